@@ -1,0 +1,230 @@
+"""``python -m engine``: the same engine without a browser.
+
+Exit code 0 only on real success, 1 where the work itself failed, 2 for a mistake of the user's, with one
+plain sentence on standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from engine import coach, data
+from engine import events as ev
+from engine import spec as specs
+from engine.errors import HoneError, RunError
+from engine.jobs import Engine
+from engine.store import ROOT, RunDir
+from engine.view import State
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Parse, do, say; the exit code."""
+    options = _parser().parse_args(arguments)
+    engine = Engine(options.home, supervise=options.command in ("train", "continue", "merge", "score"))
+    try:
+        return int(options.do(engine, options))
+    except HoneError as error:
+        print(error, file=sys.stderr)
+        return 2
+    finally:
+        engine.close()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine", description="Hone without a browser.")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    def command(name: str, do: Any, text: str, run: bool = True) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.add_argument("--home", type=Path, default=ROOT / "workspace", help="where Hone keeps its files")
+        made.add_argument("--json", action="store_true", help="print JSON instead of sentences")
+        if run:
+            made.add_argument("run", help="the run's id, or 'last' for the newest")
+        made.set_defaults(do=do)
+        return made
+
+    train = command("train", _train, "Train as a spec file says, to the end.", run=False)
+    train.add_argument("spec", type=Path, help="a YAML file such as presets/samples/pirate.yaml")
+    command("runs", _runs, "List all runs.", run=False)
+    command("show", _show, "Show one run.")
+    command("stop", _stop, "Stop a run after its current step and keep what it has learned.")
+    command("continue", _continue, "Go on with a run that ended early.")
+    reply = command("reply", _reply, "Ask base and tuned model the same.")
+    reply.add_argument("--prompt", required=True, help="what to say to both")
+    reply.add_argument("--max-new-tokens", type=int, default=128, help="longest reply")
+    reply.add_argument("--temperature", type=float, default=0.0, help="0 gives the most likely reply")
+    merge = command("merge", _merge, "Merge the adapter into the base model and check the result.")
+    merge.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
+    command("score", _score, "Score base and tuned model on a sample's held-out part.")
+    return parser
+
+
+def _run(engine: Engine, options: argparse.Namespace) -> RunDir:
+    if options.run == "last":
+        newest = next(engine.store.all_runs(), None)
+        if newest is None:
+            raise RunError("There is no run yet. Train one first.")
+        return newest
+    return engine.store.run(options.run)
+
+
+def _say(options: argparse.Namespace, text: str, values: dict[str, Any]) -> None:
+    print(json.dumps(values, ensure_ascii=False) if options.json else text, flush=True)
+
+
+def _train(engine: Engine, options: argparse.Namespace) -> int:
+    values = specs.load_yaml(options.spec)
+    values.pop("about", None)  # the title and summary of a bundled sample
+    if isinstance(values.get("data"), dict) and "file" in values["data"]:
+        # A file beside the spec file, read and kept as the page does with an upload.
+        path = options.spec.parent / values["data"].pop("file")
+        values["data"]["source"] = data.add_file(engine.store, path, path.name).source
+    return _follow(engine, engine.start(specs.make(values)), options)
+
+
+def _continue(engine: Engine, options: argparse.Namespace) -> int:
+    run = _run(engine, options)
+    engine.resume(run.id)
+    return _follow(engine, run, options)
+
+
+def _follow(engine: Engine, run: RunDir, options: argparse.Namespace) -> int:
+    """Print a run's progress until it ends; Ctrl-C stops and keeps."""
+    offset = len(run.events_file.read_bytes()) if run.events_file.exists() else 0
+    if not options.json:
+        print(f"Run {run.id}", flush=True)
+    while True:
+        try:
+            state = run.state()
+            events, offset = ev.read(run.events_file, offset)
+            for event in events:
+                _tell(event, options)
+            if not state.live:
+                break
+            time.sleep(0.3)
+        except KeyboardInterrupt:
+            print("Stopping after this step; what was learned is kept.", file=sys.stderr)
+            engine.stop(run.id)
+    view = run.view()
+    sentence = coach.say(view, state)
+    _say(options, f"{sentence.title}. {sentence.text}", _summary(run))
+    return 0 if state in (State.FINISHED, State.STOPPED) else 1
+
+
+def _tell(event: ev.Event, options: argparse.Namespace) -> None:
+    if options.json:
+        return
+    match event:
+        case ev.Phase() | ev.Warned():
+            print(event.text, flush=True)
+        case ev.Started():
+            share = 100 * event.trainable / event.total
+            print(f"{event.trainable:,} of {event.total:,} weights train ({share:.1f} %), {event.precision} on {event.device}.")
+            print(f"{event.rows} examples, {event.held_out} held out, {event.steps} steps.", flush=True)
+        case ev.Evaluated():
+            print(f"step {event.step:>5}  held-out loss {event.loss:.4f}  {event.seconds:.0f} s", flush=True)
+
+
+def _summary(run: RunDir) -> dict[str, Any]:
+    view = run.view()
+    best = view.best
+    return {
+        "run": run.id,
+        "name": run.meta["name"],
+        "state": run.state(view).value,
+        "model": run.spec.model.source,
+        "data": run.spec.data.source,
+        "step": view.step,
+        "steps": view.total_steps,
+        "held_out_loss_before": view.first_loss,
+        "held_out_loss_best": best.loss if best else None,
+        "best_step": best.step if best else None,
+        "seconds": view.last.seconds if view.last else None,
+        "trainable": view.started.trainable if view.started else None,
+        "memory_gb": view.last.memory_gb if view.last else None,
+        "merged": {name: one.model_dump() for name, one in view.merged.items()},
+        "score": view.scored.model_dump() if view.scored else None,
+    }
+
+
+def _runs(engine: Engine, options: argparse.Namespace) -> int:
+    rows = [_summary(run) for run in engine.store.all_runs()]
+    lines = [f"{r['run']:<48} {r['state']:<12} {r['step']}/{r['steps']}  best {r['held_out_loss_best']}" for r in rows]
+    if options.json:
+        print(json.dumps(rows, ensure_ascii=False))
+    else:
+        print("\n".join(lines) or "There is no run yet.")
+    return 0
+
+
+def _show(engine: Engine, options: argparse.Namespace) -> int:
+    run = _run(engine, options)
+    view = run.view()
+    sentence = coach.say(view, run.state(view))
+    lines = [f"{key}: {value}" for key, value in _summary(run).items()]
+    _say(options, "\n".join([f"{sentence.title}. {sentence.text}", *lines]), _summary(run))
+    return 0
+
+
+def _stop(engine: Engine, options: argparse.Namespace) -> int:
+    run = _run(engine, options)
+    engine.stop(run.id)
+    while run.state().live:
+        time.sleep(0.1)
+    _say(options, f"'{run.meta['name']}' is {run.state().value}.", _summary(run))
+    return 0
+
+
+def _reply(engine: Engine, options: argparse.Namespace) -> int:
+    ask = [{"role": "user", "content": options.prompt}]
+    pair = ("", "")
+    for pair in engine.desk.chat(_run(engine, options).id, ask, ask, options.temperature, options.max_new_tokens):
+        pass
+    _say(options, f"base:  {pair[0]}\ntuned: {pair[1]}", {"base": pair[0], "tuned": pair[1]})
+    return 0
+
+
+def _wait(run: RunDir) -> None:
+    while run.queued or run.alive:
+        time.sleep(0.2)
+
+
+def _merge(engine: Engine, options: argparse.Namespace) -> int:
+    run = _run(engine, options)
+    engine.merge(run.id, options.precision)
+    _wait(run)
+    done = run.view().merged.get(options.precision)
+    if done is None or not done.ok:
+        print(done.text if done else "The merge ended without a result. The log has the details.", file=sys.stderr)
+        return 1
+    text = (
+        f"Merged into {run.merged(options.precision)}. Largest difference of a logit {done.largest:.2g}, "
+        f"{done.share:.2g} of the largest logit (allowed {done.tolerance:g}); "
+        f"{done.agree} of {done.prompts} replies are the same."
+    )
+    _say(options, text, done.model_dump())
+    return 0
+
+
+def _score(engine: Engine, options: argparse.Namespace) -> int:
+    run = _run(engine, options)
+    before = run.view()
+    engine.score(run.id)
+    _wait(run)
+    view = run.view()
+    done = view.scored
+    if done is None or done == before.scored:
+        print(view.warnings[-1] if view.warnings else "Scoring failed. The log has the details.", file=sys.stderr)
+        return 1
+    text = f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}."
+    _say(options, text, done.model_dump())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

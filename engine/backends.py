@@ -1,0 +1,108 @@
+"""How one job of one run gets done: a worker process, or a fake one for tests that need no torch."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Protocol
+
+from engine import events as ev
+from engine.store import ROOT, RunDir
+
+
+class Backend(Protocol):
+    """Does one job of one run and returns when it has ended."""
+
+    def work(self, run: RunDir, job: str) -> int:
+        """The exit code; a negative one is the number of the signal that ended it."""
+
+
+class ProcessBackend:
+    """A worker process in a session of its own, its output in the run's log."""
+
+    def work(self, run: RunDir, job: str) -> int:
+        """Start ``python -m engine.work`` and wait for it."""
+        with run.log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "engine.work", str(run.path), job],
+                stdin=subprocess.DEVNULL,
+                stdout=log,  # a file, never a pipe that somebody must drain
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+                start_new_session=True,
+            )
+        return process.wait()
+
+
+class FakeBackend:
+    """Plausible events and files at once. ``fail`` ends the run with that message after its first step."""
+
+    def __init__(self, steps: int = 20, seconds: float = 0.02, fail: str = "") -> None:
+        self.steps, self.seconds, self.fail = steps, seconds, fail
+
+    def work(self, run: RunDir, job: str) -> int:
+        """Act as a worker would, holding the run's lock."""
+        with run.lock.acquire(timeout=5):
+            run.queue_mark.unlink(missing_ok=True)
+            return self._train(run) if job == "train" else self._merge(run, job.removeprefix("merge-"))
+
+    def _train(self, run: RunDir) -> int:
+        done = run.view().step
+        run.emit(ev.Phase(text="Loading the model."))
+        run.emit(
+            ev.Started(
+                pid=os.getpid(), device="CPU", precision="fp32", trainable=10, total=100, steps=self.steps, epochs=1,
+                rows=8, held_out=2, tokens=800, learned=300, cut=0, resumed_from=done,
+            )
+        )  # fmt: skip
+        if not done:
+            self._check(run, 0)
+        for step in range(done + 1, self.steps + 1):
+            time.sleep(self.seconds)
+            share = step / self.steps
+            run.emit(
+                ev.Step(
+                    step=step, epoch=share, loss=_loss(step), lr=1e-3 * (1 - share), tokens=step * 40, seconds=step / 5,
+                    memory_gb=0.5,
+                )
+            )  # fmt: skip
+            if self.fail:
+                run.emit(ev.Failed(text=self.fail))
+                return 1
+            if stop := run.stop_mark.read_text() if run.stop_mark.exists() else "":
+                if stop == "keep":
+                    self._check(run, step)
+                run.emit(ev.Stopped(step=step, kept=stop == "keep"))
+                return 0
+            if step % 5 == 0 or step == self.steps:
+                self._check(run, step)
+        run.emit(ev.Finished(step=self.steps, seconds=self.steps / 5, memory_gb=0.5))
+        return 0
+
+    def _check(self, run: RunDir, step: int) -> None:
+        run.emit(ev.Evaluated(step=step, loss=_loss(step), seconds=step / 5))
+        run.emit(ev.Sampled(step=step, prompt="Who are you?", reply="I am a model." if step == 0 else f"Arr {step}!"))
+        if step:
+            run.adapter.mkdir(exist_ok=True)
+            (run.adapter / "adapter_model.safetensors").write_bytes(b"fake")
+            (run.adapter / "adapter_config.json").write_text("{}")
+            run.emit(ev.Saved(step=step, best=True))
+
+    def _merge(self, run: RunDir, precision: str) -> int:
+        run.emit(ev.Merging(precision=precision))
+        time.sleep(self.seconds)
+        run.merged(precision).mkdir(parents=True, exist_ok=True)
+        (run.merged(precision) / "model.safetensors").write_bytes(b"fake")
+        run.emit(
+            ev.Merged(
+                ok=True, precision=precision, largest=1e-5, share=1e-6, tolerance=1e-4, agree=8, prompts=8, megabytes=0.1
+            )
+        )
+        return 0
+
+
+def _loss(step: int) -> float:
+    return 3 / (1 + step / 4) + 0.5

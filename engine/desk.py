@@ -1,0 +1,213 @@
+"""Client of the desk worker: inspect, preview, measure and chat without torch in this process.
+
+The worker starts at the first question and lives until ``close``. It is told apart from runs by having
+no run folder: nothing it does needs to survive.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from engine import errors
+from engine.models import ModelInfo
+from engine.store import ROOT, Store, read_rows
+
+Row = dict[str, Any]
+Message = dict[str, str]
+SILENCE = 180  # seconds without any answer after which the worker counts as hung
+
+
+class PreviewRow(BaseModel):
+    """One row as the model will see it."""
+
+    model_config = ConfigDict(frozen=True)
+    tokens: list[str]
+    learned: list[bool]
+    length: int  # tokens before the cut
+
+    @property
+    def cut(self) -> int:
+        return self.length - len(self.tokens)
+
+
+class TokenReport(BaseModel):
+    """Token counts over all rows."""
+
+    model_config = ConfigDict(frozen=True)
+    rows: int
+    tokens: int
+    learned: int
+    cut: int  # rows longer than the limit
+    lost: int  # rows without anything left to learn
+    longest: int  # tokens of the longest row before the cut
+
+
+class Desk:
+    """Questions to the worker; safe to use from several threads."""
+
+    def __init__(self, store: Store, busy: Callable[[], str] = lambda: "") -> None:
+        self.store = store
+        self.busy = busy  # the name of the run that uses the device now, or nothing
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
+        self._infos: dict[str, ModelInfo] = {}
+
+    def inspect(self, model: str) -> ModelInfo:
+        """What a base model is; raises ModelError."""
+        if model not in self._infos:
+            self._infos[model] = ModelInfo.model_validate(self._ask("inspect", model=model))
+        return self._infos[model]
+
+    def preview(self, model: str, rows: list[Row], max_length: int) -> list[PreviewRow]:
+        """These rows as the model will see them; raises ModelError or DataError."""
+        answer = self._ask("preview", model=model, rows=rows, max_length=max_length)
+        return [PreviewRow.model_validate(row) for row in answer]
+
+    def measure(self, model: str, rows: list[Row], max_length: int) -> TokenReport:
+        """Token counts over these rows; raises ModelError or DataError."""
+        return TokenReport.model_validate(self._ask("measure", model=model, rows=rows, max_length=max_length))
+
+    def chat(
+        self,
+        run_id: str,
+        base: list[Message],
+        tuned: list[Message],
+        temperature: float = 0.0,
+        max_new_tokens: int = 128,
+    ) -> Iterator[tuple[str, str]]:
+        """Replies of base and tuned model as they grow; closing the iterator stops the model.
+
+        Raises RunError while a run uses the device, or where the run has saved nothing.
+        """
+        if name := self.busy():
+            raise errors.RunError(
+                f"'{name}' is using this machine now. Wait until it is done, or press Stop and keep; then ask again."
+            )
+        run = self.store.run(run_id)
+        if not (run.adapter / "adapter_model.safetensors").is_file():
+            raise errors.RunError("This run has not saved anything yet. Let it reach its first check, then compare.")
+        spec = run.spec
+        plain = "text" in next(iter(read_rows(run.data / "train.jsonl")), {})
+        answers = self._stream(
+            "chat",
+            model=spec.model.source,
+            adapter=str(run.adapter),
+            place=spec.place.model_dump(),
+            plain_text=plain,
+            base=base,
+            tuned=tuned,
+            temperature=temperature,
+            max_new_tokens=max_new_tokens,
+        )
+        try:
+            for base_text, tuned_text in answers:
+                yield base_text, tuned_text
+        finally:
+            answers.close()
+
+    def free(self) -> None:
+        """Make the worker give its memory back; nothing to do where none runs."""
+        if self._process is not None and self._process.poll() is None:
+            self._ask("free")
+
+    def close(self) -> None:
+        """End the worker."""
+        with self._lock:
+            if self._process is not None:
+                assert self._process.stdin is not None
+                self._process.stdin.close()
+                self._process.terminate()
+                self._process.wait()
+                self._process = None
+
+    def _ask(self, op: str, **values: Any) -> Any:
+        answer = None
+        for answer in self._stream(op, **values):
+            pass
+        return answer
+
+    def _stream(self, op: str, **values: Any) -> Any:
+        """The parts of an answer and then its end, as a generator."""
+        number = next(self._numbers)
+        answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._answers[number] = answers
+        finished = False
+        try:
+            self._send({"id": number, "op": op, **values})
+            while True:
+                answer = answers.get(timeout=SILENCE)
+                if "part" in answer:
+                    yield answer["part"]
+                    continue
+                finished = True
+                if "error" in answer:
+                    raise _error(answer, self.store.home / "desk.log")
+                yield answer["done"]
+                return
+        except queue.Empty:
+            raise errors.RunError("The model did not answer for three minutes. Press Send again.") from None
+        finally:
+            self._answers.pop(number, None)
+            if not finished:
+                self._send({"op": "stop", "which": number})
+
+    def _send(self, ask: dict[str, Any]) -> None:
+        with self._lock:
+            process = self._process
+            if process is None or process.poll() is not None:
+                if ask["op"] == "stop":
+                    return
+                process = self._start()
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(ask) + "\n")
+            process.stdin.flush()
+
+    def _start(self) -> subprocess.Popen[str]:
+        with (self.store.home / "desk.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "engine.work", "desk"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,  # a file, never a pipe that somebody must drain
+                text=True,
+                encoding="utf-8",
+                cwd=ROOT,
+                env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+                start_new_session=True,  # Ctrl-C in the terminal is the app's to handle
+            )
+        self._process = process
+        threading.Thread(target=self._listen, args=(process,), daemon=True).start()
+        return process
+
+    def _listen(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            answer = json.loads(line)
+            if waiting := self._answers.get(answer["id"]):
+                waiting.put(answer)
+        # The pipe is closed: the worker has ended. Whoever still waits must hear of it.
+        gone = {"error": "The process that holds the model was ended by the system. Try again.", "kind": "RunError"}
+        if self._process is process:
+            for waiting in list(self._answers.values()):
+                waiting.put(gone)
+
+
+def _error(answer: dict[str, Any], log: Path) -> errors.HoneError:
+    kind = getattr(errors, answer["kind"], None)
+    if kind is None:
+        return errors.RunError(f"Something unexpected went wrong in the model's process. The details are in {log.name}.")
+    error: errors.HoneError = kind(answer["error"])
+    return error

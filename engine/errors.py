@@ -1,0 +1,39 @@
+"""Every error that Hone expects, in one tree:
+
+    HoneError               shown to the user as it is: what is wrong, then what to do next
+    ├── SpecError           a setting is out of bounds, or two settings contradict each other
+    ├── DataError           a file or a row cannot be used
+    ├── ModelError          a base model cannot be used
+    └── RunError            a run cannot be started, stopped, continued, merged or found
+
+Anything else is a bug of ours: it is logged whole and the page shows only where the log is.
+"""
+
+from __future__ import annotations
+
+
+class HoneError(Exception):
+    """A mistake that the user can put right; the message is one or two plain sentences."""
+
+
+class SpecError(HoneError):
+    """One or more settings are wrong; all of them are named at once."""
+
+
+class DataError(HoneError):
+    """Data that cannot be used; the message names the file, the row and the field.
+
+    ``bad_rows`` is how many rows could be left out to make the rest usable; 0 where that would not help.
+    """
+
+    def __init__(self, text: str, bad_rows: int = 0) -> None:
+        super().__init__(text)
+        self.bad_rows = bad_rows
+
+
+class ModelError(HoneError):
+    """A base model that cannot be used."""
+
+
+class RunError(HoneError):
+    """Something that cannot be done with this run now."""

@@ -1,0 +1,202 @@
+"""What a worker reports: one JSON line per event in ``events.jsonl``, and nothing else.
+
+The reader tolerates a half-written last line (the worker may be writing it, or died doing so) and
+events of a newer schema that it does not know.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+SCHEMA = 1
+
+
+class _Event(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    v: int = SCHEMA
+    time: float = Field(default_factory=time.time)  # seconds since 1970
+
+
+class Phase(_Event):
+    """The worker began something that takes a while, such as loading the model."""
+
+    kind: Literal["phase"] = "phase"
+    text: str
+
+
+class Started(_Event):
+    """Training is about to take its first step of this attempt."""
+
+    kind: Literal["started"] = "started"
+    pid: int
+    device: str
+    precision: str
+    reasons: dict[str, str] = {}  # automatic choice -> why
+    trainable: int
+    total: int
+    steps: int  # optimizer steps in the whole run
+    epochs: float
+    rows: int
+    held_out: int
+    tokens: int  # in the training rows, once through
+    learned: int  # of these, tokens with a loss
+    cut: int  # rows cut at the length limit
+    resumed_from: int = 0  # step; 0 is a fresh start
+
+
+class Step(_Event):
+    """One optimizer step."""
+
+    kind: Literal["step"] = "step"
+    step: int
+    epoch: float
+    loss: float
+    lr: float
+    grad_norm: float | None = None
+    tokens: int  # tokens seen since the start of the run
+    seconds: float  # spent training since the start of the run, all attempts
+    memory_gb: float  # peak of this process (CPU) or of the card's allocator (GPU)
+
+
+class Evaluated(_Event):
+    """The held-out loss was measured."""
+
+    kind: Literal["evaluated"] = "evaluated"
+    step: int
+    loss: float
+    seconds: float
+
+
+class Sampled(_Event):
+    """The model was asked a fixed prompt."""
+
+    kind: Literal["sampled"] = "sampled"
+    step: int
+    prompt: str
+    reply: str
+
+
+class Saved(_Event):
+    """A checkpoint is complete on disk."""
+
+    kind: Literal["saved"] = "saved"
+    step: int
+    best: bool  # it is the best so far and now stands in adapter/
+
+
+class Warned(_Event):
+    """Something the user should know; the run goes on or can go on."""
+
+    kind: Literal["warned"] = "warned"
+    text: str
+
+
+class Stopped(_Event):
+    """The run ended because the user asked."""
+
+    kind: Literal["stopped"] = "stopped"
+    step: int
+    kept: bool  # False: cancelled, nothing of this attempt was saved
+
+
+class Failed(_Event):
+    """The run ended by an error; the traceback is in worker.log."""
+
+    kind: Literal["failed"] = "failed"
+    text: str
+
+
+class Finished(_Event):
+    """The run reached its last step and its result is in adapter/."""
+
+    kind: Literal["finished"] = "finished"
+    step: int
+    seconds: float
+    memory_gb: float
+
+
+class Merging(_Event):
+    """A merge worker began."""
+
+    kind: Literal["merging"] = "merging"
+    precision: str
+
+
+class Merged(_Event):
+    """A merge ended; ``ok`` only when the loaded merged model agreed with base plus adapter."""
+
+    kind: Literal["merged"] = "merged"
+    ok: bool
+    precision: str
+    largest: float | None = None  # largest difference of a logit on real prompts
+    share: float | None = None  # of the largest logit
+    tolerance: float | None = None  # allowed share
+    agree: int | None = None  # greedy replies that are equal
+    prompts: int | None = None
+    megabytes: float | None = None
+    text: str = ""
+
+
+class Scored(_Event):
+    """Held-out replies of base and tuned model were checked by the sample's scoring function."""
+
+    kind: Literal["scored"] = "scored"
+    what: str  # what counts as right, in words
+    base: int  # right replies
+    tuned: int
+    rows: int
+
+
+Event = Annotated[
+    Phase
+    | Started
+    | Step
+    | Evaluated
+    | Sampled
+    | Saved
+    | Warned
+    | Stopped
+    | Failed
+    | Finished
+    | Merging
+    | Merged
+    | Scored,
+    Field(discriminator="kind"),
+]
+_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+
+
+def append(path: Path, event: Event) -> None:
+    """Add one event; it is on disk when this returns."""
+    line = event.model_dump_json() + "\n"
+    with path.open("a+b") as file:
+        if file.seek(0, os.SEEK_END):  # a line that a killed worker left half-written is closed first
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.write(line.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path, offset: int = 0) -> tuple[list[Event], int]:
+    """The events from a byte offset on, and the offset to go on from (before any half-written line)."""
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            data = file.read()
+    except FileNotFoundError:
+        return [], 0
+    whole = data[: data.rfind(b"\n") + 1]
+    events: list[Event] = []
+    for line in whole.splitlines():
+        try:
+            events.append(_ADAPTER.validate_json(line))
+        except ValidationError:
+            continue  # half-written by a killed worker, or of a newer schema
+    return events, offset + len(whole)

@@ -1,0 +1,81 @@
+"""What the user takes home: zips of the adapter and the merged model, and how to load them."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from pathlib import Path
+
+from engine.errors import RunError
+from engine.store import RunDir
+
+
+def adapter_zip(run: RunDir) -> Path:
+    """The adapter with its settings as a zip file; raises RunError where nothing was saved."""
+    if not (run.adapter / "adapter_model.safetensors").is_file():
+        raise RunError("This run has not saved anything yet, so there is no adapter to take.")
+    return _zip(run, run.adapter, f"{run.id}-adapter")
+
+
+def merged_zip(run: RunDir, precision: str) -> Path:
+    """The merged and checked model as a zip file; raises RunError where there is none."""
+    folder = run.merged(precision)
+    if precision not in ("fp32", "bf16") or not folder.is_dir():
+        raise RunError("There is no merged model of this precision yet. Press Merge first.")
+    return _zip(run, folder, f"{run.id}-{precision}")
+
+
+def _zip(run: RunDir, folder: Path, stem: str) -> Path:
+    target = run.path / "export" / f"{stem}.zip"
+    target.parent.mkdir(exist_ok=True)
+    draft = target.with_suffix(".part")
+    # Weights do not compress: storing them is ten times as fast and a few percent larger.
+    with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
+        for file in sorted(folder.iterdir()):
+            if file.name == "adapter_config.json":
+                archive.writestr(f"{stem}/{file.name}", _portable(file))
+            elif file.is_file() and not file.name.startswith("."):
+                archive.write(file, f"{stem}/{file.name}")
+        archive.write(run.spec_file, f"{stem}/hone-spec.yaml")
+    os.replace(draft, target)
+    return target
+
+
+def _portable(config: Path) -> str:
+    """An adapter's config without this machine's folder: only the base model's own name is kept."""
+    values = json.loads(config.read_text(encoding="utf-8"))
+    values["base_model_name_or_path"] = Path(values.get("base_model_name_or_path") or "").name
+    return json.dumps(values, indent=2)
+
+
+def python_lines(run: RunDir, precision: str = "") -> str:
+    """Python that loads the merged model of a precision, or base plus adapter where none is given."""
+    if precision:
+        return (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+            f'folder = r"{run.merged(precision)}"\n'
+            "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
+            "model = AutoModelForCausalLM.from_pretrained(folder)\n"
+            f"{_ask(run)}"
+        )
+    base = run.spec.model.source
+    if base == "pocket":
+        from engine import presets
+
+        base = str(presets.POCKET)
+    return (
+        "from peft import PeftModel; from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        f'tokenizer = AutoTokenizer.from_pretrained(r"{base}")\n'
+        f'model = AutoModelForCausalLM.from_pretrained(r"{base}")\n'
+        f'model = PeftModel.from_pretrained(model, r"{run.adapter}")\n'
+        f"{_ask(run)}"
+    )
+
+
+def _ask(run: RunDir) -> str:
+    return (
+        'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello!"}], add_generation_prompt=True, '
+        'return_tensors="pt", return_dict=True)\n'
+        "print(tokenizer.decode(model.generate(**ids, max_new_tokens=64)[0]))"
+    )

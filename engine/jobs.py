@@ -1,0 +1,186 @@
+"""Engine: the queue, the thread that supervises, and what a page or the command line may ask for.
+
+The queue is on disk (each waiting run has a ``queued`` mark), and "running" is the worker's lock; so an
+app that was killed finds everything again. Workers live in a session of their own and outlive the app.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from engine import data, hardware, models
+from engine import events as ev
+from engine.backends import Backend, ProcessBackend
+from engine.desk import Desk
+from engine.errors import RunError
+from engine.spec import RunSpec
+from engine.store import RunDir, Store
+from engine.view import State
+
+POLL = 0.2  # seconds
+START_GB = 0.2  # room that a small run's checkpoints and log need
+
+
+class Engine:
+    """All that can be done with runs. One thread works through the queue of this machine's device.
+
+    Of several engines on one workspace (the app, the command line) one supervises at a time; the others'
+    wishes reach it through the queue on disk. ``supervise=False`` only looks and asks.
+    """
+
+    def __init__(
+        self, home: Path, backend: Backend | None = None, model_roots: Sequence[Path] = (), supervise: bool = True
+    ) -> None:
+        self.store = Store(home)
+        self.backend = backend or ProcessBackend()
+        self.model_roots = (self.store.models, *model_roots)
+        self.device = hardware.device()
+        self.desk = Desk(self.store, self._busy)
+        self._wake = threading.Event()
+        self._closed = False
+        self._current: RunDir | None = None
+        if supervise:
+            threading.Thread(target=self._supervise, daemon=True).start()
+
+    def start(self, spec: RunSpec) -> RunDir:
+        """Make a run and put it in the queue; raises HoneError for what can be known to be wrong now."""
+        models.folder(spec.model.source)
+        hardware.require_disk(self.store.home, START_GB, "a run")
+        dataset = data.load(self.store, spec.data.source)
+        train, held_out = data.split(dataset, spec.data)
+        if not spec.name:
+            spec = spec.model_copy(update={"name": dataset.name.rsplit(".", 1)[0][:80]})
+        run = self.store.create_run(spec, train, held_out)
+        self._enqueue(run, "train")
+        return run
+
+    def stop(self, run_id: str) -> None:
+        """Stop after the step it is in, and keep what it has learned; a waiting run is cancelled."""
+        self._end(run_id, "keep")
+
+    def cancel(self, run_id: str) -> None:
+        """Stop without saving; checkpoints saved before stay."""
+        self._end(run_id, "cancel")
+
+    def resume(self, run_id: str) -> None:
+        """Put a run that ended early back in the queue; raises RunError for any other."""
+        run = self.store.run(run_id)
+        if not run.state().can_continue:
+            raise RunError(f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.")
+        hardware.require_disk(self.store.home, START_GB, "a run")
+        self._enqueue(run, "train")
+
+    def merge(self, run_id: str, precision: str) -> None:
+        """Put a merge in the queue; its result is an event of the run."""
+        run = self.store.run(run_id)
+        if precision not in ("fp32", "bf16"):
+            raise RunError(f"'{precision}' is not a precision. Choose fp32 or bf16.")
+        if not run.adapter.is_dir():
+            raise RunError("This run has not saved anything yet, so there is nothing to merge.")
+        if run.alive or run.queued:
+            raise RunError("This run is still working or waiting. Wait until it is done, then merge.")
+        self._enqueue(run, f"merge-{precision}")
+
+    def score(self, run_id: str) -> None:
+        """Put the scoring of a sample's held-out rows in the queue."""
+        run = self.store.run(run_id)
+        if run.alive or run.queued:
+            raise RunError("This run is still working or waiting. Wait until it is done, then score it.")
+        self._enqueue(run, "score")
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run and its files; raises RunError while it works."""
+        self.desk.free()
+        self.store.delete_run(run_id)
+
+    def live(self) -> list[RunDir]:
+        """Runs that work or wait, oldest first."""
+        return [run for run in reversed(list(self.store.all_runs())) if run.queued or run.alive]
+
+    def close(self) -> None:
+        """Leave; workers go on."""
+        self._closed = True
+        self._wake.set()
+        self.desk.close()
+
+    def _enqueue(self, run: RunDir, job: str) -> None:
+        run.stop_mark.unlink(missing_ok=True)
+        run.queue_mark.write_text(job)
+        self._wake.set()
+
+    def _end(self, run_id: str, how: str) -> None:
+        run = self.store.run(run_id)
+        if run.alive:
+            run.stop_mark.write_text(how)
+        elif run.queued == "train":
+            run.queue_mark.unlink(missing_ok=True)
+            run.emit(ev.Stopped(step=run.view().step, kept=False))
+        else:
+            raise RunError(f"'{run.meta['name']}' is not running: it is {run.state().value}.")
+
+    def _busy(self) -> str:
+        current = self._current
+        return str(current.meta["name"]) if current is not None and current.alive else ""
+
+    def _supervise(self) -> None:
+        """Wait for workers that an earlier app left, then do what is queued, oldest mark first."""
+        first = FileLock(self.store.locks / "supervisor.lock")
+        while not self._closed:
+            try:
+                first.acquire(timeout=1)
+                break
+            except Timeout:
+                continue
+        for run in self.store.all_runs():
+            if run.alive:
+                self._follow(run)
+        while not self._closed:
+            waiting = [run for run in self.store.all_runs() if run.queued and not run.alive]
+            if waiting:
+                self._work(min(waiting, key=lambda run: run.queue_mark.stat().st_mtime_ns))
+            else:
+                self._wake.wait(timeout=1)
+                self._wake.clear()
+        first.release()
+
+    def _follow(self, run: RunDir) -> None:
+        self._current = run
+        while run.alive and not self._closed:
+            time.sleep(POLL)
+        self._current = None
+
+    def _work(self, run: RunDir) -> None:
+        self._current = run
+        try:
+            self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
+            code = self.backend.work(run, run.queued)
+            if code:
+                self._explain(run, code)
+        finally:
+            run.queue_mark.unlink(missing_ok=True)  # still there only where the worker died before its first breath
+            self._current = None
+
+    def _explain(self, run: RunDir, code: int) -> None:
+        """Say how a worker ended that could not say so itself."""
+        view = run.view()
+        if view.merging:
+            run.emit(ev.Merged(ok=False, precision=view.merging, text="The merge was ended by the system. Try again."))
+        elif run.state(view) == State.INTERRUPTED:
+            run.emit(ev.Warned(text=_death(code)))
+
+
+def _death(code: int) -> str:
+    if code == -signal.SIGTERM:
+        return "The training process was asked to end by the system."
+    if code < 0:
+        return (
+            f"The training process was killed by the system (signal {-code}). "
+            "If you did not do that, memory may have run out: lower the batch size or the longest example."
+        )
+    return f"The training process ended unexpectedly (exit code {code}). The log has the details."

@@ -1,0 +1,94 @@
+"""What ships with Hone as data: recipes, samples, target-module groups. YAML in, typed objects out."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from engine import spec as specs
+
+FOLDER = Path(__file__).resolve().parent.parent / "presets"
+POCKET = FOLDER / "pocket" / "model"
+
+
+class Recipe(BaseModel):
+    """A named set of settings that differ from the defaults."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    summary: str
+    cost: str  # what it costs, for the user
+    values: dict[str, Any]  # dotted path -> value
+    group: Literal["fewest", "attention", "all"] = "all"  # of target modules, as the chosen model has them
+
+
+class Sample(BaseModel):
+    """A bundled dataset with the spec that suits it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    title: str
+    summary: str
+    values: dict[str, Any]  # nested, as in the spec file
+    order: int = 100  # on the page
+
+    @property
+    def train_file(self) -> Path:
+        return FOLDER / "samples" / f"{self.id}.train.jsonl"
+
+    @property
+    def held_out_file(self) -> Path:
+        return FOLDER / "samples" / f"{self.id}.heldout.jsonl"
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    value: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return value
+
+
+@cache
+def recipes() -> tuple[Recipe, ...]:
+    """The recipes in the order of their file names."""
+    return tuple(Recipe.model_validate(_yaml(path)) for path in sorted((FOLDER / "recipes").glob("*.yaml")))
+
+
+@cache
+def samples() -> tuple[Sample, ...]:
+    """The bundled samples, easiest first. A sample's spec file opens with its title, summary and order in ``about``."""
+    found = []
+    for path in (FOLDER / "samples").glob("*.yaml"):
+        values = _yaml(path)
+        found.append(Sample(id=path.stem, values=values, **values.pop("about")))
+    return tuple(sorted(found, key=lambda sample: sample.order))
+
+
+def nested(values: dict[str, Any]) -> dict[str, Any]:
+    """``{"optim.epochs": 2}`` as ``{"optim": {"epochs": 2}}``."""
+    result: dict[str, Any] = {}
+    for path, value in values.items():
+        part, _, name = path.rpartition(".")
+        target = result
+        for step in part.split(".") if part else []:
+            target = target.setdefault(step, {})
+        target[name] = value
+    return result
+
+
+def recipe_spec(recipe: Recipe) -> specs.RunSpec:
+    """The defaults with a recipe's values, checked."""
+    return specs.make(nested(recipe.values))
+
+
+def target_groups(model_type: str, names: list[str]) -> dict[str, tuple[str, ...]]:
+    """The groups fewest, attention and all for a model whose linear layers have these names.
+
+    A group whose names the model does not have falls back to all linear layers.
+    """
+    table = _yaml(FOLDER / "architectures.yaml")
+    wanted = table["default"] | table.get(model_type, {})
+    groups = {group: tuple(n for n in names if n in wanted[group]) or tuple(names) for group in ("fewest", "attention")}
+    return groups | {"all": tuple(names)}

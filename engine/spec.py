@@ -1,0 +1,284 @@
+"""RunSpec: everything that decides a run, in one frozen, checked value.
+
+Each field has its bounds, its label and its help here and nowhere else; the page's widgets, the
+checks, the command line and the docs read them from here. Knows nothing about where things are
+stored or how they are trained.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+
+from engine.errors import SpecError
+
+
+class Part(BaseModel):
+    """Base of all parts of a spec: frozen, and an unknown key is an error rather than ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelSpec(Part):
+    """Which base model."""
+
+    source: str = Field(
+        "pocket",
+        title="Base model",
+        description="The model that learns. The pocket model ships with Hone; any other is a folder on this machine.",
+    )
+
+
+class DataSpec(Part):
+    """Which examples, and how they are cut and split."""
+
+    source: str = Field(
+        "sample:pirate",
+        pattern=r"^(sample|dataset):[a-z0-9-]+$",
+        title="Data",
+        description="The examples to learn from: a bundled sample or a file that you added.",
+    )
+    held_out: float = Field(
+        0.1,
+        ge=0.0,
+        le=0.5,
+        title="Held-out share",
+        description="Examples kept aside and never trained on, to see whether the model got better on new ones. "
+        "Samples bring their own held-out part.",
+    )
+    max_length: int = Field(
+        256,
+        ge=16,
+        le=32768,
+        title="Longest example (tokens)",
+        description="Longer examples are cut here. Short limits train faster and need less memory.",
+    )
+    seed: int = Field(
+        42,
+        ge=0,
+        le=2**31 - 1,
+        title="Seed",
+        description="Decides the split, the order of examples and the adapter's start. The same seed repeats a run.",
+    )
+
+
+class LoraSpec(Part):
+    """LoRA: small matrices beside the frozen weights (Hu et al. 2021, arXiv:2106.09685)."""
+
+    kind: Literal["lora"] = "lora"
+    rank: int = Field(
+        16,
+        ge=1,
+        le=256,
+        title="Rank",
+        description="How much the adapter can learn. Higher learns more and needs more memory; 8 to 32 is usual.",
+    )
+    alpha: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        title="Alpha",
+        description="How strongly the adapter acts: its output is scaled by alpha / rank. Empty follows the rank "
+        "(twice the rank).",
+    )
+    dropout: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.5,
+        title="Dropout",
+        description="Share of the adapter's input left out at random. A little (0.05) helps against memorising.",
+    )
+    targets: tuple[str, ...] = Field(
+        ("all-linear",),
+        min_length=1,
+        title="Target modules",
+        description="The parts of each layer that get an adapter. More parts learn more and need more memory.",
+    )
+
+    @property
+    def scale_alpha(self) -> int:
+        """Alpha as used: the given one, or twice the rank."""
+        return self.alpha if self.alpha is not None else 2 * self.rank
+
+
+class OptimSpec(Part):
+    """How long and how fast it learns."""
+
+    epochs: float = Field(
+        3.0,
+        gt=0.0,
+        le=100.0,
+        title="Epochs",
+        description="How many times the model goes through all examples.",
+    )
+    learning_rate: float = Field(
+        1e-3,
+        gt=0.0,
+        le=1.0,
+        title="Learning rate",
+        description="Size of each step. Too high and the loss jumps; too low and nothing is learned.",
+    )
+    batch_size: int = Field(
+        8,
+        ge=1,
+        le=512,
+        title="Batch size",
+        description="Examples looked at together. More is steadier and needs more memory.",
+    )
+    accumulation: int = Field(
+        1,
+        ge=1,
+        le=512,
+        title="Gradient accumulation",
+        description="Batches added up before each step: a larger effective batch without more memory.",
+    )
+    warmup: float = Field(
+        0.05,
+        ge=0.0,
+        le=0.5,
+        title="Warm-up share",
+        description="Share of the steps in which the learning rate rises from zero.",
+    )
+    weight_decay: float = Field(
+        0.0,
+        ge=0.0,
+        le=1.0,
+        title="Weight decay",
+        description="Pulls the adapter's weights towards zero. Usually not needed.",
+    )
+    schedule: Literal["cosine", "linear", "constant"] = Field(
+        "cosine",
+        title="Learning-rate schedule",
+        description="How the learning rate falls after the warm-up.",
+    )
+
+    @property
+    def effective_batch(self) -> int:
+        """Examples per optimizer step."""
+        return self.batch_size * self.accumulation
+
+    def steps(self, rows: int) -> int:
+        """Optimizer steps of a whole run, as transformers' Trainer counts them."""
+        batches = math.ceil(rows / self.batch_size)
+        return math.ceil(self.epochs * max(1, math.ceil(batches / self.accumulation)))
+
+
+class SamplingSpec(Part):
+    """What is measured and asked while it trains."""
+
+    checks: int = Field(
+        10,
+        ge=1,
+        le=100,
+        title="Checks during the run",
+        description="How often the held-out loss is measured, the model is asked, and a checkpoint is kept.",
+    )
+    prompts: tuple[str, ...] = Field(
+        (),
+        max_length=5,
+        title="Questions asked while it trains",
+        description="One question per line. Empty takes the first held-out ones.",
+    )
+    max_new_tokens: int = Field(
+        64,
+        ge=1,
+        le=4096,
+        title="Longest reply (tokens)",
+        description="Replies are cut after this many tokens.",
+    )
+
+
+class PlaceSpec(Part):
+    """Where and in which precision it runs."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        title="Device",
+        description="Automatic takes the GPU (graphics card) where there is one.",
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        "auto",
+        title="Precision",
+        description="Automatic takes bf16 (16-bit weights) where the hardware computes in it, which is faster.",
+    )
+
+
+class RunSpec(Part):
+    """One run, whole."""
+
+    name: str = Field(
+        "",
+        max_length=80,
+        title="Name",
+        description="What to call this run. Empty takes the data's name.",
+    )
+    model: ModelSpec = ModelSpec()
+    data: DataSpec = DataSpec()
+    method: LoraSpec = LoraSpec()
+    optim: OptimSpec = OptimSpec()
+    sampling: SamplingSpec = SamplingSpec()
+    place: PlaceSpec = PlaceSpec()
+
+    @model_validator(mode="after")
+    def _rank_and_targets(self) -> RunSpec:
+        if "all-linear" in self.method.targets and len(self.method.targets) > 1:
+            raise ValueError("Target modules: choose either all-linear or single modules, not both.")
+        return self
+
+
+PARTS = ("model", "data", "method", "optim", "sampling", "place")
+
+
+def field(path: str) -> FieldInfo:
+    """The declaration of a field by its dotted path, for example ``optim.epochs``."""
+    info: FieldInfo | None = None
+    model: Any = RunSpec
+    for name in path.split("."):
+        info = model.model_fields[name]
+        model = info.annotation
+    assert info is not None
+    return info
+
+
+def make(values: dict[str, Any]) -> RunSpec:
+    """A checked RunSpec from nested values; raises SpecError that names every wrong field at once."""
+    try:
+        return RunSpec.model_validate(values)
+    except ValidationError as error:
+        raise SpecError("\n".join(_sentence(problem) for problem in error.errors())) from None
+
+
+def _sentence(problem: Any) -> str:
+    path = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
+    if not path:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    try:
+        label = field(path).title or path
+    except (KeyError, AttributeError):
+        label = path
+    return f"{label} ({path}): {problem['msg'].removeprefix('Value error, ')}; it is {problem['input']!r}."
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """The nested values of a spec file; raises SpecError for anything that is not a YAML mapping."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SpecError(f"There is no file '{path}'. Check the name and the folder.") from None
+    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+        raise SpecError(f"'{path.name}' cannot be read as YAML: {str(error).splitlines()[0]}.") from None
+    if not isinstance(values, dict):
+        raise SpecError(f"'{path.name}' holds no settings. Start from one of presets/samples/*.yaml.")
+    return values
+
+
+def dump_yaml(spec: RunSpec) -> str:
+    """The spec as YAML that ``load_yaml`` and ``make`` read back to an equal spec."""
+    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -1,0 +1,177 @@
+"""The workspace on disk, and the only owner of paths in it.
+
+    workspace/
+      runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ checkpoints/ adapter/ merged/
+      datasets/<id>/   rows.jsonl card.json     (id: a hash of the content)
+      models/          folders that the user puts here are offered as base models
+
+Disk is the truth; there is no database and no cache of it here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from engine import events as ev
+from engine import spec as specs
+from engine.errors import RunError
+from engine.view import RunView, State, fold
+
+ROOT = Path(__file__).resolve().parent.parent
+_PROBING = threading.Lock()
+ID = re.compile(r"[a-z0-9-]{1,80}")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file so that a reader sees either the old or the new one, whole."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write rows as JSON lines."""
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Rows written by ``write_rows``; none where the file is absent."""
+    if not path.is_file():
+        return []
+    # Split on the line feed alone: U+2028 and its like may stand inside a text.
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+class RunDir:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+        self.spec_file = path / "spec.yaml"
+        self.events_file = path / "events.jsonl"
+        self.log = path / "worker.log"
+        self.data = path / "data"
+        self.checkpoints = path / "checkpoints"
+        self.adapter = path / "adapter"
+        self.queue_mark = path / "queued"  # holds what to do: train, or merge-fp32, merge-bf16
+        self.stop_mark = path / "stop"  # holds how: keep or cancel
+        self.lock = FileLock(path / "lock")
+
+    def merged(self, precision: str) -> Path:
+        """Where the merged model of this precision stands once it has been checked."""
+        return self.path / "merged" / precision
+
+    @property
+    def spec(self) -> specs.RunSpec:
+        return specs.make(specs.load_yaml(self.spec_file))
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """What the user may change later: ``name`` and ``note``; and ``created``, in seconds since 1970."""
+        value: dict[str, Any] = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
+        return value
+
+    def set_meta(self, **changes: str) -> None:
+        write_json(self.path / "meta.json", self.meta | changes)
+
+    @property
+    def alive(self) -> bool:
+        """Whether a worker holds the lock: the only truth about "running"."""
+        probe = FileLock(self.path / "lock")
+        # A probe holds the lock for an instant, and another one then takes it for a worker: probes of this process
+        # wait for each other, and those of other processes are gone at the second try.
+        with _PROBING:
+            for pause in (0.01, 0.0):
+                try:
+                    with probe.acquire(timeout=0):
+                        return False
+                except Timeout:
+                    time.sleep(pause)
+        return True
+
+    @property
+    def queued(self) -> str:
+        """What waits to be done, or an empty string."""
+        try:
+            return self.queue_mark.read_text()
+        except FileNotFoundError:
+            return ""
+
+    def emit(self, event: ev.Event) -> None:
+        ev.append(self.events_file, event)
+
+    def view(self) -> RunView:
+        return fold(ev.read(self.events_file)[0])
+
+    def state(self, view: RunView | None = None) -> State:
+        # The lock is asked before the events are read: a worker that ends in between has written its last event.
+        alive, queued = self.alive, self.queued == "train"
+        return (view or self.view()).state(alive, queued)
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+
+class Store:
+    """All of a workspace."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        self.runs = self.home / "runs"
+        self.datasets = self.home / "datasets"
+        self.models = self.home / "models"
+        self.locks = self.home / "locks"
+        for folder in (self.runs, self.datasets, self.models, self.locks):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def create_run(
+        self, spec: specs.RunSpec, train: list[dict[str, Any]], held_out: list[dict[str, Any]]
+    ) -> RunDir:
+        """A new run's folder with its spec and the exact rows it will use, the split frozen."""
+        stem = spec.name or spec.data.source.partition(":")[2]
+        slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"
+        run = RunDir(self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}")
+        draft = run.path.with_name(f".{run.id}")
+        (draft / "data").mkdir(parents=True)
+        (draft / "spec.yaml").write_text(specs.dump_yaml(spec), encoding="utf-8")
+        write_rows(draft / "data" / "train.jsonl", train)
+        write_rows(draft / "data" / "heldout.jsonl", held_out)
+        write_json(draft / "meta.json", {"name": spec.name or stem, "note": "", "created": time.time()})
+        os.rename(draft, run.path)  # a run is there whole or not at all
+        return run
+
+    def run(self, run_id: str) -> RunDir:
+        """An existing run; raises RunError. The id may come from a visitor, so it never reaches a path unchecked."""
+        if not ID.fullmatch(run_id) or not (self.runs / run_id / "spec.yaml").is_file():
+            raise RunError(f"There is no run '{run_id[:80]}'. It may have been deleted; look at the Runs tab.")
+        return RunDir(self.runs / run_id)
+
+    def all_runs(self) -> Iterator[RunDir]:
+        """All runs, newest first."""
+        folders = (path for path in self.runs.iterdir() if (path / "spec.yaml").is_file() and ID.fullmatch(path.name))
+        return (RunDir(path) for path in sorted(folders, key=lambda path: path.name, reverse=True))
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove a run and all its files; raises RunError while a worker uses it."""
+        run = self.run(run_id)
+        if run.alive or run.queued:
+            raise RunError("This run is still working or waiting. Stop it first, then delete it.")
+        doomed = run.path.with_name(f".deleted-{run.id}")
+        os.rename(run.path, doomed)
+        shutil.rmtree(doomed)

@@ -1,0 +1,152 @@
+"""RunView: what a run's events add up to. A pure fold; nothing else decides what a page shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from engine import events as ev
+
+
+class State(StrEnum):
+    """Where a run is. The worker's lock decides whether it lives; its events decide the rest."""
+
+    QUEUED = "queued"
+    PREPARING = "preparing"
+    TRAINING = "training"
+    STOPPED = "stopped"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    FINISHED = "finished"
+
+    @property
+    def live(self) -> bool:
+        """Something may still happen without the user."""
+        return self in (State.QUEUED, State.PREPARING, State.TRAINING)
+
+    @property
+    def can_continue(self) -> bool:
+        """It ended before its last step."""
+        return self in (State.STOPPED, State.CANCELLED, State.FAILED, State.INTERRUPTED)
+
+
+@dataclass
+class RunView:
+    """A run as its events tell it. Lists of equal length: ``steps``, ``losses``, ``lrs``, ``speeds``."""
+
+    started: ev.Started | None = None
+    attempt: int = 0  # how many times a worker has started to train
+    phase: str = ""
+    last: ev.Step | None = None
+    steps: list[int] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
+    lrs: list[float] = field(default_factory=list)
+    speeds: list[float] = field(default_factory=list)  # tokens per second
+    checks: list[ev.Evaluated] = field(default_factory=list)
+    samples: list[ev.Sampled] = field(default_factory=list)
+    saved: list[ev.Saved] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    ended: ev.Stopped | ev.Failed | ev.Finished | None = None
+    preparing: bool = True  # this attempt has not taken its first step yet
+    merging: str = ""  # precision of a merge that has begun and not ended
+    merged: dict[str, ev.Merged] = field(default_factory=dict)  # precision -> last result
+    scored: ev.Scored | None = None
+
+    def state(self, alive: bool, queued: bool) -> State:
+        """The state, given whether a worker holds the run's lock and whether the run waits in the queue."""
+        if alive and not self.merging and self.ended is None:
+            return State.PREPARING if self.preparing else State.TRAINING
+        if queued:
+            return State.QUEUED
+        match self.ended:
+            case ev.Finished():
+                return State.FINISHED
+            case ev.Stopped(kept=kept):
+                return State.STOPPED if kept else State.CANCELLED
+            case ev.Failed():
+                return State.FAILED
+        return State.INTERRUPTED
+
+    @property
+    def first_loss(self) -> float | None:
+        """Held-out loss before the first step."""
+        return self.checks[0].loss if self.checks and self.checks[0].step == 0 else None
+
+    @property
+    def best(self) -> ev.Evaluated | None:
+        """The check with the lowest held-out loss after training began."""
+        later = [check for check in self.checks if check.step > 0]
+        return min(later, key=lambda check: check.loss) if later else None
+
+    @property
+    def total_steps(self) -> int:
+        return self.started.steps if self.started else 0
+
+    @property
+    def step(self) -> int:
+        return self.last.step if self.last else 0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to the last step at the speed so far, checks included; None before the first steps."""
+        if self.last is None or self.started is None or self.last.step < 2:
+            return None
+        return self.last.seconds / self.last.step * max(0, self.total_steps - self.last.step)
+
+
+def fold(events: Iterable[ev.Event], view: RunView | None = None) -> RunView:
+    """Add events to a view (a new one by default) and return it."""
+    view = view or RunView()
+    for event in events:
+        _add(view, event)
+    return view
+
+
+def _add(view: RunView, event: ev.Event) -> None:
+    match event:
+        case ev.Phase():
+            view.phase, view.ended, view.preparing = event.text, None, True
+        case ev.Started():
+            _cut_back(view, event.resumed_from)
+            view.started, view.ended, view.preparing = event, None, False
+            view.attempt += 1
+        case ev.Step():
+            before = view.last
+            tokens = event.tokens - (before.tokens if before else 0)
+            seconds = event.seconds - (before.seconds if before else 0.0)
+            view.steps.append(event.step)
+            view.losses.append(event.loss)
+            view.lrs.append(event.lr)
+            view.speeds.append(tokens / seconds if seconds > 0 else 0.0)
+            view.last = event
+        case ev.Evaluated():
+            view.checks = [check for check in view.checks if check.step != event.step] + [event]
+        case ev.Sampled():
+            view.samples.append(event)
+        case ev.Saved():
+            view.saved.append(event)
+        case ev.Warned():
+            view.warnings.append(event.text)
+        case ev.Stopped() | ev.Failed() | ev.Finished():
+            view.ended = event
+        case ev.Merging():
+            view.merging = event.precision
+        case ev.Merged():
+            view.merging = ""
+            view.merged[event.precision] = event
+        case ev.Scored():
+            view.scored = event
+
+
+def _cut_back(view: RunView, step: int) -> None:
+    """Forget what lies beyond the checkpoint that a continued run starts from: it is trained again."""
+    kept = sum(1 for one in view.steps if one <= step)
+    for series in (view.steps, view.losses, view.lrs, view.speeds):
+        del series[kept:]
+    view.checks = [check for check in view.checks if check.step <= step]
+    view.samples = [sample for sample in view.samples if sample.step <= step]
+    view.saved = [saved for saved in view.saved if saved.step <= step]
+    if not kept:
+        view.last = None

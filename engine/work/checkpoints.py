@@ -1,0 +1,54 @@
+"""Checkpoints of a run: which are whole, which is the newest, and the best one as the run's adapter."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+from engine.store import RunDir, write_json
+
+MARK = "complete.json"  # written last: a checkpoint without it was cut off while being written
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def mark_complete(run: RunDir, step: int) -> None:
+    """Say that all files of a checkpoint are written, with their sizes."""
+    folder = run.checkpoints / f"checkpoint-{step}"
+    sizes = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
+    write_json(folder / MARK, {"step": step, "sizes": sizes})
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether a checkpoint was written to its end and its files still have their sizes."""
+    try:
+        sizes = json.loads((folder / MARK).read_text(encoding="utf-8"))["sizes"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def newest(run: RunDir) -> Path | None:
+    """The whole checkpoint with the highest step; broken ones are removed, since a trainer would choose them."""
+    best: Path | None = None
+    for folder in run.checkpoints.glob("checkpoint-*"):
+        if not is_whole(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        elif best is None or step_of(folder) > step_of(best):
+            best = folder
+    return best
+
+
+def step_of(folder: Path) -> int:
+    return int(folder.name.rpartition("-")[2])
+
+
+def publish(run: RunDir, step: int) -> None:
+    """Make a checkpoint's adapter the run's result; each file is replaced whole."""
+    source = run.checkpoints / f"checkpoint-{step}"
+    run.adapter.mkdir(exist_ok=True)
+    for name in ADAPTER_FILES:
+        temporary = run.adapter / f".{name}"
+        shutil.copyfile(source / name, temporary)
+        os.replace(temporary, run.adapter / name)

@@ -1,0 +1,153 @@
+"""The desk worker: answers at once what needs torch but no run. JSON lines on stdin and stdout.
+
+Requests are ``{"id", "op", ...}``; answers ``{"id", "part"}`` while a reply streams, then ``{"id", "done"}``
+or ``{"id", "error", "kind"}``. One request at a time; ``stop`` is heard while another is being answered.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine import models
+from engine.errors import HoneError
+from engine.spec import PlaceSpec
+from engine.work.data import IGNORED, encode, load_tokenizer, prompt_ids
+from engine.work.generate import stream_pair
+from engine.work.inspect import inspect
+from engine.work.load import attach, choose_place, load_model
+
+TELL_EVERY = 0.08  # seconds; a page that redraws for every token falls behind
+
+Tell = Callable[[Any], None]
+
+
+class Desk:
+    """Holds at most one tokenizer and one model with its adapter."""
+
+    def __init__(self) -> None:
+        self.stopped: set[int] = set()
+        self.tokenizers: dict[Path, Any] = {}
+        self.model_key: tuple[Any, ...] = ()
+        self.model: Any = None
+
+    def tokenizer(self, folder: Path) -> Any:
+        if folder not in self.tokenizers:
+            self.tokenizers = {folder: load_tokenizer(folder)}
+        return self.tokenizers[folder]
+
+    def inspect(self, ask: dict[str, Any], tell: Tell) -> Any:
+        return inspect(ask["model"]).model_dump()
+
+    def preview(self, ask: dict[str, Any], tell: Tell) -> Any:
+        """Rows as tokens: their text, and whether each is learned."""
+        tokenizer = self.tokenizer(models.folder(ask["model"]))
+        rows = []
+        for row in ask["rows"]:
+            one = encode(tokenizer, row, ask["max_length"])
+            rows.append({"tokens": _texts(tokenizer, one.ids), "learned": [label != IGNORED for label in one.labels], "length": one.length})
+        return rows
+
+    def measure(self, ask: dict[str, Any], tell: Tell) -> Any:
+        """Token counts over all rows."""
+        tokenizer = self.tokenizer(models.folder(ask["model"]))
+        encoded = [encode(tokenizer, row, ask["max_length"]) for row in ask["rows"]]
+        return {
+            "rows": len(encoded),
+            "tokens": sum(len(one.ids) for one in encoded),
+            "learned": sum(one.learned for one in encoded),
+            "cut": sum(one.cut > 0 for one in encoded),
+            "lost": sum(one.learned == 0 for one in encoded),
+            "longest": max((one.length for one in encoded), default=0),
+        }
+
+    def chat(self, ask: dict[str, Any], tell: Tell) -> Any:
+        """Both replies to one message, told as they grow."""
+        folder, adapter = models.folder(ask["model"]), Path(ask["adapter"])
+        place = choose_place(PlaceSpec.model_validate(ask["place"]))
+        key = (folder, adapter, (adapter / "adapter_model.safetensors").stat().st_mtime_ns, place)
+        if key != self.model_key:
+            self.free(ask, tell)
+            self.model, self.model_key = attach(load_model(folder, place), adapter), key
+        tokenizer = self.tokenizer(folder)
+        prompts = tuple(prompt_ids(tokenizer, ask[side], ask["plain_text"]) for side in ("base", "tuned"))
+        room = self.model.config.get_text_config().max_position_embeddings - max(len(ids) for ids in prompts)
+        if room < 1:
+            raise HoneError("This conversation is longer than the model can read. Press Clear and start again.")
+        last, texts = 0.0, ["", ""]
+
+        def hear(now: list[str]) -> None:
+            nonlocal last, texts
+            texts = now
+            if time.monotonic() - last >= TELL_EVERY:
+                last = time.monotonic()
+                tell(texts)
+
+        length = min(ask["max_new_tokens"], room)
+        stream_pair(
+            self.model, tokenizer, prompts, length, ask["temperature"], hear, lambda: ask["id"] in self.stopped
+        )
+        return texts
+
+    def free(self, ask: dict[str, Any], tell: Tell) -> Any:
+        """Give the model's memory back, before a run starts on the same device."""
+        import gc
+
+        import torch
+
+        self.model, self.model_key = None, ()
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        return None
+
+
+def _texts(tokenizer: Any, ids: list[int]) -> list[str]:
+    """Each token's own text; decoded after a few neighbours, since some tokenizers drop a leading space."""
+    texts = []
+    for end in range(1, len(ids) + 1):
+        start = max(0, end - 4)
+        texts.append(tokenizer.decode(ids[start:end]).removeprefix(tokenizer.decode(ids[start : end - 1])))
+    return texts
+
+
+def serve() -> None:
+    """Answer requests until stdin closes, which also happens when the app dies."""
+    out = sys.stdout
+    sys.stdout = sys.stderr  # whatever a library prints must not reach the pipe
+    desk = Desk()
+    asks: queue.Queue[dict[str, Any] | None] = queue.Queue()
+
+    def listen() -> None:
+        for line in sys.stdin:
+            ask = json.loads(line)
+            if ask["op"] == "stop":
+                desk.stopped.add(ask["which"])
+            else:
+                asks.put(ask)
+        asks.put(None)
+
+    def write(answer: dict[str, Any]) -> None:
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
+
+    threading.Thread(target=listen, daemon=True).start()
+    operations = {name: getattr(desk, name) for name in ("inspect", "preview", "measure", "chat", "free")}
+    while (ask := asks.get()) is not None:
+        number = ask["id"]
+        try:
+            done = operations[ask["op"]](ask, lambda part, number=number: write({"id": number, "part": part}))
+            write({"id": number, "done": done})
+        except HoneError as error:
+            write({"id": number, "error": str(error), "kind": type(error).__name__})
+        except Exception:
+            traceback.print_exc()
+            write({"id": number, "error": "", "kind": "Unexpected"})
+        desk.stopped.discard(number)

@@ -1,0 +1,111 @@
+"""The trainer's callback: it turns what happens into events and the user's wishes into the trainer's flags."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import psutil
+import torch
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from engine import events as ev
+from engine.hardware import GB
+from engine.store import RunDir
+from engine.work import checkpoints
+
+
+class Report(TrainerCallback):
+    """Writes Step, Evaluated, Sampled and Saved; reads the stop mark after every step."""
+
+    def __init__(self, run: RunDir, started: Callable[[int], ev.Started], ask: Callable[[], list[tuple[str, str]]]):
+        self.run, self.started, self.ask = run, started, ask
+        before = run.view()
+        self.before = before
+        self.first_seconds = 0.0
+        self.best = float("inf")
+        self.newest_loss: float | None = None
+        self.begun = time.monotonic()
+        self.stop = ""  # keep or cancel, once the user has asked
+
+    @property
+    def seconds(self) -> float:
+        return self.first_seconds + time.monotonic() - self.begun
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        resumed = state.global_step
+        if resumed:
+            self.best = min((c.loss for c in self.before.checks if 0 < c.step <= resumed), default=float("inf"))
+            self.first_seconds = self._seconds_at(resumed)
+        self.begun = time.monotonic()
+        self.run.emit(self.started(state.max_steps).model_copy(update={"resumed_from": resumed}))
+        if not resumed and not args.do_eval:
+            self._ask(0)
+
+    def _seconds_at(self, step: int) -> float:
+        found = [e.seconds for e in ev.read(self.run.events_file)[0] if isinstance(e, ev.Step) and e.step <= step]
+        return found[-1] if found else 0.0
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        try:
+            self.stop = self.run.stop_mark.read_text().strip()
+        except FileNotFoundError:
+            return
+        control.should_training_stop = True
+        if self.stop == "keep":  # the kept version is measured like every other
+            control.should_save = True
+            control.should_evaluate = args.do_eval
+
+    def on_log(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **_: Any
+    ) -> None:
+        if "loss" not in logs:
+            return  # a log of an evaluation, or the summary at the end
+        self.run.emit(
+            ev.Step(
+                step=state.global_step,
+                epoch=round(state.epoch or 0.0, 4),
+                loss=float(logs["loss"]),
+                lr=float(logs["learning_rate"]),
+                grad_norm=float(logs["grad_norm"]) if "grad_norm" in logs else None,
+                tokens=int(state.num_input_tokens_seen),
+                seconds=self.seconds,
+                memory_gb=memory_gb(),
+            )
+        )
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any
+    ) -> None:
+        self.newest_loss = metrics["eval_loss"]
+        self.run.emit(ev.Evaluated(step=state.global_step, loss=self.newest_loss, seconds=self.seconds))
+        self._ask(state.global_step)
+
+    def _ask(self, step: int) -> None:
+        for prompt, reply in self.ask():
+            self.run.emit(ev.Sampled(step=step, prompt=prompt, reply=reply))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        checkpoints.mark_complete(self.run, state.global_step)
+        # Without held-out rows nothing tells which version is best: the newest is taken.
+        best = self.newest_loss is None or self.newest_loss < self.best
+        if best:
+            self.best = self.newest_loss if self.newest_loss is not None else self.best
+            checkpoints.publish(self.run, state.global_step)
+        self.run.emit(ev.Saved(step=state.global_step, best=best))
+        if not args.do_eval:
+            self._ask(state.global_step)
+
+
+def memory_gb() -> float:
+    """Peak memory so far: of the card's allocator on a GPU, of this process otherwise."""
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        return torch.cuda.max_memory_allocated() / GB
+    info = psutil.Process().memory_info()
+    try:
+        import resource
+    except ImportError:  # Windows
+        return float(info.peak_wset) / GB
+    unit = 1 if psutil.MACOS else 1024  # ru_maxrss is in bytes on macOS, in kilobytes on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GB

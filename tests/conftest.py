@@ -1,0 +1,62 @@
+"""What several tests share: a workspace, and one small real run of the pocket model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine import spec as specs
+from engine.jobs import Engine
+from engine.store import ROOT, RunDir
+
+SHARED = ROOT.parent / "shared" / "data"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "workspace"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real files that nobody wrote for Hone; absent on most machines."""
+    if not SHARED.is_dir():
+        pytest.skip("the folder ../shared/data is not on this machine")
+    return SHARED
+
+
+def wait_for(run: RunDir, condition, seconds: float = 120) -> None:
+    """Wait until a condition on the run holds; fails with the run's log."""
+    end = time.monotonic() + seconds
+    while not condition(run):
+        if time.monotonic() > end:
+            log = run.log.read_text(errors="replace")[-2000:] if run.log.exists() else "no log"
+            pytest.fail(f"waited {seconds} s in vain; the state is {run.state()}\n{log}")
+        time.sleep(0.1)
+
+
+def idle(run: RunDir) -> bool:
+    return not run.queued and not run.alive
+
+
+SMALL = {
+    "name": "small",
+    "data": {"source": "sample:pirate", "max_length": 96},
+    "method": {"rank": 8},
+    "optim": {"epochs": 1, "batch_size": 16, "learning_rate": 3e-3},
+    "sampling": {"checks": 2, "max_new_tokens": 12},
+}
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, RunDir]]:
+    """An engine on a workspace that holds one finished run of the pocket model."""
+    engine = Engine(tmp_path_factory.mktemp("trained") / "workspace")
+    run = engine.start(specs.make(SMALL))
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
+    assert run.state().value == "finished", run.view().ended
+    yield engine, run
+    engine.close()

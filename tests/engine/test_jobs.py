@@ -1,0 +1,154 @@
+"""Engine without torch: queue, stop, cancel, continue, restart. The fake backend does the work."""
+
+from __future__ import annotations
+
+import time
+from collections import namedtuple
+
+import psutil
+import pytest
+
+from engine import events as ev
+from engine import spec as specs
+from engine.errors import DataError, ModelError, RunError
+from engine.jobs import Engine, FakeBackend
+from engine.view import State
+from tests.conftest import idle, wait_for
+
+SPEC = specs.make({"data": {"source": "sample:pirate"}})
+
+
+@pytest.fixture
+def make(home):
+    """Engines on one workspace, closed at the end."""
+    made = []
+
+    def one(**options) -> Engine:
+        engine = Engine(home, FakeBackend(**options))
+        made.append(engine)
+        return engine
+
+    yield one
+    for engine in made:
+        engine.close()
+
+
+def test_a_run_goes_from_waiting_to_finished(make) -> None:
+    engine = make(steps=5)
+    run = engine.start(SPEC)
+    wait_for(run, idle)
+    assert run.state() == State.FINISHED
+    assert run.spec.name == run.meta["name"] != ""
+    assert (run.data / "train.jsonl").is_file() and (run.data / "heldout.jsonl").is_file()
+
+
+def test_runs_queue_in_the_order_of_their_start(make) -> None:
+    engine = make(steps=10)
+    first, second, third = (engine.start(SPEC) for _ in range(3))
+    wait_for(first, lambda run: run.alive)
+    assert second.state() == State.QUEUED and third.state() == State.QUEUED
+    engine.cancel(second.id)
+    assert second.state() == State.CANCELLED
+    wait_for(third, idle)
+    assert [run.state() for run in (first, second, third)] == [State.FINISHED, State.CANCELLED, State.FINISHED]
+    assert first.view().ended.time < third.view().started.time
+
+
+def test_stop_keeps_cancel_does_not_and_both_continue(make) -> None:
+    engine = make(steps=60)
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().step >= 2)
+    engine.stop(run.id)
+    wait_for(run, idle)
+    assert run.state() == State.STOPPED
+    engine.resume(run.id)
+    wait_for(run, lambda run: run.view().attempt == 2 and run.view().step >= 4)
+    engine.cancel(run.id)
+    wait_for(run, idle)
+    assert run.state() == State.CANCELLED
+    engine.resume(run.id)
+    wait_for(run, idle)
+    assert run.state() == State.FINISHED
+    with pytest.raises(RunError, match="finished"):
+        engine.resume(run.id)
+    with pytest.raises(RunError, match="not running"):
+        engine.stop(run.id)
+
+
+def test_what_waits_survives_the_app(make, home) -> None:
+    asking = Engine(home, FakeBackend(), supervise=False)
+    run = asking.start(SPEC)
+    time.sleep(0.3)
+    assert run.state() == State.QUEUED
+    make(steps=3)
+    wait_for(run, idle)
+    assert run.state() == State.FINISHED
+
+
+def test_only_one_of_two_engines_supervises(make) -> None:
+    make(steps=3)
+    second = make(steps=3)
+    run = second.start(SPEC)
+    wait_for(run, idle)
+    assert run.view().attempt == 1 and run.state() == State.FINISHED
+
+
+class Dies:
+    """A worker that the system kills."""
+
+    def __init__(self, code: int, merging: bool = False) -> None:
+        self.code, self.merging = code, merging
+
+    def work(self, run, job: str) -> int:
+        if self.merging:
+            run.emit(ev.Merging(precision="bf16"))
+        return self.code
+
+
+@pytest.mark.parametrize(("code", "words"), [(-9, "killed by the system"), (-15, "asked to end"), (3, "exit code 3")])
+def test_a_worker_that_cannot_say_why_it_ended(home, code: int, words: str) -> None:
+    engine = Engine(home, Dies(code))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().warnings and idle(run))
+    assert run.state() == State.INTERRUPTED
+    assert words in run.view().warnings[0]
+    engine.close()
+
+
+def test_a_merge_that_is_killed_is_said(home) -> None:
+    engine = Engine(home, Dies(-9, merging=True))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().merged)
+    assert run.view().merged["bf16"].ok is False and not run.view().merging
+    engine.close()
+
+
+def test_what_is_wrong_is_said_before_anything_is_made(make, monkeypatch) -> None:
+    engine = make()
+    with pytest.raises(ModelError, match="not a folder"):
+        engine.start(specs.make({"model": {"source": "/nowhere"}}))
+    with pytest.raises(DataError, match="no dataset"):
+        engine.start(specs.make({"data": {"source": "dataset:0123456789abcdef"}}))
+    usage = namedtuple("usage", "total used free percent")
+    monkeypatch.setattr(psutil, "disk_usage", lambda path: usage(100, 100, 0, 100.0))
+    with pytest.raises(RunError, match="disk is too full"):
+        engine.start(SPEC)
+    assert list(engine.store.all_runs()) == []
+
+
+def test_a_failed_run_says_why_and_can_continue(make) -> None:
+    engine = make(fail="The disk is full. Make room.")
+    run = engine.start(SPEC)
+    wait_for(run, idle)
+    assert run.state() == State.FAILED and run.state().can_continue
+    assert run.view().ended.text == "The disk is full. Make room."
+
+
+def test_nothing_saved_means_nothing_to_merge_or_score(make) -> None:
+    engine = make(steps=2)
+    run = engine.start(SPEC)
+    wait_for(run, idle)
+    with pytest.raises(RunError, match="nothing to merge"):
+        engine.merge(run.id, "fp32")
+    with pytest.raises(RunError, match="not a precision"):
+        engine.merge(run.id, "../../x")

@@ -1,0 +1,68 @@
+"""The safety gate in front of every model folder, and target groups."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from engine import models, presets
+from engine.errors import ModelError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A copy of the pocket model that a test may spoil."""
+    return shutil.copytree(presets.POCKET, tmp_path / "model")
+
+
+def edit(folder, name: str, **changes) -> None:
+    path = folder / name
+    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | changes))
+
+
+def test_the_pocket_model_passes() -> None:
+    assert models.folder("pocket") == presets.POCKET
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda f: shutil.rmtree(f), "not a folder"),
+        (lambda f: (f / "config.json").unlink(), "no config.json"),
+        (lambda f: (f / "config.json").write_text("[1"), "config.json is damaged"),
+        (lambda f: (f / "config.json").write_text("[" * 100_000), "config.json is damaged"),
+        (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "can carry harmful code"),
+        (lambda f: (f / "model.safetensors").unlink(), r"no \*.safetensors"),
+        (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
+        (lambda f: edit(f, "config.json", auto_map={"AutoModel": "x.Y"}), "run code of its own"),
+        (lambda f: edit(f, "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.Y"]}), "run code of its own"),
+        (lambda f: edit(f, "config.json", text_config={"trust_remote_code": True}), "run code of its own"),
+        (lambda f: edit(f, "config.json", _attn_implementation_internal="evil/kernel"), "run code of its own"),
+        (lambda f: edit(f, "tokenizer_config.json", vocab_file="/etc/passwd"), "outside the folder"),
+        (lambda f: edit(f, "model.safetensors.index.json", weight_map={"a": "../x.safetensors"}), "outside the folder"),
+    ],
+)
+def test_unsafe_or_broken_folders_are_refused(folder, spoil, words: str) -> None:
+    spoil(folder)
+    with pytest.raises(ModelError, match=words):
+        models.check(folder)
+
+
+def test_a_relative_path_is_refused() -> None:
+    with pytest.raises(ModelError, match="not a folder"):
+        models.folder("../presets")
+
+
+def test_groups_fall_back_to_all_linear() -> None:
+    assert presets.target_groups("llama", ["q_proj", "v_proj", "up_proj"])["fewest"] == ("q_proj", "v_proj")
+    assert presets.target_groups("gpt2", ["c_attn", "c_proj", "c_fc"])["fewest"] == ("c_attn",)
+    assert presets.target_groups("strange", ["mixer_in"])["attention"] == ("mixer_in",)
+
+
+def test_available_lists_folders_below_the_roots(tmp_path, folder) -> None:
+    assert models.available([tmp_path / "absent", tmp_path]) == [
+        ("pocket", "Pocket model (ships with Hone)"),
+        (str(folder), "model"),
+    ]

@@ -1,0 +1,72 @@
+"""RunSpec: bounds, all problems at once, and fields declared once."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel
+
+from engine import presets
+from engine import spec as specs
+from engine.errors import SpecError
+from engine.store import ROOT
+
+
+def leaves(model: type[BaseModel] = specs.RunSpec, prefix: str = "") -> list[str]:
+    found = []
+    for name, info in model.model_fields.items():
+        if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
+            found += leaves(info.annotation, f"{prefix}{name}.")
+        elif name != "kind":
+            found.append(prefix + name)
+    return found
+
+
+@pytest.mark.parametrize("path", leaves())
+def test_every_field_has_a_label_and_help(path: str) -> None:
+    info = specs.field(path)
+    assert info.title and info.description
+    assert info.description.endswith(".")
+
+
+def test_all_problems_are_named_at_once() -> None:
+    with pytest.raises(SpecError) as error:
+        specs.make({"method": {"rank": 0}, "optim": {"epochs": -1, "speed": 3}})
+    text = str(error.value)
+    assert "Rank (method.rank)" in text
+    assert "Epochs (optim.epochs)" in text
+    assert "'optim.speed' is not a setting" in text
+
+
+def test_yaml_round_trip(tmp_path) -> None:
+    spec = specs.make({"method": {"rank": 3, "targets": ["q_proj"]}, "sampling": {"prompts": ["Ahoy, ünïcode?"]}})
+    (tmp_path / "s.yaml").write_text(specs.dump_yaml(spec), encoding="utf-8")
+    assert specs.make(specs.load_yaml(tmp_path / "s.yaml")) == spec
+
+
+@pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [", "\x00"])
+def test_a_broken_spec_file_is_one_sentence(tmp_path, text: str) -> None:
+    (tmp_path / "s.yaml").write_text(text)
+    with pytest.raises(SpecError, match=r"s\.yaml"):
+        specs.load_yaml(tmp_path / "s.yaml")
+
+
+def test_alpha_follows_rank_unless_set() -> None:
+    assert specs.LoraSpec(rank=8).scale_alpha == 16
+    assert specs.LoraSpec(rank=8, alpha=4).scale_alpha == 4
+
+
+def test_all_linear_stands_alone() -> None:
+    with pytest.raises(SpecError, match="all-linear"):
+        specs.make({"method": {"targets": ["all-linear", "q_proj"]}})
+
+
+def test_every_yaml_under_presets_is_read() -> None:
+    files = sorted((ROOT / "presets").rglob("*.yaml"))
+    recipes, samples = presets.recipes(), presets.samples()
+    assert len(recipes) == sum(path.parent.name == "recipes" for path in files) >= 4
+    assert len(samples) == sum(path.parent.name == "samples" for path in files) == 5
+    for recipe in recipes:
+        assert presets.recipe_spec(recipe)
+    for sample in samples:
+        assert specs.make(sample.values).data.source == f"sample:{sample.id}"
+        assert sample.train_file.is_file() and sample.held_out_file.is_file()

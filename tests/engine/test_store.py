@@ -1,0 +1,61 @@
+"""The workspace: runs are whole or absent, ids from outside never become paths."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from filelock import FileLock
+
+from engine import spec as specs
+from engine.errors import RunError
+from engine.store import ROOT, Store, read_rows, write_rows
+
+
+def test_rows_survive_line_separators_and_odd_characters(tmp_path) -> None:
+    rows = [{"text": "a\u2028b\u0085c\nd"}, {"text": "Größe 🦜"}]
+    write_rows(tmp_path / "rows.jsonl", rows)
+    assert read_rows(tmp_path / "rows.jsonl") == rows
+
+
+def test_a_run_is_found_renamed_and_deleted(home) -> None:
+    store = Store(home)
+    run = store.create_run(specs.make({"name": "Ahoy / ../x"}), [{"text": "a"}], [])
+    assert [found.id for found in store.all_runs()] == [run.id]
+    assert ".." not in run.id and "/" not in run.id
+    run.set_meta(name="<b>new</b>", note="n")
+    assert store.run(run.id).meta["name"] == "<b>new</b>"
+    store.delete_run(run.id)
+    assert list(store.all_runs()) == []
+    assert not run.path.exists()
+
+
+@pytest.mark.parametrize("run_id", ["", "..", "../runs", "a/b", "nope", "x" * 500, "a\x00b", "C:\\x"])
+def test_ids_from_outside_are_refused(home, run_id: str) -> None:
+    with pytest.raises(RunError, match="no run"):
+        Store(home).run(run_id)
+
+
+def test_the_lock_of_another_process_is_the_truth_about_alive(home) -> None:
+    run = Store(home).create_run(specs.make({}), [{"text": "a"}], [])
+    assert not run.alive
+    code = "import sys, time; from filelock import FileLock; FileLock(sys.argv[1]).acquire(); print('held', flush=True); time.sleep(60)"
+    holder = subprocess.Popen([sys.executable, "-c", code, str(run.path / "lock")], stdout=subprocess.PIPE, cwd=ROOT)
+    assert holder.stdout and holder.stdout.readline().strip() == b"held"
+    assert run.alive and run.alive
+    with pytest.raises(RunError, match="Stop it first"):
+        Store(home).delete_run(run.id)
+    holder.kill()
+    holder.wait()
+    assert not run.alive
+
+
+def test_a_probe_of_another_process_is_not_taken_for_a_worker(home) -> None:
+    run = Store(home).create_run(specs.make({}), [{"text": "a"}], [])
+    blink = FileLock(run.path / "lock")
+    blink.acquire()
+    import threading
+
+    threading.Timer(0.005, blink.release).start()
+    assert not run.alive

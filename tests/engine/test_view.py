@@ -1,0 +1,104 @@
+"""Events and their fold: states, half-written lines, continued runs, and the coach's sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import coach
+from engine import events as ev
+from engine.view import RunView, State, fold
+
+
+def started(**changes) -> ev.Started:
+    values = {
+        "pid": 1, "device": "CPU", "precision": "fp32", "trainable": 1, "total": 2, "steps": 10, "epochs": 1,
+        "rows": 8, "held_out": 2, "tokens": 80, "learned": 30, "cut": 0,
+    }  # fmt: skip
+    return ev.Started(**(values | changes))
+
+
+def step(number: int, loss: float = 1.0) -> ev.Step:
+    return ev.Step(step=number, epoch=0, loss=loss, lr=1e-3, tokens=number * 10, seconds=number * 2, memory_gb=1)
+
+
+def checked(number: int, loss: float) -> ev.Evaluated:
+    return ev.Evaluated(step=number, loss=loss, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("events", "alive", "queued", "state"),
+    [
+        ([], False, True, State.QUEUED),
+        ([], True, False, State.PREPARING),
+        ([ev.Phase(text="Loading the model.")], True, False, State.PREPARING),
+        ([started(), step(1)], True, False, State.TRAINING),
+        ([started(), step(1)], False, False, State.INTERRUPTED),
+        ([started(), step(1), ev.Stopped(step=1, kept=True)], False, False, State.STOPPED),
+        ([started(), step(1), ev.Stopped(step=1, kept=False)], False, False, State.CANCELLED),
+        ([started(), ev.Failed(text="x")], False, False, State.FAILED),
+        ([started(), ev.Finished(step=10, seconds=1, memory_gb=1)], False, False, State.FINISHED),
+        ([started(), ev.Finished(step=10, seconds=1, memory_gb=1), ev.Merging(precision="fp32")], True, False, State.FINISHED),
+        ([started(), ev.Stopped(step=1, kept=True), ev.Phase(text="again")], True, False, State.PREPARING),
+        ([started(), ev.Stopped(step=1, kept=True)], False, True, State.QUEUED),
+    ],
+)  # fmt: skip
+def test_state_follows_lock_queue_and_events(events, alive: bool, queued: bool, state: State) -> None:
+    assert fold(events).state(alive, queued) == state
+
+
+def test_a_continued_run_forgets_what_lay_beyond_its_checkpoint() -> None:
+    view = fold([started(), checked(0, 3.0), *[step(n) for n in range(1, 6)], checked(4, 2.0)])
+    fold([started(resumed_from=2), step(3, 0.5)], view)
+    assert view.steps == [1, 2, 3]
+    assert view.losses == [1.0, 1.0, 0.5]
+    assert [check.step for check in view.checks] == [0]
+    assert view.attempt == 2
+
+
+def test_speed_after_a_cut_back_is_never_negative() -> None:
+    view = fold([started(), *[step(n) for n in range(1, 6)], started(resumed_from=2), step(3)])
+    assert view.speeds == [5.0, 5.0, 5.0]
+
+
+def test_reading_goes_on_where_it_stopped_and_waits_for_whole_lines(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    ev.append(path, step(1))
+    first, offset = ev.read(path)
+    with path.open("ab") as file:
+        file.write(b'{"v":1,"kind":"st')
+    assert [e.step for e in first] == [1]
+    assert ev.read(path, offset) == ([], offset)
+    ev.append(path, step(2))  # the half-written line of a killed worker is closed, then skipped
+    assert [e.step for e in ev.read(path, offset)[0]] == [2]
+
+
+@given(st.binary(max_size=400))
+def test_reading_never_raises(tmp_path_factory, junk: bytes) -> None:
+    path = tmp_path_factory.mktemp("events") / "events.jsonl"
+    path.write_bytes(junk)
+    events, offset = ev.read(path)
+    assert 0 <= offset <= len(junk)
+    fold(events)
+
+
+def test_coach_names_what_it_compares_with() -> None:
+    view = fold([started(), checked(0, 4.0), step(1), checked(1, 3.0), step(2), checked(2, 1.0)])
+    said = coach.say(view, State.TRAINING)
+    assert said.title == "Learning well"
+    assert "down 75 %" in said.text and "from 4.000 to 1.000" in said.text
+
+
+def test_coach_sees_memorising_and_no_progress() -> None:
+    rising = [checked(n, loss) for n, loss in [(0, 4.0), (1, 1.0), (2, 1.1), (3, 1.2)]]
+    assert coach.say(fold([started(), *rising]), State.TRAINING).title == "Starting to memorise"
+    assert coach.say(fold([started(), checked(0, 1.0), checked(1, 1.5)]), State.TRAINING).title == "Not better yet"
+
+
+def test_coach_has_a_sentence_for_every_state() -> None:
+    for state in State:
+        said = coach.say(RunView(), state)
+        assert said.title and said.text.strip()

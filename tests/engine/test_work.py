@@ -1,0 +1,250 @@
+"""Real workers on the pocket model: training, counts, stop, kill and continue, merge, chat, score."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import time
+import zipfile
+
+import pytest
+
+from engine import events as ev
+from engine import export, presets
+from engine import spec as specs
+from engine.errors import ModelError, RunError
+from engine.jobs import Engine
+from engine.view import State
+from tests.conftest import SMALL, idle, wait_for
+
+
+def test_a_small_run_learns_and_leaves_everything_it_should(trained) -> None:
+    _, run = trained
+    view = run.view()
+    assert view.step == view.total_steps == run.spec.optim.steps(view.started.rows)
+    assert view.best.loss < view.first_loss
+    assert {sample.step for sample in view.samples} >= {0, view.total_steps}
+    assert (run.adapter / "adapter_model.safetensors").stat().st_size > 0
+    assert view.started.learned < view.started.tokens, "only the answers are learned"
+    assert view.last.memory_gb > 0 and view.last.seconds > 0
+    assert "precision" in view.started.reasons
+
+
+def test_trainable_count_on_screen_equals_pefts_own_for_20_random_choices(trained) -> None:
+    """The closed form from the config against get_peft_model on the real structure."""
+    from accelerate import init_empty_weights
+    from peft import get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    from engine.work.inspect import load_config
+    from engine.work.train import lora_config
+
+    engine, run = trained
+    info = engine.desk.inspect("pocket")
+    names = [module.name for module in info.modules]
+    draw = random.Random(7)
+    config = load_config(presets.POCKET)
+    for _ in range(20):
+        targets = tuple(draw.sample(names, draw.randint(1, len(names))))
+        rank = draw.randint(1, 256)
+        with init_empty_weights():
+            base = AutoModelForCausalLM.from_config(config)
+        spec = specs.make({"method": {"rank": rank, "targets": targets}})
+        trainable, total = get_peft_model(base, lora_config(spec, targets)).get_nb_trainable_parameters()
+        assert info.trainable(rank, targets) == trainable
+        assert info.parameters + trainable == total
+    assert run.view().started.trainable == info.trainable(SMALL["method"]["rank"], ["all-linear"])
+
+
+def test_unknown_targets_are_named(trained) -> None:
+    with pytest.raises(ModelError, match="no module called c_attn"):
+        trained[0].desk.inspect("pocket").trainable(8, ["c_attn"])
+
+
+@pytest.fixture
+def long_run(home):
+    """A run that takes long enough to be disturbed."""
+    engine = Engine(home)
+    values = SMALL | {"optim": SMALL["optim"] | {"epochs": 2}, "sampling": {"checks": 20, "max_new_tokens": 4}}
+    run = engine.start(specs.make(values))
+    wait_for(run, lambda run: run.view().step >= 2)
+    yield engine, run
+    if run.alive:
+        engine.cancel(run.id)
+        wait_for(run, idle)
+    engine.close()
+
+
+def test_stop_keeps_a_usable_run_and_continue_finishes_it(long_run) -> None:
+    engine, run = long_run
+    engine.stop(run.id)
+    wait_for(run, idle)
+    view = run.view()
+    assert run.state() == State.STOPPED
+    assert view.checks[-1].step == view.saved[-1].step == view.step, "the kept version is measured and saved"
+    assert (run.adapter / "adapter_model.safetensors").is_file()
+    step = view.step
+    engine.resume(run.id)
+    wait_for(run, lambda run: idle(run) and run.state() == State.FINISHED, 240)
+    after = run.view()
+    assert after.started.resumed_from == step
+    assert after.steps == list(range(1, after.total_steps + 1)), "no step twice, none missing"
+
+
+def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(long_run) -> None:
+    engine, run = long_run
+    wait_for(run, lambda run: run.view().saved)
+    os.kill(run.view().started.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    wait_for(run, lambda run: run.state() == State.INTERRUPTED, 5)
+    wait_for(run, lambda run: run.view().warnings, 5)
+    assert time.monotonic() - killed < 5
+    assert "killed by the system (signal 9)" in run.view().warnings[-1]
+    # A checkpoint that was cut off while being written is passed over.
+    newest = max(run.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    shutil.copytree(newest, run.checkpoints / "checkpoint-99999")
+    (run.checkpoints / "checkpoint-99999" / "optimizer.pt").write_bytes(b"half")
+    engine.resume(run.id)
+    wait_for(run, lambda run: idle(run) and run.state() == State.FINISHED, 240)
+    assert 0 < run.view().started.resumed_from < 99999
+
+
+def test_cancel_saves_nothing_of_its_last_steps(long_run) -> None:
+    engine, run = long_run
+    engine.cancel(run.id)
+    wait_for(run, idle)
+    view = run.view()
+    assert run.state() == State.CANCELLED
+    assert not view.saved or view.saved[-1].step <= view.step
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_merge_is_checked_and_loads_as_a_plain_model(trained, precision: str) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    engine, run = trained
+    engine.merge(run.id, precision)
+    wait_for(run, lambda run: idle(run) and precision in run.view().merged)
+    done = run.view().merged[precision]
+    assert done.ok and done.share <= done.tolerance and done.prompts == 8
+    if precision == "fp32":
+        assert done.agree == 8
+    assert run.state() == State.FINISHED
+    AutoTokenizer.from_pretrained(run.merged(precision))
+    model = AutoModelForCausalLM.from_pretrained(run.merged(precision))
+    assert model.num_parameters() == engine.desk.inspect("pocket").parameters
+    with zipfile.ZipFile(export.merged_zip(run, precision)) as archive:
+        assert any(name.endswith("model.safetensors") for name in archive.namelist())
+        assert archive.testzip() is None
+
+
+def test_a_merge_beyond_tolerance_is_refused_and_removed(trained, monkeypatch) -> None:
+    from engine.work import merge
+
+    _, run = trained
+    monkeypatch.setitem(merge.TOLERANCE, "fp32", -1.0)
+    shutil.rmtree(run.merged("fp32"), ignore_errors=True)
+    before = run.events_file.read_bytes()
+    merge.merge(run, "fp32")
+    done = run.view().merged["fp32"]
+    assert not done.ok and "removed" in done.text
+    assert not run.merged("fp32").exists() and not (run.path / "merged" / ".fp32").exists()
+    run.events_file.write_bytes(before)
+
+
+def test_chat_streams_both_and_stops(trained) -> None:
+    engine, run = trained
+    ask = [{"role": "user", "content": "What is a cat?"}]
+    parts = list(engine.desk.chat(run.id, ask, ask, max_new_tokens=40))
+    base, tuned = parts[-1]
+    assert len(parts) > 1 and base and tuned and base != tuned
+    stream = engine.desk.chat(run.id, ask, ask, temperature=1.0, max_new_tokens=400)
+    next(stream)
+    stream.close()
+    began = time.monotonic()
+    assert engine.desk.inspect("pocket").layers > 0
+    list(engine.desk.chat(run.id, ask, ask, max_new_tokens=1))
+    assert time.monotonic() - began < 5, "the stopped reply no longer occupies the desk"
+
+
+def test_base_reply_equals_the_bare_base_model(trained) -> None:
+    """The mixed batch's base row is the base, token for token (in fp32)."""
+    from engine.spec import PlaceSpec
+    from engine.work.data import load_tokenizer, prompt_ids
+    from engine.work.generate import replies, stream_pair
+    from engine.work.load import attach, choose_place, load_model
+
+    _, run = trained
+    tokenizer = load_tokenizer(presets.POCKET)
+    place = choose_place(PlaceSpec(precision="fp32"))
+    ask = prompt_ids(tokenizer, [{"role": "user", "content": "What is a cat?"}], False)
+    bare = replies(load_model(presets.POCKET, place), tokenizer, [ask], 24)[0]
+    tuned_model = attach(load_model(presets.POCKET, place), run.adapter)
+    tuned = replies(tuned_model, tokenizer, [ask], 24)[0]
+    heard: list[list[str]] = []
+    stream_pair(tuned_model, tokenizer, (ask, ask), 24, 0.0, heard.append, lambda: False)
+    assert [text.strip() for text in heard[-1]] == [bare, tuned]
+
+
+def test_chat_is_refused_while_a_run_uses_the_machine(trained) -> None:
+    engine, run = trained
+    other = engine.start(specs.make(SMALL))
+    wait_for(other, lambda run: run.alive)
+    with pytest.raises(RunError, match="is using this machine now"):
+        next(engine.desk.chat(run.id, [], []))
+    engine.cancel(other.id)
+    wait_for(other, idle)
+
+
+def test_nothing_left_to_learn_is_one_plain_message(home) -> None:
+    engine = Engine(home)
+    run = engine.start(specs.make(SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"}))
+    run_spec = run.spec
+    (run.path / "spec.yaml").write_text(specs.dump_yaml(run_spec))
+    wait_for(run, idle)
+    view = run.view()
+    if run.state() == State.FAILED:
+        assert "Raise the longest example" in view.ended.text
+    else:
+        assert any("lose their whole answer" in text for text in view.warnings)
+    engine.close()
+
+
+def test_adapter_zip_names_no_folder_of_this_machine(trained) -> None:
+    _, run = trained
+    with zipfile.ZipFile(export.adapter_zip(run)) as archive:
+        config = next(name for name in archive.namelist() if name.endswith("adapter_config.json"))
+        assert json.loads(archive.read(config))["base_model_name_or_path"] == "model"
+
+
+def test_the_shown_python_lines_run(trained, tmp_path) -> None:
+    import subprocess
+    import sys
+
+    _, run = trained
+    script = tmp_path / "load.py"
+    script.write_text(export.python_lines(run))
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "assistant" in done.stdout
+
+
+def test_a_full_disk_while_it_trains_is_a_plain_message(trained, monkeypatch, tmp_path) -> None:
+    import errno
+
+    from engine.work import __main__ as worker
+
+    _, run = trained
+    copy = type(run)(shutil.copytree(run.path, tmp_path / "ws" / "runs" / run.id))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "ws" / "locks").mkdir()
+    monkeypatch.setattr(worker, "_do", full)
+    assert worker.main([str(copy.path), "train"]) == 1
+    ended = copy.view().ended
+    assert isinstance(ended, ev.Failed) and "disk is full" in ended.text

@@ -1,0 +1,222 @@
+/* The live panel of the Train tab. It polls ui/live.py with a cursor, extends the curves and places the
+   words that the server made. All text is set with textContent. Survives a reload and a restarted app. */
+window.HoneLive = function (element, props, server, trigger, watch, events) {
+  const ALPHA = 0.1; // of the moving average behind the smooth line
+  const PAUSE = { live: 1000, still: 3000, most: 8000 }; // milliseconds between polls
+  const $ = (selector) => element.querySelector(selector);
+  const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
+  const text = (selector, words) => { const e = $(selector); if (e.textContent !== words) e.textContent = words; };
+  const make = (tag, words, kind) => {
+    const e = document.createElement(tag);
+    if (words !== undefined) e.textContent = words;
+    if (kind) e.className = kind;
+    return e;
+  };
+
+  let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null;
+  const chart = $('.chart');
+
+  function forget(run) {
+    cursor = { run: run || '', attempt: -1, index: 0, samples: 0 };
+    data = { steps: [], losses: [], smooth: [], lrs: [], speeds: [], checks: [], best: null, mean: 0, weight: 1 };
+    drawn = null;
+  }
+
+  /* --- curves --- */
+  function add(answer) {
+    for (const [i, step] of answer.steps.entries()) {
+      const loss = answer.losses[i];
+      data.steps.push(step); data.losses.push(loss); data.lrs.push(answer.lrs[i]); data.speeds.push(answer.speeds[i]);
+      if (loss !== null) { data.mean = (1 - ALPHA) * data.mean + ALPHA * loss; data.weight *= 1 - ALPHA; }
+      data.smooth.push(data.weight < 1 ? data.mean / (1 - data.weight) : null);
+    }
+    data.checks = answer.checks; data.best = answer.best;
+  }
+
+  function traces() {
+    const line = (y, name, color, width) => ({ x: data.steps.slice(), y: y.slice(), name, mode: 'lines', line: { color, width }, hovertemplate: '%{y:.4g}' });
+    if (metric === 'rate') return [line(data.lrs, 'learning rate', colour('--train'), 2)];
+    if (metric === 'speed') return [line(data.speeds, 'tokens per second', colour('--train'), 1.5)];
+    const raw = line(data.losses, 'training, each step', colour('--train-soft'), 1);
+    raw.hoverinfo = 'skip'; delete raw.hovertemplate;
+    return [raw, line(data.smooth, 'training', colour('--train'), 2.25), {
+      x: data.checks.map((c) => c[0]), y: data.checks.map((c) => c[1]), name: 'held-out', mode: 'lines+markers', hovertemplate: '%{y:.4f}',
+      line: { color: colour('--held'), width: 2 }, marker: { size: 8, color: colour('--card'), line: { color: colour('--held'), width: 2 } },
+    }, bestMark()];
+  }
+
+  function bestMark() {
+    const best = data.checks.find((c) => c[0] === data.best);
+    return { x: best ? [best[0]] : [], y: best ? [best[1]] : [], name: 'best', mode: 'markers+text', text: ['best'], textposition: 'top center', hoverinfo: 'skip',
+      textfont: { color: colour('--held'), size: 13 }, marker: { size: 12, symbol: 'star', color: colour('--held') } };
+  }
+
+  function layout() {
+    const axis = { gridcolor: colour('--line'), zeroline: false, linecolor: colour('--line'), tickfont: { color: colour('--muted') }, automargin: true, fixedrange: false };
+    return {
+      margin: { l: 44, r: 14, t: 14, b: 40 }, height: 320, showlegend: false, hovermode: 'x unified', dragmode: 'zoom', uirevision: cursor.run + metric + logScale,
+      paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', font: { family: getComputedStyle(element).fontFamily, size: 12.5, color: colour('--text') },
+      hoverlabel: { bgcolor: colour('--card'), bordercolor: colour('--line'), font: { color: colour('--text') } },
+      xaxis: { ...axis, showgrid: false, title: { text: 'step', font: { color: colour('--muted') } }, rangemode: 'tozero' },
+      yaxis: { ...axis, type: logScale ? 'log' : 'linear', ...(metric === 'rate' ? { tickformat: '.1e' } : {}) },
+    };
+  }
+
+  async function draw() {
+    const ready = data.steps.length > 0 || data.checks.length > 0;
+    $('.chart-empty').hidden = ready; chart.hidden = !ready;
+    if (!ready || !element.offsetParent || !(await plotly())) return;
+    drawn = { points: data.steps.length, checks: data.checks.length, best: data.best };
+    await Plotly.react(chart, traces(), layout(), { displayModeBar: false, responsive: false });
+    if (!chart.dataset.listens) { chart.dataset.listens = '1'; chart.on('plotly_relayout', zoomed); }
+  }
+
+  /* Adds what is new to what is drawn: the zoom stays, and a long run costs no more than a short one. */
+  function extend() {
+    if (!drawn || !window.Plotly) return draw();
+    const from = drawn.points, x = data.steps.slice(from);
+    if (x.length) {
+      const rows = { loss: [data.losses, data.smooth], rate: [data.lrs], speed: [data.speeds] }[metric];
+      Plotly.extendTraces(chart, { x: rows.map(() => x), y: rows.map((row) => row.slice(from)) }, rows.map((_, i) => i));
+    }
+    if (metric === 'loss' && (drawn.checks !== data.checks.length || drawn.best !== data.best)) {
+      const mark = bestMark();
+      Plotly.restyle(chart, { x: [data.checks.map((c) => c[0]), mark.x], y: [data.checks.map((c) => c[1]), mark.y] }, [2, 3]);
+    }
+    drawn = { points: data.steps.length, checks: data.checks.length, best: data.best };
+  }
+
+  function zoomed() {
+    const axes = chart.layout;
+    $('.whole').hidden = axes.xaxis.autorange !== false && axes.yaxis.autorange !== false;
+  }
+
+  function plotly() {
+    window.HonePlotly ||= new Promise((done) => {
+      const script = document.createElement('script');
+      script.src = window.HONE_PLOTLY; script.onload = () => done(true); script.onerror = () => done(false);
+      document.head.appendChild(script);
+    });
+    return window.HonePlotly;
+  }
+
+  /* --- words --- */
+  function place(answer) {
+    $('.live').dataset.empty = String(!answer.state); $('.live').dataset.state = answer.state || '';
+    if (!answer.state) {
+      const words = answer.problem ? ['bad', 'This cannot be shown now', answer.problem]
+        : ['info', 'Ready when you are', 'Press Start. The defaults work: the pocket model learns a sample in about a minute.'];
+      return say(...words);
+    }
+    say(answer.sentence.tone, answer.sentence.title, answer.sentence.text);
+    text('.run-name', answer.name); text('.run-state', answer.label); $('.run-state').dataset.state = answer.state;
+    const now = answer.progress;
+    text('.percent', now.percent + ' %'); text('.figures .step', now.step); text('.figures .epoch', now.epoch);
+    text('.elapsed', now.elapsed); text('.left', now.left);
+    $('.bar').setAttribute('aria-valuenow', now.percent); $('.bar i').style.width = now.percent + '%';
+    for (const [name, [value, note]] of Object.entries(answer.tiles)) { text(`[data-tile=${name}] b`, value); text(`[data-tile=${name}] small`, note); }
+    fill('.run-buttons', answer.buttons, ([event, label]) => button(event, label));
+    fill('.warnings', answer.warnings, (words) => make('li', words)); $('.warnings').hidden = !answer.warnings.length;
+    if (answer.settings) fill('.settings', answer.settings, setting);
+    if (answer.samples) fill('.samples', answer.samples, sample, 'The first replies come with the first check.');
+    if (answer.log !== undefined) text('.log pre', answer.log || 'The log is empty.');
+  }
+
+  function say(tone, title, words) { $('.status').dataset.tone = tone; text('.status-title', title); text('.status-text', words); }
+
+  /* Rebuilds a list only when its content changed, so that focus and selection stay. */
+  function fill(selector, items, build, empty) {
+    const host = $(selector), mark = JSON.stringify(items);
+    if (shown[selector] === mark) return;
+    shown[selector] = mark;
+    host.replaceChildren(...items.map(build));
+    if (!items.length && empty) host.append(make('p', empty, 'line'));
+  }
+
+  function button(event, label) {
+    const e = make('button', label, 'act'); e.type = 'button'; e.dataset.act = event;
+    e.addEventListener('click', () => { for (const b of $('.run-buttons').children) b.disabled = true; trigger(event); setTimeout(() => { shown['.run-buttons'] = null; now(); }, 400); });
+    return e;
+  }
+
+  function setting([label, value, note]) {
+    const e = make('div'), d = make('dd', value);
+    if (note) d.append(make('small', note));
+    e.append(make('dt', label), d);
+    return e;
+  }
+
+  function sample({ prompt, replies }) {
+    const e = make('article', undefined, 'sample'), pair = make('div', undefined, 'pair'), last = replies[replies.length - 1];
+    e.append(make('p', prompt, 'prompt'), pair); pair.append(reply(replies[0]));
+    if (replies.length > 1) pair.append(reply(last, 'now'));
+    if (replies.length > 2) {
+      const between = make('details'); between.append(make('summary', `${replies.length - 2} in between`));
+      for (const one of replies.slice(1, -1)) between.append(reply(one));
+      e.append(between);
+    }
+    return e;
+  }
+
+  function reply({ when, text: words }, kind) {
+    const e = make('div', undefined, 'reply ' + (kind || '')); e.append(make('h4', when), make('p', words || '(an empty reply)'));
+    return e;
+  }
+
+  function loads(items) {
+    fill('.loads', items, ([label, words, percent]) => {
+      const e = make('div', undefined, 'load'), meter = make('div', undefined, 'meter'), bar = make('i');
+      bar.style.width = Math.min(100, percent) + '%'; meter.dataset.hot = percent > 90; meter.append(bar); meter.setAttribute('aria-hidden', 'true');
+      e.append(make('span', label), make('b', words), meter);
+      return e;
+    });
+  }
+
+  /* --- the loop --- */
+  async function ask() {
+    if ($('.log').open) cursor.log = true; else delete cursor.log;
+    const asked = cursor, answer = await server.poll({ ...cursor });
+    if (asked !== cursor) return { more: true }; // another run was opened while this answer was on its way
+    if (answer.load) loads(answer.load);
+    if (!answer.run) { if (cursor.attempt >= 0) forget(); place(answer); draw(); return answer; }
+    if (answer.from !== data.steps.length || answer.run !== cursor.run || answer.attempt !== cursor.attempt) { const fresh = cursor.run !== answer.run; forget(answer.run); if (answer.from) return { more: true }; if (fresh) shown = {}; }
+    if (props.value !== answer.run) props.value = answer.run; // so that buttons and other tabs know which run is meant
+    Object.assign(cursor, { attempt: answer.attempt, index: answer.next, samples: answer.sampled ?? cursor.samples });
+    add(answer); place(answer); extend();
+    return answer;
+  }
+
+  async function loop() {
+    while (element.isConnected) {
+      let pause = PAUSE.still;
+      if (!document.hidden && element.offsetParent) {
+        try {
+          const answer = await ask();
+          pause = answer.more ? 0 : answer.live ? PAUSE.live : PAUSE.still;
+          failures = 0; $('.offline').hidden = true;
+        } catch (error) {
+          failures += 1; $('.offline').hidden = failures < 2; pause = Math.min(PAUSE.most, 1000 * failures);
+        }
+      } else pause = 500;
+      await new Promise((done) => { wake = done; setTimeout(done, pause); });
+    }
+  }
+  function now() { if (wake) wake(); }
+
+  $('.whole').addEventListener('click', () => Plotly.relayout(chart, { 'xaxis.autorange': true, 'yaxis.autorange': true }));
+  $('.log-scale').addEventListener('click', (e) => { logScale = !logScale; e.currentTarget.setAttribute('aria-pressed', logScale); draw(); });
+  for (const b of element.querySelectorAll('[data-metric]')) b.addEventListener('click', () => {
+    metric = b.dataset.metric;
+    for (const other of element.querySelectorAll('[data-metric]')) other.setAttribute('aria-pressed', other === b);
+    for (const key of element.querySelectorAll('[data-for]')) key.hidden = key.dataset.for !== metric;
+    chart.setAttribute('aria-label', b.textContent + ' by step'); draw();
+  });
+  $('.log').addEventListener('toggle', now);
+  $('.copy').addEventListener('click', async (e) => { await navigator.clipboard.writeText($('.log pre').textContent); e.target.textContent = 'Copied'; });
+  watch('value', () => { if (props.value !== cursor.run) { forget(props.value); shown = {}; } now(); });
+  new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+  new ResizeObserver(() => { if (!element.offsetParent) return; if (drawn) Plotly.Plots.resize(chart); else draw(); }).observe(chart.parentElement);
+
+  forget(props.value);
+  loop();
+};

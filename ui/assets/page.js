@@ -1,0 +1,16 @@
+/* The page's theme: the system's own until somebody chooses, then remembered on this machine. */
+(function () {
+  const KEY = 'hone-theme';
+  const dark = () => (localStorage.getItem(KEY) || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
+  const apply = () => document.body.classList.toggle('dark', dark());
+  document.addEventListener('DOMContentLoaded', apply);
+  window.HoneTheme = function (button) {
+    const label = () => {
+      const words = document.body.classList.contains('dark') ? 'Light' : 'Dark';
+      button.textContent = words; button.setAttribute('aria-label', `Switch to the ${words.toLowerCase()} theme`);
+    };
+    apply(); label();
+    new MutationObserver(label).observe(document.body, { attributes: true, attributeFilter: ['class'] });
+    button.addEventListener('click', () => { localStorage.setItem(KEY, document.body.classList.contains('dark') ? 'light' : 'dark'); apply(); });
+  };
+})();

@@ -1,0 +1,192 @@
+"""The Compare tab: one message to the base model and to the tuned one, both replies side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from engine.errors import RunError
+from engine.store import RunDir, read_rows
+from ui.context import Context
+from ui.handlers import bind
+from ui.text import STATES, intro, line, safe, when
+
+Turn = dict[str, Any]
+CHIPS = 6
+CHIP_SCRIPT = (
+    "element.addEventListener('click', (e) => { const b = e.target.closest('button');"
+    " if (b) { props.picked = b.textContent; trigger('pick', { text: b.textContent }); } })"
+)
+
+
+@dataclass(frozen=True)
+class CompareTab:
+    """What the other tabs need."""
+
+    tab: gr.Tab
+    run: gr.Dropdown
+
+
+def build(ctx: Context) -> CompareTab:
+    """Lay the tab out and wire what concerns it alone."""
+    with gr.Tab("Compare", id="compare") as tab:
+        gr.HTML(intro("Is it better?", "Choose a run and say something. Both models get the same message and reply at the same time."))
+        run = gr.Dropdown(label="Run", info="A run that has saved something.", elem_id="compare-run")
+        with gr.Row(equal_height=True, elem_classes="panes"):
+            base = _pane("Base model, before training", "base-pane")
+            tuned = _pane("Tuned model, after training", "tuned-pane")
+        chips = gr.HTML(elem_id="chips", js_on_load=CHIP_SCRIPT)
+        with gr.Row(elem_classes="ask", equal_height=True):
+            message = gr.Textbox(
+                label="Message to both models",
+                show_label=False,
+                placeholder="Say something to both models",
+                lines=1,
+                max_lines=6,
+                scale=6,
+                min_width=180,
+                container=False,
+                elem_id="message",
+            )
+            send = gr.Button("Send", variant="primary", size="md", scale=0, min_width=92)
+            stop = gr.Button("Stop", variant="stop", size="md", scale=0, min_width=92, visible=False)
+            clear = gr.Button("Clear", size="md", scale=0, min_width=92)
+        with gr.Accordion("How the replies are made", open=False):
+            with gr.Row():
+                heat = gr.Slider(0, 1.5, 0, step=0.05, label="Temperature", info="0 gives the likeliest reply each time; higher is livelier.")
+                longest = gr.Slider(8, 1024, 128, step=8, label="Longest reply (tokens)", info="Replies are cut after this many tokens.")
+
+    inputs, outputs = [run, message, base, tuned, heat, longest], [message, base, tuned, send, stop]
+    talking = gr.on(
+        [message.submit, send.click],
+        bind(talk, ctx),
+        inputs,
+        outputs,
+        show_progress="hidden",
+        concurrency_limit=4,
+        api_visibility="private",
+    )
+    # Cancelling closes the generator, and with it the model's thread.
+    stop.click(bind(rest), None, [send, stop], cancels=[talking], queue=False, api_visibility="private")
+    talking.failure(bind(rest), None, [send, stop], show_progress="hidden", api_visibility="private")
+    clear.click(bind(empty), None, [base, tuned], show_progress="hidden", api_visibility="private")
+    run.change(bind(empty), None, [base, tuned], show_progress="hidden", api_visibility="private")
+    run.change(bind(suggest, ctx), run, chips, show_progress="hidden", api_visibility="private")
+    chips.pick(bind(take), None, message, show_progress="hidden", api_visibility="private")
+    return CompareTab(tab, run)
+
+
+def _pane(label: str, elem_id: str) -> gr.Chatbot:
+    return gr.Chatbot(
+        label=label,
+        height=380,
+        layout="bubble",
+        buttons=["copy"],
+        feedback_options=None,
+        render_markdown=False,  # what the model wrote, as it wrote it
+        placeholder="The reply appears here",
+        elem_id=elem_id,
+    )
+
+
+def usable(ctx: Context) -> list[RunDir]:
+    """Runs that have an adapter, newest first."""
+    return [run for run in ctx.engine.store.all_runs() if (run.adapter / "adapter_model.safetensors").is_file()]
+
+
+def run_choices(ctx: Context) -> list[tuple[str, str]]:
+    """(label, id) of the runs that can be compared and exported."""
+    return [(f"{run.meta['name']} · {STATES[run.state()].lower()} · {when(run.meta['created'])}", run.id) for run in usable(ctx)]
+
+
+# --- handlers ---
+
+
+def refresh(ctx: Context, current: str | None) -> Any:
+    """The list of runs again; keeps the choice, or takes the newest."""
+    found = run_choices(ctx)
+    ids = [run_id for _, run_id in found]
+    return gr.update(choices=found, value=current if current in ids else next(iter(ids), None))
+
+
+def talk(
+    ctx: Context, run_id: str | None, message: str, base: list[Turn], tuned: list[Turn], heat: float, longest: int
+) -> Iterator[tuple[Any, ...]]:
+    """Send one message to both models, each with its own conversation so far."""
+    if not run_id:
+        raise RunError("There is no run to compare yet. Start one on the Train tab.")
+    if not message.strip():
+        raise RunError("Type a message first.")
+    base, tuned = said(base, message), said(tuned, message)
+    yield "", answered(base, ""), answered(tuned, ""), *_buttons(talking=True)
+    for one, other in ctx.engine.desk.chat(run_id, plain(base), plain(tuned), heat, int(longest)):
+        yield gr.skip(), answered(base, one), answered(tuned, other), gr.skip(), gr.skip()
+    yield gr.skip(), gr.skip(), gr.skip(), *_buttons(talking=False)
+
+
+def rest() -> tuple[Any, Any]:
+    """The buttons as they are when nobody talks."""
+    return _buttons(talking=False)
+
+
+def empty() -> tuple[list[Turn], list[Turn]]:
+    """Both conversations begin anew."""
+    return [], []
+
+
+def suggest(ctx: Context, run_id: str | None) -> str:
+    """Messages to try: what the run's held-out examples ask."""
+    if not run_id:
+        return line("There is nothing to compare yet. Start a run on the Train tab; it can be used from its first check on.")
+    asked = dict.fromkeys(question(row) for row in read_rows(ctx.engine.store.run(run_id).data / "heldout.jsonl"))
+    return chips([text for text in asked if text][:CHIPS])
+
+
+def take(event: gr.EventData) -> str:
+    """A suggested message, put where it can still be changed."""
+    return str(event.text)
+
+
+# --- pure functions of conversations ---
+
+
+def said(turns: list[Turn], message: str) -> list[Turn]:
+    return [*turns, {"role": "user", "content": message}]
+
+
+def answered(turns: list[Turn], reply: str) -> list[Turn]:
+    return [*turns, {"role": "assistant", "content": reply or "…"}]
+
+
+def plain(turns: list[Turn]) -> list[dict[str, str]]:
+    """Messages as the engine takes them: Gradio hands text back in parts."""
+    return [{"role": turn["role"], "content": _text(turn["content"])} for turn in turns]
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part if isinstance(part, str) else part.get("text", "") for part in content)
+
+
+def question(row: dict[str, Any]) -> str:
+    """What a row asks, if it is short enough to put on a button."""
+    if "messages" in row:
+        text = next((m["content"] for m in row["messages"] if m["role"] == "user"), "")
+    else:
+        text = row.get("prompt") or " ".join(row.get("text", "").split()[:8])
+    return text.strip() if len(text) <= 200 else ""
+
+
+def chips(texts: list[str]) -> str:
+    if not texts:
+        return ""
+    return '<p class="try">Try one that it has never seen:</p>' + "".join(f'<button type="button" class="suggest">{safe(t)}</button>' for t in texts)
+
+
+def _buttons(talking: bool) -> tuple[Any, Any]:
+    """Send and Stop take turns."""
+    return gr.update(visible=not talking), gr.update(visible=talking)

@@ -1,0 +1,55 @@
+"""What every tab is built with: the engine, what visitors may do, and two small caches."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+from engine import data, models
+from engine.data import Dataset
+from engine.jobs import Engine
+from engine.models import ModelInfo
+from engine.policy import Policy
+
+KEPT = 3  # datasets in memory; a source names its content, so an entry never goes stale
+
+
+class Context:
+    """Shared by all visitors; holds nothing that belongs to one of them."""
+
+    def __init__(self, engine: Engine, policy: Policy) -> None:
+        self.engine = engine
+        self.policy = policy
+        self._models: dict[str, ModelInfo] = {}
+        self._datasets: OrderedDict[str, Dataset] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def dataset(self, source: str) -> Dataset:
+        """A dataset by its source; raises DataError."""
+        with self._lock:
+            if source not in self._datasets:
+                self._datasets[source] = data.load(self.engine.store, source)
+            self._datasets.move_to_end(source)
+            while len(self._datasets) > KEPT:
+                self._datasets.popitem(last=False)
+            return self._datasets[source]
+
+    def model(self, source: str) -> ModelInfo:
+        """What a base model is; the first time the desk is asked, which takes seconds. Raises HoneError."""
+        self.check_model(source)
+        if source not in self._models:
+            self._models[source] = self.engine.desk.inspect(source)
+        return self._models[source]
+
+    def known_model(self, source: str) -> ModelInfo | None:
+        """The same at once, or None where nobody has asked yet."""
+        return self._models.get(source)
+
+    def check_model(self, source: str) -> None:
+        """Raise RunError for a folder that this visitor may not name."""
+        if source not in {known for known, _ in self.model_choices()}:
+            self.policy.require_folders()
+
+    def model_choices(self) -> list[tuple[str, str]]:
+        """(source, label) of every base model found."""
+        return models.available(self.engine.model_roots)

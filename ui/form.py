@@ -1,0 +1,125 @@
+"""The settings of a run as widgets: one per field of RunSpec, made from the field's own declaration.
+
+Labels, help, bounds and defaults are read from engine.spec and stand nowhere else. Knows nothing about
+where on the page a widget is.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import gradio as gr
+from gradio.components import Component
+
+from engine import presets
+from engine import spec as specs
+from engine.models import ModelInfo
+from engine.spec import RunSpec
+
+# All fields in the order of the form. The first two live on the Data and Model tabs.
+PATHS = (
+    "data.source",
+    "model.source",
+    "name",
+    "method.rank",
+    "method.alpha",
+    "method.dropout",
+    "method.targets",
+    "optim.epochs",
+    "optim.learning_rate",
+    "optim.batch_size",
+    "data.max_length",
+    "optim.accumulation",
+    "optim.warmup",
+    "optim.weight_decay",
+    "optim.schedule",
+    "data.held_out",
+    "data.seed",
+    "sampling.checks",
+    "sampling.prompts",
+    "sampling.max_new_tokens",
+    "place.device",
+    "place.precision",
+)
+SLIDER_STEPS = {"method.rank": 1, "method.dropout": 0.01, "data.held_out": 0.01, "optim.warmup": 0.01}
+ALL_LINEAR = "all-linear"
+WORDS = {
+    "auto": "Automatic",
+    "cpu": "Processor",
+    "cuda": "GPU",
+    "bf16": "bf16 (16 bit)",
+    "fp32": "fp32 (32 bit)",
+    "cosine": "Cosine",
+    "linear": "Linear",
+    "constant": "Constant",
+}
+
+
+def widget(path: str, **more: Any) -> Component:
+    """The widget of a field: label, help, bounds and default come from its declaration."""
+    field = specs.field(path)
+    value = to_widget(path, field.default)
+    common: dict[str, Any] = {"label": field.title, "info": field.description, "value": value} | more
+    elem_id = "field-" + path.replace(".", "-")
+    kind, low, high = _kind(field.annotation), _bound(field, "ge", "gt"), _bound(field, "le", "lt")
+    if path in SLIDER_STEPS:
+        return gr.Slider(low, high, step=SLIDER_STEPS[path], elem_id=elem_id, **common)
+    if path.endswith(".source"):
+        return gr.Dropdown(elem_id=elem_id, **common)
+    if path == "method.targets":
+        return gr.CheckboxGroup([(f"All linear layers ({ALL_LINEAR})", ALL_LINEAR)], elem_id=elem_id, **common)
+    if typing.get_origin(kind) is Literal:
+        return gr.Radio([(WORDS[choice], choice) for choice in typing.get_args(kind)], elem_id=elem_id, **common)
+    if kind in (int, float):
+        # Bounds are left to RunSpec, which names every wrong field at once and in words.
+        return gr.Number(precision=0 if kind is int else None, elem_id=elem_id, **common)
+    return gr.Textbox(lines=1 if kind is str else 3, elem_id=elem_id, **common)
+
+
+def collect(values: Iterable[Any], paths: Sequence[str] = PATHS) -> RunSpec:
+    """The checked spec that the widgets' values mean; raises SpecError that names all that is wrong."""
+    found = {path: _from_widget(path, value) for path, value in zip(paths, values, strict=True)}
+    return specs.make(presets.nested(found))
+
+
+def fill(spec: RunSpec, info: ModelInfo | None, paths: Sequence[str] = PATHS) -> list[Any]:
+    """Values for the widgets that mean this spec; ``info`` turns target modules into the model's own names."""
+    values = spec.model_dump()
+    shown = []
+    for path in paths:
+        value: Any = values
+        for name in path.split("."):
+            value = value[name]
+        if path == "method.targets":
+            value = info.targets(value) if info else (ALL_LINEAR,)
+        shown.append(to_widget(path, value))
+    return shown
+
+
+def to_widget(path: str, value: Any) -> Any:
+    """A field's value as its widget holds it."""
+    if path == "sampling.prompts":
+        return "\n".join(value)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_widget(path: str, value: Any) -> Any:
+    if path == "sampling.prompts":
+        return tuple(line.strip() for line in (value or "").splitlines() if line.strip())
+    if isinstance(value, list):
+        return tuple(value)
+    return value.strip() if isinstance(value, str) else value
+
+
+def _kind(annotation: Any) -> Any:
+    """The type of a field, without its None."""
+    if isinstance(annotation, types.UnionType):
+        return next(part for part in typing.get_args(annotation) if part is not type(None))
+    return annotation
+
+
+def _bound(field: Any, *names: str) -> float | None:
+    return next((getattr(rule, name) for rule in field.metadata for name in names if hasattr(rule, name)), None)

@@ -1,0 +1,142 @@
+"""The Runs tab: every run there is, to open, name, annotate or delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from engine.store import RunDir
+from ui.context import Context
+from ui.handlers import bind
+from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, when
+
+HEADERS = ("Name", "State", "Model", "Data", "Rank", "Held-out loss", "Time", "On disk", "Started")
+PICK_SCRIPT = (
+    "element.addEventListener('click', (e) => { const row = e.target.closest('[data-run]');"
+    " if (row) trigger('pick', { run: row.dataset.run }); })"
+)
+
+
+@dataclass(frozen=True)
+class RunsTab:
+    """What the other tabs need."""
+
+    tab: gr.Tab
+    table: gr.HTML
+    picked: gr.State
+    open: gr.Button
+
+
+def build(ctx: Context) -> RunsTab:
+    """Lay the tab out and wire what concerns it alone."""
+    with gr.Tab("Runs", id="runs") as tab:
+        gr.HTML(intro("What did I try?", "Choose a run to open, rename or delete it."))
+        table = gr.HTML(elem_id="runs-table", js_on_load=PICK_SCRIPT)
+        picked = gr.State("")
+        with gr.Group(visible=False, elem_id="run-card") as panel:
+            with gr.Row():
+                name = gr.Textbox(label="Name", info="What this run is called in every list.", max_length=80, elem_id="run-name")
+                note = gr.Textbox(label="Note", info="For yourself: what you tried, what came out.", max_length=2000, lines=1, elem_id="run-note")
+            with gr.Row(elem_classes="run-acts"):
+                open_run = gr.Button("Open", variant="primary", size="md", min_width=100, elem_id="open-run")
+                save = gr.Button("Save name and note", size="md", min_width=160)
+                delete = gr.Button("Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run")
+        with gr.Group(visible=False, elem_id="sure") as sure:
+            question = gr.HTML()
+            with gr.Row(elem_classes="run-acts"):
+                yes = gr.Button("Delete for good", variant="stop", size="md", elem_id="delete-yes")
+                no = gr.Button("Keep it", size="md")
+
+    chosen = [picked, panel, name, note, sure]
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    table.pick(bind(pick, ctx), None, [*chosen, table], **quiet)
+    save.click(bind(save_meta, ctx), [picked, name, note], table, **quiet)
+    delete.click(bind(ask, ctx), picked, [sure, question], **quiet)
+    no.click(bind(keep), None, sure, **quiet)
+    yes.click(bind(remove, ctx), picked, [*chosen, table], **quiet)
+    return RunsTab(tab, table, picked, open_run)
+
+
+# --- handlers ---
+
+
+def refresh(ctx: Context, picked: str) -> str:
+    """The table as it is now."""
+    return table_of(ctx.engine.store.all_runs(), picked)
+
+
+def pick(ctx: Context, event: gr.EventData) -> tuple[Any, ...]:
+    """Choose a run; below the table stands what can be done with it."""
+    run = ctx.engine.store.run(str(event.run))
+    meta = run.meta
+    return run.id, gr.update(visible=True), meta["name"], meta["note"], gr.update(visible=False), refresh(ctx, run.id)
+
+
+def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
+    """Give the run another name and note."""
+    run = ctx.engine.store.run(picked)
+    run.set_meta(name=name.strip()[:80] or run.meta["name"], note=note.strip()[:2000])
+    return refresh(ctx, picked)
+
+
+def ask(ctx: Context, picked: str) -> tuple[Any, str]:
+    """Ask before deleting, and say what it frees."""
+    run = ctx.engine.store.run(picked)
+    text = f"Delete “{run.meta['name']}” with its adapter and checkpoints? This frees {megabytes(run.size)} and cannot be undone."
+    return gr.update(visible=True), line(text)
+
+
+def keep() -> Any:
+    """Not deleted after all."""
+    return gr.update(visible=False)
+
+
+def remove(ctx: Context, picked: str) -> tuple[Any, ...]:
+    """Delete the run and its files."""
+    ctx.engine.delete(picked)
+    hidden = gr.update(visible=False)
+    return "", hidden, "", "", hidden, refresh(ctx, "")
+
+
+# --- what is shown ---
+
+
+def table_of(runs: Iterable[RunDir], picked: str) -> str:
+    """All runs, newest first."""
+    rows = "".join(_row(run, run.id == picked) for run in runs)
+    if not rows:
+        return line("No runs yet. Press Start on the Train tab.")
+    head = "".join(f'<th scope="col">{name}</th>' for name in HEADERS)
+    return f'<div class="scroll" tabindex="0"><table class="runs"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _row(run: RunDir, picked: bool) -> str:
+    spec, view, meta = run.spec, run.view(), run.meta
+    state = run.state(view)
+    name = f'<button type="button" data-run="{safe(run.id)}" aria-pressed="{str(picked).lower()}">{safe(meta["name"])}</button>'
+    note = f"<small>{safe(meta['note'])}</small>" if meta["note"] else ""
+    cells = (
+        f'<span class="chip" data-state="{state.value}">{STATES[state]}</span>',
+        safe(Path(spec.model.source).name),
+        safe(spec.data.source.partition(":")[2] if spec.data.source.startswith("sample:") else spec.name),
+        str(spec.method.rank),
+        _loss(view.best.loss if view.best else None, view.first_loss),
+        duration(view.last.seconds) if view.last else "–",
+        megabytes(run.size),
+        when(meta["created"]),
+    )
+    return f'<tr data-picked="{str(picked).lower()}"><td>{name}{note}</td>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+
+
+def _loss(best: float | None, first: float | None) -> str:
+    """The best held-out loss beside the one before training."""
+    if best is None:
+        return "–"
+    if first is None:
+        return loss(best)
+    down = f", down {share(first - best, first)}" if best < first else ""
+    return f"{loss(best)}<small>from {loss(first)}{down}</small>"

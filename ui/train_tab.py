@@ -1,0 +1,181 @@
+"""The Train tab: settings on the left, the run as it goes on the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine import data, presets
+from engine import spec as specs
+from engine.errors import HoneError
+from engine.models import ModelInfo
+from engine.spec import RunSpec
+from ui import form, live
+from ui.context import Context
+from ui.handlers import bind
+from ui.model_tab import GROUPS
+from ui.text import count, intro, line, plural, safe, share
+
+OWN = "own"  # target modules chosen one by one
+RECIPE_PATHS = tuple(dict.fromkeys(path for recipe in presets.recipes() for path in recipe.values))
+FROM_SAMPLE = "These settings were made for the sample. A recipe replaces some of them."
+
+
+@dataclass(frozen=True)
+class TrainTab:
+    """What the other tabs need."""
+
+    tab: gr.Tab
+    fields: dict[str, Component]  # by path; data.source and model.source are on their own tabs
+    recipe: gr.Radio
+    recipe_note: gr.HTML
+    group: gr.Radio
+    facts: gr.HTML
+    start: gr.Button
+    live: gr.HTML
+
+
+def build(ctx: Context) -> TrainTab:
+    """Lay the tab out and wire what concerns it alone."""
+    fields: dict[str, Component] = {}
+
+    def add(*paths: str) -> None:
+        for path in paths:
+            fields[path] = form.widget(path)
+
+    with gr.Tab("Train", id="train") as tab:
+        gr.HTML(intro("Let it learn", "Press Start: the settings work as they are. You can stop at any time and keep the result."))
+        with gr.Row(equal_height=False, elem_classes="page train"):
+            with gr.Column(scale=0, min_width=340, elem_classes="side"):
+                start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
+                facts = gr.HTML(elem_id="train-facts")
+                recipe = gr.Radio([one.name for one in presets.recipes()], label="Recipe", elem_id="recipe")
+                recipe_note = gr.HTML(line(FROM_SAMPLE), elem_id="recipe-note")
+                add("method.rank", "method.alpha")
+                group = _group()
+                add("method.targets", "optim.epochs", "optim.learning_rate", "optim.batch_size", "data.max_length")
+                with gr.Accordion("More", open=False, elem_id="more"):
+                    add(*(path for path in form.PATHS if path not in fields and not path.endswith(".source")))
+            with gr.Column(scale=1, min_width=320):
+                panel = _panel(ctx)
+    return TrainTab(tab, fields, recipe, recipe_note, group, facts, start, panel)
+
+
+def _group() -> gr.Radio:
+    named = [(label, group) for group, label in GROUPS.items()]
+    return gr.Radio(
+        [*named, ("My own choice", OWN)],
+        value="all",
+        label="Where the adapter goes",
+        info="A group of target modules, or choose them one by one below.",
+        elem_id="group",
+    )
+
+
+def _panel(ctx: Context) -> gr.HTML:
+    panel = gr.HTML(
+        value="",
+        html_template=live.TEMPLATE,
+        js_on_load=live.SCRIPT,
+        server_functions=[bind(live.poll, ctx, live.Follower())],
+        elem_id="live",
+    )
+    for event, what in (("stop_run", "stop"), ("cancel_run", "cancel"), ("continue_run", "resume")):
+        listen = getattr(panel, event)
+        listen(bind(live.action, ctx, what), panel, None, show_progress="hidden", api_visibility="private")
+    return panel
+
+
+# --- handlers ---
+
+
+def start(ctx: Context, *values: Any) -> str:
+    """Start a run with the form's settings; the panel then shows it."""
+    spec = form.collect(values)
+    ctx.check_model(spec.model.source)
+    return ctx.engine.start(spec).id
+
+
+def choose_recipe(name: str | None, source: str) -> list[Any]:
+    """The recipe's settings; those that it does not name go back to what suits the data."""
+    recipe = next(one for one in presets.recipes() if one.name == name)
+    suited = dict(zip(form.PATHS, form.fill(suited_spec(source), None), strict=True))
+    values = [form.to_widget(path, recipe.values.get(path, suited[path])) for path in RECIPE_PATHS]
+    return [*values, line(f"{recipe.summary} {recipe.cost}")]
+
+
+def choose_data(ctx: Context, source: str, model: str, *values: Any) -> list[Any]:
+    """Settings for other data: a sample brings its own; for a file what is set stays."""
+    if not source.startswith("sample:"):
+        return [*(gr.skip() for _ in values), gr.skip(), gr.skip()]
+    spec = suited_spec(source)
+    shown = form.fill(spec, ctx.known_model(model))[2:]
+    return [*shown, None, line(FROM_SAMPLE)]
+
+
+def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
+    """The target modules that this model really has."""
+    info = ctx.known_model(model)
+    if info is None:
+        return gr.update(choices=[(f"All linear layers ({form.ALL_LINEAR})", form.ALL_LINEAR)], value=[form.ALL_LINEAR])
+    known = [module.name for module in info.modules]
+    kept = [name for name in names if name in known]
+    value = kept if group == OWN and kept else list(info.groups.get(group, info.groups["all"]))
+    return gr.update(choices=[(f"{m.name} ({m.count}×)", m.name) for m in info.modules], value=value)
+
+
+def choose_group(ctx: Context, group: str, model: str) -> Any:
+    """The modules of a group."""
+    info = ctx.known_model(model)
+    return gr.skip() if info is None or group == OWN else list(info.groups[group])
+
+
+def name_group(ctx: Context, names: list[str], model: str) -> str:
+    """The group that these modules are, or "my own choice"."""
+    info = ctx.known_model(model)
+    groups = info.groups if info else {}
+    return next((group for group in reversed(groups) if set(groups[group]) == set(names)), OWN)
+
+
+def tell(ctx: Context, *values: Any) -> tuple[str, Any]:
+    """What Start would do with these settings, at once; and the alpha that an empty field means."""
+    try:
+        spec = form.collect(values)
+        dataset = ctx.dataset(spec.data.source)
+        rows = [len(part) for part in data.split(dataset, spec.data)]
+        words = facts(spec, ctx.known_model(spec.model.source), rows[0], sum(rows))
+    except HoneError as error:
+        return line(str(error), "bad"), gr.skip()
+    return words, gr.update(placeholder=f"{2 * spec.method.rank}, which is twice the rank")
+
+
+# --- what is shown: pure functions ---
+
+
+def suited_spec(source: str) -> RunSpec:
+    """The settings that a sample brings; the defaults for any other data."""
+    for sample in presets.samples():
+        if source == f"sample:{sample.id}":
+            return specs.make(sample.values)
+    return RunSpec()
+
+
+def facts(spec: RunSpec, info: ModelInfo | None, rows: int, total: int) -> str:
+    """How much will train, on what, and for how long."""
+    if info is None:
+        trains = "Counting the weights that will train…"
+    else:
+        weights = info.trainable(spec.method.rank, spec.method.targets)
+        trains = f"{count(weights)} of {count(info.parameters)} weights train ({share(weights, info.parameters)})"
+    steps = plural(spec.optim.steps(rows), "step")
+    work = f"You will train on {count(rows)} of {plural(total, 'row')}, {steps} of {plural(spec.optim.effective_batch, 'row')}."
+    return f'<p class="line"><b>{safe(trains)}</b></p>{line(work)}'
+
+
+def recipe_outputs(tab: TrainTab) -> Sequence[Component]:
+    """The widgets that a recipe sets."""
+    return [*(tab.fields[path] for path in RECIPE_PATHS), tab.recipe_note]
