@@ -124,7 +124,8 @@ def _tell(event: ev.Event, options: argparse.Namespace) -> None:
             print(event.text, flush=True)
         case ev.Started():
             share = 100 * event.trainable / event.total
-            print(f"{event.trainable:,} of {event.total:,} weights train ({share:.1f} %), {event.precision} on {event.device}.")
+            print(f"{event.trainable:,} of {event.total:,} weights train ({share:.1f} %).")
+            print(f"{event.precision} on {event.device}: {event.reasons['precision']}.")
             print(f"{event.rows} examples, {event.held_out} held out, {event.steps} steps.", flush=True)
         case ev.Evaluated():
             print(f"step {event.step:>5}  held-out loss {event.loss:.4f}  {event.seconds:.0f} s", flush=True)
@@ -182,10 +183,9 @@ def _stop(engine: Engine, options: argparse.Namespace) -> int:
 
 def _reply(engine: Engine, options: argparse.Namespace) -> int:
     ask = [{"role": "user", "content": options.prompt}]
-    pair = ("", "")
-    for pair in engine.desk.chat(_run(engine, options).id, ask, ask, options.temperature, options.max_new_tokens):
-        pass
-    _say(options, f"base:  {pair[0]}\ntuned: {pair[1]}", {"base": pair[0], "tuned": pair[1]})
+    stream = engine.desk.chat(_run(engine, options).id, ask, ask, options.temperature, options.max_new_tokens)
+    base, tuned = list(stream)[-1]
+    _say(options, f"base:  {base}\ntuned: {tuned}", {"base": base, "tuned": tuned})
     return 0
 
 

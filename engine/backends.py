@@ -98,7 +98,14 @@ class FakeBackend:
         (run.merged(precision) / "model.safetensors").write_bytes(b"fake")
         run.emit(
             ev.Merged(
-                ok=True, precision=precision, largest=1e-5, share=1e-6, tolerance=1e-4, agree=8, prompts=8, megabytes=0.1
+                ok=True,
+                precision=precision,
+                largest=1e-5,
+                share=1e-6,
+                tolerance=1e-4,
+                agree=8,
+                prompts=8,
+                megabytes=0.1,
             )
         )
         return 0

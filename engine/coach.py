@@ -44,7 +44,9 @@ def say(view: RunView, state: State) -> Sentence:
 def _training(view: RunView) -> Sentence:
     later = [check for check in view.checks if check.step > 0]
     if not later:
-        return Sentence("info", "Warming up", "The first steps are noisy. The first check on held-out examples follows.")
+        return Sentence(
+            "info", "Warming up", "The first steps are noisy. The first check on held-out examples follows."
+        )
     best, last = min(later, key=lambda check: check.loss), later[-1]
     if len(later) >= 3 and later[-1].loss > best.loss * 1.02:
         text = f"Held-out loss was best at step {best.step} ({best.loss:.3f}) and is {last.loss:.3f} now."

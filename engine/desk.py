@@ -101,7 +101,7 @@ class Desk:
             raise errors.RunError("This run has not saved anything yet. Let it reach its first check, then compare.")
         spec = run.spec
         plain = "text" in next(iter(read_rows(run.data / "train.jsonl")), {})
-        answers = self._stream(
+        yield from self._stream(
             "chat",
             model=spec.model.source,
             adapter=str(run.adapter),
@@ -112,11 +112,6 @@ class Desk:
             temperature=temperature,
             max_new_tokens=max_new_tokens,
         )
-        try:
-            for base_text, tuned_text in answers:
-                yield base_text, tuned_text
-        finally:
-            answers.close()
 
     def free(self) -> None:
         """Make the worker give its memory back; nothing to do where none runs."""
@@ -126,18 +121,15 @@ class Desk:
     def close(self) -> None:
         """End the worker."""
         with self._lock:
-            if self._process is not None:
-                assert self._process.stdin is not None
-                self._process.stdin.close()
-                self._process.terminate()
-                self._process.wait()
-                self._process = None
+            process, self._process = self._process, None
+            if process is not None:
+                assert process.stdin is not None
+                process.stdin.close()
+                process.terminate()
+                process.wait()
 
     def _ask(self, op: str, **values: Any) -> Any:
-        answer = None
-        for answer in self._stream(op, **values):
-            pass
-        return answer
+        return list(self._stream(op, **values))[-1]
 
     def _stream(self, op: str, **values: Any) -> Any:
         """The parts of an answer and then its end, as a generator."""
@@ -194,13 +186,14 @@ class Desk:
 
     def _listen(self, process: subprocess.Popen[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            answer = json.loads(line)
-            if waiting := self._answers.get(answer["id"]):
-                waiting.put(answer)
+        with process.stdout:
+            for line in process.stdout:
+                answer = json.loads(line)
+                if waiting := self._answers.get(answer["id"]):
+                    waiting.put(answer)
         # The pipe is closed: the worker has ended. Whoever still waits must hear of it.
         gone = {"error": "The process that holds the model was ended by the system. Try again.", "kind": "RunError"}
-        if self._process is process:
+        if self._process in (process, None):
             for waiting in list(self._answers.values()):
                 waiting.put(gone)
 
@@ -208,6 +201,8 @@ class Desk:
 def _error(answer: dict[str, Any], log: Path) -> errors.HoneError:
     kind = getattr(errors, answer["kind"], None)
     if kind is None:
-        return errors.RunError(f"Something unexpected went wrong in the model's process. The details are in {log.name}.")
+        return errors.RunError(
+            f"Something unexpected went wrong in the model's process. The details are in {log.name}."
+        )
     error: errors.HoneError = kind(answer["error"])
     return error

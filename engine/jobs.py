@@ -156,15 +156,17 @@ class Engine:
         self._current = None
 
     def _work(self, run: RunDir) -> None:
-        self._current = run
+        self._current, mark = run, run.queue_mark.stat().st_mtime_ns
         try:
             self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
             code = self.backend.work(run, run.queued)
-            if code:
-                self._explain(run, code)
         finally:
-            run.queue_mark.unlink(missing_ok=True)  # still there only where the worker died before its first breath
+            # The mark is still there where the worker died before its first breath; a newer one is a new wish.
+            if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
+                run.queue_mark.unlink()
             self._current = None
+        if code:
+            self._explain(run, code)
 
     def _explain(self, run: RunDir, code: int) -> None:
         """Say how a worker ended that could not say so itself."""

@@ -140,9 +140,7 @@ class Store:
         for folder in (self.runs, self.datasets, self.models, self.locks):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def create_run(
-        self, spec: specs.RunSpec, train: list[dict[str, Any]], held_out: list[dict[str, Any]]
-    ) -> RunDir:
+    def create_run(self, spec: specs.RunSpec, train: list[dict[str, Any]], held_out: list[dict[str, Any]]) -> RunDir:
         """A new run's folder with its spec and the exact rows it will use, the split frozen."""
         stem = spec.name or spec.data.source.partition(":")[2]
         slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"

@@ -39,7 +39,7 @@ class RunView:
     started: ev.Started | None = None
     attempt: int = 0  # how many times a worker has started to train
     phase: str = ""
-    last: ev.Step | None = None
+    taken: list[ev.Step] = field(default_factory=list)
     steps: list[int] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
     lrs: list[float] = field(default_factory=list)
@@ -81,6 +81,11 @@ class RunView:
         return min(later, key=lambda check: check.loss) if later else None
 
     @property
+    def last(self) -> ev.Step | None:
+        """The newest step."""
+        return self.taken[-1] if self.taken else None
+
+    @property
     def total_steps(self) -> int:
         return self.started.steps if self.started else 0
 
@@ -120,7 +125,7 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.losses.append(event.loss)
             view.lrs.append(event.lr)
             view.speeds.append(tokens / seconds if seconds > 0 else 0.0)
-            view.last = event
+            view.taken.append(event)
         case ev.Evaluated():
             view.checks = [check for check in view.checks if check.step != event.step] + [event]
         case ev.Sampled():
@@ -143,10 +148,8 @@ def _add(view: RunView, event: ev.Event) -> None:
 def _cut_back(view: RunView, step: int) -> None:
     """Forget what lies beyond the checkpoint that a continued run starts from: it is trained again."""
     kept = sum(1 for one in view.steps if one <= step)
-    for series in (view.steps, view.losses, view.lrs, view.speeds):
+    for series in (view.taken, view.steps, view.losses, view.lrs, view.speeds):
         del series[kept:]
     view.checks = [check for check in view.checks if check.step <= step]
     view.samples = [sample for sample in view.samples if sample.step <= step]
     view.saved = [saved for saved in view.saved if saved.step <= step]
-    if not kept:
-        view.last = None

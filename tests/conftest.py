@@ -28,7 +28,7 @@ def shared_data() -> Path:
     return SHARED
 
 
-def wait_for(run: RunDir, condition, seconds: float = 120) -> None:
+def wait_for(run: RunDir, condition, seconds: float = 90) -> None:
     """Wait until a condition on the run holds; fails with the run's log."""
     end = time.monotonic() + seconds
     while not condition(run):

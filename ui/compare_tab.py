@@ -8,17 +8,19 @@ from typing import Any
 
 import gradio as gr
 
-from engine.errors import RunError
+from engine.errors import HoneError, RunError
 from engine.store import RunDir, read_rows
 from ui.context import Context
 from ui.handlers import bind
 from ui.text import STATES, intro, line, safe, when
+from ui.theme import html
 
 Turn = dict[str, Any]
 CHIPS = 6
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 CHIP_SCRIPT = (
     "element.addEventListener('click', (e) => { const b = e.target.closest('button');"
-    " if (b) { props.picked = b.textContent; trigger('pick', { text: b.textContent }); } })"
+    " if (b) trigger('pick', { text: b.textContent }); })"
 )
 
 
@@ -33,12 +35,17 @@ class CompareTab:
 def build(ctx: Context) -> CompareTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Compare", id="compare") as tab:
-        gr.HTML(intro("Is it better?", "Choose a run and say something. Both models get the same message and reply at the same time."))
+        html(
+            intro(
+                "Is it better?",
+                "Choose a run and say something. Both models get the same message and reply at the same time.",
+            )
+        )
         run = gr.Dropdown(label="Run", info="A run that has saved something.", elem_id="compare-run")
         with gr.Row(equal_height=True, elem_classes="panes"):
             base = _pane("Base model, before training", "base-pane")
             tuned = _pane("Tuned model, after training", "tuned-pane")
-        chips = gr.HTML(elem_id="chips", js_on_load=CHIP_SCRIPT)
+        chips = html(elem_id="chips", js_on_load=CHIP_SCRIPT)
         with gr.Row(elem_classes="ask", equal_height=True):
             message = gr.Textbox(
                 label="Message to both models",
@@ -54,10 +61,18 @@ def build(ctx: Context) -> CompareTab:
             send = gr.Button("Send", variant="primary", size="md", scale=0, min_width=92)
             stop = gr.Button("Stop", variant="stop", size="md", scale=0, min_width=92, visible=False)
             clear = gr.Button("Clear", size="md", scale=0, min_width=92)
-        with gr.Accordion("How the replies are made", open=False):
-            with gr.Row():
-                heat = gr.Slider(0, 1.5, 0, step=0.05, label="Temperature", info="0 gives the likeliest reply each time; higher is livelier.")
-                longest = gr.Slider(8, 1024, 128, step=8, label="Longest reply (tokens)", info="Replies are cut after this many tokens.")
+        with gr.Accordion("How the replies are made", open=False), gr.Row():
+            heat = gr.Slider(
+                0,
+                1.5,
+                0,
+                step=0.05,
+                label="Temperature",
+                info="0 gives the likeliest reply each time; higher is livelier.",
+            )
+            longest = gr.Slider(
+                8, 1024, 128, step=8, label="Longest reply (tokens)", info="Replies are cut after this many tokens."
+            )
 
     inputs, outputs = [run, message, base, tuned, heat, longest], [message, base, tuned, send, stop]
     talking = gr.on(
@@ -65,17 +80,18 @@ def build(ctx: Context) -> CompareTab:
         bind(talk, ctx),
         inputs,
         outputs,
-        show_progress="hidden",
         concurrency_limit=4,
-        api_visibility="private",
+        **QUIET,
     )
     # Cancelling closes the generator, and with it the model's thread.
-    stop.click(bind(rest), None, [send, stop], cancels=[talking], queue=False, api_visibility="private")
-    talking.failure(bind(rest), None, [send, stop], show_progress="hidden", api_visibility="private")
-    clear.click(bind(empty), None, [base, tuned], show_progress="hidden", api_visibility="private")
-    run.change(bind(empty), None, [base, tuned], show_progress="hidden", api_visibility="private")
-    run.change(bind(suggest, ctx), run, chips, show_progress="hidden", api_visibility="private")
-    chips.pick(bind(take), None, message, show_progress="hidden", api_visibility="private")
+    stop.click(bind(rest), None, [send, stop], cancels=[talking], queue=False, **QUIET)
+    talking.failure(bind(rest), None, [send, stop], **QUIET)
+    clear.click(bind(empty), None, [base, tuned], **QUIET)
+    listed = tab.select(bind(refresh, ctx), run, run, **QUIET)
+    listed.then(bind(suggest, ctx), run, chips, **QUIET)
+    run.change(bind(empty), None, [base, tuned], **QUIET)
+    run.change(bind(suggest, ctx), run, chips, **QUIET)
+    chips.pick(bind(take), None, message, **QUIET)
     return CompareTab(tab, run)
 
 
@@ -99,7 +115,10 @@ def usable(ctx: Context) -> list[RunDir]:
 
 def run_choices(ctx: Context) -> list[tuple[str, str]]:
     """(label, id) of the runs that can be compared and exported."""
-    return [(f"{run.meta['name']} · {STATES[run.state()].lower()} · {when(run.meta['created'])}", run.id) for run in usable(ctx)]
+    return [
+        (f"{run.meta['name']} · {STATES[run.state()].lower()} · {when(run.meta['created'])}", run.id)
+        for run in usable(ctx)
+    ]
 
 
 # --- handlers ---
@@ -120,10 +139,14 @@ def talk(
         raise RunError("There is no run to compare yet. Start one on the Train tab.")
     if not message.strip():
         raise RunError("Type a message first.")
-    base, tuned = said(base, message), said(tuned, message)
-    yield "", answered(base, ""), answered(tuned, ""), *_buttons(talking=True)
-    for one, other in ctx.engine.desk.chat(run_id, plain(base), plain(tuned), heat, int(longest)):
-        yield gr.skip(), answered(base, one), answered(tuned, other), gr.skip(), gr.skip()
+    asked, asked_too = said(base, message), said(tuned, message)
+    yield "", answered(asked, ""), answered(asked_too, ""), *_buttons(talking=True)
+    try:
+        for one, other in ctx.engine.desk.chat(run_id, plain(asked), plain(asked_too), heat, int(longest)):
+            yield gr.skip(), answered(asked, one), answered(asked_too, other), gr.skip(), gr.skip()
+    except HoneError:
+        yield message, base, tuned, *_buttons(talking=False)
+        raise
     yield gr.skip(), gr.skip(), gr.skip(), *_buttons(talking=False)
 
 
@@ -140,7 +163,9 @@ def empty() -> tuple[list[Turn], list[Turn]]:
 def suggest(ctx: Context, run_id: str | None) -> str:
     """Messages to try: what the run's held-out examples ask."""
     if not run_id:
-        return line("There is nothing to compare yet. Start a run on the Train tab; it can be used from its first check on.")
+        return line(
+            "There is nothing to compare yet. Start a run on the Train tab; it can be used from its first check on."
+        )
     asked = dict.fromkeys(question(row) for row in read_rows(ctx.engine.store.run(run_id).data / "heldout.jsonl"))
     return chips([text for text in asked if text][:CHIPS])
 
@@ -184,7 +209,9 @@ def question(row: dict[str, Any]) -> str:
 def chips(texts: list[str]) -> str:
     if not texts:
         return ""
-    return '<p class="try">Try one that it has never seen:</p>' + "".join(f'<button type="button" class="suggest">{safe(t)}</button>' for t in texts)
+    return '<p class="try">Try one that it has never seen:</p>' + "".join(
+        f'<button type="button" class="suggest">{safe(t)}</button>' for t in texts
+    )
 
 
 def _buttons(talking: bool) -> tuple[Any, Any]:

@@ -18,6 +18,7 @@ from ui import form
 from ui.context import Context
 from ui.handlers import bind
 from ui.text import card, count, intro, line, plural, safe, share, status, tiles
+from ui.theme import html
 
 PAGE = 3  # rows of the preview shown together
 WAITING = line("Opening the model's tokenizer. The first time takes about ten seconds.", "wait")
@@ -51,19 +52,19 @@ class DataTab:
 def build(ctx: Context) -> DataTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Data", id="data") as tab:
-        gr.HTML(intro("What should it learn?", "Choose a sample or add a file of your own, check the rows, then go on."))
+        html(intro("What should it learn?", "Choose a sample or add a file of your own, check the rows, then go on."))
         with gr.Row(equal_height=False, elem_classes="page"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 source = form.widget("data.source", choices=choices(ctx))
                 upload = gr.File(label="Add a file (JSONL, JSON, CSV, TXT)", height=132, elem_id="upload")
-                problem = gr.HTML(visible=False)
+                problem = html(visible=False)
                 leave_out = gr.Button("Leave these rows out", visible=False, elem_id="leave-out")
                 with gr.Accordion("Which files can I use?", open=False):
                     gr.Markdown(FORMATS)
                 forward = gr.Button("Next: choose the model", variant="primary", size="md")
             with gr.Column(scale=1, min_width=320):
-                facts = gr.HTML(elem_id="data-facts")
-                rows = gr.HTML(WAITING, elem_id="preview")
+                facts = html(elem_id="data-facts")
+                rows = html(WAITING, elem_id="preview")
                 with gr.Row(elem_classes="pager"):
                     back = gr.Button("Previous rows", size="md", min_width=130)
                     forth = gr.Button("Next rows", size="md", min_width=130)
@@ -217,4 +218,4 @@ def _row(row: PreviewRow) -> str:
     note = f"{plural(len(row.tokens), 'token')}, {count(learned)} learned"
     if row.cut:
         note += f", {count(row.cut)} cut off"
-    return f'<article class="row"><div class="tokens">{"".join(parts)}</div><small>{note}</small></article>'
+    return f'<article class="row-card"><div class="tokens">{"".join(parts)}</div><small>{note}</small></article>'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -11,38 +10,29 @@ from engine import events as ev
 from engine import export
 from engine.errors import RunError
 from engine.store import RunDir
-from ui.compare_tab import run_choices
+from ui.compare_tab import refresh
 from ui.context import Context
 from ui.handlers import bind
 from ui.text import card, intro, line, loss, megabytes, safe, status
+from ui.theme import html
 
 PRECISIONS = [("bf16: half the size, for most uses", "bf16"), ("fp32: exact, twice the size", "fp32")]
 PRESS = "() => setTimeout(() => document.querySelector('#{} a, #{} button, a#{}, button#{}')?.click(), 300)"
 
 
-@dataclass(frozen=True)
-class ExportTab:
-    """What the other tabs need."""
-
-    tab: gr.Tab
-    run: gr.Dropdown
-    about: gr.HTML
-    merged: gr.HTML
-    code: gr.Code
-    precision: gr.Radio
-    timer: gr.Timer
-    merge: gr.Button
-    take_merged: gr.Button
-
-
-def build(ctx: Context) -> ExportTab:
+def build(ctx: Context) -> None:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Export", id="export") as tab:
-        gr.HTML(intro("Use it elsewhere", "Choose a run. Take the small adapter, or merge it into a model that needs nothing else."))
+        html(
+            intro(
+                "Use it elsewhere",
+                "Choose a run. Take the small adapter, or merge it into a model that needs nothing else.",
+            )
+        )
         run = gr.Dropdown(label="Run", info="A run that has saved something.", elem_id="export-run")
         with gr.Row(equal_height=False, elem_classes="exports"):
             with gr.Column(min_width=320):
-                about = gr.HTML(elem_id="export-adapter")
+                about = html(elem_id="export-adapter")
                 take_adapter = gr.Button("Download the adapter (zip)", size="md", elem_id="take-adapter")
                 adapter_file = gr.DownloadButton("Adapter", visible="hidden", elem_id="adapter-file")
             with gr.Column(min_width=320):
@@ -53,22 +43,25 @@ def build(ctx: Context) -> ExportTab:
                     info="How exactly its numbers are stored (precision).",
                     elem_id="precision",
                 )
-                merged = gr.HTML(elem_id="export-merged")
+                merged = html(elem_id="export-merged")
                 merge = gr.Button("Merge and check", size="md", elem_id="merge")
-                take_merged = gr.Button("Download the merged model (zip)", size="md", visible=False, elem_id="take-merged")
+                take_merged = gr.Button(
+                    "Download the merged model (zip)", size="md", visible=False, elem_id="take-merged"
+                )
                 merged_file = gr.DownloadButton("Merged model", visible="hidden", elem_id="merged-file")
         code = gr.Code(label="Load it in Python", language="python", interactive=False, elem_id="code")
         timer = gr.Timer(1.0, active=False)
 
     shown = [about, merged, code, merge, take_merged, timer]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    listed = tab.select(bind(refresh, ctx), run, run, **quiet)
+    listed.then(bind(show, ctx), [run, precision], shown, **quiet)
     gr.on([run.change, precision.change, timer.tick], bind(show, ctx), [run, precision], shown, **quiet)
     merge.click(bind(start_merge, ctx), [run, precision], shown, api_visibility="private")
     made = take_adapter.click(bind(zip_adapter, ctx), run, adapter_file, api_visibility="private")
     made.success(None, js=PRESS.replace("{}", "adapter-file"), api_visibility="private")
     made = take_merged.click(bind(zip_merged, ctx), [run, precision], merged_file, api_visibility="private")
     made.success(None, js=PRESS.replace("{}", "merged-file"), api_visibility="private")
-    return ExportTab(tab, run, about, merged, code, precision, timer, merge, take_merged)
 
 
 class Merge(NamedTuple):
@@ -85,13 +78,22 @@ class Merge(NamedTuple):
 def show(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
     """All that can be taken from a run; the timer goes on only while a merge does."""
     if not run_id:
-        nothing = line("There is nothing to export yet. Start a run on the Train tab; it can be used from its first check on.")
+        nothing = line(
+            "There is nothing to export yet. Start a run on the Train tab; it can be used from its first check on."
+        )
         return nothing, "", "", gr.update(interactive=False), gr.update(visible=False), gr.update(active=False)
     run = ctx.engine.store.run(run_id)
     now = merge_state(run, precision)
     code = export.python_lines(run, precision if now.ready else "")
     button = gr.update(interactive=not now.working, value="Merge again and check" if now.result else "Merge and check")
-    return about(run), merged(run, precision, now), code, button, gr.update(visible=now.ready), gr.update(active=now.working)
+    return (
+        about(run),
+        merged(run, precision, now),
+        code,
+        button,
+        gr.update(visible=now.ready),
+        gr.update(active=now.working),
+    )
 
 
 def start_merge(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
@@ -131,17 +133,25 @@ def about(run: RunDir) -> str:
     view = run.view()
     best = f"Best held-out loss {loss(view.best.loss)} at step {view.best.step}." if view.best else ""
     text = f"{megabytes(size)}. LoRA rank {spec.method.rank}, alpha {spec.method.scale_alpha}. {best}"
-    return card("Adapter", line(text), line("It needs the base model beside it. Any program that uses PEFT can load it."))
+    return card(
+        "Adapter", line(text), line("It needs the base model beside it. Any program that uses PEFT can load it.")
+    )
 
 
 def merged(run: RunDir, precision: str, now: Merge) -> str:
     """The merged model: how far, how well checked, where."""
     if now.working:
-        return status("info", "Merging", "The adapter is added into a copy of the base model, and the result is checked.")
+        return status(
+            "info", "Merging", "The adapter is added into a copy of the base model, and the result is checked."
+        )
     if now.result is None:
-        return card("Not merged yet", line("Merging makes one model of base and adapter. It is checked before you get it."))
+        return card(
+            "Not merged yet", line("Merging makes one model of base and adapter. It is checked before you get it.")
+        )
     if not now.result.ok:
-        return status("bad", "The merge was refused", now.result.text or "It did not agree with the adapter, so it was removed.")
+        return status(
+            "bad", "The merge was refused", now.result.text or "It did not agree with the adapter, so it was removed."
+        )
     if not now.ready:
         return status("warn", "The merged model is gone", "Its folder is not there any more. Merge again.")
     return card(f"Merged model, {precision}", *_checks(now.result), _folder(run, precision))
@@ -150,7 +160,9 @@ def merged(run: RunDir, precision: str, now: Merge) -> str:
 def _checks(result: ev.Merged) -> list[str]:
     found = []
     if result.prompts:
-        found.append(line(f"Checked: {result.agree} of {result.prompts} replies are the same as with the adapter.", "good"))
+        found.append(
+            line(f"Checked: {result.agree} of {result.prompts} replies are the same as with the adapter.", "good")
+        )
     if result.largest is not None and result.tolerance is not None:
         found.append(line(f"Largest difference {result.largest:.2g}; up to {result.tolerance:.2g} is allowed."))
     return found + ([line(result.text)] if result.text else [])

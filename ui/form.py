@@ -73,10 +73,11 @@ def widget(path: str, **more: Any) -> Component:
         return gr.CheckboxGroup([(f"All linear layers ({ALL_LINEAR})", ALL_LINEAR)], elem_id=elem_id, **common)
     if typing.get_origin(kind) is Literal:
         return gr.Radio([(WORDS[choice], choice) for choice in typing.get_args(kind)], elem_id=elem_id, **common)
-    if kind in (int, float):
+    if kind in (int, float) and field.default is not None:
         # Bounds are left to RunSpec, which names every wrong field at once and in words.
         return gr.Number(precision=0 if kind is int else None, elem_id=elem_id, **common)
-    return gr.Textbox(lines=1 if kind is str else 3, elem_id=elem_id, **common)
+    # A number that may be left out is a text field too: gr.Number shows an empty one as 0.
+    return gr.Textbox(lines=3 if path == "sampling.prompts" else 1, elem_id=elem_id, **common)
 
 
 def collect(values: Iterable[Any], paths: Sequence[str] = PATHS) -> RunSpec:
@@ -103,6 +104,8 @@ def to_widget(path: str, value: Any) -> Any:
     """A field's value as its widget holds it."""
     if path == "sampling.prompts":
         return "\n".join(value)
+    if value is None:
+        return ""
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -111,7 +114,10 @@ def _from_widget(path: str, value: Any) -> Any:
         return tuple(line.strip() for line in (value or "").splitlines() if line.strip())
     if isinstance(value, list):
         return tuple(value)
-    return value.strip() if isinstance(value, str) else value
+    if isinstance(value, str):
+        value = value.strip()
+        return None if value == "" and specs.field(path).default is None else value
+    return value
 
 
 def _kind(annotation: Any) -> Any:

@@ -45,7 +45,10 @@ def explain(error: Exception) -> tuple[str, str]:
         return TITLES.get(type(error), "That did not work"), str(error)
     number = secrets.token_hex(3)
     LOG.error("bug %s", number, exc_info=error)
-    return "Something went wrong in Hone", f"This is a mistake in Hone, not yours. Its details are in app.log ({number})."
+    return (
+        "Something went wrong in Hone",
+        f"This is a mistake in Hone, not yours. Its details are in app.log ({number}).",
+    )
 
 
 def bind(handler: Callable[..., Any], *first: Any) -> Callable[..., Any]:
@@ -83,4 +86,6 @@ def _plain_words() -> Iterator[None]:
         raise
     except Exception as error:
         title, text = explain(error)
-        raise gr.Error(html.escape(text).replace("\n", "<br>"), title=title, duration=20, print_exception=False) from None
+        # Gradio 6.31 heads every message with "Error" whatever its title, so the title stands in the text.
+        shown = f"<b>{title}</b><br>" + html.escape(text).replace("\n", "<br>")
+        raise gr.Error(shown, duration=20, print_exception=False) from None

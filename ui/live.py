@@ -26,7 +26,8 @@ RECENT = 20  # steps that the figure "training loss" is the mean of
 FOLLOWED = 8  # runs whose events stay folded in memory
 
 TEMPLATE = (Path(__file__).parent / "assets" / "live.html").read_text(encoding="utf-8")
-SCRIPT = "HoneLive(element, props, server, trigger, watch, ['stop_run', 'cancel_run', 'continue_run', 'compare_run'])"
+EVENTS = ("stop_run", "cancel_run", "continue_run", "compare_run", "live_change")  # Gradio finds them in the script
+SCRIPT = f"HoneLive(element, props, server, trigger, watch); {list(EVENTS)}"
 
 
 class Follower:
@@ -91,6 +92,7 @@ def payload(run: RunDir, view: RunView, state: State, cursor: dict[str, Any]) ->
         "speeds": [finite(value) for value in view.speeds[start:end]],
         "checks": [[check.step, finite(check.loss)] for check in view.checks],
         "best": view.best.step if view.best else None,
+        "total": view.total_steps,
         "state": state.value,
         "live": state.live,
         "name": run.meta["name"],
@@ -156,7 +158,7 @@ def tiles(view: RunView) -> dict[str, list[str]]:
         "train": [loss(_mean(recent)), f"started at {loss(_mean(first))}"],
         "held": _held(view),
         "speed": [f"{count(round(speed))} tokens/s", f"{_pace(last)} on {began.device}, {began.precision}"],
-        "rate": [f"{last.lr:.1e}", f"highest so far {max(view.lrs):.1e}"],
+        "rate": [f"{last.lr:.1e}" if last.lr else "0", f"highest so far {max(view.lrs):.1e}"],
     }
 
 

@@ -15,7 +15,8 @@ from engine.models import LinearModule, ModelInfo
 from ui import form
 from ui.context import Context
 from ui.handlers import bind
-from ui.text import card, count, intro, line, megabytes, safe, short, status, table, tiles
+from ui.text import card, count, intro, line, megabytes, row, safe, short, status, table, tiles
+from ui.theme import html
 
 READING = line("Reading the model's description. The first time takes about ten seconds.", "wait")
 GROUPS = {
@@ -43,7 +44,7 @@ class ModelTab:
 def build(ctx: Context) -> ModelTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Model", id="model") as tab:
-        gr.HTML(intro("Which model should learn it?", "Keep the pocket model to try things out, or use one of your own."))
+        html(intro("Which model should learn it?", "Keep the pocket model to try things out, or use one of your own."))
         with gr.Row(equal_height=False, elem_classes="page"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 source = form.widget("model.source", choices=choices(ctx))
@@ -56,7 +57,7 @@ def build(ctx: Context) -> ModelTab:
                 use = gr.Button("Use this folder", size="md")
                 forward = gr.Button("Next: train it", variant="primary", size="md")
             with gr.Column(scale=1, min_width=320):
-                about = gr.HTML(READING, elem_id="model-about")
+                about = html(READING, elem_id="model-about")
     gr.on([use.click, folder.submit], bind(open_folder, ctx), folder, source, api_visibility="private")
     return ModelTab(tab, source, about, forward)
 
@@ -112,10 +113,11 @@ def about(info: ModelInfo) -> str:
 def _targets(info: ModelInfo) -> str:
     """The modules that LoRA can adapt, with the group that each belongs to."""
     headers = ("Module", "Layers", "Shape (in × out)", *(name for name in GROUPS.values()))
-    rows = ((m.name, count(m.count), _shapes(m), *("✓" if m.name in info.groups[g] else "" for g in GROUPS)) for m in info.modules)
-    notes = "".join(
-        f"<li><b>{safe(name)}</b>: {safe(GROUP_NOTES[group])}</li>" for group, name in GROUPS.items() if info.groups[group]
+    rows = (
+        row((m.name, count(m.count), _shapes(m), *("✓" if m.name in info.groups[g] else "" for g in GROUPS)))
+        for m in info.modules
     )
+    notes = "".join(f"<li><b>{safe(name)}</b>: {safe(GROUP_NOTES[group])}</li>" for group, name in GROUPS.items())
     text = "An adapter is put beside these parts; the model itself stays as it is. Choose the group on the Train tab."
     return card("Parts that can learn (target modules)", line(text), f"<ul>{notes}</ul>", table(headers, rows))
 

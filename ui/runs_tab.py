@@ -12,7 +12,8 @@ import gradio as gr
 from engine.store import RunDir
 from ui.context import Context
 from ui.handlers import bind
-from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, when
+from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, table, when
+from ui.theme import html
 
 HEADERS = ("Name", "State", "Model", "Data", "Rank", "Held-out loss", "Time", "On disk", "Started")
 PICK_SCRIPT = (
@@ -26,7 +27,6 @@ class RunsTab:
     """What the other tabs need."""
 
     tab: gr.Tab
-    table: gr.HTML
     picked: gr.State
     open: gr.Button
 
@@ -34,31 +34,40 @@ class RunsTab:
 def build(ctx: Context) -> RunsTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Runs", id="runs") as tab:
-        gr.HTML(intro("What did I try?", "Choose a run to open, rename or delete it."))
-        table = gr.HTML(elem_id="runs-table", js_on_load=PICK_SCRIPT)
+        html(intro("What did I try?", "Choose a run to open, rename or delete it."))
+        table = html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
         picked = gr.State("")
-        with gr.Group(visible=False, elem_id="run-card") as panel:
+        with gr.Column(visible=False, elem_id="run-card", elem_classes="panel") as panel:
             with gr.Row():
-                name = gr.Textbox(label="Name", info="What this run is called in every list.", max_length=80, elem_id="run-name")
-                note = gr.Textbox(label="Note", info="For yourself: what you tried, what came out.", max_length=2000, lines=1, elem_id="run-note")
+                name = gr.Textbox(
+                    label="Name", info="What this run is called in every list.", max_length=80, elem_id="run-name"
+                )
+                note = gr.Textbox(
+                    label="Note",
+                    info="For yourself: what you tried, what came out.",
+                    max_length=2000,
+                    lines=1,
+                    elem_id="run-note",
+                )
             with gr.Row(elem_classes="run-acts"):
                 open_run = gr.Button("Open", variant="primary", size="md", min_width=100, elem_id="open-run")
                 save = gr.Button("Save name and note", size="md", min_width=160)
                 delete = gr.Button("Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run")
-        with gr.Group(visible=False, elem_id="sure") as sure:
-            question = gr.HTML()
+        with gr.Column(visible=False, elem_id="sure", elem_classes="panel") as sure:
+            question = html()
             with gr.Row(elem_classes="run-acts"):
                 yes = gr.Button("Delete for good", variant="stop", size="md", elem_id="delete-yes")
                 no = gr.Button("Keep it", size="md")
 
     chosen = [picked, panel, name, note, sure]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    tab.select(bind(refresh, ctx), picked, table, **quiet)
     table.pick(bind(pick, ctx), None, [*chosen, table], **quiet)
     save.click(bind(save_meta, ctx), [picked, name, note], table, **quiet)
     delete.click(bind(ask, ctx), picked, [sure, question], **quiet)
     no.click(bind(keep), None, sure, **quiet)
     yes.click(bind(remove, ctx), picked, [*chosen, table], **quiet)
-    return RunsTab(tab, table, picked, open_run)
+    return RunsTab(tab, picked, open_run)
 
 
 # --- handlers ---
@@ -86,8 +95,8 @@ def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
 def ask(ctx: Context, picked: str) -> tuple[Any, str]:
     """Ask before deleting, and say what it frees."""
     run = ctx.engine.store.run(picked)
-    text = f"Delete “{run.meta['name']}” with its adapter and checkpoints? This frees {megabytes(run.size)} and cannot be undone."
-    return gr.update(visible=True), line(text)
+    text = f"Delete “{run.meta['name']}” with its adapter and checkpoints?"
+    return gr.update(visible=True), line(f"{text} This frees {megabytes(run.size)} and cannot be undone.")
 
 
 def keep() -> Any:
@@ -107,17 +116,15 @@ def remove(ctx: Context, picked: str) -> tuple[Any, ...]:
 
 def table_of(runs: Iterable[RunDir], picked: str) -> str:
     """All runs, newest first."""
-    rows = "".join(_row(run, run.id == picked) for run in runs)
-    if not rows:
-        return line("No runs yet. Press Start on the Train tab.")
-    head = "".join(f'<th scope="col">{name}</th>' for name in HEADERS)
-    return f'<div class="scroll" tabindex="0"><table class="runs"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    rows = [_row(run, run.id == picked) for run in runs]
+    return table(HEADERS, rows, "runs") if rows else line("No runs yet. Press Start on the Train tab.")
 
 
 def _row(run: RunDir, picked: bool) -> str:
     spec, view, meta = run.spec, run.view(), run.meta
     state = run.state(view)
-    name = f'<button type="button" data-run="{safe(run.id)}" aria-pressed="{str(picked).lower()}">{safe(meta["name"])}</button>'
+    pressed = str(picked).lower()
+    name = f'<button type="button" data-run="{safe(run.id)}" aria-pressed="{pressed}">{safe(meta["name"])}</button>'
     note = f"<small>{safe(meta['note'])}</small>" if meta["note"] else ""
     cells = (
         f'<span class="chip" data-state="{state.value}">{STATES[state]}</span>',
@@ -129,7 +136,11 @@ def _row(run: RunDir, picked: bool) -> str:
         megabytes(run.size),
         when(meta["created"]),
     )
-    return f'<tr data-picked="{str(picked).lower()}"><td>{name}{note}</td>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+    return (
+        f'<tr data-picked="{pressed}"><td>{name}{note}</td>'
+        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "</tr>"
+    )
 
 
 def _loss(best: float | None, first: float | None) -> str:

@@ -52,6 +52,8 @@ def plural(number: int, one: str, many: str = "") -> str:
 def megabytes(size: float) -> str:
     """A size given in bytes."""
     mb = size / 2**20
+    if mb < 0.1:
+        return f"{size / 1024:.0f} kB"
     return f"{mb / 1024:.1f} GB" if mb >= 1024 else f"{mb:.0f} MB" if mb >= 10 else f"{mb:.1f} MB"
 
 
@@ -93,11 +95,16 @@ def tiles(items: Iterable[tuple[str, str, str]]) -> str:
     return f'<section class="tiles">{"".join(cells)}</section>'
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A plain table of text."""
+def table(headers: Sequence[str], rows: Iterable[str], kind: str = "plain") -> str:
+    """A table that scrolls sideways by itself; the rows are HTML."""
     head = "".join(f'<th scope="col">{safe(name)}</th>' for name in headers)
-    body = "".join("<tr>" + "".join(f"<td>{safe(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll" tabindex="0"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    inner = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
+    return f'<div class="scroll" tabindex="0"><table class="{kind}">{inner}</table></div>'
+
+
+def row(cells: Iterable[str]) -> str:
+    """A row of plain text for a table."""
+    return "<tr>" + "".join(f"<td>{safe(cell)}</td>" for cell in cells) + "</tr>"
 
 
 def status(tone: str, title: str, text: str) -> str:

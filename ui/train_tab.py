@@ -19,6 +19,7 @@ from ui.context import Context
 from ui.handlers import bind
 from ui.model_tab import GROUPS
 from ui.text import count, intro, line, plural, safe, share
+from ui.theme import html
 
 OWN = "own"  # target modules chosen one by one
 RECIPE_PATHS = tuple(dict.fromkeys(path for recipe in presets.recipes() for path in recipe.values))
@@ -42,19 +43,20 @@ class TrainTab:
 def build(ctx: Context) -> TrainTab:
     """Lay the tab out and wire what concerns it alone."""
     fields: dict[str, Component] = {}
+    suited = dict(zip(form.PATHS, form.fill(suited_spec(RunSpec().data.source), None), strict=True))
 
     def add(*paths: str) -> None:
         for path in paths:
-            fields[path] = form.widget(path)
+            fields[path] = form.widget(path, value=suited[path])
 
     with gr.Tab("Train", id="train") as tab:
-        gr.HTML(intro("Let it learn", "Press Start: the settings work as they are. You can stop at any time and keep the result."))
+        html(intro("Let it learn", "Press Start: the settings work as they are. You can stop and keep it at any time."))
         with gr.Row(equal_height=False, elem_classes="page train"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
-                facts = gr.HTML(elem_id="train-facts")
+                facts = html(elem_id="train-facts")
                 recipe = gr.Radio([one.name for one in presets.recipes()], label="Recipe", elem_id="recipe")
-                recipe_note = gr.HTML(line(FROM_SAMPLE), elem_id="recipe-note")
+                recipe_note = html(line(FROM_SAMPLE), elem_id="recipe-note")
                 add("method.rank", "method.alpha")
                 group = _group()
                 add("method.targets", "optim.epochs", "optim.learning_rate", "optim.batch_size", "data.max_length")
@@ -77,7 +79,7 @@ def _group() -> gr.Radio:
 
 
 def _panel(ctx: Context) -> gr.HTML:
-    panel = gr.HTML(
+    panel = html(
         value="",
         html_template=live.TEMPLATE,
         js_on_load=live.SCRIPT,
@@ -98,6 +100,13 @@ def start(ctx: Context, *values: Any) -> str:
     spec = form.collect(values)
     ctx.check_model(spec.model.source)
     return ctx.engine.start(spec).id
+
+
+def name_start(ctx: Context) -> Any:
+    """What the Start button says: another run waits while one lives."""
+    if ctx.engine.live():
+        return gr.update(value="Start another after it", variant="secondary")
+    return gr.update(value="Start", variant="primary")
 
 
 def choose_recipe(name: str | None, source: str) -> list[Any]:
@@ -172,7 +181,8 @@ def facts(spec: RunSpec, info: ModelInfo | None, rows: int, total: int) -> str:
         weights = info.trainable(spec.method.rank, spec.method.targets)
         trains = f"{count(weights)} of {count(info.parameters)} weights train ({share(weights, info.parameters)})"
     steps = plural(spec.optim.steps(rows), "step")
-    work = f"You will train on {count(rows)} of {plural(total, 'row')}, {steps} of {plural(spec.optim.effective_batch, 'row')}."
+    batch = plural(spec.optim.effective_batch, "row")
+    work = f"You will train on {count(rows)} of {plural(total, 'row')}, {steps} of {batch}."
     return f'<p class="line"><b>{safe(trains)}</b></p>{line(work)}'
 
 

@@ -53,7 +53,11 @@ def _work(run: RunDir, job: str) -> int:
     except OSError as error:
         traceback.print_exc()
         full = error.errno == errno.ENOSPC
-        text = "The disk is full. Delete old runs or make room." if full else f"A file could not be used: {error.strerror}."
+        text = (
+            "The disk is full. Delete old runs or make room."
+            if full
+            else f"A file could not be used: {error.strerror}."
+        )
     except Exception as error:
         traceback.print_exc()
         if type(error).__name__ == "OutOfMemoryError":

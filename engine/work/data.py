@@ -45,7 +45,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     back = tokenizer.decode(tokenizer.encode(sentence, add_special_tokens=False), skip_special_tokens=True)
     # Some folders lack their vocabulary and encode text to almost nothing, silently.
     if "".join(back.lower().split()) != "".join(sentence.lower().split()):
-        raise ModelError(f"The tokenizer in '{folder.name}' loses text: its vocabulary is missing. Copy the model again.")
+        raise ModelError(
+            f"The tokenizer in '{folder.name}' loses text: its vocabulary is missing. Copy the model again."
+        )
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     tokenizer.padding_side = "right"
@@ -68,7 +70,9 @@ def encode(tokenizer: PreTrainedTokenizerBase, row: Row, max_length: int) -> Enc
     if tokenizer.chat_template and "{% generation" in tokenizer.chat_template.replace("{%-", "{%"):
         ids, learned = _marked(tokenizer, messages)
     else:
-        text, spans = _template_spans(tokenizer, messages) if tokenizer.chat_template else _plain_spans(tokenizer, messages)
+        text, spans = (
+            _template_spans(tokenizer, messages) if tokenizer.chat_template else _plain_spans(tokenizer, messages)
+        )
         encoded = tokenizer(text, add_special_tokens=not tokenizer.chat_template, return_offsets_mapping=True)
         ids = list(encoded["input_ids"])
         offsets = encoded["offset_mapping"]
@@ -115,7 +119,11 @@ def _template_spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message])
             continue
         before: str = _apply(tokenizer, messages[:index], tokenize=False, add_generation_prompt=True)
         after: str = _apply(tokenizer, messages[: index + 1], tokenize=False)
-        if not whole.startswith(before) or not whole.startswith(after) or message["content"].strip() not in after[len(before) :]:
+        if (
+            not whole.startswith(before)
+            or not whole.startswith(after)
+            or message["content"].strip() not in after[len(before) :]
+        ):
             raise DataError(
                 "This model's chat template rewrites earlier turns, so the assistant's words cannot be told apart "
                 "with certainty. Choose another model, or data with one answer per conversation."
@@ -140,15 +148,12 @@ def _plain_spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) ->
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], plain_text: bool) -> list[int]:
     """The ids to generate from: the conversation so far, opened for the assistant; or plain text to continue."""
-    if plain_text:
-        ids = tokenizer.encode(messages[-1]["content"])
-        return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
-    if tokenizer.chat_template:
+    if tokenizer.chat_template and not plain_text:
         encoded = _apply(tokenizer, messages, tokenize=True, add_generation_prompt=True, return_dict=True)
         return list(encoded["input_ids"])
-    text, _ = _plain_spans(tokenizer, messages)
-    ids = tokenizer.encode(f"{text}\nAssistant:")
-    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+    text = messages[-1]["content"] if plain_text else f"{_plain_spans(tokenizer, messages)[0]}\nAssistant:"
+    ids: list[int] = tokenizer.encode(text)
+    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids  # some tokenizers end every text
 
 
 def question_of(row: Row) -> list[Message]:

@@ -52,7 +52,13 @@ class Desk:
         rows = []
         for row in ask["rows"]:
             one = encode(tokenizer, row, ask["max_length"])
-            rows.append({"tokens": _texts(tokenizer, one.ids), "learned": [label != IGNORED for label in one.labels], "length": one.length})
+            rows.append(
+                {
+                    "tokens": _texts(tokenizer, one.ids),
+                    "learned": [label != IGNORED for label in one.labels],
+                    "length": one.length,
+                }
+            )
         return rows
 
     def measure(self, ask: dict[str, Any], tell: Tell) -> Any:
@@ -77,8 +83,9 @@ class Desk:
             self.free(ask, tell)
             self.model, self.model_key = attach(load_model(folder, place), adapter), key
         tokenizer = self.tokenizer(folder)
-        prompts = tuple(prompt_ids(tokenizer, ask[side], ask["plain_text"]) for side in ("base", "tuned"))
-        room = self.model.config.get_text_config().max_position_embeddings - max(len(ids) for ids in prompts)
+        base = prompt_ids(tokenizer, ask["base"], ask["plain_text"])
+        tuned = prompt_ids(tokenizer, ask["tuned"], ask["plain_text"])
+        room = self.model.config.get_text_config().max_position_embeddings - max(len(base), len(tuned))
         if room < 1:
             raise HoneError("This conversation is longer than the model can read. Press Clear and start again.")
         last, texts = 0.0, ["", ""]
@@ -92,7 +99,7 @@ class Desk:
 
         length = min(ask["max_new_tokens"], room)
         stream_pair(
-            self.model, tokenizer, prompts, length, ask["temperature"], hear, lambda: ask["id"] in self.stopped
+            self.model, tokenizer, (base, tuned), length, ask["temperature"], hear, lambda: ask["id"] in self.stopped
         )
         return texts
 

@@ -53,7 +53,10 @@ def replies(
         batch = batch_of(tokenizer, [prompts[index] for index in part], model.device)
         out = model.generate(**batch, **options_for(tokenizer, max_new_tokens))
         new = out[:, batch["input_ids"].shape[1] :]
-        found |= {index: text.strip() for index, text in zip(part, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True)}
+        found |= {
+            index: text.strip()
+            for index, text in zip(part, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True)
+        }
     texts = [found[index] for index in range(len(prompts))]
     model.train(training)
     return texts

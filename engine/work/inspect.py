@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import torch
-from accelerate import init_empty_weights
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
@@ -28,7 +27,7 @@ def load_config(folder: Path) -> PreTrainedConfig:
 def empty_model(config: PreTrainedConfig, folder: Path) -> PreTrainedModel:
     """The model's structure without memory for its weights."""
     try:
-        with init_empty_weights():
+        with torch.device("meta"):  # unlike accelerate's init_empty_weights, this keeps tied weights tied: counted once
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     except Exception as error:
         raise ModelError(f"'{folder.name}' is not a model that writes text. Choose a causal language model.") from error
@@ -55,7 +54,9 @@ def inspect(source: str) -> ModelInfo:
     model = empty_model(config, folder)
     text = config.get_text_config()
     modules = linear_modules(model)
-    template = (folder / "chat_template.jinja").is_file() or '"chat_template"' in _read(folder / "tokenizer_config.json")
+    template = (folder / "chat_template.jinja").is_file() or '"chat_template"' in _read(
+        folder / "tokenizer_config.json"
+    )
     heads = getattr(text, "num_attention_heads", 0)
     return ModelInfo(
         source=source,

@@ -62,5 +62,7 @@ def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:
     try:
         tuned = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=True)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise RunError("The saved adapter of this run cannot be loaded. Continue the run, or choose another.") from error
+        raise RunError(
+            "The saved adapter of this run cannot be loaded. Continue the run, or choose another."
+        ) from error
     return tuned.eval()

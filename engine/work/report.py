@@ -100,12 +100,11 @@ class Report(TrainerCallback):
 
 def memory_gb() -> float:
     """Peak memory so far: of the card's allocator on a GPU, of this process otherwise."""
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
+    if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / GB
-    info = psutil.Process().memory_info()
-    try:
-        import resource
-    except ImportError:  # Windows
-        return float(info.peak_wset) / GB
+    if psutil.WINDOWS:
+        return float(psutil.Process().memory_info().peak_wset) / GB  # type: ignore[attr-defined]
+    import resource  # not on Windows
+
     unit = 1 if psutil.MACOS else 1024  # ru_maxrss is in bytes on macOS, in kilobytes on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GB

@@ -17,8 +17,8 @@ pipeline_tag: text-generation
 ---
 # Pocket: a small language model that ships with Hone
 
-Made from nothing by `presets/pocket/make.py`, which also writes all of its text: no foreign text, weights or word list went into it.
-It lets you see fine-tuning work with no network, account or GPU.
+Made from nothing by `presets/pocket/make.py`, which also writes all of its text: no foreign text, weights or word list
+went into it. It lets you see fine-tuning work with no network, account or GPU.
 
 | | |
 |---|---|
@@ -27,17 +27,20 @@ It lets you see fine-tuning work with no network, account or GPU.
 | file | bfloat16, {megabytes:.1f} MB |
 | vocabulary | {vocabulary:,} byte-level BPE tokens, digits one by one |
 | context | {context} tokens |
-| training | {steps:,} steps, {tokens:,} tokens, {minutes:.0f} minutes on two shared cores (AMD EPYC, bfloat16 autocast) |
+| training | {steps:,} steps, {tokens:,} tokens, {minutes:.0f} minutes |
+| machine | two shared cores (AMD EPYC with AVX-512), bfloat16 autocast |
 | held-out perplexity | {perplexity:.2f} over all tokens, {reply_perplexity:.3f} over the replies alone |
 | held-out questions | {right} of {asked} answered rightly (greedy; none of them was ever trained on) |
 
 ## What it can do
-It greets, remembers a name, knows small facts (animals, colours, tools, jobs, places, weather, days), counts and adds up to twenty,
-finds opposites, plurals and rhymes, repeats what it is told, reads notes and short stories and answers questions about them.
+It greets, remembers a name, knows small facts (animals, colours, tools, jobs, places, weather), counts and adds up
+to twenty, finds opposites, plurals and rhymes, repeats what it is told, reads notes and short stories and answers
+questions about them.
 
 ## What it cannot do
-Everything else. It knows no person, place or event of the real world, no other language, and does not reason. It has learned to say
-"I do not know that. I only know small things." but will often answer an unknown question with a small fact that does not fit.
+Everything else. It knows no person, place or event of the real world, no other language, and does not reason. It has
+learned to say "I do not know that. I only know small things." but will often answer an unknown question with a small
+fact that does not fit.
 It is for trying things out; do not rely on it for anything.
 
 Licence: Apache-2.0.
@@ -60,8 +63,13 @@ class Figures:
 def card(model: LlamaForCausalLM, figures: Figures, size: int) -> str:
     config = model.config
     return CARD.format(
-        layers=config.num_hidden_layers, width=config.hidden_size, vocabulary=config.vocab_size, context=config.max_position_embeddings,
-        megabytes=size / 1e6, **{name: getattr(figures, name) for name in figures.__dataclass_fields__})
+        layers=config.num_hidden_layers,
+        width=config.hidden_size,
+        vocabulary=config.vocab_size,
+        context=config.max_position_embeddings,
+        megabytes=size / 1e6,
+        **{name: getattr(figures, name) for name in figures.__dataclass_fields__},
+    )
 
 
 def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, figures: Figures) -> None:
@@ -71,7 +79,11 @@ def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
         beside = Path(name)
         shipped = copy.deepcopy(model).eval().to(torch.bfloat16)
         shipped.generation_config = GenerationConfig(
-            bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id, max_new_tokens=120)
+            bos_token_id=tokenizer.bos_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+            max_new_tokens=120,
+        )
         shipped.save_pretrained(beside)
         tokenizer.save_pretrained(beside)
         size = (beside / "model.safetensors").stat().st_size

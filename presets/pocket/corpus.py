@@ -1,4 +1,4 @@
-"""Batches of packed rows. The batch of a step is a pure function of the seed and the step, so resuming needs no saved state."""
+"""Batches of packed rows. A batch is a pure function of the seed and the step, so resuming needs no saved state."""
 
 import random
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ def encode(tokenizer: PreTrainedTokenizerFast, messages: list[Message]) -> tuple
 
 
 def batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, rows: int) -> Batch:
-    """Rows of half the context are the fastest; every eighth step has half as many rows of the whole context instead."""
+    """Rows of half the context are the fastest; every eighth step has half as many, of the whole context."""
     rng = random.Random(f"{seed} {step}")
     rows, length = (-(-rows // 2), CONTEXT) if step % 8 == 7 else (rows, CONTEXT // 2)
     shape = (rows, length)
@@ -53,10 +53,14 @@ def batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, rows: int) -
     return Batch(tokens, positions, weights)
 
 
-def held_out_texts(tokenizer: PreTrainedTokenizerFast, count: int, seed: int = 11) -> list[tuple[list[int], list[float]]]:
+def held_out_texts(
+    tokenizer: PreTrainedTokenizerFast, count: int, seed: int = 11
+) -> list[tuple[list[int], list[float]]]:
     rng, found = random.Random(seed), []
     while len(found) < count:
         turn: Exchange = exchange(rng)
         if turn.held_out:
-            found.append(encode(tokenizer, [{"role": "user", "content": turn.ask}, {"role": "assistant", "content": turn.reply}]))
+            found.append(
+                encode(tokenizer, [{"role": "user", "content": turn.ask}, {"role": "assistant", "content": turn.reply}])
+            )
     return found

@@ -1,4 +1,4 @@
-"""How good a pocket model is: perplexity on held-out text and the share of held-out questions that it answers rightly."""
+"""How good a pocket model is: perplexity on held-out text, and how many held-out questions it answers rightly."""
 
 import math
 import re
@@ -18,7 +18,10 @@ class Answer:
 
     @property
     def right(self) -> bool:
-        return all(re.search(rf"(?<!\w){re.escape(part.strip())}(?!\w)", self.said, re.IGNORECASE) for part in self.exchange.check)
+        return all(
+            re.search(rf"(?<!\w){re.escape(part.strip())}(?!\w)", self.said, re.IGNORECASE)
+            for part in self.exchange.check
+        )
 
 
 @torch.inference_mode()
@@ -34,13 +37,20 @@ def perplexity(model: LlamaForCausalLM, texts: list[tuple[list[int], list[float]
 
 
 @torch.inference_mode()
-def ask(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, questions: list[str], new_tokens: int = 90) -> list[str]:
+def ask(
+    model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, questions: list[str], new_tokens: int = 90
+) -> list[str]:
     said: list[str] = []
     for start in range(0, len(questions), 40):
         chats = [[{"role": "user", "content": text}] for text in questions[start : start + 40]]
         texts = [tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True) for chat in chats]
         inputs = tokenizer(texts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False)
-        out = model.generate(input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], max_new_tokens=new_tokens, do_sample=False)
+        out = model.generate(
+            input_ids=inputs["input_ids"],
+            attention_mask=inputs["attention_mask"],
+            max_new_tokens=new_tokens,
+            do_sample=False,
+        )
         said += tokenizer.batch_decode(out[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
     return said
 

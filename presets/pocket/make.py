@@ -21,8 +21,15 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from world import held_out
 
 SEED = 20261124
-SAMPLES = ["Hello!", "What does a cow say?", "Is a robin a bird?", "Tom bought three red apples on Monday. What did Tom buy?",
-           "Tell me a story about a fox.", "Say after me: lamp Nora 42 zofu", "What do you know about Saturn?"]
+SAMPLES = [
+    "Hello!",
+    "What does a cow say?",
+    "Is a robin a bird?",
+    "Tom bought three red apples on Monday. What did Tom buy?",
+    "Tell me a story about a fox.",
+    "Say after me: lamp Nora 42 zofu",
+    "What do you know about Saturn?",
+]
 
 
 def options() -> argparse.Namespace:
@@ -56,11 +63,21 @@ def examine(trainee: Trainee, tokenizer: PreTrainedTokenizerFast, questions: int
     answers = sit_exam(trainee.model, tokenizer, held_out(questions))
     trainee.model.train()
     return Figures(
-        sum(p.numel() for p in trainee.model.parameters()), trainee.step, trainee.tokens, trainee.seconds / 60, texts, replies,
-        sum(a.right for a in answers), len(answers), [(a.exchange.ask, a.said) for a in answers if not a.right])
+        sum(p.numel() for p in trainee.model.parameters()),
+        trainee.step,
+        trainee.tokens,
+        trainee.seconds / 60,
+        texts,
+        replies,
+        sum(a.right for a in answers),
+        len(answers),
+        [(a.exchange.ask, a.said) for a in answers if not a.right],
+    )
 
 
-def train(trainee: Trainee, tokenizer: PreTrainedTokenizerFast, making: Path, model: Path, args: argparse.Namespace) -> None:
+def train(
+    trainee: Trainee, tokenizer: PreTrainedTokenizerFast, making: Path, model: Path, args: argparse.Namespace
+) -> None:
     saved = exported = began = time.monotonic()
     before, recent = trainee.seconds, []
     while trainee.step < args.steps:
@@ -69,16 +86,29 @@ def train(trainee: Trainee, tokenizer: PreTrainedTokenizerFast, making: Path, mo
         now = time.monotonic()
         trainee.seconds = before + now - began
         if trainee.step % 20 == 0:
-            note(making, step=trainee.step, loss=round(sum(recent) / len(recent), 4), rate=round(lr, 6), tokens=trainee.tokens,
-                 tokens_per_second=round(trainee.tokens / trainee.seconds))
+            note(
+                making,
+                step=trainee.step,
+                loss=round(sum(recent) / len(recent), 4),
+                rate=round(lr, 6),
+                tokens=trainee.tokens,
+                tokens_per_second=round(trainee.tokens / trainee.seconds),
+            )
             recent = []
         if now - saved > 60 * args.save_minutes:
             trainee.save(making / "state.pt")
             saved = now
         if now - exported > 60 * args.export_minutes:
             figures = examine(trainee, tokenizer, 200)
-            note(making, step=trainee.step, perplexity=figures.perplexity, reply_perplexity=figures.reply_perplexity, right=figures.right,
-                 wrong=figures.wrong[:8], says=ask(trainee.model, tokenizer, SAMPLES))
+            note(
+                making,
+                step=trainee.step,
+                perplexity=figures.perplexity,
+                reply_perplexity=figures.reply_perplexity,
+                right=figures.right,
+                wrong=figures.wrong[:8],
+                says=ask(trainee.model, tokenizer, SAMPLES),
+            )
             export(trainee.model, tokenizer, model, figures)
             exported = time.monotonic()
     trainee.save(making / "state.pt")
@@ -96,7 +126,14 @@ def main() -> None:
     trainee.model.train()
     train(trainee, tokenizer, making, model, args)
     figures = examine(trainee, tokenizer, 200)
-    note(making, step=trainee.step, perplexity=figures.perplexity, reply_perplexity=figures.reply_perplexity, right=figures.right, asked=figures.asked)
+    note(
+        making,
+        step=trainee.step,
+        perplexity=figures.perplexity,
+        reply_perplexity=figures.reply_perplexity,
+        right=figures.right,
+        asked=figures.asked,
+    )
     export(trainee.model, tokenizer, model, figures)
 
 

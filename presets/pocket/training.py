@@ -1,4 +1,4 @@
-"""Training the pocket model from nothing: the model, the optimizers, the schedule, a step, and a state that survives a kill."""
+"""Training from nothing: the model, the optimizers, the schedule, a step, and a state that survives a kill."""
 
 import math
 import os
@@ -27,8 +27,13 @@ class Trainee:
     seconds: float = 0.0
 
     def save(self, path: Path) -> None:
-        state = {"model": self.model.state_dict(), "optimizers": [o.state_dict() for o in self.optimizers],
-                 "step": self.step, "tokens": self.tokens, "seconds": self.seconds}
+        state = {
+            "model": self.model.state_dict(),
+            "optimizers": [o.state_dict() for o in self.optimizers],
+            "step": self.step,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+        }
         half = path.with_suffix(".half")
         torch.save(state, half)
         os.replace(half, path)
@@ -44,9 +49,19 @@ class Trainee:
 def new_trainee(tokenizer: PreTrainedTokenizerFast, seed: int) -> Trainee:
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=len(tokenizer), hidden_size=256, intermediate_size=704, num_hidden_layers=4, num_attention_heads=4,
-        num_key_value_heads=4, max_position_embeddings=CONTEXT, tie_word_embeddings=True, rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
-        bos_token_id=tokenizer.bos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+        vocab_size=len(tokenizer),
+        hidden_size=256,
+        intermediate_size=704,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        num_key_value_heads=4,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 10000.0},
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     model = LlamaForCausalLM(config)
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
@@ -57,7 +72,7 @@ def new_trainee(tokenizer: PreTrainedTokenizerFast, seed: int) -> Trainee:
 
 
 def rate(step: int, steps: int, peak: float) -> float:
-    """Warm up, stay, decay. Until the decay begins the rate does not depend on `steps`: a run can be made shorter or longer."""
+    """Warm up, stay, decay. Before the decay it does not depend on `steps`: a run can be made longer or shorter."""
     warm = min(1.0, (step + 1) / WARMUP_STEPS)
     left = (steps - step) / (DECAY_SHARE * steps)
     return peak * warm * min(1.0, 1 - math.sqrt(1 - left) if left < 1 else 1.0)
@@ -70,7 +85,9 @@ def train_step(trainee: Trainee, rows: Batch, learning_rate: float) -> float:
     with torch.autocast("cpu", torch.bfloat16):
         logits = trainee.model(input_ids=rows.tokens, position_ids=rows.positions, use_cache=False).logits
     weights = rows.weights[:, 1:].reshape(-1)
-    losses = cross_entropy(logits[:, :-1].reshape(-1, logits.shape[-1]).float(), rows.tokens[:, 1:].reshape(-1), reduction="none")
+    losses = cross_entropy(
+        logits[:, :-1].reshape(-1, logits.shape[-1]).float(), rows.tokens[:, 1:].reshape(-1), reduction="none"
+    )
     loss = (losses * weights).sum() / weights.sum()
     loss.backward()
     torch.nn.utils.clip_grad_norm_(trainee.model.parameters(), 1.0)

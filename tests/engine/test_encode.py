@@ -69,7 +69,7 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer) -> None:
 
 def test_a_template_that_refuses_a_turn_is_a_plain_message(tokenizer) -> None:
     tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
-    with pytest.raises(DataError, match="Row 1: .*System role not supported"):
+    with pytest.raises(DataError, match=r"Row 1: .*System role not supported"):
         encode_all(tokenizer, [CHAT], 512)
 
 
@@ -102,8 +102,8 @@ def test_the_prompt_is_the_beginning_of_what_was_trained(tokenizer, template) ->
 
 def test_text_rows_are_continued_from_their_first_half(tokenizer) -> None:
     ask = question_of({"text": "one two three four five six seven eight"})
-    assert ask == [{"role": "user", "content": "one two three"}]
-    assert tokenizer.decode(prompt_ids(tokenizer, ask, plain_text=True)) == "one two three"
+    assert ask == [{"role": "user", "content": "one two three four"}]
+    assert tokenizer.decode(prompt_ids(tokenizer, ask, plain_text=True)) == "one two three four"
 
 
 def test_a_tokenizer_that_loses_text_is_caught(tmp_path) -> None:

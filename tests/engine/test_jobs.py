@@ -10,8 +10,9 @@ import pytest
 
 from engine import events as ev
 from engine import spec as specs
+from engine.backends import FakeBackend
 from engine.errors import DataError, ModelError, RunError
-from engine.jobs import Engine, FakeBackend
+from engine.jobs import Engine
 from engine.view import State
 from tests.conftest import idle, wait_for
 
@@ -145,7 +146,7 @@ def test_a_failed_run_says_why_and_can_continue(make) -> None:
 
 
 def test_nothing_saved_means_nothing_to_merge_or_score(make) -> None:
-    engine = make(steps=2)
+    engine = make(fail="The first step failed.")
     run = engine.start(SPEC)
     wait_for(run, idle)
     with pytest.raises(RunError, match="nothing to merge"):

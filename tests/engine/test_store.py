@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 from filelock import FileLock
@@ -40,7 +41,10 @@ def test_ids_from_outside_are_refused(home, run_id: str) -> None:
 def test_the_lock_of_another_process_is_the_truth_about_alive(home) -> None:
     run = Store(home).create_run(specs.make({}), [{"text": "a"}], [])
     assert not run.alive
-    code = "import sys, time; from filelock import FileLock; FileLock(sys.argv[1]).acquire(); print('held', flush=True); time.sleep(60)"
+    code = (
+        "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
+        "print('held', flush=True); time.sleep(60)"
+    )
     holder = subprocess.Popen([sys.executable, "-c", code, str(run.path / "lock")], stdout=subprocess.PIPE, cwd=ROOT)
     assert holder.stdout and holder.stdout.readline().strip() == b"held"
     assert run.alive and run.alive
@@ -53,9 +57,7 @@ def test_the_lock_of_another_process_is_the_truth_about_alive(home) -> None:
 
 def test_a_probe_of_another_process_is_not_taken_for_a_worker(home) -> None:
     run = Store(home).create_run(specs.make({}), [{"text": "a"}], [])
-    blink = FileLock(run.path / "lock")
+    blink = FileLock(run.path / "lock", thread_local=False)
     blink.acquire()
-    import threading
-
     threading.Timer(0.005, blink.release).start()
     assert not run.alive

@@ -29,6 +29,9 @@ def checked(number: int, loss: float) -> ev.Evaluated:
     return ev.Evaluated(step=number, loss=loss, seconds=1)
 
 
+DONE = ev.Finished(step=10, seconds=1, memory_gb=1)
+
+
 @pytest.mark.parametrize(
     ("events", "alive", "queued", "state"),
     [
@@ -40,8 +43,8 @@ def checked(number: int, loss: float) -> ev.Evaluated:
         ([started(), step(1), ev.Stopped(step=1, kept=True)], False, False, State.STOPPED),
         ([started(), step(1), ev.Stopped(step=1, kept=False)], False, False, State.CANCELLED),
         ([started(), ev.Failed(text="x")], False, False, State.FAILED),
-        ([started(), ev.Finished(step=10, seconds=1, memory_gb=1)], False, False, State.FINISHED),
-        ([started(), ev.Finished(step=10, seconds=1, memory_gb=1), ev.Merging(precision="fp32")], True, False, State.FINISHED),
+        ([started(), DONE], False, False, State.FINISHED),
+        ([started(), DONE, ev.Merging(precision="fp32")], True, False, State.FINISHED),
         ([started(), ev.Stopped(step=1, kept=True), ev.Phase(text="again")], True, False, State.PREPARING),
         ([started(), ev.Stopped(step=1, kept=True)], False, True, State.QUEUED),
     ],

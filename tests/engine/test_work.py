@@ -35,7 +35,7 @@ def test_a_small_run_learns_and_leaves_everything_it_should(trained) -> None:
 
 def test_trainable_count_on_screen_equals_pefts_own_for_20_random_choices(trained) -> None:
     """The closed form from the config against get_peft_model on the real structure."""
-    from accelerate import init_empty_weights
+    import torch
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM
 
@@ -50,12 +50,13 @@ def test_trainable_count_on_screen_equals_pefts_own_for_20_random_choices(traine
     for _ in range(20):
         targets = tuple(draw.sample(names, draw.randint(1, len(names))))
         rank = draw.randint(1, 256)
-        with init_empty_weights():
+        with torch.device("meta"):
             base = AutoModelForCausalLM.from_config(config)
         spec = specs.make({"method": {"rank": rank, "targets": targets}})
         trainable, total = get_peft_model(base, lora_config(spec, targets)).get_nb_trainable_parameters()
         assert info.trainable(rank, targets) == trainable
         assert info.parameters + trainable == total
+    assert run.view().started.total == info.parameters + run.view().started.trainable
     assert run.view().started.trainable == info.trainable(SMALL["method"]["rank"], ["all-linear"])
 
 

@@ -1,7 +1,6 @@
 /* The live panel of the Train tab. It polls ui/live.py with a cursor, extends the curves and places the
    words that the server made. All text is set with textContent. Survives a reload and a restarted app. */
-window.HoneLive = function (element, props, server, trigger, watch, events) {
-  const ALPHA = 0.1; // of the moving average behind the smooth line
+window.HoneLive = function (element, props, server, trigger, watch) {
   const PAUSE = { live: 1000, still: 3000, most: 8000 }; // milliseconds between polls
   const $ = (selector) => element.querySelector(selector);
   const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
@@ -13,7 +12,7 @@ window.HoneLive = function (element, props, server, trigger, watch, events) {
     return e;
   };
 
-  let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null;
+  let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null, live = false;
   const chart = $('.chart');
 
   function forget(run) {
@@ -24,10 +23,11 @@ window.HoneLive = function (element, props, server, trigger, watch, events) {
 
   /* --- curves --- */
   function add(answer) {
+    const alpha = 2 / (1 + Math.min(50, Math.max(4, answer.total / 30))); // the smooth line looks back a thirtieth of the run
     for (const [i, step] of answer.steps.entries()) {
       const loss = answer.losses[i];
       data.steps.push(step); data.losses.push(loss); data.lrs.push(answer.lrs[i]); data.speeds.push(answer.speeds[i]);
-      if (loss !== null) { data.mean = (1 - ALPHA) * data.mean + ALPHA * loss; data.weight *= 1 - ALPHA; }
+      if (loss !== null) { data.mean = (1 - alpha) * data.mean + alpha * loss; data.weight *= 1 - alpha; }
       data.smooth.push(data.weight < 1 ? data.mean / (1 - data.weight) : null);
     }
     data.checks = answer.checks; data.best = answer.best;
@@ -183,6 +183,7 @@ window.HoneLive = function (element, props, server, trigger, watch, events) {
     if (props.value !== answer.run) props.value = answer.run; // so that buttons and other tabs know which run is meant
     Object.assign(cursor, { attempt: answer.attempt, index: answer.next, samples: answer.sampled ?? cursor.samples });
     add(answer); place(answer); extend();
+    if (live !== answer.live) { live = answer.live; trigger('live_change'); }
     return answer;
   }
 

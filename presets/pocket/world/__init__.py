@@ -14,14 +14,46 @@ from .talk import TALK, memory
 
 Message = dict[str, str]
 GROUPS: list[tuple[float, dict[Callable[[random.Random], Exchange], int]]] = [
-    (0.42, FACTS), (0.34, COPYING), (0.14, TALK), (0.10, {story: 4, reading: 6})]
-SYSTEM_PLAIN = ["You are a small helper.", "You are Pip, a small language model.", "Be kind and answer well.", "You talk with a friend.",
-                "Answer the user.", "Help the user."]
+    (0.42, FACTS),
+    (0.34, COPYING),
+    (0.14, TALK),
+    (0.10, {story: 4, reading: 6}),
+]
+SYSTEM_PLAIN = [
+    "You are a small helper.",
+    "You are Pip, a small language model.",
+    "Be kind and answer well.",
+    "You talk with a friend.",
+    "Answer the user.",
+    "Help the user.",
+]
 SYSTEM_SHORT = ["Answer with one word.", "Answer in as few words as you can.", "Give short answers.", "Be very short."]
 ASK_SHORT = [" Answer with one word.", " Just the answer, please.", " Be short."]
-PASSAGES = ("reading", "pick_out", "slots", "invented", "note", "note_keys", "place_of", "after_word", "missing", "name", "memory", "feeling")
+PASSAGES = (
+    "reading",
+    "pick_out",
+    "slots",
+    "invented",
+    "note",
+    "note_keys",
+    "place_of",
+    "after_word",
+    "missing",
+    "name",
+    "memory",
+    "feeling",
+)
 CONTRACTIONS = [("What is", "What's"), ("I am", "I'm"), ("do not", "don't"), ("It is", "It's"), ("Who is", "Who's")]
-POLITE = ["Please tell me: {q}", "Tell me, {q}", "I have a question. {q}", "{q} Please tell me.", "Hello! {q}", "Hi. {q}", "Pip, {q}", "{q} Thank you."]
+POLITE = [
+    "Please tell me: {q}",
+    "Tell me, {q}",
+    "I have a question. {q}",
+    "{q} Please tell me.",
+    "Hello! {q}",
+    "Hi. {q}",
+    "Pip, {q}",
+    "{q} Thank you.",
+]
 
 
 def exchange(rng: random.Random) -> Exchange:
@@ -37,7 +69,13 @@ def trained(rng: random.Random) -> Exchange:
 
 def _messages(rng: random.Random, turn: Exchange, short: bool) -> list[Message]:
     ask, reply = turn.ask, turn.reply
-    plain = bool(turn.check) and len(ask) < 70 and "\n" not in ask and turn.short != turn.reply and turn.family not in PASSAGES
+    plain = (
+        bool(turn.check)
+        and len(ask) < 70
+        and "\n" not in ask
+        and turn.short != turn.reply
+        and turn.family not in PASSAGES
+    )
     if short and turn.short:
         reply = turn.short
     elif plain and turn.short and rng.random() < 0.06:

@@ -1,4 +1,4 @@
-"""Tools that every part of the world shares: word lists, filling of templates, the Exchange. Knows nothing about any topic."""
+"""What every part of the world shares: word lists, filling of templates, the Exchange. Knows no topic."""
 
 import random
 import re
@@ -14,7 +14,9 @@ T = TypeVar("T")
 Row = dict[str, str]
 
 # BaseLoader: every value is a string ("no" is a word here, not a truth value)
-WORDS: dict[str, Any] = yaml.load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+WORDS: dict[str, Any] = yaml.load(
+    Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader
+)
 IRREGULAR_PLURALS: dict[str, str] = dict(WORDS["plurals"])
 HELD_OUT_SHARE = 40
 """One question in this many is never trained on; which one is decided by a hash of its text alone."""
@@ -22,7 +24,7 @@ HELD_OUT_SHARE = 40
 
 @dataclass(frozen=True)
 class Exchange:
-    """One question and its reply. `check` holds what a right reply must contain; `short` is the reply in a word or two."""
+    """A question and its reply. `check` is what a right reply must contain; `short` is the reply in a word or two."""
 
     family: str
     ask: str

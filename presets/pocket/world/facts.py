@@ -8,7 +8,9 @@ import yaml
 
 from .base import WORDS, Exchange, an, capital, fill, pick, plural, some, table
 
-KINDS: list[dict[str, Any]] = yaml.load(Path(__file__).with_name("facts.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
+KINDS: list[dict[str, Any]] = yaml.load(
+    Path(__file__).with_name("facts.yaml").read_text(encoding="utf-8"), Loader=yaml.BaseLoader
+)
 NUMBERS: list[str] = WORDS["numbers"]
 _ROWS: dict[str, list[dict[str, str]]] = {name: table(name) for name in WORDS["tables"]}
 
@@ -35,8 +37,17 @@ def opposite(rng: random.Random) -> Exchange:
     a, b = pick(rng, WORDS["opposites"])
     if rng.random() < 0.5 and " " not in b:
         a, b = b, a
-    ask = pick(rng, ["What is the opposite of {a}?", "Tell me the opposite of {a}.", "Not {a}, but?", "Which word is the opposite of {a}?",
-                     "What is the other side of {a}?", "Give me the opposite of \"{a}\"."]).format(a=a)
+    ask = pick(
+        rng,
+        [
+            "What is the opposite of {a}?",
+            "Tell me the opposite of {a}.",
+            "Not {a}, but?",
+            "Which word is the opposite of {a}?",
+            "What is the other side of {a}?",
+            'Give me the opposite of "{a}".',
+        ],
+    ).format(a=a)
     return Exchange("opposite", ask, f"The opposite of {a} is {b}.", (b,), capital(b) + ".")
 
 
@@ -44,16 +55,32 @@ def many(rng: random.Random) -> Exchange:
     irregular = rng.random() < 0.5
     one = pick(rng, WORDS["plurals"])[0] if irregular else pick(rng, WORDS["nouns"])
     more = plural(one)
-    ask = pick(rng, ["What is the plural of {a}?", "One {a}, two ...?", "I have one {a}. Now I get one more. What do I have?",
-                     "How do you say more than one {a}?", "Give me the plural of {a}."]).format(a=one)
+    ask = pick(
+        rng,
+        [
+            "What is the plural of {a}?",
+            "One {a}, two ...?",
+            "I have one {a}. Now I get one more. What do I have?",
+            "How do you say more than one {a}?",
+            "Give me the plural of {a}.",
+        ],
+    ).format(a=one)
     reply = pick(rng, ["One {a}, two {b}."]).format(a=one, b=more)
     return Exchange("plural", ask, reply, (more,), capital(more) + ".")
 
 
 def past(rng: random.Random) -> Exchange:
     now, then = pick(rng, WORDS["pasts"])
-    ask = pick(rng, ["What is the past of {a}?", "Today I {a}. What did I do yesterday?", "Today I {a}, yesterday I ...?",
-                     "Say \"{a}\" in the past.", "What is the past form of \"{a}\"?"]).format(a=now)
+    ask = pick(
+        rng,
+        [
+            "What is the past of {a}?",
+            "Today I {a}. What did I do yesterday?",
+            "Today I {a}, yesterday I ...?",
+            'Say "{a}" in the past.',
+            'What is the past form of "{a}"?',
+        ],
+    ).format(a=now)
     return Exchange("past", ask, f"Today I {now}, yesterday I {then}.", (f"I {then}",), capital(then) + ".")
 
 
@@ -65,8 +92,15 @@ def rhyme(rng: random.Random) -> Exchange:
         ask = pick(rng, ["Which word rhymes with {a}, {x} or {y}?", "{x} or {y}: which one rhymes with {a}?"])
         pair = [second, other]
         rng.shuffle(pair)
-        return Exchange("rhyme", ask.format(a=first, x=pair[0], y=pair[1]), f"{capital(second)} rhymes with {first}.", (second, "rhymes"))
-    ask = pick(rng, ["What rhymes with {a}?", "Tell me a word that rhymes with {a}.", "Find a rhyme for {a}."]).format(a=first)
+        return Exchange(
+            "rhyme",
+            ask.format(a=first, x=pair[0], y=pair[1]),
+            f"{capital(second)} rhymes with {first}.",
+            (second, "rhymes"),
+        )
+    ask = pick(rng, ["What rhymes with {a}?", "Tell me a word that rhymes with {a}.", "Find a rhyme for {a}."]).format(
+        a=first
+    )
     reply = group[(group.index(first) + 1) % len(group)]
     return Exchange("rhyme", ask, f"{capital(reply)} rhymes with {first}.", (reply,))
 
@@ -83,7 +117,9 @@ def kind_of(rng: random.Random) -> Exchange:
         ask = pick(rng, ["What kind of thing is {a}?", "What is {a}?", "Tell me what {a} is."]).format(a=it)
         return Exchange("kind", ask, f"{capital(it)} is {an(kind)}.", (kind,), capital(an(kind)) + ".")
     if rng.random() < 0.2:
-        ask = pick(rng, ["Name {k}.", "Can you name {k}?", "Tell me the name of {k}.", "Give me the name of {k}."]).format(k=an(kind))
+        ask = pick(
+            rng, ["Name {k}.", "Can you name {k}?", "Tell me the name of {k}.", "Give me the name of {k}."]
+        ).format(k=an(kind))
         return Exchange("kind_name", ask, f"{capital(it)} is {an(kind)}.")
     asked = kind if rng.random() < 0.5 else pick(rng, list(WORDS["categories"]))
     ask = pick(rng, ["Is {a} {k}?", "Tell me, is {a} {k}?", "Is it true that {a} is {k}?"]).format(a=it, k=an(asked))
@@ -99,9 +135,13 @@ def compare(rng: random.Random) -> Exchange:
     pair = [small, big] if rng.random() < 0.5 else [big, small]
     bigger = rng.random() < 0.5
     word = pick(rng, ["bigger", "larger"]) if bigger else "smaller"
-    ask = pick(rng, ["Which is {w}, {x} or {y}?", "What is {w}: {x} or {y}?", "Is {x} or {y} {w}?"]).format(w=word, x=an(pair[0]), y=an(pair[1]))
+    ask = pick(rng, ["Which is {w}, {x} or {y}?", "What is {w}: {x} or {y}?", "Is {x} or {y} {w}?"]).format(
+        w=word, x=an(pair[0]), y=an(pair[1])
+    )
     win, lose = (big, small) if bigger else (small, big)
-    return Exchange("compare", ask, f"{capital(an(win))} is {word} than {an(lose)}.", (f"{win} is {word}",), capital(an(win)) + ".")
+    return Exchange(
+        "compare", ask, f"{capital(an(win))} is {word} than {an(lose)}.", (f"{win} is {word}",), capital(an(win)) + "."
+    )
 
 
 def order_of(rng: random.Random) -> Exchange:
@@ -113,7 +153,13 @@ def order_of(rng: random.Random) -> Exchange:
     one = name[:-1]
     asks = ["Which {one} comes {w} {a}?", "What {one} is {w} {a}?", "What comes {w} {a}?", "Tell me the {one} {w} {a}."]
     ask = pick(rng, asks).format(one=one, w="after" if after else "before", a=words[i])
-    return Exchange("order", ask, f"{capital(answer)} comes {'after' if after else 'before'} {words[i]}.", (answer,), capital(answer) + ".")
+    return Exchange(
+        "order",
+        ask,
+        f"{capital(answer)} comes {'after' if after else 'before'} {words[i]}.",
+        (answer,),
+        capital(answer) + ".",
+    )
 
 
 def sequence(rng: random.Random) -> Exchange:
@@ -125,7 +171,9 @@ def sequence(rng: random.Random) -> Exchange:
             values.reverse()
         words = [str(v) if digits else NUMBERS[v] for v in values]
         ask = pick(rng, ["Count from {a} to {b}.", "Please count from {a} to {b}.", "Can you count from {a} to {b}?"])
-        return Exchange("count", ask.format(a=words[0], b=words[-1]), capital(", ".join(words)) + ".", (", ".join(words),))
+        return Exchange(
+            "count", ask.format(a=words[0], b=words[-1]), capital(", ".join(words)) + ".", (", ".join(words),)
+        )
     name, size = pick(rng, [("days of the week", "days"), ("months of the year", "months"), ("seasons", "seasons")])
     ask = pick(rng, ["Tell me the {n}.", "What are the {n}?", "List the {n}.", "Name all the {n}."]).format(n=name)
     return Exchange("sequence", ask, f"The {name} are {', '.join(WORDS[size])}.")
@@ -134,9 +182,23 @@ def sequence(rng: random.Random) -> Exchange:
 def neighbour(rng: random.Random) -> Exchange:
     n, digits, after = rng.randint(1, 19), rng.random() < 0.4, rng.random() < 0.5
     show = str if digits else NUMBERS.__getitem__
-    ask = pick(rng, ["What number comes {w} {a}?", "Which number is {w} {a}?", "Tell me the number {w} {a}.", "What comes {w} {a}?"])
+    ask = pick(
+        rng,
+        [
+            "What number comes {w} {a}?",
+            "Which number is {w} {a}?",
+            "Tell me the number {w} {a}.",
+            "What comes {w} {a}?",
+        ],
+    )
     word, answer = ("after", show(n + 1)) if after else ("before", show(n - 1))
-    return Exchange("neighbour", ask.format(w=word, a=show(n)), f"{capital(answer)} comes {word} {show(n)}.", (f"{answer} comes",), capital(answer) + ".")
+    return Exchange(
+        "neighbour",
+        ask.format(w=word, a=show(n)),
+        f"{capital(answer)} comes {word} {show(n)}.",
+        (f"{answer} comes",),
+        capital(answer) + ".",
+    )
 
 
 def add(rng: random.Random) -> Exchange:
@@ -148,14 +210,34 @@ def add(rng: random.Random) -> Exchange:
     sign, answer = ("plus", a + b) if plus else ("minus", a - b)
     ask = pick(rng, ["What is {a} {s} {b}?", "How much is {a} {s} {b}?", "{A} {s} {b} is?", "Tell me {a} {s} {b}."])
     text = ask.format(a=show(a), A=capital(show(a)), s=sign, b=show(b))
-    return Exchange("sum", text, f"{capital(show(a))} {sign} {show(b)} is {show(answer)}.", (f"is {show(answer)}",), capital(show(answer)) + ".")
+    return Exchange(
+        "sum",
+        text,
+        f"{capital(show(a))} {sign} {show(b)} is {show(answer)}.",
+        (f"is {show(answer)}",),
+        capital(show(answer)) + ".",
+    )
 
 
 def digit_word(rng: random.Random) -> Exchange:
     n = rng.randint(0, 20)
     if rng.random() < 0.5:
-        ask = pick(rng, ["How do you write {w} in digits?", "Write {w} as a digit.", "Write the number {w} with digits.", "{W} in digits?"])
-        return Exchange("digits", ask.format(w=NUMBERS[n], W=capital(NUMBERS[n])), f"{capital(NUMBERS[n])} is {n}.", (str(n),), f"{n}.")
+        ask = pick(
+            rng,
+            [
+                "How do you write {w} in digits?",
+                "Write {w} as a digit.",
+                "Write the number {w} with digits.",
+                "{W} in digits?",
+            ],
+        )
+        return Exchange(
+            "digits",
+            ask.format(w=NUMBERS[n], W=capital(NUMBERS[n])),
+            f"{capital(NUMBERS[n])} is {n}.",
+            (str(n),),
+            f"{n}.",
+        )
     ask = pick(rng, ["How do you say {n} in words?", "Write {n} as a word.", "What is {n} in words?"]).format(n=n)
     return Exchange("digits", ask, f"{n} is {NUMBERS[n]}.", (NUMBERS[n],), capital(NUMBERS[n]) + ".")
 
@@ -166,17 +248,58 @@ def story_sum(rng: random.Random) -> Exchange:
     more = rng.random() < 0.5 or b >= a
     act = pick(rng, ["gets", "finds", "buys"]) if more else pick(rng, ["loses", "sells", "gives away"])
     total = a + b if more else a - b
-    ask = f"{name} has {NUMBERS[a]} {plural(thing)} and {act} {NUMBERS[b]}{' more' if more else ''}. How many {plural(thing)} does {name} have now?"
-    word = plural(thing) if total != 1 else thing
-    return Exchange("story_sum", ask, f"{name} has {NUMBERS[total]} {word} now.", (f"has {NUMBERS[total]} ",), capital(NUMBERS[total]) + ".")
+    things, by = plural(thing), NUMBERS[b] + (" more" if more else "")
+    ask = f"{name} has {NUMBERS[a]} {things} and {act} {by}. How many {things} does {name} have now?"
+    word = things if total != 1 else thing
+    return Exchange(
+        "story_sum",
+        ask,
+        f"{name} has {NUMBERS[total]} {word} now.",
+        (f"has {NUMBERS[total]} ",),
+        capital(NUMBERS[total]) + ".",
+    )
 
 
 def word_feeling(rng: random.Random) -> Exchange:
-    good = ["lovely", "great", "wonderful", "fine", "nice", "perfect", "kind", "fresh", "beautiful", "excellent"]
-    bad = ["terrible", "awful", "broken", "ugly", "horrible", "dirty", "rude", "nasty", "useless", "boring"]
+    good = [
+        "lovely",
+        "great",
+        "wonderful",
+        "fine",
+        "nice",
+        "perfect",
+        "kind",
+        "fresh",
+        "beautiful",
+        "excellent",
+        "friendly",
+        "delicious",
+        "helpful",
+        "polite",
+        "tasty",
+        "clean",
+    ]
+    bad = [
+        "terrible",
+        "awful",
+        "broken",
+        "ugly",
+        "horrible",
+        "dirty",
+        "rude",
+        "nasty",
+        "useless",
+        "boring",
+        "slow",
+        "unfriendly",
+        "lazy",
+        "loud",
+    ]
     word = pick(rng, good + bad)
     mood = "good" if word in good else "bad"
-    ask = pick(rng, ["Is {w} a good word or a bad word?", "Does {w} mean something good or bad?", "Good or bad: {w}?"]).format(w=word)
+    ask = pick(
+        rng, ["Is {w} a good word or a bad word?", "Does {w} mean something good or bad?", "Good or bad: {w}?"]
+    ).format(w=word)
     return Exchange("mood_word", ask, f"{capital(word)} is a {mood} word.", (mood,), capital(mood) + ".")
 
 
@@ -187,8 +310,29 @@ def pick_kind(rng: random.Random) -> Exchange:
     words = [right, *some(rng, others, 2, 3)]
     rng.shuffle(words)
     ask = pick(rng, ["Which of these is {k}: {w}?", "Find the {n}: {w}.", "{w}. Which one is {k}?"])
-    return Exchange("pick_kind", ask.format(k=an(kind), n=kind, w=", ".join(words)), f"{capital(one_of(kind, right))} is {an(kind)}.", (right,), capital(right) + ".")
+    return Exchange(
+        "pick_kind",
+        ask.format(k=an(kind), n=kind, w=", ".join(words)),
+        f"{capital(one_of(kind, right))} is {an(kind)}.",
+        (right,),
+        capital(right) + ".",
+    )
 
 
-FACTS = {fact: 26, opposite: 3, many: 3, past: 3, rhyme: 2, kind_of: 4, compare: 4, order_of: 3, sequence: 3, neighbour: 3, add: 4,
-         digit_word: 3, story_sum: 2, word_feeling: 2, pick_kind: 3}
+FACTS = {
+    fact: 26,
+    opposite: 3,
+    many: 3,
+    past: 3,
+    rhyme: 2,
+    kind_of: 4,
+    compare: 4,
+    order_of: 3,
+    sequence: 3,
+    neighbour: 3,
+    add: 4,
+    digit_word: 3,
+    story_sum: 2,
+    word_feeling: 2,
+    pick_kind: 3,
+}

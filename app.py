@@ -1,0 +1,229 @@
+"""Hone's page: builds the tabs, wires them to each other, serves them on this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+
+STARTED = time.perf_counter()
+# Before gradio is imported: it asks the network at import and at start unless told not to.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+    os.environ.setdefault(name, "1")
+
+import argparse  # noqa: E402
+import signal  # noqa: E402
+import socket  # noqa: E402
+import sys  # noqa: E402
+import threading  # noqa: E402
+import webbrowser  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import gradio as gr  # noqa: E402
+from starlette.middleware import Middleware  # noqa: E402
+from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
+
+from engine.jobs import Engine  # noqa: E402
+from engine.policy import DEMO, LOCAL, Policy  # noqa: E402
+from ui import compare_tab, data_tab, export_tab, form, model_tab, runs_tab, theme, train_tab  # noqa: E402
+from ui.context import Context  # noqa: E402
+from ui.handlers import bind, log_to  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+PORT = 7860
+LARGEST_FILE = "1gb"
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+@dataclass(frozen=True)
+class Page:
+    """All tabs, for the wiring between them."""
+
+    blocks: gr.Blocks
+    tabs: gr.Tabs
+    data: data_tab.DataTab
+    model: model_tab.ModelTab
+    train: train_tab.TrainTab
+    compare: compare_tab.CompareTab
+    runs: runs_tab.RunsTab
+
+
+def create_app(
+    home: Path, policy: Policy = LOCAL, engine: Engine | None = None, model_roots: Sequence[Path] = ()
+) -> gr.Blocks:
+    """The whole page over one workspace."""
+    ctx = Context(engine or Engine(home, model_roots=model_roots), policy)
+    log_to(ctx.engine.store.home / "app.log")
+    gr.set_static_paths([theme.PLOTLY.parent, ctx.engine.store.runs])
+    with gr.Blocks(title="Hone", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
+        theme.header(ctx.engine.device.text)
+        with gr.Tabs(elem_id="nav") as tabs:
+            data, model, train = data_tab.build(ctx), model_tab.build(ctx), train_tab.build(ctx)
+            compare = compare_tab.build(ctx)
+            export_tab.build(ctx)
+            runs = runs_tab.build(ctx)
+        page = Page(blocks, tabs, data, model, train, compare, runs)
+        wire_data(ctx, page)
+        wire_settings(ctx, page)
+        wire_ways(ctx, page)
+    blocks.queue(default_concurrency_limit=8)
+    return blocks
+
+
+def fields_of(page: Page) -> dict[str, Any]:
+    """Every widget of the form by its path, in the order of ``form.PATHS``."""
+    all_fields = {"data.source": page.data.source, "model.source": page.model.source} | page.train.fields
+    return {path: all_fields[path] for path in form.PATHS}
+
+
+def wire_data(ctx: Context, page: Page) -> None:
+    """The Data tab shows rows as the chosen model would see them."""
+    fields, tab = fields_of(page), page.data
+    seen = [fields[path] for path in ("data.source", "model.source", "data.max_length", "data.held_out", "data.seed")]
+    gr.on(
+        [page.blocks.load, tab.source.change, tab.tab.select],
+        bind(data_tab.look, ctx),
+        seen,
+        [tab.facts, tab.rows, tab.index],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    tab.back.click(bind(data_tab.turn, ctx, -1), [tab.index, *seen], [tab.rows, tab.index], **QUIET)
+    tab.forth.click(bind(data_tab.turn, ctx, 1), [tab.index, *seen], [tab.rows, tab.index], **QUIET)
+    page.blocks.load(bind(data_tab.refresh, ctx), None, tab.source, **QUIET)
+
+
+def wire_settings(ctx: Context, page: Page) -> None:
+    """Data, model, recipe and target groups set the form; every change is told at once."""
+    fields, train, model = fields_of(page), page.train, page.model
+    targets, own = fields["method.targets"], list(fields.values())[2:]
+    described = gr.on(
+        [page.blocks.load, model.source.change], bind(model_tab.describe, ctx), model.source, model.about, **QUIET
+    )
+    described.then(bind(train_tab.choose_model, ctx), [model.source, train.group, targets], targets, **QUIET)
+    page.data.source.change(
+        bind(train_tab.choose_data, ctx),
+        [page.data.source, model.source, *own],
+        [*own, train.recipe, train.recipe_note],
+        **QUIET,
+    )
+    train.recipe.input(
+        bind(train_tab.choose_recipe), [train.recipe, page.data.source], train_tab.recipe_outputs(train), **QUIET
+    )
+    train.group.input(bind(train_tab.choose_group, ctx), [train.group, model.source], targets, **QUIET)
+    targets.change(bind(train_tab.name_group, ctx), [targets, model.source], train.group, **QUIET)
+    gr.on(
+        [page.blocks.load, *(widget.change for widget in fields.values())],
+        bind(train_tab.tell, ctx),
+        list(fields.values()),
+        [train.facts, fields["method.alpha"]],
+        trigger_mode="always_last",
+        **QUIET,
+    )
+    train.start.click(bind(train_tab.start, ctx), list(fields.values()), train.live, **QUIET)
+    train.live.live_change(bind(train_tab.name_start, ctx), None, train.start, **QUIET)
+
+
+def wire_ways(ctx: Context, page: Page) -> None:
+    """From one tab to another."""
+    page.blocks.load(bind(first_tab, ctx), None, page.tabs, **QUIET)
+    page.data.next.click(bind(go, "model"), None, page.tabs, **QUIET)
+    page.model.next.click(bind(go, "train"), None, page.tabs, **QUIET)
+    page.runs.open.click(bind(open_run), page.runs.picked, [page.tabs, page.train.live], **QUIET)
+    page.train.live.compare_run(bind(compare_run, ctx), page.train.live, [page.tabs, page.compare.run], **QUIET)
+
+
+def first_tab(ctx: Context) -> Any:
+    """A page that is opened while a run lives shows it."""
+    return gr.Tabs(selected="train") if ctx.engine.live() else gr.skip()
+
+
+def go(tab: str) -> gr.Tabs:
+    """Another tab."""
+    return gr.Tabs(selected=tab)
+
+
+def open_run(run_id: str) -> tuple[gr.Tabs, str]:
+    """Show a run on the Train tab."""
+    return gr.Tabs(selected="train"), run_id
+
+
+def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
+    """Talk to a run on the Compare tab."""
+    return gr.Tabs(selected="compare"), compare_tab.refresh(ctx, run_id)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM. Runs go on without this process."""
+    options = _parser().parse_args(arguments)
+    space = "SPACE_ID" in os.environ  # a Hugging Face Space: everybody can reach it
+    os.environ["GRADIO_TEMP_DIR"] = str(options.home.resolve() / "tmp")
+    engine = Engine(options.home, model_roots=options.models)
+    blocks = create_app(options.home, DEMO if space else LOCAL, engine)
+    leave = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave.set())
+    _, url, _ = blocks.launch(**_serving(options.port, space), **theme.look())
+    seconds = time.perf_counter() - STARTED
+    print(f"Hone is ready at {url} (started in {seconds:.1f} s). Press Ctrl-C to leave; training goes on.", flush=True)
+    if not options.no_browser and not space:
+        webbrowser.open(url)
+    while not leave.wait(1):  # a wait without a limit would not be woken by signals on Windows
+        pass
+    blocks.close(verbose=False)
+    engine.close()
+    return 0
+
+
+def _serving(port: int, space: bool) -> dict[str, Any]:
+    hosts = ["localhost", "127.0.0.1", *([os.environ.get("SPACE_HOST", "*")] if space else [])]
+    return {
+        "server_name": "0.0.0.0" if space else "127.0.0.1",
+        "server_port": port if space else _free_port(port),
+        "app_kwargs": {"middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]},
+        "max_file_size": LARGEST_FILE,
+        "prevent_thread_lock": True,
+        "quiet": True,
+        "ssr_mode": False,
+        "run_history": False,
+        "enable_monitoring": False,
+        "footer_links": [],
+    }
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted port, or the next one that is free."""
+    for port in range(wanted, wanted + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise SystemExit(f"No free port from {wanted} to {wanted + 99}. Give another one with --port.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="app.py", description="Hone: fine-tune a language model in your browser.")
+    parser.add_argument("--home", type=Path, default=HERE / "workspace", help="where Hone keeps its files")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help=f"port to serve on (default {PORT}; the next free one if taken)"
+    )
+    parser.add_argument(
+        "--models",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="a folder whose model folders are offered",
+    )
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,36 @@
+"""A page on a made-up engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.policy import LOCAL
+from engine.store import RunDir
+from tests.conftest import wait_for
+from tests.ui.fakes import fake_engine
+from ui import form, train_tab
+from ui.context import Context
+
+
+@pytest.fixture
+def ctx(home: Path) -> Iterator[Context]:
+    engine = fake_engine(home)
+    yield Context(engine, LOCAL)
+    engine.close()
+
+
+@pytest.fixture
+def values() -> list[object]:
+    """What the form holds when the page opens."""
+    return form.fill(train_tab.suited_spec("sample:pirate"), None)
+
+
+@pytest.fixture
+def finished(ctx: Context, values: list[object]) -> RunDir:
+    """A run that has ended."""
+    run = ctx.engine.store.run(train_tab.start(ctx, *values))
+    wait_for(run, lambda run: run.state().value == "finished" and not run.queued and not run.alive, 20)
+    return run

@@ -1,0 +1,101 @@
+"""A desk without torch, and an engine on it: what the page needs to be tried in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.backends import FakeBackend
+from engine.desk import PreviewRow, TokenReport
+from engine.jobs import Engine
+from engine.models import LinearModule, ModelInfo
+
+INFO = ModelInfo(
+    source="pocket",
+    name="Pocket",
+    model_type="llama",
+    layers=6,
+    hidden_size=256,
+    heads=8,
+    kv_heads=4,
+    vocab_size=6000,
+    context=512,
+    parameters=5_000_000,
+    dtype="float32",
+    megabytes=20.0,
+    has_template=True,
+    modules=(
+        LinearModule(name="q_proj", shapes={"256x256": 6}),
+        LinearModule(name="k_proj", shapes={"256x128": 6}),
+        LinearModule(name="v_proj", shapes={"256x128": 6}),
+        LinearModule(name="o_proj", shapes={"256x256": 6}),
+        LinearModule(name="gate_proj", shapes={"256x704": 6}),
+        LinearModule(name="up_proj", shapes={"256x704": 6}),
+        LinearModule(name="down_proj", shapes={"704x256": 6}),
+    ),
+    groups={
+        "fewest": ("q_proj", "v_proj"),
+        "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
+        "all": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+    },
+)
+
+
+class FakeDesk:
+    """Words are tokens, and everything after the first message is learned."""
+
+    def __init__(self) -> None:
+        self.stopped = 0
+
+    def inspect(self, model: str) -> ModelInfo:
+        return INFO.model_copy(update={"source": model})
+
+    def preview(self, model: str, rows: list[dict[str, Any]], max_length: int) -> list[PreviewRow]:
+        shown = []
+        for row in rows:
+            parts = [(m["content"], m["role"] == "assistant") for m in row.get("messages", [])]
+            parts = parts or [(row.get("prompt", ""), False), (row.get("completion", row.get("text", "")), True)]
+            pairs = [(word + " ", learned) for text, learned in parts for word in text.split()]
+            cut = pairs[:max_length]
+            shown.append(PreviewRow(tokens=[t for t, _ in cut], learned=[x for _, x in cut], length=len(pairs)))
+        return shown
+
+    def measure(self, model: str, rows: list[dict[str, Any]], max_length: int) -> TokenReport:
+        seen = self.preview(model, rows, max_length)
+        return TokenReport(
+            rows=len(rows),
+            tokens=sum(len(row.tokens) for row in seen),
+            learned=sum(sum(row.learned) for row in seen),
+            cut=sum(row.cut > 0 for row in seen),
+            lost=sum(not any(row.learned) for row in seen),
+            longest=max((row.length for row in seen), default=0),
+        )
+
+    def chat(
+        self,
+        run_id: str,
+        base: list[dict[str, str]],
+        tuned: list[dict[str, str]],
+        temperature: float = 0.0,
+        max_new_tokens: int = 128,
+    ) -> Iterator[tuple[str, str]]:
+        words = ["I", "am", "a", "small", "model", "and", "I", "hear", "you", "well"]
+        try:
+            for n in range(1, len(words) + 1):
+                yield " ".join(words[:n]), "Arr! " + " ".join(words[:n])
+        finally:
+            self.stopped += 1
+
+    def free(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+def fake_engine(home: Path, backend: FakeBackend | None = None) -> Engine:
+    """An engine whose runs and replies are made up at once."""
+    engine = Engine(home, backend or FakeBackend(seconds=0.005))
+    engine.desk = FakeDesk()  # type: ignore[assignment]
+    return engine

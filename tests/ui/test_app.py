@@ -1,0 +1,90 @@
+"""The page as a whole: it builds, it is wired, and its process stays small."""
+
+from __future__ import annotations
+
+import ast
+import gc
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+from starlette.testclient import TestClient
+
+import app
+from engine.store import ROOT
+from tests.ui.fakes import fake_engine
+from ui import form, theme
+
+
+# Gradio leaves event loops open; they are collected here, where that is known, and not in somebody else's test.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def blocks(home: Path) -> Iterator[gr.Blocks]:
+    engine = fake_engine(home)
+    yield app.create_app(home, engine=engine)
+    engine.close()
+    gc.collect()
+
+
+def test_every_field_is_on_the_page(blocks: gr.Blocks) -> None:
+    ids = {block.elem_id for block in blocks.blocks.values()}
+    assert {"field-" + path.replace(".", "-") for path in form.PATHS} <= ids
+
+
+def test_every_control_has_a_label_and_help(blocks: gr.Blocks) -> None:
+    asked = (gr.Slider, gr.Number, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox)
+    for block in blocks.blocks.values():
+        if isinstance(block, asked) and block.elem_id != "message":
+            assert block.label and block.info, block.elem_id
+
+
+def test_handlers_are_named_and_private(blocks: gr.Blocks) -> None:
+    for fn in blocks.fns.values():
+        assert fn.api_visibility == "private", fn.name
+        assert fn.name != "<lambda>"
+
+
+def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
+    look = theme.look()
+    for text in (look["css"], look["head"], str(theme.theme()._stylesheets)):
+        assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
+
+
+def test_a_foreign_host_is_refused(blocks: gr.Blocks) -> None:
+    middleware = app._serving(0, space=False)["app_kwargs"]["middleware"]
+    api = gr.routes.App.create_app(blocks, app_kwargs={"middleware": middleware})
+    client = TestClient(api, base_url="http://evil.example")
+    assert client.get("/").status_code == 400
+    assert TestClient(api, base_url="http://127.0.0.1").get("/config").status_code == 200
+
+
+def test_the_app_process_imports_no_torch() -> None:
+    code = "import app, sys; print([m for m in ('torch','transformers','peft','trl','datasets') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "ui").glob("*.py")), ids=lambda path: path.name)
+def test_files_stay_short_and_know_their_place(path: Path) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert source.count("\n") < 400
+    names = [node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in names if name.startswith("engine.work")]
+
+
+def test_a_taken_port_gives_the_next() -> None:
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert app._free_port(port) > port

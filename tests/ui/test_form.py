@@ -1,0 +1,78 @@
+"""Every setting is declared once and has a widget with help."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+
+from engine import presets
+from engine import spec as specs
+from engine.errors import SpecError
+from engine.spec import PARTS, RunSpec
+from tests.ui.fakes import INFO
+from ui import form
+
+
+def declared() -> list[str]:
+    """The dotted path of every field that a user may set."""
+    parts = {part: RunSpec.model_fields[part].annotation for part in PARTS}
+    paths = [f"{part}.{name}" for part, model in parts.items() for name in model.model_fields]
+    return ["name", *(path for path in paths if path != "method.kind")]  # one kind so far
+
+
+def test_the_form_has_every_field() -> None:
+    assert sorted(form.PATHS) == sorted(declared())
+
+
+@pytest.mark.parametrize("path", form.PATHS)
+def test_a_widget_says_what_its_field_says(path: str) -> None:
+    field = specs.field(path)
+    widget = form.widget(path)
+    assert field.title and field.description
+    assert widget.label == field.title
+    assert widget.info == field.description
+
+
+def test_sliders_have_the_bounds_of_their_fields() -> None:
+    rank = form.widget("method.rank")
+    assert isinstance(rank, gr.Slider)
+    assert (rank.minimum, rank.maximum, rank.step) == (1, 256, 1)
+
+
+@pytest.mark.parametrize("name", [sample.id for sample in presets.samples()] + [""])
+def test_filling_and_collecting_gives_the_same_spec(name: str) -> None:
+    found = [sample for sample in presets.samples() if sample.id == name]
+    spec = specs.make(found[0].values) if found else RunSpec()
+    assert form.collect(form.fill(spec, None)) == spec
+
+
+@pytest.mark.parametrize("recipe", presets.recipes(), ids=lambda recipe: recipe.name)
+def test_a_recipe_survives_the_form(recipe: presets.Recipe) -> None:
+    spec = presets.recipe_spec(recipe)
+    assert form.collect(form.fill(spec, None)) == spec
+
+
+def test_all_linear_is_shown_as_the_names_that_the_model_has() -> None:
+    shown = dict(zip(form.PATHS, form.fill(RunSpec(), INFO), strict=True))
+    assert shown["method.targets"] == [module.name for module in INFO.modules]
+
+
+def test_an_empty_alpha_follows_the_rank() -> None:
+    values = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True)) | {"method.alpha": " ", "method.rank": 4}
+    assert form.collect(values.values()).method.scale_alpha == 8
+    assert form.collect((values | {"method.alpha": "12"}).values()).method.alpha == 12
+
+
+def test_questions_are_one_a_line() -> None:
+    values = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
+    values["sampling.prompts"] = "Who are you?\n\n  What is red?  \n"
+    assert form.collect(values.values()).sampling.prompts == ("Who are you?", "What is red?")
+
+
+def test_all_mistakes_are_named_at_once() -> None:
+    values = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
+    values |= {"method.alpha": "much", "optim.epochs": None, "optim.batch_size": 0}
+    with pytest.raises(SpecError) as caught:
+        form.collect(values.values())
+    for title in ("Alpha", "Epochs", "Batch size"):
+        assert title in str(caught.value)

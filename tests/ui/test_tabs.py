@@ -1,0 +1,250 @@
+"""What each tab decides and shows, called as plain functions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from engine.desk import PreviewRow
+from engine.errors import HoneError, ModelError, RunError
+from engine.policy import DEMO
+from engine.spec import RunSpec
+from engine.store import RunDir
+from tests.ui.fakes import INFO, FakeDesk
+from ui import compare_tab, data_tab, export_tab, form, model_tab, runs_tab, train_tab
+from ui.context import Context
+from ui.handlers import bind
+
+NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
+
+
+# --- data ---
+
+
+def test_look_shows_figures_before_tokens(ctx: Context) -> None:
+    first, second, third = data_tab.look(ctx, "sample:pirate", "pocket", 192, 0.1, 42)
+    assert "counting…" in first[0] and "ten seconds" in first[1]
+    assert "Rows 1 to 3" in second[1]
+    assert "counting…" not in third[0] and "tokens of the answers" in third[0]
+
+
+def test_turn_stays_within_the_rows(ctx: Context) -> None:
+    where = ("sample:pirate", "pocket", 192, 0.1, 42)
+    assert data_tab.turn(ctx, -1, 0, *where)[1] == 0
+    assert data_tab.turn(ctx, 1, 0, *where)[1] == 3
+    rows = len(ctx.dataset("sample:pirate").rows)
+    assert data_tab.turn(ctx, 1, rows - 1, *where)[1] < rows
+
+
+def test_preview_marks_what_is_learned_and_escapes_the_rest() -> None:
+    row = PreviewRow(tokens=["Hi ", NASTY, "Arr", "!"], learned=[False, False, True, True], length=9)
+    shown = data_tab.preview([row], 0, 1)
+    assert "<mark>Arr!</mark>" in shown
+    assert "<img" not in shown and "5 cut off" in shown
+
+
+def test_a_file_comes_in_and_its_upload_goes(ctx: Context, tmp_path: Path) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = [{"prompt": f"Question {n}?", "completion": f"Answer {n}."} for n in range(20)]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    source, upload, *_ = data_tab.add(ctx, False, str(file))
+    assert source["value"].startswith("dataset:") and source["value"] in dict(map(reversed, source["choices"]))
+    assert upload is None and not file.exists()
+    assert len(ctx.dataset(source["value"]).rows) == 20
+
+
+def test_bad_rows_are_named_and_can_be_left_out(ctx: Context, tmp_path: Path) -> None:
+    file = tmp_path / "half.jsonl"
+    rows = [{"prompt": f"Question {n}?", "completion": f"Answer {n}." if n % 5 else ""} for n in range(20)]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    _, _, problem, way_out = data_tab.add(ctx, False, str(file))
+    assert problem["visible"] and way_out == gr.update(value="Leave out these 4 rows", visible=True)
+    source, *_ = data_tab.add(ctx, True, str(file))
+    assert len(ctx.dataset(source["value"]).rows) == 16
+    assert ctx.dataset(source["value"]).skipped == 4
+
+
+def test_a_busy_desk_is_said_on_the_page(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> None:
+        raise RunError("Another run is using this machine.")
+
+    monkeypatch.setattr(FakeDesk, "measure", busy)
+    monkeypatch.setattr(FakeDesk, "preview", busy)
+    *_, last = data_tab.look(ctx, "sample:pirate", "pocket", 192, 0.1, 42)
+    assert "not counted" in last[0] and "Another run is using" in last[0] and "Another run is using" in last[1]
+
+
+# --- model ---
+
+
+def test_a_model_is_read_once_and_then_described(ctx: Context) -> None:
+    reading, about = model_tab.describe(ctx, "pocket")
+    assert "ten seconds" in reading and "5,000,000 weights" in about
+    assert list(model_tab.describe(ctx, "pocket")) == [about]
+
+
+def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        model_tab.open_folder(ctx, str(tmp_path))
+
+
+def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: list[object]) -> None:
+    ctx.policy = DEMO
+    with pytest.raises(RunError, match="closed"):
+        model_tab.open_folder(ctx, str(tmp_path))
+    values[form.PATHS.index("model.source")] = str(tmp_path)  # as a client that skips the page would send it
+    with pytest.raises(RunError, match="closed"):
+        train_tab.start(ctx, *values)
+
+
+# --- train ---
+
+
+def test_the_defaults_start(ctx: Context, values: list[object], finished: RunDir) -> None:
+    assert finished.spec.data.source == "sample:pirate" and finished.spec.model.source == "pocket"
+
+
+def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object]) -> None:
+    words, alpha = train_tab.tell(ctx, *values)
+    assert "Counting" in words
+    ctx.model("pocket")
+    spec = form.collect(values)
+    words, alpha = train_tab.tell(ctx, *values)
+    weights = INFO.trainable(spec.method.rank, ("all-linear",))
+    assert f"{weights:,} of 5,000,000 weights train" in words
+    assert f"{spec.optim.steps(len(ctx.dataset('sample:pirate').rows))} steps" in words
+    assert alpha["placeholder"].startswith(str(2 * spec.method.rank))
+
+
+def test_a_mistake_in_the_form_is_told_beside_it(ctx: Context, values: list[object]) -> None:
+    values[form.PATHS.index("optim.epochs")] = -1
+    assert "Epochs" in train_tab.tell(ctx, *values)[0]
+
+
+def test_a_recipe_sets_its_values_and_resets_the_others() -> None:
+    quick = dict(zip(train_tab.RECIPE_PATHS, train_tab.choose_recipe("Quick try", "sample:pirate"), strict=False))
+    assert quick["optim.epochs"] == 1 and quick["method.rank"] == 8
+    assert quick["optim.batch_size"] == train_tab.suited_spec("sample:pirate").optim.batch_size
+
+
+def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
+    assert train_tab.choose_group(ctx, "fewest", "pocket") == gr.skip()  # not read yet
+    ctx.model("pocket")
+    assert train_tab.choose_group(ctx, "fewest", "pocket") == ["q_proj", "v_proj"]
+    assert train_tab.name_group(ctx, ["v_proj", "q_proj"], "pocket") == "fewest"
+    assert train_tab.name_group(ctx, ["v_proj"], "pocket") == train_tab.OWN
+    update = train_tab.choose_model(ctx, "pocket", "attention", ["all-linear"])
+    assert update["value"] == ["q_proj", "k_proj", "v_proj", "o_proj"]
+
+
+def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
+    own = form.PATHS[2:]
+    shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", *own), strict=False))
+    assert shown["data.max_length"] == train_tab.suited_spec("sample:json").data.max_length
+    assert all(value == gr.skip() for value in train_tab.choose_data(ctx, "dataset:ab", "pocket", *own))
+    assert train_tab.suited_spec("dataset:ab") == RunSpec()
+
+
+# --- compare ---
+
+
+def test_both_replies_grow_and_the_buttons_come_back(ctx: Context, finished: RunDir) -> None:
+    steps = list(compare_tab.talk(ctx, finished.id, "Hello", [], [], 0.0, 64))
+    assert steps[0][0] == "" and steps[0][4]["visible"]
+    _, base, tuned, *_ = steps[-2]
+    assert base[-1]["content"].startswith("I am") and tuned[-1]["content"].startswith("Arr!")
+    assert base[0] == {"role": "user", "content": "Hello"}
+    assert steps[-1][3]["visible"] and not steps[-1][4]["visible"]
+
+
+def test_closing_the_conversation_stops_the_model(ctx: Context, finished: RunDir) -> None:
+    talking = compare_tab.talk(ctx, finished.id, "Hello", [], [], 0.0, 64)
+    next(talking), next(talking)
+    talking.close()
+    assert ctx.engine.desk.stopped == 1  # type: ignore[attr-defined]
+
+
+def test_a_refused_message_is_given_back(ctx: Context, finished: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> None:
+        raise RunError("Another run is using this machine.")
+
+    monkeypatch.setattr(FakeDesk, "chat", busy)
+    talking = compare_tab.talk(ctx, finished.id, "Hello", [], [], 0.0, 64)
+    next(talking)
+    assert next(talking)[:3] == ("Hello", [], [])
+    with pytest.raises(RunError):
+        next(talking)
+
+
+def test_gradio_s_parts_become_text() -> None:
+    turn = {"role": "user", "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]}
+    assert compare_tab.plain([turn]) == [{"role": "user", "content": "Hello"}]
+
+
+def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir) -> None:
+    shown = compare_tab.suggest(ctx, finished.id)
+    first = compare_tab.question(ctx.dataset("sample:pirate").held_out[0])
+    assert first in shown.replace("&#x27;", "'")
+    assert "nothing to compare" in compare_tab.suggest(ctx, None)
+
+
+# --- export ---
+
+
+def test_merging_ends_with_figures_and_a_zip(ctx: Context, finished: RunDir) -> None:
+    about, merged, code, button, take, timer = export_tab.show(ctx, finished.id, "bf16")
+    assert "LoRA rank" in about and "Not merged yet" in merged and "PeftModel" in code
+    assert not take["visible"] and not timer["active"]
+    export_tab.start_merge(ctx, finished.id, "bf16")
+    while export_tab.merge_state(finished, "bf16").working:
+        pass
+    _, merged, code, _, take, _ = export_tab.show(ctx, finished.id, "bf16")
+    assert "8 of 8 replies" in merged and take["visible"] and "merged" in code
+    assert Path(export_tab.zip_merged(ctx, finished.id, "bf16")).suffix == ".zip"
+    assert Path(export_tab.zip_adapter(ctx, finished.id)).stat().st_size > 0
+
+
+def test_nothing_to_export_is_said(ctx: Context) -> None:
+    assert "nothing to export" in export_tab.show(ctx, None, "bf16")[0]
+    with pytest.raises(RunError):
+        export_tab.start_merge(ctx, None, "bf16")
+
+
+# --- runs ---
+
+
+def test_runs_are_named_noted_and_deleted(ctx: Context, finished: RunDir) -> None:
+    assert finished.id in runs_tab.refresh(ctx, "")
+    shown = runs_tab.save_meta(ctx, finished.id, NASTY[:80], "a note")
+    assert "<img" not in shown and "a note" in shown
+    visible, question = runs_tab.ask(ctx, finished.id)
+    assert visible["visible"] and "kB" in question or "MB" in question
+    runs_tab.remove(ctx, finished.id)
+    assert "No runs yet" in runs_tab.refresh(ctx, "")
+
+
+def test_a_run_that_is_not_there_is_a_message(ctx: Context) -> None:
+    with pytest.raises(HoneError):
+        runs_tab.ask(ctx, "../../etc")
+
+
+# --- errors ---
+
+
+def test_expected_errors_are_words(ctx: Context) -> None:
+    with pytest.raises(gr.Error) as caught:
+        bind(runs_tab.ask, ctx)("no-such-run")
+    assert "There is no run" in caught.value.message and caught.value.print_exception is False
+
+
+def test_a_bug_is_logged_with_an_id(ctx: Context, caplog: pytest.LogCaptureFixture) -> None:
+    def broken(ctx: Context) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    with pytest.raises(gr.Error) as caught:
+        bind(broken, ctx)()
+    assert "secret detail" not in caught.value.message and "app.log" in caught.value.message
+    assert caplog.records[-1].message.split()[-1] in caught.value.message
