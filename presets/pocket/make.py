@@ -1,7 +1,7 @@
 """Makes the pocket model from nothing: tokenizer, training, exam, and the folder `model/` that ships.
 
     python presets/pocket/make.py --threads 2                       the real thing, under two hours on two quiet cores
-    python presets/pocket/make.py --steps 20 --rows 1 --out DIR     a smoke run of a few seconds
+    python presets/pocket/make.py --steps 20 --rows 1 --questions 8 --out DIR     a smoke run of a few seconds
 
 A run that was stopped goes on exactly where it last saved when it is started again with the same --out.
 """
@@ -38,6 +38,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=16, help=f"rows of {CONTEXT // 2} tokens in a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--questions", type=int, default=200, help="held-out questions in the exam")
     parser.add_argument("--save-minutes", type=float, default=3.0)
     parser.add_argument("--export-minutes", type=float, default=15.0, help="how often model/ is brought up to date")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="gets model/ and making/")
@@ -99,7 +100,7 @@ def train(
             trainee.save(making / "state.pt")
             saved = now
         if now - exported > 60 * args.export_minutes:
-            figures = examine(trainee, tokenizer, 200)
+            figures = examine(trainee, tokenizer, args.questions)
             note(
                 making,
                 step=trainee.step,
@@ -125,7 +126,7 @@ def main() -> None:
         trainee.load(making / "state.pt")
     trainee.model.train()
     train(trainee, tokenizer, making, model, args)
-    figures = examine(trainee, tokenizer, 200)
+    figures = examine(trainee, tokenizer, args.questions)
     note(
         making,
         step=trainee.step,
