@@ -6,6 +6,7 @@ app that was killed finds everything again. Workers live in a session of their o
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
@@ -18,11 +19,12 @@ from engine import data, hardware, models
 from engine import events as ev
 from engine.backends import Backend, ProcessBackend
 from engine.desk import Desk
-from engine.errors import RunError
+from engine.errors import HoneError, RunError
 from engine.spec import RunSpec
 from engine.store import RunDir, Store
 from engine.view import State
 
+LOG = logging.getLogger("hone")
 POLL = 0.2  # seconds
 START_GB = 0.2  # room that a small run's checkpoints and log need
 
@@ -44,7 +46,6 @@ class Engine:
         self.desk = Desk(self.store, self._busy)
         self._wake = threading.Event()
         self._closed = False
-        self._current: RunDir | None = None
         if supervise:
             threading.Thread(target=self._supervise, daemon=True).start()
 
@@ -125,8 +126,7 @@ class Engine:
             raise RunError(f"'{run.meta['name']}' is not running: it is {run.state().value}.")
 
     def _busy(self) -> str:
-        current = self._current
-        return str(current.meta["name"]) if current is not None and current.alive else ""
+        return next((str(run.meta["name"]) for run in self.store.all_runs() if run.alive), "")
 
     def _supervise(self) -> None:
         """Wait for workers that an earlier app left, then do what is queued, oldest mark first."""
@@ -138,25 +138,22 @@ class Engine:
             except Timeout:
                 continue
         for run in self.store.all_runs():
-            if run.alive:
-                self._follow(run)
+            while run.alive and not self._closed:
+                time.sleep(POLL)
         while not self._closed:
-            waiting = [run for run in self.store.all_runs() if run.queued and not run.alive]
-            if waiting:
-                self._work(min(waiting, key=lambda run: run.queue_mark.stat().st_mtime_ns))
-            else:
-                self._wake.wait(timeout=1)
-                self._wake.clear()
+            try:
+                waiting = [run for run in self.store.all_runs() if run.queued and not run.alive]
+                if waiting:
+                    self._work(min(waiting, key=lambda run: run.queue_mark.stat().st_mtime_ns))
+                    continue
+            except (OSError, HoneError):  # a run was cancelled or deleted meanwhile; the queue must go on
+                LOG.exception("the queue stumbled")
+            self._wake.wait(timeout=1)
+            self._wake.clear()
         first.release()
 
-    def _follow(self, run: RunDir) -> None:
-        self._current = run
-        while run.alive and not self._closed:
-            time.sleep(POLL)
-        self._current = None
-
     def _work(self, run: RunDir) -> None:
-        self._current, mark = run, run.queue_mark.stat().st_mtime_ns
+        mark = run.queue_mark.stat().st_mtime_ns
         try:
             self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
             code = self.backend.work(run, run.queued)
@@ -164,7 +161,6 @@ class Engine:
             # The mark is still there where the worker died before its first breath; a newer one is a new wish.
             if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
                 run.queue_mark.unlink()
-            self._current = None
         if code:
             self._explain(run, code)
 

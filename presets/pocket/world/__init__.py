@@ -7,13 +7,14 @@ import random
 from collections.abc import Callable
 
 from .base import Exchange, pick
-from .copying import ALL_WORDS, COPYING, note_question, pick_out
+from .copying import COPYING
 from .facts import FACTS
 from .stories import reading, reading_twice, story
 from .talk import TALK, memory
 
 Message = dict[str, str]
-GROUPS: list[tuple[float, dict[Callable[[random.Random], Exchange], int]]] = [
+Writer = Callable[[random.Random], Exchange]
+GROUPS: list[tuple[float, dict[Writer, int]]] = [
     (0.42, FACTS),
     (0.34, COPYING),
     (0.14, TALK),
@@ -29,20 +30,9 @@ SYSTEM_PLAIN = [
 ]
 SYSTEM_SHORT = ["Answer with one word.", "Answer in as few words as you can.", "Give short answers.", "Be very short."]
 ASK_SHORT = [" Answer with one word.", " Just the answer, please.", " Be short."]
-PASSAGES = (
-    "reading",
-    "pick_out",
-    "slots",
-    "invented",
-    "note",
-    "note_keys",
-    "place_of",
-    "after_word",
-    "missing",
-    "name",
-    "memory",
-    "feeling",
-)
+# families whose question is a text of its own, where "please tell me" or small letters would be wrong
+PASSAGES = {"reading", "pick_out", "slots", "invented", "note", "note_keys", "place_of", "after_word", "missing"}
+PASSAGES |= {"name", "memory", "feeling"}
 CONTRACTIONS = [("What is", "What's"), ("I am", "I'm"), ("do not", "don't"), ("It is", "It's"), ("Who is", "Who's")]
 POLITE = [
     "Please tell me: {q}",
@@ -61,21 +51,17 @@ def exchange(rng: random.Random) -> Exchange:
     return rng.choices(list(group), list(group.values()))[0](rng)
 
 
-def trained(rng: random.Random) -> Exchange:
+def exchange_to_train(rng: random.Random) -> Exchange:
     while (found := exchange(rng)).held_out:
         pass
     return found
 
 
 def _messages(rng: random.Random, turn: Exchange, short: bool) -> list[Message]:
+    """A question and its reply; the question is sometimes put politely, sloppily or with a wish for few words."""
     ask, reply = turn.ask, turn.reply
-    plain = (
-        bool(turn.check)
-        and len(ask) < 70
-        and "\n" not in ask
-        and turn.short != turn.reply
-        and turn.family not in PASSAGES
-    )
+    single = len(ask) < 70 and "\n" not in ask and turn.family not in PASSAGES
+    plain = bool(turn.check) and single and turn.short != reply
     if short and turn.short:
         reply = turn.short
     elif plain and turn.short and rng.random() < 0.06:
@@ -94,11 +80,12 @@ def _turns(rng: random.Random) -> list[Exchange]:
     draw = rng.random()
     if draw < 0.06:
         told, asked = memory(rng)
-        between = [trained(rng) for _ in range(rng.randint(0, 2))]
+        between = [exchange_to_train(rng) for _ in range(rng.randint(0, 2))]
         return [told, *between, asked]
     if draw < 0.09:
-        return [turn for turn in reading_twice(rng) if not turn.held_out]
-    return [trained(rng) for _ in range(rng.choices([1, 2, 3, 4, 9], [58, 22, 12, 6, 2])[0])]
+        told, asked = reading_twice(rng)
+        return [exchange_to_train(rng)] if told.held_out else [told, asked]
+    return [exchange_to_train(rng) for _ in range(rng.choices([1, 2, 3, 4, 9], [58, 22, 12, 6, 2])[0])]
 
 
 def conversation(rng: random.Random) -> list[Message]:
@@ -115,7 +102,8 @@ def conversation(rng: random.Random) -> list[Message]:
 
 def held_out(count: int, seed: int = 7) -> list[Exchange]:
     """The exam: questions with a checkable answer that training never sees, spread evenly over the families."""
-    rng, by_family = random.Random(seed), {}
+    rng = random.Random(seed)
+    by_family: dict[str, dict[str, Exchange]] = {}
     for _ in range(60_000):
         turn = exchange(rng)
         if turn.held_out:
@@ -129,4 +117,4 @@ def held_out(count: int, seed: int = 7) -> list[Exchange]:
     return exam
 
 
-__all__ = ["ALL_WORDS", "Exchange", "conversation", "held_out", "note_question", "pick_out"]
+__all__ = ["Exchange", "Message", "conversation", "exchange", "held_out"]
