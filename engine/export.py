@@ -7,6 +7,7 @@ import os
 import zipfile
 from pathlib import Path
 
+from engine import models
 from engine.errors import RunError
 from engine.store import RunDir
 
@@ -50,32 +51,25 @@ def _portable(config: Path) -> str:
 
 
 def python_lines(run: RunDir, precision: str = "") -> str:
-    """Python that loads the merged model of a precision, or base plus adapter where none is given."""
+    """Five lines of Python that load the merged model of a precision, or base plus adapter, and ask it something."""
+    base = models.folder(run.spec.model.source)
     if precision:
-        return (
-            "from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-            f'folder = r"{run.merged(precision)}"\n'
-            "tokenizer = AutoTokenizer.from_pretrained(folder)\n"
-            "model = AutoModelForCausalLM.from_pretrained(folder)\n"
-            f"{_ask(run)}"
+        load = (
+            "from transformers import AutoModelForCausalLM, AutoTokenizer",
+            f'tokenizer = AutoTokenizer.from_pretrained(r"{run.merged(precision)}")',
+            f'model = AutoModelForCausalLM.from_pretrained(r"{run.merged(precision)}")',
         )
-    base = run.spec.model.source
-    if base == "pocket":
-        from engine import presets
-
-        base = str(presets.POCKET)
-    return (
-        "from peft import PeftModel; from transformers import AutoModelForCausalLM, AutoTokenizer\n"
-        f'tokenizer = AutoTokenizer.from_pretrained(r"{base}")\n'
-        f'model = AutoModelForCausalLM.from_pretrained(r"{base}")\n'
-        f'model = PeftModel.from_pretrained(model, r"{run.adapter}")\n'
-        f"{_ask(run)}"
-    )
-
-
-def _ask(run: RunDir) -> str:
-    return (
-        'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello!"}], add_generation_prompt=True, '
-        'return_tensors="pt", return_dict=True)\n'
-        "print(tokenizer.decode(model.generate(**ids, max_new_tokens=64)[0]))"
-    )
+    else:
+        load = (
+            "from peft import AutoPeftModelForCausalLM; from transformers import AutoTokenizer",
+            f'tokenizer = AutoTokenizer.from_pretrained(r"{base}")',
+            f'model = AutoPeftModelForCausalLM.from_pretrained(r"{run.adapter}")',
+        )
+    if models.has_template(base):
+        ask = (
+            'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello!"}], add_generation_prompt=True, '
+            'return_tensors="pt", return_dict=True)'
+        )
+    else:
+        ask = 'ids = tokenizer("Hello", return_tensors="pt", add_special_tokens=False)'
+    return "\n".join([*load, ask, "print(tokenizer.decode(model.generate(**ids, max_new_tokens=64)[0]))"])

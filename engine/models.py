@@ -112,6 +112,15 @@ def check(path: Path) -> None:
         raise ModelError(f"'{path.name}' has no tokenizer. Copy tokenizer.json and tokenizer_config.json into it.")
 
 
+def has_template(path: Path) -> bool:
+    """Whether a model brings a chat template, so that it knows who is speaking."""
+    return (path / "chat_template.jinja").is_file() or "chat_template" in _json_or_empty(path / "tokenizer_config.json")
+
+
+def _json_or_empty(path: Path) -> dict[str, Any]:
+    return _json(path) if path.is_file() else {}
+
+
 def _check_config(path: Path, name: str) -> None:
     for key, value in _pairs(_json(path / name)):
         if key in FORBIDDEN_KEYS and value not in (None, False, {}):

@@ -54,9 +54,6 @@ def inspect(source: str) -> ModelInfo:
     model = empty_model(config, folder)
     text = config.get_text_config()
     modules = linear_modules(model)
-    template = (folder / "chat_template.jinja").is_file() or '"chat_template"' in _read(
-        folder / "tokenizer_config.json"
-    )
     heads = getattr(text, "num_attention_heads", 0)
     return ModelInfo(
         source=source,
@@ -71,11 +68,7 @@ def inspect(source: str) -> ModelInfo:
         parameters=model.num_parameters(),
         dtype=str(config.dtype or torch.float32).removeprefix("torch."),
         megabytes=sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6,
-        has_template=template,
+        has_template=models.has_template(folder),
         modules=modules,
         groups=presets.target_groups(config.model_type, [module.name for module in modules]),
     )
-
-
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.is_file() else ""
