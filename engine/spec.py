@@ -253,6 +253,25 @@ def make(values: dict[str, Any]) -> RunSpec:
         raise SpecError("\n".join(_sentence(problem) for problem in error.errors())) from None
 
 
+# pydantic's kinds of problem in plain words; any other keeps pydantic's own sentence.
+WISHES = {
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "string_type": "must be text",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "needs at least {min_length}",
+    "too_long": "may have at most {max_length}",
+    "string_too_long": "may have at most {max_length} characters",
+    "literal_error": "must be one of {expected}",
+    "finite_number": "must be a finite number",
+}
+
+
 def _sentence(problem: Any) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
@@ -260,10 +279,13 @@ def _sentence(problem: Any) -> str:
     if not path:
         return str(problem["msg"]).removeprefix("Value error, ")
     try:
-        label = field(path).title or path
+        label = field(".".join(part for part in path.split(".") if not part.isdigit())).title or path
     except (KeyError, AttributeError):
         label = path
-    return f"{label} ({path}): {problem['msg'].removeprefix('Value error, ')}; it is {problem['input']!r}."
+    wish = WISHES.get(problem["type"], "")
+    wanted = wish.format(**problem.get("ctx", {})) if wish else str(problem["msg"]).removeprefix("Value error, ")
+    given = "nothing is given" if problem["input"] is None else f"it is {problem['input']!r}"
+    return f"{label} ({path}): {wanted}; {given}."
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -32,9 +32,26 @@ def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(SpecError) as error:
         specs.make({"method": {"rank": 0}, "optim": {"epochs": -1, "speed": 3}})
     text = str(error.value)
-    assert "Rank (method.rank)" in text
-    assert "Epochs (optim.epochs)" in text
+    assert "Rank (method.rank): must be at least 1; it is 0." in text
+    assert "Epochs (optim.epochs): must be more than 0.0; it is -1." in text
     assert "'optim.speed' is not a setting" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"method": {"alpha": "zero"}}, "Alpha (method.alpha): must be a whole number; it is 'zero'."),
+        ({"optim": {"epochs": None}}, "Epochs (optim.epochs): must be a number; nothing is given."),
+        ({"optim": {"learning_rate": 2}}, "must be at most 1.0; it is 2."),
+        ({"method": {"targets": []}}, "Target modules (method.targets): needs at least 1; it is []."),
+        ({"optim": {"schedule": "wild"}}, "must be one of 'cosine', 'linear' or 'constant'; it is 'wild'."),
+        ({"optim": 3}, "optim"),
+    ],
+)
+def test_problems_are_in_plain_words(values: dict, words: str) -> None:
+    with pytest.raises(SpecError) as error:
+        specs.make(values)
+    assert words in str(error.value)
 
 
 def test_yaml_round_trip(tmp_path) -> None:

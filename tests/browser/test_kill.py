@@ -1,0 +1,110 @@
+"""kill -9 of the app and of the worker, five times each, seen through the page of the next app."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import start
+from engine import spec as specs
+from engine.jobs import Engine
+from engine.store import ROOT, Store
+from engine.view import State
+from tests.conftest import SMALL, wait_for
+
+TIMES = 5
+LONG = SMALL | {
+    "name": "Long run",
+    "optim": SMALL["optim"] | {"epochs": 8},
+    "sampling": {"checks": 40, "max_new_tokens": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator:
+    """One page of the browser, opened anew on each app."""
+    chromium = start.find_browser()
+    if not chromium:
+        pytest.skip("no Chromium or Chrome is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=chromium,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+        )
+        yield browser.new_page()
+        browser.close()
+
+
+@contextmanager
+def app(home: Path) -> Iterator[str]:
+    """The real app on a free port; killed with signal 9 at the end."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [sys.executable, str(ROOT / "app.py"), "--no-browser", "--port", str(port), "--home", str(home)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    try:
+        assert process.stdout
+        yield re.search(r"http://\S+", process.stdout.readline()).group()
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+
+
+def shown(page, url: str) -> tuple[str, int]:
+    """What the page says of the run: its state, and the step it is at."""
+    page.goto(url)
+    page.wait_for_function("document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000)
+    step = int(re.search(r"Step ([\d,]+)", page.locator("#live .step").inner_text()).group(1).replace(",", ""))
+    return page.locator("#live .run-state").inner_text(), step
+
+
+def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
+    asking = Engine(home, supervise=False)
+    run = asking.start(specs.make(LONG))
+    with app(home):
+        wait_for(run, lambda run: run.view().step >= 2)
+    last = run.view().step
+    for _ in range(TIMES):
+        with app(home) as url:
+            state, step = shown(page, url)
+            assert state == "Training" and page.locator("#live .run-name").inner_text() == "Long run"
+            assert step >= last
+            last = step
+    with app(home):
+        wait_for(run, lambda run: run.state() == State.FINISHED, 240)
+    view = run.view()
+    assert view.attempt == 1, "it was never started again"
+    assert view.steps == list(range(1, view.total_steps + 1))
+
+
+def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page, home) -> None:
+    run = Engine(home, supervise=False).start(specs.make(LONG))
+    with app(home) as url:
+        for attempt in range(1, TIMES + 1):
+            done = run.view().step
+            wait_for(run, lambda run: run.view().attempt == attempt and run.view().step > done)  # noqa: B023
+            shown(page, url)
+            os.kill(run.view().started.pid, signal.SIGKILL)
+            killed = time.monotonic()
+            page.wait_for_function("document.querySelector('#live .run-state').textContent === 'Interrupted'")
+            assert time.monotonic() - killed < 5
+            page.locator("#live .run-buttons button", has_text="Continue").click()
+        wait_for(run, lambda run: run.state() == State.FINISHED, 240)
+    view = run.view()
+    assert view.attempt == TIMES + 1
+    assert view.steps == list(range(1, view.total_steps + 1)), "no step twice, none missing"
+    assert Store(home).run(run.id).adapter.is_dir()
