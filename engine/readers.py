@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -21,6 +22,7 @@ ROW_LIMIT = 5 * 2**20  # bytes
 FILE_LIMIT = 512 * 2**20  # bytes; larger files would not fit beside the app
 DEPTH_LIMIT = 64
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+SPACE = re.compile(r"[ \t\n\r]*")  # what JSON allows between values
 
 
 class Table(NamedTuple):
@@ -40,6 +42,8 @@ def read_rows(path: Path, name: str) -> Table:
     size = path.stat().st_size
     if size > FILE_LIMIT:
         raise DataError(f"'{name}' has {size / 2**20:.0f} MB; at most {FILE_LIMIT / 2**20:.0f} MB are read. Split it.")
+    if number := _long_line(path, suffix):
+        raise DataError(f"'{name}': line {number} is larger than the limit of 5 MB for one row. Split or remove it.")
     notes: list[str] = []
     text = _text(path.read_bytes(), name, notes)
     if not text.strip():
@@ -56,6 +60,25 @@ def read_rows(path: Path, name: str) -> Table:
     _check(rows, name)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return Table(name, rows, columns, notes)
+
+
+def _long_line(path: Path, suffix: str) -> int:
+    """The first line longer than a row may be, or 0. Read line by line: decoding such a file whole takes gigabytes."""
+    with path.open("rb") as file:
+        start = file.read(64)
+        # JSON may stand on one line however long it is, and UTF-16 takes two bytes a letter: both are checked by row.
+        if suffix == ".json" or start.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return 0
+        if suffix == ".jsonl" and start.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"["):
+            return 0
+        file.seek(0)
+        number = 1
+        while line := file.readline(ROW_LIMIT + 2):
+            # A "\r" inside: old line ends, so this is many lines and not one.
+            if len(line.rstrip(b"\r\n")) > ROW_LIMIT and b"\r" not in line.rstrip(b"\r\n"):
+                return number
+            number += 1
+    return 0
 
 
 def _text(data: bytes, name: str, notes: list[str]) -> str:
@@ -93,7 +116,7 @@ def _json(text: str, name: str, suffix: str, notes: list[str]) -> list[Row]:
     if whole:
         if suffix == ".jsonl":
             notes.append("The file holds one JSON list, not one example per line; read as such.")
-        return _rows_in(_parse(text, f"'{name}'", name), name)
+        return _array(text, name) if first == "[" else _rows_in(_parse(text, f"'{name}'"), name)
     if suffix == ".json":
         notes.append("The file holds one example per line (JSONL); read as such.")
     rows = []
@@ -104,7 +127,7 @@ def _json(text: str, name: str, suffix: str, notes: list[str]) -> list[Row]:
             )
         where = f"'{name}': line {number}"
         last = number == lines[-1][0] and len(lines) > 1
-        row = _parse(line, where, name, good=len(lines) - 1 if last else 0)
+        row = _parse(line, where, good=len(lines) - 1 if last else 0)
         if not isinstance(row, dict):
             raise DataError(f'{where} is not an object like {{"prompt": ..., "completion": ...}}. Correct the line.')
         rows.append(row)
@@ -122,8 +145,44 @@ def _is_one_value(text: str, lines: list[tuple[int, str]]) -> bool:
     return False
 
 
-def _parse(text: str, where: str, name: str, good: int = 0) -> Any:
-    """One JSON value, stricter than the library: no repeated keys, NaN, endless numbers or nesting."""
+def _array(text: str, name: str) -> list[Row]:
+    """The rows of one JSON list, read one at a time so that a problem is named by its row."""
+    rows: list[Row] = []
+    cut = "" if text.rstrip().endswith("]") else " The list has no ']' at its end: the file may have been cut off."
+    at = _skip(text, text.index("[") + 1)
+    while rows or not text.startswith("]", at):
+        where = f"'{name}': row {len(rows) + 1}"
+        try:
+            row, at = _decoder(where).raw_decode(text, at)
+        except RecursionError:
+            raise DataError(f"{where} is nested too deeply (the limit is {DEPTH_LIMIT} levels).") from None
+        except json.JSONDecodeError as error:
+            place = f"line {error.lineno}, character {error.colno}: {error.msg}"
+            raise DataError(f"{where} is not valid JSON ({place}). Correct it.{cut}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{where} is not an object with named fields. Correct or remove it.")
+        rows.append(row)
+        at = _skip(text, at)
+        if text.startswith("]", at):
+            break
+        if not text.startswith(",", at):
+            raise DataError(f"{where} should be followed by ',' or ']'. Correct it.{cut}")
+        at = _skip(text, at + 1)
+    if text[at + 1 :].strip():
+        raise DataError(
+            f"'{name}' goes on after the list's closing ']', behind row {len(rows)}. Remove what follows it."
+        )
+    return rows
+
+
+def _skip(text: str, at: int) -> int:
+    """Where the next JSON value or mark begins."""
+    found = SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _decoder(where: str) -> json.JSONDecoder:
+    """A JSON decoder stricter than the library's: no repeated keys, NaN, infinity or endless numbers."""
 
     def pairs(found: list[tuple[str, Any]]) -> Row:
         row = dict(found)
@@ -141,8 +200,18 @@ def _parse(text: str, where: str, name: str, good: int = 0) -> Any:
             raise DataError(f"{where} holds a number of {len(digits)} digits. Put it in quotes to keep it as text.")
         return int(digits)
 
+    def number(digits: str) -> float:
+        if math.isinf(value := float(digits)):  # 1e999 is not among the library's constants
+            raise DataError(f"{where} holds the number {digits[:20]}, which is too large. Put it in quotes.")
+        return value
+
+    return json.JSONDecoder(object_pairs_hook=pairs, parse_constant=constant, parse_int=integer, parse_float=number)
+
+
+def _parse(text: str, where: str, good: int = 0) -> Any:
+    """One JSON value; ``good`` is how many lines stand before this one where it is the last."""
     try:
-        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant, parse_int=integer)
+        return _decoder(where).decode(text)
     except RecursionError:
         raise DataError(f"{where} is nested too deeply (the limit is {DEPTH_LIMIT} levels).") from None
     except json.JSONDecodeError as error:
@@ -151,27 +220,22 @@ def _parse(text: str, where: str, name: str, good: int = 0) -> Any:
                 f"{where}, the last one, is incomplete; the file may have been cut off. "
                 f"Remove that line to use the {good} before it."
             ) from None
-        place = f"line {error.lineno}, " if "line" not in where else ""
+        place = f"line {error.lineno}, " if "\n" in text else ""
         raise DataError(
             f"{where} is not valid JSON ({place}character {error.colno}: {error.msg}). Correct it."
         ) from None
-    return value
 
 
-def _rows_in(value: Any, name: str) -> list[Row]:
-    """The list of rows in a JSON value: itself, or the one list of objects that an object holds."""
-    if isinstance(value, dict):
-        lists = [
-            key for key, inner in value.items() if isinstance(inner, list) and inner and isinstance(inner[0], dict)
-        ]
-        if len(lists) != 1:
-            found = ", ".join(lists) or "none"
-            raise DataError(f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one.")
-        value = value[lists[0]]
-    for number, row in enumerate(value, start=1):
+def _rows_in(value: Row, name: str) -> list[Row]:
+    """The one list of objects that an object holds."""
+    lists = [key for key, inner in value.items() if isinstance(inner, list) and inner and isinstance(inner[0], dict)]
+    if len(lists) != 1:
+        found = ", ".join(lists) or "none"
+        raise DataError(f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one.")
+    rows: list[Row] = value[lists[0]]
+    for number, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
             raise DataError(f"'{name}': row {number} is not an object with named fields. Correct or remove it.")
-    rows: list[Row] = value
     return rows
 
 
@@ -180,8 +244,8 @@ def _rows_in(value: Any, name: str) -> list[Row]:
 
 def _csv(text: str, name: str) -> list[Row]:
     """Every cell as the text it is; the separator is the one that the header has most of."""
-    # Only the header: a comma inside a cell further down would mislead.
-    header_line = text.lstrip("\n").split("\n", 1)[0]
+    # Only the header, without what it quotes: a comma inside a cell would mislead.
+    header_line = re.sub(r'"[^"]*"', "", text.lstrip("\n").split("\n", 1)[0])
     delimiter = max(",;\t", key=header_line.count)
     csv.field_size_limit(ROW_LIMIT)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -190,7 +254,8 @@ def _csv(text: str, name: str) -> list[Row]:
     opened = 1
     try:
         for cells in reader:
-            if not any(cells):
+            # An empty line; a row of empty cells (",") is a row, whose problem normalise() names.
+            if len(cells) < 2 and not "".join(cells).strip():
                 opened = reader.line_num + 1
                 continue
             if not header:
@@ -216,6 +281,8 @@ def _csv(text: str, name: str) -> list[Row]:
 
 def _header(cells: list[str], name: str) -> list[str]:
     header = [cell.strip() for cell in cells]
+    if header.count("") > 1:
+        raise DataError(f"'{name}': {header.count('')} columns have no name. The first line must name every column.")
     for cell in header:
         if header.count(cell) > 1:
             raise DataError(f"'{name}': the column '{cell}' appears twice. Rename or remove one.")
@@ -230,13 +297,15 @@ def _check(rows: list[Row], name: str) -> None:
     for number, row in enumerate(rows, start=1):
         size = 0
         for text, depth in _texts(row, name, number):
-            size += len(text)
+            if "\0" in text:  # written as \\u0000, so the file itself has no such byte
+                raise DataError(f"'{name}': row {number} contains binary data (a NUL character). Remove it.")
             if depth > DEPTH_LIMIT:
                 raise DataError(f"'{name}': row {number} is nested too deeply (the limit is {DEPTH_LIMIT} levels).")
             if LONE_SURROGATE.search(text):
                 raise DataError(
                     f"'{name}': row {number} has a broken character (half of a surrogate pair). Correct it."
                 )
+            size += len(text) if text.isascii() else len(text.encode())
         if size > ROW_LIMIT:
             raise DataError(f"'{name}': row {number} is larger than the limit of 5 MB for one row. Split or remove it.")
 

@@ -50,24 +50,35 @@ PAIRS = (
 )  # fmt: skip
 LABELS = ("label", "label_text", "class", "category", "sentiment")
 TURNS = {
-    "system": "system", "user": "user", "human": "user",
+    "system": "system", "developer": "system", "user": "user", "human": "user",
     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant",
 }  # fmt: skip
 TOOLS = {"tool", "function", "function_call", "observation", "ipython"}
+MEDIA = ("images", "videos", "audios")  # what LLaMA-Factory and others put beside a chat
 
 
 def recognise(table: Table) -> Recognised:
     """The shape of a table by its columns; raises DataError that names what was found and what would do."""
     have = {column.lower(): column for column in table.columns}
-    unused = "The other columns are not used."
 
     def found(shape: Shape, roles: dict[str, str], reason: str) -> Recognised:
-        rest = set(table.columns) - set(roles.values())
-        return Recognised(shape, f"{reason} {unused if rest else ''}".strip(), roles)
+        if shape in (Shape.CHAT, Shape.COMPLETION) and _marks(table, have.get("label")):
+            roles = roles | {"mark": have["label"]}
+            reason += f" '{have['label']}' says whether its answer is a good one."
+        rest = ", ".join(f"'{column}'" for column in table.columns if column not in roles.values())
+        return Recognised(shape, f"{reason} Columns not used: {rest}." if rest else reason, roles)
 
     for name in CHAT_COLUMNS:
-        if name in have and all(isinstance(row.get(have[name]), list) for row in table.rows[:20]):
+        # One row that has a list is enough: the others are then bad rows, and not a sign of another shape.
+        if name in have and any(isinstance(row.get(have[name]), list) for row in table.rows):
             roles = {"messages": have[name]} | ({"system": have["system"]} if "system" in have else {})
+            if {"chosen", "rejected"} <= set(have):
+                return found(
+                    Shape.PREFERENCE,
+                    roles | {"completion": have["chosen"]},
+                    f"Every row has '{have[name]}', 'chosen' and 'rejected'. Hone learns from 'chosen' and the turns"
+                    " before it.",
+                )
             return found(Shape.CHAT, roles, f"Every row has a list of turns in the column '{have[name]}'.")
     if {"prompt", "chosen", "rejected"} <= set(have):
         roles = {"prompt": have["prompt"], "completion": have["chosen"]}
@@ -83,6 +94,15 @@ def recognise(table: Table) -> Recognised:
             else:
                 shape = Shape.COMPLETION
             return found(shape, roles, f"Every row has the columns '{have[prompt]}' and '{have[answer]}'.")
+    if {"role", "content"} <= set(have) or {"from", "value"} <= set(have):
+        raise DataError(
+            f"'{table.name}': each row is one turn of a conversation, where Hone needs one conversation per row. "
+            "Put the turns of each conversation into one list named 'messages' (JSON or JSONL)."
+        )
+    if name := next((have[name] for name in CHAT_COLUMNS if name in have), ""):
+        raise DataError(
+            f"'{table.name}': the column '{name}' should hold a list of turns, but no row has one. Use JSON or JSONL."
+        )
     text = next((have[name] for name in ("text", "sentence", "review", "content") if name in have), None)
     label = next((have[name] for name in LABELS if name in have), None)
     if text and label:
@@ -97,6 +117,11 @@ def recognise(table: Table) -> Recognised:
         f"'{table.name}': a column is missing. Found: {', '.join(map(repr, table.columns[:12]))}. "
         "Rename the columns to 'prompt' and 'completion', or 'instruction' and 'output', or 'messages', or 'text'."
     )
+
+
+def _marks(table: Table, column: str | None) -> bool:
+    """Whether a column calls each answer good or bad (KTO's true and false)."""
+    return column is not None and {str(row.get(column)).lower() for row in table.rows} <= {"true", "false"}
 
 
 def _alpaca_extras(have: dict[str, str]) -> dict[str, str]:
@@ -123,8 +148,12 @@ def normalise(table: Table, recognised: Recognised, skip_bad: bool = False) -> N
 
 def _one(row: Row, recognised: Recognised) -> Row:
     roles = recognised.roles
-    if recognised.shape == Shape.CHAT:
-        return {"messages": _system(row, roles) + _messages(row.get(roles["messages"]))}
+    if "mark" in roles and str(row[roles["mark"]]).lower() == "false":
+        raise DataError(f"the answer is marked as a bad one ('{roles['mark']}' is false), so it should not be learned.")
+    if "messages" in roles:
+        if media := next((name for name in MEDIA if row.get(name)), ""):
+            raise DataError(f"it comes with {media}, which Hone cannot train on yet.")
+        return {"messages": _system(row, roles) + _messages(_turns(row, roles))}
     if recognised.shape == Shape.TEXT:
         return {"text": _text(row, roles["text"], "text")}
     prompt = _text(row, roles["prompt"], "question")
@@ -135,6 +164,16 @@ def _one(row: Row, recognised: Recognised) -> Row:
         turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
         return {"messages": system + turns}
     return {"prompt": prompt, "completion": answer}
+
+
+def _turns(row: Row, roles: dict[str, str]) -> Any:
+    """The row's conversation; where it is a preference, with the chosen answer at its end."""
+    turns, chosen = row.get(roles["messages"]), row.get(roles.get("completion", ""))
+    if "completion" not in roles or not isinstance(turns, list):
+        return turns
+    if isinstance(chosen, str):
+        chosen = {"role": "assistant", "content": chosen}
+    return turns + (chosen if isinstance(chosen, list) else [chosen])
 
 
 def _system(row: Row, roles: dict[str, str]) -> list[dict[str, str]]:
@@ -155,6 +194,8 @@ def _text(row: Row, column: str, what: str) -> str:
 
 def _messages(turns: Any) -> list[dict[str, str]]:
     """OpenAI's role/content or ShareGPT's from/value turns, checked."""
+    if isinstance(turns, str | dict):
+        raise DataError("expected a list of turns, got something else.")
     if not isinstance(turns, list) or not turns:
         raise DataError("the conversation is empty.")
     messages: list[dict[str, str]] = []
@@ -164,6 +205,8 @@ def _messages(turns: Any) -> list[dict[str, str]]:
         role = str(turn.get("role", turn.get("from", "")))
         if role.lower() in TOOLS or turn.get("tool_calls") or turn.get("function_call"):
             raise DataError(f"turn {number} calls a tool, which Hone cannot train on yet.")
+        if turn.get("weight") == 0:
+            raise DataError(f"turn {number} has the weight 0 (not to be learned), which Hone does not know yet.")
         if role.lower() not in TURNS:
             raise DataError(f"turn {number} has the unknown role '{role}'. Known are system, user and assistant.")
         name = TURNS[role.lower()]
@@ -183,8 +226,9 @@ def _content(value: Any, number: int) -> str:
         if not all(isinstance(part, dict) and part.get("type") == "text" for part in value):
             raise DataError(f"turn {number} holds something other than text.")
         value = "".join(str(part.get("text", part.get("value", ""))) for part in value)
-    if not isinstance(value, str):
-        raise DataError(f"turn {number}: expected text, got {type(value).__name__}.")
-    if not value.strip():
+    if value is not None and not isinstance(value, str):
+        what = {"dict": "an object", "bool": "true or false"}.get(type(value).__name__, "a number")
+        raise DataError(f"turn {number}: expected text, got {what}.")
+    if not value or not value.strip():
         raise DataError(f"turn {number} is empty.")
     return value

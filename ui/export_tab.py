@@ -13,7 +13,7 @@ from engine.store import RunDir
 from ui.compare_tab import refresh
 from ui.context import Context
 from ui.handlers import bind
-from ui.text import card, intro, line, loss, megabytes, safe, status
+from ui.text import card, intro, line, loss, megabytes, safe, share, status
 from ui.theme import html
 
 PRECISIONS = [("bf16: half the size, for most uses", "bf16"), ("fp32: exact, twice the size", "fp32")]
@@ -121,9 +121,11 @@ def merge_state(run: RunDir, precision: str) -> Merge:
     """Whether a merge waits or works, how the last one of this precision ended, and whether it can be taken."""
     queued, alive = run.queued.startswith("merge"), run.alive
     view = run.view()
+    # A worker that lives after the run's end is merging, although it says so only once its libraries are loaded.
+    works = alive and bool(view.merging or view.ended)
     result = view.merged.get(precision)
     ready = bool(result and result.ok and run.merged(precision).is_dir())
-    return Merge(queued or (alive and view.merging), result, ready)
+    return Merge(queued or works, result, ready)
 
 
 def about(run: RunDir) -> str:
@@ -163,8 +165,13 @@ def _checks(result: ev.Merged) -> list[str]:
         found.append(
             line(f"Checked: {result.agree} of {result.prompts} replies are the same as with the adapter.", "good")
         )
-    if result.largest is not None and result.tolerance is not None:
-        found.append(line(f"Largest difference {result.largest:.2g}; up to {result.tolerance:.2g} is allowed."))
+    if result.share is not None and result.tolerance is not None:
+        found.append(
+            line(
+                f"The largest difference of any of its scores is {share(result.share, 1)} of the largest score; "
+                f"up to {share(result.tolerance, 1)} is allowed."
+            )
+        )
     return found + ([line(result.text)] if result.text else [])
 
 

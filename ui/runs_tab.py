@@ -137,9 +137,7 @@ def _row(run: RunDir, picked: bool) -> str:
         when(meta["created"]),
     )
     return (
-        f'<tr data-picked="{pressed}"><td>{name}{note}</td>'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
+        f'<tr data-picked="{pressed}"><td>{name}{note}</td>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
     )
 
 

@@ -55,7 +55,12 @@ def build(ctx: Context) -> TrainTab:
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
                 facts = html(elem_id="train-facts")
-                recipe = gr.Radio([one.name for one in presets.recipes()], label="Recipe", elem_id="recipe")
+                recipe = gr.Radio(
+                    [one.name for one in presets.recipes()],
+                    label="Recipe",
+                    info="One choice that sets several of the settings below.",
+                    elem_id="recipe",
+                )
                 recipe_note = html(line(FROM_SAMPLE), elem_id="recipe-note")
                 add("method.rank", "method.alpha")
                 group = _group()

@@ -34,14 +34,17 @@ def main(arguments: list[str]) -> int:
         return 0
     run, job = RunDir(Path(arguments[0])), arguments[1]
     with run.lock.acquire(timeout=10):
+        # Said before the mark goes, so that nobody sees a run that neither waits nor works.
+        if job == "train":
+            run.emit(ev.Phase(text="Starting the training process."))
+        elif job.startswith("merge-"):
+            run.emit(ev.Merging(precision=job.removeprefix("merge-")))
         run.queue_mark.unlink(missing_ok=True)
         return _work(run, job)
 
 
 def _work(run: RunDir, job: str) -> int:
     try:
-        if job == "train":
-            run.emit(ev.Phase(text="Starting the training process."))
         device_lock = _device(run, job)
         _do(run, job)
         device_lock.release()

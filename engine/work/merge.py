@@ -33,7 +33,6 @@ class _Answers(NamedTuple):
 
 def merge(run: RunDir, precision: str) -> None:
     """Write ``merged/<precision>`` and say how far it differs; beyond tolerance it is removed and refused."""
-    run.emit(ev.Merging(precision=precision))
     if not (run.adapter / "adapter_model.safetensors").is_file():
         raise RunError("This run has saved no adapter yet, so there is nothing to merge. Train it first.")
     spec = run.spec

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-import start
 from engine import spec as specs
 from engine.jobs import Engine
 from engine.store import ROOT, Store
@@ -30,21 +30,12 @@ LONG = SMALL | {
 }
 
 
-@pytest.fixture(scope="module")
-def page() -> Iterator:
-    """One page of the browser, opened anew on each app."""
-    chromium = start.find_browser()
-    if not chromium:
-        pytest.skip("no Chromium or Chrome is installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
-        )
-        yield browser.new_page()
-        browser.close()
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page that is allowed to lose its app."""
+    opened = browser.new_page()
+    yield opened
+    opened.close()
 
 
 @contextmanager
@@ -64,7 +55,7 @@ def app(home: Path) -> Iterator[str]:
         process.stdout.close()
 
 
-def shown(page, url: str) -> tuple[str, int]:
+def shown(page: Any, url: str) -> tuple[str, int]:
     """What the page says of the run: its state, and the step it is at."""
     page.goto(url)
     page.wait_for_function("document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000)

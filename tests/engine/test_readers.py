@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,11 @@ def table(tmp_path: Path, name: str, content: str | bytes):
         ("a.csv", f"prompt,completion\n{'x' * 300_000},b\n", 1, ""),
         ("a.txt", "One.\nStill one.\n\nTwo.\n", 2, "one example per paragraph"),
         ("A.JSONL", ROW, 1, ""),
+        ("a.csv", '"a, b, c";text\nx;y\n', 1, ""),
+        ("a.csv", "prompt,completion\na,b\n\n,\n", 2, ""),
+        ("a.json", f"[ {ROW} ,\n{ROW}\n]\n", 2, ""),
+        ("a.csv", "text\r" + ("x" * 99 + "\r") * 60_000, 60_000, ""),
+        ("a.jsonl", "[" + ", ".join([f'{{"text": "{"x" * 2**20}"}}'] * 6) + "]", 6, "one JSON list"),
     ],
 )
 def test_accepted(tmp_path: Path, name: str, content: str | bytes, rows: int, note: str) -> None:
@@ -88,6 +94,19 @@ def test_text_stays_text(tmp_path: Path) -> None:
         ("a.csv", 'p,c\n"a,b\nc,d\n', "quote opened on line 2 is never closed"),
         ("a.csv", "p,c\na,b,c\n", "row 1 has 3 values, the header has 2"),
         ("a.csv", "p,p\na,b\n", "column 'p' appears twice"),
+        ("a.csv", "p,,\na,b,c\n", "2 columns have no name"),
+        ("a.jsonl", f'{ROW}\n{{"a": "x\\u0000y"}}', "row 2 contains binary data"),
+        ("a.jsonl", '{"a": 1e999}', "line 1 holds the number 1e999"),
+        ("a.json", '[{"a": 1}, {"a": 1, "a": 2}]', "row 2 repeats the key 'a'"),
+        ("a.json", '[{"a": 1}, {"a": NaN}]', "row 2 holds NaN"),
+        ("a.json", '[{"a": 1},\n {"a": }]', "row 2 is not valid JSON (line 2, character 8"),
+        ("a.json", '[{"a": 1}, {"a": "b', "may have been cut off"),
+        ("a.json", '[{"a": 1} {"a": 2}]', "row 1 should be followed by ','"),
+        ("a.json", '[{"a": 1}, ]', "row 2 is not valid JSON"),
+        ("a.json", '[{"a": 1}] [{"a": 2}]', "goes on after the list's closing ']'"),
+        ("a.json", "[" * 100_000, "row 1 is nested too deeply"),
+        ("a.jsonl", '{"a": "' + "漢" * (2 * 2**20) + '"}', "line 1 is larger than the limit of 5 MB"),
+        ("a.json", '[{"a": "' + "漢" * (2 * 2**20) + '"}]', "row 1 is larger than the limit of 5 MB"),
     ],
 )
 def test_refused_in_plain_words(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:
@@ -109,7 +128,51 @@ def test_whatever_bytes_come_either_rows_or_a_data_error(tmp_path_factory, name:
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.text(), min_size=1), min_size=1))
 def test_json_rows_come_back_as_they_are(tmp_path_factory, rows) -> None:
-    clean = [row for row in rows if "\0" not in json.dumps(row)]
+    clean = [row for row in rows if "\\u0000" not in json.dumps(row)]
     content = "\n".join(json.dumps(row) for row in clean)
     if clean:
         assert table(tmp_path_factory.mktemp("f"), "a.jsonl", content).rows == clean
+        assert table(tmp_path_factory.mktemp("f"), "a.json", json.dumps(clean, indent=1)).rows == clean
+
+
+PARTS = [
+    "{",
+    "}",
+    "[",
+    "]",
+    ",",
+    ":",
+    '"',
+    '"a"',
+    "1",
+    "1e999",
+    "NaN",
+    "\\ud800",
+    "\\u0000",
+    "\n",
+    "\r",
+    "\ufeff",
+    ";",
+    " ",
+]
+
+
+@given(st.sampled_from(["a.jsonl", "a.json", "a.csv", "a.txt"]), st.lists(st.sampled_from(PARTS), max_size=40))
+def test_whatever_pieces_of_json_and_csv_come_either_rows_or_a_data_error(tmp_path_factory, name, parts) -> None:
+    try:
+        found = table(tmp_path_factory.mktemp("f"), name, "".join(parts))
+    except DataError:
+        return
+    json.dumps(found.rows, allow_nan=False, ensure_ascii=False).encode()
+
+
+def test_a_huge_line_is_refused_without_reading_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes(b'{"text": "' + b"x" * (60 * 2**20) + b'"}')
+    for name in ("a.jsonl", "a.csv", "a.txt"):
+        tracemalloc.start()
+        with pytest.raises(DataError, match="line 1 is larger than the limit of 5 MB"):
+            read_rows(path, name)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most < 20 * 2**20

@@ -39,6 +39,15 @@ def table(*rows: dict) -> Table:
         ({"text": "Good.", "label": "positive"}, Shape.LABEL, {"prompt": "Good.", "completion": "positive"}),
         ({"text": "Good.", "label": 1}, Shape.LABEL, {"prompt": "Good.", "completion": "1"}),
         ({"prompt": "Hi", "chosen": "A", "rejected": "B"}, Shape.PREFERENCE, {"prompt": "Hi", "completion": "A"}),
+        ({"conversations": [{"from": "human", "value": "Hi"}], "chosen": {"from": "gpt", "value": "Yes."},
+          "rejected": {}}, Shape.PREFERENCE, {"messages": CHAT}),
+        ({"messages": CHAT[:1], "chosen": CHAT[1:], "rejected": []}, Shape.PREFERENCE, {"messages": CHAT}),
+        ({"messages": CHAT[:1], "chosen": "Yes.", "rejected": "No."}, Shape.PREFERENCE, {"messages": CHAT}),
+        ({"messages": [{"role": "developer", "content": "S"}, *CHAT]}, Shape.CHAT,
+         {"messages": [{"role": "system", "content": "S"}, *CHAT]}),
+        ({"instruction": "Do", "input": None, "output": "Y"}, Shape.ALPACA, {"prompt": "Do", "completion": "Y"}),
+        ({"prompt": "Hi", "completion": "Yes.", "label": True}, Shape.COMPLETION,
+         {"prompt": "Hi", "completion": "Yes."}),
         ({"text": "Once."}, Shape.TEXT, {"text": "Once."}),
         ({"story": "Once."}, Shape.TEXT, {"text": "Once."}),
     ],
@@ -50,7 +59,35 @@ def test_recognised_and_converted(row: dict, shape: Shape, normal: dict) -> None
 
 
 def test_unused_columns_are_said() -> None:
-    assert "not used" in recognise(table({"prompt": "a", "completion": "b", "id": 1})).reason
+    assert "not used: 'id', 'by'." in recognise(table({"prompt": "a", "completion": "b", "id": 1, "by": 2})).reason
+
+
+def test_answers_marked_as_bad_are_not_learned_unasked() -> None:
+    rows = table(*({"prompt": "a", "completion": "b", "label": good} for good in (True, False, False)))
+    with pytest.raises(DataError, match=r"Row 2: the answer is marked as a bad one") as error:
+        normalise(rows, recognise(rows))
+    assert error.value.bad_rows == 2
+    assert len(normalise(rows, recognise(rows), skip_bad=True).rows) == 1
+
+
+def test_one_row_without_turns_does_not_change_what_the_others_are() -> None:
+    rows = table({"messages": "oops"}, {"messages": CHAT}, {"messages": CHAT})
+    with pytest.raises(DataError, match=r"Row 1: expected a list of turns") as error:
+        normalise(rows, recognise(rows))
+    assert error.value.bad_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (CHAT[0], "each row is one turn of a conversation"),
+        ({"from": "human", "value": "Hi"}, "each row is one turn of a conversation"),
+        ({"messages": "[{}]"}, "the column 'messages' should hold a list of turns"),
+    ],
+)
+def test_what_is_nearly_a_chat_is_not_taken_for_text(row: dict, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        recognise(table(row, row))
 
 
 def test_a_missing_column_names_what_is_there_and_what_would_do() -> None:
@@ -73,6 +110,10 @@ def test_a_missing_column_names_what_is_there_and_what_would_do() -> None:
         ({"messages": [*CHAT, {"role": "tool", "content": "3"}]}, "turn 3 calls a tool"),
         ({"messages": [*CHAT, {"role": "system", "content": "3"}]}, "must come first"),
         ({"messages": ["Hi"]}, "not an object"),
+        ({"messages": [CHAT[0], {"role": "assistant", "content": None}]}, "turn 2 is empty"),
+        ({"messages": [CHAT[0], {"role": "assistant", "content": {}}]}, "expected text, got an object"),
+        ({"messages": [CHAT[0], CHAT[1] | {"weight": 0}]}, "turn 2 has the weight 0"),
+        ({"messages": CHAT, "images": ["1.jpg"]}, "comes with images"),
     ],
 )
 def test_bad_rows_are_named_or_left_out_on_request(row: dict, words: str) -> None:
@@ -119,6 +160,35 @@ def test_real_files_pass_whole(shared_data, file: str, rows: int, shape: Shape) 
     kind = recognise(found)
     assert kind.shape == shape
     assert len(normalise(found, kind).rows) == rows
+
+
+@pytest.mark.parametrize(
+    ("file", "shape", "bad"),
+    [
+        ("llamafactory/kto_en_demo.json", Shape.CHAT, 150),  # half the answers are marked as bad
+        ("llamafactory/glaive_toolcall_en_demo.json", Shape.CHAT, 153),
+        ("llamafactory/mllm_demo.json", Shape.CHAT, 0),  # every row needs its image
+    ],
+)
+def test_real_files_with_rows_that_must_not_be_learned(shared_data, file: str, shape: Shape, bad: int) -> None:
+    path = shared_data / "datasets" / file
+    found = read_rows(path, path.name)
+    kind = recognise(found)
+    assert kind.shape == shape
+    with pytest.raises(DataError) as error:
+        normalise(found, kind)
+    assert error.value.bad_rows == bad
+
+
+def test_real_preferences_end_in_the_chosen_answer(shared_data) -> None:
+    path = shared_data / "datasets" / "llamafactory" / "dpo_en_demo.json"
+    found = read_rows(path, path.name)
+    kind = recognise(found)
+    rows = normalise(found, kind).rows
+    assert kind.shape == Shape.PREFERENCE and len(rows) == 300
+    assert all(
+        row["messages"][-1]["content"] == raw["chosen"]["value"] for row, raw in zip(rows, found.rows, strict=True)
+    )
 
 
 def test_real_tool_calls_are_refused_by_name(shared_data) -> None:

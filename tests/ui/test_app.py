@@ -18,7 +18,6 @@ from engine.store import ROOT
 from tests.ui.fakes import fake_engine
 from ui import form, theme
 
-
 # Gradio leaves event loops open; they are collected here, where that is known, and not in somebody else's test.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),

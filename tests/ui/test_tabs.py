@@ -195,7 +195,7 @@ def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir)
 
 
 def test_merging_ends_with_figures_and_a_zip(ctx: Context, finished: RunDir) -> None:
-    about, merged, code, button, take, timer = export_tab.show(ctx, finished.id, "bf16")
+    about, merged, code, _, take, timer = export_tab.show(ctx, finished.id, "bf16")
     assert "LoRA rank" in about and "Not merged yet" in merged and "PeftModel" in code
     assert not take["visible"] and not timer["active"]
     export_tab.start_merge(ctx, finished.id, "bf16")
@@ -221,7 +221,7 @@ def test_runs_are_named_noted_and_deleted(ctx: Context, finished: RunDir) -> Non
     shown = runs_tab.save_meta(ctx, finished.id, NASTY[:80], "a note")
     assert "<img" not in shown and "a note" in shown
     visible, question = runs_tab.ask(ctx, finished.id)
-    assert visible["visible"] and "kB" in question or "MB" in question
+    assert visible["visible"] and "This frees" in question
     runs_tab.remove(ctx, finished.id)
     assert "No runs yet" in runs_tab.refresh(ctx, "")
 

@@ -1,0 +1,108 @@
+"""The real app in a real browser. An error of the page or its console, or a request to elsewhere, fails the test."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import start
+from engine.store import ROOT
+
+SCREENSHOTS = ROOT / "tests" / "screenshots"
+QUIET = ("background-networking", "component-update", "sync")  # Chromium itself stays off the network too
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
+HERE = re.compile(r"(http|ws)://127\.0\.0\.1:\d+/|data:|blob:")
+OpenPage = Callable[..., Any]
+
+
+@contextmanager
+def serve(home: Path, *more: str) -> Iterator[str]:
+    """The app as a process of its own; its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    words = [sys.executable, str(ROOT / "app.py"), "--no-browser", "--port", str(port), "--home", str(home), *more]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    try:
+        assert process.stdout
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found, "the app did not start"
+        yield found.group().rstrip("/")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, "it did not leave cleanly"
+        if process.stdout:
+            process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    chromium = start.find_browser()
+    if not chromium:
+        pytest.skip("no Chromium or Chrome is installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def open_page(browser: Any) -> Iterator[OpenPage]:
+    """Opens pages; what went wrong in any of them fails the test at its end."""
+    wrong: list[str] = []
+
+    def hear(message: Any) -> None:
+        if message.type == "error":
+            wrong.append(f"console: {message.text}")
+
+    def watch(request: Any) -> None:
+        if not HERE.match(request.url):
+            wrong.append(f"left this machine: {request.url}")
+
+    contexts = []
+
+    def opened(url: str, width: int = 1280, height: int = 900, dark: bool = False) -> Any:
+        scheme = "dark" if dark else "light"
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(f"page: {error}"))
+        page.on("console", hear)
+        page.on("request", watch)
+        page.goto(url)
+        page.get_by_role("tab", name="Data", exact=True).wait_for(timeout=30_000)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert not wrong, wrong
+
+
+def go(page: Any, tab: str) -> None:
+    """To another tab, through the overflow menu where the window is narrow."""
+    direct = page.get_by_role("tab", name=tab, exact=True)
+    if direct.is_visible():
+        direct.click()
+    else:
+        page.locator(".overflow-menu > button").click()
+        page.locator(".overflow-dropdown button", has_text=tab).click()
+    page.locator(f"#{tab.lower()}-tab, [role=tabpanel]:visible").first.wait_for()
+
+
+def picture(page: Any, name: str) -> None:
+    """A screenshot that a person can look at afterwards."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)

@@ -1,0 +1,136 @@
+"""The main job on the real engine, as a person does it: from a sample to a merged model on disk."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from tests.browser.conftest import OpenPage, go, picture, serve
+
+MINUTES = 60_000  # milliseconds
+
+
+def step(page: Any) -> int:
+    """The step that the panel shows."""
+    found = re.search(r"Step ([\d,]+)", page.locator("#live .figures .step").inner_text())
+    return int(found.group(1).replace(",", "")) if found else 0
+
+
+def points(page: Any) -> int:
+    """Points of the training curve that are drawn."""
+    return page.evaluate("document.querySelector('#live .chart').data?.[1]?.x.length ?? 0")
+
+
+def until_state(page: Any, state: str, minutes: float = 1) -> None:
+    page.wait_for_function(
+        f"document.querySelector('#live .run-state').textContent === '{state}'", timeout=minutes * MINUTES
+    )
+
+
+def press(page: Any, label: str) -> None:
+    page.locator("#live .run-buttons button", has_text=label).click()
+
+
+def test_from_a_sample_to_a_merged_model(open_page: OpenPage, home: Path) -> None:
+    with serve(home) as url:
+        page = open_page(url)
+        sees_what_is_learned(page)
+        sees_what_the_model_is(page)
+        trains_and_watches(page)
+        reloads_stops_and_continues(page)
+        compares(page)
+        merges_and_downloads(page)
+        names_and_deletes(page, home)
+
+
+def sees_what_is_learned(page: Any) -> None:
+    page.locator("#preview mark").nth(3).wait_for(timeout=MINUTES)
+    page.wait_for_function("document.querySelector('#data-facts').innerText.includes('tokens of the answers')")
+    picture(page, "1-data")
+    first = page.locator("#preview").inner_text()
+    page.get_by_role("button", name="Next rows").click()
+    page.wait_for_function("document.querySelector('#preview').innerText.includes('Rows 4 to 6')")
+    assert page.locator("#preview").inner_text() != first
+    page.get_by_role("button", name="Next: choose the model").click()
+
+
+def sees_what_the_model_is(page: Any) -> None:
+    page.locator("#model-about td", has_text="q_proj").wait_for(timeout=MINUTES)
+    picture(page, "2-model")
+    page.get_by_role("button", name="Next: train it").click()
+
+
+def trains_and_watches(page: Any) -> None:
+    page.locator("#train-facts", has_text="weights train").wait_for()
+    before = page.locator("#train-facts").inner_text()
+    page.locator("#group label", has_text="Attention").click()
+    page.wait_for_function("(b) => document.querySelector('#train-facts').innerText !== b", arg=before)
+    page.locator("#group label", has_text="All linear").click()
+    page.wait_for_function("(b) => document.querySelector('#train-facts').innerText === b", arg=before)
+    page.locator("#start").click()
+    page.wait_for_function("(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTES)
+    drawn = points(page)
+    page.wait_for_function(
+        "(n) => document.querySelector('#live .chart').data[1].x.length > n", arg=drawn, timeout=MINUTES
+    )
+    page.locator("#live .reply.now").first.wait_for(timeout=MINUTES)
+    picture(page, "3-train-live")
+
+
+def reloads_stops_and_continues(page: Any) -> None:
+    seen = step(page)
+    page.reload()
+    page.wait_for_function("document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000)
+    assert page.locator("#live .run-state").inner_text() == "Training" and step(page) >= seen
+    press(page, "Stop and keep")
+    until_state(page, "Stopped and kept")
+    stopped = step(page)
+    press(page, "Continue")
+    until_state(page, "Training")
+    until_state(page, "Finished", minutes=4)
+    assert step(page) > stopped
+    assert page.evaluate("(x => x.every((v, i) => v === i + 1))(document.querySelector('#live .chart').data[1].x)")
+    picture(page, "4-train-finished")
+
+
+def compares(page: Any) -> None:
+    press(page, "Compare it")
+    page.locator("#chips button").first.click()
+    page.wait_for_function("document.querySelector('#message textarea').value !== ''")
+    page.get_by_role("button", name="Send", exact=True).click()
+    replies = [page.locator(f"#{side}-pane .bot.message").last for side in ("base", "tuned")]
+    replies[1].wait_for()
+    page.get_by_role("button", name="Send", exact=True).wait_for(timeout=MINUTES)  # it comes back at the end
+    base, tuned = (reply.inner_text().strip() for reply in replies)
+    assert base and tuned and base != tuned
+    picture(page, "5-compare")
+
+
+def merges_and_downloads(page: Any) -> None:
+    go(page, "Export")
+    page.locator("#merge").click()
+    page.locator("#export-merged", has_text="replies are the same").wait_for(timeout=2 * MINUTES)
+    picture(page, "6-export")
+    for button, holds in (("#take-adapter", "adapter_model.safetensors"), ("#take-merged", "model.safetensors")):
+        with page.expect_download() as caught:
+            page.locator(button).click()
+        with zipfile.ZipFile(caught.value.path()) as archive:
+            assert any(name.endswith("/" + holds) for name in archive.namelist())
+
+
+def names_and_deletes(page: Any, home: Path) -> None:
+    go(page, "Runs")
+    page.locator("[data-run]").first.click()
+    page.locator("#run-name input, #run-name textarea").fill("My <b>pirate</b>")
+    page.locator("#run-note input, #run-note textarea").fill("talks well")
+    page.get_by_role("button", name="Save name and note").click()
+    page.locator("#runs-table", has_text="My <b>pirate</b>").wait_for()
+    picture(page, "7-runs")
+    page.locator("#delete-run").click()
+    page.locator("#sure", has_text="This frees").wait_for()
+    assert len(list((home / "runs").glob("2*"))) == 1
+    page.locator("#delete-yes").click()
+    page.locator("#runs-table", has_text="No runs yet").wait_for()
+    assert not list((home / "runs").glob("2*"))
