@@ -238,9 +238,7 @@ def explain(log):
     at_work = re.findall(r"^\s*(?:Collecting|Processing|Downloading) (\S+)", log, re.MULTILINE)
     names = [package(name) for name in blamed + at_work[-1:]]
     advice = next(advice for pattern, advice in CAUSES if re.search(pattern, log))
-    return "Hone could not install {}. {}\nThe full log: {}".format(
-        names[0] if names else "its packages", advice, LOG
-    )
+    return "Hone could not install {}. {}\nThe full log: {}".format(names[0] if names else "its packages", advice, LOG)
 
 
 def find_browser():

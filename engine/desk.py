@@ -114,9 +114,15 @@ class Desk:
         )
 
     def free(self) -> None:
-        """Make the worker give its memory back; nothing to do where none runs."""
-        if self._process is not None and self._process.poll() is None:
+        """Make the worker give its memory back, and cut short what it says; nothing to do where none runs."""
+        if self._process is None or self._process.poll() is not None:
+            return
+        for number in list(self._answers):
+            self._send({"op": "stop", "which": number})
+        try:
             self._ask("free")
+        except errors.HoneError:
+            self.close()  # a worker that hangs must not keep a run waiting
 
     def close(self) -> None:
         """End the worker."""

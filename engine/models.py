@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from engine import presets
-from engine.errors import ModelError
+from engine.errors import ModelError, SpecError
 
 # Keys by which a config makes a library run code or read files from elsewhere (facts: load-time attacks that
 # work although trust_remote_code is off).
@@ -69,6 +69,14 @@ class ModelInfo(BaseModel):
                 "Choose the target modules again on the Train tab."
             )
         return tuple(wanted)
+
+    def check_length(self, max_length: int) -> None:
+        """Raise SpecError for examples that are longer than the model can read."""
+        if 0 < self.context < max_length:
+            raise SpecError(
+                f"Longest example (data.max_length): {self.name} reads at most {self.context} tokens at once; "
+                f"it is {max_length}. Set it to {self.context} or less on the Train tab."
+            )
 
     def trainable(self, rank: int, wanted: Sequence[str]) -> int:
         """Weights that LoRA trains: the sum of rank x (in + out) over the chosen layers."""

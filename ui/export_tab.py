@@ -49,7 +49,8 @@ def build(ctx: Context) -> None:
                     "Download the merged model (zip)", size="md", visible=False, elem_id="take-merged"
                 )
                 merged_file = gr.DownloadButton("Merged model", visible="hidden", elem_id="merged-file")
-        code = gr.Code(label="Load it in Python", language="python", interactive=False, elem_id="code")
+        # Wrapped: a region that scrolls sideways cannot be reached with the keyboard in Gradio's viewer.
+        code = gr.Code(label="Load it in Python", language="python", interactive=False, wrap_lines=True, elem_id="code")
         timer = gr.Timer(1.0, active=False)
 
     shown = [about, merged, code, merge, take_merged, timer]

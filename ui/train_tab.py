@@ -104,6 +104,8 @@ def start(ctx: Context, *values: Any) -> str:
     """Start a run with the form's settings; the panel then shows it."""
     spec = form.collect(values)
     ctx.check_model(spec.model.source)
+    if info := ctx.known_model(spec.model.source):
+        info.check_length(spec.data.max_length)
     return ctx.engine.start(spec).id
 
 
@@ -185,6 +187,7 @@ def facts(spec: RunSpec, info: ModelInfo | None, rows: int, total: int) -> str:
     else:
         weights = info.trainable(spec.method.rank, spec.method.targets)
         trains = f"{count(weights)} of {count(info.parameters)} weights train ({share(weights, info.parameters)})"
+        info.check_length(spec.data.max_length)
     steps = plural(spec.optim.steps(rows), "step")
     batch = plural(spec.optim.effective_batch, "row")
     work = f"You will train on {count(rows)} of {plural(total, 'row')}, {steps} of {batch}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine import events as ev
+from engine.errors import RunError
 from engine.hardware import GB
 from engine.store import RunDir
 from engine.work import checkpoints
@@ -48,6 +50,8 @@ class Report(TrainerCallback):
         return found[-1] if found else 0.0
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step >= state.max_steps:  # the trainer saves its last step by itself, without a check
+            control.should_evaluate = args.do_eval
         try:
             self.stop = self.run.stop_mark.read_text().strip()
         except FileNotFoundError:
@@ -62,6 +66,11 @@ class Report(TrainerCallback):
     ) -> None:
         if "loss" not in logs:
             return  # a log of an evaluation, or the summary at the end
+        if not math.isfinite(logs["loss"]):
+            raise RunError(
+                f"At step {state.global_step} the loss was no longer a number, so training was ended. "
+                f"The learning rate ({args.learning_rate:g}) is too high for this data: start again with a third of it."
+            )
         self.run.emit(
             ev.Step(
                 step=state.global_step,

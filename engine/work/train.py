@@ -41,6 +41,8 @@ def train(run: RunDir) -> None:
     spec = run.spec
     run.emit(ev.Phase(text="Reading the examples."))
     folder = models.folder(spec.model.source)
+    info = inspect(spec.model.source)
+    info.check_length(spec.data.max_length)
     tokenizer = load_tokenizer(folder)
     rows, held_rows = read_rows(run.data / "train.jsonl"), read_rows(run.data / "heldout.jsonl")
     data, lost = encode_all(tokenizer, rows, spec.data.max_length)
@@ -53,8 +55,7 @@ def train(run: RunDir) -> None:
     place = choose_place(spec.place)
     torch.manual_seed(spec.data.seed)
     base = load_model(folder, place)
-    targets = inspect(spec.model.source).targets(spec.method.targets)
-    model = get_peft_model(base, lora_config(spec, targets))
+    model = get_peft_model(base, lora_config(spec, info.targets(spec.method.targets)))
     trainable, total = model.get_nb_trainable_parameters()
 
     def started(steps: int) -> ev.Started:
@@ -111,7 +112,7 @@ def lora_config(spec: RunSpec, targets: tuple[str, ...]) -> LoraConfig:
 
 def arguments(run: RunDir, spec: RunSpec, place: Place, rows: int, has_held: bool, fresh: bool) -> SFTConfig:
     """The trainer's arguments; everything that the spec does not say is off or as the library has it."""
-    every = max(1, spec.optim.steps(rows) // spec.sampling.checks)
+    every = max(1, round(spec.optim.steps(rows) / spec.sampling.checks))
     return SFTConfig(
         output_dir=str(run.checkpoints),
         num_train_epochs=spec.optim.epochs,

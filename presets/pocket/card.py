@@ -28,7 +28,7 @@ went into it. It lets you see fine-tuning work with no network, account or GPU.
 | vocabulary | {vocabulary:,} byte-level BPE tokens, digits one by one |
 | context | {context} tokens |
 | training | {steps:,} steps, {tokens:,} tokens, {minutes:.0f} minutes |
-| machine | two shared cores (AMD EPYC with AVX-512), bfloat16 autocast |
+| machine | {machine}, bfloat16 autocast |
 | held-out perplexity | {perplexity:.2f} over all tokens, {reply_perplexity:.3f} over the replies alone |
 | held-out questions | {right} of {asked} answered rightly (greedy; none of them was ever trained on) |
 
@@ -53,6 +53,7 @@ class Figures:
     steps: int
     tokens: int
     minutes: float
+    machine: str
     perplexity: float
     reply_perplexity: float
     right: int

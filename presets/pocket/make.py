@@ -8,6 +8,8 @@ A run that was stopped goes on exactly where it last saved when it is started ag
 
 import argparse
 import json
+import os
+import platform
 import time
 from pathlib import Path
 
@@ -34,10 +36,11 @@ SAMPLES = [
 
 def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=5000, help="training steps in all")
+    parser.add_argument("--steps", type=int, default=2800, help="training steps in all")
     parser.add_argument("--rows", type=int, default=16, help=f"rows of {CONTEXT // 2} tokens in a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--machine", default=f"{os.cpu_count()} cores, {platform.machine()}", help="for the card")
     parser.add_argument("--questions", type=int, default=200, help="held-out questions in the exam")
     parser.add_argument("--save-minutes", type=float, default=3.0)
     parser.add_argument("--export-minutes", type=float, default=15.0, help="how often model/ is brought up to date")
@@ -58,7 +61,7 @@ def note(making: Path, **values: object) -> None:
         log.write(line + "\n")
 
 
-def examine(trainee: Trainee, tokenizer: PreTrainedTokenizerFast, questions: int) -> Figures:
+def examine(trainee: Trainee, tokenizer: PreTrainedTokenizerFast, questions: int, machine: str) -> Figures:
     trainee.model.eval()
     texts, replies = perplexity(trainee.model, held_out_texts(tokenizer, 300))
     answers = sit_exam(trainee.model, tokenizer, held_out(questions))
@@ -68,6 +71,7 @@ def examine(trainee: Trainee, tokenizer: PreTrainedTokenizerFast, questions: int
         trainee.step,
         trainee.tokens,
         trainee.seconds / 60,
+        machine,
         texts,
         replies,
         sum(a.right for a in answers),
@@ -100,7 +104,7 @@ def train(
             trainee.save(making / "state.pt")
             saved = now
         if now - exported > 60 * args.export_minutes:
-            figures = examine(trainee, tokenizer, args.questions)
+            figures = examine(trainee, tokenizer, args.questions, args.machine)
             note(
                 making,
                 step=trainee.step,
@@ -126,7 +130,7 @@ def main() -> None:
         trainee.load(making / "state.pt")
     trainee.model.train()
     train(trainee, tokenizer, making, model, args)
-    figures = examine(trainee, tokenizer, args.questions)
+    figures = examine(trainee, tokenizer, args.questions, args.machine)
     note(
         making,
         step=trainee.step,

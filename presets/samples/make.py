@@ -57,14 +57,14 @@ def write(path: Path, rows: list[Row]) -> None:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
 
-def main() -> None:
+def main(folder: Path = HERE) -> None:
     for name, (writer, train_count, held_out_count) in WRITERS.items():
         train, held_out = writer(random.Random(f"hone {name}"))
         seen: list[frozenset[str]] = []
         held_out = without_near_duplicates(held_out, seen, held_out_count)
         train = without_near_duplicates(train, seen, train_count)
-        write(HERE / f"{name}.train.jsonl", train)
-        write(HERE / f"{name}.heldout.jsonl", held_out)
+        write(folder / f"{name}.train.jsonl", train)
+        write(folder / f"{name}.heldout.jsonl", held_out)
         print(f"{name}: {len(train)} rows to train on, {len(held_out)} held out")
 
 

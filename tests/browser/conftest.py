@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +23,42 @@ QUIET = ("background-networking", "component-update", "sync")  # Chromium itself
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
 HERE = re.compile(r"(http|ws)://127\.0\.0\.1:\d+/|data:|blob:")
 OpenPage = Callable[..., Any]
+Serve = Callable[..., str]
 
 
 @contextmanager
-def serve(home: Path, *more: str) -> Iterator[str]:
-    """The app as a process of its own; its address."""
+def app(home: Path, *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """The app as a process of its own on a free port: its address and the process; killed at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     words = [sys.executable, str(ROOT / "app.py"), "--no-browser", "--port", str(port), "--home", str(home), *more]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    try:
-        assert process.stdout
-        found = re.search(r"http://\S+", process.stdout.readline())
-        assert found, "the app did not start"
-        yield found.group().rstrip("/")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, "it did not leave cleanly"
-        if process.stdout:
-            process.stdout.close()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout
+            found = re.search(r"http://\S+", process.stdout.readline())
+            assert found, "the app did not start"
+            yield found.group().rstrip("/"), process
+        finally:
+            process.kill()
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts apps, which are asked to leave at the end: after the pages that show them, since this comes first."""
+    with ExitStack() as stack:
+        started = []
+
+        def one(home: Path, *more: str) -> str:
+            url, process = stack.enter_context(app(home, *more))
+            started.append(process)
+            return url
+
+        yield one
+        for process in started:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(20) == 0, "it did not leave cleanly"
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +75,7 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def open_page(browser: Any) -> Iterator[OpenPage]:
+def open_page(browser: Any, serve: Serve) -> Iterator[OpenPage]:
     """Opens pages; what went wrong in any of them fails the test at its end."""
     wrong: list[str] = []
 
@@ -93,11 +109,12 @@ def open_page(browser: Any) -> Iterator[OpenPage]:
 
 def go(page: Any, tab: str) -> None:
     """To another tab, through the overflow menu where the window is narrow."""
-    direct = page.get_by_role("tab", name=tab, exact=True)
+    direct, menu = page.get_by_role("tab", name=tab, exact=True), page.locator(".overflow-menu > button")
+    direct.or_(menu).filter(visible=True).first.wait_for()
     if direct.is_visible():
         direct.click()
     else:
-        page.locator(".overflow-menu > button").click()
+        menu.click()
         page.locator(".overflow-dropdown button", has_text=tab).click()
     page.locator(f"#{tab.lower()}-tab, [role=tabpanel]:visible").first.wait_for()
 

@@ -5,21 +5,17 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine import spec as specs
 from engine.jobs import Engine
-from engine.store import ROOT, Store
+from engine.store import Store
 from engine.view import State
+from tests.browser.conftest import app
 from tests.conftest import SMALL, wait_for
 
 TIMES = 5
@@ -38,23 +34,6 @@ def page(browser: Any) -> Iterator[Any]:
     opened.close()
 
 
-@contextmanager
-def app(home: Path) -> Iterator[str]:
-    """The real app on a free port; killed with signal 9 at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    words = [sys.executable, str(ROOT / "app.py"), "--no-browser", "--port", str(port), "--home", str(home)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
-    try:
-        assert process.stdout
-        yield re.search(r"http://\S+", process.stdout.readline()).group()
-    finally:
-        os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-
-
 def shown(page: Any, url: str) -> tuple[str, int]:
     """What the page says of the run: its state, and the step it is at."""
     page.goto(url)
@@ -70,7 +49,7 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
         wait_for(run, lambda run: run.view().step >= 2)
     last = run.view().step
     for _ in range(TIMES):
-        with app(home) as url:
+        with app(home) as (url, _):
             state, step = shown(page, url)
             assert state == "Training" and page.locator("#live .run-name").inner_text() == "Long run"
             assert step >= last
@@ -84,7 +63,7 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
 
 def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page, home) -> None:
     run = Engine(home, supervise=False).start(specs.make(LONG))
-    with app(home) as url:
+    with app(home) as (url, _):
         for attempt in range(1, TIMES + 1):
             done = run.view().step
             wait_for(run, lambda run: run.view().attempt == attempt and run.view().step > done)  # noqa: B023

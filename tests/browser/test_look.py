@@ -8,7 +8,7 @@ import pytest
 
 from engine.jobs import Engine
 from engine.store import RunDir
-from tests.browser.conftest import OpenPage, go, picture, serve
+from tests.browser.conftest import OpenPage, Serve, go, picture
 
 TABS = ("Data", "Model", "Train", "Compare", "Export", "Runs")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
@@ -24,23 +24,23 @@ READY = {  # what a tab shows once all of it is there
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_every_tab(open_page: OpenPage, trained: tuple[Engine, RunDir], size: str, dark: bool) -> None:
+def test_every_tab(open_page: OpenPage, serve: Serve, trained: tuple[Engine, RunDir], size: str, dark: bool) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     width, height = SIZES[size]
     problems: list[str] = []
-    with serve(trained[0].store.home) as url:
-        page = open_page(url, width, height, dark)
-        for tab in TABS:
-            go(page, tab)
-            page.locator(READY[tab]).first.wait_for(timeout=60_000)
-            if tab == "Runs":
-                page.locator("[data-run]").first.click()
-                page.locator("#run-card").wait_for()
-            if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-                problems.append(f"{tab}: wider than the window")
-            problems += [f"{tab}: {words}" for words in grave(Axe().run(page))]
-            picture(page, f"{size}-{'dark' if dark else 'light'}-{tab.lower()}")
+    url = serve(trained[0].store.home)
+    page = open_page(url, width, height, dark)
+    for tab in TABS:
+        go(page, tab)
+        page.locator(READY[tab]).first.wait_for(timeout=60_000)
+        if tab == "Runs":
+            page.locator("[data-run]").first.click()
+            page.locator("#run-card").wait_for()
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            problems.append(f"{tab}: wider than the window")
+        problems += [f"{tab}: {words}" for words in grave(Axe().run(page))]
+        picture(page, f"{size}-{'dark' if dark else 'light'}-{tab.lower()}")
     assert not problems, "\n".join(problems)
 
 
@@ -50,10 +50,10 @@ def grave(results: Any) -> list[str]:
     return [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in found if v["impact"] in ("serious", "critical")]
 
 
-def test_the_theme_is_remembered(open_page: OpenPage, trained: tuple[Engine, RunDir]) -> None:
-    with serve(trained[0].store.home) as url:
-        page = open_page(url)
-        page.get_by_role("button", name="Switch to the dark theme").click()
-        page.reload()
-        page.get_by_role("button", name="Switch to the light theme").wait_for()
-        assert page.evaluate("document.body.classList.contains('dark')")
+def test_the_theme_is_remembered(open_page: OpenPage, serve: Serve, trained: tuple[Engine, RunDir]) -> None:
+    url = serve(trained[0].store.home)
+    page = open_page(url)
+    page.get_by_role("button", name="Switch to the dark theme").click()
+    page.reload()
+    page.get_by_role("button", name="Switch to the light theme").wait_for()
+    assert page.evaluate("document.body.classList.contains('dark')")

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import OpenPage, go, picture, serve
+from tests.browser.conftest import OpenPage, Serve, go, picture
 
 MINUTES = 60_000  # milliseconds
 
@@ -33,16 +33,16 @@ def press(page: Any, label: str) -> None:
     page.locator("#live .run-buttons button", has_text=label).click()
 
 
-def test_from_a_sample_to_a_merged_model(open_page: OpenPage, home: Path) -> None:
-    with serve(home) as url:
-        page = open_page(url)
-        sees_what_is_learned(page)
-        sees_what_the_model_is(page)
-        trains_and_watches(page)
-        reloads_stops_and_continues(page)
-        compares(page)
-        merges_and_downloads(page)
-        names_and_deletes(page, home)
+def test_from_a_sample_to_a_merged_model(open_page: OpenPage, serve: Serve, home: Path) -> None:
+    url = serve(home)
+    page = open_page(url)
+    sees_what_is_learned(page)
+    sees_what_the_model_is(page)
+    trains_and_watches(page)
+    reloads_stops_and_continues(page)
+    compares(page)
+    merges_and_downloads(page)
+    names_and_deletes(page, home)
 
 
 def sees_what_is_learned(page: Any) -> None:

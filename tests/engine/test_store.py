@@ -45,13 +45,13 @@ def test_the_lock_of_another_process_is_the_truth_about_alive(home) -> None:
         "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
         "print('held', flush=True); time.sleep(60)"
     )
-    holder = subprocess.Popen([sys.executable, "-c", code, str(run.path / "lock")], stdout=subprocess.PIPE, cwd=ROOT)
-    assert holder.stdout and holder.stdout.readline().strip() == b"held"
-    assert run.alive and run.alive
-    with pytest.raises(RunError, match="Stop it first"):
-        Store(home).delete_run(run.id)
-    holder.kill()
-    holder.wait()
+    words = [sys.executable, "-c", code, str(run.path / "lock")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT) as holder:
+        assert holder.stdout and holder.stdout.readline().strip() == b"held"
+        assert run.alive and run.alive
+        with pytest.raises(RunError, match="Stop it first"):
+            Store(home).delete_run(run.id)
+        holder.kill()
     assert not run.alive
 
 

@@ -65,6 +65,54 @@ def test_unknown_targets_are_named(trained) -> None:
         trained[0].desk.inspect("pocket").trainable(8, ["c_attn"])
 
 
+def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) -> None:
+    engine = Engine(home)
+    run = engine.start(specs.make(SMALL | {"optim": SMALL["optim"] | {"epochs": 0.2}, "sampling": {"checks": 4}}))
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
+    view = run.view()
+    assert view.total_steps == 9 and [check.step for check in view.checks] == [0, 2, 4, 6, 8, 9]
+    assert view.saved[-1].step == 9 and view.saved[-1].best == (view.best.step == 9)
+    engine.close()
+
+
+def test_examples_longer_than_the_model_reads_are_refused(home) -> None:
+    engine = Engine(home)
+    run = engine.start(specs.make({"data": {"source": "sample:pirate", "max_length": 1024}}))
+    wait_for(run, idle)
+    assert run.state() == State.FAILED
+    assert "reads at most 512 tokens at once; it is 1024" in run.view().ended.text
+    engine.close()
+
+
+def test_a_loss_that_is_no_number_ends_the_run_in_words(trained) -> None:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from engine.work.report import Report
+
+    _, run = trained
+    before = len(run.view().taken)
+    state, arguments = TrainerState(global_step=7), TrainingArguments(learning_rate=0.5, use_cpu=True)
+    with pytest.raises(RunError, match=r"At step 7 the loss was no longer a number.*learning rate \(0.5\)"):
+        Report(run, None, list).on_log(arguments, state, TrainerControl(), {"loss": float("nan"), "learning_rate": 1})
+    assert len(run.view().taken) == before
+
+
+def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> None:
+    engine, _ = trained
+    engine.desk.inspect("pocket")
+    engine.desk.preview("pocket", [{"text": "a"}], 8)
+    hung = engine.desk._process
+
+    def silent(op: str, **_: object) -> None:
+        raise RunError("The model did not answer for three minutes.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.desk, "_ask", silent)
+        engine.desk.free()
+    assert hung.poll() is not None
+    assert engine.desk.preview("pocket", [{"text": "a"}], 8)
+
+
 @pytest.fixture
 def long_run(home):
     """A run that takes long enough to be disturbed."""

@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from engine.desk import PreviewRow
-from engine.errors import HoneError, ModelError, RunError
+from engine.errors import HoneError, ModelError, RunError, SpecError
 from engine.policy import DEMO
 from engine.spec import RunSpec
 from engine.store import RunDir
@@ -138,6 +138,15 @@ def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
     assert train_tab.name_group(ctx, ["v_proj"], "pocket") == train_tab.OWN
     update = train_tab.choose_model(ctx, "pocket", "attention", ["all-linear"])
     assert update["value"] == ["q_proj", "k_proj", "v_proj", "o_proj"]
+
+
+def test_examples_longer_than_the_model_reads_are_said_at_once(ctx: Context, values: list[object]) -> None:
+    ctx.model("pocket")
+    values[form.PATHS.index("data.max_length")] = 513
+    assert "reads at most 512 tokens" in train_tab.tell(ctx, *values)[0]
+    with pytest.raises(SpecError):
+        train_tab.start(ctx, *values)
+    assert not list(ctx.engine.store.all_runs())
 
 
 def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
