@@ -79,18 +79,16 @@ def _sample(key: str) -> Dataset:
     if not found:
         names = ", ".join(sample.id for sample in presets.samples())
         raise DataError(f"There is no sample '{key}'. The samples are: {names}.")
-    parts = []
-    for path in (found[0].train_file, found[0].held_out_file):
-        table = read_table(path, path.name)
-        shape = recognise(table)
-        parts.append(normalise(table, shape).rows)
+    tables = [read_table(path, path.name) for path in (found[0].train_file, found[0].held_out_file)]
+    shape = recognise(tables[0])
+    rows, held_out = (normalise(table, shape).rows for table in tables)
     return Dataset(
         source=f"sample:{key}",
         name=found[0].title,
         shape=shape.shape.value,
         reason=shape.reason,
-        rows=parts[0],
-        held_out=parts[1],
+        rows=rows,
+        held_out=held_out,
     )
 
 

@@ -53,7 +53,7 @@ def build(ctx: Context) -> None:
         code = gr.Code(label="Load it in Python", language="python", interactive=False, wrap_lines=True, elem_id="code")
         timer = gr.Timer(1.0, active=False)
 
-    shown = [about, merged, code, merge, take_merged, timer]
+    shown = [about, merged, code, take_adapter, merge, take_merged, timer]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     listed = tab.select(bind(refresh, ctx), run, run, **quiet)
     listed.then(bind(show, ctx), [run, precision], shown, **quiet)
@@ -82,7 +82,8 @@ def show(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
         nothing = line(
             "There is nothing to export yet. Start a run on the Train tab; it can be used from its first check on."
         )
-        return nothing, "", "", gr.update(interactive=False), gr.update(visible=False), gr.update(active=False)
+        off = gr.update(interactive=False)
+        return nothing, "", "", off, off, gr.update(visible=False), gr.update(active=False)
     run = ctx.engine.store.run(run_id)
     now = merge_state(run, precision)
     code = export.python_lines(run, precision if now.ready else "")
@@ -91,6 +92,7 @@ def show(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
         about(run),
         merged(run, precision, now),
         code,
+        gr.update(interactive=True),
         button,
         gr.update(visible=now.ready),
         gr.update(active=now.working),

@@ -186,7 +186,8 @@ def facts(spec: RunSpec, info: ModelInfo | None, rows: int, total: int) -> str:
         trains = "Counting the weights that will train…"
     else:
         weights = info.trainable(spec.method.rank, spec.method.targets)
-        trains = f"{count(weights)} of {count(info.parameters)} weights train ({share(weights, info.parameters)})"
+        total_weights = info.parameters + weights  # as PEFT counts: the adapter's own among all
+        trains = f"{count(weights)} of {count(total_weights)} weights train ({share(weights, total_weights)})"
         info.check_length(spec.data.max_length)
     steps = plural(spec.optim.steps(rows), "step")
     batch = plural(spec.optim.effective_batch, "row")

@@ -22,6 +22,7 @@ SCREENSHOTS = ROOT / "tests" / "screenshots"
 QUIET = ("background-networking", "component-update", "sync")  # Chromium itself stays off the network too
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
 HERE = re.compile(r"(http|ws)://127\.0\.0\.1:\d+/|data:|blob:")
+LEAVING: set[Any] = set()  # pages on their way out: Gradio's client complains of what it had to leave unfinished
 OpenPage = Callable[..., Any]
 Serve = Callable[..., str]
 
@@ -80,7 +81,7 @@ def open_page(browser: Any, serve: Serve) -> Iterator[OpenPage]:
     wrong: list[str] = []
 
     def hear(message: Any) -> None:
-        if message.type == "error":
+        if message.type == "error" and message.page not in LEAVING:
             wrong.append(f"console: {message.text}")
 
     def watch(request: Any) -> None:
@@ -105,6 +106,13 @@ def open_page(browser: Any, serve: Serve) -> Iterator[OpenPage]:
     for context in contexts:
         context.close()
     assert not wrong, wrong
+
+
+def reload(page: Any) -> None:
+    """Open the same page anew, as a person does with F5."""
+    LEAVING.add(page)
+    page.reload()
+    LEAVING.discard(page)
 
 
 def go(page: Any, tab: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from engine import presets
 from engine.store import Store
 from engine.view import State
-from tests.browser.conftest import OpenPage, Serve, go, picture
+from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 from tests.conftest import idle, wait_for
 
 
@@ -73,13 +73,13 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
     for name, (content, words) in bad.items():
         path = tmp_path / name
         path.write_text(content)
-        page.reload()
+        reload(page)
         upload(page, path)
         page.get_by_text(words).first.wait_for(timeout=15_000)
     # Rows without an answer are named, and can be left out.
     path = tmp_path / "half.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in [*good, {"prompt": "Say nine.", "completion": ""}]))
-    page.reload()
+    reload(page)
     upload(page, path)
     page.get_by_text("Row 9: no answer").first.wait_for(timeout=15_000)
     picture(page, "9-bad-rows")

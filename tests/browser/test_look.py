@@ -8,7 +8,7 @@ import pytest
 
 from engine.jobs import Engine
 from engine.store import RunDir
-from tests.browser.conftest import OpenPage, Serve, go, picture
+from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 
 TABS = ("Data", "Model", "Train", "Compare", "Export", "Runs")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
@@ -54,6 +54,6 @@ def test_the_theme_is_remembered(open_page: OpenPage, serve: Serve, trained: tup
     url = serve(trained[0].store.home)
     page = open_page(url)
     page.get_by_role("button", name="Switch to the dark theme").click()
-    page.reload()
+    reload(page)
     page.get_by_role("button", name="Switch to the light theme").wait_for()
     assert page.evaluate("document.body.classList.contains('dark')")

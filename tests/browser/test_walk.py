@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import OpenPage, Serve, go, picture
+from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 
 MINUTES = 60_000  # milliseconds
 
@@ -81,7 +81,7 @@ def trains_and_watches(page: Any) -> None:
 
 def reloads_stops_and_continues(page: Any) -> None:
     seen = step(page)
-    page.reload()
+    reload(page)
     page.wait_for_function("document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000)
     assert page.locator("#live .run-state").inner_text() == "Training" and step(page) >= seen
     press(page, "Stop and keep")

@@ -204,20 +204,21 @@ def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir)
 
 
 def test_merging_ends_with_figures_and_a_zip(ctx: Context, finished: RunDir) -> None:
-    about, merged, code, _, take, timer = export_tab.show(ctx, finished.id, "bf16")
+    about, merged, code, _, _, take, timer = export_tab.show(ctx, finished.id, "bf16")
     assert "LoRA rank" in about and "Not merged yet" in merged and "PeftModel" in code
     assert not take["visible"] and not timer["active"]
     export_tab.start_merge(ctx, finished.id, "bf16")
     while export_tab.merge_state(finished, "bf16").working:
         pass
-    _, merged, code, _, take, _ = export_tab.show(ctx, finished.id, "bf16")
+    _, merged, code, _, _, take, _ = export_tab.show(ctx, finished.id, "bf16")
     assert "8 of 8 replies" in merged and take["visible"] and "merged" in code
     assert Path(export_tab.zip_merged(ctx, finished.id, "bf16")).suffix == ".zip"
     assert Path(export_tab.zip_adapter(ctx, finished.id)).stat().st_size > 0
 
 
 def test_nothing_to_export_is_said(ctx: Context) -> None:
-    assert "nothing to export" in export_tab.show(ctx, None, "bf16")[0]
+    words, _, _, adapter, *_ = export_tab.show(ctx, None, "bf16")
+    assert "nothing to export" in words and not adapter["interactive"]
     with pytest.raises(RunError):
         export_tab.start_merge(ctx, None, "bf16")
 

@@ -40,14 +40,14 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     const raw = line(data.losses, 'training, each step', colour('--train-soft'), 1);
     raw.hoverinfo = 'skip'; delete raw.hovertemplate;
     return [raw, line(data.smooth, 'training', colour('--train'), 2.25), {
-      x: data.checks.map((c) => c[0]), y: data.checks.map((c) => c[1]), name: 'held-out', mode: 'lines+markers', hovertemplate: '%{y:.4f}',
+      x: data.checks.map((c) => c[0]), y: data.checks.map((c) => c[1]), name: 'held-out', mode: 'lines+markers', cliponaxis: false, hovertemplate: '%{y:.4f}',
       line: { color: colour('--held'), width: 2 }, marker: { size: 8, color: colour('--card'), line: { color: colour('--held'), width: 2 } },
     }, bestMark()];
   }
 
   function bestMark() {
     const best = data.checks.find((c) => c[0] === data.best);
-    return { x: best ? [best[0]] : [], y: best ? [best[1]] : [], name: 'best', mode: 'markers+text', text: ['best'], textposition: 'top center', hoverinfo: 'skip',
+    return { x: best ? [best[0]] : [], y: best ? [best[1]] : [], name: 'best', mode: 'markers+text', cliponaxis: false, text: ['best'], textposition: 'top center', hoverinfo: 'skip',
       textfont: { color: colour('--held'), size: 13 }, marker: { size: 12, symbol: 'star', color: colour('--held') } };
   }
 
