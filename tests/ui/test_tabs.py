@@ -114,7 +114,7 @@ def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object])
     spec = form.collect(values)
     words, alpha = train_tab.tell(ctx, *values)
     weights = INFO.trainable(spec.method.rank, ("all-linear",))
-    assert f"{weights:,} of 5,000,000 weights train" in words
+    assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
     assert f"{spec.optim.steps(len(ctx.dataset('sample:pirate').rows))} steps" in words
     assert alpha["placeholder"].startswith(str(2 * spec.method.rank))
 
