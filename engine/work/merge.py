@@ -74,8 +74,16 @@ def merge(run: RunDir, precision: str) -> None:
             agree=agree,
             prompts=len(prompts),
             megabytes=_size(final) / 1e6 if ok else None,
-            text="" if ok else "The merged model differs too much from base plus adapter, so it was removed. Try fp32.",
+            text="" if ok else _refusal(share, precision),
         )
+    )
+
+
+def _refusal(share: float, precision: str) -> str:
+    advice = "Try fp32, which does not round." if precision != "fp32" else "Take the adapter instead."
+    return (
+        f"Its scores differ by up to {100 * share:.2g} % of the largest from those of base plus adapter, and at most "
+        f"{100 * TOLERANCE[precision]:.2g} % is allowed, so it was removed. {advice}"
     )
 
 

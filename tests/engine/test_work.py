@@ -12,8 +12,8 @@ import zipfile
 
 import pytest
 
+from engine import data, export, presets
 from engine import events as ev
-from engine import export, presets
 from engine import spec as specs
 from engine.errors import ModelError, RunError
 from engine.jobs import Engine
@@ -72,6 +72,25 @@ def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) 
     view = run.view()
     assert view.total_steps == 9 and [check.step for check in view.checks] == [0, 2, 4, 6, 8, 9]
     assert view.saved[-1].step == 9 and view.saved[-1].best == (view.best.step == 9)
+    engine.close()
+
+
+def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
+    """A real Llama of 260 thousand weights without a chat template learns to continue plain text."""
+    engine = Engine(home)
+    rows = data.add_file(engine.store, shared_data / "datasets" / "mlx_wikisql_text" / "train.jsonl", "wikisql.jsonl")
+    values = {
+        "model": {"source": str(shared_data / "models" / "stories260K")},
+        "data": {"source": rows.source, "max_length": 256},
+        "method": {"rank": 16},
+        "optim": {"epochs": 1, "learning_rate": 5e-3},
+    }
+    run = engine.start(specs.make(values))
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
+    assert run.view().first_loss > 5 and run.view().best.loss < 2
+    engine.merge(run.id, "fp32")
+    wait_for(run, lambda run: idle(run) and "fp32" in run.view().merged)
+    assert run.view().merged["fp32"].ok
     engine.close()
 
 
