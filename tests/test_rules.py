@@ -201,6 +201,14 @@ def test_readme_names_the_same_gradio() -> None:
     assert f"sdk_version: {version[1]}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_what_the_readme_points_to_is_there() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert "docs/screenshot.png" in links
+    headings = {"#" + re.sub(r"[^a-z0-9 -]", "", line.lower()).strip().replace(" ", "-") for line in text.splitlines()}
+    assert not [link for link in links if link not in headings and not (ROOT / link).is_file()]
+
+
 @pytest.mark.parametrize("tool", [["ruff", "check", "."], ["mypy"]], ids=["ruff", "mypy"])
 def test_lint_and_types(tool: list[str]) -> None:
     pytest.importorskip(tool[0])
