@@ -161,7 +161,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     space = "SPACE_ID" in os.environ  # a Hugging Face Space: everybody can reach it
     os.environ["GRADIO_TEMP_DIR"] = str(options.home.resolve() / "tmp")
-    engine = Engine(options.home, model_roots=options.models)
+    try:
+        engine = Engine(options.home, model_roots=options.models)
+    except OSError as error:
+        print(f"{options.home} cannot hold Hone's files: {error.strerror}. Choose another: --home.", file=sys.stderr)
+        return 2
     blocks = create_app(options.home, DEMO if space else LOCAL, engine)
     leave = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -207,11 +211,18 @@ def _free_port(wanted: int) -> int:
     raise SystemExit(f"No free port from {wanted} to {wanted + 99}. Give another one with --port.")
 
 
+def _port(text: str) -> int:
+    """A port number, for argparse."""
+    if not text.isdigit() or not 1 <= int(text) <= 65435:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a port; give a number from 1 to 65435")
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="app.py", description="Hone: fine-tune a language model in your browser.")
     parser.add_argument("--home", type=Path, default=HERE / "workspace", help="where Hone keeps its files")
     parser.add_argument(
-        "--port", type=int, default=PORT, help=f"port to serve on (default {PORT}; the next free one if taken)"
+        "--port", type=_port, default=PORT, help=f"port to serve on (default {PORT}; the next free one if taken)"
     )
     parser.add_argument(
         "--models",

@@ -16,7 +16,7 @@ from typing import Any
 from engine import coach, data
 from engine import events as ev
 from engine import spec as specs
-from engine.errors import HoneError, RunError
+from engine.errors import HoneError, RunError, SpecError
 from engine.jobs import Engine
 from engine.store import ROOT, RunDir
 from engine.view import State
@@ -25,14 +25,21 @@ from engine.view import State
 def main(arguments: list[str] | None = None) -> int:
     """Parse, do, say; the exit code."""
     options = _parser().parse_args(arguments)
-    engine = Engine(options.home, supervise=options.command in ("train", "continue", "merge", "score"))
+    engine = None
     try:
+        engine = Engine(options.home, supervise=options.command in ("train", "continue", "merge", "score"))
         return int(options.do(engine, options))
     except HoneError as error:
         print(error, file=sys.stderr)
-        return 2
+    except OSError as error:
+        print(f"{error.filename or 'A file'} cannot be used: {error.strerror}.", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("Left. A worker that has begun goes on; 'show' tells how far it is.", file=sys.stderr)
+        return 130
     finally:
-        engine.close()
+        if engine:
+            engine.close()
+    return 2
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(engine: Engine, options: argparse.Namespace) -> RunDir:
     if options.run == "last":
-        newest = next(engine.store.all_runs(), None)
+        newest = next((run for run in engine.store.all_runs() if run.readable), None)
         if newest is None:
             raise RunError("There is no run yet. Train one first.")
         return newest
@@ -82,7 +89,9 @@ def _train(engine: Engine, options: argparse.Namespace) -> int:
     values.pop("about", None)  # the title and summary of a bundled sample
     if isinstance(values.get("data"), dict) and "file" in values["data"]:
         # A file beside the spec file, read and kept as the page does with an upload.
-        path = options.spec.parent / values["data"].pop("file")
+        name = values["data"].pop("file")
+        if not isinstance(name, str) or not (path := options.spec.parent / name).is_file():
+            raise SpecError(f"data.file: there is no file '{name}' beside {options.spec.name}. Check its name.")
         values["data"]["source"] = data.add_file(engine.store, path, path.name).source
     return _follow(engine, engine.start(specs.make(values)), options)
 
@@ -154,7 +163,7 @@ def _summary(run: RunDir) -> dict[str, Any]:
 
 
 def _runs(engine: Engine, options: argparse.Namespace) -> int:
-    rows = [_summary(run) for run in engine.store.all_runs()]
+    rows = [_summary(run) for run in engine.store.all_runs() if run.readable]
     lines = [f"{r['run']:<48} {r['state']:<12} {r['step']}/{r['steps']}  best {r['held_out_loss_best']}" for r in rows]
     if options.json:
         print(json.dumps(rows, ensure_ascii=False))
@@ -182,6 +191,8 @@ def _stop(engine: Engine, options: argparse.Namespace) -> int:
 
 
 def _reply(engine: Engine, options: argparse.Namespace) -> int:
+    if not options.prompt.strip():
+        raise SpecError("--prompt: say something.")
     ask = [{"role": "user", "content": options.prompt}]
     stream = engine.desk.chat(_run(engine, options).id, ask, ask, options.temperature, options.max_new_tokens)
     base, tuned = list(stream)[-1]

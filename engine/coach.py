@@ -32,7 +32,8 @@ def say(view: RunView, state: State) -> Sentence:
             why = view.warnings[-1] if view.warnings else "The training process ended without a word."
             return Sentence("warn", "Interrupted", f"{why} {_kept(view)} Press Continue to go on.")
         case State.CANCELLED:
-            return Sentence("info", "Cancelled", "Nothing of this attempt was saved. " + _kept(view))
+            lost = "What came after the last check was not saved. " if view.saved else ""
+            return Sentence("info", "Cancelled", lost + _kept(view))
         case State.STOPPED:
             return Sentence("warn", "Stopped and kept", f"{_kept(view)} Compare it, export it, or press Continue.")
         case State.FINISHED:
@@ -43,6 +44,8 @@ def say(view: RunView, state: State) -> Sentence:
 
 def _training(view: RunView) -> Sentence:
     later = [check for check in view.checks if check.step > 0]
+    if view.started and not view.started.held_out:
+        return Sentence("info", "Training", "Nothing is held out, so nothing says how it does on new examples.")
     if not later:
         return Sentence(
             "info", "Warming up", "The first steps are noisy. The first check on held-out examples follows."

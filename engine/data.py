@@ -45,7 +45,14 @@ def add_file(store: Store, path: Path, name: str, skip_bad: bool = False) -> Dat
     shape = recognise(table)
     normal = normalise(table, shape, skip_bad=skip_bad)
     if len(normal.rows) < FEWEST:
-        raise DataError(f"'{name}': {len(normal.rows)} usable examples found; at least {FEWEST} are needed. Add more.")
+        hint = (
+            " In a text file, an empty line stands between two examples."
+            if Path(name).suffix.lower() in (".txt", ".md")
+            else ""
+        )
+        raise DataError(
+            f"'{name}': {len(normal.rows)} usable examples found; at least {FEWEST} are needed. Add more.{hint}"
+        )
     content = json.dumps([name, normal.rows], ensure_ascii=False, sort_keys=True)
     digest = hashlib.sha256(content.encode()).hexdigest()[:16]
     folder = store.datasets / digest
@@ -97,8 +104,10 @@ def available(store: Store) -> list[tuple[str, str]]:
     found = [(f"sample:{sample.id}", f"Sample: {sample.title}") for sample in presets.samples()]
     cards = sorted(store.datasets.glob("*/card.json"), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in cards:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        found.append((f"dataset:{path.parent.name}", card["name"]))
+        try:
+            found.append((f"dataset:{path.parent.name}", json.loads(path.read_text(encoding="utf-8"))["name"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # a folder that somebody has changed by hand
     return found
 
 

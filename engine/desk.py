@@ -90,8 +90,11 @@ class Desk:
     ) -> Iterator[tuple[str, str]]:
         """Replies of base and tuned model as they grow; closing the iterator stops the model.
 
-        Raises RunError while a run uses the device, or where the run has saved nothing.
+        Raises RunError while a run uses the device, or where the run has saved nothing; SpecError for settings
+        that make no sense.
         """
+        if not 0 <= temperature <= 2 or not 1 <= max_new_tokens <= 4096:
+            raise errors.SpecError("The temperature must be from 0 to 2, and the longest reply from 1 to 4096 tokens.")
         if name := self.busy():
             raise errors.RunError(
                 f"'{name}' is using this machine now. Wait until it is done, or press Stop and keep; then ask again."

@@ -21,8 +21,8 @@ def adapter_zip(run: RunDir) -> Path:
 
 def merged_zip(run: RunDir, precision: str) -> Path:
     """The merged and checked model as a zip file; raises RunError where there is none."""
-    folder = run.merged(precision)
-    if precision not in ("fp32", "bf16") or not folder.is_dir():
+    folder, result = run.merged(precision), run.view().merged.get(precision)
+    if result is None or not result.ok or not folder.is_dir():
         raise RunError("There is no merged model of this precision yet. Press Merge first.")
     return _zip(run, folder, f"{run.id}-{precision}")
 
@@ -52,7 +52,7 @@ def _portable(config: Path) -> str:
 
 def python_lines(run: RunDir, precision: str = "") -> str:
     """Five lines of Python that load the merged model of a precision, or base plus adapter, and ask it something."""
-    base = models.folder(run.spec.model.source)
+    base = models.place(run.spec.model.source)
     if precision:
         load = (
             "from transformers import AutoModelForCausalLM, AutoTokenizer",

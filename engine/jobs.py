@@ -20,6 +20,7 @@ from engine import events as ev
 from engine.backends import Backend, ProcessBackend
 from engine.desk import Desk
 from engine.errors import HoneError, RunError
+from engine.scores import SCORES
 from engine.spec import RunSpec
 from engine.store import RunDir, Store
 from engine.view import State
@@ -57,7 +58,7 @@ class Engine:
         train, held_out = data.split(dataset, spec.data)
         if not spec.name:
             spec = spec.model_copy(update={"name": dataset.name.rsplit(".", 1)[0][:80]})
-        run = self.store.create_run(spec, train, held_out)
+        run = self.store.create_run(spec, train, held_out, dataset.name)
         self._enqueue(run, "train")
         return run
 
@@ -91,6 +92,11 @@ class Engine:
     def score(self, run_id: str) -> None:
         """Put the scoring of a sample's held-out rows in the queue."""
         run = self.store.run(run_id)
+        kind, _, key = run.spec.data.source.partition(":")
+        if kind != "sample" or key not in SCORES:
+            raise RunError("Only bundled samples with right answers have a score; this run's data has none.")
+        if not run.adapter.is_dir():
+            raise RunError("This run has not saved anything yet, so there is nothing to score.")
         if run.alive or run.queued:
             raise RunError("This run is still working or waiting. Wait until it is done, then score it.")
         self._enqueue(run, "score")
@@ -120,7 +126,13 @@ class Engine:
         if run.alive:
             run.stop_mark.write_text(how)
         elif run.queued == "train":
-            run.queue_mark.unlink(missing_ok=True)
+            # Whoever takes the mark away decides: a worker that has taken it meanwhile sees the stop mark instead.
+            run.stop_mark.write_text(how)
+            try:
+                run.queue_mark.unlink()
+            except FileNotFoundError:
+                return
+            run.stop_mark.unlink(missing_ok=True)
             run.emit(ev.Stopped(step=run.view().step, kept=False))
         else:
             raise RunError(f"'{run.meta['name']}' is not running: it is {run.state().value}.")
@@ -153,10 +165,10 @@ class Engine:
         first.release()
 
     def _work(self, run: RunDir) -> None:
-        mark = run.queue_mark.stat().st_mtime_ns
+        mark, job = run.queue_mark.stat().st_mtime_ns, run.queued
         try:
             self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
-            code = self.backend.work(run, run.queued)
+            code = self.backend.work(run, job) if run.queued == job else 0
         finally:
             # The mark is still there where the worker died before its first breath; a newer one is a new wish.
             if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:

@@ -86,14 +86,23 @@ class ModelInfo(BaseModel):
 
 def folder(source: str) -> Path:
     """The folder of a base model after the safety check; raises ModelError."""
-    path = presets.POCKET if source == "pocket" else Path(source)
+    path = place(source)
     check(path)
     return path
 
 
+def place(source: str) -> Path:
+    """Where a base model should be; it may have gone."""
+    return presets.POCKET if source == "pocket" else Path(source)
+
+
 def check(path: Path) -> None:
     """Raise ModelError unless the folder holds a transformers model in safetensors that brings no code."""
-    if not path.is_absolute() or not path.is_dir():
+    try:
+        there = path.is_absolute() and path.is_dir()
+    except (OSError, ValueError):  # longer than a path can be, or with a NUL
+        there = False
+    if not there:
         raise ModelError(f"'{path}' is not a folder on this machine. Give the whole path of the model's folder.")
     if not (path / "config.json").is_file():
         raise ModelError(
@@ -113,8 +122,11 @@ def check(path: Path) -> None:
         )
     index = path / "model.safetensors.index.json"
     if index.is_file():
-        names = set(_json(index).get("weight_map", {}).values())
-        if outside := [name for name in names if Path(str(name)).name != name]:
+        files = _json(index).get("weight_map")
+        if not isinstance(files, dict):
+            raise ModelError(f"'{path.name}': {index.name} is damaged. Copy the model again.")
+        names = set(map(str, files.values()))
+        if outside := [name for name in names if Path(name).name != name]:
             raise ModelError(f"'{path.name}': its index points outside the folder ({outside[0]}). Do not use it.")
     if not any((path / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")):
         raise ModelError(f"'{path.name}' has no tokenizer. Copy tokenizer.json and tokenizer_config.json into it.")

@@ -56,7 +56,7 @@ def read_rows(path: Path, name: str) -> Table:
         rows = [{"text": part.strip()} for part in re.split(r"\n\s*\n", text) if part.strip()]
         notes.append("Read as text: one example per paragraph (an empty line stands between two).")
     if not rows:
-        raise DataError(f"'{name}' has no rows: 0 examples found. Add examples below the header.")
+        raise DataError(f"'{name}' has no rows: 0 examples found. Add some.")
     _check(rows, name)
     columns = list(dict.fromkeys(key for row in rows for key in row))
     return Table(name, rows, columns, notes)

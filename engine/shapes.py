@@ -113,6 +113,8 @@ def recognise(table: Table) -> Recognised:
     if text or len(table.columns) == 1:
         column = text or table.columns[0]
         return found(Shape.TEXT, {"text": column}, f"The column '{column}' holds text, all of which is learned.")
+    if not table.columns:
+        raise DataError(f"'{table.name}': its rows have no fields. Each needs some, such as 'prompt' and 'completion'.")
     raise DataError(
         f"'{table.name}': a column is missing. Found: {', '.join(map(repr, table.columns[:12]))}. "
         "Rename the columns to 'prompt' and 'completion', or 'instruction' and 'output', or 'messages', or 'text'."
@@ -121,12 +123,20 @@ def recognise(table: Table) -> Recognised:
 
 def _marks(table: Table, column: str | None) -> bool:
     """Whether a column calls each answer good or bad (KTO's true and false)."""
-    return column is not None and {str(row.get(column)).lower() for row in table.rows} <= {"true", "false"}
+    if column is None:
+        return False
+    values = {_mark(row, column) for row in table.rows}
+    return bool(values & {"true", "false"}) and values <= {"true", "false", ""}
+
+
+def _mark(row: Row, column: str) -> str:
+    value = row.get(column)
+    return "" if value is None else str(value).strip().lower()
 
 
 def _alpaca_extras(have: dict[str, str]) -> dict[str, str]:
     return {
-        role: name for role, name in (("input", "input"), ("input", "context"), ("system", "system")) if name in have
+        role: name for role, name in (("input", "context"), ("input", "input"), ("system", "system")) if name in have
     }
 
 
@@ -148,8 +158,9 @@ def normalise(table: Table, recognised: Recognised, skip_bad: bool = False) -> N
 
 def _one(row: Row, recognised: Recognised) -> Row:
     roles = recognised.roles
-    if "mark" in roles and str(row[roles["mark"]]).lower() == "false":
-        raise DataError(f"the answer is marked as a bad one ('{roles['mark']}' is false), so it should not be learned.")
+    if "mark" in roles and (mark := _mark(row, roles["mark"])) != "true":
+        why = "is marked as a bad one" if mark else "is not marked as good or bad"
+        raise DataError(f"the answer {why} ('{roles['mark']}' is {mark or 'empty'}), so it should not be learned.")
     if "messages" in roles:
         if media := next((name for name in MEDIA if row.get(name)), ""):
             raise DataError(f"it comes with {media}, which Hone cannot train on yet.")
@@ -158,7 +169,7 @@ def _one(row: Row, recognised: Recognised) -> Row:
         return {"text": _text(row, roles["text"], "text")}
     prompt = _text(row, roles["prompt"], "question")
     answer = _text(row, roles["completion"], "answer")
-    if "input" in roles and row.get(roles["input"]):
+    if "input" in roles and row.get(roles["input"]) not in (None, ""):
         prompt = f"{prompt}\n\n{_text(row, roles['input'], 'input')}"
     if system := _system(row, roles):
         turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
@@ -218,6 +229,8 @@ def _messages(turns: Any) -> list[dict[str, str]]:
         messages.append({"role": name, "content": content})
     if not any(message["role"] == "assistant" for message in messages):
         raise DataError("the conversation has no assistant answer.")
+    if not any(message["role"] == "assistant" for message in messages[1:]):
+        raise DataError("the assistant's only answer comes first, with no question before it.")
     return messages
 
 

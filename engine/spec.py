@@ -261,6 +261,10 @@ WISHES = {
     "float_type": "must be a number",
     "float_parsing": "must be a number",
     "string_type": "must be text",
+    "string_pattern_mismatch": "must be sample:NAME or dataset:ID",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a group of settings",
+    "model_type": "must be a group of settings",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be more than {gt}",
     "less_than_equal": "must be at most {le}",
@@ -292,10 +296,10 @@ def load_yaml(path: Path) -> dict[str, Any]:
     """The nested values of a spec file; raises SpecError for anything that is not a YAML mapping."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SpecError(f"There is no file '{path}'. Check the name and the folder.") from None
-    except (yaml.YAMLError, UnicodeDecodeError, IsADirectoryError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SpecError(f"'{path.name}' cannot be read as YAML: {str(error).splitlines()[0]}.") from None
+    except OSError as error:
+        raise SpecError(f"The file '{path}' cannot be read: {error.strerror}. Check the name and the folder.") from None
     if not isinstance(values, dict):
         raise SpecError(f"'{path.name}' holds no settings. Start from one of presets/samples/*.yaml.")
     return values

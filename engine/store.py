@@ -25,7 +25,7 @@ from filelock import FileLock, Timeout
 
 from engine import events as ev
 from engine import spec as specs
-from engine.errors import RunError
+from engine.errors import HoneError, RunError
 from engine.view import RunView, State, fold
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,12 +81,20 @@ class RunDir:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """What the user may change later: ``name`` and ``note``; and ``created``, in seconds since 1970."""
+        """``name`` and ``note``, which the user may change; ``created``, in seconds since 1970; ``data``, its name."""
         value: dict[str, Any] = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
         return value
 
     def set_meta(self, **changes: str) -> None:
         write_json(self.path / "meta.json", self.meta | changes)
+
+    @property
+    def readable(self) -> bool:
+        """Whether its settings can be read: people handle these folders, and older versions wrote them."""
+        try:
+            return bool(self.spec and {"name", "note", "created", "data"} <= self.meta.keys())
+        except (HoneError, OSError, ValueError, AttributeError):
+            return False
 
     @property
     def alive(self) -> bool:
@@ -140,7 +148,9 @@ class Store:
         for folder in (self.runs, self.datasets, self.models, self.locks):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def create_run(self, spec: specs.RunSpec, train: list[dict[str, Any]], held_out: list[dict[str, Any]]) -> RunDir:
+    def create_run(
+        self, spec: specs.RunSpec, train: list[dict[str, Any]], held_out: list[dict[str, Any]], data: str = ""
+    ) -> RunDir:
         """A new run's folder with its spec and the exact rows it will use, the split frozen."""
         stem = spec.name or spec.data.source.partition(":")[2]
         slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"
@@ -150,14 +160,15 @@ class Store:
         (draft / "spec.yaml").write_text(specs.dump_yaml(spec), encoding="utf-8")
         write_rows(draft / "data" / "train.jsonl", train)
         write_rows(draft / "data" / "heldout.jsonl", held_out)
-        write_json(draft / "meta.json", {"name": spec.name or stem, "note": "", "created": time.time()})
+        meta = {"name": spec.name or stem, "note": "", "created": time.time(), "data": data or stem}
+        write_json(draft / "meta.json", meta)
         os.rename(draft, run.path)  # a run is there whole or not at all
         return run
 
     def run(self, run_id: str) -> RunDir:
         """An existing run; raises RunError. The id may come from a visitor, so it never reaches a path unchecked."""
-        if not ID.fullmatch(run_id) or not (self.runs / run_id / "spec.yaml").is_file():
-            raise RunError(f"There is no run '{run_id[:80]}'. It may have been deleted; look at the Runs tab.")
+        if not isinstance(run_id, str) or not ID.fullmatch(run_id) or not (self.runs / run_id / "spec.yaml").is_file():
+            raise RunError(f"There is no run '{str(run_id)[:80]}'. It may have been deleted; look at the Runs tab.")
         return RunDir(self.runs / run_id)
 
     def all_runs(self) -> Iterator[RunDir]:

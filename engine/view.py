@@ -113,6 +113,7 @@ def _add(view: RunView, event: ev.Event) -> None:
     match event:
         case ev.Phase():
             view.phase, view.ended, view.preparing = event.text, None, True
+            view.merging = ""  # a merge that was killed could not say that it ended
         case ev.Started():
             _cut_back(view, event.resumed_from)
             view.started, view.ended, view.preparing = event, None, False
@@ -129,9 +130,12 @@ def _add(view: RunView, event: ev.Event) -> None:
         case ev.Evaluated():
             view.checks = [check for check in view.checks if check.step != event.step] + [event]
         case ev.Sampled():
-            view.samples.append(event)
+            again = (event.step, event.prompt)  # a run that was killed before its first checkpoint asks once more
+            view.samples = [one for one in view.samples if (one.step, one.prompt) != again] + [event]
         case ev.Saved():
             view.saved.append(event)
+            if event.best:  # the adapter is another one now than the one that was merged
+                view.merged = {}
         case ev.Warned():
             view.warnings.append(event.text)
         case ev.Stopped() | ev.Failed() | ev.Finished():

@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from engine import data, models
 from engine.data import Dataset
+from engine.errors import ModelError
 from engine.jobs import Engine
 from engine.models import ModelInfo
 from engine.policy import Policy
@@ -21,6 +22,7 @@ class Context:
         self.engine = engine
         self.policy = policy
         self._models: dict[str, ModelInfo] = {}
+        self._unusable: dict[str, str] = {}
         self._datasets: OrderedDict[str, Dataset] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -38,8 +40,17 @@ class Context:
         """What a base model is; the first time the desk is asked, which takes seconds. Raises HoneError."""
         self.check_model(source)
         if source not in self._models:
-            self._models[source] = self.engine.desk.inspect(source)
+            try:
+                self._models[source] = self.engine.desk.inspect(source)
+            except ModelError as error:
+                self._unusable[source] = str(error)
+                raise
+            self._unusable.pop(source, None)
         return self._models[source]
+
+    def unusable(self, source: str) -> str:
+        """Why a model could not be opened when it was last tried, or nothing."""
+        return self._unusable.get(source, "")
 
     def known_model(self, source: str) -> ModelInfo | None:
         """The same at once, or None where nobody has asked yet."""

@@ -83,7 +83,15 @@ def show(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
             "There is nothing to export yet. Start a run on the Train tab; it can be used from its first check on."
         )
         off = gr.update(interactive=False)
-        return nothing, "", "", off, off, gr.update(visible=False), gr.update(active=False)
+        return (
+            nothing,
+            "",
+            "",
+            off,
+            gr.update(interactive=False, value="Merge and check"),
+            gr.update(visible=False),
+            gr.update(active=False),
+        )
     run = ctx.engine.store.run(run_id)
     now = merge_state(run, precision)
     code = export.python_lines(run, precision if now.ready else "")
@@ -151,7 +159,7 @@ def merged(run: RunDir, precision: str, now: Merge) -> str:
         )
     if now.result is None:
         return card(
-            "Not merged yet", line("Merging makes one model of base and adapter. It is checked before you get it.")
+            "Not merged yet", line("Merging makes one model of base and this adapter. It is checked before you get it.")
         )
     if not now.result.ok:
         return status(

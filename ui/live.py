@@ -22,7 +22,7 @@ from ui.text import STATES, count, duration, loss, plural, share
 
 CHUNK = 4000  # points an answer holds at most; the page asks again at once for the rest
 LOG_BYTES = 12_000
-RECENT = 20  # steps that the figure "training loss" is the mean of
+RECENT = 20  # steps that the figure "training loss" is the mean of, in a run that is long enough
 FOLLOWED = 8  # runs whose events stay folded in memory
 
 TEMPLATE = (Path(__file__).parent / "assets" / "live.html").read_text(encoding="utf-8")
@@ -68,7 +68,9 @@ def chosen(ctx: Context, run_id: str) -> RunDir | None:
             return ctx.engine.store.run(run_id)
         except HoneError:
             pass  # deleted meanwhile
-    return next(iter(ctx.engine.live()), None) or next(ctx.engine.store.all_runs(), None)
+    return next(iter(ctx.engine.live()), None) or next(
+        (run for run in ctx.engine.store.all_runs() if run.readable), None
+    )
 
 
 # --- the answer: pure functions of a run ---
@@ -152,8 +154,9 @@ def tiles(view: RunView) -> dict[str, list[str]]:
     began, last = view.started, view.last
     if began is None or last is None:
         return {name: ["–", ""] for name in ("train", "held", "speed", "rate")}
-    first, recent = view.losses[:5], view.losses[-RECENT:]
-    speed = sum(view.speeds[-RECENT:]) / len(recent)
+    few = min(RECENT, max(1, len(view.losses) // 3))
+    first, recent = view.losses[:5], view.losses[-few:]
+    speed = sum(view.speeds[-few:]) / few
     return {
         "train": [loss(_mean(recent)), f"started at {loss(_mean(first))}"],
         "held": _held(view),
@@ -200,7 +203,7 @@ def settings(run: RunDir, view: RunView) -> list[list[str]]:
     reasons = "; ".join(began.reasons.values()) if began else ""
     return [
         ["Base model", Path(spec.model.source).name, ""],
-        ["Data", spec.data.source.partition(":")[2] if spec.data.source.startswith("sample") else spec.name, rows],
+        ["Data", run.meta["data"], rows],
         ["Adapter", f"LoRA rank {spec.method.rank}, alpha {spec.method.scale_alpha}", trains],
         ["Passes", plural_epochs(spec.optim.epochs), plural(view.total_steps, "step") if began else ""],
         ["Batch", batch, f"examples of up to {spec.data.max_length} tokens"],

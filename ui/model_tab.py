@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,8 @@ def choices(ctx: Context) -> list[tuple[str, str]]:
 def open_folder(ctx: Context, folder: str) -> Any:
     """Offer a folder as base model and choose it, once it has passed the safety check."""
     ctx.policy.require_folders()
-    path = Path(folder.strip().strip("\"'")).expanduser()
+    name = folder.strip().strip("\"'")
+    path = Path(os.path.expanduser(name)) if name else Path("(nothing)")
     models.check(path)
     found = [choice for choice in choices(ctx) if choice[1] != str(path)]
     return gr.update(choices=[*found, (path.name, str(path))], value=str(path))

@@ -116,8 +116,12 @@ def remove(ctx: Context, picked: str) -> tuple[Any, ...]:
 
 def table_of(runs: Iterable[RunDir], picked: str) -> str:
     """All runs, newest first."""
-    rows = [_row(run, run.id == picked) for run in runs]
-    return table(HEADERS, rows, "runs") if rows else line("No runs yet. Press Start on the Train tab.")
+    rows, damaged = [], []
+    for run in runs:
+        rows.append(_row(run, run.id == picked)) if run.readable else damaged.append(run.id)
+    shown = table(HEADERS, rows, "runs") if rows else line("No runs yet. Press Start on the Train tab.")
+    left = f"Its settings cannot be read, so it is left alone in workspace/runs: {', '.join(damaged)}."
+    return shown + (line(left, "warn") if damaged else "")
 
 
 def _row(run: RunDir, picked: bool) -> str:
@@ -129,7 +133,7 @@ def _row(run: RunDir, picked: bool) -> str:
     cells = (
         f'<span class="chip" data-state="{state.value}">{STATES[state]}</span>',
         safe(Path(spec.model.source).name),
-        safe(spec.data.source.partition(":")[2] if spec.data.source.startswith("sample:") else spec.name),
+        safe(meta["data"]),
         str(spec.method.rank),
         _loss(view.best.loss if view.best else None, view.first_loss),
         duration(view.last.seconds) if view.last else "–",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import plotly
 
 from ui.text import safe
 
+BOOT = secrets.token_hex(4)
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("page.js", "live.js")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
@@ -114,6 +116,11 @@ def html(value: str = "", **more: Any) -> gr.HTML:
     return gr.HTML(value, apply_default_css=False, **more)
 
 
+def boot(_: str) -> str:
+    """Which start of the app this is."""
+    return BOOT
+
+
 def header(device: str) -> None:
     """Name, machine, and the switch between light and dark."""
     logo = (ASSETS / "logo.svg").read_text(encoding="utf-8").replace("<svg ", '<svg aria-hidden="true" ')
@@ -121,6 +128,7 @@ def header(device: str) -> None:
         f'<header class="top">{logo}<h1>Hone</h1><span class="grow"></span>'
         f'<span class="chip" title="Where training runs">{safe(device)}</span>'
         '<button type="button" class="mini theme">Theme</button></header>',
-        js_on_load="HoneTheme(element.querySelector('.theme'))",
+        js_on_load="HoneTheme(element.querySelector('.theme')); HoneRestart(server)",
+        server_functions=[boot],
         elem_id="top",
     )

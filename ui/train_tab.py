@@ -11,7 +11,7 @@ from gradio.components import Component
 
 from engine import data, presets
 from engine import spec as specs
-from engine.errors import HoneError
+from engine.errors import HoneError, ModelError
 from engine.models import ModelInfo
 from engine.spec import RunSpec
 from ui import form, live
@@ -137,7 +137,8 @@ def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
     """The target modules that this model really has."""
     info = ctx.known_model(model)
     if info is None:
-        return gr.update(choices=[(f"All linear layers ({form.ALL_LINEAR})", form.ALL_LINEAR)], value=[form.ALL_LINEAR])
+        # The names of the model before stay on offer: a form that is on its way may still hold them.
+        return gr.update(choices=[*dict.fromkeys([form.ALL_LINEAR, *names])], value=[form.ALL_LINEAR])
     known = [module.name for module in info.modules]
     kept = [name for name in names if name in known]
     value = kept if group == OWN and kept else list(info.groups.get(group, info.groups["all"]))
@@ -161,6 +162,8 @@ def tell(ctx: Context, *values: Any) -> tuple[str, Any]:
     """What Start would do with these settings, at once; and the alpha that an empty field means."""
     try:
         spec = form.collect(values)
+        if why := ctx.unusable(spec.model.source):
+            raise ModelError(why)
         dataset = ctx.dataset(spec.data.source)
         rows = [len(part) for part in data.split(dataset, spec.data)]
         words = facts(spec, ctx.known_model(spec.model.source), rows[0], sum(rows))

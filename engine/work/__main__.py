@@ -34,12 +34,18 @@ def main(arguments: list[str]) -> int:
         return 0
     run, job = RunDir(Path(arguments[0])), arguments[1]
     with run.lock.acquire(timeout=10):
+        if run.queued != job:  # taken out of the queue while this process was starting
+            return 0
         # Said before the mark goes, so that nobody sees a run that neither waits nor works.
         if job == "train":
             run.emit(ev.Phase(text="Starting the training process."))
         elif job.startswith("merge-"):
             run.emit(ev.Merging(precision=job.removeprefix("merge-")))
-        run.queue_mark.unlink(missing_ok=True)
+        try:
+            run.queue_mark.unlink()
+        except FileNotFoundError:  # taken out at this very moment
+            run.emit(ev.Stopped(step=run.view().step, kept=False))
+            return 0
         return _work(run, job)
 
 

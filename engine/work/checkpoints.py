@@ -45,10 +45,11 @@ def step_of(folder: Path) -> int:
 
 
 def publish(run: RunDir, step: int) -> None:
-    """Make a checkpoint's adapter the run's result; each file is replaced whole."""
+    """Make a checkpoint's adapter the run's result, file by file; what was merged from an older one goes."""
     source = run.checkpoints / f"checkpoint-{step}"
     run.adapter.mkdir(exist_ok=True)
     for name in ADAPTER_FILES:
         temporary = run.adapter / f".{name}"
         shutil.copyfile(source / name, temporary)
         os.replace(temporary, run.adapter / name)
+    shutil.rmtree(run.path / "merged", ignore_errors=True)

@@ -163,10 +163,25 @@ def question_of(row: Row) -> list[Message]:
     """
     if "text" in row:
         half = row["text"][: max(8, len(row["text"]) // 2)]
-        return [{"role": "user", "content": half.rsplit(" ", 1)[0]}]
+        return [{"role": "user", "content": half.rsplit(" ", 1)[0].strip() or half}]
     messages = messages_of(row)
     last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
     return messages[:last]
+
+
+def questions(
+    tokenizer: PreTrainedTokenizerBase, rows: list[Row], count: int, limit: int
+) -> list[tuple[str, list[int]]]:
+    """What the first rows ask, as shown and as ids; rows whose question is longer than ``limit`` tokens are passed."""
+    found: list[tuple[str, list[int]]] = []
+    for row in rows:
+        if len(found) == count:
+            break
+        chat = question_of(row)
+        ids = prompt_ids(tokenizer, chat, "text" in row)
+        if len(ids) <= limit:
+            found.append((chat[-1]["content"], ids))
+    return found
 
 
 def encode_all(tokenizer: PreTrainedTokenizerBase, rows: list[Row], max_length: int) -> tuple[list[Encoded], int]:

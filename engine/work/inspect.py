@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 from transformers.pytorch_utils import Conv1D
 
 from engine import models, presets
@@ -25,7 +26,11 @@ def load_config(folder: Path) -> PreTrainedConfig:
 
 
 def empty_model(config: PreTrainedConfig, folder: Path) -> PreTrainedModel:
-    """The model's structure without memory for its weights."""
+    """The model's structure without memory for its weights; raises ModelError for one that does not write text."""
+    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False):
+        raise ModelError(
+            f"'{folder.name}' fills gaps in a text and does not write one. Choose a causal language model."
+        )
     try:
         with torch.device("meta"):  # unlike accelerate's init_empty_weights, this keeps tied weights tied: counted once
             return AutoModelForCausalLM.from_config(config, trust_remote_code=False)

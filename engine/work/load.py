@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from engine.errors import ModelError, RunError
@@ -50,9 +51,17 @@ def load_model(folder: Path, place: Place) -> PreTrainedModel:
     config = load_config(folder)
     options: dict[str, Any] = {"config": config, "dtype": place.dtype, "use_safetensors": True}
     try:
-        model = AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        model, found = AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, output_loading_info=True, **options
+        )
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"The weights in '{folder.name}' cannot be loaded. Copy the model again.") from error
+    # The library would fill what is missing with random numbers and go on.
+    if missing := sorted(found["missing_keys"]):
+        raise ModelError(
+            f"'{folder.name}' lacks {len(missing)} of the weights that its config.json names, such as {missing[0]}. "
+            "Copy the model again."
+        )
     loaded: PreTrainedModel = model.to(place.device)
     return loaded
 
@@ -61,7 +70,7 @@ def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:
     """The base with a saved adapter, ready to generate; raises RunError where the adapter is not whole."""
     try:
         tuned = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise RunError(
             "The saved adapter of this run cannot be loaded. Continue the run, or choose another."
         ) from error

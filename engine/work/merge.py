@@ -15,7 +15,7 @@ from engine.errors import RunError
 from engine.hardware import GB, require_disk
 from engine.spec import PlaceSpec
 from engine.store import RunDir, read_rows
-from engine.work.data import load_tokenizer, prompt_ids, question_of
+from engine.work.data import encode, load_tokenizer, questions
 from engine.work.generate import replies
 from engine.work.load import attach, choose_place, load_model
 
@@ -41,7 +41,9 @@ def merge(run: RunDir, precision: str) -> None:
     require_disk(run.path, 2 * weights / GB + 0.05, "the merged model")
     tokenizer = load_tokenizer(folder)
     rows = read_rows(run.data / "heldout.jsonl") or read_rows(run.data / "train.jsonl")
-    prompts = [prompt_ids(tokenizer, question_of(row), "text" in row) for row in rows[:PROMPTS]]
+    limit = spec.data.max_length
+    prompts = [ids for _, ids in questions(tokenizer, rows, PROMPTS, limit)]
+    prompts = prompts or [encode(tokenizer, rows[0], limit).ids]  # where every question is longer
     place = choose_place(PlaceSpec.model_validate({"device": spec.place.device, "precision": precision}))
 
     tuned = attach(load_model(folder, place), run.adapter)

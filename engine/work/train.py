@@ -17,7 +17,7 @@ from engine.errors import DataError
 from engine.spec import RunSpec
 from engine.store import RunDir, read_rows
 from engine.work import checkpoints
-from engine.work.data import Encoded, encode_all, load_tokenizer, prompt_ids, question_of
+from engine.work.data import Encoded, Row, encode_all, load_tokenizer, prompt_ids, questions
 from engine.work.generate import replies
 from engine.work.inspect import inspect
 from engine.work.load import Place, choose_place, load_model
@@ -75,10 +75,13 @@ def train(run: RunDir) -> None:
             cut=sum(one.cut > 0 for one in data),
         )
 
-    asked = _questions(spec, tokenizer, held_rows or rows)
+    context = info.context or spec.data.max_length + spec.sampling.max_new_tokens
+    longest = min(spec.data.max_length, context // 2)  # tokens of a question: the reply needs room too
+    asked = _questions(spec, tokenizer, held_rows or rows, longest)
 
     def ask() -> list[tuple[str, str]]:
-        texts = replies(model, tokenizer, [ids for _, ids in asked], spec.sampling.max_new_tokens)
+        new = min(spec.sampling.max_new_tokens, context - longest)
+        texts = replies(model, tokenizer, [ids for _, ids in asked], new)
         return list(zip([prompt for prompt, _ in asked], texts, strict=True))
 
     report = Report(run, started, ask)
@@ -160,12 +163,13 @@ def _dataset(encoded: list[Encoded]) -> Dataset:
 
 
 def _questions(
-    spec: RunSpec, tokenizer: PreTrainedTokenizerBase, rows: list[dict[str, Any]]
+    spec: RunSpec, tokenizer: PreTrainedTokenizerBase, rows: list[Row], longest: int
 ) -> list[tuple[str, list[int]]]:
-    """The fixed prompts: the user's, or the first held-out ones; each as shown and as ids."""
-    if spec.sampling.prompts:
-        chats = [[{"role": "user", "content": prompt}] for prompt in spec.sampling.prompts]
-    else:
-        chats = [question_of(row) for row in rows[:QUESTIONS]]
+    """The fixed prompts: the user's, or the first held-out ones that are short enough; as shown and as ids."""
+    if not spec.sampling.prompts:
+        return questions(tokenizer, rows, QUESTIONS, longest)
     plain = "text" in rows[0]
-    return [(chat[-1]["content"], prompt_ids(tokenizer, chat, plain)) for chat in chats]
+    return [
+        (prompt, prompt_ids(tokenizer, [{"role": "user", "content": prompt}], plain)[:longest])
+        for prompt in spec.sampling.prompts
+    ]

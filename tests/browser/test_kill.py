@@ -61,6 +61,19 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
     assert view.steps == list(range(1, view.total_steps + 1))
 
 
+def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
+    """Gradio's side of a page is lost with its app; the page must not stay there and answer with jargon."""
+    with app(home) as (url, _):
+        page.goto(url)
+        page.locator("#preview mark").first.wait_for(timeout=60_000)
+        page.evaluate("window.old = true")
+        page.wait_for_timeout(4000)  # until it has heard of this app
+        port = url.rsplit(":", 1)[1]
+    with app(home, "--port", port):
+        page.wait_for_function("window.old === undefined", timeout=30_000)
+        page.locator("#preview mark").first.wait_for(timeout=60_000)
+
+
 def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page, home) -> None:
     run = Engine(home, supervise=False).start(specs.make(LONG))
     with app(home) as (url, _):

@@ -6,7 +6,7 @@ import pytest
 
 from engine import presets
 from engine.errors import DataError, ModelError
-from engine.work.data import IGNORED, encode, encode_all, load_tokenizer, prompt_ids, question_of
+from engine.work.data import IGNORED, encode, encode_all, load_tokenizer, prompt_ids, question_of, questions
 
 CHAT = {
     "messages": [
@@ -104,6 +104,16 @@ def test_text_rows_are_continued_from_their_first_half(tokenizer) -> None:
     ask = question_of({"text": "one two three four five six seven eight"})
     assert ask == [{"role": "user", "content": "one two three four"}]
     assert tokenizer.decode(prompt_ids(tokenizer, ask, plain_text=True)) == "one two three four"
+
+
+def test_one_long_word_is_asked_whole() -> None:
+    assert question_of({"text": " " + "a" * 30})[0]["content"] == " " + "a" * 14
+
+
+def test_questions_that_are_too_long_are_passed_over(tokenizer) -> None:
+    rows = [{"prompt": "word " * 400, "completion": "a"}, *({"prompt": f"Say {n}.", "completion": "b"} for n in "123")]
+    assert [text for text, _ in questions(tokenizer, rows, 2, 64)] == ["Say 1.", "Say 2."]
+    assert all(len(ids) <= 64 for _, ids in questions(tokenizer, rows, 9, 64))
 
 
 def test_a_tokenizer_that_loses_text_is_caught(tmp_path) -> None:

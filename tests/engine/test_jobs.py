@@ -8,10 +8,12 @@ from collections import namedtuple
 import psutil
 import pytest
 
+from engine import data
 from engine import events as ev
 from engine import spec as specs
+from engine.__main__ import main as cli
 from engine.backends import FakeBackend
-from engine.errors import DataError, ModelError, RunError
+from engine.errors import DataError, ModelError, RunError, SpecError
 from engine.jobs import Engine
 from engine.view import State
 from tests.conftest import idle, wait_for
@@ -74,6 +76,71 @@ def test_stop_keeps_cancel_does_not_and_both_continue(make) -> None:
         engine.resume(run.id)
     with pytest.raises(RunError, match="not running"):
         engine.stop(run.id)
+
+
+def test_a_run_cancelled_while_the_desk_makes_room_never_starts(make, monkeypatch) -> None:
+    engine = make()
+    worked: list[str] = []
+    monkeypatch.setattr(engine.backend, "work", lambda run, job: worked.append(job) or 0)
+    monkeypatch.setattr(engine.desk, "free", lambda: time.sleep(0.5))
+    run = engine.start(SPEC)
+    time.sleep(0.2)
+    engine.cancel(run.id)
+    time.sleep(0.6)
+    assert worked == [] and run.state() == State.CANCELLED and not run.stop_mark.exists()
+
+
+def test_a_worker_whose_run_was_taken_out_of_the_queue_does_nothing(home) -> None:
+    from engine.work import __main__ as worker
+
+    engine = Engine(home, supervise=False)
+    run = engine.start(SPEC)
+    engine.cancel(run.id)
+    before = run.events_file.read_bytes()
+    assert worker.main([str(run.path), "train"]) == 0
+    assert run.events_file.read_bytes() == before and run.state() == State.CANCELLED
+
+
+def test_a_folder_that_cannot_be_read_hides_no_other(make, home, capsys) -> None:
+    engine = make(steps=3)
+    run = engine.start(SPEC)
+    wait_for(run, idle)
+    for name, spec in (("20990101-000000-x-aaaa", "old_key: 1"), ("20990101-000000-y-bbbb", "")):
+        (engine.store.runs / name).mkdir()
+        (engine.store.runs / name / "spec.yaml").write_text(spec)
+    (engine.store.datasets / "abc").mkdir()
+    (engine.store.datasets / "abc" / "card.json").write_text("")
+    assert [one.readable for one in engine.store.all_runs()] == [False, False, True]
+    assert len(data.available(engine.store)) == 5
+    assert cli(["runs", "--home", str(home)]) == 0 and run.id in capsys.readouterr().out
+    assert cli(["show", "last", "--home", str(home)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train", "{tmp}/no.yaml"], "cannot be read: No such file"),
+        (["train", "{tmp}/spec.yaml/x"], "cannot be read: Not a directory"),
+        (["train", "{tmp}/spec.yaml"], "there is no file 'nope.csv' beside spec.yaml"),
+        (["runs", "--home", "{tmp}/spec.yaml"], "cannot be used"),
+        (["show", "last"], "There is no run yet"),
+        (["show", "../../etc"], "There is no run"),
+        (["reply", "last", "--prompt", "  "], "--prompt: say something"),
+    ],
+)
+def test_mistakes_on_the_command_line_are_one_sentence_and_2(home, tmp_path, capsys, words, said: str) -> None:
+    (tmp_path / "spec.yaml").write_text("data: {file: nope.csv}")
+    words = [word.format(tmp=tmp_path) for word in words]
+    assert cli([*words, *([] if "--home" in words else ["--home", str(home)])]) == 2
+    error = capsys.readouterr().err
+    assert said in error and "Traceback" not in error
+
+
+def test_the_desk_refuses_settings_that_make_no_sense(make) -> None:
+    engine = make(steps=3)
+    for temperature, longest in ((-1, 8), (float("nan"), 8), (float("inf"), 8), (0, 0), (0, 10**9)):
+        with pytest.raises(SpecError, match="must be from 0 to 2"):
+            next(engine.desk.chat("x", [], [], temperature, longest))
 
 
 def test_what_waits_survives_the_app(make, home) -> None:

@@ -42,12 +42,39 @@ def test_the_pocket_model_passes() -> None:
         (lambda f: edit(f, "config.json", _attn_implementation_internal="evil/kernel"), "run code of its own"),
         (lambda f: edit(f, "tokenizer_config.json", vocab_file="/etc/passwd"), "outside the folder"),
         (lambda f: edit(f, "model.safetensors.index.json", weight_map={"a": "../x.safetensors"}), "outside the folder"),
+        (lambda f: edit(f, "model.safetensors.index.json", weight_map=[]), "index.json is damaged"),
     ],
 )
 def test_unsafe_or_broken_folders_are_refused(folder, spoil, words: str) -> None:
     spoil(folder)
     with pytest.raises(ModelError, match=words):
         models.check(folder)
+
+
+@pytest.mark.parametrize("path", ["/" + "a" * 5000, "/nul\0byte"])
+def test_a_path_that_cannot_be_is_refused(path: str) -> None:
+    with pytest.raises(ModelError, match="not a folder"):
+        models.folder(path)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda f: edit(f, "config.json", num_hidden_layers=6), "lacks 18 of the weights"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 9), "cannot be loaded"),
+        (lambda f: edit(f, "config.json", architectures=["BertModel"], model_type="bert"), "fills gaps"),
+        (lambda f: (f / "config.json").write_text("{}"), "cannot open"),
+    ],
+)
+def test_weights_that_do_not_make_the_model_are_refused(folder, spoil, words: str) -> None:
+    from engine.spec import PlaceSpec
+    from engine.work.inspect import inspect
+    from engine.work.load import choose_place, load_model
+
+    spoil(folder)
+    with pytest.raises(ModelError, match=words):
+        inspect(str(folder))
+        load_model(folder, choose_place(PlaceSpec()))
 
 
 def test_a_relative_path_is_refused() -> None:

@@ -46,6 +46,8 @@ def table(*rows: dict) -> Table:
         ({"messages": [{"role": "developer", "content": "S"}, *CHAT]}, Shape.CHAT,
          {"messages": [{"role": "system", "content": "S"}, *CHAT]}),
         ({"instruction": "Do", "input": None, "output": "Y"}, Shape.ALPACA, {"prompt": "Do", "completion": "Y"}),
+        ({"instruction": "Do", "input": 0, "context": "C", "output": "Y"}, Shape.ALPACA,
+         {"prompt": "Do\n\n0", "completion": "Y"}),
         ({"prompt": "Hi", "completion": "Yes.", "label": True}, Shape.COMPLETION,
          {"prompt": "Hi", "completion": "Yes."}),
         ({"text": "Once."}, Shape.TEXT, {"text": "Once."}),
@@ -68,6 +70,14 @@ def test_answers_marked_as_bad_are_not_learned_unasked() -> None:
         normalise(rows, recognise(rows))
     assert error.value.bad_rows == 2
     assert len(normalise(rows, recognise(rows), skip_bad=True).rows) == 1
+
+
+def test_an_answer_without_a_mark_is_not_taken_for_a_good_one() -> None:
+    marks = ({"label": True}, {"label": False}, {"label": None}, {})
+    rows = table(*({"prompt": "a", "completion": "b"} | mark for mark in marks))
+    with pytest.raises(DataError, match=r"Row 3: the answer is not marked as good or bad") as error:
+        normalise(rows, recognise(rows))
+    assert error.value.bad_rows == 3
 
 
 def test_one_row_without_turns_does_not_change_what_the_others_are() -> None:
@@ -110,6 +120,7 @@ def test_a_missing_column_names_what_is_there_and_what_would_do() -> None:
         ({"messages": [*CHAT, {"role": "tool", "content": "3"}]}, "turn 3 calls a tool"),
         ({"messages": [*CHAT, {"role": "system", "content": "3"}]}, "must come first"),
         ({"messages": ["Hi"]}, "not an object"),
+        ({"messages": CHAT[1:]}, "comes first, with no question before it"),
         ({"messages": [CHAT[0], {"role": "assistant", "content": None}]}, "turn 2 is empty"),
         ({"messages": [CHAT[0], {"role": "assistant", "content": {}}]}, "expected text, got an object"),
         ({"messages": [CHAT[0], CHAT[1] | {"weight": 0}]}, "turn 2 has the weight 0"),

@@ -47,10 +47,37 @@ DONE = ev.Finished(step=10, seconds=1, memory_gb=1)
         ([started(), DONE, ev.Merging(precision="fp32")], True, False, State.FINISHED),
         ([started(), ev.Stopped(step=1, kept=True), ev.Phase(text="again")], True, False, State.PREPARING),
         ([started(), ev.Stopped(step=1, kept=True)], False, True, State.QUEUED),
+        ([started(), ev.Stopped(step=1, kept=True), ev.Merging(precision="bf16"), ev.Phase(text="after a kill")],
+         True, False, State.PREPARING),
     ],
 )  # fmt: skip
 def test_state_follows_lock_queue_and_events(events, alive: bool, queued: bool, state: State) -> None:
     assert fold(events).state(alive, queued) == state
+
+
+def test_a_new_best_version_is_not_merged_yet() -> None:
+    merged = ev.Merged(ok=True, precision="fp32")
+    view = fold([started(), ev.Saved(step=2, best=True), merged, ev.Saved(step=3, best=False)])
+    assert view.merged == {"fp32": merged}
+    assert fold([ev.Saved(step=4, best=True)], view).merged == {}
+
+
+def test_a_question_that_is_asked_again_at_the_same_step_is_shown_once() -> None:
+    first, again = (ev.Sampled(step=0, prompt="Hi", reply=reply) for reply in "ab")
+    assert fold([started(), first, started(), again]).samples == [again]
+
+
+def test_without_held_out_rows_no_check_is_promised() -> None:
+    said = coach.say(fold([started(held_out=0), *[step(n) for n in range(1, 6)]]), State.TRAINING)
+    assert "Nothing is held out" in said.text
+
+
+def test_a_cancelled_run_does_not_contradict_itself() -> None:
+    ended = ev.Stopped(step=6, kept=False)
+    nothing = coach.say(fold([started(), step(1), ended]), State.CANCELLED).text
+    some = coach.say(fold([started(), step(1), ev.Saved(step=5, best=True), ended]), State.CANCELLED).text
+    assert nothing == "Nothing has been saved yet."
+    assert some == "What came after the last check was not saved. Everything up to step 5 of 10 is kept."
 
 
 def test_a_continued_run_forgets_what_lay_beyond_its_checkpoint() -> None:

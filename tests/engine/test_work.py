@@ -312,6 +312,7 @@ def test_a_full_disk_while_it_trains_is_a_plain_message(trained, monkeypatch, tm
         raise OSError(errno.ENOSPC, "No space left on device")
 
     (tmp_path / "ws" / "locks").mkdir()
+    copy.queue_mark.write_text("train")
     monkeypatch.setattr(worker, "_do", full)
     assert worker.main([str(copy.path), "train"]) == 1
     ended = copy.view().ended

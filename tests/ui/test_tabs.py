@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
+from engine import events as ev
 from engine.desk import PreviewRow
 from engine.errors import HoneError, ModelError, RunError, SpecError
 from engine.policy import DEMO
@@ -149,6 +150,19 @@ def test_examples_longer_than_the_model_reads_are_said_at_once(ctx: Context, val
     assert not list(ctx.engine.store.all_runs())
 
 
+def test_a_model_that_cannot_be_opened_is_said_beside_start(
+    ctx: Context, values: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("This folder is of an unknown architecture.")
+
+    monkeypatch.setattr(FakeDesk, "inspect", refuse)
+    assert "unknown architecture" in list(model_tab.describe(ctx, "pocket"))[-1]
+    assert "unknown architecture" in train_tab.tell(ctx, *values)[0]
+    update = train_tab.choose_model(ctx, "pocket", "all", ["q_proj"])
+    assert update["value"] == [form.ALL_LINEAR] and "q_proj" in update["choices"]
+
+
 def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
     own = form.PATHS[2:]
     shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", *own), strict=False))
@@ -216,6 +230,23 @@ def test_merging_ends_with_figures_and_a_zip(ctx: Context, finished: RunDir) -> 
     assert Path(export_tab.zip_adapter(ctx, finished.id)).stat().st_size > 0
 
 
+def test_what_was_merged_before_the_run_went_on_is_not_offered(ctx: Context, finished: RunDir) -> None:
+    export_tab.start_merge(ctx, finished.id, "bf16")
+    while not export_tab.merge_state(finished, "bf16").ready:
+        pass
+    finished.emit(ev.Saved(step=21, best=True))
+    assert not export_tab.merge_state(finished, "bf16").ready
+    with pytest.raises(RunError, match="Press Merge first"):
+        export_tab.zip_merged(ctx, finished.id, "bf16")
+
+
+def test_a_base_model_that_has_gone_locks_nothing(ctx: Context, finished: RunDir) -> None:
+    text = finished.spec_file.read_text()
+    finished.spec_file.write_text(text.replace("source: pocket", "source: /gone/model"))
+    assert "/gone/model" in export_tab.show(ctx, finished.id, "bf16")[2]
+    assert Path(export_tab.zip_adapter(ctx, finished.id)).is_file()
+
+
 def test_nothing_to_export_is_said(ctx: Context) -> None:
     words, _, _, adapter, *_ = export_tab.show(ctx, None, "bf16")
     assert "nothing to export" in words and not adapter["interactive"]
@@ -232,6 +263,10 @@ def test_runs_are_named_noted_and_deleted(ctx: Context, finished: RunDir) -> Non
     assert "<img" not in shown and "a note" in shown
     visible, question = runs_tab.ask(ctx, finished.id)
     assert visible["visible"] and "This frees" in question
+    (ctx.engine.store.runs / "broken-run").mkdir()
+    (ctx.engine.store.runs / "broken-run" / "spec.yaml").write_text("old: 1")
+    shown = runs_tab.refresh(ctx, "")
+    assert finished.id in shown and "cannot be read" in shown and "broken-run" in shown
     runs_tab.remove(ctx, finished.id)
     assert "No runs yet" in runs_tab.refresh(ctx, "")
 

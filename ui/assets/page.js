@@ -1,9 +1,19 @@
-/* The page's theme: the system's own until somebody chooses, then remembered on this machine. */
+/* The page's theme: the system's own until somebody chooses, then remembered on this machine. And a restarted app. */
 (function () {
   const KEY = 'hone-theme';
   const dark = () => (localStorage.getItem(KEY) || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
   const apply = () => document.body.classList.toggle('dark', dark());
   document.addEventListener('DOMContentLoaded', apply);
+  /* A restarted app has forgotten what this page chose and would refuse it in jargon: the page begins anew. */
+  window.HoneRestart = function (server) {
+    let boot = '';
+    setInterval(async () => {
+      if (document.hidden) return;
+      const now = await server.boot('').catch(() => '');
+      boot ||= now;
+      if (now && now !== boot) location.reload();
+    }, 2000);
+  };
   window.HoneTheme = function (button) {
     const label = () => {
       const words = document.body.classList.contains('dark') ? 'Light' : 'Dark';
