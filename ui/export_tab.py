@@ -19,6 +19,11 @@ from ui.theme import html
 PRECISIONS = [("bf16: half the size, for most uses", "bf16"), ("fp32: exact, twice the size", "fp32")]
 PRESS = "() => setTimeout(() => document.querySelector('#{} a, #{} button, a#{}, button#{}')?.click(), 300)"
 
+COPY = (
+    "element.addEventListener('click', async (e) => { if (!e.target.closest('.copy')) return; await"
+    " navigator.clipboard.writeText(element.querySelector('pre').textContent); e.target.textContent = 'Copied'; })"
+)
+
 
 def build(ctx: Context) -> None:
     """Lay the tab out and wire what concerns it alone."""
@@ -49,8 +54,7 @@ def build(ctx: Context) -> None:
                     "Download the merged model (zip)", size="md", visible=False, elem_id="take-merged"
                 )
                 merged_file = gr.DownloadButton("Merged model", visible="hidden", elem_id="merged-file")
-        # Wrapped: a region that scrolls sideways cannot be reached with the keyboard in Gradio's viewer.
-        code = gr.Code(label="Load it in Python", language="python", interactive=False, wrap_lines=True, elem_id="code")
+        code = html(elem_id="code", js_on_load=COPY)  # gr.Code keeps the height it had while the tab was hidden
         timer = gr.Timer(1.0, active=False)
 
     shown = [about, merged, code, take_adapter, merge, take_merged, timer]
@@ -94,7 +98,7 @@ def show(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
         )
     run = ctx.engine.store.run(run_id)
     now = merge_state(run, precision)
-    code = export.python_lines(run, precision if now.ready else "")
+    code = python_card(export.python_lines(run, precision if now.ready else ""))
     button = gr.update(interactive=not now.working, value="Merge again and check" if now.result else "Merge and check")
     return (
         about(run),
@@ -168,6 +172,12 @@ def merged(run: RunDir, precision: str, now: Merge) -> str:
     if not now.ready:
         return status("warn", "The merged model is gone", "Its folder is not there any more. Merge again.")
     return card(f"Merged model, {precision}", *_checks(now.result), _folder(run, precision))
+
+
+def python_card(lines: str) -> str:
+    """The lines that load the model, to copy."""
+    button = '<div class="log-head"><button type="button" class="mini copy">Copy</button></div>'
+    return card("Load it in Python", button, f"<pre>{safe(lines)}</pre>")
 
 
 def _checks(result: ev.Merged) -> list[str]:

@@ -15,7 +15,7 @@ from ui.handlers import bind
 from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, table, when
 from ui.theme import html
 
-HEADERS = ("Name", "State", "Model", "Data", "Rank", "Held-out loss", "Time", "On disk", "Started")
+HEADERS = ("Name", "State", "Held-out loss", "Time", "Model", "Data", "Rank", "On disk", "Started")
 PICK_SCRIPT = (
     "element.addEventListener('click', (e) => { const row = e.target.closest('[data-run]');"
     " if (row) trigger('pick', { run: row.dataset.run }); })"
@@ -132,11 +132,11 @@ def _row(run: RunDir, picked: bool) -> str:
     note = f"<small>{safe(meta['note'])}</small>" if meta["note"] else ""
     cells = (
         f'<span class="chip" data-state="{state.value}">{STATES[state]}</span>',
+        _loss(view.best.loss if view.best else None, view.first_loss),
+        duration(view.last.seconds) if view.last else "–",
         safe(Path(spec.model.source).name),
         safe(meta["data"]),
         str(spec.method.rank),
-        _loss(view.best.loss if view.best else None, view.first_loss),
-        duration(view.last.seconds) if view.last else "–",
         megabytes(run.size),
         when(meta["created"]),
     )
