@@ -176,8 +176,10 @@ def merged(run: RunDir, precision: str, now: Merge) -> str:
 
 def python_card(lines: str) -> str:
     """The lines that load the model, to copy."""
-    button = '<div class="log-head"><button type="button" class="mini copy">Copy</button></div>'
-    return card("Load it in Python", button, f"<pre>{safe(lines)}</pre>")
+    head = (
+        '<div class="python-head"><h3>Load it in Python</h3><button type="button" class="mini copy">Copy</button></div>'
+    )
+    return f'<section class="card python">{head}<pre>{safe(lines)}</pre></section>'
 
 
 def _checks(result: ev.Merged) -> list[str]:
