@@ -41,7 +41,7 @@ def merge(run: RunDir, precision: str) -> None:
     require_disk(run.path, 2 * weights / GB + 0.05, "the merged model")
     tokenizer = load_tokenizer(folder)
     rows = read_rows(run.data / "heldout.jsonl") or read_rows(run.data / "train.jsonl")
-    limit = spec.data.max_length
+    limit = max(8, spec.data.max_length - REPLY_TOKENS)  # question and reply together fit into the model's context
     prompts = [ids for _, ids in questions(tokenizer, rows, PROMPTS, limit)]
     prompts = prompts or [encode(tokenizer, rows[0], limit).ids]  # where every question is longer
     place = choose_place(PlaceSpec.model_validate({"device": spec.place.device, "precision": precision}))
