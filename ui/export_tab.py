@@ -38,7 +38,9 @@ def build(ctx: Context) -> None:
         with gr.Row(equal_height=False, elem_classes="exports"):
             with gr.Column(min_width=320):
                 about = html(elem_id="export-adapter")
-                take_adapter = gr.Button("Download the adapter (zip)", size="md", elem_id="take-adapter")
+                take_adapter = gr.Button(
+                    "Download the adapter (zip)", size="md", interactive=False, elem_id="take-adapter"
+                )
                 adapter_file = gr.DownloadButton("Adapter", visible="hidden", elem_id="adapter-file")
             with gr.Column(min_width=320):
                 precision = gr.Radio(
@@ -49,7 +51,7 @@ def build(ctx: Context) -> None:
                     elem_id="precision",
                 )
                 merged = html(elem_id="export-merged")
-                merge = gr.Button("Merge and check", size="md", elem_id="merge")
+                merge = gr.Button("Merge and check", size="md", interactive=False, elem_id="merge")
                 take_merged = gr.Button(
                     "Download the merged model (zip)", size="md", visible=False, elem_id="take-merged"
                 )
