@@ -28,13 +28,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from engine.jobs import Engine  # noqa: E402
 from engine.policy import DEMO, LOCAL, Policy  # noqa: E402
-from ui import compare_tab, data_tab, export_tab, form, model_tab, runs_tab, theme, train_tab  # noqa: E402
+from ui import compare_tab, data_tab, editor, export_tab, form, model_tab, runs_tab, theme, train_tab  # noqa: E402
 from ui.context import Context  # noqa: E402
 from ui.handlers import bind, log_to  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 PORT = 7860
-LARGEST_FILE = "1gb"
+LARGEST_FILE = "8gb"
 QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -75,41 +75,43 @@ def create_app(
 
 def fields_of(page: Page) -> dict[str, Any]:
     """Every widget of the form by its path, in the order of ``form.PATHS``."""
-    all_fields = {"data.source": page.data.source, "model.source": page.model.source} | page.train.fields
+    all_fields = page.data.fields | {"model.source": page.model.source} | page.train.fields
     return {path: all_fields[path] for path in form.PATHS}
 
 
 def wire_data(ctx: Context, page: Page) -> None:
     """The Data tab shows rows as the chosen model would see them."""
     fields, tab = fields_of(page), page.data
-    seen = [fields[path] for path in ("data.source", "model.source", "data.max_length", "data.held_out", "data.seed")]
-    gr.on(
-        [page.blocks.load, tab.source.change, tab.tab.select],
-        bind(data_tab.look, ctx),
-        seen,
-        [tab.facts, tab.rows, tab.index],
-        trigger_mode="always_last",
+    seen = [page.model.source, *(fields[path] for path in form.DATA_PATHS)]
+    # Not on a change of the source: choose_data first sets back what belonged to the rows before, then looks.
+    changed = [fields[path].change for path in form.DATA_PATHS if path != "data.source"]
+    look = {"fn": bind(data_tab.look, ctx), "inputs": seen, "outputs": tab.outputs(), "trigger_mode": "always_last"}
+    gr.on([page.blocks.load, tab.tab.select, *changed], **look, **QUIET)
+    own = list(fields.values())[2:]
+    chosen = tab.source.change(
+        bind(train_tab.choose_data, ctx),
+        [tab.source, page.model.source, *own],
+        [*own, page.train.recipe, page.train.recipe_note],
         **QUIET,
     )
-    tab.back.click(bind(data_tab.turn, ctx, -1), [tab.index, *seen], [tab.rows, tab.index], **QUIET)
-    tab.forth.click(bind(data_tab.turn, ctx, 1), [tab.index, *seen], [tab.rows, tab.index], **QUIET)
-    page.blocks.load(bind(data_tab.refresh, ctx), None, tab.source, **QUIET)
+    chosen.then(look["fn"], seen, look["outputs"], **QUIET)
+    with tab.editor:
+        editor.build(ctx, tab.editor, tab.source, seen[1:])
+    rows = [tab.rows, tab.index]
+    for step, button in ((-1, tab.back), (1, tab.forth), (0, tab.any)):
+        button.click(bind(data_tab.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET)
+    tab.order.input(bind(data_tab.reorder, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
+    page.blocks.load(bind(data_tab.refresh, ctx), None, [tab.source, fields["data.held_out_source"]], **QUIET)
 
 
 def wire_settings(ctx: Context, page: Page) -> None:
     """Data, model, recipe and target groups set the form; every change is told at once."""
     fields, train, model = fields_of(page), page.train, page.model
-    targets, own = fields["method.targets"], list(fields.values())[2:]
+    targets = fields["method.targets"]
     described = gr.on(
         [page.blocks.load, model.source.change], bind(model_tab.describe, ctx), model.source, model.about, **QUIET
     )
     described.then(bind(train_tab.choose_model, ctx), [model.source, train.group, targets], targets, **QUIET)
-    page.data.source.change(
-        bind(train_tab.choose_data, ctx),
-        [page.data.source, model.source, *own],
-        [*own, train.recipe, train.recipe_note],
-        **QUIET,
-    )
     train.recipe.input(
         bind(train_tab.choose_recipe), [train.recipe, page.data.source], train_tab.recipe_outputs(train), **QUIET
     )

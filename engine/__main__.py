@@ -9,15 +9,17 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from engine import coach, data
+from engine import aside, check, coach, data, scores
 from engine import events as ev
 from engine import spec as specs
-from engine.errors import HoneError, RunError, SpecError
+from engine.errors import DataError, HoneError, RunError, SpecError
 from engine.jobs import Engine
+from engine.read import Options
 from engine.store import ROOT, RunDir
 from engine.view import State
 
@@ -25,8 +27,11 @@ from engine.view import State
 def main(arguments: list[str] | None = None) -> int:
     """Parse, do, say; the exit code."""
     options = _parser().parse_args(arguments)
-    engine = None
+    engine = scratch = None
     try:
+        if options.command == "check":  # leaves nothing in the workspace
+            scratch = tempfile.TemporaryDirectory(prefix="hone-")
+            options.home = Path(scratch.name)
         engine = Engine(options.home, supervise=options.command in ("train", "continue", "merge", "score"))
         return int(options.do(engine, options))
     except HoneError as error:
@@ -39,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         if engine:
             engine.close()
+        if scratch:
+            scratch.cleanup()
     return 2
 
 
@@ -57,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "Train as a spec file says, to the end.", run=False)
     train.add_argument("spec", type=Path, help="a YAML file such as presets/samples/pirate.yaml")
+    look = command("check", _check, "Report on data: shape, tokens, what is wrong. Exit code 0, 1 or 2.", run=False)
+    look.add_argument("files", type=Path, nargs="+", help="files that belong together")
+    look.add_argument("--model", default="pocket", help="a base model: 'pocket', or a folder")
+    look.add_argument("--length", type=int, default=256, help="longest example in tokens")
+    look.add_argument("--encoding", default="", help="how letters are stored, where it is found wrongly")
     command("runs", _runs, "List all runs.", run=False)
     command("show", _show, "Show one run.")
     command("stop", _stop, "Stop a run after its current step and keep what it has learned.")
@@ -67,7 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     reply.add_argument("--temperature", type=float, default=0.0, help="0 gives the most likely reply")
     merge = command("merge", _merge, "Merge the adapter into the base model and check the result.")
     merge.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
-    command("score", _score, "Score base and tuned model on a sample's held-out part.")
+    command("score", _score, "Score base and tuned model on the held-out rows, beside each other.")
     return parser
 
 
@@ -92,8 +104,28 @@ def _train(engine: Engine, options: argparse.Namespace) -> int:
         name = values["data"].pop("file")
         if not isinstance(name, str) or not (path := options.spec.parent / name).is_file():
             raise SpecError(f"data.file: there is no file '{name}' beside {options.spec.name}. Check its name.")
-        values["data"]["source"] = data.add_file(engine.store, path, path.name).source
+        values["data"]["source"] = aside.add_files(engine.store, [(path, path.name)])
     return _follow(engine, engine.start(specs.make(values)), options)
+
+
+def _check(engine: Engine, options: argparse.Namespace) -> int:
+    """0 usable, 1 usable with warnings, 2 not usable."""
+    if missing := next((file for file in options.files if not file.is_file()), None):
+        raise SpecError(f"There is no file '{missing}'. Check its name.")
+    files = [(file.resolve(), file.name) for file in options.files]
+    try:
+        source = aside.add_files(engine.store, files, Options(encoding=options.encoding))
+    except DataError as error:
+        _say(options, str(error), {"usable": False, "error": str(error)})
+        return 2
+    spec = specs.make({"data": {"source": source, "max_length": options.length}}).data
+    prepared = engine.prepare(spec)
+    tokens = engine.desk.measure(options.model, prepared.rows(), spec) if prepared.train else None
+    values = check.report(data.load(engine.store, source), prepared, tokens, spec)
+    code = check.exit_code(values)
+    verdict = ("Usable.", "Usable, with warnings.", "Not usable as it is.")[code]
+    _say(options, f"{check.sentences(values)}\n{verdict}", {"usable": code < 2, **values})
+    return code
 
 
 def _continue(engine: Engine, options: argparse.Namespace) -> int:
@@ -230,10 +262,9 @@ def _score(engine: Engine, options: argparse.Namespace) -> int:
     view = run.view()
     done = view.scored
     if done is None or done == before.scored:
-        print(view.warnings[-1] if view.warnings else "Scoring failed. The log has the details.", file=sys.stderr)
+        print(view.score_problem or "Scoring ended without a result. The log has the details.", file=sys.stderr)
         return 1
-    text = f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}."
-    _say(options, text, done.model_dump())
+    _say(options, "\n".join(scores.sentences(done)), done.model_dump())
     return 0
 
 

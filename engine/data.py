@@ -1,125 +1,110 @@
-"""Datasets as runs use them: a file or a bundled sample becomes normal rows and a frozen split.
-
-A dataset's id is a hash of its rows, so that adding the same file twice gives one dataset. Rows are
-normal rows of engine.shapes; knows nothing about tokens.
-"""
+"""Datasets of the workspace: what there is, and what is known of each without reading its rows."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import random
+import shutil
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine import presets
+from engine import intake, presets
+from engine.companions import Upload
 from engine.errors import DataError
-from engine.readers import read_rows as read_table
-from engine.shapes import normalise, recognise
-from engine.spec import DataSpec
-from engine.store import Store, read_rows, write_json, write_rows
-
-Row = dict[str, Any]
-FEWEST = 4  # below this there is nothing to learn from and nothing to hold out
+from engine.rows import Rows, read_rows
+from engine.shapes import Recognised, assign
+from engine.spec import DataSpec, Shape
+from engine.store import Store, write_json
 
 
 class Dataset(BaseModel):
-    """Normal rows with where they came from."""
+    """A dataset's card: rows as they came, what they were taken for, and why."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="ignore")
     source: str  # sample:NAME or dataset:HASH, as in DataSpec
+    folder: Path
     name: str
-    shape: str
+    created: float = 0.0
+    kind: str = ""  # of the first file: jsonl, csv, txt ...
+    files: list[str] = []
+    bytes: int = 0
+    rows: int  # that could be read
+    held_out: int = 0  # of them, in files that are kept aside
+    bad: int = 0  # rows that could not be read
+    problems: list[str] = []  # why, the first ones
+    columns: list[str]
+    shape: Shape
     reason: str
-    rows: list[Row]
-    held_out: list[Row] = []  # a fixed held-out part, for samples
-    skipped: int = 0  # rows left out because the user chose so
+    roles: dict[str, str]
+    certain: bool = True
+    labels: dict[str, str] = {}  # names that class numbers stand for
     notes: list[str] = []
+    options: dict[str, str | int | bool | None] = {}  # how the files were read
+    parent: str = ""  # the dataset that this one was edited from
 
+    @property
+    def content(self) -> str:
+        """A key of its rows."""
+        return self.folder.name.lstrip(".")
 
-def add_file(store: Store, path: Path, name: str, skip_bad: bool = False) -> Dataset:
-    """Read a user's file, recognise its shape and keep its rows in the workspace; raises DataError."""
-    table = read_table(path, name)
-    shape = recognise(table)
-    normal = normalise(table, shape, skip_bad=skip_bad)
-    if len(normal.rows) < FEWEST:
-        hint = (
-            " In a text file, an empty line stands between two examples."
-            if Path(name).suffix.lower() in (".txt", ".md")
-            else ""
-        )
-        raise DataError(
-            f"'{name}': {len(normal.rows)} usable examples found; at least {FEWEST} are needed. Add more.{hint}"
-        )
-    content = json.dumps([name, normal.rows], ensure_ascii=False, sort_keys=True)
-    digest = hashlib.sha256(content.encode()).hexdigest()[:16]
-    folder = store.datasets / digest
-    folder.mkdir(exist_ok=True)
-    write_rows(folder / "rows.jsonl", normal.rows)
-    card = {
-        "name": name,
-        "shape": shape.shape.value,
-        "reason": shape.reason,
-        "skipped": normal.skipped,
-        "notes": list(table.notes),
-    }
-    write_json(folder / "card.json", card)
-    return load(store, f"dataset:{digest}")
+    def read(self) -> Rows:
+        """Its rows, as they came."""
+        return read_rows(self.folder / "rows.arrow")
+
+    def recognised(self, spec: DataSpec) -> Recognised:
+        """Shape and columns: the user's choice, else what was found; raises DataError where that is not certain."""
+        if spec.shape or spec.roles:
+            shape = spec.shape or self.shape
+            roles = spec.roles or (self.roles if shape == self.shape else {})
+            return assign(shape, roles, self.columns, self.name)
+        return Recognised(self.shape, self.reason, self.roles, self.certain)
 
 
 def load(store: Store, source: str) -> Dataset:
     """A bundled sample or a dataset added before; raises DataError where it is not there."""
     kind, _, key = source.partition(":")
-    if kind == "sample":
-        return _sample(key)
-    folder = store.datasets / key
-    if kind != "dataset" or not key.isalnum() or not (folder / "card.json").is_file():
+    folder = _sample(store, key) if kind == "sample" else store.datasets / key
+    if kind not in ("sample", "dataset") or not key.replace("-", "").isalnum() or not (folder / "card.json").is_file():
         raise DataError(f"There is no dataset '{source}'. Add the file again on the Data tab.")
-    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    return Dataset(source=source, rows=read_rows(folder / "rows.jsonl"), **card)
+    try:
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        return Dataset(source=source, folder=folder, **card)
+    except (ValueError, TypeError, ValidationError):
+        raise DataError(f"The dataset '{source}' was made by another version of Hone. Add the file again.") from None
 
 
-def _sample(key: str) -> Dataset:
-    found = [sample for sample in presets.samples() if sample.id == key]
-    if not found:
+def _sample(store: Store, key: str) -> Path:
+    """A bundled sample's folder, made at its first use; a changed sample is another folder."""
+    sample = next((sample for sample in presets.samples() if sample.id == key), None)
+    if sample is None:
         names = ", ".join(sample.id for sample in presets.samples())
         raise DataError(f"There is no sample '{key}'. The samples are: {names}.")
-    tables = [read_table(path, path.name) for path in (found[0].train_file, found[0].held_out_file)]
-    shape = recognise(tables[0])
-    rows, held_out = (normalise(table, shape).rows for table in tables)
-    return Dataset(
-        source=f"sample:{key}",
-        name=found[0].title,
-        shape=shape.shape.value,
-        reason=shape.reason,
-        rows=rows,
-        held_out=held_out,
-    )
+    files = (sample.train_file, sample.held_out_file)
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
+    folder = store.datasets / f".sample-{key}-{digest}"
+    if not (folder / "card.json").is_file():
+        made = load(store, intake.add_files(store, [Upload(file, file.name) for file in files]))
+        card = json.loads((made.folder / "card.json").read_text(encoding="utf-8")) | {"name": sample.title, "notes": []}
+        write_json(made.folder / "card.json", card)
+        try:
+            made.folder.rename(folder)
+        except OSError:  # somebody else has made it at this moment
+            shutil.rmtree(made.folder, ignore_errors=True)
+    return folder
 
 
 def available(store: Store) -> list[tuple[str, str]]:
-    """(source, label) of every sample and every added dataset, samples first."""
+    """(source, label) of every sample and every added dataset, samples first, then the newest."""
     found = [(f"sample:{sample.id}", f"Sample: {sample.title}") for sample in presets.samples()]
-    cards = sorted(store.datasets.glob("*/card.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in cards:
+    sets: list[Dataset] = []
+    for path in store.datasets.glob("[!.]*/card.json"):
         try:
-            found.append((f"dataset:{path.parent.name}", json.loads(path.read_text(encoding="utf-8"))["name"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            sets.append(load(store, f"dataset:{path.parent.name}"))
+        except (OSError, DataError):
             continue  # a folder that somebody has changed by hand
+    sets.sort(key=lambda one: -one.created)
+    names = [one.name for one in sets]
+    for one in sets:
+        found.append((one.source, one.name if names.count(one.name) == 1 else f"{one.name} ({one.rows:,} rows)"))
     return found
-
-
-def split(dataset: Dataset, spec: DataSpec) -> tuple[list[Row], list[Row]]:
-    """(training rows, held-out rows), decided by content and seed alone; a sample's own held-out part is kept."""
-    if dataset.held_out:
-        return dataset.rows, dataset.held_out
-    order = list(range(len(dataset.rows)))
-    random.Random(spec.seed).shuffle(order)
-    count = round(len(order) * spec.held_out)
-    if spec.held_out > 0:
-        count = max(1, count)
-    held = set(order[:count])
-    train = [row for index, row in enumerate(dataset.rows) if index not in held]
-    return train, [dataset.rows[index] for index in sorted(held)]

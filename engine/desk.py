@@ -13,7 +13,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,36 +21,69 @@ from pydantic import BaseModel, ConfigDict
 
 from engine import errors
 from engine.models import ModelInfo
-from engine.store import ROOT, Store, read_rows
+from engine.rows import read_rows
+from engine.scores import spread
+from engine.spec import DataSpec
+from engine.store import ROOT, Store
 
 Row = dict[str, Any]
 Message = dict[str, str]
 SILENCE = 180  # seconds without any answer after which the worker counts as hung
+MEASURED = 5_000  # rows that a token report reads at most
 
 
 class PreviewRow(BaseModel):
-    """One row as the model will see it."""
+    """One row as the model will see it, with the tokens beyond the cut; or the problem why it cannot be shown."""
 
     model_config = ConfigDict(frozen=True)
     tokens: list[str]
     learned: list[bool]
-    length: int  # tokens before the cut
+    special: list[bool] = []  # control tokens, which the tokenizer adds or the template writes
+    kept: int | None = None  # tokens before the cut; None where all are
+    length: int  # tokens before anything was cut or shortened
+    problem: str = ""
 
     @property
     def cut(self) -> int:
-        return self.length - len(self.tokens)
+        return self.length - (len(self.tokens) if self.kept is None else self.kept)
+
+
+class Control(BaseModel):
+    """Rows that hold one of the tokenizer's special tokens in their own texts."""
+
+    model_config = ConfigDict(frozen=True)
+    rows: int = 0
+    tokens: list[str] = []  # the most frequent first
+    example: int | None = None  # index of a row
+
+
+class Refused(BaseModel):
+    """Rows whose loss mask is uncertain; no other count has them."""
+
+    model_config = ConfigDict(frozen=True)
+    rows: int = 0
+    first: int | None = None  # index of a row
+    reason: str = ""  # of the first
 
 
 class TokenReport(BaseModel):
-    """Token counts over all rows."""
+    """Token counts over rows. Indices are those of the rows that were given; at most 20 of each kind are named."""
 
     model_config = ConfigDict(frozen=True)
-    rows: int
-    tokens: int
+    rows: int  # all that there are
+    measured: int  # of them, evenly spread; everything below counts these
+    tokens: int  # after the cut
     learned: int
     cut: int  # rows longer than the limit
     lost: int  # rows without anything left to learn
     longest: int  # tokens of the longest row before the cut
+    edges: list[int] = []  # of the histogram of lengths before the cut; one more than counts
+    counts: list[int] = []
+    longest_rows: list[int] = []  # longest first
+    cut_rows: list[int] = []  # those that lose most first
+    lost_rows: list[int] = []
+    control: Control = Control()
+    refused: Refused = Refused()
 
 
 class Desk:
@@ -71,14 +104,23 @@ class Desk:
             self._infos[model] = ModelInfo.model_validate(self._ask("inspect", model=model))
         return self._infos[model]
 
-    def preview(self, model: str, rows: list[Row], max_length: int) -> list[PreviewRow]:
-        """These rows as the model will see them; raises ModelError or DataError."""
-        answer = self._ask("preview", model=model, rows=rows, max_length=max_length)
+    def preview(self, model: str, rows: list[Row], data: DataSpec) -> list[PreviewRow]:
+        """These rows as the model will see them; raises ModelError."""
+        answer = self._ask("preview", model=model, rows=rows, data=data.model_dump(mode="json"))
         return [PreviewRow.model_validate(row) for row in answer]
 
-    def measure(self, model: str, rows: list[Row], max_length: int) -> TokenReport:
-        """Token counts over these rows; raises ModelError or DataError."""
-        return TokenReport.model_validate(self._ask("measure", model=model, rows=rows, max_length=max_length))
+    def measure(self, model: str, rows: Sequence[Row], data: DataSpec) -> TokenReport:
+        """Token counts over these rows, or over 5,000 of them evenly spread; raises ModelError."""
+        indices = spread(len(rows), MEASURED)
+        answer = self._ask(
+            "measure",
+            model=model,
+            rows=[rows[index] for index in indices],
+            indices=indices,
+            total=len(rows),
+            data=data.model_dump(mode="json"),
+        )
+        return TokenReport.model_validate(answer)
 
     def chat(
         self,
@@ -103,12 +145,14 @@ class Desk:
         if not (run.adapter / "adapter_model.safetensors").is_file():
             raise errors.RunError("This run has not saved anything yet. Let it reach its first check, then compare.")
         spec = run.spec
-        plain = "text" in next(iter(read_rows(run.data / "train.jsonl")), {})
+        rows = read_rows(run.train_file)
+        plain = len(rows) > 0 and "text" in rows[0]
         yield from self._stream(
             "chat",
             model=spec.model.source,
             adapter=str(run.adapter),
             place=spec.place.model_dump(),
+            data=spec.data.model_dump(mode="json"),
             plain_text=plain,
             base=base,
             tuned=tuned,

@@ -142,14 +142,55 @@ class Merged(_Event):
     text: str = ""
 
 
+class Scoring(_Event):
+    """Base and tuned model are to be scored on the held-out rows; Scored, Perplexity or Warned says how it ended."""
+
+    kind: Literal["scoring"] = "scoring"
+
+
+class Compared(BaseModel):
+    """One figure of the base model, of the tuned one, and of always answering the most frequent label."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    base: float
+    tuned: float
+    majority: float
+
+
+class Labels(BaseModel):
+    """What is known beside the count where the right answer is one of a few labels."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    majority: str  # the label that most training rows have
+    majority_right: int  # held-out rows that have it too
+    accuracy: Compared  # share of right replies
+    macro_f1: Compared  # F1 of each label that the scored rows have, averaged with equal weight
+    no_label_base: int  # replies that are no label at all; each counts as wrong
+    no_label_tuned: int
+
+
 class Scored(_Event):
-    """Held-out replies of base and tuned model were checked by the sample's scoring function."""
+    """Held-out replies of base and tuned model were checked: by the sample's own function, or against the label."""
 
     kind: Literal["scored"] = "scored"
     what: str  # what counts as right, in words
     base: int  # right replies
     tuned: int
-    rows: int
+    rows: int  # held-out rows that were asked
+    of: int | None = None  # held-out rows there are; None in events that are older than this field
+    labels: Labels | None = None  # for rows with a label
+
+
+class Perplexity(_Event):
+    """How surprised base and tuned model are by the held-out rows: exp of the mean loss of all learned tokens."""
+
+    kind: Literal["perplexity"] = "perplexity"
+    what: str  # of which tokens, in words
+    base: float
+    tuned: float
+    tokens: int  # measured
+    rows: int  # held-out rows that these stand in
+    of: int  # held-out rows there are
 
 
 Event = Annotated[
@@ -165,7 +206,9 @@ Event = Annotated[
     | Finished
     | Merging
     | Merged
-    | Scored,
+    | Scoring
+    | Scored
+    | Perplexity,
     Field(discriminator="kind"),
 ]
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)

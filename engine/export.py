@@ -7,8 +7,9 @@ import os
 import zipfile
 from pathlib import Path
 
-from engine import models
+from engine import models, scores
 from engine.errors import RunError
+from engine.spec import Shape
 from engine.store import RunDir
 
 
@@ -53,6 +54,9 @@ def _portable(config: Path) -> str:
 def python_lines(run: RunDir, precision: str = "") -> str:
     """Five lines of Python that load the merged model of a precision, or base plus adapter, and ask it something."""
     base = models.place(run.spec.model.source)
+    # Turns are written as they were trained, whatever the base model's own way is.
+    file = run.adapter / "chat_template.jinja"
+    template = f', chat_template=open(r"{file}", encoding="utf-8").read()' if file.is_file() else ""
     if precision:
         load = (
             "from transformers import AutoModelForCausalLM, AutoTokenizer",
@@ -62,10 +66,10 @@ def python_lines(run: RunDir, precision: str = "") -> str:
     else:
         load = (
             "from peft import AutoPeftModelForCausalLM; from transformers import AutoTokenizer",
-            f'tokenizer = AutoTokenizer.from_pretrained(r"{base}")',
+            f'tokenizer = AutoTokenizer.from_pretrained(r"{base}"{template})',
             f'model = AutoPeftModelForCausalLM.from_pretrained(r"{run.adapter}")',
         )
-    if models.has_template(base):
+    if scores.about(run.about_file).shape != Shape.TEXT:
         ask = (
             'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello!"}], add_generation_prompt=True, '
             'return_tensors="pt", return_dict=True)'

@@ -10,18 +10,19 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine import data, hardware, models
+from engine import aside, hardware, models
 from engine import events as ev
 from engine.backends import Backend, ProcessBackend
 from engine.desk import Desk
 from engine.errors import HoneError, RunError
-from engine.scores import SCORES
-from engine.spec import RunSpec
+from engine.prepare import Prepared
+from engine.rows import read_rows
+from engine.spec import DataSpec, RunSpec
 from engine.store import RunDir, Store
 from engine.view import State
 
@@ -54,13 +55,17 @@ class Engine:
         """Make a run and put it in the queue; raises HoneError for what can be known to be wrong now."""
         models.folder(spec.model.source)
         hardware.require_disk(self.store.home, START_GB, "a run")
-        dataset = data.load(self.store, spec.data.source)
-        train, held_out = data.split(dataset, spec.data)
+        prepared = self.prepare(spec.data)
+        prepared.require_usable()
         if not spec.name:
-            spec = spec.model_copy(update={"name": dataset.name.rsplit(".", 1)[0][:80]})
-        run = self.store.create_run(spec, train, held_out, dataset.name)
+            spec = spec.model_copy(update={"name": prepared.name.rsplit(".", 1)[0][:80]})
+        run = self.store.create_run(spec, prepared.train_file, prepared.held_out_file, prepared.about())
         self._enqueue(run, "train")
         return run
+
+    def prepare(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
+        """The rows that a run with this DataSpec would learn from, and what is noticed; raises DataError."""
+        return aside.prepared(self.store, spec, tell)
 
     def stop(self, run_id: str) -> None:
         """Stop after the step it is in, and keep what it has learned; a waiting run is cancelled."""
@@ -90,15 +95,18 @@ class Engine:
         self._enqueue(run, f"merge-{precision}")
 
     def score(self, run_id: str) -> None:
-        """Put the scoring of a sample's held-out rows in the queue."""
+        """Put the scoring of base and tuned model on the held-out rows in the queue; its result is an event."""
         run = self.store.run(run_id)
-        kind, _, key = run.spec.data.source.partition(":")
-        if kind != "sample" or key not in SCORES:
-            raise RunError("Only bundled samples with right answers have a score; this run's data has none.")
-        if not run.adapter.is_dir():
+        if not (run.adapter / "adapter_model.safetensors").is_file():
             raise RunError("This run has not saved anything yet, so there is nothing to score.")
+        if not len(read_rows(run.held_out_file)):
+            raise RunError(
+                "This run has no held-out examples, so there is nothing new to score it on. "
+                "Choose a held-out share on the Data tab and train again."
+            )
         if run.alive or run.queued:
             raise RunError("This run is still working or waiting. Wait until it is done, then score it.")
+        run.emit(ev.Scoring())  # said here: the worker needs seconds before it can
         self._enqueue(run, "score")
 
     def delete(self, run_id: str) -> None:

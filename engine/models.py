@@ -75,7 +75,7 @@ class ModelInfo(BaseModel):
         if 0 < self.context < max_length:
             raise SpecError(
                 f"Longest example (data.max_length): {self.name} reads at most {self.context} tokens at once; "
-                f"it is {max_length}. Set it to {self.context} or less on the Train tab."
+                f"it is {max_length}. Set it to {self.context} or less on the Data tab."
             )
 
     def trainable(self, rank: int, wanted: Sequence[str]) -> int:

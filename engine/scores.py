@@ -1,13 +1,22 @@
-"""Whether a reply is right, for each sample where that can be told. Pure functions of reply and raw held-out row."""
+"""Which held-out rows are scored and how, whether a reply is right, and a score in plain sentences.
+
+Functions of rows, replies and events; knows nothing about models or tokens.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine import events as ev
+from engine.spec import Shape
+
 Raw = dict[str, Any]
+ANSWERS = ("completion", "output", "label")  # columns that hold it, in normal rows and in raw ones
+LARGEST = 500  # held-out rows that are scored; more would say little more and take longer
 
 
 class Score(NamedTuple):
@@ -48,3 +57,88 @@ SCORES: dict[str, Score] = {
     "json": Score("Valid JSON with every field right", _json, 48),
     "reviews": Score("The right label", _label, 8),
 }
+
+
+class About(NamedTuple):
+    """What a run's rows are, as was written down when it began."""
+
+    shape: Shape | None = None
+    labels: tuple[str, ...] = ()
+
+
+def about(file: Path) -> About:
+    """What a run's ``about.json`` says; empty for runs that are older than it."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return About(Shape(found["shape"]), tuple(map(str, found.get("labels") or ())))
+    except (OSError, ValueError, KeyError, TypeError):
+        return About()
+
+
+def spread(rows: int, largest: int = LARGEST) -> list[int]:
+    """The rows that are scored: all, or ``largest`` of them evenly spread, the same ones each time."""
+    count = min(rows, largest)
+    return [index * rows // count for index in range(count)]
+
+
+def answer_of(row: Raw) -> str:
+    """The last answer of a row that is not plain text."""
+    if "messages" in row:
+        said = [turn.get("content") for turn in row["messages"] if turn["role"] == "assistant"]
+        return str(said[-1] or "").strip()
+    return str(next(row[column] for column in ANSWERS if column in row)).strip()
+
+
+def said_label(reply: str, labels: Collection[str]) -> str | None:
+    """The label that a reply is: the whole of it, or its first line. None where it is no label."""
+    whole = reply.strip()
+    return next((said for said in (whole, whole.partition("\n")[0].strip()) if said in labels), None)
+
+
+def raw_of(rows: Sequence[Raw], raw: Sequence[Raw]) -> list[Raw] | None:
+    """The sample's raw row of each normal row; None where the rows are not this sample's.
+
+    Found by the answer: what a raw row holds besides (facts, fields, label) says what its answer must have.
+    """
+    known = {answer_of(one): one for one in raw}
+    found = [known.get(answer_of(row)) for row in rows if "text" not in row]
+    return None if len(found) < len(rows) or None in found else [one for one in found if one is not None]
+
+
+# --- a score in words ---
+
+
+def sentences(done: ev.Scored | ev.Perplexity) -> list[str]:
+    """A score in plain sentences, each figure beside what it is compared with."""
+    if isinstance(done, ev.Perplexity):
+        return [
+            f"Perplexity (how surprised the model is by new text; lower is better): base {surprise(done.base)}, "
+            f"tuned {surprise(done.tuned)}.",
+            f"Measured on {done.tokens:,} tokens (pieces of words): {done.what}, in {_part(done.rows, done.of)}.",
+        ]
+    labels = done.labels
+    if labels is None:
+        text = f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}."
+        return [text] if done.of in (None, done.rows) else [text, f"Asked: {_part(done.rows, done.of or done.rows)}."]
+    f1 = labels.macro_f1
+    return [
+        f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}; "
+        f"always saying '{labels.majority}' would be right for {labels.majority_right}.",
+        f"Macro F1 (1 is best; a rare label counts as much as a frequent one): base {f1.base:.2f}, "
+        f"tuned {f1.tuned:.2f}, always '{labels.majority}' {f1.majority:.2f}.",
+        f"Replies that are no label, counted as wrong: base {labels.no_label_base}, tuned {labels.no_label_tuned}. "
+        f"Asked: {_part(done.rows, done.of or done.rows)}.",
+    ]
+
+
+def surprise(value: float) -> str:
+    """A perplexity with as many decimals as it needs."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _part(rows: int, of: int) -> str:
+    """How many of the held-out examples took part."""
+    if rows == of:
+        return "the only held-out example" if of == 1 else f"all {of:,} held-out examples"
+    why = "evenly spread" if of > LARGEST else "the others are longer than this run reads"
+    return f"{rows:,} of {of:,} held-out examples ({why})"

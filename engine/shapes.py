@@ -1,247 +1,219 @@
-"""What a table's rows are, and how they become normal rows: the only three forms that the rest of Hone knows.
+"""What a table's rows are: recognised from its columns and some of its rows, with the reason for the user.
 
-{"messages": [{"role": "system" | "user" | "assistant", "content": text}, ...]}
-{"prompt": text, "completion": text}
-{"text": text}
+Knows nothing about files, and nothing about how a row of a shape is made uniform (engine.normal does).
 """
 
 from __future__ import annotations
 
-from enum import StrEnum
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import DataError
-from engine.readers import Row, Table
+from engine.spec import Shape
 
-SHOWN = 5  # problems named one by one in a message
+Row = dict[str, Any]
 
-
-class Shape(StrEnum):
-    """What rows are; the value is shown to the user."""
-
-    CHAT = "chat messages"
-    ALPACA = "Alpaca (instruction, input, output)"
-    COMPLETION = "prompt and completion"
-    PREFERENCE = "preferences (prompt, chosen, rejected)"
-    LABEL = "text with a label"
-    TEXT = "plain text"
+# The parts that a column may play in a shape, as the user reads them. The first NEEDED ones are needed.
+ROLES: dict[Shape, dict[str, str]] = {
+    Shape.CHAT: {"messages": "Conversation", "system": "System prompt", "tools": "Tools"},
+    Shape.ALPACA: {"prompt": "Instruction", "completion": "Output", "input": "Input", "system": "System prompt"},
+    Shape.COMPLETION: {"prompt": "Prompt or question", "completion": "Answer", "system": "System prompt"},
+    Shape.PREFERENCE: {
+        "chosen": "Better answer",
+        "rejected": "Worse answer",
+        "prompt": "Prompt or conversation",
+        "system": "System prompt",
+    },
+    Shape.FEEDBACK: {
+        "prompt": "Prompt or conversation",
+        "mark": "Good or bad",
+        "completion": "Answer",
+        "system": "System prompt",
+    },
+    Shape.LABEL: {"text": "Text", "label": "Label", "second": "Second text"},
+    Shape.TEXT: {"text": "Text"},
+}
+NEEDED = {
+    Shape.CHAT: 1, Shape.ALPACA: 2, Shape.COMPLETION: 2, Shape.PREFERENCE: 2, Shape.FEEDBACK: 2, Shape.LABEL: 2,
+    Shape.TEXT: 1,
+}  # fmt: skip
+TASKS = {
+    Shape.CHAT: "Chat: it learns to answer as the assistant does here.",
+    Shape.ALPACA: "Instructions: it learns to give the output for an instruction.",
+    Shape.COMPLETION: "Question and answer: it learns to give the answer.",
+    Shape.PREFERENCE: "Preferences: it learns the better answers; the worse ones are not used yet.",
+    Shape.FEEDBACK: "Feedback: it learns the answers that are marked good; the bad ones are not used yet.",
+    Shape.LABEL: "Classify: it learns to answer a text with its label, and is scored by how often that is right.",
+    Shape.TEXT: "Continue text: it learns to go on writing like this; every word is learned.",
+}
 
 
 class Recognised(NamedTuple):
-    """A shape, why, and which column plays which role."""
+    """A shape, why, and which column plays which part. An uncertain one is for the user to confirm."""
 
     shape: Shape
     reason: str
     roles: dict[str, str]  # role -> column
+    certain: bool = True
 
 
-class Normal(NamedTuple):
-    """Normal rows, how many were left out on the user's wish, and what is wrong with those."""
-
-    rows: list[Row]
-    skipped: int
-    problems: list[str]
-
-
-CHAT_COLUMNS = ("messages", "conversations", "conversation")
+CHATS = ("messages", "conversations", "conversation")
 PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("query", "response"),
-    ("instruction", "output"), ("instruction", "response"), ("input", "output"),
+    ("instruction", "output"), ("instruction", "response"), ("input", "output"), ("question", "response"),
+    ("question", "query"), ("prompt", "answer"), ("query", "answer"), ("input", "target"), ("source", "target"),
 )  # fmt: skip
-LABELS = ("label", "label_text", "class", "category", "sentiment")
-TURNS = {
-    "system": "system", "developer": "system", "user": "user", "human": "user",
-    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant",
-}  # fmt: skip
-TOOLS = {"tool", "function", "function_call", "observation", "ipython"}
-MEDIA = ("images", "videos", "audios")  # what LLaMA-Factory and others put beside a chat
+TEXTS = ("text", "sentence", "review", "content", "tweet", "message", "comment", "body", "document")
+TWO_TEXTS = (
+    ("title", "description"), ("title", "content"), ("title", "text"), ("title", "body"), ("subject", "body"),
+    ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text1", "text2"),
+)  # fmt: skip
+LABELS = ("label_text", "label_name", "label", "labels", "class", "category", "sentiment", "emotion", "intent", "topic")
+SYSTEMS, TOOLS = ("system", "system_prompt"), ("tools", "functions")
+SHORT = 60  # letters of a label at most
 
 
-def recognise(table: Table) -> Recognised:
-    """The shape of a table by its columns; raises DataError that names what was found and what would do."""
-    have = {column.lower(): column for column in table.columns}
+def recognise(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
+    """The shape of a table by its columns and some of its rows; raises DataError where no row could be an example."""
+    have = {column.lower(): column for column in columns}
+    if not columns:
+        raise DataError(f"'{name}': its rows have no fields. Each needs some, such as 'prompt' and 'completion'.")
+    found = _by_name(name, have, rows) or _by_content(columns, rows)
+    if found.shape == Shape.TEXT and rows and _numbers(row.get(found.roles["text"]) for row in rows):
+        raise DataError(
+            f"'{name}' holds nothing but numbers. If they are labels, add the file with their texts at the same time."
+        )
+    rest = ", ".join(f"'{column}'" for column in columns if column not in found.roles.values())
+    return found._replace(reason=f"{found.reason} Columns not used: {rest}." if rest else found.reason)
 
-    def found(shape: Shape, roles: dict[str, str], reason: str) -> Recognised:
-        if shape in (Shape.CHAT, Shape.COMPLETION) and _marks(table, have.get("label")):
-            roles = roles | {"mark": have["label"]}
-            reason += f" '{have['label']}' says whether its answer is a good one."
-        rest = ", ".join(f"'{column}'" for column in table.columns if column not in roles.values())
-        return Recognised(shape, f"{reason} Columns not used: {rest}." if rest else reason, roles)
 
-    for name in CHAT_COLUMNS:
-        # One row that has a list is enough: the others are then bad rows, and not a sign of another shape.
-        if name in have and any(isinstance(row.get(have[name]), list) for row in table.rows):
-            roles = {"messages": have[name]} | ({"system": have["system"]} if "system" in have else {})
-            if {"chosen", "rejected"} <= set(have):
-                return found(
-                    Shape.PREFERENCE,
-                    roles | {"completion": have["chosen"]},
-                    f"Every row has '{have[name]}', 'chosen' and 'rejected'. Hone learns from 'chosen' and the turns"
-                    " before it.",
-                )
-            return found(Shape.CHAT, roles, f"Every row has a list of turns in the column '{have[name]}'.")
-    if {"prompt", "chosen", "rejected"} <= set(have):
-        roles = {"prompt": have["prompt"], "completion": have["chosen"]}
-        return found(
-            Shape.PREFERENCE, roles, "Every row has 'prompt', 'chosen' and 'rejected'. Hone learns from 'chosen'."
+def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised | None:
+    extras = {
+        role: have[one] for role, names in (("system", SYSTEMS), ("tools", TOOLS)) for one in names if one in have
+    }
+    system = {role: column for role, column in extras.items() if role == "system"}
+    mark = next((have[one] for one in ("label", "good", "kto_tag", "thumbs_up") if one in have), "")
+    marked = bool(mark) and _two_ways(row.get(mark) for row in rows)
+    chat = next((have[one] for one in CHATS if one in have), "")
+    # One row that has a list is enough: the others are then bad rows, and not a sign of another shape.
+    if chat and not any(isinstance(row.get(chat), list) or _is_json_list(row.get(chat)) for row in rows):
+        raise DataError(
+            f"'{name}': the column '{chat}' should hold a list of turns, but no row has one. Use JSON or JSONL."
+        )
+    if {"chosen", "rejected"} <= set(have):
+        prompt = chat or next((have[one] for one in ("prompt", "question", "instruction", "input") if one in have), "")
+        roles = {"chosen": have["chosen"], "rejected": have["rejected"]} | ({"prompt": prompt} if prompt else {})
+        return Recognised(Shape.PREFERENCE, "Every row has a better answer ('chosen') and a worse one.", roles | system)
+    if chat and marked:
+        reason = f"Every row has a list of turns ('{chat}'), and '{mark}' says whether its answer is a good one."
+        return Recognised(Shape.FEEDBACK, reason, {"prompt": chat, "mark": mark} | system)
+    if chat:
+        return Recognised(
+            Shape.CHAT, f"Every row has a list of turns in the column '{chat}'.", {"messages": chat} | extras
         )
     for prompt, answer in PAIRS:
-        if prompt in have and answer in have:
-            roles = {"prompt": have[prompt], "completion": have[answer]}
-            if prompt == "instruction":
-                roles |= {role: have[name] for role, name in _alpaca_extras(have).items()}
-                shape = Shape.ALPACA
-            else:
-                shape = Shape.COMPLETION
-            return found(shape, roles, f"Every row has the columns '{have[prompt]}' and '{have[answer]}'.")
+        if prompt not in have or answer not in have:
+            continue
+        roles = {"prompt": have[prompt], "completion": have[answer]} | system
+        reason = f"Every row has the columns '{have[prompt]}' and '{have[answer]}'."
+        if marked and mark not in roles.values():
+            reason = f"{reason} '{mark}' says whether the answer is a good one."
+            return Recognised(Shape.FEEDBACK, reason, roles | {"mark": mark})
+        if prompt != "instruction":
+            return Recognised(Shape.COMPLETION, reason, roles)
+        extra = next((have[one] for one in ("input", "context") if one in have), "")
+        return Recognised(Shape.ALPACA, reason, roles | ({"input": extra} if extra else {}))
+    if "instruction" in have and "instances" in have:
+        roles = {"prompt": have["instruction"], "completion": have["instances"]}
+        return Recognised(Shape.ALPACA, "Every row has an instruction with its 'instances' of input and output.", roles)
     if {"role", "content"} <= set(have) or {"from", "value"} <= set(have):
         raise DataError(
-            f"'{table.name}': each row is one turn of a conversation, where Hone needs one conversation per row. "
+            f"'{name}': each row is one turn of a conversation, where Hone needs one conversation per row. "
             "Put the turns of each conversation into one list named 'messages' (JSON or JSONL)."
         )
-    if name := next((have[name] for name in CHAT_COLUMNS if name in have), ""):
-        raise DataError(
-            f"'{table.name}': the column '{name}' should hold a list of turns, but no row has one. Use JSON or JSONL."
+    return _text_and_label(have, rows)
+
+
+def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Recognised | None:
+    labels = [have[one] for one in LABELS if one in have]
+    label = next((one for one in labels if not _numbers(row.get(one) for row in rows)), next(iter(labels), ""))
+    two = next((pair for pair in TWO_TEXTS if pair[0] in have and pair[1] in have), None)
+    text = next((have[one] for one in TEXTS if one in have and have[one] != label), "")
+    if two and label:
+        roles = {"text": have[two[0]], "second": have[two[1]], "label": label}
+        return Recognised(
+            Shape.LABEL,
+            f"Every row has two texts ('{roles['text']}', '{roles['second']}') and a label ('{label}').",
+            roles,
         )
-    text = next((have[name] for name in ("text", "sentence", "review", "content") if name in have), None)
-    label = next((have[name] for name in LABELS if name in have), None)
     if text and label:
-        reason = (
-            f"Every row has a text ('{text}') and a label ('{label}'). The label is what the model learns to answer."
+        return Recognised(
+            Shape.LABEL, f"Every row has a text ('{text}') and a label ('{label}').", {"text": text, "label": label}
         )
-        return found(Shape.LABEL, {"prompt": text, "completion": label}, reason)
-    if text or len(table.columns) == 1:
-        column = text or table.columns[0]
-        return found(Shape.TEXT, {"text": column}, f"The column '{column}' holds text, all of which is learned.")
-    if not table.columns:
-        raise DataError(f"'{table.name}': its rows have no fields. Each needs some, such as 'prompt' and 'completion'.")
-    raise DataError(
-        f"'{table.name}': a column is missing. Found: {', '.join(map(repr, table.columns[:12]))}. "
-        "Rename the columns to 'prompt' and 'completion', or 'instruction' and 'output', or 'messages', or 'text'."
+    if text:
+        return Recognised(Shape.TEXT, f"The column '{text}' holds text, all of which is learned.", {"text": text})
+    return None
+
+
+def _by_content(columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
+    """A guess from what the columns hold; certain only where a label stands out or there is one column."""
+    texts = {column: [str(row[column]) for row in rows if isinstance(row.get(column), str | int)] for column in columns}
+    long = {column: sum(map(len, found)) / max(1, len(found)) for column, found in texts.items()}
+    if len(columns) == 1:
+        reason = f"The only column, '{columns[0]}', is taken as text, all of which is learned."
+        return Recognised(Shape.TEXT, reason, {"text": columns[0]})
+    by_length = sorted((column for column in columns if texts[column]), key=lambda column: -long[column])
+    few = [column for column in columns if _is_label(texts[column], len(rows))]
+    if len(few) == 1 and len(columns) <= 3 and by_length[0] != few[0]:
+        rest = [column for column in columns if column != few[0]]
+        roles = dict(zip(("text", "second"), rest, strict=False)) | {"label": few[0]}
+        count = len(set(texts[few[0]]))
+        reason = f"The column '{few[0]}' holds few different values ({count}), which are taken as labels."
+        return Recognised(Shape.LABEL, reason, roles)
+    if len(by_length) < 2:
+        reason = "No column's name says what it is; the one with text was taken. Is that right?"
+        return Recognised(Shape.TEXT, reason, {"text": by_length[0] if by_length else columns[0]}, certain=False)
+    prompt, answer = (column for column in columns if column in by_length[:2])
+    reason = f"No column's name says what it is. '{prompt}' was taken as the question and '{answer}' as the answer."
+    return Recognised(
+        Shape.COMPLETION, f"{reason} Is that right?", {"prompt": prompt, "completion": answer}, certain=False
     )
 
 
-def _marks(table: Table, column: str | None) -> bool:
+def assign(shape: Shape, roles: dict[str, str], columns: Sequence[str], name: str) -> Recognised:
+    """The shape and columns that the user chose, checked; raises DataError."""
+    needed = list(ROLES[shape])[: NEEDED[shape]]
+    if missing := [ROLES[shape][role] for role in needed if role not in roles]:
+        raise DataError(f"'{name}': choose the column for: {', '.join(missing)}.")
+    if unknown := [role for role in roles if role not in ROLES[shape]]:
+        raise DataError(f"'{unknown[0]}' is no part of {shape}. Its parts are: {', '.join(ROLES[shape])}.")
+    if absent := [column for column in roles.values() if column not in columns]:
+        have = ", ".join(map(repr, columns[:12]))
+        raise DataError(f"'{name}' has no column '{absent[0]}'. Its columns are: {have}.")
+    if len(set(roles.values())) < len(roles):
+        raise DataError(f"'{name}': one column is chosen for two parts. Choose another for one of them.")
+    return Recognised(shape, "As you chose.", roles)
+
+
+def _is_label(texts: list[str], rows: int) -> bool:
+    different = set(texts)
+    return (
+        bool(texts)
+        and 1 < len(different) <= max(2, min(200, rows // 5))
+        and all(len(one) <= SHORT for one in different)
+    )
+
+
+def _is_json_list(value: Any) -> bool:
+    """Whether a text is a list written as JSON, as a table's cell holds a conversation."""
+    return isinstance(value, str) and value.lstrip().startswith("[{") and '"' in value
+
+
+def _numbers(values: Any) -> bool:
+    return all(str(value).strip().lstrip("-").isdigit() for value in values if value is not None)
+
+
+def _two_ways(values: Any) -> bool:
     """Whether a column calls each answer good or bad (KTO's true and false)."""
-    if column is None:
-        return False
-    values = {_mark(row, column) for row in table.rows}
-    return bool(values & {"true", "false"}) and values <= {"true", "false", ""}
-
-
-def _mark(row: Row, column: str) -> str:
-    value = row.get(column)
-    return "" if value is None else str(value).strip().lower()
-
-
-def _alpaca_extras(have: dict[str, str]) -> dict[str, str]:
-    return {
-        role: name for role, name in (("input", "context"), ("input", "input"), ("system", "system")) if name in have
-    }
-
-
-def normalise(table: Table, recognised: Recognised, skip_bad: bool = False) -> Normal:
-    """All rows in normal form. Bad ones are named together in one DataError, or left out if that was asked for."""
-    rows, problems = [], []
-    for number, row in enumerate(table.rows, start=1):
-        try:
-            rows.append(_one(row, recognised))
-        except DataError as error:
-            problems.append(f"Row {number}: {error}")
-    if problems and (not skip_bad or not rows):
-        more = f"\n… and {len(problems) - SHOWN} more rows." if len(problems) > SHOWN else ""
-        advice = f"\nCorrect them, or leave out these {len(problems)} of {len(table.rows)} rows." if rows else ""
-        text = f"'{table.name}': " + "\n".join(problems[:SHOWN]) + more + advice
-        raise DataError(text, bad_rows=len(problems) if rows else 0)
-    return Normal(rows, len(problems), problems)
-
-
-def _one(row: Row, recognised: Recognised) -> Row:
-    roles = recognised.roles
-    if "mark" in roles and (mark := _mark(row, roles["mark"])) != "true":
-        why = "is marked as a bad one" if mark else "is not marked as good or bad"
-        raise DataError(f"the answer {why} ('{roles['mark']}' is {mark or 'empty'}), so it should not be learned.")
-    if "messages" in roles:
-        if media := next((name for name in MEDIA if row.get(name)), ""):
-            raise DataError(f"it comes with {media}, which Hone cannot train on yet.")
-        return {"messages": _system(row, roles) + _messages(_turns(row, roles))}
-    if recognised.shape == Shape.TEXT:
-        return {"text": _text(row, roles["text"], "text")}
-    prompt = _text(row, roles["prompt"], "question")
-    answer = _text(row, roles["completion"], "answer")
-    if "input" in roles and row.get(roles["input"]) not in (None, ""):
-        prompt = f"{prompt}\n\n{_text(row, roles['input'], 'input')}"
-    if system := _system(row, roles):
-        turns = [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
-        return {"messages": system + turns}
-    return {"prompt": prompt, "completion": answer}
-
-
-def _turns(row: Row, roles: dict[str, str]) -> Any:
-    """The row's conversation; where it is a preference, with the chosen answer at its end."""
-    turns, chosen = row.get(roles["messages"]), row.get(roles.get("completion", ""))
-    if "completion" not in roles or not isinstance(turns, list):
-        return turns
-    if isinstance(chosen, str):
-        chosen = {"role": "assistant", "content": chosen}
-    return turns + (chosen if isinstance(chosen, list) else [chosen])
-
-
-def _system(row: Row, roles: dict[str, str]) -> list[dict[str, str]]:
-    if "system" not in roles or not row.get(roles["system"]):
-        return []
-    return [{"role": "system", "content": _text(row, roles["system"], "system text")}]
-
-
-def _text(row: Row, column: str, what: str) -> str:
-    """A field's text; numbers (a label's class number) are taken as they are written."""
-    value = row.get(column)
-    if isinstance(value, list | dict):
-        raise DataError(f"expected text in '{column}', got {'a list' if isinstance(value, list) else 'an object'}.")
-    if value is None or not str(value).strip():
-        raise DataError(f"no {what}: the field '{column}' is empty.")
-    return str(value)
-
-
-def _messages(turns: Any) -> list[dict[str, str]]:
-    """OpenAI's role/content or ShareGPT's from/value turns, checked."""
-    if isinstance(turns, str | dict):
-        raise DataError("expected a list of turns, got something else.")
-    if not isinstance(turns, list) or not turns:
-        raise DataError("the conversation is empty.")
-    messages: list[dict[str, str]] = []
-    for number, turn in enumerate(turns, start=1):
-        if not isinstance(turn, dict):
-            raise DataError(f"turn {number} is not an object with a role and a content.")
-        role = str(turn.get("role", turn.get("from", "")))
-        if role.lower() in TOOLS or turn.get("tool_calls") or turn.get("function_call"):
-            raise DataError(f"turn {number} calls a tool, which Hone cannot train on yet.")
-        if turn.get("weight") == 0:
-            raise DataError(f"turn {number} has the weight 0 (not to be learned), which Hone does not know yet.")
-        if role.lower() not in TURNS:
-            raise DataError(f"turn {number} has the unknown role '{role}'. Known are system, user and assistant.")
-        name = TURNS[role.lower()]
-        content = _content(turn.get("content", turn.get("value")), number)
-        if name == "system" and messages:
-            raise DataError(f"turn {number} is a system turn, which must come first.")
-        if messages and name == messages[-1]["role"]:
-            raise DataError(f"turns {number - 1} and {number} are both the {name}'s.")
-        messages.append({"role": name, "content": content})
-    if not any(message["role"] == "assistant" for message in messages):
-        raise DataError("the conversation has no assistant answer.")
-    if not any(message["role"] == "assistant" for message in messages[1:]):
-        raise DataError("the assistant's only answer comes first, with no question before it.")
-    return messages
-
-
-def _content(value: Any, number: int) -> str:
-    if isinstance(value, list):  # OpenAI's parts
-        if not all(isinstance(part, dict) and part.get("type") == "text" for part in value):
-            raise DataError(f"turn {number} holds something other than text.")
-        value = "".join(str(part.get("text", part.get("value", ""))) for part in value)
-    if value is not None and not isinstance(value, str):
-        what = {"dict": "an object", "bool": "true or false"}.get(type(value).__name__, "a number")
-        raise DataError(f"turn {number}: expected text, got {what}.")
-    if not value or not value.strip():
-        raise DataError(f"turn {number} is empty.")
-    return value
+    found = {str(value).strip().lower() for value in values if value is not None}
+    return bool(found & {"true", "false"}) and found <= {"true", "false", ""}

@@ -2,7 +2,8 @@
 
     workspace/
       runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ checkpoints/ adapter/ merged/
-      datasets/<id>/   rows.jsonl card.json     (id: a hash of the content)
+      datasets/<id>/   rows.arrow card.json     (id: a hash of the content)
+      prepared/<key>/  rows as runs use them; may be deleted at any time
       models/          folders that the user puts here are offered as base models
 
 Disk is the truth; there is no database and no cache of it here.
@@ -17,7 +18,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,19 +41,12 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(temporary, path)
 
 
-def write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    """Write rows as JSON lines."""
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Rows written by ``write_rows``; none where the file is absent."""
-    if not path.is_file():
-        return []
-    # Split on the line feed alone: U+2028 and its like may stand inside a text.
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+def _link(source: Path, target: Path) -> None:
+    """The same file under a second name: rows are never changed, so a run need not copy them."""
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
 
 
 class RunDir:
@@ -65,6 +59,9 @@ class RunDir:
         self.events_file = path / "events.jsonl"
         self.log = path / "worker.log"
         self.data = path / "data"
+        self.train_file = self.data / "train.arrow"
+        self.held_out_file = self.data / "heldout.arrow"
+        self.about_file = self.data / "about.json"
         self.checkpoints = path / "checkpoints"
         self.adapter = path / "adapter"
         self.queue_mark = path / "queued"  # holds what to do: train, or merge-fp32, merge-bf16
@@ -145,24 +142,27 @@ class Store:
         self.datasets = self.home / "datasets"
         self.models = self.home / "models"
         self.locks = self.home / "locks"
-        for folder in (self.runs, self.datasets, self.models, self.locks):
+        self.prepared = self.home / "prepared"
+        for folder in (self.runs, self.datasets, self.models, self.locks, self.prepared):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def create_run(
-        self, spec: specs.RunSpec, train: list[dict[str, Any]], held_out: list[dict[str, Any]], data: str = ""
-    ) -> RunDir:
-        """A new run's folder with its spec and the exact rows it will use, the split frozen."""
+    def create_run(self, spec: specs.RunSpec, train: Path, held_out: Path, about: dict[str, Any]) -> RunDir:
+        """A new run's folder with its spec and the exact rows it will use, the split frozen.
+
+        ``about`` tells what the data is: at least its ``name`` and ``shape``.
+        """
         stem = spec.name or spec.data.source.partition(":")[2]
         slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"
         run = RunDir(self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}")
-        draft = run.path.with_name(f".{run.id}")
-        (draft / "data").mkdir(parents=True)
-        (draft / "spec.yaml").write_text(specs.dump_yaml(spec), encoding="utf-8")
-        write_rows(draft / "data" / "train.jsonl", train)
-        write_rows(draft / "data" / "heldout.jsonl", held_out)
-        meta = {"name": spec.name or stem, "note": "", "created": time.time(), "data": data or stem}
-        write_json(draft / "meta.json", meta)
-        os.rename(draft, run.path)  # a run is there whole or not at all
+        draft = RunDir(run.path.with_name(f".{run.id}"))
+        draft.data.mkdir(parents=True)
+        draft.spec_file.write_text(specs.dump_yaml(spec), encoding="utf-8")
+        _link(train, draft.train_file)
+        _link(held_out, draft.held_out_file)
+        write_json(draft.about_file, about)
+        meta = {"name": spec.name or stem, "note": "", "created": time.time(), "data": about["name"]}
+        write_json(draft.path / "meta.json", meta)
+        os.rename(draft.path, run.path)  # a run is there whole or not at all
         return run
 
     def run(self, run_id: str) -> RunDir:

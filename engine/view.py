@@ -52,11 +52,13 @@ class RunView:
     preparing: bool = True  # this attempt has not taken its first step yet
     merging: str = ""  # precision of a merge that has begun and not ended
     merged: dict[str, ev.Merged] = field(default_factory=dict)  # precision -> last result
-    scored: ev.Scored | None = None
+    scoring: bool = False  # a score was asked for and has not come yet
+    scored: ev.Scored | ev.Perplexity | None = None  # the newest, of the adapter as it is now
+    score_problem: str = ""  # why the last scoring came to nothing
 
     def state(self, alive: bool, queued: bool) -> State:
         """The state, given whether a worker holds the run's lock and whether the run waits in the queue."""
-        if alive and not self.merging and self.ended is None:
+        if alive and not self.merging and not self.scoring and self.ended is None:
             return State.PREPARING if self.preparing else State.TRAINING
         if queued:
             return State.QUEUED
@@ -113,7 +115,7 @@ def _add(view: RunView, event: ev.Event) -> None:
     match event:
         case ev.Phase():
             view.phase, view.ended, view.preparing = event.text, None, True
-            view.merging = ""  # a merge that was killed could not say that it ended
+            view.merging, view.scoring = "", False  # what was killed could not say that it ended
         case ev.Started():
             _cut_back(view, event.resumed_from)
             view.started, view.ended, view.preparing = event, None, False
@@ -134,19 +136,23 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.samples = [one for one in view.samples if (one.step, one.prompt) != again] + [event]
         case ev.Saved():
             view.saved.append(event)
-            if event.best:  # the adapter is another one now than the one that was merged
-                view.merged = {}
+            if event.best:  # the adapter is another one now than the one that was merged and scored
+                view.merged, view.scored = {}, None
+        case ev.Warned() if view.scoring:
+            view.scoring, view.score_problem = False, event.text
         case ev.Warned():
             view.warnings.append(event.text)
         case ev.Stopped() | ev.Failed() | ev.Finished():
             view.ended = event
         case ev.Merging():
-            view.merging = event.precision
+            view.merging, view.scoring = event.precision, False
         case ev.Merged():
             view.merging = ""
             view.merged[event.precision] = event
-        case ev.Scored():
-            view.scored = event
+        case ev.Scoring():
+            view.scoring, view.score_problem, view.merging = True, "", ""
+        case ev.Scored() | ev.Perplexity():
+            view.scoring, view.scored = False, event
 
 
 def _cut_back(view: RunView, step: int) -> None:

@@ -12,11 +12,15 @@ import pytest
 
 from engine import presets
 from engine.scores import SCORES
-from engine.store import ROOT, read_rows
+from engine.store import ROOT
 
 SAMPLES = [sample.id for sample in presets.samples()]
 ANSWERS = ("completion", "output", "label")
 POCKET_SCRIPTS = ROOT / "presets" / "pocket"
+
+
+def read_rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
 
 
 def in_the_makers_folder(code: str, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""The Compare tab: one message to the base model and to the tuned one, both replies side by side."""
+"""The Compare tab: one message to the base model and to the tuned one, both replies side by side; and their score."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import HoneError, RunError
-from engine.store import RunDir, read_rows
+from engine.rows import read_rows
+from engine.scores import sentences
+from engine.store import RunDir
+from engine.view import RunView
 from ui.context import Context
 from ui.handlers import bind
-from ui.text import STATES, intro, line, safe, when
+from ui.text import STATES, card, intro, line, safe, status, when
 from ui.theme import html
 
 Turn = dict[str, Any]
@@ -73,6 +76,10 @@ def build(ctx: Context) -> CompareTab:
             longest = gr.Slider(
                 8, 1024, 128, step=8, label="Longest reply (tokens)", info="Replies are cut after this many tokens."
             )
+        score = html(elem_id="score")
+        with gr.Row():
+            ask_score = gr.Button("Score", size="md", scale=0, min_width=132, interactive=False, elem_id="score-run")
+        timer = gr.Timer(1.0, active=False)
 
     inputs, outputs = [run, message, base, tuned, heat, longest], [message, base, tuned, send, stop]
     talking = gr.on(
@@ -92,6 +99,10 @@ def build(ctx: Context) -> CompareTab:
     run.change(bind(empty), None, [base, tuned], **QUIET)
     run.change(bind(suggest, ctx), run, chips, **QUIET)
     chips.pick(bind(take), None, message, **QUIET)
+    scored = [score, ask_score, timer]
+    listed.then(bind(show_score, ctx), run, scored, **QUIET)
+    gr.on([run.change, timer.tick], bind(show_score, ctx), run, scored, **QUIET)
+    ask_score.click(bind(start_score, ctx), run, scored, **QUIET)
     return CompareTab(tab, run)
 
 
@@ -170,13 +181,55 @@ def suggest(ctx: Context, run_id: str | None) -> str:
         return line(
             "There is nothing to compare yet. Start a run on the Train tab; it can be used from its first check on."
         )
-    asked = dict.fromkeys(question(row) for row in read_rows(ctx.engine.store.run(run_id).data / "heldout.jsonl"))
-    return chips([text for text in asked if text][:CHIPS])
+    asked: dict[str, None] = {}
+    for row in read_rows(ctx.engine.store.run(run_id).held_out_file):
+        if text := question(row):
+            asked[text] = None
+        if len(asked) == CHIPS:
+            break
+    return chips(list(asked))
 
 
 def take(event: gr.EventData) -> str:
     """A suggested message, put where it can still be changed."""
     return str(event.text)
+
+
+def show_score(ctx: Context, run_id: str | None) -> tuple[Any, Any, Any]:
+    """The run's score or where it stands; the timer goes on only while it is being made."""
+    if not run_id:
+        return "", gr.update(interactive=False, value="Score"), gr.update(active=False)
+    run = ctx.engine.store.run(run_id)
+    # The queue and the lock are asked before the events are read: a worker that ends in between has said how.
+    at_work, view = run.queued == "score" or run.alive, run.view()
+    working = view.scoring and at_work
+    button = gr.update(interactive=not working, value="Score again" if view.scored else "Score")
+    return score_card(view, working), button, gr.update(active=working)
+
+
+def start_score(ctx: Context, run_id: str | None) -> tuple[Any, Any, Any]:
+    """Put the scoring in the queue."""
+    if not run_id:
+        raise RunError("There is no run to score yet. Start one on the Train tab.")
+    ctx.engine.score(run_id)
+    return show_score(ctx, run_id)
+
+
+def score_card(view: RunView, working: bool) -> str:
+    """The score in words, each figure beside what it is compared with."""
+    if working:
+        return status(
+            "info", "Scoring", "Both models get the examples that were kept aside. This takes from seconds to minutes."
+        )
+    trouble = ""
+    if view.score_problem:
+        trouble = status("bad", "Scoring did not work", view.score_problem)
+    elif view.scoring:
+        trouble = status("bad", "Scoring ended without a result", "Its process ended before it was done. Score again.")
+    if view.scored:
+        return trouble + card("Score on examples it has never seen", *map(line, sentences(view.scored)))
+    text = "Both models get the examples that were kept aside: how many replies are right, or how surprised is each?"
+    return trouble or card("Not scored yet", line(text))
 
 
 # --- pure functions of conversations ---

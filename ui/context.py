@@ -1,9 +1,10 @@
-"""What every tab is built with: the engine, what visitors may do, and two small caches."""
+"""What every tab is built with: the engine, what visitors may do, and a small cache."""
 
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import defaultdict
+from collections.abc import Callable
 
 from engine import data, models
 from engine.data import Dataset
@@ -11,8 +12,8 @@ from engine.errors import ModelError
 from engine.jobs import Engine
 from engine.models import ModelInfo
 from engine.policy import Policy
-
-KEPT = 3  # datasets in memory; a source names its content, so an entry never goes stale
+from engine.prepare import Prepared
+from engine.spec import DataSpec
 
 
 class Context:
@@ -23,18 +24,16 @@ class Context:
         self.policy = policy
         self._models: dict[str, ModelInfo] = {}
         self._unusable: dict[str, str] = {}
-        self._datasets: OrderedDict[str, Dataset] = OrderedDict()
-        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def dataset(self, source: str) -> Dataset:
-        """A dataset by its source; raises DataError."""
-        with self._lock:
-            if source not in self._datasets:
-                self._datasets[source] = data.load(self.engine.store, source)
-            self._datasets.move_to_end(source)
-            while len(self._datasets) > KEPT:
-                self._datasets.popitem(last=False)
-            return self._datasets[source]
+        """A dataset's card by its source; raises DataError."""
+        return data.load(self.engine.store, source)
+
+    def prepared(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
+        """What would be learned with these settings, and what is noticed; raises DataError."""
+        with self._locks[spec.source]:  # two questions of one page wait for one answer
+            return self.engine.prepare(spec, tell)
 
     def model(self, source: str) -> ModelInfo:
         """What a base model is; the first time the desk is asked, which takes seconds. Raises HoneError."""

@@ -139,7 +139,7 @@ def merge_state(run: RunDir, precision: str) -> Merge:
     queued, alive = run.queued.startswith("merge"), run.alive
     view = run.view()
     # A worker that lives after the run's end is merging, although it says so only once its libraries are loaded.
-    works = alive and bool(view.merging or view.ended)
+    works = alive and bool(view.merging or view.ended) and not view.scoring
     result = view.merged.get(precision)
     ready = bool(result and result.ok and run.merged(precision).is_dir())
     return Merge(queued or works, result, ready)

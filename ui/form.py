@@ -17,12 +17,21 @@ from gradio.components import Component
 from engine import presets
 from engine import spec as specs
 from engine.models import ModelInfo
-from engine.spec import RunSpec
+from engine.spec import DataSpec, RunSpec, Shape
 
-# All fields in the order of the form. The first two live on the Data and Model tabs.
+# All fields in the order of the form. Those of data live on the Data tab (but for the seed), the model on its own.
 PATHS = (
     "data.source",
     "model.source",
+    "data.shape",
+    "data.roles",
+    "data.fixes",
+    "data.system",
+    "data.learn",
+    "data.template",
+    "data.max_length",
+    "data.held_out",
+    "data.held_out_source",
     "name",
     "method.rank",
     "method.alpha",
@@ -31,12 +40,10 @@ PATHS = (
     "optim.epochs",
     "optim.learning_rate",
     "optim.batch_size",
-    "data.max_length",
     "optim.accumulation",
     "optim.warmup",
     "optim.weight_decay",
     "optim.schedule",
-    "data.held_out",
     "data.seed",
     "sampling.checks",
     "sampling.prompts",
@@ -44,7 +51,9 @@ PATHS = (
     "place.device",
     "place.precision",
 )
+DATA_PATHS = tuple(path for path in PATHS if path.startswith("data."))
 SLIDER_STEPS = {"method.rank": 1, "method.dropout": 0.01, "data.held_out": 0.01, "optim.warmup": 0.01}
+LINES = {"sampling.prompts": 3, "data.system": 2}
 ALL_LINEAR = "all-linear"
 WORDS = {
     "auto": "Automatic",
@@ -55,7 +64,20 @@ WORDS = {
     "cosine": "Cosine",
     "linear": "Linear",
     "constant": "Constant",
+    "answers": "Answers",
+    "last": "Last answer only",
+    "all": "All text",
+    "model": "The model's own",
+    "plain": "Plain (User: … Assistant: …)",
+    "chatml": "ChatML (Qwen and many others)",
+    "llama3": "Llama 3",
+    "gemma": "Gemma",
+    "phi3": "Phi 3",
+    "mistral": "Mistral",
+    "alpaca": "Alpaca (### Instruction)",
 }
+A_SHARE = ("A share of this data", "")
+STATES = ("data.roles", "data.fixes")  # set by several widgets together, so kept beside them
 
 
 def widget(path: str, **more: Any) -> Component:
@@ -67,6 +89,16 @@ def widget(path: str, **more: Any) -> Component:
     kind, low, high = _kind(field.annotation), _bound(field, "ge", "gt"), _bound(field, "le", "lt")
     if path in SLIDER_STEPS:
         return gr.Slider(low, high, step=SLIDER_STEPS[path], elem_id=elem_id, **common)
+    if path in STATES:
+        return gr.State(value)
+    if path == "data.shape":
+        shapes = [("As found", ""), *((shape.value, shape.value) for shape in Shape)]
+        return gr.Dropdown(shapes, elem_id=elem_id, **common)
+    if path == "data.template":
+        named = [(WORDS[choice], choice) for choice in typing.get_args(kind)]
+        return gr.Dropdown(named, elem_id=elem_id, **common)
+    if path == "data.held_out_source":
+        return gr.Dropdown(elem_id=elem_id, **({"choices": [A_SHARE]} | common))
     if path.endswith(".source"):
         return gr.Dropdown(elem_id=elem_id, **common)
     if path == "method.targets":
@@ -77,13 +109,18 @@ def widget(path: str, **more: Any) -> Component:
         # Bounds are left to RunSpec, which names every wrong field at once and in words.
         return gr.Number(precision=0 if kind is int else None, elem_id=elem_id, **common)
     # A number that may be left out is a text field too: gr.Number shows an empty one as 0.
-    return gr.Textbox(lines=3 if path == "sampling.prompts" else 1, elem_id=elem_id, **common)
+    return gr.Textbox(lines=LINES.get(path, 1), elem_id=elem_id, **common)
 
 
 def collect(values: Iterable[Any], paths: Sequence[str] = PATHS) -> RunSpec:
     """The checked spec that the widgets' values mean; raises SpecError that names all that is wrong."""
     found = {path: _from_widget(path, value) for path, value in zip(paths, values, strict=True)}
     return specs.make(presets.nested(found))
+
+
+def data_spec(values: Iterable[Any]) -> DataSpec:
+    """The data's part of the form, given in the order of ``DATA_PATHS``."""
+    return collect(values, DATA_PATHS).data
 
 
 def fill(spec: RunSpec, info: ModelInfo | None, paths: Sequence[str] = PATHS) -> list[Any]:
@@ -106,6 +143,8 @@ def to_widget(path: str, value: Any) -> Any:
         return "\n".join(value)
     if value is None:
         return ""
+    if isinstance(value, Shape):
+        return value.value
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -100,7 +100,7 @@ def about(info: ModelInfo) -> str:
     words = (
         "It has a chat template: it knows who is speaking, the user or the assistant."
         if info.has_template
-        else "It has no chat template, so it goes on with plain text. Give it plain text or question-and-answer data."
+        else "It has no chat template. Hone writes turns as lines that begin with User: and Assistant: for it."
     )
     strip = [
         ("Parameters", short(info.parameters), f"{count(info.parameters)} weights"),

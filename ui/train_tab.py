@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine import data, presets
+from engine import presets
 from engine import spec as specs
 from engine.errors import HoneError, ModelError
 from engine.models import ModelInfo
@@ -23,6 +23,7 @@ from ui.theme import html
 
 OWN = "own"  # target modules chosen one by one
 RECIPE_PATHS = tuple(dict.fromkeys(path for recipe in presets.recipes() for path in recipe.values))
+OF_THE_ROWS = ("data.shape", "data.roles", "data.fixes", "data.held_out_source")
 FROM_SAMPLE = "These settings were made for the sample. A recipe replaces some of them."
 
 
@@ -31,7 +32,7 @@ class TrainTab:
     """What the other tabs need."""
 
     tab: gr.Tab
-    fields: dict[str, Component]  # by path; data.source and model.source are on their own tabs
+    fields: dict[str, Component]  # by path; those of data and model are on their own tabs
     recipe: gr.Radio
     recipe_note: gr.HTML
     group: gr.Radio
@@ -64,9 +65,10 @@ def build(ctx: Context) -> TrainTab:
                 recipe_note = html(line(FROM_SAMPLE), elem_id="recipe-note")
                 add("method.rank", "method.alpha")
                 group = _group()
-                add("method.targets", "optim.epochs", "optim.learning_rate", "optim.batch_size", "data.max_length")
+                add("method.targets", "optim.epochs", "optim.learning_rate", "optim.batch_size")
                 with gr.Accordion("More", open=False, elem_id="more"):
-                    add(*(path for path in form.PATHS if path not in fields and not path.endswith(".source")))
+                    rest = (path for path in form.PATHS[1:] if not path.startswith("data.") or path == "data.seed")
+                    add(*(path for path in rest if path not in fields and path != "model.source"))
             with gr.Column(scale=1, min_width=320):
                 panel = _panel(ctx)
     return TrainTab(tab, fields, recipe, recipe_note, group, facts, start, panel)
@@ -125,9 +127,10 @@ def choose_recipe(name: str | None, source: str) -> list[Any]:
 
 
 def choose_data(ctx: Context, source: str, model: str, *values: Any) -> list[Any]:
-    """Settings for other data: a sample brings its own; for a file what is set stays."""
+    """Settings for other data: a sample brings its own; for a file all stays but what concerns the rows."""
     if not source.startswith("sample:"):
-        return [*(gr.skip() for _ in values), gr.skip(), gr.skip()]
+        fresh = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
+        return [*(fresh[path] if path in OF_THE_ROWS else gr.skip() for path in form.PATHS[2:]), gr.skip(), gr.skip()]
     spec = suited_spec(source)
     shown = form.fill(spec, ctx.known_model(model))[2:]
     return [*shown, None, line(FROM_SAMPLE)]
@@ -164,9 +167,9 @@ def tell(ctx: Context, *values: Any) -> tuple[str, Any]:
         spec = form.collect(values)
         if why := ctx.unusable(spec.model.source):
             raise ModelError(why)
-        dataset = ctx.dataset(spec.data.source)
-        rows = [len(part) for part in data.split(dataset, spec.data)]
-        words = facts(spec, ctx.known_model(spec.model.source), rows[0], sum(rows))
+        prepared = ctx.prepared(spec.data)
+        prepared.require_usable()
+        words = facts(spec, ctx.known_model(spec.model.source), prepared.train, prepared.total)
     except HoneError as error:
         return line(str(error), "bad"), gr.skip()
     return words, gr.update(placeholder=f"{2 * spec.method.rank}, which is twice the rank")

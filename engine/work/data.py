@@ -6,17 +6,26 @@ tokens cannot be told apart with certainty the row is refused; nothing is ever t
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from engine import presets
 from engine.errors import DataError, ModelError
+from engine.spec import DataSpec
+from engine.work.forms import Message, Tool, with_system
+from engine.work.masks import masked
+from engine.work.pieces import Tokens, pattern, text_ids, tokens, unwrap, wrap
+from engine.work.prompts import prompt_text
+from engine.work.turns import Span
 
 Row = dict[str, Any]
-Message = dict[str, str]
 IGNORED = -100  # label of a token without a loss, as PyTorch's cross-entropy has it
-PLAIN_NAMES = {"system": "System", "user": "User", "assistant": "Assistant"}
+TEMPLATES = presets.FOLDER / "templates"
+KEPT = 16  # tokens that stay at both ends of what is shortened
 
 
 class Encoded(NamedTuple):
@@ -24,7 +33,7 @@ class Encoded(NamedTuple):
 
     ids: list[int]
     labels: list[int]  # the id where the token is learned, else IGNORED
-    length: int  # tokens before the cut
+    length: int  # tokens before anything was cut
 
     @property
     def cut(self) -> int:
@@ -35,12 +44,20 @@ class Encoded(NamedTuple):
         return sum(label != IGNORED for label in self.labels)
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """A model's tokenizer with a pad token, padding on the right; raises ModelError where it is not usable."""
+def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizerBase:
+    """A model's tokenizer with a pad token, padding on the right, and the chat template that is to be used.
+
+    ``model`` keeps the model's own, or takes ``plain`` where it has none. Raises ModelError where it is not usable.
+    """
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:
         raise ModelError(f"The tokenizer in '{folder.name}' cannot be loaded. Copy the model again.") from error
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"The tokenizer in '{folder.name}' cannot say which letters a token stands for, so answers cannot be told "
+            "from questions. Choose a model that comes with a tokenizer.json."
+        )
     sentence = "The cat sat on the mat."
     back = tokenizer.decode(tokenizer.encode(sentence, add_special_tokens=False), skip_special_tokens=True)
     # Some folders lack their vocabulary and encode text to almost nothing, silently.
@@ -51,41 +68,117 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
     tokenizer.padding_side = "right"
+    if template != "model" or not tokenizer.chat_template:
+        name = "plain" if template == "model" else template
+        tokenizer.chat_template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
     return tokenizer
 
 
-def messages_of(row: Row) -> list[Message]:
-    """A chat or prompt/completion row as messages."""
+def messages_of(row: Row, system: str = "") -> list[Message]:
+    """A chat or prompt/completion row as messages, after the system turn of all rows where it brings none."""
     if "messages" in row:
-        return list(row["messages"])
-    return [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+        return with_system(list(row["messages"]), system)
+    pair = [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+    return with_system(pair, system)
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, row: Row, max_length: int) -> Encoded:
+def encode(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
     """One normal row as ids and labels, cut at the end; raises DataError where its mask is uncertain."""
+    whole = encode_uncut(tokenizer, row, data)
+    return Encoded(whole.ids[: data.max_length], whole.labels[: data.max_length], whole.length)
+
+
+def encode_uncut(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
+    """As ``encode``, with the tokens beyond the cut; what is to be shortened is shortened."""
     if "text" in row:
-        ids = _with_end(tokenizer, tokenizer.encode(row["text"]))
-        return _cut(ids, ids, max_length)
-    messages = messages_of(row)
-    if tokenizer.chat_template and "{% generation" in tokenizer.chat_template.replace("{%-", "{%"):
-        ids, learned = _marked(tokenizer, messages)
-    else:
-        text, spans = (
-            _template_spans(tokenizer, messages) if tokenizer.chat_template else _plain_spans(tokenizer, messages)
-        )
-        encoded = tokenizer(text, add_special_tokens=not tokenizer.chat_template, return_offsets_mapping=True)
-        ids = list(encoded["input_ids"])
-        offsets = encoded["offset_mapping"]
-        learned = [any(start <= a < end and b > a for start, end in spans) for a, b in offsets]
-        if not tokenizer.chat_template:  # some tokenizers end every text themselves
-            while ids and ids[-1] == tokenizer.eos_token_id and offsets[len(ids) - 1][0] == offsets[len(ids) - 1][1]:
-                ids.pop(), learned.pop()
-    labels = [token if on else IGNORED for token, on in zip(ids, learned, strict=True)]
-    return _cut(ids, labels, max_length)
+        ids = _with_end(tokenizer, _text(tokenizer, row["text"], "literal" in data.fixes))
+        return Encoded(ids, ids, len(ids))
+    ids, labels, _ = _conversation(tokenizer, row, data)
+    return _shortened(ids, labels, data.max_length if "shorten" in data.fixes else len(ids))
 
 
-def _cut(ids: list[int], labels: list[int], max_length: int) -> Encoded:
-    return Encoded(ids[:max_length], labels[:max_length], len(ids))
+def _text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:
+    text, _, places = unwrap(wrap(text, pattern(tokenizer)) if literal else text, [])
+    return text_ids(tokenizer, text, places)
+
+
+def _conversation(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> tuple[list[int], list[int], int]:
+    """Ids, labels, and at which token the last answer begins."""
+    messages, tools = messages_of(row, data.system), row.get("tools") or []
+    if "literal" in data.fixes:
+        messages, tools = wrap([messages, tools], pattern(tokenizer))
+    found = masked(tokenizer, messages, tools, data.learn)
+    text, spans, literal = unwrap(found.text, [*found.spans, *((border, border) for border in found.borders)])
+    spans, borders = spans[: len(found.spans)], [border for border, _ in spans[len(found.spans) :]]
+    made = tokens(tokenizer, text, literal, borders)
+    opens = borders[-1] if borders else len(text)
+    begin = next((place for place, (start, end) in enumerate(made.offsets) if start >= opens and end > start), 0)
+    return made.ids, list(made.ids) if data.learn == "all" else _labels(made, spans), begin
+
+
+class EncodedAll(NamedTuple):
+    """The rows that teach something, and how many do not."""
+
+    kept: list[Encoded]
+    lost: int  # lose their whole answer to the cut
+    refused: int  # have an uncertain mask, and are left out because the user chose so
+
+
+def encode_all(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], data: DataSpec) -> EncodedAll:
+    """All rows that keep something to learn; raises DataError for one whose mask is uncertain, or leaves it out."""
+    encoded, refused = [], 0
+    for number, row in enumerate(rows, start=1):
+        try:
+            encoded.append(encode(tokenizer, row, data))
+        except DataError as error:
+            if "refused" not in data.fixes:
+                raise DataError(f"Row {number}: {error}") from error
+            refused += 1
+    kept = [one for one in encoded if teaches(one)]
+    return EncodedAll(kept, len(encoded) - len(kept), refused)
+
+
+def teaches(one: Encoded) -> bool:
+    """Whether anything is learned; the first token has none before it to be foretold from."""
+    return any(label != IGNORED for label in one.labels[1:])
+
+
+def _labels(made: Tokens, spans: list[Span]) -> list[int]:
+    """A token is learned where it begins within an answer.
+
+    One that begins before it and reaches into it is not: the prompt holds its beginning, so the model, when it is
+    asked, can never choose it. One that begins in the answer and reaches out of it is the model's to write.
+    """
+    spans = sorted(spans)
+    starts = [start for start, _ in spans]
+    labels = []
+    for token, (start, end) in zip(made.ids, made.offsets, strict=True):
+        at = bisect_right(starts, start) - 1
+        labels.append(token if at >= 0 and start < spans[at][1] and end > start else IGNORED)
+    return labels
+
+
+def _shortened(ids: list[int], labels: list[int], limit: int) -> Encoded:
+    """Tokens go from the middle of the longest stretch that is not learned, until the row fits or none is left."""
+    length = len(ids)
+    while (excess := len(ids) - limit) > 0:
+        start, end = _longest_ignored(labels)
+        spare = min(excess, end - start - 2 * KEPT)
+        if spare <= 0:
+            break
+        first = start + (end - start - spare) // 2
+        del ids[first : first + spare], labels[first : first + spare]
+    return Encoded(ids, labels, length)
+
+
+def _longest_ignored(labels: list[int]) -> Span:
+    """Start and end of the longest run of tokens that are not learned."""
+    best, start = (0, 0), 0
+    for place, label in enumerate([*labels, 0]):
+        if label != IGNORED:
+            best = max(best, (start, place), key=lambda run: run[1] - run[0])
+            start = place + 1
+    return best
 
 
 def _with_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
@@ -94,69 +187,28 @@ def _with_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
     return ids if end is None or (ids and ids[-1] == end) else [*ids, end]
 
 
-def _marked(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> tuple[list[int], list[bool]]:
-    """Templates with generation marks say themselves which tokens are the assistant's."""
-    encoded = _apply(tokenizer, messages, tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
-    return list(encoded["input_ids"]), [bool(on) for on in encoded["assistant_masks"]]
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase,
+    messages: list[Message],
+    plain_text: bool,
+    tools: list[Tool] | None = None,
+    literal: bool = False,
+) -> list[int]:
+    """The ids to generate from: the conversation so far, opened for the assistant; or plain text to continue.
 
-
-def _apply(tokenizer: PreTrainedTokenizerBase, messages: list[Message], **options: Any) -> Any:
-    try:
-        return tokenizer.apply_chat_template(messages, **options)
-    except Exception as error:  # a template may raise whatever it likes, for example on a system turn
-        raise DataError(f"The model's chat template does not accept this conversation: {error}") from error
-
-
-def _template_spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> tuple[str, list[tuple[int, int]]]:
-    """The rendered text and the assistant's character spans, found by rendering each turn's beginning.
-
-    Certain only where each beginning is a prefix of the whole; else DataError.
+    ``literal`` where the run reads control tokens in texts as plain text.
     """
-    whole: str = _apply(tokenizer, messages, tokenize=False)
-    spans = []
-    for index, message in enumerate(messages):
-        if message["role"] != "assistant":
-            continue
-        before: str = _apply(tokenizer, messages[:index], tokenize=False, add_generation_prompt=True)
-        after: str = _apply(tokenizer, messages[: index + 1], tokenize=False)
-        if (
-            not whole.startswith(before)
-            or not whole.startswith(after)
-            or message["content"].strip() not in after[len(before) :]
-        ):
-            raise DataError(
-                "This model's chat template rewrites earlier turns, so the assistant's words cannot be told apart "
-                "with certainty. Choose another model, or data with one answer per conversation."
-            )
-        spans.append((len(before), len(after)))
-    return whole, spans
-
-
-def _plain_spans(tokenizer: PreTrainedTokenizerBase, messages: list[Message]) -> tuple[str, list[tuple[int, int]]]:
-    """The stated plain format of models without a chat template: ``User: ...`` and ``Assistant: ...`` lines."""
-    text, spans = "", []
-    for message in messages:
-        text += f"{PLAIN_NAMES[message['role']]}:"
-        start = len(text)
-        end = (tokenizer.eos_token or "") if message["role"] == "assistant" else ""
-        text += f" {message['content']}{end}"
-        if message["role"] == "assistant":
-            spans.append((start, len(text)))
-        text += "\n"
-    return text.removesuffix("\n"), spans
-
-
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: list[Message], plain_text: bool) -> list[int]:
-    """The ids to generate from: the conversation so far, opened for the assistant; or plain text to continue."""
-    if tokenizer.chat_template and not plain_text:
-        encoded = _apply(tokenizer, messages, tokenize=True, add_generation_prompt=True, return_dict=True)
-        return list(encoded["input_ids"])
-    text = messages[-1]["content"] if plain_text else f"{_plain_spans(tokenizer, messages)[0]}\nAssistant:"
-    ids: list[int] = tokenizer.encode(text)
+    if not plain_text:
+        if literal:
+            messages, tools = wrap([messages, tools], pattern(tokenizer))
+        text, borders = prompt_text(tokenizer, messages, tools or [])
+        text, spans, places = unwrap(text, [(border, border) for border in borders])
+        return tokens(tokenizer, text, places, [border for border, _ in spans]).ids
+    ids = _text(tokenizer, messages[-1]["content"], literal)
     return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids  # some tokenizers end every text
 
 
-def question_of(row: Row) -> list[Message]:
+def question_of(row: Row, system: str = "") -> list[Message]:
     """What to ask in order to compare with this row's answer: all before the last assistant turn.
 
     For plain text, its first half, cut at a space.
@@ -164,33 +216,34 @@ def question_of(row: Row) -> list[Message]:
     if "text" in row:
         half = row["text"][: max(8, len(row["text"]) // 2)]
         return [{"role": "user", "content": half.rsplit(" ", 1)[0].strip() or half}]
-    messages = messages_of(row)
+    messages = messages_of(row, system)
     last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
     return messages[:last]
 
 
+def row_prompt(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> list[int]:
+    """The ids that this row's last answer is learned after: exactly the beginning of the row as it is trained."""
+    literal = "literal" in data.fixes
+    if "text" in row:
+        return prompt_ids(tokenizer, question_of(row), True, literal=literal)
+    ids, _, begin = _conversation(tokenizer, row, data)
+    return ids[:begin] or prompt_ids(tokenizer, question_of(row, data.system), False, row.get("tools"), literal)
+
+
 def questions(
-    tokenizer: PreTrainedTokenizerBase, rows: list[Row], count: int, limit: int
+    tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], count: int, limit: int, data: DataSpec
 ) -> list[tuple[str, list[int]]]:
     """What the first rows ask, as shown and as ids; rows whose question is longer than ``limit`` tokens are passed."""
     found: list[tuple[str, list[int]]] = []
     for row in rows:
         if len(found) == count:
             break
-        chat = question_of(row)
-        ids = prompt_ids(tokenizer, chat, "text" in row)
-        if len(ids) <= limit:
-            found.append((chat[-1]["content"], ids))
-    return found
-
-
-def encode_all(tokenizer: PreTrainedTokenizerBase, rows: list[Row], max_length: int) -> tuple[list[Encoded], int]:
-    """All rows that keep something to learn, and how many lost their whole answer to the cut."""
-    encoded = []
-    for number, row in enumerate(rows, start=1):
         try:
-            encoded.append(encode(tokenizer, row, max_length))
-        except DataError as error:
-            raise DataError(f"Row {number}: {error}") from error
-    kept = [one for one in encoded if any(label != IGNORED for label in one.labels[1:])]
-    return kept, len(encoded) - len(kept)
+            asked, ids = question_of(row, data.system), row_prompt(tokenizer, row, data)
+        except DataError:
+            if "refused" not in data.fixes:
+                raise
+            continue
+        if asked and len(ids) <= limit:
+            found.append((asked[-1]["content"], ids))
+    return found

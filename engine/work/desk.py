@@ -18,8 +18,10 @@ from typing import Any
 
 from engine import models
 from engine.errors import HoneError
-from engine.spec import PlaceSpec
-from engine.work.data import IGNORED, encode, load_tokenizer, prompt_ids
+from engine.spec import DataSpec, PlaceSpec
+from engine.work import tokens
+from engine.work.data import load_tokenizer, prompt_ids
+from engine.work.forms import with_system
 from engine.work.generate import stream_pair
 from engine.work.inspect import inspect
 from engine.work.load import attach, choose_place, load_model
@@ -34,45 +36,30 @@ class Desk:
 
     def __init__(self) -> None:
         self.stopped: set[int] = set()
-        self.tokenizers: dict[Path, Any] = {}
+        self.tokenizers: dict[tuple[Path, str], Any] = {}
         self.model_key: tuple[Any, ...] = ()
         self.model: Any = None
 
-    def tokenizer(self, folder: Path) -> Any:
-        if folder not in self.tokenizers:
-            self.tokenizers = {folder: load_tokenizer(folder)}
-        return self.tokenizers[folder]
+    def tokenizer(self, folder: Path, template: str) -> Any:
+        key = (folder, template)
+        if key not in self.tokenizers:
+            self.tokenizers = {key: load_tokenizer(folder, template)}
+        return self.tokenizers[key]
 
     def inspect(self, ask: dict[str, Any], tell: Tell) -> Any:
         return inspect(ask["model"]).model_dump()
 
     def preview(self, ask: dict[str, Any], tell: Tell) -> Any:
-        """Rows as tokens: their text, and whether each is learned."""
-        tokenizer = self.tokenizer(models.folder(ask["model"]))
-        rows = []
-        for row in ask["rows"]:
-            one = encode(tokenizer, row, ask["max_length"])
-            rows.append(
-                {
-                    "tokens": _texts(tokenizer, one.ids),
-                    "learned": [label != IGNORED for label in one.labels],
-                    "length": one.length,
-                }
-            )
-        return rows
+        """Rows as tokens, or why they cannot be shown."""
+        data = DataSpec.model_validate(ask["data"])
+        tokenizer = self.tokenizer(models.folder(ask["model"]), data.template)
+        return [tokens.preview(tokenizer, row, data) for row in ask["rows"]]
 
     def measure(self, ask: dict[str, Any], tell: Tell) -> Any:
-        """Token counts over all rows."""
-        tokenizer = self.tokenizer(models.folder(ask["model"]))
-        encoded = [encode(tokenizer, row, ask["max_length"]) for row in ask["rows"]]
-        return {
-            "rows": len(encoded),
-            "tokens": sum(len(one.ids) for one in encoded),
-            "learned": sum(one.learned for one in encoded),
-            "cut": sum(one.cut > 0 for one in encoded),
-            "lost": sum(one.learned == 0 for one in encoded),
-            "longest": max((one.length for one in encoded), default=0),
-        }
+        """The token report; told as it goes, since many rows take longer than a silence may last."""
+        data = DataSpec.model_validate(ask["data"])
+        tokenizer = self.tokenizer(models.folder(ask["model"]), data.template)
+        return tokens.report(tokenizer, ask["rows"], ask["indices"], ask["total"], data, tell)
 
     def chat(self, ask: dict[str, Any], tell: Tell) -> Any:
         """Both replies to one message, told as they grow."""
@@ -82,9 +69,13 @@ class Desk:
         if key != self.model_key:
             self.free(ask, tell)
             self.model, self.model_key = attach(load_model(folder, place), adapter), key
-        tokenizer = self.tokenizer(folder)
-        base = prompt_ids(tokenizer, ask["base"], ask["plain_text"])
-        tuned = prompt_ids(tokenizer, ask["tuned"], ask["plain_text"])
+        data = DataSpec.model_validate(ask["data"])
+        tokenizer = self.tokenizer(folder, data.template)
+        plain, literal = ask["plain_text"], "literal" in data.fixes
+        base, tuned = (
+            prompt_ids(tokenizer, with_system(ask[which], "" if plain else data.system), plain, literal=literal)
+            for which in ("base", "tuned")
+        )
         room = self.model.config.get_text_config().max_position_embeddings - max(len(base), len(tuned))
         if room < 1:
             raise HoneError("This conversation is longer than the model can read. Press Clear and start again.")
@@ -114,15 +105,6 @@ class Desk:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         return None
-
-
-def _texts(tokenizer: Any, ids: list[int]) -> list[str]:
-    """Each token's own text; decoded after a few neighbours, since some tokenizers drop a leading space."""
-    texts = []
-    for end in range(1, len(ids) + 1):
-        start = max(0, end - 4)
-        texts.append(tokenizer.decode(ids[start:end]).removeprefix(tokenizer.decode(ids[start : end - 1])))
-    return texts
 
 
 def serve() -> None:

@@ -20,7 +20,16 @@ def batch_of(tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], devic
     return {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
 
 
-def options_for(tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, temperature: float = 0.0) -> dict[str, Any]:
+def ends_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Tokens that end a reply: the tokenizer's, and those that the model names (Gemma ends turns by another)."""
+    named = model.generation_config.eos_token_id if model.generation_config else None
+    found = [tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
+    return list(dict.fromkeys(token for token in found if token is not None))
+
+
+def options_for(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, temperature: float = 0.0
+) -> dict[str, Any]:
     """Arguments of ``generate``; temperature 0 takes the most likely token each time."""
     chosen: dict[str, Any] = {
         "max_new_tokens": max_new_tokens,
@@ -32,8 +41,8 @@ def options_for(tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, tempera
         "top_p": 0.95 if temperature > 0 else None,
         "top_k": None,
     }
-    if tokenizer.eos_token_id is not None:
-        chosen["eos_token_id"] = tokenizer.eos_token_id
+    if ends := ends_of(model, tokenizer):
+        chosen["eos_token_id"] = ends
     return chosen
 
 
@@ -51,7 +60,7 @@ def replies(
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
         batch = batch_of(tokenizer, [prompts[index] for index in part], model.device)
-        out = model.generate(**batch, **options_for(tokenizer, max_new_tokens))
+        out = model.generate(**batch, **options_for(model, tokenizer, max_new_tokens))
         new = out[:, batch["input_ids"].shape[1] :]
         found |= {
             index: text.strip()
@@ -65,8 +74,10 @@ def replies(
 class _PairStreamer(BaseStreamer):
     """Hands on the texts of all rows of a batch after each token (TextStreamer refuses a batch)."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, rows: int, tell: Callable[[list[str]], None]) -> None:
-        self.tokenizer, self.tell = tokenizer, tell
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, rows: int, ends: list[int], tell: Callable[[list[str]], None]
+    ) -> None:
+        self.tokenizer, self.ends, self.tell = tokenizer, ends, tell
         self.ids: list[list[int]] = [[] for _ in range(rows)]
         self.done = [False] * rows
         self.prompt_seen = False
@@ -76,7 +87,7 @@ class _PairStreamer(BaseStreamer):
             self.prompt_seen = True
             return
         for row, token in enumerate(value.flatten().tolist()):
-            if token == self.tokenizer.eos_token_id:
+            if token in self.ends:
                 self.done[row] = True
             if not self.done[row]:
                 self.ids[row].append(token)
@@ -109,8 +120,8 @@ def stream_pair(
     batch = batch_of(tokenizer, list(prompts), model.device)
     model.generate(
         **batch,
-        **options_for(tokenizer, max_new_tokens, temperature),
+        **options_for(model, tokenizer, max_new_tokens, temperature),
         adapter_names=["__base__", "default"],
-        streamer=_PairStreamer(tokenizer, 2, tell),
+        streamer=_PairStreamer(tokenizer, 2, ends_of(model, tokenizer), tell),
         stopping_criteria=StoppingCriteriaList([_Stop(stopped)]),
     )

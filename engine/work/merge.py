@@ -13,8 +13,9 @@ from engine import events as ev
 from engine import models
 from engine.errors import RunError
 from engine.hardware import GB, require_disk
+from engine.rows import read_rows
 from engine.spec import PlaceSpec
-from engine.store import RunDir, read_rows
+from engine.store import RunDir
 from engine.work.data import encode, load_tokenizer, questions
 from engine.work.generate import replies
 from engine.work.load import attach, choose_place, load_model
@@ -39,11 +40,12 @@ def merge(run: RunDir, precision: str) -> None:
     folder = models.folder(spec.model.source)
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     require_disk(run.path, 2 * weights / GB + 0.05, "the merged model")
-    tokenizer = load_tokenizer(folder)
-    rows = read_rows(run.data / "heldout.jsonl") or read_rows(run.data / "train.jsonl")
+    tokenizer = load_tokenizer(folder, spec.data.template)
+    rows = read_rows(run.held_out_file) or read_rows(run.train_file)
     limit = max(8, spec.data.max_length - REPLY_TOKENS)  # question and reply together fit into the model's context
-    prompts = [ids for _, ids in questions(tokenizer, rows, PROMPTS, limit)]
-    prompts = prompts or [encode(tokenizer, rows[0], limit).ids]  # where every question is longer
+    prompts = [ids for _, ids in questions(tokenizer, rows, PROMPTS, limit, spec.data)]
+    short = spec.data.model_copy(update={"max_length": limit})
+    prompts = prompts or [encode(tokenizer, rows[0], short).ids]  # where every question is longer
     place = choose_place(PlaceSpec.model_validate({"device": spec.place.device, "precision": precision}))
 
     tuned = attach(load_model(folder, place), run.adapter)

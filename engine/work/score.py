@@ -1,37 +1,227 @@
-"""Base against tuned on a sample's held-out rows, checked by the sample's own scoring function."""
+"""Base against tuned model on the held-out rows: right replies where an answer can be checked, else perplexity.
+
+Both come from one copy of the weights, with the adapter switched off and on.
+"""
 
 from __future__ import annotations
 
 import json
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import torch
+from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-untyped]
+from torch.nn.functional import cross_entropy
 
 from engine import events as ev
 from engine import models, presets, scores
-from engine.errors import RunError
-from engine.store import RunDir, read_rows
-from engine.work.data import load_tokenizer, prompt_ids, question_of
+from engine.errors import DataError, RunError
+from engine.rows import read_rows
+from engine.spec import DataSpec, RunSpec, Shape
+from engine.store import RunDir
+from engine.work.data import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
 from engine.work.generate import replies
+from engine.work.inspect import inspect
 from engine.work.load import attach, choose_place, load_model
+
+LOGITS = 2**25  # numbers in one batch's logits (128 MB in fp32)
+UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
+SPARE = 4  # tokens more than the longest label needs, so that a reply that goes on is seen to go on
+NO_LABEL = ""  # what stands for a reply that is no label; no label is empty
+T = TypeVar("T")
+LEARNED = {
+    "answers": "the answers",
+    "last": "the last answer of each conversation",
+    "all": "whole conversations, questions too",
+}
+
+
+class Pair(NamedTuple):
+    """Base and tuned model as one, with what is needed to ask them."""
+
+    model: Any
+    tokenizer: Any
+    data: DataSpec
+    context: int  # tokens that it reads at once
+
+    def both(self, measure: Callable[[], T]) -> tuple[T, T]:
+        """The same of the base and of the tuned model."""
+        with self.model.disable_adapter():
+            base = measure()
+        return base, measure()
 
 
 def score(run: RunDir) -> None:
-    """Count right replies of both and report them; raises RunError for data without a score."""
-    spec = run.spec
-    kind, _, key = spec.data.source.partition(":")
-    scorer = scores.SCORES.get(key) if kind == "sample" else None
-    if scorer is None:
-        raise RunError("Only bundled samples have a score; this run's data has none.")
+    """Score both and report it as one event; raises RunError where there is nothing to score."""
+    spec, held = run.spec, read_rows(run.held_out_file)
     if not (run.adapter / "adapter_model.safetensors").is_file():
         raise RunError("This run has saved no adapter yet. Train it first.")
+    if not len(held):
+        raise RunError("This run has no held-out examples, so there is nothing new to score it on.")
+    rows = [held[index] for index in scores.spread(len(held))]
+    about, of = scores.about(run.about_file), len(held)
+    pair = _load(run, spec)
+    if "refused" in spec.data.fixes:  # as in training
+        rows = [row for row in rows if _can_be_learned(pair, row)]
+    if found := _sample_rows(spec.data.source, rows):
+        done: ev.Scored | ev.Perplexity = sample_score(pair, *found, rows, of)
+    elif about.shape == Shape.LABEL and "text" not in rows[0]:
+        done = label_score(pair, rows, of, read_rows(run.train_file), about.labels)
+    else:
+        done = perplexity(pair, rows, of)
+    run.emit(done)
+
+
+def _can_be_learned(pair: Pair, row: Row) -> bool:
+    try:
+        encode(pair.tokenizer, row, pair.data)
+    except DataError:
+        return False
+    return True
+
+
+def _load(run: RunDir, spec: RunSpec) -> Pair:
     folder = models.folder(spec.model.source)
-    tokenizer = load_tokenizer(folder)
-    rows = read_rows(run.data / "heldout.jsonl")
-    sample = next(sample for sample in presets.samples() if sample.id == key)
-    # The raw rows hold what the score needs beside prompt and answer, in the same order.
-    raw = [json.loads(line) for line in sample.held_out_file.read_text(encoding="utf-8").split("\n") if line]
-    prompts = [prompt_ids(tokenizer, question_of(row), False) for row in rows]
+    tokenizer = load_tokenizer(folder, spec.data.template)
     model = attach(load_model(folder, choose_place(spec.place)), run.adapter)
-    tuned = replies(model, tokenizer, prompts, scorer.max_new_tokens)
-    with model.disable_adapter():
-        base = replies(model, tokenizer, prompts, scorer.max_new_tokens)
-    right = [sum(scorer.right(reply, row) for reply, row in zip(found, raw, strict=True)) for found in (base, tuned)]
-    run.emit(ev.Scored(what=scorer.what, base=right[0], tuned=right[1], rows=len(rows)))
+    context = inspect(spec.model.source).context or max(spec.data.max_length, UNKNOWN_CONTEXT)
+    return Pair(model, tokenizer, spec.data, context)
+
+
+# --- replies ---
+
+
+def _sample_rows(source: str, rows: Sequence[Row]) -> tuple[scores.Score, list[Row]] | None:
+    """A bundled sample's own scoring function and the raw rows that it needs; None where it has none."""
+    kind, _, key = source.partition(":")
+    if kind != "sample" or key not in scores.SCORES:
+        return None
+    sample = next(sample for sample in presets.samples() if sample.id == key)
+    # None too where the rows are other ones: the user may have chosen other held-out data or other columns.
+    lines = sample.held_out_file.read_text(encoding="utf-8").split("\n")
+    raw = scores.raw_of(rows, [json.loads(line) for line in lines if line])
+    return (scores.SCORES[key], raw) if raw else None
+
+
+def sample_score(pair: Pair, scorer: scores.Score, raw: list[Row], rows: list[Row], of: int) -> ev.Scored:
+    """Right replies by the sample's own function."""
+    _, base, tuned = _answers(pair, rows, scorer.max_new_tokens)
+    right = [sum(scorer.right(reply, row) for reply, row in zip(said, raw, strict=True)) for said in (base, tuned)]
+    return ev.Scored(what=scorer.what, base=right[0], tuned=right[1], rows=len(rows), of=of)
+
+
+def label_score(pair: Pair, rows: list[Row], of: int, train: Sequence[Row], known: Sequence[str]) -> ev.Scored:
+    """Right labels, beside what always answering the training rows' most frequent one would give."""
+    trained = Counter(scores.answer_of(row) for row in train)
+    labels = {str(label).strip() for label in known} | set(trained) | {scores.answer_of(row) for row in rows}
+    longest = max(len(pair.tokenizer.encode(label, add_special_tokens=False)) for label in labels)
+    asked, *found = _answers(pair, rows, longest + SPARE)
+    truth = [scores.answer_of(row) for row in asked]
+    base, tuned = ([scores.said_label(reply, labels) or NO_LABEL for reply in said] for said in found)
+    majority = trained.most_common(1)[0][0]
+    always = [majority] * len(truth)
+    present = sorted(set(truth))  # the same labels for all three, so that their averages can be compared
+
+    def accuracy(said: list[str]) -> float:
+        return float(accuracy_score(truth, said))
+
+    def f1(said: list[str]) -> float:
+        return float(f1_score(truth, said, labels=present, average="macro", zero_division=0.0))
+
+    def right(said: list[str]) -> int:
+        return sum(one == other for one, other in zip(truth, said, strict=True))
+
+    return ev.Scored(
+        what="Right label",
+        base=right(base),
+        tuned=right(tuned),
+        rows=len(truth),
+        of=of,
+        labels=ev.Labels(
+            majority=majority,
+            majority_right=right(always),
+            accuracy=ev.Compared(base=accuracy(base), tuned=accuracy(tuned), majority=accuracy(always)),
+            macro_f1=ev.Compared(base=f1(base), tuned=f1(tuned), majority=f1(always)),
+            no_label_base=base.count(NO_LABEL),
+            no_label_tuned=tuned.count(NO_LABEL),
+        ),
+    )
+
+
+def _answers(pair: Pair, rows: list[Row], new: int) -> tuple[list[Row], list[str], list[str]]:
+    """The rows whose question the model can read whole, and what base and tuned model reply to each."""
+    prompts = [_prompt(pair, row, new) for row in rows]
+    fit = [index for index, ids in enumerate(prompts) if len(ids) + new <= pair.context]
+    if not fit:
+        raise RunError(
+            f"The model reads at most {pair.context} tokens at once, and every held-out question is longer. "
+            "Choose a model that reads more, or shorter examples."
+        )
+    kept = [prompts[index] for index in fit]
+    base, tuned = pair.both(lambda: replies(pair.model, pair.tokenizer, kept, new))
+    return [rows[index] for index in fit], base, tuned
+
+
+def _prompt(pair: Pair, row: Row, new: int) -> list[int]:
+    """What to reply to; too long, it loses its middle where the run shortens its rows so."""
+    ids = row_prompt(pair.tokenizer, row, pair.data)
+    room = max(0, min(pair.data.max_length, pair.context) - new)
+    if "shorten" not in pair.data.fixes or len(ids) <= room:
+        return ids
+    return ids[: room // 2] + ids[len(ids) - (room - room // 2) :]
+
+
+# --- perplexity ---
+
+
+def perplexity(pair: Pair, rows: list[Row], of: int) -> ev.Perplexity:
+    """exp of the mean loss over every learned token of the rows, cut where training cuts them."""
+    encoded = [one for row in rows if (one := encode(pair.tokenizer, row, pair.data)) and _measured(one)]
+    tokens = sum(map(_measured, encoded))
+    if not tokens:
+        raise RunError(
+            f"No held-out example keeps an answer within {pair.data.max_length} tokens, so there is nothing to score. "
+            "Raise the longest example on the Data tab and train again."
+        )
+    totals = pair.both(lambda: _total_loss(pair, encoded))
+    if not all(math.isfinite(total) and total / tokens < math.log(1e300) for total in totals):
+        raise RunError("The loss on the held-out examples is no longer a number, so this run has no perplexity.")
+    base, tuned = (math.exp(total / tokens) for total in totals)
+    what = "the whole text" if "text" in rows[0] else LEARNED[pair.data.learn]
+    return ev.Perplexity(what=what, base=base, tuned=tuned, tokens=tokens, rows=len(encoded), of=of)
+
+
+def _measured(one: Encoded) -> int:
+    """Tokens of a row that are learned and have a token before them to be foretold from."""
+    return sum(label != IGNORED for label in one.labels[1:])
+
+
+@torch.no_grad()
+def _total_loss(pair: Pair, encoded: list[Encoded]) -> float:
+    """The sum of the losses of all learned tokens."""
+    total = 0.0
+    for batch in _batches(encoded, max(1, LOGITS // pair.model.config.get_text_config().vocab_size)):
+        width = max(len(one.ids) for one in batch)
+        ids = torch.tensor([one.ids + [pair.tokenizer.pad_token_id] * (width - len(one.ids)) for one in batch])
+        mask = torch.tensor([[1] * len(one.ids) + [0] * (width - len(one.ids)) for one in batch])
+        labels = torch.tensor([one.labels + [IGNORED] * (width - len(one.ids)) for one in batch])
+        device = pair.model.device
+        out = pair.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
+        wanted = labels[:, 1:].to(device)
+        learned = wanted != IGNORED
+        losses = cross_entropy(out.logits[:, :-1][learned].float(), wanted[learned], reduction="sum")
+        total += float(losses)
+    return total
+
+
+def _batches(encoded: list[Encoded], tokens: int) -> list[list[Encoded]]:
+    """Rows of like length together, each batch of at most this many tokens, padding counted (or of one row)."""
+    batches: list[list[Encoded]] = []
+    for one in sorted(encoded, key=lambda one: len(one.ids)):
+        if batches and (len(batches[-1]) + 1) * len(one.ids) <= tokens:
+            batches[-1].append(one)
+        else:
+            batches.append([one])
+    return batches

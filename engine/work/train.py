@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,10 +15,12 @@ from trl import SFTConfig, SFTTrainer
 from engine import events as ev
 from engine import models
 from engine.errors import DataError
+from engine.rows import read_rows
 from engine.spec import RunSpec
-from engine.store import RunDir, read_rows
+from engine.store import RunDir
 from engine.work import checkpoints
 from engine.work.data import Encoded, Row, encode_all, load_tokenizer, prompt_ids, questions
+from engine.work.forms import with_system
 from engine.work.generate import replies
 from engine.work.inspect import inspect
 from engine.work.load import Place, choose_place, load_model
@@ -43,13 +46,16 @@ def train(run: RunDir) -> None:
     folder = models.folder(spec.model.source)
     info = inspect(spec.model.source)
     info.check_length(spec.data.max_length)
-    tokenizer = load_tokenizer(folder)
-    rows, held_rows = read_rows(run.data / "train.jsonl"), read_rows(run.data / "heldout.jsonl")
-    data, lost = encode_all(tokenizer, rows, spec.data.max_length)
-    held, _ = encode_all(tokenizer, held_rows, spec.data.max_length)
+    tokenizer = load_tokenizer(folder, spec.data.template)
+    rows, held_rows = read_rows(run.train_file), read_rows(run.held_out_file)
+    data, lost, refused = encode_all(tokenizer, rows, spec.data)
+    held = encode_all(tokenizer, held_rows, spec.data).kept
     _require(data, lost, spec)
+    _keep_template(run, tokenizer)
     if lost:
         run.emit(ev.Warned(text=f"{lost} of {len(rows)} examples lose their whole answer at this length: left out."))
+    if refused:
+        run.emit(ev.Warned(text=f"{refused} of {len(rows)} examples do not fit the model's chat format: left out."))
 
     run.emit(ev.Phase(text="Loading the model."))
     place = choose_place(spec.place)
@@ -151,11 +157,23 @@ def arguments(run: RunDir, spec: RunSpec, place: Place, rows: int, has_held: boo
 
 
 def _require(data: list[Encoded], lost: int, spec: RunSpec) -> None:
+    if not data and not lost:
+        raise DataError(
+            "None of the examples fits the model's chat format, so nothing can be learned. Choose another chat format "
+            "(template) on the Data tab."
+        )
     if not data:
         raise DataError(
             f"None of the {lost} examples keeps an answer within {spec.data.max_length} tokens, so nothing can be "
-            "learned. Raise the longest example on the Train tab, or shorten the prompts."
+            "learned. Raise the longest example on the Data tab, or shorten the prompts."
         )
+
+
+def _keep_template(run: RunDir, tokenizer: PreTrainedTokenizerBase) -> None:
+    """The chat template goes with the adapter, so that other programs can write turns as they were trained."""
+    if isinstance(tokenizer.chat_template, str):
+        run.adapter.mkdir(exist_ok=True)
+        (run.adapter / "chat_template.jinja").write_text(tokenizer.chat_template, encoding="utf-8")
 
 
 def _dataset(encoded: list[Encoded]) -> Dataset:
@@ -163,13 +181,14 @@ def _dataset(encoded: list[Encoded]) -> Dataset:
 
 
 def _questions(
-    spec: RunSpec, tokenizer: PreTrainedTokenizerBase, rows: list[Row], longest: int
+    spec: RunSpec, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], longest: int
 ) -> list[tuple[str, list[int]]]:
     """The fixed prompts: the user's, or the first held-out ones that are short enough; as shown and as ids."""
     if not spec.sampling.prompts:
-        return questions(tokenizer, rows, QUESTIONS, longest)
-    plain = "text" in rows[0]
-    return [
-        (prompt, prompt_ids(tokenizer, [{"role": "user", "content": prompt}], plain)[:longest])
-        for prompt in spec.sampling.prompts
-    ]
+        return questions(tokenizer, rows, QUESTIONS, longest, spec.data)
+    plain, literal = "text" in rows[0], "literal" in spec.data.fixes
+    asked = []
+    for prompt in spec.sampling.prompts:
+        chat = with_system([{"role": "user", "content": prompt}], "" if plain else spec.data.system)
+        asked.append((prompt, prompt_ids(tokenizer, chat, plain, literal=literal)[:longest]))
+    return asked

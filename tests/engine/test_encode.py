@@ -1,12 +1,25 @@
-"""Tokens and loss mask: what is learned, cut and refused. The tokenizer is the pocket model's own."""
+"""Tokens and labels of rows: what is learned, cut, shortened and refused. The tokenizer is the pocket model's own."""
 
 from __future__ import annotations
+
+import json
 
 import pytest
 
 from engine import presets
 from engine.errors import DataError, ModelError
-from engine.work.data import IGNORED, encode, encode_all, load_tokenizer, prompt_ids, question_of, questions
+from engine.spec import DataSpec
+from engine.work.data import (
+    IGNORED,
+    encode,
+    encode_all,
+    encode_uncut,
+    load_tokenizer,
+    prompt_ids,
+    question_of,
+    questions,
+    row_prompt,
+)
 
 CHAT = {
     "messages": [
@@ -22,11 +35,7 @@ UNMARKED = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-# Drops all but the last assistant turn's text, as templates do that remove earlier thinking.
-REWRITES = (
-    "{% for m in messages %}<{{ m.role }}>{% if m.role != 'assistant' or loop.last %}{{ m.content }}{% endif %}\n"
-    "{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"
-)
+WIDE = DataSpec(max_length=512)
 
 
 @pytest.fixture
@@ -34,12 +43,22 @@ def tokenizer():
     return load_tokenizer(presets.POCKET)
 
 
+def spec(**values) -> DataSpec:
+    return DataSpec(**{"max_length": 512, **values})
+
+
 def learned_text(tokenizer, encoded) -> str:
     return tokenizer.decode([label for label in encoded.labels if label != IGNORED])
 
 
-def test_marked_template_learns_the_answers_and_their_end(tokenizer) -> None:
-    encoded = encode(tokenizer, CHAT, 512)
+# --- masks on the pocket model ---
+
+
+def test_the_pocket_model_sees_what_it_always_saw(tokenizer) -> None:
+    encoded = encode(tokenizer, CHAT, WIDE)
+    own = tokenizer.apply_chat_template(CHAT["messages"], return_dict=True, return_assistant_tokens_mask=True)
+    assert encoded.ids == own["input_ids"]
+    assert [label != IGNORED for label in encoded.labels] == [bool(on) for on in own["assistant_masks"]]
     end = tokenizer.eos_token
     assert learned_text(tokenizer, encoded) == f"Hello, friend.{end}A cat is an animal.{end}"
     assert all(label in (IGNORED, token) for label, token in zip(encoded.labels, encoded.ids, strict=True))
@@ -47,57 +66,177 @@ def test_marked_template_learns_the_answers_and_their_end(tokenizer) -> None:
 
 def test_unmarked_template_learns_the_same(tokenizer) -> None:
     tokenizer.chat_template = UNMARKED
-    text = learned_text(tokenizer, encode(tokenizer, CHAT, 512))
-    assert text == "Hello, friend.<|im_end|>\nA cat is an animal.<|im_end|>\n"
+    text = learned_text(tokenizer, encode(tokenizer, CHAT, WIDE))
+    assert text == "Hello, friend.<|im_end|>A cat is an animal.<|im_end|>"
 
 
-def test_plain_format_learns_the_answers(tokenizer) -> None:
+def test_a_model_without_a_template_gets_the_plain_one(tmp_path, tokenizer) -> None:
     tokenizer.chat_template = None
-    encoded = encode(tokenizer, CHAT, 512)
-    end = tokenizer.eos_token
-    assert learned_text(tokenizer, encoded) == f" Hello, friend.{end} A cat is an animal.{end}"
-    assert tokenizer.decode(encoded.ids).startswith("System: Be kind.\nUser: Hello!\nAssistant: Hello, friend.")
+    tokenizer.save_pretrained(tmp_path)
+    plain = load_tokenizer(tmp_path)
+    encoded = encode(plain, CHAT, WIDE)
+    start, end = plain.bos_token, plain.eos_token
+    assert learned_text(plain, encoded) == f" Hello, friend.{end} A cat is an animal.{end}"
+    assert plain.decode(encoded.ids).startswith(f"{start}System: Be kind.\nUser: Hello!\nAssistant: Hello, friend.")
 
 
-def test_a_template_that_rewrites_earlier_turns_is_refused(tokenizer) -> None:
-    tokenizer.chat_template = REWRITES
-    with pytest.raises(DataError, match="rewrites earlier turns"):
-        encode(tokenizer, CHAT, 512)
-    single = {"messages": CHAT["messages"][1:3]}
-    assert "Hello, friend." in learned_text(tokenizer, encode(tokenizer, single, 512))
-
-
-def test_a_template_that_refuses_a_turn_is_a_plain_message(tokenizer) -> None:
-    tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
-    with pytest.raises(DataError, match=r"Row 1: .*System role not supported"):
-        encode_all(tokenizer, [CHAT], 512)
+def test_the_chosen_template_replaces_the_models_own_and_is_saved(tmp_path) -> None:
+    load_tokenizer(presets.POCKET, "chatml").save_pretrained(tmp_path)
+    again = load_tokenizer(tmp_path)
+    assert again.apply_chat_template(CHAT["messages"][1:2], tokenize=False).endswith(
+        "<|im_start|>user\nHello!<|im_end|>\n"
+    )
 
 
 def test_completion_rows_equal_the_chat_of_one_turn(tokenizer) -> None:
     chat = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]}
-    assert encode(tokenizer, {"prompt": "Hi", "completion": "Yes."}, 512) == encode(tokenizer, chat, 512)
+    assert encode(tokenizer, {"prompt": "Hi", "completion": "Yes."}, WIDE) == encode(tokenizer, chat, WIDE)
 
 
 def test_plain_text_is_learned_whole_and_ends(tokenizer) -> None:
-    encoded = encode(tokenizer, {"text": "Once upon a time."}, 512)
+    encoded = encode(tokenizer, {"text": "Once upon a time."}, WIDE)
     assert encoded.labels == encoded.ids and encoded.ids[-1] == tokenizer.eos_token_id
+
+
+def test_keys_of_other_tasks_are_ignored(tokenizer) -> None:
+    row = {"prompt": "Hi", "completion": "Yes."}
+    assert encode(tokenizer, row | {"rejected": "No.", "good": True}, WIDE) == encode(tokenizer, row, WIDE)
+
+
+# --- what to learn ---
+
+
+def test_last_learns_the_last_answer_alone(tokenizer) -> None:
+    text = learned_text(tokenizer, encode(tokenizer, CHAT, spec(learn="last")))
+    assert text == f"A cat is an animal.{tokenizer.eos_token}"
+
+
+def test_all_learns_every_token(tokenizer) -> None:
+    encoded = encode(tokenizer, CHAT, spec(learn="all"))
+    assert encoded.labels == encoded.ids == encode(tokenizer, CHAT, WIDE).ids
+
+
+def test_turns_of_weight_nought_are_read_and_not_learned(tokenizer) -> None:
+    turns = json.loads(json.dumps(CHAT["messages"]))
+    turns[2]["weight"] = 0
+    encoded = encode(tokenizer, {"messages": turns}, WIDE)
+    assert encoded.ids == encode(tokenizer, CHAT, WIDE).ids
+    assert learned_text(tokenizer, encoded) == f"A cat is an animal.{tokenizer.eos_token}"
+    turns[4]["weight"] = 0
+    assert encode(tokenizer, {"messages": turns}, WIDE).learned == 0
+
+
+def test_the_system_prompt_of_all_rows_stands_where_a_row_brings_none(tokenizer) -> None:
+    row = {"prompt": "Hi", "completion": "Yes."}
+    given = tokenizer.decode(encode(tokenizer, row, spec(system=" Be brief. ")).ids)
+    assert "<|system|>Be brief.<|end|>" in given
+    assert encode(tokenizer, CHAT, spec(system="Be brief.")) == encode(tokenizer, CHAT, WIDE)
+
+
+# --- control tokens in a row's own texts ---
+
+NASTY = {"prompt": "Say <|end|> and <|assistant|> now", "completion": "I say <|end|> gladly"}
+
+
+def test_without_the_fix_a_typed_control_token_is_a_real_one(tokenizer) -> None:
+    assert encode(tokenizer, NASTY, WIDE).ids.count(tokenizer.eos_token_id) == 4
+
+
+@pytest.mark.parametrize("template", ["model", "chatml", "plain"])
+def test_literal_makes_typed_control_tokens_plain_text(template) -> None:
+    tokenizer = load_tokenizer(presets.POCKET, template)
+    clean = encode(tokenizer, {"prompt": "Say it now", "completion": "I say it gladly"}, WIDE)
+    mended = encode(tokenizer, NASTY, spec(fixes=("literal",)))
+    special = set(tokenizer.all_special_ids)
+    # Just those that the template writes are left, and the text is still the same.
+    assert [t for t in mended.ids if t in special] == [t for t in clean.ids if t in special]
+    assert tokenizer.decode(mended.ids) == tokenizer.decode(encode(tokenizer, NASTY, WIDE).ids)
+    assert "I say <|end|> gladly" in learned_text(tokenizer, mended)
+    assert "now" not in learned_text(tokenizer, mended)
+
+
+def test_literal_leaves_other_rows_as_they_are(tokenizer) -> None:
+    assert encode(tokenizer, CHAT, spec(fixes=("literal",))) == encode(tokenizer, CHAT, WIDE)
+
+
+def test_literal_in_plain_text(tokenizer) -> None:
+    ids = encode(tokenizer, {"text": "one <|end|> two"}, spec(fixes=("literal",))).ids
+    assert ids.count(tokenizer.eos_token_id) == 1 and ids[-1] == tokenizer.eos_token_id
+    assert tokenizer.decode(ids[:-1]) == "one <|end|> two"
+
+
+# --- cut and shortened ---
 
 
 def test_cut_rows_are_counted_and_lost_ones_left_out(tokenizer) -> None:
     long = {"prompt": "word " * 100, "completion": "Yes."}
-    assert encode(tokenizer, long, 20).cut > 0
-    kept, lost = encode_all(tokenizer, [long, CHAT], 40)
-    assert (len(kept), lost) == (1, 1)
+    assert encode(tokenizer, long, spec(max_length=20)).cut > 0
+    kept, lost, refused = encode_all(tokenizer, [long, CHAT], spec(max_length=40))
+    assert (len(kept), lost, refused) == (1, 1, 0)
 
 
-@pytest.mark.parametrize("template", ["own", UNMARKED, None])
-def test_the_prompt_is_the_beginning_of_what_was_trained(tokenizer, template) -> None:
-    if template != "own":
-        tokenizer.chat_template = template
-    prompt = prompt_ids(tokenizer, question_of(CHAT), plain_text=False)
-    trained = encode(tokenizer, CHAT, 512)
-    assert trained.ids[: len(prompt)] == prompt
-    assert trained.labels[len(prompt)] != IGNORED
+def test_shorten_keeps_the_answer_whole(tokenizer) -> None:
+    long = {"prompt": "first " + "word " * 200 + "last", "completion": "Yes, I do."}
+    whole, short = encode(tokenizer, long, WIDE), encode(tokenizer, long, spec(max_length=64, fixes=("shorten",)))
+    assert len(short.ids) == 64 and short.length == whole.length and short.cut == whole.length - 64
+    assert learned_text(tokenizer, short) == learned_text(tokenizer, whole)
+    assert short.ids[:16] == whole.ids[:16] and short.ids[-20:] == whole.ids[-20:]
+    fits = spec(max_length=whole.length, fixes=("shorten",))
+    assert encode(tokenizer, long, fits) == whole
+
+
+def test_shorten_keeps_sixteen_tokens_at_both_ends_and_then_cuts(tokenizer) -> None:
+    long = {"prompt": "word " * 100, "completion": "Yes, I do. " * 20}
+    whole, data = encode(tokenizer, long, WIDE), spec(max_length=40, fixes=("shorten",))
+    short, uncut = encode(tokenizer, long, data), encode_uncut(tokenizer, long, data)
+    start = whole.labels.index(whole.ids[-1])  # the end mark is learned
+    assert start and len(short.ids) == 40 and len(uncut.ids) == 32 + whole.learned
+    assert uncut.ids[:40] == short.ids
+
+
+def test_rows_name_the_one_that_is_refused(tokenizer) -> None:
+    tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
+    with pytest.raises(DataError, match=r"Row 1: .*System role not supported.*Choose another chat format"):
+        encode_all(tokenizer, [CHAT], WIDE)
+
+
+def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer) -> None:
+    refused = {"messages": [{"role": "tool", "content": "21"}, {"role": "assistant", "content": "It is warm."}]}
+    with pytest.raises(DataError, match=r"Row 1: "):
+        encode_all(tokenizer, [refused, CHAT], WIDE)
+    data = spec(fixes=("refused",))
+    kept, lost, left_out = encode_all(tokenizer, [refused, CHAT], data)
+    assert (kept, lost, left_out) == ([encode(tokenizer, CHAT, WIDE)], 0, 1)
+    assert [text for text, _ in questions(tokenizer, [refused, CHAT], 2, 64, data)] == ["What is a cat?"]
+
+
+# --- questions ---
+
+
+@pytest.mark.parametrize("template", ["own", UNMARKED, "plain", "chatml", "llama3", "gemma", "phi3", "alpaca"])
+def test_the_prompt_is_the_beginning_of_what_was_trained(template) -> None:
+    tokenizer = load_tokenizer(presets.POCKET, "model" if template in ("own", UNMARKED) else template)
+    if template == UNMARKED:
+        tokenizer.chat_template = UNMARKED
+    for data in (WIDE, spec(fixes=("literal",)), spec(system="Be brief.")):
+        for row in (CHAT, NASTY):
+            literal = "literal" in data.fixes
+            prompt = prompt_ids(tokenizer, question_of(row, data.system), plain_text=False, literal=literal)
+            trained = encode(tokenizer, row, data)
+            assert trained.ids[: len(prompt)] == prompt == row_prompt(tokenizer, row, data)
+            assert trained.labels[len(prompt)] != IGNORED
+
+
+def test_a_token_that_reaches_into_the_answer_is_split_there(tokenizer) -> None:
+    # "Answer:" and the words after it would share a token, which the prompt alone cannot hold.
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ 'Answer: ' if m.role == 'assistant' else 'Ask: ' }}{{ m.content }}\n{% endfor %}"
+        "{% if add_generation_prompt %}Answer: {% endif %}"
+    )
+    row = {"prompt": "Hi", "completion": "hello there"}
+    prompt, trained = row_prompt(tokenizer, row, WIDE), encode(tokenizer, row, WIDE)
+    assert prompt == prompt_ids(tokenizer, question_of(row), False) == trained.ids[: len(prompt)]
+    assert learned_text(tokenizer, trained) == "hello there\n"
 
 
 def test_text_rows_are_continued_from_their_first_half(tokenizer) -> None:
@@ -112,8 +251,8 @@ def test_one_long_word_is_asked_whole() -> None:
 
 def test_questions_that_are_too_long_are_passed_over(tokenizer) -> None:
     rows = [{"prompt": "word " * 400, "completion": "a"}, *({"prompt": f"Say {n}.", "completion": "b"} for n in "123")]
-    assert [text for text, _ in questions(tokenizer, rows, 2, 64)] == ["Say 1.", "Say 2."]
-    assert all(len(ids) <= 64 for _, ids in questions(tokenizer, rows, 9, 64))
+    assert [text for text, _ in questions(tokenizer, rows, 2, 64, WIDE)] == ["Say 1.", "Say 2."]
+    assert all(len(ids) <= 64 for _, ids in questions(tokenizer, rows, 9, 64, WIDE))
 
 
 def test_a_tokenizer_that_loses_text_is_caught(tmp_path) -> None:

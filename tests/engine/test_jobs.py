@@ -42,7 +42,7 @@ def test_a_run_goes_from_waiting_to_finished(make) -> None:
     wait_for(run, idle)
     assert run.state() == State.FINISHED
     assert run.spec.name == run.meta["name"] != ""
-    assert (run.data / "train.jsonl").is_file() and (run.data / "heldout.jsonl").is_file()
+    assert run.train_file.is_file() and run.held_out_file.is_file() and run.about_file.is_file()
 
 
 def test_runs_queue_in_the_order_of_their_start(make) -> None:

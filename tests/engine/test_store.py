@@ -11,18 +11,28 @@ from filelock import FileLock
 
 from engine import spec as specs
 from engine.errors import RunError
-from engine.store import ROOT, Store, read_rows, write_rows
+from engine.rows import read_rows, write_rows
+from engine.store import ROOT, RunDir, Store
 
 
 def test_rows_survive_line_separators_and_odd_characters(tmp_path) -> None:
     rows = [{"text": "a\u2028b\u0085c\nd"}, {"text": "Größe 🦜"}]
-    write_rows(tmp_path / "rows.jsonl", rows)
-    assert read_rows(tmp_path / "rows.jsonl") == rows
+    write_rows(tmp_path / "rows.arrow", rows)
+    found = read_rows(tmp_path / "rows.arrow")
+    assert list(found) == rows and found[-1] == rows[1] and found[:1] == rows[:1] and len(found) == 2
+
+
+def make_run(home, **values) -> RunDir:
+    store = Store(home)
+    write_rows(home / "train.arrow", [{"text": "a"}])
+    write_rows(home / "held.arrow", [])
+    return store.create_run(specs.make(values), home / "train.arrow", home / "held.arrow", {"name": "n", "shape": "x"})
 
 
 def test_a_run_is_found_renamed_and_deleted(home) -> None:
     store = Store(home)
-    run = store.create_run(specs.make({"name": "Ahoy / ../x"}), [{"text": "a"}], [])
+    run = make_run(home, name="Ahoy / ../x")
+    assert list(read_rows(run.train_file)) == [{"text": "a"}] and len(read_rows(run.held_out_file)) == 0
     assert [found.id for found in store.all_runs()] == [run.id]
     assert ".." not in run.id and "/" not in run.id
     run.set_meta(name="<b>new</b>", note="n")
@@ -39,7 +49,7 @@ def test_ids_from_outside_are_refused(home, run_id: str) -> None:
 
 
 def test_the_lock_of_another_process_is_the_truth_about_alive(home) -> None:
-    run = Store(home).create_run(specs.make({}), [{"text": "a"}], [])
+    run = make_run(home)
     assert not run.alive
     code = (
         "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
@@ -56,7 +66,7 @@ def test_the_lock_of_another_process_is_the_truth_about_alive(home) -> None:
 
 
 def test_a_probe_of_another_process_is_not_taken_for_a_worker(home) -> None:
-    run = Store(home).create_run(specs.make({}), [{"text": "a"}], [])
+    run = make_run(home)
     blink = FileLock(run.path / "lock", thread_local=False)
     blink.acquire()
     threading.Timer(0.005, blink.release).start()

@@ -12,11 +12,12 @@ import zipfile
 
 import pytest
 
-from engine import data, export, presets
+from engine import aside, export, presets
 from engine import events as ev
 from engine import spec as specs
 from engine.errors import ModelError, RunError
 from engine.jobs import Engine
+from engine.spec import DataSpec
 from engine.view import State
 from tests.conftest import SMALL, idle, wait_for
 
@@ -78,10 +79,11 @@ def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) 
 def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
     """A real Llama of 260 thousand weights without a chat template learns to continue plain text."""
     engine = Engine(home)
-    rows = data.add_file(engine.store, shared_data / "datasets" / "mlx_wikisql_text" / "train.jsonl", "wikisql.jsonl")
+    file = shared_data / "datasets" / "mlx_wikisql_text" / "train.jsonl"
+    source = aside.add_files(engine.store, [(file, "wikisql.jsonl")])
     values = {
         "model": {"source": str(shared_data / "models" / "stories260K")},
-        "data": {"source": rows.source, "max_length": 256},
+        "data": {"source": source, "max_length": 256},
         "method": {"rank": 16},
         "optim": {"epochs": 1, "learning_rate": 5e-3},
     }
@@ -119,7 +121,7 @@ def test_a_loss_that_is_no_number_ends_the_run_in_words(trained) -> None:
 def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> None:
     engine, _ = trained
     engine.desk.inspect("pocket")
-    engine.desk.preview("pocket", [{"text": "a"}], 8)
+    engine.desk.preview("pocket", [{"text": "a"}], DataSpec())
     hung = engine.desk._process
 
     def silent(op: str, **_: object) -> None:
@@ -129,7 +131,7 @@ def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> 
         patch.setattr(engine.desk, "_ask", silent)
         engine.desk.free()
     assert hung.poll() is not None
-    assert engine.desk.preview("pocket", [{"text": "a"}], 8)
+    assert engine.desk.preview("pocket", [{"text": "a"}], DataSpec())
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from engine.backends import FakeBackend
 from engine.desk import PreviewRow, TokenReport
 from engine.jobs import Engine
 from engine.models import LinearModule, ModelInfo
+from engine.spec import DataSpec
 
 INFO = ModelInfo(
     source="pocket",
@@ -51,24 +52,36 @@ class FakeDesk:
     def inspect(self, model: str) -> ModelInfo:
         return INFO.model_copy(update={"source": model})
 
-    def preview(self, model: str, rows: list[dict[str, Any]], max_length: int) -> list[PreviewRow]:
+    def preview(self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec) -> list[PreviewRow]:
         shown = []
         for row in rows:
             parts = [(m["content"], m["role"] == "assistant") for m in row.get("messages", [])]
             parts = parts or [(row.get("prompt", ""), False), (row.get("completion", row.get("text", "")), True)]
             pairs = [(word + " ", learned) for text, learned in parts for word in text.split()]
-            cut = pairs[:max_length]
-            shown.append(PreviewRow(tokens=[t for t, _ in cut], learned=[x for _, x in cut], length=len(pairs)))
+            shown.append(
+                PreviewRow(
+                    tokens=[text for text, _ in pairs],
+                    learned=[learned for _, learned in pairs],
+                    kept=min(len(pairs), data.max_length),
+                    length=len(pairs),
+                )
+            )
         return shown
 
-    def measure(self, model: str, rows: list[dict[str, Any]], max_length: int) -> TokenReport:
-        seen = self.preview(model, rows, max_length)
+    def measure(self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec) -> TokenReport:
+        seen = self.preview(model, rows, data)
         return TokenReport(
             rows=len(rows),
-            tokens=sum(len(row.tokens) for row in seen),
-            learned=sum(sum(row.learned) for row in seen),
+            measured=len(rows),
+            tokens=sum(row.kept or 0 for row in seen),
+            learned=sum(sum(row.learned[: row.kept]) for row in seen),
             cut=sum(row.cut > 0 for row in seen),
-            lost=sum(not any(row.learned) for row in seen),
+            lost=sum(not any(row.learned[: row.kept]) for row in seen),
+            edges=[0, 10, 20],
+            counts=[len(rows), 0],
+            longest_rows=[at for at, row in enumerate(seen) if row.length == max(one.length for one in seen)],
+            cut_rows=[at for at, row in enumerate(seen) if row.cut > 0],
+            lost_rows=[at for at, row in enumerate(seen) if not any(row.learned[: row.kept])],
             longest=max((row.length for row in seen), default=0),
         )
 

@@ -14,9 +14,11 @@ import pytest
 from starlette.testclient import TestClient
 
 import app
+from engine.policy import LOCAL
 from engine.store import ROOT
 from tests.ui.fakes import fake_engine
-from ui import form, theme
+from ui import data_tab, form, theme
+from ui.context import Context
 
 # Gradio leaves event loops open; they are collected here, where that is known, and not in somebody else's test.
 pytestmark = [
@@ -35,13 +37,21 @@ def blocks(home: Path) -> Iterator[gr.Blocks]:
 
 def test_every_field_is_on_the_page(blocks: gr.Blocks) -> None:
     ids = {block.elem_id for block in blocks.blocks.values()}
-    assert {"field-" + path.replace(".", "-") for path in form.PATHS} <= ids
+    assert {"field-" + path.replace(".", "-") for path in form.PATHS if path not in form.STATES} <= ids
+
+
+def test_a_look_fills_every_output(home: Path) -> None:
+    with gr.Blocks():
+        tab = data_tab.build(Context(fake_engine(home), LOCAL))
+    assert set(tab.fields) | {"data.seed"} == set(form.DATA_PATHS)
+    assert len(tab.outputs()) == data_tab.outputs_count()
+    gc.collect()
 
 
 def test_every_control_has_a_label_and_help(blocks: gr.Blocks) -> None:
     asked = (gr.Slider, gr.Number, gr.Dropdown, gr.Radio, gr.CheckboxGroup, gr.Textbox)
     for block in blocks.blocks.values():
-        if isinstance(block, asked) and block.elem_id != "message":
+        if isinstance(block, asked) and block.elem_id not in ("message", "order"):
             assert block.label and block.info, block.elem_id
 
 

@@ -2,80 +2,26 @@
 
 from __future__ import annotations
 
-import json
+import time
 from pathlib import Path
 
 import gradio as gr
 import pytest
 
 from engine import events as ev
-from engine.desk import PreviewRow
+from engine.backends import FakeBackend
 from engine.errors import HoneError, ModelError, RunError, SpecError
 from engine.policy import DEMO
+from engine.rows import read_rows
 from engine.spec import RunSpec
 from engine.store import RunDir
+from tests.conftest import idle, wait_for
 from tests.ui.fakes import INFO, FakeDesk
-from ui import compare_tab, data_tab, export_tab, form, model_tab, runs_tab, train_tab
+from ui import compare_tab, export_tab, form, model_tab, runs_tab, train_tab
 from ui.context import Context
 from ui.handlers import bind
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
-
-
-# --- data ---
-
-
-def test_look_shows_figures_before_tokens(ctx: Context) -> None:
-    first, second, third = data_tab.look(ctx, "sample:pirate", "pocket", 192, 0.1, 42)
-    assert "counting…" in first[0] and "ten seconds" in first[1]
-    assert "Rows 1 to 3" in second[1]
-    assert "counting…" not in third[0] and "tokens of the answers" in third[0]
-
-
-def test_turn_stays_within_the_rows(ctx: Context) -> None:
-    where = ("sample:pirate", "pocket", 192, 0.1, 42)
-    assert data_tab.turn(ctx, -1, 0, *where)[1] == 0
-    assert data_tab.turn(ctx, 1, 0, *where)[1] == 3
-    rows = len(ctx.dataset("sample:pirate").rows)
-    assert data_tab.turn(ctx, 1, rows - 1, *where)[1] < rows
-
-
-def test_preview_marks_what_is_learned_and_escapes_the_rest() -> None:
-    row = PreviewRow(tokens=["Hi ", NASTY, "Arr", "!"], learned=[False, False, True, True], length=9)
-    shown = data_tab.preview([row], 0, 1)
-    assert "<mark>Arr!</mark>" in shown
-    assert "<img" not in shown and "5 cut off" in shown
-
-
-def test_a_file_comes_in_and_its_upload_goes(ctx: Context, tmp_path: Path) -> None:
-    file = tmp_path / "mine.jsonl"
-    rows = [{"prompt": f"Question {n}?", "completion": f"Answer {n}."} for n in range(20)]
-    file.write_text("\n".join(json.dumps(row) for row in rows))
-    source, upload, *_ = data_tab.add(ctx, False, str(file))
-    assert source["value"].startswith("dataset:") and source["value"] in dict(map(reversed, source["choices"]))
-    assert upload is None and not file.exists()
-    assert len(ctx.dataset(source["value"]).rows) == 20
-
-
-def test_bad_rows_are_named_and_can_be_left_out(ctx: Context, tmp_path: Path) -> None:
-    file = tmp_path / "half.jsonl"
-    rows = [{"prompt": f"Question {n}?", "completion": f"Answer {n}." if n % 5 else ""} for n in range(20)]
-    file.write_text("\n".join(json.dumps(row) for row in rows))
-    _, _, problem, way_out = data_tab.add(ctx, False, str(file))
-    assert problem["visible"] and way_out == gr.update(value="Leave out these 4 rows", visible=True)
-    source, *_ = data_tab.add(ctx, True, str(file))
-    assert len(ctx.dataset(source["value"]).rows) == 16
-    assert ctx.dataset(source["value"]).skipped == 4
-
-
-def test_a_busy_desk_is_said_on_the_page(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    def busy(*_: object) -> None:
-        raise RunError("Another run is using this machine.")
-
-    monkeypatch.setattr(FakeDesk, "measure", busy)
-    monkeypatch.setattr(FakeDesk, "preview", busy)
-    *_, last = data_tab.look(ctx, "sample:pirate", "pocket", 192, 0.1, 42)
-    assert "not counted" in last[0] and "Another run is using" in last[0] and "Another run is using" in last[1]
 
 
 # --- model ---
@@ -116,7 +62,7 @@ def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object])
     words, alpha = train_tab.tell(ctx, *values)
     weights = INFO.trainable(spec.method.rank, ("all-linear",))
     assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
-    assert f"{spec.optim.steps(len(ctx.dataset('sample:pirate').rows))} steps" in words
+    assert f"{spec.optim.steps(ctx.prepared(spec.data).train)} steps" in words
     assert alpha["placeholder"].startswith(str(2 * spec.method.rank))
 
 
@@ -167,7 +113,8 @@ def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
     own = form.PATHS[2:]
     shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", *own), strict=False))
     assert shown["data.max_length"] == train_tab.suited_spec("sample:json").data.max_length
-    assert all(value == gr.skip() for value in train_tab.choose_data(ctx, "dataset:ab", "pocket", *own))
+    kept = dict(zip(own, train_tab.choose_data(ctx, "dataset:ab", "pocket", *own), strict=False))
+    assert {path for path, value in kept.items() if value != gr.skip()} == set(train_tab.OF_THE_ROWS)
     assert train_tab.suited_spec("dataset:ab") == RunSpec()
 
 
@@ -209,9 +156,44 @@ def test_gradio_s_parts_become_text() -> None:
 
 def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir) -> None:
     shown = compare_tab.suggest(ctx, finished.id)
-    first = compare_tab.question(ctx.dataset("sample:pirate").held_out[0])
+    first = compare_tab.question(read_rows(finished.held_out_file)[0])
     assert first in shown.replace("&#x27;", "'")
     assert "nothing to compare" in compare_tab.suggest(ctx, None)
+
+
+def test_a_score_is_asked_for_waited_for_and_shown(
+    ctx: Context, finished: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = ev.Perplexity(what="the answers", base=61.2, tuned=9.4, tokens=4200, rows=60, of=60)
+
+    def work(_: object, run: RunDir, job: str) -> int:
+        with run.lock.acquire(timeout=5):
+            run.queue_mark.unlink()
+            assert job == "score"
+            time.sleep(0.2)
+            run.emit(done if not run.view().scored else ev.Warned(text=NASTY))
+        return 1 if run.view().score_problem else 0
+
+    monkeypatch.setattr(FakeBackend, "work", work)
+    before, button, timer = compare_tab.show_score(ctx, finished.id)
+    assert "Not scored yet" in before and button["interactive"] and not timer["active"]
+    shown, button, timer = compare_tab.start_score(ctx, finished.id)
+    assert "Scoring" in shown and not button["interactive"] and timer["active"]
+    wait_for(finished, idle, 10)
+    shown, button, timer = compare_tab.show_score(ctx, finished.id)
+    assert "base 61.2, tuned 9.4" in shown and button["value"] == "Score again" and not timer["active"]
+    compare_tab.start_score(ctx, finished.id)
+    wait_for(finished, idle, 10)
+    shown = compare_tab.show_score(ctx, finished.id)[0]
+    assert "did not work" in shown and "<img" not in shown and "base 61.2" in shown, "the last good one stays"
+    finished.emit(ev.Scoring())  # as of a worker that was killed
+    assert "without a result" in compare_tab.show_score(ctx, finished.id)[0]
+
+
+def test_without_a_run_there_is_no_score(ctx: Context) -> None:
+    assert compare_tab.show_score(ctx, None)[0] == ""
+    with pytest.raises(RunError, match="no run to score"):
+        compare_tab.start_score(ctx, None)
 
 
 # --- export ---

@@ -1,0 +1,154 @@
+"""Several files as one dataset: texts beside their labels, a file per class, lists of class names, held-out files."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+from engine.errors import DataError
+from engine.read import Bad, Options, Row, Table, read
+from engine.rows import HELD_OUT, TRAIN
+
+NAMES_SIZE = 200_000  # bytes of a list of class names at most
+LISTS = re.compile(r"class|categor|label|mapping|names", re.IGNORECASE)
+TEXT_HALF = re.compile(r"(.*?)[_.-]?(texts?|sentences?|inputs?)$", re.IGNORECASE)
+LABEL_HALF = re.compile(r"(.*?)[_.-]?(labels?|targets?)$", re.IGNORECASE)
+ASIDE = re.compile(
+    r"(^|[_.\- ])(valid|validation|val|dev|test|eval|heldout|held-out|held_out)([_.\- ]|$)", re.IGNORECASE
+)
+OPPOSITES = {"pos", "neg", "positive", "negative", "ham", "spam"}  # file names or endings that are classes
+
+
+@dataclass
+class Upload:
+    """A file as it came: where it lies, and what its user calls it."""
+
+    path: Path
+    name: str
+
+    @property
+    def stem(self) -> str:
+        return Path(self.name).stem
+
+
+@dataclass
+class Arranged:
+    """Files in their parts, and the names that class numbers stand for."""
+
+    tables: list[tuple[Table, int]]  # with TRAIN or HELD_OUT
+    names: dict[str, str]
+    notes: list[str]
+
+
+def arrange(uploads: list[Upload], options: Options) -> Arranged:
+    """Find out how the files belong together; raises DataError where none of them holds examples."""
+    notes: list[str] = []
+    names: dict[str, str] = {}
+    data: list[Upload] = []
+    for upload in uploads:
+        if found := names_in(upload):
+            names = found
+            notes.append(f"'{upload.name}' is a list of {len(found)} names; they stand for the class numbers.")
+        else:
+            data.append(upload)
+    if not data:
+        raise DataError(f"'{uploads[0].name}' is a list of {len(names)} names, not examples. Add it with the data.")
+    tables: list[tuple[Table, str]] = []
+    pairs = _pairs(data)
+    for upload in data:
+        if upload.name in pairs.values():
+            continue
+        if upload.name in pairs:
+            label = next(one for one in data if one.name == pairs[upload.name])
+            by_line = Options(options.encoding, parts="line")
+            table = _beside(read(upload.path, upload.name, by_line), read(label.path, label.name, by_line))
+            notes.append(f"The labels of '{upload.name}' are the lines of '{label.name}'.")
+        else:
+            table = read(upload.path, upload.name, options)
+            if label_of := _class_of(upload, data):
+                table.rows = _with_label(table.rows, label_of)
+        tables.append((table, upload.stem))
+    if any(_class_of(upload, data) for upload in data):
+        notes.append("Each file is a class: its name is the label.")
+    return Arranged(_parts(tables, notes), names, notes)
+
+
+def _parts(tables: list[tuple[Table, str]], notes: list[str]) -> list[tuple[Table, int]]:
+    """Files named valid, dev or test beside others are kept aside."""
+    aside = [bool(ASIDE.search(stem)) for _, stem in tables]
+    if all(aside):
+        aside = [False] * len(tables)
+    if any(aside):
+        held = " and ".join(f"'{table.name}'" for (table, _), one in zip(tables, aside, strict=True) if one)
+        notes.append(f"Kept aside because of the file's name (held out): {held}.")
+    return [(table, HELD_OUT if one else TRAIN) for (table, _), one in zip(tables, aside, strict=True)]
+
+
+def names_in(upload: Upload) -> dict[str, str]:
+    """The class names that a file lists, by the number they stand for; nothing where it is no such list."""
+    suffix = Path(upload.name).suffix.lower()
+    if suffix not in (".txt", ".json") or upload.path.stat().st_size > NAMES_SIZE or not LISTS.search(upload.stem):
+        return {}
+    try:
+        text = upload.path.read_text(encoding="utf-8-sig")
+        values = json.loads(text) if suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+    except (ValueError, RecursionError):
+        return {}
+    if isinstance(values, dict):
+        return {key: one for key, one in values.items()} if all(isinstance(one, str) for one in values.values()) else {}
+    if (
+        not isinstance(values, list)
+        or not all(isinstance(one, str) for one in values)
+        or len(set(values)) < len(values)
+    ):
+        return {}
+    numbered = [re.fullmatch(r"(-?\d+)[\t,;: ]\s*(\S.*)", one) for one in values]
+    if all(numbered):
+        return {found[1]: found[2] for found in numbered if found}
+    if len(values) < 2 or any(len(one) > 60 or re.fullmatch(r"-?\d+", one) for one in values):
+        return {}
+    return {str(number): one for number, one in enumerate(values)}
+
+
+def _pairs(data: list[Upload]) -> dict[str, str]:
+    """Text file -> label file, by their names: train_text.txt and train_labels.txt."""
+    labels = {found[1]: one.name for one in data if (found := LABEL_HALF.fullmatch(one.stem))}
+    texts = {found[1]: one.name for one in data if (found := TEXT_HALF.fullmatch(one.stem))}
+    return {texts[stem]: labels[stem] for stem in texts if stem in labels}
+
+
+def _beside(texts: Table, labels: Table) -> Table:
+    """A text and its label from two files, line by line."""
+
+    def rows() -> Iterator[Row | Bad]:
+        for number, (text, label) in enumerate(zip_longest(texts.rows, labels.rows), start=1):
+            if text is None or label is None:
+                short = texts.name if text is None else labels.name
+                raise DataError(
+                    f"'{short}' has only {number - 1} lines, '{texts.name}' and '{labels.name}' must match."
+                )
+            if isinstance(text, Bad) or isinstance(label, Bad):
+                yield text if isinstance(text, Bad) else label
+            else:
+                yield {"text": text["text"], "label": label["text"]}
+
+    return Table(texts.name, texts.kind, rows(), texts.notes, texts.options)
+
+
+def _class_of(upload: Upload, data: list[Upload]) -> str:
+    """The class that a file's name means, where several files of one kind differ in nothing else."""
+    ends = {one.name: Path(one.name).suffix.lower().lstrip(".") for one in data}
+    same_stem = [one for one in data if one.stem == upload.stem]
+    if len(same_stem) > 1 and all(ends[one.name] in OPPOSITES for one in same_stem):
+        return ends[upload.name]
+    if len(data) > 1 and all(one.stem.lower() in OPPOSITES for one in data):
+        return upload.stem.lower()
+    return ""
+
+
+def _with_label(rows: Iterator[Row | Bad], label: str) -> Iterator[Row | Bad]:
+    return (row if isinstance(row, Bad) else {**row, "label": label} for row in rows)

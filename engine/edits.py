@@ -1,0 +1,136 @@
+"""Rows changed by hand: what may be changed of a row, the new dataset that comes of it, and files of rows.
+
+The original dataset stays; the new one names it as its parent.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from engine import data, intake
+from engine.errors import DataError
+from engine.normal import as_table_row, normal
+from engine.prepare import Prepared
+from engine.rows import HELD_OUT, TRAIN, dumps
+from engine.shapes import Recognised, recognise
+from engine.spec import Shape
+from engine.store import Store
+
+Row = dict[str, Any]
+LARGEST = 100_000  # rows; more are better edited in a program made for it
+LIVE = (
+    "=",
+    "+",
+    "-",
+    "@",
+    "\t",
+    "\r",
+)  # a spreadsheet takes a cell that begins so for a formula (OWASP: CSV injection)
+TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool's answer"}
+
+
+def fields(row: Row) -> list[tuple[str, str]]:
+    """What can be changed of a normal row, as (label, text)."""
+    if "messages" in row:
+        found = [(TITLES[turn["role"]], turn["content"]) for turn in row["messages"]]
+    elif "text" in row:
+        found = [("Text", row["text"])]
+    else:
+        found = [("Prompt", row["prompt"]), ("Answer", row["completion"])]
+    return [*found, ("Worse answer", row["rejected"])] if "rejected" in row else found
+
+
+def with_fields(row: Row, texts: list[str]) -> Row:
+    """The row with other texts, in the order of ``fields``; raises DataError where one is empty."""
+    if len(texts) != len(fields(row)):
+        raise DataError("This row has changed meanwhile. Open it again.")
+    made: Row = json.loads(dumps(row))
+    if "rejected" in made:
+        *texts, made["rejected"] = texts
+    if "messages" in made:
+        for turn, text in zip(made["messages"], texts, strict=True):
+            turn["content"] = text
+    elif "text" in made:
+        made["text"] = texts[0]
+    else:
+        made["prompt"], made["completion"] = texts
+    check(made)
+    return made
+
+
+def check(row: Row) -> None:
+    """Raise DataError where a normal row would not be read back as it is."""
+    shape = Shape.PREFERENCE if "rejected" in row else Shape.CHAT if "messages" in row else Shape.COMPLETION
+    raw = as_table_row(row, Shape.TEXT if "text" in row else shape)
+    found: Recognised = recognise("This row", list(raw), [raw])
+    try:
+        normal(raw, found)
+    except DataError as error:
+        raise DataError(f"This row cannot be kept: {error}") from None
+
+
+def blank(row: Row) -> Row:
+    """An empty row of the same form: one question and one answer, or one text."""
+    if "messages" in row:
+        turns = [{"role": role, "content": ""} for role in ("user", "assistant")]
+        return {"messages": turns} | ({"rejected": ""} if "rejected" in row else {})
+    return {key: "" for key in ("prompt", "completion", "text", "rejected") if key in row}
+
+
+def find(prepared: Prepared, number: int) -> Row | None:
+    """The row with this number in the user's data, where it is among those that are used."""
+    for rows in (prepared.rows(), prepared.held_rows()):
+        at = rows.find(number)
+        if at is not None:
+            return rows[at]
+    return None
+
+
+def save(store: Store, prepared: Prepared, changed: dict[int, Row | None], added: list[Row], source: str) -> str:
+    """The source of a new dataset: the used rows with these changes (None: deleted) and additions."""
+    if prepared.train + prepared.held_out > LARGEST:
+        raise DataError(f"Data of more than {LARGEST:,} rows cannot be changed here. Change the file and add it again.")
+    parent = data.load(store, source)
+    stem = parent.name.split(" (edit ")[0]
+    names = {label for _, label in data.available(store)}
+    number = next(n for n in range(1, 10_000) if not any(f"{stem} (edit {n})" in name for name in names))
+    counts = len(changed) - sum(row is None for row in changed.values()), sum(row is None for row in changed.values())
+    note = f"Edited from '{parent.name}': {counts[0]} changed, {counts[1]} deleted, {len(added)} added."
+    fixed = parent.held_out > 0
+
+    def rows() -> Iterator[tuple[Row, int]]:
+        parts = ((prepared.rows(), TRAIN), (prepared.held_rows(), HELD_OUT if fixed else TRAIN))
+        seen: set[int] = set()
+        for part, which in parts:
+            for row, at, _ in part.items():
+                # Where one row of the file holds several examples, the first is the one that was shown.
+                new = changed.get(at, row) if at not in seen else row
+                seen.add(at)
+                if new is not None:
+                    yield as_table_row(new, prepared.shape), which
+        yield from ((as_table_row(row, prepared.shape), TRAIN) for row in added)
+
+    return intake.add_rows(store, f"{stem} (edit {number})", rows(), [note], parent=source, kind="jsonl")
+
+
+def as_jsonl(rows: Iterable[Row], shape: Shape) -> str:
+    """Rows as JSON lines, in the columns that are recognised again."""
+    return "".join(dumps(as_table_row(row, shape)) + "\n" for row in rows)
+
+
+def as_csv(rows: Iterable[Row], shape: Shape) -> str:
+    """Rows as CSV; a conversation is one cell of JSON. Cells that a spreadsheet would run get a ' before them."""
+    table = [as_table_row(row, shape) for row in rows]
+    columns = list(dict.fromkeys(column for row in table for column in row))
+    out = io.StringIO(newline="")
+    writer = csv.writer(out)
+    writer.writerow(columns)
+    for row in table:
+        cells = [row.get(column, "") for column in columns]
+        texts = [cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) for cell in cells]
+        writer.writerow([f"'{text}" if text.startswith(LIVE) else text for text in texts])
+    return out.getvalue()

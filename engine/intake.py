@@ -1,0 +1,177 @@
+"""Files, pasted rows and Hub datasets into the workspace: rows as they stand, recognised and counted.
+
+A dataset's id is a hash of its rows, so adding the same twice gives one dataset and an edited one is another.
+Runs in a process of its own (engine.aside): a damaged file can then not take the page down with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from engine.companions import Upload, arrange
+from engine.errors import DataError
+from engine.read import Bad, Options, Row, read
+from engine.rows import HELD_OUT, Writer, dumps
+from engine.shapes import recognise
+from engine.store import Store, write_json
+
+FEWEST = 4  # below this there is nothing to learn from and nothing to hold out
+HEAD = 2**20  # bytes of a large file that are looked at before it is read whole
+SEEN = 1000  # rows that the shape is recognised from
+LISTED = 50  # problems kept in words
+TELL_EVERY = 0.3  # seconds
+ORIGINALS = 64 * 2**20  # bytes of files that are kept, so that they can be read in another way
+
+Tell = Callable[[str], None]
+Item = tuple[Row | Bad, int]  # a row, and TRAIN or HELD_OUT
+
+
+def add_files(store: Store, uploads: list[Upload], options: Options | None = None, tell: Tell = lambda _: None) -> str:
+    """The source (``dataset:ID``) of files taken in together; raises DataError where they hold no examples."""
+    arranged = arrange(uploads, options or Options())
+    first = arranged.tables[0][0]
+    names = [table.name for table, _ in arranged.tables]
+    name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    several = len(names) > 1
+
+    def items() -> Iterator[Item]:
+        for table, part in arranged.tables:
+            for row in table.rows:
+                # Of several files the one is named in which the row stands.
+                yield (Bad(f"'{table.name}': {row.problem}") if several and isinstance(row, Bad) else row), part
+
+    size = sum(upload.path.stat().st_size for upload in uploads)
+    made = {"files": [upload.name for upload in uploads], "bytes": size, "kind": first.kind}
+
+    def notes() -> dict[str, Any]:  # known only when all has been read
+        found = [*arranged.notes, *(note for table, _ in arranged.tables for note in table.notes)]
+        return {"notes": list(dict.fromkeys(found)), "options": asdict(first.options)}
+
+    kept = uploads if size <= ORIGINALS else []
+    return _keep(store, name, items(), tell, made, notes, arranged.names, kept)
+
+
+def read_again(store: Store, folder: Path, options: Options, tell: Tell = lambda _: None) -> str:
+    """The source of a dataset's own files read in another way; raises DataError where they were not kept."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    uploads = [Upload(folder / f"original-{number}", name) for number, name in enumerate(card.get("files", []))]
+    if not uploads or not all(upload.path.is_file() for upload in uploads):
+        raise DataError(f"The file of '{card['name']}' was too large to keep. Add it again to read it in another way.")
+    return add_files(store, uploads, options, tell)
+
+
+def peek(upload: Upload, count: int) -> list[Row]:
+    """The first rows of a file that may be huge, at once; nothing where they cannot be read so."""
+    head = upload.path
+    try:
+        if Path(upload.name).suffix.lower() != ".parquet":
+            head = upload.path.with_name(f"{upload.path.name}.head")
+            with upload.path.open("rb") as file:
+                head.write_bytes(file.read(HEAD).rpartition(b"\n")[0])
+        rows = (row for row in read(head, upload.name).rows if not isinstance(row, Bad))
+        return list(islice(rows, count))
+    except (DataError, OSError):
+        return []
+    finally:
+        if head != upload.path:
+            head.unlink(missing_ok=True)
+
+
+def add_rows(
+    store: Store, name: str, rows: Iterable[Item], notes: list[str], tell: Tell = lambda _: None, **made: Any
+) -> str:
+    """The source of rows that come from elsewhere than a file: the Hub, or the page's editor."""
+    return _keep(store, name, iter(rows), tell, made, lambda: {"notes": notes}, {})
+
+
+def _keep(
+    store: Store,
+    name: str,
+    items: Iterator[Item],
+    tell: Tell,
+    made: dict[str, Any],
+    notes: Callable[[], dict[str, Any]],
+    names: dict[str, str],
+    originals: Sequence[Upload] = (),
+) -> str:
+    """Write rows and card into a draft, then give it its name: a dataset is there whole or not at all."""
+    draft = store.datasets / f".draft-{secrets.token_hex(6)}"
+    draft.mkdir()
+    try:
+        digest = hashlib.sha256(name.encode())
+        card = {"name": name, "created": time.time(), **made, **_write(draft, name, items, tell, digest), **notes()}
+        card["labels"] = _numbering(names, card["values"].pop("label", []))
+        del card["values"]
+        write_json(draft / "card.json", card)
+        for number, upload in enumerate(originals):
+            shutil.copyfile(upload.path, draft / f"original-{number}")
+        key = digest.hexdigest()[:16]
+        folder = store.datasets / key
+        if folder.exists():
+            shutil.rmtree(folder)  # the same rows; the card may tell more of how they came this time
+        draft.rename(folder)
+        return f"dataset:{key}"
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _write(draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: Any) -> dict[str, Any]:
+    """All rows to disk, and what can be said of them."""
+    seen: list[Row] = []
+    columns: dict[str, None] = {}
+    problems: list[str] = []
+    bad = held = number = 0
+    told = time.monotonic()
+    with Writer(draft / "rows.arrow") as writer:
+        for number, (row, part) in enumerate(items, start=1):
+            if isinstance(row, Bad):
+                bad += 1
+                if len(problems) < LISTED:
+                    problems.append(row.problem)
+                continue
+            text = dumps(row)
+            digest.update(text.encode())
+            writer.add(text, number, part)
+            columns.update(dict.fromkeys(row))
+            held += part == HELD_OUT
+            if len(seen) < SEEN:
+                seen.append(row)
+            if time.monotonic() - told > TELL_EVERY:
+                told = time.monotonic()
+                tell(f"{number:,} rows read")
+    if not seen and problems:
+        raise DataError(f"'{name}': none of its {bad} rows can be read. {problems[0]}")
+    if writer.count < FEWEST:
+        raise DataError(f"'{name}': {writer.count} examples found; at least {FEWEST} are needed. Add more.")
+    digest.update(str(bad).encode())
+    found = recognise(name, list(columns), seen)
+    label = found.roles.get("label", "")
+    return {
+        "rows": writer.count,
+        "held_out": held,
+        "bad": bad,
+        "problems": problems,
+        "columns": list(columns),
+        "shape": found.shape.value,
+        "reason": found.reason,
+        "roles": found.roles,
+        "certain": found.certain,
+        "values": {"label": [str(row.get(label, "")) for row in seen]} if label else {},
+    }
+
+
+def _numbering(names: dict[str, str], values: list[str]) -> dict[str, str]:
+    """Names by class number; a list may be counted from 0 or, as in AG News, from 1."""
+    numbers = {int(value) for value in values if value.lstrip("-").isdigit()}
+    if numbers and 0 not in numbers and len(names) in numbers:
+        return {str(int(key) + 1): name for key, name in names.items() if key.isdigit()}
+    return names

@@ -1,0 +1,49 @@
+"""Which languages and scripts texts are in, from a few hundred of them."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+SEEN = 300  # texts looked at
+LETTERS = 400  # of each
+SURE = 0.9
+
+
+@cache
+def _identifier() -> Any:
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+def spread(length: int, most: int) -> list[int]:
+    """At most so many indices, evenly spread."""
+    return (
+        sorted({round(step * (length - 1) / max(1, most - 1)) for step in range(most)})
+        if length > most
+        else list(range(length))
+    )
+
+
+def languages(texts: Sequence[str]) -> dict[str, float]:
+    """Share of each language (ISO 639-1 code; "?" where a text is too short to tell), the most frequent first."""
+    found: Counter[str] = Counter()
+    for text in texts:
+        code, sure = _identifier().classify(text[:LETTERS]) if len(text) >= 20 else ("?", 0.0)
+        found[code if sure >= SURE else "?"] += 1
+    return {code: count / len(texts) for code, count in found.most_common()}
+
+
+def scripts(texts: Sequence[str]) -> dict[str, float]:
+    """Share of letters in each script (Unicode's names: Latin, Cyrillic, Cjk ...), the most frequent first."""
+    found: Counter[str] = Counter()
+    for text in texts:
+        for letter in text[:LETTERS]:
+            if letter.isalpha():
+                found["Latin" if letter.isascii() else unicodedata.name(letter, "?").split(" ")[0].capitalize()] += 1
+    total = sum(found.values())
+    return {script: count / total for script, count in found.most_common() if count / total >= 0.001}

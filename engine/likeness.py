@@ -1,0 +1,49 @@
+"""Which rows are nearly the same: MinHash over groups of three words (Broder 1997), through rensa."""
+
+from __future__ import annotations
+
+import re
+
+from rensa import RMinHash, RMinHashLSH
+
+PERMUTATIONS = 128
+BANDS = 16  # of 8 hashes: pairs from a likeness of about 0.7 on are looked at
+ALIKE = 0.8  # share of common word groups (Jaccard) from which rows count as nearly the same
+MOST = 200_000  # rows remembered; more would fill the memory
+LETTERS = 20_000  # of a row that are compared
+WORD = re.compile(r"\w+")
+
+
+class Likeness:
+    """Groups rows as they come: each gets the number of the first row that it is like."""
+
+    def __init__(self) -> None:
+        self._index = RMinHashLSH(threshold=0.7, num_perm=PERMUTATIONS, num_bands=BANDS)
+        self._hashes: list[RMinHash] = []
+        self._group: list[int] = []
+
+    def __len__(self) -> int:
+        return len(self._hashes)
+
+    def add(self, text: str) -> int:
+        """The number of the first row that this one is nearly the same as; its own where there is none."""
+        number = len(self._hashes)
+        made = RMinHash(num_perm=PERMUTATIONS, seed=42)
+        made.update(groups(text[:LETTERS]))
+        first = min(
+            (self._group[other] for other in self._index.query(made) if made.jaccard(self._hashes[other]) >= ALIKE),
+            default=number,
+        )
+        self._index.insert(number, made)
+        self._hashes.append(made)
+        self._group.append(first)
+        return first
+
+
+def groups(text: str) -> list[str]:
+    """Groups of three words in a row; a text in a script without spaces falls into groups of four letters."""
+    words = WORD.findall(text.lower())
+    if words and max(map(len, words)) > 40 and not text.isascii():
+        whole = "".join(words)
+        return [whole[at : at + 4] for at in range(max(1, len(whole) - 3))]
+    return [" ".join(words[at : at + 3]) for at in range(max(1, len(words) - 2))]

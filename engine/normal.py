@@ -1,0 +1,291 @@
+"""Rows of every shape in the three forms that the rest of Hone knows.
+
+    {"messages": [{"role": "system" | "user" | "assistant" | "tool", "content": text}, ...]}
+    {"prompt": text, "completion": text}
+    {"text": text}
+
+An assistant's turn may have "tool_calls" and "weight": 0 (read, not learned); beside the messages "tools" may
+stand. A preference keeps its worse answer as "rejected", feedback its mark as "good".
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from engine.errors import DataError
+from engine.shapes import Recognised
+from engine.spec import Shape
+
+Row = dict[str, Any]
+Message = dict[str, Any]
+
+TURNS = {
+    "system": "system", "developer": "system", "user": "user", "human": "user", "prompter": "user",
+    "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
+    "function_call": "assistant", "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
+}  # fmt: skip
+MEDIA = ("images", "videos", "audios", "image", "audio")  # what LLaMA-Factory and others put beside a chat
+GOOD = {"true": True, "1": True, "good": True, "yes": True, "false": False, "0": False, "bad": False, "no": False}
+
+
+def normal(row: Row, recognised: Recognised, names: dict[str, str] | None = None) -> list[Row]:
+    """One row in normal form, or several where it holds several examples; raises DataError that says what is wrong.
+
+    ``names`` gives the class names that numbers stand for.
+    """
+    roles = recognised.roles
+    match recognised.shape:
+        case Shape.TEXT:
+            return [{"text": _text(row, roles["text"], "text")}]
+        case Shape.LABEL:
+            label = _text(row, roles["label"], "label").strip()
+            texts = [_text(row, roles[role], "text") for role in ("text", "second") if role in roles]
+            return [{"prompt": "\n\n".join(texts), "completion": (names or {}).get(label, label)}]
+        case Shape.CHAT:
+            return [_chat(row, roles)]
+        case Shape.PREFERENCE:
+            return [_preference(row, roles)]
+        case Shape.FEEDBACK:
+            return [_feedback(row, roles)]
+    return _answers(row, roles)
+
+
+def _answers(row: Row, roles: dict[str, str]) -> list[Row]:
+    """Prompt and completion, with the input behind the prompt."""
+    found = row.get(roles["completion"])
+    if isinstance(found, list) and found and all(isinstance(one, dict) and "output" in one for one in found):
+        inner = {"prompt": "prompt", "input": "input", "completion": "output"}
+        prompt = _text(row, roles["prompt"], "question")
+        return [one for instance in found for one in _answers({"prompt": prompt, **instance}, inner)]
+    prompt = _text(row, roles["prompt"], "question")
+    answer = _text(row, roles["completion"], "answer")
+    if "input" in roles and row.get(roles["input"]) not in (None, ""):
+        prompt = f"{prompt}\n\n{_text(row, roles['input'], 'input')}"
+    if system := _system(row, roles):
+        return [{"messages": [*system, _turn("user", prompt), _turn("assistant", answer)]}]
+    return [{"prompt": prompt, "completion": answer}]
+
+
+def _chat(row: Row, roles: dict[str, str]) -> Row:
+    _no_media(row)
+    system, messages = _system(row, roles), _messages(row.get(roles["messages"]))
+    if system and messages[0]["role"] == "system":
+        system = []  # the conversation's own
+    made: Row = {"messages": system + messages}
+    if "tools" in roles and (tools := _tools(row.get(roles["tools"]))):
+        made["tools"] = tools
+    return made
+
+
+def _preference(row: Row, roles: dict[str, str]) -> Row:
+    _no_media(row)
+    before, chosen = _before(row, roles), row.get(roles["chosen"])
+    rejected = row.get(roles["rejected"])
+    if not before and isinstance(chosen, list) and isinstance(rejected, list):
+        shared = 0  # the turns that both begin with are the prompt
+        while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
+            shared += 1
+        before, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
+    made = [_last_words(one, name) for one, name in ((chosen, "better"), (rejected, "worse"))]
+    if isinstance(before, str):
+        _text({"prompt": before}, "prompt", "question")
+        if not (system := _system(row, roles)):
+            return {"prompt": before, "completion": made[0], "rejected": made[1]}
+        before = [*system, _turn("user", before)]
+    return {"messages": _messages([*before, _turn("assistant", made[0])]), "rejected": made[1]}
+
+
+def _last_words(value: Any, which: str) -> str:
+    """The text of an answer that is a text, a turn, or a list that ends with one."""
+    if isinstance(value, list) and value:
+        value = value[-1]
+    if isinstance(value, dict):
+        value = _content(value.get("content", value.get("value")), 1)[0]
+    if not isinstance(value, str) or not value.strip():
+        raise DataError(f"no {which} answer: the field is empty or holds no text.")
+    return value
+
+
+def _feedback(row: Row, roles: dict[str, str]) -> Row:
+    _no_media(row)
+    mark = str(row.get(roles["mark"], "")).strip().lower()
+    if mark not in GOOD:
+        raise DataError(f"'{roles['mark']}' is {mark or 'empty'}, where true or false is needed.")
+    before = _before(row, roles)
+    if isinstance(before, list):
+        answer = (
+            [_turn("assistant", _last_words(row.get(roles["completion"]), "good"))] if "completion" in roles else []
+        )
+        return {"messages": _system(row, roles) + _messages([*before, *answer]), "good": GOOD[mark]}
+    if "completion" not in roles:
+        raise DataError(f"'{roles['prompt']}' is a text and not a conversation, so a column for the answer is needed.")
+    return _answers(row, roles)[0] | {"good": GOOD[mark]}
+
+
+def _before(row: Row, roles: dict[str, str]) -> Any:
+    """What stands before the answer: a text, a list of turns, or nothing."""
+    value = row.get(roles["prompt"]) if "prompt" in roles else []
+    if value is None or not isinstance(value, str | list):
+        raise DataError(f"no question: the field '{roles['prompt']}' is empty or holds no text.")
+    return value
+
+
+def _no_media(row: Row) -> None:
+    if media := next((name for name in MEDIA if row.get(name)), ""):
+        raise DataError(f"it comes with {media}, which Hone cannot train on.")
+
+
+def _system(row: Row, roles: dict[str, str]) -> list[Message]:
+    if "system" not in roles or not row.get(roles["system"]):
+        return []
+    return [_turn("system", _text(row, roles["system"], "system text"))]
+
+
+def _turn(role: str, content: str) -> Message:
+    return {"role": role, "content": content}
+
+
+def _text(row: Row, column: str, what: str) -> str:
+    """A field's text; numbers (a label's class number) are taken as they are written."""
+    value = row.get(column)
+    if isinstance(value, list | dict):
+        raise DataError(f"expected text in '{column}', got {'a list' if isinstance(value, list) else 'an object'}.")
+    if value is None or not str(value).strip():
+        raise DataError(f"no {what}: the field '{column}' is empty.")
+    return str(value)
+
+
+def _messages(turns: Any) -> list[Message]:
+    """OpenAI's role/content or ShareGPT's from/value turns, checked."""
+    if isinstance(turns, str) and turns.lstrip().startswith("[{"):  # a table's cell
+        try:
+            turns = json.loads(turns)
+        except (ValueError, RecursionError):
+            raise DataError("its conversation is not valid JSON.") from None
+    if isinstance(turns, str | dict):
+        raise DataError("expected a list of turns, got something else.")
+    if not isinstance(turns, list) or not turns:
+        raise DataError("the conversation is empty.")
+    messages: list[Message] = []
+    for number, turn in enumerate(turns, start=1):
+        if not isinstance(turn, dict):
+            raise DataError(f"turn {number} is not an object with a role and a content.")
+        message = _message(turn, number)
+        if message["role"] == "system" and messages:
+            raise DataError(f"turn {number} is a system turn, which must come first.")
+        if messages and message["role"] == messages[-1]["role"] != "tool":
+            raise DataError(f"turns {number - 1} and {number} are both the {message['role']}'s.")
+        messages.append(message)
+    if not any(message["role"] == "assistant" for message in messages):
+        raise DataError("the conversation has no assistant answer.")
+    if not any(message["role"] == "assistant" for message in messages[1:]):
+        raise DataError("the assistant's only answer comes first, with no question before it.")
+    if not any(message["role"] == "assistant" and message.get("weight") != 0 for message in messages):
+        raise DataError("all its answers have the weight 0, so there is nothing to learn.")
+    return messages
+
+
+def _message(turn: Row, number: int) -> Message:
+    role = str(turn.get("role", turn.get("from", "")))
+    if role.lower() not in TURNS:
+        raise DataError(f"turn {number} has the unknown role '{role}'. Known are system, user, assistant and tool.")
+    name, value = TURNS[role.lower()], turn.get("content", turn.get("value"))
+    calls = _calls(turn, number)
+    if role.lower() == "function_call":
+        content, calls = "", [_call(value, number)]
+    else:
+        content, more = _content(value, number)
+        calls += more
+    if calls and name != "assistant":
+        raise DataError(f"turn {number} calls a tool, but it is the {name}'s. Only the assistant can.")
+    if not content.strip() and not calls and name != "tool":
+        raise DataError(f"turn {number} is empty.")
+    message = _turn(name, content)
+    if calls:
+        message["tool_calls"] = calls
+    if name == "tool" and turn.get("name"):
+        message["name"] = str(turn["name"])
+    weight = turn.get("weight", turn.get("loss_weight"))
+    if name == "assistant" and weight is not None:
+        if weight not in (0, 1):
+            raise DataError(f"turn {number} has the weight {weight}; known are 0 (not learned) and 1.")
+        if weight == 0:
+            message["weight"] = 0
+    return message
+
+
+def _content(value: Any, number: int) -> tuple[str, list[Message]]:
+    """A turn's text, and the tools that its parts call. Thinking is kept as models write it."""
+    if not isinstance(value, list):
+        if value is not None and not isinstance(value, str):
+            what = {"dict": "an object", "bool": "true or false"}.get(type(value).__name__, "a number")
+            raise DataError(f"turn {number}: expected text, got {what}.")
+        return value or "", []
+    texts, calls = "", []
+    for part in value:
+        kind = part.get("type") if isinstance(part, dict) else None
+        text = str(part.get("text", part.get("value", ""))) if isinstance(part, dict) else ""
+        if kind == "text":
+            texts += text
+        elif kind == "reasoning":
+            texts += f"<think>\n{text.strip()}\n</think>\n\n"
+        elif kind == "tool_call":
+            calls.append(_call(text, number))
+        else:
+            raise DataError(f"turn {number} holds something other than text.")
+    return texts, calls
+
+
+def _calls(turn: Row, number: int) -> list[Message]:
+    """OpenAI's tool calls of a turn, new or old form."""
+    calls = turn.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise DataError(f"turn {number}: 'tool_calls' is not a list.")
+    if turn.get("function_call"):
+        calls = [*calls, turn["function_call"]]
+    return [_call(call.get("function", call) if isinstance(call, dict) else call, number) for call in calls]
+
+
+def _call(value: Any, number: int) -> Message:
+    """One call. Arguments that are JSON texts, even twice, become what they say: templates write them out."""
+    try:
+        value = json.loads(value) if isinstance(value, str) else value
+        name, arguments = value["name"], value.get("arguments", value.get("parameters", {}))
+        for _ in range(2):
+            arguments = json.loads(arguments) if isinstance(arguments, str) and arguments.strip() else arguments
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise DataError(f"turn {number} calls a tool in a form that cannot be read (name and arguments).") from None
+    if not isinstance(name, str) or not name or not isinstance(arguments, dict | None):
+        raise DataError(f"turn {number} calls a tool without a name, or with arguments that are no object.")
+    return {"type": "function", "function": {"name": name, "arguments": arguments or {}}}
+
+
+def _tools(value: Any) -> list[Row]:
+    """The tools that a conversation may use, each as OpenAI's {"type": "function", "function": {...}}."""
+    if isinstance(value, str):
+        if not value.strip():
+            return []
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise DataError("its list of tools is not valid JSON.") from None
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        raise DataError("its tools are not a list of objects.")
+    return [one if "function" in one else {"type": "function", "function": one} for one in value]
+
+
+def as_table_row(row: Row, shape: Shape) -> Row:
+    """A normal row in the columns that make it recognised as its shape again: the other direction of ``normal``."""
+    if "text" in row:
+        return {"text": row["text"]}
+    if shape == Shape.LABEL and "prompt" in row:
+        return {"text": row["prompt"], "label": row["completion"]}
+    if "rejected" not in row:
+        return {key: row[key] for key in ("messages", "tools", "prompt", "completion") if key in row}
+    if "messages" in row:
+        *before, answer = row["messages"]
+        return {"messages": before, "chosen": answer["content"], "rejected": row["rejected"]}
+    return {"prompt": row["prompt"], "chosen": row["completion"], "rejected": row["rejected"]}

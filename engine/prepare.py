@@ -1,0 +1,353 @@
+"""From rows as they came to the rows that are learned: one pure function of a dataset and its DataSpec.
+
+    rows as they came -> normal rows -> what is noticed -> fixes -> split -> train.arrow, heldout.arrow
+
+The result is kept by its key, so the page, the command line and a run see the very same rows; a run links to
+the files. Memory: some numbers per row, never the rows themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine import findings as fd
+from engine import personal
+from engine.data import Dataset, load
+from engine.errors import DataError
+from engine.findings import Finding
+from engine.intake import FEWEST
+from engine.languages import SEEN, languages, scripts, spread
+from engine.likeness import MOST, Likeness
+from engine.normal import Row, normal
+from engine.rows import HELD_OUT, TRAIN, Rows, Writer, dumps, read_rows
+from engine.shapes import TASKS, Recognised
+from engine.spec import DataSpec, Shape
+from engine.split import choose
+from engine.store import Store, write_json
+
+VERSION = 1  # raised when the same settings would give other rows
+KEPT = 24  # prepared sets on disk
+LISTED = 20  # row numbers of a finding
+SKEWED, BALANCED = 5, 2  # times as frequent as the rarest label: from where it is said, and what is left then
+SHAPING = {"source", "shape", "roles", "system", "fixes", "held_out", "held_out_source", "seed"}  # fields of DataSpec
+OF_TOKENS = {"refused", "literal", "shorten"}  # fixes that do not concern the rows
+
+Tell = Callable[[str], None]
+
+
+class Prepared(BaseModel):
+    """What will be trained on, and what was noticed on the way."""
+
+    model_config = ConfigDict(frozen=True)
+    folder: Path
+    name: str
+    shape: Shape
+    reason: str
+    roles: dict[str, str]
+    total: int  # rows as they came, readable or not
+    train: int
+    held_out: int
+    labels: dict[str, int] = {}  # of the training rows, the most frequent first
+    languages: dict[str, float] = {}
+    scripts: dict[str, float] = {}
+    findings: list[Finding] = []
+
+    @property
+    def train_file(self) -> Path:
+        return self.folder / "train.arrow"
+
+    @property
+    def held_out_file(self) -> Path:
+        return self.folder / "heldout.arrow"
+
+    @property
+    def task(self) -> str:
+        """What the shape means for training, in one line."""
+        return TASKS[self.shape]
+
+    def rows(self) -> Rows:
+        return read_rows(self.train_file)
+
+    def about(self) -> dict[str, Any]:
+        """What a run keeps of it beside the rows."""
+        return self.model_dump(mode="json", exclude={"folder"}) | {"labels": list(self.labels)}
+
+    def held_rows(self) -> Rows:
+        return read_rows(self.held_out_file)
+
+    def require_usable(self) -> None:
+        """Raise DataError where something must be mended before training."""
+        for finding in self.findings:
+            if finding.level == "stop" and not finding.done:
+                raise DataError(f"'{self.name}': {finding.title}. {finding.text}\n{finding.example}".strip())
+        if self.train < FEWEST:
+            raise DataError(
+                f"'{self.name}': {self.train} usable rows are left to learn from; at least {FEWEST} are needed. "
+                "Add more, or undo what was left out."
+            )
+
+
+class _Facts:
+    """What is kept of each normal row while the others are read."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.parts: list[int] = []
+        self.keys: list[bytes] = []
+        self.groups: list[int] = []
+        self.labels: list[str] = []
+        self.personal: dict[int, tuple[str, str]] = {}
+        self.bad: list[tuple[int, str]] = []
+        self.bad_count = 0
+        self.bad_answers = 0
+
+
+def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepared:
+    """The rows that a run with this DataSpec learns from; raises DataError where there is no such data."""
+    dataset = load(store, spec.source)
+    other = load(store, spec.held_out_source) if spec.held_out_source else None
+    folder = store.prepared / _key(spec, dataset, other)
+    try:
+        text = (folder / "prepared.json").read_text(encoding="utf-8")
+        return Prepared(folder=folder, **json.loads(text))
+    except (OSError, ValueError, ValidationError):
+        pass
+    draft = store.prepared / f".draft-{secrets.token_hex(6)}"
+    draft.mkdir(parents=True)
+    try:
+        made = _make(draft, spec, dataset, other, tell)
+        write_json(draft / "prepared.json", made.model_dump(mode="json", exclude={"folder"}))
+        shutil.rmtree(folder, ignore_errors=True)
+        draft.rename(folder)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    for old in sorted(store.prepared.glob("[!.]*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    return made.model_copy(update={"folder": folder})
+
+
+def _key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
+    values = spec.model_dump(mode="json", include=SHAPING) | {"fixes": sorted({*spec.fixes} - OF_TOKENS)}
+    content = [VERSION, dataset.content, other.content if other else "", values]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, tell: Tell) -> Prepared:
+    recognised = dataset.recognised(spec)
+    facts, alike = _Facts(), Likeness()
+    facts.bad_count = dataset.bad
+    facts.bad = [(0, problem) for problem in dataset.problems]
+    with Writer(draft / "normal.arrow") as writer:
+        _read(writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell)
+        if other is not None:
+            _read(writer, facts, alike, other, other.recognised(DataSpec(source=other.source)), spec, HELD_OUT, tell)
+    rows = read_rows(draft / "normal.arrow")
+    noticed, kept = _fix(spec, dataset, facts, rows, len(alike))
+    if not recognised.certain:
+        noticed.insert(0, fd.unsure(recognised.reason, dataset.columns))
+    by_label = recognised.shape == Shape.LABEL
+    fixed_part = HELD_OUT in facts.parts
+    held = {at for at in kept if facts.parts[at] == HELD_OUT}
+    if not fixed_part:
+        held = choose(
+            [(facts.groups[at], facts.keys[at], facts.labels[at] if by_label else "", at) for at in kept],
+            spec.held_out,
+            spec.seed,
+        )
+        if spec.held_out > 0 and not held and len(kept) >= FEWEST:
+            noticed.append(fd.no_check(len(kept)))
+    train = _write(draft / "train.arrow", rows, facts, [at for at in kept if at not in held])
+    _write(draft / "heldout.arrow", rows, facts, sorted(held))
+    labels = Counter(facts.labels[at] for at in kept if at not in held) if by_label else Counter()
+    if train < 50:
+        noticed.append(fd.few(train))
+    texts = [_words(rows[kept[at]]) for at in spread(len(kept), SEEN)]
+    (draft / "normal.arrow").unlink()
+    return Prepared(
+        folder=draft,
+        name=dataset.name,
+        shape=recognised.shape,
+        reason=recognised.reason,
+        roles=recognised.roles,
+        total=dataset.rows + dataset.bad,
+        train=train,
+        held_out=len(held),
+        labels=dict(labels.most_common()),
+        languages=languages(texts) if texts else {},
+        scripts=scripts(texts) if texts else {},
+        findings=noticed,
+    )
+
+
+def _read(
+    writer: Writer,
+    facts: _Facts,
+    alike: Likeness,
+    dataset: Dataset,
+    recognised: Recognised,
+    spec: DataSpec,
+    part: int | None,
+    tell: Tell,
+) -> None:
+    """Make every row normal and note what is needed of it; ``part`` where the file does not say."""
+    for count, (raw, number, own_part) in enumerate(dataset.read().items()):
+        if count % 5000 == 4999:
+            tell(f"{count + 1:,} rows checked")
+        try:
+            made = normal(raw, recognised, dataset.labels)
+        except DataError as error:
+            facts.bad_count += 1
+            if len(facts.bad) < 50:
+                facts.bad.append((number, f"Row {number}: {error}"))
+            continue
+        for row in made:
+            if row.pop("good", True) is False:
+                facts.bad_answers += 1
+                continue
+            row = _with_system(row, spec.system)
+            text = dumps(row)
+            words = _words(row)
+            at = writer.count
+            writer.add(text, number, own_part if part is None else part)
+            facts.numbers.append(number)
+            facts.parts.append(own_part if part is None else part)
+            facts.keys.append(hashlib.blake2b(text.encode(), digest_size=8).digest())
+            facts.groups.append(alike.add(words) if len(alike) < MOST else at)
+            facts.labels.append(row["completion"] if recognised.shape == Shape.LABEL else "")
+            if found := personal.find(words):
+                facts.personal[at] = found
+
+
+def _with_system(row: Row, system: str) -> Row:
+    """The row with the instruction for all rows, unless it brings its own."""
+    if not system.strip() or "text" in row:
+        return row
+    turns = row.get("messages") or [
+        {"role": "user", "content": row["prompt"]},
+        {"role": "assistant", "content": row["completion"]},
+    ]
+    if turns[0]["role"] == "system":
+        return row
+    rest = {key: value for key, value in row.items() if key not in ("messages", "prompt", "completion")}
+    return {"messages": [{"role": "system", "content": system.strip()}, *turns], **rest}
+
+
+def _words(row: Row) -> str:
+    """All that a row says, for comparing and searching."""
+    if "messages" in row:
+        return "\n".join(message["content"] for message in row["messages"] if message["role"] != "system")
+    return row.get("text") or f"{row['prompt']}\n{row['completion']}"
+
+
+def _example(row: Row) -> str:
+    words = " ".join(_words(row).split())
+    return words if len(words) <= 160 else words[:160] + "…"
+
+
+def _fix(spec: DataSpec, dataset: Dataset, facts: _Facts, rows: Rows, compared: int) -> tuple[list[Finding], list[int]]:
+    """What is noticed, and the indices of the rows that are left after the chosen fixes."""
+    noticed: list[Finding] = []
+    kept = list(range(len(rows)))
+
+    def numbers(found: list[int]) -> list[int]:
+        return [facts.numbers[at] for at in found[:LISTED]]
+
+    def apply(kind: str, found: list[int], make: Callable[[bool], Finding]) -> None:
+        """Note it, and leave the rows out where that was chosen."""
+        nonlocal kept
+        if found:
+            chosen = kind in spec.fixes
+            noticed.append(make(chosen))
+            if chosen:
+                gone = set(found)
+                kept = [at for at in kept if at not in gone]
+
+    if facts.bad_count:
+        problems, where = [text for _, text in facts.bad], [number for number, _ in facts.bad[:LISTED] if number]
+        done = "unusable" in spec.fixes
+        noticed.append(fd.unusable(facts.bad_count, dataset.rows + dataset.bad, problems, where, done))
+    held_keys = {facts.keys[at] for at in kept if facts.parts[at] == HELD_OUT}
+    held_groups = {facts.groups[at] for at in kept if facts.parts[at] == HELD_OUT}
+
+    seen: set[tuple[int, bytes]] = set()
+    again = [at for at in kept if (pair := (facts.parts[at], facts.keys[at])) in seen or seen.add(pair)]  # type: ignore[func-returns-value]
+    apply(
+        "duplicates",
+        again,
+        lambda done: fd.duplicates(len(again), len(rows), _example(rows[again[0]]), numbers(again), done),
+    )
+    exact = set(again)
+    first: dict[tuple[int, int], int] = {}
+    near = [at for at in kept if at not in exact and first.setdefault((facts.parts[at], facts.groups[at]), at) != at]
+    apply(
+        "similar",
+        near,
+        lambda done: fd.similar(
+            len(near),
+            f"{_example(rows[first[facts.parts[near[0]], facts.groups[near[0]]]])}\n{_example(rows[near[0]])}",
+            numbers(near),
+            done,
+            compared,
+            len(rows),
+        ),
+    )
+    train_keys = {facts.keys[at] for at in kept if facts.parts[at] == TRAIN}
+    train_groups = {facts.groups[at] for at in kept if facts.parts[at] == TRAIN}
+    leaks = [
+        at
+        for at in kept
+        if facts.parts[at] == HELD_OUT
+        and (
+            (facts.keys[at] in train_keys and facts.keys[at] in held_keys)
+            or facts.groups[at] in train_groups & held_groups
+        )
+    ]
+    apply(
+        "leaked",
+        leaks,
+        lambda done: fd.leaked(len(leaks), facts.parts.count(HELD_OUT), _example(rows[leaks[0]]), numbers(leaks), done),
+    )
+    private = [at for at in kept if at in facts.personal]
+    kinds = Counter(facts.personal[at][0] for at in private)
+    apply(
+        "personal",
+        private,
+        lambda done: fd.personal(len(private), dict(kinds), facts.personal[private[0]][1], numbers(private), done),
+    )
+    if dataset.recognised(spec).shape == Shape.LABEL:
+        labels = Counter(facts.labels[at] for at in kept if facts.parts[at] == TRAIN)
+        if len(labels) == 1:
+            noticed.append(fd.one_label(next(iter(labels)), labels.total()))
+        elif labels and max(labels.values()) > SKEWED * min(labels.values()):
+            many = _too_many(facts, kept, BALANCED * min(labels.values()))
+            apply("balance", many, lambda done: fd.unbalanced(dict(labels), len(many), done))
+        if rare := {label: count for label, count in labels.items() if count < 5}:
+            noticed.append(fd.rare_labels(rare))
+    if facts.bad_answers:
+        noticed.append(fd.bad_answers(facts.bad_answers))
+    return noticed, kept
+
+
+def _too_many(facts: _Facts, kept: list[int], most: int) -> list[int]:
+    """Training rows of frequent labels beyond ``most`` of each, chosen by content."""
+    by_label: dict[str, list[int]] = {}
+    for at in kept:
+        if facts.parts[at] == TRAIN:
+            by_label.setdefault(facts.labels[at], []).append(at)
+    return sorted(at for found in by_label.values() for at in sorted(found, key=lambda at: facts.keys[at])[most:])
+
+
+def _write(path: Path, rows: Rows, facts: _Facts, chosen: list[int]) -> int:
+    with Writer(path) as writer:
+        for at in chosen:
+            writer.add(rows.text(at), facts.numbers[at])
+    return len(chosen)

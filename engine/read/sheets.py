@@ -1,0 +1,122 @@
+"""Parquet files and Excel workbooks: values only; nothing in them is run, followed or computed."""
+
+from __future__ import annotations
+
+import datetime
+import math
+import zipfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from engine.errors import DataError
+from engine.read.table import Bad, Options, Row
+from engine.read.tables import _has_header, _header
+
+BATCH = 1000  # rows of a Parquet file read at a time
+COLUMNS = 16_384  # as many as Excel has
+UNPACKED = 2**30  # bytes that a workbook may unpack to
+RATIO = 100  # times that a part of a workbook may grow when unpacked, where it is large
+
+
+def parquet(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:
+    """The rows of a Parquet file, batch by batch; columns of bytes are left out and named."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path, memory_map=True)
+        fields = list(file.schema_arrow)
+        _check_columns([field.name for field in fields], name)
+        binary = [field.name for field in fields if _holds_bytes(pa, field.type)]
+        columns = [field.name for field in fields if field.name not in binary]
+        if binary:
+            notes.append(f"Left out, since they hold no text: {', '.join(map(repr, binary))}.")
+        for batch in file.iter_batches(batch_size=BATCH, columns=columns):
+            for row in batch.to_pylist():
+                yield {key: _value(inner) for key, inner in row.items()}
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(
+            f"'{name}' cannot be read as Parquet: it is damaged or cut off ({str(error).splitlines()[0][:100]}). "
+            "Export or download it again."
+        ) from None
+
+
+def _holds_bytes(pa: Any, kind: Any) -> bool:
+    if pa.types.is_struct(kind):
+        return any(_holds_bytes(pa, field.type) for field in kind)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return _holds_bytes(pa, kind.value_type)
+    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or isinstance(kind, pa.BaseExtensionType))
+
+
+def _check_columns(names: list[str], name: str) -> None:
+    if again := next((one for one in names if names.count(one) > 1), ""):
+        raise DataError(f"'{name}': the column '{again}' appears twice. Rename or remove one.")
+
+
+def _value(value: Any) -> Any:
+    """A Parquet value as JSON has it. Empty fields of a struct are those that Arrow adds to make rows alike."""
+    if isinstance(value, dict):
+        return {key: _value(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_value(inner) for inner in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, datetime.date | datetime.time | datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, Decimal | datetime.timedelta):
+        return str(value)
+    return value
+
+
+def workbook(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:
+    """The rows of a workbook's first sheet that holds any."""
+    from python_calamine import CalamineError, CalamineWorkbook
+
+    _check_zip(path, name)
+    try:
+        book = CalamineWorkbook.from_path(path)
+        sheets = [(sheet, rows) for sheet in book.sheet_names if (rows := book.get_sheet_by_name(sheet).to_python())]
+    except (CalamineError, OSError, ValueError) as error:
+        raise DataError(f"'{name}' cannot be read as an Excel file ({error}). Save it as CSV and add that.") from None
+    if not sheets:
+        raise DataError(f"'{name}' has no rows: its sheets are empty. Choose a file with examples in it.")
+    sheet, cells = sheets[0]
+    if len(sheets) > 1:
+        rest = ", ".join(f"'{other}'" for other, _ in sheets[1:])
+        notes.append(f"Read from the sheet '{sheet}'. Not read: {rest}. Save those as files of their own.")
+    if len(cells[0]) > COLUMNS:
+        raise DataError(f"'{name}' has {len(cells[0])} columns; at most {COLUMNS} are read. Save what you need as CSV.")
+    notes.append("Only the values of the cells are read; formulas and macros are not run.")
+    texts = [[_cell(cell) for cell in row] for row in cells]
+    texts = [row for row in texts if any(row)]
+    used = [at for at in range(len(texts[0])) if any(row[at] for row in texts)] if texts else []
+    texts = [[row[at] for at in used] for row in texts]
+    headed = options.header if options.header is not None else _has_header(texts[:200])
+    header = _header(texts[0], name) if headed else [f"column {number + 1}" for number in range(len(used))]
+    for row in texts[1:] if headed else texts:
+        yield dict(zip(header, row, strict=True))
+
+
+def _cell(value: Any) -> str:
+    """A cell as its text: Excel keeps every number as a fraction."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    return value if isinstance(value, str) else str(value)
+
+
+def _check_zip(path: Path, name: str) -> None:
+    """Refuse a workbook that is no archive, or one made to fill the memory (a zip bomb)."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            parts = archive.infolist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        raise DataError(f"'{name}' is damaged: it is no Excel file. Save it again, or save it as CSV.") from None
+    size = sum(part.file_size for part in parts)
+    packed = max(1, sum(part.compress_size for part in parts))
+    if size > UNPACKED or (size > 50 * 2**20 and size > RATIO * packed):
+        raise DataError(f"'{name}' would unpack to {size / 2**20:.0f} MB. Save what you need of it as CSV.")
+    if any(part.filename.startswith("/") or ".." in part.filename.split("/") for part in parts):
+        raise DataError(f"'{name}' is an unsafe archive: it holds names that leave its folder. Save it as CSV.")

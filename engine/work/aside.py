@@ -1,0 +1,89 @@
+"""The process that engine.aside starts: takes data in, or prepares it, and tells how far it is.
+
+``python -m engine.work.aside``; it needs no torch and imports none.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from engine import data, hub, intake
+from engine.companions import Upload
+from engine.errors import DataError
+from engine.prepare import prepare
+from engine.read import Options
+from engine.rows import TRAIN
+from engine.spec import DataSpec
+from engine.store import Store
+
+Tell = Callable[[str], None]
+
+
+def _answer(question: dict[str, Any], tell: Tell) -> Any:
+    store = Store(Path(question["home"]))
+    match question["do"]:
+        case "add":
+            uploads = [Upload(Path(path), name) for path, name in question["files"]]
+            return intake.add_files(store, uploads, Options(**question["options"]), tell)
+        case "again":
+            dataset = data.load(store, question["source"])
+            return intake.read_again(store, dataset.folder, Options(**question["options"]), tell)
+        case "prepare":
+            return prepare(store, DataSpec.model_validate(question["spec"]), tell).model_dump(mode="json")
+        case "look":
+            from engine.work.hub import look
+
+            return look(question["name"]).model_dump()
+        case "hub":
+            return _take_from_hub(store, hub.HubSpec(**question["wanted"]), tell)
+    raise ValueError(question["do"])
+
+
+def _take_from_hub(store: Store, wanted: hub.HubSpec, tell: Tell) -> str:
+    def progress(text: str, share: float) -> None:
+        tell(f"{text} ({share:.0%})" if 0 <= share <= 1 else text)
+
+    part = " ".join(one for one in (wanted.config, wanted.split) if one)
+    end = "" if wanted.count is None else str(wanted.first + wanted.count)
+    part += f" [{wanted.first}:{end}]" if wanted.first or end else ""
+    notes: list[str] = [f"From the Hugging Face Hub: {wanted.name}, {part}."]
+    from engine.work.hub import rows as hub_rows
+
+    rows = hub_rows(wanted, store.home / "hub", progress, notes)
+    items = ((row, TRAIN) for row in rows)
+    return intake.add_rows(store, f"{wanted.name} ({part})", items, notes, tell, files=[wanted.name])
+
+
+def main() -> int:
+    """Answer one question."""
+    out, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not reach the pipe
+
+    def write(answer: dict[str, Any]) -> None:
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
+
+    try:
+        write({"done": _answer(json.loads(sys.stdin.read()), lambda text: write({"tell": text}))})
+    except DataError as error:
+        write({"error": str(error)})
+    except MemoryError:
+        write({"error": "The machine's memory ran out while this data was read. Split the file into smaller ones."})
+    except OSError as error:
+        traceback.print_exc()
+        full = "The disk is full. Make room, then add it again." if error.errno == 28 else f"{error.strerror}."
+        write({"error": f"The data could not be kept: {full}"})
+    except Exception:
+        print(time.strftime("%Y-%m-%d %H:%M:%S"))
+        traceback.print_exc()
+        write({"error": "This data could not be read, by a mistake in Hone. The details are in aside.log."})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

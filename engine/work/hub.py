@@ -1,0 +1,338 @@
+"""Datasets of the Hugging Face Hub: what one holds (``look``), and the rows of a slice (``rows``).
+
+``huggingface_hub`` asks and downloads: the files of a split whole, one after the other, kept by their commit.
+``engine.read`` reads them. Programs, pickles and archives are never opened. Runs in a process that was started with
+``engine.hub.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub_card does).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import queue
+import shutil
+import threading
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, Self
+
+from huggingface_hub import HfApi, constants, errors, get_token, hf_hub_download, try_to_load_from_cache
+from huggingface_hub.utils import httpx, validate_repo_id
+
+from engine.errors import DataError
+from engine.hub import HubInfo, HubSpec
+from engine.read import Bad, Options, Row, read
+from engine.work.hub_card import ENDINGS, Config, class_names, configs_of, copied, data_files
+
+KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
+PARQUET_COPY = "refs/convert/parquet"  # the branch where the Hub keeps its own copy of a dataset as Parquet
+PATIENCE = 4.5  # seconds until a server that does not answer counts as unreachable
+LARGEST = 8 * 2**30  # bytes downloaded for one slice
+MIB = 2**20
+
+Tell = Callable[[str, float], None]  # what is done, and which share of it is; -1 where that is not known
+
+
+def look(name: str) -> HubInfo:
+    """A dataset's configs, splits, licence and size; raises DataError."""
+    with _plain_words(name):
+        page, repo = _open(name)
+        licence = getattr(page.card_data, "license", None) or "not stated"
+        return HubInfo(
+            name=repo.name,
+            revision=repo.revision,
+            splits={key: {split: one.rows.get(split) for split in one.splits} for key, one in repo.configs.items()},
+            default=repo.default,
+            licence=", ".join(licence) if isinstance(licence, list) else str(licence),
+            gated=bool(page.gated),
+            size=sum(repo.sizes[path] for path in data_files(repo.sizes)) or None,
+            notes=repo.notes,
+        )
+
+
+def rows(spec: HubSpec, cache: Path, tell: Tell, notes: list[str] | None = None) -> Iterator[Row | Bad]:
+    """The rows of a slice; raises DataError, and then none of them may be used.
+
+    ``notes`` receives what was done to read them, for the user; it is complete once the iterator has ended.
+    """
+    notes = [] if notes is None else notes
+    if spec.first < 0 or (spec.count is not None and spec.count < 1):
+        raise DataError("A slice begins at row 0 or later and has at least one row. Correct the two numbers.")
+    with _plain_words(spec.name):
+        tell(f"Asking the Hub for '{spec.name}'", 0.0)
+        _, repo = _open(spec.name)
+        notes += repo.notes
+        split, seen = _split(repo, spec, cache, tell, notes), 0
+        for seen, row in enumerate(split, start=1):
+            if seen > spec.first:
+                yield row
+            if spec.count and seen == spec.first + spec.count:
+                break
+        split.close()  # now its notes are written
+        _check_end(spec, seen, notes)
+        tell("All rows are read", 1.0)
+
+
+def _check_end(spec: HubSpec, seen: int, notes: list[str]) -> None:
+    has = f"The split '{spec.split}' of '{spec.name}' has"
+    if not seen:
+        raise DataError(f"{has} no rows. Choose another split.")
+    if seen <= spec.first:
+        raise DataError(
+            f"{has} {seen:,} rows, numbered from 0; the slice begins at row {spec.first:,}. Choose a smaller first row."
+        )
+    if spec.count and (taken := seen - spec.first) < spec.count:
+        notes.append(f"{has} {seen:,} rows, so {taken:,} were read of the {spec.count:,} asked for.")
+
+
+# --- what a dataset holds ---
+
+
+class _Repo(NamedTuple):
+    name: str
+    revision: str  # a commit: what is read cannot change in the meantime
+    sizes: dict[str, int]  # of all its files, in bytes
+    configs: dict[str, Config]
+    default: str  # empty where a config must be chosen
+    notes: list[str]
+
+
+def _open(name: str) -> tuple[Any, _Repo]:
+    """A dataset's page, and what it holds."""
+    try:
+        validate_repo_id(name)
+    except errors.HFValidationError:
+        raise DataError(
+            f"'{name[:100]}' is not a dataset's name. Write it as on its page: owner/name, without an address."
+        ) from None
+    api = HfApi()
+    try:
+        _within(PATIENCE, lambda: api.dataset_info(name, expand=["sha"], timeout=PATIENCE))
+    except (httpx.TransportError, ConnectionError, TimeoutError) as error:
+        raise DataError(
+            f"The Hub ({constants.ENDPOINT}) cannot be reached. Check the network, or add the data as a file."
+        ) from error
+    page = api.dataset_info(name, files_metadata=True, timeout=30)
+    name, sizes = page.id, _sizes(page)  # the Hub leads from an old name to the new one
+    card = page.card_data.to_dict() if page.card_data else {}
+    if f"{name.rpartition('/')[2]}.py" in sizes and not card.get("configs"):
+        return page, _parquet_copy(api, name, card)
+    configs = configs_of(card, sizes)
+    if not any(one.splits for one in configs.values()):
+        raise DataError(
+            f"The dataset '{name}' has no files that Hone reads ({KINDS}), or its card names files that are not in it. "
+            "Choose another one."
+        )
+    first = next(iter(configs))
+    told = any(one.get("default") for one in card.get("configs") or [])
+    return page, _Repo(name, str(page.sha), sizes, configs, first if told else _default(configs), [])
+
+
+def _parquet_copy(api: HfApi, name: str, card: dict[str, Any]) -> _Repo:
+    """The Hub's own copy of a dataset that comes as a program, which is never run."""
+    try:
+        page = api.dataset_info(name, revision=PARQUET_COPY, files_metadata=True, timeout=30)
+    except errors.RevisionNotFoundError:
+        raise DataError(
+            f"The dataset '{name}' is a program that downloads its data, and Hone runs no programs of others. The Hub "
+            f"keeps no Parquet copy of it (branch {PARQUET_COPY}). Look for another dataset with the same data."
+        ) from None
+    configs = copied(card, sizes := _sizes(page))
+    notes = [f"The dataset's program was not run; its rows come from the Hub's Parquet copy (branch {PARQUET_COPY})."]
+    return _Repo(name, str(page.sha), sizes, configs, _default(configs), notes)
+
+
+def _sizes(page: Any) -> dict[str, int]:
+    return {one.rfilename: one.size or 0 for one in page.siblings or []}
+
+
+def _default(configs: dict[str, Config]) -> str:
+    return next(iter(configs)) if len(configs) == 1 else "default" if "default" in configs else ""
+
+
+def _chosen(repo: _Repo, spec: HubSpec) -> Config:
+    """The config that was asked for, which has the split; names the known ones where there is no such."""
+    name = spec.config or repo.default
+    if name not in repo.configs:
+        wrong = f"has no config '{name}'" if name else "has several configs, of which one must be chosen"
+        raise DataError(f"The dataset '{spec.name}' {wrong}. Its configs are: {_list(repo.configs)}.")
+    splits = repo.configs[name].splits
+    if spec.split not in splits:
+        raise DataError(
+            f"The dataset '{spec.name}' has no split '{spec.split}' in the config '{name}'. "
+            f"Its splits are: {_list(splits)}."
+        )
+    return repo.configs[name]
+
+
+def _list(names: Iterable[str]) -> str:
+    found = list(names)
+    return ", ".join(found[:30]) + (f" and {len(found) - 30} more" if len(found) > 30 else "") if found else "none"
+
+
+# --- the rows of a split ---
+
+
+def _split(repo: _Repo, spec: HubSpec, cache: Path, tell: Tell, notes: list[str]) -> Generator[Row | Bad]:
+    """All rows of a split; a file is downloaded when the rows before it have been taken."""
+    config = _chosen(repo, spec)
+    if config.ignored:
+        notes.append(f"The card's own options for reading its files were not followed: {_list(config.ignored)}.")
+    files = _one_kind(config.splits[spec.split], notes)
+    total, before = sum(repo.sizes[path] for path in files), 0
+    for number, path in enumerate(files, start=1):
+        _check_room(repo, files if spec.count is None else files[:number], cache)
+
+        def progress(came: int, path: str = path, before: int = before) -> None:
+            share = min(1.0, (before + came) / max(total, 1)) if spec.count is None else -1.0
+            tell(f"Downloading {path}: {came / MIB:.1f} of {repo.sizes[path] / MIB:.1f} MB", share)
+
+        bar: Any = partial(_Bar, progress)
+        local = hf_hub_download(
+            repo.name, path, repo_type="dataset", revision=repo.revision, cache_dir=cache, tqdm_class=bar
+        )
+        before += repo.sizes[path]
+        labels = (_labels_in(local) if path.endswith(".parquet") else {}) | config.labels
+        table = read(Path(local), path, Options(parts="line"))  # the Hub, too, takes a text by its lines
+        try:
+            for row in table.rows:
+                if isinstance(row, Bad):
+                    yield Bad(f"'{path}': {row.problem}") if len(files) > 1 else row
+                else:
+                    yield row | {column: _name(row[column], labels[column]) for column in labels if column in row}
+        finally:
+            told = [
+                f"The column '{column}' holds class numbers; their names stand in it instead: {_list(names.values())}."
+                for column, names in labels.items()
+            ]
+            notes += [note for note in table.notes + told if note not in notes]  # every file would tell it again
+
+
+class _Bar:
+    """Takes the place of the library's progress bar."""
+
+    def __init__(self, progress: Callable[[int], None], initial: int = 0, **_: Any) -> None:
+        self.progress, self.came = progress, initial
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, more: int) -> None:
+        self.came += more
+        self.progress(self.came)
+
+
+def _one_kind(paths: list[str], notes: list[str]) -> list[str]:
+    """The files of the kind that a split has most of: others tell about it, or hold the same rows once more."""
+    count = Counter(PurePosixPath(path).suffix for path in paths)
+    kind = max(ENDINGS, key=lambda ending: count[ending])
+    if others := [path for path in paths if not path.endswith(kind)]:
+        notes.append(f"Only the {kind} files of this split were read, not {_list(others)}.")
+    return [path for path in paths if path.endswith(kind)]
+
+
+def _check_room(repo: _Repo, files: list[str], cache: Path) -> None:
+    """Refuse what is too large to download, or for the disk, before any of it comes."""
+    if (total := sum(repo.sizes[path] for path in files)) > LARGEST:
+        raise DataError(
+            f"{total / 2**30:.1f} GB would have to be downloaded; the limit is {LARGEST / 2**30:.0f} GB. Ask for a "
+            "slice nearer to the beginning, for example the first 10,000 rows."
+        )
+    cache.mkdir(parents=True, exist_ok=True)
+    here = partial(try_to_load_from_cache, repo.name, cache_dir=cache, revision=repo.revision, repo_type="dataset")
+    missing = sum(repo.sizes[path] for path in files if not isinstance(here(path), str))
+    if missing > (free := shutil.disk_usage(cache).free):
+        raise OSError(errno.ENOSPC, f"{missing / MIB:.0f} MB are needed and {free / MIB:.0f} MB are free")
+
+
+def _labels_in(path: str) -> dict[str, dict[str, str]]:
+    """The class names that ``datasets`` writes into a Parquet file."""
+    import pyarrow.parquet as pq
+
+    about = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+    features = about.get("info", {}).get("features", {})
+    return {column: names for column, feature in features.items() if (names := class_names(feature))}
+
+
+def _name(value: Any, names: dict[str, str]) -> Any:
+    """A class's name for its number; nothing for a number that has none (-1: no label)."""
+    if isinstance(value, list):
+        return [_name(one, names) for one in value]
+    if isinstance(value, str):
+        return value if value in names.values() else names.get(value, value)
+    return names.get(str(value)) if isinstance(value, int) else value
+
+
+# --- what went wrong ---
+
+
+def _within(seconds: float, ask: Callable[[], object]) -> None:
+    """Ask, but wait no longer than this: without a network, looking up the address alone may take half a minute."""
+    answer: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            ask()
+            answer.put(None)
+        except Exception as error:
+            answer.put(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        failed = answer.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError from None
+    if failed:
+        raise failed
+
+
+@contextmanager
+def _plain_words(name: str) -> Iterator[None]:
+    """Turn every failure of the Hub, the network, the disk and the card into a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        inner = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
+        raise DataError(_words(name, inner or error)) from error
+
+
+def _words(name: str, error: BaseException) -> str:
+    """What is wrong, and what to do."""
+    page = f"{constants.ENDPOINT}/datasets/{name}"
+    how = "set HF_TOKEN to a token of yours (or run 'hf auth login') and start Hone again"
+    code = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else 0
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, errors.GatedRepoError):
+        login = "" if get_token() else f", then {how}"
+        return f"The dataset '{name}' is gated: its owner has terms. Accept them on {page}{login}."
+    if isinstance(error, errors.RepositoryNotFoundError) or (code == 401 and not get_token()):
+        return (
+            f"There is no dataset '{name}' that you may read. Check the name on {constants.ENDPOINT}/datasets. "
+            f"If it is a private one, {how}."
+        )
+    if isinstance(error, errors.DisabledRepoError):
+        return f"The Hub has closed the dataset '{name}'. Choose another one."
+    if code in (401, 403):
+        return f"The Hub refused your token for '{name}' ({code}). To change it, {how}."
+    if code == 429:
+        return "The Hub has had too many requests from here (429). Wait some minutes and try again."
+    if code >= 500:
+        return f"The Hub has a fault of its own at the moment ({code}). Try again later."
+    if code:
+        return f"'{name}' changed or lost a file while it was read ({code}). Try again."
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return "The disk is full. Make room, or ask for a smaller slice; then try again."
+    if number in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return "The folder for downloads cannot be written. Check who owns the workspace."
+    if isinstance(error, httpx.TransportError | ConnectionError | TimeoutError) or "Consistency check" in str(error):
+        return f"The download of '{name}' broke off. Check the network and try again; nothing of it was used."
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return f"The dataset '{name}' cannot be read ({type(error).__name__}: {reason}). Choose another one."

@@ -1,0 +1,145 @@
+"""Which files of a Hub dataset belong to which config and split, from its card and its list of files.
+
+The Hub's own rules, with one difference: a file is only ever chosen from that list, so a card that names a path of this
+machine, an address or another dataset finds nothing. Knows nothing about the network or what is in the files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import PurePosixPath
+from typing import Any, NamedTuple
+
+ENDINGS = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")  # the first are preferred
+ABOUT = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"}  # these hold no rows
+FOLLOWED = {"config_name", "data_files", "data_dir", "default", "description", "version", "features"}
+FOLLOWED |= {"sep", "delimiter"}  # engine.read finds the separator by itself
+SHARD = re.compile(r"data/(.+)-\d{5}-of-\d{5}[^/]*")
+CALLED = {
+    split: re.compile(rf"(?:^|[-._ 0-9])(?:{words})(?:[-._ 0-9]|$)")
+    for split, words in {
+        "train": "train|training",
+        "validation": "validation|valid|dev|val",
+        "test": "test|testing|eval|evaluation",
+    }.items()
+}
+
+Splits = dict[str, list[str]]  # split -> its files
+
+
+class Config(NamedTuple):
+    """A part of a dataset that is read by itself."""
+
+    splits: Splits
+    rows: dict[str, int]  # split -> rows, where the card says so
+    labels: dict[str, dict[str, str]]  # column -> class number -> its name
+    ignored: list[str]  # options of the card that are not followed
+
+
+def data_files(paths: Iterable[str]) -> list[str]:
+    """Those files that may hold rows."""
+    hidden = re.compile(r"(^|/)(\.|__)")
+    pure = map(PurePosixPath, sorted(paths))
+    return [str(one) for one in pure if one.suffix in ENDINGS and one.name not in ABOUT and not hidden.search(str(one))]
+
+
+def configs_of(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Config]:
+    """The configs that a card names, or the one that there always is; the default stands first if the card tells it."""
+    files, asked = data_files(paths), card.get("configs") or [{}]
+    found = {}
+    for one in sorted(asked, key=lambda one: not one.get("default")):
+        name = one.get("config_name", "default")
+        found[name] = _config(card, name, len(asked) == 1, _splits(one, files), sorted(set(one) - FOLLOWED))
+    return found
+
+
+def copied(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Config]:
+    """The configs of the Hub's Parquet copy: CONFIG/SPLIT/0000.parquet (CONFIG/partial-SPLIT where it is cut short)."""
+    found: dict[str, Splits] = defaultdict(lambda: defaultdict(list))
+    for path in data_files(paths):
+        if path.count("/") == 2:
+            config, split, _ = path.split("/")
+            found[config][split].append(path)
+    return {name: _config(card, name, len(found) == 1, splits) for name, splits in found.items()}
+
+
+def class_names(feature: Any) -> dict[str, str]:
+    """Class number to name, from a feature as cards and Parquet files describe it; empty for any other feature."""
+    while isinstance(feature, dict) and "names" not in feature:
+        inner = ("dtype", "sequence", "list", "feature", "class_label")
+        feature = next((feature[key] for key in inner if key in feature), None)
+    names = feature["names"] if isinstance(feature, dict) else {}
+    names = dict(enumerate(names)) if isinstance(names, list) else names
+    return {str(key): str(name) for key, name in names.items() if str(key).isdigit()}
+
+
+def _config(card: dict[str, Any], name: str, only: bool, splits: Splits, ignored: list[str] | None = None) -> Config:
+    infos = card.get("dataset_info") or []
+    infos = infos if isinstance(infos, list) else [infos]
+    info = infos[0] if only and len(infos) == 1 else {}  # then they may have different names
+    info = next((one for one in infos if one.get("config_name", "default") == name), info)
+    rows = {str(one["name"]): int(one["num_examples"]) for one in info.get("splits") or [] if "num_examples" in one}
+    labels = {one["name"]: names for one in info.get("features") or [] if (names := class_names(one))}
+    return Config({key: paths for key, paths in splits.items() if paths}, rows, labels, ignored or [])
+
+
+def _splits(config: dict[str, Any], files: list[str]) -> Splits:
+    """The files of each split, by the patterns of a card's config or else by their names."""
+    start = f"{PurePosixPath(config['data_dir'])}/" if config.get("data_dir") else ""
+    files = [path.removeprefix(start) for path in files if path.startswith(start)]
+    patterns = _patterns(config["data_files"]) if config.get("data_files") else None
+    if patterns is None:
+        splits = _by_name(files)
+    else:
+        splits = {
+            split: [path for path in files if any(_matches(path, pattern) for pattern in wanted)]
+            for split, wanted in patterns.items()
+        }
+    return {split: [start + path for path in paths] for split, paths in splits.items()}
+
+
+def _patterns(data_files: Any) -> dict[str, list[str]]:
+    """Split to patterns, in whichever way the card writes them."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for one in data_files if isinstance(data_files, list) else [data_files]:
+        if isinstance(one, str):
+            one = {"train": one}
+        elif "path" in one:
+            one = {one.get("split", "train"): one["path"]}
+        for split, patterns in one.items():
+            found[str(split)] += [patterns] if isinstance(patterns, str) else patterns
+    return found
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return path == pattern or _fits(PurePosixPath(path).parts, PurePosixPath(pattern).parts)
+
+
+@cache  # or many "**" would be tried in endless ways
+def _fits(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+    """Whether a path matches, part by part; "**" stands for any number of folders."""
+    if not path or not pattern:
+        return not path and set(pattern) <= {"**"}
+    if pattern[0] == "**":
+        return _fits(path, pattern[1:]) or _fits(path[1:], pattern)
+    return fnmatchcase(path[0], pattern[0]) and _fits(path[1:], pattern[1:])
+
+
+def _by_name(files: list[str]) -> Splits:
+    """What the Hub takes where the card is silent: shards, else folders called train or test, else files, else all."""
+    shards = {path: found[1] for path in files if (found := SHARD.fullmatch(path))}
+    folders = {path: split for path in files if (split := _called(PurePosixPath(path).parts[:-1]))}
+    names = {path: split for path in files if (split := _called(PurePosixPath(path).parts[-1:]))}
+    splits: Splits = defaultdict(list)
+    for path, split in (shards or folders or names or dict.fromkeys(files, "train")).items():
+        splits[split].append(path)
+    return splits
+
+
+def _called(parts: tuple[str, ...]) -> str:
+    """The split that a part of a path is called after."""
+    return next((split for part in parts for split, words in CALLED.items() if words.search(part)), "")

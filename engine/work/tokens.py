@@ -1,0 +1,131 @@
+"""What the page shows of rows as tokens: a few rows in full, and a report over many.
+
+A row whose mask is uncertain is told with its reason; neither function raises for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from engine.errors import DataError
+from engine.spec import DataSpec
+from engine.work.data import IGNORED, Encoded, Row, encode, encode_uncut, teaches
+from engine.work.pieces import pattern
+
+BINS = 30  # at most, in the histogram of lengths
+WORST = 20  # rows named of each kind
+READ = ("messages", "tools", "prompt", "completion", "text")  # a row's fields that the model reads
+TELL_EVERY = 500  # rows
+
+
+def preview(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> dict[str, Any]:
+    """One row as the fields of a PreviewRow: all its tokens, or why it cannot be shown."""
+    try:
+        one = encode_uncut(tokenizer, row, data)
+    except DataError as error:
+        return {"tokens": [], "learned": [], "special": [], "kept": 0, "length": 0, "problem": str(error)}
+    special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
+    special |= set(tokenizer.all_special_ids)
+    return {
+        "tokens": _texts(tokenizer, one.ids),
+        "learned": [label != IGNORED for label in one.labels],
+        "special": [token in special for token in one.ids],
+        "kept": min(len(one.ids), data.max_length),
+        "length": one.length,
+    }
+
+
+def report(
+    tokenizer: PreTrainedTokenizerBase,
+    rows: list[Row],
+    indices: list[int],
+    total: int,
+    data: DataSpec,
+    tell: Callable[[int], None],
+) -> dict[str, Any]:
+    """The fields of a TokenReport over these rows, which stand at these indices among ``total``."""
+    encoded: dict[int, Encoded] = {}
+    refused: dict[int, str] = {}
+    control = pattern(tokenizer)
+    typed: dict[int, set[str]] = {}
+    for done, (index, row) in enumerate(zip(indices, rows, strict=True)):
+        if done % TELL_EVERY == 0:
+            tell(done)
+        try:
+            encoded[index] = encode(tokenizer, row, data)
+        except DataError as error:
+            refused[index] = str(error)
+        if found := _control(row, control):
+            typed[index] = found
+    cut = {index: one.cut for index, one in encoded.items() if one.cut > 0}
+    lost = [index for index, one in encoded.items() if not teaches(one)]
+    often = Counter(token for found in typed.values() for token in found)
+    edges, counts = histogram([one.length for one in encoded.values()])
+    return {
+        "rows": total,
+        "measured": len(rows),
+        "tokens": sum(len(one.ids) for one in encoded.values()),
+        "learned": sum(one.learned for one in encoded.values()),
+        "cut": len(cut),
+        "lost": len(lost),
+        "longest": max((one.length for one in encoded.values()), default=0),
+        "edges": edges,
+        "counts": counts,
+        "longest_rows": _most({index: one.length for index, one in encoded.items()}),
+        "cut_rows": _most(cut),
+        "lost_rows": lost[:WORST],
+        "control": {
+            "rows": len(typed),
+            "tokens": [token for token, _ in often.most_common()],
+            "example": next(iter(typed), None),
+        },
+        "refused": {
+            "rows": len(refused),
+            "first": next(iter(refused), None),
+            "reason": next(iter(refused.values()), ""),
+        },
+    }
+
+
+def histogram(lengths: list[int]) -> tuple[list[int], list[int]]:
+    """Edges of bins of one round width from 0, and how many lengths are in each: from its edge up to the next."""
+    if not lengths:
+        return [], []
+    longest = max(lengths)
+    widths = (digit * 10**power for power in range(12) for digit in (1, 2, 5))
+    width = next(width for width in widths if longest // width < BINS)
+    counts = Counter(length // width for length in lengths)
+    bins = longest // width + 1
+    return [width * bin for bin in range(bins + 1)], [counts[bin] for bin in range(bins)]
+
+
+def _most(sizes: dict[int, int]) -> list[int]:
+    """The rows with the largest sizes, largest first."""
+    return sorted(sizes, key=lambda index: (-sizes[index], index))[:WORST]
+
+
+def _control(row: Row, control: re.Pattern[str]) -> set[str]:
+    """The tokenizer's special tokens that are typed in a row's own texts."""
+    return {found for field in READ for text in _strings(row.get(field)) for found in control.findall(text)}
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)
+
+
+def _texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
+    """Each token's own text; decoded after a few neighbours, since some tokenizers drop a leading space."""
+    texts = []
+    for end in range(1, len(ids) + 1):
+        start = max(0, end - 4)
+        texts.append(tokenizer.decode(ids[start:end]).removeprefix(tokenizer.decode(ids[start : end - 1])))
+    return texts

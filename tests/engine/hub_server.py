@@ -1,0 +1,267 @@
+"""A stand-in for the Hugging Face Hub on this machine: enough of its API for huggingface_hub 2.4 and datasets 5.2.
+
+``Hub`` is the server, ``Repo`` one dataset or model on it, put there with ``hub.add("datasets", "owner/name", files)``.
+It knows tokens, gated and private repositories, commits, ranges of bytes, and connections that break.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+
+TOKENS = {"hf_member", "hf_stranger"}  # known to the stand-in; only the member has accepted every owner's terms
+API = re.compile(r"/api/(datasets|models)/(.+)")
+RESOLVE = re.compile(r"/(datasets/)?(.+?)/resolve/(.+)")
+VERB = re.compile(r"/(revision|tree|paths-info)/(.+)")
+PARQUET_COPY = "refs/convert/parquet"
+
+
+@dataclass
+class Repo:
+    """One repository: its files by branch, and how it is to behave."""
+
+    kind: str  # datasets or models
+    id: str
+    branches: dict[str, dict[str, bytes]]
+    card: dict[str, Any] = field(default_factory=dict)
+    gated: bool = False
+    private: bool = False
+    cut: dict[str, int] = field(default_factory=dict)  # file -> the byte at which every connection breaks
+
+    def find(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
+        """(commit, files) of a branch or a commit."""
+        for branch, files in self.branches.items():
+            sha = hashlib.sha1(f"{self.id} {branch} {sorted(files)}".encode()).hexdigest()
+            if revision in (branch, sha):
+                return sha, files
+        return None
+
+
+@dataclass
+class Asked:
+    """One request, and what it cost."""
+
+    line: str  # as "GET /api/datasets/..."
+    headers: dict[str, str]
+    sent: int = 0  # bytes of the answer's body
+
+
+class Hub:
+    """The server; ``asked`` keeps every request in order."""
+
+    def __init__(self) -> None:
+        self.repos: dict[tuple[str, str], Repo] = {}
+        self.moved: dict[str, str] = {}  # old name -> new name
+        self.asked: list[Asked] = []
+        handler = type("Handler", (_Handler,), {"hub": self})
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def add(self, kind: str, name: str, files: dict[str, bytes], **how: Any) -> Repo:
+        """Put a repository on the Hub; a card is written as README.md in front of its text."""
+        if card := how.get("card"):
+            files = {"README.md": f"---\n{yaml.safe_dump(card)}---\n# {name}\n".encode(), **files}
+        repo = Repo(kind, name, {"main": {".gitattributes": b"", **files}}, **how)
+        self.repos[kind, name] = repo
+        return repo
+
+    def sent(self, ending: str) -> int:
+        """Bytes sent of the files whose name ends so."""
+        return sum(one.sent for one in self.asked if one.line.endswith(ending))
+
+    @contextmanager
+    def running(self) -> Iterator[Hub]:
+        thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.server.shutdown()
+            self.server.server_close()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    hub: Hub
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.asked = Asked(f"{self.command} {path}", dict(self.headers))
+        self.hub.asked.append(self.asked)
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        if token and token not in TOKENS:
+            self._fail(401, "", "Invalid credentials in Authorization header")
+        elif found := API.fullmatch(path):
+            self._api(found[1], found[2], token)
+        elif found := RESOLVE.fullmatch(path):
+            self._resolve("datasets" if found[1] else "models", found[2], found[3], token)
+        else:
+            self._fail(404, "", "Not found")
+
+    def _api(self, kind: str, rest: str, token: str) -> None:
+        """What a repository is, and which files it has."""
+        verb = VERB.search(rest)
+        repo = self._repo(kind, rest[: verb.start()] if verb else rest, token)
+        if repo is None:
+            return
+        what, where = (verb[1], verb[2]) if verb else ("revision", "main")
+        revision = next((one for one in (PARQUET_COPY,) if where.startswith(one)), where.split("/")[0])
+        found = repo.find(revision)
+        if found is None:
+            self._fail(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            return
+        sha, files = found
+        if what == "revision":
+            self._json(self._page(repo, sha, files))
+        elif what == "tree":
+            folder = where[len(revision) :].strip("/")
+            query = parse_qs(urlsplit(self.path).query)
+            deep = query.get("recursive", ["false"])[0].lower() == "true"
+            self._tree(files, folder, deep)
+        else:
+            wanted = parse_qs(self.body.decode())["paths"]
+            self._json([self._entry(files, path) for path in wanted if self._is_there(files, path)])
+
+    def _page(self, repo: Repo, sha: str, files: dict[str, bytes]) -> dict[str, Any]:
+        blobs = "blobs" in urlsplit(self.path).query
+        sizes = [{"rfilename": path} | ({"size": len(data), "blobId": _oid(data)} if blobs else {})
+                 for path, data in files.items()]  # fmt: skip
+        return {
+            "_id": "0", "id": repo.id, "sha": sha, "private": repo.private, "gated": "auto" if repo.gated else False,
+            "downloads": 7, "likes": 0, "tags": [], "siblings": sizes, "cardData": repo.card,
+        }  # fmt: skip
+
+    def _tree(self, files: dict[str, bytes], folder: str, deep: bool) -> None:
+        start = f"{folder}/" if folder else ""
+        paths = [path for path in files if path.startswith(start)]
+        folders = {path[: at.start()] for path in paths for at in re.finditer("/", path)}
+        every = sorted({*paths, *(one for one in folders if one.startswith(start))})
+        shown = [path for path in every if deep or "/" not in path[len(start) :]]
+        if folder and not paths:
+            self._fail(404, "EntryNotFound", f"{folder} does not exist")
+        else:
+            self._json([self._entry(files, path) for path in shown])
+
+    @staticmethod
+    def _is_there(files: dict[str, bytes], path: str) -> bool:
+        return path in files or any(one.startswith(f"{path}/") for one in files)
+
+    @staticmethod
+    def _entry(files: dict[str, bytes], path: str) -> dict[str, Any]:
+        if path not in files:
+            return {"type": "directory", "oid": "0" * 40, "size": 0, "path": path}
+        return {"type": "file", "oid": _oid(files[path]), "size": len(files[path]), "path": path}
+
+    def _resolve(self, kind: str, name: str, rest: str, token: str) -> None:
+        """A file's bytes, whole or a range of them."""
+        repo = self._repo(kind, name, token)
+        if repo is None:
+            return
+        if repo.gated and token != "hf_member":
+            self._fail(403 if token else 401, "GatedRepo", f"Access to dataset {name} is restricted.")
+            return
+        revision = next((one for one in (PARQUET_COPY,) if rest.startswith(one)), rest.split("/")[0])
+        found, path = repo.find(revision), rest[len(revision) + 1 :]
+        if found is None or path not in found[1]:
+            self._fail(404, "EntryNotFound" if found else "RevisionNotFound", f"{path} is not here")
+            return
+        data, start = found[1][path], 0
+        headers = {"X-Repo-Commit": found[0], "ETag": f'"{_oid(data)}"', "Accept-Ranges": "bytes"}
+        status = 200
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
+            start, end = int(asked[1]), min(int(asked[2] or len(data) - 1), len(data) - 1)
+            headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
+            status, data = 206, data[start : end + 1]
+        self._send(status, data, headers, cut=max(0, repo.cut[path] - start) if path in repo.cut else None)
+
+    def _repo(self, kind: str, name: str, token: str) -> Repo | None:
+        """The repository, or nothing after an answer that says so: to a stranger a private one is not there."""
+        repo = self.hub.repos.get((kind, name))
+        if name in self.hub.moved:
+            self._send(307, b"", {"Location": self.path.replace(name, self.hub.moved[name], 1)})
+            return None
+        if repo is None or (repo.private and token != "hf_member"):
+            if token:
+                self._fail(404, "RepoNotFound", "Repository not found")
+            else:
+                self._fail(401, "", "Invalid username or password.")
+            return None
+        return repo
+
+    def _json(self, value: Any) -> None:
+        self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
+    def _fail(self, status: int, code: str, message: str) -> None:
+        headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
+        self._send(status, json.dumps({"error": message}).encode(), headers)
+
+    def _send(self, status: int, data: bytes, headers: dict[str, str], cut: int | None = None) -> None:
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key, value)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if cut is not None and cut < len(data):
+            data, self.close_connection = data[:cut], True
+        self.asked.sent += len(data)
+        self.wfile.write(data)
+
+
+def _oid(data: bytes) -> str:
+    return hashlib.sha1(data).hexdigest()
+
+
+# --- files for it ---
+
+
+def parquet(rows: dict[str, list[Any]], features: dict[str, Any] | None = None, group: int = 1000) -> bytes:
+    """A Parquet file, with the types that ``datasets`` writes into its schema."""
+    table = pa.table(rows)
+    if features:
+        meta = json.dumps({"info": {"features": features}})
+        table = table.replace_schema_metadata({"huggingface": meta})
+    sink = io.BytesIO()
+    pq.write_table(table, sink, row_group_size=group, compression="none")
+    return sink.getvalue()
+
+
+def jsonl(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def arrow(rows: dict[str, list[Any]], stream: bool = True) -> bytes:
+    """An Arrow file in one of its two forms."""
+    table, sink = pa.table(rows), io.BytesIO()
+    with (pa.ipc.new_stream if stream else pa.ipc.new_file)(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()

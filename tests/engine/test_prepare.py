@@ -1,0 +1,285 @@
+"""From rows as they came to rows that are learned: what is noticed, what the fixes do, how it is split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import aside, data, edits, intake, personal
+from engine.companions import Upload
+from engine.errors import DataError
+from engine.languages import languages, scripts
+from engine.likeness import Likeness
+from engine.prepare import prepare
+from engine.read import Options
+from engine.rows import read_rows
+from engine.spec import DataSpec, Shape
+from engine.split import choose
+from engine.store import Store
+
+SUBJECTS = ("cat", "river", "engine", "letter", "garden", "number", "window", "bridge", "story", "market")
+VERBS = ("sleeps near", "crosses", "warms", "opens", "follows", "remembers", "paints", "carries", "finds", "leaves")
+
+
+def row(number: int) -> dict[str, str]:
+    """Rows that are unlike each other."""
+    one, two = SUBJECTS[number % 10], SUBJECTS[number // 10 % 10]
+    return {
+        "prompt": f"What does the {one} do at {number}?",
+        "completion": f"The {one} {VERBS[number * 7 % 10]} a {two}.",
+    }
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    return Store(home)
+
+
+def add(store: Store, tmp_path: Path, rows: list, name: str = "rows.jsonl") -> str:
+    path = tmp_path / "upload"
+    path.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows), encoding="utf-8")
+    return intake.add_files(store, [Upload(path, name)])
+
+
+def found(prepared, kind: str):
+    return next((finding for finding in prepared.findings if finding.kind == kind), None)
+
+
+def rows_of(prepared) -> list[dict]:
+    return [*prepared.rows(), *prepared.held_rows()]
+
+
+def test_clean_rows_pass_as_they_are(store: Store, tmp_path: Path) -> None:
+    rows = [row(number) for number in range(100)]
+    prepared = prepare(store, DataSpec(source=add(store, tmp_path, rows)))
+    assert (prepared.train, prepared.held_out, prepared.total) == (90, 10, 100)
+    assert sorted(map(str, rows_of(prepared))) == sorted(map(str, rows))
+    assert not prepared.findings
+    prepared.require_usable()
+
+
+def test_the_same_content_is_the_same_dataset_and_split(store: Store, tmp_path: Path) -> None:
+    rows = [row(number) for number in range(50)]
+    source = add(store, tmp_path, rows)
+    assert add(store, tmp_path, rows) == source
+    first = prepare(store, DataSpec(source=source))
+    held = list(first.held_rows())
+    again = prepare(Store(tmp_path / "elsewhere"), DataSpec(source=add(Store(tmp_path / "elsewhere"), tmp_path, rows)))
+    assert list(again.held_rows()) == held
+    # What was held out stays so when rows are added; other seeds choose others.
+    more = prepare(store, DataSpec(source=add(store, tmp_path, [*rows, *map(row, range(50, 60))])))
+    assert len([one for one in held if one in list(more.held_rows())]) >= len(held) - 2
+    assert list(prepare(store, DataSpec(source=source, seed=7)).held_rows()) != held
+
+
+def test_bad_rows_must_be_left_out_and_that_can_be_undone(store: Store, tmp_path: Path) -> None:
+    rows = [*map(row, range(20)), "{not json", {"prompt": "a", "completion": ""}, "[1]"]
+    source = add(store, tmp_path, rows)
+    prepared = prepare(store, DataSpec(source=source))
+    bad = found(prepared, "unusable")
+    assert (bad.count, bad.level, bad.fix, bad.button) == (3, "stop", "unusable", "Leave these 3 out")
+    assert "Line 21 is not valid JSON" in bad.example and "Row 22: no answer" in bad.example
+    with pytest.raises(DataError, match="3 rows of 23 cannot be used"):
+        prepared.require_usable()
+    fixed = prepare(store, DataSpec(source=source, fixes=("unusable",)))
+    fixed.require_usable()
+    assert found(fixed, "unusable").done and fixed.train + fixed.held_out == 20 and fixed.total == 23
+    assert prepare(store, DataSpec(source=source)) == prepared
+
+
+def test_duplicates_and_like_rows(store: Store, tmp_path: Path) -> None:
+    long = "The quick brown fox jumps over the lazy dog and then goes home to sleep until the sun comes up again"
+    rows = [*map(row, range(20)), row(3), row(3), {"prompt": "Tell.", "completion": f"{long} today."},
+            {"prompt": "Tell.", "completion": f"{long} now."}]  # fmt: skip
+    source = add(store, tmp_path, rows)
+    prepared = prepare(store, DataSpec(source=source))
+    assert (found(prepared, "duplicates").count, found(prepared, "duplicates").rows) == (2, [21, 22])
+    assert (found(prepared, "similar").count, found(prepared, "similar").rows) == (1, [24])
+    fixed = prepare(store, DataSpec(source=source, fixes=("duplicates", "similar")))
+    assert fixed.train + fixed.held_out == 21 and found(fixed, "duplicates").done and found(fixed, "similar").done
+
+
+def test_all_rows_the_same_leaves_nothing_to_check_with(store: Store, tmp_path: Path) -> None:
+    prepared = prepare(store, DataSpec(source=add(store, tmp_path, [row(1)] * 12)))
+    assert found(prepared, "duplicates").title == "All rows are the same"
+    assert found(prepared, "split") and prepared.held_out == 0
+
+
+def test_held_out_files_and_rows_that_stand_in_both(store: Store, tmp_path: Path) -> None:
+    files = {"train.jsonl": range(20), "valid.jsonl": range(18, 26)}
+    uploads = []
+    for name, numbers in files.items():
+        (tmp_path / name).write_text("\n".join(json.dumps(row(number)) for number in numbers))
+        uploads.append(Upload(tmp_path / name, name))
+    source = intake.add_files(store, uploads)
+    prepared = prepare(store, DataSpec(source=source, held_out=0.5))
+    assert (prepared.train, prepared.held_out) == (20, 8)
+    assert found(prepared, "leaked").count == 2 and "held out" in " ".join(data.load(store, source).notes)
+    fixed = prepare(store, DataSpec(source=source, fixes=("leaked",)))
+    assert (fixed.train, fixed.held_out) == (20, 6)
+    assert not [one for one in fixed.held_rows() if one in list(fixed.rows())]
+
+
+def test_other_data_may_be_held_out(store: Store, tmp_path: Path) -> None:
+    one = add(store, tmp_path, [row(number) for number in range(20)])
+    other = add(
+        store, tmp_path, [{"question": row(n)["prompt"], "answer": row(n)["completion"]} for n in range(50, 56)]
+    )
+    prepared = prepare(store, DataSpec(source=one, held_out_source=other))
+    assert list(prepared.held_rows()) == [row(number) for number in range(50, 56)] and prepared.train == 20
+
+
+def test_labels_are_stratified_counted_and_balanced(store: Store, tmp_path: Path) -> None:
+    labels = ["ham"] * 200 + ["spam"] * 20
+    rows = [{"text": f"{row(n)['completion']} {n}", "label": label} for n, label in enumerate(labels)]
+    source = add(store, tmp_path, rows)
+    prepared = prepare(store, DataSpec(source=source))
+    assert prepared.shape == Shape.LABEL and prepared.labels == {"ham": 180, "spam": 18}
+    assert sorted(one["completion"] for one in prepared.held_rows()) == ["ham"] * 20 + ["spam"] * 2
+    assert found(prepared, "balance").count == 160
+    fixed = prepare(store, DataSpec(source=source, fixes=("balance",)))
+    assert fixed.labels == {"ham": 36, "spam": 18}
+
+
+def test_personal_data_is_counted_and_may_be_left_out(store: Store, tmp_path: Path) -> None:
+    mine = [
+        "Write to anna.berg@mail.example.org.",
+        "Call +44 20 7946 0018 or 212-555-0123.",
+        "My card is 4111 1111 1111 1111.",
+        "Ring 020 7946 0018 today.",
+    ]
+    rows = [*map(row, range(20)), *({"prompt": text, "completion": f"Fine {n}."} for n, text in enumerate(mine))]
+    source = add(store, tmp_path, rows)
+    prepared = prepare(store, DataSpec(source=source))
+    assert found(prepared, "personal").count == 4
+    assert "1 e-mail address, 2 telephone numbers, 1 card number" in found(prepared, "personal").text
+    fixed = prepare(store, DataSpec(source=source, fixes=("personal",)))
+    assert sorted(map(str, rows_of(fixed))) == sorted(map(str, map(row, range(20))))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "100-50-30-15 is 5",
+        "450000-2000",
+        "1-10015132-16",
+        "2005-08-23 02:14",
+        "1234567890123456",
+        "0.9235687435",
+        "a@b",
+    ],
+)
+def test_sums_dates_and_ids_are_not_personal(text: str) -> None:
+    assert personal.find(text) is None
+
+
+def test_the_instruction_for_all_rows_spares_those_that_have_one(store: Store, tmp_path: Path) -> None:
+    own = {"messages": [{"role": role, "content": role} for role in ("system", "user", "assistant")]}
+    none = [{"messages": [{"role": "user", "content": row(n)["prompt"]}, {"role": "assistant", "content": "Yes."}]}
+            for n in range(9)]  # fmt: skip
+    source = add(store, tmp_path, [own, *none])
+    prepared = prepare(store, DataSpec(source=source, system=" Be brief. ", held_out=0.0))
+    firsts = [one["messages"][0]["content"] for one in prepared.rows()]
+    assert firsts == ["system"] + ["Be brief."] * 9
+
+
+def test_columns_that_are_a_guess_must_be_confirmed(store: Store, tmp_path: Path) -> None:
+    source = add(store, tmp_path, [{"frage": row(n)["prompt"], "antwort": row(n)["completion"]} for n in range(9)])
+    with pytest.raises(DataError, match="Which column is which"):
+        prepare(store, DataSpec(source=source)).require_usable()
+    chosen = DataSpec(source=source, shape=Shape.COMPLETION, roles={"prompt": "antwort", "completion": "frage"})
+    prepared = prepare(store, chosen)
+    prepared.require_usable()
+    assert rows_of(prepared)[0]["completion"].startswith("What does")
+    with pytest.raises(DataError, match="choose the column for: Label"):
+        prepare(store, DataSpec(source=source, shape=Shape.LABEL, roles={"text": "frage"}))
+
+
+def test_answers_marked_as_bad_are_not_learned(store: Store, tmp_path: Path) -> None:
+    source = add(store, tmp_path, [row(n) | {"label": n % 2 == 0} for n in range(20)])
+    prepared = prepare(store, DataSpec(source=source))
+    assert prepared.train + prepared.held_out == 10 and found(prepared, "feedback").count == 10
+    assert all("good" not in one for one in rows_of(prepared))
+
+
+def test_files_can_be_read_in_another_way(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    path.write_bytes("One day.\nÜber alles.\n\nTwo.\n\nThree.\n\nFour.\n".encode("cp1252"))
+    source = aside.add_files(store, [(path, "a.txt")])
+    assert "looks like Windows-1252" in " ".join(data.load(store, source).notes)
+    other = aside.read_again(store, source, Options(encoding="cp1251", parts="line"))
+    assert [one["text"] for one in data.load(store, other).read()] == [
+        "One day.",
+        "\u042cber alles.",
+        "Two.",
+        "Three.",
+        "Four.",
+    ]
+
+
+def test_edits_make_a_new_dataset_and_leave_the_old_one(store: Store, tmp_path: Path) -> None:
+    source = add(store, tmp_path, [row(number) for number in range(20)])
+    prepared = prepare(store, DataSpec(source=source))
+    changed = edits.with_fields(edits.find(prepared, 3), ["Why?", "Because."])
+    new = edits.save(store, prepared, {3: changed, 4: None}, [{"prompt": "New?", "completion": "Yes."}], source)
+    rows = rows_of(prepare(store, DataSpec(source=new)))
+    assert {"prompt": "Why?", "completion": "Because."} in rows and {"prompt": "New?", "completion": "Yes."} in rows
+    assert len(rows) == 20 and row(2) not in rows and row(3) not in rows
+    card = data.load(store, new)
+    assert (card.name, card.parent) == ("rows.jsonl (edit 1)", source)
+    assert list(data.load(store, source).read()) == [row(number) for number in range(20)]
+    with pytest.raises(DataError, match="no answer"):
+        edits.with_fields(row(1), ["Why?", " "])
+
+
+def test_csv_cells_that_a_spreadsheet_would_run_are_escaped() -> None:
+    rows = [{"prompt": "=1+1", "completion": "@x"}, {"prompt": "a,b", "completion": "-2"}]
+    assert edits.as_csv(rows, Shape.COMPLETION).split("\r\n")[1:3] == ["'=1+1,'@x", '"a,b",\'-2']
+    assert [json.loads(line) for line in edits.as_jsonl(rows, Shape.COMPLETION).splitlines()] == rows
+
+
+def test_languages_and_scripts() -> None:
+    texts = ["This is a plain English sentence about the weather.", "Das ist ein deutscher Satz über das Wetter heute.",
+             "Это русское предложение для нас, сегодня дождь."]  # fmt: skip
+    assert set(languages(texts)) == {"en", "de", "ru"} and set(scripts(texts)) == {"Latin", "Cyrillic"}
+
+
+def test_a_few_rows_are_never_all_taken_away(store: Store, tmp_path: Path) -> None:
+    prepared = prepare(store, DataSpec(source=add(store, tmp_path, [row(n) for n in range(5)]), held_out=0.5))
+    assert prepared.train >= 2 and found(prepared, "few")
+    with pytest.raises(DataError, match="at least 4"):
+        prepare(store, DataSpec(source=add(store, tmp_path, [row(n) for n in range(5)]), held_out=0.5)).require_usable()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["", "a", "b"])), min_size=2, max_size=200),
+    st.floats(0.0, 0.5),
+    st.integers(0, 99),
+)
+def test_groups_are_never_torn_apart(rows, share: float, seed: int) -> None:
+    items = [(group, bytes([group]), label, at) for at, (group, label) in enumerate(rows)]
+    held = choose(items, share, seed)
+    assert held == choose(list(reversed(items)), share, seed)
+    inside = {item[0] for item in items if item[3] in held}
+    assert held == {item[3] for item in items if item[0] in inside} and len(held) < len(items)
+    if share == 0.0:
+        assert not held
+
+
+@given(st.lists(st.text(max_size=80), min_size=1, max_size=30))
+def test_equal_texts_are_alike(texts: list[str]) -> None:
+    alike = Likeness()
+    groups = [alike.add(text) for text in texts]
+    for at, text in enumerate(texts):
+        assert groups[at] == groups[texts.index(text)]
+
+
+def test_rows_are_found_by_their_number(store: Store, tmp_path: Path) -> None:
+    source = add(store, tmp_path, ["{bad", *map(row, range(9))])
+    rows = data.load(store, source).read()
+    assert rows.find(1) is None and rows[rows.find(2)] == row(0) and rows.number(0) == 2
+    assert not read_rows(tmp_path / "absent.arrow")

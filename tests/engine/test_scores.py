@@ -1,0 +1,217 @@
+"""Scores: which rows, which replies are right, the figures in words; real workers on labelled rows and plain text."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+
+import pytest
+
+from engine import events as ev
+from engine import intake, presets, scores
+from engine import spec as specs
+from engine.__main__ import main as cli
+from engine.backends import FakeBackend
+from engine.errors import RunError
+from engine.jobs import Engine
+from engine.rows import read_rows
+from engine.spec import Shape
+from engine.store import RunDir
+from engine.view import State, fold
+from tests.conftest import SMALL, idle, wait_for
+
+SURPRISE = ev.Perplexity(what="the whole text", base=61.24, tuned=9.387, tokens=4200, rows=500, of=2000)
+RIGHT = ev.Scored(
+    what="Right label",
+    base=0,
+    tuned=280,
+    rows=300,
+    of=300,
+    labels=ev.Labels(
+        majority="ham",
+        majority_right=260,
+        accuracy=ev.Compared(base=0, tuned=280 / 300, majority=260 / 300),
+        macro_f1=ev.Compared(base=0, tuned=0.9, majority=0.46),
+        no_label_base=300,
+        no_label_tuned=2,
+    ),
+)
+
+
+# --- rows and replies ---
+
+
+def test_at_most_500_rows_evenly_spread_and_the_same_each_time() -> None:
+    assert scores.spread(3) == [0, 1, 2] and scores.spread(500) == list(range(500)) and scores.spread(0) == []
+    picked = scores.spread(12_345)
+    assert len(picked) == len(set(picked)) == 500 and picked == sorted(picked) == scores.spread(12_345)
+    assert picked[0] == 0 and {b - a for a, b in pairwise(picked)} == {24, 25}
+
+
+@pytest.mark.parametrize(
+    ("reply", "label"),
+    [
+        ("ham", "ham"),
+        (" ham\n", "ham"),
+        ("ham\nand eggs", "ham"),
+        ("New York\nCity", "New York\nCity"),  # the whole reply comes before its first line
+        ("ham and eggs", None),
+        ("Ham", None),
+        ("", None),
+    ],
+)
+def test_a_reply_is_a_label_or_none(reply: str, label: str | None) -> None:
+    assert scores.said_label(reply, {"ham", "spam", "New York\nCity"}) == label
+
+
+def test_a_samples_raw_rows_are_found_again_where_some_were_left_out() -> None:
+    raw = [{"prompt": "a", "completion": " One.", "fact": ["1"]}, {"prompt": "b", "completion": "Two.", "fact": ["2"]}]
+    chat = [{"role": "user", "content": "b"}, {"role": "assistant", "content": "Two."}]
+    assert scores.raw_of([{"messages": chat}], raw) == raw[1:]
+    assert scores.raw_of([{"prompt": "a", "completion": "One."}], raw) == raw[:1]
+    assert scores.raw_of([{"prompt": "a", "completion": "Three."}], raw) is None
+    assert scores.raw_of([{"text": "One."}], raw) is None
+
+
+def test_what_a_run_says_about_its_rows(tmp_path) -> None:
+    assert scores.about(tmp_path / "about.json") == scores.About(None, ())
+    (tmp_path / "about.json").write_text(json.dumps({"shape": Shape.LABEL.value, "labels": ["a", 2], "more": 1}))
+    assert scores.about(tmp_path / "about.json") == scores.About(Shape.LABEL, ("a", "2"))
+    for text in ("{", "[]", '{"shape": "of tomorrow"}'):
+        (tmp_path / "about.json").write_text(text)
+        assert scores.about(tmp_path / "about.json") == scores.About()
+
+
+# --- events, view, words ---
+
+
+def test_scores_of_older_runs_are_still_read(tmp_path) -> None:
+    file = tmp_path / "events.jsonl"
+    file.write_text('{"v":1,"time":1.0,"kind":"scored","what":"The right label","base":1,"tuned":7,"rows":8}\n')
+    view = fold(ev.read(file)[0])
+    assert scores.sentences(view.scored) == ["The right label: base 1 of 8, tuned 7 of 8."]
+    for event in (RIGHT, SURPRISE):
+        ev.append(file, event)
+    assert ev.read(file)[0][1:] == [RIGHT, SURPRISE] and fold(ev.read(file)[0]).scored == SURPRISE
+
+
+def test_every_figure_stands_beside_what_it_is_compared_with() -> None:
+    first, f1, none = scores.sentences(RIGHT)
+    assert first == "Right label: base 0 of 300, tuned 280 of 300; always saying 'ham' would be right for 260."
+    assert f1.endswith("base 0.00, tuned 0.90, always 'ham' 0.46.") and "base 300, tuned 2" in none
+    first, where = scores.sentences(SURPRISE)
+    assert first.endswith("lower is better): base 61.2, tuned 9.39.")
+    assert "4,200 tokens" in where and "500 of 2,000 held-out examples (evenly spread)" in where
+    some = SURPRISE.model_copy(update={"rows": 8, "of": 10, "base": 12345.6})
+    assert "base 12,346" in scores.sentences(some)[0] and "longer than this run reads" in scores.sentences(some)[1]
+
+
+def test_a_score_belongs_to_the_adapter_that_was_scored() -> None:
+    killed = [ev.Phase(text="x"), ev.Saved(step=1, best=True), ev.Scoring()]
+    assert fold(killed).scoring and fold(killed).state(alive=True, queued=False) == State.INTERRUPTED
+    failed = fold([*killed, ev.Warned(text="No room.")])
+    assert (failed.scoring, failed.score_problem, failed.warnings) == (False, "No room.", [])
+    view = fold([*killed, RIGHT])
+    assert view.scored == RIGHT and not view.scoring
+    assert fold([ev.Saved(step=2, best=False)], view).scored == RIGHT
+    assert fold([ev.Saved(step=3, best=True)], view).scored is None
+
+
+def test_what_cannot_be_scored_is_said_at_once(home) -> None:
+    engine = Engine(home, FakeBackend(steps=40, fail="No."))
+    run = engine.start(specs.make(SMALL))
+    wait_for(run, idle)
+    with pytest.raises(RunError, match="nothing to score"):
+        engine.score(run.id)
+    run.adapter.mkdir()
+    (run.adapter / "adapter_model.safetensors").write_bytes(b"fake")
+    with run.lock, pytest.raises(RunError, match="still working"):
+        engine.score(run.id)
+    run.held_out_file.unlink()
+    with pytest.raises(RunError, match="no held-out examples"):
+        engine.score(run.id)
+    assert not run.view().scoring and not run.queued
+    engine.close()
+
+
+# --- real workers ---
+
+
+def reviews(positive: int, negative: int) -> list[dict]:
+    """Rows of a bundled sample, to be used as if they were a user's own."""
+    sample = next(sample for sample in presets.samples() if sample.id == "reviews")
+    rows = [json.loads(line) for line in sample.train_file.read_text(encoding="utf-8").splitlines()]
+    parts = [[row for row in rows if row["label"] == label] for label in ("positive", "negative")]
+    return parts[0][:positive] + parts[1][:negative]
+
+
+def learn(home, name: str, rows: list[dict], **optim) -> tuple[Engine, RunDir]:
+    """A finished run of a few steps on rows of one's own."""
+    engine = Engine(home)
+    values = {
+        "data": {"source": intake.add_rows(engine.store, name, rows, []), "max_length": 64, "held_out": 0.25},
+        "optim": {"batch_size": 16, "learning_rate": 5e-3, **optim},
+        "sampling": {"checks": 1, "max_new_tokens": 2},
+    }
+    run = engine.start(specs.make(SMALL | values))
+    wait_for(run, lambda run: run.view().ended is not None and idle(run))
+    assert run.state() == State.FINISHED, run.view().ended
+    return engine, run
+
+
+def test_labels_are_counted_beside_the_most_frequent_one(home, capsys) -> None:
+    engine, run = learn(home, "reviews", reviews(90, 40), epochs=6)
+    assert scores.about(run.about_file) == scores.About(Shape.LABEL, ("positive", "negative"))
+    engine.close()
+    assert cli(["score", run.id, "--home", str(home), "--json"]) == 0
+    done, truth = run.view().scored, [row["completion"] for row in read_rows(run.held_out_file)]
+    assert isinstance(done, ev.Scored) and done.rows == done.of == len(truth)
+    labels = done.labels
+    assert labels.majority == "positive" and labels.majority_right == truth.count("positive")
+    assert done.tuned > labels.majority_right > done.base and labels.no_label_base > labels.no_label_tuned
+    assert labels.accuracy.tuned == done.tuned / done.rows and labels.accuracy.base == done.base / done.rows
+    # Of two labels, always saying the one gives it an F1 of 2p / (1 + p), and the other 0: the mean is half of it.
+    share = truth.count("positive") / len(truth)
+    assert labels.macro_f1.majority == pytest.approx(share / (1 + share))
+    assert labels.macro_f1.base < labels.macro_f1.majority < labels.macro_f1.tuned
+    assert json.loads(capsys.readouterr().out) == done.model_dump(mode="json")
+
+
+def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) -> None:
+    engine, run = learn(home, "texts", [{"text": row["text"]} for row in reviews(40, 40)], epochs=2)
+    engine.score(run.id)
+    wait_for(run, lambda run: idle(run) and not run.view().scoring)
+    view = run.view()
+    done = view.scored
+    assert isinstance(done, ev.Perplexity) and done.what == "the whole text" and done.rows == done.of
+    assert done.tokens > 5 * done.rows and done.tuned < 0.5 * done.base
+    # The trainer measured the same in bf16 and in one batch, so its mean is over tokens as well.
+    assert math.log(done.base) == pytest.approx(view.first_loss, rel=0.02)
+    assert math.log(done.tuned) == pytest.approx(view.best.loss, rel=0.02)
+    engine.close()
+
+
+def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> None:
+    """The worker's own function, on the pirate run: its facts, and what it would say without them."""
+    from engine.work import score as worker
+
+    _, run = trained
+    before = run.events_file.read_bytes()
+    worker.score(run)
+    done = run.view().scored
+    assert isinstance(done, ev.Scored) and done.labels is None and done.tuned > done.base and done.rows == done.of
+    pair, rows = worker._load(run, run.spec), list(read_rows(run.held_out_file))
+    done = worker.perplexity(pair, rows, len(rows))
+    assert done.what == "the answers" and done.rows == len(rows)
+    assert math.log(done.base) == pytest.approx(run.view().first_loss, rel=0.02)
+    assert math.log(done.tuned) == pytest.approx(run.view().best.loss, rel=0.02)
+    encoded = [worker.encode(pair.tokenizer, row, pair.data) for row in rows[:9]]
+    one_by_one = sum(worker._total_loss(pair, [one]) for one in encoded)
+    assert worker._total_loss(pair, encoded) == pytest.approx(one_by_one, rel=0.02), "padding changes nothing"
+    with pytest.raises(RunError, match="every held-out question is longer"):
+        worker._answers(pair._replace(context=8), rows, 8)
+    shorter = pair._replace(data=pair.data.model_copy(update={"fixes": ("shorten",), "max_length": 20}))
+    whole, cut = worker._prompt(pair, rows[0], 12), worker._prompt(shorter, rows[0], 12)
+    assert len(whole) > len(cut) == 8 and cut[:4] == whole[:4] and cut[-4:] == whole[-4:]
+    run.events_file.write_bytes(before)

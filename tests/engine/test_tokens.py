@@ -1,0 +1,121 @@
+"""The token report and previews: what they count, name and refuse. The tokenizer is the pocket model's own."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engine import presets
+from engine.desk import MEASURED, Desk, PreviewRow, TokenReport
+from engine.spec import DataSpec
+from engine.work import tokens
+from engine.work.data import load_tokenizer
+from engine.work.desk import Desk as Worker
+
+DATA = DataSpec(max_length=32)
+GOOD = {"prompt": "Hi", "completion": "Yes."}
+LONG = {"prompt": "Hi", "completion": "Yes, of course. " * 20}
+LOST = {"prompt": "word " * 100, "completion": "Yes."}
+TYPED = {"prompt": "Say <|end|>", "completion": "No."}
+REFUSED = {"messages": [{"role": "tool", "content": "21"}, {"role": "assistant", "content": "It is warm."}]}
+ROWS = [GOOD, LONG, LOST, TYPED, REFUSED, GOOD]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return load_tokenizer(presets.POCKET)
+
+
+def measured(tokenizer, rows, data=DATA) -> TokenReport:
+    told: list[int] = []
+    return TokenReport(**tokens.report(tokenizer, rows, list(range(len(rows))), len(rows), data, told.append))
+
+
+def test_the_report_counts_and_names_rows(tokenizer) -> None:
+    found = measured(tokenizer, ROWS)
+    assert (found.rows, found.measured, found.cut, found.lost, found.refused.rows) == (6, 6, 2, 1, 1)
+    assert set(found.longest_rows[:2]) == set(found.cut_rows) == {1, 2} and found.lost_rows == [2]
+    assert found.longest == max(tokens.preview(tokenizer, row, DATA)["length"] for row in ROWS)
+    assert (found.control.rows, found.control.tokens, found.control.example) == (1, ["<|end|>"], 3)
+    assert found.refused.first == 4 and "does not accept this conversation" in found.refused.reason
+    previews = [tokens.preview(tokenizer, row, DATA) for row in ROWS]
+    assert found.tokens == sum(row["kept"] for row in previews)
+    assert found.learned == sum(sum(row["learned"][: row["kept"]]) for row in previews)
+    assert sum(found.counts) == 5 and len(found.edges) == len(found.counts) + 1
+
+
+def test_no_rows_make_an_empty_report(tokenizer) -> None:
+    found = measured(tokenizer, [])
+    assert found.rows == found.longest == found.tokens == 0 and found.edges == found.longest_rows == []
+
+
+@pytest.mark.parametrize("lengths", [[1], [5, 29], [30], [7, 300, 301, 12_345], list(range(1000))])
+def test_the_histogram_holds_every_length_once(lengths) -> None:
+    edges, counts = tokens.histogram(lengths)
+    assert sum(counts) == len(lengths) and len(counts) <= tokens.BINS and counts[-1] > 0
+    for index, count in enumerate(counts):
+        assert count == sum(edges[index] <= length < edges[index + 1] for length in lengths)
+
+
+def test_the_worst_rows_are_twenty_at_most(tokenizer) -> None:
+    rows = [{"prompt": "Hi", "completion": "Yes. " * (20 + number % 30)} for number in range(60)]
+    found = measured(tokenizer, rows)
+    assert len(found.longest_rows) == len(found.cut_rows) == 20 and found.longest_rows[:2] == [29, 59]
+
+
+def test_control_tokens_are_found_in_calls_and_tools_too(tokenizer) -> None:
+    call = {"type": "function", "function": {"name": "look", "arguments": {"what": ["a <|user|> b"]}}}
+    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    assert measured(tokenizer, [{"messages": turns}]).control.tokens == ["<|user|>"]
+    assert measured(tokenizer, [GOOD | {"rejected": "<|end|>"}]).control.rows == 0
+
+
+def test_a_preview_has_all_tokens_and_tells_what_is_cut(tokenizer) -> None:
+    shown = PreviewRow(**tokens.preview(tokenizer, LONG, DATA))
+    assert shown.kept == 32 and len(shown.tokens) == shown.length and shown.cut == shown.length - 32
+    assert "".join(shown.tokens) == f"<|start|><|user|>Hi<|end|><|assistant|>{LONG['completion']}<|end|>"
+    special = [token for token, on in zip(shown.tokens, shown.special, strict=True) if on]
+    assert special == ["<|start|>", "<|user|>", "<|end|>", "<|assistant|>", "<|end|>"]
+    shortened = PreviewRow(**tokens.preview(tokenizer, LOST, DATA.model_copy(update={"fixes": ("shorten",)})))
+    assert len(shortened.tokens) == max(32, 32 + sum(shortened.learned)) and shortened.length > 100
+
+
+def test_a_preview_says_why_a_row_cannot_be_shown(tokenizer) -> None:
+    shown = PreviewRow(**tokens.preview(tokenizer, REFUSED, DATA))
+    assert shown.tokens == [] and shown.cut == 0
+    assert "Pocket knows the roles system, user and assistant, not tool" in shown.problem
+    assert "Choose another chat format (template), or leave these rows out." in shown.problem
+
+
+# --- over the pipe ---
+
+
+class Straight(Desk):
+    """The desk without a process: asks go to the worker through JSON, as over the pipe."""
+
+    def __init__(self) -> None:
+        self.worker, self.asked = Worker(), []
+
+    def _stream(self, op, **values):
+        self.asked.append(values)
+        ask = json.loads(json.dumps({"id": 1, "op": op, **values}))
+        yield json.loads(json.dumps(getattr(self.worker, op)(ask, lambda part: None)))
+
+
+def test_the_desk_hands_the_data_spec_on() -> None:
+    desk = Straight()
+    data = DataSpec(template="chatml", system="Be brief.", max_length=512, fixes=("literal",))
+    shown = desk.preview("pocket", [GOOD], data)[0]
+    assert "".join(shown.tokens).startswith("<|start|><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi")
+    assert desk.measure("pocket", ROWS, data).refused.rows == 0  # ChatML shows what tools answer
+    assert desk.measure("pocket", ROWS, DATA).refused.rows == 1
+
+
+def test_many_rows_are_measured_in_part_and_evenly() -> None:
+    desk = Straight()
+    rows = [GOOD] * 3 * MEASURED
+    rows[-3] = TYPED
+    found = desk.measure("pocket", rows, DATA)
+    assert (found.rows, found.measured, found.control.example) == (3 * MEASURED, MEASURED, 3 * MEASURED - 3)
+    assert desk.asked[0]["indices"][:3] == [0, 3, 6] and len(desk.asked[0]["rows"]) == MEASURED

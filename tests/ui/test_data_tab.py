@@ -1,0 +1,182 @@
+"""The Data tab's handlers as plain functions: data comes in, is looked at, mended, mapped and edited."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.desk import PreviewRow
+from engine.errors import DataError, RunError
+from engine.spec import DataSpec, Shape
+from tests.ui.fakes import FakeDesk
+from ui import data_add, data_tab, data_view, editor, form
+from ui.context import Context
+
+NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
+COUNT = 2 + 3 * len(data_tab.FIXES)  # facts, notes, and the findings with a button
+
+
+def values(**changes: Any) -> list[Any]:
+    """The data's fields as the form holds them."""
+    spec = DataSpec(max_length=192).model_copy(update=changes)
+    full = form.fill(form.specs.RunSpec(data=spec), None)
+    return [full[form.PATHS.index(path)] for path in form.DATA_PATHS]
+
+
+def look(ctx: Context, **changes: Any) -> list[list[Any]]:
+    return list(data_tab.look(ctx, "pocket", *values(**changes)))
+
+
+def text_of(shown: list[Any]) -> str:
+    parts = [one if isinstance(one, str) else str(one.get("value", "")) for one in shown if isinstance(one, str | dict)]
+    return "\n".join(parts)
+
+
+def upload(ctx: Context, tmp_path: Path, rows: list[Any], name: str = "mine.jsonl") -> list[tuple[Any, ...]]:
+    file = tmp_path / name
+    file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows))
+    return list(data_add.add(ctx, [str(file)]))
+
+
+def source_of(steps: list[tuple[Any, ...]]) -> str:
+    return steps[-1][0]["value"]
+
+
+GOOD = [
+    {"prompt": f"What is number {n} called?", "completion": f"It is called {n * 37}, of course."} for n in range(20)
+]
+
+
+def test_look_shows_what_is_noticed_before_the_tokens(ctx: Context) -> None:
+    first, second, third = look(ctx)
+    assert "counting…" in first[0] and "ten seconds" in first[COUNT]
+    assert "In order: 1 to 3 of 700" in second[COUNT]
+    assert "counting…" not in third[0] and "700" in third[0] and "never trained on" in third[0]
+    outputs = len(first)
+    assert outputs == data_tab.outputs_count() and {len(second), len(third)} == {outputs}
+
+
+def test_turn_stays_within_the_rows_and_finds_the_worst(ctx: Context) -> None:
+    def turn(step: int, index: int, order: str = "order", worst: dict | None = None) -> tuple[str, int]:
+        return data_tab.turn(ctx, step, index, order, worst or {}, "pocket", *values())
+
+    assert turn(-1, 0)[1] == 0 and turn(1, 0)[1] == 3
+    assert turn(1, 699)[1] == 699 and turn(1, 2, "held")[1] == 5
+    assert 0 <= turn(0, 0)[1] < 700
+    worst = {"longest": [5, 9], "cut": []}
+    shown, index = data_tab.reorder(ctx, "longest", worst, "pocket", *values())
+    assert index == 0 and "Longest first: 1 to 2 of 2" in shown and "Row 6:" in shown
+    assert "no such rows" in data_tab.reorder(ctx, "cut", worst, "pocket", *values())[0]
+
+
+def test_preview_marks_what_is_learned_special_and_cut_and_escapes_the_rest() -> None:
+    row = PreviewRow(
+        tokens=["<|user|>", "Hi ", NASTY, "Arr", "!", " more"],
+        learned=[False, False, False, True, True, True],
+        special=[True, False, False, False, False, False],
+        kept=5,
+        length=6,
+    )
+    shown = data_view.preview([row], [7], "In order.", "")
+    assert "<mark>Arr!</mark>" in shown and '<s class="cut"> more</s>' in shown
+    assert '<i class="special">&lt;|user|&gt;</i>' in shown
+    assert "<img" not in shown and "Row 7: 5 tokens, 2 learned, 1 cut off" in shown
+    refused = data_view.preview([PreviewRow(tokens=[], learned=[], length=0, problem=f"No {NASTY}")], [1], "", "")
+    assert "cannot be learned" in refused and "<img" not in refused
+
+
+def test_a_file_comes_in_and_its_upload_goes(ctx: Context, tmp_path: Path) -> None:
+    steps = upload(ctx, tmp_path, GOOD)
+    assert "Reading 1 file" in steps[0][2]["value"]
+    source = source_of(steps)
+    assert source in dict(map(reversed, steps[-1][0]["choices"])) and not (tmp_path / "mine.jsonl").exists()
+    assert ctx.dataset(source).rows == 20
+
+
+def test_a_file_that_is_none_is_refused_on_the_page(ctx: Context, tmp_path: Path) -> None:
+    *_, last = upload(ctx, tmp_path, ["{"] * 3)
+    assert last[2]["visible"] and "none of its 3 rows can be read" in last[2]["value"]
+
+
+def test_pasted_rows_come_in(ctx: Context) -> None:
+    text = "prompt\tcompletion\n" + "".join(f"{row['prompt']}\t{row['completion']}\n" for row in GOOD)
+    source = source_of(list(data_add.add_pasted(ctx, text)))
+    assert ctx.dataset(source).shape == Shape.COMPLETION and ctx.dataset(source).rows == 20
+    with pytest.raises(DataError, match="Nothing is pasted"):
+        list(data_add.add_pasted(ctx, "  "))
+
+
+def test_a_fix_is_applied_and_undone(ctx: Context, tmp_path: Path) -> None:
+    source = source_of(upload(ctx, tmp_path, [*GOOD, GOOD[0], "{"]))
+    kinds = {kind: 2 + 3 * at for at, kind in enumerate(data_tab.FIXES)}
+    shown = look(ctx, source=source)[-1]
+    box, words, button = shown[kinds["unusable"] : kinds["unusable"] + 3]
+    assert box["visible"] and "cannot be used" in words and button["value"] == "Leave it out"
+    assert shown[kinds["duplicates"]]["visible"] and not shown[kinds["personal"]]["visible"]
+    fixes = data_tab.mend("duplicates", data_tab.mend("unusable", []))
+    shown = look(ctx, source=source, fixes=tuple(fixes))[-1]
+    assert "Mended" in shown[kinds["duplicates"] + 1] and shown[kinds["duplicates"] + 2]["value"] == "Undo"
+    assert ctx.prepared(DataSpec(source=source, fixes=tuple(fixes))).train == 18
+    assert data_tab.mend("duplicates", fixes) == ["unusable"]
+
+
+def test_columns_are_mapped_by_hand(ctx: Context, tmp_path: Path) -> None:
+    rows = [{"frage": row["prompt"], "antwort": row["completion"]} for row in GOOD]
+    source = source_of(upload(ctx, tmp_path, rows))
+    shown = look(ctx, source=source)[-1]
+    assert "Which column is which?" in shown[1]
+    shape, roles = data_tab.choose_roles(ctx, source, "", "antwort", "frage", None, None)
+    assert (shape, roles) == (Shape.COMPLETION.value, {"prompt": "antwort", "completion": "frage"})
+    shown = look(ctx, source=source, shape=Shape(shape), roles=roles)[-1]
+    assert "Which column" not in shown[1] and "As you chose" in shown[0]
+    assert data_tab.choose_shape(ctx, source, Shape.LABEL.value, {}) == {"text": "frage", "label": "antwort"}
+    wrong = look(ctx, source=source, shape=Shape.LABEL, roles={"text": "frage"})[-1]
+    assert "choose the column for: Label" in wrong[0]
+
+
+def test_a_busy_desk_is_said_on_the_page(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(*_: object) -> None:
+        raise RunError("Another run is using this machine.")
+
+    monkeypatch.setattr(FakeDesk, "measure", busy)
+    monkeypatch.setattr(FakeDesk, "preview", busy)
+    last = look(ctx)[-1]
+    assert "not counted" in last[0] and "Another run is using" in last[0] and "Another run is using" in last[COUNT]
+
+
+def test_names_and_rows_cannot_bring_html(ctx: Context, tmp_path: Path) -> None:
+    rows = [{"prompt": f"{NASTY} {n}", "completion": "Fine."} for n in range(9)]
+    source = source_of(upload(ctx, tmp_path, [*rows, rows[0], f'{{"{NASTY}"'], "<img src=x onerror=alert(1)>.jsonl"))
+    for shown in look(ctx, source=source):
+        assert "<img" not in text_of(shown)
+
+
+def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(ctx: Context, tmp_path: Path) -> None:
+    source = source_of(upload(ctx, tmp_path, GOOD))
+    fields = values(source=source)
+    edited = editor.keep_row(ctx, len(fields), 3, editor.NONE, *fields, "Why?", "Because.")
+    edited = editor.keep_row(ctx, len(fields), 0, edited, *fields, "New?", "Yes.")
+    edited = editor.delete_row(4, edited)
+    assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in editor.tell(edited)
+    chosen, after = editor.save_edits(ctx, edited, *fields)
+    assert after == editor.NONE and chosen["value"] != source
+    new = ctx.dataset(chosen["value"])
+    assert new.parent == source and new.rows == 20 and {"prompt": "New?", "completion": "Yes."} in list(new.read())
+    with pytest.raises(DataError, match="no row 99"):
+        editor.current(ctx.prepared(DataSpec(source=source)), 99, editor.NONE)
+    with pytest.raises(DataError, match="is deleted"):
+        editor.current(ctx.prepared(DataSpec(source=source)), 4, edited)
+    with pytest.raises(DataError, match="Nothing is changed"):
+        editor.save_edits(ctx, editor.NONE, *fields)
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_rows_are_taken_as_a_file_and_come_back_the_same(ctx: Context, tmp_path: Path, kind: str) -> None:
+    path = editor.download(ctx, kind, *values())
+    source = source_of(list(data_add.add(ctx, [path])))
+    assert ctx.dataset(source).shape == Shape.CHAT
+    prepared, before = ctx.prepared(DataSpec(source=source, held_out=0.0)), ctx.prepared(DataSpec())
+    assert list(prepared.rows()) == [*before.rows(), *before.held_rows()]

@@ -1,0 +1,145 @@
+"""The small editor below the rows: change, delete or add rows, keep them as new data; take the rows as a file."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine import edits
+from engine.errors import DataError
+from engine.prepare import Prepared
+from ui import data_add, form
+from ui.context import Context
+from ui.handlers import bind
+from ui.text import line, plural
+from ui.theme import html
+
+# What has been edited and not yet saved: rows by their number (None: deleted), and new rows.
+Edits = dict[str, Any]
+NONE: Edits = {"changed": {}, "added": []}
+BOXES = 12  # texts of a row that can be changed here
+NEW = 0  # the number of a row that is being added
+PRESS = "() => setTimeout(() => document.querySelector('#rows-file').click(), 100)"
+
+
+def build(ctx: Context, box: gr.Accordion, source: Component, seen: Sequence[Component]) -> None:
+    """Lay the editor out; ``seen`` are the data's fields, which decide the rows that there are."""
+    state = gr.State(NONE)
+    number = gr.Number(1, precision=0, label="Row", info="Its number, as it stands below each row. 0 adds a row.")
+    why = html()
+    texts = [
+        gr.Textbox(label="Text", info="Change it here.", lines=2, max_lines=14, visible=False, elem_id=f"edit-{at}")
+        for at in range(BOXES)
+    ]
+    with gr.Row(elem_classes="pager"):
+        keep = gr.Button("Keep this row", size="md", min_width=140, visible=False, elem_id="edit-keep")
+        delete = gr.Button("Delete it", size="md", min_width=110, visible=False, elem_id="edit-delete")
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    shown = [why, *texts, keep, delete]
+    gr.on([number.change, state.change, box.expand], bind(open_row, ctx), [number, state, *seen], shown, **quiet)
+    keep.click(bind(keep_row, ctx, len(seen)), [number, state, *seen, *texts], state, **quiet)
+    delete.click(bind(delete_row), [number, state], state, **quiet)
+    told = html(line("Nothing is changed yet."), elem_id="edit-told")
+    with gr.Row(elem_classes="pager"):
+        save = gr.Button("Save as new data", variant="primary", size="md", min_width=150, elem_id="edit-save")
+        drop = gr.Button("Forget the changes", size="md", min_width=150, elem_id="edit-forget")
+    with gr.Row(elem_classes="pager"):
+        jsonl = gr.Button("Download as JSONL", size="md", min_width=150, elem_id="take-jsonl")
+        table = gr.Button("Download as CSV", size="md", min_width=150, elem_id="take-csv")
+        file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
+    drop.click(bind(forget), None, state, **quiet)
+    source.change(bind(forget), None, state, **quiet)
+    state.change(bind(tell), state, told, **quiet)
+    save.click(bind(save_edits, ctx), [state, *seen], [source, state], **quiet)
+    for kind, button in (("jsonl", jsonl), ("csv", table)):
+        made = button.click(bind(download, ctx, kind), list(seen), file, **quiet)
+        made.success(None, js=PRESS, api_visibility="private")
+
+
+# --- handlers ---
+
+
+def open_row(ctx: Context, number: float, edited: Edits, *values: Any) -> list[Any]:
+    """The texts of one row, each in its own box; or why there are none."""
+    at = int(number or 0)
+    try:
+        found = edits.fields(current(ctx.prepared(form.data_spec(values)), at, edited))
+        if len(found) > BOXES:
+            raise DataError(f"This row has more than {BOXES} turns. Change it in the file, and add that again.")
+    except DataError as error:
+        return [line(str(error), "warn"), *[gr.update(visible=False)] * (BOXES + 2)]
+    boxes = [gr.update(label=label, value=text, visible=True) for label, text in found]
+    boxes += [gr.update(value="", visible=False)] * (BOXES - len(boxes))
+    return ["", *boxes, gr.update(visible=True), gr.update(visible=at != NEW)]
+
+
+def current(prepared: Prepared, number: int, edited: Edits) -> dict[str, Any]:
+    """A row as it stands now, edits included, or an empty one to add; raises DataError where there is none."""
+    if number == NEW:
+        return edits.blank(prepared.rows()[0])
+    row = edited["changed"][str(number)] if str(number) in edited["changed"] else edits.find(prepared, number)
+    if row is None:
+        deleted = str(number) in edited["changed"]
+        raise DataError(
+            f"Row {number:,} is deleted; “Forget the changes” brings it back."
+            if deleted
+            else f"There is no row {number:,} among those that are used. Look at the numbers below the rows."
+        )
+    return row  # type: ignore[no-any-return]
+
+
+def keep_row(ctx: Context, fields: int, number: float, edited: Edits, *rest: Any) -> Edits:
+    """Note a row's new texts, or a new row."""
+    values, texts = rest[:fields], [str(text or "") for text in rest[fields:]]
+    at = int(number or 0)
+    row = current(ctx.prepared(form.data_spec(values)), at, edited)
+    row = edits.with_fields(row, texts[: len(edits.fields(row))])
+    if at == NEW:
+        return edited | {"added": [*edited["added"], row]}
+    return edited | {"changed": edited["changed"] | {str(at): row}}
+
+
+def delete_row(number: float, edited: Edits) -> Edits:
+    """Note that a row is to be left out."""
+    return edited | {"changed": edited["changed"] | {str(int(number)): None}}
+
+
+def forget() -> Edits:
+    """All as it was."""
+    return NONE
+
+
+def tell(edited: Edits) -> str:
+    """What is noted and not saved."""
+    deleted = sum(row is None for row in edited["changed"].values())
+    parts = (("changed", len(edited["changed"]) - deleted), ("deleted", deleted), ("added", len(edited["added"])))
+    words = ", ".join(f"{plural(number, 'row')} {what}" for what, number in parts if number)
+    return line(f"{words}. Not saved yet." if words else "Nothing is changed yet.")
+
+
+def save_edits(ctx: Context, edited: Edits, *values: Any) -> tuple[Any, Edits]:
+    """Keep the edited rows as a new dataset, and choose it."""
+    if not edited["changed"] and not edited["added"]:
+        raise DataError("Nothing is changed yet. Change, delete or add a row first.")
+    spec = form.data_spec(values)
+    changed = {int(number): row for number, row in edited["changed"].items()}
+    made = edits.save(ctx.engine.store, ctx.prepared(spec), changed, edited["added"], spec.source)
+    return gr.update(choices=data_add.choices(ctx), value=made), NONE
+
+
+def download(ctx: Context, kind: str, *values: Any) -> str:
+    """All used rows as a file."""
+    prepared = ctx.prepared(form.data_spec(values))
+    if prepared.train + prepared.held_out > edits.LARGEST:
+        raise DataError(f"More than {edits.LARGEST:,} rows are not offered as a download. They lie in the workspace.")
+    rows = [*prepared.rows(), *prepared.held_rows()]
+    folder = ctx.engine.store.home / "tmp" / secrets.token_hex(8)
+    folder.mkdir(parents=True)
+    path = folder / f"rows.{kind}"
+    text = edits.as_csv(rows, prepared.shape) if kind == "csv" else edits.as_jsonl(rows, prepared.shape)
+    path.write_text(text, encoding="utf-8", newline="")
+    return str(path)
