@@ -28,7 +28,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from engine.jobs import Engine  # noqa: E402
 from engine.policy import DEMO, LOCAL, Policy  # noqa: E402
-from ui import compare_tab, data_tab, editor, export_tab, form, model_tab, runs_tab, theme, train_tab  # noqa: E402
+from ui import compare_tab, data_look, data_tab, editor, export_tab, form, model_tab, runs_tab, theme, train_tab  # noqa: E402
 from ui.context import Context  # noqa: E402
 from ui.handlers import bind, log_to  # noqa: E402
 
@@ -85,12 +85,12 @@ def wire_data(ctx: Context, page: Page) -> None:
     seen = [page.model.source, *(fields[path] for path in form.DATA_PATHS)]
     # Not on a change of the source: choose_data first sets back what belonged to the rows before, then looks.
     changed = [fields[path].change for path in form.DATA_PATHS if path != "data.source"]
-    look = {"fn": bind(data_tab.look, ctx), "inputs": seen, "outputs": tab.outputs(), "trigger_mode": "always_last"}
+    look = {"fn": bind(data_look.look, ctx), "inputs": seen, "outputs": tab.outputs(), "trigger_mode": "always_last"}
     gr.on([page.blocks.load, tab.tab.select, *changed], **look, **QUIET)
     own = list(fields.values())[2:]
     chosen = tab.source.change(
         bind(train_tab.choose_data, ctx),
-        [tab.source, page.model.source, *own],
+        [tab.source, page.model.source],
         [*own, page.train.recipe, page.train.recipe_note],
         **QUIET,
     )
@@ -99,8 +99,8 @@ def wire_data(ctx: Context, page: Page) -> None:
         editor.build(ctx, tab.editor, tab.source, seen[1:])
     rows = [tab.rows, tab.index]
     for step, button in ((-1, tab.back), (1, tab.forth), (0, tab.any)):
-        button.click(bind(data_tab.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET)
-    tab.order.input(bind(data_tab.reorder, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
+        button.click(bind(data_look.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET)
+    tab.order.input(bind(data_look.reorder, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
     page.blocks.load(bind(data_tab.refresh, ctx), None, [tab.source, fields["data.held_out_source"]], **QUIET)
 
 

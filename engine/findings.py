@@ -36,7 +36,7 @@ def leave_out(number: int) -> str:
     return "Leave it out" if number == 1 else f"Leave these {number:,} out"
 
 
-def unusable(count: int, total: int, problems: list[str], rows: list[int], done: bool) -> Finding:
+def unusable(count: int, total: int, problems: list[str], done: bool) -> Finding:
     """Rows that cannot be read, or that are no example."""
     return Finding(
         kind="unusable",
@@ -45,7 +45,6 @@ def unusable(count: int, total: int, problems: list[str], rows: list[int], done:
         title=f"{plural(count, 'row')} of {total:,} cannot be used",
         text="Training needs every row to be right. Correct them in the file, or leave them out.",
         example="\n".join(problems[:5]) + (f"\n… and {count - 5:,} more." if count > 5 and len(problems) >= 5 else ""),
-        rows=rows,
         fix="unusable",
         button=leave_out(count),
         done=done,
@@ -59,7 +58,7 @@ def unsure(reason: str, columns: list[str]) -> Finding:
         level="stop",
         count=0,
         title="Which column is which?",
-        text=f"{reason} Choose under “How it is read”, then go on.",
+        text=f"{reason} Choose under “How it is read”, or say that it is right.",
         example=f"Columns: {', '.join(columns[:12])}",
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 
 SEEN = 300  # texts looked at
 LETTERS = 400  # of each
-SURE = 0.9
+SURE = 0.5  # probability from which a language counts as told
 
 
 @cache

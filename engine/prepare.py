@@ -106,7 +106,7 @@ class _Facts:
         self.groups: list[int] = []
         self.labels: list[str] = []
         self.personal: dict[int, tuple[str, str]] = {}
-        self.bad: list[tuple[int, str]] = []
+        self.bad: list[str] = []  # in words, the first ones
         self.bad_count = 0
         self.bad_answers = 0
 
@@ -145,7 +145,7 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
     recognised = dataset.recognised(spec)
     facts, alike = _Facts(), Likeness()
     facts.bad_count = dataset.bad
-    facts.bad = [(0, problem) for problem in dataset.problems]
+    facts.bad = list(dataset.problems)
     with Writer(draft / "normal.arrow") as writer:
         _read(writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell)
         if other is not None:
@@ -207,7 +207,7 @@ def _read(
         except DataError as error:
             facts.bad_count += 1
             if len(facts.bad) < 50:
-                facts.bad.append((number, f"Row {number}: {error}"))
+                facts.bad.append(f"Row {number}: {error}")
             continue
         for row in made:
             if row.pop("good", True) is False:
@@ -272,9 +272,7 @@ def _fix(spec: DataSpec, dataset: Dataset, facts: _Facts, rows: Rows, compared: 
                 kept = [at for at in kept if at not in gone]
 
     if facts.bad_count:
-        problems, where = [text for _, text in facts.bad], [number for number, _ in facts.bad[:LISTED] if number]
-        done = "unusable" in spec.fixes
-        noticed.append(fd.unusable(facts.bad_count, dataset.rows + dataset.bad, problems, where, done))
+        noticed.append(fd.unusable(facts.bad_count, dataset.rows + dataset.bad, facts.bad, "unusable" in spec.fixes))
     held_keys = {facts.keys[at] for at in kept if facts.parts[at] == HELD_OUT}
     held_groups = {facts.groups[at] for at in kept if facts.parts[at] == HELD_OUT}
 

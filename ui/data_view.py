@@ -40,7 +40,7 @@ def _languages(prepared: Prepared) -> str:
     found = [f"{code} {part:.0%}" for code, part in prepared.languages.items() if code != "?" and part >= 0.02]
     scripts = [script for script, part in prepared.scripts.items() if part >= 0.02]
     short = prepared.languages.get("?", 0.0)
-    rest = f" ({short:.0%} of the rows are too short to tell)" if short >= 0.02 else ""
+    rest = f" ({short:.0%} of the rows do not tell)" if short >= 0.02 else ""
     return f"Language: {', '.join(found[:6]) or 'not to be told'}{rest}. Script: {', '.join(scripts[:5]) or 'none'}."
 
 

@@ -55,6 +55,7 @@ DATA_PATHS = tuple(path for path in PATHS if path.startswith("data."))
 SLIDER_STEPS = {"method.rank": 1, "method.dropout": 0.01, "data.held_out": 0.01, "optim.warmup": 0.01}
 LINES = {"sampling.prompts": 3, "data.system": 2}
 ALL_LINEAR = "all-linear"
+EVERY = f"All linear layers ({ALL_LINEAR})"
 WORDS = {
     "auto": "Automatic",
     "cpu": "Processor",
@@ -102,7 +103,7 @@ def widget(path: str, **more: Any) -> Component:
     if path.endswith(".source"):
         return gr.Dropdown(elem_id=elem_id, **common)
     if path == "method.targets":
-        return gr.CheckboxGroup([(f"All linear layers ({ALL_LINEAR})", ALL_LINEAR)], elem_id=elem_id, **common)
+        return gr.CheckboxGroup([(EVERY, ALL_LINEAR)], elem_id=elem_id, **common)
     if typing.get_origin(kind) is Literal:
         return gr.Radio([(WORDS[choice], choice) for choice in typing.get_args(kind)], elem_id=elem_id, **common)
     if kind in (int, float) and field.default is not None:
@@ -151,6 +152,8 @@ def to_widget(path: str, value: Any) -> Any:
 def _from_widget(path: str, value: Any) -> Any:
     if path == "sampling.prompts":
         return tuple(line.strip() for line in (value or "").splitlines() if line.strip())
+    if path == "method.targets" and isinstance(value, list) and len(value) > 1:
+        return tuple(name for name in value if name != ALL_LINEAR)
     if isinstance(value, list):
         return tuple(value)
     if isinstance(value, str):

@@ -126,14 +126,17 @@ def choose_recipe(name: str | None, source: str) -> list[Any]:
     return [*values, line(f"{recipe.summary} {recipe.cost}")]
 
 
-def choose_data(ctx: Context, source: str, model: str, *values: Any) -> list[Any]:
+def choose_data(ctx: Context, source: str, model: str) -> list[Any]:
     """Settings for other data: a sample brings its own; for a file all stays but what concerns the rows."""
     if not source.startswith("sample:"):
         fresh = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
         return [*(fresh[path] if path in OF_THE_ROWS else gr.skip() for path in form.PATHS[2:]), gr.skip(), gr.skip()]
     spec = suited_spec(source)
-    shown = form.fill(spec, ctx.known_model(model))[2:]
-    return [*shown, None, line(FROM_SAMPLE)]
+    info = ctx.known_model(model)
+    shown = dict(zip(form.PATHS, form.fill(spec, info), strict=True))
+    if info is None:  # the names of its parts come when it has been read
+        shown["method.targets"] = gr.skip()
+    return [*list(shown.values())[2:], None, line(FROM_SAMPLE)]
 
 
 def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
@@ -142,10 +145,12 @@ def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
     if info is None:
         # The names of the model before stay on offer: a form that is on its way may still hold them.
         return gr.update(choices=[*dict.fromkeys([form.ALL_LINEAR, *names])], value=[form.ALL_LINEAR])
+    # All linear layers stays on offer for a form that is on its way; the page hides it beside the names.
     known = [module.name for module in info.modules]
     kept = [name for name in names if name in known]
     value = kept if group == OWN and kept else list(info.groups.get(group, info.groups["all"]))
-    return gr.update(choices=[(f"{m.name} ({m.count}×)", m.name) for m in info.modules], value=value)
+    named = [(f"{m.name} ({m.count}×)", m.name) for m in info.modules]
+    return gr.update(choices=[*named, (form.EVERY, form.ALL_LINEAR)], value=value)
 
 
 def choose_group(ctx: Context, group: str, model: str) -> Any:

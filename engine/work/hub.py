@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import queue
 import shutil
 import threading
@@ -17,15 +16,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from huggingface_hub import HfApi, constants, errors, get_token, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.utils import httpx, validate_repo_id
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # kept there for others, the library says
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from engine.errors import DataError
 from engine.hub import HubInfo, HubSpec
 from engine.read import Bad, Options, Row, read
-from engine.work.hub_card import ENDINGS, Config, class_names, configs_of, copied, data_files
+from engine.work.hub_card import ENDINGS, Config, configs_of, copied, data_files, default_of
 
 KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
 PARQUET_COPY = "refs/convert/parquet"  # the branch where the Hub keeps its own copy of a dataset as Parquet
@@ -102,55 +102,46 @@ class _Repo(NamedTuple):
 
 def _open(name: str) -> tuple[Any, _Repo]:
     """A dataset's page, and what it holds."""
+    api = HfApi()
     try:
-        validate_repo_id(name)
+        _within(PATIENCE, lambda: api.dataset_info(name, expand=["sha"], timeout=PATIENCE))
     except errors.HFValidationError:
         raise DataError(
             f"'{name[:100]}' is not a dataset's name. Write it as on its page: owner/name, without an address."
         ) from None
-    api = HfApi()
-    try:
-        _within(PATIENCE, lambda: api.dataset_info(name, expand=["sha"], timeout=PATIENCE))
-    except (httpx.TransportError, ConnectionError, TimeoutError) as error:
+    except (httpx.TransportError, ConnectionError, TimeoutError, queue.Empty) as error:
         raise DataError(
             f"The Hub ({constants.ENDPOINT}) cannot be reached. Check the network, or add the data as a file."
         ) from error
-    page = api.dataset_info(name, files_metadata=True, timeout=30)
-    name, sizes = page.id, _sizes(page)  # the Hub leads from an old name to the new one
-    card = page.card_data.to_dict() if page.card_data else {}
-    if f"{name.rpartition('/')[2]}.py" in sizes and not card.get("configs"):
-        return page, _parquet_copy(api, name, card)
-    configs = configs_of(card, sizes)
+    page: Any = api.dataset_info(name, files_metadata=True, timeout=30)
+    name, card = page.id, page.card_data.to_dict() if page.card_data else {}  # an old name leads to the new one
+    notes, source = [], page
+    if f"{name.rpartition('/')[2]}.py" in _sizes(page) and not card.get("configs"):
+        source = _parquet_copy(api, name)
+        notes = [f"The dataset's program was not run; its rows come from the Hub's Parquet copy ({PARQUET_COPY})."]
+    sizes = _sizes(source)
+    configs = copied(card, sizes) if notes else configs_of(card, sizes)
     if not any(one.splits for one in configs.values()):
         raise DataError(
             f"The dataset '{name}' has no files that Hone reads ({KINDS}), or its card names files that are not in it. "
             "Choose another one."
         )
-    first = next(iter(configs))
-    told = any(one.get("default") for one in card.get("configs") or [])
-    return page, _Repo(name, str(page.sha), sizes, configs, first if told else _default(configs), [])
+    return page, _Repo(name, source.sha, sizes, configs, default_of(card, configs), notes)
 
 
-def _parquet_copy(api: HfApi, name: str, card: dict[str, Any]) -> _Repo:
-    """The Hub's own copy of a dataset that comes as a program, which is never run."""
+def _parquet_copy(api: HfApi, name: str) -> Any:
+    """The page of the Hub's own copy of a dataset that comes as a program, which is never run."""
     try:
-        page = api.dataset_info(name, revision=PARQUET_COPY, files_metadata=True, timeout=30)
+        return api.dataset_info(name, revision=PARQUET_COPY, files_metadata=True, timeout=30)
     except errors.RevisionNotFoundError:
         raise DataError(
             f"The dataset '{name}' is a program that downloads its data, and Hone runs no programs of others. The Hub "
             f"keeps no Parquet copy of it (branch {PARQUET_COPY}). Look for another dataset with the same data."
         ) from None
-    configs = copied(card, sizes := _sizes(page))
-    notes = [f"The dataset's program was not run; its rows come from the Hub's Parquet copy (branch {PARQUET_COPY})."]
-    return _Repo(name, str(page.sha), sizes, configs, _default(configs), notes)
 
 
 def _sizes(page: Any) -> dict[str, int]:
     return {one.rfilename: one.size or 0 for one in page.siblings or []}
-
-
-def _default(configs: dict[str, Config]) -> str:
-    return next(iter(configs)) if len(configs) == 1 else "default" if "default" in configs else ""
 
 
 def _chosen(repo: _Repo, spec: HubSpec) -> Config:
@@ -181,51 +172,35 @@ def _split(repo: _Repo, spec: HubSpec, cache: Path, tell: Tell, notes: list[str]
     config = _chosen(repo, spec)
     if config.ignored:
         notes.append(f"The card's own options for reading its files were not followed: {_list(config.ignored)}.")
+    for column, names in config.labels.items():
+        notes.append(f"Class numbers in the column '{column}' were read as their names: {_list(names.values())}.")
     files = _one_kind(config.splits[spec.split], notes)
-    total, before = sum(repo.sizes[path] for path in files), 0
-    for number, path in enumerate(files, start=1):
-        _check_room(repo, files if spec.count is None else files[:number], cache)
-
-        def progress(came: int, path: str = path, before: int = before) -> None:
-            share = min(1.0, (before + came) / max(total, 1)) if spec.count is None else -1.0
-            tell(f"Downloading {path}: {came / MIB:.1f} of {repo.sizes[path] / MIB:.1f} MB", share)
-
-        bar: Any = partial(_Bar, progress)
-        local = hf_hub_download(
-            repo.name, path, repo_type="dataset", revision=repo.revision, cache_dir=cache, tqdm_class=bar
-        )
-        before += repo.sizes[path]
-        labels = (_labels_in(local) if path.endswith(".parquet") else {}) | config.labels
+    whole = len(files) if spec.count is None else 0
+    download = partial(hf_hub_download, repo.name, repo_type="dataset", revision=repo.revision, cache_dir=cache)
+    for number, path in enumerate(files):
+        _check_room(repo, files if whole else files[: number + 1], cache)
+        local = download(path, tqdm_class=_bar(path, number, whole, tell))
         table = read(Path(local), path, Options(parts="line"))  # the Hub, too, takes a text by its lines
         try:
             for row in table.rows:
                 if isinstance(row, Bad):
                     yield Bad(f"'{path}': {row.problem}") if len(files) > 1 else row
                 else:
-                    yield row | {column: _name(row[column], labels[column]) for column in labels if column in row}
+                    yield {column: _name(value, config.labels.get(column)) for column, value in row.items()}
         finally:
-            told = [
-                f"The column '{column}' holds class numbers; their names stand in it instead: {_list(names.values())}."
-                for column, names in labels.items()
-            ]
-            notes += [note for note in table.notes + told if note not in notes]  # every file would tell it again
+            notes += [note for note in table.notes if note not in notes]  # every file would tell it again
 
 
-class _Bar:
-    """Takes the place of the library's progress bar."""
+def _bar(path: str, before: int, files: int, tell: Tell) -> Any:
+    """What the library takes for a progress bar; the share is known only where all files are wanted."""
 
-    def __init__(self, progress: Callable[[int], None], initial: int = 0, **_: Any) -> None:
-        self.progress, self.came = progress, initial
+    class Bar(tqdm):
+        def display(self, *_: object, **__: object) -> None:
+            done = self.n / max(self.total or 0, 1)
+            size = f"{self.n / MIB:.1f} of {(self.total or 0) / MIB:.1f} MB"
+            tell(f"Downloading {path}: {size}", (before + done) / files if files else -1.0)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def update(self, more: int) -> None:
-        self.came += more
-        self.progress(self.came)
+    return Bar
 
 
 def _one_kind(paths: list[str], notes: list[str]) -> list[str]:
@@ -251,17 +226,10 @@ def _check_room(repo: _Repo, files: list[str], cache: Path) -> None:
         raise OSError(errno.ENOSPC, f"{missing / MIB:.0f} MB are needed and {free / MIB:.0f} MB are free")
 
 
-def _labels_in(path: str) -> dict[str, dict[str, str]]:
-    """The class names that ``datasets`` writes into a Parquet file."""
-    import pyarrow.parquet as pq
-
-    about = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
-    features = about.get("info", {}).get("features", {})
-    return {column: names for column, feature in features.items() if (names := class_names(feature))}
-
-
-def _name(value: Any, names: dict[str, str]) -> Any:
+def _name(value: Any, names: dict[str, str] | None) -> Any:
     """A class's name for its number; nothing for a number that has none (-1: no label)."""
+    if names is None:
+        return value
     if isinstance(value, list):
         return [_name(one, names) for one in value]
     if isinstance(value, str):
@@ -274,22 +242,18 @@ def _name(value: Any, names: dict[str, str]) -> Any:
 
 def _within(seconds: float, ask: Callable[[], object]) -> None:
     """Ask, but wait no longer than this: without a network, looking up the address alone may take half a minute."""
-    answer: queue.SimpleQueue[Exception | None] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[object] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            ask()
-            answer.put(None)
+            answers.put(ask())
         except Exception as error:
-            answer.put(error)
+            answers.put(error)
 
     threading.Thread(target=work, daemon=True).start()
-    try:
-        failed = answer.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError from None
-    if failed:
-        raise failed
+    answer = answers.get(timeout=seconds)
+    if isinstance(answer, Exception):
+        raise answer
 
 
 @contextmanager
@@ -300,8 +264,8 @@ def _plain_words(name: str) -> Iterator[None]:
     except DataError:
         raise
     except Exception as error:
-        inner = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
-        raise DataError(_words(name, inner or error)) from error
+        wrapped = isinstance(error, errors.LocalEntryNotFoundError)  # around whatever befell the first request
+        raise DataError(_words(name, error.__cause__ or error if wrapped else error)) from error
 
 
 def _words(name: str, error: BaseException) -> str:
@@ -322,10 +286,8 @@ def _words(name: str, error: BaseException) -> str:
         return f"The Hub has closed the dataset '{name}'. Choose another one."
     if code in (401, 403):
         return f"The Hub refused your token for '{name}' ({code}). To change it, {how}."
-    if code == 429:
-        return "The Hub has had too many requests from here (429). Wait some minutes and try again."
-    if code >= 500:
-        return f"The Hub has a fault of its own at the moment ({code}). Try again later."
+    if code == 429 or code >= 500:
+        return f"The Hub is too busy at the moment, or has a fault ({code}). Wait some minutes and try again."
     if code:
         return f"'{name}' changed or lost a file while it was read ({code}). Try again."
     if number in (errno.ENOSPC, errno.EDQUOT):

@@ -48,10 +48,10 @@ def data_files(paths: Iterable[str]) -> list[str]:
 
 
 def configs_of(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Config]:
-    """The configs that a card names, or the one that there always is; the default stands first if the card tells it."""
+    """The configs that a card names, or the one that there always is."""
     files, asked = data_files(paths), card.get("configs") or [{}]
     found = {}
-    for one in sorted(asked, key=lambda one: not one.get("default")):
+    for one in asked:
         name = one.get("config_name", "default")
         found[name] = _config(card, name, len(asked) == 1, _splits(one, files), sorted(set(one) - FOLLOWED))
     return found
@@ -67,14 +67,11 @@ def copied(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Config]:
     return {name: _config(card, name, len(found) == 1, splits) for name, splits in found.items()}
 
 
-def class_names(feature: Any) -> dict[str, str]:
-    """Class number to name, from a feature as cards and Parquet files describe it; empty for any other feature."""
-    while isinstance(feature, dict) and "names" not in feature:
-        inner = ("dtype", "sequence", "list", "feature", "class_label")
-        feature = next((feature[key] for key in inner if key in feature), None)
-    names = feature["names"] if isinstance(feature, dict) else {}
-    names = dict(enumerate(names)) if isinstance(names, list) else names
-    return {str(key): str(name) for key, name in names.items() if str(key).isdigit()}
+def default_of(card: dict[str, Any], configs: dict[str, Config]) -> str:
+    """The config that is meant where none is named; empty where one must be chosen."""
+    told = [one.get("config_name", "default") for one in card.get("configs") or [] if one.get("default")]
+    alone = list(configs) if len(configs) == 1 else []
+    return next((name for name in [*told, *alone, "default"] if name in configs), "")
 
 
 def _config(card: dict[str, Any], name: str, only: bool, splits: Splits, ignored: list[str] | None = None) -> Config:
@@ -83,22 +80,28 @@ def _config(card: dict[str, Any], name: str, only: bool, splits: Splits, ignored
     info = infos[0] if only and len(infos) == 1 else {}  # then they may have different names
     info = next((one for one in infos if one.get("config_name", "default") == name), info)
     rows = {str(one["name"]): int(one["num_examples"]) for one in info.get("splits") or [] if "num_examples" in one}
-    labels = {one["name"]: names for one in info.get("features") or [] if (names := class_names(one))}
+    labels = {one["name"]: names for one in info.get("features") or [] if (names := _class_names(one))}
     return Config({key: paths for key, paths in splits.items() if paths}, rows, labels, ignored or [])
+
+
+def _class_names(feature: dict[str, Any]) -> dict[str, str]:
+    """Class number to name; empty for a column of anything else."""
+    kind = feature.get("dtype") or feature.get("sequence") or feature.get("list")
+    names = kind["class_label"]["names"] if isinstance(kind, dict) and "class_label" in kind else {}
+    return {str(key): str(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names))}
 
 
 def _splits(config: dict[str, Any], files: list[str]) -> Splits:
     """The files of each split, by the patterns of a card's config or else by their names."""
     start = f"{PurePosixPath(config['data_dir'])}/" if config.get("data_dir") else ""
     files = [path.removeprefix(start) for path in files if path.startswith(start)]
-    patterns = _patterns(config["data_files"]) if config.get("data_files") else None
-    if patterns is None:
-        splits = _by_name(files)
-    else:
+    if config.get("data_files"):
         splits = {
             split: [path for path in files if any(_matches(path, pattern) for pattern in wanted)]
-            for split, wanted in patterns.items()
+            for split, wanted in _patterns(config["data_files"]).items()
         }
+    else:
+        splits = _by_name(files)
     return {split: [start + path for path in paths] for split, paths in splits.items()}
 
 

@@ -123,9 +123,19 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
-    """Each token's own text; decoded after a few neighbours, since some tokenizers drop a leading space."""
-    texts = []
+    """Each token's own text; a letter of several tokens stands with its last one.
+
+    Decoded after a few neighbours, since some tokenizers drop a leading space.
+    """
+    texts: list[str] = []
+    begin = 0  # of the tokens that have no text yet
     for end in range(1, len(ids) + 1):
-        start = max(0, end - 4)
-        texts.append(tokenizer.decode(ids[start:end]).removeprefix(tokenizer.decode(ids[start : end - 1])))
+        before = ids[max(0, begin - 4) : begin]
+        whole, known = tokenizer.decode([*before, *ids[begin:end]]), tokenizer.decode(before)
+        text = whole.removeprefix(known)
+        if text.endswith("\ufffd") and end < len(ids) and end - begin < 6:  # bytes of an unfinished letter
+            texts.append("")
+            continue
+        texts.append(text)
+        begin = end
     return texts

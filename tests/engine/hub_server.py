@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face Hub on this machine: enough of its API for huggingface_hub 2.4 and datasets 5.2.
+"""A stand-in for the Hugging Face Hub on this machine: enough of its API for huggingface_hub 2.4.
 
 ``Hub`` is the server, ``Repo`` one dataset or model on it, put there with ``hub.add("datasets", "owner/name", files)``.
 It knows tokens, gated and private repositories, commits, ranges of bytes, and connections that break.
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,7 +25,7 @@ import yaml
 TOKENS = {"hf_member", "hf_stranger"}  # known to the stand-in; only the member has accepted every owner's terms
 API = re.compile(r"/api/(datasets|models)/(.+)")
 RESOLVE = re.compile(r"/(datasets/)?(.+?)/resolve/(.+)")
-VERB = re.compile(r"/(revision|tree|paths-info)/(.+)")
+VERB = re.compile(r"/revision/(.+)")
 PARQUET_COPY = "refs/convert/parquet"
 
 
@@ -108,12 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer()
 
-    def do_POST(self) -> None:
-        self._answer()
-
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.asked = Asked(f"{self.command} {path}", dict(self.headers))
         self.hub.asked.append(self.asked)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -132,23 +128,12 @@ class _Handler(BaseHTTPRequestHandler):
         repo = self._repo(kind, rest[: verb.start()] if verb else rest, token)
         if repo is None:
             return
-        what, where = (verb[1], verb[2]) if verb else ("revision", "main")
-        revision = next((one for one in (PARQUET_COPY,) if where.startswith(one)), where.split("/")[0])
+        revision = verb[1] if verb else "main"
         found = repo.find(revision)
         if found is None:
             self._fail(404, "RevisionNotFound", f"Invalid rev id: {revision}")
-            return
-        sha, files = found
-        if what == "revision":
-            self._json(self._page(repo, sha, files))
-        elif what == "tree":
-            folder = where[len(revision) :].strip("/")
-            query = parse_qs(urlsplit(self.path).query)
-            deep = query.get("recursive", ["false"])[0].lower() == "true"
-            self._tree(files, folder, deep)
         else:
-            wanted = parse_qs(self.body.decode())["paths"]
-            self._json([self._entry(files, path) for path in wanted if self._is_there(files, path)])
+            self._json(self._page(repo, *found))
 
     def _page(self, repo: Repo, sha: str, files: dict[str, bytes]) -> dict[str, Any]:
         blobs = "blobs" in urlsplit(self.path).query
@@ -158,27 +143,6 @@ class _Handler(BaseHTTPRequestHandler):
             "_id": "0", "id": repo.id, "sha": sha, "private": repo.private, "gated": "auto" if repo.gated else False,
             "downloads": 7, "likes": 0, "tags": [], "siblings": sizes, "cardData": repo.card,
         }  # fmt: skip
-
-    def _tree(self, files: dict[str, bytes], folder: str, deep: bool) -> None:
-        start = f"{folder}/" if folder else ""
-        paths = [path for path in files if path.startswith(start)]
-        folders = {path[: at.start()] for path in paths for at in re.finditer("/", path)}
-        every = sorted({*paths, *(one for one in folders if one.startswith(start))})
-        shown = [path for path in every if deep or "/" not in path[len(start) :]]
-        if folder and not paths:
-            self._fail(404, "EntryNotFound", f"{folder} does not exist")
-        else:
-            self._json([self._entry(files, path) for path in shown])
-
-    @staticmethod
-    def _is_there(files: dict[str, bytes], path: str) -> bool:
-        return path in files or any(one.startswith(f"{path}/") for one in files)
-
-    @staticmethod
-    def _entry(files: dict[str, bytes], path: str) -> dict[str, Any]:
-        if path not in files:
-            return {"type": "directory", "oid": "0" * 40, "size": 0, "path": path}
-        return {"type": "file", "oid": _oid(files[path]), "size": len(files[path]), "path": path}
 
     def _resolve(self, kind: str, name: str, rest: str, token: str) -> None:
         """A file's bytes, whole or a range of them."""
@@ -244,24 +208,11 @@ def _oid(data: bytes) -> str:
 # --- files for it ---
 
 
-def parquet(rows: dict[str, list[Any]], features: dict[str, Any] | None = None, group: int = 1000) -> bytes:
-    """A Parquet file, with the types that ``datasets`` writes into its schema."""
-    table = pa.table(rows)
-    if features:
-        meta = json.dumps({"info": {"features": features}})
-        table = table.replace_schema_metadata({"huggingface": meta})
+def parquet(rows: dict[str, list[Any]]) -> bytes:
     sink = io.BytesIO()
-    pq.write_table(table, sink, row_group_size=group, compression="none")
+    pq.write_table(pa.table(rows), sink, compression="none")
     return sink.getvalue()
 
 
 def jsonl(rows: list[dict[str, Any]]) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-
-
-def arrow(rows: dict[str, list[Any]], stream: bool = True) -> bytes:
-    """An Arrow file in one of its two forms."""
-    table, sink = pa.table(rows), io.BytesIO()
-    with (pa.ipc.new_stream if stream else pa.ipc.new_file)(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()

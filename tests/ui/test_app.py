@@ -17,7 +17,7 @@ import app
 from engine.policy import LOCAL
 from engine.store import ROOT
 from tests.ui.fakes import fake_engine
-from ui import data_tab, form, theme
+from ui import data_look, data_tab, form, theme
 from ui.context import Context
 
 # Gradio leaves event loops open; they are collected here, where that is known, and not in somebody else's test.
@@ -44,7 +44,7 @@ def test_a_look_fills_every_output(home: Path) -> None:
     with gr.Blocks():
         tab = data_tab.build(Context(fake_engine(home), LOCAL))
     assert set(tab.fields) | {"data.seed"} == set(form.DATA_PATHS)
-    assert len(tab.outputs()) == data_tab.outputs_count()
+    assert len(tab.outputs()) == data_look.outputs_count()
     gc.collect()
 
 

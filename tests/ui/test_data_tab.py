@@ -12,11 +12,11 @@ from engine.desk import PreviewRow
 from engine.errors import DataError, RunError
 from engine.spec import DataSpec, Shape
 from tests.ui.fakes import FakeDesk
-from ui import data_add, data_tab, data_view, editor, form
+from ui import data_add, data_look, data_tab, data_view, editor, form
 from ui.context import Context
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
-COUNT = 2 + 3 * len(data_tab.FIXES)  # facts, notes, and the findings with a button
+COUNT = 3 + 3 * len(data_look.FIXES)  # facts, notes, a button, and the findings with a button
 
 
 def values(**changes: Any) -> list[Any]:
@@ -27,7 +27,7 @@ def values(**changes: Any) -> list[Any]:
 
 
 def look(ctx: Context, **changes: Any) -> list[list[Any]]:
-    return list(data_tab.look(ctx, "pocket", *values(**changes)))
+    return list(data_look.look(ctx, "pocket", *values(**changes)))
 
 
 def text_of(shown: list[Any]) -> str:
@@ -56,20 +56,20 @@ def test_look_shows_what_is_noticed_before_the_tokens(ctx: Context) -> None:
     assert "In order: 1 to 3 of 700" in second[COUNT]
     assert "counting…" not in third[0] and "700" in third[0] and "never trained on" in third[0]
     outputs = len(first)
-    assert outputs == data_tab.outputs_count() and {len(second), len(third)} == {outputs}
+    assert outputs == data_look.outputs_count() and {len(second), len(third)} == {outputs}
 
 
 def test_turn_stays_within_the_rows_and_finds_the_worst(ctx: Context) -> None:
     def turn(step: int, index: int, order: str = "order", worst: dict | None = None) -> tuple[str, int]:
-        return data_tab.turn(ctx, step, index, order, worst or {}, "pocket", *values())
+        return data_look.turn(ctx, step, index, order, worst or {}, "pocket", *values())
 
     assert turn(-1, 0)[1] == 0 and turn(1, 0)[1] == 3
     assert turn(1, 699)[1] == 699 and turn(1, 2, "held")[1] == 5
     assert 0 <= turn(0, 0)[1] < 700
     worst = {"longest": [5, 9], "cut": []}
-    shown, index = data_tab.reorder(ctx, "longest", worst, "pocket", *values())
+    shown, index = data_look.reorder(ctx, "longest", worst, "pocket", *values())
     assert index == 0 and "Longest first: 1 to 2 of 2" in shown and "Row 6:" in shown
-    assert "no such rows" in data_tab.reorder(ctx, "cut", worst, "pocket", *values())[0]
+    assert "no such rows" in data_look.reorder(ctx, "cut", worst, "pocket", *values())[0]
 
 
 def test_preview_marks_what_is_learned_special_and_cut_and_escapes_the_rest() -> None:
@@ -111,7 +111,7 @@ def test_pasted_rows_come_in(ctx: Context) -> None:
 
 def test_a_fix_is_applied_and_undone(ctx: Context, tmp_path: Path) -> None:
     source = source_of(upload(ctx, tmp_path, [*GOOD, GOOD[0], "{"]))
-    kinds = {kind: 2 + 3 * at for at, kind in enumerate(data_tab.FIXES)}
+    kinds = {kind: 3 + 3 * at for at, kind in enumerate(data_look.FIXES)}
     shown = look(ctx, source=source)[-1]
     box, words, button = shown[kinds["unusable"] : kinds["unusable"] + 3]
     assert box["visible"] and "cannot be used" in words and button["value"] == "Leave it out"
@@ -133,6 +133,7 @@ def test_columns_are_mapped_by_hand(ctx: Context, tmp_path: Path) -> None:
     shown = look(ctx, source=source, shape=Shape(shape), roles=roles)[-1]
     assert "Which column" not in shown[1] and "As you chose" in shown[0]
     assert data_tab.choose_shape(ctx, source, Shape.LABEL.value, {}) == {"text": "frage", "label": "antwort"}
+    assert data_tab.agree(ctx, source) == (Shape.COMPLETION.value, {"prompt": "frage", "completion": "antwort"})
     wrong = look(ctx, source=source, shape=Shape.LABEL, roles={"text": "frage"})[-1]
     assert "choose the column for: Label" in wrong[0]
 

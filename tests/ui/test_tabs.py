@@ -111,9 +111,9 @@ def test_a_model_that_cannot_be_opened_is_said_beside_start(
 
 def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
     own = form.PATHS[2:]
-    shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", *own), strict=False))
+    shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket"), strict=False))
     assert shown["data.max_length"] == train_tab.suited_spec("sample:json").data.max_length
-    kept = dict(zip(own, train_tab.choose_data(ctx, "dataset:ab", "pocket", *own), strict=False))
+    kept = dict(zip(own, train_tab.choose_data(ctx, "dataset:ab", "pocket"), strict=False))
     assert {path for path, value in kept.items() if value != gr.skip()} == set(train_tab.OF_THE_ROWS)
     assert train_tab.suited_spec("dataset:ab") == RunSpec()
 
