@@ -120,7 +120,10 @@ def _open(name: str) -> tuple[Any, _Repo]:
         source = _parquet_copy(api, name)
         notes = [f"The dataset's program was not run; its rows come from the Hub's Parquet copy ({PARQUET_COPY})."]
     sizes = _sizes(source)
-    configs = copied(card, sizes) if notes else configs_of(card, sizes)
+    try:
+        configs = copied(card, sizes) if notes else configs_of(card, sizes)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise DataError(f"The card of '{name}' does not say plainly which files it has. Choose another one.") from error
     if not any(one.splits for one in configs.values()):
         raise DataError(
             f"The dataset '{name}' has no files that Hone reads ({KINDS}), or its card names files that are not in it. "

@@ -65,6 +65,13 @@ OUTSIDE: list[dict[str, Any]] = [
     {"data_dir": "/etc"},
     {"data_dir": "../.."},
 ]
+ODD: list[dict[str, Any]] = [
+    {"configs": "x"},
+    {"configs": [{"config_name": ["a"]}]},
+    {"configs": [{"data_files": 3}]},
+    {"configs": [{"data_files": "**/" * 3000}]},
+    {"dataset_info": [{"features": "ab"}]},
+]
 CLASSES = {"class_label": {"names": {"0": "neg", "1": "pos"}}}
 LABELS = {"dataset_info": {"features": [{"name": "text", "dtype": "string"}, {"name": "label", "dtype": CLASSES}]}}
 TAGS = {"dataset_info": [{"features": [{"name": "tags", "sequence": {"class_label": {"names": ["O", "B"]}}}]}]}
@@ -124,6 +131,8 @@ def hub() -> Iterator[Hub]:
     add("hone/bad", {"train-0.jsonl": b'{"a": 1}\n{"a": oops}\n{"a": 3}\n', "train-1.jsonl": b'{"a": 4}\n'})
     for number, where in enumerate(OUTSIDE):
         add(f"hone/outside{number}", {"train.csv": b"a\n1\n"}, card={"configs": [{"config_name": "default", **where}]})
+    for number, card in enumerate(ODD):
+        add(f"hone/odd-card{number}", {"train.csv": b"a\n1\n"}, card=card)
     card = {"configs": [{"config_name": "default", "data_files": "train.csv", "skiprows": 1}]}
     add("hone/options", {"train.csv": b"a\n1\n"}, card=card)
     with hub.running():
@@ -341,6 +350,11 @@ def test_pickles_and_archives_are_not_opened(ask: Ask, hub: Hub, name: str) -> N
 def test_a_card_cannot_lead_outside(ask: Ask, number: int) -> None:
     got = ask(f"hone/outside{number}")
     assert "names files that are not in it" in got["error"] and not got["rows"]
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_a_card_without_sense_is_said(look: Ask, number: int) -> None:
+    assert "does not say plainly" in look(f"hone/odd-card{number}")["error"]
 
 
 def test_options_of_a_card_that_are_not_followed_are_named(ask: Ask) -> None:
