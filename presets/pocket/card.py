@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from transformers import GenerationConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from unseen import spread
 
 CARD = """---
 license: apache-2.0
@@ -42,6 +43,9 @@ Everything else. It knows no person, place or event of the real world, no other 
 learned to say "I do not know that. I only know small things." but will often answer an unknown question with a small
 fact that does not fit.
 It is for trying things out; do not rely on it for anything.
+
+Letters and pieces of words that its world never uses got vectors of their own after training (noise, `unseen.py`), so
+that an adapter can tell them apart and learn a label or a word that holds them.
 
 Licence: Apache-2.0.
 """
@@ -78,7 +82,9 @@ def export(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: 
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         beside = Path(name)
-        shipped = copy.deepcopy(model).eval().to(torch.bfloat16)
+        shipped = copy.deepcopy(model).eval()
+        spread(shipped)
+        shipped = shipped.to(torch.bfloat16)
         shipped.generation_config = GenerationConfig(
             bos_token_id=tokenizer.bos_token_id,
             eos_token_id=tokenizer.eos_token_id,

@@ -26,7 +26,7 @@ def from_upload_to_merged_model(open_page: OpenPage, serve: Serve, home: Path, p
     page = open_page(url)
     upload(page, path)
     page.locator("#data-facts", has_text=path.stem).wait_for(timeout=30_000)
-    page.wait_for_function("document.querySelector('#data-facts').innerText.includes('tokens of the answers')")
+    page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=60_000)
     picture(page, f"8-file-{path.stem}")
     go(page, "Train")
     page.locator("#train-facts", has_text=re.compile("You will train on")).wait_for()
@@ -62,10 +62,10 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
     open_page: OpenPage, serve: Serve, home: Path, tmp_path: Path
 ) -> None:
     bad = {
-        "notes.docx": ("x", "file type '.docx' is not accepted"),
+        "notes.docx": ("x", "this file type is not accepted: it is a Word document"),
         "empty.jsonl": ("", "is empty"),
-        "columns.csv": ("frage,antwort\na,b\nc,d\n", "a column is missing"),
-        "<img src=x onerror=alert(1)>.zip": ("PK", "file type '.zip' is not accepted"),
+        "columns.csv": ("frage,antwort\n" + "".join(f"a {n},b {n}\n" for n in range(6)), "Which column is which?"),
+        "<img src=x onerror=alert(1)>.zip": ("PK", "archives are not accepted"),
     }
     good = [{"prompt": f"Say {n}.", "completion": f"{n}."} for n in range(8)]
     url = serve(home)
@@ -83,7 +83,8 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
     upload(page, path)
     page.get_by_text("Row 9: no answer").first.wait_for(timeout=15_000)
     picture(page, "9-bad-rows")
-    page.locator("#leave-out").click()
+    page.locator("#fix-unusable", has_text="Leave it out").click()
+    page.locator("#fix-unusable", has_text="Undo").wait_for(timeout=15_000)
     page.locator("#data-facts", has_text="half").wait_for(timeout=15_000)
 
 

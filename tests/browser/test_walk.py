@@ -47,11 +47,11 @@ def test_from_a_sample_to_a_merged_model(open_page: OpenPage, serve: Serve, home
 
 def sees_what_is_learned(page: Any) -> None:
     page.locator("#preview mark").nth(3).wait_for(timeout=MINUTES)
-    page.wait_for_function("document.querySelector('#data-facts').innerText.includes('tokens of the answers')")
+    page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=MINUTES)
     picture(page, "1-data")
     first = page.locator("#preview").inner_text()
     page.get_by_role("button", name="Next rows").click()
-    page.wait_for_function("document.querySelector('#preview').innerText.includes('Rows 4 to 6')")
+    page.wait_for_function("document.querySelector('#preview').innerText.includes('In order: 4 to 6')")
     assert page.locator("#preview").inner_text() != first
     page.get_by_role("button", name="Next: choose the model").click()
 

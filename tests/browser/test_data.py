@@ -1,0 +1,108 @@
+"""The Data tab as a person uses it: messy data in, columns corrected, rows mended and undone, edited, taken away."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine import data
+from engine.store import Store
+from tests.browser.conftest import OpenPage, Serve, picture
+
+WAIT = 30_000  # milliseconds
+
+# Windows-1252, semicolons, column names nobody knows, rows that repeat, one ragged, one empty, one with an address.
+MESSY = "\n".join(
+    [
+        "Antwort;Frage;Gruppe",
+        *(f'"Der Artikel {n} kostet {n * 3} Euro, mit Gruß.";Was kostet Artikel {n}?;A' for n in range(40)),
+        *['"Der Artikel 3 kostet 9 Euro, mit Gruß.";Was kostet Artikel 3?;A'] * 3,
+        "kaputt;zu;viele;Spalten",
+        ";Leer?;A",
+        "Schreib an anna.berg@mail.example.org.;Wer hilft?;A",
+    ]
+)
+
+
+def tile(page: Any, words: str) -> None:
+    """Wait until the figure "to learn from" says this."""
+    page.locator("#data-facts .tile", has_text=words).first.wait_for(timeout=WAIT)
+
+
+def choose(page: Any, field: str, option: str) -> None:
+    page.locator(f"{field} input").first.click()
+    page.locator("[role=option]", has_text=option).first.click()
+
+
+def test_a_messy_table_is_made_right(open_page: OpenPage, serve: Serve, home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "preise.csv"
+    path.write_bytes(MESSY.encode("cp1252"))
+    page = open_page(serve(home))
+    page.locator("#data-facts .tile").first.wait_for(timeout=WAIT)
+    page.locator("#upload input[type=file]").set_input_files(path)
+    page.locator("#data-facts", has_text="looks like Windows-1252").wait_for(timeout=WAIT)
+    page.locator("#findings", has_text="Which column is which?").wait_for(timeout=WAIT)
+    picture(page, "10-messy")
+    corrects_the_columns(page)
+    mends_and_undoes(page)
+    looks_at_the_worst(page)
+    edits_and_saves(page, home)
+    takes_the_rows_away(page)
+
+
+def corrects_the_columns(page: Any) -> None:
+    page.locator("#reading > button").click()
+    choose(page, "#role-0", "Frage")
+    # Both parts have the same column for a moment: that is said, and nothing is trained on.
+    page.locator("#data-facts", has_text="one column is chosen for two parts").wait_for(timeout=WAIT)
+    choose(page, "#role-1", "Antwort")
+    page.locator("#data-facts", has_text="As you chose").wait_for(timeout=WAIT)
+    page.wait_for_function(
+        "document.querySelector('#preview .row-card mark')?.textContent.startsWith('Der Artikel')", timeout=2 * WAIT
+    )
+    assert not page.locator("#findings", has_text="Which column").count()
+
+
+def mends_and_undoes(page: Any) -> None:
+    page.locator("#fix-unusable", has_text="Leave these 2 out").click()
+    page.locator("#fix-unusable", has_text="Undo").wait_for(timeout=WAIT)
+    tile(page, "of 46 rows, 2 left out")
+    page.locator("#fix-duplicates", has_text="Leave these 3 out").click()
+    tile(page, "of 46 rows, 5 left out")
+    page.locator("#fix-personal", has_text="Leave it out").click()
+    tile(page, "of 46 rows, 6 left out")
+    page.locator("#fix-duplicates", has_text="Undo").click()
+    tile(page, "of 46 rows, 3 left out")
+    page.locator("#fix-duplicates", has_text="Leave these 3 out").wait_for(timeout=WAIT)
+    page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=WAIT)
+    picture(page, "11-mended")
+
+
+def looks_at_the_worst(page: Any) -> None:
+    choose(page, "#order", "Longest first")
+    page.locator("#preview", has_text="Longest first: 1 to 3").wait_for(timeout=WAIT)
+    choose(page, "#order", "Held out")
+    page.locator("#preview", has_text="Held out: 1 to 3").wait_for(timeout=WAIT)
+    page.locator("#lengths .plot-container").wait_for(timeout=WAIT)
+
+
+def edits_and_saves(page: Any, home: Path) -> None:
+    page.locator("#editor > button").click()
+    page.locator("#edit-1 textarea").wait_for(timeout=WAIT)
+    page.locator("#edit-1 textarea").fill("Nichts.")
+    page.locator("#edit-keep").click()
+    page.locator("#edit-told", has_text="1 row changed. Not saved yet.").wait_for(timeout=WAIT)
+    page.locator("#edit-save").click()
+    page.locator("#data-facts", has_text="preise.csv (edit 1)").wait_for(timeout=WAIT)
+    page.locator("#edit-told", has_text="Nothing is changed yet").wait_for(timeout=WAIT)
+    store = Store(home)
+    new = next(data.load(store, source) for source, label in data.available(store) if "(edit 1)" in label)
+    assert {"prompt": "Was kostet Artikel 0?", "completion": "Nichts."} in list(new.read())
+
+
+def takes_the_rows_away(page: Any) -> None:
+    with page.expect_download() as caught:
+        page.locator("#take-jsonl").click()
+    rows = [json.loads(line) for line in Path(caught.value.path()).read_text(encoding="utf-8").splitlines()]
+    assert len(rows) == 43 and rows[0].keys() == {"prompt", "completion"}
