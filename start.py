@@ -27,7 +27,7 @@ STAMP = os.path.join(VENV, "hone-requirements.sha256")  # which requirements are
 UNFINISHED = os.path.join(VENV, "hone-unfinished")  # exists while pip writes packages; left behind if it is cut off
 
 DOWNLOADS = "https://www.python.org/downloads/"
-COMMANDS = ("train", "runs", "show", "stop", "continue", "reply", "merge", "score")
+COMMANDS = ("check", "train", "runs", "show", "stop", "continue", "reply", "merge", "score")
 BROWSERS = (
     "/usr/bin/chromium",
     "chromium",

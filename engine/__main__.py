@@ -68,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("files", type=Path, nargs="+", help="files that belong together")
     look.add_argument("--model", default="pocket", help="a base model: 'pocket', or a folder")
     look.add_argument("--length", type=int, default=256, help="longest example in tokens")
+    look.add_argument("--template", default="model", help="chat format, where it is not the model's own")
     look.add_argument("--encoding", default="", help="how letters are stored, where it is found wrongly")
     command("runs", _runs, "List all runs.", run=False)
     command("show", _show, "Show one run.")
@@ -118,13 +119,14 @@ def _check(engine: Engine, options: argparse.Namespace) -> int:
     except DataError as error:
         _say(options, str(error), {"usable": False, "error": str(error)})
         return 2
-    spec = specs.make({"data": {"source": source, "max_length": options.length}}).data
+    values = {"source": source, "max_length": options.length, "template": options.template}
+    spec = specs.make({"data": values}).data
     prepared = engine.prepare(spec)
     tokens = engine.desk.measure(options.model, prepared.rows(), spec) if prepared.train else None
-    values = check.report(data.load(engine.store, source), prepared, tokens, spec)
-    code = check.exit_code(values)
+    found = check.report(data.load(engine.store, source), prepared, tokens, spec)
+    code = check.exit_code(found)
     verdict = ("Usable.", "Usable, with warnings.", "Not usable as it is.")[code]
-    _say(options, f"{check.sentences(values)}\n{verdict}", {"usable": code < 2, **values})
+    _say(options, f"{check.sentences(found)}\n{verdict}", {"usable": code < 2, **found})
     return code
 
 

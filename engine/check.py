@@ -115,6 +115,7 @@ def sentences(values: dict[str, Any]) -> str:
     for finding in values["findings"]:
         mark = {"stop": "MUST BE MENDED", "warn": "Warning", "info": "Note"}[finding["level"]]
         where = f" (rows {', '.join(map(str, finding['rows'][:8]))})" if finding["rows"] else ""
-        lines.append(f"{mark}: {finding['title']}{where}. {finding['text']}")
+        title = f"{finding['title']}{where}"
+        lines.append(f"{mark}: {title}{'' if title.endswith('?') else '.'} {finding['text']}")
         lines += [f"    {line}" for line in finding["example"].splitlines()]
     return "\n".join(lines)

@@ -88,7 +88,8 @@ class Prepared(BaseModel):
         """Raise DataError where something must be mended before training."""
         for finding in self.findings:
             if finding.level == "stop" and not finding.done:
-                raise DataError(f"'{self.name}': {finding.title}. {finding.text}\n{finding.example}".strip())
+                end = "" if finding.title.endswith("?") else "."
+                raise DataError(f"'{self.name}': {finding.title}{end} {finding.text}\n{finding.example}".strip())
         if self.train < FEWEST:
             raise DataError(
                 f"'{self.name}': {self.train} usable rows are left to learn from; at least {FEWEST} are needed. "
