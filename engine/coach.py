@@ -66,7 +66,7 @@ def _fall(view: RunView) -> str:
         return "There were no held-out examples, so nothing says how it does on new ones."
     if best.loss >= first:
         return f"Loss on examples it has never seen did not fall: {first:.3f} before, {best.loss:.3f} at best."
-    share = 100 * (1 - best.loss / first)
+    share = min(99.0, 100 * (1 - best.loss / first))  # never "100 %": something is always left
     return f"Loss on examples it has never seen is down {share:.0f} %, from {first:.3f} to {best.loss:.3f}."
 
 

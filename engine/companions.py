@@ -20,6 +20,7 @@ LABEL_HALF = re.compile(r"(.*?)[_.-]?(labels?|targets?)$", re.IGNORECASE)
 ASIDE = re.compile(
     r"(^|[_.\- ])(valid|validation|val|dev|test|eval|heldout|held-out|held_out)([_.\- ]|$)", re.IGNORECASE
 )
+PAPERS = re.compile(r"(readme|licen[cs]e|changelog|notice|dataset_infos?)([_.-].*)?$", re.IGNORECASE)
 OPPOSITES = {"pos", "neg", "positive", "negative", "ham", "spam"}  # file names or endings that are classes
 
 
@@ -49,7 +50,7 @@ def arrange(uploads: list[Upload], options: Options) -> Arranged:
     notes: list[str] = []
     names: dict[str, str] = {}
     data: list[Upload] = []
-    for upload in uploads:
+    for upload in _without_papers(uploads, notes):
         if found := names_in(upload):
             names = found
             notes.append(f"'{upload.name}' is a list of {len(found)} names; they stand for the class numbers.")
@@ -75,6 +76,15 @@ def arrange(uploads: list[Upload], options: Options) -> Arranged:
     if any(_class_of(upload, data) for upload in data):
         notes.append("Each file is a class: its name is the label.")
     return Arranged(_parts(tables, notes), names, notes)
+
+
+def _without_papers(uploads: list[Upload], notes: list[str]) -> list[Upload]:
+    """A folder's files without what only describes them: hidden files, readmes, licences."""
+    papers = [upload for upload in uploads if upload.name.startswith(".") or PAPERS.match(upload.name)]
+    if not papers or len(papers) == len(uploads):
+        return uploads
+    notes.append(f"Not read, since no examples: {', '.join(repr(upload.name) for upload in papers)}.")
+    return [upload for upload in uploads if upload not in papers]
 
 
 def _parts(tables: list[tuple[Table, str]], notes: list[str]) -> list[tuple[Table, int]]:

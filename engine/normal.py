@@ -11,6 +11,7 @@ stand. A preference keeps its worse answer as "rejected", feedback its mark as "
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from engine.errors import DataError
@@ -26,6 +27,7 @@ TURNS = {
     "function_call": "assistant", "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
 }  # fmt: skip
 MEDIA = ("images", "videos", "audios", "image", "audio")  # what LLaMA-Factory and others put beside a chat
+SPEAKERS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
 GOOD = {"true": True, "1": True, "good": True, "yes": True, "false": False, "0": False, "bad": False, "no": False}
 
 
@@ -82,6 +84,8 @@ def _preference(row: Row, roles: dict[str, str]) -> Row:
     _no_media(row)
     before, chosen = _before(row, roles), row.get(roles["chosen"])
     rejected = row.get(roles["rejected"])
+    if not before and isinstance(chosen, str) and isinstance(rejected, str):
+        chosen, rejected = _spoken(chosen), _spoken(rejected)
     if not before and isinstance(chosen, list) and isinstance(rejected, list):
         shared = 0  # the turns that both begin with are the prompt
         while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
@@ -94,6 +98,15 @@ def _preference(row: Row, roles: dict[str, str]) -> Row:
             return {"prompt": before, "completion": made[0], "rejected": made[1]}
         before = [*system, _turn("user", before)]
     return {"messages": _messages([*before, _turn("assistant", made[0])]), "rejected": made[1]}
+
+
+def _spoken(text: str) -> str | list[Message]:
+    """A conversation written as one text of "Human:" and "Assistant:" parts (HH-RLHF) as turns; else the text."""
+    parts = SPEAKERS.split(text)
+    if len(parts) < 5 or parts[0].strip():
+        return text
+    roles = {"human": "user", "assistant": "assistant"}
+    return [_turn(roles[who.lower()], said.strip()) for who, said in zip(parts[1::2], parts[2::2], strict=True)]
 
 
 def _last_words(value: Any, which: str) -> str:

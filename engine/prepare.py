@@ -126,6 +126,7 @@ def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepar
     draft.mkdir(parents=True)
     try:
         made = _make(draft, spec, dataset, other, tell)
+        (draft / "normal.arrow").unlink()  # only here: a file that is still mapped cannot go on Windows
         write_json(draft / "prepared.json", made.model_dump(mode="json", exclude={"folder"}))
         shutil.rmtree(folder, ignore_errors=True)
         draft.rename(folder)
@@ -172,7 +173,6 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
     if train < 50:
         noticed.append(fd.few(train))
     texts = [_words(rows[kept[at]]) for at in spread(len(kept), SEEN)]
-    (draft / "normal.arrow").unlink()
     return Prepared(
         folder=draft,
         name=dataset.name,

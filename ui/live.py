@@ -198,6 +198,8 @@ def settings(run: RunDir, view: RunView) -> list[list[str]]:
     """[label, value, note] of what this run was started with."""
     spec, began = run.spec, view.started
     rows = f"{count(began.rows)} to learn from, {count(began.held_out)} held out" if began else ""
+    if spec.data.fixes:
+        rows += f"; mended: {', '.join(spec.data.fixes)}"
     trains = f"{count(began.trainable)} weights train ({share(began.trainable, began.total)})" if began else ""
     batch = f"{spec.optim.batch_size}" + (f" × {spec.optim.accumulation}" if spec.optim.accumulation > 1 else "")
     reasons = "; ".join(began.reasons.values()) if began else ""

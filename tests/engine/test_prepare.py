@@ -124,6 +124,15 @@ def test_held_out_files_and_rows_that_stand_in_both(store: Store, tmp_path: Path
     assert not [one for one in fixed.held_rows() if one in list(fixed.rows())]
 
 
+def test_papers_beside_the_data_are_not_examples(store: Store, tmp_path: Path) -> None:
+    files = {"README.md": "One.\n\nTwo.\n\nThree.\n\nFour.\n", ".DS_Store": "\0\1", "LICENSE": "MIT",
+             "data.jsonl": "\n".join(json.dumps(row(number)) for number in range(9))}  # fmt: skip
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    dataset = data.load(store, intake.add_files(store, [Upload(tmp_path / name, name) for name in files]))
+    assert dataset.rows == 9 and "Not read, since no examples: 'README.md', '.DS_Store', 'LICENSE'." in dataset.notes
+
+
 def test_other_data_may_be_held_out(store: Store, tmp_path: Path) -> None:
     one = add(store, tmp_path, [row(number) for number in range(20)])
     other = add(

@@ -68,6 +68,8 @@ def recognise(*rows: dict) -> Recognised:
          {"messages": [CHAT[0], {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nYes."}]}),
         ({"messages": [CHAT[0], CHAT[1] | {"weight": 0}, *CHAT]}, Shape.CHAT,
          {"messages": [CHAT[0], CHAT[1] | {"weight": 0}, *CHAT]}),
+        ({"chosen": "\n\nHuman: Hi\n\nAssistant: Yes.", "rejected": "\n\nHuman: Hi\n\nAssistant: No."},
+         Shape.PREFERENCE, {"messages": CHAT, "rejected": "No."}),
         ({"chosen": CHAT, "rejected": [CHAT[0], {"role": "assistant", "content": "No."}]}, Shape.PREFERENCE,
          {"messages": CHAT, "rejected": "No."}),
         ({"prompt": "Hi", "chosen": "A", "rejected": "B"}, Shape.PREFERENCE,
