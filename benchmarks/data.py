@@ -102,21 +102,22 @@ def gigabyte() -> None:
                 f"{path.name}: {path.stat().st_size / 1e9:.2f} GB, {data.load(store, source).rows:,} rows. "
                 f"First {len(rows)} rows after {first:.2f} s; indexed in {indexed:.0f} s "
                 f"(peak {helper:.0f} MB beside the app); "
-                f"checked and split in {ready:.0f} s (peak {peak():.0f} MB, of which mapped files are most). "
+                f"checked and split in {ready:.0f} s (peak {peak():.0f} MB). "
                 f"The app grew by {grown:.0f} MB; the last row has {len(shown['completion'])} letters.",
                 flush=True,
             )
 
 
 def watch(app: psutil.Process):  # type: ignore[no-untyped-def]
-    """Follow the memory of the app's child processes; calling the result ends it and gives the peak in MB."""
+    """Follow the own memory of the app's child processes; calling the result ends it and gives the peak in MB."""
     most, ended = [0], threading.Event()
 
     def look() -> None:
         while not ended.wait(0.05):
             for child in app.children():
                 try:
-                    most[0] = max(most[0], child.memory_info().rss)
+                    used = child.memory_info()
+                    most[0] = max(most[0], used.rss - getattr(used, "shared", 0))  # mapped files are not its own
                 except psutil.Error:
                     continue
 

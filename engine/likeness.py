@@ -9,7 +9,7 @@ from rensa import RMinHash, RMinHashLSH
 PERMUTATIONS = 128
 BANDS = 16  # of 8 hashes: pairs from a likeness of about 0.7 on are looked at
 ALIKE = 0.8  # share of common word groups (Jaccard) from which rows count as nearly the same
-MOST = 200_000  # rows remembered; more would fill the memory
+MOST = 100_000  # rows compared; more would take too much memory
 LETTERS = 20_000  # of a row that are compared
 WORD = re.compile(r"\w+")
 
