@@ -95,8 +95,7 @@ def wire_data(ctx: Context, page: Page) -> None:
         **QUIET,
     )
     chosen.then(look["fn"], seen, look["outputs"], **QUIET)
-    with tab.editor:
-        editor.build(ctx, tab.editor, tab.source, seen[1:])
+    editor.wire(ctx, tab.editor, tab.source, seen[1:])
     rows = [tab.rows, tab.index]
     for step, button in ((-1, tab.back), (1, tab.forth), (0, tab.any)):
         button.click(bind(data_look.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET)

@@ -88,7 +88,7 @@ class Engine:
         run = self.store.run(run_id)
         if precision not in ("fp32", "bf16"):
             raise RunError(f"'{precision}' is not a precision. Choose fp32 or bf16.")
-        if not run.adapter.is_dir():
+        if not (run.adapter / "adapter_model.safetensors").is_file():
             raise RunError("This run has not saved anything yet, so there is nothing to merge.")
         if run.alive or run.queued:
             raise RunError("This run is still working or waiting. Wait until it is done, then merge.")

@@ -10,9 +10,10 @@ from gradio.components import Component
 
 from engine.shapes import ROLES
 from engine.spec import Shape
-from ui import data_add, data_look, form
+from ui import data_add, data_look, editor, form
 from ui.context import Context
 from ui.data_add import Adding
+from ui.editor import Editor
 from ui.handlers import bind
 from ui.text import intro
 from ui.theme import html
@@ -36,10 +37,11 @@ class DataTab:
     rows: gr.HTML
     index: gr.State
     worst: gr.State  # order -> row indices
+    spare: gr.State  # takes what a way of adding does not use
     order: gr.Dropdown
     chart: gr.Plot
     label_chart: gr.Plot
-    editor: gr.Accordion
+    editor: Editor
     roles: list[gr.Dropdown]
     reading: list[Component]  # encoding, header, split of a text
     back: gr.Button
@@ -68,7 +70,7 @@ def build(ctx: Context) -> DataTab:
 
     with gr.Tab("Data", id="data") as tab:
         html(intro("What should it learn?", "Choose a sample or add data of your own, check the rows, then go on."))
-        with gr.Row(equal_height=False, elem_classes="page"):
+        with gr.Row(equal_height=False, elem_classes="page data"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 add("data.source", choices=data_add.choices(ctx))
                 adding = data_add.build(ctx)
@@ -104,14 +106,14 @@ def build(ctx: Context) -> DataTab:
                         container=False,
                         elem_id="order",
                     )
-                editor = gr.Accordion("Change rows, or take them as a file", open=False, elem_id="editor")
+                rows_editor = editor.build()
                 with gr.Row(equal_height=False):
                     chart = gr.Plot(label="Lengths", visible=False, elem_id="lengths")
                     label_chart = gr.Plot(label="Labels", visible=False, elem_id="labels")
-        index, worst = gr.State(0), gr.State({})
+        index, worst, spare = gr.State(0), gr.State({}), gr.State()
     made = DataTab(
-        tab, fields, adding, facts, notes, agree, fixes, rows, index, worst, order, chart, label_chart, editor, roles,
-        reading, back, forth, any_row, forward,
+        tab, fields, adding, facts, notes, agree, fixes, rows, index, worst, spare, order, chart, label_chart,
+        rows_editor, roles, reading, back, forth, any_row, forward,
     )  # fmt: skip
     _wire(ctx, made)
     return made
@@ -142,11 +144,11 @@ def _wire(ctx: Context, tab: DataTab) -> None:
     adding.use_paste.click(
         bind(data_add.add_pasted, ctx), adding.paste, [tab.source, adding.paste, *added[2:]], **quiet
     )
-    adding.hub_get.click(bind(data_add.add_hub, ctx), list(adding.hub), [tab.source, gr.State(), *added[2:]], **quiet)
+    adding.hub_get.click(bind(data_add.add_hub, ctx), list(adding.hub), [tab.source, tab.spare, *added[2:]], **quiet)
     adding.upload.clear(bind(forget), None, adding.problem, **quiet)
     for widget in tab.reading:
         widget.input(
-            bind(data_add.read_again, ctx), [tab.source, *tab.reading], [tab.source, gr.State(), *added[2:]], **quiet
+            bind(data_add.read_again, ctx), [tab.source, *tab.reading], [tab.source, tab.spare, *added[2:]], **quiet
         )
     shape, roles = tab.fields["data.shape"], tab.fields["data.roles"]
     shape.input(bind(choose_shape, ctx), [tab.source, shape, roles], roles, **quiet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -26,37 +27,64 @@ NEW = 0  # the number of a row that is being added
 PRESS = "() => setTimeout(() => document.querySelector('#rows-file').click(), 100)"
 
 
-def build(ctx: Context, box: gr.Accordion, source: Component, seen: Sequence[Component]) -> None:
-    """Lay the editor out; ``seen`` are the data's fields, which decide the rows that there are."""
-    state = gr.State(NONE)
-    number = gr.Number(1, precision=0, label="Row", info="Its number, as it stands below each row. 0 adds a row.")
-    why = html()
-    texts = [
-        gr.Textbox(label="Text", info="Change it here.", lines=2, max_lines=14, visible=False, elem_id=f"edit-{at}")
-        for at in range(BOXES)
-    ]
-    with gr.Row(elem_classes="pager"):
-        keep = gr.Button("Keep this row", size="md", min_width=140, visible=False, elem_id="edit-keep")
-        delete = gr.Button("Delete it", size="md", min_width=110, visible=False, elem_id="edit-delete")
+@dataclass(frozen=True)
+class Editor:
+    """The editor's widgets."""
+
+    box: gr.Accordion
+    edited: gr.State
+    number: gr.Number
+    why: gr.HTML
+    texts: list[gr.Textbox]
+    keep: gr.Button
+    delete: gr.Button
+    told: gr.HTML
+    save: gr.Button
+    drop: gr.Button
+    takes: dict[str, gr.Button]  # by the kind of file
+    file: gr.DownloadButton
+
+
+def build() -> Editor:
+    """Lay the editor out."""
+    with gr.Accordion("Change rows, or take them as a file", open=False, elem_id="editor") as box:
+        edited = gr.State(NONE)
+        number = gr.Number(1, precision=0, label="Row", info="Its number, as it stands below each row. 0 adds a row.")
+        why = html()
+        texts = [
+            gr.Textbox(label="Text", info="Change it here.", lines=2, max_lines=14, visible=False, elem_id=f"edit-{at}")
+            for at in range(BOXES)
+        ]
+        with gr.Row(elem_classes="pager"):
+            keep = gr.Button("Keep this row", size="md", min_width=140, visible=False, elem_id="edit-keep")
+            delete = gr.Button("Delete it", size="md", min_width=110, visible=False, elem_id="edit-delete")
+        told = html(line("Nothing is changed yet."), elem_id="edit-told")
+        with gr.Row(elem_classes="pager"):
+            save = gr.Button("Save as new data", variant="primary", size="md", min_width=150, elem_id="edit-save")
+            drop = gr.Button("Forget the changes", size="md", min_width=150, elem_id="edit-forget")
+        with gr.Row(elem_classes="pager"):
+            takes = {
+                kind: gr.Button(f"Download as {kind.upper()}", size="md", min_width=150, elem_id=f"take-{kind}")
+                for kind in ("jsonl", "csv")
+            }
+            file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
+    return Editor(box, edited, number, why, texts, keep, delete, told, save, drop, takes, file)
+
+
+def wire(ctx: Context, editor: Editor, source: Component, seen: Sequence[Component]) -> None:
+    """``seen`` are the data's fields, which decide the rows that there are."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    shown = [why, *texts, keep, delete]
-    gr.on([number.change, state.change, box.expand], bind(open_row, ctx), [number, state, *seen], shown, **quiet)
-    keep.click(bind(keep_row, ctx, len(seen)), [number, state, *seen, *texts], state, **quiet)
-    delete.click(bind(delete_row), [number, state], state, **quiet)
-    told = html(line("Nothing is changed yet."), elem_id="edit-told")
-    with gr.Row(elem_classes="pager"):
-        save = gr.Button("Save as new data", variant="primary", size="md", min_width=150, elem_id="edit-save")
-        drop = gr.Button("Forget the changes", size="md", min_width=150, elem_id="edit-forget")
-    with gr.Row(elem_classes="pager"):
-        jsonl = gr.Button("Download as JSONL", size="md", min_width=150, elem_id="take-jsonl")
-        table = gr.Button("Download as CSV", size="md", min_width=150, elem_id="take-csv")
-        file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
-    drop.click(bind(forget), None, state, **quiet)
-    source.change(bind(forget), None, state, **quiet)
-    state.change(bind(tell), state, told, **quiet)
-    save.click(bind(save_edits, ctx), [state, *seen], [source, state], **quiet)
-    for kind, button in (("jsonl", jsonl), ("csv", table)):
-        made = button.click(bind(download, ctx, kind), list(seen), file, **quiet)
+    at, edited = editor.number, editor.edited
+    shown = [editor.why, *editor.texts, editor.keep, editor.delete]
+    gr.on([at.change, edited.change, editor.box.expand], bind(open_row, ctx), [at, edited, *seen], shown, **quiet)
+    editor.keep.click(bind(keep_row, ctx, len(seen)), [at, edited, *seen, *editor.texts], edited, **quiet)
+    editor.delete.click(bind(delete_row), [at, edited], edited, **quiet)
+    editor.drop.click(bind(forget), None, edited, **quiet)
+    source.change(bind(forget), None, edited, **quiet)
+    edited.change(bind(tell), edited, editor.told, **quiet)
+    editor.save.click(bind(save_edits, ctx), [edited, *seen], [source, edited], **quiet)
+    for kind, button in editor.takes.items():
+        made = button.click(bind(download, ctx, kind), list(seen), editor.file, **quiet)
         made.success(None, js=PRESS, api_visibility="private")
 
 

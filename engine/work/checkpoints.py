@@ -10,7 +10,8 @@ from pathlib import Path
 from engine.store import RunDir, write_json
 
 MARK = "complete.json"  # written last: a checkpoint without it was cut off while being written
-ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+# The weights come last: who finds them finds all. The template is how turns were written, for other programs.
+ADAPTER_FILES = ("chat_template.jinja", "adapter_config.json", "adapter_model.safetensors")
 
 
 def mark_complete(run: RunDir, step: int) -> None:

@@ -48,10 +48,11 @@ def train(run: RunDir) -> None:
     info.check_length(spec.data.max_length)
     tokenizer = load_tokenizer(folder, spec.data.template)
     rows, held_rows = read_rows(run.train_file), read_rows(run.held_out_file)
+    if not len(rows):
+        raise DataError("The rows of this run are not there; an earlier Hone kept them otherwise. Start a new run.")
     data, lost, refused = encode_all(tokenizer, rows, spec.data)
     held = encode_all(tokenizer, held_rows, spec.data).kept
     _require(data, lost, spec)
-    _keep_template(run, tokenizer)
     if lost:
         run.emit(ev.Warned(text=f"{lost} of {len(rows)} examples lose their whole answer at this length: left out."))
     if refused:
@@ -167,13 +168,6 @@ def _require(data: list[Encoded], lost: int, spec: RunSpec) -> None:
             f"None of the {lost} examples keeps an answer within {spec.data.max_length} tokens, so nothing can be "
             "learned. Raise the longest example on the Data tab, or shorten the prompts."
         )
-
-
-def _keep_template(run: RunDir, tokenizer: PreTrainedTokenizerBase) -> None:
-    """The chat template goes with the adapter, so that other programs can write turns as they were trained."""
-    if isinstance(tokenizer.chat_template, str):
-        run.adapter.mkdir(exist_ok=True)
-        (run.adapter / "chat_template.jinja").write_text(tokenizer.chat_template, encoding="utf-8")
 
 
 def _dataset(encoded: list[Encoded]) -> Dataset:

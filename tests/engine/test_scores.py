@@ -15,7 +15,7 @@ from engine.__main__ import main as cli
 from engine.backends import FakeBackend
 from engine.errors import RunError
 from engine.jobs import Engine
-from engine.rows import read_rows
+from engine.rows import TRAIN, read_rows
 from engine.spec import Shape
 from engine.store import RunDir
 from engine.view import State, fold
@@ -150,7 +150,7 @@ def learn(home, name: str, rows: list[dict], **optim) -> tuple[Engine, RunDir]:
     """A finished run of a few steps on rows of one's own."""
     engine = Engine(home)
     values = {
-        "data": {"source": intake.add_rows(engine.store, name, rows, []), "max_length": 64, "held_out": 0.25},
+        "data": {"source": intake.add_rows(engine.store, name, [(row, TRAIN) for row in rows], []), "max_length": 64, "held_out": 0.25},
         "optim": {"batch_size": 16, "learning_rate": 5e-3, **optim},
         "sampling": {"checks": 1, "max_new_tokens": 2},
     }

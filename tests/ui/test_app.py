@@ -40,6 +40,12 @@ def test_every_field_is_on_the_page(blocks: gr.Blocks) -> None:
     assert {"field-" + path.replace(".", "-") for path in form.PATHS if path not in form.STATES} <= ids
 
 
+def test_tabs_hold_nothing_but_tabs(blocks: gr.Blocks) -> None:
+    """Anything else among them shifts Gradio's count, and tabs that are opened appear twice."""
+    tabs = [block for block in blocks.blocks.values() if isinstance(block, gr.Tabs)]
+    assert tabs and all(isinstance(child, gr.Tab) for one in tabs for child in one.children)
+
+
 def test_a_look_fills_every_output(home: Path) -> None:
     with gr.Blocks():
         tab = data_tab.build(Context(fake_engine(home), LOCAL))
