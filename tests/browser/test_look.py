@@ -13,7 +13,7 @@ from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 TABS = ("Data", "Model", "Train", "Compare", "Export", "Runs")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 READY = {  # what a tab shows once all of it is there
-    "Data": "#data-facts :text('a row, longest')",
+    "Data": "#lengths .main-svg",
     "Model": "#model-about table",
     "Train": "#live .chart .main-svg",
     "Compare": "#chips button",

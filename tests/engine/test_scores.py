@@ -149,8 +149,9 @@ def reviews(positive: int, negative: int) -> list[dict]:
 def learn(home, name: str, rows: list[dict], **optim) -> tuple[Engine, RunDir]:
     """A finished run of a few steps on rows of one's own."""
     engine = Engine(home)
+    source = intake.add_rows(engine.store, name, [(row, TRAIN) for row in rows], [])
     values = {
-        "data": {"source": intake.add_rows(engine.store, name, [(row, TRAIN) for row in rows], []), "max_length": 64, "held_out": 0.25},
+        "data": {"source": source, "max_length": 64, "held_out": 0.25},
         "optim": {"batch_size": 16, "learning_rate": 5e-3, **optim},
         "sampling": {"checks": 1, "max_new_tokens": 2},
     }
