@@ -83,18 +83,23 @@ def wire_data(ctx: Context, page: Page) -> None:
     """The Data tab shows rows as the chosen model would see them."""
     fields, tab = fields_of(page), page.data
     seen = [page.model.source, *(fields[path] for path in form.DATA_PATHS)]
-    # Not on a change of the source: choose_data first sets back what belonged to the rows before, then looks.
+    # Not on a change of the source itself: choose_data first sets back what belonged to the rows before.
     changed = [fields[path].change for path in form.DATA_PATHS if path != "data.source"]
-    look = {"fn": bind(data_look.look, ctx), "inputs": seen, "outputs": tab.outputs(), "trigger_mode": "always_last"}
-    gr.on([page.blocks.load, tab.tab.select, *changed], **look, **QUIET)
     own = list(fields.values())[2:]
-    chosen = tab.source.change(
+    tab.source.change(
         bind(train_tab.choose_data, ctx),
         [tab.source, page.model.source],
-        [*own, page.train.recipe, page.train.recipe_note],
+        [*own, page.train.recipe, page.train.recipe_note, tab.asked],
         **QUIET,
     )
-    chosen.then(look["fn"], seen, look["outputs"], **QUIET)
+    gr.on(
+        [page.blocks.load, tab.tab.select, tab.asked.change, *changed],
+        bind(data_look.look, ctx),
+        seen,
+        tab.outputs(),
+        trigger_mode="always_last",
+        **QUIET,
+    )
     editor.wire(ctx, tab.editor, tab.source, seen[1:])
     rows = [tab.rows, tab.index]
     for step, button in ((-1, tab.back), (1, tab.forth), (0, tab.any)):

@@ -14,7 +14,8 @@ from engine.read import Bad, Options, Row, Table, read
 from engine.rows import HELD_OUT, TRAIN
 
 NAMES_SIZE = 200_000  # bytes of a list of class names at most
-LISTS = re.compile(r"class|categor|label|mapping|names", re.IGNORECASE)
+LISTS = re.compile(r"(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)", re.IGNORECASE)
+ALONE = re.compile(r"(class(es)?|categories|labels?|mapping)([_. -].*)?$", re.IGNORECASE)  # such a file is nothing else
 TEXT_HALF = re.compile(r"(.*?)[_.-]?(texts?|sentences?|inputs?)$", re.IGNORECASE)
 LABEL_HALF = re.compile(r"(.*?)[_.-]?(labels?|targets?)$", re.IGNORECASE)
 ASIDE = re.compile(
@@ -51,7 +52,7 @@ def arrange(uploads: list[Upload], options: Options) -> Arranged:
     names: dict[str, str] = {}
     data: list[Upload] = []
     for upload in _without_papers(uploads, notes):
-        if found := names_in(upload):
+        if found := names_in(upload) if len(uploads) > 1 or ALONE.match(upload.stem) else {}:
             names = found
             notes.append(f"'{upload.name}' is a list of {len(found)} names; they stand for the class numbers.")
         else:

@@ -28,6 +28,7 @@ class Dataset(BaseModel):
     created: float = 0.0
     kind: str = ""  # of the first file: jsonl, csv, txt ...
     files: list[str] = []
+    starts: list[tuple[str, int]] = []  # each file that holds rows, and the number of its first
     bytes: int = 0
     rows: int  # that could be read
     held_out: int = 0  # of them, in files that are kept aside
@@ -47,6 +48,13 @@ class Dataset(BaseModel):
     def content(self) -> str:
         """A key of its rows."""
         return self.folder.name.lstrip(".")
+
+    def place(self, number: int) -> str:
+        """A row in the user's words: of several files the one is named in which it stands."""
+        if len(self.starts) < 2:
+            return f"Row {number}"
+        name, first = [start for start in self.starts if start[1] <= number][-1]
+        return f"'{name}', row {number - first + 1}"
 
     def read(self) -> Rows:
         """Its rows, as they came."""

@@ -63,6 +63,17 @@ def unsure(reason: str, columns: list[str]) -> Finding:
     )
 
 
+def misfit(name: str, theirs: str, ours: str) -> Finding:
+    """Held-out data of another kind than what is trained on."""
+    return Finding(
+        kind="misfit",
+        level="stop",
+        count=0,
+        title=f"The held-out data '{name}' does not fit",
+        text=f"It was taken for {theirs}, where what is learned is {ours}. Choose other held-out data, or a share.",
+    )
+
+
 def duplicates(count: int, usable: int, example: str, rows: list[int], done: bool) -> Finding:
     """Rows that stand there more than once."""
     all_same = count == usable - 1

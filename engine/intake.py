@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import shutil
 import time
@@ -42,10 +43,14 @@ def add_files(store: Store, uploads: list[Upload], options: Options | None = Non
     names = [table.name for table, _ in arranged.tables]
     name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     several = len(names) > 1
+    starts: list[tuple[str, int]] = []
 
     def items() -> Iterator[Item]:
+        number = 0
         for table, part in arranged.tables:
+            starts.append((table.name, number + 1))
             for row in table.rows:
+                number += 1
                 # Of several files the one is named in which the row stands.
                 yield (Bad(f"'{table.name}': {row.problem}") if several and isinstance(row, Bad) else row), part
 
@@ -54,7 +59,7 @@ def add_files(store: Store, uploads: list[Upload], options: Options | None = Non
 
     def notes() -> dict[str, Any]:  # known only when all has been read
         found = [*arranged.notes, *(note for table, _ in arranged.tables for note in table.notes)]
-        return {"notes": list(dict.fromkeys(found)), "options": asdict(first.options)}
+        return {"notes": list(dict.fromkeys(found)), "options": asdict(first.options), "starts": starts}
 
     kept = uploads if size <= ORIGINALS else []
     return _keep(store, name, items(), tell, made, notes, arranged.names, kept)
@@ -111,14 +116,16 @@ def _keep(
         card = {"name": name, "created": time.time(), **made, **_write(draft, name, items, tell, digest), **notes()}
         card["labels"] = _numbering(names, card["values"].pop("label", []))
         del card["values"]
+        digest.update(json.dumps(card["labels"], sort_keys=True).encode())
         write_json(draft / "card.json", card)
         for number, upload in enumerate(originals):
             shutil.copyfile(upload.path, draft / f"original-{number}")
         key = digest.hexdigest()[:16]
         folder = store.datasets / key
-        if folder.exists():
-            shutil.rmtree(folder)  # the same rows; the card may tell more of how they came this time
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:  # the same rows are there; the card may tell more of how they came this time
+            write_json(folder / "card.json", card)
         return f"dataset:{key}"
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -128,6 +135,7 @@ def _write(draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: An
     """All rows to disk, and what can be said of them."""
     seen: list[Row] = []
     columns: dict[str, None] = {}
+    spelling: dict[str, str] = {}  # of a column's name, as it was met first
     problems: list[str] = []
     bad = held = number = 0
     told = time.monotonic()
@@ -138,13 +146,14 @@ def _write(draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: An
                 if len(problems) < LISTED:
                     problems.append(row.problem)
                 continue
-            text = dumps(row)
-            digest.update(text.encode())
+            made = _folded(row, spelling)
+            text = dumps(made)
+            digest.update(text.encode() + bytes([part]))
             writer.add(text, number, part)
-            columns.update(dict.fromkeys(row))
+            columns.update(dict.fromkeys(made))
             held += part == HELD_OUT
             if len(seen) < SEEN:
-                seen.append(row)
+                seen.append(made)
             if time.monotonic() - told > TELL_EVERY:
                 told = time.monotonic()
                 tell(f"{number:,} rows read")
@@ -169,9 +178,15 @@ def _write(draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: An
     }
 
 
+def _folded(row: Row, spelling: dict[str, str]) -> Row:
+    """A row whose columns are named as they were first: files of one table often write them in other capitals."""
+    made = {spelling.setdefault(key.lower(), key): value for key, value in row.items()}
+    return made if len(made) == len(row) else row
+
+
 def _numbering(names: dict[str, str], values: list[str]) -> dict[str, str]:
     """Names by class number; a list may be counted from 0 or, as in AG News, from 1."""
-    numbers = {int(value) for value in values if value.lstrip("-").isdigit()}
+    numbers = {int(value) for value in values if re.fullmatch("-?[0-9]{1,9}", value)}
     if numbers and 0 not in numbers and len(names) in numbers:
         return {str(int(key) + 1): name for key, name in names.items() if key.isdigit()}
     return names

@@ -38,6 +38,12 @@ def languages(texts: Sequence[str]) -> dict[str, float]:
     return {code: count / len(texts) for code, count in found.most_common()}
 
 
+def sure(text: str, codes: set[str]) -> float:
+    """How probable it is that a text is in one of these languages, if its language is; else 0."""
+    code, probability = _identifier().classify(text[:4000])
+    return float(probability) if code in codes else 0.0
+
+
 def scripts(texts: Sequence[str]) -> dict[str, float]:
     """Share of letters in each script (Unicode's names: Latin, Cyrillic, Cjk ...), the most frequent first."""
     found: Counter[str] = Counter()

@@ -10,6 +10,7 @@ PERMUTATIONS = 128
 BANDS = 16  # of 8 hashes: pairs from a likeness of about 0.7 on are looked at
 ALIKE = 0.8  # share of common word groups (Jaccard) from which rows count as nearly the same
 MOST = 100_000  # rows compared; more would take too much memory
+LONG = 12  # words from which an answer weighs enough by itself
 LETTERS = 20_000  # of a row that are compared
 WORD = re.compile(r"\w+")
 
@@ -21,21 +22,30 @@ class Likeness:
         self._index = RMinHashLSH(threshold=0.7, num_perm=PERMUTATIONS, num_bands=BANDS)
         self._hashes: list[RMinHash] = []
         self._group: list[int] = []
+        self._answer: list[int] = []  # a key of each short answer
 
     def __len__(self) -> int:
         return len(self._hashes)
 
-    def add(self, text: str) -> int:
-        """The number of the first row that this one is nearly the same as; its own where there is none."""
+    def add(self, text: str, answer: str = "") -> int:
+        """The number of the first row that this one is nearly the same as; its own where there is none.
+
+        Rows with short answers must have the same one: they often share a long instruction and little else.
+        """
         number = len(self._hashes)
         made = RMinHash(num_perm=PERMUTATIONS, seed=42)
         made.update(groups(text[:LETTERS]))
-        first = min(
-            (self._group[other] for other in self._index.query(made) if made.jaccard(self._hashes[other]) >= ALIKE),
-            default=number,
+        words = WORD.findall(answer.lower())
+        key = hash(tuple(words)) if len(words) < LONG else 0
+        alike = (
+            other
+            for other in self._index.query(made)
+            if key == self._answer[other] and made.jaccard(self._hashes[other]) >= ALIKE
         )
+        first = min((self._group[other] for other in alike), default=number)
         self._index.insert(number, made)
         self._hashes.append(made)
+        self._answer.append(key)
         self._group.append(first)
         return first
 

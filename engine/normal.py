@@ -60,6 +60,10 @@ def _answers(row: Row, roles: dict[str, str]) -> list[Row]:
         inner = {"prompt": "prompt", "input": "input", "completion": "output"}
         prompt = _text(row, roles["prompt"], "question")
         return [one for instance in found for one in _answers({"prompt": prompt, **instance}, inner)]
+    asked = row.get(roles["prompt"])
+    if isinstance(asked, list) and any(isinstance(turn, dict) for turn in asked):  # turns, as TRL has them
+        answers = found if isinstance(found, list) else [_turn("assistant", _last_words(found, "good"))]
+        return [{"messages": _system(row, roles) + _messages([*asked, *answers])}]
     prompt = _text(row, roles["prompt"], "question")
     answer = _text(row, roles["completion"], "answer")
     if "input" in roles and row.get(roles["input"]) not in (None, ""):
@@ -86,11 +90,11 @@ def _preference(row: Row, roles: dict[str, str]) -> Row:
     rejected = row.get(roles["rejected"])
     if not before and isinstance(chosen, str) and isinstance(rejected, str):
         chosen, rejected = _spoken(chosen), _spoken(rejected)
-    if not before and isinstance(chosen, list) and isinstance(rejected, list):
-        shared = 0  # the turns that both begin with are the prompt
-        while shared < min(len(chosen), len(rejected)) - 1 and chosen[shared] == rejected[shared]:
-            shared += 1
-        before, chosen, rejected = chosen[:shared], chosen[shared:], rejected[shared:]
+    if isinstance(chosen, list) and isinstance(rejected, list) and max(len(chosen), len(rejected)) > 1:
+        # Both hold the whole conversation; an answer can only be better than another to the same question.
+        if chosen[:-1] != rejected[:-1]:
+            raise DataError("its two conversations differ before the last answer, so the answers cannot be compared.")
+        before = [*before, *chosen[:-1]] if isinstance(before, list) else chosen[:-1]
     made = [_last_words(one, name) for one, name in ((chosen, "better"), (rejected, "worse"))]
     if isinstance(before, str):
         _text({"prompt": before}, "prompt", "question")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import secrets
 import shutil
 from collections import Counter
@@ -105,6 +106,7 @@ class _Facts:
         self.parts: list[int] = []
         self.keys: list[bytes] = []
         self.groups: list[int] = []
+        self.first: dict[bytes, int] = {}  # key -> group
         self.labels: list[str] = []
         self.personal: dict[int, tuple[str, str]] = {}
         self.bad: list[str] = []  # in words, the first ones
@@ -119,7 +121,9 @@ def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepar
     folder = store.prepared / _key(spec, dataset, other)
     try:
         text = (folder / "prepared.json").read_text(encoding="utf-8")
-        return Prepared(folder=folder, **json.loads(text))
+        found = Prepared(folder=folder, **json.loads(text))
+        os.utime(folder)
+        return found
     except (OSError, ValueError, ValidationError):
         pass
     draft = store.prepared / f".draft-{secrets.token_hex(6)}"
@@ -128,13 +132,25 @@ def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepar
         made = _make(draft, spec, dataset, other, tell)
         (draft / "normal.arrow").unlink()  # only here: a file that is still mapped cannot go on Windows
         write_json(draft / "prepared.json", made.model_dump(mode="json", exclude={"folder"}))
-        shutil.rmtree(folder, ignore_errors=True)
-        draft.rename(folder)
+        try:
+            draft.rename(folder)
+        except OSError:  # another process has made the same at this moment; a damaged one gives way
+            if not (folder / "prepared.json").is_file():
+                shutil.rmtree(folder, ignore_errors=True)
+                draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    for old in sorted(store.prepared.glob("[!.]*"), key=lambda path: path.stat().st_mtime)[:-KEPT]:
+    for old in sorted(store.prepared.glob("[!.]*"), key=_used)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return made.model_copy(update={"folder": folder})
+
+
+def _used(folder: Path) -> float:
+    """When it was last asked for; 0 where it has just gone."""
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
@@ -146,8 +162,6 @@ def _key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
 def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, tell: Tell) -> Prepared:
     recognised = dataset.recognised(spec)
     facts, alike = _Facts(), Likeness()
-    facts.bad_count = dataset.bad
-    facts.bad = list(dataset.problems)
     with Writer(draft / "normal.arrow") as writer:
         _read(writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell)
         if other is not None:
@@ -156,6 +170,8 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
     noticed, kept = _fix(spec, dataset, facts, rows, len(alike))
     if not recognised.certain:
         noticed.insert(0, fd.unsure(recognised.reason, dataset.columns))
+    if other and not _fits(other, recognised):
+        noticed.insert(0, fd.misfit(other.name, other.shape, recognised.shape))
     by_label = recognised.shape == Shape.LABEL
     fixed_part = HELD_OUT in facts.parts
     held = {at for at in kept if facts.parts[at] == HELD_OUT}
@@ -179,7 +195,7 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
         shape=recognised.shape,
         reason=recognised.reason,
         roles=recognised.roles,
-        total=dataset.rows + dataset.bad,
+        total=len(rows) + facts.bad_count + facts.bad_answers,
         train=train,
         held_out=len(held),
         labels=dict(labels.most_common()),
@@ -187,6 +203,12 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
         scripts=scripts(texts) if texts else {},
         findings=noticed,
     )
+
+
+def _fits(other: Dataset, recognised: Recognised) -> bool:
+    """Whether held-out data is of the kind that is trained on."""
+    talks = {Shape.CHAT, Shape.ALPACA, Shape.COMPLETION}
+    return other.certain and (other.shape == recognised.shape or {other.shape, recognised.shape} <= talks)
 
 
 def _read(
@@ -200,6 +222,8 @@ def _read(
     tell: Tell,
 ) -> None:
     """Make every row normal and note what is needed of it; ``part`` where the file does not say."""
+    facts.bad_count += dataset.bad
+    facts.bad += dataset.problems
     for count, (raw, number, own_part) in enumerate(dataset.read().items()):
         if count % 5000 == 4999:
             tell(f"{count + 1:,} rows checked")
@@ -208,12 +232,13 @@ def _read(
         except DataError as error:
             facts.bad_count += 1
             if len(facts.bad) < 50:
-                facts.bad.append(f"Row {number}: {error}")
+                facts.bad.append(f"{dataset.place(number)}: {error}")
             continue
         for row in made:
             if row.pop("good", True) is False:
                 facts.bad_answers += 1
                 continue
+            label = str(row.get("completion", "")) if recognised.shape == Shape.LABEL else ""
             row = _with_system(row, spec.system)
             text = dumps(row)
             words = _words(row)
@@ -222,8 +247,10 @@ def _read(
             facts.numbers.append(number)
             facts.parts.append(own_part if part is None else part)
             facts.keys.append(hashlib.blake2b(text.encode(), digest_size=8).digest())
-            facts.groups.append(alike.add(words) if len(alike) < MOST else at)
-            facts.labels.append(row["completion"] if recognised.shape == Shape.LABEL else "")
+            group = alike.add(words, answer_of(row)) if len(alike) < MOST else at
+            # Rows that are the same are one group, however many there are.
+            facts.groups.append(facts.first.setdefault(facts.keys[-1], group))
+            facts.labels.append(label)
             if found := personal.find(words):
                 facts.personal[at] = found
 
@@ -247,6 +274,13 @@ def _words(row: Row) -> str:
     if "messages" in row:
         return "\n".join(message["content"] for message in row["messages"] if message["role"] != "system")
     return row.get("text") or f"{row['prompt']}\n{row['completion']}"
+
+
+def answer_of(row: Row) -> str:
+    """What the model is to say last; nothing for plain text."""
+    if "messages" in row:
+        return str(next(turn["content"] for turn in reversed(row["messages"]) if turn["role"] == "assistant"))
+    return str(row.get("completion", ""))
 
 
 def _example(row: Row) -> str:
@@ -273,7 +307,8 @@ def _fix(spec: DataSpec, dataset: Dataset, facts: _Facts, rows: Rows, compared: 
                 kept = [at for at in kept if at not in gone]
 
     if facts.bad_count:
-        noticed.append(fd.unusable(facts.bad_count, dataset.rows + dataset.bad, facts.bad, "unusable" in spec.fixes))
+        total = len(rows) + facts.bad_count + facts.bad_answers
+        noticed.append(fd.unusable(facts.bad_count, total, facts.bad, "unusable" in spec.fixes))
     held_keys = {facts.keys[at] for at in kept if facts.parts[at] == HELD_OUT}
     held_groups = {facts.groups[at] for at in kept if facts.parts[at] == HELD_OUT}
 

@@ -5,6 +5,7 @@ Knows nothing about files, and nothing about how a row of a shape is made unifor
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -62,6 +63,9 @@ PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("query", "response"),
     ("instruction", "output"), ("instruction", "response"), ("input", "output"), ("question", "response"),
     ("question", "query"), ("prompt", "answer"), ("query", "answer"), ("input", "target"), ("source", "target"),
+    ("document", "summary"), ("text", "summary"), ("article", "summary"), ("article", "highlights"),
+    ("dialogue", "summary"), ("text", "translation"), ("text", "response"), ("text", "target"), ("message", "reply"),
+    ("comment", "reply"),
 )  # fmt: skip
 TEXTS = ("text", "sentence", "review", "content", "tweet", "message", "comment", "body", "document")
 TWO_TEXTS = (
@@ -69,13 +73,19 @@ TWO_TEXTS = (
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text1", "text2"),
 )  # fmt: skip
 LABELS = ("label_text", "label_name", "label", "labels", "class", "category", "sentiment", "emotion", "intent", "topic")
+LABEL_WORDS = {
+    "label", "labels", "class", "category", "sentiment", "emotion", "intent", "topic", "rating", "stars", "score",
+    "spam", "toxic", "stance", "polarity", "target",
+}  # fmt: skip
 SYSTEMS, TOOLS = ("system", "system_prompt"), ("tools", "functions")
 SHORT = 60  # letters of a label at most
 
 
 def recognise(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
     """The shape of a table by its columns and some of its rows; raises DataError where no row could be an example."""
-    have = {column.lower(): column for column in columns}
+    have: dict[str, str] = {}
+    for column in columns:
+        have.setdefault(column.lower(), column)
     if not columns:
         raise DataError(f"'{name}': its rows have no fields. Each needs some, such as 'prompt' and 'completion'.")
     found = _by_name(name, have, rows) or _by_content(columns, rows)
@@ -119,14 +129,15 @@ def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised
         if marked and mark not in roles.values():
             reason = f"{reason} '{mark}' says whether the answer is a good one."
             return Recognised(Shape.FEEDBACK, reason, roles | {"mark": mark})
-        if prompt != "instruction":
+        extra = next((have[one] for one in ("input", "context") if one in have and have[one] not in roles.values()), "")
+        if prompt != "instruction" and not extra:
             return Recognised(Shape.COMPLETION, reason, roles)
-        extra = next((have[one] for one in ("input", "context") if one in have), "")
         return Recognised(Shape.ALPACA, reason, roles | ({"input": extra} if extra else {}))
     if "instruction" in have and "instances" in have:
         roles = {"prompt": have["instruction"], "completion": have["instances"]}
         return Recognised(Shape.ALPACA, "Every row has an instruction with its 'instances' of input and output.", roles)
-    if {"role", "content"} <= set(have) or {"from", "value"} <= set(have):
+    turns = ({"role", "content"}, {"from", "value"}, {"role", "text", "parent_id"}, {"role", "text", "message_id"})
+    if any(turn <= set(have) for turn in turns):
         raise DataError(
             f"'{name}': each row is one turn of a conversation, where Hone needs one conversation per row. "
             "Put the turns of each conversation into one list named 'messages' (JSON or JSONL)."
@@ -136,9 +147,22 @@ def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised
 
 def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Recognised | None:
     labels = [have[one] for one in LABELS if one in have]
+    labels += [
+        column
+        for name, column in have.items()
+        if column not in labels
+        and LABEL_WORDS & set(re.split(r"[\W_]+", name))
+        and _is_label(_texts(rows, column), len(rows))
+    ]
     label = next((one for one in labels if not _numbers(row.get(one) for row in rows)), next(iter(labels), ""))
     two = next((pair for pair in TWO_TEXTS if pair[0] in have and pair[1] in have), None)
     text = next((have[one] for one in TEXTS if one in have and have[one] != label), "")
+    if label and len(rows) >= 20 and len(set(_texts(rows, label))) > len(rows) // 2:
+        if text or two:  # every row has its own: that is an answer and no label
+            roles = {"prompt": text or have[two[0]], "completion": label}  # type: ignore[index]
+            reason = f"Nearly every row has a '{label}' of its own, so it is taken as the answer to the text."
+            return Recognised(Shape.COMPLETION, reason, roles)
+        label = ""
     if two and label:
         roles = {"text": have[two[0]], "second": have[two[1]], "label": label}
         return Recognised(
@@ -150,14 +174,18 @@ def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Recognised | N
         return Recognised(
             Shape.LABEL, f"Every row has a text ('{text}') and a label ('{label}').", {"text": text, "label": label}
         )
-    if text:
-        return Recognised(Shape.TEXT, f"The column '{text}' holds text, all of which is learned.", {"text": text})
-    return None
+    if not text:
+        return None
+    others = [column for column in have.values() if column != text and _could_matter(_texts(rows, column), len(rows))]
+    reason = f"The column '{text}' holds text, all of which is learned."
+    if others:
+        reason += f" But '{others[0]}' could be a label or an answer. Is that right?"
+    return Recognised(Shape.TEXT, reason, {"text": text}, certain=not others)
 
 
 def _by_content(columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
     """A guess from what the columns hold; certain only where a label stands out or there is one column."""
-    texts = {column: [str(row[column]) for row in rows if isinstance(row.get(column), str | int)] for column in columns}
+    texts = {column: _texts(rows, column) for column in columns}
     long = {column: sum(map(len, found)) / max(1, len(found)) for column, found in texts.items()}
     if len(columns) == 1:
         reason = f"The only column, '{columns[0]}', is taken as text, all of which is learned."
@@ -195,6 +223,16 @@ def assign(shape: Shape, roles: dict[str, str], columns: Sequence[str], name: st
     return Recognised(shape, "As you chose.", roles)
 
 
+def _texts(rows: Sequence[Row], column: str) -> list[str]:
+    return [str(row[column]) for row in rows if isinstance(row.get(column), str | int)]
+
+
+def _could_matter(texts: list[str], rows: int) -> bool:
+    """Whether a column holds sentences, or few different words; ids, dates and addresses are neither."""
+    sentences = sum(" " in one.strip() and len(one) > 25 for one in texts)
+    return sentences > len(texts) // 2 or (rows >= 10 and _is_label(texts, rows))
+
+
 def _is_label(texts: list[str], rows: int) -> bool:
     different = set(texts)
     return (
@@ -216,4 +254,5 @@ def _numbers(values: Any) -> bool:
 def _two_ways(values: Any) -> bool:
     """Whether a column calls each answer good or bad (KTO's true and false)."""
     found = {str(value).strip().lower() for value in values if value is not None}
-    return bool(found & {"true", "false"}) and found <= {"true", "false", ""}
+    words = bool(found & {"true", "false"}) and found <= {"true", "false", ""}
+    return words or {"0", "1"} <= found <= {"0", "1", ""}

@@ -37,6 +37,7 @@ class DataTab:
     rows: gr.HTML
     index: gr.State
     worst: gr.State  # order -> row indices
+    asked: gr.State  # the data that was chosen last, once the fields fit it
     spare: gr.State  # takes what a way of adding does not use
     order: gr.Dropdown
     chart: gr.Plot
@@ -110,9 +111,9 @@ def build(ctx: Context) -> DataTab:
                 with gr.Row(equal_height=False):
                     chart = gr.Plot(label="Lengths", visible=False, elem_id="lengths")
                     label_chart = gr.Plot(label="Labels", visible=False, elem_id="labels")
-        index, worst, spare = gr.State(0), gr.State({}), gr.State()
+        index, worst, asked, spare = gr.State(0), gr.State({}), gr.State(""), gr.State()
     made = DataTab(
-        tab, fields, adding, facts, notes, agree, fixes, rows, index, worst, spare, order, chart, label_chart,
+        tab, fields, adding, facts, notes, agree, fixes, rows, index, worst, asked, spare, order, chart, label_chart,
         rows_editor, roles, reading, back, forth, any_row, forward,
     )  # fmt: skip
     _wire(ctx, made)

@@ -33,6 +33,7 @@ class Editor:
 
     box: gr.Accordion
     edited: gr.State
+    opened: gr.State  # which row of which data the boxes hold
     number: gr.Number
     why: gr.HTML
     texts: list[gr.Textbox]
@@ -48,7 +49,7 @@ class Editor:
 def build() -> Editor:
     """Lay the editor out."""
     with gr.Accordion("Change rows, or take them as a file", open=False, elem_id="editor") as box:
-        edited = gr.State(NONE)
+        edited, opened = gr.State(NONE), gr.State("")
         number = gr.Number(1, precision=0, label="Row", info="Its number, as it stands below each row. 0 adds a row.")
         why = html()
         texts = [
@@ -68,17 +69,20 @@ def build() -> Editor:
                 for kind in ("jsonl", "csv")
             }
             file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
-    return Editor(box, edited, number, why, texts, keep, delete, told, save, drop, takes, file)
+    return Editor(box, edited, opened, number, why, texts, keep, delete, told, save, drop, takes, file)
 
 
 def wire(ctx: Context, editor: Editor, source: Component, seen: Sequence[Component]) -> None:
     """``seen`` are the data's fields, which decide the rows that there are."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     at, edited = editor.number, editor.edited
-    shown = [editor.why, *editor.texts, editor.keep, editor.delete]
-    gr.on([at.change, edited.change, editor.box.expand], bind(open_row, ctx), [at, edited, *seen], shown, **quiet)
-    editor.keep.click(bind(keep_row, ctx, len(seen)), [at, edited, *seen, *editor.texts], edited, **quiet)
-    editor.delete.click(bind(delete_row), [at, edited], edited, **quiet)
+    shown = [editor.opened, editor.why, *editor.texts, editor.keep, editor.delete]
+    # Other data or other columns have other rows.
+    turns = [at.change, edited.change, editor.box.expand, *(field.change for field in seen)]
+    gr.on(turns, bind(open_row, ctx), [at, edited, *seen], shown, trigger_mode="always_last", **quiet)
+    row = [editor.opened, at, edited]
+    editor.keep.click(bind(keep_row, ctx, len(seen)), [*row, *seen, *editor.texts], edited, **quiet)
+    editor.delete.click(bind(delete_row), [*row, *seen], edited, **quiet)
     editor.drop.click(bind(forget), None, edited, **quiet)
     source.change(bind(forget), None, edited, **quiet)
     edited.change(bind(tell), edited, editor.told, **quiet)
@@ -99,10 +103,20 @@ def open_row(ctx: Context, number: float, edited: Edits, *values: Any) -> list[A
         if len(found) > BOXES:
             raise DataError(f"This row has more than {BOXES} turns. Change it in the file, and add that again.")
     except DataError as error:
-        return [line(str(error), "warn"), *[gr.update(visible=False)] * (BOXES + 2)]
+        return ["", line(str(error), "warn"), *[gr.update(visible=False)] * (BOXES + 2)]
     boxes = [gr.update(label=label, value=text, visible=True) for label, text in found]
     boxes += [gr.update(value="", visible=False)] * (BOXES - len(boxes))
-    return ["", *boxes, gr.update(visible=True), gr.update(visible=at != NEW)]
+    return [_place(at, values), "", *boxes, gr.update(visible=True), gr.update(visible=at != NEW)]
+
+
+def _place(number: int, values: tuple[Any, ...]) -> str:
+    """Which row of which data; its columns and fixes count, since they decide what the row is."""
+    return f"{number} of {form.data_spec(values).model_dump_json()}"
+
+
+def _check_place(opened: str, number: int, values: tuple[Any, ...]) -> None:
+    if opened != _place(number, values):
+        raise DataError("The boxes still hold another row. Wait a moment until this one is shown.")
 
 
 def current(prepared: Prepared, number: int, edited: Edits) -> dict[str, Any]:
@@ -120,10 +134,11 @@ def current(prepared: Prepared, number: int, edited: Edits) -> dict[str, Any]:
     return row  # type: ignore[no-any-return]
 
 
-def keep_row(ctx: Context, fields: int, number: float, edited: Edits, *rest: Any) -> Edits:
+def keep_row(ctx: Context, fields: int, opened: str, number: float, edited: Edits, *rest: Any) -> Edits:
     """Note a row's new texts, or a new row."""
     values, texts = rest[:fields], [str(text or "") for text in rest[fields:]]
     at = int(number or 0)
+    _check_place(opened, at, values)
     row = current(ctx.prepared(form.data_spec(values)), at, edited)
     row = edits.with_fields(row, texts[: len(edits.fields(row))])
     if at == NEW:
@@ -131,9 +146,11 @@ def keep_row(ctx: Context, fields: int, number: float, edited: Edits, *rest: Any
     return edited | {"changed": edited["changed"] | {str(at): row}}
 
 
-def delete_row(number: float, edited: Edits) -> Edits:
+def delete_row(opened: str, number: float, edited: Edits, *values: Any) -> Edits:
     """Note that a row is to be left out."""
-    return edited | {"changed": edited["changed"] | {str(int(number)): None}}
+    at = int(number or 0)
+    _check_place(opened, at, values)
+    return edited | {"changed": edited["changed"] | {str(at): None}}
 
 
 def forget() -> Edits:

@@ -130,13 +130,14 @@ def choose_data(ctx: Context, source: str, model: str) -> list[Any]:
     """Settings for other data: a sample brings its own; for a file all stays but what concerns the rows."""
     if not source.startswith("sample:"):
         fresh = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
-        return [*(fresh[path] if path in OF_THE_ROWS else gr.skip() for path in form.PATHS[2:]), gr.skip(), gr.skip()]
+        kept = (fresh[path] if path in OF_THE_ROWS else gr.skip() for path in form.PATHS[2:])
+        return [*kept, gr.skip(), gr.skip(), source]
     spec = suited_spec(source)
     info = ctx.known_model(model)
     shown = dict(zip(form.PATHS, form.fill(spec, info), strict=True))
     if info is None:  # the names of its parts come when it has been read
         shown["method.targets"] = gr.skip()
-    return [*list(shown.values())[2:], None, line(FROM_SAMPLE)]
+    return [*list(shown.values())[2:], None, line(FROM_SAMPLE), source]
 
 
 def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:

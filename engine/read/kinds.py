@@ -109,7 +109,9 @@ def _json_kind(text: str, kind: str, notes: list[str]) -> str:
 def _text_kind(text: str, suffix: str, notes: list[str]) -> str:
     """Text of an ending that does not say what is in it."""
     rows = [line for line in text.split("\n") if line.strip()]
-    if len(rows) > 3 and sum(bool(FINE.match(row) or FASTTEXT.match(row)) for row in rows) > 0.98 * len(rows):
+    begun = [found[0] for row in rows if (found := FINE.match(row) or FASTTEXT.match(row))]
+    # Labels come again and again; "Romeo:hello there" in a play begins with many different words.
+    if len(rows) > 3 and len(begun) > 0.98 * len(rows) and len({one.split()[0] for one in begun}) <= len(rows) // 2:
         return "labelled"
     if suffix in (".txt", ".md", ".text"):
         return "txt"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from engine.errors import DataError
+from engine.languages import sure
 from engine.read.table import ROW_LIMIT, Options
 
 ENCODINGS = {
@@ -28,6 +29,11 @@ ENCODINGS = {
     "cp932": "Shift-JIS (Japanese)",
     "euc_jp": "EUC-JP (Japanese)",
     "cp949": "CP949 or EUC-KR (Korean)",
+}
+LATIN = {  # encoding -> languages written in it
+    "cp1252": {"en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "no", "nb", "nn", "fi", "is", "ca", "gl", "eu"},
+    "cp1250": {"pl", "cs", "sk", "hu", "sl", "hr", "ro", "bs", "sq"},
+    "cp1254": {"tr", "az"},
 }
 CHUNK = 2**20
 WIDE = 0.25  # share of bytes above 127 from which letters may take two bytes
@@ -83,12 +89,25 @@ def _find(path: Path, name: str, notes: list[str]) -> str:
     # Encodings that give the very same letters are one answer; the usual one is named.
     alike = {codecs.lookup(one).name for one in (found.encoding, *found.could_be_from_charset)}
     encoding = next((one for one in ENCODINGS if codecs.lookup(one).name in alike), "cp1252")
+    if encoding in LATIN:
+        encoding = _latin(sample, encoding)
     shown = next((one for one in sample.decode(encoding, errors="replace").splitlines() if not one.isascii()), "")
     notes.append(
         f"'{name}' is not UTF-8; it looks like {ENCODINGS[encoding]}: “{_around(shown)}”. "
         "If this looks wrong, choose another encoding."
     )
     return encoding
+
+
+def _latin(sample: bytes, guess: str) -> str:
+    """Which of the encodings of Latin letters: the one in which the text is of a language that is written so."""
+    found: dict[str, float] = {}
+    for encoding, codes in LATIN.items():
+        try:
+            found[encoding] = sure(sample.decode(encoding), codes)
+        except UnicodeDecodeError:
+            continue
+    return max(found, key=lambda one: (found[one], one == "cp1252", one == guess), default=guess)
 
 
 def _around(text: str) -> str:

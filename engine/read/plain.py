@@ -55,10 +55,10 @@ def _paragraphs(lines: Iterable[Line]) -> Iterator[str | Bad]:
         elif line.text.strip():
             held.append(line.text)
         elif held:
-            yield "\n".join(held).strip()
+            yield "\n".join(held).rstrip()
             held = []
     if held:
-        yield "\n".join(held).strip()
+        yield "\n".join(held).rstrip()
 
 
 def _lengths(lines: Iterable[Line], length: int) -> Iterator[str | Bad]:
@@ -68,13 +68,23 @@ def _lengths(lines: Iterable[Line], length: int) -> Iterator[str | Bad]:
         if isinstance(paragraph, Bad):
             yield paragraph
             continue
-        for sentence in SENTENCE_END.split(paragraph):
+        for sentence in (part for long in SENTENCE_END.split(paragraph) for part in _pieces(long, 2 * length)):
             if held and len(held) + len(sentence) >= length:
                 yield held
                 held = ""
             held = f"{held} {sentence}".strip()
     if held:
         yield held
+
+
+def _pieces(sentence: str, most: int) -> Iterator[str]:
+    """A sentence; one that is endless is cut between words."""
+    while len(sentence) > most:
+        at = sentence.rfind(" ", 1, most)
+        at = at if at > 0 else most
+        yield sentence[:at]
+        sentence = sentence[at:].lstrip()
+    yield sentence
 
 
 def labelled(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:

@@ -36,7 +36,7 @@ def parquet(path: Path, name: str, options: Options, notes: list[str]) -> Iterat
         for batch in file.iter_batches(batch_size=BATCH, columns=columns):
             for row in batch.to_pylist():
                 yield {key: _value(inner) for key, inner in row.items()}
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, TypeError) as error:
         raise DataError(
             f"'{name}' cannot be read as Parquet: it is damaged or cut off ({str(error).splitlines()[0][:100]}). "
             "Export or download it again."
@@ -46,9 +46,10 @@ def parquet(path: Path, name: str, options: Options, notes: list[str]) -> Iterat
 def _holds_bytes(pa: Any, kind: Any) -> bool:
     if pa.types.is_struct(kind):
         return any(_holds_bytes(pa, field.type) for field in kind)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_dictionary(kind):
         return _holds_bytes(pa, kind.value_type)
-    return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or isinstance(kind, pa.BaseExtensionType))
+    bytes_ = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    return bool(bytes_ or pa.types.is_map(kind) or isinstance(kind, pa.BaseExtensionType))
 
 
 def _check_columns(names: list[str], name: str) -> None:
@@ -78,7 +79,8 @@ def workbook(path: Path, name: str, options: Options, notes: list[str]) -> Itera
     _check_zip(path, name)
     try:
         book = CalamineWorkbook.from_path(path)
-        sheets = [(sheet, rows) for sheet in book.sheet_names if (rows := book.get_sheet_by_name(sheet).to_python())]
+        pages = ((sheet, book.get_sheet_by_name(sheet).to_python()) for sheet in book.sheet_names)
+        sheets = [(sheet, rows) for sheet, rows in pages if sum(map(any, rows)) > 1]  # more than a title
     except (CalamineError, OSError, ValueError) as error:
         raise DataError(f"'{name}' cannot be read as an Excel file ({error}). Save it as CSV and add that.") from None
     if not sheets:
@@ -102,7 +104,7 @@ def workbook(path: Path, name: str, options: Options, notes: list[str]) -> Itera
 
 def _cell(value: Any) -> str:
     """A cell as its text: Excel keeps every number as a fraction."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+    if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return value if isinstance(value, str) else str(value)
 

@@ -15,6 +15,7 @@ from engine.read.table import ROW_LIMIT, Bad, Options, Row
 
 NONE = "\x1f"  # a separator that no text holds: a table of one column
 PEEKED = 200  # rows looked at to tell a header from an example
+TRIED = 5000  # lines of a TSV looked at to tell whether its quotes are quotes
 QUOTED = re.compile(r'"[^"]*"')
 NAMES = re.compile(
     r"text|label|prompt|completion|response|question|answer|instruction|input|output|context|query|sentence|review|"
@@ -26,15 +27,19 @@ NAMES = re.compile(
 def delimited(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:
     """One row per record; the separator is the one that the first line has most of."""
     lines = read_lines(path, name, options.encoding)
-    start = list(islice((line for line in lines if line.text.strip()), PEEKED))
-    if not start:
+    start = list(islice(lines, PEEKED))
+    while start and not start[0].text.strip():
+        start.pop(0)
+    texts = [line.text for line in start if line.text.strip()]
+    if not texts:
         return
-    hint = re.fullmatch(r"sep=(.)", start[0].text.strip())  # what Excel writes
-    delimiter = hint[1] if hint else _delimiter([line.text for line in start])
+    hint = re.fullmatch(r"sep=(.)", texts[0].strip())  # what Excel writes
+    delimiter = hint[1] if hint else _delimiter(texts)
     quoting = delimiter != "\t" or _quotes_close(path, name, options.encoding)
     if not quoting:
         notes.append("Quotation marks are taken as part of the text: not all of them are closed.")
-    records = _records(chain(start[1:] if hint else start, lines), name, delimiter, quoting)
+    spaced = any(f'"{delimiter} "' in text for text in texts)  # "a", "b": the blank is not a part of the cell
+    records = _records(chain(start[1:] if hint else start, lines), name, delimiter, quoting, spaced)
     peeked = list(islice(records, PEEKED))
     whole = [cells for cells in peeked if not isinstance(cells, Bad)]
     if not whole:
@@ -72,16 +77,25 @@ def _delimiter(lines: list[str]) -> str:
 
 
 def _quotes_close(path: Path, name: str, encoding: str) -> bool:
-    """Whether a TSV's quotes are quotes: many hold plain text, in which a quote is just a letter."""
-    for line in islice(read_lines(path, name, encoding), 5000):
-        for cell in line.text.split("\t"):
-            cell = cell.strip()
-            if cell.startswith('"') and (len(cell) < 2 or not cell.endswith('"') or cell.count('"') % 2):
+    """Whether a TSV's quotes are quotes: in many a quote is just a letter. Then reading them as quotes goes wrong."""
+    lines = list(islice(read_lines(path, name, encoding), TRIED))
+    if not any('"' in line.text for line in lines):
+        return True
+    widths = []
+    try:
+        for cells in _records(iter(lines), name, "\t", quoting=True):
+            if isinstance(cells, Bad):
                 return False
-    return True
+            widths.append(len(cells))
+    except DataError:  # never closed, unless it is closed behind the lines that were looked at
+        if len(lines) < TRIED:
+            return False
+    return len(set(widths)) <= 1
 
 
-def _records(lines: Iterator[Line], name: str, delimiter: str, quoting: bool) -> Iterator[list[str] | Bad]:
+def _records(
+    lines: Iterator[Line], name: str, delimiter: str, quoting: bool, spaced: bool = False
+) -> Iterator[list[str] | Bad]:
     """The cells of each record; a line with misplaced quotes is bad, and the next one begins anew."""
     csv.field_size_limit(ROW_LIMIT)
     number = 0  # of the line that was handed out last
@@ -95,7 +109,7 @@ def _records(lines: Iterator[Line], name: str, delimiter: str, quoting: bool) ->
             yield line.text + "\n"
 
     kind: Any = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
-    reader = csv.reader(texts(), delimiter=delimiter, quoting=kind, strict=True)
+    reader = csv.reader(texts(), delimiter=delimiter, quoting=kind, strict=True, skipinitialspace=spaced)
     while True:
         opened = number + 1
         try:
@@ -124,6 +138,8 @@ def _has_header(rows: list[list[str]]) -> bool:
         for cell, parts in zip(first, words, strict=True)
     ):
         return True
+    if len(first) == 1:
+        return False  # a list of texts
     if len(rows) < 2 or any(not cell or len(cell) > 60 or len(cell.split()) > 6 for cell in first):
         return len(rows) < 2
     if any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", cell) for cell in first):

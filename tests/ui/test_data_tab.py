@@ -158,9 +158,15 @@ def test_names_and_rows_cannot_bring_html(ctx: Context, tmp_path: Path) -> None:
 def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(ctx: Context, tmp_path: Path) -> None:
     source = source_of(upload(ctx, tmp_path, GOOD))
     fields = values(source=source)
-    edited = editor.keep_row(ctx, len(fields), 3, editor.NONE, *fields, "Why?", "Because.")
-    edited = editor.keep_row(ctx, len(fields), 0, edited, *fields, "New?", "Yes.")
-    edited = editor.delete_row(4, edited)
+
+    def opened(number: int) -> str:
+        return editor.open_row(ctx, number, editor.NONE, *fields)[0]
+
+    edited = editor.keep_row(ctx, len(fields), opened(3), 3, editor.NONE, *fields, "Why?", "Because.")
+    edited = editor.keep_row(ctx, len(fields), opened(0), 0, edited, *fields, "New?", "Yes.")
+    edited = editor.delete_row(opened(4), 4, edited, *fields)
+    with pytest.raises(DataError, match="still hold another row"):  # the data was changed beneath the boxes
+        editor.keep_row(ctx, len(fields), opened(3), 3, edited, *values(), "Why?", "Because.")
     assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in editor.tell(edited)
     chosen, after = editor.save_edits(ctx, edited, *fields)
     assert after == editor.NONE and chosen["value"] != source
