@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from engine import spec as specs
 from engine.jobs import Engine
 from engine.store import ROOT, RunDir
 
+settings.register_profile("hone", deadline=None)  # the machine is shared: a slow moment is no failure
+settings.load_profile("hone")
 SHARED = ROOT.parent / "shared" / "data"
 
 

@@ -8,12 +8,19 @@ from collections.abc import Callable
 
 from engine import data, models
 from engine.data import Dataset
-from engine.errors import ModelError
+from engine.desk import TokenReport
+from engine.errors import DataError, ModelError
 from engine.jobs import Engine
 from engine.models import ModelInfo
 from engine.policy import Policy
 from engine.prepare import Prepared
 from engine.spec import DataSpec
+
+KEPT = 50  # token reports remembered
+
+
+def _key(model: str, prepared: Prepared, spec: DataSpec) -> str:
+    return f"{model} {prepared.folder.name} {spec.model_dump_json()}"
 
 
 class Context:
@@ -24,6 +31,7 @@ class Context:
         self.policy = policy
         self._models: dict[str, ModelInfo] = {}
         self._unusable: dict[str, str] = {}
+        self._measured: dict[str, TokenReport] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def dataset(self, source: str) -> Dataset:
@@ -34,6 +42,26 @@ class Context:
         """What would be learned with these settings, and what is noticed; raises DataError."""
         with self._locks[spec.source]:  # two questions of one page wait for one answer
             return self.engine.prepare(spec, tell)
+
+    def measure(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
+        """The rows' tokens, as the desk counts them; raises HoneError."""
+        found = self.engine.desk.measure(model, prepared.rows(), spec)
+        self._measured[_key(model, prepared, spec)] = found
+        while len(self._measured) > KEPT:
+            del self._measured[next(iter(self._measured))]
+        return found
+
+    def learned(self, model: str, prepared: Prepared, spec: DataSpec) -> int:
+        """How many rows teach something, as far as their tokens are known; raises DataError where some must not be."""
+        prepared.require_usable()
+        found = self._measured.get(_key(model, prepared, spec))
+        if found is None:
+            return prepared.train
+        if found.refused.rows and "refused" not in spec.fixes:
+            raise DataError(
+                f"{found.refused.rows:,} of the rows cannot be learned with this model. {found.refused.reason}"
+            )
+        return prepared.train if found.measured < found.rows else prepared.train - found.lost - found.refused.rows
 
     def model(self, source: str) -> ModelInfo:
         """What a base model is; the first time the desk is asked, which takes seconds. Raises HoneError."""

@@ -86,7 +86,7 @@ def reorder(ctx: Context, order: str, worst: dict[str, list[int]], model: str, *
 def report(ctx: Context, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport | str:
     """Token counts, or in words why there are none now."""
     try:
-        return ctx.engine.desk.measure(model, prepared.rows(), spec)
+        return ctx.measure(model, prepared, spec)
     except HoneError as error:
         return str(error)
 

@@ -16,13 +16,16 @@ SHOWN = 1500  # tokens of a row that are shown; more would make the page slow
 def facts(dataset: Dataset, prepared: Prepared, limit: int, tokens: TokenReport | str | None = None) -> str:
     """What the data is, what it means for training, and how much of it there is."""
     about = next((s.summary for s in presets.samples() if f"sample:{s.id}" == dataset.source), "")
-    left = prepared.total - prepared.train - prepared.held_out
+    learned = prepared.train
+    if isinstance(tokens, TokenReport) and tokens.measured == tokens.rows:  # some rows teach nothing in this model
+        learned -= tokens.lost + tokens.refused.rows
+    left = prepared.total - learned - prepared.held_out
     words = [about, prepared.task, f"Recognised as {prepared.shape.value}. {prepared.reason}", *dataset.notes]
     words.append(_languages(prepared))
     strip = [
         (
             "To learn from",
-            count(prepared.train),
+            count(learned),
             f"of {plural(prepared.total, 'row')}" + (f", {count(left)} left out" if left > 0 else ""),
         ),
         (

@@ -108,6 +108,7 @@ def start(ctx: Context, *values: Any) -> str:
     ctx.check_model(spec.model.source)
     if info := ctx.known_model(spec.model.source):
         info.check_length(spec.data.max_length)
+    ctx.learned(spec.model.source, ctx.prepared(spec.data), spec.data)
     return ctx.engine.start(spec).id
 
 
@@ -174,8 +175,8 @@ def tell(ctx: Context, *values: Any) -> tuple[str, Any]:
         if why := ctx.unusable(spec.model.source):
             raise ModelError(why)
         prepared = ctx.prepared(spec.data)
-        prepared.require_usable()
-        words = facts(spec, ctx.known_model(spec.model.source), prepared.train, prepared.total)
+        rows = ctx.learned(spec.model.source, prepared, spec.data)
+        words = facts(spec, ctx.known_model(spec.model.source), rows, prepared.total)
     except HoneError as error:
         return line(str(error), "bad"), gr.skip()
     return words, gr.update(placeholder=f"{2 * spec.method.rank}, which is twice the rank")

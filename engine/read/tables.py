@@ -138,8 +138,9 @@ def _has_header(rows: list[list[str]]) -> bool:
         for cell, parts in zip(first, words, strict=True)
     ):
         return True
-    if len(first) == 1:
-        return False  # a list of texts
+    if len(first) == 1:  # a list of texts, unless one small word stands above numbers or sentences
+        others = [row[0].strip() for row in rows[1:] if row]
+        return first[0].isidentifier() and first[0].islower() and all(" " in one or one.isdigit() for one in others)
     if len(rows) < 2 or any(not cell or len(cell) > 60 or len(cell.split()) > 6 for cell in first):
         return len(rows) < 2
     if any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", cell) for cell in first):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -292,3 +293,91 @@ def test_rows_are_found_by_their_number(store: Store, tmp_path: Path) -> None:
     rows = data.load(store, source).read()
     assert rows.find(1) is None and rows[rows.find(2)] == row(0) and rows.number(0) == 2
     assert not read_rows(tmp_path / "absent.arrow")
+
+
+def test_labels_may_have_an_instruction(store: Store, tmp_path: Path) -> None:
+    rows = [{"text": f"{row(n)['completion']} {n}", "label": "ab"[n % 2]} for n in range(20)]
+    prepared = prepare(store, DataSpec(source=add(store, tmp_path, rows), system="Say a or b."))
+    assert prepared.labels == {"a": 9, "b": 9} and prepared.rows()[0]["messages"][0]["content"] == "Say a or b."
+
+
+def test_class_names_and_parts_make_another_dataset(store: Store, tmp_path: Path) -> None:
+    numbers = [{"text": f"{row(n)['completion']} {n}", "label": n % 2} for n in range(20)]
+    (tmp_path / "num.jsonl").write_text("\n".join(map(json.dumps, numbers)))
+    (tmp_path / "classes.txt").write_text("ham\nspam\n")
+    plain = intake.add_files(store, [Upload(tmp_path / "num.jsonl", "num.jsonl")])
+    both = [Upload(tmp_path / name, name) for name in ("num.jsonl", "classes.txt")]
+    named = intake.add_files(store, both)
+    assert set(prepare(store, DataSpec(source=plain)).labels) == {"0", "1"}
+    assert set(prepare(store, DataSpec(source=named)).labels) == {"ham", "spam"}
+
+
+def test_a_shared_instruction_does_not_make_rows_alike(store: Store, tmp_path: Path) -> None:
+    long = "You are given the name of a thing and you have to say in one word what it is good for. The name of it is"
+    rows = [{"prompt": f"{long} {row(n)['prompt'].split()[3]}{n}.", "completion": f"use{n}"} for n in range(60)]
+    prepared = prepare(store, DataSpec(source=add(store, tmp_path, rows)))
+    assert not found(prepared, "similar") and prepared.held_out == 6
+
+
+def test_files_of_one_table_may_write_their_columns_differently(store: Store, tmp_path: Path) -> None:
+    for name, head, numbers in (("a.csv", "prompt,completion", range(8)), ("b.csv", "Prompt,Completion", range(8, 12))):
+        body = "".join(f"{row(n)['prompt']},{row(n)['completion']}\n" for n in numbers)
+        (tmp_path / name).write_text(f"{head}\n{body}" + (",\n" if name == "b.csv" else ""))
+    source = intake.add_files(store, [Upload(tmp_path / name, name) for name in ("a.csv", "b.csv")])
+    prepared = prepare(store, DataSpec(source=source, fixes=("unusable",)))
+    assert prepared.train + prepared.held_out == 12
+    assert "'b.csv', row 5: no question" in found(prepare(store, DataSpec(source=source)), "unusable").example
+
+
+def test_held_out_data_of_another_kind_is_refused(store: Store, tmp_path: Path) -> None:
+    one = add(store, tmp_path, [row(n) for n in range(20)])
+    other = add(store, tmp_path, [{"text": row(n)["completion"]} for n in range(20)])
+    prepared = prepare(store, DataSpec(source=one, held_out_source=other))
+    with pytest.raises(DataError, match="does not fit"):
+        prepared.require_usable()
+
+
+def test_equal_rows_beyond_those_compared_stay_on_one_side(store: Store, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("engine.prepare.MOST", 10)
+    source = add(store, tmp_path, [row(n % 40) for n in range(120)])
+    prepared = prepare(store, DataSpec(source=source, held_out=0.3))
+    assert prepared.held_out > 10
+    assert not [one for one in prepared.held_rows() if one in list(prepared.rows())]
+
+
+def test_the_same_file_twice_at_once_is_one_dataset(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "upload"
+    path.write_text("\n".join(json.dumps(row(n)) for n in range(200)))
+    with ThreadPoolExecutor(4) as pool:
+        sources = list(pool.map(lambda _: aside.add_files(store, [(path, "a.jsonl")]), range(4)))
+        made = list(pool.map(lambda _: prepare(store, DataSpec(source=sources[0], seed=9)), range(4)))
+    assert len(set(sources)) == 1 and len({one.folder for one in made}) == 1 and made[0].train == 180
+
+
+@pytest.mark.parametrize(
+    ("row_", "certain"),
+    [
+        ({"text": "A fine film with good actors and music.", "rating": 4}, True),
+        ({"document": "A long report about the weather of the week.", "summary": "It rained all week long."}, True),
+        (
+            {"text": "A sentence about something or other here.", "note": "Another sentence that may matter a lot."},
+            False,
+        ),
+        ({"text": "A sentence about something or other here.", "url": "https://example.org/a", "id": 3}, True),
+        ({"question": "Why is it so?", "context": "Because of that and that.", "answer": "That."}, True),
+    ],
+)
+def test_a_column_that_may_matter_is_not_passed_over(store: Store, tmp_path: Path, row_: dict, certain: bool) -> None:
+    rows = [
+        {key: value if isinstance(value, int) else f"{value} {n}" for key, value in row_.items()} for n in range(40)
+    ]
+    for n, one in enumerate(rows):
+        if "rating" in one:
+            one["rating"] = n % 5
+    dataset = data.load(store, add(store, tmp_path, rows))
+    assert dataset.certain == certain
+    assert ("rating" in row_) == (dataset.shape == Shape.LABEL) and ("summary" in row_) == (
+        dataset.shape == Shape.COMPLETION
+    )
+    if "context" in row_:
+        assert set(dataset.roles.values()) == set(row_)

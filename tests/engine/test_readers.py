@@ -237,3 +237,28 @@ def test_a_huge_line_is_passed_over_without_reading_it_whole(tmp_path: Path) -> 
     tracemalloc.stop()
     assert len(rows) == 2 and "Line 1 is larger than the limit of 5 MB" in rows[0].problem
     assert most < 40 * 2**20
+
+
+def test_lines_within_quotes_stay_as_they_are(tmp_path: Path) -> None:
+    cell = "first\n\nsecond\n\n\nthird"
+    rows = "".join(f'"{cell} {n}",b{n}\n\n' for n in range(300))
+    found = table(tmp_path, "a.csv", "prompt,completion\n" + rows)
+    assert [row["prompt"] for row in found.rows] == [f"{cell} {n}" for n in range(300)] and not found.bad
+    found = table(tmp_path, "a.tsv", "prompt\tcompletion\n" + "".join(f'"one\n{n}"\tb\n' for n in range(20)))
+    assert [row["prompt"] for row in found.rows] == [f"one\n{n}" for n in range(20)] and not found.bad
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("Não é possível: a situação já está má.", "cp1252"),
+        ("Ça coûte très cher, même à l'été.", "cp1252"),
+        ("It costs £5 at the café.", "cp1252"),
+        ("Zażółć gęślą jaźń, proszę bardzo dziękuję.", "cp1250"),
+        ("Příliš žluťoučký kůň úpěl ďábelské ódy.", "cp1250"),
+        ("Съешь же ещё этих мягких булок.", "cp1251"),
+    ],
+)
+def test_encodings_of_short_texts(tmp_path: Path, text: str, encoding: str) -> None:
+    found = table(tmp_path, "a.csv", f'prompt,completion\n"{text}","{text}"\n'.encode(encoding) * 3)
+    assert found.rows[0]["prompt"] == text, found.notes

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from engine.desk import PreviewRow
+from engine.desk import PreviewRow, Refused, TokenReport
 from engine.errors import DataError, RunError
 from engine.spec import DataSpec, Shape
 from tests.ui.fakes import FakeDesk
-from ui import data_add, data_look, data_tab, data_view, editor, form
+from ui import data_add, data_look, data_tab, data_view, editor, form, train_tab
 from ui.context import Context
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
@@ -187,3 +187,20 @@ def test_rows_are_taken_as_a_file_and_come_back_the_same(ctx: Context, tmp_path:
     assert ctx.dataset(source).shape == Shape.CHAT
     prepared, before = ctx.prepared(DataSpec(source=source, held_out=0.0)), ctx.prepared(DataSpec())
     assert list(prepared.rows()) == [*before.rows(), *before.held_rows()]
+
+
+def test_rows_that_the_model_cannot_learn_stop_the_start(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    measure = FakeDesk.measure
+
+    def refuse(self: FakeDesk, model: str, rows: Any, data: DataSpec) -> TokenReport:
+        refused = Refused(rows=5, first=2, reason="Its template shows no tools.")
+        return measure(self, model, rows, data).model_copy(update={"refused": refused})
+
+    monkeypatch.setattr(FakeDesk, "measure", refuse)
+    full = form.fill(form.specs.RunSpec(data=DataSpec(max_length=192)), None)
+    last = look(ctx)[-1]
+    assert "695" in last[0] and "Leave these 5 out" in str(last)
+    assert "shows no tools" in train_tab.tell(ctx, *full)[0]
+    with pytest.raises(DataError, match="5 of the rows cannot be learned"):
+        train_tab.start(ctx, *full)
+    assert not list(ctx.engine.store.all_runs())
