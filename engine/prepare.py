@@ -28,6 +28,7 @@ from engine.findings import Finding
 from engine.intake import FEWEST
 from engine.languages import SEEN, languages, scripts, spread
 from engine.likeness import MOST, Likeness
+from engine.mend import Facts, mend, words_of
 from engine.normal import Row, normal
 from engine.rows import HELD_OUT, TRAIN, Rows, Writer, dumps, read_rows
 from engine.shapes import TASKS, Recognised
@@ -37,8 +38,6 @@ from engine.store import Store, write_json
 
 VERSION = 1  # raised when the same settings would give other rows
 KEPT = 24  # prepared sets on disk
-LISTED = 20  # row numbers of a finding
-SKEWED, BALANCED = 5, 2  # times as frequent as the rarest label: from where it is said, and what is left then
 SHAPING = {"source", "shape", "roles", "system", "fixes", "held_out", "held_out_source", "seed"}  # fields of DataSpec
 OF_TOKENS = {"refused", "literal", "shorten"}  # fixes that do not concern the rows
 
@@ -98,22 +97,6 @@ class Prepared(BaseModel):
             )
 
 
-class _Facts:
-    """What is kept of each normal row while the others are read."""
-
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-        self.parts: list[int] = []
-        self.keys: list[bytes] = []
-        self.groups: list[int] = []
-        self.first: dict[bytes, int] = {}  # key -> group
-        self.labels: list[str] = []
-        self.personal: dict[int, tuple[str, str]] = {}
-        self.bad: list[str] = []  # in words, the first ones
-        self.bad_count = 0
-        self.bad_answers = 0
-
-
 def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepared:
     """The rows that a run with this DataSpec learns from; raises DataError where there is no such data."""
     dataset = load(store, spec.source)
@@ -161,18 +144,17 @@ def _key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
 
 def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, tell: Tell) -> Prepared:
     recognised = dataset.recognised(spec)
-    facts, alike = _Facts(), Likeness()
+    facts, alike = Facts(), Likeness()
     with Writer(draft / "normal.arrow") as writer:
         _read(writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell)
         if other is not None:
             _read(writer, facts, alike, other, other.recognised(DataSpec(source=other.source)), spec, HELD_OUT, tell)
-    rows = read_rows(draft / "normal.arrow")
-    noticed, kept = _fix(spec, dataset, facts, rows, len(alike))
+    rows, by_label = read_rows(draft / "normal.arrow"), recognised.shape == Shape.LABEL
+    noticed, kept = mend(spec.fixes, facts, rows, len(alike), by_label)
     if not recognised.certain:
         noticed.insert(0, fd.unsure(recognised.reason, dataset.columns))
     if other and not _fits(other, recognised):
         noticed.insert(0, fd.misfit(other.name, other.shape, recognised.shape))
-    by_label = recognised.shape == Shape.LABEL
     fixed_part = HELD_OUT in facts.parts
     held = {at for at in kept if facts.parts[at] == HELD_OUT}
     if not fixed_part:
@@ -188,7 +170,7 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
     labels = Counter(facts.labels[at] for at in kept if at not in held) if by_label else Counter()
     if train < 50:
         noticed.append(fd.few(train))
-    texts = [_words(rows[kept[at]]) for at in spread(len(kept), SEEN)]
+    texts = [words_of(rows[kept[at]]) for at in spread(len(kept), SEEN)]
     return Prepared(
         folder=draft,
         name=dataset.name,
@@ -213,7 +195,7 @@ def _fits(other: Dataset, recognised: Recognised) -> bool:
 
 def _read(
     writer: Writer,
-    facts: _Facts,
+    facts: Facts,
     alike: Likeness,
     dataset: Dataset,
     recognised: Recognised,
@@ -241,7 +223,7 @@ def _read(
             label = str(row.get("completion", "")) if recognised.shape == Shape.LABEL else ""
             row = _with_system(row, spec.system)
             text = dumps(row)
-            words = _words(row)
+            words = words_of(row)
             at = writer.count
             writer.add(text, number, own_part if part is None else part)
             facts.numbers.append(number)
@@ -269,13 +251,6 @@ def _with_system(row: Row, system: str) -> Row:
     return {"messages": [{"role": "system", "content": system.strip()}, *turns], **rest}
 
 
-def _words(row: Row) -> str:
-    """All that a row says, for comparing and searching."""
-    if "messages" in row:
-        return "\n".join(message["content"] for message in row["messages"] if message["role"] != "system")
-    return row.get("text") or f"{row['prompt']}\n{row['completion']}"
-
-
 def answer_of(row: Row) -> str:
     """What the model is to say last; nothing for plain text."""
     if "messages" in row:
@@ -283,104 +258,7 @@ def answer_of(row: Row) -> str:
     return str(row.get("completion", ""))
 
 
-def _example(row: Row) -> str:
-    words = " ".join(_words(row).split())
-    return words if len(words) <= 160 else words[:160] + "…"
-
-
-def _fix(spec: DataSpec, dataset: Dataset, facts: _Facts, rows: Rows, compared: int) -> tuple[list[Finding], list[int]]:
-    """What is noticed, and the indices of the rows that are left after the chosen fixes."""
-    noticed: list[Finding] = []
-    kept = list(range(len(rows)))
-
-    def numbers(found: list[int]) -> list[int]:
-        return [facts.numbers[at] for at in found[:LISTED]]
-
-    def apply(kind: str, found: list[int], make: Callable[[bool], Finding]) -> None:
-        """Note it, and leave the rows out where that was chosen."""
-        nonlocal kept
-        if found:
-            chosen = kind in spec.fixes
-            noticed.append(make(chosen))
-            if chosen:
-                gone = set(found)
-                kept = [at for at in kept if at not in gone]
-
-    if facts.bad_count:
-        total = len(rows) + facts.bad_count + facts.bad_answers
-        noticed.append(fd.unusable(facts.bad_count, total, facts.bad, "unusable" in spec.fixes))
-    held_keys = {facts.keys[at] for at in kept if facts.parts[at] == HELD_OUT}
-    held_groups = {facts.groups[at] for at in kept if facts.parts[at] == HELD_OUT}
-
-    seen: set[tuple[int, bytes]] = set()
-    again = [at for at in kept if (pair := (facts.parts[at], facts.keys[at])) in seen or seen.add(pair)]  # type: ignore[func-returns-value]
-    apply(
-        "duplicates",
-        again,
-        lambda done: fd.duplicates(len(again), len(rows), _example(rows[again[0]]), numbers(again), done),
-    )
-    exact = set(again)
-    first: dict[tuple[int, int], int] = {}
-    near = [at for at in kept if at not in exact and first.setdefault((facts.parts[at], facts.groups[at]), at) != at]
-    apply(
-        "similar",
-        near,
-        lambda done: fd.similar(
-            len(near),
-            f"{_example(rows[first[facts.parts[near[0]], facts.groups[near[0]]]])}\n{_example(rows[near[0]])}",
-            numbers(near),
-            done,
-            compared,
-            len(rows),
-        ),
-    )
-    train_keys = {facts.keys[at] for at in kept if facts.parts[at] == TRAIN}
-    train_groups = {facts.groups[at] for at in kept if facts.parts[at] == TRAIN}
-    leaks = [
-        at
-        for at in kept
-        if facts.parts[at] == HELD_OUT
-        and (
-            (facts.keys[at] in train_keys and facts.keys[at] in held_keys)
-            or facts.groups[at] in train_groups & held_groups
-        )
-    ]
-    apply(
-        "leaked",
-        leaks,
-        lambda done: fd.leaked(len(leaks), facts.parts.count(HELD_OUT), _example(rows[leaks[0]]), numbers(leaks), done),
-    )
-    private = [at for at in kept if at in facts.personal]
-    kinds = Counter(facts.personal[at][0] for at in private)
-    apply(
-        "personal",
-        private,
-        lambda done: fd.personal(len(private), dict(kinds), facts.personal[private[0]][1], numbers(private), done),
-    )
-    if dataset.recognised(spec).shape == Shape.LABEL:
-        labels = Counter(facts.labels[at] for at in kept if facts.parts[at] == TRAIN)
-        if len(labels) == 1:
-            noticed.append(fd.one_label(next(iter(labels)), labels.total()))
-        elif labels and max(labels.values()) > SKEWED * min(labels.values()):
-            many = _too_many(facts, kept, BALANCED * min(labels.values()))
-            apply("balance", many, lambda done: fd.unbalanced(dict(labels), len(many), done))
-        if rare := {label: count for label, count in labels.items() if count < 5}:
-            noticed.append(fd.rare_labels(rare))
-    if facts.bad_answers:
-        noticed.append(fd.bad_answers(facts.bad_answers))
-    return noticed, kept
-
-
-def _too_many(facts: _Facts, kept: list[int], most: int) -> list[int]:
-    """Training rows of frequent labels beyond ``most`` of each, chosen by content."""
-    by_label: dict[str, list[int]] = {}
-    for at in kept:
-        if facts.parts[at] == TRAIN:
-            by_label.setdefault(facts.labels[at], []).append(at)
-    return sorted(at for found in by_label.values() for at in sorted(found, key=lambda at: facts.keys[at])[most:])
-
-
-def _write(path: Path, rows: Rows, facts: _Facts, chosen: list[int]) -> int:
+def _write(path: Path, rows: Rows, facts: Facts, chosen: list[int]) -> int:
     with Writer(path) as writer:
         for at in chosen:
             writer.add(rows.text(at), facts.numbers[at])
