@@ -199,7 +199,7 @@ def choices(ctx: Context) -> list[tuple[str, str]]:
 def first_rows(rows: list[dict[str, Any]], name: str) -> str:
     """The beginning of a file that is still being read."""
     shown = (
-        '<article class="row-card"><div class="tokens">'
+        '<article class="row-card"><div class="tokens" tabindex="0">'
         + "".join(f"<p><b>{safe(key)}</b> {safe(str(value)[:600])}</p>" for key, value in row.items())
         + "</div></article>"
         for row in rows

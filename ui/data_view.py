@@ -67,7 +67,7 @@ def _token_tiles(tokens: TokenReport | str | None, limit: int) -> list[tuple[str
 
 def finding(one: Finding) -> str:
     """One finding; its button stands beside it."""
-    example = f'<pre class="example">{safe(one.example)}</pre>' if one.example and not one.done else ""
+    example = f'<pre class="example" tabindex="0">{safe(one.example)}</pre>' if one.example and not one.done else ""
     where = (
         f"<small>Rows {', '.join(map(count, one.rows[:8]))}{'…' if len(one.rows) > 8 else ''}</small>"
         if one.rows
@@ -106,7 +106,7 @@ def _row(row: PreviewRow, number: int) -> str:
     if row.problem:
         body, note = line(row.problem, "bad"), "cannot be learned"
     else:
-        body, note = f'<div class="tokens">{_tokens(row)}</div>', _note(row)
+        body, note = f'<div class="tokens" tabindex="0">{_tokens(row)}</div>', _note(row)
     return f'<article class="row-card">{body}<small>Row {count(number)}: {note}</small></article>'
 
 
