@@ -7,6 +7,7 @@ from typing import Any
 from engine.data import Dataset
 from engine.desk import TokenReport
 from engine.findings import Finding, leave_out, plural
+from engine.intake import FEWEST
 from engine.prepare import Prepared
 from engine.spec import DataSpec
 
@@ -87,7 +88,7 @@ def report(dataset: Dataset, prepared: Prepared, tokens: TokenReport | None, spe
 def exit_code(values: dict[str, Any]) -> int:
     """0 usable, 1 usable with warnings, 2 not usable."""
     levels = {finding["level"] for finding in values["findings"] if not finding["done"]}
-    return 2 if "stop" in levels or values["train"] < 4 else 1 if "warn" in levels else 0
+    return 2 if "stop" in levels or values["train"] < FEWEST else 1 if "warn" in levels else 0
 
 
 def sentences(values: dict[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -61,7 +62,7 @@ class Dataset(BaseModel):
         return read_rows(self.folder / "rows.arrow")
 
     def recognised(self, spec: DataSpec) -> Recognised:
-        """Shape and columns: the user's choice, else what was found; raises DataError where that is not certain."""
+        """Shape and columns: the user's choice, else what was found; raises DataError where the choice does not fit."""
         if spec.shape or spec.roles:
             shape = spec.shape or self.shape
             roles = spec.roles or (self.roles if shape == self.shape else {})
@@ -89,8 +90,7 @@ def _sample(store: Store, key: str) -> Path:
         names = ", ".join(sample.id for sample in presets.samples())
         raise DataError(f"There is no sample '{key}'. The samples are: {names}.")
     files = (sample.train_file, sample.held_out_file)
-    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
-    folder = store.datasets / f".sample-{key}-{digest}"
+    folder = store.datasets / f".sample-{key}-{_digest(files)}"
     if not (folder / "card.json").is_file():
         made = load(store, intake.add_files(store, [Upload(file, file.name) for file in files]))
         card = json.loads((made.folder / "card.json").read_text(encoding="utf-8")) | {"name": sample.title, "notes": []}
@@ -100,6 +100,12 @@ def _sample(store: Store, key: str) -> Path:
         except OSError:  # somebody else has made it at this moment
             shutil.rmtree(made.folder, ignore_errors=True)
     return folder
+
+
+@cache
+def _digest(files: tuple[Path, ...]) -> str:
+    """A key of what bundled files hold; they do not change while Hone runs."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
 def available(store: Store) -> list[tuple[str, str]]:

@@ -142,7 +142,7 @@ class Desk:
                 f"'{name}' is using this machine now. Wait until it is done, or press Stop and keep; then ask again."
             )
         run = self.store.run(run_id)
-        if not (run.adapter / "adapter_model.safetensors").is_file():
+        if not run.has_adapter:
             raise errors.RunError("This run has not saved anything yet. Let it reach its first check, then compare.")
         spec = run.spec
         rows = read_rows(run.train_file)

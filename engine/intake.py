@@ -113,10 +113,8 @@ def _keep(
     draft.mkdir()
     try:
         digest = hashlib.sha256(name.encode())
-        card = {"name": name, "created": time.time(), **made, **_write(draft, name, items, tell, digest), **notes()}
-        card["labels"] = _numbering(names, card["values"].pop("label", []))
-        del card["values"]
-        digest.update(json.dumps(card["labels"], sort_keys=True).encode())
+        found = _write(draft, name, items, tell, digest, names)
+        card = {"name": name, "created": time.time(), **made, **found, **notes()}
         write_json(draft / "card.json", card)
         for number, upload in enumerate(originals):
             shutil.copyfile(upload.path, draft / f"original-{number}")
@@ -131,7 +129,9 @@ def _keep(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write(draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: Any) -> dict[str, Any]:
+def _write(
+    draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: Any, names: dict[str, str]
+) -> dict[str, Any]:
     """All rows to disk, and what can be said of them."""
     seen: list[Row] = []
     columns: dict[str, None] = {}
@@ -161,9 +161,10 @@ def _write(draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: An
         raise DataError(f"'{name}': none of its {bad} rows can be read. {problems[0]}")
     if writer.count < FEWEST:
         raise DataError(f"'{name}': {writer.count} examples found; at least {FEWEST} are needed. Add more.")
-    digest.update(str(bad).encode())
     found = recognise(name, list(columns), seen)
     label = found.roles.get("label", "")
+    labels = _numbering(names, [str(row.get(label, "")) for row in seen])
+    digest.update(f"{bad} {json.dumps(labels, sort_keys=True)}".encode())
     return {
         "rows": writer.count,
         "held_out": held,
@@ -174,7 +175,7 @@ def _write(draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: An
         "reason": found.reason,
         "roles": found.roles,
         "certain": found.certain,
-        "values": {"label": [str(row.get(label, "")) for row in seen]} if label else {},
+        "labels": labels,
     }
 
 

@@ -88,7 +88,7 @@ class Engine:
         run = self.store.run(run_id)
         if precision not in ("fp32", "bf16"):
             raise RunError(f"'{precision}' is not a precision. Choose fp32 or bf16.")
-        if not (run.adapter / "adapter_model.safetensors").is_file():
+        if not run.has_adapter:
             raise RunError("This run has not saved anything yet, so there is nothing to merge.")
         if run.alive or run.queued:
             raise RunError("This run is still working or waiting. Wait until it is done, then merge.")
@@ -97,7 +97,7 @@ class Engine:
     def score(self, run_id: str) -> None:
         """Put the scoring of base and tuned model on the held-out rows in the queue; its result is an event."""
         run = self.store.run(run_id)
-        if not (run.adapter / "adapter_model.safetensors").is_file():
+        if not run.has_adapter:
             raise RunError("This run has not saved anything yet, so there is nothing to score.")
         if not len(read_rows(run.held_out_file)):
             raise RunError(

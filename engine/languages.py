@@ -20,15 +20,6 @@ def _identifier() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-def spread(length: int, most: int) -> list[int]:
-    """At most so many indices, evenly spread."""
-    return (
-        sorted({round(step * (length - 1) / max(1, most - 1)) for step in range(most)})
-        if length > most
-        else list(range(length))
-    )
-
-
 def languages(texts: Sequence[str]) -> dict[str, float]:
     """Share of each language (ISO 639-1 code; "?" where a text is too short to tell), the most frequent first."""
     found: Counter[str] = Counter()

@@ -72,9 +72,6 @@ def mend(
     if facts.bad_count:
         total = len(rows) + facts.bad_count + facts.bad_answers
         noticed.append(fd.unusable(facts.bad_count, total, facts.bad, "unusable" in fixes))
-    held_keys = {facts.keys[at] for at in kept if facts.parts[at] == HELD_OUT}
-    held_groups = {facts.groups[at] for at in kept if facts.parts[at] == HELD_OUT}
-
     seen: set[tuple[int, bytes]] = set()
     again = [at for at in kept if (pair := (facts.parts[at], facts.keys[at])) in seen or seen.add(pair)]  # type: ignore[func-returns-value]
     apply(
@@ -97,17 +94,8 @@ def mend(
             len(rows),
         ),
     )
-    train_keys = {facts.keys[at] for at in kept if facts.parts[at] == TRAIN}
-    train_groups = {facts.groups[at] for at in kept if facts.parts[at] == TRAIN}
-    leaks = [
-        at
-        for at in kept
-        if facts.parts[at] == HELD_OUT
-        and (
-            (facts.keys[at] in train_keys and facts.keys[at] in held_keys)
-            or facts.groups[at] in train_groups & held_groups
-        )
-    ]
+    learned = {facts.groups[at] for at in kept if facts.parts[at] == TRAIN}  # equal rows are of one group, too
+    leaks = [at for at in kept if facts.parts[at] == HELD_OUT and facts.groups[at] in learned]
     apply(
         "leaked",
         leaks,

@@ -294,6 +294,13 @@ def _tools(value: Any) -> list[Row]:
     return [one if "function" in one else {"type": "function", "function": one} for one in value]
 
 
+def with_system(messages: list[Message], system: str) -> list[Message]:
+    """The messages after the run's own system turn; those that bring one keep theirs."""
+    if not system.strip() or (messages and messages[0]["role"] == "system"):
+        return messages
+    return [{"role": "system", "content": system.strip()}, *messages]
+
+
 def as_table_row(row: Row, shape: Shape) -> Row:
     """A normal row in the columns that make it recognised as its shape again: the other direction of ``normal``."""
     if "text" in row:

@@ -25,12 +25,13 @@ from engine import personal
 from engine.data import Dataset, load
 from engine.errors import DataError
 from engine.findings import Finding
-from engine.intake import FEWEST
-from engine.languages import SEEN, languages, scripts, spread
+from engine.intake import FEWEST, LISTED
+from engine.languages import SEEN, languages, scripts
 from engine.likeness import MOST, Likeness
 from engine.mend import Facts, mend, words_of
-from engine.normal import Row, normal
+from engine.normal import Row, normal, with_system
 from engine.rows import HELD_OUT, TRAIN, Rows, Writer, dumps, read_rows
+from engine.scores import answer_of, spread
 from engine.shapes import TASKS, Recognised
 from engine.spec import DataSpec, Shape
 from engine.split import choose
@@ -213,7 +214,7 @@ def _read(
             made = normal(raw, recognised, dataset.labels)
         except DataError as error:
             facts.bad_count += 1
-            if len(facts.bad) < 50:
+            if len(facts.bad) < LISTED:
                 facts.bad.append(f"{dataset.place(number)}: {error}")
             continue
         for row in made:
@@ -229,7 +230,8 @@ def _read(
             facts.numbers.append(number)
             facts.parts.append(own_part if part is None else part)
             facts.keys.append(hashlib.blake2b(text.encode(), digest_size=8).digest())
-            group = alike.add(words, answer_of(row)) if len(alike) < MOST else at
+            answer = "" if "text" in row else answer_of(row)
+            group = alike.add(words, answer) if len(alike) < MOST else at
             # Rows that are the same are one group, however many there are.
             facts.groups.append(facts.first.setdefault(facts.keys[-1], group))
             facts.labels.append(label)
@@ -245,17 +247,8 @@ def _with_system(row: Row, system: str) -> Row:
         {"role": "user", "content": row["prompt"]},
         {"role": "assistant", "content": row["completion"]},
     ]
-    if turns[0]["role"] == "system":
-        return row
     rest = {key: value for key, value in row.items() if key not in ("messages", "prompt", "completion")}
-    return {"messages": [{"role": "system", "content": system.strip()}, *turns], **rest}
-
-
-def answer_of(row: Row) -> str:
-    """What the model is to say last; nothing for plain text."""
-    if "messages" in row:
-        return str(next(turn["content"] for turn in reversed(row["messages"]) if turn["role"] == "assistant"))
-    return str(row.get("completion", ""))
+    return {"messages": with_system(turns, system), **rest}
 
 
 def _write(path: Path, rows: Rows, facts: Facts, chosen: list[int]) -> int:

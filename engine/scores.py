@@ -76,7 +76,7 @@ def about(file: Path) -> About:
 
 
 def spread(rows: int, largest: int = LARGEST) -> list[int]:
-    """The rows that are scored: all, or ``largest`` of them evenly spread, the same ones each time."""
+    """Indices of all rows, or of ``largest`` of them evenly spread, the same ones each time."""
     count = min(rows, largest)
     return [index * rows // count for index in range(count)]
 

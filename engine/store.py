@@ -128,6 +128,11 @@ class RunDir:
         return (view or self.view()).state(alive, queued)
 
     @property
+    def has_adapter(self) -> bool:
+        """Whether it has saved something that can be used."""
+        return (self.adapter / "adapter_model.safetensors").is_file()
+
+    @property
     def size(self) -> int:
         """Bytes on disk."""
         return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())

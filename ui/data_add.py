@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
@@ -51,8 +51,6 @@ class Adding:
     paste: gr.Textbox
     use_paste: gr.Button
     hub: tuple[gr.Textbox, gr.Dropdown, gr.Dropdown, gr.Number, gr.Number]
-    hub_look: gr.Button
-    hub_about: gr.HTML
     hub_get: gr.Button
     problem: gr.HTML
 
@@ -90,12 +88,13 @@ def build(ctx: Context) -> Adding:
     hub = (name, config, split, first, most)
     look.click(bind(look_up, ctx), name, [about, *hub[1:], get], show_progress="hidden", api_visibility="private")
     config.input(bind(name_splits, ctx), [name, config], split, show_progress="hidden", api_visibility="private")
-    return Adding(upload, folder, paste, use_paste, hub, look, about, get, problem)
+    return Adding(upload, folder, paste, use_paste, hub, get, problem)
 
 
 # --- handlers: each ends in (source, upload, problem, preview) ---
 
 Shown = tuple[Any, Any, Any, Any]
+Tell = Callable[[str], None]
 
 
 def add(ctx: Context, files: list[str] | None) -> Iterator[Shown]:
@@ -148,42 +147,43 @@ def read_again(ctx: Context, source: str, encoding: str, header: str, parts: str
     yield from _take(ctx, lambda tell: aside.read_again(ctx.engine.store, source, options, tell))
 
 
-def _take(ctx: Context, work: Callable[[Callable[[str], None]], str]) -> Iterator[Shown]:
+def _take(ctx: Context, work: Callable[[Tell], str]) -> Iterator[Shown]:
     """Tell how far it is, then choose what came of it."""
-    source = ""
-    for told in telling(work):
-        if isinstance(told, HoneError):
-            yield (
-                gr.skip(),
-                None,
-                gr.update(value=status("bad", "This cannot be used as it is", str(told)), visible=True),
-                gr.skip(),
-            )
-            return
-        if told.startswith("\0"):
-            source = told[1:]
-        else:
-            yield gr.skip(), gr.skip(), _busy(told), gr.skip()
-    yield gr.update(choices=choices(ctx), value=source), None, gr.update(visible=False), gr.skip()
+    try:
+        for told in telling(work):
+            if isinstance(told, Done):
+                chosen = gr.update(choices=choices(ctx), value=told.value)
+                yield chosen, None, gr.update(visible=False), gr.skip()
+            else:
+                yield gr.skip(), gr.skip(), _busy(told), gr.skip()
+    except HoneError as error:
+        words = status("bad", "This cannot be used as it is", str(error))
+        yield gr.skip(), None, gr.update(value=words, visible=True), gr.skip()
 
 
-def telling(work: Callable[[Callable[[str], None]], str]) -> Iterator[str | HoneError]:
-    """What slow work tells while it goes on; last its result (after a NUL character) or its error."""
-    said: queue.Queue[str | HoneError | Exception] = queue.Queue()
+class Done(NamedTuple):
+    """What came of slow work."""
+
+    value: Any
+
+
+def telling(work: Callable[[Tell], Any]) -> Iterator[str | Done]:
+    """What slow work tells while it goes on, then what came of it; raises what the work raises."""
+    said: queue.Queue[str | Done | Exception] = queue.Queue()
 
     def run() -> None:
         try:
-            said.put(f"\0{work(said.put)}")
+            said.put(Done(work(said.put)))
         except Exception as error:
             said.put(error)
 
     threading.Thread(target=run, daemon=True).start()
     while True:
         told = said.get()
-        if isinstance(told, Exception) and not isinstance(told, HoneError):
+        if isinstance(told, Exception):
             raise told
-        yield told  # type: ignore[misc]
-        if isinstance(told, HoneError) or told.startswith("\0"):  # type: ignore[union-attr]
+        yield told
+        if isinstance(told, Done):
             return
 
 

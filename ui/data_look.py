@@ -39,32 +39,25 @@ def look(ctx: Context, model: str, *values: Any) -> Iterator[list[Any]]:
     """What is noticed in the rows at once, then the first rows, then the tokens: as each becomes known."""
     spec = form.data_spec(values)
     dataset = ctx.dataset(spec.source)
-    prepared: Prepared | None = None
-    work = data_add.telling(lambda tell: _prepare(ctx, spec, tell))
-    for told in work:
-        if isinstance(told, HoneError):
-            yield shown(dataset, spec, None, data_view.problem("The columns do not fit", str(told)))
-            return
-        if told.startswith("\0"):
-            prepared = ctx.prepared(spec)
-        else:
-            yield [card(dataset.name, line(told, "wait")), *(gr.skip() for _ in range(outputs_count() - 1))]
-    assert prepared is not None
+    try:
+        for told in data_add.telling(lambda tell: ctx.prepared(spec, tell)):
+            if isinstance(told, data_add.Done):
+                prepared = told.value
+            else:
+                yield [card(dataset.name, line(told, "wait")), *(gr.skip() for _ in range(outputs_count() - 1))]
+    except HoneError as error:
+        yield shown(dataset, spec, None, data_view.problem("The columns do not fit", str(error)))
+        return
     yield shown(dataset, spec, prepared, WAITING)
     rows = page(ctx, model, prepared, spec, "order", {}, 0)
     yield shown(dataset, spec, prepared, rows)
     yield shown(dataset, spec, prepared, rows, report(ctx, model, prepared, spec))
 
 
-def _prepare(ctx: Context, spec: DataSpec, tell: Any) -> str:
-    ctx.prepared(spec, tell)
-    return ""
-
-
 def turn(
     ctx: Context, step: int, index: int, order: str, worst: dict[str, list[int]], model: str, *values: Any
 ) -> tuple[str, int]:
-    """Other rows: the next, the previous, by chance (step 0), or the first of another order (step None)."""
+    """Other rows: the next, the previous, or by chance (step 0)."""
     spec = form.data_spec(values)
     prepared = ctx.prepared(spec)
     total = len(_indices(prepared, order, worst))

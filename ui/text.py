@@ -6,6 +6,7 @@ import html
 import time
 from collections.abc import Iterable, Sequence
 
+from engine.findings import plural as plural
 from engine.view import State
 
 STATES = {
@@ -42,11 +43,6 @@ def share(part: float, whole: float) -> str:
     """A share in percent, with a decimal where it is small."""
     percent = 100 * part / whole if whole else 0.0
     return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %" if percent >= 1 else f"{percent:.2g} %"
-
-
-def plural(number: int, one: str, many: str = "") -> str:
-    """1 row, 2 rows."""
-    return f"{count(number)} {one if number == 1 else many or one + 's'}"
 
 
 def megabytes(size: float) -> str:

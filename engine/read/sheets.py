@@ -12,7 +12,7 @@ from typing import Any
 
 from engine.errors import DataError
 from engine.read.table import Bad, Options, Row
-from engine.read.tables import _has_header, _header
+from engine.read.tables import has_header, header_of
 
 BATCH = 1000  # rows of a Parquet file read at a time
 COLUMNS = 16_384  # as many as Excel has
@@ -96,8 +96,8 @@ def workbook(path: Path, name: str, options: Options, notes: list[str]) -> Itera
     texts = [row for row in texts if any(row)]
     used = [at for at in range(len(texts[0])) if any(row[at] for row in texts)] if texts else []
     texts = [[row[at] for at in used] for row in texts]
-    headed = options.header if options.header is not None else _has_header(texts[:200])
-    header = _header(texts[0], name) if headed else [f"column {number + 1}" for number in range(len(used))]
+    headed = options.header if options.header is not None else has_header(texts[:200])
+    header = header_of(texts[0], name) if headed else [f"column {number + 1}" for number in range(len(used))]
     for row in texts[1:] if headed else texts:
         yield dict(zip(header, row, strict=True))
 

@@ -45,9 +45,9 @@ def delimited(path: Path, name: str, options: Options, notes: list[str]) -> Iter
     if not whole:
         yield from (one for one in peeked if isinstance(one, Bad))
         return
-    headed = options.header if options.header is not None else _has_header(whole)
+    headed = options.header if options.header is not None else has_header(whole)
     if headed:
-        header = _header(whole[0], name)
+        header = header_of(whole[0], name)
         peeked.remove(whole[0])
     else:
         header = [f"column {number}" for number in range(1, len(whole[0]) + 1)]
@@ -129,7 +129,7 @@ def _records(
             yield cells
 
 
-def _has_header(rows: list[list[str]]) -> bool:
+def has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names columns rather than being an example itself."""
     first = [cell.strip() for cell in rows[0]]
     words = [re.split(r"[\W_]+", cell.lower()) for cell in first]
@@ -149,7 +149,7 @@ def _has_header(rows: list[list[str]]) -> bool:
     return not any(cell in {row[at].strip() for row in rows[1:] if at < len(row)} for at, cell in enumerate(first))
 
 
-def _header(cells: list[str], name: str) -> list[str]:
+def header_of(cells: list[str], name: str) -> list[str]:
     header = [cell.strip() for cell in cells]
     if header.count("") > 1:
         raise DataError(f"'{name}': {header.count('')} columns have no name. The first line must name every column.")

@@ -15,8 +15,9 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from engine import presets
 from engine.errors import DataError, ModelError
+from engine.normal import with_system
 from engine.spec import DataSpec
-from engine.work.forms import Message, Tool, with_system
+from engine.work.forms import Message, Tool
 from engine.work.masks import masked
 from engine.work.pieces import Tokens, pattern, text_ids, tokens, unwrap, wrap
 from engine.work.prompts import prompt_text

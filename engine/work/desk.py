@@ -18,10 +18,10 @@ from typing import Any
 
 from engine import models
 from engine.errors import HoneError
+from engine.normal import with_system
 from engine.spec import DataSpec, PlaceSpec
 from engine.work import tokens
 from engine.work.data import load_tokenizer, prompt_ids
-from engine.work.forms import with_system
 from engine.work.generate import stream_pair
 from engine.work.inspect import inspect
 from engine.work.load import attach, choose_place, load_model

@@ -31,13 +31,6 @@ def forms(source: str, messages: list[Message]) -> Iterator[list[Message]]:
     yield [message | {"content": [{"type": "text", "text": message["content"]}]} for message in plain]
 
 
-def with_system(messages: list[Message], system: str) -> list[Message]:
-    """The messages after the run's own system turn; those that bring one keep theirs."""
-    if not system.strip() or (messages and messages[0]["role"] == "system"):
-        return messages
-    return [{"role": "system", "content": system.strip()}, *messages]
-
-
 def content_of(message: Message) -> str:
     """A turn's text, also where it is a list of parts."""
     content = message["content"]

@@ -34,7 +34,7 @@ class _Answers(NamedTuple):
 
 def merge(run: RunDir, precision: str) -> None:
     """Write ``merged/<precision>`` and say how far it differs; beyond tolerance it is removed and refused."""
-    if not (run.adapter / "adapter_model.safetensors").is_file():
+    if not run.has_adapter:
         raise RunError("This run has saved no adapter yet, so there is nothing to merge. Train it first.")
     spec = run.spec
     folder = models.folder(spec.model.source)

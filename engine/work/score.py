@@ -56,7 +56,7 @@ class Pair(NamedTuple):
 def score(run: RunDir) -> None:
     """Score both and report it as one event; raises RunError where there is nothing to score."""
     spec, held = run.spec, read_rows(run.held_out_file)
-    if not (run.adapter / "adapter_model.safetensors").is_file():
+    if not run.has_adapter:
         raise RunError("This run has saved no adapter yet. Train it first.")
     if not len(held):
         raise RunError("This run has no held-out examples, so there is nothing new to score it on.")

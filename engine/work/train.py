@@ -15,12 +15,12 @@ from trl import SFTConfig, SFTTrainer
 from engine import events as ev
 from engine import models
 from engine.errors import DataError
+from engine.normal import with_system
 from engine.rows import read_rows
 from engine.spec import RunSpec
 from engine.store import RunDir
 from engine.work import checkpoints
 from engine.work.data import Encoded, Row, encode_all, load_tokenizer, prompt_ids, questions
-from engine.work.forms import with_system
 from engine.work.generate import replies
 from engine.work.inspect import inspect
 from engine.work.load import Place, choose_place, load_model

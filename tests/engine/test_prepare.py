@@ -381,3 +381,11 @@ def test_a_column_that_may_matter_is_not_passed_over(store: Store, tmp_path: Pat
     )
     if "context" in row_:
         assert set(dataset.roles.values()) == set(row_)
+
+
+def test_a_worker_s_library_maps_the_same_files(store: Store, tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    prepared = prepare(store, DataSpec(source=add(store, tmp_path, [row(n) for n in range(20)])))
+    mapped = Dataset.from_file(str(prepared.train_file), in_memory=False)
+    assert [json.loads(text) for text in mapped["row"]] == list(prepared.rows())
