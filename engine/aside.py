@@ -1,7 +1,7 @@
 """Work on data in a process of its own: a damaged or huge file can neither slow the page nor take it down.
 
 The other side is engine.work.aside. One question as JSON on stdin, answers in JSON lines: ``{"tell": text}`` while it
-works, then ``{"done": value}`` or ``{"error": text}``.
+works, then ``{"done": value}`` or ``{"error": text, "kind": class of the error}``. engine.hub_models asks here, too.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from engine import data, hub
-from engine.errors import DataError
+from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
 from engine.prepare import Prepared, prepare
 from engine.read import Options
 from engine.spec import DataSpec
@@ -24,6 +25,9 @@ from engine.store import ROOT, Store
 
 SMALL = 20_000  # rows that are prepared at once, in this process: a new one takes half a second to start
 SMALL_BYTES = 20 * 2**20
+ONLINE = {"hub", "look", "models", "model", "download"}  # questions that want the network
+KINDS = {kind.__name__: kind for kind in (DataError, ModelError, RunError, SpecError)}
+LOST = "Reading this data was ended by the system; memory may have run out. Split the file, or try again."
 
 Tell = Callable[[str], None]
 
@@ -33,22 +37,22 @@ def add_files(
 ) -> str:
     """The source of files taken in together, given as (path, the user's name for it); raises DataError."""
     uploads = [[str(path), name] for path, name in files]
-    return str(_ask(store, tell, do="add", files=uploads, options=asdict(options or Options())))
+    return str(ask(store, tell, do="add", files=uploads, options=asdict(options or Options())))
 
 
 def read_again(store: Store, source: str, options: Options, tell: Tell = lambda _: None) -> str:
     """The source of a dataset's files read in another way: encoding, header, split of a text; raises DataError."""
-    return str(_ask(store, tell, do="again", source=source, options=asdict(options)))
+    return str(ask(store, tell, do="again", source=source, options=asdict(options)))
 
 
 def add_hub(store: Store, wanted: hub.HubSpec, tell: Tell = lambda _: None) -> str:
     """The source of a Hub dataset, downloaded and taken in; raises DataError."""
-    return str(_ask(store, tell, do="hub", wanted=wanted.model_dump()))
+    return str(ask(store, tell, do="hub", wanted=wanted.model_dump()))
 
 
 def look_hub(store: Store, name: str) -> hub.HubInfo:
     """What a Hub dataset holds; raises DataError."""
-    return hub.HubInfo(**_ask(store, lambda _: None, do="look", name=name))
+    return hub.HubInfo(**ask(store, lambda _: None, do="look", name=name))
 
 
 def prepared(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepared:
@@ -56,12 +60,15 @@ def prepared(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepa
     dataset = data.load(store, spec.source)
     if dataset.rows <= SMALL and dataset.bytes <= SMALL_BYTES:
         return prepare(store, spec, tell)
-    return Prepared.model_validate(_ask(store, tell, do="prepare", spec=spec.model_dump(mode="json")))
+    return Prepared.model_validate(ask(store, tell, do="prepare", spec=spec.model_dump(mode="json")))
 
 
-def _ask(store: Store, tell: Tell, **question: Any) -> Any:
+def ask(
+    store: Store, tell: Tell, lost: HoneError | None = None, stop: threading.Event | None = None, **question: Any
+) -> Any:
+    """What the process answers; raises its error, or ``lost`` if it ended without one, as it does on ``stop``."""
     # The app is offline by default; who asks for the Hub wants the network.
-    env = hub.environment(store.home / "hub") if question["do"] in ("hub", "look") else dict(os.environ)
+    env = hub.environment(store.home / "hub") if question["do"] in ONLINE else dict(os.environ)
     env["PYTHONIOENCODING"] = "utf-8"
     with (store.home / "aside.log").open("ab") as log:
         process = subprocess.Popen(
@@ -75,15 +82,27 @@ def _ask(store: Store, tell: Tell, **question: Any) -> Any:
             env=env,
         )
     assert process.stdin is not None and process.stdout is not None
-    with process, process.stdin as ask:
-        ask.write(json.dumps({"home": str(store.home), **question}))
-        ask.close()
+    if stop:
+        threading.Thread(target=_end, args=(process, stop), daemon=True).start()
+    with process, process.stdin as pipe:
+        pipe.write(json.dumps({"home": str(store.home), **question}))
+        pipe.close()
         for line in process.stdout:
+            if not line.endswith("\n"):  # ended in the middle of a word
+                break
             answer = json.loads(line)
             if "tell" in answer:
                 tell(answer["tell"])
             elif "error" in answer:
-                raise DataError(answer["error"])
+                raise KINDS[answer["kind"]](answer["error"])
             else:
                 return answer["done"]
-    raise DataError("Reading this data was ended by the system; memory may have run out. Split the file, or try again.")
+    raise lost or DataError(LOST)
+
+
+def _end(process: subprocess.Popen[str], stop: threading.Event) -> None:
+    """End the process when somebody says so; it may be waiting for the network, and would not look."""
+    while process.poll() is None:
+        if stop.wait(0.2):
+            process.terminate()
+            return

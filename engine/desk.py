@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from engine import errors
-from engine.models import ModelInfo
+from engine.anatomy import ModelInfo, Task
 from engine.rows import read_rows
 from engine.scores import spread
 from engine.spec import DataSpec
@@ -96,13 +96,18 @@ class Desk:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
-        self._infos: dict[str, ModelInfo] = {}
+        self._infos: dict[tuple[str, Task | None], ModelInfo] = {}
 
-    def inspect(self, model: str) -> ModelInfo:
-        """What a base model is; raises ModelError."""
-        if model not in self._infos:
-            self._infos[model] = ModelInfo.model_validate(self._ask("inspect", model=model))
-        return self._infos[model]
+    def inspect(self, model: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
+        """What a base model is, built for a task (the first that it can do); raises ModelError.
+
+        ``folder`` holds the config of a model whose weights are not here.
+        """
+        key = (model, task)
+        if key not in self._infos:
+            answer = self._ask("inspect", model=model, task=task, folder=str(folder) if folder else "")
+            self._infos[key] = ModelInfo.model_validate(answer)
+        return self._infos[key]
 
     def preview(self, model: str, rows: list[Row], data: DataSpec) -> list[PreviewRow]:
         """These rows as the model will see them; raises ModelError."""
@@ -142,17 +147,13 @@ class Desk:
                 f"'{name}' is using this machine now. Wait until it is done, or press Stop and keep; then ask again."
             )
         run = self.store.run(run_id)
-        if not run.has_adapter:
+        if not run.has_result:
             raise errors.RunError("This run has not saved anything yet. Let it reach its first check, then compare.")
-        spec = run.spec
         rows = read_rows(run.train_file)
         plain = len(rows) > 0 and "text" in rows[0]
         yield from self._stream(
             "chat",
-            model=spec.model.source,
-            adapter=str(run.adapter),
-            place=spec.place.model_dump(),
-            data=spec.data.model_dump(mode="json"),
+            run=str(run.path),
             plain_text=plain,
             base=base,
             tuned=tuned,

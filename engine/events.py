@@ -49,6 +49,45 @@ class Started(_Event):
     resumed_from: int = 0  # step; 0 is a fresh start
 
 
+class Proving(_Event):
+    """The longest examples are about to go forward and backward once, in this layout of the batch."""
+
+    kind: Literal["proving"] = "proving"
+    batch: int
+    accumulation: int
+    checkpointing: bool
+    length: int  # tokens of the longest example
+
+
+class Proved(_Event):
+    """They did, and it fits."""
+
+    kind: Literal["proved"] = "proved"
+    memory_gb: float  # peak so far, with the optimizer's states
+    seconds: float  # of one forward and backward pass of this batch
+
+
+class SteppedDown(_Event):
+    """It did not fit: the run goes on with less in memory at once and the same effective batch."""
+
+    kind: Literal["stepped_down"] = "stepped_down"
+    batch: int
+    accumulation: int
+    checkpointing: bool
+    why: str
+
+
+class Estimated(_Event):
+    """What was foretold before the first step, for the report to compare with what came."""
+
+    kind: Literal["estimated"] = "estimated"
+    trainable: int  # from the config alone
+    memory_gb: float  # peak, from the config alone
+    parts: dict[str, float] = {}  # of the memory, in GB
+    seconds_low: float  # of the whole run, from the pass that was measured
+    seconds_high: float
+
+
 class Step(_Event):
     """One optimizer step."""
 
@@ -196,6 +235,10 @@ class Perplexity(_Event):
 Event = Annotated[
     Phase
     | Started
+    | Proving
+    | Proved
+    | SteppedDown
+    | Estimated
     | Step
     | Evaluated
     | Sampled

@@ -15,7 +15,7 @@ from engine.store import RunDir
 
 def adapter_zip(run: RunDir) -> Path:
     """The adapter with its settings as a zip file; raises RunError where nothing was saved."""
-    if not run.has_adapter:
+    if not run.has_result:
         raise RunError("This run has not saved anything yet, so there is no adapter to take.")
     return _zip(run, run.adapter, f"{run.id}-adapter")
 

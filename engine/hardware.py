@@ -13,6 +13,15 @@ import psutil
 from engine.errors import RunError
 
 GB = 2**30
+# Limit and use of the container's memory, as version 2 and version 1 of Linux's control groups tell them.
+CGROUP = tuple(
+    (Path("/sys/fs/cgroup") / limit, Path("/sys/fs/cgroup") / used)
+    for limit, used in (
+        ("memory.max", "memory.current"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    )
+)
+KILLS = (Path("/proc/vmstat"),)
 
 
 class Device(NamedTuple):
@@ -60,6 +69,41 @@ def load(pid: int | None = None) -> Load:
         except psutil.Error:
             process = None  # it has just ended
     return Load(psutil.cpu_percent(), (memory.total - memory.available) / GB, memory.total / GB, process)
+
+
+def free_gb(kind: str) -> float:
+    """Memory that a new run can have: what the card has free, or what the machine and its container let us have."""
+    if kind == "cuda" and (tool := shutil.which("nvidia-smi")):
+        query = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
+        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+        first = answer.stdout.partition("\n")[0].strip()
+        if answer.returncode == 0 and first.isdigit():
+            return int(first) / 1024
+    free = psutil.virtual_memory().available
+    for limit, used in CGROUP:
+        allowed, taken = _number(limit), _number(used)
+        if allowed and taken is not None:
+            free = min(free, max(0, allowed - taken))
+    return free / GB
+
+
+def memory_kills() -> int:
+    """How often the system has ended a process for want of memory; 0 where it does not say (Linux alone does)."""
+    found = 0
+    for file in KILLS:
+        try:
+            lines = file.read_text().splitlines()
+        except OSError:
+            continue
+        found += sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
+    return found
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
 
 
 def require_disk(folder: Path, needed_gb: float, what: str) -> None:

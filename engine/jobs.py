@@ -23,6 +23,7 @@ from engine.errors import HoneError, RunError
 from engine.prepare import Prepared
 from engine.rows import read_rows
 from engine.spec import DataSpec, RunSpec
+from engine.stepping import step_down
 from engine.store import RunDir, Store
 from engine.view import State
 
@@ -88,7 +89,7 @@ class Engine:
         run = self.store.run(run_id)
         if precision not in ("fp32", "bf16"):
             raise RunError(f"'{precision}' is not a precision. Choose fp32 or bf16.")
-        if not run.has_adapter:
+        if not run.has_result:
             raise RunError("This run has not saved anything yet, so there is nothing to merge.")
         if run.alive or run.queued:
             raise RunError("This run is still working or waiting. Wait until it is done, then merge.")
@@ -97,7 +98,7 @@ class Engine:
     def score(self, run_id: str) -> None:
         """Put the scoring of base and tuned model on the held-out rows in the queue; its result is an event."""
         run = self.store.run(run_id)
-        if not run.has_adapter:
+        if not run.has_result:
             raise RunError("This run has not saved anything yet, so there is nothing to score.")
         if not len(read_rows(run.held_out_file)):
             raise RunError(
@@ -173,7 +174,7 @@ class Engine:
         first.release()
 
     def _work(self, run: RunDir) -> None:
-        mark, job = run.queue_mark.stat().st_mtime_ns, run.queued
+        mark, job, kills = run.queue_mark.stat().st_mtime_ns, run.queued, hardware.memory_kills()
         try:
             self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
             code = self.backend.work(run, job) if run.queued == job else 0
@@ -182,15 +183,24 @@ class Engine:
             if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
                 run.queue_mark.unlink()
         if code:
-            self._explain(run, code)
+            self._explain(run, code, code == -signal.SIGKILL and hardware.memory_kills() > kills)
 
-    def _explain(self, run: RunDir, code: int) -> None:
-        """Say how a worker ended that could not say so itself."""
+    def _explain(self, run: RunDir, code: int, no_memory: bool) -> None:
+        """Say how a worker ended that could not say so itself; one that was killed for memory goes on with less."""
         view = run.view()
+        if no_memory and run.state(view) == State.INTERRUPTED and step_down(run):
+            self._enqueue(run, "train")
+            return
         if view.merging:
             run.emit(ev.Merged(ok=False, precision=view.merging, text="The merge was ended by the system. Try again."))
         elif run.state(view) == State.INTERRUPTED:
-            run.emit(ev.Warned(text=_death(code)))
+            run.emit(ev.Warned(text=NO_MEMORY if no_memory else _death(code)))
+
+
+NO_MEMORY = (
+    "The system ended the training process for want of memory, and there is no smaller layout left to try. Set the "
+    "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
+)
 
 
 def _death(code: int) -> str:

@@ -6,82 +6,18 @@ Reads JSON and file names only; nothing here loads weights or imports torch.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from engine import presets
-from engine.errors import ModelError, SpecError
+from engine.errors import ModelError
 
 # Keys by which a config makes a library run code or read files from elsewhere (facts: load-time attacks that
 # work although trust_remote_code is off).
 FORBIDDEN_KEYS = {"auto_map", "trust_remote_code", "_attn_implementation_internal", "auto_mapping", "custom_pipelines"}
 FILE_KEYS = {"vocab_file", "merges_file", "tokenizer_file", "spm_file", "chat_template_file"}
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-
-
-class LinearModule(BaseModel):
-    """All linear layers of one name, for example every layer's ``q_proj``."""
-
-    model_config = ConfigDict(frozen=True)
-    name: str
-    shapes: dict[str, int]  # "in x out" -> how many layers have it
-
-    @property
-    def count(self) -> int:
-        return sum(self.shapes.values())
-
-    def lora_parameters(self, rank: int) -> int:
-        """A: rank x in, B: out x rank, for each layer."""
-        return sum(rank * sum(int(side) for side in shape.split("x")) * n for shape, n in self.shapes.items())
-
-
-class ModelInfo(BaseModel):
-    """What a base model is, read from its config on the meta device."""
-
-    model_config = ConfigDict(frozen=True)
-    source: str
-    name: str
-    model_type: str
-    layers: int
-    hidden_size: int
-    heads: int
-    kv_heads: int
-    vocab_size: int
-    context: int
-    parameters: int
-    dtype: str  # as stored
-    megabytes: float  # of weights on disk
-    has_template: bool
-    modules: tuple[LinearModule, ...]
-    groups: dict[str, tuple[str, ...]]  # fewest, attention, all -> module names
-
-    def targets(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """The module names meant by a spec's targets; raises ModelError for names that the model lacks."""
-        names = [module.name for module in self.modules]
-        if tuple(wanted) == ("all-linear",):
-            return tuple(names)
-        if missing := [name for name in wanted if name not in names]:
-            raise ModelError(
-                f"{self.name} has no module called {', '.join(missing)}. It has: {', '.join(names)}. "
-                "Choose the target modules again on the Train tab."
-            )
-        return tuple(wanted)
-
-    def check_length(self, max_length: int) -> None:
-        """Raise SpecError for examples that are longer than the model can read."""
-        if 0 < self.context < max_length:
-            raise SpecError(
-                f"Longest example (data.max_length): {self.name} reads at most {self.context} tokens at once; "
-                f"it is {max_length}. Set it to {self.context} or less on the Data tab."
-            )
-
-    def trainable(self, rank: int, wanted: Sequence[str]) -> int:
-        """Weights that LoRA trains: the sum of rank x (in + out) over the chosen layers."""
-        chosen = self.targets(wanted)
-        return sum(module.lora_parameters(rank) for module in self.modules if module.name in chosen)
 
 
 def folder(source: str) -> Path:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
 from engine.errors import SpecError
+from engine.method import MethodSpec, Part
 
 SOURCE = r"^(sample|dataset):[a-z0-9-]+$"
 
@@ -36,12 +37,6 @@ class Shape(StrEnum):
 # The first six are made to the rows (engine.prepare), the others when a row becomes tokens (engine.work.data).
 Fix = Literal["unusable", "duplicates", "similar", "leaked", "personal", "balance", "refused", "literal", "shorten"]
 Template = Literal["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistral", "alpaca"]
-
-
-class Part(BaseModel):
-    """Base of all parts of a spec: frozen, and an unknown key is an error rather than ignored."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class ModelSpec(Part):
@@ -73,6 +68,12 @@ class DataSpec(Part):
         max_length=8,
         title="Columns",
         description="Which column plays which part. Found by itself. Change it where it is wrong.",
+    )
+    goal: Literal["auto", "write", "classify", "multilabel", "regress", "prefer"] = Field(
+        "auto",
+        title="What to learn",
+        description="Write answers or text, choose a label, or prefer better answers. Automatic goes by the rows and "
+        "the model.",
     )
     system: str = Field(
         "",
@@ -126,45 +127,6 @@ class DataSpec(Part):
     )
 
 
-class LoraSpec(Part):
-    """LoRA: small matrices beside the frozen weights (Hu et al. 2021, arXiv:2106.09685)."""
-
-    kind: Literal["lora"] = "lora"
-    rank: int = Field(
-        16,
-        ge=1,
-        le=256,
-        title="Rank",
-        description="How much the adapter can learn. Higher learns more and needs more memory; 8 to 32 is usual.",
-    )
-    alpha: int | None = Field(
-        None,
-        ge=1,
-        le=1024,
-        title="Alpha",
-        description="How strongly the adapter acts: its output is scaled by alpha / rank. Empty follows the rank "
-        "(twice the rank).",
-    )
-    dropout: float = Field(
-        0.0,
-        ge=0.0,
-        le=0.5,
-        title="Dropout",
-        description="Share of the adapter's input left out at random. A little (0.05) helps against memorising.",
-    )
-    targets: tuple[str, ...] = Field(
-        ("all-linear",),
-        min_length=1,
-        title="Target modules",
-        description="The parts of each layer that get an adapter. More parts learn more and need more memory.",
-    )
-
-    @property
-    def scale_alpha(self) -> int:
-        """Alpha as used: the given one, or twice the rank."""
-        return self.alpha if self.alpha is not None else 2 * self.rank
-
-
 class OptimSpec(Part):
     """How long and how fast it learns."""
 
@@ -214,6 +176,18 @@ class OptimSpec(Part):
         "cosine",
         title="Learning-rate schedule",
         description="How the learning rate falls after the warm-up.",
+    )
+    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = Field(
+        "adamw",
+        title="Optimizer",
+        description="How steps are made. The 8-bit one and Adafactor keep less beside each trained weight, which "
+        "matters for full fine-tuning.",
+    )
+    checkpointing: Literal["auto", "on", "off"] = Field(
+        "auto",
+        title="Recompute instead of keep (gradient checkpointing)",
+        description="Needs much less memory for long examples and takes about a third longer. Automatic turns it on "
+        "where it would not fit otherwise.",
     )
 
     @property
@@ -278,15 +252,40 @@ class RunSpec(Part):
     )
     model: ModelSpec = ModelSpec()
     data: DataSpec = DataSpec()
-    method: LoraSpec = LoraSpec()
+    method: MethodSpec = MethodSpec()
     optim: OptimSpec = OptimSpec()
     sampling: SamplingSpec = SamplingSpec()
     place: PlaceSpec = PlaceSpec()
 
     @model_validator(mode="after")
-    def _rank_and_targets(self) -> RunSpec:
-        if "all-linear" in self.method.targets and len(self.method.targets) > 1:
-            raise ValueError("Target modules: choose either all-linear or single modules, not both.")
+    def _fits_together(self) -> RunSpec:
+        method, found = self.method, []
+        if "all-linear" in method.targets and len(method.targets) > 1:
+            found.append("Target modules: choose either all-linear or single modules, not both.")
+        if method.bits and method.init in ("pissa", "olora"):
+            # PEFT takes the base weights apart for these, which quantised ones do not allow.
+            found.append(
+                "How the adapter starts (method.init): PiSSA and OLoRA change the base weights, which 4-bit and 8-bit "
+                "ones do not allow. Choose Zero, or the method LoRA."
+            )
+        if method.kind == "dora" and method.init in ("pissa", "olora"):
+            found.append(
+                "How the adapter starts (method.init): DoRA has a start of its own. Choose Zero, or the method LoRA."
+            )
+        if method.rslora and method.ranks and method.init in ("pissa", "olora"):
+            found.append(
+                "How the adapter starts (method.init): PiSSA and OLoRA do not go with rsLoRA and ranks of single "
+                "modules at once. Choose Zero."
+            )
+        if method.kind == "head" and self.data.goal not in ("classify", "multilabel", "regress"):
+            found.append(
+                "Method (method.kind): only a model that chooses labels has a new head to train. Choose LoRA, or set "
+                "what to learn to Choose a label."
+            )
+        if any(not 1 <= rank <= 256 for rank in method.ranks.values()):
+            found.append("Ranks of single modules (method.ranks): each must be from 1 to 256.")
+        if found:
+            raise ValueError("\n".join(found))
         return self
 
 

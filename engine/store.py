@@ -41,8 +41,8 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(temporary, path)
 
 
-def _link(source: Path, target: Path) -> None:
-    """The same file under a second name: rows are never changed, so a run need not copy them."""
+def link(source: Path, target: Path) -> None:
+    """The same file under a second name, for files that are never changed; a copy where that cannot be."""
     try:
         os.link(source, target)
     except OSError:  # a file system without hard links
@@ -128,9 +128,9 @@ class RunDir:
         return (view or self.view()).state(alive, queued)
 
     @property
-    def has_adapter(self) -> bool:
-        """Whether it has saved something that can be used."""
-        return (self.adapter / "adapter_model.safetensors").is_file()
+    def has_result(self) -> bool:
+        """Whether it has saved something that can be used: an adapter, or a whole model."""
+        return any((self.adapter / name).is_file() for name in ("adapter_model.safetensors", "model.safetensors"))
 
     @property
     def size(self) -> int:
@@ -162,8 +162,8 @@ class Store:
         draft = RunDir(run.path.with_name(f".{run.id}"))
         draft.data.mkdir(parents=True)
         draft.spec_file.write_text(specs.dump_yaml(spec), encoding="utf-8")
-        _link(train, draft.train_file)
-        _link(held_out, draft.held_out_file)
+        link(train, draft.train_file)
+        link(held_out, draft.held_out_file)
         write_json(draft.about_file, about)
         meta = {"name": spec.name or stem, "note": "", "created": time.time(), "data": about["name"]}
         write_json(draft.path / "meta.json", meta)

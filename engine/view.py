@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine import events as ev
+from engine.fit import Fit
 
 
 class State(StrEnum):
@@ -55,6 +56,11 @@ class RunView:
     scoring: bool = False  # a score was asked for and has not come yet
     scored: ev.Scored | ev.Perplexity | None = None  # the newest, of the adapter as it is now
     score_problem: str = ""  # why the last scoring came to nothing
+    proving: ev.Proving | None = None  # a layout that is being tried
+    proved: tuple[Fit, ev.Proved] | None = None  # the newest layout that fitted
+    fit: Fit | None = None  # the layout that was stepped down to
+    stepped: list[ev.SteppedDown] = field(default_factory=list)
+    estimated: ev.Estimated | None = None
 
     def state(self, alive: bool, queued: bool) -> State:
         """The state, given whether a worker holds the run's lock and whether the run waits in the queue."""
@@ -120,6 +126,16 @@ def _add(view: RunView, event: ev.Event) -> None:
             _cut_back(view, event.resumed_from)
             view.started, view.ended, view.preparing = event, None, False
             view.attempt += 1
+        case ev.Proving():
+            view.proving = event
+        case ev.Proved() if view.proving:
+            view.proved = (_fit(view.proving), event)
+            view.proving = None
+        case ev.SteppedDown():
+            view.fit, view.proving = _fit(event), None
+            view.stepped.append(event)
+        case ev.Estimated():
+            view.estimated = event
         case ev.Step():
             before = view.last
             tokens = event.tokens - (before.tokens if before else 0)
@@ -153,6 +169,10 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.scoring, view.score_problem, view.merging = True, "", ""
         case ev.Scored() | ev.Perplexity():
             view.scoring, view.scored = False, event
+
+
+def _fit(event: ev.Proving | ev.SteppedDown) -> Fit:
+    return Fit(event.batch, event.accumulation, event.checkpointing)
 
 
 def _cut_back(view: RunView, step: int) -> None:

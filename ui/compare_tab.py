@@ -121,7 +121,7 @@ def _pane(label: str, elem_id: str) -> gr.Chatbot:
 
 def usable(ctx: Context) -> list[RunDir]:
     """Runs that have an adapter, newest first."""
-    return [run for run in ctx.engine.store.all_runs() if run.has_adapter and run.readable]
+    return [run for run in ctx.engine.store.all_runs() if run.has_result and run.readable]
 
 
 def run_choices(ctx: Context) -> list[tuple[str, str]]:

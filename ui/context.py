@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from engine import data, models
+from engine.anatomy import ModelInfo
 from engine.data import Dataset
 from engine.desk import TokenReport
 from engine.errors import DataError, ModelError
 from engine.jobs import Engine
-from engine.models import ModelInfo
 from engine.policy import Policy
 from engine.prepare import Prepared
 from engine.spec import DataSpec

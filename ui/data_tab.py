@@ -85,7 +85,7 @@ def build(ctx: Context) -> DataTab:
                     ]
                     reading = _reading()
                 with gr.Accordion("What it learns from", open=False, elem_id="learning"):
-                    add("data.learn", "data.max_length", "data.system", "data.template")
+                    add("data.goal", "data.learn", "data.max_length", "data.system", "data.template")
                 with gr.Accordion("What is held out", open=False, elem_id="splitting"):
                     add("data.held_out")
                     add("data.held_out_source", choices=held_choices(ctx), value="")

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.components import Component
 
-from engine import presets
+from engine import goals, presets
 from engine import spec as specs
-from engine.models import ModelInfo
+from engine.anatomy import ModelInfo
 from engine.spec import DataSpec, RunSpec, Shape
 
 # All fields in the order of the form. Those of data live on the Data tab (but for the seed), the model on its own.
@@ -26,6 +26,7 @@ PATHS = (
     "data.shape",
     "data.roles",
     "data.fixes",
+    "data.goal",
     "data.system",
     "data.learn",
     "data.template",
@@ -33,10 +34,20 @@ PATHS = (
     "data.held_out",
     "data.held_out_source",
     "name",
+    "method.kind",
     "method.rank",
     "method.alpha",
-    "method.dropout",
     "method.targets",
+    "method.dropout",
+    "method.rslora",
+    "method.init",
+    "method.plus",
+    "method.bias",
+    "method.layers",
+    "method.save",
+    "method.ranks",
+    "method.preference",
+    "method.beta",
     "optim.epochs",
     "optim.learning_rate",
     "optim.batch_size",
@@ -44,6 +55,8 @@ PATHS = (
     "optim.warmup",
     "optim.weight_decay",
     "optim.schedule",
+    "optim.optimizer",
+    "optim.checkpointing",
     "data.seed",
     "sampling.checks",
     "sampling.prompts",
@@ -52,8 +65,9 @@ PATHS = (
     "place.precision",
 )
 DATA_PATHS = tuple(path for path in PATHS if path.startswith("data."))
+LISTS = ("sampling.prompts", "method.save")  # written one per line
 SLIDER_STEPS = {"method.rank": 1, "method.dropout": 0.01, "data.held_out": 0.01, "optim.warmup": 0.01}
-LINES = {"sampling.prompts": 3, "data.system": 2}
+LINES = {"sampling.prompts": 3, "data.system": 2, "method.ranks": 2, "method.save": 1}
 ALL_LINEAR = "all-linear"
 EVERY = f"All linear layers ({ALL_LINEAR})"
 WORDS = {
@@ -76,7 +90,30 @@ WORDS = {
     "phi3": "Phi 3",
     "mistral": "Mistral",
     "alpaca": "Alpaca (### Instruction)",
+    "lora": "LoRA",
+    "qlora": "LoRA on 4-bit weights (QLoRA)",
+    "lora8": "LoRA on 8-bit weights",
+    "dora": "DoRA",
+    "head": "Only the new head",
+    "full": "All weights (full fine-tuning)",
+    "zero": "Zero",
+    "gaussian": "Gaussian",
+    "pissa": "PiSSA",
+    "olora": "OLoRA",
+    "none": "None",
+    "lora_only": "Beside adapters",
+    "dpo": "DPO",
+    "orpo": "ORPO",
+    "kto": "KTO",
+    "adamw": "AdamW",
+    "adamw_8bit": "AdamW in 8 bit",
+    "adafactor": "Adafactor",
+    "on": "Always",
+    "off": "Never",
+    **goals.WORDS,
 }
+SPECIAL = {"method.bias": {"all": "All biases"}}  # where a word means something else
+DROPDOWNS = ("data.template", "data.goal", "method.kind")
 A_SHARE = ("A share of this data", "")
 STATES = ("data.roles", "data.fixes")  # set by several widgets together, so kept beside them
 
@@ -95,8 +132,8 @@ def widget(path: str, **more: Any) -> Component:
     if path == "data.shape":
         shapes = [("As found", ""), *((shape.value, shape.value) for shape in Shape)]
         return gr.Dropdown(shapes, elem_id=elem_id, **common)
-    if path == "data.template":
-        named = [(WORDS[choice], choice) for choice in typing.get_args(kind)]
+    named = [(_word(path, choice), choice) for choice in typing.get_args(kind)]
+    if path in DROPDOWNS:
         return gr.Dropdown(named, elem_id=elem_id, **common)
     if path == "data.held_out_source":
         return gr.Dropdown(elem_id=elem_id, **({"choices": [A_SHARE]} | common))
@@ -105,7 +142,9 @@ def widget(path: str, **more: Any) -> Component:
     if path == "method.targets":
         return gr.CheckboxGroup([(EVERY, ALL_LINEAR)], elem_id=elem_id, **common)
     if typing.get_origin(kind) is Literal:
-        return gr.Radio([(WORDS[choice], choice) for choice in typing.get_args(kind)], elem_id=elem_id, **common)
+        return gr.Radio(named, elem_id=elem_id, **common)
+    if kind is bool:
+        return gr.Checkbox(elem_id=elem_id, **common)
     if kind in (int, float) and field.default is not None:
         # Bounds are left to RunSpec, which names every wrong field at once and in words.
         return gr.Number(precision=0 if kind is int else None, elem_id=elem_id, **common)
@@ -140,8 +179,10 @@ def fill(spec: RunSpec, info: ModelInfo | None, paths: Sequence[str] = PATHS) ->
 
 def to_widget(path: str, value: Any) -> Any:
     """A field's value as its widget holds it."""
-    if path == "sampling.prompts":
+    if path in LISTS:
         return "\n".join(value)
+    if path == "method.ranks":
+        return "\n".join(f"{name}: {rank}" for name, rank in value.items())
     if value is None:
         return ""
     if isinstance(value, Shape):
@@ -150,8 +191,11 @@ def to_widget(path: str, value: Any) -> Any:
 
 
 def _from_widget(path: str, value: Any) -> Any:
-    if path == "sampling.prompts":
+    if path in LISTS:
         return tuple(line.strip() for line in (value or "").splitlines() if line.strip())
+    if path == "method.ranks":
+        pairs = (line.partition(":") for line in (value or "").splitlines() if line.strip())
+        return {name.strip(): rank.strip() for name, _, rank in pairs}
     if path == "method.targets" and isinstance(value, list) and len(value) > 1:
         return tuple(name for name in value if name != ALL_LINEAR)
     if isinstance(value, list):
@@ -160,6 +204,10 @@ def _from_widget(path: str, value: Any) -> Any:
         value = value.strip()
         return None if value == "" and specs.field(path).default is None else value
     return value
+
+
+def _word(path: str, choice: str) -> str:
+    return SPECIAL.get(path, {}).get(choice, WORDS.get(choice, choice))
 
 
 def _kind(annotation: Any) -> Any:

@@ -11,8 +11,8 @@ from typing import Any
 import gradio as gr
 
 from engine import models
+from engine.anatomy import ModelInfo
 from engine.errors import HoneError
-from engine.models import LinearModule, ModelInfo
 from ui import form
 from ui.context import Context
 from ui.handlers import bind
@@ -114,15 +114,19 @@ def about(info: ModelInfo) -> str:
 
 def _targets(info: ModelInfo) -> str:
     """The modules that LoRA can adapt, with the group that each belongs to."""
-    headers = ("Module", "Layers", "Shape (in × out)", *(name for name in GROUPS.values()))
+    headers = ("Module", "Part", "Layers", "Shape (in × out)", *(name for name in GROUPS.values()))
     rows = (
-        row((m.name, count(m.count), _shapes(m), *("✓" if m.name in info.groups[g] else "" for g in GROUPS)))
+        row(
+            (
+                m.name,
+                m.part,
+                count(m.count),
+                f"{count(m.ins)} × {count(m.outs)}",
+                *("✓" if m.name in info.groups[g] else "" for g in GROUPS),
+            )
+        )
         for m in info.modules
     )
     notes = "".join(f"<li><b>{safe(name)}</b>: {safe(GROUP_NOTES[group])}</li>" for group, name in GROUPS.items())
     text = "An adapter is put beside these parts; the model itself stays as it is. Choose the group on the Train tab."
     return card("Parts that can learn (target modules)", line(text), f"<ul>{notes}</ul>", table(headers, rows))
-
-
-def _shapes(module: LinearModule) -> str:
-    return ", ".join(shape.replace("x", " × ") for shape in module.shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,10 +10,10 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine import presets
+from engine import counting, presets
 from engine import spec as specs
+from engine.anatomy import ModelInfo
 from engine.errors import HoneError, ModelError
-from engine.models import ModelInfo
 from engine.spec import RunSpec
 from ui import form, live
 from ui.context import Context
@@ -151,7 +152,10 @@ def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
     known = [module.name for module in info.modules]
     kept = [name for name in names if name in known]
     value = kept if group == OWN and kept else list(info.groups.get(group, info.groups["all"]))
-    named = [(f"{m.name} ({m.count}×)", m.name) for m in info.modules]
+    counts = Counter[str]()
+    for module in info.modules:
+        counts[module.name] += module.count
+    named = [(f"{name} ({times}×)", name) for name, times in counts.items()]
     return gr.update(choices=[*named, (form.EVERY, form.ALL_LINEAR)], value=value)
 
 
@@ -193,14 +197,14 @@ def suited_spec(source: str) -> RunSpec:
     return RunSpec()
 
 
-def facts(spec: RunSpec, info: ModelInfo | None, rows: int, total: int) -> str:
+def facts(spec: RunSpec, info: ModelInfo | None, rows: int, total: int, labels: int = 2) -> str:
     """How much will train, on what, and for how long."""
     if info is None:
         trains = "Counting the weights that will train…"
     else:
-        weights = info.trainable(spec.method.rank, spec.method.targets)
-        total_weights = info.parameters + weights  # as PEFT counts: the adapter's own among all
-        trains = f"{count(weights)} of {count(total_weights)} weights train ({share(weights, total_weights)})"
+        counted = counting.count(info, spec.method, labels)
+        part = share(counted.trainable, counted.total)
+        trains = f"{count(counted.trainable)} of {count(counted.total)} weights train ({part})"
         info.check_length(spec.data.max_length)
     steps = plural(spec.optim.steps(rows), "step")
     batch = plural(spec.optim.effective_batch, "row")

@@ -1,4 +1,4 @@
-"""The process that engine.aside starts: takes data in, or prepares it, and tells how far it is.
+"""The process that engine.aside starts: takes data in, prepares it, or asks the Hub, and tells how far it is.
 
 ``python -m engine.work.aside``; it needs no torch and imports none.
 """
@@ -15,7 +15,7 @@ from typing import Any
 
 from engine import data, hub, intake
 from engine.companions import Upload
-from engine.errors import DataError
+from engine.errors import DataError, HoneError
 from engine.prepare import prepare
 from engine.read import Options
 from engine.rows import TRAIN
@@ -42,6 +42,8 @@ def _answer(question: dict[str, Any], tell: Tell) -> Any:
             return look(question["name"]).model_dump()
         case "hub":
             return _take_from_hub(store, hub.HubSpec(**question["wanted"]), tell)
+        case "models" | "model" | "download":
+            return _base_models(store, question, tell)
     raise ValueError(question["do"])
 
 
@@ -60,6 +62,17 @@ def _take_from_hub(store: Store, wanted: hub.HubSpec, tell: Tell) -> str:
     return intake.add_rows(store, f"{wanted.name} ({part})", items, notes, tell, files=[wanted.name])
 
 
+def _base_models(store: Store, question: dict[str, Any], tell: Tell) -> Any:
+    from engine.work import hub_download, hub_models
+
+    do, asked = question["do"], {key: value for key, value in question.items() if key not in ("do", "home")}
+    if do == "models":
+        return [one.model_dump() for one in hub_models.search(**asked)]
+    if do == "model":
+        return hub_models.look(store, **asked).model_dump(mode="json")
+    return str(hub_download.download(store, **asked, tell=tell))
+
+
 def main() -> int:
     """Answer one question."""
     out, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not reach the pipe
@@ -68,20 +81,23 @@ def main() -> int:
         out.write(json.dumps(answer) + "\n")
         out.flush()
 
+    def fail(text: str, kind: str = DataError.__name__) -> None:
+        write({"error": text, "kind": kind})
+
     try:
         write({"done": _answer(json.loads(sys.stdin.read()), lambda text: write({"tell": text}))})
-    except DataError as error:
-        write({"error": str(error)})
+    except HoneError as error:
+        fail(str(error), type(error).__name__)
     except MemoryError:
-        write({"error": "The machine's memory ran out while this data was read. Split the file into smaller ones."})
+        fail("The machine's memory ran out while this data was read. Split the file into smaller ones.")
     except OSError as error:
         traceback.print_exc()
         full = "The disk is full. Make room, then add it again." if error.errno == 28 else f"{error.strerror}."
-        write({"error": f"The data could not be kept: {full}"})
+        fail(f"The data could not be kept: {full}")
     except Exception:
         print(time.strftime("%Y-%m-%d %H:%M:%S"))
         traceback.print_exc()
-        write({"error": "This data could not be read, by a mistake in Hone. The details are in aside.log."})
+        fail("This data could not be read, by a mistake in Hone. The details are in aside.log.")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: which are whole, which is the newest, and the best one as the run's adapter."""
+"""Checkpoints of a run: which are whole, which is the newest, and the best one as the run's result."""
 
 from __future__ import annotations
 
@@ -7,11 +7,22 @@ import os
 import shutil
 from pathlib import Path
 
-from engine.store import RunDir, write_json
+from engine.store import RunDir, link, write_json
+from engine.work import plain_lora
 
 MARK = "complete.json"  # written last: a checkpoint without it was cut off while being written
-# The weights come last: who finds them finds all. The template is how turns were written, for other programs.
-ADAPTER_FILES = ("chat_template.jinja", "adapter_config.json", "adapter_model.safetensors")
+# What a result consists of: an adapter, or a whole model where all weights were trained. The weights come last: who
+# finds them finds all. The template is how turns were written, for other programs.
+RESULT = (
+    "chat_template.jinja",
+    "adapter_config.json",
+    "config.json",
+    "generation_config.json",
+    "model.safetensors.index.json",
+    "model-*.safetensors",
+    "model.safetensors",
+    "adapter_model.safetensors",
+)
 
 
 def mark_complete(run: RunDir, step: int) -> None:
@@ -46,11 +57,22 @@ def step_of(folder: Path) -> int:
 
 
 def publish(run: RunDir, step: int) -> None:
-    """Make a checkpoint's adapter the run's result, file by file; what was merged from an older one goes."""
-    source = run.checkpoints / f"checkpoint-{step}"
+    """Make a checkpoint's weights the run's result, file by file; what was merged from an older one goes."""
+    source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / "draft"
+    start = run.checkpoints / plain_lora.START
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    for pattern in RESULT:
+        for file in source.glob(pattern):
+            if start.is_file():  # it is changed, so it must be a file of its own
+                shutil.copyfile(file, draft / file.name)
+            else:
+                link(file, draft / file.name)
+    if start.is_file():
+        plain_lora.convert(draft, start)
     run.adapter.mkdir(exist_ok=True)
-    for name in ADAPTER_FILES:
-        temporary = run.adapter / f".{name}"
-        shutil.copyfile(source / name, temporary)
-        os.replace(temporary, run.adapter / name)
+    for pattern in RESULT:
+        for file in sorted(draft.glob(pattern)):
+            os.replace(file, run.adapter / file.name)
+    draft.rmdir()
     shutil.rmtree(run.path / "merged", ignore_errors=True)

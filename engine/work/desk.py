@@ -19,12 +19,13 @@ from typing import Any
 from engine import models
 from engine.errors import HoneError
 from engine.normal import with_system
-from engine.spec import DataSpec, PlaceSpec
+from engine.spec import DataSpec
+from engine.store import RunDir
 from engine.work import tokens
 from engine.work.data import load_tokenizer, prompt_ids
 from engine.work.generate import stream_pair
 from engine.work.inspect import inspect
-from engine.work.load import attach, choose_place, load_model
+from engine.work.tuned import trained
 
 TELL_EVERY = 0.08  # seconds; a page that redraws for every token falls behind
 
@@ -47,7 +48,8 @@ class Desk:
         return self.tokenizers[key]
 
     def inspect(self, ask: dict[str, Any], tell: Tell) -> Any:
-        return inspect(ask["model"]).model_dump()
+        folder = Path(ask["folder"]) if ask["folder"] else None
+        return inspect(ask["model"], ask["task"] or None, folder).model_dump()
 
     def preview(self, ask: dict[str, Any], tell: Tell) -> Any:
         """Rows as tokens, or why they cannot be shown."""
@@ -63,20 +65,24 @@ class Desk:
 
     def chat(self, ask: dict[str, Any], tell: Tell) -> Any:
         """Both replies to one message, told as they grow."""
-        folder, adapter = models.folder(ask["model"]), Path(ask["adapter"])
-        place = choose_place(PlaceSpec.model_validate(ask["place"]))
-        key = (folder, adapter, (adapter / "adapter_model.safetensors").stat().st_mtime_ns, place)
+        of = trained(RunDir(Path(ask["run"])))
+        place = of.place()
+        key = (of.run.path, max(file.stat().st_mtime_ns for file in of.run.adapter.glob("*.safetensors")), place)
         if key != self.model_key:
             self.free(ask, tell)
-            self.model, self.model_key = attach(load_model(folder, place), adapter), key
-        data = DataSpec.model_validate(ask["data"])
-        tokenizer = self.tokenizer(folder, data.template)
+            self.model, self.model_key = of.load(place), key
+        data = of.spec.data
+        tokenizer = self.tokenizer(of.folder, data.template)
+        if of.head:
+            from engine.work.classify import verdicts
+
+            return verdicts(self.model, tokenizer, of, ask["tuned"][-1]["content"])
         plain, literal = ask["plain_text"], "literal" in data.fixes
         base, tuned = (
             prompt_ids(tokenizer, with_system(ask[which], "" if plain else data.system), plain, literal=literal)
             for which in ("base", "tuned")
         )
-        room = self.model.config.get_text_config().max_position_embeddings - max(len(base), len(tuned))
+        room = of.context - max(len(base), len(tuned))
         if room < 1:
             raise HoneError("This conversation is longer than the model can read. Press Clear and start again.")
         last, texts = 0.0, ["", ""]

@@ -9,6 +9,8 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
+from engine.work.tuned import mixes
+
 BATCH = 16  # replies generated together
 
 
@@ -116,12 +118,27 @@ def stream_pair(
     tell: Callable[[list[str]], None],
     stopped: Callable[[], bool],
 ) -> None:
-    """Base and tuned replies from one copy of the weights, in one batch (PEFT's mixed-adapter batch)."""
-    batch = batch_of(tokenizer, list(prompts), model.device)
-    model.generate(
-        **batch,
-        **options_for(model, tokenizer, max_new_tokens, temperature),
-        adapter_names=["__base__", "default"],
-        streamer=_PairStreamer(tokenizer, 2, ends_of(model, tokenizer), tell),
-        stopping_criteria=StoppingCriteriaList([_Stop(stopped)]),
-    )
+    """Base and tuned replies from one copy of the weights: in one batch where PEFT can mix them, else in turn."""
+    options = options_for(model, tokenizer, max_new_tokens, temperature)
+    options["stopping_criteria"] = StoppingCriteriaList([_Stop(stopped)])
+
+    def stream(rows: list[list[int]], hear: Callable[[list[str]], None], **more: Any) -> None:
+        streamer = _PairStreamer(tokenizer, len(rows), ends_of(model, tokenizer), hear)
+        model.generate(**batch_of(tokenizer, rows, model.device), **options, **more, streamer=streamer)
+
+    if mixes(model):
+        stream(list(prompts), tell, adapter_names=["__base__", "default"])
+        return
+    texts = ["", ""]
+
+    def hear(which: int) -> Callable[[list[str]], None]:
+        def note(now: list[str]) -> None:
+            texts[which] = now[0]
+            tell(list(texts))
+
+        return note
+
+    with model.disable_adapter():
+        stream([prompts[0]], hear(0))
+    if not stopped():
+        stream([prompts[1]], hear(1))

@@ -2,34 +2,31 @@
 
 ``huggingface_hub`` asks and downloads: the files of a split whole, one after the other, kept by their commit.
 ``engine.read`` reads them. Programs, pickles and archives are never opened. Runs in a process that was started with
-``engine.hub.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub_card does).
+``engine.hub.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub_card does),
+nor how failures are put (engine.work.hub_words).
 """
 
 from __future__ import annotations
 
 import errno
-import queue
 import shutil
-import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from huggingface_hub import HfApi, constants, errors, get_token, hf_hub_download, try_to_load_from_cache
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # kept there for others, the library says
+from huggingface_hub import HfApi, errors, hf_hub_download, try_to_load_from_cache
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from engine.errors import DataError
 from engine.hub import HubInfo, HubSpec
 from engine.read import Bad, Options, Row, read
 from engine.work.hub_card import ENDINGS, Config, configs_of, copied, data_files, default_of
+from engine.work.hub_words import DATASET, PATIENCE, first_answer, plain_words
 
 KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
 PARQUET_COPY = "refs/convert/parquet"  # the branch where the Hub keeps its own copy of a dataset as Parquet
-PATIENCE = 4.5  # seconds until a server that does not answer counts as unreachable
 LARGEST = 8 * 2**30  # bytes downloaded for one slice
 MIB = 2**20
 
@@ -38,7 +35,7 @@ Tell = Callable[[str, float], None]  # what is done, and which share of it is; -
 
 def look(name: str) -> HubInfo:
     """A dataset's configs, splits, licence and size; raises DataError."""
-    with _plain_words(name):
+    with plain_words(DATASET, name):
         page, repo = _open(name)
         licence = getattr(page.card_data, "license", None) or "not stated"
         return HubInfo(
@@ -61,7 +58,7 @@ def rows(spec: HubSpec, cache: Path, tell: Tell, notes: list[str] | None = None)
     notes = [] if notes is None else notes
     if spec.first < 0 or (spec.count is not None and spec.count < 1):
         raise DataError("A slice begins at row 0 or later and has at least one row. Correct the two numbers.")
-    with _plain_words(spec.name):
+    with plain_words(DATASET, spec.name):
         tell(f"Asking the Hub for '{spec.name}'", 0.0)
         _, repo = _open(spec.name)
         notes += repo.notes
@@ -103,16 +100,7 @@ class _Repo(NamedTuple):
 def _open(name: str) -> tuple[Any, _Repo]:
     """A dataset's page, and what it holds."""
     api = HfApi()
-    try:
-        _within(PATIENCE, lambda: api.dataset_info(name, expand=["sha"], timeout=PATIENCE))
-    except errors.HFValidationError:
-        raise DataError(
-            f"'{name[:100]}' is not a dataset's name. Write it as on its page: owner/name, without an address."
-        ) from None
-    except (httpx.TransportError, ConnectionError, TimeoutError, queue.Empty) as error:
-        raise DataError(
-            f"The Hub ({constants.ENDPOINT}) cannot be reached. Check the network, or add the data as a file."
-        ) from error
+    first_answer(DATASET, name, lambda: api.dataset_info(name, expand=["sha"], timeout=PATIENCE))
     page: Any = api.dataset_info(name, files_metadata=True, timeout=30)
     name, card = page.id, page.card_data.to_dict() if page.card_data else {}  # an old name leads to the new one
     notes, source = [], page
@@ -238,66 +226,3 @@ def _name(value: Any, names: dict[str, str] | None) -> Any:
     if isinstance(value, str):
         return value if value in names.values() else names.get(value, value)
     return names.get(str(value)) if isinstance(value, int) else value
-
-
-# --- what went wrong ---
-
-
-def _within(seconds: float, ask: Callable[[], object]) -> None:
-    """Ask, but wait no longer than this: without a network, looking up the address alone may take half a minute."""
-    answers: queue.SimpleQueue[object] = queue.SimpleQueue()
-
-    def work() -> None:
-        try:
-            answers.put(ask())
-        except Exception as error:
-            answers.put(error)
-
-    threading.Thread(target=work, daemon=True).start()
-    answer = answers.get(timeout=seconds)
-    if isinstance(answer, Exception):
-        raise answer
-
-
-@contextmanager
-def _plain_words(name: str) -> Iterator[None]:
-    """Turn every failure of the Hub, the network, the disk and the card into a DataError."""
-    try:
-        yield
-    except DataError:
-        raise
-    except Exception as error:
-        wrapped = isinstance(error, errors.LocalEntryNotFoundError)  # around whatever befell the first request
-        raise DataError(_words(name, error.__cause__ or error if wrapped else error)) from error
-
-
-def _words(name: str, error: BaseException) -> str:
-    """What is wrong, and what to do."""
-    page = f"{constants.ENDPOINT}/datasets/{name}"
-    how = "set HF_TOKEN to a token of yours (or run 'hf auth login') and start Hone again"
-    code = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else 0
-    number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, errors.GatedRepoError):
-        login = "" if get_token() else f", then {how}"
-        return f"The dataset '{name}' is gated: its owner has terms. Accept them on {page}{login}."
-    if isinstance(error, errors.RepositoryNotFoundError) or (code == 401 and not get_token()):
-        return (
-            f"There is no dataset '{name}' that you may read. Check the name on {constants.ENDPOINT}/datasets. "
-            f"If it is a private one, {how}."
-        )
-    if isinstance(error, errors.DisabledRepoError):
-        return f"The Hub has closed the dataset '{name}'. Choose another one."
-    if code in (401, 403):
-        return f"The Hub refused your token for '{name}' ({code}). To change it, {how}."
-    if code == 429 or code >= 500:
-        return f"The Hub is too busy at the moment, or has a fault ({code}). Wait some minutes and try again."
-    if code:
-        return f"'{name}' changed or lost a file while it was read ({code}). Try again."
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return "The disk is full. Make room, or ask for a smaller slice; then try again."
-    if number in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return "The folder for downloads cannot be written. Check who owns the workspace."
-    if isinstance(error, httpx.TransportError | ConnectionError | TimeoutError) or "Consistency check" in str(error):
-        return f"The download of '{name}' broke off. Check the network and try again; nothing of it was used."
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return f"The dataset '{name}' cannot be read ({type(error).__name__}: {reason}). Choose another one."

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedConfig
+from transformers import PreTrainedModel as Model
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+)
 from transformers.pytorch_utils import Conv1D
 
 from engine import models, presets
+from engine.anatomy import LinearModule, ModelInfo, Task
 from engine.errors import ModelError
-from engine.models import LinearModule, ModelInfo
+
+AUTO = {"write": AutoModelForCausalLM, "classify": AutoModelForSequenceClassification}
+MANY = 1009  # labels: a number that no width of a model has, by which the head's last layer is told
+ATTENTION = re.compile(r"(^|[._])(self_)?(attn|attention|self_attention|mixer)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
+MLP = re.compile(r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h|\.output\.dense|fc[12_]|lin[12]$")
+NUMBER = re.compile(r"\.\d+(?=\.|$)")
 
 
 def load_config(folder: Path) -> PreTrainedConfig:
@@ -25,55 +41,215 @@ def load_config(folder: Path) -> PreTrainedConfig:
         ) from error
 
 
-def empty_model(config: PreTrainedConfig, folder: Path) -> PreTrainedModel:
-    """The model's structure without memory for its weights; raises ModelError for one that does not write text."""
-    if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False):
+def tasks_of(config: PreTrainedConfig) -> tuple[Task, ...]:
+    """What a model of this architecture can be built for: to write, to classify."""
+    kind = config.model_type
+    encoder = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
+    found: list[Task] = []
+    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not encoder and not config.is_encoder_decoder:
+        found.append("write")
+    if kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES and not config.is_encoder_decoder:
+        found.append("classify")
+    return tuple(found)
+
+
+def empty_model(config: PreTrainedConfig, name: str, task: Task) -> Model:
+    """The model's structure without memory for its weights; raises ModelError for one that cannot do the task."""
+    tasks = tasks_of(config)
+    if task == "write" and "write" not in tasks:
+        instead = " It can choose labels: set what it learns to Choose a label." if "classify" in tasks else ""
         raise ModelError(
-            f"'{folder.name}' fills gaps in a text and does not write one. Choose a causal language model."
+            f"'{name}' fills gaps or encodes texts and does not write one.{instead} "
+            "For chat and text, choose a causal language model."
         )
+    if task == "classify" and "classify" not in tasks:
+        raise ModelError(f"'{name}' cannot be given labels to choose from. Choose another model, or learn to write.")
     try:
         with torch.device("meta"):  # unlike accelerate's init_empty_weights, this keeps tied weights tied: counted once
-            return AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+            made: Model = AUTO[task].from_config(config, trust_remote_code=False)
+            return made
     except Exception as error:
-        raise ModelError(f"'{folder.name}' is not a model that writes text. Choose a causal language model.") from error
+        raise ModelError(f"The config of '{name}' does not make a model. Copy the model again.") from error
 
 
-def linear_modules(model: PreTrainedModel) -> tuple[LinearModule, ...]:
-    """Every linear layer but the output head, grouped by the last part of its name, in the model's order."""
-    shapes: dict[str, Counter[str]] = defaultdict(Counter)
+def linear_layers(model: Model) -> Iterator[tuple[str, int, int, bool]]:
+    """Path, inputs, outputs and whether it has a bias, of every linear layer but the output head."""
     head = model.get_output_embeddings()
     for name, module in model.named_modules():
         if module is head:
             continue
-        if isinstance(module, torch.nn.Linear):
-            shapes[name.rpartition(".")[2]][f"{module.in_features}x{module.out_features}"] += 1
+        if isinstance(module, nn.Linear):
+            yield name, module.in_features, module.out_features, module.bias is not None
         elif isinstance(module, Conv1D):  # GPT-2 keeps its linear layers transposed
-            shapes[name.rpartition(".")[2]][f"{module.nx}x{module.nf}"] += 1
-    return tuple(LinearModule(name=name, shapes=dict(found)) for name, found in shapes.items())
+            yield name, module.nx, module.nf, True
 
 
-def inspect(source: str) -> ModelInfo:
-    """All that the Model tab shows; raises ModelError."""
-    folder = models.folder(source)
+def linear_modules(model: Model) -> tuple[LinearModule, ...]:
+    """The linear layers of the body, those of one place in all blocks together, in the model's order."""
+    found: dict[tuple[str, int, int, bool], Counter[int]] = {}
+    heads = head_names(model)
+    for path, ins, outs, bias in linear_layers(model):
+        if path.partition(".")[0] in heads:
+            continue
+        numbers = [int(number) for number in re.findall(r"\.(\d+)(?=\.|$)", path)]
+        key = (NUMBER.sub(".*", path), ins, outs, bias)
+        found.setdefault(key, Counter())[numbers[0] if numbers else -1] += 1
+    return tuple(
+        LinearModule(
+            name=path.rpartition(".")[2],
+            path=path,
+            ins=ins,
+            outs=outs,
+            bias=bias,
+            layers=tuple(layers),
+            each=max(layers.values()),
+            part=_part(path),
+        )
+        for (path, ins, outs, bias), layers in found.items()
+    )
+
+
+def head_names(model: Model) -> set[str]:
+    """The names beside the body that hold a classification head."""
+    if model.get_output_embeddings() is not None:
+        return set()
+    beside = ((name, child) for name, child in model.named_children() if name != model.base_model_prefix)
+    return {name for name, child in beside if next(child.parameters(), None) is not None}
+
+
+def _part(path: str) -> str:
+    path = path.removesuffix(".weight")
+    if "embed" in path or "wte" in path or "wpe" in path:
+        return "embeddings"
+    if "router" in path or path.endswith(("mlp.gate", "block_sparse_moe.gate")):
+        return "router"
+    if MLP.search(path) and not re.search(r"attention\.output|attn\.c_proj|attention\.dense", path):
+        return "experts" if "experts" in path else "mlp"
+    return "attention" if ATTENTION.search(path) else "other"
+
+
+def _parts(model: Model) -> tuple[dict[str, int], int]:
+    """Parameters of the body by part, and how many of them are biases; tied ones once."""
+    parts, biases, heads = Counter[str](), 0, head_names(model)
+    head, first = model.get_output_embeddings(), model.get_input_embeddings()
+    for name, weights in model.named_parameters():  # without duplicates
+        path, _, last = name.rpartition(".")
+        if path.partition(".")[0] in heads:
+            continue
+        if first is not None and weights is first.weight:
+            part = "embeddings"
+        elif head is not None and any(weights is own for own in head.parameters()):
+            part = "output head"
+        elif weights.ndim == 1 and ("norm" in path.lower() or ".ln_" in f".{path}"):
+            part = "norms"
+        else:
+            part = _part(name)
+        parts[part] += weights.numel()
+        biases += weights.numel() if "bias" in last else 0
+    return dict(parts), biases
+
+
+def _head(model: Model) -> tuple[int, int]:
+    """Parameters of the classification head that do not depend on the labels, and those of each label."""
+    fixed = labelled = 0
+    for name in head_names(model):
+        for _, weights in getattr(model, name).named_parameters():
+            if MANY in weights.shape:
+                labelled += weights.numel() // MANY
+            else:
+                fixed += weights.numel()
+    return fixed, labelled
+
+
+def _saveable(model: Model) -> dict[str, int]:
+    """Modules beside the linear layers that can be trained whole: the embeddings, and an output head of its own."""
+    found = {}
+    first, head = model.get_input_embeddings(), model.get_output_embeddings()
+    tied = _tied(first, head)
+    for path, module in model.named_modules():
+        name = path.rpartition(".")[2]
+        # Of tied ones PEFT can keep those together that bear the usual name; the others would part unseen.
+        if (module is first and (not tied or name == "embed_tokens")) or (module is head and not tied):
+            found[name] = sum(weights.numel() for weights in module.parameters())
+    return found
+
+
+def _tied(first: Any, head: Any) -> bool:
+    return head is not None and first is not None and head.weight is first.weight
+
+
+def inspect(source: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
+    """All that the Model tab shows, built for a task (the first that it can do); raises ModelError.
+
+    ``folder`` holds the config of a model whose weights are not here.
+    """
+    here = folder is None
+    folder = folder or models.folder(source)
+    name = "Pocket model" if source == "pocket" else folder.name if here else source.removeprefix("hub:")
     config = load_config(folder)
-    model = empty_model(config, folder)
+    can = tasks_of(config)
+    return describe(config, task or (can[0] if can else "write"), source=source, name=name, folder=folder, here=here)
+
+
+def describe(
+    config: PreTrainedConfig, task: Task, *, source: str, name: str, folder: Path | None, here: bool
+) -> ModelInfo:
+    """A ModelInfo from a config."""
+    if task == "classify":
+        config.num_labels = MANY
+    model = empty_model(config, name, task)
     text = config.get_text_config()
+    parts, biases = _parts(model)
+    heads = getattr(text, "num_attention_heads", None) or getattr(text, "n_heads", 0) or 0
+    fixed, labelled = _head(model) if task == "classify" else (0, 0)
     modules = linear_modules(model)
-    heads = getattr(text, "num_attention_heads", 0)
+    names = list(dict.fromkeys(module.name for module in modules))
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder and here else 0
     return ModelInfo(
         source=source,
-        name="Pocket model" if source == "pocket" else folder.name,
+        name=name,
         model_type=config.model_type,
-        layers=getattr(text, "num_hidden_layers", 0),
-        hidden_size=getattr(text, "hidden_size", 0),
+        task=task,
+        tasks=tasks_of(config),
+        layers=getattr(text, "num_hidden_layers", None) or getattr(text, "n_layers", 0) or 0,
+        hidden_size=getattr(text, "hidden_size", None) or getattr(text, "dim", 0) or 0,
         heads=heads,
         kv_heads=getattr(text, "num_key_value_heads", None) or heads,
         vocab_size=text.vocab_size,
-        context=getattr(text, "max_position_embeddings", 0),
-        parameters=model.num_parameters(),
+        context=_context(config, text),
+        parameters=sum(parts.values()),
         dtype=str(config.dtype or torch.float32).removeprefix("torch."),
-        megabytes=sum(file.stat().st_size for file in folder.glob("*.safetensors")) / 1e6,
-        has_template=models.has_template(folder),
+        megabytes=stored / 1e6,
+        has_template=folder is not None and models.has_template(folder),
         modules=modules,
-        groups=presets.target_groups(config.model_type, [module.name for module in modules]),
+        groups=presets.target_groups(config.model_type, names),
+        parts=parts,
+        biases=biases,
+        saveable=_saveable(model),
+        blocks=_blocks(modules),
+        tied=_tied(embeddings, head),
+        experts=_first(text, "num_experts", "num_local_experts", "n_routed_experts"),
+        experts_active=_first(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"),
+        head=tuple(sorted(head_names(model))) if task == "classify" else (),
+        head_fixed=fixed,
+        head_per_label=labelled,
     )
+
+
+def _first(config: Any, *names: str) -> int:
+    return next((value for name in names if isinstance(value := getattr(config, name, None), int) and value > 0), 0)
+
+
+def _context(config: PreTrainedConfig, text: Any) -> int:
+    """Tokens that it reads at once; 0 where nothing limits them."""
+    limit = _first(text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
+    if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer", "data2vec-text"):
+        return limit - (text.pad_token_id or 0) - 1  # its positions begin behind the pad token's number
+    return limit if limit < math.inf else 0
+
+
+def _blocks(modules: tuple[LinearModule, ...]) -> str:
+    """What the list of blocks is called, as PEFT's layers_pattern wants it."""
+    names = Counter(module.path.partition(".*")[0].rpartition(".")[2] for module in modules if ".*" in module.path)
+    return names.most_common(1)[0][0] if names else ""

@@ -2,32 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import BitsAndBytesConfig, PreTrainedModel
 
+from engine.anatomy import Task
 from engine.errors import ModelError, RunError
+from engine.goals import Goal, outputs
+from engine.method import MethodSpec
 from engine.spec import PlaceSpec
-from engine.work.inspect import load_config
+from engine.work.inspect import AUTO, head_names, load_config, tasks_of
+
+UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
+NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed")
 
 
 class Place(NamedTuple):
     """Where and how a model is computed."""
 
     device: torch.device
-    dtype: torch.dtype
+    dtype: torch.dtype  # of the base weights that are not quantised
     reason: str  # why this precision
+    autocast: bool = False  # fp32 weights are computed with in bf16
 
     @property
     def precision(self) -> str:
         return "bf16" if self.dtype == torch.bfloat16 else "fp32"
 
 
-def choose_place(spec: PlaceSpec) -> Place:
+class Head(NamedTuple):
+    """A new classification head."""
+
+    labels: tuple[str, ...]  # one name for each output
+    problem: str  # as transformers' problem_type
+
+
+PROBLEMS = {
+    "classify": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regress": "regression",
+}
+
+
+def head_of(goal: Goal, labels: Iterable[str]) -> Head | None:
+    """The classification head that a goal needs, from the labels of the training rows; None for goals that write."""
+    return Head(outputs(goal, labels), PROBLEMS[goal]) if goal in PROBLEMS else None
+
+
+def choose_place(spec: PlaceSpec, method: MethodSpec | None = None) -> Place:
     """The device and precision for a run; raises RunError where a wanted GPU is not there."""
     if spec.device == "cuda" and not torch.cuda.is_available():
         raise RunError("This run wants a GPU (graphics card), and none can be used here. Choose Automatic or CPU.")
@@ -41,29 +68,79 @@ def choose_place(spec: PlaceSpec) -> Place:
         # Emulated bf16 on a processor without the instructions is slower than fp32.
         flags = torch.cpu.get_capabilities()
         capable, what = bool(flags.get("avx512_bf16") or flags.get("amx_bf16")), "this processor"
-    if capable:
-        return Place(device, torch.bfloat16, f"{what} computes in bf16, which is faster; the adapter stays in fp32")
-    return Place(device, torch.float32, f"{what} has no bf16 units, so fp32 is faster")
+    if not capable:
+        return Place(device, torch.float32, f"{what} has no bf16 units, so fp32 is faster")
+    if method and not method.adapts:
+        # Small steps vanish when they are added to 16-bit weights, so weights that are trained themselves stay fp32.
+        return Place(device, torch.float32, f"the trained weights stay in fp32; {what} computes in bf16", autocast=True)
+    return Place(device, torch.bfloat16, f"{what} computes in bf16, which is faster; the adapter stays in fp32")
 
 
-def load_model(folder: Path, place: Place) -> PreTrainedModel:
-    """The base model on its device, frozen-ready; raises ModelError. Safetensors only, never code from the folder."""
+def load_model(
+    folder: Path, place: Place, method: MethodSpec | None = None, head: Head | None = None
+) -> PreTrainedModel:
+    """The base model on its device, quantised where the method wants it; raises ModelError.
+
+    Safetensors only, never code from the folder. With ``head`` it is built for classification, the head new.
+    """
     config = load_config(folder)
+    task: Task = "classify" if head else "write"
+    if task not in tasks_of(config):
+        raise ModelError(f"'{folder.name}' cannot do this: it is built to {' or '.join(tasks_of(config)) or 'encode'}.")
     options: dict[str, Any] = {"config": config, "dtype": place.dtype, "use_safetensors": True}
+    if head:
+        config.num_labels = len(head.labels)
+        config.id2label, config.label2id = dict(enumerate(head.labels)), {name: n for n, name in enumerate(head.labels)}
+        config.problem_type = head.problem
+    if method and method.bits:
+        options |= {"quantization_config": _quantised(method.bits, place, task), "device_map": {"": place.device}}
     try:
-        model, found = AutoModelForCausalLM.from_pretrained(
+        model, found = AUTO[task].from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, output_loading_info=True, **options
         )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if out_of_memory(error):
+            raise
         raise ModelError(f"The weights in '{folder.name}' cannot be loaded. Copy the model again.") from error
-    # The library would fill what is missing with random numbers and go on.
-    if missing := sorted(found["missing_keys"]):
+    # The library would fill what is missing with random numbers and go on; only a new head may be.
+    new = head_names(model) if head else set()
+    if missing := sorted(name for name in found["missing_keys"] if name.partition(".")[0] not in new):
         raise ModelError(
             f"'{folder.name}' lacks {len(missing)} of the weights that its config.json names, such as {missing[0]}. "
             "Copy the model again."
         )
-    loaded: PreTrainedModel = model.to(place.device)
+    keep_differentiable(model)
+    loaded: PreTrainedModel = model if method and method.bits else model.to(place.device)
     return loaded
+
+
+def _quantised(bits: int, place: Place, task: Task) -> BitsAndBytesConfig:
+    """NF4 with double quantisation, or LLM.int8 (Dettmers et al., arXiv:2305.14314 and 2208.07339)."""
+    # On encoders the library would take the new head too, which must be trained. Naming modules replaces its own
+    # exception for lm_head, so only classifiers name any.
+    skip = ["classifier", "pre_classifier", "score", "head", "pooler"] if task == "classify" else None
+    if bits == 8:
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=place.dtype,
+        llm_int8_skip_modules=skip,
+    )
+
+
+def keep_differentiable(model: torch.nn.Module) -> None:
+    """Keep bitsandbytes from repacking 4-bit weights on a CPU in eval mode: that layout gives wrong gradients."""
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            module.support_avx512bf16_for_cpu = False
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: each library and device says it in its own words."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in text for words in NO_MEMORY)
 
 
 def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:

@@ -10,21 +10,21 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from engine import events as ev
-from engine import models
-from engine.errors import RunError
 from engine.hardware import GB, require_disk
 from engine.rows import read_rows
 from engine.spec import PlaceSpec
 from engine.store import RunDir
 from engine.work.data import encode, load_tokenizer, questions
 from engine.work.generate import replies
-from engine.work.load import attach, choose_place, load_model
+from engine.work.load import Place, attach, choose_place, load_model
+from engine.work.tuned import Trained, is_whole_model, trained
 
 PROMPTS = 8  # real held-out prompts that both are compared on
 REPLY_TOKENS = 32
 # Largest allowed difference of a logit, as a share of the largest logit. fp32 differs by rounding alone; in bf16
 # the merged weights are rounded to 8 bits, which an adapter beside the base is not.
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.05}
+INT8_TOLERANCE = 0.05  # training in 8 bits rounds what passes through the layers too, which a merged model does not
 
 
 class _Answers(NamedTuple):
@@ -34,12 +34,10 @@ class _Answers(NamedTuple):
 
 def merge(run: RunDir, precision: str) -> None:
     """Write ``merged/<precision>`` and say how far it differs; beyond tolerance it is removed and refused."""
-    if not run.has_adapter:
-        raise RunError("This run has saved no adapter yet, so there is nothing to merge. Train it first.")
-    spec = run.spec
-    folder = models.folder(spec.model.source)
-    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    require_disk(run.path, 2 * weights / GB + 0.05, "the merged model")
+    of = trained(run)
+    spec, folder = of.spec, of.folder
+    weights = 2 * of.info.parameters * (2 if precision == "bf16" else 4)
+    require_disk(run.path, weights / GB + 0.05, "the merged model")
     tokenizer = load_tokenizer(folder, spec.data.template)
     rows = read_rows(run.held_out_file) or read_rows(run.train_file)
     limit = max(8, spec.data.max_length - REPLY_TOKENS)  # question and reply together fit into the model's context
@@ -48,11 +46,13 @@ def merge(run: RunDir, precision: str) -> None:
     prompts = prompts or [encode(tokenizer, rows[0], short).ids]  # where every question is longer
     place = choose_place(PlaceSpec.model_validate({"device": spec.place.device, "precision": precision}))
 
-    tuned = attach(load_model(folder, place), run.adapter)
+    # A whole model is compared with itself as it was trained, in fp32; an adapter with the base in this precision.
+    whole = is_whole_model(run.adapter)
+    tuned = of.load(place._replace(dtype=torch.float32) if whole else place)
     expected = _answers(tuned, tokenizer, prompts)
     draft = run.path / "merged" / f".{precision}"
     shutil.rmtree(draft, ignore_errors=True)
-    plain: Any = tuned.merge_and_unload()
+    plain = tuned.tuned.to(place.dtype) if whole else _merged(of, tuned, place)
     plain.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
     del tuned, plain
@@ -61,7 +61,8 @@ def merge(run: RunDir, precision: str) -> None:
     largest = (expected.logits - found.logits).abs().max().item()
     share = largest / expected.logits.abs().max().item()
     agree = sum(a == b for a, b in zip(expected.replies, found.replies, strict=True))
-    ok = share <= TOLERANCE[precision]
+    tolerance = max(TOLERANCE[precision], INT8_TOLERANCE if spec.method.bits == 8 else 0.0)
+    ok = share <= tolerance
     final = run.merged(precision)
     shutil.rmtree(final, ignore_errors=True)
     if ok:
@@ -74,20 +75,28 @@ def merge(run: RunDir, precision: str) -> None:
             precision=precision,
             largest=largest,
             share=share,
-            tolerance=TOLERANCE[precision],
+            tolerance=tolerance,
             agree=agree,
             prompts=len(prompts),
             megabytes=_size(final) / 1e6 if ok else None,
-            text="" if ok else _refusal(share, precision),
+            text="" if ok else _refusal(share, tolerance, precision),
         )
     )
 
 
-def _refusal(share: float, precision: str) -> str:
+def _merged(of: Trained, tuned: Any, place: Place) -> Any:
+    """A plain model in this precision. Quantised weights are first made whole: added to, they would be rounded anew."""
+    if of.spec.method.bits:
+        base: Any = load_model(of.folder, place, of.spec.method, of.head)
+        tuned = attach(base.dequantize(place.dtype), of.run.adapter)
+    return tuned.merge_and_unload()
+
+
+def _refusal(share: float, tolerance: float, precision: str) -> str:
     advice = "Try fp32, which does not round." if precision != "fp32" else "Take the adapter instead."
     return (
         f"Its scores differ by up to {100 * share:.2g} % of the largest from those of base plus adapter, and at most "
-        f"{100 * TOLERANCE[precision]:.2g} % is allowed, so it was removed. {advice}"
+        f"{100 * tolerance:.2g} % is allowed, so it was removed. {advice}"
     )
 
 

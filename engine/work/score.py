@@ -16,18 +16,16 @@ from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-unty
 from torch.nn.functional import cross_entropy
 
 from engine import events as ev
-from engine import models, presets, scores
+from engine import presets, scores
 from engine.errors import DataError, RunError
 from engine.rows import read_rows
-from engine.spec import DataSpec, RunSpec, Shape
+from engine.spec import DataSpec, Shape
 from engine.store import RunDir
 from engine.work.data import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
 from engine.work.generate import replies
-from engine.work.inspect import inspect
-from engine.work.load import attach, choose_place, load_model
+from engine.work.tuned import trained
 
 LOGITS = 2**25  # numbers in one batch's logits (128 MB in fp32)
-UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
 SPARE = 4  # tokens more than the longest label needs, so that a reply that goes on is seen to go on
 NO_LABEL = ""  # what stands for a reply that is no label; no label is empty
 T = TypeVar("T")
@@ -55,22 +53,25 @@ class Pair(NamedTuple):
 
 def score(run: RunDir) -> None:
     """Score both and report it as one event; raises RunError where there is nothing to score."""
-    spec, held = run.spec, read_rows(run.held_out_file)
-    if not run.has_adapter:
-        raise RunError("This run has saved no adapter yet. Train it first.")
+    of, held = trained(run), read_rows(run.held_out_file)
     if not len(held):
         raise RunError("This run has no held-out examples, so there is nothing new to score it on.")
     rows = [held[index] for index in scores.spread(len(held))]
-    about, of = scores.about(run.about_file), len(held)
-    pair = _load(run, spec)
+    about, spec, count = scores.about(run.about_file), of.spec, len(held)
+    pair = Pair(of.load(of.place()), load_tokenizer(of.folder, spec.data.template), spec.data, of.context)
+    if of.head:
+        from engine.work.classify import head_score
+
+        run.emit(head_score(pair, of, rows, count, read_rows(run.train_file)))
+        return
     if "refused" in spec.data.fixes:  # as in training
         rows = [row for row in rows if _can_be_learned(pair, row)]
     if found := _sample_rows(spec.data.source, rows):
-        done: ev.Scored | ev.Perplexity = sample_score(pair, *found, rows, of)
+        done: ev.Scored | ev.Perplexity = sample_score(pair, *found, rows, count)
     elif about.shape == Shape.LABEL and "text" not in rows[0]:
-        done = label_score(pair, rows, of, read_rows(run.train_file), about.labels)
+        done = label_score(pair, rows, count, read_rows(run.train_file), about.labels)
     else:
-        done = perplexity(pair, rows, of)
+        done = perplexity(pair, rows, count)
     run.emit(done)
 
 
@@ -80,14 +81,6 @@ def _can_be_learned(pair: Pair, row: Row) -> bool:
     except DataError:
         return False
     return True
-
-
-def _load(run: RunDir, spec: RunSpec) -> Pair:
-    folder = models.folder(spec.model.source)
-    tokenizer = load_tokenizer(folder, spec.data.template)
-    model = attach(load_model(folder, choose_place(spec.place)), run.adapter)
-    context = inspect(spec.model.source).context or max(spec.data.max_length, UNKNOWN_CONTEXT)
-    return Pair(model, tokenizer, spec.data, context)
 
 
 # --- replies ---

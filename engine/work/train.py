@@ -1,69 +1,112 @@
-"""One training run: TRL's SFTTrainer with a PEFT LoRA adapter."""
+"""One training run: read, load, adapt, prove that it fits, train; step down and go on where memory runs out."""
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from datasets import Dataset
-from peft import LoraConfig, get_peft_model
-from transformers import PreTrainedTokenizerBase, Trainer
-from trl import SFTConfig, SFTTrainer
+from transformers import TrainerCallback
 
+from engine import counting, memory, models, scores
 from engine import events as ev
-from engine import models
-from engine.errors import DataError
-from engine.normal import with_system
+from engine.errors import DataError, RunError
+from engine.fit import Fit
+from engine.goals import goal_of, task_of
+from engine.hardware import GB
 from engine.rows import read_rows
-from engine.spec import RunSpec
+from engine.spec import RunSpec, Shape
+from engine.stepping import current, step_down
 from engine.store import RunDir
 from engine.work import checkpoints
-from engine.work.data import Encoded, Row, encode_all, load_tokenizer, prompt_ids, questions
-from engine.work.generate import replies
+from engine.work.data import load_tokenizer
 from engine.work.inspect import inspect
-from engine.work.load import Place, choose_place, load_model
+from engine.work.lesson import FasterSecondHalf, Lesson, Material
+from engine.work.load import Place, choose_place, load_model, out_of_memory
+from engine.work.methods import adapt, counted
+from engine.work.plain_lora import keep_start
+from engine.work.prove import Proof, prove
 from engine.work.report import Report, memory_gb
 
-QUESTIONS = 3  # asked at every check where the user names none
-
-
-class LoraTrainer(SFTTrainer):
-    """SFTTrainer with the model's own loss: TRL's chunked one takes two to three times as long on a CPU."""
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        inputs["use_cache"] = False
-        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+SLACK = (0.8, 1.8)  # of the foretold time: what checks and samples add is not known before
 
 
 def train(run: RunDir) -> None:
     """Train a run to its end, or until its stop mark; goes on from its newest whole checkpoint."""
-    spec = run.spec
     run.emit(ev.Phase(text="Reading the examples."))
+    made_of = material(run)
+    lesson = make_lesson(made_of)
+    if not run.view().taken:
+        for text in lesson.warnings:
+            run.emit(ev.Warned(text=text))
+    if run.view().proving:  # the attempt before was ended by the system while it tried
+        less(run, made_of.spec)
+    while True:
+        fit = current(run)
+        try:
+            return _attempt(run, made_of, lesson, fit)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            why = str(error).splitlines()[0]
+        print(f"Out of memory with {fit.text}: {why}", flush=True)
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        less(run, made_of.spec)
+
+
+def material(run: RunDir) -> Material:
+    """All that a run learns from; raises HoneError for what does not fit together."""
+    spec = run.spec
     folder = models.folder(spec.model.source)
-    info = inspect(spec.model.source)
+    about = scores.about(run.about_file)
+    goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
+    info = inspect(spec.model.source, task_of(goal))
     info.check_length(spec.data.max_length)
-    tokenizer = load_tokenizer(folder, spec.data.template)
-    rows, held_rows = read_rows(run.train_file), read_rows(run.held_out_file)
+    rows, held = read_rows(run.train_file), read_rows(run.held_out_file)
     if not len(rows):
         raise DataError("The rows of this run are not there; an earlier Hone kept them otherwise. Start a new run.")
-    data, lost, refused = encode_all(tokenizer, rows, spec.data)
-    held = encode_all(tokenizer, held_rows, spec.data).kept
-    _require(data, lost, spec)
-    if lost:
-        run.emit(ev.Warned(text=f"{lost} of {len(rows)} examples lose their whole answer at this length: left out."))
-    if refused:
-        run.emit(ev.Warned(text=f"{refused} of {len(rows)} examples do not fit the model's chat format: left out."))
+    return Material(spec, goal, info, load_tokenizer(folder, spec.data.template), rows, held, tuple(about.labels))
 
+
+def make_lesson(made_of: Material) -> Lesson:
+    """The lesson of the run's goal. Imported here: each brings a trainer that the others do not need."""
+    if made_of.goal == "prefer":
+        from engine.work.prefer import Preferring
+
+        return Preferring(made_of)
+    if made_of.goal == "write":
+        from engine.work.sft import Writing
+
+        return Writing(made_of)
+    from engine.work.classify import Classifying
+
+    return Classifying(made_of)
+
+
+def less(run: RunDir, spec: RunSpec, why: str = "") -> Fit:
+    """The next layout; raises RunError with what else would help where there is none."""
+    fit = current(run)
+    smaller = step_down(run, why)
+    if smaller is None:
+        bits = "" if spec.method.bits == 4 or not spec.method.adapts else ", choose the 4-bit method (QLoRA)"
+        raise RunError(
+            f"Even {fit.text} needs more memory than there is. Set the longest example below "
+            f"{spec.data.max_length} tokens on the Data tab{bits}, or take a smaller model."
+        )
+    return smaller
+
+
+def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
+    spec, info = made_of.spec, made_of.info
     run.emit(ev.Phase(text="Loading the model."))
-    place = choose_place(spec.place)
+    place = choose_place(spec.place, spec.method)
     torch.manual_seed(spec.data.seed)
-    base = load_model(folder, place)
-    model = get_peft_model(base, lora_config(spec, info.targets(spec.method.targets)))
-    trainable, total = model.get_nb_trainable_parameters()
+    model = adapt(_loaded(made_of, lesson, place), spec.method, info)
+    keep_start(model, spec.method, run.checkpoints)
+    trainable, total = counted(model)
 
     def started(steps: int) -> ev.Started:
         return ev.Started(
@@ -75,32 +118,24 @@ def train(run: RunDir) -> None:
             total=total,
             steps=steps,
             epochs=spec.optim.epochs,
-            rows=len(data),
-            held_out=len(held),
-            tokens=sum(len(one.ids) for one in data),
-            learned=sum(one.learned for one in data),
-            cut=sum(one.cut > 0 for one in data),
+            **lesson.numbers._asdict(),
         )
 
-    context = info.context or spec.data.max_length + spec.sampling.max_new_tokens
-    longest = min(spec.data.max_length, context // 2)  # tokens of a question: the reply needs room too
-    asked = _questions(spec, tokenizer, held_rows or rows, longest)
-
-    def ask() -> list[tuple[str, str]]:
-        new = min(spec.sampling.max_new_tokens, context - longest)
-        texts = replies(model, tokenizer, [ids for _, ids in asked], new)
-        return list(zip([prompt for prompt, _ in asked], texts, strict=True))
-
-    report = Report(run, started, ask)
+    report = Report(run, started, lambda: lesson.ask(model))
     resume = checkpoints.newest(run)
-    trainer = LoraTrainer(
-        model=model,
-        args=arguments(run, spec, place, len(data), bool(held), fresh=resume is None),
-        train_dataset=_dataset(data),
-        eval_dataset=_dataset(held) if held else None,
-        processing_class=tokenizer,
-        callbacks=[report],
-    )
+    fresh = resume is None
+    options = arguments(run, spec, place, fit, lesson.numbers.rows, bool(lesson.numbers.held_out), fresh)
+    callbacks: list[TrainerCallback] = [report]
+    trainer = lesson.trainer(model, options, callbacks)
+    if isinstance(trainer, FasterSecondHalf):
+        trainer.plus = spec.method.plus
+    proven = run.view().proved
+    if proven is None or proven[0] != fit:
+        run.emit(ev.Phase(text="Proving that the longest examples fit into memory."))
+        run.emit(ev.Proving(**fit._asdict(), length=max(lesson.lengths)))
+        proof = prove(trainer, lesson, fit, place, spec)
+        run.emit(ev.Proved(memory_gb=proof.memory_gb, seconds=proof.seconds))
+        run.emit(foretold(made_of, lesson, place, fit, proof))
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     step = trainer.state.global_step
     if report.stop and step < trainer.state.max_steps:
@@ -109,80 +144,83 @@ def train(run: RunDir) -> None:
         run.emit(ev.Finished(step=step, seconds=report.seconds, memory_gb=memory_gb()))
 
 
-def lora_config(spec: RunSpec, targets: tuple[str, ...]) -> LoraConfig:
-    """The PEFT form of a spec's method."""
-    return LoraConfig(
-        task_type="CAUSAL_LM",
-        r=spec.method.rank,
-        lora_alpha=spec.method.scale_alpha,
-        lora_dropout=spec.method.dropout,
-        target_modules=list(targets),
+def _loaded(made_of: Material, lesson: Lesson, place: Place) -> Any:
+    try:
+        spec = made_of.spec
+        return load_model(models.folder(spec.model.source), place, spec.method, lesson.head)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        bits = "" if made_of.spec.method.bits == 4 else " Choose the 4-bit method (QLoRA), or a smaller model."
+        raise RunError(f"The model's weights alone need more memory than there is.{bits}") from error
+
+
+def foretold(made_of: Material, lesson: Lesson, place: Place, fit: Fit, proof: Proof) -> ev.Estimated:
+    """What the config says of count and memory, and what the measured pass says of time."""
+    spec, info = made_of.spec, made_of.info
+    labels = len(lesson.head.labels) if lesson.head else 0
+    expected = memory.estimate(
+        memory.Setting(
+            info=info,
+            method=spec.method,
+            batch=fit.batch,
+            length=max(lesson.lengths),
+            precision="bf16" if place.precision == "bf16" else "fp32",
+            device="cuda" if place.device.type == "cuda" else "cpu",
+            checkpointing=fit.checkpointing,
+            optimizer=spec.optim.optimizer,
+            labels=labels,
+            autocast=place.autocast,
+            prefer=lesson.preference,
+        )
+    )
+    # Batches are padded to their longest example, which lies between the mean and the longest of all.
+    mean = sum(lesson.lengths) / len(lesson.lengths)
+    batches = spec.optim.steps(lesson.numbers.rows) * fit.accumulation
+    low, high = (batches * proof.seconds * fit.batch * tokens / proof.tokens for tokens in (mean, max(lesson.lengths)))
+    return ev.Estimated(
+        trainable=counting.count(info, spec.method, labels).trainable,
+        memory_gb=expected.total / GB,
+        parts={name: size / GB for name, size in expected.model_dump().items()},
+        seconds_low=low * SLACK[0],
+        seconds_high=max(high, low * SLACK[1]),
     )
 
 
-def arguments(run: RunDir, spec: RunSpec, place: Place, rows: int, has_held: bool, fresh: bool) -> SFTConfig:
+def arguments(
+    run: RunDir, spec: RunSpec, place: Place, fit: Fit, rows: int, has_held: bool, fresh: bool
+) -> dict[str, Any]:
     """The trainer's arguments; everything that the spec does not say is off or as the library has it."""
     every = max(1, round(spec.optim.steps(rows) / spec.sampling.checks))
-    return SFTConfig(
-        output_dir=str(run.checkpoints),
-        num_train_epochs=spec.optim.epochs,
-        learning_rate=spec.optim.learning_rate,
-        per_device_train_batch_size=spec.optim.batch_size,
-        per_device_eval_batch_size=spec.optim.batch_size,
-        gradient_accumulation_steps=spec.optim.accumulation,
-        lr_scheduler_type=spec.optim.schedule,
-        warmup_steps=spec.optim.warmup,  # below 1 it is a share
-        weight_decay=spec.optim.weight_decay,
-        seed=spec.data.seed,
-        max_length=None,  # rows are cut already, so that the page can show where
-        packing=False,
-        bf16=False,  # the weights are bf16 where it pays; no autocast on top
-        use_cpu=place.device.type == "cpu",
-        gradient_checkpointing=False,
-        eval_strategy="steps" if has_held else "no",
-        eval_steps=every,
-        eval_on_start=has_held and fresh,
-        prediction_loss_only=True,
-        save_strategy="steps",
-        save_steps=every,
-        save_total_limit=2,
-        metric_for_best_model="eval_loss" if has_held else None,
-        greater_is_better=False if has_held else None,
-        logging_steps=1,
-        logging_nan_inf_filter=False,  # a NaN must be seen
-        include_num_input_tokens_seen="non_padding",
-        dataloader_pin_memory=place.device.type == "cuda",
-        disable_tqdm=True,
-        report_to="none",
-    )
-
-
-def _require(data: list[Encoded], lost: int, spec: RunSpec) -> None:
-    if not data and not lost:
-        raise DataError(
-            "None of the examples fits the model's chat format, so nothing can be learned. Choose another chat format "
-            "(template) on the Data tab."
-        )
-    if not data:
-        raise DataError(
-            f"None of the {lost} examples keeps an answer within {spec.data.max_length} tokens, so nothing can be "
-            "learned. Raise the longest example on the Data tab, or shorten the prompts."
-        )
-
-
-def _dataset(encoded: list[Encoded]) -> Dataset:
-    return Dataset.from_dict({"input_ids": [one.ids for one in encoded], "labels": [one.labels for one in encoded]})
-
-
-def _questions(
-    spec: RunSpec, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], longest: int
-) -> list[tuple[str, list[int]]]:
-    """The fixed prompts: the user's, or the first held-out ones that are short enough; as shown and as ids."""
-    if not spec.sampling.prompts:
-        return questions(tokenizer, rows, QUESTIONS, longest, spec.data)
-    plain, literal = "text" in rows[0], "literal" in spec.data.fixes
-    asked = []
-    for prompt in spec.sampling.prompts:
-        chat = with_system([{"role": "user", "content": prompt}], "" if plain else spec.data.system)
-        asked.append((prompt, prompt_ids(tokenizer, chat, plain, literal=literal)[:longest]))
-    return asked
+    return {
+        "output_dir": str(run.checkpoints),
+        "num_train_epochs": spec.optim.epochs,
+        "learning_rate": spec.optim.learning_rate,
+        "per_device_train_batch_size": fit.batch,
+        "per_device_eval_batch_size": fit.batch,
+        "gradient_accumulation_steps": fit.accumulation,
+        "activation_checkpointing": fit.checkpointing,
+        "activation_checkpointing_kwargs": {"use_reentrant": False} if fit.checkpointing else None,
+        "optim": {"adamw": "adamw_torch_fused"}.get(spec.optim.optimizer, spec.optim.optimizer),
+        "lr_scheduler_type": spec.optim.schedule,
+        "warmup_steps": spec.optim.warmup,  # below 1 it is a share
+        "weight_decay": spec.optim.weight_decay,
+        "seed": spec.data.seed,
+        "bf16": place.autocast,  # elsewhere the weights are bf16 where it pays, without autocast on top
+        "use_cpu": place.device.type == "cpu",
+        "eval_strategy": "steps" if has_held else "no",
+        "eval_steps": every,
+        "eval_on_start": has_held and fresh,
+        "prediction_loss_only": True,
+        "save_strategy": "steps",
+        "save_steps": every,
+        "save_total_limit": 2,
+        "metric_for_best_model": "eval_loss" if has_held else None,
+        "greater_is_better": False if has_held else None,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # a NaN must be seen
+        "include_num_input_tokens_seen": "non_padding",
+        "dataloader_pin_memory": place.device.type == "cuda",
+        "disable_tqdm": True,
+        "report_to": "none",
+    }

@@ -1,7 +1,8 @@
 """A stand-in for the Hugging Face Hub on this machine: enough of its API for huggingface_hub 2.4.
 
 ``Hub`` is the server, ``Repo`` one dataset or model on it, put there with ``hub.add("datasets", "owner/name", files)``.
-It knows tokens, gated and private repositories, commits, ranges of bytes, and connections that break.
+It knows tokens, gated and private repositories, commits, ranges of bytes, and connections that break; for models also
+search, and large files (LFS), whose bytes come from another host.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ import io
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import unquote, urlsplit
+from typing import Any, get_args
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
+from huggingface_hub.hf_api import ExpandModelProperty_T
 
 TOKENS = {"hf_member", "hf_stranger"}  # known to the stand-in; only the member has accepted every owner's terms
 API = re.compile(r"/api/(datasets|models)/(.+)")
@@ -37,16 +40,19 @@ class Repo:
     id: str
     branches: dict[str, dict[str, bytes]]
     card: dict[str, Any] = field(default_factory=dict)
-    gated: bool = False
+    gated: bool | str = False  # True: auto
     private: bool = False
     cut: dict[str, int] = field(default_factory=dict)  # file -> the byte at which every connection breaks
+    more: dict[str, Any] = field(default_factory=dict)  # of its page: tags, downloads, library_name, pipeline_tag ...
+    large: str = "no file"  # how the names of large files end
+    slow: float = 0.0  # seconds between pieces of 64 kB
 
     def find(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
         """(commit, files) of a branch or a commit."""
         for branch, files in self.branches.items():
-            sha = hashlib.sha1(f"{self.id} {branch} {sorted(files)}".encode()).hexdigest()
-            if revision in (branch, sha):
-                return sha, files
+            sha = hashlib.sha1(f"{self.id} {branch} {[(name, _oid(files[name])) for name in sorted(files)]}".encode())
+            if revision in (branch, sha.hexdigest()):
+                return sha.hexdigest(), files
         return None
 
 
@@ -66,6 +72,7 @@ class Hub:
         self.repos: dict[tuple[str, str], Repo] = {}
         self.moved: dict[str, str] = {}  # old name -> new name
         self.asked: list[Asked] = []
+        self.failing: dict[str, int] = {}  # how a path ends -> the status that it is answered with
         handler = type("Handler", (_Handler,), {"hub": self})
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self.server.daemon_threads = True
@@ -110,11 +117,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.asked = Asked(f"{self.command} {path}", dict(self.headers))
+        self.asked = Asked(f"{self.command} {path}", {key.lower(): value for key, value in self.headers.items()})
         self.hub.asked.append(self.asked)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if token and token not in TOKENS:
             self._fail(401, "", "Invalid credentials in Authorization header")
+        elif status := next((code for end, code in self.hub.failing.items() if path.endswith(end)), 0):
+            self._fail(status, "", "Something is wrong")
+        elif path == "/api/models":
+            self._search(parse_qs(urlsplit(self.path).query), token)
+        elif path.startswith("/cdn/"):
+            self._large(*path.removeprefix("/cdn/").split("/", 1))
         elif found := API.fullmatch(path):
             self._api(found[1], found[2], token)
         elif found := RESOLVE.fullmatch(path):
@@ -135,14 +148,37 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._json(self._page(repo, *found))
 
+    def _search(self, asked: dict[str, list[str]], token: str) -> None:
+        """Models by name, task, tags and size, the most downloaded first."""
+        known = {"search", "pipeline_tag", "filter", "num_parameters", "sort", "limit", "expand"}
+        if asked.keys() - known or set(asked["expand"]) - set(get_args(ExpandModelProperty_T)):
+            self._fail(400, "", "Bad request")
+            return
+        found = []
+        for repo in (repo for (kind, _), repo in self.hub.repos.items() if kind == "models"):
+            more, total = repo.more, repo.more.get("safetensors", {}).get("total", 0)
+            most = int(asked.get("num_parameters", ["max:0B"])[0][4:-1]) * 10**9
+            fits = (
+                asked.get("search", [""])[0].lower() in repo.id.lower()
+                and more.get("pipeline_tag") in asked.get("pipeline_tag", [more.get("pipeline_tag")])
+                and set(asked.get("filter", [])) <= set(more.get("tags", []))
+                and (not most or 0 < total <= most)
+            )
+            if fits and (not repo.private or token == "hf_member"):
+                found.append(self._page(repo, *repo.find("main")))  # type: ignore[misc]  # every repository has one
+        found.sort(key=lambda page: -page["downloads"])
+        self._json(found[: int(asked["limit"][0])])
+
     def _page(self, repo: Repo, sha: str, files: dict[str, bytes]) -> dict[str, Any]:
-        blobs = "blobs" in urlsplit(self.path).query
-        sizes = [{"rfilename": path} | ({"size": len(data), "blobId": _oid(data)} if blobs else {})
+        asked = parse_qs(urlsplit(self.path).query)
+        sizes = [{"rfilename": path} | (_blob(repo, path, data) if "blobs" in asked else {})
                  for path, data in files.items()]  # fmt: skip
-        return {
-            "_id": "0", "id": repo.id, "sha": sha, "private": repo.private, "gated": "auto" if repo.gated else False,
-            "downloads": 7, "likes": 0, "tags": [], "siblings": sizes, "cardData": repo.card,
+        page = {
+            "_id": "0", "id": repo.id, "sha": sha, "private": repo.private, "downloads": 7, "likes": 0, "tags": [],
+            "gated": "auto" if repo.gated is True else repo.gated, "siblings": sizes, "cardData": repo.card,
+            **repo.more,
         }  # fmt: skip
+        return {key: value for key, value in page.items() if key in ["_id", "id", *asked.get("expand", page)]}
 
     def _resolve(self, kind: str, name: str, rest: str, token: str) -> None:
         """A file's bytes, whole or a range of them."""
@@ -157,14 +193,32 @@ class _Handler(BaseHTTPRequestHandler):
         if found is None or path not in found[1]:
             self._fail(404, "EntryNotFound" if found else "RevisionNotFound", f"{path} is not here")
             return
-        data, start = found[1][path], 0
-        headers = {"X-Repo-Commit": found[0], "ETag": f'"{_oid(data)}"', "Accept-Ranges": "bytes"}
-        status = 200
+        data = found[1][path]
+        headers = {"X-Repo-Commit": found[0], "ETag": f'"{_oid(data)}"'}
+        if path.endswith(repo.large):
+            digest = hashlib.sha256(data).hexdigest()
+            host = f"http://localhost:{self.hub.server.server_port}"  # to a client, another one than 127.0.0.1
+            headers |= {"X-Linked-Size": str(len(data)), "X-Linked-Etag": f'"{digest}"'}
+            self._send(302, b"", headers | {"Location": f"{host}/cdn/{digest}/{name}/{path}"})
+        else:
+            self._bytes(repo, path, data, headers)
+
+    def _large(self, digest: str, rest: str) -> None:
+        """A large file, from the host that the Hub leads to."""
+        owner, name, path = rest.split("/", 2)
+        repo = self.hub.repos["models", f"{owner}/{name}"]
+        found = (files.get(path, b"") for files in repo.branches.values())
+        data = next(data for data in found if hashlib.sha256(data).hexdigest() == digest)
+        self._bytes(repo, path, data, {})
+
+    def _bytes(self, repo: Repo, path: str, data: bytes, headers: dict[str, str]) -> None:
+        status, start, headers = 200, 0, headers | {"Accept-Ranges": "bytes"}
         if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", "")):
             start, end = int(asked[1]), min(int(asked[2] or len(data) - 1), len(data) - 1)
             headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
             status, data = 206, data[start : end + 1]
-        self._send(status, data, headers, cut=max(0, repo.cut[path] - start) if path in repo.cut else None)
+        cut = max(0, repo.cut[path] - start) if path in repo.cut else None
+        self._send(status, data, headers, cut, repo.slow)
 
     def _repo(self, kind: str, name: str, token: str) -> Repo | None:
         """The repository, or nothing after an answer that says so: to a stranger a private one is not there."""
@@ -187,7 +241,9 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Error-Message": message} | ({"X-Error-Code": code} if code else {})
         self._send(status, json.dumps({"error": message}).encode(), headers)
 
-    def _send(self, status: int, data: bytes, headers: dict[str, str], cut: int | None = None) -> None:
+    def _send(
+        self, status: int, data: bytes, headers: dict[str, str], cut: int | None = None, slow: float = 0.0
+    ) -> None:
         self.send_response(status)
         for key, value in headers.items():
             self.send_header(key, value)
@@ -197,12 +253,27 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if cut is not None and cut < len(data):
             data, self.close_connection = data[:cut], True
-        self.asked.sent += len(data)
-        self.wfile.write(data)
+        try:
+            for start in range(0, len(data), 2**16):
+                piece = data[start : start + 2**16]
+                self.asked.sent += len(piece)
+                self.wfile.write(piece)
+                time.sleep(slow)
+        except ConnectionError:  # whoever asked is gone
+            self.close_connection = True
 
 
 def _oid(data: bytes) -> str:
-    return hashlib.sha1(data).hexdigest()
+    """As git hashes a file."""
+    return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
+
+
+def _blob(repo: Repo, path: str, data: bytes) -> dict[str, Any]:
+    """What a page tells of a file, if asked; of a large one git keeps a pointer only."""
+    if not path.endswith(repo.large):
+        return {"size": len(data), "blobId": _oid(data)}
+    large = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134}
+    return {"size": len(data), "blobId": _oid(b"a pointer"), "lfs": large}
 
 
 # --- files for it ---

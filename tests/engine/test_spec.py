@@ -16,7 +16,7 @@ def leaves(model: type[BaseModel] = specs.RunSpec, prefix: str = "") -> list[str
     for name, info in model.model_fields.items():
         if isinstance(info.annotation, type) and issubclass(info.annotation, BaseModel):
             found += leaves(info.annotation, f"{prefix}{name}.")
-        elif name != "kind":
+        else:
             found.append(prefix + name)
     return found
 
@@ -68,8 +68,8 @@ def test_a_broken_spec_file_is_one_sentence(tmp_path, text: str) -> None:
 
 
 def test_alpha_follows_rank_unless_set() -> None:
-    assert specs.LoraSpec(rank=8).scale_alpha == 16
-    assert specs.LoraSpec(rank=8, alpha=4).scale_alpha == 4
+    assert specs.MethodSpec(rank=8).scale_alpha == 16
+    assert specs.MethodSpec(rank=8, alpha=4).scale_alpha == 4
 
 
 def test_all_linear_stands_alone() -> None:

@@ -6,11 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.anatomy import LinearModule, ModelInfo
 from engine.backends import FakeBackend
 from engine.desk import PreviewRow, TokenReport
 from engine.jobs import Engine
-from engine.models import LinearModule, ModelInfo
 from engine.spec import DataSpec
+
+
+def linear(name: str, ins: int, outs: int, part: str) -> LinearModule:
+    block = "self_attn" if part == "attention" else "mlp"
+    return LinearModule(
+        name=name, path=f"model.layers.*.{block}.{name}", ins=ins, outs=outs, layers=tuple(range(6)), part=part
+    )
+
 
 INFO = ModelInfo(
     source="pocket",
@@ -27,13 +35,13 @@ INFO = ModelInfo(
     megabytes=20.0,
     has_template=True,
     modules=(
-        LinearModule(name="q_proj", shapes={"256x256": 6}),
-        LinearModule(name="k_proj", shapes={"256x128": 6}),
-        LinearModule(name="v_proj", shapes={"256x128": 6}),
-        LinearModule(name="o_proj", shapes={"256x256": 6}),
-        LinearModule(name="gate_proj", shapes={"256x704": 6}),
-        LinearModule(name="up_proj", shapes={"256x704": 6}),
-        LinearModule(name="down_proj", shapes={"704x256": 6}),
+        linear("q_proj", 256, 256, "attention"),
+        linear("k_proj", 256, 128, "attention"),
+        linear("v_proj", 256, 128, "attention"),
+        linear("o_proj", 256, 256, "attention"),
+        linear("gate_proj", 256, 704, "mlp"),
+        linear("up_proj", 256, 704, "mlp"),
+        linear("down_proj", 704, 256, "mlp"),
     ),
     groups={
         "fewest": ("q_proj", "v_proj"),
@@ -49,7 +57,7 @@ class FakeDesk:
     def __init__(self) -> None:
         self.stopped = 0
 
-    def inspect(self, model: str) -> ModelInfo:
+    def inspect(self, model: str, task: str | None = None, folder: Path | None = None) -> ModelInfo:
         return INFO.model_copy(update={"source": model})
 
     def preview(self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec) -> list[PreviewRow]:

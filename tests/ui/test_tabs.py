@@ -60,7 +60,7 @@ def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object])
     ctx.model("pocket")
     spec = form.collect(values)
     words, alpha = train_tab.tell(ctx, *values)
-    weights = INFO.trainable(spec.method.rank, ("all-linear",))
+    weights = counting.count(INFO, spec.method).trainable
     assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
     assert f"{spec.optim.steps(ctx.prepared(spec.data).train)} steps" in words
     assert alpha["placeholder"].startswith(str(2 * spec.method.rank))

@@ -1,0 +1,61 @@
+"""What a run teaches: to write, to choose labels, to prefer answers. Settings, rows and model decide it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from engine.anatomy import Task
+from engine.errors import SpecError
+from engine.spec import DataSpec, Shape
+
+Goal = Literal["write", "classify", "multilabel", "regress", "prefer"]
+SEVERAL = re.compile(r"[,;|]")
+LABELS = ("classify", "multilabel", "regress")
+PREFERENCES = (Shape.PREFERENCE, Shape.FEEDBACK)
+WORDS = {
+    "write": "Write answers or text",
+    "classify": "Choose a label",
+    "multilabel": "Choose several labels",
+    "regress": "Give a number",
+    "prefer": "Prefer better answers",
+}
+
+
+def goal_of(data: DataSpec, shape: Shape, tasks: tuple[Task, ...] = ("write",)) -> Goal:
+    """The goal; raises SpecError where the rows or the model cannot serve the one that was chosen."""
+    if data.goal == "auto":
+        if shape in PREFERENCES:
+            return "prefer"
+        return "classify" if shape == Shape.LABEL and "write" not in tasks else "write"
+    if data.goal in LABELS and shape != Shape.LABEL:
+        raise SpecError(
+            f"What to learn (data.goal): '{WORDS[data.goal]}' needs rows with a text and a label; these are "
+            f"{shape.value}. Choose Automatic on the Data tab, or other data."
+        )
+    if data.goal == "prefer" and shape not in PREFERENCES:
+        raise SpecError(
+            f"What to learn (data.goal): '{WORDS['prefer']}' needs rows with better and worse answers; these are "
+            f"{shape.value}. Choose Automatic on the Data tab, or other data."
+        )
+    return data.goal
+
+
+def task_of(goal: Goal) -> Task:
+    """What a model is built for to learn this."""
+    return "classify" if goal in LABELS else "write"
+
+
+def parts_of(label: str) -> list[str]:
+    """The labels that a row with several has, written with commas, semicolons or bars between them."""
+    return [part for part in (one.strip() for one in SEVERAL.split(label)) if part]
+
+
+def outputs(goal: Goal, labels: Iterable[str]) -> tuple[str, ...]:
+    """What each output of a classification head stands for, in a fixed order; empty for goals that write."""
+    if goal == "regress":
+        return ("value",)
+    if goal == "multilabel":
+        return tuple(sorted({part for label in labels for part in parts_of(label)}))
+    return tuple(sorted(set(labels))) if goal == "classify" else ()

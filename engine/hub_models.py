@@ -1,0 +1,229 @@
+"""Base models of the Hugging Face Hub as the app knows them: found, looked at, downloaded, removed.
+
+    workspace/models/OWNER--NAME/               a whole model, with hone.json: where it came from
+    workspace/models/.incoming/OWNER--NAME/     one that is still coming, or broke off
+    workspace/models/.configs/COMMIT/OWNER--NAME/   the small files alone, to see what a model is before it comes
+
+The Hub is asked in a child process (engine.aside). A token comes from HF_TOKEN or ``hf auth login``, never from Hone.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engine import aside
+from engine.errors import ModelError
+from engine.store import RunDir, Store
+
+INCOMING, CONFIGS, ORIGIN = ".incoming", ".configs", "hone.json"
+NAME = re.compile(r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII)  # as the Hub has them
+FOLDER = re.compile(r"\w([\w.-]{0,200}\w)?", re.ASCII)
+COMMIT = re.compile(r"([0-9a-f]{40})?")
+
+Tell = Callable[[str], None]
+
+
+class HubModel(BaseModel):
+    """What the Hub tells of a model."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str  # owner/name
+    revision: str  # a commit
+    task: str  # as the Hub calls it: text-generation, fill-mask ...; empty if it does not say
+    licence: str
+    gated: str  # auto or manual: who accepts the owner's terms may read it at once, or once the owner says so
+    downloads: int  # of the last 30 days
+    parameters: int | None
+    bytes: int | None  # to download
+    safetensors: bool
+    tags: tuple[str, ...]
+    problem: str  # why it cannot be used here, in a sentence or two; empty if nothing is known against it
+
+
+class HubPage(BaseModel):
+    """A model before it is downloaded."""
+
+    model_config = ConfigDict(frozen=True)
+    model: HubModel
+    folder: Path | None  # its small files, to be inspected; None where they may not be read, or would be of no use
+    todo: str  # what the user must do before it can be downloaded; empty if nothing
+    here: int  # bytes of it that came already
+    free: int  # bytes free on the disk that it would come to
+    downloaded: bool
+
+
+class Origin(BaseModel):
+    """Where a downloaded model came from: hone.json in its folder."""
+
+    model_config = ConfigDict(frozen=True)
+    repo: str
+    revision: str
+    licence: str
+    date: str  # ISO, of its last change
+    bytes: int  # of all files that are taken
+    files: dict[str, str]  # each with its hash as the Hub states it: sha256, or git's
+
+
+class Downloaded(BaseModel):
+    """A model that came from the Hub, or a part of one."""
+
+    model_config = ConfigDict(frozen=True)
+    name: str
+    folder: str
+    path: Path
+    revision: str
+    licence: str
+    date: str
+    bytes: int  # on disk
+    total: int  # when it is whole
+    whole: bool
+    coming: bool  # a download of it is under way
+
+
+def search(
+    store: Store,
+    query: str = "",
+    task: str = "",
+    licence: str = "",
+    largest: int | None = None,
+    largest_bytes: int | None = None,
+    limit: int = 30,
+) -> list[HubModel]:
+    """Models of the Hub, the most downloaded first; raises ModelError.
+
+    ``largest`` is in parameters, ``largest_bytes`` what would be downloaded; models of unknown size then fall away.
+    """
+    asked: dict[str, Any] = {"query": query, "task": task, "licence": licence, "limit": limit}
+    asked |= {"largest": largest, "largest_bytes": largest_bytes}
+    return [HubModel(**one) for one in _ask(store, lambda _: None, do="models", **asked)]
+
+
+def look(store: Store, name: str) -> HubPage:
+    """What a model is, from its page and its small files; raises ModelError."""
+    folder_name(name)
+    return HubPage(**_ask(store, lambda _: None, do="model", name=name))
+
+
+def download(
+    store: Store, name: str, tell: Tell = lambda _: None, stop: threading.Event | None = None, revision: str = ""
+) -> Path:
+    """The folder of a model, whole and checked; what came of it earlier is not asked for again. Raises ModelError.
+
+    ``revision`` is the commit that was looked at; empty takes the newest. Set ``stop`` to end it: what came is kept.
+    """
+    if whole := origin(store.models / folder_name(name)):
+        return store.models / folder_name(whole.repo)  # no network is needed for it
+    if not COMMIT.fullmatch(revision):
+        raise ModelError(f"'{revision[:60]}' is not a commit. Look the model up again.")
+    try:
+        return Path(_ask(store, tell, stop, do="download", name=name, revision=revision))
+    except ModelError:
+        if stop and stop.is_set():
+            raise ModelError(
+                f"The download of '{name}' was stopped. What came is kept: start it again to go on from there."
+            ) from None
+        raise
+
+
+def _ask(store: Store, tell: Tell, stop: threading.Event | None = None, **question: Any) -> Any:
+    lost = ModelError("The system ended this; memory may have run out. What came is kept: try again.")
+    return aside.ask(store, tell, lost=lost, stop=stop, **question)
+
+
+def folder_name(name: str) -> str:
+    """OWNER--NAME, which no other model has; raises ModelError. A name may come from a visitor."""
+    if not isinstance(name, str) or not NAME.fullmatch(name) or "--" in name or ".." in name:
+        raise ModelError(
+            f"'{str(name)[:100]}' is not a model's name. Write it as on its page: owner/name, without an address."
+        )
+    return name.replace("/", "--")
+
+
+# --- what is on disk ---
+
+
+def downloaded(store: Store) -> list[Downloaded]:
+    """All that came from the Hub, by name; parts of models too."""
+    found = [_one(store, path, True) for path in store.models.iterdir()]
+    if (store.models / INCOMING).is_dir():
+        found += [_one(store, path, False) for path in (store.models / INCOMING).iterdir()]
+    return sorted((one for one in found if one), key=lambda one: (one.name.lower(), one.whole))
+
+
+def _one(store: Store, path: Path, whole: bool) -> Downloaded | None:
+    about = origin(path)
+    if not about:
+        return None
+    return Downloaded(
+        name=about.repo,
+        folder=path.name,
+        path=path,
+        revision=about.revision,
+        licence=about.licence,
+        date=about.date,
+        bytes=sum(file.stat().st_size for file in path.iterdir() if file.is_file() and file.name != ORIGIN),
+        total=about.bytes,
+        whole=whole,
+        coming=not whole and _busy(store, path.name),
+    )
+
+
+def origin(path: Path) -> Origin | None:
+    """Where a model came from; None if it is not from the Hub, or not there."""
+    if not FOLDER.fullmatch(path.name) or path.is_symlink():
+        return None
+    try:
+        about = Origin.model_validate_json((path / ORIGIN).read_bytes())
+        return about if folder_name(about.repo) == path.name else None
+    except (OSError, ValidationError, ModelError):
+        return None
+
+
+def runs_of(store: Store, folder: str) -> list[RunDir]:
+    """The runs that were made with a model: without it they can neither go on nor answer."""
+    path = str((store.models / folder).resolve())
+    return [run for run in store.all_runs() if run.readable and run.spec.model.source == path]
+
+
+def remove(store: Store, folder: str) -> None:
+    """Delete a downloaded model, or what came of one; raises ModelError while it comes or a run uses it."""
+    places = [store.models / folder, store.models / INCOMING / folder] if FOLDER.fullmatch(str(folder)) else []
+    if not (there := [path for path in places if origin(path)]):
+        raise ModelError(f"There is no downloaded model '{str(folder)[:100]}'. It may have been removed already.")
+    with alone(store, folder):
+        if using := [run for run in runs_of(store, folder) if run.alive or run.queued]:
+            raise ModelError(f"The run {using[0].meta['name']} uses this model now. Wait for it or stop it first.")
+        for path in there:
+            doomed = path.with_name(f".deleted-{secrets.token_hex(4)}")
+            os.rename(path, doomed)  # it is whole or gone
+            shutil.rmtree(doomed)
+
+
+@contextmanager
+def alone(store: Store, folder: str) -> Iterator[None]:
+    """Nobody else downloads or removes this model meanwhile; raises ModelError."""
+    try:
+        lock = FileLock(store.locks / f"model-{folder}").acquire(timeout=0.5)  # longer than _busy holds it
+    except Timeout:
+        raise ModelError("This model is being downloaded just now. Wait for it, or stop that download first.") from None
+    with lock:
+        yield
+
+
+def _busy(store: Store, folder: str) -> bool:
+    try:
+        with FileLock(store.locks / f"model-{folder}").acquire(timeout=0.1):
+            return False
+    except Timeout:
+        return True

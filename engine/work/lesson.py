@@ -1,0 +1,78 @@
+"""What every goal brings to a run: its examples as tokens, its trainer, and how the model is asked meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from peft.optimizers import create_loraplus_optimizer
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
+
+from engine.anatomy import ModelInfo
+from engine.goals import Goal
+from engine.rows import Rows
+from engine.spec import RunSpec
+from engine.work.load import Head
+
+
+class Material(NamedTuple):
+    """What a lesson is made from."""
+
+    spec: RunSpec
+    goal: Goal
+    info: ModelInfo
+    tokenizer: PreTrainedTokenizerBase
+    rows: Rows
+    held: Rows
+    labels: tuple[str, ...]  # of the training rows, where they have any
+
+    @property
+    def context(self) -> int:
+        """Tokens that the model reads at once, as far as this run needs to know."""
+        return self.info.context or self.spec.data.max_length + self.spec.sampling.max_new_tokens
+
+
+class Numbers(NamedTuple):
+    """Of the training examples as they are learned."""
+
+    rows: int
+    held_out: int
+    tokens: int
+    learned: int  # tokens with a loss; for labels, the examples
+    cut: int  # examples that lose something at the length limit
+
+
+class Lesson(Protocol):
+    """One goal's half of a run. Making it raises DataError where nothing can be learned."""
+
+    warnings: list[str]  # about the examples, for the user
+    head: Head | None  # a new classification head, where the goal needs one
+    numbers: Numbers
+    lengths: list[int]  # tokens of each training example, in the order of the trainer's dataset
+    preference: str  # dpo, orpo or kto; empty for other goals
+
+    def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
+        """The trainer, with its datasets; ``arguments`` are those that all trainers know."""
+
+    def ask(self, model: Any) -> list[tuple[str, str]]:
+        """The run's fixed questions, and what the model answers now."""
+
+
+class FasterSecondHalf(Trainer):
+    """LoRA+ (Hayou et al., arXiv:2402.12354): the output matrix learns faster than the input one."""
+
+    plus: float = 1.0
+    optimizer: Any
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """The plain optimizer, or PEFT's for LoRA+."""
+        if self.plus > 1 and self.optimizer is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            options["weight_decay"] = self.args.weight_decay
+            self.optimizer = create_loraplus_optimizer(self.model, kind, loraplus_lr_ratio=self.plus, **options)
+        return super().create_optimizer(model)
+
+
+def longest(lengths: Sequence[int], count: int) -> list[int]:
+    """The indices of the longest examples."""
+    return sorted(range(len(lengths)), key=lambda at: -lengths[at])[:count]

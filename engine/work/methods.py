@@ -1,0 +1,84 @@
+"""A spec's method on a loaded model: PEFT's LoRA and its relatives, the head alone, or all weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from peft.utils.constants import DUMMY_TARGET_MODULES
+from transformers import PreTrainedModel
+
+from engine.anatomy import ModelInfo
+from engine.counting import check
+from engine.method import MethodSpec
+
+INIT: dict[str, Any] = {"zero": True}  # PEFT's name where it is not ours
+
+
+def lora_config(method: MethodSpec, info: ModelInfo, inference: bool = False) -> LoraConfig:
+    """The PEFT form of a method; the head alone is an adapter without matrices."""
+    task = "SEQ_CLS" if info.task == "classify" else "CAUSAL_LM"
+    if method.kind == "head":
+        return LoraConfig(
+            task_type=task,
+            target_modules=DUMMY_TARGET_MODULES,
+            modules_to_save=list(info.head),
+            inference_mode=inference,
+        )
+    layers = method.layer_numbers
+    return LoraConfig(
+        task_type=task,
+        r=method.rank,
+        lora_alpha=method.scale_alpha,
+        lora_dropout=method.dropout,
+        target_modules=list(info.targets(method.targets)),
+        use_dora=method.kind == "dora",
+        use_rslora=method.rslora,
+        init_lora_weights=INIT.get(method.init, method.init),
+        bias=method.bias,
+        layers_to_transform=list(layers) if layers is not None else None,
+        layers_pattern=info.blocks if layers is not None else None,
+        modules_to_save=[*method.save, *info.head] or None,
+        ensure_weight_tying=bool(method.save) and info.tied,
+        rank_pattern=dict(method.ranks),
+        alpha_pattern={name: _alpha(method, rank) for name, rank in method.ranks.items()},
+        fan_in_fan_out=_transposed(info),
+        inference_mode=inference,
+    )
+
+
+def _alpha(method: MethodSpec, rank: int) -> int:
+    """The alpha that scales a module of another rank as strongly as the others."""
+    return max(1, round(method.scale_alpha * rank / method.rank))
+
+
+def _transposed(info: ModelInfo) -> bool:
+    """GPT-2 and its kin keep their linear layers transposed (Conv1D)."""
+    return any(module.name == "c_attn" for module in info.modules) and info.model_type != "gpt_bigcode"
+
+
+def adapt(model: PreTrainedModel, method: MethodSpec, info: ModelInfo) -> PreTrainedModel | PeftModel:
+    """The model with only what the method trains left trainable; raises SpecError where it does not fit the model."""
+    if method.kind == "full":
+        return model.train()
+    if method.adapts:
+        check(info, method)
+    if method.bits:
+        # What PEFT's prepare_model_for_kbit_training does beyond this costs memory: fp32 copies of norms and head.
+        for weights in model.parameters():
+            weights.requires_grad = False
+    tuned = get_peft_model(model, lora_config(method, info), autocast_adapter_dtype=True)
+    for weights in tuned.parameters():
+        # Small steps vanish when they are added to 16-bit weights: all that is trained is fp32.
+        if weights.requires_grad and weights.dtype != torch.float32:
+            weights.data = weights.data.float()
+    return tuned
+
+
+def counted(model: Any) -> tuple[int, int]:
+    """Trainable and all weights, as PEFT counts them."""
+    if isinstance(model, PeftModel):
+        trainable, total = model.get_nb_trainable_parameters()
+        return int(trainable), int(total)
+    return sum(w.numel() for w in model.parameters() if w.requires_grad), sum(w.numel() for w in model.parameters())

@@ -1,0 +1,48 @@
+"""Adapters that began with a part of the base weights (PiSSA, OLoRA) as plain LoRA, which fits the untouched base.
+
+Training runs on W - s B0 A0 with B and A beside it, so the change is s (B A - B0 A0) = s [B, -B0] [A; A0]: a plain
+adapter of twice the rank (the conversion of PEFT's documentation, done on files so that it needs no second adapter).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors.torch import load_file, save_file
+
+from engine.method import MethodSpec
+
+CONVERTED = ("pissa", "olora")
+START = "start.safetensors"
+
+
+def keep_start(model: Any, method: MethodSpec, checkpoints: Path) -> None:
+    """Write what the adapter begins with, where it will be needed."""
+    if method.adapts and method.init in CONVERTED and isinstance(model, PeftModel):
+        checkpoints.mkdir(exist_ok=True)
+        state = {name: weights.contiguous().cpu() for name, weights in get_peft_model_state_dict(model).items()}
+        save_file(state, checkpoints / START)
+
+
+def convert(folder: Path, start: Path) -> None:
+    """Turn the adapter in a folder into a plain one, in place."""
+    file, config_file = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    begun, made = load_file(start), load_file(file)
+    for name, weights in made.items():
+        if "lora_A" in name:
+            made[name] = torch.cat([weights, begun[name]], dim=0)
+        elif "lora_B" in name:
+            made[name] = torch.cat([weights, -begun[name]], dim=1)
+    # The scale is alpha / rank, or alpha / sqrt(rank): it must not change with the rank.
+    config["lora_alpha"] *= math.sqrt(2) if config["use_rslora"] else 2
+    config |= {"init_lora_weights": True, "r": 2 * config["r"]}
+    for pattern in ("rank_pattern", "alpha_pattern"):
+        config[pattern] = {name: 2 * value for name, value in (config.get(pattern) or {}).items()}
+    save_file(made, file, metadata={"format": "pt"})
+    config_file.write_text(json.dumps(config, indent=2), encoding="utf-8")

@@ -1,0 +1,63 @@
+"""The proof that a run fits: the longest examples of the real data go forward and backward once before it starts."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, NamedTuple
+
+import torch
+from transformers import Trainer
+
+from engine.fit import Fit
+from engine.spec import RunSpec
+from engine.work.lesson import Lesson, longest
+from engine.work.load import Place
+from engine.work.report import memory_gb
+
+STATES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 0}  # bytes that the optimizer keeps beside each trained weight
+
+
+class Proof(NamedTuple):
+    """What the pass cost."""
+
+    memory_gb: float  # peak
+    seconds: float  # of one forward and backward pass
+    tokens: int  # in it, padding counted
+
+
+def prove(trainer: Trainer, lesson: Lesson, fit: Fit, place: Place, spec: RunSpec) -> Proof:
+    """Two passes of the longest batch, the second one timed; memory that runs out is raised as it comes."""
+    model: Any = trainer.model
+    indices = longest(lesson.lengths, fit.batch)
+    if fit.checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
+    trained = [weights for weights in model.parameters() if weights.requires_grad]
+    # The optimizer's states come with the first step; until then their room is taken by numbers of the same size.
+    room = [
+        torch.ones(weights.numel() * STATES[spec.optim.optimizer], dtype=torch.uint8, device=weights.device)
+        for weights in trained
+    ]
+    try:
+        with torch.random.fork_rng():  # the run begins with the same random numbers with and without a proof
+            model.train()
+            for _ in range(2):
+                begun = time.perf_counter()
+                _pass(trainer, model, indices, place)
+                if place.device.type == "cuda":
+                    torch.cuda.synchronize()
+                seconds = time.perf_counter() - begun
+        return Proof(memory_gb(), seconds, fit.batch * max(lesson.lengths[at] for at in indices))
+    finally:
+        del room
+        model.zero_grad(set_to_none=True)
+        if metrics := getattr(trainer, "_metrics", None):  # TRL's trainers note what they computed
+            metrics["train"].clear()
+
+
+def _pass(trainer: Trainer, model: Any, indices: list[int], place: Place) -> None:
+    rows = [trainer.train_dataset[at] for at in indices]
+    inputs = trainer._prepare_inputs(trainer.data_collator(rows))
+    with torch.autocast(place.device.type, torch.bfloat16, enabled=place.autocast):
+        loss = trainer.compute_loss(model, inputs)
+    loss.backward()
+    model.zero_grad(set_to_none=False)  # gradients stay in memory, as they do while batches are added up

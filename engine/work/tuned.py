@@ -1,0 +1,105 @@
+"""Base and tuned model as one, however it was trained: an adapter that is switched off, or two sets of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from engine import models, scores
+from engine.anatomy import ModelInfo
+from engine.errors import ModelError, RunError
+from engine.goals import Goal, goal_of, task_of
+from engine.spec import RunSpec, Shape
+from engine.store import RunDir
+from engine.work.inspect import inspect
+from engine.work.load import UNKNOWN_CONTEXT, Head, Place, attach, choose_place, head_of, load_model
+
+
+class TwoModels(nn.Module):
+    """A fully tuned model beside its base, with the part of PeftModel's interface that asking both needs."""
+
+    def __init__(self, base: Any, tuned: Any) -> None:
+        super().__init__()
+        self.base, self.tuned, self.active = base, tuned, tuned
+
+    @contextmanager
+    def disable_adapter(self) -> Iterator[None]:
+        """Within it, the base answers."""
+        self.active = self.base
+        try:
+            yield
+        finally:
+            self.active = self.tuned
+
+    def forward(self, *args: Any, **options: Any) -> Any:
+        return self.active(*args, **options)
+
+    def generate(self, *args: Any, **options: Any) -> Any:
+        return self.active.generate(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:  # config, generation_config, device
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("active"), name)
+
+
+class Trained(NamedTuple):
+    """What a run has trained, and what is needed to load it."""
+
+    run: RunDir
+    spec: RunSpec
+    folder: Path  # of the base model
+    info: ModelInfo
+    goal: Goal
+    head: Head | None
+
+    @property
+    def context(self) -> int:
+        """Tokens that the model reads at once."""
+        return self.info.context or max(self.spec.data.max_length, UNKNOWN_CONTEXT)
+
+    def place(self) -> Place:
+        """Where and how it was trained."""
+        return choose_place(self.spec.place, self.spec.method)
+
+    def load(self, place: Place) -> Any:
+        """The base with what was saved, in eval mode, quantised as it was trained; raises ModelError, RunError."""
+        base = load_model(self.folder, place, self.spec.method, self.head)
+        if not is_whole_model(self.run.adapter):
+            return attach(base, self.run.adapter)
+        try:
+            return TwoModels(base, load_model(self.run.adapter, place, None, self.head)).eval()
+        except ModelError as error:
+            raise RunError(
+                "The saved model of this run cannot be loaded. Continue the run, or choose another."
+            ) from error
+
+
+def trained(run: RunDir) -> Trained:
+    """A run's result, not loaded yet; raises HoneError where the base model has gone or the run saved nothing."""
+    if not run.has_result:
+        raise RunError("This run has saved nothing yet. Train it first.")
+    spec = run.spec
+    folder = models.folder(spec.model.source)
+    about = scores.about(run.about_file)
+    goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
+    info = inspect(spec.model.source, task_of(goal))
+    return Trained(run, spec, folder, info, goal, head_of(goal, about.labels))
+
+
+def is_whole_model(result: Path) -> bool:
+    """Whether a result is a whole model rather than an adapter."""
+    return any(result.glob("model*.safetensors"))
+
+
+def mixes(model: Any) -> bool:
+    """Whether one batch may hold rows of both (PEFT's mixed-adapter batches know plain LoRA alone)."""
+    config = getattr(model, "peft_config", {}).get("default")
+    if config is None or config.use_dora or config.modules_to_save or config.bias != "none":
+        return False
+    return bool(config.target_modules)
