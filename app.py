@@ -23,6 +23,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import gradio as gr  # noqa: E402
+from gradio.events import Dependency  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
@@ -57,7 +58,7 @@ def create_app(
     """The whole page over one workspace."""
     ctx = Context(engine or Engine(home, model_roots=model_roots), policy)
     log_to(ctx.engine.store.home / "app.log")
-    gr.set_static_paths([theme.PLOTLY.parent, ctx.engine.store.runs])
+    gr.set_static_paths([theme.PLOTLY.parent, ctx.engine.store.runs, ctx.engine.store.recipes])
     with gr.Blocks(title="Hone", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
         theme.header(ctx.engine.device.text)
         with gr.Tabs(elem_id="nav") as tabs:
@@ -66,8 +67,7 @@ def create_app(
             export_tab.build(ctx)
             runs = runs_tab.build(ctx)
         page = Page(blocks, tabs, data, model, train, compare, runs)
-        wire_data(ctx, page)
-        wire_settings(ctx, page)
+        wire_settings(ctx, page, *wire_data(ctx, page))
         wire_ways(ctx, page)
     blocks.queue(default_concurrency_limit=8)
     return blocks
@@ -79,20 +79,23 @@ def fields_of(page: Page) -> dict[str, Any]:
     return {path: all_fields[path] for path in form.PATHS}
 
 
-def wire_data(ctx: Context, page: Page) -> None:
-    """The Data tab shows rows as the chosen model would see them."""
+def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
+    """The Data tab shows rows as the chosen model would see them.
+
+    Returns what is done once other data is set, and once its rows are counted.
+    """
     fields, tab = fields_of(page), page.data
     seen = [page.model.source, *(fields[path] for path in form.DATA_PATHS)]
     # Not on a change of the source itself: choose_data first sets back what belonged to the rows before.
     changed = [fields[path].change for path in form.DATA_PATHS if path != "data.source"]
     own = list(fields.values())[2:]
-    tab.source.change(
+    chosen = tab.source.change(
         bind(train_tab.choose_data, ctx),
         [tab.source, page.model.source],
-        [*own, page.train.recipe, page.train.recipe_note, tab.asked],
+        [*own, *train_tab.recipe_outputs(page.train), tab.asked],
         **QUIET,
     )
-    gr.on(
+    looked = gr.on(
         [page.blocks.load, tab.tab.select, tab.asked.change, *changed],
         bind(data_look.look, ctx),
         seen,
@@ -106,31 +109,16 @@ def wire_data(ctx: Context, page: Page) -> None:
         button.click(bind(data_look.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET)
     tab.order.input(bind(data_look.reorder, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
     page.blocks.load(bind(data_tab.refresh, ctx), None, [tab.source, fields["data.held_out_source"]], **QUIET)
+    return chosen, looked
 
 
-def wire_settings(ctx: Context, page: Page) -> None:
-    """Data, model, recipe and target groups set the form; every change is told at once."""
-    fields, train, model = fields_of(page), page.train, page.model
-    targets = fields["method.targets"]
+def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependency) -> None:
+    """The chosen model is read and described; with the data it decides what the Train tab offers."""
+    model = page.model
     described = gr.on(
         [page.blocks.load, model.source.change], bind(model_tab.describe, ctx), model.source, model.about, **QUIET
     )
-    described.then(bind(train_tab.choose_model, ctx), [model.source, train.group, targets], targets, **QUIET)
-    train.recipe.input(
-        bind(train_tab.choose_recipe), [train.recipe, page.data.source], train_tab.recipe_outputs(train), **QUIET
-    )
-    train.group.input(bind(train_tab.choose_group, ctx), [train.group, model.source], targets, **QUIET)
-    targets.change(bind(train_tab.name_group, ctx), [targets, model.source], train.group, **QUIET)
-    gr.on(
-        [page.blocks.load, *(widget.change for widget in fields.values())],
-        bind(train_tab.tell, ctx),
-        list(fields.values()),
-        [train.facts, fields["method.alpha"]],
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    train.start.click(bind(train_tab.start, ctx), list(fields.values()), train.live, **QUIET)
-    train.live.live_change(bind(train_tab.name_start, ctx), None, train.start, **QUIET)
+    train_tab.wire(ctx, page.train, fields_of(page), train_tab.Before(page.blocks.load, described, data, counted))
 
 
 def wire_ways(ctx: Context, page: Page) -> None:

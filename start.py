@@ -2,8 +2,8 @@
 
     python3 start.py [--port 7861] [--home DIR] [--no-browser]
                                                   the page, in your browser
-    python3 start.py train SPEC.yaml              the same without a browser; also runs, show, stop, continue, reply,
-                                                  merge and score (add --help to any)
+    python3 start.py train SPEC.yaml              the same without a browser; also check, inspect, runs, show, stop,
+                                                  continue, reply, merge and score (add --help to any)
     python3 start.py test [pytest arguments]      the tests
 
 Needs Python and nothing else. All that it installs lies in .venv beside this file; delete that folder to undo it.
@@ -27,7 +27,7 @@ STAMP = os.path.join(VENV, "hone-requirements.sha256")  # which requirements are
 UNFINISHED = os.path.join(VENV, "hone-unfinished")  # exists while pip writes packages; left behind if it is cut off
 
 DOWNLOADS = "https://www.python.org/downloads/"
-COMMANDS = ("check", "train", "runs", "show", "stop", "continue", "reply", "merge", "score")
+COMMANDS = ("check", "inspect", "train", "runs", "show", "stop", "continue", "reply", "merge", "score")
 BROWSERS = (
     "/usr/bin/chromium",
     "chromium",

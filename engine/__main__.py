@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine import aside, check, coach, data, scores
+from engine import aside, check, coach, configs, data, inspection, outcome, place, scores
 from engine import events as ev
 from engine import spec as specs
 from engine.errors import DataError, HoneError, RunError, SpecError
@@ -70,6 +70,15 @@ def _parser() -> argparse.ArgumentParser:
     look.add_argument("--length", type=int, default=256, help="longest example in tokens")
     look.add_argument("--template", default="model", help="chat format, where it is not the model's own")
     look.add_argument("--encoding", default="", help="how letters are stored, where it is found wrongly")
+    look = command("inspect", _inspect, "What a model is, what would train, and whether it fits.", run=False)
+    look.add_argument("model", help="'pocket', a folder, or owner/name of the Hugging Face Hub (only its config comes)")
+    look.add_argument("--task", choices=["write", "classify"], help="what it is built for")
+    look.add_argument("--method", choices=list(outcome.NAMES), default="lora", help="what is trained")
+    look.add_argument("--rank", type=int, default=16, help="of the adapter")
+    look.add_argument("--targets", default="all", help="fewest, attention, all, or names with commas")
+    look.add_argument("--length", type=int, default=256, help="longest example in tokens")
+    look.add_argument("--batch", type=int, default=8, help="examples together")
+    look.add_argument("--labels", type=int, default=2, help="to choose from, with --task classify")
     command("runs", _runs, "List all runs.", run=False)
     command("show", _show, "Show one run.")
     command("stop", _stop, "Stop a run after its current step and keep what it has learned.")
@@ -128,6 +137,22 @@ def _check(engine: Engine, options: argparse.Namespace) -> int:
     verdict = ("Usable.", "Usable, with warnings.", "Not usable as it is.")[code]
     _say(options, f"{check.sentences(found)}\n{verdict}", {"usable": code < 2, **found})
     return code
+
+
+def _inspect(engine: Engine, options: argparse.Namespace) -> int:
+    """0 where it fits, 1 where it does not."""
+    if min(options.length, options.batch, options.labels) < 1:
+        raise SpecError("--length, --batch and --labels must be at least 1.")
+    source, folder = configs.locate(engine.store, options.model)
+    info = engine.desk.inspect(source, options.task, folder)
+    values = {"kind": options.method, "rank": options.rank}
+    specs.make({"method": values | ({"kind": "lora"} if options.method == "head" else {})})  # bounds, in words
+    method = inspection.method_for(info, options.method, options.rank, options.targets)
+    machine = place.machine(specs.PlaceSpec(), method, engine.store.home)
+    asked = {"length": options.length, "batch": options.batch, "labels": options.labels}
+    found = inspection.report(info, method, machine, place.bf16(machine.device), **asked)
+    _say(options, inspection.sentences(found), found)
+    return 0 if found["fits"] != "no" else 1
 
 
 def _continue(engine: Engine, options: argparse.Namespace) -> int:
@@ -191,6 +216,7 @@ def _summary(run: RunDir) -> dict[str, Any]:
         "seconds": view.last.seconds if view.last else None,
         "trainable": view.started.trainable if view.started else None,
         "memory_gb": view.last.memory_gb if view.last else None,
+        "foretold": [one._asdict() for one in outcome.outcome(view, run.state(view))],
         "merged": {name: one.model_dump() for name, one in view.merged.items()},
         "score": view.scored.model_dump() if view.scored else None,
     }
@@ -210,8 +236,10 @@ def _show(engine: Engine, options: argparse.Namespace) -> int:
     run = _run(engine, options)
     view = run.view()
     sentence = coach.say(view, run.state(view))
-    lines = [f"{key}: {value}" for key, value in _summary(run).items()]
-    _say(options, "\n".join([f"{sentence.title}. {sentence.text}", *lines]), _summary(run))
+    summary = _summary(run)
+    lines = [f"{key}: {value}" for key, value in summary.items() if key != "foretold"]
+    told = [f"{one['what']}: foretold {one['foretold']}, came {one['came']}" for one in summary["foretold"]]
+    _say(options, "\n".join([f"{sentence.title}. {sentence.text}", *told, *lines]), summary)
     return 0
 
 

@@ -27,6 +27,7 @@ class LinearModule(BaseModel):
     layers: tuple[int, ...]  # the blocks that have it; -1 where it stands outside of all blocks
     part: str = "other"  # attention, mlp or other
     bias: bool = False
+    transposed: bool = False  # kept as inputs x outputs, as GPT-2 does (Conv1D)
     each: int = 1  # of them in a block: experts that are layers of their own
 
     @property
@@ -75,6 +76,11 @@ class ModelInfo(BaseModel):
     head: tuple[str, ...] = ()  # the modules of a classification head
     head_fixed: int = 0  # their parameters ...
     head_per_label: int = 0  # ... and those that each label adds
+
+    @property
+    def transposed(self) -> bool:
+        """Whether its linear layers are kept the other way round."""
+        return any(module.transposed for module in self.modules)
 
     @property
     def writes(self) -> bool:

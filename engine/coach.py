@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 from engine import events as ev
+from engine.fit import Fit
 from engine.view import RunView, State
 
 Tone = Literal["good", "info", "warn", "bad"]
@@ -23,6 +24,8 @@ def say(view: RunView, state: State) -> Sentence:
     match state:
         case State.QUEUED:
             return Sentence("info", "Waiting", "Another run is using this machine. This one starts by itself after it.")
+        case State.PREPARING if view.proving:
+            return Sentence("info", "Trying whether it fits", _proving(view.proving))
         case State.PREPARING:
             return Sentence("info", "Getting ready", view.phase or "Starting the training process.")
         case State.FAILED:
@@ -40,6 +43,25 @@ def say(view: RunView, state: State) -> Sentence:
             return Sentence("good", "Training finished", f"{_fall(view)} Now talk to it on the Compare tab.")
         case State.TRAINING:
             return _training(view)
+
+
+def _proving(event: ev.Proving) -> str:
+    fit = Fit(event.batch, event.accumulation, event.checkpointing)
+    return (
+        f"The longest examples ({event.length:,} tokens) go through the model once, {fit.text}, so that memory does "
+        "not run out later."
+    )
+
+
+def stepped(event: ev.SteppedDown) -> str:
+    """That less is kept in memory, why, and what it changes."""
+    fit = Fit(event.batch, event.accumulation, event.checkpointing)
+    return f"{event.why} It goes on with {fit.text}. What it learns stays the same."
+
+
+def right(check: ev.Evaluated | None) -> str:
+    """The share of right labels, where the run chooses labels."""
+    return "" if check is None or check.accuracy is None else f"right on {100 * check.accuracy:.0f} %"
 
 
 def _training(view: RunView) -> Sentence:
@@ -67,7 +89,8 @@ def _fall(view: RunView) -> str:
     if best.loss >= first:
         return f"Loss on examples it has never seen did not fall: {first:.3f} before, {best.loss:.3f} at best."
     share = min(99.0, 100 * (1 - best.loss / first))  # never "100 %": something is always left
-    return f"Loss on examples it has never seen is down {share:.0f} %, from {first:.3f} to {best.loss:.3f}."
+    exact = f" It is {right(best)} of them." if right(best) else ""
+    return f"Loss on examples it has never seen is down {share:.0f} %, from {first:.3f} to {best.loss:.3f}.{exact}"
 
 
 def _kept(view: RunView) -> str:

@@ -58,6 +58,10 @@ def check(info: ModelInfo, method: MethodSpec) -> None:
         width = min(min(module.ins, module.outs) for module in chosen if module.name == name)
         if (rank := method.rank_of(name)) > width:
             wrong.append(f"Rank (method.rank): {name} is only {width} wide, so a rank of {rank} is no adapter for it.")
+    if method.init == "olora" and info.transposed:
+        wrong.append(
+            f"How the adapter starts (method.init): OLoRA does not know layers as {info.name} keeps them. Choose PiSSA."
+        )
     if unknown := [name for name in method.ranks if name not in {module.name for module in chosen}]:
         wrong.append(f"Ranks of single modules (method.ranks): {', '.join(unknown)} gets no adapter. Check the name.")
     if unknown := [name for name in method.save if name not in info.saveable]:

@@ -21,10 +21,13 @@ from pydantic import BaseModel, ConfigDict
 
 from engine import errors
 from engine.anatomy import ModelInfo, Task
+from engine.method import MethodSpec
+from engine.place import Machine
 from engine.rows import read_rows
 from engine.scores import spread
 from engine.spec import DataSpec
 from engine.store import ROOT, Store
+from engine.timing import Pace
 
 Row = dict[str, Any]
 Message = dict[str, str]
@@ -126,6 +129,13 @@ class Desk:
             data=data.model_dump(mode="json"),
         )
         return TokenReport.model_validate(answer)
+
+    def pace(self, model: str, task: Task, method: MethodSpec, machine: Machine, batch: int, length: int) -> Pace:
+        """How fast this machine trains a model, measured in about a second; raises HoneError."""
+        how: dict[str, Any] = {"device": machine.device, "batch": batch, "length": length}
+        how |= {"bf16": machine.precision == "bf16", "autocast": machine.autocast}
+        answer = self._ask("pace", model=model, task=task, method=method.model_dump(mode="json"), how=how)
+        return Pace.model_validate(answer)
 
     def chat(
         self,

@@ -109,6 +109,7 @@ class Evaluated(_Event):
     step: int
     loss: float
     seconds: float
+    accuracy: float | None = None  # share of held-out rows whose label is right, for runs that choose labels
 
 
 class Sampled(_Event):
@@ -182,13 +183,13 @@ class Merged(_Event):
 
 
 class Scoring(_Event):
-    """Base and tuned model are to be scored on the held-out rows; Scored, Perplexity or Warned says how it ended."""
+    """Base and tuned model are to be scored on the held-out rows; a score or Warned says how it ended."""
 
     kind: Literal["scoring"] = "scoring"
 
 
 class Compared(BaseModel):
-    """One figure of the base model, of the tuned one, and of always answering the most frequent label."""
+    """One figure of the base model, of the tuned one, and of always answering the most frequent label or the mean."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     base: float
@@ -200,12 +201,13 @@ class Labels(BaseModel):
     """What is known beside the count where the right answer is one of a few labels."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    majority: str  # the label that most training rows have
+    majority: str  # the label that most training rows have; where they have several, the commonest of such lists
     majority_right: int  # held-out rows that have it too
     accuracy: Compared  # share of right replies
     macro_f1: Compared  # F1 of each label that the scored rows have, averaged with equal weight
     no_label_base: int  # replies that are no label at all; each counts as wrong
     no_label_tuned: int
+    micro_f1: Compared | None = None  # F1 over all labels of all rows at once, where rows have several
 
 
 class Scored(_Event):
@@ -218,6 +220,19 @@ class Scored(_Event):
     rows: int  # held-out rows that were asked
     of: int | None = None  # held-out rows there are; None in events that are older than this field
     labels: Labels | None = None  # for rows with a label
+    guessing: bool = False  # the base model's head is new, so that it guesses
+
+
+class NumberScore(_Event):
+    """How far the numbers that base and tuned head give are from the right ones, beside always saying the mean."""
+
+    kind: Literal["number_score"] = "number_score"
+    mean: float  # of the training rows
+    error: Compared  # mean absolute distance
+    explained: Compared | None  # R²; None where all right numbers are the same
+    rows: int  # held-out rows that were measured
+    of: int  # held-out rows there are
+    guessing: bool = False  # the base model's head is new, so that it guesses
 
 
 class Perplexity(_Event):
@@ -232,6 +247,7 @@ class Perplexity(_Event):
     of: int  # held-out rows there are
 
 
+Score = Scored | NumberScore | Perplexity
 Event = Annotated[
     Phase
     | Started
@@ -251,6 +267,7 @@ Event = Annotated[
     | Merged
     | Scoring
     | Scored
+    | NumberScore
     | Perplexity,
     Field(discriminator="kind"),
 ]

@@ -52,7 +52,9 @@ def _portable(config: Path) -> str:
 
 
 def python_lines(run: RunDir, precision: str = "") -> str:
-    """Five lines of Python that load the merged model of a precision, or base plus adapter, and ask it something."""
+    """Some lines of Python that load the merged model of a precision, or the run's result, and ask it something."""
+    if (run.adapter / "labels.json").is_file():
+        return _label_lines(run, precision)
     base = models.place(run.spec.model.source)
     # Turns are written as they were trained, whatever the base model's own way is.
     file = run.adapter / "chat_template.jinja"
@@ -77,3 +79,27 @@ def python_lines(run: RunDir, precision: str = "") -> str:
     else:
         ask = 'ids = tokenizer("Hello", return_tensors="pt", add_special_tokens=False)'
     return "\n".join([*load, ask, "print(tokenizer.decode(model.generate(**ids, max_new_tokens=64)[0]))"])
+
+
+def _label_lines(run: RunDir, precision: str) -> str:
+    """The same for a model that chooses labels or gives a number."""
+    result, base = run.merged(precision) if precision else run.adapter, models.place(run.spec.model.source)
+    whole = bool(precision) or any(run.adapter.glob("model*.safetensors"))
+    about = json.loads((run.adapter / "labels.json").read_text(encoding="utf-8"))
+    lines = ["from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline"]
+    if whole:
+        lines.append(f'model = AutoModelForSequenceClassification.from_pretrained(r"{result}")')
+    else:
+        lines += [
+            "import json; from peft import PeftModel",
+            f'about = json.load(open(r"{result / "labels.json"}", encoding="utf-8"))',
+            'named = {"id2label": dict(enumerate(about["labels"])), "problem_type": about["problem_type"]}',
+            f'base = AutoModelForSequenceClassification.from_pretrained(r"{base}", **named)',
+            f'model = PeftModel.from_pretrained(base, r"{result}").merge_and_unload()',
+        ]
+    lines.append(f'tokenizer = AutoTokenizer.from_pretrained(r"{result if precision else base}")')
+    lines.append('says = pipeline("text-classification", model=model, tokenizer=tokenizer)')
+    if scale := about.get("scale"):
+        lines.append("# It counts from the mean of what it learned from, in units of their spread.")
+        return "\n".join([*lines, f'print(says("Hello!")[0]["score"] * {scale["spread"]!r} + {scale["mean"]!r})'])
+    return "\n".join([*lines, 'print(says("Hello!", top_k=None))'])

@@ -120,10 +120,11 @@ def download(
 ) -> Path:
     """The folder of a model, whole and checked; what came of it earlier is not asked for again. Raises ModelError.
 
-    ``revision`` is the commit that was looked at; empty takes the newest. Set ``stop`` to end it: what came is kept.
+    One that is whole already stays as it is. ``revision`` is the commit that was looked at; empty takes the newest.
+    Set ``stop`` to end it: what came is kept.
     """
-    if whole := origin(store.models / folder_name(name)):
-        return store.models / folder_name(whole.repo)  # no network is needed for it
+    if origin(place := store.models / folder_name(name)):
+        return place  # no network is needed for it
     if not COMMIT.fullmatch(revision):
         raise ModelError(f"'{revision[:60]}' is not a commit. Look the model up again.")
     try:
@@ -192,8 +193,9 @@ def origin(path: Path) -> Origin | None:
 
 def runs_of(store: Store, folder: str) -> list[RunDir]:
     """The runs that were made with a model: without it they can neither go on nor answer."""
-    path = str((store.models / folder).resolve())
-    return [run for run in store.all_runs() if run.readable and run.spec.model.source == path]
+    path = store.models / folder
+    names = {str(path), str(path.resolve())}  # all models may stand on another disk, behind a link
+    return [run for run in store.all_runs() if run.readable and run.spec.model.source in names]
 
 
 def remove(store: Store, folder: str) -> None:

@@ -41,9 +41,8 @@ def normal(row: Row, recognised: Recognised, names: dict[str, str] | None = None
         case Shape.TEXT:
             return [{"text": _text(row, roles["text"], "text")}]
         case Shape.LABEL:
-            label = _text(row, roles["label"], "label").strip()
             texts = [_text(row, roles[role], "text") for role in ("text", "second") if role in roles]
-            return [{"prompt": "\n\n".join(texts), "completion": (names or {}).get(label, label)}]
+            return [{"prompt": "\n\n".join(texts), "completion": _label(row, roles["label"], names or {})}]
         case Shape.CHAT:
             return [_chat(row, roles)]
         case Shape.PREFERENCE:
@@ -171,6 +170,14 @@ def _text(row: Row, column: str, what: str) -> str:
     if value is None or not str(value).strip():
         raise DataError(f"no {what}: the field '{column}' is empty.")
     return str(value)
+
+
+def _label(row: Row, column: str, names: dict[str, str]) -> str:
+    """A row's label; several, given as a list, with commas between them."""
+    value = row.get(column)
+    labels = value if isinstance(value, list) and value else [value]
+    texts = [_text({column: one}, column, "label").strip() for one in labels]
+    return ", ".join(names.get(one, one) for one in texts)
 
 
 def _messages(turns: Any) -> list[Message]:

@@ -37,7 +37,8 @@ from engine.spec import DataSpec, Shape
 from engine.split import choose
 from engine.store import Store, write_json
 
-VERSION = 1  # raised when the same settings would give other rows
+VERSION = 2  # raised when the same settings would give other rows
+MANY = 20  # different labels: with more of them, and few rows of each, they are numbers or lists and no classes
 KEPT = 24  # prepared sets on disk
 SHAPING = {"source", "shape", "roles", "system", "fixes", "held_out", "held_out_source", "seed"}  # fields of DataSpec
 OF_TOKENS = {"refused", "literal", "shorten"}  # fixes that do not concern the rows
@@ -150,7 +151,8 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
         _read(writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell)
         if other is not None:
             _read(writer, facts, alike, other, other.recognised(DataSpec(source=other.source)), spec, HELD_OUT, tell)
-    rows, by_label = read_rows(draft / "normal.arrow"), recognised.shape == Shape.LABEL
+    rows, labelled = read_rows(draft / "normal.arrow"), recognised.shape == Shape.LABEL
+    by_label = labelled and len(set(facts.labels)) <= max(MANY, len(rows) // 2)
     noticed, kept = mend(spec.fixes, facts, rows, len(alike), by_label)
     if not recognised.certain:
         noticed.insert(0, fd.unsure(recognised.reason, dataset.columns))
@@ -168,7 +170,7 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
             noticed.append(fd.no_check(len(kept)))
     train = _write(draft / "train.arrow", rows, facts, [at for at in kept if at not in held])
     _write(draft / "heldout.arrow", rows, facts, sorted(held))
-    labels = Counter(facts.labels[at] for at in kept if at not in held) if by_label else Counter()
+    labels = Counter(facts.labels[at] for at in kept if at not in held) if labelled else Counter()
     if train < 50:
         noticed.append(fd.few(train))
     texts = [words_of(rows[kept[at]]) for at in spread(len(kept), SEEN)]

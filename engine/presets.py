@@ -24,6 +24,8 @@ class Recipe(BaseModel):
     cost: str  # what it costs, for the user
     values: dict[str, Any]  # dotted path -> value
     group: Literal["fewest", "attention", "all"] = "all"  # of target modules, as the chosen model has them
+    data: Literal["any", "labels", "preferences"] = "any"  # rows that it is meant for
+    length: Literal["", "longest"] = ""  # takes the longest row whole, as far as the model reads
 
 
 class Sample(BaseModel):
@@ -64,6 +66,11 @@ def samples() -> tuple[Sample, ...]:
         values = _yaml(path)
         found.append(Sample(id=path.stem, values=values, **values.pop("about")))
     return tuple(sorted(found, key=lambda sample: sample.order))
+
+
+def sample_values(source: str) -> dict[str, Any]:
+    """The spec that suits a bundled sample, nested; empty for any other data."""
+    return next((sample.values for sample in samples() if source == f"sample:{sample.id}"), {})
 
 
 def nested(values: dict[str, Any]) -> dict[str, Any]:

@@ -107,8 +107,10 @@ def raw_of(rows: Sequence[Raw], raw: Sequence[Raw]) -> list[Raw] | None:
 
 # --- a score in words ---
 
+GUESSES = "The base model's last layer is new and was never trained, so it guesses."
 
-def sentences(done: ev.Scored | ev.Perplexity) -> list[str]:
+
+def sentences(done: ev.Score) -> list[str]:
     """A score in plain sentences, each figure beside what it is compared with."""
     if isinstance(done, ev.Perplexity):
         return [
@@ -116,19 +118,46 @@ def sentences(done: ev.Scored | ev.Perplexity) -> list[str]:
             f"tuned {surprise(done.tuned)}.",
             f"Measured on {done.tokens:,} tokens (pieces of words): {done.what}, in {_part(done.rows, done.of)}.",
         ]
+    if isinstance(done, ev.NumberScore):
+        return _distances(done)
     labels = done.labels
     if labels is None:
         text = f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}."
         return [text] if done.of in (None, done.rows) else [text, f"Asked: {_part(done.rows, done.of or done.rows)}."]
-    f1 = labels.macro_f1
-    return [
+    f1, asked = labels.macro_f1, f"Asked: {_part(done.rows, done.of or done.rows)}."
+    found = [
         f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}; "
         f"always saying '{labels.majority}' would be right for {labels.majority_right}.",
         f"Macro F1 (1 is best; a rare label counts as much as a frequent one): base {f1.base:.2f}, "
         f"tuned {f1.tuned:.2f}, always '{labels.majority}' {f1.majority:.2f}.",
-        f"Replies that are no label, counted as wrong: base {labels.no_label_base}, tuned {labels.no_label_tuned}. "
-        f"Asked: {_part(done.rows, done.of or done.rows)}.",
     ]
+    if micro := labels.micro_f1:
+        found.append(
+            f"Micro F1 (1 is best; every label of every example counts the same): base {micro.base:.2f}, "
+            f"tuned {micro.tuned:.2f}, always '{labels.majority}' {micro.majority:.2f}. "
+            f"Examples that got no label: base {labels.no_label_base}, tuned {labels.no_label_tuned}."
+        )
+    if done.guessing:
+        return [*found, f"{GUESSES} {asked}"]
+    if micro:
+        return [*found, asked]
+    none = f"base {labels.no_label_base}, tuned {labels.no_label_tuned}"
+    return [*found, f"Replies that are no label, counted as wrong: {none}. {asked}"]
+
+
+def _distances(done: ev.NumberScore) -> list[str]:
+    error, explained = done.error, done.explained
+    found = [
+        f"Mean distance from the right number (lower is better): base {error.base:.3g}, tuned {error.tuned:.3g}; "
+        f"always saying the mean of the training examples, {done.mean:.4g}, would give {error.majority:.3g}."
+    ]
+    if explained:
+        found.append(
+            f"Share of the differences that is explained (R²; 1 is best, 0 is what the mean does): "
+            f"base {explained.base:.2f}, tuned {explained.tuned:.2f}."
+        )
+    measured = f"Measured on {_part(done.rows, done.of)}."
+    return [*found, f"{GUESSES} {measured}" if done.guessing else measured]
 
 
 def surprise(value: float) -> str:

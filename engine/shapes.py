@@ -78,6 +78,7 @@ LABEL_WORDS = {
     "spam", "toxic", "stance", "polarity", "target",
 }  # fmt: skip
 SYSTEMS, TOOLS = ("system", "system_prompt"), ("tools", "functions")
+DECIMAL = re.compile(r"[-+]?\d+(\.\d+)?")
 SHORT = 60  # letters of a label at most
 
 
@@ -157,7 +158,8 @@ def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Recognised | N
     label = next((one for one in labels if not _numbers(row.get(one) for row in rows)), next(iter(labels), ""))
     two = next((pair for pair in TWO_TEXTS if pair[0] in have and pair[1] in have), None)
     text = next((have[one] for one in TEXTS if one in have and have[one] != label), "")
-    if label and len(rows) >= 20 and len(set(_texts(rows, label))) > len(rows) // 2:
+    own = bool(label) and len(rows) >= 20 and len(set(_texts(rows, label))) > len(rows) // 2
+    if own and not _decimals(_texts(rows, label)):
         if text or two:  # every row has its own: that is an answer and no label
             roles = {"prompt": text or have[two[0]], "completion": label}  # type: ignore[index]
             reason = f"Nearly every row has a '{label}' of its own, so it is taken as the answer to the text."
@@ -249,6 +251,11 @@ def _is_json_list(value: Any) -> bool:
 
 def _numbers(values: Any) -> bool:
     return all(str(value).strip().lstrip("-").isdigit() for value in values if value is not None)
+
+
+def _decimals(texts: list[str]) -> bool:
+    """Whether a column holds measured numbers, which are a label however many there are."""
+    return bool(texts) and all(DECIMAL.fullmatch(one.strip()) for one in texts) and any("." in one for one in texts)
 
 
 def _two_ways(values: Any) -> bool:

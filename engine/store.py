@@ -5,6 +5,7 @@
       datasets/<id>/   rows.arrow card.json     (id: a hash of the content)
       prepared/<key>/  rows as runs use them; may be deleted at any time
       models/          folders that the user puts here are offered as base models
+      recipes/         settings that the user has saved under a name, a YAML file each
 
 Disk is the truth; there is no database and no cache of it here.
 """
@@ -148,7 +149,8 @@ class Store:
         self.models = self.home / "models"
         self.locks = self.home / "locks"
         self.prepared = self.home / "prepared"
-        for folder in (self.runs, self.datasets, self.models, self.locks, self.prepared):
+        self.recipes = self.home / "recipes"
+        for folder in (self.runs, self.datasets, self.models, self.locks, self.prepared, self.recipes):
             folder.mkdir(parents=True, exist_ok=True)
 
     def create_run(self, spec: specs.RunSpec, train: Path, held_out: Path, about: dict[str, Any]) -> RunDir:
@@ -175,6 +177,12 @@ class Store:
         if not isinstance(run_id, str) or not ID.fullmatch(run_id) or not (self.runs / run_id / "spec.yaml").is_file():
             raise RunError(f"There is no run '{str(run_id)[:80]}'. It may have been deleted; look at the Runs tab.")
         return RunDir(self.runs / run_id)
+
+    def recipe(self, recipe_id: str) -> Path:
+        """Where a recipe is kept, or will be; raises RunError. The id may come from a visitor."""
+        if not isinstance(recipe_id, str) or not ID.fullmatch(recipe_id):
+            raise RunError(f"There is no recipe '{str(recipe_id)[:80]}'.")
+        return self.recipes / f"{recipe_id}.yaml"
 
     def all_runs(self) -> Iterator[RunDir]:
         """All runs, newest first."""

@@ -54,7 +54,7 @@ class RunView:
     merging: str = ""  # precision of a merge that has begun and not ended
     merged: dict[str, ev.Merged] = field(default_factory=dict)  # precision -> last result
     scoring: bool = False  # a score was asked for and has not come yet
-    scored: ev.Scored | ev.Perplexity | None = None  # the newest, of the adapter as it is now
+    scored: ev.Score | None = None  # the newest, of the adapter as it is now
     score_problem: str = ""  # why the last scoring came to nothing
     proving: ev.Proving | None = None  # a layout that is being tried
     proved: tuple[Fit, ev.Proved] | None = None  # the newest layout that fitted
@@ -167,7 +167,7 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.merged[event.precision] = event
         case ev.Scoring():
             view.scoring, view.score_problem, view.merging = True, "", ""
-        case ev.Scored() | ev.Perplexity():
+        case ev.Scored() | ev.NumberScore() | ev.Perplexity():
             view.scoring, view.scored = False, event
 
 

@@ -11,7 +11,9 @@ from engine.anatomy import ModelInfo
 from engine.data import Dataset
 from engine.desk import TokenReport
 from engine.errors import DataError, ModelError
+from engine.foresight import Foresight
 from engine.jobs import Engine
+from engine.lengths import Lengths, lengths
 from engine.policy import Policy
 from engine.prepare import Prepared
 from engine.spec import DataSpec
@@ -23,6 +25,11 @@ def _key(model: str, prepared: Prepared, spec: DataSpec) -> str:
     return f"{model} {prepared.folder.name} {spec.model_dump_json()}"
 
 
+def _uncut(spec: DataSpec) -> DataSpec:
+    """The settings without the cut, which lengths do not depend on."""
+    return spec.model_copy(update={"max_length": 32768})
+
+
 class Context:
     """Shared by all visitors; holds nothing that belongs to one of them."""
 
@@ -31,7 +38,9 @@ class Context:
         self.policy = policy
         self._models: dict[str, ModelInfo] = {}
         self._unusable: dict[str, str] = {}
+        self.foresight = Foresight(engine)
         self._measured: dict[str, TokenReport] = {}
+        self._reports: dict[str, TokenReport] = {}  # the newest for these rows, whatever the longest example is
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def dataset(self, source: str) -> Dataset:
@@ -47,9 +56,16 @@ class Context:
         """The rows' tokens, as the desk counts them; raises HoneError."""
         found = self.engine.desk.measure(model, prepared.rows(), spec)
         self._measured[_key(model, prepared, spec)] = found
-        while len(self._measured) > KEPT:
-            del self._measured[next(iter(self._measured))]
+        self._reports[_key(model, prepared, _uncut(spec))] = found
+        for known in (self._measured, self._reports):
+            while len(known) > KEPT:
+                del known[next(iter(known))]
         return found
+
+    def lengths(self, model: str, prepared: Prepared, spec: DataSpec) -> Lengths | None:
+        """How long these rows are before any cut; None where nobody has counted yet."""
+        found = self._reports.get(_key(model, prepared, _uncut(spec)))
+        return lengths(found.edges, found.counts, found.longest) if found else None
 
     def learned(self, model: str, prepared: Prepared, spec: DataSpec) -> int:
         """How many rows teach something, as far as their tokens are known; raises DataError where some must not be."""

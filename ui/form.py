@@ -132,7 +132,7 @@ def widget(path: str, **more: Any) -> Component:
     if path == "data.shape":
         shapes = [("As found", ""), *((shape.value, shape.value) for shape in Shape)]
         return gr.Dropdown(shapes, elem_id=elem_id, **common)
-    named = [(_word(path, choice), choice) for choice in typing.get_args(kind)]
+    named = choices(path)
     if path in DROPDOWNS:
         return gr.Dropdown(named, elem_id=elem_id, **common)
     if path == "data.held_out_source":
@@ -150,6 +150,11 @@ def widget(path: str, **more: Any) -> Component:
         return gr.Number(precision=0 if kind is int else None, elem_id=elem_id, **common)
     # A number that may be left out is a text field too: gr.Number shows an empty one as 0.
     return gr.Textbox(lines=LINES.get(path, 1), elem_id=elem_id, **common)
+
+
+def choices(path: str) -> list[tuple[str, str]]:
+    """(label, value) of all that a field may be; empty where it is free."""
+    return [(_word(path, choice), choice) for choice in typing.get_args(_kind(specs.field(path).annotation))]
 
 
 def collect(values: Iterable[Any], paths: Sequence[str] = PATHS) -> RunSpec:

@@ -11,9 +11,10 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from engine import coach, hardware
+from engine import coach, hardware, outcome
 from engine import events as ev
 from engine.errors import HoneError, RunError
+from engine.fit import first
 from engine.store import RunDir
 from engine.view import RunView, State, fold
 from ui.context import Context
@@ -101,9 +102,10 @@ def payload(run: RunDir, view: RunView, state: State, cursor: dict[str, Any]) ->
         "label": "Stopping…" if stopping else STATES[state],
         "buttons": [] if stopping else buttons(view, state),
         "sentence": sentence(view, state, stopping),
-        "warnings": view.warnings,
+        "warnings": [*map(coach.stepped, view.stepped), *view.warnings],
         "progress": progress(view, state),
         "tiles": tiles(view),
+        "outcome": [] if state.live else [list(one) for one in outcome.outcome(view, state)],
         "load": load(view.started.pid if view.started and state == State.TRAINING else None),
     }
     if cursor.get("samples") != len(view.samples) or not same:
@@ -171,7 +173,8 @@ def _held(view: RunView) -> list[str]:
         return ["–", "no check yet" if view.started and view.started.held_out else "nothing was held out"]
     before = f"before training {loss(view.first_loss)}" if view.first_loss is not None else ""
     best = f"best {loss(view.best.loss)} at step {view.best.step}" if view.best else "first check follows"
-    return [loss(view.checks[-1].loss), ", ".join(part for part in (before, best) if part)]
+    now = coach.right(view.checks[-1])
+    return [loss(view.checks[-1].loss), ", ".join(part for part in (now, before, best) if part)]
 
 
 def _pace(last: ev.Step) -> str:
@@ -201,14 +204,16 @@ def settings(run: RunDir, view: RunView) -> list[list[str]]:
     if spec.data.fixes:
         rows += f"; mended: {', '.join(spec.data.fixes)}"
     trains = f"{count(began.trainable)} weights train ({share(began.trainable, began.total)})" if began else ""
-    batch = f"{spec.optim.batch_size}" + (f" × {spec.optim.accumulation}" if spec.optim.accumulation > 1 else "")
+    fit = view.fit or first(spec.optim)
+    batch = f"{fit.batch}" + (f" × {fit.accumulation}" if fit.accumulation > 1 else "")
+    again = "; computed again instead of kept" if fit.checkpointing else ""
     reasons = "; ".join(began.reasons.values()) if began else ""
     return [
         ["Base model", Path(spec.model.source).name, ""],
         ["Data", run.meta["data"], rows],
-        ["Adapter", f"LoRA rank {spec.method.rank}, alpha {spec.method.scale_alpha}", trains],
+        ["Method", outcome.in_words(spec.method), trains],
         ["Passes", plural_epochs(spec.optim.epochs), plural(view.total_steps, "step") if began else ""],
-        ["Batch", batch, f"examples of up to {spec.data.max_length} tokens"],
+        ["Batch", batch, f"examples of up to {spec.data.max_length} tokens{again}"],
         ["Learning rate", f"{spec.optim.learning_rate:g}", f"{spec.optim.schedule}, seed {spec.data.seed}"],
         ["Runs on", f"{began.device}, {began.precision}" if began else "–", reasons],
     ]

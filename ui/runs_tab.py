@@ -9,13 +9,14 @@ from typing import Any
 
 import gradio as gr
 
+from engine import coach, outcome
 from engine.store import RunDir
 from ui.context import Context
 from ui.handlers import bind
 from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, table, when
 from ui.theme import html
 
-HEADERS = ("Name", "State", "Held-out loss", "Time", "Model", "Data", "Rank", "On disk", "Started")
+HEADERS = ("Name", "State", "Held-out loss", "Time", "Model", "Data", "Method", "On disk", "Started")
 PICK_SCRIPT = (
     "element.addEventListener('click', (e) => { const row = e.target.closest('[data-run]');"
     " if (row) trigger('pick', { run: row.dataset.run }); })"
@@ -53,6 +54,7 @@ def build(ctx: Context) -> RunsTab:
                 open_run = gr.Button("Open", variant="primary", size="md", min_width=100, elem_id="open-run")
                 save = gr.Button("Save name and note", size="md", min_width=160)
                 delete = gr.Button("Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run")
+            report = html(elem_id="run-report")
         with gr.Column(visible=False, elem_id="sure", elem_classes="panel") as sure:
             question = html()
             with gr.Row(elem_classes="run-acts"):
@@ -62,7 +64,7 @@ def build(ctx: Context) -> RunsTab:
     chosen = [picked, panel, name, note, sure]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     tab.select(bind(refresh, ctx), picked, table, **quiet)
-    table.pick(bind(pick, ctx), None, [*chosen, table], **quiet)
+    table.pick(bind(pick, ctx), None, [*chosen, table, report], **quiet)
     save.click(bind(save_meta, ctx), [picked, name, note], table, **quiet)
     delete.click(bind(ask, ctx), picked, [sure, question], **quiet)
     no.click(bind(keep), None, sure, **quiet)
@@ -82,7 +84,8 @@ def pick(ctx: Context, event: gr.EventData) -> tuple[Any, ...]:
     """Choose a run; below the table stands what can be done with it."""
     run = ctx.engine.store.run(str(event.run))
     meta = run.meta
-    return run.id, gr.update(visible=True), meta["name"], meta["note"], gr.update(visible=False), refresh(ctx, run.id)
+    shown = run.id, gr.update(visible=True), meta["name"], meta["note"], gr.update(visible=False)
+    return *shown, refresh(ctx, run.id), report(run)
 
 
 def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
@@ -124,6 +127,23 @@ def table_of(runs: Iterable[RunDir], picked: str) -> str:
     return shown + (line(left, "warn") if damaged else "")
 
 
+def report(run: RunDir) -> str:
+    """What was foretold of a run beside what came, and where it stepped down."""
+    view = run.view()
+    lines = outcome.outcome(view, run.state(view))
+    stepped = "".join(line(coach.stepped(event), "warn") for event in view.stepped)
+    if not lines:
+        return stepped
+    cells = "".join(
+        f'<tr><th scope="row">{safe(one.what)}</th><td>{safe(one.foretold)}</td>'
+        f'<td data-good="{str(one.good).lower()}">{safe(one.came)}</td></tr>'
+        for one in lines
+    )
+    head = '<tr><th scope="col"></th><th scope="col">foretold</th><th scope="col">came</th></tr>'
+    text = f"<h3>Foretold, and what came</h3><table><thead>{head}</thead><tbody>{cells}</tbody></table>"
+    return f'<div class="outcome">{text}</div>{stepped}'
+
+
 def _row(run: RunDir, picked: bool) -> str:
     spec, view, meta = run.spec, run.view(), run.meta
     state = run.state(view)
@@ -136,7 +156,7 @@ def _row(run: RunDir, picked: bool) -> str:
         duration(view.last.seconds) if view.last else "–",
         safe(Path(spec.model.source).name),
         safe(meta["data"]),
-        str(spec.method.rank),
+        safe(outcome.briefly(spec.method)),
         megabytes(run.size),
         when(meta["created"]),
     )

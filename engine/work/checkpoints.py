@@ -12,9 +12,11 @@ from engine.work import plain_lora
 
 MARK = "complete.json"  # written last: a checkpoint without it was cut off while being written
 # What a result consists of: an adapter, or a whole model where all weights were trained. The weights come last: who
-# finds them finds all. The template is how turns were written, for other programs.
+# finds them finds all. The template is how turns were written, the labels what a head's outputs stand for, for other
+# programs.
 RESULT = (
     "chat_template.jinja",
+    "labels.json",
     "adapter_config.json",
     "config.json",
     "generation_config.json",

@@ -18,6 +18,7 @@ from typing import Any
 
 from engine import models
 from engine.errors import HoneError
+from engine.method import MethodSpec
 from engine.normal import with_system
 from engine.spec import DataSpec
 from engine.store import RunDir
@@ -63,6 +64,12 @@ class Desk:
         tokenizer = self.tokenizer(models.folder(ask["model"]), data.template)
         return tokens.report(tokenizer, ask["rows"], ask["indices"], ask["total"], data, tell)
 
+    def pace(self, ask: dict[str, Any], tell: Tell) -> Any:
+        """How fast this machine trains a model, for estimates of time."""
+        from engine.work.pace import pace  # it brings PEFT
+
+        return pace(ask["model"], ask["task"], MethodSpec.model_validate(ask["method"]), **ask["how"])
+
     def chat(self, ask: dict[str, Any], tell: Tell) -> Any:
         """Both replies to one message, told as they grow."""
         of = trained(RunDir(Path(ask["run"])))
@@ -74,7 +81,7 @@ class Desk:
         data = of.spec.data
         tokenizer = self.tokenizer(of.folder, data.template)
         if of.head:
-            from engine.work.classify import verdicts
+            from engine.work.heads import verdicts
 
             return verdicts(self.model, tokenizer, of, ask["tuned"][-1]["content"])
         plain, literal = ask["plain_text"], "literal" in data.fixes
@@ -134,7 +141,7 @@ def serve() -> None:
         out.flush()
 
     threading.Thread(target=listen, daemon=True).start()
-    operations = {name: getattr(desk, name) for name in ("inspect", "preview", "measure", "chat", "free")}
+    operations = {name: getattr(desk, name) for name in ("inspect", "preview", "measure", "pace", "chat", "free")}
     while (ask := asks.get()) is not None:
         number = ask["id"]
         try:

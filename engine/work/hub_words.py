@@ -18,7 +18,7 @@ from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # kept th
 
 from engine.errors import DataError, HoneError, ModelError
 
-PATIENCE = 4.5  # seconds until a server that does not answer counts as unreachable
+PATIENCE = 4.0  # seconds until a server that does not answer counts as unreachable; starting to ask takes one more
 LOGIN = "set HF_TOKEN to a token of yours (or run 'hf auth login') and start Hone again"
 
 T = TypeVar("T")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,28 +71,21 @@ def empty_model(config: PreTrainedConfig, name: str, task: Task) -> Model:
         raise ModelError(f"The config of '{name}' does not make a model. Copy the model again.") from error
 
 
-def linear_layers(model: Model) -> Iterator[tuple[str, int, int, bool]]:
-    """Path, inputs, outputs and whether it has a bias, of every linear layer but the output head."""
-    head = model.get_output_embeddings()
-    for name, module in model.named_modules():
-        if module is head:
-            continue
-        if isinstance(module, nn.Linear):
-            yield name, module.in_features, module.out_features, module.bias is not None
-        elif isinstance(module, Conv1D):  # GPT-2 keeps its linear layers transposed
-            yield name, module.nx, module.nf, True
-
-
 def linear_modules(model: Model) -> tuple[LinearModule, ...]:
     """The linear layers of the body, those of one place in all blocks together, in the model's order."""
-    found: dict[tuple[str, int, int, bool], Counter[int]] = {}
-    heads = head_names(model)
-    for path, ins, outs, bias in linear_layers(model):
-        if path.partition(".")[0] in heads:
+    found: dict[tuple[str, int, int, bool, bool], Counter[int]] = {}
+    heads, output = head_names(model), model.get_output_embeddings()
+    for path, layer in model.named_modules():
+        if layer is output or path.partition(".")[0] in heads:
+            continue
+        if isinstance(layer, nn.Linear):
+            shape = (layer.in_features, layer.out_features, layer.bias is not None, False)
+        elif isinstance(layer, Conv1D):
+            shape = (layer.nx, layer.nf, True, True)
+        else:
             continue
         numbers = [int(number) for number in re.findall(r"\.(\d+)(?=\.|$)", path)]
-        key = (NUMBER.sub(".*", path), ins, outs, bias)
-        found.setdefault(key, Counter())[numbers[0] if numbers else -1] += 1
+        found.setdefault((NUMBER.sub(".*", path), *shape), Counter())[numbers[0] if numbers else -1] += 1
     return tuple(
         LinearModule(
             name=path.rpartition(".")[2],
@@ -101,11 +93,12 @@ def linear_modules(model: Model) -> tuple[LinearModule, ...]:
             ins=ins,
             outs=outs,
             bias=bias,
+            transposed=transposed,
             layers=tuple(layers),
             each=max(layers.values()),
             part=_part(path),
         )
-        for (path, ins, outs, bias), layers in found.items()
+        for (path, ins, outs, bias, transposed), layers in found.items()
     )
 
 

@@ -70,7 +70,7 @@ def choose_place(spec: PlaceSpec, method: MethodSpec | None = None) -> Place:
         capable, what = bool(flags.get("avx512_bf16") or flags.get("amx_bf16")), "this processor"
     if not capable:
         return Place(device, torch.float32, f"{what} has no bf16 units, so fp32 is faster")
-    if method and not method.adapts:
+    if method and (not method.adapts or method.bias != "none" or method.save):
         # Small steps vanish when they are added to 16-bit weights, so weights that are trained themselves stay fp32.
         return Place(device, torch.float32, f"the trained weights stay in fp32; {what} computes in bf16", autocast=True)
     return Place(device, torch.bfloat16, f"{what} computes in bf16, which is faster; the adapter stays in fp32")
@@ -89,6 +89,7 @@ def load_model(
         raise ModelError(f"'{folder.name}' cannot do this: it is built to {' or '.join(tasks_of(config)) or 'encode'}.")
     options: dict[str, Any] = {"config": config, "dtype": place.dtype, "use_safetensors": True}
     if head:
+        options["ignore_mismatched_sizes"] = True  # a head for other labels is replaced
         config.num_labels = len(head.labels)
         config.id2label, config.label2id = dict(enumerate(head.labels)), {name: n for n, name in enumerate(head.labels)}
         config.problem_type = head.problem
@@ -104,12 +105,15 @@ def load_model(
         raise ModelError(f"The weights in '{folder.name}' cannot be loaded. Copy the model again.") from error
     # The library would fill what is missing with random numbers and go on; only a new head may be.
     new = head_names(model) if head else set()
-    if missing := sorted(name for name in found["missing_keys"] if name.partition(".")[0] not in new):
+    absent = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
+    if missing := sorted(name for name in absent if name.partition(".")[0] not in new):
         raise ModelError(
             f"'{folder.name}' lacks {len(missing)} of the weights that its config.json names, such as {missing[0]}. "
             "Copy the model again."
         )
     keep_differentiable(model)
+    for name in new:
+        _keep_exact(getattr(model, name))
     loaded: PreTrainedModel = model if method and method.bits else model.to(place.device)
     return loaded
 
@@ -127,6 +131,18 @@ def _quantised(bits: int, place: Place, task: Task) -> BitsAndBytesConfig:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=place.dtype,
         llm_int8_skip_modules=skip,
+    )
+
+
+def _keep_exact(head: torch.nn.Module) -> None:
+    """A head stays fp32, since it is trained itself; what the body hands it is cast to its precision, whatever that is.
+
+    A copy of it (PEFT makes one) does the same.
+    """
+    head.float().register_forward_pre_hook(
+        lambda module, given: tuple(
+            one.to(next(module.parameters()).dtype) if isinstance(one, torch.Tensor) else one for one in given
+        )
     )
 
 

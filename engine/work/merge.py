@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.pytorch_utils import Conv1D
 
 from engine import events as ev
 from engine.hardware import GB, require_disk
@@ -16,7 +17,8 @@ from engine.spec import PlaceSpec
 from engine.store import RunDir
 from engine.work.data import encode, load_tokenizer, questions
 from engine.work.generate import replies
-from engine.work.load import Place, attach, choose_place, load_model
+from engine.work.heads import ABOUT, all_texts, chosen, logits_of, read_texts, ready
+from engine.work.load import Head, Place, attach, choose_place, load_model
 from engine.work.tuned import Trained, is_whole_model, trained
 
 PROMPTS = 8  # real held-out prompts that both are compared on
@@ -28,7 +30,7 @@ INT8_TOLERANCE = 0.05  # training in 8 bits rounds what passes through the layer
 
 
 class _Answers(NamedTuple):
-    logits: torch.Tensor  # all tokens of all prompts x vocabulary, fp32
+    logits: torch.Tensor  # all tokens of all prompts x vocabulary, or all texts x labels; fp32
     replies: list[str]
 
 
@@ -39,25 +41,25 @@ def merge(run: RunDir, precision: str) -> None:
     weights = 2 * of.info.parameters * (2 if precision == "bf16" else 4)
     require_disk(run.path, weights / GB + 0.05, "the merged model")
     tokenizer = load_tokenizer(folder, spec.data.template)
-    rows = read_rows(run.held_out_file) or read_rows(run.train_file)
-    limit = max(8, spec.data.max_length - REPLY_TOKENS)  # question and reply together fit into the model's context
-    prompts = [ids for _, ids in questions(tokenizer, rows, PROMPTS, limit, spec.data)]
-    short = spec.data.model_copy(update={"max_length": limit})
-    prompts = prompts or [encode(tokenizer, rows[0], short).ids]  # where every question is longer
+    prompts = _prompts(of, tokenizer)
     place = choose_place(PlaceSpec.model_validate({"device": spec.place.device, "precision": precision}))
 
     # A whole model is compared with itself as it was trained, in fp32; an adapter with the base in this precision.
     whole = is_whole_model(run.adapter)
     tuned = of.load(place._replace(dtype=torch.float32) if whole else place)
-    expected = _answers(tuned, tokenizer, prompts)
+    expected = _answers(tuned, tokenizer, prompts, of.head)
     draft = run.path / "merged" / f".{precision}"
     shutil.rmtree(draft, ignore_errors=True)
-    plain = tuned.tuned.to(place.dtype) if whole else _merged(of, tuned, place)
+    plain = (tuned.tuned if whole else _merged(of, tuned, place)).to(place.dtype)
+    if of.head:
+        ready(plain, tokenizer)
     plain.save_pretrained(draft)
+    if of.head:
+        shutil.copyfile(run.adapter / ABOUT, draft / ABOUT)
     tokenizer.save_pretrained(draft)
     del tuned, plain
 
-    found = _answers(load_model(draft, place).eval(), tokenizer, prompts)
+    found = _answers(load_model(draft, place, None, of.head).eval(), tokenizer, prompts, of.head)
     largest = (expected.logits - found.logits).abs().max().item()
     share = largest / expected.logits.abs().max().item()
     agree = sum(a == b for a, b in zip(expected.replies, found.replies, strict=True))
@@ -84,12 +86,33 @@ def merge(run: RunDir, precision: str) -> None:
     )
 
 
+def _prompts(of: Trained, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
+    """Held-out texts or questions as tokens."""
+    rows, data = read_rows(of.run.held_out_file) or read_rows(of.run.train_file), of.spec.data
+    if of.head:
+        return read_texts(tokenizer, all_texts(rows[:PROMPTS]), data).ids
+    limit = max(8, data.max_length - REPLY_TOKENS)  # question and reply together fit into the model's context
+    found = [ids for _, ids in questions(tokenizer, rows, PROMPTS, limit, data)]
+    short = data.model_copy(update={"max_length": limit})
+    return found or [encode(tokenizer, rows[0], short).ids]  # where every question is longer
+
+
 def _merged(of: Trained, tuned: Any, place: Place) -> Any:
     """A plain model in this precision. Quantised weights are first made whole: added to, they would be rounded anew."""
     if of.spec.method.bits:
-        base: Any = load_model(of.folder, place, of.spec.method, of.head)
-        tuned = attach(base.dequantize(place.dtype), of.run.adapter)
+        quantised: Any = load_model(of.folder, place, of.spec.method, of.head)
+        base = quantised.dequantize(place.dtype)
+        tuned = attach(_turned_back(base, of, place) if of.info.transposed else base, of.run.adapter)
     return tuned.merge_and_unload()
+
+
+def _turned_back(base: Any, of: Trained, place: Place) -> Any:
+    """Quantising turns GPT-2's layers round into plain linear ones; the model's own files want them as they were."""
+    plain = load_model(of.folder, place, None, of.head)
+    for name, layer in plain.named_modules():
+        if isinstance(layer, Conv1D):
+            layer.weight.data = base.get_submodule(name).weight.data.t().contiguous()
+    return plain
 
 
 def _refusal(share: float, tolerance: float, precision: str) -> str:
@@ -101,8 +124,13 @@ def _refusal(share: float, tolerance: float, precision: str) -> str:
 
 
 @torch.no_grad()
-def _answers(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]]) -> _Answers:
-    """The logits at each token of each prompt, and the greedy replies."""
+def _answers(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], head: Head | None
+) -> _Answers:
+    """The logits at each token of each prompt, and the greedy replies; or what the head says of each text."""
+    if head:
+        outputs = logits_of(model, tokenizer, prompts)
+        return _Answers(outputs, [", ".join(chosen(one, head)) for one in outputs])
     logits = [
         model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0].float().cpu()
         for ids in prompts

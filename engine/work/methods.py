@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from transformers import PreTrainedModel
@@ -43,7 +42,7 @@ def lora_config(method: MethodSpec, info: ModelInfo, inference: bool = False) ->
         ensure_weight_tying=bool(method.save) and info.tied,
         rank_pattern=dict(method.ranks),
         alpha_pattern={name: _alpha(method, rank) for name, rank in method.ranks.items()},
-        fan_in_fan_out=_transposed(info),
+        fan_in_fan_out=info.transposed,
         inference_mode=inference,
     )
 
@@ -51,11 +50,6 @@ def lora_config(method: MethodSpec, info: ModelInfo, inference: bool = False) ->
 def _alpha(method: MethodSpec, rank: int) -> int:
     """The alpha that scales a module of another rank as strongly as the others."""
     return max(1, round(method.scale_alpha * rank / method.rank))
-
-
-def _transposed(info: ModelInfo) -> bool:
-    """GPT-2 and its kin keep their linear layers transposed (Conv1D)."""
-    return any(module.name == "c_attn" for module in info.modules) and info.model_type != "gpt_bigcode"
 
 
 def adapt(model: PreTrainedModel, method: MethodSpec, info: ModelInfo) -> PreTrainedModel | PeftModel:
@@ -69,9 +63,9 @@ def adapt(model: PreTrainedModel, method: MethodSpec, info: ModelInfo) -> PreTra
         for weights in model.parameters():
             weights.requires_grad = False
     tuned = get_peft_model(model, lora_config(method, info), autocast_adapter_dtype=True)
-    for weights in tuned.parameters():
-        # Small steps vanish when they are added to 16-bit weights: all that is trained is fp32.
-        if weights.requires_grad and weights.dtype != torch.float32:
+    for name, weights in tuned.named_parameters():
+        # Small steps vanish when they are added to 16-bit weights: what stands beside the model is fp32.
+        if weights.requires_grad and ("lora_" in name or "modules_to_save" in name):
             weights.data = weights.data.float()
     return tuned
 

@@ -88,7 +88,8 @@ class Report(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any
     ) -> None:
         self.newest_loss = metrics["eval_loss"]
-        self.run.emit(ev.Evaluated(step=state.global_step, loss=self.newest_loss, seconds=self.seconds))
+        right = metrics.get("eval_accuracy")  # of heads alone
+        self.run.emit(ev.Evaluated(step=state.global_step, loss=self.newest_loss, seconds=self.seconds, accuracy=right))
         self._ask(state.global_step)
 
     def _ask(self, step: int) -> None:

@@ -60,7 +60,7 @@ def score(run: RunDir) -> None:
     about, spec, count = scores.about(run.about_file), of.spec, len(held)
     pair = Pair(of.load(of.place()), load_tokenizer(of.folder, spec.data.template), spec.data, of.context)
     if of.head:
-        from engine.work.classify import head_score
+        from engine.work.head_score import head_score
 
         run.emit(head_score(pair, of, rows, count, read_rows(run.train_file)))
         return

@@ -57,8 +57,9 @@ class Writing:
         """SFTTrainer on rows that are tokens already."""
         return WritingTrainer(
             model=model,
-            # Rows are cut already, so that the page can show where.
-            args=SFTConfig(**arguments, max_length=None, packing=False),
+            # Rows are cut already, so that the page can show where. The loss is that of the tokens alone: what keeps
+            # the experts of a mixture evenly used is no concern of an adapter, and would hide what is learned.
+            args=SFTConfig(**arguments, max_length=None, packing=False, router_aux_loss_coef=0.0),
             train_dataset=_dataset(self.data),
             eval_dataset=_dataset(self.held) if self.held else None,
             processing_class=self.of.tokenizer,

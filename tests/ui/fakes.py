@@ -10,7 +10,10 @@ from engine.anatomy import LinearModule, ModelInfo
 from engine.backends import FakeBackend
 from engine.desk import PreviewRow, TokenReport
 from engine.jobs import Engine
+from engine.method import MethodSpec
+from engine.place import Machine
 from engine.spec import DataSpec
+from engine.timing import Pace
 
 
 def linear(name: str, ins: int, outs: int, part: str) -> LinearModule:
@@ -34,6 +37,7 @@ INFO = ModelInfo(
     dtype="float32",
     megabytes=20.0,
     has_template=True,
+    tasks=("write", "classify"),
     modules=(
         linear("q_proj", 256, 256, "attention"),
         linear("k_proj", 256, 128, "attention"),
@@ -56,9 +60,12 @@ class FakeDesk:
 
     def __init__(self) -> None:
         self.stopped = 0
+        self.paced = 0
 
     def inspect(self, model: str, task: str | None = None, folder: Path | None = None) -> ModelInfo:
-        return INFO.model_copy(update={"source": model})
+        update = {"source": model, "task": task or INFO.task}
+        head = {"head": ("score",), "head_per_label": INFO.hidden_size} if task == "classify" else {}
+        return INFO.model_copy(update=update | head)
 
     def preview(self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec) -> list[PreviewRow]:
         shown = []
@@ -92,6 +99,10 @@ class FakeDesk:
             lost_rows=[at for at, row in enumerate(seen) if not any(row.learned[: row.kept])],
             longest=max((row.length for row in seen), default=0),
         )
+
+    def pace(self, model: str, task: str, method: MethodSpec, machine: Machine, batch: int, length: int) -> Pace:
+        self.paced += 1
+        return Pace(flops=1e11, written=0.005)
 
     def chat(
         self,

@@ -10,13 +10,12 @@ import pytest
 
 from engine import events as ev
 from engine.backends import FakeBackend
-from engine.errors import HoneError, ModelError, RunError, SpecError
+from engine.errors import HoneError, ModelError, RunError
 from engine.policy import DEMO
 from engine.rows import read_rows
-from engine.spec import RunSpec
 from engine.store import RunDir
 from tests.conftest import idle, wait_for
-from tests.ui.fakes import INFO, FakeDesk
+from tests.ui.fakes import FakeDesk
 from ui import compare_tab, export_tab, form, model_tab, runs_tab, train_tab
 from ui.context import Context
 from ui.handlers import bind
@@ -45,77 +44,6 @@ def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: li
     values[form.PATHS.index("model.source")] = str(tmp_path)  # as a client that skips the page would send it
     with pytest.raises(RunError, match="closed"):
         train_tab.start(ctx, *values)
-
-
-# --- train ---
-
-
-def test_the_defaults_start(ctx: Context, values: list[object], finished: RunDir) -> None:
-    assert finished.spec.data.source == "sample:pirate" and finished.spec.model.source == "pocket"
-
-
-def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object]) -> None:
-    words, alpha = train_tab.tell(ctx, *values)
-    assert "Counting" in words
-    ctx.model("pocket")
-    spec = form.collect(values)
-    words, alpha = train_tab.tell(ctx, *values)
-    weights = counting.count(INFO, spec.method).trainable
-    assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
-    assert f"{spec.optim.steps(ctx.prepared(spec.data).train)} steps" in words
-    assert alpha["placeholder"].startswith(str(2 * spec.method.rank))
-
-
-def test_a_mistake_in_the_form_is_told_beside_it(ctx: Context, values: list[object]) -> None:
-    values[form.PATHS.index("optim.epochs")] = -1
-    assert "Epochs" in train_tab.tell(ctx, *values)[0]
-
-
-def test_a_recipe_sets_its_values_and_resets_the_others() -> None:
-    quick = dict(zip(train_tab.RECIPE_PATHS, train_tab.choose_recipe("Quick try", "sample:pirate"), strict=False))
-    assert quick["optim.epochs"] == 1 and quick["method.rank"] == 8
-    assert quick["optim.batch_size"] == train_tab.suited_spec("sample:pirate").optim.batch_size
-
-
-def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
-    assert train_tab.choose_group(ctx, "fewest", "pocket") == gr.skip()  # not read yet
-    ctx.model("pocket")
-    assert train_tab.choose_group(ctx, "fewest", "pocket") == ["q_proj", "v_proj"]
-    assert train_tab.name_group(ctx, ["v_proj", "q_proj"], "pocket") == "fewest"
-    assert train_tab.name_group(ctx, ["v_proj"], "pocket") == train_tab.OWN
-    update = train_tab.choose_model(ctx, "pocket", "attention", ["all-linear"])
-    assert update["value"] == ["q_proj", "k_proj", "v_proj", "o_proj"]
-
-
-def test_examples_longer_than_the_model_reads_are_said_at_once(ctx: Context, values: list[object]) -> None:
-    ctx.model("pocket")
-    values[form.PATHS.index("data.max_length")] = 513
-    assert "reads at most 512 tokens" in train_tab.tell(ctx, *values)[0]
-    with pytest.raises(SpecError):
-        train_tab.start(ctx, *values)
-    assert not list(ctx.engine.store.all_runs())
-
-
-def test_a_model_that_cannot_be_opened_is_said_beside_start(
-    ctx: Context, values: list[object], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: object) -> None:
-        raise ModelError("This folder is of an unknown architecture.")
-
-    monkeypatch.setattr(FakeDesk, "inspect", refuse)
-    assert "unknown architecture" in list(model_tab.describe(ctx, "pocket"))[-1]
-    assert "unknown architecture" in train_tab.tell(ctx, *values)[0]
-    update = train_tab.choose_model(ctx, "pocket", "all", ["q_proj"])
-    assert update["value"] == [form.ALL_LINEAR] and "q_proj" in update["choices"]
-
-
-def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
-    own = form.PATHS[2:]
-    shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket"), strict=False))
-    assert shown["data.max_length"] == train_tab.suited_spec("sample:json").data.max_length
-    kept = dict(zip(own, train_tab.choose_data(ctx, "dataset:ab", "pocket"), strict=False))
-    assert {path for path, value in kept.items() if value != gr.skip()} == set(train_tab.OF_THE_ROWS)
-    assert train_tab.suited_spec("dataset:ab") == RunSpec()
 
 
 # --- compare ---

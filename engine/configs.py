@@ -1,0 +1,38 @@
+"""Where a model's config is: of a model on this machine, or of one that is only looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from engine import hub_models
+from engine.errors import ModelError
+from engine.store import Store
+
+
+class Located(NamedTuple):
+    """A model that can be inspected."""
+
+    source: str  # as a spec names it, or hub:owner/name where its weights are not here
+    folder: Path | None  # that holds its config; None where the source says it
+
+
+def locate(store: Store, name: str) -> Located:
+    """A model by what a person calls it: pocket, a folder, or owner/name of the Hub. Raises ModelError."""
+    if name == "pocket":
+        return Located(name, None)
+    try:
+        here = Path(name).expanduser()
+        if here.is_dir():
+            return Located(str(here.resolve()), None)
+    except (OSError, ValueError, RuntimeError):  # no name that a folder can have
+        pass
+    if Path(name).is_absolute():
+        raise ModelError(f"'{name}' is not a folder on this machine. Give the whole path of the model's folder.")
+    downloaded = store.models / hub_models.folder_name(name)
+    if hub_models.origin(downloaded):
+        return Located(str(downloaded), None)
+    page = hub_models.look(store, name)
+    if page.folder is None:
+        raise ModelError(page.model.problem or page.todo or f"The config of '{name}' cannot be read.")
+    return Located(f"hub:{name}", page.folder)

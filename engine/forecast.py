@@ -1,0 +1,57 @@
+"""What a run with these settings would need, before it starts: weights, memory, disk, and how it would step down."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine import advice, counting
+from engine.advice import Case
+from engine.counting import Count
+from engine.fit import Fit, down, first
+from engine.spec import RunSpec
+
+STATES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 1}  # bytes kept beside each trained weight
+KEPT = 3  # checkpoints that are on the disk at once: two, and one that is being written
+
+
+class Forecast(NamedTuple):
+    """What is foretold."""
+
+    counted: Count
+    steps: int
+    length: int  # tokens of the longest example
+    needs: float  # bytes of memory, laid out as the settings say
+    fit: Fit | None  # the first layout that fits into what is free; None where none does
+    fit_needs: float  # bytes, in that layout or in the smallest one
+    disk: float  # bytes that it writes
+    helps: tuple[str, ...]  # what would make it fit
+
+
+def foresee(case: Case, spec: RunSpec) -> Forecast:
+    """The forecast; raises SpecError or ModelError where the method does not fit the model."""
+    case.info.check_length(spec.data.max_length)
+    counted = counting.count(case.info, spec.method, case.labels)
+    length = min(spec.data.max_length, case.lengths.longest if case.lengths else spec.data.max_length)
+    fit: Fit | None = first(spec.optim)
+    asked = smallest = _needs(case, spec, first(spec.optim), length)
+    while fit is not None and (smallest := _needs(case, spec, fit, length)) > case.machine.free:
+        fit = down(fit, spec.optim)
+    return Forecast(
+        counted=counted,
+        steps=spec.optim.steps(case.rows),
+        length=length,
+        needs=asked,
+        fit=fit,
+        fit_needs=smallest,
+        disk=written(counted, spec),
+        helps=() if fit else tuple(advice.helps(case, spec.method, length)),
+    )
+
+
+def _needs(case: Case, spec: RunSpec, fit: Fit, length: int) -> float:
+    return advice.needs(case, spec.method, fit.batch, length, fit.checkpointing, spec.optim.optimizer, spec.place)
+
+
+def written(counted: Count, spec: RunSpec) -> float:
+    """Bytes of the checkpoints that are there at once, and of the result."""
+    return float(counted.trainable * (KEPT * (4 + STATES[spec.optim.optimizer]) + 4))

@@ -1,0 +1,75 @@
+"""What was foretold of a run beside what came: weights that train, memory, time. And a method in words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.method import MethodSpec
+from engine.view import RunView, State
+
+NAMES: dict[str, str] = {
+    "lora": "LoRA",
+    "qlora": "QLoRA (4 bit)",
+    "lora8": "LoRA on 8 bit",
+    "dora": "DoRA",
+    "head": "Only the new head",
+    "full": "All weights",
+}
+
+
+class Line(NamedTuple):
+    """One thing that was foretold."""
+
+    what: str
+    foretold: str
+    came: str
+    good: bool  # it came as foretold, as nearly as can be expected
+
+
+def outcome(view: RunView, state: State) -> list[Line]:
+    """The comparison, as far as a run has shown it; empty for runs that foretold nothing."""
+    told, began, last = view.estimated, view.started, view.last
+    if told is None or began is None:
+        return []
+    found = [
+        Line("Weights that train", f"{told.trainable:,}", f"{began.trainable:,}", told.trainable == began.trainable)
+    ]
+    if last is None:
+        return found
+    peak = max(step.memory_gb for step in view.taken)
+    close = 0.85 * peak <= told.memory_gb <= 1.15 * peak
+    found.append(Line("Memory at the peak", f"{told.memory_gb:.1f} GB", f"{peak:.1f} GB", close))
+    if state == State.FINISHED:  # a run that ended early says nothing of a whole one
+        within = told.seconds_low <= last.seconds <= told.seconds_high
+        found.append(Line("Time", span(told.seconds_low, told.seconds_high), span(last.seconds, last.seconds), within))
+    return found
+
+
+def span(low: float, high: float) -> str:
+    """A range of time in words: 40 to 90 s, 3 to 6 min."""
+    if high > low and high >= 30:  # an estimate is not told to the second
+        low, high = _round(low), _round(high)
+    if high < 90:
+        unit, size, digits = "s", 1.0, 0
+    elif high < 5400:
+        unit, size, digits = "min", 60.0, 0 if low >= 300 else 1
+    else:
+        unit, size, digits = "h", 3600.0, 1
+    first, last = (f"{value / size:.{digits}f}".removesuffix(".0") for value in (low, high))
+    return f"{first} {unit}" if first == last else f"{first} to {last} {unit}"
+
+
+def _round(seconds: float) -> float:
+    step = next(step for limit, step in ((120, 5), (300, 30), (5400, 60), (float("inf"), 360)) if seconds < limit)
+    return max(step, round(seconds / step) * step)
+
+
+def in_words(method: MethodSpec) -> str:
+    """A method with what decides its size: LoRA, rank 16, alpha 32."""
+    name = NAMES[method.kind]
+    return f"{name}, rank {method.rank}, alpha {method.scale_alpha}" if method.adapts else name
+
+
+def briefly(method: MethodSpec) -> str:
+    """The same for a narrow column."""
+    return f"{NAMES[method.kind]} {method.rank}" if method.adapts else NAMES[method.kind]

@@ -1,0 +1,155 @@
+"""How long a run would take, as a range: its arithmetic divided by the speed that this machine has shown.
+
+The speed comes from earlier runs of the same model on this machine, or from a pass through two of its blocks
+(engine.work.pace). Pure functions; the worker measures again before it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from statistics import median
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from engine import counting
+from engine.anatomy import ModelInfo
+from engine.errors import HoneError
+from engine.lengths import Lengths
+from engine.method import MethodSpec
+from engine.spec import RunSpec
+from engine.view import RunView
+
+# What a step and a check take beside the model's own arithmetic (batches, the optimizer, events, a checkpoint), and a
+# pass in a run against the shortest of several alone. Found on eight runs of the pocket model.
+STEP_SECONDS, CHECK_SECONDS, IN_A_RUN = 0.08, 0.15, 1.1
+# How far real runs may be from the middle of an estimate.
+MEASURED_RANGE = (0.75, 1.5)
+PAST_RANGE = (0.8, 1.3)
+LEAST_STEPS = 10  # that an earlier run must have taken to tell anything
+SLOWER = {"qlora": 1.2, "lora8": 1.6}  # than plain LoRA: weights are unpacked at each use
+
+
+class Pace(BaseModel):
+    """What the desk measured of a model on this machine."""
+
+    model_config = ConfigDict(frozen=True)
+    flops: float  # arithmetic a second while it learns
+    written: float  # seconds for one more token of the replies to all questions
+
+
+class Job(NamedTuple):
+    """A run as far as its time depends on it."""
+
+    info: ModelInfo
+    spec: RunSpec
+    rows: int
+    held_out: int
+    lengths: Lengths
+    preference: str = ""  # dpo, orpo or kto
+    labels: int = 2
+
+
+class Seconds(NamedTuple):
+    """A range of time, and where it comes from."""
+
+    low: float
+    high: float
+    source: Literal["past", "measured"]
+
+
+class Shown(NamedTuple):
+    """What an earlier run showed."""
+
+    flops: float  # a second, padding not counted
+    check: float  # seconds of one check on held-out rows
+
+
+def flops_per_token(
+    info: ModelInfo,
+    method: MethodSpec,
+    length: float,
+    labels: int = 2,
+    checkpointing: bool = False,
+    backward: bool = True,
+) -> float:
+    """Arithmetic for one token of a row of this length: two for each weight and pass, and attention over the row."""
+    body = sum(m.weights * _active(info, m.part) for m in info.modules)
+    if info.task == "write":
+        body += info.vocab_size * info.hidden_size  # the output head, tied or not
+    forward = 2 * body + 4 * length * info.hidden_size * info.layers
+    if not backward or method.kind == "head":
+        return forward
+    counted = counting.count(info, method, labels)
+    weights = 2 * body if method.kind == "full" else 6 * counted.adapter + 2 * counted.saved
+    total = 2 * forward + weights + (forward if checkpointing else 0)
+    return total * SLOWER.get(method.kind, 1.0)
+
+
+def _active(info: ModelInfo, part: str) -> float:
+    """The share of a part's weights that a token passes."""
+    return info.experts_active / info.experts if part == "experts" and info.experts and info.experts_active else 1.0
+
+
+def past(shown: Shown, job: Job, checkpointing: bool) -> Seconds:
+    """From what an earlier run of the same model showed."""
+    mean = job.lengths.mean(job.spec.data.max_length)
+    each = _times(job) * flops_per_token(job.info, job.spec.method, mean, job.labels, checkpointing)
+    training = job.spec.optim.epochs * job.rows * mean * each / shown.flops
+    return _range(training + _steps(job) + _checks(job) * shown.check, PAST_RANGE, "past")
+
+
+def measured(pace: Pace, job: Job, batch: int, checkpointing: bool) -> Seconds:
+    """From a pass that the desk measured."""
+    spec, limit = job.spec, job.spec.data.max_length
+    mean, padded = job.lengths.mean(limit), job.lengths.widest(batch, limit)
+    each = _times(job) * flops_per_token(job.info, spec.method, mean, job.labels, checkpointing)
+    training = spec.optim.epochs * job.rows * padded * each / pace.flops * IN_A_RUN
+    held = job.held_out * padded * flops_per_token(job.info, spec.method, mean, job.labels, backward=False)
+    check = held / pace.flops + pace.written * spec.sampling.max_new_tokens + CHECK_SECONDS
+    return _range(training + _steps(job) + _checks(job) * check, MEASURED_RANGE, "measured")
+
+
+def _range(total: float, bounds: tuple[float, float], source: Literal["past", "measured"]) -> Seconds:
+    return Seconds(total * bounds[0], total * bounds[1], source)
+
+
+def _steps(job: Job) -> float:
+    return job.spec.optim.steps(job.rows) * STEP_SECONDS
+
+
+def _checks(job: Job) -> int:
+    """With the one before the first step."""
+    return min(job.spec.sampling.checks, job.spec.optim.steps(job.rows)) + 1
+
+
+def _times(job: Job) -> float:
+    """How often a row goes through the model: preferences have two answers, and the base model is asked too."""
+    return {"dpo": 3.0, "kto": 2.0, "orpo": 2.0}.get(job.preference, 1.0)
+
+
+def shown(info: ModelInfo, spec: RunSpec, view: RunView) -> Shown | None:
+    """The speed of an earlier run; None where it has taken too few steps to tell."""
+    began, last = view.started, view.last
+    if began is None or last is None or len(view.speeds) < LEAST_STEPS or not began.rows or last.seconds <= 0:
+        return None
+    speed, tokens = median(view.speeds), last.tokens / last.step
+    if speed <= 0 or tokens <= 0:
+        return None
+    net = max(tokens / speed - STEP_SECONDS, 0.2 * tokens / speed)  # seconds of a step's arithmetic
+    try:
+        each = flops_per_token(info, spec.method, began.tokens / began.rows, checkpointing=_recomputes(spec, view))
+    except HoneError:  # made for names that this reading of the model lacks
+        return None
+    aside = max(0.0, last.seconds - last.tokens / speed)
+    return Shown(tokens * each / net, aside / max(1, len(view.checks)))
+
+
+def _recomputes(spec: RunSpec, view: RunView) -> bool:
+    return view.fit.checkpointing if view.fit else spec.optim.checkpointing == "on"
+
+
+def typical(found: Iterable[Shown]) -> Shown | None:
+    """The middle of what several runs showed."""
+    runs = list(found)
+    return Shown(median(run.flops for run in runs), median(run.check for run in runs)) if runs else None

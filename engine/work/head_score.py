@@ -1,0 +1,106 @@
+"""Heads on held-out rows: right labels, or distances from the right number, of base and tuned model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from sklearn.metrics import f1_score  # type: ignore[import-untyped]
+
+from engine import events as ev
+from engine import scores
+from engine.goals import parts_of
+from engine.normal import Row
+from engine.work.heads import NUMBER, SEVERAL, all_texts, chosen, guesses, logits_of, number_of, read_texts, scale_of
+from engine.work.tuned import Trained
+
+if TYPE_CHECKING:
+    from engine.work.score import Pair
+
+Chosen = frozenset[str]  # one label, or all that are chosen
+WHAT = {False: "Right label", True: "All labels of the example right, and no other"}
+
+
+def head_score(
+    pair: Pair, of: Trained, rows: Sequence[Row], count: int, train: Sequence[Row]
+) -> ev.Scored | ev.NumberScore:
+    """The score of base and tuned head, beside what needs no model: the commonest answer, or the mean.
+
+    A held-out label that no training row has counts as wrong.
+    """
+    ids = read_texts(pair.tokenizer, all_texts(rows), pair.data).ids
+    found = pair.both(lambda: logits_of(pair.model, pair.tokenizer, ids))
+    assert of.head is not None
+    if of.head.problem == NUMBER:
+        scale = scale_of(of.run.adapter)
+        distances = [one[:, 0].numpy() * scale.spread + scale.mean for one in found]
+        return numbers(rows, distances[0], distances[1], scale.mean, count, guesses(of))
+    several = of.head.problem == SEVERAL
+    base, tuned = ([frozenset(chosen(one, of.head)) for one in part] for part in found)
+    truth = [_truth(row, several) for row in rows]
+    common = Counter(_truth(row, several) for row in train).most_common(1)[0][0]
+    return labels(truth, base, tuned, common, of.head.labels, count, guesses(of), several)
+
+
+def _truth(row: Row, several: bool) -> Chosen:
+    answer = scores.answer_of(row)
+    return frozenset(parts_of(answer) if several else [answer])
+
+
+def labels(
+    truth: list[Chosen], base: list[Chosen], tuned: list[Chosen], common: Chosen, names: Sequence[str], of: int,
+    guessing: bool, several: bool,
+) -> ev.Scored:  # fmt: skip
+    """Counts and F1 of the labels that base, tuned and "always the commonest" choose."""
+    always = [common] * len(truth)
+    present = sorted(frozenset[str]().union(*truth))
+    known = sorted({*names, *present})
+
+    def right(said: list[Chosen]) -> int:
+        return sum(one == other for one, other in zip(truth, said, strict=True))
+
+    def f1(said: list[Chosen], columns: list[str], average: str) -> float:
+        table = [[[name in one for name in columns] for one in rows] for rows in (truth, said)]
+        return float(f1_score(*map(np.array, table), average=average, zero_division=0.0))
+
+    def compared(measure: Any, *how: Any) -> ev.Compared:
+        return ev.Compared(base=measure(base, *how), tuned=measure(tuned, *how), majority=measure(always, *how))
+
+    return ev.Scored(
+        what=WHAT[several],
+        base=right(base),
+        tuned=right(tuned),
+        rows=len(truth),
+        of=of,
+        guessing=guessing,
+        labels=ev.Labels(
+            majority=", ".join(sorted(common)),
+            majority_right=right(always),
+            accuracy=compared(lambda said: right(said) / len(truth)),
+            macro_f1=compared(f1, present, "macro"),
+            micro_f1=compared(f1, known, "micro") if several else None,
+            no_label_base=base.count(frozenset()),
+            no_label_tuned=tuned.count(frozenset()),
+        ),
+    )
+
+
+def numbers(rows: Sequence[Row], base: Any, tuned: Any, mean: float, of: int, guessing: bool) -> ev.NumberScore:
+    """Distances from the right numbers, and the share of their differences that is explained (R²)."""
+    truth = np.array([number_of(scores.answer_of(row)) for row in rows])
+    said = {"base": base, "tuned": tuned, "majority": np.full_like(truth, mean)}
+    differences = float(((truth - truth.mean()) ** 2).sum())
+    return ev.NumberScore(
+        mean=mean,
+        error=ev.Compared(**{name: float(np.abs(truth - one).mean()) for name, one in said.items()}),
+        explained=ev.Compared(
+            **{name: 1 - float(((truth - one) ** 2).sum()) / differences for name, one in said.items()}
+        )
+        if differences
+        else None,
+        rows=len(truth),
+        of=of,
+        guessing=guessing,
+    )

@@ -1,0 +1,85 @@
+"""How fast this machine trains a model: a pass through two of its blocks with random weights, for estimates of time.
+
+It takes about a second, needs neither the weights nor much memory, and counts what products of matrices alone leave
+out: norms, softmax, adapters, Python.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from engine import models, timing
+from engine.anatomy import Task
+from engine.errors import ModelError
+from engine.method import MethodSpec
+from engine.work.inspect import AUTO, describe, load_config
+from engine.work.methods import adapt
+
+BLOCKS, VOCABULARY = 2, 8192  # at most
+LARGEST = 8e8  # parameters of the small model
+MOST = 4e12  # arithmetic of one pass
+ROWS = 3  # replies that are written at once
+REPEATS = 6
+
+
+def pace(
+    source: str, task: Task, method: MethodSpec, *, device: str, bf16: bool, autocast: bool, batch: int, length: int
+) -> dict[str, float]:
+    """The fields of a Pace; raises ModelError where even two blocks are too large to try."""
+    folder = models.folder(source)
+    config = load_config(folder)
+    text = config.get_text_config()
+    blocks = min(BLOCKS, text.num_hidden_layers)
+    text.num_hidden_layers, text.vocab_size = blocks, min(VOCABULARY, text.vocab_size)
+    info = describe(config, task, source=source, name="a small part", folder=None, here=False)
+    whole = describe(load_config(folder), task, source=source, name="whole", folder=None, here=False)
+    if info.parameters > LARGEST:
+        raise ModelError("Two blocks of this model are too large to try.")
+    # Weights alone: options that name layers or start from the weights do not change how long a pass takes.
+    plain = MethodSpec(
+        kind="dora" if method.kind == "dora" else method.kind if method.kind in ("full", "head") else "lora",
+        rank=min(method.rank, *(min(module.ins, module.outs) for module in info.modules)),
+        targets=method.targets,
+    )
+    config.num_labels = 2
+    with torch.random.fork_rng(devices=[]):
+        model = AUTO[task].from_config(config, trust_remote_code=False, dtype=torch.bfloat16 if bf16 else torch.float32)
+        model = adapt(model.to(device), plain, info).train()
+    each = timing.flops_per_token(info, plain, length)
+    while batch > 1 and batch * length * each > MOST:
+        batch //= 2
+    ids = torch.ones((batch, length), dtype=torch.long, device=device)
+    targets = ids if task == "write" else torch.zeros(batch, dtype=torch.long, device=device)
+    config.pad_token_id = None if batch == 1 else 0
+
+    mixed = autocast or (bf16 and task == "classify")  # a new head is fp32
+
+    def learn() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=mixed):
+            loss = model(input_ids=ids, labels=targets, **({"use_cache": False} if task == "write" else {})).loss
+        loss.backward()
+        model.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def write() -> None:
+        model(input_ids=ids[:1, :1].expand(ROWS, 1))
+
+    trained = batch * length * each / _best(learn, device)
+    written = _best(write, device) * whole.layers / blocks if task == "write" else 0.0
+    return {"flops": trained, "written": written}
+
+
+def _best(work: Callable[[], Any], device: str) -> float:
+    """The shortest time of several."""
+    times = []
+    for _ in range(REPEATS + 1):  # the first one only warms up
+        begun = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - begun)
+    return min(times[1:])

@@ -1,0 +1,95 @@
+"""How long a run would take: the arithmetic, the sources of the speed, and the place told without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import place, timing
+from engine import spec as specs
+from engine.jobs import Engine
+from engine.lengths import lengths
+from engine.method import MethodSpec
+from engine.spec import PlaceSpec, RunSpec
+from engine.store import RunDir
+from tests.engine.test_advice import SHORT, model
+
+
+def job(**values: Any) -> timing.Job:
+    return timing.Job(model(), specs.make(values), 700, 60, SHORT)
+
+
+def middle(found: timing.Seconds) -> float:
+    return (found.low + found.high) / 2
+
+
+def test_the_arithmetic_of_each_method() -> None:
+    info = model()
+    body = sum(m.weights for m in info.modules) + info.vocab_size * info.hidden_size
+    forward = 2 * body + 4 * 100 * info.hidden_size * info.layers
+    each = {kind: timing.flops_per_token(info, MethodSpec(kind=kind), 100) for kind in ("full", "head", "lora", "dora")}
+    assert each["full"] == 2 * forward + 2 * body
+    assert each["head"] == forward
+    assert 2 * forward < each["lora"] < each["full"]
+    assert timing.flops_per_token(info, MethodSpec(kind="full"), 100, checkpointing=True) == 3 * forward + 2 * body
+
+
+def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
+    pace = timing.Pace(flops=1e9, written=0.0)
+    once = timing.measured(pace, job(optim={"epochs": 4}), 8, False)
+    twice = timing.measured(pace, job(optim={"epochs": 8}), 8, False)
+    assert 1.8 < middle(twice) / middle(once) < 2
+    assert once.low < once.high and once.source == "measured"
+    fast = timing.measured(pace.model_copy(update={"flops": 2e9}), job(optim={"epochs": 4}), 8, False)
+    assert 0.5 <= middle(fast) / middle(once) < 0.6
+
+
+def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None:
+    engine, run = trained
+    info, spec, view = engine.desk.inspect("pocket"), run.spec, run.view()
+    assert view.started and view.last
+    shown = timing.shown(info, spec, view)
+    assert shown
+    prepared = engine.prepare(spec.data)
+    report = engine.desk.measure("pocket", prepared.rows(), spec.data)
+    found = lengths(report.edges, report.counts, report.longest)
+    assert found
+    asked = timing.Job(info, spec, view.started.rows, view.started.held_out, found)
+    told = timing.past(shown, asked, False)
+    assert told.low < 1.3 * view.last.seconds and told.high > 0.7 * view.last.seconds
+
+
+def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) -> None:
+    assert timing.shown(model(), RunSpec(), trained[1].view().__class__()) is None
+    assert timing.typical([]) is None
+    runs = [timing.Shown(1.0, 5.0), timing.Shown(3.0, 1.0), timing.Shown(2.0, 2.0)]
+    assert timing.typical(runs) == timing.Shown(2.0, 2.0)
+
+
+@pytest.mark.parametrize("kind", ["lora", "full", "dora", "qlora"])
+def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any) -> None:
+    engine, _ = trained
+    machine = place.machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
+    found = engine.desk.pace("pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64)
+    assert found.flops > 1e9 and 0 < found.written < 1
+
+
+def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
+    engine, _ = trained
+    machine = place.machine(PlaceSpec(), MethodSpec(), engine.store.home)
+    found = engine.desk.pace("pocket", "classify", MethodSpec(), machine, 1, 32)
+    assert found.flops > 1e8 and found.written == 0
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
+@pytest.mark.parametrize("kind", ["lora", "qlora", "head", "full"])
+@pytest.mark.parametrize("bias", ["none", "all"])
+def test_the_worker_chooses_the_same_place(precision: Any, kind: Any, bias: Any, tmp_path: Path) -> None:
+    from engine.work.load import choose_place
+
+    spec, method = PlaceSpec(precision=precision), MethodSpec(kind=kind, bias=bias)
+    here, there = place.machine(spec, method, tmp_path), choose_place(spec, method)
+    assert (here.device, here.precision, here.autocast) == (there.device.type, there.precision, there.autocast)
+    assert here.free > 0 and here.disk > 0

@@ -1,0 +1,287 @@
+"""The Train tab: what is told before Start, which settings show, what the panel and the Runs tab tell afterwards."""
+
+from __future__ import annotations
+
+import gradio as gr
+import pytest
+
+from engine import counting, outcome
+from engine import events as ev
+from engine.errors import DataError, ModelError, SpecError
+from engine.jobs import Engine
+from engine.place import Machine
+from engine.spec import RunSpec
+from engine.store import RunDir
+from engine.view import RunView, State, fold
+from tests.ui.fakes import INFO, FakeDesk
+from ui import form, live, model_tab, runs_tab, train_facts, train_settings, train_tab
+from ui.context import Context
+
+GB = 2**30
+
+
+def setting(values: list[object], path: str, value: object) -> None:
+    values[form.PATHS.index(path)] = value
+
+
+def told(ctx: Context, values: list[object]) -> str:
+    """The last that is said beside Start."""
+    return list(train_facts.tell(ctx, *values))[-1][0]
+
+
+def counted(ctx: Context, values: list[object]) -> None:
+    """Model and rows are known, as after a look at the Data tab."""
+    spec = form.collect(values)
+    ctx.model(spec.model.source)
+    ctx.measure(spec.model.source, ctx.prepared(spec.data), spec.data)
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch):
+    """Sets how many bytes of memory are free."""
+
+    def free(size: float) -> None:
+        machine = Machine("cpu", "fp32", False, size, 100 * GB)
+        monkeypatch.setattr("engine.place.machine", lambda *_: machine)
+
+    free(20 * GB)
+    return free
+
+
+# --- before Start ---
+
+
+def test_the_defaults_start(finished: RunDir) -> None:
+    assert finished.spec.data.source == "sample:pirate" and finished.spec.model.source == "pocket"
+
+
+def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object], room) -> None:
+    words, alpha, _ = next(train_facts.tell(ctx, *values))
+    assert "Counting" in words and "You will train on" in words
+    ctx.model("pocket")
+    spec = form.collect(values)
+    words, alpha, methods = next(train_facts.tell(ctx, *values))
+    weights = counting.count(INFO, spec.method).trainable
+    assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
+    assert f"{spec.optim.steps(ctx.prepared(spec.data).train)} steps" in words
+    assert "20.0 GB free" in words and "known once the rows are counted" in words
+    assert alpha["placeholder"].startswith(str(2 * spec.method.rank))
+    assert "Recommended: <b>LoRA</b>" in methods and "When to use which" in methods
+
+
+def test_the_time_is_measured_once_and_then_known(ctx: Context, values: list[object], room) -> None:
+    counted(ctx, values)
+    first, last = [words for words, *_ in train_facts.tell(ctx, *values)]
+    assert "known once the run has begun" in first and "as measured on this machine" in last
+    assert "as measured on this machine" in next(train_facts.tell(ctx, *values))[0]
+    assert ctx.engine.desk.paced == 1  # type: ignore[attr-defined]
+
+
+def test_earlier_runs_tell_the_time(ctx: Context, values: list[object], finished: RunDir, room) -> None:
+    counted(ctx, values)
+    assert "as earlier runs took" in told(ctx, values)
+    assert ctx.engine.desk.paced == 0  # type: ignore[attr-defined]
+
+
+def test_nothing_is_measured_while_a_run_uses_the_machine(
+    ctx: Context, values: list[object], room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted(ctx, values)
+    monkeypatch.setattr(Engine, "live", lambda _: [object()])
+    assert "known once the run has begun" in told(ctx, values)
+    assert ctx.engine.desk.paced == 0  # type: ignore[attr-defined]
+
+
+def test_what_does_not_fit_is_said_with_what_helps_and_can_be_started(ctx: Context, values: list[object], room) -> None:
+    counted(ctx, values)
+    setting(values, "method.kind", "full")
+    room(0.05 * GB)
+    words = told(ctx, values)
+    assert "will hardly fit" in words and "start it all the same" in words
+    assert train_tab.start(ctx, *values)
+
+
+def test_stepping_down_is_foretold(ctx: Context, values: list[object], room) -> None:
+    counted(ctx, values)
+    setting(values, "optim.batch_size", 512)
+    spec = form.collect(values)
+    plan = train_facts.plan(ctx, spec)
+    asked = train_facts.forecast.foresee(plan.case, spec)
+    room(asked.needs - 1)
+    words = told(ctx, values)
+    assert "step down by itself" in words and "256 examples at once" in words
+
+
+def test_a_mistake_in_the_form_is_told_beside_it(ctx: Context, values: list[object]) -> None:
+    setting(values, "optim.epochs", -1)
+    assert "Epochs" in told(ctx, values)
+
+
+def test_examples_longer_than_the_model_reads_are_said_at_once(ctx: Context, values: list[object]) -> None:
+    ctx.model("pocket")
+    setting(values, "data.max_length", 513)
+    assert "reads at most 512 tokens" in told(ctx, values)
+    with pytest.raises(SpecError):
+        train_tab.start(ctx, *values)
+    assert not list(ctx.engine.store.all_runs())
+
+
+def test_a_method_that_does_not_fit_the_model_does_not_start(ctx: Context, values: list[object]) -> None:
+    ctx.model("pocket")
+    setting(values, "method.layers", "0-99")
+    assert "has 6 layers" in told(ctx, values)
+    with pytest.raises(SpecError):
+        train_tab.start(ctx, *values)
+
+
+def test_a_model_that_cannot_be_opened_is_said_beside_start(
+    ctx: Context, values: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise ModelError("This folder is of an unknown architecture.")
+
+    monkeypatch.setattr(FakeDesk, "inspect", refuse)
+    assert "unknown architecture" in list(model_tab.describe(ctx, "pocket"))[-1]
+    assert "unknown architecture" in told(ctx, values)
+    update = train_settings.choose_model(ctx, "pocket", "all", ["q_proj"])
+    assert update["value"] == [form.ALL_LINEAR] and "q_proj" in update["choices"]
+
+
+# --- which settings show ---
+
+
+def test_what_does_not_apply_is_hidden_and_not_reset(ctx: Context, values: list[object]) -> None:
+    def shown(kind: str) -> list[bool]:
+        setting(values, "method.kind", kind)
+        boxes = train_settings.arrange(ctx, *values)
+        assert all("value" not in box for box in boxes)
+        return [box["visible"] for box in boxes]
+
+    assert shown("lora") == [True, True, False]
+    assert shown("full") == [False, False, False]
+    assert shown("qlora") == [True, True, False]
+
+
+def test_the_head_is_offered_for_labels_alone(ctx: Context, values: list[object]) -> None:
+    ctx.model("pocket")
+    setting(values, "method.kind", "head")
+    kinds = train_settings.offer_kinds(ctx, *values)
+    assert kinds["value"] == "lora" and "head" not in dict(map(reversed, kinds["choices"]))
+    setting(values, "data.source", "sample:reviews")
+    setting(values, "data.goal", "classify")
+    kinds = train_settings.offer_kinds(ctx, *values)
+    assert kinds["value"] == "head"
+
+
+def test_preferences_have_settings_of_their_own(ctx: Context, values: list[object]) -> None:
+    setting(values, "data.source", "sample:preferences")
+    assert train_settings.arrange(ctx, *values)[2]["visible"]
+
+
+def test_a_classifier_is_counted_with_its_labels(ctx: Context, values: list[object], room) -> None:
+    ctx.model("pocket")
+    setting(values, "data.source", "sample:reviews")
+    setting(values, "data.goal", "classify")
+    words = told(ctx, values)
+    assert "choose one of 2 labels" in words
+    setting(values, "method.kind", "head")
+    head = 2 * INFO.hidden_size
+    assert f"{head:,} of {INFO.parameters + 2 * head:,} weights train" in told(ctx, values)
+
+
+def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
+    assert train_settings.choose_group(ctx, "fewest", "pocket") == gr.skip()  # not read yet
+    ctx.model("pocket")
+    assert train_settings.choose_group(ctx, "fewest", "pocket") == ["q_proj", "v_proj"]
+    assert train_settings.name_group(ctx, ["v_proj", "q_proj"], "pocket") == "fewest"
+    assert train_settings.name_group(ctx, ["v_proj"], "pocket") == train_settings.OWN
+    update = train_settings.choose_model(ctx, "pocket", "attention", ["all-linear"])
+    assert update["value"] == ["q_proj", "k_proj", "v_proj", "o_proj"]
+
+
+def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
+    own = form.PATHS[2:]
+    shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket"), strict=False))
+    assert shown["data.max_length"] == train_tab.suited_spec("sample:json").data.max_length
+    kept = dict(zip(own, train_tab.choose_data(ctx, "dataset:ab", "pocket"), strict=False))
+    assert {path for path, value in kept.items() if value != gr.skip()} == set(train_tab.OF_THE_ROWS)
+    assert train_tab.suited_spec("dataset:ab") == RunSpec()
+
+
+def test_rows_that_must_not_be_learned_are_said(
+    ctx: Context, values: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise DataError("7 of the rows cannot be learned with this model. <b>")
+
+    monkeypatch.setattr(Context, "learned", refuse)
+    assert "7 of the rows" in told(ctx, values) and "&lt;b&gt;" in told(ctx, values)
+
+
+# --- while it runs, and after ---
+
+
+def started(trainable: int = 10) -> ev.Started:
+    return ev.Started(
+        pid=1, device="CPU", precision="fp32", trainable=trainable, total=100, steps=2, epochs=1, rows=8, held_out=2,
+        tokens=800, learned=300, cut=0,
+    )  # fmt: skip
+
+
+def foretold(memory_gb: float = 1.0) -> ev.Estimated:
+    return ev.Estimated(trainable=10, memory_gb=memory_gb, seconds_low=40, seconds_high=80)
+
+
+def step(number: int = 1) -> ev.Step:
+    return ev.Step(step=number, epoch=1, loss=1, lr=1e-3, tokens=100, seconds=57.3, memory_gb=1.1)
+
+
+def test_foretold_and_real_stand_side_by_side() -> None:
+    view = fold([foretold(), started(), step()])
+    assert outcome.outcome(view, State.FINISHED) == [
+        ("Weights that train", "10", "10", True),
+        ("Memory at the peak", "1.0 GB", "1.1 GB", True),
+        ("Time", "40 to 80 s", "57 s", True),
+    ]
+    assert len(outcome.outcome(view, State.STOPPED)) == 2, "a run that ended early says nothing of the time"
+    assert outcome.outcome(RunView(), State.FINISHED) == []
+    view = fold([foretold(3.0), started(11), step()])
+    assert [one.good for one in outcome.outcome(view, State.FINISHED)] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"),
+    [(3, 8, "3 to 8 s"), (41, 79, "40 to 80 s"), (80, 200, "1.3 to 3.5 min"), (57, 57, "57 s"),
+     (400, 900, "7 to 15 min"), (6000, 9000, "1.7 to 2.5 h")],
+)  # fmt: skip
+def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
+    assert outcome.span(low, high) == words
+
+
+def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(ctx: Context, finished: RunDir) -> None:
+    down = ev.SteppedDown(batch=4, accumulation=4, checkpointing=False, why="16 examples at once need more. <b>")
+    for event in (down, foretold()):
+        finished.emit(event)
+    answer = live.poll(ctx, live.Follower(), {"run": finished.id})
+    assert "It goes on with 4 examples at once, 4 batches added up" in answer["warnings"][0]
+    assert [name for name, *_ in answer["outcome"]] == ["Weights that train", "Memory at the peak", "Time"]
+    assert ["Batch", "4 × 4"] in [entry[:2] for entry in answer["settings"]]
+    report = runs_tab.report(finished)
+    assert "Foretold, and what came" in report and "4 examples at once" in report and "<b>" not in report
+
+
+def test_proving_is_said_while_it_lasts(ctx: Context, finished: RunDir) -> None:
+    proving = ev.Proving(batch=8, accumulation=2, checkpointing=False, length=190)
+    sentence = live.sentence(fold([ev.Phase(text="Proving."), proving]), State.PREPARING, False)
+    assert "190 tokens" in sentence["text"] and "8 examples at once" in sentence["text"]
+
+
+def test_accuracy_is_shown_where_it_is_measured() -> None:
+    checks = [ev.Evaluated(step=0, loss=0.7, seconds=0), ev.Evaluated(step=2, loss=0.4, seconds=3, accuracy=0.92)]
+    view = fold([started(), *checks])
+    assert "right on 92 %" in live._held(view)[1]
+    assert "It is right on 92 % of them." in live.sentence(view, State.TRAINING, False)["text"]
+
+
+def test_runs_are_listed_with_their_method(ctx: Context, finished: RunDir) -> None:
+    assert "LoRA 16" in runs_tab.refresh(ctx, "")

@@ -1,0 +1,309 @@
+"""Recipes on the Train tab: what is recommended and why, what ships with Hone, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from engine import advice, presets, recipes
+from engine import spec as specs
+from engine.advice import Advice, Case
+from engine.anatomy import ModelInfo
+from engine.errors import HoneError, SpecError
+from engine.presets import Recipe
+from engine.spec import RunSpec
+from ui import form, train_facts
+from ui.context import Context
+from ui.handlers import bind
+from ui.text import line, safe
+from ui.theme import html
+from ui.train_settings import OWN
+
+RECOMMENDED = "Recommended"
+PATHS = tuple(path for path in form.PATHS if path in recipes.PATHS)  # what a recipe sets
+ON_DATA = tuple(path for path in PATHS if path.startswith("data."))  # set by a choice, never by itself
+SAID = "Follows from model, data and memory, and changes with them."
+FROM_SAMPLE = "Tried out for this sample and the pocket model."
+BY_HAND = "Your own settings. Choose a recipe to leave them."
+PRESS = "() => setTimeout(() => document.querySelector('a#recipe-file, #recipe-file a, #recipe-file')?.click(), 300)"
+FAR = (1 / 3, 3)  # a learning rate within this of what suits is left as it is
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """The widgets."""
+
+    recipe: gr.Radio
+    note: gr.HTML
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """The widgets of the user's own recipes."""
+
+    saved: gr.Dropdown
+    name: gr.Textbox
+    save: gr.Button
+    delete: gr.Button
+    take: gr.Button
+    file: gr.DownloadButton
+    bring: gr.UploadButton
+
+
+def build() -> Recipes:
+    """The recipes that ship with Hone."""
+    recipe = gr.Radio(
+        names("any"),
+        value=RECOMMENDED,
+        label="Recipe",
+        info="One choice that sets several of the settings below.",
+        elem_id="recipe",
+    )
+    return Recipes(recipe, html(note(SAID, {}), elem_id="recipe-note"))
+
+
+def build_shelf(ctx: Context) -> Shelf:
+    """The user's own recipes."""
+    with gr.Accordion("My recipes", open=False, elem_id="my-recipes"):
+        saved = gr.Dropdown(
+            own_choices(ctx), value=None, label="Saved", info="Choosing one sets it.", elem_id="own-recipe"
+        )
+        with gr.Row(elem_classes="run-acts"):
+            take = gr.Button("Download", size="md", min_width=90, elem_id="take-recipe")
+            delete = gr.Button("Delete", variant="stop", size="md", min_width=90, elem_id="delete-recipe")
+        file = gr.DownloadButton("Recipe", visible="hidden", elem_id="recipe-file")
+        name = gr.Textbox(
+            label="Save these settings as",
+            info="How it learns. Data and model are not part of a recipe.",
+            max_length=recipes.NAME,
+            elem_id="recipe-name",
+        )
+        save = gr.Button("Save", size="md", elem_id="save-recipe")
+        bring = gr.UploadButton("Add from a file", file_types=[".yaml", ".yml"], size="md", elem_id="bring-recipe")
+    return Shelf(saved, name, save, delete, take, file, bring)
+
+
+def wire_shelf(ctx: Context, shelf: Shelf, fields: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """Save, choose, delete, take away and bring recipes; ``outputs`` are those of ``choose_own``."""
+    saved, everything = shelf.saved, list(fields)
+    shelf.saved.input(bind(choose_own, ctx), [saved, *everything], list(outputs), **QUIET)
+    shelf.save.click(bind(save, ctx), [shelf.name, *everything], [saved, shelf.name], **QUIET)
+    shelf.delete.click(bind(delete, ctx), saved, saved, **QUIET)
+    made = shelf.take.click(bind(take, ctx), saved, shelf.file, **QUIET)
+    made.success(None, js=PRESS, api_visibility="private")
+    brought = shelf.bring.upload(bind(bring, ctx), shelf.bring, saved, **QUIET)
+    brought.success(bind(choose_own, ctx), [saved, *everything], list(outputs), **QUIET)
+
+
+class Setting(NamedTuple):
+    """All that a recipe comes to, for this data, model and machine."""
+
+    values: dict[str, Any]  # by path, as a spec has them
+    group: str
+    reasons: dict[str, str]
+    said: str
+
+
+# --- handlers ---
+
+
+def offer(ctx: Context, chosen: str | None, *values: Any) -> Any:
+    """The recipes for rows of this kind."""
+    try:
+        kind = train_facts.kind_of_rows(ctx.prepared(_data(values)).shape)
+    except HoneError:
+        kind = "any"
+    offered = names(kind)
+    return gr.update(choices=offered, value=chosen if chosen in offered else None)
+
+
+def choose(ctx: Context, name: str | None, *values: Any) -> list[Any]:
+    """A recipe's settings; those that it does not name become what suits model, data and memory."""
+    return _shown(ctx, setting(ctx, bundled(name), values), values)
+
+
+def follow(ctx: Context, name: str | None, *values: Any) -> list[Any]:
+    """The same by itself, for other data or another model: what was set by hand stays, and so does the Data tab."""
+    if name is None:
+        return [gr.skip()] * (len(PATHS) + 2)
+    found = setting(ctx, bundled(name), values)
+    return _shown(ctx, found._replace(values={k: v for k, v in found.values.items() if k not in ON_DATA}), values)
+
+
+def by_hand() -> tuple[Any, str]:
+    """A setting was changed by hand: no recipe is in force any more."""
+    return None, line(BY_HAND)
+
+
+def choose_kind(ctx: Context, *values: Any) -> tuple[Any, str, Any]:
+    """Another method by hand: a learning rate that would be far off for it follows."""
+    kind, rate = _value(values, "method.kind"), _value(values, "optim.learning_rate")
+    found = _advice(ctx, _spec(values), kind)
+    suited = found.values["optim.learning_rate"] if found else rate
+    if not rate or FAR[0] <= suited / rate <= FAR[1]:
+        return *by_hand(), gr.skip()
+    said = f"{BY_HAND} The learning rate follows the method: {suited:g}, before {rate:g}."
+    return None, line(said), suited
+
+
+def choose_own(ctx: Context, recipe_id: str | None, *values: Any) -> list[Any]:
+    """Set one of the user's recipes."""
+    if not recipe_id:
+        return [gr.skip()] * (len(PATHS) + 3)
+    found = recipes.load(ctx.engine.store, recipe_id)
+    return [*_shown(ctx, setting(ctx, found, values), values), None]
+
+
+def save(ctx: Context, name: str, *values: Any) -> tuple[Any, str]:
+    """Keep the settings under a name."""
+    if not name.strip():
+        raise SpecError("Give the recipe a name first.")
+    spec = form.collect(values)
+    made = recipes.of_spec(spec, name.strip(), ctx.known_model(spec.model.source))
+    gr.Info(f"“{safe(made.name)}” is saved.")
+    return gr.update(value=recipes.save(ctx.engine.store, made), choices=own_choices(ctx)), ""
+
+
+def delete(ctx: Context, recipe_id: str | None) -> Any:
+    """Remove the chosen recipe."""
+    if not recipe_id:
+        raise SpecError("Choose a recipe first.")
+    recipes.delete(ctx.engine.store, recipe_id)
+    return gr.update(value=None, choices=own_choices(ctx))
+
+
+def take(ctx: Context, recipe_id: str | None) -> str:
+    """The file of the chosen recipe."""
+    if not recipe_id:
+        raise SpecError("Choose a recipe first.")
+    recipes.load(ctx.engine.store, recipe_id)
+    return str(ctx.engine.store.recipe(recipe_id))
+
+
+def bring(ctx: Context, file: str) -> Any:
+    """Add a recipe from a file, once it is checked."""
+    found = recipes.read_file(Path(file), Path(file).name)
+    return gr.update(value=recipes.save(ctx.engine.store, found), choices=own_choices(ctx))
+
+
+# --- what a recipe comes to ---
+
+
+def setting(ctx: Context, recipe: Recipe | None, values: Sequence[Any]) -> Setting:
+    """A recipe over what suits model, data and memory; None is what suits them alone."""
+    wanted = recipe.values if recipe else {}
+    spec = _spec(values, wanted.get("data.goal"))
+    data = spec.data
+    sample = presets.sample_values(data.source) if spec.model.source == "pocket" else {}
+    found = None if sample else _advice(ctx, spec, wanted.get("method.kind"))
+    suited = {**_defaults(), **(_flat(specs.make(sample)) if sample else found.values if found else {})}
+    suited |= {"data.goal": data.goal, "data.learn": data.learn}
+    if sample and recipe is None:
+        reasons, said = {}, FROM_SAMPLE
+    else:
+        reasons = {path: why for path, why in (found.reasons if found else {}).items() if path not in wanted}
+        said = f"{recipe.summary} {recipe.cost}" if recipe else SAID
+    longest = {"data.max_length": _longest(ctx, spec)} if recipe and recipe.length else {}
+    return Setting({**suited, **wanted, **longest}, recipe.group if recipe else "all", reasons, said)
+
+
+def _advice(ctx: Context, spec: RunSpec, kind: advice.Kind | None) -> Advice | None:
+    """What suits; None while the model is being read or where data and model do not fit each other."""
+    case = _case(ctx, spec)
+    return advice.advise(case, kind) if case else None
+
+
+def _case(ctx: Context, spec: RunSpec) -> Case | None:
+    try:
+        return train_facts.plan(ctx, spec).case
+    except HoneError:  # said beside Start
+        return None
+
+
+def _longest(ctx: Context, spec: RunSpec) -> int:
+    """Room for the longest row, as far as the model reads."""
+    case = _case(ctx, spec)
+    if case is None or case.lengths is None:
+        return spec.data.max_length
+    return min(case.info.context or 32768, max(16, case.lengths.longest))
+
+
+def _defaults() -> dict[str, Any]:
+    return _flat(RunSpec())
+
+
+def _flat(spec: RunSpec) -> dict[str, Any]:
+    """A spec's values by path, those that a recipe may set."""
+    values: dict[str, Any] = {}
+    for path in PATHS:
+        part, _, name = path.partition(".")
+        values[path] = getattr(getattr(spec, part), name)
+    return values
+
+
+def _shown(ctx: Context, found: Setting, values: Sequence[Any]) -> list[Any]:
+    """For the widgets of ``PATHS``, the group of target modules, and the note."""
+    info = ctx.known_model(_value(values, "model.source"))
+    targets, group = _targets(found, info)
+    every = {**found.values, "method.targets": targets}
+    shown = [form.to_widget(path, every[path]) if path in every else gr.skip() for path in PATHS]
+    if info is None:  # the names of its parts come when it has been read
+        shown[PATHS.index("method.targets")] = gr.skip()
+    return [*shown, group, note(found.said, found.reasons)]
+
+
+def _targets(found: Setting, info: ModelInfo | None) -> tuple[tuple[str, ...], str]:
+    """The target modules and the name of their group; names that this model lacks give way to all linear layers."""
+    wanted = tuple(found.values.get("method.targets", ()))
+    if info is None or wanted == (form.ALL_LINEAR,):
+        return (info.groups[found.group] if info else wanted), found.group
+    known = {module.name for module in info.modules}
+    kept = tuple(name for name in wanted if name in known)
+    return (kept, OWN) if kept else (info.groups["all"], "all")
+
+
+def _data(values: Sequence[Any]) -> specs.DataSpec:
+    return form.data_spec(_value(values, path) for path in form.DATA_PATHS)
+
+
+def _spec(values: Sequence[Any], goal: str | None = None) -> RunSpec:
+    """Data and model as they are chosen, the rest as by default."""
+    data, model = _data(values), specs.ModelSpec(source=_value(values, "model.source"))
+    if goal:
+        data = data.model_copy(update={"goal": goal})
+    return RunSpec().model_copy(update={"data": data, "model": model})
+
+
+def _value(values: Sequence[Any], path: str) -> Any:
+    return values[form.PATHS.index(path)]
+
+
+# --- what is shown ---
+
+
+def names(kind: str) -> list[str]:
+    """The recipes for rows of a kind: what is recommended first."""
+    return [RECOMMENDED, *(one.name for one in presets.recipes() if one.data in ("any", kind))]
+
+
+def bundled(name: str | None) -> Recipe | None:
+    """A recipe that ships with Hone; None for what is recommended."""
+    return next((one for one in presets.recipes() if one.name == name), None)
+
+
+def own_choices(ctx: Context) -> list[tuple[str, str]]:
+    """(name, id) of the user's own recipes."""
+    return [(one.name, key) for key, one in recipes.saved(ctx.engine.store).items()]
+
+
+def note(said: str, reasons: dict[str, str]) -> str:
+    """What a recipe does, and why each value is what it is."""
+    if not reasons:
+        return line(said)
+    rows = "".join(f"<li><b>{safe(specs.field(path).title)}</b>: {safe(why)}</li>" for path, why in reasons.items())
+    return f'{line(said)}<details class="why"><summary>Why these values</summary><ul>{rows}</ul></details>'

@@ -1,0 +1,151 @@
+"""The settings on the Train tab: how they are laid out, and which of them apply to the method, rows and model."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.errors import HoneError
+from engine.goals import LABELS, goal_of
+from ui import form
+from ui.context import Context
+from ui.model_tab import GROUPS
+from ui.theme import html
+
+OWN = "own"  # target modules chosen one by one
+# Under More, in groups; what is not named here stands above.
+ADAPTER = tuple(f"method.{name}" for name in ("dropout", "rslora", "init", "plus", "bias", "layers", "ranks", "save"))
+GROUPED = {
+    "Steps": ("optim.warmup", "optim.schedule", "optim.weight_decay", "data.seed"),
+    "Memory": ("optim.accumulation", "optim.checkpointing", "optim.optimizer"),
+    "While it trains": ("sampling.checks", "sampling.prompts", "sampling.max_new_tokens"),
+    "Place": ("place.device", "place.precision"),
+}
+HEAD = "head"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The widgets, and the boxes that come and go."""
+
+    fields: dict[str, Component]
+    group: gr.Radio
+    methods: gr.HTML
+    adapter: gr.Column
+    adapter_more: gr.Column
+    preferring: gr.Column
+
+    @property
+    def boxes(self) -> list[gr.Column]:
+        return [self.adapter, self.adapter_more, self.preferring]
+
+
+def build(initial: dict[str, Any]) -> Settings:
+    """Lay the settings out, with these values."""
+    fields: dict[str, Component] = {}
+
+    def add(*paths: str) -> None:
+        for path in paths:
+            fields[path] = form.widget(path, value=initial[path])
+
+    add("method.kind")
+    methods = html(elem_id="methods")
+    with gr.Column(elem_id="adapter") as adapter:
+        add("method.rank", "method.alpha")
+        group = _group()
+        add("method.targets")
+    with gr.Column(visible=False, elem_id="preferring") as preferring:
+        add("method.preference", "method.beta")
+    add("optim.epochs", "optim.learning_rate", "optim.batch_size")
+    with gr.Accordion("More", open=False, elem_id="more"):
+        add("name")
+        adapter_more = _more(add)
+    return Settings(fields, group, methods, adapter, adapter_more, preferring)
+
+
+def _more(add: Callable[..., None]) -> gr.Column:
+    with gr.Column(elem_id="adapter-more") as box:
+        html('<h4 class="group">Adapter</h4>')
+        add(*ADAPTER)
+    for title, paths in GROUPED.items():
+        html(f'<h4 class="group">{title}</h4>')
+        add(*paths)
+    return box
+
+
+def _group() -> gr.Radio:
+    named = [(label, group) for group, label in GROUPS.items()]
+    return gr.Radio(
+        [*named, ("My own choice", OWN)],
+        value="all",
+        label="Where the adapter goes",
+        info="A group of target modules, or choose them one by one below.",
+        elem_id="group",
+    )
+
+
+# --- handlers ---
+
+
+def arrange(ctx: Context, *values: Any) -> list[Any]:
+    """Show what applies to the method and the rows, and hide the rest as it is."""
+    adapts = values[form.PATHS.index("method.kind")] not in (HEAD, "full")
+    return [gr.update(visible=visible) for visible in (adapts, adapts, goal_now(ctx, values) == "prefer")]
+
+
+def offer_kinds(ctx: Context, *values: Any) -> Any:
+    """The methods that make sense for the goal; not bound to the method's own change, which it would cause again."""
+    kind, labels = values[form.PATHS.index("method.kind")], goal_now(ctx, values) in LABELS
+    kinds = [(name, value) for name, value in form.choices("method.kind") if value != HEAD or labels]
+    return gr.update(choices=kinds, value="lora" if kind == HEAD and not labels else kind)
+
+
+def goal_now(ctx: Context, values: Sequence[Any]) -> str:
+    """What the settings would teach; to write, where they contradict the rows."""
+    try:
+        spec = form.data_spec(values[form.PATHS.index(path)] for path in form.DATA_PATHS)
+        info = ctx.known_model(values[form.PATHS.index("model.source")])
+        return goal_of(spec, ctx.prepared(spec).shape, info.tasks if info else ("write",))
+    except HoneError:
+        return "write"
+
+
+def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
+    """The target modules that this model really has."""
+    info = ctx.known_model(model)
+    if info is None:
+        # The names of the model before stay on offer: a form that is on its way may still hold them.
+        return gr.update(choices=[*dict.fromkeys([form.ALL_LINEAR, *names])], value=[form.ALL_LINEAR])
+    # All linear layers stays on offer for a form that is on its way; the page hides it beside the names.
+    known = [module.name for module in info.modules]
+    kept = [name for name in names if name in known]
+    value = kept if group == OWN and kept else list(info.groups.get(group, info.groups["all"]))
+    counts = Counter[str]()
+    for module in info.modules:
+        counts[module.name] += module.count
+    named = [(f"{name} ({times}×)", name) for name, times in counts.items()]
+    return gr.update(choices=[*named, (form.EVERY, form.ALL_LINEAR)], value=value)
+
+
+def choose_group(ctx: Context, group: str, model: str) -> Any:
+    """The modules of a group."""
+    info = ctx.known_model(model)
+    return gr.skip() if info is None or group == OWN else list(info.groups[group])
+
+
+def name_group(ctx: Context, names: list[str], model: str) -> str:
+    """The group that these modules are, or "my own choice"."""
+    info = ctx.known_model(model)
+    groups = info.groups if info else {}
+    return next((group for group in reversed(groups) if set(groups[group]) == set(names)), OWN)
+
+
+def all_paths() -> tuple[str, ...]:
+    """Every setting that stands on this tab."""
+    elsewhere = {path for path in form.DATA_PATHS if path != "data.seed"} | {"model.source"}
+    return tuple(path for path in form.PATHS if path not in elsewhere)
