@@ -29,7 +29,20 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from engine.jobs import Engine  # noqa: E402
 from engine.policy import DEMO, LOCAL, Policy  # noqa: E402
-from ui import compare_tab, data_look, data_tab, editor, export_tab, form, model_tab, runs_tab, theme, train_tab  # noqa: E402
+from ui import (  # noqa: E402
+    compare_tab,
+    data_look,
+    data_tab,
+    editor,
+    export_tab,
+    form,
+    model_fit,
+    model_tab,
+    runs_tab,
+    theme,
+    train_recipes,
+    train_tab,
+)
 from ui.context import Context  # noqa: E402
 from ui.handlers import bind, log_to  # noqa: E402
 
@@ -118,7 +131,11 @@ def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependenc
     described = gr.on(
         [page.blocks.load, model.source.change], bind(model_tab.describe, ctx), model.source, model.about, **QUIET
     )
-    train_tab.wire(ctx, page.train, fields_of(page), train_tab.Before(page.blocks.load, described, data, counted))
+    fields, train = fields_of(page), page.train
+    train_tab.wire(ctx, train, fields, train_tab.Before(page.blocks.load, described, data, counted))
+    by_hand = bind(train_recipes.by_hand), [train.recipes.recipe, train.recipes.note]
+    model_fit.wire(ctx, model, fields, train.again, by_hand)
+    model_tab.wire(ctx, model, page.blocks)
 
 
 def wire_ways(ctx: Context, page: Page) -> None:

@@ -216,7 +216,7 @@ def _summary(run: RunDir) -> dict[str, Any]:
         "seconds": view.last.seconds if view.last else None,
         "trainable": view.started.trainable if view.started else None,
         "memory_gb": view.last.memory_gb if view.last else None,
-        "foretold": [one._asdict() for one in outcome.outcome(view, run.state(view))],
+        "expected": [one._asdict() for one in outcome.outcome(view, run.state(view))],
         "merged": {name: one.model_dump() for name, one in view.merged.items()},
         "score": view.scored.model_dump() if view.scored else None,
     }
@@ -237,8 +237,8 @@ def _show(engine: Engine, options: argparse.Namespace) -> int:
     view = run.view()
     sentence = coach.say(view, run.state(view))
     summary = _summary(run)
-    lines = [f"{key}: {value}" for key, value in summary.items() if key != "foretold"]
-    told = [f"{one['what']}: foretold {one['foretold']}, came {one['came']}" for one in summary["foretold"]]
+    lines = [f"{key}: {value}" for key, value in summary.items() if key != "expected"]
+    told = [f"{one['what']}: expected {one['expected']}, real {one['real']}" for one in summary["expected"]]
     _say(options, "\n".join([f"{sentence.title}. {sentence.text}", *told, *lines]), summary)
     return 0
 

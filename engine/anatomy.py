@@ -71,6 +71,7 @@ class ModelInfo(BaseModel):
     saveable: dict[str, int] = {}  # modules that could be trained whole beside the adapter -> parameters
     blocks: str = ""  # what the list of blocks is called
     tied: bool = False  # input embeddings and output head are one matrix
+    attention_dropout: float = 0.0  # share of attention scores left out in training, which slower kernels compute
     experts: int = 0  # in a block; 0 for models without
     experts_active: int = 0  # of them, those that a token passes
     head: tuple[str, ...] = ()  # the modules of a classification head

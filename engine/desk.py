@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import errors
+from engine import errors, shelf
 from engine.anatomy import ModelInfo, Task
 from engine.method import MethodSpec
 from engine.place import Machine
@@ -104,10 +104,11 @@ class Desk:
     def inspect(self, model: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
         """What a base model is, built for a task (the first that it can do); raises ModelError.
 
-        ``folder`` holds the config of a model whose weights are not here.
+        ``folder`` holds the config of a model whose weights are not here; that of hub:owner/name is found by itself.
         """
         key = (model, task)
         if key not in self._infos:
+            folder = folder or shelf.config_folder(self.store, model)
             answer = self._ask("inspect", model=model, task=task, folder=str(folder) if folder else "")
             self._infos[key] = ModelInfo.model_validate(answer)
         return self._infos[key]

@@ -75,10 +75,10 @@ def check(row: Row) -> None:
 
 def blank(row: Row) -> Row:
     """An empty row of the same form: one question and one answer, or one text."""
+    more: Row = ({"rejected": ""} if "rejected" in row else {}) | ({"good": True} if "good" in row else {})
     if "messages" in row:
-        turns = [{"role": role, "content": ""} for role in ("user", "assistant")]
-        return {"messages": turns} | ({"rejected": ""} if "rejected" in row else {})
-    return {key: "" for key in ("prompt", "completion", "text", "rejected") if key in row}
+        return {"messages": [{"role": role, "content": ""} for role in ("user", "assistant")]} | more
+    return {key: "" for key in ("prompt", "completion", "text") if key in row} | more
 
 
 def find(prepared: Prepared, number: int) -> Row | None:

@@ -91,8 +91,8 @@ def _label_lines(run: RunDir, precision: str) -> str:
         lines.append(f'model = AutoModelForSequenceClassification.from_pretrained(r"{result}")')
     else:
         lines += [
-            "import json; from peft import PeftModel",
-            f'about = json.load(open(r"{result / "labels.json"}", encoding="utf-8"))',
+            "import json; from pathlib import Path; from peft import PeftModel",
+            f'about = json.loads(Path(r"{result / "labels.json"}").read_text(encoding="utf-8"))',
             'named = {"id2label": dict(enumerate(about["labels"])), "problem_type": about["problem_type"]}',
             f'base = AutoModelForSequenceClassification.from_pretrained(r"{base}", **named)',
             f'model = PeftModel.from_pretrained(base, r"{result}").merge_and_unload()',

@@ -6,9 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.goals import WORDS
 from engine.spec import Fix
 
 Level = Literal["stop", "warn", "info"]
+WRITE, COMPARE = (f"“{WORDS[goal]}”" for goal in ("write", "prefer"))
 
 
 class Finding(BaseModel):
@@ -195,7 +197,37 @@ def bad_answers(count: int) -> Finding:
         level="info",
         count=count,
         title=f"{plural(count, 'answer is', 'answers are')} marked as bad",
-        text="They are not learned: Hone trains on the good answers.",
+        text=f"They are left out, since what to learn is set to {WRITE}. {COMPARE} learns from them too.",
+    )
+
+
+def worse_answers(count: int) -> Finding:
+    return Finding(
+        kind="feedback",
+        level="info",
+        count=count,
+        title="The worse answers are not used",
+        text=f"What to learn is set to {WRITE}, so the better ones alone are learned. {COMPARE} learns from both.",
+    )
+
+
+def marks(good: int, bad: int) -> Finding:
+    """How many answers are good and bad; a model can tell them apart only where there are both."""
+    if good and bad:
+        return Finding(
+            kind="marks",
+            level="info",
+            count=good + bad,
+            title=f"{good:,} good and {plural(bad, 'bad answer')} to learn from",
+            text="It learns to give answers like the good ones, and to keep from answers like the bad ones.",
+        )
+    return Finding(
+        kind="marks",
+        level="stop",
+        count=good + bad,
+        title=f"All answers are marked {'good' if good else 'bad'}",
+        text="There is nothing to tell apart. "
+        + (f"Add bad ones, or set what to learn to {WRITE}." if good else "Add good ones."),
     )
 
 

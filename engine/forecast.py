@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine import advice, counting
+from engine import advice, counting, memory
 from engine.advice import Case
 from engine.counting import Count
 from engine.fit import Fit, down, first
 from engine.spec import RunSpec
 
-STATES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 1}  # bytes kept beside each trained weight
 KEPT = 3  # checkpoints that are on the disk at once: two, and one that is being written
 
 
@@ -54,4 +53,4 @@ def _needs(case: Case, spec: RunSpec, fit: Fit, length: int) -> float:
 
 def written(counted: Count, spec: RunSpec) -> float:
     """Bytes of the checkpoints that are there at once, and of the result."""
-    return float(counted.trainable * (KEPT * (4 + STATES[spec.optim.optimizer]) + 4))
+    return float(counted.trainable * (KEPT * (4 + memory.STATES[spec.optim.optimizer]) + 4))

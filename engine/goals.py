@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
 
 from engine.anatomy import Task
 from engine.errors import SpecError
+from engine.method import MethodSpec
 from engine.spec import DataSpec, Shape
 
 Goal = Literal["write", "classify", "multilabel", "regress", "prefer"]
+Preference = Literal["dpo", "orpo", "kto"]
 SEVERAL = re.compile(r"[,;|]")
 LABELS = ("classify", "multilabel", "regress")
 PREFERENCES = (Shape.PREFERENCE, Shape.FEEDBACK)
@@ -40,6 +42,23 @@ def goal_of(data: DataSpec, shape: Shape, tasks: tuple[Task, ...] = ("write",)) 
             f"{shape.value}. Choose Automatic on the Data tab, or other data."
         )
     return data.goal
+
+
+def compares(data: DataSpec, row: dict[str, Any]) -> bool:
+    """Whether a normal row is learned against its worse answer, or by its mark."""
+    return data.goal in ("auto", "prefer") and ("rejected" in row or "good" in row)
+
+
+def preference_of(method: MethodSpec, shape: Shape) -> Preference:
+    """How better and worse answers are learned; raises SpecError where the rows do not allow what was chosen."""
+    if method.preference == "auto":
+        return "kto" if shape == Shape.FEEDBACK else "dpo"
+    if shape == Shape.FEEDBACK and method.preference != "kto":
+        raise SpecError(
+            f"Preference method (method.preference): {method.preference.upper()} compares two answers to the same "
+            "question, and these rows have one answer each, marked good or bad. Choose KTO or Automatic."
+        )
+    return method.preference
 
 
 def task_of(goal: Goal) -> Task:

@@ -12,8 +12,7 @@ from engine.hardware import GB
 from engine.method import MethodSpec
 from engine.place import Machine
 
-BATCHES = tuple(2**power for power in range(10))
-LONGEST = 32_768
+LONGEST = 131_072  # tokens that are tried where a model reads any number
 
 
 def method_for(info: ModelInfo, kind: str, rank: int, targets: str) -> MethodSpec:
@@ -66,20 +65,12 @@ def report(
 
 def largest_length(case: Case, method: MethodSpec) -> int:
     """Tokens of one example that fit at most, computed again instead of kept; 0 where none do."""
-    most = case.info.context or LONGEST
-    found = advice.largest_length(case._replace(machine=_all(case.machine)), method, most)
-    return found if advice.needs(case, method, 1, found, True) <= case.machine.free else 0
+    return memory.largest_length(advice.setting(case, method, 1, 1, True), int(case.machine.free))
 
 
 def largest_batch(case: Case, method: MethodSpec, length: int) -> int:
     """Examples of this length that fit together, kept and not computed again; 0 where none do."""
-    fitting = (size for size in BATCHES if advice.needs(case, method, size, length, False) <= case.machine.free)
-    return max(fitting, default=0)
-
-
-def _all(machine: Machine) -> Machine:
-    """The machine with all that is free counted on."""
-    return machine._replace(free=machine.free / advice.ROOM)
+    return memory.largest_batch(advice.setting(case, method, 1, length, False), int(case.machine.free))
 
 
 def sentences(found: dict[str, Any]) -> str:

@@ -28,6 +28,7 @@ class Facts:
         self.groups: list[int] = []
         self.first: dict[bytes, int] = {}  # key -> group
         self.labels: list[str] = []
+        self.marks: list[bool] = []  # whether an answer is good
         self.personal: dict[int, tuple[str, str]] = {}
         self.bad: list[str] = []  # in words, the first ones
         self.bad_count = 0

@@ -17,14 +17,23 @@ from engine.errors import ModelError
 # work although trust_remote_code is off).
 FORBIDDEN_KEYS = {"auto_map", "trust_remote_code", "_attn_implementation_internal", "auto_mapping", "custom_pipelines"}
 FILE_KEYS = {"vocab_file", "merges_file", "tokenizer_file", "spm_file", "chat_template_file"}
+HUB = "hub:"
+NOT_HERE = "'{}' is not downloaded yet. Download it first, on the Model tab."
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def folder(source: str) -> Path:
     """The folder of a base model after the safety check; raises ModelError."""
+    if name := hub_name(source):
+        raise ModelError(NOT_HERE.format(name))
     path = place(source)
     check(path)
     return path
+
+
+def hub_name(source: str) -> str:
+    """The owner/name of a source that is only looked at, hub:owner/name; empty for a model that is here."""
+    return source.removeprefix(HUB) if source.startswith(HUB) else ""
 
 
 def place(source: str) -> Path:

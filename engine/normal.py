@@ -315,7 +315,7 @@ def as_table_row(row: Row, shape: Shape) -> Row:
     if shape == Shape.LABEL and "prompt" in row:
         return {"text": row["prompt"], "label": row["completion"]}
     if "rejected" not in row:
-        return {key: row[key] for key in ("messages", "tools", "prompt", "completion") if key in row}
+        return {key: row[key] for key in ("messages", "tools", "prompt", "completion", "good") if key in row}
     if "messages" in row:
         *before, answer = row["messages"]
         return {"messages": before, "chosen": answer["content"], "rejected": row["rejected"]}

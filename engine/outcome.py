@@ -1,4 +1,4 @@
-"""What was foretold of a run beside what came: weights that train, memory, time. And a method in words."""
+"""What was expected of a run beside what was real: weights that train, memory, time. And a method in words."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ NAMES: dict[str, str] = {
 
 
 class Line(NamedTuple):
-    """One thing that was foretold."""
+    """One figure."""
 
     what: str
-    foretold: str
-    came: str
-    good: bool  # it came as foretold, as nearly as can be expected
+    expected: str
+    real: str
+    good: bool  # as near as can be asked
 
 
 def outcome(view: RunView, state: State) -> list[Line]:
-    """The comparison, as far as a run has shown it; empty for runs that foretold nothing."""
+    """The comparison, as far as a run has shown it; empty for runs that expected nothing."""
     told, began, last = view.estimated, view.started, view.last
     if told is None or began is None:
         return []
@@ -40,15 +40,15 @@ def outcome(view: RunView, state: State) -> list[Line]:
     close = 0.85 * peak <= told.memory_gb <= 1.15 * peak
     found.append(Line("Memory at the peak", f"{told.memory_gb:.1f} GB", f"{peak:.1f} GB", close))
     if state == State.FINISHED:  # a run that ended early says nothing of a whole one
-        within = told.seconds_low <= last.seconds <= told.seconds_high
+        within = rounded(told.seconds_low) <= last.seconds <= rounded(told.seconds_high)  # as it is shown
         found.append(Line("Time", span(told.seconds_low, told.seconds_high), span(last.seconds, last.seconds), within))
     return found
 
 
 def span(low: float, high: float) -> str:
     """A range of time in words: 40 to 90 s, 3 to 6 min."""
-    if high > low and high >= 30:  # an estimate is not told to the second
-        low, high = _round(low), _round(high)
+    if high > low and high >= 30:
+        low, high = rounded(low), rounded(high)
     if high < 90:
         unit, size, digits = "s", 1.0, 0
     elif high < 5400:
@@ -59,7 +59,8 @@ def span(low: float, high: float) -> str:
     return f"{first} {unit}" if first == last else f"{first} to {last} {unit}"
 
 
-def _round(seconds: float) -> float:
+def rounded(seconds: float) -> float:
+    """An estimate as it is told: not to the second."""
     step = next(step for limit, step in ((120, 5), (300, 30), (5400, 60), (float("inf"), 360)) if seconds < limit)
     return max(step, round(seconds / step) * step)
 

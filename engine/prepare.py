@@ -25,6 +25,7 @@ from engine import personal
 from engine.data import Dataset, load
 from engine.errors import DataError
 from engine.findings import Finding
+from engine.goals import compares
 from engine.intake import FEWEST, LISTED
 from engine.languages import SEEN, languages, scripts
 from engine.likeness import MOST, Likeness
@@ -37,10 +38,11 @@ from engine.spec import DataSpec, Shape
 from engine.split import choose
 from engine.store import Store, write_json
 
-VERSION = 2  # raised when the same settings would give other rows
+VERSION = 3  # raised when the same settings would give other rows
 MANY = 20  # different labels: with more of them, and few rows of each, they are numbers or lists and no classes
 KEPT = 24  # prepared sets on disk
-SHAPING = {"source", "shape", "roles", "system", "fixes", "held_out", "held_out_source", "seed"}  # fields of DataSpec
+# The fields of DataSpec that decide which rows there are.
+SHAPING = {"source", "shape", "roles", "goal", "system", "fixes", "held_out", "held_out_source", "seed"}
 OF_TOKENS = {"refused", "literal", "shorten"}  # fixes that do not concern the rows
 
 Tell = Callable[[str], None]
@@ -171,6 +173,11 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
     train = _write(draft / "train.arrow", rows, facts, [at for at in kept if at not in held])
     _write(draft / "heldout.arrow", rows, facts, sorted(held))
     labels = Counter(facts.labels[at] for at in kept if at not in held) if labelled else Counter()
+    learned = Counter(facts.marks[at] for at in kept if at not in held)
+    if recognised.shape == Shape.FEEDBACK and spec.goal in ("auto", "prefer") and learned:
+        noticed.append(fd.marks(learned[True], learned[False]))
+    if recognised.shape == Shape.PREFERENCE and spec.goal == "write":
+        noticed.append(fd.worse_answers(len(kept)))
     if train < 50:
         noticed.append(fd.few(train))
     texts = [words_of(rows[kept[at]]) for at in spread(len(kept), SEEN)]
@@ -220,7 +227,7 @@ def _read(
                 facts.bad.append(f"{dataset.place(number)}: {error}")
             continue
         for row in made:
-            if row.pop("good", True) is False:
+            if "good" in row and not compares(spec, row) and row.pop("good") is False:
                 facts.bad_answers += 1
                 continue
             label = str(row.get("completion", "")) if recognised.shape == Shape.LABEL else ""
@@ -237,6 +244,7 @@ def _read(
             # Rows that are the same are one group, however many there are.
             facts.groups.append(facts.first.setdefault(facts.keys[-1], group))
             facts.labels.append(label)
+            facts.marks.append(row.get("good", True))
             if found := personal.find(words):
                 facts.personal[at] = found
 

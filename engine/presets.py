@@ -47,6 +47,27 @@ class Sample(BaseModel):
         return FOLDER / "samples" / f"{self.id}.heldout.jsonl"
 
 
+class KnownModel(BaseModel):
+    """A model of the Hub that Hone recommends, with its published structure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str  # owner/name on the Hub
+    title: str
+    licence: str
+    gated: bool  # its owner's terms must be accepted first
+    parameters: int  # as published, tied weights once; of an encoder's body
+    gigabytes: float  # of weights to download
+    task: Literal["write", "classify"]
+    template: bool  # it brings a chat template
+    good_for: str
+    config: dict[str, Any]  # the structural keys of its config.json
+
+    @property
+    def bytes(self) -> int:
+        """Of weights to download."""
+        return int(self.gigabytes * 1e9)
+
+
 def _yaml(path: Path) -> dict[str, Any]:
     value: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return value
@@ -71,6 +92,13 @@ def samples() -> tuple[Sample, ...]:
 def sample_values(source: str) -> dict[str, Any]:
     """The spec that suits a bundled sample, nested; empty for any other data."""
     return next((sample.values for sample in samples() if source == f"sample:{sample.id}"), {})
+
+
+@cache
+def known_models() -> tuple[KnownModel, ...]:
+    """The recommended models, in the order of their file."""
+    text = (FOLDER / "models.yaml").read_text(encoding="utf-8")
+    return tuple(KnownModel.model_validate(one) for one in yaml.safe_load(text))
 
 
 def nested(values: dict[str, Any]) -> dict[str, Any]:

@@ -42,8 +42,8 @@ TASKS = {
     Shape.CHAT: "Chat: it learns to answer as the assistant does here.",
     Shape.ALPACA: "Instructions: it learns to give the output for an instruction.",
     Shape.COMPLETION: "Question and answer: it learns to give the answer.",
-    Shape.PREFERENCE: "Preferences: it learns the better answers; the worse ones are not used yet.",
-    Shape.FEEDBACK: "Feedback: it learns the answers that are marked good; the bad ones are not used yet.",
+    Shape.PREFERENCE: "Preferences: it learns to give the better answer rather than the worse one.",
+    Shape.FEEDBACK: "Feedback: it learns to answer as where it is marked good, and not as where it is marked bad.",
     Shape.LABEL: "Classify: it learns to answer a text with its label, and is scored by how often that is right.",
     Shape.TEXT: "Continue text: it learns to go on writing like this; every word is learned.",
 }

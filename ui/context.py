@@ -6,12 +6,14 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 
-from engine import data, models
+from engine import data, hub_models, models, shelf
 from engine.anatomy import ModelInfo
 from engine.data import Dataset
 from engine.desk import TokenReport
+from engine.downloads import Downloads
 from engine.errors import DataError, ModelError
 from engine.foresight import Foresight
+from engine.hub_models import HubPage
 from engine.jobs import Engine
 from engine.lengths import Lengths, lengths
 from engine.policy import Policy
@@ -39,6 +41,8 @@ class Context:
         self._models: dict[str, ModelInfo] = {}
         self._unusable: dict[str, str] = {}
         self.foresight = Foresight(engine)
+        self.downloads = Downloads(engine.store)
+        self._pages: dict[str, HubPage] = {}
         self._measured: dict[str, TokenReport] = {}
         self._reports: dict[str, TokenReport] = {}  # the newest for these rows, whatever the longest example is
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -84,26 +88,56 @@ class Context:
         self.check_model(source)
         if source not in self._models:
             try:
-                self._models[source] = self.engine.desk.inspect(source)
+                info = self.engine.desk.inspect(source)
             except ModelError as error:
                 self._unusable[source] = str(error)
                 raise
+            self._models[source] = info.model_copy(update={"name": self.name_of(source) or info.name})
             self._unusable.pop(source, None)
         return self._models[source]
 
     def unusable(self, source: str) -> str:
-        """Why a model could not be opened when it was last tried, or nothing."""
+        """Why a run cannot be started with a model: it could not be opened, or is not here; or nothing."""
+        if name := models.hub_name(source):
+            return models.NOT_HERE.format(name)
         return self._unusable.get(source, "")
 
     def known_model(self, source: str) -> ModelInfo | None:
         """The same at once, or None where nobody has asked yet."""
         return self._models.get(source)
 
+    def forget_model(self, source: str) -> None:
+        """A model that has gone, or is another one now."""
+        for known in (self._models, self._unusable):
+            known.pop(source, None)
+
     def check_model(self, source: str) -> None:
-        """Raise RunError for a folder that this visitor may not name."""
-        if source not in {known for known, _ in self.model_choices()}:
+        """Raise RunError for a model that this visitor may not name."""
+        if name := models.hub_name(source):
+            if shelf.known(name) is None:
+                self.policy.require_download()
+        elif source not in {known for known, _ in self.model_choices()}:
             self.policy.require_folders()
 
     def model_choices(self) -> list[tuple[str, str]]:
         """(source, label) of every base model found."""
-        return models.available(self.engine.model_roots)
+        return [(source, self.name_of(source) or label) for source, label in models.available(self.engine.model_roots)]
+
+    def name_of(self, source: str) -> str:
+        """owner/name of a model that came from the Hub; empty for any other."""
+        about = hub_models.origin(models.place(source))
+        return about.repo if about else ""
+
+    # --- models that are not here yet ---
+
+    def look(self, name: str) -> HubPage:
+        """A model's page on the Hub, asked anew; raises HoneError."""
+        self.policy.require_download()
+        page = hub_models.look(self.engine.store, name)
+        self._pages[page.model.name] = page
+        self.forget_model(models.HUB + page.model.name)
+        return page
+
+    def page(self, name: str) -> HubPage | None:
+        """The page as it was when somebody last looked."""
+        return self._pages.get(name)

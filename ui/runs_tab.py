@@ -13,7 +13,7 @@ from engine import coach, outcome
 from engine.store import RunDir
 from ui.context import Context
 from ui.handlers import bind
-from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, table, when
+from ui.text import STATES, card, duration, intro, line, loss, megabytes, safe, share, table, when
 from ui.theme import html
 
 HEADERS = ("Name", "State", "Held-out loss", "Time", "Model", "Data", "Method", "On disk", "Started")
@@ -128,20 +128,20 @@ def table_of(runs: Iterable[RunDir], picked: str) -> str:
 
 
 def report(run: RunDir) -> str:
-    """What was foretold of a run beside what came, and where it stepped down."""
+    """What was expected of a run beside what was real, and where it stepped down."""
     view = run.view()
     lines = outcome.outcome(view, run.state(view))
     stepped = "".join(line(coach.stepped(event), "warn") for event in view.stepped)
     if not lines:
         return stepped
     cells = "".join(
-        f'<tr><th scope="row">{safe(one.what)}</th><td>{safe(one.foretold)}</td>'
-        f'<td data-good="{str(one.good).lower()}">{safe(one.came)}</td></tr>'
+        f'<tr><th scope="row">{safe(one.what)}</th><td>{safe(one.expected)}</td>'
+        f'<td data-good="{str(one.good).lower()}">{safe(one.real)}</td></tr>'
         for one in lines
     )
-    head = '<tr><th scope="col"></th><th scope="col">foretold</th><th scope="col">came</th></tr>'
-    text = f"<h3>Foretold, and what came</h3><table><thead>{head}</thead><tbody>{cells}</tbody></table>"
-    return f'<div class="outcome">{text}</div>{stepped}'
+    head = '<tr><th scope="col"></th><th scope="col">expected</th><th scope="col">real</th></tr>'
+    shown = f'<div class="outcome"><table><thead>{head}</thead><tbody>{cells}</tbody></table></div>'
+    return card("Expected and real", shown, stepped)
 
 
 def _row(run: RunDir, picked: bool) -> str:

@@ -13,7 +13,8 @@ from ui.text import safe
 
 BOOT = secrets.token_hex(4)
 ASSETS = Path(__file__).parent / "assets"
-SCRIPTS = ("page.js", "live.js")
+SCRIPTS = ("page.js", "live.js", "model.js")
+STYLES = ("app.css", "model.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 # One colour per meaning, as (light, dark); app.css holds the same for our own HTML.
@@ -105,7 +106,7 @@ def look() -> dict[str, Any]:
     plotly_url = f'<script>window.HONE_PLOTLY = "gradio_api/file={PLOTLY.as_posix()}";</script>'
     return {
         "theme": theme(),
-        "css": (ASSETS / "app.css").read_text(encoding="utf-8"),
+        "css": "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in STYLES),
         "head": plotly_url + scripts,
         "favicon_path": ASSETS / "logo.svg",
     }

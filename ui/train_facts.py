@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import gradio as gr
@@ -15,7 +15,7 @@ from engine.goals import PREFERENCES, goal_of, outputs, task_of
 from engine.prepare import Prepared
 from engine.spec import RunSpec, Shape
 from engine.timing import Job, Seconds
-from ui import form
+from ui import form, train_settings
 from ui.context import Context
 from ui.text import count, line, megabytes, plural, safe, share
 
@@ -83,8 +83,14 @@ def kind_of_rows(shape: Shape) -> str:
 # --- handler ---
 
 
-def tell(ctx: Context, *values: Any) -> Iterator[tuple[str, Any, Any]]:
-    """What Start would do, at once; then how long it would take, which may have to be measured first."""
+def tell(ctx: Context, *values: Any) -> Iterator[tuple[Any, ...]]:
+    """What Start would do and which settings apply, at once; then the time, which may have to be measured first."""
+    boxes = train_settings.arrange(ctx, *values)
+    for told in _told(ctx, values):
+        yield *told, *boxes
+
+
+def _told(ctx: Context, values: Sequence[Any]) -> Iterator[tuple[str, Any, Any]]:
     try:
         now = plan(ctx, form.collect(values))
         alpha = gr.update(placeholder=f"{2 * now.spec.method.rank}, which is twice the rank")

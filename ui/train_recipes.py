@@ -200,6 +200,8 @@ def setting(ctx: Context, recipe: Recipe | None, values: Sequence[Any]) -> Setti
     spec = _spec(values, wanted.get("data.goal"))
     data = spec.data
     sample = presets.sample_values(data.source) if spec.model.source == "pocket" else {}
+    if sample and specs.make(sample).data.goal != data.goal:  # it was tried out for something else
+        sample = {}
     found = None if sample else _advice(ctx, spec, wanted.get("method.kind"))
     suited = {**_defaults(), **(_flat(specs.make(sample)) if sample else found.values if found else {})}
     suited |= {"data.goal": data.goal, "data.learn": data.learn}

@@ -21,6 +21,7 @@ from ui.theme import html
 from ui.train_recipes import QUIET, RECOMMENDED, Recipes, Shelf
 from ui.train_settings import Settings
 
+LATEST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 OF_THE_ROWS = ("data.shape", "data.roles", "data.fixes", "data.held_out_source")
 
 
@@ -32,6 +33,7 @@ class TrainTab:
     settings: Settings
     recipes: Recipes
     shelf: Shelf
+    again: gr.State  # changes when all is to be told once more
     facts: gr.HTML
     start: gr.Button
     live: gr.HTML
@@ -46,6 +48,7 @@ def build(ctx: Context) -> TrainTab:
     """Lay the tab out."""
     suited = dict(zip(form.PATHS, form.fill(suited_spec(RunSpec().data.source), None), strict=True))
     with gr.Tab("Train", id="train") as tab:
+        again = gr.State(0)
         html(intro("Let it learn", "Press Start: the settings work as they are. You can stop and keep it at any time."))
         with gr.Row(equal_height=False, elem_classes="page train"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
@@ -56,7 +59,7 @@ def build(ctx: Context) -> TrainTab:
                 shelf = train_recipes.build_shelf(ctx)
             with gr.Column(scale=1, min_width=320):
                 panel = _panel(ctx)
-    return TrainTab(tab, settings, recipes, shelf, facts, start, panel)
+    return TrainTab(tab, settings, recipes, shelf, again, facts, start, panel)
 
 
 def _panel(ctx: Context) -> gr.HTML:
@@ -85,35 +88,43 @@ class Before(NamedTuple):
 def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) -> None:
     """Data, model, recipe and target groups set the form; every change is told at once. ``fields`` are all of it."""
     every, settings, model = list(fields.values()), tab.settings, fields["model.source"]
-    targets, recipe = fields["method.targets"], tab.recipes.recipe
-    kind, latest = fields["method.kind"], {"trigger_mode": "always_last", **QUIET}
+    targets, kind, recipe = fields["method.targets"], fields["method.kind"], tab.recipes.recipe
     set_by_recipe = [*(fields[path] for path in train_recipes.PATHS), settings.group, tab.recipes.note]
 
+    # What is to be told once more goes through ``again``: two handlers of one and the same change that both want the
+    # latest of it call each other without end in Gradio 6.31.
+    def then_tell(done: Dependency) -> None:
+        done.then(bind(count_up), tab.again, tab.again, **QUIET)
+
     named = before.read.then(bind(train_settings.choose_model, ctx), [model, settings.group, targets], targets, **QUIET)
-    offered = before.data.then(bind(train_recipes.offer, ctx), [recipe, *every], recipe, **QUIET)
+    offered = before.data.then(bind(train_recipes.offer, ctx), [recipe, *every], recipe, **LATEST)
     for after in (named.then, offered.then, tab.tab.select):
-        after(bind(train_recipes.follow, ctx), [recipe, *every], set_by_recipe, **QUIET)
-    recipe.input(bind(train_recipes.choose, ctx), [recipe, *every], set_by_recipe, **QUIET)
+        then_tell(after(bind(train_recipes.follow, ctx), [recipe, *every], set_by_recipe, **LATEST))
+    then_tell(before.counted.then(bind(train_settings.offer_kinds, ctx), every, kind, **LATEST))
+
+    then_tell(recipe.input(bind(train_recipes.choose, ctx), [recipe, *every], set_by_recipe, **QUIET))
     train_recipes.wire_shelf(ctx, tab.shelf, every, [*set_by_recipe, recipe])
     hand = [fields[p].input for p in train_recipes.PATHS if p in settings.fields and p != "method.kind"]
     gr.on([*hand, settings.group.input], bind(train_recipes.by_hand), None, [recipe, tab.recipes.note], **QUIET)
     follows = [recipe, tab.recipes.note, fields["optim.learning_rate"]]
     kind.input(bind(train_recipes.choose_kind, ctx), every, follows, **QUIET)
     settings.group.input(bind(train_settings.choose_group, ctx), [settings.group, model], targets, **QUIET)
-    targets.change(bind(train_settings.name_group, ctx), [targets, model], settings.group, **QUIET)
-    changed = [widget.change for widget in every]
-    goal = [before.load, model.change, *(fields[path].change for path in form.DATA_PATHS)]
-    gr.on([*goal, kind.change], bind(train_settings.arrange, ctx), every, settings.boxes, **latest)
-    gr.on(goal, bind(train_settings.offer_kinds, ctx), every, kind, **latest)
-    told = [tab.facts, fields["method.alpha"], settings.methods]
-    tell: dict[str, Any] = {"fn": bind(train_facts.tell, ctx), "inputs": every, "outputs": told, **QUIET}
-    gr.on([before.load, tab.tab.select, *changed], **(tell | latest))
-    before.counted.then(**tell)
+    named_by = {"trigger_mode": "multiple", **QUIET}
+    targets.change(bind(train_settings.name_group, ctx), [targets, model], settings.group, **named_by)
+
+    changed = [widget.change for path, widget in settings.fields.items() if path not in form.DATA_PATHS]
+    told = [tab.facts, fields["method.alpha"], settings.methods, *settings.boxes]
+    gr.on([before.load, tab.again.change, *changed], bind(train_facts.tell, ctx), every, told, **LATEST)
     tab.start.click(bind(start, ctx), every, tab.live, **QUIET)
-    tab.live.live_change(bind(name_start, ctx), None, tab.start, **QUIET)
+    then_tell(tab.live.live_change(bind(name_start, ctx), None, tab.start, **QUIET))
 
 
 # --- handlers ---
+
+
+def count_up(number: int) -> int:
+    """Another number, so that what waits for it runs."""
+    return number + 1
 
 
 def start(ctx: Context, *values: Any) -> str:

@@ -66,7 +66,8 @@ class Classifying:
         self.tokenizer, self.spec = made_of.tokenizer, made_of.spec
         head = head_of(made_of.goal, made_of.labels)
         assert head is not None
-        self.head: Head = head
+        self.head: Head | None = head
+        self.layer: Head = head
         require_labels(made_of.goal, head.labels, len(made_of.rows))
         self.scale = scale(made_of.rows) if made_of.goal == "regress" else Scale()
         self.data, self.held = self._examples(made_of.rows), self._examples(made_of.held)
@@ -89,7 +90,7 @@ class Classifying:
 
     def _target(self, row: Row, number: int) -> Target | None:
         """What the head should say; None where it has no output for it."""
-        label, names = scores.answer_of(row), self.head.labels
+        label, names = scores.answer_of(row), self.layer.labels
         if self.of.goal == "regress":
             return (_number(label, number) - self.scale.mean) / self.scale.spread
         if self.of.goal == "classify":
@@ -112,7 +113,7 @@ class Classifying:
         """Transformers' Trainer; where labels are chosen its checks count the right ones too."""
         ready(model, self.tokenizer)
         model.config.get_text_config().use_cache = False  # a decoder would keep what only writing needs
-        counts = self.head.problem != NUMBER
+        counts = self.layer.problem != NUMBER
         trainer = LabelTrainer(
             model=model,
             args=TrainingArguments(
@@ -126,14 +127,15 @@ class Classifying:
             preprocess_logits_for_metrics=verdict if counts else None,
             callbacks=callbacks,
         )
-        trainer.about = about(self.head, self.scale)
+        trainer.about = about(self.layer, self.scale)
         return trainer
 
     def ask(self, model: Any) -> list[tuple[str, str]]:
         """What the head says of the fixed texts now."""
         found = logits_of(model, self.tokenizer, read_texts(self.tokenizer, self.asked, self.spec.data).ids)
         return [
-            (text, words(one, self.head, self.scale, LABELS_SHOWN)) for text, one in zip(self.asked, found, strict=True)
+            (text, words(one, self.layer, self.scale, LABELS_SHOWN))
+            for text, one in zip(self.asked, found, strict=True)
         ]
 
 

@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from engine import presets
 from engine.errors import DataError, ModelError
+from engine.goals import compares
 from engine.normal import with_system
 from engine.spec import DataSpec
 from engine.work.forms import Message, Tool
@@ -85,17 +86,42 @@ def messages_of(row: Row, system: str = "") -> list[Message]:
 
 def encode(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
     """One normal row as ids and labels, cut at the end; raises DataError where its mask is uncertain."""
-    whole = encode_uncut(tokenizer, row, data)
+    return cut(encode_uncut(tokenizer, row, data), data)
+
+
+def cut(whole: Encoded, data: DataSpec) -> Encoded:
+    """What training sees of it."""
     return Encoded(whole.ids[: data.max_length], whole.labels[: data.max_length], whole.length)
 
 
 def encode_uncut(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
     """As ``encode``, with the tokens beyond the cut; what is to be shortened is shortened."""
+    return encode_sides(tokenizer, row, data)[0]
+
+
+def encode_sides(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> list[Encoded]:
+    """As ``encode_uncut``, and after it the same row with its worse answer where it is learned against one.
+
+    Both have the same question, shortened by what the longer of them needs.
+    """
     if "text" in row:
         ids = _with_end(tokenizer, _text(tokenizer, row["text"], "literal" in data.fixes))
-        return Encoded(ids, ids, len(ids))
-    ids, labels, _ = _conversation(tokenizer, row, data)
-    return _shortened(ids, labels, data.max_length if "shorten" in data.fixes else len(ids))
+        return [Encoded(ids, ids, len(ids))]
+    sides = [row]
+    if compares(data, row):
+        # Earlier answers are the same on both sides: the last ones alone are better or worse.
+        data = data.model_copy(update={"learn": "last"})
+        sides += [_with_answer(row, row["rejected"])] if "rejected" in row else []
+    made = [_conversation(tokenizer, side, data) for side in sides]
+    over = max(len(ids) for ids, _, _ in made) - data.max_length if "shorten" in data.fixes else 0
+    return [_shortened(ids, labels, len(ids) - max(0, over)) for ids, labels, _ in made]
+
+
+def _with_answer(row: Row, answer: str) -> Row:
+    """The row with another last answer."""
+    if "messages" in row:
+        return row | {"messages": [*row["messages"][:-1], {"role": "assistant", "content": answer}]}
+    return row | {"completion": answer}
 
 
 def _text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:

@@ -17,7 +17,8 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.normal import Row
 from engine.spec import DataSpec
-from engine.work.load import Head, load_config
+from engine.work.inspect import load_config
+from engine.work.load import Head
 from engine.work.tuned import Trained
 
 ABOUT = "labels.json"  # beside the weights of a result: what its outputs stand for

@@ -222,6 +222,7 @@ def describe(
         saveable=_saveable(model),
         blocks=_blocks(modules),
         tied=_tied(embeddings, head),
+        attention_dropout=_dropout(text),
         experts=_first(text, "num_experts", "num_local_experts", "n_routed_experts"),
         experts_active=_first(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"),
         head=tuple(sorted(head_names(model))) if task == "classify" else (),
@@ -232,6 +233,12 @@ def describe(
 
 def _first(config: Any, *names: str) -> int:
     return next((value for name in names if isinstance(value := getattr(config, name, None), int) and value > 0), 0)
+
+
+def _dropout(config: Any) -> float:
+    """The share of attention scores that is left out; every family has its own word for it."""
+    names = ("attention_dropout", "attention_probs_dropout_prob", "attn_pdrop", "attn_dropout")
+    return float(next((value for name in names if (value := getattr(config, name, None))), 0.0))
 
 
 def _context(config: PreTrainedConfig, text: Any) -> int:

@@ -9,9 +9,10 @@ from peft.optimizers import create_loraplus_optimizer
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from engine.anatomy import ModelInfo
+from engine.errors import DataError
 from engine.goals import Goal
 from engine.rows import Rows
-from engine.spec import RunSpec
+from engine.spec import DataSpec, RunSpec
 from engine.work.load import Head
 
 
@@ -76,3 +77,27 @@ class FasterSecondHalf(Trainer):
 def longest(lengths: Sequence[int], count: int) -> list[int]:
     """The indices of the longest examples."""
     return sorted(range(len(lengths)), key=lambda at: -lengths[at])[:count]
+
+
+def require(kept: int, lost: int, data: DataSpec) -> None:
+    """Raise DataError where no example is left to learn from."""
+    if not kept and not lost:
+        raise DataError(
+            "None of the examples fits the model's chat format, so nothing can be learned. Choose another chat format "
+            "(template) on the Data tab."
+        )
+    if not kept:
+        raise DataError(
+            f"None of the {lost} examples keeps an answer within {data.max_length} tokens, so nothing can be "
+            "learned. Raise the longest example on the Data tab, or shorten the prompts."
+        )
+
+
+def left_out(lost: int, refused: int, rows: int) -> list[str]:
+    """What to say about examples that are not learned."""
+    found = []
+    if lost:
+        found.append(f"{lost} of {rows} examples lose their whole answer at this length: left out.")
+    if refused:
+        found.append(f"{refused} of {rows} examples do not fit the model's chat format: left out.")
+    return found

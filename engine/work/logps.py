@@ -24,7 +24,9 @@ def padded(rows: Sequence[Encoded], pad: int) -> Batch:
     spare = [width - len(row.ids) for row in rows]
     return {
         "input_ids": torch.tensor([row.ids + [pad] * more for row, more in zip(rows, spare, strict=True)]),
-        "attention_mask": torch.tensor([[1] * len(row.ids) + [0] * more for row, more in zip(rows, spare, strict=True)]),
+        "attention_mask": torch.tensor(
+            [[1] * len(row.ids) + [0] * more for row, more in zip(rows, spare, strict=True)]
+        ),
         "labels": torch.tensor([row.labels + [IGNORED] * more for row, more in zip(rows, spare, strict=True)]),
     }
 
@@ -52,10 +54,10 @@ def _logits(model: Any, batch: Batch, counts: Tensor) -> Tensor:
     asked = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"], "use_cache": False}
     head = model.get_output_embeddings()
     if head is None:
-        return model(**asked).logits[:, :-1][counts]  # type: ignore[no-any-return]
+        return model(**asked).logits[:, :-1][counts]
     wanted = torch.cat([counts, counts.new_zeros(len(counts), 1)], dim=1)
     hook = head.register_forward_pre_hook(lambda _, args: (args[0][wanted.to(args[0].device)], *args[1:]))
     try:
-        return model(**asked).logits.to(counts.device)  # type: ignore[no-any-return]
+        return model(**asked).logits.to(counts.device)
     finally:
         hook.remove()

@@ -13,8 +13,10 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
+from engine.goals import compares
 from engine.spec import DataSpec
-from engine.work.data import IGNORED, Encoded, Row, encode, encode_uncut, teaches
+from engine.work.data import IGNORED, Encoded, Row, encode_uncut, teaches
+from engine.work.pairs import as_sides
 from engine.work.pieces import pattern
 
 BINS = 30  # at most, in the histogram of lengths
@@ -49,7 +51,7 @@ def report(
     tell: Callable[[int], None],
 ) -> dict[str, Any]:
     """The fields of a TokenReport over these rows, which stand at these indices among ``total``."""
-    encoded: dict[int, Encoded] = {}
+    encoded: dict[int, list[Encoded]] = {}  # one or, with a worse answer, two
     refused: dict[int, str] = {}
     control = pattern(tokenizer)
     typed: dict[int, set[str]] = {}
@@ -57,26 +59,27 @@ def report(
         if done % TELL_EVERY == 0:
             tell(done)
         try:
-            encoded[index] = encode(tokenizer, row, data)
+            encoded[index] = as_sides(tokenizer, row, data)
         except DataError as error:
             refused[index] = str(error)
-        if found := _control(row, control):
+        if found := _control(row, control, data):
             typed[index] = found
-    cut = {index: one.cut for index, one in encoded.items() if one.cut > 0}
-    lost = [index for index, one in encoded.items() if not teaches(one)]
+    cut = {index: most for index, sides in encoded.items() if (most := max(one.cut for one in sides)) > 0}
+    lost = [index for index, sides in encoded.items() if not all(map(teaches, sides))]
     often = Counter(token for found in typed.values() for token in found)
-    edges, counts = histogram([one.length for one in encoded.values()])
+    lengths = {index: max(one.length for one in sides) for index, sides in encoded.items()}
+    edges, counts = histogram(list(lengths.values()))
     return {
         "rows": total,
         "measured": len(rows),
-        "tokens": sum(len(one.ids) for one in encoded.values()),
-        "learned": sum(one.learned for one in encoded.values()),
+        "tokens": sum(len(one.ids) for sides in encoded.values() for one in sides),
+        "learned": sum(one.learned for sides in encoded.values() for one in sides),
         "cut": len(cut),
         "lost": len(lost),
-        "longest": max((one.length for one in encoded.values()), default=0),
+        "longest": max(lengths.values(), default=0),
         "edges": edges,
         "counts": counts,
-        "longest_rows": _most({index: one.length for index, one in encoded.items()}),
+        "longest_rows": _most(lengths),
         "cut_rows": _most(cut),
         "lost_rows": lost[:WORST],
         "control": {
@@ -109,9 +112,10 @@ def _most(sizes: dict[int, int]) -> list[int]:
     return sorted(sizes, key=lambda index: (-sizes[index], index))[:WORST]
 
 
-def _control(row: Row, control: re.Pattern[str]) -> set[str]:
+def _control(row: Row, control: re.Pattern[str], data: DataSpec) -> set[str]:
     """The tokenizer's special tokens that are typed in a row's own texts."""
-    return {found for field in READ for text in _strings(row.get(field)) for found in control.findall(text)}
+    fields = [*READ, "rejected"] if compares(data, row) else READ
+    return {found for field in fields for text in _strings(row.get(field)) for found in control.findall(text)}
 
 
 def _strings(value: Any) -> Iterator[str]:

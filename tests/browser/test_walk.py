@@ -64,11 +64,12 @@ def sees_what_the_model_is(page: Any) -> None:
 
 def trains_and_watches(page: Any) -> None:
     page.locator("#train-facts", has_text="weights train").wait_for()
-    before = page.locator("#train-facts").inner_text()
+    weights = "document.querySelector('#train-facts dd').innerText"  # the other figures change by themselves
+    before = page.evaluate(weights)
     page.locator("#group label", has_text="Attention").click()
-    page.wait_for_function("(b) => document.querySelector('#train-facts').innerText !== b", arg=before)
+    page.wait_for_function(f"(b) => {weights} !== b", arg=before)
     page.locator("#group label", has_text="All linear").click()
-    page.wait_for_function("(b) => document.querySelector('#train-facts').innerText === b", arg=before)
+    page.wait_for_function(f"(b) => {weights} === b", arg=before)
     page.locator("#start").click()
     page.wait_for_function("(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTES)
     drawn = points(page)

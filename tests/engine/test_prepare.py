@@ -209,9 +209,9 @@ def test_columns_that_are_a_guess_must_be_confirmed(store: Store, tmp_path: Path
         prepare(store, DataSpec(source=source, shape=Shape.LABEL, roles={"text": "frage"}))
 
 
-def test_answers_marked_as_bad_are_not_learned(store: Store, tmp_path: Path) -> None:
+def test_answers_marked_as_bad_are_not_written(store: Store, tmp_path: Path) -> None:
     source = add(store, tmp_path, [row(n) | {"label": n % 2 == 0} for n in range(20)])
-    prepared = prepare(store, DataSpec(source=source))
+    prepared = prepare(store, DataSpec(source=source, goal="write"))
     assert prepared.train + prepared.held_out == 10 and found(prepared, "feedback").count == 10
     assert all("good" not in one for one in rows_of(prepared))
 

@@ -68,7 +68,15 @@ def test_control_tokens_are_found_in_calls_and_tools_too(tokenizer) -> None:
     call = {"type": "function", "function": {"name": "look", "arguments": {"what": ["a <|user|> b"]}}}
     turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
     assert measured(tokenizer, [{"messages": turns}]).control.tokens == ["<|user|>"]
-    assert measured(tokenizer, [GOOD | {"rejected": "<|end|>"}]).control.rows == 0
+    assert measured(tokenizer, [GOOD | {"rejected": "<|end|>"}]).control.rows == 1
+
+
+def test_of_a_preference_the_longer_answer_is_measured(tokenizer) -> None:
+    pair = GOOD | {"rejected": "No. " * 60}
+    found = measured(tokenizer, [pair])
+    assert found.cut == 1 and found.longest > 100 and found.tokens > measured(tokenizer, [GOOD]).tokens
+    write = DATA.model_copy(update={"goal": "write"})
+    assert TokenReport(**tokens.report(tokenizer, [pair], [0], 1, write, lambda _: None)).cut == 0
 
 
 def test_a_preview_has_all_tokens_and_tells_what_is_cut(tokenizer) -> None:

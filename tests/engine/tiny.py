@@ -5,7 +5,33 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-WORDS = "the cat sat on a mat and dog ran far good bad happy sad I you we go come see red blue one two three".split()
+WORDS = [
+    "the",
+    "cat",
+    "sat",
+    "on",
+    "a",
+    "mat",
+    "and",
+    "dog",
+    "ran",
+    "far",
+    "good",
+    "bad",
+    "happy",
+    "sad",
+    "I",
+    "you",
+    "we",
+    "go",
+    "come",
+    "see",
+    "red",
+    "blue",
+    "one",
+    "two",
+    "three",
+]
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 128,

@@ -12,7 +12,7 @@ from engine.desk import PreviewRow, Refused, TokenReport
 from engine.errors import DataError, RunError
 from engine.spec import DataSpec, Shape
 from tests.ui.fakes import FakeDesk
-from ui import data_add, data_look, data_tab, data_view, editor, form, train_tab
+from ui import data_add, data_look, data_tab, data_view, editor, form, train_facts, train_tab
 from ui.context import Context
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
@@ -200,7 +200,7 @@ def test_rows_that_the_model_cannot_learn_stop_the_start(ctx: Context, monkeypat
     full = form.fill(form.specs.RunSpec(data=DataSpec(max_length=192)), None)
     last = look(ctx)[-1]
     assert "695" in last[0] and "Leave these 5 out" in str(last)
-    assert "shows no tools" in train_tab.tell(ctx, *full)[0]
+    assert "shows no tools" in next(train_facts.tell(ctx, *full))[0]
     with pytest.raises(DataError, match="5 of the rows cannot be learned"):
         train_tab.start(ctx, *full)
     assert not list(ctx.engine.store.all_runs())

@@ -56,11 +56,11 @@ def test_the_defaults_start(finished: RunDir) -> None:
 
 
 def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object], room) -> None:
-    words, alpha, _ = next(train_facts.tell(ctx, *values))
+    words, alpha, *_ = next(train_facts.tell(ctx, *values))
     assert "Counting" in words and "You will train on" in words
     ctx.model("pocket")
     spec = form.collect(values)
-    words, alpha, methods = next(train_facts.tell(ctx, *values))
+    words, alpha, methods, *_ = next(train_facts.tell(ctx, *values))
     weights = counting.count(INFO, spec.method).trainable
     assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
     assert f"{spec.optim.steps(ctx.prepared(spec.data).train)} steps" in words
@@ -267,7 +267,7 @@ def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(ctx: Context,
     assert [name for name, *_ in answer["outcome"]] == ["Weights that train", "Memory at the peak", "Time"]
     assert ["Batch", "4 × 4"] in [entry[:2] for entry in answer["settings"]]
     report = runs_tab.report(finished)
-    assert "Foretold, and what came" in report and "4 examples at once" in report and "<b>" not in report
+    assert "Expected and real" in report and "4 examples at once" in report and "<b>" not in report
 
 
 def test_proving_is_said_while_it_lasts(ctx: Context, finished: RunDir) -> None:

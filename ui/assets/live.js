@@ -117,7 +117,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     for (const [name, [value, note]] of Object.entries(answer.tiles)) { text(`[data-tile=${name}] b`, value); text(`[data-tile=${name}] small`, note); }
     fill('.run-buttons', answer.buttons, ([event, label]) => button(event, label));
     fill('.warnings', answer.warnings, (words) => make('li', words)); $('.warnings').hidden = !answer.warnings.length;
-    fill('.outcome tbody', answer.outcome, foretold); $('.outcome').hidden = !answer.outcome.length;
+    fill('.outcome tbody', answer.outcome, outcome); $('.outcome').hidden = !answer.outcome.length;
     if (answer.settings) fill('.settings', answer.settings, setting);
     if (answer.samples) fill('.samples', answer.samples, sample, 'The first replies come with the first check.');
     if (answer.log !== undefined) text('.log pre', answer.log || 'The log is empty.');
@@ -147,9 +147,9 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     return e;
   }
 
-  function foretold([what, told, came, good]) {
-    const e = make('tr'), head = make('th', what), last = make('td', came); head.scope = 'row'; last.dataset.good = good;
-    e.append(head, make('td', told), last);
+  function outcome([what, expected, real, good]) {
+    const e = make('tr'), head = make('th', what), last = make('td', real); head.scope = 'row'; last.dataset.good = good;
+    e.append(head, make('td', expected), last);
     return e;
   }
 

@@ -1,0 +1,223 @@
+"""The peak memory of training, by part, from the model's anatomy alone: no weights are read, and no torch is needed.
+
+Each part counts what must be in memory at the worst moment of a step, the backward pass through the output head. The
+constants come from measurements on a CPU (``python -m benchmarks.memory`` compares them with real runs); for graphics
+cards they follow from the same reasoning and are untested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.anatomy import LinearModule, ModelInfo
+from engine.counting import count
+from engine.method import MethodSpec
+
+MB = 2**20
+FRAMEWORK = {"cpu": 620 * MB, "cuda": 600 * MB}  # libraries in the worker; on a card its context and workspaces
+STATES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 1}  # bytes that the optimizer keeps beside a trained fp32 weight
+NF4 = 0.516  # bytes of a weight in 4 bits with doubly quantised scales (arXiv:2305.14314)
+LOGIT = {"bf16": 13.0, "fp32": 16.0}  # bytes of a logit: itself, in fp32, its log-softmax, and their gradients
+OUTPUT = 1.6  # copies of a layer's output that are kept for the backward pass
+WIDTH = 12  # of a block's width: norms in fp32, residuals, queries and keys before and after the rotation
+SCORES = 5  # copies of the attention scores, where they are computed in full
+RESERVE = 0.06  # freed memory that the allocator keeps, as a share of what comes and goes
+
+
+class Setting(NamedTuple):
+    """All that decides the memory of a run."""
+
+    info: ModelInfo
+    method: MethodSpec
+    batch: int
+    length: int  # tokens of the longest example
+    precision: Literal["bf16", "fp32"]  # of weights that are not quantised
+    device: Literal["cpu", "cuda"]
+    checkpointing: bool = False
+    optimizer: str = "adamw"
+    labels: int = 2  # outputs of a classification head
+    autocast: bool = False  # fp32 weights are computed with in bf16
+    prefer: str = ""  # dpo, orpo or kto: better and worse answers pass together
+
+    @property
+    def bytes(self) -> int:
+        """Of a weight in the precision."""
+        return 2 if self.precision == "bf16" else 4
+
+    @property
+    def computed(self) -> int:
+        """Bytes of a number that passes through the layers."""
+        return 2 if self.autocast else self.bytes
+
+    @property
+    def tokens(self) -> int:
+        """In memory together."""
+        return self.batch * self.length * (2 if self.prefer else 1)
+
+
+class Estimate(BaseModel):
+    """Bytes of the peak, by part."""
+
+    model_config = ConfigDict(frozen=True)
+    weights: int
+    adapter: int
+    gradients: int
+    optimizer: int
+    activations: int
+    logits: int
+    framework: int
+    reserve: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.model_dump().values())
+
+
+def estimate(setting: Setting) -> Estimate:
+    """The peak of a run; raises SpecError or ModelError where the method does not fit the model."""
+    info, method = setting.info, setting.method
+    counted = count(info, method, setting.labels)
+    added = counted.adapter + counted.head + counted.saved
+    # What is trained is fp32, unless all weights are trained in 16 bits.
+    trained = setting.bytes if method.kind == "full" else 4
+    states = STATES[setting.optimizer] * (trained / 4 if setting.optimizer == "adamw" else 1)
+    activations, logits = _activations(setting), _logits(setting)
+    return Estimate(
+        weights=_weights(setting),
+        adapter=0 if method.kind == "full" else 4 * added,
+        gradients=trained * counted.trainable,
+        optimizer=int(states * counted.trainable),
+        activations=activations,
+        logits=logits,
+        framework=FRAMEWORK[setting.device],
+        reserve=int(RESERVE * (activations + logits + trained * counted.trainable)),
+    )
+
+
+def _weights(setting: Setting) -> int:
+    """The base model's weights as they are kept, and the copies in 16 bits that autocast makes of them."""
+    info = setting.info
+    linear = sum(module.weights for module in info.modules)
+    size = (info.parameters + info.head_parameters(setting.labels)) * setting.bytes
+    if bits := setting.method.bits:
+        size += int(linear * ((NF4 if bits == 4 else 1.0) - setting.bytes))
+        # One at a time is made whole to compute with.
+        size += 4 * max((module.ins * module.outs for module in info.modules), default=0)
+    if setting.autocast and setting.bytes == 4:
+        size += 2 * (info.parameters - info.parts.get("embeddings", 0))
+    return size
+
+
+def _activations(setting: Setting) -> int:
+    """What the blocks keep for the backward pass."""
+    info = setting.info
+    layers = max(1, info.layers)
+    block = _block(setting) * setting.tokens / layers
+    if setting.method.kind == "head":
+        # Nothing is kept of a frozen body; the widest block passes through.
+        return int(2 * block)
+    if setting.checkpointing:
+        kept = info.hidden_size * setting.computed * setting.tokens * layers
+        return int(kept + 4 * block)  # one block is computed again, and what others left is not given back at once
+    return int(block * layers)
+
+
+def _block(setting: Setting) -> float:
+    """Bytes that a token leaves in all blocks together."""
+    info, size = setting.info, setting.computed
+    adapted = {id(module) for module in _adapted(setting)}
+    kept = 0.0
+    for module in info.modules:
+        kept += module.count * OUTPUT * size * module.outs
+        if id(module) in adapted:
+            kept += module.count * _beside(setting, module)
+        elif setting.method.kind == "full":
+            kept += module.count * size * module.ins  # its input, for the gradient of its weights
+    kept += _experts(setting)
+    kept += info.layers * WIDTH * size * info.hidden_size
+    kept += info.layers * _attention(setting)
+    return kept
+
+
+def _adapted(setting: Setting) -> list[LinearModule]:
+    """The model's own entries of the modules that get an adapter."""
+    if not setting.method.adapts:
+        return []
+    names = setting.info.targets(setting.method.targets)
+    return [module for module in setting.info.modules if module.name in names]
+
+
+def _beside(setting: Setting, module: LinearModule) -> float:
+    """What an adapter keeps beside its layer: its input in fp32, its inner output; DoRA both outputs as well."""
+    size = 4 if setting.computed == 2 else 2  # fp32 inputs need no copy, and layers share them
+    kept = module.ins * (size + (5 if setting.method.dropout else 0)) + 4 * setting.method.rank_of(module.name)
+    return kept + (8 * module.outs if setting.method.kind == "dora" else 0)
+
+
+def _experts(setting: Setting) -> float:
+    """Experts that are no layers of their own: their width from their share of the weights."""
+    info = setting.info
+    weights = info.parts.get("experts", 0)
+    if not weights or not info.experts or any(module.part == "experts" for module in info.modules):
+        return 0.0
+    width = weights / (info.experts * info.layers * 3 * info.hidden_size)
+    # Tokens are gathered for each expert and scattered back.
+    each = 3 * width + 2 * info.hidden_size
+    return info.layers * max(1, info.experts_active) * each * 2 * OUTPUT * setting.computed
+
+
+def _attention(setting: Setting) -> float:
+    """Scores of a token with all others: kept only where dropout keeps the fast kernels away."""
+    if not setting.info.attention_dropout:
+        return 0.0
+    return setting.info.heads * setting.length * SCORES * setting.computed
+
+
+def _logits(setting: Setting) -> int:
+    """The output head's scores, for each token and each word that there is."""
+    info = setting.info
+    if info.task == "classify":
+        return 0
+    each = LOGIT["bf16" if setting.computed == 2 else "fp32"]
+    return int(each * info.vocab_size * setting.tokens)
+
+
+# --- what fits ---
+
+
+def four(setting: Setting) -> dict[str, Setting]:
+    """The same data with the usual methods, to compare."""
+    lora = setting.method.model_copy(update={"kind": "lora"} if not setting.method.adapts else {})
+    plain = lora.model_copy(update={"kind": "lora"})
+    full = MethodSpec(kind="full")
+    return {
+        "Full, fp32": setting._replace(method=full, precision="fp32", autocast=False),
+        "Full, bf16": setting._replace(method=full, precision="bf16", autocast=False),
+        "LoRA, bf16": setting._replace(method=plain, precision="bf16", autocast=False),
+        "QLoRA, 4 bit": setting._replace(
+            method=lora.model_copy(update={"kind": "qlora", "init": "zero"}), precision="bf16", autocast=False
+        ),
+    }
+
+
+def largest_length(setting: Setting, free: int) -> int:
+    """The longest example that fits at this batch, at most what the model reads; 0 where none does."""
+    most = setting.info.context or 131_072
+    return _largest(lambda length: estimate(setting._replace(length=length)).total <= free, most)
+
+
+def largest_batch(setting: Setting, free: int) -> int:
+    """The most examples that fit at once at this length; 0 where not one does."""
+    return _largest(lambda batch: estimate(setting._replace(batch=batch)).total <= free, 512)
+
+
+def _largest(fits: Callable[[int], bool], most: int) -> int:
+    """The largest number up to ``most`` that fits, given that all smaller ones do too."""
+    low, high = 0, most
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle - 1)
+    return low

@@ -1,0 +1,61 @@
+"""Models that can be looked at before they are here: those that Hone recommends, and those looked up on the Hub.
+
+Their source is ``hub:owner/name``. A config is enough to inspect one; weights come with engine.downloads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from pathlib import Path
+
+from engine import hub_models, presets
+from engine.errors import ModelError
+from engine.models import HUB, hub_name
+from engine.presets import KnownModel
+from engine.store import Store
+
+KNOWN = "known"  # folder of the recommended models' configs, beside those of commits
+
+
+def source_of(store: Store, name: str) -> str:
+    """How a spec would name a model of the Hub: its folder once it is here, else hub:owner/name. Raises ModelError."""
+    folder = store.models / hub_models.folder_name(name)
+    return str(folder.resolve()) if hub_models.origin(folder) else HUB + name
+
+
+def known(name: str) -> KnownModel | None:
+    """A recommended model by its name on the Hub."""
+    return next((one for one in presets.known_models() if one.name == name), None)
+
+
+def config_folder(store: Store, source: str) -> Path | None:
+    """Where the config of hub:owner/name is; None for a model that is here itself. Raises ModelError."""
+    name = hub_name(source)
+    if not name:
+        return None
+    folder = hub_models.folder_name(name)
+    configs = store.models / hub_models.CONFIGS
+    if commits := list(configs.glob(f"*/{folder}")):
+        return max(commits, key=lambda path: path.stat().st_mtime)
+    if one := known(name):
+        return _written(configs / KNOWN, folder, one)
+    raise ModelError(f"Nothing is known of '{name}' yet. Look it up on the Model tab.")
+
+
+def _written(shelf: Path, name: str, one: KnownModel) -> Path:
+    """A recommended model's config as a folder: another one where Hone's own list has changed."""
+    text = json.dumps(one.config)
+    folder = shelf / hashlib.sha256(text.encode()).hexdigest()[:12] / name
+    if not folder.is_dir():
+        draft = folder.with_name(f".{secrets.token_hex(4)}")
+        draft.mkdir(parents=True)
+        (draft / "config.json").write_text(text, encoding="utf-8")
+        try:
+            os.rename(draft, folder)
+        except OSError:
+            if not folder.is_dir():  # another visitor was faster
+                raise
+    return folder

@@ -1,0 +1,125 @@
+"""The goal "prefer": better answers are told from worse ones, by pairs (DPO, ORPO) or by marks (KTO)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from engine.errors import DataError
+from engine.findings import plural
+from engine.goals import preference_of
+from engine.method import MethodSpec
+from engine.spec import Shape
+from engine.work.asking import Questions
+from engine.work.comparing import Collate, Comparing
+from engine.work.lesson import Material, Numbers, left_out, require
+from engine.work.load import Head
+from engine.work.pairs import Example, Read, marked, pairs, read
+
+STEADY = 4  # examples at once, from where KTO's yardstick is of some use
+
+
+class Preferring:
+    """The lesson of a run that learns which answers are better."""
+
+    head: Head | None = None
+
+    def __init__(self, made_of: Material) -> None:
+        self.of, self.spec = made_of, made_of.spec
+        shape = Shape.PREFERENCE if "rejected" in made_of.rows[0] else Shape.FEEDBACK
+        self.preference: str = preference_of(self.spec.method, shape)
+        found = read(made_of.tokenizer, made_of.rows, self.spec.data)
+        require(len(found.sides), found.lost + found.same, self.spec.data)
+        self.data = self._examples(found, 0)
+        self.held = self._examples(read(made_of.tokenizer, made_of.held, self.spec.data), len(self.data))
+        self.weights = (1.0, 1.0)
+        if self.preference == "kto":
+            marks = [one.good for one in self.data]
+            require_both(marks)
+            self.weights = weights(marks)
+        self.warnings = left_out(found.lost, found.refused, len(made_of.rows))
+        if found.same:
+            self.warnings.append(
+                f"{found.same} of {len(made_of.rows)} examples have two answers that are the same at this length, so "
+                "neither is better: left out."
+            )
+        self.warnings += self._about()
+        self.lengths = [max(len(side.ids) for side in one.sides) for one in self.data]
+        sides = [side for one in self.data for side in one.sides]
+        self.numbers = Numbers(
+            rows=len(self.data),
+            held_out=len(self.held),
+            tokens=sum(len(side.ids) for side in sides),
+            learned=sum(side.learned for side in sides),
+            cut=sum(any(side.cut > 0 for side in one.sides) for one in self.data),
+        )
+        self.questions = Questions(made_of)
+
+    def _examples(self, found: Read, first: int) -> list[Example]:
+        if self.preference == "kto":
+            return marked(found, first, self.spec.data.max_length)
+        return pairs(found.sides, first)
+
+    def _about(self) -> list[str]:
+        """What the user should know of the settings and the marks."""
+        method, found = self.spec.method, []
+        if method.dropout:
+            found.append("Dropout is not used: answers are compared token by token, so nothing is left out at random.")
+        if self.spec.data.learn == "all":
+            found.append("Learn from: what is compared is the last answer alone, whatever is chosen there.")
+        if self.preference == "kto" and self.spec.optim.batch_size < STEADY:
+            found.append(
+                f"KTO measures each answer against the others of its batch, and {self.spec.optim.batch_size} at once "
+                f"are few. A batch size of {STEADY} or more is steadier."
+            )
+        if max(self.weights) > 1:
+            good = sum(one.good for one in self.data)
+            rarer = "good" if self.weights[0] > 1 else "bad"
+            found.append(
+                f"{plural(good, 'answer is', 'answers are')} good and {len(self.data) - good:,} bad, so each {rarer} "
+                f"one counts {max(self.weights):.1f} times."
+            )
+        return found
+
+    def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
+        """The trainer of preferences, on examples that are tokens already."""
+        method = self.spec.method
+        return Comparing(
+            self.preference,
+            method.beta,
+            self.weights,
+            switched_off(method),
+            model=model,
+            args=TrainingArguments(**arguments, remove_unused_columns=False, label_names=["labels"]),
+            train_dataset=self.data,
+            eval_dataset=self.held or None,
+            data_collator=Collate(self.of.tokenizer),
+            processing_class=self.of.tokenizer,
+            callbacks=callbacks,
+        )
+
+    def ask(self, model: Any) -> list[tuple[str, str]]:
+        """Greedy replies."""
+        return self.questions.ask(model)
+
+
+def switched_off(method: MethodSpec) -> bool:
+    """Whether the model is the base again once its adapter is switched off: some methods change the base itself."""
+    return method.adapts and method.bias == "none" and method.init not in ("pissa", "olora")
+
+
+def require_both(marks: list[bool]) -> None:
+    """Raise DataError where there is nothing to tell apart."""
+    if len(set(marks)) < 2:
+        raise DataError(
+            f"All answers are marked {'good' if marks[0] else 'bad'}, so there is nothing to tell apart. Add answers "
+            f"marked {'bad' if marks[0] else 'good'} on the Data tab"
+            + (", or set what to learn to Write answers or text." if marks[0] else ".")
+        )
+
+
+def weights(marks: list[bool]) -> tuple[float, float]:
+    """How much good and bad answers count, so that the rarer ones weigh as much together (KTO's equation 8)."""
+    good, bad = sum(marks), len(marks) - sum(marks)
+    return max(1.0, bad / good), max(1.0, good / bad)

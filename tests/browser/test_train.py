@@ -1,0 +1,81 @@
+"""The Train tab as a person uses it: recipes, methods, own recipes; and a page that comes to rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.browser.conftest import OpenPage, Serve, go, picture
+
+WAIT = 60_000  # milliseconds
+
+
+def choose(page: Any, field: str, option: str) -> None:
+    page.locator(f"{field} input").click()
+    page.get_by_role("option", name=option).first.click()
+
+
+def facts(page: Any, words: str) -> None:
+    page.locator("#train-facts", has_text=words).wait_for(timeout=WAIT)
+
+
+def rank(page: Any) -> str:
+    return page.locator("#field-method-rank input[type=number]").input_value()
+
+
+def test_settings_follow_recipes_methods_and_data(open_page: OpenPage, serve: Serve, home: Path) -> None:
+    page = open_page(serve(home))
+    go(page, "Train")
+    facts(page, "measured on this machine")
+    picture(page, "train-before")
+    page.locator("#recipe label", has_text="Quick try").click()
+    facts(page, "44 steps")
+    assert rank(page) == "8"
+    choose(page, "#field-method-kind", "All weights")
+    facts(page, "(100 %)")
+    assert not page.locator("#field-method-rank").is_visible()
+    assert page.locator("#recipe input:checked").count() == 0, "chosen by hand"
+    assert page.locator("#field-optim-learning_rate input").input_value() == "0.0002"
+    choose(page, "#field-method-kind", "LoRA")
+    page.locator("#field-method-rank").wait_for()
+    assert rank(page) == "8", "what was hidden was not reset"
+    assert not page.locator("#recipe label", has_text="Classifier").is_visible()
+    go(page, "Data")
+    choose(page, "#field-data-source", "reviews")
+    go(page, "Train")
+    page.locator("#recipe label", has_text="Classifier").click()
+    facts(page, "choose one of 2 labels")
+    picture(page, "train-classifier")
+    comes_to_rest(page)
+
+
+def comes_to_rest(page: Any) -> None:
+    """Handlers that want the latest of one and the same change can call each other without end in Gradio 6.31."""
+    asked: list[str] = []
+    page.wait_for_timeout(4000)
+    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    page.wait_for_timeout(3000)
+    assert not asked
+
+
+def test_own_recipes_are_kept_taken_and_brought(open_page: OpenPage, serve: Serve, home: Path) -> None:
+    page = open_page(serve(home))
+    go(page, "Train")
+    facts(page, "weights train")
+    page.locator("#my-recipes button").first.click()
+    page.locator("#recipe-name :is(input, textarea)").fill("My <b>first</b>")
+    page.locator("#save-recipe").click()
+    page.wait_for_function("document.querySelector('#own-recipe input').value === 'My <b>first</b>'", timeout=WAIT)
+    with page.expect_download() as caught:
+        page.locator("#take-recipe").click()
+    text = Path(caught.value.path()).read_text(encoding="utf-8")
+    assert "method.rank: 16" in text
+    other = home / "other.yaml"
+    other.write_text(text.replace("first", "other").replace("rank: 16", "rank: 5"), encoding="utf-8")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#bring-recipe").click()
+    chooser.value.set_files(other)
+    page.wait_for_function(
+        "document.querySelector('#field-method-rank input[type=number]').value === '5'", timeout=WAIT
+    )
+    picture(page, "train-recipes")

@@ -1,0 +1,340 @@
+"""Classification heads on tiny models of several architectures: real runs, scores, merges, and what others can load."""
+
+from __future__ import annotations
+
+import json
+import random
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import events as ev
+from engine import export, intake, scores
+from engine import spec as specs
+from engine.errors import DataError
+from engine.jobs import Engine
+from engine.normal import normal
+from engine.rows import HELD_OUT, TRAIN
+from engine.shapes import recognise
+from engine.spec import Shape
+from engine.store import RunDir
+from tests.engine.tiny import WORDS, save_model
+
+PLAIN = [word for word in WORDS if word not in ("good", "happy", "bad", "sad", "red", "blue")]
+
+
+def sentence(draw: random.Random, *marks: str) -> str:
+    """Random words with some that matter among them."""
+    words = [draw.choice(PLAIN) for _ in range(draw.randint(3, 9))]
+    for mark in marks:
+        words.insert(draw.randint(0, len(words)), mark)
+    return " ".join(words)
+
+
+def judged(count: int = 200) -> list[dict[str, Any]]:
+    """Texts with one of two labels."""
+    draw = random.Random(1)
+    words = {"plus": ("good", "happy"), "minus": ("bad", "sad")}
+    return [
+        {"text": sentence(draw, draw.choice(words[label])), "label": label}
+        for label in (draw.choice(("plus", "minus")) for _ in range(count))
+    ]
+
+
+def coloured(count: int = 200) -> list[dict[str, Any]]:
+    """Texts with all of the labels that fit, as lists."""
+    draw = random.Random(2)
+    drawn = [[colour for colour in ("red", "blue") if draw.random() < 0.5] for _ in range(count)]
+    return [{"text": sentence(draw, *colours), "label": [*colours, "words"]} for colours in drawn]
+
+
+def priced(count: int = 200) -> list[dict[str, Any]]:
+    """Texts with a number far from zero."""
+    draw = random.Random(3)
+    return [
+        {"text": sentence(draw, *["good"] * n), "label": 1000.5 + 250 * n}
+        for n in (draw.randint(0, 5) for _ in range(count))
+    ]
+
+
+def make(home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int = 0, **more: Any) -> RunDir:
+    """A run that waits, of a tiny model; the last ``held`` rows are its held-out part."""
+    folder = home / kind
+    if not folder.is_dir():
+        save_model(folder, kind)
+    engine = Engine(home / "workspace", supervise=False)
+    parts = [TRAIN] * (len(rows) - held) + [HELD_OUT] * held if held else [TRAIN] * len(rows)
+    values: dict[str, Any] = {
+        "model": {"source": str(folder)},
+        "data": {
+            "source": intake.add_rows(engine.store, "rows", list(zip(rows, parts, strict=True)), []),
+            "shape": Shape.LABEL,
+            "roles": {"text": "text", "label": "label"},
+            "goal": "classify",
+            "max_length": 64,
+            "held_out": 0.25,
+        },
+        "method": {"rank": 8},
+        "optim": {"epochs": 6, "batch_size": 16, "learning_rate": 5e-3},
+        "sampling": {"checks": 2},
+    }
+    return engine.start(specs.make({key: value | more.get(key, {}) for key, value in values.items()}))
+
+
+def learn(home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int = 0, **more: Any) -> RunDir:
+    """A finished run."""
+    from engine.work.train import train
+
+    run = make(home, rows, kind, held, **more)
+    train(run)
+    assert isinstance(run.view().ended, ev.Finished)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [
+        ("bert", "lora"),
+        ("distilbert", "qlora"),
+        ("roberta", "lora8"),
+        ("modernbert", "dora"),
+        ("gpt2", "qlora"),
+        ("llama", "full"),
+        ("llama", "head"),
+    ],
+)
+def test_a_trained_head_beats_the_untrained_one_and_merges(tmp_path: Path, kind: str, method: str) -> None:
+    from engine.work.merge import merge
+    from engine.work.score import score
+
+    run = learn(tmp_path, judged(), kind, method={"kind": method})
+    view = run.view()
+    before, best = view.checks[0], view.best
+    assert best is not None and best.loss < before.loss and before.step == 0
+    assert before.accuracy is not None and best.accuracy is not None and best.accuracy > before.accuracy
+    score(run)
+    done = run.view().scored
+    assert isinstance(done, ev.Scored) and done.labels and done.guessing and done.rows == done.of
+    assert done.base / done.rows == pytest.approx(before.accuracy), "it guesses as it did when the run began"
+    assert done.tuned / done.rows == pytest.approx(best.accuracy)
+    least = 0.55 if method == "head" else 0.8  # a body of random weights gives a head little to go by
+    assert done.labels.accuracy.tuned > max(least, done.labels.accuracy.majority)
+    assert "was never trained, so it guesses" in scores.sentences(done)[-1]
+    for precision in ("fp32", "bf16"):
+        merge(run, precision)
+        merged = run.view().merged[precision]
+        assert merged.ok and merged.agree is not None and merged.agree >= 7, merged
+    config = json.loads((run.merged("bf16") / "config.json").read_text())
+    assert config["id2label"] == {"0": "minus", "1": "plus"} and config["dtype"] == "bfloat16"
+
+
+def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
+    from engine.work.score import score
+    from engine.work.train import train
+
+    engine = Engine(home, supervise=False)
+    values = {"source": "sample:reviews", "goal": "classify", "max_length": 192}
+    optim = {"epochs": 0.5, "batch_size": 16, "learning_rate": 3e-3}
+    run = engine.start(specs.make({"data": values, "optim": optim, "sampling": {"checks": 1}}))
+    train(run)
+    score(run)
+    labels = run.view().scored.labels
+    assert labels.accuracy.tuned >= 0.9 and labels.accuracy.majority == 0.5
+    said = {sample.step: sample.reply for sample in run.view().samples}
+    assert set(said) == {0, 22} and all(" %, " in reply for reply in said.values())
+
+
+def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
+    """The adapter carries its labels: the shown lines name them, and agree with what the page says."""
+    import contextlib
+    import io
+
+    from engine.work.data import load_tokenizer
+    from engine.work.heads import verdicts
+    from engine.work.tuned import trained
+
+    run = learn(tmp_path, judged())
+    of = trained(run)
+    model, tokenizer = of.load(of.place()), load_tokenizer(of.folder)
+    base, tuned = verdicts(model, tokenizer, of, "the cat and happy dog")
+    assert base.endswith("(a guess: before training its last layer is random)")
+    assert tuned.startswith("plus ") and "minus" in tuned and "guess" not in tuned
+    with zipfile.ZipFile(export.adapter_zip(run)) as archive:
+        about = json.loads(archive.read(next(name for name in archive.namelist() if name.endswith("labels.json"))))
+    assert about == {"labels": ["minus", "plus"], "problem_type": "single_label_classification"}
+    lines = export.python_lines(run).replace("Hello!", "the cat and happy dog")
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        exec(lines, {})
+    best, other = json.loads(out.getvalue().replace("'", '"'))
+    assert (best["label"], other["label"]) == ("plus", "minus") and best["score"] > 0.5
+
+
+def test_several_labels(tmp_path: Path) -> None:
+    from engine.work.score import score
+
+    run = learn(tmp_path, coloured(), "llama", data={"goal": "multilabel"})
+    assert json.loads((run.adapter / "labels.json").read_text())["labels"] == ["blue", "red", "words"]
+    score(run)
+    done = run.view().scored
+    assert isinstance(done, ev.Scored) and done.labels and done.labels.micro_f1
+    assert done.tuned > done.labels.majority_right and done.labels.micro_f1.tuned > done.labels.micro_f1.majority
+    assert "Micro F1" in scores.sentences(done)[2] and "no other" in scores.sentences(done)[0]
+    assert run.view().samples[-1].reply.startswith("words "), "the likeliest comes first"
+
+
+def test_batches_that_are_added_up_are_one_batch(tmp_path: Path) -> None:
+    """The library would sum the losses of several labels where a batch is made of parts."""
+    optim = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3}
+    goal, place = {"goal": "multilabel"}, {"precision": "fp32"}
+    whole = learn(tmp_path / "a", coloured(64), data=goal, optim=optim, place=place).view()
+    parts = learn(
+        tmp_path / "b", coloured(64), data=goal, optim=optim | {"batch_size": 4, "accumulation": 4}, place=place
+    ).view()
+    assert parts.losses == pytest.approx(whole.losses, rel=0.02)
+    assert [one.grad_norm for one in parts.taken] == pytest.approx([one.grad_norm for one in whole.taken], rel=0.05)
+
+
+def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
+    from engine.work.data import load_tokenizer
+    from engine.work.heads import verdicts
+    from engine.work.score import score
+    from engine.work.tuned import trained
+
+    run = learn(tmp_path, priced(), data={"goal": "regress"})
+    assert run.view().checks[0].accuracy is None and run.view().first_loss == pytest.approx(1, abs=0.3)
+    score(run)
+    done = run.view().scored
+    assert isinstance(done, ev.NumberScore) and done.explained and done.rows == done.of
+    assert done.error.tuned < 0.5 * done.error.majority and done.explained.tuned > 0.7 > 0.1 > done.explained.base
+    first, second, third = scores.sentences(done)
+    assert f"{done.mean:.4g}" in first and "R²" in second and "guesses" in third
+    of = trained(run)
+    model, tokenizer = of.load(of.place()), load_tokenizer(of.folder)
+    low, high = (float(verdicts(model, tokenizer, of, text)[1]) for text in ("the cat", "the cat" + " good" * 5))
+    assert low == pytest.approx(1000, abs=300) and high == pytest.approx(2250, abs=300)
+
+
+def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    from engine.work.heads import guesses
+    from engine.work.tuned import trained
+    from tests.engine.tiny import config_of
+
+    save_model(tmp_path / "bert", "bert")
+    for labels in (5, 2):
+        torch.manual_seed(0)
+        config = config_of("bert", num_labels=labels)
+        AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "bert")
+        run = learn(tmp_path, judged(60), optim={"epochs": 1})
+        assert guesses(trained(run)) == (labels == 5)
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from engine.work.report import Report
+    from engine.work.train import train
+
+    whole = learn(tmp_path / "a", judged(), optim={"epochs": 1}).view()
+    run, ended = make(tmp_path / "b", judged(), optim={"epochs": 1}), Report.on_step_end
+
+    def stop(self: Report, args: Any, state: Any, control: Any, **more: Any) -> None:
+        if state.global_step == 5:  # a check is due then; another one would move the random numbers on
+            run.stop_mark.write_text("keep")
+        ended(self, args, state, control, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Report, "on_step_end", stop)
+        train(run)
+    assert run.view().ended == ev.Stopped(step=5, kept=True, time=run.view().ended.time)
+    run.stop_mark.unlink()
+    train(run)
+    assert run.view().losses == whole.losses
+
+
+# --- what cannot be learned, in words ---
+
+
+@pytest.mark.parametrize(
+    ("rows", "goal", "text"),
+    [
+        ([{"text": f"a {n}", "label": "one"} for n in range(9)], "classify", "only one label, 'one'"),
+        ([{"text": f"a {n}", "label": f"Answer {n}."} for n in range(40)], "classify", "look like answers, not labels"),
+        ([{"text": f"a {n}", "label": "many"} for n in range(9)], "regress", "Row 1: 'many' is not a number"),
+        ([{"text": f"a {n}", "label": "7"} for n in range(9)], "regress", r"the same number \(7\)"),
+        ([{"text": f"a {n}", "label": ["x", "x"]} for n in range(9)], "multilabel", "only one label, 'x'"),
+    ],
+)
+def test_labels_that_teach_nothing(tmp_path: Path, rows: list[dict[str, Any]], goal: str, text: str) -> None:
+    from engine.work.train import make_lesson, material
+
+    run = make(tmp_path, rows, data={"goal": goal})
+    with pytest.raises(DataError, match=text):
+        make_lesson(material(run))
+
+
+def test_held_out_labels_that_nobody_taught_are_left_out_and_count_as_wrong(tmp_path: Path) -> None:
+    from engine.work.score import score
+
+    new = [{"text": "the dog and me", "label": "new"}, {"text": "the far dog", "label": "new"}]
+    run = learn(tmp_path, judged(80) + new, held=12, optim={"epochs": 1}, data={"system": "Judge."})
+    view = run.view()
+    assert view.started and view.started.held_out == 10 and view.started.cut == 0
+    assert any("2 of 12 held-out examples have a label that no training example has" in one for one in view.warnings)
+    assert any("reads the text alone" in one for one in view.warnings)
+    assert all("Judge" not in sample.prompt for sample in view.samples)
+    score(run)
+    done = run.view().scored
+    assert isinstance(done, ev.Scored) and done.rows == 12 and done.tuned <= 10
+
+
+def test_long_texts_are_cut_in_front_of_what_ends_them(tmp_path: Path) -> None:
+    """The end that a tokenizer adds stays: a head may read it."""
+    from tokenizers.processors import TemplateProcessing
+
+    from engine.spec import DataSpec
+    from engine.work.data import load_tokenizer
+    from engine.work.heads import read_texts
+
+    tokenizer = load_tokenizer(save_model(tmp_path / "bert", "bert"))
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
+    )
+    read = read_texts(tokenizer, ["good", "good " * 50, "a</s>b"], DataSpec(max_length=16))
+    assert len(read.ids[0]) < len(read.ids[1]) == 16 and read.cut == 1
+    assert all(ids[0] == 1 and ids[-1] == 2 for ids in read.ids) and read.ids[2].count(2) == 2
+    literal = read_texts(tokenizer, ["a</s>b"], DataSpec(max_length=64, fixes=("literal",)))
+    assert literal.ids[0].count(2) == 1
+
+
+# --- rows ---
+
+
+def test_a_list_of_labels_is_read_as_labels() -> None:
+    rows = [{"text": f"Text {n}.", "labels": ["a", "b"][: 1 + n % 2]} for n in range(30)]
+    found = recognise("rows", ["text", "labels"], rows)
+    assert found.shape == Shape.LABEL and found.roles["label"] == "labels"
+    assert [normal(row, found)[0]["completion"] for row in rows[:2]] == ["a", "a, b"]
+    numbered = normal({"text": "x", "labels": [0, 2]}, found, {"0": "joy", "2": "fear"})
+    assert numbered[0]["completion"] == "joy, fear"
+    for wrong in ([], [""], [["a"]]):
+        with pytest.raises(DataError):
+            normal({"text": "x", "labels": wrong}, found)
+
+
+def test_measured_numbers_are_a_label_although_every_row_has_its_own() -> None:
+    rows = [{"text": f"Text {n}.", "label": f"{n / 7:.3f}"} for n in range(40)]
+    assert recognise("rows", ["text", "label"], rows).shape == Shape.LABEL
+    rows = [{"text": f"Text {n}.", "label": f"Answer {n}."} for n in range(40)]
+    assert recognise("rows", ["text", "label"], rows).shape == Shape.COMPLETION
+
+
+def test_a_share_is_held_out_of_rows_that_each_have_their_own_number(home: Path) -> None:
+    engine = Engine(home, supervise=False)
+    rows = [{"text": f"Text {n} of {n * 31 % 97}.", "label": n / 7} for n in range(100)]
+    source = intake.add_rows(engine.store, "rows", [(row, TRAIN) for row in rows], [])
+    prepared = engine.prepare(specs.DataSpec(source=source, held_out=0.2))
+    assert prepared.shape == Shape.LABEL and 15 <= prepared.held_out <= 25
+    assert not {"rare", "balance"} & {finding.kind for finding in prepared.findings}

@@ -1,0 +1,175 @@
+"""Finding a base model: the recommended ones, the Hub's, a folder of this machine; choosing looks at it first."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine import hub_models as hub
+from engine import models, place, presets, shelf, verdict
+from engine.errors import HoneError
+from engine.method import MethodSpec
+from engine.place import Machine
+from engine.spec import PlaceSpec
+from engine.verdict import Verdict
+from ui import model_lists as lists
+from ui.context import Context
+from ui.handlers import bind
+from ui.text import line, status
+from ui.theme import html
+
+QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+TASKS = [
+    ("Any", ""),
+    ("Write text", "text-generation"),
+    ("Choose labels", "text-classification"),
+    ("Encode text", "fill-mask"),
+]
+LICENCES = [("Any", ""), ("Apache 2.0", "apache-2.0"), ("MIT", "mit"), ("Gemma", "gemma"), ("Llama 3.2", "llama3.2")]
+SIZES = [("Fits this machine", "fits"), ("Up to 1 B", "1"), ("Up to 4 B", "4"), ("Up to 9 B", "9"), ("Any", "")]
+FEW = 3  # verdicts between two updates of the list
+ASK = line("Search for a name, such as SmolLM2 or Qwen3. Models that fit this machine come first.")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The widgets by which a model is found."""
+
+    known: gr.HTML
+    found: gr.HTML
+    folder: gr.Textbox
+    use: gr.Button
+
+
+def build(ctx: Context) -> Finding:
+    """Lay it out and wire what concerns it alone."""
+    with gr.Accordion("Recommended models", open=True, elem_id="known-box"):
+        known = html(recommended(ctx), js_on_load=lists.SCRIPT, elem_id="known-models", elem_classes="model-list")
+    with gr.Accordion("Search the Hugging Face Hub", open=False, elem_id="search-box"):
+        found = _search(ctx)
+    with gr.Accordion("A folder on this machine", open=False, elem_id="folder-box"):
+        folder = gr.Textbox(
+            label="Folder",
+            info="The whole path of a folder with config.json, a tokenizer and *.safetensors files.",
+            placeholder="/home/me/models/SmolLM2-135M",
+            elem_id="model-folder",
+        )
+        use = gr.Button("Use this folder", size="md")
+    return Finding(known, found, folder, use)
+
+
+def _search(ctx: Context) -> gr.HTML:
+    query = gr.Textbox(label="Name", info="A part of it is enough; owner/name finds one model.", elem_id="hub-query")
+    with gr.Row(elem_classes="filters"):
+        task = gr.Dropdown(
+            TASKS, value="text-generation", label="Made to", info="Its task.", min_width=120, elem_id="hub-task"
+        )
+        size = gr.Dropdown(SIZES, value="fits", label="Size", info="In weights.", min_width=120, elem_id="hub-size")
+        licence = gr.Dropdown(
+            LICENCES, value="", label="Licence", info="Its terms.", min_width=120, elem_id="hub-licence"
+        )
+    go = gr.Button("Search", size="md", elem_id="hub-search")
+    found = html(ASK, js_on_load=lists.SCRIPT, elem_id="hub-found", elem_classes="model-list")
+    asked: list[Component] = [query, task, size, licence]
+    gr.on([go.click, query.submit], bind(search, ctx), asked, found, **QUIET)
+    return found
+
+
+# --- handlers ---
+
+
+def choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
+    """(label, source) of all base models here, and of one that is only looked at."""
+    found = [(label, one) for one, label in ctx.model_choices()]
+    if (name := models.hub_name(source)) and source not in {one for _, one in found}:
+        found.append((f"{name} (not downloaded)", source))
+    return found
+
+
+def open_folder(ctx: Context, folder: str) -> Any:
+    """Offer a folder as base model and choose it, once it has passed the safety check."""
+    ctx.policy.require_folders()
+    name = folder.strip().strip("\"'")
+    path = Path(os.path.expanduser(name)) if name else Path("(nothing)")
+    models.check(path)
+    found = [choice for choice in choices(ctx) if choice[1] != str(path)]
+    return gr.update(choices=[*found, (path.name, str(path))], value=str(path))
+
+
+def list_known(ctx: Context) -> Iterator[str]:
+    """The recommended models; what fits is worked out from their configs, some seconds the first time."""
+    yield recommended(ctx)
+    unknown = [one.name for one in presets.known_models() if ctx.known_model(models.HUB + one.name) is None]
+    for number, name in enumerate(unknown, 1):
+        try:
+            ctx.model(models.HUB + name)
+        except HoneError:
+            continue  # it stays without a verdict; choosing it tells why
+        if number % FEW == 0 or number == len(unknown):
+            yield recommended(ctx)
+
+
+def search(ctx: Context, query: str, task: str, size: str, licence: str) -> Iterator[str]:
+    """Models of the Hub, each with what probably fits."""
+    ctx.policy.require_download()
+    yield line("Asking the Hub.", "wait")
+    now = machine(ctx)
+    largest = verdict.largest(now) if size == "fits" else int(size) * 10**9 if size else None
+    try:
+        found = hub.search(ctx.engine.store, query or "", task or "", licence or "", largest)
+        yield lists.found(found, [judged(ctx, models.HUB + one.name, now, one.parameters) for one in found])
+    except HoneError as error:
+        yield line(str(error), "bad")
+
+
+def choose(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+    """Look at a model of a list: what was said of it, and the choice."""
+    name = str(event.name)
+    source = shelf.source_of(ctx.engine.store, name)
+    if models.hub_name(source) and shelf.known(name) is None and ctx.page(name) is None:
+        yield gr.update(value=line(f"Asking the Hub for {name}.", "wait"), visible=True), gr.skip()
+        try:
+            page = ctx.look(name)
+        except HoneError as error:
+            yield said("bad", f"{name} cannot be looked at", str(error)), gr.skip()
+            return
+        if page.folder is None:
+            yield said("warn", f"{name} cannot be used yet", page.model.problem or page.todo), gr.skip()
+            return
+        source = models.HUB + page.model.name
+    yield gr.update(visible=False), gr.update(choices=choices(ctx, source), value=source)
+
+
+def said(tone: str, title: str, text: str) -> Any:
+    """A sentence above the chosen model."""
+    return gr.update(value=status(tone, title, text), visible=True)
+
+
+# --- what fits ---
+
+
+def machine(ctx: Context) -> Machine:
+    """What a run would have to itself with the settings that Hone begins with."""
+    return place.machine(PlaceSpec(), MethodSpec(), ctx.engine.store.home)
+
+
+def judged(ctx: Context, source: str, now: Machine, parameters: int | None = None) -> Verdict | None:
+    """What fits: exactly where its config has been read, else from its size; None where neither is known."""
+    capable = place.bf16(now.device)
+    if info := ctx.known_model(source):
+        return verdict.verdict(info, now, capable)
+    return verdict.rough(parameters, now, capable) if parameters else None
+
+
+def recommended(ctx: Context) -> str:
+    """The list as far as it is known what fits."""
+    now = machine(ctx)
+    return lists.recommended(
+        [(one, judged(ctx, models.HUB + one.name, now)) for one in presets.known_models()], now.free
+    )

@@ -1,0 +1,266 @@
+"""What a run would need of this machine's memory, by part, beside other methods; and the drawing that changes it.
+
+``ui.model_tab`` lays out; this is wired in app.py, since it knows the whole form.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from engine import advice, forecast, inspection, memory, place
+from engine.advice import Case
+from engine.errors import HoneError
+from engine.forecast import Forecast
+from engine.goals import Goal
+from engine.method import MethodSpec
+from engine.spec import PlaceSpec, RunSpec
+from ui import form, model_map, train_facts
+from ui.context import Context
+from ui.handlers import bind
+from ui.model_find import QUIET
+from ui.model_tab import ModelTab
+from ui.text import card, count, line, megabytes, plural, safe, status
+
+PARTS = {
+    "weights": "Weights",
+    "adapter": "Adapter",
+    "gradients": "Gradients",
+    "optimizer": "Optimizer",
+    "activations": "Activations",
+    "logits": "Logits",
+    "framework": "Framework",
+    "reserve": "Reserve",
+}
+HELP = {
+    "weights": "the model itself",
+    "adapter": "the small matrices beside it",
+    "gradients": "how each trained weight should move",
+    "optimizer": "what AdamW remembers of each trained weight",
+    "activations": "what the layers computed, kept for the way back",
+    "logits": "a score for every token of the vocabulary",
+    "framework": "Python and its libraries",
+    "reserve": "left free, because no estimate is exact",
+}
+OTHERS = (  # beside the settings as they are
+    ("All weights, 32 bit", "full", "fp32"),
+    ("All weights, 16 bit", "full", "bf16"),
+    ("LoRA, 16 bit", "lora", "bf16"),
+    ("LoRA on 4-bit weights (QLoRA)", "qlora", "bf16"),
+)
+DEPENDS = ("method.", "optim.batch", "optim.acc", "optim.opt", "optim.check", "place.", "data.max_length")
+READING = line("Working out the memory once the model is read.", "wait")
+
+
+class Bar(NamedTuple):
+    """What one way of training needs, by part, in bytes."""
+
+    title: str
+    parts: dict[str, float]
+    now: bool = False
+
+    @property
+    def total(self) -> float:
+        return sum(self.parts.values())
+
+
+def wire(ctx: Context, tab: ModelTab, fields: dict[str, Any], again: gr.State, by_hand: tuple[Any, list[Any]]) -> None:
+    """Every change of the form is shown at once; the drawing sets the target modules, which then are the user's own.
+
+    ``again`` changes when the Train tab has told all once more; ``by_hand`` says there whose settings they are.
+    """
+    every, source, targets = list(fields.values()), tab.source, fields["method.targets"]
+    changed = [again.change, *(widget.change for path, widget in fields.items() if path.startswith(DEPENDS))]
+    # Not always_last: see ui.train_tab.wire.
+    shown = [tab.verdict, tab.map, tab.memory]
+    gr.on(changed, bind(show, ctx), every, shown, trigger_mode="multiple", **QUIET)
+    toggled = tab.map.toggle_part(bind(toggle, ctx), [source, targets], targets, **QUIET)
+    taken = tab.map.take_group(bind(take_group, ctx), source, targets, **QUIET)
+    for done in (toggled, taken):
+        done.then(by_hand[0], None, by_hand[1], **QUIET)
+
+
+# --- handlers ---
+
+
+def show(ctx: Context, *values: Any) -> tuple[Any, Any, Any]:
+    """Verdict, drawing and memory for the form as it is."""
+    spec, problem = _spec(values)
+    if spec is None:
+        return status("bad", "Check the settings", problem), gr.skip(), gr.skip()
+    case, problem = _case(ctx, spec)
+    if case is None:
+        return "", "", READING
+    return _shown(case, spec, problem)
+
+
+def _shown(case: Case, spec: RunSpec, problem: str) -> tuple[str, str, str]:
+    drawn = json.dumps(model_map.drawing(case.info, spec.method, max(2, case.labels)))
+    try:
+        told = forecast.foresee(case, spec)
+        said = status("warn", "Data and model do not go together yet", problem) if problem else verdict(told, case)
+        return said, drawn, memory_card(told, case, spec)
+    except HoneError as error:
+        return status("bad", "These settings do not fit this model", problem or str(error)), drawn, ""
+
+
+def toggle(ctx: Context, model: str, names: list[str], event: gr.EventData) -> list[str]:
+    """Put one part in or take it out: the list on the Train tab is where it is kept."""
+    return model_map.toggled(ctx.model(model), names, str(event.name))
+
+
+def take_group(ctx: Context, model: str, event: gr.EventData) -> list[str]:
+    """The parts of a group."""
+    groups = ctx.model(model).groups
+    return list(groups.get(str(event.name), groups["all"]))
+
+
+def _spec(values: tuple[Any, ...]) -> tuple[RunSpec | None, str]:
+    """The settings; with no target module chosen, those of all, so that the drawing can say so."""
+    held = dict(zip(form.PATHS, values, strict=True))
+    empty = not held["method.targets"]
+    try:
+        spec = form.collect({**held, "method.targets": [form.ALL_LINEAR]}.values() if empty else values)
+    except HoneError as error:
+        return None, str(error)
+    return (spec.model_copy(update={"method": spec.method.model_copy(update={"targets": ()})}) if empty else spec), ""
+
+
+def _case(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
+    """What is to be learned with what, and what is wrong with that; none while the model is being read."""
+    info = ctx.known_model(spec.model.source)
+    if info is None:
+        return None, ""
+    try:
+        prepared = ctx.prepared(spec.data)
+        return train_facts.case_of(ctx, spec, prepared, prepared.train), ""
+    except HoneError as error:
+        machine = place.machine(spec.place, spec.method, ctx.engine.store.home)
+        goal: Goal = "classify" if info.task == "classify" else "write"
+        capable = place.bf16(machine.device)
+        return Case(info, goal, 1, 2, None, machine, capable, spec.data.max_length), str(error)
+
+
+# --- what is shown: pure functions ---
+
+
+def verdict(told: Forecast, case: Case) -> str:
+    """Whether it fits, and what to do where it does not."""
+    free, needs = megabytes(case.machine.free), megabytes(told.needs)
+    where = "your graphics card" if case.machine.device == "cuda" else "this machine"
+    if told.fit is None:
+        title = f"It needs about {megabytes(told.fit_needs)}; {where} has {free} free"
+        return status("bad", title, _helps(told, case) + " Even one example at a time is too much as it is set.")
+    if told.fit_needs < told.needs:
+        text = f"As set it needs {needs}. Hone steps down to {told.fit.text}: it learns the same, more slowly."
+        return status("warn", f"It fits with smaller steps: {megabytes(told.fit_needs)} of {free} free", text)
+    if told.needs > advice.ROOM * case.machine.free:
+        return status("warn", f"It just fits: about {needs} of {free} free", "Close other programs before you start.")
+    return status("good", f"It fits: about {needs} of the {free} that are free", _lengths(told))
+
+
+def _helps(told: Forecast, case: Case) -> str:
+    if not told.helps:
+        return "Choose a smaller model."
+    words = " or ".join(told.helps)
+    if any("4-bit" in one for one in told.helps):
+        four = advice.needs(case, MethodSpec(kind="qlora"), 1, told.length, True)
+        words = words.replace("the 4-bit method (QLoRA)", f"the 4-bit method, QLoRA ({megabytes(four)})")
+    return f"Use {words}."
+
+
+def _lengths(told: Forecast) -> str:
+    fit = told.fit.text if told.fit else ""
+    return f"For {fit}, up to {plural(told.length, 'token')} each."
+
+
+def memory_card(told: Forecast, case: Case, spec: RunSpec) -> str:
+    """Bars by part, a line at what is free, and what would fit at most."""
+    bars = [_bar("As set now", case, spec, spec.method, spec.place, told, True)]
+    for title, kind, precision in OTHERS:
+        method = spec.method.model_copy(update={"kind": kind, "init": "zero"})
+        bars.append(_bar(title, case, spec, method, PlaceSpec(precision=precision), told))  # type: ignore[arg-type]
+    free = case.machine.free
+    scale = max(*(bar.total for bar in bars), free) * 1.02
+    rows = "".join(_row(bar, free, scale) for bar in bars)
+    name = "graphics card" if case.machine.device == "cuda" else "machine"
+    mark = f'<p class="free-note" style="--at:{100 * free / scale:.2f}%"><span>{megabytes(free)} free</span></p>'
+    about = line(f"An estimate for {plural(spec.optim.batch_size, 'example')} of {plural(told.length, 'token')} at once. "
+                 f"The line is what this {name} has free now.")  # fmt: skip
+    return card(
+        "Memory",
+        about,
+        f'<div class="bars">{mark}{rows}</div>',
+        _keys(bars),
+        _most(case, spec.method, told),
+        _table(bars),
+    )
+
+
+def _bar(
+    title: str, case: Case, spec: RunSpec, method: MethodSpec, where: PlaceSpec, told: Forecast, now: bool = False
+) -> Bar:
+    again = spec.optim.checkpointing == "on"
+    setting = advice.setting(case, method, spec.optim.batch_size, told.length, again, spec.optim.optimizer, where)
+    parts = memory.estimate(setting).model_dump()
+    return Bar(title, {name: float(size) for name, size in parts.items() if isinstance(size, int | float)}, now)
+
+
+def _row(bar: Bar, free: float, scale: float) -> str:
+    pieces = "".join(
+        f'<i data-memory="{safe(name)}" style="width:{100 * size / scale:.3f}%"></i>' for name, size in _seen(bar)
+    )
+    fits = bar.total <= free
+    word = "fits" if fits else f"{megabytes(bar.total - free)} too much"
+    return (
+        f'<div class="bar-row" data-now="{str(bar.now).lower()}"><span>{safe(bar.title)}</span>'
+        f'<b>{megabytes(bar.total)}</b><small data-good="{str(fits).lower()}">{word}</small>'
+        f'<div class="track" aria-hidden="true">{pieces}<u style="left:{100 * free / scale:.2f}%"></u></div></div>'
+    )
+
+
+def _seen(bar: Bar) -> list[tuple[str, float]]:
+    names = [*PARTS, *(name for name in bar.parts if name not in PARTS)]
+    return [(name, bar.parts[name]) for name in names if bar.parts.get(name)]
+
+
+def _keys(bars: list[Bar]) -> str:
+    """What the colours mean, with the figures of the settings as they are."""
+    used = {name for bar in bars for name, _ in _seen(bar)}
+    names = [*(name for name in PARTS if name in used), *sorted(used - set(PARTS))]
+    items = "".join(
+        f'<li title="{safe(HELP.get(name, ""))}"><i data-memory="{safe(name)}"></i>{safe(PARTS.get(name, name.title()))} '
+        f"<b>{megabytes(bars[0].parts.get(name, 0.0))}</b></li>"
+        for name in names
+    )
+    return f'<ul class="keys">{items}</ul>'
+
+
+def _most(case: Case, method: MethodSpec, told: Forecast) -> str:
+    """The longest example and the largest batch that would fit."""
+    length = inspection.largest_length(case, method)
+    if not length:
+        return ""
+    whole = length >= (case.info.context or inspection.LONGEST)
+    end = ", which is all that the model reads" if whole and case.info.context else ""
+    batch = inspection.largest_batch(case, method, told.length)
+    most = f"At most {plural(batch, 'example')} of {count(told.length)} tokens fit at once. " if batch else ""
+    return line(f"{most}The longest single example that fits has {count(length)} tokens{end}.")
+
+
+def _table(bars: list[Bar]) -> str:
+    """All figures, for who wants them or cannot see the bars."""
+    used = [name for name in PARTS if any(bar.parts.get(name) for bar in bars)]
+    used += sorted({name for bar in bars for name in bar.parts if bar.parts[name]} - set(PARTS))
+    head = "".join(f'<th scope="col">{safe(bar.title)}</th>' for bar in bars)
+    rows = "".join(
+        f'<tr><th scope="row">{safe(PARTS.get(name, name.title()))}<small>{safe(HELP.get(name, ""))}</small></th>'
+        + "".join(f"<td>{megabytes(bar.parts.get(name, 0.0))}</td>" for bar in bars)
+        + "</tr>"
+        for name in used
+    )
+    inner = f'<thead><tr><th scope="col">Part</th>{head}</tr></thead><tbody>{rows}</tbody>'
+    table = f'<div class="scroll" tabindex="0"><table class="plain">{inner}</table></div>'
+    return f'<details class="why"><summary>All figures</summary>{table}</details>'

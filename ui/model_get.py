@@ -1,0 +1,227 @@
+"""A model that is only looked at: what a download would bring, how far it is; and models that are here, removed again.
+
+Downloads belong to the app (engine.downloads), not to the page: a page that is opened anew shows them again.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from engine import hub_models as hub
+from engine import models, shelf
+from engine.errors import ModelError
+from ui import model_lists as lists
+from ui.context import Context
+from ui.handlers import bind
+from ui.model_find import QUIET, choices
+from ui.text import line, safe
+from ui.theme import html
+
+SECOND = 1.0
+TERMS = (
+    "It is gated: its owner has terms. Accept them on its page ({}), then give Hone your token: set HF_TOKEN, "
+    "or run 'hf auth login', and start Hone again."
+)
+HUB_PAGE = "huggingface.co/{}"
+CLOSED = "The public demo downloads no models. Run Hone on your own machine to use this one."
+
+
+@dataclass(frozen=True)
+class Getting:
+    """The widgets of the panel and of the list of downloaded models."""
+
+    panel: gr.Column
+    about: gr.HTML
+    get: gr.Button
+    stop: gr.Button
+    timer: gr.Timer
+    listed: gr.HTML
+    sure: gr.Column
+    question: gr.HTML
+    doomed: gr.State
+    yes: gr.Button
+    no: gr.Button
+
+    def outputs(self) -> list[Any]:
+        """What ``show`` gives, in its order."""
+        return [self.panel, self.about, self.get, self.stop, self.timer, self.listed]
+
+
+def build_panel() -> tuple[gr.Column, gr.HTML, gr.Button, gr.Button]:
+    """What stands above a model that is not here."""
+    with gr.Column(visible=False, elem_id="get-model", elem_classes="panel") as panel:
+        about = html(elem_id="get-about")
+        with gr.Row(elem_classes="run-acts"):
+            get = gr.Button("Download", variant="primary", size="md", min_width=140, elem_id="get-it")
+            stop = gr.Button("Stop", variant="stop", size="md", min_width=100, visible=False, elem_id="get-stop")
+    return panel, about, get, stop
+
+
+def build_list(ctx: Context) -> tuple[gr.HTML, gr.Column, gr.HTML, gr.State, gr.Button, gr.Button]:
+    """The downloaded models, and the question before one is removed."""
+    with gr.Accordion("Downloaded models", open=False, elem_id="here-box"):
+        listed = html(here(ctx), js_on_load=lists.SCRIPT, elem_id="here-models", elem_classes="model-list")
+        doomed = gr.State("")
+        with gr.Column(visible=False, elem_id="model-sure", elem_classes="panel") as sure:
+            question = html()
+            with gr.Row(elem_classes="run-acts"):
+                yes = gr.Button("Remove it", variant="stop", size="md", min_width=100, elem_id="remove-yes")
+                no = gr.Button("Keep it", size="md", min_width=100)
+    return listed, sure, question, doomed, yes, no
+
+
+def wire(ctx: Context, got: Getting, source: gr.Dropdown, load: Any) -> None:
+    """From the chosen model to its panel, and through a download to the model itself."""
+    shown = got.outputs()
+    gr.on([load, source.change], bind(show, ctx), source, shown, **QUIET)
+    got.get.click(bind(get, ctx), source, shown, **QUIET)
+    got.stop.click(bind(stop, ctx), source, shown, **QUIET)
+    got.timer.tick(bind(tick, ctx), source, [*shown, source], **QUIET)
+    got.listed.resume(bind(resume, ctx), source, shown, **QUIET)
+    got.listed.halt(bind(halt, ctx), source, shown, **QUIET)
+    got.listed.discard(bind(ask, ctx), None, [got.sure, got.question, got.doomed], **QUIET)
+    got.no.click(bind(keep), None, got.sure, **QUIET)
+    got.yes.click(bind(remove, ctx), [got.doomed, source], [got.sure, got.listed, source], **QUIET)
+
+
+# --- handlers ---
+
+
+def show(ctx: Context, source: str) -> list[Any]:
+    """The panel of the chosen model, and the list as it is now."""
+    name = models.hub_name(source)
+    now = ctx.downloads.of(name)
+    live = bool(now and now.live)
+    words = panel(ctx, name) if name else gr.skip()
+    may = ctx.policy.may_download
+    label = "Go on with the download" if name and came(ctx, name) else "Download"
+    return [
+        gr.update(visible=bool(name)),
+        words,
+        gr.update(visible=may and not live, value=label),
+        gr.update(visible=may and live),
+        gr.Timer(active=ctx.downloads.live),
+        here(ctx),
+    ]
+
+
+def get(ctx: Context, source: str) -> list[Any]:
+    """Begin or go on."""
+    ctx.policy.require_download()
+    name, page = models.hub_name(source), ctx.page(models.hub_name(source))
+    ctx.downloads.start(name, page.model.revision if page else "")
+    return show(ctx, source)
+
+
+def stop(ctx: Context, source: str) -> list[Any]:
+    """End it; what came is kept."""
+    ctx.policy.require_download()
+    ctx.downloads.stop(models.hub_name(source))
+    return show(ctx, source)
+
+
+def resume(ctx: Context, source: str, event: gr.EventData) -> list[Any]:
+    """Go on with one of the list."""
+    ctx.policy.require_download()
+    ctx.downloads.start(str(event.name))
+    return show(ctx, source)
+
+
+def halt(ctx: Context, source: str, event: gr.EventData) -> list[Any]:
+    """End one of the list."""
+    ctx.policy.require_download()
+    ctx.downloads.stop(str(event.name))
+    return show(ctx, source)
+
+
+def tick(ctx: Context, source: str) -> list[Any]:
+    """How far it is; a model that has come whole takes the place of the one that was only looked at."""
+    name = models.hub_name(source)
+    now = ctx.downloads.of(name)
+    if name and now and now.path:
+        path = shelf.source_of(ctx.engine.store, name)
+        return [*show(ctx, path), gr.update(choices=choices(ctx), value=path)]
+    return [*show(ctx, source), gr.skip()]
+
+
+def ask(ctx: Context, event: gr.EventData) -> tuple[Any, str, str]:
+    """Ask before removing, and say what it frees."""
+    ctx.policy.require_download()
+    one = next((one for one in hub.downloaded(ctx.engine.store) if one.name == str(event.name)), None)
+    if one is None:
+        raise ModelError(f"'{str(event.name)[:100]}' is not here any more.")
+    runs = len(hub.runs_of(ctx.engine.store, one.folder)) if one.whole else 0
+    return gr.update(visible=True), line(lists.removal(one, runs)), one.folder
+
+
+def keep() -> Any:
+    """Not removed after all."""
+    return gr.update(visible=False)
+
+
+def remove(ctx: Context, folder: str, source: str) -> tuple[Any, str, Any]:
+    """Delete its files; where it was chosen, the pocket model takes its place."""
+    ctx.policy.require_download()
+    gone = str((ctx.engine.store.models / folder).resolve())
+    hub.remove(ctx.engine.store, folder)
+    ctx.forget_model(gone)
+    ctx.downloads.forget(folder.replace("--", "/"))
+    found = choices(ctx, source)
+    update = gr.update(choices=found, value="pocket") if source == gone else gr.update(choices=found)
+    return gr.update(visible=False), here(ctx), update
+
+
+# --- what is shown ---
+
+
+def came(ctx: Context, name: str) -> int:
+    """Bytes of a model that came already."""
+    return next((one.bytes for one in hub.downloaded(ctx.engine.store) if one.name == name and not one.whole), 0)
+
+
+def here(ctx: Context) -> str:
+    """The list of what came from the Hub."""
+    found = hub.downloaded(ctx.engine.store)
+    names = {one.name for one in found} | {one.name for one in ctx.downloads.all()}
+    states = {name: now for name in names if (now := ctx.downloads.of(name))}
+    return lists.here(found, states, ctx.policy.may_download)
+
+
+def panel(ctx: Context, name: str) -> str:
+    """What a download would bring and needs; while it goes on, how far it is."""
+    now, page, one = ctx.downloads.of(name), ctx.page(name), shelf.known(name)
+    size = page.model.bytes if page else one.bytes if one else None
+    licence = page.model.licence if page else one.licence if one else "not stated"
+    free = shutil.disk_usage(ctx.engine.store.models).free
+    had = came(ctx, name)
+    facts = f"Licence {licence}. {lists.amount(size)} to download; " if size else f"Licence {licence}. "
+    facts += f"{lists.amount(free)} of disk are free."
+    body = [line(facts)]
+    if not ctx.policy.may_download:
+        body.append(line(CLOSED, "warn"))
+    elif now and now.live:
+        body += [lists.meter(now.percent or 0, name), f'<p class="line" role="status">{safe(now.told)}</p>']
+    else:
+        body += [line(text, tone) for text, tone in _before(name, page, one, size, had, free)]
+        body += [line(now.problem, "bad")] if now and now.problem else []
+    return f"<h3>{safe(f'{name} is not on this machine yet')}</h3>" + "".join(body)
+
+
+def _before(name: str, page: Any, one: Any, size: int | None, had: int, free: int) -> list[tuple[str, str]]:
+    """What is to be known before it begins."""
+    found = []
+    if page and page.todo:
+        found.append((page.todo, "warn"))
+    elif page and page.model.gated:
+        found.append(("Its owner has terms, and you have accepted them.", ""))
+    elif one and one.gated:
+        found.append((TERMS.format(HUB_PAGE.format(name)), "warn"))
+    if size and size - had > free:
+        found.append(("The disk has no room for it. Make room, or choose a smaller model.", "bad"))
+    if had:
+        found.append((f"{lists.amount(had)} of it came already; the download goes on from there.", ""))
+    return found

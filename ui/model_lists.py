@@ -1,0 +1,130 @@
+"""Lists of models to choose from, as HTML: recommended, found on the Hub, downloaded. Pure functions of values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from engine.downloads import Progress
+from engine.hub_models import Downloaded, HubModel
+from engine.presets import KnownModel
+from engine.verdict import LENGTH, Verdict
+from ui.text import count, line, megabytes, plural, safe, short
+
+GATED = "terms to accept"
+NOTHING_FOUND = "Nothing was found. Use fewer words, or loosen the filters."
+ASSUMED = "What fits is told for LoRA with one example of {:,} tokens at a time; {} of memory are free."
+SCRIPT = "HonePicks(element, trigger, watch); ['choose', 'resume', 'halt', 'discard']"
+TONES = {"fits": "good", "four": "warn", "large": "bad"}
+
+
+def chip(found: Verdict | None) -> str:
+    """A verdict in two or three words, with what it needs."""
+    if found is None:
+        return '<span class="mark" data-tone="">…</span>'
+    likely = "likely " if found.rough else ""
+    words = {"fits": "fits", "four": "fits in 4 bit", "large": "too large"}[found.word]
+    text = f"{likely}{words}: {megabytes(found.needs)}"
+    return f'<span class="mark" data-tone="{TONES[found.word]}">{safe(text[0].upper() + text[1:])}</span>'
+
+
+def pick(name: str, title: str, found: Verdict | None, facts: Iterable[str], text: str) -> str:
+    """A model that can be chosen."""
+    meta = " · ".join(fact for fact in facts if fact)
+    return (
+        f'<button type="button" class="pick" data-do="choose" data-name="{safe(name)}" data-key="pick {safe(name)}">'
+        f"<b>{safe(title)}</b>{chip(found)}<small>{safe(meta)}</small><span>{safe(text)}</span></button>"
+    )
+
+
+def recommended(models: Sequence[tuple[KnownModel, Verdict | None]], free: float) -> str:
+    """The list that ships with Hone, with what each is good for."""
+    cards = (
+        pick(
+            one.name,
+            one.title,
+            found,
+            (f"{short(one.parameters)}", f"{one.bytes / 1e9:.1f} GB", one.licence, GATED if one.gated else ""),
+            one.good_for,
+        )
+        for one, found in models
+    )
+    return line(ASSUMED.format(LENGTH, megabytes(free))) + f'<div class="picks">{"".join(cards)}</div>'
+
+
+def found(models: Sequence[HubModel], verdicts: Sequence[Verdict | None]) -> str:
+    """What the Hub has; models that cannot be used say why and cannot be chosen."""
+    if not models:
+        return line(NOTHING_FOUND)
+    cards = (_found(one, verdict) for one, verdict in zip(models, verdicts, strict=True))
+    return f'<div class="picks">{"".join(cards)}</div>'
+
+
+def _found(one: HubModel, verdict: Verdict | None) -> str:
+    size = f"{one.bytes / 1e9:.1f} GB" if one.bytes else "size unknown"
+    gated = GATED if one.gated else ""
+    facts = (short(one.parameters) if one.parameters else "", size, one.licence, gated)
+    if one.problem:
+        return f'<div class="pick off"><b>{safe(one.name)}</b><span>{safe(one.problem)}</span></div>'
+    task = one.task.replace("-", " ")
+    return pick(one.name, one.name, verdict, facts, f"{task}, {count(one.downloads)} downloads a month".strip(", "))
+
+
+def here(models: Sequence[Downloaded], coming: dict[str, Progress], may_remove: bool) -> str:
+    """What came from the Hub, what is coming, and what broke off."""
+    if not models and not any(one.live for one in coming.values()):
+        return line("Nothing is downloaded yet.")
+    known = {one.name for one in models}
+    fresh = [_fresh(one) for name, one in coming.items() if one.live and name not in known]
+    return (
+        '<div class="picks">'
+        + "".join([*fresh, *(_here(one, coming.get(one.name), may_remove) for one in models)])
+        + "</div>"
+    )
+
+
+def _fresh(one: Progress) -> str:
+    return f'<article class="kept"><b>{safe(one.name)}</b>{meter(one.percent or 0, one.name)}<small>{safe(one.told)}</small></article>'
+
+
+def _here(one: Downloaded, progress: Progress | None, may_remove: bool) -> str:
+    live = progress is not None and progress.live
+    if one.whole:
+        text, acts = f"{amount(one.bytes)} · {one.licence}", [("choose", "Use it")]
+    elif live or one.coming:
+        text, acts = (
+            (progress.told if live and progress else "It is coming."),
+            [("choose", "Show")] + [("halt", "Stop")] * live,
+        )
+    else:
+        text, acts = f"{amount(one.bytes)} of {amount(one.total)} are here", [("choose", "Show"), ("resume", "Go on")]
+    if may_remove and not live and not one.coming:
+        acts.append(("discard", "Remove…"))
+    bar = "" if one.whole else meter(100 * one.bytes / max(1, one.total), one.name)
+    buttons = "".join(
+        f'<button type="button" class="mini" data-do="{do}" data-name="{safe(one.name)}" data-key="{do} {safe(one.name)}" '
+        f'aria-label="{safe(word.rstrip("…"))}: {safe(one.name)}">{safe(word)}</button>'
+        for do, word in acts
+    )
+    return (
+        f'<article class="kept"><b>{safe(one.name)}</b>{bar}<small>{safe(text)}</small>'
+        f'<div class="kept-acts">{buttons}</div></article>'
+    )
+
+
+def meter(percent: float, name: str) -> str:
+    """How far a download is."""
+    return (
+        f'<div class="bar" role="progressbar" aria-label="Download of {safe(name)}" aria-valuemin="0" '
+        f'aria-valuemax="100" aria-valuenow="{percent:.0f}"><i style="width:{percent:.1f}%"></i></div>'
+    )
+
+
+def amount(size: float) -> str:
+    """Bytes as the Hub counts them."""
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+
+
+def removal(one: Downloaded, runs: int) -> str:
+    """The question before a model is removed."""
+    uses = f" {plural(runs, 'run')} made with it can then neither go on nor answer." if runs else ""
+    return f"Remove “{one.name}” from this machine? This frees {amount(one.bytes)}.{uses} It can be downloaded again."
