@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from engine import hub_models
+from engine import hub_models, models, shelf
 from engine.errors import ModelError
 from engine.store import Store
 
@@ -13,8 +13,8 @@ from engine.store import Store
 class Located(NamedTuple):
     """A model that can be inspected."""
 
-    source: str  # as a spec names it, or hub:owner/name where its weights are not here
-    folder: Path | None  # that holds its config; None where the source says it
+    source: str  # as a spec names it; hub:owner/name where its weights are not here
+    folder: Path | None  # that holds its config, where its weights are not here
 
 
 def locate(store: Store, name: str) -> Located:
@@ -29,10 +29,10 @@ def locate(store: Store, name: str) -> Located:
         pass
     if Path(name).is_absolute():
         raise ModelError(f"'{name}' is not a folder on this machine. Give the whole path of the model's folder.")
-    downloaded = store.models / hub_models.folder_name(name)
-    if hub_models.origin(downloaded):
-        return Located(str(downloaded), None)
-    page = hub_models.look(store, name)
-    if page.folder is None:
-        raise ModelError(page.model.problem or page.todo or f"The config of '{name}' cannot be read.")
-    return Located(f"hub:{name}", page.folder)
+    source = shelf.source_of(store, name)
+    if models.hub_name(source) and shelf.known(name) is None:
+        page = hub_models.look(store, name)
+        if page.folder is None:
+            raise ModelError(page.model.problem or page.todo or f"The config of '{name}' cannot be read.")
+        return Located(source, page.folder)
+    return Located(source, shelf.config_folder(store, source))

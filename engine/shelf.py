@@ -47,12 +47,14 @@ def config_folder(store: Store, source: str) -> Path | None:
 
 def _written(shelf: Path, name: str, one: KnownModel) -> Path:
     """A recommended model's config as a folder: another one where Hone's own list has changed."""
-    text = json.dumps(one.config)
+    text = json.dumps([one.config, one.template])
     folder = shelf / hashlib.sha256(text.encode()).hexdigest()[:12] / name
     if not folder.is_dir():
         draft = folder.with_name(f".{secrets.token_hex(4)}")
         draft.mkdir(parents=True)
-        (draft / "config.json").write_text(text, encoding="utf-8")
+        (draft / "config.json").write_text(json.dumps(one.config), encoding="utf-8")
+        if one.template:  # the inspection asks only whether there is one
+            (draft / "chat_template.jinja").write_text("", encoding="utf-8")
         try:
             os.rename(draft, folder)
         except OSError:

@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, forecast, inspection, memory, place
+from engine import advice, forecast, memory, place
 from engine.advice import Case
 from engine.errors import HoneError
 from engine.forecast import Forecast
 from engine.goals import Goal
 from engine.method import MethodSpec
-from engine.spec import PlaceSpec, RunSpec
+from engine.spec import RunSpec
 from ui import form, model_map, train_facts
 from ui.context import Context
 from ui.handlers import bind
 from ui.model_find import QUIET
 from ui.model_tab import ModelTab
-from ui.text import card, count, line, megabytes, plural, safe, status
+from ui.text import card, count, line, megabytes, plural, safe, status, table
 
 PARTS = {
     "weights": "Weights",
@@ -44,12 +44,12 @@ HELP = {
     "framework": "Python and its libraries",
     "reserve": "left free, because no estimate is exact",
 }
-OTHERS = (  # beside the settings as they are
-    ("All weights, 32 bit", "full", "fp32"),
-    ("All weights, 16 bit", "full", "bf16"),
-    ("LoRA, 16 bit", "lora", "bf16"),
-    ("LoRA on 4-bit weights (QLoRA)", "qlora", "bf16"),
-)
+TITLES = {  # as memory.four calls them -> as the page does
+    "Full, fp32": "All weights, 32 bit",
+    "Full, bf16": "All weights, 16 bit",
+    "LoRA, bf16": "LoRA, 16 bit",
+    "QLoRA, 4 bit": "LoRA on 4-bit weights (QLoRA)",
+}
 DEPENDS = ("method.", "optim.batch", "optim.acc", "optim.opt", "optim.check", "place.", "data.max_length")
 READING = line("Working out the memory once the model is read.", "wait")
 
@@ -58,11 +58,10 @@ class Bar(NamedTuple):
     """What one way of training needs, by part, in bytes."""
 
     title: str
-    parts: dict[str, float]
-    now: bool = False
+    parts: dict[str, int]
 
     @property
-    def total(self) -> float:
+    def total(self) -> int:
         return sum(self.parts.values())
 
 
@@ -178,89 +177,67 @@ def _lengths(told: Forecast) -> str:
 
 def memory_card(told: Forecast, case: Case, spec: RunSpec) -> str:
     """Bars by part, a line at what is free, and what would fit at most."""
-    bars = [_bar("As set now", case, spec, spec.method, spec.place, told, True)]
-    for title, kind, precision in OTHERS:
-        method = spec.method.model_copy(update={"kind": kind, "init": "zero"})
-        bars.append(_bar(title, case, spec, method, PlaceSpec(precision=precision), told))  # type: ignore[arg-type]
+    again, optim = spec.optim.checkpointing == "on", spec.optim
+    setting = advice.setting(case, spec.method, optim.batch_size, told.length, again, optim.optimizer, spec.place)
+    settings = {"As set now": setting, **memory.four(setting)}
+    bars = [Bar(TITLES.get(name, name), memory.estimate(one).model_dump()) for name, one in settings.items()]
     free = case.machine.free
     scale = max(*(bar.total for bar in bars), free) * 1.02
-    rows = "".join(_row(bar, free, scale) for bar in bars)
+    rows = "".join(_row(bar, free, scale, bar is bars[0]) for bar in bars)
     name = "graphics card" if case.machine.device == "cuda" else "machine"
     mark = f'<p class="free-note" style="--at:{100 * free / scale:.2f}%"><span>{megabytes(free)} free</span></p>'
-    about = line(f"An estimate for {plural(spec.optim.batch_size, 'example')} of {plural(told.length, 'token')} at once. "
-                 f"The line is what this {name} has free now.")  # fmt: skip
-    return card(
-        "Memory",
-        about,
-        f'<div class="bars">{mark}{rows}</div>',
-        _keys(bars),
-        _most(case, spec.method, told),
-        _table(bars),
-    )
+    about = f"An estimate for {plural(optim.batch_size, 'example')} of {plural(told.length, 'token')} at once. "
+    about += f"The dashed line is what this {name} has free now."
+    drawn = f'<div class="bars">{mark}{rows}</div>'
+    return card("Memory while it trains", line(about), drawn, _keys(bars), _most(setting, int(free)), _table(bars))
 
 
-def _bar(
-    title: str, case: Case, spec: RunSpec, method: MethodSpec, where: PlaceSpec, told: Forecast, now: bool = False
-) -> Bar:
-    again = spec.optim.checkpointing == "on"
-    setting = advice.setting(case, method, spec.optim.batch_size, told.length, again, spec.optim.optimizer, where)
-    parts = memory.estimate(setting).model_dump()
-    return Bar(title, {name: float(size) for name, size in parts.items() if isinstance(size, int | float)}, now)
-
-
-def _row(bar: Bar, free: float, scale: float) -> str:
+def _row(bar: Bar, free: float, scale: float, now: bool) -> str:
+    sizes = ((name, bar.parts[name]) for name in PARTS)
     pieces = "".join(
-        f'<i data-memory="{safe(name)}" style="width:{100 * size / scale:.3f}%"></i>' for name, size in _seen(bar)
+        f'<i data-memory="{name}" style="width:{100 * size / scale:.3f}%"></i>' for name, size in sizes if size
     )
     fits = bar.total <= free
     word = "fits" if fits else f"{megabytes(bar.total - free)} too much"
     return (
-        f'<div class="bar-row" data-now="{str(bar.now).lower()}"><span>{safe(bar.title)}</span>'
+        f'<div class="bar-row" data-now="{str(now).lower()}"><span>{safe(bar.title)}</span>'
         f'<b>{megabytes(bar.total)}</b><small data-good="{str(fits).lower()}">{word}</small>'
         f'<div class="track" aria-hidden="true">{pieces}<u style="left:{100 * free / scale:.2f}%"></u></div></div>'
     )
 
 
-def _seen(bar: Bar) -> list[tuple[str, float]]:
-    names = [*PARTS, *(name for name in bar.parts if name not in PARTS)]
-    return [(name, bar.parts[name]) for name in names if bar.parts.get(name)]
+def _used(bars: list[Bar]) -> list[str]:
+    return [name for name in PARTS if any(bar.parts[name] for bar in bars)]
 
 
 def _keys(bars: list[Bar]) -> str:
     """What the colours mean, with the figures of the settings as they are."""
-    used = {name for bar in bars for name, _ in _seen(bar)}
-    names = [*(name for name in PARTS if name in used), *sorted(used - set(PARTS))]
-    items = "".join(
-        f'<li title="{safe(HELP.get(name, ""))}"><i data-memory="{safe(name)}"></i>{safe(PARTS.get(name, name.title()))} '
-        f"<b>{megabytes(bars[0].parts.get(name, 0.0))}</b></li>"
-        for name in names
+    items = (
+        f'<li title="{safe(HELP[name])}"><i data-memory="{name}"></i>{PARTS[name]} '
+        f"<b>{megabytes(bars[0].parts[name])}</b></li>"
+        for name in _used(bars)
     )
-    return f'<ul class="keys">{items}</ul>'
+    return f'<ul class="keys">{"".join(items)}</ul>'
 
 
-def _most(case: Case, method: MethodSpec, told: Forecast) -> str:
-    """The longest example and the largest batch that would fit."""
-    length = inspection.largest_length(case, method)
+def _most(setting: memory.Setting, free: int) -> str:
+    """The largest batch and the longest example that would fit."""
+    batch = memory.largest_batch(setting, free)
+    length = memory.largest_length(setting._replace(batch=1), free)
+    many = f"At most {plural(batch, 'example')} of {count(setting.length)} tokens fit at once. " if batch else ""
     if not length:
-        return ""
-    whole = length >= (case.info.context or inspection.LONGEST)
-    end = ", which is all that the model reads" if whole and case.info.context else ""
-    batch = inspection.largest_batch(case, method, told.length)
-    most = f"At most {plural(batch, 'example')} of {count(told.length)} tokens fit at once. " if batch else ""
-    return line(f"{most}The longest single example that fits has {count(length)} tokens{end}.")
+        return line("Not even the shortest example fits in this way.", "bad")
+    whole = ", which is all that the model reads" if length == setting.info.context else ""
+    return line(f"{many}A single example may have {count(length)} tokens{whole}.")
 
 
 def _table(bars: list[Bar]) -> str:
     """All figures, for who wants them or cannot see the bars."""
-    used = [name for name in PARTS if any(bar.parts.get(name) for bar in bars)]
-    used += sorted({name for bar in bars for name in bar.parts if bar.parts[name]} - set(PARTS))
-    head = "".join(f'<th scope="col">{safe(bar.title)}</th>' for bar in bars)
     rows = "".join(
-        f'<tr><th scope="row">{safe(PARTS.get(name, name.title()))}<small>{safe(HELP.get(name, ""))}</small></th>'
-        + "".join(f"<td>{megabytes(bar.parts.get(name, 0.0))}</td>" for bar in bars)
+        f'<tr><th scope="row">{PARTS[name]}<small>{safe(HELP[name])}</small></th>'
+        + "".join(f"<td>{megabytes(bar.parts[name])}</td>" for bar in bars)
         + "</tr>"
-        for name in used
+        for name in _used(bars)
     )
-    inner = f'<thead><tr><th scope="col">Part</th>{head}</tr></thead><tbody>{rows}</tbody>'
-    table = f'<div class="scroll" tabindex="0"><table class="plain">{inner}</table></div>'
-    return f'<details class="why"><summary>All figures</summary>{table}</details>'
+    found = table(("Part", *(bar.title for bar in bars)), [rows])
+    return f'<details class="why"><summary>All figures</summary>{found}</details>'

@@ -37,18 +37,24 @@ def pick(name: str, title: str, found: Verdict | None, facts: Iterable[str], tex
 
 
 def recommended(models: Sequence[tuple[KnownModel, Verdict | None]], free: float) -> str:
-    """The list that ships with Hone, with what each is good for."""
-    cards = (
-        pick(
-            one.name,
-            one.title,
-            found,
-            (f"{short(one.parameters)}", f"{one.bytes / 1e9:.1f} GB", one.licence, GATED if one.gated else ""),
-            one.good_for,
-        )
-        for one, found in models
+    """The list that ships with Hone: by what they are for, and last those that are too large."""
+    small = [pair for pair in models if pair[1] is None or pair[1].word != "large"]
+    shelves = [
+        ("To write and answer", [pair for pair in small if pair[0].task == "write"]),
+        ("To choose labels", [pair for pair in small if pair[0].task == "classify"]),
+        ("Too large for this machine", [pair for pair in models if pair not in small]),
+    ]
+    shown = "".join(
+        f'<h4>{safe(title)}</h4><div class="picks">{"".join(_known(*pair) for pair in shelf)}</div>'
+        for title, shelf in shelves
+        if shelf
     )
-    return line(ASSUMED.format(LENGTH, megabytes(free))) + f'<div class="picks">{"".join(cards)}</div>'
+    return line(ASSUMED.format(LENGTH, megabytes(free))) + shown
+
+
+def _known(one: KnownModel, verdict: Verdict | None) -> str:
+    facts = (f"{short(one.parameters)} weights", f"{one.gigabytes:g} GB", one.licence, GATED if one.gated else "")
+    return pick(one.name, one.title, verdict, facts, one.good_for)
 
 
 def found(models: Sequence[HubModel], verdicts: Sequence[Verdict | None]) -> str:
@@ -83,7 +89,7 @@ def here(models: Sequence[Downloaded], coming: dict[str, Progress], may_remove: 
 
 
 def _fresh(one: Progress) -> str:
-    return f'<article class="kept"><b>{safe(one.name)}</b>{meter(one.percent or 0, one.name)}<small>{safe(one.told)}</small></article>'
+    return _article(one.name, meter(one.percent or 0, one.name), one.told, [("choose", "Show"), ("halt", "Stop")])
 
 
 def _here(one: Downloaded, progress: Progress | None, may_remove: bool) -> str:
@@ -100,15 +106,17 @@ def _here(one: Downloaded, progress: Progress | None, may_remove: bool) -> str:
     if may_remove and not live and not one.coming:
         acts.append(("discard", "Remove…"))
     bar = "" if one.whole else meter(100 * one.bytes / max(1, one.total), one.name)
+    return _article(one.name, bar, text, acts)
+
+
+def _article(name: str, bar: str, text: str, acts: Sequence[tuple[str, str]]) -> str:
     buttons = "".join(
-        f'<button type="button" class="mini" data-do="{do}" data-name="{safe(one.name)}" data-key="{do} {safe(one.name)}" '
-        f'aria-label="{safe(word.rstrip("…"))}: {safe(one.name)}">{safe(word)}</button>'
+        f'<button type="button" class="mini" data-do="{do}" data-name="{safe(name)}" data-key="{do} {safe(name)}" '
+        f'aria-label="{safe(word.rstrip("…"))}: {safe(name)}">{safe(word)}</button>'
         for do, word in acts
     )
-    return (
-        f'<article class="kept"><b>{safe(one.name)}</b>{bar}<small>{safe(text)}</small>'
-        f'<div class="kept-acts">{buttons}</div></article>'
-    )
+    inner = f'<b>{safe(name)}</b>{bar}<small>{safe(text)}</small><div class="kept-acts">{buttons}</div>'
+    return f'<article class="kept">{inner}</article>'
 
 
 def meter(percent: float, name: str) -> str:

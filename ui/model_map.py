@@ -17,12 +17,13 @@ from ui.text import count, share
 
 OUT = {"o_proj", "out_proj", "out_lin", "dense", "c_proj", "wo", "o", "o_attn", "output", "out_project", "to_out"}
 DOWN = {"down_proj", "c_proj", "fc2", "lin2", "dense_4h_to_h", "wo", "ffn_output", "w2", "fc_out", "linear2"}
+FUSED = "query, key, value in one"
 WORDS = {
     "q": "query", "k": "key", "v": "value", "o": "output", "query": "query", "key": "key", "value": "value",
     "out": "output", "gate": "gate", "up": "up", "down": "down", "gate_up": "gate and up in one",
-    "qkv": "query, key, value in one", "query_key_value": "query, key, value in one", "wqkv": "query, key, value in one",
-    "c_attn": "query, key, value in one", "dense_h_to_4h": "up", "dense_4h_to_h": "down", "c_fc": "up", "fc1": "up",
-    "fc2": "down", "lin1": "up", "lin2": "down", "wi": "gate and up in one", "ffn": "up", "ffn_output": "down",
+    "qkv": FUSED, "query_key_value": FUSED, "wqkv": FUSED, "c_attn": FUSED,
+    "dense_h_to_4h": "up", "dense_4h_to_h": "down", "c_fc": "up", "fc1": "up", "fc2": "down", "lin1": "up",
+    "lin2": "down", "wi": "gate and up in one", "ffn": "up", "ffn_output": "down",
 }  # fmt: skip
 IN_ONE = "The experts are kept as one large table, not as layers of their own, so no adapter can be put beside them."
 NOT_NEEDED = {

@@ -66,7 +66,8 @@ def build(ctx: Context) -> ModelTab:
                     html_template='<div class="block-map"></div>', js_on_load=MAP_SCRIPT, elem_id="model-map"
                 )
                 memory = html(elem_id="model-memory")
-    shown = *panel, gr.Timer(model_get.SECOND, active=False), *listed
+        timer = gr.Timer(model_get.SECOND, active=False)  # within the tab: beside the tabs it would count as one
+    shown = *panel, timer, *listed
     return ModelTab(tab, source, told, about, verdict, drawing, memory, forward, finding, Getting(*shown))
 
 

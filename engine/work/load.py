@@ -16,7 +16,7 @@ from engine.errors import ModelError, RunError
 from engine.goals import Goal, outputs
 from engine.method import MethodSpec
 from engine.spec import PlaceSpec
-from engine.work.inspect import AUTO, head_names, load_config, tasks_of
+from engine.work.inspect import AUTO, empty_model, head_names, load_config, tasks_of
 
 UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
 NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed")
@@ -86,7 +86,7 @@ def load_model(
     config = load_config(folder)
     task: Task = "classify" if head else "write"
     if task not in tasks_of(config):
-        raise ModelError(f"'{folder.name}' cannot do this: it is built to {' or '.join(tasks_of(config)) or 'encode'}.")
+        empty_model(config, folder.name, task)  # says why
     options: dict[str, Any] = {"config": config, "dtype": place.dtype, "use_safetensors": True}
     if head:
         options["ignore_mismatched_sizes"] = True  # a head for other labels is replaced

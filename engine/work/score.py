@@ -23,7 +23,7 @@ from engine.spec import DataSpec, Shape
 from engine.store import RunDir
 from engine.work.data import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
 from engine.work.generate import replies
-from engine.work.tuned import trained
+from engine.work.tuned import Trained, trained
 
 LOGITS = 2**25  # numbers in one batch's logits (128 MB in fp32)
 SPARE = 4  # tokens more than the longest label needs, so that a reply that goes on is seen to go on
@@ -58,7 +58,7 @@ def score(run: RunDir) -> None:
         raise RunError("This run has no held-out examples, so there is nothing new to score it on.")
     rows = [held[index] for index in scores.spread(len(held))]
     about, spec, count = scores.about(run.about_file), of.spec, len(held)
-    pair = Pair(of.load(of.place()), load_tokenizer(of.folder, spec.data.template), spec.data, of.context)
+    pair = paired(of)
     if of.head:
         from engine.work.head_score import head_score
 
@@ -73,6 +73,11 @@ def score(run: RunDir) -> None:
     else:
         done = perplexity(pair, rows, count)
     run.emit(done)
+
+
+def paired(of: Trained) -> Pair:
+    """Base and tuned model of a run, in memory."""
+    return Pair(of.load(of.place()), load_tokenizer(of.folder, of.spec.data.template), of.spec.data, of.context)
 
 
 def _can_be_learned(pair: Pair, row: Row) -> bool:

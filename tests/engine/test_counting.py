@@ -12,6 +12,8 @@ from engine.errors import ModelError, SpecError
 from engine.method import MethodSpec
 from tests.engine.tiny import ARCHITECTURES, config_of
 
+ROBERTA = {"vocab_size": 50265, "max_position_embeddings": 514}  # the published ones, which are not the defaults
+
 
 def info_of(config, task: str = "write", name: str = "m") -> ModelInfo:
     from engine.work.inspect import describe
@@ -70,7 +72,7 @@ def test_every_method_counts_as_peft_counts(kind: str) -> None:
 @pytest.mark.parametrize(
     ("kind", "shape", "task", "targets", "rank", "labels", "adapter", "trainable"),
     [
-        ("roberta", {"vocab_size": 50265, "max_position_embeddings": 514}, "classify", ("query", "value"), 8, 3, 294_912, 887_811),
+        ("roberta", ROBERTA, "classify", ("query", "value"), 8, 3, 294_912, 887_811),
         ("bert", {}, "classify", ("query", "value"), 8, 3, 294_912, 297_219),
         ("distilbert", {}, "classify", ("q_lin", "v_lin"), 4, 3, 73_728, 666_627),
         ("distilbert", {}, "classify", ("q_lin", "v_lin"), 8, 3, 147_456, 740_355),
@@ -110,12 +112,12 @@ def test_what_does_not_fit_the_model_is_named_all_at_once() -> None:
 
 
 def test_targets_that_match_nothing_are_named_with_those_that_there_are() -> None:
-    with pytest.raises(ModelError, match="no module called c_attn. It has: q_proj, k_proj"):
+    with pytest.raises(ModelError, match=r"no module called c_attn\. It has: q_proj, k_proj"):
         count(info_of(config_of("llama")), MethodSpec(targets=("c_attn",)))
 
 
 def test_an_encoder_cannot_write_and_says_what_it_can() -> None:
-    with pytest.raises(ModelError, match="does not write one. It can choose labels"):
+    with pytest.raises(ModelError, match=r"does not write one\. It can choose labels"):
         info_of(config_of("bert"))
 
 

@@ -196,13 +196,14 @@ def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) ->
 def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> None:
     """The worker's own function, on the pirate run: its facts, and what it would say without them."""
     from engine.work import score as worker
+    from engine.work.tuned import trained as trained_run
 
     _, run = trained
     before = run.events_file.read_bytes()
     worker.score(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.labels is None and done.tuned > done.base and done.rows == done.of
-    pair, rows = worker._load(run, run.spec), list(read_rows(run.held_out_file))
+    pair, rows = worker.paired(trained_run(run)), list(read_rows(run.held_out_file))
     done = worker.perplexity(pair, rows, len(rows))
     assert done.what == "the answers" and done.rows == len(rows)
     assert math.log(done.base) == pytest.approx(run.view().first_loss, rel=0.02)

@@ -5,33 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-WORDS = [
-    "the",
-    "cat",
-    "sat",
-    "on",
-    "a",
-    "mat",
-    "and",
-    "dog",
-    "ran",
-    "far",
-    "good",
-    "bad",
-    "happy",
-    "sad",
-    "I",
-    "you",
-    "we",
-    "go",
-    "come",
-    "see",
-    "red",
-    "blue",
-    "one",
-    "two",
-    "three",
-]
+TEXT = "the cat sat on a mat and dog ran far good bad happy sad I you we go come see red blue one two three"
+WORDS = TEXT.split()
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,
     "intermediate_size": 128,
@@ -104,7 +79,7 @@ def save_tokenizer(folder: Path, vocab: int = 500) -> None:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    made.train_from_iterator([" ".join(WORDS)] * 4, trainer)
+    made.train_from_iterator([TEXT] * 4, trainer)
     PreTrainedTokenizerFast(
         tokenizer_object=made, pad_token="<pad>", bos_token="<s>", eos_token="</s>"
     ).save_pretrained(folder)

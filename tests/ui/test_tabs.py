@@ -16,7 +16,7 @@ from engine.rows import read_rows
 from engine.store import RunDir
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk
-from ui import compare_tab, export_tab, form, model_tab, runs_tab, train_tab
+from ui import compare_tab, export_tab, form, model_find, model_tab, runs_tab, train_tab
 from ui.context import Context
 from ui.handlers import bind
 
@@ -34,13 +34,13 @@ def test_a_model_is_read_once_and_then_described(ctx: Context) -> None:
 
 def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        model_tab.open_folder(ctx, str(tmp_path))
+        model_find.open_folder(ctx, str(tmp_path))
 
 
 def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: list[object]) -> None:
     ctx.policy = DEMO
     with pytest.raises(RunError, match="closed"):
-        model_tab.open_folder(ctx, str(tmp_path))
+        model_find.open_folder(ctx, str(tmp_path))
     values[form.PATHS.index("model.source")] = str(tmp_path)  # as a client that skips the page would send it
     with pytest.raises(RunError, match="closed"):
         train_tab.start(ctx, *values)
