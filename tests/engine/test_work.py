@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import signal
 import time
@@ -12,10 +11,10 @@ import zipfile
 
 import pytest
 
-from engine import aside, export, presets
+from engine import aside, counting, export, presets
 from engine import events as ev
 from engine import spec as specs
-from engine.errors import ModelError, RunError
+from engine.errors import RunError
 from engine.jobs import Engine
 from engine.spec import DataSpec
 from engine.view import State
@@ -34,36 +33,16 @@ def test_a_small_run_learns_and_leaves_everything_it_should(trained) -> None:
     assert "precision" in view.started.reasons
 
 
-def test_trainable_count_on_screen_equals_pefts_own_for_20_random_choices(trained) -> None:
-    """The closed form from the config against get_peft_model on the real structure."""
-    import torch
-    from peft import get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    from engine.work.inspect import load_config
-    from engine.work.train import lora_config
-
+def test_what_was_foretold_is_what_came(trained) -> None:
+    """The counts of the config are those of PEFT on the loaded model; tests/engine/test_counting.py has all methods."""
     engine, run = trained
-    info = engine.desk.inspect("pocket")
-    names = [module.name for module in info.modules]
-    draw = random.Random(7)
-    config = load_config(presets.POCKET)
-    for _ in range(20):
-        targets = tuple(draw.sample(names, draw.randint(1, len(names))))
-        rank = draw.randint(1, 256)
-        with torch.device("meta"):
-            base = AutoModelForCausalLM.from_config(config)
-        spec = specs.make({"method": {"rank": rank, "targets": targets}})
-        trainable, total = get_peft_model(base, lora_config(spec, targets)).get_nb_trainable_parameters()
-        assert info.trainable(rank, targets) == trainable
-        assert info.parameters + trainable == total
-    assert run.view().started.total == info.parameters + run.view().started.trainable
-    assert run.view().started.trainable == info.trainable(SMALL["method"]["rank"], ["all-linear"])
-
-
-def test_unknown_targets_are_named(trained) -> None:
-    with pytest.raises(ModelError, match="no module called c_attn"):
-        trained[0].desk.inspect("pocket").trainable(8, ["c_attn"])
+    view, info = run.view(), engine.desk.inspect("pocket")
+    foretold = counting.count(info, run.spec.method)
+    assert view.started.trainable == foretold.trainable == view.estimated.trainable
+    assert view.started.total == foretold.total == info.parameters + foretold.trainable
+    assert view.proved[0] == (16, 1, False) and view.proved[1].seconds > 0
+    assert 0 < view.estimated.seconds_low < view.estimated.seconds_high
+    assert view.estimated.memory_gb == pytest.approx(sum(view.estimated.parts.values()))
 
 
 def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) -> None:
