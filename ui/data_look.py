@@ -49,9 +49,9 @@ def look(ctx: Context, model: str, *values: Any) -> Iterator[list[Any]]:
         yield shown(dataset, spec, None, data_view.problem("The columns do not fit", str(error)))
         return
     yield shown(dataset, spec, prepared, WAITING)
-    rows = page(ctx, model, prepared, spec, "order", {}, 0)
-    yield shown(dataset, spec, prepared, rows)
-    yield shown(dataset, spec, prepared, rows, report(ctx, model, prepared, spec))
+    yield shown(dataset, spec, prepared, page(ctx, model, prepared, spec, "order", {}, 0))
+    # The rows stay: while the tokens were counted, somebody may have turned to others.
+    yield shown(dataset, spec, prepared, None, report(ctx, model, prepared, spec))
 
 
 def turn(
@@ -109,9 +109,13 @@ def page(
 
 
 def shown(
-    dataset: Dataset, spec: DataSpec, prepared: Prepared | None, rows: str, tokens: TokenReport | str | None = None
+    dataset: Dataset,
+    spec: DataSpec,
+    prepared: Prepared | None,
+    rows: str | None,
+    tokens: TokenReport | str | None = None,
 ) -> list[Any]:
-    """Everything that a look fills, in the order of ``DataTab.outputs``."""
+    """Everything that a look fills, in the order of ``DataTab.outputs``; without rows those that are shown stay."""
     if prepared is None:  # the columns do not fit: only what helps to choose others is shown
         blank = [gr.update(visible=False), "", gr.skip()] * len(FIXES)
         plots = [gr.update(visible=False)] * 2
@@ -144,8 +148,8 @@ def shown(
         data_view.notes([one for one in found if one.fix is None]),
         gr.update(visible=any(one.kind == "unsure" for one in found)),
         *_mending(found, spec, measured is not None),
-        rows,
-        0,
+        gr.skip() if rows is None else rows,
+        gr.skip() if rows is None else 0,
         worst,
         gr.update(choices=order_choices(measured, prepared.held_out)),
         chart,

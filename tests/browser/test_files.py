@@ -100,6 +100,7 @@ def test_folders_that_are_no_safe_model_are_refused(
     url = serve(home)
     page = open_page(url)
     go(page, "Model")
+    page.get_by_role("button", name="A folder on this machine").click()
     wanted = ((tmp_path / "no", "not a folder"), (pickled, "harmful code"), (coded, "run code of its own"))
     for folder, words in wanted:
         page.locator("#model-folder input, #model-folder textarea").first.fill(str(folder))

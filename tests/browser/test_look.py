@@ -14,7 +14,7 @@ TABS = ("Data", "Model", "Train", "Compare", "Export", "Runs")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 READY = {  # what a tab shows once all of it is there
     "Data": "#lengths .main-svg",
-    "Model": "#model-about table",
+    "Model": "#model-memory .bars",
     "Train": "#live .chart .main-svg",
     "Compare": "#chips button",
     "Export": "#export-adapter .card",

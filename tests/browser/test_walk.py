@@ -57,7 +57,7 @@ def sees_what_is_learned(page: Any) -> None:
 
 
 def sees_what_the_model_is(page: Any) -> None:
-    page.locator("#model-about td", has_text="q_proj").wait_for(timeout=MINUTES)
+    page.locator("#model-map button", has_text="q_proj").wait_for(timeout=MINUTES)
     picture(page, "2-model")
     page.get_by_role("button", name="Next: train it").click()
 
