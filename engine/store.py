@@ -4,7 +4,7 @@
       runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ checkpoints/ adapter/ merged/
       datasets/<id>/   rows.arrow card.json     (id: a hash of the content)
       prepared/<key>/  rows as runs use them; may be deleted at any time
-      models/          folders that the user puts here are offered as base models
+      models/          base models, put here or downloaded (.incoming/ while they come, .configs/ for looking)
       recipes/         settings that the user has saved under a name, a YAML file each
 
 Disk is the truth; there is no database and no cache of it here.

@@ -1,192 +1,112 @@
-"""The trainer of preferences: DPO, ORPO and KTO as losses of one trainer.
+"""TRL's trainers of preferences on examples that are tokens already: DPO, ORPO, KTO.
 
-The reference of DPO and KTO is the model with its adapter switched off: no second model is loaded, and what it says
-of an example is asked once and kept. TRL's trainers, which the tests compare with, give the same losses, but on a CPU
-take 1.5 to 9 times as long, since they compute the logits of the questions too.
+What is trained is what the page shows, so their own tokenising is left out. The reference of DPO and KTO is the model
+with its adapter switched off: no second model is loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+import os
+from typing import Any
 
-import torch
-from peft import PeftModel
-from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
-from transformers import PreTrainedTokenizerBase
+# ORPO is one of TRL's experimental trainers, which say so at import; their documentation names this switch.
+os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
+from datasets import Dataset
+from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
+from trl.experimental.orpo import ORPOConfig, ORPOTrainer
+
+from engine.work.data import IGNORED
 from engine.work.lesson import FasterSecondHalf
-from engine.work.logps import Batch, learned, log_probabilities, padded
-from engine.work.pairs import Example
 
-SURE = -1e-6  # log-probability of an answer that could not be likelier: its odds would be infinite
+SURE = -1e-6  # log-probability of an answer that could hardly be likelier
 
 
-class Said(NamedTuple):
-    """What a model says of a batch: sums over an answer's tokens, better answers before worse ones."""
+class _Told:
+    """Hands the share of right pairs, as TRL notes it, on with the other figures of a check."""
 
-    answers: Tensor
-    strays: Tensor  # the same of answers to other questions; empty where there are none
+    noted, right = "_metrics", "rewards/accuracies"
+    against_itself = True  # before the first step the model is its own reference: nothing is likelier than before
 
-
-class Terms(NamedTuple):
-    """What a loss depends on besides what is said."""
-
-    beta: float
-    tokens: Tensor  # of each answer
-    good: Tensor  # marks, where answers are marked
-    weights: tuple[float, float]  # of good answers and of bad ones
-
-
-Loss = Callable[[Said, Said | None, Terms], Tensor]
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the share to a check's figures; these go on to the callbacks."""
+        found = getattr(self, self.noted)["eval"].get(self.right)
+        first = self.against_itself and self.state.global_step == 0  # type: ignore[attr-defined]
+        if "eval_loss" in logs and found and not first:
+            logs["eval_accuracy"] = sum(map(float, found)) / len(found)
+        super().log(logs, start_time)  # type: ignore[misc]
 
 
-def dpo(now: Said, before: Said | None, terms: Terms) -> Tensor:
-    """How surely the better answer has gained more than the worse (Rafailov et al., arXiv:2305.18290, equation 7)."""
-    assert before is not None
-    better, worse = (now.answers - before.answers).chunk(2)
-    return -logsigmoid(terms.beta * (better - worse)).mean()
+class Pairs(_Told, FasterSecondHalf, DPOTrainer):
+    """DPO (Rafailov et al., arXiv:2305.18290)."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        return dataset
 
 
-def orpo(now: Said, before: Said | None, terms: Terms) -> Tensor:
-    """Writing the better answer, and odds against the worse one (Hong et al., arXiv:2403.07691, equations 6 and 7)."""
-    better, worse = (now.answers / terms.tokens).clamp(max=SURE).chunk(2)
-    odds = (better - worse) - (torch.log(-torch.expm1(better)) - torch.log(-torch.expm1(worse)))
-    written = -now.answers.chunk(2)[0].sum() / terms.tokens.chunk(2)[0].sum()
-    return written - terms.beta * logsigmoid(odds).mean()
+class Marks(FasterSecondHalf, KTOTrainer):
+    """KTO (Ethayarajh et al., arXiv:2402.01306)."""
+
+    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
+        return dataset
 
 
-def kto(now: Said, before: Said | None, terms: Terms) -> Tensor:
-    """How far good answers gain and bad ones lose, beyond what all do (Ethayarajh et al., arXiv:2402.01306, eq. 7)."""
-    assert before is not None
-    drift = (now.strays - before.strays).mean().clamp(min=0).detach()
-    gain = now.answers - before.answers - drift
-    good, bad = terms.weights
-    wanted = torch.where(terms.good, gain, -gain)
-    return (torch.where(terms.good, good, bad) * (1 - torch.sigmoid(terms.beta * wanted))).mean()
+class Odds(_Told, FasterSecondHalf, ORPOTrainer):
+    """ORPO (Hong et al., arXiv:2403.07691)."""
+
+    noted, right = "_stored_metrics", "eval_rewards/accuracies"
+    against_itself = False
+
+    @staticmethod
+    def get_batch_logps(logits: Any, *args: Any, **options: Any) -> Any:
+        """In fp32, and never quite certain: in 16 bits an answer can look certain, and its odds are infinite."""
+        found = ORPOTrainer.get_batch_logps(logits.float(), *args, **options)
+        return found.clamp(max=SURE)
+
+    def tokenize_row(self, feature: dict[str, Any], model: Any = None) -> dict[str, Any]:
+        """A row's tokens under the names that this trainer knows."""
+        question: list[int] = feature["prompt_ids"]
+        found: dict[str, Any] = {}
+        for side in ("chosen", "rejected"):
+            ids = question + feature[f"{side}_ids"]
+            found |= {
+                f"{side}_input_ids": ids,
+                f"{side}_attention_mask": [1] * len(ids),
+                f"{side}_labels": [IGNORED] * len(question) + feature[f"{side}_ids"],
+            }
+        return found | {"prompt_input_ids": question, "prompt_attention_mask": [1] * len(question)}
 
 
-LOSSES: dict[str, Loss] = {"dpo": dpo, "orpo": orpo, "kto": kto}
+def trainer(
+    method: str,
+    beta: float,
+    weights: tuple[float, float],
+    switched_off: bool,
+    arguments: dict[str, Any],
+    train: list[dict[str, Any]],
+    held: list[dict[str, Any]],
+    **options: Any,
+) -> Any:
+    """The trainer of a preference method. Without a base to switch back to, it is asked once, before the first step."""
+    data = {"train_dataset": Dataset.from_list(train), "eval_dataset": Dataset.from_list(held) if held else None}
+    common = {**arguments, "max_length": None, "beta": beta, "disable_dropout": True, "remove_unused_columns": False}
+    asked = {"precompute_ref_log_probs": not switched_off, "router_aux_loss_coef": 0.0}
+    if method == "orpo":
+        empty = {"prompt": "", "chosen": "", "rejected": ""}  # it looks for texts before it asks for tokens
+        data = {name: rows and Dataset.from_list([one | empty for one in rows]) for name, rows in data.items()}
+        seen = {"include_num_input_tokens_seen": "no"}  # its batches have no name that the library knows
+        return Odds(args=ORPOConfig(**(common | seen | {"max_length": longest(train, held)})), **data, **options)
+    if method == "kto":
+        good, bad = weights
+        return Marks(
+            args=KTOConfig(**common, **asked, desirable_weight=good, undesirable_weight=bad), **data, **options
+        )
+    return Pairs(args=DPOConfig(**common, **asked), **data, **options)
 
 
-class Collate:
-    """Examples as one batch of tensors."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.pad = int(tokenizer.pad_token_id)
-
-    def __call__(self, examples: Sequence[Example]) -> Batch:
-        answers = [one.answer for one in examples] + [one.worse for one in examples if one.worse is not None]
-        strays = [one.stray for one in examples if one.stray is not None]
-        batch = {
-            "numbers": torch.tensor([one.number for one in examples]),
-            "good": torch.tensor([one.good for one in examples]),
-            **padded(answers, self.pad),
-        }
-        if strays:
-            batch |= {f"stray_{name}": value for name, value in padded(strays, self.pad).items()}
-        return batch
-
-
-class Comparing(FasterSecondHalf):
-    """Learns which answers are better; its checks say how often it finds the better one the likelier."""
-
-    loss_is_scaled_for_ga = False  # a batch's loss is a mean over its examples
-
-    def __init__(self, method: str, beta: float, weights: tuple[float, float], switched: bool, **options: Any) -> None:
-        super().__init__(**options)
-        self.loss, self.beta, self.weights = LOSSES[method], beta, weights
-        self.known: dict[int, tuple[float, ...]] = {}  # what the base says, by the example's number
-        self.verdicts: list[tuple[float, bool]] = []  # of the check that is made now
-        without_dropout(self.model)
-        self.asks_base = method != "orpo"
-        if self.asks_base and not switched:
-            self._ask_base_now()
-
-    def _ask_base_now(self) -> None:
-        """Before the first step the model is the base, also where nothing could be switched off later."""
-        for dataset in (self.train_dataset, self.eval_dataset or []):
-            size = self.args.per_device_eval_batch_size
-            for start in range(0, len(dataset), size):
-                inputs = self._prepare_inputs(self.data_collator(dataset[start : start + size]))
-                with torch.autocast(self.args.device.type, torch.bfloat16, enabled=self.args.bf16):
-                    self._keep(inputs, self.model)
-
-    def _keep(self, inputs: Batch, model: Any) -> None:
-        with torch.no_grad():
-            found = said(model, inputs)
-        numbers = inputs["numbers"].tolist()
-        columns = [*found.answers.view(-1, len(numbers)), *found.strays.view(-1, len(numbers))]
-        self.known.update(zip(numbers, zip(*(column.tolist() for column in columns), strict=True), strict=True))
-
-    def base(self, inputs: Batch, model: Any) -> Said:
-        """What the base says of a batch."""
-        numbers = inputs["numbers"].tolist()
-        if not all(number in self.known for number in numbers):
-            adapted: Any = self.model
-            assert isinstance(adapted, PeftModel)
-            with adapted.disable_adapter():
-                self._keep(inputs, model)
-        device = inputs["input_ids"].device
-        columns = torch.tensor([self.known[number] for number in numbers], device=device).T
-        sides = len(inputs["input_ids"]) // len(numbers)
-        return Said(columns[:sides].reshape(-1), columns[sides:].reshape(-1))
-
-    def compute_loss(
-        self, model: Any, inputs: Batch, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """The method's loss of one batch."""
-        before = self.base(inputs, model) if self.asks_base else None
-        now = said(model, inputs)
-        tokens = learned(inputs["labels"]).sum(dim=1)
-        if not self.model.training:
-            self._note(now.answers / tokens, inputs)
-        return self.loss(now, before, Terms(self.beta, tokens, inputs["good"], self.weights))
-
-    def _note(self, likely: Tensor, inputs: Batch) -> None:
-        pairs = len(likely) > len(inputs["numbers"])
-        marks = [True] * (len(likely) // 2) + [False] * (len(likely) // 2) if pairs else inputs["good"].tolist()
-        self.verdicts += zip(likely.tolist(), marks, strict=True)
-
-    def prediction_step(
-        self, model: Any, inputs: Batch, prediction_loss_only: bool, ignore_keys: list[str] | None = None
-    ) -> tuple[Tensor, None, None]:
-        """The loss of one batch of a check."""
-        with torch.no_grad(), self.compute_loss_context_manager():
-            return self.compute_loss(model, self._prepare_inputs(inputs)).detach(), None, None
-
-    def evaluation_loop(self, *args: Any, **options: Any) -> Any:
-        """One check, with the share of held-out pairs whose better answer is the likelier."""
-        self.verdicts = []
-        output = super().evaluation_loop(*args, **options)
-        right, of = preferred(self.verdicts)
-        if of:
-            output.metrics["eval_accuracy"] = right / of
-        return output
-
-
-def said(model: Any, inputs: Batch) -> Said:
-    """What a model says of a batch. Nothing is learned from answers to other questions."""
-    answers = log_probabilities(model, inputs)
-    if "stray_labels" not in inputs:
-        return Said(answers, answers[:0])
-    with torch.no_grad():
-        strays = {name.removeprefix("stray_"): value for name, value in inputs.items() if name.startswith("stray_")}
-        return Said(answers, log_probabilities(model, strays))
-
-
-def preferred(verdicts: Sequence[tuple[float, bool]]) -> tuple[int, int]:
-    """How often a better answer is the likelier, and of how many pairs: the first good one with the first bad one."""
-    good, bad = ([likely for likely, mark in verdicts if mark == wanted] for wanted in (True, False))
-    return sum(one > other for one, other in zip(good, bad, strict=False)), min(len(good), len(bad))
-
-
-def without_dropout(model: nn.Module) -> None:
-    """Base and trained model are compared token by token, so neither may leave anything out at random."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        for name in ("attention_dropout", "dropout", "activation_dropout"):
-            if isinstance(getattr(module, name, None), float):
-                setattr(module, name, 0.0)
+def longest(*parts: list[dict[str, Any]]) -> int:
+    """Tokens of the longest side."""
+    sides = (
+        (one["prompt_ids"], one[f"{side}_ids"]) for rows in parts for one in rows for side in ("chosen", "rejected")
+    )
+    return max(len(question) + len(answer) for question, answer in sides)

@@ -5,8 +5,7 @@ The tokens are those that the page shows. Knows nothing about how they are learn
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
@@ -14,21 +13,6 @@ from engine.errors import DataError
 from engine.rows import Rows
 from engine.spec import DataSpec
 from engine.work.data import IGNORED, Encoded, Row, cut, encode_sides, teaches
-
-
-class Example(NamedTuple):
-    """What is compared: an answer with a worse one, or an answer that is marked, with a question it does not answer."""
-
-    number: int  # unlike that of any other example of the run, so that what the base says of it can be kept
-    answer: Encoded
-    worse: Encoded | None = None
-    good: bool = True
-    stray: Encoded | None = None  # another example's answer after this one's question
-
-    @property
-    def sides(self) -> list[Encoded]:
-        """What is learned of it."""
-        return [self.answer] if self.worse is None else [self.answer, self.worse]
 
 
 class Read(NamedTuple):
@@ -66,8 +50,8 @@ def read(tokenizer: PreTrainedTokenizerBase, rows: Rows, data: DataSpec) -> Read
 def as_sides(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> list[Encoded]:
     """One row's answers, each after the same question; raises DataError where the template writes it differently."""
     sides = encode_sides(tokenizer, row, data)
-    questions = [side.ids[: begin(side)] for side in sides]
-    if any(question != questions[0] for question in questions):
+    questions = [question(side) for side in sides]
+    if any(one != questions[0] for one in questions):
         raise DataError(
             "This model's chat template writes the question differently before the worse answer, so the two cannot be "
             "compared. Choose another chat format (template) on the Data tab."
@@ -80,30 +64,44 @@ def begin(one: Encoded) -> int:
     return next((at for at, label in enumerate(one.labels) if label != IGNORED), len(one.ids))
 
 
-def pairs(sides: Sequence[Sequence[Encoded]], first: int) -> list[Example]:
-    """Examples of two answers each, numbered from ``first``."""
-    return [Example(first + at, better, worse) for at, (better, worse) in enumerate(sides)]
+def question(one: Encoded) -> list[int]:
+    """The tokens before the answer."""
+    return one.ids[: begin(one)]
 
 
-def marked(found: Read, first: int, limit: int) -> list[Example]:
-    """Examples of one answer each; of a row with two, the better is a good one and the worse a bad one."""
-    answers = [side for sides in found.sides for side in sides]
-    marks = [
-        mark if len(sides) == 1 else which == 0
-        for sides, mark in zip(found.sides, found.marks, strict=True)
-        for which in range(len(sides))
-    ]
-    # Far from its own question: the rows beside it may ask the same.
-    others = [answers[(at + len(answers) // 2) % len(answers)] for at in range(len(answers))]
+def answer(one: Encoded) -> list[int]:
+    """The answer's tokens: what the template writes behind it is not learned."""
+    last = max(at for at, label in enumerate(one.labels) if label != IGNORED)
+    return one.ids[begin(one) : last + 1]
+
+
+def pairs(found: Read) -> list[dict[str, Any]]:
+    """Examples of two answers each, as TRL names their parts."""
     return [
-        Example(first + at, answer, good=mark, stray=stray(answer, other, limit))
-        for at, (answer, mark, other) in enumerate(zip(answers, marks, others, strict=True))
+        {"prompt_ids": question(better), "chosen_ids": answer(better), "rejected_ids": answer(worse)}
+        for better, worse in found.sides
     ]
 
 
-def stray(one: Encoded, other: Encoded, limit: int) -> Encoded:
-    """The question of one with the answer of another."""
-    asked, said = begin(one), begin(other)
-    ids = (one.ids[:asked] + other.ids[said:])[:limit]
-    labels = ([IGNORED] * asked + other.labels[said:])[:limit]
-    return Encoded(ids, labels, asked + len(other.ids) - said)
+def marked(found: Read) -> list[dict[str, Any]]:
+    """Examples of one answer each; of a row with two, the better is a good one and the worse a bad one.
+
+    KTO measures them against answers to other questions, here those of the example half the rows away: the rows
+    beside it may ask the same.
+    """
+    sides = [side for row in found.sides for side in row]
+    marks = [
+        mark if len(row) == 1 else which == 0
+        for row, mark in zip(found.sides, found.marks, strict=True)
+        for which in range(len(row))
+    ]
+    others = [sides[(at + len(sides) // 2) % len(sides)] for at in range(len(sides))]
+    return [
+        {
+            "prompt_ids": question(one),
+            "completion_ids": answer(one),
+            "KL_completion_ids": answer(other),
+            "label": mark,
+        }
+        for one, other, mark in zip(sides, others, marks, strict=True)
+    ]

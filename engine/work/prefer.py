@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers import Trainer, TrainerCallback
 
-from engine.errors import DataError
+from engine.errors import DataError, RunError
 from engine.findings import plural
 from engine.goals import preference_of
 from engine.method import MethodSpec
 from engine.spec import Shape
 from engine.work.asking import Questions
-from engine.work.comparing import Collate, Comparing
+from engine.work.comparing import trainer
 from engine.work.lesson import Material, Numbers, left_out, require
 from engine.work.load import Head
-from engine.work.pairs import Example, Read, marked, pairs, read
+from engine.work.pairs import marked, pairs, read
 
 STEADY = 4  # examples at once, from where KTO's yardstick is of some use
 
@@ -31,13 +31,15 @@ class Preferring:
         self.preference: str = preference_of(self.spec.method, shape)
         found = read(made_of.tokenizer, made_of.rows, self.spec.data)
         require(len(found.sides), found.lost + found.same, self.spec.data)
-        self.data = self._examples(found, 0)
-        self.held = self._examples(read(made_of.tokenizer, made_of.held, self.spec.data), len(self.data))
+        held = read(made_of.tokenizer, made_of.held, self.spec.data)
         self.weights = (1.0, 1.0)
         if self.preference == "kto":
-            marks = [one.good for one in self.data]
+            self.data, self.held = marked(found), marked(held)
+            marks = [bool(one["label"]) for one in self.data]
             require_both(marks)
             self.weights = weights(marks)
+        else:
+            self.data, self.held = pairs(found), pairs(held)
         self.warnings = left_out(found.lost, found.refused, len(made_of.rows))
         if found.same:
             self.warnings.append(
@@ -45,21 +47,17 @@ class Preferring:
                 "neither is better: left out."
             )
         self.warnings += self._about()
-        self.lengths = [max(len(side.ids) for side in one.sides) for one in self.data]
-        sides = [side for one in self.data for side in one.sides]
+        sides = [side for row in found.sides for side in row]
+        rows = [[side] for side in sides] if self.preference == "kto" else found.sides
+        self.lengths = [max(len(side.ids) for side in row) for row in rows]
         self.numbers = Numbers(
             rows=len(self.data),
             held_out=len(self.held),
             tokens=sum(len(side.ids) for side in sides),
             learned=sum(side.learned for side in sides),
-            cut=sum(any(side.cut > 0 for side in one.sides) for one in self.data),
+            cut=sum(any(side.cut > 0 for side in row) for row in rows),
         )
         self.questions = Questions(made_of)
-
-    def _examples(self, found: Read, first: int) -> list[Example]:
-        if self.preference == "kto":
-            return marked(found, first, self.spec.data.max_length)
-        return pairs(found.sides, first)
 
     def _about(self) -> list[str]:
         """What the user should know of the settings and the marks."""
@@ -74,7 +72,7 @@ class Preferring:
                 f"are few. A batch size of {STEADY} or more is steadier."
             )
         if max(self.weights) > 1:
-            good = sum(one.good for one in self.data)
+            good = sum(one["label"] for one in self.data)
             rarer = "good" if self.weights[0] > 1 else "bad"
             found.append(
                 f"{plural(good, 'answer is', 'answers are')} good and {len(self.data) - good:,} bad, so each {rarer} "
@@ -85,16 +83,20 @@ class Preferring:
     def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
         """The trainer of preferences, on examples that are tokens already."""
         method = self.spec.method
-        return Comparing(
+        if self.preference == "kto" and arguments["per_device_train_batch_size"] < 2:
+            raise RunError(
+                "KTO compares the examples of a batch with each other, so it needs at least two at once. Set the "
+                "batch size to 2 or more, or the longest example lower on the Data tab."
+            )
+        return trainer(
             self.preference,
             method.beta,
             self.weights,
             switched_off(method),
+            arguments,
+            self.data,
+            self.held,
             model=model,
-            args=TrainingArguments(**arguments, remove_unused_columns=False, label_names=["labels"]),
-            train_dataset=self.data,
-            eval_dataset=self.held or None,
-            data_collator=Collate(self.of.tokenizer),
             processing_class=self.of.tokenizer,
             callbacks=callbacks,
         )

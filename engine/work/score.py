@@ -23,6 +23,7 @@ from engine.spec import DataSpec, Shape
 from engine.store import RunDir
 from engine.work.data import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
 from engine.work.generate import replies
+from engine.work.pairs import as_sides
 from engine.work.tuned import Trained, trained
 
 LOGITS = 2**25  # numbers in one batch's logits (128 MB in fp32)
@@ -66,6 +67,11 @@ def score(run: RunDir) -> None:
         return
     if "refused" in spec.data.fixes:  # as in training
         rows = [row for row in rows if _can_be_learned(pair, row)]
+    if of.goal == "prefer" and "rejected" in rows[0]:
+        run.emit(pair_score(pair, rows, count))
+        return
+    if of.goal == "prefer":
+        rows = [row for row in rows if row.get("good", True)]  # what it should write, and not what it should not
     if found := _sample_rows(spec.data.source, rows):
         done: ev.Scored | ev.Perplexity = sample_score(pair, *found, rows, count)
     elif about.shape == Shape.LABEL and "text" not in rows[0]:
@@ -196,30 +202,60 @@ def _measured(one: Encoded) -> int:
     return sum(label != IGNORED for label in one.labels[1:])
 
 
-@torch.no_grad()
 def _total_loss(pair: Pair, encoded: list[Encoded]) -> float:
     """The sum of the losses of all learned tokens."""
-    total = 0.0
+    return sum(_losses(pair, encoded))
+
+
+@torch.no_grad()
+def _losses(pair: Pair, encoded: list[Encoded]) -> list[float]:
+    """For each row the sum of the losses of its learned tokens."""
+    found = [0.0] * len(encoded)
     for batch in _batches(encoded, max(1, LOGITS // pair.model.config.get_text_config().vocab_size)):
-        width = max(len(one.ids) for one in batch)
-        ids = torch.tensor([one.ids + [pair.tokenizer.pad_token_id] * (width - len(one.ids)) for one in batch])
-        mask = torch.tensor([[1] * len(one.ids) + [0] * (width - len(one.ids)) for one in batch])
-        labels = torch.tensor([one.labels + [IGNORED] * (width - len(one.ids)) for one in batch])
+        rows = [encoded[at] for at in batch]
+        width = max(len(one.ids) for one in rows)
+        ids = torch.tensor([one.ids + [pair.tokenizer.pad_token_id] * (width - len(one.ids)) for one in rows])
+        mask = torch.tensor([[1] * len(one.ids) + [0] * (width - len(one.ids)) for one in rows])
+        labels = torch.tensor([one.labels + [IGNORED] * (width - len(one.labels)) for one in rows])
         device = pair.model.device
         out = pair.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
         wanted = labels[:, 1:].to(device)
         learned = wanted != IGNORED
-        losses = cross_entropy(out.logits[:, :-1][learned].float(), wanted[learned], reduction="sum")
-        total += float(losses)
-    return total
+        losses = cross_entropy(out.logits[:, :-1][learned].float(), wanted[learned], reduction="none")
+        by_row = losses.new_zeros(learned.shape).masked_scatter(learned, losses).sum(dim=1)
+        for at, loss in zip(batch, by_row.tolist(), strict=True):
+            found[at] = loss
+    return found
 
 
-def _batches(encoded: list[Encoded], tokens: int) -> list[list[Encoded]]:
-    """Rows of like length together, each batch of at most this many tokens, padding counted (or of one row)."""
-    batches: list[list[Encoded]] = []
-    for one in sorted(encoded, key=lambda one: len(one.ids)):
-        if batches and (len(batches[-1]) + 1) * len(one.ids) <= tokens:
-            batches[-1].append(one)
+def _batches(encoded: list[Encoded], tokens: int) -> list[list[int]]:
+    """Indices of rows of like length together, each batch of at most this many tokens, padding counted (or one row)."""
+    batches: list[list[int]] = []
+    for at in sorted(range(len(encoded)), key=lambda at: len(encoded[at].ids)):
+        if batches and (len(batches[-1]) + 1) * len(encoded[at].ids) <= tokens:
+            batches[-1].append(at)
         else:
-            batches.append([one])
+            batches.append([at])
     return batches
+
+
+# --- preferences ---
+
+
+def pair_score(pair: Pair, rows: list[Row], of: int) -> ev.Scored:
+    """In how many pairs the better answer, as a whole, is the likelier one."""
+    sides = [found for row in rows if all(map(_measured, found := as_sides(pair.tokenizer, row, pair.data)))]
+    if not sides:
+        raise RunError(
+            f"No held-out pair keeps both answers within {pair.data.max_length} tokens, so there is nothing to score. "
+            "Raise the longest example on the Data tab and train again."
+        )
+
+    def right() -> int:
+        better, worse = (_losses(pair, [one[side] for one in sides]) for side in (0, 1))
+        return sum(one < other for one, other in zip(better, worse, strict=True))
+
+    base, tuned = pair.both(right)
+    return ev.Scored(
+        what="Finds the better answer likelier than the worse", base=base, tuned=tuned, rows=len(sides), of=of
+    )

@@ -1,0 +1,138 @@
+"""Preferences: our tokens, TRL's trainers, the reference with its adapter switched off."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import presets
+from engine import spec as specs
+from engine.companions import Upload
+from engine.errors import DataError, RunError, SpecError
+from engine.intake import add_files
+from engine.jobs import Engine
+from engine.store import RunDir
+
+MORE: dict[str, Any] = {
+    "optim": {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3},
+    "sampling": {"checks": 2, "max_new_tokens": 8},
+}
+
+
+def made(home: Path, **values: Any) -> RunDir:
+    """A run that waits for nobody: this process does its work."""
+    engine = Engine(home, supervise=False)
+    data = {"source": "sample:preferences", "max_length": 96} | values.pop("data", {})
+    run = engine.start(specs.make({"data": data, **MORE, **values}))
+    run.queue_mark.unlink()
+    return run
+
+
+def trained(run: RunDir) -> RunDir:
+    from engine.work.train import train
+
+    train(run)
+    assert run.state().value == "finished"
+    return run
+
+
+def lesson(run: RunDir) -> Any:
+    from engine.work.train import make_lesson, material
+
+    return make_lesson(material(run))
+
+
+def feedback(home: Path, rows: list[tuple[str, str, bool]]) -> str:
+    file = home / "feedback.jsonl"
+    home.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps({"prompt": p, "completion": c, "label": good}) for p, c, good in rows)
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return add_files(Engine(home, supervise=False).store, [Upload(file, file.name)])
+
+
+def marks(good: int, bad: int) -> list[tuple[str, str, bool]]:
+    names = ["cat", "dog", "cow", "hen", "pig", "fox", "owl", "bee", "ant", "rat", "bat", "hog", "elk", "cod", "eel"]
+    rows = [(f"What is a {name}?", f"A {name} is an animal. It is kind.", True) for name in names[:good]]
+    return rows + [(f"Where is the {name}?", f"Go away, {name}!", False) for name in names[:bad]]
+
+
+def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
+    from engine.work.data import IGNORED, encode, load_tokenizer
+
+    run = made(home)
+    found, tokenizer = lesson(run), load_tokenizer(presets.POCKET)
+    assert found.preference == "dpo" and found.numbers.rows == len(found.data)
+    from engine.rows import read_rows
+
+    for row, one in list(zip(read_rows(run.train_file), found.data, strict=True))[:40]:
+        shown = encode(tokenizer, row, run.spec.data)
+        learned = [token for token, label in zip(shown.ids, shown.labels, strict=True) if label != IGNORED]
+        assert one["chosen_ids"] == learned
+        assert (one["prompt_ids"] + one["chosen_ids"]) == shown.ids[: len(one["prompt_ids"]) + len(learned)]
+        assert one["rejected_ids"] != one["chosen_ids"]
+
+
+def test_dpo_begins_at_the_base_and_learns_which_answer_is_better(home: Path) -> None:
+    run = trained(made(home))
+    view = run.view()
+    # Nothing is preferred yet: the model is its own reference.
+    assert view.checks[0].loss == pytest.approx(math.log(2), abs=2e-3)
+    assert view.best.loss < 0.5 * view.checks[0].loss
+    assert view.checks[0].accuracy is None and view.checks[-1].accuracy > 0.9
+    from engine.work.score import score
+
+    score(run)
+    scored = run.view().scored
+    assert scored.rows == 50 and scored.tuned > 45 and scored.tuned >= scored.base
+    print("pairs", scored.base, scored.tuned)
+    assert view.proved and view.estimated.trainable == view.started.trainable
+
+
+@pytest.mark.parametrize(
+    "method",
+    [{"preference": "orpo"}, {"preference": "kto"}, {"kind": "qlora"}, {"kind": "full"}, {"init": "pissa"}],
+    ids=["orpo", "kto", "qlora", "full", "pissa"],
+)
+def test_other_ways_learn_too(home: Path, method: dict[str, Any]) -> None:
+    rate = 1e-4 if method.get("kind") == "full" else 1e-3
+    run = trained(made(home, method={"rank": 8, **method}, optim=MORE["optim"] | {"learning_rate": rate}))
+    view = run.view()
+    assert view.best.loss < 0.8 * view.checks[0].loss
+    if method.get("preference") != "kto":
+        assert view.checks[-1].accuracy > 0.8
+    if method.get("kind") in ("qlora", "full") or "init" in method:
+        assert view.checks[0].loss == pytest.approx(math.log(2), abs=1e-2), "the reference is the base"
+
+
+def test_marks_are_learned_by_kto_and_bad_ones_are_kept_for_it(home: Path) -> None:
+    source = feedback(home, marks(15, 10))
+    run = made(home, data={"source": source, "held_out": 0.0}, optim=MORE["optim"] | {"batch_size": 5})
+    found = lesson(run)
+    assert found.preference == "kto" and [one["label"] for one in found.data].count(False) == 10
+    assert found.weights == (1.0, 1.5) and "each bad one counts 1.5 times" in found.warnings[-1]
+    trained(run)
+
+
+def test_only_good_marks_are_nothing_to_tell_apart(home: Path) -> None:
+    source = feedback(home, marks(15, 0))
+    with pytest.raises(DataError, match="nothing to tell apart"):
+        lesson(made(home, data={"source": source, "held_out": 0.0}))
+
+
+def test_one_at_a_time_is_too_few_for_kto(home: Path) -> None:
+    with pytest.raises(RunError, match="at least two at once"):
+        trained(made(home, method={"preference": "kto"}, optim=MORE["optim"] | {"batch_size": 1}))
+
+
+def test_marks_cannot_be_learned_as_pairs(home: Path) -> None:
+    source = feedback(home, marks(15, 10))
+    with pytest.raises(SpecError, match="DPO compares two answers"):
+        lesson(made(home, data={"source": source}, method={"preference": "dpo"}))
+
+
+def test_writing_the_better_answers_is_still_possible(home: Path) -> None:
+    assert type(lesson(made(home, data={"goal": "write"}))).__name__ == "Writing"
