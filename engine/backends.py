@@ -23,9 +23,13 @@ class ProcessBackend:
     """A worker process in a session of its own, its output in the run's log."""
 
     def work(self, run: RunDir, job: str) -> int:
-        """Start ``python -m engine.work`` and wait for it."""
+        """Start the worker and wait for it."""
+        return self.start(run, job).wait()
+
+    def start(self, run: RunDir, job: str) -> subprocess.Popen[bytes]:
+        """``python -m engine.work``, which outlives this process."""
         with run.log.open("ab") as log:
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 [sys.executable, "-m", "engine.work", str(run.path), job],
                 stdin=subprocess.DEVNULL,
                 stdout=log,  # a file, never a pipe that somebody must drain
@@ -34,7 +38,6 @@ class ProcessBackend:
                 env=os.environ | {"PYTHONIOENCODING": "utf-8"},
                 start_new_session=True,
             )
-        return process.wait()
 
 
 class FakeBackend:

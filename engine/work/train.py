@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from typing import Any
 
@@ -42,19 +41,15 @@ def train(run: RunDir) -> None:
             run.emit(ev.Warned(text=text))
     if run.view().proving:  # the attempt before was ended by the system while it tried
         less(run, made_of.spec)
-    while True:
-        fit = current(run)
-        try:
-            return _attempt(run, made_of, lesson, fit)
-        except Exception as error:
-            if not out_of_memory(error):
-                raise
-            why = str(error).splitlines()[0]
-        print(f"Out of memory with {fit.text}: {why}", flush=True)
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+    fit = current(run)
+    try:
+        _attempt(run, made_of, lesson, fit)
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        print(f"Out of memory with {fit.text}: {str(error).splitlines()[0]}", flush=True)
         less(run, made_of.spec)
+        run.queue_mark.write_text("train")  # by a new process: what this one has in pieces is not given back
 
 
 def material(run: RunDir) -> Material:
