@@ -57,7 +57,10 @@ def check(info: ModelInfo, method: MethodSpec) -> None:
     for name in dict.fromkeys(module.name for module in chosen):
         width = min(min(module.ins, module.outs) for module in chosen if module.name == name)
         if (rank := method.rank_of(name)) > width:
-            wrong.append(f"Rank (method.rank): {name} is only {width} wide, so a rank of {rank} is no adapter for it.")
+            wrong.append(
+                f"Rank (method.rank): {name} is only {width} wide, so a rank of {rank} is no adapter for it. "
+                f"Set it to {width} or less."
+            )
     if method.init == "olora" and info.transposed:
         wrong.append(
             f"How the adapter starts (method.init): OLoRA does not know layers as {info.name} keeps them. Choose PiSSA."

@@ -12,7 +12,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engine import hub_models as hub
-from engine import models, place, presets, shelf, verdict
+from engine import gate, models, place, presets, shelf, verdict
 from engine.errors import HoneError
 from engine.method import MethodSpec
 from engine.place import Machine
@@ -97,7 +97,7 @@ def open_folder(ctx: Context, folder: str) -> Any:
     ctx.policy.require_folders()
     name = folder.strip().strip("\"'")
     path = Path(os.path.expanduser(name)) if name else Path("(nothing)")
-    models.check(path)
+    gate.check(path)
     found = [choice for choice in choices(ctx) if choice[1] != str(path)]
     return gr.update(choices=[*found, (path.name, str(path))], value=str(path))
 

@@ -51,8 +51,10 @@ def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizer
 
     ``model`` keeps the model's own, or takes ``plain`` where it has none. Raises ModelError where it is not usable.
     """
+    sentence = "The cat sat on the mat."
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        back = tokenizer.decode(tokenizer.encode(sentence, add_special_tokens=False), skip_special_tokens=True)
     except Exception as error:
         raise ModelError(f"The tokenizer in '{folder.name}' cannot be loaded. Copy the model again.") from error
     if not tokenizer.is_fast:
@@ -60,8 +62,6 @@ def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizer
             f"The tokenizer in '{folder.name}' cannot say which letters a token stands for, so answers cannot be told "
             "from questions. Choose a model that comes with a tokenizer.json."
         )
-    sentence = "The cat sat on the mat."
-    back = tokenizer.decode(tokenizer.encode(sentence, add_special_tokens=False), skip_special_tokens=True)
     # Some folders lack their vocabulary and encode text to almost nothing, silently.
     if "".join(back.lower().split()) != "".join(sentence.lower().split()):
         raise ModelError(

@@ -13,12 +13,12 @@ from pathlib import Path
 
 from huggingface_hub import ModelInfo
 
-from engine import models
+from engine import gate, model_json
 from engine.errors import ModelError
 from engine.hub_models import INCOMING, ORIGIN, Origin, alone, folder_name, origin
 from engine.store import Store, write_json
 from engine.work.hub_fetch import PART, File, Progress, amount, fetch
-from engine.work.hub_files import own_code, wanted, why_not
+from engine.work.hub_files import wanted, why_not
 from engine.work.hub_models import fetch_small, files_of, licence_of, open_page
 from engine.work.hub_words import MODEL, plain_words
 
@@ -50,9 +50,11 @@ def _bring(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
     _keep_the_same(incoming, files)
     _note(page, incoming, [files[name] for name in wanted(files, None)])
     fetch_small(page, files, incoming)
-    if problem := own_code(incoming):
-        raise ModelError(f"'{page.id}' cannot be used. {problem}")
-    needed = [files[name] for name in wanted(files, incoming)]
+    try:
+        model_json.check(incoming)
+        needed = [files[name] for name in wanted(files, incoming)]
+    except ModelError as error:
+        raise ModelError(f"'{page.id}' cannot be used. {error}") from None
     _note(page, incoming, needed)
     _drop_others(incoming, needed)
     _check_room(page.id, incoming, needed)
@@ -61,7 +63,7 @@ def _bring(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
         progress.begin(file.name)
         fetch(page.id, str(page.sha), file, incoming, progress.came)
     tell(f"Checking '{page.id}'")
-    models.check(incoming)
+    gate.check(incoming)
     os.rename(incoming, place)
     return place
 

@@ -17,11 +17,12 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # kept there 
     hf_raise_for_status,
 )
 
+from engine import model_json
 from engine.errors import ModelError
 from engine.hub_models import COMMIT, CONFIGS, INCOMING, ORIGIN, HubModel, HubPage, folder_name, origin
 from engine.store import Store
 from engine.work.hub_fetch import File, amount, fetch
-from engine.work.hub_files import ABOUT, offered, own_code, wanted, why_not
+from engine.work.hub_files import ABOUT, offered, wanted, why_not
 from engine.work.hub_words import MODEL, PATIENCE, first_answer, plain_words, words
 
 FIELDS = ["downloads", "gated", "library_name", "pipeline_tag", "safetensors", "sha", "siblings", "tags"]
@@ -102,9 +103,13 @@ def look(store: Store, name: str) -> HubPage:
             except errors.GatedRepoError as error:
                 todo = words(MODEL, page.id, error)
                 todo += " Its owner decides on each request, which may take days." if page.gated == "manual" else ""
-            problem = own_code(folder) if folder else ""
-            size = sum(files[one].size for one in wanted(files, folder))
-            model, folder = _model(page, problem, size), None if problem else folder
+            try:
+                if folder:
+                    model_json.check(folder)
+                size = sum(files[one].size for one in wanted(files, folder))
+                model = _model(page, size=size)
+            except ModelError as error:
+                model, folder = _model(page, str(error)), None
         incoming = store.models / INCOMING / folder_name(page.id)
         return HubPage(
             model=model,

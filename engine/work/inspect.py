@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedConfig
 from transformers import PreTrainedModel as Model
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -19,10 +20,12 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.pytorch_utils import Conv1D
 
-from engine import models, presets
+from engine import model_json, models, presets
 from engine.anatomy import LinearModule, ModelInfo, Task
 from engine.errors import ModelError
+from engine.weights import check_count
 
+NO_MODEL = "The numbers in the config.json of '{}' do not make a model. Get the model again, or choose another."
 AUTO = {"write": AutoModelForCausalLM, "classify": AutoModelForSequenceClassification}
 MANY = 1009  # labels: a number that no width of a model has, by which the head's last layer is told
 ATTENTION = re.compile(r"(^|[._])(self_)?(attn|attention|self_attention|mixer)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
@@ -31,12 +34,21 @@ NUMBER = re.compile(r"\.\d+(?=\.|$)")
 
 
 def load_config(folder: Path) -> PreTrainedConfig:
-    """A model's config; raises ModelError for an architecture that transformers does not know."""
+    """A model's config; raises ModelError for an architecture that transformers does not know, or odd values."""
     try:
-        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if config.model_type not in CONFIG_MAPPING_NAMES:
+            raise KeyError(config.model_type)
+        # Which attention computes is this machine's affair, and what a config asks for may not be installed.
+        config._attn_implementation = None
+        return config
     except Exception as error:
+        kind = model_json.read(folder / "config.json").get("model_type")
+        if isinstance(kind, str) and kind in CONFIG_MAPPING_NAMES:
+            raise ModelError(NO_MODEL.format(folder.name)) from error
         raise ModelError(
-            f"'{folder.name}' is of an architecture that Hone cannot open. Choose a standard transformers model."
+            f"'{folder.name}' is of an architecture that Hone cannot open ('{model_json.short(kind)}'). "
+            "Choose a standard transformers model."
         ) from error
 
 
@@ -55,6 +67,11 @@ def tasks_of(config: PreTrainedConfig) -> tuple[Task, ...]:
 def empty_model(config: PreTrainedConfig, name: str, task: Task) -> Model:
     """The model's structure without memory for its weights; raises ModelError for one that cannot do the task."""
     tasks = tasks_of(config)
+    if not tasks:
+        raise ModelError(
+            f"'{name}' is of a kind ('{config.model_type}') that neither goes on writing a text nor chooses labels for "
+            "one. Choose a language model."
+        )
     if task == "write" and "write" not in tasks:
         instead = " It can choose labels: set what it learns to Choose a label." if "classify" in tasks else ""
         raise ModelError(
@@ -68,7 +85,7 @@ def empty_model(config: PreTrainedConfig, name: str, task: Task) -> Model:
             made: Model = AUTO[task].from_config(config, trust_remote_code=False)
             return made
     except Exception as error:
-        raise ModelError(f"The config of '{name}' does not make a model. Copy the model again.") from error
+        raise ModelError(NO_MODEL.format(name)) from error
 
 
 def linear_modules(model: Model) -> tuple[LinearModule, ...]:
@@ -181,7 +198,10 @@ def inspect(source: str, task: Task | None = None, folder: Path | None = None) -
     name = "Pocket model" if source == "pocket" else folder.name if here else source.removeprefix("hub:")
     config = load_config(folder)
     can = tasks_of(config)
-    return describe(config, task or (can[0] if can else "write"), source=source, name=name, folder=folder, here=here)
+    info = describe(config, task or (can[0] if can else "write"), source=source, name=name, folder=folder, here=here)
+    if here:
+        check_count(folder, info.parameters)
+    return info
 
 
 def describe(

@@ -108,7 +108,7 @@ def load_model(
         model, found = AUTO[task].from_pretrained(
             folder, local_files_only=True, trust_remote_code=False, output_loading_info=True, **options
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+    except Exception as error:
         if out_of_memory(error):
             raise
         raise ModelError(f"The weights in '{folder.name}' cannot be loaded. Copy the model again.") from error

@@ -1,6 +1,6 @@
 """Models for the stand-in of the Hub, one of every sort, and a child process that asks for them.
 
-Their weights are random bytes: nothing here is loaded, only found, looked at and brought.
+Their weights are random: nothing here is loaded, only found, looked at and brought.
 """
 
 from __future__ import annotations
@@ -17,8 +17,21 @@ from engine.store import ROOT, Store
 from tests.engine.hub_server import Hub
 
 CONFIG = {"model_type": "llama", "hidden_size": 64, "architectures": ["LlamaForCausalLM"]}
-WEIGHTS = random.Random(1).randbytes(300_000)
-SHARDS = [random.Random(seed).randbytes(200_000) for seed in (2, 3)]
+
+
+def safetensors(seed: int, size: int, *names: str) -> bytes:
+    """A file of this size: right in form, random in content."""
+    share = (size - 2000) // len(names)
+    tensors = {
+        name: {"dtype": "U8", "shape": [share], "data_offsets": [at * share, (at + 1) * share]}
+        for at, name in enumerate(names)
+    }
+    head = json.dumps(tensors).encode().ljust(size - 8 - share * len(names))
+    return len(head).to_bytes(8, "little") + head + random.Random(seed).randbytes(share * len(names))
+
+
+WEIGHTS = safetensors(1, 300_000, "layer.0")
+SHARDS = [safetensors(2, 200_000, "layer.0"), safetensors(3, 200_000, "layer.1")]
 INDEX = "model.safetensors.index.json"
 TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 TEXT = {"pipeline_tag": "text-generation", "library_name": "transformers"}
@@ -101,6 +114,8 @@ def fill(hub: Hub) -> None:
     for name, (names, more, _) in UNFIT.items():
         add(f"unfit/{name}", dict.fromkeys(names, b"{}"), more)
     add("hone/own-code", files(config={"text": [{"auto_map": {"AutoModel": "x.Y"}}]}), about(30))
+    packed = {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}
+    add("hone/packed-inside", files(config=packed), about(30))
     add("hone/outside", files(sharded(TWO[0], "../../x.safetensors")), about(1))
     add("hone/lacking", files(sharded(TWO[0], "model-00003-of-00003.safetensors")), about(1))
     add("hone/listed-outside", files() | {"../../x.json": b"{}"}, about(1))

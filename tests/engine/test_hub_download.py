@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from engine import hub_models, models
+from engine import gate, hub_models, models
 from engine import spec as specs
 from engine.errors import ModelError
 from engine.store import RunDir, Store
 from engine.work.hub_fetch import Progress, amount, span
 from tests.engine.hub_server import Hub, Repo
-from tests.engine.model_shelf import OTHERS, SHARDS, TWO, WEIGHTS, Child, about, files, fill, sharded
+from tests.engine.model_shelf import OTHERS, SHARDS, TWO, WEIGHTS, Child, about, files, fill, safetensors, sharded
 
 Ask = Callable[..., dict[str, Any]]
-BIG = bytes(range(256)) * 8000  # 2 MB
+BIG = safetensors(5, 2_048_000, "layer.0")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
     assert answer["done"] == str(folder)
     assert {path.name for path in folder.iterdir()} == {*files(), "hone.json"}
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    models.check(folder)
+    gate.check(folder)
     asked = [one.line for one in hub.asked[begun:]]
     assert not [line for line in asked for other in OTHERS if line.endswith(f"/{other}")]
     assert models.available([store.models])[1:] == [(str(folder), "hone--small")]
@@ -160,7 +160,7 @@ def test_a_file_that_changed_meanwhile_comes_anew_and_the_others_do_not(
 ) -> None:
     two.cut = {TWO[1]: 150_000}
     assert "error" in get("hone/two")
-    newer = bytes(reversed(SHARDS[1]))
+    newer = safetensors(4, 200_000, "layer.1")
     two.branches["main"] = {**two.branches["main"], TWO[1]: newer}
     two.cut, before = {}, hub.sent(TWO[0])
     (partial(store) / "stray.bin").write_bytes(b"x")

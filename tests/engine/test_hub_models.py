@@ -135,12 +135,27 @@ def test_a_gated_model_says_what_to_do(look: Ask) -> None:
     assert page["todo"] == "" and page["folder"]
 
 
-def test_code_of_its_own_in_the_config_is_seen(look: Ask, child: Child, store: Store, hub: Hub) -> None:
-    page = look("hone/own-code")["done"]
-    assert "auto_map" in page["model"]["problem"] and page["folder"] is None
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("hone/own-code", ["auto_map", "never runs code"]),
+        ("hone/packed-inside", ["packed as bitsandbytes", "made from"]),
+        ("hone/outside", ["points outside the folder", "Do not use"]),
+        ("hone/lacking", ["model-00003-of-00003", "not there"]),
+        ("hone/broken", ["config.json", "damaged"]),
+    ],
+)
+def test_what_the_small_files_say_is_seen_before_the_weights(
+    look: Ask, child: Child, store: Store, hub: Hub, name: str, words: list[str]
+) -> None:
+    page = look(name)["done"]
+    assert not [word for word in words if word not in page["model"]["problem"]], page["model"]["problem"]
+    assert page["folder"] is None
     begun = len(hub.asked)
-    assert "auto_map" in child.ask(store, "download", name="hone/own-code", revision="")["error"]
-    assert not [one.line for one in hub.asked[begun:] if "safetensors" in one.line]
+    error = child.ask(store, "download", name=name, revision="")["error"]
+    assert error == f"'{name}' cannot be used. {page['model']['problem']}"
+    assert not [one.line for one in hub.asked[begun:] if one.line.endswith(".safetensors")]
+    assert not hub_models.downloaded(store) or not hub_models.downloaded(store)[0].whole
 
 
 @pytest.mark.parametrize(
@@ -148,10 +163,7 @@ def test_code_of_its_own_in_the_config_is_seen(look: Ask, child: Child, store: S
     [
         ("hone/nothing", ["no model 'hone/nothing'", "HF_TOKEN", "/models"]),
         ("hone/private", ["no model 'hone/private'", "HF_TOKEN"]),
-        ("hone/outside", ["leads out of its folder", "Do not use it"]),
         ("hone/listed-outside", ["leads out of its folder", "Do not use it"]),
-        ("hone/lacking", ["model-00003-of-00003", "not there"]),
-        ("hone/broken", ["config.json", "damaged"]),
     ],
 )
 def test_what_cannot_be_looked_at(look: Ask, child: Child, store: Store, name: str, words: list[str]) -> None:

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from engine import models, presets
+from engine import gate, models, presets
 from engine.errors import ModelError
 
 
@@ -48,7 +48,7 @@ def test_the_pocket_model_passes() -> None:
 def test_unsafe_or_broken_folders_are_refused(folder, spoil, words: str) -> None:
     spoil(folder)
     with pytest.raises(ModelError, match=words):
-        models.check(folder)
+        gate.check(folder)
 
 
 @pytest.mark.parametrize("path", ["/" + "a" * 5000, "/nul\0byte"])
@@ -60,8 +60,9 @@ def test_a_path_that_cannot_be_is_refused(path: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: edit(f, "config.json", num_hidden_layers=6), "lacks 18 of the weights"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 9), "cannot be loaded"),
+        (lambda f: edit(f, "config.json", num_hidden_layers=5), "lacks 9 of the weights"),
+        (lambda f: edit(f, "config.json", num_hidden_layers=50), "does not match its config.json"),
+        (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 9), "is damaged"),
         (lambda f: edit(f, "config.json", architectures=["BertModel"], model_type="bert"), "fills gaps"),
         (lambda f: (f / "config.json").write_text("{}"), "cannot open"),
     ],
@@ -80,12 +81,6 @@ def test_weights_that_do_not_make_the_model_are_refused(folder, spoil, words: st
 def test_a_relative_path_is_refused() -> None:
     with pytest.raises(ModelError, match="not a folder"):
         models.folder("../presets")
-
-
-def test_groups_fall_back_to_all_linear() -> None:
-    assert presets.target_groups("llama", ["q_proj", "v_proj", "up_proj"])["fewest"] == ("q_proj", "v_proj")
-    assert presets.target_groups("gpt2", ["c_attn", "c_proj", "c_fc"])["fewest"] == ("c_attn",)
-    assert presets.target_groups("strange", ["mixer_in"])["attention"] == ("mixer_in",)
 
 
 def test_available_lists_folders_below_the_roots(tmp_path, folder) -> None:

@@ -1,0 +1,97 @@
+"""The gate in front of every model folder: no library opens what has not passed it.
+
+Reads names, JSON and safetensors headers alone; loads no weights and imports no torch. Everything that it refuses is
+said in one ModelError.
+"""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from engine import model_json, weights
+from engine.errors import ModelError
+from engine.model_json import CONFIG, SETTINGS
+
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # a tokenizer has one of them
+TEMPLATES = "additional_chat_templates"
+ADAPTER = "adapter_config.json"
+MOST_FILES = 10_000
+
+
+def check(path: Path) -> None:
+    """Raise ModelError unless the folder holds a whole transformers model in safetensors that brings no code."""
+    try:
+        there = path.is_absolute() and path.is_dir()
+    except (OSError, ValueError):  # longer than a path can be, or with a NUL
+        there = False
+    if not there:
+        raise ModelError(f"'{path}' is not a folder on this machine. Give the whole path of the model's folder.")
+    try:
+        _check_files(path)
+        if not (path / CONFIG).is_file():
+            _say_what_it_is(path)
+        if (path / ADAPTER).exists():  # the library would put it into the model unseen
+            raise ModelError(
+                f"It holds an adapter beside the model ({ADAPTER}). "
+                "Move the adapter's files to a folder of their own, then choose this one again."
+            )
+        model_json.check(path)
+        weights.check(path)
+        _check_tokenizer(path)
+    except ModelError as error:
+        raise ModelError(f"'{path.name}' cannot be used. {error}") from None
+    except OSError as error:
+        raise ModelError(
+            f"'{path.name}' cannot be read ({error.strerror or 'the disk failed'}). "
+            "Check that you may read its files, or copy it to another place."
+        ) from None
+
+
+def _check_files(path: Path) -> None:
+    """Nothing that hangs when it is opened, and no link to a file of somebody else."""
+    # The Hub's cache keeps a model as links: models--OWNER--NAME/snapshots/COMMIT/FILE -> ../../blobs/HASH.
+    real = path.resolve()
+    cache = real.parent.parent if real.parent.name == "snapshots" else None
+    homes = [real, cache / "blobs"] if cache and cache.name.startswith("models--") else [real]
+    files = list(path.iterdir())
+    if (path / TEMPLATES).is_dir():
+        files += (path / TEMPLATES).iterdir()
+    if len(files) > MOST_FILES:
+        raise ModelError(f"It holds {len(files):,} files. Choose the folder of one model.")
+    for file in files:
+        if file.is_symlink() and not any(file.resolve().is_relative_to(home) for home in homes):
+            raise ModelError(f"'{file.name}' is a link that leads out of the folder. Put the file itself in its place.")
+        kind = file.stat().st_mode if file.exists() else stat.S_IFREG
+        if not stat.S_ISREG(kind) and (not stat.S_ISDIR(kind) or file.name in (*SETTINGS, *VOCABULARIES)):
+            raise ModelError(f"'{file.name}' should be a file and is something else. Get the model again.")
+
+
+def _say_what_it_is(path: Path) -> None:
+    """It has no config.json."""
+    if (path / ADAPTER).is_file():
+        base = model_json.read(path / ADAPTER).get("base_model_name_or_path")
+        named = f": {base[:100]}" if isinstance(base, str) and base.isprintable() and base else ""
+        raise ModelError(
+            f"It is an adapter ({ADAPTER}), not a whole model. Choose the model that it was made for{named}."
+        )
+    weights.only_gguf(file.name for file in path.iterdir())
+    raise ModelError(
+        f"It is not a model folder: it has no {CONFIG}. "
+        f"Choose the folder that holds {CONFIG}, the tokenizer and the *.safetensors files."
+    )
+
+
+def _check_tokenizer(path: Path) -> None:
+    found = [path / name for name in VOCABULARIES if (path / name).is_file()]
+    if not found:
+        raise ModelError("It has no tokenizer. Copy tokenizer.json and tokenizer_config.json into its folder.")
+    for file in found:
+        with file.open("rb") as data:
+            start = data.read(64)
+            data.seek(max(0, file.stat().st_size - 64))
+            end = data.read(64).rstrip()
+        if start.startswith(weights.POINTER):
+            weights.pointer(file.name)
+        if not start or (file.suffix == ".json" and not (start.lstrip().startswith(b"{") and end.endswith(b"}"))):
+            raise ModelError(f"Its {file.name} is damaged or cut off. Get that file again.")

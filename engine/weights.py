@@ -1,0 +1,160 @@
+"""Whether the weights of a model folder are whole, told by names and safetensors headers; no weight is read.
+
+A problem is a ModelError whose sentence begins with "It": engine.gate puts the model's name before it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from engine import model_json
+from engine.errors import ModelError
+
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+POINTER = b"version https://git-lfs"
+INDEX_MOST, HEADER_MOST = 32 * 2**20, 32 * 2**20  # bytes; the largest real ones have ten million
+ENOUGH = 0.8  # of the weights: some are saved once and named twice, and a pooler may be new
+AGAIN = "Get that file again; if it came by download, start the download again."
+
+
+def check(folder: Path) -> None:
+    """Raise ModelError unless all weights that the folder names are there, whole and safetensors."""
+    files = _files(folder)
+    if not files:
+        _say_what_instead(folder)
+    for name, wanted in files.items():
+        path = folder / name
+        if not path.is_file():
+            missing = sum(not (folder / one).is_file() for one in files)
+            raise ModelError(
+                f"It lacks {missing} of its {len(files)} files of weights, such as {name}. "
+                "Get the missing ones; if it came by download, start the download again."
+            )
+        has = tensors(path)
+        if lacking := wanted - has.keys():
+            raise ModelError(
+                f"Its {name} lacks {len(lacking)} of the weights that {INDEX} names, such as {min(lacking)[:80]}. "
+                + AGAIN
+            )
+
+
+def check_count(folder: Path, named: int) -> None:
+    """Raise ModelError where far fewer weights are there than the config names.
+
+    The library would begin by making them all, from nothing, which can take minutes.
+    """
+    there = sum(math.prod(shape) for name in _files(folder) for shape in tensors(folder / name).values())
+    if there < named * ENOUGH:
+        raise ModelError(
+            f"'{folder.name}' does not match its config.json: {there:,} weights are there, and {named:,} are named. "
+            "Get the model again, or choose another."
+        )
+
+
+def _files(folder: Path) -> dict[str, set[str]]:
+    """The files that the library would read, and the weights that each should hold where an index tells."""
+    files = shards(folder) if (folder / INDEX).exists() else {}
+    return {WHOLE: set()} if (folder / WHOLE).exists() else files  # then it reads this one alone
+
+
+def shards(folder: Path) -> dict[str, set[str]]:
+    """The files that the index names, and the weights that each should hold; raises ModelError."""
+    index = model_json.read(folder / INDEX, INDEX_MOST)
+    named = index.get("weight_map")
+    if not isinstance(named, dict) or not named or not isinstance(index.get("metadata", {}), dict):
+        raise ModelError(f"Its {INDEX} is damaged. Get the model again.")
+    found: dict[str, set[str]] = {}
+    for weight, name in sorted(named.items(), key=str):
+        if not isinstance(name, str) or not model_json.plain(name):
+            model_json.outside(f"a file in {INDEX}", str(name))
+        if not name.endswith(".safetensors"):
+            raise ModelError(f"Its {INDEX} names {name[:80]}, which is no safetensors file. Choose another model.")
+        found.setdefault(name, set()).add(weight)
+    return found
+
+
+def tensors(path: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of what a safetensors file holds; raises ModelError for one that is damaged or cut off."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        start = file.read(8)
+        if start + file.read(len(POINTER) - 8) == POINTER:
+            pointer(path.name)
+        length = int.from_bytes(start, "little")
+        if size < 10 or length < 2 or length > HEADER_MOST:
+            raise ModelError(f"Its {path.name} is not a safetensors file, or is damaged. {AGAIN}")
+        file.seek(8)
+        head = file.read(length)
+    if len(head) < length:
+        _cut_off(path, size, 8 + length)
+    found, end = _layout(head, path)
+    if size < (whole := 8 + length + end):
+        _cut_off(path, size, whole)
+    if size > whole:
+        raise ModelError(f"Its {path.name} is damaged: more follows where it should end. {AGAIN}")
+    return found
+
+
+def _layout(head: bytes, path: Path) -> tuple[dict[str, tuple[int, ...]], int]:
+    """Shapes, and where the last of them ends."""
+    found, end = {}, 0
+    try:
+        values: dict[str, Any] = json.loads(head)
+        for name, about in values.items():
+            if name == "__metadata__":
+                continue
+            begin, stop = about["data_offsets"]
+            shape = tuple(about["shape"])
+            if not all(isinstance(one, int) and one >= 0 for one in (begin, stop, *shape)) or begin > stop:
+                raise ValueError(name)
+            found[name], end = shape, max(end, stop)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise ModelError(f"Its {path.name} is not a safetensors file, or is damaged. {AGAIN}") from None
+    if not found:
+        raise ModelError(f"Its {path.name} holds no weights. {AGAIN}")
+    return found, end
+
+
+def _cut_off(path: Path, size: int, whole: int) -> NoReturn:
+    raise ModelError(f"Its {path.name} is cut off: {size:,} of {whole:,} bytes are there. {AGAIN}")
+
+
+def pointer(name: str) -> NoReturn:
+    """Raise ModelError for what git leaves in the place of a large file."""
+    raise ModelError(
+        f"Its {name} is only a pointer to the file: git did not bring the large ones (Git LFS). "
+        "Download the model on the Model tab, or run 'git lfs pull' in its folder."
+    )
+
+
+def _say_what_instead(folder: Path) -> NoReturn:
+    names = sorted(path.name for path in folder.iterdir())
+    if (folder / model_json.CONFIG).is_file() and (pickles := [name for name in names if name.endswith(PICKLES)]):
+        raise ModelError(
+            f"It has no *.safetensors weights, only {pickles[0]}, a format that can carry harmful code. "
+            "Get the safetensors version of this model, or convert it first."
+        )
+    if other := [name for name in names if name.endswith(".safetensors")]:
+        raise ModelError(
+            f"It has {other[0]}, but neither {WHOLE} nor {INDEX}, which tells what is in which file. "
+            "Get the file that is missing, or the transformers version of this model."
+        )
+    only_gguf(names)
+    raise ModelError(
+        f"It has no *.safetensors weights: neither {WHOLE} nor {INDEX} is there. "
+        "Get the safetensors version of this model."
+    )
+
+
+def only_gguf(names: Iterable[str]) -> None:
+    """Raise ModelError if these files, none of which can be trained, hold a model for running."""
+    if gguf := sorted(name for name in names if name.endswith(".gguf")):
+        raise ModelError(
+            f"It has GGUF files only ({gguf[0]}), which are for running a model, not for training. "
+            "Choose the model that they were made from."
+        )
