@@ -7,6 +7,8 @@ said in one ModelError.
 from __future__ import annotations
 
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from engine import model_json, weights
@@ -27,7 +29,7 @@ def check(path: Path) -> None:
         there = False
     if not there:
         raise ModelError(f"'{path}' is not a folder on this machine. Give the whole path of the model's folder.")
-    try:
+    with _named(path):
         _check_files(path)
         if not (path / CONFIG).is_file():
             _say_what_it_is(path)
@@ -39,6 +41,19 @@ def check(path: Path) -> None:
         model_json.check(path)
         weights.check(path)
         _check_tokenizer(path)
+
+
+def check_settings(path: Path) -> None:
+    """The same for a folder that holds the small files of a model alone."""
+    with _named(path):
+        model_json.check(path)
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Put the model's name before what is wrong with it."""
+    try:
+        yield
     except ModelError as error:
         raise ModelError(f"'{path.name}' cannot be used. {error}") from None
     except OSError as error:

@@ -20,7 +20,7 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.pytorch_utils import Conv1D
 
-from engine import model_json, models, presets
+from engine import gate, model_json, models, presets
 from engine.anatomy import LinearModule, ModelInfo, Task
 from engine.errors import ModelError
 from engine.weights import check_count
@@ -195,6 +195,8 @@ def inspect(source: str, task: Task | None = None, folder: Path | None = None) -
     """
     here = folder is None
     folder = folder or models.folder(source)
+    if not here:
+        gate.check_settings(folder)
     name = "Pocket model" if source == "pocket" else folder.name if here else source.removeprefix("hub:")
     config = load_config(folder)
     can = tasks_of(config)

@@ -153,6 +153,16 @@ def test_good_folders_pass(tiny: Tiny, folder: Path, tmp_path: Path) -> None:
     open_whole(tiny.bert, "tokens")
 
 
+def test_a_model_that_is_only_looked_at_is_checked_too(tmp_path: Path) -> None:
+    from engine.work.inspect import inspect
+
+    for more in ({"auto_map": {"AutoConfig": "own.Own"}}, {"num_hidden_layers": 10**9}, {"model_type": "own"}):
+        (tmp_path / CONFIG).write_text(json.dumps({"model_type": "llama"} | more))
+        program("own.py")(tmp_path)
+        refusal(lambda: inspect("hub:hone/own", folder=tmp_path))
+        assert not (tmp_path.parent / CANARY).exists()
+
+
 # What does not go together
 
 TASK = "What does not go together"
