@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from engine.anatomy import ModelInfo
 from engine.hub_models import Origin
-from ui.text import card, count, line, megabytes, safe, share, short, tiles
+from ui.model_lists import amount
+from ui.text import card, count, line, safe, share, short, tiles
 
-DOES = {"write": "writes texts and answers", "classify": "chooses labels"}
 PARTS = {  # as engine.work.inspect names them -> as people call them, in the order of the bar
     "attention": "Attention",
     "mlp": "Feed-forward (MLP)",
@@ -26,10 +26,10 @@ def about(info: ModelInfo, origin: Origin | None = None) -> str:
 
 
 def _what(info: ModelInfo) -> str:
-    does = " and ".join(DOES[task] for task in info.tasks) or "encodes texts"
     if not info.writes:
-        return f"It {does} and cannot write: an encoder of the family {info.model_type}."
-    return f"It {does}: a causal language model of the family {info.model_type}."
+        return f"It can learn to choose labels. It cannot write: it is an encoder (family {info.model_type})."
+    also = ", and can learn to choose labels" if "classify" in info.tasks else ""
+    return f"It writes texts and answers{also}. It is a causal language model (family {info.model_type})."
 
 
 def _traits(info: ModelInfo, origin: Origin | None) -> str:
@@ -56,7 +56,7 @@ def _template(info: ModelInfo) -> str:
     if not info.writes:
         return "none; it reads texts as they are"
     if info.has_template:
-        return "it has a chat template: it knows who is speaking"
+        return "it has a template for conversations, so it knows who is speaking"
     return "no template of its own; turns are written as lines that begin with User: and Assistant:"
 
 
@@ -68,9 +68,9 @@ def _embeddings(info: ModelInfo) -> str:
 def _strip(info: ModelInfo) -> list[tuple[str, str, str]]:
     width = WIDTHS.get(info.dtype, 2)
     if info.megabytes:
-        size = ("Size on disk", megabytes(info.megabytes * 1e6), f"stored as {info.dtype}")
+        size = ("Size on disk", amount(info.megabytes * 1e6), f"stored as {info.dtype}")
     else:
-        size = ("Size", f"about {megabytes(info.parameters * width)}", f"stored as {info.dtype}, not here yet")
+        size = ("Size", f"about {amount(info.parameters * width)}", f"stored as {info.dtype}, not here yet")
     context = (count(info.context), "tokens it reads at once") if info.context else ("no limit", "of its own")
     return [
         ("Parameters", short(info.parameters), f"{count(info.parameters)} weights"),

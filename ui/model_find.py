@@ -11,8 +11,8 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine import hub_models as hub
 from engine import gate, models, place, presets, shelf, verdict
+from engine import hub_models as hub
 from engine.errors import HoneError
 from engine.method import MethodSpec
 from engine.place import Machine
@@ -34,6 +34,7 @@ TASKS = [
 LICENCES = [("Any", ""), ("Apache 2.0", "apache-2.0"), ("MIT", "mit"), ("Gemma", "gemma"), ("Llama 3.2", "llama3.2")]
 SIZES = [("Fits this machine", "fits"), ("Up to 1 B", "1"), ("Up to 4 B", "4"), ("Up to 9 B", "9"), ("Any", "")]
 FEW = 3  # verdicts between two updates of the list
+STAYS = "\nThe model that is shown below stays chosen."
 ASK = line("Search for a name, such as SmolLM2 or Qwen3. Models that fit this machine come first.")
 
 
@@ -45,6 +46,7 @@ class Finding:
     found: gr.HTML
     folder: gr.Textbox
     use: gr.Button
+    refused: gr.HTML  # why the folder cannot be used
 
 
 def build(ctx: Context) -> Finding:
@@ -60,19 +62,22 @@ def build(ctx: Context) -> Finding:
             placeholder="/home/me/models/SmolLM2-135M",
             elem_id="model-folder",
         )
-        use = gr.Button("Use this folder", size="md")
-    return Finding(known, found, folder, use)
+        use = gr.Button("Use this folder", size="md", elem_id="use-folder")
+        refused = html(visible=False, elem_id="folder-problem")
+    return Finding(known, found, folder, use, refused)
 
 
 def _search(ctx: Context) -> gr.HTML:
     query = gr.Textbox(label="Name", info="A part of it is enough; owner/name finds one model.", elem_id="hub-query")
     with gr.Row(elem_classes="filters"):
         task = gr.Dropdown(
-            TASKS, value="text-generation", label="Made to", info="Its task.", min_width=120, elem_id="hub-task"
+            TASKS, value="text-generation", label="Task", info="What it can do.", min_width=120, elem_id="hub-task"
         )
-        size = gr.Dropdown(SIZES, value="fits", label="Size", info="In weights.", min_width=120, elem_id="hub-size")
         licence = gr.Dropdown(
             LICENCES, value="", label="Licence", info="Its terms.", min_width=120, elem_id="hub-licence"
+        )
+        size = gr.Dropdown(
+            SIZES, value="fits", label="Size", info="How many weights it has.", min_width=240, elem_id="hub-size"
         )
     go = gr.Button("Search", size="md", elem_id="hub-search")
     found = html(ASK, js_on_load=lists.SCRIPT, elem_id="hub-found", elem_classes="model-list")
@@ -92,14 +97,20 @@ def choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def open_folder(ctx: Context, folder: str) -> Any:
-    """Offer a folder as base model and choose it, once it has passed the safety check."""
+def open_folder(ctx: Context, folder: str) -> tuple[Any, Any]:
+    """Offer a folder as base model and choose it, once it has passed the safety check; else say why not, beside it."""
     ctx.policy.require_folders()
     name = folder.strip().strip("\"'")
-    path = Path(os.path.expanduser(name)) if name else Path("(nothing)")
-    gate.check(path)
+    if not name:
+        return gr.skip(), gr.update(value=line("Write the folder's path first.", "bad"), visible=True)
+    path = Path(os.path.expanduser(name))
+    try:
+        gate.check(path)
+    except HoneError as error:
+        return gr.skip(), gr.update(value=line(str(error), "bad"), visible=True)
     found = [choice for choice in choices(ctx) if choice[1] != str(path)]
-    return gr.update(choices=[*found, (path.name, str(path))], value=str(path))
+    chosen = gr.update(choices=[*found, (path.name, str(path))], value=str(path))
+    return chosen, gr.update(visible=False)
 
 
 def list_known(ctx: Context) -> Iterator[str]:
@@ -132,7 +143,8 @@ def choose(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
     """Look at a model of a list: what was said of it, and the choice."""
     name = str(event.name)
     source = shelf.source_of(ctx.engine.store, name)
-    if models.hub_name(source) and shelf.known(name) is None and ctx.page(name) is None:
+    page = ctx.page(name)
+    if models.hub_name(source) and shelf.known(name) is None and (page is None or page.folder is None):
         yield gr.update(value=line(f"Asking the Hub for {name}.", "wait"), visible=True), gr.skip()
         try:
             page = ctx.look(name)
@@ -140,7 +152,8 @@ def choose(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
             yield said("bad", f"{name} cannot be looked at", str(error)), gr.skip()
             return
         if page.folder is None:
-            yield said("warn", f"{name} cannot be used yet", page.model.problem or page.todo), gr.skip()
+            title = f"{name} cannot be used" if page.model.problem else f"{name} cannot be used yet"
+            yield said("warn", title, (page.model.problem or page.todo) + STAYS), gr.skip()
             return
         source = models.HUB + page.model.name
     yield gr.update(visible=False), gr.update(choices=choices(ctx, source), value=source)
@@ -148,7 +161,7 @@ def choose(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
 
 def said(tone: str, title: str, text: str) -> Any:
     """A sentence above the chosen model."""
-    return gr.update(value=status(tone, title, text), visible=True)
+    return gr.update(value=status(tone, title, text, links=True), visible=True)
 
 
 # --- what fits ---

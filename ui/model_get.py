@@ -23,10 +23,10 @@ from ui.theme import html
 
 SECOND = 1.0
 TERMS = (
-    "It is gated: its owner has terms. Accept them on its page ({}), then give Hone your token: set HF_TOKEN, "
+    "It is gated: its owner has terms. Accept them on its page, {}, then give Hone your token: set HF_TOKEN, "
     "or run 'hf auth login', and start Hone again."
 )
-HUB_PAGE = "huggingface.co/{}"
+HUB_PAGE = "https://huggingface.co/{}"
 CLOSED = "The public demo downloads no models. Run Hone on your own machine to use this one."
 
 
@@ -53,7 +53,7 @@ class Getting:
 
 def build_panel() -> tuple[gr.Column, gr.HTML, gr.Button, gr.Button]:
     """What stands above a model that is not here."""
-    with gr.Column(visible=False, elem_id="get-model", elem_classes="panel") as panel:
+    with gr.Column(visible=False, elem_id="get-model", elem_classes="boxed") as panel:
         about = html(elem_id="get-about")
         with gr.Row(elem_classes="run-acts"):
             get = gr.Button("Download", variant="primary", size="md", min_width=140, elem_id="get-it")
@@ -66,7 +66,7 @@ def build_list(ctx: Context) -> tuple[gr.HTML, gr.Column, gr.HTML, gr.State, gr.
     with gr.Accordion("Downloaded models", open=False, elem_id="here-box"):
         listed = html(here(ctx), js_on_load=lists.SCRIPT, elem_id="here-models", elem_classes="model-list")
         doomed = gr.State("")
-        with gr.Column(visible=False, elem_id="model-sure", elem_classes="panel") as sure:
+        with gr.Column(visible=False, elem_id="model-sure", elem_classes="boxed") as sure:
             question = html()
             with gr.Row(elem_classes="run-acts"):
                 yes = gr.Button("Remove it", variant="stop", size="md", min_width=100, elem_id="remove-yes")
@@ -198,15 +198,15 @@ def panel(ctx: Context, name: str) -> str:
     licence = page.model.licence if page else one.licence if one else "not stated"
     free = shutil.disk_usage(ctx.engine.store.models).free
     had = came(ctx, name)
-    facts = f"Licence {licence}. {lists.amount(size)} to download; " if size else f"Licence {licence}. "
-    facts += f"{lists.amount(free)} of disk are free."
+    facts = f"{lists.amount(size)} to download; {lists.amount(free)} of disk are free." if size else ""
+    facts = f"{facts} Licence: {licence}. All below is told from its description alone.".strip()
     body = [line(facts)]
     if not ctx.policy.may_download:
         body.append(line(CLOSED, "warn"))
     elif now and now.live:
         body += [lists.meter(now.percent or 0, name), f'<p class="line" role="status">{safe(now.told)}</p>']
     else:
-        body += [line(text, tone) for text, tone in _before(name, page, one, size, had, free)]
+        body += [line(text, tone, links=True) for text, tone in _before(name, page, one, size, had, free)]
         body += [line(now.problem, "bad")] if now and now.problem else []
     return f"<h3>{safe(f'{name} is not on this machine yet')}</h3>" + "".join(body)
 

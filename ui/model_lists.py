@@ -12,7 +12,7 @@ from ui.text import count, line, megabytes, plural, safe, short
 
 GATED = "terms to accept"
 NOTHING_FOUND = "Nothing was found. Use fewer words, or loosen the filters."
-ASSUMED = "What fits is told for LoRA with one example of {:,} tokens at a time; {} of memory are free."
+ASSUMED = "{1} of memory are free. What fits is told for LoRA, one example of {0:,} tokens at a time."
 SCRIPT = "HonePicks(element, trigger, watch); ['choose', 'resume', 'halt', 'discard']"
 TONES = {"fits": "good", "four": "warn", "large": "bad"}
 
@@ -66,9 +66,9 @@ def found(models: Sequence[HubModel], verdicts: Sequence[Verdict | None]) -> str
 
 
 def _found(one: HubModel, verdict: Verdict | None) -> str:
-    size = f"{one.bytes / 1e9:.1f} GB" if one.bytes else "size unknown"
+    size = amount(one.bytes) if one.bytes else "size unknown"
     gated = GATED if one.gated else ""
-    facts = (short(one.parameters) if one.parameters else "", size, one.licence, gated)
+    facts = (f"{short(one.parameters)} weights" if one.parameters else "", size, one.licence, gated)
     if one.problem:
         return f'<div class="pick off"><b>{safe(one.name)}</b><span>{safe(one.problem)}</span></div>'
     task = one.task.replace("-", " ")
@@ -129,7 +129,7 @@ def meter(percent: float, name: str) -> str:
 
 def amount(size: float) -> str:
     """Bytes as the Hub counts them."""
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def removal(one: Downloaded, runs: int) -> str:

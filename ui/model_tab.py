@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 
@@ -76,14 +77,20 @@ def wire(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
     finding, source = tab.finding, tab.source
     for listed in (finding.known, finding.found, tab.getting.listed):
         listed.choose(bind(model_find.choose, ctx), None, [tab.told, source], **QUIET)
-    gr.on(
-        [finding.use.click, finding.folder.submit], bind(model_find.open_folder, ctx), finding.folder, source, **QUIET
-    )
+    opened, own = [finding.use.click, finding.folder.submit], [source, finding.refused]
+    gr.on(opened, bind(model_find.open_folder, ctx), finding.folder, own, **QUIET)
+    # What was said of a model that could not be chosen goes once another one is; and one button of two is the next.
+    source.change(bind(changed), source, [tab.told, tab.next], **QUIET)
     tab.tab.select(bind(model_find.list_known, ctx), None, finding.known, **QUIET)
     model_get.wire(ctx, tab.getting, source, blocks.load)
 
 
 # --- handlers ---
+
+
+def changed(source: str) -> tuple[Any, Any]:
+    """Nothing is said any more of another model; to train comes first only where nothing has to be downloaded."""
+    return gr.update(visible=False), gr.update(variant="secondary" if models.hub_name(source) else "primary")
 
 
 def describe(ctx: Context, source: str) -> Iterator[str]:

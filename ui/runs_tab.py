@@ -38,7 +38,7 @@ def build(ctx: Context) -> RunsTab:
         html(intro("What did I try?", "Choose a run to open, rename or delete it."))
         table = html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
         picked = gr.State("")
-        with gr.Column(visible=False, elem_id="run-card", elem_classes="panel") as panel:
+        with gr.Column(visible=False, elem_id="run-card", elem_classes="boxed") as panel:
             with gr.Row():
                 name = gr.Textbox(
                     label="Name", info="What this run is called in every list.", max_length=80, elem_id="run-name"
@@ -55,7 +55,7 @@ def build(ctx: Context) -> RunsTab:
                 save = gr.Button("Save name and note", size="md", min_width=160)
                 delete = gr.Button("Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run")
             report = html(elem_id="run-report")
-        with gr.Column(visible=False, elem_id="sure", elem_classes="panel") as sure:
+        with gr.Column(visible=False, elem_id="sure", elem_classes="boxed") as sure:
             question = html()
             with gr.Row(elem_classes="run-acts"):
                 yes = gr.Button("Delete for good", variant="stop", size="md", elem_id="delete-yes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import time
 from collections.abc import Iterable, Sequence
 
@@ -20,10 +21,17 @@ STATES = {
     State.FINISHED: "Finished",
 }
 
+ADDRESS = re.compile(r"https?://[\w.:/~-]*[\w/]", re.ASCII)
+
 
 def safe(text: object) -> str:
     """Text for use inside HTML. Values reach gr.HTML only through ``${value}``, which does not run what it holds."""
     return html.escape(str(text))
+
+
+def linked(text: str) -> str:
+    """Plain text whose web addresses can be followed; for words of our own, not for those of somebody's data."""
+    return ADDRESS.sub(r'<a href="\g<0>" target="_blank" rel="noopener">\g<0></a>', safe(text))
 
 
 def count(number: int) -> str:
@@ -77,9 +85,9 @@ def card(title: str, *body: str) -> str:
     return f'<section class="card"><h3>{safe(title)}</h3>{"".join(body)}</section>'
 
 
-def line(text: str, tone: str = "") -> str:
-    """One paragraph of plain text."""
-    return f'<p class="line" data-tone="{tone}">{safe(text)}</p>'
+def line(text: str, tone: str = "", links: bool = False) -> str:
+    """One paragraph of plain text; ``links`` makes its web addresses ones that can be followed."""
+    return f'<p class="line" data-tone="{tone}">{linked(text) if links else safe(text)}</p>'
 
 
 def tiles(items: Iterable[tuple[str, str, str]]) -> str:
@@ -103,11 +111,11 @@ def row(cells: Iterable[str]) -> str:
     return "<tr>" + "".join(f"<td>{safe(cell)}</td>" for cell in cells) + "</tr>"
 
 
-def status(tone: str, title: str, text: str) -> str:
-    """The coloured sentence that stands first."""
+def status(tone: str, title: str, text: str, links: bool = False) -> str:
+    """The coloured sentence that stands first; ``links`` makes its web addresses ones that can be followed."""
     return (
         f'<section class="status" data-tone="{safe(tone)}" role="status"><span class="dot" aria-hidden="true"></span>'
-        f"<div><h2>{safe(title)}</h2><p>{safe(text)}</p></div></section>"
+        f"<div><h2>{safe(title)}</h2><p>{linked(text) if links else safe(text)}</p></div></section>"
     )
 
 

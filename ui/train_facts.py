@@ -132,8 +132,13 @@ def facts(now: Plan, told: Forecast, seconds: Seconds | None) -> str:
     ]  # fmt: skip
     if now.case.goal in LEARNS:
         items.insert(0, ("To", LEARNS[now.case.goal].format(now.case.labels)))
-    rows = "".join(f"<div><dt>{safe(name)}</dt><dd>{safe(text)}</dd></div>" for name, text in items)
+    rows = "".join(f"<div><dt>{safe(name)}</dt><dd>{whole(text)}</dd></div>" for name, text in items)
     return box(work(now) + f'<dl class="facts">{rows}</dl>' + "".join(warnings(now, told)))
+
+
+def whole(text: str) -> str:
+    """Escaped, and never broken before a sign of percent."""
+    return safe(text).replace(" %", "&nbsp;%")
 
 
 def box(inner: str) -> str:

@@ -21,7 +21,7 @@ from ui.context import Context
 from ui.handlers import bind
 from ui.text import line, safe
 from ui.theme import html
-from ui.train_settings import OWN
+from ui.train_settings import OWN, targets
 
 RECOMMENDED = "Recommended"
 PATHS = tuple(path for path in form.PATHS if path in recipes.PATHS)  # what a recipe sets
@@ -70,27 +70,35 @@ def build() -> Recipes:
 def build_shelf(ctx: Context) -> Shelf:
     """The user's own recipes."""
     with gr.Accordion("My recipes", open=False, elem_id="my-recipes"):
-        saved = gr.Dropdown(
-            own_choices(ctx), value=None, label="Saved", info="Choosing one sets it.", elem_id="own-recipe"
-        )
-        with gr.Row(elem_classes="run-acts"):
-            take = gr.Button("Download", size="md", min_width=90, elem_id="take-recipe")
-            delete = gr.Button("Delete", variant="stop", size="md", min_width=90, elem_id="delete-recipe")
-        file = gr.DownloadButton("Recipe", visible="hidden", elem_id="recipe-file")
         name = gr.Textbox(
             label="Save these settings as",
-            info="How it learns. Data and model are not part of a recipe.",
+            info="How it learns, to use again. Data and model are not part of it.",
+            placeholder="A name",
             max_length=recipes.NAME,
             elem_id="recipe-name",
         )
         save = gr.Button("Save", size="md", elem_id="save-recipe")
-        bring = gr.UploadButton("Add from a file", file_types=[".yaml", ".yml"], size="md", elem_id="bring-recipe")
+        saved = gr.Dropdown(
+            own_choices(ctx),
+            value=None,
+            label="Saved recipes",
+            info="Choose one to use its settings. Its file can be given to others.",
+            elem_id="own-recipe",
+        )
+        with gr.Row(elem_classes="run-acts"):
+            take = gr.Button("Download", size="md", min_width=90, interactive=False, elem_id="take-recipe")
+            delete = gr.Button(
+                "Delete", variant="stop", size="md", min_width=90, interactive=False, elem_id="delete-recipe"
+            )
+        file = gr.DownloadButton("Recipe", visible="hidden", elem_id="recipe-file")
+        bring = gr.UploadButton("Add one from a file", file_types=[".yaml", ".yml"], size="md", elem_id="bring-recipe")
     return Shelf(saved, name, save, delete, take, file, bring)
 
 
 def wire_shelf(ctx: Context, shelf: Shelf, fields: Sequence[Any], outputs: Sequence[Any]) -> None:
     """Save, choose, delete, take away and bring recipes; ``outputs`` are those of ``choose_own``."""
     saved, everything = shelf.saved, list(fields)
+    saved.change(bind(can_be_used), saved, [shelf.take, shelf.delete], **QUIET)
     shelf.saved.input(bind(choose_own, ctx), [saved, *everything], list(outputs), **QUIET)
     shelf.save.click(bind(save, ctx), [shelf.name, *everything], [saved, shelf.name], **QUIET)
     shelf.delete.click(bind(delete, ctx), saved, saved, **QUIET)
@@ -135,6 +143,12 @@ def follow(ctx: Context, name: str | None, *values: Any) -> list[Any]:
     return _shown(ctx, found._replace(values={k: v for k, v in found.values.items() if k not in ON_DATA}), values)
 
 
+def follow_counts(ctx: Context, name: str | None, *values: Any) -> list[Any]:
+    """The same once the rows are counted; target modules do not depend on that, and their names may be on their way."""
+    *shown, _, said = follow(ctx, name, *values)
+    return [*(one for path, one in zip(PATHS, shown, strict=True) if path != "method.targets"), said]
+
+
 def by_hand() -> tuple[Any, str]:
     """A setting was changed by hand: no recipe is in force any more."""
     return None, line(BY_HAND)
@@ -157,6 +171,11 @@ def choose_own(ctx: Context, recipe_id: str | None, *values: Any) -> list[Any]:
         return [gr.skip()] * (len(PATHS) + 3)
     found = recipes.load(ctx.engine.store, recipe_id)
     return [*_shown(ctx, setting(ctx, found, values), values), None]
+
+
+def can_be_used(recipe_id: str | None) -> list[Any]:
+    """Download and Delete, for the recipe that is chosen."""
+    return [gr.update(interactive=bool(recipe_id))] * 2
 
 
 def save(ctx: Context, name: str, *values: Any) -> tuple[Any, str]:
@@ -202,16 +221,23 @@ def setting(ctx: Context, recipe: Recipe | None, values: Sequence[Any]) -> Setti
     sample = presets.sample_values(data.source) if spec.model.source == "pocket" else {}
     if sample and specs.make(sample).data.goal != data.goal:  # it was tried out for something else
         sample = {}
-    found = None if sample else _advice(ctx, spec, wanted.get("method.kind"))
+    found = _advice(ctx, spec, wanted.get("method.kind"))
     suited = {**_defaults(), **(_flat(specs.make(sample)) if sample else found.values if found else {})}
     suited |= {"data.goal": data.goal, "data.learn": data.learn}
-    if sample and recipe is None:
-        reasons, said = {}, FROM_SAMPLE
-    else:
-        reasons = {path: why for path, why in (found.reasons if found else {}).items() if path not in wanted}
-        said = f"{recipe.summary} {recipe.cost}" if recipe else SAID
     longest = {"data.max_length": _longest(ctx, spec)} if recipe and recipe.length else {}
-    return Setting({**suited, **wanted, **longest}, recipe.group if recipe else "all", reasons, said)
+    own = {**wanted, **longest}
+    reasons = {path: _reason(found, path, suited[path]) for path in (found.reasons if found else ()) if path not in own}
+    said = f"{recipe.summary} {recipe.cost}" if recipe else FROM_SAMPLE if sample else SAID
+    return Setting({**suited, **own}, recipe.group if recipe else "all", reasons, said)
+
+
+def _reason(found: Advice, path: str, value: Any) -> str:
+    """Why a setting has its value: what is advised, or that it was tried out and what would be advised."""
+    advised = found.values[path]
+    if value == advised:
+        return found.reasons[path]
+    tried, rule = (f"{one:g}" if isinstance(one, float) else str(one) for one in (value, advised))
+    return f"{tried} was tried out for this sample. Otherwise it would be {rule}. {found.reasons[path]}"
 
 
 def _advice(ctx: Context, spec: RunSpec, kind: advice.Kind | None) -> Advice | None:
@@ -251,11 +277,10 @@ def _flat(spec: RunSpec) -> dict[str, Any]:
 def _shown(ctx: Context, found: Setting, values: Sequence[Any]) -> list[Any]:
     """For the widgets of ``PATHS``, the group of target modules, and the note."""
     info = ctx.known_model(_value(values, "model.source"))
-    targets, group = _targets(found, info)
-    every = {**found.values, "method.targets": targets}
-    shown = [form.to_widget(path, every[path]) if path in every else gr.skip() for path in PATHS]
-    if info is None:  # the names of its parts come when it has been read
-        shown[PATHS.index("method.targets")] = gr.skip()
+    names, group = _targets(found, info)
+    shown = [form.to_widget(path, found.values[path]) if path in found.values else gr.skip() for path in PATHS]
+    # Without a model, the names of its parts come when it has been read.
+    shown[PATHS.index("method.targets")] = targets(info, names) if info else gr.skip()
     return [*shown, group, note(found.said, found.reasons)]
 
 
@@ -264,7 +289,7 @@ def _targets(found: Setting, info: ModelInfo | None) -> tuple[tuple[str, ...], s
     wanted = tuple(found.values.get("method.targets", ()))
     if info is None or wanted == (form.ALL_LINEAR,):
         return (info.groups[found.group] if info else wanted), found.group
-    known = {module.name for module in info.modules}
+    known = {module.name for module in info.adaptable}
     kept = tuple(name for name in wanted if name in known)
     return (kept, OWN) if kept else (info.groups["all"], "all")
 

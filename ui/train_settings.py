@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
+from engine.anatomy import ModelInfo
 from engine.errors import HoneError
 from engine.goals import LABELS, goal_of
 from ui import form
@@ -18,14 +20,22 @@ from ui.model_tab import GROUPS
 from ui.theme import html
 
 OWN = "own"  # target modules chosen one by one
-# Under More, in groups; what is not named here stands above.
+# Under More settings, in columns of groups; what is not named here stands beside it.
 ADAPTER = tuple(f"method.{name}" for name in ("dropout", "rslora", "init", "plus", "bias", "layers", "ranks", "save"))
-GROUPED = {
-    "Steps": ("optim.warmup", "optim.schedule", "optim.weight_decay", "data.seed"),
-    "Memory": ("optim.accumulation", "optim.checkpointing", "optim.optimizer"),
-    "While it trains": ("sampling.checks", "sampling.prompts", "sampling.max_new_tokens"),
-    "Place": ("place.device", "place.precision"),
-}
+GROUPED = (
+    {
+        "Steps": ("optim.warmup", "optim.schedule", "optim.weight_decay", "data.seed"),
+        "Memory": ("optim.accumulation", "optim.checkpointing", "optim.optimizer"),
+    },
+    {
+        "While it trains": ("name", "sampling.checks", "sampling.prompts", "sampling.max_new_tokens"),
+        "Place": ("place.device", "place.precision"),
+    },
+)
+TO_MORE = (
+    '<button type="button" class="to-more" aria-controls="more">More settings'
+    "<small>Layers, ranks of single parts, schedule, memory, checks, device</small></button>"
+)
 HEAD = "head"
 
 
@@ -37,22 +47,13 @@ class Settings:
     group: gr.Radio
     methods: gr.HTML
     adapter: gr.Column
-    adapter_more: gr.Column
     preferring: gr.Column
-
-    @property
-    def boxes(self) -> list[gr.Column]:
-        return [self.adapter, self.adapter_more, self.preferring]
 
 
 def build(initial: dict[str, Any]) -> Settings:
-    """Lay the settings out, with these values."""
+    """Lay out what matters most, with these values."""
     fields: dict[str, Component] = {}
-
-    def add(*paths: str) -> None:
-        for path in paths:
-            fields[path] = form.widget(path, value=initial[path])
-
+    add = partial(_add, fields, initial)
     add("method.kind")
     methods = html(elem_id="methods")
     with gr.Column(elem_id="adapter") as adapter:
@@ -62,20 +63,28 @@ def build(initial: dict[str, Any]) -> Settings:
     with gr.Column(visible=False, elem_id="preferring") as preferring:
         add("method.preference", "method.beta")
     add("optim.epochs", "optim.learning_rate", "optim.batch_size")
-    with gr.Accordion("More", open=False, elem_id="more"):
-        add("name")
-        adapter_more = _more(add)
-    return Settings(fields, group, methods, adapter, adapter_more, preferring)
+    html(TO_MORE, js_on_load="HoneMore(element)", elem_id="to-more")
+    return Settings(fields, group, methods, adapter, preferring)
 
 
-def _more(add: Callable[..., None]) -> gr.Column:
-    with gr.Column(elem_id="adapter-more") as box:
-        html('<h4 class="group">Adapter</h4>')
-        add(*ADAPTER)
-    for title, paths in GROUPED.items():
-        html(f'<h4 class="group">{title}</h4>')
-        add(*paths)
+def build_more(initial: dict[str, Any], settings: Settings) -> gr.Column:
+    """The rest, where there is more room; gives the box of what concerns an adapter."""
+    add = partial(_add, settings.fields, initial)
+    with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row(equal_height=False):
+        with gr.Column(min_width=250, elem_id="adapter-more") as box:
+            html('<h4 class="group">Adapter</h4>')
+            add(*ADAPTER)
+        for column in GROUPED:
+            with gr.Column(min_width=250):
+                for title, paths in column.items():
+                    html(f'<h4 class="group">{title}</h4>')
+                    add(*paths)
     return box
+
+
+def _add(fields: dict[str, Component], initial: dict[str, Any], *paths: str) -> None:
+    for path in paths:
+        fields[path] = form.widget(path, value=initial[path])
 
 
 def _group() -> gr.Radio:
@@ -121,21 +130,27 @@ def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
     if info is None:
         # The names of the model before stay on offer: a form that is on its way may still hold them.
         return gr.update(choices=[*dict.fromkeys([form.ALL_LINEAR, *names])], value=[form.ALL_LINEAR])
-    # All linear layers stays on offer for a form that is on its way; the page hides it beside the names.
-    known = [module.name for module in info.modules]
+    known = [module.name for module in info.adaptable]
     kept = [name for name in names if name in known]
-    value = kept if group == OWN and kept else list(info.groups.get(group, info.groups["all"]))
+    return targets(info, kept if group == OWN and kept else info.groups.get(group, info.groups["all"]))
+
+
+def targets(info: ModelInfo, value: Sequence[str]) -> Any:
+    """These target modules, always together with what is on offer: Gradio refuses a form with others.
+
+    All linear layers stays on offer for a form that is on its way; the page hides it beside the names.
+    """
     counts = Counter[str]()
-    for module in info.modules:
+    for module in info.adaptable:
         counts[module.name] += module.count
     named = [(f"{name} ({times}×)", name) for name, times in counts.items()]
-    return gr.update(choices=[*named, (form.EVERY, form.ALL_LINEAR)], value=value)
+    return gr.update(choices=[*named, (form.EVERY, form.ALL_LINEAR)], value=list(value))
 
 
 def choose_group(ctx: Context, group: str, model: str) -> Any:
     """The modules of a group."""
     info = ctx.known_model(model)
-    return gr.skip() if info is None or group == OWN else list(info.groups[group])
+    return gr.skip() if info is None or group == OWN else targets(info, info.groups[group])
 
 
 def name_group(ctx: Context, names: list[str], model: str) -> str:

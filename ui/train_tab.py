@@ -31,6 +31,7 @@ class TrainTab:
 
     tab: gr.Tab
     settings: Settings
+    more: gr.Column  # of an adapter, under More settings
     recipes: Recipes
     shelf: Shelf
     again: gr.State  # changes when all is to be told once more
@@ -59,7 +60,8 @@ def build(ctx: Context) -> TrainTab:
                 shelf = train_recipes.build_shelf(ctx)
             with gr.Column(scale=1, min_width=320):
                 panel = _panel(ctx)
-    return TrainTab(tab, settings, recipes, shelf, again, facts, start, panel)
+                more = train_settings.build_more(suited, settings)
+    return TrainTab(tab, settings, more, recipes, shelf, again, facts, start, panel)
 
 
 def _panel(ctx: Context) -> gr.HTML:
@@ -100,7 +102,9 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     offered = before.data.then(bind(train_recipes.offer, ctx), [recipe, *every], recipe, **LATEST)
     for after in (named.then, offered.then, tab.tab.select):
         then_tell(after(bind(train_recipes.follow, ctx), [recipe, *every], set_by_recipe, **LATEST))
-    then_tell(before.counted.then(bind(train_settings.offer_kinds, ctx), every, kind, **LATEST))
+    offered = before.counted.then(bind(train_settings.offer_kinds, ctx), every, kind, **LATEST)
+    by_counts = [widget for widget in set_by_recipe if widget not in (targets, settings.group)]
+    then_tell(offered.then(bind(train_recipes.follow_counts, ctx), [recipe, *every], by_counts, **LATEST))
 
     then_tell(recipe.input(bind(train_recipes.choose, ctx), [recipe, *every], set_by_recipe, **QUIET))
     train_recipes.wire_shelf(ctx, tab.shelf, every, [*set_by_recipe, recipe])
@@ -113,7 +117,7 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     targets.change(bind(train_settings.name_group, ctx), [targets, model], settings.group, **named_by)
 
     changed = [widget.change for path, widget in settings.fields.items() if path not in form.DATA_PATHS]
-    told = [tab.facts, fields["method.alpha"], settings.methods, *settings.boxes]
+    told = [tab.facts, fields["method.alpha"], settings.methods, settings.adapter, tab.more, settings.preferring]
     gr.on([before.load, tab.again.change, *changed], bind(train_facts.tell, ctx), every, told, **LATEST)
     tab.start.click(bind(start, ctx), every, tab.live, **QUIET)
     then_tell(tab.live.live_change(bind(name_start, ctx), None, tab.start, **QUIET))
@@ -153,8 +157,8 @@ def choose_data(ctx: Context, source: str, model: str) -> list[Any]:
     spec = suited_spec(source)
     info = ctx.known_model(model)
     shown = dict(zip(form.PATHS, form.fill(spec, info), strict=True))
-    if info is None:  # the names of its parts come when it has been read
-        shown["method.targets"] = gr.skip()
+    # Without a model, the names of its parts come when it has been read.
+    shown["method.targets"] = train_settings.targets(info, shown["method.targets"]) if info else gr.skip()
     return [*list(shown.values())[2:], RECOMMENDED, gr.skip(), source]
 
 

@@ -28,13 +28,13 @@ Serve = Callable[..., str]
 
 
 @contextmanager
-def app(home: Path, *more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def app(home: Path, *more: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The app as a process of its own on a free port: its address and the process; killed at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     words = [sys.executable, str(ROOT / "app.py"), "--no-browser", "--port", str(port), "--home", str(home), *more]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | (env or {})
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout
@@ -51,8 +51,8 @@ def serve() -> Iterator[Serve]:
     with ExitStack() as stack:
         started = []
 
-        def one(home: Path, *more: str) -> str:
-            url, process = stack.enter_context(app(home, *more))
+        def one(home: Path, *more: str, env: dict[str, str] | None = None) -> str:
+            url, process = stack.enter_context(app(home, *more, env=env))
             started.append(process)
             return url
 

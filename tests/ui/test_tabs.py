@@ -10,7 +10,7 @@ import pytest
 
 from engine import events as ev
 from engine.backends import FakeBackend
-from engine.errors import HoneError, ModelError, RunError
+from engine.errors import HoneError, RunError
 from engine.policy import DEMO
 from engine.rows import read_rows
 from engine.store import RunDir
@@ -33,8 +33,13 @@ def test_a_model_is_read_once_and_then_described(ctx: Context) -> None:
 
 
 def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> None:
-    with pytest.raises(ModelError):
-        model_find.open_folder(ctx, str(tmp_path))
+    for path, words in (
+        (str(tmp_path), "no config.json"),
+        ("/nowhere", "not a folder on this machine"),
+        (" ", "first"),
+    ):
+        chosen, refused = model_find.open_folder(ctx, path)
+        assert chosen == gr.skip() and refused["visible"] and words in refused["value"]
 
 
 def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: list[object]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from engine import presets, recipes
 from engine.errors import RunError, SpecError
 from tests.ui.fakes import INFO
-from tests.ui.test_train_tab import counted, setting
+from tests.ui.test_train_tab import counted, plain, setting
 from ui import form, train_recipes, train_tab
 from ui.context import Context
 from ui.train_recipes import PATHS, RECOMMENDED
@@ -19,7 +19,7 @@ from ui.train_recipes import PATHS, RECOMMENDED
 
 def by_path(shown: list[Any]) -> dict[str, Any]:
     """What a recipe shows, by setting."""
-    return dict(zip(PATHS, shown, strict=False))
+    return {path: plain(value) for path, value in zip(PATHS, shown, strict=False)}
 
 
 @pytest.fixture

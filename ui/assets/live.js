@@ -105,7 +105,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     $('.live').dataset.empty = String(!answer.state); $('.live').dataset.state = answer.state || '';
     if (!answer.state) {
       const words = answer.problem ? ['bad', 'This cannot be shown now', answer.problem]
-        : ['info', 'Ready when you are', 'Press Start. The defaults work: the pocket model learns a sample in about a minute.'];
+        : ['info', 'Ready when you are', 'Press Start. The settings work as they are; the time that it takes stands below the button.'];
       return say(...words);
     }
     say(answer.sentence.tone, answer.sentence.title, answer.sentence.text);

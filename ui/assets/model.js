@@ -96,9 +96,9 @@
       for (const one of data.columns) for (const step of one.steps) for (const part of step.boxes) {
         const e = [...element.querySelectorAll('.part')].find((b) => b.dataset.path === part.path && b.querySelector('.part-shape').textContent === part.shape);
         if (!e) continue;
-        e.setAttribute('aria-pressed', part.pressed); e.disabled = !data.adapts;
+        e.setAttribute('aria-pressed', part.pressed); e.disabled = !data.adapts || part.closed;
         const twins = part.twins ? ` · with ${part.twins} of the same name` : '';
-        e.querySelector('.part-adapter').textContent = part.adapter ? (part.pressed ? `+ ${part.adapter} weights` : `would add ${part.adapter}`) + twins : '';
+        e.querySelector('.part-adapter').textContent = part.adapter ? (part.pressed ? `+ ${part.adapter}` : `would add ${part.adapter}`) + twins : '';
       }
       text('.sum-count', data.count); text('.sum-of', data.of); $('.sum').dataset.tone = data.tone;
       text('.map-reason', data.reason); text('.map-note', data.note);

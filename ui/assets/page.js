@@ -14,6 +14,17 @@
       if (now && now !== boot) location.reload();
     }, 2000);
   };
+  /* Opens what stands elsewhere on the page, and goes there. */
+  window.HoneMore = function (element) {
+    element.addEventListener('click', (e) => {
+      const box = document.getElementById(e.target.closest('[aria-controls]')?.getAttribute('aria-controls'));
+      const head = box?.querySelector(':scope > button');
+      if (!head) return;
+      if (head.getAttribute('aria-expanded') !== 'true') head.click();
+      box.scrollIntoView({ block: 'start', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
+      head.focus({ preventScroll: true });
+    });
+  };
   window.HoneTheme = function (button) {
     const label = () => {
       const words = document.body.classList.contains('dark') ? 'Light' : 'Dark';
