@@ -223,7 +223,7 @@ def rank_of(case: Case) -> tuple[int, str]:
         rank, reason = 32, f"More room for {case.rows:,} rows."
     else:
         rank, reason = 64, f"Much room for {case.rows:,} rows."
-    width = min(min(module.ins, module.outs) for module in case.info.modules)
+    width = min((min(module.ins, module.outs) for module in case.info.adaptable), default=rank)
     if rank > width:
         return width, f"The narrowest part of this model is {width} wide."
     return rank, reason

@@ -29,6 +29,7 @@ class LinearModule(BaseModel):
     bias: bool = False
     transposed: bool = False  # kept as inputs x outputs, as GPT-2 does (Conv1D)
     each: int = 1  # of them in a block: experts that are layers of their own
+    refused: str = ""  # why no adapter can stand beside it
 
     @property
     def count(self) -> int:
@@ -79,6 +80,11 @@ class ModelInfo(BaseModel):
     head_per_label: int = 0  # ... and those that each label adds
 
     @property
+    def adaptable(self) -> list[LinearModule]:
+        """The linear layers that an adapter can stand beside."""
+        return [module for module in self.modules if not module.refused]
+
+    @property
     def transposed(self) -> bool:
         """Whether its linear layers are kept the other way round."""
         return any(module.transposed for module in self.modules)
@@ -92,10 +98,15 @@ class ModelInfo(BaseModel):
         return self.head_fixed + self.head_per_label * labels if self.task == "classify" else 0
 
     def targets(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """The module names meant by a spec's targets; raises ModelError for names that the model lacks."""
-        names = list(dict.fromkeys(module.name for module in self.modules))
+        """The module names meant by a spec's targets; raises ModelError for names that the model lacks or refuses."""
+        names = list(dict.fromkeys(module.name for module in self.adaptable))
         if tuple(wanted) == (ALL_LINEAR,):
             return tuple(names)
+        for module in self.modules:
+            if module.refused and module.name in wanted:
+                raise ModelError(
+                    f"No adapter can stand beside {module.name} in {self.name}: {module.refused}. Leave it out."
+                )
         if missing := [name for name in wanted if name not in names]:
             raise ModelError(
                 f"{self.name} has no module called {', '.join(missing)}. It has: {', '.join(names)}. "

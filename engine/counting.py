@@ -52,7 +52,11 @@ def check(info: ModelInfo, method: MethodSpec) -> None:
             f"'{method.layers}' asks for others."
         )
     chosen = info.chosen(method.targets, layers)
-    if not chosen:
+    if not info.adaptable:
+        wrong.append(
+            f"Method (method.kind): {info.name} has no linear layers for an adapter. Choose the head or all weights."
+        )
+    elif not chosen:
         wrong.append("Target modules (method.targets): none of them is in the chosen layers. Choose other ones.")
     for name in dict.fromkeys(module.name for module in chosen):
         width = min(min(module.ins, module.outs) for module in chosen if module.name == name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +11,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from engine import spec as specs
+from engine.anatomy import LinearModule
 
 FOLDER = Path(__file__).resolve().parent.parent / "presets"
 POCKET = FOLDER / "pocket" / "model"
@@ -118,12 +120,22 @@ def recipe_spec(recipe: Recipe) -> specs.RunSpec:
     return specs.make(nested(recipe.values))
 
 
-def target_groups(model_type: str, names: list[str]) -> dict[str, tuple[str, ...]]:
-    """The groups fewest, attention and all for a model whose linear layers have these names.
+@cache
+def _architectures() -> dict[str, dict[str, list[str]]]:
+    return _yaml(FOLDER / "architectures.yaml")
 
-    A group whose names the model does not have falls back to all linear layers.
-    """
-    table = _yaml(FOLDER / "architectures.yaml")
-    wanted = table["default"] | table.get(model_type, {})
-    groups = {group: tuple(n for n in names if n in wanted[group]) or tuple(names) for group in ("fewest", "attention")}
-    return groups | {"all": tuple(names)}
+
+def target_groups(model_type: str, modules: Iterable[LinearModule]) -> tuple[dict[str, tuple[str, ...]], str]:
+    """The groups fewest, attention and all of a model with these linear layers, and why the first two are all, too."""
+    fit = [module for module in modules if not module.refused]
+    every = tuple(dict.fromkeys(module.name for module in fit))
+    inside = {module.name for module in fit if module.part == "attention"}
+    wanted = _architectures().get(model_type) or _architectures()["default"]
+    groups = {name: tuple(n for n in every if n in wanted[name] and n in inside) for name in ("fewest", "attention")}
+    if groups["fewest"]:
+        return groups | {"all": every}, ""
+    reason = (
+        f"Hone does not know the attention of this architecture ({model_type}): none of its layers is called as usual "
+        "(q_proj, query, query_key_value and the like). Every group therefore means all linear layers."
+    )
+    return dict.fromkeys(("fewest", "attention", "all"), every), reason

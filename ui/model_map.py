@@ -70,7 +70,7 @@ def toggled(info: ModelInfo, names: list[str], name: str) -> list[str]:
     """The target modules once one of them is put in or taken out; raises ModelError for names it lacks."""
     now = info.targets(names) if names else ()
     info.targets([name])
-    known = dict.fromkeys(module.name for module in info.modules)
+    known = dict.fromkeys(module.name for module in info.adaptable)
     return [one for one in known if (one in now) != (one == name)]
 
 
@@ -133,9 +133,10 @@ def _box(module: LinearModule, info: ModelInfo, method: MethodSpec, chosen: set[
         "path": module.path,
         "word": word_of(module),
         "shape": f"{count(module.ins)} → {count(module.outs)}",
-        "where": _where(module, info),
+        "where": _where(module, info) + (f"; no adapter, {module.refused}" if module.refused else ""),
+        "closed": bool(module.refused),
         "pressed": pressed,
-        "adapter": count(_adapter(here, method)) if method.adapts else "",
+        "adapter": count(_adapter(here, method)) if method.adapts and not module.refused else "",
         "twins": places - 1,
     }
 
@@ -170,13 +171,21 @@ def word_of(module: LinearModule) -> str:
 
 
 def _fallback(info: ModelInfo) -> str:
-    """Why a group holds other parts than its name says."""
-    if info.group_reason:
-        return info.group_reason
+    """Why a group holds other parts than its name says, and which parts can get no adapter."""
+    if said := " ".join(sentence for sentence in (info.group_reason, _refused(info)) if sentence):
+        return said
     fallen = [GROUPS[name] for name in ("fewest", "attention") if info.groups.get(name) == info.groups.get("all")]
     if fallen and len(info.groups["all"]) > 1:
         return f"For this architecture ({info.model_type}) {' and '.join(fallen)} means all linear layers."
     return ""
+
+
+def _refused(info: ModelInfo) -> str:
+    why = {module.name: module.refused for module in info.modules if module.refused}
+    names = [
+        f"{', '.join(name for name in why if why[name] == reason)} ({reason})" for reason in dict.fromkeys(why.values())
+    ]
+    return f"No adapter can stand beside {'; '.join(names)}." if names else ""
 
 
 def _told(info: ModelInfo, method: MethodSpec, labels: int, chosen: bool) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import re
 from collections import Counter
 from pathlib import Path
@@ -18,19 +18,18 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
 )
-from transformers.pytorch_utils import Conv1D
 
 from engine import gate, model_json, models, presets
 from engine.anatomy import LinearModule, ModelInfo, Task
 from engine.errors import ModelError
 from engine.weights import check_count
+from engine.work.linear import linear_modules
 
 NO_MODEL = "The numbers in the config.json of '{}' do not make a model. Get the model again, or choose another."
 AUTO = {"write": AutoModelForCausalLM, "classify": AutoModelForSequenceClassification}
 MANY = 1009  # labels: a number that no width of a model has, by which the head's last layer is told
-ATTENTION = re.compile(r"(^|[._])(self_)?(attn|attention|self_attention|mixer)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
+ATTENTION = re.compile(r"(^|[._])(attn|attentions?)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
 MLP = re.compile(r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h|\.output\.dense|fc[12_]|lin[12]$")
-NUMBER = re.compile(r"\.\d+(?=\.|$)")
 
 
 def load_config(folder: Path) -> PreTrainedConfig:
@@ -88,43 +87,21 @@ def empty_model(config: PreTrainedConfig, name: str, task: Task) -> Model:
         raise ModelError(NO_MODEL.format(name)) from error
 
 
-def linear_modules(model: Model) -> tuple[LinearModule, ...]:
-    """The linear layers of the body, those of one place in all blocks together, in the model's order."""
-    found: dict[tuple[str, int, int, bool, bool], Counter[int]] = {}
-    heads, output = head_names(model), model.get_output_embeddings()
-    for path, layer in model.named_modules():
-        if layer is output or path.partition(".")[0] in heads:
-            continue
-        if isinstance(layer, nn.Linear):
-            shape = (layer.in_features, layer.out_features, layer.bias is not None, False)
-        elif isinstance(layer, Conv1D):
-            shape = (layer.nx, layer.nf, True, True)
-        else:
-            continue
-        numbers = [int(number) for number in re.findall(r"\.(\d+)(?=\.|$)", path)]
-        found.setdefault((NUMBER.sub(".*", path), *shape), Counter())[numbers[0] if numbers else -1] += 1
-    return tuple(
-        LinearModule(
-            name=path.rpartition(".")[2],
-            path=path,
-            ins=ins,
-            outs=outs,
-            bias=bias,
-            transposed=transposed,
-            layers=tuple(layers),
-            each=max(layers.values()),
-            part=_part(path),
-        )
-        for (path, ins, outs, bias, transposed), layers in found.items()
-    )
-
-
 def head_names(model: Model) -> set[str]:
     """The names beside the body that hold a classification head."""
     if model.get_output_embeddings() is not None:
         return set()
     beside = ((name, child) for name, child in model.named_children() if name != model.base_model_prefix)
     return {name for name, child in beside if next(child.parameters(), None) is not None}
+
+
+def first_embeddings(model: Model) -> Any:
+    """The table of the tokens; None for models that have none or do not tell."""
+    try:
+        found = model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+    return found if isinstance(found, nn.Module) and hasattr(found, "weight") else None
 
 
 def _part(path: str) -> str:
@@ -141,7 +118,7 @@ def _part(path: str) -> str:
 def _parts(model: Model) -> tuple[dict[str, int], int]:
     """Parameters of the body by part, and how many of them are biases; tied ones once."""
     parts, biases, heads = Counter[str](), 0, head_names(model)
-    head, first = model.get_output_embeddings(), model.get_input_embeddings()
+    head, first = model.get_output_embeddings(), first_embeddings(model)
     for name, weights in model.named_parameters():  # without duplicates
         path, _, last = name.rpartition(".")
         if path.partition(".")[0] in heads:
@@ -174,7 +151,7 @@ def _head(model: Model) -> tuple[int, int]:
 def _saveable(model: Model) -> dict[str, int]:
     """Modules beside the linear layers that can be trained whole: the embeddings, and an output head of its own."""
     found = {}
-    first, head = model.get_input_embeddings(), model.get_output_embeddings()
+    first, head = first_embeddings(model), model.get_output_embeddings()
     tied = _tied(first, head)
     for path, module in model.named_modules():
         name = path.rpartition(".")[2]
@@ -214,12 +191,13 @@ def describe(
         config.num_labels = MANY
     model = empty_model(config, name, task)
     text = config.get_text_config()
+    embeddings, head = first_embeddings(model), model.get_output_embeddings()
     parts, biases = _parts(model)
-    heads = getattr(text, "num_attention_heads", None) or getattr(text, "n_heads", 0) or 0
+    width = _first(text, "hidden_size", "dim", "d_model", "n_embd") or getattr(embeddings, "embedding_dim", 0)
+    heads = _first(text, "num_attention_heads", "n_heads")
     fixed, labelled = _head(model) if task == "classify" else (0, 0)
-    modules = linear_modules(model)
-    names = list(dict.fromkeys(module.name for module in modules))
-    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()
+    modules = linear_modules(model, _part, head_names(model), head, width)
+    groups, reason = presets.target_groups(config.model_type, modules)
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder and here else 0
     return ModelInfo(
         source=source,
@@ -227,18 +205,19 @@ def describe(
         model_type=config.model_type,
         task=task,
         tasks=tasks_of(config),
-        layers=getattr(text, "num_hidden_layers", None) or getattr(text, "n_layers", 0) or 0,
-        hidden_size=getattr(text, "hidden_size", None) or getattr(text, "dim", 0) or 0,
+        layers=_first(text, "num_hidden_layers", "n_layers") or 1 + max((m.layers[-1] for m in modules), default=-1),
+        hidden_size=width,
         heads=heads,
-        kv_heads=getattr(text, "num_key_value_heads", None) or heads,
-        vocab_size=text.vocab_size,
-        context=_context(config, text),
+        kv_heads=_first(text, "num_key_value_heads") or heads,
+        vocab_size=_first(text, "vocab_size"),
+        context=_context(model, text),
         parameters=sum(parts.values()),
         dtype=str(config.dtype or torch.float32).removeprefix("torch."),
         megabytes=stored / 1e6,
         has_template=folder is not None and models.has_template(folder),
         modules=modules,
-        groups=presets.target_groups(config.model_type, names),
+        groups=groups,
+        group_reason=reason,
         parts=parts,
         biases=biases,
         saveable=_saveable(model),
@@ -254,7 +233,10 @@ def describe(
 
 
 def _first(config: Any, *names: str) -> int:
-    return next((value for name in names if isinstance(value := getattr(config, name, None), int) and value > 0), 0)
+    """The first of these numbers that a config has; 0 where it has none, or one that differs from block to block."""
+    with contextlib.suppress(RuntimeError):
+        return next((size for name in names if isinstance(size := getattr(config, name, None), int) and size > 0), 0)
+    return 0
 
 
 def _dropout(config: Any) -> float:
@@ -263,12 +245,12 @@ def _dropout(config: Any) -> float:
     return float(next((value for name in names if (value := getattr(config, name, None))), 0.0))
 
 
-def _context(config: PreTrainedConfig, text: Any) -> int:
+def _context(model: Model, text: Any) -> int:
     """Tokens that it reads at once; 0 where nothing limits them."""
-    limit = _first(text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
-    if config.model_type in ("roberta", "xlm-roberta", "camembert", "xlm-roberta-xl", "longformer", "data2vec-text"):
-        return limit - (text.pad_token_id or 0) - 1  # its positions begin behind the pad token's number
-    return limit if limit < math.inf else 0
+    for name, table in model.named_modules():
+        if name.endswith("position_embeddings") and isinstance(table, nn.Embedding) and table.padding_idx is not None:
+            return table.num_embeddings - table.padding_idx - 1  # as in RoBERTa, positions begin behind the pad token's
+    return _first(text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
 
 
 def _blocks(modules: tuple[LinearModule, ...]) -> str:

@@ -42,7 +42,7 @@ def pace(
     # Weights alone: options that name layers or start from the weights do not change how long a pass takes.
     plain = MethodSpec(
         kind="dora" if method.kind == "dora" else method.kind if method.kind in ("full", "head") else "lora",
-        rank=min(method.rank, *(min(module.ins, module.outs) for module in info.modules)),
+        rank=min(method.rank, *(min(module.ins, module.outs) for module in info.adaptable)),
         targets=method.targets,
     )
     config.num_labels = 2

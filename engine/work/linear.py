@@ -1,0 +1,88 @@
+"""The linear layers of a model, and which of them PEFT can put an adapter beside: asked of PEFT itself.
+
+PEFT finds layers by the ends of their paths. A name can therefore mean more than the linear layers that bear it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from peft import LoraConfig
+from peft.tuners.tuners_utils import _check_lora_target_modules_mamba
+from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from engine.anatomy import LinearModule
+
+Place = tuple[str, str, int, int, bool, bool]  # name, path with *, inputs, outputs, has a bias, transposed
+NAME = re.compile(r"[^.]*[^.\d][^.]*(\.\d+)*$")  # layers without a name of their own are called by their list: ffn.2
+NUMBER = re.compile(r"\.(\d+)(?=\.)")
+NARROW = 32  # gates and routers: an adapter beside them would be as large as they are
+
+
+def linear_modules(
+    model: Any, part: Callable[[str], str], heads: set[str], output: Any, hidden: int
+) -> tuple[LinearModule, ...]:
+    """The linear layers of the body, those of one place in all blocks together, in the model's order."""
+    found: dict[Place, Counter[int]] = {}
+    others: set[str] = set()
+    for path, layer in model.named_modules():
+        if not path or path.partition(".")[0] in heads:
+            continue
+        name = name_of(path)
+        if layer is output or not isinstance(layer, nn.Linear | Conv1D):
+            others.add(name)
+            continue
+        before = path.removesuffix(name)
+        numbers = [int(number) for number in NUMBER.findall(before)]
+        place = (name, NUMBER.sub(".*", before) + name, *_shape(layer))
+        found.setdefault(place, Counter())[numbers[0] if numbers else -1] += 1
+    narrow = min(NARROW, hidden // 16)
+    refused = {place[0]: _refusal(model, place[0], others) for place in found}
+    for name, _, ins, outs, *_ in found:
+        if min(ins, outs) < narrow:
+            refused[name] = refused[name] or f"it is only {min(ins, outs)} wide"
+    return tuple(
+        LinearModule(
+            name=name,
+            path=path,
+            ins=ins,
+            outs=outs,
+            bias=bias,
+            transposed=transposed,
+            layers=tuple(layers),
+            each=max(layers.values()),
+            part=part(path),
+            refused=refused[name],
+        )
+        for (name, path, ins, outs, bias, transposed), layers in found.items()
+    )
+
+
+def name_of(path: str) -> str:
+    """The end of a path that a spec's targets name."""
+    found = NAME.search(path)
+    return found[0] if found else path
+
+
+def _shape(layer: Any) -> tuple[int, int, bool, bool]:
+    if isinstance(layer, Conv1D):
+        return layer.nx, layer.nf, True, True
+    return layer.in_features, layer.out_features, layer.bias is not None, False
+
+
+def _refusal(model: Any, name: str, others: set[str]) -> str:
+    """Why PEFT would not adapt the linear layers of this name, or others beside them; empty where all is well."""
+    if name in others:
+        return "other parts of the model bear the same name"
+    wanted = LoraConfig(target_modules=[name])
+    try:
+        convert_peft_config_for_transformers(wanted, model, None)
+        _check_lora_target_modules_mamba(wanted, model, name)
+    except ValueError as error:
+        return "its fast kernel passes an adapter by" if "Mamba" in str(error) else "it would mean the experts as well"
+    return "" if name in (wanted.target_modules or ()) else "it would mean the experts as well"
