@@ -111,7 +111,7 @@ def _part(path: str) -> str:
     if "router" in path or path.endswith(("mlp.gate", "block_sparse_moe.gate")):
         return "router"
     if MLP.search(path) and not re.search(r"attention\.output|attn\.c_proj|attention\.dense", path):
-        return "experts" if "experts" in path else "mlp"
+        return "experts" if "experts" in path and "shared" not in path else "mlp"  # shared ones are never left out
     return "attention" if ATTENTION.search(path) else "other"
 
 
@@ -224,7 +224,7 @@ def describe(
         blocks=_blocks(modules),
         tied=_tied(embeddings, head),
         attention_dropout=_dropout(text),
-        experts=_first(text, "num_experts", "num_local_experts", "n_routed_experts"),
+        experts=_first(text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
         experts_active=_first(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"),
         head=tuple(sorted(head_names(model))) if task == "classify" else (),
         head_fixed=fixed,

@@ -134,6 +134,12 @@ def test_all_linear_counts_as_peft_counts_where_names_mean_more(kind: str) -> No
         assert pefts(AutoConfig.for_model(kind), info.task, method, info, 3) == (ours.trainable, ours.total)
 
 
+def test_experts_that_every_token_passes_count_as_the_mlp() -> None:
+    info = default_info("deepseek_v3", num_hidden_layers=4)
+    assert {module.part for module in info.modules if "shared_experts" in module.path} == {"mlp"}
+    assert info.parts["experts"] > info.parts["mlp"] > 0 and info.experts == 256
+
+
 def test_layers_of_a_plain_list_are_called_by_their_list() -> None:
     assert {"ffn.0", "ffn.2"} <= set(default_info("ctrl").groups["all"])
 
