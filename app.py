@@ -109,7 +109,7 @@ def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
         **QUIET,
     )
     looked = gr.on(
-        [page.blocks.load, tab.tab.select, tab.asked.change, *changed],
+        [page.blocks.load, tab.tab.select, tab.asked.change, page.model.source.change, *changed],
         bind(data_look.look, ctx),
         seen,
         tab.outputs(),

@@ -332,6 +332,7 @@ WISHES = {
     "literal_error": "must be one of {expected}",
     "finite_number": "must be a finite number",
 }
+LAYERS = "must be layers counted from 0, such as 8-15 or 0,2,4"
 
 
 def _sentence(problem: Any) -> str:
@@ -340,14 +341,18 @@ def _sentence(problem: Any) -> str:
         return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
     if not path:
         return str(problem["msg"]).removeprefix("Value error, ")
-    try:
-        label = field(".".join(part for part in path.split(".") if not part.isdigit())).title or path
-    except (KeyError, AttributeError):
-        label = path
-    wish = WISHES.get(problem["type"], "")
+    wish = LAYERS if path == "method.layers" else WISHES.get(problem["type"], "")
     wanted = wish.format(**problem.get("ctx", {})) if wish else str(problem["msg"]).removeprefix("Value error, ")
     given = "nothing is given" if problem["input"] is None else f"it is {problem['input']!r}"
-    return f"{label} ({path}): {wanted}; {given}."
+    return f"{_label(path)} ({path}): {wanted}; {given}."
+
+
+def _label(path: str) -> str:
+    """A field's title; of an item in one, that of the field."""
+    try:
+        return field(".".join(path.split(".")[:2])).title or path
+    except (KeyError, AttributeError):
+        return path
 
 
 def load_yaml(path: Path) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 
 from engine import data, hub_models, models, shelf
 from engine.anatomy import ModelInfo
@@ -105,6 +106,17 @@ class Context:
     def known_model(self, source: str) -> ModelInfo | None:
         """The same at once, or None where nobody has asked yet."""
         return self._models.get(source)
+
+    def opened(self) -> list[str]:
+        """Folders that somebody opened by their path, and that are still there."""
+        known = {"pocket", *(source for source, _ in self.model_choices())}
+        return [
+            one for one in list(self._models) if one not in known and not models.hub_name(one) and Path(one).is_dir()
+        ]
+
+    def part_names(self) -> list[str]:
+        """What the linear layers of all models are called that somebody asked for."""
+        return list(dict.fromkeys(part.name for info in list(self._models.values()) for part in info.adaptable))
 
     def forget_model(self, source: str) -> None:
         """A model that has gone, or is another one now."""

@@ -92,9 +92,15 @@ def _search(ctx: Context) -> gr.HTML:
 def choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
     """(label, source) of all base models here, and of one that is only looked at."""
     found = [(label, one) for one, label in ctx.model_choices()]
+    found += [(Path(one).name, one) for one in ctx.opened()]
     if (name := models.hub_name(source)) and source not in {one for _, one in found}:
         found.append((f"{name} (not downloaded)", source))
     return found
+
+
+def refresh(ctx: Context, source: str) -> Any:
+    """What is here when the page opens: more than when the app started, perhaps."""
+    return gr.update(choices=choices(ctx, source))
 
 
 def open_folder(ctx: Context, folder: str) -> tuple[Any, Any]:

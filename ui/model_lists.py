@@ -129,7 +129,7 @@ def meter(percent: float, name: str) -> str:
 
 def amount(size: float) -> str:
     """Bytes as the Hub counts them."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.{0 if size >= 1e8 else 1}f} MB"
 
 
 def removal(one: Downloaded, runs: int) -> str:

@@ -164,6 +164,8 @@ def word_of(module: LinearModule) -> str:
     """What a projection does, in a word; empty where its name does not tell."""
     stem = module.name.lower()
     if stem in ("dense", "c_proj", "wo"):
+        if module.layers == (-1,):  # of a pooler, say
+            return ""
         return "output" if module.part == "attention" else "down" if module.ins > module.outs else "up"
     for end in ("_proj", "_lin"):
         stem = stem.removesuffix(end)

@@ -82,6 +82,7 @@ def wire(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
     # What was said of a model that could not be chosen goes once another one is; and one button of two is the next.
     source.change(bind(changed), source, [tab.told, tab.next], **QUIET)
     tab.tab.select(bind(model_find.list_known, ctx), None, finding.known, **QUIET)
+    blocks.load(bind(model_find.refresh, ctx), source, source, **QUIET)
     model_get.wire(ctx, tab.getting, source, blocks.load)
 
 

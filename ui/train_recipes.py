@@ -280,7 +280,7 @@ def _shown(ctx: Context, found: Setting, values: Sequence[Any]) -> list[Any]:
     names, group = _targets(found, info)
     shown = [form.to_widget(path, found.values[path]) if path in found.values else gr.skip() for path in PATHS]
     # Without a model, the names of its parts come when it has been read.
-    shown[PATHS.index("method.targets")] = targets(info, names) if info else gr.skip()
+    shown[PATHS.index("method.targets")] = targets(ctx, info, names) if info else gr.skip()
     return [*shown, group, note(found.said, found.reasons)]
 
 

@@ -132,25 +132,27 @@ def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
         return gr.update(choices=[*dict.fromkeys([form.ALL_LINEAR, *names])], value=[form.ALL_LINEAR])
     known = [module.name for module in info.adaptable]
     kept = [name for name in names if name in known]
-    return targets(info, kept if group == OWN and kept else info.groups.get(group, info.groups["all"]))
+    return targets(ctx, info, kept if group == OWN and kept else info.groups.get(group, info.groups["all"]))
 
 
-def targets(info: ModelInfo, value: Sequence[str]) -> Any:
+def targets(ctx: Context, info: ModelInfo, value: Sequence[str]) -> Any:
     """These target modules, always together with what is on offer: Gradio refuses a form with others.
 
-    All linear layers stays on offer for a form that is on its way; the page hides it beside the names.
+    A form that is on its way may still hold all linear layers, or names of the model before: they stay on offer,
+    and the page hides them.
     """
     counts = Counter[str]()
     for module in info.adaptable:
         counts[module.name] += module.count
     named = [(f"{name} ({times}×)", name) for name, times in counts.items()]
-    return gr.update(choices=[*named, (form.EVERY, form.ALL_LINEAR)], value=list(value))
+    hidden = [("", name) for name in ctx.part_names() if name not in counts]
+    return gr.update(choices=[*named, *hidden, (form.EVERY, form.ALL_LINEAR)], value=list(value))
 
 
 def choose_group(ctx: Context, group: str, model: str) -> Any:
     """The modules of a group."""
     info = ctx.known_model(model)
-    return gr.skip() if info is None or group == OWN else targets(info, info.groups[group])
+    return gr.skip() if info is None or group == OWN else targets(ctx, info, info.groups[group])
 
 
 def name_group(ctx: Context, names: list[str], model: str) -> str:

@@ -158,7 +158,7 @@ def choose_data(ctx: Context, source: str, model: str) -> list[Any]:
     info = ctx.known_model(model)
     shown = dict(zip(form.PATHS, form.fill(spec, info), strict=True))
     # Without a model, the names of its parts come when it has been read.
-    shown["method.targets"] = train_settings.targets(info, shown["method.targets"]) if info else gr.skip()
+    shown["method.targets"] = train_settings.targets(ctx, info, shown["method.targets"]) if info else gr.skip()
     return [*list(shown.values())[2:], RECOMMENDED, gr.skip(), source]
 
 

@@ -178,6 +178,10 @@ def opens_folders(page: Any, tmp_path: Path) -> None:
     use_folder(page, tmp_path / "mine")
     shown(page, "mine")
     page.locator("#folder-problem").wait_for(state="hidden")
+    choose(page, "#field-model-source", "Pocket model")
+    shown(page, "Pocket model (ships with Hone)")
+    choose(page, "#field-model-source", "mine")
+    shown(page, "mine")
 
 
 def use_folder(page: Any, folder: object) -> None:

@@ -42,6 +42,14 @@ def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> N
         assert chosen == gr.skip() and refused["visible"] and words in refused["value"]
 
 
+def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) -> None:
+    ctx.model("pocket")
+    for source in (str(tmp_path), "hub:owner/name", str(tmp_path / "gone")):
+        ctx._models[source] = ctx.model("pocket")
+    offered = [source for _, source in model_find.refresh(ctx, "pocket")["choices"]]
+    assert offered == ["pocket", str(tmp_path)]
+
+
 def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: list[object]) -> None:
     ctx.policy = DEMO
     with pytest.raises(RunError, match="closed"):

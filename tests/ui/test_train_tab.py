@@ -204,6 +204,17 @@ def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
     assert update["value"] == ["q_proj", "k_proj", "v_proj", "o_proj"]
 
 
+def test_names_of_the_model_before_stay_on_offer_unseen(ctx: Context) -> None:
+    """A form that is on its way when the model changes holds them, and Gradio refuses what is not on offer."""
+    ctx.model("pocket")
+    other = INFO.modules[0].model_copy(update={"name": "c_attn"})
+    ctx._models["/models/other"] = INFO.model_copy(update={"modules": (other,), "groups": {"all": ("c_attn",)}})
+    update = train_settings.choose_model(ctx, "/models/other", "all", ["q_proj"])
+    assert update["value"] == ["c_attn"]
+    labels = {name: label for label, name in update["choices"]}
+    assert labels["c_attn"] and labels["q_proj"] == "" and form.ALL_LINEAR in labels
+
+
 def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
     own = form.PATHS[2:]
     shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket"), strict=False))

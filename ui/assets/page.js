@@ -20,7 +20,7 @@
       const box = document.getElementById(e.target.closest('[aria-controls]')?.getAttribute('aria-controls'));
       const head = box?.querySelector(':scope > button');
       if (!head) return;
-      if (head.getAttribute('aria-expanded') !== 'true') head.click();
+      if (!head.classList.contains('open')) head.click();
       box.scrollIntoView({ block: 'start', behavior: matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth' });
       head.focus({ preventScroll: true });
     });
