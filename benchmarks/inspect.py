@@ -161,13 +161,14 @@ def problem(kind: str, task: str) -> str:
     info = describe(config(), task, source="x", name=kind, folder=None, here=False)
     if not info.layers or not info.hidden_size or not info.parameters:
         return f"{info.layers} layers, {info.hidden_size} wide, {info.parameters} parameters"
-    if (every := pefts(config(), info, MethodSpec(kind="full"))[0]) != count(info, MethodSpec(kind="full"), LABELS)[0]:
-        return f"the model has {every:,} parameters, not {info.parameters:,}"
+    full = MethodSpec(kind="full")
+    if (whole := pefts(config(), info, full)) != (ours := count(info, full, LABELS)[:2]):
+        return f"all weights are {whole[1]:,}, of which {whole[0]:,} train, not {ours[1]:,} and {ours[0]:,}"
     if not info.adaptable:
         return "no linear layers for an adapter"
     method = MethodSpec(rank=8)
-    ours, theirs = count(info, method, LABELS), pefts(config(), info, method)
-    return "" if theirs == ours[:2] else f"LoRA trains {theirs[0]:,}, not {ours.trainable:,}"
+    ours, theirs = count(info, method, LABELS)[:2], pefts(config(), info, method)
+    return "" if theirs == ours else f"LoRA trains {theirs[0]:,}, not {ours[0]:,}"
 
 
 def every_architecture() -> int:

@@ -68,6 +68,7 @@ class ModelInfo(BaseModel):
     groups: dict[str, tuple[str, ...]]  # fewest, attention, all -> module names
     group_reason: str = ""  # why a group fell back to all linear layers
     parts: dict[str, int] = {}  # parameters by part; their sum is ``parameters``
+    frozen: int = 0  # of ``parameters``, those that no method trains, such as positions that are computed once
     biases: int = 0  # of ``parameters``, those that are biases
     saveable: dict[str, int] = {}  # modules that could be trained whole beside the adapter -> parameters
     blocks: str = ""  # what the list of blocks is called

@@ -27,7 +27,7 @@ def count(info: ModelInfo, method: MethodSpec, labels: int = 2) -> Count:
     """
     head = info.head_parameters(labels)
     if method.kind == "full":
-        return Count(info.parameters + head, info.parameters + head, head=head)
+        return Count(info.parameters - info.frozen + head, info.parameters + head, head=head)
     if method.kind == "head":
         return Count(head, info.parameters + 2 * head, head=head)  # PEFT keeps the untrained head beside it
     check(info, method)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,11 @@ from engine import gate, model_json, models, presets
 from engine.anatomy import LinearModule, ModelInfo, Task
 from engine.errors import ModelError
 from engine.weights import check_count
-from engine.work.linear import linear_modules
+from engine.work.linear import linear_modules, part_of
 
 NO_MODEL = "The numbers in the config.json of '{}' do not make a model. Get the model again, or choose another."
 AUTO = {"write": AutoModelForCausalLM, "classify": AutoModelForSequenceClassification}
 MANY = 1009  # labels: a number that no width of a model has, by which the head's last layer is told
-ATTENTION = re.compile(r"(^|[._])(attn|attentions?)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
-MLP = re.compile(r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h|\.output\.dense|fc[12_]|lin[12]$")
 
 
 def load_config(folder: Path) -> PreTrainedConfig:
@@ -104,17 +101,6 @@ def first_embeddings(model: Model) -> Any:
     return found if isinstance(found, nn.Module) and hasattr(found, "weight") else None
 
 
-def _part(path: str) -> str:
-    path = path.removesuffix(".weight")
-    if "embed" in path or "wte" in path or "wpe" in path:
-        return "embeddings"
-    if "router" in path or path.endswith(("mlp.gate", "block_sparse_moe.gate")):
-        return "router"
-    if MLP.search(path) and not re.search(r"attention\.output|attn\.c_proj|attention\.dense", path):
-        return "experts" if "experts" in path and "shared" not in path else "mlp"  # shared ones are never left out
-    return "attention" if ATTENTION.search(path) else "other"
-
-
 def _parts(model: Model) -> tuple[dict[str, int], int]:
     """Parameters of the body by part, and how many of them are biases; tied ones once."""
     parts, biases, heads = Counter[str](), 0, head_names(model)
@@ -130,7 +116,7 @@ def _parts(model: Model) -> tuple[dict[str, int], int]:
         elif weights.ndim == 1 and ("norm" in path.lower() or ".ln_" in f".{path}"):
             part = "norms"
         else:
-            part = _part(name)
+            part = part_of(name)
         parts[part] += weights.numel()
         biases += weights.numel() if "bias" in last else 0
     return dict(parts), biases
@@ -196,7 +182,7 @@ def describe(
     width = _first(text, "hidden_size", "dim", "d_model", "n_embd") or getattr(embeddings, "embedding_dim", 0)
     heads = _first(text, "num_attention_heads", "n_heads")
     fixed, labelled = _head(model) if task == "classify" else (0, 0)
-    modules = linear_modules(model, _part, head_names(model), head, width)
+    modules = linear_modules(model, head_names(model), head, width)
     groups, reason = presets.target_groups(config.model_type, modules)
     stored = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder and here else 0
     return ModelInfo(
@@ -219,6 +205,7 @@ def describe(
         groups=groups,
         group_reason=reason,
         parts=parts,
+        frozen=sum(weights.numel() for weights in model.parameters() if not weights.requires_grad),
         biases=biases,
         saveable=_saveable(model),
         blocks=_blocks(modules),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 from peft import LoraConfig
@@ -21,12 +20,12 @@ from engine.anatomy import LinearModule
 Place = tuple[str, str, int, int, bool, bool]  # name, path with *, inputs, outputs, has a bias, transposed
 NAME = re.compile(r"[^.]*[^.\d][^.]*(\.\d+)*$")  # layers without a name of their own are called by their list: ffn.2
 NUMBER = re.compile(r"\.(\d+)(?=\.)")
+ATTENTION = re.compile(r"(^|[._])(attn|attentions?)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
+MLP = re.compile(r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h|\.output\.dense|fc[12_]|lin[12]$")
 NARROW = 32  # gates and routers: an adapter beside them would be as large as they are
 
 
-def linear_modules(
-    model: Any, part: Callable[[str], str], heads: set[str], output: Any, hidden: int
-) -> tuple[LinearModule, ...]:
+def linear_modules(model: Any, heads: set[str], output: Any, hidden: int) -> tuple[LinearModule, ...]:
     """The linear layers of the body, those of one place in all blocks together, in the model's order."""
     found: dict[Place, Counter[int]] = {}
     others: set[str] = set()
@@ -56,7 +55,7 @@ def linear_modules(
             transposed=transposed,
             layers=tuple(layers),
             each=max(layers.values()),
-            part=part(path),
+            part=part_of(path),
             refused=refused[name],
         )
         for (name, path, ins, outs, bias, transposed), layers in found.items()
@@ -67,6 +66,18 @@ def name_of(path: str) -> str:
     """The end of a path that a spec's targets name."""
     found = NAME.search(path)
     return found[0] if found else path
+
+
+def part_of(path: str) -> str:
+    """The part of a block that a layer or its weights belong to."""
+    path = path.removesuffix(".weight")
+    if "embed" in path or "wte" in path or "wpe" in path:
+        return "embeddings"
+    if "router" in path or path.endswith(("mlp.gate", "block_sparse_moe.gate")):
+        return "router"
+    if MLP.search(path) and not re.search(r"attention\.output|attn\.c_proj|attention\.dense", path):
+        return "experts" if "experts" in path and "shared" not in path else "mlp"  # shared ones are never left out
+    return "attention" if ATTENTION.search(path) else "other"
 
 
 def _shape(layer: Any) -> tuple[int, int, bool, bool]:

@@ -140,6 +140,18 @@ def test_experts_that_every_token_passes_count_as_the_mlp() -> None:
     assert info.parts["experts"] > info.parts["mlp"] > 0 and info.experts == 256
 
 
+@pytest.mark.parametrize("kind", ["roformer", "afmoe"])
+def test_weights_that_never_train_are_not_counted_as_training(kind: str) -> None:
+    import torch
+    from transformers import AutoConfig
+
+    info, full = default_info(kind), MethodSpec(kind="full")
+    ours = count(info, full, 3)
+    with torch.device("meta"):
+        assert pefts(AutoConfig.for_model(kind), info.task, full, info, 3) == (ours.trainable, ours.total)
+    assert 0 < info.frozen == ours.total - ours.trainable
+
+
 def test_layers_of_a_plain_list_are_called_by_their_list() -> None:
     assert {"ffn.0", "ffn.2"} <= set(default_info("ctrl").groups["all"])
 
