@@ -93,5 +93,5 @@ def _parts(info: ModelInfo) -> str:
         for name, size in found
     )
     return card(
-        "Where its weights are", f'<div class="stack" aria-hidden="true">{bar}</div><ul class="keys">{keys}</ul>'
+        "Where its weights are", f'<div class="shares" aria-hidden="true">{bar}</div><ul class="keys">{keys}</ul>'
     )
