@@ -1,0 +1,166 @@
+"""Runs under a hard limit of memory: they step down by themselves, and learn what they would have learned anyway."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engine import aside
+from engine import events as ev
+from engine import spec as specs
+from engine.backends import ProcessBackend
+from engine.fit import Fit, down, first
+from engine.jobs import Engine
+from engine.spec import OptimSpec
+from engine.store import RunDir
+from engine.view import State
+from tests.conftest import idle, wait_for
+from tests.engine.tiny import WORDS
+
+GB = 2**30
+LIMIT = 1.6  # GB: libraries and eight examples of 500 tokens have room, sixteen have not
+V1 = Path("/sys/fs/cgroup/memory")
+V2 = Path("/sys/fs/cgroup")
+
+
+class Limited(ProcessBackend):
+    """Workers that may have a limited amount of memory, by a resource limit."""
+
+    def __init__(self) -> None:
+        self.limit = 0.0  # GB; 0 is none
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def start(self, run: RunDir, job: str) -> subprocess.Popen[bytes]:
+        self.worker = super().start(run, job)
+        self.apply()
+        return self.worker
+
+    def apply(self) -> None:
+        import resource
+
+        if self.limit and self.worker:
+            resource.prlimit(self.worker.pid, resource.RLIMIT_DATA, (int(self.limit * GB),) * 2)
+
+
+class Grouped(Limited):
+    """The same by a control group, as containers have it: the system kills who takes more."""
+
+    def __init__(self, group: Path) -> None:
+        super().__init__()
+        self.group = group
+
+    def apply(self) -> None:
+        name = "memory.limit_in_bytes" if (self.group / "memory.limit_in_bytes").exists() else "memory.max"
+        (self.group / name).write_text(str(int(self.limit * GB)) if self.limit else "-1")
+        assert self.worker
+        (self.group / "cgroup.procs").write_text(str(self.worker.pid))
+
+
+def train(home: Path, backend: ProcessBackend, **optim: object) -> RunDir:
+    """A finished run of two steps over texts of about 500 tokens, 16 to a step."""
+    engine = Engine(home, backend)
+    draw, file = random.Random(1), home.parent / "texts.jsonl"
+    texts = [" ".join(draw.choice(WORDS) for _ in range(480)) for _ in range(32)]
+    file.write_text("\n".join(json.dumps({"text": text}) for text in texts))
+    values = {
+        "data": {"source": aside.add_files(engine.store, [(file, "texts.jsonl")]), "max_length": 512, "held_out": 0},
+        "optim": {"epochs": 1, "batch_size": 16, **optim},
+        "sampling": {"checks": 2, "max_new_tokens": 4, "prompts": ["the cat"]},
+    }
+    run = engine.start(specs.make(values))
+    if isinstance(backend, Limited) and not backend.limit:  # memory gets scarce when half the way is done
+        wait_for(run, lambda run: bool(run.view().saved), 240)
+        backend.limit = LIMIT
+        backend.apply()
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 400)
+    engine.close()
+    assert run.state() == State.FINISHED, (run.view().ended, run.log.read_text()[-2000:])
+    return run
+
+
+def losses(run: RunDir) -> list[float]:
+    """Of each step, the newest where a step was taken again."""
+    return list(
+        {event.step: event.loss for event in ev.read(run.events_file)[0] if isinstance(event, ev.Step)}.values()
+    )
+
+
+@pytest.fixture(scope="module")
+def free_run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
+    return train(tmp_path_factory.mktemp("free") / "workspace", ProcessBackend())
+
+
+@pytest.fixture
+def scarce(monkeypatch: pytest.MonkeyPatch) -> Limited:
+    if sys.platform != "linux":
+        pytest.skip("needs Linux's resource limits")
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own pool reserves a gigabyte that it never uses
+    return Limited()
+
+
+def same(run: RunDir, free_run: RunDir) -> None:
+    view, free = run.view(), free_run.view()
+    assert not free.stepped and view.stepped, "it is the limit that makes it step down"
+    assert view.fit.batch * view.fit.accumulation == 16 and view.fit.batch < 16
+    assert view.step == free.step == view.total_steps == 2
+    assert losses(run) == pytest.approx(losses(free_run), rel=1e-3)
+    assert all("needs more memory than there is" in step.why for step in view.stepped)
+
+
+def test_a_run_that_does_not_fit_steps_down_and_learns_the_same(home, scarce, free_run) -> None:
+    scarce.limit = LIMIT
+    run = train(home, scarce)
+    same(run, free_run)
+    assert run.view().last.memory_gb < 0.9 * free_run.view().last.memory_gb
+
+
+def test_memory_that_runs_out_later_costs_no_more_than_the_way_from_the_last_checkpoint(home, scarce, free_run) -> None:
+    run = train(home, scarce)
+    same(run, free_run)
+    assert run.view().started.resumed_from == 1
+
+
+def test_a_worker_that_the_system_kills_for_memory_steps_down(home, free_run) -> None:
+    root = V1 if (V1 / "memory.limit_in_bytes").exists() else V2
+    group = root / f"hone-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        if not any((group / name).exists() for name in ("memory.limit_in_bytes", "memory.max")):
+            pytest.skip("control groups here have no memory limit")
+    except OSError:
+        pytest.skip("control groups cannot be made here")
+    try:
+        backend = Grouped(group)
+        backend.limit = LIMIT
+        same(train(home, backend), free_run)
+    finally:
+        for _ in range(100):  # it is busy until the last worker is gone for good
+            with contextlib.suppress(OSError):
+                group.rmdir()
+                break
+            time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("batch", "accumulation", "way"),
+    [
+        (8, 1, [(4, 2, False), (2, 4, False), (1, 8, False), (1, 8, True)]),
+        (6, 2, [(3, 4, False), (2, 6, False), (1, 12, False), (1, 12, True)]),
+        (1, 1, [(1, 1, True)]),
+    ],
+)
+def test_every_layout_has_the_same_effective_batch(batch, accumulation, way) -> None:
+    optim = OptimSpec(batch_size=batch, accumulation=accumulation)
+    found, fit = [], first(optim)
+    while (fit := down(fit, optim)) is not None:
+        found.append(tuple(fit))
+    assert found == way
+    assert down(Fit(1, 8, False), OptimSpec(batch_size=8, checkpointing="off")) is None
