@@ -20,7 +20,7 @@ from engine.intake import add_files
 from engine.jobs import Engine
 from tests.engine.tiny import WORDS, save_model
 
-STEPS = 4
+STEPS = 2
 WIDE = {
     "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 12, "num_attention_heads": 16,
     "num_key_value_heads": 4, "vocab": 32_000, "max_position_embeddings": 2048,

@@ -183,18 +183,26 @@ class Engine:
             if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
                 run.queue_mark.unlink()
         if code:
-            self._explain(run, code, code == -signal.SIGKILL and hardware.memory_kills() > kills)
+            killed = code == -signal.SIGKILL and hardware.memory_kills() > kills
+            self._explain(run, code, killed or (code < 0 and _bad_alloc(run)))
 
     def _explain(self, run: RunDir, code: int, no_memory: bool) -> None:
         """Say how a worker ended that could not say so itself; one that was killed for memory goes on with less."""
         view = run.view()
-        if no_memory and run.state(view) == State.INTERRUPTED and step_down(run):
+        ended = run.state(view) == State.INTERRUPTED
+        if no_memory and ended and not run.stop_mark.exists() and step_down(run):
             self._enqueue(run, "train")
             return
         if view.merging:
             run.emit(ev.Merged(ok=False, precision=view.merging, text="The merge was ended by the system. Try again."))
-        elif run.state(view) == State.INTERRUPTED:
+        elif ended:
             run.emit(ev.Warned(text=NO_MEMORY if no_memory else _death(code)))
+
+
+def _bad_alloc(run: RunDir) -> bool:
+    """Whether a worker's last words are those of a library that found no memory and gave up."""
+    words = run.log.read_bytes()[-2000:] if run.log.exists() else b""
+    return b"std::bad_alloc" in words
 
 
 NO_MEMORY = (

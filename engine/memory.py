@@ -23,9 +23,9 @@ NF4 = 0.516  # bytes of a weight in 4 bits with doubly quantised scales (arXiv:2
 LOGIT = {"bf16": 13.0, "fp32": 16.0}  # bytes of a logit: itself, in fp32, its log-softmax, and their gradients
 OUTPUT = 1.6  # copies of a layer's output that are kept for the backward pass
 WIDTH = 12  # of a block's width: norms in fp32, residuals, queries and keys before and after the rotation
-AGAIN = 2.5  # blocks in memory where they are computed again: one, and what others left behind
+AGAIN = 4.5  # blocks in memory where they are computed again: one, and what others left behind
 SCORES = 5  # copies of the attention scores, where they are computed in full
-RESERVE = 0.06  # freed memory that the allocator keeps, as a share of what comes and goes
+RESERVE = 0.14  # freed memory that the allocator keeps, as a share of what comes and goes
 
 
 class Setting(NamedTuple):

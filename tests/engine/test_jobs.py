@@ -15,6 +15,7 @@ from engine.__main__ import main as cli
 from engine.backends import FakeBackend
 from engine.errors import DataError, ModelError, RunError, SpecError
 from engine.jobs import Engine
+from engine.stepping import current
 from engine.view import State
 from tests.conftest import idle, wait_for
 
@@ -180,6 +181,67 @@ def test_a_worker_that_cannot_say_why_it_ended(home, code: int, words: str) -> N
     wait_for(run, lambda run: run.view().warnings and idle(run))
     assert run.state() == State.INTERRUPTED
     assert words in run.view().warnings[0]
+    engine.close()
+
+
+class Starved(FakeBackend):
+    """Workers that die for want of memory until few enough examples are in it at once."""
+
+    def __init__(self, code: int, fits: int, stop: bool = False, words: str = "") -> None:
+        super().__init__(steps=3)
+        self.code, self.fits, self.stop, self.words = code, fits, stop, words
+
+    def work(self, run, job: str) -> int:
+        if current(run).batch <= self.fits:
+            return super().work(run, job)
+        run.queue_mark.unlink()
+        run.log.write_text(self.words)
+        if self.stop:
+            run.stop_mark.write_text("keep")
+        return self.code
+
+
+@pytest.fixture
+def kills(monkeypatch):
+    """The system says that it killed for memory, each time that it is asked."""
+    counter = iter(range(1000))
+    monkeypatch.setattr("engine.hardware.memory_kills", lambda: next(counter))
+
+
+def test_a_worker_that_is_killed_for_memory_goes_on_with_less(home, kills) -> None:
+    engine = Engine(home, Starved(-9, fits=4))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().ended and idle(run))
+    effective = SPEC.optim.batch_size * SPEC.optim.accumulation
+    assert run.state() == State.FINISHED and run.view().fit == (4, effective // 4, False)
+    assert not run.view().warnings
+    engine.close()
+
+
+def test_one_that_never_fits_ends_with_what_would_help(home, kills) -> None:
+    engine = Engine(home, Starved(-9, fits=0))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().warnings and idle(run))
+    assert run.state() == State.INTERRUPTED and run.view().fit == (1, 8, True)
+    assert "no smaller layout left" in run.view().warnings[0] and "4-bit" in run.view().warnings[0]
+    engine.close()
+
+
+@pytest.mark.parametrize(("code", "words", "steps"), [(-6, "terminate: std::bad_alloc", 1), (-6, "assertion", 0)])
+def test_a_library_that_gives_up_for_want_of_memory_is_told_from_a_crash(home, code: int, words: str, steps) -> None:
+    engine = Engine(home, Starved(code, fits=4, words=words))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: (run.view().ended or run.view().warnings) and idle(run))
+    assert len(run.view().stepped) == steps
+    assert run.state() == (State.FINISHED if steps else State.INTERRUPTED)
+    engine.close()
+
+
+def test_who_asked_to_stop_is_not_overruled_by_a_kill(home, kills) -> None:
+    engine = Engine(home, Starved(-9, fits=4, stop=True))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().warnings and idle(run))
+    assert run.state() == State.INTERRUPTED and not run.view().stepped
     engine.close()
 
 
