@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class Part(BaseModel):
@@ -104,6 +104,17 @@ class MethodSpec(Part):
         title="Preference strength (beta)",
         description="How closely it stays to the base model while it learns preferences. Higher stays closer.",
     )
+
+    @field_validator("init", mode="before")
+    @classmethod
+    def _no_loftq(cls, init: object) -> object:
+        """PEFT's replace_lora_weights_loftq (0.19) computes on "cuda" and does not divide by alpha / rank."""
+        if init == "loftq":
+            raise ValueError(
+                "cannot be LoftQ. PEFT computes it on NVIDIA cards alone and leaves alpha out, so that the adapter "
+                "does not start where it should. Choose Zero with the 4-bit method, or PiSSA with LoRA"
+            )
+        return init
 
     @property
     def scale_alpha(self) -> int:

@@ -43,6 +43,7 @@ def test_all_problems_are_named_at_once() -> None:
         ({"method": {"alpha": "zero"}}, "Alpha (method.alpha): must be a whole number; it is 'zero'."),
         ({"optim": {"epochs": None}}, "Epochs (optim.epochs): must be a number; nothing is given."),
         ({"optim": {"learning_rate": 2}}, "must be at most 1.0; it is 2."),
+        ({"method": {"init": "loftq"}}, "cannot be LoftQ. PEFT computes it on NVIDIA cards alone"),
         ({"method": {"targets": []}}, "Target modules (method.targets): needs at least 1; it is []."),
         ({"optim": {"schedule": "wild"}}, "must be one of 'cosine', 'linear' or 'constant'; it is 'wild'."),
         ({"optim": 3}, "optim"),
