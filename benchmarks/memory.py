@@ -11,7 +11,9 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from engine import spec as specs
@@ -53,7 +55,7 @@ class Case(NamedTuple):
     method: dict[str, Any]
     batch: int
     length: int
-    more: dict[str, Any] = {}
+    more: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def words(self) -> str:
@@ -146,10 +148,9 @@ def main() -> int:
             cells = (case.model, case.words, str(case.batch), str(case.length), f"{told:.2f}", f"{real:.2f}",
                      f"{errors[-1]:+.0%}", shown)  # fmt: skip
             print("| " + " | ".join(cells) + " |", flush=True)
-    print(
-        f"\nMedian error {statistics.median(map(abs, errors)):.0%}; lowest {min(errors):+.0%}, highest {max(errors):+.0%}."
-    )
-    return int(min(errors) < -0.1 or statistics.median(map(abs, errors)) > 0.15)
+    median = statistics.median(map(abs, errors))
+    print(f"\nMedian error {median:.0%}; lowest {min(errors):+.0%}, highest {max(errors):+.0%}.")
+    return int(min(errors) < -0.1 or median > 0.15)
 
 
 if __name__ == "__main__":

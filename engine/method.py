@@ -108,7 +108,7 @@ class MethodSpec(Part):
     @field_validator("init", mode="before")
     @classmethod
     def _no_loftq(cls, init: object) -> object:
-        """PEFT's replace_lora_weights_loftq (0.19) computes on "cuda" and does not divide by alpha / rank."""
+        """PEFT 0.21's replace_lora_weights_loftq computes on "cuda" and does not divide by alpha / rank."""
         if init == "loftq":
             raise ValueError(
                 "cannot be LoftQ. PEFT computes it on NVIDIA cards alone and leaves alpha out, so that the adapter "

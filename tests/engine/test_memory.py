@@ -1,0 +1,114 @@
+"""The memory that is foretold: what moves it and which way, what fits, and one real run beside it."""
+
+from __future__ import annotations
+
+import pytest
+from transformers import AutoConfig
+
+from engine import memory
+from engine.anatomy import ModelInfo
+from engine.hardware import GB
+from engine.memory import Setting, estimate
+from engine.method import MethodSpec
+from engine.work.inspect import describe
+
+SHAPES = {
+    "llama": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+              "num_key_value_heads": 8, "vocab_size": 128_256},
+    "bert": {},
+    "gpt2": {},
+}  # fmt: skip
+
+
+def info_of(kind: str, task: str = "write") -> ModelInfo:
+    config = AutoConfig.for_model(kind, **SHAPES[kind])
+    return describe(config, task, source="x", name=kind, folder=None, here=False)
+
+
+@pytest.fixture(scope="module")
+def llama() -> ModelInfo:
+    return info_of("llama")
+
+
+def setting(info: ModelInfo, **more: object) -> Setting:
+    method = MethodSpec(kind=more.pop("kind", "lora"), rank=more.pop("rank", 16))
+    return Setting(info, method, **({"batch": 2, "length": 1024, "precision": "bf16", "device": "cuda"} | more))
+
+
+def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
+    """8.03 billion weights and 41.9 million in the adapter: published numbers of Llama 3 8B at rank 16."""
+    found = estimate(setting(llama))
+    assert found.weights == 2 * 8_030_261_248
+    assert found.adapter == found.gradients == 4 * 41_943_040
+    assert found.optimizer == 8 * 41_943_040
+    assert found.total == sum(found.model_dump().values())
+    full = estimate(setting(llama, kind="full", precision="fp32"))
+    assert (full.weights, full.gradients, full.optimizer) == tuple(size * 8_030_261_248 for size in (4, 4, 8))
+    assert full.adapter == 0
+    half = estimate(setting(llama, kind="full"))
+    assert (half.gradients, half.optimizer) == (2 * 8_030_261_248, 4 * 8_030_261_248)
+    four = estimate(setting(llama, kind="qlora"))
+    # 6.98 billion are in linear layers and take half a byte, the embeddings and the head stay in 16 bits.
+    assert 5.6 * GB < four.weights < 6.0 * GB
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        ({"batch": 4}, "activations"),
+        ({"length": 2048}, "activations"),
+        ({"batch": 4}, "logits"),
+        ({"rank": 64}, "adapter"),
+        ({"rank": 64}, "optimizer"),
+        ({"kind": "dora"}, "activations"),
+        ({"precision": "fp32"}, "weights"),
+        ({"prefer": "dpo"}, "logits"),
+    ],
+)
+def test_more_needs_more(llama, more: dict, part: str) -> None:
+    assert getattr(estimate(setting(llama, **more)), part) > getattr(estimate(setting(llama)), part)
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [({"checkpointing": True}, "activations"), ({"optimizer": "adamw_8bit"}, "optimizer"), ({"kind": "qlora"}, "weights")],
+)
+def test_what_saves_memory_saves_it_where_it_should(llama, more: dict, part: str) -> None:
+    before, after = estimate(setting(llama)).model_dump(), estimate(setting(llama, **more)).model_dump()
+    assert after.pop(part) < before.pop(part)
+    del before["reserve"], after["reserve"]
+    assert all(after[name] <= before[name] for name in before)
+
+
+def test_attention_dropout_costs_the_square_of_the_length() -> None:
+    """With it the fast kernels cannot be used, so all scores are kept."""
+    gpt2 = info_of("gpt2")
+    assert gpt2.attention_dropout > 0
+    one, two = (estimate(setting(gpt2, batch=1, length=length)).activations for length in (512, 1024))
+    assert two > 2.5 * one
+
+
+def test_a_head_alone_keeps_nothing_of_the_body() -> None:
+    bert = info_of("bert", "classify")
+    head, lora = (estimate(setting(bert, kind=kind, length=512)) for kind in ("head", "lora"))
+    assert head.activations < lora.activations / 4 and head.logits == 0
+
+
+def test_four_methods_side_by_side_go_down(llama) -> None:
+    sizes = [estimate(one).total for one in memory.four(setting(llama)).values()]
+    assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 4
+
+
+@pytest.mark.parametrize("free", [0, 20 * GB, 80 * GB, 10_000 * GB])
+def test_the_largest_that_fits_fits_and_the_next_does_not(llama, free: int) -> None:
+    asked = setting(llama)
+    length, batch = memory.largest_length(asked, free), memory.largest_batch(asked, free)
+    for found, name, most in ((length, "length", llama.context), (batch, "batch", 512)):
+        assert found == 0 or estimate(asked._replace(**{name: found})).total <= free
+        assert found == most or estimate(asked._replace(**{name: found + 1})).total > free
+
+
+def test_a_real_run_needs_what_was_foretold(trained) -> None:
+    """``python -m benchmarks.memory`` compares larger ones; here the libraries are most of it."""
+    _, run = trained
+    assert run.view().last.memory_gb == pytest.approx(run.view().estimated.memory_gb, rel=0.25)
