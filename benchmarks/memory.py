@@ -22,7 +22,7 @@ from engine.intake import add_files
 from engine.jobs import Engine
 from tests.engine.tiny import WORDS, save_model
 
-STEPS = 2
+STEPS = 6
 WIDE = {
     "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 12, "num_attention_heads": 16,
     "num_key_value_heads": 4, "vocab": 32_000, "max_position_embeddings": 2048,
@@ -127,7 +127,8 @@ def _write(file: Path, rows: int, length: int, label: bool) -> None:
     draw = random.Random(1)
     lines = []
     for at in range(rows):
-        text = " ".join(draw.choice(WORDS) for _ in range(length))  # a word is a token or more
+        # A word is a token or more. Lengths differ as those of real texts do, which takes memory to pieces.
+        text = " ".join(draw.choice(WORDS) for _ in range(draw.randint(length // 8, length) if at else length))
         more = f', "label": "{"good" if at % 2 else "bad"}"' if label else ""
         lines.append(f'{{"text": "{at} {text}"{more}}}')
     file.write_text("\n".join(lines), encoding="utf-8")
