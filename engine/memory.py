@@ -17,15 +17,17 @@ from engine.counting import count
 from engine.method import MethodSpec
 
 MB = 2**20
-FRAMEWORK = {"cpu": 620 * MB, "cuda": 600 * MB}  # libraries in the worker; on a card its context and workspaces
+# Libraries in the worker (620 MB), and what kernels for many lengths, checks and replies leave behind in a run; on a
+# card its context and workspaces.
+FRAMEWORK = {"cpu": 970 * MB, "cuda": 600 * MB}
 STATES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 1}  # bytes that the optimizer keeps beside a trained fp32 weight
 NF4 = 0.516  # bytes of a weight in 4 bits with doubly quantised scales (arXiv:2305.14314)
-LOGIT = {"bf16": 13.0, "fp32": 16.0}  # bytes of a logit: itself, in fp32, its log-softmax, and their gradients
+LOGIT = {"bf16": 11.5, "fp32": 15.0}  # bytes of a logit: itself, in fp32, its log-softmax, and their gradients
 OUTPUT = 1.6  # copies of a layer's output that are kept for the backward pass
 WIDTH = 12  # of a block's width: norms in fp32, residuals, queries and keys before and after the rotation
-AGAIN = 4.5  # blocks in memory where they are computed again: one, and what others left behind
-SCORES = 5  # copies of the attention scores, where they are computed in full
-RESERVE = 0.14  # freed memory that the allocator keeps, as a share of what comes and goes
+AGAIN = 4  # blocks in memory where they are computed again: one, and what others left behind
+SCORES = 8.5  # copies of the attention scores, where they are computed in full
+RESERVE = 0.12  # freed memory that the allocator keeps, as a share of what comes and goes
 
 
 class Setting(NamedTuple):
@@ -94,7 +96,7 @@ def estimate(setting: Setting) -> Estimate:
         activations=activations,
         logits=logits,
         framework=FRAMEWORK[setting.device],
-        reserve=int(RESERVE * (activations + logits + trained * counted.trainable)),
+        reserve=int(RESERVE * (activations + logits + trained * counted.trainable)) + _saving(setting),
     )
 
 
@@ -110,6 +112,12 @@ def _weights(setting: Setting) -> int:
     if setting.autocast and setting.bytes == 4:
         size += 2 * (info.parameters - info.parts.get("embeddings", 0))
     return size
+
+
+def _saving(setting: Setting) -> int:
+    """A checkpoint of all weights is put together in memory; copies that autocast made have left room for it."""
+    whole = setting.method.kind == "full" and setting.device == "cpu" and not setting.autocast
+    return setting.info.parameters * setting.bytes if whole else 0
 
 
 def _activations(setting: Setting) -> int:
@@ -155,7 +163,7 @@ def _beside(setting: Setting, module: LinearModule) -> float:
     """What an adapter keeps beside its layer: its input in fp32, its inner output; DoRA both outputs as well."""
     size = 4 if setting.computed == 2 else 2  # fp32 inputs need no copy, and layers share them
     kept = module.ins * (size + (5 if setting.method.dropout else 0)) + 4 * setting.method.rank_of(module.name)
-    return kept + (8 * module.outs if setting.method.kind == "dora" else 0)
+    return kept + (10 * module.outs if setting.method.kind == "dora" else 0)
 
 
 def _experts(setting: Setting) -> float:
@@ -167,7 +175,7 @@ def _experts(setting: Setting) -> float:
     width = weights / (info.experts * info.layers * 3 * info.hidden_size)
     # Tokens are gathered for each expert and scattered back.
     each = 3 * width + 2 * info.hidden_size
-    return info.layers * max(1, info.experts_active) * each * 2 * OUTPUT * setting.computed
+    return info.layers * max(1, info.experts_active) * each * 3 * OUTPUT * setting.computed
 
 
 def _attention(setting: Setting) -> float:

@@ -45,7 +45,7 @@ class ModelSpec(Part):
     source: str = Field(
         "pocket",
         title="Base model",
-        description="The model that learns. The pocket model ships with Hone; any other is a folder on this machine.",
+        description="The model that learns. The pocket model ships with Hone; others come from the Hub or a folder.",
     )
 
 

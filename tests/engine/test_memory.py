@@ -49,7 +49,7 @@ def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
     assert (half.gradients, half.optimizer) == (2 * 8_030_261_248, 4 * 8_030_261_248)
     four = estimate(setting(llama, kind="qlora"))
     # 6.98 billion are in linear layers and take half a byte, the embeddings and the head stay in 16 bits.
-    assert 5.6 * GB < four.weights < 6.0 * GB
+    assert 5.4 * GB < four.weights < 5.8 * GB
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,11 @@ def test_more_needs_more(llama, more: dict, part: str) -> None:
 
 @pytest.mark.parametrize(
     ("more", "part"),
-    [({"checkpointing": True}, "activations"), ({"optimizer": "adamw_8bit"}, "optimizer"), ({"kind": "qlora"}, "weights")],
+    [
+        ({"checkpointing": True}, "activations"),
+        ({"optimizer": "adamw_8bit"}, "optimizer"),
+        ({"kind": "qlora"}, "weights"),
+    ],
 )
 def test_what_saves_memory_saves_it_where_it_should(llama, more: dict, part: str) -> None:
     before, after = estimate(setting(llama)).model_dump(), estimate(setting(llama, **more)).model_dump()
