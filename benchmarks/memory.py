@@ -110,6 +110,7 @@ def measure(home: Path, case: Case) -> tuple[float, float, dict[str, float]]:
             "source": add_files(engine.store, [Upload(file, file.name)]),
             "max_length": case.length,
             "held_out": 0,
+            "goal": "classify" if label else "auto",
         },
         "method": case.method,
         "optim": {"epochs": 1, "batch_size": case.batch, "checkpointing": "off", "learning_rate": 1e-4},

@@ -126,8 +126,9 @@ def _activations(setting: Setting) -> int:
     layers = max(1, info.layers)
     block = _block(setting) * setting.tokens / layers
     if setting.method.kind == "head":
-        # Nothing is kept of a frozen body; the widest block passes through.
-        return int(2 * block)
+        # Nothing is kept of a frozen body; what is in it at once passes through.
+        widest = max((module.outs for module in info.modules), default=0)
+        return setting.computed * setting.tokens * (2 * widest + 4 * info.hidden_size)
     if setting.checkpointing:
         kept = info.hidden_size * setting.computed * setting.tokens * layers
         return int(kept + AGAIN * block)  # one block is computed again, and what others left is not given back at once

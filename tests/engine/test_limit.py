@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,15 +65,35 @@ class Grouped(Limited):
         (self.group / "cgroup.procs").write_text(str(self.worker.pid))
 
 
-def train(home: Path, backend: ProcessBackend, **optim: object) -> RunDir:
-    """A finished run of two steps over texts of about 500 tokens, 16 to a step."""
+@contextlib.contextmanager
+def control_group() -> Iterator[Path | None]:
+    """A control group for workers; None where none can be made or it could not limit memory."""
+    group = (V1 if (V1 / "memory.limit_in_bytes").exists() else V2) / f"hone-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        yield None
+        return
+    try:
+        limits = any((group / name).exists() for name in ("memory.limit_in_bytes", "memory.max"))
+        yield group if limits else None
+    finally:
+        for _ in range(100):  # it is busy until the last worker is gone for good
+            with contextlib.suppress(OSError):
+                group.rmdir()
+                break
+            time.sleep(0.1)
+
+
+def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
+    """A finished run over texts of about 500 tokens, 16 to a step."""
     engine = Engine(home, backend)
     draw, file = random.Random(1), home.parent / "texts.jsonl"
-    texts = [" ".join(draw.choice(WORDS) for _ in range(480)) for _ in range(32)]
+    texts = [" ".join(draw.choice(WORDS) for _ in range(480)) for _ in range(count)]
     file.write_text("\n".join(json.dumps({"text": text}) for text in texts))
     values = {
         "data": {"source": aside.add_files(engine.store, [(file, "texts.jsonl")]), "max_length": 512, "held_out": 0},
-        "optim": {"epochs": 1, "batch_size": 16, **optim},
+        "optim": {"epochs": 1, "batch_size": 16},
         "sampling": {"checks": 2, "max_new_tokens": 4, "prompts": ["the cat"]},
     }
     run = engine.start(specs.make(values))
@@ -129,24 +150,12 @@ def test_memory_that_runs_out_later_costs_no_more_than_the_way_from_the_last_che
 
 
 def test_a_worker_that_the_system_kills_for_memory_steps_down(home, free_run) -> None:
-    root = V1 if (V1 / "memory.limit_in_bytes").exists() else V2
-    group = root / f"hone-test-{os.getpid()}"
-    try:
-        group.mkdir()
-        if not any((group / name).exists() for name in ("memory.limit_in_bytes", "memory.max")):
-            pytest.skip("control groups here have no memory limit")
-    except OSError:
-        pytest.skip("control groups cannot be made here")
-    try:
+    with control_group() as group:
+        if group is None:
+            pytest.skip("control groups that limit memory cannot be made here")
         backend = Grouped(group)
         backend.limit = LIMIT
         same(train(home, backend), free_run)
-    finally:
-        for _ in range(100):  # it is busy until the last worker is gone for good
-            with contextlib.suppress(OSError):
-                group.rmdir()
-                break
-            time.sleep(0.1)
 
 
 @pytest.mark.parametrize(
