@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from peft import PeftModel
+from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
+from engine import model_json, weights
 from engine.anatomy import Task
 from engine.errors import ModelError, RunError
 from engine.goals import Goal, outputs
@@ -18,6 +20,10 @@ from engine.method import MethodSpec
 from engine.spec import PlaceSpec
 from engine.work.inspect import AUTO, empty_model, head_names, load_config, tasks_of
 
+OTHER_BASE = (
+    "The adapter of this run was made for another model than the one that is in its folder now. "
+    "Put that model back, or train again."
+)
 UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
 NO_MEMORY = (
     "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed",
@@ -163,11 +169,25 @@ def out_of_memory(error: BaseException) -> bool:
 
 
 def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:
-    """The base with a saved adapter, ready to generate; raises RunError where the adapter is not whole."""
+    """The base with a saved adapter, ready to generate; raises RunError where it is not whole, or not for this base."""
+    file = adapter / "adapter_model.safetensors"
     try:
-        tuned = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=True)
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        saved = weights.tensors(file)
+        model_json.read(adapter / "adapter_config.json")
+    except (ModelError, OSError) as error:
         raise RunError(
             "The saved adapter of this run cannot be loaded. Continue the run, or choose another."
         ) from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of matrices that found no place: they are counted below
+            tuned = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=True)
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        if out_of_memory(error):
+            raise
+        raise RunError(OTHER_BASE) from error
+    # PEFT goes on with half of an adapter: what finds no place is dropped, what is absent starts anew.
+    own = get_peft_model_state_dict(tuned, save_embedding_layers=False)  # not asked for: it would ask the Hub
+    if {name: tuple(one.shape) for name, one in own.items()} != saved:
+        raise RunError(OTHER_BASE)
     return tuned.eval()

@@ -93,10 +93,10 @@ def test_folders_that_are_no_safe_model_are_refused(
 ) -> None:
     pickled, coded = tmp_path / "pickled", tmp_path / "coded"
     pickled.mkdir()
-    (pickled / "config.json").write_text("{}")
+    (pickled / "config.json").write_text('{"model_type": "llama"}')
     (pickled / "pytorch_model.bin").write_bytes(b"x")
     coded.mkdir()
-    (coded / "config.json").write_text('{"auto_map": {"AutoModelForCausalLM": "evil.Model"}}')
+    (coded / "config.json").write_text('{"model_type": "llama", "auto_map": {"AutoModelForCausalLM": "evil.Model"}}')
     url = serve(home)
     page = open_page(url)
     go(page, "Model")

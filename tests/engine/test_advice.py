@@ -131,7 +131,8 @@ def test_which_method_when() -> None:
 
 
 def test_what_would_help_is_named() -> None:
-    asked = case(info=BIG, free=8 * GB)
+    asked = case(info=BIG)
+    asked = case(info=BIG, free=1 + advice.needs(asked, specs.MethodSpec(kind="qlora"), 1, 2048, True) / advice.ROOM)
     found = advice.helps(asked, specs.MethodSpec(), 2048)
     assert "the 4-bit method (QLoRA)" in found
     assert "LoRA instead of all weights" in advice.helps(

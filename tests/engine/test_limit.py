@@ -162,7 +162,7 @@ def test_a_worker_that_the_system_kills_for_memory_steps_down(home, free_run) ->
     ("batch", "accumulation", "way"),
     [
         (8, 1, [(4, 2, False), (2, 4, False), (1, 8, False), (1, 8, True)]),
-        (6, 2, [(3, 4, False), (2, 6, False), (1, 12, False), (1, 12, True)]),
+        (6, 2, [(3, 4, False), (1, 12, False), (1, 12, True)]),
         (1, 1, [(1, 1, True)]),
     ],
 )
