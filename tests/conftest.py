@@ -21,6 +21,12 @@ settings.load_profile("hone")
 SHARED = ROOT.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of two processes one has the browser's tests, the other the rest, a file at a time."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in item.path.parts else item.path.name))
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "workspace"

@@ -21,8 +21,8 @@ from tests.conftest import SMALL, wait_for
 TIMES = 5
 LONG = SMALL | {
     "name": "Long run",
-    "optim": SMALL["optim"] | {"epochs": 8},
-    "sampling": {"checks": 40, "max_new_tokens": 4},
+    "optim": SMALL["optim"] | {"epochs": 6},
+    "sampling": {"checks": 30, "max_new_tokens": 4},
 }
 
 
@@ -55,7 +55,7 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
             assert step >= last
             last = step
     with app(home):
-        wait_for(run, lambda run: run.state() == State.FINISHED, 240)
+        wait_for(run, lambda run: run.state() == State.FINISHED, 300)
     view = run.view()
     assert view.attempt == 1, "it was never started again"
     assert view.steps == list(range(1, view.total_steps + 1))
@@ -86,7 +86,7 @@ def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page
             page.wait_for_function("document.querySelector('#live .run-state').textContent === 'Interrupted'")
             assert time.monotonic() - killed < 5
             page.locator("#live .run-buttons button", has_text="Continue").click()
-        wait_for(run, lambda run: run.state() == State.FINISHED, 240)
+        wait_for(run, lambda run: run.state() == State.FINISHED, 300)
     view = run.view()
     assert view.attempt == TIMES + 1
     assert view.steps == list(range(1, view.total_steps + 1)), "no step twice, none missing"
