@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the worker: idle threads leave the core to others
 
@@ -21,10 +22,15 @@ settings.load_profile("hone")
 SHARED = ROOT.parent / "shared" / "data"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+class Halves(LoadScopeScheduling):
     """Of two processes one has the browser's tests, the other the rest, a file at a time."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("browser" if "browser" in item.path.parts else item.path.name))
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if "browser/" in nodeid else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Halves:
+    return Halves(config, log)
 
 
 @pytest.fixture
