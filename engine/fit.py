@@ -30,10 +30,10 @@ def first(optim: OptimSpec) -> Fit:
     return Fit(optim.batch_size, optim.accumulation, optim.checkpointing == "on")
 
 
-def down(fit: Fit, optim: OptimSpec) -> Fit | None:
+def down(fit: Fit, optim: OptimSpec, least: int = 1) -> Fit | None:
     """The next layout, which needs less memory: half the micro-batch, then recomputation; None where none is left."""
     effective = fit.batch * fit.accumulation
-    for batch in range(fit.batch // 2, 0, -1):
+    for batch in range(fit.batch // 2, least - 1, -1):
         if effective % batch == 0:
             return Fit(batch, effective // batch, fit.checkpointing)
     if not fit.checkpointing and optim.checkpointing == "auto":

@@ -34,7 +34,7 @@ def foresee(case: Case, spec: RunSpec) -> Forecast:
     fit: Fit | None = first(spec.optim)
     asked = smallest = _needs(case, spec, first(spec.optim), length)
     while fit is not None and (smallest := _needs(case, spec, fit, length)) > case.machine.free:
-        fit = down(fit, spec.optim)
+        fit = down(fit, spec.optim, 2 if case.preference == "kto" else 1)
     return Forecast(
         counted=counted,
         steps=spec.optim.steps(case.rows),

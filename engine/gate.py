@@ -75,6 +75,8 @@ def _check_files(path: Path) -> None:
     if len(files) > MOST_FILES:
         raise ModelError(f"It holds {len(files):,} files. Choose the folder of one model.")
     for file in files:
+        if file.is_symlink() and not file.exists():
+            raise ModelError(f"'{file.name}' is a link to nothing. Put the file itself in its place.")
         if file.is_symlink() and not any(file.resolve().is_relative_to(home) for home in homes):
             raise ModelError(f"'{file.name}' is a link that leads out of the folder. Put the file itself in its place.")
         kind = file.stat().st_mode if file.exists() else stat.S_IFREG

@@ -184,12 +184,12 @@ class Engine:
                 run.queue_mark.unlink()
         if code:
             killed = code == -signal.SIGKILL and hardware.memory_kills() > kills
-            self._explain(run, code, killed or (code < 0 and _bad_alloc(run)))
+            self._explain(run, job, code, killed or (code < 0 and _bad_alloc(run)))
 
-    def _explain(self, run: RunDir, code: int, no_memory: bool) -> None:
+    def _explain(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Say how a worker ended that could not say so itself; one that was killed for memory goes on with less."""
         view = run.view()
-        ended = run.state(view) == State.INTERRUPTED
+        ended = job == "train" and run.state(view) == State.INTERRUPTED
         if no_memory and ended and not run.stop_mark.exists() and step_down(run):
             self._enqueue(run, "train")
             return

@@ -105,6 +105,15 @@ class MethodSpec(Part):
         description="How closely it stays to the base model while it learns preferences. Higher stays closer.",
     )
 
+    @field_validator("layers")
+    @classmethod
+    def _rising(cls, layers: str) -> str:
+        for part in layers.replace(" ", "").split(","):
+            first, _, last = part.partition("-")
+            if len(first) > 4 or len(last) > 4 or (last and int(first) > int(last)):
+                raise ValueError("must be layers or ranges from a lower to a higher one, such as 8-15")
+        return layers
+
     @field_validator("init", mode="before")
     @classmethod
     def _no_loftq(cls, init: object) -> object:
@@ -137,7 +146,7 @@ class MethodSpec(Part):
         found: set[int] = set()
         for part in self.layers.replace(" ", "").split(",") if self.layers.strip() else []:
             first, _, last = part.partition("-")
-            found |= set(range(int(first), min(int(last or first), 9999) + 1))
+            found |= set(range(int(first), int(last or first) + 1))
         return tuple(sorted(found)) if self.layers.strip() else None
 
     def rank_of(self, name: str) -> int:

@@ -45,5 +45,9 @@ def available(roots: Iterable[Path]) -> list[tuple[str, str]]:
     found = [("pocket", "Pocket model (ships with Hone)")]
     for root in roots:
         folders = [root, *sorted(root.iterdir())] if root.is_dir() else []
-        found += [(str(path.resolve()), path.name) for path in folders if (path / "config.json").is_file()]
+        found += [
+            (str(path.resolve()), path.name)
+            for path in folders
+            if not path.name.startswith(".") and (path / "config.json").is_file()
+        ]
     return found

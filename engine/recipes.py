@@ -20,7 +20,7 @@ from engine.anatomy import ALL_LINEAR, ModelInfo
 from engine.errors import RunError, SpecError
 from engine.method import MethodSpec
 from engine.presets import Recipe
-from engine.spec import OptimSpec, RunSpec
+from engine.spec import NO_YAML, OptimSpec, RunSpec
 from engine.store import Store
 
 # What a recipe may set: how it learns, and neither what nor from what.
@@ -121,7 +121,7 @@ def read(text: str, name: str) -> Recipe:
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise SpecError(f"'{name}' uses references (&, *), which recipes do not need. Write the values out.")
         values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except NO_YAML as error:
         first = str(error).splitlines()[0] if str(error) else "it is damaged"
         raise SpecError(f"'{name}' cannot be read as YAML: {first}.") from None
     if not isinstance(values, dict) or not isinstance(values.get("values"), dict):

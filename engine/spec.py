@@ -277,6 +277,11 @@ class RunSpec(Part):
                 "How the adapter starts (method.init): PiSSA and OLoRA do not go with rsLoRA and ranks of single "
                 "modules at once. Choose Zero."
             )
+        if method.save and method.adapts and (method.bits or self.place.precision == "bf16"):
+            found.append(
+                "Parts trained whole (method.save): they are trained in 32 bits, which does not go with 4-bit, 8-bit "
+                "or bf16 weights. Choose the method LoRA and the precision Automatic, or leave this empty."
+            )
         if method.kind == "head" and self.data.goal not in ("classify", "multilabel", "regress"):
             found.append(
                 "Method (method.kind): only a model that chooses labels has a new head to train. Choose LoRA, or set "
@@ -355,14 +360,20 @@ def _label(path: str) -> str:
         return path
 
 
+# What PyYAML raises for texts that are no YAML, or whose values are not what their tags say.
+NO_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+
+
 def load_yaml(path: Path) -> dict[str, Any]:
     """The nested values of a spec file; raises SpecError for anything that is not a YAML mapping."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SpecError(f"'{path.name}' cannot be read as YAML: {str(error).splitlines()[0]}.") from None
     except OSError as error:
         raise SpecError(f"The file '{path}' cannot be read: {error.strerror}. Check the name and the folder.") from None
+    except NO_YAML as error:
+        raise SpecError(
+            f"'{path.name}' cannot be read as YAML: {(str(error) or 'it is damaged').splitlines()[0]}."
+        ) from None
     if not isinstance(values, dict):
         raise SpecError(f"'{path.name}' holds no settings. Start from one of presets/samples/*.yaml.")
     return values

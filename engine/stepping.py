@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from engine import events as ev
+from engine import scores
 from engine.fit import Fit, down, first
+from engine.goals import preference_of
+from engine.spec import Shape
 from engine.store import RunDir
 
 
@@ -15,8 +18,15 @@ def current(run: RunDir) -> Fit:
 def step_down(run: RunDir, why: str = "") -> Fit | None:
     """The next layout, said as an event of the run; None where none is left."""
     fit = current(run)
-    smaller = down(fit, run.spec.optim)
+    smaller = down(fit, run.spec.optim, _least(run))
     if smaller is not None:
         why = why or f"{fit.text[0].upper()}{fit.text[1:]} needs more memory than there is."
         run.emit(ev.SteppedDown(**smaller._asdict(), why=why))
     return smaller
+
+
+def _least(run: RunDir) -> int:
+    """Examples that must be in memory together: KTO compares those of a batch with each other."""
+    shape = scores.about(run.about_file).shape
+    compared = shape in (Shape.PREFERENCE, Shape.FEEDBACK) and run.spec.data.goal in ("auto", "prefer")
+    return 2 if compared and shape and preference_of(run.spec.method, shape) == "kto" else 1

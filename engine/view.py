@@ -159,7 +159,7 @@ def _add(view: RunView, event: ev.Event) -> None:
         case ev.Warned():
             view.warnings.append(event.text)
         case ev.Stopped() | ev.Failed() | ev.Finished():
-            view.ended = event
+            view.ended, view.proving = event, None
         case ev.Merging():
             view.merging, view.scoring = event.precision, False
         case ev.Merged():

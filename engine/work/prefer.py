@@ -6,7 +6,7 @@ from typing import Any
 
 from transformers import Trainer, TrainerCallback
 
-from engine.errors import DataError, RunError
+from engine.errors import DataError, RunError, SpecError
 from engine.findings import plural
 from engine.goals import preference_of
 from engine.method import MethodSpec
@@ -29,6 +29,7 @@ class Preferring:
         self.of, self.spec = made_of, made_of.spec
         shape = Shape.PREFERENCE if "rejected" in made_of.rows[0] else Shape.FEEDBACK
         self.preference: str = preference_of(self.spec.method, shape)
+        self._check(self.spec.method)
         found = read(made_of.tokenizer, made_of.rows, self.spec.data)
         require(len(found.sides), found.lost + found.same, self.spec.data)
         held = read(made_of.tokenizer, made_of.held, self.spec.data)
@@ -58,6 +59,21 @@ class Preferring:
             cut=sum(any(side.cut > 0 for side in row) for row in rows),
         )
         self.questions = Questions(made_of)
+
+    def _check(self, method: MethodSpec) -> None:
+        """Raise SpecError for what TRL's reference does not go with: it puts a second adapter beside the first."""
+        if self.preference == "orpo" or not method.adapts:
+            return
+        if method.bias != "none":
+            raise SpecError(
+                f"Biases (method.bias): {self.preference.upper()} compares with the base model, whose biases would be "
+                "trained too. Choose None, or the preference method ORPO."
+            )
+        if method.init in ("pissa", "olora"):
+            raise SpecError(
+                f"How the adapter starts (method.init): PiSSA and OLoRA change the base weights that "
+                f"{self.preference.upper()} compares with. Choose Zero, or the preference method ORPO."
+            )
 
     def _about(self) -> list[str]:
         """What the user should know of the settings and the marks."""
@@ -108,7 +124,7 @@ class Preferring:
 
 def switched_off(method: MethodSpec) -> bool:
     """Whether the model is the base again once its adapter is switched off: some methods change the base itself."""
-    return method.adapts and method.bias == "none" and method.init not in ("pissa", "olora")
+    return method.adapts
 
 
 def require_both(marks: list[bool]) -> None:

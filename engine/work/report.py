@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -114,7 +116,9 @@ def memory_gb() -> float:
         return torch.cuda.max_memory_allocated() / GB
     if psutil.WINDOWS:
         return float(psutil.Process().memory_info().peak_wset) / GB  # type: ignore[attr-defined]
+    if psutil.LINUX:  # getrusage's peak would be that of the process that started this one, where that was larger
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        return int(found[1]) * 1024 / GB if found else 0.0
     import resource  # not on Windows
 
-    unit = 1 if psutil.MACOS else 1024  # ru_maxrss is in bytes on macOS, in kilobytes on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GB  # macOS counts bytes

@@ -38,7 +38,8 @@ def train(run: RunDir) -> None:
     lesson = make_lesson(made_of)
     if not run.view().taken:
         for text in lesson.warnings:
-            run.emit(ev.Warned(text=text))
+            if text not in run.view().warnings:  # an attempt before, which found too little memory, said it
+                run.emit(ev.Warned(text=text))
     if run.view().proving:  # the attempt before was ended by the system while it tried
         less(run, made_of.spec)
     fit = current(run)
@@ -47,7 +48,10 @@ def train(run: RunDir) -> None:
     except Exception as error:
         if not out_of_memory(error):
             raise
-        print(f"Out of memory with {fit.text}: {str(error).splitlines()[0]}", flush=True)
+        print(f"Out of memory with {fit.text}: {(str(error) or type(error).__name__).splitlines()[0]}", flush=True)
+        if run.stop_mark.exists():  # who asked to stop meanwhile does not wait for another attempt
+            run.emit(ev.Stopped(step=run.view().step, kept=False))
+            return
         less(run, made_of.spec)
         run.queue_mark.write_text("train")  # by a new process: what this one has in pieces is not given back
 
@@ -100,6 +104,11 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
     place = choose_place(spec.place, spec.method)
     torch.manual_seed(spec.data.seed)
     model = adapt(_loaded(made_of, lesson, place), spec.method, info)
+    if fit.checkpointing and not model.supports_gradient_checkpointing:
+        raise RunError(
+            f"Models like '{info.name}' cannot compute again instead of keeping (gradient checkpointing). Set that to "
+            "Never under More settings, and the longest example lower on the Data tab."
+        )
     keep_start(model, spec.method, run.checkpoints)
     trainable, total = counted(model)
 
@@ -123,7 +132,7 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
     callbacks: list[TrainerCallback] = [report]
     trainer = lesson.trainer(model, options, callbacks)
     if isinstance(trainer, FasterSecondHalf):
-        trainer.plus = spec.method.plus
+        trainer.plus = spec.method.plus if spec.method.adapts else 1.0
     proven = run.view().proved
     if proven is None or proven[0] != fit:
         run.emit(ev.Phase(text="Proving that the longest examples fit into memory."))

@@ -237,6 +237,32 @@ def test_a_library_that_gives_up_for_want_of_memory_is_told_from_a_crash(home, c
     engine.close()
 
 
+class StarvedMerge(FakeBackend):
+    """Training is cut short; the merge dies for want of memory."""
+
+    def work(self, run, job: str) -> int:
+        run.queue_mark.unlink()
+        if job == "train":
+            run.adapter.mkdir(exist_ok=True)
+            (run.adapter / "adapter_model.safetensors").write_bytes(b"fake")
+            (run.adapter / "adapter_config.json").write_text("{}")
+            run.emit(ev.Saved(step=1, best=True))
+            return 3
+        run.emit(ev.Merging(precision="fp32"))
+        run.log.write_text("std::bad_alloc")
+        return -6
+
+
+def test_a_merge_without_memory_starts_no_training(home) -> None:
+    engine = Engine(home, StarvedMerge())
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().warnings and idle(run))
+    engine.merge(run.id, "fp32")
+    wait_for(run, lambda run: run.view().merged and idle(run))
+    assert not run.view().merged["fp32"].ok and not run.view().stepped and len(run.view().warnings) == 1
+    engine.close()
+
+
 def test_who_asked_to_stop_is_not_overruled_by_a_kill(home, kills) -> None:
     engine = Engine(home, Starved(-9, fits=4, stop=True))
     run = engine.start(SPEC)

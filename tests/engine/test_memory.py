@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from transformers import AutoConfig
 
@@ -10,6 +13,7 @@ from engine.anatomy import ModelInfo
 from engine.hardware import GB
 from engine.memory import Setting, estimate
 from engine.method import MethodSpec
+from engine.store import ROOT
 from engine.work.inspect import describe
 
 SHAPES = {
@@ -110,6 +114,14 @@ def test_the_largest_that_fits_fits_and_the_next_does_not(llama, free: int) -> N
     for found, name, most in ((length, "length", llama.context), (batch, "batch", 512)):
         assert found == 0 or estimate(asked._replace(**{name: found})).total <= free
         assert found == most or estimate(asked._replace(**{name: found + 1})).total > free
+
+
+def test_the_peak_is_this_process_own() -> None:
+    """A process that a larger one started has that one's peak in its resource usage."""
+    words = "from engine.work.report import memory_gb; print(memory_gb())"
+    large = b"x" * GB
+    found = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert 0.1 < float(found.stdout) < 0.9 and len(large) == GB
 
 
 def test_a_real_run_needs_what_was_foretold(trained) -> None:

@@ -43,6 +43,10 @@ def test_all_problems_are_named_at_once() -> None:
         ({"method": {"alpha": "zero"}}, "Alpha (method.alpha): must be a whole number; it is 'zero'."),
         ({"optim": {"epochs": None}}, "Epochs (optim.epochs): must be a number; nothing is given."),
         ({"optim": {"learning_rate": 2}}, "must be at most 1.0; it is 2."),
+        ({"method": {"layers": "5-3"}}, "must be layers counted from 0"),
+        ({"method": {"layers": "10000"}}, "must be layers counted from 0"),
+        ({"method": {"kind": "qlora", "save": ["lm_head"]}}, "does not go with 4-bit, 8-bit or bf16 weights"),
+        ({"method": {"save": ["lm_head"]}, "place": {"precision": "bf16"}}, "does not go with 4-bit, 8-bit or bf16"),
         ({"method": {"init": "loftq"}}, "cannot be LoftQ. PEFT computes it on NVIDIA cards alone"),
         ({"method": {"targets": []}}, "Target modules (method.targets): needs at least 1; it is []."),
         ({"optim": {"schedule": "wild"}}, "must be one of 'cosine', 'linear' or 'constant'; it is 'wild'."),
@@ -61,7 +65,9 @@ def test_yaml_round_trip(tmp_path) -> None:
     assert specs.make(specs.load_yaml(tmp_path / "s.yaml")) == spec
 
 
-@pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [", "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "- a\n- b\n", "a: [", "\x00", "name: 2024-13-45", "a: !!int ''", "a: !!bool foo", "[" * 5000]
+)
 def test_a_broken_spec_file_is_one_sentence(tmp_path, text: str) -> None:
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(SpecError, match=r"s\.yaml"):
