@@ -29,6 +29,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from engine.jobs import Engine  # noqa: E402
 from engine.policy import DEMO, LOCAL, Policy  # noqa: E402
+from engine.view import State  # noqa: E402
 from ui import (  # noqa: E402
     compare_tab,
     data_look,
@@ -36,20 +37,26 @@ from ui import (  # noqa: E402
     editor,
     export_tab,
     form,
+    live,
     model_fit,
     model_tab,
+    runs_again,
+    runs_queue,
     runs_tab,
     theme,
     train_recipes,
     train_tab,
 )
 from ui.context import Context  # noqa: E402
-from ui.handlers import bind, log_to  # noqa: E402
+from ui.handlers import QUIET, bind, log_to  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 PORT = 7860
 LARGEST_FILE = "8gb"
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+# The tab that a page opens with; not any more where its user was quicker and chooses another, or has the menu open.
+UNLESS_CHOSEN = """(first) => document.querySelector("#nav [data-tab-id=data][aria-selected=true]")
+    && !document.querySelector("#nav .overflow-dropdown:not(.hide)")
+    ? {__type__: "update", selected: first} : {__type__: "update"}"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,7 @@ class Page:
 
     blocks: gr.Blocks
     tabs: gr.Tabs
+    first: gr.HTML  # the tab to open with, for the page to take or leave
     data: data_tab.DataTab
     model: model_tab.ModelTab
     train: train_tab.TrainTab
@@ -79,7 +87,7 @@ def create_app(
             compare = compare_tab.build(ctx)
             export_tab.build(ctx)
             runs = runs_tab.build(ctx)
-        page = Page(blocks, tabs, data, model, train, compare, runs)
+        page = Page(blocks, tabs, gr.HTML(visible=False), data, model, train, compare, runs)
         wire_settings(ctx, page, *wire_data(ctx, page))
         wire_ways(ctx, page)
     blocks.queue(default_concurrency_limit=8)
@@ -104,8 +112,8 @@ def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
     own = list(fields.values())[2:]
     chosen = tab.source.change(
         bind(train_tab.choose_data, ctx),
-        [tab.source, page.model.source],
-        [*own, *train_tab.recipe_outputs(page.train), tab.asked],
+        [tab.source, page.model.source, fields["model.start"], page.train.filled],
+        [*own, *train_tab.recipe_outputs(page.train), tab.asked, page.train.filled],
         **QUIET,
     )
     looked = gr.on(
@@ -140,16 +148,29 @@ def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependenc
 
 def wire_ways(ctx: Context, page: Page) -> None:
     """From one tab to another."""
-    page.blocks.load(bind(first_tab, ctx), None, page.tabs, **QUIET)
+    opened = page.blocks.load(bind(first_tab, ctx), None, page.first, **QUIET)
+    opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
     page.data.next.click(bind(go, "model"), None, page.tabs, **QUIET)
     page.model.next.click(bind(go, "train"), None, page.tabs, **QUIET)
-    page.runs.open.click(bind(open_run), page.runs.picked, [page.tabs, page.train.live], **QUIET)
+    runs, train = page.runs, page.train
+    runs.open.click(bind(open_run), runs.picked, [page.tabs, train.live], **QUIET)
+    runs.extend.click(bind(runs_again.extend, ctx), [runs.picked, runs.epochs], [page.tabs, train.live], **QUIET)
+    form_of = [train.filled, train.recipes.recipe, train.recipes.note, train.settings.group, *fields_of(page).values()]
+    for button, fill in ((runs.again, runs_again.use), (runs.train_on, runs_again.train_on)):
+        # The tab comes after: what happens when it is opened must see the form as it is then.
+        button.click(bind(fill, ctx), runs.picked, form_of, **QUIET).success(
+            bind(go, "train"), None, page.tabs, **QUIET
+        )
+    train.lead.lead(bind(go, "runs"), None, page.tabs, **QUIET)
+    moments = (page.blocks.load, runs.tab.select, train.tab.select, train.live.live_change, train.live.change)
+    runs_queue.wire(ctx, runs.queue, train.lead, *moments)
     page.train.live.compare_run(bind(compare_run, ctx), page.train.live, [page.tabs, page.compare.run], **QUIET)
 
 
-def first_tab(ctx: Context) -> Any:
-    """A page that is opened while a run lives shows it."""
-    return gr.Tabs(selected="train") if ctx.engine.live() else gr.skip()
+def first_tab(ctx: Context) -> str:
+    """A page that is opened while a run lives, or after the newest was interrupted, shows it."""
+    run = live.chosen(ctx, "")
+    return "train" if run and (run.alive or run.queued or run.state() == State.INTERRUPTED) else "data"
 
 
 def go(tab: str) -> gr.Tabs:

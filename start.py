@@ -27,7 +27,8 @@ STAMP = os.path.join(VENV, "hone-requirements.sha256")  # which requirements are
 UNFINISHED = os.path.join(VENV, "hone-unfinished")  # exists while pip writes packages; left behind if it is cut off
 
 DOWNLOADS = "https://www.python.org/downloads/"
-COMMANDS = ("check", "inspect", "train", "runs", "show", "stop", "continue", "reply", "merge", "score")
+COMMANDS = ("check", "inspect", "train", "runs", "show", "queue", "move")
+COMMANDS += ("stop", "pause", "continue", "extend", "again", "reply", "merge", "score")
 BROWSERS = (
     "/usr/bin/chromium",
     "chromium",

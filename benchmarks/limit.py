@@ -26,7 +26,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hone-") as home, control_group() as group:
         free = _run(Path(home) / "free", ProcessBackend())
         _print("none", free, free)
-        for limit in (1.7, 1.4, 1.1):
+        for limit in (1.3, 1.1, 0.95):
             cases: list[tuple[str, Limited]] = [("resource limit", Limited())]
             cases += [("control group", Grouped(group))] if group else []
             for words, backend in cases:

@@ -11,6 +11,7 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from engine.read import Options
 from engine.store import ROOT, RunDir
 from engine.view import State
 
+SUPERVISED = ("train", "continue", "extend", "again", "merge", "score")
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Parse, do, say; the exit code."""
@@ -32,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.command == "check":  # leaves nothing in the workspace
             scratch = tempfile.TemporaryDirectory(prefix="hone-")
             options.home = Path(scratch.name)
-        engine = Engine(options.home, supervise=options.command in ("train", "continue", "merge", "score"))
+        engine = Engine(options.home, supervise=options.command in SUPERVISED)
         return int(options.do(engine, options))
     except HoneError as error:
         print(error, file=sys.stderr)
@@ -82,7 +85,17 @@ def _parser() -> argparse.ArgumentParser:
     command("runs", _runs, "List all runs.", run=False)
     command("show", _show, "Show one run.")
     command("stop", _stop, "Stop a run after its current step and keep what it has learned.")
-    command("continue", _continue, "Go on with a run that ended early.")
+    command("pause", _pause, "Stop a run for a while after its current step; 'continue' takes it up again.")
+    command("continue", _continue, "Go on with a run that was paused or ended early.")
+    more = command("extend", _extend, "Train a finished run for more epochs.")
+    more.add_argument("epochs", type=float, help="how many more")
+    again = command("again", _again, "Train anew with the settings of a run, some of them changed.")
+    again.add_argument(
+        "--set", action="append", default=[], metavar="SETTING=VALUE", help="such as optim.learning_rate=5e-4; repeat"
+    )
+    command("queue", _queue, "List what waits, the next one first.", run=False)
+    move = command("move", _move, "Change the place of a run that waits.")
+    move.add_argument("where", choices=["up", "down", "first"])
     reply = command("reply", _reply, "Ask base and tuned model the same.")
     reply.add_argument("--prompt", required=True, help="what to say to both")
     reply.add_argument("--max-new-tokens", type=int, default=128, help="longest reply")
@@ -161,6 +174,32 @@ def _continue(engine: Engine, options: argparse.Namespace) -> int:
     return _follow(engine, run, options)
 
 
+def _extend(engine: Engine, options: argparse.Namespace) -> int:
+    run = _run(engine, options)
+    engine.extend(run.id, options.epochs)
+    return _follow(engine, run, options)
+
+
+def _again(engine: Engine, options: argparse.Namespace) -> int:
+    spec = specs.changed(_run(engine, options).spec, options.set)
+    return _follow(engine, engine.start(spec), options)
+
+
+def _queue(engine: Engine, options: argparse.Namespace) -> int:
+    found = [{"run": one.run.id, "job": one.job} for one in engine.queue()]
+    lines = [f"{at}. {one['run']:<48} {one['job']}" for at, one in enumerate(found, 1)]
+    if options.json:
+        print(json.dumps(found))
+    else:
+        print("\n".join(lines) or "Nothing waits.")
+    return 0
+
+
+def _move(engine: Engine, options: argparse.Namespace) -> int:
+    engine.move(_run(engine, options).id, options.where)
+    return _queue(engine, options)
+
+
 def _follow(engine: Engine, run: RunDir, options: argparse.Namespace) -> int:
     """Print a run's progress until it ends; Ctrl-C stops and keeps."""
     offset = len(run.events_file.read_bytes()) if run.events_file.exists() else 0
@@ -168,11 +207,12 @@ def _follow(engine: Engine, run: RunDir, options: argparse.Namespace) -> int:
         print(f"Run {run.id}", flush=True)
     while True:
         try:
+            settled = engine.at_work != run.id  # else it is about to be said how its worker ended
             state = run.state()
             events, offset = ev.read(run.events_file, offset)
             for event in events:
                 _tell(event, options)
-            if not state.live:
+            if settled and not state.live:
                 break
             time.sleep(0.3)
         except KeyboardInterrupt:
@@ -180,7 +220,7 @@ def _follow(engine: Engine, run: RunDir, options: argparse.Namespace) -> int:
             engine.stop(run.id)
     view = run.view()
     sentence = coach.say(view, state)
-    _say(options, f"{sentence.title}. {sentence.text}", _summary(run))
+    _say(options, sentence.words, _summary(run))
     return 0 if state in (State.FINISHED, State.STOPPED) else 1
 
 
@@ -194,6 +234,9 @@ def _tell(event: ev.Event, options: argparse.Namespace) -> None:
             share = 100 * event.trainable / event.total
             print(f"{event.trainable:,} of {event.total:,} weights train ({share:.1f} %).")
             print(f"{event.precision} on {event.device}: {event.reasons['precision']}.")
+            for name in ("batch", "loss"):
+                if name in event.reasons:
+                    print(f"{name.capitalize()}: {event.reasons[name]}.")
             print(f"{event.rows} examples, {event.held_out} held out, {event.steps} steps.", flush=True)
         case ev.Evaluated():
             print(f"step {event.step:>5}  held-out loss {event.loss:.4f}  {event.seconds:.0f} s", flush=True)
@@ -208,6 +251,7 @@ def _summary(run: RunDir) -> dict[str, Any]:
         "state": run.state(view).value,
         "model": run.spec.model.source,
         "data": run.spec.data.source,
+        "coach": coach.say(view, run.state(view))._asdict(),
         "step": view.step,
         "steps": view.total_steps,
         "held_out_loss_before": view.first_loss,
@@ -237,15 +281,23 @@ def _show(engine: Engine, options: argparse.Namespace) -> int:
     view = run.view()
     sentence = coach.say(view, run.state(view))
     summary = _summary(run)
-    lines = [f"{key}: {value}" for key, value in summary.items() if key != "expected"]
+    lines = [f"{key}: {value}" for key, value in summary.items() if key not in ("expected", "coach")]
     told = [f"{one['what']}: expected {one['expected']}, real {one['real']}" for one in summary["expected"]]
-    _say(options, "\n".join([f"{sentence.title}. {sentence.text}", *told, *lines]), summary)
+    _say(options, "\n".join([sentence.words, *told, *lines]), summary)
     return 0
 
 
 def _stop(engine: Engine, options: argparse.Namespace) -> int:
+    return _end(engine.stop, engine, options)
+
+
+def _pause(engine: Engine, options: argparse.Namespace) -> int:
+    return _end(engine.pause, engine, options)
+
+
+def _end(end: Callable[[str], None], engine: Engine, options: argparse.Namespace) -> int:
     run = _run(engine, options)
-    engine.stop(run.id)
+    end(run.id)
     while run.state().live:
         time.sleep(0.1)
     _say(options, f"'{run.meta['name']}' is {run.state().value}.", _summary(run))

@@ -9,7 +9,7 @@ import time
 from typing import Protocol
 
 from engine import events as ev
-from engine.store import ROOT, RunDir
+from engine.store import ROOT, RunDir, write_json
 
 
 class Backend(Protocol):
@@ -49,27 +49,34 @@ class FakeBackend:
     def work(self, run: RunDir, job: str) -> int:
         """Act as a worker would, holding the run's lock."""
         with run.lock.acquire(timeout=5):
+            if run.queued != job:
+                return 0
             run.queue_mark.unlink(missing_ok=True)
+            if job == "score":
+                run.emit(ev.Perplexity(what="the answers", base=61.2, tuned=9.4, tokens=400, rows=8, of=8))
+                return 0
             return self._train(run) if job == "train" else self._merge(run, job.removeprefix("merge-"))
 
     def _train(self, run: RunDir) -> int:
-        done = run.view().step
+        before = run.view()
+        done, steps, epochs = before.step, before.total_steps or self.steps, run.spec.optim.epochs
         run.emit(ev.Phase(text="Loading the model."))
         run.emit(
             ev.Started(
-                pid=os.getpid(), device="CPU", precision="fp32", trainable=10, total=100, steps=self.steps, epochs=1,
+                pid=os.getpid(), device="CPU", precision="fp32", trainable=10, total=100, steps=steps, epochs=epochs,
                 rows=8, held_out=2, tokens=800, learned=300, cut=0, resumed_from=done,
+                reasons={"precision": "nothing is computed"},
             )
         )  # fmt: skip
         if not done:
             self._check(run, 0)
-        for step in range(done + 1, self.steps + 1):
+        for step in range(done + 1, steps + 1):
             time.sleep(self.seconds)
-            share = step / self.steps
+            share = step / steps
             run.emit(
                 ev.Step(
-                    step=step, epoch=share, loss=_loss(step), lr=1e-3 * (1 - share), tokens=step * 40, seconds=step / 5,
-                    memory_gb=0.5,
+                    step=step, epoch=epochs * share, loss=_loss(step), lr=1e-3 * (1 - share), tokens=step * 40,
+                    seconds=step / 5, memory_gb=0.5,
                 )
             )  # fmt: skip
             if self.fail:
@@ -78,20 +85,22 @@ class FakeBackend:
             if stop := run.stop_mark.read_text() if run.stop_mark.exists() else "":
                 if stop == "keep":
                     self._check(run, step)
-                run.emit(ev.Stopped(step=step, kept=stop == "keep"))
+                run.emit(ev.Paused(step=step) if stop == "pause" else ev.Stopped(step=step, kept=stop == "keep"))
                 return 0
-            if step % 5 == 0 or step == self.steps:
+            if step % 5 == 0 or step == steps:
                 self._check(run, step)
-        run.emit(ev.Finished(step=self.steps, seconds=self.steps / 5, memory_gb=0.5))
+        run.emit(ev.Finished(step=steps, seconds=steps / 5, memory_gb=0.5))
         return 0
 
     def _check(self, run: RunDir, step: int) -> None:
         run.emit(ev.Evaluated(step=step, loss=_loss(step), seconds=step / 5))
         run.emit(ev.Sampled(step=step, prompt="Who are you?", reply="I am a model." if step == 0 else f"Arr {step}!"))
         if step:
+            method = run.spec.method
             run.adapter.mkdir(exist_ok=True)
+            write_json(run.adapter / "adapter_config.json", {"r": method.rank, "lora_alpha": method.scale_alpha})
             (run.adapter / "adapter_model.safetensors").write_bytes(b"fake")
-            (run.adapter / "adapter_config.json").write_text("{}")
+            (run.checkpoints / f"checkpoint-{step}").mkdir(parents=True, exist_ok=True)
             run.emit(ev.Saved(step=step, best=True))
 
     def _merge(self, run: RunDir, precision: str) -> int:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from engine import events as ev
+from engine import signs
 from engine.fit import Fit
+from engine.signs import Tone
 from engine.view import RunView, State
-
-Tone = Literal["good", "info", "warn", "bad"]
 
 
 class Sentence(NamedTuple):
@@ -17,6 +17,13 @@ class Sentence(NamedTuple):
     tone: Tone
     title: str
     text: str
+    evidence: str = ""  # the numbers that say so, compared
+    action: str = ""  # what to do
+
+    @property
+    def words(self) -> str:
+        """All of it on lines."""
+        return "\n".join(part for part in (f"{self.title}. {self.text}", self.evidence, self.action) if part)
 
 
 def say(view: RunView, state: State) -> Sentence:
@@ -39,10 +46,34 @@ def say(view: RunView, state: State) -> Sentence:
             return Sentence("info", "Cancelled", lost + _kept(view))
         case State.STOPPED:
             return Sentence("warn", "Stopped and kept", f"{_kept(view)} Compare it, export it, or press Continue.")
+        case State.PAUSED:
+            why = view.ended.why if isinstance(view.ended, ev.Paused) else ""
+            return Sentence(
+                "warn" if why else "info", "Paused", f"{why} {_kept(view)} Press Continue to go on.".strip()
+            )
+        case State.FINISHED if isinstance(view.ended, ev.Finished) and view.ended.early and view.best:
+            title = f"Stopped improving at step {view.best.step}"
+            text = f"The version of step {view.best.step} is kept; training ended at step {view.ended.step}."
+            return Sentence("good", title, f"{text} {_fall(view)}")
         case State.FINISHED:
-            return Sentence("good", "Training finished", f"{_fall(view)} Now talk to it on the Compare tab.")
+            return _finished(view)
         case State.TRAINING:
-            return _training(view)
+            sign = signs.read(view)
+            return Sentence(sign.tone, sign.title, sign.text, sign.evidence, sign.action)
+
+
+def _finished(view: RunView) -> Sentence:
+    """What came of it, and what was the matter where something was."""
+    sign = signs.read(view)
+    if sign.kind not in signs.ALARMS:
+        return Sentence("good", "Training finished", _fall(view), sign.evidence, "Now talk to it on the Compare tab.")
+    return Sentence(
+        "good" if sign.tone == "info" else "warn",
+        "Training finished",
+        f"{_fall(view)} {sign.title}: {sign.text[0].lower()}{sign.text[1:]}",
+        sign.evidence,
+        sign.after,
+    )
 
 
 def _proving(event: ev.Proving) -> str:
@@ -62,23 +93,6 @@ def stepped(event: ev.SteppedDown) -> str:
 def right(check: ev.Evaluated | None) -> str:
     """The share of right labels, where the run chooses labels."""
     return "" if check is None or check.accuracy is None else f"right on {100 * check.accuracy:.0f} %"
-
-
-def _training(view: RunView) -> Sentence:
-    later = [check for check in view.checks if check.step > 0]
-    if view.started and not view.started.held_out:
-        return Sentence("info", "Training", "Nothing is held out, so nothing says how it does on new examples.")
-    if not later:
-        return Sentence(
-            "info", "Warming up", "The first steps are noisy. The first check on held-out examples follows."
-        )
-    best, last = min(later, key=lambda check: check.loss), later[-1]
-    if len(later) >= 3 and later[-1].loss > best.loss * 1.02:
-        text = f"Held-out loss was best at step {best.step} ({best.loss:.3f}) and is {last.loss:.3f} now."
-        return Sentence("warn", "Starting to memorise", f"{text} The best version is kept; you can stop now.")
-    if view.first_loss is not None and last.loss < view.first_loss:
-        return Sentence("good", "Learning well", _fall(view))
-    return Sentence("warn", "Not better yet", "Loss on examples it has never seen is not below the base model's yet.")
 
 
 def _fall(view: RunView) -> str:

@@ -99,6 +99,7 @@ class Desk:
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._answers: dict[int, queue.Queue[dict[str, Any]]] = {}
+        self._asked: dict[int, subprocess.Popen[str]] = {}  # which worker has to answer
         self._infos: dict[tuple[str, Task | None], ModelInfo] = {}
 
     def inspect(self, model: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
@@ -218,6 +219,7 @@ class Desk:
             raise errors.RunError("The model did not answer for three minutes. Press Send again.") from None
         finally:
             self._answers.pop(number, None)
+            self._asked.pop(number, None)
             if not finished:
                 self._send({"op": "stop", "which": number})
 
@@ -228,6 +230,8 @@ class Desk:
                 if ask["op"] == "stop":
                     return
                 process = self._start()
+            if "id" in ask:
+                self._asked[ask["id"]] = process
             assert process.stdin is not None
             process.stdin.write(json.dumps(ask) + "\n")
             process.stdin.flush()
@@ -256,10 +260,13 @@ class Desk:
                 answer = json.loads(line)
                 if waiting := self._answers.get(answer["id"]):
                     waiting.put(answer)
-        # The pipe is closed: the worker has ended. Whoever still waits must hear of it.
+        # The pipe is closed: the worker has ended. Whoever still waits for it must hear of it, and nobody else: the
+        # next worker may have been asked meanwhile.
         gone = {"error": "The process that holds the model was ended by the system. Try again.", "kind": "RunError"}
-        if self._process in (process, None):
-            for waiting in list(self._answers.values()):
+        with self._lock:
+            left = [number for number, asked in list(self._asked.items()) if asked is process]
+        for number in left:
+            if waiting := self._answers.get(number):
                 waiting.put(gone)
 
 

@@ -47,6 +47,12 @@ class Started(_Event):
     learned: int  # of these, tokens with a loss
     cut: int  # rows cut at the length limit
     resumed_from: int = 0  # step; 0 is a fresh start
+    goal: str = ""  # engine.goals.Goal; empty in events that are older than the fields from here on
+    preference: str = ""  # dpo, orpo or kto, where it learns to prefer
+    rank: int = 0  # of the adapter; 0 where there is none
+    versions: dict[str, str] = {}  # of Python and the libraries
+    data_hash: str = ""  # of the rows, see engine.fingerprint
+    model_hash: str = ""  # of the base model
 
 
 class Proving(_Event):
@@ -127,6 +133,7 @@ class Saved(_Event):
     kind: Literal["saved"] = "saved"
     step: int
     best: bool  # it is the best so far and now stands in adapter/
+    checks_seconds: float = 0.0  # spent in checks since the start of the run, all attempts
 
 
 class Warned(_Event):
@@ -144,6 +151,14 @@ class Stopped(_Event):
     kept: bool  # False: cancelled, nothing of this attempt was saved
 
 
+class Paused(_Event):
+    """The run was saved and waits for the user: he asked for it, or the disk is full."""
+
+    kind: Literal["paused"] = "paused"
+    step: int
+    why: str = ""  # and what to do; empty where the user asked
+
+
 class Failed(_Event):
     """The run ended by an error; the traceback is in worker.log."""
 
@@ -152,12 +167,21 @@ class Failed(_Event):
 
 
 class Finished(_Event):
-    """The run reached its last step and its result is in adapter/."""
+    """The run reached its end and its result is in adapter/."""
 
     kind: Literal["finished"] = "finished"
     step: int
     seconds: float
     memory_gb: float
+    early: bool = False  # before its last step, since held-out loss did not improve any more
+    checks_seconds: float = 0.0  # of the seconds, spent in checks
+
+
+class Extended(_Event):
+    """A finished run is to go on, for this many epochs in all."""
+
+    kind: Literal["extended"] = "extended"
+    epochs: float
 
 
 class Merging(_Event):
@@ -261,8 +285,10 @@ Event = Annotated[
     | Saved
     | Warned
     | Stopped
+    | Paused
     | Failed
     | Finished
+    | Extended
     | Merging
     | Merged
     | Scoring
@@ -287,12 +313,17 @@ def append(path: Path, event: Event) -> None:
         os.fsync(file.fileno())
 
 
-def read(path: Path, offset: int = 0) -> tuple[list[Event], int]:
-    """The events from a byte offset on, and the offset to go on from (before any half-written line)."""
+def read(path: Path, offset: int = 0, most: int = -1) -> tuple[list[Event], int]:
+    """The events from a byte offset on, and the offset to go on from (before any half-written line).
+
+    ``most`` bytes are read at once where it is given; the rest follows from that offset.
+    """
     try:
         with path.open("rb") as file:
             file.seek(offset)
-            data = file.read()
+            data = file.read(most)
+            if most > 0 and b"\n" not in data:  # one line that is longer
+                data += file.read()
     except FileNotFoundError:
         return [], 0
     whole = data[: data.rfind(b"\n") + 1]

@@ -1,13 +1,12 @@
 """Engine: the queue, the thread that supervises, and what a page or the command line may ask for.
 
-The queue is on disk (each waiting run has a ``queued`` mark), and "running" is the worker's lock; so an
-app that was killed finds everything again. Workers live in a session of their own and outlive the app.
+The queue is on disk (engine.queue), and "running" is the worker's lock; so an app that was killed finds
+everything again. Workers live in a session of their own and outlive the app.
 """
 
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,12 +14,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine import aside, hardware, models
+from engine import aside, disk, ends, from_run, hardware, models
 from engine import events as ev
+from engine import spec as specs
 from engine.backends import Backend, ProcessBackend
 from engine.desk import Desk
-from engine.errors import HoneError, RunError
+from engine.errors import HoneError, RunError, SpecError
 from engine.prepare import Prepared
+from engine.queue import Move, Queue, Waiting
 from engine.rows import read_rows
 from engine.spec import DataSpec, RunSpec
 from engine.stepping import step_down
@@ -43,12 +44,14 @@ class Engine:
         self, home: Path, backend: Backend | None = None, model_roots: Sequence[Path] = (), supervise: bool = True
     ) -> None:
         self.store = Store(home)
+        self._queue = Queue(self.store)
         self.backend = backend or ProcessBackend()
         self.model_roots = (self.store.models, *model_roots)
         self.device = hardware.device()
         self.desk = Desk(self.store, self._busy)
         self._wake = threading.Event()
         self._closed = False
+        self.at_work = ""  # the run whose worker is waited for, until it is said how that ended
         if supervise:
             threading.Thread(target=self._supervise, daemon=True).start()
 
@@ -60,29 +63,66 @@ class Engine:
         prepared.require_usable()
         if not spec.name:
             spec = spec.model_copy(update={"name": prepared.name.rsplit(".", 1)[0][:80]})
-        run = self.store.create_run(spec, prepared.train_file, prepared.held_out_file, prepared.about())
+        if spec.model.start:
+            from_run.require_fit(self.store, spec, prepared.shape, prepared.labels)
+        run = self.store.create_run(
+            spec, prepared.train_file, prepared.held_out_file, prepared.about(), self._copy_start
+        )
         self._enqueue(run, "train")
         return run
+
+    def _copy_start(self, run: RunDir) -> None:
+        if other := run.spec.model.start:
+            from_run.copy(from_run.origin(self.store, other), run.start)
 
     def prepare(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
         """The rows that a run with this DataSpec would learn from, and what is noticed; raises DataError."""
         return aside.prepared(self.store, spec, tell)
 
     def stop(self, run_id: str) -> None:
-        """Stop after the step it is in, and keep what it has learned; a waiting run is cancelled."""
+        """Stop after the step it is in, and keep what it has learned; a waiting job is taken out of the queue."""
         self._end(run_id, "keep")
 
     def cancel(self, run_id: str) -> None:
-        """Stop without saving; checkpoints saved before stay."""
+        """Stop without saving; checkpoints saved before stay. A waiting job is taken out of the queue."""
         self._end(run_id, "cancel")
+
+    def pause(self, run_id: str) -> None:
+        """Save after the step it is in and wait for ``resume``; a waiting run leaves the queue."""
+        self._end(run_id, "pause")
 
     def resume(self, run_id: str) -> None:
         """Put a run that ended early back in the queue; raises RunError for any other."""
         run = self.store.run(run_id)
-        if not run.state().can_continue:
-            raise RunError(f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.")
-        hardware.require_disk(self.store.home, START_GB, "a run")
-        self._enqueue(run, "train")
+        with self._queue.changing():  # another job of the same run may just have been put in
+            if not run.state().can_continue or run.queued or run.alive:
+                working = " Another job of it works or waits." if run.state().can_continue else ""
+                raise RunError(f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.{working}")
+            began = run.view().started
+            disk.require(run, began.trainable if began else 0)
+            self._enqueue(run, "train")
+
+    def extend(self, run_id: str, epochs: float) -> None:
+        """Let a finished run go on for more epochs, from its newest checkpoint; raises HoneError where it cannot."""
+        with self._queue.changing():  # of two who press the button at once, one extends it
+            run = self.store.run(run_id)
+            name, state = run.meta["name"], run.state()
+            if state != State.FINISHED or run.queued or run.alive:
+                raise RunError(
+                    f"'{name}' cannot be trained for more epochs now: it is {state.value}. "
+                    + ("Continue it first." if state.can_continue else "Wait until it is done.")
+                )
+            if not any(run.checkpoints.glob("checkpoint-*")):
+                raise RunError(f"The checkpoints of '{name}' are gone, so it cannot go on. Train on from its adapter.")
+            if not epochs > 0:
+                raise SpecError(f"More epochs: must be more than 0; it is {epochs}.")
+            values = run.spec.model_dump()
+            values["optim"]["epochs"] += epochs
+            spec = specs.make(values)
+            hardware.require_disk(self.store.home, START_GB, "a run")
+            run.set_spec(spec)
+            run.emit(ev.Extended(epochs=spec.optim.epochs))
+            self._enqueue(run, "train")
 
     def merge(self, run_id: str, precision: str) -> None:
         """Put a merge in the queue; its result is an event of the run."""
@@ -115,9 +155,19 @@ class Engine:
         self.desk.free()
         self.store.delete_run(run_id)
 
+    def queue(self) -> list[Waiting]:
+        """What waits, the next one first."""
+        return self._queue.waiting()
+
+    def move(self, run_id: str, where: Move) -> None:
+        """Change a waiting job's place in the queue; raises RunError where it does not wait."""
+        self._queue.move(run_id, where)
+
     def live(self) -> list[RunDir]:
-        """Runs that work or wait, oldest first."""
-        return [run for run in reversed(list(self.store.all_runs())) if run.queued or run.alive]
+        """Runs that work, then those that wait in their order."""
+        working = [run for run in self.store.all_runs() if run.alive]
+        ids = {run.id for run in working}
+        return working + [one.run for one in self.queue() if one.run.id not in ids]
 
     def close(self) -> None:
         """Leave; workers go on."""
@@ -127,14 +177,14 @@ class Engine:
 
     def _enqueue(self, run: RunDir, job: str) -> None:
         run.stop_mark.unlink(missing_ok=True)
-        run.queue_mark.write_text(job)
+        self._queue.add(run, job)
         self._wake.set()
 
     def _end(self, run_id: str, how: str) -> None:
         run = self.store.run(run_id)
         if run.alive:
             run.stop_mark.write_text(how)
-        elif run.queued == "train":
+        elif job := run.queued:
             # Whoever takes the mark away decides: a worker that has taken it meanwhile sees the stop mark instead.
             run.stop_mark.write_text(how)
             try:
@@ -142,7 +192,11 @@ class Engine:
             except FileNotFoundError:
                 return
             run.stop_mark.unlink(missing_ok=True)
-            run.emit(ev.Stopped(step=run.view().step, kept=False))
+            if job == "score":
+                run.emit(ev.Warned(text="It was taken out of the queue before it began."))
+            elif job == "train" and run.view().ended is None:  # else it is again what it was before it waited
+                step = run.view().step
+                run.emit(ev.Paused(step=step) if how == "pause" else ev.Stopped(step=step, kept=False))
         else:
             raise RunError(f"'{run.meta['name']}' is not running: it is {run.state().value}.")
 
@@ -150,7 +204,7 @@ class Engine:
         return next((str(run.meta["name"]) for run in self.store.all_runs() if run.alive), "")
 
     def _supervise(self) -> None:
-        """Wait for workers that an earlier app left, then do what is queued, oldest mark first."""
+        """Wait for workers that an earlier app left, then do what is queued, in its order."""
         first = FileLock(self.store.locks / "supervisor.lock")
         while not self._closed:
             try:
@@ -163,18 +217,22 @@ class Engine:
                 time.sleep(POLL)
         while not self._closed:
             try:
-                waiting = [run for run in self.store.all_runs() if run.queued and not run.alive]
-                if waiting:
-                    self._work(min(waiting, key=lambda run: run.queue_mark.stat().st_mtime_ns))
+                following = next((one.run for one in self.queue() if not one.run.alive), None)
+                if following:
+                    self.at_work = following.id
+                    self._work(following)
                     continue
             except (OSError, HoneError):  # a run was cancelled or deleted meanwhile; the queue must go on
                 LOG.exception("the queue stumbled")
+            finally:
+                self.at_work = ""
             self._wake.wait(timeout=1)
             self._wake.clear()
         first.release()
 
     def _work(self, run: RunDir) -> None:
         mark, job, kills = run.queue_mark.stat().st_mtime_ns, run.queued, hardware.memory_kills()
+        said = run.log.stat().st_size if run.log.exists() else 0
         try:
             self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
             code = self.backend.work(run, job) if run.queued == job else 0
@@ -183,8 +241,7 @@ class Engine:
             if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
                 run.queue_mark.unlink()
         if code:
-            killed = code == -signal.SIGKILL and hardware.memory_kills() > kills
-            self._explain(run, job, code, killed or (code < 0 and _bad_alloc(run)))
+            self._explain(run, job, code, ends.for_memory(run, code, hardware.memory_kills() - kills, said))
 
     def _explain(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Say how a worker ended that could not say so itself; one that was killed for memory goes on with less."""
@@ -194,29 +251,6 @@ class Engine:
             self._enqueue(run, "train")
             return
         if view.merging:
-            run.emit(ev.Merged(ok=False, precision=view.merging, text="The merge was ended by the system. Try again."))
+            run.emit(ev.Merged(ok=False, precision=view.merging, text=ends.merging(code, no_memory)))
         elif ended:
-            run.emit(ev.Warned(text=NO_MEMORY if no_memory else _death(code)))
-
-
-def _bad_alloc(run: RunDir) -> bool:
-    """Whether a worker's last words are those of a library that found no memory and gave up."""
-    words = run.log.read_bytes()[-2000:] if run.log.exists() else b""
-    return b"std::bad_alloc" in words
-
-
-NO_MEMORY = (
-    "The system ended the training process for want of memory, and there is no smaller layout left to try. Set the "
-    "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
-)
-
-
-def _death(code: int) -> str:
-    if code == -signal.SIGTERM:
-        return "The training process was asked to end by the system."
-    if code < 0:
-        return (
-            f"The training process was killed by the system (signal {-code}). "
-            "If you did not do that, memory may have run out: lower the batch size or the longest example."
-        )
-    return f"The training process ended unexpectedly (exit code {code}). The log has the details."
+            run.emit(ev.Warned(text=ends.training(code, no_memory)))

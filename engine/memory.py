@@ -19,13 +19,18 @@ from engine.method import MethodSpec
 MB = 2**20
 # Libraries in the worker (620 MB), and what kernels for many lengths, checks and replies leave behind in a run; on a
 # card its context and workspaces.
-FRAMEWORK = {"cpu": 970 * MB, "cuda": 600 * MB}
+FRAMEWORK = {"cpu": 900 * MB, "cuda": 600 * MB}
 STATES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 1}  # bytes that the optimizer keeps beside a trained fp32 weight
 NF4 = 0.516  # bytes of a weight in 4 bits with doubly quantised scales (arXiv:2305.14314)
 LOGIT = {"bf16": 11.5, "fp32": 15.0}  # bytes of a logit: itself, in fp32, its log-softmax, and their gradients
-OUTPUT = 1.6  # copies of a layer's output that are kept for the backward pass
-WIDTH = 12  # of a block's width: norms in fp32, residuals, queries and keys before and after the rotation
-AGAIN = 4  # blocks in memory where they are computed again: one, and what others left behind
+OUTPUT = 1.2  # copies of a layer's output that are kept for the backward pass
+WIDTH = 7.5  # of a block's width: norms in fp32, residuals, queries and keys before and after the rotation
+AGAIN = 1.25  # blocks in memory where they are computed again: one, and what others left behind
+SHARED = 0.3  # of an input that several adapters read, for each of them
+SHORT = 512  # tokens up to which attention is computed by plain products
+SHARES = 1.5  # copies of the shares of attention that are kept of these, and where some are dropped at random
+DROPPED = 5
+PIECE, ROWS = 2**23, 128  # logits that are computed at once, and tokens at least (engine/work/learned.py)
 SCORES = 8.5  # copies of the attention scores, where they are computed in full
 RESERVE = 0.12  # freed memory that the allocator keeps, as a share of what comes and goes
 
@@ -54,6 +59,11 @@ class Setting(NamedTuple):
     def computed(self) -> int:
         """Bytes of a number that passes through the layers."""
         return 2 if self.autocast else self.bytes
+
+    @property
+    def flat(self) -> bool:
+        """Examples stand in one row, and only learned tokens have scores, a piece at a time (engine/work/ways.py)."""
+        return self.info.task == "write" and not self.prefer
 
     @property
     def tokens(self) -> int:
@@ -160,8 +170,16 @@ def _adapted(setting: Setting) -> list[LinearModule]:
     return [module for module in setting.info.modules if module.name in names]
 
 
+def _quick(setting: Setting) -> bool:
+    """Whether adapters are computed in one step with their layers (engine/work/quick_lora.py)."""
+    method = setting.method
+    return method.kind == "lora" and not (method.dropout or setting.autocast or setting.info.transposed)
+
+
 def _beside(setting: Setting, module: LinearModule) -> float:
     """What an adapter keeps beside its layer: its input in fp32, its inner output; DoRA both outputs as well."""
+    if _quick(setting):  # layers share their input, in its own precision
+        return setting.computed * (SHARED * module.ins + setting.method.rank_of(module.name))
     size = 4 if setting.computed == 2 else 2  # fp32 inputs need no copy, and layers share them
     kept = module.ins * (size + (5 if setting.method.dropout else 0)) + 4 * setting.method.rank_of(module.name)
     return kept + (10 * module.outs if setting.method.kind == "dora" else 0)
@@ -180,19 +198,24 @@ def _experts(setting: Setting) -> float:
 
 
 def _attention(setting: Setting) -> float:
-    """Scores of a token with all others: kept only where dropout keeps the fast kernels away."""
+    """Scores of a token with all others: kept where dropout, or short examples in bf16, keep the fast kernels away."""
+    short = setting.device == "cpu" and setting.flat and setting.computed == 2 and setting.length <= SHORT
+    if short:
+        copies = DROPPED if setting.info.attention_dropout else SHARES
+        return setting.info.heads * setting.length * copies * setting.computed
     if not setting.info.attention_dropout:
         return 0.0
     return setting.info.heads * setting.length * SCORES * setting.computed
 
 
 def _logits(setting: Setting) -> int:
-    """The output head's scores, for each token and each word that there is."""
+    """The output head's scores, for each token and each word that there is; a piece of them where that is enough."""
     info = setting.info
     if info.task == "classify":
         return 0
-    each = LOGIT["bf16" if setting.computed == 2 else "fp32"]
-    return int(each * info.vocab_size * setting.tokens)
+    if setting.flat:  # once in the precision, once in fp32
+        return max(ROWS * info.vocab_size, PIECE) * (6 if setting.computed == 2 else 4)
+    return int(LOGIT["bf16" if setting.computed == 2 else "fp32"] * info.vocab_size * setting.tokens)
 
 
 # --- what fits ---

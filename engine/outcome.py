@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from engine import events as ev
 from engine.method import MethodSpec
 from engine.view import RunView, State
 
+SHARE = 0.1  # of the time of training that checks may take
+FREE_SECONDS = 30.0  # that they may take in any case: in a short run nobody waits long
 NAMES: dict[str, str] = {
     "lora": "LoRA",
     "qlora": "QLoRA (4 bit)",
@@ -36,12 +39,19 @@ def outcome(view: RunView, state: State) -> list[Line]:
     ]
     if last is None:
         return found
-    peak = max(step.memory_gb for step in view.taken)
+    peak = view.memory_gb
     close = 0.85 * peak <= told.memory_gb <= 1.15 * peak
     found.append(Line("Memory at the peak", f"{told.memory_gb:.1f} GB", f"{peak:.1f} GB", close))
-    if state == State.FINISHED:  # a run that ended early says nothing of a whole one
+    early = isinstance(view.ended, ev.Finished) and view.ended.early
+    if state == State.FINISHED and not early:  # a run that ended early says nothing of a whole one
         within = rounded(told.seconds_low) <= last.seconds <= rounded(told.seconds_high)  # as it is shown
         found.append(Line("Time", span(told.seconds_low, told.seconds_high), span(last.seconds, last.seconds), within))
+    if isinstance(view.ended, ev.Finished) and view.ended.checks_seconds and last.seconds:
+        spent, share = view.ended.checks_seconds, 100 * view.ended.checks_seconds / last.seconds
+        allowed = max(FREE_SECONDS, SHARE * last.seconds)
+        most = f"{FREE_SECONDS:.0f} s" if allowed == FREE_SECONDS else f"{100 * SHARE:.0f} %"
+        real = f"{span(spent, spent)} ({share:.0f} %)"
+        found.append(Line("Of it in checks and samples", f"up to {most}", real, spent <= allowed))
     return found
 
 

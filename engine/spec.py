@@ -8,7 +8,7 @@ stored or how they are trained.
 from __future__ import annotations
 
 import math
-from enum import StrEnum
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,27 +16,11 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
+from engine.data_spec import DataSpec as DataSpec
+from engine.data_spec import Fix as Fix
+from engine.data_spec import Shape as Shape
 from engine.errors import SpecError
 from engine.method import MethodSpec, Part
-
-SOURCE = r"^(sample|dataset):[a-z0-9-]+$"
-
-
-class Shape(StrEnum):
-    """What the rows of a table are; the value is shown to the user."""
-
-    CHAT = "chat messages"
-    ALPACA = "Alpaca (instruction, input, output)"
-    COMPLETION = "prompt and completion"
-    PREFERENCE = "preferences (prompt, chosen, rejected)"
-    FEEDBACK = "feedback (prompt, completion, good or bad)"
-    LABEL = "text with a label"
-    TEXT = "plain text"
-
-
-# The first six are made to the rows (engine.prepare), the others when a row becomes tokens (engine.work.data).
-Fix = Literal["unusable", "duplicates", "similar", "leaked", "personal", "balance", "refused", "literal", "shorten"]
-Template = Literal["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistral", "alpaca"]
 
 
 class ModelSpec(Part):
@@ -47,83 +31,12 @@ class ModelSpec(Part):
         title="Base model",
         description="The model that learns. The pocket model ships with Hone; others come from the Hub or a folder.",
     )
-
-
-class DataSpec(Part):
-    """Which examples, how they are read, mended, split, shown to the model and cut."""
-
-    source: str = Field(
-        "sample:pirate",
-        pattern=SOURCE,
-        title="Data",
-        description="The examples to learn from: a bundled sample or data that you added.",
-    )
-    shape: Shape | None = Field(
-        None,
-        title="What a row is",
-        description="Found by itself. Change it where it is wrong.",
-    )
-    roles: dict[str, str] = Field(
-        {},
-        max_length=8,
-        title="Columns",
-        description="Which column plays which part. Found by itself. Change it where it is wrong.",
-    )
-    goal: Literal["auto", "write", "classify", "multilabel", "regress", "prefer"] = Field(
-        "auto",
-        title="What to learn",
-        description="Write answers or text, choose a label, or prefer better answers. Automatic goes by the rows and "
-        "the model.",
-    )
-    system: str = Field(
+    start: str = Field(
         "",
-        max_length=4000,
-        title="Instruction for all rows (system prompt)",
-        description="Said to the model before each conversation. Rows that bring their own keep it.",
-    )
-    template: Template = Field(
-        "model",
-        title="Chat format (template)",
-        description="How turns are written for the model. Keep the model's own unless you know better. A model without "
-        "one gets the plain format: lines that begin with User: and Assistant:.",
-    )
-    learn: Literal["answers", "last", "all"] = Field(
-        "answers",
-        title="Learn from",
-        description="Which words count for the loss (loss mask). Answers is right for nearly everything.",
-    )
-    fixes: tuple[Fix, ...] = Field(
-        (),
-        title="Mended",
-        description="What is left out or changed before training. Each can be undone; the original stays.",
-    )
-    held_out: float = Field(
-        0.1,
-        ge=0.0,
-        le=0.5,
-        title="Held-out share",
-        description="Examples kept aside and never trained on, to see whether the model got better on new ones. "
-        "Samples bring their own held-out part.",
-    )
-    held_out_source: str | None = Field(
-        None,
-        pattern=SOURCE,
-        title="Held-out data",
-        description="Other data to keep aside instead of a share of this.",
-    )
-    max_length: int = Field(
-        256,
-        ge=16,
-        le=32768,
-        title="Longest example (tokens)",
-        description="Longer examples are cut here. Short limits train faster and need less memory.",
-    )
-    seed: int = Field(
-        42,
-        ge=0,
-        le=2**31 - 1,
-        title="Seed",
-        description="Decides the split, the order of examples and the adapter's start. The same seed repeats a run.",
+        pattern=r"^[a-z0-9-]{0,80}$",
+        title="Starts from",
+        description="Another run whose adapter this one begins with, by its id; model, method and rank must be the "
+        "same. Empty starts from the base model alone.",
     )
 
 
@@ -183,6 +96,12 @@ class OptimSpec(Part):
         description="How steps are made. The 8-bit one and Adafactor keep less beside each trained weight, which "
         "matters for full fine-tuning.",
     )
+    patience: Literal["off", "gentle", "strict"] = Field(
+        "off",
+        title="Stop when it no longer improves (early stopping)",
+        description="Ends the run when held-out loss has not improved for five checks in a row (gentle) or two "
+        "(strict). The best version is kept. Without held-out examples it has no effect.",
+    )
     checkpointing: Literal["auto", "on", "off"] = Field(
         "auto",
         title="Recompute instead of keep (gradient checkpointing)",
@@ -209,7 +128,16 @@ class SamplingSpec(Part):
         ge=1,
         le=100,
         title="Checks during the run",
-        description="How often the held-out loss is measured, the model is asked, and a checkpoint is kept.",
+        description="How often the held-out loss is measured, the model is asked, and a checkpoint is kept. In long "
+        "runs, checks that would take more than a tenth of the time are left out.",
+    )
+    save_minutes: float = Field(
+        5.0,
+        ge=0.0,
+        le=1440.0,
+        title="Checkpoint every (minutes)",
+        description="How much work a crash or a power cut can cost at most. A run also saves at every check, and when "
+        "you stop or pause it. 0 saves after every step.",
     )
     prompts: tuple[str, ...] = Field(
         (),
@@ -272,6 +200,11 @@ class RunSpec(Part):
             found.append(
                 "How the adapter starts (method.init): DoRA has a start of its own. Choose Zero, or the method LoRA."
             )
+        if self.model.start and method.adapts and method.init in ("pissa", "olora"):
+            found.append(
+                "How the adapter starts (method.init): it starts from another run's adapter (model.start), which PiSSA "
+                "and OLoRA would not leave as it is. Choose Zero."
+            )
         if method.rslora and method.ranks and method.init in ("pissa", "olora"):
             found.append(
                 "How the adapter starts (method.init): PiSSA and OLoRA do not go with rsLoRA and ranks of single "
@@ -316,6 +249,24 @@ def make(values: dict[str, Any]) -> RunSpec:
         raise SpecError("\n".join(_sentence(problem) for problem in error.errors())) from None
 
 
+def changed(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
+    """The spec with settings such as ``optim.epochs=5``, their values written as YAML; raises SpecError."""
+    values = spec.model_dump()
+    for setting in settings:
+        path, given, text = setting.partition("=")
+        *parts, name = path.strip().split(".")
+        target: Any = values
+        for part in parts:
+            target = target.get(part) if isinstance(target, dict) else None
+        if not given or not isinstance(target, dict):
+            raise SpecError(f"'{setting}' is not a setting and its value. Write it like optim.epochs=5.")
+        try:
+            target[name] = yaml.safe_load(text)
+        except NO_YAML:
+            raise SpecError(f"The value of '{setting}' cannot be read as YAML. Put it in quotes.") from None
+    return make(values)
+
+
 # pydantic's kinds of problem in plain words; any other keeps pydantic's own sentence.
 WISHES = {
     "int_type": "must be a whole number",
@@ -337,6 +288,7 @@ WISHES = {
     "literal_error": "must be one of {expected}",
     "finite_number": "must be a finite number",
 }
+RUN_ID = "must be the id of a run, as the Runs tab and 'runs' tell it, or empty"
 LAYERS = "must be layers counted from 0, such as 8-15 or 0,2,4"
 
 
@@ -346,7 +298,7 @@ def _sentence(problem: Any) -> str:
         return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
     if not path:
         return str(problem["msg"]).removeprefix("Value error, ")
-    wish = LAYERS if path == "method.layers" else WISHES.get(problem["type"], "")
+    wish = {"method.layers": LAYERS, "model.start": RUN_ID}.get(path) or WISHES.get(problem["type"], "")
     wanted = wish.format(**problem.get("ctx", {})) if wish else str(problem["msg"]).removeprefix("Value error, ")
     given = "nothing is given" if problem["input"] is None else f"it is {problem['input']!r}"
     return f"{_label(path)} ({path}): {wanted}; {given}."

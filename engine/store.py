@@ -1,11 +1,13 @@
 """The workspace on disk, and the only owner of paths in it.
 
     workspace/
-      runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ checkpoints/ adapter/ merged/
+      runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ start/ checkpoints/ adapter/ merged/
       datasets/<id>/   rows.arrow card.json     (id: a hash of the content)
       prepared/<key>/  rows as runs use them; may be deleted at any time
+      tokens/<key>/    rows as tokens, for a model and its settings; may be deleted at any time
       models/          base models, put here or downloaded (.incoming/ while they come, .configs/ for looking)
       recipes/         settings that the user has saved under a name, a YAML file each
+      queue.json       in which order runs wait (engine.queue)
 
 Disk is the truth; there is no database and no cache of it here.
 """
@@ -19,7 +21,7 @@ import secrets
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +30,24 @@ from filelock import FileLock, Timeout
 from engine import events as ev
 from engine import spec as specs
 from engine.errors import HoneError, RunError
-from engine.view import RunView, State, fold
+from engine.follow import VIEWS
+from engine.view import RunView, State
 
 ROOT = Path(__file__).resolve().parent.parent
 _PROBING = threading.Lock()
 ID = re.compile(r"[a-z0-9-]{1,80}")
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a JSON file so that a reader sees either the old or the new one, whole."""
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader sees either the old or the new one, whole."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.write_text(json.dumps(value, ensure_ascii=False, indent=1), encoding="utf-8")
+    temporary.write_text(text, encoding="utf-8")
     os.replace(temporary, path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """The same for a value as JSON."""
+    write_whole(path, json.dumps(value, ensure_ascii=False, indent=1))
 
 
 def link(source: Path, target: Path) -> None:
@@ -65,8 +73,10 @@ class RunDir:
         self.about_file = self.data / "about.json"
         self.checkpoints = path / "checkpoints"
         self.adapter = path / "adapter"
-        self.queue_mark = path / "queued"  # holds what to do: train, or merge-fp32, merge-bf16
-        self.stop_mark = path / "stop"  # holds how: keep or cancel
+        self.start = path / "start"  # the result of another run that it starts from (engine.from_run)
+        self.queue_mark = path / "queued"  # holds what to do: train, score, merge-fp32 or merge-bf16
+        self.stop_mark = path / "stop"  # holds how: keep, pause or cancel
+        self.ballast = path / ".ballast"  # room for the last words on a full disk
         self.lock = FileLock(path / "lock")
 
     def merged(self, precision: str) -> Path:
@@ -82,6 +92,9 @@ class RunDir:
         """``name`` and ``note``, which the user may change; ``created``, in seconds since 1970; ``data``, its name."""
         value: dict[str, Any] = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
         return value
+
+    def set_spec(self, spec: specs.RunSpec) -> None:
+        write_whole(self.spec_file, specs.dump_yaml(spec))
 
     def set_meta(self, **changes: str) -> None:
         write_json(self.path / "meta.json", self.meta | changes)
@@ -121,7 +134,7 @@ class RunDir:
         ev.append(self.events_file, event)
 
     def view(self) -> RunView:
-        return fold(ev.read(self.events_file)[0])
+        return VIEWS.view(self.events_file)
 
     def state(self, view: RunView | None = None) -> State:
         # The lock is asked before the events are read: a worker that ends in between has written its last event.
@@ -153,10 +166,18 @@ class Store:
         for folder in (self.runs, self.datasets, self.models, self.locks, self.prepared, self.recipes):
             folder.mkdir(parents=True, exist_ok=True)
 
-    def create_run(self, spec: specs.RunSpec, train: Path, held_out: Path, about: dict[str, Any]) -> RunDir:
+    def create_run(
+        self,
+        spec: specs.RunSpec,
+        train: Path,
+        held_out: Path,
+        about: dict[str, Any],
+        more: Callable[[RunDir], None] = lambda _: None,
+    ) -> RunDir:
         """A new run's folder with its spec and the exact rows it will use, the split frozen.
 
-        ``about`` tells what the data is: at least its ``name`` and ``shape``.
+        ``about`` tells what the data is: at least its ``name`` and ``shape``. ``more`` adds to the folder before it
+        is there for others.
         """
         stem = spec.name or spec.data.source.partition(":")[2]
         slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"
@@ -169,6 +190,7 @@ class Store:
         write_json(draft.about_file, about)
         meta = {"name": spec.name or stem, "note": "", "created": time.time(), "data": about["name"]}
         write_json(draft.path / "meta.json", meta)
+        more(draft)
         os.rename(draft.path, run.path)  # a run is there whole or not at all
         return run
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from array import array
+from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from typing import Any
 
 from engine import events as ev
 from engine.fit import Fit
@@ -17,6 +22,7 @@ class State(StrEnum):
     PREPARING = "preparing"
     TRAINING = "training"
     STOPPED = "stopped"
+    PAUSED = "paused"
     CANCELLED = "cancelled"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
@@ -30,26 +36,34 @@ class State(StrEnum):
     @property
     def can_continue(self) -> bool:
         """It ended before its last step."""
-        return self in (State.STOPPED, State.CANCELLED, State.FAILED, State.INTERRUPTED)
+        return self in (State.STOPPED, State.PAUSED, State.CANCELLED, State.FAILED, State.INTERRUPTED)
+
+
+def _numbers() -> array[float]:
+    return array("d")
 
 
 @dataclass
 class RunView:
-    """A run as its events tell it. Lists of equal length: ``steps``, ``losses``, ``lrs``, ``speeds``."""
+    """A run as its events tell it. Of each step, in arrays of equal length: ``steps`` to ``seconds``."""
 
     started: ev.Started | None = None
     attempt: int = 0  # how many times a worker has started to train
     phase: str = ""
-    taken: list[ev.Step] = field(default_factory=list)
-    steps: list[int] = field(default_factory=list)
-    losses: list[float] = field(default_factory=list)
-    lrs: list[float] = field(default_factory=list)
-    speeds: list[float] = field(default_factory=list)  # tokens per second
+    last: ev.Step | None = None  # the newest step
+    steps: array[int] = field(default_factory=lambda: array("q"))
+    losses: array[float] = field(default_factory=_numbers)
+    lrs: array[float] = field(default_factory=_numbers)
+    grads: array[float] = field(default_factory=_numbers)  # norm of the gradient; NaN where it is not known
+    speeds: array[float] = field(default_factory=_numbers)  # tokens per second
+    tokens: array[int] = field(default_factory=lambda: array("q"))  # seen since the start
+    seconds: array[float] = field(default_factory=_numbers)  # since the start
+    memory_gb: float = 0.0  # peak
     checks: list[ev.Evaluated] = field(default_factory=list)
     samples: list[ev.Sampled] = field(default_factory=list)
     saved: list[ev.Saved] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    ended: ev.Stopped | ev.Failed | ev.Finished | None = None
+    ended: ev.Stopped | ev.Paused | ev.Failed | ev.Finished | None = None
     preparing: bool = True  # this attempt has not taken its first step yet
     merging: str = ""  # precision of a merge that has begun and not ended
     merged: dict[str, ev.Merged] = field(default_factory=dict)  # precision -> last result
@@ -60,6 +74,7 @@ class RunView:
     proved: tuple[Fit, ev.Proved] | None = None  # the newest layout that fitted
     fit: Fit | None = None  # the layout that was stepped down to
     stepped: list[ev.SteppedDown] = field(default_factory=list)
+    epochs_before: list[float] = field(default_factory=list)  # that it was to have before each time it was extended
     estimated: ev.Estimated | None = None
 
     def state(self, alive: bool, queued: bool) -> State:
@@ -73,6 +88,8 @@ class RunView:
                 return State.FINISHED
             case ev.Stopped(kept=kept):
                 return State.STOPPED if kept else State.CANCELLED
+            case ev.Paused():
+                return State.PAUSED
             case ev.Failed():
                 return State.FAILED
         return State.INTERRUPTED
@@ -89,11 +106,6 @@ class RunView:
         return min(later, key=lambda check: check.loss) if later else None
 
     @property
-    def last(self) -> ev.Step | None:
-        """The newest step."""
-        return self.taken[-1] if self.taken else None
-
-    @property
     def total_steps(self) -> int:
         return self.started.steps if self.started else 0
 
@@ -107,6 +119,11 @@ class RunView:
         if self.last is None or self.started is None or self.last.step < 2:
             return None
         return self.last.seconds / self.last.step * max(0, self.total_steps - self.last.step)
+
+    def copy(self) -> RunView:
+        """Another one that what is folded into this one does not change."""
+        grown: dict[str, Any] = {one.name: copy(getattr(self, one.name)) for one in fields(self)}
+        return RunView(**grown)
 
 
 def fold(events: Iterable[ev.Event], view: RunView | None = None) -> RunView:
@@ -137,14 +154,17 @@ def _add(view: RunView, event: ev.Event) -> None:
         case ev.Estimated():
             view.estimated = event
         case ev.Step():
-            before = view.last
-            tokens = event.tokens - (before.tokens if before else 0)
-            seconds = event.seconds - (before.seconds if before else 0.0)
+            tokens = event.tokens - (view.tokens[-1] if view.tokens else 0)
+            seconds = event.seconds - (view.seconds[-1] if view.seconds else 0.0)
             view.steps.append(event.step)
             view.losses.append(event.loss)
             view.lrs.append(event.lr)
+            view.grads.append(math.nan if event.grad_norm is None else event.grad_norm)
             view.speeds.append(tokens / seconds if seconds > 0 else 0.0)
-            view.taken.append(event)
+            view.tokens.append(event.tokens)
+            view.seconds.append(event.seconds)
+            view.memory_gb = max(view.memory_gb, event.memory_gb)
+            view.last = event
         case ev.Evaluated():
             view.checks = [check for check in view.checks if check.step != event.step] + [event]
         case ev.Sampled():
@@ -158,8 +178,10 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.scoring, view.score_problem = False, event.text
         case ev.Warned():
             view.warnings.append(event.text)
-        case ev.Stopped() | ev.Failed() | ev.Finished():
+        case ev.Stopped() | ev.Paused() | ev.Failed() | ev.Finished():
             view.ended, view.proving = event, None
+        case ev.Extended():
+            _extend(view, event)
         case ev.Merging():
             view.merging, view.scoring = event.precision, False
         case ev.Merged():
@@ -171,15 +193,45 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.scoring, view.scored = False, event
 
 
+def _extend(view: RunView, event: ev.Extended) -> None:
+    """It is no longer at its end, and what was foretold of the whole holds for the longer one in proportion."""
+    if view.started:
+        times = event.epochs / view.started.epochs
+        view.epochs_before.append(view.started.epochs)
+        steps = math.ceil(view.started.steps * times - 1e-6)  # until the trainer has counted them
+        view.started = view.started.model_copy(update={"epochs": event.epochs, "steps": steps})
+        if told := view.estimated:
+            longer = {"seconds_low": told.seconds_low * times, "seconds_high": told.seconds_high * times}
+            view.estimated = told.model_copy(update=longer)
+    view.ended = ev.Stopped(time=event.time, step=view.step, kept=True)
+
+
 def _fit(event: ev.Proving | ev.SteppedDown) -> Fit:
     return Fit(event.batch, event.accumulation, event.checkpointing)
 
 
 def _cut_back(view: RunView, step: int) -> None:
     """Forget what lies beyond the checkpoint that a continued run starts from: it is trained again."""
-    kept = sum(1 for one in view.steps if one <= step)
-    for series in (view.taken, view.steps, view.losses, view.lrs, view.speeds):
+    kept = bisect_right(view.steps, step)
+    if view.last and kept < len(view.steps):
+        view.last = _step(view, kept - 1) if kept else None
+    for series in (view.steps, view.losses, view.lrs, view.grads, view.speeds, view.tokens, view.seconds):
         del series[kept:]
     view.checks = [check for check in view.checks if check.step <= step]
     view.samples = [sample for sample in view.samples if sample.step <= step]
     view.saved = [saved for saved in view.saved if saved.step <= step]
+
+
+def _step(view: RunView, at: int) -> ev.Step | None:
+    """A step that was folded, as an event; its epoch is told from where the newest one stood."""
+    assert view.last
+    return view.last.model_copy(
+        update={
+            "step": view.steps[at],
+            "epoch": view.last.epoch * view.steps[at] / view.last.step,
+            "loss": view.losses[at],
+            "lr": view.lrs[at],
+            "tokens": view.tokens[at],
+            "seconds": view.seconds[at],
+        }
+    )

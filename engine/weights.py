@@ -24,15 +24,15 @@ AGAIN = "Get that file again; if it came by download, start the download again."
 
 def check(folder: Path) -> None:
     """Raise ModelError unless all weights that the folder names are there, whole and safetensors."""
-    files = _files(folder)
-    if not files:
+    named = files(folder)
+    if not named:
         _say_what_instead(folder)
-    for name, wanted in files.items():
+    for name, wanted in named.items():
         path = folder / name
         if not path.is_file():
-            missing = sum(not (folder / one).is_file() for one in files)
+            missing = sum(not (folder / one).is_file() for one in named)
             raise ModelError(
-                f"It lacks {missing} of its {len(files)} files of weights, such as {name}. "
+                f"It lacks {missing} of its {len(named)} files of weights, such as {name}. "
                 "Get the missing ones; if it came by download, start the download again."
             )
         has = tensors(path)
@@ -48,7 +48,7 @@ def check_count(folder: Path, named: int) -> None:
 
     The library would begin by making them all, from nothing, which can take minutes.
     """
-    there = sum(math.prod(shape) for name in _files(folder) for shape in tensors(folder / name).values())
+    there = sum(math.prod(shape) for name in files(folder) for shape in tensors(folder / name).values())
     if there < named * ENOUGH:
         raise ModelError(
             f"'{folder.name}' does not match its config.json: {there:,} weights are there, and {named:,} are named. "
@@ -56,10 +56,10 @@ def check_count(folder: Path, named: int) -> None:
         )
 
 
-def _files(folder: Path) -> dict[str, set[str]]:
+def files(folder: Path) -> dict[str, set[str]]:
     """The files that the library would read, and the weights that each should hold where an index tells."""
-    files = shards(folder) if (folder / INDEX).exists() else {}
-    return {WHOLE: set()} if (folder / WHOLE).exists() else files  # then it reads this one alone
+    named = shards(folder) if (folder / INDEX).exists() else {}
+    return {WHOLE: set()} if (folder / WHOLE).exists() else named  # then it reads this one alone
 
 
 def shards(folder: Path) -> dict[str, set[str]]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as in the worker: idle threads leave the core to others
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two tests at once: idle threads leave the core to others
 
 from engine import spec as specs
 from engine.jobs import Engine

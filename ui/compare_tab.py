@@ -14,13 +14,12 @@ from engine.scores import sentences
 from engine.store import RunDir
 from engine.view import RunView
 from ui.context import Context
-from ui.handlers import bind
+from ui.handlers import QUIET, bind
 from ui.text import STATES, card, intro, line, safe, status, when
 from ui.theme import html
 
 Turn = dict[str, Any]
 CHIPS = 6
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 CHIP_SCRIPT = (
     "element.addEventListener('click', (e) => { const b = e.target.closest('button');"
     " if (b) trigger('pick', { text: b.textContent }); })"

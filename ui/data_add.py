@@ -18,7 +18,7 @@ from engine.hub import HubSpec
 from engine.read import Options
 from engine.read.lines import ENCODINGS
 from ui.context import Context
-from ui.handlers import bind
+from ui.handlers import QUIET, bind
 from ui.text import card, line, plural, safe, status
 from ui.theme import html
 
@@ -86,8 +86,8 @@ def build(ctx: Context) -> Adding:
     with gr.Accordion("Which files can I use?", open=False):
         gr.Markdown(FORMATS)
     hub = (name, config, split, first, most)
-    look.click(bind(look_up, ctx), name, [about, *hub[1:], get], show_progress="hidden", api_visibility="private")
-    config.input(bind(name_splits, ctx), [name, config], split, show_progress="hidden", api_visibility="private")
+    look.click(bind(look_up, ctx), name, [about, *hub[1:], get], **QUIET)
+    config.input(bind(name_splits, ctx), [name, config], split, **QUIET)
     return Adding(upload, folder, paste, use_paste, hub, get, problem)
 
 

@@ -14,7 +14,7 @@ from ui import data_add, data_look, editor, form
 from ui.context import Context
 from ui.data_add import Adding
 from ui.editor import Editor
-from ui.handlers import bind
+from ui.handlers import QUIET, bind
 from ui.text import intro
 from ui.theme import html
 
@@ -137,27 +137,26 @@ def _finding(kind: str) -> tuple[gr.Group, gr.HTML, gr.Button]:
 
 
 def _wire(ctx: Context, tab: DataTab) -> None:
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     added = [tab.source, tab.adding.upload, tab.adding.problem, tab.rows]
     adding = tab.adding
-    adding.upload.upload(bind(data_add.add, ctx), adding.upload, added, **quiet)
-    adding.folder.upload(bind(data_add.add, ctx), adding.folder, [tab.source, adding.folder, *added[2:]], **quiet)
+    adding.upload.upload(bind(data_add.add, ctx), adding.upload, added, **QUIET)
+    adding.folder.upload(bind(data_add.add, ctx), adding.folder, [tab.source, adding.folder, *added[2:]], **QUIET)
     adding.use_paste.click(
-        bind(data_add.add_pasted, ctx), adding.paste, [tab.source, adding.paste, *added[2:]], **quiet
+        bind(data_add.add_pasted, ctx), adding.paste, [tab.source, adding.paste, *added[2:]], **QUIET
     )
-    adding.hub_get.click(bind(data_add.add_hub, ctx), list(adding.hub), [tab.source, tab.spare, *added[2:]], **quiet)
-    adding.upload.clear(bind(forget), None, adding.problem, **quiet)
+    adding.hub_get.click(bind(data_add.add_hub, ctx), list(adding.hub), [tab.source, tab.spare, *added[2:]], **QUIET)
+    adding.upload.clear(bind(forget), None, adding.problem, **QUIET)
     for widget in tab.reading:
         widget.input(
-            bind(data_add.read_again, ctx), [tab.source, *tab.reading], [tab.source, tab.spare, *added[2:]], **quiet
+            bind(data_add.read_again, ctx), [tab.source, *tab.reading], [tab.source, tab.spare, *added[2:]], **QUIET
         )
     shape, roles = tab.fields["data.shape"], tab.fields["data.roles"]
-    shape.input(bind(choose_shape, ctx), [tab.source, shape, roles], roles, **quiet)
+    shape.input(bind(choose_shape, ctx), [tab.source, shape, roles], roles, **QUIET)
     for widget in tab.roles:
-        widget.input(bind(choose_roles, ctx), [tab.source, shape, *tab.roles], [shape, roles], **quiet)
-    tab.agree.click(bind(agree, ctx), tab.source, [shape, roles], **quiet)
+        widget.input(bind(choose_roles, ctx), [tab.source, shape, *tab.roles], [shape, roles], **QUIET)
+    tab.agree.click(bind(agree, ctx), tab.source, [shape, roles], **QUIET)
     for kind, (_, _, button) in tab.fixes.items():
-        button.click(bind(mend, kind), tab.fields["data.fixes"], tab.fields["data.fixes"], **quiet)
+        button.click(bind(mend, kind), tab.fields["data.fixes"], tab.fields["data.fixes"], **QUIET)
 
 
 # --- handlers ---

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from engine.errors import DataError
 from engine.prepare import Prepared
 from ui import data_add, form
 from ui.context import Context
-from ui.handlers import bind
+from ui.handlers import QUIET, bind
 from ui.text import line, plural
 from ui.theme import html
 
@@ -74,30 +75,31 @@ def build() -> Editor:
 
 def wire(ctx: Context, editor: Editor, source: Component, seen: Sequence[Component]) -> None:
     """``seen`` are the data's fields, which decide the rows that there are."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     at, edited = editor.number, editor.edited
     shown = [editor.opened, editor.why, *editor.texts, editor.keep, editor.delete]
     # Other data or other columns have other rows.
     turns = [at.change, edited.change, editor.box.expand, *(field.change for field in seen)]
-    gr.on(turns, bind(open_row, ctx), [at, edited, *seen], shown, trigger_mode="always_last", **quiet)
+    gr.on(turns, bind(open_row, ctx), [editor.opened, at, edited, *seen], shown, trigger_mode="always_last", **QUIET)
     row = [editor.opened, at, edited]
-    editor.keep.click(bind(keep_row, ctx, len(seen)), [*row, *seen, *editor.texts], edited, **quiet)
-    editor.delete.click(bind(delete_row), [*row, *seen], edited, **quiet)
-    editor.drop.click(bind(forget), None, edited, **quiet)
-    source.change(bind(forget), None, edited, **quiet)
-    edited.change(bind(tell), edited, editor.told, **quiet)
-    editor.save.click(bind(save_edits, ctx), [edited, *seen], [source, edited], **quiet)
+    editor.keep.click(bind(keep_row, ctx, len(seen)), [*row, *seen, *editor.texts], edited, **QUIET)
+    editor.delete.click(bind(delete_row), [*row, *seen], edited, **QUIET)
+    editor.drop.click(bind(forget), None, edited, **QUIET)
+    source.change(bind(forget), None, edited, **QUIET)
+    edited.change(bind(tell), edited, editor.told, **QUIET)
+    editor.save.click(bind(save_edits, ctx), [edited, *seen], [source, edited], **QUIET)
     for kind, button in editor.takes.items():
-        made = button.click(bind(download, ctx, kind), list(seen), editor.file, **quiet)
+        made = button.click(bind(download, ctx, kind), list(seen), editor.file, **QUIET)
         made.success(None, js=PRESS, api_visibility="private")
 
 
 # --- handlers ---
 
 
-def open_row(ctx: Context, number: float, edited: Edits, *values: Any) -> list[Any]:
-    """The texts of one row, each in its own box; or why there are none."""
+def open_row(ctx: Context, opened: str, number: float, edited: Edits, *values: Any) -> list[Any]:
+    """The texts of one row, each in its own box; or why there are none. What is typed in an open row stays."""
     at = int(number or 0)
+    if opened == _place(at, edited, values):
+        return [gr.skip()] * (BOXES + 4)
     try:
         found = edits.fields(current(ctx.prepared(form.data_spec(values)), at, edited))
         if len(found) > BOXES:
@@ -106,16 +108,17 @@ def open_row(ctx: Context, number: float, edited: Edits, *values: Any) -> list[A
         return ["", line(str(error), "warn"), *[gr.update(visible=False)] * (BOXES + 2)]
     boxes = [gr.update(label=label, value=text, visible=True) for label, text in found]
     boxes += [gr.update(value="", visible=False)] * (BOXES - len(boxes))
-    return [_place(at, values), "", *boxes, gr.update(visible=True), gr.update(visible=at != NEW)]
+    return [_place(at, edited, values), "", *boxes, gr.update(visible=True), gr.update(visible=at != NEW)]
 
 
-def _place(number: int, values: tuple[Any, ...]) -> str:
-    """Which row of which data; its columns and fixes count, since they decide what the row is."""
-    return f"{number} of {form.data_spec(values).model_dump_json()}"
+def _place(number: int, edited: Edits, values: tuple[Any, ...]) -> str:
+    """Which row of which data; its columns, fixes and edits count, since they decide what the row is."""
+    noted = json.dumps([edited["changed"].get(str(number), ""), len(edited["added"])])
+    return f"{number} of {form.data_spec(values).model_dump_json()} {noted}"
 
 
-def _check_place(opened: str, number: int, values: tuple[Any, ...]) -> None:
-    if opened != _place(number, values):
+def _check_place(opened: str, number: int, edited: Edits, values: tuple[Any, ...]) -> None:
+    if opened != _place(number, edited, values):
         raise DataError("The boxes still hold another row. Wait a moment until this one is shown.")
 
 
@@ -138,7 +141,7 @@ def keep_row(ctx: Context, fields: int, opened: str, number: float, edited: Edit
     """Note a row's new texts, or a new row."""
     values, texts = rest[:fields], [str(text or "") for text in rest[fields:]]
     at = int(number or 0)
-    _check_place(opened, at, values)
+    _check_place(opened, at, edited, values)
     row = current(ctx.prepared(form.data_spec(values)), at, edited)
     row = edits.with_fields(row, texts[: len(edits.fields(row))])
     if at == NEW:
@@ -149,7 +152,7 @@ def keep_row(ctx: Context, fields: int, opened: str, number: float, edited: Edit
 def delete_row(opened: str, number: float, edited: Edits, *values: Any) -> Edits:
     """Note that a row is to be left out."""
     at = int(number or 0)
-    _check_place(opened, at, values)
+    _check_place(opened, at, edited, values)
     return edited | {"changed": edited["changed"] | {str(at): None}}
 
 

@@ -12,7 +12,7 @@ from engine.errors import RunError
 from engine.store import RunDir
 from ui.compare_tab import refresh
 from ui.context import Context
-from ui.handlers import bind
+from ui.handlers import QUIET, bind
 from ui.text import card, intro, line, loss, megabytes, safe, share, status
 from ui.theme import html
 
@@ -60,10 +60,9 @@ def build(ctx: Context) -> None:
         timer = gr.Timer(1.0, active=False)
 
     shown = [about, merged, code, take_adapter, merge, take_merged, timer]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    listed = tab.select(bind(refresh, ctx), run, run, **quiet)
-    listed.then(bind(show, ctx), [run, precision], shown, **quiet)
-    gr.on([run.change, precision.change, timer.tick], bind(show, ctx), [run, precision], shown, **quiet)
+    listed = tab.select(bind(refresh, ctx), run, run, **QUIET)
+    listed.then(bind(show, ctx), [run, precision], shown, **QUIET)
+    gr.on([run.change, precision.change, timer.tick], bind(show, ctx), [run, precision], shown, **QUIET)
     merge.click(bind(start_merge, ctx), [run, precision], shown, api_visibility="private")
     made = take_adapter.click(bind(zip_adapter, ctx), run, adapter_file, api_visibility="private")
     made.success(None, js=PRESS.replace("{}", "adapter-file"), api_visibility="private")

@@ -34,6 +34,7 @@ PATHS = (
     "data.held_out",
     "data.held_out_source",
     "name",
+    "model.start",
     "method.kind",
     "method.rank",
     "method.alpha",
@@ -57,8 +58,10 @@ PATHS = (
     "optim.schedule",
     "optim.optimizer",
     "optim.checkpointing",
+    "optim.patience",
     "data.seed",
     "sampling.checks",
+    "sampling.save_minutes",
     "sampling.prompts",
     "sampling.max_new_tokens",
     "place.device",
@@ -110,12 +113,14 @@ WORDS = {
     "adafactor": "Adafactor",
     "on": "Always",
     "off": "Never",
+    "gentle": "Gentle (five checks)",
+    "strict": "Strict (two checks)",
     **goals.WORDS,
 }
 SPECIAL = {"method.bias": {"all": "All biases"}}  # where a word means something else
 DROPDOWNS = ("data.template", "data.goal", "method.kind")
 A_SHARE = ("A share of this data", "")
-STATES = ("data.roles", "data.fixes")  # set by several widgets together, so kept beside them
+STATES = ("data.roles", "data.fixes", "model.start")  # set by other widgets, so kept beside them
 
 
 def widget(path: str, **more: Any) -> Component:

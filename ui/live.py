@@ -7,56 +7,44 @@ All words are made here; the script only places them. Nothing is kept per visito
 from __future__ import annotations
 
 import math
-import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import coach, hardware, outcome
+from engine import coach, hardware, outcome, report
 from engine import events as ev
 from engine.errors import HoneError, RunError
-from engine.fit import first
 from engine.store import RunDir
-from engine.view import RunView, State, fold
+from engine.view import RunView, State
 from ui.context import Context
 from ui.handlers import explain
-from ui.text import STATES, count, duration, loss, plural, share
+from ui.text import STATES, count, duration, loss
 
-CHUNK = 4000  # points an answer holds at most; the page asks again at once for the rest
+CHUNK = 8000  # points an answer holds at most; the page asks again at once for the rest
 LOG_BYTES = 12_000
 RECENT = 20  # steps that the figure "training loss" is the mean of, in a run that is long enough
-FOLLOWED = 8  # runs whose events stay folded in memory
 
 TEMPLATE = (Path(__file__).parent / "assets" / "live.html").read_text(encoding="utf-8")
-EVENTS = ("stop_run", "cancel_run", "continue_run", "compare_run", "live_change")  # Gradio finds them in the script
-SCRIPT = f"HoneLive(element, props, server, trigger, watch); {list(EVENTS)}"
+EVENTS = (
+    "stop_run",
+    "pause_run",
+    "cancel_run",
+    "continue_run",
+    "compare_run",
+    "live_change",
+)  # Gradio finds them in the script
+SCRIPT = f"HoneLive(element, props, server, trigger, watch); {list(EVENTS)}"  # Gradio finds the events in it
 
 
-class Follower:
-    """Runs as folded views that grow with their event files, so that a poll reads only what is new."""
-
-    def __init__(self) -> None:
-        self._views: dict[str, tuple[RunView, int]] = {}
-        self._lock = threading.Lock()
-
-    def answer(self, run: RunDir, cursor: dict[str, Any]) -> dict[str, Any]:
-        """What is new since the cursor; folding and reading exclude each other."""
-        state_hint = run.alive, run.queued == "train"  # before the events: see RunDir.state
-        with self._lock:
-            view, offset = self._views.pop(run.id, (RunView(), 0))
-            fresh, offset = ev.read(run.events_file, offset)
-            self._views[run.id] = fold(fresh, view), offset
-            while len(self._views) > FOLLOWED:
-                del self._views[next(iter(self._views))]
-            return payload(run, view, view.state(*state_hint), cursor)
-
-
-def poll(ctx: Context, follower: Follower, cursor: dict[str, Any]) -> dict[str, Any]:
+def poll(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
     """The answer to one poll; never raises, since the page takes an error for a lost connection."""
     try:
         run = chosen(ctx, str(cursor.get("run") or ""))
         if run is None:
             return {"run": "", "load": load(None)}
-        return follower.answer(run, cursor)
+        alive, queued = run.alive, run.queued == "train"  # before the events: see RunDir.state
+        view = run.view()
+        return payload(run, view, view.state(alive, queued), cursor)
     except Exception as error:
         title, text = explain(error)
         return {"run": "", "problem": f"{title}. {text}"}
@@ -83,23 +71,24 @@ def payload(run: RunDir, view: RunView, state: State, cursor: dict[str, Any]) ->
     start = min(int(cursor.get("index") or 0), len(view.steps)) if same else 0
     end = min(len(view.steps), start + CHUNK)
     stopping = state.live and run.stop_mark.exists()
+    ending = "Pausing…" if stopping and asked(run) == "pause" else "Stopping…"
     answer: dict[str, Any] = {
         "run": run.id,
         "attempt": view.attempt,
         "from": start,
         "next": end,
         "more": end < len(view.steps),
-        "steps": view.steps[start:end],
-        "losses": [finite(value) for value in view.losses[start:end]],
-        "lrs": [finite(value) for value in view.lrs[start:end]],
-        "speeds": [finite(value) for value in view.speeds[start:end]],
+        "steps": list(view.steps[start:end]),
+        "losses": [finite(round(value, 6)) for value in view.losses[start:end]],
+        "lrs": [finite(float(f"{value:.4g}")) for value in view.lrs[start:end]],
+        "speeds": [finite(round(value, 1)) for value in view.speeds[start:end]],
         "checks": [[check.step, finite(check.loss)] for check in view.checks],
         "best": view.best.step if view.best else None,
         "total": view.total_steps,
         "state": state.value,
         "live": state.live,
         "name": run.meta["name"],
-        "label": "Stopping…" if stopping else STATES[state],
+        "label": ending if stopping else STATES[state],
         "buttons": [] if stopping else buttons(view, state),
         "sentence": sentence(view, state, stopping),
         "warnings": [*map(coach.stepped, view.stepped), *view.warnings],
@@ -112,7 +101,8 @@ def payload(run: RunDir, view: RunView, state: State, cursor: dict[str, Any]) ->
         answer["samples"] = samples(view)
         answer["sampled"] = len(view.samples)
     if not same:
-        answer["settings"] = settings(run, view)
+        told = report.settings(run, view)
+        answer["settings"] = [[one.label, one.value, one.note] for one in told]
     if cursor.get("log"):
         answer["log"] = tail(run.log)
     return answer
@@ -126,9 +116,18 @@ def buttons(view: RunView, state: State) -> list[list[str]]:
         case State.PREPARING:
             return [["cancel_run", "Cancel"]]
         case State.TRAINING:
-            return [["stop_run", "Stop and keep"], ["cancel_run", "Cancel"]]
+            return [["stop_run", "Stop and keep"], ["pause_run", "Pause"], ["cancel_run", "Cancel"]]
     found = [["compare_run", "Compare it with the base model"]] if view.saved else []
-    return found + ([["continue_run", "Continue"]] if state.can_continue else [])
+    go_on = [["continue_run", "Resume" if state == State.PAUSED else "Continue"]] if state.can_continue else []
+    return go_on + found if state == State.PAUSED else found + go_on
+
+
+def asked(run: RunDir) -> str:
+    """How the run was asked to end: keep, pause or cancel; empty where it was not."""
+    try:
+        return run.stop_mark.read_text().strip()
+    except FileNotFoundError:  # the run has just ended
+        return ""
 
 
 def sentence(view: RunView, state: State, stopping: bool) -> dict[str, str]:
@@ -197,32 +196,6 @@ def _moment(step: int) -> str:
     return f"After step {count(step)}" if step else "Before training"
 
 
-def settings(run: RunDir, view: RunView) -> list[list[str]]:
-    """[label, value, note] of what this run was started with."""
-    spec, began = run.spec, view.started
-    rows = f"{count(began.rows)} to learn from, {count(began.held_out)} held out" if began else ""
-    if spec.data.fixes:
-        rows += f"; mended: {', '.join(spec.data.fixes)}"
-    trains = f"{count(began.trainable)} weights train ({share(began.trainable, began.total)})" if began else ""
-    fit = view.fit or first(spec.optim)
-    batch = f"{fit.batch}" + (f" × {fit.accumulation}" if fit.accumulation > 1 else "")
-    again = "; computed again instead of kept" if fit.checkpointing else ""
-    reasons = "; ".join(began.reasons.values()) if began else ""
-    return [
-        ["Base model", Path(spec.model.source).name, ""],
-        ["Data", run.meta["data"], rows],
-        ["Method", outcome.in_words(spec.method), trains],
-        ["Passes", plural_epochs(spec.optim.epochs), plural(view.total_steps, "step") if began else ""],
-        ["Batch", batch, f"examples of up to {spec.data.max_length} tokens{again}"],
-        ["Learning rate", f"{spec.optim.learning_rate:g}", f"{spec.optim.schedule}, seed {spec.data.seed}"],
-        ["Runs on", f"{began.device}, {began.precision}" if began else "–", reasons],
-    ]
-
-
-def plural_epochs(epochs: float) -> str:
-    return f"{epochs:g} epoch" + ("" if epochs == 1 else "s")
-
-
 def load(pid: int | None) -> list[list[Any]]:
     """[label, text, percent] of how busy this machine is."""
     now = hardware.load(pid)
@@ -251,12 +224,12 @@ def finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _mean(values: list[float]) -> float | None:
+def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
 def action(ctx: Context, what: str, run_id: str) -> None:
-    """Stop, cancel or continue the run that the panel shows."""
-    if what not in ("stop", "cancel", "resume"):
+    """Stop, pause, cancel or continue the run that the panel shows."""
+    if what not in ("stop", "pause", "cancel", "resume"):
         raise RunError(f"'{what}' is not something that can be done with a run.")
     getattr(ctx.engine, what)(run_id)

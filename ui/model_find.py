@@ -20,11 +20,10 @@ from engine.spec import PlaceSpec
 from engine.verdict import Verdict
 from ui import model_lists as lists
 from ui.context import Context
-from ui.handlers import bind
+from ui.handlers import QUIET, bind
 from ui.text import line, status
 from ui.theme import html
 
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 TASKS = [
     ("Any", ""),
     ("Write text", "text-generation"),

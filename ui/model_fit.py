@@ -19,8 +19,7 @@ from engine.method import MethodSpec
 from engine.spec import RunSpec
 from ui import form, model_map, train_facts
 from ui.context import Context
-from ui.handlers import bind
-from ui.model_find import QUIET
+from ui.handlers import QUIET, bind
 from ui.model_tab import ModelTab
 from ui.text import card, count, line, megabytes, plural, safe, status, table
 

@@ -16,8 +16,8 @@ from engine import models, shelf
 from engine.errors import ModelError
 from ui import model_lists as lists
 from ui.context import Context
-from ui.handlers import bind
-from ui.model_find import QUIET, choices
+from ui.handlers import QUIET, bind
+from ui.model_find import choices
 from ui.text import line, safe
 from ui.theme import html
 

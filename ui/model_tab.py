@@ -12,8 +12,8 @@ from engine import hub_models, models
 from engine.errors import HoneError
 from ui import form, model_about, model_find, model_get
 from ui.context import Context
-from ui.handlers import bind
-from ui.model_find import QUIET, Finding
+from ui.handlers import QUIET, bind
+from ui.model_find import Finding
 from ui.model_get import Getting
 from ui.text import intro, line, status
 from ui.theme import html

@@ -9,14 +9,23 @@ from typing import Any
 
 import gradio as gr
 
-from engine import coach, outcome
+from engine import outcome
+from engine import report as reports
 from engine.store import RunDir
+from engine.view import State
+from ui import report_view, runs_queue
 from ui.context import Context
-from ui.handlers import bind
-from ui.text import STATES, card, duration, intro, line, loss, megabytes, safe, share, table, when
+from ui.export_tab import PRESS
+from ui.handlers import QUIET, bind
+from ui.runs_queue import QueueList
+from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, table, when
 from ui.theme import html
 
 HEADERS = ("Name", "State", "Held-out loss", "Time", "Model", "Data", "Method", "On disk", "Started")
+EPOCHS = (
+    "It goes on from its newest checkpoint. The learning rate goes on along the longer schedule: with cosine or linear "
+    "it jumps up from its end, then falls again."
+)
 PICK_SCRIPT = (
     "element.addEventListener('click', (e) => { const row = e.target.closest('[data-run]');"
     " if (row) trigger('pick', { run: row.dataset.run }); })"
@@ -28,32 +37,47 @@ class RunsTab:
     """What the other tabs need."""
 
     tab: gr.Tab
+    queue: QueueList
     picked: gr.State
     open: gr.Button
+    again: gr.Button
+    train_on: gr.Button
+    epochs: gr.Number
+    extend: gr.Button
 
 
 def build(ctx: Context) -> RunsTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Runs", id="runs") as tab:
-        html(intro("What did I try?", "Choose a run to open, rename or delete it."))
+        html(intro("What did I try?", "Choose a run to open it, to train again from it, or to rename or delete it."))
+        queue = runs_queue.build()
         table = html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
         picked = gr.State("")
         with gr.Column(visible=False, elem_id="run-card", elem_classes="boxed") as panel:
-            with gr.Row():
-                name = gr.Textbox(
-                    label="Name", info="What this run is called in every list.", max_length=80, elem_id="run-name"
-                )
-                note = gr.Textbox(
-                    label="Note",
-                    info="For yourself: what you tried, what came out.",
-                    max_length=2000,
-                    lines=1,
-                    elem_id="run-note",
-                )
             with gr.Row(elem_classes="run-acts"):
                 open_run = gr.Button("Open", variant="primary", size="md", min_width=100, elem_id="open-run")
-                save = gr.Button("Save name and note", size="md", min_width=160)
-                delete = gr.Button("Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run")
+                again = gr.Button("Use its settings", size="md", min_width=150, elem_id="use-settings")
+                train_on = gr.Button("Train on from here", size="md", min_width=150, elem_id="train-on")
+                take = gr.Button("Download the report", size="md", min_width=160, elem_id="take-report")
+            file = gr.DownloadButton("Report", visible="hidden", elem_id="report-file")
+            with gr.Accordion("More", open=False, elem_id="run-more"):
+                with gr.Row(visible=False, elem_classes="run-acts more-epochs") as longer:
+                    epochs = gr.Number(1, label="More epochs", info=EPOCHS, minimum=0, elem_id="more-epochs")
+                    extend = gr.Button("Train for more epochs", size="md", min_width=170, elem_id="extend-run")
+                with gr.Row():
+                    name = gr.Textbox(
+                        label="Name", info="What this run is called in every list.", max_length=80, elem_id="run-name"
+                    )
+                    note = gr.Textbox(
+                        label="Note",
+                        info="For yourself: what you tried, what came out.",
+                        max_length=2000,
+                        lines=1,
+                        elem_id="run-note",
+                    )
+                with gr.Row(elem_classes="run-acts"):
+                    save = gr.Button("Save name and note", size="md", min_width=160)
+                    delete = gr.Button("Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run")
             report = html(elem_id="run-report")
         with gr.Column(visible=False, elem_id="sure", elem_classes="boxed") as sure:
             question = html()
@@ -61,15 +85,16 @@ def build(ctx: Context) -> RunsTab:
                 yes = gr.Button("Delete for good", variant="stop", size="md", elem_id="delete-yes")
                 no = gr.Button("Keep it", size="md")
 
-    chosen = [picked, panel, name, note, sure]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    tab.select(bind(refresh, ctx), picked, table, **quiet)
-    table.pick(bind(pick, ctx), None, [*chosen, table, report], **quiet)
-    save.click(bind(save_meta, ctx), [picked, name, note], table, **quiet)
-    delete.click(bind(ask, ctx), picked, [sure, question], **quiet)
-    no.click(bind(keep), None, sure, **quiet)
-    yes.click(bind(remove, ctx), picked, [*chosen, table], **quiet)
-    return RunsTab(tab, picked, open_run)
+    chosen = [picked, panel, name, note, sure, longer, train_on]
+    tab.select(bind(refresh, ctx), picked, table, **QUIET)
+    table.pick(bind(pick, ctx), None, [*chosen, table, report], **QUIET)
+    save.click(bind(save_meta, ctx), [picked, name, note], table, **QUIET)
+    made = take.click(bind(write_report, ctx), picked, file, **QUIET)
+    made.success(None, js=PRESS.replace("{}", "report-file"), api_visibility="private")
+    delete.click(bind(ask, ctx), picked, [sure, question], **QUIET)
+    no.click(bind(keep), None, sure, **QUIET)
+    yes.click(bind(remove, ctx), picked, [*chosen, table], **QUIET)
+    return RunsTab(tab, queue, picked, open_run, again, train_on, epochs, extend)
 
 
 # --- handlers ---
@@ -85,7 +110,8 @@ def pick(ctx: Context, event: gr.EventData) -> tuple[Any, ...]:
     run = ctx.engine.store.run(str(event.run))
     meta = run.meta
     shown = run.id, gr.update(visible=True), meta["name"], meta["note"], gr.update(visible=False)
-    return *shown, refresh(ctx, run.id), report(run)
+    can = gr.update(visible=run.state() == State.FINISHED), gr.update(visible=run.has_result)
+    return *shown, *can, refresh(ctx, run.id), report_view.page(reports.report(run))
 
 
 def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
@@ -93,6 +119,11 @@ def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
     run = ctx.engine.store.run(picked)
     run.set_meta(name=name.strip()[:80] or run.meta["name"], note=note.strip()[:2000])
     return refresh(ctx, picked)
+
+
+def write_report(ctx: Context, picked: str) -> str:
+    """The run's report as one file that needs nothing else."""
+    return str(report_view.write(ctx.engine.store.run(picked)))
 
 
 def ask(ctx: Context, picked: str) -> tuple[Any, str]:
@@ -111,7 +142,7 @@ def remove(ctx: Context, picked: str) -> tuple[Any, ...]:
     """Delete the run and its files."""
     ctx.engine.delete(picked)
     hidden = gr.update(visible=False)
-    return "", hidden, "", "", hidden, refresh(ctx, "")
+    return "", hidden, "", "", hidden, hidden, hidden, refresh(ctx, "")
 
 
 # --- what is shown ---
@@ -125,23 +156,6 @@ def table_of(runs: Iterable[RunDir], picked: str) -> str:
     shown = table(HEADERS, rows, "runs") if rows else line("No runs yet. Press Start on the Train tab.")
     left = f"Its settings cannot be read, so it is left alone in workspace/runs: {', '.join(damaged)}."
     return shown + (line(left, "warn") if damaged else "")
-
-
-def report(run: RunDir) -> str:
-    """What was expected of a run beside what was real, and where it stepped down."""
-    view = run.view()
-    lines = outcome.outcome(view, run.state(view))
-    stepped = "".join(line(coach.stepped(event), "warn") for event in view.stepped)
-    if not lines:
-        return stepped
-    cells = "".join(
-        f'<tr><th scope="row">{safe(one.what)}</th><td>{safe(one.expected)}</td>'
-        f'<td data-good="{str(one.good).lower()}">{safe(one.real)}</td></tr>'
-        for one in lines
-    )
-    head = '<tr><th scope="col"></th><th scope="col">expected</th><th scope="col">real</th></tr>'
-    shown = f'<div class="outcome"><table><thead>{head}</thead><tbody>{cells}</tbody></table></div>'
-    return card("Expected and real", shown, stepped)
 
 
 def _row(run: RunDir, picked: bool) -> str:

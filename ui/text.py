@@ -15,6 +15,7 @@ STATES = {
     State.PREPARING: "Getting ready",
     State.TRAINING: "Training",
     State.STOPPED: "Stopped and kept",
+    State.PAUSED: "Paused",
     State.CANCELLED: "Cancelled",
     State.FAILED: "Error",
     State.INTERRUPTED: "Interrupted",
@@ -111,11 +112,13 @@ def row(cells: Iterable[str]) -> str:
     return "<tr>" + "".join(f"<td>{safe(cell)}</td>" for cell in cells) + "</tr>"
 
 
-def status(tone: str, title: str, text: str, links: bool = False) -> str:
+def status(tone: str, title: str, text: str, links: bool = False, evidence: str = "", action: str = "") -> str:
     """The coloured sentence that stands first; ``links`` makes its web addresses ones that can be followed."""
+    more = (("status-evidence", evidence), ("status-action", action))
+    below = "".join(f'<p class="{kind}">{safe(words)}</p>' for kind, words in more if words)
     return (
         f'<section class="status" data-tone="{safe(tone)}" role="status"><span class="dot" aria-hidden="true"></span>'
-        f"<div><h2>{safe(title)}</h2><p>{linked(text) if links else safe(text)}</p></div></section>"
+        f"<div><h2>{safe(title)}</h2><p>{linked(text) if links else safe(text)}</p>{below}</div></section>"
     )
 
 

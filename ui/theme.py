@@ -14,7 +14,7 @@ from ui.text import safe
 BOOT = secrets.token_hex(4)
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("page.js", "live.js", "model.js")
-STYLES = ("app.css", "model.css")
+STYLES = ("app.css", "model.css", "report.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 # One colour per meaning, as (light, dark); app.css holds the same for our own HTML.

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, forecast, outcome, place
+from engine import advice, forecast, from_run, outcome, place
 from engine.advice import Case, Option
 from engine.errors import HoneError, ModelError
 from engine.forecast import Forecast
@@ -42,6 +42,8 @@ def plan(ctx: Context, spec: RunSpec) -> Plan:
     if why := ctx.unusable(spec.model.source):
         raise ModelError(why)
     prepared = ctx.prepared(spec.data)
+    if spec.model.start:
+        from_run.require_fit(ctx.engine.store, spec, prepared.shape, prepared.labels)
     rows = ctx.learned(spec.model.source, prepared, spec.data)
     return Plan(spec, prepared, rows, case_of(ctx, spec, prepared, rows))
 

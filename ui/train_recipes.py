@@ -18,7 +18,7 @@ from engine.presets import Recipe
 from engine.spec import RunSpec
 from ui import form, train_facts
 from ui.context import Context
-from ui.handlers import bind
+from ui.handlers import QUIET, bind
 from ui.text import line, safe
 from ui.theme import html
 from ui.train_settings import OWN, targets
@@ -31,7 +31,6 @@ FROM_SAMPLE = "Tried out for this sample and the pocket model."
 BY_HAND = "Your own settings. Choose a recipe to leave them."
 PRESS = "() => setTimeout(() => document.querySelector('a#recipe-file, #recipe-file a, #recipe-file')?.click(), 300)"
 FAR = (1 / 3, 3)  # a learning rate within this of what suits is left as it is
-QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 @dataclass(frozen=True)

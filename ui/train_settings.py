@@ -28,7 +28,14 @@ GROUPED = (
         "Memory": ("optim.accumulation", "optim.checkpointing", "optim.optimizer"),
     },
     {
-        "While it trains": ("name", "sampling.checks", "sampling.prompts", "sampling.max_new_tokens"),
+        "While it trains": (
+            "name",
+            "sampling.checks",
+            "sampling.save_minutes",
+            "optim.patience",
+            "sampling.prompts",
+            "sampling.max_new_tokens",
+        ),
         "Place": ("place.device", "place.precision"),
     },
 )

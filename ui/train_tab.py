@@ -13,16 +13,24 @@ from gradio.events import Dependency
 from engine import forecast, presets
 from engine import spec as specs
 from engine.spec import RunSpec
-from ui import form, live, train_facts, train_recipes, train_settings
+from ui import form, live, runs_again, runs_queue, train_facts, train_recipes, train_settings
 from ui.context import Context
-from ui.handlers import bind
+from ui.handlers import QUIET, bind
 from ui.text import intro
 from ui.theme import html
-from ui.train_recipes import QUIET, RECOMMENDED, Recipes, Shelf
+from ui.train_recipes import RECOMMENDED, Recipes, Shelf
 from ui.train_settings import Settings
 
 LATEST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 OF_THE_ROWS = ("data.shape", "data.roles", "data.fixes", "data.held_out_source")
+
+
+class Origin(NamedTuple):
+    """The box that says which run's adapter the settings start from."""
+
+    box: gr.Row
+    said: gr.HTML
+    forget: gr.Button
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,9 @@ class TrainTab:
     facts: gr.HTML
     start: gr.Button
     live: gr.HTML
+    lead: gr.HTML  # to the queue
+    origin: Origin
+    filled: gr.State  # the data source that was set together with all other settings
 
     @property
     def fields(self) -> dict[str, Component]:
@@ -49,19 +60,29 @@ def build(ctx: Context) -> TrainTab:
     """Lay the tab out."""
     suited = dict(zip(form.PATHS, form.fill(suited_spec(RunSpec().data.source), None), strict=True))
     with gr.Tab("Train", id="train") as tab:
-        again = gr.State(0)
+        again, filled = gr.State(0), gr.State("")
         html(intro("Let it learn", "Press Start: the settings work as they are. You can stop and keep it at any time."))
         with gr.Row(equal_height=False, elem_classes="page train"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
+                lead = runs_queue.build_lead()
+                origin = _origin()
                 facts = html(elem_id="train-facts")
                 recipes = train_recipes.build()
                 settings = train_settings.build(suited)
+                settings.fields["model.start"] = form.widget("model.start")
                 shelf = train_recipes.build_shelf(ctx)
             with gr.Column(scale=1, min_width=320):
                 panel = _panel(ctx)
                 more = train_settings.build_more(suited, settings)
-    return TrainTab(tab, settings, more, recipes, shelf, again, facts, start, panel)
+    return TrainTab(tab, settings, more, recipes, shelf, again, facts, start, panel, lead, origin, filled)
+
+
+def _origin() -> Origin:
+    with gr.Row(visible=False, elem_id="start-from", elem_classes="run-acts") as box:
+        said = html()
+        forget = gr.Button("Start from the base model", size="md", min_width=120, elem_id="forget-start")
+    return Origin(box, said, forget)
 
 
 def _panel(ctx: Context) -> gr.HTML:
@@ -69,12 +90,13 @@ def _panel(ctx: Context) -> gr.HTML:
         value="",
         html_template=live.TEMPLATE,
         js_on_load=live.SCRIPT,
-        server_functions=[bind(live.poll, ctx, live.Follower())],
+        server_functions=[bind(live.poll, ctx)],
         elem_id="live",
     )
-    for event, what in (("stop_run", "stop"), ("cancel_run", "cancel"), ("continue_run", "resume")):
+    acts = {"stop_run": "stop", "pause_run": "pause", "cancel_run": "cancel", "continue_run": "resume"}
+    for event, what in acts.items():
         listen = getattr(panel, event)
-        listen(bind(live.action, ctx, what), panel, None, show_progress="hidden", api_visibility="private")
+        listen(bind(live.action, ctx, what), panel, None, **QUIET)
     return panel
 
 
@@ -119,6 +141,10 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     changed = [widget.change for path, widget in settings.fields.items() if path not in form.DATA_PATHS]
     told = [tab.facts, fields["method.alpha"], settings.methods, settings.adapter, tab.more, settings.preferring]
     gr.on([before.load, tab.again.change, *changed], bind(train_facts.tell, ctx), every, told, **LATEST)
+    begins = fields["model.start"]
+    said = [tab.origin.box, tab.origin.said]
+    begins.change(bind(runs_again.tell_start, ctx), begins, said, trigger_mode="multiple", **QUIET)  # see above
+    tab.origin.forget.click(bind(runs_again.forget_start), None, begins, **QUIET)
     tab.start.click(bind(start, ctx), every, tab.live, **QUIET)
     then_tell(tab.live.live_change(bind(name_start, ctx), None, tab.start, **QUIET))
 
@@ -148,18 +174,28 @@ def name_start(ctx: Context) -> Any:
     return gr.update(value="Start", variant="primary")
 
 
-def choose_data(ctx: Context, source: str, model: str) -> list[Any]:
-    """Settings for other data: a sample brings its own; for a file all stays but what concerns the rows."""
+def choose_data(ctx: Context, source: str, model: str, start: str = "", filled: str = "") -> list[Any]:
+    """Settings for other data: a sample brings its own; for a file all stays but what concerns the rows.
+
+    ``filled`` is the source that was set together with everything else (ui.runs_again): then all stays, until another
+    is chosen. Gradio may tell one change twice.
+    """
+    own = form.PATHS[2:]
+    if source == filled:
+        return [*[gr.skip()] * len(own), gr.skip(), gr.skip(), source, filled]
     if not source.startswith("sample:"):
         fresh = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
-        kept = (fresh[path] if path in OF_THE_ROWS else gr.skip() for path in form.PATHS[2:])
-        return [*kept, gr.skip(), gr.skip(), source]
+        kept = (fresh[path] if path in OF_THE_ROWS else gr.skip() for path in own)
+        return [*kept, gr.skip(), gr.skip(), source, ""]
     spec = suited_spec(source)
     info = ctx.known_model(model)
     shown = dict(zip(form.PATHS, form.fill(spec, info), strict=True))
     # Without a model, the names of its parts come when it has been read.
     shown["method.targets"] = train_settings.targets(ctx, info, shown["method.targets"]) if info else gr.skip()
-    return [*list(shown.values())[2:], RECOMMENDED, gr.skip(), source]
+    # Another run's adapter that is gone on with decides the method.
+    kept = {path for path in own if path.startswith(("method.", "model."))} if start else {"model.start"}
+    recipe = gr.skip() if start else RECOMMENDED
+    return [*(gr.skip() if path in kept else shown[path] for path in own), recipe, gr.skip(), source, ""]
 
 
 def suited_spec(source: str) -> RunSpec:

@@ -6,19 +6,25 @@ on success; a failure is an event first, and its traceback goes to the run's log
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import os
+import shutil
 import sys
 import traceback
 from pathlib import Path
 
-# Idle threads that spin take the other core away from whoever shares the machine.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# How long an idle thread waits awake for more: to wake one takes as long as a small operation, but who spins for long
+# takes the core from whoever shares the machine, and then both wait (docs/performance.md).
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+# One card: the trainers would spread a batch over all of them, and train with a multiple of what is shown.
+os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from filelock import FileLock, Timeout
 
+from engine import disk, report
 from engine import events as ev
 from engine.errors import HoneError
 from engine.hardware import device
@@ -36,49 +42,92 @@ def main(arguments: list[str]) -> int:
     with run.lock.acquire(timeout=10):
         if run.queued != job:  # taken out of the queue while this process was starting
             return 0
-        # Said before the mark goes, so that nobody sees a run that neither waits nor works.
-        if job == "train":
-            run.emit(ev.Phase(text="Starting the training process."))
-        elif job.startswith("merge-"):
-            run.emit(ev.Merging(precision=job.removeprefix("merge-")))
         try:
-            run.queue_mark.unlink()
-        except FileNotFoundError:  # taken out at this very moment
-            run.emit(ev.Stopped(step=run.view().step, kept=False))
-            return 0
-        return _work(run, job)
+            code = _work(run, job)
+            with contextlib.suppress(OSError):  # a full disk; the page makes it from the events
+                report.write(run)
+            return code
+        finally:
+            disk.release_ballast(run)
 
 
 def _work(run: RunDir, job: str) -> int:
     try:
-        device_lock = _device(run, job)
-        _do(run, job)
-        device_lock.release()
+        disk.keep_ballast(run)
+        if _begin(run, job):
+            device_lock = _device(run, job)
+            _do(run, job)
+            device_lock.release()
         return 0
     except HoneError as error:
-        text = str(error)
-    except MemoryError:
-        text = "The machine's memory ran out. Lower the batch size or the longest example, then start again."
-    except OSError as error:
-        traceback.print_exc()
-        full = error.errno == errno.ENOSPC
-        text = (
-            "The disk is full. Delete old runs or make room."
-            if full
-            else f"A file could not be used: {error.strerror}."
-        )
+        text, full = str(error), isinstance(error, disk.DiskFullError)
+        if full:
+            _clean(run, job)
     except Exception as error:
-        traceback.print_exc()
-        if type(error).__name__ == "OutOfMemoryError":
-            text = "The graphics card's memory ran out. Lower the batch size or the longest example, then start again."
+        full = disk.is_full(error)
+        if full:
+            text = disk.last_words(run, error)
+            _clean(run, job)
         else:
-            text = f"An unexpected error ended the work ({type(error).__name__}). The log has the details."
-    if job.startswith("merge-"):
-        run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
-    else:
-        run.emit(ev.Failed(text=text) if job == "train" else ev.Warned(text=text))
-    print(text, file=sys.stderr)
+            text = _explain(error)
+        _log(traceback.format_exc())
+    _log(text)
+    with contextlib.suppress(OSError):  # where not even the ballast's room is left, the exit code has to do
+        if job.startswith("merge-"):
+            run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
+        elif job == "train":
+            run.emit(ev.Paused(step=_saved(run), why=text) if full else ev.Failed(text=text))
+        else:
+            run.emit(ev.Warned(text=text))
     return 1
+
+
+def _begin(run: RunDir, job: str) -> bool:
+    """Take the job; False where it was taken out of the queue at this very moment."""
+    # Said before the mark goes, so that nobody sees a run that neither waits nor works.
+    if job == "train":
+        run.emit(ev.Phase(text="Starting the training process."))
+    try:
+        run.queue_mark.unlink()
+    except FileNotFoundError:
+        if job == "train":
+            run.emit(ev.Stopped(step=run.view().step, kept=False))
+        return False
+    if job.startswith("merge-"):
+        run.emit(ev.Merging(precision=job.removeprefix("merge-")))
+    return True
+
+
+def _explain(error: Exception) -> str:
+    """An error that is none of ours, in words."""
+    if isinstance(error, MemoryError):
+        return "The machine's memory ran out. Lower the batch size or the longest example, then start again."
+    if type(error).__name__ == "OutOfMemoryError":
+        return "The graphics card's memory ran out. Lower the batch size or the longest example, then start again."
+    if isinstance(error, OSError):
+        return f"A file could not be used: {error.strerror}."
+    return f"An unexpected error ended the work ({type(error).__name__}). The log has the details."
+
+
+def _clean(run: RunDir, job: str) -> None:
+    """Give room back: the ballast, and what was cut off while it was written."""
+    disk.release_ballast(run)
+    if job == "train":
+        from engine.work import checkpoints
+
+        checkpoints.clean(run)
+    elif job.startswith("merge-"):
+        shutil.rmtree(run.path / "merged" / f".{job.removeprefix('merge-')}", ignore_errors=True)
+
+
+def _saved(run: RunDir) -> int:
+    saved = run.view().saved
+    return saved[-1].step if saved else 0
+
+
+def _log(text: str) -> None:
+    with contextlib.suppress(OSError):  # the log may be on the full disk
+        print(text, file=sys.stderr, flush=True)
 
 
 def _device(run: RunDir, job: str) -> FileLock:

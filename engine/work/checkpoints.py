@@ -1,4 +1,8 @@
-"""Checkpoints of a run: which are whole, which is the newest, and the best one as the run's result."""
+"""Checkpoints of a run: written aside, read again and renamed; found again after a crash; the best as the result.
+
+checkpoints/.saving/checkpoint-N   while the trainer writes it
+checkpoints/checkpoint-N           whole: its files are on the disk and were read again; the newest two stay
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,18 @@ import os
 import shutil
 from pathlib import Path
 
-from engine.store import RunDir, link, write_json
+from engine import events as ev
+from engine import fingerprint
+from engine.disk import KEPT
+from engine.errors import RunError
+from engine.store import RunDir, link
+from engine.view import RunView
 from engine.work import plain_lora
+from engine.work.sound import MANIFEST, problem, step_of, told, unreadable
 
-MARK = "complete.json"  # written last: a checkpoint without it was cut off while being written
+SAVING = ".saving"
+DOOMED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint
+DRAFT = ".draft"
 # What a result consists of: an adapter, or a whole model where all weights were trained. The weights come last: who
 # finds them finds all. The template is how turns were written, the labels what a head's outputs stand for, for other
 # programs.
@@ -27,40 +39,88 @@ RESULT = (
 )
 
 
-def mark_complete(run: RunDir, step: int) -> None:
-    """Say that all files of a checkpoint are written, with their sizes."""
-    folder = run.checkpoints / f"checkpoint-{step}"
-    sizes = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
-    write_json(folder / MARK, {"step": step, "sizes": sizes})
+def saving(run: RunDir) -> Path:
+    """Where the trainer writes."""
+    return run.checkpoints / SAVING
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether a checkpoint was written to its end and its files still have their sizes."""
-    try:
-        sizes = json.loads((folder / MARK).read_text(encoding="utf-8"))["sizes"]
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
-    except (OSError, ValueError, KeyError):
-        return False
+def settle(run: RunDir, step: int) -> None:
+    """Make what the trainer has just written a checkpoint; raises RunError where it cannot be read again."""
+    draft = saving(run) / f"checkpoint-{step}"
+    if wrong := unreadable(draft):
+        raise RunError(
+            f"The checkpoint of step {step} was written and could not be read again ({wrong}). The one before is "
+            "kept. The disk may be failing: look at it, then press Continue."
+        )
+    files = told(draft)
+    manifest = {"step": step, "files": files, "versions": fingerprint.versions()}
+    for name in files:
+        _sync(draft / name)
+    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    _sync(draft / MANIFEST)
+    _sync(draft)
+    final = run.checkpoints / draft.name
+    _remove(final)
+    os.rename(draft, final)
+    _sync(run.checkpoints)
+
+
+def rotate(run: RunDir) -> None:
+    """Remove all but the newest checkpoints; the best version stands in adapter/."""
+    for folder in _newest_first(run)[KEPT:]:
+        _remove(folder)
 
 
 def newest(run: RunDir) -> Path | None:
-    """The whole checkpoint with the highest step; broken ones are removed, since a trainer would choose them."""
-    best: Path | None = None
-    for folder in run.checkpoints.glob("checkpoint-*"):
-        if not is_whole(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-        elif best is None or step_of(folder) > step_of(best):
-            best = folder
-    return best
+    """The newest checkpoint that can be used; damaged ones are told and removed, and what a crash left half-done."""
+    partial = [folder for folder in saving(run).glob("checkpoint-*") if not (run.checkpoints / folder.name).exists()]
+    found, bad = None, [(step_of(folder), "it was cut off while it was written") for folder in partial]
+    for folder in _newest_first(run):
+        wrong = problem(folder)
+        if not wrong:
+            found = folder
+            break
+        bad.append((step_of(folder), wrong))
+        _remove(folder)
+    clean(run)
+    for step, wrong in sorted(bad):
+        then = f"goes on from step {step_of(found)}" if found else "starts again from the beginning"
+        run.emit(ev.Warned(text=f"The checkpoint of step {step} cannot be used ({wrong}). The run {then}."))
+    return found
 
 
-def step_of(folder: Path) -> int:
-    return int(folder.name.rpartition("-")[2])
+def clean(run: RunDir) -> None:
+    """Remove what was cut off while it was written or removed."""
+    for pattern in (SAVING, DRAFT, f"{DOOMED}*"):
+        for path in run.checkpoints.glob(pattern):
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def adopt(run: RunDir, folder: Path) -> None:
+    """Do what a worker that was killed right after it had saved could not: make it the result, and say so."""
+    view, step = run.view(), step_of(folder)
+    if any(saved.step == step for saved in view.saved):
+        return
+    best = is_best(view, step)
+    if best:
+        publish(run, step)
+    run.emit(ev.Saved(step=step, best=best))
+
+
+def is_best(view: RunView, step: int) -> bool:
+    """Whether the version of a step is the best so far; without held-out rows nothing tells, and the newest is taken.
+
+    With held-out rows, a version that was not measured is never the best.
+    """
+    if not view.checks and not (view.started and view.started.held_out):
+        return True
+    losses = {check.step: check.loss for check in view.checks if 0 < check.step <= step}
+    return step in losses and losses[step] <= min(losses.values())
 
 
 def publish(run: RunDir, step: int) -> None:
     """Make a checkpoint's weights the run's result, file by file; what was merged from an older one goes."""
-    source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / "draft"
+    source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / DRAFT
     start = run.checkpoints / plain_lora.START
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
@@ -72,9 +132,38 @@ def publish(run: RunDir, step: int) -> None:
                 link(file, draft / file.name)
     if start.is_file():
         plain_lora.convert(draft, start)
+    for file in draft.iterdir():
+        _sync(file)
     run.adapter.mkdir(exist_ok=True)
     for pattern in RESULT:
         for file in sorted(draft.glob(pattern)):
             os.replace(file, run.adapter / file.name)
+    _sync(run.adapter)
     draft.rmdir()
     shutil.rmtree(run.path / "merged", ignore_errors=True)
+
+
+def _newest_first(run: RunDir) -> list[Path]:
+    return sorted(run.checkpoints.glob("checkpoint-*"), key=step_of, reverse=True)
+
+
+def _remove(path: Path) -> None:
+    """Under another name first: a removal that is cut off leaves nothing that looks like a damaged checkpoint."""
+    if path.is_dir():
+        doomed = path.with_name(DOOMED + path.name)
+        shutil.rmtree(doomed, ignore_errors=True)
+        os.rename(path, doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":  # Windows has no such call for folders
+        return
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

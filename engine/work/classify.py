@@ -19,8 +19,9 @@ from engine.normal import Row
 from engine.rows import Rows
 from engine.store import write_json
 from engine.work.heads import ABOUT, NUMBER, Scale, about, all_texts, logits_of, number_of, read_texts, ready, words
-from engine.work.lesson import FasterSecondHalf, Material, Numbers
+from engine.work.lesson import Material, Numbers
 from engine.work.load import Head, head_of
+from engine.work.trainer import HoneTrainer
 
 QUESTIONS = 3  # held-out texts that are asked at every check where the user names none
 LABELS_SHOWN = 3
@@ -28,7 +29,7 @@ LABELS_SHOWN = 3
 Target = int | float | list[float]
 
 
-class LabelTrainer(FasterSecondHalf):
+class LabelTrainer(HoneTrainer):
     """Trainer that writes what the outputs stand for beside the weights, and means its loss over rows alone."""
 
     about: dict[str, Any]
@@ -63,6 +64,8 @@ class Classifying:
 
     def __init__(self, made_of: Material) -> None:
         self.of = made_of
+        self.reasons: dict[str, str] = {}
+        self.flat = False
         self.tokenizer, self.spec = made_of.tokenizer, made_of.spec
         head = head_of(made_of.goal, made_of.labels)
         assert head is not None

@@ -17,7 +17,7 @@ from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 from engine.work.data import IGNORED
-from engine.work.lesson import FasterSecondHalf
+from engine.work.trainer import HoneTrainer
 
 SURE = -1e-6  # log-probability of an answer that could hardly be likelier
 
@@ -37,21 +37,21 @@ class _Told:
         super().log(logs, start_time)  # type: ignore[misc]
 
 
-class Pairs(_Told, FasterSecondHalf, DPOTrainer):
+class Pairs(_Told, HoneTrainer, DPOTrainer):
     """DPO (Rafailov et al., arXiv:2305.18290)."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
 
-class Marks(FasterSecondHalf, KTOTrainer):
+class Marks(HoneTrainer, KTOTrainer):
     """KTO (Ethayarajh et al., arXiv:2402.01306)."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
 
-class Odds(_Told, FasterSecondHalf, ORPOTrainer):
+class Odds(_Told, HoneTrainer, ORPOTrainer):
     """ORPO (Hong et al., arXiv:2403.07691)."""
 
     noted, right = "_stored_metrics", "eval_rewards/accuracies"

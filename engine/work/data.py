@@ -7,7 +7,8 @@ tokens cannot be told apart with certainty the row is refused; nothing is ever t
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -143,26 +144,25 @@ def _conversation(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) 
     return made.ids, list(made.ids) if data.learn == "all" else _labels(made, spans), begin
 
 
-class EncodedAll(NamedTuple):
-    """The rows that teach something, and how many do not."""
+def encode_each(
+    tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], data: DataSpec, left: Counter[str]
+) -> Iterator[Encoded]:
+    """The rows that keep something to learn; raises DataError for one whose mask is uncertain, or leaves it out.
 
-    kept: list[Encoded]
-    lost: int  # lose their whole answer to the cut
-    refused: int  # have an uncertain mask, and are left out because the user chose so
-
-
-def encode_all(tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], data: DataSpec) -> EncodedAll:
-    """All rows that keep something to learn; raises DataError for one whose mask is uncertain, or leaves it out."""
-    encoded, refused = [], 0
+    ``left`` counts those that do not: ``lost`` to the cut, ``refused`` because of their mask.
+    """
     for number, row in enumerate(rows, start=1):
         try:
-            encoded.append(encode(tokenizer, row, data))
+            one = encode(tokenizer, row, data)
         except DataError as error:
             if "refused" not in data.fixes:
                 raise DataError(f"Row {number}: {error}") from error
-            refused += 1
-    kept = [one for one in encoded if teaches(one)]
-    return EncodedAll(kept, len(encoded) - len(kept), refused)
+            left["refused"] += 1
+            continue
+        if teaches(one):
+            yield one
+        else:
+            left["lost"] += 1
 
 
 def teaches(one: Encoded) -> bool:

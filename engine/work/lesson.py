@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from peft.optimizers import create_loraplus_optimizer
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from engine.anatomy import ModelInfo
@@ -26,6 +26,8 @@ class Material(NamedTuple):
     rows: Rows
     held: Rows
     labels: tuple[str, ...]  # of the training rows, where they have any
+    files: tuple[Path, Path]  # that hold the rows and the held-out ones
+    cache: Path  # where tokens are kept
 
     @property
     def context(self) -> int:
@@ -51,27 +53,14 @@ class Lesson(Protocol):
     numbers: Numbers
     lengths: list[int]  # tokens of each training example, in the order of the trainer's dataset
     preference: str  # dpo, orpo or kto; empty for other goals
+    reasons: dict[str, str]  # what the trainer chose by itself, and why
+    flat: bool  # its batches have no padding
 
     def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
         """The trainer, with its datasets; ``arguments`` are those that all trainers know."""
 
     def ask(self, model: Any) -> list[tuple[str, str]]:
         """The run's fixed questions, and what the model answers now."""
-
-
-class FasterSecondHalf(Trainer):
-    """LoRA+ (Hayou et al., arXiv:2402.12354): the output matrix learns faster than the input one."""
-
-    plus: float = 1.0
-    optimizer: Any
-
-    def create_optimizer(self, model: Any = None) -> Any:
-        """The plain optimizer, or PEFT's for LoRA+."""
-        if self.plus > 1 and self.optimizer is None:
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
-            options["weight_decay"] = self.args.weight_decay
-            self.optimizer = create_loraplus_optimizer(self.model, kind, loraplus_lr_ratio=self.plus, **options)
-        return super().create_optimizer(model)
 
 
 def longest(lengths: Sequence[int], count: int) -> list[int]:

@@ -15,15 +15,12 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 from engine import model_json, weights
 from engine.anatomy import Task
 from engine.errors import ModelError, RunError
+from engine.fingerprint import OTHER_BASE
 from engine.goals import Goal, outputs
 from engine.method import MethodSpec
 from engine.spec import PlaceSpec
 from engine.work.inspect import AUTO, empty_model, head_names, load_config, tasks_of
 
-OTHER_BASE = (
-    "The adapter of this run was made for another model than the one that is in its folder now. "
-    "Put that model back, or train again."
-)
 UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
 NO_MEMORY = (
     "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed",

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 from engine.anatomy import ModelInfo
 from engine.counting import check
 from engine.method import MethodSpec
+from engine.work import quick_lora, quick_norm
 
 INIT: dict[str, Any] = {"zero": True}  # PEFT's name where it is not ours
 
@@ -67,6 +68,8 @@ def adapt(model: PreTrainedModel, method: MethodSpec, info: ModelInfo) -> PreTra
         # Small steps vanish when they are added to 16-bit weights: what stands beside the model is fp32.
         if weights.requires_grad and ("lora_" in name or "modules_to_save" in name):
             weights.data = weights.data.float()
+    quick_lora.quicken(tuned)
+    quick_norm.quicken(tuned)
     return tuned
 
 

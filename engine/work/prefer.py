@@ -27,6 +27,8 @@ class Preferring:
 
     def __init__(self, made_of: Material) -> None:
         self.of, self.spec = made_of, made_of.spec
+        self.reasons: dict[str, str] = {}
+        self.flat = False
         shape = Shape.PREFERENCE if "rejected" in made_of.rows[0] else Shape.FEEDBACK
         self.preference: str = preference_of(self.spec.method, shape)
         self._check(self.spec.method)

@@ -30,7 +30,7 @@ def prove(trainer: Trainer, lesson: Lesson, fit: Fit, place: Place, spec: RunSpe
     model: Any = trainer.model
     indices = longest(lesson.lengths, fit.batch)
     if fit.checkpointing:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     # The optimizer's states come with the first step; until then their room is taken by numbers of the same size.
     room = [
@@ -46,7 +46,8 @@ def prove(trainer: Trainer, lesson: Lesson, fit: Fit, place: Place, spec: RunSpe
                 if place.device.type == "cuda":
                     torch.cuda.synchronize()
                 seconds = time.perf_counter() - begun
-        return Proof(memory_gb(), seconds, fit.batch * max(lesson.lengths[at] for at in indices))
+        sizes = [lesson.lengths[at] for at in indices]
+        return Proof(memory_gb(), seconds, sum(sizes) if lesson.flat else fit.batch * max(sizes))
     finally:
         del room
         model.zero_grad(set_to_none=True)

@@ -1,78 +1,119 @@
-"""The trainer's callback: it turns what happens into events and the user's wishes into the trainer's flags."""
+"""The trainer's callback: what happens becomes events; time and the user's wishes become the trainer's flags."""
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from engine import disk
 from engine import events as ev
-from engine.errors import RunError
 from engine.hardware import GB
+from engine.outcome import FREE_SECONDS, SHARE
 from engine.store import RunDir
 from engine.work import checkpoints
+from engine.work.trainer import same_chance
+
+PATIENCE = {"gentle": 5, "strict": 2}  # checks in a row without a gain
+
+
+class Pace(NamedTuple):
+    """When what is done beside training."""
+
+    every: int  # steps from one check to the next, where time allows
+    save_seconds: float  # from one checkpoint to the next
+    patience: int | None  # checks without a gain after which training ends
 
 
 class Report(TrainerCallback):
-    """Writes Step, Evaluated, Sampled and Saved; reads the stop mark after every step."""
+    """Writes Step, Evaluated, Sampled and Saved; decides after every step what is checked, saved and ended."""
 
-    def __init__(self, run: RunDir, started: Callable[[int], ev.Started], ask: Callable[[], list[tuple[str, str]]]):
-        self.run, self.started, self.ask = run, started, ask
-        before = run.view()
-        self.before = before
+    def __init__(
+        self, run: RunDir, pace: Pace, started: Callable[[int], ev.Started], ask: Callable[[], list[tuple[str, str]]]
+    ):
+        self.run, self.pace, self.started, self.ask = run, pace, started, ask
+        self.before = run.view()
+        self.trainable = 0
         self.first_seconds = 0.0
+        self.checks_seconds = 0.0  # of first_seconds and what followed, spent in checks
         self.best = float("inf")
-        self.newest_loss: float | None = None
-        self.begun = time.monotonic()
-        self.stop = ""  # keep or cancel, once the user has asked
+        self.idle = 0  # checks since the best one
+        self.measured = -1  # the step of the newest check
+        self.begun = self.saved_at = self.check_begun = time.monotonic()
+        self.checking = False
+        self.stop = ""  # keep, pause or cancel, once the user has asked
 
     @property
     def seconds(self) -> float:
         return self.first_seconds + time.monotonic() - self.begun
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether held-out loss has not improved for as long as the run waits."""
+        return self.pace.patience is not None and self.idle >= self.pace.patience
+
+    def recall(self, resumed: int) -> None:
+        """Go on from what the events say of the way to a checkpoint."""
+        longer = self._extended_at()
+        for check in self.before.checks:
+            if 0 < check.step <= resumed:
+                self._measure(check.loss)
+                self.idle *= check.step != longer
+        self.checks_seconds = max((s.checks_seconds for s in self.before.saved if s.step <= resumed), default=0.0)
+        self.first_seconds = max(
+            (s for n, s in zip(self.before.steps, self.before.seconds, strict=True) if n <= resumed), default=0.0
+        )
+
+    def _extended_at(self) -> int:
+        """The last check before the user asked for more epochs: from there on it waits for a gain anew."""
+        step = found = 0
+        for event in ev.read(self.run.events_file)[0]:
+            step = event.step if isinstance(event, ev.Evaluated) else step
+            found = step if isinstance(event, ev.Extended) else found
+        return found
+
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        resumed = state.global_step
-        if resumed:
-            self.best = min((c.loss for c in self.before.checks if 0 < c.step <= resumed), default=float("inf"))
-            self.first_seconds = self._seconds_at(resumed)
-        self.begun = time.monotonic()
-        self.run.emit(self.started(state.max_steps).model_copy(update={"resumed_from": resumed}))
-        if not resumed and not args.do_eval:
+        self.begun = self.saved_at = self.check_begun = time.monotonic()
+        began = self.started(state.max_steps).model_copy(update={"resumed_from": state.global_step})
+        self.trainable = began.trainable
+        self.run.emit(began)
+        if not state.global_step and not args.do_eval:
             self._ask(0)
 
-    def _seconds_at(self, step: int) -> float:
-        found = [e.seconds for e in ev.read(self.run.events_file)[0] if isinstance(e, ev.Step) and e.step <= step]
-        return found[-1] if found else 0.0
-
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if state.global_step >= state.max_steps:  # the trainer saves its last step by itself, without a check
-            control.should_evaluate = args.do_eval
+        last = state.global_step >= state.max_steps
+        self.stop = "" if last else self._stop_mark()
+        now = time.monotonic()
+        due = state.global_step % self.pace.every == 0 and not self.stop and self._affordable()
+        self.checking = last or due or self.stop == "keep"  # the kept version is measured like every other
+        self.check_begun = now
+        control.should_evaluate = self.checking and bool(args.do_eval)
+        timely = now - self.saved_at >= self.pace.save_seconds
+        control.should_save = (self.checking or timely or bool(self.stop)) and self.stop != "cancel"
+        control.should_training_stop = last or bool(self.stop)
+        if control.should_save:
+            disk.require(self.run, self.trainable)
+
+    def _stop_mark(self) -> str:
         try:
-            self.stop = self.run.stop_mark.read_text().strip()
+            return self.run.stop_mark.read_text().strip()
         except FileNotFoundError:
-            return
-        control.should_training_stop = True
-        if self.stop == "keep":  # the kept version is measured like every other
-            control.should_save = True
-            control.should_evaluate = args.do_eval
+            return ""
+
+    def _affordable(self) -> bool:
+        return self.checks_seconds <= max(FREE_SECONDS, SHARE * (self.seconds - self.checks_seconds))
 
     def on_log(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **_: Any
     ) -> None:
         if "loss" not in logs:
             return  # a log of an evaluation, or the summary at the end
-        if not math.isfinite(logs["loss"]):
-            raise RunError(
-                f"At step {state.global_step} the loss was no longer a number, so training was ended. "
-                f"The learning rate ({args.learning_rate:g}) is too high for this data: start again with a third of it."
-            )
         self.run.emit(
             ev.Step(
                 step=state.global_step,
@@ -89,25 +130,38 @@ class Report(TrainerCallback):
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any
     ) -> None:
-        self.newest_loss = metrics["eval_loss"]
-        right = metrics.get("eval_accuracy")  # of heads alone
-        self.run.emit(ev.Evaluated(step=state.global_step, loss=self.newest_loss, seconds=self.seconds, accuracy=right))
+        loss, right = metrics["eval_loss"], metrics.get("eval_accuracy")  # of heads alone
+        self.run.emit(ev.Evaluated(step=state.global_step, loss=loss, seconds=self.seconds, accuracy=right))
+        if state.global_step:
+            self.measured = state.global_step
+            self._measure(loss)
+            control.should_training_stop |= self.exhausted
         self._ask(state.global_step)
 
+    def _measure(self, loss: float) -> None:
+        better = loss < self.best
+        self.best, self.idle = (loss, 0) if better else (self.best, self.idle + 1)
+
     def _ask(self, step: int) -> None:
-        for prompt, reply in self.ask():
-            self.run.emit(ev.Sampled(step=step, prompt=prompt, reply=reply))
+        """The fixed questions, which end a check."""
+        with same_chance():
+            for prompt, reply in self.ask():
+                self.run.emit(ev.Sampled(step=step, prompt=prompt, reply=reply))
+        self.checks_seconds += time.monotonic() - self.check_begun
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        checkpoints.mark_complete(self.run, state.global_step)
+        step = state.global_step
+        checkpoints.settle(self.run, step)
         # Without held-out rows nothing tells which version is best: the newest is taken.
-        best = self.newest_loss is None or self.newest_loss < self.best
+        best = not args.do_eval or (self.measured == step and self.idle == 0)
         if best:
-            self.best = self.newest_loss if self.newest_loss is not None else self.best
-            checkpoints.publish(self.run, state.global_step)
-        self.run.emit(ev.Saved(step=state.global_step, best=best))
-        if not args.do_eval:
-            self._ask(state.global_step)
+            checkpoints.publish(self.run, step)
+        if self.checking and not args.do_eval:
+            self.check_begun = time.monotonic()
+            self._ask(step)
+        self.run.emit(ev.Saved(step=step, best=best, checks_seconds=self.checks_seconds))
+        checkpoints.rotate(self.run)
+        self.saved_at = time.monotonic()
 
 
 def memory_gb() -> float:

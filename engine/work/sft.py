@@ -4,24 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from datasets import Dataset
-from transformers import Trainer, TrainerCallback
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
+from engine.work import flat, ways
 from engine.work.asking import Questions
-from engine.work.data import Encoded, encode_all
-from engine.work.lesson import FasterSecondHalf, Material, Numbers, left_out, require
+from engine.work.cache import tokens
+from engine.work.learned import IGNORED
+from engine.work.lesson import Material, Numbers, left_out, require
 from engine.work.load import Head
+from engine.work.trainer import HoneTrainer
+from engine.work.ways import Way
+
+COLUMNS = ["input_ids", "labels"]
 
 
-class WritingTrainer(FasterSecondHalf, SFTTrainer):
-    """SFTTrainer with the model's own loss: TRL's chunked one takes two to three times as long on a CPU."""
+class WritingTrainer(HoneTrainer, SFTTrainer):
+    """SFTTrainer with the loss computed as suits the model: TRL's own takes two to three times as long on a CPU."""
+
+    way: Way
+    held: torch.Tensor  # summed loss and number of the learned tokens that a check has seen
+
+    def take(self, way: Way) -> None:
+        """Set the way; before the first step."""
+        self.way = way
+        if way.flat:
+            self.data_collator = flat.Rows()
+            self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = True  # the loss is a mean over all of a step
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         inputs["use_cache"] = False
-        return Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+        if self.way.flat:
+            found = ways.loss(model, self.way, inputs, num_items_in_batch)
+        else:
+            found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
+        if not model.training:
+            count = (inputs["labels"][:, 1:] != IGNORED).sum()
+            self.held += torch.stack([(found[0] if return_outputs else found).detach() * count, count]).cpu()
+        return found
+
+    def evaluation_loop(self, *args: Any, **options: Any) -> Any:
+        """The held-out loss is the mean over all learned tokens, in whatever batches they come."""
+        self.held = torch.zeros(2, dtype=torch.float64)
+        found = super().evaluation_loop(*args, **options)
+        found.metrics["eval_loss"] = float(self.held[0] / self.held[1])
+        return found
 
 
 class Writing:
@@ -32,38 +63,54 @@ class Writing:
 
     def __init__(self, made_of: Material) -> None:
         self.of = made_of
-        data = made_of.spec.data
-        self.data, lost, refused = encode_all(made_of.tokenizer, made_of.rows, data)
-        self.held = encode_all(made_of.tokenizer, made_of.held, data).kept
-        require(len(self.data), lost, data)
-        self.warnings = left_out(lost, refused, len(made_of.rows))
-        self.lengths = [len(one.ids) for one in self.data]
+        self.reasons: dict[str, str] = {}
+        self.flat = False
+        data, (train, held) = made_of.spec.data, made_of.files
+        found = tokens(made_of.cache, train, made_of.rows, made_of.tokenizer, data)
+        require(len(found.rows), found.lost, data)
+        self.warnings = left_out(found.lost, found.refused, len(made_of.rows))
+        self.data, self.lengths = found.rows, found.lengths
+        self.held = tokens(made_of.cache, held, made_of.held, made_of.tokenizer, data).rows
         self.numbers = Numbers(
             rows=len(self.data),
             held_out=len(self.held),
             tokens=sum(self.lengths),
-            learned=sum(one.learned for one in self.data),
-            cut=sum(one.cut > 0 for one in self.data),
+            learned=sum(self.data["learned"]),
+            cut=sum(self.data["cut"]),
         )
         self.questions = Questions(made_of)
 
     def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
         """SFTTrainer on rows that are tokens already."""
-        return WritingTrainer(
-            model=model,
-            # Rows are cut already, so that the page can show where. The loss is that of the tokens alone: what keeps
-            # the experts of a mixture evenly used is no concern of an adapter, and would hide what is learned.
-            args=SFTConfig(**arguments, max_length=None, packing=False, router_aux_loss_coef=0.0),
-            train_dataset=_dataset(self.data),
-            eval_dataset=_dataset(self.held) if self.held else None,
-            processing_class=self.of.tokenizer,
-            callbacks=callbacks,
-        )
+        made = writer(model, self.of.tokenizer, self.data, self.held, self.lengths, arguments, callbacks)
+        self.reasons, self.flat = made.way.reasons, made.way.flat
+        return made
 
     def ask(self, model: Any) -> list[tuple[str, str]]:
         """Greedy replies."""
         return self.questions.ask(model)
 
 
-def _dataset(encoded: list[Encoded]) -> Dataset:
-    return Dataset.from_dict({"input_ids": [one.ids for one in encoded], "labels": [one.labels for one in encoded]})
+def writer(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    train: Dataset,
+    held: Dataset,
+    lengths: list[int],
+    arguments: dict[str, Any],
+    callbacks: list[TrainerCallback],
+) -> WritingTrainer:
+    """The trainer for rows of ``input_ids`` and ``labels``, set up the way that suits this model."""
+    way = ways.choose(model, train, lengths, arguments["per_device_train_batch_size"])
+    trainer = WritingTrainer(
+        model=model,
+        # Rows are cut already, so that the page can show where. The loss is that of the tokens alone: what keeps
+        # the experts of a mixture evenly used is no concern of an adapter, and would hide what is learned.
+        args=SFTConfig(**arguments, max_length=None, packing=False, router_aux_loss_coef=0.0),
+        train_dataset=train.select_columns(COLUMNS),
+        eval_dataset=held.select_columns(COLUMNS) if len(held) else None,
+        processing_class=tokenizer,
+        callbacks=callbacks,
+    )
+    trainer.take(way)
+    return trainer

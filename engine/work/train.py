@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 import torch
-from transformers import TrainerCallback
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from engine import counting, memory, models, scores
+from engine import counting, disk, fingerprint, memory, models, scores
 from engine import events as ev
 from engine.errors import DataError, RunError
 from engine.fit import Fit
@@ -20,13 +20,18 @@ from engine.stepping import current, step_down
 from engine.store import RunDir
 from engine.work import checkpoints
 from engine.work.data import load_tokenizer
+from engine.work.from_run import take_on, whole_model
 from engine.work.inspect import inspect
-from engine.work.lesson import FasterSecondHalf, Lesson, Material
+from engine.work.lesson import Lesson, Material
 from engine.work.load import Place, choose_place, load_model, out_of_memory
+from engine.work.longer import OnSchedule
 from engine.work.methods import adapt, counted
 from engine.work.plain_lora import keep_start
 from engine.work.prove import Proof, prove
-from engine.work.report import Report, memory_gb
+from engine.work.report import PATIENCE, Pace, Report, memory_gb
+from engine.work.sound import step_of
+from engine.work.trainer import HoneTrainer
+from engine.work.ways import padded
 
 SLACK = (0.8, 1.8)  # of the foretold time: what checks and samples add is not known before
 
@@ -36,12 +41,12 @@ def train(run: RunDir) -> None:
     run.emit(ev.Phase(text="Reading the examples."))
     made_of = material(run)
     lesson = make_lesson(made_of)
-    if not run.view().taken:
+    if not run.view().steps:
         for text in lesson.warnings:
             if text not in run.view().warnings:  # an attempt before, which found too little memory, said it
                 run.emit(ev.Warned(text=text))
-    if run.view().proving:  # the attempt before was ended by the system while it tried
-        less(run, made_of.spec)
+    if run.view().proving:  # where nothing smaller is left, the same is tried again: it may not have been memory
+        step_down(run, "The process ended while it tried the layout before, perhaps for want of memory.")
     fit = current(run)
     try:
         _attempt(run, made_of, lesson, fit)
@@ -50,7 +55,9 @@ def train(run: RunDir) -> None:
             raise
         print(f"Out of memory with {fit.text}: {(str(error) or type(error).__name__).splitlines()[0]}", flush=True)
         if run.stop_mark.exists():  # who asked to stop meanwhile does not wait for another attempt
-            run.emit(ev.Stopped(step=run.view().step, kept=False))
+            step = run.view().step
+            paused = run.stop_mark.read_text().strip() == "pause"
+            run.emit(ev.Paused(step=step) if paused else ev.Stopped(step=step, kept=False))
             return
         less(run, made_of.spec)
         run.queue_mark.write_text("train")  # by a new process: what this one has in pieces is not given back
@@ -64,10 +71,14 @@ def material(run: RunDir) -> Material:
     goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
     info = inspect(spec.model.source, task_of(goal))
     info.check_length(spec.data.max_length)
+    began = run.view().started
+    fingerprint.require_same(began.model_hash if began else "", folder)
     rows, held = read_rows(run.train_file), read_rows(run.held_out_file)
     if not len(rows):
         raise DataError("The rows of this run are not there; an earlier Hone kept them otherwise. Start a new run.")
-    return Material(spec, goal, info, load_tokenizer(folder, spec.data.template), rows, held, tuple(about.labels))
+    tokenizer, files = load_tokenizer(folder, spec.data.template), (run.train_file, run.held_out_file)
+    cache = run.path.parent.parent / "tokens"
+    return Material(spec, goal, info, tokenizer, rows, held, tuple(about.labels), files, cache)
 
 
 def make_lesson(made_of: Material) -> Lesson:
@@ -85,10 +96,10 @@ def make_lesson(made_of: Material) -> Lesson:
     return Classifying(made_of)
 
 
-def less(run: RunDir, spec: RunSpec, why: str = "") -> Fit:
+def less(run: RunDir, spec: RunSpec) -> Fit:
     """The next layout; raises RunError with what else would help where there is none."""
     fit = current(run)
-    smaller = step_down(run, why)
+    smaller = step_down(run)
     if smaller is None:
         bits = "" if spec.method.bits == 4 or not spec.method.adapts else ", choose the 4-bit method (QLoRA)"
         raise RunError(
@@ -103,7 +114,8 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
     run.emit(ev.Phase(text="Loading the model."))
     place = choose_place(spec.place, spec.method)
     torch.manual_seed(spec.data.seed)
-    model = adapt(_loaded(made_of, lesson, place), spec.method, info)
+    model = adapt(_loaded(run, made_of, lesson, place), spec.method, info)
+    take_on(model, run)
     if fit.checkpointing and not model.supports_gradient_checkpointing:
         raise RunError(
             f"Models like '{info.name}' cannot compute again instead of keeping (gradient checkpointing). Set that to "
@@ -111,47 +123,83 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
         )
     keep_start(model, spec.method, run.checkpoints)
     trainable, total = counted(model)
+    base = fingerprint.of_model(models.folder(spec.model.source))
 
     def started(steps: int) -> ev.Started:
         return ev.Started(
             pid=os.getpid(),
             device=torch.cuda.get_device_name() if place.device.type == "cuda" else "CPU",
             precision=place.precision,
-            reasons={"precision": place.reason},
+            reasons={"precision": place.reason} | lesson.reasons,
             trainable=trainable,
             total=total,
             steps=steps,
             epochs=spec.optim.epochs,
+            goal=made_of.goal,
+            preference=lesson.preference,
+            rank=spec.method.rank if spec.method.adapts else 0,
+            versions=fingerprint.versions(),
+            data_hash=fingerprint.of_files((run.train_file, run.held_out_file)),
+            model_hash=base,
             **lesson.numbers._asdict(),
         )
 
-    report = Report(run, started, lambda: lesson.ask(model))
+    steps = spec.optim.steps(lesson.numbers.rows)
     resume = checkpoints.newest(run)
-    fresh = resume is None
-    options = arguments(run, spec, place, fit, lesson.numbers.rows, bool(lesson.numbers.held_out), fresh)
-    callbacks: list[TrainerCallback] = [report]
+    if resume:
+        checkpoints.adopt(run, resume)
+    disk.require(run, trainable, before_start=True)
+    report = Report(run, pace(spec, steps), started, lambda: lesson.ask(model))
+    begun = step_of(resume) if resume else 0
+    report.recall(begun)
+    if begun >= steps or report.exhausted:  # it was killed between its last checkpoint and the word that it is done
+        run.emit(started(steps).model_copy(update={"resumed_from": begun}))
+        _finish(run, report, begun, steps)
+        return
+    options = arguments(run, spec, place, fit, bool(lesson.numbers.held_out), fresh=not resume)
+    callbacks: list[TrainerCallback] = [report, OnSchedule()]
     trainer = lesson.trainer(model, options, callbacks)
-    if isinstance(trainer, FasterSecondHalf):
+    trainer.remove_callback(PrinterCallback)  # all that it would print stands in the events
+    if isinstance(trainer, HoneTrainer):
         trainer.plus = spec.method.plus if spec.method.adapts else 1.0
     proven = run.view().proved
     if proven is None or proven[0] != fit:
-        run.emit(ev.Phase(text="Proving that the longest examples fit into memory."))
-        run.emit(ev.Proving(**fit._asdict(), length=max(lesson.lengths)))
-        proof = prove(trainer, lesson, fit, place, spec)
-        run.emit(ev.Proved(memory_gb=proof.memory_gb, seconds=proof.seconds))
-        run.emit(foretold(made_of, lesson, place, fit, proof))
+        _prove(run, made_of, lesson, place, fit, trainer)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    step = trainer.state.global_step
-    if report.stop and step < trainer.state.max_steps:
+    _finish(run, report, trainer.state.global_step, trainer.state.max_steps)
+
+
+def _prove(run: RunDir, made_of: Material, lesson: Lesson, place: Place, fit: Fit, trainer: Trainer) -> None:
+    """Try the longest examples, and say what the run will need."""
+    run.emit(ev.Phase(text="Proving that the longest examples fit into memory."))
+    run.emit(ev.Proving(**fit._asdict(), length=max(lesson.lengths)))
+    proof = prove(trainer, lesson, fit, place, made_of.spec)
+    run.emit(ev.Proved(memory_gb=proof.memory_gb, seconds=proof.seconds))
+    run.emit(foretold(made_of, lesson, place, fit, proof))
+
+
+def _finish(run: RunDir, report: Report, step: int, steps: int) -> None:
+    checkpoints.clean(run)
+    if report.stop == "pause":
+        run.emit(ev.Paused(step=step))
+    elif report.stop:
         run.emit(ev.Stopped(step=step, kept=report.stop == "keep"))
     else:
-        run.emit(ev.Finished(step=step, seconds=report.seconds, memory_gb=memory_gb()))
+        done = ev.Finished(step=step, seconds=report.seconds, memory_gb=memory_gb(), early=step < steps)
+        run.emit(done.model_copy(update={"checks_seconds": report.checks_seconds}))
 
 
-def _loaded(made_of: Material, lesson: Lesson, place: Place) -> Any:
+def pace(spec: RunSpec, steps: int) -> Pace:
+    """How often the run is checked and saved, and when it has waited long enough for a gain."""
+    every = max(1, round(steps / spec.sampling.checks))
+    return Pace(every, 60 * spec.sampling.save_minutes, PATIENCE.get(spec.optim.patience))
+
+
+def _loaded(run: RunDir, made_of: Material, lesson: Lesson, place: Place) -> Any:
     try:
         spec = made_of.spec
-        return load_model(models.folder(spec.model.source), place, spec.method, lesson.head)
+        folder = models.folder(spec.model.source)
+        return load_model(whole_model(run) or folder, place, spec.method, lesson.head)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -178,26 +226,23 @@ def foretold(made_of: Material, lesson: Lesson, place: Place, fit: Fit, proof: P
             prefer=lesson.preference,
         )
     )
-    # Batches are padded to their longest example, which lies between the mean and the longest of all.
     mean = sum(lesson.lengths) / len(lesson.lengths)
+    each = mean if lesson.flat else mean / (1 - padded(lesson.lengths, fit.batch))
     batches = spec.optim.steps(lesson.numbers.rows) * fit.accumulation
-    low, high = (batches * proof.seconds * fit.batch * tokens / proof.tokens for tokens in (mean, max(lesson.lengths)))
+    seconds = batches * proof.seconds * fit.batch * each / proof.tokens
     return ev.Estimated(
         trainable=counting.count(info, spec.method, labels).trainable,
         memory_gb=expected.total / GB,
         parts={name: size / GB for name, size in expected.model_dump().items()},
-        seconds_low=low * SLACK[0],
-        seconds_high=max(high, low * SLACK[1]),
+        seconds_low=seconds * SLACK[0],
+        seconds_high=seconds * SLACK[1],
     )
 
 
-def arguments(
-    run: RunDir, spec: RunSpec, place: Place, fit: Fit, rows: int, has_held: bool, fresh: bool
-) -> dict[str, Any]:
+def arguments(run: RunDir, spec: RunSpec, place: Place, fit: Fit, has_held: bool, fresh: bool) -> dict[str, Any]:
     """The trainer's arguments; everything that the spec does not say is off or as the library has it."""
-    every = max(1, round(spec.optim.steps(rows) / spec.sampling.checks))
     return {
-        "output_dir": str(run.checkpoints),
+        "output_dir": str(checkpoints.saving(run)),
         "num_train_epochs": spec.optim.epochs,
         "learning_rate": spec.optim.learning_rate,
         "per_device_train_batch_size": fit.batch,
@@ -212,15 +257,10 @@ def arguments(
         "seed": spec.data.seed,
         "bf16": place.autocast,  # elsewhere the weights are bf16 where it pays, without autocast on top
         "use_cpu": place.device.type == "cpu",
-        "eval_strategy": "steps" if has_held else "no",
-        "eval_steps": every,
+        "eval_strategy": "steps" if has_held else "no",  # when, says the report
         "eval_on_start": has_held and fresh,
         "prediction_loss_only": True,
-        "save_strategy": "steps",
-        "save_steps": every,
-        "save_total_limit": 2,
-        "metric_for_best_model": "eval_loss" if has_held else None,
-        "greater_is_better": False if has_held else None,
+        "save_strategy": "no",  # when, says the report
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # a NaN must be seen
         "include_num_input_tokens_seen": "non_padding",

@@ -13,6 +13,7 @@ from torch import nn
 from engine import models, scores
 from engine.anatomy import ModelInfo
 from engine.errors import ModelError, RunError
+from engine.fingerprint import require_same
 from engine.goals import Goal, goal_of, task_of
 from engine.spec import RunSpec, Shape
 from engine.store import RunDir
@@ -84,11 +85,12 @@ class Trained(NamedTuple):
 
 
 def trained(run: RunDir) -> Trained:
-    """A run's result, not loaded yet; raises HoneError where the base model has gone or the run saved nothing."""
+    """A run's result, not loaded yet; raises HoneError where its base has gone or changed, or it saved nothing."""
     if not run.has_result:
         raise RunError("This run has saved nothing yet. Train it first.")
-    spec = run.spec
+    spec, began = run.spec, run.view().started
     folder = models.folder(spec.model.source)
+    require_same(began.model_hash if began else "", folder)
     about = scores.about(run.about_file)
     goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
     info = inspect(spec.model.source, task_of(goal))

@@ -119,11 +119,18 @@ def go(page: Any, tab: str) -> None:
     """To another tab, through the overflow menu where the window is narrow."""
     direct, menu = page.get_by_role("tab", name=tab, exact=True), page.locator(".overflow-menu > button")
     direct.or_(menu).filter(visible=True).first.wait_for()
-    if direct.is_visible():
-        direct.click()
-    else:
-        menu.click()
-        page.locator(".overflow-dropdown button", has_text=tab).click()
+    chosen = page.locator("[role=tab][aria-selected=true]", has_text=tab).or_(menu.filter(has_text=tab))
+    offered = page.locator(".overflow-dropdown button", has_text=tab)
+    for _ in range(3):  # a click on a page that is still being put together may be lost
+        if direct.is_visible():
+            direct.click()
+        else:
+            if not offered.is_visible():  # the menu may still be open: another click would close it
+                menu.click()
+            offered.click()
+        page.wait_for_timeout(300)
+        if chosen.count():
+            return
     page.locator(f"#{tab.lower()}-tab, [role=tabpanel]:visible").first.wait_for()
 
 

@@ -90,6 +90,8 @@ def looks_at_the_worst(page: Any) -> None:
 def edits_and_saves(page: Any, home: Path) -> None:
     page.locator("#editor > button").click()
     page.locator("#edit-1 textarea").wait_for(timeout=WAIT)
+    first = "document.querySelector('#edit-0 textarea')?.value == 'Was kostet Artikel 0?'"
+    page.wait_for_function(first, timeout=WAIT)
     page.locator("#edit-1 textarea").fill("Nichts.")
     page.locator("#edit-keep").click()
     page.locator("#edit-told", has_text="1 row changed. Not saved yet.").wait_for(timeout=WAIT)

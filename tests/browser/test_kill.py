@@ -58,7 +58,22 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
         wait_for(run, lambda run: run.state() == State.FINISHED, 300)
     view = run.view()
     assert view.attempt == 1, "it was never started again"
-    assert view.steps == list(range(1, view.total_steps + 1))
+    assert list(view.steps) == list(range(1, view.total_steps + 1))
+
+
+def test_after_a_power_cut_the_next_app_opens_with_the_interrupted_run(page, home) -> None:
+    asking = Engine(home, supervise=False)
+    run = asking.start(specs.make(LONG))
+    with app(home):
+        wait_for(run, lambda run: run.view().step >= 2)
+    os.kill(run.view().started.pid, signal.SIGKILL)
+    with app(home) as (url, _):
+        state, step = shown(page, url)
+        assert state == "Interrupted" and step == run.view().step
+        page.locator("#live .run-buttons button", has_text="Continue").click()
+        wait_for(run, lambda run: run.view().attempt == 2)
+        asking.stop(run.id)
+        wait_for(run, lambda run: run.state() == State.STOPPED)
 
 
 def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
@@ -89,5 +104,5 @@ def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page
         wait_for(run, lambda run: run.state() == State.FINISHED, 300)
     view = run.view()
     assert view.attempt == TIMES + 1
-    assert view.steps == list(range(1, view.total_steps + 1)), "no step twice, none missing"
+    assert list(view.steps) == list(range(1, view.total_steps + 1)), "no step twice, none missing"
     assert Store(home).run(run.id).adapter.is_dir()

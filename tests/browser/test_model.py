@@ -108,7 +108,7 @@ def is_told_what_cannot_be_used(page: Any, hub: Hub) -> None:
         page.locator("#model-told .status", has_text="cannot be used yet").wait_for(timeout=WAIT)
         page.locator("#model-told a").wait_for()
     told = page.locator("#model-told")
-    assert "its owner has terms" in told.inner_text() and "HF_TOKEN" in told.inner_text()
+    told.filter(has_text="its owner has terms").filter(has_text="HF_TOKEN").wait_for(timeout=WAIT)
     assert told.locator("a").get_attribute("href") == f"{hub.url}/hone/gated"
     assert page.evaluate(SHOWN).startswith("Pocket model"), "what was chosen stays so"
     picture(page, "model-2-gated")

@@ -77,6 +77,7 @@ def trains_and_watches(page: Any) -> None:
         "(n) => document.querySelector('#live .chart').data[1].x.length > n", arg=drawn, timeout=MINUTES
     )
     page.locator("#live .reply.now").first.wait_for(timeout=MINUTES)
+    page.locator("#train-queue button").wait_for(state="hidden")  # what trains does not wait any more
     picture(page, "3-train-live")
 
 
@@ -124,6 +125,7 @@ def merges_and_downloads(page: Any) -> None:
 def names_and_deletes(page: Any, home: Path) -> None:
     go(page, "Runs")
     page.locator("[data-run]").first.click()
+    page.locator("#run-more button").first.click()
     page.locator("#run-name input, #run-name textarea").fill("My <b>pirate</b>")
     page.locator("#run-note input, #run-note textarea").fill("talks well")
     page.get_by_role("button", name="Save name and note").click()

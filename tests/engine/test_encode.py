@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -12,7 +13,7 @@ from engine.spec import DataSpec
 from engine.work.data import (
     IGNORED,
     encode,
-    encode_all,
+    encode_each,
     encode_uncut,
     load_tokenizer,
     prompt_ids,
@@ -171,8 +172,9 @@ def test_literal_in_plain_text(tokenizer) -> None:
 def test_cut_rows_are_counted_and_lost_ones_left_out(tokenizer) -> None:
     long = {"prompt": "word " * 100, "completion": "Yes."}
     assert encode(tokenizer, long, spec(max_length=20)).cut > 0
-    kept, lost, refused = encode_all(tokenizer, [long, CHAT], spec(max_length=40))
-    assert (len(kept), lost, refused) == (1, 1, 0)
+    left: Counter[str] = Counter()
+    assert len(list(encode_each(tokenizer, [long, CHAT], spec(max_length=40), left))) == 1
+    assert left == {"lost": 1}
 
 
 def test_shorten_keeps_the_answer_whole(tokenizer) -> None:
@@ -197,16 +199,17 @@ def test_shorten_keeps_sixteen_tokens_at_both_ends_and_then_cuts(tokenizer) -> N
 def test_rows_name_the_one_that_is_refused(tokenizer) -> None:
     tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
     with pytest.raises(DataError, match=r"Row 1: .*System role not supported.*Choose another chat format"):
-        encode_all(tokenizer, [CHAT], WIDE)
+        list(encode_each(tokenizer, [CHAT], WIDE, Counter()))
 
 
 def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer) -> None:
     refused = {"messages": [{"role": "tool", "content": "21"}, {"role": "assistant", "content": "It is warm."}]}
     with pytest.raises(DataError, match=r"Row 1: "):
-        encode_all(tokenizer, [refused, CHAT], WIDE)
+        list(encode_each(tokenizer, [refused, CHAT], WIDE, Counter()))
     data = spec(fixes=("refused",))
-    kept, lost, left_out = encode_all(tokenizer, [refused, CHAT], data)
-    assert (kept, lost, left_out) == ([encode(tokenizer, CHAT, WIDE)], 0, 1)
+    left: Counter[str] = Counter()
+    assert list(encode_each(tokenizer, [refused, CHAT], data, left)) == [encode(tokenizer, CHAT, WIDE)]
+    assert left == {"refused": 1}
     assert [text for text, _ in questions(tokenizer, [refused, CHAT], 2, 64, data)] == ["What is a cat?"]
 
 

@@ -8,7 +8,7 @@ from collections import namedtuple
 import psutil
 import pytest
 
-from engine import data
+from engine import data, ends
 from engine import events as ev
 from engine import spec as specs
 from engine.__main__ import main as cli
@@ -253,6 +253,13 @@ class StarvedMerge(FakeBackend):
         return -6
 
 
+def test_what_an_attempt_before_said_of_memory_is_not_said_of_this_one(home) -> None:
+    run = Engine(home, supervise=False).start(SPEC)
+    run.log.write_text("terminate: std::bad_alloc")
+    said = run.log.stat().st_size
+    assert ends.for_memory(run, -6, 0, said=0) and not ends.for_memory(run, -6, 0, said)
+
+
 def test_a_merge_without_memory_starts_no_training(home) -> None:
     engine = Engine(home, StarvedMerge())
     run = engine.start(SPEC)
@@ -308,3 +315,13 @@ def test_nothing_saved_means_nothing_to_merge_or_score(make) -> None:
         engine.merge(run.id, "fp32")
     with pytest.raises(RunError, match="not a precision"):
         engine.merge(run.id, "../../x")
+
+
+def test_a_run_whose_score_waits_is_not_continued(home) -> None:
+    engine = Engine(home, FakeBackend(), supervise=False)
+    run = engine.start(SPEC)
+    run.emit(ev.Stopped(step=1, kept=True))
+    run.queue_mark.write_text("score")
+    with pytest.raises(RunError, match="Another job of it works or waits"):
+        engine.resume(run.id)
+    assert run.queued == "score"

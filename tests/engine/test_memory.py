@@ -61,7 +61,7 @@ def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
     [
         ({"batch": 4}, "activations"),
         ({"length": 2048}, "activations"),
-        ({"batch": 4}, "logits"),
+        ({"batch": 4, "prefer": "dpo"}, "logits"),
         ({"rank": 64}, "adapter"),
         ({"rank": 64}, "optimizer"),
         ({"kind": "dora"}, "activations"),
@@ -84,7 +84,9 @@ def test_more_needs_more(llama, more: dict, part: str) -> None:
 def test_what_saves_memory_saves_it_where_it_should(llama, more: dict, part: str) -> None:
     before, after = estimate(setting(llama)).model_dump(), estimate(setting(llama, **more)).model_dump()
     assert after.pop(part) < before.pop(part)
-    del before["reserve"], after["reserve"]
+    # Adapters beside 4-bit layers are PEFT's own, which keep more than those beside plain ones.
+    for name in ("reserve", *(["activations"] if part == "weights" else [])):
+        del before[name], after[name]
     assert all(after[name] <= before[name] for name in before)
 
 

@@ -83,15 +83,15 @@ def test_a_cancelled_run_does_not_contradict_itself() -> None:
 def test_a_continued_run_forgets_what_lay_beyond_its_checkpoint() -> None:
     view = fold([started(), checked(0, 3.0), *[step(n) for n in range(1, 6)], checked(4, 2.0)])
     fold([started(resumed_from=2), step(3, 0.5)], view)
-    assert view.steps == [1, 2, 3]
-    assert view.losses == [1.0, 1.0, 0.5]
+    assert list(view.steps) == [1, 2, 3]
+    assert list(view.losses) == [1.0, 1.0, 0.5]
     assert [check.step for check in view.checks] == [0]
     assert view.attempt == 2
 
 
 def test_speed_after_a_cut_back_is_never_negative() -> None:
     view = fold([started(), *[step(n) for n in range(1, 6)], started(resumed_from=2), step(3)])
-    assert view.speeds == [5.0, 5.0, 5.0]
+    assert list(view.speeds) == [5.0, 5.0, 5.0]
 
 
 def test_reading_goes_on_where_it_stopped_and_waits_for_whole_lines(tmp_path: Path) -> None:
@@ -123,8 +123,16 @@ def test_coach_names_what_it_compares_with() -> None:
 
 
 def test_coach_sees_memorising_and_no_progress() -> None:
-    rising = [checked(n, loss) for n, loss in [(0, 4.0), (1, 1.0), (2, 1.1), (3, 1.2)]]
-    assert coach.say(fold([started(), *rising]), State.TRAINING).title == "Starting to memorise"
+    events = [started(steps=80, rows=4000), checked(0, 4.0)]
+    for number in range(1, 61):
+        events.append(step(number, 3.0 * 0.95**number))
+        if number % 10 == 0:
+            events.append(checked(number, {10: 1.5, 20: 1.0, 30: 1.1, 40: 1.2, 50: 1.3, 60: 1.4}[number]))
+    said = coach.say(fold(events), State.TRAINING)
+    assert said.title == "Starting to memorise" and "best at step 20 (1.000) and is 1.400 now" in said.evidence
+    assert said.action.startswith("You can stop now")
+    done = coach.say(fold([*events, DONE]), State.FINISHED)
+    assert done.tone == "warn" and "starting to memorise" in done.text.lower() and "stop now" not in done.action
     assert coach.say(fold([started(), checked(0, 1.0), checked(1, 1.5)]), State.TRAINING).title == "Not better yet"
 
 

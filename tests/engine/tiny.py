@@ -62,7 +62,7 @@ def config_of(kind: str, vocab: int = 500, **more: Any) -> Any:
     special = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
     if kind in ("bert", "modernbert"):
         special |= {"cls_token_id": 1, "sep_token_id": 2}
-    return AutoConfig.for_model(kind, vocab_size=vocab, **(special | ARCHITECTURES[kind] | more))
+    return AutoConfig.for_model(kind, vocab_size=vocab, **(special | ARCHITECTURES.get(kind, GROUPED) | more))
 
 
 def save_tokenizer(folder: Path, vocab: int = 500) -> None:

@@ -67,6 +67,13 @@ def test_handlers_are_named_and_private(blocks: gr.Blocks) -> None:
         assert fn.name != "<lambda>"
 
 
+def test_a_run_s_settings_reach_all_of_the_form(blocks: gr.Blocks) -> None:
+    found = {fn.name: (len(fn.inputs), len(fn.outputs)) for fn in blocks.fns.values()}
+    assert found["use"] == found["train_on"] == (1, 4 + len(form.PATHS))
+    assert found["choose_data"] == (4, len(form.PATHS) - 2 + 4)
+    assert {"extend", "act", "forget_start", "tell_start"} <= found.keys()
+
+
 def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
     look = theme.look()
     for text in (look["css"], look["head"], str(theme.theme()._stylesheets)):

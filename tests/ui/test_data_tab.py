@@ -159,14 +159,18 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(ctx: Context, 
     source = source_of(upload(ctx, tmp_path, GOOD))
     fields = values(source=source)
 
-    def opened(number: int) -> str:
-        return editor.open_row(ctx, number, editor.NONE, *fields)[0]
+    def opened(number: int, edited: dict[str, Any] = editor.NONE) -> str:
+        return editor.open_row(ctx, "", number, edited, *fields)[0]
 
+    again = editor.open_row(ctx, opened(3), 3, editor.NONE, *fields)
+    assert again == [{"__type__": "update"}] * len(again), "a row that is open keeps what is typed in it"
     edited = editor.keep_row(ctx, len(fields), opened(3), 3, editor.NONE, *fields, "Why?", "Because.")
-    edited = editor.keep_row(ctx, len(fields), opened(0), 0, edited, *fields, "New?", "Yes.")
-    edited = editor.delete_row(opened(4), 4, edited, *fields)
+    shown = editor.open_row(ctx, opened(3), 3, edited, *fields)
+    assert [box["value"] for box in shown[2:4]] == ["Why?", "Because."]
+    edited = editor.keep_row(ctx, len(fields), opened(0, edited), 0, edited, *fields, "New?", "Yes.")
+    edited = editor.delete_row(opened(4, edited), 4, edited, *fields)
     with pytest.raises(DataError, match="still hold another row"):  # the data was changed beneath the boxes
-        editor.keep_row(ctx, len(fields), opened(3), 3, edited, *values(), "Why?", "Because.")
+        editor.keep_row(ctx, len(fields), opened(3, edited), 3, edited, *values(), "Why?", "Because.")
     assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in editor.tell(edited)
     chosen, after = editor.save_edits(ctx, edited, *fields)
     assert after == editor.NONE and chosen["value"] != source

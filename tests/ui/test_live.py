@@ -15,59 +15,58 @@ from ui import live, train_tab
 from ui.context import Context
 
 
-def ask(ctx: Context, follower: live.Follower, cursor: dict[str, object]) -> dict[str, object]:
-    answer = live.poll(ctx, follower, cursor)
+def ask(ctx: Context, cursor: dict[str, object]) -> dict[str, object]:
+    answer = live.poll(ctx, cursor)
     json.dumps(answer, allow_nan=False)  # it goes over the wire
     return answer
 
 
 def test_an_empty_workspace_has_an_answer(ctx: Context) -> None:
-    answer = ask(ctx, live.Follower(), {"run": ""})
+    answer = ask(ctx, {"run": ""})
     assert answer["run"] == "" and answer["load"]
 
 
 def test_a_cursor_gets_only_what_is_new(ctx: Context, finished: RunDir) -> None:
-    follower = live.Follower()
-    whole = ask(ctx, follower, {"run": ""})
+    whole = ask(ctx, {"run": ""})
     assert whole["run"] == finished.id and whole["from"] == 0 and len(whole["steps"]) == 20
     assert whole["settings"] and whole["samples"]
     cursor = {"run": finished.id, "attempt": whole["attempt"], "index": whole["next"], "samples": whole["sampled"]}
-    rest = ask(ctx, follower, cursor)
+    rest = ask(ctx, cursor)
     assert rest["steps"] == [] and "samples" not in rest and "settings" not in rest and "log" not in rest
-    assert ask(ctx, follower, cursor | {"attempt": 99})["from"] == 0
-    assert "log" in ask(ctx, follower, cursor | {"log": True})
+    assert ask(ctx, cursor | {"attempt": 99})["from"] == 0
+    assert "log" in ask(ctx, cursor | {"log": True})
 
 
 def test_a_deleted_run_gives_way_to_another(ctx: Context, finished: RunDir) -> None:
-    assert ask(ctx, live.Follower(), {"run": "gone"})["run"] == finished.id
+    assert ask(ctx, {"run": "gone"})["run"] == finished.id
 
 
 def test_a_bug_does_not_look_like_a_lost_connection(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "chosen", lambda *_: 1 / 0)
-    assert "app.log" in ask(ctx, live.Follower(), {"run": ""})["problem"]
+    assert "app.log" in ask(ctx, {"run": ""})["problem"]
 
 
 def test_stop_then_continue(ctx: Context, values: list[object]) -> None:
     ctx.engine.backend = FakeBackend(steps=60, seconds=0.02)
     run = ctx.engine.store.run(train_tab.start(ctx, *values))
     wait_for(run, lambda run: run.view().step > 2, 20)
-    answer = ask(ctx, live.Follower(), {"run": run.id})
-    assert answer["live"] and [event for event, _ in answer["buttons"]] == ["stop_run", "cancel_run"]
+    answer = ask(ctx, {"run": run.id})
+    assert answer["live"] and [event for event, _ in answer["buttons"]] == ["stop_run", "pause_run", "cancel_run"]
     live.action(ctx, "stop", run.id)
     wait_for(run, lambda run: run.state() == State.STOPPED and not run.queued, 20)
-    answer = ask(ctx, live.Follower(), {"run": run.id})
+    answer = ask(ctx, {"run": run.id})
     assert not answer["live"] and [event for event, _ in answer["buttons"]] == ["compare_run", "continue_run"]
     live.action(ctx, "resume", run.id)
     wait_for(run, lambda run: run.state() == State.FINISHED, 20)
-    answer = ask(ctx, live.Follower(), {"run": run.id})
+    answer = ask(ctx, {"run": run.id})
     assert answer["steps"] == sorted(set(answer["steps"])) and answer["progress"]["percent"] == 100
 
 
 def test_a_long_run_comes_in_pieces(ctx: Context, finished: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "CHUNK", 8)
-    follower, cursor, steps = live.Follower(), {"run": finished.id, "attempt": -1, "index": 0}, []
+    cursor, steps = {"run": finished.id, "attempt": -1, "index": 0}, []
     while True:
-        answer = ask(ctx, follower, cursor)
+        answer = ask(ctx, cursor)
         steps += answer["steps"]
         cursor |= {"attempt": answer["attempt"], "index": answer["next"]}
         if not answer["more"]:

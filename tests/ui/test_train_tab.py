@@ -5,7 +5,7 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from engine import counting, outcome
+from engine import counting, outcome, report
 from engine import events as ev
 from engine.errors import DataError, ModelError, SpecError
 from engine.jobs import Engine
@@ -14,7 +14,7 @@ from engine.spec import RunSpec
 from engine.store import RunDir
 from engine.view import RunView, State, fold
 from tests.ui.fakes import INFO, FakeDesk
-from ui import form, live, model_tab, runs_tab, train_facts, train_settings, train_tab
+from ui import form, live, model_tab, report_view, runs_tab, train_facts, train_settings, train_tab
 from ui.context import Context
 
 GB = 2**30
@@ -261,6 +261,11 @@ def test_foretold_and_real_stand_side_by_side() -> None:
     ]
     assert len(outcome.outcome(view, State.STOPPED)) == 2, "a run that ended early says nothing of the time"
     assert outcome.outcome(RunView(), State.FINISHED) == []
+    told = outcome.outcome(
+        fold([foretold(), started(), step(), ev.Finished(step=2, seconds=57.3, memory_gb=1, checks_seconds=20)]),
+        State.FINISHED,
+    )
+    assert told[-1] == ("Of it in checks and samples", "up to 30 s", "20 s (35 %)", True)
     view = fold([foretold(3.0), started(11), step()])
     assert [one.good for one in outcome.outcome(view, State.FINISHED)] == [False, False, True]
 
@@ -278,12 +283,12 @@ def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(ctx: Context,
     down = ev.SteppedDown(batch=4, accumulation=4, checkpointing=False, why="16 examples at once need more. <b>")
     for event in (down, foretold()):
         finished.emit(event)
-    answer = live.poll(ctx, live.Follower(), {"run": finished.id})
+    answer = live.poll(ctx, {"run": finished.id})
     assert "It goes on with 4 examples at once, 4 batches added up" in answer["warnings"][0]
     assert [name for name, *_ in answer["outcome"]] == ["Weights that train", "Memory at the peak", "Time"]
     assert ["Batch", "4 × 4"] in [entry[:2] for entry in answer["settings"]]
-    report = runs_tab.report(finished)
-    assert "Expected and real" in report and "4 examples at once" in report and "<b>" not in report
+    shown = report_view.page(report.report(finished))
+    assert "Expected and real" in shown and "4 examples at once" in shown and "<b>" not in shown
 
 
 def test_proving_is_said_while_it_lasts(ctx: Context, finished: RunDir) -> None:

@@ -1,6 +1,7 @@
 /* The live panel of the Train tab. It polls ui/live.py with a cursor, extends the curves and places the
    words that the server made. All text is set with textContent. Survives a reload and a restarted app. */
 window.HoneLive = function (element, props, server, trigger, watch) {
+  const BUCKETS = 500; // stretches that the curve in sight is drawn in
   const PAUSE = { live: 1000, still: 3000, most: 8000 }; // milliseconds between polls
   const $ = (selector) => element.querySelector(selector);
   const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
@@ -12,7 +13,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     return e;
   };
 
-  let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null, live = false;
+  let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null, state = null;
   const chart = $('.chart');
 
   function forget(run) {
@@ -33,15 +34,43 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     data.checks = answer.checks; data.best = answer.best;
   }
 
+  /* At most two points of each of BUCKETS stretches, the lowest and the highest, so that no peak is lost. */
+  function thin(y, from, to, buckets, x, out) {
+    const count = to - from;
+    for (let part = 0; part < buckets && count > 0; part += 1) {
+      const low = from + Math.floor(count * part / buckets), high = from + Math.floor(count * (part + 1) / buckets);
+      if (low === high) continue;
+      let least = low, most = low;
+      for (let at = low + 1; at < high; at += 1) { if (y[at] < y[least]) least = at; if (y[at] > y[most]) most = at; }
+      for (const at of least === most ? [least] : least < most ? [least, most] : [most, least]) { x.push(data.steps[at]); out.push(y[at]); }
+    }
+  }
+
+  /* What is in sight is drawn finely, the rest coarsely: a zoom shows every step once few enough are in sight. */
+  function points(values) {
+    const x = [], y = [], count = values.length, axis = chart.layout?.xaxis;
+    const zoom = axis && axis.autorange === false ? axis.range : [-Infinity, Infinity];
+    let from = 0, to = count;
+    while (from < count && data.steps[from] < zoom[0]) from += 1;
+    while (to > from && data.steps[to - 1] > zoom[1]) to -= 1;
+    from = Math.max(0, from - 1); to = Math.min(count, to + 1);
+    thin(values, 0, from, BUCKETS / 4, x, y);
+    thin(values, from, to, Math.min(BUCKETS, to - from), x, y);
+    thin(values, to, count, BUCKETS / 4, x, y);
+    const last = data.steps[count - 1];
+    if (count && x[x.length - 1] !== last) { x.push(last); y.push(values[count - 1]); } // the line reaches the newest step
+    return { x, y };
+  }
+
   function traces() {
-    const line = (y, name, color, width) => ({ x: data.steps.slice(), y: y.slice(), name, mode: 'lines', line: { color, width }, hovertemplate: '%{y:.4g}' });
+    const line = (y, name, color, width) => ({ ...points(y), name, mode: 'lines', line: { color, width }, hovertemplate: '%{y:.4g}' });
     if (metric === 'rate') return [line(data.lrs, 'learning rate', colour('--train'), 2)];
     if (metric === 'speed') return [line(data.speeds, 'tokens per second', colour('--train'), 1.5)];
     const raw = line(data.losses, 'training, each step', colour('--train-soft'), 1);
     raw.hoverinfo = 'skip'; delete raw.hovertemplate;
     return [raw, line(data.smooth, 'training', colour('--train'), 2.25), {
       x: data.checks.map((c) => c[0]), y: data.checks.map((c) => c[1]), name: 'held-out', mode: 'lines+markers', cliponaxis: false, hovertemplate: '%{y:.4f}',
-      line: { color: colour('--held'), width: 2 }, marker: { size: 8, color: colour('--card'), line: { color: colour('--held'), width: 2 } },
+      line: { color: colour('--held'), width: 2 }, marker: { size: data.checks.length > 40 ? 4 : 8, color: colour('--card'), line: { color: colour('--held'), width: 2 } },
     }, bestMark()];
   }
 
@@ -66,29 +95,20 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     const ready = data.steps.length > 0 || data.checks.length > 0;
     $('.chart-empty').hidden = ready; chart.hidden = !ready;
     if (!ready || !element.offsetParent || !(await plotly())) return;
-    drawn = { points: data.steps.length, checks: data.checks.length, best: data.best };
+    drawn = [data.steps.length, data.checks.length, data.best].join();
     await Plotly.react(chart, traces(), layout(), { displayModeBar: false, responsive: false });
     if (!chart.dataset.listens) { chart.dataset.listens = '1'; chart.on('plotly_relayout', zoomed); }
   }
 
-  /* Adds what is new to what is drawn: the zoom stays, and a long run costs no more than a short one. */
+  /* Draws what is new; the zoom stays (uirevision), and a long run costs no more than a short one (points). */
   function extend() {
-    if (!drawn || !window.Plotly) return draw();
-    const from = drawn.points, x = data.steps.slice(from);
-    if (x.length) {
-      const rows = { loss: [data.losses, data.smooth], rate: [data.lrs], speed: [data.speeds] }[metric];
-      Plotly.extendTraces(chart, { x: rows.map(() => x), y: rows.map((row) => row.slice(from)) }, rows.map((_, i) => i));
-    }
-    if (metric === 'loss' && (drawn.checks !== data.checks.length || drawn.best !== data.best)) {
-      const mark = bestMark();
-      Plotly.restyle(chart, { x: [data.checks.map((c) => c[0]), mark.x], y: [data.checks.map((c) => c[1]), mark.y] }, [2, 3]);
-    }
-    drawn = { points: data.steps.length, checks: data.checks.length, best: data.best };
+    if (drawn !== [data.steps.length, data.checks.length, data.best].join()) return draw();
   }
 
   function zoomed() {
     const axes = chart.layout;
     $('.whole').hidden = axes.xaxis.autorange !== false && axes.yaxis.autorange !== false;
+    if (data.steps.length > 2 * BUCKETS) draw();
   }
 
   function plotly() {
@@ -108,7 +128,8 @@ window.HoneLive = function (element, props, server, trigger, watch) {
         : ['info', 'Ready when you are', 'Press Start. The settings work as they are; the time that it takes stands below the button.'];
       return say(...words);
     }
-    say(answer.sentence.tone, answer.sentence.title, answer.sentence.text);
+    const said = answer.sentence;
+    say(said.tone, said.title, said.text, said.evidence, said.action);
     text('.run-name', answer.name); text('.run-state', answer.label); $('.run-state').dataset.state = answer.state;
     const now = answer.progress;
     text('.percent', now.percent + ' %'); text('.figures .step', now.step); text('.figures .epoch', now.epoch);
@@ -123,7 +144,12 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     if (answer.log !== undefined) text('.log pre', answer.log || 'The log is empty.');
   }
 
-  function say(tone, title, words) { $('.status').dataset.tone = tone; text('.status-title', title); text('.status-text', words); }
+  function say(tone, title, words, evidence, action) {
+    $('.status').dataset.tone = tone;
+    for (const [part, value] of Object.entries({ title, text: words, evidence, action })) {
+      text('.status-' + part, value || ''); $('.status-' + part).hidden = !value;
+    }
+  }
 
   /* Rebuilds a list only when its content changed, so that focus and selection stay. */
   function fill(selector, items, build, empty) {
@@ -189,8 +215,10 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     if (answer.from !== data.steps.length || answer.run !== cursor.run || answer.attempt !== cursor.attempt) { const fresh = cursor.run !== answer.run; forget(answer.run); if (answer.from) return { more: true }; if (fresh) shown = {}; }
     if (props.value !== answer.run) props.value = answer.run; // so that buttons and other tabs know which run is meant
     Object.assign(cursor, { attempt: answer.attempt, index: answer.next, samples: answer.sampled ?? cursor.samples });
-    add(answer); place(answer); extend();
-    if (live !== answer.live) { live = answer.live; trigger('live_change'); }
+    add(answer); place(answer);
+    if (!answer.more) extend();
+    const before = state; state = answer.state;
+    if (state !== before && (answer.live || before !== null)) trigger('live_change'); // it waits, works or has ended
     return answer;
   }
 
@@ -225,6 +253,14 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
   new ResizeObserver(() => { if (!element.offsetParent) return; if (drawn) Plotly.Plots.resize(chart); else draw(); }).observe(chart.parentElement);
 
+  let seen = false;
+  new ResizeObserver(() => { // asks at once when the tab is opened, and only then
+    const visible = Boolean(element.offsetParent);
+    if (visible && !seen) now();
+    seen = visible;
+  }).observe(element);
+
   forget(props.value);
+  setTimeout(plotly, 1500); // so that it is there when the tab is opened, and not in the way of the page
   loop();
 };

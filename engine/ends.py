@@ -1,0 +1,75 @@
+"""How a worker ended that could not say so itself, in words: killed for memory, killed, crashed, or asked to end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+from engine.store import RunDir
+
+NO_MEMORY = (
+    "The system ended the training process for want of memory, and there is no smaller layout left to try. Set the "
+    "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
+)
+MERGE_NO_MEMORY = (
+    "The system ended the merge for want of memory. Close other programs, or choose bf16, which needs half as much."
+)
+CRASHES = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
+# Windows ends a process that crashed with a status of its own, as an exit code.
+WINDOWS = {0xC0000005: "an access violation", 0xC000001D: "an illegal instruction", 0xC0000409: "a damaged stack"}
+
+
+def for_memory(run: RunDir, code: int, kills: int, said: int) -> bool:
+    """Whether the system ended it for want of memory.
+
+    ``kills``: how many processes the system has ended so meanwhile; ``said``: bytes of the log before it began.
+    """
+    killed = code == -getattr(signal, "SIGKILL", 9) and kills > 0
+    return killed or (code < 0 and _bad_alloc(run, said))
+
+
+def training(code: int, no_memory: bool) -> str:
+    """Of a run that was training."""
+    if no_memory:
+        return NO_MEMORY
+    name = _name(code)
+    if name == "SIGTERM":
+        return "The training process was asked to end by the system."
+    if crash := _crash(code, name):
+        return (
+            f"The training process crashed ({crash}). That is a fault in a library or a driver, not in your data. If "
+            "it happens after Continue, choose the precision fp32 under More settings. The log has what it said last."
+        )
+    if code < 0:
+        return (
+            f"The training process was killed by the system (signal {-code}). "
+            "If you did not do that, memory may have run out: lower the batch size or the longest example."
+        )
+    return f"The training process ended unexpectedly (exit code {code}). The log has the details."
+
+
+def merging(code: int, no_memory: bool) -> str:
+    """Of a merge."""
+    if no_memory:
+        return MERGE_NO_MEMORY
+    crash = _crash(code, _name(code))
+    return f"The merge crashed ({crash}). Try again." if crash else "The merge was ended by the system. Try again."
+
+
+def _name(code: int) -> str:
+    try:
+        return signal.Signals(-code).name if code < 0 else ""
+    except ValueError:
+        return ""
+
+
+def _crash(code: int, name: str) -> str:
+    if name in CRASHES:
+        return f"signal {-code}, {name}"
+    return WINDOWS.get(code & 0xFFFFFFFF, "") if sys.platform == "win32" else ""
+
+
+def _bad_alloc(run: RunDir, said: int) -> bool:
+    """Whether a worker's last words are those of a library that found no memory and gave up."""
+    words = run.log.read_bytes()[said:][-2000:] if run.log.exists() else b""
+    return b"std::bad_alloc" in words

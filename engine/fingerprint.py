@@ -1,0 +1,70 @@
+"""Hashes that tell whether data and base model are still the ones that a run had, and the versions it ran on."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable
+from importlib import metadata
+from pathlib import Path
+
+from engine import weights
+from engine.errors import RunError
+
+WHOLE = 64 * 2**20  # bytes; larger files are told by their header and pieces
+PIECE, PIECES = 2**20, 16
+BESIDE = ("config.json", "tokenizer.json")
+LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "tokenizers", "safetensors")
+OTHER_BASE = (
+    "The adapter of this run was made for another model than the one that is in its folder now. "
+    "Put that model back, or train again."
+)
+
+
+def of_files(files: Iterable[Path]) -> str:
+    """sha256 over names and bytes of files; those that are not there are left out."""
+    total = hashlib.sha256()
+    for file in files:
+        if file.is_file():
+            with file.open("rb") as opened:
+                total.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def of_model(folder: Path) -> str:
+    """sha256 over a base model's config, tokenizer and weights: names, sizes, headers, and the bytes.
+
+    Of a file above 64 MB only 16 pieces of 1 MB, spread evenly, are read: a fraction of a second for any size.
+    """
+    total = hashlib.sha256(of_files(folder / name for name in BESIDE).encode())
+    for name in sorted(weights.files(folder)):
+        file = folder / name
+        size = file.stat().st_size
+        total.update(f"{name} {size}\n".encode())
+        with file.open("rb") as opened:
+            if size <= WHOLE:
+                total.update(hashlib.file_digest(opened, "sha256").digest())
+                continue
+            head = opened.read(8)
+            total.update(head + opened.read(min(int.from_bytes(head, "little"), weights.HEADER_MOST)))
+            for piece in range(PIECES):
+                opened.seek((size - PIECE) * piece // (PIECES - 1))
+                total.update(opened.read(PIECE))
+    return total.hexdigest()
+
+
+def require_same(known: str, folder: Path) -> None:
+    """Raise RunError where the base is another than the one with this hash; older runs know none."""
+    if known and known != of_model(folder):
+        raise RunError(OTHER_BASE)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the libraries that decide what a run gives; nothing is imported for it."""
+    found = {"python": platform.python_version()}
+    for name in LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,62 @@
+"""Folded views of runs that grow with their event files: whoever asks again reads only what is new.
+
+Shared by all of a process: the page's panels, its tables and the engine. Bounded by the steps that it holds.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from engine import events as ev
+from engine.view import RunView, fold
+
+POINTS = 200_000  # steps kept folded in all: about 13 MB
+PIECE = 2**18  # bytes that are read at once
+TAIL = 64  # bytes before the offset that tell whether the file is still the same one
+
+
+class _Known(NamedTuple):
+    view: RunView
+    offset: int
+    tail: bytes
+
+
+class Follower:
+    """Views by event file, the least recently asked for first."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, _Known] = {}
+        self._lock = threading.Lock()
+
+    def view(self, file: Path) -> RunView:
+        """The run as it is now; a copy, which later events do not change."""
+        with self._lock:
+            known = self._known.pop(file, None)
+            if known is None or _tail(file, known.offset) != known.tail:  # a file put in the place of another
+                known = _Known(RunView(), 0, b"")
+            view, offset = known.view, known.offset
+            while True:  # in pieces: as objects, the events of a long run are many times its file
+                fresh, end = ev.read(file, offset, PIECE)
+                if end == offset:
+                    break
+                offset = end
+                fold(fresh, view)
+            self._known[file] = _Known(view, offset, _tail(file, offset))
+            held = sum(len(one.view.steps) for one in self._known.values())
+            while held > POINTS and len(self._known) > 1:
+                held -= len(self._known.pop(next(iter(self._known))).view.steps)
+            return view.copy()
+
+
+def _tail(file: Path, offset: int) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            opened.seek(max(0, offset - TAIL))
+            return opened.read(min(TAIL, offset))
+    except FileNotFoundError:
+        return b""
+
+
+VIEWS = Follower()

@@ -1,0 +1,146 @@
+"""A run's curves as levels: means of windows, and how sure they are. What the coach's rules compare."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from functools import cached_property
+from itertools import accumulate, pairwise
+from statistics import median
+from typing import NamedTuple
+
+from engine.view import RunView
+
+FEW_ROWS = 48  # rows that any adapter learns by heart
+FEW_TOKENS = 1000  # weights that train for each learned token: that many learn them by heart
+SIGMAS = 4.0  # standard errors that two windows must lie apart
+NORMAL = 0.954  # median distance of neighbours in normal noise: 0.6745 times the square root of two
+
+
+class Level(NamedTuple):
+    """The mean of a window of losses, and its standard error."""
+
+    mean: float
+    error: float
+
+
+def below(low: Level, high: Level, sigmas: float = SIGMAS) -> bool:
+    """Whether one level lies below another beyond noise."""
+    return high.mean - low.mean > sigmas * math.hypot(low.error, high.error)
+
+
+class Levels:
+    """What the rules need of a view; each is counted when it is first asked for."""
+
+    def __init__(self, view: RunView) -> None:
+        self.view = view
+
+    @cached_property
+    def losses(self) -> list[float]:
+        """Training losses that are numbers."""
+        return [value for value in self.view.losses if math.isfinite(value)]
+
+    @property
+    def taken(self) -> int:
+        return len(self.losses)
+
+    @property
+    def share(self) -> float:
+        """Of the run that is done."""
+        return self.view.step / self.view.total_steps if self.view.total_steps else 0.0
+
+    @property
+    def epoch(self) -> float:
+        return self.view.last.epoch if self.view.last else 0.0
+
+    @property
+    def window(self) -> int:
+        """Steps in a window: an eighth of what there is, from 4 to 100."""
+        return max(4, min(100, self.taken // 8))
+
+    @property
+    def start(self) -> Level:
+        """Training loss before the learning rate has done anything."""
+        return self._level(0, max(3, min(self.window, self.taken // 20)))
+
+    @property
+    def now(self) -> Level:
+        """Training loss of the newest window."""
+        return self._level(self.taken - self.window, self.taken)
+
+    @cached_property
+    def highest(self) -> Level:
+        """Training loss of the highest half window."""
+        size = max(4, self.window // 2)
+        starts = range(0, max(1, self.taken - size + 1), max(1, size // 4))
+        return max(self._level(at, at + size) for at in starts)
+
+    def level_at(self, step: int) -> Level:
+        """Training loss in the window that ends at a step; 0 is the start."""
+        end = bisect_right(self.view.steps, step)
+        return self._level(end - self.window, end) if end else self.start
+
+    def _level(self, begin: int, end: int) -> Level:
+        begin, end = max(0, begin), min(end, self.taken)
+        count = max(1, end - begin)
+        return Level((self._sums[end] - self._sums[begin]) / count, self._noise / math.sqrt(count))
+
+    @cached_property
+    def _sums(self) -> list[float]:
+        return [0.0, *accumulate(self.losses)]
+
+    @cached_property
+    def _noise(self) -> float:
+        """Standard deviation of a single loss, from neighbours' distances, which a slope hardly changes."""
+        recent = self.losses[-4 * self.window :]
+        return median([abs(after - before) for before, after in pairwise(recent)] or [0.0]) / NORMAL
+
+    @cached_property
+    def checks(self) -> list[tuple[int, float]]:
+        """(step, held-out loss), the one before training too."""
+        return [(one.step, one.loss) for one in self.view.checks if math.isfinite(one.loss)]
+
+    @cached_property
+    def later(self) -> list[tuple[int, float]]:
+        """The same after training began."""
+        return [one for one in self.checks if one[0] > 0]
+
+    @cached_property
+    def path(self) -> float:
+        """How far the optimizer can have moved a weight: the sum of the learning rates."""
+        return math.fsum(self.view.lrs)
+
+    @property
+    def top_rate(self) -> float:
+        return max(self.view.lrs, default=0.0)
+
+    @property
+    def rising(self) -> bool:
+        """Whether the learning rate is still on its way up."""
+        return len(self.view.lrs) > 1 and self.view.lrs[-1] > self.view.lrs[-2]
+
+    @property
+    def writes(self) -> bool:
+        """Whether the loss is that of written tokens."""
+        began = self.view.started
+        return began is not None and began.goal in ("", "write") and not began.preference
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it learns to choose labels."""
+        return self.view.started is not None and self.view.started.goal in ("classify", "multilabel")
+
+    @property
+    def as_right(self) -> bool:
+        """Whether as many labels are right as ever: a loss may rise because a few wrong ones are said more surely."""
+        told = [one.accuracy for one in self.view.checks if one.accuracy is not None]
+        row = 1 / max(1, self.view.started.held_out) if self.view.started else 0.0
+        return self.chooses and len(told) > 0 and told[-1] > max(told) - 1.5 * row
+
+    @property
+    def few(self) -> bool:
+        """Whether there are so few examples that they can be learned by heart at once."""
+        began = self.view.started
+        if began is None:
+            return False
+        return began.rows <= FEW_ROWS or (self.writes and began.trainable > FEW_TOKENS * began.learned > 0)

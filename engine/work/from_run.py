@@ -1,0 +1,41 @@
+"""The result of another run as this one's beginning: every weight finds its place, or the run ends in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from peft import get_peft_model_state_dict, set_peft_model_state_dict
+from safetensors.torch import load_file
+
+from engine import weights
+from engine.errors import ModelError, RunError
+from engine.store import RunDir
+from engine.work.tuned import is_whole_model
+
+FILE = "adapter_model.safetensors"
+
+
+def whole_model(run: RunDir) -> Path | None:
+    """The folder of a fully trained model that the run starts from; None where it starts otherwise."""
+    return run.start if is_whole_model(run.start) else None
+
+
+def take_on(model: Any, run: RunDir) -> None:
+    """Give a new adapter the weights of the one that the run starts from, if any; raises RunError."""
+    file = run.start / FILE
+    if not file.is_file():
+        return
+    try:
+        saved = weights.tensors(file)
+    except ModelError:
+        raise RunError(f"The adapter to start from ({file}) is damaged. Start a new run from another.") from None
+    own = get_peft_model_state_dict(model, save_embedding_layers=False)  # not asked for: it would ask the Hub
+    shapes = {name: tuple(one.shape) for name, one in own.items()}
+    if wrong := sorted(name for name in {*shapes, *saved} if shapes.get(name) != saved.get(name)):
+        raise RunError(
+            f"The adapter to start from does not fit these settings: {len(wrong)} of its parts differ, such as "
+            f"{wrong[0].removeprefix('base_model.model.')}. Take the same model, labels, target modules and rank as "
+            "its run ('Train on from here' on the Runs tab sets them)."
+        )
+    set_peft_model_state_dict(model, load_file(file))

@@ -1,0 +1,96 @@
+"""Whether what stands in a checkpoint can be used: every file is opened as continuing would open it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers.trainer_pt_utils import safe_globals
+
+MANIFEST = "complete.json"  # written last: a checkpoint without it was cut off while being written
+STATE = "trainer_state.json"
+NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", STATE)
+
+
+def problem(folder: Path) -> str:
+    """What is wrong with a checkpoint that should be whole, or an empty string."""
+    if not folder.is_dir():
+        return "it is no folder"
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        # Older versions wrote sizes alone.
+        files: dict[str, Any] = manifest.get("files") or {name: {"size": n} for name, n in manifest["sizes"].items()}
+        if manifest["step"] != step_of(folder):
+            return f"{MANIFEST} is that of another step"
+        for name, told in files.items():
+            if found := _differs(folder / name, told):
+                return found
+    except FileNotFoundError:
+        return f"{MANIFEST} is missing"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return f"{MANIFEST} cannot be read"
+    return unreadable(folder)
+
+
+def unreadable(folder: Path) -> str:
+    """What of a checkpoint cannot be read again, or an empty string."""
+    weights = [file for file in folder.glob("*.safetensors") if file.is_file()]
+    if not weights:
+        return "its weights are missing"
+    for file in weights:
+        try:
+            if not all(torch.isfinite(tensor).all() for tensor in _tensors(file)):
+                return f"{file.name} holds numbers that are none (NaN)"
+        except (OSError, SafetensorError, RuntimeError):
+            return f"{file.name} cannot be read"
+    for name in NEEDED:
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        try:
+            if name == STATE:
+                if json.loads((folder / name).read_text(encoding="utf-8"))["global_step"] != step_of(folder):
+                    return f"{name} is that of another step"
+            else:
+                with safe_globals():  # of numpy's random state; nothing else may be in there
+                    torch.load(folder / name, map_location="cpu", weights_only=True, mmap=True)
+        except Exception:  # torch raises whatever its readers meet
+            return f"{name} cannot be read"
+    return ""
+
+
+def told(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and checksum of each file, for the manifest."""
+    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != MANIFEST)
+    return {file.name: {"size": file.stat().st_size, "sha256": _checksum(file)} for file in files}
+
+
+def step_of(folder: Path) -> int:
+    """The step in the folder's name; -1 for a name that Hone did not give."""
+    number = folder.name.rpartition("-")[2]
+    return int(number) if number.isdecimal() else -1
+
+
+def _differs(file: Path, told: dict[str, Any]) -> str:
+    if not file.is_file():
+        return f"{file.name} is missing"
+    if file.stat().st_size != told["size"]:
+        return f"{file.name} is cut off"
+    if "sha256" in told and _checksum(file) != told["sha256"]:
+        return f"{file.name} is not as it was written"
+    return ""
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _tensors(file: Path) -> Iterator[torch.Tensor]:
+    with safe_open(file, framework="pt") as opened:
+        for name in opened.keys():  # noqa: SIM118 (it is no dict)
+            yield opened.get_tensor(name)

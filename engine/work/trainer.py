@@ -1,0 +1,79 @@
+"""What all trainers here share: LoRA+, random numbers that checks leave alone, and losses that must be numbers."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from peft.optimizers import create_loraplus_optimizer
+from transformers import Trainer
+
+from engine.errors import RunError
+
+
+@contextmanager
+def same_chance() -> Iterator[None]:
+    """Whatever is drawn inside, the random numbers after it are those that would have come without it."""
+    python, numpy = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+
+
+class HoneTrainer(Trainer):
+    """Comes before the library's trainer among the bases of each of ours."""
+
+    plus: float = 1.0  # LoRA+ (Hayou et al., arXiv:2402.12354): the output matrix learns this much faster
+    optimizer: Any
+    raw: torch.Tensor | float = 0.0  # loss of the step that is being made, as the batches gave it
+
+    def create_optimizer(self, model: Any = None) -> Any:
+        """The plain optimizer, or PEFT's for LoRA+."""
+        if self.plus > 1 and self.optimizer is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
+            options["weight_decay"] = self.args.weight_decay
+            self.optimizer = create_loraplus_optimizer(self.model, kind, loraplus_lr_ratio=self.plus, **options)
+        return super().create_optimizer(model)
+
+    def training_step(self, *args: Any, **options: Any) -> torch.Tensor:
+        """Raises RunError where the loss is no number, before the optimizer takes its step with it."""
+        loss = super().training_step(*args, **options)
+        self.raw = self.raw + loss.detach()
+        if self.accelerator.sync_gradients:  # once a step: asking a card for a number makes it wait
+            raw, self.raw = float(self.raw), 0.0
+            self._require_number(raw, "loss")
+        return loss
+
+    def _get_grad_norm(self, model: Any, grad_norm: Any = None) -> Any:
+        found = super()._get_grad_norm(model, grad_norm=grad_norm)
+        self._require_number(float(found), "gradient")
+        return found
+
+    def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
+        """A check draws random numbers too, and may not change what comes after it: it can be left out."""
+        with same_chance():
+            found: dict[str, float] = super().evaluate(*args, **options)
+        return found
+
+    def create_model_card(self, *_: Any, **__: Any) -> None:
+        """Written at export, not beside each checkpoint."""
+
+    def _require_number(self, value: float, what: str) -> None:
+        if np.isfinite(value):
+            return
+        model: Any = self.model
+        sixteen = self.args.bf16 or model.dtype != torch.float32
+        precision = ", and the precision fp32 under More settings if that does not help" if sixteen else ""
+        raise RunError(
+            f"At step {self.state.global_step + 1} the {what} was no longer a number ({value}), so training was ended "
+            "before that step could spoil the model. "
+            f"The learning rate ({self.args.learning_rate:g}) is probably too high for this data: start again with a "
+            f"third of it{precision}."
+        )

@@ -1,0 +1,127 @@
+"""The queue and what is made of an earlier run, as a person does it: reorder, run again with changes, train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from engine import spec as specs
+from engine.backends import FakeBackend
+from engine.jobs import Engine
+from engine.store import RunDir
+from tests.browser.conftest import OpenPage, Serve, go, picture, reload
+from tests.browser.test_train import WAIT, choose, comes_to_rest, facts, rank
+
+DONE = {
+    "name": "done",
+    "data": {"source": "sample:json", "max_length": 200},
+    "method": {"rank": 4, "alpha": 12, "targets": ["q_proj", "v_proj"], "dropout": 0.1},
+    "optim": {"epochs": 2, "learning_rate": 3e-4, "schedule": "linear"},
+}
+
+
+@pytest.fixture
+def queued(home: Path) -> Any:
+    """A workspace with a run that has ended and three that wait: nobody but this test works through its queue."""
+    engine = Engine(home, FakeBackend(), supervise=False)
+    done = engine.start(specs.make(DONE))
+    assert FakeBackend(steps=6, seconds=0).work(done, "train") == 0
+    for name in ("first", "second", "third"):
+        engine.start(specs.make({"name": name}))
+    with FileLock(engine.store.locks / "supervisor.lock"):
+        yield engine, done
+
+
+def test_from_one_run_to_the_next(open_page: OpenPage, serve: Serve, queued: tuple[Engine, RunDir]) -> None:
+    engine, done = queued
+    url = serve(engine.store.home)
+    page = open_page(url)
+    reorders(page, engine)
+    runs_again_with_changes(page, engine, done)
+    trains_on(page, done)
+    for width, height, dark in ((390, 844, False), (1280, 900, True)):
+        looks(open_page(url, width, height, dark), done, f"runs-queue-{width}-{'dark' if dark else 'light'}")
+    for waiting in engine.queue():  # while something waits, the page looks at the queue
+        engine.cancel(waiting.run.id)
+    comes_to_rest(page)
+
+
+def test_a_tab_that_is_chosen_at_once_stays(open_page: OpenPage, serve: Serve, queued: tuple[Engine, RunDir]) -> None:
+    """While runs wait, a page opens with the Train tab, but takes nobody away from where they went meanwhile."""
+    page = open_page(serve(queued[0].store.home))
+    page.locator("#nav [data-tab-id=train][aria-selected=true]").wait_for()
+    page.add_init_script(
+        """const asked = setInterval(() => {
+            const runs = document.querySelector("#nav [data-tab-id=runs]");
+            if (runs) { clearInterval(asked); runs.click(); }
+        }, 5);"""
+    )
+    reload(page)
+    page.locator("#runs-table [data-run]").first.wait_for()
+    page.wait_for_timeout(3000)
+    assert page.locator("#nav [role=tab][aria-selected=true]").inner_text() == "Runs"
+
+
+def names(engine: Engine) -> list[str]:
+    return [str(one.run.meta["name"]) for one in engine.queue()]
+
+
+def reorders(page: Any, engine: Engine) -> None:
+    facts(page, "weights train")  # the model has been read
+    page.locator("#train-queue", has_text="3 jobs wait").wait_for()
+    page.locator("#train-queue button").click()
+    page.get_by_role("button", name="First: third").click()
+    page.locator("#queue li", has_text="1. third").wait_for()
+    page.get_by_role("button", name="Down: first").click()
+    page.locator("#queue li", has_text="3. first").wait_for()
+    assert names(engine) == ["third", "second", "first"]
+    page.get_by_role("button", name="Take out: second").click()
+    page.locator("#queue li", has_text="2. first").wait_for()
+    assert names(engine) == ["third", "first"]
+
+
+def pick(page: Any, run: RunDir) -> None:
+    go(page, "Runs")
+    there = len(list(run.path.parent.glob("2*")))
+    page.locator("#runs-table [data-run]").nth(there - 1).wait_for()  # a run that is listed only now moves the others
+    page.locator(f"[data-run='{run.id}']").click()
+    page.locator(f"[data-picked=true] [data-run='{run.id}']").wait_for()
+    page.locator("#run-card").wait_for()
+
+
+def runs_again_with_changes(page: Any, engine: Engine, done: RunDir) -> None:
+    pick(page, done)
+    picture(page, "runs-queue-1280-light")
+    page.locator("#use-settings").click()
+    page.locator("#recipe-note", has_text="The settings of “done”").wait_for(timeout=WAIT)
+    facts(page, "weights train")
+    page.locator("#field-optim-epochs input").fill("1")
+    page.locator("#start").click()
+    page.wait_for_function("document.querySelector('#train-queue').innerText.includes('3 jobs')", timeout=WAIT)
+    made = engine.queue()[-1].run
+    assert made.spec.model_dump() == specs.changed(done.spec, ["optim.epochs=1"]).model_dump()
+
+
+def trains_on(page: Any, done: RunDir) -> None:
+    pick(page, done)
+    page.locator("#train-on").click()
+    page.locator("#start-from", has_text="Starts from the adapter of “done”").wait_for(timeout=WAIT)
+    go(page, "Data")
+    choose(page, "#field-data-source", "pirate")
+    go(page, "Train")
+    facts(page, "weights train")
+    assert rank(page) == "4", "other data leaves what the adapter decides"
+    picture(page, "train-on-1280-light")
+    page.locator("#forget-start").click()
+    page.locator("#start-from").wait_for(state="hidden")
+
+
+def looks(page: Any, done: RunDir, name: str) -> None:
+    pick(page, done)
+    page.locator("#run-more button").first.click()
+    page.locator("#extend-run").wait_for()
+    assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    picture(page, name)

@@ -1,0 +1,239 @@
+"""Run again with changes, more epochs, start from another run: what is refused, kept and told. No torch."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from engine import events as ev
+from engine import from_run, outcome
+from engine import spec as specs
+from engine.__main__ import main as cli
+from engine.backends import FakeBackend
+from engine.errors import HoneError, RunError, SpecError
+from engine.jobs import Engine
+from engine.spec import RunSpec
+from engine.store import RunDir
+from engine.view import State, fold
+from tests.conftest import idle, wait_for
+
+SPEC = specs.make({"data": {"source": "sample:pirate"}, "optim": {"epochs": 2}})
+
+
+@pytest.fixture
+def engine(home):
+    made = Engine(home, FakeBackend(steps=6, seconds=0.001))
+    yield made
+    made.close()
+
+
+def done(engine: Engine, spec: RunSpec = SPEC) -> RunDir:
+    run = engine.start(spec)
+    wait_for(run, lambda run: run.view().ended is not None and idle(run))
+    return run
+
+
+def changed(spec: RunSpec, *settings: str) -> RunSpec:
+    return specs.changed(spec, settings)
+
+
+# --- again ---
+
+
+def test_settings_are_changed_as_yaml_and_checked() -> None:
+    spec = changed(SPEC, "optim.learning_rate=5e-4", "method.targets=[q_proj, v_proj]", "name=My run", "data.shape=")
+    assert spec.optim.learning_rate == 5e-4 and spec.method.targets == ("q_proj", "v_proj") and spec.name == "My run"
+    assert spec.data == SPEC.data
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("optim.epochs", "Write it like optim.epochs=5"),
+        ("optim.epochs.x=3", "Write it like optim.epochs=5"),
+        ("optim.epochs=-1", "Epochs (optim.epochs): must be more than 0.0; it is -1."),
+        ("optim.speed=3", "'optim.speed' is not a setting"),
+        ("name=[", "cannot be read as YAML"),
+        ("model.start=../../etc", "must be the id of a run"),
+    ],
+)
+def test_a_change_that_cannot_be_is_said(setting: str, words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        changed(SPEC, setting)
+    assert words in str(caught.value)
+
+
+def test_again_extend_and_queue_on_the_command_line(engine, home, capsys) -> None:
+    run = done(engine)
+    assert cli(["again", run.id, "--set", "optim.epochs=1", "--set", "name=less", "--home", str(home)]) == 0
+    (newest,) = (one for one in engine.store.all_runs() if one.id != run.id)
+    assert newest.spec == changed(SPEC, "optim.epochs=1", "name=less")
+    assert cli(["extend", run.id, "1", "--home", str(home)]) == 0
+    assert run.spec.optim.epochs == 3 and run.state() == State.FINISHED
+    assert cli(["extend", run.id, "98", "--home", str(home)]) == 2
+    assert "Epochs (optim.epochs): must be at most 100.0; it is 101.0." in capsys.readouterr().err
+    assert cli(["queue", "--home", str(home)]) == 0 and "Nothing waits" in capsys.readouterr().out
+    assert cli(["move", run.id, "up", "--home", str(home)]) == 2
+    assert "does not wait" in capsys.readouterr().err
+
+
+# --- pause ---
+
+
+def test_a_run_is_paused_and_taken_up_again_on_the_command_line(home, capsys) -> None:
+    engine = Engine(home, FakeBackend(steps=60))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().step >= 2)
+    assert cli(["pause", run.id, "--home", str(home)]) == 0
+    assert "is paused" in capsys.readouterr().out and run.state() == State.PAUSED
+    wait_for(run, idle)
+    step = run.view().step
+    assert cli(["continue", run.id, "--home", str(home)]) == 0
+    assert run.state() == State.FINISHED and run.view().started.resumed_from == step
+    assert cli(["pause", run.id, "--home", str(home)]) == 2 and "is not running" in capsys.readouterr().err
+    engine.close()
+
+
+# --- more epochs ---
+
+
+def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
+    run = done(engine)
+    before = run.view()
+    assert before.total_steps == 6 and before.started.epochs == 2
+    run.emit(ev.Estimated(trainable=10, memory_gb=0.5, seconds_low=1.0, seconds_high=1.4))
+    engine.extend(run.id, 1)
+    wait_for(run, lambda run: run.view().total_steps == 9 and run.state() == State.FINISHED and idle(run))
+    view = run.view()
+    assert list(view.steps) == list(range(1, 10)) and view.attempt == 2 and view.started.resumed_from == 6
+    assert view.last.epoch == pytest.approx(3) and view.first_loss == before.first_loss
+    (time,) = [one for one in outcome.outcome(view, State.FINISHED) if one.what == "Time"]
+    assert time.expected == outcome.span(1.5, 2.1)
+    assert specs.make(specs.load_yaml(run.spec_file)).optim.epochs == 3
+
+
+def test_until_it_goes_on_it_is_not_at_its_end(home) -> None:
+    engine = Engine(home, FakeBackend(), supervise=False)
+    run = engine.start(SPEC)
+    assert FakeBackend(steps=6, seconds=0).work(run, "train") == 0
+    engine.extend(run.id, 0.5)
+    assert run.state() == State.QUEUED and run.view().total_steps == 8
+    engine.cancel(run.id)
+    assert run.state() == State.STOPPED and run.state().can_continue
+    assert [line.what for line in outcome.outcome(run.view(), run.state())] == []
+
+
+def test_the_schedule_of_what_was_foretold_is_stretched() -> None:
+    started = ev.Started(
+        pid=1, device="CPU", precision="fp32", trainable=1, total=2, steps=7, epochs=0.7, rows=8, held_out=2,
+        tokens=9, learned=9, cut=0,
+    )  # fmt: skip
+    told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=10, seconds_high=20)
+    view = fold([told, started, ev.Finished(step=7, seconds=12, memory_gb=1), ev.Extended(epochs=1.4)])
+    assert (view.total_steps, view.started.epochs) == (14, 1.4)
+    assert (view.estimated.seconds_low, view.estimated.seconds_high) == (20, 40)
+    assert view.state(alive=False, queued=False) == State.STOPPED
+
+
+def test_what_cannot_be_extended_is_said_and_nothing_changes(engine, home) -> None:
+    run = done(engine)
+    text = run.spec_file.read_text()
+    for epochs in (0, -1, float("nan"), float("inf"), 98.5):
+        with pytest.raises(SpecError):
+            engine.extend(run.id, epochs)
+    failed = Engine(home, FakeBackend(), supervise=False).start(SPEC)
+    wait_for(failed, idle)
+    engine.backend.fail = "It broke."  # type: ignore[attr-defined]
+    broken = done(engine)
+    with pytest.raises(RunError, match=r"it is failed\. Continue it first"):
+        engine.extend(broken.id, 1)
+    for folder in run.checkpoints.iterdir():
+        folder.rmdir()
+    with pytest.raises(RunError, match=r"checkpoints of .* are gone"):
+        engine.extend(run.id, 1)
+    with pytest.raises(RunError, match="There is no run"):
+        engine.extend("../../etc", 1)
+    assert run.spec_file.read_text() == text and run.state() == State.FINISHED
+
+
+# --- start from another ---
+
+
+def test_the_other_run_s_adapter_is_kept_with_the_new_one(engine) -> None:
+    other = done(engine)
+    run = done(engine, from_run.settings(other))
+    assert run.spec.model.start == other.id
+    engine.delete(other.id)
+    assert (run.start / "adapter_model.safetensors").read_bytes() == b"fake"
+    assert from_run.name_of(run) == "Pirate" and from_run.name_of(other) == ""
+    with pytest.raises(RunError, match="is gone"):
+        engine.start(run.spec)
+    assert from_run.settings(run).model.start == run.id
+
+
+def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
+    other = done(engine)
+    other.emit(other.view().started.model_copy(update={"model_hash": "of another", "resumed_from": 6}))
+    with pytest.raises(RunError, match="made for another model"):
+        engine.start(from_run.settings(other))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("method.rank=4", "Rank (method.rank): it has 16. Set that; now it is 4."),
+        ("method.alpha=3", "Alpha (method.alpha): it has 32. Set that; now it is 3."),
+        ("method.kind=dora", "Method (method.kind): it is LoRA. Choose that one."),
+        ("method.kind=full", "Method (method.kind): it is LoRA. Choose that one."),
+        ("method.layers=0-2", "Layers (method.layers): it has none. Set the same."),
+        ("method.rslora=true", "Rank-stabilised scaling (method.rslora): it has it off. Set the same."),
+        ("method.ranks={q_proj: 4}", "Ranks of single modules (method.ranks): it has none. Set the same."),
+        ("data={source: sample:reviews, goal: classify}", "it learned to write answers or text"),
+    ],
+)
+def test_what_does_not_agree_is_named_with_what_to_set(engine, setting: str, words: str) -> None:
+    other = done(engine)
+    spec = changed(from_run.settings(other), setting)
+    with pytest.raises(SpecError) as caught:
+        engine.start(spec)
+    assert "cannot start from 'Pirate'" in str(caught.value) and words in str(caught.value)
+    assert len(list(engine.store.all_runs())) == 1
+
+
+def test_other_labels_and_other_modules_do_not_agree(engine) -> None:
+    other = done(engine, specs.make({"data": {"source": "sample:reviews", "goal": "classify"}}))
+    spec = from_run.settings(other)
+    assert done(engine, spec).state() == State.FINISHED
+    about = json.loads(other.about_file.read_text())
+    other.about_file.write_text(json.dumps(about | {"labels": ["a", "b", "c"]}))
+    with pytest.raises(SpecError, match=r"Labels: it tells a, b, c apart\. These rows have others\."):
+        engine.start(spec)
+    named = done(engine, changed(SPEC, "method.targets=[q_proj, v_proj]"))
+    with pytest.raises(SpecError, match=r"Target modules \(method.targets\): it has q_proj, v_proj\. Set the same\."):
+        engine.start(changed(from_run.settings(named), "method.targets=[q_proj]"))
+
+
+def test_one_that_began_as_pissa_goes_on_as_what_it_became(engine) -> None:
+    other = done(engine, changed(SPEC, "method.init=pissa"))
+    file = other.adapter / "adapter_config.json"
+    file.write_text(json.dumps({"r": 32, "lora_alpha": 64, "rank_pattern": {}}))
+    method = from_run.settings(other).method
+    assert (method.rank, method.alpha, method.init) == (32, 64, "zero")
+    assert done(engine, from_run.settings(other)).state() == State.FINISHED
+    with pytest.raises(SpecError, match="PiSSA and OLoRA would not leave as it is"):
+        changed(from_run.settings(other), "method.init=pissa")
+    file.write_text(json.dumps({"r": 32, "lora_alpha": 45.25}))
+    with pytest.raises(RunError, match="no whole number"):
+        from_run.settings(other)
+    file.write_text("[")
+    with pytest.raises(RunError, match="is damaged"):
+        from_run.settings(other)
+
+
+def test_a_run_without_a_result_is_nothing_to_start_from(engine) -> None:
+    engine.backend.fail = "It broke."  # type: ignore[attr-defined]
+    broken = done(engine)
+    for start, words in ((broken.id, "has not saved anything yet"), ("no-such-run", "is gone")):
+        with pytest.raises(HoneError, match=words):
+            engine.start(changed(SPEC, f"model.start={start}"))

@@ -1,0 +1,92 @@
+"""Real workers: a run that starts from another's adapter, and one that goes on for more epochs."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from engine import from_run, models
+from engine import spec as specs
+from engine.errors import RunError
+from engine.jobs import Engine
+from engine.store import RunDir
+from engine.view import State
+from tests.conftest import SMALL, idle, wait_for
+from tests.engine.tiny import save_model
+
+SHORT = ("optim.epochs=0.08", "sampling.checks=1", "sampling.max_new_tokens=4", "optim.warmup=0")
+
+
+def by_worker(engine: Engine, run: RunDir, attempt: int = 1) -> RunDir:
+    """The run, once a worker process has trained it to its end."""
+    wait_for(run, lambda run: run.view().attempt == attempt and run.view().ended is not None and idle(run), 240)
+    assert run.state() == State.FINISHED, run.view().ended
+    return run
+
+
+@pytest.fixture(scope="module")
+def onward(trained) -> RunDir:
+    """A short run that started from the adapter of the one that all tests share."""
+    engine, run = trained
+    return by_worker(engine, engine.start(specs.changed(from_run.settings(run), SHORT)))
+
+
+def test_the_first_held_out_loss_is_the_other_s_best(trained, onward) -> None:
+    _, other = trained
+    assert onward.view().first_loss == other.view().best.loss
+    told = json.loads((onward.start / "about.json").read_text())
+    assert told == {"run": other.id, "name": "small"}
+
+
+def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained, onward) -> None:
+    engine, _ = trained
+    before = onward.view()
+    engine.extend(onward.id, 0.12)
+    view, steps = by_worker(engine, onward, attempt=2).view(), before.total_steps
+    total = onward.spec.optim.steps(view.started.rows)
+    assert total > 2 * steps and list(view.steps) == list(range(1, total + 1)) and view.total_steps == total
+    assert view.losses[:steps] == before.losses and view.started.resumed_from == steps
+    highest = onward.spec.optim.learning_rate
+    cosine = [highest * 0.5 * (1 + math.cos(math.pi * step / total)) for step in range(total + 1)]
+    assert list(view.lrs[steps:]) == pytest.approx(cosine[steps:total])
+    assert view.last.seconds > before.last.seconds and view.first_loss == before.first_loss
+    assert view.checks[-1].step == total and view.saved[-1].step == total
+
+
+def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home) -> None:
+    from engine.work import from_run as work
+    from engine.work.inspect import inspect
+    from engine.work.load import choose_place, load_model
+    from engine.work.methods import adapt
+
+    _, other = trained
+    run = RunDir(home)
+    home.mkdir()
+    from_run.copy(other, run.start)
+    spec = specs.changed(other.spec, ["method.targets=[q_proj]"])
+    info = inspect("pocket")
+    place = choose_place(spec.place, spec.method)
+    model = adapt(load_model(models.folder("pocket"), place, spec.method), spec.method, info)
+    with pytest.raises(RunError, match=r"parts differ, such as .*mlp\.down_proj\.lora_A"):
+        work.take_on(model, run)
+    file = run.start / "adapter_model.safetensors"
+    data = file.read_bytes()
+    file.unlink()
+    file.write_bytes(data[: len(data) // 2])
+    with pytest.raises(RunError, match="is damaged"):
+        work.take_on(model, run)
+
+
+def test_a_fully_trained_model_is_trained_on(home, tmp_path) -> None:
+    from engine.work.train import train
+
+    save_model(tmp_path / "tiny", "llama")
+    engine = Engine(home, supervise=False)
+    values = SMALL | {"model": {"source": str(tmp_path / "tiny")}, "method": {"kind": "full"}}
+    first = engine.start(specs.changed(specs.make(values), SHORT))
+    train(first)
+    second = engine.start(specs.changed(from_run.settings(first), ["optim.epochs=0.02"]))
+    train(second)
+    assert second.view().first_loss == first.view().best.loss < first.view().first_loss

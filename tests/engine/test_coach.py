@@ -1,0 +1,72 @@
+"""The coach's rules over recorded and made-up curves, and what a single point may not do."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from benchmarks.coach import Told, all_told, rates, recorded
+from benchmarks.curves import CURVES, recipes
+from engine import signs
+from engine.view import RunView, fold
+from tests.curves.made import curve, falling, made
+
+SAMPLES = ("pirate", "json", "support", "reviews", "preferences")
+
+
+@pytest.fixture(scope="module")
+def told() -> list[Told]:
+    return list(all_told())
+
+
+def test_there_are_curves_of_every_sign_recorded_and_made(told: list[Told]) -> None:
+    labels = Counter(one.label for one in told)
+    assert set(labels) == {"healthy", *signs.ALARMS} and min(labels.values()) >= 3
+    assert len([one for one in recipes() if (CURVES / f"{one.name}.json").exists()]) >= 35
+    assert max(path.stat().st_size for path in CURVES.glob("*.json")) < 16_000
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_sample_is_alarmed_as_it_ships(told: list[Told], name: str) -> None:
+    [one] = [one for one in told if one.name == name]
+    assert one.right and not one.alarms
+
+
+def test_no_healthy_run_is_alarmed(told: list[Told]) -> None:
+    assert not [one for one in told if one.label == "healthy" and (one.false or not one.right)]
+
+
+@pytest.mark.parametrize("part", ["tune", "held-out", "fresh"])
+def test_precision_and_recall(told: list[Told], part: str) -> None:
+    mine = [one for one in told if one.part == part]
+    for label in {one.label for one in mine}:
+        _, _, _, precision, recall = rates(mine, label)
+        assert precision >= 0.75 and recall >= 0.5, (part, label, precision, recall)
+    right = sum(one.right and not one.false for one in mine) / len(mine)
+    assert right >= 0.85
+
+
+def test_a_single_point_says_nothing() -> None:
+    events = curve(8, falling(2.2, 0.9), falling(2.2, 1.0))
+    for kind, at in (("step", 200), ("evaluated", -1)):
+        of = [index for index, event in enumerate(events) if event.kind == kind]
+        events[of[at]] = events[of[at]].model_copy(update={"loss": 40.0 if kind == "step" else 1.3})
+        view = fold(events)
+        assert signs.read(view).kind == "learning", kind
+
+
+def test_every_moment_of_every_curve_has_a_sentence() -> None:
+    for events in [recorded("pirate"), *(one.events for one in made())]:
+        view = RunView()
+        for at, event in enumerate(events[:40]):
+            sign = signs.read(fold([event], view))
+            assert sign.title and sign.text and "nan" not in sign.evidence, at
+
+
+def test_a_long_run_is_read_quickly() -> None:
+    view = fold(curve(1, falling(2.5, 0.8), falling(2.5, 0.9), steps=20_000, checks=100))
+    begun = time.perf_counter()
+    signs.read(view)
+    assert time.perf_counter() - begun < 0.5  # about 0.05 s on a quiet machine

@@ -1,0 +1,127 @@
+"""The order in which runs wait: changed, kept over restarts, the same where times are coarse. No torch."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from engine import events as ev
+from engine import spec as specs
+from engine.backends import FakeBackend
+from engine.errors import RunError
+from engine.jobs import Engine
+from engine.store import RunDir
+from engine.view import State
+from tests.conftest import idle, wait_for
+
+SPEC = specs.make({"data": {"source": "sample:pirate"}})
+
+
+@pytest.fixture
+def asking(home) -> Engine:
+    """An engine that looks and asks; nothing is worked on."""
+    return Engine(home, FakeBackend(), supervise=False)
+
+
+def ids(engine: Engine) -> list[str]:
+    return [one.run.id for one in engine.queue()]
+
+
+def started(engine: Engine, count: int) -> list[RunDir]:
+    return [engine.start(SPEC.model_copy(update={"name": f"run {number}"})) for number in range(count)]
+
+
+def test_runs_are_moved_and_worked_on_in_that_order_after_a_restart(asking, home) -> None:
+    a, b, c, d = (run.id for run in started(asking, 4))
+    assert ids(asking) == [a, b, c, d]
+    asking.move(d, "first")
+    asking.move(a, "down")
+    asking.move(c, "up")
+    asking.move(d, "up")  # it is the first already
+    assert ids(asking) == [d, b, c, a]
+    for run_id in (a, b, c, d):  # a file system that tells no finer times
+        os.utime(asking.store.run(run_id).queue_mark, (1e9, 1e9))
+    engine = Engine(home, FakeBackend(steps=2))
+    assert ids(engine)[-3:] == [b, c, a]
+    wait_for(asking.store.run(a), lambda run: idle(run) and run.view().ended is not None)
+    begun = {run.id: run.view().started.time for run in engine.store.all_runs()}
+    assert sorted(begun, key=begun.__getitem__) == [d, b, c, a]
+    engine.close()
+
+
+def test_a_file_that_is_damaged_or_names_others_loses_no_run(asking) -> None:
+    runs = started(asking, 3)
+    for number, run in enumerate(reversed(runs)):
+        os.utime(run.queue_mark, (1e9 + number, 1e9 + number))
+    for text in ("[", '{"a": 1}', '[1, "../../etc", "no-such-run"]'):
+        (asking.store.home / "queue.json").write_text(text)
+        assert ids(asking) == [run.id for run in reversed(runs)], "the oldest mark comes first"
+    asking.move(runs[0].id, "first")
+    assert ids(asking)[0] == runs[0].id
+
+
+def test_two_who_change_it_at_once_lose_nothing(asking, home) -> None:
+    runs = started(asking, 4)
+    other = Engine(home, FakeBackend(), supervise=False)
+
+    def shuffle(engine: Engine, run: RunDir) -> None:
+        for number in range(20):
+            engine.move(run.id, ("up", "down", "first")[number % 3])
+
+    threads = [
+        threading.Thread(target=shuffle, args=(engine, run))
+        for engine, run in zip((asking, other, asking, other), runs, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ids(asking)) == sorted(run.id for run in runs)
+
+
+def test_what_does_not_wait_cannot_be_moved_and_that_is_said(asking) -> None:
+    (run,) = started(asking, 1)
+    with pytest.raises(RunError, match="not a way to move"):
+        asking.move(run.id, "away")
+    asking.cancel(run.id)
+    with pytest.raises(RunError, match="'run 0' does not wait any more: it is cancelled"):
+        asking.move(run.id, "up")
+    with pytest.raises(RunError, match="There is no run"):
+        asking.move("../../etc", "up")
+
+
+def test_merges_and_scores_wait_too_and_are_taken_out(asking, home) -> None:
+    done, waits = started(asking, 2)
+    asking.cancel(waits.id)
+    assert FakeBackend(steps=2).work(done, "train") == 0
+    asking.merge(done.id, "bf16")
+    asking.resume(waits.id)
+    assert [(one.run.id, one.job) for one in asking.queue()] == [(done.id, "merge-bf16"), (waits.id, "train")]
+    asking.cancel(done.id)
+    assert done.state() == State.FINISHED and not done.view().merged
+    asking.score(done.id)
+    asking.move(done.id, "first")
+    asking.cancel(done.id)
+    assert "taken out" in done.view().score_problem and done.state() == State.FINISHED
+    assert ids(asking) == [waits.id]
+
+
+def test_who_is_taken_out_again_is_what_it_was_before(asking) -> None:
+    (run,) = started(asking, 1)
+    run.queue_mark.unlink()
+    run.emit(ev.Stopped(step=3, kept=True))
+    asking.resume(run.id)
+    asking.cancel(run.id)
+    assert run.state() == State.STOPPED
+
+
+def test_a_run_that_is_put_back_for_want_of_memory_goes_on_first(asking) -> None:
+    first, second = started(asking, 2)
+    with first.lock.acquire():
+        first.queue_mark.unlink()
+        third = asking.start(SPEC)  # who is put in meanwhile
+        first.queue_mark.write_text("train")  # as the worker does
+        assert asking.live()[0].id == first.id
+    assert ids(asking) == [first.id, second.id, third.id]

@@ -1,0 +1,172 @@
+"""The queue on the page, a run's settings in the form again, on from its adapter, more epochs: as plain functions."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from engine import aside, from_run
+from engine import spec as specs
+from engine.backends import FakeBackend
+from engine.errors import RunError, SpecError
+from engine.jobs import Engine
+from engine.policy import LOCAL
+from engine.store import RunDir
+from engine.view import State
+from tests.conftest import idle, wait_for
+from tests.ui.fakes import FakeDesk
+from ui import form, runs_again, runs_queue, runs_tab, train_facts, train_tab
+from ui.context import Context
+
+NASTY = "<img src=x onerror=alert(1)>"
+SPEC = specs.make({"data": {"source": "sample:pirate"}})
+
+
+@pytest.fixture
+def waits(home: Path) -> Context:
+    """A page where nothing is worked on."""
+    engine = Engine(home, FakeBackend(), supervise=False)
+    engine.desk = FakeDesk()  # type: ignore[assignment]
+    return Context(engine, LOCAL)
+
+
+def pressed(run_id: str) -> gr.EventData:
+    return gr.EventData(None, {"name": run_id})  # type: ignore[arg-type]
+
+
+def filled(outputs: list[object]) -> dict[str, object]:
+    """What the form holds after a run's settings were put into it; skipped widgets are left out."""
+    _, _, _, _, *widgets = outputs
+    values = {path: one for path, one in zip(form.PATHS, widgets, strict=True) if one != gr.skip()}
+    return {path: one["value"] if isinstance(one, dict) and "choices" in one else one for path, one in values.items()}
+
+
+# --- the queue ---
+
+
+def test_the_queue_is_listed_moved_and_emptied(waits: Context) -> None:
+    first, second, third = (waits.engine.start(SPEC.model_copy(update={"name": n})) for n in ("one", NASTY, "three"))
+    shown, lead, timer = runs_queue.refresh(waits, "", "")
+    assert shown.index("1. one") < shown.index("2. &lt;img") < shown.index("3. three") and "<img" not in shown
+    assert "3 jobs wait" in lead and timer["active"]
+    assert runs_queue.refresh(waits, shown, lead)[:2] == (gr.skip(), gr.skip()), "what is the same stays"
+    shown = runs_queue.act(waits, "first", shown, lead, pressed(third.id))[0]
+    shown = runs_queue.act(waits, "down", shown, lead, pressed(first.id))[0]
+    assert [one.run.id for one in waits.engine.queue()] == [third.id, second.id, first.id]
+    for run in (first, second):
+        shown, lead, _ = runs_queue.act(waits, "out", shown, lead, pressed(run.id))
+    assert "1. three" in shown and "1 job waits" in lead and first.state() == State.CANCELLED
+    shown, lead, timer = runs_queue.act(waits, "out", shown, lead, pressed(third.id))
+    assert (shown, lead) == ("", "") and not timer["active"]
+
+
+def test_what_does_not_wait_is_said(waits: Context) -> None:
+    run = waits.engine.start(SPEC)
+    waits.engine.cancel(run.id)
+    for what in runs_queue.ACTS:
+        with pytest.raises(RunError, match="does not wait any more: it is cancelled"):
+            runs_queue.change(waits, what, run.id)
+        with pytest.raises(RunError, match="There is no run"):
+            runs_queue.change(waits, what, "../../etc")
+    with pytest.raises(RunError, match="not a way to move"):
+        waits.engine.resume(run.id)
+        runs_queue.change(waits, "delete", run.id)
+
+
+def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
+    works, other = waits.engine.start(SPEC.model_copy(update={"name": "works"})), waits.engine.start(SPEC)
+    works.queue_mark.unlink()
+    with works.lock.acquire():
+        shown = runs_queue.refresh(waits, "", "")[0]
+    assert "Now: works." in shown and "1. Pirate" in shown and other.queued
+
+
+# --- its settings again ---
+
+
+def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
+    values = {
+        "name": "mine", "data": {"source": "sample:json", "max_length": 200, "held_out": 0.2},
+        "method": {"rank": 4, "alpha": 9, "targets": ["q_proj", "v_proj"], "ranks": {"q_proj": 2}, "dropout": 0.1},
+        "optim": {"epochs": 1.5, "learning_rate": 3e-4, "schedule": "linear"}, "sampling": {"prompts": ["Who?"]},
+    }  # fmt: skip
+    run = ctx.engine.start(specs.make(values))
+    outputs = runs_again.use(ctx, run.id)
+    assert outputs[0] == "sample:json" and outputs[1] is None and "“mine”" in outputs[2] and outputs[3] == "fewest"
+    assert form.collect(filled(outputs).values()) == run.spec
+    # The source has changed, and the page asks for the settings of other data, perhaps twice: then they stay.
+    *own, recipe, note, asked, after = train_tab.choose_data(ctx, "sample:json", "pocket", "", outputs[0])
+    assert {*map(str, own), str(recipe), str(note)} == {str(gr.skip())}
+    assert asked == after == outputs[0] == "sample:json"
+    assert train_tab.choose_data(ctx, "sample:pirate", "pocket", "", after)[-1] == ""
+    assert train_tab.choose_data(ctx, "sample:json", "pocket", "", "")[0] != gr.skip(), "chosen by hand, later"
+
+
+def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
+    ctx: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(gr, "Warning", lambda text, duration: said.append(text))
+    file = tmp_path / "rows.csv"
+    file.write_text("question,answer\n" + "".join(f"How much is {n}?,It is {n}.\n" for n in range(40)))
+    source = aside.add_files(ctx.engine.store, [(file, "rows.csv")])
+    spec = specs.make({"data": {"source": source}, "model": {"start": "no-such-run"}})
+    run = ctx.engine.store.create_run(spec, *[ctx.prepared(spec.data).train_file] * 2, {"name": "rows", "shape": ""})
+    shutil.rmtree(ctx.engine.store.datasets / source.partition(":")[2])
+    run.set_spec(spec.model_copy(update={"model": spec.model.model_copy(update={"source": str(tmp_path / "gone")})}))
+    monkeypatch.setattr(FakeDesk, "inspect", lambda *_: (_ for _ in ()).throw(RunError("'gone' is not a folder.")))
+    outputs = runs_again.use(ctx, run.id)
+    kept = filled(outputs)
+    assert not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys() and outputs[0] == ""
+    assert {"method.rank", "optim.epochs", "data.seed"} <= kept.keys() and kept["model.start"] == ""
+    words = " ".join(said)
+    for part in ("is gone, so the settings start from the base model", "other data on the Data tab", "not a folder"):
+        assert part in words
+
+
+def test_ids_of_runs_that_are_not_there_are_a_sentence(ctx: Context) -> None:
+    for handler in (runs_again.use, runs_again.train_on):
+        with pytest.raises(RunError, match=r"no run|is gone"):
+            handler(ctx, "../../etc")
+    with pytest.raises(RunError, match="There is no run"):
+        runs_again.extend(ctx, "", 1)
+
+
+# --- on from its adapter ---
+
+
+def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -> None:
+    held = filled(runs_again.train_on(ctx, finished.id))
+    assert held["model.start"] == finished.id
+    box, said = runs_again.tell_start(ctx, str(held["model.start"]))
+    assert box["visible"] and "Starts from the adapter of “Pirate”" in said
+    run = ctx.engine.store.run(train_tab.start(ctx, *held.values()))
+    assert from_run.name_of(run) == "Pirate"
+    # Other data leaves method and start; what does not agree is told beside Start and refused by it.
+    own = form.PATHS[2:]
+    kept = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", finished.id), strict=False))
+    assert kept["method.rank"] == kept["model.start"] == gr.skip() != kept["optim.epochs"]
+    held["method.rank"] = 5
+    assert "Rank (method.rank): it has 16." in list(train_facts.tell(ctx, *held.values()))[-1][0]
+    with pytest.raises(SpecError, match="Rank"):
+        train_tab.start(ctx, *held.values())
+    assert not runs_again.tell_start(ctx, runs_again.forget_start())[0]["visible"]
+    assert "is gone" in runs_again.tell_start(ctx, "no-such-run")[1]
+
+
+# --- more epochs ---
+
+
+def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDir) -> None:
+    before = finished.spec.optim.epochs
+    for epochs in (0, None, -2, 1000):
+        with pytest.raises(SpecError, match=r"[Ee]pochs"):
+            runs_again.extend(ctx, finished.id, epochs)
+    assert runs_again.extend(ctx, finished.id, 2)[1] == finished.id
+    wait_for(finished, lambda run: run.view().attempt == 2 and run.state() == State.FINISHED and idle(run), 20)
+    assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
+    picked = runs_tab.pick(ctx, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
+    assert picked[5]["visible"] and picked[6]["visible"]

@@ -1,0 +1,113 @@
+"""What waits, in its order: on the Runs tab with buttons to change it, on the Train tab in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from engine.errors import RunError
+from engine.queue import Waiting
+from ui.context import Context
+from ui.handlers import QUIET, bind
+from ui.text import line, plural, safe
+from ui.theme import html
+
+SECONDS = 2.0  # between two looks while something works or waits
+ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Take out"}
+SCRIPT = f"HonePicks(element, trigger, watch); {list(ACTS)}"
+JOBS = {"train": "train", "score": "score", "merge-fp32": "merge (fp32)", "merge-bf16": "merge (bf16)"}
+LEAD_SCRIPT = "element.addEventListener('click', (e) => { if (e.target.closest('button')) trigger('lead'); }); ['lead']"
+
+
+@dataclass(frozen=True)
+class QueueList:
+    """On the Runs tab the list and the clock that keeps it true; the clock stands still while nothing happens."""
+
+    shown: gr.HTML
+    timer: gr.Timer
+
+
+def build() -> QueueList:
+    """Within the Runs tab: a timer beside the tabs would count as one."""
+    return QueueList(html(js_on_load=SCRIPT, elem_id="queue"), gr.Timer(SECONDS, active=False))
+
+
+def build_lead() -> gr.HTML:
+    """On the Train tab: how many wait, and the way to them."""
+    return html(js_on_load=LEAD_SCRIPT, elem_id="train-queue")
+
+
+def wire(ctx: Context, queue: QueueList, lead: gr.HTML, *moments: Any) -> None:
+    """``moments`` are the events after which something may work or wait."""
+    outputs = [queue.shown, lead, queue.timer]
+    told = [queue.shown, lead]
+    for moment in (queue.timer.tick, *moments):
+        moment(bind(refresh, ctx), told, outputs, trigger_mode="multiple", **QUIET)
+    for what in ACTS:
+        getattr(queue.shown, what)(bind(act, ctx, what), told, outputs, **QUIET)
+
+
+# --- handlers ---
+
+
+def refresh(ctx: Context, shown: str | None, lead: str | None) -> tuple[Any, Any, Any]:
+    """List and line as they are now; what has not changed is left alone."""
+    waiting = ctx.engine.queue()
+    ids = {one.run.id for one in waiting}
+    live = ctx.engine.live()
+    now = listed([str(run.meta["name"]) for run in live if run.id not in ids], waiting)
+    led = lead_to(len(waiting))
+    return *(gr.skip() if new == old else new for new, old in ((now, shown), (led, lead))), gr.update(active=bool(live))
+
+
+def act(ctx: Context, what: str, shown: str | None, lead: str | None, event: gr.EventData) -> tuple[Any, Any, Any]:
+    """Move a job, or take it out. The id comes from the page: the engine checks that it waits."""
+    change(ctx, what, str(event.name))
+    return refresh(ctx, shown, lead)
+
+
+def change(ctx: Context, what: str, run_id: str) -> None:
+    """Do one of ``ACTS``; raises RunError for a run that does not wait any more."""
+    run = ctx.engine.store.run(run_id)
+    if what != "out":
+        ctx.engine.move(run_id, what)  # type: ignore[arg-type]
+    elif run.queued:
+        ctx.engine.cancel(run_id)
+    else:
+        raise RunError(f"'{run.meta['name']}' does not wait any more: it is {run.state().value}.")
+
+
+# --- what is shown ---
+
+
+def listed(working: list[str], waiting: list[Waiting]) -> str:
+    """What works now, then what waits; nothing where nothing waits."""
+    if not waiting:
+        return ""
+    now = line(f"Now: {', '.join(working)}.") if working else ""
+    rows = "".join(_row(at, one, len(waiting)) for at, one in enumerate(waiting))
+    return f'<section class="card queue"><h3>Waiting</h3>{now}<ol>{rows}</ol></section>'
+
+
+def _row(at: int, one: Waiting, count: int) -> str:
+    name = safe(one.run.meta["name"])
+    off = {"up": at == 0, "first": at == 0, "down": at == count - 1}
+    buttons = "".join(
+        f'<button type="button" class="mini" data-do="{act}" data-name="{safe(one.run.id)}" '
+        f'data-key="{act} {safe(one.run.id)}" aria-label="{word}: {name}"{" disabled" * off.get(act, False)}>'
+        f"{word}</button>"
+        for act, word in ACTS.items()
+        if act != "first" or count > 2
+    )
+    job = safe(JOBS.get(one.job, one.job))
+    return f'<li><b>{at + 1}. {name}</b> <span class="chip">{job}</span><span class="acts">{buttons}</span></li>'
+
+
+def lead_to(count: int) -> str:
+    """How many wait."""
+    if not count:
+        return ""
+    waits = f"{plural(count, 'job')} {'waits' if count == 1 else 'wait'}."
+    return f'<p class="line">{waits} <button type="button" class="mini">Show the queue</button></p>'
