@@ -44,7 +44,6 @@ from ui import (  # noqa: E402
     runs_queue,
     runs_tab,
     theme,
-    train_recipes,
     train_tab,
 )
 from ui.context import Context  # noqa: E402
@@ -141,8 +140,7 @@ def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependenc
     )
     fields, train = fields_of(page), page.train
     train_tab.wire(ctx, train, fields, train_tab.Before(page.blocks.load, described, data, counted))
-    by_hand = bind(train_recipes.by_hand), [train.recipes.recipe, train.recipes.note]
-    model_fit.wire(ctx, model, fields, train.again, by_hand)
+    model_fit.wire(ctx, model, fields, train.again, [train.recipes.recipe, train.recipes.note])
     model_tab.wire(ctx, model, page.blocks)
 
 

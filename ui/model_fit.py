@@ -17,7 +17,7 @@ from engine.forecast import Forecast
 from engine.goals import Goal
 from engine.method import MethodSpec
 from engine.spec import RunSpec
-from ui import form, model_map, train_facts
+from ui import form, model_map, train_facts, train_recipes
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.model_tab import ModelTab
@@ -64,20 +64,20 @@ class Bar(NamedTuple):
         return sum(self.parts.values())
 
 
-def wire(ctx: Context, tab: ModelTab, fields: dict[str, Any], again: gr.State, by_hand: tuple[Any, list[Any]]) -> None:
+def wire(ctx: Context, tab: ModelTab, fields: dict[str, Any], again: gr.State, own: list[Any]) -> None:
     """Every change of the form is shown at once; the drawing sets the target modules, which then are the user's own.
 
-    ``again`` changes when the Train tab has told all once more; ``by_hand`` says there whose settings they are.
+    ``again`` changes when the Train tab has told all once more; ``own`` says there whose settings they are.
     """
     every, source, targets = list(fields.values()), tab.source, fields["method.targets"]
     changed = [again.change, *(widget.change for path, widget in fields.items() if path.startswith(DEPENDS))]
     # Not always_last: see ui.train_tab.wire.
     shown = [tab.verdict, tab.map, tab.memory]
     gr.on(changed, bind(show, ctx), every, shown, trigger_mode="multiple", **QUIET)
-    toggled = tab.map.toggle_part(bind(toggle, ctx), [source, targets], targets, **QUIET)
-    taken = tab.map.take_group(bind(take_group, ctx), source, targets, **QUIET)
-    for done in (toggled, taken):
-        done.then(by_hand[0], None, by_hand[1], **QUIET)
+    for pressed in (tab.map.toggle_part, tab.map.take_group):
+        pressed(None, None, own, js=train_recipes.SET_BY_HAND, api_visibility="private")
+    tab.map.toggle_part(bind(toggle, ctx), [source, targets], targets, **QUIET)
+    tab.map.take_group(bind(take_group, ctx), source, targets, **QUIET)
 
 
 # --- handlers ---

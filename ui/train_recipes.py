@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,10 @@ ON_DATA = tuple(path for path in PATHS if path.startswith("data."))  # set by a 
 SAID = "Follows from model, data and memory, and changes with them."
 FROM_SAMPLE = "Tried out for this sample and the pocket model."
 BY_HAND = "Your own settings. Choose a recipe to leave them."
+# Said by the page itself, at once: what was asked for before, and comes later, must know of it.
+SET_BY_HAND = f"() => [null, {json.dumps(line(BY_HAND))}]"
+UNLESS_CHANGED = """(told, recipe) => told.recipe === (recipe ?? null)
+    ? told.shown : told.shown.map(() => ({__type__: "update"}))"""
 PRESS = "() => setTimeout(() => document.querySelector('a#recipe-file, #recipe-file a, #recipe-file')?.click(), 300)"
 FAR = (1 / 3, 3)  # a learning rate within this of what suits is left as it is
 
@@ -119,6 +124,16 @@ class Setting(NamedTuple):
 # --- handlers ---
 
 
+def propose(ctx: Context, handler: Callable[..., list[Any]], name: str | None, *values: Any) -> list[Any]:
+    """What a handler sets, for the page to take unless another recipe, or none, is in force when it comes.
+
+    Gives what target modules are on offer, which Gradio has to know before the page sends any of them, and the rest.
+    """
+    shown = handler(ctx, name, *values)
+    offered = shown[PATHS.index("method.targets")]
+    return [{key: one for key, one in offered.items() if key != "value"}, {"recipe": name, "shown": shown}]
+
+
 def offer(ctx: Context, chosen: str | None, *values: Any) -> Any:
     """The recipes for rows of this kind."""
     try:
@@ -126,7 +141,8 @@ def offer(ctx: Context, chosen: str | None, *values: Any) -> Any:
     except HoneError:
         kind = "any"
     offered = names(kind)
-    return gr.update(choices=offered, value=chosen if chosen in offered else None)
+    # Only what must change: another may have been chosen meanwhile.
+    return gr.update(choices=offered) if chosen in offered else gr.update(choices=offered, value=None)
 
 
 def choose(ctx: Context, name: str | None, *values: Any) -> list[Any]:
@@ -144,24 +160,21 @@ def follow(ctx: Context, name: str | None, *values: Any) -> list[Any]:
 
 def follow_counts(ctx: Context, name: str | None, *values: Any) -> list[Any]:
     """The same once the rows are counted; target modules do not depend on that, and their names may be on their way."""
-    *shown, _, said = follow(ctx, name, *values)
-    return [*(one for path, one in zip(PATHS, shown, strict=True) if path != "method.targets"), said]
+    shown = follow(ctx, name, *values)
+    shown[PATHS.index("method.targets")] = shown[len(PATHS)] = gr.skip()
+    return shown
 
 
-def by_hand() -> tuple[Any, str]:
-    """A setting was changed by hand: no recipe is in force any more."""
-    return None, line(BY_HAND)
-
-
-def choose_kind(ctx: Context, *values: Any) -> tuple[Any, str, Any]:
+def choose_kind(ctx: Context, name: str | None, *values: Any) -> list[Any]:
     """Another method by hand: a learning rate that would be far off for it follows."""
+    shown: list[Any] = [gr.skip()] * (len(PATHS) + 2)
     kind, rate = _value(values, "method.kind"), _value(values, "optim.learning_rate")
     found = _advice(ctx, _spec(values), kind)
     suited = found.values["optim.learning_rate"] if found else rate
-    if not rate or FAR[0] <= suited / rate <= FAR[1]:
-        return *by_hand(), gr.skip()
-    said = f"{BY_HAND} The learning rate follows the method: {suited:g}, before {rate:g}."
-    return None, line(said), suited
+    if rate and not FAR[0] <= suited / rate <= FAR[1]:
+        shown[PATHS.index("optim.learning_rate")] = suited
+        shown[-1] = line(f"{BY_HAND} The learning rate follows the method: {suited:g}, before {rate:g}.")
+    return shown
 
 
 def choose_own(ctx: Context, recipe_id: str | None, *values: Any) -> list[Any]:

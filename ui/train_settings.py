@@ -118,7 +118,8 @@ def offer_kinds(ctx: Context, *values: Any) -> Any:
     """The methods that make sense for the goal; not bound to the method's own change, which it would cause again."""
     kind, labels = values[form.PATHS.index("method.kind")], goal_now(ctx, values) in LABELS
     kinds = [(name, value) for name, value in form.choices("method.kind") if value != HEAD or labels]
-    return gr.update(choices=kinds, value="lora" if kind == HEAD and not labels else kind)
+    # Only what must change: another may have been chosen meanwhile.
+    return gr.update(choices=kinds, value="lora") if kind == HEAD and not labels else gr.update(choices=kinds)
 
 
 def goal_now(ctx: Context, values: Sequence[Any]) -> str:

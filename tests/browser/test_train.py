@@ -49,6 +49,32 @@ def test_settings_follow_recipes_methods_and_data(open_page: OpenPage, serve: Se
     comes_to_rest(page)
 
 
+def test_what_comes_late_does_not_undo_what_was_chosen(open_page: OpenPage, serve: Serve, home: Path) -> None:
+    page = open_page(serve(home))
+    go(page, "Train")
+    page.locator("#recipe label", has_text="Quick try").click()
+    facts(page, "44 steps")
+    go(page, "Data")
+    falls_quiet(page)
+    waiting: list[Any] = []
+    late = [True]
+    page.route("**/queue/join*", lambda route: waiting.append(route) if late[0] else route.continue_())
+    go(page, "Train")  # all that follows from the recipe is asked for once more
+    page.wait_for_timeout(500)
+    late[0] = False
+    assert waiting
+    choose(page, "#field-method-kind", "All weights")
+    facts(page, "(100 %)")
+    page.wait_for_function("document.querySelector('#field-optim-learning_rate input').value === '0.0002'")
+    for one in waiting:
+        one.continue_()
+    falls_quiet(page)
+    assert page.locator("#field-optim-learning_rate input").input_value() == "0.0002"
+    assert page.locator("#recipe input:checked").count() == 0
+    assert not page.locator("#field-method-rank").is_visible()
+    assert "follows the method" in page.locator("#recipe-note").inner_text()
+
+
 def comes_to_rest(page: Any) -> None:
     """Handlers that want the latest of one and the same change can call each other without end in Gradio 6.31."""
     asked: list[str] = []
@@ -56,6 +82,18 @@ def comes_to_rest(page: Any) -> None:
     page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
     page.wait_for_timeout(3000)
     assert not asked
+
+
+def falls_quiet(page: Any) -> None:
+    """Until nothing was asked for two seconds."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    for _ in range(20):
+        before = len(asked)
+        page.wait_for_timeout(2000)
+        if len(asked) == before:
+            return
+    raise AssertionError("it goes on and on")
 
 
 def test_own_recipes_are_kept_taken_and_brought(open_page: OpenPage, serve: Serve, home: Path) -> None:

@@ -59,6 +59,7 @@ def test_recipes_are_offered_by_the_rows(ctx: Context, values: list[object]) -> 
     setting(values, "data.source", "sample:reviews")
     offered = train_recipes.offer(ctx, "Preferences", *values)
     assert "Classifier" in offered["choices"] and "Preferences" not in offered["choices"] and offered["value"] is None
+    assert "value" not in train_recipes.offer(ctx, "Classifier", *values), "another may have been chosen meanwhile"
 
 
 def test_what_is_recommended_follows_the_model_and_says_why(ctx: Context, file_values: list[object]) -> None:
@@ -82,16 +83,24 @@ def test_following_leaves_the_data_tab_and_settings_by_hand_alone(ctx: Context, 
     found = by_path(train_recipes.follow(ctx, RECOMMENDED, *file_values))
     assert found["data.max_length"] == gr.skip() and found["optim.epochs"] == 6
     assert all(value == gr.skip() for value in train_recipes.follow(ctx, None, *file_values))
-    assert train_recipes.by_hand()[0] is None
+
+
+def test_what_is_proposed_says_which_recipe_it_was_asked_for(ctx: Context, values: list[object]) -> None:
+    counted(ctx, values)
+    offered, told = train_recipes.propose(ctx, train_recipes.choose, "Quick try", *values)
+    assert told["recipe"] == "Quick try" and by_path(told["shown"])["method.rank"] == 8
+    assert "value" not in offered, "the page takes it or leaves it"
+    assert {name for _, name in offered["choices"]} >= set(by_path(told["shown"])["method.targets"])
 
 
 def test_another_method_by_hand_brings_a_learning_rate_that_suits_it(ctx: Context, values: list[object]) -> None:
     counted(ctx, values)
     setting(values, "method.kind", "full")
-    _, said, rate = train_recipes.choose_kind(ctx, *values)
-    assert rate == 0.0002 and "follows the method" in said
+    shown = train_recipes.choose_kind(ctx, None, *values)
+    assert by_path(shown)["optim.learning_rate"] == 0.0002 and "follows the method" in shown[-1]
+    assert len([one for one in shown if one != gr.skip()]) == 2
     setting(values, "method.kind", "qlora")
-    assert train_recipes.choose_kind(ctx, *values)[2] == gr.skip()
+    assert all(one == gr.skip() for one in train_recipes.choose_kind(ctx, None, *values))
 
 
 def test_own_recipes_are_saved_chosen_taken_and_deleted(ctx: Context, values: list[object]) -> None:
