@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -168,6 +169,8 @@ def follow_counts(ctx: Context, name: str | None, *values: Any) -> list[Any]:
 def choose_kind(ctx: Context, name: str | None, *values: Any) -> list[Any]:
     """Another method by hand: a learning rate that would be far off for it follows."""
     shown: list[Any] = [gr.skip()] * (len(PATHS) + 2)
+    with suppress(HoneError):  # said on the Model tab
+        ctx.model(_value(values, "model.source"))  # a person may be faster than the reading
     kind, rate = _value(values, "method.kind"), _value(values, "optim.learning_rate")
     found = _advice(ctx, _spec(values), kind)
     suited = found.values["optim.learning_rate"] if found else rate

@@ -52,6 +52,7 @@ def test_settings_follow_recipes_methods_and_data(open_page: OpenPage, serve: Se
 def test_what_comes_late_does_not_undo_what_was_chosen(open_page: OpenPage, serve: Serve, home: Path) -> None:
     page = open_page(serve(home))
     go(page, "Train")
+    facts(page, "measured on this machine")
     page.locator("#recipe label", has_text="Quick try").click()
     facts(page, "44 steps")
     go(page, "Data")

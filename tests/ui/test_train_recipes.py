@@ -103,6 +103,14 @@ def test_another_method_by_hand_brings_a_learning_rate_that_suits_it(ctx: Contex
     assert all(one == gr.skip() for one in train_recipes.choose_kind(ctx, None, *values))
 
 
+def test_a_method_chosen_before_the_model_is_read_brings_its_learning_rate_too(
+    ctx: Context, values: list[object]
+) -> None:
+    setting(values, "method.kind", "full")
+    assert ctx.known_model("pocket") is None
+    assert by_path(train_recipes.choose_kind(ctx, None, *values))["optim.learning_rate"] == 0.0002
+
+
 def test_own_recipes_are_saved_chosen_taken_and_deleted(ctx: Context, values: list[object]) -> None:
     counted(ctx, values)
     setting(values, "method.rank", 24)
