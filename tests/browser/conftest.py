@@ -95,7 +95,7 @@ def open_page(browser: Any, serve: Serve) -> Iterator[OpenPage]:
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
         page = context.new_page()
-        page.on("pageerror", lambda error: wrong.append(f"page: {error}"))
+        page.on("pageerror", lambda error: wrong.append(f"page: {error.stack or error}"))
         page.on("console", hear)
         page.on("request", watch)
         page.goto(url)
@@ -132,6 +132,15 @@ def go(page: Any, tab: str) -> None:
         if chosen.count():
             return
     page.locator(f"#{tab.lower()}-tab, [role=tabpanel]:visible").first.wait_for()
+
+
+def unfold(page: Any, box: str) -> None:
+    """Open a fold and wait as a person does: Gradio makes its fields then, and sets their values a frame later."""
+    page.locator(f"{box} button").first.click()
+    page.locator(f"{box} :is(input, textarea)").filter(visible=True).first.wait_for()
+    page.evaluate(
+        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 300))))"
+    )
 
 
 def picture(page: Any, name: str) -> None:

@@ -12,7 +12,7 @@ from engine import spec as specs
 from engine.backends import FakeBackend
 from engine.jobs import Engine
 from engine.store import RunDir
-from tests.browser.conftest import OpenPage, Serve, go, picture, reload
+from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
 from tests.browser.test_train import WAIT, choose, comes_to_rest, facts, rank
 
 DONE = {
@@ -121,7 +121,7 @@ def trains_on(page: Any, done: RunDir) -> None:
 
 def looks(page: Any, done: RunDir, name: str) -> None:
     pick(page, done)
-    page.locator("#run-more button").first.click()
+    unfold(page, "#run-more")
     page.locator("#extend-run").wait_for()
     assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
     picture(page, name)

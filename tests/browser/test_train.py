@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import OpenPage, Serve, go, picture
+from tests.browser.conftest import OpenPage, Serve, go, picture, unfold
 
 WAIT = 60_000  # milliseconds
 
@@ -101,7 +101,7 @@ def test_own_recipes_are_kept_taken_and_brought(open_page: OpenPage, serve: Serv
     page = open_page(serve(home))
     go(page, "Train")
     facts(page, "weights train")
-    page.locator("#my-recipes button").first.click()
+    unfold(page, "#my-recipes")
     page.locator("#recipe-name :is(input, textarea)").fill("My <b>first</b>")
     page.locator("#save-recipe").click()
     page.wait_for_function("document.querySelector('#own-recipe input').value === 'My <b>first</b>'", timeout=WAIT)

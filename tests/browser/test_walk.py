@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from tests.browser.conftest import OpenPage, Serve, go, picture, reload
+from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
 
 MINUTES = 60_000  # milliseconds
 
@@ -125,7 +125,7 @@ def merges_and_downloads(page: Any) -> None:
 def names_and_deletes(page: Any, home: Path) -> None:
     go(page, "Runs")
     page.locator("[data-run]").first.click()
-    page.locator("#run-more button").first.click()
+    unfold(page, "#run-more")
     page.locator("#run-name input, #run-name textarea").fill("My <b>pirate</b>")
     page.locator("#run-note input, #run-note textarea").fill("talks well")
     page.get_by_role("button", name="Save name and note").click()
