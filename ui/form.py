@@ -139,7 +139,7 @@ def widget(path: str, **more: Any) -> Component:
         return gr.Dropdown(shapes, elem_id=elem_id, **common)
     named = choices(path)
     if path in DROPDOWNS:
-        return gr.Dropdown(named, elem_id=elem_id, **common)
+        return gr.Dropdown(elem_id=elem_id, **({"choices": named} | common))
     if path == "data.held_out_source":
         return gr.Dropdown(elem_id=elem_id, **({"choices": [A_SHARE]} | common))
     if path.endswith(".source"):

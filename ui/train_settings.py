@@ -61,7 +61,8 @@ def build(initial: dict[str, Any]) -> Settings:
     """Lay out what matters most, with these values."""
     fields: dict[str, Component] = {}
     add = partial(_add, fields, initial)
-    add("method.kind")
+    # A list that gets shorter while it is open breaks in Gradio 6.31, so it starts as the first data will have it.
+    fields["method.kind"] = form.widget("method.kind", value=initial["method.kind"], choices=kinds(labels=False))
     methods = html(elem_id="methods")
     with gr.Column(elem_id="adapter") as adapter:
         add("method.rank", "method.alpha")
@@ -117,9 +118,14 @@ def arrange(ctx: Context, *values: Any) -> list[Any]:
 def offer_kinds(ctx: Context, *values: Any) -> Any:
     """The methods that make sense for the goal; not bound to the method's own change, which it would cause again."""
     kind, labels = values[form.PATHS.index("method.kind")], goal_now(ctx, values) in LABELS
-    kinds = [(name, value) for name, value in form.choices("method.kind") if value != HEAD or labels]
     # Only what must change: another may have been chosen meanwhile.
-    return gr.update(choices=kinds, value="lora") if kind == HEAD and not labels else gr.update(choices=kinds)
+    changed = {"value": "lora"} if kind == HEAD and not labels else {}
+    return gr.update(choices=kinds(labels), **changed)
+
+
+def kinds(labels: bool) -> list[tuple[str, str]]:
+    """The methods for rows with labels, or without."""
+    return [(name, value) for name, value in form.choices("method.kind") if value != HEAD or labels]
 
 
 def goal_now(ctx: Context, values: Sequence[Any]) -> str:

@@ -118,3 +118,20 @@ def test_own_recipes_are_kept_taken_and_brought(open_page: OpenPage, serve: Serv
         "document.querySelector('#field-method-rank input[type=number]').value === '5'", timeout=WAIT
     )
     picture(page, "train-recipes")
+
+
+def test_a_list_stays_whole_while_it_is_open(open_page: OpenPage, serve: Serve, home: Path) -> None:
+    page = open_page(serve(home))
+    waiting: list[Any] = []
+    late = [True]
+    page.route("**/queue/join*", lambda route: waiting.append(route) if late[0] else route.continue_())
+    go(page, "Train")
+    page.locator("#field-method-kind input").click()
+    option = page.get_by_role("option", name="All weights")
+    option.wait_for()
+    late[0] = False
+    for one in waiting:
+        one.continue_()
+    facts(page, "measured on this machine")
+    option.first.click()
+    facts(page, "(100 %)")
