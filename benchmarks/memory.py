@@ -85,8 +85,9 @@ CASES = [
     Case("bert base", {"kind": "lora"}, 16, 256),
     Case("bert base", {"kind": "head"}, 16, 256),
     Case("mixtral 0.1 B", {"kind": "lora"}, 4, 512),
-    # The constants of engine/memory.py were not fitted to these.
     Case("llama 0.2 B", {"kind": "qlora"}, 2, 1024, {"optim.checkpointing": "on"}),
+    Case("llama 0.2 B", {"kind": "lora8"}, 2, 1024, {"optim.checkpointing": "on"}),
+    # The constants of engine/memory.py were not fitted to these.
     Case("qwen 0.1 B", {"kind": "lora", "targets": ["q_proj", "v_proj"]}, 8, 128),
     Case("gpt2", {"kind": "lora"}, 8, 128),
     Case("bert base", {"kind": "lora"}, 32, 64),

@@ -25,11 +25,12 @@ NF4 = 0.516  # bytes of a weight in 4 bits with doubly quantised scales (arXiv:2
 LOGIT = {"bf16": 11.5, "fp32": 15.0}  # bytes of a logit: itself, in fp32, its log-softmax, and their gradients
 OUTPUT = 1.2  # copies of a layer's output that are kept for the backward pass
 WIDTH = 7.5  # of a block's width: norms in fp32, residuals, queries and keys before and after the rotation
-AGAIN = 1.25  # blocks in memory where they are computed again: one, and what others left behind
+# Blocks in memory where they are computed again: one, and what others left behind; by the bits of quantised weights,
+# which are made whole for each product.
+AGAIN = {None: 1.25, 4: 3.5, 8: 6.0}
 SHARED = 0.3  # of an input that several adapters read, for each of them
 SHORT = 512  # tokens up to which attention is computed by plain products
-SHARES = 1.5  # copies of the shares of attention that are kept of these, and where some are dropped at random
-DROPPED = 5
+SHARES = 1.5  # copies of the shares of attention that are kept of these
 PIECE, ROWS = 2**23, 128  # logits that are computed at once, and tokens at least (engine/work/learned.py)
 SCORES = 8.5  # copies of the attention scores, where they are computed in full
 RESERVE = 0.12  # freed memory that the allocator keeps, as a share of what comes and goes
@@ -98,7 +99,7 @@ def estimate(setting: Setting) -> Estimate:
     trained = setting.bytes if method.kind == "full" else 4
     states = STATES[setting.optimizer] * (trained / 4 if setting.optimizer == "adamw" else 1)
     activations, logits = _activations(setting), _logits(setting)
-    return Estimate(
+    found = Estimate(
         weights=_weights(setting),
         adapter=0 if method.kind == "full" else 4 * added,
         gradients=trained * counted.trainable,
@@ -108,6 +109,9 @@ def estimate(setting: Setting) -> Estimate:
         framework=FRAMEWORK[setting.device],
         reserve=int(RESERVE * (activations + logits + trained * counted.trainable)) + _saving(setting),
     )
+    # It may take more to load a model and quantise it than to train it.
+    more = found.framework + found.weights + _read(setting) - found.total
+    return found.model_copy(update={"reserve": found.reserve + max(0, more)})
 
 
 def _weights(setting: Setting) -> int:
@@ -122,6 +126,11 @@ def _weights(setting: Setting) -> int:
     if setting.autocast and setting.bytes == 4:
         size += 2 * (info.parameters - info.parts.get("embeddings", 0))
     return size
+
+
+def _read(setting: Setting) -> int:
+    """The file of weights that is read beside the quantised ones; a card holds a part of it at a time."""
+    return setting.info.parameters * setting.bytes if setting.method.bits and setting.device == "cpu" else 0
 
 
 def _saving(setting: Setting) -> int:
@@ -141,7 +150,9 @@ def _activations(setting: Setting) -> int:
         return setting.computed * setting.tokens * (2 * widest + 4 * info.hidden_size)
     if setting.checkpointing:
         kept = info.hidden_size * setting.computed * setting.tokens * layers
-        return int(kept + AGAIN * block)  # one block is computed again, and what others left is not given back at once
+        return int(
+            kept + AGAIN[setting.method.bits] * block
+        )  # one block is computed again, and what others left is not given back at once
     return int(block * layers)
 
 
@@ -199,13 +210,11 @@ def _experts(setting: Setting) -> float:
 
 def _attention(setting: Setting) -> float:
     """Scores of a token with all others: kept where dropout, or short examples in bf16, keep the fast kernels away."""
-    short = setting.device == "cpu" and setting.flat and setting.computed == 2 and setting.length <= SHORT
-    if short:
-        copies = DROPPED if setting.info.attention_dropout else SHARES
-        return setting.info.heads * setting.length * copies * setting.computed
-    if not setting.info.attention_dropout:
-        return 0.0
-    return setting.info.heads * setting.length * SCORES * setting.computed
+    if setting.info.attention_dropout:
+        return setting.info.heads * setting.length * SCORES * setting.computed
+    if setting.device == "cpu" and setting.flat and setting.computed == 2 and setting.length <= SHORT:
+        return setting.info.heads * setting.length * SHARES * setting.computed
+    return 0.0
 
 
 def _logits(setting: Setting) -> int:

@@ -120,27 +120,27 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     def then_tell(done: Dependency) -> None:
         done.then(bind(count_up), tab.again, tab.again, **QUIET)
 
-    def propose(event: Callable[..., Dependency], handler: Callable[..., list[Any]], **mode: Any) -> Dependency:
+    def propose(event: Callable[..., Dependency], handler: Callable[..., list[Any]]) -> Dependency:
         """The page takes what the handler sets, unless the recipe that it was asked for is not in force any more."""
         told = gr.JSON(visible=False)
-        asked = event(bind(train_recipes.propose, ctx, handler), [recipe, *every], [targets, told], **mode)
+        asked = event(bind(train_recipes.propose, ctx, handler), [recipe, *every], [targets, told], **LATEST)
         taken = {"js": train_recipes.UNLESS_CHANGED, "api_visibility": "private"}
         return asked.then(None, [told, recipe], set_by_recipe, **taken)
 
     named = before.read.then(bind(train_settings.choose_model, ctx), [model, settings.group, targets], targets, **QUIET)
     offered = before.data.then(bind(train_recipes.offer, ctx), [recipe, *every], recipe, **LATEST)
     for after in (named.then, offered.then, tab.tab.select):
-        then_tell(propose(after, train_recipes.follow, **LATEST))
+        then_tell(propose(after, train_recipes.follow))
     offered = before.counted.then(bind(train_settings.offer_kinds, ctx), every, kind, **LATEST)
-    then_tell(propose(offered.then, train_recipes.follow_counts, **LATEST))
-    then_tell(propose(recipe.input, train_recipes.choose, **QUIET))
+    then_tell(propose(offered.then, train_recipes.follow_counts))
+    then_tell(propose(recipe.input, train_recipes.choose))
     train_recipes.wire_shelf(ctx, tab.shelf, every, [*set_by_recipe, recipe])
 
     own = [recipe, tab.recipes.note]
     hand = [fields[p].input for p in train_recipes.PATHS if p in settings.fields and p != "method.kind"]
     by_hand = {"js": train_recipes.SET_BY_HAND, "api_visibility": "private"}
     gr.on([*hand, settings.group.input], None, None, own, **by_hand)
-    propose(kind.input(None, None, own, **by_hand).then, train_recipes.choose_kind, **QUIET)
+    propose(kind.input(None, None, own, **by_hand).then, train_recipes.choose_kind)
     settings.group.input(bind(train_settings.choose_group, ctx), [settings.group, model], targets, **QUIET)
     named_by = {"trigger_mode": "multiple", **QUIET}
     targets.change(bind(train_settings.name_group, ctx), [targets, model], settings.group, **named_by)

@@ -74,6 +74,19 @@ def test_what_comes_late_does_not_undo_what_was_chosen(open_page: OpenPage, serv
     assert page.locator("#recipe input:checked").count() == 0
     assert not page.locator("#field-method-rank").is_visible()
     assert "follows the method" in page.locator("#recipe-note").inner_text()
+    late[0] = True
+    waiting.clear()
+    for recipe in ("Quick try", "Recommended"):  # faster than the answer
+        page.locator("#recipe label", has_text=recipe).click()
+    page.wait_for_timeout(300)
+    late[0] = False
+    assert waiting
+    for one in waiting:
+        one.continue_()
+    number = "#field-method-rank input[type=number]"
+    page.wait_for_function(f"document.querySelector('{number}')?.value === '16'", timeout=WAIT)
+    falls_quiet(page)
+    assert rank(page) == "16" and page.locator("#recipe input:checked").get_attribute("value") == "Recommended"
 
 
 def comes_to_rest(page: Any) -> None:
