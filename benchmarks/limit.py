@@ -1,6 +1,6 @@
 """A run under hard limits of memory beside the same run without one. ``python -m benchmarks.limit`` prints the table.
 
-Each limited run would fail as it is set; it steps down by itself. The loss of each step is compared.
+A limited run that would fail as it is set steps down by itself. The loss of each step is compared.
 """
 
 from __future__ import annotations
