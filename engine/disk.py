@@ -107,4 +107,4 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.glob("*") if file.is_file())  # none, where it is no folder
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())  # none, where it is no folder

@@ -41,7 +41,10 @@ ID = re.compile(r"[a-z0-9-]{1,80}")
 def write_whole(path: Path, text: str) -> None:
     """Write a file so that a reader sees either the old or the new one, whole."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    temporary.write_text(text, encoding="utf-8")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # else, on some file systems, a power cut leaves the new name and nothing in it
     os.replace(temporary, path)
 
 
@@ -184,7 +187,7 @@ class Store:
         run = RunDir(self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}")
         draft = RunDir(run.path.with_name(f".{run.id}"))
         draft.data.mkdir(parents=True)
-        draft.spec_file.write_text(specs.dump_yaml(spec), encoding="utf-8")
+        draft.set_spec(spec)
         link(train, draft.train_file)
         link(held_out, draft.held_out_file)
         write_json(draft.about_file, about)

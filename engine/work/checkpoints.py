@@ -47,18 +47,22 @@ def saving(run: RunDir) -> Path:
 def settle(run: RunDir, step: int) -> None:
     """Make what the trainer has just written a checkpoint; raises RunError where it cannot be read again."""
     draft = saving(run) / f"checkpoint-{step}"
-    if wrong := unreadable(draft):
+    try:
+        wrong, files = unreadable(draft), told(draft)
+    except OSError as error:
+        wrong = error.strerror or str(error)
+    if wrong:
         raise RunError(
             f"The checkpoint of step {step} was written and could not be read again ({wrong}). The one before is "
             "kept. The disk may be failing: look at it, then press Continue."
         )
-    files = told(draft)
     manifest = {"step": step, "files": files, "versions": fingerprint.versions()}
     for name in files:
         _sync(draft / name)
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     _sync(draft / MANIFEST)
-    _sync(draft)
+    for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
+        _sync(folder)
     final = run.checkpoints / draft.name
     _remove(final)
     os.rename(draft, final)
@@ -72,15 +76,29 @@ def rotate(run: RunDir) -> None:
 
 
 def newest(run: RunDir) -> Path | None:
-    """The newest checkpoint that can be used; damaged ones are told and removed, and what a crash left half-done."""
+    """The newest checkpoint that can be used; damaged ones are told and removed, and what a crash left half-done.
+
+    Raises RunError, and removes nothing, where none can be read now and one may be whole: a drive may be away.
+    """
     partial = [folder for folder in saving(run).glob("checkpoint-*") if not (run.checkpoints / folder.name).exists()]
     found, bad = None, [(step_of(folder), "it was cut off while it was written") for folder in partial]
+    damaged, hindered = [], ""
     for folder in _newest_first(run):
-        wrong = problem(folder)
+        try:
+            wrong = problem(folder)
+        except OSError as error:
+            wrong = hindered = error.strerror or str(error)
         if not wrong:
             found = folder
             break
+        damaged.append(folder)
         bad.append((step_of(folder), wrong))
+    if hindered and not found:
+        raise RunError(
+            f"The checkpoints of this run cannot be read now ({hindered}). Nothing was removed. Look whether the drive "
+            "is connected and whole, then press Continue."
+        )
+    for folder in damaged:
         _remove(folder)
     clean(run)
     for step, wrong in sorted(bad):
@@ -139,7 +157,7 @@ def publish(run: RunDir, step: int) -> None:
         for file in sorted(draft.glob(pattern)):
             os.replace(file, run.adapter / file.name)
     _sync(run.adapter)
-    draft.rmdir()
+    shutil.rmtree(draft, ignore_errors=True)  # what is published already is the same file, which replacing leaves here
     shutil.rmtree(run.path / "merged", ignore_errors=True)
 
 

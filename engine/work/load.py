@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +19,7 @@ from engine.anatomy import Task
 from engine.errors import ModelError, RunError
 from engine.fingerprint import OTHER_BASE
 from engine.goals import Goal, outputs
+from engine.hardware import GB, free_gb
 from engine.method import MethodSpec
 from engine.spec import PlaceSpec
 from engine.work.inspect import AUTO, empty_model, head_names, load_config, tasks_of
@@ -80,6 +83,23 @@ def choose_place(spec: PlaceSpec, method: MethodSpec | None = None) -> Place:
         # Small steps vanish when they are added to 16-bit weights, so weights that are trained themselves stay fp32.
         return Place(device, torch.float32, f"the trained weights stay in fp32; {what} computes in bf16", autocast=True)
     return Place(device, torch.bfloat16, f"{what} computes in bf16, which is faster; the adapter stays in fp32")
+
+
+def read_ahead(folder: Path) -> None:
+    """Let the disk read a model's weights into the system's cache meanwhile; says nothing of how far it is.
+
+    Not where they would fill more than half of the free memory, nor on systems that cannot (macOS, Windows).
+    """
+    files = [file for name in weights.files(folder) if (file := folder / name).is_file()]
+    if not hasattr(os, "posix_fadvise") or sum(file.stat().st_size for file in files) > free_gb("cpu") * GB / 2:
+        return
+    threading.Thread(target=_read_ahead, args=(files,), daemon=True).start()
+
+
+def _read_ahead(files: list[Path]) -> None:
+    for file in files:
+        with file.open("rb") as opened:
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def load_model(

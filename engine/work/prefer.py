@@ -16,6 +16,7 @@ from engine.work.comparing import trainer
 from engine.work.lesson import Material, Numbers, left_out, require
 from engine.work.load import Head
 from engine.work.pairs import marked, pairs, read
+from engine.work.trainer import exact
 
 STEADY = 4  # examples at once, from where KTO's yardstick is of some use
 
@@ -106,18 +107,19 @@ class Preferring:
                 "KTO compares the examples of a batch with each other, so it needs at least two at once. Set the "
                 "batch size to 2 or more, or the longest example lower on the Data tab."
             )
-        return trainer(
-            self.preference,
-            method.beta,
-            self.weights,
-            switched_off(method),
-            arguments,
-            self.data,
-            self.held,
-            model=model,
-            processing_class=self.of.tokenizer,
-            callbacks=callbacks,
-        )
+        with exact(model):
+            return trainer(
+                self.preference,
+                method.beta,
+                self.weights,
+                switched_off(method),
+                arguments,
+                self.data,
+                self.held,
+                model=model,
+                processing_class=self.of.tokenizer,
+                callbacks=callbacks,
+            )
 
     def ask(self, model: Any) -> list[tuple[str, str]]:
         """Greedy replies."""

@@ -126,6 +126,7 @@ class Report(TrainerCallback):
                 memory_gb=memory_gb(),
             )
         )
+        state.log_history.clear()  # it would stand in every checkpoint, and grow with every step
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any

@@ -15,7 +15,7 @@ from engine.work.cache import tokens
 from engine.work.learned import IGNORED
 from engine.work.lesson import Material, Numbers, left_out, require
 from engine.work.load import Head
-from engine.work.trainer import HoneTrainer
+from engine.work.trainer import HoneTrainer, exact
 from engine.work.ways import Way
 
 COLUMNS = ["input_ids", "labels"]
@@ -102,15 +102,16 @@ def writer(
 ) -> WritingTrainer:
     """The trainer for rows of ``input_ids`` and ``labels``, set up the way that suits this model."""
     way = ways.choose(model, train, lengths, arguments["per_device_train_batch_size"])
-    trainer = WritingTrainer(
-        model=model,
-        # Rows are cut already, so that the page can show where. The loss is that of the tokens alone: what keeps
-        # the experts of a mixture evenly used is no concern of an adapter, and would hide what is learned.
-        args=SFTConfig(**arguments, max_length=None, packing=False, router_aux_loss_coef=0.0),
-        train_dataset=train.select_columns(COLUMNS),
-        eval_dataset=held.select_columns(COLUMNS) if len(held) else None,
-        processing_class=tokenizer,
-        callbacks=callbacks,
-    )
+    with exact(model):
+        trainer = WritingTrainer(
+            model=model,
+            # Rows are cut already, so that the page can show where. The loss is that of the tokens alone: what keeps
+            # the experts of a mixture evenly used is no concern of an adapter, and would hide what is learned.
+            args=SFTConfig(**arguments, max_length=None, packing=False, router_aux_loss_coef=0.0),
+            train_dataset=train.select_columns(COLUMNS),
+            eval_dataset=held.select_columns(COLUMNS) if len(held) else None,
+            processing_class=tokenizer,
+            callbacks=callbacks,
+        )
     trainer.take(way)
     return trainer

@@ -1,4 +1,7 @@
-"""Whether what stands in a checkpoint can be used: every file is opened as continuing would open it."""
+"""Whether what stands in a checkpoint can be used: every file is opened as continuing would open it.
+
+What may pass (a drive that is away, a lack of memory) is no damage: it is raised as OSError, MemoryError, RuntimeError.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from transformers.trainer_pt_utils import safe_globals
+
+from engine.work.load import out_of_memory
 
 MANIFEST = "complete.json"  # written last: a checkpoint without it was cut off while being written
 STATE = "trainer_state.json"
@@ -32,21 +37,23 @@ def problem(folder: Path) -> str:
                 return found
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
         return f"{MANIFEST} cannot be read"
     return unreadable(folder)
 
 
 def unreadable(folder: Path) -> str:
     """What of a checkpoint cannot be read again, or an empty string."""
-    weights = [file for file in folder.glob("*.safetensors") if file.is_file()]
+    weights = [file for file in folder.rglob("*.safetensors") if file.is_file()]  # that of a reference lies deeper
     if not weights:
         return "its weights are missing"
     for file in weights:
         try:
             if not all(torch.isfinite(tensor).all() for tensor in _tensors(file)):
                 return f"{file.name} holds numbers that are none (NaN)"
-        except (OSError, SafetensorError, RuntimeError):
+        except (SafetensorError, RuntimeError) as error:
+            if out_of_memory(error):
+                raise
             return f"{file.name} cannot be read"
     for name in NEEDED:
         if not (folder / name).is_file():
@@ -58,15 +65,19 @@ def unreadable(folder: Path) -> str:
             else:
                 with safe_globals():  # of numpy's random state; nothing else may be in there
                     torch.load(folder / name, map_location="cpu", weights_only=True, mmap=True)
-        except Exception:  # torch raises whatever its readers meet
+        except Exception as error:  # torch raises whatever its readers meet
+            if out_of_memory(error) or isinstance(error, OSError):
+                raise
             return f"{name} cannot be read"
     return ""
 
 
 def told(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and checksum of each file, for the manifest."""
-    files = sorted(file for file in folder.iterdir() if file.is_file() and file.name != MANIFEST)
-    return {file.name: {"size": file.stat().st_size, "sha256": _checksum(file)} for file in files}
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
+    return {
+        file.relative_to(folder).as_posix(): {"size": file.stat().st_size, "sha256": _checksum(file)} for file in files
+    }
 
 
 def step_of(folder: Path) -> int:

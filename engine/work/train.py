@@ -23,7 +23,7 @@ from engine.work.data import load_tokenizer
 from engine.work.from_run import take_on, whole_model
 from engine.work.inspect import inspect
 from engine.work.lesson import Lesson, Material
-from engine.work.load import Place, choose_place, load_model, out_of_memory
+from engine.work.load import Place, choose_place, load_model, out_of_memory, read_ahead
 from engine.work.longer import OnSchedule
 from engine.work.methods import adapt, counted
 from engine.work.plain_lora import keep_start
@@ -40,6 +40,7 @@ def train(run: RunDir) -> None:
     """Train a run to its end, or until its stop mark; goes on from its newest whole checkpoint."""
     run.emit(ev.Phase(text="Reading the examples."))
     made_of = material(run)
+    read_ahead(whole_model(run) or models.folder(made_of.spec.model.source))  # while rows become tokens
     lesson = make_lesson(made_of)
     if not run.view().steps:
         for text in lesson.warnings:

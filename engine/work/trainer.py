@@ -1,4 +1,4 @@
-"""What all trainers here share: LoRA+, random numbers that checks leave alone, and losses that must be numbers."""
+"""What our trainers share: LoRA+, random numbers that checks leave alone, losses that are numbers, whole weights."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from peft import PeftModel
 from peft.optimizers import create_loraplus_optimizer
 from transformers import Trainer
 
@@ -25,6 +26,18 @@ def same_chance() -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)
+
+
+@contextmanager
+def exact(model: torch.nn.Module) -> Iterator[None]:
+    """TRL's trainers, made inside, round an adapter beside quantised weights to 16 bits; it gets its 32 bits back.
+
+    Small steps vanish in 16 bits, and a run that continues reads its checkpoint in 32.
+    """
+    kept = [(weights, weights.data) for weights in model.parameters() if weights.requires_grad]
+    yield
+    for weights, data in kept:
+        weights.data = data
 
 
 class HoneTrainer(Trainer):
@@ -61,6 +74,32 @@ class HoneTrainer(Trainer):
         with same_chance():
             found: dict[str, float] = super().evaluate(*args, **options)
         return found
+
+    def evaluation_loop(self, *args: Any, **options: Any) -> Any:
+        """Raises RunError where the held-out loss is no number."""
+        found = super().evaluation_loop(*args, **options)
+        loss, rate = found.metrics["eval_loss"], self.args.learning_rate
+        if not np.isfinite(loss):
+            raise RunError(
+                f"At step {self.state.global_step} the loss on the held-out examples is no number ({loss}), so nothing "
+                "can tell whether the model gets better. What was saved before is kept. Look for extreme numbers in "
+                f"the data, choose the precision fp32 under More settings, or lower the learning rate ({rate:g})."
+            )
+        return found
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """A whole model by the library's own loading: only that undoes the renaming and splitting (experts) of saving.
+
+        The Trainer's would leave what has another name as it was in the base, and go on.
+        """
+        own: Any = self.model
+        if isinstance(own, PeftModel):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+            return
+        saved = type(own).from_pretrained(
+            resume_from_checkpoint, dtype=torch.float32, local_files_only=True, use_safetensors=True
+        )
+        own.load_state_dict(saved.state_dict())
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Written at export, not beside each checkpoint."""

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -58,6 +59,38 @@ class Doomed(ProcessBackend):
     def kill(self) -> None:
         assert self.worker
         os.kill(self.worker.pid, signal.SIGKILL)
+
+
+class Runs:
+    """Runs of tiny models, trained by this process: imports are paid once."""
+
+    def __init__(self, home: Path) -> None:
+        self.engine = Engine(home, supervise=False)
+        self._whole: dict[str, RunDir] = {}
+
+    def new(self, goal: str = "write", **more: Any) -> RunDir:
+        run = make(self.engine, goal, **more)
+        run.queue_mark.unlink()
+        return run
+
+    def whole(self, goal: str = "write", **more: Any) -> RunDir:
+        """A run that nobody disturbed."""
+        key = f"{goal} {more}"
+        if key not in self._whole:
+            self._whole[key] = train(self.new(goal, **more))
+        return self._whole[key]
+
+    def copy(self, run: RunDir, name: str) -> RunDir:
+        return RunDir(shutil.copytree(run.path, run.path.with_name(name)))
+
+
+def train(run: RunDir, **how: Any) -> RunDir:
+    """Train in this process, as a worker would."""
+    from engine.work import train as work
+
+    with noted(run, how):
+        work.train(run)
+    return run
 
 
 def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:

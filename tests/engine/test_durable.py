@@ -1,4 +1,7 @@
-"""A run is never lost: kills, pauses, damaged checkpoints, full disks, losses that are no number, early stopping."""
+"""A run is never lost: kills, pauses, damaged checkpoints, full disks, losses that are no number, early stopping.
+
+That other goals and methods go on as exactly: test_resume.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -22,29 +24,7 @@ from engine.store import RunDir
 from engine.view import State
 from tests.conftest import idle, wait_for
 from tests.engine import deaths
-from tests.engine.deaths import Doomed, differences, finish, go_on, make, new_events
-
-
-class Runs:
-    """Runs of tiny models, trained by this process: imports are paid once."""
-
-    def __init__(self, home: Path) -> None:
-        self.engine = Engine(home, supervise=False)
-        self._whole: dict[str, RunDir] = {}
-
-    def new(self, goal: str = "write", **more: Any) -> RunDir:
-        run = make(self.engine, goal, **more)
-        run.queue_mark.unlink()
-        return run
-
-    def whole(self, goal: str = "write") -> RunDir:
-        """A run that nobody disturbed."""
-        if goal not in self._whole:
-            self._whole[goal] = train(self.new(goal))
-        return self._whole[goal]
-
-    def copy(self, run: RunDir, name: str) -> RunDir:
-        return RunDir(shutil.copytree(run.path, run.path.with_name(name)))
+from tests.engine.deaths import Doomed, Runs, differences, finish, go_on, make, new_events, train
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +32,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
     made = Runs(tmp_path_factory.mktemp("durable") / "workspace")
     yield made
     made.engine.close()
-
-
-def train(run: RunDir, **how: Any) -> RunDir:
-    """Train in this process, as a worker would."""
-    from engine.work import train as work
-
-    with deaths.noted(run, how):
-        work.train(run)
-    return run
 
 
 def work(run: RunDir) -> int:
@@ -100,17 +71,6 @@ def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home) ->
     engine.close()
     assert partial, "none was hit while it saved"
     assert not differences(run, whole)
-
-
-@pytest.mark.parametrize("goal", ["classify", "prefer"])
-def test_other_goals_go_on_as_exactly(runs, goal) -> None:
-    run = runs.new(goal, sampling={"save_minutes": 0})
-    with pytest.raises(KeyboardInterrupt):
-        train(run, interrupt=17)
-    assert run.state() == State.INTERRUPTED
-    train(run)
-    assert run.view().started.resumed_from == 16, "in the middle of the third epoch"
-    assert not differences(run, runs.whole(goal))
 
 
 def test_how_often_it_is_checked_changes_nothing(runs) -> None:
