@@ -87,6 +87,8 @@ def _proving(event: ev.Proving) -> str:
 def stepped(event: ev.SteppedDown) -> str:
     """That less is kept in memory, why, and what it changes."""
     fit = Fit(event.batch, event.accumulation, event.checkpointing)
+    if event.compared:
+        return f"{event.why} It goes on with {fit.text}. KTO then compares fewer examples at once: it is less steady."
     return f"{event.why} It goes on with {fit.text}. What it learns stays the same."
 
 

@@ -81,6 +81,7 @@ class SteppedDown(_Event):
     accumulation: int
     checkpointing: bool
     why: str
+    compared: bool = False  # the examples of a batch are compared with each other (KTO), and now there are fewer
 
 
 class Estimated(_Event):

@@ -166,7 +166,7 @@ def settings(run: RunDir, view: RunView) -> list[Setting]:
     epochs = f"{spec.optim.epochs:g} epoch" + ("" if spec.optim.epochs == 1 else "s")
     if view.epochs_before:
         epochs += f", first {view.epochs_before[0]:g}"
-    begins = f"starts from the adapter of {from_run.name_of(run) or spec.model.start}" if spec.model.start else ""
+    begins = f"starts from the result of {from_run.name_of(run) or spec.model.start}" if spec.model.start else ""
     found = (
         ("Base model", Path(spec.model.source).name, begins),
         ("Data", run.meta["data"], rows),

@@ -18,10 +18,11 @@ def current(run: RunDir) -> Fit:
 def step_down(run: RunDir, why: str = "") -> Fit | None:
     """The next layout, said as an event of the run; None where none is left."""
     fit = current(run)
-    smaller = down(fit, run.spec.optim, _least(run))
+    least = _least(run)
+    smaller = down(fit, run.spec.optim, least)
     if smaller is not None:
         why = why or f"{fit.text[0].upper()}{fit.text[1:]} needs more memory than there is."
-        run.emit(ev.SteppedDown(**smaller._asdict(), why=why))
+        run.emit(ev.SteppedDown(**smaller._asdict(), why=why, compared=least > 1 and smaller.batch < fit.batch))
     return smaller
 
 

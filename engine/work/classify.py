@@ -18,7 +18,19 @@ from engine.goals import Goal, parts_of
 from engine.normal import Row
 from engine.rows import Rows
 from engine.store import write_json
-from engine.work.heads import ABOUT, NUMBER, Scale, about, all_texts, logits_of, number_of, read_texts, ready, words
+from engine.work.heads import (
+    ABOUT,
+    NUMBER,
+    Scale,
+    about,
+    all_texts,
+    logits_of,
+    number_of,
+    read_texts,
+    ready,
+    scale_of,
+    words,
+)
 from engine.work.lesson import Material, Numbers
 from engine.work.load import Head, head_of
 from engine.work.trainer import HoneTrainer
@@ -73,6 +85,8 @@ class Classifying:
         self.layer: Head = head
         require_labels(made_of.goal, head.labels, len(made_of.rows))
         self.scale = scale(made_of.rows) if made_of.goal == "regress" else Scale()
+        if made_of.goal == "regress" and (made_of.start / ABOUT).is_file():
+            self.scale = scale_of(made_of.start)  # a head that is gone on with has learned its own units
         self.data, self.held = self._examples(made_of.rows), self._examples(made_of.held)
         self.lengths = [len(ids) for ids in self.data.ids]
         self.numbers = Numbers(

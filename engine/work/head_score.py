@@ -36,7 +36,8 @@ def head_score(
     if of.head.problem == NUMBER:
         scale = scale_of(of.run.adapter)
         distances = [one[:, 0].numpy() * scale.spread + scale.mean for one in found]
-        return numbers(rows, distances[0], distances[1], scale.mean, count, guesses(of))
+        mean = float(np.mean([number_of(scores.answer_of(row)) for row in train]))
+        return numbers(rows, distances[0], distances[1], mean, count, guesses(of))
     several = of.head.problem == SEVERAL
     base, tuned = ([frozenset(chosen(one, of.head)) for one in part] for part in found)
     truth = [_truth(row, several) for row in rows]

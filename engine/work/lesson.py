@@ -28,6 +28,7 @@ class Material(NamedTuple):
     labels: tuple[str, ...]  # of the training rows, where they have any
     files: tuple[Path, Path]  # that hold the rows and the held-out ones
     cache: Path  # where tokens are kept
+    start: Path  # the result that is gone on with, if any
 
     @property
     def context(self) -> int:

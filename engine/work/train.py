@@ -79,7 +79,7 @@ def material(run: RunDir) -> Material:
         raise DataError("The rows of this run are not there; an earlier Hone kept them otherwise. Start a new run.")
     tokenizer, files = load_tokenizer(folder, spec.data.template), (run.train_file, run.held_out_file)
     cache = run.path.parent.parent / "tokens"
-    return Material(spec, goal, info, tokenizer, rows, held, tuple(about.labels), files, cache)
+    return Material(spec, goal, info, tokenizer, rows, held, tuple(about.labels), files, cache, run.start)
 
 
 def make_lesson(made_of: Material) -> Lesson:

@@ -216,6 +216,30 @@ def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
     assert low == pytest.approx(1000, abs=300) and high == pytest.approx(2250, abs=300)
 
 
+def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(tmp_path: Path) -> None:
+    from engine.work.data import load_tokenizer
+    from engine.work.heads import scale_of, verdicts
+    from engine.work.score import score
+    from engine.work.tuned import trained
+
+    other, asked = learn(tmp_path, priced(), data={"goal": "regress"}), "the cat good good"
+    of = trained(other)
+    said = verdicts(of.load(of.place()), load_tokenizer(of.folder), of, asked)[1]
+    rows = [row | {"label": 300 - row["label"] / 10} for row in priced(100)]
+    run = learn(
+        tmp_path,
+        rows,
+        data={"goal": "regress"},
+        model={"start": other.id},
+        optim={"learning_rate": 1e-6, "epochs": 1},
+        sampling={"prompts": [asked]},
+    )
+    assert float(run.view().samples[0].reply) == pytest.approx(float(said), rel=0.01)
+    assert scale_of(run.adapter) == scale_of(other.adapter)
+    score(run)
+    assert run.view().scored.mean == pytest.approx(130, abs=15), "what needs no model is of its own rows"
+
+
 def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification

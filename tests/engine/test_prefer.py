@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine import presets
+from engine import coach, presets
 from engine import spec as specs
 from engine.companions import Upload
 from engine.errors import DataError, RunError, SpecError
@@ -120,6 +120,9 @@ def test_kto_steps_down_to_two_at_once_and_then_computes_again(home: Path) -> No
 
     run = made(home, method={"preference": "kto"}, optim=MORE["optim"] | {"batch_size": 4})
     assert [step_down(run), step_down(run), step_down(run)] == [(2, 2, False), (2, 2, True), None]
+    fewer, again = (coach.stepped(event) for event in run.view().stepped)
+    assert fewer.endswith("KTO then compares fewer examples at once: it is less steady.")
+    assert again.endswith("What it learns stays the same.")
 
 
 def test_marks_are_learned_by_kto_and_bad_ones_are_kept_for_it(home: Path) -> None:
