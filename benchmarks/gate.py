@@ -23,6 +23,7 @@ BATCH = 8
 COMMON: dict[str, Any] = {
     "per_device_train_batch_size": BATCH,
     "learning_rate": RATE,
+    "seed": int(os.environ.get("SEED", "42")),  # the library's own; of the order of the examples
     "lr_scheduler_type": "constant",
     "save_strategy": "no",
     "logging_steps": 1000,

@@ -170,8 +170,10 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=48, help="chats; a third as many of the longer texts")
     parser.add_argument("--shapes", nargs="*", default=list(SHAPES))
     parser.add_argument("--vocabularies", nargs="*", type=int, default=[32_000, 151_936])
+    parser.add_argument("--seed", default="42", help="another order of the examples (not for the bare loop)")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     options = parser.parse_args()
+    os.environ["SEED"] = options.seed
     for shape in options.shapes:
         for vocabulary in options.vocabularies:
             with tempfile.TemporaryDirectory(prefix="hone-bench-") as folder:
