@@ -30,6 +30,8 @@ from engine.errors import HoneError
 from engine.hardware import device
 from engine.store import RunDir
 
+POLITE = 5  # of 19: less than a third of the weight of others
+
 
 def main(arguments: list[str]) -> int:
     """Do one job; the exit code."""
@@ -158,5 +160,15 @@ def _do(run: RunDir, job: str) -> None:
         merge(run, job.removeprefix("merge-"))
 
 
+def _give_way() -> None:
+    """Let the page and whatever else the user does come first; a worker that is alone still has all the machine."""
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(POLITE)
+    with contextlib.suppress(OSError):  # Linux on a desktop weighs sessions, and a worker has its own
+        Path("/proc/self/autogroup").write_text(str(POLITE))
+
+
 if __name__ == "__main__":
+    if sys.argv[1:] != ["desk"]:
+        _give_way()
     sys.exit(main(sys.argv[1:]))
