@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from typing import Protocol
 
 from engine import events as ev
+from engine import hardware
 from engine.store import ROOT, RunDir, write_json
 
 
@@ -22,9 +24,15 @@ class Backend(Protocol):
 class ProcessBackend:
     """A worker process in a session of its own, its output in the run's log."""
 
+    kills = 0  # of the system for want of memory, as counted within the last second of the worker
+
     def work(self, run: RunDir, job: str) -> int:
         """Start the worker and wait for it."""
-        return self.start(run, job).wait()
+        worker = self.start(run, job)
+        while True:
+            self.kills = hardware.memory_kills()  # one of another process before says nothing of this one
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return worker.wait(timeout=1)
 
     def start(self, run: RunDir, job: str) -> subprocess.Popen[bytes]:
         """``python -m engine.work``, which outlives this process."""

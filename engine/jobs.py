@@ -241,7 +241,8 @@ class Engine:
             if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
                 run.queue_mark.unlink()
         if code:
-            self._explain(run, job, code, ends.for_memory(run, code, hardware.memory_kills() - kills, said))
+            kills = hardware.memory_kills() - max(kills, getattr(self.backend, "kills", 0))
+            self._explain(run, job, code, ends.for_memory(run, code, kills, said))
 
     def _explain(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Say how a worker ended that could not say so itself; one that was killed for memory goes on with less."""

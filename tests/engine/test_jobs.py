@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections import namedtuple
 
@@ -12,7 +14,7 @@ from engine import data, ends
 from engine import events as ev
 from engine import spec as specs
 from engine.__main__ import main as cli
-from engine.backends import FakeBackend
+from engine.backends import FakeBackend, ProcessBackend
 from engine.errors import DataError, ModelError, RunError, SpecError
 from engine.jobs import Engine
 from engine.stepping import current
@@ -215,6 +217,19 @@ def test_a_worker_that_is_killed_for_memory_goes_on_with_less(home, kills) -> No
     effective = SPEC.optim.batch_size * SPEC.optim.accumulation
     assert run.state() == State.FINISHED and run.view().fit == (4, effective // 4, False)
     assert not run.view().warnings
+    engine.close()
+
+
+def test_what_the_system_killed_before_says_nothing_of_a_worker(home, monkeypatch) -> None:
+    """The count goes up while the worker works; it is killed later, by somebody else."""
+    begun = time.monotonic()
+    monkeypatch.setattr("engine.hardware.memory_kills", lambda: int(time.monotonic() > begun + 2))
+    sleeper = [sys.executable, "-c", "import os, time; time.sleep(5); os.kill(os.getpid(), 9)"]
+    monkeypatch.setattr(ProcessBackend, "start", lambda *_: subprocess.Popen(sleeper))
+    engine = Engine(home, ProcessBackend())
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: (run.view().warnings or run.view().stepped) and idle(run), 20)
+    assert not run.view().stepped and "killed by the system" in run.view().warnings[0]
     engine.close()
 
 
