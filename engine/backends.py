@@ -7,11 +7,14 @@ import os
 import subprocess
 import sys
 import time
+from collections import deque
 from typing import Protocol
 
 from engine import events as ev
 from engine import hardware
 from engine.store import ROOT, RunDir, write_json
+
+DYING = 6  # seconds: the system counts a kill first and then frees gigabytes; one counted earlier was another's
 
 
 class Backend(Protocol):
@@ -24,13 +27,15 @@ class Backend(Protocol):
 class ProcessBackend:
     """A worker process in a session of its own, its output in the run's log."""
 
-    kills = 0  # of the system for want of memory, as counted within the last second of the worker
+    kills = 0  # for want of memory, as the system counted them a few seconds before the worker ended
 
     def work(self, run: RunDir, job: str) -> int:
         """Start the worker and wait for it."""
         worker = self.start(run, job)
+        counts: deque[int] = deque(maxlen=DYING)
         while True:
-            self.kills = hardware.memory_kills()  # one of another process before says nothing of this one
+            counts.append(hardware.memory_kills())
+            self.kills = counts[0]
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return worker.wait(timeout=1)
 

@@ -102,7 +102,7 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
         wait_for(run, lambda run: bool(run.view().saved), 240)
         backend.limit = LIMIT
         backend.apply()
-    wait_for(run, lambda run: run.view().ended is not None and idle(run), 400)
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
     engine.close()
     assert run.state() == State.FINISHED, (run.view().ended, run.log.read_text()[-2000:])
     return run
