@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from engine import events as ev
 from engine import signs
-from engine.fit import Fit
+from engine.fit import FEWER, Fit
 from engine.signs import Tone
 from engine.view import RunView, State
 
@@ -88,7 +88,7 @@ def stepped(event: ev.SteppedDown) -> str:
     """That less is kept in memory, why, and what it changes."""
     fit = Fit(event.batch, event.accumulation, event.checkpointing)
     if event.compared:
-        return f"{event.why} It goes on with {fit.text}. KTO then compares fewer examples at once: it is less steady."
+        return f"{event.why} It goes on with {fit.text}. {FEWER}"
     return f"{event.why} It goes on with {fit.text}. What it learns stays the same."
 
 

@@ -1,6 +1,7 @@
 """How a run's batch is laid out so that it fits: micro-batch, accumulation, recomputation; and what to try next.
 
-Every layout of a run has the same effective batch, so stepping down changes the memory and not what is learned.
+Every layout of a run has the same effective batch, so stepping down changes the memory and not what is learned; only
+KTO compares the examples of a batch with each other.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engine.spec import OptimSpec
+
+FEWER = "KTO then compares fewer examples at once: it is less steady."
 
 
 class Fit(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from engine import advice, counting, memory
 from engine.advice import Case
 from engine.counting import Count
-from engine.fit import Fit, down, first
+from engine.fit import FEWER, Fit, down, first
 from engine.spec import RunSpec
 
 KEPT = 3  # checkpoints that are on the disk at once: two, and one that is being written
@@ -24,6 +24,7 @@ class Forecast(NamedTuple):
     fit_needs: float  # bytes, in that layout or in the smallest one
     disk: float  # bytes that it writes
     helps: tuple[str, ...]  # what would make it fit
+    effect: str  # of stepping down on what is learned
 
 
 def foresee(case: Case, spec: RunSpec) -> Forecast:
@@ -32,9 +33,10 @@ def foresee(case: Case, spec: RunSpec) -> Forecast:
     counted = counting.count(case.info, spec.method, case.labels)
     length = min(spec.data.max_length, case.lengths.longest if case.lengths else spec.data.max_length)
     fit: Fit | None = first(spec.optim)
+    kto = case.preference == "kto"
     asked = smallest = _needs(case, spec, first(spec.optim), length)
     while fit is not None and (smallest := _needs(case, spec, fit, length)) > case.machine.free:
-        fit = down(fit, spec.optim, 2 if case.preference == "kto" else 1)
+        fit = down(fit, spec.optim, 2 if kto else 1)
     return Forecast(
         counted=counted,
         steps=spec.optim.steps(case.rows),
@@ -44,6 +46,7 @@ def foresee(case: Case, spec: RunSpec) -> Forecast:
         fit_needs=smallest,
         disk=written(counted, spec),
         helps=() if fit else tuple(advice.helps(case, spec.method, length)),
+        effect=FEWER if kto and fit and fit.batch < spec.optim.batch_size else "It learns the same, more slowly.",
     )
 
 

@@ -152,7 +152,7 @@ def verdict(told: Forecast, case: Case) -> str:
         title = f"It needs about {megabytes(told.fit_needs)}; {where} has {free} free"
         return status("bad", title, _helps(told, case) + " Even one example at a time is too much as it is set.")
     if told.fit_needs < told.needs:
-        text = f"As set it needs {needs}. Hone steps down to {told.fit.text}: it learns the same, more slowly."
+        text = f"As set it needs {needs}. Hone steps down to {told.fit.text}. {told.effect}"
         return status("warn", f"It fits with smaller steps: {megabytes(told.fit_needs)} of {free} free", text)
     if told.needs > advice.ROOM * case.machine.free:
         return status("warn", f"It just fits: about {needs} of {free} free", "Close other programs before you start.")

@@ -179,7 +179,7 @@ def warnings(now: Plan, told: Forecast) -> Iterator[str]:
     elif told.fit_needs < told.needs:
         yield line(
             f"As it is set it needs about {megabytes(told.needs)}, and {free} are free. So it will step down by itself "
-            f"to {told.fit.text}. It learns the same, more slowly.",
+            f"to {told.fit.text}. {told.effect}",
             "warn",
         )
     elif told.fit_needs > advice.ROOM * machine.free:

@@ -174,6 +174,21 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(
         assert told.fit is not None, "what is said to fit can be laid out so that it does"
 
 
+@pytest.mark.parametrize(
+    ("preference", "words"), [("kto", "less steady"), ("dpo", "learns the same"), ("", "the same")]
+)
+def test_what_stepping_down_changes_is_foretold(preference: str, words: str) -> None:
+    goal: Any = "prefer" if preference else "write"
+    spec = specs.make({"optim": {"batch_size": 16}})
+    needs = forecast.foresee(case(goal=goal, preference=preference), spec).needs
+    told = forecast.foresee(case(needs - 1, goal=goal, preference=preference), spec)
+    assert told.fit and told.fit.batch == 8 and words in told.effect
+    spec = specs.make({"optim": {"batch_size": 2}})
+    needs = forecast.foresee(case(goal=goal, preference=preference), spec).needs
+    told = forecast.foresee(case(needs - 1, goal=goal, preference=preference), spec)
+    assert told.fit and told.fit.batch == (2 if preference == "kto" else 1) and "learns the same" in told.effect
+
+
 # --- lengths ---
 
 
