@@ -244,7 +244,7 @@ def _tell(event: ev.Event, options: argparse.Namespace) -> None:
 
 def _summary(run: RunDir) -> dict[str, Any]:
     view = run.view()
-    best = view.best
+    best = view.kept
     return {
         "run": run.id,
         "name": run.meta["name"],

@@ -39,7 +39,7 @@ def say(view: RunView, state: State) -> Sentence:
             text = view.ended.text if isinstance(view.ended, ev.Failed) else ""
             return Sentence("bad", "It stopped with an error", f"{text} {_kept(view)}".strip())
         case State.INTERRUPTED:
-            why = view.warnings[-1] if view.warnings else "The training process ended without a word."
+            why = view.last_word or "The training process ended without a word."
             return Sentence("warn", "Interrupted", f"{why} {_kept(view)} Press Continue to go on.")
         case State.CANCELLED:
             lost = "What came after the last check was not saved. " if view.saved else ""

@@ -181,8 +181,8 @@ class Desk:
             self._send({"op": "stop", "which": number})
         try:
             self._ask("free")
-        except errors.HoneError:
-            self.close()  # a worker that hangs must not keep a run waiting
+        except (errors.HoneError, OSError):
+            self.close()  # a worker that hangs, or has just ended, must not keep a run waiting
 
     def close(self) -> None:
         """End the worker."""

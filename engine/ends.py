@@ -11,6 +11,7 @@ NO_MEMORY = (
     "The system ended the training process for want of memory, and there is no smaller layout left to try. Set the "
     "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
 )
+STOPPING = "The system ended the training process for want of memory, before it had stopped."
 MERGE_NO_MEMORY = (
     "The system ended the merge for want of memory. Close other programs, or choose bf16, which needs half as much."
 )
@@ -28,10 +29,15 @@ def for_memory(run: RunDir, code: int, kills: int, said: int) -> bool:
     return killed or (code < 0 and _bad_alloc(run, said))
 
 
-def training(code: int, no_memory: bool) -> str:
-    """Of a run that was training."""
+def not_started(error: OSError) -> str:
+    """Of one that the system would not start."""
+    return f"The process for it could not be started ({error.strerror or error}). Close other programs, then try again."
+
+
+def training(code: int, no_memory: bool, stopping: bool = False) -> str:
+    """Of a run that was training, and perhaps was to stop."""
     if no_memory:
-        return NO_MEMORY
+        return STOPPING if stopping else NO_MEMORY
     name = _name(code)
     if name == "SIGTERM":
         return "The training process was asked to end by the system."

@@ -135,6 +135,7 @@ class Saved(_Event):
     step: int
     best: bool  # it is the best so far and now stands in adapter/
     checks_seconds: float = 0.0  # spent in checks since the start of the run, all attempts
+    seconds: float = 0.0  # spent since the start of the run, all attempts
 
 
 class Warned(_Event):

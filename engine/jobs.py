@@ -19,13 +19,13 @@ from engine import events as ev
 from engine import spec as specs
 from engine.backends import Backend, ProcessBackend
 from engine.desk import Desk
-from engine.errors import HoneError, RunError, SpecError
+from engine.errors import RunError, SpecError
 from engine.prepare import Prepared
 from engine.queue import Move, Queue, Waiting
 from engine.rows import read_rows
 from engine.spec import DataSpec, RunSpec
 from engine.stepping import step_down
-from engine.store import RunDir, Store
+from engine.store import RunDir, Store, write_whole
 from engine.view import State
 
 LOG = logging.getLogger("hone")
@@ -116,8 +116,9 @@ class Engine:
                 raise RunError(f"The checkpoints of '{name}' are gone, so it cannot go on. Train on from its adapter.")
             if not epochs > 0:
                 raise SpecError(f"More epochs: must be more than 0; it is {epochs}.")
-            values = run.spec.model_dump()
-            values["optim"]["epochs"] += epochs
+            values, began = run.spec.model_dump(), run.view().started
+            # Not what the settings say: an app that was killed in here may have changed them and no more.
+            values["optim"]["epochs"] = (began.epochs if began else values["optim"]["epochs"]) + epochs
             spec = specs.make(values)
             hardware.require_disk(self.store.home, START_GB, "a run")
             run.set_spec(spec)
@@ -183,10 +184,10 @@ class Engine:
     def _end(self, run_id: str, how: str) -> None:
         run = self.store.run(run_id)
         if run.alive:
-            run.stop_mark.write_text(how)
+            write_whole(run.stop_mark, how)
         elif job := run.queued:
             # Whoever takes the mark away decides: a worker that has taken it meanwhile sees the stop mark instead.
-            run.stop_mark.write_text(how)
+            write_whole(run.stop_mark, how)
             try:
                 run.queue_mark.unlink()
             except FileNotFoundError:
@@ -212,6 +213,7 @@ class Engine:
                 break
             except Timeout:
                 continue
+        self.store.sweep()
         for run in self.store.all_runs():
             while run.alive and not self._closed:
                 time.sleep(POLL)
@@ -222,7 +224,7 @@ class Engine:
                     self.at_work = following.id
                     self._work(following)
                     continue
-            except (OSError, HoneError):  # a run was cancelled or deleted meanwhile; the queue must go on
+            except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue must go on
                 LOG.exception("the queue stumbled")
             finally:
                 self.at_work = ""
@@ -236,6 +238,9 @@ class Engine:
         try:
             self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
             code = self.backend.work(run, job) if run.queued == job else 0
+        except OSError as error:
+            self._say(run, job, ends.not_started(error))
+            raise
         finally:
             # The mark is still there where the worker died before its first breath; a newer one is a new wish.
             if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
@@ -252,6 +257,12 @@ class Engine:
             self._enqueue(run, "train")
             return
         if view.merging:
-            run.emit(ev.Merged(ok=False, precision=view.merging, text=ends.merging(code, no_memory)))
+            self._say(run, f"merge-{view.merging}", ends.merging(code, no_memory))
         elif ended:
-            run.emit(ev.Warned(text=ends.training(code, no_memory)))
+            self._say(run, job, ends.training(code, no_memory, run.stop_mark.exists()))
+
+    def _say(self, run: RunDir, job: str, text: str) -> None:
+        if job.startswith("merge-"):
+            run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
+        else:
+            run.emit(ev.Warned(text=text))

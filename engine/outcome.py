@@ -39,16 +39,17 @@ def outcome(view: RunView, state: State) -> list[Line]:
     ]
     if last is None:
         return found
-    peak = view.memory_gb
-    close = 0.85 * peak <= told.memory_gb <= 1.15 * peak
-    found.append(Line("Memory at the peak", f"{told.memory_gb:.1f} GB", f"{peak:.1f} GB", close))
+    if peak := view.memory_gb:  # none where it stepped down and ended before its next step
+        close = 0.85 * peak <= told.memory_gb <= 1.15 * peak
+        found.append(Line("Memory at the peak", f"{told.memory_gb:.1f} GB", f"{peak:.1f} GB", close))
     early = isinstance(view.ended, ev.Finished) and view.ended.early
+    whole = view.ended.seconds if isinstance(view.ended, ev.Finished) else last.seconds  # with the last check
     if state == State.FINISHED and not early:  # a run that ended early says nothing of a whole one
-        within = rounded(told.seconds_low) <= last.seconds <= rounded(told.seconds_high)  # as it is shown
-        found.append(Line("Time", span(told.seconds_low, told.seconds_high), span(last.seconds, last.seconds), within))
-    if isinstance(view.ended, ev.Finished) and view.ended.checks_seconds and last.seconds:
-        spent, share = view.ended.checks_seconds, 100 * view.ended.checks_seconds / last.seconds
-        allowed = max(FREE_SECONDS, SHARE * last.seconds)
+        within = rounded(told.seconds_low) <= whole <= rounded(told.seconds_high)  # as it is shown
+        found.append(Line("Time", span(told.seconds_low, told.seconds_high), span(whole, whole), within))
+    if isinstance(view.ended, ev.Finished) and view.ended.checks_seconds and whole:
+        spent, share = view.ended.checks_seconds, 100 * view.ended.checks_seconds / whole
+        allowed = max(FREE_SECONDS, SHARE * whole)
         most = f"{FREE_SECONDS:.0f} s" if allowed == FREE_SECONDS else f"{100 * SHARE:.0f} %"
         real = f"{span(spent, spent)} ({share:.0f} %)"
         found.append(Line("Of it in checks and samples", f"up to {most}", real, spent <= allowed))

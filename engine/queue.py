@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from filelock import FileLock
 
 from engine.errors import RunError
-from engine.store import RunDir, Store, write_json
+from engine.store import RunDir, Store, write_json, write_whole
 
 Move = Literal["up", "down", "first"]
 
@@ -58,7 +58,7 @@ class Queue:
             others = (one for one in self.store.all_runs() if one.id in listed and one.id != run.id)
             matter = {one.id for one in others if one.queued or one.alive}
             self._write([*(one for one in listed if one in matter), run.id])
-            run.queue_mark.write_text(job)
+            write_whole(run.queue_mark, job)
 
     def move(self, run_id: str, where: Move) -> None:
         """Change a waiting job's place; raises RunError where it does not wait."""

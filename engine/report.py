@@ -113,7 +113,7 @@ def report(run: RunDir) -> Report:
         training=tuple(curves.thin(view.steps, view.losses, BUCKETS)),
         smooth=tuple(curves.thin(view.steps, curves.smooth(view.losses, view.total_steps), BUCKETS)),
         held_out=tuple((float(one.step), one.loss) for one in view.checks if math.isfinite(one.loss)),
-        best_step=view.best.step if view.best else None,
+        best_step=view.kept.step if view.kept else None,
         samples=tuple(asked(view)),
         score=tuple(scores.sentences(view.scored)) if view.scored else (),
         merged=tuple(map(_merged, view.merged.values())),
@@ -140,7 +140,7 @@ def _first(spec: RunSpec, view: RunView) -> RunSpec:
 
 def _passes(spec: RunSpec, view: RunView) -> list[float]:
     """The epochs that it was to have, from its start to its last extension."""
-    return [*view.epochs_before, spec.optim.epochs]
+    return [*view.epochs_before, view.started.epochs if view.started else spec.optim.epochs]
 
 
 def write(run: RunDir) -> None:
@@ -163,7 +163,8 @@ def settings(run: RunDir, view: RunView) -> list[Setting]:
     why = dict(began.reasons) if began else {}
     row = f"; {why['batch']}" if "batch" in why else ""
     loss = f"; loss {why['loss']}" if "loss" in why else ""
-    epochs = f"{spec.optim.epochs:g} epoch" + ("" if spec.optim.epochs == 1 else "s")
+    passes = _passes(spec, view)[-1]
+    epochs = f"{passes:g} epoch" + ("" if passes == 1 else "s")
     if view.epochs_before:
         epochs += f", first {view.epochs_before[0]:g}"
     begins = f"starts from the result of {from_run.name_of(run) or spec.model.start}" if spec.model.start else ""
@@ -181,7 +182,7 @@ def settings(run: RunDir, view: RunView) -> list[Setting]:
 
 def asked(view: RunView) -> list[Asked]:
     """Of each question the first reply, that of the best version and the newest."""
-    best = view.best.step if view.best else None
+    best = view.kept.step if view.kept else None
     found: dict[str, list[ev.Sampled]] = {}
     for sample in view.samples:
         found.setdefault(sample.prompt, []).append(sample)

@@ -14,6 +14,7 @@ Disk is the truth; there is no database and no cache of it here.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -151,8 +152,13 @@ class RunDir:
 
     @property
     def size(self) -> int:
-        """Bytes on disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        """Bytes on disk; a worker may move files meanwhile."""
+        found = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    found += os.path.getsize(os.path.join(folder, name))
+        return found
 
 
 class Store:
@@ -222,3 +228,8 @@ class Store:
         doomed = run.path.with_name(f".deleted-{run.id}")
         os.rename(run.path, doomed)
         shutil.rmtree(doomed)
+
+    def sweep(self) -> None:
+        """Remove what is left of runs whose deletion was cut off."""
+        for doomed in self.runs.glob(".deleted-*"):
+            shutil.rmtree(doomed, ignore_errors=True)

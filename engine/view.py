@@ -58,13 +58,15 @@ class RunView:
     speeds: array[float] = field(default_factory=_numbers)  # tokens per second
     tokens: array[int] = field(default_factory=lambda: array("q"))  # seen since the start
     seconds: array[float] = field(default_factory=_numbers)  # since the start
-    memory_gb: float = 0.0  # peak
+    memory_gb: float = 0.0  # peak, of the layout that it goes on with
     checks: list[ev.Evaluated] = field(default_factory=list)
     samples: list[ev.Sampled] = field(default_factory=list)
     saved: list[ev.Saved] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    last_word: str = ""  # the warning after which nothing more came of this attempt
     ended: ev.Stopped | ev.Paused | ev.Failed | ev.Finished | None = None
     preparing: bool = True  # this attempt has not taken its first step yet
+    interlude: bool = False  # the newest job was a merge or a scoring
     merging: str = ""  # precision of a merge that has begun and not ended
     merged: dict[str, ev.Merged] = field(default_factory=dict)  # precision -> last result
     scoring: bool = False  # a score was asked for and has not come yet
@@ -79,7 +81,7 @@ class RunView:
 
     def state(self, alive: bool, queued: bool) -> State:
         """The state, given whether a worker holds the run's lock and whether the run waits in the queue."""
-        if alive and not self.merging and not self.scoring and self.ended is None:
+        if alive and not self.interlude and self.ended is None:
             return State.PREPARING if self.preparing else State.TRAINING
         if queued:
             return State.QUEUED
@@ -104,6 +106,12 @@ class RunView:
         """The check with the lowest held-out loss after training began."""
         later = [check for check in self.checks if check.step > 0]
         return min(later, key=lambda check: check.loss) if later else None
+
+    @property
+    def kept(self) -> ev.Evaluated | None:
+        """The check of the version that stands as the result; None where none was measured."""
+        step = next((saved.step for saved in reversed(self.saved) if saved.best), 0)
+        return next((check for check in self.checks if check.step == step > 0), None)
 
     @property
     def total_steps(self) -> int:
@@ -137,11 +145,11 @@ def fold(events: Iterable[ev.Event], view: RunView | None = None) -> RunView:
 def _add(view: RunView, event: ev.Event) -> None:
     match event:
         case ev.Phase():
-            view.phase, view.ended, view.preparing = event.text, None, True
-            view.merging, view.scoring = "", False  # what was killed could not say that it ended
+            view.phase, view.ended, view.preparing, view.last_word = event.text, None, True, ""
+            view.interlude, view.merging, view.scoring = False, "", False  # what was killed could not say that it ended
         case ev.Started():
             _cut_back(view, event.resumed_from)
-            view.started, view.ended, view.preparing = event, None, False
+            view.started, view.ended, view.preparing, view.last_word = event, None, False, ""
             view.attempt += 1
         case ev.Proving():
             view.proving = event
@@ -149,7 +157,7 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.proved = (_fit(view.proving), event)
             view.proving = None
         case ev.SteppedDown():
-            view.fit, view.proving = _fit(event), None
+            view.fit, view.proving, view.memory_gb = _fit(event), None, 0.0
             view.stepped.append(event)
         case ev.Estimated():
             view.estimated = event
@@ -178,17 +186,18 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.scoring, view.score_problem = False, event.text
         case ev.Warned():
             view.warnings.append(event.text)
+            view.last_word = event.text
         case ev.Stopped() | ev.Paused() | ev.Failed() | ev.Finished():
             view.ended, view.proving = event, None
         case ev.Extended():
             _extend(view, event)
         case ev.Merging():
-            view.merging, view.scoring = event.precision, False
+            view.interlude, view.merging, view.scoring = True, event.precision, False
         case ev.Merged():
             view.merging = ""
             view.merged[event.precision] = event
         case ev.Scoring():
-            view.scoring, view.score_problem, view.merging = True, "", ""
+            view.interlude, view.scoring, view.score_problem, view.merging = True, True, "", ""
         case ev.Scored() | ev.NumberScore() | ev.Perplexity():
             view.scoring, view.scored = False, event
 

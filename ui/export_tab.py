@@ -149,7 +149,7 @@ def about(run: RunDir) -> str:
     spec = run.spec
     size = sum(file.stat().st_size for file in run.adapter.iterdir() if file.is_file())
     view = run.view()
-    best = f"Best held-out loss {loss(view.best.loss)} at step {view.best.step}." if view.best else ""
+    best = f"Best held-out loss {loss(view.kept.loss)} at step {view.kept.step}." if view.kept else ""
     text = f"{megabytes(size)}. LoRA rank {spec.method.rank}, alpha {spec.method.scale_alpha}. {best}"
     return card(
         "Adapter", line(text), line("It needs the base model beside it. Any program that uses PEFT can load it.")

@@ -70,8 +70,8 @@ def payload(run: RunDir, view: RunView, state: State, cursor: dict[str, Any]) ->
     same = cursor.get("run") == run.id and cursor.get("attempt") == view.attempt
     start = min(int(cursor.get("index") or 0), len(view.steps)) if same else 0
     end = min(len(view.steps), start + CHUNK)
-    stopping = state.live and run.stop_mark.exists()
-    ending = "Pausing…" if stopping and asked(run) == "pause" else "Stopping…"
+    how = asked(run) if state.live else ""
+    stopping, ending = bool(how), "Pausing…" if how == "pause" else "Stopping…"
     answer: dict[str, Any] = {
         "run": run.id,
         "attempt": view.attempt,
@@ -83,7 +83,7 @@ def payload(run: RunDir, view: RunView, state: State, cursor: dict[str, Any]) ->
         "lrs": [finite(float(f"{value:.4g}")) for value in view.lrs[start:end]],
         "speeds": [finite(round(value, 1)) for value in view.speeds[start:end]],
         "checks": [[check.step, finite(check.loss)] for check in view.checks],
-        "best": view.best.step if view.best else None,
+        "best": view.kept.step if view.kept else None,
         "total": view.total_steps,
         "state": state.value,
         "live": state.live,
@@ -117,7 +117,7 @@ def buttons(view: RunView, state: State) -> list[list[str]]:
             return [["cancel_run", "Cancel"]]
         case State.TRAINING:
             return [["stop_run", "Stop and keep"], ["pause_run", "Pause"], ["cancel_run", "Cancel"]]
-    found = [["compare_run", "Compare it with the base model"]] if view.saved else []
+    found = [["compare_run", "Compare it with the base model"]] if any(one.best for one in view.saved) else []
     go_on = [["continue_run", "Resume" if state == State.PAUSED else "Continue"]] if state.can_continue else []
     return go_on + found if state == State.PAUSED else found + go_on
 

@@ -166,7 +166,7 @@ def _row(run: RunDir, picked: bool) -> str:
     note = f"<small>{safe(meta['note'])}</small>" if meta["note"] else ""
     cells = (
         f'<span class="chip" data-state="{state.value}">{STATES[state]}</span>',
-        _loss(view.best.loss if view.best else None, view.first_loss),
+        _loss(view.kept.loss if view.kept else None, view.first_loss),
         duration(view.last.seconds) if view.last else "–",
         safe(Path(spec.model.source).name),
         safe(meta["data"]),

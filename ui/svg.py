@@ -29,7 +29,7 @@ def losses(training: Points, smooth: Points, held_out: Points, best: int | None)
         return LEFT + across, HEIGHT - BOTTOM - up
 
     lines = [_grid(place(0, mark)[1], mark) for mark in marks]
-    steps = [_step(place(mark, low)[0], mark) for mark in ticks(0, high_x)]
+    steps = [_step(place(mark, low)[0], mark) for mark in ticks(0, high_x) if mark == round(mark)]
     curves = (_line([place(*one) for one in training], "raw"), _line([place(*one) for one in smooth], "train"))
     held = [place(*one) for one in held_out]
     shown = held if len(held) <= DOTS else []

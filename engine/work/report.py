@@ -43,6 +43,7 @@ class Report(TrainerCallback):
         self.first_seconds = 0.0
         self.checks_seconds = 0.0  # of first_seconds and what followed, spent in checks
         self.best = float("inf")
+        self.better = False  # the newest check is the best so far
         self.idle = 0  # checks since the best one
         self.measured = -1  # the step of the newest check
         self.begun = self.saved_at = self.check_begun = time.monotonic()
@@ -60,23 +61,28 @@ class Report(TrainerCallback):
 
     def recall(self, resumed: int) -> None:
         """Go on from what the events say of the way to a checkpoint."""
-        longer = self._extended_at()
+        longer, asked = self._wishes()
         for check in self.before.checks:
             if 0 < check.step <= resumed:
-                self._measure(check.loss)
+                self._measure(check.loss, check.step not in asked)
                 self.idle *= check.step != longer
-        self.checks_seconds = max((s.checks_seconds for s in self.before.saved if s.step <= resumed), default=0.0)
-        self.first_seconds = max(
-            (s for n, s in zip(self.before.steps, self.before.seconds, strict=True) if n <= resumed), default=0.0
-        )
+        saved = [one for one in self.before.saved if one.step <= resumed]
+        self.checks_seconds = max((one.checks_seconds for one in saved), default=0.0)
+        steps = (s for n, s in zip(self.before.steps, self.before.seconds, strict=True) if n <= resumed)
+        self.first_seconds = max([*steps, *(one.seconds for one in saved)], default=0.0)
 
-    def _extended_at(self) -> int:
-        """The last check before the user asked for more epochs: from there on it waits for a gain anew."""
-        step = found = 0
+    def _wishes(self) -> tuple[int, set[int]]:
+        """The last check before the user asked for more epochs: from there on it waits for a gain anew.
+
+        And the checks that were made since he stopped: they came sooner than a gain could.
+        """
+        step, longer, asked = 0, 0, set()
         for event in ev.read(self.run.events_file)[0]:
             step = event.step if isinstance(event, ev.Evaluated) else step
-            found = step if isinstance(event, ev.Extended) else found
-        return found
+            longer = step if isinstance(event, ev.Extended) else longer
+            if isinstance(event, ev.Stopped) and event.kept:
+                asked.add(step)
+        return longer, asked
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.begun = self.saved_at = self.check_begun = time.monotonic()
@@ -135,13 +141,13 @@ class Report(TrainerCallback):
         self.run.emit(ev.Evaluated(step=state.global_step, loss=loss, seconds=self.seconds, accuracy=right))
         if state.global_step:
             self.measured = state.global_step
-            self._measure(loss)
+            self._measure(loss, self.stop != "keep")
             control.should_training_stop |= self.exhausted
         self._ask(state.global_step)
 
-    def _measure(self, loss: float) -> None:
-        better = loss < self.best
-        self.best, self.idle = (loss, 0) if better else (self.best, self.idle + 1)
+    def _measure(self, loss: float, waits: bool) -> None:
+        self.better = loss < self.best
+        self.best, self.idle = (loss, 0) if self.better else (self.best, self.idle + waits)
 
     def _ask(self, step: int) -> None:
         """The fixed questions, which end a check."""
@@ -154,13 +160,13 @@ class Report(TrainerCallback):
         step = state.global_step
         checkpoints.settle(self.run, step)
         # Without held-out rows nothing tells which version is best: the newest is taken.
-        best = not args.do_eval or (self.measured == step and self.idle == 0)
+        best = not args.do_eval or (self.measured == step and self.better)
         if best:
             checkpoints.publish(self.run, step)
         if self.checking and not args.do_eval:
             self.check_begun = time.monotonic()
             self._ask(step)
-        self.run.emit(ev.Saved(step=step, best=best, checks_seconds=self.checks_seconds))
+        self.run.emit(ev.Saved(step=step, best=best, checks_seconds=self.checks_seconds, seconds=self.seconds))
         checkpoints.rotate(self.run)
         self.saved_at = time.monotonic()
 

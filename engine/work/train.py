@@ -17,7 +17,7 @@ from engine.hardware import GB
 from engine.rows import read_rows
 from engine.spec import RunSpec, Shape
 from engine.stepping import current, step_down
-from engine.store import RunDir
+from engine.store import RunDir, write_whole
 from engine.work import checkpoints
 from engine.work.data import load_tokenizer
 from engine.work.from_run import take_on, whole_model
@@ -61,7 +61,7 @@ def train(run: RunDir) -> None:
             run.emit(ev.Paused(step=step) if paused else ev.Stopped(step=step, kept=False))
             return
         less(run, made_of.spec)
-        run.queue_mark.write_text("train")  # by a new process: what this one has in pieces is not given back
+        write_whole(run.queue_mark, "train")  # by a new process: what this one has in pieces is not given back
 
 
 def material(run: RunDir) -> Material:

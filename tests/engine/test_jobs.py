@@ -301,6 +301,7 @@ def test_who_asked_to_stop_is_not_overruled_by_a_kill(home, kills) -> None:
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
     assert run.state() == State.INTERRUPTED and not run.view().stepped
+    assert "before it had stopped" in run.view().warnings[0]
     engine.close()
 
 

@@ -281,7 +281,7 @@ def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
 
 def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(ctx: Context, finished: RunDir) -> None:
     down = ev.SteppedDown(batch=4, accumulation=4, checkpointing=False, why="16 examples at once need more. <b>")
-    for event in (down, foretold()):
+    for event in (down, foretold(), step(21)):
         finished.emit(event)
     answer = live.poll(ctx, {"run": finished.id})
     assert "It goes on with 4 examples at once, 4 batches added up" in answer["warnings"][0]
