@@ -6,6 +6,7 @@ no run folder: nothing it does needs to survive.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -177,9 +178,9 @@ class Desk:
         """Make the worker give its memory back, and cut short what it says; nothing to do where none runs."""
         if self._process is None or self._process.poll() is not None:
             return
-        for number in list(self._answers):
-            self._send({"op": "stop", "which": number})
         try:
+            for number in list(self._answers):
+                self._send({"op": "stop", "which": number})
             self._ask("free")
         except (errors.HoneError, OSError):
             self.close()  # a worker that hangs, or has just ended, must not keep a run waiting
@@ -190,7 +191,8 @@ class Desk:
             process, self._process = self._process, None
             if process is not None:
                 assert process.stdin is not None
-                process.stdin.close()
+                with contextlib.suppress(OSError):  # it has ended by itself, with something still to be sent
+                    process.stdin.close()
                 process.terminate()
                 process.wait()
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import queue
+import subprocess
+import sys
+
 import pytest
 
 from engine import coach, outcome, report
@@ -32,10 +36,9 @@ def run(home) -> RunDir:
     return made
 
 
-def tell(run: RunDir, *events: ev.Event) -> RunDir:
+def tell(run: RunDir, *events: ev.Event) -> None:
     for event in events:
         run.emit(event)
-    return run
 
 
 # How it ended
@@ -68,12 +71,25 @@ def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
     monkeypatch.undo()
     engine.resume(run.id)
     wait_for(run, lambda run: run.state() == State.FINISHED)
-    for job, precision in (("merge", "fp32"), ("merge", "bf16")):
-        monkeypatch.setattr(FakeBackend, "work", full)
-        getattr(engine, job)(run.id, precision)
-        wait_for(run, lambda run, it=precision: it in run.view().merged and idle(run))
-        assert "could not be started" in run.view().merged[precision].text and run.state() == State.FINISHED
+    monkeypatch.setattr(FakeBackend, "work", full)
+    engine.merge(run.id, "fp32")
+    wait_for(run, lambda run: run.view().merged and idle(run))
+    assert "could not be started" in run.view().merged["fp32"].text and run.state() == State.FINISHED
+    engine.score(run.id)
+    wait_for(run, lambda run: run.view().score_problem and idle(run))
+    assert "could not be started" in run.view().score_problem and run.state() == State.FINISHED
     engine.close()
+
+
+def test_a_process_that_holds_the_model_and_has_just_ended_keeps_no_run_waiting(home) -> None:
+    desk = Engine(home, supervise=False).desk
+    deaf = [sys.executable, "-c", "import os, time; os.close(0); print(); time.sleep(60)"]
+    process = subprocess.Popen(deaf, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process.stdout:
+        process.stdout.readline()  # from here on, what is written to it comes back as a broken pipe
+    desk._process, desk._answers[1] = process, queue.Queue()
+    desk.free()
+    assert process.poll() is not None and desk._process is None
 
 
 def test_one_that_is_not_what_the_queue_expects_does_not_stop_the_queue(home, monkeypatch) -> None:
@@ -153,10 +169,8 @@ def test_an_app_that_died_while_it_made_a_run_longer_made_it_no_longer(home) -> 
     values["optim"]["epochs"] += 1
     run.set_spec(specs.make(values))  # and here it died
     told = report.report(run)
-    assert next(one.value for one in told.settings if one.label == "Passes").startswith(
-        f"{run.view().started.epochs:g}"
-    )
-    assert "extend" not in told.command
+    (passes,) = (one.value for one in told.settings if one.label == "Passes")
+    assert passes == f"{had:g} epochs" and "extend" not in told.command
     engine.extend(run.id, 1)
     assert run.spec.optim.epochs == run.view().started.epochs == had + 1
     engine.close()
