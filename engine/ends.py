@@ -15,6 +15,7 @@ STOPPING = "The system ended the training process for want of memory, before it 
 MERGE_NO_MEMORY = (
     "The system ended the merge for want of memory. Close other programs, or choose bf16, which needs half as much."
 )
+KILLED = -getattr(signal, "SIGKILL", 9)
 CRASHES = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
 # Windows ends a process that crashed with a status of its own, as an exit code.
 WINDOWS = {0xC0000005: "an access violation", 0xC000001D: "an illegal instruction", 0xC0000409: "a damaged stack"}
@@ -25,7 +26,7 @@ def for_memory(run: RunDir, code: int, kills: int, said: int) -> bool:
 
     ``kills``: how many processes the system has ended so meanwhile; ``said``: bytes of the log before it began.
     """
-    killed = code == -getattr(signal, "SIGKILL", 9) and kills > 0
+    killed = code == KILLED and kills > 0
     return killed or (code < 0 and _bad_alloc(run, said))
 
 

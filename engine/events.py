@@ -93,6 +93,7 @@ class Estimated(_Event):
     parts: dict[str, float] = {}  # of the memory, in GB
     seconds_low: float  # of the whole run, from the pass that was measured
     seconds_high: float
+    checks_seconds: float = 0.0  # of these, as the check before the first step says; 0 until it was made
 
 
 class Step(_Event):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from filelock import FileLock, Timeout
 from engine import aside, disk, ends, from_run, hardware, models
 from engine import events as ev
 from engine import spec as specs
-from engine.backends import Backend, ProcessBackend
+from engine.backends import DYING, Backend, ProcessBackend
 from engine.desk import Desk
 from engine.errors import RunError, SpecError
 from engine.prepare import Prepared
@@ -215,8 +216,10 @@ class Engine:
                 continue
         self.store.sweep()
         for run in self.store.all_runs():
-            while run.alive and not self._closed:
-                time.sleep(POLL)
+            if run.alive:
+                self.at_work = run.id
+                self._outlast(run)
+                self.at_work = ""
         while not self._closed:
             try:
                 following = next((one.run for one in self.queue() if not one.run.alive), None)
@@ -232,9 +235,23 @@ class Engine:
             self._wake.clear()
         first.release()
 
+    def _outlast(self, run: RunDir) -> None:
+        """Wait for a worker that an earlier app left; only the system and its log tell how it ended."""
+        said, counts = _bytes(run.log), deque([hardware.memory_kills()], maxlen=round(DYING / POLL))
+        while run.alive:
+            if self._closed:
+                return
+            counts.append(hardware.memory_kills())
+            time.sleep(POLL)
+        try:
+            if ends.for_memory(run, ends.KILLED, hardware.memory_kills() - counts[0], said):
+                self._explain(run, "" if run.view().interlude else "train", ends.KILLED, no_memory=True)
+        except Exception:  # it was deleted meanwhile, or worse; the queue must go on
+            LOG.exception("what an earlier app left stumbled")
+
     def _work(self, run: RunDir) -> None:
         mark, job, kills = run.queue_mark.stat().st_mtime_ns, run.queued, hardware.memory_kills()
-        said = run.log.stat().st_size if run.log.exists() else 0
+        said = _bytes(run.log)
         try:
             self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
             code = self.backend.work(run, job) if run.queued == job else 0
@@ -266,3 +283,7 @@ class Engine:
             run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
         else:
             run.emit(ev.Warned(text=text))
+
+
+def _bytes(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

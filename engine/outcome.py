@@ -56,6 +56,11 @@ def outcome(view: RunView, state: State) -> list[Line]:
     return found
 
 
+def in_checks(each: float, count: int, training: float) -> float:
+    """Seconds that checks would take: all of them, or as many as begin within their share (engine.work.report)."""
+    return min(count * each, max(FREE_SECONDS, SHARE * training) + 2 * each)
+
+
 def span(low: float, high: float) -> str:
     """A range of time in words: 40 to 90 s, 3 to 6 min."""
     if high > low and high >= 30:

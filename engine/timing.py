@@ -13,10 +13,12 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from engine import counting
+from engine import events as ev
 from engine.anatomy import ModelInfo
 from engine.errors import HoneError
 from engine.lengths import Lengths
 from engine.method import MethodSpec
+from engine.outcome import in_checks
 from engine.spec import RunSpec
 from engine.view import RunView
 
@@ -26,6 +28,7 @@ STEP_SECONDS, CHECK_SECONDS, IN_A_RUN = 0.08, 0.15, 1.1
 # How far real runs may be from the middle of an estimate.
 MEASURED_RANGE = (0.75, 1.5)
 PAST_RANGE = (0.8, 1.3)
+LATER = 0.5  # of the first check's time, at least: it warms up, and replies get shorter as they get better
 LEAST_STEPS = 10  # that an earlier run must have taken to tell anything
 SLOWER = {"qlora": 1.2, "lora8": 1.6}  # than plain LoRA: weights are unpacked at each use
 
@@ -96,7 +99,8 @@ def past(shown: Shown, job: Job, checkpointing: bool) -> Seconds:
     mean = job.lengths.mean(job.spec.data.max_length)
     each = _times(job) * flops_per_token(job.info, job.spec.method, mean, job.labels, checkpointing)
     training = job.spec.optim.epochs * job.rows * mean * each / shown.flops
-    return _range(training + _steps(job) + _checks(job) * shown.check, PAST_RANGE, "past")
+    training += _steps(job)
+    return _range(training + in_checks(shown.check, _checks(job), training), PAST_RANGE, "past")
 
 
 def measured(pace: Pace, job: Job, batch: int, checkpointing: bool) -> Seconds:
@@ -107,7 +111,17 @@ def measured(pace: Pace, job: Job, batch: int, checkpointing: bool) -> Seconds:
     training = spec.optim.epochs * job.rows * padded * each / pace.flops * IN_A_RUN
     held = job.held_out * padded * flops_per_token(job.info, spec.method, mean, job.labels, backward=False)
     check = held / pace.flops + pace.written * spec.sampling.max_new_tokens + CHECK_SECONDS
-    return _range(training + _steps(job) + _checks(job) * check, MEASURED_RANGE, "measured")
+    training += _steps(job)
+    return _range(training + in_checks(check, _checks(job), training), MEASURED_RANGE, "measured")
+
+
+def with_checks(told: ev.Estimated, each: float, count: int) -> ev.Estimated:
+    """The time that a run foretold of training, and that of its checks, once one has shown what it takes."""
+    low = told.seconds_low - LATER * told.checks_seconds
+    high = told.seconds_high - told.checks_seconds
+    checks = in_checks(each, count, (low + high) / 2)
+    longer = {"seconds_low": low + LATER * checks, "seconds_high": high + checks}
+    return told.model_copy(update=longer | {"checks_seconds": checks})
 
 
 def _range(total: float, bounds: tuple[float, float], source: Literal["past", "measured"]) -> Seconds:

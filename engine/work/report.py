@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from engine import events as ev
 from engine.hardware import GB
 from engine.outcome import FREE_SECONDS, SHARE
 from engine.store import RunDir
+from engine.timing import CHECK_SECONDS, with_checks
 from engine.work import checkpoints
 from engine.work.trainer import same_chance
 
@@ -39,7 +41,7 @@ class Report(TrainerCallback):
     ):
         self.run, self.pace, self.started, self.ask = run, pace, started, ask
         self.before = run.view()
-        self.trainable = 0
+        self.trainable = self.total = 0
         self.first_seconds = 0.0
         self.checks_seconds = 0.0  # of first_seconds and what followed, spent in checks
         self.best = float("inf")
@@ -87,7 +89,7 @@ class Report(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self.begun = self.saved_at = self.check_begun = time.monotonic()
         began = self.started(state.max_steps).model_copy(update={"resumed_from": state.global_step})
-        self.trainable = began.trainable
+        self.trainable, self.total = began.trainable, state.max_steps
         self.run.emit(began)
         if not state.global_step and not args.do_eval:
             self._ask(0)
@@ -154,7 +156,11 @@ class Report(TrainerCallback):
         with same_chance():
             for prompt, reply in self.ask():
                 self.run.emit(ev.Sampled(step=step, prompt=prompt, reply=reply))
-        self.checks_seconds += time.monotonic() - self.check_begun
+        spent = time.monotonic() - self.check_begun
+        self.checks_seconds += spent
+        if step == 0 and (told := self.run.view().estimated):
+            checks = 1 + math.ceil(self.total / self.pace.every)
+            self.run.emit(with_checks(told, spent + CHECK_SECONDS, checks))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         step = state.global_step

@@ -244,6 +244,30 @@ def test_the_system_counts_a_kill_some_time_before_the_worker_is_gone(home, monk
     engine.close()
 
 
+@pytest.mark.parametrize(
+    ("counted", "words", "for_memory"), [(1, "", True), (0, "std::bad_alloc", True), (0, "", False)]
+)
+def test_a_worker_that_an_earlier_app_left_is_explained_too(home, monkeypatch, counted, words, for_memory) -> None:
+    """The app was killed and started again while it trained; then the system ended it for want of memory, or not."""
+    run = Engine(home, supervise=False).start(SPEC)
+    run.queue_mark.unlink()
+    run.emit(ev.Phase(text="Loading the model."))
+    found = []
+    monkeypatch.setattr("engine.hardware.memory_kills", lambda: sum(found))
+    run.log.write_text("std::bad_alloc of an attempt before")
+    with run.lock.acquire():
+        engine = Engine(home, FakeBackend(steps=3))
+        time.sleep(0.6)
+        assert engine.at_work == run.id and run.state() == State.PREPARING
+        found.append(counted)
+        with run.log.open("a") as log:
+            log.write(words)
+    wait_for(run, lambda run: not engine.at_work and idle(run))
+    assert run.state() == (State.FINISHED if for_memory else State.INTERRUPTED)
+    assert len(run.view().stepped) == for_memory and not run.view().warnings
+    engine.close()
+
+
 def test_one_that_never_fits_ends_with_what_would_help(home, kills) -> None:
     engine = Engine(home, Starved(-9, fits=0))
     run = engine.start(SPEC)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine import events as ev
 from engine import place, timing
 from engine import spec as specs
 from engine.jobs import Engine
@@ -44,6 +45,24 @@ def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
     assert once.low < once.high and once.source == "measured"
     fast = timing.measured(pace.model_copy(update={"flops": 2e9}), job(optim={"epochs": 4}), 8, False)
     assert 0.5 <= middle(fast) / middle(once) < 0.6
+
+
+def test_the_first_check_tells_what_all_of_them_add() -> None:
+    told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=75, seconds_high=140)
+    once = timing.with_checks(told, 3, 5)
+    assert (once.seconds_low, once.seconds_high, once.checks_seconds) == (75 + 7.5, 140 + 15, 15)
+    # A run that was killed before its first checkpoint makes that check again.
+    assert timing.with_checks(once, 3, 5) == once
+    assert timing.with_checks(timing.with_checks(told, 9, 5), 3, 5) == once
+    # What would take more than its share is left out, but for the first and the last.
+    assert timing.with_checks(told, 20, 100).checks_seconds == 30 + 2 * 20
+
+
+def test_checks_that_cost_too_much_are_not_all_foretold() -> None:
+    pace = timing.Pace(flops=1e12, written=1.0)
+    slow = timing.measured(pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 50}), 8, False)
+    few = timing.measured(pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 3}), 8, False)
+    assert slow == few
 
 
 def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None:

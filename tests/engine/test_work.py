@@ -45,6 +45,7 @@ def test_what_was_foretold_is_what_came(trained) -> None:
     assert view.started.trainable == foretold.trainable == view.estimated.trainable
     assert view.started.total == foretold.total == info.parameters + foretold.trainable
     assert view.proved[0] == (16, 1, False) and view.proved[1].seconds > 0
+    assert 0 < view.estimated.checks_seconds < view.estimated.seconds_high
     assert 0 < view.estimated.seconds_low < view.estimated.seconds_high
     assert view.estimated.memory_gb == pytest.approx(sum(view.estimated.parts.values()))
 
