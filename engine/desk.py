@@ -133,9 +133,14 @@ class Desk:
         )
         return TokenReport.model_validate(answer)
 
-    def pace(self, model: str, task: Task, method: MethodSpec, machine: Machine, batch: int, length: int) -> Pace:
-        """How fast this machine trains a model, measured in about a second; raises HoneError."""
-        how: dict[str, Any] = {"device": machine.device, "batch": batch, "length": length}
+    def pace(
+        self, model: str, task: Task, method: MethodSpec, machine: Machine, batch: int, length: int, flat: bool
+    ) -> Pace:
+        """How fast this machine trains a model, measured in about a second; raises HoneError.
+
+        ``flat``: batches without padding, where the model allows them.
+        """
+        how: dict[str, Any] = {"device": machine.device, "batch": batch, "length": length, "flat": flat}
         how |= {"bf16": machine.precision == "bf16", "autocast": machine.autocast}
         answer = self._ask("pace", model=model, task=task, method=method.model_dump(mode="json"), how=how)
         return Pace.model_validate(answer)

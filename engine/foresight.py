@@ -55,17 +55,19 @@ class Foresight:
 
     def _pace(self, job: Job, machine: Machine, fit: Fit, measure: bool) -> Pace | None:
         info, method = job.info, job.spec.method
-        wide = job.lengths.widest(fit.batch, job.spec.data.max_length)
+        limit, flat = job.spec.data.max_length, info.task == "write" and not job.preference
+        wide = job.lengths.mean(limit) if flat else job.lengths.widest(fit.batch, limit)
         length = min(512, max(ROUND, round(wide / ROUND) * ROUND), info.context or 512)
         batch = min(16, fit.batch)
-        key = (info.source, info.task, method.kind, machine.device, machine.precision, machine.autocast, batch, length)
+        where = (machine.device, machine.precision, machine.autocast)
+        key = (info.source, info.task, method.kind, *where, batch, length, flat)
         with self._lock:  # two questions of one page wait for one answer
             if key in self._paces or not measure:
                 return self._paces.get(key)
             if self.engine.live():
                 return None  # a run uses the machine, and the measurement would disturb it and be wrong
             try:
-                self._paces[key] = self.engine.desk.pace(info.source, info.task, method, machine, batch, length)
+                self._paces[key] = self.engine.desk.pace(info.source, info.task, method, machine, batch, length, flat)
             except HoneError:
                 self._paces[key] = None
             return self._paces[key]

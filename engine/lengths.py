@@ -12,6 +12,7 @@ class Lengths(NamedTuple):
     edges: tuple[int, ...]
     counts: tuple[int, ...]
     longest: int
+    learned: float = 1.0  # the share of the tokens that have a loss
 
     @property
     def rows(self) -> int:
@@ -54,6 +55,7 @@ class Lengths(NamedTuple):
         return [(min(limit, (low + min(high, self.longest)) / 2), count) for low, high, count in bins]
 
 
-def lengths(edges: Sequence[int], counts: Sequence[int], longest: int) -> Lengths | None:
+def lengths(edges: Sequence[int], counts: Sequence[int], longest: int, learned: float = 1.0) -> Lengths | None:
     """The lengths of a token report; None where it counted no row."""
-    return Lengths(tuple(edges), tuple(counts), longest) if sum(counts) and len(edges) > len(counts) else None
+    counted = sum(counts) and len(edges) > len(counts)
+    return Lengths(tuple(edges), tuple(counts), longest, learned) if counted else None

@@ -45,8 +45,8 @@ def outcome(view: RunView, state: State) -> list[Line]:
     early = isinstance(view.ended, ev.Finished) and view.ended.early
     whole = view.ended.seconds if isinstance(view.ended, ev.Finished) else last.seconds  # with the last check
     if state == State.FINISHED and not early:  # a run that ended early says nothing of a whole one
-        within = rounded(told.seconds_low) <= whole <= rounded(told.seconds_high)  # as it is shown
-        found.append(Line("Time", span(told.seconds_low, told.seconds_high), span(whole, whole), within))
+        low, high = told.seconds_low, told.seconds_high
+        found.append(Line("Time", span(low, high), span(whole, whole), within(whole, low, high)))
     if isinstance(view.ended, ev.Finished) and view.ended.checks_seconds and whole:
         spent, share = view.ended.checks_seconds, 100 * view.ended.checks_seconds / whole
         allowed = max(FREE_SECONDS, SHARE * whole)
@@ -73,6 +73,11 @@ def span(low: float, high: float) -> str:
         unit, size, digits = "h", 3600.0, 1
     first, last = (f"{value / size:.{digits}f}".removesuffix(".0") for value in (low, high))
     return f"{first} {unit}" if first == last else f"{first} to {last} {unit}"
+
+
+def within(seconds: float, low: float, high: float) -> bool:
+    """Whether a time lies in a range, or in the range as it is told."""
+    return min(low, rounded(low)) <= seconds <= max(high, rounded(high))
 
 
 def rounded(seconds: float) -> float:

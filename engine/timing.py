@@ -7,6 +7,7 @@ The speed comes from earlier runs of the same model on this machine, or from a p
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -22,14 +23,15 @@ from engine.outcome import in_checks
 from engine.spec import RunSpec
 from engine.view import RunView
 
-# What a step and a check take beside the model's own arithmetic (batches, the optimizer, events, a checkpoint), and a
-# pass in a run against the shortest of several alone. Found on eight runs of the pocket model.
-STEP_SECONDS, CHECK_SECONDS, IN_A_RUN = 0.08, 0.15, 1.1
+# What a step and a check take beside the model's own arithmetic (the optimizer, events, a checkpoint), and a pass in a
+# run against the shortest of several alone. Found on eleven runs of the pocket model (benchmarks.times).
+STEP_SECONDS, CHECK_SECONDS, IN_A_RUN = 0.02, 0.15, 1.1
 # How far real runs may be from the middle of an estimate.
 MEASURED_RANGE = (0.75, 1.5)
 PAST_RANGE = (0.8, 1.3)
-LATER = 0.5  # of the first check's time, at least: it warms up, and replies get shorter as they get better
+LATER = 0.5  # of the longest check: the first one warms up, and replies end sooner as they get better
 LEAST_STEPS = 10  # that an earlier run must have taken to tell anything
+ASKED = {"dpo": 4, "kto": 4, "orpo": 2}  # passes of a held-out row: two answers, by one or two models
 SLOWER = {"qlora": 1.2, "lora8": 1.6}  # than plain LoRA: weights are unpacked at each use
 
 
@@ -38,6 +40,7 @@ class Pace(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     flops: float  # arithmetic a second while it learns
+    flat: bool = False  # without padding, and scores of learned tokens alone (engine.work.ways)
     written: float  # seconds for one more token of the replies to all questions
 
 
@@ -75,11 +78,15 @@ def flops_per_token(
     labels: int = 2,
     checkpointing: bool = False,
     backward: bool = True,
+    scored: float = 1.0,
 ) -> float:
-    """Arithmetic for one token of a row of this length: two for each weight and pass, and attention over the row."""
+    """Arithmetic for one token of a row of this length: two for each weight and pass, and attention over the row.
+
+    ``scored``: the share of tokens that the output head is computed for.
+    """
     body = sum(m.weights * _active(info, m.part) for m in info.modules)
     if info.task == "write":
-        body += info.vocab_size * info.hidden_size  # the output head, tied or not
+        body += scored * info.vocab_size * info.hidden_size  # the output head, tied or not
     forward = 2 * body + 4 * length * info.hidden_size * info.layers
     if not backward or method.kind == "head":
         return forward
@@ -106,12 +113,13 @@ def past(shown: Shown, job: Job, checkpointing: bool) -> Seconds:
 def measured(pace: Pace, job: Job, batch: int, checkpointing: bool) -> Seconds:
     """From a pass that the desk measured."""
     spec, limit = job.spec, job.spec.data.max_length
-    mean, padded = job.lengths.mean(limit), job.lengths.widest(batch, limit)
-    each = _times(job) * flops_per_token(job.info, spec.method, mean, job.labels, checkpointing)
-    training = spec.optim.epochs * job.rows * padded * each / pace.flops * IN_A_RUN
-    held = job.held_out * padded * flops_per_token(job.info, spec.method, mean, job.labels, backward=False)
-    check = held / pace.flops + pace.written * spec.sampling.max_new_tokens + CHECK_SECONDS
+    mean, scored = job.lengths.mean(limit), job.lengths.learned if pace.flat else 1.0
+    wide = mean if pace.flat else job.lengths.widest(batch, limit)
+    token = partial(flops_per_token, job.info, spec.method, mean, job.labels, scored=scored)
+    training = spec.optim.epochs * job.rows * wide * _times(job) * token(checkpointing) / pace.flops * IN_A_RUN
     training += _steps(job)
+    held = job.held_out * wide * ASKED.get(job.preference, 1) * token(backward=False) / pace.flops
+    check = held + LATER * pace.written * spec.sampling.max_new_tokens + CHECK_SECONDS
     return _range(training + in_checks(check, _checks(job), training), MEASURED_RANGE, "measured")
 
 

@@ -70,7 +70,9 @@ class Context:
     def lengths(self, model: str, prepared: Prepared, spec: DataSpec) -> Lengths | None:
         """How long these rows are before any cut; None where nobody has counted yet."""
         found = self._reports.get(_key(model, prepared, _uncut(spec)))
-        return lengths(found.edges, found.counts, found.longest) if found else None
+        if found is None:
+            return None
+        return lengths(found.edges, found.counts, found.longest, found.learned / max(1, found.tokens))
 
     def learned(self, model: str, prepared: Prepared, spec: DataSpec) -> int:
         """How many rows teach something, as far as their tokens are known; raises DataError where some must not be."""

@@ -16,6 +16,7 @@ from engine import models, timing
 from engine.anatomy import Task
 from engine.errors import ModelError
 from engine.method import MethodSpec
+from engine.work import ways
 from engine.work.inspect import AUTO, describe, load_config
 from engine.work.methods import adapt
 
@@ -27,7 +28,16 @@ REPEATS = 6
 
 
 def pace(
-    source: str, task: Task, method: MethodSpec, *, device: str, bf16: bool, autocast: bool, batch: int, length: int
+    source: str,
+    task: Task,
+    method: MethodSpec,
+    *,
+    device: str,
+    bf16: bool,
+    autocast: bool,
+    batch: int,
+    length: int,
+    flat: bool,
 ) -> dict[str, float]:
     """The fields of a Pace; raises ModelError where even two blocks are too large to try."""
     folder = models.folder(source)
@@ -58,9 +68,16 @@ def pace(
 
     mixed = autocast or (bf16 and task == "classify")  # a new head is fp32
 
+    same = [{"input_ids": [1] * length, "labels": [1] * length}] * batch
+    way = ways.choose(model, same, [length] * batch, batch) if flat else ways.Way(False, False, {})
+    row = ways.in_row(model, same) | {"use_cache": False}
+
     def learn() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=mixed):
-            loss = model(input_ids=ids, labels=targets, **({"use_cache": False} if task == "write" else {})).loss
+            if way.flat:
+                loss = ways.loss(model, way, row)
+            else:
+                loss = model(input_ids=ids, labels=targets, **({"use_cache": False} if task == "write" else {})).loss
         loss.backward()
         model.zero_grad(set_to_none=True)
 
@@ -70,7 +87,7 @@ def pace(
 
     trained = batch * length * each / _best(learn, device)
     written = _best(write, device) * whole.layers / blocks if task == "write" else 0.0
-    return {"flops": trained, "written": written}
+    return {"flops": trained, "written": written, "flat": way.flat}
 
 
 def _best(work: Callable[[], Any], device: str) -> float:

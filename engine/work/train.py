@@ -34,7 +34,7 @@ from engine.work.sound import step_of
 from engine.work.trainer import HoneTrainer
 from engine.work.ways import padded
 
-SLACK = (0.75, 1.4)  # of the time that training was foretold to take, on twelve runs of the pocket model
+SLACK = (0.75, 1.4)  # of the time that training was foretold to take, on eleven runs of the pocket model
 BATCH_SECONDS = 0.02  # that a batch takes beside its tokens: short ones cost more for each than the longest did
 
 

@@ -110,7 +110,7 @@ def _equal(model: Any, examples: Sequence[Example]) -> bool:
     """Whether the last tokens' logits in one row are those of each example alone."""
     try:
         with _still(model):
-            row = _row(model, examples)
+            row = in_row(model, examples)
             places, _ = learned(row.pop("labels"))
             with flat.flattened():
                 together = model(**row, use_cache=False, logits_to_keep=places).logits[0]
@@ -133,7 +133,7 @@ def _head_is_plain(model: Any, few: Sequence[Example]) -> bool:
     if type(head) is not nn.Linear:
         return False  # an adapter of its own, or quantised
     with _still(model):
-        row = _row(model, few) | {"use_cache": False}
+        row = in_row(model, few) | {"use_cache": False}
         places, _ = learned(row.pop("labels"))
         with flat.flattened():
             whole = model(**row, logits_to_keep=places).logits[0]
@@ -146,7 +146,8 @@ def _close(one: torch.Tensor, other: torch.Tensor, kind: torch.dtype, allowed: d
     return bool(apart < allowed.get(kind, allowed[torch.bfloat16]))
 
 
-def _row(model: Any, examples: Sequence[Example]) -> dict[str, Any]:
+def in_row(model: Any, examples: Sequence[Example]) -> dict[str, Any]:
+    """What ``loss`` takes, for these examples."""
     found = flat.Rows()(list(examples))
     del found["attention_mask"]
     return {name: value.to(model.device) if isinstance(value, torch.Tensor) else value for name, value in found.items()}

@@ -65,6 +65,18 @@ def test_checks_that_cost_too_much_are_not_all_foretold() -> None:
     assert slow == few
 
 
+def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
+    mixed = lengths([0, 100, 200, 300], [10, 10, 10], 300)
+    assert mixed
+    longer = job(optim={"epochs": 4})._replace(lengths=mixed)
+    pace = timing.Pace(flops=1e9, written=0.0)
+    padded, flat = (timing.measured(pace.model_copy(update={"flat": one}), longer, 8, False) for one in (False, True))
+    assert middle(flat) / middle(padded) == pytest.approx(mixed.mean(256) / mixed.widest(8, 256), rel=0.05)
+    few = longer._replace(lengths=mixed._replace(learned=0.1))
+    assert middle(timing.measured(pace.model_copy(update={"flat": True}), few, 8, False)) < middle(flat)
+    assert timing.measured(pace, few, 8, False) == padded, "with padding the head is computed for every token"
+
+
 def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None:
     engine, run = trained
     info, spec, view = engine.desk.inspect("pocket"), run.spec, run.view()
@@ -91,14 +103,17 @@ def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) 
 def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any) -> None:
     engine, _ = trained
     machine = place.machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
-    found = engine.desk.pace("pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64)
-    assert found.flops > 1e9 and 0 < found.written < 1
+    found = engine.desk.pace("pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64, True)
+    assert found.flops > 1e9 and 0 < found.written < 1 and found.flat
+    if kind == "lora":
+        padded = engine.desk.pace("pocket", "write", MethodSpec(kind=kind), machine, 8, 64, False)
+        assert padded.flops > 1e9 and not padded.flat
 
 
 def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
     engine, _ = trained
     machine = place.machine(PlaceSpec(), MethodSpec(), engine.store.home)
-    found = engine.desk.pace("pocket", "classify", MethodSpec(), machine, 1, 32)
+    found = engine.desk.pace("pocket", "classify", MethodSpec(), machine, 1, 32, False)
     assert found.flops > 1e8 and found.written == 0
 
 

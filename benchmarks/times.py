@@ -1,0 +1,86 @@
+"""The time that runs foretell beside the time that they take: ``python -m benchmarks.times`` prints the table.
+
+Runs of the pocket model, each in a workspace of its own, so that none knows of another.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine import events as ev
+from engine import forecast, outcome, presets
+from engine import spec as specs
+from engine.jobs import Engine
+from engine.policy import Policy
+from ui import train_facts
+from ui.context import Context
+
+# By sample: what is set otherwise than the sample says.
+RUNS: list[tuple[str, str, dict[str, dict[str, Any]]]] = [
+    *((sample, "as it comes", {}) for sample in ("pirate", "json", "support", "reviews", "preferences")),
+    ("pirate", "1 × 8 at once", {"optim": {"batch_size": 1, "accumulation": 8, "epochs": 1}}),
+    ("pirate", "32 at once, rank 64", {"optim": {"batch_size": 32, "epochs": 2}, "method": {"rank": 64}}),
+    ("pirate", "DoRA", {"method": {"kind": "dora"}, "optim": {"epochs": 1}}),
+    ("json", "all weights", {"method": {"kind": "full"}, "optim": {"learning_rate": 1e-4, "epochs": 1}}),
+    ("support", "recomputed", {"optim": {"checkpointing": "on", "epochs": 1}}),
+    ("reviews", "20 checks", {"sampling": {"checks": 20}}),
+]
+
+
+class Found(NamedTuple):
+    """Seconds: as told before Start, as told by the run before its first step, and as it took."""
+
+    before: tuple[float, float]
+    told: tuple[float, float]
+    real: float
+    checks: float
+    steps: int
+
+    @property
+    def cells(self) -> list[str]:
+        marks = ["" if outcome.within(self.real, *bounds) else " ✗" for bounds in (self.before, self.told)]
+        spans = [outcome.span(*bounds) + mark for bounds, mark in zip((self.before, self.told), marks, strict=True)]
+        return [str(self.steps), *spans, f"{self.real:.1f} s", f"{self.checks:.1f} s"]
+
+
+def main() -> int:
+    """Print the table; 1 where a run took another time than was told."""
+    titles = ("sample", "settings", "steps", "before Start", "by the run", "it took", "of it checks")
+    print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
+    wrong = 0
+    for sample, words, values in RUNS:
+        with tempfile.TemporaryDirectory(prefix="hone-") as home:
+            found = measure(Path(home), sample, values)
+        wrong += "✗" in "".join(found.cells)
+        print("| " + " | ".join([sample, words, *found.cells]) + " |", flush=True)
+    return int(wrong > 0)
+
+
+def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found:
+    """Ask how long a run would take, as the page does, and train it."""
+    settings = presets.sample_values(f"sample:{sample}")
+    for part, changed in values.items():
+        settings[part] = settings.get(part, {}) | changed
+    engine = Engine(home)
+    ctx, spec = Context(engine, Policy(True, True)), specs.make(settings)
+    ctx.model(spec.model.source)
+    ctx.measure(spec.model.source, ctx.prepared(spec.data), spec.data)
+    now = train_facts.plan(ctx, spec)
+    assert now.case
+    before = train_facts.how_long(ctx, now, forecast.foresee(now.case, spec), measure=True)
+    run = engine.start(spec)
+    while run.queued or run.alive:
+        time.sleep(0.2)
+    view = run.view()
+    engine.close()
+    told, done = view.estimated, view.ended
+    assert before and told and isinstance(done, ev.Finished)
+    return Found(before[:2], (told.seconds_low, told.seconds_high), done.seconds, done.checks_seconds, view.step)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
