@@ -73,7 +73,7 @@ def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found
     assert now.case
     before = train_facts.how_long(ctx, now, forecast.foresee(now.case, spec), measure=True)
     run = engine.start(spec)
-    while run.queued or run.alive:
+    while run.queued or run.alive or engine.at_work:
         time.sleep(0.2)
     view = run.view()
     engine.close()

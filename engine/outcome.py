@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from engine import events as ev
@@ -63,27 +64,28 @@ def in_checks(each: float, count: int, training: float) -> float:
 
 def span(low: float, high: float) -> str:
     """A range of time in words: 40 to 90 s, 3 to 6 min."""
-    if high > low and high >= 30:
-        low, high = rounded(low), rounded(high)
-    if high < 90:
-        unit, size, digits = "s", 1.0, 0
-    elif high < 5400:
-        unit, size, digits = "min", 60.0, 0 if low >= 300 else 1
-    else:
-        unit, size, digits = "h", 3600.0, 1
-    first, last = (f"{value / size:.{digits}f}".removesuffix(".0") for value in (low, high))
+    unit, size, digits = ("s", 1.0, 0) if high < 90 else ("min", 60.0, 1) if high < 5400 else ("h", 3600.0, 1)
+    low, high = rounded(low, high) if high > low else (low, high)
+    first, last = (f"{value / size:.{0 if value >= 300 and unit == 'min' else digits}f}" for value in (low, high))
+    first, last = first.removesuffix(".0"), last.removesuffix(".0")
     return f"{first} {unit}" if first == last else f"{first} to {last} {unit}"
 
 
 def within(seconds: float, low: float, high: float) -> bool:
-    """Whether a time lies in a range, or in the range as it is told."""
-    return min(low, rounded(low)) <= seconds <= max(high, rounded(high))
+    """Whether a time lies in a range as it is told."""
+    least, most = rounded(low, high)
+    return least <= seconds <= most
 
 
-def rounded(seconds: float) -> float:
-    """An estimate as it is told: not to the second."""
-    step = next(step for limit, step in ((120, 5), (300, 30), (5400, 60), (float("inf"), 360)) if seconds < limit)
-    return max(step, round(seconds / step) * step)
+def rounded(low: float, high: float) -> tuple[float, float]:
+    """A range as it is told, not to the second: all of it, and no more than a step beyond."""
+
+    def step(value: float) -> int:
+        if high < 90:
+            return 1 if high < 30 else 5
+        return 360 if high >= 5400 else 6 if value < 120 else 30 if value < 300 else 60
+
+    return math.floor(low / step(low)) * step(low) or low, math.ceil(high / step(high)) * step(high)
 
 
 def in_words(method: MethodSpec) -> str:

@@ -153,6 +153,10 @@ class SamplingSpec(Part):
         description="Replies are cut after this many tokens.",
     )
 
+    def every(self, steps: int) -> int:
+        """Steps of a run of so many from one check to the next."""
+        return max(1, round(steps / self.checks))
+
 
 class PlaceSpec(Part):
     """Where and in which precision it runs."""

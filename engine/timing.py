@@ -6,6 +6,7 @@ The speed comes from earlier runs of the same model on this machine, or from a p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from functools import partial
 from statistics import median
@@ -127,9 +128,14 @@ def with_checks(told: ev.Estimated, each: float, count: int) -> ev.Estimated:
     """The time that a run foretold of training, and that of its checks, once one has shown what it takes."""
     low = told.seconds_low - LATER * told.checks_seconds
     high = told.seconds_high - told.checks_seconds
-    checks = in_checks(each, count, (low + high) / 2)
-    longer = {"seconds_low": low + LATER * checks, "seconds_high": high + checks}
-    return told.model_copy(update=longer | {"checks_seconds": checks})
+    whole = in_checks(each, count, (low + high) / 2)
+    longer = {"seconds_low": low + LATER * whole, "seconds_high": high + whole}
+    return told.model_copy(update=longer | {"checks_seconds": whole})
+
+
+def checks(steps: int, every: int) -> int:
+    """How many a run makes, with the one before the first step and the one after the last."""
+    return 1 + math.ceil(steps / every)
 
 
 def _range(total: float, bounds: tuple[float, float], source: Literal["past", "measured"]) -> Seconds:
@@ -141,8 +147,8 @@ def _steps(job: Job) -> float:
 
 
 def _checks(job: Job) -> int:
-    """With the one before the first step."""
-    return min(job.spec.sampling.checks, job.spec.optim.steps(job.rows)) + 1
+    steps = job.spec.optim.steps(job.rows)
+    return checks(steps, job.spec.sampling.every(steps))
 
 
 def _times(job: Job) -> float:

@@ -210,8 +210,8 @@ def _extend(view: RunView, event: ev.Extended) -> None:
         steps = math.ceil(view.started.steps * times - 1e-6)  # until the trainer has counted them
         view.started = view.started.model_copy(update={"epochs": event.epochs, "steps": steps})
         if told := view.estimated:
-            longer = {"seconds_low": told.seconds_low * times, "seconds_high": told.seconds_high * times}
-            view.estimated = told.model_copy(update=longer)
+            parts = ("seconds_low", "seconds_high", "checks_seconds")
+            view.estimated = told.model_copy(update={name: times * getattr(told, name) for name in parts})
     view.ended = ev.Stopped(time=event.time, step=view.step, kept=True)
 
 

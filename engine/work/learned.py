@@ -83,6 +83,11 @@ def _room(rows: int, vocabulary: int, kind: torch.dtype, device: torch.device) -
     return narrow, narrow if kind == torch.float32 else narrow.float()
 
 
+def forget_room() -> None:
+    """Give that back: in a process that lives on, it would stay."""
+    _room.cache_clear()
+
+
 def learned(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Where in a row (1 x tokens) something is foretold that is learned, and what: each token foretells the next."""
     following = labels[0, 1:]

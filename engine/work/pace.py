@@ -18,6 +18,7 @@ from engine.errors import ModelError
 from engine.method import MethodSpec
 from engine.work import ways
 from engine.work.inspect import AUTO, describe, load_config
+from engine.work.learned import forget_room
 from engine.work.methods import adapt
 
 BLOCKS, VOCABULARY = 2, 8192  # at most
@@ -86,6 +87,7 @@ def pace(
         model(input_ids=ids[:1, :1].expand(ROWS, 1))
 
     trained = batch * length * each / _best(learn, device)
+    forget_room()
     written = _best(write, device) * whole.layers / blocks if task == "write" else 0.0
     return {"flops": trained, "written": written, "flat": way.flat}
 

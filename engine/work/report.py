@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from engine import events as ev
 from engine.hardware import GB
 from engine.outcome import FREE_SECONDS, SHARE
 from engine.store import RunDir
-from engine.timing import CHECK_SECONDS, with_checks
+from engine.timing import CHECK_SECONDS, checks, with_checks
 from engine.work import checkpoints
 from engine.work.trainer import same_chance
 
@@ -91,6 +90,7 @@ class Report(TrainerCallback):
         began = self.started(state.max_steps).model_copy(update={"resumed_from": state.global_step})
         self.trainable, self.total = began.trainable, state.max_steps
         self.run.emit(began)
+        self.check_begun = time.monotonic()
         if not state.global_step and not args.do_eval:
             self._ask(0)
 
@@ -159,8 +159,7 @@ class Report(TrainerCallback):
         spent = time.monotonic() - self.check_begun
         self.checks_seconds += spent
         if step == 0 and (told := self.run.view().estimated):
-            checks = 1 + math.ceil(self.total / self.pace.every)
-            self.run.emit(with_checks(told, spent + CHECK_SECONDS, checks))
+            self.run.emit(with_checks(told, spent + CHECK_SECONDS, checks(self.total, self.pace.every)))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         step = state.global_step

@@ -196,8 +196,7 @@ def _finish(run: RunDir, report: Report, step: int, steps: int) -> None:
 
 def pace(spec: RunSpec, steps: int) -> Pace:
     """How often the run is checked and saved, and when it has waited long enough for a gain."""
-    every = max(1, round(steps / spec.sampling.checks))
-    return Pace(every, 60 * spec.sampling.save_minutes, PATIENCE.get(spec.optim.patience))
+    return Pace(spec.sampling.every(steps), 60 * spec.sampling.save_minutes, PATIENCE.get(spec.optim.patience))
 
 
 def _loaded(run: RunDir, made_of: Material, lesson: Lesson, place: Place) -> Any:

@@ -129,10 +129,11 @@ def test_the_schedule_of_what_was_foretold_is_stretched() -> None:
         pid=1, device="CPU", precision="fp32", trainable=1, total=2, steps=7, epochs=0.7, rows=8, held_out=2,
         tokens=9, learned=9, cut=0,
     )  # fmt: skip
-    told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=10, seconds_high=20)
+    told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=10, seconds_high=20, checks_seconds=4)
     view = fold([told, started, ev.Finished(step=7, seconds=12, memory_gb=1), ev.Extended(epochs=1.4)])
     assert (view.total_steps, view.started.epochs) == (14, 1.4)
-    assert (view.estimated.seconds_low, view.estimated.seconds_high) == (20, 40)
+    told = view.estimated
+    assert (told.seconds_low, told.seconds_high, told.checks_seconds) == (20, 40, 8)
     assert view.state(alive=False, queued=False) == State.STOPPED
 
 

@@ -13,7 +13,7 @@ from engine import spec as specs
 from engine.jobs import Engine
 from engine.lengths import lengths
 from engine.method import MethodSpec
-from engine.spec import PlaceSpec, RunSpec
+from engine.spec import PlaceSpec, RunSpec, SamplingSpec
 from engine.store import RunDir
 from tests.engine.test_advice import SHORT, model
 
@@ -56,6 +56,15 @@ def test_the_first_check_tells_what_all_of_them_add() -> None:
     assert timing.with_checks(timing.with_checks(told, 9, 5), 3, 5) == once
     # What would take more than its share is left out, but for the first and the last.
     assert timing.with_checks(told, 20, 100).checks_seconds == 30 + 2 * 20
+
+
+@pytest.mark.parametrize(
+    ("steps", "wanted", "made"), [(1, 10, 2), (7, 100, 8), (14, 10, 15), (25, 10, 14), (264, 10, 12)]
+)
+def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: int) -> None:
+    every = SamplingSpec(checks=wanted).every(steps)
+    at = {0, *(step for step in range(1, steps + 1) if step % every == 0 or step == steps)}
+    assert timing.checks(steps, every) == len(at) == made
 
 
 def test_checks_that_cost_too_much_are_not_all_foretold() -> None:

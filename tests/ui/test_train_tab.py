@@ -272,11 +272,19 @@ def test_foretold_and_real_stand_side_by_side() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(3, 8, "3 to 8 s"), (41, 79, "40 to 80 s"), (80, 200, "1.3 to 3.5 min"), (57, 57, "57 s"),
-     (400, 900, "7 to 15 min"), (6000, 9000, "1.7 to 2.5 h")],
+    [(3.2, 7.6, "3 to 8 s"), (41, 79, "40 to 80 s"), (80, 200, "1.3 to 3.5 min"), (57, 57, "57 s"),
+     (26, 88, "25 to 90 s"), (400, 900, "6 to 15 min"), (6000, 9000, "1.6 to 2.5 h"), (2, 40, "2 to 40 s"),
+     (100, 5000, "1.6 to 84 min")],
 )  # fmt: skip
 def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
     assert outcome.span(low, high) == words
+    least, most = outcome.rounded(low, high)
+    assert least <= low and high <= most, "all of it is told"
+
+
+@pytest.mark.parametrize(("seconds", "good"), [(5.9, False), (6, True), (13, True), (13.1, False)])
+def test_a_time_is_judged_by_the_range_that_was_told(seconds: float, good: bool) -> None:
+    assert outcome.span(6.4, 12.6) == "6 to 13 s" and outcome.within(seconds, 6.4, 12.6) == good
 
 
 def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(ctx: Context, finished: RunDir) -> None:
