@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from functools import cache
 from pathlib import Path
 
+from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine import intake, presets
@@ -91,14 +91,14 @@ def _sample(store: Store, key: str) -> Path:
         raise DataError(f"There is no sample '{key}'. The samples are: {names}.")
     files = (sample.train_file, sample.held_out_file)
     folder = store.datasets / f".sample-{key}-{_digest(files)}"
-    if not (folder / "card.json").is_file():
-        made = load(store, intake.add_files(store, [Upload(file, file.name) for file in files]))
-        card = json.loads((made.folder / "card.json").read_text(encoding="utf-8")) | {"name": sample.title, "notes": []}
-        write_json(made.folder / "card.json", card)
-        try:
+    if (folder / "card.json").is_file():
+        return folder
+    with FileLock(store.locks / f"sample-{key}.lock"):  # a page that is opened asks for it several times at once
+        if not (folder / "card.json").is_file():
+            made = load(store, intake.add_files(store, [Upload(file, file.name) for file in files]))
+            card = json.loads((made.folder / "card.json").read_text(encoding="utf-8"))
+            write_json(made.folder / "card.json", card | {"name": sample.title, "notes": []})
             made.folder.rename(folder)
-        except OSError:  # somebody else has made it at this moment
-            shutil.rmtree(made.folder, ignore_errors=True)
     return folder
 
 
