@@ -72,13 +72,11 @@ def pace(
     same = [{"input_ids": [1] * length, "labels": [1] * length}] * batch
     way = ways.choose(model, same, [length] * batch, batch) if flat else ways.Way(False, False, {})
     row = ways.in_row(model, same) | {"use_cache": False}
+    padded = {"input_ids": ids, "labels": targets} | ({"use_cache": False} if task == "write" else {})
 
     def learn() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=mixed):
-            if way.flat:
-                loss = ways.loss(model, way, row)
-            else:
-                loss = model(input_ids=ids, labels=targets, **({"use_cache": False} if task == "write" else {})).loss
+            loss = ways.loss(model, way, row) if way.flat else model(**padded).loss
         loss.backward()
         model.zero_grad(set_to_none=True)
 

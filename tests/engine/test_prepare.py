@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -40,25 +38,6 @@ def row(number: int) -> dict[str, str]:
 @pytest.fixture
 def store(home: Path) -> Store:
     return Store(home)
-
-
-def test_a_sample_that_is_asked_for_twice_at_once_is_made_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Opening a page does so: rows, settings and facts are asked for at the same moment."""
-    made, add = [], intake.add_files
-
-    def slow(*given: Any, **options: Any) -> str:
-        made.append(add(*given, **options))
-        time.sleep(0.3)
-        return made[-1]
-
-    monkeypatch.setattr(intake, "add_files", slow)
-    with ThreadPoolExecutor(4) as pool:
-        asked = []
-        for _ in range(4):
-            asked.append(pool.submit(data.load, store, "sample:pirate"))
-            time.sleep(0.1)
-        found = [one.result() for one in asked]
-    assert len(made) == 1 and all(one == found[0] for one in found)
 
 
 def add(store: Store, tmp_path: Path, rows: list, name: str = "rows.jsonl") -> str:

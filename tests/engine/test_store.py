@@ -5,10 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from filelock import FileLock
 
+from engine import data, intake
 from engine import spec as specs
 from engine.errors import RunError
 from engine.rows import read_rows, write_rows
@@ -71,3 +74,22 @@ def test_a_probe_of_another_process_is_not_taken_for_a_worker(home) -> None:
     blink.acquire()
     threading.Timer(0.005, blink.release).start()
     assert not run.alive
+
+
+def test_a_sample_that_is_asked_for_twice_at_once_is_made_once(home, monkeypatch) -> None:
+    """Opening a page does so: rows, settings and facts are asked for at the same moment."""
+    store, made, add = Store(home), [], intake.add_files
+
+    def slow(*given, **options) -> str:
+        made.append(add(*given, **options))
+        time.sleep(0.3)
+        return made[-1]
+
+    monkeypatch.setattr(intake, "add_files", slow)
+    with ThreadPoolExecutor(4) as pool:
+        asked = []
+        for _ in range(4):
+            asked.append(pool.submit(data.load, store, "sample:pirate"))
+            time.sleep(0.1)
+        found = [one.result() for one in asked]
+    assert len(made) == 1 and all(one == found[0] for one in found)
