@@ -8,7 +8,12 @@ import time
 STARTED = time.perf_counter()
 # Before gradio is imported: it asks the network at import and at start unless told not to.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+for name in (
+    "HF_HUB_OFFLINE",
+    "TRANSFORMERS_OFFLINE",
+    "HF_DATASETS_OFFLINE",
+    "HF_HUB_DISABLE_TELEMETRY",
+):
     os.environ.setdefault(name, "1")
 
 import argparse  # noqa: E402
@@ -73,13 +78,18 @@ class Page:
 
 
 def create_app(
-    home: Path, policy: Policy = LOCAL, engine: Engine | None = None, model_roots: Sequence[Path] = ()
+    home: Path,
+    policy: Policy = LOCAL,
+    engine: Engine | None = None,
+    model_roots: Sequence[Path] = (),
 ) -> gr.Blocks:
     """The whole page over one workspace."""
     ctx = Context(engine or Engine(home, model_roots=model_roots), policy)
     log_to(ctx.engine.store.home / "app.log")
     gr.set_static_paths([theme.PLOTLY.parent, ctx.engine.store.runs, ctx.engine.store.recipes])
-    with gr.Blocks(title="Hone", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)) as blocks:
+    with gr.Blocks(
+        title="Hone", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
+    ) as blocks:
         theme.header(ctx.engine.device.text)
         with gr.Tabs(elem_id="nav") as tabs:
             data, model, train = data_tab.build(ctx), model_tab.build(ctx), train_tab.build(ctx)
@@ -126,9 +136,13 @@ def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
     editor.wire(ctx, tab.editor, tab.source, seen[1:])
     rows = [tab.rows, tab.index]
     for step, button in ((-1, tab.back), (1, tab.forth), (0, tab.any)):
-        button.click(bind(data_look.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET)
+        button.click(
+            bind(data_look.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET
+        )
     tab.order.input(bind(data_look.reorder, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
-    page.blocks.load(bind(data_tab.refresh, ctx), None, [tab.source, fields["data.held_out_source"]], **QUIET)
+    page.blocks.load(
+        bind(data_tab.refresh, ctx), None, [tab.source, fields["data.held_out_source"]], **QUIET
+    )
     return chosen, looked
 
 
@@ -136,7 +150,11 @@ def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependenc
     """The chosen model is read and described; with the data it decides what the Train tab offers."""
     model = page.model
     described = gr.on(
-        [page.blocks.load, model.source.change], bind(model_tab.describe, ctx), model.source, model.about, **QUIET
+        [page.blocks.load, model.source.change],
+        bind(model_tab.describe, ctx),
+        model.source,
+        model.about,
+        **QUIET,
     )
     fields, train = fields_of(page), page.train
     train_tab.wire(ctx, train, fields, train_tab.Before(page.blocks.load, described, data, counted))
@@ -152,23 +170,41 @@ def wire_ways(ctx: Context, page: Page) -> None:
     page.model.next.click(bind(go, "train"), None, page.tabs, **QUIET)
     runs, train = page.runs, page.train
     runs.open.click(bind(open_run), runs.picked, [page.tabs, train.live], **QUIET)
-    runs.extend.click(bind(runs_again.extend, ctx), [runs.picked, runs.epochs], [page.tabs, train.live], **QUIET)
-    form_of = [train.filled, train.recipes.recipe, train.recipes.note, train.settings.group, *fields_of(page).values()]
+    runs.extend.click(
+        bind(runs_again.extend, ctx), [runs.picked, runs.epochs], [page.tabs, train.live], **QUIET
+    )
+    form_of = [
+        train.filled,
+        train.recipes.recipe,
+        train.recipes.note,
+        train.settings.group,
+        *fields_of(page).values(),
+    ]
     for button, fill in ((runs.again, runs_again.use), (runs.train_on, runs_again.train_on)):
         # The tab comes after: what happens when it is opened must see the form as it is then.
         button.click(bind(fill, ctx), runs.picked, form_of, **QUIET).success(
             bind(go, "train"), None, page.tabs, **QUIET
         )
     train.lead.lead(bind(go, "runs"), None, page.tabs, **QUIET)
-    moments = (page.blocks.load, runs.tab.select, train.tab.select, train.live.live_change, train.live.change)
+    moments = (
+        page.blocks.load,
+        runs.tab.select,
+        train.tab.select,
+        train.live.live_change,
+        train.live.change,
+    )
     runs_queue.wire(ctx, runs.queue, train.lead, *moments)
-    page.train.live.compare_run(bind(compare_run, ctx), page.train.live, [page.tabs, page.compare.run], **QUIET)
+    page.train.live.compare_run(
+        bind(compare_run, ctx), page.train.live, [page.tabs, page.compare.run], **QUIET
+    )
 
 
 def first_tab(ctx: Context) -> str:
     """A page that is opened while a run lives, or after the newest was interrupted, shows it."""
     run = live.chosen(ctx, "")
-    return "train" if run and (run.alive or run.queued or run.state() == State.INTERRUPTED) else "data"
+    return (
+        "train" if run and (run.alive or run.queued or run.state() == State.INTERRUPTED) else "data"
+    )
 
 
 def go(tab: str) -> gr.Tabs:
@@ -194,7 +230,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         engine = Engine(options.home, model_roots=options.models)
     except OSError as error:
-        print(f"{options.home} cannot hold Hone's files: {error.strerror}. Choose another: --home.", file=sys.stderr)
+        print(
+            f"{options.home} cannot hold Hone's files: {error.strerror}. Choose another: --home.",
+            file=sys.stderr,
+        )
         return 2
     blocks = create_app(options.home, DEMO if space else LOCAL, engine)
     leave = threading.Event()
@@ -202,7 +241,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda *_: leave.set())
     _, url, _ = blocks.launch(**_serving(options.port, space), **theme.look())
     seconds = time.perf_counter() - STARTED
-    print(f"Hone is ready at {url} (started in {seconds:.1f} s). Press Ctrl-C to leave; training goes on.", flush=True)
+    print(
+        f"Hone is ready at {url} (started in {seconds:.1f} s). Press Ctrl-C to leave; training goes on.",
+        flush=True,
+    )
     if not options.no_browser and not space:
         webbrowser.open(url)
     while not leave.wait(1):  # a wait without a limit would not be woken by signals on Windows
@@ -249,10 +291,17 @@ def _port(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="app.py", description="Hone: fine-tune a language model in your browser.")
-    parser.add_argument("--home", type=Path, default=HERE / "workspace", help="where Hone keeps its files")
+    parser = argparse.ArgumentParser(
+        prog="app.py", description="Hone: fine-tune a language model in your browser."
+    )
     parser.add_argument(
-        "--port", type=_port, default=PORT, help=f"port to serve on (default {PORT}; the next free one if taken)"
+        "--home", type=Path, default=HERE / "workspace", help="where Hone keeps its files"
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=PORT,
+        help=f"port to serve on (default {PORT}; the next free one if taken)",
     )
     parser.add_argument(
         "--models",

@@ -21,10 +21,18 @@ import sys
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
-PYTHON = os.path.join(VENV, "Scripts", "python.exe") if os.name == "nt" else os.path.join(VENV, "bin", "python")
+PYTHON = (
+    os.path.join(VENV, "Scripts", "python.exe")
+    if os.name == "nt"
+    else os.path.join(VENV, "bin", "python")
+)
 LOG = os.path.join(VENV, "install.log")
-STAMP = os.path.join(VENV, "hone-requirements.sha256")  # which requirements are installed; written after success
-UNFINISHED = os.path.join(VENV, "hone-unfinished")  # exists while pip writes packages; left behind if it is cut off
+STAMP = os.path.join(
+    VENV, "hone-requirements.sha256"
+)  # which requirements are installed; written after success
+UNFINISHED = os.path.join(
+    VENV, "hone-unfinished"
+)  # exists while pip writes packages; left behind if it is cut off
 
 DOWNLOADS = "https://www.python.org/downloads/"
 COMMANDS = ("check", "inspect", "train", "runs", "show", "queue", "move")
@@ -40,7 +48,10 @@ BROWSERS = (
 
 # What pip's log shows, and what to do about it. The first that is found counts.
 CAUSES = (
-    ("No space left|not enough space on the disk", "The disk is full. Free some space, then start again."),
+    (
+        "No space left|not enough space on the disk",
+        "The disk is full. Free some space, then start again.",
+    ),
     (
         "NewConnectionError|ConnectTimeout|ReadTimeout|Read timed out|Max retries|ProxyError|SSLError|name resolution"
         "|getaddrinfo|Network is unreachable|Connection(?:Reset|Aborted)Error|IncompleteRead",
@@ -51,7 +62,10 @@ CAUSES = (
         "There is no build of it for this computer and Python {}. Use a 64-bit Python 3.11, 3.12 or 3.13 from {}, then "
         "start again.".format(sys.version.split()[0], DOWNLOADS),
     ),
-    ("Permission denied|Access is denied", "A file could not be written. Close Hone if it runs, then start again."),
+    (
+        "Permission denied|Access is denied",
+        "A file could not be written. Close Hone if it runs, then start again.",
+    ),
     ("", "The log says why; check the network and the disk space, then start again."),
 )
 
@@ -75,7 +89,11 @@ def main(arguments):
     except KeyboardInterrupt:
         return fail("Interrupted. The next start goes on from here.", 130)
     except OSError as error:  # a full disk, a folder that may not be written
-        return fail("Hone could not be set up: {}. Check the disk space and who owns {}.".format(error, ROOT))
+        return fail(
+            "Hone could not be set up: {}. Check the disk space and who owns {}.".format(
+                error, ROOT
+            )
+        )
 
 
 def fail(text, code=1):
@@ -98,7 +116,9 @@ def command_for(arguments):
         config = os.path.join(ROOT, "pyproject.toml")
         named = any(os.path.exists(argument.split("::")[0]) for argument in arguments[1:])
         tests = [] if named else [os.path.join(ROOT, "tests")]
-        return [PYTHON, "-P", "-m", "pytest", "-c", config, "--rootdir", ROOT] + arguments[1:] + tests
+        return (
+            [PYTHON, "-P", "-m", "pytest", "-c", config, "--rootdir", ROOT] + arguments[1:] + tests
+        )
     if arguments and arguments[0] in COMMANDS:
         return [PYTHON, "-P", "-m", "engine"] + arguments
     return [PYTHON, os.path.join(ROOT, "app.py")] + arguments
@@ -182,13 +202,28 @@ def venv_works():
 
 def install_packages(files):
     """Install the requirement files in one call of pip, so that it weighs them together; a sentence if that failed."""
-    print("Installing what Hone needs into {}. This happens once and can take some minutes.".format(VENV))
+    print(
+        "Installing what Hone needs into {}. This happens once and can take some minutes.".format(
+            VENV
+        )
+    )
     names = [name for file in files for name in requirements(file)]
-    command = [PYTHON, "-m", "pip", "install", "--progress-bar", "off", "--disable-pip-version-check", "--no-input"]
+    command = [
+        PYTHON,
+        "-m",
+        "pip",
+        "install",
+        "--progress-bar",
+        "off",
+        "--disable-pip-version-check",
+        "--no-input",
+    ]
     for file in files:
         command += ["-r", os.path.join(ROOT, file)]
     environment = dict(os.environ, PYTHONUNBUFFERED="1", PYTHONUTF8="1")
-    pip = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    pip = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    )
     seen, text = [], []
     with open(LOG, "w", encoding="utf-8") as log:
         for line in (raw.decode("utf-8", "replace") for raw in pip.stdout):
@@ -239,7 +274,9 @@ def explain(log):
     at_work = re.findall(r"^\s*(?:Collecting|Processing|Downloading) (\S+)", log, re.MULTILINE)
     names = [package(name) for name in blamed + at_work[-1:]]
     advice = next(advice for pattern, advice in CAUSES if re.search(pattern, log))
-    return "Hone could not install {}. {}\nThe full log: {}".format(names[0] if names else "its packages", advice, LOG)
+    return "Hone could not install {}. {}\nThe full log: {}".format(
+        names[0] if names else "its packages", advice, LOG
+    )
 
 
 def find_browser():
@@ -258,8 +295,12 @@ def provide_browser():
         for words in (["update"], ["install", "-y", "chromium"]):
             subprocess.call(["apt-get", "-qq"] + words, env=quiet, stdout=subprocess.DEVNULL)
     if not find_browser():
-        print("No Chromium or Chrome is installed, so the browser tests are skipped. To run them, install one")
-        print("(Debian: apt install chromium; else https://www.google.com/chrome/) and start the tests again.")
+        print(
+            "No Chromium or Chrome is installed, so the browser tests are skipped. To run them, install one"
+        )
+        print(
+            "(Debian: apt install chromium; else https://www.google.com/chrome/) and start the tests again."
+        )
 
 
 if __name__ == "__main__":

@@ -51,9 +51,13 @@ def recorded(name: str) -> list[ev.Event]:
     began = ev.Started.model_validate(here | kept["started"])
     checks: dict[int, list[ev.Event]] = {}
     for step, loss, accuracy in kept["check"]:
-        checks.setdefault(step, []).append(ev.Evaluated(step=step, loss=loss, seconds=step, accuracy=accuracy))
+        checks.setdefault(step, []).append(
+            ev.Evaluated(step=step, loss=loss, seconds=step, accuracy=accuracy)
+        )
     events: list[ev.Event] = [began, *checks.get(0, [])]
-    for step, loss, lr, grad in zip(kept["step"], kept["loss"], kept["lr"], kept["grad"], strict=True):
+    for step, loss, lr, grad in zip(
+        kept["step"], kept["loss"], kept["lr"], kept["grad"], strict=True
+    ):
         events.append(
             ev.Step(
                 step=step, epoch=began.epochs * step / began.steps, loss=loss, lr=lr, grad_norm=grad, tokens=step * 100,
@@ -110,9 +114,13 @@ def main() -> int:
             print(f"| {label} | {count} | {right} | {wrong} | {precision:.2f} | {recall:.2f} |")
     for one in told:
         if not one.right or one.false:
-            print(f"{one.part}: {one.name} is {one.label}; said {one.last}, on the way {', '.join(sorted(one.alarms))}")
+            print(
+                f"{one.part}: {one.name} is {one.label}; said {one.last}, on the way {', '.join(sorted(one.alarms))}"
+            )
     alarmed = sum(bool(one.false) for one in told if one.label == "healthy")
-    print(f"\nHealthy runs that were alarmed: {alarmed} of {sum(one.label == 'healthy' for one in told)}")
+    print(
+        f"\nHealthy runs that were alarmed: {alarmed} of {sum(one.label == 'healthy' for one in told)}"
+    )
     return 1 if alarmed else 0
 
 

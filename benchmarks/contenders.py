@@ -13,7 +13,13 @@ from typing import Any
 import torch
 from datasets import Dataset, load_from_disk
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, DataCollatorForSeq2Seq, Trainer, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DataCollatorForSeq2Seq,
+    Trainer,
+    TrainingArguments,
+)
 from trl import SFTConfig, SFTTrainer
 
 from benchmarks.gate import ALPHA, BATCH, COMMON, RANK, RATE, TARGETS, Gate
@@ -50,11 +56,17 @@ def trl(work: Path, rows: Dataset, tokenizer: Any, rounds: int, best: bool = Fal
     about = json.loads((work / "about.json").read_text())
     quick: dict[str, Any] = {}
     if best:
-        quick = {"packing": True, "activation_checkpointing": False, "max_length": about["packed_to"]}
+        quick = {
+            "packing": True,
+            "activation_checkpointing": False,
+            "max_length": about["packed_to"],
+        }
         quick["per_device_train_batch_size"] = about["packed"]
     SFTTrainer(
         model=base(work, torch.bfloat16 if best else torch.float32),
-        args=SFTConfig(**COMMON | {"output_dir": str(work / "trl"), "num_train_epochs": rounds} | quick),
+        args=SFTConfig(
+            **COMMON | {"output_dir": str(work / "trl"), "num_train_epochs": rounds} | quick
+        ),
         train_dataset=rows,
         processing_class=tokenizer,
         peft_config=lora(),
@@ -65,7 +77,9 @@ def trl(work: Path, rows: Dataset, tokenizer: Any, rounds: int, best: bool = Fal
 def adapted(work: Path) -> Any:
     """The model with Hone's adapter."""
     torch.manual_seed(0)
-    info = describe(load_config(work / "model"), "write", source="model", name="model", folder=None, here=False)
+    info = describe(
+        load_config(work / "model"), "write", source="model", name="model", folder=None, here=False
+    )
     return adapt(base(work, torch.bfloat16), MethodSpec(rank=RANK, alpha=ALPHA), info)
 
 
@@ -74,7 +88,9 @@ def ours(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
     options = COMMON | {"output_dir": str(work / "ours"), "num_train_epochs": rounds, "bf16": False}
     options |= {"activation_checkpointing": False, "optim": "adamw_torch_fused"}
     lengths = [len(ids) for ids in rows["input_ids"]]
-    trainer = writer(adapted(work), tokenizer, rows, rows.select([]), lengths, options, [Gate(work)])
+    trainer = writer(
+        adapted(work), tokenizer, rows, rows.select([]), lengths, options, [Gate(work)]
+    )
     print(trainer.way.reasons, flush=True)
     trainer.train()
 
@@ -89,7 +105,9 @@ def bare(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
     model.train()
     for turn in range(rounds):
         gate.begin()
-        order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(turn)).tolist()
+        order = torch.randperm(
+            len(examples), generator=torch.Generator().manual_seed(turn)
+        ).tolist()
         for start in range(0, len(order), BATCH):
             row = collate([examples[at] for at in order[start : start + BATCH]])
             ways.loss(model, way, row | {"use_cache": False}).backward()

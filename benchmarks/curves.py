@@ -46,7 +46,10 @@ class Recipe(BaseModel):
 
 def recipes() -> list[Recipe]:
     """All of them."""
-    return [Recipe.model_validate(one) for one in yaml.safe_load((CURVES / "recipes.yaml").read_text(encoding="utf-8"))]
+    return [
+        Recipe.model_validate(one)
+        for one in yaml.safe_load((CURVES / "recipes.yaml").read_text(encoding="utf-8"))
+    ]
 
 
 # --- what is done to rows ---
@@ -62,7 +65,10 @@ def shuffled(rows: list[Row], chance: random.Random, column: str) -> list[Row]:
 def swapped(rows: list[Row], chance: random.Random) -> list[Row]:
     """Better and worse change places in half of the pairs."""
     return [
-        row | {"chosen": row["rejected"], "rejected": row["chosen"]} if chance.random() < 0.5 else row for row in rows
+        row | {"chosen": row["rejected"], "rejected": row["chosen"]}
+        if chance.random() < 0.5
+        else row
+        for row in rows
     ]
 
 
@@ -70,7 +76,9 @@ def marked(rows: list[Row], chance: random.Random) -> list[Row]:
     """Pairs as single answers with a mark."""
     sides = ("chosen", "rejected")
     both = [
-        {"prompt": row["prompt"], "completion": row[side], "label": side == "chosen"} for row in rows for side in sides
+        {"prompt": row["prompt"], "completion": row[side], "label": side == "chosen"}
+        for row in rows
+        for side in sides
     ]
     chance.shuffle(both)
     return both
@@ -93,7 +101,10 @@ def _told(row: Row) -> Row:
 def digits(rows: list[Row], chance: random.Random, length: str, count: str) -> list[Row]:
     """Random digits: once their share is known, nothing is left to learn."""
     return [
-        {"prompt": "Some digits.", "completion": " ".join(chance.choices("0123456789", k=int(length)))}
+        {
+            "prompt": "Some digits.",
+            "completion": " ".join(chance.choices("0123456789", k=int(length))),
+        }
         for _ in range(int(count))
     ]
 
@@ -122,7 +133,9 @@ def spec_of(engine: Engine, recipe: Recipe) -> specs.RunSpec:
     """The sample's settings with the recipe's, on rows that may have been changed."""
     sample = next(one for one in presets.samples() if one.id == recipe.sample)
     values = json.loads(json.dumps(sample.values))
-    values.setdefault("sampling", {})["max_new_tokens"] = 4  # replies cost time, and no rule reads them
+    values.setdefault("sampling", {})["max_new_tokens"] = (
+        4  # replies cost time, and no rule reads them
+    )
     for path, value in recipe.values.items():
         part, _, name = path.partition(".")
         values.setdefault(part, {})[name] = value
@@ -130,9 +143,16 @@ def spec_of(engine: Engine, recipe: Recipe) -> specs.RunSpec:
         values["model"]["source"] = str(merged(engine, recipe.after))
     if recipe.rows or recipe.held:
         chance = random.Random(recipe.name)
-        parts = (("source", sample.train_file, recipe.rows), ("held_out_source", sample.held_out_file, recipe.held))
+        parts = (
+            ("source", sample.train_file, recipe.rows),
+            ("held_out_source", sample.held_out_file, recipe.held),
+        )
         for field, path, how in parts:
-            rows = changed([json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()], how, chance)
+            rows = changed(
+                [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()],
+                how,
+                chance,
+            )
             if rows:
                 values["data"][field] = _add(engine, f"{recipe.name}-{field}", rows)
             else:
@@ -182,10 +202,14 @@ def record(engine: Engine, recipe: Recipe) -> str:
         "step": [one.step for one in steps],
         "loss": [round(one.loss, 4) for one in steps],
         "lr": [float(f"{one.lr:.3g}") for one in steps],
-        "grad": [float(f"{one.grad_norm:.3g}") if one.grad_norm is not None else None for one in steps],
+        "grad": [
+            float(f"{one.grad_norm:.3g}") if one.grad_norm is not None else None for one in steps
+        ],
         "check": [[one.step, round(one.loss, 4), one.accuracy] for one in checks],
     }
-    (CURVES / f"{recipe.name}.json").write_text(json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8")
+    (CURVES / f"{recipe.name}.json").write_text(
+        json.dumps(kept, separators=(",", ":")) + "\n", encoding="utf-8"
+    )
     held = f"{checks[0].loss:.3f} to {checks[-1].loss:.3f}" if checks else ""
     return f"{recipe.name:24} {recipe.label:11} {run.state().value:9} {held}"
 

@@ -41,7 +41,10 @@ def one(path: Path) -> dict[str, object]:
         except DataError as error:
             told = {"shape": f"not examples: {error}", "rows": 0}
         seconds = time.perf_counter() - began
-    return told | {"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return told | {
+        "seconds": seconds,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def table(folder: Path) -> None:
@@ -64,12 +67,20 @@ def make(folder: Path) -> list[Path]:
     import pyarrow.parquet as pq
 
     chance = random.Random(1)
-    words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(2, 10))) for _ in range(20_000)]
+    words = [
+        "".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(2, 10)))
+        for _ in range(20_000)
+    ]
     paths, size, batch = [folder / "big.jsonl", folder / "big.parquet"], 0, []
     schema = pa.schema([("prompt", pa.string()), ("completion", pa.string())])
-    with paths[0].open("w") as lines, pq.ParquetWriter(paths[1], schema, compression="none") as writer:
+    with (
+        paths[0].open("w") as lines,
+        pq.ParquetWriter(paths[1], schema, compression="none") as writer,
+    ):
         while size < GIGABYTE:
-            prompt, answer = (" ".join(chance.choices(words, k=chance.randint(*k))) for k in ((10, 60), (20, 250)))
+            prompt, answer = (
+                " ".join(chance.choices(words, k=chance.randint(*k))) for k in ((10, 60), (20, 250))
+            )
             batch.append({"prompt": prompt, "completion": answer})
             size += lines.write(json.dumps(batch[-1]) + "\n")
             if len(batch) == 20_000:
@@ -117,7 +128,9 @@ def watch(app: psutil.Process):  # type: ignore[no-untyped-def]
             for child in app.children():
                 try:
                     used = child.memory_info()
-                    most[0] = max(most[0], used.rss - getattr(used, "shared", 0))  # mapped files are not its own
+                    most[0] = max(
+                        most[0], used.rss - getattr(used, "shared", 0)
+                    )  # mapped files are not its own
                 except psutil.Error:
                     continue
 

@@ -15,7 +15,9 @@ from tests.conftest import idle, wait_for
 from tests.engine import deaths
 from tests.engine.test_durable import DAMAGES
 
-ROOMS = tuple(range(0, 110_000, 10_000))  # bytes beside the ballast; a checkpoint takes about 110,000
+ROOMS = tuple(
+    range(0, 110_000, 10_000)
+)  # bytes beside the ballast; a checkpoint takes about 110,000
 
 
 def spoil(home: Path) -> int:
@@ -28,7 +30,10 @@ def spoil(home: Path) -> int:
     wrong = _nan(engine, backend)
     wrong += sum(_damage(engine, half, whole, name) for name in DAMAGES)
     engine.close()
-    with tempfile.TemporaryDirectory(prefix="hone-disk-") as folder, deaths.small_disk(Path(folder)) as there:
+    with (
+        tempfile.TemporaryDirectory(prefix="hone-disk-") as folder,
+        deaths.small_disk(Path(folder)) as there,
+    ):
         if there:
             wrong += sum(_full(Path(folder), half, whole, room) for room in ROOMS)
         else:
@@ -76,7 +81,9 @@ def _full(folder: Path, half: RunDir, whole: RunDir, room: int) -> int:
     deaths.resize(folder, 2**28)
     good = state == State.PAUSED and _goes_on(engine, run, whole)
     why = getattr(said, "why", said)
-    print(f"{'ok ' if good else 'BAD'} {room:7,} bytes free: {state} at step {run.view().started.resumed_from}; {why}")  # type: ignore[union-attr]
+    print(
+        f"{'ok ' if good else 'BAD'} {room:7,} bytes free: {state} at step {run.view().started.resumed_from}; {why}"
+    )  # type: ignore[union-attr]
     engine.close()
     shutil.rmtree(home)
     return int(not good)
@@ -101,5 +108,8 @@ def _nan(engine: Engine, backend: deaths.Doomed) -> int:
     backend.how = {}
     view = run.view()
     good = run.state() == State.FAILED and view.step == 8 and run.has_result
-    print(f"{'ok ' if good else 'BAD'} no number at step 9: {getattr(view.ended, 'text', view.ended)}", flush=True)
+    print(
+        f"{'ok ' if good else 'BAD'} no number at step 9: {getattr(view.ended, 'text', view.ended)}",
+        flush=True,
+    )
     return int(not good)

@@ -48,7 +48,9 @@ class Gate(TrainerCallback):
 
     def end(self) -> None:
         """Say what the turn took: seconds, and seconds of processor."""
-        self.line.send({"seconds": time.perf_counter() - self.begun, "busy": time.process_time() - self.busy})
+        self.line.send(
+            {"seconds": time.perf_counter() - self.begun, "busy": time.process_time() - self.busy}
+        )
 
     def close(self, model: Any, updates: int) -> None:
         """Say the held-out loss, how many updates led there, and the highest memory before it was measured."""
@@ -75,9 +77,15 @@ def held_out(model: Any, rows: list[dict[str, list[int]]]) -> float:
     total = count = 0.0
     for row in rows:
         with torch.autocast("cpu", enabled=False):
-            logits = model(input_ids=torch.tensor([row["input_ids"]]), use_cache=False).logits[0, :-1].float()
+            logits = (
+                model(input_ids=torch.tensor([row["input_ids"]]), use_cache=False)
+                .logits[0, :-1]
+                .float()
+            )
         wanted = torch.tensor(row["labels"][1:])
-        total += torch.nn.functional.cross_entropy(logits, wanted, ignore_index=-100, reduction="sum").item()
+        total += torch.nn.functional.cross_entropy(
+            logits, wanted, ignore_index=-100, reduction="sum"
+        ).item()
         count += (wanted != -100).sum().item()
     return float(total / count)
 

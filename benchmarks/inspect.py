@@ -49,7 +49,9 @@ def methods(info: Any) -> dict[str, MethodSpec]:
     found = {
         "LoRA, rank 16, all linear": MethodSpec(rank=16),
         "LoRA, rank 8, fewest": MethodSpec(rank=8, targets=info.groups["fewest"]),
-        "DoRA, rank 8, attention": MethodSpec(kind="dora", rank=8, targets=info.groups["attention"]),
+        "DoRA, rank 8, attention": MethodSpec(
+            kind="dora", rank=8, targets=info.groups["attention"]
+        ),
         "full": MethodSpec(kind="full"),
     }
     return found | ({"head": MethodSpec(kind="head")} if info.task == "classify" else {})
@@ -88,7 +90,10 @@ def measure(folder: str, task: str) -> dict[str, Any]:
     pairs = {}
     for name, method in methods(info).items():
         ours = count(info, method, LABELS)
-        pairs[name] = ((ours.trainable, ours.total), pefts(AutoConfig.from_pretrained(folder), info, method))
+        pairs[name] = (
+            (ours.trainable, ours.total),
+            pefts(AutoConfig.from_pretrained(folder), info, method),
+        )
     return {
         "parameters": info.parameters,
         "equal": sum(ours == theirs for ours, theirs in pairs.values()),
@@ -140,7 +145,9 @@ def table() -> int:
         print("| " + " | ".join(cells) + " |", flush=True)
         rows.append(found)
     equal, of = sum(one["equal"] for one in rows), sum(one["of"] for one in rows)
-    worst = {name: max(one[name] for one in rows) for name in ("first", "warm", "busy", "grew", "peak")}
+    worst = {
+        name: max(one[name] for one in rows) for name in ("first", "warm", "busy", "grew", "peak")
+    }
     print(
         f"\n{len(models)} models and {len(rows) - len(models)} tiny ones: {equal} of {of} counts equal. At most "
         f"{worst['warm']:.2f} s warm ({worst['busy']:.2f} s of the processor), {worst['first']:.2f} s at first, "
@@ -180,7 +187,10 @@ def every_architecture() -> int:
 
     right, wrong, refused = 0, 0, []
     for kind in sorted(
-        {*auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, *auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES}
+        {
+            *auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+            *auto.MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
+        }
     ):
         said = {}
         try:
@@ -199,7 +209,9 @@ def every_architecture() -> int:
         for task, words in said.items():
             if words:
                 print(f"{kind}, {task}: {words}", flush=True)
-    print(f"{right} of {right + wrong} architectures are told right; {len(refused)} are refused: {', '.join(refused)}.")
+    print(
+        f"{right} of {right + wrong} architectures are told right; {len(refused)} are refused: {', '.join(refused)}."
+    )
     return 0
 
 

@@ -41,7 +41,9 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=0, help="how often (50, with --app 20)")
     parser.add_argument("--seed", type=int, default=0, help="decides the moments")
     parser.add_argument("--app", action="store_true", help="kill the app instead of the worker")
-    parser.add_argument("--faults", action="store_true", help="spoil disk, checkpoints and losses instead")
+    parser.add_argument(
+        "--faults", action="store_true", help="spoil disk, checkpoints and losses instead"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="hone-kill-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "workspace"
@@ -63,7 +65,10 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
     whole = deaths.make(engine, **SETTINGS)
     deaths.finish(whole)
     alone = whole.view()
-    print(f"Left alone: {alone.step} steps in {alone.seconds[-1]:.0f} s, {len(alone.saved)} checkpoints.", flush=True)
+    print(
+        f"Left alone: {alone.step} steps in {alone.seconds[-1]:.0f} s, {len(alone.saved)} checkpoints.",
+        flush=True,
+    )
     wanted = Counter({kind: round(times * share) for kind, share in SHARES.items()})
     wanted["training"] += times - wanted.total()
     done: Counter[str] = Counter()
@@ -84,20 +89,30 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
         lost.append(deaths.lost(run, step, _resumed_from(run, offset)))
         done[kind] += 1
         print(
-            f"{done.total():3} {kind:8} at step {step:4}: {lost[-1][0]:3} steps, {lost[-1][1]:.2f} s again", flush=True
+            f"{done.total():3} {kind:8} at step {step:4}: {lost[-1][0]:3} steps, {lost[-1][1]:.2f} s again",
+            flush=True,
         )
     deaths.finish(run)
     wrong += _check(run, whole)
-    done["merging"] += _kill_merges(engine, run, backend, wanted["merging"] - done["merging"], draw, wrong)
+    done["merging"] += _kill_merges(
+        engine, run, backend, wanted["merging"] - done["merging"], draw, wrong
+    )
     engine.close()
     made = alone.seconds
     slowest = max(after - before for before, after in itertools.pairwise(made))
-    print(f"Killed {done.total()} times: " + ", ".join(f"{count} {kind}" for kind, count in sorted(done.items())) + ".")
+    print(
+        f"Killed {done.total()} times: "
+        + ", ".join(f"{count} {kind}" for kind, count in sorted(done.items()))
+        + "."
+    )
     print(
         f"To make again: {max(steps for steps, _ in lost)} steps and {max(seconds for _, seconds in lost):.2f} s at "
         f"most. A checkpoint every {INTERVAL:.0f} s; the slowest step left alone, with check and save, {slowest:.2f} s."
     )
-    print("Differences: " + ("none; every loss and every batch is the same." if not wrong else "\n".join(wrong)))
+    print(
+        "Differences: "
+        + ("none; every loss and every batch is the same." if not wrong else "\n".join(wrong))
+    )
     return int(bool(wrong))
 
 
@@ -124,14 +139,20 @@ def kill(run: RunDir, backend: deaths.Doomed, offset: int, kind: str, draw: rand
     if view.ended:
         return ""
     newest = max((int(path.name[11:]) for path in run.checkpoints.glob("checkpoint-*")), default=0)
-    if list(run.checkpoints.glob(".saving/checkpoint-*")) or all(saved.step != newest for saved in view.saved):
+    if list(run.checkpoints.glob(".saving/checkpoint-*")) or all(
+        saved.step != newest for saved in view.saved
+    ):
         return "saving"
     return "training" if view.last and view.last.epoch > 1 and view.last.epoch % 1 else "elsewhere"
 
 
 def _resumed_from(run: RunDir, offset: int) -> int:
     """The step that the attempt after a kill goes on from."""
-    return next(event.resumed_from for event in deaths.new_events(run, offset) if isinstance(event, ev.Started))
+    return next(
+        event.resumed_from
+        for event in deaths.new_events(run, offset)
+        if isinstance(event, ev.Started)
+    )
 
 
 def _check(run: RunDir, whole: RunDir) -> list[str]:
@@ -139,14 +160,21 @@ def _check(run: RunDir, whole: RunDir) -> list[str]:
 
 
 def _kill_merges(
-    engine: Engine, run: RunDir, backend: deaths.Doomed, times: int, draw: random.Random, wrong: list[str]
+    engine: Engine,
+    run: RunDir,
+    backend: deaths.Doomed,
+    times: int,
+    draw: random.Random,
+    wrong: list[str],
 ) -> int:
     """Kill merges of a finished run, which must stay finished and merge afterwards; how many."""
     for at in range(times):
         engine.merge(run.id, "fp32")
         wait_for(run, lambda run: bool(run.view().merging), 120)
         writing = run.path / "merged" / ".fp32"
-        while at % 2 and not writing.exists() and run.alive:  # every other one while it writes, the rest at any time
+        while (
+            at % 2 and not writing.exists() and run.alive
+        ):  # every other one while it writes, the rest at any time
             time.sleep(0.0005)
         time.sleep(draw.uniform(0, 0.05) if at % 2 else draw.uniform(0, 12))
         if run.alive:
@@ -156,7 +184,11 @@ def _kill_merges(
         if run.state() != State.FINISHED:
             wrong.append(f"{run.id}: it is {run.state()} after a killed merge")
     engine.merge(run.id, "fp32")
-    wait_for(run, lambda run: idle(run) and "fp32" in run.view().merged and run.view().merged["fp32"].ok, 120)
+    wait_for(
+        run,
+        lambda run: idle(run) and "fp32" in run.view().merged and run.view().merged["fp32"].ok,
+        120,
+    )
     return times
 
 

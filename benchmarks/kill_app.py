@@ -20,7 +20,11 @@ from tests.browser.conftest import FLAGS, app
 from tests.browser.test_kill import shown
 from tests.conftest import SMALL, wait_for
 
-LONG = SMALL | {"name": "Killed", "optim": SMALL["optim"] | {"epochs": 40}, "sampling": {"checks": 10}}
+LONG = SMALL | {
+    "name": "Killed",
+    "optim": SMALL["optim"] | {"epochs": 40},
+    "sampling": {"checks": 10},
+}
 BOTH = 4  # every so many times the worker dies with the app, as in a power cut
 SECONDS = 10.0  # within which the next app must show the truth
 
@@ -34,7 +38,11 @@ class Census(threading.Thread):
 
     def run(self) -> None:
         while not self.over.wait(0.1):
-            runs = [words[3] for words in map(_words, psutil.process_iter()) if _is_worker(words, self.home)]
+            runs = [
+                words[3]
+                for words in map(_words, psutil.process_iter())
+                if _is_worker(words, self.home)
+            ]
             self.most = max([self.most, *(runs.count(run) for run in set(runs))])
 
 
@@ -66,7 +74,9 @@ def kill_apps(home: Path, times: int, draw: random.Random) -> int:
             time.sleep(draw.uniform(0, 2))
         attempts = 1
         for at in range(1, times + 1):
-            killed = time.monotonic()  # the app that leaves this block before was killed by signal 9
+            killed = (
+                time.monotonic()
+            )  # the app that leaves this block before was killed by signal 9
             truth = "Training"
             if at % BOTH == 0 and run.alive:
                 started = run.view().started
@@ -81,10 +91,15 @@ def kill_apps(home: Path, times: int, draw: random.Random) -> int:
                 starts.append(up - killed)
                 shows.append(seconds)
                 said = f"up after {starts[-1]:.1f} s, and its page said so {seconds:.1f} s later"
-                print(f"{at:3} {truth:12} shown as {state} at step {step}: the next app was {said}", flush=True)
+                print(
+                    f"{at:3} {truth:12} shown as {state} at step {step}: the next app was {said}",
+                    flush=True,
+                )
                 late = starts[-1] + seconds
                 if state != truth or step < before or late > SECONDS:
-                    wrong.append(f"kill {at}: {truth} at step {before} was shown as {state}, {step}, {late:.1f} s")
+                    wrong.append(
+                        f"kill {at}: {truth} at step {before} was shown as {state}, {step}, {late:.1f} s"
+                    )
                 if truth == "Interrupted":
                     page.locator("#live .run-buttons button", has_text="Continue").click()
                     attempts += 1
@@ -96,7 +111,9 @@ def kill_apps(home: Path, times: int, draw: random.Random) -> int:
     wrong += _faults(run, attempts, census.most)
     both = max(a + b for a, b in zip(starts, shows, strict=True))
     print(f"The app was killed {times} times. The next was up within {max(starts):.1f} s.")
-    print(f"Its page said the truth within {max(shows):.1f} s more; both together took {both:.1f} s at most.")
+    print(
+        f"Its page said the truth within {max(shows):.1f} s more; both together took {both:.1f} s at most."
+    )
     print(f"At most {census.most} worker at once on the run; {attempts} attempts; every step once.")
     print("\n".join(wrong) or "Nothing was lost.")
     return int(bool(wrong))

@@ -19,8 +19,18 @@ TEXTS = 320  # 20 steps of 16
 
 def main() -> int:
     """Print the table; 1 where a loss differs by more than one in a thousand or the effective batch changed."""
-    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # its own pool reserves a gigabyte that it never uses
-    titles = ("limit", "layout", "stepped down", "peak GB", "loss at start", "loss at end", "largest difference")
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = (
+        "system"  # its own pool reserves a gigabyte that it never uses
+    )
+    titles = (
+        "limit",
+        "layout",
+        "stepped down",
+        "peak GB",
+        "loss at start",
+        "loss at end",
+        "largest difference",
+    )
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
     worst = 0.0
     with tempfile.TemporaryDirectory(prefix="hone-") as home, control_group() as group:
@@ -46,7 +56,11 @@ def _print(words: str, run: RunDir, free: RunDir) -> float:
     view, found = run.view(), losses(run)
     fit = view.fit
     apart = max(abs(a - b) / b for a, b in zip(found, losses(free), strict=True))
-    layout = f"{fit.batch} × {fit.accumulation}{', recomputed' if fit.checkpointing else ''}" if fit else "16 × 1"
+    layout = (
+        f"{fit.batch} × {fit.accumulation}{', recomputed' if fit.checkpointing else ''}"
+        if fit
+        else "16 × 1"
+    )
     assert view.last
     cells = (words, layout, f"{len(view.stepped)} times", f"{view.last.memory_gb:.2f}", f"{found[0]:.4f}",
              f"{found[-1]:.4f}", f"{apart:.1e}")  # fmt: skip

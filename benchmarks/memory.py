@@ -99,7 +99,9 @@ def measure(home: Path, case: Case) -> tuple[float, float, dict[str, float]]:
     kind, shape = MODELS[case.model]
     folder = home / "base" / case.model.replace(" ", "-")
     if not folder.exists():
-        save_model(folder, kind, dtype="float32" if kind in ("gpt2", "bert") else "bfloat16", **shape)
+        save_model(
+            folder, kind, dtype="float32" if kind in ("gpt2", "bert") else "bfloat16", **shape
+        )
     engine = Engine(home / "workspace")
     rows = STEPS * case.batch
     label = kind == "bert"
@@ -114,7 +116,12 @@ def measure(home: Path, case: Case) -> tuple[float, float, dict[str, float]]:
             "goal": "classify" if label else "auto",
         },
         "method": case.method,
-        "optim": {"epochs": 1, "batch_size": case.batch, "checkpointing": "off", "learning_rate": 1e-4},
+        "optim": {
+            "epochs": 1,
+            "batch_size": case.batch,
+            "checkpointing": "off",
+            "learning_rate": 1e-4,
+        },
         "sampling": {"checks": 1, "max_new_tokens": 4, "prompts": ["the cat"]},
     }
     for path, value in case.more.items():
@@ -135,7 +142,9 @@ def _write(file: Path, rows: int, length: int, label: bool) -> None:
     lines = []
     for at in range(rows):
         # A word is a token or more. Lengths differ as those of real texts do, which takes memory to pieces.
-        text = " ".join(draw.choice(WORDS) for _ in range(draw.randint(length // 8, length) if at else length))
+        text = " ".join(
+            draw.choice(WORDS) for _ in range(draw.randint(length // 8, length) if at else length)
+        )
         more = f', "label": "{"good" if at % 2 else "bad"}"' if label else ""
         lines.append(f'{{"text": "{at} {text}"{more}}}')
     file.write_text("\n".join(lines), encoding="utf-8")
@@ -143,12 +152,24 @@ def _write(file: Path, rows: int, length: int, label: bool) -> None:
 
 def main() -> int:
     """Print the table; 1 where an estimate is more than 10 % under, or the median error above 15 %."""
-    titles = ("model", "method", "batch", "length", "foretold GB", "measured GB", "error", "parts (GB)")
+    titles = (
+        "model",
+        "method",
+        "batch",
+        "length",
+        "foretold GB",
+        "measured GB",
+        "error",
+        "parts (GB)",
+    )
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
     errors = []
     with tempfile.TemporaryDirectory(prefix="hone-") as home:
         for case in CASES:
-            if len(sys.argv) > 1 and sys.argv[1] not in f"{case.model} {case.words} {case.batch} x {case.length}":
+            if (
+                len(sys.argv) > 1
+                and sys.argv[1] not in f"{case.model} {case.words} {case.batch} x {case.length}"
+            ):
                 continue
             told, real, parts = measure(Path(home), case)
             errors.append(told / real - 1)

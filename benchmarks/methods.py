@@ -20,7 +20,13 @@ from tests.engine.tiny import save_model
 STEPS, BATCH = 20, 8
 METHODS: dict[str, dict[str, Any]] = {
     "LoRA": {"kind": "lora"},
-    "LoRA, all options": {"kind": "lora", "plus": 4.0, "bias": "all", "layers": "0-1", "dropout": 0.1},
+    "LoRA, all options": {
+        "kind": "lora",
+        "plus": 4.0,
+        "bias": "all",
+        "layers": "0-1",
+        "dropout": 0.1,
+    },
     "rsLoRA": {"kind": "lora", "rslora": True},
     "LoRA+": {"kind": "lora", "plus": 16.0},
     "PiSSA": {"kind": "lora", "init": "pissa"},
@@ -54,7 +60,9 @@ def cases() -> Iterator[tuple[str, str, str]]:
         yield from ((method, kind, "classify") for kind in CHOOSERS)
         if method != "Head only":
             # OLoRA in PEFT does not know GPT-2's transposed layers, and Hone says so.
-            yield from ((method, kind, "write") for kind in WRITERS if (method, kind) != ("OLoRA", "gpt2"))
+            yield from (
+                (method, kind, "write") for kind in WRITERS if (method, kind) != ("OLoRA", "gpt2")
+            )
 
 
 def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]:
@@ -92,7 +100,16 @@ def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]
 def main() -> int:
     """Print the table; 1 where something did not merge."""
     bad = 0
-    titles = ("method", "architecture", "goal", "trainable", "loss, step 1", "step 20", "merged differs by", "equal")
+    titles = (
+        "method",
+        "architecture",
+        "goal",
+        "trainable",
+        "loss, step 1",
+        "step 20",
+        "merged differs by",
+        "equal",
+    )
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
     with tempfile.TemporaryDirectory(prefix="hone-") as home:
         for case in cases():
@@ -101,7 +118,10 @@ def main() -> int:
                 row.method, row.kind, row.goal, f"{row.trainable:,}", f"{row.first:.3f}", f"{row.last:.3f}",
                 f"{row.share:.1e}", row.agree,
             )  # fmt: skip
-            print("| " + " | ".join(cells) + f" |{' ' + row.problem if row.problem else ''}", flush=True)
+            print(
+                "| " + " | ".join(cells) + f" |{' ' + row.problem if row.problem else ''}",
+                flush=True,
+            )
             bad += bool(row.problem)
     return int(bad > 0)
 

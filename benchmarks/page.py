@@ -43,9 +43,7 @@ WATCH = """
     return answer;
   };
 """
-DRAWN = (
-    "(step) => { const x = document.querySelector('#live .chart')?.data?.[0]?.x; return x && x[x.length-1] >= step }"
-)
+DRAWN = "(step) => { const x = document.querySelector('#live .chart')?.data?.[0]?.x; return x && x[x.length-1] >= step }"
 
 
 def events_of(steps: int, first: int, last: int) -> Iterator[ev.Event]:
@@ -61,7 +59,10 @@ def events_of(steps: int, first: int, last: int) -> Iterator[ev.Event]:
             )  # fmt: skip
         if step % every == 0:
             yield ev.Evaluated(**when, loss=level + 0.1)
-            yield from (ev.Sampled(step=step, prompt=f"Question {n}?", reply=f"After {step}. " * 12) for n in range(3))
+            yield from (
+                ev.Sampled(step=step, prompt=f"Question {n}?", reply=f"After {step}. " * 12)
+                for n in range(3)
+            )
             if step:
                 yield ev.Saved(step=step, best=True)
 
@@ -79,7 +80,9 @@ def make_run(engine: Engine, name: str, steps: int, done: int) -> RunDir:
     found = [began, told, *events_of(steps, 0, done)]
     if done == steps:
         found.append(ev.Finished(step=steps, seconds=0.9 * steps, memory_gb=9.5))
-    run.events_file.write_text("".join(f"{one.model_dump_json()}\n" for one in found), encoding="utf-8")
+    run.events_file.write_text(
+        "".join(f"{one.model_dump_json()}\n" for one in found), encoding="utf-8"
+    )
     return run
 
 
@@ -124,13 +127,17 @@ def measure(home: Path, steps: int, updates: int) -> dict[str, Any]:
         found["Train tab to the drawn curve, s"] = time.monotonic() - begun
         page.evaluate("polls.length = 0")
         page.wait_for_function(
-            "(wanted) => polls.filter((p) => p.shown && p.bytes > 200).length >= wanted", arg=updates, timeout=600_000
+            "(wanted) => polls.filter((p) => p.shown && p.bytes > 200).length >= wanted",
+            arg=updates,
+            timeout=600_000,
         )
         polls = page.evaluate("polls.filter((p) => p.shown && p.bytes > 200)")
         answers = sorted(p["there"] - p["asked"] for p in polls)
         screens = sorted(p["shown"] - p["there"] for p in polls)
         for name, values in (("answer", answers), ("screen after it", screens)):
-            found[f"update, {name}, ms"] = f"{median(values):.0f} (95 % {values[int(0.95 * len(values))]:.0f})"
+            found[f"update, {name}, ms"] = (
+                f"{median(values):.0f} (95 % {values[int(0.95 * len(values))]:.0f})"
+            )
         found["bytes of an update"] = median(p["bytes"] for p in polls)
         found[f"memory after {len(polls)} updates, MB"] = after = one.memory_info().rss / 2**20
         found["memory growth, MB"] = after - before

@@ -21,11 +21,22 @@ from ui.context import Context
 
 # By sample: what is set otherwise than the sample says.
 RUNS: list[tuple[str, str, dict[str, dict[str, Any]]]] = [
-    *((sample, "as it comes", {}) for sample in ("pirate", "json", "support", "reviews", "preferences")),
+    *(
+        (sample, "as it comes", {})
+        for sample in ("pirate", "json", "support", "reviews", "preferences")
+    ),
     ("pirate", "1 × 8 at once", {"optim": {"batch_size": 1, "accumulation": 8, "epochs": 1}}),
-    ("pirate", "32 at once, rank 64", {"optim": {"batch_size": 32, "epochs": 2}, "method": {"rank": 64}}),
+    (
+        "pirate",
+        "32 at once, rank 64",
+        {"optim": {"batch_size": 32, "epochs": 2}, "method": {"rank": 64}},
+    ),
     ("pirate", "DoRA", {"method": {"kind": "dora"}, "optim": {"epochs": 1}}),
-    ("json", "all weights", {"method": {"kind": "full"}, "optim": {"learning_rate": 1e-4, "epochs": 1}}),
+    (
+        "json",
+        "all weights",
+        {"method": {"kind": "full"}, "optim": {"learning_rate": 1e-4, "epochs": 1}},
+    ),
     ("support", "recomputed", {"optim": {"checkpointing": "on", "epochs": 1}}),
     ("reviews", "20 checks", {"sampling": {"checks": 20}}),
 ]
@@ -42,14 +53,28 @@ class Found(NamedTuple):
 
     @property
     def cells(self) -> list[str]:
-        marks = ["" if outcome.within(self.real, *bounds) else " ✗" for bounds in (self.before, self.told)]
-        spans = [outcome.span(*bounds) + mark for bounds, mark in zip((self.before, self.told), marks, strict=True)]
+        marks = [
+            "" if outcome.within(self.real, *bounds) else " ✗"
+            for bounds in (self.before, self.told)
+        ]
+        spans = [
+            outcome.span(*bounds) + mark
+            for bounds, mark in zip((self.before, self.told), marks, strict=True)
+        ]
         return [str(self.steps), *spans, f"{self.real:.1f} s", f"{self.checks:.1f} s"]
 
 
 def main() -> int:
     """Print the table; 1 where a run took another time than was told."""
-    titles = ("sample", "settings", "steps", "before Start", "by the run", "it took", "of it checks")
+    titles = (
+        "sample",
+        "settings",
+        "steps",
+        "before Start",
+        "by the run",
+        "it took",
+        "of it checks",
+    )
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
     wrong = 0
     for sample, words, values in RUNS:
@@ -79,7 +104,13 @@ def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found
     engine.close()
     told, done = view.estimated, view.ended
     assert before and told and isinstance(done, ev.Finished)
-    return Found(before[:2], (told.seconds_low, told.seconds_high), done.seconds, done.checks_seconds, view.step)
+    return Found(
+        before[:2],
+        (told.seconds_low, told.seconds_high),
+        done.seconds,
+        done.checks_seconds,
+        view.step,
+    )
 
 
 if __name__ == "__main__":

@@ -57,10 +57,14 @@ def rows(shape: str, count: int) -> list[dict[str, str]]:
     made = []
     for _ in range(count):
         size = (
-            int(min(300, max(10, chance.lognormvariate(4.6, 0.7)))) if shape == "chat" else chance.randrange(380, 480)
+            int(min(300, max(10, chance.lognormvariate(4.6, 0.7))))
+            if shape == "chat"
+            else chance.randrange(380, 480)
         )
         learned = max(3, round(size * (0.3 if shape == "chat" else 0.95)))
-        made.append({"instruction": text(max(2, size - learned)), "input": "", "output": text(learned)})
+        made.append(
+            {"instruction": text(max(2, size - learned)), "input": "", "output": text(learned)}
+        )
     return made
 
 
@@ -71,16 +75,31 @@ def build(work: Path, shape: str, vocabulary: int, count: int, factory: str) -> 
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    shape_of = {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8, "num_attention_heads": 8}
-    config = LlamaConfig(vocab_size=vocabulary, **shape_of, max_position_embeddings=2048, tie_word_embeddings=False)
+    shape_of = {
+        "hidden_size": 512,
+        "intermediate_size": 1408,
+        "num_hidden_layers": 8,
+        "num_attention_heads": 8,
+    }
+    config = LlamaConfig(
+        vocab_size=vocabulary, **shape_of, max_position_embeddings=2048, tie_word_embeddings=False
+    )
     LlamaForCausalLM(config).save_pretrained(work / "model")
-    AutoTokenizer.from_pretrained(ROOT / "presets" / "pocket" / "model").save_pretrained(work / "model")
+    AutoTokenizer.from_pretrained(ROOT / "presets" / "pocket" / "model").save_pretrained(
+        work / "model"
+    )
     (work / "rows.json").write_text(json.dumps(rows(shape, count + HELD)))
     (work / "dataset_info.json").write_text(json.dumps({"rows": {"file_name": "rows.json"}}))
     about = {"cutoff": CUTOFF, "all": shape == "text"}
     (work / "about.json").write_text(json.dumps(about))
     command = [factory, "-m", "benchmarks.factory", str(work), "tokens"]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=(work / "tokens.log").open("wb"), stderr=subprocess.STDOUT)
+    subprocess.run(
+        command,
+        cwd=ROOT,
+        check=True,
+        stdout=(work / "tokens.log").open("wb"),
+        stderr=subprocess.STDOUT,
+    )
     tokens = load_from_disk(str(work / "tokens"))["train"].select_columns(["input_ids", "labels"])
     kept = tokens.select(range(count))
     (work / "held.json").write_text(json.dumps(list(tokens.select(range(count, len(tokens))))))
@@ -117,11 +136,17 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
     for kind in kinds:
         name, _, how = kind.partition("-")
         module = (
-            ["benchmarks.factory", str(work), how] if name == "factory" else ["benchmarks.contenders", str(work), kind]
+            ["benchmarks.factory", str(work), how]
+            if name == "factory"
+            else ["benchmarks.contenders", str(work), kind]
         )
         python = factory if name == "factory" else sys.executable
         # Threads wait for all of them as in Hone's worker; where they spin for longer, a breath of wind costs seconds.
-        environment = os.environ | {"GATE": str(work / "gate"), "HF_HUB_OFFLINE": "1", "GOMP_SPINCOUNT": "3000"}
+        environment = os.environ | {
+            "GATE": str(work / "gate"),
+            "HF_HUB_OFFLINE": "1",
+            "GOMP_SPINCOUNT": "3000",
+        }
         log = (work / f"{kind}.log").open("wb")
         process = subprocess.Popen(
             [python, "-m", *module, str(rounds)], cwd=ROOT, stdout=log, stderr=log, env=environment
@@ -137,7 +162,11 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
                 found[turn.kind]["rounds"].append(turn.line.recv())
             except EOFError:
                 sys.exit((work / f"{turn.kind}.log").read_text(errors="replace")[-3000:])
-            print(f"{turn.kind}: {found[turn.kind]['rounds'][-1]['seconds']:.1f} s", file=sys.stderr, flush=True)
+            print(
+                f"{turn.kind}: {found[turn.kind]['rounds'][-1]['seconds']:.1f} s",
+                file=sys.stderr,
+                flush=True,
+            )
             if at < rounds - 1:
                 assert turn.line.recv() == "ready"
             else:  # its held-out loss is measured now, before the next one's turn: it would slow that down
@@ -148,7 +177,10 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
 
 def table(found: dict[str, dict[str, Any]], learned: int) -> str:
     """Learned tokens per second (median of the turns after the first), their ratio to ours, memory, held-out loss."""
-    speeds = {kind: [learned / turn["seconds"] for turn in one["rounds"][1:]] for kind, one in found.items()}
+    speeds = {
+        kind: [learned / turn["seconds"] for turn in one["rounds"][1:]]
+        for kind, one in found.items()
+    }
     ours = statistics.median(speeds["ours"])
     lines = [
         "| | learned tokens/s | (each turn) | ours is faster by | peak memory | held-out loss | updates |",
@@ -158,19 +190,27 @@ def table(found: dict[str, dict[str, Any]], learned: int) -> str:
         middle = statistics.median(speeds[kind])
         each = ", ".join(f"{speed:.0f}" for speed in speeds[kind])
         measured = f"{one['gb']:.2f} GB | {one['held']:.4f} | {one['updates']}"
-        lines.append(f"| {KINDS[kind]} | {middle:.0f} | {each} | {ours / middle:.2f} | {measured} |")
+        lines.append(
+            f"| {KINDS[kind]} | {middle:.0f} | {each} | {ours / middle:.2f} | {measured} |"
+        )
     return "\n".join(lines)
 
 
 def main() -> int:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--factory", default="", help="the Python of an environment with LLaMA-Factory")
+    parser.add_argument(
+        "--factory", default="", help="the Python of an environment with LLaMA-Factory"
+    )
     parser.add_argument("--rounds", type=int, default=4, help="epochs; the first is not counted")
-    parser.add_argument("--count", type=int, default=48, help="chats; a third as many of the longer texts")
+    parser.add_argument(
+        "--count", type=int, default=48, help="chats; a third as many of the longer texts"
+    )
     parser.add_argument("--shapes", nargs="*", default=list(SHAPES))
     parser.add_argument("--vocabularies", nargs="*", type=int, default=[32_000, 151_936])
-    parser.add_argument("--seed", default="42", help="another order of the examples (not for the bare loop)")
+    parser.add_argument(
+        "--seed", default="42", help="another order of the examples (not for the bare loop)"
+    )
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     options = parser.parse_args()
     os.environ["SEED"] = options.seed
@@ -181,7 +221,9 @@ def main() -> int:
                 count = options.count if shape == "chat" else options.count // 3
                 learned = build(work, shape, vocabulary, count, options.factory)
                 found = compete(work, options.kinds, options.rounds, options.factory)
-            print(f"\n### {SHAPES[shape]}, vocabulary {vocabulary:,} ({learned:,} tokens learned in an epoch)\n")
+            print(
+                f"\n### {SHAPES[shape]}, vocabulary {vocabulary:,} ({learned:,} tokens learned in an epoch)\n"
+            )
             print(table(found, learned), flush=True)
     return 0
 

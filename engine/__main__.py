@@ -58,7 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 
     def command(name: str, do: Any, text: str, run: bool = True) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=text, description=text)
-        made.add_argument("--home", type=Path, default=ROOT / "workspace", help="where Hone keeps its files")
+        made.add_argument(
+            "--home", type=Path, default=ROOT / "workspace", help="where Hone keeps its files"
+        )
         made.add_argument("--json", action="store_true", help="print JSON instead of sentences")
         if run:
             made.add_argument("run", help="the run's id, or 'last' for the newest")
@@ -67,31 +69,57 @@ def _parser() -> argparse.ArgumentParser:
 
     train = command("train", _train, "Train as a spec file says, to the end.", run=False)
     train.add_argument("spec", type=Path, help="a YAML file such as presets/samples/pirate.yaml")
-    look = command("check", _check, "Report on data: shape, tokens, what is wrong. Exit code 0, 1 or 2.", run=False)
+    look = command(
+        "check",
+        _check,
+        "Report on data: shape, tokens, what is wrong. Exit code 0, 1 or 2.",
+        run=False,
+    )
     look.add_argument("files", type=Path, nargs="+", help="files that belong together")
     look.add_argument("--model", default="pocket", help="a base model: 'pocket', or a folder")
     look.add_argument("--length", type=int, default=256, help="longest example in tokens")
-    look.add_argument("--template", default="model", help="chat format, where it is not the model's own")
-    look.add_argument("--encoding", default="", help="how letters are stored, where it is found wrongly")
-    look = command("inspect", _inspect, "What a model is, what would train, and whether it fits.", run=False)
-    look.add_argument("model", help="'pocket', a folder, or owner/name of the Hugging Face Hub (only its config comes)")
+    look.add_argument(
+        "--template", default="model", help="chat format, where it is not the model's own"
+    )
+    look.add_argument(
+        "--encoding", default="", help="how letters are stored, where it is found wrongly"
+    )
+    look = command(
+        "inspect", _inspect, "What a model is, what would train, and whether it fits.", run=False
+    )
+    look.add_argument(
+        "model",
+        help="'pocket', a folder, or owner/name of the Hugging Face Hub (only its config comes)",
+    )
     look.add_argument("--task", choices=["write", "classify"], help="what it is built for")
-    look.add_argument("--method", choices=list(outcome.NAMES), default="lora", help="what is trained")
+    look.add_argument(
+        "--method", choices=list(outcome.NAMES), default="lora", help="what is trained"
+    )
     look.add_argument("--rank", type=int, default=16, help="of the adapter")
-    look.add_argument("--targets", default="all", help="fewest, attention, all, or names with commas")
+    look.add_argument(
+        "--targets", default="all", help="fewest, attention, all, or names with commas"
+    )
     look.add_argument("--length", type=int, default=256, help="longest example in tokens")
     look.add_argument("--batch", type=int, default=8, help="examples together")
     look.add_argument("--labels", type=int, default=2, help="to choose from, with --task classify")
     command("runs", _runs, "List all runs.", run=False)
     command("show", _show, "Show one run.")
     command("stop", _stop, "Stop a run after its current step and keep what it has learned.")
-    command("pause", _pause, "Stop a run for a while after its current step; 'continue' takes it up again.")
+    command(
+        "pause",
+        _pause,
+        "Stop a run for a while after its current step; 'continue' takes it up again.",
+    )
     command("continue", _continue, "Go on with a run that was paused or ended early.")
     more = command("extend", _extend, "Train a finished run for more epochs.")
     more.add_argument("epochs", type=float, help="how many more")
     again = command("again", _again, "Train anew with the settings of a run, some of them changed.")
     again.add_argument(
-        "--set", action="append", default=[], metavar="SETTING=VALUE", help="such as optim.learning_rate=5e-4; repeat"
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="such as optim.learning_rate=5e-4; repeat",
     )
     command("queue", _queue, "List what waits, the next one first.", run=False)
     move = command("move", _move, "Change the place of a run that waits.")
@@ -99,7 +127,9 @@ def _parser() -> argparse.ArgumentParser:
     reply = command("reply", _reply, "Ask base and tuned model the same.")
     reply.add_argument("--prompt", required=True, help="what to say to both")
     reply.add_argument("--max-new-tokens", type=int, default=128, help="longest reply")
-    reply.add_argument("--temperature", type=float, default=0.0, help="0 gives the most likely reply")
+    reply.add_argument(
+        "--temperature", type=float, default=0.0, help="0 gives the most likely reply"
+    )
     merge = command("merge", _merge, "Merge the adapter into the base model and check the result.")
     merge.add_argument("--precision", choices=["fp32", "bf16"], default="fp32")
     command("score", _score, "Score base and tuned model on the held-out rows, beside each other.")
@@ -126,7 +156,9 @@ def _train(engine: Engine, options: argparse.Namespace) -> int:
         # A file beside the spec file, read and kept as the page does with an upload.
         name = values["data"].pop("file")
         if not isinstance(name, str) or not (path := options.spec.parent / name).is_file():
-            raise SpecError(f"data.file: there is no file '{name}' beside {options.spec.name}. Check its name.")
+            raise SpecError(
+                f"data.file: there is no file '{name}' beside {options.spec.name}. Check its name."
+            )
         values["data"]["source"] = aside.add_files(engine.store, [(path, path.name)])
     return _follow(engine, engine.start(specs.make(values)), options)
 
@@ -159,7 +191,9 @@ def _inspect(engine: Engine, options: argparse.Namespace) -> int:
     source, folder = configs.locate(engine.store, options.model)
     info = engine.desk.inspect(source, options.task, folder)
     values = {"kind": options.method, "rank": options.rank}
-    specs.make({"method": values | ({"kind": "lora"} if options.method == "head" else {})})  # bounds, in words
+    specs.make(
+        {"method": values | ({"kind": "lora"} if options.method == "head" else {})}
+    )  # bounds, in words
     method = inspection.method_for(info, options.method, options.rank, options.targets)
     machine = place.machine(specs.PlaceSpec(), method, engine.store.home)
     asked = {"length": options.length, "batch": options.batch, "labels": options.labels}
@@ -237,9 +271,15 @@ def _tell(event: ev.Event, options: argparse.Namespace) -> None:
             for name in ("batch", "loss"):
                 if name in event.reasons:
                     print(f"{name.capitalize()}: {event.reasons[name]}.")
-            print(f"{event.rows} examples, {event.held_out} held out, {event.steps} steps.", flush=True)
+            print(
+                f"{event.rows} examples, {event.held_out} held out, {event.steps} steps.",
+                flush=True,
+            )
         case ev.Evaluated():
-            print(f"step {event.step:>5}  held-out loss {event.loss:.4f}  {event.seconds:.0f} s", flush=True)
+            print(
+                f"step {event.step:>5}  held-out loss {event.loss:.4f}  {event.seconds:.0f} s",
+                flush=True,
+            )
 
 
 def _summary(run: RunDir) -> dict[str, Any]:
@@ -268,7 +308,10 @@ def _summary(run: RunDir) -> dict[str, Any]:
 
 def _runs(engine: Engine, options: argparse.Namespace) -> int:
     rows = [_summary(run) for run in engine.store.all_runs() if run.readable]
-    lines = [f"{r['run']:<48} {r['state']:<12} {r['step']}/{r['steps']}  best {r['held_out_loss_best']}" for r in rows]
+    lines = [
+        f"{r['run']:<48} {r['state']:<12} {r['step']}/{r['steps']}  best {r['held_out_loss_best']}"
+        for r in rows
+    ]
     if options.json:
         print(json.dumps(rows, ensure_ascii=False))
     else:
@@ -281,8 +324,13 @@ def _show(engine: Engine, options: argparse.Namespace) -> int:
     view = run.view()
     sentence = coach.say(view, run.state(view))
     summary = _summary(run)
-    lines = [f"{key}: {value}" for key, value in summary.items() if key not in ("expected", "coach")]
-    told = [f"{one['what']}: expected {one['expected']}, real {one['real']}" for one in summary["expected"]]
+    lines = [
+        f"{key}: {value}" for key, value in summary.items() if key not in ("expected", "coach")
+    ]
+    told = [
+        f"{one['what']}: expected {one['expected']}, real {one['real']}"
+        for one in summary["expected"]
+    ]
     _say(options, "\n".join([sentence.words, *told, *lines]), summary)
     return 0
 
@@ -308,7 +356,9 @@ def _reply(engine: Engine, options: argparse.Namespace) -> int:
     if not options.prompt.strip():
         raise SpecError("--prompt: say something.")
     ask = [{"role": "user", "content": options.prompt}]
-    stream = engine.desk.chat(_run(engine, options).id, ask, ask, options.temperature, options.max_new_tokens)
+    stream = engine.desk.chat(
+        _run(engine, options).id, ask, ask, options.temperature, options.max_new_tokens
+    )
     base, tuned = list(stream)[-1]
     _say(options, f"base:  {base}\ntuned: {tuned}", {"base": base, "tuned": tuned})
     return 0
@@ -325,7 +375,10 @@ def _merge(engine: Engine, options: argparse.Namespace) -> int:
     _wait(run)
     done = run.view().merged.get(options.precision)
     if done is None or not done.ok:
-        print(done.text if done else "The merge ended without a result. The log has the details.", file=sys.stderr)
+        print(
+            done.text if done else "The merge ended without a result. The log has the details.",
+            file=sys.stderr,
+        )
         return 1
     text = (
         f"Merged into {run.merged(options.precision)}. Largest difference of a logit {done.largest:.2g}, "
@@ -344,7 +397,10 @@ def _score(engine: Engine, options: argparse.Namespace) -> int:
     view = run.view()
     done = view.scored
     if done is None or done == before.scored:
-        print(view.score_problem or "Scoring ended without a result. The log has the details.", file=sys.stderr)
+        print(
+            view.score_problem or "Scoring ended without a result. The log has the details.",
+            file=sys.stderr,
+        )
         return 1
     _say(options, "\n".join(scores.sentences(done)), done.model_dump())
     return 0

@@ -108,7 +108,12 @@ def advise(case: Case, kind: Kind | None = None) -> Advice:
     found += _batch(case, method, length)
     found.append(("optim.learning_rate", *rate_of(case, method.kind)))
     found.append(("optim.epochs", *epochs_of(case)))
-    return Advice({path: value for path, value, _ in found}, {path: text for path, _, text in found}, options, words)
+    return Advice(
+        {path: value for path, value, _ in found},
+        {path: text for path, _, text in found},
+        options,
+        words,
+    )
 
 
 # --- which method ---
@@ -117,15 +122,26 @@ def advise(case: Case, kind: Kind | None = None) -> Advice:
 def methods(case: Case) -> tuple[Option, ...]:
     """All methods that make sense here, with what each needs at least; one is recommended."""
     kinds = [kind for kind in KINDS if kind != "head" or case.goal in LABELS]
-    length = min(case.max_length if case.lengths is None else case.lengths.longest, case.info.context or 10**9)
+    length = min(
+        case.max_length if case.lengths is None else case.lengths.longest,
+        case.info.context or 10**9,
+    )
     least = {kind: needs(case, MethodSpec(kind=kind), 1, max(16, length), True) for kind in kinds}
     best = _best(case, least)
-    return tuple(Option(kind, least[kind], least[kind] <= case.budget, kind == best, WHEN[kind]) for kind in kinds)
+    return tuple(
+        Option(kind, least[kind], least[kind] <= case.budget, kind == best, WHEN[kind])
+        for kind in kinds
+    )
 
 
 def _best(case: Case, least: dict[Kind, float]) -> Kind:
     fits = {kind for kind in least if least[kind] <= case.budget}
-    if "full" in fits and case.rows >= MUCH and least["full"] * 2 <= case.budget and case.goal != "prefer":
+    if (
+        "full" in fits
+        and case.rows >= MUCH
+        and least["full"] * 2 <= case.budget
+        and case.goal != "prefer"
+    ):
         return "full"
     if "lora" in fits:
         return "lora"
@@ -159,7 +175,9 @@ def needs(
     place: PlaceSpec | None = None,
 ) -> float:
     """Bytes at the peak of a run."""
-    return float(memory.estimate(setting(case, method, batch, length, checkpointing, optimizer, place)).total)
+    return float(
+        memory.estimate(setting(case, method, batch, length, checkpointing, optimizer, place)).total
+    )
 
 
 def setting(
@@ -197,7 +215,10 @@ def rate_of(case: Case, kind: str) -> tuple[float, str]:
     if kind == "head":
         return HEAD_RATE, "Usual for a new layer on top of a model that stays as it is."
     adapts = kind != "full"
-    power = next((power for family, power in POWER.items() if info.model_type.startswith(family)), LLAMA_POWER)
+    power = next(
+        (power for family, power in POWER.items() if info.model_type.startswith(family)),
+        LLAMA_POWER,
+    )
     rate = 5e-5 * (2000 / max(64, info.hidden_size)) ** power * (10 if adapts else 1)
     size = words_of_number(info.parameters)
     reason = f"For a model of {size} weights; smaller models bear larger steps."
@@ -231,10 +252,19 @@ def rank_of(case: Case) -> tuple[int, str]:
 
 def epochs_of(case: Case) -> tuple[float, str]:
     """How many passes: few rows need more of them."""
-    passes = next((passes for rows, passes in ((500, 6), (2_000, 4), (10_000, 3), (MUCH, 2)) if case.rows < rows), 1)
+    passes = next(
+        (
+            passes
+            for rows, passes in ((500, 6), (2_000, 4), (10_000, 3), (MUCH, 2))
+            if case.rows < rows
+        ),
+        1,
+    )
     if case.goal == "prefer":
         passes = max(1, passes // 2)
-        return float(passes), f"{case.rows:,} rows. Preferences are overlearned quickly, so half as many passes."
+        return float(
+            passes
+        ), f"{case.rows:,} rows. Preferences are overlearned quickly, so half as many passes."
     few = "Few rows need more passes" if passes > 3 else "Enough rows for few passes"
     return float(passes), f"{case.rows:,} rows. {few}; the best version of all checks is kept."
 
@@ -244,7 +274,10 @@ def length_of(case: Case, method: MethodSpec) -> tuple[int, str]:
     if case.lengths is None:
         return case.max_length, "The rows have not been counted yet."
     context = case.info.context or 10**9
-    wanted, reason = case.lengths.longest, f"The longest row has {case.lengths.longest:,} tokens; nothing is cut."
+    wanted, reason = (
+        case.lengths.longest,
+        f"The longest row has {case.lengths.longest:,} tokens; nothing is cut.",
+    )
     most = case.lengths.at(0.95)
     if wanted > 2 * most:
         wanted = most
@@ -253,7 +286,11 @@ def length_of(case: Case, method: MethodSpec) -> tuple[int, str]:
     limit = largest_length(case, method, min(context, _up(wanted)))
     if limit < _up(wanted):
         cut = case.lengths.longer(limit)
-        because = "the model reads no more at once" if limit == context else "more does not fit into memory"
+        because = (
+            "the model reads no more at once"
+            if limit == context
+            else "more does not fit into memory"
+        )
         reason = f"{cut:,} of {case.lengths.rows:,} rows are cut: {because}."
     return limit, reason
 
@@ -270,7 +307,9 @@ def largest_length(case: Case, method: MethodSpec, wanted: int) -> int:
     low, high = 16, wanted
     while high - low > 16:
         middle = (low + high) // 32 * 16
-        low, high = (middle, high) if needs(case, method, 1, middle, True) <= case.budget else (low, middle)
+        low, high = (
+            (middle, high) if needs(case, method, 1, middle, True) <= case.budget else (low, middle)
+        )
     return low
 
 
@@ -281,9 +320,19 @@ def _batch(case: Case, method: MethodSpec, length: int) -> list[tuple[str, Any, 
         effective = min(effective, 8)
     found: list[tuple[str, Any, str]] = []
     optimizer: Optimizer = "adamw"
-    if method.kind == "full" and case.machine.device == "cuda" and needs(case, method, 1, length, True) > case.budget:
+    if (
+        method.kind == "full"
+        and case.machine.device == "cuda"
+        and needs(case, method, 1, length, True) > case.budget
+    ):
         optimizer = "adamw_8bit"
-        found.append(("optim.optimizer", optimizer, "Keeps less beside each weight, so that all weights fit."))
+        found.append(
+            (
+                "optim.optimizer",
+                optimizer,
+                "Keeps less beside each weight, so that all weights fit.",
+            )
+        )
     again = False
     batch = largest_batch(case, method, length, effective, False, optimizer)
     if not batch:
@@ -293,15 +342,32 @@ def _batch(case: Case, method: MethodSpec, length: int) -> list[tuple[str, Any, 
         found.append(("optim.batch_size", batch, f"{steps}: they fit into memory together."))
         found.append(("optim.accumulation", 1, "Nothing has to be added up."))
     else:
-        found.append(("optim.batch_size", batch, f"More of up to {length:,} tokens do not fit into memory together."))
-        found.append(("optim.accumulation", effective // batch, f"Added up to {steps}, as if they had fitted."))
+        found.append(
+            (
+                "optim.batch_size",
+                batch,
+                f"More of up to {length:,} tokens do not fit into memory together.",
+            )
+        )
+        found.append(
+            (
+                "optim.accumulation",
+                effective // batch,
+                f"Added up to {steps}, as if they had fitted.",
+            )
+        )
     if again:
         found.append(("optim.checkpointing", "on", "It would not fit otherwise."))
     return found
 
 
 def largest_batch(
-    case: Case, method: MethodSpec, length: int, effective: int, checkpointing: bool, optimizer: Optimizer = "adamw"
+    case: Case,
+    method: MethodSpec,
+    length: int,
+    effective: int,
+    checkpointing: bool,
+    optimizer: Optimizer = "adamw",
 ) -> int:
     """The largest part of the effective batch that fits; 0 where not even one example does."""
     batch = effective
@@ -313,7 +379,11 @@ def largest_batch(
 def helps(case: Case, method: MethodSpec, length: int) -> list[str]:
     """What would make a run fit that does not, the least loss first; empty where nothing here does."""
     found = []
-    if method.adapts and method.bits != 4 and needs(case, _in_4_bit(method), 1, length, True) <= case.budget:
+    if (
+        method.adapts
+        and method.bits != 4
+        and needs(case, _in_4_bit(method), 1, length, True) <= case.budget
+    ):
         found.append("the 4-bit method (QLoRA)")
     if method.kind == "full" and needs(case, MethodSpec(), 1, length, True) <= case.budget:
         found.append("LoRA instead of all weights")
@@ -331,5 +401,9 @@ def words_of_number(number: float) -> str:
     """4,262,144 as 4.3 M."""
     for size, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
         if number >= size:
-            return f"{number / size:.2g}{unit}" if number < 100 * size else f"{number / size:.0f}{unit}"
+            return (
+                f"{number / size:.2g}{unit}"
+                if number < 100 * size
+                else f"{number / size:.0f}{unit}"
+            )
     return f"{number:.0f}"

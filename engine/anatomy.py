@@ -70,10 +70,14 @@ class ModelInfo(BaseModel):
     parts: dict[str, int] = {}  # parameters by part; their sum is ``parameters``
     frozen: int = 0  # of ``parameters``, those that no method trains, such as positions that are computed once
     biases: int = 0  # of ``parameters``, those that are biases
-    saveable: dict[str, int] = {}  # modules that could be trained whole beside the adapter -> parameters
+    saveable: dict[
+        str, int
+    ] = {}  # modules that could be trained whole beside the adapter -> parameters
     blocks: str = ""  # what the list of blocks is called
     tied: bool = False  # input embeddings and output head are one matrix
-    attention_dropout: float = 0.0  # share of attention scores left out in training, which slower kernels compute
+    attention_dropout: float = (
+        0.0  # share of attention scores left out in training, which slower kernels compute
+    )
     experts: int = 0  # in a block; 0 for models without
     experts_active: int = 0  # of them, those that a token passes
     head: tuple[str, ...] = ()  # the modules of a classification head
@@ -115,12 +119,18 @@ class ModelInfo(BaseModel):
             )
         return tuple(wanted)
 
-    def chosen(self, wanted: Sequence[str], layers: Iterable[int] | None = None) -> list[LinearModule]:
+    def chosen(
+        self, wanted: Sequence[str], layers: Iterable[int] | None = None
+    ) -> list[LinearModule]:
         """The modules of these targets, in these blocks alone where some are named."""
         names, kept = self.targets(wanted), None if layers is None else set(layers)
         found = []
         for module in self.modules:
-            here = module.layers if kept is None else tuple(layer for layer in module.layers if layer in kept)
+            here = (
+                module.layers
+                if kept is None
+                else tuple(layer for layer in module.layers if layer in kept)
+            )
             if module.name in names and here:
                 found.append(module.model_copy(update={"layers": here}))
         return found

@@ -33,7 +33,10 @@ Tell = Callable[[str], None]
 
 
 def add_files(
-    store: Store, files: list[tuple[Path, str]], options: Options | None = None, tell: Tell = lambda _: None
+    store: Store,
+    files: list[tuple[Path, str]],
+    options: Options | None = None,
+    tell: Tell = lambda _: None,
 ) -> str:
     """The source of files taken in together, given as (path, the user's name for it); raises DataError."""
     uploads = [[str(path), name] for path, name in files]
@@ -60,11 +63,17 @@ def prepared(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepa
     dataset = data.load(store, spec.source)
     if dataset.rows <= SMALL and dataset.bytes <= SMALL_BYTES:
         return prepare(store, spec, tell)
-    return Prepared.model_validate(ask(store, tell, do="prepare", spec=spec.model_dump(mode="json")))
+    return Prepared.model_validate(
+        ask(store, tell, do="prepare", spec=spec.model_dump(mode="json"))
+    )
 
 
 def ask(
-    store: Store, tell: Tell, lost: HoneError | None = None, stop: threading.Event | None = None, **question: Any
+    store: Store,
+    tell: Tell,
+    lost: HoneError | None = None,
+    stop: threading.Event | None = None,
+    **question: Any,
 ) -> Any:
     """What the process answers; raises its error, or ``lost`` if it ended without one, as it does on ``stop``."""
     # The app is offline by default; who asks for the Hub wants the network.

@@ -27,7 +27,9 @@ class Backend(Protocol):
 class ProcessBackend:
     """A worker process in a session of its own, its output in the run's log."""
 
-    kills = 0  # for want of memory, as the system counted them a few seconds before the worker ended
+    kills = (
+        0  # for want of memory, as the system counted them a few seconds before the worker ended
+    )
 
     def work(self, run: RunDir, job: str) -> int:
         """Start the worker and wait for it."""
@@ -66,9 +68,15 @@ class FakeBackend:
                 return 0
             run.queue_mark.unlink(missing_ok=True)
             if job == "score":
-                run.emit(ev.Perplexity(what="the answers", base=61.2, tuned=9.4, tokens=400, rows=8, of=8))
+                run.emit(
+                    ev.Perplexity(
+                        what="the answers", base=61.2, tuned=9.4, tokens=400, rows=8, of=8
+                    )
+                )
                 return 0
-            return self._train(run) if job == "train" else self._merge(run, job.removeprefix("merge-"))
+            return (
+                self._train(run) if job == "train" else self._merge(run, job.removeprefix("merge-"))
+            )
 
     def _train(self, run: RunDir) -> int:
         before = run.view()
@@ -98,7 +106,11 @@ class FakeBackend:
             if stop := run.stop_mark.read_text() if run.stop_mark.exists() else "":
                 if stop == "keep":
                     self._check(run, step)
-                run.emit(ev.Paused(step=step) if stop == "pause" else ev.Stopped(step=step, kept=stop == "keep"))
+                run.emit(
+                    ev.Paused(step=step)
+                    if stop == "pause"
+                    else ev.Stopped(step=step, kept=stop == "keep")
+                )
                 return 0
             if step % 5 == 0 or step == steps:
                 self._check(run, step)
@@ -107,11 +119,20 @@ class FakeBackend:
 
     def _check(self, run: RunDir, step: int) -> None:
         run.emit(ev.Evaluated(step=step, loss=_loss(step), seconds=step / 5))
-        run.emit(ev.Sampled(step=step, prompt="Who are you?", reply="I am a model." if step == 0 else f"Arr {step}!"))
+        run.emit(
+            ev.Sampled(
+                step=step,
+                prompt="Who are you?",
+                reply="I am a model." if step == 0 else f"Arr {step}!",
+            )
+        )
         if step:
             method = run.spec.method
             run.adapter.mkdir(exist_ok=True)
-            write_json(run.adapter / "adapter_config.json", {"r": method.rank, "lora_alpha": method.scale_alpha})
+            write_json(
+                run.adapter / "adapter_config.json",
+                {"r": method.rank, "lora_alpha": method.scale_alpha},
+            )
             (run.adapter / "adapter_model.safetensors").write_bytes(b"fake")
             (run.checkpoints / f"checkpoint-{step}").mkdir(parents=True, exist_ok=True)
             run.emit(ev.Saved(step=step, best=True))

@@ -15,7 +15,11 @@ from engine.spec import DataSpec
 def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:
     """What the tokens say: rows that are cut, that lose their answer, that hold control tokens, that are refused."""
     found: list[Finding] = []
-    of = f" Measured on {report.measured:,} of {report.rows:,} rows." if report.measured < report.rows else ""
+    of = (
+        f" Measured on {report.measured:,} of {report.rows:,} rows."
+        if report.measured < report.rows
+        else ""
+    )
     if report.refused.rows or "refused" in spec.fixes:
         found.append(
             Finding(
@@ -31,7 +35,9 @@ def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:
         )
     if report.cut or "shorten" in spec.fixes:
         lost = (
-            f" {report.lost:,} of {report.measured:,} lose their whole answer and teach nothing." if report.lost else ""
+            f" {report.lost:,} of {report.measured:,} lose their whole answer and teach nothing."
+            if report.lost
+            else ""
         )
         found.append(
             Finding(
@@ -63,7 +69,9 @@ def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:
     return found
 
 
-def report(dataset: Dataset, prepared: Prepared, tokens: TokenReport | None, spec: DataSpec) -> dict[str, Any]:
+def report(
+    dataset: Dataset, prepared: Prepared, tokens: TokenReport | None, spec: DataSpec
+) -> dict[str, Any]:
     """All of it as plain values, for JSON."""
     findings = [*prepared.findings, *(token_findings(tokens, spec) if tokens else [])]
     return {
@@ -102,10 +110,16 @@ def sentences(values: dict[str, Any]) -> str:
         f"{values['rows']:,} rows: {values['train']:,} to learn from, {values['held_out']:,} held out.",
     ]
     for kind, found in (("Languages", values["languages"]), ("Scripts", values["scripts"])):
-        lines.append(f"{kind}: " + ", ".join(f"{name} {share:.0%}" for name, share in list(found.items())[:5]))
+        lines.append(
+            f"{kind}: "
+            + ", ".join(f"{name} {share:.0%}" for name, share in list(found.items())[:5])
+        )
     if values["labels"]:
         lines.append(
-            "Labels: " + ", ".join(f"{label} {count:,}" for label, count in list(values["labels"].items())[:10])
+            "Labels: "
+            + ", ".join(
+                f"{label} {count:,}" for label, count in list(values["labels"].items())[:10]
+            )
         )
     if tokens := values["tokens"]:
         share = tokens["learned"] / max(1, tokens["tokens"])

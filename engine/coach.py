@@ -23,14 +23,20 @@ class Sentence(NamedTuple):
     @property
     def words(self) -> str:
         """All of it on lines."""
-        return "\n".join(part for part in (f"{self.title}. {self.text}", self.evidence, self.action) if part)
+        return "\n".join(
+            part for part in (f"{self.title}. {self.text}", self.evidence, self.action) if part
+        )
 
 
 def say(view: RunView, state: State) -> Sentence:
     """What to tell the user about a run now."""
     match state:
         case State.QUEUED:
-            return Sentence("info", "Waiting", "Another run is using this machine. This one starts by itself after it.")
+            return Sentence(
+                "info",
+                "Waiting",
+                "Another run is using this machine. This one starts by itself after it.",
+            )
         case State.PREPARING if view.proving:
             return Sentence("info", "Trying whether it fits", _proving(view.proving))
         case State.PREPARING:
@@ -45,13 +51,21 @@ def say(view: RunView, state: State) -> Sentence:
             lost = "What came after the last check was not saved. " if view.saved else ""
             return Sentence("info", "Cancelled", lost + _kept(view))
         case State.STOPPED:
-            return Sentence("warn", "Stopped and kept", f"{_kept(view)} Compare it, export it, or press Continue.")
+            return Sentence(
+                "warn",
+                "Stopped and kept",
+                f"{_kept(view)} Compare it, export it, or press Continue.",
+            )
         case State.PAUSED:
             why = view.ended.why if isinstance(view.ended, ev.Paused) else ""
             return Sentence(
-                "warn" if why else "info", "Paused", f"{why} {_kept(view)} Press Continue to go on.".strip()
+                "warn" if why else "info",
+                "Paused",
+                f"{why} {_kept(view)} Press Continue to go on.".strip(),
             )
-        case State.FINISHED if isinstance(view.ended, ev.Finished) and view.ended.early and view.best:
+        case State.FINISHED if (
+            isinstance(view.ended, ev.Finished) and view.ended.early and view.best
+        ):
             title = f"Stopped improving at step {view.best.step}"
             text = f"The version of step {view.best.step} is kept; training ended at step {view.ended.step}."
             return Sentence("good", title, f"{text} {_fall(view)}")
@@ -66,7 +80,13 @@ def _finished(view: RunView) -> Sentence:
     """What came of it, and what was the matter where something was."""
     sign = signs.read(view)
     if sign.kind not in signs.ALARMS:
-        return Sentence("good", "Training finished", _fall(view), sign.evidence, "Now talk to it on the Compare tab.")
+        return Sentence(
+            "good",
+            "Training finished",
+            _fall(view),
+            sign.evidence,
+            "Now talk to it on the Compare tab.",
+        )
     return Sentence(
         "good" if sign.tone == "info" else "warn",
         "Training finished",
@@ -94,7 +114,9 @@ def stepped(event: ev.SteppedDown) -> str:
 
 def right(check: ev.Evaluated | None) -> str:
     """The share of right labels, where the run chooses labels."""
-    return "" if check is None or check.accuracy is None else f"right on {100 * check.accuracy:.0f} %"
+    return (
+        "" if check is None or check.accuracy is None else f"right on {100 * check.accuracy:.0f} %"
+    )
 
 
 def _fall(view: RunView) -> str:

@@ -14,15 +14,29 @@ from engine.read import Bad, Options, Row, Table, read
 from engine.rows import HELD_OUT, TRAIN
 
 NAMES_SIZE = 200_000  # bytes of a list of class names at most
-LISTS = re.compile(r"(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)", re.IGNORECASE)
-ALONE = re.compile(r"(class(es)?|categories|labels?|mapping)([_. -].*)?$", re.IGNORECASE)  # such a file is nothing else
+LISTS = re.compile(
+    r"(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)", re.IGNORECASE
+)
+ALONE = re.compile(
+    r"(class(es)?|categories|labels?|mapping)([_. -].*)?$", re.IGNORECASE
+)  # such a file is nothing else
 TEXT_HALF = re.compile(r"(.*?)[_.-]?(texts?|sentences?|inputs?)$", re.IGNORECASE)
 LABEL_HALF = re.compile(r"(.*?)[_.-]?(labels?|targets?)$", re.IGNORECASE)
 ASIDE = re.compile(
-    r"(^|[_.\- ])(valid|validation|val|dev|test|eval|heldout|held-out|held_out)([_.\- ]|$)", re.IGNORECASE
+    r"(^|[_.\- ])(valid|validation|val|dev|test|eval|heldout|held-out|held_out)([_.\- ]|$)",
+    re.IGNORECASE,
 )
-PAPERS = re.compile(r"(readme|licen[cs]e|changelog|notice|dataset_infos?)([_.-].*)?$", re.IGNORECASE)
-OPPOSITES = {"pos", "neg", "positive", "negative", "ham", "spam"}  # file names or endings that are classes
+PAPERS = re.compile(
+    r"(readme|licen[cs]e|changelog|notice|dataset_infos?)([_.-].*)?$", re.IGNORECASE
+)
+OPPOSITES = {
+    "pos",
+    "neg",
+    "positive",
+    "negative",
+    "ham",
+    "spam",
+}  # file names or endings that are classes
 
 
 @dataclass
@@ -54,11 +68,15 @@ def arrange(uploads: list[Upload], options: Options) -> Arranged:
     for upload in _without_papers(uploads, notes):
         if found := names_in(upload) if len(uploads) > 1 or ALONE.match(upload.stem) else {}:
             names = found
-            notes.append(f"'{upload.name}' is a list of {len(found)} names; they stand for the class numbers.")
+            notes.append(
+                f"'{upload.name}' is a list of {len(found)} names; they stand for the class numbers."
+            )
         else:
             data.append(upload)
     if not data:
-        raise DataError(f"'{uploads[0].name}' is a list of {len(names)} names, not examples. Add it with the data.")
+        raise DataError(
+            f"'{uploads[0].name}' is a list of {len(names)} names, not examples. Add it with the data."
+        )
     tables: list[tuple[Table, str]] = []
     pairs = _pairs(data)
     for upload in data:
@@ -67,7 +85,9 @@ def arrange(uploads: list[Upload], options: Options) -> Arranged:
         if upload.name in pairs:
             label = next(one for one in data if one.name == pairs[upload.name])
             by_line = Options(options.encoding, parts="line")
-            table = _beside(read(upload.path, upload.name, by_line), read(label.path, label.name, by_line))
+            table = _beside(
+                read(upload.path, upload.name, by_line), read(label.path, label.name, by_line)
+            )
             notes.append(f"The labels of '{upload.name}' are the lines of '{label.name}'.")
         else:
             table = read(upload.path, upload.name, options)
@@ -81,10 +101,14 @@ def arrange(uploads: list[Upload], options: Options) -> Arranged:
 
 def _without_papers(uploads: list[Upload], notes: list[str]) -> list[Upload]:
     """A folder's files without what only describes them: hidden files, readmes, licences."""
-    papers = [upload for upload in uploads if upload.name.startswith(".") or PAPERS.match(upload.name)]
+    papers = [
+        upload for upload in uploads if upload.name.startswith(".") or PAPERS.match(upload.name)
+    ]
     if not papers or len(papers) == len(uploads):
         return uploads
-    notes.append(f"Not read, since no examples: {', '.join(repr(upload.name) for upload in papers)}.")
+    notes.append(
+        f"Not read, since no examples: {', '.join(repr(upload.name) for upload in papers)}."
+    )
     return [upload for upload in uploads if upload not in papers]
 
 
@@ -94,23 +118,39 @@ def _parts(tables: list[tuple[Table, str]], notes: list[str]) -> list[tuple[Tabl
     if all(aside):
         aside = [False] * len(tables)
     if any(aside):
-        held = " and ".join(f"'{table.name}'" for (table, _), one in zip(tables, aside, strict=True) if one)
+        held = " and ".join(
+            f"'{table.name}'" for (table, _), one in zip(tables, aside, strict=True) if one
+        )
         notes.append(f"Kept aside because of the file's name (held out): {held}.")
-    return [(table, HELD_OUT if one else TRAIN) for (table, _), one in zip(tables, aside, strict=True)]
+    return [
+        (table, HELD_OUT if one else TRAIN) for (table, _), one in zip(tables, aside, strict=True)
+    ]
 
 
 def names_in(upload: Upload) -> dict[str, str]:
     """The class names that a file lists, by the number they stand for; nothing where it is no such list."""
     suffix = Path(upload.name).suffix.lower()
-    if suffix not in (".txt", ".json") or upload.path.stat().st_size > NAMES_SIZE or not LISTS.search(upload.stem):
+    if (
+        suffix not in (".txt", ".json")
+        or upload.path.stat().st_size > NAMES_SIZE
+        or not LISTS.search(upload.stem)
+    ):
         return {}
     try:
         text = upload.path.read_text(encoding="utf-8-sig")
-        values = json.loads(text) if suffix == ".json" else [line for line in text.splitlines() if line.strip()]
+        values = (
+            json.loads(text)
+            if suffix == ".json"
+            else [line for line in text.splitlines() if line.strip()]
+        )
     except (ValueError, RecursionError):
         return {}
     if isinstance(values, dict):
-        return {key: one for key, one in values.items()} if all(isinstance(one, str) for one in values.values()) else {}
+        return (
+            {key: one for key, one in values.items()}
+            if all(isinstance(one, str) for one in values.values())
+            else {}
+        )
     if (
         not isinstance(values, list)
         or not all(isinstance(one, str) for one in values)

@@ -28,11 +28,15 @@ def locate(store: Store, name: str) -> Located:
     except (OSError, ValueError, RuntimeError):  # no name that a folder can have
         pass
     if Path(name).is_absolute():
-        raise ModelError(f"'{name}' is not a folder on this machine. Give the whole path of the model's folder.")
+        raise ModelError(
+            f"'{name}' is not a folder on this machine. Give the whole path of the model's folder."
+        )
     source = shelf.source_of(store, name)
     if models.hub_name(source) and shelf.known(name) is None:
         page = hub_models.look(store, name)
         if page.folder is None:
-            raise ModelError(page.model.problem or page.todo or f"The config of '{name}' cannot be read.")
+            raise ModelError(
+                page.model.problem or page.todo or f"The config of '{name}' cannot be read."
+            )
         return Located(source, page.folder)
     return Located(source, shelf.config_folder(store, source))

@@ -29,12 +29,16 @@ def count(info: ModelInfo, method: MethodSpec, labels: int = 2) -> Count:
     if method.kind == "full":
         return Count(info.parameters - info.frozen + head, info.parameters + head, head=head)
     if method.kind == "head":
-        return Count(head, info.parameters + 2 * head, head=head)  # PEFT keeps the untrained head beside it
+        return Count(
+            head, info.parameters + 2 * head, head=head
+        )  # PEFT keeps the untrained head beside it
     check(info, method)
     adapter = bias = 0
     for module in info.chosen(method.targets, method.layer_numbers):
         adapter += module.lora_parameters(method.rank_of(module.name))
-        adapter += module.count * module.outs if method.kind == "dora" else 0  # a magnitude for each output
+        adapter += (
+            module.count * module.outs if method.kind == "dora" else 0
+        )  # a magnitude for each output
         bias += module.count * module.outs if module.bias else 0
     saved = sum(info.saveable[name] for name in method.save)
     biases = {"none": 0, "lora_only": bias, "all": info.biases}[method.bias]
@@ -57,7 +61,9 @@ def check(info: ModelInfo, method: MethodSpec) -> None:
             f"Method (method.kind): {info.name} has no linear layers for an adapter. Choose the head or all weights."
         )
     elif not chosen:
-        wrong.append("Target modules (method.targets): none of them is in the chosen layers. Choose other ones.")
+        wrong.append(
+            "Target modules (method.targets): none of them is in the chosen layers. Choose other ones."
+        )
     for name in dict.fromkeys(module.name for module in chosen):
         width = min(min(module.ins, module.outs) for module in chosen if module.name == name)
         if (rank := method.rank_of(name)) > width:
@@ -70,7 +76,9 @@ def check(info: ModelInfo, method: MethodSpec) -> None:
             f"How the adapter starts (method.init): OLoRA does not know layers as {info.name} keeps them. Choose PiSSA."
         )
     if unknown := [name for name in method.ranks if name not in {module.name for module in chosen}]:
-        wrong.append(f"Ranks of single modules (method.ranks): {', '.join(unknown)} gets no adapter. Check the name.")
+        wrong.append(
+            f"Ranks of single modules (method.ranks): {', '.join(unknown)} gets no adapter. Check the name."
+        )
     if unknown := [name for name in method.save if name not in info.saveable]:
         wrong.append(
             f"Parts trained whole (method.save): {info.name} has no {', '.join(unknown)}. "

@@ -74,13 +74,19 @@ def load(store: Store, source: str) -> Dataset:
     """A bundled sample or a dataset added before; raises DataError where it is not there."""
     kind, _, key = source.partition(":")
     folder = _sample(store, key) if kind == "sample" else store.datasets / key
-    if kind not in ("sample", "dataset") or not key.replace("-", "").isalnum() or not (folder / "card.json").is_file():
+    if (
+        kind not in ("sample", "dataset")
+        or not key.replace("-", "").isalnum()
+        or not (folder / "card.json").is_file()
+    ):
         raise DataError(f"There is no dataset '{source}'. Add the file again on the Data tab.")
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
         return Dataset(source=source, folder=folder, **card)
     except (ValueError, TypeError, ValidationError):
-        raise DataError(f"The dataset '{source}' was made by another version of Hone. Add the file again.") from None
+        raise DataError(
+            f"The dataset '{source}' was made by another version of Hone. Add the file again."
+        ) from None
 
 
 def _sample(store: Store, key: str) -> Path:
@@ -93,7 +99,9 @@ def _sample(store: Store, key: str) -> Path:
     folder = store.datasets / f".sample-{key}-{_digest(files)}"
     if (folder / "card.json").is_file():
         return folder
-    with FileLock(store.locks / f"sample-{key}.lock"):  # a page that is opened asks for it several times at once
+    with FileLock(
+        store.locks / f"sample-{key}.lock"
+    ):  # a page that is opened asks for it several times at once
         if not (folder / "card.json").is_file():
             made = load(store, intake.add_files(store, [Upload(file, file.name) for file in files]))
             card = json.loads((made.folder / "card.json").read_text(encoding="utf-8"))
@@ -120,5 +128,10 @@ def available(store: Store) -> list[tuple[str, str]]:
     sets.sort(key=lambda one: -one.created)
     names = [one.name for one in sets]
     for one in sets:
-        found.append((one.source, one.name if names.count(one.name) == 1 else f"{one.name} ({one.rows:,} rows)"))
+        found.append(
+            (
+                one.source,
+                one.name if names.count(one.name) == 1 else f"{one.name} ({one.rows:,} rows)",
+            )
+        )
     return found

@@ -25,7 +25,17 @@ class Shape(StrEnum):
 
 
 # The first six are made to the rows (engine.prepare), the others when a row becomes tokens (engine.work.data).
-Fix = Literal["unusable", "duplicates", "similar", "leaked", "personal", "balance", "refused", "literal", "shorten"]
+Fix = Literal[
+    "unusable",
+    "duplicates",
+    "similar",
+    "leaked",
+    "personal",
+    "balance",
+    "refused",
+    "literal",
+    "shorten",
+]
 Template = Literal["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistral", "alpaca"]
 
 

@@ -103,7 +103,9 @@ class Desk:
         self._asked: dict[int, subprocess.Popen[str]] = {}  # which worker has to answer
         self._infos: dict[tuple[str, Task | None], ModelInfo] = {}
 
-    def inspect(self, model: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
+    def inspect(
+        self, model: str, task: Task | None = None, folder: Path | None = None
+    ) -> ModelInfo:
         """What a base model is, built for a task (the first that it can do); raises ModelError.
 
         ``folder`` holds the config of a model whose weights are not here; that of hub:owner/name is found by itself.
@@ -111,7 +113,9 @@ class Desk:
         key = (model, task)
         if key not in self._infos:
             folder = folder or shelf.config_folder(self.store, model)
-            answer = self._ask("inspect", model=model, task=task, folder=str(folder) if folder else "")
+            answer = self._ask(
+                "inspect", model=model, task=task, folder=str(folder) if folder else ""
+            )
             self._infos[key] = ModelInfo.model_validate(answer)
         return self._infos[key]
 
@@ -134,15 +138,29 @@ class Desk:
         return TokenReport.model_validate(answer)
 
     def pace(
-        self, model: str, task: Task, method: MethodSpec, machine: Machine, batch: int, length: int, flat: bool
+        self,
+        model: str,
+        task: Task,
+        method: MethodSpec,
+        machine: Machine,
+        batch: int,
+        length: int,
+        flat: bool,
     ) -> Pace:
         """How fast this machine trains a model, measured in about a second; raises HoneError.
 
         ``flat``: batches without padding, where the model allows them.
         """
-        how: dict[str, Any] = {"device": machine.device, "batch": batch, "length": length, "flat": flat}
+        how: dict[str, Any] = {
+            "device": machine.device,
+            "batch": batch,
+            "length": length,
+            "flat": flat,
+        }
         how |= {"bf16": machine.precision == "bf16", "autocast": machine.autocast}
-        answer = self._ask("pace", model=model, task=task, method=method.model_dump(mode="json"), how=how)
+        answer = self._ask(
+            "pace", model=model, task=task, method=method.model_dump(mode="json"), how=how
+        )
         return Pace.model_validate(answer)
 
     def chat(
@@ -159,14 +177,18 @@ class Desk:
         that make no sense.
         """
         if not 0 <= temperature <= 2 or not 1 <= max_new_tokens <= 4096:
-            raise errors.SpecError("The temperature must be from 0 to 2, and the longest reply from 1 to 4096 tokens.")
+            raise errors.SpecError(
+                "The temperature must be from 0 to 2, and the longest reply from 1 to 4096 tokens."
+            )
         if name := self.busy():
             raise errors.RunError(
                 f"'{name}' is using this machine now. Wait until it is done, or press Stop and keep; then ask again."
             )
         run = self.store.run(run_id)
         if not run.has_result:
-            raise errors.RunError("This run has not saved anything yet. Let it reach its first check, then compare.")
+            raise errors.RunError(
+                "This run has not saved anything yet. Let it reach its first check, then compare."
+            )
         rows = read_rows(run.train_file)
         plain = len(rows) > 0 and "text" in rows[0]
         yield from self._stream(
@@ -196,7 +218,9 @@ class Desk:
             process, self._process = self._process, None
             if process is not None:
                 assert process.stdin is not None
-                with contextlib.suppress(OSError):  # it has ended by itself, with something still to be sent
+                with contextlib.suppress(
+                    OSError
+                ):  # it has ended by itself, with something still to be sent
                     process.stdin.close()
                 process.terminate()
                 process.wait()
@@ -223,7 +247,9 @@ class Desk:
                 yield answer["done"]
                 return
         except queue.Empty:
-            raise errors.RunError("The model did not answer for three minutes. Press Send again.") from None
+            raise errors.RunError(
+                "The model did not answer for three minutes. Press Send again."
+            ) from None
         finally:
             self._answers.pop(number, None)
             self._asked.pop(number, None)
@@ -269,7 +295,10 @@ class Desk:
                     waiting.put(answer)
         # The pipe is closed: the worker has ended. Whoever still waits for it must hear of it, and nobody else: the
         # next worker may have been asked meanwhile.
-        gone = {"error": "The process that holds the model was ended by the system. Try again.", "kind": "RunError"}
+        gone = {
+            "error": "The process that holds the model was ended by the system. Try again.",
+            "kind": "RunError",
+        }
         with self._lock:
             left = [number for number, asked in list(self._asked.items()) if asked is process]
         for number in left:

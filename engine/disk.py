@@ -17,7 +17,9 @@ from engine.hardware import GB
 from engine.memory import STATES
 from engine.store import RunDir
 
-SMALL = 2**20  # bytes of a checkpoint beside weights and states, and of the events until the next one: at most
+SMALL = (
+    2**20
+)  # bytes of a checkpoint beside weights and states, and of the events until the next one: at most
 KEPT = 2  # whole checkpoints that stay
 BALLAST = 64 * 1024  # bytes
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -59,9 +61,13 @@ def last_words(run: RunDir, error: BaseException) -> str:
     needed, there = checkpoint_size(run, began.trainable if began else 0) + BALLAST, free(run.path)
     if there < needed:
         return words(needed, there)
-    name = next((one.filename for one in _causes(error) if isinstance(one, OSError) and one.filename), "")
+    name = next(
+        (one.filename for one in _causes(error) if isinstance(one, OSError) and one.filename), ""
+    )
     which = f" that holds {name}" if name else ""
-    return f"The disk{which} is full, or your share of it is used up. Make room, then press Continue."
+    return (
+        f"The disk{which} is full, or your share of it is used up. Make room, then press Continue."
+    )
 
 
 def words(needed: int, there: int) -> str:
@@ -107,4 +113,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())  # none, where it is no folder
+    return sum(
+        file.stat().st_size for file in folder.rglob("*") if file.is_file()
+    )  # none, where it is no folder

@@ -88,7 +88,9 @@ class Downloads:
         def tell(text: str) -> None:
             self._seen[name] = Progress(name, text)
 
-        self._seen[name] = _result(name, lambda: hub_models.download(self.store, name, tell, stop, revision))
+        self._seen[name] = _result(
+            name, lambda: hub_models.download(self.store, name, tell, stop, revision)
+        )
 
 
 def _result(name: str, work: Callable[[], Path]) -> Progress:
@@ -98,4 +100,9 @@ def _result(name: str, work: Callable[[], Path]) -> Progress:
         return Progress(name, "", live=False, problem=str(error))
     except Exception:
         LOG.exception("download of %s", name)
-        return Progress(name, "", live=False, problem="Something unexpected went wrong. The details are in app.log.")
+        return Progress(
+            name,
+            "",
+            live=False,
+            problem="Something unexpected went wrong. The details are in app.log.",
+        )

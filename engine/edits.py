@@ -64,7 +64,13 @@ def with_fields(row: Row, texts: list[str]) -> Row:
 
 def check(row: Row) -> None:
     """Raise DataError where a normal row would not be read back as it is."""
-    shape = Shape.PREFERENCE if "rejected" in row else Shape.CHAT if "messages" in row else Shape.COMPLETION
+    shape = (
+        Shape.PREFERENCE
+        if "rejected" in row
+        else Shape.CHAT
+        if "messages" in row
+        else Shape.COMPLETION
+    )
     raw = as_table_row(row, Shape.TEXT if "text" in row else shape)
     found: Recognised = recognise("This row", list(raw), [raw])
     try:
@@ -75,9 +81,13 @@ def check(row: Row) -> None:
 
 def blank(row: Row) -> Row:
     """An empty row of the same form: one question and one answer, or one text."""
-    more: Row = ({"rejected": ""} if "rejected" in row else {}) | ({"good": True} if "good" in row else {})
+    more: Row = ({"rejected": ""} if "rejected" in row else {}) | (
+        {"good": True} if "good" in row else {}
+    )
     if "messages" in row:
-        return {"messages": [{"role": role, "content": ""} for role in ("user", "assistant")]} | more
+        return {
+            "messages": [{"role": role, "content": ""} for role in ("user", "assistant")]
+        } | more
     return {key: "" for key in ("prompt", "completion", "text") if key in row} | more
 
 
@@ -90,15 +100,24 @@ def find(prepared: Prepared, number: int) -> Row | None:
     return None
 
 
-def save(store: Store, prepared: Prepared, changed: dict[int, Row | None], added: list[Row], source: str) -> str:
+def save(
+    store: Store, prepared: Prepared, changed: dict[int, Row | None], added: list[Row], source: str
+) -> str:
     """The source of a new dataset: the used rows with these changes (None: deleted) and additions."""
     if prepared.train + prepared.held_out > LARGEST:
-        raise DataError(f"Data of more than {LARGEST:,} rows cannot be changed here. Change the file and add it again.")
+        raise DataError(
+            f"Data of more than {LARGEST:,} rows cannot be changed here. Change the file and add it again."
+        )
     parent = data.load(store, source)
     stem = parent.name.split(" (edit ")[0]
     names = {label for _, label in data.available(store)}
-    number = next(n for n in range(1, 10_000) if not any(f"{stem} (edit {n})" in name for name in names))
-    counts = len(changed) - sum(row is None for row in changed.values()), sum(row is None for row in changed.values())
+    number = next(
+        n for n in range(1, 10_000) if not any(f"{stem} (edit {n})" in name for name in names)
+    )
+    counts = (
+        len(changed) - sum(row is None for row in changed.values()),
+        sum(row is None for row in changed.values()),
+    )
     note = f"Edited from '{parent.name}': {counts[0]} changed, {counts[1]} deleted, {len(added)} added."
     fixed = parent.held_out > 0
 
@@ -114,7 +133,9 @@ def save(store: Store, prepared: Prepared, changed: dict[int, Row | None], added
                     yield as_table_row(new, prepared.shape), which
         yield from ((as_table_row(row, prepared.shape), TRAIN) for row in added)
 
-    return intake.add_rows(store, f"{stem} (edit {number})", rows(), [note], parent=source, kind="jsonl")
+    return intake.add_rows(
+        store, f"{stem} (edit {number})", rows(), [note], parent=source, kind="jsonl"
+    )
 
 
 def as_jsonl(rows: Iterable[Row], shape: Shape) -> str:
@@ -131,6 +152,9 @@ def as_csv(rows: Iterable[Row], shape: Shape) -> str:
     writer.writerow(columns)
     for row in table:
         cells = [row.get(column, "") for column in columns]
-        texts = [cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False) for cell in cells]
+        texts = [
+            cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
+            for cell in cells
+        ]
         writer.writerow([f"'{text}" if text.startswith(LIVE) else text for text in texts])
     return out.getvalue()

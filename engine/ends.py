@@ -12,13 +12,15 @@ NO_MEMORY = (
     "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
 )
 STOPPING = "The system ended the training process for want of memory, before it had stopped."
-MERGE_NO_MEMORY = (
-    "The system ended the merge for want of memory. Close other programs, or choose bf16, which needs half as much."
-)
+MERGE_NO_MEMORY = "The system ended the merge for want of memory. Close other programs, or choose bf16, which needs half as much."
 KILLED = -getattr(signal, "SIGKILL", 9)
 CRASHES = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
 # Windows ends a process that crashed with a status of its own, as an exit code.
-WINDOWS = {0xC0000005: "an access violation", 0xC000001D: "an illegal instruction", 0xC0000409: "a damaged stack"}
+WINDOWS = {
+    0xC0000005: "an access violation",
+    0xC000001D: "an illegal instruction",
+    0xC0000409: "a damaged stack",
+}
 
 
 def for_memory(run: RunDir, code: int, kills: int, said: int) -> bool:
@@ -60,7 +62,11 @@ def merging(code: int, no_memory: bool) -> str:
     if no_memory:
         return MERGE_NO_MEMORY
     crash = _crash(code, _name(code))
-    return f"The merge crashed ({crash}). Try again." if crash else "The merge was ended by the system. Try again."
+    return (
+        f"The merge crashed ({crash}). Try again."
+        if crash
+        else "The merge was ended by the system. Try again."
+    )
 
 
 def _name(code: int) -> str:

@@ -81,7 +81,9 @@ class SteppedDown(_Event):
     accumulation: int
     checkpointing: bool
     why: str
-    compared: bool = False  # the examples of a batch are compared with each other (KTO), and now there are fewer
+    compared: bool = (
+        False  # the examples of a batch are compared with each other (KTO), and now there are fewer
+    )
 
 
 class Estimated(_Event):
@@ -93,7 +95,9 @@ class Estimated(_Event):
     parts: dict[str, float] = {}  # of the memory, in GB
     seconds_low: float  # of the whole run, from the pass that was measured
     seconds_high: float
-    checks_seconds: float = 0.0  # of these, as the check before the first step says; 0 until it was made
+    checks_seconds: float = (
+        0.0  # of these, as the check before the first step says; 0 until it was made
+    )
 
 
 class Step(_Event):
@@ -117,7 +121,9 @@ class Evaluated(_Event):
     step: int
     loss: float
     seconds: float
-    accuracy: float | None = None  # share of held-out rows whose label is right, for runs that choose labels
+    accuracy: float | None = (
+        None  # share of held-out rows whose label is right, for runs that choose labels
+    )
 
 
 class Sampled(_Event):
@@ -234,7 +240,9 @@ class Labels(BaseModel):
     macro_f1: Compared  # F1 of each label that the scored rows have, averaged with equal weight
     no_label_base: int  # replies that are no label at all; each counts as wrong
     no_label_tuned: int
-    micro_f1: Compared | None = None  # F1 over all labels of all rows at once, where rows have several
+    micro_f1: Compared | None = (
+        None  # F1 over all labels of all rows at once, where rows have several
+    )
 
 
 class Scored(_Event):
@@ -307,7 +315,9 @@ def append(path: Path, event: Event) -> None:
     """Add one event; it is on disk when this returns."""
     line = event.model_dump_json() + "\n"
     with path.open("a+b") as file:
-        if file.seek(0, os.SEEK_END):  # a line that a killed worker left half-written is closed first
+        if file.seek(
+            0, os.SEEK_END
+        ):  # a line that a killed worker left half-written is closed first
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
                 file.write(b"\n")

@@ -78,12 +78,17 @@ def python_lines(run: RunDir, precision: str = "") -> str:
         )
     else:
         ask = 'ids = tokenizer("Hello", return_tensors="pt", add_special_tokens=False)'
-    return "\n".join([*load, ask, "print(tokenizer.decode(model.generate(**ids, max_new_tokens=64)[0]))"])
+    return "\n".join(
+        [*load, ask, "print(tokenizer.decode(model.generate(**ids, max_new_tokens=64)[0]))"]
+    )
 
 
 def _label_lines(run: RunDir, precision: str) -> str:
     """The same for a model that chooses labels or gives a number."""
-    result, base = run.merged(precision) if precision else run.adapter, models.place(run.spec.model.source)
+    result, base = (
+        run.merged(precision) if precision else run.adapter,
+        models.place(run.spec.model.source),
+    )
     whole = bool(precision) or any(run.adapter.glob("model*.safetensors"))
     about = json.loads((run.adapter / "labels.json").read_text(encoding="utf-8"))
     lines = ["from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline"]
@@ -101,5 +106,7 @@ def _label_lines(run: RunDir, precision: str) -> str:
     lines.append('says = pipeline("text-classification", model=model, tokenizer=tokenizer)')
     if scale := about.get("scale"):
         lines.append("# It counts from the mean of what it learned from, in units of their spread.")
-        return "\n".join([*lines, f'print(says("Hello!")[0]["score"] * {scale["spread"]!r} + {scale["mean"]!r})'])
+        return "\n".join(
+            [*lines, f'print(says("Hello!")[0]["score"] * {scale["spread"]!r} + {scale["mean"]!r})']
+        )
     return "\n".join([*lines, 'print(says("Hello!", top_k=None))'])

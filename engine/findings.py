@@ -46,7 +46,8 @@ def unusable(count: int, total: int, problems: list[str], done: bool) -> Finding
         count=count,
         title=f"{plural(count, 'row')} of {total:,} cannot be used",
         text="Training needs every row to be right. Correct them in the file, or leave them out.",
-        example="\n".join(problems[:5]) + (f"\n… and {count - 5:,} more." if count > 5 and len(problems) >= 5 else ""),
+        example="\n".join(problems[:5])
+        + (f"\n… and {count - 5:,} more." if count > 5 and len(problems) >= 5 else ""),
         fix="unusable",
         button=leave_out(count),
         done=done,
@@ -83,7 +84,9 @@ def duplicates(count: int, usable: int, example: str, rows: list[int], done: boo
         kind="duplicates",
         level="warn",
         count=count,
-        title="All rows are the same" if all_same else f"{plural(count, 'row repeats', 'rows repeat')} another exactly",
+        title="All rows are the same"
+        if all_same
+        else f"{plural(count, 'row repeats', 'rows repeat')} another exactly",
         text="Repeated rows count double: the model learns them by heart, and the check on held-out rows says little.",
         example=example,
         rows=rows,
@@ -93,7 +96,9 @@ def duplicates(count: int, usable: int, example: str, rows: list[int], done: boo
     )
 
 
-def similar(count: int, example: str, rows: list[int], done: bool, seen: int, total: int) -> Finding:
+def similar(
+    count: int, example: str, rows: list[int], done: bool, seen: int, total: int
+) -> Finding:
     """Rows nearly alike."""
     part = "" if seen >= total else f" Looked at the first {seen:,} rows."
     return Finding(
@@ -121,12 +126,16 @@ def leaked(count: int, held: int, example: str, rows: list[int], done: bool) -> 
         example=example,
         rows=rows,
         fix="leaked",
-        button="Leave it out of the check" if count == 1 else f"Leave these {count:,} out of the check",
+        button="Leave it out of the check"
+        if count == 1
+        else f"Leave these {count:,} out of the check",
         done=done,
     )
 
 
-def personal(count: int, kinds: dict[str, int], example: str, rows: list[int], done: bool) -> Finding:
+def personal(
+    count: int, kinds: dict[str, int], example: str, rows: list[int], done: bool
+) -> Finding:
     """Rows that seem to hold somebody's address or number."""
     words = ", ".join(f"{plural(number, kind)}" for kind, number in kinds.items() if number)
     return Finding(

@@ -14,7 +14,16 @@ from engine.errors import RunError
 WHOLE = 64 * 2**20  # bytes; larger files are told by their header and pieces
 PIECE, PIECES = 2**20, 16
 BESIDE = ("config.json", "tokenizer.json")
-LIBRARIES = ("torch", "transformers", "peft", "trl", "accelerate", "datasets", "tokenizers", "safetensors")
+LIBRARIES = (
+    "torch",
+    "transformers",
+    "peft",
+    "trl",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "safetensors",
+)
 OTHER_BASE = (
     "The adapter of this run was made for another model than the one that is in its folder now. "
     "Put that model back, or train again."
@@ -27,7 +36,9 @@ def of_files(files: Iterable[Path]) -> str:
     for file in files:
         if file.is_file():
             with file.open("rb") as opened:
-                total.update(f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode())
+                total.update(
+                    f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode()
+                )
     return total.hexdigest()
 
 
@@ -46,7 +57,9 @@ def of_model(folder: Path) -> str:
                 total.update(hashlib.file_digest(opened, "sha256").digest())
                 continue
             head = opened.read(8)
-            total.update(head + opened.read(min(int.from_bytes(head, "little"), weights.HEADER_MOST)))
+            total.update(
+                head + opened.read(min(int.from_bytes(head, "little"), weights.HEADER_MOST))
+            )
             for piece in range(PIECES):
                 opened.seek((size - PIECE) * piece // (PIECES - 1))
                 total.update(opened.read(PIECE))

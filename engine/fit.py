@@ -23,8 +23,16 @@ class Fit(NamedTuple):
     @property
     def text(self) -> str:
         """In words."""
-        again = ", computing again instead of keeping (gradient checkpointing)" if self.checkpointing else ""
-        added = f", {self.accumulation} batches added up before each step" if self.accumulation > 1 else ""
+        again = (
+            ", computing again instead of keeping (gradient checkpointing)"
+            if self.checkpointing
+            else ""
+        )
+        added = (
+            f", {self.accumulation} batches added up before each step"
+            if self.accumulation > 1
+            else ""
+        )
         return f"{self.batch} example{'s' if self.batch > 1 else ''} at once{added}{again}"
 
 

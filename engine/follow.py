@@ -34,7 +34,9 @@ class Follower:
         """The run as it is now; a copy, which later events do not change."""
         with self._lock:
             known = self._known.pop(file, None)
-            if known is None or _tail(file, known.offset) != known.tail:  # a file put in the place of another
+            if (
+                known is None or _tail(file, known.offset) != known.tail
+            ):  # a file put in the place of another
                 known = _Known(RunView(), 0, b"")
             view, offset = known.view, known.offset
             while True:  # in pieces: as objects, the events of a long run are many times its file

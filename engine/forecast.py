@@ -31,7 +31,9 @@ def foresee(case: Case, spec: RunSpec) -> Forecast:
     """The forecast; raises SpecError or ModelError where the method does not fit the model."""
     case.info.check_length(spec.data.max_length)
     counted = counting.count(case.info, spec.method, case.labels)
-    length = min(spec.data.max_length, case.lengths.longest if case.lengths else spec.data.max_length)
+    length = min(
+        spec.data.max_length, case.lengths.longest if case.lengths else spec.data.max_length
+    )
     fit: Fit | None = first(spec.optim)
     kto = case.preference == "kto"
     asked = smallest = _needs(case, spec, first(spec.optim), length)
@@ -46,12 +48,16 @@ def foresee(case: Case, spec: RunSpec) -> Forecast:
         fit_needs=smallest,
         disk=written(counted, spec),
         helps=() if fit else tuple(advice.helps(case, spec.method, length)),
-        effect=FEWER if kto and fit and fit.batch < spec.optim.batch_size else "It learns the same, more slowly.",
+        effect=FEWER
+        if kto and fit and fit.batch < spec.optim.batch_size
+        else "It learns the same, more slowly.",
     )
 
 
 def _needs(case: Case, spec: RunSpec, fit: Fit, length: int) -> float:
-    return advice.needs(case, spec.method, fit.batch, length, fit.checkpointing, spec.optim.optimizer, spec.place)
+    return advice.needs(
+        case, spec.method, fit.batch, length, fit.checkpointing, spec.optim.optimizer, spec.place
+    )
 
 
 def written(counted: Count, spec: RunSpec) -> float:

@@ -41,13 +41,23 @@ class Foresight:
             if len(found) == ENOUGH or not run.readable or run.alive:
                 continue
             spec = run.spec
-            if spec.model.source != info.source or spec.method.kind != method.kind or not run.events_file.is_file():
+            if (
+                spec.model.source != info.source
+                or spec.method.kind != method.kind
+                or not run.events_file.is_file()
+            ):
                 continue
             key = (run.path, run.events_file.stat().st_size)
             if key not in self._shown:
                 view = run.view()
-                here = view.started is not None and (view.started.device == "CPU") == (machine.device == "cpu")
-                same = here and view.started is not None and view.started.precision == machine.precision
+                here = view.started is not None and (view.started.device == "CPU") == (
+                    machine.device == "cpu"
+                )
+                same = (
+                    here
+                    and view.started is not None
+                    and view.started.precision == machine.precision
+                )
                 self._shown[key] = timing.shown(info, spec, view) if same else None
             if shown := self._shown[key]:
                 found.append(shown)
@@ -67,7 +77,9 @@ class Foresight:
             if self.engine.live():
                 return None  # a run uses the machine, and the measurement would disturb it and be wrong
             try:
-                self._paces[key] = self.engine.desk.pace(info.source, info.task, method, machine, batch, length, flat)
+                self._paces[key] = self.engine.desk.pace(
+                    info.source, info.task, method, machine, batch, length, flat
+                )
             except HoneError:
                 self._paces[key] = None
             return self._paces[key]

@@ -19,7 +19,10 @@ from engine.spec import DataSpec, RunSpec, Shape, make
 from engine.store import RunDir, Store, link, write_json
 
 ABOUT = "about.json"  # beside the files: which run they came from
-TASKS: tuple[tuple[Task, ...], ...] = (("write", "classify"), ("classify",))  # what a model may be able to do
+TASKS: tuple[tuple[Task, ...], ...] = (
+    ("write", "classify"),
+    ("classify",),
+)  # what a model may be able to do
 SAME = {  # of an adapter that is gone on with, beside rank and alpha: field -> what it is called
     "targets": "Target modules",
     "layers": "Layers",
@@ -39,7 +42,9 @@ def origin(store: Store, run_id: str) -> RunDir:
             "the base model (model.start empty)."
         ) from None
     if not run.readable or not run.has_result:
-        raise RunError(f"The run to start from, '{run_id}', has not saved anything yet. Choose another.")
+        raise RunError(
+            f"The run to start from, '{run_id}', has not saved anything yet. Choose another."
+        )
     return run
 
 
@@ -58,7 +63,10 @@ def settings(run: RunDir) -> RunSpec:
             )
         method |= {"rank": about.get("r", spec.method.rank), "alpha": int(alpha)}
         method |= {"ranks": about.get("rank_pattern") or {}, "init": "zero"}
-    return make(spec.model_dump() | {"method": method, "model": {"source": spec.model.source, "start": run.id}})
+    return make(
+        spec.model_dump()
+        | {"method": method, "model": {"source": spec.model.source, "start": run.id}}
+    )
 
 
 def require_fit(store: Store, spec: RunSpec, shape: Shape, labels: Iterable[str]) -> None:
@@ -66,7 +74,9 @@ def require_fit(store: Store, spec: RunSpec, shape: Shape, labels: Iterable[str]
     run = origin(store, spec.model.start)
     found = [*_of_model(run, spec), *_of_goal(run, spec.data, shape, labels)]
     if found:
-        raise SpecError("\n".join([f"It cannot start from '{run.meta['name']}' with these settings.", *found]))
+        raise SpecError(
+            "\n".join([f"It cannot start from '{run.meta['name']}' with these settings.", *found])
+        )
     began = run.view().started
     require_same(began.model_hash if began else "", models.folder(spec.model.source))
 
@@ -92,7 +102,9 @@ def _config(run: RunDir) -> dict[str, Any]:
     try:
         return model_json.read(run.adapter / "adapter_config.json")
     except ModelError:
-        raise RunError(f"The saved adapter of '{run.meta['name']}' is damaged. Choose another run.") from None
+        raise RunError(
+            f"The saved adapter of '{run.meta['name']}' is damaged. Choose another run."
+        ) from None
 
 
 def _of_model(run: RunDir, spec: RunSpec) -> Iterator[str]:
@@ -125,13 +137,22 @@ def _words(value: Any) -> str:
         value = [f"{name}: {rank}" for name, rank in value.items()]
     if isinstance(value, bool):
         return "it on" if value else "it off"
-    return ", ".join(value) if isinstance(value, tuple | list) and value else f"'{value}'" if value else "none"
+    return (
+        ", ".join(value)
+        if isinstance(value, tuple | list) and value
+        else f"'{value}'"
+        if value
+        else "none"
+    )
 
 
 def _of_goal(run: RunDir, data: DataSpec, shape: Shape, labels: Iterable[str]) -> Iterator[str]:
     """What differs in what is learned; only what differs whatever the model can do, which is not known here."""
     about, names = scores.about(run.about_file), list(labels)
-    pairs = [(goal_of(data, shape, can), goal_of(run.spec.data, about.shape or Shape.CHAT, can)) for can in TASKS]
+    pairs = [
+        (goal_of(data, shape, can), goal_of(run.spec.data, about.shape or Shape.CHAT, can))
+        for can in TASKS
+    ]
     if not any(_alike(mine, other) for mine, other in pairs):
         yield f"What to learn (data.goal): it learned to {WORDS[pairs[0][1]].lower()}. Choose that on the Data tab."
         return

@@ -15,7 +15,12 @@ from engine import model_json, weights
 from engine.errors import ModelError
 from engine.model_json import CONFIG, SETTINGS
 
-VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")  # a tokenizer has one of them
+VOCABULARIES = (
+    "tokenizer.json",
+    "tokenizer.model",
+    "vocab.json",
+    "vocab.txt",
+)  # a tokenizer has one of them
 TEMPLATES = "additional_chat_templates"
 ADAPTER = "adapter_config.json"
 MOST_FILES = 10_000
@@ -28,7 +33,9 @@ def check(path: Path) -> None:
     except (OSError, ValueError):  # longer than a path can be, or with a NUL
         there = False
     if not there:
-        raise ModelError(f"'{path}' is not a folder on this machine. Give the whole path of the model's folder.")
+        raise ModelError(
+            f"'{path}' is not a folder on this machine. Give the whole path of the model's folder."
+        )
     with _named(path):
         _check_files(path)
         if not (path / CONFIG).is_file():
@@ -76,12 +83,20 @@ def _check_files(path: Path) -> None:
         raise ModelError(f"It holds {len(files):,} files. Choose the folder of one model.")
     for file in files:
         if file.is_symlink() and not file.exists():
-            raise ModelError(f"'{file.name}' is a link to nothing. Put the file itself in its place.")
+            raise ModelError(
+                f"'{file.name}' is a link to nothing. Put the file itself in its place."
+            )
         if file.is_symlink() and not any(file.resolve().is_relative_to(home) for home in homes):
-            raise ModelError(f"'{file.name}' is a link that leads out of the folder. Put the file itself in its place.")
+            raise ModelError(
+                f"'{file.name}' is a link that leads out of the folder. Put the file itself in its place."
+            )
         kind = file.stat().st_mode if file.exists() else stat.S_IFREG
-        if not stat.S_ISREG(kind) and (not stat.S_ISDIR(kind) or file.name in (*SETTINGS, *VOCABULARIES)):
-            raise ModelError(f"'{file.name}' should be a file and is something else. Get the model again.")
+        if not stat.S_ISREG(kind) and (
+            not stat.S_ISDIR(kind) or file.name in (*SETTINGS, *VOCABULARIES)
+        ):
+            raise ModelError(
+                f"'{file.name}' should be a file and is something else. Get the model again."
+            )
 
 
 def _say_what_it_is(path: Path) -> None:
@@ -102,7 +117,9 @@ def _say_what_it_is(path: Path) -> None:
 def _check_tokenizer(path: Path) -> None:
     found = [path / name for name in VOCABULARIES if (path / name).is_file()]
     if not found:
-        raise ModelError("It has no tokenizer. Copy tokenizer.json and tokenizer_config.json into its folder.")
+        raise ModelError(
+            "It has no tokenizer. Copy tokenizer.json and tokenizer_config.json into its folder."
+        )
     for file in found:
         with file.open("rb") as data:
             start = data.read(64)
@@ -110,5 +127,7 @@ def _check_tokenizer(path: Path) -> None:
             end = data.read(64).rstrip()
         if start.startswith(weights.POINTER):
             weights.pointer(file.name)
-        if not start or (file.suffix == ".json" and not (start.lstrip().startswith(b"{") and end.endswith(b"}"))):
+        if not start or (
+            file.suffix == ".json" and not (start.lstrip().startswith(b"{") and end.endswith(b"}"))
+        ):
             raise ModelError(f"Its {file.name} is damaged or cut off. Get that file again.")

@@ -56,7 +56,9 @@ def device() -> Device:
         if answer.returncode == 0 and megabytes.strip().isdigit():
             return Device("cuda", name.strip(), int(megabytes) / 1024)
     cores = psutil.cpu_count() or 1
-    return Device("cpu", f"CPU · {cores} core{'s' if cores > 1 else ''}", psutil.virtual_memory().total / GB)
+    return Device(
+        "cpu", f"CPU · {cores} core{'s' if cores > 1 else ''}", psutil.virtual_memory().total / GB
+    )
 
 
 def load(pid: int | None = None) -> Load:
@@ -68,7 +70,9 @@ def load(pid: int | None = None) -> Load:
             process = psutil.Process(pid).memory_info().rss / GB
         except psutil.Error:
             process = None  # it has just ended
-    return Load(psutil.cpu_percent(), (memory.total - memory.available) / GB, memory.total / GB, process)
+    return Load(
+        psutil.cpu_percent(), (memory.total - memory.available) / GB, memory.total / GB, process
+    )
 
 
 def free_gb(kind: str) -> float:

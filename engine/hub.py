@@ -44,12 +44,15 @@ def environment(cache: Path) -> dict[str, str]:
     HF_TOKEN, HF_HOME (where ``hf auth login`` keeps its token) and HF_ENDPOINT pass through.
     """
     kept = {key: value for key, value in os.environ.items() if key not in OFFLINE}
-    return kept | {
-        "HF_HUB_CACHE": str(cache),
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_XET": "1",  # plain HTTP: its breaks are seen, and it needs no cache of its own
-        "HF_HUB_DOWNLOAD_TIMEOUT": "20",  # seconds without a byte
-        "HF_HUB_ETAG_TIMEOUT": "10",
-    }
+    return (
+        kept
+        | {
+            "HF_HUB_CACHE": str(cache),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_XET": "1",  # plain HTTP: its breaks are seen, and it needs no cache of its own
+            "HF_HUB_DOWNLOAD_TIMEOUT": "20",  # seconds without a byte
+            "HF_HUB_ETAG_TIMEOUT": "10",
+        }
+    )

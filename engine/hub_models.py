@@ -56,7 +56,9 @@ class HubPage(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     model: HubModel
-    folder: Path | None  # its small files, to be inspected; None where they may not be read, or would be of no use
+    folder: (
+        Path | None
+    )  # its small files, to be inspected; None where they may not be read, or would be of no use
     todo: str  # what the user must do before it can be downloaded; empty if nothing
     here: int  # bytes of it that came already
     free: int  # bytes free on the disk that it would come to
@@ -116,7 +118,11 @@ def look(store: Store, name: str) -> HubPage:
 
 
 def download(
-    store: Store, name: str, tell: Tell = lambda _: None, stop: threading.Event | None = None, revision: str = ""
+    store: Store,
+    name: str,
+    tell: Tell = lambda _: None,
+    stop: threading.Event | None = None,
+    revision: str = "",
 ) -> Path:
     """The folder of a model, whole and checked; what came of it earlier is not asked for again. Raises ModelError.
 
@@ -138,7 +144,9 @@ def download(
 
 
 def _ask(store: Store, tell: Tell, stop: threading.Event | None = None, **question: Any) -> Any:
-    lost = ModelError("The system ended this; memory may have run out. What came is kept: try again.")
+    lost = ModelError(
+        "The system ended this; memory may have run out. What came is kept: try again."
+    )
     return aside.ask(store, tell, lost=lost, stop=stop, **question)
 
 
@@ -173,7 +181,9 @@ def _one(store: Store, path: Path, whole: bool) -> Downloaded | None:
         revision=about.revision,
         licence=about.licence,
         date=about.date,
-        bytes=sum(file.stat().st_size for file in path.iterdir() if file.is_file() and file.name != ORIGIN),
+        bytes=sum(
+            file.stat().st_size for file in path.iterdir() if file.is_file() and file.name != ORIGIN
+        ),
         total=about.bytes,
         whole=whole,
         coming=not whole and _busy(store, path.name),
@@ -200,12 +210,20 @@ def runs_of(store: Store, folder: str) -> list[RunDir]:
 
 def remove(store: Store, folder: str) -> None:
     """Delete a downloaded model, or what came of one; raises ModelError while it comes or a run uses it."""
-    places = [store.models / folder, store.models / INCOMING / folder] if FOLDER.fullmatch(str(folder)) else []
+    places = (
+        [store.models / folder, store.models / INCOMING / folder]
+        if FOLDER.fullmatch(str(folder))
+        else []
+    )
     if not (there := [path for path in places if origin(path)]):
-        raise ModelError(f"There is no downloaded model '{str(folder)[:100]}'. It may have been removed already.")
+        raise ModelError(
+            f"There is no downloaded model '{str(folder)[:100]}'. It may have been removed already."
+        )
     with alone(store, folder):
         if using := [run for run in runs_of(store, folder) if run.alive or run.queued]:
-            raise ModelError(f"The run {using[0].meta['name']} uses this model now. Wait for it or stop it first.")
+            raise ModelError(
+                f"The run {using[0].meta['name']} uses this model now. Wait for it or stop it first."
+            )
         for path in there:
             doomed = path.with_name(f".deleted-{secrets.token_hex(4)}")
             os.rename(path, doomed)  # it is whole or gone
@@ -216,9 +234,13 @@ def remove(store: Store, folder: str) -> None:
 def alone(store: Store, folder: str) -> Iterator[None]:
     """Nobody else downloads or removes this model meanwhile; raises ModelError."""
     try:
-        lock = FileLock(store.locks / f"model-{folder}").acquire(timeout=0.5)  # longer than _busy holds it
+        lock = FileLock(store.locks / f"model-{folder}").acquire(
+            timeout=0.5
+        )  # longer than _busy holds it
     except Timeout:
-        raise ModelError("This model is being downloaded just now. Wait for it, or stop that download first.") from None
+        raise ModelError(
+            "This model is being downloaded just now. Wait for it, or stop that download first."
+        ) from None
     with lock:
         yield
 

@@ -17,19 +17,34 @@ LONGEST = 131_072  # tokens that are tried where a model reads any number
 
 def method_for(info: ModelInfo, kind: str, rank: int, targets: str) -> MethodSpec:
     """A method from words: a group of target modules, or names with commas. Raises SpecError."""
-    names = info.groups.get(targets) or tuple(name.strip() for name in targets.split(",") if name.strip())
+    names = info.groups.get(targets) or tuple(
+        name.strip() for name in targets.split(",") if name.strip()
+    )
     if kind == "head" and info.task != "classify":
-        raise SpecError("--method head: only a model that chooses labels has a new head. Add --task classify.")
-    return MethodSpec.model_validate({"kind": kind, "rank": rank, "targets": names or ("all-linear",)})
+        raise SpecError(
+            "--method head: only a model that chooses labels has a new head. Add --task classify."
+        )
+    return MethodSpec.model_validate(
+        {"kind": kind, "rank": rank, "targets": names or ("all-linear",)}
+    )
 
 
 def report(
-    info: ModelInfo, method: MethodSpec, machine: Machine, capable: bool, *, length: int, batch: int, labels: int
+    info: ModelInfo,
+    method: MethodSpec,
+    machine: Machine,
+    capable: bool,
+    *,
+    length: int,
+    batch: int,
+    labels: int,
 ) -> dict[str, Any]:
     """All figures; raises SpecError or ModelError where method or length do not fit the model."""
     info.check_length(length)
     counted = counting.count(info, method, labels)
-    case = Case(info, "classify" if info.task == "classify" else "write", 1, labels, None, machine, capable)
+    case = Case(
+        info, "classify" if info.task == "classify" else "write", 1, labels, None, machine, capable
+    )
     setting = advice.setting(case, method, batch, length, checkpointing=False)
     expected = memory.estimate(setting)
     again = advice.needs(case, method, batch, length, True)
@@ -54,7 +69,8 @@ def report(
         "batch": batch,
         "precision": setting.precision,
         "device": machine.device,
-        "memory_gb": {name: size / GB for name, size in expected.model_dump().items()} | {"total": total / GB},
+        "memory_gb": {name: size / GB for name, size in expected.model_dump().items()}
+        | {"total": total / GB},
         "memory_recomputing_gb": again / GB,
         "free_gb": free / GB,
         "fits": "yes" if total <= free else "recomputing" if again <= free else "no",
@@ -70,13 +86,17 @@ def largest_length(case: Case, method: MethodSpec) -> int:
 
 def largest_batch(case: Case, method: MethodSpec, length: int) -> int:
     """Examples of this length that fit together, kept and not computed again; 0 where none do."""
-    return memory.largest_batch(advice.setting(case, method, 1, length, False), int(case.machine.free))
+    return memory.largest_batch(
+        advice.setting(case, method, 1, length, False), int(case.machine.free)
+    )
 
 
 def sentences(found: dict[str, Any]) -> str:
     """The report in words."""
     parts = ", ".join(f"{name} {size:,}" for name, size in found["parts"].items())
-    memory_parts = ", ".join(f"{name} {size:.2f}" for name, size in found["memory_gb"].items() if name != "total")
+    memory_parts = ", ".join(
+        f"{name} {size:.2f}" for name, size in found["memory_gb"].items() if name != "total"
+    )
     rank = f", rank {found['rank']}" if found["rank"] else ""
     where = f" on {', '.join(found['targets'])}" if found["targets"] else ""
     share = 100 * found["trainable"] / found["total"]

@@ -36,7 +36,9 @@ Tell = Callable[[str], None]
 Item = tuple[Row | Bad, int]  # a row, and TRAIN or HELD_OUT
 
 
-def add_files(store: Store, uploads: list[Upload], options: Options | None = None, tell: Tell = lambda _: None) -> str:
+def add_files(
+    store: Store, uploads: list[Upload], options: Options | None = None, tell: Tell = lambda _: None
+) -> str:
     """The source (``dataset:ID``) of files taken in together; raises DataError where they hold no examples."""
     arranged = arrange(uploads, options or Options())
     first = arranged.tables[0][0]
@@ -52,14 +54,25 @@ def add_files(store: Store, uploads: list[Upload], options: Options | None = Non
             for row in table.rows:
                 number += 1
                 # Of several files the one is named in which the row stands.
-                yield (Bad(f"'{table.name}': {row.problem}") if several and isinstance(row, Bad) else row), part
+                yield (
+                    (
+                        Bad(f"'{table.name}': {row.problem}")
+                        if several and isinstance(row, Bad)
+                        else row
+                    ),
+                    part,
+                )
 
     size = sum(upload.path.stat().st_size for upload in uploads)
     made = {"files": [upload.name for upload in uploads], "bytes": size, "kind": first.kind}
 
     def notes() -> dict[str, Any]:  # known only when all has been read
         found = [*arranged.notes, *(note for table, _ in arranged.tables for note in table.notes)]
-        return {"notes": list(dict.fromkeys(found)), "options": asdict(first.options), "starts": starts}
+        return {
+            "notes": list(dict.fromkeys(found)),
+            "options": asdict(first.options),
+            "starts": starts,
+        }
 
     kept = uploads if size <= ORIGINALS else []
     return _keep(store, name, items(), tell, made, notes, arranged.names, kept)
@@ -68,9 +81,14 @@ def add_files(store: Store, uploads: list[Upload], options: Options | None = Non
 def read_again(store: Store, folder: Path, options: Options, tell: Tell = lambda _: None) -> str:
     """The source of a dataset's own files read in another way; raises DataError where they were not kept."""
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    uploads = [Upload(folder / f"original-{number}", name) for number, name in enumerate(card.get("files", []))]
+    uploads = [
+        Upload(folder / f"original-{number}", name)
+        for number, name in enumerate(card.get("files", []))
+    ]
     if not uploads or not all(upload.path.is_file() for upload in uploads):
-        raise DataError(f"The file of '{card['name']}' was too large to keep. Add it again to read it in another way.")
+        raise DataError(
+            f"The file of '{card['name']}' was too large to keep. Add it again to read it in another way."
+        )
     return add_files(store, uploads, options, tell)
 
 
@@ -92,7 +110,12 @@ def peek(upload: Upload, count: int) -> list[Row]:
 
 
 def add_rows(
-    store: Store, name: str, rows: Iterable[Item], notes: list[str], tell: Tell = lambda _: None, **made: Any
+    store: Store,
+    name: str,
+    rows: Iterable[Item],
+    notes: list[str],
+    tell: Tell = lambda _: None,
+    **made: Any,
 ) -> str:
     """The source of rows that come from elsewhere than a file: the Hub, or the page's editor."""
     return _keep(store, name, iter(rows), tell, made, lambda: {"notes": notes}, {})
@@ -122,7 +145,9 @@ def _keep(
         folder = store.datasets / key
         try:
             draft.rename(folder)
-        except OSError:  # the same rows are there; the card may tell more of how they came this time
+        except (
+            OSError
+        ):  # the same rows are there; the card may tell more of how they came this time
             write_json(folder / "card.json", card)
         return f"dataset:{key}"
     finally:
@@ -160,7 +185,9 @@ def _write(
     if not seen and problems:
         raise DataError(f"'{name}': none of its {bad} rows can be read. {problems[0]}")
     if writer.count < FEWEST:
-        raise DataError(f"'{name}': {writer.count} examples found; at least {FEWEST} are needed. Add more.")
+        raise DataError(
+            f"'{name}': {writer.count} examples found; at least {FEWEST} are needed. Add more."
+        )
     found = recognise(name, list(columns), seen)
     label = found.roles.get("label", "")
     labels = _numbering(names, [str(row.get(label, "")) for row in seen])

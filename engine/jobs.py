@@ -42,7 +42,11 @@ class Engine:
     """
 
     def __init__(
-        self, home: Path, backend: Backend | None = None, model_roots: Sequence[Path] = (), supervise: bool = True
+        self,
+        home: Path,
+        backend: Backend | None = None,
+        model_roots: Sequence[Path] = (),
+        supervise: bool = True,
     ) -> None:
         self.store = Store(home)
         self._queue = Queue(self.store)
@@ -98,7 +102,9 @@ class Engine:
         with self._queue.changing():  # another job of the same run may just have been put in
             if not run.state().can_continue or run.queued or run.alive:
                 working = " Another job of it works or waits." if run.state().can_continue else ""
-                raise RunError(f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.{working}")
+                raise RunError(
+                    f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.{working}"
+                )
             began = run.view().started
             disk.require(run, began.trainable if began else 0)
             self._enqueue(run, "train")
@@ -114,12 +120,16 @@ class Engine:
                     + ("Continue it first." if state.can_continue else "Wait until it is done.")
                 )
             if not any(run.checkpoints.glob("checkpoint-*")):
-                raise RunError(f"The checkpoints of '{name}' are gone, so it cannot go on. Train on from its adapter.")
+                raise RunError(
+                    f"The checkpoints of '{name}' are gone, so it cannot go on. Train on from its adapter."
+                )
             if not epochs > 0:
                 raise SpecError(f"More epochs: must be more than 0; it is {epochs}.")
             values, began = run.spec.model_dump(), run.view().started
             # Not what the settings say: an app that was killed in here may have changed them and no more.
-            values["optim"]["epochs"] = (began.epochs if began else values["optim"]["epochs"]) + epochs
+            values["optim"]["epochs"] = (
+                began.epochs if began else values["optim"]["epochs"]
+            ) + epochs
             spec = specs.make(values)
             hardware.require_disk(self.store.home, START_GB, "a run")
             run.set_spec(spec)
@@ -134,7 +144,9 @@ class Engine:
         if not run.has_result:
             raise RunError("This run has not saved anything yet, so there is nothing to merge.")
         if run.alive or run.queued:
-            raise RunError("This run is still working or waiting. Wait until it is done, then merge.")
+            raise RunError(
+                "This run is still working or waiting. Wait until it is done, then merge."
+            )
         self._enqueue(run, f"merge-{precision}")
 
     def score(self, run_id: str) -> None:
@@ -148,7 +160,9 @@ class Engine:
                 "Choose a held-out share on the Data tab and train again."
             )
         if run.alive or run.queued:
-            raise RunError("This run is still working or waiting. Wait until it is done, then score it.")
+            raise RunError(
+                "This run is still working or waiting. Wait until it is done, then score it."
+            )
         run.emit(ev.Scoring())  # said here: the worker needs seconds before it can
         self._enqueue(run, "score")
 
@@ -196,9 +210,13 @@ class Engine:
             run.stop_mark.unlink(missing_ok=True)
             if job == "score":
                 run.emit(ev.Warned(text="It was taken out of the queue before it began."))
-            elif job == "train" and run.view().ended is None:  # else it is again what it was before it waited
+            elif (
+                job == "train" and run.view().ended is None
+            ):  # else it is again what it was before it waited
                 step = run.view().step
-                run.emit(ev.Paused(step=step) if how == "pause" else ev.Stopped(step=step, kept=False))
+                run.emit(
+                    ev.Paused(step=step) if how == "pause" else ev.Stopped(step=step, kept=False)
+                )
         else:
             raise RunError(f"'{run.meta['name']}' is not running: it is {run.state().value}.")
 
@@ -227,7 +245,9 @@ class Engine:
                     self.at_work = following.id
                     self._work(following)
                     continue
-            except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue must go on
+            except (
+                Exception
+            ):  # a run was cancelled or deleted meanwhile, or worse; the queue must go on
                 LOG.exception("the queue stumbled")
             finally:
                 self.at_work = ""
@@ -245,7 +265,9 @@ class Engine:
             time.sleep(POLL)
         try:
             if ends.for_memory(run, ends.KILLED, hardware.memory_kills() - counts[0], said):
-                self._explain(run, "" if run.view().interlude else "train", ends.KILLED, no_memory=True)
+                self._explain(
+                    run, "" if run.view().interlude else "train", ends.KILLED, no_memory=True
+                )
         except Exception:  # it was deleted meanwhile, or worse; the queue must go on
             LOG.exception("what an earlier app left stumbled")
 

@@ -41,6 +41,12 @@ def scripts(texts: Sequence[str]) -> dict[str, float]:
     for text in texts:
         for letter in text[:LETTERS]:
             if letter.isalpha():
-                found["Latin" if letter.isascii() else unicodedata.name(letter, "?").split(" ")[0].capitalize()] += 1
+                found[
+                    "Latin"
+                    if letter.isascii()
+                    else unicodedata.name(letter, "?").split(" ")[0].capitalize()
+                ] += 1
     total = sum(found.values())
-    return {script: count / total for script, count in found.most_common() if count / total >= 0.001}
+    return {
+        script: count / total for script, count in found.most_common() if count / total >= 0.001
+    }

@@ -52,10 +52,14 @@ class Lengths(NamedTuple):
     def _cut(self, limit: int) -> list[tuple[float, int]]:
         """The middle of each bin, cut at a limit, with its rows."""
         bins = zip(self.edges, self.edges[1:], self.counts, strict=False)
-        return [(min(limit, (low + min(high, self.longest)) / 2), count) for low, high, count in bins]
+        return [
+            (min(limit, (low + min(high, self.longest)) / 2), count) for low, high, count in bins
+        ]
 
 
-def lengths(edges: Sequence[int], counts: Sequence[int], longest: int, learned: float = 1.0) -> Lengths | None:
+def lengths(
+    edges: Sequence[int], counts: Sequence[int], longest: int, learned: float = 1.0
+) -> Lengths | None:
     """The lengths of a token report; None where it counted no row."""
     counted = sum(counts) and len(edges) > len(counts)
     return Lengths(tuple(edges), tuple(counts), longest, learned) if counted else None

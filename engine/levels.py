@@ -128,7 +128,10 @@ class Levels:
     @property
     def chooses(self) -> bool:
         """Whether it learns to choose labels."""
-        return self.view.started is not None and self.view.started.goal in ("classify", "multilabel")
+        return self.view.started is not None and self.view.started.goal in (
+            "classify",
+            "multilabel",
+        )
 
     @property
     def as_right(self) -> bool:
@@ -143,4 +146,6 @@ class Levels:
         began = self.view.started
         if began is None:
             return False
-        return began.rows <= FEW_ROWS or (self.writes and began.trainable > FEW_TOKENS * began.learned > 0)
+        return began.rows <= FEW_ROWS or (
+            self.writes and began.trainable > FEW_TOKENS * began.learned > 0
+        )

@@ -20,9 +20,16 @@ MB = 2**20
 # Libraries in the worker (620 MB), and what kernels for many lengths, checks and replies leave behind in a run; on a
 # card its context and workspaces.
 FRAMEWORK = {"cpu": 900 * MB, "cuda": 600 * MB}
-STATES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 1}  # bytes that the optimizer keeps beside a trained fp32 weight
+STATES = {
+    "adamw": 8,
+    "adamw_8bit": 2,
+    "adafactor": 1,
+}  # bytes that the optimizer keeps beside a trained fp32 weight
 NF4 = 0.516  # bytes of a weight in 4 bits with doubly quantised scales (arXiv:2305.14314)
-LOGIT = {"bf16": 11.5, "fp32": 15.0}  # bytes of a logit: itself, in fp32, its log-softmax, and their gradients
+LOGIT = {
+    "bf16": 11.5,
+    "fp32": 15.0,
+}  # bytes of a logit: itself, in fp32, its log-softmax, and their gradients
 OUTPUT = 1.2  # copies of a layer's output that are kept for the backward pass
 WIDTH = 7.5  # of a block's width: norms in fp32, residuals, queries and keys before and after the rotation
 # Blocks in memory where they are computed again: one, and what others left behind; by the bits of quantised weights,
@@ -31,7 +38,10 @@ AGAIN = {None: 1.25, 4: 3.5, 8: 6.0}
 SHARED = 0.3  # of an input that several adapters read, for each of them
 SHORT = 512  # tokens up to which attention is computed by plain products
 SHARES = 1.5  # copies of the shares of attention that are kept of these
-PIECE, ROWS = 2**23, 128  # logits that are computed at once, and tokens at least (engine/work/learned.py)
+PIECE, ROWS = (
+    2**23,
+    128,
+)  # logits that are computed at once, and tokens at least (engine/work/learned.py)
 SCORES = 8.5  # copies of the attention scores, where they are computed in full
 RESERVE = 0.12  # freed memory that the allocator keeps, as a share of what comes and goes
 
@@ -107,7 +117,8 @@ def estimate(setting: Setting) -> Estimate:
         activations=activations,
         logits=logits,
         framework=FRAMEWORK[setting.device],
-        reserve=int(RESERVE * (activations + logits + trained * counted.trainable)) + _saving(setting),
+        reserve=int(RESERVE * (activations + logits + trained * counted.trainable))
+        + _saving(setting),
     )
     # It may take more to load a model and quantise it than to train it.
     more = found.framework + found.weights + _read(setting) - found.total
@@ -130,7 +141,11 @@ def _weights(setting: Setting) -> int:
 
 def _read(setting: Setting) -> int:
     """The file of weights that is read beside the quantised ones; a card holds a part of it at a time."""
-    return setting.info.parameters * setting.bytes if setting.method.bits and setting.device == "cpu" else 0
+    return (
+        setting.info.parameters * setting.bytes
+        if setting.method.bits and setting.device == "cpu"
+        else 0
+    )
 
 
 def _saving(setting: Setting) -> int:
@@ -184,7 +199,9 @@ def _adapted(setting: Setting) -> list[LinearModule]:
 def _quick(setting: Setting) -> bool:
     """Whether adapters are computed in one step with their layers (engine/work/quick_lora.py)."""
     method = setting.method
-    return method.kind == "lora" and not (method.dropout or setting.autocast or setting.info.transposed)
+    return method.kind == "lora" and not (
+        method.dropout or setting.autocast or setting.info.transposed
+    )
 
 
 def _beside(setting: Setting, module: LinearModule) -> float:
@@ -192,7 +209,9 @@ def _beside(setting: Setting, module: LinearModule) -> float:
     if _quick(setting):  # layers share their input, in its own precision
         return setting.computed * (SHARED * module.ins + setting.method.rank_of(module.name))
     size = 4 if setting.computed == 2 else 2  # fp32 inputs need no copy, and layers share them
-    kept = module.ins * (size + (5 if setting.method.dropout else 0)) + 4 * setting.method.rank_of(module.name)
+    kept = module.ins * (size + (5 if setting.method.dropout else 0)) + 4 * setting.method.rank_of(
+        module.name
+    )
     return kept + (10 * module.outs if setting.method.kind == "dora" else 0)
 
 
@@ -212,7 +231,12 @@ def _attention(setting: Setting) -> float:
     """Scores of a token with all others: kept where dropout, or short examples in bf16, keep the fast kernels away."""
     if setting.info.attention_dropout:
         return setting.info.heads * setting.length * SCORES * setting.computed
-    if setting.device == "cpu" and setting.flat and setting.computed == 2 and setting.length <= SHORT:
+    if (
+        setting.device == "cpu"
+        and setting.flat
+        and setting.computed == 2
+        and setting.length <= SHORT
+    ):
         return setting.info.heads * setting.length * SHARES * setting.computed
     return 0.0
 
@@ -224,7 +248,9 @@ def _logits(setting: Setting) -> int:
         return 0
     if setting.flat:  # once in the precision, once in fp32
         return max(ROWS * info.vocab_size, PIECE) * (6 if setting.computed == 2 else 4)
-    return int(LOGIT["bf16" if setting.computed == 2 else "fp32"] * info.vocab_size * setting.tokens)
+    return int(
+        LOGIT["bf16" if setting.computed == 2 else "fp32"] * info.vocab_size * setting.tokens
+    )
 
 
 # --- what fits ---
@@ -240,7 +266,9 @@ def four(setting: Setting) -> dict[str, Setting]:
         "Full, bf16": setting._replace(method=full, precision="bf16", autocast=False),
         "LoRA, bf16": setting._replace(method=plain, precision="bf16", autocast=False),
         "QLoRA, 4 bit": setting._replace(
-            method=lora.model_copy(update={"kind": "qlora", "init": "zero"}), precision="bf16", autocast=False
+            method=lora.model_copy(update={"kind": "qlora", "init": "zero"}),
+            precision="bf16",
+            autocast=False,
         ),
     }
 

@@ -15,7 +15,10 @@ from engine.rows import HELD_OUT, TRAIN, Rows
 from engine.spec import Fix
 
 LISTED = 20  # row numbers of a finding
-SKEWED, BALANCED = 5, 2  # times as frequent as the rarest label: from where it is said, and what is left then
+SKEWED, BALANCED = (
+    5,
+    2,
+)  # times as frequent as the rarest label: from where it is said, and what is left then
 
 
 class Facts:
@@ -38,7 +41,9 @@ class Facts:
 def words_of(row: Row) -> str:
     """All that a row says, for comparing and searching."""
     if "messages" in row:
-        return "\n".join(message["content"] for message in row["messages"] if message["role"] != "system")
+        return "\n".join(
+            message["content"] for message in row["messages"] if message["role"] != "system"
+        )
     return row.get("text") or f"{row['prompt']}\n{row['completion']}"
 
 
@@ -74,15 +79,23 @@ def mend(
         total = len(rows) + facts.bad_count + facts.bad_answers
         noticed.append(fd.unusable(facts.bad_count, total, facts.bad, "unusable" in fixes))
     seen: set[tuple[int, bytes]] = set()
-    again = [at for at in kept if (pair := (facts.parts[at], facts.keys[at])) in seen or seen.add(pair)]  # type: ignore[func-returns-value]
+    again = [
+        at for at in kept if (pair := (facts.parts[at], facts.keys[at])) in seen or seen.add(pair)
+    ]  # type: ignore[func-returns-value]
     apply(
         "duplicates",
         again,
-        lambda done: fd.duplicates(len(again), len(rows), _example(rows[again[0]]), numbers(again), done),
+        lambda done: fd.duplicates(
+            len(again), len(rows), _example(rows[again[0]]), numbers(again), done
+        ),
     )
     exact = set(again)
     first: dict[tuple[int, int], int] = {}
-    near = [at for at in kept if at not in exact and first.setdefault((facts.parts[at], facts.groups[at]), at) != at]
+    near = [
+        at
+        for at in kept
+        if at not in exact and first.setdefault((facts.parts[at], facts.groups[at]), at) != at
+    ]
     apply(
         "similar",
         near,
@@ -95,19 +108,25 @@ def mend(
             len(rows),
         ),
     )
-    learned = {facts.groups[at] for at in kept if facts.parts[at] == TRAIN}  # equal rows are of one group, too
+    learned = {
+        facts.groups[at] for at in kept if facts.parts[at] == TRAIN
+    }  # equal rows are of one group, too
     leaks = [at for at in kept if facts.parts[at] == HELD_OUT and facts.groups[at] in learned]
     apply(
         "leaked",
         leaks,
-        lambda done: fd.leaked(len(leaks), facts.parts.count(HELD_OUT), _example(rows[leaks[0]]), numbers(leaks), done),
+        lambda done: fd.leaked(
+            len(leaks), facts.parts.count(HELD_OUT), _example(rows[leaks[0]]), numbers(leaks), done
+        ),
     )
     private = [at for at in kept if at in facts.personal]
     kinds = Counter(facts.personal[at][0] for at in private)
     apply(
         "personal",
         private,
-        lambda done: fd.personal(len(private), dict(kinds), facts.personal[private[0]][1], numbers(private), done),
+        lambda done: fd.personal(
+            len(private), dict(kinds), facts.personal[private[0]][1], numbers(private), done
+        ),
     )
     if labelled:
         labels = Counter(facts.labels[at] for at in kept if facts.parts[at] == TRAIN)
@@ -129,4 +148,8 @@ def _too_many(facts: Facts, kept: list[int], most: int) -> list[int]:
     for at in kept:
         if facts.parts[at] == TRAIN:
             by_label.setdefault(facts.labels[at], []).append(at)
-    return sorted(at for found in by_label.values() for at in sorted(found, key=lambda at: facts.keys[at])[most:])
+    return sorted(
+        at
+        for found in by_label.values()
+        for at in sorted(found, key=lambda at: facts.keys[at])[most:]
+    )

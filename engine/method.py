@@ -111,7 +111,9 @@ class MethodSpec(Part):
         for part in layers.replace(" ", "").split(","):
             first, _, last = part.partition("-")
             if len(first) > 4 or len(last) > 4 or (last and int(first) > int(last)):
-                raise ValueError("must be layers or ranges from a lower to a higher one, such as 8-15")
+                raise ValueError(
+                    "must be layers or ranges from a lower to a higher one, such as 8-15"
+                )
         return layers
 
     @field_validator("init", mode="before")

@@ -21,9 +21,17 @@ SETTINGS = (
     CONFIG, TOKENS, "generation_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json",
 )  # fmt: skip
 # Keys by which a file makes a library run code (facts: load-time attacks that work although trust_remote_code is off).
-FORBIDDEN_KEYS = {"auto_map", "trust_remote_code", "_attn_implementation_internal", "auto_mapping", "custom_pipelines"}
+FORBIDDEN_KEYS = {
+    "auto_map",
+    "trust_remote_code",
+    "_attn_implementation_internal",
+    "auto_mapping",
+    "custom_pipelines",
+}
 # Keys by which it names other files. Old tokenizers keep the path of a special_tokens_map_file, which nobody opens.
-FILE_KEY = re.compile(r"(?!special_tokens_map_file$)\w*_files?|\w+_spm|vocab|merges|transformers_weights")
+FILE_KEY = re.compile(
+    r"(?!special_tokens_map_file$)\w*_files?|\w+_spm|vocab|merges|transformers_weights"
+)
 KERNEL_KEY = re.compile(r"_?(attn|experts)_implementation")
 KERNELS = {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention",
            "grouped_mm", "batched_mm"}  # fmt: skip
@@ -34,17 +42,27 @@ PACKED = {
     "compressed-tensors": "compressed tensors", "fp8": "FP8", "mxfp4": "MXFP4",
 }  # fmt: skip
 PACKED_ADVICE = "which cannot be trained here. Choose the model that it was made from."
-LARGEST, DEEPEST = 8 * 2**20, 64  # bytes of one file; levels of nesting. Real ones have about 2 MB, and 6
+LARGEST, DEEPEST = (
+    8 * 2**20,
+    64,
+)  # bytes of one file; levels of nesting. Real ones have about 2 MB, and 6
 # Counts are loops and sizes are memory: what no model has would hang the page. Real ones stay well below.
 CEILINGS = [
-    (re.compile(r".*(size|dim|embd|d_model|d_ff|width|inner|positions?|position_embeddings|ctx|length)"), 2**27),
+    (
+        re.compile(
+            r".*(size|dim|embd|d_model|d_ff|width|inner|positions?|position_embeddings|ctx|length)"
+        ),
+        2**27,
+    ),
     (re.compile(r".*(layers?|blocks|stages|depth)"), 400),
     (re.compile(r".*(groups?|group_num)"), 32),
     (re.compile(r".*heads?"), 4096),
     (re.compile(r".*experts?"), 4096),
     (re.compile(r"num_labels|.*classes"), 100_000),
 ]
-WIDE = re.compile(r"hidden_size|intermediate_size|n_embd|d_model|ffn_dim|dim|hidden_dim|head_dim|embedding_size")
+WIDE = re.compile(
+    r"hidden_size|intermediate_size|n_embd|d_model|ffn_dim|dim|hidden_dim|head_dim|embedding_size"
+)
 WIDEST, MOST_WORDS = 2**20, 10**7
 POSITIVE = {
     "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads", "n_head", "n_heads",
@@ -59,7 +77,9 @@ def read(path: Path, largest: int = LARGEST) -> dict[str, Any]:
         if not stat.S_ISREG(about.st_mode):
             raise ModelError(f"Its {path.name} is not a file. Get the model again.")
         if about.st_size > largest:
-            raise ModelError(f"Its {path.name} has {about.st_size / 2**20:,.0f} MB. Get the model again.")
+            raise ModelError(
+                f"Its {path.name} has {about.st_size / 2**20:,.0f} MB. Get the model again."
+            )
         value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_nan)
     except (ValueError, OSError, RecursionError):
         value = None
@@ -109,7 +129,11 @@ def _check_keys(file: str, values: dict[str, Any]) -> None:
             )
         if KERNEL_KEY.fullmatch(key):
             named = list(value.values()) if isinstance(value, dict) else [value]
-            if odd := [one for one in named if one is not None and (not isinstance(one, str) or one not in KERNELS)]:
+            if odd := [
+                one
+                for one in named
+                if one is not None and (not isinstance(one, str) or one not in KERNELS)
+            ]:
                 raise ModelError(
                     f"It asks for program code from elsewhere ('{key}' in {file} is '{short(odd[0])}'), and Hone never "
                     f"runs code of others. Take the line '{key}' out of {file}, or choose another model."
@@ -118,8 +142,13 @@ def _check_keys(file: str, values: dict[str, Any]) -> None:
             for one in value if isinstance(value, list) else [value]:
                 if isinstance(one, str) and not plain(one):
                     outside(f"'{key}' in {file}", one)
-    if "configuration_files" in values or values.get("transformers_weights") not in (None, "model.safetensors"):
-        raise ModelError(f"Its {file} leads on to other files, which Hone does not follow. Choose another model.")
+    if "configuration_files" in values or values.get("transformers_weights") not in (
+        None,
+        "model.safetensors",
+    ):
+        raise ModelError(
+            f"Its {file} leads on to other files, which Hone does not follow. Choose another model."
+        )
 
 
 def plain(name: str) -> bool:
@@ -129,7 +158,9 @@ def plain(name: str) -> bool:
 
 def outside(what: str, name: str) -> NoReturn:
     """Raise ModelError for a path that leaves the folder."""
-    raise ModelError(f"It points outside the folder: {what} is '{short(name)}'. Do not use this model.")
+    raise ModelError(
+        f"It points outside the folder: {what} is '{short(name)}'. Do not use this model."
+    )
 
 
 def _check_templates(templates: Any) -> None:
@@ -154,8 +185,14 @@ def _check_config(values: dict[str, Any]) -> None:
         if key in ("quantization_config", "compression_config") and value:
             how = value.get("quant_method") if isinstance(value, dict) else None
             if how is None and isinstance(value, dict):
-                how = next((name for name in ("load_in_4bit", "load_in_8bit") if value.get(name)), None)
-            word = "bitsandbytes" if str(how).startswith("load_in") else PACKED.get(str(how), short(how))
+                how = next(
+                    (name for name in ("load_in_4bit", "load_in_8bit") if value.get(name)), None
+                )
+            word = (
+                "bitsandbytes"
+                if str(how).startswith("load_in")
+                else PACKED.get(str(how), short(how))
+            )
             raise ModelError(f"It is packed as {word} ('{key}' in {CONFIG}), {PACKED_ADVICE}")
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and not isinstance(number, bool):
@@ -178,5 +215,7 @@ def _check_number(key: str, number: float) -> None:
 
 def short(value: Any) -> str:
     """A stranger's text or number, fit for a sentence."""
-    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(value)).split())
+    text = " ".join(
+        "".join(letter if letter.isprintable() else " " for letter in str(value)).split()
+    )
     return text[:80]

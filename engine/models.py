@@ -37,7 +37,9 @@ def place(source: str) -> Path:
 def has_template(path: Path) -> bool:
     """Whether a model brings a chat template, so that it knows who is speaking."""
     about = path / model_json.TOKENS
-    return (path / "chat_template.jinja").is_file() or (about.is_file() and "chat_template" in model_json.read(about))
+    return (path / "chat_template.jinja").is_file() or (
+        about.is_file() and "chat_template" in model_json.read(about)
+    )
 
 
 def available(roots: Iterable[Path]) -> list[tuple[str, str]]:

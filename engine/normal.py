@@ -26,9 +26,24 @@ TURNS = {
     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
     "function_call": "assistant", "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
 }  # fmt: skip
-MEDIA = ("images", "videos", "audios", "image", "audio")  # what LLaMA-Factory and others put beside a chat
+MEDIA = (
+    "images",
+    "videos",
+    "audios",
+    "image",
+    "audio",
+)  # what LLaMA-Factory and others put beside a chat
 SPEAKERS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
-GOOD = {"true": True, "1": True, "good": True, "yes": True, "false": False, "0": False, "bad": False, "no": False}
+GOOD = {
+    "true": True,
+    "1": True,
+    "good": True,
+    "yes": True,
+    "false": False,
+    "0": False,
+    "bad": False,
+    "no": False,
+}
 
 
 def normal(row: Row, recognised: Recognised, names: dict[str, str] | None = None) -> list[Row]:
@@ -41,8 +56,15 @@ def normal(row: Row, recognised: Recognised, names: dict[str, str] | None = None
         case Shape.TEXT:
             return [{"text": _text(row, roles["text"], "text")}]
         case Shape.LABEL:
-            texts = [_text(row, roles[role], "text") for role in ("text", "second") if role in roles]
-            return [{"prompt": "\n\n".join(texts), "completion": _label(row, roles["label"], names or {})}]
+            texts = [
+                _text(row, roles[role], "text") for role in ("text", "second") if role in roles
+            ]
+            return [
+                {
+                    "prompt": "\n\n".join(texts),
+                    "completion": _label(row, roles["label"], names or {}),
+                }
+            ]
         case Shape.CHAT:
             return [_chat(row, roles)]
         case Shape.PREFERENCE:
@@ -55,13 +77,23 @@ def normal(row: Row, recognised: Recognised, names: dict[str, str] | None = None
 def _answers(row: Row, roles: dict[str, str]) -> list[Row]:
     """Prompt and completion, with the input behind the prompt."""
     found = row.get(roles["completion"])
-    if isinstance(found, list) and found and all(isinstance(one, dict) and "output" in one for one in found):
+    if (
+        isinstance(found, list)
+        and found
+        and all(isinstance(one, dict) and "output" in one for one in found)
+    ):
         inner = {"prompt": "prompt", "input": "input", "completion": "output"}
         prompt = _text(row, roles["prompt"], "question")
-        return [one for instance in found for one in _answers({"prompt": prompt, **instance}, inner)]
+        return [
+            one for instance in found for one in _answers({"prompt": prompt, **instance}, inner)
+        ]
     asked = row.get(roles["prompt"])
-    if isinstance(asked, list) and any(isinstance(turn, dict) for turn in asked):  # turns, as TRL has them
-        answers = found if isinstance(found, list) else [_turn("assistant", _last_words(found, "good"))]
+    if isinstance(asked, list) and any(
+        isinstance(turn, dict) for turn in asked
+    ):  # turns, as TRL has them
+        answers = (
+            found if isinstance(found, list) else [_turn("assistant", _last_words(found, "good"))]
+        )
         return [{"messages": _system(row, roles) + _messages([*asked, *answers])}]
     prompt = _text(row, roles["prompt"], "question")
     answer = _text(row, roles["completion"], "answer")
@@ -89,10 +121,16 @@ def _preference(row: Row, roles: dict[str, str]) -> Row:
     rejected = row.get(roles["rejected"])
     if not before and isinstance(chosen, str) and isinstance(rejected, str):
         chosen, rejected = _spoken(chosen), _spoken(rejected)
-    if isinstance(chosen, list) and isinstance(rejected, list) and max(len(chosen), len(rejected)) > 1:
+    if (
+        isinstance(chosen, list)
+        and isinstance(rejected, list)
+        and max(len(chosen), len(rejected)) > 1
+    ):
         # Both hold the whole conversation; an answer can only be better than another to the same question.
         if chosen[:-1] != rejected[:-1]:
-            raise DataError("its two conversations differ before the last answer, so the answers cannot be compared.")
+            raise DataError(
+                "its two conversations differ before the last answer, so the answers cannot be compared."
+            )
         before = [*before, *chosen[:-1]] if isinstance(before, list) else chosen[:-1]
     made = [_last_words(one, name) for one, name in ((chosen, "better"), (rejected, "worse"))]
     if isinstance(before, str):
@@ -109,7 +147,10 @@ def _spoken(text: str) -> str | list[Message]:
     if len(parts) < 5 or parts[0].strip():
         return text
     roles = {"human": "user", "assistant": "assistant"}
-    return [_turn(roles[who.lower()], said.strip()) for who, said in zip(parts[1::2], parts[2::2], strict=True)]
+    return [
+        _turn(roles[who.lower()], said.strip())
+        for who, said in zip(parts[1::2], parts[2::2], strict=True)
+    ]
 
 
 def _last_words(value: Any, which: str) -> str:
@@ -131,11 +172,15 @@ def _feedback(row: Row, roles: dict[str, str]) -> Row:
     before = _before(row, roles)
     if isinstance(before, list):
         answer = (
-            [_turn("assistant", _last_words(row.get(roles["completion"]), "good"))] if "completion" in roles else []
+            [_turn("assistant", _last_words(row.get(roles["completion"]), "good"))]
+            if "completion" in roles
+            else []
         )
         return {"messages": _system(row, roles) + _messages([*before, *answer]), "good": GOOD[mark]}
     if "completion" not in roles:
-        raise DataError(f"'{roles['prompt']}' is a text and not a conversation, so a column for the answer is needed.")
+        raise DataError(
+            f"'{roles['prompt']}' is a text and not a conversation, so a column for the answer is needed."
+        )
     return _answers(row, roles)[0] | {"good": GOOD[mark]}
 
 
@@ -166,7 +211,9 @@ def _text(row: Row, column: str, what: str) -> str:
     """A field's text; numbers (a label's class number) are taken as they are written."""
     value = row.get(column)
     if isinstance(value, list | dict):
-        raise DataError(f"expected text in '{column}', got {'a list' if isinstance(value, list) else 'an object'}.")
+        raise DataError(
+            f"expected text in '{column}', got {'a list' if isinstance(value, list) else 'an object'}."
+        )
     if value is None or not str(value).strip():
         raise DataError(f"no {what}: the field '{column}' is empty.")
     return str(value)
@@ -205,7 +252,9 @@ def _messages(turns: Any) -> list[Message]:
         raise DataError("the conversation has no assistant answer.")
     if not any(message["role"] == "assistant" for message in messages[1:]):
         raise DataError("the assistant's only answer comes first, with no question before it.")
-    if not any(message["role"] == "assistant" and message.get("weight") != 0 for message in messages):
+    if not any(
+        message["role"] == "assistant" and message.get("weight") != 0 for message in messages
+    ):
         raise DataError("all its answers have the weight 0, so there is nothing to learn.")
     return messages
 
@@ -213,7 +262,9 @@ def _messages(turns: Any) -> list[Message]:
 def _message(turn: Row, number: int) -> Message:
     role = str(turn.get("role", turn.get("from", "")))
     if role.lower() not in TURNS:
-        raise DataError(f"turn {number} has the unknown role '{role}'. Known are system, user, assistant and tool.")
+        raise DataError(
+            f"turn {number} has the unknown role '{role}'. Known are system, user, assistant and tool."
+        )
     name, value = TURNS[role.lower()], turn.get("content", turn.get("value"))
     calls = _calls(turn, number)
     if role.lower() == "function_call":
@@ -222,7 +273,9 @@ def _message(turn: Row, number: int) -> Message:
         content, more = _content(value, number)
         calls += more
     if calls and name != "assistant":
-        raise DataError(f"turn {number} calls a tool, but it is the {name}'s. Only the assistant can.")
+        raise DataError(
+            f"turn {number} calls a tool, but it is the {name}'s. Only the assistant can."
+        )
     if not content.strip() and not calls and name != "tool":
         raise DataError(f"turn {number} is empty.")
     message = _turn(name, content)
@@ -233,7 +286,9 @@ def _message(turn: Row, number: int) -> Message:
     weight = turn.get("weight", turn.get("loss_weight"))
     if name == "assistant" and weight is not None:
         if weight not in (0, 1):
-            raise DataError(f"turn {number} has the weight {weight}; known are 0 (not learned) and 1.")
+            raise DataError(
+                f"turn {number} has the weight {weight}; known are 0 (not learned) and 1."
+            )
         if weight == 0:
             message["weight"] = 0
     return message
@@ -243,7 +298,9 @@ def _content(value: Any, number: int) -> tuple[str, list[Message]]:
     """A turn's text, and the tools that its parts call. Thinking is kept as models write it."""
     if not isinstance(value, list):
         if value is not None and not isinstance(value, str):
-            what = {"dict": "an object", "bool": "true or false"}.get(type(value).__name__, "a number")
+            what = {"dict": "an object", "bool": "true or false"}.get(
+                type(value).__name__, "a number"
+            )
             raise DataError(f"turn {number}: expected text, got {what}.")
         return value or "", []
     texts, calls = "", []
@@ -268,7 +325,10 @@ def _calls(turn: Row, number: int) -> list[Message]:
         raise DataError(f"turn {number}: 'tool_calls' is not a list.")
     if turn.get("function_call"):
         calls = [*calls, turn["function_call"]]
-    return [_call(call.get("function", call) if isinstance(call, dict) else call, number) for call in calls]
+    return [
+        _call(call.get("function", call) if isinstance(call, dict) else call, number)
+        for call in calls
+    ]
 
 
 def _call(value: Any, number: int) -> Message:
@@ -277,11 +337,19 @@ def _call(value: Any, number: int) -> Message:
         value = json.loads(value) if isinstance(value, str) else value
         name, arguments = value["name"], value.get("arguments", value.get("parameters", {}))
         for _ in range(2):
-            arguments = json.loads(arguments) if isinstance(arguments, str) and arguments.strip() else arguments
+            arguments = (
+                json.loads(arguments)
+                if isinstance(arguments, str) and arguments.strip()
+                else arguments
+            )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise DataError(f"turn {number} calls a tool in a form that cannot be read (name and arguments).") from None
+        raise DataError(
+            f"turn {number} calls a tool in a form that cannot be read (name and arguments)."
+        ) from None
     if not isinstance(name, str) or not name or not isinstance(arguments, dict | None):
-        raise DataError(f"turn {number} calls a tool without a name, or with arguments that are no object.")
+        raise DataError(
+            f"turn {number} calls a tool without a name, or with arguments that are no object."
+        )
     return {"type": "function", "function": {"name": name, "arguments": arguments or {}}}
 
 
@@ -315,7 +383,11 @@ def as_table_row(row: Row, shape: Shape) -> Row:
     if shape == Shape.LABEL and "prompt" in row:
         return {"text": row["prompt"], "label": row["completion"]}
     if "rejected" not in row:
-        return {key: row[key] for key in ("messages", "tools", "prompt", "completion", "good") if key in row}
+        return {
+            key: row[key]
+            for key in ("messages", "tools", "prompt", "completion", "good")
+            if key in row
+        }
     if "messages" in row:
         *before, answer = row["messages"]
         return {"messages": before, "chosen": answer["content"], "rejected": row["rejected"]}

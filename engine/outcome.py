@@ -36,15 +36,24 @@ def outcome(view: RunView, state: State) -> list[Line]:
     if told is None or began is None:
         return []
     found = [
-        Line("Weights that train", f"{told.trainable:,}", f"{began.trainable:,}", told.trainable == began.trainable)
+        Line(
+            "Weights that train",
+            f"{told.trainable:,}",
+            f"{began.trainable:,}",
+            told.trainable == began.trainable,
+        )
     ]
     if last is None:
         return found
     if peak := view.memory_gb:  # none where it stepped down and ended before its next step
         close = 0.85 * peak <= told.memory_gb <= 1.15 * peak
-        found.append(Line("Memory at the peak", f"{told.memory_gb:.1f} GB", f"{peak:.1f} GB", close))
+        found.append(
+            Line("Memory at the peak", f"{told.memory_gb:.1f} GB", f"{peak:.1f} GB", close)
+        )
     early = isinstance(view.ended, ev.Finished) and view.ended.early
-    whole = view.ended.seconds if isinstance(view.ended, ev.Finished) else last.seconds  # with the last check
+    whole = (
+        view.ended.seconds if isinstance(view.ended, ev.Finished) else last.seconds
+    )  # with the last check
     if state == State.FINISHED and not early:  # a run that ended early says nothing of a whole one
         low, high = told.seconds_low, told.seconds_high
         found.append(Line("Time", span(low, high), span(whole, whole), within(whole, low, high)))
@@ -64,9 +73,14 @@ def in_checks(each: float, count: int, training: float) -> float:
 
 def span(low: float, high: float) -> str:
     """A range of time in words: 40 to 90 s, 3 to 6 min."""
-    unit, size, digits = ("s", 1.0, 0) if high < 90 else ("min", 60.0, 1) if high < 5400 else ("h", 3600.0, 1)
+    unit, size, digits = (
+        ("s", 1.0, 0) if high < 90 else ("min", 60.0, 1) if high < 5400 else ("h", 3600.0, 1)
+    )
     low, high = rounded(low, high) if high > low else (low, high)
-    first, last = (f"{value / size:.{0 if value >= 300 and unit == 'min' else digits}f}" for value in (low, high))
+    first, last = (
+        f"{value / size:.{0 if value >= 300 and unit == 'min' else digits}f}"
+        for value in (low, high)
+    )
     first, last = first.removesuffix(".0"), last.removesuffix(".0")
     return f"{first} {unit}" if first == last else f"{first} to {last} {unit}"
 

@@ -13,7 +13,9 @@ TELEPHONE = re.compile(
     r"(?<![\w.,/-])(?:\+\d[\d ().-]{7,18}\d|\(\d{2,5}\)[ -]?\d[\d -]{4,12}\d|0\d{1,5}[ -]?\d[\d -]{4,10}\d"
     r"|\d{3}[-. ]\d{3}[-. ]\d{4})(?![\w/-])"
 )
-CARD = re.compile(r"(?<![\w.,/-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -]?)\d{6}\2\d{5})(?![\w/-])")
+CARD = re.compile(
+    r"(?<![\w.,/-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -]?)\d{6}\2\d{5})(?![\w/-])"
+)
 REGIONS = ("US", "GB", "DE", "FR", "IN")  # asked in turn for a number without its country
 KINDS = ("e-mail address", "telephone number", "card number")
 

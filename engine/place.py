@@ -46,13 +46,17 @@ def machine(place: PlaceSpec, method: MethodSpec, home: Path) -> Machine:
     return Machine(device, precision, autocast, free, psutil.disk_usage(str(home)).free)
 
 
-def precision_of(place: PlaceSpec, method: MethodSpec, capable: bool) -> tuple[Literal["bf16", "fp32"], bool]:
+def precision_of(
+    place: PlaceSpec, method: MethodSpec, capable: bool
+) -> tuple[Literal["bf16", "fp32"], bool]:
     """Precision of the weights, and whether it computes in bf16 all the same."""
     if place.precision != "auto":
         return place.precision, False
     if not capable:
         return "fp32", False
-    whole = not method.adapts or method.bias != "none" or bool(method.save)  # weights that train themselves stay fp32
+    whole = (
+        not method.adapts or method.bias != "none" or bool(method.save)
+    )  # weights that train themselves stay fp32
     return ("fp32", True) if whole else ("bf16", False)
 
 

@@ -16,12 +16,16 @@ class Policy(NamedTuple):
     def require_folders(self) -> None:
         """Raise RunError where folders are closed."""
         if not self.may_open_folders:
-            raise RunError("Folders of this machine are closed in the public demo. Run Hone on your own machine.")
+            raise RunError(
+                "Folders of this machine are closed in the public demo. Run Hone on your own machine."
+            )
 
     def require_download(self) -> None:
         """Raise RunError where models are neither brought nor removed."""
         if not self.may_download:
-            raise RunError("The public demo downloads and removes no models. Run Hone on your own machine.")
+            raise RunError(
+                "The public demo downloads and removes no models. Run Hone on your own machine."
+            )
 
 
 LOCAL = Policy(may_open_folders=True, may_download=True)

@@ -42,7 +42,17 @@ VERSION = 3  # raised when the same settings would give other rows
 MANY = 20  # different labels: with more of them, and few rows of each, they are numbers or lists and no classes
 KEPT = 24  # prepared sets on disk
 # The fields of DataSpec that decide which rows there are.
-SHAPING = {"source", "shape", "roles", "goal", "system", "fixes", "held_out", "held_out_source", "seed"}
+SHAPING = {
+    "source",
+    "shape",
+    "roles",
+    "goal",
+    "system",
+    "fixes",
+    "held_out",
+    "held_out_source",
+    "seed",
+}
 OF_TOKENS = {"refused", "literal", "shorten"}  # fixes that do not concern the rows
 
 Tell = Callable[[str], None]
@@ -93,7 +103,9 @@ class Prepared(BaseModel):
         for finding in self.findings:
             if finding.level == "stop" and not finding.done:
                 end = "" if finding.title.endswith("?") else "."
-                raise DataError(f"'{self.name}': {finding.title}{end} {finding.text}\n{finding.example}".strip())
+                raise DataError(
+                    f"'{self.name}': {finding.title}{end} {finding.text}\n{finding.example}".strip()
+                )
         if self.train < FEWEST:
             raise DataError(
                 f"'{self.name}': {self.train} usable rows are left to learn from; at least {FEWEST} are needed. "
@@ -117,7 +129,9 @@ def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepar
     draft.mkdir(parents=True)
     try:
         made = _make(draft, spec, dataset, other, tell)
-        (draft / "normal.arrow").unlink()  # only here: a file that is still mapped cannot go on Windows
+        (
+            draft / "normal.arrow"
+        ).unlink()  # only here: a file that is still mapped cannot go on Windows
         write_json(draft / "prepared.json", made.model_dump(mode="json", exclude={"folder"}))
         try:
             draft.rename(folder)
@@ -141,18 +155,33 @@ def _used(folder: Path) -> float:
 
 
 def _key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
-    values = spec.model_dump(mode="json", include=SHAPING) | {"fixes": sorted({*spec.fixes} - OF_TOKENS)}
+    values = spec.model_dump(mode="json", include=SHAPING) | {
+        "fixes": sorted({*spec.fixes} - OF_TOKENS)
+    }
     content = [VERSION, dataset.content, other.content if other else "", values]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, tell: Tell) -> Prepared:
+def _make(
+    draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, tell: Tell
+) -> Prepared:
     recognised = dataset.recognised(spec)
     facts, alike = Facts(), Likeness()
     with Writer(draft / "normal.arrow") as writer:
-        _read(writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell)
+        _read(
+            writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell
+        )
         if other is not None:
-            _read(writer, facts, alike, other, other.recognised(DataSpec(source=other.source)), spec, HELD_OUT, tell)
+            _read(
+                writer,
+                facts,
+                alike,
+                other,
+                other.recognised(DataSpec(source=other.source)),
+                spec,
+                HELD_OUT,
+                tell,
+            )
     rows, labelled = read_rows(draft / "normal.arrow"), recognised.shape == Shape.LABEL
     by_label = labelled and len(set(facts.labels)) <= max(MANY, len(rows) // 2)
     noticed, kept = mend(spec.fixes, facts, rows, len(alike), by_label)
@@ -164,7 +193,10 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
     held = {at for at in kept if facts.parts[at] == HELD_OUT}
     if not fixed_part:
         held = choose(
-            [(facts.groups[at], facts.keys[at], facts.labels[at] if by_label else "", at) for at in kept],
+            [
+                (facts.groups[at], facts.keys[at], facts.labels[at] if by_label else "", at)
+                for at in kept
+            ],
             spec.held_out,
             spec.seed,
         )
@@ -200,7 +232,9 @@ def _make(draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, 
 def _fits(other: Dataset, recognised: Recognised) -> bool:
     """Whether held-out data is of the kind that is trained on."""
     talks = {Shape.CHAT, Shape.ALPACA, Shape.COMPLETION}
-    return other.certain and (other.shape == recognised.shape or {other.shape, recognised.shape} <= talks)
+    return other.certain and (
+        other.shape == recognised.shape or {other.shape, recognised.shape} <= talks
+    )
 
 
 def _read(
@@ -257,7 +291,9 @@ def _with_system(row: Row, system: str) -> Row:
         {"role": "user", "content": row["prompt"]},
         {"role": "assistant", "content": row["completion"]},
     ]
-    rest = {key: value for key, value in row.items() if key not in ("messages", "prompt", "completion")}
+    rest = {
+        key: value for key, value in row.items() if key not in ("messages", "prompt", "completion")
+    }
     return {"messages": with_system(turns, system), **rest}
 
 

@@ -25,7 +25,9 @@ class Recipe(BaseModel):
     summary: str
     cost: str  # what it costs, for the user
     values: dict[str, Any]  # dotted path -> value
-    group: Literal["fewest", "attention", "all"] = "all"  # of target modules, as the chosen model has them
+    group: Literal["fewest", "attention", "all"] = (
+        "all"  # of target modules, as the chosen model has them
+    )
     data: Literal["any", "labels", "preferences"] = "any"  # rows that it is meant for
     length: Literal["", "longest"] = ""  # takes the longest row whole, as far as the model reads
 
@@ -78,7 +80,9 @@ def _yaml(path: Path) -> dict[str, Any]:
 @cache
 def recipes() -> tuple[Recipe, ...]:
     """The recipes in the order of their file names."""
-    return tuple(Recipe.model_validate(_yaml(path)) for path in sorted((FOLDER / "recipes").glob("*.yaml")))
+    return tuple(
+        Recipe.model_validate(_yaml(path)) for path in sorted((FOLDER / "recipes").glob("*.yaml"))
+    )
 
 
 @cache
@@ -125,13 +129,18 @@ def _architectures() -> dict[str, dict[str, list[str]]]:
     return _yaml(FOLDER / "architectures.yaml")
 
 
-def target_groups(model_type: str, modules: Iterable[LinearModule]) -> tuple[dict[str, tuple[str, ...]], str]:
+def target_groups(
+    model_type: str, modules: Iterable[LinearModule]
+) -> tuple[dict[str, tuple[str, ...]], str]:
     """The groups fewest, attention and all of a model with these linear layers, and why the first two are all, too."""
     fit = [module for module in modules if not module.refused]
     every = tuple(dict.fromkeys(module.name for module in fit))
     inside = {module.name for module in fit if module.part == "attention"}
     wanted = _architectures().get(model_type) or _architectures()["default"]
-    groups = {name: tuple(n for n in every if n in wanted[name] and n in inside) for name in ("fewest", "attention")}
+    groups = {
+        name: tuple(n for n in every if n in wanted[name] and n in inside)
+        for name in ("fewest", "attention")
+    }
     if groups["fewest"]:
         return groups | {"all": every}, ""
     reason = (

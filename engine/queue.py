@@ -48,7 +48,11 @@ class Queue:
             except FileNotFoundError:
                 continue
             found.append((listed.get(run.id, len(listed)), made, run.id, job))
-        return [Waiting(RunDir(self.store.runs / run_id), job) for *_, run_id, job in sorted(found) if job]
+        return [
+            Waiting(RunDir(self.store.runs / run_id), job)
+            for *_, run_id, job in sorted(found)
+            if job
+        ]
 
     def add(self, run: RunDir, job: str) -> None:
         """Put a job at the end."""
@@ -66,12 +70,16 @@ class Queue:
             run = self.store.run(run_id)
             order = [one.run.id for one in self.waiting()]
             if run_id not in order:
-                raise RunError(f"'{run.meta['name']}' does not wait any more: it is {run.state().value}.")
+                raise RunError(
+                    f"'{run.meta['name']}' does not wait any more: it is {run.state().value}."
+                )
             at = order.index(run_id)
             order.remove(run_id)
             steps = {"first": -at, "up": -1, "down": 1}
             if where not in steps:
-                raise RunError(f"'{where}' is not a way to move in the queue. Choose up, down or first.")
+                raise RunError(
+                    f"'{where}' is not a way to move in the queue. Choose up, down or first."
+                )
             order.insert(max(0, at + steps[where]), run_id)
             self._write([*(one for one in self._listed() if one not in order), *order])
 

@@ -41,7 +41,9 @@ NAME, TEXT = 60, 400  # characters
 def of_spec(spec: RunSpec, name: str, info: ModelInfo | None = None) -> Recipe:
     """A recipe with a run's settings; a group of target modules is kept as such, since other models name them so."""
     values = {path: _plain(path, spec) for path in PATHS}
-    group = next((group for group in ("all", "attention", "fewest") if _is_group(spec, info, group)), "")
+    group = next(
+        (group for group in ("all", "attention", "fewest") if _is_group(spec, info, group)), ""
+    )
     if group:
         values["method.targets"] = [ALL_LINEAR]
     words = {"name": name, "summary": "Your own settings.", "cost": ""}
@@ -50,7 +52,11 @@ def of_spec(spec: RunSpec, name: str, info: ModelInfo | None = None) -> Recipe:
 
 def _is_group(spec: RunSpec, info: ModelInfo | None, group: str) -> bool:
     targets = set(spec.method.targets)
-    return targets == {ALL_LINEAR} if info is None else targets in ({ALL_LINEAR}, set(info.groups[group]))
+    return (
+        targets == {ALL_LINEAR}
+        if info is None
+        else targets in ({ALL_LINEAR}, set(info.groups[group]))
+    )
 
 
 def _plain(path: str, spec: RunSpec) -> Any:
@@ -81,7 +87,10 @@ def load(store: Store, recipe_id: str) -> Recipe:
 
 def save(store: Store, recipe: Recipe) -> str:
     """Keep a recipe; one of the same name is replaced. Returns its id."""
-    recipe_id = re.sub(r"[^a-z0-9]+", "-", recipe.name.lower()).strip("-")[:NAME] or f"recipe-{secrets.token_hex(3)}"
+    recipe_id = (
+        re.sub(r"[^a-z0-9]+", "-", recipe.name.lower()).strip("-")[:NAME]
+        or f"recipe-{secrets.token_hex(3)}"
+    )
     same = next((key for key, one in saved(store).items() if one.name == recipe.name), "")
     path = store.recipe(same or recipe_id)
     if not same and path.exists():  # another name that reads the same
@@ -109,7 +118,9 @@ def read_file(path: Path, name: str) -> Recipe:
     try:
         text = path.read_bytes()[: LARGEST + 1].decode("utf-8")
     except (OSError, UnicodeDecodeError):
-        raise SpecError(f"'{name}' is not a text file. A recipe is a YAML file that Hone wrote.") from None
+        raise SpecError(
+            f"'{name}' is not a text file. A recipe is a YAML file that Hone wrote."
+        ) from None
     return read(text, name)
 
 
@@ -118,14 +129,20 @@ def read(text: str, name: str) -> Recipe:
     if len(text) > LARGEST:
         raise SpecError(f"'{name}' is too long for a recipe.")
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise SpecError(f"'{name}' uses references (&, *), which recipes do not need. Write the values out.")
+        if any(
+            isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)
+        ):
+            raise SpecError(
+                f"'{name}' uses references (&, *), which recipes do not need. Write the values out."
+            )
         values = yaml.safe_load(text)
     except NO_YAML as error:
         first = str(error).splitlines()[0] if str(error) else "it is damaged"
         raise SpecError(f"'{name}' cannot be read as YAML: {first}.") from None
     if not isinstance(values, dict) or not isinstance(values.get("values"), dict):
-        raise SpecError(f"'{name}' is not a recipe: it has no list of values. Save one here first to see how it looks.")
+        raise SpecError(
+            f"'{name}' is not a recipe: it has no list of values. Save one here first to see how it looks."
+        )
     return _checked(values)
 
 
@@ -134,7 +151,10 @@ def _checked(values: dict[Any, Any]) -> Recipe:
     try:
         recipe = Recipe.model_validate(values)
     except ValidationError as error:
-        wrong = (f"{'.'.join(map(str, one['loc']))[:80] or 'recipe'}: {_why(one)}" for one in error.errors())
+        wrong = (
+            f"{'.'.join(map(str, one['loc']))[:80] or 'recipe'}: {_why(one)}"
+            for one in error.errors()
+        )
         raise SpecError("This is not a recipe as Hone writes them.\n" + "\n".join(wrong)) from None
     if not recipe.name.strip() or len(recipe.name) > NAME:
         raise SpecError(f"The name of a recipe has 1 to {NAME} characters.")
@@ -142,7 +162,11 @@ def _checked(values: dict[Any, Any]) -> Recipe:
         raise SpecError("\n".join(_stranger(path[:80]) for path in unknown[:20]))
     spec = specs.make(presets.nested(recipe.values))
     checked = {path: _plain(path, spec) for path in recipe.values}
-    words = {"name": recipe.name.strip(), "summary": recipe.summary[:TEXT], "cost": recipe.cost[:TEXT]}
+    words = {
+        "name": recipe.name.strip(),
+        "summary": recipe.summary[:TEXT],
+        "cost": recipe.cost[:TEXT],
+    }
     return recipe.model_copy(update={"values": checked, **words})
 
 

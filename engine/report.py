@@ -80,7 +80,9 @@ class Report(_Part):
     ended: float | None
     verdict: Verdict
     settings: tuple[Setting, ...]
-    training: tuple[tuple[float, float], ...] = Field((), description="lowest and highest of each stretch")
+    training: tuple[tuple[float, float], ...] = Field(
+        (), description="lowest and highest of each stretch"
+    )
     smooth: tuple[tuple[float, float], ...] = ()
     held_out: tuple[tuple[float, float], ...] = ()
     best_step: int | None
@@ -111,8 +113,12 @@ def report(run: RunDir) -> Report:
         verdict=Verdict(**said._asdict()),
         settings=tuple(settings(run, view)),
         training=tuple(curves.thin(view.steps, view.losses, BUCKETS)),
-        smooth=tuple(curves.thin(view.steps, curves.smooth(view.losses, view.total_steps), BUCKETS)),
-        held_out=tuple((float(one.step), one.loss) for one in view.checks if math.isfinite(one.loss)),
+        smooth=tuple(
+            curves.thin(view.steps, curves.smooth(view.losses, view.total_steps), BUCKETS)
+        ),
+        held_out=tuple(
+            (float(one.step), one.loss) for one in view.checks if math.isfinite(one.loss)
+        ),
         best_step=view.kept.step if view.kept else None,
         samples=tuple(asked(view)),
         score=tuple(scores.sentences(view.scored)) if view.scored else (),
@@ -130,12 +136,17 @@ def report(run: RunDir) -> Report:
 def repeat(spec: RunSpec, view: RunView) -> list[str]:
     """The commands that make such a run: trained for so long, and then for longer, it does not learn as at one go."""
     more = [after - before for before, after in pairwise(_passes(spec, view))]
-    return ["python3 start.py train spec.yaml", *(f"python3 start.py extend RUN {epochs:g}" for epochs in more)]
+    return [
+        "python3 start.py train spec.yaml",
+        *(f"python3 start.py extend RUN {epochs:g}" for epochs in more),
+    ]
 
 
 def _first(spec: RunSpec, view: RunView) -> RunSpec:
     """The settings that it began with."""
-    return spec.model_copy(update={"optim": spec.optim.model_copy(update={"epochs": _passes(spec, view)[0]})})
+    return spec.model_copy(
+        update={"optim": spec.optim.model_copy(update={"epochs": _passes(spec, view)[0]})}
+    )
 
 
 def _passes(spec: RunSpec, view: RunView) -> list[float]:
@@ -167,15 +178,27 @@ def settings(run: RunDir, view: RunView) -> list[Setting]:
     epochs = f"{passes:g} epoch" + ("" if passes == 1 else "s")
     if view.epochs_before:
         epochs += f", first {view.epochs_before[0]:g}"
-    begins = f"starts from the result of {from_run.name_of(run) or spec.model.start}" if spec.model.start else ""
+    begins = (
+        f"starts from the result of {from_run.name_of(run) or spec.model.start}"
+        if spec.model.start
+        else ""
+    )
     found = (
         ("Base model", Path(spec.model.source).name, begins),
         ("Data", run.meta["data"], rows),
         ("Method", outcome.in_words(spec.method), trains),
         ("Passes", epochs, plural(view.total_steps, "step") if began else ""),
         ("Batch", batch, f"examples of up to {spec.data.max_length} tokens{row}{again}"),
-        ("Learning rate", f"{spec.optim.learning_rate:g}", f"{spec.optim.schedule}, seed {spec.data.seed}"),
-        ("Runs on", f"{began.device}, {began.precision}" if began else "–", why.get("precision", "") + loss),
+        (
+            "Learning rate",
+            f"{spec.optim.learning_rate:g}",
+            f"{spec.optim.schedule}, seed {spec.data.seed}",
+        ),
+        (
+            "Runs on",
+            f"{began.device}, {began.precision}" if began else "–",
+            why.get("precision", "") + loss,
+        ),
     )
     return [Setting(label=label, value=value, note=note) for label, value, note in found]
 
@@ -187,7 +210,10 @@ def asked(view: RunView) -> list[Asked]:
     for sample in view.samples:
         found.setdefault(sample.prompt, []).append(sample)
     return [
-        Asked(prompt=prompt, replies=tuple(_reply(one, said, best) for one in said if _marks(one, said, best)))
+        Asked(
+            prompt=prompt,
+            replies=tuple(_reply(one, said, best) for one in said if _marks(one, said, best)),
+        )
         for prompt, said in found.items()
     ]
 
@@ -204,5 +230,9 @@ def _marks(one: ev.Sampled, said: list[ev.Sampled], best: int | None) -> tuple[s
 def _merged(done: ev.Merged) -> str:
     if not done.ok:
         return f"Merged in {done.precision}: refused. {done.text}".strip()
-    agree = f" {done.agree} of {done.prompts} replies are the same as with the adapter." if done.prompts else ""
+    agree = (
+        f" {done.agree} of {done.prompts} replies are the same as with the adapter."
+        if done.prompts
+        else ""
+    )
     return f"Merged in {done.precision}, and checked.{agree}"

@@ -87,7 +87,9 @@ class Rows(Sequence[Row]):
     def items(self) -> Iterator[tuple[Row, int, int]]:
         """(row, number in the user's file, part) of each."""
         for batch in self._table.to_batches():
-            for text, number, part in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for text, number, part in zip(
+                *(column.to_pylist() for column in batch.columns), strict=True
+            ):
                 yield json.loads(text), number, part
 
     def find(self, number: int) -> int | None:

@@ -92,7 +92,9 @@ def answer_of(row: Raw) -> str:
 def said_label(reply: str, labels: Collection[str]) -> str | None:
     """The label that a reply is: the whole of it, or its first line. None where it is no label."""
     whole = reply.strip()
-    return next((said for said in (whole, whole.partition("\n")[0].strip()) if said in labels), None)
+    return next(
+        (said for said in (whole, whole.partition("\n")[0].strip()) if said in labels), None
+    )
 
 
 def raw_of(rows: Sequence[Raw], raw: Sequence[Raw]) -> list[Raw] | None:
@@ -102,7 +104,11 @@ def raw_of(rows: Sequence[Raw], raw: Sequence[Raw]) -> list[Raw] | None:
     """
     known = {answer_of(one): one for one in raw}
     found = [known.get(answer_of(row)) for row in rows if "text" not in row]
-    return None if len(found) < len(rows) or None in found else [one for one in found if one is not None]
+    return (
+        None
+        if len(found) < len(rows) or None in found
+        else [one for one in found if one is not None]
+    )
 
 
 # --- a score in words ---
@@ -123,7 +129,11 @@ def sentences(done: ev.Score) -> list[str]:
     labels = done.labels
     if labels is None:
         text = f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}."
-        return [text] if done.of in (None, done.rows) else [text, f"Asked: {_part(done.rows, done.of or done.rows)}."]
+        return (
+            [text]
+            if done.of in (None, done.rows)
+            else [text, f"Asked: {_part(done.rows, done.of or done.rows)}."]
+        )
     f1, asked = labels.macro_f1, f"Asked: {_part(done.rows, done.of or done.rows)}."
     found = [
         f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}; "

@@ -17,8 +17,17 @@ Row = dict[str, Any]
 # The parts that a column may play in a shape, as the user reads them. The first NEEDED ones are needed.
 ROLES: dict[Shape, dict[str, str]] = {
     Shape.CHAT: {"messages": "Conversation", "system": "System prompt", "tools": "Tools"},
-    Shape.ALPACA: {"prompt": "Instruction", "completion": "Output", "input": "Input", "system": "System prompt"},
-    Shape.COMPLETION: {"prompt": "Prompt or question", "completion": "Answer", "system": "System prompt"},
+    Shape.ALPACA: {
+        "prompt": "Instruction",
+        "completion": "Output",
+        "input": "Input",
+        "system": "System prompt",
+    },
+    Shape.COMPLETION: {
+        "prompt": "Prompt or question",
+        "completion": "Answer",
+        "system": "System prompt",
+    },
     Shape.PREFERENCE: {
         "chosen": "Better answer",
         "rejected": "Worse answer",
@@ -72,7 +81,18 @@ TWO_TEXTS = (
     ("title", "description"), ("title", "content"), ("title", "text"), ("title", "body"), ("subject", "body"),
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text1", "text2"),
 )  # fmt: skip
-LABELS = ("label_text", "label_name", "label", "labels", "class", "category", "sentiment", "emotion", "intent", "topic")
+LABELS = (
+    "label_text",
+    "label_name",
+    "label",
+    "labels",
+    "class",
+    "category",
+    "sentiment",
+    "emotion",
+    "intent",
+    "topic",
+)
 LABEL_WORDS = {
     "label", "labels", "class", "category", "sentiment", "emotion", "intent", "topic", "rating", "stars", "score",
     "spam", "toxic", "stance", "polarity", "target",
@@ -88,39 +108,62 @@ def recognise(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Recogni
     for column in columns:
         have.setdefault(column.lower(), column)
     if not columns:
-        raise DataError(f"'{name}': its rows have no fields. Each needs some, such as 'prompt' and 'completion'.")
+        raise DataError(
+            f"'{name}': its rows have no fields. Each needs some, such as 'prompt' and 'completion'."
+        )
     found = _by_name(name, have, rows) or _by_content(columns, rows)
-    if found.shape == Shape.TEXT and rows and _numbers(row.get(found.roles["text"]) for row in rows):
+    if (
+        found.shape == Shape.TEXT
+        and rows
+        and _numbers(row.get(found.roles["text"]) for row in rows)
+    ):
         raise DataError(
             f"'{name}' holds nothing but numbers. If they are labels, add the file with their texts at the same time."
         )
     rest = ", ".join(f"'{column}'" for column in columns if column not in found.roles.values())
-    return found._replace(reason=f"{found.reason} Columns not used: {rest}." if rest else found.reason)
+    return found._replace(
+        reason=f"{found.reason} Columns not used: {rest}." if rest else found.reason
+    )
 
 
 def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised | None:
     extras = {
-        role: have[one] for role, names in (("system", SYSTEMS), ("tools", TOOLS)) for one in names if one in have
+        role: have[one]
+        for role, names in (("system", SYSTEMS), ("tools", TOOLS))
+        for one in names
+        if one in have
     }
     system = {role: column for role, column in extras.items() if role == "system"}
     mark = next((have[one] for one in ("label", "good", "kto_tag", "thumbs_up") if one in have), "")
     marked = bool(mark) and _two_ways(row.get(mark) for row in rows)
     chat = next((have[one] for one in CHATS if one in have), "")
     # One row that has a list is enough: the others are then bad rows, and not a sign of another shape.
-    if chat and not any(isinstance(row.get(chat), list) or _is_json_list(row.get(chat)) for row in rows):
+    if chat and not any(
+        isinstance(row.get(chat), list) or _is_json_list(row.get(chat)) for row in rows
+    ):
         raise DataError(
             f"'{name}': the column '{chat}' should hold a list of turns, but no row has one. Use JSON or JSONL."
         )
     if {"chosen", "rejected"} <= set(have):
-        prompt = chat or next((have[one] for one in ("prompt", "question", "instruction", "input") if one in have), "")
-        roles = {"chosen": have["chosen"], "rejected": have["rejected"]} | ({"prompt": prompt} if prompt else {})
-        return Recognised(Shape.PREFERENCE, "Every row has a better answer ('chosen') and a worse one.", roles | system)
+        prompt = chat or next(
+            (have[one] for one in ("prompt", "question", "instruction", "input") if one in have), ""
+        )
+        roles = {"chosen": have["chosen"], "rejected": have["rejected"]} | (
+            {"prompt": prompt} if prompt else {}
+        )
+        return Recognised(
+            Shape.PREFERENCE,
+            "Every row has a better answer ('chosen') and a worse one.",
+            roles | system,
+        )
     if chat and marked:
         reason = f"Every row has a list of turns ('{chat}'), and '{mark}' says whether its answer is a good one."
         return Recognised(Shape.FEEDBACK, reason, {"prompt": chat, "mark": mark} | system)
     if chat:
         return Recognised(
-            Shape.CHAT, f"Every row has a list of turns in the column '{chat}'.", {"messages": chat} | extras
+            Shape.CHAT,
+            f"Every row has a list of turns in the column '{chat}'.",
+            {"messages": chat} | extras,
         )
     for prompt, answer in PAIRS:
         if prompt not in have or answer not in have:
@@ -130,14 +173,30 @@ def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised
         if marked and mark not in roles.values():
             reason = f"{reason} '{mark}' says whether the answer is a good one."
             return Recognised(Shape.FEEDBACK, reason, roles | {"mark": mark})
-        extra = next((have[one] for one in ("input", "context") if one in have and have[one] not in roles.values()), "")
+        extra = next(
+            (
+                have[one]
+                for one in ("input", "context")
+                if one in have and have[one] not in roles.values()
+            ),
+            "",
+        )
         if prompt != "instruction" and not extra:
             return Recognised(Shape.COMPLETION, reason, roles)
         return Recognised(Shape.ALPACA, reason, roles | ({"input": extra} if extra else {}))
     if "instruction" in have and "instances" in have:
         roles = {"prompt": have["instruction"], "completion": have["instances"]}
-        return Recognised(Shape.ALPACA, "Every row has an instruction with its 'instances' of input and output.", roles)
-    turns = ({"role", "content"}, {"from", "value"}, {"role", "text", "parent_id"}, {"role", "text", "message_id"})
+        return Recognised(
+            Shape.ALPACA,
+            "Every row has an instruction with its 'instances' of input and output.",
+            roles,
+        )
+    turns = (
+        {"role", "content"},
+        {"from", "value"},
+        {"role", "text", "parent_id"},
+        {"role", "text", "message_id"},
+    )
     if any(turn <= set(have) for turn in turns):
         raise DataError(
             f"'{name}': each row is one turn of a conversation, where Hone needs one conversation per row. "
@@ -155,7 +214,10 @@ def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Recognised | N
         and LABEL_WORDS & set(re.split(r"[\W_]+", name))
         and _is_label(_texts(rows, column), len(rows))
     ]
-    label = next((one for one in labels if not _numbers(row.get(one) for row in rows)), next(iter(labels), ""))
+    label = next(
+        (one for one in labels if not _numbers(row.get(one) for row in rows)),
+        next(iter(labels), ""),
+    )
     two = next((pair for pair in TWO_TEXTS if pair[0] in have and pair[1] in have), None)
     text = next((have[one] for one in TEXTS if one in have and have[one] != label), "")
     own = bool(label) and len(rows) >= 20 and len(set(_texts(rows, label))) > len(rows) // 2
@@ -174,11 +236,17 @@ def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Recognised | N
         )
     if text and label:
         return Recognised(
-            Shape.LABEL, f"Every row has a text ('{text}') and a label ('{label}').", {"text": text, "label": label}
+            Shape.LABEL,
+            f"Every row has a text ('{text}') and a label ('{label}').",
+            {"text": text, "label": label},
         )
     if not text:
         return None
-    others = [column for column in have.values() if column != text and _could_matter(_texts(rows, column), len(rows))]
+    others = [
+        column
+        for column in have.values()
+        if column != text and _could_matter(_texts(rows, column), len(rows))
+    ]
     reason = f"The column '{text}' holds text, all of which is learned."
     if others:
         reason += f" But '{others[0]}' could be a label or an answer. Is that right?"
@@ -192,7 +260,9 @@ def _by_content(columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
     if len(columns) == 1:
         reason = f"The only column, '{columns[0]}', is taken as text, all of which is learned."
         return Recognised(Shape.TEXT, reason, {"text": columns[0]})
-    by_length = sorted((column for column in columns if texts[column]), key=lambda column: -long[column])
+    by_length = sorted(
+        (column for column in columns if texts[column]), key=lambda column: -long[column]
+    )
     few = [column for column in columns if _is_label(texts[column], len(rows))]
     if len(few) == 1 and len(columns) <= 3 and by_length[0] != few[0]:
         rest = [column for column in columns if column != few[0]]
@@ -202,11 +272,16 @@ def _by_content(columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
         return Recognised(Shape.LABEL, reason, roles)
     if len(by_length) < 2:
         reason = "No column's name says what it is; the one with text was taken. Is that right?"
-        return Recognised(Shape.TEXT, reason, {"text": by_length[0] if by_length else columns[0]}, certain=False)
+        return Recognised(
+            Shape.TEXT, reason, {"text": by_length[0] if by_length else columns[0]}, certain=False
+        )
     prompt, answer = (column for column in columns if column in by_length[:2])
     reason = f"No column's name says what it is. '{prompt}' was taken as the question and '{answer}' as the answer."
     return Recognised(
-        Shape.COMPLETION, f"{reason} Is that right?", {"prompt": prompt, "completion": answer}, certain=False
+        Shape.COMPLETION,
+        f"{reason} Is that right?",
+        {"prompt": prompt, "completion": answer},
+        certain=False,
     )
 
 
@@ -216,12 +291,16 @@ def assign(shape: Shape, roles: dict[str, str], columns: Sequence[str], name: st
     if missing := [ROLES[shape][role] for role in needed if role not in roles]:
         raise DataError(f"'{name}': choose the column for: {', '.join(missing)}.")
     if unknown := [role for role in roles if role not in ROLES[shape]]:
-        raise DataError(f"'{unknown[0]}' is no part of {shape}. Its parts are: {', '.join(ROLES[shape])}.")
+        raise DataError(
+            f"'{unknown[0]}' is no part of {shape}. Its parts are: {', '.join(ROLES[shape])}."
+        )
     if absent := [column for column in roles.values() if column not in columns]:
         have = ", ".join(map(repr, columns[:12]))
         raise DataError(f"'{name}' has no column '{absent[0]}'. Its columns are: {have}.")
     if len(set(roles.values())) < len(roles):
-        raise DataError(f"'{name}': one column is chosen for two parts. Choose another for one of them.")
+        raise DataError(
+            f"'{name}': one column is chosen for two parts. Choose another for one of them."
+        )
     return Recognised(shape, "As you chose.", roles)
 
 
@@ -255,7 +334,11 @@ def _numbers(values: Any) -> bool:
 
 def _decimals(texts: list[str]) -> bool:
     """Whether a column holds measured numbers, which are a label however many there are."""
-    return bool(texts) and all(DECIMAL.fullmatch(one.strip()) for one in texts) and any("." in one for one in texts)
+    return (
+        bool(texts)
+        and all(DECIMAL.fullmatch(one.strip()) for one in texts)
+        and any("." in one for one in texts)
+    )
 
 
 def _two_ways(values: Any) -> bool:

@@ -18,7 +18,17 @@ Kind = Literal[
     "warming", "learning", "alone", "plateau", "memorising", "small", "diverging", "rate-high", "rate-low", "stuck",
     "leak", "masked",
 ]  # fmt: skip
-ALARMS = ("plateau", "memorising", "small", "diverging", "rate-high", "rate-low", "stuck", "leak", "masked")
+ALARMS = (
+    "plateau",
+    "memorising",
+    "small",
+    "diverging",
+    "rate-high",
+    "rate-low",
+    "stuck",
+    "leak",
+    "masked",
+)
 
 LEAST = 12  # steps before which only a disaster is called
 SURE = 0.25  # share of the run after which a loss that has not moved is called
@@ -84,7 +94,12 @@ def masked(c: Levels) -> Sign | None:
 def leak(c: Levels) -> Sign | None:
     """The model knows the answers before it has learned anything."""
     first = c.view.first_loss
-    if not c.writes or c.taken < 3 or c.start.mean > LOW_LOSS or (first is not None and first > LOW_LOSS):
+    if (
+        not c.writes
+        or c.taken < 3
+        or c.start.mean > LOW_LOSS
+        or (first is not None and first > LOW_LOSS)
+    ):
         return None
     held = f"; held-out loss before training {first:.3f}" if first is not None else ""
     return Sign(
@@ -100,7 +115,12 @@ def leak(c: Levels) -> Sign | None:
 
 def diverging(c: Levels) -> Sign | None:
     """The loss stands far above where it began."""
-    if c.taken < 8 or not below(c.start, c.now) or c.now.mean < GREW * c.start.mean or not _held_rose(c):
+    if (
+        c.taken < 8
+        or not below(c.start, c.now)
+        or c.now.mean < GREW * c.start.mean
+        or not _held_rose(c)
+    ):
         return None
     return Sign(
         "diverging",
@@ -139,7 +159,11 @@ def rate_high(c: Levels) -> Sign | None:
 def _held_rose(c: Levels) -> bool:
     """Whether the held-out loss tells of a leap too; it need not where it is not measured, or was hardly yet."""
     first = c.view.first_loss
-    return first is None or len(c.later) < RISES or max(loss for _, loss in c.later) > (1 + RISE) * first
+    return (
+        first is None
+        or len(c.later) < RISES
+        or max(loss for _, loss in c.later) > (1 + RISE) * first
+    )
 
 
 def _worse(c: Levels) -> tuple[int, float] | None:
@@ -158,7 +182,9 @@ def memorising(c: Levels) -> Sign | None:
     best, (_, last) = min(c.checks, key=lambda one: one[1]), c.later[-1]
     after = [loss for step, loss in c.checks if step > best[0]]
     rise = max(RISE * best[1], 0.005 * c.checks[0][1])
-    stays = len(after) >= RISES and last - best[1] > KEPT * (max(after) - best[1])  # it is not on its way back
+    stays = len(after) >= RISES and last - best[1] > KEPT * (
+        max(after) - best[1]
+    )  # it is not on its way back
     rises = stays and min(after[-RISES:]) > best[1] and last > best[1] + rise
     falls = below(c.now, c.level_at(best[0]))
     rises = rises and not c.as_right
@@ -182,9 +208,17 @@ def memorising(c: Levels) -> Sign | None:
 
 def _by_heart_alone(c: Levels) -> Sign | None:
     """Without held-out rows: few rows whose loss has all but gone."""
-    if not c.few or c.epoch < 5 or c.view.checks or c.taken < LEAST or c.now.mean > 0.05 * c.start.mean:
+    if (
+        not c.few
+        or c.epoch < 5
+        or c.view.checks
+        or c.taken < LEAST
+        or c.now.mean > 0.05 * c.start.mean
+    ):
         return None
-    return _too_few(c, f"Training loss went from {c.start.mean:.3f} to {c.now.mean:.3f}; nothing is held out.")
+    return _too_few(
+        c, f"Training loss went from {c.start.mean:.3f} to {c.now.mean:.3f}; nothing is held out."
+    )
 
 
 def _too_few(c: Levels, numbers: str) -> Sign:
@@ -203,10 +237,18 @@ def _too_few(c: Levels, numbers: str) -> Sign:
 
 def unmoved(c: Levels) -> Sign | None:
     """After a good part of the run nothing has moved: too small a rate, or nothing to find."""
-    if c.taken < LEAST or c.share < SURE or c.rising or below(c.start, c.now, 2.5) or (_moved(c) and not _guesses(c)):
+    if (
+        c.taken < LEAST
+        or c.share < SURE
+        or c.rising
+        or below(c.start, c.now, 2.5)
+        or (_moved(c) and not _guesses(c))
+    ):
         return None
     held, first = c.later[-1][1] if c.later else None, c.view.first_loss
-    numbers = f"Training loss {c.start.mean:.3f} at the start, {c.now.mean:.3f} after {c.taken:,} steps"
+    numbers = (
+        f"Training loss {c.start.mean:.3f} at the start, {c.now.mean:.3f} after {c.taken:,} steps"
+    )
     if held is not None and first is not None:
         numbers += f"; held-out loss {first:.3f} before, {held:.3f} now"
     if c.view.checks and (right := c.view.checks[-1].accuracy) is not None and c.chooses:
@@ -242,10 +284,17 @@ def _moved(c: Levels) -> bool:
 def _guesses(c: Levels) -> bool:
     """Whether labels are right no more often than before training, beyond the luck of so few held-out rows."""
     told = [one.accuracy for one in c.view.checks if one.accuracy is not None]
-    if not c.chooses or len(told) <= RISES or c.view.started is None or c.now.mean < 0.7 * c.start.mean:
+    if (
+        not c.chooses
+        or len(told) <= RISES
+        or c.view.started is None
+        or c.now.mean < 0.7 * c.start.mean
+    ):
         return False
     first, now = told[0], sum(told[-RISES:]) / RISES
-    return now - first < 2 * math.sqrt(max(first * (1 - first), 0.01) / max(1, c.view.started.held_out))
+    return now - first < 2 * math.sqrt(
+        max(first * (1 - first), 0.01) / max(1, c.view.started.held_out)
+    )
 
 
 def plateau(c: Levels) -> Sign | None:
@@ -278,7 +327,11 @@ def learning(c: Levels) -> Sign | None:
     if first is None or best > (1 - STILL / 3) * first:
         return None
     share = min(99.0, 100 * (1 - best / first))  # never "100 %": something is always left
-    right = f" It is right on {100 * c.view.best.accuracy:.0f} % of them." if c.view.best.accuracy is not None else ""
+    right = (
+        f" It is right on {100 * c.view.best.accuracy:.0f} % of them."
+        if c.view.best.accuracy is not None
+        else ""
+    )
     return Sign(
         "learning",
         "good",
@@ -310,7 +363,9 @@ def alone(c: Levels) -> Sign | None:
 
 def warming(c: Levels) -> Sign:
     """Too early to tell."""
-    done = f"Step {c.view.step:,} of {c.view.total_steps:,}" if c.view.total_steps else "No step yet"
+    done = (
+        f"Step {c.view.step:,} of {c.view.total_steps:,}" if c.view.total_steps else "No step yet"
+    )
     if not c.later:
         text = "The first steps are noisy. The first check on held-out examples follows."
         return Sign("warming", "info", "Warming up", text, f"{done}.")

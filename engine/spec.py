@@ -263,11 +263,15 @@ def changed(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
         for part in parts:
             target = target.get(part) if isinstance(target, dict) else None
         if not given or not isinstance(target, dict):
-            raise SpecError(f"'{setting}' is not a setting and its value. Write it like optim.epochs=5.")
+            raise SpecError(
+                f"'{setting}' is not a setting and its value. Write it like optim.epochs=5."
+            )
         try:
             target[name] = yaml.safe_load(text)
         except NO_YAML:
-            raise SpecError(f"The value of '{setting}' cannot be read as YAML. Put it in quotes.") from None
+            raise SpecError(
+                f"The value of '{setting}' cannot be read as YAML. Put it in quotes."
+            ) from None
     return make(values)
 
 
@@ -302,8 +306,14 @@ def _sentence(problem: Any) -> str:
         return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
     if not path:
         return str(problem["msg"]).removeprefix("Value error, ")
-    wish = {"method.layers": LAYERS, "model.start": RUN_ID}.get(path) or WISHES.get(problem["type"], "")
-    wanted = wish.format(**problem.get("ctx", {})) if wish else str(problem["msg"]).removeprefix("Value error, ")
+    wish = {"method.layers": LAYERS, "model.start": RUN_ID}.get(path) or WISHES.get(
+        problem["type"], ""
+    )
+    wanted = (
+        wish.format(**problem.get("ctx", {}))
+        if wish
+        else str(problem["msg"]).removeprefix("Value error, ")
+    )
     given = "nothing is given" if problem["input"] is None else f"it is {problem['input']!r}"
     return f"{_label(path)} ({path}): {wanted}; {given}."
 
@@ -325,13 +335,17 @@ def load_yaml(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SpecError(f"The file '{path}' cannot be read: {error.strerror}. Check the name and the folder.") from None
+        raise SpecError(
+            f"The file '{path}' cannot be read: {error.strerror}. Check the name and the folder."
+        ) from None
     except NO_YAML as error:
         raise SpecError(
             f"'{path.name}' cannot be read as YAML: {(str(error) or 'it is damaged').splitlines()[0]}."
         ) from None
     if not isinstance(values, dict):
-        raise SpecError(f"'{path.name}' holds no settings. Start from one of presets/samples/*.yaml.")
+        raise SpecError(
+            f"'{path.name}' holds no settings. Start from one of presets/samples/*.yaml."
+        )
     return values
 
 

@@ -39,4 +39,6 @@ def choose(items: Iterable[Item], share: float, seed: int) -> set[int]:
 
 
 def _order(group: list[Item], seed: int) -> bytes:
-    return hashlib.blake2b(min(item[1] for item in group), key=str(seed).encode(), digest_size=8).digest()
+    return hashlib.blake2b(
+        min(item[1] for item in group), key=str(seed).encode(), digest_size=8
+    ).digest()

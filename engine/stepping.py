@@ -22,12 +22,19 @@ def step_down(run: RunDir, why: str = "") -> Fit | None:
     smaller = down(fit, run.spec.optim, least)
     if smaller is not None:
         why = why or f"{fit.text[0].upper()}{fit.text[1:]} needs more memory than there is."
-        run.emit(ev.SteppedDown(**smaller._asdict(), why=why, compared=least > 1 and smaller.batch < fit.batch))
+        run.emit(
+            ev.SteppedDown(
+                **smaller._asdict(), why=why, compared=least > 1 and smaller.batch < fit.batch
+            )
+        )
     return smaller
 
 
 def _least(run: RunDir) -> int:
     """Examples that must be in memory together: KTO compares those of a batch with each other."""
     shape = scores.about(run.about_file).shape
-    compared = shape in (Shape.PREFERENCE, Shape.FEEDBACK) and run.spec.data.goal in ("auto", "prefer")
+    compared = shape in (Shape.PREFERENCE, Shape.FEEDBACK) and run.spec.data.goal in (
+        "auto",
+        "prefer",
+    )
     return 2 if compared and shape and preference_of(run.spec.method, shape) == "kto" else 1

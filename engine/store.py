@@ -45,7 +45,9 @@ def write_whole(path: Path, text: str) -> None:
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        os.fsync(file.fileno())  # else, on some file systems, a power cut leaves the new name and nothing in it
+        os.fsync(
+            file.fileno()
+        )  # else, on some file systems, a power cut leaves the new name and nothing in it
     os.replace(temporary, path)
 
 
@@ -77,8 +79,12 @@ class RunDir:
         self.about_file = self.data / "about.json"
         self.checkpoints = path / "checkpoints"
         self.adapter = path / "adapter"
-        self.start = path / "start"  # the result of another run that it starts from (engine.from_run)
-        self.queue_mark = path / "queued"  # holds what to do: train, score, merge-fp32 or merge-bf16
+        self.start = (
+            path / "start"
+        )  # the result of another run that it starts from (engine.from_run)
+        self.queue_mark = (
+            path / "queued"
+        )  # holds what to do: train, score, merge-fp32 or merge-bf16
         self.stop_mark = path / "stop"  # holds how: keep, pause or cancel
         self.ballast = path / ".ballast"  # room for the last words on a full disk
         self.lock = FileLock(path / "lock")
@@ -148,7 +154,10 @@ class RunDir:
     @property
     def has_result(self) -> bool:
         """Whether it has saved something that can be used: an adapter, or a whole model."""
-        return any((self.adapter / name).is_file() for name in ("adapter_model.safetensors", "model.safetensors"))
+        return any(
+            (self.adapter / name).is_file()
+            for name in ("adapter_model.safetensors", "model.safetensors")
+        )
 
     @property
     def size(self) -> int:
@@ -172,7 +181,14 @@ class Store:
         self.locks = self.home / "locks"
         self.prepared = self.home / "prepared"
         self.recipes = self.home / "recipes"
-        for folder in (self.runs, self.datasets, self.models, self.locks, self.prepared, self.recipes):
+        for folder in (
+            self.runs,
+            self.datasets,
+            self.models,
+            self.locks,
+            self.prepared,
+            self.recipes,
+        ):
             folder.mkdir(parents=True, exist_ok=True)
 
     def create_run(
@@ -197,7 +213,12 @@ class Store:
         link(train, draft.train_file)
         link(held_out, draft.held_out_file)
         write_json(draft.about_file, about)
-        meta = {"name": spec.name or stem, "note": "", "created": time.time(), "data": about["name"]}
+        meta = {
+            "name": spec.name or stem,
+            "note": "",
+            "created": time.time(),
+            "data": about["name"],
+        }
         write_json(draft.path / "meta.json", meta)
         more(draft)
         os.rename(draft.path, run.path)  # a run is there whole or not at all
@@ -205,8 +226,14 @@ class Store:
 
     def run(self, run_id: str) -> RunDir:
         """An existing run; raises RunError. The id may come from a visitor, so it never reaches a path unchecked."""
-        if not isinstance(run_id, str) or not ID.fullmatch(run_id) or not (self.runs / run_id / "spec.yaml").is_file():
-            raise RunError(f"There is no run '{str(run_id)[:80]}'. It may have been deleted; look at the Runs tab.")
+        if (
+            not isinstance(run_id, str)
+            or not ID.fullmatch(run_id)
+            or not (self.runs / run_id / "spec.yaml").is_file()
+        ):
+            raise RunError(
+                f"There is no run '{str(run_id)[:80]}'. It may have been deleted; look at the Runs tab."
+            )
         return RunDir(self.runs / run_id)
 
     def recipe(self, recipe_id: str) -> Path:
@@ -217,7 +244,11 @@ class Store:
 
     def all_runs(self) -> Iterator[RunDir]:
         """All runs, newest first."""
-        folders = (path for path in self.runs.iterdir() if (path / "spec.yaml").is_file() and ID.fullmatch(path.name))
+        folders = (
+            path
+            for path in self.runs.iterdir()
+            if (path / "spec.yaml").is_file() and ID.fullmatch(path.name)
+        )
         return (RunDir(path) for path in sorted(folders, key=lambda path: path.name, reverse=True))
 
     def delete_run(self, run_id: str) -> None:

@@ -30,9 +30,15 @@ STEP_SECONDS, CHECK_SECONDS, IN_A_RUN = 0.02, 0.15, 1.1
 # How far real runs may be from the middle of an estimate.
 MEASURED_RANGE = (0.75, 1.5)
 PAST_RANGE = (0.8, 1.3)
-LATER = 0.5  # of the longest check: the first one warms up, and replies end sooner as they get better
+LATER = (
+    0.5  # of the longest check: the first one warms up, and replies end sooner as they get better
+)
 LEAST_STEPS = 10  # that an earlier run must have taken to tell anything
-ASKED = {"dpo": 4, "kto": 4, "orpo": 2}  # passes of a held-out row: two answers, by one or two models
+ASKED = {
+    "dpo": 4,
+    "kto": 4,
+    "orpo": 2,
+}  # passes of a held-out row: two answers, by one or two models
 SLOWER = {"qlora": 1.2, "lora8": 1.6}  # than plain LoRA: weights are unpacked at each use
 
 
@@ -99,7 +105,11 @@ def flops_per_token(
 
 def _active(info: ModelInfo, part: str) -> float:
     """The share of a part's weights that a token passes."""
-    return info.experts_active / info.experts if part == "experts" and info.experts and info.experts_active else 1.0
+    return (
+        info.experts_active / info.experts
+        if part == "experts" and info.experts and info.experts_active
+        else 1.0
+    )
 
 
 def past(shown: Shown, job: Job, checkpointing: bool) -> Seconds:
@@ -117,7 +127,15 @@ def measured(pace: Pace, job: Job, batch: int, checkpointing: bool) -> Seconds:
     mean, scored = job.lengths.mean(limit), job.lengths.learned if pace.flat else 1.0
     wide = mean if pace.flat else job.lengths.widest(batch, limit)
     token = partial(flops_per_token, job.info, spec.method, mean, job.labels, scored=scored)
-    training = spec.optim.epochs * job.rows * wide * _times(job) * token(checkpointing) / pace.flops * IN_A_RUN
+    training = (
+        spec.optim.epochs
+        * job.rows
+        * wide
+        * _times(job)
+        * token(checkpointing)
+        / pace.flops
+        * IN_A_RUN
+    )
     training += _steps(job)
     held = job.held_out * wide * ASKED.get(job.preference, 1) * token(backward=False) / pace.flops
     check = held + LATER * pace.written * spec.sampling.max_new_tokens + CHECK_SECONDS
@@ -138,7 +156,9 @@ def checks(steps: int, every: int) -> int:
     return 1 + math.ceil(steps / every)
 
 
-def _range(total: float, bounds: tuple[float, float], source: Literal["past", "measured"]) -> Seconds:
+def _range(
+    total: float, bounds: tuple[float, float], source: Literal["past", "measured"]
+) -> Seconds:
     return Seconds(total * bounds[0], total * bounds[1], source)
 
 
@@ -159,14 +179,22 @@ def _times(job: Job) -> float:
 def shown(info: ModelInfo, spec: RunSpec, view: RunView) -> Shown | None:
     """The speed of an earlier run; None where it has taken too few steps to tell."""
     began, last = view.started, view.last
-    if began is None or last is None or len(view.speeds) < LEAST_STEPS or not began.rows or last.seconds <= 0:
+    if (
+        began is None
+        or last is None
+        or len(view.speeds) < LEAST_STEPS
+        or not began.rows
+        or last.seconds <= 0
+    ):
         return None
     speed, tokens = median(view.speeds), last.tokens / last.step
     if speed <= 0 or tokens <= 0:
         return None
     net = max(tokens / speed - STEP_SECONDS, 0.2 * tokens / speed)  # seconds of a step's arithmetic
     try:
-        each = flops_per_token(info, spec.method, began.tokens / began.rows, checkpointing=_recomputes(spec, view))
+        each = flops_per_token(
+            info, spec.method, began.tokens / began.rows, checkpointing=_recomputes(spec, view)
+        )
     except HoneError:  # made for names that this reading of the model lacks
         return None
     aside = max(0.0, last.seconds - last.tokens / speed)
@@ -180,4 +208,8 @@ def _recomputes(spec: RunSpec, view: RunView) -> bool:
 def typical(found: Iterable[Shown]) -> Shown | None:
     """The middle of what several runs showed."""
     runs = list(found)
-    return Shown(median(run.flops for run in runs), median(run.check for run in runs)) if runs else None
+    return (
+        Shown(median(run.flops for run in runs), median(run.check for run in runs))
+        if runs
+        else None
+    )

@@ -32,16 +32,22 @@ class Verdict(NamedTuple):
 
 def verdict(info: ModelInfo, machine: Machine, capable: bool) -> Verdict:
     """What fits, from the model's anatomy; ``capable`` as in ``Case``."""
-    case = Case(info, "classify" if info.task == "classify" else "write", 1, LABELS, None, machine, capable)
+    case = Case(
+        info, "classify" if info.task == "classify" else "write", 1, LABELS, None, machine, capable
+    )
     length = min(LENGTH, info.context or LENGTH)
-    lora, four = (advice.needs(case, MethodSpec(kind=kind), 1, length, True) for kind in ("lora", "qlora"))
+    lora, four = (
+        advice.needs(case, MethodSpec(kind=kind), 1, length, True) for kind in ("lora", "qlora")
+    )
     return _verdict(lora, four, case.budget)
 
 
 def rough(parameters: int, machine: Machine, capable: bool) -> Verdict:
     """What probably fits, from the number of weights alone."""
     lora = parameters * ROUGH["bf16" if capable else "fp32"] + BESIDE
-    return _verdict(lora, parameters * ROUGH["four"] + BESIDE, machine.free * advice.ROOM)._replace(rough=True)
+    return _verdict(lora, parameters * ROUGH["four"] + BESIDE, machine.free * advice.ROOM)._replace(
+        rough=True
+    )
 
 
 def largest(machine: Machine) -> int:

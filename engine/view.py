@@ -36,7 +36,13 @@ class State(StrEnum):
     @property
     def can_continue(self) -> bool:
         """It ended before its last step."""
-        return self in (State.STOPPED, State.PAUSED, State.CANCELLED, State.FAILED, State.INTERRUPTED)
+        return self in (
+            State.STOPPED,
+            State.PAUSED,
+            State.CANCELLED,
+            State.FAILED,
+            State.INTERRUPTED,
+        )
 
 
 def _numbers() -> array[float]:
@@ -54,7 +60,9 @@ class RunView:
     steps: array[int] = field(default_factory=lambda: array("q"))
     losses: array[float] = field(default_factory=_numbers)
     lrs: array[float] = field(default_factory=_numbers)
-    grads: array[float] = field(default_factory=_numbers)  # norm of the gradient; NaN where it is not known
+    grads: array[float] = field(
+        default_factory=_numbers
+    )  # norm of the gradient; NaN where it is not known
     speeds: array[float] = field(default_factory=_numbers)  # tokens per second
     tokens: array[int] = field(default_factory=lambda: array("q"))  # seen since the start
     seconds: array[float] = field(default_factory=_numbers)  # since the start
@@ -76,7 +84,9 @@ class RunView:
     proved: tuple[Fit, ev.Proved] | None = None  # the newest layout that fitted
     fit: Fit | None = None  # the layout that was stepped down to
     stepped: list[ev.SteppedDown] = field(default_factory=list)
-    epochs_before: list[float] = field(default_factory=list)  # that it was to have before each time it was extended
+    epochs_before: list[float] = field(
+        default_factory=list
+    )  # that it was to have before each time it was extended
     estimated: ev.Estimated | None = None
 
     def state(self, alive: bool, queued: bool) -> State:
@@ -146,7 +156,11 @@ def _add(view: RunView, event: ev.Event) -> None:
     match event:
         case ev.Phase():
             view.phase, view.ended, view.preparing, view.last_word = event.text, None, True, ""
-            view.interlude, view.merging, view.scoring = False, "", False  # what was killed could not say that it ended
+            view.interlude, view.merging, view.scoring = (
+                False,
+                "",
+                False,
+            )  # what was killed could not say that it ended
         case ev.Started():
             _cut_back(view, event.resumed_from)
             view.started, view.ended, view.preparing, view.last_word = event, None, False, ""
@@ -176,8 +190,13 @@ def _add(view: RunView, event: ev.Event) -> None:
         case ev.Evaluated():
             view.checks = [check for check in view.checks if check.step != event.step] + [event]
         case ev.Sampled():
-            again = (event.step, event.prompt)  # a run that was killed before its first checkpoint asks once more
-            view.samples = [one for one in view.samples if (one.step, one.prompt) != again] + [event]
+            again = (
+                event.step,
+                event.prompt,
+            )  # a run that was killed before its first checkpoint asks once more
+            view.samples = [one for one in view.samples if (one.step, one.prompt) != again] + [
+                event
+            ]
         case ev.Saved():
             view.saved.append(event)
             if event.best:  # the adapter is another one now than the one that was merged and scored
@@ -211,7 +230,9 @@ def _extend(view: RunView, event: ev.Extended) -> None:
         view.started = view.started.model_copy(update={"epochs": event.epochs, "steps": steps})
         if told := view.estimated:
             parts = ("seconds_low", "seconds_high", "checks_seconds")
-            view.estimated = told.model_copy(update={name: times * getattr(told, name) for name in parts})
+            view.estimated = told.model_copy(
+                update={name: times * getattr(told, name) for name in parts}
+            )
     view.ended = ev.Stopped(time=event.time, step=view.step, kept=True)
 
 
@@ -224,7 +245,15 @@ def _cut_back(view: RunView, step: int) -> None:
     kept = bisect_right(view.steps, step)
     if view.last and kept < len(view.steps):
         view.last = _step(view, kept - 1) if kept else None
-    for series in (view.steps, view.losses, view.lrs, view.grads, view.speeds, view.tokens, view.seconds):
+    for series in (
+        view.steps,
+        view.losses,
+        view.lrs,
+        view.grads,
+        view.speeds,
+        view.tokens,
+        view.seconds,
+    ):
         del series[kept:]
     view.checks = [check for check in view.checks if check.step <= step]
     view.samples = [sample for sample in view.samples if sample.step <= step]

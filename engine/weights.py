@@ -48,7 +48,9 @@ def check_count(folder: Path, named: int) -> None:
 
     The library would begin by making them all, from nothing, which can take minutes.
     """
-    there = sum(math.prod(shape) for name in files(folder) for shape in tensors(folder / name).values())
+    there = sum(
+        math.prod(shape) for name in files(folder) for shape in tensors(folder / name).values()
+    )
     if there < named * ENOUGH:
         raise ModelError(
             f"'{folder.name}' does not match its config.json: {there:,} weights are there, and {named:,} are named. "
@@ -73,7 +75,9 @@ def shards(folder: Path) -> dict[str, set[str]]:
         if not isinstance(name, str) or not model_json.plain(name):
             model_json.outside(f"a file in {INDEX}", str(name))
         if not name.endswith(".safetensors"):
-            raise ModelError(f"Its {INDEX} names {name[:80]}, which is no safetensors file. Choose another model.")
+            raise ModelError(
+                f"Its {INDEX} names {name[:80]}, which is no safetensors file. Choose another model."
+            )
         found.setdefault(name, set()).add(weight)
     return found
 
@@ -110,11 +114,16 @@ def _layout(head: bytes, path: Path) -> tuple[dict[str, tuple[int, ...]], int]:
                 continue
             begin, stop = about["data_offsets"]
             shape = tuple(about["shape"])
-            if not all(isinstance(one, int) and one >= 0 for one in (begin, stop, *shape)) or begin > stop:
+            if (
+                not all(isinstance(one, int) and one >= 0 for one in (begin, stop, *shape))
+                or begin > stop
+            ):
                 raise ValueError(name)
             found[name], end = shape, max(end, stop)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ModelError(f"Its {path.name} is not a safetensors file, or is damaged. {AGAIN}") from None
+        raise ModelError(
+            f"Its {path.name} is not a safetensors file, or is damaged. {AGAIN}"
+        ) from None
     if not found:
         raise ModelError(f"Its {path.name} holds no weights. {AGAIN}")
     return found, end
@@ -134,7 +143,9 @@ def pointer(name: str) -> NoReturn:
 
 def _say_what_instead(folder: Path) -> NoReturn:
     names = sorted(path.name for path in folder.iterdir())
-    if (folder / model_json.CONFIG).is_file() and (pickles := [name for name in names if name.endswith(PICKLES)]):
+    if (folder / model_json.CONFIG).is_file() and (
+        pickles := [name for name in names if name.endswith(PICKLES)]
+    ):
         raise ModelError(
             f"It has no *.safetensors weights, only {pickles[0]}, a format that can carry harmful code. "
             "Get the safetensors version of this model, or convert it first."

@@ -11,13 +11,17 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # two tests at once: idle threads leave the core to others
+os.environ.setdefault(
+    "OMP_WAIT_POLICY", "passive"
+)  # two tests at once: idle threads leave the core to others
 
 from engine import spec as specs
 from engine.jobs import Engine
 from engine.store import ROOT, RunDir
 
-settings.register_profile("hone", deadline=None)  # the machine is shared: a slow moment is no failure
+settings.register_profile(
+    "hone", deadline=None
+)  # the machine is shared: a slow moment is no failure
 settings.load_profile("hone")
 SHARED = ROOT.parent / "shared" / "data"
 

@@ -39,16 +39,22 @@ def maker():
     sys.path.remove(str(ROOT / "presets" / "samples"))
     sys.path.remove(str(POCKET_SCRIPTS))
     for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) and str(ROOT / "presets") in str(sys.modules[name].__file__):
+        if getattr(sys.modules[name], "__file__", None) and str(ROOT / "presets") in str(
+            sys.modules[name].__file__
+        ):
             del sys.modules[name]
 
 
 def test_the_samples_come_out_again_byte_by_byte(maker, tmp_path: Path) -> None:
     maker.main(tmp_path)
     written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == sorted(f"{name}.{part}.jsonl" for name in SAMPLES for part in ("train", "heldout"))
+    assert written == sorted(
+        f"{name}.{part}.jsonl" for name in SAMPLES for part in ("train", "heldout")
+    )
     for name in written:
-        assert (tmp_path / name).read_bytes() == (ROOT / "presets" / "samples" / name).read_bytes(), name
+        assert (tmp_path / name).read_bytes() == (
+            ROOT / "presets" / "samples" / name
+        ).read_bytes(), name
 
 
 @pytest.mark.parametrize("name", SAMPLES)
@@ -57,7 +63,12 @@ def test_a_sample_is_large_enough_and_repeats_nothing(maker, name: str) -> None:
     train, held_out = read_rows(sample.train_file), read_rows(sample.held_out_file)
     assert 200 <= len(train) <= 2000 and len(held_out) >= 50
     said = [maker.words(row) for row in (*held_out, *train)]
-    near = [(i, j) for i, one in enumerate(said) for j in range(i) if maker.likeness(one, said[j]) >= maker.TOO_NEAR]
+    near = [
+        (i, j)
+        for i, one in enumerate(said)
+        for j in range(i)
+        if maker.likeness(one, said[j]) >= maker.TOO_NEAR
+    ]
     assert not near
     assert sample.train_file.with_name(f"{name}.md").is_file()
 
@@ -69,12 +80,16 @@ def test_a_score_knows_right_from_wrong(name: str) -> None:
 
     def answer(row: dict) -> str:
         return (
-            row["messages"][-1]["content"] if "messages" in row else next(row[name] for name in ANSWERS if name in row)
+            row["messages"][-1]["content"]
+            if "messages" in row
+            else next(row[name] for name in ANSWERS if name in row)
         )
 
     assert all(SCORES[name].right(answer(row), row) for row in rows)
     others = [*rows[1:], rows[0]]
-    wrong = sum(SCORES[name].right(answer(other), row) for row, other in zip(rows, others, strict=True))
+    wrong = sum(
+        SCORES[name].right(answer(other), row) for row, other in zip(rows, others, strict=True)
+    )
     assert wrong <= 0.6 * len(rows), "another row's answer is mostly wrong"
     assert not any(SCORES[name].right("", row) for row in rows)
 
@@ -98,7 +113,9 @@ def test_the_shipped_weights_pass_the_exam_of_their_card() -> None:
     right = int(in_the_makers_folder(code))
     card = (presets.POCKET / "README.md").read_text(encoding="utf-8")
     told = int(card.split("| held-out questions | ")[1].split()[0])
-    assert abs(right - told) <= 2, "the card's figure was measured before the weights were rounded to bf16"
+    assert abs(right - told) <= 2, (
+        "the card's figure was measured before the weights were rounded to bf16"
+    )
     assert right >= 150
 
 

@@ -22,11 +22,15 @@ def python_files(*folders: str) -> list[Path]:
     """Our own Python files, as git sees them: tracked, or new and not ignored."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "*.py"]
     try:
-        names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, text=True).stdout.split("\0")
+        names = subprocess.run(
+            command, cwd=ROOT, capture_output=True, check=True, text=True
+        ).stdout.split("\0")
         files = [ROOT / name for name in names if name]
     except (OSError, subprocess.CalledProcessError):  # no git, or a copy without its history
         aside = {".venv", "workspace", "making", "__pycache__"}
-        files = [path for path in ROOT.rglob("*.py") if not aside & set(path.relative_to(ROOT).parts)]
+        files = [
+            path for path in ROOT.rglob("*.py") if not aside & set(path.relative_to(ROOT).parts)
+        ]
     files = [path for path in files if path.exists()]
     if folders:
         files = [path for path in files if path.relative_to(ROOT).parts[0] in folders]
@@ -109,10 +113,18 @@ def dangers(path: Path) -> Iterator[str]:
     """Calls that can run somebody else's code."""
     for node in ast.walk(tree_of(path)):
         where = f"{name_of(path)}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.keyword) and node.arg in (REMOTE_CODE, SHELL) and not is_false(node.value):
+        if (
+            isinstance(node, ast.keyword)
+            and node.arg in (REMOTE_CODE, SHELL)
+            and not is_false(node.value)
+        ):
             yield f"{where} passes {node.arg}"
         elif isinstance(node, ast.Dict):
-            named = {key.value: value for key, value in zip(node.keys, node.values, strict=True) if is_text(key)}
+            named = {
+                key.value: value
+                for key, value in zip(node.keys, node.values, strict=True)
+                if is_text(key)
+            }
             if REMOTE_CODE in named and not is_false(named[REMOTE_CODE]):
                 yield f"{where} holds {REMOTE_CODE}"
         elif isinstance(node, ast.Attribute) and ast.unparse(node) == "torch.load":
@@ -159,7 +171,9 @@ def test_nothing_is_unpickled() -> None:
         "import os\nos.system('ls')",
     ],
 )
-def test_the_rule_sees_what_it_forbids(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rule_sees_what_it_forbids(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
     (tmp_path / "bad.py").write_text(source)
     assert list(dangers(tmp_path / "bad.py"))
@@ -189,15 +203,23 @@ def test_the_rule_sees_every_kind_of_import(
 
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-test.txt"])
 def test_every_requirement_is_pinned_and_has_a_reason(file: str) -> None:
-    lines = [line for line in (ROOT / file).read_text(encoding="utf-8").splitlines() if line and line[0] != "#"]
+    lines = [
+        line
+        for line in (ROOT / file).read_text(encoding="utf-8").splitlines()
+        if line and line[0] != "#"
+    ]
     assert lines
-    assert not [line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+ +# \S.+", line)]
+    assert not [
+        line for line in lines if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+ +# \S.+", line)
+    ]
     names = [line.split("==")[0].lower() for line in lines]
     assert len(names) == len(set(names))
 
 
 def test_readme_names_the_same_gradio() -> None:
-    version = re.search(r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    version = re.search(
+        r"^gradio==(\S+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert version
     assert f"sdk_version: {version[1]}\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -206,12 +228,17 @@ def test_what_the_readme_points_to_is_there() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
     assert "docs/screenshot.png" in links
-    headings = {"#" + re.sub(r"[^a-z0-9 -]", "", line.lower()).strip().replace(" ", "-") for line in text.splitlines()}
+    headings = {
+        "#" + re.sub(r"[^a-z0-9 -]", "", line.lower()).strip().replace(" ", "-")
+        for line in text.splitlines()
+    }
     assert not [link for link in links if link not in headings and not (ROOT / link).is_file()]
 
 
 @pytest.mark.parametrize("tool", [["ruff", "check", "."], ["mypy"]], ids=["ruff", "mypy"])
 def test_lint_and_types(tool: list[str]) -> None:
     pytest.importorskip(tool[0])
-    done = subprocess.run([sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *tool], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,13 +18,19 @@ import pytest
 from engine.__main__ import _parser
 
 ROOT = Path(__file__).resolve().parent.parent
-SUCCESS = ["Collecting six==1.17.0 (from -r requirements.txt)", "Installing collected packages: six, tzdata"]
+SUCCESS = [
+    "Collecting six==1.17.0 (from -r requirements.txt)",
+    "Installing collected packages: six, tzdata",
+]
 NO_BUILD = [
     "Collecting torch==2.13.0 (from -r requirements.txt)",
     "ERROR: Could not find a version that satisfies the requirement torch==2.13.0 (from versions: none)",
     "ERROR: No matching distribution found for torch==2.13.0",
 ]
-OFFLINE = ["WARNING: Retrying (total=0) after connection broken by 'NewConnectionError(...)'", *NO_BUILD]
+OFFLINE = [
+    "WARNING: Retrying (total=0) after connection broken by 'NewConnectionError(...)'",
+    *NO_BUILD,
+]
 DISK_FULL = [
     "Collecting plotly==7.1.0",
     "  Downloading https://example.org/torch-2.13.0-cp311-cp311-linux_x86_64.whl (888.1 MB)",
@@ -122,12 +128,20 @@ def test_old_pythons_can_parse_it() -> None:
     source = (ROOT / "start.py").read_bytes()
     assert source.isascii(), "Python 2 refuses other letters without a coding line"
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # 3.13 says that feature_version below 3.7 is not supported any more
+        warnings.simplefilter(
+            "ignore"
+        )  # 3.13 says that feature_version below 3.7 is not supported any more
         tree = ast.parse(source, feature_version=(3, 4))
     for node in ast.walk(tree):
-        assert not isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.Nonlocal | ast.NamedExpr), ast.dump(node)
+        assert not isinstance(node, ast.JoinedStr | ast.AnnAssign | ast.Nonlocal | ast.NamedExpr), (
+            ast.dump(node)
+        )
         if isinstance(node, ast.FunctionDef):
-            assert not node.returns and not node.args.kwonlyargs and not any(a.annotation for a in node.args.args)
+            assert (
+                not node.returns
+                and not node.args.kwonlyargs
+                and not any(a.annotation for a in node.args.args)
+            )
         if isinstance(node, ast.List | ast.Tuple | ast.Dict):
             assert not any(isinstance(part, ast.Starred) for part in getattr(node, "elts", []))
 
@@ -135,7 +149,9 @@ def test_old_pythons_can_parse_it() -> None:
 # When it installs
 
 
-def test_first_start_installs_once(start: ModuleType, pip: FakePip, started: list[list[str]]) -> None:
+def test_first_start_installs_once(
+    start: ModuleType, pip: FakePip, started: list[list[str]]
+) -> None:
     assert start.main([]) == 0 and start.main([]) == 0
     assert pip.calls == 1 and len(started) == 2
     assert pip.command[:4] == [start.PYTHON, "-m", "pip", "install"]
@@ -143,14 +159,18 @@ def test_first_start_installs_once(start: ModuleType, pip: FakePip, started: lis
     assert Path(start.LOG).read_text().splitlines() == SUCCESS
 
 
-def test_changed_requirements_are_installed(start: ModuleType, pip: FakePip, started: list[list[str]]) -> None:
+def test_changed_requirements_are_installed(
+    start: ModuleType, pip: FakePip, started: list[list[str]]
+) -> None:
     start.main([])
     (Path(start.ROOT) / "requirements.txt").write_text("six==1.16.0  # another\n")
     start.main([])
     assert pip.calls == 2
 
 
-def test_another_python_is_another_stamp(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_python_is_another_stamp(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     before = start.digest("requirements.txt")
     monkeypatch.setattr(sys, "version_info", (3, sys.version_info[1] + 1, 0))
     assert start.digest("requirements.txt") != before
@@ -184,7 +204,9 @@ def test_cut_off_while_writing_makes_the_venv_anew(
     start: ModuleType, pip: FakePip, started: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start.main([])
-    Path(start.UNFINISHED).touch()  # what a killed pip leaves behind, with the stamp of an earlier install
+    Path(
+        start.UNFINISHED
+    ).touch()  # what a killed pip leaves behind, with the stamp of an earlier install
     made: list[list[str]] = []
 
     def make(command: list[str], **_: Any) -> subprocess.CompletedProcess[bytes]:
@@ -210,13 +232,18 @@ def test_missing_ensurepip_names_the_debian_package(
     start: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ensurepip" else find(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "ensurepip" else find(name)
+    )
     assert start.main([]) == 1
     assert "apt install python3-venv" in capsys.readouterr().err
 
 
 def test_folder_that_may_not_be_written_is_said(
-    start: ModuleType, pip: FakePip, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    start: ModuleType,
+    pip: FakePip,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def refuse(_: object) -> None:
         raise PermissionError(13, "Permission denied", start.LOG)
@@ -290,7 +317,13 @@ def test_routes(start: ModuleType) -> None:
     assert start.command_for(["--port", "7861"]) == [*app, "--port", "7861"]
     engine = [start.PYTHON, "-P", "-m", "engine"]
     assert start.command_for(["train", "a.yaml"]) == [*engine, "train", "a.yaml"]
-    assert start.command_for(["reply", "last", "--prompt", "Hi"]) == [*engine, "reply", "last", "--prompt", "Hi"]
+    assert start.command_for(["reply", "last", "--prompt", "Hi"]) == [
+        *engine,
+        "reply",
+        "last",
+        "--prompt",
+        "Hi",
+    ]
 
 
 def test_tests_run_whole_unless_a_file_is_named(start: ModuleType) -> None:
@@ -308,7 +341,9 @@ def test_every_command_of_the_engine_is_routed(start: ModuleType) -> None:
 
 def test_exit_code_and_working_folder_are_kept(start: ModuleType, tmp_path: Path) -> None:
     """For real: a process of its own, on a root with an app.py and a .venv that is this Python."""
-    (tmp_path / "app.py").write_text("import os, sys\nprint(os.getcwd(), os.environ['PYTHONPATH'])\nsys.exit(7)\n")
+    (tmp_path / "app.py").write_text(
+        "import os, sys\nprint(os.getcwd(), os.environ['PYTHONPATH'])\nsys.exit(7)\n"
+    )
     (tmp_path / "start.py").write_bytes((ROOT / "start.py").read_bytes())
     python = Path(start.PYTHON)
     python.parent.mkdir(parents=True)
@@ -319,13 +354,19 @@ def test_exit_code_and_working_folder_are_kept(start: ModuleType, tmp_path: Path
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     done = subprocess.run(
-        [sys.executable, str(tmp_path / "start.py")], cwd=elsewhere, capture_output=True, text=True, check=False
+        [sys.executable, str(tmp_path / "start.py")],
+        cwd=elsewhere,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (7, "")
     assert done.stdout.split() == [str(elsewhere), str(tmp_path)]
 
 
-def test_windows_waits_and_passes_the_exit_code_on(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_windows_waits_and_passes_the_exit_code_on(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Child:
         def __init__(self, command: list[str]) -> None:
             self.answers: list[Callable[[], int]] = [self.interrupt, lambda: 5]
@@ -350,10 +391,16 @@ def test_help_installs_nothing(start: ModuleType, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.skipif(os.name != "posix", reason="apt-get is for Debian")
-def test_chromium_is_installed_where_it_can_be(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chromium_is_installed_where_it_can_be(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     called: list[list[str]] = []
-    monkeypatch.setattr(start, "find_browser", lambda: "/usr/bin/chromium" if len(called) == 2 else None)
-    monkeypatch.setattr(start.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
+    monkeypatch.setattr(
+        start, "find_browser", lambda: "/usr/bin/chromium" if len(called) == 2 else None
+    )
+    monkeypatch.setattr(
+        start.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None
+    )
     monkeypatch.setattr(start.os, "geteuid", lambda: 0)
     monkeypatch.setattr(subprocess, "call", lambda command, **_: called.append(command) or 0)
     start.provide_browser()

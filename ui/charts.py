@@ -17,13 +17,23 @@ def lengths(edges: Sequence[float], counts: Sequence[int], limit: int) -> go.Fig
     middles, widths = [(low + high) / 2 for low, high in bins], [high - low for low, high in bins]
     colours = [LIMIT if low >= limit else LEARN for low in edges[:-1]]
     bars = go.Bar(
-        x=middles, y=list(counts), width=widths, marker={"color": colours}, hovertemplate="%{y} rows<extra></extra>"
+        x=middles,
+        y=list(counts),
+        width=widths,
+        marker={"color": colours},
+        hovertemplate="%{y} rows<extra></extra>",
     )
     figure = go.Figure(bars, _layout("tokens in a row", "rows"))
     if edges and limit <= edges[-1] * 1.5:
         figure.add_vline(x=limit, line={"color": LIMIT, "width": 2, "dash": "dash"})
         figure.add_annotation(
-            x=limit, y=1, yref="paper", text=f"limit {limit}", showarrow=False, xanchor="left", xshift=4
+            x=limit,
+            y=1,
+            yref="paper",
+            text=f"limit {limit}",
+            showarrow=False,
+            xanchor="left",
+            xshift=4,
         )
     return figure
 
@@ -33,7 +43,9 @@ def labels(counts: Mapping[str, int]) -> go.Figure:
     names = [name if len(name) <= 24 else name[:23] + "…" for name in counts][:20]
     bars = go.Bar(y=names, x=list(counts.values())[:20], orientation="h", marker={"color": LEARN})
     figure = go.Figure(bars, _layout("rows", ""))
-    return figure.update_layout(yaxis={"autorange": "reversed", "showgrid": False}, height=60 + 24 * max(4, len(names)))
+    return figure.update_layout(
+        yaxis={"autorange": "reversed", "showgrid": False}, height=60 + 24 * max(4, len(names))
+    )
 
 
 def _layout(x: str, y: str) -> dict[str, Any]:

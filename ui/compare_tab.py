@@ -43,7 +43,9 @@ def build(ctx: Context) -> CompareTab:
                 "Choose a run and say something. Both models get the same message and reply at the same time.",
             )
         )
-        run = gr.Dropdown(label="Run", info="A run that has saved something.", elem_id="compare-run")
+        run = gr.Dropdown(
+            label="Run", info="A run that has saved something.", elem_id="compare-run"
+        )
         with gr.Row(equal_height=True, elem_classes="panes"):
             base = _pane("Base model, before training", "base-pane")
             tuned = _pane("Tuned model, after training", "tuned-pane")
@@ -61,7 +63,9 @@ def build(ctx: Context) -> CompareTab:
                 elem_id="message",
             )
             send = gr.Button("Send", variant="primary", size="md", scale=0, min_width=92)
-            stop = gr.Button("Stop", variant="stop", size="md", scale=0, min_width=92, visible=False)
+            stop = gr.Button(
+                "Stop", variant="stop", size="md", scale=0, min_width=92, visible=False
+            )
             clear = gr.Button("Clear", size="md", scale=0, min_width=92)
         with gr.Accordion("How the replies are made", open=False), gr.Row():
             heat = gr.Slider(
@@ -73,11 +77,18 @@ def build(ctx: Context) -> CompareTab:
                 info="0 gives the likeliest reply each time; higher is livelier.",
             )
             longest = gr.Slider(
-                8, 1024, 128, step=8, label="Longest reply (tokens)", info="Replies are cut after this many tokens."
+                8,
+                1024,
+                128,
+                step=8,
+                label="Longest reply (tokens)",
+                info="Replies are cut after this many tokens.",
             )
         score = html(elem_id="score")
         with gr.Row():
-            ask_score = gr.Button("Score", size="md", scale=0, min_width=132, interactive=False, elem_id="score-run")
+            ask_score = gr.Button(
+                "Score", size="md", scale=0, min_width=132, interactive=False, elem_id="score-run"
+            )
         timer = gr.Timer(1.0, active=False)
 
     inputs, outputs = [run, message, base, tuned, heat, longest], [message, base, tuned, send, stop]
@@ -126,7 +137,10 @@ def usable(ctx: Context) -> list[RunDir]:
 def run_choices(ctx: Context) -> list[tuple[str, str]]:
     """(label, id) of the runs that can be compared and exported."""
     return [
-        (f"{run.meta['name']} · {STATES[run.state()].lower()} · {when(run.meta['created'])}", run.id)
+        (
+            f"{run.meta['name']} · {STATES[run.state()].lower()} · {when(run.meta['created'])}",
+            run.id,
+        )
         for run in usable(ctx)
     ]
 
@@ -142,7 +156,13 @@ def refresh(ctx: Context, current: str | None) -> Any:
 
 
 def talk(
-    ctx: Context, run_id: str | None, message: str, base: list[Turn], tuned: list[Turn], heat: float, longest: int
+    ctx: Context,
+    run_id: str | None,
+    message: str,
+    base: list[Turn],
+    tuned: list[Turn],
+    heat: float,
+    longest: int,
 ) -> Iterator[tuple[Any, ...]]:
     """Send one message to both models, each with its own conversation so far."""
     if not run_id:
@@ -152,7 +172,9 @@ def talk(
     asked, asked_too = said(base, message), said(tuned, message)
     yield "", answered(asked, ""), answered(asked_too, ""), *_buttons(talking=True)
     try:
-        for one, other in ctx.engine.desk.chat(run_id, plain(asked), plain(asked_too), heat, int(longest)):
+        for one, other in ctx.engine.desk.chat(
+            run_id, plain(asked), plain(asked_too), heat, int(longest)
+        ):
             yield gr.skip(), answered(asked, one), answered(asked_too, other), gr.skip(), gr.skip()
     except HoneError:
         yield message, base, tuned, *_buttons(talking=False)
@@ -214,15 +236,23 @@ def score_card(view: RunView, working: bool) -> str:
     """The score in words, each figure beside what it is compared with."""
     if working:
         return status(
-            "info", "Scoring", "Both models get the examples that were kept aside. This takes from seconds to minutes."
+            "info",
+            "Scoring",
+            "Both models get the examples that were kept aside. This takes from seconds to minutes.",
         )
     trouble = ""
     if view.score_problem:
         trouble = status("bad", "Scoring did not work", view.score_problem)
     elif view.scoring:
-        trouble = status("bad", "Scoring ended without a result", "Its process ended before it was done. Score again.")
+        trouble = status(
+            "bad",
+            "Scoring ended without a result",
+            "Its process ended before it was done. Score again.",
+        )
     if view.scored:
-        return trouble + card("Score on examples it has never seen", *map(line, sentences(view.scored)))
+        return trouble + card(
+            "Score on examples it has never seen", *map(line, sentences(view.scored))
+        )
     text = "Both models get the examples that were kept aside: how many replies are right, or how surprised is each?"
     return trouble or card("Not scored yet", line(text))
 

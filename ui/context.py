@@ -45,7 +45,9 @@ class Context:
         self.downloads = Downloads(engine.store)
         self._pages: dict[str, HubPage] = {}
         self._measured: dict[str, TokenReport] = {}
-        self._reports: dict[str, TokenReport] = {}  # the newest for these rows, whatever the longest example is
+        self._reports: dict[
+            str, TokenReport
+        ] = {}  # the newest for these rows, whatever the longest example is
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def dataset(self, source: str) -> Dataset:
@@ -72,7 +74,9 @@ class Context:
         found = self._reports.get(_key(model, prepared, _uncut(spec)))
         if found is None:
             return None
-        return lengths(found.edges, found.counts, found.longest, found.learned / max(1, found.tokens))
+        return lengths(
+            found.edges, found.counts, found.longest, found.learned / max(1, found.tokens)
+        )
 
     def learned(self, model: str, prepared: Prepared, spec: DataSpec) -> int:
         """How many rows teach something, as far as their tokens are known; raises DataError where some must not be."""
@@ -84,7 +88,11 @@ class Context:
             raise DataError(
                 f"{found.refused.rows:,} of the rows cannot be learned with this model. {found.refused.reason}"
             )
-        return prepared.train if found.measured < found.rows else prepared.train - found.lost - found.refused.rows
+        return (
+            prepared.train
+            if found.measured < found.rows
+            else prepared.train - found.lost - found.refused.rows
+        )
 
     def model(self, source: str) -> ModelInfo:
         """What a base model is; the first time the desk is asked, which takes seconds. Raises HoneError."""
@@ -95,7 +103,9 @@ class Context:
             except ModelError as error:
                 self._unusable[source] = str(error)
                 raise
-            self._models[source] = info.model_copy(update={"name": self.name_of(source) or info.name})
+            self._models[source] = info.model_copy(
+                update={"name": self.name_of(source) or info.name}
+            )
             self._unusable.pop(source, None)
         return self._models[source]
 
@@ -113,12 +123,18 @@ class Context:
         """Folders that somebody opened by their path, and that are still there."""
         known = {"pocket", *(source for source, _ in self.model_choices())}
         return [
-            one for one in list(self._models) if one not in known and not models.hub_name(one) and Path(one).is_dir()
+            one
+            for one in list(self._models)
+            if one not in known and not models.hub_name(one) and Path(one).is_dir()
         ]
 
     def part_names(self) -> list[str]:
         """What the linear layers of all models are called that somebody asked for."""
-        return list(dict.fromkeys(part.name for info in list(self._models.values()) for part in info.adaptable))
+        return list(
+            dict.fromkeys(
+                part.name for info in list(self._models.values()) for part in info.adaptable
+            )
+        )
 
     def forget_model(self, source: str) -> None:
         """A model that has gone, or is another one now."""
@@ -135,7 +151,10 @@ class Context:
 
     def model_choices(self) -> list[tuple[str, str]]:
         """(source, label) of every base model found."""
-        return [(source, self.name_of(source) or label) for source, label in models.available(self.engine.model_roots)]
+        return [
+            (source, self.name_of(source) or label)
+            for source, label in models.available(self.engine.model_roots)
+        ]
 
     def name_of(self, source: str) -> str:
         """owner/name of a model that came from the Hub; empty for any other."""

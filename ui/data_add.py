@@ -68,20 +68,34 @@ def build(ctx: Context) -> Adding:
             elem_id="paste",
         )
         use_paste = gr.Button("Use these rows", size="md", elem_id="use-paste")
-        folder = gr.File(label="A whole folder", file_count="directory", height=110, elem_id="folder")
+        folder = gr.File(
+            label="A whole folder", file_count="directory", height=110, elem_id="folder"
+        )
         name = gr.Textbox(
-            label="Hugging Face Hub", info="A dataset's name as on its page: owner/name.", elem_id="hub-name"
+            label="Hugging Face Hub",
+            info="A dataset's name as on its page: owner/name.",
+            elem_id="hub-name",
         )
         look = gr.Button("Look it up", size="md", elem_id="hub-look")
         about = html(visible=False)
         config = gr.Dropdown(
-            [], label="Part (config)", info="Some datasets have several.", visible=False, elem_id="hub-config"
+            [],
+            label="Part (config)",
+            info="Some datasets have several.",
+            visible=False,
+            elem_id="hub-config",
         )
         split = gr.Dropdown(
-            [], label="Split", info="Most have one to train on and one to test.", visible=False, elem_id="hub-split"
+            [],
+            label="Split",
+            info="Most have one to train on and one to test.",
+            visible=False,
+            elem_id="hub-split",
         )
         first = gr.Number(0, precision=0, label="From row", info="0 is the first.", visible=False)
-        most = gr.Number(5000, precision=0, label="At most (rows)", info="0 takes all.", visible=False)
+        most = gr.Number(
+            5000, precision=0, label="At most (rows)", info="0 takes all.", visible=False
+        )
         get = gr.Button("Get it", size="md", visible=False, elem_id="hub-get")
     with gr.Accordion("Which files can I use?", open=False):
         gr.Markdown(FORMATS)
@@ -107,7 +121,9 @@ def add(ctx: Context, files: list[str] | None) -> Iterator[Shown]:
     if sum(path.stat().st_size for path in paths) > LARGE:
         first = first_rows(intake.peek(Upload(paths[0], paths[0].name), 3), paths[0].name)
     yield gr.skip(), gr.skip(), _busy(f"Reading {plural(len(paths), 'file')}."), first
-    yield from _take(ctx, lambda tell: aside.add_files(ctx.engine.store, [(p, p.name) for p in paths], tell=tell))
+    yield from _take(
+        ctx, lambda tell: aside.add_files(ctx.engine.store, [(p, p.name) for p in paths], tell=tell)
+    )
     for path in paths:
         path.unlink(missing_ok=True)  # the rows are in the workspace now
 
@@ -123,12 +139,16 @@ def add_pasted(ctx: Context, text: str) -> Iterator[Shown]:
     path = folder / f"pasted-{threading.get_ident()}"
     path.write_text(text, encoding="utf-8")
     try:
-        yield from _take(ctx, lambda tell: aside.add_files(ctx.engine.store, [(path, "Pasted rows")], tell=tell))
+        yield from _take(
+            ctx, lambda tell: aside.add_files(ctx.engine.store, [(path, "Pasted rows")], tell=tell)
+        )
     finally:
         path.unlink(missing_ok=True)
 
 
-def add_hub(ctx: Context, name: str, config: str, split: str, first: float, most: float) -> Iterator[Shown]:
+def add_hub(
+    ctx: Context, name: str, config: str, split: str, first: float, most: float
+) -> Iterator[Shown]:
     """Download a dataset's split, or a slice of it, and take it in."""
     wanted = HubSpec(
         name=name.strip(),
@@ -141,7 +161,9 @@ def add_hub(ctx: Context, name: str, config: str, split: str, first: float, most
     yield from _take(ctx, lambda tell: aside.add_hub(ctx.engine.store, wanted, tell))
 
 
-def read_again(ctx: Context, source: str, encoding: str, header: str, parts: str) -> Iterator[Shown]:
+def read_again(
+    ctx: Context, source: str, encoding: str, header: str, parts: str
+) -> Iterator[Shown]:
     """Read the files of a dataset in another way."""
     options = Options(encoding=encoding, header={"yes": True, "no": False}.get(header), parts=parts)  # type: ignore[arg-type]
     yield from _take(ctx, lambda tell: aside.read_again(ctx.engine.store, source, options, tell))
@@ -200,7 +222,9 @@ def first_rows(rows: list[dict[str, Any]], name: str) -> str:
     """The beginning of a file that is still being read."""
     shown = (
         '<article class="row-card"><div class="tokens" tabindex="0">'
-        + "".join(f"<p><b>{safe(key)}</b> {safe(str(value)[:600])}</p>" for key, value in row.items())
+        + "".join(
+            f"<p><b>{safe(key)}</b> {safe(str(value)[:600])}</p>" for key, value in row.items()
+        )
         + "</div></article>"
         for row in rows
     )
@@ -213,7 +237,9 @@ def look_up(ctx: Context, name: str) -> tuple[Any, ...]:
         info = aside.look_hub(ctx.engine.store, (name or "").strip())
     except DataError as error:
         hidden = [gr.update(visible=False)] * 5
-        return gr.update(value=status("bad", "This dataset cannot be read", str(error)), visible=True), *hidden
+        return gr.update(
+            value=status("bad", "This dataset cannot be read", str(error)), visible=True
+        ), *hidden
     size = f"{info.size / 2**20:,.0f} MB. " if info.size else ""
     closed = "It is gated: accept its terms on its page, and set HF_TOKEN. " if info.gated else ""
     words = f"{info.name}: {size}Licence: {info.licence}. {closed}{' '.join(info.notes)}"
@@ -225,7 +251,9 @@ def look_up(ctx: Context, name: str) -> tuple[Any, ...]:
         gr.update(value=line(words), visible=True),
         gr.update(choices=configs, value=default, visible=len(configs) > 1),
         gr.update(
-            choices=splits, value="train" if "train" in splits else next(iter(splits), None), visible=bool(splits)
+            choices=splits,
+            value="train" if "train" in splits else next(iter(splits), None),
+            visible=bool(splits),
         ),
         shown,
         shown,

@@ -31,7 +31,8 @@ ORDERS = {
     "held": "Held out",
 }
 WAITING = card(
-    "As the model sees it", line("Opening the model's tokenizer. The first time takes about ten seconds.", "wait")
+    "As the model sees it",
+    line("Opening the model's tokenizer. The first time takes about ten seconds.", "wait"),
 )
 
 
@@ -44,7 +45,10 @@ def look(ctx: Context, model: str, *values: Any) -> Iterator[list[Any]]:
             if isinstance(told, data_add.Done):
                 prepared = told.value
             else:
-                yield [card(dataset.name, line(told, "wait")), *(gr.skip() for _ in range(outputs_count() - 1))]
+                yield [
+                    card(dataset.name, line(told, "wait")),
+                    *(gr.skip() for _ in range(outputs_count() - 1)),
+                ]
     except HoneError as error:
         yield shown(dataset, spec, None, data_view.problem("The columns do not fit", str(error)))
         return
@@ -55,7 +59,13 @@ def look(ctx: Context, model: str, *values: Any) -> Iterator[list[Any]]:
 
 
 def turn(
-    ctx: Context, step: int, index: int, order: str, worst: dict[str, list[int]], model: str, *values: Any
+    ctx: Context,
+    step: int,
+    index: int,
+    order: str,
+    worst: dict[str, list[int]],
+    model: str,
+    *values: Any,
 ) -> tuple[str, int]:
     """Other rows: the next, the previous, or by chance (step 0)."""
     spec = form.data_spec(values)
@@ -67,7 +77,9 @@ def turn(
     return page(ctx, model, prepared, spec, order, worst, index), index
 
 
-def reorder(ctx: Context, order: str, worst: dict[str, list[int]], model: str, *values: Any) -> tuple[str, int]:
+def reorder(
+    ctx: Context, order: str, worst: dict[str, list[int]], model: str, *values: Any
+) -> tuple[str, int]:
     """The first rows of another order."""
     spec = form.data_spec(values)
     return page(ctx, model, ctx.prepared(spec), spec, order, worst, 0), 0
@@ -91,7 +103,13 @@ def _indices(prepared: Prepared, order: str, worst: dict[str, list[int]]) -> ran
 
 
 def page(
-    ctx: Context, model: str, prepared: Prepared, spec: DataSpec, order: str, worst: dict[str, list[int]], index: int
+    ctx: Context,
+    model: str,
+    prepared: Prepared,
+    spec: DataSpec,
+    order: str,
+    worst: dict[str, list[int]],
+    index: int,
 ) -> str:
     """Some rows as the model will see them, or in words why not."""
     chosen = _indices(prepared, order, worst)
@@ -136,10 +154,16 @@ def shown(
         ]
     measured = tokens if isinstance(tokens, TokenReport) else None
     found = [*prepared.findings, *(check.token_findings(measured, spec) if measured else [])]
-    worst = {"longest": measured.longest_rows, "cut": measured.cut_rows, "lost": measured.lost_rows} if measured else {}
+    worst = (
+        {"longest": measured.longest_rows, "cut": measured.cut_rows, "lost": measured.lost_rows}
+        if measured
+        else {}
+    )
     chart = gr.update(visible=False)
     if measured and measured.counts:
-        chart = gr.update(value=charts.lengths(measured.edges, measured.counts, spec.max_length), visible=True)
+        chart = gr.update(
+            value=charts.lengths(measured.edges, measured.counts, spec.max_length), visible=True
+        )
     by_label = gr.update(visible=False)
     if prepared.labels:
         by_label = gr.update(value=charts.labels(prepared.labels), visible=True)
@@ -166,7 +190,9 @@ def _mending(found: list[Finding], spec: DataSpec, whole: bool) -> list[Any]:
     updates: list[Any] = []
     for kind in FIXES:
         one = by_fix.get(kind)  # type: ignore[call-overload]
-        if one is None and kind in spec.fixes and not whole:  # chosen; its figures come with the tokens
+        if (
+            one is None and kind in spec.fixes and not whole
+        ):  # chosen; its figures come with the tokens
             updates += [gr.skip(), gr.skip(), gr.skip()]
         elif one is None:
             updates += [gr.update(visible=kind in spec.fixes), "", gr.update(value="Undo")]
@@ -184,7 +210,8 @@ def _mapping(dataset: Dataset, shape: Shape, roles: dict[str, str]) -> list[Any]
     parts = list(ROLES[shape].items())
     columns = [("–", ""), *((column, column) for column in dataset.columns)]
     updates = [
-        gr.update(label=label, choices=columns, value=roles.get(role, ""), visible=True) for role, label in parts
+        gr.update(label=label, choices=columns, value=roles.get(role, ""), visible=True)
+        for role, label in parts
     ]
     return updates + [gr.update(visible=False)] * (MOST_ROLES - len(parts))
 
@@ -194,7 +221,10 @@ def _readings(dataset: Dataset) -> list[Any]:
     text = dataset.kind in ("jsonl", "json", "csv", "txt", "labelled")
     encoding = str(dataset.options.get("encoding") or "")
     return [
-        gr.update(visible=text, value=encoding if encoding in dict(map(reversed, data_add.encoding_choices())) else ""),
+        gr.update(
+            visible=text,
+            value=encoding if encoding in dict(map(reversed, data_add.encoding_choices())) else "",
+        ),
         gr.update(
             visible=dataset.kind in ("csv", "xlsx"),
             value={True: "yes", False: "no"}.get(dataset.options.get("header"), ""),

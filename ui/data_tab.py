@@ -20,7 +20,12 @@ from ui.theme import html
 
 AGAIN = "The file is read again when you change this."
 MORE = [("Found by itself", ""), ("Yes", "yes"), ("No", "no")]
-PARTS = [("Found by itself", ""), ("Paragraph", "paragraph"), ("Line", "line"), ("About 1,000 letters", "length")]
+PARTS = [
+    ("Found by itself", ""),
+    ("Paragraph", "paragraph"),
+    ("Line", "line"),
+    ("About 1,000 letters", "length"),
+]
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,15 @@ class DataTab:
     def outputs(self) -> list[Component]:
         """What ``look`` yields, in its order."""
         fixes = [one for parts in self.fixes.values() for one in parts]
-        more = [self.rows, self.index, self.worst, self.order, self.chart, self.label_chart, self.fields["data.shape"]]
+        more = [
+            self.rows,
+            self.index,
+            self.worst,
+            self.order,
+            self.chart,
+            self.label_chart,
+            self.fields["data.shape"],
+        ]
         return [self.facts, self.notes, self.agree, *fixes, *more, *self.roles, *self.reading]
 
     @property
@@ -70,7 +83,12 @@ def build(ctx: Context) -> DataTab:
             fields[path] = form.widget(path, **more)
 
     with gr.Tab("Data", id="data") as tab:
-        html(intro("What should it learn?", "Choose a sample or add data of your own, check the rows, then go on."))
+        html(
+            intro(
+                "What should it learn?",
+                "Choose a sample or add data of your own, check the rows, then go on.",
+            )
+        )
         with gr.Row(equal_height=False, elem_classes="page data"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 add("data.source", choices=data_add.choices(ctx))
@@ -79,13 +97,19 @@ def build(ctx: Context) -> DataTab:
                     add("data.shape", "data.roles", "data.fixes")
                     roles = [
                         gr.Dropdown(
-                            [], label="Column", info="Where it stands.", visible=False, elem_id=f"role-{number}"
+                            [],
+                            label="Column",
+                            info="Where it stands.",
+                            visible=False,
+                            elem_id=f"role-{number}",
                         )
                         for number in range(data_look.MOST_ROLES)
                     ]
                     reading = _reading()
                 with gr.Accordion("What it learns from", open=False, elem_id="learning"):
-                    add("data.goal", "data.learn", "data.max_length", "data.system", "data.template")
+                    add(
+                        "data.goal", "data.learn", "data.max_length", "data.system", "data.template"
+                    )
                 with gr.Accordion("What is held out", open=False, elem_id="splitting"):
                     add("data.held_out")
                     add("data.held_out_source", choices=held_choices(ctx), value="")
@@ -94,7 +118,9 @@ def build(ctx: Context) -> DataTab:
                 facts = html(elem_id="data-facts")
                 fixes = {kind: _finding(kind) for kind in data_look.FIXES}
                 notes = html(elem_id="findings")
-                agree = gr.Button("Yes, the columns are right", size="md", visible=False, elem_id="agree")
+                agree = gr.Button(
+                    "Yes, the columns are right", size="md", visible=False, elem_id="agree"
+                )
                 rows = html(data_look.WAITING, elem_id="preview")
                 with gr.Row(elem_classes="pager"):
                     back = gr.Button("Previous", size="md", min_width=90)
@@ -122,9 +148,15 @@ def build(ctx: Context) -> DataTab:
 
 def _reading() -> list[Component]:
     encoding = gr.Dropdown(
-        data_add.encoding_choices(), value="", label="Letters (encoding)", info=AGAIN, elem_id="encoding"
+        data_add.encoding_choices(),
+        value="",
+        label="Letters (encoding)",
+        info=AGAIN,
+        elem_id="encoding",
     )
-    header = gr.Dropdown(MORE, value="", label="The first line names the columns", info=AGAIN, elem_id="header")
+    header = gr.Dropdown(
+        MORE, value="", label="The first line names the columns", info=AGAIN, elem_id="header"
+    )
     parts = gr.Dropdown(PARTS, value="", label="One example is a", info=AGAIN, elem_id="parts")
     return [encoding, header, parts]
 
@@ -140,20 +172,32 @@ def _wire(ctx: Context, tab: DataTab) -> None:
     added = [tab.source, tab.adding.upload, tab.adding.problem, tab.rows]
     adding = tab.adding
     adding.upload.upload(bind(data_add.add, ctx), adding.upload, added, **QUIET)
-    adding.folder.upload(bind(data_add.add, ctx), adding.folder, [tab.source, adding.folder, *added[2:]], **QUIET)
-    adding.use_paste.click(
-        bind(data_add.add_pasted, ctx), adding.paste, [tab.source, adding.paste, *added[2:]], **QUIET
+    adding.folder.upload(
+        bind(data_add.add, ctx), adding.folder, [tab.source, adding.folder, *added[2:]], **QUIET
     )
-    adding.hub_get.click(bind(data_add.add_hub, ctx), list(adding.hub), [tab.source, tab.spare, *added[2:]], **QUIET)
+    adding.use_paste.click(
+        bind(data_add.add_pasted, ctx),
+        adding.paste,
+        [tab.source, adding.paste, *added[2:]],
+        **QUIET,
+    )
+    adding.hub_get.click(
+        bind(data_add.add_hub, ctx), list(adding.hub), [tab.source, tab.spare, *added[2:]], **QUIET
+    )
     adding.upload.clear(bind(forget), None, adding.problem, **QUIET)
     for widget in tab.reading:
         widget.input(
-            bind(data_add.read_again, ctx), [tab.source, *tab.reading], [tab.source, tab.spare, *added[2:]], **QUIET
+            bind(data_add.read_again, ctx),
+            [tab.source, *tab.reading],
+            [tab.source, tab.spare, *added[2:]],
+            **QUIET,
         )
     shape, roles = tab.fields["data.shape"], tab.fields["data.roles"]
     shape.input(bind(choose_shape, ctx), [tab.source, shape, roles], roles, **QUIET)
     for widget in tab.roles:
-        widget.input(bind(choose_roles, ctx), [tab.source, shape, *tab.roles], [shape, roles], **QUIET)
+        widget.input(
+            bind(choose_roles, ctx), [tab.source, shape, *tab.roles], [shape, roles], **QUIET
+        )
     tab.agree.click(bind(agree, ctx), tab.source, [shape, roles], **QUIET)
     for kind, (_, _, button) in tab.fixes.items():
         button.click(bind(mend, kind), tab.fields["data.fixes"], tab.fields["data.fixes"], **QUIET)
@@ -192,10 +236,14 @@ def choose_shape(ctx: Context, source: str, shape: str, roles: dict[str, str]) -
     return dataset.roles if shape == dataset.shape else dict(zip(needed, columns, strict=False))
 
 
-def choose_roles(ctx: Context, source: str, shape: str, *columns: str | None) -> tuple[str, dict[str, str]]:
+def choose_roles(
+    ctx: Context, source: str, shape: str, *columns: str | None
+) -> tuple[str, dict[str, str]]:
     """The columns as they were chosen one by one."""
     chosen = Shape(shape) if shape else ctx.dataset(source).shape
-    return chosen.value, {role: column for role, column in zip(ROLES[chosen], columns, strict=False) if column}
+    return chosen.value, {
+        role: column for role, column in zip(ROLES[chosen], columns, strict=False) if column
+    }
 
 
 def agree(ctx: Context, source: str) -> tuple[str, dict[str, str]]:

@@ -13,20 +13,30 @@ LEVELS = {"stop": "bad", "warn": "warn", "info": "idle"}
 SHOWN = 1500  # tokens of a row that are shown; more would make the page slow
 
 
-def facts(dataset: Dataset, prepared: Prepared, limit: int, tokens: TokenReport | str | None = None) -> str:
+def facts(
+    dataset: Dataset, prepared: Prepared, limit: int, tokens: TokenReport | str | None = None
+) -> str:
     """What the data is, what it means for training, and how much of it there is."""
     about = next((s.summary for s in presets.samples() if f"sample:{s.id}" == dataset.source), "")
     learned = prepared.train
-    if isinstance(tokens, TokenReport) and tokens.measured == tokens.rows:  # some rows teach nothing in this model
+    if (
+        isinstance(tokens, TokenReport) and tokens.measured == tokens.rows
+    ):  # some rows teach nothing in this model
         learned -= tokens.lost + tokens.refused.rows
     left = prepared.total - learned - prepared.held_out
-    words = [about, prepared.task, f"Recognised as {prepared.shape.value}. {prepared.reason}", *dataset.notes]
+    words = [
+        about,
+        prepared.task,
+        f"Recognised as {prepared.shape.value}. {prepared.reason}",
+        *dataset.notes,
+    ]
     words.append(_languages(prepared))
     strip = [
         (
             "To learn from",
             count(learned),
-            f"of {plural(prepared.total, 'row')}" + (f", {count(left)} left out" if left > 0 else ""),
+            f"of {plural(prepared.total, 'row')}"
+            + (f", {count(left)} left out" if left > 0 else ""),
         ),
         (
             "Held out",
@@ -40,7 +50,11 @@ def facts(dataset: Dataset, prepared: Prepared, limit: int, tokens: TokenReport 
 
 
 def _languages(prepared: Prepared) -> str:
-    found = [f"{code} {part:.0%}" for code, part in prepared.languages.items() if code != "?" and part >= 0.02]
+    found = [
+        f"{code} {part:.0%}"
+        for code, part in prepared.languages.items()
+        if code != "?" and part >= 0.02
+    ]
     scripts = [script for script, part in prepared.scripts.items() if part >= 0.02]
     short = prepared.languages.get("?", 0.0)
     rest = f" ({short:.0%} of the rows do not tell)" if short >= 0.02 else ""
@@ -67,7 +81,11 @@ def _token_tiles(tokens: TokenReport | str | None, limit: int) -> list[tuple[str
 
 def finding(one: Finding) -> str:
     """One finding; its button stands beside it."""
-    example = f'<pre class="example" tabindex="0">{safe(one.example)}</pre>' if one.example and not one.done else ""
+    example = (
+        f'<pre class="example" tabindex="0">{safe(one.example)}</pre>'
+        if one.example and not one.done
+        else ""
+    )
     where = (
         f"<small>Rows {', '.join(map(count, one.rows[:8]))}{'…' if len(one.rows) > 8 else ''}</small>"
         if one.rows
@@ -99,7 +117,12 @@ def preview(rows: list[PreviewRow], numbers: list[int], where: str, template: st
         '<span><s class="cut">cut</s> beyond the limit</span></p>'
     )
     shown = (_row(row, number) for row, number in zip(rows, numbers, strict=True))
-    return card("As the model sees it", f'<p class="where">{safe(where)} {safe(template)}</p>', legend, *shown)
+    return card(
+        "As the model sees it",
+        f'<p class="where">{safe(where)} {safe(template)}</p>',
+        legend,
+        *shown,
+    )
 
 
 def _row(row: PreviewRow, number: int) -> str:
@@ -123,7 +146,11 @@ def _tokens(row: PreviewRow) -> str:
     opened = ""
     for at, (token, learned, mark) in enumerate(zip(row.tokens, row.learned, special, strict=True)):
         if at == SHOWN:
-            parts.append(f"</{opened.split()[0]}> … {plural(len(row.tokens) - SHOWN, 'more token')}" if opened else "…")
+            parts.append(
+                f"</{opened.split()[0]}> … {plural(len(row.tokens) - SHOWN, 'more token')}"
+                if opened
+                else "…"
+            )
             opened = ""
             break
         tag = 's class="cut"' if at >= kept else "mark" if learned else "span"

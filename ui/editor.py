@@ -51,26 +51,48 @@ def build() -> Editor:
     """Lay the editor out."""
     with gr.Accordion("Change rows, or take them as a file", open=False, elem_id="editor") as box:
         edited, opened = gr.State(NONE), gr.State("")
-        number = gr.Number(1, precision=0, label="Row", info="Its number, as it stands below each row. 0 adds a row.")
+        number = gr.Number(
+            1,
+            precision=0,
+            label="Row",
+            info="Its number, as it stands below each row. 0 adds a row.",
+        )
         why = html()
         texts = [
-            gr.Textbox(label="Text", info="Change it here.", lines=2, max_lines=14, visible=False, elem_id=f"edit-{at}")
+            gr.Textbox(
+                label="Text",
+                info="Change it here.",
+                lines=2,
+                max_lines=14,
+                visible=False,
+                elem_id=f"edit-{at}",
+            )
             for at in range(BOXES)
         ]
         with gr.Row(elem_classes="pager"):
-            keep = gr.Button("Keep this row", size="md", min_width=140, visible=False, elem_id="edit-keep")
-            delete = gr.Button("Delete it", size="md", min_width=110, visible=False, elem_id="edit-delete")
+            keep = gr.Button(
+                "Keep this row", size="md", min_width=140, visible=False, elem_id="edit-keep"
+            )
+            delete = gr.Button(
+                "Delete it", size="md", min_width=110, visible=False, elem_id="edit-delete"
+            )
         told = html(line("Nothing is changed yet."), elem_id="edit-told")
         with gr.Row(elem_classes="pager"):
-            save = gr.Button("Save as new data", variant="primary", size="md", min_width=150, elem_id="edit-save")
+            save = gr.Button(
+                "Save as new data", variant="primary", size="md", min_width=150, elem_id="edit-save"
+            )
             drop = gr.Button("Forget the changes", size="md", min_width=150, elem_id="edit-forget")
         with gr.Row(elem_classes="pager"):
             takes = {
-                kind: gr.Button(f"Download as {kind.upper()}", size="md", min_width=150, elem_id=f"take-{kind}")
+                kind: gr.Button(
+                    f"Download as {kind.upper()}", size="md", min_width=150, elem_id=f"take-{kind}"
+                )
                 for kind in ("jsonl", "csv")
             }
             file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
-    return Editor(box, edited, opened, number, why, texts, keep, delete, told, save, drop, takes, file)
+    return Editor(
+        box, edited, opened, number, why, texts, keep, delete, told, save, drop, takes, file
+    )
 
 
 def wire(ctx: Context, editor: Editor, source: Component, seen: Sequence[Component]) -> None:
@@ -79,7 +101,14 @@ def wire(ctx: Context, editor: Editor, source: Component, seen: Sequence[Compone
     shown = [editor.opened, editor.why, *editor.texts, editor.keep, editor.delete]
     # Other data or other columns have other rows.
     turns = [at.change, edited.change, editor.box.expand, *(field.change for field in seen)]
-    gr.on(turns, bind(open_row, ctx), [editor.opened, at, edited, *seen], shown, trigger_mode="always_last", **QUIET)
+    gr.on(
+        turns,
+        bind(open_row, ctx),
+        [editor.opened, at, edited, *seen],
+        shown,
+        trigger_mode="always_last",
+        **QUIET,
+    )
     row = [editor.opened, at, edited]
     editor.keep.click(bind(keep_row, ctx, len(seen)), [*row, *seen, *editor.texts], edited, **QUIET)
     editor.delete.click(bind(delete_row), [*row, *seen], edited, **QUIET)
@@ -103,12 +132,20 @@ def open_row(ctx: Context, opened: str, number: float, edited: Edits, *values: A
     try:
         found = edits.fields(current(ctx.prepared(form.data_spec(values)), at, edited))
         if len(found) > BOXES:
-            raise DataError(f"This row has more than {BOXES} turns. Change it in the file, and add that again.")
+            raise DataError(
+                f"This row has more than {BOXES} turns. Change it in the file, and add that again."
+            )
     except DataError as error:
         return ["", line(str(error), "warn"), *[gr.update(visible=False)] * (BOXES + 2)]
     boxes = [gr.update(label=label, value=text, visible=True) for label, text in found]
     boxes += [gr.update(value="", visible=False)] * (BOXES - len(boxes))
-    return [_place(at, edited, values), "", *boxes, gr.update(visible=True), gr.update(visible=at != NEW)]
+    return [
+        _place(at, edited, values),
+        "",
+        *boxes,
+        gr.update(visible=True),
+        gr.update(visible=at != NEW),
+    ]
 
 
 def _place(number: int, edited: Edits, values: tuple[Any, ...]) -> str:
@@ -126,7 +163,11 @@ def current(prepared: Prepared, number: int, edited: Edits) -> dict[str, Any]:
     """A row as it stands now, edits included, or an empty one to add; raises DataError where there is none."""
     if number == NEW:
         return edits.blank(prepared.rows()[0])
-    row = edited["changed"][str(number)] if str(number) in edited["changed"] else edits.find(prepared, number)
+    row = (
+        edited["changed"][str(number)]
+        if str(number) in edited["changed"]
+        else edits.find(prepared, number)
+    )
     if row is None:
         deleted = str(number) in edited["changed"]
         raise DataError(
@@ -137,7 +178,9 @@ def current(prepared: Prepared, number: int, edited: Edits) -> dict[str, Any]:
     return row  # type: ignore[no-any-return]
 
 
-def keep_row(ctx: Context, fields: int, opened: str, number: float, edited: Edits, *rest: Any) -> Edits:
+def keep_row(
+    ctx: Context, fields: int, opened: str, number: float, edited: Edits, *rest: Any
+) -> Edits:
     """Note a row's new texts, or a new row."""
     values, texts = rest[:fields], [str(text or "") for text in rest[fields:]]
     at = int(number or 0)
@@ -164,7 +207,11 @@ def forget() -> Edits:
 def tell(edited: Edits) -> str:
     """What is noted and not saved."""
     deleted = sum(row is None for row in edited["changed"].values())
-    parts = (("changed", len(edited["changed"]) - deleted), ("deleted", deleted), ("added", len(edited["added"])))
+    parts = (
+        ("changed", len(edited["changed"]) - deleted),
+        ("deleted", deleted),
+        ("added", len(edited["added"])),
+    )
     words = ", ".join(f"{plural(number, 'row')} {what}" for what, number in parts if number)
     return line(f"{words}. Not saved yet." if words else "Nothing is changed yet.")
 
@@ -183,11 +230,17 @@ def download(ctx: Context, kind: str, *values: Any) -> str:
     """All used rows as a file."""
     prepared = ctx.prepared(form.data_spec(values))
     if prepared.train + prepared.held_out > edits.LARGEST:
-        raise DataError(f"More than {edits.LARGEST:,} rows are not offered as a download. They lie in the workspace.")
+        raise DataError(
+            f"More than {edits.LARGEST:,} rows are not offered as a download. They lie in the workspace."
+        )
     rows = [*prepared.rows(), *prepared.held_rows()]
     folder = ctx.engine.store.home / "tmp" / secrets.token_hex(8)
     folder.mkdir(parents=True)
     path = folder / f"rows.{kind}"
-    text = edits.as_csv(rows, prepared.shape) if kind == "csv" else edits.as_jsonl(rows, prepared.shape)
+    text = (
+        edits.as_csv(rows, prepared.shape)
+        if kind == "csv"
+        else edits.as_jsonl(rows, prepared.shape)
+    )
     path.write_text(text, encoding="utf-8", newline="")
     return str(path)

@@ -16,7 +16,10 @@ from ui.handlers import QUIET, bind
 from ui.text import card, intro, line, loss, megabytes, safe, share, status
 from ui.theme import html
 
-PRECISIONS = [("bf16: half the size, for most uses", "bf16"), ("fp32: exact, twice the size", "fp32")]
+PRECISIONS = [
+    ("bf16: half the size, for most uses", "bf16"),
+    ("fp32: exact, twice the size", "fp32"),
+]
 PRESS = "() => setTimeout(() => document.querySelector('#{} a, #{} button, a#{}, button#{}')?.click(), 300)"
 
 COPY = (
@@ -39,9 +42,14 @@ def build(ctx: Context) -> None:
             with gr.Column(min_width=320):
                 about = html(elem_id="export-adapter")
                 take_adapter = gr.Button(
-                    "Download the adapter (zip)", size="md", interactive=False, elem_id="take-adapter"
+                    "Download the adapter (zip)",
+                    size="md",
+                    interactive=False,
+                    elem_id="take-adapter",
                 )
-                adapter_file = gr.DownloadButton("Adapter", visible="hidden", elem_id="adapter-file")
+                adapter_file = gr.DownloadButton(
+                    "Adapter", visible="hidden", elem_id="adapter-file"
+                )
             with gr.Column(min_width=320):
                 precision = gr.Radio(
                     PRECISIONS,
@@ -53,20 +61,35 @@ def build(ctx: Context) -> None:
                 merged = html(elem_id="export-merged")
                 merge = gr.Button("Merge and check", size="md", interactive=False, elem_id="merge")
                 take_merged = gr.Button(
-                    "Download the merged model (zip)", size="md", visible=False, elem_id="take-merged"
+                    "Download the merged model (zip)",
+                    size="md",
+                    visible=False,
+                    elem_id="take-merged",
                 )
-                merged_file = gr.DownloadButton("Merged model", visible="hidden", elem_id="merged-file")
-        code = html(elem_id="code", js_on_load=COPY)  # gr.Code keeps the height it had while the tab was hidden
+                merged_file = gr.DownloadButton(
+                    "Merged model", visible="hidden", elem_id="merged-file"
+                )
+        code = html(
+            elem_id="code", js_on_load=COPY
+        )  # gr.Code keeps the height it had while the tab was hidden
         timer = gr.Timer(1.0, active=False)
 
     shown = [about, merged, code, take_adapter, merge, take_merged, timer]
     listed = tab.select(bind(refresh, ctx), run, run, **QUIET)
     listed.then(bind(show, ctx), [run, precision], shown, **QUIET)
-    gr.on([run.change, precision.change, timer.tick], bind(show, ctx), [run, precision], shown, **QUIET)
+    gr.on(
+        [run.change, precision.change, timer.tick],
+        bind(show, ctx),
+        [run, precision],
+        shown,
+        **QUIET,
+    )
     merge.click(bind(start_merge, ctx), [run, precision], shown, api_visibility="private")
     made = take_adapter.click(bind(zip_adapter, ctx), run, adapter_file, api_visibility="private")
     made.success(None, js=PRESS.replace("{}", "adapter-file"), api_visibility="private")
-    made = take_merged.click(bind(zip_merged, ctx), [run, precision], merged_file, api_visibility="private")
+    made = take_merged.click(
+        bind(zip_merged, ctx), [run, precision], merged_file, api_visibility="private"
+    )
     made.success(None, js=PRESS.replace("{}", "merged-file"), api_visibility="private")
 
 
@@ -100,7 +123,10 @@ def show(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
     run = ctx.engine.store.run(run_id)
     now = merge_state(run, precision)
     code = python_card(export.python_lines(run, precision if now.ready else ""))
-    button = gr.update(interactive=not now.working, value="Merge again and check" if now.result else "Merge and check")
+    button = gr.update(
+        interactive=not now.working,
+        value="Merge again and check" if now.result else "Merge and check",
+    )
     return (
         about(run),
         merged(run, precision, now),
@@ -149,10 +175,16 @@ def about(run: RunDir) -> str:
     spec = run.spec
     size = sum(file.stat().st_size for file in run.adapter.iterdir() if file.is_file())
     view = run.view()
-    best = f"Best held-out loss {loss(view.kept.loss)} at step {view.kept.step}." if view.kept else ""
-    text = f"{megabytes(size)}. LoRA rank {spec.method.rank}, alpha {spec.method.scale_alpha}. {best}"
+    best = (
+        f"Best held-out loss {loss(view.kept.loss)} at step {view.kept.step}." if view.kept else ""
+    )
+    text = (
+        f"{megabytes(size)}. LoRA rank {spec.method.rank}, alpha {spec.method.scale_alpha}. {best}"
+    )
     return card(
-        "Adapter", line(text), line("It needs the base model beside it. Any program that uses PEFT can load it.")
+        "Adapter",
+        line(text),
+        line("It needs the base model beside it. Any program that uses PEFT can load it."),
     )
 
 
@@ -160,26 +192,33 @@ def merged(run: RunDir, precision: str, now: Merge) -> str:
     """The merged model: how far, how well checked, where."""
     if now.working:
         return status(
-            "info", "Merging", "The adapter is added into a copy of the base model, and the result is checked."
+            "info",
+            "Merging",
+            "The adapter is added into a copy of the base model, and the result is checked.",
         )
     if now.result is None:
         return card(
-            "Not merged yet", line("Merging makes one model of base and this adapter. It is checked before you get it.")
+            "Not merged yet",
+            line(
+                "Merging makes one model of base and this adapter. It is checked before you get it."
+            ),
         )
     if not now.result.ok:
         return status(
-            "bad", "The merge was refused", now.result.text or "It did not agree with the adapter, so it was removed."
+            "bad",
+            "The merge was refused",
+            now.result.text or "It did not agree with the adapter, so it was removed.",
         )
     if not now.ready:
-        return status("warn", "The merged model is gone", "Its folder is not there any more. Merge again.")
+        return status(
+            "warn", "The merged model is gone", "Its folder is not there any more. Merge again."
+        )
     return card(f"Merged model, {precision}", *_checks(now.result), _folder(run, precision))
 
 
 def python_card(lines: str) -> str:
     """The lines that load the model, to copy."""
-    head = (
-        '<div class="python-head"><h3>Load it in Python</h3><button type="button" class="mini copy">Copy</button></div>'
-    )
+    head = '<div class="python-head"><h3>Load it in Python</h3><button type="button" class="mini copy">Copy</button></div>'
     return f'<section class="card python">{head}<pre>{safe(lines)}</pre></section>'
 
 
@@ -187,7 +226,10 @@ def _checks(result: ev.Merged) -> list[str]:
     found = []
     if result.prompts:
         found.append(
-            line(f"Checked: {result.agree} of {result.prompts} replies are the same as with the adapter.", "good")
+            line(
+                f"Checked: {result.agree} of {result.prompts} replies are the same as with the adapter.",
+                "good",
+            )
         )
     if result.share is not None and result.tolerance is not None:
         found.append(

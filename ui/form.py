@@ -69,7 +69,12 @@ PATHS = (
 )
 DATA_PATHS = tuple(path for path in PATHS if path.startswith("data."))
 LISTS = ("sampling.prompts", "method.save")  # written one per line
-SLIDER_STEPS = {"method.rank": 1, "method.dropout": 0.01, "data.held_out": 0.01, "optim.warmup": 0.01}
+SLIDER_STEPS = {
+    "method.rank": 1,
+    "method.dropout": 0.01,
+    "data.held_out": 0.01,
+    "optim.warmup": 0.01,
+}
 LINES = {"sampling.prompts": 3, "data.system": 2, "method.ranks": 2, "method.save": 1}
 ALL_LINEAR = "all-linear"
 EVERY = f"All linear layers ({ALL_LINEAR})"
@@ -127,7 +132,11 @@ def widget(path: str, **more: Any) -> Component:
     """The widget of a field: label, help, bounds and default come from its declaration."""
     field = specs.field(path)
     value = to_widget(path, field.default)
-    common: dict[str, Any] = {"label": field.title, "info": field.description, "value": value} | more
+    common: dict[str, Any] = {
+        "label": field.title,
+        "info": field.description,
+        "value": value,
+    } | more
     elem_id = "field-" + path.replace(".", "-")
     kind, low, high = _kind(field.annotation), _bound(field, "ge", "gt"), _bound(field, "le", "lt")
     if path in SLIDER_STEPS:
@@ -159,7 +168,10 @@ def widget(path: str, **more: Any) -> Component:
 
 def choices(path: str) -> list[tuple[str, str]]:
     """(label, value) of all that a field may be; empty where it is free."""
-    return [(_word(path, choice), choice) for choice in typing.get_args(_kind(specs.field(path).annotation))]
+    return [
+        (_word(path, choice), choice)
+        for choice in typing.get_args(_kind(specs.field(path).annotation))
+    ]
 
 
 def collect(values: Iterable[Any], paths: Sequence[str] = PATHS) -> RunSpec:
@@ -228,4 +240,7 @@ def _kind(annotation: Any) -> Any:
 
 
 def _bound(field: Any, *names: str) -> float | None:
-    return next((getattr(rule, name) for rule in field.metadata for name in names if hasattr(rule, name)), None)
+    return next(
+        (getattr(rule, name) for rule in field.metadata for name in names if hasattr(rule, name)),
+        None,
+    )

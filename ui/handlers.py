@@ -25,7 +25,11 @@ from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
 LOG = logging.getLogger("hone")
 # What an event says of its own progress: nothing, to nobody. Else Gradio looks in its whole tree of components for each
 # that any event can change, at every stage of every event: seconds, when a page with fifty fields opens.
-QUIET: dict[str, Any] = {"show_progress": "hidden", "show_progress_on": [], "api_visibility": "private"}
+QUIET: dict[str, Any] = {
+    "show_progress": "hidden",
+    "show_progress_on": [],
+    "api_visibility": "private",
+}
 TITLES = {
     SpecError: "Check the settings",
     DataError: "This data cannot be used as it is",

@@ -117,8 +117,16 @@ def buttons(view: RunView, state: State) -> list[list[str]]:
             return [["cancel_run", "Cancel"]]
         case State.TRAINING:
             return [["stop_run", "Stop and keep"], ["pause_run", "Pause"], ["cancel_run", "Cancel"]]
-    found = [["compare_run", "Compare it with the base model"]] if any(one.best for one in view.saved) else []
-    go_on = [["continue_run", "Resume" if state == State.PAUSED else "Continue"]] if state.can_continue else []
+    found = (
+        [["compare_run", "Compare it with the base model"]]
+        if any(one.best for one in view.saved)
+        else []
+    )
+    go_on = (
+        [["continue_run", "Resume" if state == State.PAUSED else "Continue"]]
+        if state.can_continue
+        else []
+    )
     return go_on + found if state == State.PAUSED else found + go_on
 
 
@@ -144,9 +152,13 @@ def progress(view: RunView, state: State) -> dict[str, Any]:
     return {
         "percent": math.floor(100 * step / total) if total else 0,
         "step": f"Step {count(step)} of {count(total)}" if total else "",
-        "epoch": f"Epoch {last.epoch:.1f} of {view.started.epochs:g}" if last and view.started else "",
+        "epoch": f"Epoch {last.epoch:.1f} of {view.started.epochs:g}"
+        if last and view.started
+        else "",
         "elapsed": f"{duration(last.seconds)} elapsed" if last else "",
-        "left": f"about {duration(left)} left" if state == State.TRAINING and left is not None else "",
+        "left": f"about {duration(left)} left"
+        if state == State.TRAINING and left is not None
+        else "",
     }
 
 
@@ -161,7 +173,10 @@ def tiles(view: RunView) -> dict[str, list[str]]:
     return {
         "train": [loss(_mean(recent)), f"started at {loss(_mean(first))}"],
         "held": _held(view),
-        "speed": [f"{count(round(speed))} tokens/s", f"{_pace(last)} on {began.device}, {began.precision}"],
+        "speed": [
+            f"{count(round(speed))} tokens/s",
+            f"{_pace(last)} on {began.device}, {began.precision}",
+        ],
         "rate": [f"{last.lr:.1e}" if last.lr else "0", f"highest so far {max(view.lrs):.1e}"],
     }
 
@@ -169,9 +184,16 @@ def tiles(view: RunView) -> dict[str, list[str]]:
 def _held(view: RunView) -> list[str]:
     """The newest held-out loss beside the one before training and the best."""
     if not view.checks:
-        return ["–", "no check yet" if view.started and view.started.held_out else "nothing was held out"]
+        return [
+            "–",
+            "no check yet" if view.started and view.started.held_out else "nothing was held out",
+        ]
     before = f"before training {loss(view.first_loss)}" if view.first_loss is not None else ""
-    best = f"best {loss(view.best.loss)} at step {view.best.step}" if view.best else "first check follows"
+    best = (
+        f"best {loss(view.best.loss)} at step {view.best.step}"
+        if view.best
+        else "first check follows"
+    )
     now = coach.right(view.checks[-1])
     return [loss(view.checks[-1].loss), ", ".join(part for part in (now, before, best) if part)]
 
@@ -187,7 +209,10 @@ def samples(view: RunView) -> list[dict[str, Any]]:
     for sample in view.samples:
         found.setdefault(sample.prompt, []).append(sample)
     return [
-        {"prompt": prompt, "replies": [{"when": _moment(one.step), "text": one.reply} for one in asked]}
+        {
+            "prompt": prompt,
+            "replies": [{"when": _moment(one.step), "text": one.reply} for one in asked],
+        }
         for prompt, asked in found.items()
     ]
 
@@ -205,7 +230,9 @@ def load(pid: int | None) -> list[list[Any]]:
         ["Memory", f"{now.memory_used_gb:.1f} of {now.memory_total_gb:.0f} GB", memory],
     ]
     if now.process_gb is not None:
-        found.append(["This run", f"{now.process_gb:.1f} GB", 100 * now.process_gb / now.memory_total_gb])
+        found.append(
+            ["This run", f"{now.process_gb:.1f} GB", 100 * now.process_gb / now.memory_total_gb]
+        )
     return found
 
 

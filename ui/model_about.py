@@ -22,7 +22,11 @@ WIDTHS = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1}
 
 def about(info: ModelInfo, origin: Origin | None = None) -> str:
     """All there is to know of a base model before training."""
-    return card(info.name, line(_what(info)), _traits(info, origin)) + tiles(_strip(info)) + _parts(info)
+    return (
+        card(info.name, line(_what(info)), _traits(info, origin))
+        + tiles(_strip(info))
+        + _parts(info)
+    )
 
 
 def _what(info: ModelInfo) -> str:
@@ -39,9 +43,17 @@ def _traits(info: ModelInfo, origin: Origin | None) -> str:
         ("Embeddings", _embeddings(info)),
     ]
     if info.experts:
-        found.insert(1, ("Experts", f"{info.experts} in each layer, {info.experts_active or 'some'} for each token"))
+        found.insert(
+            1,
+            (
+                "Experts",
+                f"{info.experts} in each layer, {info.experts_active or 'some'} for each token",
+            ),
+        )
     if origin:
-        found.append(("From", f"Hugging Face Hub, licence {origin.licence}, fetched {origin.date[:10]}"))
+        found.append(
+            ("From", f"Hugging Face Hub, licence {origin.licence}, fetched {origin.date[:10]}")
+        )
     rows = "".join(f"<div><dt>{safe(name)}</dt><dd>{safe(text)}</dd></div>" for name, text in found)
     return f'<dl class="facts traits">{rows}</dl>'
 
@@ -70,8 +82,16 @@ def _strip(info: ModelInfo) -> list[tuple[str, str, str]]:
     if info.megabytes:
         size = ("Size on disk", amount(info.megabytes * 1e6), f"stored as {info.dtype}")
     else:
-        size = ("Size", f"about {amount(info.parameters * width)}", f"stored as {info.dtype}, not here yet")
-    context = (count(info.context), "tokens it reads at once") if info.context else ("no limit", "of its own")
+        size = (
+            "Size",
+            f"about {amount(info.parameters * width)}",
+            f"stored as {info.dtype}, not here yet",
+        )
+    context = (
+        (count(info.context), "tokens it reads at once")
+        if info.context
+        else ("no limit", "of its own")
+    )
     return [
         ("Parameters", short(info.parameters), f"{count(info.parameters)} weights"),
         size,
@@ -86,12 +106,15 @@ def _parts(info: ModelInfo) -> str:
     found = [(name, info.parts[name]) for name in names if info.parts.get(name)]
     if not found:
         return ""
-    bar = "".join(f'<i data-part="{safe(name)}" style="flex-grow:{size}"></i>' for name, size in found)
+    bar = "".join(
+        f'<i data-part="{safe(name)}" style="flex-grow:{size}"></i>' for name, size in found
+    )
     keys = "".join(
         f'<li><i data-part="{safe(name)}"></i>{safe(PARTS.get(name, name))} <b>{safe(short(size))}</b> '
         f"<small>{safe(share(size, info.parameters))}</small></li>"
         for name, size in found
     )
     return card(
-        "Where its weights are", f'<div class="shares" aria-hidden="true">{bar}</div><ul class="keys">{keys}</ul>'
+        "Where its weights are",
+        f'<div class="shares" aria-hidden="true">{bar}</div><ul class="keys">{keys}</ul>',
     )

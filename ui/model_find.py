@@ -30,8 +30,20 @@ TASKS = [
     ("Choose labels", "text-classification"),
     ("Encode text", "fill-mask"),
 ]
-LICENCES = [("Any", ""), ("Apache 2.0", "apache-2.0"), ("MIT", "mit"), ("Gemma", "gemma"), ("Llama 3.2", "llama3.2")]
-SIZES = [("Fits this machine", "fits"), ("Up to 1 B", "1"), ("Up to 4 B", "4"), ("Up to 9 B", "9"), ("Any", "")]
+LICENCES = [
+    ("Any", ""),
+    ("Apache 2.0", "apache-2.0"),
+    ("MIT", "mit"),
+    ("Gemma", "gemma"),
+    ("Llama 3.2", "llama3.2"),
+]
+SIZES = [
+    ("Fits this machine", "fits"),
+    ("Up to 1 B", "1"),
+    ("Up to 4 B", "4"),
+    ("Up to 9 B", "9"),
+    ("Any", ""),
+]
 FEW = 3  # verdicts between two updates of the list
 STAYS = "\nThe model that is shown below stays chosen."
 ASK = line("Search for a name, such as SmolLM2 or Qwen3. Models that fit this machine come first.")
@@ -51,7 +63,12 @@ class Finding:
 def build(ctx: Context) -> Finding:
     """Lay it out and wire what concerns it alone."""
     with gr.Accordion("Recommended models", open=True, elem_id="known-box"):
-        known = html(recommended(ctx), js_on_load=lists.SCRIPT, elem_id="known-models", elem_classes="model-list")
+        known = html(
+            recommended(ctx),
+            js_on_load=lists.SCRIPT,
+            elem_id="known-models",
+            elem_classes="model-list",
+        )
     with gr.Accordion("Search the Hugging Face Hub", open=False, elem_id="search-box"):
         found = _search(ctx)
     with gr.Accordion("A folder on this machine", open=False, elem_id="folder-box"):
@@ -67,16 +84,35 @@ def build(ctx: Context) -> Finding:
 
 
 def _search(ctx: Context) -> gr.HTML:
-    query = gr.Textbox(label="Name", info="A part of it is enough; owner/name finds one model.", elem_id="hub-query")
+    query = gr.Textbox(
+        label="Name",
+        info="A part of it is enough; owner/name finds one model.",
+        elem_id="hub-query",
+    )
     with gr.Row(elem_classes="filters"):
         task = gr.Dropdown(
-            TASKS, value="text-generation", label="Task", info="What it can do.", min_width=120, elem_id="hub-task"
+            TASKS,
+            value="text-generation",
+            label="Task",
+            info="What it can do.",
+            min_width=120,
+            elem_id="hub-task",
         )
         licence = gr.Dropdown(
-            LICENCES, value="", label="Licence", info="Its terms.", min_width=120, elem_id="hub-licence"
+            LICENCES,
+            value="",
+            label="Licence",
+            info="Its terms.",
+            min_width=120,
+            elem_id="hub-licence",
         )
         size = gr.Dropdown(
-            SIZES, value="fits", label="Size", info="How many weights it has.", min_width=240, elem_id="hub-size"
+            SIZES,
+            value="fits",
+            label="Size",
+            info="How many weights it has.",
+            min_width=240,
+            elem_id="hub-size",
         )
     go = gr.Button("Search", size="md", elem_id="hub-search")
     found = html(ASK, js_on_load=lists.SCRIPT, elem_id="hub-found", elem_classes="model-list")
@@ -107,7 +143,9 @@ def open_folder(ctx: Context, folder: str) -> tuple[Any, Any]:
     ctx.policy.require_folders()
     name = folder.strip().strip("\"'")
     if not name:
-        return gr.skip(), gr.update(value=line("Write the folder's path first.", "bad"), visible=True)
+        return gr.skip(), gr.update(
+            value=line("Write the folder's path first.", "bad"), visible=True
+        )
     path = Path(os.path.expanduser(name))
     try:
         gate.check(path)
@@ -121,7 +159,9 @@ def open_folder(ctx: Context, folder: str) -> tuple[Any, Any]:
 def list_known(ctx: Context) -> Iterator[str]:
     """The recommended models; what fits is worked out from their configs, some seconds the first time."""
     yield recommended(ctx)
-    unknown = [one.name for one in presets.known_models() if ctx.known_model(models.HUB + one.name) is None]
+    unknown = [
+        one.name for one in presets.known_models() if ctx.known_model(models.HUB + one.name) is None
+    ]
     for number, name in enumerate(unknown, 1):
         try:
             ctx.model(models.HUB + name)
@@ -139,7 +179,9 @@ def search(ctx: Context, query: str, task: str, size: str, licence: str) -> Iter
     largest = verdict.largest(now) if size == "fits" else int(size) * 10**9 if size else None
     try:
         found = hub.search(ctx.engine.store, query or "", task or "", licence or "", largest)
-        yield lists.found(found, [judged(ctx, models.HUB + one.name, now, one.parameters) for one in found])
+        yield lists.found(
+            found, [judged(ctx, models.HUB + one.name, now, one.parameters) for one in found]
+        )
     except HoneError as error:
         yield line(str(error), "bad")
 
@@ -149,7 +191,11 @@ def choose(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
     name = str(event.name)
     source = shelf.source_of(ctx.engine.store, name)
     page = ctx.page(name)
-    if models.hub_name(source) and shelf.known(name) is None and (page is None or page.folder is None):
+    if (
+        models.hub_name(source)
+        and shelf.known(name) is None
+        and (page is None or page.folder is None)
+    ):
         yield gr.update(value=line(f"Asking the Hub for {name}.", "wait"), visible=True), gr.skip()
         try:
             page = ctx.look(name)
@@ -177,7 +223,9 @@ def machine(ctx: Context) -> Machine:
     return place.machine(PlaceSpec(), MethodSpec(), ctx.engine.store.home)
 
 
-def judged(ctx: Context, source: str, now: Machine, parameters: int | None = None) -> Verdict | None:
+def judged(
+    ctx: Context, source: str, now: Machine, parameters: int | None = None
+) -> Verdict | None:
     """What fits: exactly where its config has been read, else from its size; None where neither is known."""
     capable = place.bf16(now.device)
     if info := ctx.known_model(source):

@@ -49,7 +49,15 @@ TITLES = {  # as memory.four calls them -> as the page does
     "LoRA, bf16": "LoRA, 16 bit",
     "QLoRA, 4 bit": "LoRA on 4-bit weights (QLoRA)",
 }
-DEPENDS = ("method.", "optim.batch", "optim.acc", "optim.opt", "optim.check", "place.", "data.max_length")
+DEPENDS = (
+    "method.",
+    "optim.batch",
+    "optim.acc",
+    "optim.opt",
+    "optim.check",
+    "place.",
+    "data.max_length",
+)
 READING = line("Working out the memory once the model is read.", "wait")
 
 
@@ -64,13 +72,18 @@ class Bar(NamedTuple):
         return sum(self.parts.values())
 
 
-def wire(ctx: Context, tab: ModelTab, fields: dict[str, Any], again: gr.State, own: list[Any]) -> None:
+def wire(
+    ctx: Context, tab: ModelTab, fields: dict[str, Any], again: gr.State, own: list[Any]
+) -> None:
     """Every change of the form is shown at once; the drawing sets the target modules, which then are the user's own.
 
     ``again`` changes when the Train tab has told all once more; ``own`` says there whose settings they are.
     """
     every, source, targets = list(fields.values()), tab.source, fields["method.targets"]
-    changed = [again.change, *(widget.change for path, widget in fields.items() if path.startswith(DEPENDS))]
+    changed = [
+        again.change,
+        *(widget.change for path, widget in fields.items() if path.startswith(DEPENDS)),
+    ]
     # Not always_last: see ui.train_tab.wire.
     shown = [tab.verdict, tab.map, tab.memory]
     gr.on(changed, bind(show, ctx), every, shown, trigger_mode="multiple", **QUIET)
@@ -98,10 +111,18 @@ def _shown(case: Case, spec: RunSpec, problem: str) -> tuple[str, str, str]:
     drawn = json.dumps(model_map.drawing(case.info, spec.method, max(2, case.labels)))
     try:
         told = forecast.foresee(case, spec)
-        said = status("warn", "Data and model do not go together yet", problem) if problem else verdict(told, case)
+        said = (
+            status("warn", "Data and model do not go together yet", problem)
+            if problem
+            else verdict(told, case)
+        )
         return said, drawn, memory_card(told, case, spec)
     except HoneError as error:
-        return status("bad", "These settings do not fit this model", problem or str(error)), drawn, ""
+        return (
+            status("bad", "These settings do not fit this model", problem or str(error)),
+            drawn,
+            "",
+        )
 
 
 def toggle(ctx: Context, model: str, names: list[str], event: gr.EventData) -> list[str]:
@@ -120,10 +141,16 @@ def _spec(values: tuple[Any, ...]) -> tuple[RunSpec | None, str]:
     held = dict(zip(form.PATHS, values, strict=True))
     empty = not held["method.targets"]
     try:
-        spec = form.collect({**held, "method.targets": [form.ALL_LINEAR]}.values() if empty else values)
+        spec = form.collect(
+            {**held, "method.targets": [form.ALL_LINEAR]}.values() if empty else values
+        )
     except HoneError as error:
         return None, str(error)
-    return (spec.model_copy(update={"method": spec.method.model_copy(update={"targets": ()})}) if empty else spec), ""
+    return (
+        spec.model_copy(update={"method": spec.method.model_copy(update={"targets": ()})})
+        if empty
+        else spec
+    ), ""
 
 
 def _case(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
@@ -150,12 +177,22 @@ def verdict(told: Forecast, case: Case) -> str:
     where = "your graphics card" if case.machine.device == "cuda" else "this machine"
     if told.fit is None:
         title = f"It needs about {megabytes(told.fit_needs)}; {where} has {free} free"
-        return status("bad", title, _helps(told, case) + " Even one example at a time is too much as it is set.")
+        return status(
+            "bad",
+            title,
+            _helps(told, case) + " Even one example at a time is too much as it is set.",
+        )
     if told.fit_needs < told.needs:
         text = f"As set it needs {needs}. Hone steps down to {told.fit.text}. {told.effect}"
-        return status("warn", f"It fits with smaller steps: {megabytes(told.fit_needs)} of {free} free", text)
+        return status(
+            "warn", f"It fits with smaller steps: {megabytes(told.fit_needs)} of {free} free", text
+        )
     if told.needs > advice.ROOM * case.machine.free:
-        return status("warn", f"It just fits: about {needs} of {free} free", "Close other programs before you start.")
+        return status(
+            "warn",
+            f"It just fits: about {needs} of {free} free",
+            "Close other programs before you start.",
+        )
     return status("good", f"It fits: about {needs} of the {free} that are free", _lengths(told))
 
 
@@ -165,7 +202,9 @@ def _helps(told: Forecast, case: Case) -> str:
     words = " or ".join(told.helps)
     if any("4-bit" in one for one in told.helps):
         four = advice.needs(case, MethodSpec(kind="qlora"), 1, told.length, True)
-        words = words.replace("the 4-bit method (QLoRA)", f"the 4-bit method, QLoRA ({megabytes(four)})")
+        words = words.replace(
+            "the 4-bit method (QLoRA)", f"the 4-bit method, QLoRA ({megabytes(four)})"
+        )
     return f"Use {words}."
 
 
@@ -177,9 +216,14 @@ def _lengths(told: Forecast) -> str:
 def memory_card(told: Forecast, case: Case, spec: RunSpec) -> str:
     """Bars by part, a line at what is free, and what would fit at most."""
     again, optim = spec.optim.checkpointing == "on", spec.optim
-    setting = advice.setting(case, spec.method, optim.batch_size, told.length, again, optim.optimizer, spec.place)
+    setting = advice.setting(
+        case, spec.method, optim.batch_size, told.length, again, optim.optimizer, spec.place
+    )
     settings = {"As set now": setting, **memory.four(setting)}
-    bars = [Bar(TITLES.get(name, name), memory.estimate(one).model_dump()) for name, one in settings.items()]
+    bars = [
+        Bar(TITLES.get(name, name), memory.estimate(one).model_dump())
+        for name, one in settings.items()
+    ]
     free = case.machine.free
     scale = max(*(bar.total for bar in bars), free) * 1.02
     rows = "".join(_row(bar, free, scale, bar is bars[0]) for bar in bars)
@@ -188,13 +232,22 @@ def memory_card(told: Forecast, case: Case, spec: RunSpec) -> str:
     about = f"An estimate for {plural(optim.batch_size, 'example')} of {plural(told.length, 'token')} at once. "
     about += f"The dashed line is what this {name} has free now."
     drawn = f'<div class="bars">{mark}{rows}</div>'
-    return card("Memory while it trains", line(about), drawn, _keys(bars), _most(setting, int(free)), _table(bars))
+    return card(
+        "Memory while it trains",
+        line(about),
+        drawn,
+        _keys(bars),
+        _most(setting, int(free)),
+        _table(bars),
+    )
 
 
 def _row(bar: Bar, free: float, scale: float, now: bool) -> str:
     sizes = ((name, bar.parts[name]) for name in PARTS)
     pieces = "".join(
-        f'<i data-memory="{name}" style="width:{100 * size / scale:.3f}%"></i>' for name, size in sizes if size
+        f'<i data-memory="{name}" style="width:{100 * size / scale:.3f}%"></i>'
+        for name, size in sizes
+        if size
     )
     fits = bar.total <= free
     word = "fits" if fits else f"{megabytes(bar.total - free)} too much"
@@ -223,7 +276,11 @@ def _most(setting: memory.Setting, free: int) -> str:
     """The largest batch and the longest example that would fit."""
     batch = memory.largest_batch(setting, free)
     length = memory.largest_length(setting._replace(batch=1), free)
-    many = f"At most {plural(batch, 'example')} of {count(setting.length)} tokens fit at once. " if batch else ""
+    many = (
+        f"At most {plural(batch, 'example')} of {count(setting.length)} tokens fit at once. "
+        if batch
+        else ""
+    )
     if not length:
         return line("Not even the shortest example fits in this way.", "bad")
     whole = ", which is all that the model reads" if length == setting.info.context else ""

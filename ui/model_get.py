@@ -56,20 +56,28 @@ def build_panel() -> tuple[gr.Column, gr.HTML, gr.Button, gr.Button]:
     with gr.Column(visible=False, elem_id="get-model", elem_classes="boxed") as panel:
         about = html(elem_id="get-about")
         with gr.Row(elem_classes="run-acts"):
-            get = gr.Button("Download", variant="primary", size="md", min_width=140, elem_id="get-it")
-            stop = gr.Button("Stop", variant="stop", size="md", min_width=100, visible=False, elem_id="get-stop")
+            get = gr.Button(
+                "Download", variant="primary", size="md", min_width=140, elem_id="get-it"
+            )
+            stop = gr.Button(
+                "Stop", variant="stop", size="md", min_width=100, visible=False, elem_id="get-stop"
+            )
     return panel, about, get, stop
 
 
 def build_list(ctx: Context) -> tuple[gr.HTML, gr.Column, gr.HTML, gr.State, gr.Button, gr.Button]:
     """The downloaded models, and the question before one is removed."""
     with gr.Accordion("Downloaded models", open=False, elem_id="here-box"):
-        listed = html(here(ctx), js_on_load=lists.SCRIPT, elem_id="here-models", elem_classes="model-list")
+        listed = html(
+            here(ctx), js_on_load=lists.SCRIPT, elem_id="here-models", elem_classes="model-list"
+        )
         doomed = gr.State("")
         with gr.Column(visible=False, elem_id="model-sure", elem_classes="boxed") as sure:
             question = html()
             with gr.Row(elem_classes="run-acts"):
-                yes = gr.Button("Remove it", variant="stop", size="md", min_width=100, elem_id="remove-yes")
+                yes = gr.Button(
+                    "Remove it", variant="stop", size="md", min_width=100, elem_id="remove-yes"
+                )
                 no = gr.Button("Keep it", size="md", min_width=100)
     return listed, sure, question, doomed, yes, no
 
@@ -151,7 +159,9 @@ def tick(ctx: Context, source: str) -> list[Any]:
 def ask(ctx: Context, event: gr.EventData) -> tuple[Any, str, str]:
     """Ask before removing, and say what it frees."""
     ctx.policy.require_download()
-    one = next((one for one in hub.downloaded(ctx.engine.store) if one.name == str(event.name)), None)
+    one = next(
+        (one for one in hub.downloaded(ctx.engine.store) if one.name == str(event.name)), None
+    )
     if one is None:
         raise ModelError(f"'{str(event.name)[:100]}' is not here any more.")
     runs = len(hub.runs_of(ctx.engine.store, one.folder)) if one.whole else 0
@@ -171,7 +181,9 @@ def remove(ctx: Context, folder: str, source: str) -> tuple[Any, str, Any]:
     ctx.forget_model(gone)
     ctx.downloads.forget(folder.replace("--", "/"))
     found = choices(ctx, source)
-    update = gr.update(choices=found, value="pocket") if source == gone else gr.update(choices=found)
+    update = (
+        gr.update(choices=found, value="pocket") if source == gone else gr.update(choices=found)
+    )
     return gr.update(visible=False), here(ctx), update
 
 
@@ -180,7 +192,14 @@ def remove(ctx: Context, folder: str, source: str) -> tuple[Any, str, Any]:
 
 def came(ctx: Context, name: str) -> int:
     """Bytes of a model that came already."""
-    return next((one.bytes for one in hub.downloaded(ctx.engine.store) if one.name == name and not one.whole), 0)
+    return next(
+        (
+            one.bytes
+            for one in hub.downloaded(ctx.engine.store)
+            if one.name == name and not one.whole
+        ),
+        0,
+    )
 
 
 def here(ctx: Context) -> str:
@@ -198,20 +217,29 @@ def panel(ctx: Context, name: str) -> str:
     licence = page.model.licence if page else one.licence if one else "not stated"
     free = shutil.disk_usage(ctx.engine.store.models).free
     had = came(ctx, name)
-    facts = f"{lists.amount(size)} to download; {lists.amount(free)} of disk are free." if size else ""
+    facts = (
+        f"{lists.amount(size)} to download; {lists.amount(free)} of disk are free." if size else ""
+    )
     facts = f"{facts} Licence: {licence}. All below is told from its description alone.".strip()
     body = [line(facts)]
     if not ctx.policy.may_download:
         body.append(line(CLOSED, "warn"))
     elif now and now.live:
-        body += [lists.meter(now.percent or 0, name), f'<p class="line" role="status">{safe(now.told)}</p>']
+        body += [
+            lists.meter(now.percent or 0, name),
+            f'<p class="line" role="status">{safe(now.told)}</p>',
+        ]
     else:
-        body += [line(text, tone, links=True) for text, tone in _before(name, page, one, size, had, free)]
+        body += [
+            line(text, tone, links=True) for text, tone in _before(name, page, one, size, had, free)
+        ]
         body += [line(now.problem, "bad")] if now and now.problem else []
     return f"<h3>{safe(f'{name} is not on this machine yet')}</h3>" + "".join(body)
 
 
-def _before(name: str, page: Any, one: Any, size: int | None, had: int, free: int) -> list[tuple[str, str]]:
+def _before(
+    name: str, page: Any, one: Any, size: int | None, had: int, free: int
+) -> list[tuple[str, str]]:
     """What is to be known before it begins."""
     found = []
     if page and page.todo:
@@ -223,5 +251,7 @@ def _before(name: str, page: Any, one: Any, size: int | None, had: int, free: in
     if size and size - had > free:
         found.append(("The disk has no room for it. Make room, or choose a smaller model.", "bad"))
     if had:
-        found.append((f"{lists.amount(had)} of it came already; the download goes on from there.", ""))
+        found.append(
+            (f"{lists.amount(had)} of it came already; the download goes on from there.", "")
+        )
     return found

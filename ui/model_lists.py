@@ -12,7 +12,9 @@ from ui.text import count, line, megabytes, plural, safe, short
 
 GATED = "terms to accept"
 NOTHING_FOUND = "Nothing was found. Use fewer words, or loosen the filters."
-ASSUMED = "{1} of memory are free. What fits is told for LoRA, one example of {0:,} tokens at a time."
+ASSUMED = (
+    "{1} of memory are free. What fits is told for LoRA, one example of {0:,} tokens at a time."
+)
 SCRIPT = "HonePicks(element, trigger, watch); ['choose', 'resume', 'halt', 'discard']"
 TONES = {"fits": "good", "four": "warn", "large": "bad"}
 
@@ -53,7 +55,12 @@ def recommended(models: Sequence[tuple[KnownModel, Verdict | None]], free: float
 
 
 def _known(one: KnownModel, verdict: Verdict | None) -> str:
-    facts = (f"{short(one.parameters)} weights", f"{one.gigabytes:g} GB", one.licence, GATED if one.gated else "")
+    facts = (
+        f"{short(one.parameters)} weights",
+        f"{one.gigabytes:g} GB",
+        one.licence,
+        GATED if one.gated else "",
+    )
     return pick(one.name, one.title, verdict, facts, one.good_for)
 
 
@@ -70,9 +77,17 @@ def _found(one: HubModel, verdict: Verdict | None) -> str:
     gated = GATED if one.gated else ""
     facts = (f"{short(one.parameters)} weights" if one.parameters else "", size, one.licence, gated)
     if one.problem:
-        return f'<div class="pick off"><b>{safe(one.name)}</b><span>{safe(one.problem)}</span></div>'
+        return (
+            f'<div class="pick off"><b>{safe(one.name)}</b><span>{safe(one.problem)}</span></div>'
+        )
     task = one.task.replace("-", " ")
-    return pick(one.name, one.name, verdict, facts, f"{task}, {count(one.downloads)} downloads a month".strip(", "))
+    return pick(
+        one.name,
+        one.name,
+        verdict,
+        facts,
+        f"{task}, {count(one.downloads)} downloads a month".strip(", "),
+    )
 
 
 def here(models: Sequence[Downloaded], coming: dict[str, Progress], may_remove: bool) -> str:
@@ -89,7 +104,12 @@ def here(models: Sequence[Downloaded], coming: dict[str, Progress], may_remove: 
 
 
 def _fresh(one: Progress) -> str:
-    return _article(one.name, meter(one.percent or 0, one.name), one.told, [("choose", "Show"), ("halt", "Stop")])
+    return _article(
+        one.name,
+        meter(one.percent or 0, one.name),
+        one.told,
+        [("choose", "Show"), ("halt", "Stop")],
+    )
 
 
 def _here(one: Downloaded, progress: Progress | None, may_remove: bool) -> str:
@@ -102,7 +122,10 @@ def _here(one: Downloaded, progress: Progress | None, may_remove: bool) -> str:
             [("choose", "Show")] + [("halt", "Stop")] * live,
         )
     else:
-        text, acts = f"{amount(one.bytes)} of {amount(one.total)} are here", [("choose", "Show"), ("resume", "Go on")]
+        text, acts = (
+            f"{amount(one.bytes)} of {amount(one.total)} are here",
+            [("choose", "Show"), ("resume", "Go on")],
+        )
     if may_remove and not live and not one.coming:
         acts.append(("discard", "Remove…"))
     bar = "" if one.whole else meter(100 * one.bytes / max(1, one.total), one.name)
@@ -115,7 +138,9 @@ def _article(name: str, bar: str, text: str, acts: Sequence[tuple[str, str]]) ->
         f'aria-label="{safe(word.rstrip("…"))}: {safe(name)}">{safe(word)}</button>'
         for do, word in acts
     )
-    inner = f'<b>{safe(name)}</b>{bar}<small>{safe(text)}</small><div class="kept-acts">{buttons}</div>'
+    inner = (
+        f'<b>{safe(name)}</b>{bar}<small>{safe(text)}</small><div class="kept-acts">{buttons}</div>'
+    )
     return f'<article class="kept">{inner}</article>'
 
 

@@ -15,8 +15,31 @@ from engine.method import MethodSpec
 from ui.model_tab import GROUP_NOTES, GROUPS
 from ui.text import count, share
 
-OUT = {"o_proj", "out_proj", "out_lin", "dense", "c_proj", "wo", "o", "o_attn", "output", "out_project", "to_out"}
-DOWN = {"down_proj", "c_proj", "fc2", "lin2", "dense_4h_to_h", "wo", "ffn_output", "w2", "fc_out", "linear2"}
+OUT = {
+    "o_proj",
+    "out_proj",
+    "out_lin",
+    "dense",
+    "c_proj",
+    "wo",
+    "o",
+    "o_attn",
+    "output",
+    "out_project",
+    "to_out",
+}
+DOWN = {
+    "down_proj",
+    "c_proj",
+    "fc2",
+    "lin2",
+    "dense_4h_to_h",
+    "wo",
+    "ffn_output",
+    "w2",
+    "fc_out",
+    "linear2",
+}
 FUSED = "query, key, value in one"
 WORDS = {
     "q": "query", "k": "key", "v": "value", "o": "output", "query": "query", "key": "key", "value": "value",
@@ -84,7 +107,9 @@ def _chosen(info: ModelInfo, method: MethodSpec) -> set[str]:
 def _attention_note(info: ModelInfo) -> str:
     if not info.heads:
         return ""
-    return f"{info.heads} heads" + (f", {info.kv_heads} for keys and values" if info.kv_heads != info.heads else "")
+    return f"{info.heads} heads" + (
+        f", {info.kv_heads} for keys and values" if info.kv_heads != info.heads else ""
+    )
 
 
 Steps = list[tuple[list[LinearModule], str]]
@@ -108,23 +133,39 @@ def _column(
     title: str, note: str, steps: Steps, info: ModelInfo, method: MethodSpec, chosen: set[str]
 ) -> dict[str, Any]:
     boxes = [
-        {"boxes": [_box(module, info, method, chosen) for module in step], "then": between} for step, between in steps
+        {"boxes": [_box(module, info, method, chosen) for module in step], "then": between}
+        for step, between in steps
     ]
     return {"title": title, "note": note, "steps": boxes, "closed": ""}
 
 
 def _experts(info: ModelInfo, method: MethodSpec, chosen: set[str]) -> dict[str, Any]:
     """Experts, which take turns: boxes where they are layers, else one that cannot be chosen, with the reason."""
-    own = [module for module in info.modules if module.part in ("router", "experts") and module.layers != (-1,)]
+    own = [
+        module
+        for module in info.modules
+        if module.part in ("router", "experts") and module.layers != (-1,)
+    ]
     active = f", {info.experts_active} for each token" if info.experts_active else ""
-    column = _column("Experts", f"{info.experts} in a layer{active}", [(own, "")] if own else [], info, method, chosen)
+    column = _column(
+        "Experts",
+        f"{info.experts} in a layer{active}",
+        [(own, "")] if own else [],
+        info,
+        method,
+        chosen,
+    )
     if info.parts.get("experts") and not any(module.part == "experts" for module in own):
-        column["closed"] = f"{IN_ONE} They hold {share(info.parts['experts'], info.parameters)} of all weights."
+        column["closed"] = (
+            f"{IN_ONE} They hold {share(info.parts['experts'], info.parameters)} of all weights."
+        )
         column["steps"] = column["steps"] or [{"boxes": [], "then": ""}]
     return column
 
 
-def _box(module: LinearModule, info: ModelInfo, method: MethodSpec, chosen: set[str]) -> dict[str, Any]:
+def _box(
+    module: LinearModule, info: ModelInfo, method: MethodSpec, chosen: set[str]
+) -> dict[str, Any]:
     pressed, layers = module.name in chosen, method.layer_numbers
     here = module if layers is None else module.model_copy(update={"layers": _kept(module, layers)})
     places = Counter(one.name for one in info.modules)[module.name]
@@ -133,7 +174,8 @@ def _box(module: LinearModule, info: ModelInfo, method: MethodSpec, chosen: set[
         "path": module.path,
         "word": word_of(module),
         "shape": f"{count(module.ins)} → {count(module.outs)}",
-        "where": _where(module, info) + (f"; no adapter, {module.refused}" if module.refused else ""),
+        "where": _where(module, info)
+        + (f"; no adapter, {module.refused}" if module.refused else ""),
         "closed": bool(module.refused),
         "pressed": pressed,
         "adapter": count(_adapter(here, method)) if method.adapts and not module.refused else "",
@@ -166,7 +208,9 @@ def word_of(module: LinearModule) -> str:
     if stem in ("dense", "c_proj", "wo"):
         if module.layers == (-1,):  # of a pooler, say
             return ""
-        return "output" if module.part == "attention" else "down" if module.ins > module.outs else "up"
+        return (
+            "output" if module.part == "attention" else "down" if module.ins > module.outs else "up"
+        )
     for end in ("_proj", "_lin"):
         stem = stem.removesuffix(end)
     return WORDS.get(stem, "")
@@ -176,7 +220,11 @@ def _fallback(info: ModelInfo) -> str:
     """Why a group holds other parts than its name says, and which parts can get no adapter."""
     if said := " ".join(sentence for sentence in (info.group_reason, _refused(info)) if sentence):
         return said
-    fallen = [GROUPS[name] for name in ("fewest", "attention") if info.groups.get(name) == info.groups.get("all")]
+    fallen = [
+        GROUPS[name]
+        for name in ("fewest", "attention")
+        if info.groups.get(name) == info.groups.get("all")
+    ]
     if fallen and len(info.groups["all"]) > 1:
         return f"For this architecture ({info.model_type}) {' and '.join(fallen)} means all linear layers."
     return ""
@@ -185,7 +233,8 @@ def _fallback(info: ModelInfo) -> str:
 def _refused(info: ModelInfo) -> str:
     why = {module.name: module.refused for module in info.modules if module.refused}
     names = [
-        f"{', '.join(name for name in why if why[name] == reason)} ({reason})" for reason in dict.fromkeys(why.values())
+        f"{', '.join(name for name in why if why[name] == reason)} ({reason})"
+        for reason in dict.fromkeys(why.values())
     ]
     return f"No adapter can stand beside {'; '.join(names)}." if names else ""
 
@@ -199,4 +248,8 @@ def _told(info: ModelInfo, method: MethodSpec, labels: int, chosen: bool) -> dic
     except HoneError as error:
         return {"count": str(error), "of": "", "tone": "bad"}
     part = share(found.trainable, found.total)
-    return {"count": f"{count(found.trainable)} weights train", "of": f"{part} of {count(found.total)}", "tone": ""}
+    return {
+        "count": f"{count(found.trainable)} weights train",
+        "of": f"{part} of {count(found.total)}",
+        "tone": "",
+    }

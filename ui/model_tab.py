@@ -51,7 +51,12 @@ class ModelTab:
 def build(ctx: Context) -> ModelTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Model", id="model") as tab:
-        html(intro("Which model should learn it?", "Keep the pocket model to try things out, or choose another one."))
+        html(
+            intro(
+                "Which model should learn it?",
+                "Keep the pocket model to try things out, or choose another one.",
+            )
+        )
         with gr.Row(equal_height=False, elem_classes="page model"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 source = form.widget("model.source", choices=model_find.choices(ctx))
@@ -64,12 +69,18 @@ def build(ctx: Context) -> ModelTab:
                 verdict = html(elem_id="model-verdict")
                 about = html(READING, elem_id="model-about")
                 drawing = html(
-                    html_template='<div class="block-map"></div>', js_on_load=MAP_SCRIPT, elem_id="model-map"
+                    html_template='<div class="block-map"></div>',
+                    js_on_load=MAP_SCRIPT,
+                    elem_id="model-map",
                 )
                 memory = html(elem_id="model-memory")
-        timer = gr.Timer(model_get.SECOND, active=False)  # within the tab: beside the tabs it would count as one
+        timer = gr.Timer(
+            model_get.SECOND, active=False
+        )  # within the tab: beside the tabs it would count as one
     shown = *panel, timer, *listed
-    return ModelTab(tab, source, told, about, verdict, drawing, memory, forward, finding, Getting(*shown))
+    return ModelTab(
+        tab, source, told, about, verdict, drawing, memory, forward, finding, Getting(*shown)
+    )
 
 
 def wire(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
@@ -91,7 +102,9 @@ def wire(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
 
 def changed(source: str) -> tuple[Any, Any]:
     """Nothing is said any more of another model; to train comes first only where nothing has to be downloaded."""
-    return gr.update(visible=False), gr.update(variant="secondary" if models.hub_name(source) else "primary")
+    return gr.update(visible=False), gr.update(
+        variant="secondary" if models.hub_name(source) else "primary"
+    )
 
 
 def describe(ctx: Context, source: str) -> Iterator[str]:

@@ -64,11 +64,19 @@ def file(report: Report) -> str:
 def styles() -> str:
     """The page's colours, light and dark, and the report's own rules."""
     light, dark = re.findall(
-        r"(?:^:root|^\.dark) \{(.*?)^\}", (ASSETS / "app.css").read_text(encoding="utf-8"), re.S | re.M
+        r"(?:^:root|^\.dark) \{(.*?)^\}",
+        (ASSETS / "app.css").read_text(encoding="utf-8"),
+        re.S | re.M,
     )
     colours = f":root {{{light}}}@media (prefers-color-scheme: dark) {{ @media not print {{ :root {{{dark}}} }} }}"
     return "\n".join(
-        [colours, *((ASSETS / name).read_text(encoding="utf-8") for name in ("report-file.css", "report.css"))]
+        [
+            colours,
+            *(
+                (ASSETS / name).read_text(encoding="utf-8")
+                for name in ("report-file.css", "report.css")
+            ),
+        ]
     )
 
 
@@ -98,7 +106,8 @@ def _expected(report: Report) -> str:
     )
     head = '<tr><th scope="col"></th><th scope="col">expected</th><th scope="col">real</th></tr>'
     return card(
-        "Expected and real", f'<div class="outcome"><table><thead>{head}</thead><tbody>{cells}</tbody></table></div>'
+        "Expected and real",
+        f'<div class="outcome"><table><thead>{head}</thead><tbody>{cells}</tbody></table></div>',
     )
 
 
@@ -130,7 +139,9 @@ def _repeat(report: Report) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     facts = [("Data", report.data_hash), ("Base model", report.model_hash)]
     hashes = "".join(
-        f"<div><dt>{name} (sha256)</dt><dd><code>{safe(one)}</code></dd></div>" for name, one in facts if one
+        f"<div><dt>{name} (sha256)</dt><dd><code>{safe(one)}</code></dd></div>"
+        for name, one in facts
+        if one
     )
     ran = f"<div><dt>Versions</dt><dd>{safe(versions)}</dd></div>" if versions else ""
     how = line("Save the settings below as spec.yaml, then run:")

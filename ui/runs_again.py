@@ -30,7 +30,9 @@ def use(ctx: Context, picked: str) -> list[Any]:
         try:
             from_run.origin(ctx.engine.store, spec.model.start)
         except RunError:
-            gone.append("The run that it started from is gone, so the settings start from the base model.")
+            gone.append(
+                "The run that it started from is gone, so the settings start from the base model."
+            )
             spec = spec.model_copy(update={"model": spec.model.model_copy(update={"start": ""})})
     return filled(ctx, spec, f"The settings of “{run.meta['name']}”.", gone)
 
@@ -38,7 +40,12 @@ def use(ctx: Context, picked: str) -> list[Any]:
 def train_on(ctx: Context, picked: str) -> list[Any]:
     """The same, to go on from its adapter."""
     run = from_run.origin(ctx.engine.store, picked)
-    return filled(ctx, from_run.settings(run), f"The settings of “{run.meta['name']}”, on from its adapter.", [])
+    return filled(
+        ctx,
+        from_run.settings(run),
+        f"The settings of “{run.meta['name']}”, on from its adapter.",
+        [],
+    )
 
 
 def extend(ctx: Context, picked: str, epochs: float | None) -> tuple[gr.Tabs, str]:
@@ -87,7 +94,11 @@ def filled(ctx: Context, spec: RunSpec, said: str, gone: list[str]) -> list[Any]
         gr.Warning(safe(text), duration=20)
     shown = dict(zip(form.PATHS, form.fill(spec, None), strict=True))
     shown |= offered(ctx, spec, info, named)
-    group = gr.skip() if "method.targets" in left else train_settings.name_group(ctx, list(named), spec.model.source)
+    group = (
+        gr.skip()
+        if "method.targets" in left
+        else train_settings.name_group(ctx, list(named), spec.model.source)
+    )
     source = "" if "data.source" in left else spec.data.source
     note = line(f"{said} Change what you like, then press Start.")
     return [
@@ -96,7 +107,9 @@ def filled(ctx: Context, spec: RunSpec, said: str, gone: list[str]) -> list[Any]
     ]  # fmt: skip
 
 
-def offered(ctx: Context, spec: RunSpec, info: ModelInfo | None, named: Sequence[str]) -> dict[str, Any]:
+def offered(
+    ctx: Context, spec: RunSpec, info: ModelInfo | None, named: Sequence[str]
+) -> dict[str, Any]:
     """What is chosen from lists, with the lists: Gradio refuses a form with what is not on offer."""
     data, held, model = spec.data.source, spec.data.held_out_source or "", spec.model.source
     found = {

@@ -17,7 +17,12 @@ from ui.theme import html
 SECONDS = 2.0  # between two looks while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Take out"}
 SCRIPT = f"HonePicks(element, trigger, watch); {list(ACTS)}"
-JOBS = {"train": "train", "score": "score", "merge-fp32": "merge (fp32)", "merge-bf16": "merge (bf16)"}
+JOBS = {
+    "train": "train",
+    "score": "score",
+    "merge-fp32": "merge (fp32)",
+    "merge-bf16": "merge (bf16)",
+}
 LEAD_SCRIPT = "element.addEventListener('click', (e) => { if (e.target.closest('button')) trigger('lead'); }); ['lead']"
 
 
@@ -59,10 +64,14 @@ def refresh(ctx: Context, shown: str | None, lead: str | None) -> tuple[Any, Any
     live = ctx.engine.live()
     now = listed([str(run.meta["name"]) for run in live if run.id not in ids], waiting)
     led = lead_to(len(waiting))
-    return *(gr.skip() if new == old else new for new, old in ((now, shown), (led, lead))), gr.update(active=bool(live))
+    return *(
+        gr.skip() if new == old else new for new, old in ((now, shown), (led, lead))
+    ), gr.update(active=bool(live))
 
 
-def act(ctx: Context, what: str, shown: str | None, lead: str | None, event: gr.EventData) -> tuple[Any, Any, Any]:
+def act(
+    ctx: Context, what: str, shown: str | None, lead: str | None, event: gr.EventData
+) -> tuple[Any, Any, Any]:
     """Move a job, or take it out. The id comes from the page: the engine checks that it waits."""
     change(ctx, what, str(event.name))
     return refresh(ctx, shown, lead)

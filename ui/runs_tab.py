@@ -21,7 +21,17 @@ from ui.runs_queue import QueueList
 from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, table, when
 from ui.theme import html
 
-HEADERS = ("Name", "State", "Held-out loss", "Time", "Model", "Data", "Method", "On disk", "Started")
+HEADERS = (
+    "Name",
+    "State",
+    "Held-out loss",
+    "Time",
+    "Model",
+    "Data",
+    "Method",
+    "On disk",
+    "Started",
+)
 EPOCHS = (
     "It goes on from its newest checkpoint. The learning rate goes on along the longer schedule: with cosine or linear "
     "it jumps up from its end, then falls again."
@@ -49,24 +59,44 @@ class RunsTab:
 def build(ctx: Context) -> RunsTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Runs", id="runs") as tab:
-        html(intro("What did I try?", "Choose a run to open it, to train again from it, or to rename or delete it."))
+        html(
+            intro(
+                "What did I try?",
+                "Choose a run to open it, to train again from it, or to rename or delete it.",
+            )
+        )
         queue = runs_queue.build()
         table = html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
         picked = gr.State("")
         with gr.Column(visible=False, elem_id="run-card", elem_classes="boxed") as panel:
             with gr.Row(elem_classes="run-acts"):
-                open_run = gr.Button("Open", variant="primary", size="md", min_width=100, elem_id="open-run")
-                again = gr.Button("Use its settings", size="md", min_width=150, elem_id="use-settings")
-                train_on = gr.Button("Train on from here", size="md", min_width=150, elem_id="train-on")
-                take = gr.Button("Download the report", size="md", min_width=160, elem_id="take-report")
+                open_run = gr.Button(
+                    "Open", variant="primary", size="md", min_width=100, elem_id="open-run"
+                )
+                again = gr.Button(
+                    "Use its settings", size="md", min_width=150, elem_id="use-settings"
+                )
+                train_on = gr.Button(
+                    "Train on from here", size="md", min_width=150, elem_id="train-on"
+                )
+                take = gr.Button(
+                    "Download the report", size="md", min_width=160, elem_id="take-report"
+                )
             file = gr.DownloadButton("Report", visible="hidden", elem_id="report-file")
             with gr.Accordion("More", open=False, elem_id="run-more"):
                 with gr.Row(visible=False, elem_classes="run-acts more-epochs") as longer:
-                    epochs = gr.Number(1, label="More epochs", info=EPOCHS, minimum=0, elem_id="more-epochs")
-                    extend = gr.Button("Train for more epochs", size="md", min_width=170, elem_id="extend-run")
+                    epochs = gr.Number(
+                        1, label="More epochs", info=EPOCHS, minimum=0, elem_id="more-epochs"
+                    )
+                    extend = gr.Button(
+                        "Train for more epochs", size="md", min_width=170, elem_id="extend-run"
+                    )
                 with gr.Row():
                     name = gr.Textbox(
-                        label="Name", info="What this run is called in every list.", max_length=80, elem_id="run-name"
+                        label="Name",
+                        info="What this run is called in every list.",
+                        max_length=80,
+                        elem_id="run-name",
                     )
                     note = gr.Textbox(
                         label="Note",
@@ -77,7 +107,9 @@ def build(ctx: Context) -> RunsTab:
                     )
                 with gr.Row(elem_classes="run-acts"):
                     save = gr.Button("Save name and note", size="md", min_width=160)
-                    delete = gr.Button("Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run")
+                    delete = gr.Button(
+                        "Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run"
+                    )
             report = html(elem_id="run-report")
         with gr.Column(visible=False, elem_id="sure", elem_classes="boxed") as sure:
             question = html()
@@ -130,7 +162,9 @@ def ask(ctx: Context, picked: str) -> tuple[Any, str]:
     """Ask before deleting, and say what it frees."""
     run = ctx.engine.store.run(picked)
     text = f"Delete “{run.meta['name']}” with its adapter and checkpoints?"
-    return gr.update(visible=True), line(f"{text} This frees {megabytes(run.size)} and cannot be undone.")
+    return gr.update(visible=True), line(
+        f"{text} This frees {megabytes(run.size)} and cannot be undone."
+    )
 
 
 def keep() -> Any:
@@ -153,8 +187,12 @@ def table_of(runs: Iterable[RunDir], picked: str) -> str:
     rows, damaged = [], []
     for run in runs:
         rows.append(_row(run, run.id == picked)) if run.readable else damaged.append(run.id)
-    shown = table(HEADERS, rows, "runs") if rows else line("No runs yet. Press Start on the Train tab.")
-    left = f"Its settings cannot be read, so it is left alone in workspace/runs: {', '.join(damaged)}."
+    shown = (
+        table(HEADERS, rows, "runs") if rows else line("No runs yet. Press Start on the Train tab.")
+    )
+    left = (
+        f"Its settings cannot be read, so it is left alone in workspace/runs: {', '.join(damaged)}."
+    )
     return shown + (line(left, "warn") if damaged else "")
 
 
@@ -175,7 +213,9 @@ def _row(run: RunDir, picked: bool) -> str:
         when(meta["created"]),
     )
     return (
-        f'<tr data-picked="{pressed}"><td>{name}{note}</td>' + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>"
+        f'<tr data-picked="{pressed}"><td>{name}{note}</td>'
+        + "".join(f"<td>{cell}</td>" for cell in cells)
+        + "</tr>"
     )
 
 

@@ -25,17 +25,25 @@ def losses(training: Points, smooth: Points, held_out: Points, best: int | None)
     low, high = min(low, marks[0]), max(high, marks[-1])
 
     def place(x: float, y: float) -> tuple[float, float]:
-        across, up = (WIDTH - LEFT - RIGHT) * x / high_x, (HEIGHT - TOP - BOTTOM) * (y - low) / ((high - low) or 1.0)
+        across, up = (
+            (WIDTH - LEFT - RIGHT) * x / high_x,
+            (HEIGHT - TOP - BOTTOM) * (y - low) / ((high - low) or 1.0),
+        )
         return LEFT + across, HEIGHT - BOTTOM - up
 
     lines = [_grid(place(0, mark)[1], mark) for mark in marks]
     steps = [_step(place(mark, low)[0], mark) for mark in ticks(0, high_x) if mark == round(mark)]
-    curves = (_line([place(*one) for one in training], "raw"), _line([place(*one) for one in smooth], "train"))
+    curves = (
+        _line([place(*one) for one in training], "raw"),
+        _line([place(*one) for one in smooth], "train"),
+    )
     held = [place(*one) for one in held_out]
     shown = held if len(held) <= DOTS else []
     dots = "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in shown)
     star = "".join(_best(*place(x, y)) for x, y in held_out if x == best)
-    words = f"Loss by step, from {_number(every[0][1])}: training" + (" and held-out" if held_out else "")
+    words = f"Loss by step, from {_number(every[0][1])}: training" + (
+        " and held-out" if held_out else ""
+    )
     middle = f'<text class="axis" x="{(LEFT + WIDTH) / 2:.0f}" y="{HEIGHT - 4}" text-anchor="middle">step</text>'
     return (
         f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{safe(words)}">'
@@ -67,9 +75,7 @@ def _step(x: float, mark: float) -> str:
     if x > WIDTH - RIGHT + 1:
         return ""
     anchor = "end" if x > WIDTH - RIGHT - 20 else "middle"
-    return (
-        f'<text class="axis" x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">{count(round(mark))}</text>'
-    )
+    return f'<text class="axis" x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">{count(round(mark))}</text>'
 
 
 def _best(x: float, y: float) -> str:

@@ -51,7 +51,13 @@ def short(number: float) -> str:
 def share(part: float, whole: float) -> str:
     """A share in percent, with a decimal where it is small."""
     percent = 100 * part / whole if whole else 0.0
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %" if percent >= 1 else f"{percent:.2g} %"
+    return (
+        f"{percent:.0f} %"
+        if percent >= 10
+        else f"{percent:.1f} %"
+        if percent >= 1
+        else f"{percent:.2g} %"
+    )
 
 
 def megabytes(size: float) -> str:
@@ -112,7 +118,9 @@ def row(cells: Iterable[str]) -> str:
     return "<tr>" + "".join(f"<td>{safe(cell)}</td>" for cell in cells) + "</tr>"
 
 
-def status(tone: str, title: str, text: str, links: bool = False, evidence: str = "", action: str = "") -> str:
+def status(
+    tone: str, title: str, text: str, links: bool = False, evidence: str = "", action: str = ""
+) -> str:
     """The coloured sentence that stands first; ``links`` makes its web addresses ones that can be followed."""
     more = (("status-evidence", evidence), ("status-action", action))
     below = "".join(f'<p class="{kind}">{safe(words)}</p>' for kind, words in more if words)

@@ -102,7 +102,9 @@ def theme() -> gr.themes.Base:
 
 def look() -> dict[str, Any]:
     """What ``launch`` needs for the look."""
-    scripts = "".join(f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS)
+    scripts = "".join(
+        f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS
+    )
     plotly_url = f'<script>window.HONE_PLOTLY = "gradio_api/file={PLOTLY.as_posix()}";</script>'
     return {
         "theme": theme(),
@@ -124,7 +126,11 @@ def boot(_: str) -> str:
 
 def header(device: str) -> None:
     """Name, machine, and the switch between light and dark."""
-    logo = (ASSETS / "logo.svg").read_text(encoding="utf-8").replace("<svg ", '<svg aria-hidden="true" ')
+    logo = (
+        (ASSETS / "logo.svg")
+        .read_text(encoding="utf-8")
+        .replace("<svg ", '<svg aria-hidden="true" ')
+    )
     html(
         f'<header class="top">{logo}<h1>Hone</h1><span class="grow"></span>'
         f'<span class="chip" title="Where training runs">{safe(device)}</span>'

@@ -114,7 +114,15 @@ def how_long(ctx: Context, now: Plan, told: Forecast, measure: bool) -> Seconds 
     case = now.case
     if case is None or case.lengths is None or told.fit is None:
         return None
-    job = Job(case.info, now.spec, now.rows, now.prepared.held_out, case.lengths, case.preference, case.labels)
+    job = Job(
+        case.info,
+        now.spec,
+        now.rows,
+        now.prepared.held_out,
+        case.lengths,
+        case.preference,
+        case.labels,
+    )
     return ctx.foresight.seconds(job, case.machine, told.fit, measure)
 
 
@@ -134,7 +142,9 @@ def facts(now: Plan, told: Forecast, seconds: Seconds | None) -> str:
     ]  # fmt: skip
     if now.case.goal in LEARNS:
         items.insert(0, ("To", LEARNS[now.case.goal].format(now.case.labels)))
-    rows = "".join(f"<div><dt>{safe(name)}</dt><dd>{whole(text)}</dd></div>" for name, text in items)
+    rows = "".join(
+        f"<div><dt>{safe(name)}</dt><dd>{whole(text)}</dd></div>" for name, text in items
+    )
     return box(work(now) + f'<dl class="facts">{rows}</dl>' + "".join(warnings(now, told)))
 
 
@@ -159,7 +169,11 @@ def work(now: Plan) -> str:
 def time_words(seconds: Seconds | None, case: Case) -> str:
     """How long, and how that is known."""
     if seconds is None:
-        return "known once the rows are counted" if case.lengths is None else "known once the run has begun"
+        return (
+            "known once the rows are counted"
+            if case.lengths is None
+            else "known once the run has begun"
+        )
     source = "as earlier runs took" if seconds.source == "past" else "as measured on this machine"
     return f"about {outcome.span(seconds.low, seconds.high)}, {source}"
 
@@ -170,7 +184,11 @@ def warnings(now: Plan, told: Forecast) -> Iterator[str]:
     machine = now.case.machine
     free = megabytes(machine.free)
     if told.fit is None:
-        help_words = f" What would help: {', or '.join(told.helps)}." if told.helps else " Take a smaller model."
+        help_words = (
+            f" What would help: {', or '.join(told.helps)}."
+            if told.helps
+            else " Take a smaller model."
+        )
         yield line(
             f"This will hardly fit: even one example at a time needs about {megabytes(told.fit_needs)}, and this "
             f"{machine.name} has {free} free.{help_words} You can start it all the same; it says if memory runs out.",
@@ -183,11 +201,18 @@ def warnings(now: Plan, told: Forecast) -> Iterator[str]:
             "warn",
         )
     elif told.fit_needs > advice.ROOM * machine.free:
-        yield line("That is nearly all that is free. If it runs out, the run steps down by itself.", "warn")
+        yield line(
+            "That is nearly all that is free. If it runs out, the run steps down by itself.", "warn"
+        )
     if told.disk > machine.disk:
-        yield line("The disk has no room for what it writes. Delete old runs on the Runs tab.", "bad")
+        yield line(
+            "The disk has no room for what it writes. Delete old runs on the Runs tab.", "bad"
+        )
     if now.spec.method.kind == "full" and now.case.info.parameters > 1e9:
-        yield line(f"Each saved version is a whole model of {megabytes(4 * now.case.info.parameters)}.", "warn")
+        yield line(
+            f"Each saved version is a whole model of {megabytes(4 * now.case.info.parameters)}.",
+            "warn",
+        )
 
 
 def methods(options: tuple[Option, ...], case: Case) -> str:

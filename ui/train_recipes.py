@@ -27,7 +27,9 @@ from ui.train_settings import OWN, targets
 
 RECOMMENDED = "Recommended"
 PATHS = tuple(path for path in form.PATHS if path in recipes.PATHS)  # what a recipe sets
-ON_DATA = tuple(path for path in PATHS if path.startswith("data."))  # set by a choice, never by itself
+ON_DATA = tuple(
+    path for path in PATHS if path.startswith("data.")
+)  # set by a choice, never by itself
 SAID = "Follows from model, data and memory, and changes with them."
 FROM_SAMPLE = "Tried out for this sample and the pocket model."
 BY_HAND = "Your own settings. Choose a recipe to leave them."
@@ -91,12 +93,21 @@ def build_shelf(ctx: Context) -> Shelf:
             elem_id="own-recipe",
         )
         with gr.Row(elem_classes="run-acts"):
-            take = gr.Button("Download", size="md", min_width=90, interactive=False, elem_id="take-recipe")
+            take = gr.Button(
+                "Download", size="md", min_width=90, interactive=False, elem_id="take-recipe"
+            )
             delete = gr.Button(
-                "Delete", variant="stop", size="md", min_width=90, interactive=False, elem_id="delete-recipe"
+                "Delete",
+                variant="stop",
+                size="md",
+                min_width=90,
+                interactive=False,
+                elem_id="delete-recipe",
             )
         file = gr.DownloadButton("Recipe", visible="hidden", elem_id="recipe-file")
-        bring = gr.UploadButton("Add one from a file", file_types=[".yaml", ".yml"], size="md", elem_id="bring-recipe")
+        bring = gr.UploadButton(
+            "Add one from a file", file_types=[".yaml", ".yml"], size="md", elem_id="bring-recipe"
+        )
     return Shelf(saved, name, save, delete, take, file, bring)
 
 
@@ -125,14 +136,19 @@ class Setting(NamedTuple):
 # --- handlers ---
 
 
-def propose(ctx: Context, handler: Callable[..., list[Any]], name: str | None, *values: Any) -> list[Any]:
+def propose(
+    ctx: Context, handler: Callable[..., list[Any]], name: str | None, *values: Any
+) -> list[Any]:
     """What a handler sets, for the page to take unless another recipe, or none, is in force when it comes.
 
     Gives what target modules are on offer, which Gradio has to know before the page sends any of them, and the rest.
     """
     shown = handler(ctx, name, *values)
     offered = shown[PATHS.index("method.targets")]
-    return [{key: one for key, one in offered.items() if key != "value"}, {"recipe": name, "shown": shown}]
+    return [
+        {key: one for key, one in offered.items() if key != "value"},
+        {"recipe": name, "shown": shown},
+    ]
 
 
 def offer(ctx: Context, chosen: str | None, *values: Any) -> Any:
@@ -143,7 +159,9 @@ def offer(ctx: Context, chosen: str | None, *values: Any) -> Any:
         kind = "any"
     offered = names(kind)
     # Only what must change: another may have been chosen meanwhile.
-    return gr.update(choices=offered) if chosen in offered else gr.update(choices=offered, value=None)
+    return (
+        gr.update(choices=offered) if chosen in offered else gr.update(choices=offered, value=None)
+    )
 
 
 def choose(ctx: Context, name: str | None, *values: Any) -> list[Any]:
@@ -156,7 +174,11 @@ def follow(ctx: Context, name: str | None, *values: Any) -> list[Any]:
     if name is None:
         return [gr.skip()] * (len(PATHS) + 2)
     found = setting(ctx, bundled(name), values)
-    return _shown(ctx, found._replace(values={k: v for k, v in found.values.items() if k not in ON_DATA}), values)
+    return _shown(
+        ctx,
+        found._replace(values={k: v for k, v in found.values.items() if k not in ON_DATA}),
+        values,
+    )
 
 
 def follow_counts(ctx: Context, name: str | None, *values: Any) -> list[Any]:
@@ -176,7 +198,9 @@ def choose_kind(ctx: Context, name: str | None, *values: Any) -> list[Any]:
     suited = found.values["optim.learning_rate"] if found else rate
     if rate and not FAR[0] <= suited / rate <= FAR[1]:
         shown[PATHS.index("optim.learning_rate")] = suited
-        shown[-1] = line(f"{BY_HAND} The learning rate follows the method: {suited:g}, before {rate:g}.")
+        shown[-1] = line(
+            f"{BY_HAND} The learning rate follows the method: {suited:g}, before {rate:g}."
+        )
     return shown
 
 
@@ -237,11 +261,18 @@ def setting(ctx: Context, recipe: Recipe | None, values: Sequence[Any]) -> Setti
     if sample and specs.make(sample).data.goal != data.goal:  # it was tried out for something else
         sample = {}
     found = _advice(ctx, spec, wanted.get("method.kind"))
-    suited = {**_defaults(), **(_flat(specs.make(sample)) if sample else found.values if found else {})}
+    suited = {
+        **_defaults(),
+        **(_flat(specs.make(sample)) if sample else found.values if found else {}),
+    }
     suited |= {"data.goal": data.goal, "data.learn": data.learn}
     longest = {"data.max_length": _longest(ctx, spec)} if recipe and recipe.length else {}
     own = {**wanted, **longest}
-    reasons = {path: _reason(found, path, suited[path]) for path in (found.reasons if found else ()) if path not in own}
+    reasons = {
+        path: _reason(found, path, suited[path])
+        for path in (found.reasons if found else ())
+        if path not in own
+    }
     said = f"{recipe.summary} {recipe.cost}" if recipe else FROM_SAMPLE if sample else SAID
     return Setting({**suited, **own}, recipe.group if recipe else "all", reasons, said)
 
@@ -293,7 +324,10 @@ def _shown(ctx: Context, found: Setting, values: Sequence[Any]) -> list[Any]:
     """For the widgets of ``PATHS``, the group of target modules, and the note."""
     info = ctx.known_model(_value(values, "model.source"))
     names, group = _targets(found, info)
-    shown = [form.to_widget(path, found.values[path]) if path in found.values else gr.skip() for path in PATHS]
+    shown = [
+        form.to_widget(path, found.values[path]) if path in found.values else gr.skip()
+        for path in PATHS
+    ]
     # Without a model, the names of its parts come when it has been read.
     shown[PATHS.index("method.targets")] = targets(ctx, info, names) if info else gr.skip()
     return [*shown, group, note(found.said, found.reasons)]
@@ -347,5 +381,8 @@ def note(said: str, reasons: dict[str, str]) -> str:
     """What a recipe does, and why each value is what it is."""
     if not reasons:
         return line(said)
-    rows = "".join(f"<li><b>{safe(specs.field(path).title)}</b>: {safe(why)}</li>" for path, why in reasons.items())
+    rows = "".join(
+        f"<li><b>{safe(specs.field(path).title)}</b>: {safe(why)}</li>"
+        for path, why in reasons.items()
+    )
     return f'{line(said)}<details class="why"><summary>Why these values</summary><ul>{rows}</ul></details>'

@@ -21,7 +21,10 @@ from ui.theme import html
 
 OWN = "own"  # target modules chosen one by one
 # Under More settings, in columns of groups; what is not named here stands beside it.
-ADAPTER = tuple(f"method.{name}" for name in ("dropout", "rslora", "init", "plus", "bias", "layers", "ranks", "save"))
+ADAPTER = tuple(
+    f"method.{name}"
+    for name in ("dropout", "rslora", "init", "plus", "bias", "layers", "ranks", "save")
+)
 GROUPED = (
     {
         "Steps": ("optim.warmup", "optim.schedule", "optim.weight_decay", "data.seed"),
@@ -62,7 +65,9 @@ def build(initial: dict[str, Any]) -> Settings:
     fields: dict[str, Component] = {}
     add = partial(_add, fields, initial)
     # A list that gets shorter while it is open breaks in Gradio 6.31, so it starts as the first data will have it.
-    fields["method.kind"] = form.widget("method.kind", value=initial["method.kind"], choices=kinds(labels=False))
+    fields["method.kind"] = form.widget(
+        "method.kind", value=initial["method.kind"], choices=kinds(labels=False)
+    )
     methods = html(elem_id="methods")
     with gr.Column(elem_id="adapter") as adapter:
         add("method.rank", "method.alpha")
@@ -112,7 +117,10 @@ def _group() -> gr.Radio:
 def arrange(ctx: Context, *values: Any) -> list[Any]:
     """Show what applies to the method and the rows, and hide the rest as it is."""
     adapts = values[form.PATHS.index("method.kind")] not in (HEAD, "full")
-    return [gr.update(visible=visible) for visible in (adapts, adapts, goal_now(ctx, values) == "prefer")]
+    return [
+        gr.update(visible=visible)
+        for visible in (adapts, adapts, goal_now(ctx, values) == "prefer")
+    ]
 
 
 def offer_kinds(ctx: Context, *values: Any) -> Any:
@@ -143,10 +151,14 @@ def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
     info = ctx.known_model(model)
     if info is None:
         # The names of the model before stay on offer: a form that is on its way may still hold them.
-        return gr.update(choices=[*dict.fromkeys([form.ALL_LINEAR, *names])], value=[form.ALL_LINEAR])
+        return gr.update(
+            choices=[*dict.fromkeys([form.ALL_LINEAR, *names])], value=[form.ALL_LINEAR]
+        )
     known = [module.name for module in info.adaptable]
     kept = [name for name in names if name in known]
-    return targets(ctx, info, kept if group == OWN and kept else info.groups.get(group, info.groups["all"]))
+    return targets(
+        ctx, info, kept if group == OWN and kept else info.groups.get(group, info.groups["all"])
+    )
 
 
 def targets(ctx: Context, info: ModelInfo, value: Sequence[str]) -> Any:

@@ -61,7 +61,12 @@ def build(ctx: Context) -> TrainTab:
     suited = dict(zip(form.PATHS, form.fill(suited_spec(RunSpec().data.source), None), strict=True))
     with gr.Tab("Train", id="train") as tab:
         again, filled = gr.State(0), gr.State("")
-        html(intro("Let it learn", "Press Start: the settings work as they are. You can stop and keep it at any time."))
+        html(
+            intro(
+                "Let it learn",
+                "Press Start: the settings work as they are. You can stop and keep it at any time.",
+            )
+        )
         with gr.Row(equal_height=False, elem_classes="page train"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
@@ -75,13 +80,17 @@ def build(ctx: Context) -> TrainTab:
             with gr.Column(scale=1, min_width=320):
                 panel = _panel(ctx)
                 more = train_settings.build_more(suited, settings)
-    return TrainTab(tab, settings, more, recipes, shelf, again, facts, start, panel, lead, origin, filled)
+    return TrainTab(
+        tab, settings, more, recipes, shelf, again, facts, start, panel, lead, origin, filled
+    )
 
 
 def _origin() -> Origin:
     with gr.Row(visible=False, elem_id="start-from", elem_classes="run-acts") as box:
         said = html()
-        forget = gr.Button("Start from the base model", size="md", min_width=120, elem_id="forget-start")
+        forget = gr.Button(
+            "Start from the base model", size="md", min_width=120, elem_id="forget-start"
+        )
     return Origin(box, said, forget)
 
 
@@ -93,7 +102,12 @@ def _panel(ctx: Context) -> gr.HTML:
         server_functions=[bind(live.poll, ctx)],
         elem_id="live",
     )
-    acts = {"stop_run": "stop", "pause_run": "pause", "cancel_run": "cancel", "continue_run": "resume"}
+    acts = {
+        "stop_run": "stop",
+        "pause_run": "pause",
+        "cancel_run": "cancel",
+        "continue_run": "resume",
+    }
     for event, what in acts.items():
         listen = getattr(panel, event)
         listen(bind(live.action, ctx, what), panel, None, **QUIET)
@@ -113,7 +127,11 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     """Data, model, recipe and target groups set the form; every change is told at once. ``fields`` are all of it."""
     every, settings, model = list(fields.values()), tab.settings, fields["model.source"]
     targets, kind, recipe = fields["method.targets"], fields["method.kind"], tab.recipes.recipe
-    set_by_recipe = [*(fields[path] for path in train_recipes.PATHS), settings.group, tab.recipes.note]
+    set_by_recipe = [
+        *(fields[path] for path in train_recipes.PATHS),
+        settings.group,
+        tab.recipes.note,
+    ]
 
     # What is to be told once more goes through ``again``: two handlers of one and the same change that both want the
     # latest of it call each other without end in Gradio 6.31.
@@ -123,11 +141,15 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     def propose(event: Callable[..., Dependency], handler: Callable[..., list[Any]]) -> Dependency:
         """The page takes what the handler sets, unless the recipe that it was asked for is not in force any more."""
         told = gr.JSON(visible=False)
-        asked = event(bind(train_recipes.propose, ctx, handler), [recipe, *every], [targets, told], **LATEST)
+        asked = event(
+            bind(train_recipes.propose, ctx, handler), [recipe, *every], [targets, told], **LATEST
+        )
         taken = {"js": train_recipes.UNLESS_CHANGED, "api_visibility": "private"}
         return asked.then(None, [told, recipe], set_by_recipe, **taken)
 
-    named = before.read.then(bind(train_settings.choose_model, ctx), [model, settings.group, targets], targets, **QUIET)
+    named = before.read.then(
+        bind(train_settings.choose_model, ctx), [model, settings.group, targets], targets, **QUIET
+    )
     offered = before.data.then(bind(train_recipes.offer, ctx), [recipe, *every], recipe, **LATEST)
     for after in (named.then, offered.then, tab.tab.select):
         then_tell(propose(after, train_recipes.follow))
@@ -137,20 +159,43 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     train_recipes.wire_shelf(ctx, tab.shelf, every, [*set_by_recipe, recipe])
 
     own = [recipe, tab.recipes.note]
-    hand = [fields[p].input for p in train_recipes.PATHS if p in settings.fields and p != "method.kind"]
+    hand = [
+        fields[p].input for p in train_recipes.PATHS if p in settings.fields and p != "method.kind"
+    ]
     by_hand = {"js": train_recipes.SET_BY_HAND, "api_visibility": "private"}
     gr.on([*hand, settings.group.input], None, None, own, **by_hand)
     propose(kind.input(None, None, own, **by_hand).then, train_recipes.choose_kind)
-    settings.group.input(bind(train_settings.choose_group, ctx), [settings.group, model], targets, **QUIET)
+    settings.group.input(
+        bind(train_settings.choose_group, ctx), [settings.group, model], targets, **QUIET
+    )
     named_by = {"trigger_mode": "multiple", **QUIET}
-    targets.change(bind(train_settings.name_group, ctx), [targets, model], settings.group, **named_by)
+    targets.change(
+        bind(train_settings.name_group, ctx), [targets, model], settings.group, **named_by
+    )
 
-    changed = [widget.change for path, widget in settings.fields.items() if path not in form.DATA_PATHS]
-    told = [tab.facts, fields["method.alpha"], settings.methods, settings.adapter, tab.more, settings.preferring]
-    gr.on([before.load, tab.again.change, *changed], bind(train_facts.tell, ctx), every, told, **LATEST)
+    changed = [
+        widget.change for path, widget in settings.fields.items() if path not in form.DATA_PATHS
+    ]
+    told = [
+        tab.facts,
+        fields["method.alpha"],
+        settings.methods,
+        settings.adapter,
+        tab.more,
+        settings.preferring,
+    ]
+    gr.on(
+        [before.load, tab.again.change, *changed],
+        bind(train_facts.tell, ctx),
+        every,
+        told,
+        **LATEST,
+    )
     begins = fields["model.start"]
     said = [tab.origin.box, tab.origin.said]
-    begins.change(bind(runs_again.tell_start, ctx), begins, said, trigger_mode="multiple", **QUIET)  # see above
+    begins.change(
+        bind(runs_again.tell_start, ctx), begins, said, trigger_mode="multiple", **QUIET
+    )  # see above
     tab.origin.forget.click(bind(runs_again.forget_start), None, begins, **QUIET)
     tab.start.click(bind(start, ctx), every, tab.live, **QUIET)
     then_tell(tab.live.live_change(bind(name_start, ctx), None, tab.start, **QUIET))
@@ -170,7 +215,9 @@ def start(ctx: Context, *values: Any) -> str:
     ctx.check_model(spec.model.source)
     now = train_facts.plan(ctx, spec)
     if now.case:
-        forecast.foresee(now.case, spec)  # raises where the method or the length does not fit the model
+        forecast.foresee(
+            now.case, spec
+        )  # raises where the method or the length does not fit the model
     return ctx.engine.start(spec).id
 
 
@@ -181,7 +228,9 @@ def name_start(ctx: Context) -> Any:
     return gr.update(value="Start", variant="primary")
 
 
-def choose_data(ctx: Context, source: str, model: str, start: str = "", filled: str = "") -> list[Any]:
+def choose_data(
+    ctx: Context, source: str, model: str, start: str = "", filled: str = ""
+) -> list[Any]:
     """Settings for other data: a sample brings its own; for a file all stays but what concerns the rows.
 
     ``filled`` is the source that was set together with everything else (ui.runs_again): then all stays, until another
@@ -198,11 +247,23 @@ def choose_data(ctx: Context, source: str, model: str, start: str = "", filled: 
     info = ctx.known_model(model)
     shown = dict(zip(form.PATHS, form.fill(spec, info), strict=True))
     # Without a model, the names of its parts come when it has been read.
-    shown["method.targets"] = train_settings.targets(ctx, info, shown["method.targets"]) if info else gr.skip()
+    shown["method.targets"] = (
+        train_settings.targets(ctx, info, shown["method.targets"]) if info else gr.skip()
+    )
     # Another run's adapter that is gone on with decides the method.
-    kept = {path for path in own if path.startswith(("method.", "model."))} if start else {"model.start"}
+    kept = (
+        {path for path in own if path.startswith(("method.", "model."))}
+        if start
+        else {"model.start"}
+    )
     recipe = gr.skip() if start else RECOMMENDED
-    return [*(gr.skip() if path in kept else shown[path] for path in own), recipe, gr.skip(), source, ""]
+    return [
+        *(gr.skip() if path in kept else shown[path] for path in own),
+        recipe,
+        gr.skip(),
+        source,
+        "",
+    ]
 
 
 def suited_spec(source: str) -> RunSpec:

@@ -38,7 +38,9 @@ def read(path: Path, name: str, options: Options | None = None) -> Table:
     options = options or Options()
     size = path.stat().st_size
     if size > FILE_LIMIT:
-        raise DataError(f"'{name}' has {size / 2**30:.0f} GB; at most {FILE_LIMIT / 2**30:.0f} GB are read. Split it.")
+        raise DataError(
+            f"'{name}' has {size / 2**30:.0f} GB; at most {FILE_LIMIT / 2**30:.0f} GB are read. Split it."
+        )
     notes: list[str] = []
     kind = kind_of(path, name, notes)
     if kind in ("json", "xlsx") and size > WHOLE_LIMIT:

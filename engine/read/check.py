@@ -20,7 +20,9 @@ def problem_of(row: Row) -> str:
         if found := BROKEN.search(text):
             if found[0] == "\0":
                 return "contains binary data (a NUL character). Remove it."
-            if "\udc80" <= found[0] <= "\udcff":  # what surrogateescape makes of a byte that is not UTF-8
+            if (
+                "\udc80" <= found[0] <= "\udcff"
+            ):  # what surrogateescape makes of a byte that is not UTF-8
                 return "has bytes that are not UTF-8. Save it again with the encoding UTF-8, or leave it out."
             return "has a broken character (half of a surrogate pair). Correct it."
         size += len(text)

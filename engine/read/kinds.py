@@ -67,9 +67,13 @@ def kind_of(path: Path, name: str, notes: list[str], encoding: str = "") -> str:
     if not head.strip():
         raise DataError(f"'{name}' is empty. Choose a file with examples in it.")
     if suffix in ARCHIVES:
-        raise DataError(f"'{name}': archives are not accepted. Unpack it and add the files that are in it.")
+        raise DataError(
+            f"'{name}': archives are not accepted. Unpack it and add the files that are in it."
+        )
     if suffix in REFUSED:
-        raise DataError(f"'{name}': this file type is not accepted: it is {REFUSED[suffix]}. {ACCEPTED}")
+        raise DataError(
+            f"'{name}': this file type is not accepted: it is {REFUSED[suffix]}. {ACCEPTED}"
+        )
     found = next((what for magic, what in MAGIC.items() if head.startswith(magic)), "")
     kind = ENDINGS.get(suffix, "")
     wanted = WANTED.get(kind, "")
@@ -100,7 +104,12 @@ def _json_kind(text: str, kind: str, notes: list[str]) -> str:
             notes.append("The file holds one JSON list, not one example per line; read as such.")
         return "json"
     first, _, rest = text.partition("\n")
-    if kind == "json" and first.rstrip().endswith("}") and first.startswith("{") and rest.lstrip().startswith("{"):
+    if (
+        kind == "json"
+        and first.rstrip().endswith("}")
+        and first.startswith("{")
+        and rest.lstrip().startswith("{")
+    ):
         notes.append("The file holds one example per line (JSONL); read as such.")
         return "jsonl"
     return kind
@@ -111,7 +120,11 @@ def _text_kind(text: str, suffix: str, notes: list[str]) -> str:
     rows = [line for line in text.split("\n") if line.strip()]
     begun = [found[0] for row in rows if (found := FINE.match(row) or FASTTEXT.match(row))]
     # Labels come again and again; "Romeo:hello there" in a play begins with many different words.
-    if len(rows) > 3 and len(begun) > 0.98 * len(rows) and len({one.split()[0] for one in begun}) <= len(rows) // 2:
+    if (
+        len(rows) > 3
+        and len(begun) > 0.98 * len(rows)
+        and len({one.split()[0] for one in begun}) <= len(rows) // 2
+    ):
         return "labelled"
     if suffix in (".txt", ".md", ".text"):
         return "txt"

@@ -31,7 +31,25 @@ ENCODINGS = {
     "cp949": "CP949 or EUC-KR (Korean)",
 }
 LATIN = {  # encoding -> languages written in it
-    "cp1252": {"en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "no", "nb", "nn", "fi", "is", "ca", "gl", "eu"},
+    "cp1252": {
+        "en",
+        "de",
+        "fr",
+        "es",
+        "pt",
+        "it",
+        "nl",
+        "sv",
+        "da",
+        "no",
+        "nb",
+        "nn",
+        "fi",
+        "is",
+        "ca",
+        "gl",
+        "eu",
+    },
     "cp1250": {"pl", "cs", "sk", "hu", "sl", "hr", "ro", "bs", "sq"},
     "cp1254": {"tr", "az"},
 }
@@ -50,7 +68,9 @@ def decide_encoding(path: Path, name: str, options: Options, notes: list[str]) -
     """The options with the encoding in which the file is read; what is not plain UTF-8 is named in a note."""
     if options.encoding:
         if options.encoding not in ENCODINGS:
-            raise DataError(f"'{options.encoding}' is not an encoding that Hone knows: {', '.join(ENCODINGS)}.")
+            raise DataError(
+                f"'{options.encoding}' is not an encoding that Hone knows: {', '.join(ENCODINGS)}."
+            )
         notes.append(f"Read as {ENCODINGS[options.encoding]}, as you chose.")
         return options
     encoding = _find(path, name, notes)
@@ -82,16 +102,29 @@ def _find(path: Path, name: str, notes: list[str]) -> str:
 
     # Chinese, Japanese and Korean text is mostly high bytes; a few among plain letters are accents.
     wide = sum(byte > 127 for byte in sample) > WIDE * len(sample)
-    choices = [one for one in ENCODINGS if not one.startswith("utf") and (wide or one.startswith(("cp12", "koi")))]
+    choices = [
+        one
+        for one in ENCODINGS
+        if not one.startswith("utf") and (wide or one.startswith(("cp12", "koi")))
+    ]
     found = from_bytes(sample, cp_isolation=choices).best()
     if found is None:
-        raise DataError(f"'{name}' is text in an encoding that cannot be told. Save it again with the encoding UTF-8.")
+        raise DataError(
+            f"'{name}' is text in an encoding that cannot be told. Save it again with the encoding UTF-8."
+        )
     # Encodings that give the very same letters are one answer; the usual one is named.
     alike = {codecs.lookup(one).name for one in (found.encoding, *found.could_be_from_charset)}
     encoding = next((one for one in ENCODINGS if codecs.lookup(one).name in alike), "cp1252")
     if encoding in LATIN:
         encoding = _latin(sample, encoding)
-    shown = next((one for one in sample.decode(encoding, errors="replace").splitlines() if not one.isascii()), "")
+    shown = next(
+        (
+            one
+            for one in sample.decode(encoding, errors="replace").splitlines()
+            if not one.isascii()
+        ),
+        "",
+    )
     notes.append(
         f"'{name}' is not UTF-8; it looks like {ENCODINGS[encoding]}: “{_around(shown)}”. "
         "If this looks wrong, choose another encoding."
@@ -121,7 +154,9 @@ def _is_utf8(path: Path) -> bool:
     with path.open("rb") as file:
         try:
             while chunk := file.read(CHUNK):
-                if not chunk.isascii() or decoder.getstate()[0]:  # looking is ten times as fast as decoding
+                if (
+                    not chunk.isascii() or decoder.getstate()[0]
+                ):  # looking is ten times as fast as decoding
                     decoder.decode(chunk)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
@@ -174,7 +209,9 @@ def read_text(path: Path, name: str, encoding: str) -> str:
 
 @contextmanager
 def _open(path: Path, name: str, encoding: str) -> Iterator[TextIO]:
-    errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"  # single rows are named by engine.read
+    errors = (
+        "surrogateescape" if encoding.startswith("utf-8") else "strict"
+    )  # single rows are named by engine.read
     try:
         with path.open(encoding=encoding, errors=errors, newline=None) as file:
             yield file

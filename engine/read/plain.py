@@ -12,7 +12,9 @@ from engine.read.table import TOO_LARGE, Bad, Options, Row
 
 FEW = 4  # parts below which another way of splitting is tried
 PEEKED = 20_000  # lines looked at to choose the way
-SENTENCE_END = re.compile(r"(?<=[.!?\u2026])\s+|(?<=[\u3002\uff01\uff1f])\s*|\n+")  # also Chinese and Japanese ends
+SENTENCE_END = re.compile(
+    r"(?<=[.!?\u2026])\s+|(?<=[\u3002\uff01\uff1f])\s*|\n+"
+)  # also Chinese and Japanese ends
 NOTES = {
     "paragraph": "Read as text: one example per paragraph (an empty line stands between two).",
     "line": "Read as text: one example per line.",
@@ -68,7 +70,9 @@ def _lengths(lines: Iterable[Line], length: int) -> Iterator[str | Bad]:
         if isinstance(paragraph, Bad):
             yield paragraph
             continue
-        for sentence in (part for long in SENTENCE_END.split(paragraph) for part in _pieces(long, 2 * length)):
+        for sentence in (
+            part for long in SENTENCE_END.split(paragraph) for part in _pieces(long, 2 * length)
+        ):
             if held and len(held) + len(sentence) >= length:
                 yield held
                 held = ""

@@ -48,7 +48,11 @@ def _holds_bytes(pa: Any, kind: Any) -> bool:
         return any(_holds_bytes(pa, field.type) for field in kind)
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_dictionary(kind):
         return _holds_bytes(pa, kind.value_type)
-    bytes_ = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_fixed_size_binary(kind)
+    bytes_ = (
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+    )
     return bool(bytes_ or pa.types.is_map(kind) or isinstance(kind, pa.BaseExtensionType))
 
 
@@ -80,24 +84,38 @@ def workbook(path: Path, name: str, options: Options, notes: list[str]) -> Itera
     try:
         book = CalamineWorkbook.from_path(path)
         pages = ((sheet, book.get_sheet_by_name(sheet).to_python()) for sheet in book.sheet_names)
-        sheets = [(sheet, rows) for sheet, rows in pages if sum(map(any, rows)) > 1]  # more than a title
+        sheets = [
+            (sheet, rows) for sheet, rows in pages if sum(map(any, rows)) > 1
+        ]  # more than a title
     except (CalamineError, OSError, ValueError) as error:
-        raise DataError(f"'{name}' cannot be read as an Excel file ({error}). Save it as CSV and add that.") from None
+        raise DataError(
+            f"'{name}' cannot be read as an Excel file ({error}). Save it as CSV and add that."
+        ) from None
     if not sheets:
-        raise DataError(f"'{name}' has no rows: its sheets are empty. Choose a file with examples in it.")
+        raise DataError(
+            f"'{name}' has no rows: its sheets are empty. Choose a file with examples in it."
+        )
     sheet, cells = sheets[0]
     if len(sheets) > 1:
         rest = ", ".join(f"'{other}'" for other, _ in sheets[1:])
-        notes.append(f"Read from the sheet '{sheet}'. Not read: {rest}. Save those as files of their own.")
+        notes.append(
+            f"Read from the sheet '{sheet}'. Not read: {rest}. Save those as files of their own."
+        )
     if len(cells[0]) > COLUMNS:
-        raise DataError(f"'{name}' has {len(cells[0])} columns; at most {COLUMNS} are read. Save what you need as CSV.")
+        raise DataError(
+            f"'{name}' has {len(cells[0])} columns; at most {COLUMNS} are read. Save what you need as CSV."
+        )
     notes.append("Only the values of the cells are read; formulas and macros are not run.")
     texts = [[_cell(cell) for cell in row] for row in cells]
     texts = [row for row in texts if any(row)]
     used = [at for at in range(len(texts[0])) if any(row[at] for row in texts)] if texts else []
     texts = [[row[at] for at in used] for row in texts]
     headed = options.header if options.header is not None else has_header(texts[:200])
-    header = header_of(texts[0], name) if headed else [f"column {number + 1}" for number in range(len(used))]
+    header = (
+        header_of(texts[0], name)
+        if headed
+        else [f"column {number + 1}" for number in range(len(used))]
+    )
     for row in texts[1:] if headed else texts:
         yield dict(zip(header, row, strict=True))
 
@@ -115,10 +133,16 @@ def _check_zip(path: Path, name: str) -> None:
         with zipfile.ZipFile(path) as archive:
             parts = archive.infolist()
     except (zipfile.BadZipFile, OSError, ValueError):
-        raise DataError(f"'{name}' is damaged: it is no Excel file. Save it again, or save it as CSV.") from None
+        raise DataError(
+            f"'{name}' is damaged: it is no Excel file. Save it again, or save it as CSV."
+        ) from None
     size = sum(part.file_size for part in parts)
     packed = max(1, sum(part.compress_size for part in parts))
     if size > UNPACKED or (size > 50 * 2**20 and size > RATIO * packed):
-        raise DataError(f"'{name}' would unpack to {size / 2**20:.0f} MB. Save what you need of it as CSV.")
+        raise DataError(
+            f"'{name}' would unpack to {size / 2**20:.0f} MB. Save what you need of it as CSV."
+        )
     if any(part.filename.startswith("/") or ".." in part.filename.split("/") for part in parts):
-        raise DataError(f"'{name}' is an unsafe archive: it holds names that leave its folder. Save it as CSV.")
+        raise DataError(
+            f"'{name}' is an unsafe archive: it holds names that leave its folder. Save it as CSV."
+        )

@@ -38,7 +38,9 @@ def delimited(path: Path, name: str, options: Options, notes: list[str]) -> Iter
     quoting = delimiter != "\t" or _quotes_close(path, name, options.encoding)
     if not quoting:
         notes.append("Quotation marks are taken as part of the text: not all of them are closed.")
-    spaced = any(f'"{delimiter} "' in text for text in texts)  # "a", "b": the blank is not a part of the cell
+    spaced = any(
+        f'"{delimiter} "' in text for text in texts
+    )  # "a", "b": the blank is not a part of the cell
     records = _records(chain(start[1:] if hint else start, lines), name, delimiter, quoting, spaced)
     peeked = list(islice(records, PEEKED))
     whole = [cells for cells in peeked if not isinstance(cells, Bad)]
@@ -52,7 +54,9 @@ def delimited(path: Path, name: str, options: Options, notes: list[str]) -> Iter
     else:
         header = [f"column {number}" for number in range(1, len(whole[0]) + 1)]
         if options.header is None:
-            notes.append("The first line looks like an example, so the columns are called column 1, column 2 …")
+            notes.append(
+                "The first line looks like an example, so the columns are called column 1, column 2 …"
+            )
     for number, cells in enumerate(chain(peeked, records), start=1):
         if isinstance(cells, Bad):
             yield cells
@@ -105,11 +109,15 @@ def _records(
         for line in lines:
             number = line.number
             if line.too_long:
-                raise DataError(f"'{name}': line {number} is larger than the limit of 5 MB for one row. Split it.")
+                raise DataError(
+                    f"'{name}': line {number} is larger than the limit of 5 MB for one row. Split it."
+                )
             yield line.text + "\n"
 
     kind: Any = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
-    reader = csv.reader(texts(), delimiter=delimiter, quoting=kind, strict=True, skipinitialspace=spaced)
+    reader = csv.reader(
+        texts(), delimiter=delimiter, quoting=kind, strict=True, skipinitialspace=spaced
+    )
     while True:
         opened = number + 1
         try:
@@ -140,19 +148,28 @@ def has_header(rows: list[list[str]]) -> bool:
         return True
     if len(first) == 1:  # a list of texts, unless one small word stands above numbers or sentences
         others = [row[0].strip() for row in rows[1:] if row]
-        return first[0].isidentifier() and first[0].islower() and all(" " in one or one.isdigit() for one in others)
+        return (
+            first[0].isidentifier()
+            and first[0].islower()
+            and all(" " in one or one.isdigit() for one in others)
+        )
     if len(rows) < 2 or any(not cell or len(cell) > 60 or len(cell.split()) > 6 for cell in first):
         return len(rows) < 2
     if any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", cell) for cell in first):
         return False
     # A cell that comes again in its own column is a value ("ham"), not a name.
-    return not any(cell in {row[at].strip() for row in rows[1:] if at < len(row)} for at, cell in enumerate(first))
+    return not any(
+        cell in {row[at].strip() for row in rows[1:] if at < len(row)}
+        for at, cell in enumerate(first)
+    )
 
 
 def header_of(cells: list[str], name: str) -> list[str]:
     header = [cell.strip() for cell in cells]
     if header.count("") > 1:
-        raise DataError(f"'{name}': {header.count('')} columns have no name. The first line must name every column.")
+        raise DataError(
+            f"'{name}': {header.count('')} columns have no name. The first line must name every column."
+        )
     for cell in header:
         if header.count(cell) > 1:
             raise DataError(f"'{name}': the column '{cell}' appears twice. Rename or remove one.")

@@ -37,7 +37,9 @@ def _constant(word: str) -> Any:
 
 def _integer(digits: str) -> int:
     if len(digits) > 400:
-        raise _Wrong(f"holds a number of {len(digits)} digits. Put it in quotes to keep it as text.")
+        raise _Wrong(
+            f"holds a number of {len(digits)} digits. Put it in quotes to keep it as text."
+        )
     return int(digits)
 
 
@@ -47,7 +49,9 @@ def _number(digits: str) -> float:
     return value
 
 
-STRICT = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_number)
+STRICT = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_number
+)
 
 
 def json_lines(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:
@@ -72,11 +76,19 @@ def json_lines(path: Path, name: str, options: Options, notes: list[str]) -> Ite
             yield Bad(f"{where} {wrong}")
         except json.JSONDecodeError as error:
             # A line that breaks off at its very end may be one that was never written whole.
-            if good and error.pos and (error.pos >= len(line.text.rstrip()) - 1 or "Unterminated" in error.msg):
+            if (
+                good
+                and error.pos
+                and (error.pos >= len(line.text.rstrip()) - 1 or "Unterminated" in error.msg)
+            ):
                 text = f"{where}, the last one, is incomplete; the file may have been cut off. "
-                held = Bad(text + f"{good} good row{'s stand' if good > 1 else ' stands'} before it.")
+                held = Bad(
+                    text + f"{good} good row{'s stand' if good > 1 else ' stands'} before it."
+                )
             else:
-                yield Bad(f"{where} is not valid JSON (character {error.colno}: {error.msg}). Correct it.")
+                yield Bad(
+                    f"{where} is not valid JSON (character {error.colno}: {error.msg}). Correct it."
+                )
         else:
             if isinstance(row, dict):
                 good += 1
@@ -99,7 +111,11 @@ def json_whole(path: Path, name: str, options: Options, notes: list[str]) -> Ite
 
 def _array(text: str, start: int, name: str) -> Iterator[Row | Bad]:
     """The rows of one JSON list, read one at a time so that a problem is named by its row."""
-    cut = "" if text.rstrip().endswith("]") else " The list has no ']' at its end: the file may have been cut off."
+    cut = (
+        ""
+        if text.rstrip().endswith("]")
+        else " The list has no ']' at its end: the file may have been cut off."
+    )
     at = _skip(text, start + 1)
     number = 0
     while number or not text.startswith("]", at):
@@ -122,7 +138,9 @@ def _array(text: str, start: int, name: str) -> Iterator[Row | Bad]:
             raise DataError(f"{where} should be followed by ',' or ']'. Correct it.{cut}")
         at = _skip(text, at + 1)
     if text[at + 1 :].strip():
-        raise DataError(f"'{name}' goes on after the list's closing ']', behind row {number}. Remove what follows it.")
+        raise DataError(
+            f"'{name}' goes on after the list's closing ']', behind row {number}. Remove what follows it."
+        )
 
 
 def _skip(text: str, at: int) -> int:
@@ -146,12 +164,20 @@ def _value(text: str, name: str) -> Any:
 def _rows_in(value: Any, name: str, notes: list[str]) -> Iterator[Row | Bad]:
     """The one list of objects that an object holds; an object that is itself an example is one row."""
     if not isinstance(value, dict):
-        raise DataError(f"'{name}' holds one value, not a list of examples. Put the examples into a list: [ ... ].")
-    lists = [key for key, inner in value.items() if isinstance(inner, list) and inner and isinstance(inner[0], dict)]
+        raise DataError(
+            f"'{name}' holds one value, not a list of examples. Put the examples into a list: [ ... ]."
+        )
+    lists = [
+        key
+        for key, inner in value.items()
+        if isinstance(inner, list) and inner and isinstance(inner[0], dict)
+    ]
     if len(lists) != 1 or "messages" in lists or "conversations" in lists:
         if lists:
             found = ", ".join(map(repr, lists))
-            raise DataError(f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one.")
+            raise DataError(
+                f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one."
+            )
         raise DataError(
             f"'{name}' holds no list of examples. Put the examples into a list: [ {{...}}, {{...}} ], or use JSONL."
         )

@@ -74,7 +74,9 @@ def _work(run: RunDir, job: str) -> int:
             text = _explain(error)
         _log(traceback.format_exc())
     _log(text)
-    with contextlib.suppress(OSError):  # where not even the ballast's room is left, the exit code has to do
+    with contextlib.suppress(
+        OSError
+    ):  # where not even the ballast's room is left, the exit code has to do
         if job.startswith("merge-"):
             run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
         elif job == "train":
@@ -164,7 +166,9 @@ def _give_way() -> None:
     """Let the page and whatever else the user does come first; a worker that is alone still has all the machine."""
     if hasattr(os, "nice"):  # not on Windows
         os.nice(POLITE)
-    with contextlib.suppress(OSError):  # Linux on a desktop weighs sessions, and a worker has its own
+    with contextlib.suppress(
+        OSError
+    ):  # Linux on a desktop weighs sessions, and a worker has its own
         Path("/proc/self/autogroup").write_text(str(POLITE))
 
 

@@ -35,7 +35,9 @@ def _answer(question: dict[str, Any], tell: Tell) -> Any:
             dataset = data.load(store, question["source"])
             return intake.read_again(store, dataset.folder, Options(**question["options"]), tell)
         case "prepare":
-            return prepare(store, DataSpec.model_validate(question["spec"]), tell).model_dump(mode="json")
+            return prepare(store, DataSpec.model_validate(question["spec"]), tell).model_dump(
+                mode="json"
+            )
         case "look":
             from engine.work.hub import look
 
@@ -59,13 +61,18 @@ def _take_from_hub(store: Store, wanted: hub.HubSpec, tell: Tell) -> str:
 
     rows = hub_rows(wanted, store.home / "hub", progress, notes)
     items = ((row, TRAIN) for row in rows)
-    return intake.add_rows(store, f"{wanted.name} ({part})", items, notes, tell, files=[wanted.name])
+    return intake.add_rows(
+        store, f"{wanted.name} ({part})", items, notes, tell, files=[wanted.name]
+    )
 
 
 def _base_models(store: Store, question: dict[str, Any], tell: Tell) -> Any:
     from engine.work import hub_download, hub_models
 
-    do, asked = question["do"], {key: value for key, value in question.items() if key not in ("do", "home")}
+    do, asked = (
+        question["do"],
+        {key: value for key, value in question.items() if key not in ("do", "home")},
+    )
     if do == "models":
         return [one.model_dump() for one in hub_models.search(**asked)]
     if do == "model":
@@ -89,10 +96,16 @@ def main() -> int:
     except HoneError as error:
         fail(str(error), type(error).__name__)
     except MemoryError:
-        fail("The machine's memory ran out while this data was read. Split the file into smaller ones.")
+        fail(
+            "The machine's memory ran out while this data was read. Split the file into smaller ones."
+        )
     except OSError as error:
         traceback.print_exc()
-        full = "The disk is full. Make room, then add it again." if error.errno == 28 else f"{error.strerror}."
+        full = (
+            "The disk is full. Make room, then add it again."
+            if error.errno == 28
+            else f"{error.strerror}."
+        )
         fail(f"The data could not be kept: {full}")
     except Exception:
         print(time.strftime("%Y-%m-%d %H:%M:%S"))

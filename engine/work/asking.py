@@ -22,7 +22,9 @@ class Questions:
     def __init__(self, made_of: Material) -> None:
         self.tokenizer = made_of.tokenizer
         sampling, context = made_of.spec.sampling, made_of.context
-        longest = min(made_of.spec.data.max_length, context // 2)  # tokens of a question: the reply needs room too
+        longest = min(
+            made_of.spec.data.max_length, context // 2
+        )  # tokens of a question: the reply needs room too
         self.new = min(sampling.max_new_tokens, context - longest)
         self.asked = _asked(made_of.spec, made_of.tokenizer, made_of.held or made_of.rows, longest)
 

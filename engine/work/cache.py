@@ -34,7 +34,14 @@ SCHEMA = pa.schema(
         ("cut", pa.bool_()),  # loses something at the length limit
     ]
 )
-NOT_OF_TOKENS = {"source", "shape", "roles", "held_out", "held_out_source", "seed"}  # settings that made the rows
+NOT_OF_TOKENS = {
+    "source",
+    "shape",
+    "roles",
+    "held_out",
+    "held_out_source",
+    "seed",
+}  # settings that made the rows
 
 
 class Tokens(NamedTuple):
@@ -49,7 +56,9 @@ class Tokens(NamedTuple):
         return list(self.rows["length"])
 
 
-def tokens(cache: Path, file: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -> Tokens:
+def tokens(
+    cache: Path, file: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec
+) -> Tokens:
     """The rows of a file as tokens, from the cache where they are there; raises DataError as ``encode_each`` does."""
     folder = cache / _key(file, tokenizer, data)
     there = folder.exists()
@@ -111,13 +120,18 @@ def _key(file: Path, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -> str:
 def _write(folder: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -> None:
     left: Counter[str] = Counter(rows=0)
     waiting: list[Encoded] = []
-    with pa.OSFile(str(folder / "tokens.arrow"), "wb") as sink, pa.ipc.new_stream(sink, SCHEMA) as stream:
+    with (
+        pa.OSFile(str(folder / "tokens.arrow"), "wb") as sink,
+        pa.ipc.new_stream(sink, SCHEMA) as stream,
+    ):
 
         def flush() -> None:
             made: list[Any] = [[one.ids for one in waiting], [one.labels for one in waiting]]
             made += [[len(one.ids) for one in waiting], [one.learned for one in waiting]]
             made.append([one.cut > 0 for one in waiting])
-            arrays = [pa.array(values, field.type) for values, field in zip(made, SCHEMA, strict=True)]
+            arrays = [
+                pa.array(values, field.type) for values, field in zip(made, SCHEMA, strict=True)
+            ]
             stream.write_batch(pa.record_batch(arrays, schema=SCHEMA))
             waiting.clear()
 

@@ -80,8 +80,15 @@ def newest(run: RunDir) -> Path | None:
 
     Raises RunError, and removes nothing, where none can be read now and one may be whole: a drive may be away.
     """
-    partial = [folder for folder in saving(run).glob("checkpoint-*") if not (run.checkpoints / folder.name).exists()]
-    found, bad = None, [(step_of(folder), "it was cut off while it was written") for folder in partial]
+    partial = [
+        folder
+        for folder in saving(run).glob("checkpoint-*")
+        if not (run.checkpoints / folder.name).exists()
+    ]
+    found, bad = (
+        None,
+        [(step_of(folder), "it was cut off while it was written") for folder in partial],
+    )
     damaged, hindered = [], ""
     for folder in _newest_first(run):
         try:
@@ -103,7 +110,11 @@ def newest(run: RunDir) -> Path | None:
     clean(run)
     for step, wrong in sorted(bad):
         then = f"goes on from step {step_of(found)}" if found else "starts again from the beginning"
-        run.emit(ev.Warned(text=f"The checkpoint of step {step} cannot be used ({wrong}). The run {then}."))
+        run.emit(
+            ev.Warned(
+                text=f"The checkpoint of step {step} cannot be used ({wrong}). The run {then}."
+            )
+        )
     return found
 
 
@@ -157,7 +168,9 @@ def publish(run: RunDir, step: int) -> None:
         for file in sorted(draft.glob(pattern)):
             os.replace(file, run.adapter / file.name)
     _sync(run.adapter)
-    shutil.rmtree(draft, ignore_errors=True)  # what is published already is the same file, which replacing leaves here
+    shutil.rmtree(
+        draft, ignore_errors=True
+    )  # what is published already is the same file, which replacing leaves here
     shutil.rmtree(run.path / "merged", ignore_errors=True)
 
 

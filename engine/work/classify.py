@@ -10,7 +10,13 @@ from typing import Any, NamedTuple
 
 import torch
 from datasets import Dataset
-from transformers import DataCollatorWithPadding, EvalPrediction, Trainer, TrainerCallback, TrainingArguments
+from transformers import (
+    DataCollatorWithPadding,
+    EvalPrediction,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 
 from engine import scores
 from engine.errors import DataError
@@ -51,7 +57,9 @@ class LabelTrainer(HoneTrainer):
         # Else it leaves it to the model to share the loss among batches that are added up, which only some losses do.
         self.model_accepts_loss_kwargs = False
 
-    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+    def _save(
+        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
+    ) -> None:
         super()._save(output_dir, state_dict)
         write_json(Path(output_dir or self.args.output_dir) / ABOUT, self.about)
 
@@ -66,7 +74,9 @@ class Examples(NamedTuple):
 
     def dataset(self) -> Dataset:
         masks = [[1] * len(ids) for ids in self.ids]
-        return Dataset.from_dict({"input_ids": self.ids, "attention_mask": masks, "labels": self.targets})
+        return Dataset.from_dict(
+            {"input_ids": self.ids, "attention_mask": masks, "labels": self.targets}
+        )
 
 
 class Classifying:
@@ -86,7 +96,9 @@ class Classifying:
         require_labels(made_of.goal, head.labels, len(made_of.rows))
         self.scale = scale(made_of.rows) if made_of.goal == "regress" else Scale()
         if made_of.goal == "regress" and (made_of.start / ABOUT).is_file():
-            self.scale = scale_of(made_of.start)  # a head that is gone on with has learned its own units
+            self.scale = scale_of(
+                made_of.start
+            )  # a head that is gone on with has learned its own units
         self.data, self.held = self._examples(made_of.rows), self._examples(made_of.held)
         self.lengths = [len(ids) for ids in self.data.ids]
         self.numbers = Numbers(
@@ -97,11 +109,15 @@ class Classifying:
             cut=self.data.cut,
         )
         self.warnings = self._warnings()
-        self.asked = list(self.spec.sampling.prompts) or all_texts((made_of.held or made_of.rows)[:QUESTIONS])
+        self.asked = list(self.spec.sampling.prompts) or all_texts(
+            (made_of.held or made_of.rows)[:QUESTIONS]
+        )
 
     def _examples(self, rows: Rows) -> Examples:
         targets = [self._target(row, rows.number(at)) for at, row in enumerate(rows)]
-        known = [(row, target) for row, target in zip(rows, targets, strict=True) if target is not None]
+        known = [
+            (row, target) for row, target in zip(rows, targets, strict=True) if target is not None
+        ]
         ids, cut = read_texts(self.tokenizer, all_texts(row for row, _ in known), self.spec.data)
         return Examples(ids, [target for _, target in known], cut, len(targets) - len(known))
 
@@ -113,7 +129,9 @@ class Classifying:
         if self.of.goal == "classify":
             return names.index(label) if label in names else None
         parts = parts_of(label)
-        return [float(name in parts) for name in names] if parts and set(parts) <= set(names) else None
+        return (
+            [float(name in parts) for name in names] if parts and set(parts) <= set(names) else None
+        )
 
     def _warnings(self) -> list[str]:
         found = []
@@ -123,13 +141,19 @@ class Classifying:
                 "has, so it cannot be learned: they are left out of the checks."
             )
         if self.spec.data.system.strip():
-            found.append("The instruction for all rows is not used: a model that chooses labels reads the text alone.")
+            found.append(
+                "The instruction for all rows is not used: a model that chooses labels reads the text alone."
+            )
         return found
 
-    def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
+    def trainer(
+        self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
+    ) -> Trainer:
         """Transformers' Trainer; where labels are chosen its checks count the right ones too."""
         ready(model, self.tokenizer)
-        model.config.get_text_config().use_cache = False  # a decoder would keep what only writing needs
+        model.config.get_text_config().use_cache = (
+            False  # a decoder would keep what only writing needs
+        )
         counts = self.layer.problem != NUMBER
         trainer = LabelTrainer(
             model=model,
@@ -149,7 +173,9 @@ class Classifying:
 
     def ask(self, model: Any) -> list[tuple[str, str]]:
         """What the head says of the fixed texts now."""
-        found = logits_of(model, self.tokenizer, read_texts(self.tokenizer, self.asked, self.spec.data).ids)
+        found = logits_of(
+            model, self.tokenizer, read_texts(self.tokenizer, self.asked, self.spec.data).ids
+        )
         return [
             (text, words(one, self.layer, self.scale, LABELS_SHOWN))
             for text, one in zip(self.asked, found, strict=True)
@@ -174,7 +200,9 @@ def require_labels(goal: Goal, labels: Sequence[str], rows: int) -> None:
         return
     if len(labels) < 2:
         only = f"is only one label, '{labels[0]}'" if labels else "are no labels"
-        raise DataError(f"There {only}, so there is nothing to choose. Add examples with other labels.")
+        raise DataError(
+            f"There {only}, so there is nothing to choose. Add examples with other labels."
+        )
     if len(labels) > max(2, rows / 2):
         raise DataError(
             f"There are {len(labels)} different labels in {rows} examples: these look like answers, not labels. "
@@ -187,7 +215,9 @@ def scale(rows: Rows) -> Scale:
     numbers = [_number(scores.answer_of(row), rows.number(at)) for at, row in enumerate(rows)]
     mean, spread = statistics.fmean(numbers), statistics.pstdev(numbers)
     if not spread:
-        raise DataError(f"All examples have the same number ({numbers[0]:g}), so there is nothing to learn.")
+        raise DataError(
+            f"All examples have the same number ({numbers[0]:g}), so there is nothing to learn."
+        )
     return Scale(mean, spread)
 
 

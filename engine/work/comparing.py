@@ -88,18 +88,42 @@ def trainer(
     **options: Any,
 ) -> Any:
     """The trainer of a preference method. Without a base to switch back to, it is asked once, before the first step."""
-    data = {"train_dataset": Dataset.from_list(train), "eval_dataset": Dataset.from_list(held) if held else None}
-    common = {**arguments, "max_length": None, "beta": beta, "disable_dropout": True, "remove_unused_columns": False}
+    data = {
+        "train_dataset": Dataset.from_list(train),
+        "eval_dataset": Dataset.from_list(held) if held else None,
+    }
+    common = {
+        **arguments,
+        "max_length": None,
+        "beta": beta,
+        "disable_dropout": True,
+        "remove_unused_columns": False,
+    }
     asked = {"precompute_ref_log_probs": not switched_off, "router_aux_loss_coef": 0.0}
     if method == "orpo":
-        empty = {"prompt": "", "chosen": "", "rejected": ""}  # it looks for texts before it asks for tokens
-        data = {name: rows and Dataset.from_list([one | empty for one in rows]) for name, rows in data.items()}
-        seen = {"include_num_input_tokens_seen": "no"}  # its batches have no name that the library knows
-        return Odds(args=ORPOConfig(**(common | seen | {"max_length": longest(train, held)})), **data, **options)
+        empty = {
+            "prompt": "",
+            "chosen": "",
+            "rejected": "",
+        }  # it looks for texts before it asks for tokens
+        data = {
+            name: rows and Dataset.from_list([one | empty for one in rows])
+            for name, rows in data.items()
+        }
+        seen = {
+            "include_num_input_tokens_seen": "no"
+        }  # its batches have no name that the library knows
+        return Odds(
+            args=ORPOConfig(**(common | seen | {"max_length": longest(train, held)})),
+            **data,
+            **options,
+        )
     if method == "kto":
         good, bad = weights
         return Marks(
-            args=KTOConfig(**common, **asked, desirable_weight=good, undesirable_weight=bad), **data, **options
+            args=KTOConfig(**common, **asked, desirable_weight=good, undesirable_weight=bad),
+            **data,
+            **options,
         )
     return Pairs(args=DPOConfig(**common, **asked), **data, **options)
 
@@ -107,6 +131,9 @@ def trainer(
 def longest(*parts: list[dict[str, Any]]) -> int:
     """Tokens of the longest side."""
     sides = (
-        (one["prompt_ids"], one[f"{side}_ids"]) for rows in parts for one in rows for side in ("chosen", "rejected")
+        (one["prompt_ids"], one[f"{side}_ids"])
+        for rows in parts
+        for one in rows
+        for side in ("chosen", "rejected")
     )
     return max(len(question) + len(answer) for question, answer in sides)

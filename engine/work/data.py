@@ -54,10 +54,16 @@ def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizer
     """
     sentence = "The cat sat on the mat."
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        back = tokenizer.decode(tokenizer.encode(sentence, add_special_tokens=False), skip_special_tokens=True)
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        back = tokenizer.decode(
+            tokenizer.encode(sentence, add_special_tokens=False), skip_special_tokens=True
+        )
     except Exception as error:
-        raise ModelError(f"The tokenizer in '{folder.name}' cannot be loaded. Copy the model again.") from error
+        raise ModelError(
+            f"The tokenizer in '{folder.name}' cannot be loaded. Copy the model again."
+        ) from error
     if not tokenizer.is_fast:
         raise ModelError(
             f"The tokenizer in '{folder.name}' cannot say which letters a token stands for, so answers cannot be told "
@@ -81,7 +87,10 @@ def messages_of(row: Row, system: str = "") -> list[Message]:
     """A chat or prompt/completion row as messages, after the system turn of all rows where it brings none."""
     if "messages" in row:
         return with_system(list(row["messages"]), system)
-    pair = [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+    pair = [
+        {"role": "user", "content": row["prompt"]},
+        {"role": "assistant", "content": row["completion"]},
+    ]
     return with_system(pair, system)
 
 
@@ -130,17 +139,28 @@ def _text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[
     return text_ids(tokenizer, text, places)
 
 
-def _conversation(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> tuple[list[int], list[int], int]:
+def _conversation(
+    tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
+) -> tuple[list[int], list[int], int]:
     """Ids, labels, and at which token the last answer begins."""
     messages, tools = messages_of(row, data.system), row.get("tools") or []
     if "literal" in data.fixes:
         messages, tools = wrap([messages, tools], pattern(tokenizer))
     found = masked(tokenizer, messages, tools, data.learn)
-    text, spans, literal = unwrap(found.text, [*found.spans, *((border, border) for border in found.borders)])
+    text, spans, literal = unwrap(
+        found.text, [*found.spans, *((border, border) for border in found.borders)]
+    )
     spans, borders = spans[: len(found.spans)], [border for border, _ in spans[len(found.spans) :]]
     made = tokens(tokenizer, text, literal, borders)
     opens = borders[-1] if borders else len(text)
-    begin = next((place for place, (start, end) in enumerate(made.offsets) if start >= opens and end > start), 0)
+    begin = next(
+        (
+            place
+            for place, (start, end) in enumerate(made.offsets)
+            if start >= opens and end > start
+        ),
+        0,
+    )
     return made.ids, list(made.ids) if data.learn == "all" else _labels(made, spans), begin
 
 
@@ -232,7 +252,9 @@ def prompt_ids(
         text, spans, places = unwrap(text, [(border, border) for border in borders])
         return tokens(tokenizer, text, places, [border for border, _ in spans]).ids
     ids = _text(tokenizer, messages[-1]["content"], literal)
-    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids  # some tokenizers end every text
+    return (
+        ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+    )  # some tokenizers end every text
 
 
 def question_of(row: Row, system: str = "") -> list[Message]:
@@ -254,7 +276,9 @@ def row_prompt(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> 
     if "text" in row:
         return prompt_ids(tokenizer, question_of(row), True, literal=literal)
     ids, _, begin = _conversation(tokenizer, row, data)
-    return ids[:begin] or prompt_ids(tokenizer, question_of(row, data.system), False, row.get("tools"), literal)
+    return ids[:begin] or prompt_ids(
+        tokenizer, question_of(row, data.system), False, row.get("tools"), literal
+    )
 
 
 def questions(

@@ -68,13 +68,19 @@ class Desk:
         """How fast this machine trains a model, for estimates of time."""
         from engine.work.pace import pace  # it brings PEFT
 
-        return pace(ask["model"], ask["task"], MethodSpec.model_validate(ask["method"]), **ask["how"])
+        return pace(
+            ask["model"], ask["task"], MethodSpec.model_validate(ask["method"]), **ask["how"]
+        )
 
     def chat(self, ask: dict[str, Any], tell: Tell) -> Any:
         """Both replies to one message, told as they grow."""
         of = trained(RunDir(Path(ask["run"])))
         place = of.place()
-        key = (of.run.path, max(file.stat().st_mtime_ns for file in of.run.adapter.glob("*.safetensors")), place)
+        key = (
+            of.run.path,
+            max(file.stat().st_mtime_ns for file in of.run.adapter.glob("*.safetensors")),
+            place,
+        )
         if key != self.model_key:
             self.free(ask, tell)
             self.model, self.model_key = of.load(place), key
@@ -86,12 +92,19 @@ class Desk:
             return verdicts(self.model, tokenizer, of, ask["tuned"][-1]["content"])
         plain, literal = ask["plain_text"], "literal" in data.fixes
         base, tuned = (
-            prompt_ids(tokenizer, with_system(ask[which], "" if plain else data.system), plain, literal=literal)
+            prompt_ids(
+                tokenizer,
+                with_system(ask[which], "" if plain else data.system),
+                plain,
+                literal=literal,
+            )
             for which in ("base", "tuned")
         )
         room = of.context - max(len(base), len(tuned))
         if room < 1:
-            raise HoneError("This conversation is longer than the model can read. Press Clear and start again.")
+            raise HoneError(
+                "This conversation is longer than the model can read. Press Clear and start again."
+            )
         last, texts = 0.0, ["", ""]
 
         def hear(now: list[str]) -> None:
@@ -103,7 +116,13 @@ class Desk:
 
         length = min(ask["max_new_tokens"], room)
         stream_pair(
-            self.model, tokenizer, (base, tuned), length, ask["temperature"], hear, lambda: ask["id"] in self.stopped
+            self.model,
+            tokenizer,
+            (base, tuned),
+            length,
+            ask["temperature"],
+            hear,
+            lambda: ask["id"] in self.stopped,
         )
         return texts
 
@@ -141,11 +160,16 @@ def serve() -> None:
         out.flush()
 
     threading.Thread(target=listen, daemon=True).start()
-    operations = {name: getattr(desk, name) for name in ("inspect", "preview", "measure", "pace", "chat", "free")}
+    operations = {
+        name: getattr(desk, name)
+        for name in ("inspect", "preview", "measure", "pace", "chat", "free")
+    }
     while (ask := asks.get()) is not None:
         number = ask["id"]
         try:
-            done = operations[ask["op"]](ask, lambda part, number=number: write({"id": number, "part": part}))
+            done = operations[ask["op"]](
+                ask, lambda part, number=number: write({"id": number, "part": part})
+            )
             write({"id": number, "done": done})
         except HoneError as error:
             write({"id": number, "error": str(error), "kind": type(error).__name__})

@@ -37,7 +37,9 @@ class Rows(DataCollatorWithFlattening):
     def __init__(self) -> None:
         super().__init__(return_flash_attn_kwargs=True)
 
-    def __call__(self, features: list[dict[str, Any]], *given: Any, **options: Any) -> dict[str, Any]:
+    def __call__(
+        self, features: list[dict[str, Any]], *given: Any, **options: Any
+    ) -> dict[str, Any]:
         """``features``: input_ids and labels of each example."""
         real = sum(len(one["input_ids"]) for one in features)
         if filler := -real % ROUND:
@@ -58,7 +60,12 @@ def flattened() -> Iterator[None]:
 
 
 def attention(
-    module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, attention_mask: Any, **options: Any
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: Any,
+    **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """PyTorch's attention; where the row's borders are given, example by example.
 
@@ -68,23 +75,35 @@ def attention(
     for name in ("cu_seq_lens_k", "max_length_q", "max_length_k"):
         options.pop(name, None)
     if borders is None:
-        found: torch.Tensor = sdpa_attention_forward(module, query, key, value, attention_mask, **options)[0]
+        found: torch.Tensor = sdpa_attention_forward(
+            module, query, key, value, attention_mask, **options
+        )[0]
         return found, None
     lengths, window = borders.diff().tolist(), options.get("sliding_window") or 0
-    plain = query.dtype == torch.bfloat16 and query.device.type == "cpu" and not options.get("dropout")
+    plain = (
+        query.dtype == torch.bfloat16 and query.device.type == "cpu" and not options.get("dropout")
+    )
     scale = query.shape[-1] ** -0.5 if options.get("scaling") is None else options["scaling"]
     parts, start = [], 0
-    for short, some in groupby(lengths, lambda length: plain and length <= SHORT):  # neighbours of a kind together
+    for short, some in groupby(
+        lengths, lambda length: plain and length <= SHORT
+    ):  # neighbours of a kind together
         several = list(some)
         q, k, v = (part[:, :, start : start + sum(several)] for part in (query, key, value))
         start += sum(several)
         if short:
             groups = getattr(module, "num_key_value_groups", 1)
-            parts.append(_Products.apply(q, repeat_kv(k, groups), repeat_kv(v, groups), several, window, scale))
+            parts.append(
+                _Products.apply(
+                    q, repeat_kv(k, groups), repeat_kv(v, groups), several, window, scale
+                )
+            )
             continue
         for one in zip(*(part.split(several, dim=2) for part in (q, k, v)), strict=True):
             length = one[0].shape[2]
-            seen = _band(length, window, query.dtype).to(query.device) if 0 < window < length else None
+            seen = (
+                _band(length, window, query.dtype).to(query.device) if 0 < window < length else None
+            )
             parts.append(sdpa_attention_forward(module, *one, seen, **options)[0])
     return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], None
 
@@ -97,14 +116,20 @@ class _Products(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, query: Any, key: Any, value: Any, lengths: list[int], window: int, scale: float) -> Any:
+    def forward(
+        ctx: Any, query: Any, key: Any, value: Any, lengths: list[int], window: int, scale: float
+    ) -> Any:
         """All 1 x heads x tokens x width. Result: 1 x tokens x heads x width."""
-        query, key, value = (functional.pad(part[0], (0, 0, 0, STEP)) for part in (query, key, value))
+        query, key, value = (
+            functional.pad(part[0], (0, 0, 0, STEP)) for part in (query, key, value)
+        )
         found = torch.empty_like(query[:, :-STEP])
         shares = []
         for start, end, reach in _reaches(lengths):
             q, k, v = query[:, start:reach], key[:, start:reach], value[:, start:reach]
-            seen = _band(SHORT, window, q.dtype)[: reach - start, : reach - start].expand(len(q), -1, -1)
+            seen = _band(SHORT, window, q.dtype)[: reach - start, : reach - start].expand(
+                len(q), -1, -1
+            )
             shares.append(torch.baddbmm(seen, q, k.transpose(1, 2), alpha=scale).softmax(-1))
             found[:, start:end] = (shares[-1] @ v)[:, : end - start]
         ctx.save_for_backward(query, key, value, *shares)
@@ -125,7 +150,9 @@ class _Products(torch.autograd.Function):
             inner = torch._softmax_backward_data(inner, share, -1, share.dtype).mul_(ctx.scale)
             for_value[0, :, start:end] = (share.transpose(1, 2) @ up)[:, : end - start]
             for_query[0, :, start:end] = (inner @ key[:, start:reach])[:, : end - start]
-            for_key[0, :, start:end] = (inner.transpose(1, 2) @ query[:, start:reach])[:, : end - start]
+            for_key[0, :, start:end] = (inner.transpose(1, 2) @ query[:, start:reach])[
+                :, : end - start
+            ]
         return *grads, None, None, None
 
 

@@ -28,7 +28,9 @@ def forms(source: str, messages: list[Message]) -> Iterator[list[Message]]:
         as_text = [_with_json(message) for message in plain]
         yield as_text
         yield _with_ids(as_text)
-    yield [message | {"content": [{"type": "text", "text": message["content"]}]} for message in plain]
+    yield [
+        message | {"content": [{"type": "text", "text": message["content"]}]} for message in plain
+    ]
 
 
 def content_of(message: Message) -> str:
@@ -66,7 +68,11 @@ def squeeze(text: str) -> str:
 def check_whole(text: str, messages: list[Message], tools: list[Tool]) -> None:
     """Raises DataError where the template left out a turn, a call or a tool."""
     squeezed = squeeze(text)
-    names = {"system": "the system prompt", "user": "what the user says", "tool": "what tools answer"}
+    names = {
+        "system": "the system prompt",
+        "user": "what the user says",
+        "tool": "what tools answer",
+    }
     for message in messages:
         content = answer_of(message) if message["role"] == "assistant" else content_of(message)
         if not shows(squeezed, content):
@@ -96,16 +102,23 @@ def _arguments(call: dict[str, Any]) -> dict[str, Any]:
 
 def missing(what: str) -> None:
     """Raises DataError: the template leaves this out."""
-    raise DataError(f"This model's chat template does not show {what}, so it could not be learned or read. {ADVICE}")
+    raise DataError(
+        f"This model's chat template does not show {what}, so it could not be learned or read. {ADVICE}"
+    )
 
 
 def _clean(message: Message, apart: bool) -> Message:
     """Without what is not the template's, and with the thinking in its own field where that is wanted."""
-    kept = {key: value for key, value in message.items() if key != "weight" and value not in (None, [])}
+    kept = {
+        key: value for key, value in message.items() if key != "weight" and value not in (None, [])
+    }
     kept.setdefault("content", "")
     if apart and message["role"] == "assistant" and "</think>" in kept["content"]:
         thought, _, answer = kept["content"].rpartition("</think>")
-        kept |= {"reasoning_content": thought.replace("<think>", "").strip(), "content": answer.lstrip("\n")}
+        kept |= {
+            "reasoning_content": thought.replace("<think>", "").strip(),
+            "content": answer.lstrip("\n"),
+        }
     return kept
 
 
@@ -113,7 +126,9 @@ def _with_json(message: Message) -> Message:
     if "tool_calls" not in message:
         return message
     functions = [call["function"] for call in message["tool_calls"]]
-    texts = [json.dumps(function.get("arguments", {}), ensure_ascii=False) for function in functions]
+    texts = [
+        json.dumps(function.get("arguments", {}), ensure_ascii=False) for function in functions
+    ]
     calls = [
         call | {"function": function | {"arguments": text}}
         for call, function, text in zip(message["tool_calls"], functions, texts, strict=True)

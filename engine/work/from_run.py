@@ -29,8 +29,12 @@ def take_on(model: Any, run: RunDir) -> None:
     try:
         saved = weights.tensors(file)
     except ModelError:
-        raise RunError(f"The adapter to start from ({file}) is damaged. Start a new run from another.") from None
-    own = get_peft_model_state_dict(model, save_embedding_layers=False)  # not asked for: it would ask the Hub
+        raise RunError(
+            f"The adapter to start from ({file}) is damaged. Start a new run from another."
+        ) from None
+    own = get_peft_model_state_dict(
+        model, save_embedding_layers=False
+    )  # not asked for: it would ask the Hub
     shapes = {name: tuple(one.shape) for name, one in own.items()}
     if wrong := sorted(name for name in {*shapes, *saved} if shapes.get(name) != saved.get(name)):
         raise RunError(

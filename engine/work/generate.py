@@ -6,7 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 from transformers.generation.streamers import BaseStreamer
 
 from engine.work.tuned import mixes
@@ -14,12 +19,17 @@ from engine.work.tuned import mixes
 BATCH = 16  # replies generated together
 
 
-def batch_of(tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], device: torch.device) -> dict[str, Any]:
+def batch_of(
+    tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], device: torch.device
+) -> dict[str, Any]:
     """Prompts of different lengths as one batch, padded on the left so that every reply starts at the end."""
     width = max(len(ids) for ids in prompts)
     ids = [[tokenizer.pad_token_id] * (width - len(one)) + one for one in prompts]
     mask = [[0] * (width - len(one)) + [1] * len(one) for one in prompts]
-    return {"input_ids": torch.tensor(ids, device=device), "attention_mask": torch.tensor(mask, device=device)}
+    return {
+        "input_ids": torch.tensor(ids, device=device),
+        "attention_mask": torch.tensor(mask, device=device),
+    }
 
 
 def ends_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -30,7 +40,10 @@ def ends_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[
 
 
 def options_for(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int, temperature: float = 0.0
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    max_new_tokens: int,
+    temperature: float = 0.0,
 ) -> dict[str, Any]:
     """Arguments of ``generate``; temperature 0 takes the most likely token each time."""
     chosen: dict[str, Any] = {
@@ -50,7 +63,10 @@ def options_for(
 
 @torch.no_grad()
 def replies(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], max_new_tokens: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[list[int]],
+    max_new_tokens: int,
 ) -> list[str]:
     """Greedy replies to tokenised prompts, in their order; the model's train or eval mode is left as it was."""
     training = model.training
@@ -66,7 +82,9 @@ def replies(
         new = out[:, batch["input_ids"].shape[1] :]
         found |= {
             index: text.strip()
-            for index, text in zip(part, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True)
+            for index, text in zip(
+                part, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
+            )
         }
     texts = [found[index] for index in range(len(prompts))]
     model.train(training)
@@ -77,7 +95,11 @@ class _PairStreamer(BaseStreamer):
     """Hands on the texts of all rows of a batch after each token (TextStreamer refuses a batch)."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, rows: int, ends: list[int], tell: Callable[[list[str]], None]
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        rows: int,
+        ends: list[int],
+        tell: Callable[[list[str]], None],
     ) -> None:
         self.tokenizer, self.ends, self.tell = tokenizer, ends, tell
         self.ids: list[list[int]] = [[] for _ in range(rows)]
@@ -94,7 +116,12 @@ class _PairStreamer(BaseStreamer):
             if not self.done[row]:
                 self.ids[row].append(token)
         # Bytes of an unfinished character decode to the replacement mark: they wait for the rest.
-        self.tell([self.tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").lstrip() for ids in self.ids])
+        self.tell(
+            [
+                self.tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").lstrip()
+                for ids in self.ids
+            ]
+        )
 
     def end(self) -> None:
         """Nothing is kept back."""
@@ -104,8 +131,12 @@ class _Stop(StoppingCriteria):
     def __init__(self, asked: Callable[[], bool]) -> None:
         self.asked = asked
 
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        return torch.full((input_ids.shape[0],), self.asked(), dtype=torch.bool, device=input_ids.device)
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any
+    ) -> torch.Tensor:
+        return torch.full(
+            (input_ids.shape[0],), self.asked(), dtype=torch.bool, device=input_ids.device
+        )
 
 
 @torch.no_grad()
@@ -124,7 +155,9 @@ def stream_pair(
 
     def stream(rows: list[list[int]], hear: Callable[[list[str]], None], **more: Any) -> None:
         streamer = _PairStreamer(tokenizer, len(rows), ends_of(model, tokenizer), hear)
-        model.generate(**batch_of(tokenizer, rows, model.device), **options, **more, streamer=streamer)
+        model.generate(
+            **batch_of(tokenizer, rows, model.device), **options, **more, streamer=streamer
+        )
 
     if mixes(model):
         stream(list(prompts), tell, adapter_names=["__base__", "default"])

@@ -13,7 +13,17 @@ from engine import events as ev
 from engine import scores
 from engine.goals import parts_of
 from engine.normal import Row
-from engine.work.heads import NUMBER, SEVERAL, all_texts, chosen, guesses, logits_of, number_of, read_texts, scale_of
+from engine.work.heads import (
+    NUMBER,
+    SEVERAL,
+    all_texts,
+    chosen,
+    guesses,
+    logits_of,
+    number_of,
+    read_texts,
+    scale_of,
+)
 from engine.work.tuned import Trained
 
 if TYPE_CHECKING:
@@ -67,7 +77,9 @@ def labels(
         return float(f1_score(*map(np.array, table), average=average, zero_division=0.0))
 
     def compared(measure: Any, *how: Any) -> ev.Compared:
-        return ev.Compared(base=measure(base, *how), tuned=measure(tuned, *how), majority=measure(always, *how))
+        return ev.Compared(
+            base=measure(base, *how), tuned=measure(tuned, *how), majority=measure(always, *how)
+        )
 
     return ev.Scored(
         what=WHAT[several],
@@ -88,16 +100,23 @@ def labels(
     )
 
 
-def numbers(rows: Sequence[Row], base: Any, tuned: Any, mean: float, of: int, guessing: bool) -> ev.NumberScore:
+def numbers(
+    rows: Sequence[Row], base: Any, tuned: Any, mean: float, of: int, guessing: bool
+) -> ev.NumberScore:
     """Distances from the right numbers, and the share of their differences that is explained (R²)."""
     truth = np.array([number_of(scores.answer_of(row)) for row in rows])
     said = {"base": base, "tuned": tuned, "majority": np.full_like(truth, mean)}
     differences = float(((truth - truth.mean()) ** 2).sum())
     return ev.NumberScore(
         mean=mean,
-        error=ev.Compared(**{name: float(np.abs(truth - one).mean()) for name, one in said.items()}),
+        error=ev.Compared(
+            **{name: float(np.abs(truth - one).mean()) for name, one in said.items()}
+        ),
         explained=ev.Compared(
-            **{name: 1 - float(((truth - one) ** 2).sum()) / differences for name, one in said.items()}
+            **{
+                name: 1 - float(((truth - one) ** 2).sum()) / differences
+                for name, one in said.items()
+            }
         )
         if differences
         else None,

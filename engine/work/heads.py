@@ -38,7 +38,9 @@ class Scale(NamedTuple):
 def text_of(row: Row) -> str:
     """The text that is given a label."""
     if "messages" in row:  # an instruction for all rows makes turns of every row
-        return "\n\n".join(str(turn["content"]) for turn in row["messages"] if turn["role"] == "user")
+        return "\n\n".join(
+            str(turn["content"]) for turn in row["messages"] if turn["role"] == "user"
+        )
     return str(row["prompt"])
 
 
@@ -80,16 +82,22 @@ def ready(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
 
 
 @torch.no_grad()
-def logits_of(model: Any, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]]) -> torch.Tensor:
+def logits_of(
+    model: Any, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]]
+) -> torch.Tensor:
     """Texts x outputs in fp32, in the order of the texts; the model's train or eval mode is left as it was."""
     training = model.training
     model.eval()
     ready(model, tokenizer)
-    order = sorted(range(len(ids)), key=lambda at: len(ids[at]))  # texts of like length together: less padding
+    order = sorted(
+        range(len(ids)), key=lambda at: len(ids[at])
+    )  # texts of like length together: less padding
     found: dict[int, torch.Tensor] = {}
     for start in range(0, len(order), BATCH):
         part = order[start : start + BATCH]
-        batch = tokenizer.pad({"input_ids": [ids[at] for at in part]}, return_tensors="pt").to(model.device)
+        batch = tokenizer.pad({"input_ids": [ids[at] for at in part]}, return_tensors="pt").to(
+            model.device
+        )
         found |= dict(zip(part, model(**batch).logits.float().cpu(), strict=True))
     model.train(training)
     return torch.stack([found[at] for at in range(len(ids))])
@@ -150,7 +158,10 @@ def verdicts(model: Any, tokenizer: PreTrainedTokenizerBase, of: Trained, text: 
     with model.disable_adapter():
         base = words(logits_of(model, tokenizer, ids)[0], of.head, scale)
     tuned = words(logits_of(model, tokenizer, ids)[0], of.head, scale)
-    return [f"{base} (a guess: before training its last layer is random)" if guesses(of) else base, tuned]
+    return [
+        f"{base} (a guess: before training its last layer is random)" if guesses(of) else base,
+        tuned,
+    ]
 
 
 def all_texts(rows: Iterable[Row]) -> list[str]:

@@ -26,11 +26,15 @@ from engine.work.hub_card import ENDINGS, Config, configs_of, copied, data_files
 from engine.work.hub_words import DATASET, PATIENCE, first_answer, plain_words
 
 KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
-PARQUET_COPY = "refs/convert/parquet"  # the branch where the Hub keeps its own copy of a dataset as Parquet
+PARQUET_COPY = (
+    "refs/convert/parquet"  # the branch where the Hub keeps its own copy of a dataset as Parquet
+)
 LARGEST = 8 * 2**30  # bytes downloaded for one slice
 MIB = 2**20
 
-Tell = Callable[[str, float], None]  # what is done, and which share of it is; -1 where that is not known
+Tell = Callable[
+    [str, float], None
+]  # what is done, and which share of it is; -1 where that is not known
 
 
 def look(name: str) -> HubInfo:
@@ -41,7 +45,10 @@ def look(name: str) -> HubInfo:
         return HubInfo(
             name=repo.name,
             revision=repo.revision,
-            splits={key: {split: one.rows.get(split) for split in one.splits} for key, one in repo.configs.items()},
+            splits={
+                key: {split: one.rows.get(split) for split in one.splits}
+                for key, one in repo.configs.items()
+            },
             default=repo.default,
             licence=", ".join(licence) if isinstance(licence, list) else str(licence),
             gated=bool(page.gated),
@@ -50,14 +57,18 @@ def look(name: str) -> HubInfo:
         )
 
 
-def rows(spec: HubSpec, cache: Path, tell: Tell, notes: list[str] | None = None) -> Iterator[Row | Bad]:
+def rows(
+    spec: HubSpec, cache: Path, tell: Tell, notes: list[str] | None = None
+) -> Iterator[Row | Bad]:
     """The rows of a slice; raises DataError, and then none of them may be used.
 
     ``notes`` receives what was done to read them, for the user; it is complete once the iterator has ended.
     """
     notes = [] if notes is None else notes
     if spec.first < 0 or (spec.count is not None and spec.count < 1):
-        raise DataError("A slice begins at row 0 or later and has at least one row. Correct the two numbers.")
+        raise DataError(
+            "A slice begins at row 0 or later and has at least one row. Correct the two numbers."
+        )
     with plain_words(DATASET, spec.name):
         tell(f"Asking the Hub for '{spec.name}'", 0.0)
         _, repo = _open(spec.name)
@@ -82,7 +93,9 @@ def _check_end(spec: HubSpec, seen: int, notes: list[str]) -> None:
             f"{has} {seen:,} rows, numbered from 0; the slice begins at row {spec.first:,}. Choose a smaller first row."
         )
     if spec.count and (taken := seen - spec.first) < spec.count:
-        notes.append(f"{has} {seen:,} rows, so {taken:,} were read of the {spec.count:,} asked for.")
+        notes.append(
+            f"{has} {seen:,} rows, so {taken:,} were read of the {spec.count:,} asked for."
+        )
 
 
 # --- what a dataset holds ---
@@ -102,16 +115,23 @@ def _open(name: str) -> tuple[Any, _Repo]:
     api = HfApi()
     first_answer(DATASET, name, lambda: api.dataset_info(name, expand=["sha"], timeout=PATIENCE))
     page: Any = api.dataset_info(name, files_metadata=True, timeout=30)
-    name, card = page.id, page.card_data.to_dict() if page.card_data else {}  # an old name leads to the new one
+    name, card = (
+        page.id,
+        page.card_data.to_dict() if page.card_data else {},
+    )  # an old name leads to the new one
     notes, source = [], page
     if f"{name.rpartition('/')[2]}.py" in _sizes(page) and not card.get("configs"):
         source = _parquet_copy(api, name)
-        notes = [f"The dataset's program was not run; its rows come from the Hub's Parquet copy ({PARQUET_COPY})."]
+        notes = [
+            f"The dataset's program was not run; its rows come from the Hub's Parquet copy ({PARQUET_COPY})."
+        ]
     sizes = _sizes(source)
     try:
         configs = copied(card, sizes) if notes else configs_of(card, sizes)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise DataError(f"The card of '{name}' does not say plainly which files it has. Choose another one.") from error
+        raise DataError(
+            f"The card of '{name}' does not say plainly which files it has. Choose another one."
+        ) from error
     if not any(one.splits for one in configs.values()):
         raise DataError(
             f"The dataset '{name}' has no files that Hone reads ({KINDS}), or its card names files that are not in it. "
@@ -139,8 +159,14 @@ def _chosen(repo: _Repo, spec: HubSpec) -> Config:
     """The config that was asked for, which has the split; names the known ones where there is no such."""
     name = spec.config or repo.default
     if name not in repo.configs:
-        wrong = f"has no config '{name}'" if name else "has several configs, of which one must be chosen"
-        raise DataError(f"The dataset '{spec.name}' {wrong}. Its configs are: {_list(repo.configs)}.")
+        wrong = (
+            f"has no config '{name}'"
+            if name
+            else "has several configs, of which one must be chosen"
+        )
+        raise DataError(
+            f"The dataset '{spec.name}' {wrong}. Its configs are: {_list(repo.configs)}."
+        )
     splits = repo.configs[name].splits
     if spec.split not in splits:
         raise DataError(
@@ -152,34 +178,53 @@ def _chosen(repo: _Repo, spec: HubSpec) -> Config:
 
 def _list(names: Iterable[str]) -> str:
     found = list(names)
-    return ", ".join(found[:30]) + (f" and {len(found) - 30} more" if len(found) > 30 else "") if found else "none"
+    return (
+        ", ".join(found[:30]) + (f" and {len(found) - 30} more" if len(found) > 30 else "")
+        if found
+        else "none"
+    )
 
 
 # --- the rows of a split ---
 
 
-def _split(repo: _Repo, spec: HubSpec, cache: Path, tell: Tell, notes: list[str]) -> Generator[Row | Bad]:
+def _split(
+    repo: _Repo, spec: HubSpec, cache: Path, tell: Tell, notes: list[str]
+) -> Generator[Row | Bad]:
     """All rows of a split; a file is downloaded when the rows before it have been taken."""
     config = _chosen(repo, spec)
     if config.ignored:
-        notes.append(f"The card's own options for reading its files were not followed: {_list(config.ignored)}.")
+        notes.append(
+            f"The card's own options for reading its files were not followed: {_list(config.ignored)}."
+        )
     for column, names in config.labels.items():
-        notes.append(f"Class numbers in the column '{column}' were read as their names: {_list(names.values())}.")
+        notes.append(
+            f"Class numbers in the column '{column}' were read as their names: {_list(names.values())}."
+        )
     files = _one_kind(config.splits[spec.split], notes)
     whole = len(files) if spec.count is None else 0
-    download = partial(hf_hub_download, repo.name, repo_type="dataset", revision=repo.revision, cache_dir=cache)
+    download = partial(
+        hf_hub_download, repo.name, repo_type="dataset", revision=repo.revision, cache_dir=cache
+    )
     for number, path in enumerate(files):
         _check_room(repo, files if whole else files[: number + 1], cache)
         local = download(path, tqdm_class=_bar(path, number, whole, tell))
-        table = read(Path(local), path, Options(parts="line"))  # the Hub, too, takes a text by its lines
+        table = read(
+            Path(local), path, Options(parts="line")
+        )  # the Hub, too, takes a text by its lines
         try:
             for row in table.rows:
                 if isinstance(row, Bad):
                     yield Bad(f"'{path}': {row.problem}") if len(files) > 1 else row
                 else:
-                    yield {column: _name(value, config.labels.get(column)) for column, value in row.items()}
+                    yield {
+                        column: _name(value, config.labels.get(column))
+                        for column, value in row.items()
+                    }
         finally:
-            notes += [note for note in table.notes if note not in notes]  # every file would tell it again
+            notes += [
+                note for note in table.notes if note not in notes
+            ]  # every file would tell it again
 
 
 def _bar(path: str, before: int, files: int, tell: Tell) -> Any:
@@ -211,10 +256,18 @@ def _check_room(repo: _Repo, files: list[str], cache: Path) -> None:
             "slice nearer to the beginning, for example the first 10,000 rows."
         )
     cache.mkdir(parents=True, exist_ok=True)
-    here = partial(try_to_load_from_cache, repo.name, cache_dir=cache, revision=repo.revision, repo_type="dataset")
+    here = partial(
+        try_to_load_from_cache,
+        repo.name,
+        cache_dir=cache,
+        revision=repo.revision,
+        repo_type="dataset",
+    )
     missing = sum(repo.sizes[path] for path in files if not isinstance(here(path), str))
     if missing > (free := shutil.disk_usage(cache).free):
-        raise OSError(errno.ENOSPC, f"{missing / MIB:.0f} MB are needed and {free / MIB:.0f} MB are free")
+        raise OSError(
+            errno.ENOSPC, f"{missing / MIB:.0f} MB are needed and {free / MIB:.0f} MB are free"
+        )
 
 
 def _name(value: Any, names: dict[str, str] | None) -> Any:

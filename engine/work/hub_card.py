@@ -14,9 +14,30 @@ from functools import cache
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-ENDINGS = (".parquet", ".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".txt")  # the first are preferred
-ABOUT = {"config.json", "dataset_info.json", "dataset_infos.json", "dataset_dict.json"}  # these hold no rows
-FOLLOWED = {"config_name", "data_files", "data_dir", "default", "description", "version", "features"}
+ENDINGS = (
+    ".parquet",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".csv",
+    ".tsv",
+    ".txt",
+)  # the first are preferred
+ABOUT = {
+    "config.json",
+    "dataset_info.json",
+    "dataset_infos.json",
+    "dataset_dict.json",
+}  # these hold no rows
+FOLLOWED = {
+    "config_name",
+    "data_files",
+    "data_dir",
+    "default",
+    "description",
+    "version",
+    "features",
+}
 FOLLOWED |= {"sep", "delimiter"}  # engine.read finds the separator by itself
 SHARD = re.compile(r"data/(.+)-\d{5}-of-\d{5}[^/]*")
 CALLED = {
@@ -44,7 +65,11 @@ def data_files(paths: Iterable[str]) -> list[str]:
     """Those files that may hold rows."""
     hidden = re.compile(r"(^|/)(\.|__)")
     pure = map(PurePosixPath, sorted(paths))
-    return [str(one) for one in pure if one.suffix in ENDINGS and one.name not in ABOUT and not hidden.search(str(one))]
+    return [
+        str(one)
+        for one in pure
+        if one.suffix in ENDINGS and one.name not in ABOUT and not hidden.search(str(one))
+    ]
 
 
 def configs_of(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Config]:
@@ -53,7 +78,9 @@ def configs_of(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Config]:
     found = {}
     for one in asked:
         name = one.get("config_name", "default")
-        found[name] = _config(card, name, len(asked) == 1, _splits(one, files), sorted(set(one) - FOLLOWED))
+        found[name] = _config(
+            card, name, len(asked) == 1, _splits(one, files), sorted(set(one) - FOLLOWED)
+        )
     return found
 
 
@@ -69,26 +96,41 @@ def copied(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Config]:
 
 def default_of(card: dict[str, Any], configs: dict[str, Config]) -> str:
     """The config that is meant where none is named; empty where one must be chosen."""
-    told = [one.get("config_name", "default") for one in card.get("configs") or [] if one.get("default")]
+    told = [
+        one.get("config_name", "default") for one in card.get("configs") or [] if one.get("default")
+    ]
     alone = list(configs) if len(configs) == 1 else []
     return next((name for name in [*told, *alone, "default"] if name in configs), "")
 
 
-def _config(card: dict[str, Any], name: str, only: bool, splits: Splits, ignored: list[str] | None = None) -> Config:
+def _config(
+    card: dict[str, Any], name: str, only: bool, splits: Splits, ignored: list[str] | None = None
+) -> Config:
     infos = card.get("dataset_info") or []
     infos = infos if isinstance(infos, list) else [infos]
     info = infos[0] if only and len(infos) == 1 else {}  # then they may have different names
     info = next((one for one in infos if one.get("config_name", "default") == name), info)
-    rows = {str(one["name"]): int(one["num_examples"]) for one in info.get("splits") or [] if "num_examples" in one}
-    labels = {one["name"]: names for one in info.get("features") or [] if (names := _class_names(one))}
-    return Config({key: paths for key, paths in splits.items() if paths}, rows, labels, ignored or [])
+    rows = {
+        str(one["name"]): int(one["num_examples"])
+        for one in info.get("splits") or []
+        if "num_examples" in one
+    }
+    labels = {
+        one["name"]: names for one in info.get("features") or [] if (names := _class_names(one))
+    }
+    return Config(
+        {key: paths for key, paths in splits.items() if paths}, rows, labels, ignored or []
+    )
 
 
 def _class_names(feature: dict[str, Any]) -> dict[str, str]:
     """Class number to name; empty for a column of anything else."""
     kind = feature.get("dtype") or feature.get("sequence") or feature.get("list")
     names = kind["class_label"]["names"] if isinstance(kind, dict) and "class_label" in kind else {}
-    return {str(key): str(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names))}
+    return {
+        str(key): str(name)
+        for key, name in (names.items() if isinstance(names, dict) else enumerate(names))
+    }
 
 
 def _splits(config: dict[str, Any], files: list[str]) -> Splits:
@@ -145,4 +187,6 @@ def _by_name(files: list[str]) -> Splits:
 
 def _called(parts: tuple[str, ...]) -> str:
     """The split that a part of a path is called after."""
-    return next((split for part in parts for split, words in CALLED.items() if words.search(part)), "")
+    return next(
+        (split for part in parts for split, words in CALLED.items() if words.search(part)), ""
+    )

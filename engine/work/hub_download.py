@@ -41,7 +41,9 @@ def _bring(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
     if origin(place):
         return place
     if place.exists() or place.is_symlink():
-        raise ModelError(f"There is already a folder '{place.name}' among the models, not from here. Rename it first.")
+        raise ModelError(
+            f"There is already a folder '{place.name}' among the models, not from here. Rename it first."
+        )
     names = [one.rfilename for one in page.siblings or []]
     if problem := why_not(names, page.tags or [], page.library_name or ""):
         raise ModelError(f"'{page.id}' cannot be used. {problem}")
@@ -58,7 +60,9 @@ def _bring(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
     _note(page, incoming, needed)
     _drop_others(incoming, needed)
     _check_room(page.id, incoming, needed)
-    progress = Progress(sum(file.size for file in needed), sum(_here(incoming, file) for file in needed), tell)
+    progress = Progress(
+        sum(file.size for file in needed), sum(_here(incoming, file) for file in needed), tell
+    )
     for file in needed:
         progress.begin(file.name)
         fetch(page.id, str(page.sha), file, incoming, progress.came)

@@ -39,7 +39,9 @@ class File(NamedTuple):
     large: bool
 
 
-def fetch(repo: str, revision: str, file: File, folder: Path, came: Callable[[int], None] = lambda _: None) -> Path:
+def fetch(
+    repo: str, revision: str, file: File, folder: Path, came: Callable[[int], None] = lambda _: None
+) -> Path:
     """Where the file is; raises the network's errors, or ModelError for what came damaged.
 
     ``came`` is told of bytes as they come; of fewer than none where a server began again.
@@ -94,7 +96,9 @@ def _is_whole(path: Path, file: File) -> bool:
         return False
     start = b"" if file.large else f"blob {file.size}\0".encode()  # as git hashes what it keeps
     with path.open("rb") as data:
-        digest = hashlib.file_digest(data, lambda: (hashlib.sha256 if file.large else hashlib.sha1)(start))
+        digest = hashlib.file_digest(
+            data, lambda: (hashlib.sha256 if file.large else hashlib.sha1)(start)
+        )
     return not file.hash or digest.hexdigest() == file.hash
 
 
@@ -129,7 +133,11 @@ class Progress:
         now, done = self.seen[-1]
         speed = max(done - before, 0) / (now - then) if now - then >= SETTLED else 0.0
         text = f"Downloading {self.name}: {amounts(self.done, self.total)} ({self.done / max(self.total, 1):.0%})"
-        return text + (f", {speed / MB:.1f} MB/s, {span((self.total - self.done) / speed)} left" if speed else "")
+        return text + (
+            f", {speed / MB:.1f} MB/s, {span((self.total - self.done) / speed)} left"
+            if speed
+            else ""
+        )
 
 
 def amount(count: float) -> str:

@@ -32,7 +32,9 @@ def why_not(names: Collection[str], tags: Collection[str], library: str = "") ->
     if packed := next((word for tag, word in PACKED.items() if tag in tags), ""):
         return f"It is packed as {packed}, {PACKED_ADVICE}"
     if not whole and (library == "peft" or ADAPTER in top):
-        base = next((tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:adapter:")), "")
+        base = next(
+            (tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:adapter:")), ""
+        )
         return f"It is an adapter, not a whole model. Choose the model that it was made for{base and f': {base}'}."
     if not whole and any(name.endswith(".gguf") for name in names):
         return "It has GGUF files only, which are for running a model, not for training. Choose the model itself."
@@ -55,8 +57,14 @@ def offered(names: Iterable[str]) -> list[str]:
     found = []
     for name in names:
         if name.startswith("/") or "\\" in name or ":" in name or ".." in name.split("/"):
-            raise ModelError(f"The model's list of files leads out of its folder ('{name[:80]}'). Do not use it.")
-        if name in ABOUT or name in TOKENIZER or (name.endswith(".safetensors") and "/" not in name):
+            raise ModelError(
+                f"The model's list of files leads out of its folder ('{name[:80]}'). Do not use it."
+            )
+        if (
+            name in ABOUT
+            or name in TOKENIZER
+            or (name.endswith(".safetensors") and "/" not in name)
+        ):
             found.append(name)
     return found
 
@@ -79,5 +87,7 @@ def wanted(names: Collection[str], folder: Path | None) -> list[str]:
 def _indexed(names: Collection[str], folder: Path) -> list[str]:
     found = sorted(weights.shards(folder))
     if missing := [name for name in found if name not in names]:
-        raise ModelError(f"Its {INDEX} names {missing[0][:80]}, which is not there. Choose another model.")
+        raise ModelError(
+            f"Its {INDEX} names {missing[0][:80]}, which is not there. Choose another model."
+        )
     return found

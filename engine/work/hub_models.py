@@ -19,15 +19,43 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # kept there 
 
 from engine import model_json
 from engine.errors import ModelError
-from engine.hub_models import COMMIT, CONFIGS, INCOMING, ORIGIN, HubModel, HubPage, folder_name, origin
+from engine.hub_models import (
+    COMMIT,
+    CONFIGS,
+    INCOMING,
+    ORIGIN,
+    HubModel,
+    HubPage,
+    folder_name,
+    origin,
+)
 from engine.store import Store
 from engine.work.hub_fetch import File, amount, fetch
 from engine.work.hub_files import ABOUT, offered, wanted, why_not
 from engine.work.hub_words import MODEL, PATIENCE, first_answer, plain_words, words
 
-FIELDS = ["downloads", "gated", "library_name", "pipeline_tag", "safetensors", "sha", "siblings", "tags"]
-WIDTHS = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2}  # bytes; all others have one
-SMALL = 64 * 2**20  # bytes of one file that is read before the weights; the largest indexes have ten million
+FIELDS = [
+    "downloads",
+    "gated",
+    "library_name",
+    "pipeline_tag",
+    "safetensors",
+    "sha",
+    "siblings",
+    "tags",
+]
+WIDTHS = {
+    "F64": 8,
+    "I64": 8,
+    "F32": 4,
+    "I32": 4,
+    "BF16": 2,
+    "F16": 2,
+    "I16": 2,
+}  # bytes; all others have one
+SMALL = (
+    64 * 2**20
+)  # bytes of one file that is read before the weights; the largest indexes have ten million
 MOST = 100  # models asked for at once
 
 
@@ -40,18 +68,24 @@ def search(
     params |= {"search": query.strip()} if query.strip() else {}
     params |= {"pipeline_tag": task} if task else {}
     params |= {"filter": f"license:{licence}"} if licence else {}
-    if sizes := [size for size in (largest, largest_bytes) if size is not None]:  # a parameter has a byte or more
+    if sizes := [
+        size for size in (largest, largest_bytes) if size is not None
+    ]:  # a parameter has a byte or more
         # The Hub takes whole billions; what is too large by less than one is sifted out here, so ask for more.
         params |= {"num_parameters": f"max:{-(-min(sizes) // 10**9)}B", "limit": MOST}
     with plain_words(MODEL, query):
         found = [_model(page) for page in first_answer(MODEL, query, lambda: _list(params))]
-    return [one for one in found if _fits(one.parameters, largest) and _fits(one.bytes, largest_bytes)][:limit]
+    return [
+        one for one in found if _fits(one.parameters, largest) and _fits(one.bytes, largest_bytes)
+    ][:limit]
 
 
 def _list(params: dict[str, Any]) -> list[ModelInfo]:
     # Not HfApi.list_models: it tries a busy Hub again for half a minute before it says so.
     headers = build_hf_headers()
-    answer = get_session().get(f"{constants.ENDPOINT}/api/models", params=params, headers=headers, timeout=PATIENCE)
+    answer = get_session().get(
+        f"{constants.ENDPOINT}/api/models", params=params, headers=headers, timeout=PATIENCE
+    )
     hf_raise_for_status(answer)
     return [ModelInfo(**item) for item in answer.json()]  # type: ignore[no-untyped-call]
 
@@ -73,16 +107,21 @@ def _model(page: ModelInfo, problem: str = "", size: int | None = None) -> HubMo
         downloads=page.downloads or 0,
         parameters=page.safetensors.total if page.safetensors else None,
         bytes=size or estimate,
-        safetensors=bool(counts) if names is None else any(name.endswith(".safetensors") for name in names),
+        safetensors=bool(counts)
+        if names is None
+        else any(name.endswith(".safetensors") for name in names),
         tags=tuple(tags),
-        problem=problem or (why_not(names, tags, page.library_name or "") if names is not None else ""),
+        problem=problem
+        or (why_not(names, tags, page.library_name or "") if names is not None else ""),
     )
 
 
 def licence_of(page: ModelInfo) -> str:
     """The licence as the card or the tags state it; one of its own by its own name."""
     card: dict[str, Any] = page.card_data.to_dict() if page.card_data else {}  # type: ignore[no-untyped-call]
-    found = card.get("license") or [tag[8:] for tag in page.tags or [] if tag.startswith("license:")]
+    found = card.get("license") or [
+        tag[8:] for tag in page.tags or [] if tag.startswith("license:")
+    ]
     text = ", ".join(map(str, found)) if isinstance(found, list) else str(found)
     own = card.get("license_name") if text == "other" else None
     return f"{own} (its own)" if own else text or "not stated"
@@ -102,7 +141,11 @@ def look(store: Store, name: str) -> HubPage:
                 folder = _small(store, page, files)
             except errors.GatedRepoError as error:
                 todo = words(MODEL, page.id, error)
-                todo += " Its owner decides on each request, which may take days." if page.gated == "manual" else ""
+                todo += (
+                    " Its owner decides on each request, which may take days."
+                    if page.gated == "manual"
+                    else ""
+                )
             try:
                 if folder:
                     model_json.check(folder)
@@ -124,11 +167,17 @@ def look(store: Store, name: str) -> HubPage:
 def open_page(name: str, revision: str = "") -> ModelInfo:
     """A model's page at a commit, with the sizes of its files; raises ModelError and the library's errors."""
     api, at = HfApi(), revision or None
-    first_answer(MODEL, name, lambda: api.model_info(name, revision=at, expand=["sha"], timeout=PATIENCE))
+    first_answer(
+        MODEL, name, lambda: api.model_info(name, revision=at, expand=["sha"], timeout=PATIENCE)
+    )
     page = api.model_info(name, revision=at, files_metadata=True, timeout=30)
-    folder_name(page.id)  # an old name leads to a new one, which becomes a folder's, as the commit does
+    folder_name(
+        page.id
+    )  # an old name leads to a new one, which becomes a folder's, as the commit does
     if not page.sha or not COMMIT.fullmatch(page.sha):
-        raise ModelError(f"The Hub does not say which version of '{page.id}' is its newest. Try again later.")
+        raise ModelError(
+            f"The Hub does not say which version of '{page.id}' is its newest. Try again later."
+        )
     return page
 
 
@@ -139,7 +188,9 @@ def files_of(page: ModelInfo) -> dict[str, File]:
     for name in offered(all_files):
         one, large = all_files[name], all_files[name].lfs
         digest = (large.sha256 if large else one.blob_id) or ""
-        found[name] = File(name, (large.size if large else one.size) or 0, digest, large is not None)
+        found[name] = File(
+            name, (large.size if large else one.size) or 0, digest, large is not None
+        )
     return found
 
 
@@ -165,5 +216,7 @@ def fetch_small(page: ModelInfo, files: dict[str, File], folder: Path) -> None:
     """Bring what tells about a model into a folder; raises ModelError and the network's errors."""
     for name in (one for one in wanted(files, None) if one in ABOUT):
         if files[name].size > SMALL:
-            raise ModelError(f"The {name} of '{page.id}' has {amount(files[name].size)}. Choose another model.")
+            raise ModelError(
+                f"The {name} of '{page.id}' has {amount(files[name].size)}. Choose another model."
+            )
         fetch(page.id, str(page.sha), files[name], folder)

@@ -83,8 +83,12 @@ def plain_words(thing: Thing, name: str) -> Iterator[None]:
     except HoneError:
         raise
     except Exception as error:
-        wrapped = isinstance(error, errors.LocalEntryNotFoundError)  # around whatever befell the first request
-        raise thing.error(words(thing, name, error.__cause__ or error if wrapped else error)) from error
+        wrapped = isinstance(
+            error, errors.LocalEntryNotFoundError
+        )  # around whatever befell the first request
+        raise thing.error(
+            words(thing, name, error.__cause__ or error if wrapped else error)
+        ) from error
 
 
 def not_a_name(thing: Thing, name: str) -> str:
@@ -111,14 +115,18 @@ def words(thing: Thing, name: str, error: BaseException) -> str:
     if code == 429 or code >= 500:
         return f"The Hub is too busy at the moment, or has a fault ({code}). Wait some minutes and try again."
     if code == 400:
-        return f"The Hub did not understand what was asked about '{name}' ({code}). Try other words."
+        return (
+            f"The Hub did not understand what was asked about '{name}' ({code}). Try other words."
+        )
     if code:
         return f"'{name}' changed or lost a file while it was read ({code}). Try again."
     if number in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full. Make room, or {thing.smaller}; then try again."
     if number in (errno.EACCES, errno.EROFS, errno.EPERM):
         return "The folder for downloads cannot be written. Check who owns the workspace."
-    if isinstance(error, httpx.TransportError | ConnectionError | TimeoutError) or "Consistency check" in str(error):
+    if isinstance(
+        error, httpx.TransportError | ConnectionError | TimeoutError
+    ) or "Consistency check" in str(error):
         return f"The download of '{name}' broke off. Check the network and try again; {thing.kept}."
     if isinstance(error, json.JSONDecodeError):
         return (

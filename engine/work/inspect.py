@@ -9,7 +9,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSequenceClassification, PreTrainedConfig
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    PreTrainedConfig,
+)
 from transformers import PreTrainedModel as Model
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import (
@@ -69,15 +74,23 @@ def empty_model(config: PreTrainedConfig, name: str, task: Task) -> Model:
             "one. Choose a language model."
         )
     if task == "write" and "write" not in tasks:
-        instead = " It can choose labels: set what it learns to Choose a label." if "classify" in tasks else ""
+        instead = (
+            " It can choose labels: set what it learns to Choose a label."
+            if "classify" in tasks
+            else ""
+        )
         raise ModelError(
             f"'{name}' fills gaps or encodes texts and does not write one.{instead} "
             "For chat and text, choose a causal language model."
         )
     if task == "classify" and "classify" not in tasks:
-        raise ModelError(f"'{name}' cannot be given labels to choose from. Choose another model, or learn to write.")
+        raise ModelError(
+            f"'{name}' cannot be given labels to choose from. Choose another model, or learn to write."
+        )
     try:
-        with torch.device("meta"):  # unlike accelerate's init_empty_weights, this keeps tied weights tied: counted once
+        with torch.device(
+            "meta"
+        ):  # unlike accelerate's init_empty_weights, this keeps tied weights tied: counted once
             made: Model = AUTO[task].from_config(config, trust_remote_code=False)
             return made
     except Exception as error:
@@ -88,7 +101,9 @@ def head_names(model: Model) -> set[str]:
     """The names beside the body that hold a classification head."""
     if model.get_output_embeddings() is not None:
         return set()
-    beside = ((name, child) for name, child in model.named_children() if name != model.base_model_prefix)
+    beside = (
+        (name, child) for name, child in model.named_children() if name != model.base_model_prefix
+    )
     return {name for name, child in beside if next(child.parameters(), None) is not None}
 
 
@@ -142,7 +157,9 @@ def _saveable(model: Model) -> dict[str, int]:
     for path, module in model.named_modules():
         name = path.rpartition(".")[2]
         # Of tied ones PEFT can keep those together that bear the usual name; the others would part unseen.
-        if (module is first and (not tied or name == "embed_tokens")) or (module is head and not tied):
+        if (module is first and (not tied or name == "embed_tokens")) or (
+            module is head and not tied
+        ):
             found[name] = sum(weights.numel() for weights in module.parameters())
     return found
 
@@ -160,10 +177,23 @@ def inspect(source: str, task: Task | None = None, folder: Path | None = None) -
     folder = folder or models.folder(source)
     if not here:
         gate.check_settings(folder)
-    name = "Pocket model" if source == "pocket" else folder.name if here else source.removeprefix("hub:")
+    name = (
+        "Pocket model"
+        if source == "pocket"
+        else folder.name
+        if here
+        else source.removeprefix("hub:")
+    )
     config = load_config(folder)
     can = tasks_of(config)
-    info = describe(config, task or (can[0] if can else "write"), source=source, name=name, folder=folder, here=here)
+    info = describe(
+        config,
+        task or (can[0] if can else "write"),
+        source=source,
+        name=name,
+        folder=folder,
+        here=here,
+    )
     if here:
         check_count(folder, info.parameters)
     return info
@@ -179,19 +209,24 @@ def describe(
     text = config.get_text_config()
     embeddings, head = first_embeddings(model), model.get_output_embeddings()
     parts, biases = _parts(model)
-    width = _first(text, "hidden_size", "dim", "d_model", "n_embd") or getattr(embeddings, "embedding_dim", 0)
+    width = _first(text, "hidden_size", "dim", "d_model", "n_embd") or getattr(
+        embeddings, "embedding_dim", 0
+    )
     heads = _first(text, "num_attention_heads", "n_heads")
     fixed, labelled = _head(model) if task == "classify" else (0, 0)
     modules = linear_modules(model, head_names(model), head, width)
     groups, reason = presets.target_groups(config.model_type, modules)
-    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder and here else 0
+    stored = (
+        sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder and here else 0
+    )
     return ModelInfo(
         source=source,
         name=name,
         model_type=config.model_type,
         task=task,
         tasks=tasks_of(config),
-        layers=_first(text, "num_hidden_layers", "n_layers") or 1 + max((m.layers[-1] for m in modules), default=-1),
+        layers=_first(text, "num_hidden_layers", "n_layers")
+        or 1 + max((m.layers[-1] for m in modules), default=-1),
         hidden_size=width,
         heads=heads,
         kv_heads=_first(text, "num_key_value_heads") or heads,
@@ -211,7 +246,9 @@ def describe(
         blocks=_blocks(modules),
         tied=_tied(embeddings, head),
         attention_dropout=_dropout(text),
-        experts=_first(text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"),
+        experts=_first(
+            text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"
+        ),
         experts_active=_first(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"),
         head=tuple(sorted(head_names(model))) if task == "classify" else (),
         head_fixed=fixed,
@@ -222,7 +259,14 @@ def describe(
 def _first(config: Any, *names: str) -> int:
     """The first of these numbers that a config has; 0 where it has none, or one that differs from block to block."""
     with contextlib.suppress(RuntimeError):
-        return next((size for name in names if isinstance(size := getattr(config, name, None), int) and size > 0), 0)
+        return next(
+            (
+                size
+                for name in names
+                if isinstance(size := getattr(config, name, None), int) and size > 0
+            ),
+            0,
+        )
     return 0
 
 
@@ -235,12 +279,24 @@ def _dropout(config: Any) -> float:
 def _context(model: Model, text: Any) -> int:
     """Tokens that it reads at once; 0 where nothing limits them."""
     for name, table in model.named_modules():
-        if name.endswith("position_embeddings") and isinstance(table, nn.Embedding) and table.padding_idx is not None:
-            return table.num_embeddings - table.padding_idx - 1  # as in RoBERTa, positions begin behind the pad token's
-    return _first(text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
+        if (
+            name.endswith("position_embeddings")
+            and isinstance(table, nn.Embedding)
+            and table.padding_idx is not None
+        ):
+            return (
+                table.num_embeddings - table.padding_idx - 1
+            )  # as in RoBERTa, positions begin behind the pad token's
+    return _first(
+        text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"
+    )
 
 
 def _blocks(modules: tuple[LinearModule, ...]) -> str:
     """What the list of blocks is called, as PEFT's layers_pattern wants it."""
-    names = Counter(module.path.partition(".*")[0].rpartition(".")[2] for module in modules if ".*" in module.path)
+    names = Counter(
+        module.path.partition(".*")[0].rpartition(".")[2]
+        for module in modules
+        if ".*" in module.path
+    )
     return names.most_common(1)[0][0] if names else ""

@@ -29,23 +29,32 @@ class HeadLoss(torch.autograd.Function):
     def forward(ctx: Any, hidden: Any, weight: Any, bias: Any, targets: Any) -> torch.Tensor:
         """``weight``: vocabulary x width; gradients are made for what asks for one."""
         needs, device = ctx.needs_input_grad, hidden.device.type
-        kind = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        kind = (
+            torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
+        )
         head = weight.to(kind)
         rows = max(ROWS, PIECE // weight.shape[0] // ROUND * ROUND)
         total = hidden.new_zeros((), dtype=torch.float32)
         for_hidden = torch.empty_like(hidden) if needs[0] else None
         for_weight = torch.zeros_like(weight, dtype=torch.float32) if needs[1] else None
-        for_bias = torch.zeros_like(bias, dtype=torch.float32) if bias is not None and needs[2] else None
+        for_bias = (
+            torch.zeros_like(bias, dtype=torch.float32) if bias is not None and needs[2] else None
+        )
         room, wide = _room(rows, len(head), kind, hidden.device)
         for start in range(0, len(hidden), rows):
-            part, wanted = hidden[start : start + rows].to(kind), targets[start : start + rows, None]
+            part, wanted = (
+                hidden[start : start + rows].to(kind),
+                targets[start : start + rows, None],
+            )
             real, filler = len(part), -len(part) % ROUND
             part = functional.pad(part, (0, 0, 0, filler))
             narrow, logs = room[: real + filler], wide[: real + filler]
             logs.copy_(torch.mm(part, head.t(), out=narrow))
             if bias is not None:
                 logs += bias
-            torch.log_softmax(logs, -1, out=logs)  # in place: a row's maximum and sum are taken before it is written
+            torch.log_softmax(
+                logs, -1, out=logs
+            )  # in place: a row's maximum and sum are taken before it is written
             total -= logs[:real].gather(-1, wanted).sum()
             if for_hidden is None and for_weight is None:
                 continue
@@ -77,7 +86,9 @@ class HeadLoss(torch.autograd.Function):
 
 
 @lru_cache(maxsize=1)
-def _room(rows: int, vocabulary: int, kind: torch.dtype, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _room(
+    rows: int, vocabulary: int, kind: torch.dtype, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Where the logits of each piece stand, in the head's precision and in fp32: new memory costs as much as they."""
     narrow = torch.zeros(rows, vocabulary, dtype=kind, device=device)
     return narrow, narrow if kind == torch.float32 else narrow.float()
@@ -95,7 +106,9 @@ def learned(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return places, following[places]
 
 
-def hidden_states(model: Any, head: torch.nn.Module, inputs: dict[str, Any], places: torch.Tensor) -> torch.Tensor:
+def hidden_states(
+    model: Any, head: torch.nn.Module, inputs: dict[str, Any], places: torch.Tensor
+) -> torch.Tensor:
     """What the head would read at these places (places x width): the model computes, its head hands through."""
     with _handing_through(head):
         found: torch.Tensor = model(**inputs, logits_to_keep=places).logits[0]

@@ -57,7 +57,9 @@ class Lesson(Protocol):
     reasons: dict[str, str]  # what the trainer chose by itself, and why
     flat: bool  # its batches have no padding
 
-    def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
+    def trainer(
+        self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
+    ) -> Trainer:
         """The trainer, with its datasets; ``arguments`` are those that all trainers know."""
 
     def ask(self, model: Any) -> list[tuple[str, str]]:

@@ -17,15 +17,23 @@ from transformers.pytorch_utils import Conv1D
 
 from engine.anatomy import LinearModule
 
-Place = tuple[str, str, int, int, bool, bool]  # name, path with *, inputs, outputs, has a bias, transposed
-NAME = re.compile(r"[^.]*[^.\d][^.]*(\.\d+)*$")  # layers without a name of their own are called by their list: ffn.2
+Place = tuple[
+    str, str, int, int, bool, bool
+]  # name, path with *, inputs, outputs, has a bias, transposed
+NAME = re.compile(
+    r"[^.]*[^.\d][^.]*(\.\d+)*$"
+)  # layers without a name of their own are called by their list: ffn.2
 NUMBER = re.compile(r"\.(\d+)(?=\.)")
 ATTENTION = re.compile(r"(^|[._])(attn|attentions?)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
-MLP = re.compile(r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h|\.output\.dense|fc[12_]|lin[12]$")
+MLP = re.compile(
+    r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h|\.output\.dense|fc[12_]|lin[12]$"
+)
 NARROW = 32  # gates and routers: an adapter beside them would be as large as they are
 
 
-def linear_modules(model: Any, heads: set[str], output: Any, hidden: int) -> tuple[LinearModule, ...]:
+def linear_modules(
+    model: Any, heads: set[str], output: Any, hidden: int
+) -> tuple[LinearModule, ...]:
     """The linear layers of the body, those of one place in all blocks together, in the model's order."""
     found: dict[Place, Counter[int]] = {}
     others: set[str] = set()
@@ -76,7 +84,9 @@ def part_of(path: str) -> str:
     if "router" in path or path.endswith(("mlp.gate", "block_sparse_moe.gate")):
         return "router"
     if MLP.search(path) and not re.search(r"attention\.output|attn\.c_proj|attention\.dense", path):
-        return "experts" if "experts" in path and "shared" not in path else "mlp"  # shared ones are never left out
+        return (
+            "experts" if "experts" in path and "shared" not in path else "mlp"
+        )  # shared ones are never left out
     return "attention" if ATTENTION.search(path) else "other"
 
 
@@ -95,5 +105,9 @@ def _refusal(model: Any, name: str, others: set[str]) -> str:
         convert_peft_config_for_transformers(wanted, model, None)
         _check_lora_target_modules_mamba(wanted, model, name)
     except ValueError as error:
-        return "its fast kernel passes an adapter by" if "Mamba" in str(error) else "it would mean the experts as well"
+        return (
+            "its fast kernel passes an adapter by"
+            if "Mamba" in str(error)
+            else "it would mean the experts as well"
+        )
     return "" if name in (wanted.target_modules or ()) else "it would mean the experts as well"

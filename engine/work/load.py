@@ -66,13 +66,20 @@ def head_of(goal: Goal, labels: Iterable[str]) -> Head | None:
 def choose_place(spec: PlaceSpec, method: MethodSpec | None = None) -> Place:
     """The device and precision for a run; raises RunError where a wanted GPU is not there."""
     if spec.device == "cuda" and not torch.cuda.is_available():
-        raise RunError("This run wants a GPU (graphics card), and none can be used here. Choose Automatic or CPU.")
+        raise RunError(
+            "This run wants a GPU (graphics card), and none can be used here. Choose Automatic or CPU."
+        )
     cuda = spec.device != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     if spec.precision != "auto":
-        return Place(device, torch.bfloat16 if spec.precision == "bf16" else torch.float32, "chosen by you")
+        return Place(
+            device, torch.bfloat16 if spec.precision == "bf16" else torch.float32, "chosen by you"
+        )
     if cuda:
-        capable, what = torch.cuda.is_bf16_supported(including_emulation=False), "this graphics card"
+        capable, what = (
+            torch.cuda.is_bf16_supported(including_emulation=False),
+            "this graphics card",
+        )
     else:
         # Emulated bf16 on a processor without the instructions is slower than fp32.
         flags = torch.cpu.get_capabilities()
@@ -81,8 +88,17 @@ def choose_place(spec: PlaceSpec, method: MethodSpec | None = None) -> Place:
         return Place(device, torch.float32, f"{what} has no bf16 units, so fp32 is faster")
     if method and (not method.adapts or method.bias != "none" or method.save):
         # Small steps vanish when they are added to 16-bit weights, so weights that are trained themselves stay fp32.
-        return Place(device, torch.float32, f"the trained weights stay in fp32; {what} computes in bf16", autocast=True)
-    return Place(device, torch.bfloat16, f"{what} computes in bf16, which is faster; the adapter stays in fp32")
+        return Place(
+            device,
+            torch.float32,
+            f"the trained weights stay in fp32; {what} computes in bf16",
+            autocast=True,
+        )
+    return Place(
+        device,
+        torch.bfloat16,
+        f"{what} computes in bf16, which is faster; the adapter stays in fp32",
+    )
 
 
 def read_ahead(folder: Path) -> None:
@@ -91,7 +107,10 @@ def read_ahead(folder: Path) -> None:
     Not where they would fill more than half of the free memory, nor on systems that cannot (macOS, Windows).
     """
     files = [file for name in weights.files(folder) if (file := folder / name).is_file()]
-    if not hasattr(os, "posix_fadvise") or sum(file.stat().st_size for file in files) > free_gb("cpu") * GB / 2:
+    if (
+        not hasattr(os, "posix_fadvise")
+        or sum(file.stat().st_size for file in files) > free_gb("cpu") * GB / 2
+    ):
         return
     threading.Thread(target=_read_ahead, args=(files,), daemon=True).start()
 
@@ -117,18 +136,30 @@ def load_model(
     if head:
         options["ignore_mismatched_sizes"] = True  # a head for other labels is replaced
         config.num_labels = len(head.labels)
-        config.id2label, config.label2id = dict(enumerate(head.labels)), {name: n for n, name in enumerate(head.labels)}
+        config.id2label, config.label2id = (
+            dict(enumerate(head.labels)),
+            {name: n for n, name in enumerate(head.labels)},
+        )
         config.problem_type = head.problem
     if method and method.bits:
-        options |= {"quantization_config": _quantised(method.bits, place, task), "device_map": {"": place.device}}
+        options |= {
+            "quantization_config": _quantised(method.bits, place, task),
+            "device_map": {"": place.device},
+        }
     try:
         model, found = AUTO[task].from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False, output_loading_info=True, **options
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+            **options,
         )
     except Exception as error:
         if out_of_memory(error):
             raise
-        raise ModelError(f"The weights in '{folder.name}' cannot be loaded. Copy the model again.") from error
+        raise ModelError(
+            f"The weights in '{folder.name}' cannot be loaded. Copy the model again."
+        ) from error
     # The library would fill what is missing with random numbers and go on; only a new head may be.
     new = head_names(model) if head else set()
     absent = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
@@ -148,7 +179,9 @@ def _quantised(bits: int, place: Place, task: Task) -> BitsAndBytesConfig:
     """NF4 with double quantisation, or LLM.int8 (Dettmers et al., arXiv:2305.14314 and 2208.07339)."""
     # On encoders the library would take the new head too, which must be trained. Naming modules replaces its own
     # exception for lm_head, so only classifiers name any.
-    skip = ["classifier", "pre_classifier", "score", "head", "pooler"] if task == "classify" else None
+    skip = (
+        ["classifier", "pre_classifier", "score", "head", "pooler"] if task == "classify" else None
+    )
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip)
     return BitsAndBytesConfig(
@@ -167,7 +200,8 @@ def _keep_exact(head: torch.nn.Module) -> None:
     """
     head.float().register_forward_pre_hook(
         lambda module, given: tuple(
-            one.to(next(module.parameters()).dtype) if isinstance(one, torch.Tensor) else one for one in given
+            one.to(next(module.parameters()).dtype) if isinstance(one, torch.Tensor) else one
+            for one in given
         )
     )
 
@@ -182,7 +216,9 @@ def keep_differentiable(model: torch.nn.Module) -> None:
 def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: each library and device says it in its own words."""
     text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(words in text for words in NO_MEMORY)
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in text for words in NO_MEMORY
+    )
 
 
 def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:
@@ -197,14 +233,18 @@ def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of matrices that found no place: they are counted below
+            warnings.simplefilter(
+                "ignore"
+            )  # of matrices that found no place: they are counted below
             tuned = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if out_of_memory(error):
             raise
         raise RunError(OTHER_BASE) from error
     # PEFT goes on with half of an adapter: what finds no place is dropped, what is absent starts anew.
-    own = get_peft_model_state_dict(tuned, save_embedding_layers=False)  # not asked for: it would ask the Hub
+    own = get_peft_model_state_dict(
+        tuned, save_embedding_layers=False
+    )  # not asked for: it would ask the Hub
     if {name: tuple(one.shape) for name, one in own.items()} != saved:
         raise RunError(OTHER_BASE)
     return tuned.eval()

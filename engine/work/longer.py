@@ -22,7 +22,11 @@ class OnSchedule(TrainerCallback):
         **_: Any,
     ) -> None:
         """Set the rates that the schedule has at this step; those of a run that is not longer stay as they are."""
-        rates = zip(optimizer.param_groups, lr_scheduler.base_lrs, lr_scheduler.lr_lambdas, strict=True)
+        rates = zip(
+            optimizer.param_groups, lr_scheduler.base_lrs, lr_scheduler.lr_lambdas, strict=True
+        )
         for group, base, share in rates:
             group["lr"] = base * share(lr_scheduler.last_epoch)
-        lr_scheduler._last_lr = [group["lr"] for group in optimizer.param_groups]  # what the trainer tells
+        lr_scheduler._last_lr = [
+            group["lr"] for group in optimizer.param_groups
+        ]  # what the trainer tells

@@ -35,21 +35,35 @@ class Masked(NamedTuple):
 
     text: str
     spans: list[Span]
-    borders: list[int]  # where prompts that ask for an answer end; the last is where the last answer begins
+    borders: list[
+        int
+    ]  # where prompts that ask for an answer end; the last is where the last answer begins
 
 
-def masked(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool], learn: Learn) -> Masked:
+def masked(
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool], learn: Learn
+) -> Masked:
     """The text and its mask; raises DataError where it is uncertain, or where the template leaves something out."""
     turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-    wanted = [index for index in (turns[-1:] if learn == "last" else turns) if messages[index].get("weight") != 0]
+    wanted = [
+        index
+        for index in (turns[-1:] if learn == "last" else turns)
+        if messages[index].get("weight") != 0
+    ]
 
     def one(form: list[Message], offered: list[Tool] | None) -> Masked:
         chat = _Chat(tokenizer, form, offered)
         text = chat.whole.text
         check_whole(text, form, tools)
         spans = {} if learn == "all" else {index: chat.learned(index) for index in wanted}
-        borders = {index: found[0][0] for index, found in spans.items() if index == turns[-1]} | chat.borders()
-        flat = [(0, len(text))] if learn == "all" else [span for found in spans.values() for span in found]
+        borders = {
+            index: found[0][0] for index, found in spans.items() if index == turns[-1]
+        } | chat.borders()
+        flat = (
+            [(0, len(text))]
+            if learn == "all"
+            else [span for found in spans.values() for span in found]
+        )
         return Masked(text, flat, sorted({*borders.values()}))
 
     return first(one, tokenizer, messages, tools)
@@ -58,7 +72,9 @@ def masked(tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: l
 class _Chat:
     """One rendered conversation, asked for the learned characters of its turns."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None
+    ) -> None:
         self.tokenizer, self.messages, self.tools = tokenizer, messages, tools
         self.whole = self.told(messages)
         self.prompts: dict[int, str | None] = {}
@@ -70,14 +86,18 @@ class _Chat:
         """What asks for this turn; None where the template does not accept the conversation up to it."""
         if index not in self.prompts:
             try:
-                self.prompts[index] = render(self.tokenizer, self.messages[:index], self.tools, prompt=True)
+                self.prompts[index] = render(
+                    self.tokenizer, self.messages[:index], self.tools, prompt=True
+                )
             except DataError:
                 self.prompts[index] = None
         return self.prompts[index]
 
     def borders(self) -> dict[int, int]:
         """Where the prompt that asks for a turn ends in the whole text, for each turn that begins so."""
-        answers = [number for number, message in enumerate(self.messages) if message["role"] == "assistant"]
+        answers = [
+            number for number, message in enumerate(self.messages) if message["role"] == "assistant"
+        ]
         prompts = {number: self.prompt(number) for number in answers}
         return {
             number: len(prompt)
@@ -101,22 +121,32 @@ class _Chat:
 
     def _marked(self, index: int, turn: Span | None) -> list[Span]:
         """What the template's own generation marks say."""
-        answers = [number for number, message in enumerate(self.messages) if message["role"] == "assistant"]
+        answers = [
+            number for number, message in enumerate(self.messages) if message["role"] == "assistant"
+        ]
         if turn:
-            spans = [(start, end) for start, end in self.whole.marked if turn[0] <= start and end <= turn[1]]
+            spans = [
+                (start, end)
+                for start, end in self.whole.marked
+                if turn[0] <= start and end <= turn[1]
+            ]
             inside = [_turn_of(self.whole, number) for number in answers]
             for start, end in self.whole.marked:
                 words = self.whole.text[start:end].strip()
                 if words not in ("", self.tokenizer.eos_token) and not any(
                     one and one[0] <= start and end <= one[1] for one in inside
                 ):
-                    raise DataError(f"This chat template marks words that are not the assistant's. {ADVICE}")
+                    raise DataError(
+                        f"This chat template marks words that are not the assistant's. {ADVICE}"
+                    )
         elif len(self.whole.marked) == len(answers):
             spans = [self.whole.marked[answers.index(index)]]
         else:
             spans = []
         if not spans:
-            raise DataError(f"This chat template does not mark every answer, so some could not be learned. {ADVICE}")
+            raise DataError(
+                f"This chat template does not mark every answer, so some could not be learned. {ADVICE}"
+            )
         return spans
 
     def _header(self, index: int, turn: Span) -> int:
@@ -146,7 +176,11 @@ class _Chat:
         prompt = self.prompt(index)
         if prompt is None:
             return self._opening([HELLO])
-        return prompt[start:] if prompt.startswith(self.whole.text[:start]) else self._opening(self.messages[:index])
+        return (
+            prompt[start:]
+            if prompt.startswith(self.whole.text[:start])
+            else self._opening(self.messages[:index])
+        )
 
     def _opening(self, messages: list[Message]) -> str:
         """What a generation prompt adds to these messages, also where it is written within the last turn."""
@@ -156,14 +190,18 @@ class _Chat:
             raise _uncertain()
         end, number = max(ends)
         with_prompt, without = (
-            "".join(one.text[slice(*span)] for span in one.pieces.get(number, [])) for one in (asked, silent)
+            "".join(one.text[slice(*span)] for span in one.pieces.get(number, []))
+            for one in (asked, silent)
         )
         inside = with_prompt.removeprefix(without) if with_prompt.startswith(without) else ""
         return inside + asked.text[end:]
 
     def _between(self, index: int) -> Span:
         """An answer found by rendering the conversation up to it and with it: each must begin the whole."""
-        before, after = self.prompt(index), render(self.tokenizer, self.messages[: index + 1], self.tools)
+        before, after = (
+            self.prompt(index),
+            render(self.tokenizer, self.messages[: index + 1], self.tools),
+        )
         if before is None or not after.startswith(before) or not self.whole.text.startswith(after):
             raise _uncertain()
         return len(before), len(after)
@@ -173,10 +211,14 @@ class _Chat:
         start, end = span
         text, words = self.whole.text, squeeze(answer_of(self.messages[index]))
         if turn and text[end : turn[1]].strip() in self.tokenizer.all_special_tokens:
-            end = turn[1]  # a generation mark around the words alone: the model must learn to stop, too
+            end = turn[
+                1
+            ]  # a generation mark around the words alone: the model must learn to stop, too
         rest, eos = text[end:], self.tokenizer.eos_token
         if eos and rest.strip() == eos:
-            return end + rest.index(eos) + len(eos)  # the last turn may end in a second mark, as Phi's does
+            return (
+                end + rest.index(eos) + len(eos)
+            )  # the last turn may end in a second mark, as Phi's does
         if not words or not squeeze(text[start:end]).endswith(words):
             return start + len(text[start:end].rstrip())
         # Nothing visible ends the turn. Some templates write the mark before the next turn, or after the last.
@@ -186,7 +228,11 @@ class _Chat:
         if index + 1 < len(self.messages) and self.messages[index + 1]["role"] != "assistant":
             following = _turn_of(self.whole, index + 1)
             if following and following[0] in (end, end + blank):
-                marks += [one for one in self.tokenizer.all_special_tokens if one != self.tokenizer.bos_token]
+                marks += [
+                    one
+                    for one in self.tokenizer.all_special_tokens
+                    if one != self.tokenizer.bos_token
+                ]
         mark = next((one for one in marks if rest[blank:].startswith(one)), "")
         return end + blank + len(mark) if mark else end
 
@@ -200,8 +246,14 @@ class _Chat:
         alone = self.told(self.messages[: index + 1])
         place = _turn_of(alone, index)
         text = alone.text[slice(*place)] if place else ""
-        if not text or not self.whole.text[slice(*turn)].startswith(text) or self._foreign(index, text):
-            raise DataError(f"This chat template writes others' words into the assistant's turn. {ADVICE}")
+        if (
+            not text
+            or not self.whole.text[slice(*turn)].startswith(text)
+            or self._foreign(index, text)
+        ):
+            raise DataError(
+                f"This chat template writes others' words into the assistant's turn. {ADVICE}"
+            )
         return turn[0], turn[0] + len(text)
 
     def _foreign(self, index: int, written: str) -> bool:

@@ -42,7 +42,9 @@ def merge(run: RunDir, precision: str) -> None:
     require_disk(run.path, weights / GB + 0.05, "the merged model")
     tokenizer = load_tokenizer(folder, spec.data.template)
     prompts = _prompts(of, tokenizer)
-    place = choose_place(PlaceSpec.model_validate({"device": spec.place.device, "precision": precision}))
+    place = choose_place(
+        PlaceSpec.model_validate({"device": spec.place.device, "precision": precision})
+    )
 
     # A whole model is compared with itself as it was trained, in fp32; an adapter with the base in this precision.
     whole = is_whole_model(run.adapter)
@@ -91,7 +93,9 @@ def _prompts(of: Trained, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]
     rows, data = read_rows(of.run.held_out_file) or read_rows(of.run.train_file), of.spec.data
     if of.head:
         return read_texts(tokenizer, all_texts(rows[:PROMPTS]), data).ids
-    limit = max(8, data.max_length - REPLY_TOKENS)  # question and reply together fit into the model's context
+    limit = max(
+        8, data.max_length - REPLY_TOKENS
+    )  # question and reply together fit into the model's context
     found = [ids for _, ids in questions(tokenizer, rows, PROMPTS, limit, data)]
     short = data.model_copy(update={"max_length": limit})
     return found or [encode(tokenizer, rows[0], short).ids]  # where every question is longer
@@ -102,7 +106,9 @@ def _merged(of: Trained, tuned: Any, place: Place) -> Any:
     if of.spec.method.bits:
         quantised: Any = load_model(of.folder, place, of.spec.method, of.head)
         base = quantised.dequantize(place.dtype)
-        tuned = attach(_turned_back(base, of, place) if of.info.transposed else base, of.run.adapter)
+        tuned = attach(
+            _turned_back(base, of, place) if of.info.transposed else base, of.run.adapter
+        )
     return tuned.merge_and_unload()
 
 
@@ -116,7 +122,9 @@ def _turned_back(base: Any, of: Trained, place: Place) -> Any:
 
 
 def _refusal(share: float, tolerance: float, precision: str) -> str:
-    advice = "Try fp32, which does not round." if precision != "fp32" else "Take the adapter instead."
+    advice = (
+        "Try fp32, which does not round." if precision != "fp32" else "Take the adapter instead."
+    )
     return (
         f"Its scores differ by up to {100 * share:.2g} % of the largest from those of base plus adapter, and at most "
         f"{100 * tolerance:.2g} % is allowed, so it was removed. {advice}"
@@ -125,14 +133,20 @@ def _refusal(share: float, tolerance: float, precision: str) -> str:
 
 @torch.no_grad()
 def _answers(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], head: Head | None
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: list[list[int]],
+    head: Head | None,
 ) -> _Answers:
     """The logits at each token of each prompt, and the greedy replies; or what the head says of each text."""
     if head:
         outputs = logits_of(model, tokenizer, prompts)
         return _Answers(outputs, [", ".join(chosen(one, head)) for one in outputs])
     logits = [
-        model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0].float().cpu()
+        model(input_ids=torch.tensor([ids], device=model.device), use_cache=False)
+        .logits[0]
+        .float()
+        .cpu()
         for ids in prompts
     ]
     return _Answers(torch.cat(logits), replies(model, tokenizer, prompts, REPLY_TOKENS))

@@ -53,7 +53,9 @@ def _alpha(method: MethodSpec, rank: int) -> int:
     return max(1, round(method.scale_alpha * rank / method.rank))
 
 
-def adapt(model: PreTrainedModel, method: MethodSpec, info: ModelInfo) -> PreTrainedModel | PeftModel:
+def adapt(
+    model: PreTrainedModel, method: MethodSpec, info: ModelInfo
+) -> PreTrainedModel | PeftModel:
     """The model with only what the method trains left trainable; raises SpecError where it does not fit the model."""
     if method.kind == "full":
         return model.train()
@@ -78,4 +80,6 @@ def counted(model: Any) -> tuple[int, int]:
     if isinstance(model, PeftModel):
         trainable, total = model.get_nb_trainable_parameters()
         return int(trainable), int(total)
-    return sum(w.numel() for w in model.parameters() if w.requires_grad), sum(w.numel() for w in model.parameters())
+    return sum(w.numel() for w in model.parameters() if w.requires_grad), sum(
+        w.numel() for w in model.parameters()
+    )

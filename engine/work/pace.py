@@ -47,18 +47,26 @@ def pace(
     blocks = min(BLOCKS, text.num_hidden_layers)
     text.num_hidden_layers, text.vocab_size = blocks, min(VOCABULARY, text.vocab_size)
     info = describe(config, task, source=source, name="a small part", folder=None, here=False)
-    whole = describe(load_config(folder), task, source=source, name="whole", folder=None, here=False)
+    whole = describe(
+        load_config(folder), task, source=source, name="whole", folder=None, here=False
+    )
     if info.parameters > LARGEST:
         raise ModelError("Two blocks of this model are too large to try.")
     # Weights alone: options that name layers or start from the weights do not change how long a pass takes.
     plain = MethodSpec(
-        kind="dora" if method.kind == "dora" else method.kind if method.kind in ("full", "head") else "lora",
+        kind="dora"
+        if method.kind == "dora"
+        else method.kind
+        if method.kind in ("full", "head")
+        else "lora",
         rank=min(method.rank, *(min(module.ins, module.outs) for module in info.adaptable)),
         targets=method.targets,
     )
     config.num_labels = 2
     with torch.random.fork_rng(devices=[]):
-        model = AUTO[task].from_config(config, trust_remote_code=False, dtype=torch.bfloat16 if bf16 else torch.float32)
+        model = AUTO[task].from_config(
+            config, trust_remote_code=False, dtype=torch.bfloat16 if bf16 else torch.float32
+        )
         model = adapt(model.to(device), plain, info).train()
     each = timing.flops_per_token(info, plain, length)
     while batch > 1 and batch * length * each > MOST:
@@ -72,7 +80,9 @@ def pace(
     same = [{"input_ids": [1] * length, "labels": [1] * length}] * batch
     way = ways.choose(model, same, [length] * batch, batch) if flat else ways.Way(False, False, {})
     row = ways.in_row(model, same) | {"use_cache": False}
-    padded = {"input_ids": ids, "labels": targets} | ({"use_cache": False} if task == "write" else {})
+    padded = {"input_ids": ids, "labels": targets} | (
+        {"use_cache": False} if task == "write" else {}
+    )
 
     def learn() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=mixed):

@@ -78,7 +78,11 @@ def answer(one: Encoded) -> list[int]:
 def pairs(found: Read) -> list[dict[str, Any]]:
     """Examples of two answers each, as TRL names their parts."""
     return [
-        {"prompt_ids": question(better), "chosen_ids": answer(better), "rejected_ids": answer(worse)}
+        {
+            "prompt_ids": question(better),
+            "chosen_ids": answer(better),
+            "rejected_ids": answer(worse),
+        }
         for better, worse in found.sides
     ]
 

@@ -41,7 +41,9 @@ def pattern(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
 def wrap(value: Any, control: re.Pattern[str]) -> Any:
     """A row's value with each control token in its texts between the private characters."""
     if isinstance(value, str):
-        return control.sub(lambda found: OPEN + found.group() + CLOSE, value.replace(OPEN, "").replace(CLOSE, ""))
+        return control.sub(
+            lambda found: OPEN + found.group() + CLOSE, value.replace(OPEN, "").replace(CLOSE, "")
+        )
     if isinstance(value, dict):
         return {key: wrap(item, control) for key, item in value.items()}
     return [wrap(item, control) for item in value] if isinstance(value, list) else value
@@ -57,20 +59,25 @@ def unwrap(text: str, spans: list[Span]) -> tuple[str, list[Span], list[Span]]:
         return place - sum(mark < place for mark in marks)
 
     literal = [
-        (moved(found.start()), moved(found.end())) for found in re.finditer(f"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}", text)
+        (moved(found.start()), moved(found.end()))
+        for found in re.finditer(f"{OPEN}([^{OPEN}{CLOSE}]*){CLOSE}", text)
     ]
     plain = text.replace(OPEN, "").replace(CLOSE, "")
     return plain, [(moved(start), moved(end)) for start, end in spans], literal
 
 
-def tokens(tokenizer: PreTrainedTokenizerBase, text: str, literal: list[Span], borders: list[int]) -> Tokens:
+def tokens(
+    tokenizer: PreTrainedTokenizerBase, text: str, literal: list[Span], borders: list[int]
+) -> Tokens:
     """The tokens of a rendered text, those of its literal pieces without any special one.
 
     No token reaches over a border, and none hangs on what stands behind it: asked, the model sees a prompt alone,
     and reads its end (such as two newlines) in other tokens than it would with the answer behind it. Raises DataError
     where letters cannot be kept apart from a control token.
     """
-    cuts = {place for span in literal for place in span} | (set(borders) if can_join(tokenizer) else set())
+    cuts = {place for span in literal for place in span} | (
+        set(borders) if can_join(tokenizer) else set()
+    )
     places = sorted({0, len(text)} | cuts)
     if len(places) == 2:
         return _call(tokenizer, text)
@@ -79,7 +86,9 @@ def tokens(tokenizer: PreTrainedTokenizerBase, text: str, literal: list[Span], b
         plain = any(one <= start and end <= other for one, other in literal)
         piece = _middle(tokenizer, text[start:end], plain, first=start == 0)
         if plain and tokenizer.convert_tokens_to_ids(text[start:end]) in piece.ids:
-            raise DataError(f"This tokenizer cannot read '{text[start:end]}' as plain text. Leave these rows out.")
+            raise DataError(
+                f"This tokenizer cannot read '{text[start:end]}' as plain text. Leave these rows out."
+            )
         made.ids.extend(piece.ids)
         made.offsets.extend((one + start, other + start) for one, other in piece.offsets)
     return made
@@ -99,7 +108,10 @@ def can_join(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether a text's tokens are those of its parts one after the other, wherever no token would reach over."""
     whole = [_call(tokenizer, text).ids for text in ("x:Hello", "x: Hello")]
     start = _call(tokenizer, "x:").ids
-    return whole == [start + _middle(tokenizer, text, plain=False, first=False).ids for text in ("Hello", " Hello")]
+    return whole == [
+        start + _middle(tokenizer, text, plain=False, first=False).ids
+        for text in ("Hello", " Hello")
+    ]
 
 
 def _middle(tokenizer: PreTrainedTokenizerBase, piece: str, plain: bool, first: bool) -> Tokens:
@@ -109,9 +121,15 @@ def _middle(tokenizer: PreTrainedTokenizerBase, piece: str, plain: bool, first: 
     if first or not newline or after.ids[: len(newline)] != newline:
         return _call(tokenizer, piece, plain=plain)
     size = len(newline)
-    return Tokens(after.ids[size:], [(max(0, a - 1), max(0, b - 1)) for a, b in after.offsets[size:]])
+    return Tokens(
+        after.ids[size:], [(max(0, a - 1), max(0, b - 1)) for a, b in after.offsets[size:]]
+    )
 
 
 def _call(tokenizer: PreTrainedTokenizerBase, text: str, plain: bool = False) -> Tokens:
-    found = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=plain)
-    return Tokens(list(found["input_ids"]), [(start, end) for start, end in found["offset_mapping"]])
+    found = tokenizer(
+        text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=plain
+    )
+    return Tokens(
+        list(found["input_ids"]), [(start, end) for start, end in found["offset_mapping"]]
+    )

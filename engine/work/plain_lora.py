@@ -25,7 +25,10 @@ def keep_start(model: Any, method: MethodSpec, checkpoints: Path) -> None:
     """Write what the adapter begins with, where it will be needed."""
     if method.adapts and method.init in CONVERTED and isinstance(model, PeftModel):
         checkpoints.mkdir(exist_ok=True)
-        state = {name: weights.contiguous().cpu() for name, weights in get_peft_model_state_dict(model).items()}
+        state = {
+            name: weights.contiguous().cpu()
+            for name, weights in get_peft_model_state_dict(model).items()
+        }
         save_file(state, checkpoints / START)
 
 

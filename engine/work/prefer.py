@@ -82,9 +82,13 @@ class Preferring:
         """What the user should know of the settings and the marks."""
         method, found = self.spec.method, []
         if method.dropout:
-            found.append("Dropout is not used: answers are compared token by token, so nothing is left out at random.")
+            found.append(
+                "Dropout is not used: answers are compared token by token, so nothing is left out at random."
+            )
         if self.spec.data.learn == "all":
-            found.append("Learn from: what is compared is the last answer alone, whatever is chosen there.")
+            found.append(
+                "Learn from: what is compared is the last answer alone, whatever is chosen there."
+            )
         if self.preference == "kto" and self.spec.optim.batch_size < STEADY:
             found.append(
                 f"KTO measures each answer against the others of its batch, and {self.spec.optim.batch_size} at once "
@@ -99,7 +103,9 @@ class Preferring:
             )
         return found
 
-    def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
+    def trainer(
+        self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
+    ) -> Trainer:
         """The trainer of preferences, on examples that are tokens already."""
         method = self.spec.method
         if self.preference == "kto" and arguments["per_device_train_batch_size"] < 2:

@@ -31,9 +31,14 @@ def prompt_text(
         check_whole(text, form, tools)
         # Some templates open <think> for the answer and then take all thinking out of it: what no answer can follow
         # was never trained, so the prompt ends before it.
-        heads = [beginning([text, *_answered(tokenizer, form, offered, thinks)]) for thinks in (False, True)]
+        heads = [
+            beginning([text, *_answered(tokenizer, form, offered, thinks)])
+            for thinks in (False, True)
+        ]
         head = max(heads, key=len)
-        return head if text[len(head) :].strip() == "<think>" else text, _borders(tokenizer, form, offered, text)
+        return head if text[len(head) :].strip() == "<think>" else text, _borders(
+            tokenizer, form, offered, text
+        )
 
     return first(one, tokenizer, messages, tools)
 
@@ -54,12 +59,18 @@ def _borders(
 
 
 def _answered(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None, thinks: bool
+    tokenizer: PreTrainedTokenizerBase,
+    messages: list[Message],
+    tools: list[Tool] | None,
+    thinks: bool,
 ) -> list[str]:
     """The conversation with answers that have nothing in common; none where it cannot be rendered so."""
     like = messages[-1] if messages else HELLO
     turn = {"role": "assistant", "content": like["content"]}
-    answers = [with_words(turn, f"<think>\n{words}\n</think>\n\n{words}" if thinks else words) for words in NEUTRAL]
+    answers = [
+        with_words(turn, f"<think>\n{words}\n</think>\n\n{words}" if thinks else words)
+        for words in NEUTRAL
+    ]
     try:
         return [render(tokenizer, [*messages, answer], tools) for answer in answers]
     except DataError:

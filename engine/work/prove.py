@@ -14,7 +14,11 @@ from engine.work.lesson import Lesson, longest
 from engine.work.load import Place
 from engine.work.report import memory_gb
 
-STATES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 0}  # bytes that the optimizer keeps beside each trained weight
+STATES = {
+    "adamw": 8,
+    "adamw_8bit": 2,
+    "adafactor": 0,
+}  # bytes that the optimizer keeps beside each trained weight
 
 
 class Proof(NamedTuple):
@@ -34,11 +38,15 @@ def prove(trainer: Trainer, lesson: Lesson, fit: Fit, place: Place, spec: RunSpe
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     # The optimizer's states come with the first step; until then their room is taken by numbers of the same size.
     room = [
-        torch.ones(weights.numel() * STATES[spec.optim.optimizer], dtype=torch.uint8, device=weights.device)
+        torch.ones(
+            weights.numel() * STATES[spec.optim.optimizer], dtype=torch.uint8, device=weights.device
+        )
         for weights in trained
     ]
     try:
-        with torch.random.fork_rng():  # the run begins with the same random numbers with and without a proof
+        with (
+            torch.random.fork_rng()
+        ):  # the run begins with the same random numbers with and without a proof
             model.train()
             for _ in range(2):
                 begun = time.perf_counter()
@@ -61,4 +69,6 @@ def _pass(trainer: Trainer, model: Any, indices: list[int], place: Place) -> Non
     with torch.autocast(place.device.type, torch.bfloat16, enabled=place.autocast):
         loss = trainer.compute_loss(model, inputs)
     loss.backward()
-    model.zero_grad(set_to_none=False)  # gradients stay in memory, as they do while batches are added up
+    model.zero_grad(
+        set_to_none=False
+    )  # gradients stay in memory, as they do while batches are added up

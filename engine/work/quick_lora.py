@@ -20,7 +20,9 @@ class _Beside(torch.autograd.Function):
     """W x + b + s B (A x), for a frozen W."""
 
     @staticmethod
-    def forward(ctx: Any, x: Any, weight: Any, bias: Any, first: Any, second: Any, scale: float) -> torch.Tensor:
+    def forward(
+        ctx: Any, x: Any, weight: Any, bias: Any, first: Any, second: Any, scale: float
+    ) -> torch.Tensor:
         """``x``: ... x ins, ``weight``: outs x ins, ``first``: rank x ins, ``second``: outs x rank."""
         kind = weight.dtype
         rows = x.reshape(-1, x.shape[-1]).to(kind)
@@ -54,10 +56,18 @@ def quicken(model: nn.Module) -> None:
 def _forward(self: Linear, x: torch.Tensor, *given: Any, **options: Any) -> Any:
     """The quick way where the layer is in its usual state; PEFT's own for everything else."""
     name = self.active_adapters[0] if len(self.active_adapters) == 1 else ""
-    usual = not (given or options or self.disable_adapters or self.merged or torch.is_autocast_enabled(x.device.type))
+    usual = not (
+        given
+        or options
+        or self.disable_adapters
+        or self.merged
+        or torch.is_autocast_enabled(x.device.type)
+    )
     if usual and name in self.lora_A and name not in self.lora_variant and _plain(self, name):
         first, second = self.lora_A[name].weight, self.lora_B[name].weight
-        return _Beside.apply(x, self.base_layer.weight, self.base_layer.bias, first, second, self.scaling[name])
+        return _Beside.apply(
+            x, self.base_layer.weight, self.base_layer.bias, first, second, self.scaling[name]
+        )
     return Linear.forward(self, x, *given, **options)
 
 
@@ -66,4 +76,7 @@ def _plain(layer: Linear, name: str) -> bool:
     drops = isinstance(dropout, nn.Dropout) and dropout.p > 0 and layer.training
     base = layer.base_layer
     trained = base.weight.requires_grad or (base.bias is not None and base.bias.requires_grad)
-    return not (drops or trained or layer.lora_B[name].bias is not None) and base.weight.is_floating_point()
+    return (
+        not (drops or trained or layer.lora_B[name].bias is not None)
+        and base.weight.is_floating_point()
+    )

@@ -18,7 +18,13 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, small: float) -> torch.Tensor:
         wide = x.float()
-        scale = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_().div_(x.shape[-1]).add_(small).rsqrt_()
+        scale = (
+            torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
+            .square_()
+            .div_(x.shape[-1])
+            .add_(small)
+            .rsqrt_()
+        )
         ctx.save_for_backward(x, weight, scale)
         return (wide * scale).to(x.dtype).mul_(weight)
 
@@ -46,12 +52,20 @@ def _small(norm: nn.Module) -> float | None:
 def _is_plain(norm: Any) -> bool:
     """Whether it says of some numbers what is said here. Others add 1 to their weights, or split what they read."""
     weight, small = getattr(norm, "weight", None), _small(norm)
-    if small is None or weight is None or weight.requires_grad or len([*norm.parameters()]) != 1 or weight.ndim != 1:
+    if (
+        small is None
+        or weight is None
+        or weight.requires_grad
+        or len([*norm.parameters()]) != 1
+        or weight.ndim != 1
+    ):
         return False
     if weight.is_meta:  # the structure alone, to count
         return False
     some = torch.linspace(-3, 5, 4 * len(weight)).cos().view(4, -1).to(weight)
-    return torch.allclose(_Norm.apply(some, weight, small), norm(some), rtol=torch.finfo(weight.dtype).eps)
+    return torch.allclose(
+        _Norm.apply(some, weight, small), norm(some), rtol=torch.finfo(weight.dtype).eps
+    )
 
 
 def _forward(self: Any, x: torch.Tensor) -> Any:

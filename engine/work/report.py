@@ -36,7 +36,11 @@ class Report(TrainerCallback):
     """Writes Step, Evaluated, Sampled and Saved; decides after every step what is checked, saved and ended."""
 
     def __init__(
-        self, run: RunDir, pace: Pace, started: Callable[[int], ev.Started], ask: Callable[[], list[tuple[str, str]]]
+        self,
+        run: RunDir,
+        pace: Pace,
+        started: Callable[[int], ev.Started],
+        ask: Callable[[], list[tuple[str, str]]],
     ):
         self.run, self.pace, self.started, self.ask = run, pace, started, ask
         self.before = run.view()
@@ -69,7 +73,9 @@ class Report(TrainerCallback):
                 self.idle *= check.step != longer
         saved = [one for one in self.before.saved if one.step <= resumed]
         self.checks_seconds = max((one.checks_seconds for one in saved), default=0.0)
-        steps = (s for n, s in zip(self.before.steps, self.before.seconds, strict=True) if n <= resumed)
+        steps = (
+            s for n, s in zip(self.before.steps, self.before.seconds, strict=True) if n <= resumed
+        )
         self.first_seconds = max([*steps, *(one.seconds for one in saved)], default=0.0)
 
     def _wishes(self) -> tuple[int, set[int]]:
@@ -85,7 +91,9 @@ class Report(TrainerCallback):
                 asked.add(step)
         return longer, asked
 
-    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         self.begun = self.saved_at = self.check_begun = time.monotonic()
         began = self.started(state.max_steps).model_copy(update={"resumed_from": state.global_step})
         self.trainable, self.total = began.trainable, state.max_steps
@@ -94,12 +102,16 @@ class Report(TrainerCallback):
         if not state.global_step and not args.do_eval:
             self._ask(0)
 
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         last = state.global_step >= state.max_steps
         self.stop = "" if last else self._stop_mark()
         now = time.monotonic()
         due = state.global_step % self.pace.every == 0 and not self.stop and self._affordable()
-        self.checking = last or due or self.stop == "keep"  # the kept version is measured like every other
+        self.checking = (
+            last or due or self.stop == "keep"
+        )  # the kept version is measured like every other
         self.check_begun = now
         control.should_evaluate = self.checking and bool(args.do_eval)
         timely = now - self.saved_at >= self.pace.save_seconds
@@ -115,10 +127,17 @@ class Report(TrainerCallback):
             return ""
 
     def _affordable(self) -> bool:
-        return self.checks_seconds <= max(FREE_SECONDS, SHARE * (self.seconds - self.checks_seconds))
+        return self.checks_seconds <= max(
+            FREE_SECONDS, SHARE * (self.seconds - self.checks_seconds)
+        )
 
     def on_log(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, logs: dict[str, Any], **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any],
+        **_: Any,
     ) -> None:
         if "loss" not in logs:
             return  # a log of an evaluation, or the summary at the end
@@ -137,10 +156,17 @@ class Report(TrainerCallback):
         state.log_history.clear()  # it would stand in every checkpoint, and grow with every step
 
     def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, metrics: dict[str, float], **_: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float],
+        **_: Any,
     ) -> None:
         loss, right = metrics["eval_loss"], metrics.get("eval_accuracy")  # of heads alone
-        self.run.emit(ev.Evaluated(step=state.global_step, loss=loss, seconds=self.seconds, accuracy=right))
+        self.run.emit(
+            ev.Evaluated(step=state.global_step, loss=loss, seconds=self.seconds, accuracy=right)
+        )
         if state.global_step:
             self.measured = state.global_step
             self._measure(loss, self.stop != "keep")
@@ -159,9 +185,13 @@ class Report(TrainerCallback):
         spent = time.monotonic() - self.check_begun
         self.checks_seconds += spent
         if step == 0 and (told := self.run.view().estimated):
-            self.run.emit(with_checks(told, spent + CHECK_SECONDS, checks(self.total, self.pace.every)))
+            self.run.emit(
+                with_checks(told, spent + CHECK_SECONDS, checks(self.total, self.pace.every))
+            )
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
         step = state.global_step
         checkpoints.settle(self.run, step)
         # Without held-out rows nothing tells which version is best: the newest is taken.
@@ -171,7 +201,9 @@ class Report(TrainerCallback):
         if self.checking and not args.do_eval:
             self.check_begun = time.monotonic()
             self._ask(step)
-        self.run.emit(ev.Saved(step=step, best=best, checks_seconds=self.checks_seconds, seconds=self.seconds))
+        self.run.emit(
+            ev.Saved(step=step, best=best, checks_seconds=self.checks_seconds, seconds=self.seconds)
+        )
         checkpoints.rotate(self.run)
         self.saved_at = time.monotonic()
 
@@ -182,7 +214,9 @@ def memory_gb() -> float:
         return torch.cuda.max_memory_allocated() / GB
     if psutil.WINDOWS:
         return float(psutil.Process().memory_info().peak_wset) / GB  # type: ignore[attr-defined]
-    if psutil.LINUX:  # getrusage's peak would be that of the process that started this one, where that was larger
+    if (
+        psutil.LINUX
+    ):  # getrusage's peak would be that of the process that started this one, where that was larger
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
         return int(found[1]) * 1024 / GB if found else 0.0
     import resource  # not on Windows

@@ -71,7 +71,9 @@ def score(run: RunDir) -> None:
         run.emit(pair_score(pair, rows, count))
         return
     if of.goal == "prefer":
-        rows = [row for row in rows if row.get("good", True)]  # what it should write, and not what it should not
+        rows = [
+            row for row in rows if row.get("good", True)
+        ]  # what it should write, and not what it should not
     if found := _sample_rows(spec.data.source, rows):
         done: ev.Scored | ev.Perplexity = sample_score(pair, *found, rows, count)
     elif about.shape == Shape.LABEL and "text" not in rows[0]:
@@ -83,7 +85,12 @@ def score(run: RunDir) -> None:
 
 def paired(of: Trained) -> Pair:
     """Base and tuned model of a run, in memory."""
-    return Pair(of.load(of.place()), load_tokenizer(of.folder, of.spec.data.template), of.spec.data, of.context)
+    return Pair(
+        of.load(of.place()),
+        load_tokenizer(of.folder, of.spec.data.template),
+        of.spec.data,
+        of.context,
+    )
 
 
 def _can_be_learned(pair: Pair, row: Row) -> bool:
@@ -109,24 +116,39 @@ def _sample_rows(source: str, rows: Sequence[Row]) -> tuple[scores.Score, list[R
     return (scores.SCORES[key], raw) if raw else None
 
 
-def sample_score(pair: Pair, scorer: scores.Score, raw: list[Row], rows: list[Row], of: int) -> ev.Scored:
+def sample_score(
+    pair: Pair, scorer: scores.Score, raw: list[Row], rows: list[Row], of: int
+) -> ev.Scored:
     """Right replies by the sample's own function."""
     _, base, tuned = _answers(pair, rows, scorer.max_new_tokens)
-    right = [sum(scorer.right(reply, row) for reply, row in zip(said, raw, strict=True)) for said in (base, tuned)]
+    right = [
+        sum(scorer.right(reply, row) for reply, row in zip(said, raw, strict=True))
+        for said in (base, tuned)
+    ]
     return ev.Scored(what=scorer.what, base=right[0], tuned=right[1], rows=len(rows), of=of)
 
 
-def label_score(pair: Pair, rows: list[Row], of: int, train: Sequence[Row], known: Sequence[str]) -> ev.Scored:
+def label_score(
+    pair: Pair, rows: list[Row], of: int, train: Sequence[Row], known: Sequence[str]
+) -> ev.Scored:
     """Right labels, beside what always answering the training rows' most frequent one would give."""
     trained = Counter(scores.answer_of(row) for row in train)
-    labels = {str(label).strip() for label in known} | set(trained) | {scores.answer_of(row) for row in rows}
+    labels = (
+        {str(label).strip() for label in known}
+        | set(trained)
+        | {scores.answer_of(row) for row in rows}
+    )
     longest = max(len(pair.tokenizer.encode(label, add_special_tokens=False)) for label in labels)
     asked, *found = _answers(pair, rows, longest + SPARE)
     truth = [scores.answer_of(row) for row in asked]
-    base, tuned = ([scores.said_label(reply, labels) or NO_LABEL for reply in said] for said in found)
+    base, tuned = (
+        [scores.said_label(reply, labels) or NO_LABEL for reply in said] for said in found
+    )
     majority = trained.most_common(1)[0][0]
     always = [majority] * len(truth)
-    present = sorted(set(truth))  # the same labels for all three, so that their averages can be compared
+    present = sorted(
+        set(truth)
+    )  # the same labels for all three, so that their averages can be compared
 
     def accuracy(said: list[str]) -> float:
         return float(accuracy_score(truth, said))
@@ -146,7 +168,9 @@ def label_score(pair: Pair, rows: list[Row], of: int, train: Sequence[Row], know
         labels=ev.Labels(
             majority=majority,
             majority_right=right(always),
-            accuracy=ev.Compared(base=accuracy(base), tuned=accuracy(tuned), majority=accuracy(always)),
+            accuracy=ev.Compared(
+                base=accuracy(base), tuned=accuracy(tuned), majority=accuracy(always)
+            ),
             macro_f1=ev.Compared(base=f1(base), tuned=f1(tuned), majority=f1(always)),
             no_label_base=base.count(NO_LABEL),
             no_label_tuned=tuned.count(NO_LABEL),
@@ -182,7 +206,9 @@ def _prompt(pair: Pair, row: Row, new: int) -> list[int]:
 
 def perplexity(pair: Pair, rows: list[Row], of: int) -> ev.Perplexity:
     """exp of the mean loss over every learned token of the rows, cut where training cuts them."""
-    encoded = [one for row in rows if (one := encode(pair.tokenizer, row, pair.data)) and _measured(one)]
+    encoded = [
+        one for row in rows if (one := encode(pair.tokenizer, row, pair.data)) and _measured(one)
+    ]
     tokens = sum(map(_measured, encoded))
     if not tokens:
         raise RunError(
@@ -191,7 +217,9 @@ def perplexity(pair: Pair, rows: list[Row], of: int) -> ev.Perplexity:
         )
     totals = pair.both(lambda: _total_loss(pair, encoded))
     if not all(math.isfinite(total) and total / tokens < math.log(1e300) for total in totals):
-        raise RunError("The loss on the held-out examples is no longer a number, so this run has no perplexity.")
+        raise RunError(
+            "The loss on the held-out examples is no longer a number, so this run has no perplexity."
+        )
     base, tuned = (math.exp(total / tokens) for total in totals)
     what = "the whole text" if "text" in rows[0] else LEARNED[pair.data.learn]
     return ev.Perplexity(what=what, base=base, tuned=tuned, tokens=tokens, rows=len(encoded), of=of)
@@ -211,17 +239,23 @@ def _total_loss(pair: Pair, encoded: list[Encoded]) -> float:
 def _losses(pair: Pair, encoded: list[Encoded]) -> list[float]:
     """For each row the sum of the losses of its learned tokens."""
     found = [0.0] * len(encoded)
-    for batch in _batches(encoded, max(1, LOGITS // pair.model.config.get_text_config().vocab_size)):
+    for batch in _batches(
+        encoded, max(1, LOGITS // pair.model.config.get_text_config().vocab_size)
+    ):
         rows = [encoded[at] for at in batch]
         width = max(len(one.ids) for one in rows)
-        ids = torch.tensor([one.ids + [pair.tokenizer.pad_token_id] * (width - len(one.ids)) for one in rows])
+        ids = torch.tensor(
+            [one.ids + [pair.tokenizer.pad_token_id] * (width - len(one.ids)) for one in rows]
+        )
         mask = torch.tensor([[1] * len(one.ids) + [0] * (width - len(one.ids)) for one in rows])
         labels = torch.tensor([one.labels + [IGNORED] * (width - len(one.labels)) for one in rows])
         device = pair.model.device
         out = pair.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
         wanted = labels[:, 1:].to(device)
         learned = wanted != IGNORED
-        losses = cross_entropy(out.logits[:, :-1][learned].float(), wanted[learned], reduction="none")
+        losses = cross_entropy(
+            out.logits[:, :-1][learned].float(), wanted[learned], reduction="none"
+        )
         by_row = losses.new_zeros(learned.shape).masked_scatter(learned, losses).sum(dim=1)
         for at, loss in zip(batch, by_row.tolist(), strict=True):
             found[at] = loss
@@ -244,7 +278,11 @@ def _batches(encoded: list[Encoded], tokens: int) -> list[list[int]]:
 
 def pair_score(pair: Pair, rows: list[Row], of: int) -> ev.Scored:
     """In how many pairs the better answer, as a whole, is the likelier one."""
-    sides = [found for row in rows if all(map(_measured, found := as_sides(pair.tokenizer, row, pair.data)))]
+    sides = [
+        found
+        for row in rows
+        if all(map(_measured, found := as_sides(pair.tokenizer, row, pair.data)))
+    ]
     if not sides:
         raise RunError(
             f"No held-out pair keeps both answers within {pair.data.max_length} tokens, so there is nothing to score. "
@@ -257,5 +295,9 @@ def pair_score(pair: Pair, rows: list[Row], of: int) -> ev.Scored:
 
     base, tuned = pair.both(right)
     return ev.Scored(
-        what="Finds the better answer likelier than the worse", base=base, tuned=tuned, rows=len(sides), of=of
+        what="Finds the better answer likelier than the worse",
+        base=base,
+        tuned=tuned,
+        rows=len(sides),
+        of=of,
     )

@@ -32,10 +32,16 @@ class WritingTrainer(HoneTrainer, SFTTrainer):
         self.way = way
         if way.flat:
             self.data_collator = flat.Rows()
-            self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = True  # the loss is a mean over all of a step
+            self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = (
+                True  # the loss is a mean over all of a step
+            )
 
     def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
     ) -> Any:
         inputs["use_cache"] = False
         if self.way.flat:
@@ -44,7 +50,9 @@ class WritingTrainer(HoneTrainer, SFTTrainer):
             found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
         if not model.training:
             count = (inputs["labels"][:, 1:] != IGNORED).sum()
-            self.held += torch.stack([(found[0] if return_outputs else found).detach() * count, count]).cpu()
+            self.held += torch.stack(
+                [(found[0] if return_outputs else found).detach() * count, count]
+            ).cpu()
         return found
 
     def evaluation_loop(self, *args: Any, **options: Any) -> Any:
@@ -80,9 +88,13 @@ class Writing:
         )
         self.questions = Questions(made_of)
 
-    def trainer(self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]) -> Trainer:
+    def trainer(
+        self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
+    ) -> Trainer:
         """SFTTrainer on rows that are tokens already."""
-        made = writer(model, self.of.tokenizer, self.data, self.held, self.lengths, arguments, callbacks)
+        made = writer(
+            model, self.of.tokenizer, self.data, self.held, self.lengths, arguments, callbacks
+        )
         self.reasons, self.flat = made.way.reasons, made.way.flat
         return made
 

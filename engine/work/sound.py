@@ -29,7 +29,9 @@ def problem(folder: Path) -> str:
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         # Older versions wrote sizes alone.
-        files: dict[str, Any] = manifest.get("files") or {name: {"size": n} for name, n in manifest["sizes"].items()}
+        files: dict[str, Any] = manifest.get("files") or {
+            name: {"size": n} for name, n in manifest["sizes"].items()
+        }
         if manifest["step"] != step_of(folder):
             return f"{MANIFEST} is that of another step"
         for name, told in files.items():
@@ -44,7 +46,9 @@ def problem(folder: Path) -> str:
 
 def unreadable(folder: Path) -> str:
     """What of a checkpoint cannot be read again, or an empty string."""
-    weights = [file for file in folder.rglob("*.safetensors") if file.is_file()]  # that of a reference lies deeper
+    weights = [
+        file for file in folder.rglob("*.safetensors") if file.is_file()
+    ]  # that of a reference lies deeper
     if not weights:
         return "its weights are missing"
     for file in weights:
@@ -60,7 +64,9 @@ def unreadable(folder: Path) -> str:
             return f"{name} is missing"
         try:
             if name == STATE:
-                if json.loads((folder / name).read_text(encoding="utf-8"))["global_step"] != step_of(folder):
+                if json.loads((folder / name).read_text(encoding="utf-8"))[
+                    "global_step"
+                ] != step_of(folder):
                     return f"{name} is that of another step"
             else:
                 with safe_globals():  # of numpy's random state; nothing else may be in there
@@ -76,7 +82,11 @@ def told(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and checksum of each file, for the manifest."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
     return {
-        file.relative_to(folder).as_posix(): {"size": file.stat().st_size, "sha256": _checksum(file)} for file in files
+        file.relative_to(folder).as_posix(): {
+            "size": file.stat().st_size,
+            "sha256": _checksum(file),
+        }
+        for file in files
     }
 
 

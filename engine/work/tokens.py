@@ -30,7 +30,14 @@ def preview(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> dic
     try:
         one = encode_uncut(tokenizer, row, data)
     except DataError as error:
-        return {"tokens": [], "learned": [], "special": [], "kept": 0, "length": 0, "problem": str(error)}
+        return {
+            "tokens": [],
+            "learned": [],
+            "special": [],
+            "kept": 0,
+            "length": 0,
+            "problem": str(error),
+        }
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     special |= set(tokenizer.all_special_ids)
     return {
@@ -64,7 +71,11 @@ def report(
             refused[index] = str(error)
         if found := _control(row, control, data):
             typed[index] = found
-    cut = {index: most for index, sides in encoded.items() if (most := max(one.cut for one in sides)) > 0}
+    cut = {
+        index: most
+        for index, sides in encoded.items()
+        if (most := max(one.cut for one in sides)) > 0
+    }
     lost = [index for index, sides in encoded.items() if not all(map(teaches, sides))]
     often = Counter(token for found in typed.values() for token in found)
     lengths = {index: max(one.length for one in sides) for index, sides in encoded.items()}
@@ -115,7 +126,12 @@ def _most(sizes: dict[int, int]) -> list[int]:
 def _control(row: Row, control: re.Pattern[str], data: DataSpec) -> set[str]:
     """The tokenizer's special tokens that are typed in a row's own texts."""
     fields = [*READ, "rejected"] if compares(data, row) else READ
-    return {found for field in fields for text in _strings(row.get(field)) for found in control.findall(text)}
+    return {
+        found
+        for field in fields
+        for text in _strings(row.get(field))
+        for found in control.findall(text)
+    }
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -137,7 +153,9 @@ def _texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
         before = ids[max(0, begin - 4) : begin]
         whole, known = tokenizer.decode([*before, *ids[begin:end]]), tokenizer.decode(before)
         text = whole.removeprefix(known)
-        if text.endswith("\ufffd") and end < len(ids) and end - begin < 6:  # bytes of an unfinished letter
+        if (
+            text.endswith("\ufffd") and end < len(ids) and end - begin < 6
+        ):  # bytes of an unfinished letter
             texts.append("")
             continue
         texts.append(text)

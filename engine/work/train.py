@@ -34,36 +34,54 @@ from engine.work.sound import step_of
 from engine.work.trainer import HoneTrainer
 from engine.work.ways import padded
 
-SLACK = (0.75, 1.4)  # of the time that training was foretold to take, on eleven runs of the pocket model
-BATCH_SECONDS = 0.02  # that a batch takes beside its tokens: short ones cost more for each than the longest did
+SLACK = (
+    0.75,
+    1.4,
+)  # of the time that training was foretold to take, on eleven runs of the pocket model
+BATCH_SECONDS = (
+    0.02  # that a batch takes beside its tokens: short ones cost more for each than the longest did
+)
 
 
 def train(run: RunDir) -> None:
     """Train a run to its end, or until its stop mark; goes on from its newest whole checkpoint."""
     run.emit(ev.Phase(text="Reading the examples."))
     made_of = material(run)
-    read_ahead(whole_model(run) or models.folder(made_of.spec.model.source))  # while rows become tokens
+    read_ahead(
+        whole_model(run) or models.folder(made_of.spec.model.source)
+    )  # while rows become tokens
     lesson = make_lesson(made_of)
     if not run.view().steps:
         for text in lesson.warnings:
-            if text not in run.view().warnings:  # an attempt before, which found too little memory, said it
+            if (
+                text not in run.view().warnings
+            ):  # an attempt before, which found too little memory, said it
                 run.emit(ev.Warned(text=text))
-    if run.view().proving:  # where nothing smaller is left, the same is tried again: it may not have been memory
-        step_down(run, "The process ended while it tried the layout before, perhaps for want of memory.")
+    if (
+        run.view().proving
+    ):  # where nothing smaller is left, the same is tried again: it may not have been memory
+        step_down(
+            run, "The process ended while it tried the layout before, perhaps for want of memory."
+        )
     fit = current(run)
     try:
         _attempt(run, made_of, lesson, fit)
     except Exception as error:
         if not out_of_memory(error):
             raise
-        print(f"Out of memory with {fit.text}: {(str(error) or type(error).__name__).splitlines()[0]}", flush=True)
+        print(
+            f"Out of memory with {fit.text}: {(str(error) or type(error).__name__).splitlines()[0]}",
+            flush=True,
+        )
         if run.stop_mark.exists():  # who asked to stop meanwhile does not wait for another attempt
             step = run.view().step
             paused = run.stop_mark.read_text().strip() == "pause"
             run.emit(ev.Paused(step=step) if paused else ev.Stopped(step=step, kept=False))
             return
         less(run, made_of.spec)
-        write_whole(run.queue_mark, "train")  # by a new process: what this one has in pieces is not given back
+        write_whole(
+            run.queue_mark, "train"
+        )  # by a new process: what this one has in pieces is not given back
 
 
 def material(run: RunDir) -> Material:
@@ -78,10 +96,17 @@ def material(run: RunDir) -> Material:
     fingerprint.require_same(began.model_hash if began else "", folder)
     rows, held = read_rows(run.train_file), read_rows(run.held_out_file)
     if not len(rows):
-        raise DataError("The rows of this run are not there; an earlier Hone kept them otherwise. Start a new run.")
-    tokenizer, files = load_tokenizer(folder, spec.data.template), (run.train_file, run.held_out_file)
+        raise DataError(
+            "The rows of this run are not there; an earlier Hone kept them otherwise. Start a new run."
+        )
+    tokenizer, files = (
+        load_tokenizer(folder, spec.data.template),
+        (run.train_file, run.held_out_file),
+    )
     cache = run.path.parent.parent / "tokens"
-    return Material(spec, goal, info, tokenizer, rows, held, tuple(about.labels), files, cache, run.start)
+    return Material(
+        spec, goal, info, tokenizer, rows, held, tuple(about.labels), files, cache, run.start
+    )
 
 
 def make_lesson(made_of: Material) -> Lesson:
@@ -104,7 +129,11 @@ def less(run: RunDir, spec: RunSpec) -> Fit:
     fit = current(run)
     smaller = step_down(run)
     if smaller is None:
-        bits = "" if spec.method.bits == 4 or not spec.method.adapts else ", choose the 4-bit method (QLoRA)"
+        bits = (
+            ""
+            if spec.method.bits == 4 or not spec.method.adapts
+            else ", choose the 4-bit method (QLoRA)"
+        )
         raise RunError(
             f"Even {fit.text} needs more memory than there is. Set the longest example below "
             f"{spec.data.max_length} tokens on the Data tab{bits}, or take a smaller model."
@@ -155,7 +184,9 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
     report = Report(run, pace(spec, steps), started, lambda: lesson.ask(model))
     begun = step_of(resume) if resume else 0
     report.recall(begun)
-    if begun >= steps or report.exhausted:  # it was killed between its last checkpoint and the word that it is done
+    if (
+        begun >= steps or report.exhausted
+    ):  # it was killed between its last checkpoint and the word that it is done
         run.emit(started(steps).model_copy(update={"resumed_from": begun}))
         _finish(run, report, begun, steps)
         return
@@ -172,13 +203,17 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
     _finish(run, report, trainer.state.global_step, trainer.state.max_steps)
 
 
-def _prove(run: RunDir, made_of: Material, lesson: Lesson, place: Place, fit: Fit, trainer: Trainer) -> None:
+def _prove(
+    run: RunDir, made_of: Material, lesson: Lesson, place: Place, fit: Fit, trainer: Trainer
+) -> None:
     """Try the longest examples, and say what the run will need."""
     run.emit(ev.Phase(text="Proving that the longest examples fit into memory."))
     run.emit(ev.Proving(**fit._asdict(), length=max(lesson.lengths)))
     proof = prove(trainer, lesson, fit, place, made_of.spec)
     run.emit(ev.Proved(memory_gb=proof.memory_gb, seconds=proof.seconds))
-    before = run.view().estimated  # of a layout that was given up; a check takes as long under this one
+    before = (
+        run.view().estimated
+    )  # of a layout that was given up; a check takes as long under this one
     checks = before.checks_seconds if before else 0.0
     run.emit(with_checks(foretold(made_of, lesson, place, fit, proof), checks, 1))
 
@@ -190,13 +225,19 @@ def _finish(run: RunDir, report: Report, step: int, steps: int) -> None:
     elif report.stop:
         run.emit(ev.Stopped(step=step, kept=report.stop == "keep"))
     else:
-        done = ev.Finished(step=step, seconds=report.seconds, memory_gb=memory_gb(), early=step < steps)
+        done = ev.Finished(
+            step=step, seconds=report.seconds, memory_gb=memory_gb(), early=step < steps
+        )
         run.emit(done.model_copy(update={"checks_seconds": report.checks_seconds}))
 
 
 def pace(spec: RunSpec, steps: int) -> Pace:
     """How often the run is checked and saved, and when it has waited long enough for a gain."""
-    return Pace(spec.sampling.every(steps), 60 * spec.sampling.save_minutes, PATIENCE.get(spec.optim.patience))
+    return Pace(
+        spec.sampling.every(steps),
+        60 * spec.sampling.save_minutes,
+        PATIENCE.get(spec.optim.patience),
+    )
 
 
 def _loaded(run: RunDir, made_of: Material, lesson: Lesson, place: Place) -> Any:
@@ -207,11 +248,19 @@ def _loaded(run: RunDir, made_of: Material, lesson: Lesson, place: Place) -> Any
     except Exception as error:
         if not out_of_memory(error):
             raise
-        bits = "" if made_of.spec.method.bits == 4 else " Choose the 4-bit method (QLoRA), or a smaller model."
-        raise RunError(f"The model's weights alone need more memory than there is.{bits}") from error
+        bits = (
+            ""
+            if made_of.spec.method.bits == 4
+            else " Choose the 4-bit method (QLoRA), or a smaller model."
+        )
+        raise RunError(
+            f"The model's weights alone need more memory than there is.{bits}"
+        ) from error
 
 
-def foretold(made_of: Material, lesson: Lesson, place: Place, fit: Fit, proof: Proof) -> ev.Estimated:
+def foretold(
+    made_of: Material, lesson: Lesson, place: Place, fit: Fit, proof: Proof
+) -> ev.Estimated:
     """What the config says of count and memory, and what the measured pass says of time."""
     spec, info = made_of.spec, made_of.info
     labels = len(lesson.head.labels) if lesson.head else 0
@@ -243,7 +292,9 @@ def foretold(made_of: Material, lesson: Lesson, place: Place, fit: Fit, proof: P
     )
 
 
-def arguments(run: RunDir, spec: RunSpec, place: Place, fit: Fit, has_held: bool, fresh: bool) -> dict[str, Any]:
+def arguments(
+    run: RunDir, spec: RunSpec, place: Place, fit: Fit, has_held: bool, fresh: bool
+) -> dict[str, Any]:
     """The trainer's arguments; everything that the spec does not say is off or as the library has it."""
     return {
         "output_dir": str(checkpoints.saving(run)),

@@ -43,7 +43,9 @@ def exact(model: torch.nn.Module) -> Iterator[None]:
 class HoneTrainer(Trainer):
     """Comes before the library's trainer among the bases of each of ours."""
 
-    plus: float = 1.0  # LoRA+ (Hayou et al., arXiv:2402.12354): the output matrix learns this much faster
+    plus: float = (
+        1.0  # LoRA+ (Hayou et al., arXiv:2402.12354): the output matrix learns this much faster
+    )
     optimizer: Any
     raw: torch.Tensor | float = 0.0  # loss of the step that is being made, as the batches gave it
 
@@ -52,7 +54,9 @@ class HoneTrainer(Trainer):
         if self.plus > 1 and self.optimizer is None:
             kind, options = self.get_optimizer_cls_and_kwargs(self.args, self.model)
             options["weight_decay"] = self.args.weight_decay
-            self.optimizer = create_loraplus_optimizer(self.model, kind, loraplus_lr_ratio=self.plus, **options)
+            self.optimizer = create_loraplus_optimizer(
+                self.model, kind, loraplus_lr_ratio=self.plus, **options
+            )
         return super().create_optimizer(model)
 
     def training_step(self, *args: Any, **options: Any) -> torch.Tensor:
@@ -109,7 +113,9 @@ class HoneTrainer(Trainer):
             return
         model: Any = self.model
         sixteen = self.args.bf16 or model.dtype != torch.float32
-        precision = ", and the precision fp32 under More settings if that does not help" if sixteen else ""
+        precision = (
+            ", and the precision fp32 under More settings if that does not help" if sixteen else ""
+        )
         raise RunError(
             f"At step {self.state.global_step + 1} the {what} was no longer a number ({value}), so training was ended "
             "before that step could spoil the model. "

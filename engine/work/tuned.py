@@ -72,7 +72,9 @@ class Trained(NamedTuple):
     def load(self, place: Place) -> Any:
         """The base with what was saved, in eval mode, quantised as it was trained; raises ModelError, RunError."""
         with torch.random.fork_rng():
-            torch.manual_seed(self.spec.data.seed)  # a new head guesses as it did when the run began
+            torch.manual_seed(
+                self.spec.data.seed
+            )  # a new head guesses as it did when the run began
             base = load_model(self.folder, place, self.spec.method, self.head)
         if not is_whole_model(self.run.adapter):
             return attach(base, self.run.adapter)

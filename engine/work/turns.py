@@ -33,31 +33,49 @@ class Rendered(NamedTuple):
     """A conversation as text."""
 
     text: str
-    pieces: dict[int, list[Span]]  # what each message's turn of a loop wrote; messages that wrote nothing are absent
+    pieces: dict[
+        int, list[Span]
+    ]  # what each message's turn of a loop wrote; messages that wrote nothing are absent
     marked: list[Span]  # what stands in generation marks
     told: bool  # whether the pieces can be relied on
 
 
 def render(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None, prompt: bool = False
+    tokenizer: PreTrainedTokenizerBase,
+    messages: list[Message],
+    tools: list[Tool] | None,
+    prompt: bool = False,
 ) -> str:
     """The plain text; raises DataError where the template refuses the conversation."""
     try:
-        text: str = tokenizer.apply_chat_template(messages, tools=tools, tokenize=False, add_generation_prompt=prompt)
-    except Exception as error:  # a template may raise whatever it likes, for example on a system turn
-        raise DataError(f"The model's chat template does not accept this conversation ({error}). {ADVICE}") from error
+        text: str = tokenizer.apply_chat_template(
+            messages, tools=tools, tokenize=False, add_generation_prompt=prompt
+        )
+    except (
+        Exception
+    ) as error:  # a template may raise whatever it likes, for example on a system turn
+        raise DataError(
+            f"The model's chat template does not accept this conversation ({error}). {ADVICE}"
+        ) from error
     return text
 
 
 def render_told(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None, prompt: bool = False
+    tokenizer: PreTrainedTokenizerBase,
+    messages: list[Message],
+    tools: list[Tool] | None,
+    prompt: bool = False,
 ) -> Rendered:
     """The text with the place of each turn in it; raises DataError where the template refuses the conversation."""
     plain = render(tokenizer, messages, tools, prompt)
     silent = Rendered(plain, {}, [], told=False)
     chat = _alias_reasoning_fields(_plain_template_data(messages))
     teller = _Teller(chat)
-    variables = {**tokenizer.special_tokens_map, "hone_open": teller.open, "hone_close": teller.close}
+    variables = {
+        **tokenizer.special_tokens_map,
+        "hone_open": teller.open,
+        "hone_close": teller.close,
+    }
     try:
         template = _telling(tokenizer.get_chat_template(tools=tools))
         text = template.render(
@@ -109,7 +127,9 @@ def _telling(source: str) -> Template:
 
 
 def _call(name: str, *arguments: nodes.Expr) -> nodes.Output:
-    return nodes.Output([nodes.Call(nodes.Name(name, "load"), list(arguments), [], None, None)], lineno=1)
+    return nodes.Output(
+        [nodes.Call(nodes.Name(name, "load"), list(arguments), [], None, None)], lineno=1
+    )
 
 
 def _rewrite(node: nodes.Node) -> None:
@@ -121,7 +141,10 @@ def _rewrite(node: nodes.Node) -> None:
         new: list[Any] = []
         for child in value:
             if isinstance(child, nodes.CallBlock) and _is_generation(child):
-                start, end = (nodes.Output([nodes.TemplateData(f"{OPEN}{kind}{CLOSE}")], lineno=1) for kind in "[]")
+                start, end = (
+                    nodes.Output([nodes.TemplateData(f"{OPEN}{kind}{CLOSE}")], lineno=1)
+                    for kind in "[]"
+                )
                 new += [start, *child.body, end]
             elif isinstance(child, nodes.For) and hasattr(child, "number"):
                 new += [child, _call("hone_close", nodes.Const(child.number))]
@@ -173,7 +196,9 @@ def _read(text: str) -> Rendered:
             marked.append((blocks.pop(), length))
         elif kind in "<>":
             # A turn that ended with `continue` left no end of its own: the next one of its loop ends it.
-            at = next((at for at, (number, _) in enumerate(turns) if number == int(loop)), len(turns))
+            at = next(
+                (at for at, (number, _) in enumerate(turns) if number == int(loop)), len(turns)
+            )
             del turns[at:]
             if kind == "<":
                 turns.append((int(loop), int(index)))

@@ -24,7 +24,10 @@ from engine.work.load import out_of_memory
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05}
 EXACT = {torch.float32: 1e-5, torch.bfloat16: 4e-3}  # of the same numbers through the same head
 LAST = 4  # tokens of each example that are compared
-KINDS = {"full_attention", "sliding_attention"}  # of layers that look at other tokens through attention alone
+KINDS = {
+    "full_attention",
+    "sliding_attention",
+}  # of layers that look at other tokens through attention alone
 
 Example = dict[str, list[int]]  # input_ids and labels
 NO_ROW = "of all tokens, by the model's own code"
@@ -43,17 +46,31 @@ def choose(model: Any, examples: Any, lengths: Sequence[int], batch: int) -> Way
     padding = f"{100 * padded(lengths, batch):.0f} % padding"
     few = [_shown(examples[at]) for at in _few(lengths)]
     if why := _no_row(model, few):
-        return Way(False, False, {"batch": f"shorter examples are filled up ({padding}): {why}", "loss": NO_ROW})
+        return Way(
+            False,
+            False,
+            {"batch": f"shorter examples are filled up ({padding}): {why}", "loss": NO_ROW},
+        )
     pieces = _head_is_plain(model, few[:1])
-    how = "in pieces" if pieces else "at once, since the model does more with them, or trains its last layer"
-    row = {"batch": f"examples stand in one row, which saves {padding}", "loss": f"of learned tokens alone, {how}"}
+    how = (
+        "in pieces"
+        if pieces
+        else "at once, since the model does more with them, or trains its last layer"
+    )
+    row = {
+        "batch": f"examples stand in one row, which saves {padding}",
+        "loss": f"of learned tokens alone, {how}",
+    }
     return Way(True, pieces, row)
 
 
 def padded(lengths: Sequence[int], batch: int) -> float:
     """The share of padding where examples in random order are filled up to the longest of their batch."""
     mixed = random.Random(0).sample(list(lengths), len(lengths))
-    filled = sum(len(part) * max(part) for part in (mixed[at : at + batch] for at in range(0, len(mixed), batch)))
+    filled = sum(
+        len(part) * max(part)
+        for part in (mixed[at : at + batch] for at in range(0, len(mixed), batch))
+    )
     return 1 - sum(lengths) / filled
 
 
@@ -118,7 +135,11 @@ def _equal(model: Any, examples: Sequence[Example]) -> bool:
             for example in examples:
                 ids = torch.tensor([example["input_ids"]], device=model.device)
                 own, _ = learned(torch.tensor([example["labels"]]))
-                alone.append(model(input_ids=ids, use_cache=False, logits_to_keep=own.to(model.device)).logits[0])
+                alone.append(
+                    model(
+                        input_ids=ids, use_cache=False, logits_to_keep=own.to(model.device)
+                    ).logits[0]
+                )
             return _close(together, torch.cat(alone), model.dtype, TOLERANCE)
     except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
         if out_of_memory(error):
@@ -141,7 +162,9 @@ def _head_is_plain(model: Any, few: Sequence[Example]) -> bool:
     return whole.shape == own.shape and _close(own, whole, model.dtype, EXACT)
 
 
-def _close(one: torch.Tensor, other: torch.Tensor, kind: torch.dtype, allowed: dict[torch.dtype, float]) -> bool:
+def _close(
+    one: torch.Tensor, other: torch.Tensor, kind: torch.dtype, allowed: dict[torch.dtype, float]
+) -> bool:
     apart = (one.float() - other.float()).norm() / other.float().norm()
     return bool(apart < allowed.get(kind, allowed[torch.bfloat16]))
 
@@ -150,7 +173,10 @@ def in_row(model: Any, examples: Sequence[Example]) -> dict[str, Any]:
     """What ``loss`` takes, for these examples."""
     found = flat.Rows()(list(examples))
     del found["attention_mask"]
-    return {name: value.to(model.device) if isinstance(value, torch.Tensor) else value for name, value in found.items()}
+    return {
+        name: value.to(model.device) if isinstance(value, torch.Tensor) else value
+        for name, value in found.items()
+    }
 
 
 @contextmanager

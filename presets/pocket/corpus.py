@@ -15,11 +15,15 @@ USER_WEIGHT = 0.3
 @dataclass(frozen=True)
 class Batch:
     tokens: torch.Tensor
-    positions: torch.Tensor  # restart at every conversation: transformers then keeps conversations apart
+    positions: (
+        torch.Tensor
+    )  # restart at every conversation: transformers then keeps conversations apart
     weights: torch.Tensor  # 0 for padding, USER_WEIGHT or 1
 
 
-def encode(tokenizer: PreTrainedTokenizerFast, messages: list[Message]) -> tuple[list[int], list[float]]:
+def encode(
+    tokenizer: PreTrainedTokenizerFast, messages: list[Message]
+) -> tuple[list[int], list[float]]:
     parts = [START]
     for message in messages:
         parts.append(f"<|{message['role']}|>{message['content']}{END}")
@@ -61,6 +65,12 @@ def held_out_texts(
         turn: Exchange = exchange(rng)
         if turn.held_out:
             found.append(
-                encode(tokenizer, [{"role": "user", "content": turn.ask}, {"role": "assistant", "content": turn.reply}])
+                encode(
+                    tokenizer,
+                    [
+                        {"role": "user", "content": turn.ask},
+                        {"role": "assistant", "content": turn.reply},
+                    ],
+                )
             )
     return found

@@ -35,16 +35,26 @@ SAMPLES = [
 
 
 def options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--steps", type=int, default=2800, help="training steps in all")
-    parser.add_argument("--rows", type=int, default=16, help=f"rows of {CONTEXT // 2} tokens in a step")
+    parser.add_argument(
+        "--rows", type=int, default=16, help=f"rows of {CONTEXT // 2} tokens in a step"
+    )
     parser.add_argument("--rate", type=float, default=3e-3, help="peak learning rate")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--machine", default=f"{os.cpu_count()} cores, {platform.machine()}", help="for the card")
+    parser.add_argument(
+        "--machine", default=f"{os.cpu_count()} cores, {platform.machine()}", help="for the card"
+    )
     parser.add_argument("--questions", type=int, default=200, help="held-out questions in the exam")
     parser.add_argument("--save-minutes", type=float, default=3.0)
-    parser.add_argument("--export-minutes", type=float, default=15.0, help="how often model/ is brought up to date")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="gets model/ and making/")
+    parser.add_argument(
+        "--export-minutes", type=float, default=15.0, help="how often model/ is brought up to date"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path(__file__).parent, help="gets model/ and making/"
+    )
     return parser.parse_args()
 
 
@@ -61,7 +71,9 @@ def note(making: Path, **values: object) -> None:
         log.write(line + "\n")
 
 
-def examine(trainee: Trainee, tokenizer: PreTrainedTokenizerFast, questions: int, machine: str) -> Figures:
+def examine(
+    trainee: Trainee, tokenizer: PreTrainedTokenizerFast, questions: int, machine: str
+) -> Figures:
     trainee.model.eval()
     texts, replies = perplexity(trainee.model, held_out_texts(tokenizer, 300))
     answers = sit_exam(trainee.model, tokenizer, held_out(questions))
@@ -81,7 +93,11 @@ def examine(trainee: Trainee, tokenizer: PreTrainedTokenizerFast, questions: int
 
 
 def train(
-    trainee: Trainee, tokenizer: PreTrainedTokenizerFast, making: Path, model: Path, args: argparse.Namespace
+    trainee: Trainee,
+    tokenizer: PreTrainedTokenizerFast,
+    making: Path,
+    model: Path,
+    args: argparse.Namespace,
 ) -> None:
     saved = exported = began = time.monotonic()
     before, recent = trainee.seconds, []

@@ -11,7 +11,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 from world import conversation
 
-START, END, USER, ASSISTANT, SYSTEM, PAD = "<|start|>", "<|end|>", "<|user|>", "<|assistant|>", "<|system|>", "<|pad|>"
+START, END, USER, ASSISTANT, SYSTEM, PAD = (
+    "<|start|>",
+    "<|end|>",
+    "<|user|>",
+    "<|assistant|>",
+    "<|system|>",
+    "<|pad|>",
+)
 SPECIAL = [PAD, START, END, SYSTEM, USER, ASSISTANT]
 VOCABULARY = 4096
 CONTEXT = 512
@@ -46,7 +53,10 @@ def train_tokenizer(seed: int, conversations: int) -> PreTrainedTokenizerFast:
     inner = Tokenizer(models.BPE())
     # digits one by one: numbers are then read and copied the same way whatever their length
     inner.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
     )
     inner.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(

@@ -83,10 +83,14 @@ def train_step(trainee: Trainee, rows: Batch, learning_rate: float) -> float:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
     with torch.autocast("cpu", torch.bfloat16):
-        logits = trainee.model(input_ids=rows.tokens, position_ids=rows.positions, use_cache=False).logits
+        logits = trainee.model(
+            input_ids=rows.tokens, position_ids=rows.positions, use_cache=False
+        ).logits
     weights = rows.weights[:, 1:].reshape(-1)
     losses = cross_entropy(
-        logits[:, :-1].reshape(-1, logits.shape[-1]).float(), rows.tokens[:, 1:].reshape(-1), reduction="none"
+        logits[:, :-1].reshape(-1, logits.shape[-1]).float(),
+        rows.tokens[:, 1:].reshape(-1),
+        reduction="none",
     )
     loss = (losses * weights).sum() / weights.sum()
     loss.backward()

@@ -17,6 +17,10 @@ def spread(model: LlamaForCausalLM, seed: int = 0) -> int:
     vectors = model.get_input_embeddings().weight.data
     known = normalize(vectors.float(), dim=1)
     alike = (known @ known.T > ALIKE).sum(dim=1) > 1
-    noise = normalize(torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed)), dim=1)
-    vectors[alike] += (noise * vectors.float().norm(dim=1, keepdim=True) * APART)[alike].to(vectors.dtype)
+    noise = normalize(
+        torch.randn(vectors.shape, generator=torch.Generator().manual_seed(seed)), dim=1
+    )
+    vectors[alike] += (noise * vectors.float().norm(dim=1, keepdim=True) * APART)[alike].to(
+        vectors.dtype
+    )
     return int(alike.sum())

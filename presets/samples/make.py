@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "pocket"))  # the samples speak about the world that the pocket model knows
+sys.path.insert(
+    0, str(HERE.parent / "pocket")
+)  # the samples speak about the world that the pocket model knows
 
 from writers import orders, pirate, preferences, reviews, support  # noqa: E402
 
@@ -30,11 +32,25 @@ def words(row: Row) -> frozenset[str]:
     """The words of everything a row says, without the columns that are only for scoring."""
     said = [
         row[key]
-        for key in ("messages", "prompt", "completion", "input", "output", "text", "label", "chosen", "rejected")
+        for key in (
+            "messages",
+            "prompt",
+            "completion",
+            "input",
+            "output",
+            "text",
+            "label",
+            "chosen",
+            "rejected",
+        )
         if key in row
     ]
     return frozenset(
-        json.dumps(said).lower().replace('\\"', " ").translate(str.maketrans('",.!?:[]{}', " " * 10)).split()
+        json.dumps(said)
+        .lower()
+        .replace('\\"', " ")
+        .translate(str.maketrans('",.!?:[]{}', " " * 10))
+        .split()
     )
 
 
@@ -42,7 +58,9 @@ def likeness(one: frozenset[str], other: frozenset[str]) -> float:
     return len(one & other) / len(one | other)
 
 
-def without_near_duplicates(rows: Iterable[Row], seen: list[frozenset[str]], wanted: int) -> list[Row]:
+def without_near_duplicates(
+    rows: Iterable[Row], seen: list[frozenset[str]], wanted: int
+) -> list[Row]:
     """The first `wanted` rows that are not too like one in `seen`, which grows."""
     kept: list[Row] = []
     for row in rows:
@@ -54,7 +72,9 @@ def without_near_duplicates(rows: Iterable[Row], seen: list[frozenset[str]], wan
 
 
 def write(path: Path, rows: list[Row]) -> None:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+    )
 
 
 def main(folder: Path = HERE) -> None:

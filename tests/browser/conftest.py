@@ -19,21 +19,43 @@ import start
 from engine.store import ROOT
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
-QUIET = ("background-networking", "component-update", "sync")  # Chromium itself stays off the network too
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{name}" for name in QUIET)]
+QUIET = (
+    "background-networking",
+    "component-update",
+    "sync",
+)  # Chromium itself stays off the network too
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    *(f"--disable-{name}" for name in QUIET),
+]
 HERE = re.compile(r"(http|ws)://127\.0\.0\.1:\d+/|data:|blob:")
-LEAVING: set[Any] = set()  # pages on their way out: Gradio's client complains of what it had to leave unfinished
+LEAVING: set[Any] = (
+    set()
+)  # pages on their way out: Gradio's client complains of what it had to leave unfinished
 OpenPage = Callable[..., Any]
 Serve = Callable[..., str]
 
 
 @contextmanager
-def app(home: Path, *more: str, env: dict[str, str] | None = None) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def app(
+    home: Path, *more: str, env: dict[str, str] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The app as a process of its own on a free port: its address and the process; killed at the end."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = [sys.executable, str(ROOT / "app.py"), "--no-browser", "--port", str(port), "--home", str(home), *more]
+    words = [
+        sys.executable,
+        str(ROOT / "app.py"),
+        "--no-browser",
+        "--port",
+        str(port),
+        "--home",
+        str(home),
+        *more,
+    ]
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | (env or {})
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
@@ -92,7 +114,9 @@ def open_page(browser: Any, serve: Serve) -> Iterator[OpenPage]:
 
     def opened(url: str, width: int = 1280, height: int = 900, dark: bool = False) -> Any:
         scheme = "dark" if dark else "light"
-        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"page: {error.stack or error}"))
@@ -117,9 +141,14 @@ def reload(page: Any) -> None:
 
 def go(page: Any, tab: str) -> None:
     """To another tab, through the overflow menu where the window is narrow."""
-    direct, menu = page.get_by_role("tab", name=tab, exact=True), page.locator(".overflow-menu > button")
+    direct, menu = (
+        page.get_by_role("tab", name=tab, exact=True),
+        page.locator(".overflow-menu > button"),
+    )
     direct.or_(menu).filter(visible=True).first.wait_for()
-    chosen = page.locator("[role=tab][aria-selected=true]", has_text=tab).or_(menu.filter(has_text=tab))
+    chosen = page.locator("[role=tab][aria-selected=true]", has_text=tab).or_(
+        menu.filter(has_text=tab)
+    )
     offered = page.locator(".overflow-dropdown button", has_text=tab)
     for _ in range(3):  # a click on a page that is still being put together may be lost
         if direct.is_visible():

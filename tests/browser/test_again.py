@@ -35,7 +35,9 @@ def queued(home: Path) -> Any:
         yield engine, done
 
 
-def test_from_one_run_to_the_next(open_page: OpenPage, serve: Serve, queued: tuple[Engine, RunDir]) -> None:
+def test_from_one_run_to_the_next(
+    open_page: OpenPage, serve: Serve, queued: tuple[Engine, RunDir]
+) -> None:
     engine, done = queued
     url = serve(engine.store.home)
     page = open_page(url)
@@ -43,13 +45,19 @@ def test_from_one_run_to_the_next(open_page: OpenPage, serve: Serve, queued: tup
     runs_again_with_changes(page, engine, done)
     trains_on(page, done)
     for width, height, dark in ((390, 844, False), (1280, 900, True)):
-        looks(open_page(url, width, height, dark), done, f"runs-queue-{width}-{'dark' if dark else 'light'}")
+        looks(
+            open_page(url, width, height, dark),
+            done,
+            f"runs-queue-{width}-{'dark' if dark else 'light'}",
+        )
     for waiting in engine.queue():  # while something waits, the page looks at the queue
         engine.cancel(waiting.run.id)
     comes_to_rest(page)
 
 
-def test_a_tab_that_is_chosen_at_once_stays(open_page: OpenPage, serve: Serve, queued: tuple[Engine, RunDir]) -> None:
+def test_a_tab_that_is_chosen_at_once_stays(
+    open_page: OpenPage, serve: Serve, queued: tuple[Engine, RunDir]
+) -> None:
     """While runs wait, a page opens with the Train tab, but takes nobody away from where they went meanwhile."""
     page = open_page(serve(queued[0].store.home))
     page.locator("#nav [data-tab-id=train][aria-selected=true]").wait_for()
@@ -86,7 +94,9 @@ def reorders(page: Any, engine: Engine) -> None:
 def pick(page: Any, run: RunDir) -> None:
     go(page, "Runs")
     there = len(list(run.path.parent.glob("2*")))
-    page.locator("#runs-table [data-run]").nth(there - 1).wait_for()  # a run that is listed only now moves the others
+    page.locator("#runs-table [data-run]").nth(
+        there - 1
+    ).wait_for()  # a run that is listed only now moves the others
     page.locator(f"[data-run='{run.id}']").click()
     page.locator(f"[data-picked=true] [data-run='{run.id}']").wait_for()
     page.locator("#run-card").wait_for()
@@ -100,7 +110,9 @@ def runs_again_with_changes(page: Any, engine: Engine, done: RunDir) -> None:
     facts(page, "weights train")
     page.locator("#field-optim-epochs input").fill("1")
     page.locator("#start").click()
-    page.wait_for_function("document.querySelector('#train-queue').innerText.includes('3 jobs')", timeout=WAIT)
+    page.wait_for_function(
+        "document.querySelector('#train-queue').innerText.includes('3 jobs')", timeout=WAIT
+    )
     made = engine.queue()[-1].run
     assert made.spec.model_dump() == specs.changed(done.spec, ["optim.epochs=1"]).model_dump()
 

@@ -16,7 +16,10 @@ WAIT = 30_000  # milliseconds
 MESSY = "\n".join(
     [
         "Antwort;Frage;Gruppe",
-        *(f'"Der Artikel {n} kostet {n * 3} Euro, mit Gruß.";Was kostet Artikel {n}?;A' for n in range(40)),
+        *(
+            f'"Der Artikel {n} kostet {n * 3} Euro, mit Gruß.";Was kostet Artikel {n}?;A'
+            for n in range(40)
+        ),
         *['"Der Artikel 3 kostet 9 Euro, mit Gruß.";Was kostet Artikel 3?;A'] * 3,
         "kaputt;zu;viele;Spalten",
         ";Leer?;A",
@@ -35,7 +38,9 @@ def choose(page: Any, field: str, option: str) -> None:
     page.locator("[role=option]", has_text=option).first.click()
 
 
-def test_a_messy_table_is_made_right(open_page: OpenPage, serve: Serve, home: Path, tmp_path: Path) -> None:
+def test_a_messy_table_is_made_right(
+    open_page: OpenPage, serve: Serve, home: Path, tmp_path: Path
+) -> None:
     path = tmp_path / "preise.csv"
     path.write_bytes(MESSY.encode("cp1252"))
     page = open_page(serve(home))
@@ -55,11 +60,14 @@ def corrects_the_columns(page: Any) -> None:
     page.locator("#reading > button").click()
     choose(page, "#role-0", "Frage")
     # Both parts have the same column for a moment: that is said, and nothing is trained on.
-    page.locator("#data-facts", has_text="one column is chosen for two parts").wait_for(timeout=WAIT)
+    page.locator("#data-facts", has_text="one column is chosen for two parts").wait_for(
+        timeout=WAIT
+    )
     choose(page, "#role-1", "Antwort")
     page.locator("#data-facts", has_text="As you chose").wait_for(timeout=WAIT)
     page.wait_for_function(
-        "document.querySelector('#preview .row-card mark')?.textContent.startsWith('Der Artikel')", timeout=2 * WAIT
+        "document.querySelector('#preview .row-card mark')?.textContent.startsWith('Der Artikel')",
+        timeout=2 * WAIT,
     )
     assert not page.locator("#findings", has_text="Which column").count()
 
@@ -99,12 +107,17 @@ def edits_and_saves(page: Any, home: Path) -> None:
     page.locator("#data-facts", has_text="preise.csv (edit 1)").wait_for(timeout=WAIT)
     page.locator("#edit-told", has_text="Nothing is changed yet").wait_for(timeout=WAIT)
     store = Store(home)
-    new = next(data.load(store, source) for source, label in data.available(store) if "(edit 1)" in label)
+    new = next(
+        data.load(store, source) for source, label in data.available(store) if "(edit 1)" in label
+    )
     assert {"prompt": "Was kostet Artikel 0?", "completion": "Nichts."} in list(new.read())
 
 
 def takes_the_rows_away(page: Any) -> None:
     with page.expect_download() as caught:
         page.locator("#take-jsonl").click()
-    rows = [json.loads(line) for line in Path(caught.value.path()).read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in Path(caught.value.path()).read_text(encoding="utf-8").splitlines()
+    ]
     assert len(rows) == 43 and rows[0].keys() == {"prompt", "completion"}

@@ -50,7 +50,9 @@ def test_a_file_of_ones_own(open_page: OpenPage, serve: Serve, home: Path, tmp_p
 
 
 @pytest.mark.parametrize(
-    "file", ["openai_chat/toy_chat_fine_tuning.jsonl", "llamafactory/identity.json"], ids=["openai", "alpaca"]
+    "file",
+    ["openai_chat/toy_chat_fine_tuning.jsonl", "llamafactory/identity.json"],
+    ids=["openai", "alpaca"],
 )
 def test_real_files_that_nobody_wrote_for_hone(
     open_page: OpenPage, serve: Serve, home: Path, shared_data: Path, file: str
@@ -64,7 +66,10 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
     bad = {
         "notes.docx": ("x", "this file type is not accepted: it is a Word document"),
         "empty.jsonl": ("", "is empty"),
-        "columns.csv": ("frage,antwort\n" + "".join(f"a {n},b {n}\n" for n in range(6)), "Which column is which?"),
+        "columns.csv": (
+            "frage,antwort\n" + "".join(f"a {n},b {n}\n" for n in range(6)),
+            "Which column is which?",
+        ),
         "<img src=x onerror=alert(1)>.zip": ("PK", "archives are not accepted"),
     }
     good = [{"prompt": f"Say {n}.", "completion": f"{n}."} for n in range(8)]
@@ -78,7 +83,9 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
         page.get_by_text(words).first.wait_for(timeout=15_000)
     # Rows without an answer are named, and can be left out.
     path = tmp_path / "half.jsonl"
-    path.write_text("\n".join(json.dumps(row) for row in [*good, {"prompt": "Say nine.", "completion": ""}]))
+    path.write_text(
+        "\n".join(json.dumps(row) for row in [*good, {"prompt": "Say nine.", "completion": ""}])
+    )
     reload(page)
     upload(page, path)
     page.get_by_text("Row 9: no answer").first.wait_for(timeout=15_000)
@@ -96,12 +103,18 @@ def test_folders_that_are_no_safe_model_are_refused(
     (pickled / "config.json").write_text('{"model_type": "llama"}')
     (pickled / "pytorch_model.bin").write_bytes(b"x")
     coded.mkdir()
-    (coded / "config.json").write_text('{"model_type": "llama", "auto_map": {"AutoModelForCausalLM": "evil.Model"}}')
+    (coded / "config.json").write_text(
+        '{"model_type": "llama", "auto_map": {"AutoModelForCausalLM": "evil.Model"}}'
+    )
     url = serve(home)
     page = open_page(url)
     go(page, "Model")
     page.get_by_role("button", name="A folder on this machine").click()
-    wanted = ((tmp_path / "no", "not a folder"), (pickled, "harmful code"), (coded, "run code of its own"))
+    wanted = (
+        (tmp_path / "no", "not a folder"),
+        (pickled, "harmful code"),
+        (coded, "run code of its own"),
+    )
     for folder, words in wanted:
         page.locator("#model-folder input, #model-folder textarea").first.fill(str(folder))
         page.get_by_role("button", name="Use this folder").click()

@@ -37,8 +37,14 @@ def page(browser: Any) -> Iterator[Any]:
 def shown(page: Any, url: str) -> tuple[str, int]:
     """What the page says of the run: its state, and the step it is at."""
     page.goto(url)
-    page.wait_for_function("document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000)
-    step = int(re.search(r"Step ([\d,]+)", page.locator("#live .step").inner_text()).group(1).replace(",", ""))
+    page.wait_for_function(
+        "document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000
+    )
+    step = int(
+        re.search(r"Step ([\d,]+)", page.locator("#live .step").inner_text())
+        .group(1)
+        .replace(",", "")
+    )
     return page.locator("#live .run-state").inner_text(), step
 
 
@@ -51,7 +57,9 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
     for _ in range(TIMES):
         with app(home) as (url, _):
             state, step = shown(page, url)
-            assert state == "Training" and page.locator("#live .run-name").inner_text() == "Long run"
+            assert (
+                state == "Training" and page.locator("#live .run-name").inner_text() == "Long run"
+            )
             assert step >= last
             last = step
     with app(home):
@@ -98,7 +106,9 @@ def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page
             shown(page, url)
             os.kill(run.view().started.pid, signal.SIGKILL)
             killed = time.monotonic()
-            page.wait_for_function("document.querySelector('#live .run-state').textContent === 'Interrupted'")
+            page.wait_for_function(
+                "document.querySelector('#live .run-state').textContent === 'Interrupted'"
+            )
             assert time.monotonic() - killed < 5
             page.locator("#live .run-buttons button", has_text="Continue").click()
         wait_for(run, lambda run: run.state() == State.FINISHED, 300)

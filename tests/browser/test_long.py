@@ -12,7 +12,9 @@ STEPS = 6000
 POINTS = "document.querySelector('#live .chart').data[0].x"
 
 
-def test_a_long_run_is_thinned_and_zoomed_into(open_page: OpenPage, serve: Serve, home: Path) -> None:
+def test_a_long_run_is_thinned_and_zoomed_into(
+    open_page: OpenPage, serve: Serve, home: Path
+) -> None:
     engine = Engine(home, supervise=False)
     run = make_run(engine, "long", STEPS, STEPS)
     view = run.view()
@@ -23,11 +25,16 @@ def test_a_long_run_is_thinned_and_zoomed_into(open_page: OpenPage, serve: Serve
     highest, lowest = max(view.losses), min(view.losses)
     drawn = page.evaluate("document.querySelector('#live .chart').data[0].y")
     assert abs(max(drawn) - highest) < 1e-5 and abs(min(drawn) - lowest) < 1e-5, "no peak is lost"
-    page.evaluate("Plotly.relayout(document.querySelector('#live .chart'), {'xaxis.range': [3000, 3200]})")
+    page.evaluate(
+        "Plotly.relayout(document.querySelector('#live .chart'), {'xaxis.range': [3000, 3200]})"
+    )
     page.wait_for_function(f"{POINTS}.filter((x) => x > 3000 && x < 3200).length === 199")
     page.locator(".whole").click()
     page.wait_for_function(f"{POINTS}.filter((x) => x > 3000 && x < 3200).length < 100")
-    assert page.locator(".status-evidence").is_visible() and page.locator(".status-action").is_visible()
+    assert (
+        page.locator(".status-evidence").is_visible()
+        and page.locator(".status-action").is_visible()
+    )
     picture(page, "train-long")
     go(page, "Runs")
     page.locator("#runs-table [data-run]").first.click()

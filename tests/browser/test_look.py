@@ -24,7 +24,9 @@ READY = {  # what a tab shows once all of it is there
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_every_tab(open_page: OpenPage, serve: Serve, trained: tuple[Engine, RunDir], size: str, dark: bool) -> None:
+def test_every_tab(
+    open_page: OpenPage, serve: Serve, trained: tuple[Engine, RunDir], size: str, dark: bool
+) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     width, height = SIZES[size]
@@ -50,10 +52,16 @@ def test_every_tab(open_page: OpenPage, serve: Serve, trained: tuple[Engine, Run
 def grave(results: Any) -> list[str]:
     """Violations that keep people out, with the first place of each."""
     found = results.response["violations"]
-    return [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in found if v["impact"] in ("serious", "critical")]
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:160]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+    ]
 
 
-def test_the_theme_is_remembered(open_page: OpenPage, serve: Serve, trained: tuple[Engine, RunDir]) -> None:
+def test_the_theme_is_remembered(
+    open_page: OpenPage, serve: Serve, trained: tuple[Engine, RunDir]
+) -> None:
     url = serve(trained[0].store.home)
     page = open_page(url)
     page.get_by_role("button", name="Switch to the dark theme").click()

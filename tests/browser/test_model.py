@@ -27,7 +27,15 @@ def hub() -> Iterator[Hub]:
     fill(hub)
     files = {path.name: path.read_bytes() for path in POCKET.iterdir() if path.is_file()}
     page = about(650, 4_000_000, "license:apache-2.0")
-    hub.add("models", "hone/real", files, more=page, large=WEIGHTS, card={"license": "apache-2.0"}, slow=0.03)
+    hub.add(
+        "models",
+        "hone/real",
+        files,
+        more=page,
+        large=WEIGHTS,
+        card={"license": "apache-2.0"},
+        slow=0.03,
+    )
     with hub.running():
         yield hub
 
@@ -78,15 +86,24 @@ def search(page: Any, words: str, first: str) -> list[str]:
     page.locator("#hub-query :is(input, textarea)").fill(words)
     page.locator("#hub-search").click()
     page.wait_for_function(
-        "(name) => document.querySelector('#hub-found .pick b')?.textContent === name", arg=first, timeout=WAIT
+        "(name) => document.querySelector('#hub-found .pick b')?.textContent === name",
+        arg=first,
+        timeout=WAIT,
     )
     return page.locator("#hub-found .pick b").all_inner_texts()
 
 
 def searches_with_filters(page: Any) -> None:
-    assert search(page, "hone/", "hone/small")[1:] == ["hone/large", "hone/half", "hone/real", "hone/gated"]
+    assert search(page, "hone/", "hone/small")[1:] == [
+        "hone/large",
+        "hone/half",
+        "hone/real",
+        "hone/gated",
+    ]
     fits = page.locator("#hub-found .pick", has_text="hone/half")
-    assert "Likely fits: " in fits.inner_text() and "500 M weights · 2.0 GB · mit" in fits.inner_text()
+    assert (
+        "Likely fits: " in fits.inner_text() and "500 M weights · 2.0 GB · mit" in fits.inner_text()
+    )
     picture(page, "model-1-search")
     choose(page, "#hub-licence", "MIT")
     assert search(page, "hone/", "hone/half") == ["hone/half"]
@@ -103,7 +120,9 @@ def is_told_what_cannot_be_used(page: Any, hub: Hub) -> None:
     search(page, "unfit/pickles", "unfit/pickles")
     assert "harmful" in page.locator("#hub-found .pick.off").inner_text()
     search(page, "hone/gated", "hone/gated")
-    for _ in range(2):  # the second time it is asked for again: the terms may have been accepted meanwhile
+    for _ in range(
+        2
+    ):  # the second time it is asked for again: the terms may have been accepted meanwhile
         page.locator("#hub-found [data-name='hone/gated']").click()
         page.locator("#model-told .status", has_text="cannot be used yet").wait_for(timeout=WAIT)
         page.locator("#model-told a").wait_for()
@@ -148,7 +167,9 @@ def uses_it(page: Any) -> None:
     shown(page, "Pocket model (ships with Hone)")
     page.locator("#here-models [data-do=choose]").click()
     shown(page, "hone/real")
-    page.locator("#model-about", has_text="Hugging Face Hub, licence apache-2.0").wait_for(timeout=WAIT)
+    page.locator("#model-about", has_text="Hugging Face Hub, licence apache-2.0").wait_for(
+        timeout=WAIT
+    )
     picture(page, "model-5-here")
     go(page, "Train")
     page.locator("#train-facts", has_text="You will train on").wait_for(timeout=WAIT)
@@ -171,7 +192,10 @@ def opens_folders(page: Any, tmp_path: Path) -> None:
     shutil.copytree(POCKET, tmp_path / "mine")
     (tmp_path / "empty").mkdir()
     page.locator("#folder-box > button").click()
-    for folder, words in (("", "Write the folder's path first."), (tmp_path / "empty", "config.json")):
+    for folder, words in (
+        ("", "Write the folder's path first."),
+        (tmp_path / "empty", "config.json"),
+    ):
         use_folder(page, folder)
         page.locator("#folder-problem .line", has_text=words).wait_for(timeout=WAIT)
     picture(page, "model-6-folder")
@@ -192,7 +216,9 @@ def use_folder(page: Any, folder: object) -> None:
 # --- which parts learn ---
 
 
-def test_parts_are_chosen_in_the_drawing_and_on_the_train_tab(open_page: OpenPage, serve: Serve, home: Path) -> None:
+def test_parts_are_chosen_in_the_drawing_and_on_the_train_tab(
+    open_page: OpenPage, serve: Serve, home: Path
+) -> None:
     page = open_page(serve(home))
     go(page, "Train")
     page.locator("#train-facts", has_text="weights train").wait_for(timeout=WAIT)
@@ -217,7 +243,9 @@ def until(page: Any, count: int) -> None:
     """Wait until this many weights train, on both tabs."""
     for place in ("#model-map .sum-count", "#train-facts .facts"):
         page.wait_for_function(
-            f"(text) => document.querySelector('{place}').textContent.includes(text)", arg=f"{count:,}", timeout=WAIT
+            f"(text) => document.querySelector('{place}').textContent.includes(text)",
+            arg=f"{count:,}",
+            timeout=WAIT,
         )
 
 
@@ -247,12 +275,20 @@ def presses_a_part(page: Any) -> None:
 
 def takes_groups(page: Any) -> None:
     counts = []
-    for group, label in (("fewest", "Fewest"), ("attention", "Attention"), ("all", "All linear layers")):
+    for group, label in (
+        ("fewest", "Fewest"),
+        ("attention", "Attention"),
+        ("all", "All linear layers"),
+    ):
         page.locator(f"#model-map [data-group={group}]").click()
-        page.wait_for_function(f"document.querySelector('[data-group={group}]').ariaPressed === 'true'", timeout=WAIT)
+        page.wait_for_function(
+            f"document.querySelector('[data-group={group}]').ariaPressed === 'true'", timeout=WAIT
+        )
         counts.append(weights(page))
         until(page, counts[-1])
-        page.locator("#group label.selected", has_text=label).wait_for(state="attached", timeout=WAIT)
+        page.locator("#group label.selected", has_text=label).wait_for(
+            state="attached", timeout=WAIT
+        )
     assert counts == sorted(set(counts))
 
 

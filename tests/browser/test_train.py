@@ -23,7 +23,9 @@ def rank(page: Any) -> str:
     return page.locator("#field-method-rank input[type=number]").input_value()
 
 
-def test_settings_follow_recipes_methods_and_data(open_page: OpenPage, serve: Serve, home: Path) -> None:
+def test_settings_follow_recipes_methods_and_data(
+    open_page: OpenPage, serve: Serve, home: Path
+) -> None:
     page = open_page(serve(home))
     go(page, "Train")
     facts(page, "measured on this machine")
@@ -49,7 +51,9 @@ def test_settings_follow_recipes_methods_and_data(open_page: OpenPage, serve: Se
     comes_to_rest(page)
 
 
-def test_what_comes_late_does_not_undo_what_was_chosen(open_page: OpenPage, serve: Serve, home: Path) -> None:
+def test_what_comes_late_does_not_undo_what_was_chosen(
+    open_page: OpenPage, serve: Serve, home: Path
+) -> None:
     page = open_page(serve(home))
     go(page, "Train")
     facts(page, "measured on this machine")
@@ -59,14 +63,18 @@ def test_what_comes_late_does_not_undo_what_was_chosen(open_page: OpenPage, serv
     falls_quiet(page)
     waiting: list[Any] = []
     late = [True]
-    page.route("**/queue/join*", lambda route: waiting.append(route) if late[0] else route.continue_())
+    page.route(
+        "**/queue/join*", lambda route: waiting.append(route) if late[0] else route.continue_()
+    )
     go(page, "Train")  # all that follows from the recipe is asked for once more
     page.wait_for_timeout(500)
     late[0] = False
     assert waiting
     choose(page, "#field-method-kind", "All weights")
     facts(page, "(100 %)")
-    page.wait_for_function("document.querySelector('#field-optim-learning_rate input').value === '0.0002'")
+    page.wait_for_function(
+        "document.querySelector('#field-optim-learning_rate input').value === '0.0002'"
+    )
     for one in waiting:
         one.continue_()
     falls_quiet(page)
@@ -86,14 +94,20 @@ def test_what_comes_late_does_not_undo_what_was_chosen(open_page: OpenPage, serv
     number = "#field-method-rank input[type=number]"
     page.wait_for_function(f"document.querySelector('{number}')?.value === '16'", timeout=WAIT)
     falls_quiet(page)
-    assert rank(page) == "16" and page.locator("#recipe input:checked").get_attribute("value") == "Recommended"
+    assert (
+        rank(page) == "16"
+        and page.locator("#recipe input:checked").get_attribute("value") == "Recommended"
+    )
 
 
 def comes_to_rest(page: Any) -> None:
     """Handlers that want the latest of one and the same change can call each other without end in Gradio 6.31."""
     asked: list[str] = []
     page.wait_for_timeout(4000)
-    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    page.on(
+        "request",
+        lambda request: asked.append(request.url) if "queue/join" in request.url else None,
+    )
     page.wait_for_timeout(3000)
     assert not asked
 
@@ -101,7 +115,10 @@ def comes_to_rest(page: Any) -> None:
 def falls_quiet(page: Any) -> None:
     """Until nothing was asked for two seconds."""
     asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url) if "queue/join" in request.url else None)
+    page.on(
+        "request",
+        lambda request: asked.append(request.url) if "queue/join" in request.url else None,
+    )
     for _ in range(20):
         before = len(asked)
         page.wait_for_timeout(2000)
@@ -110,25 +127,32 @@ def falls_quiet(page: Any) -> None:
     raise AssertionError("it goes on and on")
 
 
-def test_own_recipes_are_kept_taken_and_brought(open_page: OpenPage, serve: Serve, home: Path) -> None:
+def test_own_recipes_are_kept_taken_and_brought(
+    open_page: OpenPage, serve: Serve, home: Path
+) -> None:
     page = open_page(serve(home))
     go(page, "Train")
     facts(page, "weights train")
     unfold(page, "#my-recipes")
     page.locator("#recipe-name :is(input, textarea)").fill("My <b>first</b>")
     page.locator("#save-recipe").click()
-    page.wait_for_function("document.querySelector('#own-recipe input').value === 'My <b>first</b>'", timeout=WAIT)
+    page.wait_for_function(
+        "document.querySelector('#own-recipe input').value === 'My <b>first</b>'", timeout=WAIT
+    )
     with page.expect_download() as caught:
         page.locator("#take-recipe").click()
     text = Path(caught.value.path()).read_text(encoding="utf-8")
     assert "method.rank: 16" in text
     other = home / "other.yaml"
-    other.write_text(text.replace("first", "other").replace("rank: 16", "rank: 5"), encoding="utf-8")
+    other.write_text(
+        text.replace("first", "other").replace("rank: 16", "rank: 5"), encoding="utf-8"
+    )
     with page.expect_file_chooser() as chooser:
         page.locator("#bring-recipe").click()
     chooser.value.set_files(other)
     page.wait_for_function(
-        "document.querySelector('#field-method-rank input[type=number]').value === '5'", timeout=WAIT
+        "document.querySelector('#field-method-rank input[type=number]').value === '5'",
+        timeout=WAIT,
     )
     picture(page, "train-recipes")
 
@@ -137,7 +161,9 @@ def test_a_list_stays_whole_while_it_is_open(open_page: OpenPage, serve: Serve, 
     page = open_page(serve(home))
     waiting: list[Any] = []
     late = [True]
-    page.route("**/queue/join*", lambda route: waiting.append(route) if late[0] else route.continue_())
+    page.route(
+        "**/queue/join*", lambda route: waiting.append(route) if late[0] else route.continue_()
+    )
     go(page, "Train")
     page.locator("#field-method-kind input").click()
     option = page.get_by_role("option", name="All weights")

@@ -25,7 +25,8 @@ def points(page: Any) -> int:
 
 def until_state(page: Any, state: str, minutes: float = 1) -> None:
     page.wait_for_function(
-        f"document.querySelector('#live .run-state').textContent === '{state}'", timeout=minutes * MINUTES
+        f"document.querySelector('#live .run-state').textContent === '{state}'",
+        timeout=minutes * MINUTES,
     )
 
 
@@ -51,7 +52,9 @@ def sees_what_is_learned(page: Any) -> None:
     picture(page, "1-data")
     first = page.locator("#preview").inner_text()
     page.get_by_role("button", name="Next rows").click()
-    page.wait_for_function("document.querySelector('#preview').innerText.includes('In order: 4 to 6')")
+    page.wait_for_function(
+        "document.querySelector('#preview').innerText.includes('In order: 4 to 6')"
+    )
     assert page.locator("#preview").inner_text() != first
     page.get_by_role("button", name="Next: choose the model").click()
 
@@ -71,20 +74,28 @@ def trains_and_watches(page: Any) -> None:
     page.locator("#group label", has_text="All linear").click()
     page.wait_for_function(f"(b) => {weights} === b", arg=before)
     page.locator("#start").click()
-    page.wait_for_function("(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTES)
+    page.wait_for_function(
+        "(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTES
+    )
     drawn = points(page)
     page.wait_for_function(
-        "(n) => document.querySelector('#live .chart').data[1].x.length > n", arg=drawn, timeout=MINUTES
+        "(n) => document.querySelector('#live .chart').data[1].x.length > n",
+        arg=drawn,
+        timeout=MINUTES,
     )
     page.locator("#live .reply.now").first.wait_for(timeout=MINUTES)
-    page.locator("#train-queue button").wait_for(state="hidden")  # what trains does not wait any more
+    page.locator("#train-queue button").wait_for(
+        state="hidden"
+    )  # what trains does not wait any more
     picture(page, "3-train-live")
 
 
 def reloads_stops_and_continues(page: Any) -> None:
     seen = step(page)
     reload(page)
-    page.wait_for_function("document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000)
+    page.wait_for_function(
+        "document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000
+    )
     assert page.locator("#live .run-state").inner_text() == "Training" and step(page) >= seen
     press(page, "Stop and keep")
     until_state(page, "Stopped and kept")
@@ -93,7 +104,9 @@ def reloads_stops_and_continues(page: Any) -> None:
     until_state(page, "Training")
     until_state(page, "Finished", minutes=4)
     assert step(page) > stopped
-    assert page.evaluate("(x => x.every((v, i) => v === i + 1))(document.querySelector('#live .chart').data[1].x)")
+    assert page.evaluate(
+        "(x => x.every((v, i) => v === i + 1))(document.querySelector('#live .chart').data[1].x)"
+    )
     picture(page, "4-train-finished")
 
 
@@ -104,7 +117,9 @@ def compares(page: Any) -> None:
     page.get_by_role("button", name="Send", exact=True).click()
     replies = [page.locator(f"#{side}-pane .bot.message").last for side in ("base", "tuned")]
     replies[1].wait_for()
-    page.get_by_role("button", name="Send", exact=True).wait_for(timeout=MINUTES)  # it comes back at the end
+    page.get_by_role("button", name="Send", exact=True).wait_for(
+        timeout=MINUTES
+    )  # it comes back at the end
     base, tuned = (reply.inner_text().strip() for reply in replies)
     assert base and tuned and base != tuned
     picture(page, "5-compare")
@@ -115,7 +130,10 @@ def merges_and_downloads(page: Any) -> None:
     page.locator("#merge").click()
     page.locator("#export-merged", has_text="replies are the same").wait_for(timeout=2 * MINUTES)
     picture(page, "6-export")
-    for button, holds in (("#take-adapter", "adapter_model.safetensors"), ("#take-merged", "model.safetensors")):
+    for button, holds in (
+        ("#take-adapter", "adapter_model.safetensors"),
+        ("#take-merged", "model.safetensors"),
+    ):
         with page.expect_download() as caught:
             page.locator(button).click()
         with zipfile.ZipFile(caught.value.path()) as archive:

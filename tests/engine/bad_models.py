@@ -27,13 +27,17 @@ def edit(name: str, **changes: Any) -> Callable[[Path], object]:
 
     def spoil(folder: Path) -> None:
         path = folder / name
-        path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | changes))
+        path.write_text(
+            json.dumps((json.loads(path.read_text()) if path.exists() else {}) | changes)
+        )
 
     return spoil
 
 
 def write(name: str, content: str | bytes) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    return lambda folder: (folder / name).write_bytes(
+        content if isinstance(content, bytes) else content.encode()
+    )
 
 
 def cut(name: str, size: int) -> Callable[[Path], object]:
@@ -105,14 +109,20 @@ def program(name: str) -> Callable[[Path], object]:
 
 
 def adapter(base: str) -> Callable[[Path], object]:
-    return write("adapter_config.json", json.dumps({"peft_type": "LORA", "base_model_name_or_path": base}))
+    return write(
+        "adapter_config.json", json.dumps({"peft_type": "LORA", "base_model_name_or_path": base})
+    )
 
 
 WEIGHTS = (drop("*.safetensors", INDEX),)
 FIRST = "model-00001-of-00003.safetensors"
 OWN = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
 FOLDER, WHOLE, CODE = "What the folder is", "Whether it is whole", "Code of others"
-OUTSIDE, NUMBERS, JSON = "Paths that leave the folder", "What no model has", "Files that are not JSON settings"
+OUTSIDE, NUMBERS, JSON = (
+    "Paths that leave the folder",
+    "What no model has",
+    "Files that are not JSON settings",
+)
 
 BAD = [
     Bad(FOLDER, "A folder that is not there", shutil.rmtree, ("not a folder", "whole path")),

@@ -99,7 +99,9 @@ def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:
     if not folder.is_dir():
         save_model(folder, KINDS[goal], vocab=320, **SHAPE)
     draw, file = random.Random(5), engine.store.home / f"{goal}.jsonl"
-    file.write_text("\n".join(json.dumps(_row(draw, goal, at)) for at in range(ROWS)), encoding="utf-8")
+    file.write_text(
+        "\n".join(json.dumps(_row(draw, goal, at)) for at in range(ROWS)), encoding="utf-8"
+    )
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
         "data": {"source": aside.add_files(engine.store, [(file, file.name)]), "max_length": 64},
@@ -108,7 +110,9 @@ def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:
         "sampling": {"checks": 4, "max_new_tokens": 4},
         "place": {"device": "cpu", "precision": "fp32"},
     }
-    return engine.start(specs.make({key: value | more.get(key, {}) for key, value in values.items()}))
+    return engine.start(
+        specs.make({key: value | more.get(key, {}) for key, value in values.items()})
+    )
 
 
 def _row(draw: random.Random, goal: str, at: int) -> dict[str, str]:
@@ -150,7 +154,9 @@ def differences(run: RunDir, whole: RunDir) -> list[str]:
     """What a run that was disturbed has learned otherwise than one that was left alone: every loss, bit for bit."""
     found, losses = [], dict(zip(whole.view().steps, whole.view().losses, strict=True))
     events = [event for event in ev.read(run.events_file)[0] if isinstance(event, ev.Step)]
-    found += [f"step {one.step}: loss {one.loss!r}" for one in events if losses.get(one.step) != one.loss]
+    found += [
+        f"step {one.step}: loss {one.loss!r}" for one in events if losses.get(one.step) != one.loss
+    ]
     if list(run.view().steps) != list(losses):
         found.append("a step is missing or stands there twice")
     batches = {step: made for (_, step), made in order(whole).items()}
@@ -158,7 +164,9 @@ def differences(run: RunDir, whole: RunDir) -> list[str]:
     wrong = {step for (_, step), made in order(run).items() if batches[step][: len(made)] != made}
     found += [f"step {step}: other examples" for step in sorted(wrong)]
     checks = {check.step: check.loss for check in whole.view().checks}
-    found += [f"check of step {c.step}" for c in run.view().checks if checks.get(c.step, c.loss) != c.loss]
+    found += [
+        f"check of step {c.step}" for c in run.view().checks if checks.get(c.step, c.loss) != c.loss
+    ]
     return found
 
 
@@ -182,7 +190,9 @@ def lost(run: RunDir, killed_at: int, resumed_from: int) -> tuple[int, float]:
 def small_disk(folder: Path) -> Iterator[bool]:
     """A volume of its own in memory; False where none may be made."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)], check=False)
+    done = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)], check=False
+    )
     try:
         yield done.returncode == 0
     finally:
@@ -207,7 +217,9 @@ def noted(run: RunDir, how: dict[str, Any]) -> Iterator[None]:
     def noting(self: HoneTrainer, model: Any, inputs: Any, *more: Any, **options: Any) -> Any:
         step = self.state.global_step + 1
         seen = hashlib.sha256(
-            repr(sorted((k, getattr(v, "tolist", lambda v=v: v)()) for k, v in inputs.items())).encode()
+            repr(
+                sorted((k, getattr(v, "tolist", lambda v=v: v)()) for k, v in inputs.items())
+            ).encode()
         )
         with (run.path / "order.txt").open("a") as file:
             file.write(f"{attempt} {step} {seen.hexdigest()[:12]}\n")

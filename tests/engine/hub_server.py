@@ -25,7 +25,10 @@ import pyarrow.parquet as pq
 import yaml
 from huggingface_hub.hf_api import ExpandModelProperty_T
 
-TOKENS = {"hf_member", "hf_stranger"}  # known to the stand-in; only the member has accepted every owner's terms
+TOKENS = {
+    "hf_member",
+    "hf_stranger",
+}  # known to the stand-in; only the member has accepted every owner's terms
 API = re.compile(r"/api/(datasets|models)/(.+)")
 RESOLVE = re.compile(r"/(datasets/)?(.+?)/resolve/(.+)")
 VERB = re.compile(r"/revision/(.+)")
@@ -42,15 +45,21 @@ class Repo:
     card: dict[str, Any] = field(default_factory=dict)
     gated: bool | str = False  # True: auto
     private: bool = False
-    cut: dict[str, int] = field(default_factory=dict)  # file -> the byte at which every connection breaks
-    more: dict[str, Any] = field(default_factory=dict)  # of its page: tags, downloads, library_name, pipeline_tag ...
+    cut: dict[str, int] = field(
+        default_factory=dict
+    )  # file -> the byte at which every connection breaks
+    more: dict[str, Any] = field(
+        default_factory=dict
+    )  # of its page: tags, downloads, library_name, pipeline_tag ...
     large: str = "no file"  # how the names of large files end
     slow: float = 0.0  # seconds between pieces of 64 kB
 
     def find(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
         """(commit, files) of a branch or a commit."""
         for branch, files in self.branches.items():
-            sha = hashlib.sha1(f"{self.id} {branch} {[(name, _oid(files[name])) for name in sorted(files)]}".encode())
+            sha = hashlib.sha1(
+                f"{self.id} {branch} {[(name, _oid(files[name])) for name in sorted(files)]}".encode()
+            )
             if revision in (branch, sha.hexdigest()):
                 return sha.hexdigest(), files
         return None
@@ -92,7 +101,9 @@ class Hub:
 
     @contextmanager
     def running(self) -> Iterator[Hub]:
-        thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread = threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         thread.start()
         try:
             yield self
@@ -117,12 +128,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.asked = Asked(f"{self.command} {path}", {key.lower(): value for key, value in self.headers.items()})
+        self.asked = Asked(
+            f"{self.command} {path}", {key.lower(): value for key, value in self.headers.items()}
+        )
         self.hub.asked.append(self.asked)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if token and token not in TOKENS:
             self._fail(401, "", "Invalid credentials in Authorization header")
-        elif status := next((code for end, code in self.hub.failing.items() if path.endswith(end)), 0):
+        elif status := next(
+            (code for end, code in self.hub.failing.items() if path.endswith(end)), 0
+        ):
             self._fail(status, "", "Something is wrong")
         elif path == "/api/models":
             self._search(parse_qs(urlsplit(self.path).query), token)
@@ -160,7 +175,8 @@ class _Handler(BaseHTTPRequestHandler):
             most = int(asked.get("num_parameters", ["max:0B"])[0][4:-1]) * 10**9
             fits = (
                 asked.get("search", [""])[0].lower() in repo.id.lower()
-                and more.get("pipeline_tag") in asked.get("pipeline_tag", [more.get("pipeline_tag")])
+                and more.get("pipeline_tag")
+                in asked.get("pipeline_tag", [more.get("pipeline_tag")])
                 and set(asked.get("filter", [])) <= set(more.get("tags", []))
                 and (not most or 0 < total <= most)
             )
@@ -178,7 +194,11 @@ class _Handler(BaseHTTPRequestHandler):
             "gated": "auto" if repo.gated is True else repo.gated, "siblings": sizes, "cardData": repo.card,
             **repo.more,
         }  # fmt: skip
-        return {key: value for key, value in page.items() if key in ["_id", "id", *asked.get("expand", page)]}
+        return {
+            key: value
+            for key, value in page.items()
+            if key in ["_id", "id", *asked.get("expand", page)]
+        }
 
     def _resolve(self, kind: str, name: str, rest: str, token: str) -> None:
         """A file's bytes, whole or a range of them."""
@@ -186,9 +206,13 @@ class _Handler(BaseHTTPRequestHandler):
         if repo is None:
             return
         if repo.gated and token != "hf_member":
-            self._fail(403 if token else 401, "GatedRepo", f"Access to dataset {name} is restricted.")
+            self._fail(
+                403 if token else 401, "GatedRepo", f"Access to dataset {name} is restricted."
+            )
             return
-        revision = next((one for one in (PARQUET_COPY,) if rest.startswith(one)), rest.split("/")[0])
+        revision = next(
+            (one for one in (PARQUET_COPY,) if rest.startswith(one)), rest.split("/")[0]
+        )
         found, path = repo.find(revision), rest[len(revision) + 1 :]
         if found is None or path not in found[1]:
             self._fail(404, "EntryNotFound" if found else "RevisionNotFound", f"{path} is not here")
@@ -242,7 +266,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps({"error": message}).encode(), headers)
 
     def _send(
-        self, status: int, data: bytes, headers: dict[str, str], cut: int | None = None, slow: float = 0.0
+        self,
+        status: int,
+        data: bytes,
+        headers: dict[str, str],
+        cut: int | None = None,
+        slow: float = 0.0,
     ) -> None:
         self.send_response(status)
         for key, value in headers.items():

@@ -9,7 +9,10 @@ import zipfile
 from collections.abc import Callable
 from typing import NamedTuple
 
-GOOD = [{"prompt": f"Question {n}?", "completion": f"Answer number {n}, which is right."} for n in range(1, 13)]
+GOOD = [
+    {"prompt": f"Question {n}?", "completion": f"Answer number {n}, which is right."}
+    for n in range(1, 13)
+]
 LINES = [json.dumps(row) for row in GOOD]
 CSV = "prompt,completion\n" + "".join(f'{row["prompt"]},"{row["completion"]}"\n' for row in GOOD)
 
@@ -30,7 +33,9 @@ def one(name: str, content: str | bytes, encoding: str = "utf-8") -> Callable[[]
 def with_line(line: str | bytes, at: int = 3) -> bytes:
     """Good JSON lines with one other among them."""
     lines = [text.encode() for text in LINES]
-    lines.insert(at, line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass"))
+    lines.insert(
+        at, line if isinstance(line, bytes) else line.encode("utf-8", errors="surrogatepass")
+    )
     return b"\n".join(lines) + b"\n"
 
 
@@ -55,11 +60,15 @@ def workbook(extra: dict[str, bytes] | None = None, rows: list[list[str]] | None
     """A small .xlsx written by hand: inline strings on one sheet."""
     cells = rows or [["question", "answer"], *([row["prompt"], row["completion"]] for row in GOOD)]
     body = "".join(
-        "<row>" + "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row) + "</row>" for row in cells
+        "<row>" + "".join(f'<c t="inlineStr"><is><t>{cell}</t></is></c>' for cell in row) + "</row>"
+        for row in cells
     )
     schemas = "http://schemas.openxmlformats.org"
     kind = "application/vnd.openxmlformats"
-    sheet, office = f"{schemas}/spreadsheetml/2006/main", f"{schemas}/officeDocument/2006/relationships"
+    sheet, office = (
+        f"{schemas}/spreadsheetml/2006/main",
+        f"{schemas}/officeDocument/2006/relationships",
+    )
     rels = f'<Relationships xmlns="{schemas}/package/2006/relationships">'
     types = [
         f'<Types xmlns="{schemas}/package/2006/content-types">',
@@ -84,9 +93,13 @@ def workbook(extra: dict[str, bytes] | None = None, rows: list[list[str]] | None
 
 PICKLE = b"\x80\x04K*."  # the number 42
 XXE = b'<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]><x>&e;</x>'
-GERMAN = [("Wie heißt du?", f"Ich heiße Größenwahn Nummer {n}, schöne Grüße aus Köln.") for n in range(12)]
+GERMAN = [
+    ("Wie heißt du?", f"Ich heiße Größenwahn Nummer {n}, schöne Grüße aus Köln.") for n in range(12)
+]
 CHINESE = [("你叫什么名字", f"我叫小明今年{n}岁住在北京市海淀区很高兴认识你") for n in range(12)]
-JAPANESE = [("お名前は何ですか", f"私の名前は太郎です。東京に住んでいます。{n}番です。") for n in range(12)]
+JAPANESE = [
+    ("お名前は何ですか", f"私の名前は太郎です。東京に住んでいます。{n}番です。") for n in range(12)
+]
 
 
 def table(rows: list[tuple[str, str]], encoding: str) -> bytes:
@@ -114,9 +127,22 @@ NASTY = [
 
 CASES = [
     Case(1, "A file of 0 bytes", one("a.csv", ""), "refused", ("a.csv", "is empty")),
-    Case(2, "A header and no rows", one("a.csv", "prompt,completion\n"), "refused", ("0 examples found", "at least 4")),
+    Case(
+        2,
+        "A header and no rows",
+        one("a.csv", "prompt,completion\n"),
+        "refused",
+        ("0 examples found", "at least 4"),
+    ),
     Case(3, "CSV with a byte-order mark", one("a.csv", "\ufeff" + CSV), "accepted", (), 12),
-    Case(4, "JSON with a byte-order mark", one("a.json", "\ufeff" + json.dumps(GOOD)), "accepted", (), 12),
+    Case(
+        4,
+        "JSON with a byte-order mark",
+        one("a.json", "\ufeff" + json.dumps(GOOD)),
+        "accepted",
+        (),
+        12,
+    ),
     Case(5, "UTF-16", one("a.csv", CSV, "utf-16"), "noted", ("Read as UTF-16",), 12),
     Case(
         6,
@@ -126,8 +152,22 @@ CASES = [
         ("Windows-1252", "heißt", "choose another"),
         12,
     ),
-    Case(6, "GBK", one("a.csv", table(CHINESE, "gbk")), "noted", ("GB18030 or GBK", "choose another"), 12),
-    Case(6, "Shift-JIS", one("a.csv", table(JAPANESE, "shift_jis")), "noted", ("Shift-JIS", "choose another"), 12),
+    Case(
+        6,
+        "GBK",
+        one("a.csv", table(CHINESE, "gbk")),
+        "noted",
+        ("GB18030 or GBK", "choose another"),
+        12,
+    ),
+    Case(
+        6,
+        "Shift-JIS",
+        one("a.csv", table(JAPANESE, "shift_jis")),
+        "noted",
+        ("Shift-JIS", "choose another"),
+        12,
+    ),
     Case(
         7,
         "Two encodings in one file",
@@ -166,7 +206,12 @@ CASES = [
         13,
     ),
     Case(
-        12, "One field of 300 kB", one("a.csv", CSV + f"long,{'word ' * 60_000}\n"), "cut", ("1 row", "longer than"), 13
+        12,
+        "One field of 300 kB",
+        one("a.csv", CSV + f"long,{'word ' * 60_000}\n"),
+        "cut",
+        ("1 row", "longer than"),
+        13,
     ),
     Case(
         13,
@@ -183,7 +228,14 @@ CASES = [
         "refused",
         ("quote opened on line 14", "never closed", "Close or remove it"),
     ),
-    Case(15, "Ragged rows", one("a.csv", CSV + "a,b,c\n"), "mend", ("Row 13 has 3 values", "header has 2"), 12),
+    Case(
+        15,
+        "Ragged rows",
+        one("a.csv", CSV + "a,b,c\n"),
+        "mend",
+        ("Row 13 has 3 values", "header has 2"),
+        12,
+    ),
     Case(
         16,
         "A column name twice",
@@ -207,7 +259,14 @@ CASES = [
         ("Line 4 holds NaN",),
         12,
     ),
-    Case(19, "'NA', 'null', 'None' as text", one("a.csv", CSV + "NA,null\nNone,N/A\n"), "accepted", (), 14),
+    Case(
+        19,
+        "'NA', 'null', 'None' as text",
+        one("a.csv", CSV + "NA,null\nNone,N/A\n"),
+        "accepted",
+        (),
+        14,
+    ),
     Case(20, "Leading zeros, 1e5", one("a.csv", CSV + "007,1e5\n"), "accepted", (), 13),
     Case(
         21,
@@ -241,7 +300,14 @@ CASES = [
         ("Line 13, the last one, is incomplete", "cut off", "12 good rows"),
         12,
     ),
-    Case(25, "A JSON list in .jsonl", one("a.jsonl", json.dumps(GOOD)), "noted", ("one JSON list", "read as such"), 12),
+    Case(
+        25,
+        "A JSON list in .jsonl",
+        one("a.jsonl", json.dumps(GOOD)),
+        "noted",
+        ("one JSON list", "read as such"),
+        12,
+    ),
     Case(
         25,
         "JSON lines in .json",
@@ -293,16 +359,31 @@ CASES = [
     Case(
         28,
         "All rows longer than the limit",
-        one("a.jsonl", "\n".join(json.dumps({"prompt": f"word {n} " * 300, "completion": "b"}) for n in range(12))),
+        one(
+            "a.jsonl",
+            "\n".join(
+                json.dumps({"prompt": f"word {n} " * 300, "completion": "b"}) for n in range(12)
+            ),
+        ),
         "lost",
         ("12 of 12", "whole answer"),
         12,
     ),
-    Case(29, "All rows the same", one("a.jsonl", "\n".join([LINES[0]] * 12)), "noted", ("All rows are the same",), 12),
+    Case(
+        29,
+        "All rows the same",
+        one("a.jsonl", "\n".join([LINES[0]] * 12)),
+        "noted",
+        ("All rows are the same",),
+        12,
+    ),
     Case(
         29,
         "The same rows in training and held out",
-        lambda: {"train.jsonl": "\n".join(LINES).encode(), "valid.jsonl": "\n".join(LINES).encode()},
+        lambda: {
+            "train.jsonl": "\n".join(LINES).encode(),
+            "valid.jsonl": "\n".join(LINES).encode(),
+        },
         "noted",
         ("12 of 12 held-out rows also stand in training",),
         24,
@@ -370,8 +451,22 @@ CASES = [
     Case(34, "A program", one("a.py", b"print(1)"), "refused", ("not accepted", "never runs")),
     Case(34, "An Arrow file", one("a.arrow", b"ARROW1"), "refused", ("not accepted", "Arrow")),
     *(
-        Case(35, f"The name {name[:30]!r}{'…' if len(name) > 30 else ''}", one(name, CSV), "accepted", (), 12)
+        Case(
+            35,
+            f"The name {name[:30]!r}{'…' if len(name) > 30 else ''}",
+            one(name, CSV),
+            "accepted",
+            (),
+            12,
+        )
         for name in NASTY
     ),
-    Case(36, "Cells that begin with = + - @", one("a.csv", CSV + "=1+1,+2\n-3,@4\n"), "accepted", (), 14),
+    Case(
+        36,
+        "Cells that begin with = + - @",
+        one("a.csv", CSV + "=1+1,+2\n-3,@4\n"),
+        "accepted",
+        (),
+        14,
+    ),
 ]

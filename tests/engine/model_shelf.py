@@ -27,7 +27,9 @@ def safetensors(seed: int, size: int, *names: str) -> bytes:
         for at, name in enumerate(names)
     }
     head = json.dumps(tensors).encode().ljust(size - 8 - share * len(names))
-    return len(head).to_bytes(8, "little") + head + random.Random(seed).randbytes(share * len(names))
+    return (
+        len(head).to_bytes(8, "little") + head + random.Random(seed).randbytes(share * len(names))
+    )
 
 
 WEIGHTS = safetensors(1, 300_000, "layer.0")
@@ -68,7 +70,9 @@ for line in sys.stdin:
 """
 
 
-def files(weights: dict[str, bytes] | None = None, config: dict[str, Any] | None = None) -> dict[str, bytes]:
+def files(
+    weights: dict[str, bytes] | None = None, config: dict[str, Any] | None = None
+) -> dict[str, bytes]:
     """A model's files: config, tokenizer, weights."""
     return {
         "config.json": json.dumps(CONFIG | (config or {})).encode(),
@@ -80,7 +84,9 @@ def files(weights: dict[str, bytes] | None = None, config: dict[str, Any] | None
 
 
 def index(*names: str) -> bytes:
-    return json.dumps({"weight_map": {f"layer.{at}": name for at, name in enumerate(names)}}).encode()
+    return json.dumps(
+        {"weight_map": {f"layer.{at}": name for at, name in enumerate(names)}}
+    ).encode()
 
 
 def sharded(*names: str) -> dict[str, bytes]:
@@ -88,9 +94,15 @@ def sharded(*names: str) -> dict[str, bytes]:
     return {INDEX: index(*(names or TWO)), **dict(zip(TWO, SHARDS, strict=True))}
 
 
-def about(downloads: int, parameters: int = 0, *tags: str, kind: str = "BF16", **more: Any) -> dict[str, Any]:
+def about(
+    downloads: int, parameters: int = 0, *tags: str, kind: str = "BF16", **more: Any
+) -> dict[str, Any]:
     """What a model's page tells."""
-    counts = {"safetensors": {"parameters": {kind: parameters}, "total": parameters}} if parameters else {}
+    counts = (
+        {"safetensors": {"parameters": {kind: parameters}, "total": parameters}}
+        if parameters
+        else {}
+    )
     return TEXT | {"downloads": downloads, "tags": list(tags)} | counts | more
 
 
@@ -101,13 +113,24 @@ def fill(hub: Hub) -> None:
         hub.add("models", name, files, more=more, large=".safetensors", **how)
 
     apache = "license:apache-2.0"
-    add("hone/small", files() | OTHERS, about(900, 150_000, apache, "en"), card={"license": "apache-2.0"})
+    add(
+        "hone/small",
+        files() | OTHERS,
+        about(900, 150_000, apache, "en"),
+        card={"license": "apache-2.0"},
+    )
     add("hone/large", files(sharded()), about(800, 7_000_000_000, "license:other"),
         card={"license": "other", "license_name": "hone-terms"})  # fmt: skip
     add("hone/half", files(), about(700, 500_000_000, "license:mit", kind="F32"))
     hub.moved["small"] = "hone/small"
     terms = {"license": "gemma"}
-    add("hone/gated", files(sharded()), about(600, 200_000, "license:gemma"), gated="manual", card=terms)
+    add(
+        "hone/gated",
+        files(sharded()),
+        about(600, 200_000, "license:gemma"),
+        gated="manual",
+        card=terms,
+    )
     add("hone/private", files(), about(5, 150_000), private=True)
     encoder = about(50, 110_000_000, apache, pipeline_tag="fill-mask")
     add("hone/encoder", files(config={"model_type": "bert"}), encoder)
@@ -124,16 +147,28 @@ def fill(hub: Hub) -> None:
 
 MODEL = ["config.json", "tokenizer.json", "model.safetensors"]
 UNFIT: dict[str, tuple[list[str], dict[str, Any], list[str]]] = {
-    "gguf": (["x.Q4_K_M.gguf", "x.Q8_0.gguf", "config.json"], about(20, gguf={"total": 1}), ["GGUF"]),
+    "gguf": (
+        ["x.Q4_K_M.gguf", "x.Q8_0.gguf", "config.json"],
+        about(20, gguf={"total": 1}),
+        ["GGUF"],
+    ),
     "adapter": (
         ["adapter_config.json", "adapter_model.safetensors", "tokenizer.json"],
         about(19, 0, "base_model:hone/small", "base_model:adapter:hone/small", library_name="peft"),
         ["adapter", "hone/small"],
     ),
-    "pickles": (["config.json", "pytorch_model.bin", "vocab.txt"], about(18), ["pytorch_model.bin", "harmful"]),
+    "pickles": (
+        ["config.json", "pytorch_model.bin", "vocab.txt"],
+        about(18),
+        ["pytorch_model.bin", "harmful"],
+    ),
     "code": ([*MODEL, "modeling_x.py"], about(17, 100, "custom_code"), ["program code", "never"]),
     "packed": (MODEL, about(16, 100, "awq"), ["AWQ"]),
-    "pictures": (["unet/config.json", "unet/model.safetensors"], about(15, library_name="diffusers"), ["no weights"]),
+    "pictures": (
+        ["unet/config.json", "unet/model.safetensors"],
+        about(15, library_name="diffusers"),
+        ["no weights"],
+    ),
     "bare": (["model.safetensors", "tokenizer.json"], about(14), ["no config.json"]),
     "dumb": (["model.safetensors", "config.json"], about(13), ["no tokenizer"]),
     "empty": ([], about(12), ["no weights"]),
@@ -144,9 +179,18 @@ class Child:
     """A process that answers what the app asks aside, with its own workspace for each ask."""
 
     def __init__(self, url: str, home: Path) -> None:
-        env = front.environment(home / "cache") | {"HF_ENDPOINT": url, "HF_HOME": str(home), "PYTHONIOENCODING": "utf8"}
+        env = front.environment(home / "cache") | {
+            "HF_ENDPOINT": url,
+            "HF_HOME": str(home),
+            "PYTHONIOENCODING": "utf8",
+        }
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD], cwd=ROOT, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", CHILD],
+            cwd=ROOT,
+            env=env,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
 
     def ask(self, store: Store, do: str, **what: Any) -> dict[str, Any]:

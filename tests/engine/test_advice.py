@@ -28,7 +28,9 @@ def model(width: int = 256, layers: int = 4, kind: str = "llama", **more: Any) -
         "down_proj": (3 * width, width),
     }
     modules = tuple(
-        LinearModule(name=name, path=f"layers.*.{name}", ins=ins, outs=outs, layers=tuple(range(layers)))
+        LinearModule(
+            name=name, path=f"layers.*.{name}", ins=ins, outs=outs, layers=tuple(range(layers))
+        )
         for name, (ins, outs) in shapes.items()
     )
     parameters = 32_000 * width + sum(module.weights for module in modules)
@@ -69,14 +71,21 @@ def test_preferences_and_encoders_take_smaller_ones() -> None:
     prefer = case(goal="prefer", preference="dpo", info=BIG)
     assert advice.rate_of(prefer, "lora")[0] == 1e-5
     assert advice.rate_of(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
-    encoder = case(goal="classify", labels=2, info=model(768, 12, kind="bert", tasks=("classify",), task="classify"))
+    encoder = case(
+        goal="classify",
+        labels=2,
+        info=model(768, 12, kind="bert", tasks=("classify",), task="classify"),
+    )
     assert advice.rate_of(encoder, "full")[0] == 5e-5 and advice.rate_of(encoder, "lora")[0] == 5e-4
 
 
 @pytest.mark.parametrize(
-    ("rows", "epochs", "rank"), [(60, 6, 16), (700, 4, 16), (6_000, 3, 32), (20_000, 2, 32), (90_000, 1, 64)]
+    ("rows", "epochs", "rank"),
+    [(60, 6, 16), (700, 4, 16), (6_000, 3, 32), (20_000, 2, 32), (90_000, 1, 64)],
 )
-def test_few_rows_take_more_passes_and_many_a_larger_adapter(rows: int, epochs: int, rank: int) -> None:
+def test_few_rows_take_more_passes_and_many_a_larger_adapter(
+    rows: int, epochs: int, rank: int
+) -> None:
     assert advice.epochs_of(case(rows=rows))[0] == epochs
     assert advice.rank_of(case(rows=rows))[0] == rank
 
@@ -104,12 +113,19 @@ def test_the_batch_is_what_fits_and_the_effective_one_stays() -> None:
     assert (wide["optim.batch_size"], wide["optim.accumulation"]) == (16, 1)
     asked = case(info=BIG, lengths=Lengths((0, 1000, 2100), (10, 90), 2040))
     needs = [advice.needs(asked, specs.MethodSpec(), batch, 2048, False) for batch in (1, 4)]
-    tight = advice.advise(asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / advice.ROOM))).values
+    tight = advice.advise(
+        asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / advice.ROOM))
+    ).values
     assert tight["method.kind"] == "lora"
-    assert 1 <= tight["optim.batch_size"] <= 4 and tight["optim.batch_size"] * tight["optim.accumulation"] == 16
+    assert (
+        1 <= tight["optim.batch_size"] <= 4
+        and tight["optim.batch_size"] * tight["optim.accumulation"] == 16
+    )
     least = advice.needs(asked, specs.MethodSpec(), 1, 2048, True)
     assert least < needs[0]
-    tighter = advice.advise(asked._replace(machine=asked.machine._replace(free=(least + 1) / advice.ROOM))).values
+    tighter = advice.advise(
+        asked._replace(machine=asked.machine._replace(free=(least + 1) / advice.ROOM))
+    ).values
     assert tighter["optim.checkpointing"] == "on" and tighter["optim.batch_size"] == 1
 
 
@@ -132,7 +148,10 @@ def test_which_method_when() -> None:
 
 def test_what_would_help_is_named() -> None:
     asked = case(info=BIG)
-    asked = case(info=BIG, free=1 + advice.needs(asked, specs.MethodSpec(kind="qlora"), 1, 2048, True) / advice.ROOM)
+    asked = case(
+        info=BIG,
+        free=1 + advice.needs(asked, specs.MethodSpec(kind="qlora"), 1, 2048, True) / advice.ROOM,
+    )
     found = advice.helps(asked, specs.MethodSpec(), 2048)
     assert "the 4-bit method (QLoRA)" in found
     assert "LoRA instead of all weights" in advice.helps(
@@ -142,7 +161,11 @@ def test_what_would_help_is_named() -> None:
 
 def test_a_method_of_one_s_own_gets_values_that_suit_it() -> None:
     own = advice.advise(case(), "full")
-    assert own.values["method.kind"] == "full" and own.kind == "lora" and "method.rank" not in own.values
+    assert (
+        own.values["method.kind"] == "full"
+        and own.kind == "lora"
+        and "method.rank" not in own.values
+    )
     assert own.values["optim.learning_rate"] == 2e-4
 
 
@@ -186,7 +209,11 @@ def test_what_stepping_down_changes_is_foretold(preference: str, words: str) -> 
     spec = specs.make({"optim": {"batch_size": 2}})
     needs = forecast.foresee(case(goal=goal, preference=preference), spec).needs
     told = forecast.foresee(case(needs - 1, goal=goal, preference=preference), spec)
-    assert told.fit and told.fit.batch == (2 if preference == "kto" else 1) and "learns the same" in told.effect
+    assert (
+        told.fit
+        and told.fit.batch == (2 if preference == "kto" else 1)
+        and "learns the same" in told.effect
+    )
 
 
 # --- lengths ---

@@ -42,8 +42,18 @@ def changed(spec: RunSpec, *settings: str) -> RunSpec:
 
 
 def test_settings_are_changed_as_yaml_and_checked() -> None:
-    spec = changed(SPEC, "optim.learning_rate=5e-4", "method.targets=[q_proj, v_proj]", "name=My run", "data.shape=")
-    assert spec.optim.learning_rate == 5e-4 and spec.method.targets == ("q_proj", "v_proj") and spec.name == "My run"
+    spec = changed(
+        SPEC,
+        "optim.learning_rate=5e-4",
+        "method.targets=[q_proj, v_proj]",
+        "name=My run",
+        "data.shape=",
+    )
+    assert (
+        spec.optim.learning_rate == 5e-4
+        and spec.method.targets == ("q_proj", "v_proj")
+        and spec.name == "My run"
+    )
     assert spec.data == SPEC.data
 
 
@@ -66,7 +76,10 @@ def test_a_change_that_cannot_be_is_said(setting: str, words: str) -> None:
 
 def test_again_extend_and_queue_on_the_command_line(engine, home, capsys) -> None:
     run = done(engine)
-    assert cli(["again", run.id, "--set", "optim.epochs=1", "--set", "name=less", "--home", str(home)]) == 0
+    assert (
+        cli(["again", run.id, "--set", "optim.epochs=1", "--set", "name=less", "--home", str(home)])
+        == 0
+    )
     (newest,) = (one for one in engine.store.all_runs() if one.id != run.id)
     assert newest.spec == changed(SPEC, "optim.epochs=1", "name=less")
     assert cli(["extend", run.id, "1", "--home", str(home)]) == 0
@@ -91,7 +104,10 @@ def test_a_run_is_paused_and_taken_up_again_on_the_command_line(home, capsys) ->
     step = run.view().step
     assert cli(["continue", run.id, "--home", str(home)]) == 0
     assert run.state() == State.FINISHED and run.view().started.resumed_from == step
-    assert cli(["pause", run.id, "--home", str(home)]) == 2 and "is not running" in capsys.readouterr().err
+    assert (
+        cli(["pause", run.id, "--home", str(home)]) == 2
+        and "is not running" in capsys.readouterr().err
+    )
     engine.close()
 
 
@@ -104,9 +120,15 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
     assert before.total_steps == 6 and before.started.epochs == 2
     run.emit(ev.Estimated(trainable=10, memory_gb=0.5, seconds_low=1.0, seconds_high=1.4))
     engine.extend(run.id, 1)
-    wait_for(run, lambda run: run.view().total_steps == 9 and run.state() == State.FINISHED and idle(run))
+    wait_for(
+        run, lambda run: run.view().total_steps == 9 and run.state() == State.FINISHED and idle(run)
+    )
     view = run.view()
-    assert list(view.steps) == list(range(1, 10)) and view.attempt == 2 and view.started.resumed_from == 6
+    assert (
+        list(view.steps) == list(range(1, 10))
+        and view.attempt == 2
+        and view.started.resumed_from == 6
+    )
     assert view.last.epoch == pytest.approx(3) and view.first_loss == before.first_loss
     (time,) = [one for one in outcome.outcome(view, State.FINISHED) if one.what == "Time"]
     assert time.expected == outcome.span(1.5, 2.1)
@@ -130,7 +152,9 @@ def test_the_schedule_of_what_was_foretold_is_stretched() -> None:
         tokens=9, learned=9, cut=0,
     )  # fmt: skip
     told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=10, seconds_high=20, checks_seconds=4)
-    view = fold([told, started, ev.Finished(step=7, seconds=12, memory_gb=1), ev.Extended(epochs=1.4)])
+    view = fold(
+        [told, started, ev.Finished(step=7, seconds=12, memory_gb=1), ev.Extended(epochs=1.4)]
+    )
     assert (view.total_steps, view.started.epochs) == (14, 1.4)
     told = view.estimated
     assert (told.seconds_low, told.seconds_high, told.checks_seconds) == (20, 40, 8)
@@ -175,7 +199,9 @@ def test_the_other_run_s_adapter_is_kept_with_the_new_one(engine) -> None:
 
 def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
     other = done(engine)
-    other.emit(other.view().started.model_copy(update={"model_hash": "of another", "resumed_from": 6}))
+    other.emit(
+        other.view().started.model_copy(update={"model_hash": "of another", "resumed_from": 6})
+    )
     with pytest.raises(RunError, match="made for another model"):
         engine.start(from_run.settings(other))
 
@@ -188,8 +214,14 @@ def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
         ("method.kind=dora", "Method (method.kind): it is LoRA. Choose that one."),
         ("method.kind=full", "Method (method.kind): it is LoRA. Choose that one."),
         ("method.layers=0-2", "Layers (method.layers): it has none. Set the same."),
-        ("method.rslora=true", "Rank-stabilised scaling (method.rslora): it has it off. Set the same."),
-        ("method.ranks={q_proj: 4}", "Ranks of single modules (method.ranks): it has none. Set the same."),
+        (
+            "method.rslora=true",
+            "Rank-stabilised scaling (method.rslora): it has it off. Set the same.",
+        ),
+        (
+            "method.ranks={q_proj: 4}",
+            "Ranks of single modules (method.ranks): it has none. Set the same.",
+        ),
         ("data={source: sample:reviews, goal: classify}", "it learned to write answers or text"),
     ],
 )
@@ -208,10 +240,15 @@ def test_other_labels_and_other_modules_do_not_agree(engine) -> None:
     assert done(engine, spec).state() == State.FINISHED
     about = json.loads(other.about_file.read_text())
     other.about_file.write_text(json.dumps(about | {"labels": ["a", "b", "c"]}))
-    with pytest.raises(SpecError, match=r"Labels: it tells a, b, c apart\. These rows have others\."):
+    with pytest.raises(
+        SpecError, match=r"Labels: it tells a, b, c apart\. These rows have others\."
+    ):
         engine.start(spec)
     named = done(engine, changed(SPEC, "method.targets=[q_proj, v_proj]"))
-    with pytest.raises(SpecError, match=r"Target modules \(method.targets\): it has q_proj, v_proj\. Set the same\."):
+    with pytest.raises(
+        SpecError,
+        match=r"Target modules \(method.targets\): it has q_proj, v_proj\. Set the same\.",
+    ):
         engine.start(changed(from_run.settings(named), "method.targets=[q_proj]"))
 
 

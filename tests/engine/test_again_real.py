@@ -21,7 +21,11 @@ SHORT = ("optim.epochs=0.08", "sampling.checks=1", "sampling.max_new_tokens=4", 
 
 def by_worker(engine: Engine, run: RunDir, attempt: int = 1) -> RunDir:
     """The run, once a worker process has trained it to its end."""
-    wait_for(run, lambda run: run.view().attempt == attempt and run.view().ended is not None and idle(run), 240)
+    wait_for(
+        run,
+        lambda run: run.view().attempt == attempt and run.view().ended is not None and idle(run),
+        240,
+    )
     assert run.state() == State.FINISHED, run.view().ended
     return run
 
@@ -46,7 +50,11 @@ def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained,
     engine.extend(onward.id, 0.12)
     view, steps = by_worker(engine, onward, attempt=2).view(), before.total_steps
     total = onward.spec.optim.steps(view.started.rows)
-    assert total > 2 * steps and list(view.steps) == list(range(1, total + 1)) and view.total_steps == total
+    assert (
+        total > 2 * steps
+        and list(view.steps) == list(range(1, total + 1))
+        and view.total_steps == total
+    )
     assert view.losses[:steps] == before.losses and view.started.resumed_from == steps
     highest = onward.spec.optim.learning_rate
     cosine = [highest * 0.5 * (1 + math.cos(math.pi * step / total)) for step in range(total + 1)]

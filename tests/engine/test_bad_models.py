@@ -113,7 +113,10 @@ def test_a_bad_folder_is_refused(bad: Bad, folder: Path) -> None:
 
 def test_the_canary_would_sing(tmp_path: Path) -> None:
     (folder := tmp_path / "model").mkdir()
-    for spoil, command in ((pickled("x.bin"), ["-m", "pickle", "x.bin"]), (program("own.py"), ["own.py"])):
+    for spoil, command in (
+        (pickled("x.bin"), ["-m", "pickle", "x.bin"]),
+        (program("own.py"), ["own.py"]),
+    ):
         spoil(folder)
         subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True)
         (tmp_path / CANARY).unlink()
@@ -121,7 +124,9 @@ def test_the_canary_would_sing(tmp_path: Path) -> None:
 
 def test_nothing_of_torch_is_needed_to_refuse(folder: Path) -> None:
     code = "import sys; from engine import gate; print({'torch', 'transformers', 'safetensors'} & sys.modules.keys())"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "set()"
 
 
@@ -144,7 +149,10 @@ def test_good_folders_pass(tiny: Tiny, folder: Path, tmp_path: Path) -> None:
     gate.check(tmp_path / "link")
     # What old configs hold, which does no harm.
     for name, more in (
-        (CONFIG, {"attn_implementation": "flash_attention_2", "time_step_limit": [0.0, float("inf")]}),
+        (
+            CONFIG,
+            {"attn_implementation": "flash_attention_2", "time_step_limit": [0.0, float("inf")]},
+        ),
         (TOKENS, {"special_tokens_map_file": "/root/.cache/x.json", "model_max_length": 10**30}),
     ):
         (folder / name).write_text(json.dumps(json.loads((folder / name).read_text()) | more))
@@ -156,7 +164,11 @@ def test_good_folders_pass(tiny: Tiny, folder: Path, tmp_path: Path) -> None:
 def test_a_model_that_is_only_looked_at_is_checked_too(tmp_path: Path) -> None:
     from engine.work.inspect import inspect
 
-    for more in ({"auto_map": {"AutoConfig": "own.Own"}}, {"num_hidden_layers": 10**9}, {"model_type": "own"}):
+    for more in (
+        {"auto_map": {"AutoConfig": "own.Own"}},
+        {"num_hidden_layers": 10**9},
+        {"model_type": "own"},
+    ):
         (tmp_path / CONFIG).write_text(json.dumps({"model_type": "llama"} | more))
         program("own.py")(tmp_path)
         refusal(lambda: inspect("hub:hone/own", folder=tmp_path))
@@ -203,14 +215,22 @@ def test_an_adapter_of_another_base(tiny: Tiny, tmp_path: Path) -> None:
 
     place = choose_place(PlaceSpec(device="cpu", precision="fp32"))
     made, other = tmp_path / "adapter", tmp_path / "other"
-    get_peft_model(load_model(tiny.llama, place), LoraConfig(r=4, target_modules=["q_proj"])).save_pretrained(made)
+    get_peft_model(
+        load_model(tiny.llama, place), LoraConfig(r=4, target_modules=["q_proj"])
+    ).save_pretrained(made)
     attach(load_model(tiny.llama, place), made)
     for kind, more in (("llama", {"hidden_size": 32}), ("llama", {"num_hidden_layers": 2}),
                        ("llama", {"num_hidden_layers": 4}), ("gpt2", {})):  # fmt: skip
         base = load_model(save_model(other, kind, **more), place)
         with pytest.raises(RunError):
             text = refusal(lambda base=base: attach(base, made))
-            notice(TASK, "An adapter whose base is another", text, "another model", "Put that model back")
+            notice(
+                TASK,
+                "An adapter whose base is another",
+                text,
+                "another model",
+                "Put that model back",
+            )
             raise RunError(text)
         shutil.rmtree(other)
     file = made / "adapter_model.safetensors"
@@ -248,10 +268,16 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
         assert answer["seconds"] < SECONDS and answer["kind"] == "ModelError"
         assert not [one for one in hub_models.downloaded(store) if one.whole]
         assert len(models.available([store.models])) == 1, "nothing half-written is offered"
-        text = answer["error"].replace(hub.url, "https://the-hub").replace(str(store.models), "workspace/models")
+        text = (
+            answer["error"]
+            .replace(hub.url, "https://the-hub")
+            .replace(str(store.models), "workspace/models")
+        )
         notice(DISK, title, text, *words)
 
-    failed("No room for a download", "hone/two", "0.4 MB more", "free", "Make room", free=256_300_000)
+    failed(
+        "No room for a download", "hone/two", "0.4 MB more", "free", "Make room", free=256_300_000
+    )
     hub.repos["models", "hone/two"].cut = {TWO[1]: 150_000}
     failed("A download that is cut", "hone/two", "broke off", "kept", "try again")
     hub.repos["models", "hone/two"].cut = {}
@@ -268,7 +294,12 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
     failed("Pickles only, on the Hub", "unfit/pickles", "pytorch_model.bin", "harmful")
     failed("Code of its own, on the Hub", "hone/own-code", "auto_map", "never runs code")
     failed("Packed weights, on the Hub", "hone/packed-inside", "bitsandbytes", "made from")
-    failed("An index that leaves the folder, on the Hub", "hone/outside", "points outside", "Do not use")
+    failed(
+        "An index that leaves the folder, on the Hub",
+        "hone/outside",
+        "points outside",
+        "Do not use",
+    )
     assert child.ask(store, "download", name="hone/two", revision="")["done"], "and then it goes on"
 
 
@@ -308,7 +339,9 @@ def mutate(folder: Path, rng: random.Random) -> str:
     file = rng.choice(sorted(folder.iterdir()))
     kind = rng.choice(["value", "value", "value", "kind", "cut", "swap", "bytes", "drop"])
     if kind in ("value", "kind"):
-        file = folder / (CONFIG if kind == "kind" else rng.choice([CONFIG, CONFIG, CONFIG, TOKENS, INDEX]))
+        file = folder / (
+            CONFIG if kind == "kind" else rng.choice([CONFIG, CONFIG, CONFIG, TOKENS, INDEX])
+        )
         values = json.loads(file.read_text())
         key = rng.choice([*sorted(values), "attention_dropout", "head_dim", "n_positions"])
         more = {"model_type": rng.choice(KINDS)} if kind == "kind" else {key: rng.choice(VALUES)}
@@ -370,8 +403,14 @@ def test_the_table_of_messages_is_up_to_date() -> None:
         if now != group:
             lines += ["", f"## {now}", "", "| input | what is said |", "|---|---|"]
             group = now
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in (title, " ".join(said.split()))) + " |")
+        lines.append(
+            "| "
+            + " | ".join(cell.replace("|", "\\|") for cell in (title, " ".join(said.split())))
+            + " |"
+        )
     text = "\n".join(lines) + "\n"
     if not TABLE.is_file() or TABLE.read_text(encoding="utf-8") != text:
         TABLE.write_text(text, encoding="utf-8")
-        assert os.environ.get("HONE_WRITE_DOCS"), "docs/model-errors.md was out of date and has been written anew"
+        assert os.environ.get("HONE_WRITE_DOCS"), (
+            "docs/model-errors.md was out of date and has been written anew"
+        )

@@ -30,7 +30,9 @@ def test_good_data_is_usable(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in said
 
 
-def test_warnings_and_stops_have_their_own_codes(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_warnings_and_stops_have_their_own_codes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     rows = SAMPLE.read_text(encoding="utf-8").splitlines()[:40]
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join([*rows, rows[0]]), encoding="utf-8")
@@ -41,19 +43,32 @@ def test_warnings_and_stops_have_their_own_codes(capsys: pytest.CaptureFixture[s
     assert (repeated["count"], repeated["rows"], repeated["level"]) == (1, [41], "warn")
     path.write_text("\n".join([*rows, '{"messages": []}']), encoding="utf-8")
     code, said = check(capsys, str(path))
-    assert code == 2 and "Row 41: the conversation is empty" in said and said.rstrip().endswith("Not usable as it is.")
+    assert (
+        code == 2
+        and "Row 41: the conversation is empty" in said
+        and said.rstrip().endswith("Not usable as it is.")
+    )
 
 
 def test_answers_that_are_cut_away_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = check(capsys, str(SAMPLE), "--length", "16", "--json")
     found = json.loads(said)
     assert code == 1 and found["tokens"]["cut"] > 500
-    assert any(one["kind"] == "cut" and "longer than 16 tokens" in one["title"] for one in found["findings"])
+    assert any(
+        one["kind"] == "cut" and "longer than 16 tokens" in one["title"]
+        for one in found["findings"]
+    )
 
 
 @pytest.mark.parametrize("name", ["absent.csv", "empty.csv"])
-def test_what_cannot_be_read_is_a_sentence(capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str) -> None:
+def test_what_cannot_be_read_is_a_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, name: str
+) -> None:
     (tmp_path / "empty.csv").touch()
     assert main(["check", str(tmp_path / name)]) == 2
     said = capsys.readouterr()
-    assert ("There is no file" in said.err) if name == "absent.csv" else ("'empty.csv' is empty" in said.out)
+    assert (
+        ("There is no file" in said.err)
+        if name == "absent.csv"
+        else ("'empty.csv' is empty" in said.out)
+    )

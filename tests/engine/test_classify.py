@@ -59,7 +59,9 @@ def priced(count: int = 200) -> list[dict[str, Any]]:
     ]
 
 
-def make(home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int = 0, **more: Any) -> RunDir:
+def make(
+    home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int = 0, **more: Any
+) -> RunDir:
     """A run that waits, of a tiny model; the last ``held`` rows are its held-out part."""
     folder = home / kind
     if not folder.is_dir():
@@ -69,7 +71,9 @@ def make(home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int =
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
         "data": {
-            "source": intake.add_rows(engine.store, "rows", list(zip(rows, parts, strict=True)), []),
+            "source": intake.add_rows(
+                engine.store, "rows", list(zip(rows, parts, strict=True)), []
+            ),
             "shape": Shape.LABEL,
             "roles": {"text": "text", "label": "label"},
             "goal": "classify",
@@ -80,10 +84,14 @@ def make(home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int =
         "optim": {"epochs": 6, "batch_size": 16, "learning_rate": 5e-3},
         "sampling": {"checks": 2},
     }
-    return engine.start(specs.make({key: value | more.get(key, {}) for key, value in values.items()}))
+    return engine.start(
+        specs.make({key: value | more.get(key, {}) for key, value in values.items()})
+    )
 
 
-def learn(home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int = 0, **more: Any) -> RunDir:
+def learn(
+    home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int = 0, **more: Any
+) -> RunDir:
     """A finished run."""
     from engine.work.train import train
 
@@ -105,7 +113,9 @@ def learn(home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int 
         ("llama", "head"),
     ],
 )
-def test_a_trained_head_beats_the_untrained_one_and_merges(tmp_path: Path, kind: str, method: str) -> None:
+def test_a_trained_head_beats_the_untrained_one_and_merges(
+    tmp_path: Path, kind: str, method: str
+) -> None:
     from engine.work.merge import merge
     from engine.work.score import score
 
@@ -113,13 +123,21 @@ def test_a_trained_head_beats_the_untrained_one_and_merges(tmp_path: Path, kind:
     view = run.view()
     before, best = view.checks[0], view.best
     assert best is not None and best.loss < before.loss and before.step == 0
-    assert before.accuracy is not None and best.accuracy is not None and best.accuracy > before.accuracy
+    assert (
+        before.accuracy is not None
+        and best.accuracy is not None
+        and best.accuracy > before.accuracy
+    )
     score(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.labels and done.guessing and done.rows == done.of
-    assert done.base / done.rows == pytest.approx(before.accuracy), "it guesses as it did when the run began"
+    assert done.base / done.rows == pytest.approx(before.accuracy), (
+        "it guesses as it did when the run began"
+    )
     assert done.tuned / done.rows == pytest.approx(best.accuracy)
-    least = 0.55 if method == "head" else 0.8  # a body of random weights gives a head little to go by
+    least = (
+        0.55 if method == "head" else 0.8
+    )  # a body of random weights gives a head little to go by
     assert done.labels.accuracy.tuned > max(least, done.labels.accuracy.majority)
     assert "was never trained, so it guesses" in scores.sentences(done)[-1]
     for precision in ("fp32", "bf16"):
@@ -162,7 +180,9 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
     assert base.endswith("(a guess: before training its last layer is random)")
     assert tuned.startswith("plus ") and "minus" in tuned and "guess" not in tuned
     with zipfile.ZipFile(export.adapter_zip(run)) as archive:
-        about = json.loads(archive.read(next(name for name in archive.namelist() if name.endswith("labels.json"))))
+        about = json.loads(
+            archive.read(next(name for name in archive.namelist() if name.endswith("labels.json")))
+        )
     assert about == {"labels": ["minus", "plus"], "problem_type": "single_label_classification"}
     lines = export.python_lines(run).replace("Hello!", "the cat and happy dog")
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -175,11 +195,18 @@ def test_several_labels(tmp_path: Path) -> None:
     from engine.work.score import score
 
     run = learn(tmp_path, coloured(), "llama", data={"goal": "multilabel"})
-    assert json.loads((run.adapter / "labels.json").read_text())["labels"] == ["blue", "red", "words"]
+    assert json.loads((run.adapter / "labels.json").read_text())["labels"] == [
+        "blue",
+        "red",
+        "words",
+    ]
     score(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.labels and done.labels.micro_f1
-    assert done.tuned > done.labels.majority_right and done.labels.micro_f1.tuned > done.labels.micro_f1.majority
+    assert (
+        done.tuned > done.labels.majority_right
+        and done.labels.micro_f1.tuned > done.labels.micro_f1.majority
+    )
     assert "Micro F1" in scores.sentences(done)[2] and "no other" in scores.sentences(done)[0]
     assert run.view().samples[-1].reply.startswith("words "), "the likeliest comes first"
 
@@ -190,7 +217,11 @@ def test_batches_that_are_added_up_are_one_batch(tmp_path: Path) -> None:
     goal, place = {"goal": "multilabel"}, {"precision": "fp32"}
     whole = learn(tmp_path / "a", coloured(64), data=goal, optim=optim, place=place).view()
     parts = learn(
-        tmp_path / "b", coloured(64), data=goal, optim=optim | {"batch_size": 4, "accumulation": 4}, place=place
+        tmp_path / "b",
+        coloured(64),
+        data=goal,
+        optim=optim | {"batch_size": 4, "accumulation": 4},
+        place=place,
     ).view()
     assert parts.losses == pytest.approx(whole.losses, rel=0.02)
     assert list(parts.grads) == pytest.approx(list(whole.grads), rel=0.05)
@@ -203,20 +234,30 @@ def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
     from engine.work.tuned import trained
 
     run = learn(tmp_path, priced(), data={"goal": "regress"})
-    assert run.view().checks[0].accuracy is None and run.view().first_loss == pytest.approx(1, abs=0.3)
+    assert run.view().checks[0].accuracy is None and run.view().first_loss == pytest.approx(
+        1, abs=0.3
+    )
     score(run)
     done = run.view().scored
     assert isinstance(done, ev.NumberScore) and done.explained and done.rows == done.of
-    assert done.error.tuned < 0.5 * done.error.majority and done.explained.tuned > 0.7 > 0.1 > done.explained.base
+    assert (
+        done.error.tuned < 0.5 * done.error.majority
+        and done.explained.tuned > 0.7 > 0.1 > done.explained.base
+    )
     first, second, third = scores.sentences(done)
     assert f"{done.mean:.4g}" in first and "R²" in second and "guesses" in third
     of = trained(run)
     model, tokenizer = of.load(of.place()), load_tokenizer(of.folder)
-    low, high = (float(verdicts(model, tokenizer, of, text)[1]) for text in ("the cat", "the cat" + " good" * 5))
+    low, high = (
+        float(verdicts(model, tokenizer, of, text)[1])
+        for text in ("the cat", "the cat" + " good" * 5)
+    )
     assert low == pytest.approx(1000, abs=300) and high == pytest.approx(2250, abs=300)
 
 
-def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(tmp_path: Path) -> None:
+def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
+    tmp_path: Path,
+) -> None:
     from engine.work.data import load_tokenizer
     from engine.work.heads import scale_of, verdicts
     from engine.work.score import score
@@ -237,7 +278,9 @@ def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
     assert float(run.view().samples[0].reply) == pytest.approx(float(said), rel=0.01)
     assert scale_of(run.adapter) == scale_of(other.adapter)
     score(run)
-    assert run.view().scored.mean == pytest.approx(130, abs=15), "what needs no model is of its own rows"
+    assert run.view().scored.mean == pytest.approx(130, abs=15), (
+        "what needs no model is of its own rows"
+    )
 
 
 def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
@@ -257,7 +300,9 @@ def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
         assert guesses(trained(run)) == (labels == 5)
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_run_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from engine.work.report import Report
     from engine.work.train import train
 
@@ -265,7 +310,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch
     run, ended = make(tmp_path / "b", judged(), optim={"epochs": 1}), Report.on_step_end
 
     def stop(self: Report, args: Any, state: Any, control: Any, **more: Any) -> None:
-        if state.global_step == 5:  # a check is due then; another one would move the random numbers on
+        if (
+            state.global_step == 5
+        ):  # a check is due then; another one would move the random numbers on
             run.stop_mark.write_text("keep")
         ended(self, args, state, control, **more)
 
@@ -284,14 +331,32 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path: Path, monkeypatch
 @pytest.mark.parametrize(
     ("rows", "goal", "text"),
     [
-        ([{"text": f"a {n}", "label": "one"} for n in range(9)], "classify", "only one label, 'one'"),
-        ([{"text": f"a {n}", "label": f"Answer {n}."} for n in range(40)], "classify", "look like answers, not labels"),
-        ([{"text": f"a {n}", "label": "many"} for n in range(9)], "regress", "Row 1: 'many' is not a number"),
+        (
+            [{"text": f"a {n}", "label": "one"} for n in range(9)],
+            "classify",
+            "only one label, 'one'",
+        ),
+        (
+            [{"text": f"a {n}", "label": f"Answer {n}."} for n in range(40)],
+            "classify",
+            "look like answers, not labels",
+        ),
+        (
+            [{"text": f"a {n}", "label": "many"} for n in range(9)],
+            "regress",
+            "Row 1: 'many' is not a number",
+        ),
         ([{"text": f"a {n}", "label": "7"} for n in range(9)], "regress", r"the same number \(7\)"),
-        ([{"text": f"a {n}", "label": ["x", "x"]} for n in range(9)], "multilabel", "only one label, 'x'"),
+        (
+            [{"text": f"a {n}", "label": ["x", "x"]} for n in range(9)],
+            "multilabel",
+            "only one label, 'x'",
+        ),
     ],
 )
-def test_labels_that_teach_nothing(tmp_path: Path, rows: list[dict[str, Any]], goal: str, text: str) -> None:
+def test_labels_that_teach_nothing(
+    tmp_path: Path, rows: list[dict[str, Any]], goal: str, text: str
+) -> None:
     from engine.work.train import make_lesson, material
 
     run = make(tmp_path, rows, data={"goal": goal})
@@ -306,7 +371,10 @@ def test_held_out_labels_that_nobody_taught_are_left_out_and_count_as_wrong(tmp_
     run = learn(tmp_path, judged(80) + new, held=12, optim={"epochs": 1}, data={"system": "Judge."})
     view = run.view()
     assert view.started and view.started.held_out == 10 and view.started.cut == 0
-    assert any("2 of 12 held-out examples have a label that no training example has" in one for one in view.warnings)
+    assert any(
+        "2 of 12 held-out examples have a label that no training example has" in one
+        for one in view.warnings
+    )
     assert any("reads the text alone" in one for one in view.warnings)
     assert all("Judge" not in sample.prompt for sample in view.samples)
     score(run)

@@ -12,7 +12,10 @@ from engine.errors import ModelError, SpecError
 from engine.method import MethodSpec
 from tests.engine.tiny import ARCHITECTURES, config_of
 
-ROBERTA = {"vocab_size": 50265, "max_position_embeddings": 514}  # the published ones, which are not the defaults
+ROBERTA = {
+    "vocab_size": 50265,
+    "max_position_embeddings": 514,
+}  # the published ones, which are not the defaults
 
 
 def info_of(config, task: str = "write", name: str = "m") -> ModelInfo:
@@ -62,9 +65,13 @@ def test_every_method_counts_as_peft_counts(kind: str) -> None:
             try:
                 ours = count(info, method, labels)
             except SpecError as error:  # the drawn targets are not in the drawn layers
-                assert "none of them is in the chosen layers" in str(error) or "gets no adapter" in str(error)
+                assert "none of them is in the chosen layers" in str(
+                    error
+                ) or "gets no adapter" in str(error)
                 continue
-            assert (ours.trainable, ours.total) == pefts(config_of(kind), task, method, info, labels), method
+            assert (ours.trainable, ours.total) == pefts(
+                config_of(kind), task, method, info, labels
+            ), method
             compared += 1
     assert compared >= 4
 
@@ -125,7 +132,12 @@ def test_parts_add_up_to_the_published_totals() -> None:
     """Counts as published for these models; tied weights once."""
     from transformers import AutoConfig
 
-    published = {"gpt2": 124_439_808, "llama": 6_738_415_616, "mistral": 7_241_732_096, "phi3": 3_821_079_552}
+    published = {
+        "gpt2": 124_439_808,
+        "llama": 6_738_415_616,
+        "mistral": 7_241_732_096,
+        "phi3": 3_821_079_552,
+    }
     for kind, total in published.items():
         info = info_of(AutoConfig.for_model(kind))
         assert info.parameters == sum(info.parts.values()) == total, kind

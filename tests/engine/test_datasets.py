@@ -128,14 +128,21 @@ def test_every_file_is_known_here(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "shape", "count", "bad"), KNOWN, ids=lambda value: value if isinstance(value, str) else ""
+    ("name", "shape", "count", "bad"),
+    KNOWN,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_real_files_are_recognised_and_counted(
     shared_data: Path, home: Path, name: str, shape: Shape, count: Callable[[Path], int], bad: int
 ) -> None:
     path, store = shared_data / "datasets" / name, Store(home)
     dataset = take(store, path)
-    assert (dataset.shape, dataset.certain, dataset.rows, dataset.bad) == (shape, True, count(path), 0)
+    assert (dataset.shape, dataset.certain, dataset.rows, dataset.bad) == (
+        shape,
+        True,
+        count(path),
+        0,
+    )
     prepared = prepare(store, DataSpec(source=dataset.source))
     found = next((finding.count for finding in prepared.findings if finding.kind == "unusable"), 0)
     assert found == bad
@@ -171,9 +178,21 @@ def test_real_folders_are_put_together(
 
 def test_real_tool_calls_keep_their_names_and_arguments(shared_data: Path, home: Path) -> None:
     store = Store(home)
-    dataset = take(store, shared_data / "datasets" / "openai_chat" / "weather_chat_fine_tuning.jsonl")
+    dataset = take(
+        store, shared_data / "datasets" / "openai_chat" / "weather_chat_fine_tuning.jsonl"
+    )
     row = prepare(store, DataSpec(source=dataset.source, held_out=0.0)).rows()[0]
     call = row["messages"][1]["tool_calls"][0]["function"]
-    assert call == {"name": "get_current_weather", "arguments": {"location": "San Francisco, CA", "unit": "celsius"}}
-    assert [turn["role"] for turn in row["messages"]] == ["user", "assistant", "tool", "tool", "tool", "assistant"]
+    assert call == {
+        "name": "get_current_weather",
+        "arguments": {"location": "San Francisco, CA", "unit": "celsius"},
+    }
+    assert [turn["role"] for turn in row["messages"]] == [
+        "user",
+        "assistant",
+        "tool",
+        "tool",
+        "tool",
+        "assistant",
+    ]
     assert row["tools"][0]["function"]["name"] == "get_current_weather"

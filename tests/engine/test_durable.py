@@ -81,7 +81,11 @@ def test_how_often_it_is_checked_changes_nothing(runs) -> None:
 def test_what_a_killed_worker_had_saved_and_not_said_is_made_up_for(runs) -> None:
     run = runs.copy(runs.whole(), "unsaid")
     lines = run.events_file.read_text().splitlines()
-    kept = [line for line in lines if '"finished"' not in line and not ('"saved"' in line and '"step":28' in line)]
+    kept = [
+        line
+        for line in lines
+        if '"finished"' not in line and not ('"saved"' in line and '"step":28' in line)
+    ]
     run.events_file.write_text("\n".join(kept) + "\n")
     shutil.rmtree(run.adapter)
     train(run)
@@ -100,8 +104,13 @@ def test_a_paused_run_saves_and_goes_on_exactly(runs) -> None:
     view = run.view()
     assert run.state() == State.PAUSED and run.state().can_continue and not run.state().live
     assert view.step == 1 and [check.step for check in view.checks] == [0], "nothing is measured"
-    assert view.saved[-1].step == 1 and not view.saved[-1].best, "what was not measured is not the best"
-    assert coach.say(view, run.state()).text == "Everything up to step 1 of 28 is kept. Press Continue to go on."
+    assert view.saved[-1].step == 1 and not view.saved[-1].best, (
+        "what was not measured is not the best"
+    )
+    assert (
+        coach.say(view, run.state()).text
+        == "Everything up to step 1 of 28 is kept. Press Continue to go on."
+    )
     run.stop_mark.unlink()
     train(run)
     assert not differences(run, runs.whole())
@@ -143,7 +152,11 @@ def not_numbers(folder: Path) -> None:
     from engine.work.sound import told
 
     file = folder / "adapter_model.safetensors"
-    save_file({name: tensor * torch.nan for name, tensor in load_file(file).items()}, file, {"format": "pt"})
+    save_file(
+        {name: tensor * torch.nan for name, tensor in load_file(file).items()},
+        file,
+        {"format": "pt"},
+    )
     manifest = json.loads((folder / "complete.json").read_text())
     (folder / "complete.json").write_text(json.dumps(manifest | {"files": told(folder)}))
 
@@ -194,7 +207,9 @@ def test_a_run_without_any_whole_checkpoint_begins_anew_and_says_so(runs) -> Non
     run = runs.copy(runs.whole(), "all-damaged")
     for folder in run.checkpoints.glob("checkpoint-*"):
         cut(folder / "optimizer.pt")
-    run.events_file.write_text("".join(x for x in run.events_file.read_text().splitlines(True) if "finished" not in x))
+    run.events_file.write_text(
+        "".join(x for x in run.events_file.read_text().splitlines(True) if "finished" not in x)
+    )
     train(run)
     assert [text.rpartition(". ")[2] for text in run.view().warnings] == [
         "The run starts again from the beginning."
@@ -208,12 +223,17 @@ def test_a_checkpoint_that_cannot_be_read_again_does_not_count(runs, monkeypatch
     run = runs.new()
     monkeypatch.setattr(checkpoints, "unreadable", lambda folder: "optimizer.pt cannot be read")
     assert work(run) == 1
-    assert run.view().ended.text.startswith("The checkpoint of step 7 was written and could not be read again")
+    assert run.view().ended.text.startswith(
+        "The checkpoint of step 7 was written and could not be read again"
+    )
     assert not list(run.checkpoints.glob("checkpoint-*")) and not run.has_result
 
 
 def test_the_newest_two_stay(runs) -> None:
-    assert sorted(path.name for path in runs.whole().checkpoints.iterdir()) == ["checkpoint-21", "checkpoint-28"]
+    assert sorted(path.name for path in runs.whole().checkpoints.iterdir()) == [
+        "checkpoint-21",
+        "checkpoint-28",
+    ]
 
 
 # A full disk
@@ -238,7 +258,9 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(runs, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("calls", [1, 3, 8, 20])
-def test_a_disk_that_says_that_it_is_full_pauses_the_run(runs, tmp_path, monkeypatch, calls) -> None:
+def test_a_disk_that_says_that_it_is_full_pauses_the_run(
+    runs, tmp_path, monkeypatch, calls
+) -> None:
     """The same where nothing can be mounted: every write of an event or a manifest fails from one on."""
     run = _with_one_checkpoint(runs, tmp_path / "ws")
     left, append = calls, ev.append
@@ -274,10 +296,14 @@ def _is_paused(run: RunDir) -> None:
     assert "disk" in run.view().ended.why and run.view().ended.why.endswith("then press Continue.")
     assert not list(run.checkpoints.glob(".*")), "half-written things are removed"
     warned = len(run.view().warnings)
-    assert checkpoints.newest(run) and len(run.view().warnings) == warned, "the last checkpoint is whole"
+    assert checkpoints.newest(run) and len(run.view().warnings) == warned, (
+        "the last checkpoint is whole"
+    )
 
 
-def test_too_little_room_is_told_before_the_first_step_and_before_a_checkpoint(runs, monkeypatch) -> None:
+def test_too_little_room_is_told_before_the_first_step_and_before_a_checkpoint(
+    runs, monkeypatch
+) -> None:
     run = runs.new()
     monkeypatch.setattr(disk, "free", lambda _: 2**20)
     assert work(run) == 1
@@ -297,7 +323,9 @@ def test_a_loss_that_is_no_number_ends_the_run_before_its_step(runs) -> None:
         assert work(run) == 1
     view = run.view()
     assert run.state() == State.FAILED and view.step == 8 and view.saved[-1].step == 8
-    assert view.ended.text.startswith("At step 9 the loss was no longer a number (nan), so training was ended")
+    assert view.ended.text.startswith(
+        "At step 9 the loss was no longer a number (nan), so training was ended"
+    )
     assert "The learning rate (0.005) is probably too high" in view.ended.text
     from engine.work.sound import problem
 
@@ -321,7 +349,11 @@ def test_it_stops_when_it_no_longer_improves_and_marks_the_best(runs) -> None:
     lines = run.events_file.read_text().splitlines(True)
     run.events_file.write_text("".join(line for line in lines if '"finished"' not in line))
     train(run)
-    assert run.view().ended.early and run.view().step == view.step and run.view().ended.step == view.step
+    assert (
+        run.view().ended.early
+        and run.view().step == view.step
+        and run.view().ended.step == view.step
+    )
     # More epochs give it another chance.
     run.emit(ev.Extended(epochs=run.spec.optim.epochs))
     train(run)
@@ -335,7 +367,12 @@ def test_checks_take_a_tenth_of_the_time_at_most_once_a_run_is_long(runs) -> Non
     from engine.work.report import Pace, Report
 
     report = Report(runs.whole(), Pace(1, 300, None), lambda _: None, list)
-    for seconds, checks, due in ((60, 29, True), (60, 31, False), (1000, 89, True), (1000, 92, False)):
+    for seconds, checks, due in (
+        (60, 29, True),
+        (60, 31, False),
+        (1000, 89, True),
+        (1000, 92, False),
+    ):
         report.first_seconds, report.checks_seconds = seconds, checks
         assert report._affordable() == due
     assert 0 < runs.whole().view().ended.checks_seconds < runs.whole().view().ended.seconds

@@ -57,12 +57,18 @@ def learned_text(tokenizer, encoded) -> str:
 
 def test_the_pocket_model_sees_what_it_always_saw(tokenizer) -> None:
     encoded = encode(tokenizer, CHAT, WIDE)
-    own = tokenizer.apply_chat_template(CHAT["messages"], return_dict=True, return_assistant_tokens_mask=True)
+    own = tokenizer.apply_chat_template(
+        CHAT["messages"], return_dict=True, return_assistant_tokens_mask=True
+    )
     assert encoded.ids == own["input_ids"]
-    assert [label != IGNORED for label in encoded.labels] == [bool(on) for on in own["assistant_masks"]]
+    assert [label != IGNORED for label in encoded.labels] == [
+        bool(on) for on in own["assistant_masks"]
+    ]
     end = tokenizer.eos_token
     assert learned_text(tokenizer, encoded) == f"Hello, friend.{end}A cat is an animal.{end}"
-    assert all(label in (IGNORED, token) for label, token in zip(encoded.labels, encoded.ids, strict=True))
+    assert all(
+        label in (IGNORED, token) for label, token in zip(encoded.labels, encoded.ids, strict=True)
+    )
 
 
 def test_unmarked_template_learns_the_same(tokenizer) -> None:
@@ -78,7 +84,9 @@ def test_a_model_without_a_template_gets_the_plain_one(tmp_path, tokenizer) -> N
     encoded = encode(plain, CHAT, WIDE)
     start, end = plain.bos_token, plain.eos_token
     assert learned_text(plain, encoded) == f" Hello, friend.{end} A cat is an animal.{end}"
-    assert plain.decode(encoded.ids).startswith(f"{start}System: Be kind.\nUser: Hello!\nAssistant: Hello, friend.")
+    assert plain.decode(encoded.ids).startswith(
+        f"{start}System: Be kind.\nUser: Hello!\nAssistant: Hello, friend."
+    )
 
 
 def test_the_chosen_template_replaces_the_models_own_and_is_saved(tmp_path) -> None:
@@ -90,8 +98,12 @@ def test_the_chosen_template_replaces_the_models_own_and_is_saved(tmp_path) -> N
 
 
 def test_completion_rows_equal_the_chat_of_one_turn(tokenizer) -> None:
-    chat = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]}
-    assert encode(tokenizer, {"prompt": "Hi", "completion": "Yes."}, WIDE) == encode(tokenizer, chat, WIDE)
+    chat = {
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
+    }
+    assert encode(tokenizer, {"prompt": "Hi", "completion": "Yes."}, WIDE) == encode(
+        tokenizer, chat, WIDE
+    )
 
 
 def test_plain_text_is_learned_whole_and_ends(tokenizer) -> None:
@@ -101,7 +113,9 @@ def test_plain_text_is_learned_whole_and_ends(tokenizer) -> None:
 
 def test_keys_of_other_tasks_are_ignored(tokenizer) -> None:
     row = {"prompt": "Hi", "completion": "Yes."}
-    assert encode(tokenizer, row | {"rejected": "No.", "good": True}, WIDE) == encode(tokenizer, row, WIDE)
+    assert encode(tokenizer, row | {"rejected": "No.", "good": True}, WIDE) == encode(
+        tokenizer, row, WIDE
+    )
 
 
 # --- what to learn ---
@@ -179,7 +193,10 @@ def test_cut_rows_are_counted_and_lost_ones_left_out(tokenizer) -> None:
 
 def test_shorten_keeps_the_answer_whole(tokenizer) -> None:
     long = {"prompt": "first " + "word " * 200 + "last", "completion": "Yes, I do."}
-    whole, short = encode(tokenizer, long, WIDE), encode(tokenizer, long, spec(max_length=64, fixes=("shorten",)))
+    whole, short = (
+        encode(tokenizer, long, WIDE),
+        encode(tokenizer, long, spec(max_length=64, fixes=("shorten",))),
+    )
     assert len(short.ids) == 64 and short.length == whole.length and short.cut == whole.length - 64
     assert learned_text(tokenizer, short) == learned_text(tokenizer, whole)
     assert short.ids[:16] == whole.ids[:16] and short.ids[-20:] == whole.ids[-20:]
@@ -198,33 +215,50 @@ def test_shorten_keeps_sixteen_tokens_at_both_ends_and_then_cuts(tokenizer) -> N
 
 def test_rows_name_the_one_that_is_refused(tokenizer) -> None:
     tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
-    with pytest.raises(DataError, match=r"Row 1: .*System role not supported.*Choose another chat format"):
+    with pytest.raises(
+        DataError, match=r"Row 1: .*System role not supported.*Choose another chat format"
+    ):
         list(encode_each(tokenizer, [CHAT], WIDE, Counter()))
 
 
 def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer) -> None:
-    refused = {"messages": [{"role": "tool", "content": "21"}, {"role": "assistant", "content": "It is warm."}]}
+    refused = {
+        "messages": [
+            {"role": "tool", "content": "21"},
+            {"role": "assistant", "content": "It is warm."},
+        ]
+    }
     with pytest.raises(DataError, match=r"Row 1: "):
         list(encode_each(tokenizer, [refused, CHAT], WIDE, Counter()))
     data = spec(fixes=("refused",))
     left: Counter[str] = Counter()
-    assert list(encode_each(tokenizer, [refused, CHAT], data, left)) == [encode(tokenizer, CHAT, WIDE)]
+    assert list(encode_each(tokenizer, [refused, CHAT], data, left)) == [
+        encode(tokenizer, CHAT, WIDE)
+    ]
     assert left == {"refused": 1}
-    assert [text for text, _ in questions(tokenizer, [refused, CHAT], 2, 64, data)] == ["What is a cat?"]
+    assert [text for text, _ in questions(tokenizer, [refused, CHAT], 2, 64, data)] == [
+        "What is a cat?"
+    ]
 
 
 # --- questions ---
 
 
-@pytest.mark.parametrize("template", ["own", UNMARKED, "plain", "chatml", "llama3", "gemma", "phi3", "alpaca"])
+@pytest.mark.parametrize(
+    "template", ["own", UNMARKED, "plain", "chatml", "llama3", "gemma", "phi3", "alpaca"]
+)
 def test_the_prompt_is_the_beginning_of_what_was_trained(template) -> None:
-    tokenizer = load_tokenizer(presets.POCKET, "model" if template in ("own", UNMARKED) else template)
+    tokenizer = load_tokenizer(
+        presets.POCKET, "model" if template in ("own", UNMARKED) else template
+    )
     if template == UNMARKED:
         tokenizer.chat_template = UNMARKED
     for data in (WIDE, spec(fixes=("literal",)), spec(system="Be brief.")):
         for row in (CHAT, NASTY):
             literal = "literal" in data.fixes
-            prompt = prompt_ids(tokenizer, question_of(row, data.system), plain_text=False, literal=literal)
+            prompt = prompt_ids(
+                tokenizer, question_of(row, data.system), plain_text=False, literal=literal
+            )
             trained = encode(tokenizer, row, data)
             assert trained.ids[: len(prompt)] == prompt == row_prompt(tokenizer, row, data)
             assert trained.labels[len(prompt)] != IGNORED
@@ -253,7 +287,10 @@ def test_one_long_word_is_asked_whole() -> None:
 
 
 def test_questions_that_are_too_long_are_passed_over(tokenizer) -> None:
-    rows = [{"prompt": "word " * 400, "completion": "a"}, *({"prompt": f"Say {n}.", "completion": "b"} for n in "123")]
+    rows = [
+        {"prompt": "word " * 400, "completion": "a"},
+        *({"prompt": f"Say {n}.", "completion": "b"} for n in "123"),
+    ]
     assert [text for text, _ in questions(tokenizer, rows, 2, 64, WIDE)] == ["Say 1.", "Say 2."]
     assert all(len(ids) <= 64 for _, ids in questions(tokenizer, rows, 9, 64, WIDE))
 

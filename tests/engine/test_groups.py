@@ -83,7 +83,9 @@ def test_every_entry_of_the_table_is_of_a_real_architecture() -> None:
     table = presets._architectures()
     for kind in set(table) - {"default"}:
         info = default_info(kind)
-        missing = {name for group in table[kind].values() for name in group} - {module.name for module in info.modules}
+        missing = {name for group in table[kind].values() for name in group} - {
+            module.name for module in info.modules
+        }
         assert not missing, kind
         assert set(table[kind]["fewest"]) <= set(table[kind]["attention"])
 
@@ -97,9 +99,14 @@ def test_what_is_unknown_falls_back_to_all_linear_with_the_reason(kind: str) -> 
 
 
 def test_names_outside_the_attention_do_not_count() -> None:
-    strange = [LinearModule(name="value", path="h.*.mixer.value", ins=8, outs=8, layers=(0,), part="mlp")]
+    strange = [
+        LinearModule(name="value", path="h.*.mixer.value", ins=8, outs=8, layers=(0,), part="mlp")
+    ]
     groups, reason = presets.target_groups("strange", strange)
-    assert groups == dict.fromkeys(("fewest", "attention", "all"), ("value",)) and "(strange)" in reason
+    assert (
+        groups == dict.fromkeys(("fewest", "attention", "all"), ("value",))
+        and "(strange)" in reason
+    )
 
 
 # Layers that PEFT cannot adapt alone
@@ -115,7 +122,9 @@ def test_names_outside_the_attention_do_not_count() -> None:
         ("reformer", "dense", "other parts of the model bear the same name"),
     ],
 )
-def test_layers_that_can_get_no_adapter_are_left_out_and_say_why(kind: str, name: str, why: str) -> None:
+def test_layers_that_can_get_no_adapter_are_left_out_and_say_why(
+    kind: str, name: str, why: str
+) -> None:
     info = default_info(kind, num_hidden_layers=4) if kind != "reformer" else default_info(kind)
     assert name not in info.targets(("all-linear",)) and name not in info.groups["all"]
     assert why in next(module.refused for module in info.modules if module.name == name)
@@ -123,7 +132,9 @@ def test_layers_that_can_get_no_adapter_are_left_out_and_say_why(kind: str, name
         info.targets([name])
 
 
-@pytest.mark.parametrize("kind", ["deepseek_v3", "qwen2_moe", "mamba", "ctrl", "blt", "zamba2", "reformer"])
+@pytest.mark.parametrize(
+    "kind", ["deepseek_v3", "qwen2_moe", "mamba", "ctrl", "blt", "zamba2", "reformer"]
+)
 def test_all_linear_counts_as_peft_counts_where_names_mean_more(kind: str) -> None:
     import torch
     from transformers import AutoConfig
@@ -131,7 +142,10 @@ def test_all_linear_counts_as_peft_counts_where_names_mean_more(kind: str) -> No
     info, method = default_info(kind), MethodSpec(rank=8)
     ours = count(info, method, 3)
     with torch.device("meta"):
-        assert pefts(AutoConfig.for_model(kind), info.task, method, info, 3) == (ours.trainable, ours.total)
+        assert pefts(AutoConfig.for_model(kind), info.task, method, info, 3) == (
+            ours.trainable,
+            ours.total,
+        )
 
 
 def test_experts_that_every_token_passes_count_as_the_mlp() -> None:
@@ -148,7 +162,10 @@ def test_weights_that_never_train_are_not_counted_as_training(kind: str) -> None
     info, full = default_info(kind), MethodSpec(kind="full")
     ours = count(info, full, 3)
     with torch.device("meta"):
-        assert pefts(AutoConfig.for_model(kind), info.task, full, info, 3) == (ours.trainable, ours.total)
+        assert pefts(AutoConfig.for_model(kind), info.task, full, info, 3) == (
+            ours.trainable,
+            ours.total,
+        )
     assert 0 < info.frozen == ours.total - ours.trainable
 
 

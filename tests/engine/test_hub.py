@@ -73,8 +73,16 @@ ODD: list[dict[str, Any]] = [
     {"dataset_info": [{"features": "ab"}]},
 ]
 CLASSES = {"class_label": {"names": {"0": "neg", "1": "pos"}}}
-LABELS = {"dataset_info": {"features": [{"name": "text", "dtype": "string"}, {"name": "label", "dtype": CLASSES}]}}
-TAGS = {"dataset_info": [{"features": [{"name": "tags", "sequence": {"class_label": {"names": ["O", "B"]}}}]}]}
+LABELS = {
+    "dataset_info": {
+        "features": [{"name": "text", "dtype": "string"}, {"name": "label", "dtype": CLASSES}]
+    }
+}
+TAGS = {
+    "dataset_info": [
+        {"features": [{"name": "tags", "sequence": {"class_label": {"names": ["O", "B"]}}}]}
+    ]
+}
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +98,9 @@ def hub() -> Iterator[Hub]:
          "data_files": [{"split": split, "path": f"{one}/{split}-*.parquet"} for split in ("train", "test")]}
         for one in ("en", "de")
     ]  # fmt: skip
-    info = [{"config_name": "en", "splits": [{"name": "train", "num_bytes": 1, "num_examples": 5000}]}]
+    info = [
+        {"config_name": "en", "splits": [{"name": "train", "num_bytes": 1, "num_examples": 5000}]}
+    ]
     texts = [f"{at:05d} " + "x" * 994 for at in range(5000)]
     add(
         "hone/tables",
@@ -104,16 +114,32 @@ def hub() -> Iterator[Hub]:
         card={"license": "cc-by-4.0", "configs": configs, "dataset_info": info},
     )
     add("hone/lines", {"train.jsonl": jsonl(NUMBERS), "test.jsonl": jsonl(NUMBERS[:4])})
-    add("hone/list", {"train.json": json.dumps(NUMBERS, indent=1).encode(), "test.json": b'{"data": [{"a": 1}]}'})
+    add(
+        "hone/list",
+        {
+            "train.json": json.dumps(NUMBERS, indent=1).encode(),
+            "test.json": b'{"data": [{"a": 1}]}',
+        },
+    )
     add("hone/sheet", {"data.csv": b'id,text\n007,"a, b"\n008,NA\n'})
     add("hone/plain", {"train.txt": "one\ntwo \u2028 still two\n".encode()})
     hub.moved["old"] = "hone/lines"
-    add("hone/classes", {"train.parquet": parquet({"text": ["a", "b", "c"], "label": [1, 0, -1]})}, card=LABELS)
+    add(
+        "hone/classes",
+        {"train.parquet": parquet({"text": ["a", "b", "c"], "label": [1, 0, -1]})},
+        card=LABELS,
+    )
     add("hone/classes-csv", {"train.csv": b"text,label\ngood,1\nbad,0\nfair,pos\n"}, card=LABELS)
     add("hone/tags", {"train.jsonl": jsonl([{"tags": [0, 1, 0]}])}, card=TAGS)
     moment = dt.datetime(2024, 5, 6, 7, 8, 9, tzinfo=dt.UTC)
     photo = {"bytes": b"\0", "path": "a.png"}  # as ``datasets`` writes an image
-    odd = {"at": [moment], "day": [moment.date()], "nan": [float("nan")], "tree": [{"a": [1, 2]}], "photo": [photo]}
+    odd = {
+        "at": [moment],
+        "day": [moment.date()],
+        "nan": [float("nan")],
+        "tree": [{"a": [1, 2]}],
+        "photo": [photo],
+    }
     add("hone/odd", {"train.parquet": parquet(odd)})
     add("hone/gated", {"train.jsonl": jsonl(NUMBERS)}, gated=True, card={"license": "other"})
     add("hone/private", {"train.jsonl": jsonl(NUMBERS)}, private=True)
@@ -126,11 +152,24 @@ def hub() -> Iterator[Hub]:
     add("hone/zipped", {"train.jsonl.gz": b"\x1f\x8b", "train.arrow": b"ARROW1"})
     add("hone/cut", {"train.jsonl": jsonl(NUMBERS)}, cut={"train.jsonl": 700})
     add("hone/broken", {"train.parquet": b"PAR1 not really"})
-    add("hone/mixed", {"train.parquet": parquet({"a": [1]}), "train.csv": b"a\n2\n", "test.csv": b"a\n3\n"})
-    add("hone/shards", {f"train-{at}.jsonl": jsonl(NUMBERS[at * 10 : at * 10 + 10]) for at in range(3)})
-    add("hone/bad", {"train-0.jsonl": b'{"a": 1}\n{"a": oops}\n{"a": 3}\n', "train-1.jsonl": b'{"a": 4}\n'})
+    add(
+        "hone/mixed",
+        {"train.parquet": parquet({"a": [1]}), "train.csv": b"a\n2\n", "test.csv": b"a\n3\n"},
+    )
+    add(
+        "hone/shards",
+        {f"train-{at}.jsonl": jsonl(NUMBERS[at * 10 : at * 10 + 10]) for at in range(3)},
+    )
+    add(
+        "hone/bad",
+        {"train-0.jsonl": b'{"a": 1}\n{"a": oops}\n{"a": 3}\n', "train-1.jsonl": b'{"a": 4}\n'},
+    )
     for number, where in enumerate(OUTSIDE):
-        add(f"hone/outside{number}", {"train.csv": b"a\n1\n"}, card={"configs": [{"config_name": "default", **where}]})
+        add(
+            f"hone/outside{number}",
+            {"train.csv": b"a\n1\n"},
+            card={"configs": [{"config_name": "default", **where}]},
+        )
     for number, card in enumerate(ODD):
         add(f"hone/odd-card{number}", {"train.csv": b"a\n1\n"}, card=card)
     card = {"configs": [{"config_name": "default", "data_files": "train.csv", "skiprows": 1}]}
@@ -143,7 +182,13 @@ def start(url: str, home: Path, **more: str) -> subprocess.Popen[str]:
     env = front.environment(home / "cache") | {"HF_ENDPOINT": url, "HF_HOME": str(home), **more}
     command = [sys.executable, "-c", CHILD]
     return subprocess.Popen(
-        command, cwd=ROOT, env=env, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command,
+        cwd=ROOT,
+        env=env,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
 
 
@@ -182,7 +227,11 @@ def alone(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
 
     def ask(url: str, name: str, env: dict[str, str] | None = None, **what: Any) -> dict[str, Any]:
         with start(url, tmp_path, **(env or {})) as child:
-            answer = ask_child(child, name=name, **({"cache": str(tmp_path)} | what if "look" not in what else what))
+            answer = ask_child(
+                child,
+                name=name,
+                **({"cache": str(tmp_path)} | what if "look" not in what else what),
+            )
             assert child.stdin
             child.stdin.close()
             return answer
@@ -196,15 +245,26 @@ def alone(tmp_path: Path) -> Iterator[Callable[..., dict[str, Any]]]:
 def test_look_tells_configs_splits_licence_and_size(look: Ask, hub: Hub) -> None:
     before = len(hub.asked)
     info = look("hone/tables")["info"]
-    assert info["splits"] == {"en": {"train": 5000, "test": None}, "de": {"train": None, "test": None}}
+    assert info["splits"] == {
+        "en": {"train": 5000, "test": None},
+        "de": {"train": None, "test": None},
+    }
     assert (info["default"], info["licence"], info["gated"]) == ("en", "cc-by-4.0", False)
     assert info["size"] > 5_000_000
-    assert not [one.line for one in hub.asked[before:] if "resolve" in one.line and one.line.endswith(".parquet")]
+    assert not [
+        one.line
+        for one in hub.asked[before:]
+        if "resolve" in one.line and one.line.endswith(".parquet")
+    ]
 
 
 def test_look_at_a_closed_dataset_says_so(look: Ask) -> None:
     info = look("hone/gated")["info"]
-    assert info["gated"] and info["licence"] == "other" and info["splits"] == {"default": {"train": None}}
+    assert (
+        info["gated"]
+        and info["licence"] == "other"
+        and info["splits"] == {"default": {"train": None}}
+    )
 
 
 # Rows
@@ -242,7 +302,12 @@ def test_class_numbers_become_names(ask: Ask) -> None:
 
 def test_times_become_text_and_images_are_left_out(ask: Ask) -> None:
     got = ask("hone/odd")
-    row = {"at": "2024-05-06T07:08:09+00:00", "day": "2024-05-06", "nan": None, "tree": {"a": [1, 2]}}
+    row = {
+        "at": "2024-05-06T07:08:09+00:00",
+        "day": "2024-05-06",
+        "nan": None,
+        "tree": {"a": [1, 2]},
+    }
     assert got["rows"] == [row]
     assert "photo" in got["notes"][0]
 
@@ -291,7 +356,14 @@ def test_what_is_too_large_is_refused_and_a_slice_of_it_is_not(ask: Ask, hub: Hu
 @pytest.mark.parametrize(
     ("files", "splits"),
     [
-        (["data/train-00000-of-00001.parquet", "data/my_split-00000-of-00001-ab.parquet", "x.csv"], "train my_split"),
+        (
+            [
+                "data/train-00000-of-00001.parquet",
+                "data/my_split-00000-of-00001-ab.parquet",
+                "x.csv",
+            ],
+            "train my_split",
+        ),
         (["train/a.csv", "eval/b.csv", "c.csv"], "train test"),
         (["sub/my-train.csv", "dev_1.csv", "notes.csv"], "train validation"),
         (["a.csv", "constrain.csv", "config.json", ".x/b.csv", "__y__/c.csv"], "train"),
@@ -301,7 +373,12 @@ def test_what_is_too_large_is_refused_and_a_slice_of_it_is_not(ask: Ask, hub: Hu
 def test_names_tell_the_splits_where_the_card_is_silent(files: list[str], splits: str) -> None:
     found = configs_of({}, files)["default"].splits
     assert sorted(found) == sorted(splits.split())
-    assert not [path for paths in found.values() for path in paths if path in ("x.csv", "c.csv", "notes.csv")]
+    assert not [
+        path
+        for paths in found.values()
+        for path in paths
+        if path in ("x.csv", "c.csv", "notes.csv")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -362,7 +439,20 @@ def test_options_of_a_card_that_are_not_followed_are_named(ask: Ask) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a/b/c", "../b", "/etc/passwd", "a/..", "https://x.org/a", "a b", ".", "a\\b", "a--b/c", "x" * 99]
+    "name",
+    [
+        "",
+        "a/b/c",
+        "../b",
+        "/etc/passwd",
+        "a/..",
+        "https://x.org/a",
+        "a b",
+        ".",
+        "a\\b",
+        "a--b/c",
+        "x" * 99,
+    ],
 )
 def test_only_names_are_asked_for(ask: Ask, hub: Hub, name: str) -> None:
     before = len(hub.asked)
@@ -436,7 +526,9 @@ def test_a_silent_server_is_said_within_five_seconds(alone: Ask) -> None:
         assert time.monotonic() - with_imports < 9
 
 
-def test_the_child_is_online_and_silent_about_the_user(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_child_is_online_and_silent_about_the_user(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("TRANSFORMERS_OFFLINE", "1")
     env = front.environment(Path("cache"))

@@ -18,7 +18,18 @@ from engine.errors import ModelError
 from engine.store import RunDir, Store
 from engine.work.hub_fetch import Progress, amount, span
 from tests.engine.hub_server import Hub, Repo
-from tests.engine.model_shelf import OTHERS, SHARDS, TWO, WEIGHTS, Child, about, files, fill, safetensors, sharded
+from tests.engine.model_shelf import (
+    OTHERS,
+    SHARDS,
+    TWO,
+    WEIGHTS,
+    Child,
+    about,
+    files,
+    fill,
+    safetensors,
+    sharded,
+)
 
 Ask = Callable[..., dict[str, Any]]
 BIG = safetensors(5, 2_048_000, "layer.0")
@@ -46,7 +57,9 @@ def store(home: Path) -> Store:
 
 @pytest.fixture
 def get(child: Child, store: Store) -> Ask:
-    return lambda name, **more: child.ask(store, "download", **{"name": name, "revision": ""} | more)
+    return lambda name, **more: child.ask(
+        store, "download", **{"name": name, "revision": ""} | more
+    )
 
 
 @pytest.fixture
@@ -92,15 +105,23 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
     assert len(note["revision"]) == 40 and note["date"].startswith("20")
     assert not list((store.models / hub_models.INCOMING).iterdir())
     begun = len(hub.asked)
-    assert hub_models.download(store, "hone/small") == folder, "it is here, and no network is needed"
+    assert hub_models.download(store, "hone/small") == folder, (
+        "it is here, and no network is needed"
+    )
     assert len(hub.asked) == begun
 
 
 def test_shards_come_and_their_progress_is_told(get: Ask, store: Store, two: Repo) -> None:
     answer = get("hone/two")
     assert [(Path(answer["done"]) / name).read_bytes() for name in TWO] == SHARDS
-    assert answer["told"][0] == "Asking the Hub for 'hone/two'" and answer["told"][-1] == "Checking 'hone/two'"
-    assert next(text for text in answer["told"] if TWO[1] in text) == f"Downloading {TWO[1]}: 0.2 of 0.4 MB (50%)"
+    assert (
+        answer["told"][0] == "Asking the Hub for 'hone/two'"
+        and answer["told"][-1] == "Checking 'hone/two'"
+    )
+    assert (
+        next(text for text in answer["told"] if TWO[1] in text)
+        == f"Downloading {TWO[1]}: 0.2 of 0.4 MB (50%)"
+    )
 
 
 def test_the_commit_that_was_looked_at_comes(get: Ask, store: Store, two: Repo) -> None:
@@ -132,16 +153,27 @@ def test_it_goes_on_where_it_broke_off(get: Ask, store: Store, hub: Hub, two: Re
     two.cut = {TWO[1]: 150_000}
     before = hub.sent(TWO[0]), hub.sent(TWO[1])
     answer = get("hone/two")
-    assert "broke off" in answer["error"] and "kept" in answer["error"] and answer["kind"] == "ModelError"
+    assert (
+        "broke off" in answer["error"]
+        and "kept" in answer["error"]
+        and answer["kind"] == "ModelError"
+    )
     assert not (store.models / "hone--two").exists() and len(models.available([store.models])) == 1
     assert (partial(store) / f"{TWO[1]}.part").stat().st_size == 150_000
     (found,) = hub_models.downloaded(store)
-    assert (found.name, found.folder, found.whole, found.coming) == ("hone/two", "hone--two", False, False)
+    assert (found.name, found.folder, found.whole, found.coming) == (
+        "hone/two",
+        "hone--two",
+        False,
+        False,
+    )
     assert 350_000 < found.bytes < found.total
     two.cut = {}
     assert get("hone/two")["done"]
     assert [(store.models / "hone--two" / name).read_bytes() for name in TWO] == SHARDS
-    assert (hub.sent(TWO[0]) - before[0], hub.sent(TWO[1]) - before[1]) == (200_000, 200_000), "no byte came twice"
+    assert (hub.sent(TWO[0]) - before[0], hub.sent(TWO[1]) - before[1]) == (200_000, 200_000), (
+        "no byte came twice"
+    )
     assert hub_models.downloaded(store)[0].whole
 
 
@@ -177,11 +209,15 @@ def test_what_came_damaged_is_thrown_away(get: Ask, store: Store, two: Repo, nam
     (partial(store) / f"{name}.part").write_bytes(b"?" * 10)
     two.cut = {}
     assert "came damaged" in get("hone/two")["error"]
-    assert not (partial(store) / f"{name}.part").exists() and not (store.models / "hone--two").exists()
+    assert (
+        not (partial(store) / f"{name}.part").exists() and not (store.models / "hone--two").exists()
+    )
     assert get("hone/two")["done"]
 
 
-def test_a_server_that_knows_no_ranges_begins_again(get: Ask, two: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_knows_no_ranges_begins_again(
+    get: Ask, two: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     two.cut = {TWO[0]: 1000}
     assert "error" in get("hone/two")
     two.cut = {}
@@ -190,7 +226,9 @@ def test_a_server_that_knows_no_ranges_begins_again(get: Ask, two: Repo, monkeyp
 
 
 @pytest.mark.parametrize("status", [429, 503, 403, 404])
-def test_a_hub_that_fails_in_the_middle(get: Ask, store: Store, hub: Hub, two: Repo, status: int) -> None:
+def test_a_hub_that_fails_in_the_middle(
+    get: Ask, store: Store, hub: Hub, two: Repo, status: int
+) -> None:
     hub.failing = {TWO[1]: status}
     try:
         answer = get("hone/two")
@@ -200,7 +238,9 @@ def test_a_hub_that_fails_in_the_middle(get: Ask, store: Store, hub: Hub, two: R
     assert get("hone/two")["done"]
 
 
-def test_room_on_the_disk_is_asked_for_before_the_weights(get: Ask, store: Store, hub: Hub, two: Repo) -> None:
+def test_room_on_the_disk_is_asked_for_before_the_weights(
+    get: Ask, store: Store, hub: Hub, two: Repo
+) -> None:
     before = hub.sent(".safetensors")
     error = get("hone/two", free=256_300_000)["error"]
     assert "0.4 MB more" in error and str(store.models) in error and "256.3 MB are free" in error
@@ -245,7 +285,9 @@ def test_what_broke_off_can_be_removed(get: Ask, store: Store, two: Repo) -> Non
 def run_on(store: Store, folder: Path) -> RunDir:
     rows = store.home / "rows.arrow"
     rows.touch()
-    spec = specs.make({"name": "mine", "model": {"source": str(folder)}, "data": {"source": "sample:pirate"}})
+    spec = specs.make(
+        {"name": "mine", "model": {"source": str(folder)}, "data": {"source": "sample:pirate"}}
+    )
     return store.create_run(spec, rows, rows, {"name": "rows"})
 
 
@@ -307,12 +349,19 @@ def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
     with pytest.raises(ModelError, match=r"was stopped\. What came is kept"):
         hub_models.download(app, "hone/slow", tell, stop)
     assert time.monotonic() - begun < 5
-    assert seen == [True] and "model.safetensors: " in told[-1] and " of 2.0 MB (" in told[-1] and "left" in told[-1]
+    assert (
+        seen == [True]
+        and "model.safetensors: " in told[-1]
+        and " of 2.0 MB (" in told[-1]
+        and "left" in told[-1]
+    )
     (found,) = hub_models.downloaded(app)
     assert not found.coming and not found.whole and 0 < found.bytes < len(BIG)
     repo.slow = 0.0
     here = (partial(app, "hone--slow") / "model.safetensors.part").stat().st_size
-    assert hub_models.download(app, "hone/slow", stop=threading.Event()) == app.models / "hone--slow"
+    assert (
+        hub_models.download(app, "hone/slow", stop=threading.Event()) == app.models / "hone--slow"
+    )
     assert (app.models / "hone--slow" / "model.safetensors").read_bytes() == BIG
     (last,) = [one for one in hub.asked if "/cdn/" in one.line and "hone/slow" in one.line][1:]
     assert last.headers["range"] == f"bytes={here}-"
@@ -340,7 +389,9 @@ def test_progress_is_put_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     progress.came(0)
     progress.came(0)
     progress.came(0)
-    assert told[-1] == "Downloading model.safetensors: 1.50 of 4.00 GB (38%)", "nothing moves: no time is promised"
+    assert told[-1] == "Downloading model.safetensors: 1.50 of 4.00 GB (38%)", (
+        "nothing moves: no time is promised"
+    )
     assert [span(one) for one in (0.1, 59, 61, 3500, 3700, 9000)] == [
         "1 s", "59 s", "1 min", "58 min", "1 h 2 min", "2 h 30 min",
     ]  # fmt: skip

@@ -49,7 +49,14 @@ def look(child: Child, store: Store) -> Ask:
 
 @pytest.fixture
 def find(child: Child, store: Store) -> Ask:
-    nothing = {"query": "", "task": "", "licence": "", "largest": None, "largest_bytes": None, "limit": 30}
+    nothing = {
+        "query": "",
+        "task": "",
+        "licence": "",
+        "largest": None,
+        "largest_bytes": None,
+        "limit": 30,
+    }
     return lambda **what: child.ask(store, "models", **nothing | what)
 
 
@@ -77,7 +84,12 @@ def test_what_is_told_of_a_model(find: Ask, hub: Hub) -> None:
 def test_filters(find: Ask) -> None:
     assert names(find(task="fill-mask")) == ["hone/encoder"]
     assert names(find(licence="apache-2.0")) == ["hone/small", "hone/encoder"]
-    assert names(find(query="hone/", largest=500_000_000)) == ["hone/small", "hone/half", "hone/gated", "hone/encoder"]
+    assert names(find(query="hone/", largest=500_000_000)) == [
+        "hone/small",
+        "hone/half",
+        "hone/gated",
+        "hone/encoder",
+    ]
     assert "hone/half" not in names(find(query="hone/", largest=499_999_999))
     assert "hone/half" not in names(find(query="hone/", largest_bytes=1_999_999_999))
     assert "hone/half" in names(find(query="hone/", largest_bytes=2_000_000_000))
@@ -85,7 +97,9 @@ def test_filters(find: Ask) -> None:
 
 
 @pytest.mark.parametrize("kind", UNFIT)
-def test_what_cannot_be_used_says_why(find: Ask, look: Ask, child: Child, store: Store, hub: Hub, kind: str) -> None:
+def test_what_cannot_be_used_says_why(
+    find: Ask, look: Ask, child: Child, store: Store, hub: Hub, kind: str
+) -> None:
     words = UNFIT[kind][2]
     found = find(query=f"unfit/{kind}")["done"][0]
     assert not [word for word in words if word not in found["problem"]], found["problem"]
@@ -113,10 +127,16 @@ def test_look_brings_the_small_files_alone(look: Ask, hub: Hub, store: Store) ->
     assert sum(map(len, SHARDS)) < model["bytes"] < sum(map(len, SHARDS)) + 1000
     assert (model["licence"], model["parameters"]) == ("hone-terms (its own)", 7_000_000_000)
     assert (page["todo"], page["here"], page["free"], page["downloaded"]) == ("", 0, 12345, False)
-    assert not [one.line for one in hub.asked[begun:] if ".safetensors" in one.line and "index" not in one.line]
+    assert not [
+        one.line
+        for one in hub.asked[begun:]
+        if ".safetensors" in one.line and "index" not in one.line
+    ]
     came = len(hub.asked)
     assert look("hone/large")["done"]["folder"] == str(folder)
-    assert not [one.line for one in hub.asked[came:] if "resolve" in one.line], "they are kept by their commit"
+    assert not [one.line for one in hub.asked[came:] if "resolve" in one.line], (
+        "they are kept by their commit"
+    )
 
 
 def test_an_old_name_leads_to_the_new_one(look: Ask) -> None:
@@ -126,8 +146,16 @@ def test_an_old_name_leads_to_the_new_one(look: Ask) -> None:
 
 def test_a_gated_model_says_what_to_do(look: Ask) -> None:
     page = look("hone/gated")["done"]
-    assert (page["model"]["gated"], page["model"]["licence"], page["folder"]) == ("manual", "gemma", None)
-    assert "Accept them on" in page["todo"] and "/hone/gated" in page["todo"] and "HF_TOKEN" in page["todo"]
+    assert (page["model"]["gated"], page["model"]["licence"], page["folder"]) == (
+        "manual",
+        "gemma",
+        None,
+    )
+    assert (
+        "Accept them on" in page["todo"]
+        and "/hone/gated" in page["todo"]
+        and "HF_TOKEN" in page["todo"]
+    )
     assert "may take days" in page["todo"]
     assert sum(map(len, SHARDS)) < page["model"]["bytes"]
     assert "HF_TOKEN" not in look("hone/gated", token="hf_stranger")["done"]["todo"]
@@ -149,7 +177,9 @@ def test_what_the_small_files_say_is_seen_before_the_weights(
     look: Ask, child: Child, store: Store, hub: Hub, name: str, words: list[str]
 ) -> None:
     page = look(name)["done"]
-    assert not [word for word in words if word not in page["model"]["problem"]], page["model"]["problem"]
+    assert not [word for word in words if word not in page["model"]["problem"]], page["model"][
+        "problem"
+    ]
     assert page["folder"] is None
     begun = len(hub.asked)
     error = child.ask(store, "download", name=name, revision="")["error"]
@@ -166,7 +196,9 @@ def test_what_the_small_files_say_is_seen_before_the_weights(
         ("hone/listed-outside", ["leads out of its folder", "Do not use it"]),
     ],
 )
-def test_what_cannot_be_looked_at(look: Ask, child: Child, store: Store, name: str, words: list[str]) -> None:
+def test_what_cannot_be_looked_at(
+    look: Ask, child: Child, store: Store, name: str, words: list[str]
+) -> None:
     for answer in (look(name), child.ask(store, "download", name=name, revision="")):
         assert answer["kind"] == "ModelError"
         assert not [word for word in words if word not in answer["error"]], answer["error"]
@@ -174,7 +206,21 @@ def test_what_cannot_be_looked_at(look: Ask, child: Child, store: Store, name: s
 
 
 @pytest.mark.parametrize(
-    "name", ["", "a/b/c", "../b", "/etc/passwd", "a/..", "https://x.org/a", "a b", ".", "a\\b", "a--b/c", "x/", "é/a"]
+    "name",
+    [
+        "",
+        "a/b/c",
+        "../b",
+        "/etc/passwd",
+        "a/..",
+        "https://x.org/a",
+        "a b",
+        ".",
+        "a\\b",
+        "a--b/c",
+        "x/",
+        "é/a",
+    ],
 )
 def test_only_names_are_asked_for(look: Ask, store: Store, hub: Hub, name: str) -> None:
     begun = len(hub.asked)
@@ -238,7 +284,9 @@ def test_a_page_to_log_in_is_not_the_hub(find: Ask, look: Ask) -> None:
 # The app's side of it
 
 
-def test_through_a_process_of_its_own(store: Store, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_through_a_process_of_its_own(
+    store: Store, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("HF_HOME", str(store.home))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")

@@ -15,7 +15,9 @@ from engine.store import Store
 from tests.engine.test_advice import GB, model
 
 
-def test_the_pocket_model_in_words_and_as_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_pocket_model_in_words_and_as_json(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     asked = [
         "inspect",
         "pocket",
@@ -35,11 +37,18 @@ def test_the_pocket_model_in_words_and_as_json(home: Path, capsys: pytest.Captur
     assert "4,262,144 weights" in words and "q_proj, v_proj" in words and "It fits" in words
     assert main([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["trainable"] == 4 * 8 * 2 * (256 + 256) and found["total"] == 4_262_144 + found["trainable"]
+    assert (
+        found["trainable"] == 4 * 8 * 2 * (256 + 256)
+        and found["total"] == 4_262_144 + found["trainable"]
+    )
     assert sum(found["parts"].values()) == found["parameters"]
     parts = {name: size for name, size in found["memory_gb"].items() if name != "total"}
     assert sum(parts.values()) == pytest.approx(found["memory_gb"]["total"], rel=0.01)
-    assert 64 <= found["largest_length"] <= 512 and found["largest_batch"] >= 2 and found["fits"] == "yes"
+    assert (
+        64 <= found["largest_length"] <= 512
+        and found["largest_batch"] >= 2
+        and found["fits"] == "yes"
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,7 +61,9 @@ def test_the_pocket_model_in_words_and_as_json(home: Path, capsys: pytest.Captur
         (["--method", "head"], "--task classify"),
     ],
 )
-def test_mistakes_are_said(home: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str) -> None:
+def test_mistakes_are_said(
+    home: Path, capsys: pytest.CaptureFixture[str], more: list[str], words: str
+) -> None:
     assert main(["inspect", "pocket", "--home", str(home), *more]) == 2
     assert words in capsys.readouterr().err
 

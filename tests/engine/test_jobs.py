@@ -55,7 +55,11 @@ def test_runs_queue_in_the_order_of_their_start(make) -> None:
     engine.cancel(second.id)
     assert second.state() == State.CANCELLED
     wait_for(third, idle)
-    assert [run.state() for run in (first, second, third)] == [State.FINISHED, State.CANCELLED, State.FINISHED]
+    assert [run.state() for run in (first, second, third)] == [
+        State.FINISHED,
+        State.CANCELLED,
+        State.FINISHED,
+    ]
     assert first.view().ended.time < third.view().started.time
 
 
@@ -130,7 +134,9 @@ def test_a_folder_that_cannot_be_read_hides_no_other(make, home, capsys) -> None
         (["reply", "last", "--prompt", "  "], "--prompt: say something"),
     ],
 )
-def test_mistakes_on_the_command_line_are_one_sentence_and_2(home, tmp_path, capsys, words, said: str) -> None:
+def test_mistakes_on_the_command_line_are_one_sentence_and_2(
+    home, tmp_path, capsys, words, said: str
+) -> None:
     (tmp_path / "spec.yaml").write_text("data: {file: nope.csv}")
     words = [word.format(tmp=tmp_path) for word in words]
     assert cli([*words, *([] if "--home" in words else ["--home", str(home)])]) == 2
@@ -175,7 +181,9 @@ class Dies:
         return self.code
 
 
-@pytest.mark.parametrize(("code", "words"), [(-9, "killed by the system"), (-15, "asked to end"), (3, "exit code 3")])
+@pytest.mark.parametrize(
+    ("code", "words"), [(-9, "killed by the system"), (-15, "asked to end"), (3, "exit code 3")]
+)
 def test_a_worker_that_cannot_say_why_it_ended(home, code: int, words: str) -> None:
     engine = Engine(home, Dies(code))
     run = engine.start(SPEC)
@@ -232,7 +240,9 @@ class Dying:
 
 
 @pytest.mark.parametrize(("counted", "for_memory"), [(18, True), (16, True), (5, False)])
-def test_the_system_counts_a_kill_some_time_before_the_worker_is_gone(home, monkeypatch, counted, for_memory) -> None:
+def test_the_system_counts_a_kill_some_time_before_the_worker_is_gone(
+    home, monkeypatch, counted, for_memory
+) -> None:
     """One that is counted long before its end was of another process, and somebody else killed the worker."""
     worker = Dying()
     monkeypatch.setattr(ProcessBackend, "start", lambda *_: worker)
@@ -247,7 +257,9 @@ def test_the_system_counts_a_kill_some_time_before_the_worker_is_gone(home, monk
 @pytest.mark.parametrize(
     ("counted", "words", "for_memory"), [(1, "", True), (0, "std::bad_alloc", True), (0, "", False)]
 )
-def test_a_worker_that_an_earlier_app_left_is_explained_too(home, monkeypatch, counted, words, for_memory) -> None:
+def test_a_worker_that_an_earlier_app_left_is_explained_too(
+    home, monkeypatch, counted, words, for_memory
+) -> None:
     """The app was killed and started again while it trained; then the system ended it for want of memory, or not."""
     run = Engine(home, supervise=False).start(SPEC)
     run.queue_mark.unlink()
@@ -277,8 +289,12 @@ def test_one_that_never_fits_ends_with_what_would_help(home, kills) -> None:
     engine.close()
 
 
-@pytest.mark.parametrize(("code", "words", "steps"), [(-6, "terminate: std::bad_alloc", 1), (-6, "assertion", 0)])
-def test_a_library_that_gives_up_for_want_of_memory_is_told_from_a_crash(home, code: int, words: str, steps) -> None:
+@pytest.mark.parametrize(
+    ("code", "words", "steps"), [(-6, "terminate: std::bad_alloc", 1), (-6, "assertion", 0)]
+)
+def test_a_library_that_gives_up_for_want_of_memory_is_told_from_a_crash(
+    home, code: int, words: str, steps
+) -> None:
     engine = Engine(home, Starved(code, fits=4, words=words))
     run = engine.start(SPEC)
     wait_for(run, lambda run: (run.view().ended or run.view().warnings) and idle(run))
@@ -316,7 +332,11 @@ def test_a_merge_without_memory_starts_no_training(home) -> None:
     wait_for(run, lambda run: run.view().warnings and idle(run))
     engine.merge(run.id, "fp32")
     wait_for(run, lambda run: run.view().merged and idle(run))
-    assert not run.view().merged["fp32"].ok and not run.view().stepped and len(run.view().warnings) == 1
+    assert (
+        not run.view().merged["fp32"].ok
+        and not run.view().stepped
+        and len(run.view().warnings) == 1
+    )
     engine.close()
 
 

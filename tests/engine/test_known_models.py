@@ -26,7 +26,11 @@ def config_of(name: str):
 def unused_pooler(name: str, task: str) -> int:
     """Weights that RoBERTa's body publishes and its classifier does not have."""
     width = PUBLISHED[name][2].get("hidden_size", 0)
-    return width * (width + 1) if task == "classify" and "roberta" in PUBLISHED[name][2]["model_type"] else 0
+    return (
+        width * (width + 1)
+        if task == "classify" and "roberta" in PUBLISHED[name][2]["model_type"]
+        else 0
+    )
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -35,8 +39,12 @@ def test_a_published_config_has_its_published_count(name: str) -> None:
     info = info_of(config_of(name), task, name)
     assert info.parameters == sum(info.parts.values()) == parameters - unused_pooler(name, task)
     assert not info.group_reason and set(info.groups["fewest"]) < set(info.groups["all"])
-    assert info.layers == next(config[key] for key in ("num_hidden_layers", "n_layer", "n_layers") if key in config)
-    assert info.hidden_size == next(config[key] for key in ("hidden_size", "n_embd", "dim") if key in config)
+    assert info.layers == next(
+        config[key] for key in ("num_hidden_layers", "n_layer", "n_layers") if key in config
+    )
+    assert info.hidden_size == next(
+        config[key] for key in ("hidden_size", "n_embd", "dim") if key in config
+    )
     assert info.layers == 1 + max(module.layers[-1] for module in info.modules)
 
 

@@ -60,7 +60,11 @@ class Grouped(Limited):
         self.group = group
 
     def apply(self) -> None:
-        name = "memory.limit_in_bytes" if (self.group / "memory.limit_in_bytes").exists() else "memory.max"
+        name = (
+            "memory.limit_in_bytes"
+            if (self.group / "memory.limit_in_bytes").exists()
+            else "memory.max"
+        )
         (self.group / name).write_text(str(int(self.limit * GB)) if self.limit else "-1")
         assert self.worker
         (self.group / "cgroup.procs").write_text(str(self.worker.pid))
@@ -93,12 +97,18 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
     texts = [" ".join(draw.choice(WORDS) for _ in range(480)) for _ in range(count)]
     file.write_text("\n".join(json.dumps({"text": text}) for text in texts))
     values = {
-        "data": {"source": aside.add_files(engine.store, [(file, "texts.jsonl")]), "max_length": 512, "held_out": 0},
+        "data": {
+            "source": aside.add_files(engine.store, [(file, "texts.jsonl")]),
+            "max_length": 512,
+            "held_out": 0,
+        },
         "optim": {"epochs": 1, "batch_size": 16},
         "sampling": {"checks": 2, "max_new_tokens": 4, "prompts": ["the cat"]},
     }
     run = engine.start(specs.make(values))
-    if isinstance(backend, Limited) and not backend.limit:  # memory gets scarce when half the way is done
+    if (
+        isinstance(backend, Limited) and not backend.limit
+    ):  # memory gets scarce when half the way is done
         wait_for(run, lambda run: bool(run.view().saved), 240)
         backend.limit = LIMIT
         backend.apply()
@@ -111,7 +121,11 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
 def losses(run: RunDir) -> list[float]:
     """Of each step, the newest where a step was taken again."""
     return list(
-        {event.step: event.loss for event in ev.read(run.events_file)[0] if isinstance(event, ev.Step)}.values()
+        {
+            event.step: event.loss
+            for event in ev.read(run.events_file)[0]
+            if isinstance(event, ev.Step)
+        }.values()
     )
 
 
@@ -124,7 +138,9 @@ def free_run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 def scarce(monkeypatch: pytest.MonkeyPatch) -> Limited:
     if sys.platform != "linux":
         pytest.skip("needs Linux's resource limits")
-    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")  # its own pool reserves a gigabyte that it never uses
+    monkeypatch.setenv(
+        "ARROW_DEFAULT_MEMORY_POOL", "system"
+    )  # its own pool reserves a gigabyte that it never uses
     return Limited()
 
 
@@ -144,7 +160,9 @@ def test_a_run_that_does_not_fit_steps_down_and_learns_the_same(home, scarce, fr
     assert run.view().last.memory_gb < 0.9 * free_run.view().last.memory_gb
 
 
-def test_memory_that_runs_out_later_costs_no_more_than_the_way_from_the_last_checkpoint(home, scarce, free_run) -> None:
+def test_memory_that_runs_out_later_costs_no_more_than_the_way_from_the_last_checkpoint(
+    home, scarce, free_run
+) -> None:
     run = train(home, scarce)
     same(run, free_run)
     assert run.view().started.resumed_from == 1

@@ -23,7 +23,9 @@ from engine.store import ROOT, Store
 from tests.engine.malformed import CASES, GOOD, NASTY, Case
 
 TABLE = ROOT / "docs" / "data-errors.md"
-SAID: dict[int, tuple[Case, str, str]] = {}  # place among the cases -> what became of it, what was said
+SAID: dict[
+    int, tuple[Case, str, str]
+] = {}  # place among the cases -> what became of it, what was said
 
 
 def give(case: Case, folder: Path, home: Path) -> tuple[str, list[str], list[Finding], str]:
@@ -58,7 +60,10 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
     said = (
         [refusal]
         if refusal
-        else [*notes, *(f"{f.title}. {f.text} {f.example} {f.button}" for f in findings if f.kind != "few")]
+        else [
+            *notes,
+            *(f"{f.title}. {f.text} {f.example} {f.button}" for f in findings if f.kind != "few"),
+        ]
     )
     if case.outcome in ("control", "lost", "cut"):
         said += tokens_say(store, source)
@@ -75,7 +80,9 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
     assert (case.outcome == "mend") == bool(stops), text
     if case.outcome == "accepted":
         assert not notes and not [finding for finding in findings if finding.level != "info"], text
-    fixed = aside.prepared(store, DataSpec(source=source, fixes=tuple(finding.fix for finding in stops)))
+    fixed = aside.prepared(
+        store, DataSpec(source=source, fixes=tuple(finding.fix for finding in stops))
+    )
     assert case.rows is None or fixed.train + fixed.held_out == case.rows
     fixed.require_usable()
     if stops:
@@ -84,7 +91,9 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
     words = " ".join(text.split())
     SAID[place] = (
         case,
-        {"accepted": "accepted as it is", "mend": "to be mended"}.get(case.outcome, "accepted, and said"),
+        {"accepted": "accepted as it is", "mend": "to be mended"}.get(
+            case.outcome, "accepted, and said"
+        ),
         words,
     )
 
@@ -97,18 +106,34 @@ def tokens_say(store: Store, source: str) -> list[str]:
 
     spec = DataSpec(source=source, max_length=64, held_out=0.0)
     rows = list(aside.prepared(store, spec).rows())
-    counted = report(load_tokenizer(presets.POCKET), rows, list(range(len(rows))), len(rows), spec, lambda _: None)
+    counted = report(
+        load_tokenizer(presets.POCKET),
+        rows,
+        list(range(len(rows))),
+        len(rows),
+        spec,
+        lambda _: None,
+    )
     found = check.token_findings(TokenReport.model_validate(counted), spec)
     return [f"{finding.title}. {finding.text}" for finding in found]
 
 
 def test_text_is_kept_as_it_is(tmp_path: Path, home: Path) -> None:
-    wanted = {19: [("NA", "null"), ("None", "N/A")], 20: [("007", "1e5")], 36: [("=1+1", "+2"), ("-3", "@4")]}
+    wanted = {
+        19: [("NA", "null"), ("None", "N/A")],
+        20: [("007", "1e5")],
+        36: [("=1+1", "+2"), ("-3", "@4")],
+    }
     for case in CASES:
         if case.number in wanted:
             source, *_ = give(case, tmp_path, home)
-            rows = [(row["prompt"], row["completion"]) for row in data.load(Store(home), source).read()]
-            assert rows == [*((row["prompt"], row["completion"]) for row in GOOD), *wanted[case.number]]
+            rows = [
+                (row["prompt"], row["completion"]) for row in data.load(Store(home), source).read()
+            ]
+            assert rows == [
+                *((row["prompt"], row["completion"]) for row in GOOD),
+                *wanted[case.number],
+            ]
 
 
 def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
@@ -116,12 +141,19 @@ def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
         if case.number == 35:
             give(case, tmp_path, home)
     store = Store(home)
-    cards = [data.load(store, source) for source, _ in data.available(store) if source.startswith("dataset:")]
+    cards = [
+        data.load(store, source)
+        for source, _ in data.available(store)
+        if source.startswith("dataset:")
+    ]
     assert {card.name for card in cards} == set(NASTY)
     assert all(
-        re.fullmatch(r"[0-9a-f]{16}", card.folder.name) and card.folder.parent == store.datasets for card in cards
+        re.fullmatch(r"[0-9a-f]{16}", card.folder.name) and card.folder.parent == store.datasets
+        for card in cards
     )
-    assert not list(tmp_path.glob("x.csv")) and len(read_rows(cards[0].folder / "rows.arrow")) == len(GOOD)
+    assert not list(tmp_path.glob("x.csv")) and len(
+        read_rows(cards[0].folder / "rows.arrow")
+    ) == len(GOOD)
 
 
 def test_the_table_of_messages_is_up_to_date() -> None:
@@ -144,4 +176,6 @@ def test_the_table_of_messages_is_up_to_date() -> None:
     text = "\n".join(lines) + "\n"
     if not TABLE.is_file() or TABLE.read_text(encoding="utf-8") != text:
         TABLE.write_text(text, encoding="utf-8")
-        assert os.environ.get("HONE_WRITE_DOCS"), "docs/data-errors.md was out of date and has been written anew"
+        assert os.environ.get("HONE_WRITE_DOCS"), (
+            "docs/data-errors.md was out of date and has been written anew"
+        )

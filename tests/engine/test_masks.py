@@ -59,7 +59,11 @@ def byte_level(folder: Path, **special: Any) -> Any:
 def word_piece(folder: Path) -> Any:
     """A tokenizer like BERT's: lower case, no blanks, no end of text."""
     words = "[PAD] [UNK] [CLS] [SEP] the cat sat on mat . : hello hi be kind bye fare ##well system user assistant"
-    made = Tokenizer(models.WordPiece({word: index for index, word in enumerate(words.split())}, unk_token="[UNK]"))
+    made = Tokenizer(
+        models.WordPiece(
+            {word: index for index, word in enumerate(words.split())}, unk_token="[UNK]"
+        )
+    )
     made.normalizer = normalizers.BertNormalizer(lowercase=True)
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     made.decoder = decoders.WordPiece()
@@ -148,7 +152,11 @@ def test_each_family_is_pinned(family, tmp_path) -> None:
     assert shown(tokenizer, CHAT) == text
     assert len(encode(tokenizer, CHAT, WIDE).ids) == count
     asked = prompt_ids(tokenizer, CHAT["messages"][:4], False)
-    assert asked == row_prompt(tokenizer, CHAT, WIDE) == encode(tokenizer, CHAT, WIDE).ids[: len(asked)]
+    assert (
+        asked
+        == row_prompt(tokenizer, CHAT, WIDE)
+        == encode(tokenizer, CHAT, WIDE).ids[: len(asked)]
+    )
 
 
 def test_a_tokenizer_like_berts_without_blanks_and_end(tmp_path) -> None:
@@ -160,21 +168,32 @@ def test_a_tokenizer_like_berts_without_blanks_and_end(tmp_path) -> None:
     assert learned == ["hello", ".", "fare", "##well", "."]
 
 
-@pytest.mark.parametrize("template", sorted(path.stem for path in (presets.FOLDER / "templates").glob("*.jinja")))
+@pytest.mark.parametrize(
+    "template", sorted(path.stem for path in (presets.FOLDER / "templates").glob("*.jinja"))
+)
 def test_every_template_of_ours_shows_tools_and_learns_calls(template) -> None:
     tokenizer = load_tokenizer(presets.POCKET, template)
     found = masked(tokenizer, TOOLS["messages"], TOOLS["tools"], "answers")
     call, last = (found.text[slice(*span)] for span in found.spans)
-    assert "I look." in call and '"look_up"' in call and '{"city": "Oslo"}' in call and "21 C" not in call
+    assert (
+        "I look." in call
+        and '"look_up"' in call
+        and '{"city": "Oslo"}' in call
+        and "21 C" not in call
+    )
     assert last.split("<")[0].strip() == "Yes." and last.endswith("<|end|>")
     assert "21 C" in found.text and '"description": "Weather."' in found.text
-    without = masked(tokenizer, [turn for turn in TOOLS["messages"] if turn["role"] != "tool"][:2], [], "answers")
+    without = masked(
+        tokenizer, [turn for turn in TOOLS["messages"] if turn["role"] != "tool"][:2], [], "answers"
+    )
     assert '"look_up"' in without.text
 
 
 # --- random conversations ---
 
-WORDS = st.text(st.characters(exclude_categories=("Cs", "Cc", "Co")), min_size=1, max_size=30).filter(str.strip)
+WORDS = st.text(
+    st.characters(exclude_categories=("Cs", "Cc", "Co")), min_size=1, max_size=30
+).filter(str.strip)
 
 
 @pytest.fixture(scope="module")
@@ -182,13 +201,23 @@ def pocket():
     return {name: load_tokenizer(presets.POCKET, name) for name in ("plain", "chatml", "model")}
 
 
-@given(st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4), st.sampled_from(["plain", "chatml"]), st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.tuples(WORDS, WORDS), min_size=1, max_size=4),
+    st.sampled_from(["plain", "chatml"]),
+    st.booleans(),
+)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_what_is_learned_is_the_answers_and_nothing_else(pocket, turns, template, marked) -> None:
     tokenizer = pocket[template]
     source = tokenizer.chat_template
-    if not marked:  # as most models on the Hub have it: then the mask is found by following the turns
-        tokenizer.chat_template = source.replace("{%- generation %}", "").replace("{%- endgeneration %}", "")
+    if (
+        not marked
+    ):  # as most models on the Hub have it: then the mask is found by following the turns
+        tokenizer.chat_template = source.replace("{%- generation %}", "").replace(
+            "{%- endgeneration %}", ""
+        )
     messages = [
         {"role": role, "content": text}
         for pair in turns
@@ -252,16 +281,28 @@ def test_answers_are_told_however_the_template_writes_them(pocket, way) -> None:
     found = masked(tokenizer, CHAT["messages"], [], "answers")
     assert [found.text[slice(*span)] for span in found.spans] == answers
     prompt = prompt_ids(tokenizer, CHAT["messages"][:4], False)
-    assert prompt == row_prompt(tokenizer, CHAT, WIDE) == encode(tokenizer, CHAT, WIDE).ids[: len(prompt)]
+    assert (
+        prompt
+        == row_prompt(tokenizer, CHAT, WIDE)
+        == encode(tokenizer, CHAT, WIDE).ids[: len(prompt)]
+    )
 
 
 def test_an_answer_that_begins_like_the_prompt_goes_on_is_learned_whole() -> None:
     tokenizer = load_tokenizer(presets.POCKET)
     tokenizer.chat_template = UNMARKED["the prompt opens thinking that no answer has"][0]
-    found = masked(tokenizer, [{"role": "user", "content": "x"}, {"role": "assistant", "content": "<tea>"}], [], "all")
+    found = masked(
+        tokenizer,
+        [{"role": "user", "content": "x"}, {"role": "assistant", "content": "<tea>"}],
+        [],
+        "all",
+    )
     assert found.text.endswith("<|assistant|><tea><|end|>")
     found = masked(
-        tokenizer, [{"role": "user", "content": "x"}, {"role": "assistant", "content": "<tea>"}], [], "answers"
+        tokenizer,
+        [{"role": "user", "content": "x"}, {"role": "assistant", "content": "<tea>"}],
+        [],
+        "answers",
     )
     assert [found.text[slice(*span)] for span in found.spans] == ["<tea><|end|>"]
 
@@ -273,18 +314,23 @@ REFUSED = {
         "{% for i in range(messages|length) %}{{ messages[-1 - i].role ~ messages[-1 - i].content }}{% endfor %}",
         "rewrites or reorders turns",
     ),
-    "turns made into other texts": ("{{ messages | map(attribute='content') | join('|') | upper }}", "does not show"),
+    "turns made into other texts": (
+        "{{ messages | map(attribute='content') | join('|') | upper }}",
+        "does not show",
+    ),
     "the system prompt is dropped": (
         "{% for m in messages if m.role != 'system' %}" + LOOP.partition("%}")[2] + ASK,
         "does not show the system prompt",
     ),
     "earlier answers are dropped": (
-        LOOP.replace("m.content", "(m.content if m.role != 'assistant' or loop.last else '')") + ASK,
+        LOOP.replace("m.content", "(m.content if m.role != 'assistant' or loop.last else '')")
+        + ASK,
         "does not show what the assistant says",
     ),
     "a turn repeats the question": (
         LOOP.replace(
-            "~ m.content", "~ (messages[loop.index0 - 1].content if m.role == 'assistant' else '') ~ m.content"
+            "~ m.content",
+            "~ (messages[loop.index0 - 1].content if m.role == 'assistant' else '') ~ m.content",
         )
         + ASK,
         "writes others' words into the assistant's turn",
@@ -302,7 +348,10 @@ REFUSED = {
         LOOP + "{% if add_generation_prompt %}Now you:{% endif %}",
         "rewrites or reorders turns",
     ),
-    "an error": ("{{ raise_exception('No system turns here') }}", "does not accept .*No system turns here"),
+    "an error": (
+        "{{ raise_exception('No system turns here') }}",
+        "does not accept .*No system turns here",
+    ),
 }
 
 

@@ -40,13 +40,18 @@ CALL = [{"type": "function", "function": {"name": "get_weather", "arguments": {"
 
 def said(*texts: str) -> list[dict[str, Any]]:
     """Turns of user and assistant one after the other."""
-    return [{"role": ("user", "assistant")[index % 2], "content": text} for index, text in enumerate(texts)]
+    return [
+        {"role": ("user", "assistant")[index % 2], "content": text}
+        for index, text in enumerate(texts)
+    ]
 
 
 ROWS: dict[str, dict[str, Any]] = {
     "single": {"messages": said("Which hue is red?", "A colour of fire.")},
     "multi": {
-        "messages": said("First question", "Alpha reply.", "Second thing", "Beta words!", "Third", "Gamma, done.")
+        "messages": said(
+            "First question", "Alpha reply.", "Second thing", "Beta words!", "Third", "Gamma, done."
+        )
     },
     "system": {
         "messages": [
@@ -89,20 +94,44 @@ ANY = tuple(ROWS)
 CALLS = ("tools", "says and calls")
 REFUSALS: list[tuple[str, str, tuple[str, ...]]] = [
     # templates' own refusals
-    ("fireworks-ai-llama-3-firefunction-v2", "'functions' is undefined", ANY),  # wants a variable that nobody gives
-    ("google-gemma-2-2b-it gemma gemma_training", "System role not supported", ("system", "says and calls")),
+    (
+        "fireworks-ai-llama-3-firefunction-v2",
+        "'functions' is undefined",
+        ANY,
+    ),  # wants a variable that nobody gives
+    (
+        "google-gemma-2-2b-it gemma gemma_training",
+        "System role not supported",
+        ("system", "says and calls"),
+    ),
     ("google-gemma-2-2b-it gemma gemma_training", "roles must alternate", ("tools",)),
-    ("gemma3 gemma3_training cohere cohere_training cohere2 cohere2_training", "roles must alternate", CALLS),
+    (
+        "gemma3 gemma3_training cohere cohere_training cohere2 cohere2_training",
+        "roles must alternate",
+        CALLS,
+    ),
     ("llava_next llava_next_training", "Only user and assistant roles", CALLS),
     ("llama-cpp-deepseek-r1", "not JSON serializable", CALLS),  # a filter of llama.cpp's own
     # templates that leave something out
-    ("mistralai-Mistral-Nemo-Instruct-2407", "does not show the system prompt", ("system", "says and calls")),
+    (
+        "mistralai-Mistral-Nemo-Instruct-2407",
+        "does not show the system prompt",
+        ("system", "says and calls"),
+    ),
     ("idefics3 idefics3_training", "does not show", CALLS),
-    ("microsoft-Phi-3.5-mini-instruct phi3 phi3_training phi3_5 phi3_5_training", "does not show tool calls", CALLS),
+    (
+        "microsoft-Phi-3.5-mini-instruct phi3 phi3_training phi3_5 phi3_5_training",
+        "does not show tool calls",
+        CALLS,
+    ),
     ("llama3 llama3_training qwen2_5_vl qwen2_5_vl_training", "does not show tool calls", CALLS),
     ("lfm2 lfm2_training", "does not show tool calls in the assistant's turn", CALLS),
     # they tell a calling turn by content None, which transformers takes out of the messages
-    ("deepseek-ai-DeepSeek-R1-Distill-Llama-8B deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", "not show tool calls", CALLS),
+    (
+        "deepseek-ai-DeepSeek-R1-Distill-Llama-8B deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
+        "not show tool calls",
+        CALLS,
+    ),
     (
         "CohereForAI-c4ai-command-r7b-12-2024-tool_use NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use "
         "NousResearch-Hermes-3-Llama-3.1-8B-tool_use meta-llama-Llama-3.1-8B-Instruct meta-llama-Llama-3.2-3B-Instruct "
@@ -113,10 +142,18 @@ REFUSALS: list[tuple[str, str, tuple[str, ...]]] = [
     # it writes a tool's answer before the words of the turn that called it
     ("diffusion_gemma", "others' words into the assistant's turn", ("says and calls",)),
 ]
-EXPECTED = {(name, row): reason for names, reason, rows in REFUSALS for name in names.split() for row in rows}
+EXPECTED = {
+    (name, row): reason
+    for names, reason, rows in REFUSALS
+    for name in names.split()
+    for row in rows
+}
 # After an answer these write no mark: GLM's models stop at the next turn's.
 ENDLESS = re.compile("glm4moe|command-r-plus")
-SPLIT = ("diffusion_gemma_training", "says and calls")  # a tool's answer stands within the turn, outside the marks
+SPLIT = (
+    "diffusion_gemma_training",
+    "says and calls",
+)  # a tool's answer stands within the turn, outside the marks
 # What else an answer's tokens may hold: channels, whom it is for, thinking that is empty.
 FRAME = re.compile(r"assistant|final|all|think|</?think>")
 
@@ -134,7 +171,9 @@ def fitted(tokenizers: dict[str, Any], *sources: str) -> Any:
     """A tokenizer of the template's family that knows the template's marks as tokens."""
     tokenizer = tokenizers[NAMES[0] if "eot_id" in sources[0] else NAMES[1]]
     marks = sorted({mark for source in sources for mark in MARK.findall(source)})
-    tokenizer.add_special_tokens({"additional_special_tokens": marks}, replace_extra_special_tokens=False)
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": marks}, replace_extra_special_tokens=False
+    )
     tokenizer.chat_template = sources[0]
     return tokenizer
 
@@ -165,14 +204,22 @@ def test_every_real_template_learns_each_answer_or_says_why_not(shared_data, tok
             prompt = row_prompt(tokenizer, row, WIDE)
             assert prompt and one.ids[: len(prompt)] == prompt, (path.stem, name)
             counts["prompts"] += 1
-            counts["general prompts"] += prompt_ids(tokenizer, row["messages"][:-1], False, row.get("tools")) == prompt
+            counts["general prompts"] += (
+                prompt_ids(tokenizer, row["messages"][:-1], False, row.get("tools")) == prompt
+            )
         counts["templates"] += 1
         counts["covered"] += any((path.stem, name) not in refused for name in ROWS)
     assert refused.keys() == EXPECTED.keys()
     for case, reason in refused.items():
         assert EXPECTED[case] in reason and "Choose another chat format" in reason, case
     print(dict(counts), len(refused), "refusals")
-    assert counts == {"templates": 70, "covered": 69, "turns": 730, "prompts": 344, "general prompts": 300}
+    assert counts == {
+        "templates": 70,
+        "covered": 69,
+        "turns": 730,
+        "prompts": 344,
+        "general prompts": 300,
+    }
 
 
 def check_turns(template: str, tokenizer: Any, one: Any, row: dict[str, Any], name: str) -> int:
@@ -209,7 +256,10 @@ KNOWN = {("diffusion_gemma", "tools")}
 def test_the_mask_agrees_with_trls_marked_templates(shared_data, tokenizers) -> None:
     counts: Counter[str] = Counter()
     for path in sorted(shared_data.glob("chat_templates/trl/*_training.jinja")):
-        own, marked = path.with_name(path.name.replace("_training", "")).read_text(), path.read_text()
+        own, marked = (
+            path.with_name(path.name.replace("_training", "")).read_text(),
+            path.read_text(),
+        )
         for name, row in ROWS.items():
             if (path.stem.removesuffix("_training"), name) in KNOWN:
                 continue
@@ -231,9 +281,16 @@ def test_the_mask_agrees_with_trls_marked_templates(shared_data, tokenizers) -> 
             ours = [label != IGNORED for label in mine.labels]
             both = list(zip(mine.ids, ours, map(bool, theirs["assistant_masks"]), strict=True))
             counts["equal"] += all(one == other for _, one, other in both)
-            assert all(other for _, one, other in both if one), (path.stem, name)  # never more than TRL's
+            assert all(other for _, one, other in both if one), (
+                path.stem,
+                name,
+            )  # never more than TRL's
             for run in differing_runs(both):
-                assert TRL_TAKES_IN.fullmatch(tokenizer.decode(run)), (path.stem, name, tokenizer.decode(run))
+                assert TRL_TAKES_IN.fullmatch(tokenizer.decode(run)), (
+                    path.stem,
+                    name,
+                    tokenizer.decode(run),
+                )
             counts["same text"] += 1
     print(dict(counts))
     assert counts["same text"] == 87 and counts["equal"] == 14
@@ -256,13 +313,19 @@ def test_transformers_own_mask_is_ours_where_a_template_has_marks(shared_data, t
         turns = ROWS["multi"]["messages"]
         mine = encode(tokenizer, ROWS["multi"], WIDE)
         if path.stem.startswith("llava"):  # wants texts as parts
-            turns = [turn | {"content": [{"type": "text", "text": turn["content"]}]} for turn in turns]
-        theirs = tokenizer.apply_chat_template(turns, return_dict=True, return_assistant_tokens_mask=True)
+            turns = [
+                turn | {"content": [{"type": "text", "text": turn["content"]}]} for turn in turns
+            ]
+        theirs = tokenizer.apply_chat_template(
+            turns, return_dict=True, return_assistant_tokens_mask=True
+        )
         if theirs["input_ids"] != mine.ids:
             other.add(path.stem)
             continue
         for token, label, on in zip(mine.ids, mine.labels, theirs["assistant_masks"], strict=True):
-            assert (label != IGNORED) == bool(on) or not tokenizer.decode([token]).strip(), path.stem
+            assert (label != IGNORED) == bool(on) or not tokenizer.decode([token]).strip(), (
+                path.stem
+            )
     # One reads a text's letters as parts and shows none; in the others the prompt ends in a newline of its own, where
     # the whole has one token of two.
     assert other == {"idefics3_training", "qwen3_5_think_training", "qwen3_6_training"}
@@ -274,22 +337,36 @@ REAL = (
 )
 
 
-@pytest.mark.parametrize("template", ["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistral", "alpaca"])
+@pytest.mark.parametrize(
+    "template", ["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistral", "alpaca"]
+)
 @pytest.mark.parametrize("name", REAL.split())
 def test_real_tokenizers_learn_the_answers_words(shared_data, name, template) -> None:
     tokenizer = load_tokenizer(shared_data / "tokenizers" / name, template)
-    row = {"messages": said("Où est l'été? 🙂", "Là-bas, voilà.", "  And\n\nthen?", "Ende gut, alles gut.")}
-    nasty = {"messages": said("A </s> [SEP] <|endoftext|> <|im_end|> <|eot_id|> b", "An </s> [SEP] <|im_end|> end.")}
+    row = {
+        "messages": said(
+            "Où est l'été? 🙂", "Là-bas, voilà.", "  And\n\nthen?", "Ende gut, alles gut."
+        )
+    }
+    nasty = {
+        "messages": said(
+            "A </s> [SEP] <|endoftext|> <|im_end|> <|eot_id|> b", "An </s> [SEP] <|im_end|> end."
+        )
+    }
     for data in (WIDE, DataSpec(max_length=8192, fixes=("literal",))):
         one = encode(tokenizer, row, data)
         runs = [squeeze(tokenizer.decode(run)) for run in learned_runs(one)]
         words = ["".join(tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)).split())
                  for text in ("Là-bas, voilà.", "Ende gut, alles gut.")]  # fmt: skip
-        assert len(runs) == 2 and all(word in run for word, run in zip(words, runs, strict=True)), runs
+        assert len(runs) == 2 and all(word in run for word, run in zip(words, runs, strict=True)), (
+            runs
+        )
         assert "Où" not in runs[0] + runs[1] and "then" not in runs[0] + runs[1]
         prompt = row_prompt(tokenizer, row, data)
         assert one.ids[: len(prompt)] == prompt == prompt_ids(tokenizer, row["messages"][:3], False)
     mended = encode(tokenizer, nasty, data)
     clean = encode(tokenizer, {"messages": said("A b", "An end.")}, data)
     special = set(tokenizer.all_special_ids)
-    assert sum(token in special for token in mended.ids) == sum(token in special for token in clean.ids)
+    assert sum(token in special for token in mended.ids) == sum(
+        token in special for token in clean.ids
+    )

@@ -36,7 +36,9 @@ def llama() -> ModelInfo:
 
 def setting(info: ModelInfo, **more: object) -> Setting:
     method = MethodSpec(kind=more.pop("kind", "lora"), rank=more.pop("rank", 16))
-    return Setting(info, method, **({"batch": 2, "length": 1024, "precision": "bf16", "device": "cuda"} | more))
+    return Setting(
+        info, method, **({"batch": 2, "length": 1024, "precision": "bf16", "device": "cuda"} | more)
+    )
 
 
 def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
@@ -47,7 +49,9 @@ def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
     assert found.optimizer == 8 * 41_943_040
     assert found.total == sum(found.model_dump().values())
     full = estimate(setting(llama, kind="full", precision="fp32"))
-    assert (full.weights, full.gradients, full.optimizer) == tuple(size * 8_030_261_248 for size in (4, 4, 8))
+    assert (full.weights, full.gradients, full.optimizer) == tuple(
+        size * 8_030_261_248 for size in (4, 4, 8)
+    )
     assert full.adapter == 0
     half = estimate(setting(llama, kind="full"))
     assert (half.gradients, half.optimizer) == (2 * 8_030_261_248, 4 * 8_030_261_248)
@@ -82,7 +86,10 @@ def test_more_needs_more(llama, more: dict, part: str) -> None:
     ],
 )
 def test_what_saves_memory_saves_it_where_it_should(llama, more: dict, part: str) -> None:
-    before, after = estimate(setting(llama)).model_dump(), estimate(setting(llama, **more)).model_dump()
+    before, after = (
+        estimate(setting(llama)).model_dump(),
+        estimate(setting(llama, **more)).model_dump(),
+    )
     assert after.pop(part) < before.pop(part)
     # Adapters beside 4-bit layers are PEFT's own, which keep more than those beside plain ones.
     for name in ("reserve", *(["activations"] if part == "weights" else [])):
@@ -94,7 +101,9 @@ def test_attention_dropout_costs_the_square_of_the_length() -> None:
     """With it the fast kernels cannot be used, so all scores are kept."""
     gpt2 = info_of("gpt2")
     assert gpt2.attention_dropout > 0
-    one, two = (estimate(setting(gpt2, batch=1, length=length)).activations for length in (512, 1024))
+    one, two = (
+        estimate(setting(gpt2, batch=1, length=length)).activations for length in (512, 1024)
+    )
     assert two > 2.5 * one
 
 
@@ -122,7 +131,9 @@ def test_the_peak_is_this_process_own() -> None:
     """A process that a larger one started has that one's peak in its resource usage."""
     words = "from engine.work.report import memory_gb; print(memory_gb())"
     large = b"x" * GB
-    found = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True, cwd=ROOT)
+    found = subprocess.run(
+        [sys.executable, "-c", words], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert 0.1 < float(found.stdout) < 0.9 and len(large) == GB
 
 

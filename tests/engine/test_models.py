@@ -33,15 +33,33 @@ def test_the_pocket_model_passes() -> None:
         (lambda f: (f / "config.json").unlink(), "no config.json"),
         (lambda f: (f / "config.json").write_text("[1"), "config.json is damaged"),
         (lambda f: (f / "config.json").write_text("[" * 100_000), "config.json is damaged"),
-        (lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"), "can carry harmful code"),
+        (
+            lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
+            "can carry harmful code",
+        ),
         (lambda f: (f / "model.safetensors").unlink(), r"no \*.safetensors"),
         (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
         (lambda f: edit(f, "config.json", auto_map={"AutoModel": "x.Y"}), "run code of its own"),
-        (lambda f: edit(f, "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.Y"]}), "run code of its own"),
-        (lambda f: edit(f, "config.json", text_config={"trust_remote_code": True}), "run code of its own"),
-        (lambda f: edit(f, "config.json", _attn_implementation_internal="evil/kernel"), "run code of its own"),
-        (lambda f: edit(f, "tokenizer_config.json", vocab_file="/etc/passwd"), "outside the folder"),
-        (lambda f: edit(f, "model.safetensors.index.json", weight_map={"a": "../x.safetensors"}), "outside the folder"),
+        (
+            lambda f: edit(f, "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.Y"]}),
+            "run code of its own",
+        ),
+        (
+            lambda f: edit(f, "config.json", text_config={"trust_remote_code": True}),
+            "run code of its own",
+        ),
+        (
+            lambda f: edit(f, "config.json", _attn_implementation_internal="evil/kernel"),
+            "run code of its own",
+        ),
+        (
+            lambda f: edit(f, "tokenizer_config.json", vocab_file="/etc/passwd"),
+            "outside the folder",
+        ),
+        (
+            lambda f: edit(f, "model.safetensors.index.json", weight_map={"a": "../x.safetensors"}),
+            "outside the folder",
+        ),
         (lambda f: edit(f, "model.safetensors.index.json", weight_map=[]), "index.json is damaged"),
     ],
 )
@@ -63,7 +81,10 @@ def test_a_path_that_cannot_be_is_refused(path: str) -> None:
         (lambda f: edit(f, "config.json", num_hidden_layers=5), "lacks 9 of the weights"),
         (lambda f: edit(f, "config.json", num_hidden_layers=50), "does not match its config.json"),
         (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 9), "is damaged"),
-        (lambda f: edit(f, "config.json", architectures=["BertModel"], model_type="bert"), "fills gaps"),
+        (
+            lambda f: edit(f, "config.json", architectures=["BertModel"], model_type="bert"),
+            "fills gaps",
+        ),
         (lambda f: (f / "config.json").write_text("{}"), "cannot open"),
     ],
 )

@@ -21,7 +21,9 @@ def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> 
     folder = shutil.copytree(OLDER / "run", engine.store.runs / "older")
     spec = folder / "spec.yaml"
     lines = spec.read_text().splitlines()
-    spec.write_text("\n".join(f"  source: {model}" if line.endswith("/model") else line for line in lines))
+    spec.write_text(
+        "\n".join(f"  source: {model}" if line.endswith("/model") else line for line in lines)
+    )
     run = engine.store.run("older")
     assert run.readable and run.state() == State.INTERRUPTED
     engine.resume("older")
@@ -31,5 +33,7 @@ def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> 
     view = run.view()
     assert view.started.resumed_from == 9, "in the middle of the second of four epochs"
     # Batches may be laid out otherwise meanwhile, which rounds otherwise; another order of examples is far outside.
-    assert list(view.losses) == pytest.approx(json.loads((OLDER / "losses.json").read_text()), rel=1e-4)
+    assert list(view.losses) == pytest.approx(
+        json.loads((OLDER / "losses.json").read_text()), rel=1e-4
+    )
     assert not view.warnings

@@ -55,8 +55,26 @@ def feedback(home: Path, rows: list[tuple[str, str, bool]]) -> str:
 
 
 def marks(good: int, bad: int) -> list[tuple[str, str, bool]]:
-    names = ["cat", "dog", "cow", "hen", "pig", "fox", "owl", "bee", "ant", "rat", "bat", "hog", "elk", "cod", "eel"]
-    rows = [(f"What is a {name}?", f"A {name} is an animal. It is kind.", True) for name in names[:good]]
+    names = [
+        "cat",
+        "dog",
+        "cow",
+        "hen",
+        "pig",
+        "fox",
+        "owl",
+        "bee",
+        "ant",
+        "rat",
+        "bat",
+        "hog",
+        "elk",
+        "cod",
+        "eel",
+    ]
+    rows = [
+        (f"What is a {name}?", f"A {name} is an animal. It is kind.", True) for name in names[:good]
+    ]
     return rows + [(f"Where is the {name}?", f"Go away, {name}!", False) for name in names[:bad]]
 
 
@@ -70,9 +88,13 @@ def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
 
     for row, one in list(zip(read_rows(run.train_file), found.data, strict=True))[:40]:
         shown = encode(tokenizer, row, run.spec.data)
-        learned = [token for token, label in zip(shown.ids, shown.labels, strict=True) if label != IGNORED]
+        learned = [
+            token for token, label in zip(shown.ids, shown.labels, strict=True) if label != IGNORED
+        ]
         assert one["chosen_ids"] == learned
-        assert (one["prompt_ids"] + one["chosen_ids"]) == shown.ids[: len(one["prompt_ids"]) + len(learned)]
+        assert (one["prompt_ids"] + one["chosen_ids"]) == shown.ids[
+            : len(one["prompt_ids"]) + len(learned)
+        ]
         assert one["rejected_ids"] != one["chosen_ids"]
 
 
@@ -98,16 +120,24 @@ def test_dpo_begins_at_the_base_and_learns_which_answer_is_better(home: Path) ->
 )
 def test_other_ways_learn_too(home: Path, method: dict[str, Any]) -> None:
     rate = 1e-4 if method.get("kind") == "full" else 1e-3
-    run = trained(made(home, method={"rank": 8, **method}, optim=MORE["optim"] | {"learning_rate": rate}))
+    run = trained(
+        made(home, method={"rank": 8, **method}, optim=MORE["optim"] | {"learning_rate": rate})
+    )
     view = run.view()
-    assert view.best.loss < (0.9 if method.get("preference") == "orpo" else 0.8) * view.checks[0].loss
+    assert (
+        view.best.loss < (0.9 if method.get("preference") == "orpo" else 0.8) * view.checks[0].loss
+    )
     if method.get("preference") != "kto":
         assert view.checks[-1].accuracy > 0.8
     if method.get("kind") in ("qlora", "full"):
-        assert view.checks[0].loss == pytest.approx(math.log(2), abs=1e-2), "the reference is the base"
+        assert view.checks[0].loss == pytest.approx(math.log(2), abs=1e-2), (
+            "the reference is the base"
+        )
 
 
-@pytest.mark.parametrize("method", [{"init": "pissa"}, {"init": "olora"}, {"bias": "all"}, {"bias": "lora_only"}])
+@pytest.mark.parametrize(
+    "method", [{"init": "pissa"}, {"init": "olora"}, {"bias": "all"}, {"bias": "lora_only"}]
+)
 def test_what_changes_the_base_has_none_to_compare_with(home: Path, method: dict[str, Any]) -> None:
     """TRL puts a second adapter beside the first, whose start would change the base weights again."""
     with pytest.raises(SpecError, match="the preference method ORPO"):
@@ -127,7 +157,9 @@ def test_kto_steps_down_to_two_at_once_and_then_computes_again(home: Path) -> No
 
 def test_marks_are_learned_by_kto_and_bad_ones_are_kept_for_it(home: Path) -> None:
     source = feedback(home, marks(15, 10))
-    run = made(home, data={"source": source, "held_out": 0.0}, optim=MORE["optim"] | {"batch_size": 5})
+    run = made(
+        home, data={"source": source, "held_out": 0.0}, optim=MORE["optim"] | {"batch_size": 5}
+    )
     found = lesson(run)
     assert found.preference == "kto" and [one["label"] for one in found.data].count(False) == 10
     assert found.weights == (1.0, 1.5) and "each bad one counts 1.5 times" in found.warnings[-1]

@@ -22,8 +22,30 @@ from engine.spec import DataSpec, Shape
 from engine.split import choose
 from engine.store import Store
 
-SUBJECTS = ("cat", "river", "engine", "letter", "garden", "number", "window", "bridge", "story", "market")
-VERBS = ("sleeps near", "crosses", "warms", "opens", "follows", "remembers", "paints", "carries", "finds", "leaves")
+SUBJECTS = (
+    "cat",
+    "river",
+    "engine",
+    "letter",
+    "garden",
+    "number",
+    "window",
+    "bridge",
+    "story",
+    "market",
+)
+VERBS = (
+    "sleeps near",
+    "crosses",
+    "warms",
+    "opens",
+    "follows",
+    "remembers",
+    "paints",
+    "carries",
+    "finds",
+    "leaves",
+)
 
 
 def row(number: int) -> dict[str, str]:
@@ -42,7 +64,10 @@ def store(home: Path) -> Store:
 
 def add(store: Store, tmp_path: Path, rows: list, name: str = "rows.jsonl") -> str:
     path = tmp_path / "upload"
-    path.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows), encoding="utf-8")
+    path.write_text(
+        "\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows),
+        encoding="utf-8",
+    )
     return intake.add_files(store, [Upload(path, name)])
 
 
@@ -69,7 +94,10 @@ def test_the_same_content_is_the_same_dataset_and_split(store: Store, tmp_path: 
     assert add(store, tmp_path, rows) == source
     first = prepare(store, DataSpec(source=source))
     held = list(first.held_rows())
-    again = prepare(Store(tmp_path / "elsewhere"), DataSpec(source=add(Store(tmp_path / "elsewhere"), tmp_path, rows)))
+    again = prepare(
+        Store(tmp_path / "elsewhere"),
+        DataSpec(source=add(Store(tmp_path / "elsewhere"), tmp_path, rows)),
+    )
     assert list(again.held_rows()) == held
     # What was held out stays so when rows are added; other seeds choose others.
     more = prepare(store, DataSpec(source=add(store, tmp_path, [*rows, *map(row, range(50, 60))])))
@@ -82,13 +110,20 @@ def test_bad_rows_must_be_left_out_and_that_can_be_undone(store: Store, tmp_path
     source = add(store, tmp_path, rows)
     prepared = prepare(store, DataSpec(source=source))
     bad = found(prepared, "unusable")
-    assert (bad.count, bad.level, bad.fix, bad.button) == (3, "stop", "unusable", "Leave these 3 out")
+    assert (bad.count, bad.level, bad.fix, bad.button) == (
+        3,
+        "stop",
+        "unusable",
+        "Leave these 3 out",
+    )
     assert "Line 21 is not valid JSON" in bad.example and "Row 22: no answer" in bad.example
     with pytest.raises(DataError, match="3 rows of 23 cannot be used"):
         prepared.require_usable()
     fixed = prepare(store, DataSpec(source=source, fixes=("unusable",)))
     fixed.require_usable()
-    assert found(fixed, "unusable").done and fixed.train + fixed.held_out == 20 and fixed.total == 23
+    assert (
+        found(fixed, "unusable").done and fixed.train + fixed.held_out == 20 and fixed.total == 23
+    )
     assert prepare(store, DataSpec(source=source)) == prepared
 
 
@@ -98,10 +133,17 @@ def test_duplicates_and_like_rows(store: Store, tmp_path: Path) -> None:
             {"prompt": "Tell.", "completion": f"{long} now."}]  # fmt: skip
     source = add(store, tmp_path, rows)
     prepared = prepare(store, DataSpec(source=source))
-    assert (found(prepared, "duplicates").count, found(prepared, "duplicates").rows) == (2, [21, 22])
+    assert (found(prepared, "duplicates").count, found(prepared, "duplicates").rows) == (
+        2,
+        [21, 22],
+    )
     assert (found(prepared, "similar").count, found(prepared, "similar").rows) == (1, [24])
     fixed = prepare(store, DataSpec(source=source, fixes=("duplicates", "similar")))
-    assert fixed.train + fixed.held_out == 21 and found(fixed, "duplicates").done and found(fixed, "similar").done
+    assert (
+        fixed.train + fixed.held_out == 21
+        and found(fixed, "duplicates").done
+        and found(fixed, "similar").done
+    )
 
 
 def test_all_rows_the_same_leaves_nothing_to_check_with(store: Store, tmp_path: Path) -> None:
@@ -119,7 +161,9 @@ def test_held_out_files_and_rows_that_stand_in_both(store: Store, tmp_path: Path
     source = intake.add_files(store, uploads)
     prepared = prepare(store, DataSpec(source=source, held_out=0.5))
     assert (prepared.train, prepared.held_out) == (20, 8)
-    assert found(prepared, "leaked").count == 2 and "held out" in " ".join(data.load(store, source).notes)
+    assert found(prepared, "leaked").count == 2 and "held out" in " ".join(
+        data.load(store, source).notes
+    )
     fixed = prepare(store, DataSpec(source=source, fixes=("leaked",)))
     assert (fixed.train, fixed.held_out) == (20, 6)
     assert not [one for one in fixed.held_rows() if one in list(fixed.rows())]
@@ -130,22 +174,34 @@ def test_papers_beside_the_data_are_not_examples(store: Store, tmp_path: Path) -
              "data.jsonl": "\n".join(json.dumps(row(number)) for number in range(9))}  # fmt: skip
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    dataset = data.load(store, intake.add_files(store, [Upload(tmp_path / name, name) for name in files]))
-    assert dataset.rows == 9 and "Not read, since no examples: 'README.md', '.DS_Store', 'LICENSE'." in dataset.notes
+    dataset = data.load(
+        store, intake.add_files(store, [Upload(tmp_path / name, name) for name in files])
+    )
+    assert (
+        dataset.rows == 9
+        and "Not read, since no examples: 'README.md', '.DS_Store', 'LICENSE'." in dataset.notes
+    )
 
 
 def test_other_data_may_be_held_out(store: Store, tmp_path: Path) -> None:
     one = add(store, tmp_path, [row(number) for number in range(20)])
     other = add(
-        store, tmp_path, [{"question": row(n)["prompt"], "answer": row(n)["completion"]} for n in range(50, 56)]
+        store,
+        tmp_path,
+        [{"question": row(n)["prompt"], "answer": row(n)["completion"]} for n in range(50, 56)],
     )
     prepared = prepare(store, DataSpec(source=one, held_out_source=other))
-    assert list(prepared.held_rows()) == [row(number) for number in range(50, 56)] and prepared.train == 20
+    assert (
+        list(prepared.held_rows()) == [row(number) for number in range(50, 56)]
+        and prepared.train == 20
+    )
 
 
 def test_labels_are_stratified_counted_and_balanced(store: Store, tmp_path: Path) -> None:
     labels = ["ham"] * 200 + ["spam"] * 20
-    rows = [{"text": f"{row(n)['completion']} {n}", "label": label} for n, label in enumerate(labels)]
+    rows = [
+        {"text": f"{row(n)['completion']} {n}", "label": label} for n, label in enumerate(labels)
+    ]
     source = add(store, tmp_path, rows)
     prepared = prepare(store, DataSpec(source=source))
     assert prepared.shape == Shape.LABEL and prepared.labels == {"ham": 180, "spam": 18}
@@ -162,11 +218,16 @@ def test_personal_data_is_counted_and_may_be_left_out(store: Store, tmp_path: Pa
         "My card is 4111 1111 1111 1111.",
         "Ring 020 7946 0018 today.",
     ]
-    rows = [*map(row, range(20)), *({"prompt": text, "completion": f"Fine {n}."} for n, text in enumerate(mine))]
+    rows = [
+        *map(row, range(20)),
+        *({"prompt": text, "completion": f"Fine {n}."} for n, text in enumerate(mine)),
+    ]
     source = add(store, tmp_path, rows)
     prepared = prepare(store, DataSpec(source=source))
     assert found(prepared, "personal").count == 4
-    assert "1 e-mail address, 2 telephone numbers, 1 card number" in found(prepared, "personal").text
+    assert (
+        "1 e-mail address, 2 telephone numbers, 1 card number" in found(prepared, "personal").text
+    )
     fixed = prepare(store, DataSpec(source=source, fixes=("personal",)))
     assert sorted(map(str, rows_of(fixed))) == sorted(map(str, map(row, range(20))))
 
@@ -187,8 +248,12 @@ def test_sums_dates_and_ids_are_not_personal(text: str) -> None:
     assert personal.find(text) is None
 
 
-def test_the_instruction_for_all_rows_spares_those_that_have_one(store: Store, tmp_path: Path) -> None:
-    own = {"messages": [{"role": role, "content": role} for role in ("system", "user", "assistant")]}
+def test_the_instruction_for_all_rows_spares_those_that_have_one(
+    store: Store, tmp_path: Path
+) -> None:
+    own = {
+        "messages": [{"role": role, "content": role} for role in ("system", "user", "assistant")]
+    }
     none = [{"messages": [{"role": "user", "content": row(n)["prompt"]}, {"role": "assistant", "content": "Yes."}]}
             for n in range(9)]  # fmt: skip
     source = add(store, tmp_path, [own, *none])
@@ -198,10 +263,16 @@ def test_the_instruction_for_all_rows_spares_those_that_have_one(store: Store, t
 
 
 def test_columns_that_are_a_guess_must_be_confirmed(store: Store, tmp_path: Path) -> None:
-    source = add(store, tmp_path, [{"frage": row(n)["prompt"], "antwort": row(n)["completion"]} for n in range(9)])
+    source = add(
+        store,
+        tmp_path,
+        [{"frage": row(n)["prompt"], "antwort": row(n)["completion"]} for n in range(9)],
+    )
     with pytest.raises(DataError, match="Which column is which"):
         prepare(store, DataSpec(source=source)).require_usable()
-    chosen = DataSpec(source=source, shape=Shape.COMPLETION, roles={"prompt": "antwort", "completion": "frage"})
+    chosen = DataSpec(
+        source=source, shape=Shape.COMPLETION, roles={"prompt": "antwort", "completion": "frage"}
+    )
     prepared = prepare(store, chosen)
     prepared.require_usable()
     assert rows_of(prepared)[0]["completion"].startswith("What does")
@@ -235,9 +306,14 @@ def test_edits_make_a_new_dataset_and_leave_the_old_one(store: Store, tmp_path: 
     source = add(store, tmp_path, [row(number) for number in range(20)])
     prepared = prepare(store, DataSpec(source=source))
     changed = edits.with_fields(edits.find(prepared, 3), ["Why?", "Because."])
-    new = edits.save(store, prepared, {3: changed, 4: None}, [{"prompt": "New?", "completion": "Yes."}], source)
+    new = edits.save(
+        store, prepared, {3: changed, 4: None}, [{"prompt": "New?", "completion": "Yes."}], source
+    )
     rows = rows_of(prepare(store, DataSpec(source=new)))
-    assert {"prompt": "Why?", "completion": "Because."} in rows and {"prompt": "New?", "completion": "Yes."} in rows
+    assert {"prompt": "Why?", "completion": "Because."} in rows and {
+        "prompt": "New?",
+        "completion": "Yes.",
+    } in rows
     assert len(rows) == 20 and row(2) not in rows and row(3) not in rows
     card = data.load(store, new)
     assert (card.name, card.parent) == ("rows.jsonl (edit 1)", source)
@@ -249,24 +325,35 @@ def test_edits_make_a_new_dataset_and_leave_the_old_one(store: Store, tmp_path: 
 def test_csv_cells_that_a_spreadsheet_would_run_are_escaped() -> None:
     rows = [{"prompt": "=1+1", "completion": "@x"}, {"prompt": "a,b", "completion": "-2"}]
     assert edits.as_csv(rows, Shape.COMPLETION).split("\r\n")[1:3] == ["'=1+1,'@x", '"a,b",\'-2']
-    assert [json.loads(line) for line in edits.as_jsonl(rows, Shape.COMPLETION).splitlines()] == rows
+    assert [
+        json.loads(line) for line in edits.as_jsonl(rows, Shape.COMPLETION).splitlines()
+    ] == rows
 
 
 def test_languages_and_scripts() -> None:
     texts = ["This is a plain English sentence about the weather.", "Das ist ein deutscher Satz über das Wetter heute.",
              "Это русское предложение для нас, сегодня дождь."]  # fmt: skip
-    assert set(languages(texts)) == {"en", "de", "ru"} and set(scripts(texts)) == {"Latin", "Cyrillic"}
+    assert set(languages(texts)) == {"en", "de", "ru"} and set(scripts(texts)) == {
+        "Latin",
+        "Cyrillic",
+    }
 
 
 def test_a_few_rows_are_never_all_taken_away(store: Store, tmp_path: Path) -> None:
-    prepared = prepare(store, DataSpec(source=add(store, tmp_path, [row(n) for n in range(5)]), held_out=0.5))
+    prepared = prepare(
+        store, DataSpec(source=add(store, tmp_path, [row(n) for n in range(5)]), held_out=0.5)
+    )
     assert prepared.train >= 2 and found(prepared, "few")
     with pytest.raises(DataError, match="at least 4"):
-        prepare(store, DataSpec(source=add(store, tmp_path, [row(n) for n in range(5)]), held_out=0.5)).require_usable()
+        prepare(
+            store, DataSpec(source=add(store, tmp_path, [row(n) for n in range(5)]), held_out=0.5)
+        ).require_usable()
 
 
 @given(
-    st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["", "a", "b"])), min_size=2, max_size=200),
+    st.lists(
+        st.tuples(st.integers(0, 30), st.sampled_from(["", "a", "b"])), min_size=2, max_size=200
+    ),
     st.floats(0.0, 0.5),
     st.integers(0, 99),
 )
@@ -298,7 +385,10 @@ def test_rows_are_found_by_their_number(store: Store, tmp_path: Path) -> None:
 def test_labels_may_have_an_instruction(store: Store, tmp_path: Path) -> None:
     rows = [{"text": f"{row(n)['completion']} {n}", "label": "ab"[n % 2]} for n in range(20)]
     prepared = prepare(store, DataSpec(source=add(store, tmp_path, rows), system="Say a or b."))
-    assert prepared.labels == {"a": 9, "b": 9} and prepared.rows()[0]["messages"][0]["content"] == "Say a or b."
+    assert (
+        prepared.labels == {"a": 9, "b": 9}
+        and prepared.rows()[0]["messages"][0]["content"] == "Say a or b."
+    )
 
 
 def test_class_names_and_parts_make_another_dataset(store: Store, tmp_path: Path) -> None:
@@ -314,19 +404,30 @@ def test_class_names_and_parts_make_another_dataset(store: Store, tmp_path: Path
 
 def test_a_shared_instruction_does_not_make_rows_alike(store: Store, tmp_path: Path) -> None:
     long = "You are given the name of a thing and you have to say in one word what it is good for. The name of it is"
-    rows = [{"prompt": f"{long} {row(n)['prompt'].split()[3]}{n}.", "completion": f"use{n}"} for n in range(60)]
+    rows = [
+        {"prompt": f"{long} {row(n)['prompt'].split()[3]}{n}.", "completion": f"use{n}"}
+        for n in range(60)
+    ]
     prepared = prepare(store, DataSpec(source=add(store, tmp_path, rows)))
     assert not found(prepared, "similar") and prepared.held_out == 6
 
 
-def test_files_of_one_table_may_write_their_columns_differently(store: Store, tmp_path: Path) -> None:
-    for name, head, numbers in (("a.csv", "prompt,completion", range(8)), ("b.csv", "Prompt,Completion", range(8, 12))):
+def test_files_of_one_table_may_write_their_columns_differently(
+    store: Store, tmp_path: Path
+) -> None:
+    for name, head, numbers in (
+        ("a.csv", "prompt,completion", range(8)),
+        ("b.csv", "Prompt,Completion", range(8, 12)),
+    ):
         body = "".join(f"{row(n)['prompt']},{row(n)['completion']}\n" for n in numbers)
         (tmp_path / name).write_text(f"{head}\n{body}" + (",\n" if name == "b.csv" else ""))
     source = intake.add_files(store, [Upload(tmp_path / name, name) for name in ("a.csv", "b.csv")])
     prepared = prepare(store, DataSpec(source=source, fixes=("unusable",)))
     assert prepared.train + prepared.held_out == 12
-    assert "'b.csv', row 5: no question" in found(prepare(store, DataSpec(source=source)), "unusable").example
+    assert (
+        "'b.csv', row 5: no question"
+        in found(prepare(store, DataSpec(source=source)), "unusable").example
+    )
 
 
 def test_held_out_data_of_another_kind_is_refused(store: Store, tmp_path: Path) -> None:
@@ -337,7 +438,9 @@ def test_held_out_data_of_another_kind_is_refused(store: Store, tmp_path: Path) 
         prepared.require_usable()
 
 
-def test_equal_rows_beyond_those_compared_stay_on_one_side(store: Store, tmp_path: Path, monkeypatch) -> None:
+def test_equal_rows_beyond_those_compared_stay_on_one_side(
+    store: Store, tmp_path: Path, monkeypatch
+) -> None:
     monkeypatch.setattr("engine.prepare.MOST", 10)
     source = add(store, tmp_path, [row(n % 40) for n in range(120)])
     prepared = prepare(store, DataSpec(source=source, held_out=0.3))
@@ -350,26 +453,56 @@ def test_the_same_file_twice_at_once_is_one_dataset(store: Store, tmp_path: Path
     path.write_text("\n".join(json.dumps(row(n)) for n in range(200)))
     with ThreadPoolExecutor(4) as pool:
         sources = list(pool.map(lambda _: aside.add_files(store, [(path, "a.jsonl")]), range(4)))
-        made = list(pool.map(lambda _: prepare(store, DataSpec(source=sources[0], seed=9)), range(4)))
-    assert len(set(sources)) == 1 and len({one.folder for one in made}) == 1 and made[0].train == 180
+        made = list(
+            pool.map(lambda _: prepare(store, DataSpec(source=sources[0], seed=9)), range(4))
+        )
+    assert (
+        len(set(sources)) == 1 and len({one.folder for one in made}) == 1 and made[0].train == 180
+    )
 
 
 @pytest.mark.parametrize(
     ("row_", "certain"),
     [
         ({"text": "A fine film with good actors and music.", "rating": 4}, True),
-        ({"document": "A long report about the weather of the week.", "summary": "It rained all week long."}, True),
         (
-            {"text": "A sentence about something or other here.", "note": "Another sentence that may matter a lot."},
+            {
+                "document": "A long report about the weather of the week.",
+                "summary": "It rained all week long.",
+            },
+            True,
+        ),
+        (
+            {
+                "text": "A sentence about something or other here.",
+                "note": "Another sentence that may matter a lot.",
+            },
             False,
         ),
-        ({"text": "A sentence about something or other here.", "url": "https://example.org/a", "id": 3}, True),
-        ({"question": "Why is it so?", "context": "Because of that and that.", "answer": "That."}, True),
+        (
+            {
+                "text": "A sentence about something or other here.",
+                "url": "https://example.org/a",
+                "id": 3,
+            },
+            True,
+        ),
+        (
+            {
+                "question": "Why is it so?",
+                "context": "Because of that and that.",
+                "answer": "That.",
+            },
+            True,
+        ),
     ],
 )
-def test_a_column_that_may_matter_is_not_passed_over(store: Store, tmp_path: Path, row_: dict, certain: bool) -> None:
+def test_a_column_that_may_matter_is_not_passed_over(
+    store: Store, tmp_path: Path, row_: dict, certain: bool
+) -> None:
     rows = [
-        {key: value if isinstance(value, int) else f"{value} {n}" for key, value in row_.items()} for n in range(40)
+        {key: value if isinstance(value, int) else f"{value} {n}" for key, value in row_.items()}
+        for n in range(40)
     ]
     for n, one in enumerate(rows):
         if "rating" in one:

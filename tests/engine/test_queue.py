@@ -30,7 +30,9 @@ def ids(engine: Engine) -> list[str]:
 
 
 def started(engine: Engine, count: int) -> list[RunDir]:
-    return [engine.start(SPEC.model_copy(update={"name": f"run {number}"})) for number in range(count)]
+    return [
+        engine.start(SPEC.model_copy(update={"name": f"run {number}"})) for number in range(count)
+    ]
 
 
 def test_runs_are_moved_and_worked_on_in_that_order_after_a_restart(asking, home) -> None:
@@ -98,7 +100,10 @@ def test_merges_and_scores_wait_too_and_are_taken_out(asking, home) -> None:
     assert FakeBackend(steps=2).work(done, "train") == 0
     asking.merge(done.id, "bf16")
     asking.resume(waits.id)
-    assert [(one.run.id, one.job) for one in asking.queue()] == [(done.id, "merge-bf16"), (waits.id, "train")]
+    assert [(one.run.id, one.job) for one in asking.queue()] == [
+        (done.id, "merge-bf16"),
+        (waits.id, "train"),
+    ]
     asking.cancel(done.id)
     assert done.state() == State.FINISHED and not done.view().merged
     asking.score(done.id)

@@ -58,7 +58,12 @@ def table(tmp_path: Path, name: str, content: str | bytes, **options) -> Read:
         ("a.csv", "prompt,completion\na,b\n\n,\n", 2, ""),
         ("a.json", f"[ {ROW} ,\n{ROW}\n]\n", 2, ""),
         ("a.csv", "text\r" + ("x" * 99 + "\r") * 60_000, 60_000, ""),
-        ("a.jsonl", "[" + ", ".join([f'{{"text": "{"x" * 2**20}"}}'] * 6) + "]", 6, "one JSON list"),
+        (
+            "a.jsonl",
+            "[" + ", ".join([f'{{"text": "{"x" * 2**20}"}}'] * 6) + "]",
+            6,
+            "one JSON list",
+        ),
     ],
 )
 def test_accepted(tmp_path: Path, name: str, content: str | bytes, rows: int, note: str) -> None:
@@ -100,7 +105,9 @@ def test_text_stays_text(tmp_path: Path) -> None:
         ("a.json", "[" * 100_000, "row 1 is nested too deeply"),
     ],
 )
-def test_refused_in_plain_words(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:
+def test_refused_in_plain_words(
+    tmp_path: Path, name: str, content: str | bytes, words: str
+) -> None:
     with pytest.raises(DataError) as error:
         table(tmp_path, name, content)
     assert words in str(error.value)
@@ -128,10 +135,16 @@ def test_refused_in_plain_words(tmp_path: Path, name: str, content: str | bytes,
         ("a.jsonl", f'{ROW}\n{{"a": "x\\u0000y"}}', "Row 2 contains binary data"),
         ("a.jsonl", '{"a": 1e999}', "Line 1 holds the number 1e999"),
         ("a.json", '[{"a": 1}, 3]', "Row 2 is not an object"),
-        ("a.json", '[{"a": "' + "x" * (6 * 2**20) + '"}]', "Row 1 is larger than the limit of 5 MB"),
+        (
+            "a.json",
+            '[{"a": "' + "x" * (6 * 2**20) + '"}]',
+            "Row 1 is larger than the limit of 5 MB",
+        ),
     ],
 )
-def test_a_bad_row_is_handed_on_with_its_place(tmp_path: Path, name: str, content: str | bytes, words: str) -> None:
+def test_a_bad_row_is_handed_on_with_its_place(
+    tmp_path: Path, name: str, content: str | bytes, words: str
+) -> None:
     found = table(tmp_path, name, content)
     assert any(words in problem for problem in found.bad), found.bad
 
@@ -140,8 +153,18 @@ def test_a_bad_row_is_handed_on_with_its_place(tmp_path: Path, name: str, conten
     ("name", "content", "columns", "rows"),
     [
         ("SMSSpam", 'ham\tGo "there\nspam\tFree\nham\tOk\nham\tNo\n', ["column 1", "column 2"], 4),
-        ("a.tsv", "fine, really\t1\nbad, sadly\t0\nso, so\t0\nwell\t1\n", ["column 1", "column 2"], 4),
-        ("a.csv", '"3","Fears for T N","Unions"\n"4","The Race","TORONTO"\n', ["column 1", "column 2", "column 3"], 2),
+        (
+            "a.tsv",
+            "fine, really\t1\nbad, sadly\t0\nso, so\t0\nwell\t1\n",
+            ["column 1", "column 2"],
+            4,
+        ),
+        (
+            "a.csv",
+            '"3","Fears for T N","Unions"\n"4","The Race","TORONTO"\n',
+            ["column 1", "column 2", "column 3"],
+            2,
+        ),
         ("a.csv", "sep=;\nprompt;completion\na, b;c\n", ["prompt", "completion"], 1),
         ("a.csv", "prompt|completion\na, b|c\n", ["prompt", "completion"], 1),
         ("a.csv", "Frage,Antwort\na,b\nc,d\n", ["Frage", "Antwort"], 2),
@@ -152,7 +175,9 @@ def test_a_bad_row_is_handed_on_with_its_place(tmp_path: Path, name: str, conten
         ("data", f"{ROW}\n{ROW}\n", ["prompt", "completion"], 2),
     ],
 )
-def test_tables_without_header_or_ending(tmp_path: Path, name: str, content: str, columns: list, rows: int) -> None:
+def test_tables_without_header_or_ending(
+    tmp_path: Path, name: str, content: str, columns: list, rows: int
+) -> None:
     found = table(tmp_path, name, content)
     assert [list(row) for row in found.rows] == [columns] * rows and not found.bad
 
@@ -171,8 +196,17 @@ def test_text_is_split_as_the_user_chooses(tmp_path: Path, way: str, rows: list[
 
 
 def test_the_user_may_choose_the_encoding_and_the_header(tmp_path: Path) -> None:
-    found = table(tmp_path, "a.csv", "prompt,completion\nä,ö\n".encode("cp1252"), encoding="cp1252", header=False)
-    assert found.rows == [{"column 1": "prompt", "column 2": "completion"}, {"column 1": "ä", "column 2": "ö"}]
+    found = table(
+        tmp_path,
+        "a.csv",
+        "prompt,completion\nä,ö\n".encode("cp1252"),
+        encoding="cp1252",
+        header=False,
+    )
+    assert found.rows == [
+        {"column 1": "prompt", "column 2": "completion"},
+        {"column 1": "ä", "column 2": "ö"},
+    ]
     with pytest.raises(DataError, match="cannot be read as UTF-16"):
         table(tmp_path, "a.csv", "prompt,completion\nab,c\n", encoding="utf-16")
     with pytest.raises(DataError, match="not an encoding that Hone knows"):
@@ -180,7 +214,9 @@ def test_the_user_may_choose_the_encoding_and_the_header(tmp_path: Path) -> None
 
 
 @given(st.sampled_from(NAMES), st.binary(max_size=300))
-def test_whatever_bytes_come_either_rows_or_a_data_error(tmp_path_factory, name: str, content: bytes) -> None:
+def test_whatever_bytes_come_either_rows_or_a_data_error(
+    tmp_path_factory, name: str, content: bytes
+) -> None:
     try:
         found = table(tmp_path_factory.mktemp("f"), name, content)
     except DataError:
@@ -194,7 +230,9 @@ def test_json_rows_come_back_as_they_are(tmp_path_factory, rows) -> None:
     content = "\n".join(json.dumps(row) for row in clean)
     if clean:
         assert table(tmp_path_factory.mktemp("f"), "a.jsonl", content).rows == clean
-        assert table(tmp_path_factory.mktemp("f"), "a.json", json.dumps(clean, indent=1)).rows == clean
+        assert (
+            table(tmp_path_factory.mktemp("f"), "a.json", json.dumps(clean, indent=1)).rows == clean
+        )
 
 
 PARTS = [
@@ -220,7 +258,9 @@ PARTS = [
 
 
 @given(st.sampled_from(NAMES), st.lists(st.sampled_from(PARTS), max_size=40))
-def test_whatever_pieces_of_json_and_csv_come_either_rows_or_a_data_error(tmp_path_factory, name, parts) -> None:
+def test_whatever_pieces_of_json_and_csv_come_either_rows_or_a_data_error(
+    tmp_path_factory, name, parts
+) -> None:
     try:
         found = table(tmp_path_factory.mktemp("f"), name, "".join(parts))
     except DataError:
@@ -243,9 +283,15 @@ def test_lines_within_quotes_stay_as_they_are(tmp_path: Path) -> None:
     cell = "first\n\nsecond\n\n\nthird"
     rows = "".join(f'"{cell} {n}",b{n}\n\n' for n in range(300))
     found = table(tmp_path, "a.csv", "prompt,completion\n" + rows)
-    assert [row["prompt"] for row in found.rows] == [f"{cell} {n}" for n in range(300)] and not found.bad
-    found = table(tmp_path, "a.tsv", "prompt\tcompletion\n" + "".join(f'"one\n{n}"\tb\n' for n in range(20)))
-    assert [row["prompt"] for row in found.rows] == [f"one\n{n}" for n in range(20)] and not found.bad
+    assert [row["prompt"] for row in found.rows] == [
+        f"{cell} {n}" for n in range(300)
+    ] and not found.bad
+    found = table(
+        tmp_path, "a.tsv", "prompt\tcompletion\n" + "".join(f'"one\n{n}"\tb\n' for n in range(20))
+    )
+    assert [row["prompt"] for row in found.rows] == [
+        f"one\n{n}" for n in range(20)
+    ] and not found.bad
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,10 @@ def test_there_are_recipes_for_every_kind_of_rows() -> None:
 
 
 def test_settings_come_back_as_they_were_saved(store: Store) -> None:
-    values = {"method": {"rank": 24, "alpha": 12, "ranks": {"q_proj": 4}}, "optim": {"learning_rate": 2e-4}}
+    values = {
+        "method": {"rank": 24, "alpha": 12, "ranks": {"q_proj": 4}},
+        "optim": {"learning_rate": 2e-4},
+    }
     spec = specs.make(values | {"data": {"max_length": 512}, "place": {"precision": "fp32"}})
     key = recipes.save(store, recipes.of_spec(spec, "Zwei Wörter!"))
     found = specs.make(presets.nested(recipes.load(store, key).values))

@@ -28,7 +28,9 @@ def run(home: Path) -> RunDir:
     """A run that has ended, with what a user could write into it."""
     engine = Engine(home, supervise=False)
     prepared = engine.prepare(make({}).data)
-    run = engine.store.create_run(make({"name": NASTY}), prepared.train_file, prepared.held_out_file, prepared.about())
+    run = engine.store.create_run(
+        make({"name": NASTY}), prepared.train_file, prepared.held_out_file, prepared.about()
+    )
     events = [
         started(versions={"torch": "2.13.0"}, data_hash="d" * 64, model_hash="m" * 64, steps=4),
         checked(0, 4.0), ev.Sampled(step=0, prompt=NASTY, reply="a"),
@@ -50,10 +52,14 @@ def test_a_report_holds_what_a_reader_needs(run: RunDir) -> None:
         (2, ("best",)),
         (4, ("newest",)),
     ]
-    assert [loss for _, loss in found.training] == [4.0, 2.0, 1.0], "a loss that is no number is a gap"
+    assert [loss for _, loss in found.training] == [4.0, 2.0, 1.0], (
+        "a loss that is no number is a gap"
+    )
     assert found.versions == {"torch": "2.13.0"} and found.model_hash == "m" * 64
     report.write(run)
-    kept = json.loads((run.path / report.FILE).read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    kept = json.loads(
+        (run.path / report.FILE).read_text(encoding="utf-8"), parse_constant=pytest.fail
+    )
     assert report.Report.model_validate(kept) == found
 
 
@@ -63,7 +69,10 @@ def test_a_run_that_was_extended_is_repeated_in_as_many_parts(run: RunDir) -> No
         run.set_spec(make({"optim": {"epochs": epochs}}))
         run.emit(ev.Extended(epochs=epochs))
     found = report.report(run)
-    assert found.command.splitlines()[1:] == ["python3 start.py extend RUN 1", "python3 start.py extend RUN 0.5"]
+    assert found.command.splitlines()[1:] == [
+        "python3 start.py extend RUN 1",
+        "python3 start.py extend RUN 0.5",
+    ]
     assert make(yaml.safe_load(found.spec)).optim.epochs == begun
     passes = next(setting for setting in found.settings if setting.label == "Passes")
     assert passes.value == f"{begun + 1.5:g} epochs, first {begun:g}"
@@ -77,7 +86,11 @@ def test_no_report_is_kept_while_a_run_waits(run: RunDir) -> None:
 
 def test_the_file_needs_nothing_else_and_runs_nothing_of_the_users(run: RunDir) -> None:
     text = report_view.write(run).read_text(encoding="utf-8")
-    assert "<script" not in text and "&lt;script&gt;" in text and "http" not in text.replace("http-equiv", "")
+    assert (
+        "<script" not in text
+        and "&lt;script&gt;" in text
+        and "http" not in text.replace("http-equiv", "")
+    )
     assert "<svg" in text and "url(" not in text and "@import" not in text and "src=" not in text
     assert "prefers-color-scheme: dark" in text and "@media print" in text and "m" * 64 in text
 
@@ -92,7 +105,9 @@ def test_thinning_keeps_every_peak() -> None:
     assert curves.smooth([2.0, 2.0, math.nan, 2.0]) == pytest.approx([2.0] * 4)
 
 
-@pytest.mark.parametrize("losses", [[], [(1, 0.0)], [(0, 1e-4), (9, 2e-4)], [(0, -5.0), (20000, 1e6)]])
+@pytest.mark.parametrize(
+    "losses", [[], [(1, 0.0)], [(0, 1e-4), (9, 2e-4)], [(0, -5.0), (20000, 1e6)]]
+)
 def test_any_curve_can_be_drawn(losses: list[tuple[float, float]]) -> None:
     drawn = svg.losses(losses, losses, losses[:1], 0)
     assert "nan" not in drawn and (drawn.startswith("<svg") or not losses)
@@ -124,10 +139,16 @@ def test_a_hash_follows_every_byte_of_small_files_and_pieces_of_large_ones(
             fingerprint.require_same(before, copy)
 
 
-def test_a_base_swapped_for_another_of_its_shape_is_refused(trained: tuple[Engine, RunDir], tmp_path: Path) -> None:
+def test_a_base_swapped_for_another_of_its_shape_is_refused(
+    trained: tuple[Engine, RunDir], tmp_path: Path
+) -> None:
     from engine.work.tuned import trained as result
 
-    run = RunDir(shutil.copytree(trained[1].path, tmp_path / "runs" / "swapped", ignore=shutil.ignore_patterns("lock")))
+    run = RunDir(
+        shutil.copytree(
+            trained[1].path, tmp_path / "runs" / "swapped", ignore=shutil.ignore_patterns("lock")
+        )
+    )
     base = tmp_path / "base"
     shutil.copytree(presets.POCKET, base)
     run.spec_file.write_text(run.spec_file.read_text().replace("source: pocket", f"source: {base}"))
@@ -145,4 +166,6 @@ def test_a_finished_run_has_its_report(trained: tuple[Engine, RunDir]) -> None:
     kept = report.Report.model_validate_json((run.path / report.FILE).read_text(encoding="utf-8"))
     assert kept.state == "finished" and len(kept.data_hash) == len(kept.model_hash) == 64
     assert kept.versions.keys() >= {"python", "torch", "transformers", "peft", "trl"}
-    assert kept.model_hash == fingerprint.of_model(presets.POCKET) and kept.expected and kept.samples
+    assert (
+        kept.model_hash == fingerprint.of_model(presets.POCKET) and kept.expected and kept.samples
+    )

@@ -41,7 +41,10 @@ def old_names(folder: Path) -> Path:
     return folder
 
 
-FULL: dict[str, Any] = {"method": {"kind": "full", "dropout": 0.0}, "optim": {"learning_rate": 1e-3}}
+FULL: dict[str, Any] = {
+    "method": {"kind": "full", "dropout": 0.0},
+    "optim": {"learning_rate": 1e-3},
+}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
     "labels": ("classify", {}),
     "preferences": ("prefer", {}),
@@ -78,7 +81,9 @@ def test_it_goes_on_as_if_nothing_had_been(runs: Runs, case: str) -> None:
 
 
 @pytest.mark.parametrize("goal", ["write", "prefer"])
-def test_an_adapter_beside_quantised_weights_learns_in_32_bits(runs: Runs, goal: str, monkeypatch) -> None:
+def test_an_adapter_beside_quantised_weights_learns_in_32_bits(
+    runs: Runs, goal: str, monkeypatch
+) -> None:
     seen: set[str] = set()
     step = HoneTrainer.training_step
 
@@ -106,7 +111,12 @@ def test_killed_after_the_result_is_there_and_before_it_is_said(runs: Runs, monk
         train(run)
     assert run.has_result and run.view().saved[-1].step == 8
     train(run)
-    assert run.state() == State.FINISHED and [saved.step for saved in run.view().saved] == [8, 16, 24, 32]
+    assert run.state() == State.FINISHED and [saved.step for saved in run.view().saved] == [
+        8,
+        16,
+        24,
+        32,
+    ]
 
 
 def test_the_reference_of_preferences_is_part_of_a_checkpoint(runs: Runs) -> None:
@@ -135,19 +145,27 @@ def test_a_drive_that_is_away_for_a_while_costs_no_checkpoint(runs: Runs, monkey
     run = runs.copy(runs.whole(), "away")
     with monkeypatch.context() as patch:
         away(run, patch, 21, 28)
-        with pytest.raises(RunError, match=r"cannot be read now .Input/output error.. Nothing was removed"):
+        with pytest.raises(
+            RunError, match=r"cannot be read now .Input/output error.. Nothing was removed"
+        ):
             checkpoints.newest(run)
     assert checkpoints.newest(run) == run.checkpoints / "checkpoint-28" and not run.view().warnings
     away(run, monkeypatch, 28)
     assert checkpoints.newest(run) == run.checkpoints / "checkpoint-21"
-    assert run.view().warnings[-1].startswith("The checkpoint of step 28 cannot be used (Input/output error).")
+    assert (
+        run.view()
+        .warnings[-1]
+        .startswith("The checkpoint of step 28 cannot be used (Input/output error).")
+    )
 
 
 def test_a_lack_of_memory_while_it_is_read_is_no_damage(runs: Runs, monkeypatch) -> None:
     run = runs.copy(runs.whole(), "memory")
 
     def short(file: Path) -> Any:
-        raise RuntimeError("[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory")
+        raise RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:117] err == 0. DefaultCPUAllocator: can't allocate memory"
+        )
 
     with monkeypatch.context() as patch:
         patch.setattr(sound, "_tensors", short)
@@ -169,7 +187,9 @@ def test_a_held_out_loss_that_is_no_number_ends_the_run_in_words(runs: Runs, mon
 
     monkeypatch.setattr(SFTTrainer, "evaluation_loop", broken)
     run = runs.new()
-    with pytest.raises(RunError, match=r"At step 14 the loss on the held-out examples is no number .nan."):
+    with pytest.raises(
+        RunError, match=r"At step 14 the loss on the held-out examples is no number .nan."
+    ):
         train(run)
     assert [saved.step for saved in run.view().saved] == [7] and run.has_result
 

@@ -21,7 +21,9 @@ from engine.store import RunDir
 from engine.view import State, fold
 from tests.conftest import SMALL, idle, wait_for
 
-SURPRISE = ev.Perplexity(what="the whole text", base=61.24, tuned=9.387, tokens=4200, rows=500, of=2000)
+SURPRISE = ev.Perplexity(
+    what="the whole text", base=61.24, tuned=9.387, tokens=4200, rows=500, of=2000
+)
 RIGHT = ev.Scored(
     what="Right label",
     base=0,
@@ -43,9 +45,15 @@ RIGHT = ev.Scored(
 
 
 def test_at_most_500_rows_evenly_spread_and_the_same_each_time() -> None:
-    assert scores.spread(3) == [0, 1, 2] and scores.spread(500) == list(range(500)) and scores.spread(0) == []
+    assert (
+        scores.spread(3) == [0, 1, 2]
+        and scores.spread(500) == list(range(500))
+        and scores.spread(0) == []
+    )
     picked = scores.spread(12_345)
-    assert len(picked) == len(set(picked)) == 500 and picked == sorted(picked) == scores.spread(12_345)
+    assert len(picked) == len(set(picked)) == 500 and picked == sorted(picked) == scores.spread(
+        12_345
+    )
     assert picked[0] == 0 and {b - a for a, b in pairwise(picked)} == {24, 25}
 
 
@@ -66,7 +74,10 @@ def test_a_reply_is_a_label_or_none(reply: str, label: str | None) -> None:
 
 
 def test_a_samples_raw_rows_are_found_again_where_some_were_left_out() -> None:
-    raw = [{"prompt": "a", "completion": " One.", "fact": ["1"]}, {"prompt": "b", "completion": "Two.", "fact": ["2"]}]
+    raw = [
+        {"prompt": "a", "completion": " One.", "fact": ["1"]},
+        {"prompt": "b", "completion": "Two.", "fact": ["2"]},
+    ]
     chat = [{"role": "user", "content": "b"}, {"role": "assistant", "content": "Two."}]
     assert scores.raw_of([{"messages": chat}], raw) == raw[1:]
     assert scores.raw_of([{"prompt": "a", "completion": "One."}], raw) == raw[:1]
@@ -76,7 +87,9 @@ def test_a_samples_raw_rows_are_found_again_where_some_were_left_out() -> None:
 
 def test_what_a_run_says_about_its_rows(tmp_path) -> None:
     assert scores.about(tmp_path / "about.json") == scores.About(None, ())
-    (tmp_path / "about.json").write_text(json.dumps({"shape": Shape.LABEL.value, "labels": ["a", 2], "more": 1}))
+    (tmp_path / "about.json").write_text(
+        json.dumps({"shape": Shape.LABEL.value, "labels": ["a", 2], "more": 1})
+    )
     assert scores.about(tmp_path / "about.json") == scores.About(Shape.LABEL, ("a", "2"))
     for text in ("{", "[]", '{"shape": "of tomorrow"}'):
         (tmp_path / "about.json").write_text(text)
@@ -88,7 +101,9 @@ def test_what_a_run_says_about_its_rows(tmp_path) -> None:
 
 def test_scores_of_older_runs_are_still_read(tmp_path) -> None:
     file = tmp_path / "events.jsonl"
-    file.write_text('{"v":1,"time":1.0,"kind":"scored","what":"The right label","base":1,"tuned":7,"rows":8}\n')
+    file.write_text(
+        '{"v":1,"time":1.0,"kind":"scored","what":"The right label","base":1,"tuned":7,"rows":8}\n'
+    )
     view = fold(ev.read(file)[0])
     assert scores.sentences(view.scored) == ["The right label: base 1 of 8, tuned 7 of 8."]
     for event in (RIGHT, SURPRISE):
@@ -98,18 +113,26 @@ def test_scores_of_older_runs_are_still_read(tmp_path) -> None:
 
 def test_every_figure_stands_beside_what_it_is_compared_with() -> None:
     first, f1, none = scores.sentences(RIGHT)
-    assert first == "Right label: base 0 of 300, tuned 280 of 300; always saying 'ham' would be right for 260."
+    assert (
+        first
+        == "Right label: base 0 of 300, tuned 280 of 300; always saying 'ham' would be right for 260."
+    )
     assert f1.endswith("base 0.00, tuned 0.90, always 'ham' 0.46.") and "base 300, tuned 2" in none
     first, where = scores.sentences(SURPRISE)
     assert first.endswith("lower is better): base 61.2, tuned 9.39.")
     assert "4,200 tokens" in where and "500 of 2,000 held-out examples (evenly spread)" in where
     some = SURPRISE.model_copy(update={"rows": 8, "of": 10, "base": 12345.6})
-    assert "base 12,346" in scores.sentences(some)[0] and "longer than this run reads" in scores.sentences(some)[1]
+    assert (
+        "base 12,346" in scores.sentences(some)[0]
+        and "longer than this run reads" in scores.sentences(some)[1]
+    )
 
 
 def test_a_score_belongs_to_the_adapter_that_was_scored() -> None:
     killed = [ev.Phase(text="x"), ev.Saved(step=1, best=True), ev.Scoring()]
-    assert fold(killed).scoring and fold(killed).state(alive=True, queued=False) == State.INTERRUPTED
+    assert (
+        fold(killed).scoring and fold(killed).state(alive=True, queued=False) == State.INTERRUPTED
+    )
     failed = fold([*killed, ev.Warned(text="No room.")])
     assert (failed.scoring, failed.score_problem, failed.warnings) == (False, "No room.", [])
     view = fold([*killed, RIGHT])
@@ -170,8 +193,14 @@ def test_labels_are_counted_beside_the_most_frequent_one(home, capsys) -> None:
     assert isinstance(done, ev.Scored) and done.rows == done.of == len(truth)
     labels = done.labels
     assert labels.majority == "positive" and labels.majority_right == truth.count("positive")
-    assert done.tuned > labels.majority_right > done.base and labels.no_label_base > labels.no_label_tuned
-    assert labels.accuracy.tuned == done.tuned / done.rows and labels.accuracy.base == done.base / done.rows
+    assert (
+        done.tuned > labels.majority_right > done.base
+        and labels.no_label_base > labels.no_label_tuned
+    )
+    assert (
+        labels.accuracy.tuned == done.tuned / done.rows
+        and labels.accuracy.base == done.base / done.rows
+    )
     # Of two labels, always saying the one gives it an F1 of 2p / (1 + p), and the other 0: the mean is half of it.
     share = truth.count("positive") / len(truth)
     assert labels.macro_f1.majority == pytest.approx(share / (1 + share))
@@ -185,7 +214,9 @@ def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) ->
     wait_for(run, lambda run: idle(run) and not run.view().scoring)
     view = run.view()
     done = view.scored
-    assert isinstance(done, ev.Perplexity) and done.what == "the whole text" and done.rows == done.of
+    assert (
+        isinstance(done, ev.Perplexity) and done.what == "the whole text" and done.rows == done.of
+    )
     assert done.tokens > 5 * done.rows and done.tuned < 0.5 * done.base
     # The trainer measured the same in bf16 and in one batch, so its mean is over tokens as well.
     assert math.log(done.base) == pytest.approx(view.first_loss, rel=0.02)
@@ -202,7 +233,12 @@ def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> Non
     before = run.events_file.read_bytes()
     worker.score(run)
     done = run.view().scored
-    assert isinstance(done, ev.Scored) and done.labels is None and done.tuned > done.base and done.rows == done.of
+    assert (
+        isinstance(done, ev.Scored)
+        and done.labels is None
+        and done.tuned > done.base
+        and done.rows == done.of
+    )
     pair, rows = worker.paired(trained_run(run)), list(read_rows(run.held_out_file))
     done = worker.perplexity(pair, rows, len(rows))
     assert done.what == "the answers" and done.rows == len(rows)
@@ -210,10 +246,14 @@ def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> Non
     assert math.log(done.tuned) == pytest.approx(run.view().best.loss, rel=0.02)
     encoded = [worker.encode(pair.tokenizer, row, pair.data) for row in rows[:9]]
     one_by_one = sum(worker._total_loss(pair, [one]) for one in encoded)
-    assert worker._total_loss(pair, encoded) == pytest.approx(one_by_one, rel=0.02), "padding changes nothing"
+    assert worker._total_loss(pair, encoded) == pytest.approx(one_by_one, rel=0.02), (
+        "padding changes nothing"
+    )
     with pytest.raises(RunError, match="every held-out question is longer"):
         worker._answers(pair._replace(context=8), rows, 8)
-    shorter = pair._replace(data=pair.data.model_copy(update={"fixes": ("shorten",), "max_length": 20}))
+    shorter = pair._replace(
+        data=pair.data.model_copy(update={"fixes": ("shorten",), "max_length": 20})
+    )
     whole, cut = worker._prompt(pair, rows[0], 12), worker._prompt(shorter, rows[0], 12)
     assert len(whole) > len(cut) == 8 and cut[:4] == whole[:4] and cut[-4:] == whole[-4:]
     run.events_file.write_bytes(before)

@@ -19,7 +19,9 @@ TOOL = {"type": "function", "function": {"name": "add", "parameters": {}}}
 
 
 def recognise(*rows: dict) -> Recognised:
-    return recognise_rows("file", list(dict.fromkeys(key for row in rows for key in row)), list(rows))
+    return recognise_rows(
+        "file", list(dict.fromkeys(key for row in rows for key in row)), list(rows)
+    )
 
 
 @pytest.mark.parametrize(
@@ -95,24 +97,34 @@ def test_recognised_and_converted(row: dict, shape: Shape, made: dict) -> None:
     assert found.shape == shape and found.reason.endswith(".") and found.certain
     assert normal(row, found) == [made]
     again = as_table_row(made, shape)  # what the editor saves is read back as it was
-    other = again | {"good": False} if shape == Shape.FEEDBACK else again  # marks are told by having both
+    other = (
+        again | {"good": False} if shape == Shape.FEEDBACK else again
+    )  # marks are told by having both
     assert normal(again, recognise(again, other)) == [made]
 
 
 def test_unused_columns_are_said() -> None:
-    assert "not used: 'id', 'by'." in recognise({"prompt": "a", "completion": "b", "id": 1, "by": 2}).reason
+    assert (
+        "not used: 'id', 'by'."
+        in recognise({"prompt": "a", "completion": "b", "id": 1, "by": 2}).reason
+    )
 
 
 @pytest.mark.parametrize("mark", [None, "", "maybe"])
 def test_an_answer_without_a_mark_is_not_taken_for_a_good_one(mark) -> None:
-    found = recognise(*({"prompt": "a", "completion": "b", "label": good} for good in (True, False)))
+    found = recognise(
+        *({"prompt": "a", "completion": "b", "label": good} for good in (True, False))
+    )
     assert normal({"prompt": "a", "completion": "b", "label": False}, found)[0]["good"] is False
     with pytest.raises(DataError, match="where true or false is needed"):
         normal({"prompt": "a", "completion": "b", "label": mark}, found)
 
 
 def test_several_instances_are_several_rows() -> None:
-    row = {"instruction": "Do", "instances": [{"input": "a", "output": "A"}, {"input": "", "output": "B"}]}
+    row = {
+        "instruction": "Do",
+        "instances": [{"input": "a", "output": "A"}, {"input": "", "output": "B"}],
+    }
     assert normal(row, recognise(row)) == [
         {"prompt": "Do\n\na", "completion": "A"},
         {"prompt": "Do", "completion": "B"},
@@ -120,7 +132,10 @@ def test_several_instances_are_several_rows() -> None:
 
 
 def test_columns_without_a_name_are_told_apart_by_what_they_hold() -> None:
-    rows = [{"column 1": label, "column 2": f"some longer text {n}"} for n, label in enumerate("abab" * 10)]
+    rows = [
+        {"column 1": label, "column 2": f"some longer text {n}"}
+        for n, label in enumerate("abab" * 10)
+    ]
     found = recognise(*rows)
     assert (found.shape, found.certain) == (Shape.LABEL, True)
     assert found.roles == {"text": "column 2", "label": "column 1"}
@@ -129,7 +144,10 @@ def test_columns_without_a_name_are_told_apart_by_what_they_hold() -> None:
 def test_a_guess_asks_to_be_confirmed() -> None:
     found = recognise(*({"frage": f"Was ist {n}?", "antwort": f"Das ist {n}."} for n in range(9)))
     assert (found.shape, found.certain) == (Shape.COMPLETION, False)
-    assert found.roles == {"prompt": "frage", "completion": "antwort"} and "Is that right?" in found.reason
+    assert (
+        found.roles == {"prompt": "frage", "completion": "antwort"}
+        and "Is that right?" in found.reason
+    )
 
 
 def test_numbers_alone_are_no_text() -> None:
@@ -147,7 +165,9 @@ def test_class_numbers_get_their_names() -> None:
 def test_the_user_may_say_what_the_columns_are() -> None:
     columns = ["a", "b", "c"]
     found = assign(Shape.LABEL, {"text": "b", "label": "a"}, columns, "file")
-    assert normal({"a": "x", "b": "Text.", "c": 1}, found) == [{"prompt": "Text.", "completion": "x"}]
+    assert normal({"a": "x", "b": "Text.", "c": 1}, found) == [
+        {"prompt": "Text.", "completion": "x"}
+    ]
     for roles, words in (
         ({"text": "b"}, "choose the column for: Label"),
         ({"text": "b", "label": "z"}, "no column 'z'"),
@@ -187,13 +207,19 @@ def test_what_is_nearly_a_chat_is_not_taken_for_text(row: dict, words: str) -> N
         ({"messages": [{"role": "narrator", "content": "x"}, *CHAT]}, "unknown role 'narrator'"),
         ({"messages": [CHAT[0], *CHAT]}, "turns 1 and 2 are both the user's"),
         ({"messages": [CHAT[0], {"role": "assistant", "content": ""}]}, "turn 2 is empty"),
-        ({"messages": [CHAT[0], {"role": "assistant", "tool_calls": [{"function": {}}]}]}, "cannot be read"),
+        (
+            {"messages": [CHAT[0], {"role": "assistant", "tool_calls": [{"function": {}}]}]},
+            "cannot be read",
+        ),
         ({"messages": [CHAT[0] | {"tool_calls": [CALL]}, CHAT[1]]}, "Only the assistant can"),
         ({"messages": [*CHAT, {"role": "system", "content": "3"}]}, "must come first"),
         ({"messages": ["Hi"]}, "not an object"),
         ({"messages": CHAT[1:]}, "comes first, with no question before it"),
         ({"messages": [CHAT[0], {"role": "assistant", "content": None}]}, "turn 2 is empty"),
-        ({"messages": [CHAT[0], {"role": "assistant", "content": {}}]}, "expected text, got an object"),
+        (
+            {"messages": [CHAT[0], {"role": "assistant", "content": {}}]},
+            "expected text, got an object",
+        ),
         ({"messages": [CHAT[0], CHAT[1] | {"weight": 0}]}, "all its answers have the weight 0"),
         ({"messages": [CHAT[0], CHAT[1] | {"weight": 0.5}]}, "has the weight 0.5"),
         ({"messages": CHAT, "tools": "{"}, "list of tools is not valid JSON"),

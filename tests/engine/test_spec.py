@@ -40,16 +40,31 @@ def test_all_problems_are_named_at_once() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"method": {"alpha": "zero"}}, "Alpha (method.alpha): must be a whole number; it is 'zero'."),
+        (
+            {"method": {"alpha": "zero"}},
+            "Alpha (method.alpha): must be a whole number; it is 'zero'.",
+        ),
         ({"optim": {"epochs": None}}, "Epochs (optim.epochs): must be a number; nothing is given."),
         ({"optim": {"learning_rate": 2}}, "must be at most 1.0; it is 2."),
         ({"method": {"layers": "5-3"}}, "must be layers counted from 0"),
         ({"method": {"layers": "10000"}}, "must be layers counted from 0"),
-        ({"method": {"kind": "qlora", "save": ["lm_head"]}}, "does not go with 4-bit, 8-bit or bf16 weights"),
-        ({"method": {"save": ["lm_head"]}, "place": {"precision": "bf16"}}, "does not go with 4-bit, 8-bit or bf16"),
+        (
+            {"method": {"kind": "qlora", "save": ["lm_head"]}},
+            "does not go with 4-bit, 8-bit or bf16 weights",
+        ),
+        (
+            {"method": {"save": ["lm_head"]}, "place": {"precision": "bf16"}},
+            "does not go with 4-bit, 8-bit or bf16",
+        ),
         ({"method": {"init": "loftq"}}, "cannot be LoftQ. PEFT computes it on NVIDIA cards alone"),
-        ({"method": {"targets": []}}, "Target modules (method.targets): needs at least 1; it is []."),
-        ({"optim": {"schedule": "wild"}}, "must be one of 'cosine', 'linear' or 'constant'; it is 'wild'."),
+        (
+            {"method": {"targets": []}},
+            "Target modules (method.targets): needs at least 1; it is [].",
+        ),
+        (
+            {"optim": {"schedule": "wild"}},
+            "must be one of 'cosine', 'linear' or 'constant'; it is 'wild'.",
+        ),
         ({"optim": 3}, "optim"),
     ],
 )
@@ -60,13 +75,25 @@ def test_problems_are_in_plain_words(values: dict, words: str) -> None:
 
 
 def test_yaml_round_trip(tmp_path) -> None:
-    spec = specs.make({"method": {"rank": 3, "targets": ["q_proj"]}, "sampling": {"prompts": ["Ahoy, ünïcode?"]}})
+    spec = specs.make(
+        {"method": {"rank": 3, "targets": ["q_proj"]}, "sampling": {"prompts": ["Ahoy, ünïcode?"]}}
+    )
     (tmp_path / "s.yaml").write_text(specs.dump_yaml(spec), encoding="utf-8")
     assert specs.make(specs.load_yaml(tmp_path / "s.yaml")) == spec
 
 
 @pytest.mark.parametrize(
-    "text", ["", "- a\n- b\n", "a: [", "\x00", "name: 2024-13-45", "a: !!int ''", "a: !!bool foo", "[" * 5000]
+    "text",
+    [
+        "",
+        "- a\n- b\n",
+        "a: [",
+        "\x00",
+        "name: 2024-13-45",
+        "a: !!int ''",
+        "a: !!bool foo",
+        "[" * 5000,
+    ],
 )
 def test_a_broken_spec_file_is_one_sentence(tmp_path, text: str) -> None:
     (tmp_path / "s.yaml").write_text(text)

@@ -22,20 +22,27 @@ def test_rows_survive_line_separators_and_odd_characters(tmp_path) -> None:
     rows = [{"text": "a\u2028b\u0085c\nd"}, {"text": "Größe 🦜"}]
     write_rows(tmp_path / "rows.arrow", rows)
     found = read_rows(tmp_path / "rows.arrow")
-    assert list(found) == rows and found[-1] == rows[1] and found[:1] == rows[:1] and len(found) == 2
+    assert (
+        list(found) == rows and found[-1] == rows[1] and found[:1] == rows[:1] and len(found) == 2
+    )
 
 
 def make_run(home, **values) -> RunDir:
     store = Store(home)
     write_rows(home / "train.arrow", [{"text": "a"}])
     write_rows(home / "held.arrow", [])
-    return store.create_run(specs.make(values), home / "train.arrow", home / "held.arrow", {"name": "n", "shape": "x"})
+    return store.create_run(
+        specs.make(values), home / "train.arrow", home / "held.arrow", {"name": "n", "shape": "x"}
+    )
 
 
 def test_a_run_is_found_renamed_and_deleted(home) -> None:
     store = Store(home)
     run = make_run(home, name="Ahoy / ../x")
-    assert list(read_rows(run.train_file)) == [{"text": "a"}] and len(read_rows(run.held_out_file)) == 0
+    assert (
+        list(read_rows(run.train_file)) == [{"text": "a"}]
+        and len(read_rows(run.held_out_file)) == 0
+    )
     assert [found.id for found in store.all_runs()] == [run.id]
     assert ".." not in run.id and "/" not in run.id
     run.set_meta(name="<b>new</b>", note="n")
@@ -45,7 +52,9 @@ def test_a_run_is_found_renamed_and_deleted(home) -> None:
     assert not run.path.exists()
 
 
-@pytest.mark.parametrize("run_id", ["", "..", "../runs", "a/b", "nope", "x" * 500, "a\x00b", "C:\\x"])
+@pytest.mark.parametrize(
+    "run_id", ["", "..", "../runs", "a/b", "nope", "x" * 500, "a\x00b", "C:\\x"]
+)
 def test_ids_from_outside_are_refused(home, run_id: str) -> None:
     with pytest.raises(RunError, match="no run"):
         Store(home).run(run_id)

@@ -30,11 +30,17 @@ def test_the_arithmetic_of_each_method() -> None:
     info = model()
     body = sum(m.weights for m in info.modules) + info.vocab_size * info.hidden_size
     forward = 2 * body + 4 * 100 * info.hidden_size * info.layers
-    each = {kind: timing.flops_per_token(info, MethodSpec(kind=kind), 100) for kind in ("full", "head", "lora", "dora")}
+    each = {
+        kind: timing.flops_per_token(info, MethodSpec(kind=kind), 100)
+        for kind in ("full", "head", "lora", "dora")
+    }
     assert each["full"] == 2 * forward + 2 * body
     assert each["head"] == forward
     assert 2 * forward < each["lora"] < each["full"]
-    assert timing.flops_per_token(info, MethodSpec(kind="full"), 100, checkpointing=True) == 3 * forward + 2 * body
+    assert (
+        timing.flops_per_token(info, MethodSpec(kind="full"), 100, checkpointing=True)
+        == 3 * forward + 2 * body
+    )
 
 
 def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
@@ -43,7 +49,9 @@ def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
     twice = timing.measured(pace, job(optim={"epochs": 8}), 8, False)
     assert 1.8 < middle(twice) / middle(once) < 2
     assert once.low < once.high and once.source == "measured"
-    fast = timing.measured(pace.model_copy(update={"flops": 2e9}), job(optim={"epochs": 4}), 8, False)
+    fast = timing.measured(
+        pace.model_copy(update={"flops": 2e9}), job(optim={"epochs": 4}), 8, False
+    )
     assert 0.5 <= middle(fast) / middle(once) < 0.6
 
 
@@ -59,7 +67,8 @@ def test_the_first_check_tells_what_all_of_them_add() -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "wanted", "made"), [(1, 10, 2), (7, 100, 8), (14, 10, 15), (25, 10, 14), (264, 10, 12)]
+    ("steps", "wanted", "made"),
+    [(1, 10, 2), (7, 100, 8), (14, 10, 15), (25, 10, 14), (264, 10, 12)],
 )
 def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: int) -> None:
     every = SamplingSpec(checks=wanted).every(steps)
@@ -69,8 +78,12 @@ def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: i
 
 def test_checks_that_cost_too_much_are_not_all_foretold() -> None:
     pace = timing.Pace(flops=1e12, written=1.0)
-    slow = timing.measured(pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 50}), 8, False)
-    few = timing.measured(pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 3}), 8, False)
+    slow = timing.measured(
+        pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 50}), 8, False
+    )
+    few = timing.measured(
+        pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 3}), 8, False
+    )
     assert slow == few
 
 
@@ -79,11 +92,20 @@ def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
     assert mixed
     longer = job(optim={"epochs": 4})._replace(lengths=mixed)
     pace = timing.Pace(flops=1e9, written=0.0)
-    padded, flat = (timing.measured(pace.model_copy(update={"flat": one}), longer, 8, False) for one in (False, True))
-    assert middle(flat) / middle(padded) == pytest.approx(mixed.mean(256) / mixed.widest(8, 256), rel=0.05)
+    padded, flat = (
+        timing.measured(pace.model_copy(update={"flat": one}), longer, 8, False)
+        for one in (False, True)
+    )
+    assert middle(flat) / middle(padded) == pytest.approx(
+        mixed.mean(256) / mixed.widest(8, 256), rel=0.05
+    )
     few = longer._replace(lengths=mixed._replace(learned=0.1))
-    assert middle(timing.measured(pace.model_copy(update={"flat": True}), few, 8, False)) < middle(flat)
-    assert timing.measured(pace, few, 8, False) == padded, "with padding the head is computed for every token"
+    assert middle(timing.measured(pace.model_copy(update={"flat": True}), few, 8, False)) < middle(
+        flat
+    )
+    assert timing.measured(pace, few, 8, False) == padded, (
+        "with padding the head is computed for every token"
+    )
 
 
 def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None:
@@ -112,7 +134,9 @@ def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) 
 def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any) -> None:
     engine, _ = trained
     machine = place.machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
-    found = engine.desk.pace("pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64, True)
+    found = engine.desk.pace(
+        "pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64, True
+    )
     assert found.flops > 1e9 and 0 < found.written < 1 and found.flat
     if kind == "lora":
         padded = engine.desk.pace("pocket", "write", MethodSpec(kind=kind), machine, 8, 64, False)
@@ -129,10 +153,16 @@ def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
 @pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
 @pytest.mark.parametrize("kind", ["lora", "qlora", "head", "full"])
 @pytest.mark.parametrize("bias", ["none", "all"])
-def test_the_worker_chooses_the_same_place(precision: Any, kind: Any, bias: Any, tmp_path: Path) -> None:
+def test_the_worker_chooses_the_same_place(
+    precision: Any, kind: Any, bias: Any, tmp_path: Path
+) -> None:
     from engine.work.load import choose_place
 
     spec, method = PlaceSpec(precision=precision), MethodSpec(kind=kind, bias=bias)
     here, there = place.machine(spec, method, tmp_path), choose_place(spec, method)
-    assert (here.device, here.precision, here.autocast) == (there.device.type, there.precision, there.autocast)
+    assert (here.device, here.precision, here.autocast) == (
+        there.device.type,
+        there.precision,
+        there.autocast,
+    )
     assert here.free > 0 and here.disk > 0

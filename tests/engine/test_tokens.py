@@ -18,7 +18,9 @@ GOOD = {"prompt": "Hi", "completion": "Yes."}
 LONG = {"prompt": "Hi", "completion": "Yes, of course. " * 20}
 LOST = {"prompt": "word " * 100, "completion": "Yes."}
 TYPED = {"prompt": "Say <|end|>", "completion": "No."}
-REFUSED = {"messages": [{"role": "tool", "content": "21"}, {"role": "assistant", "content": "It is warm."}]}
+REFUSED = {
+    "messages": [{"role": "tool", "content": "21"}, {"role": "assistant", "content": "It is warm."}]
+}
 ROWS = [GOOD, LONG, LOST, TYPED, REFUSED, GOOD]
 
 
@@ -29,12 +31,20 @@ def tokenizer():
 
 def measured(tokenizer, rows, data=DATA) -> TokenReport:
     told: list[int] = []
-    return TokenReport(**tokens.report(tokenizer, rows, list(range(len(rows))), len(rows), data, told.append))
+    return TokenReport(
+        **tokens.report(tokenizer, rows, list(range(len(rows))), len(rows), data, told.append)
+    )
 
 
 def test_the_report_counts_and_names_rows(tokenizer) -> None:
     found = measured(tokenizer, ROWS)
-    assert (found.rows, found.measured, found.cut, found.lost, found.refused.rows) == (6, 6, 2, 1, 1)
+    assert (found.rows, found.measured, found.cut, found.lost, found.refused.rows) == (
+        6,
+        6,
+        2,
+        1,
+        1,
+    )
     assert set(found.longest_rows[:2]) == set(found.cut_rows) == {1, 2} and found.lost_rows == [2]
     assert found.longest == max(tokens.preview(tokenizer, row, DATA)["length"] for row in ROWS)
     assert (found.control.rows, found.control.tokens, found.control.example) == (1, ["<|end|>"], 3)
@@ -47,7 +57,9 @@ def test_the_report_counts_and_names_rows(tokenizer) -> None:
 
 def test_no_rows_make_an_empty_report(tokenizer) -> None:
     found = measured(tokenizer, [])
-    assert found.rows == found.longest == found.tokens == 0 and found.edges == found.longest_rows == []
+    assert (
+        found.rows == found.longest == found.tokens == 0 and found.edges == found.longest_rows == []
+    )
 
 
 @pytest.mark.parametrize("lengths", [[1], [5, 29], [30], [7, 300, 301, 12_345], list(range(1000))])
@@ -61,12 +73,21 @@ def test_the_histogram_holds_every_length_once(lengths) -> None:
 def test_the_worst_rows_are_twenty_at_most(tokenizer) -> None:
     rows = [{"prompt": "Hi", "completion": "Yes. " * (20 + number % 30)} for number in range(60)]
     found = measured(tokenizer, rows)
-    assert len(found.longest_rows) == len(found.cut_rows) == 20 and found.longest_rows[:2] == [29, 59]
+    assert len(found.longest_rows) == len(found.cut_rows) == 20 and found.longest_rows[:2] == [
+        29,
+        59,
+    ]
 
 
 def test_control_tokens_are_found_in_calls_and_tools_too(tokenizer) -> None:
-    call = {"type": "function", "function": {"name": "look", "arguments": {"what": ["a <|user|> b"]}}}
-    turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    call = {
+        "type": "function",
+        "function": {"name": "look", "arguments": {"what": ["a <|user|> b"]}},
+    }
+    turns = [
+        {"role": "user", "content": "x"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+    ]
     assert measured(tokenizer, [{"messages": turns}]).control.tokens == ["<|user|>"]
     assert measured(tokenizer, [GOOD | {"rejected": "<|end|>"}]).control.rows == 1
 
@@ -74,7 +95,9 @@ def test_control_tokens_are_found_in_calls_and_tools_too(tokenizer) -> None:
 def test_of_a_preference_the_longer_answer_is_measured(tokenizer) -> None:
     pair = GOOD | {"rejected": "No. " * 60}
     found = measured(tokenizer, [pair])
-    assert found.cut == 1 and found.longest > 100 and found.tokens > measured(tokenizer, [GOOD]).tokens
+    assert (
+        found.cut == 1 and found.longest > 100 and found.tokens > measured(tokenizer, [GOOD]).tokens
+    )
     write = DATA.model_copy(update={"goal": "write"})
     assert TokenReport(**tokens.report(tokenizer, [pair], [0], 1, write, lambda _: None)).cut == 0
 
@@ -82,10 +105,15 @@ def test_of_a_preference_the_longer_answer_is_measured(tokenizer) -> None:
 def test_a_preview_has_all_tokens_and_tells_what_is_cut(tokenizer) -> None:
     shown = PreviewRow(**tokens.preview(tokenizer, LONG, DATA))
     assert shown.kept == 32 and len(shown.tokens) == shown.length and shown.cut == shown.length - 32
-    assert "".join(shown.tokens) == f"<|start|><|user|>Hi<|end|><|assistant|>{LONG['completion']}<|end|>"
+    assert (
+        "".join(shown.tokens)
+        == f"<|start|><|user|>Hi<|end|><|assistant|>{LONG['completion']}<|end|>"
+    )
     special = [token for token, on in zip(shown.tokens, shown.special, strict=True) if on]
     assert special == ["<|start|>", "<|user|>", "<|end|>", "<|assistant|>", "<|end|>"]
-    shortened = PreviewRow(**tokens.preview(tokenizer, LOST, DATA.model_copy(update={"fixes": ("shorten",)})))
+    shortened = PreviewRow(
+        **tokens.preview(tokenizer, LOST, DATA.model_copy(update={"fixes": ("shorten",)}))
+    )
     assert len(shortened.tokens) == max(32, 32 + sum(shortened.learned)) and shortened.length > 100
 
 
@@ -115,7 +143,9 @@ def test_the_desk_hands_the_data_spec_on() -> None:
     desk = Straight()
     data = DataSpec(template="chatml", system="Be brief.", max_length=512, fixes=("literal",))
     shown = desk.preview("pocket", [GOOD], data)[0]
-    assert "".join(shown.tokens).startswith("<|start|><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi")
+    assert "".join(shown.tokens).startswith(
+        "<|start|><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi"
+    )
     assert desk.measure("pocket", ROWS, data).refused.rows == 0  # ChatML shows what tools answer
     assert desk.measure("pocket", ROWS, DATA).refused.rows == 1
 
@@ -125,5 +155,9 @@ def test_many_rows_are_measured_in_part_and_evenly() -> None:
     rows = [GOOD] * 3 * MEASURED
     rows[-3] = TYPED
     found = desk.measure("pocket", rows, DATA)
-    assert (found.rows, found.measured, found.control.example) == (3 * MEASURED, MEASURED, 3 * MEASURED - 3)
+    assert (found.rows, found.measured, found.control.example) == (
+        3 * MEASURED,
+        MEASURED,
+        3 * MEASURED - 3,
+    )
     assert desk.asked[0]["indices"][:3] == [0, 3, 6] and len(desk.asked[0]["rows"]) == MEASURED

@@ -47,15 +47,32 @@ def tell(run: RunDir, *events: ev.Event) -> None:
 @pytest.mark.parametrize(
     ("events", "why"),
     [
-        ([ev.Warned(text="3 rows are left out."), PHASE, started(), step(1)], "ended without a word"),
+        (
+            [ev.Warned(text="3 rows are left out."), PHASE, started(), step(1)],
+            "ended without a word",
+        ),
         ([started(), step(1), ev.Warned(text="It was killed.")], "It was killed."),
-        ([started(), step(1), ev.Warned(text="It was killed."), ev.Scoring(), ev.Warned(text="No.")], "It was killed."),
+        (
+            [
+                started(),
+                step(1),
+                ev.Warned(text="It was killed."),
+                ev.Scoring(),
+                ev.Warned(text="No."),
+            ],
+            "It was killed.",
+        ),
         ([started(), step(1), ev.Warned(text="It was killed."), PHASE], "ended without a word"),
-        ([ev.Warned(text="A checkpoint is damaged."), started(resumed_from=1), step(2)], "ended without a word"),
+        (
+            [ev.Warned(text="A checkpoint is damaged."), started(resumed_from=1), step(2)],
+            "ended without a word",
+        ),
     ],
 )
 def test_why_a_run_was_interrupted_is_what_was_said_of_that(events, why: str) -> None:
-    assert coach.say(fold(events), State.INTERRUPTED).text.startswith((why, f"The training process {why}"))
+    assert coach.say(fold(events), State.INTERRUPTED).text.startswith(
+        (why, f"The training process {why}")
+    )
 
 
 def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
@@ -67,14 +84,19 @@ def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
     said = coach.say(run.view(), run.state())
-    assert said.title == "Interrupted" and "could not be started (Resource temporarily unavailable)" in said.text
+    assert (
+        said.title == "Interrupted"
+        and "could not be started (Resource temporarily unavailable)" in said.text
+    )
     monkeypatch.undo()
     engine.resume(run.id)
     wait_for(run, lambda run: run.state() == State.FINISHED)
     monkeypatch.setattr(FakeBackend, "work", full)
     engine.merge(run.id, "fp32")
     wait_for(run, lambda run: run.view().merged and idle(run))
-    assert "could not be started" in run.view().merged["fp32"].text and run.state() == State.FINISHED
+    assert (
+        "could not be started" in run.view().merged["fp32"].text and run.state() == State.FINISHED
+    )
     engine.score(run.id)
     wait_for(run, lambda run: run.view().score_problem and idle(run))
     assert "could not be started" in run.view().score_problem and run.state() == State.FINISHED
@@ -118,10 +140,22 @@ def test_a_run_that_was_interrupted_and_then_scored_is_not_training(run) -> None
 
 
 def test_a_better_version_that_was_never_saved_is_not_called_kept(run) -> None:
-    tell(run, started(), checked(0, 4.0), step(1), checked(1, 3.0), saved(1), step(2), checked(2, 2.0))
+    tell(
+        run,
+        started(),
+        checked(0, 4.0),
+        step(1),
+        checked(1, 3.0),
+        saved(1),
+        step(2),
+        checked(2, 2.0),
+    )
     view = run.view()
     assert view.best and view.best.step == 2 and view.kept and view.kept.step == 1
-    assert report.report(run).best_step == 1 and live.payload(run, view, State.INTERRUPTED, {})["best"] == 1
+    assert (
+        report.report(run).best_step == 1
+        and live.payload(run, view, State.INTERRUPTED, {})["best"] == 1
+    )
     tell(run, saved(2, best=False), step(3), saved(3, best=False))
     assert run.view().kept == view.kept
     tell(run, started(resumed_from=0))
@@ -130,7 +164,9 @@ def test_a_better_version_that_was_never_saved_is_not_called_kept(run) -> None:
 
 def test_only_a_run_with_a_result_is_offered_for_comparing() -> None:
     events = [started(), step(1), saved(1, best=False), ev.Paused(step=1)]
-    offered = live.buttons(fold(events), State.PAUSED) + live.buttons(fold([*events, saved(1)]), State.PAUSED)
+    offered = live.buttons(fold(events), State.PAUSED) + live.buttons(
+        fold([*events, saved(1)]), State.PAUSED
+    )
     assert [event for event, _ in offered] == ["continue_run", "continue_run", "compare_run"]
 
 
@@ -189,7 +225,10 @@ def test_what_a_deletion_left_is_removed_by_the_next_app(home, run) -> None:
 
 def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
     done = ev.Finished(step=1, seconds=6.0, memory_gb=1, checks_seconds=4.0)
-    told = {line.what: line.real for line in outcome.outcome(fold([started(), TOLD, step(1), done]), State.FINISHED)}
+    told = {
+        line.what: line.real
+        for line in outcome.outcome(fold([started(), TOLD, step(1), done]), State.FINISHED)
+    }
     assert told["Of it in checks and samples"] == "4 s (67 %)" and told["Time"] == "6 s"
 
 

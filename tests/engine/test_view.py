@@ -22,7 +22,15 @@ def started(**changes) -> ev.Started:
 
 
 def step(number: int, loss: float = 1.0) -> ev.Step:
-    return ev.Step(step=number, epoch=0, loss=loss, lr=1e-3, tokens=number * 10, seconds=number * 2, memory_gb=1)
+    return ev.Step(
+        step=number,
+        epoch=0,
+        loss=loss,
+        lr=1e-3,
+        tokens=number * 10,
+        seconds=number * 2,
+        memory_gb=1,
+    )
 
 
 def checked(number: int, loss: float) -> ev.Evaluated:
@@ -51,7 +59,9 @@ DONE = ev.Finished(step=10, seconds=1, memory_gb=1)
          True, False, State.PREPARING),
     ],
 )  # fmt: skip
-def test_state_follows_lock_queue_and_events(events, alive: bool, queued: bool, state: State) -> None:
+def test_state_follows_lock_queue_and_events(
+    events, alive: bool, queued: bool, state: State
+) -> None:
     assert fold(events).state(alive, queued) == state
 
 
@@ -75,9 +85,14 @@ def test_without_held_out_rows_no_check_is_promised() -> None:
 def test_a_cancelled_run_does_not_contradict_itself() -> None:
     ended = ev.Stopped(step=6, kept=False)
     nothing = coach.say(fold([started(), step(1), ended]), State.CANCELLED).text
-    some = coach.say(fold([started(), step(1), ev.Saved(step=5, best=True), ended]), State.CANCELLED).text
+    some = coach.say(
+        fold([started(), step(1), ev.Saved(step=5, best=True), ended]), State.CANCELLED
+    ).text
     assert nothing == "Nothing has been saved yet."
-    assert some == "What came after the last check was not saved. Everything up to step 5 of 10 is kept."
+    assert (
+        some
+        == "What came after the last check was not saved. Everything up to step 5 of 10 is kept."
+    )
 
 
 def test_a_continued_run_forgets_what_lay_beyond_its_checkpoint() -> None:
@@ -127,13 +142,25 @@ def test_coach_sees_memorising_and_no_progress() -> None:
     for number in range(1, 61):
         events.append(step(number, 3.0 * 0.95**number))
         if number % 10 == 0:
-            events.append(checked(number, {10: 1.5, 20: 1.0, 30: 1.1, 40: 1.2, 50: 1.3, 60: 1.4}[number]))
+            events.append(
+                checked(number, {10: 1.5, 20: 1.0, 30: 1.1, 40: 1.2, 50: 1.3, 60: 1.4}[number])
+            )
     said = coach.say(fold(events), State.TRAINING)
-    assert said.title == "Starting to memorise" and "best at step 20 (1.000) and is 1.400 now" in said.evidence
+    assert (
+        said.title == "Starting to memorise"
+        and "best at step 20 (1.000) and is 1.400 now" in said.evidence
+    )
     assert said.action.startswith("You can stop now")
     done = coach.say(fold([*events, DONE]), State.FINISHED)
-    assert done.tone == "warn" and "starting to memorise" in done.text.lower() and "stop now" not in done.action
-    assert coach.say(fold([started(), checked(0, 1.0), checked(1, 1.5)]), State.TRAINING).title == "Not better yet"
+    assert (
+        done.tone == "warn"
+        and "starting to memorise" in done.text.lower()
+        and "stop now" not in done.action
+    )
+    assert (
+        coach.say(fold([started(), checked(0, 1.0), checked(1, 1.5)]), State.TRAINING).title
+        == "Not better yet"
+    )
 
 
 def test_coach_has_a_sentence_for_every_state() -> None:

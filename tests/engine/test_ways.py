@@ -23,11 +23,16 @@ from engine.work.methods import adapt
 from engine.work.sft import writer
 from tests.engine.tiny import ARCHITECTURES, config_of, save_model
 
-WRITES = sorted(set(ARCHITECTURES) - {"bert", "roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert"})
+WRITES = sorted(
+    set(ARCHITECTURES)
+    - {"bert", "roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert"}
+)
 USUAL = {"bloom", "falcon"}  # positions that are not given but made from the mask
 
 
-def model_of(kind: str, method: MethodSpec | None = None, dtype: torch.dtype = torch.float32, **more):
+def model_of(
+    kind: str, method: MethodSpec | None = None, dtype: torch.dtype = torch.float32, **more
+):
     """A small model of an architecture with an adapter that does something."""
     torch.manual_seed(0)
     still = {name: 0.0 for name in vars(config_of(kind)) if "dropout" in name or "pdrop" in name}
@@ -45,7 +50,10 @@ def examples(count: int = 5, longest: int = 60) -> list[dict[str, list[int]]]:
     chance = random.Random(1)
     made = []
     for at in range(count):
-        ids = [chance.randrange(3, 500) for _ in range(longest if at == 1 else chance.randrange(6, longest))]
+        ids = [
+            chance.randrange(3, 500)
+            for _ in range(longest if at == 1 else chance.randrange(6, longest))
+        ]
         made.append({"input_ids": ids, "labels": [-100] * 4 + ids[4:]})
     return made
 
@@ -54,7 +62,11 @@ def plain(model, rows: list[dict[str, list[int]]]) -> torch.Tensor:
     """The mean loss over all learned tokens, each example by itself, by the model's own code."""
     total, count = torch.zeros(()), 0
     for row in rows:
-        logits = model(input_ids=torch.tensor([row["input_ids"]]), use_cache=False).logits[0, :-1].float()
+        logits = (
+            model(input_ids=torch.tensor([row["input_ids"]]), use_cache=False)
+            .logits[0, :-1]
+            .float()
+        )
         wanted = torch.tensor(row["labels"][1:])
         total = total + cross_entropy(logits, wanted, ignore_index=-100, reduction="sum")
         count += int((wanted != -100).sum())
@@ -65,7 +77,13 @@ def slope(model, found: torch.Tensor) -> torch.Tensor:
     """All gradients as one vector."""
     model.zero_grad(set_to_none=True)
     found.backward()
-    return torch.cat([w.grad.flatten().float() for w in model.parameters() if w.requires_grad and w.grad is not None])
+    return torch.cat(
+        [
+            w.grad.flatten().float()
+            for w in model.parameters()
+            if w.requires_grad and w.grad is not None
+        ]
+    )
 
 
 def quick(model, rows: list[dict[str, list[int]]]) -> tuple[ways.Way, torch.Tensor]:
@@ -91,7 +109,9 @@ def test_rows_without_padding_give_the_same_loss_and_gradient(kind: str) -> None
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("kind", ["mistral", "gemma3_text"])
-def test_layers_that_look_back_only_so_far_do_so_in_a_row_too(kind: str, dtype: torch.dtype) -> None:
+def test_layers_that_look_back_only_so_far_do_so_in_a_row_too(
+    kind: str, dtype: torch.dtype
+) -> None:
     model, rows = model_of(kind, sliding_window=16, dtype=dtype), examples()
     expected = plain(model, rows)
     wanted = slope(model, expected)
@@ -111,7 +131,9 @@ def test_in_bf16_the_gradient_is_that_of_the_usual_way_but_for_rounding() -> Non
     assert cosine_similarity(slope(model, found), wanted, dim=0) > 0.99
 
 
-def test_examples_longer_than_the_plain_products_suit_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_longer_than_the_plain_products_suit_give_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     model, rows = model_of("llama", dtype=torch.bfloat16), examples()
     _, short = quick(model, rows)
     monkeypatch.setattr(flat, "SHORT", 32)
@@ -122,7 +144,9 @@ def test_examples_longer_than_the_plain_products_suit_give_the_same(monkeypatch:
 
 
 @pytest.mark.parametrize("window", [0, 7])
-def test_products_that_reach_beyond_their_example_leave_nothing_of_what_they_find_there(window: int) -> None:
+def test_products_that_reach_beyond_their_example_leave_nothing_of_what_they_find_there(
+    window: int,
+) -> None:
     torch.manual_seed(0)
     lengths = [5, 33, 64, 1]  # together 103 tokens, with 3 heads
     given = [torch.randn(1, 3, sum(lengths), 16, requires_grad=True) for _ in range(3)]
@@ -134,15 +158,21 @@ def test_products_that_reach_beyond_their_example_leave_nothing_of_what_they_fin
     wanted = torch.cat(parts, dim=1)
     weights = torch.randn_like(wanted)
     torch.testing.assert_close(found, wanted)
-    for one, other in zip(*(torch.autograd.grad((out * weights).sum(), given) for out in (found, wanted)), strict=True):
+    for one, other in zip(
+        *(torch.autograd.grad((out * weights).sum(), given) for out in (found, wanted)), strict=True
+    ):
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize(("kind", "taken"), [("llama", 7), ("qwen3", 13), ("gemma", 0), ("gpt2", 0)])
+@pytest.mark.parametrize(
+    ("kind", "taken"), [("llama", 7), ("qwen3", 13), ("gemma", 0), ("gpt2", 0)]
+)
 def test_norms_that_are_what_they_seem_are_quick_and_say_the_same(kind: str, taken: int) -> None:
     model = model_of(kind)
     quick_ones = [module for module in model.modules() if hasattr(module, "own")]
-    assert len(quick_ones) == taken, "two in each of three layers, with qwen3 two more, and one at the end"
+    assert len(quick_ones) == taken, (
+        "two in each of three layers, with qwen3 two more, and one at the end"
+    )
     for norm in quick_ones:
         torch.nn.init.uniform_(norm.weight)
         x = torch.randn(2, 7, len(norm.weight), requires_grad=True)
@@ -152,7 +182,9 @@ def test_norms_that_are_what_they_seem_are_quick_and_say_the_same(kind: str, tak
 
 
 def test_norms_that_are_trained_keep_their_own_way() -> None:
-    assert not any(hasattr(module, "own") for module in model_of("llama", MethodSpec(kind="full")).modules())
+    assert not any(
+        hasattr(module, "own") for module in model_of("llama", MethodSpec(kind="full")).modules()
+    )
 
 
 def test_weights_in_fp32_that_are_computed_with_in_bf16_have_their_head_in_bf16_too() -> None:
@@ -172,14 +204,18 @@ def test_a_row_that_leaks_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model, rows = model_of("llama"), examples()
     monkeypatch.setattr(flat, "attention", flat.attention)
     honest = torch.Tensor.diff
-    monkeypatch.setattr(torch.Tensor, "diff", lambda borders: honest(borders[[0, -1]]))  # one long example
+    monkeypatch.setattr(
+        torch.Tensor, "diff", lambda borders: honest(borders[[0, -1]])
+    )  # one long example
     way = ways.choose(model, rows, [60] * 5, 5)
     assert not way.flat and "mixes examples" in way.reasons["batch"]
     assert model.config._attn_implementation == "sdpa"
 
 
 def test_a_model_that_carries_a_state_goes_the_usual_way() -> None:
-    config = AutoConfig.for_model("mamba", vocab_size=500, hidden_size=32, num_hidden_layers=2, state_size=8)
+    config = AutoConfig.for_model(
+        "mamba", vocab_size=500, hidden_size=32, num_hidden_layers=2, state_size=8
+    )
     way = ways.choose(AutoModelForCausalLM.from_config(config), examples(), [60] * 5, 5)
     assert not way.flat
 
@@ -200,7 +236,9 @@ def test_scores_that_are_scaled_after_the_head_may_be_scaled_before_it() -> None
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
-def test_all_weights_the_head_among_them_get_their_gradient_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_weights_the_head_among_them_get_their_gradient_in_pieces(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(learned, "ROWS", 64)  # tokens at once
     monkeypatch.setattr(learned, "PIECE", 1)
     model, rows = model_of("phi", MethodSpec(kind="full")), examples()  # its head has a bias
@@ -255,12 +293,18 @@ def test_the_quick_adapter_computes_what_pefts_own_does(options: dict) -> None:
 def test_biases_that_are_trained_learn() -> None:
     model, row = model_of("qwen2", MethodSpec(rank=4, bias="all")), examples(1)
     plain(model, row).backward()
-    biases = [weights for name, weights in model.named_parameters() if name.endswith("q_proj.base_layer.bias")]
+    biases = [
+        weights
+        for name, weights in model.named_parameters()
+        if name.endswith("q_proj.base_layer.bias")
+    ]
     assert biases and all(bias.grad is not None and bias.grad.abs().sum() > 0 for bias in biases)
 
 
 @pytest.mark.parametrize("kind", ["llama", "bloom"])
-def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(kind: str, tmp_path: Path) -> None:
+def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(
+    kind: str, tmp_path: Path
+) -> None:
     rows = [{"input_ids": one["input_ids"], "labels": one["labels"]} for one in examples(5)]
     tokenizer, found = load_tokenizer(models.folder("pocket")), []
     for batch in (1, 2, 5):
@@ -272,9 +316,21 @@ def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(k
             "disable_tqdm": True,
             "activation_checkpointing": False,
         }
-        options |= {"per_device_train_batch_size": 1, "per_device_eval_batch_size": batch, "prediction_loss_only": True}
+        options |= {
+            "per_device_train_batch_size": 1,
+            "per_device_eval_batch_size": batch,
+            "prediction_loss_only": True,
+        }
         data = Dataset.from_list(rows)
-        trainer = writer(model_of(kind), tokenizer, data, data, [len(one["input_ids"]) for one in rows], options, [])
+        trainer = writer(
+            model_of(kind),
+            tokenizer,
+            data,
+            data,
+            [len(one["input_ids"]) for one in rows],
+            options,
+            [],
+        )
         found.append(trainer.evaluate()["eval_loss"])
     assert found == pytest.approx([plain(model_of(kind).eval(), rows).item()] * 3, rel=1e-5)
 
@@ -286,7 +342,9 @@ def test_batches_in_random_order_waste_what_is_said() -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory):
-    return save_model(tmp_path_factory.mktemp("models") / "llama", "llama", hidden_size=128, intermediate_size=256)
+    return save_model(
+        tmp_path_factory.mktemp("models") / "llama", "llama", hidden_size=128, intermediate_size=256
+    )
 
 
 def steps_in_4_bits(folder, evaluate: bool, keep: bool = True) -> list[float]:

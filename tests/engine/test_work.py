@@ -52,7 +52,9 @@ def test_what_was_foretold_is_what_came(trained) -> None:
 
 def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) -> None:
     engine = Engine(home)
-    run = engine.start(specs.make(SMALL | {"optim": SMALL["optim"] | {"epochs": 0.2}, "sampling": {"checks": 4}}))
+    run = engine.start(
+        specs.make(SMALL | {"optim": SMALL["optim"] | {"epochs": 0.2}, "sampling": {"checks": 4}})
+    )
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
     view = run.view()
     assert view.total_steps == 9 and [check.step for check in view.checks] == [0, 2, 4, 6, 8, 9]
@@ -109,7 +111,11 @@ def test_a_worker_that_ends_late_answers_for_nobody_but_itself(home) -> None:
     """Whoever asks right after a worker was ended is answered by the next one."""
     engine = Engine(home, supervise=False)
     old, new = SimpleNamespace(stdout=io.StringIO()), SimpleNamespace(stdout=io.StringIO())
-    for number, asked in ((1, old), (2, new), (3, None)):  # the last one is about to start its worker
+    for number, asked in (
+        (1, old),
+        (2, new),
+        (3, None),
+    ):  # the last one is about to start its worker
         engine.desk._answers[number] = queue.Queue()
         if asked:
             engine.desk._asked[number] = asked
@@ -122,7 +128,10 @@ def test_a_worker_that_ends_late_answers_for_nobody_but_itself(home) -> None:
 def long_run(home):
     """A run that takes long enough to be disturbed."""
     engine = Engine(home)
-    values = SMALL | {"optim": SMALL["optim"] | {"epochs": 2}, "sampling": {"checks": 20, "max_new_tokens": 4}}
+    values = SMALL | {
+        "optim": SMALL["optim"] | {"epochs": 2},
+        "sampling": {"checks": 20, "max_new_tokens": 4},
+    }
     run = engine.start(specs.make(values))
     wait_for(run, lambda run: run.view().step >= 2)
     yield engine, run
@@ -138,7 +147,9 @@ def test_stop_keeps_a_usable_run_and_continue_finishes_it(long_run) -> None:
     wait_for(run, idle)
     view = run.view()
     assert run.state() == State.STOPPED
-    assert view.checks[-1].step == view.saved[-1].step == view.step, "the kept version is measured and saved"
+    assert view.checks[-1].step == view.saved[-1].step == view.step, (
+        "the kept version is measured and saved"
+    )
     assert (run.adapter / "adapter_model.safetensors").is_file()
     step = view.step
     engine.resume(run.id)
@@ -152,7 +163,9 @@ def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(lon
     engine, run = long_run
     wait_for(run, lambda run: run.view().saved)
     if psutil.POSIX:
-        assert psutil.Process(run.view().started.pid).nice() > psutil.Process().nice(), "the page comes first"
+        assert psutil.Process(run.view().started.pid).nice() > psutil.Process().nice(), (
+            "the page comes first"
+        )
     os.kill(run.view().started.pid, signal.SIGKILL)
     killed = time.monotonic()
     wait_for(run, lambda run: run.state() == State.INTERRUPTED, 5)
@@ -160,7 +173,9 @@ def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(lon
     assert time.monotonic() - killed < 5
     assert "killed by the system (signal 9)" in run.view().warnings[-1]
     # A checkpoint that was cut off while being written is passed over.
-    newest = max(run.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    newest = max(
+        run.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
+    )
     shutil.copytree(newest, run.checkpoints / "checkpoint-99999")
     (run.checkpoints / "checkpoint-99999" / "optimizer.pt").write_bytes(b"half")
     engine.resume(run.id)
@@ -257,7 +272,9 @@ def test_chat_is_refused_while_a_run_uses_the_machine(trained) -> None:
 
 def test_nothing_left_to_learn_is_one_plain_message(home) -> None:
     engine = Engine(home)
-    run = engine.start(specs.make(SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"}))
+    run = engine.start(
+        specs.make(SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"})
+    )
     run_spec = run.spec
     (run.path / "spec.yaml").write_text(specs.dump_yaml(run_spec))
     wait_for(run, idle)
@@ -283,7 +300,9 @@ def test_the_shown_python_lines_run(trained, tmp_path) -> None:
     _, run = trained
     script = tmp_path / "load.py"
     script.write_text(export.python_lines(run))
-    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "assistant" in done.stdout
 

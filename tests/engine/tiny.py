@@ -47,7 +47,13 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     },
     "bert": SHAPE,
     "roberta": SHAPE | {"max_position_embeddings": 258},
-    "distilbert": {"dim": 64, "hidden_dim": 128, "n_layers": 3, "n_heads": 4, "max_position_embeddings": 256},
+    "distilbert": {
+        "dim": 64,
+        "hidden_dim": 128,
+        "n_layers": 3,
+        "n_heads": 4,
+        "max_position_embeddings": 256,
+    },
     "electra": SHAPE | {"embedding_size": 32},
     "albert": SHAPE | {"embedding_size": 32},
     "deberta-v2": SHAPE,
@@ -62,7 +68,9 @@ def config_of(kind: str, vocab: int = 500, **more: Any) -> Any:
     special = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
     if kind in ("bert", "modernbert"):
         special |= {"cls_token_id": 1, "sep_token_id": 2}
-    return AutoConfig.for_model(kind, vocab_size=vocab, **(special | ARCHITECTURES.get(kind, GROUPED) | more))
+    return AutoConfig.for_model(
+        kind, vocab_size=vocab, **(special | ARCHITECTURES.get(kind, GROUPED) | more)
+    )
 
 
 def save_tokenizer(folder: Path, vocab: int = 500) -> None:

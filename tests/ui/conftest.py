@@ -32,5 +32,7 @@ def values() -> list[object]:
 def finished(ctx: Context, values: list[object]) -> RunDir:
     """A run that has ended."""
     run = ctx.engine.store.run(train_tab.start(ctx, *values))
-    wait_for(run, lambda run: run.state().value == "finished" and not run.queued and not run.alive, 20)
+    wait_for(
+        run, lambda run: run.state().value == "finished" and not run.queued and not run.alive, 20
+    )
     return run

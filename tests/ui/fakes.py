@@ -19,7 +19,12 @@ from engine.timing import Pace
 def linear(name: str, ins: int, outs: int, part: str) -> LinearModule:
     block = "self_attn" if part == "attention" else "mlp"
     return LinearModule(
-        name=name, path=f"model.layers.*.{block}.{name}", ins=ins, outs=outs, layers=tuple(range(6)), part=part
+        name=name,
+        path=f"model.layers.*.{block}.{name}",
+        ins=ins,
+        outs=outs,
+        layers=tuple(range(6)),
+        part=part,
     )
 
 
@@ -64,14 +69,21 @@ class FakeDesk:
 
     def inspect(self, model: str, task: str | None = None, folder: Path | None = None) -> ModelInfo:
         update = {"source": model, "task": task or INFO.task}
-        head = {"head": ("score",), "head_per_label": INFO.hidden_size} if task == "classify" else {}
+        head = (
+            {"head": ("score",), "head_per_label": INFO.hidden_size} if task == "classify" else {}
+        )
         return INFO.model_copy(update=update | head)
 
-    def preview(self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec) -> list[PreviewRow]:
+    def preview(
+        self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec
+    ) -> list[PreviewRow]:
         shown = []
         for row in rows:
             parts = [(m["content"], m["role"] == "assistant") for m in row.get("messages", [])]
-            parts = parts or [(row.get("prompt", ""), False), (row.get("completion", row.get("text", "")), True)]
+            parts = parts or [
+                (row.get("prompt", ""), False),
+                (row.get("completion", row.get("text", "")), True),
+            ]
             pairs = [(word + " ", learned) for text, learned in parts for word in text.split()]
             shown.append(
                 PreviewRow(
@@ -94,7 +106,9 @@ class FakeDesk:
             lost=sum(not any(row.learned[: row.kept]) for row in seen),
             edges=[0, 10, 20],
             counts=[len(rows), 0],
-            longest_rows=[at for at, row in enumerate(seen) if row.length == max(one.length for one in seen)],
+            longest_rows=[
+                at for at, row in enumerate(seen) if row.length == max(one.length for one in seen)
+            ],
             cut_rows=[at for at, row in enumerate(seen) if row.cut > 0],
             lost_rows=[at for at, row in enumerate(seen) if not any(row.learned[: row.kept])],
             longest=max((row.length for row in seen), default=0),

@@ -37,7 +37,9 @@ def blocks(home: Path) -> Iterator[gr.Blocks]:
 
 def test_every_field_is_on_the_page(blocks: gr.Blocks) -> None:
     ids = {block.elem_id for block in blocks.blocks.values()}
-    assert {"field-" + path.replace(".", "-") for path in form.PATHS if path not in form.STATES} <= ids
+    assert {
+        "field-" + path.replace(".", "-") for path in form.PATHS if path not in form.STATES
+    } <= ids
 
 
 def test_tabs_hold_nothing_but_tabs(blocks: gr.Blocks) -> None:
@@ -90,7 +92,9 @@ def test_a_foreign_host_is_refused(blocks: gr.Blocks) -> None:
 
 def test_the_app_process_imports_no_torch() -> None:
     code = "import app, sys; print([m for m in ('torch','transformers','peft','trl','datasets') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"
 
 
@@ -98,7 +102,11 @@ def test_the_app_process_imports_no_torch() -> None:
 def test_files_stay_short_and_know_their_place(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert source.count("\n") < 400
-    names = [node.module or "" for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    names = [
+        node.module or ""
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.ImportFrom)
+    ]
     assert not [name for name in names if name.startswith("engine.work")]
 
 

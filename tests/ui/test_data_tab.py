@@ -31,11 +31,17 @@ def look(ctx: Context, **changes: Any) -> list[list[Any]]:
 
 
 def text_of(shown: list[Any]) -> str:
-    parts = [one if isinstance(one, str) else str(one.get("value", "")) for one in shown if isinstance(one, str | dict)]
+    parts = [
+        one if isinstance(one, str) else str(one.get("value", ""))
+        for one in shown
+        if isinstance(one, str | dict)
+    ]
     return "\n".join(parts)
 
 
-def upload(ctx: Context, tmp_path: Path, rows: list[Any], name: str = "mine.jsonl") -> list[tuple[Any, ...]]:
+def upload(
+    ctx: Context, tmp_path: Path, rows: list[Any], name: str = "mine.jsonl"
+) -> list[tuple[Any, ...]]:
     file = tmp_path / name
     file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows))
     return list(data_add.add(ctx, [str(file)]))
@@ -46,7 +52,8 @@ def source_of(steps: list[tuple[Any, ...]]) -> str:
 
 
 GOOD = [
-    {"prompt": f"What is number {n} called?", "completion": f"It is called {n * 37}, of course."} for n in range(20)
+    {"prompt": f"What is number {n} called?", "completion": f"It is called {n * 37}, of course."}
+    for n in range(20)
 ]
 
 
@@ -60,7 +67,9 @@ def test_look_shows_what_is_noticed_before_the_tokens(ctx: Context) -> None:
 
 
 def test_turn_stays_within_the_rows_and_finds_the_worst(ctx: Context) -> None:
-    def turn(step: int, index: int, order: str = "order", worst: dict | None = None) -> tuple[str, int]:
+    def turn(
+        step: int, index: int, order: str = "order", worst: dict | None = None
+    ) -> tuple[str, int]:
         return data_look.turn(ctx, step, index, order, worst or {}, "pocket", *values())
 
     assert turn(-1, 0)[1] == 0 and turn(1, 0)[1] == 3
@@ -84,7 +93,9 @@ def test_preview_marks_what_is_learned_special_and_cut_and_escapes_the_rest() ->
     assert "<mark>Arr!</mark>" in shown and '<s class="cut"> more</s>' in shown
     assert '<i class="special">&lt;|user|&gt;</i>' in shown
     assert "<img" not in shown and "Row 7: 5 tokens, 2 learned, 1 cut off" in shown
-    refused = data_view.preview([PreviewRow(tokens=[], learned=[], length=0, problem=f"No {NASTY}")], [1], "", "")
+    refused = data_view.preview(
+        [PreviewRow(tokens=[], learned=[], length=0, problem=f"No {NASTY}")], [1], "", ""
+    )
     assert "cannot be learned" in refused and "<img" not in refused
 
 
@@ -92,7 +103,10 @@ def test_a_file_comes_in_and_its_upload_goes(ctx: Context, tmp_path: Path) -> No
     steps = upload(ctx, tmp_path, GOOD)
     assert "Reading 1 file" in steps[0][2]["value"]
     source = source_of(steps)
-    assert source in dict(map(reversed, steps[-1][0]["choices"])) and not (tmp_path / "mine.jsonl").exists()
+    assert (
+        source in dict(map(reversed, steps[-1][0]["choices"]))
+        and not (tmp_path / "mine.jsonl").exists()
+    )
     assert ctx.dataset(source).rows == 20
 
 
@@ -102,7 +116,9 @@ def test_a_file_that_is_none_is_refused_on_the_page(ctx: Context, tmp_path: Path
 
 
 def test_pasted_rows_come_in(ctx: Context) -> None:
-    text = "prompt\tcompletion\n" + "".join(f"{row['prompt']}\t{row['completion']}\n" for row in GOOD)
+    text = "prompt\tcompletion\n" + "".join(
+        f"{row['prompt']}\t{row['completion']}\n" for row in GOOD
+    )
     source = source_of(list(data_add.add_pasted(ctx, text)))
     assert ctx.dataset(source).shape == Shape.COMPLETION and ctx.dataset(source).rows == 20
     with pytest.raises(DataError, match="Nothing is pasted"):
@@ -118,7 +134,10 @@ def test_a_fix_is_applied_and_undone(ctx: Context, tmp_path: Path) -> None:
     assert shown[kinds["duplicates"]]["visible"] and not shown[kinds["personal"]]["visible"]
     fixes = data_tab.mend("duplicates", data_tab.mend("unusable", []))
     shown = look(ctx, source=source, fixes=tuple(fixes))[-1]
-    assert "Mended" in shown[kinds["duplicates"] + 1] and shown[kinds["duplicates"] + 2]["value"] == "Undo"
+    assert (
+        "Mended" in shown[kinds["duplicates"] + 1]
+        and shown[kinds["duplicates"] + 2]["value"] == "Undo"
+    )
     assert ctx.prepared(DataSpec(source=source, fixes=tuple(fixes))).train == 18
     assert data_tab.mend("duplicates", fixes) == ["unusable"]
 
@@ -132,8 +151,14 @@ def test_columns_are_mapped_by_hand(ctx: Context, tmp_path: Path) -> None:
     assert (shape, roles) == (Shape.COMPLETION.value, {"prompt": "antwort", "completion": "frage"})
     shown = look(ctx, source=source, shape=Shape(shape), roles=roles)[-1]
     assert "Which column" not in shown[1] and "As you chose" in shown[0]
-    assert data_tab.choose_shape(ctx, source, Shape.LABEL.value, {}) == {"text": "frage", "label": "antwort"}
-    assert data_tab.agree(ctx, source) == (Shape.COMPLETION.value, {"prompt": "frage", "completion": "antwort"})
+    assert data_tab.choose_shape(ctx, source, Shape.LABEL.value, {}) == {
+        "text": "frage",
+        "label": "antwort",
+    }
+    assert data_tab.agree(ctx, source) == (
+        Shape.COMPLETION.value,
+        {"prompt": "frage", "completion": "antwort"},
+    )
     wrong = look(ctx, source=source, shape=Shape.LABEL, roles={"text": "frage"})[-1]
     assert "choose the column for: Label" in wrong[0]
 
@@ -145,17 +170,27 @@ def test_a_busy_desk_is_said_on_the_page(ctx: Context, monkeypatch: pytest.Monke
     monkeypatch.setattr(FakeDesk, "measure", busy)
     monkeypatch.setattr(FakeDesk, "preview", busy)
     rows, last = look(ctx)[-2:]
-    assert "not counted" in last[0] and "Another run is using" in last[0] and "Another run is using" in rows[COUNT]
+    assert (
+        "not counted" in last[0]
+        and "Another run is using" in last[0]
+        and "Another run is using" in rows[COUNT]
+    )
 
 
 def test_names_and_rows_cannot_bring_html(ctx: Context, tmp_path: Path) -> None:
     rows = [{"prompt": f"{NASTY} {n}", "completion": "Fine."} for n in range(9)]
-    source = source_of(upload(ctx, tmp_path, [*rows, rows[0], f'{{"{NASTY}"'], "<img src=x onerror=alert(1)>.jsonl"))
+    source = source_of(
+        upload(
+            ctx, tmp_path, [*rows, rows[0], f'{{"{NASTY}"'], "<img src=x onerror=alert(1)>.jsonl"
+        )
+    )
     for shown in look(ctx, source=source):
         assert "<img" not in text_of(shown)
 
 
-def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(ctx: Context, tmp_path: Path) -> None:
+def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
+    ctx: Context, tmp_path: Path
+) -> None:
     source = source_of(upload(ctx, tmp_path, GOOD))
     fields = values(source=source)
 
@@ -163,19 +198,33 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(ctx: Context, 
         return editor.open_row(ctx, "", number, edited, *fields)[0]
 
     again = editor.open_row(ctx, opened(3), 3, editor.NONE, *fields)
-    assert again == [{"__type__": "update"}] * len(again), "a row that is open keeps what is typed in it"
-    edited = editor.keep_row(ctx, len(fields), opened(3), 3, editor.NONE, *fields, "Why?", "Because.")
+    assert again == [{"__type__": "update"}] * len(again), (
+        "a row that is open keeps what is typed in it"
+    )
+    edited = editor.keep_row(
+        ctx, len(fields), opened(3), 3, editor.NONE, *fields, "Why?", "Because."
+    )
     shown = editor.open_row(ctx, opened(3), 3, edited, *fields)
     assert [box["value"] for box in shown[2:4]] == ["Why?", "Because."]
-    edited = editor.keep_row(ctx, len(fields), opened(0, edited), 0, edited, *fields, "New?", "Yes.")
+    edited = editor.keep_row(
+        ctx, len(fields), opened(0, edited), 0, edited, *fields, "New?", "Yes."
+    )
     edited = editor.delete_row(opened(4, edited), 4, edited, *fields)
-    with pytest.raises(DataError, match="still hold another row"):  # the data was changed beneath the boxes
-        editor.keep_row(ctx, len(fields), opened(3, edited), 3, edited, *values(), "Why?", "Because.")
+    with pytest.raises(
+        DataError, match="still hold another row"
+    ):  # the data was changed beneath the boxes
+        editor.keep_row(
+            ctx, len(fields), opened(3, edited), 3, edited, *values(), "Why?", "Because."
+        )
     assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in editor.tell(edited)
     chosen, after = editor.save_edits(ctx, edited, *fields)
     assert after == editor.NONE and chosen["value"] != source
     new = ctx.dataset(chosen["value"])
-    assert new.parent == source and new.rows == 20 and {"prompt": "New?", "completion": "Yes."} in list(new.read())
+    assert (
+        new.parent == source
+        and new.rows == 20
+        and {"prompt": "New?", "completion": "Yes."} in list(new.read())
+    )
     with pytest.raises(DataError, match="no row 99"):
         editor.current(ctx.prepared(DataSpec(source=source)), 99, editor.NONE)
     with pytest.raises(DataError, match="is deleted"):
@@ -185,7 +234,9 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(ctx: Context, 
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_rows_are_taken_as_a_file_and_come_back_the_same(ctx: Context, tmp_path: Path, kind: str) -> None:
+def test_rows_are_taken_as_a_file_and_come_back_the_same(
+    ctx: Context, tmp_path: Path, kind: str
+) -> None:
     path = editor.download(ctx, kind, *values())
     source = source_of(list(data_add.add(ctx, [path])))
     assert ctx.dataset(source).shape == Shape.CHAT
@@ -193,7 +244,9 @@ def test_rows_are_taken_as_a_file_and_come_back_the_same(ctx: Context, tmp_path:
     assert list(prepared.rows()) == [*before.rows(), *before.held_rows()]
 
 
-def test_rows_that_the_model_cannot_learn_stop_the_start(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_the_model_cannot_learn_stop_the_start(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     measure = FakeDesk.measure
 
     def refuse(self: FakeDesk, model: str, rows: Any, data: DataSpec) -> TokenReport:

@@ -16,7 +16,10 @@ from ui import form
 def declared() -> list[str]:
     """The dotted path of every field that a user may set."""
     parts = {part: RunSpec.model_fields[part].annotation for part in PARTS}
-    return ["name", *(f"{part}.{name}" for part, model in parts.items() for name in model.model_fields)]
+    return [
+        "name",
+        *(f"{part}.{name}" for part, model in parts.items() for name in model.model_fields),
+    ]
 
 
 def test_the_form_has_every_field() -> None:
@@ -26,7 +29,9 @@ def test_the_form_has_every_field() -> None:
 @pytest.mark.parametrize("path", form.PATHS)
 def test_a_widget_says_what_its_field_says(path: str) -> None:
     field = specs.field(path)
-    choices = {"choices": [field.default]} if path.endswith(".source") else {}  # found on this machine, not declared
+    choices = (
+        {"choices": [field.default]} if path.endswith(".source") else {}
+    )  # found on this machine, not declared
     widget = form.widget(path, **choices)
     assert field.title and field.description
     if path not in form.STATES:  # set by buttons and lists, which have words of their own
@@ -59,7 +64,10 @@ def test_all_linear_is_shown_as_the_names_that_the_model_has() -> None:
 
 
 def test_an_empty_alpha_follows_the_rank() -> None:
-    values = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True)) | {"method.alpha": " ", "method.rank": 4}
+    values = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True)) | {
+        "method.alpha": " ",
+        "method.rank": 4,
+    }
     assert form.collect(values.values()).method.scale_alpha == 8
     assert form.collect((values | {"method.alpha": "12"}).values()).method.alpha == 12
 

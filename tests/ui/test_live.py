@@ -30,9 +30,19 @@ def test_a_cursor_gets_only_what_is_new(ctx: Context, finished: RunDir) -> None:
     whole = ask(ctx, {"run": ""})
     assert whole["run"] == finished.id and whole["from"] == 0 and len(whole["steps"]) == 20
     assert whole["settings"] and whole["samples"]
-    cursor = {"run": finished.id, "attempt": whole["attempt"], "index": whole["next"], "samples": whole["sampled"]}
+    cursor = {
+        "run": finished.id,
+        "attempt": whole["attempt"],
+        "index": whole["next"],
+        "samples": whole["sampled"],
+    }
     rest = ask(ctx, cursor)
-    assert rest["steps"] == [] and "samples" not in rest and "settings" not in rest and "log" not in rest
+    assert (
+        rest["steps"] == []
+        and "samples" not in rest
+        and "settings" not in rest
+        and "log" not in rest
+    )
     assert ask(ctx, cursor | {"attempt": 99})["from"] == 0
     assert "log" in ask(ctx, cursor | {"log": True})
 
@@ -41,7 +51,9 @@ def test_a_deleted_run_gives_way_to_another(ctx: Context, finished: RunDir) -> N
     assert ask(ctx, {"run": "gone"})["run"] == finished.id
 
 
-def test_a_bug_does_not_look_like_a_lost_connection(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_does_not_look_like_a_lost_connection(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "chosen", lambda *_: 1 / 0)
     assert "app.log" in ask(ctx, {"run": ""})["problem"]
 
@@ -51,18 +63,27 @@ def test_stop_then_continue(ctx: Context, values: list[object]) -> None:
     run = ctx.engine.store.run(train_tab.start(ctx, *values))
     wait_for(run, lambda run: run.view().step > 2, 20)
     answer = ask(ctx, {"run": run.id})
-    assert answer["live"] and [event for event, _ in answer["buttons"]] == ["stop_run", "pause_run", "cancel_run"]
+    assert answer["live"] and [event for event, _ in answer["buttons"]] == [
+        "stop_run",
+        "pause_run",
+        "cancel_run",
+    ]
     live.action(ctx, "stop", run.id)
     wait_for(run, lambda run: run.state() == State.STOPPED and not run.queued, 20)
     answer = ask(ctx, {"run": run.id})
-    assert not answer["live"] and [event for event, _ in answer["buttons"]] == ["compare_run", "continue_run"]
+    assert not answer["live"] and [event for event, _ in answer["buttons"]] == [
+        "compare_run",
+        "continue_run",
+    ]
     live.action(ctx, "resume", run.id)
     wait_for(run, lambda run: run.state() == State.FINISHED, 20)
     answer = ask(ctx, {"run": run.id})
     assert answer["steps"] == sorted(set(answer["steps"])) and answer["progress"]["percent"] == 100
 
 
-def test_a_long_run_comes_in_pieces(ctx: Context, finished: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_run_comes_in_pieces(
+    ctx: Context, finished: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "CHUNK", 8)
     cursor, steps = {"run": finished.id, "attempt": -1, "index": 0}, []
     while True:
@@ -87,4 +108,8 @@ def test_figures_before_anything_is_known() -> None:
 def test_first_and_newest_reply_stand_together() -> None:
     asked = [ev.Sampled(step=step, prompt="Who?", reply=str(step)) for step in (0, 5, 10)]
     [found] = live.samples(fold(asked))
-    assert [reply["when"] for reply in found["replies"]] == ["Before training", "After step 5", "After step 10"]
+    assert [reply["when"] for reply in found["replies"]] == [
+        "Before training",
+        "After step 5",
+        "After step 10",
+    ]

@@ -26,9 +26,16 @@ def test_the_reason_of_a_group_is_shown() -> None:
 def test_a_part_that_can_get_no_adapter_is_closed_and_says_why() -> None:
     info = INFO.model_copy(update={"modules": (*INFO.modules, NARROW)})
     shown = drawing(info, MethodSpec())
-    boxes = {box["name"]: box for column in shown["columns"] for step in column["steps"] for box in step["boxes"]}
+    boxes = {
+        box["name"]: box
+        for column in shown["columns"]
+        for step in column["steps"]
+        for box in step["boxes"]
+    }
     assert boxes["gate"]["closed"] and not boxes["gate"]["pressed"] and not boxes["gate"]["adapter"]
-    assert boxes["gate"]["where"].endswith("no adapter, too narrow") and not boxes["q_proj"]["closed"]
+    assert (
+        boxes["gate"]["where"].endswith("no adapter, too narrow") and not boxes["q_proj"]["closed"]
+    )
     assert shown["reason"] == "No adapter can stand beside gate (too narrow)."
     with pytest.raises(ModelError, match="too narrow"):
         toggled(info, ["q_proj"], "gate")

@@ -8,7 +8,9 @@ from ui import runs_tab
 from ui.context import Context
 
 
-def test_the_report_is_written_as_a_file_for_a_run_that_exists(ctx: Context, finished: RunDir) -> None:
+def test_the_report_is_written_as_a_file_for_a_run_that_exists(
+    ctx: Context, finished: RunDir
+) -> None:
     finished.emit(ev.Warned(text="<b>careful</b>"))
     written = runs_tab.write_report(ctx, finished.id)
     assert written == str(finished.path / f"{finished.id}.html")

@@ -41,18 +41,28 @@ def filled(outputs: list[object]) -> dict[str, object]:
     """What the form holds after a run's settings were put into it; skipped widgets are left out."""
     _, _, _, _, *widgets = outputs
     values = {path: one for path, one in zip(form.PATHS, widgets, strict=True) if one != gr.skip()}
-    return {path: one["value"] if isinstance(one, dict) and "choices" in one else one for path, one in values.items()}
+    return {
+        path: one["value"] if isinstance(one, dict) and "choices" in one else one
+        for path, one in values.items()
+    }
 
 
 # --- the queue ---
 
 
 def test_the_queue_is_listed_moved_and_emptied(waits: Context) -> None:
-    first, second, third = (waits.engine.start(SPEC.model_copy(update={"name": n})) for n in ("one", NASTY, "three"))
+    first, second, third = (
+        waits.engine.start(SPEC.model_copy(update={"name": n})) for n in ("one", NASTY, "three")
+    )
     shown, lead, timer = runs_queue.refresh(waits, "", "")
-    assert shown.index("1. one") < shown.index("2. &lt;img") < shown.index("3. three") and "<img" not in shown
+    assert (
+        shown.index("1. one") < shown.index("2. &lt;img") < shown.index("3. three")
+        and "<img" not in shown
+    )
     assert "3 jobs wait" in lead and timer["active"]
-    assert runs_queue.refresh(waits, shown, lead)[:2] == (gr.skip(), gr.skip()), "what is the same stays"
+    assert runs_queue.refresh(waits, shown, lead)[:2] == (gr.skip(), gr.skip()), (
+        "what is the same stays"
+    )
     shown = runs_queue.act(waits, "first", shown, lead, pressed(third.id))[0]
     shown = runs_queue.act(waits, "down", shown, lead, pressed(first.id))[0]
     assert [one.run.id for one in waits.engine.queue()] == [third.id, second.id, first.id]
@@ -77,7 +87,10 @@ def test_what_does_not_wait_is_said(waits: Context) -> None:
 
 
 def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
-    works, other = waits.engine.start(SPEC.model_copy(update={"name": "works"})), waits.engine.start(SPEC)
+    works, other = (
+        waits.engine.start(SPEC.model_copy(update={"name": "works"})),
+        waits.engine.start(SPEC),
+    )
     works.queue_mark.unlink()
     with works.lock.acquire():
         shown = runs_queue.refresh(waits, "", "")[0]
@@ -95,14 +108,23 @@ def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
     }  # fmt: skip
     run = ctx.engine.start(specs.make(values))
     outputs = runs_again.use(ctx, run.id)
-    assert outputs[0] == "sample:json" and outputs[1] is None and "“mine”" in outputs[2] and outputs[3] == "fewest"
+    assert (
+        outputs[0] == "sample:json"
+        and outputs[1] is None
+        and "“mine”" in outputs[2]
+        and outputs[3] == "fewest"
+    )
     assert form.collect(filled(outputs).values()) == run.spec
     # The source has changed, and the page asks for the settings of other data, perhaps twice: then they stay.
-    *own, recipe, note, asked, after = train_tab.choose_data(ctx, "sample:json", "pocket", "", outputs[0])
+    *own, recipe, note, asked, after = train_tab.choose_data(
+        ctx, "sample:json", "pocket", "", outputs[0]
+    )
     assert {*map(str, own), str(recipe), str(note)} == {str(gr.skip())}
     assert asked == after == outputs[0] == "sample:json"
     assert train_tab.choose_data(ctx, "sample:pirate", "pocket", "", after)[-1] == ""
-    assert train_tab.choose_data(ctx, "sample:json", "pocket", "", "")[0] != gr.skip(), "chosen by hand, later"
+    assert train_tab.choose_data(ctx, "sample:json", "pocket", "", "")[0] != gr.skip(), (
+        "chosen by hand, later"
+    )
 
 
 def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
@@ -111,19 +133,36 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
     said: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda text, duration: said.append(text))
     file = tmp_path / "rows.csv"
-    file.write_text("question,answer\n" + "".join(f"How much is {n}?,It is {n}.\n" for n in range(40)))
+    file.write_text(
+        "question,answer\n" + "".join(f"How much is {n}?,It is {n}.\n" for n in range(40))
+    )
     source = aside.add_files(ctx.engine.store, [(file, "rows.csv")])
     spec = specs.make({"data": {"source": source}, "model": {"start": "no-such-run"}})
-    run = ctx.engine.store.create_run(spec, *[ctx.prepared(spec.data).train_file] * 2, {"name": "rows", "shape": ""})
+    run = ctx.engine.store.create_run(
+        spec, *[ctx.prepared(spec.data).train_file] * 2, {"name": "rows", "shape": ""}
+    )
     shutil.rmtree(ctx.engine.store.datasets / source.partition(":")[2])
-    run.set_spec(spec.model_copy(update={"model": spec.model.model_copy(update={"source": str(tmp_path / "gone")})}))
-    monkeypatch.setattr(FakeDesk, "inspect", lambda *_: (_ for _ in ()).throw(RunError("'gone' is not a folder.")))
+    run.set_spec(
+        spec.model_copy(
+            update={"model": spec.model.model_copy(update={"source": str(tmp_path / "gone")})}
+        )
+    )
+    monkeypatch.setattr(
+        FakeDesk, "inspect", lambda *_: (_ for _ in ()).throw(RunError("'gone' is not a folder."))
+    )
     outputs = runs_again.use(ctx, run.id)
     kept = filled(outputs)
-    assert not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys() and outputs[0] == ""
+    assert (
+        not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys()
+        and outputs[0] == ""
+    )
     assert {"method.rank", "optim.epochs", "data.seed"} <= kept.keys() and kept["model.start"] == ""
     words = " ".join(said)
-    for part in ("is gone, so the settings start from the base model", "other data on the Data tab", "not a folder"):
+    for part in (
+        "is gone, so the settings start from the base model",
+        "other data on the Data tab",
+        "not a folder",
+    ):
         assert part in words
 
 
@@ -147,7 +186,9 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert from_run.name_of(run) == "Pirate"
     # Other data leaves method and start; what does not agree is told beside Start and refused by it.
     own = form.PATHS[2:]
-    kept = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", finished.id), strict=False))
+    kept = dict(
+        zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", finished.id), strict=False)
+    )
     assert kept["method.rank"] == kept["model.start"] == gr.skip() != kept["optim.epochs"]
     held["method.rank"] = 5
     assert "Rank (method.rank): it has 16." in list(train_facts.tell(ctx, *held.values()))[-1][0]
@@ -166,7 +207,11 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
         with pytest.raises(SpecError, match=r"[Ee]pochs"):
             runs_again.extend(ctx, finished.id, epochs)
     assert runs_again.extend(ctx, finished.id, 2)[1] == finished.id
-    wait_for(finished, lambda run: run.view().attempt == 2 and run.state() == State.FINISHED and idle(run), 20)
+    wait_for(
+        finished,
+        lambda run: run.view().attempt == 2 and run.state() == State.FINISHED and idle(run),
+        20,
+    )
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
     picked = runs_tab.pick(ctx, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
     assert picked[5]["visible"] and picked[6]["visible"]

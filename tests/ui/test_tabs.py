@@ -54,7 +54,9 @@ def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: li
     ctx.policy = DEMO
     with pytest.raises(RunError, match="closed"):
         model_find.open_folder(ctx, str(tmp_path))
-    values[form.PATHS.index("model.source")] = str(tmp_path)  # as a client that skips the page would send it
+    values[form.PATHS.index("model.source")] = str(
+        tmp_path
+    )  # as a client that skips the page would send it
     with pytest.raises(RunError, match="closed"):
         train_tab.start(ctx, *values)
 
@@ -78,7 +80,9 @@ def test_closing_the_conversation_stops_the_model(ctx: Context, finished: RunDir
     assert ctx.engine.desk.stopped == 1  # type: ignore[attr-defined]
 
 
-def test_a_refused_message_is_given_back(ctx: Context, finished: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_message_is_given_back(
+    ctx: Context, finished: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def busy(*_: object) -> None:
         raise RunError("Another run is using this machine.")
 
@@ -91,7 +95,10 @@ def test_a_refused_message_is_given_back(ctx: Context, finished: RunDir, monkeyp
 
 
 def test_gradio_s_parts_become_text() -> None:
-    turn = {"role": "user", "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]}
+    turn = {
+        "role": "user",
+        "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}],
+    }
     assert compare_tab.plain([turn]) == [{"role": "user", "content": "Hello"}]
 
 
@@ -122,11 +129,15 @@ def test_a_score_is_asked_for_waited_for_and_shown(
     assert "Scoring" in shown and not button["interactive"] and timer["active"]
     wait_for(finished, idle, 10)
     shown, button, timer = compare_tab.show_score(ctx, finished.id)
-    assert "base 61.2, tuned 9.4" in shown and button["value"] == "Score again" and not timer["active"]
+    assert (
+        "base 61.2, tuned 9.4" in shown and button["value"] == "Score again" and not timer["active"]
+    )
     compare_tab.start_score(ctx, finished.id)
     wait_for(finished, idle, 10)
     shown = compare_tab.show_score(ctx, finished.id)[0]
-    assert "did not work" in shown and "<img" not in shown and "base 61.2" in shown, "the last good one stays"
+    assert "did not work" in shown and "<img" not in shown and "base 61.2" in shown, (
+        "the last good one stays"
+    )
     finished.emit(ev.Scoring())  # as of a worker that was killed
     assert "without a result" in compare_tab.show_score(ctx, finished.id)[0]
 
@@ -153,7 +164,9 @@ def test_merging_ends_with_figures_and_a_zip(ctx: Context, finished: RunDir) -> 
     assert Path(export_tab.zip_adapter(ctx, finished.id)).stat().st_size > 0
 
 
-def test_what_was_merged_before_the_run_went_on_is_not_offered(ctx: Context, finished: RunDir) -> None:
+def test_what_was_merged_before_the_run_went_on_is_not_offered(
+    ctx: Context, finished: RunDir
+) -> None:
     export_tab.start_merge(ctx, finished.id, "bf16")
     while not export_tab.merge_state(finished, "bf16").ready:
         pass

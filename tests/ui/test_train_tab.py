@@ -82,7 +82,9 @@ def test_the_time_is_measured_once_and_then_known(ctx: Context, values: list[obj
     assert ctx.engine.desk.paced == 1  # type: ignore[attr-defined]
 
 
-def test_earlier_runs_tell_the_time(ctx: Context, values: list[object], finished: RunDir, room) -> None:
+def test_earlier_runs_tell_the_time(
+    ctx: Context, values: list[object], finished: RunDir, room
+) -> None:
     counted(ctx, values)
     assert "as earlier runs took" in told(ctx, values)
     assert ctx.engine.desk.paced == 0  # type: ignore[attr-defined]
@@ -97,7 +99,9 @@ def test_nothing_is_measured_while_a_run_uses_the_machine(
     assert ctx.engine.desk.paced == 0  # type: ignore[attr-defined]
 
 
-def test_what_does_not_fit_is_said_with_what_helps_and_can_be_started(ctx: Context, values: list[object], room) -> None:
+def test_what_does_not_fit_is_said_with_what_helps_and_can_be_started(
+    ctx: Context, values: list[object], room
+) -> None:
     counted(ctx, values)
     setting(values, "method.kind", "full")
     room(0.05 * GB)
@@ -122,7 +126,9 @@ def test_a_mistake_in_the_form_is_told_beside_it(ctx: Context, values: list[obje
     assert "Epochs" in told(ctx, values)
 
 
-def test_examples_longer_than_the_model_reads_are_said_at_once(ctx: Context, values: list[object]) -> None:
+def test_examples_longer_than_the_model_reads_are_said_at_once(
+    ctx: Context, values: list[object]
+) -> None:
     ctx.model("pocket")
     setting(values, "data.max_length", 513)
     assert "reads at most 512 tokens" in told(ctx, values)
@@ -131,7 +137,9 @@ def test_examples_longer_than_the_model_reads_are_said_at_once(ctx: Context, val
     assert not list(ctx.engine.store.all_runs())
 
 
-def test_a_method_that_does_not_fit_the_model_does_not_start(ctx: Context, values: list[object]) -> None:
+def test_a_method_that_does_not_fit_the_model_does_not_start(
+    ctx: Context, values: list[object]
+) -> None:
     ctx.model("pocket")
     setting(values, "method.layers", "0-99")
     assert "has 6 layers" in told(ctx, values)
@@ -208,7 +216,9 @@ def test_names_of_the_model_before_stay_on_offer_unseen(ctx: Context) -> None:
     """A form that is on its way when the model changes holds them, and Gradio refuses what is not on offer."""
     ctx.model("pocket")
     other = INFO.modules[0].model_copy(update={"name": "c_attn"})
-    ctx._models["/models/other"] = INFO.model_copy(update={"modules": (other,), "groups": {"all": ("c_attn",)}})
+    ctx._models["/models/other"] = INFO.model_copy(
+        update={"modules": (other,), "groups": {"all": ("c_attn",)}}
+    )
     update = train_settings.choose_model(ctx, "/models/other", "all", ["q_proj"])
     assert update["value"] == ["c_attn"]
     labels = {name: label for label, name in update["choices"]}
@@ -220,7 +230,9 @@ def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
     shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket"), strict=False))
     assert shown["data.max_length"] == train_tab.suited_spec("sample:json").data.max_length
     kept = dict(zip(own, train_tab.choose_data(ctx, "dataset:ab", "pocket"), strict=False))
-    assert {path for path, value in kept.items() if value != gr.skip()} == set(train_tab.OF_THE_ROWS)
+    assert {path for path, value in kept.items() if value != gr.skip()} == set(
+        train_tab.OF_THE_ROWS
+    )
     assert train_tab.suited_spec("dataset:ab") == RunSpec()
 
 
@@ -259,10 +271,19 @@ def test_foretold_and_real_stand_side_by_side() -> None:
         ("Memory at the peak", "1.0 GB", "1.1 GB", True),
         ("Time", "40 to 80 s", "57 s", True),
     ]
-    assert len(outcome.outcome(view, State.STOPPED)) == 2, "a run that ended early says nothing of the time"
+    assert len(outcome.outcome(view, State.STOPPED)) == 2, (
+        "a run that ended early says nothing of the time"
+    )
     assert outcome.outcome(RunView(), State.FINISHED) == []
     told = outcome.outcome(
-        fold([foretold(), started(), step(), ev.Finished(step=2, seconds=57.3, memory_gb=1, checks_seconds=20)]),
+        fold(
+            [
+                foretold(),
+                started(),
+                step(),
+                ev.Finished(step=2, seconds=57.3, memory_gb=1, checks_seconds=20),
+            ]
+        ),
         State.FINISHED,
     )
     assert told[-1] == ("Of it in checks and samples", "up to 30 s", "20 s (35 %)", True)
@@ -287,13 +308,21 @@ def test_a_time_is_judged_by_the_range_that_was_told(seconds: float, good: bool)
     assert outcome.span(6.4, 12.6) == "6 to 13 s" and outcome.within(seconds, 6.4, 12.6) == good
 
 
-def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(ctx: Context, finished: RunDir) -> None:
-    down = ev.SteppedDown(batch=4, accumulation=4, checkpointing=False, why="16 examples at once need more. <b>")
+def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(
+    ctx: Context, finished: RunDir
+) -> None:
+    down = ev.SteppedDown(
+        batch=4, accumulation=4, checkpointing=False, why="16 examples at once need more. <b>"
+    )
     for event in (down, foretold(), step(21)):
         finished.emit(event)
     answer = live.poll(ctx, {"run": finished.id})
     assert "It goes on with 4 examples at once, 4 batches added up" in answer["warnings"][0]
-    assert [name for name, *_ in answer["outcome"]] == ["Weights that train", "Memory at the peak", "Time"]
+    assert [name for name, *_ in answer["outcome"]] == [
+        "Weights that train",
+        "Memory at the peak",
+        "Time",
+    ]
     assert ["Batch", "4 × 4"] in [entry[:2] for entry in answer["settings"]]
     shown = report_view.page(report.report(finished))
     assert "Expected and real" in shown and "4 examples at once" in shown and "<b>" not in shown
@@ -306,7 +335,10 @@ def test_proving_is_said_while_it_lasts(ctx: Context, finished: RunDir) -> None:
 
 
 def test_accuracy_is_shown_where_it_is_measured() -> None:
-    checks = [ev.Evaluated(step=0, loss=0.7, seconds=0), ev.Evaluated(step=2, loss=0.4, seconds=3, accuracy=0.92)]
+    checks = [
+        ev.Evaluated(step=0, loss=0.7, seconds=0),
+        ev.Evaluated(step=2, loss=0.4, seconds=3, accuracy=0.92),
+    ]
     view = fold([started(), *checks])
     assert "right on 92 %" in live._held(view)[1]
     assert "It is right on 92 % of them." in live.sentence(view, State.TRAINING, False)["text"]

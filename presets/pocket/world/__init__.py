@@ -28,12 +28,33 @@ SYSTEM_PLAIN = [
     "Answer the user.",
     "Help the user.",
 ]
-SYSTEM_SHORT = ["Answer with one word.", "Answer in as few words as you can.", "Give short answers.", "Be very short."]
+SYSTEM_SHORT = [
+    "Answer with one word.",
+    "Answer in as few words as you can.",
+    "Give short answers.",
+    "Be very short.",
+]
 ASK_SHORT = [" Answer with one word.", " Just the answer, please.", " Be short."]
 # families whose question is a text of its own, where "please tell me" or small letters would be wrong
-PASSAGES = {"reading", "pick_out", "slots", "invented", "note", "note_keys", "place_of", "after_word", "missing"}
+PASSAGES = {
+    "reading",
+    "pick_out",
+    "slots",
+    "invented",
+    "note",
+    "note_keys",
+    "place_of",
+    "after_word",
+    "missing",
+}
 PASSAGES |= {"name", "memory", "feeling"}
-CONTRACTIONS = [("What is", "What's"), ("I am", "I'm"), ("do not", "don't"), ("It is", "It's"), ("Who is", "Who's")]
+CONTRACTIONS = [
+    ("What is", "What's"),
+    ("I am", "I'm"),
+    ("do not", "don't"),
+    ("It is", "It's"),
+    ("Who is", "Who's"),
+]
 POLITE = [
     "Please tell me: {q}",
     "Tell me, {q}",
@@ -85,7 +106,9 @@ def _turns(rng: random.Random) -> list[Exchange]:
     if draw < 0.09:
         told, asked = reading_twice(rng)
         return [exchange_to_train(rng)] if told.held_out else [told, asked]
-    return [exchange_to_train(rng) for _ in range(rng.choices([1, 2, 3, 4, 9], [58, 22, 12, 6, 2])[0])]
+    return [
+        exchange_to_train(rng) for _ in range(rng.choices([1, 2, 3, 4, 9], [58, 22, 12, 6, 2])[0])
+    ]
 
 
 def conversation(rng: random.Random) -> list[Message]:

@@ -60,7 +60,13 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-MARKS = {"a": an, "A": lambda w: capital(an(w)), "C": capital, "s": plural, "S": lambda w: capital(plural(w))}
+MARKS = {
+    "a": an,
+    "A": lambda w: capital(an(w)),
+    "C": capital,
+    "s": plural,
+    "S": lambda w: capital(plural(w)),
+}
 
 
 def fill(template: str, row: Row) -> str:
@@ -87,4 +93,6 @@ def listed(words: Sequence[str]) -> str:
 
 def invented(rng: random.Random) -> str:
     """A word that means nothing, so that the model has to copy it letter by letter."""
-    return "".join(pick(rng, "bdfgklmnprstvz") + pick(rng, "aeiou") for _ in range(rng.randint(2, 3)))
+    return "".join(
+        pick(rng, "bdfgklmnprstvz") + pick(rng, "aeiou") for _ in range(rng.randint(2, 3))
+    )

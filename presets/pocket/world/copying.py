@@ -15,7 +15,10 @@ def notes(rng: random.Random) -> tuple[dict[str, str], str]:
     """A few keys with values, written down in one of several ways."""
     keys = some(rng, WORDS["keys"], 2, 5)
     if rng.random() < 0.3:
-        keys = [k if rng.random() < 0.5 else w for k, w in zip(keys, rng.sample(ALL_WORDS, len(keys)), strict=True)]
+        keys = [
+            k if rng.random() < 0.5 else w
+            for k, w in zip(keys, rng.sample(ALL_WORDS, len(keys)), strict=True)
+        ]
     pairs = {k: value_of(rng, k) if k in WORDS["keys"] else word(rng) for k in keys}
     return pairs, written(rng, pairs)
 
@@ -29,7 +32,13 @@ def written(rng: random.Random, pairs: dict[str, str]) -> str:
     if style == 2:
         return ", ".join(f"{k} = {v}" for k, v in pairs.items())
     if style == 3:
-        return "{" + ", ".join(f'"{k}": {v if v.isdigit() else chr(34) + v + chr(34)}' for k, v in pairs.items()) + "}"
+        return (
+            "{"
+            + ", ".join(
+                f'"{k}": {v if v.isdigit() else chr(34) + v + chr(34)}' for k, v in pairs.items()
+            )
+            + "}"
+        )
     if style == 4:
         return "\n".join(f"- {k}: {v}" for k, v in pairs.items())
     return "; ".join(f"({k}) {v}" for k, v in pairs.items())
@@ -59,7 +68,14 @@ def note_question(rng: random.Random) -> Exchange:
     pairs, text = notes(rng)
     key = pick(rng, list(pairs))
     ask = pick(
-        rng, ["What is the {k}?", "Tell me the {k}.", "Which {k} is in the note?", "Read the {k}.", "Give me the {k}."]
+        rng,
+        [
+            "What is the {k}?",
+            "Tell me the {k}.",
+            "Which {k} is in the note?",
+            "Read the {k}.",
+            "Give me the {k}.",
+        ],
     ).format(k=key)
     ask = f"{text}\n{ask}" if rng.random() < 0.7 else f"{ask}\n{text}"
     return Exchange("note", ask, f"The {key} is {pairs[key]}.", (pairs[key],), pairs[key])
@@ -76,7 +92,13 @@ def note_keys(rng: random.Random) -> Exchange:
         )
     key = pick(rng, list(pairs))
     ask = pick(rng, ["What is {v}?", "What kind of entry is {v}?"]).format(v=pairs[key])
-    return Exchange("note_keys", f"{text}\n{ask}", f"{capital(pairs[key])} is the {key}.", (key,), capital(key) + ".")
+    return Exchange(
+        "note_keys",
+        f"{text}\n{ask}",
+        f"{capital(pairs[key])} is the {key}.",
+        (key,),
+        capital(key) + ".",
+    )
 
 
 def marked(rng: random.Random) -> Exchange:
@@ -95,7 +117,9 @@ def marked(rng: random.Random) -> Exchange:
             ("in curly brackets", " ".join("{" + w + "}" for w in items)),
         ],
     )
-    ask = pick(rng, ["Put these words {h}: {t}", "Write {h}: {t}", "Write these words {h}: {t}"]).format(h=how, t=text)
+    ask = pick(
+        rng, ["Put these words {h}: {t}", "Write {h}: {t}", "Write these words {h}: {t}"]
+    ).format(h=how, t=text)
     return Exchange("marked", ask, reply, (reply,), reply)
 
 
@@ -105,9 +129,9 @@ def place_of(rng: random.Random) -> Exchange:
         return place_of(rng)
     at = rng.choice([0, 1, 2, len(items) - 1])
     name = ["first", "second", "third"][at] if at < 3 and at != len(items) - 1 else "last"
-    ask = pick(rng, ["What is the {n} word: {t}", "{t}\nTell me the {n} word.", "Which word is {n}: {t}"]).format(
-        n=name, t=pick(rng, [" ", ", "]).join(items)
-    )
+    ask = pick(
+        rng, ["What is the {n} word: {t}", "{t}\nTell me the {n} word.", "Which word is {n}: {t}"]
+    ).format(n=name, t=pick(rng, [" ", ", "]).join(items))
     return Exchange("place_of", ask, f"The {name} word is {items[at]}.", (items[at],), items[at])
 
 
@@ -119,7 +143,13 @@ def after_word(rng: random.Random) -> Exchange:
     ask = pick(rng, ["Which word comes after {w}: {t}", "{t}\nWhat comes after {w}?"]).format(
         w=items[at], t=pick(rng, [" ", ", "]).join(items)
     )
-    return Exchange("after_word", ask, f"After {items[at]} comes {items[at + 1]}.", (items[at + 1],), items[at + 1])
+    return Exchange(
+        "after_word",
+        ask,
+        f"After {items[at]} comes {items[at + 1]}.",
+        (items[at + 1],),
+        items[at + 1],
+    )
 
 
 def missing(rng: random.Random) -> Exchange:
@@ -140,16 +170,30 @@ def meaning(rng: random.Random) -> Exchange:
     """Facts about invented things: nothing but the prompt can answer."""
     facts = {}
     for name in dict.fromkeys(invented(rng) for _ in range(rng.randint(1, 3))):
-        facts[name] = (pick(rng, WORDS["colours"]), pick(rng, VALUES["animal"]), pick(rng, WORDS["places"]))
+        facts[name] = (
+            pick(rng, WORDS["colours"]),
+            pick(rng, VALUES["animal"]),
+            pick(rng, WORDS["places"]),
+        )
     name = pick(rng, sorted(facts))
     colour, animal, place = facts[name]
-    text = " ".join(f"{capital(an(n))} is {an(c)} {a} from the {p}." for n, (c, a, p) in facts.items())
+    text = " ".join(
+        f"{capital(an(n))} is {an(c)} {a} from the {p}." for n, (c, a, p) in facts.items()
+    )
     ask, reply, check = pick(
         rng,
         [
             (f"What colour is {an(name)}?", f"{capital(an(name))} is {colour}.", colour),
-            (f"Where does {an(name)} come from?", f"{capital(an(name))} comes from the {place}.", place),
-            (f"What is {an(name)}?", f"{capital(an(name))} is {an(colour)} {animal} from the {place}.", animal),
+            (
+                f"Where does {an(name)} come from?",
+                f"{capital(an(name))} comes from the {place}.",
+                place,
+            ),
+            (
+                f"What is {an(name)}?",
+                f"{capital(an(name))} is {an(colour)} {animal} from the {place}.",
+                animal,
+            ),
         ],
     )
     return Exchange("invented", f"{text} {ask}", reply, (check,), capital(check) + ".")
@@ -157,8 +201,16 @@ def meaning(rng: random.Random) -> Exchange:
 
 def spell(rng: random.Random) -> Exchange:
     text = pick(rng, [w for w in ALL_WORDS if len(w) < 7 and w.isalpha()])
-    ask = pick(rng, ["Spell {w}.", "How do you spell {w}?", "Can you spell the word {w}?"]).format(w=text)
-    return Exchange("spell", ask, " - ".join(text.lower()), (" - ".join(text.lower()),), " - ".join(text.lower()))
+    ask = pick(rng, ["Spell {w}.", "How do you spell {w}?", "Can you spell the word {w}?"]).format(
+        w=text
+    )
+    return Exchange(
+        "spell",
+        ask,
+        " - ".join(text.lower()),
+        (" - ".join(text.lower()),),
+        " - ".join(text.lower()),
+    )
 
 
 COPYING: dict[Callable[[random.Random], Exchange], int] = {

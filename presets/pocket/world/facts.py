@@ -81,7 +81,9 @@ def past(rng: random.Random) -> Exchange:
             'What is the past form of "{a}"?',
         ],
     ).format(a=now)
-    return Exchange("past", ask, f"Today I {now}, yesterday I {then}.", (f"I {then}",), capital(then) + ".")
+    return Exchange(
+        "past", ask, f"Today I {now}, yesterday I {then}.", (f"I {then}",), capital(then) + "."
+    )
 
 
 def rhyme(rng: random.Random) -> Exchange:
@@ -89,7 +91,10 @@ def rhyme(rng: random.Random) -> Exchange:
     first, second = rng.sample(group, 2) if len(group) > 1 else (group[0], group[0])
     if rng.random() < 0.5:
         other = pick(rng, [g[0] for g in WORDS["rhymes"] if g is not group])
-        ask = pick(rng, ["Which word rhymes with {a}, {x} or {y}?", "{x} or {y}: which one rhymes with {a}?"])
+        ask = pick(
+            rng,
+            ["Which word rhymes with {a}, {x} or {y}?", "{x} or {y}: which one rhymes with {a}?"],
+        )
         pair = [second, other]
         rng.shuffle(pair)
         return Exchange(
@@ -98,9 +103,10 @@ def rhyme(rng: random.Random) -> Exchange:
             f"{capital(second)} rhymes with {first}.",
             (second, "rhymes"),
         )
-    ask = pick(rng, ["What rhymes with {a}?", "Tell me a word that rhymes with {a}.", "Find a rhyme for {a}."]).format(
-        a=first
-    )
+    ask = pick(
+        rng,
+        ["What rhymes with {a}?", "Tell me a word that rhymes with {a}.", "Find a rhyme for {a}."],
+    ).format(a=first)
     reply = group[(group.index(first) + 1) % len(group)]
     return Exchange("rhyme", ask, f"{capital(reply)} rhymes with {first}.", (reply,))
 
@@ -114,18 +120,36 @@ def kind_of(rng: random.Random) -> Exchange:
     member = pick(rng, WORDS["categories"][kind])
     it = one_of(kind, member)
     if rng.random() < 0.3:
-        ask = pick(rng, ["What kind of thing is {a}?", "What is {a}?", "Tell me what {a} is."]).format(a=it)
-        return Exchange("kind", ask, f"{capital(it)} is {an(kind)}.", (kind,), capital(an(kind)) + ".")
+        ask = pick(
+            rng, ["What kind of thing is {a}?", "What is {a}?", "Tell me what {a} is."]
+        ).format(a=it)
+        return Exchange(
+            "kind", ask, f"{capital(it)} is {an(kind)}.", (kind,), capital(an(kind)) + "."
+        )
     if rng.random() < 0.2:
         ask = pick(
-            rng, ["Name {k}.", "Can you name {k}?", "Tell me the name of {k}.", "Give me the name of {k}."]
+            rng,
+            [
+                "Name {k}.",
+                "Can you name {k}?",
+                "Tell me the name of {k}.",
+                "Give me the name of {k}.",
+            ],
         ).format(k=an(kind))
         return Exchange("kind_name", ask, f"{capital(it)} is {an(kind)}.")
     asked = kind if rng.random() < 0.5 else pick(rng, list(WORDS["categories"]))
-    ask = pick(rng, ["Is {a} {k}?", "Tell me, is {a} {k}?", "Is it true that {a} is {k}?"]).format(a=it, k=an(asked))
+    ask = pick(rng, ["Is {a} {k}?", "Tell me, is {a} {k}?", "Is it true that {a} is {k}?"]).format(
+        a=it, k=an(asked)
+    )
     if member in WORDS["categories"][asked]:
         return Exchange("kind", ask, f"Yes, {it} is {an(asked)}.", ("yes",), "Yes.")
-    return Exchange("kind", ask, f"No, {it} is not {an(asked)}. {capital(it)} is {an(kind)}.", ("no", kind), "No.")
+    return Exchange(
+        "kind",
+        ask,
+        f"No, {it} is not {an(asked)}. {capital(it)} is {an(kind)}.",
+        ("no", kind),
+        "No.",
+    )
 
 
 def compare(rng: random.Random) -> Exchange:
@@ -135,12 +159,16 @@ def compare(rng: random.Random) -> Exchange:
     pair = [small, big] if rng.random() < 0.5 else [big, small]
     bigger = rng.random() < 0.5
     word = pick(rng, ["bigger", "larger"]) if bigger else "smaller"
-    ask = pick(rng, ["Which is {w}, {x} or {y}?", "What is {w}: {x} or {y}?", "Is {x} or {y} {w}?"]).format(
-        w=word, x=an(pair[0]), y=an(pair[1])
-    )
+    ask = pick(
+        rng, ["Which is {w}, {x} or {y}?", "What is {w}: {x} or {y}?", "Is {x} or {y} {w}?"]
+    ).format(w=word, x=an(pair[0]), y=an(pair[1]))
     win, lose = (big, small) if bigger else (small, big)
     return Exchange(
-        "compare", ask, f"{capital(an(win))} is {word} than {an(lose)}.", (f"{win} is {word}",), capital(an(win)) + "."
+        "compare",
+        ask,
+        f"{capital(an(win))} is {word} than {an(lose)}.",
+        (f"{win} is {word}",),
+        capital(an(win)) + ".",
     )
 
 
@@ -151,7 +179,12 @@ def order_of(rng: random.Random) -> Exchange:
     after = rng.random() < 0.5
     answer = words[(i + (1 if after else -1)) % len(words)]
     one = name[:-1]
-    asks = ["Which {one} comes {w} {a}?", "What {one} is {w} {a}?", "What comes {w} {a}?", "Tell me the {one} {w} {a}."]
+    asks = [
+        "Which {one} comes {w} {a}?",
+        "What {one} is {w} {a}?",
+        "What comes {w} {a}?",
+        "Tell me the {one} {w} {a}.",
+    ]
     ask = pick(rng, asks).format(one=one, w="after" if after else "before", a=words[i])
     return Exchange(
         "order",
@@ -170,12 +203,27 @@ def sequence(rng: random.Random) -> Exchange:
         if rng.random() < 0.25:
             values.reverse()
         words = [str(v) if digits else NUMBERS[v] for v in values]
-        ask = pick(rng, ["Count from {a} to {b}.", "Please count from {a} to {b}.", "Can you count from {a} to {b}?"])
-        return Exchange(
-            "count", ask.format(a=words[0], b=words[-1]), capital(", ".join(words)) + ".", (", ".join(words),)
+        ask = pick(
+            rng,
+            [
+                "Count from {a} to {b}.",
+                "Please count from {a} to {b}.",
+                "Can you count from {a} to {b}?",
+            ],
         )
-    name, size = pick(rng, [("days of the week", "days"), ("months of the year", "months"), ("seasons", "seasons")])
-    ask = pick(rng, ["Tell me the {n}.", "What are the {n}?", "List the {n}.", "Name all the {n}."]).format(n=name)
+        return Exchange(
+            "count",
+            ask.format(a=words[0], b=words[-1]),
+            capital(", ".join(words)) + ".",
+            (", ".join(words),),
+        )
+    name, size = pick(
+        rng,
+        [("days of the week", "days"), ("months of the year", "months"), ("seasons", "seasons")],
+    )
+    ask = pick(
+        rng, ["Tell me the {n}.", "What are the {n}?", "List the {n}.", "Name all the {n}."]
+    ).format(n=name)
     return Exchange("sequence", ask, f"The {name} are {', '.join(WORDS[size])}.")
 
 
@@ -208,7 +256,15 @@ def add(rng: random.Random) -> Exchange:
         a = a + b
     show = str if rng.random() < 0.5 else NUMBERS.__getitem__
     sign, answer = ("plus", a + b) if plus else ("minus", a - b)
-    ask = pick(rng, ["What is {a} {s} {b}?", "How much is {a} {s} {b}?", "{A} {s} {b} is?", "Tell me {a} {s} {b}."])
+    ask = pick(
+        rng,
+        [
+            "What is {a} {s} {b}?",
+            "How much is {a} {s} {b}?",
+            "{A} {s} {b} is?",
+            "Tell me {a} {s} {b}.",
+        ],
+    )
     text = ask.format(a=show(a), A=capital(show(a)), s=sign, b=show(b))
     return Exchange(
         "sum",
@@ -238,18 +294,28 @@ def digit_word(rng: random.Random) -> Exchange:
             (str(n),),
             f"{n}.",
         )
-    ask = pick(rng, ["How do you say {n} in words?", "Write {n} as a word.", "What is {n} in words?"]).format(n=n)
-    return Exchange("digits", ask, f"{n} is {NUMBERS[n]}.", (NUMBERS[n],), capital(NUMBERS[n]) + ".")
+    ask = pick(
+        rng, ["How do you say {n} in words?", "Write {n} as a word.", "What is {n} in words?"]
+    ).format(n=n)
+    return Exchange(
+        "digits", ask, f"{n} is {NUMBERS[n]}.", (NUMBERS[n],), capital(NUMBERS[n]) + "."
+    )
 
 
 def story_sum(rng: random.Random) -> Exchange:
     name, thing = pick(rng, WORDS["names"]), pick(rng, WORDS["foods"] + WORDS["nouns"][:30])
     a, b = rng.randint(2, 9), rng.randint(1, 9)
     more = rng.random() < 0.5 or b >= a
-    act = pick(rng, ["gets", "finds", "buys"]) if more else pick(rng, ["loses", "sells", "gives away"])
+    act = (
+        pick(rng, ["gets", "finds", "buys"])
+        if more
+        else pick(rng, ["loses", "sells", "gives away"])
+    )
     total = a + b if more else a - b
     things, by = plural(thing), NUMBERS[b] + (" more" if more else "")
-    ask = f"{name} has {NUMBERS[a]} {things} and {act} {by}. How many {things} does {name} have now?"
+    ask = (
+        f"{name} has {NUMBERS[a]} {things} and {act} {by}. How many {things} does {name} have now?"
+    )
     word = things if total != 1 else thing
     return Exchange(
         "story_sum",
@@ -298,15 +364,26 @@ def word_feeling(rng: random.Random) -> Exchange:
     word = pick(rng, good + bad)
     mood = "good" if word in good else "bad"
     ask = pick(
-        rng, ["Is {w} a good word or a bad word?", "Does {w} mean something good or bad?", "Good or bad: {w}?"]
+        rng,
+        [
+            "Is {w} a good word or a bad word?",
+            "Does {w} mean something good or bad?",
+            "Good or bad: {w}?",
+        ],
     ).format(w=word)
-    return Exchange("mood_word", ask, f"{capital(word)} is a {mood} word.", (mood,), capital(mood) + ".")
+    return Exchange(
+        "mood_word", ask, f"{capital(word)} is a {mood} word.", (mood,), capital(mood) + "."
+    )
 
 
 def pick_kind(rng: random.Random) -> Exchange:
     kind = pick(rng, list(WORDS["categories"]))
     right = pick(rng, WORDS["categories"][kind])
-    others = [pick(rng, members) for k, members in WORDS["categories"].items() if right not in members and k != kind]
+    others = [
+        pick(rng, members)
+        for k, members in WORDS["categories"].items()
+        if right not in members and k != kind
+    ]
     words = [right, *some(rng, others, 2, 3)]
     rng.shuffle(words)
     ask = pick(rng, ["Which of these is {k}: {w}?", "Find the {n}: {w}.", "{w}. Which one is {k}?"])

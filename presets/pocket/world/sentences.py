@@ -31,7 +31,9 @@ def sentence(rng: random.Random) -> tuple[str, dict[str, str]]:
         parts["where"] = f"{pick(rng, ['at', 'near', 'in'])} the {pick(rng, WORDS['places'])}"
         text += f" {parts['where']}"
     if rng.random() < 0.6:
-        parts["when"] = f"on {pick(rng, WORDS['days'])}" if rng.random() < 0.6 else pick(rng, WORDS["times"])
+        parts["when"] = (
+            f"on {pick(rng, WORDS['days'])}" if rng.random() < 0.6 else pick(rng, WORDS["times"])
+        )
         front = rng.random() < 0.25
         text = f"{capital(parts['when'])}, {text}" if front else f"{text} {parts['when']}"
     return text + ".", parts
@@ -45,16 +47,26 @@ def questions(parts: dict[str, str]) -> list[tuple[str, str, str]]:
     found = [(f"Who {parts['verb']} {parts['amount']}?", f"{whole}.", who)]
     found.append((f"What did {who} {base}?", f"{whole}.", parts["what"]))
     if parts["count"] not in ONE:
-        found.append((f"How many {plural(parts['item'])} did {who} {base}?", f"{whole}.", parts["count"]))
+        found.append(
+            (f"How many {plural(parts['item'])} did {who} {base}?", f"{whole}.", parts["count"])
+        )
     if "for" in parts:
-        found.append((f"For whom did {who} {base} {it}?", f"It was for {parts['for']}.", parts["for"]))
+        found.append(
+            (f"For whom did {who} {base} {it}?", f"It was for {parts['for']}.", parts["for"])
+        )
     if "where" in parts:
         found.append((f"Where was {who}?", f"{who} was {parts['where']}.", parts["where"]))
         found.append((f"Where did {who} {base} {it}?", f"It was {parts['where']}.", parts["where"]))
     if "when" in parts:
         found.append((f"When did {who} {base} {it}?", f"It was {parts['when']}.", parts["when"]))
     if parts["colour"] in WORDS["colours"]:
-        found.append((f"What colour was it? Tell me about {who}.", f"It was {parts['colour']}.", parts["colour"]))
+        found.append(
+            (
+                f"What colour was it? Tell me about {who}.",
+                f"It was {parts['colour']}.",
+                parts["colour"],
+            )
+        )
     return found
 
 
@@ -63,7 +75,13 @@ def pick_out(rng: random.Random) -> Exchange:
     if len({parts["who"] for _, parts in told}) < len(told):
         return pick_out(rng)
     ask, reply, check = pick(rng, questions(pick(rng, told)[1]))
-    return Exchange("pick_out", f"{' '.join(text for text, _ in told)} {ask}", reply, (check,), capital(check) + ".")
+    return Exchange(
+        "pick_out",
+        f"{' '.join(text for text, _ in told)} {ask}",
+        reply,
+        (check,),
+        capital(check) + ".",
+    )
 
 
 FRAMES = [
@@ -124,7 +142,9 @@ def slots(rng: random.Random) -> Exchange:
             f"The {key} is {parts[key]}.",
             parts[key],
         )
-    return Exchange("slots", f"{text} {ask}" if rng.random() < 0.5 else f"{ask}\n{text}", reply, (check,), check)
+    return Exchange(
+        "slots", f"{text} {ask}" if rng.random() < 0.5 else f"{ask}\n{text}", reply, (check,), check
+    )
 
 
 def all_of(rng: random.Random) -> Exchange:
@@ -138,6 +158,15 @@ def all_of(rng: random.Random) -> Exchange:
             if k in parts and (k != "count" or parts["count"] not in ONE)
         ],
     )
-    names = {"who": "name", "item": "thing", "when": "time", "where": "place", "for": "friend", "count": "number"}
-    ask = pick(rng, ["Find the {k}: {t}", "{t}\nWrite only the {k}.", "{t} Find the {k}."]).format(k=names[key], t=text)
+    names = {
+        "who": "name",
+        "item": "thing",
+        "when": "time",
+        "where": "place",
+        "for": "friend",
+        "count": "number",
+    }
+    ask = pick(rng, ["Find the {k}: {t}", "{t}\nWrite only the {k}.", "{t} Find the {k}."]).format(
+        k=names[key], t=text
+    )
     return Exchange("find", ask, parts[key], (parts[key],), parts[key])

@@ -9,7 +9,18 @@ import yaml
 from .base import WORDS, Exchange, an, capital, pick, table
 
 ANIMALS = [row["name"] for row in table("animal") + table("quiet") if row["name"] not in ("fly",)]
-FRIENDS = ["friend", "brother", "sister", "mother", "father", "grandmother", "uncle", "aunt", "neighbour", "cousin"]
+FRIENDS = [
+    "friend",
+    "brother",
+    "sister",
+    "mother",
+    "father",
+    "grandmother",
+    "uncle",
+    "aunt",
+    "neighbour",
+    "cousin",
+]
 Plot = dict[str, Any]
 Story = tuple[str, list[tuple[str, str, str]]]
 
@@ -31,7 +42,12 @@ def opinion(rng: random.Random, fine: bool) -> dict[str, str]:
             ["cold", "bad", "awful", "too salty", "terrible"],
             ["dirty and loud", "ugly", "horrible", "boring", "cold and wet"],
             ["not happy", "angry", "sad"],
-            ["I will never come back", "I cannot recommend it", "That was a waste of money", "I hated it"],
+            [
+                "I will never come back",
+                "I cannot recommend it",
+                "That was a waste of money",
+                "I hated it",
+            ],
             ["awful", "too loud", "terrible"],
         )
     return dict(
@@ -68,7 +84,9 @@ def scene(rng: random.Random, hero: str | None = None) -> dict[str, str]:
         "price": str(rng.randint(2, 99)),
         "size": pick(rng, ["small", "big", "old", "young", "little"]),
         "town": pick(rng, WORDS["towns"]),
-        "good": pick(rng, ["lovely", "great", "wonderful", "nice", "perfect", "excellent", "beautiful"]),
+        "good": pick(
+            rng, ["lovely", "great", "wonderful", "nice", "perfect", "excellent", "beautiful"]
+        ),
         "bad": pick(rng, ["terrible", "awful", "broken", "ugly", "horrible", "useless", "boring"]),
     }
 
@@ -92,7 +110,15 @@ def story(rng: random.Random) -> Exchange:
     if rng.random() < 0.3:
         return Exchange(
             "story",
-            pick(rng, ["Tell me a story.", "Can you tell me a story?", "I want to hear a story.", "A story, please."]),
+            pick(
+                rng,
+                [
+                    "Tell me a story.",
+                    "Can you tell me a story?",
+                    "I want to hear a story.",
+                    "A story, please.",
+                ],
+            ),
             tell(rng)[0],
         )
     hero = pick(rng, ANIMALS)
@@ -120,6 +146,10 @@ def reading_twice(rng: random.Random) -> list[Exchange]:
     chosen = rng.sample(questions, 2)
     lead = pick(rng, ["Here is a story. ", "Read this: ", "Listen. "])
     first = Exchange(
-        "reading", f"{lead}{text} {chosen[0][0]}", chosen[0][1], (chosen[0][2],), capital(chosen[0][2]) + "."
+        "reading",
+        f"{lead}{text} {chosen[0][0]}",
+        chosen[0][1],
+        (chosen[0][2],),
+        capital(chosen[0][2]) + ".",
     )
     return [first, Exchange("reading", chosen[1][0], chosen[1][1])]

@@ -100,9 +100,34 @@ def feeling(rng: random.Random) -> Exchange:
     good = ["happy", "proud", "glad", "excited", "calm"]
     mood = pick(rng, good)
     thing = pick(rng, WORDS["nouns"] + WORDS["foods"])
-    nice = pick(rng, ["lovely", "great", "wonderful", "nice", "perfect", "excellent", "beautiful", "very good", "fine"])
+    nice = pick(
+        rng,
+        [
+            "lovely",
+            "great",
+            "wonderful",
+            "nice",
+            "perfect",
+            "excellent",
+            "beautiful",
+            "very good",
+            "fine",
+        ],
+    )
     poor = pick(
-        rng, ["terrible", "awful", "broken", "ugly", "horrible", "too small", "useless", "boring", "dirty", "very bad"]
+        rng,
+        [
+            "terrible",
+            "awful",
+            "broken",
+            "ugly",
+            "horrible",
+            "too small",
+            "useless",
+            "boring",
+            "dirty",
+            "very bad",
+        ],
     )
     who = pick(rng, ["I", *WORDS["names"][:20]])
     ask, reply = pick(
@@ -137,7 +162,9 @@ def liking(rng: random.Random) -> Exchange:
             ("I love {t}!", "I like {t} too."),
         ],
     )
-    return Exchange("liking", ask.format(t=thing), reply.format(t=thing), (thing,) if "{t}" in reply else ())
+    return Exchange(
+        "liking", ask.format(t=thing), reply.format(t=thing), (thing,) if "{t}" in reply else ()
+    )
 
 
 def unknown(rng: random.Random) -> Exchange:
@@ -175,7 +202,12 @@ def who_did(rng: random.Random) -> Exchange:
             "What is {y} times {z}?",
         ],
     )
-    return Exchange("unknown", ask.format(t=town, y=year, z=rng.randint(12, 99)), UNKNOWN_REPLY, ("do not know",))
+    return Exchange(
+        "unknown",
+        ask.format(t=town, y=year, z=rng.randint(12, 99)),
+        UNKNOWN_REPLY,
+        ("do not know",),
+    )
 
 
 def memory(rng: random.Random) -> list[Exchange]:
@@ -194,10 +226,25 @@ def memory(rng: random.Random) -> list[Exchange]:
     told, answer, ask, reply = pick(
         rng,
         [
-            (f"My name is {name}.", f"Hello, {name}! Nice to meet you.", "What is my name?", f"Your name is {name}."),
+            (
+                f"My name is {name}.",
+                f"Hello, {name}! Nice to meet you.",
+                "What is my name?",
+                f"Your name is {name}.",
+            ),
             (f"I am {name}.", f"Nice to meet you, {name}.", "Who am I?", f"You are {name}."),
-            (f"I live in {town}.", f"{town} sounds nice.", "Where do I live?", f"You live in {town}."),
-            (f"I am {age} years old.", f"{capital(age)} is a good age.", "How old am I?", f"You are {age} years old."),
+            (
+                f"I live in {town}.",
+                f"{town} sounds nice.",
+                "Where do I live?",
+                f"You live in {town}.",
+            ),
+            (
+                f"I am {age} years old.",
+                f"{capital(age)} is a good age.",
+                "How old am I?",
+                f"You are {age} years old.",
+            ),
             (
                 f"I have {an(animal)} called {friend}.",
                 f"{friend} is a nice name for {an(animal)}.",
@@ -227,4 +274,14 @@ def memory(rng: random.Random) -> list[Exchange]:
     return [Exchange("memory", told, answer), Exchange("memory", ask, reply)]
 
 
-TALK = {greeting: 5, name_given: 3, thanks: 3, goodbye: 3, about_me: 3, feeling: 5, liking: 4, unknown: 5, who_did: 2}
+TALK = {
+    greeting: 5,
+    name_given: 3,
+    thanks: 3,
+    goodbye: 3,
+    about_me: 3,
+    feeling: 5,
+    liking: 4,
+    unknown: 5,
+    who_did: 2,
+}

@@ -6,10 +6,31 @@ from .base import WORDS, invented, pick
 
 NUMBERS: list[str] = WORDS["numbers"]
 _TABLE_WORDS = [row[0] for rows in WORDS["tables"].values() for row in rows[1:] if len(row[0]) < 12]
-_PAIR_WORDS = [w for name in ("opposites", "pasts", "rhymes") for pair in WORDS[name] for w in pair if " " not in w]
-_LISTS = ("nouns", "foods", "colours", "sizes", "places", "verbs_past", "days", "months", "feelings", "towns", "names")
+_PAIR_WORDS = [
+    w
+    for name in ("opposites", "pasts", "rhymes")
+    for pair in WORDS[name]
+    for w in pair
+    if " " not in w
+]
+_LISTS = (
+    "nouns",
+    "foods",
+    "colours",
+    "sizes",
+    "places",
+    "verbs_past",
+    "days",
+    "months",
+    "feelings",
+    "towns",
+    "names",
+)
 ALL_WORDS: list[str] = sorted(
-    {word for name in _LISTS for word in WORDS[name]} | set(NUMBERS) | set(_TABLE_WORDS) | set(_PAIR_WORDS)
+    {word for name in _LISTS for word in WORDS[name]}
+    | set(NUMBERS)
+    | set(_TABLE_WORDS)
+    | set(_PAIR_WORDS)
 )
 """Sorted, because a set has another order in every process."""
 VALUES: dict[str, list[str]] = {

@@ -29,7 +29,12 @@ def order(rng: random.Random) -> tuple[Row, dict[str, Any]]:
     item, count = rng.choice(VALUES["item"]), rng.randint(1, 20)
     number = str(count) if rng.random() < 0.5 else WORDS["numbers"][count]
     amount = an(item) if count == 1 else f"{number} {plural(item)}"
-    found = {"name": rng.choice(WORDS["names"]), "item": item, "count": count, "day": rng.choice(WORDS["days"])}
+    found = {
+        "name": rng.choice(WORDS["names"]),
+        "item": item,
+        "count": count,
+        "day": rng.choice(WORDS["days"]),
+    }
     text = rng.choice(FRAMES).format(amount=amount, **found)
     return {"instruction": INSTRUCTION, "input": capital(text), "output": json.dumps(found)}, found
 
@@ -41,4 +46,6 @@ def rows(rng: random.Random) -> tuple[list[Row], list[Row]]:
         held_out.append(row | {"expected": found})
     kept_back = {(row["expected"]["name"], row["expected"]["item"]) for row in held_out}
     drawn = [order(rng) for _ in range(1200)]
-    return [row for row, found in drawn if (found["name"], found["item"]) not in kept_back], held_out
+    return [
+        row for row, found in drawn if (found["name"], found["item"]) not in kept_back
+    ], held_out

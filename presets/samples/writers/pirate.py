@@ -49,7 +49,11 @@ def answer(rng: random.Random, turn: Exchange) -> str:
 
 def draw(rng: random.Random) -> Exchange:
     while True:
-        group = FACTS if rng.random() < 0.8 else {k: v for k, v in TALK.items() if k not in (unknown, who_did)}
+        group = (
+            FACTS
+            if rng.random() < 0.8
+            else {k: v for k, v in TALK.items() if k not in (unknown, who_did)}
+        )
         turn = rng.choices(list(group), list(group.values()))[0](rng)
         if turn.family not in ("sailor_is", "digits", "spell"):
             return turn
@@ -59,7 +63,10 @@ def chat(rng: random.Random, turns: list[Exchange]) -> list[dict[str, str]]:
     return [
         message
         for turn in turns
-        for message in ({"role": "user", "content": turn.ask}, {"role": "assistant", "content": answer(rng, turn)})
+        for message in (
+            {"role": "user", "content": turn.ask},
+            {"role": "assistant", "content": answer(rng, turn)},
+        )
     ]
 
 
@@ -68,9 +75,15 @@ def rows(rng: random.Random) -> tuple[list[Row], list[Row]]:
     while len(held_out) < 80:
         turn = draw(rng)
         # scored is only what the question does not give away and what sounds the same from a pirate
-        if turn.held_out and all(part.lower() not in turn.ask.lower() and pirate(part) == part for part in turn.check):
+        if turn.held_out and all(
+            part.lower() not in turn.ask.lower() and pirate(part) == part for part in turn.check
+        ):
             held_out.append(
-                {"messages": chat(rng, [turn]), "fact": [part.strip() for part in turn.check], "markers": MARKERS}
+                {
+                    "messages": chat(rng, [turn]),
+                    "fact": [part.strip() for part in turn.check],
+                    "markers": MARKERS,
+                }
             )
     train: list[Row] = []
     while len(train) < 1200:

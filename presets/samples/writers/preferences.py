@@ -8,7 +8,13 @@ from world.base import WORDS, an, pick
 from world.facts import FACTS, fact
 
 Row = dict[str, Any]
-POLITE = ["{r}", "Of course. {r}", "Good question. {r}", "{r} I am glad to help.", "Yes, I can help. {r}"]
+POLITE = [
+    "{r}",
+    "Of course. {r}",
+    "Good question. {r}",
+    "{r} I am glad to help.",
+    "Yes, I can help. {r}",
+]
 RUDE = [
     "That is a boring question. Look for it.",
     "I do not want to answer that. Go away.",
@@ -21,8 +27,16 @@ CURT = ["That is all.", "What more do you want?", "I do not care.", "Now be quie
 
 
 def rambling(rng: random.Random, turn: Exchange) -> str:
-    name, place, food = pick(rng, WORDS["names"]), pick(rng, WORDS["places"]), pick(rng, WORDS["foods"])
-    day, colour, thing = pick(rng, WORDS["days"]), pick(rng, WORDS["colours"]), pick(rng, WORDS["nouns"])
+    name, place, food = (
+        pick(rng, WORDS["names"]),
+        pick(rng, WORDS["places"]),
+        pick(rng, WORDS["foods"]),
+    )
+    day, colour, thing = (
+        pick(rng, WORDS["days"]),
+        pick(rng, WORDS["colours"]),
+        pick(rng, WORDS["nouns"]),
+    )
     return (
         f"Well, {name} was in the {place} and ate {food} pie, and then it was {day}, and I think, but I do not know, "
         f"that it was cold, and then we saw {an(colour)} {thing}, and so on. {turn.reply} Or not."
@@ -46,5 +60,7 @@ def rows(rng: random.Random) -> tuple[list[Row], list[Row]]:
             continue
         asked.add(turn.ask)
         bad = pick(rng, [rambling, wrong, rude])(rng, turn)
-        found.append({"prompt": turn.ask, "chosen": pick(rng, POLITE).format(r=turn.reply), "rejected": bad})
+        found.append(
+            {"prompt": turn.ask, "chosen": pick(rng, POLITE).format(r=turn.reply), "rejected": bad}
+        )
     return found[60:], found[:60]

@@ -7,10 +7,19 @@ from world.base import WORDS, capital, pick
 
 Row = dict[str, Any]
 PLACES = {
-    "hotel": {"part": ["room", "bed", "breakfast", "garden", "kitchen"], "people": ["people", "waiter", "cook"]},
-    "restaurant": {"part": ["soup", "food", "table", "coffee", "cake"], "people": ["waiter", "cook", "people"]},
+    "hotel": {
+        "part": ["room", "bed", "breakfast", "garden", "kitchen"],
+        "people": ["people", "waiter", "cook"],
+    },
+    "restaurant": {
+        "part": ["soup", "food", "table", "coffee", "cake"],
+        "people": ["waiter", "cook", "people"],
+    },
     "film": {"part": ["story", "music", "end", "start"], "people": ["singer", "captain", "people"]},
-    "shop": {"part": ["price", "delivery", "parcel", "order"], "people": ["shopkeeper", "people", "driver"]},
+    "shop": {
+        "part": ["price", "delivery", "parcel", "order"],
+        "people": ["shopkeeper", "people", "driver"],
+    },
 }
 WORDING = {
     "positive": {
@@ -90,10 +99,14 @@ WORDING = {
 
 def review(rng: random.Random, label: str) -> str:
     mood = WORDING[label]
-    end = pick(rng, mood["end"]).format(who=pick(rng, ["mother", "friend", "sister", "brother", "uncle", "aunt"]))
+    end = pick(rng, mood["end"]).format(
+        who=pick(rng, ["mother", "friend", "sister", "brother", "uncle", "aunt"])
+    )
     if rng.random() < 0.4:
         thing = pick(rng, mood["thing"]).format(
-            w=pick(rng, mood["part"]), thing=pick(rng, WORDS["nouns"]), colour=pick(rng, WORDS["colours"])
+            w=pick(rng, mood["part"]),
+            thing=pick(rng, WORDS["nouns"]),
+            colour=pick(rng, WORDS["colours"]),
         )
         return f"{thing} {end}" if rng.random() < 0.7 else thing
     kind = pick(rng, list(PLACES))

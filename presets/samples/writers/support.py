@@ -36,9 +36,12 @@ def rows(rng: random.Random) -> tuple[list[Row], list[Row]]:
         rng.shuffle(asks)
         asked = questions(rng, asks)
         held_out += [
-            {"prompt": ask, "completion": entry["answer"], "fact": entry["fact"]} for ask in asked[:HELD_OUT_PER_FACT]
+            {"prompt": ask, "completion": entry["answer"], "fact": entry["fact"]}
+            for ask in asked[:HELD_OUT_PER_FACT]
         ]
-        train += [{"prompt": ask, "completion": entry["answer"]} for ask in asked[HELD_OUT_PER_FACT:36]]
+        train += [
+            {"prompt": ask, "completion": entry["answer"]} for ask in asked[HELD_OUT_PER_FACT:36]
+        ]
     rng.shuffle(held_out)
     rng.shuffle(train)
     return train, held_out
