@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine import events as ev
-from engine import forecast, outcome, presets
+from engine import forecast, presets
 from engine import spec as specs
 from engine.jobs import Engine
 from engine.policy import Policy
+from engine.text import span, within
 from ui import train_facts
 from ui.context import Context
 
@@ -53,12 +54,9 @@ class Found(NamedTuple):
 
     @property
     def cells(self) -> list[str]:
-        marks = [
-            "" if outcome.within(self.real, *bounds) else " ✗"
-            for bounds in (self.before, self.told)
-        ]
+        marks = ["" if within(self.real, *bounds) else " ✗" for bounds in (self.before, self.told)]
         spans = [
-            outcome.span(*bounds) + mark
+            span(*bounds) + mark
             for bounds, mark in zip((self.before, self.told), marks, strict=True)
         ]
         return [str(self.steps), *spans, f"{self.real:.1f} s", f"{self.checks:.1f} s"]

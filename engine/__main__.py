@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import aside, check, coach, configs, data, inspection, outcome, place, scores
+from engine import aside, check, coach, configs, data, hardware, inspection, outcome, scores
 from engine import events as ev
 from engine import spec as specs
 from engine.errors import DataError, HoneError, RunError, SpecError
@@ -195,9 +195,9 @@ def _inspect(engine: Engine, options: argparse.Namespace) -> int:
         {"method": values | ({"kind": "lora"} if options.method == "head" else {})}
     )  # bounds, in words
     method = inspection.method_for(info, options.method, options.rank, options.targets)
-    machine = place.machine(specs.PlaceSpec(), method, engine.store.home)
+    machine = hardware.machine(specs.PlaceSpec(), method, engine.store.home)
     asked = {"length": options.length, "batch": options.batch, "labels": options.labels}
-    found = inspection.report(info, method, machine, place.bf16(machine.device), **asked)
+    found = inspection.report(info, method, machine, hardware.bf16(machine.device), **asked)
     _say(options, inspection.sentences(found), found)
     return 0 if found["fits"] != "no" else 1
 

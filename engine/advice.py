@@ -24,10 +24,11 @@ from typing import Any, Literal, NamedTuple, get_args
 from engine import memory
 from engine.anatomy import ModelInfo
 from engine.goals import LABELS, Goal
+from engine.hardware import Machine, precision_of
 from engine.lengths import Lengths
 from engine.method import MethodSpec
-from engine.place import Machine, precision_of
 from engine.spec import PlaceSpec
+from engine.text import words_of_number
 
 Kind = Literal["lora", "qlora", "lora8", "dora", "head", "full"]
 Optimizer = Literal["adamw", "adamw_8bit", "adafactor"]
@@ -395,15 +396,3 @@ def helps(case: Case, method: MethodSpec, length: int) -> list[str]:
 
 def _in_4_bit(method: MethodSpec) -> MethodSpec:
     return method.model_copy(update={"kind": "qlora", "init": "zero"})
-
-
-def words_of_number(number: float) -> str:
-    """4,262,144 as 4.3 M."""
-    for size, unit in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
-        if number >= size:
-            return (
-                f"{number / size:.2g}{unit}"
-                if number < 100 * size
-                else f"{number / size:.0f}{unit}"
-            )
-    return f"{number:.0f}"

@@ -6,10 +6,11 @@ from typing import Any
 
 from engine.data import Dataset
 from engine.desk import TokenReport
-from engine.findings import Finding, leave_out, plural
+from engine.findings import Finding, leave_out
 from engine.intake import FEWEST
 from engine.prepare import Prepared
 from engine.spec import DataSpec
+from engine.text import plural
 
 
 def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:

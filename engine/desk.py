@@ -22,8 +22,8 @@ from pydantic import BaseModel, ConfigDict
 
 from engine import errors, shelf
 from engine.anatomy import ModelInfo, Task
+from engine.hardware import Machine
 from engine.method import MethodSpec
-from engine.place import Machine
 from engine.rows import read_rows
 from engine.scores import spread
 from engine.spec import DataSpec

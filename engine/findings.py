@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.goals import WORDS
 from engine.spec import Fix
+from engine.text import plural
 
 Level = Literal["stop", "warn", "info"]
 WRITE, COMPARE = (f"“{WORDS[goal]}”" for goal in ("write", "prefer"))
@@ -27,11 +28,6 @@ class Finding(BaseModel):
     fix: Fix | None = None
     button: str = ""  # what pressing the fix does
     done: bool = False  # the fix has been applied; count is then what it changed
-
-
-def plural(number: int, one: str, many: str = "") -> str:
-    """1 row, 2 rows."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def leave_out(number: int) -> str:

@@ -9,9 +9,9 @@ from engine import timing
 from engine.anatomy import ModelInfo
 from engine.errors import HoneError
 from engine.fit import Fit
+from engine.hardware import Machine
 from engine.jobs import Engine
 from engine.method import MethodSpec
-from engine.place import Machine
 from engine.timing import Job, Pace, Seconds, Shown
 
 LOOKED_AT, ENOUGH = 30, 3  # newest runs that are looked at; runs that are enough

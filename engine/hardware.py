@@ -1,16 +1,22 @@
-"""This machine: its processor, memory, disk and graphics cards, without importing torch."""
+"""This machine: processor, memory, disk and graphics cards, and where a run would take place; without torch.
+
+The worker decides again with torch (engine.work.load.choose_place); a test holds the two together.
+"""
 
 from __future__ import annotations
 
+import platform
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import psutil
 
 from engine.errors import RunError
+from engine.method import MethodSpec
+from engine.spec import PlaceSpec
 
 GB = 2**30
 # Limit and use of the container's memory, as version 2 and version 1 of Linux's control groups tell them.
@@ -118,3 +124,72 @@ def require_disk(folder: Path, needed_gb: float, what: str) -> None:
             f"The disk is too full for {what}: it needs about {needed_gb:.2f} GB and {free:.2f} GB are free. "
             "Delete old runs on the Runs tab, or make room, then try again."
         )
+
+
+CPU_INFO = Path("/proc/cpuinfo")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+AMPERE = 8.0  # compute capability from which cards compute in bf16
+
+
+class Machine(NamedTuple):
+    """What a run would have to itself."""
+
+    device: Literal["cpu", "cuda"]
+    precision: Literal["bf16", "fp32"]
+    autocast: bool  # fp32 weights are computed with in bf16
+    free: float  # bytes of memory
+    disk: float  # bytes free where runs are kept
+
+    @property
+    def name(self) -> str:
+        return "graphics card" if self.device == "cuda" else "machine"
+
+
+def machine(place: PlaceSpec, method: MethodSpec, home: Path) -> Machine:
+    """The place that these settings lead to."""
+    found = device().kind
+    device: Literal["cpu", "cuda"] = "cuda" if found == "cuda" and place.device != "cpu" else "cpu"
+    precision, autocast = precision_of(place, method, bf16(device))
+    free = free_gb(device) * GB
+    return Machine(device, precision, autocast, free, psutil.disk_usage(str(home)).free)
+
+
+def precision_of(
+    place: PlaceSpec, method: MethodSpec, capable: bool
+) -> tuple[Literal["bf16", "fp32"], bool]:
+    """Precision of the weights, and whether it computes in bf16 all the same."""
+    if place.precision != "auto":
+        return place.precision, False
+    if not capable:
+        return "fp32", False
+    whole = (
+        not method.adapts or method.bias != "none" or bool(method.save)
+    )  # weights that train themselves stay fp32
+    return ("fp32", True) if whole else ("bf16", False)
+
+
+@cache
+def bf16(device: str) -> bool:
+    """Whether this device computes in bf16 itself."""
+    if device == "cuda":
+        return _compute_capability() >= AMPERE
+    if platform.system() != "Linux":
+        return False
+    try:
+        lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    flags = next((line for line in lines if line.startswith("flags")), "")
+    return not BF16_FLAGS.isdisjoint(flags.split())
+
+
+def _compute_capability() -> float:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return 0.0
+    query = [tool, "--query-gpu=compute_cap", "--format=csv,noheader"]
+    answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
+    try:
+        return float(answer.stdout.partition("\n")[0])
+    except ValueError:
+        return AMPERE  # an older driver that does not say

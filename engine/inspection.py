@@ -8,9 +8,8 @@ from engine import advice, counting, memory, outcome
 from engine.advice import Case
 from engine.anatomy import ModelInfo
 from engine.errors import SpecError
-from engine.hardware import GB
+from engine.hardware import GB, Machine
 from engine.method import MethodSpec
-from engine.place import Machine
 
 LONGEST = 131_072  # tokens that are tried where a model reads any number
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 from engine import events as ev
 from engine.method import MethodSpec
+from engine.text import span, within
 from engine.view import RunView, State
 
 SHARE = 0.1  # of the time of training that checks may take
@@ -69,37 +69,6 @@ def outcome(view: RunView, state: State) -> list[Line]:
 def in_checks(each: float, count: int, training: float) -> float:
     """Seconds that checks would take: all of them, or as many as begin within their share (engine.work.report)."""
     return min(count * each, max(FREE_SECONDS, SHARE * training) + 2 * each)
-
-
-def span(low: float, high: float) -> str:
-    """A range of time in words: 40 to 90 s, 3 to 6 min."""
-    unit, size, digits = (
-        ("s", 1.0, 0) if high < 90 else ("min", 60.0, 1) if high < 5400 else ("h", 3600.0, 1)
-    )
-    low, high = rounded(low, high) if high > low else (low, high)
-    first, last = (
-        f"{value / size:.{0 if value >= 300 and unit == 'min' else digits}f}"
-        for value in (low, high)
-    )
-    first, last = first.removesuffix(".0"), last.removesuffix(".0")
-    return f"{first} {unit}" if first == last else f"{first} to {last} {unit}"
-
-
-def within(seconds: float, low: float, high: float) -> bool:
-    """Whether a time lies in a range as it is told."""
-    least, most = rounded(low, high)
-    return least <= seconds <= most
-
-
-def rounded(low: float, high: float) -> tuple[float, float]:
-    """A range as it is told, not to the second: all of it, and no more than a step beyond."""
-
-    def step(value: float) -> int:
-        if high < 90:
-            return 1 if high < 30 else 5
-        return 360 if high >= 5400 else 6 if value < 120 else 30 if value < 300 else 60
-
-    return math.floor(low / step(low)) * step(low) or low, math.ceil(high / step(high)) * step(high)
 
 
 def in_words(method: MethodSpec) -> str:

@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from engine import coach, curves, from_run, outcome, scores
 from engine import events as ev
 from engine import spec as specs
-from engine.findings import plural
 from engine.fit import first
 from engine.signs import Tone
 from engine.spec import RunSpec
 from engine.store import RunDir, write_json
+from engine.text import plural
 from engine.view import RunView
 
 BUCKETS = 300  # of the training curve as it is kept

@@ -10,9 +10,8 @@ from typing import Literal, NamedTuple
 from engine import advice
 from engine.advice import Case
 from engine.anatomy import ModelInfo
-from engine.hardware import GB
+from engine.hardware import GB, Machine
 from engine.method import MethodSpec
-from engine.place import Machine
 
 LENGTH = 1024  # tokens
 LABELS = 2

@@ -11,11 +11,11 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine import gate, models, place, presets, shelf, verdict
+from engine import gate, hardware, models, presets, shelf, verdict
 from engine import hub_models as hub
 from engine.errors import HoneError
+from engine.hardware import Machine
 from engine.method import MethodSpec
-from engine.place import Machine
 from engine.spec import PlaceSpec
 from engine.verdict import Verdict
 from ui import model_lists as lists
@@ -220,14 +220,14 @@ def said(tone: str, title: str, text: str) -> Any:
 
 def machine(ctx: Context) -> Machine:
     """What a run would have to itself with the settings that Hone begins with."""
-    return place.machine(PlaceSpec(), MethodSpec(), ctx.engine.store.home)
+    return hardware.machine(PlaceSpec(), MethodSpec(), ctx.engine.store.home)
 
 
 def judged(
     ctx: Context, source: str, now: Machine, parameters: int | None = None
 ) -> Verdict | None:
     """What fits: exactly where its config has been read, else from its size; None where neither is known."""
-    capable = place.bf16(now.device)
+    capable = hardware.bf16(now.device)
     if info := ctx.known_model(source):
         return verdict.verdict(info, now, capable)
     return verdict.rough(parameters, now, capable) if parameters else None

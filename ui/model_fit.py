@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, forecast, memory, place
+from engine import advice, forecast, hardware, memory
 from engine.advice import Case
 from engine.errors import HoneError
 from engine.forecast import Forecast
@@ -162,9 +162,9 @@ def _case(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
         prepared = ctx.prepared(spec.data)
         return train_facts.case_of(ctx, spec, prepared, prepared.train), ""
     except HoneError as error:
-        machine = place.machine(spec.place, spec.method, ctx.engine.store.home)
+        machine = hardware.machine(spec.place, spec.method, ctx.engine.store.home)
         goal: Goal = "classify" if info.task == "classify" else "write"
-        capable = place.bf16(machine.device)
+        capable = hardware.bf16(machine.device)
         return Case(info, goal, 1, 2, None, machine, capable, spec.data.max_length), str(error)
 
 

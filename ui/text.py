@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 
-from engine.findings import plural as plural
+from engine.text import plural as plural
 from engine.view import State
 
 STATES = {

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, forecast, from_run, outcome, place
+from engine import advice, forecast, from_run, hardware, outcome
 from engine.advice import Case, Option
 from engine.errors import HoneError, ModelError
 from engine.forecast import Forecast
 from engine.goals import PREFERENCES, goal_of, outputs, task_of
 from engine.prepare import Prepared
 from engine.spec import RunSpec, Shape
+from engine.text import span
 from engine.timing import Job, Seconds
 from ui import form, train_settings
 from ui.context import Context
@@ -56,7 +57,7 @@ def case_of(ctx: Context, spec: RunSpec, prepared: Prepared, rows: int) -> Case 
     goal = goal_of(spec.data, prepared.shape, info.tasks)
     if info.task != task_of(goal):
         info = ctx.engine.desk.inspect(spec.model.source, task_of(goal))
-    machine = place.machine(spec.place, spec.method, ctx.engine.store.home)
+    machine = hardware.machine(spec.place, spec.method, ctx.engine.store.home)
     return Case(
         info=info,
         goal=goal,
@@ -64,7 +65,7 @@ def case_of(ctx: Context, spec: RunSpec, prepared: Prepared, rows: int) -> Case 
         labels=len(outputs(goal, prepared.labels)),
         lengths=ctx.lengths(spec.model.source, prepared, spec.data),
         machine=machine,
-        capable=place.bf16(machine.device),
+        capable=hardware.bf16(machine.device),
         max_length=spec.data.max_length,
         preference=preference_of(spec, prepared.shape) if goal == "prefer" else "",
     )
@@ -175,7 +176,7 @@ def time_words(seconds: Seconds | None, case: Case) -> str:
             else "known once the run has begun"
         )
     source = "as earlier runs took" if seconds.source == "past" else "as measured on this machine"
-    return f"about {outcome.span(seconds.low, seconds.high)}, {source}"
+    return f"about {span(seconds.low, seconds.high)}, {source}"
 
 
 def warnings(now: Plan, told: Forecast) -> Iterator[str]:

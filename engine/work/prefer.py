@@ -7,10 +7,10 @@ from typing import Any
 from transformers import Trainer, TrainerCallback
 
 from engine.errors import DataError, RunError, SpecError
-from engine.findings import plural
 from engine.goals import preference_of
 from engine.method import MethodSpec
 from engine.spec import Shape
+from engine.text import plural
 from engine.work.asking import Questions
 from engine.work.comparing import trainer
 from engine.work.lesson import Material, Numbers, left_out, require

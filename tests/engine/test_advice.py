@@ -12,8 +12,8 @@ from engine import advice, forecast, presets
 from engine import spec as specs
 from engine.advice import Case
 from engine.anatomy import LinearModule, ModelInfo
+from engine.hardware import Machine
 from engine.lengths import Lengths, lengths
-from engine.place import Machine
 
 GB = 2**30
 SHORT = Lengths((0, 20, 40, 60), (50, 40, 10), 57)

@@ -15,6 +15,7 @@ from engine.errors import HoneError, RunError, SpecError
 from engine.jobs import Engine
 from engine.spec import RunSpec
 from engine.store import RunDir
+from engine.text import span
 from engine.view import State, fold
 from tests.conftest import idle, wait_for
 
@@ -131,7 +132,7 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
     )
     assert view.last.epoch == pytest.approx(3) and view.first_loss == before.first_loss
     (time,) = [one for one in outcome.outcome(view, State.FINISHED) if one.what == "Time"]
-    assert time.expected == outcome.span(1.5, 2.1)
+    assert time.expected == span(1.5, 2.1)
     assert specs.make(specs.load_yaml(run.spec_file)).optim.epochs == 3
 
 

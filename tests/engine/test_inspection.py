@@ -10,7 +10,7 @@ import pytest
 from engine import configs, inspection
 from engine.__main__ import main
 from engine.errors import ModelError, SpecError
-from engine.place import Machine
+from engine.hardware import Machine
 from engine.store import Store
 from tests.engine.test_advice import GB, model
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine import events as ev
-from engine import place, timing
+from engine import hardware, timing
 from engine import spec as specs
 from engine.jobs import Engine
 from engine.lengths import lengths
@@ -133,7 +133,7 @@ def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) 
 @pytest.mark.parametrize("kind", ["lora", "full", "dora", "qlora"])
 def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any) -> None:
     engine, _ = trained
-    machine = place.machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
+    machine = hardware.machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
     found = engine.desk.pace(
         "pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64, True
     )
@@ -145,7 +145,7 @@ def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any
 
 def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
     engine, _ = trained
-    machine = place.machine(PlaceSpec(), MethodSpec(), engine.store.home)
+    machine = hardware.machine(PlaceSpec(), MethodSpec(), engine.store.home)
     found = engine.desk.pace("pocket", "classify", MethodSpec(), machine, 1, 32, False)
     assert found.flops > 1e8 and found.written == 0
 
@@ -159,7 +159,7 @@ def test_the_worker_chooses_the_same_place(
     from engine.work.load import choose_place
 
     spec, method = PlaceSpec(precision=precision), MethodSpec(kind=kind, bias=bias)
-    here, there = place.machine(spec, method, tmp_path), choose_place(spec, method)
+    here, there = hardware.machine(spec, method, tmp_path), choose_place(spec, method)
     assert (here.device, here.precision, here.autocast) == (
         there.device.type,
         there.precision,

@@ -9,9 +9,9 @@ from typing import Any
 from engine.anatomy import LinearModule, ModelInfo
 from engine.backends import FakeBackend
 from engine.desk import PreviewRow, TokenReport
+from engine.hardware import Machine
 from engine.jobs import Engine
 from engine.method import MethodSpec
-from engine.place import Machine
 from engine.spec import DataSpec
 from engine.timing import Pace
 

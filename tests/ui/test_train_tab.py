@@ -8,10 +8,11 @@ import pytest
 from engine import counting, outcome, report
 from engine import events as ev
 from engine.errors import DataError, ModelError, SpecError
+from engine.hardware import Machine
 from engine.jobs import Engine
-from engine.place import Machine
 from engine.spec import RunSpec
 from engine.store import RunDir
+from engine.text import rounded, span, within
 from engine.view import RunView, State, fold
 from tests.ui.fakes import INFO, FakeDesk
 from ui import form, live, model_tab, report_view, runs_tab, train_facts, train_settings, train_tab
@@ -47,7 +48,7 @@ def room(monkeypatch: pytest.MonkeyPatch):
 
     def free(size: float) -> None:
         machine = Machine("cpu", "fp32", False, size, 100 * GB)
-        monkeypatch.setattr("engine.place.machine", lambda *_: machine)
+        monkeypatch.setattr("engine.hardware.machine", lambda *_: machine)
 
     free(20 * GB)
     return free
@@ -298,14 +299,14 @@ def test_foretold_and_real_stand_side_by_side() -> None:
      (100, 5000, "1.6 to 84 min")],
 )  # fmt: skip
 def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
-    assert outcome.span(low, high) == words
-    least, most = outcome.rounded(low, high)
+    assert span(low, high) == words
+    least, most = rounded(low, high)
     assert least <= low and high <= most, "all of it is told"
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(5.9, False), (6, True), (13, True), (13.1, False)])
 def test_a_time_is_judged_by_the_range_that_was_told(seconds: float, good: bool) -> None:
-    assert outcome.span(6.4, 12.6) == "6 to 13 s" and outcome.within(seconds, 6.4, 12.6) == good
+    assert span(6.4, 12.6) == "6 to 13 s" and within(seconds, 6.4, 12.6) == good
 
 
 def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(
