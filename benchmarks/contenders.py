@@ -23,7 +23,7 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from benchmarks.gate import ALPHA, BATCH, COMMON, RANK, RATE, TARGETS, Gate
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 from engine.work import flat, ways
 from engine.work.inspect import describe, load_config
 from engine.work.methods import adapt

@@ -18,11 +18,12 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from engine import aside, presets
+from engine import aside
 from engine import events as ev
-from engine import spec as specs
 from engine.errors import HoneError
 from engine.jobs import Engine
+from engine.spec import presets
+from engine.spec import run as specs
 from engine.store import ROOT, RunDir
 
 CURVES = ROOT / "tests" / "curves"

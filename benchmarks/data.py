@@ -23,7 +23,7 @@ from engine import aside, data, intake
 from engine.companions import Upload
 from engine.errors import DataError
 from engine.prepare import prepare
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.store import ROOT, Store
 
 MB = 2**20

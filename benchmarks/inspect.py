@@ -18,9 +18,9 @@ from typing import Any
 
 import yaml
 
-from engine import presets
 from engine.counting import count
-from engine.method import MethodSpec
+from engine.spec import presets
+from engine.spec.method import MethodSpec
 from engine.store import ROOT
 
 LABELS = 3

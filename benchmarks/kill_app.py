@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 
 import start
-from engine import spec as specs
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import RunDir
 from engine.view import State
 from tests.browser.conftest import FLAGS, app

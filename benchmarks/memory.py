@@ -16,10 +16,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from engine import spec as specs
 from engine.companions import Upload
 from engine.intake import add_files
 from engine.jobs import Engine
+from engine.spec import run as specs
 from tests.engine.tiny import WORDS, save_model
 
 STEPS = 6

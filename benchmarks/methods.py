@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine import spec as specs
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import RunDir
 from tests.engine.tiny import save_model
 

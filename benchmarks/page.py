@@ -25,8 +25,8 @@ from playwright.sync_api import Page, sync_playwright
 
 import start
 from engine import events as ev
-from engine import spec as specs
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import RunDir
 from tests.browser.conftest import FLAGS, app, go
 

@@ -17,10 +17,11 @@ from typing import Any
 
 from engine import aside, check, coach, configs, data, hardware, inspection, outcome, scores
 from engine import events as ev
-from engine import spec as specs
 from engine.errors import DataError, HoneError, RunError, SpecError
 from engine.jobs import Engine
 from engine.read import Options
+from engine.spec import run as specs
+from engine.spec.method import NAMES
 from engine.store import ROOT, RunDir
 from engine.view import State
 
@@ -92,9 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         help="'pocket', a folder, or owner/name of the Hugging Face Hub (only its config comes)",
     )
     look.add_argument("--task", choices=["write", "classify"], help="what it is built for")
-    look.add_argument(
-        "--method", choices=list(outcome.NAMES), default="lora", help="what is trained"
-    )
+    look.add_argument("--method", choices=list(NAMES), default="lora", help="what is trained")
     look.add_argument("--rank", type=int, default=16, help="of the adapter")
     look.add_argument(
         "--targets", default="all", help="fewest, attention, all, or names with commas"

@@ -23,11 +23,11 @@ from typing import Any, Literal, NamedTuple, get_args
 
 from engine import memory
 from engine.anatomy import ModelInfo
-from engine.goals import LABELS, Goal
 from engine.hardware import Machine, precision_of
 from engine.lengths import Lengths
-from engine.method import MethodSpec
-from engine.spec import PlaceSpec
+from engine.spec.method import MethodSpec
+from engine.spec.objective import LABELS, Goal
+from engine.spec.run import PlaceSpec
 from engine.text import words_of_number
 
 Kind = Literal["lora", "qlora", "lora8", "dora", "head", "full"]

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import ModelError, SpecError
+from engine.spec.objective import Task
 
 ALL_LINEAR = "all-linear"
-Task = Literal["write", "classify"]
 
 
 class LinearModule(BaseModel):

@@ -20,7 +20,7 @@ from engine import data, hub
 from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
 from engine.prepare import Prepared, prepare
 from engine.read import Options
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.store import ROOT, Store
 
 SMALL = 20_000  # rows that are prepared at once, in this process: a new one takes half a second to start

@@ -9,7 +9,7 @@ from engine.desk import TokenReport
 from engine.findings import Finding, leave_out
 from engine.intake import FEWEST
 from engine.prepare import Prepared
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.text import plural
 
 

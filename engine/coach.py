@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from engine import events as ev
 from engine import signs
-from engine.fit import FEWER, Fit
 from engine.signs import Tone
+from engine.spec.batch import FEWER, Fit
 from engine.view import RunView, State
 
 

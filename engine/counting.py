@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from engine.anatomy import ModelInfo
 from engine.errors import SpecError
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 
 
 class Count(NamedTuple):

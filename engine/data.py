@@ -10,12 +10,13 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine import intake, presets
+from engine import intake
 from engine.companions import Upload
 from engine.errors import DataError
 from engine.rows import Rows, read_rows
 from engine.shapes import Recognised, assign
-from engine.spec import DataSpec, Shape
+from engine.spec import presets
+from engine.spec.run import DataSpec, Shape
 from engine.store import Store, write_json
 
 

@@ -21,12 +21,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from engine import errors, shelf
-from engine.anatomy import ModelInfo, Task
+from engine.anatomy import ModelInfo
 from engine.hardware import Machine
-from engine.method import MethodSpec
 from engine.rows import read_rows
 from engine.scores import spread
-from engine.spec import DataSpec
+from engine.spec.method import MethodSpec
+from engine.spec.objective import Task
+from engine.spec.run import DataSpec
 from engine.store import ROOT, Store
 from engine.timing import Pace
 

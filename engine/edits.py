@@ -17,7 +17,7 @@ from engine.normal import as_table_row, normal
 from engine.prepare import Prepared
 from engine.rows import HELD_OUT, TRAIN, dumps
 from engine.shapes import Recognised, recognise
-from engine.spec import Shape
+from engine.spec.run import Shape
 from engine.store import Store
 
 Row = dict[str, Any]

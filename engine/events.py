@@ -47,7 +47,7 @@ class Started(_Event):
     learned: int  # of these, tokens with a loss
     cut: int  # rows cut at the length limit
     resumed_from: int = 0  # step; 0 is a fresh start
-    goal: str = ""  # engine.goals.Goal; empty in events that are older than the fields from here on
+    goal: str = ""  # engine.spec.objective.Goal; empty in events that are older than the fields from here on
     preference: str = ""  # dpo, orpo or kto, where it learns to prefer
     rank: int = 0  # of the adapter; 0 where there is none
     versions: dict[str, str] = {}  # of Python and the libraries

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine import models, scores
 from engine.errors import RunError
-from engine.spec import Shape
+from engine.spec.run import Shape
 from engine.store import RunDir
 
 

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.goals import WORDS
-from engine.spec import Fix
+from engine.spec.objective import WORDS
+from engine.spec.run import Fix
 from engine.text import plural
 
 Level = Literal["stop", "warn", "info"]

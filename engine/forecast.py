@@ -7,8 +7,8 @@ from typing import NamedTuple
 from engine import advice, counting, memory
 from engine.advice import Case
 from engine.counting import Count
-from engine.fit import FEWER, Fit, down, first
-from engine.spec import RunSpec
+from engine.spec.batch import FEWER, Fit, down, first
+from engine.spec.run import RunSpec
 
 KEPT = 3  # checkpoints that are on the disk at once: two, and one that is being written
 

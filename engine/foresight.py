@@ -8,10 +8,10 @@ from pathlib import Path
 from engine import timing
 from engine.anatomy import ModelInfo
 from engine.errors import HoneError
-from engine.fit import Fit
 from engine.hardware import Machine
 from engine.jobs import Engine
-from engine.method import MethodSpec
+from engine.spec.batch import Fit
+from engine.spec.method import MethodSpec
 from engine.timing import Job, Pace, Seconds, Shown
 
 LOOKED_AT, ENOUGH = 30, 3  # newest runs that are looked at; runs that are enough

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from engine import model_json, models, scores
-from engine.anatomy import Task
 from engine.errors import ModelError, RunError, SpecError
 from engine.fingerprint import require_same
-from engine.goals import WORDS, Goal, goal_of, outputs, task_of
-from engine.outcome import NAMES
-from engine.spec import DataSpec, RunSpec, Shape, make
+from engine.spec.method import NAMES
+from engine.spec.objective import WORDS, Goal, Task, goal_of, outputs, task_of
+from engine.spec.run import DataSpec, RunSpec, Shape, make
 from engine.store import RunDir, Store, link, write_json
 
 ABOUT = "about.json"  # beside the files: which run they came from

@@ -15,8 +15,8 @@ from typing import Literal, NamedTuple
 import psutil
 
 from engine.errors import RunError
-from engine.method import MethodSpec
-from engine.spec import PlaceSpec
+from engine.spec.method import MethodSpec
+from engine.spec.run import PlaceSpec
 
 GB = 2**30
 # Limit and use of the container's memory, as version 2 and version 1 of Linux's control groups tell them.
@@ -147,11 +147,11 @@ class Machine(NamedTuple):
 
 def machine(place: PlaceSpec, method: MethodSpec, home: Path) -> Machine:
     """The place that these settings lead to."""
-    found = device().kind
-    device: Literal["cpu", "cuda"] = "cuda" if found == "cuda" and place.device != "cpu" else "cpu"
-    precision, autocast = precision_of(place, method, bf16(device))
-    free = free_gb(device) * GB
-    return Machine(device, precision, autocast, free, psutil.disk_usage(str(home)).free)
+    card = device().kind == "cuda"
+    kind: Literal["cpu", "cuda"] = "cuda" if card and place.device != "cpu" else "cpu"
+    precision, autocast = precision_of(place, method, bf16(kind))
+    free = free_gb(kind) * GB
+    return Machine(kind, precision, autocast, free, psutil.disk_usage(str(home)).free)
 
 
 def precision_of(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import advice, counting, memory, outcome
+from engine import advice, counting, memory
 from engine.advice import Case
 from engine.anatomy import ModelInfo
 from engine.errors import SpecError
 from engine.hardware import GB, Machine
-from engine.method import MethodSpec
+from engine.spec.method import NAMES, MethodSpec
 
 LONGEST = 131_072  # tokens that are tried where a model reads any number
 
@@ -103,7 +103,7 @@ def sentences(found: dict[str, Any]) -> str:
         f"{found['model']}: {found['family']}, {found['parameters']:,} weights, {found['layers']} layers, "
         f"{found['width']} wide, reads {found['context']:,} tokens. Can: {', '.join(found['tasks'])}.",
         f"Parts: {parts}.",
-        f"{outcome.NAMES[found['method']]}{rank}{where}: {found['trainable']:,} of {found['total']:,} weights train "
+        f"{NAMES[found['method']]}{rank}{where}: {found['trainable']:,} of {found['total']:,} weights train "
         f"({share:.2g} %).",
         f"Memory for {found['batch']} × {found['length']} tokens in {found['precision']}: "
         f"{found['memory_gb']['total']:.2f} GB ({memory_parts}).",

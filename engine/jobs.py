@@ -17,14 +17,14 @@ from filelock import FileLock, Timeout
 
 from engine import aside, disk, ends, from_run, hardware, models
 from engine import events as ev
-from engine import spec as specs
 from engine.backends import DYING, Backend, ProcessBackend
 from engine.desk import Desk
 from engine.errors import RunError, SpecError
 from engine.prepare import Prepared
 from engine.queue import Move, Queue, Waiting
 from engine.rows import read_rows
-from engine.spec import DataSpec, RunSpec
+from engine.spec import run as specs
+from engine.spec.run import DataSpec, RunSpec
 from engine.stepping import step_down
 from engine.store import RunDir, Store, write_whole
 from engine.view import State

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.anatomy import LinearModule, ModelInfo
 from engine.counting import count
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 
 MB = 2**20
 # Libraries in the worker (620 MB), and what kernels for many lengths, checks and replies leave behind in a run; on a

@@ -12,7 +12,7 @@ from engine import findings as fd
 from engine.findings import Finding
 from engine.normal import Row
 from engine.rows import HELD_OUT, TRAIN, Rows
-from engine.spec import Fix
+from engine.spec.run import Fix
 
 LISTED = 20  # row numbers of a finding
 SKEWED, BALANCED = (

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine import gate, model_json, presets
+from engine import gate, model_json
 from engine.errors import ModelError
+from engine.spec import presets
 
 HUB = "hub:"
 NOT_HERE = "'{}' is not downloaded yet. Download it first, on the Model tab."

@@ -16,7 +16,7 @@ from typing import Any
 
 from engine.errors import DataError
 from engine.shapes import Recognised
-from engine.spec import Shape
+from engine.spec.run import Shape
 
 Row = dict[str, Any]
 Message = dict[str, Any]

@@ -5,20 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engine import events as ev
-from engine.method import MethodSpec
 from engine.text import span, within
 from engine.view import RunView, State
 
 SHARE = 0.1  # of the time of training that checks may take
 FREE_SECONDS = 30.0  # that they may take in any case: in a short run nobody waits long
-NAMES: dict[str, str] = {
-    "lora": "LoRA",
-    "qlora": "QLoRA (4 bit)",
-    "lora8": "LoRA on 8 bit",
-    "dora": "DoRA",
-    "head": "Only the new head",
-    "full": "All weights",
-}
 
 
 class Line(NamedTuple):
@@ -69,14 +60,3 @@ def outcome(view: RunView, state: State) -> list[Line]:
 def in_checks(each: float, count: int, training: float) -> float:
     """Seconds that checks would take: all of them, or as many as begin within their share (engine.work.report)."""
     return min(count * each, max(FREE_SECONDS, SHARE * training) + 2 * each)
-
-
-def in_words(method: MethodSpec) -> str:
-    """A method with what decides its size: LoRA, rank 16, alpha 32."""
-    name = NAMES[method.kind]
-    return f"{name}, rank {method.rank}, alpha {method.scale_alpha}" if method.adapts else name
-
-
-def briefly(method: MethodSpec) -> str:
-    """The same for a narrow column."""
-    return f"{NAMES[method.kind]} {method.rank}" if method.adapts else NAMES[method.kind]

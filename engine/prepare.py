@@ -25,7 +25,6 @@ from engine import personal
 from engine.data import Dataset, load
 from engine.errors import DataError
 from engine.findings import Finding
-from engine.goals import compares
 from engine.intake import FEWEST, LISTED
 from engine.languages import SEEN, languages, scripts
 from engine.likeness import MOST, Likeness
@@ -34,7 +33,8 @@ from engine.normal import Row, normal, with_system
 from engine.rows import HELD_OUT, TRAIN, Rows, Writer, dumps, read_rows
 from engine.scores import answer_of, spread
 from engine.shapes import TASKS, Recognised
-from engine.spec import DataSpec, Shape
+from engine.spec.objective import compares
+from engine.spec.run import DataSpec, Shape
 from engine.split import choose
 from engine.store import Store, write_json
 

@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from engine import presets
-from engine import spec as specs
 from engine.anatomy import ALL_LINEAR, ModelInfo
 from engine.errors import RunError, SpecError
-from engine.method import MethodSpec
-from engine.presets import Recipe
-from engine.spec import NO_YAML, OptimSpec, RunSpec
+from engine.spec import presets
+from engine.spec import run as specs
+from engine.spec.method import MethodSpec
+from engine.spec.presets import Recipe
+from engine.spec.run import NO_YAML, OptimSpec, RunSpec
 from engine.store import Store
 
 # What a recipe may set: how it learns, and neither what nor from what.

@@ -10,10 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from engine import coach, curves, from_run, outcome, scores
 from engine import events as ev
-from engine import spec as specs
-from engine.fit import first
 from engine.signs import Tone
-from engine.spec import RunSpec
+from engine.spec import run as specs
+from engine.spec.batch import first
+from engine.spec.method import in_words
+from engine.spec.run import RunSpec
 from engine.store import RunDir, write_json
 from engine.text import plural
 from engine.view import RunView
@@ -186,7 +187,7 @@ def settings(run: RunDir, view: RunView) -> list[Setting]:
     found = (
         ("Base model", Path(spec.model.source).name, begins),
         ("Data", run.meta["data"], rows),
-        ("Method", outcome.in_words(spec.method), trains),
+        ("Method", in_words(spec.method), trains),
         ("Passes", epochs, plural(view.total_steps, "step") if began else ""),
         ("Batch", batch, f"examples of up to {spec.data.max_length} tokens{row}{again}"),
         (

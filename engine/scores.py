@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine import events as ev
-from engine.spec import Shape
+from engine.spec.run import Shape
 
 Raw = dict[str, Any]
 ANSWERS = ("completion", "output", "label")  # columns that hold it, in normal rows and in raw ones

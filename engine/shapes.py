@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from engine.errors import DataError
-from engine.spec import Shape
+from engine.spec.run import Shape
 
 Row = dict[str, Any]
 

@@ -11,10 +11,11 @@ import os
 import secrets
 from pathlib import Path
 
-from engine import hub_models, presets
+from engine import hub_models
 from engine.errors import ModelError
 from engine.models import HUB, hub_name
-from engine.presets import KnownModel
+from engine.spec import presets
+from engine.spec.presets import KnownModel
 from engine.store import Store
 
 KNOWN = "known"  # folder of the recommended models' configs, beside those of commits

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from engine import events as ev
 from engine import scores
-from engine.fit import Fit, down, first
-from engine.goals import preference_of
-from engine.spec import Shape
+from engine.spec.batch import Fit, down, first
+from engine.spec.objective import preference_of
+from engine.spec.run import Shape
 from engine.store import RunDir
 
 

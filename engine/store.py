@@ -29,9 +29,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from engine import events as ev
-from engine import spec as specs
 from engine.errors import HoneError, RunError
 from engine.follow import VIEWS
+from engine.spec import run as specs
 from engine.view import RunView, State
 
 ROOT = Path(__file__).resolve().parent.parent

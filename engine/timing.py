@@ -19,9 +19,9 @@ from engine import events as ev
 from engine.anatomy import ModelInfo
 from engine.errors import HoneError
 from engine.lengths import Lengths
-from engine.method import MethodSpec
 from engine.outcome import in_checks
-from engine.spec import RunSpec
+from engine.spec.method import MethodSpec
+from engine.spec.run import RunSpec
 from engine.view import RunView
 
 # What a step and a check take beside the model's own arithmetic (the optimizer, events, a checkpoint), and a pass in a

@@ -11,7 +11,7 @@ from engine import advice
 from engine.advice import Case
 from engine.anatomy import ModelInfo
 from engine.hardware import GB, Machine
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 
 LENGTH = 1024  # tokens
 LABELS = 2

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from engine import events as ev
-from engine.fit import Fit
+from engine.spec.batch import Fit
 
 
 class State(StrEnum):

@@ -15,8 +15,8 @@ os.environ.setdefault(
     "OMP_WAIT_POLICY", "passive"
 )  # two tests at once: idle threads leave the core to others
 
-from engine import spec as specs
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import ROOT, RunDir
 
 settings.register_profile(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import presets
 from engine.scores import SCORES
+from engine.spec import presets
 from engine.store import ROOT
 
 SAMPLES = [sample.id for sample in presets.samples()]

@@ -19,7 +19,7 @@ from engine.jobs import Engine
 from engine.lengths import Lengths, lengths
 from engine.policy import Policy
 from engine.prepare import Prepared
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 
 KEPT = 50  # token reports remembered
 

@@ -15,7 +15,7 @@ from engine.errors import HoneError
 from engine.findings import Finding
 from engine.prepare import Prepared
 from engine.shapes import ROLES
-from engine.spec import DataSpec, Fix, Shape
+from engine.spec.run import DataSpec, Fix, Shape
 from ui import charts, data_add, data_view, form
 from ui.context import Context
 from ui.text import card, line

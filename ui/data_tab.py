@@ -9,7 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.shapes import ROLES
-from engine.spec import Shape
+from engine.spec.run import Shape
 from ui import data_add, data_look, editor, form
 from ui.context import Context
 from ui.data_add import Adding

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from engine import presets
 from engine.data import Dataset
 from engine.desk import PreviewRow, TokenReport
 from engine.findings import Finding
 from engine.prepare import Prepared
+from engine.spec import presets
 from ui.text import card, count, line, plural, safe, share, status, tiles
 
 LEVELS = {"stop": "bad", "warn": "warn", "info": "idle"}

@@ -1,6 +1,6 @@
 """The settings of a run as widgets: one per field of RunSpec, made from the field's own declaration.
 
-Labels, help, bounds and defaults are read from engine.spec and stand nowhere else. Knows nothing about
+Labels, help, bounds and defaults are read from engine.spec.run and stand nowhere else. Knows nothing about
 where on the page a widget is.
 """
 
@@ -14,10 +14,10 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.components import Component
 
-from engine import goals, presets
-from engine import spec as specs
 from engine.anatomy import ModelInfo
-from engine.spec import DataSpec, RunSpec, Shape
+from engine.spec import objective, presets
+from engine.spec import run as specs
+from engine.spec.run import DataSpec, RunSpec, Shape
 
 # All fields in the order of the form. Those of data live on the Data tab (but for the seed), the model on its own.
 PATHS = (
@@ -120,7 +120,7 @@ WORDS = {
     "off": "Never",
     "gentle": "Gentle (five checks)",
     "strict": "Strict (two checks)",
-    **goals.WORDS,
+    **objective.WORDS,
 }
 SPECIAL = {"method.bias": {"all": "All biases"}}  # where a word means something else
 DROPDOWNS = ("data.template", "data.goal", "method.kind")

@@ -11,12 +11,13 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine import gate, hardware, models, presets, shelf, verdict
+from engine import gate, hardware, models, shelf, verdict
 from engine import hub_models as hub
 from engine.errors import HoneError
 from engine.hardware import Machine
-from engine.method import MethodSpec
-from engine.spec import PlaceSpec
+from engine.spec import presets
+from engine.spec.method import MethodSpec
+from engine.spec.run import PlaceSpec
 from engine.verdict import Verdict
 from ui import model_lists as lists
 from ui.context import Context

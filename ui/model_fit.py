@@ -14,9 +14,9 @@ from engine import advice, forecast, hardware, memory
 from engine.advice import Case
 from engine.errors import HoneError
 from engine.forecast import Forecast
-from engine.goals import Goal
-from engine.method import MethodSpec
-from engine.spec import RunSpec
+from engine.spec.method import MethodSpec
+from engine.spec.objective import Goal
+from engine.spec.run import RunSpec
 from ui import form, model_map, train_facts, train_recipes
 from ui.context import Context
 from ui.handlers import QUIET, bind

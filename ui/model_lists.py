@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from engine.downloads import Progress
 from engine.hub_models import Downloaded, HubModel
-from engine.presets import KnownModel
+from engine.spec.presets import KnownModel
 from engine.verdict import LENGTH, Verdict
 from ui.text import count, line, megabytes, plural, safe, short
 

@@ -11,7 +11,7 @@ from typing import Any
 from engine import counting
 from engine.anatomy import LinearModule, ModelInfo
 from engine.errors import HoneError
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 from ui.model_tab import GROUP_NOTES, GROUPS
 from ui.text import count, share
 

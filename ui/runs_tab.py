@@ -9,8 +9,8 @@ from typing import Any
 
 import gradio as gr
 
-from engine import outcome
 from engine import report as reports
+from engine.spec.method import briefly
 from engine.store import RunDir
 from engine.view import State
 from ui import report_view, runs_queue
@@ -208,7 +208,7 @@ def _row(run: RunDir, picked: bool) -> str:
         duration(view.last.seconds) if view.last else "–",
         safe(Path(spec.model.source).name),
         safe(meta["data"]),
-        safe(outcome.briefly(spec.method)),
+        safe(briefly(spec.method)),
         megabytes(run.size),
         when(meta["created"]),
     )

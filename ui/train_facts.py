@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, forecast, from_run, hardware, outcome
+from engine import advice, forecast, from_run, hardware
 from engine.advice import Case, Option
 from engine.errors import HoneError, ModelError
 from engine.forecast import Forecast
-from engine.goals import PREFERENCES, goal_of, outputs, task_of
 from engine.prepare import Prepared
-from engine.spec import RunSpec, Shape
+from engine.spec.method import NAMES
+from engine.spec.objective import PREFERENCES, goal_of, outputs, task_of
+from engine.spec.run import RunSpec, Shape
 from engine.text import span
 from engine.timing import Job, Seconds
 from ui import form, train_settings
@@ -221,7 +222,7 @@ def methods(options: tuple[Option, ...], case: Case) -> str:
     best = next(option for option in options if option.recommended)
     why = advice.why(case, best)
     rows = "".join(_method(option) for option in options)
-    head = f'<p class="line">Recommended: <b>{safe(outcome.NAMES[best.kind])}</b>. {safe(why)}</p>'
+    head = f'<p class="line">Recommended: <b>{safe(NAMES[best.kind])}</b>. {safe(why)}</p>'
     free = f"{megabytes(case.machine.free)} are free. Each figure is for one example at a time; more need more."
     summary = "<summary>When to use which method</summary>"
     return f'{head}<details class="why">{summary}<ul>{rows}</ul>{line(free)}</details>'
@@ -231,4 +232,4 @@ def _method(option: Option) -> str:
     fits = "" if option.fits else ", which does not fit here"
     mark = ' <span class="chip">recommended</span>' if option.recommended else ""
     needs = f"From {megabytes(option.needs)} of memory{fits}."
-    return f"<li><b>{safe(outcome.NAMES[option.kind])}</b>{mark}<br>{safe(option.why)} {safe(needs)}</li>"
+    return f"<li><b>{safe(NAMES[option.kind])}</b>{mark}<br>{safe(option.why)} {safe(needs)}</li>"

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, presets, recipes
-from engine import spec as specs
+from engine import advice, recipes
 from engine.advice import Advice, Case
 from engine.anatomy import ModelInfo
 from engine.errors import HoneError, SpecError
-from engine.presets import Recipe
-from engine.spec import RunSpec
+from engine.spec import presets
+from engine.spec import run as specs
+from engine.spec.presets import Recipe
+from engine.spec.run import RunSpec
 from ui import form, train_facts
 from ui.context import Context
 from ui.handlers import QUIET, bind

@@ -13,7 +13,7 @@ from gradio.components import Component
 
 from engine.anatomy import ModelInfo
 from engine.errors import HoneError
-from engine.goals import LABELS, goal_of
+from engine.spec.objective import LABELS, goal_of
 from ui import form
 from ui.context import Context
 from ui.model_tab import GROUPS

@@ -10,9 +10,10 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine import forecast, presets
-from engine import spec as specs
-from engine.spec import RunSpec
+from engine import forecast
+from engine.spec import presets
+from engine.spec import run as specs
+from engine.spec.run import RunSpec
 from ui import form, live, runs_again, runs_queue, train_facts, train_recipes, train_settings
 from ui.context import Context
 from ui.handlers import QUIET, bind

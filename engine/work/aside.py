@@ -19,7 +19,7 @@ from engine.errors import DataError, HoneError
 from engine.prepare import prepare
 from engine.read import Options
 from engine.rows import TRAIN
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.store import Store
 
 Tell = Callable[[str], None]

@@ -8,7 +8,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from engine.normal import with_system
-from engine.spec import RunSpec
+from engine.spec.run import RunSpec
 from engine.work.data import Row, prompt_ids, questions
 from engine.work.generate import replies
 from engine.work.lesson import Material

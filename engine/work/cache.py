@@ -18,7 +18,7 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
 from engine.rows import Rows
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.store import write_json
 from engine.work.data import Encoded, encode_each
 

@@ -20,9 +20,9 @@ from transformers import (
 
 from engine import scores
 from engine.errors import DataError
-from engine.goals import Goal, parts_of
 from engine.normal import Row
 from engine.rows import Rows
+from engine.spec.objective import Goal, parts_of
 from engine.store import write_json
 from engine.work.heads import (
     ABOUT,

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from engine import presets
 from engine.errors import DataError, ModelError
-from engine.goals import compares
 from engine.normal import with_system
-from engine.spec import DataSpec
+from engine.spec import presets
+from engine.spec.objective import compares
+from engine.spec.run import DataSpec
 from engine.work.forms import Message, Tool
 from engine.work.masks import masked
 from engine.work.pieces import Tokens, pattern, text_ids, tokens, unwrap, wrap

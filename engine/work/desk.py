@@ -18,9 +18,9 @@ from typing import Any
 
 from engine import models
 from engine.errors import HoneError
-from engine.method import MethodSpec
 from engine.normal import with_system
-from engine.spec import DataSpec
+from engine.spec.method import MethodSpec
+from engine.spec.run import DataSpec
 from engine.store import RunDir
 from engine.work import tokens
 from engine.work.data import load_tokenizer, prompt_ids

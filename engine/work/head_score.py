@@ -11,8 +11,8 @@ from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 
 from engine import events as ev
 from engine import scores
-from engine.goals import parts_of
 from engine.normal import Row
+from engine.spec.objective import parts_of
 from engine.work.heads import (
     NUMBER,
     SEVERAL,

@@ -16,7 +16,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from engine.normal import Row
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.work.inspect import load_config
 from engine.work.load import Head
 from engine.work.tuned import Trained

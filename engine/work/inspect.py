@@ -23,9 +23,11 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
 )
 
-from engine import gate, model_json, models, presets
-from engine.anatomy import LinearModule, ModelInfo, Task
+from engine import gate, model_json, models
+from engine.anatomy import LinearModule, ModelInfo
 from engine.errors import ModelError
+from engine.model.targets import target_groups
+from engine.spec.objective import Task
 from engine.weights import check_count
 from engine.work.linear import linear_modules, part_of
 
@@ -215,7 +217,7 @@ def describe(
     heads = _first(text, "num_attention_heads", "n_heads")
     fixed, labelled = _head(model) if task == "classify" else (0, 0)
     modules = linear_modules(model, head_names(model), head, width)
-    groups, reason = presets.target_groups(config.model_type, modules)
+    groups, reason = target_groups(config.model_type, modules)
     stored = (
         sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder and here else 0
     )

@@ -10,9 +10,9 @@ from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from engine.anatomy import ModelInfo
 from engine.errors import DataError
-from engine.goals import Goal
 from engine.rows import Rows
-from engine.spec import DataSpec, RunSpec
+from engine.spec.objective import Goal
+from engine.spec.run import DataSpec, RunSpec
 from engine.work.load import Head
 
 

@@ -15,13 +15,12 @@ from safetensors import SafetensorError
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from engine import model_json, weights
-from engine.anatomy import Task
 from engine.errors import ModelError, RunError
 from engine.fingerprint import OTHER_BASE
-from engine.goals import Goal, outputs
 from engine.hardware import GB, free_gb
-from engine.method import MethodSpec
-from engine.spec import PlaceSpec
+from engine.spec.method import MethodSpec
+from engine.spec.objective import Goal, Task, outputs
+from engine.spec.run import PlaceSpec
 from engine.work.inspect import AUTO, empty_model, head_names, load_config, tasks_of
 
 UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit

@@ -13,7 +13,7 @@ from transformers.pytorch_utils import Conv1D
 from engine import events as ev
 from engine.hardware import GB, require_disk
 from engine.rows import read_rows
-from engine.spec import PlaceSpec
+from engine.spec.run import PlaceSpec
 from engine.store import RunDir
 from engine.work.data import encode, load_tokenizer, questions
 from engine.work.generate import replies

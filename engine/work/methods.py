@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from engine.anatomy import ModelInfo
 from engine.counting import check
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 from engine.work import quick_lora, quick_norm
 
 INIT: dict[str, Any] = {"zero": True}  # PEFT's name where it is not ours

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from engine import models, timing
-from engine.anatomy import Task
 from engine.errors import ModelError
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
+from engine.spec.objective import Task
 from engine.work import ways
 from engine.work.inspect import AUTO, describe, load_config
 from engine.work.learned import forget_room

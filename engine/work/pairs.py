@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
 from engine.rows import Rows
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.work.data import IGNORED, Encoded, Row, cut, encode_sides, teaches
 
 

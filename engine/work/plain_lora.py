@@ -15,7 +15,7 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 
 CONVERTED = ("pissa", "olora")
 START = "start.safetensors"

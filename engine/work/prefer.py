@@ -7,9 +7,9 @@ from typing import Any
 from transformers import Trainer, TrainerCallback
 
 from engine.errors import DataError, RunError, SpecError
-from engine.goals import preference_of
-from engine.method import MethodSpec
-from engine.spec import Shape
+from engine.spec.method import MethodSpec
+from engine.spec.objective import preference_of
+from engine.spec.run import Shape
 from engine.text import plural
 from engine.work.asking import Questions
 from engine.work.comparing import trainer

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from transformers import Trainer
 
-from engine.fit import Fit
-from engine.spec import RunSpec
+from engine.spec.batch import Fit
+from engine.spec.run import RunSpec
 from engine.work.lesson import Lesson, longest
 from engine.work.load import Place
 from engine.work.report import memory_gb

@@ -16,10 +16,11 @@ from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-unty
 from torch.nn.functional import cross_entropy
 
 from engine import events as ev
-from engine import presets, scores
+from engine import scores
 from engine.errors import DataError, RunError
 from engine.rows import read_rows
-from engine.spec import DataSpec, Shape
+from engine.spec import presets
+from engine.spec.run import DataSpec, Shape
 from engine.store import RunDir
 from engine.work.data import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
 from engine.work.generate import replies

@@ -13,8 +13,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
-from engine.goals import compares
-from engine.spec import DataSpec
+from engine.spec.objective import compares
+from engine.spec.run import DataSpec
 from engine.work.data import IGNORED, Encoded, Row, encode_uncut, teaches
 from engine.work.pairs import as_sides
 from engine.work.pieces import pattern

@@ -11,11 +11,11 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from engine import counting, disk, fingerprint, memory, models, scores
 from engine import events as ev
 from engine.errors import DataError, RunError
-from engine.fit import Fit
-from engine.goals import goal_of, task_of
 from engine.hardware import GB
 from engine.rows import read_rows
-from engine.spec import RunSpec, Shape
+from engine.spec.batch import Fit
+from engine.spec.objective import goal_of, task_of
+from engine.spec.run import RunSpec, Shape
 from engine.stepping import current, step_down
 from engine.store import RunDir, write_whole
 from engine.timing import with_checks

@@ -14,8 +14,8 @@ from engine import models, scores
 from engine.anatomy import ModelInfo
 from engine.errors import ModelError, RunError
 from engine.fingerprint import require_same
-from engine.goals import Goal, goal_of, task_of
-from engine.spec import RunSpec, Shape
+from engine.spec.objective import Goal, goal_of, task_of
+from engine.spec.run import RunSpec, Shape
 from engine.store import RunDir
 from engine.work.inspect import inspect
 from engine.work.load import UNKNOWN_CONTEXT, Head, Place, attach, choose_place, head_of, load_model

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from engine import spec as specs
 from engine.backends import FakeBackend
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import RunDir
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
 from tests.browser.test_train import WAIT, choose, comes_to_rest, facts, rank

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine import presets
+from engine.spec import presets
 from engine.store import Store
 from engine.view import State
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload

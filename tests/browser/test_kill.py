@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from engine import spec as specs
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import Store
 from engine.view import State
 from tests.browser.conftest import app

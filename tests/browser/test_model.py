@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.presets import POCKET
+from engine.spec.presets import POCKET
 from tests.browser.conftest import OpenPage, Serve, go, picture
 from tests.engine.hub_server import Hub
 from tests.engine.model_shelf import about, fill

@@ -22,9 +22,9 @@ from typing import Any
 
 from engine import aside
 from engine import events as ev
-from engine import spec as specs
 from engine.backends import ProcessBackend
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import ROOT, RunDir
 from engine.view import State
 from tests.conftest import idle, wait_for

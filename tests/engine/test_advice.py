@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import advice, forecast, presets
-from engine import spec as specs
+from engine import advice, forecast
 from engine.advice import Case
 from engine.anatomy import LinearModule, ModelInfo
 from engine.hardware import Machine
 from engine.lengths import Lengths, lengths
+from engine.spec import presets
+from engine.spec import run as specs
 
 GB = 2**30
 SHORT = Lengths((0, 20, 40, 60), (50, 40, 10), 57)

@@ -8,12 +8,12 @@ import pytest
 
 from engine import events as ev
 from engine import from_run, outcome
-from engine import spec as specs
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend
 from engine.errors import HoneError, RunError, SpecError
 from engine.jobs import Engine
-from engine.spec import RunSpec
+from engine.spec import run as specs
+from engine.spec.run import RunSpec
 from engine.store import RunDir
 from engine.text import span
 from engine.view import State, fold

@@ -8,9 +8,9 @@ import math
 import pytest
 
 from engine import from_run, models
-from engine import spec as specs
 from engine.errors import RunError
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import RunDir
 from engine.view import State
 from tests.conftest import SMALL, idle, wait_for

@@ -23,10 +23,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import counting, gate, hardware, hub_models, models, presets
+from engine import counting, gate, hardware, hub_models, models
 from engine.errors import HoneError, ModelError, RunError, SpecError
-from engine.method import MethodSpec
-from engine.spec import PlaceSpec
+from engine.spec import presets
+from engine.spec.method import MethodSpec
+from engine.spec.run import PlaceSpec
 from engine.store import ROOT, Store
 from tests.engine.bad_models import BAD, CANARY, CONFIG, INDEX, TOKENS, Bad, pickled, program
 from tests.engine.hub_server import Hub

@@ -10,7 +10,7 @@ import pytest
 from engine import models
 from engine.errors import DataError
 from engine.rows import Writer, read_rows
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.work import cache
 from engine.work.data import load_tokenizer
 

@@ -12,13 +12,13 @@ import pytest
 
 from engine import events as ev
 from engine import export, intake, scores
-from engine import spec as specs
 from engine.errors import DataError
 from engine.jobs import Engine
 from engine.normal import normal
 from engine.rows import HELD_OUT, TRAIN
 from engine.shapes import recognise
-from engine.spec import Shape
+from engine.spec import run as specs
+from engine.spec.run import Shape
 from engine.store import RunDir
 from tests.engine.tiny import WORDS, save_model
 
@@ -386,7 +386,7 @@ def test_long_texts_are_cut_in_front_of_what_ends_them(tmp_path: Path) -> None:
     """The end that a tokenizer adds stays: a head may read it."""
     from tokenizers.processors import TemplateProcessing
 
-    from engine.spec import DataSpec
+    from engine.spec.run import DataSpec
     from engine.work.data import load_tokenizer
     from engine.work.heads import read_texts
 

@@ -9,7 +9,7 @@ import pytest
 from engine.anatomy import ModelInfo
 from engine.counting import count
 from engine.errors import ModelError, SpecError
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 from tests.engine.tiny import ARCHITECTURES, config_of
 
 ROBERTA = {

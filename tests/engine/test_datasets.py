@@ -15,7 +15,7 @@ from engine import data, intake
 from engine.companions import Upload
 from engine.errors import DataError
 from engine.prepare import prepare
-from engine.spec import DataSpec, Shape
+from engine.spec.run import DataSpec, Shape
 from engine.store import Store
 
 

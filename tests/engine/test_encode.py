@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from engine import presets
 from engine.errors import DataError, ModelError
-from engine.spec import DataSpec
+from engine.spec import presets
+from engine.spec.run import DataSpec
 from engine.work.data import (
     IGNORED,
     encode,

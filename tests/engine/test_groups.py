@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from engine import presets
 from engine.anatomy import LinearModule
 from engine.counting import count
 from engine.errors import ModelError, SpecError
-from engine.method import MethodSpec
+from engine.model.targets import _architectures, target_groups
+from engine.spec.method import MethodSpec
 from tests.engine.test_counting import info_of, pefts, tasks
 from tests.engine.tiny import ARCHITECTURES, config_of
 
@@ -80,7 +80,7 @@ def test_and_for_others(kind: str) -> None:
 
 
 def test_every_entry_of_the_table_is_of_a_real_architecture() -> None:
-    table = presets._architectures()
+    table = _architectures()
     for kind in set(table) - {"default"}:
         info = default_info(kind)
         missing = {name for group in table[kind].values() for name in group} - {
@@ -102,7 +102,7 @@ def test_names_outside_the_attention_do_not_count() -> None:
     strange = [
         LinearModule(name="value", path="h.*.mixer.value", ins=8, outs=8, layers=(0,), part="mlp")
     ]
-    groups, reason = presets.target_groups("strange", strange)
+    groups, reason = target_groups("strange", strange)
     assert (
         groups == dict.fromkeys(("fewest", "attention", "all"), ("value",))
         and "(strange)" in reason

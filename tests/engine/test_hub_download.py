@@ -13,8 +13,8 @@ import pytest
 from filelock import FileLock
 
 from engine import gate, hub_models, models
-from engine import spec as specs
 from engine.errors import ModelError
+from engine.spec import run as specs
 from engine.store import RunDir, Store
 from engine.work.hub_fetch import Progress, amount, span
 from tests.engine.hub_server import Hub, Repo

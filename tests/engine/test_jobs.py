@@ -11,11 +11,11 @@ import pytest
 
 from engine import data, ends
 from engine import events as ev
-from engine import spec as specs
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend, ProcessBackend
 from engine.errors import DataError, ModelError, RunError, SpecError
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.stepping import current
 from engine.view import State
 from tests.conftest import idle, wait_for

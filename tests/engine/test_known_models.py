@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.inspect import methods, pefts, published
-from engine import presets
 from engine.counting import count
+from engine.spec import presets
 from tests.engine.test_counting import info_of
 
 KNOWN = {one.name: one for one in presets.known_models()}

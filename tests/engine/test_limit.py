@@ -16,11 +16,11 @@ import pytest
 
 from engine import aside
 from engine import events as ev
-from engine import spec as specs
 from engine.backends import ProcessBackend
-from engine.fit import Fit, down, first
 from engine.jobs import Engine
-from engine.spec import OptimSpec
+from engine.spec import run as specs
+from engine.spec.batch import Fit, down, first
+from engine.spec.run import OptimSpec
 from engine.store import RunDir
 from engine.view import State
 from tests.conftest import idle, wait_for

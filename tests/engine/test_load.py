@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from engine import models
 from engine.errors import DataError
-from engine.spec import RunSpec
+from engine.spec.run import RunSpec
 from engine.work import load, train
 
 

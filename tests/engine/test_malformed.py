@@ -13,12 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine import aside, data, presets
+from engine import aside, data
 from engine.desk import TokenReport
 from engine.errors import DataError
 from engine.findings import Finding
 from engine.rows import read_rows
-from engine.spec import DataSpec
+from engine.spec import presets
+from engine.spec.run import DataSpec
 from engine.store import ROOT, Store
 from tests.engine.malformed import CASES, GOOD, NASTY, Case
 

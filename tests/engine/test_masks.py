@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from engine import presets
 from engine.errors import DataError
-from engine.spec import DataSpec
+from engine.spec import presets
+from engine.spec.run import DataSpec
 from engine.work.data import IGNORED, encode, load_tokenizer, prompt_ids, row_prompt
 from engine.work.masks import masked
 

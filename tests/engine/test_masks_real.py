@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engine.errors import DataError
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 from engine.work.data import IGNORED, encode, load_tokenizer, prompt_ids, row_prompt
 from engine.work.forms import answer_of, squeeze
 

@@ -12,7 +12,7 @@ from engine import memory
 from engine.anatomy import ModelInfo
 from engine.hardware import GB
 from engine.memory import Setting, estimate
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 from engine.store import ROOT
 from engine.work.inspect import describe
 

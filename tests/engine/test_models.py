@@ -7,8 +7,9 @@ import shutil
 
 import pytest
 
-from engine import gate, models, presets
+from engine import gate, models
 from engine.errors import ModelError
+from engine.spec import presets
 
 
 @pytest.fixture
@@ -89,7 +90,7 @@ def test_a_path_that_cannot_be_is_refused(path: str) -> None:
     ],
 )
 def test_weights_that_do_not_make_the_model_are_refused(folder, spoil, words: str) -> None:
-    from engine.spec import PlaceSpec
+    from engine.spec.run import PlaceSpec
     from engine.work.inspect import inspect
     from engine.work.load import choose_place, load_model
 

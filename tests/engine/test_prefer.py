@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from engine import coach, presets
-from engine import spec as specs
+from engine import coach
 from engine.companions import Upload
 from engine.errors import DataError, RunError, SpecError
 from engine.intake import add_files
 from engine.jobs import Engine
+from engine.spec import presets
+from engine.spec import run as specs
 from engine.store import RunDir
 
 MORE: dict[str, Any] = {

@@ -18,7 +18,7 @@ from engine.likeness import Likeness
 from engine.prepare import prepare
 from engine.read import Options
 from engine.rows import read_rows
-from engine.spec import DataSpec, Shape
+from engine.spec.run import DataSpec, Shape
 from engine.split import choose
 from engine.store import Store
 

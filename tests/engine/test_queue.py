@@ -8,10 +8,10 @@ import threading
 import pytest
 
 from engine import events as ev
-from engine import spec as specs
 from engine.backends import FakeBackend
 from engine.errors import RunError
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import RunDir
 from engine.view import State
 from tests.conftest import idle, wait_for

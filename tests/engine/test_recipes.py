@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import presets, recipes
-from engine import spec as specs
+from engine import recipes
 from engine.errors import HoneError, RunError, SpecError
-from engine.spec import RunSpec
+from engine.spec import presets
+from engine.spec import run as specs
+from engine.spec.run import RunSpec
 from engine.store import Store
 
 GOOD = "name: Mine\nsummary: s\ncost: c\nvalues:\n  optim.epochs: 2\n  method.rank: 8\n"

@@ -9,14 +9,15 @@ from itertools import pairwise
 import pytest
 
 from engine import events as ev
-from engine import intake, presets, scores
-from engine import spec as specs
+from engine import intake, scores
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend
 from engine.errors import RunError
 from engine.jobs import Engine
 from engine.rows import TRAIN, read_rows
-from engine.spec import Shape
+from engine.spec import presets
+from engine.spec import run as specs
+from engine.spec.run import Shape
 from engine.store import RunDir
 from engine.view import State, fold
 from tests.conftest import SMALL, idle, wait_for

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from engine import presets
-from engine import spec as specs
 from engine.errors import SpecError
+from engine.spec import presets
+from engine.spec import run as specs
 from engine.store import ROOT
 
 

@@ -12,9 +12,9 @@ import pytest
 from filelock import FileLock
 
 from engine import data, intake
-from engine import spec as specs
 from engine.errors import RunError
 from engine.rows import read_rows, write_rows
+from engine.spec import run as specs
 from engine.store import ROOT, RunDir, Store
 
 

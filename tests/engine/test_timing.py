@@ -9,11 +9,11 @@ import pytest
 
 from engine import events as ev
 from engine import hardware, timing
-from engine import spec as specs
 from engine.jobs import Engine
 from engine.lengths import lengths
-from engine.method import MethodSpec
-from engine.spec import PlaceSpec, RunSpec, SamplingSpec
+from engine.spec import run as specs
+from engine.spec.method import MethodSpec
+from engine.spec.run import PlaceSpec, RunSpec, SamplingSpec
 from engine.store import RunDir
 from tests.engine.test_advice import SHORT, model
 

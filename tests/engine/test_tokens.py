@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from engine import presets
 from engine.desk import MEASURED, Desk, PreviewRow, TokenReport
-from engine.spec import DataSpec
+from engine.spec import presets
+from engine.spec.run import DataSpec
 from engine.work import tokens
 from engine.work.data import load_tokenizer
 from engine.work.desk import Desk as Worker

@@ -10,9 +10,9 @@ import pytest
 
 from engine import coach, outcome, report
 from engine import events as ev
-from engine import spec as specs
 from engine.backends import FakeBackend
 from engine.jobs import Engine
+from engine.spec import run as specs
 from engine.store import RunDir
 from engine.view import State, fold
 from tests.conftest import idle, wait_for

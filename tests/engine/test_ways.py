@@ -14,7 +14,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy, scaled_dot_pro
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine import models
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 from engine.work import flat, learned, ways
 from engine.work.data import load_tokenizer
 from engine.work.inspect import describe, inspect

@@ -15,12 +15,13 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from engine import aside, counting, export, presets
+from engine import aside, counting, export
 from engine import events as ev
-from engine import spec as specs
 from engine.errors import RunError
 from engine.jobs import Engine
-from engine.spec import DataSpec
+from engine.spec import presets
+from engine.spec import run as specs
+from engine.spec.run import DataSpec
 from engine.view import State
 from tests.conftest import SMALL, idle, wait_for
 
@@ -243,7 +244,7 @@ def test_chat_streams_both_and_stops(trained) -> None:
 
 def test_base_reply_equals_the_bare_base_model(trained) -> None:
     """The mixed batch's base row is the base, token for token (in fp32)."""
-    from engine.spec import PlaceSpec
+    from engine.spec.run import PlaceSpec
     from engine.work.data import load_tokenizer, prompt_ids
     from engine.work.generate import replies, stream_pair
     from engine.work.load import attach, choose_place, load_model

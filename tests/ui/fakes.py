@@ -11,8 +11,8 @@ from engine.backends import FakeBackend
 from engine.desk import PreviewRow, TokenReport
 from engine.hardware import Machine
 from engine.jobs import Engine
-from engine.method import MethodSpec
-from engine.spec import DataSpec
+from engine.spec.method import MethodSpec
+from engine.spec.run import DataSpec
 from engine.timing import Pace
 
 

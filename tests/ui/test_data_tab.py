@@ -10,7 +10,7 @@ import pytest
 
 from engine.desk import PreviewRow, Refused, TokenReport
 from engine.errors import DataError, RunError
-from engine.spec import DataSpec, Shape
+from engine.spec.run import DataSpec, Shape
 from tests.ui.fakes import FakeDesk
 from ui import data_add, data_look, data_tab, data_view, editor, form, train_facts, train_tab
 from ui.context import Context

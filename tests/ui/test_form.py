@@ -5,10 +5,10 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from engine import presets
-from engine import spec as specs
 from engine.errors import SpecError
-from engine.spec import PARTS, RunSpec
+from engine.spec import presets
+from engine.spec import run as specs
+from engine.spec.run import PARTS, RunSpec
 from tests.ui.fakes import INFO
 from ui import form
 

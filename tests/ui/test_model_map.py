@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.errors import ModelError
-from engine.method import MethodSpec
+from engine.spec.method import MethodSpec
 from tests.ui.fakes import INFO
 from ui.model_map import drawing, toggled
 

@@ -9,11 +9,11 @@ import gradio as gr
 import pytest
 
 from engine import aside, from_run
-from engine import spec as specs
 from engine.backends import FakeBackend
 from engine.errors import RunError, SpecError
 from engine.jobs import Engine
 from engine.policy import LOCAL
+from engine.spec import run as specs
 from engine.store import RunDir
 from engine.view import State
 from tests.conftest import idle, wait_for

@@ -10,7 +10,7 @@ from engine import events as ev
 from engine.errors import DataError, ModelError, SpecError
 from engine.hardware import Machine
 from engine.jobs import Engine
-from engine.spec import RunSpec
+from engine.spec.run import RunSpec
 from engine.store import RunDir
 from engine.text import rounded, span, within
 from engine.view import RunView, State, fold

@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterable
 from typing import Any, Literal
 
-from engine.anatomy import Task
 from engine.errors import SpecError
-from engine.method import MethodSpec
-from engine.spec import DataSpec, Shape
+from engine.spec.method import MethodSpec
+from engine.spec.run import DataSpec, Shape
 
 Goal = Literal["write", "classify", "multilabel", "regress", "prefer"]
 Preference = Literal["dpo", "orpo", "kto"]
@@ -78,3 +77,6 @@ def outputs(goal: Goal, labels: Iterable[str]) -> tuple[str, ...]:
     if goal == "multilabel":
         return tuple(sorted({part for label in labels for part in parts_of(label)}))
     return tuple(sorted(set(labels))) if goal == "classify" else ()
+
+
+Task = Literal["write", "classify"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.spec import OptimSpec
+from engine.spec.run import OptimSpec
 
 FEWER = "KTO then compares fewer examples at once: it is less steady."
 

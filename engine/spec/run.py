@@ -16,11 +16,11 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
-from engine.data_spec import DataSpec as DataSpec
-from engine.data_spec import Fix as Fix
-from engine.data_spec import Shape as Shape
 from engine.errors import SpecError
-from engine.method import MethodSpec, Part
+from engine.spec.data import DataSpec as DataSpec
+from engine.spec.data import Fix as Fix
+from engine.spec.data import Shape as Shape
+from engine.spec.method import MethodSpec, Part
 
 
 class ModelSpec(Part):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -10,10 +9,9 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from engine import spec as specs
-from engine.anatomy import LinearModule
+from engine.spec import run as specs
 
-FOLDER = Path(__file__).resolve().parent.parent / "presets"
+FOLDER = Path(__file__).resolve().parent.parent.parent / "presets"
 POCKET = FOLDER / "pocket" / "model"
 
 
@@ -72,7 +70,8 @@ class KnownModel(BaseModel):
         return int(self.gigabytes * 1e9)
 
 
-def _yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file of Hone's own that holds a mapping."""
     value: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return value
 
@@ -81,7 +80,7 @@ def _yaml(path: Path) -> dict[str, Any]:
 def recipes() -> tuple[Recipe, ...]:
     """The recipes in the order of their file names."""
     return tuple(
-        Recipe.model_validate(_yaml(path)) for path in sorted((FOLDER / "recipes").glob("*.yaml"))
+        Recipe.model_validate(read_yaml(path)) for path in sorted((FOLDER / "recipes").glob("*.yaml"))
     )
 
 
@@ -90,7 +89,7 @@ def samples() -> tuple[Sample, ...]:
     """The bundled samples, easiest first. A sample's spec file opens with its title, summary and order in ``about``."""
     found = []
     for path in (FOLDER / "samples").glob("*.yaml"):
-        values = _yaml(path)
+        values = read_yaml(path)
         found.append(Sample(id=path.stem, values=values, **values.pop("about")))
     return tuple(sorted(found, key=lambda sample: sample.order))
 
@@ -122,29 +121,3 @@ def nested(values: dict[str, Any]) -> dict[str, Any]:
 def recipe_spec(recipe: Recipe) -> specs.RunSpec:
     """The defaults with a recipe's values, checked."""
     return specs.make(nested(recipe.values))
-
-
-@cache
-def _architectures() -> dict[str, dict[str, list[str]]]:
-    return _yaml(FOLDER / "architectures.yaml")
-
-
-def target_groups(
-    model_type: str, modules: Iterable[LinearModule]
-) -> tuple[dict[str, tuple[str, ...]], str]:
-    """The groups fewest, attention and all of a model with these linear layers, and why the first two are all, too."""
-    fit = [module for module in modules if not module.refused]
-    every = tuple(dict.fromkeys(module.name for module in fit))
-    inside = {module.name for module in fit if module.part == "attention"}
-    wanted = _architectures().get(model_type) or _architectures()["default"]
-    groups = {
-        name: tuple(n for n in every if n in wanted[name] and n in inside)
-        for name in ("fewest", "attention")
-    }
-    if groups["fewest"]:
-        return groups | {"all": every}, ""
-    reason = (
-        f"Hone does not know the attention of this architecture ({model_type}): none of its layers is called as usual "
-        "(q_proj, query, query_key_value and the like). Every group therefore means all linear layers."
-    )
-    return dict.fromkeys(("fewest", "attention", "all"), every), reason

@@ -1,4 +1,4 @@
-"""The data's part of a spec: which examples, how they are read, mended and split. Part of engine.spec's RunSpec."""
+"""The data's part of a spec: which examples, how they are read, mended and split. Part of engine.spec.run's RunSpec."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.method import Part
+from engine.spec.method import Part
 
 SOURCE = r"^(sample|dataset):[a-z0-9-]+$"
 

@@ -1,4 +1,4 @@
-"""The method of a run: what is trained, how large the adapter is, where it goes. Part of engine.spec's RunSpec."""
+"""The method of a run: what is trained, how large the adapter is, where it goes. Part of engine.spec.run's RunSpec."""
 
 from __future__ import annotations
 
@@ -154,3 +154,24 @@ class MethodSpec(Part):
     def rank_of(self, name: str) -> int:
         """The rank of a module."""
         return self.ranks.get(name, self.rank)
+
+
+NAMES: dict[str, str] = {
+    "lora": "LoRA",
+    "qlora": "QLoRA (4 bit)",
+    "lora8": "LoRA on 8 bit",
+    "dora": "DoRA",
+    "head": "Only the new head",
+    "full": "All weights",
+}
+
+
+def in_words(method: MethodSpec) -> str:
+    """A method with what decides its size: LoRA, rank 16, alpha 32."""
+    name = NAMES[method.kind]
+    return f"{name}, rank {method.rank}, alpha {method.scale_alpha}" if method.adapts else name
+
+
+def briefly(method: MethodSpec) -> str:
+    """The same for a narrow column."""
+    return f"{NAMES[method.kind]} {method.rank}" if method.adapts else NAMES[method.kind]

@@ -1,0 +1,1 @@
+"""What a run is: every setting with its bounds and help. Knows nothing about files, hardware or training."""
