@@ -34,7 +34,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
 from engine.jobs import Engine  # noqa: E402
 from engine.policy import DEMO, LOCAL, Policy  # noqa: E402
-from engine.view import State  # noqa: E402
+from engine.store.run_view import State  # noqa: E402
 from ui import (  # noqa: E402
     compare_tab,
     data_look,

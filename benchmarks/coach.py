@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from benchmarks.curves import CURVES, recipes
-from engine import events as ev
 from engine import signs
-from engine.view import RunView, fold
+from engine.store import events as ev
+from engine.store.run_view import RunView, fold
 from tests.curves.made import made
 
 RELATIVES = ({"diverging", "rate-high"}, {"memorising", "small", "plateau"}, {"rate-low", "stuck"})

@@ -19,12 +19,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from engine import aside
-from engine import events as ev
 from engine.errors import HoneError
 from engine.jobs import Engine
 from engine.spec import presets
 from engine.spec import run as specs
-from engine.store import ROOT, RunDir
+from engine.store import events as ev
+from engine.store.files import ROOT
+from engine.store.run_dir import RunDir
 
 CURVES = ROOT / "tests" / "curves"
 Row = dict[str, Any]

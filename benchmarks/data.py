@@ -24,7 +24,8 @@ from engine.companions import Upload
 from engine.errors import DataError
 from engine.prepare import prepare
 from engine.spec.run import DataSpec
-from engine.store import ROOT, Store
+from engine.store.files import ROOT
+from engine.store.workspace import Store
 
 MB = 2**20
 GIGABYTE = 10**9  # bytes

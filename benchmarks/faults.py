@@ -9,8 +9,8 @@ from pathlib import Path
 
 from engine import disk
 from engine.jobs import Engine
-from engine.store import RunDir
-from engine.view import State
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 from tests.engine import deaths
 from tests.engine.test_durable import DAMAGES

@@ -21,7 +21,7 @@ import yaml
 from engine.counting import count
 from engine.spec import presets
 from engine.spec.method import MethodSpec
-from engine.store import ROOT
+from engine.store.files import ROOT
 
 LABELS = 3
 # What the library leaves open, and every published model fills in.

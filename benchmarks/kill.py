@@ -20,10 +20,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from engine import events as ev
 from engine.jobs import Engine
-from engine.store import RunDir
-from engine.view import State
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 from tests.engine import deaths
 

@@ -14,8 +14,8 @@ import psutil
 import start
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import RunDir
-from engine.view import State
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.browser.conftest import FLAGS, app
 from tests.browser.test_kill import shown
 from tests.conftest import SMALL, wait_for

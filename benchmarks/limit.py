@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from engine.backends import ProcessBackend
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 from tests.engine.test_limit import Grouped, Limited, control_group, losses, train
 
 TEXTS = 320  # 20 steps of 16

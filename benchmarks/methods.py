@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 from tests.engine.tiny import save_model
 
 STEPS, BATCH = 20, 8

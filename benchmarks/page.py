@@ -24,10 +24,10 @@ import psutil
 from playwright.sync_api import Page, sync_playwright
 
 import start
-from engine import events as ev
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from tests.browser.conftest import FLAGS, app, go
 
 CHECKS = 100  # in the whole run; each with three replies and a checkpoint

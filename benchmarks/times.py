@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine import events as ev
 from engine import forecast
 from engine.jobs import Engine
 from engine.policy import Policy
 from engine.spec import presets
 from engine.spec import run as specs
+from engine.store import events as ev
 from engine.text import span, within
 from ui import train_facts
 from ui.context import Context

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.gate import BATCH
-from engine.store import ROOT
+from engine.store.files import ROOT
 
 KINDS = {
     "ours": "Hone",

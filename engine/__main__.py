@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from engine import aside, check, coach, configs, data, hardware, inspection, outcome, scores
-from engine import events as ev
 from engine.errors import DataError, HoneError, RunError, SpecError
 from engine.jobs import Engine
 from engine.read import Options
 from engine.spec import run as specs
 from engine.spec.method import NAMES
-from engine.store import ROOT, RunDir
-from engine.view import State
+from engine.store import events as ev
+from engine.store.files import ROOT
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 
 SUPERVISED = ("train", "continue", "extend", "again", "merge", "score")
 

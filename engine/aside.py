@@ -21,7 +21,8 @@ from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
 from engine.prepare import Prepared, prepare
 from engine.read import Options
 from engine.spec.run import DataSpec
-from engine.store import ROOT, Store
+from engine.store.files import ROOT
+from engine.store.workspace import Store
 
 SMALL = 20_000  # rows that are prepared at once, in this process: a new one takes half a second to start
 SMALL_BYTES = 20 * 2**20

@@ -10,9 +10,10 @@ import time
 from collections import deque
 from typing import Protocol
 
-from engine import events as ev
 from engine import hardware
-from engine.store import ROOT, RunDir, write_json
+from engine.store import events as ev
+from engine.store.files import ROOT, write_json
+from engine.store.run_dir import RunDir
 
 DYING = 6  # seconds: the system counts a kill first and then frees gigabytes; one counted earlier was another's
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine import events as ev
 from engine import signs
 from engine.signs import Tone
 from engine.spec.batch import FEWER, Fit
-from engine.view import RunView, State
+from engine.store import events as ev
+from engine.store.run_view import RunView, State
 
 
 class Sentence(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from engine import hub_models, models, shelf
 from engine.errors import ModelError
-from engine.store import Store
+from engine.store.workspace import Store
 
 
 class Located(NamedTuple):

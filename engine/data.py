@@ -17,7 +17,8 @@ from engine.rows import Rows, read_rows
 from engine.shapes import Recognised, assign
 from engine.spec import presets
 from engine.spec.run import DataSpec, Shape
-from engine.store import Store, write_json
+from engine.store.files import write_json
+from engine.store.workspace import Store
 
 
 class Dataset(BaseModel):

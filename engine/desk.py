@@ -28,7 +28,8 @@ from engine.scores import spread
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
 from engine.spec.run import DataSpec
-from engine.store import ROOT, Store
+from engine.store.files import ROOT
+from engine.store.workspace import Store
 from engine.timing import Pace
 
 Row = dict[str, Any]

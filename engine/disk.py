@@ -15,7 +15,7 @@ import psutil
 from engine.errors import RunError
 from engine.hardware import GB
 from engine.memory import STATES
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 
 SMALL = (
     2**20

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from engine import hub_models
 from engine.errors import HoneError
-from engine.store import Store
+from engine.store.workspace import Store
 
 LOG = logging.getLogger("hone")
 PERCENT = re.compile(r"\((\d+)%\)")

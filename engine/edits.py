@@ -18,7 +18,7 @@ from engine.prepare import Prepared
 from engine.rows import HELD_OUT, TRAIN, dumps
 from engine.shapes import Recognised, recognise
 from engine.spec.run import Shape
-from engine.store import Store
+from engine.store.workspace import Store
 
 Row = dict[str, Any]
 LARGEST = 100_000  # rows; more are better edited in a program made for it

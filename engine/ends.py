@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 
 NO_MEMORY = (
     "The system ended the training process for want of memory, and there is no smaller layout left to try. Set the "

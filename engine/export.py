@@ -7,10 +7,11 @@ import os
 import zipfile
 from pathlib import Path
 
-from engine import models, scores
+from engine import models
 from engine.errors import RunError
 from engine.spec.run import Shape
-from engine.store import RunDir
+from engine.store import run_dir
+from engine.store.run_dir import RunDir
 
 
 def adapter_zip(run: RunDir) -> Path:
@@ -71,7 +72,7 @@ def python_lines(run: RunDir, precision: str = "") -> str:
             f'tokenizer = AutoTokenizer.from_pretrained(r"{base}"{template})',
             f'model = AutoPeftModelForCausalLM.from_pretrained(r"{run.adapter}")',
         )
-    if scores.about(run.about_file).shape != Shape.TEXT:
+    if run_dir.about(run.about_file).shape != Shape.TEXT:
         ask = (
             'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello!"}], add_generation_prompt=True, '
             'return_tensors="pt", return_dict=True)'

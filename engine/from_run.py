@@ -9,13 +9,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from engine import model_json, models, scores
+from engine import model_json, models
 from engine.errors import ModelError, RunError, SpecError
 from engine.fingerprint import require_same
 from engine.spec.method import NAMES
 from engine.spec.objective import WORDS, Goal, Task, goal_of, outputs, task_of
 from engine.spec.run import DataSpec, RunSpec, Shape, make
-from engine.store import RunDir, Store, link, write_json
+from engine.store import run_dir
+from engine.store.files import link, write_json
+from engine.store.run_dir import RunDir
+from engine.store.workspace import Store
 
 ABOUT = "about.json"  # beside the files: which run they came from
 TASKS: tuple[tuple[Task, ...], ...] = (
@@ -147,7 +150,7 @@ def _words(value: Any) -> str:
 
 def _of_goal(run: RunDir, data: DataSpec, shape: Shape, labels: Iterable[str]) -> Iterator[str]:
     """What differs in what is learned; only what differs whatever the model can do, which is not known here."""
-    about, names = scores.about(run.about_file), list(labels)
+    about, names = run_dir.about(run.about_file), list(labels)
     pairs = [
         (goal_of(data, shape, can), goal_of(run.spec.data, about.shape or Shape.CHAT, can))
         for can in TASKS

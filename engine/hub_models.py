@@ -24,7 +24,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine import aside
 from engine.errors import ModelError
-from engine.store import RunDir, Store
+from engine.store.run_dir import RunDir
+from engine.store.workspace import Store
 
 INCOMING, CONFIGS, ORIGIN = ".incoming", ".configs", "hone.json"
 NAME = re.compile(r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII)  # as the Hub has them

@@ -23,7 +23,8 @@ from engine.errors import DataError
 from engine.read import Bad, Options, Row, read
 from engine.rows import HELD_OUT, Writer, dumps
 from engine.shapes import recognise
-from engine.store import Store, write_json
+from engine.store.files import write_json
+from engine.store.workspace import Store
 
 FEWEST = 4  # below this there is nothing to learn from and nothing to hold out
 HEAD = 2**20  # bytes of a large file that are looked at before it is read whole

@@ -1,6 +1,6 @@
 """Engine: the queue, the thread that supervises, and what a page or the command line may ask for.
 
-The queue is on disk (engine.queue), and "running" is the worker's lock; so an app that was killed finds
+The queue is on disk (engine.store.run_queue), and "running" is the worker's lock; so an app that was killed finds
 everything again. Workers live in a session of their own and outlive the app.
 """
 
@@ -16,18 +16,20 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine import aside, disk, ends, from_run, hardware, models
-from engine import events as ev
 from engine.backends import DYING, Backend, ProcessBackend
 from engine.desk import Desk
 from engine.errors import RunError, SpecError
 from engine.prepare import Prepared
-from engine.queue import Move, Queue, Waiting
 from engine.rows import read_rows
 from engine.spec import run as specs
 from engine.spec.run import DataSpec, RunSpec
 from engine.stepping import step_down
-from engine.store import RunDir, Store, write_whole
-from engine.view import State
+from engine.store import events as ev
+from engine.store.files import write_whole
+from engine.store.run_dir import RunDir
+from engine.store.run_queue import Move, Queue, Waiting
+from engine.store.run_view import State
+from engine.store.workspace import Store
 
 LOG = logging.getLogger("hone")
 POLL = 0.2  # seconds

@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 from statistics import median
 from typing import NamedTuple
 
-from engine.view import RunView
+from engine.store.run_view import RunView
 
 FEW_ROWS = 48  # rows that any adapter learns by heart
 FEW_TOKENS = 1000  # weights that train for each learned token: that many learn them by heart

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine import events as ev
+from engine.store import events as ev
+from engine.store.run_view import RunView, State
 from engine.text import span, within
-from engine.view import RunView, State
 
 SHARE = 0.1  # of the time of training that checks may take
 FREE_SECONDS = 30.0  # that they may take in any case: in a short run nobody waits long

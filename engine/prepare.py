@@ -36,7 +36,8 @@ from engine.shapes import TASKS, Recognised
 from engine.spec.objective import compares
 from engine.spec.run import DataSpec, Shape
 from engine.split import choose
-from engine.store import Store, write_json
+from engine.store.files import write_json
+from engine.store.workspace import Store
 
 VERSION = 3  # raised when the same settings would give other rows
 MANY = 20  # different labels: with more of them, and few rows of each, they are numbers or lists and no classes

@@ -21,7 +21,7 @@ from engine.spec import run as specs
 from engine.spec.method import MethodSpec
 from engine.spec.presets import Recipe
 from engine.spec.run import NO_YAML, OptimSpec, RunSpec
-from engine.store import Store
+from engine.store.workspace import Store
 
 # What a recipe may set: how it learns, and neither what nor from what.
 PATHS = (

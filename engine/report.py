@@ -9,15 +9,16 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine import coach, curves, from_run, outcome, scores
-from engine import events as ev
 from engine.signs import Tone
 from engine.spec import run as specs
 from engine.spec.batch import first
 from engine.spec.method import in_words
 from engine.spec.run import RunSpec
-from engine.store import RunDir, write_json
+from engine.store import events as ev
+from engine.store.files import write_json
+from engine.store.run_dir import RunDir
+from engine.store.run_view import RunView
 from engine.text import plural
-from engine.view import RunView
 
 BUCKETS = 300  # of the training curve as it is kept
 FILE = "report.json"

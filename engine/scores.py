@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine import events as ev
-from engine.spec.run import Shape
+from engine.store import events as ev
 
 Raw = dict[str, Any]
 ANSWERS = ("completion", "output", "label")  # columns that hold it, in normal rows and in raw ones
@@ -57,22 +55,6 @@ SCORES: dict[str, Score] = {
     "json": Score("Valid JSON with every field right", _json, 48),
     "reviews": Score("The right label", _label, 8),
 }
-
-
-class About(NamedTuple):
-    """What a run's rows are, as was written down when it began."""
-
-    shape: Shape | None = None
-    labels: tuple[str, ...] = ()
-
-
-def about(file: Path) -> About:
-    """What a run's ``about.json`` says; empty for runs that are older than it."""
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        return About(Shape(found["shape"]), tuple(map(str, found.get("labels") or ())))
-    except (OSError, ValueError, KeyError, TypeError):
-        return About()
 
 
 def spread(rows: int, largest: int = LARGEST) -> list[int]:

@@ -16,7 +16,7 @@ from engine.errors import ModelError
 from engine.models import HUB, hub_name
 from engine.spec import presets
 from engine.spec.presets import KnownModel
-from engine.store import Store
+from engine.store.workspace import Store
 
 KNOWN = "known"  # folder of the recommended models' configs, beside those of commits
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from engine.levels import Levels, below
-from engine.view import RunView
+from engine.store.run_view import RunView
 
 Tone = Literal["good", "info", "warn", "bad"]
 Kind = Literal[

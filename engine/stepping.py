@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from engine import events as ev
-from engine import scores
 from engine.spec.batch import Fit, down, first
 from engine.spec.objective import preference_of
 from engine.spec.run import Shape
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir, about
 
 
 def current(run: RunDir) -> Fit:
@@ -32,7 +31,7 @@ def step_down(run: RunDir, why: str = "") -> Fit | None:
 
 def _least(run: RunDir) -> int:
     """Examples that must be in memory together: KTO compares those of a batch with each other."""
-    shape = scores.about(run.about_file).shape
+    shape = about(run.about_file).shape
     compared = shape in (Shape.PREFERENCE, Shape.FEEDBACK) and run.spec.data.goal in (
         "auto",
         "prefer",

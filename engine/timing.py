@@ -15,14 +15,14 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from engine import counting
-from engine import events as ev
 from engine.anatomy import ModelInfo
 from engine.errors import HoneError
 from engine.lengths import Lengths
 from engine.outcome import in_checks
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
-from engine.view import RunView
+from engine.store import events as ev
+from engine.store.run_view import RunView
 
 # What a step and a check take beside the model's own arithmetic (the optimizer, events, a checkpoint), and a pass in a
 # run against the shortest of several alone. Found on eleven runs of the pocket model (benchmarks.times).

@@ -17,7 +17,8 @@ os.environ.setdefault(
 
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import ROOT, RunDir
+from engine.store.files import ROOT
+from engine.store.run_dir import RunDir
 
 settings.register_profile(
     "hone", deadline=None

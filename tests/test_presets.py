@@ -12,7 +12,7 @@ import pytest
 
 from engine.scores import SCORES
 from engine.spec import presets
-from engine.store import ROOT
+from engine.store.files import ROOT
 
 SAMPLES = [sample.id for sample in presets.samples()]
 ANSWERS = ("completion", "output", "label")

@@ -11,8 +11,8 @@ import gradio as gr
 from engine.errors import HoneError, RunError
 from engine.rows import read_rows
 from engine.scores import sentences
-from engine.store import RunDir
-from engine.view import RunView
+from engine.store.run_dir import RunDir
+from engine.store.run_view import RunView
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.text import STATES, card, intro, line, safe, status, when

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import events as ev
 from engine import export
 from engine.errors import RunError
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from ui.compare_tab import refresh
 from ui.context import Context
 from ui.handlers import QUIET, bind

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from engine import coach, hardware, outcome, report
-from engine import events as ev
 from engine.errors import HoneError, RunError
-from engine.store import RunDir
-from engine.view import RunView, State
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import RunView, State
 from ui.context import Context
 from ui.handlers import explain
 from ui.text import STATES, count, duration, loss

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from engine import report as reports
 from engine.report import Asked, Report
-from engine.store import RunDir
-from engine.view import State
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from ui import svg
 from ui.text import STATES, card, count, line, safe, status, when
 

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import RunError
-from engine.queue import Waiting
+from engine.store.run_queue import Waiting
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.text import line, plural, safe

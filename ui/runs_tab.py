@@ -11,8 +11,8 @@ import gradio as gr
 
 from engine import report as reports
 from engine.spec.method import briefly
-from engine.store import RunDir
-from engine.view import State
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from ui import report_view, runs_queue
 from ui.context import Context
 from ui.export_tab import PRESS

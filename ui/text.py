@@ -7,8 +7,8 @@ import re
 import time
 from collections.abc import Iterable, Sequence
 
+from engine.store.run_view import State
 from engine.text import plural as plural
-from engine.view import State
 
 STATES = {
     State.QUEUED: "Waiting",

@@ -80,7 +80,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def recipes() -> tuple[Recipe, ...]:
     """The recipes in the order of their file names."""
     return tuple(
-        Recipe.model_validate(read_yaml(path)) for path in sorted((FOLDER / "recipes").glob("*.yaml"))
+        Recipe.model_validate(read_yaml(path))
+        for path in sorted((FOLDER / "recipes").glob("*.yaml"))
     )
 
 

@@ -25,10 +25,10 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from filelock import FileLock, Timeout
 
 from engine import disk, report
-from engine import events as ev
 from engine.errors import HoneError
 from engine.hardware import device
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 
 POLITE = 5  # of 19: less than a third of the weight of others
 

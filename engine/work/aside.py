@@ -20,7 +20,7 @@ from engine.prepare import prepare
 from engine.read import Options
 from engine.rows import TRAIN
 from engine.spec.run import DataSpec
-from engine.store import Store
+from engine.store.workspace import Store
 
 Tell = Callable[[str], None]
 

@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.rows import Rows
 from engine.spec.run import DataSpec
-from engine.store import write_json
+from engine.store.files import write_json
 from engine.work.data import Encoded, encode_each
 
 KEPT = 24  # sets of tokens on disk

@@ -11,12 +11,13 @@ import os
 import shutil
 from pathlib import Path
 
-from engine import events as ev
 from engine import fingerprint
 from engine.disk import KEPT
 from engine.errors import RunError
-from engine.store import RunDir, link
-from engine.view import RunView
+from engine.store import events as ev
+from engine.store.files import link
+from engine.store.run_dir import RunDir
+from engine.store.run_view import RunView
 from engine.work import plain_lora
 from engine.work.sound import MANIFEST, problem, step_of, told, unreadable
 

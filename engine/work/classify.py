@@ -23,7 +23,7 @@ from engine.errors import DataError
 from engine.normal import Row
 from engine.rows import Rows
 from engine.spec.objective import Goal, parts_of
-from engine.store import write_json
+from engine.store.files import write_json
 from engine.work.heads import (
     ABOUT,
     NUMBER,

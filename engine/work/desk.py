@@ -21,7 +21,7 @@ from engine.errors import HoneError
 from engine.normal import with_system
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 from engine.work import tokens
 from engine.work.data import load_tokenizer, prompt_ids
 from engine.work.generate import stream_pair

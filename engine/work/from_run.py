@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from engine import weights
 from engine.errors import ModelError, RunError
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 from engine.work.tuned import is_whole_model
 
 FILE = "adapter_model.safetensors"

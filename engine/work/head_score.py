@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 
-from engine import events as ev
 from engine import scores
 from engine.normal import Row
 from engine.spec.objective import parts_of
+from engine.store import events as ev
 from engine.work.heads import (
     NUMBER,
     SEVERAL,

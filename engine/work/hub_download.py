@@ -16,7 +16,8 @@ from huggingface_hub import ModelInfo
 from engine import gate, model_json
 from engine.errors import ModelError
 from engine.hub_models import INCOMING, ORIGIN, Origin, alone, folder_name, origin
-from engine.store import Store, write_json
+from engine.store.files import write_json
+from engine.store.workspace import Store
 from engine.work.hub_fetch import PART, File, Progress, amount, fetch
 from engine.work.hub_files import wanted, why_not
 from engine.work.hub_models import fetch_small, files_of, licence_of, open_page

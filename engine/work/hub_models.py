@@ -29,7 +29,7 @@ from engine.hub_models import (
     folder_name,
     origin,
 )
-from engine.store import Store
+from engine.store.workspace import Store
 from engine.work.hub_fetch import File, amount, fetch
 from engine.work.hub_files import ABOUT, offered, wanted, why_not
 from engine.work.hub_words import MODEL, PATIENCE, first_answer, plain_words, words

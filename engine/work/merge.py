@@ -10,11 +10,11 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from engine import events as ev
 from engine.hardware import GB, require_disk
 from engine.rows import read_rows
 from engine.spec.run import PlaceSpec
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from engine.work.data import encode, load_tokenizer, questions
 from engine.work.generate import replies
 from engine.work.heads import ABOUT, all_texts, chosen, logits_of, read_texts, ready

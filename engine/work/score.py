@@ -15,13 +15,14 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-untyped]
 from torch.nn.functional import cross_entropy
 
-from engine import events as ev
 from engine import scores
 from engine.errors import DataError, RunError
 from engine.rows import read_rows
 from engine.spec import presets
 from engine.spec.run import DataSpec, Shape
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store import run_dir
+from engine.store.run_dir import RunDir
 from engine.work.data import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
 from engine.work.generate import replies
 from engine.work.pairs import as_sides
@@ -59,7 +60,7 @@ def score(run: RunDir) -> None:
     if not len(held):
         raise RunError("This run has no held-out examples, so there is nothing new to score it on.")
     rows = [held[index] for index in scores.spread(len(held))]
-    about, spec, count = scores.about(run.about_file), of.spec, len(held)
+    about, spec, count = run_dir.about(run.about_file), of.spec, len(held)
     pair = paired(of)
     if of.head:
         from engine.work.head_score import head_score

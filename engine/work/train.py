@@ -8,8 +8,7 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from engine import counting, disk, fingerprint, memory, models, scores
-from engine import events as ev
+from engine import counting, disk, fingerprint, memory, models
 from engine.errors import DataError, RunError
 from engine.hardware import GB
 from engine.rows import read_rows
@@ -17,7 +16,10 @@ from engine.spec.batch import Fit
 from engine.spec.objective import goal_of, task_of
 from engine.spec.run import RunSpec, Shape
 from engine.stepping import current, step_down
-from engine.store import RunDir, write_whole
+from engine.store import events as ev
+from engine.store import run_dir
+from engine.store.files import write_whole
+from engine.store.run_dir import RunDir
 from engine.timing import with_checks
 from engine.work import checkpoints
 from engine.work.data import load_tokenizer
@@ -88,7 +90,7 @@ def material(run: RunDir) -> Material:
     """All that a run learns from; raises HoneError for what does not fit together."""
     spec = run.spec
     folder = models.folder(spec.model.source)
-    about = scores.about(run.about_file)
+    about = run_dir.about(run.about_file)
     goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
     info = inspect(spec.model.source, task_of(goal))
     info.check_length(spec.data.max_length)

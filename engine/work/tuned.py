@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from engine import models, scores
+from engine import models
 from engine.anatomy import ModelInfo
 from engine.errors import ModelError, RunError
 from engine.fingerprint import require_same
 from engine.spec.objective import Goal, goal_of, task_of
 from engine.spec.run import RunSpec, Shape
-from engine.store import RunDir
+from engine.store import run_dir
+from engine.store.run_dir import RunDir
 from engine.work.inspect import inspect
 from engine.work.load import UNKNOWN_CONTEXT, Head, Place, attach, choose_place, head_of, load_model
 
@@ -93,7 +94,7 @@ def trained(run: RunDir) -> Trained:
     spec, began = run.spec, run.view().started
     folder = models.folder(spec.model.source)
     require_same(began.model_hash if began else "", folder)
-    about = scores.about(run.about_file)
+    about = run_dir.about(run.about_file)
     goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
     info = inspect(spec.model.source, task_of(goal))
     return Trained(run, spec, folder, info, goal, head_of(goal, about.labels))

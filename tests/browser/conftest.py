@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import start
-from engine.store import ROOT
+from engine.store.files import ROOT
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 QUIET = (

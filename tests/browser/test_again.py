@@ -11,7 +11,7 @@ from filelock import FileLock
 from engine.backends import FakeBackend
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
 from tests.browser.test_train import WAIT, choose, comes_to_rest, facts, rank
 

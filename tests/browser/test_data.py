@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import data
-from engine.store import Store
+from engine.store.workspace import Store
 from tests.browser.conftest import OpenPage, Serve, picture
 
 WAIT = 30_000  # milliseconds

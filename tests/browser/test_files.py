@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from engine.spec import presets
-from engine.store import Store
-from engine.view import State
+from engine.store.run_view import State
+from engine.store.workspace import Store
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 from tests.conftest import idle, wait_for
 

@@ -13,8 +13,8 @@ import pytest
 
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import Store
-from engine.view import State
+from engine.store.run_view import State
+from engine.store.workspace import Store
 from tests.browser.conftest import app
 from tests.conftest import SMALL, wait_for
 

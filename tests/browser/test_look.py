@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.jobs import Engine
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 
 TABS = ("Data", "Model", "Train", "Compare", "Export", "Runs")

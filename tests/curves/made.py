@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from engine import events as ev
+from engine.store import events as ev
 
 Shape = Callable[[float], float]  # share of the run that is done -> loss
 

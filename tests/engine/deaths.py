@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from engine import aside
-from engine import events as ev
 from engine.backends import ProcessBackend
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import ROOT, RunDir
-from engine.view import State
+from engine.store import events as ev
+from engine.store.files import ROOT
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 from tests.engine.tiny import WORDS, save_model
 

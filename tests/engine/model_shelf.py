@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine import hub as front
-from engine.store import ROOT, Store
+from engine.store.files import ROOT
+from engine.store.workspace import Store
 from tests.engine.hub_server import Hub
 
 CONFIG = {"model_type": "llama", "hidden_size": 64, "architectures": ["LlamaForCausalLM"]}

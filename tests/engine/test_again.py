@@ -6,7 +6,6 @@ import json
 
 import pytest
 
-from engine import events as ev
 from engine import from_run, outcome
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend
@@ -14,9 +13,10 @@ from engine.errors import HoneError, RunError, SpecError
 from engine.jobs import Engine
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State, fold
 from engine.text import span
-from engine.view import State, fold
 from tests.conftest import idle, wait_for
 
 SPEC = specs.make({"data": {"source": "sample:pirate"}, "optim": {"epochs": 2}})

@@ -11,8 +11,8 @@ from engine import from_run, models
 from engine.errors import RunError
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import RunDir
-from engine.view import State
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.conftest import SMALL, idle, wait_for
 from tests.engine.tiny import save_model
 

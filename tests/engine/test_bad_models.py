@@ -28,7 +28,8 @@ from engine.errors import HoneError, ModelError, RunError, SpecError
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
-from engine.store import ROOT, Store
+from engine.store.files import ROOT
+from engine.store.workspace import Store
 from tests.engine.bad_models import BAD, CANARY, CONFIG, INDEX, TOKENS, Bad, pickled, program
 from tests.engine.hub_server import Hub
 from tests.engine.model_shelf import TWO, Child, about, files, fill, sharded

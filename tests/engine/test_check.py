@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main
-from engine.store import ROOT
+from engine.store.files import ROOT
 
 SAMPLE = ROOT / "presets" / "samples" / "pirate.train.jsonl"
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from engine import events as ev
 from engine import export, intake, scores
 from engine.errors import DataError
 from engine.jobs import Engine
@@ -19,7 +18,8 @@ from engine.rows import HELD_OUT, TRAIN
 from engine.shapes import recognise
 from engine.spec import run as specs
 from engine.spec.run import Shape
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from tests.engine.tiny import WORDS, save_model
 
 PLAIN = [word for word in WORDS if word not in ("good", "happy", "bad", "sad", "red", "blue")]

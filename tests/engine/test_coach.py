@@ -10,7 +10,7 @@ import pytest
 from benchmarks.coach import Told, all_told, rates, recorded
 from benchmarks.curves import CURVES, recipes
 from engine import signs
-from engine.view import RunView, fold
+from engine.store.run_view import RunView, fold
 from tests.curves.made import curve, falling, made
 
 SAMPLES = ("pirate", "json", "support", "reviews", "preferences")

@@ -16,7 +16,7 @@ from engine.companions import Upload
 from engine.errors import DataError
 from engine.prepare import prepare
 from engine.spec.run import DataSpec, Shape
-from engine.store import Store
+from engine.store.workspace import Store
 
 
 def jsonl(path: Path) -> int:

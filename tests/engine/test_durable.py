@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from engine import coach, disk, ends
-from engine import events as ev
 from engine.backends import FakeBackend
 from engine.errors import RunError
 from engine.jobs import Engine
-from engine.store import RunDir
-from engine.view import State
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 from tests.engine import deaths
 from tests.engine.deaths import Doomed, Runs, differences, finish, go_on, make, new_events, train

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from engine import events as ev
-from engine import follow
+from engine.store import events as ev
+from engine.store import view_cache
 from tests.engine.test_view import checked, started, step
 
 
 def test_a_view_is_read_on_from_where_it_was_and_stays_as_it_was_given(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file, views, asked = tmp_path / "events.jsonl", follow.Follower(), []
+    file, views, asked = tmp_path / "events.jsonl", view_cache.Follower(), []
     read = ev.read
     monkeypatch.setattr(ev, "read", lambda path, *rest: asked.append(rest[0]) or read(path, *rest))
     assert not views.view(file).steps
@@ -29,7 +29,7 @@ def test_a_view_is_read_on_from_where_it_was_and_stays_as_it_was_given(
 
 
 def test_a_file_in_the_place_of_another_is_read_anew(tmp_path: Path) -> None:
-    file, views = tmp_path / "events.jsonl", follow.Follower()
+    file, views = tmp_path / "events.jsonl", view_cache.Follower()
     for number in range(1, 4):
         ev.append(file, step(number))
     assert len(views.view(file).steps) == 3
@@ -42,20 +42,20 @@ def test_a_file_in_the_place_of_another_is_read_anew(tmp_path: Path) -> None:
 
 
 def test_a_long_file_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "PIECE", 150)
+    monkeypatch.setattr(view_cache, "PIECE", 150)
     file = tmp_path / "events.jsonl"
     for number in range(1, 20):
         ev.append(file, step(number))
         ev.append(file, ev.Warned(text="long " * 100))
     with file.open("ab") as half:
         half.write(b'{"v":1,"kind":"st')
-    view = follow.Follower().view(file)
+    view = view_cache.Follower().view(file)
     assert list(view.steps) == list(range(1, 20)) and len(view.warnings) == 19
 
 
 def test_what_is_held_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(follow, "POINTS", 5)
-    views = follow.Follower()
+    monkeypatch.setattr(view_cache, "POINTS", 5)
+    views = view_cache.Follower()
     for name in "abc":
         for number in range(1, 4):
             ev.append(tmp_path / name, step(number))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from engine import hub as front
-from engine.store import ROOT
+from engine.store.files import ROOT
 from engine.work.hub_card import configs_of
 from tests.engine.hub_server import PARQUET_COPY, Hub, jsonl, parquet
 

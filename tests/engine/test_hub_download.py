@@ -15,7 +15,8 @@ from filelock import FileLock
 from engine import gate, hub_models, models
 from engine.errors import ModelError
 from engine.spec import run as specs
-from engine.store import RunDir, Store
+from engine.store.run_dir import RunDir
+from engine.store.workspace import Store
 from engine.work.hub_fetch import Progress, amount, span
 from tests.engine.hub_server import Hub, Repo
 from tests.engine.model_shelf import (

@@ -15,7 +15,7 @@ import pytest
 
 from engine import hub_models
 from engine.errors import ModelError
-from engine.store import Store
+from engine.store.workspace import Store
 from tests.engine.hub_server import Hub
 from tests.engine.model_shelf import SHARDS, UNFIT, WEIGHTS, Child, fill
 

@@ -11,7 +11,7 @@ from engine import configs, inspection
 from engine.__main__ import main
 from engine.errors import ModelError, SpecError
 from engine.hardware import Machine
-from engine.store import Store
+from engine.store.workspace import Store
 from tests.engine.test_advice import GB, model
 
 

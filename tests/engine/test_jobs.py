@@ -10,14 +10,14 @@ import psutil
 import pytest
 
 from engine import data, ends
-from engine import events as ev
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend, ProcessBackend
 from engine.errors import DataError, ModelError, RunError, SpecError
 from engine.jobs import Engine
 from engine.spec import run as specs
 from engine.stepping import current
-from engine.view import State
+from engine.store import events as ev
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 
 SPEC = specs.make({"data": {"source": "sample:pirate"}})

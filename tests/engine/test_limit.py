@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from engine import aside
-from engine import events as ev
 from engine.backends import ProcessBackend
 from engine.jobs import Engine
 from engine.spec import run as specs
 from engine.spec.batch import Fit, down, first
 from engine.spec.run import OptimSpec
-from engine.store import RunDir
-from engine.view import State
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 from tests.engine.tiny import WORDS
 

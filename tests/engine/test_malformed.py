@@ -20,7 +20,8 @@ from engine.findings import Finding
 from engine.rows import read_rows
 from engine.spec import presets
 from engine.spec.run import DataSpec
-from engine.store import ROOT, Store
+from engine.store.files import ROOT
+from engine.store.workspace import Store
 from tests.engine.malformed import CASES, GOOD, NASTY, Case
 
 TABLE = ROOT / "docs" / "data-errors.md"

@@ -13,7 +13,7 @@ from engine.anatomy import ModelInfo
 from engine.hardware import GB
 from engine.memory import Setting, estimate
 from engine.spec.method import MethodSpec
-from engine.store import ROOT
+from engine.store.files import ROOT
 from engine.work.inspect import describe
 
 SHAPES = {

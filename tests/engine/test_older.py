@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine.jobs import Engine
-from engine.view import State
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 
 OLDER = Path(__file__).resolve().parent.parent / "fixtures" / "older"

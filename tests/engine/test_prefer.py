@@ -16,7 +16,7 @@ from engine.intake import add_files
 from engine.jobs import Engine
 from engine.spec import presets
 from engine.spec import run as specs
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 
 MORE: dict[str, Any] = {
     "optim": {"epochs": 0.5, "batch_size": 16, "learning_rate": 1e-3},

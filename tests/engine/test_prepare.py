@@ -20,7 +20,7 @@ from engine.read import Options
 from engine.rows import read_rows
 from engine.spec.run import DataSpec, Shape
 from engine.split import choose
-from engine.store import Store
+from engine.store.workspace import Store
 
 SUBJECTS = (
     "cat",

@@ -7,13 +7,13 @@ import threading
 
 import pytest
 
-from engine import events as ev
 from engine.backends import FakeBackend
 from engine.errors import RunError
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import RunDir
-from engine.view import State
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 
 SPEC = specs.make({"data": {"source": "sample:pirate"}})

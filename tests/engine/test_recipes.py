@@ -11,7 +11,7 @@ from engine.errors import HoneError, RunError, SpecError
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
-from engine.store import Store
+from engine.store.workspace import Store
 
 GOOD = "name: Mine\nsummary: s\ncost: c\nvalues:\n  optim.epochs: 2\n  method.rank: 8\n"
 

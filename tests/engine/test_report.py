@@ -11,12 +11,12 @@ import pytest
 import yaml
 
 from engine import curves, fingerprint, report
-from engine import events as ev
 from engine.errors import RunError
 from engine.jobs import Engine
 from engine.spec import presets
 from engine.spec.run import make
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from tests.conftest import wait_for
 from tests.engine.test_view import checked, started, step
 from ui import report_view, svg

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from engine import store
 from engine.errors import RunError
-from engine.store import RunDir
-from engine.view import State
+from engine.store.files import write_whole
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from engine.work import checkpoints, report, sound
 from engine.work.trainer import HoneTrainer
 from tests.engine.deaths import SHAPE, Runs, differences, train
@@ -204,5 +204,5 @@ def test_settings_are_on_the_disk_before_they_have_their_name(tmp_path: Path, mo
     sync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda handle: (done.append("synced"), sync(handle)))
     monkeypatch.setattr(os, "replace", lambda *names: (done.append("named"), replace(*names)))
-    store.write_whole(tmp_path / "meta.json", "{}")
+    write_whole(tmp_path / "meta.json", "{}")
     assert done == ["synced", "named"] and (tmp_path / "meta.json").read_text() == "{}"

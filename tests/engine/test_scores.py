@@ -8,7 +8,6 @@ from itertools import pairwise
 
 import pytest
 
-from engine import events as ev
 from engine import intake, scores
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend
@@ -18,8 +17,9 @@ from engine.rows import TRAIN, read_rows
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import Shape
-from engine.store import RunDir
-from engine.view import State, fold
+from engine.store import events as ev
+from engine.store.run_dir import About, RunDir, about
+from engine.store.run_view import State, fold
 from tests.conftest import SMALL, idle, wait_for
 
 SURPRISE = ev.Perplexity(
@@ -87,14 +87,14 @@ def test_a_samples_raw_rows_are_found_again_where_some_were_left_out() -> None:
 
 
 def test_what_a_run_says_about_its_rows(tmp_path) -> None:
-    assert scores.about(tmp_path / "about.json") == scores.About(None, ())
+    assert about(tmp_path / "about.json") == About(None, ())
     (tmp_path / "about.json").write_text(
         json.dumps({"shape": Shape.LABEL.value, "labels": ["a", 2], "more": 1})
     )
-    assert scores.about(tmp_path / "about.json") == scores.About(Shape.LABEL, ("a", "2"))
+    assert about(tmp_path / "about.json") == About(Shape.LABEL, ("a", "2"))
     for text in ("{", "[]", '{"shape": "of tomorrow"}'):
         (tmp_path / "about.json").write_text(text)
-        assert scores.about(tmp_path / "about.json") == scores.About()
+        assert about(tmp_path / "about.json") == About()
 
 
 # --- events, view, words ---
@@ -187,7 +187,7 @@ def learn(home, name: str, rows: list[dict], **optim) -> tuple[Engine, RunDir]:
 
 def test_labels_are_counted_beside_the_most_frequent_one(home, capsys) -> None:
     engine, run = learn(home, "reviews", reviews(90, 40), epochs=6)
-    assert scores.about(run.about_file) == scores.About(Shape.LABEL, ("positive", "negative"))
+    assert about(run.about_file) == About(Shape.LABEL, ("positive", "negative"))
     engine.close()
     assert cli(["score", run.id, "--home", str(home), "--json"]) == 0
     done, truth = run.view().scored, [row["completion"] for row in read_rows(run.held_out_file)]

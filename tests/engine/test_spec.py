@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from engine.errors import SpecError
 from engine.spec import presets
 from engine.spec import run as specs
-from engine.store import ROOT
+from engine.store.files import ROOT
 
 
 def leaves(model: type[BaseModel] = specs.RunSpec, prefix: str = "") -> list[str]:

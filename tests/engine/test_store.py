@@ -15,7 +15,9 @@ from engine import data, intake
 from engine.errors import RunError
 from engine.rows import read_rows, write_rows
 from engine.spec import run as specs
-from engine.store import ROOT, RunDir, Store
+from engine.store.files import ROOT
+from engine.store.run_dir import RunDir
+from engine.store.workspace import Store
 
 
 def test_rows_survive_line_separators_and_odd_characters(tmp_path) -> None:

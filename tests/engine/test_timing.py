@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from engine import events as ev
 from engine import hardware, timing
 from engine.jobs import Engine
 from engine.lengths import lengths
 from engine.spec import run as specs
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec, RunSpec, SamplingSpec
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from tests.engine.test_advice import SHORT, model
 
 

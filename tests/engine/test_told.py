@@ -9,12 +9,12 @@ import sys
 import pytest
 
 from engine import coach, outcome, report
-from engine import events as ev
 from engine.backends import FakeBackend
 from engine.jobs import Engine
 from engine.spec import run as specs
-from engine.store import RunDir
-from engine.view import State, fold
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State, fold
 from tests.conftest import idle, wait_for
 from tests.engine.test_view import DONE, checked, started, step
 from ui import live, svg

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import coach
-from engine import events as ev
-from engine.view import RunView, State, fold
+from engine.store import events as ev
+from engine.store.run_view import RunView, State, fold
 
 
 def started(**changes) -> ev.Started:

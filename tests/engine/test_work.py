@@ -16,13 +16,13 @@ import psutil
 import pytest
 
 from engine import aside, counting, export
-from engine import events as ev
 from engine.errors import RunError
 from engine.jobs import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec
-from engine.view import State
+from engine.store import events as ev
+from engine.store.run_view import State
 from tests.conftest import SMALL, idle, wait_for
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.policy import LOCAL
-from engine.store import RunDir
+from engine.store.run_dir import RunDir
 from tests.conftest import wait_for
 from tests.ui.fakes import fake_engine
 from ui import form, train_tab

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 import app
 from engine.policy import LOCAL
-from engine.store import ROOT
+from engine.store.files import ROOT
 from tests.ui.fakes import fake_engine
 from ui import data_look, data_tab, form, theme
 from ui.context import Context

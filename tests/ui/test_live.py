@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from engine import events as ev
 from engine.backends import FakeBackend
-from engine.store import RunDir
-from engine.view import RunView, State, fold
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import RunView, State, fold
 from tests.conftest import wait_for
 from ui import live, train_tab
 from ui.context import Context

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine import events as ev
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from ui import runs_tab
 from ui.context import Context
 

@@ -14,8 +14,8 @@ from engine.errors import RunError, SpecError
 from engine.jobs import Engine
 from engine.policy import LOCAL
 from engine.spec import run as specs
-from engine.store import RunDir
-from engine.view import State
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk
 from ui import form, runs_again, runs_queue, runs_tab, train_facts, train_tab

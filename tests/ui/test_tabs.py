@@ -8,12 +8,12 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from engine import events as ev
 from engine.backends import FakeBackend
 from engine.errors import HoneError, RunError
 from engine.policy import DEMO
 from engine.rows import read_rows
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk
 from ui import compare_tab, export_tab, form, model_find, model_tab, runs_tab, train_tab

@@ -6,14 +6,14 @@ import gradio as gr
 import pytest
 
 from engine import counting, outcome, report
-from engine import events as ev
 from engine.errors import DataError, ModelError, SpecError
 from engine.hardware import Machine
 from engine.jobs import Engine
 from engine.spec.run import RunSpec
-from engine.store import RunDir
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import RunView, State, fold
 from engine.text import rounded, span, within
-from engine.view import RunView, State, fold
 from tests.ui.fakes import INFO, FakeDesk
 from ui import form, live, model_tab, report_view, runs_tab, train_facts, train_settings, train_tab
 from ui.context import Context

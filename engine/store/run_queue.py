@@ -13,7 +13,9 @@ from typing import Literal, NamedTuple
 from filelock import FileLock
 
 from engine.errors import RunError
-from engine.store import RunDir, Store, write_json, write_whole
+from engine.store.files import write_json, write_whole
+from engine.store.run_dir import RunDir
+from engine.store.workspace import Store
 
 Move = Literal["up", "down", "first"]
 

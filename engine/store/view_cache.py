@@ -9,8 +9,8 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from engine import events as ev
-from engine.view import RunView, fold
+from engine.store import events as ev
+from engine.store.run_view import RunView, fold
 
 POINTS = 200_000  # steps kept folded in all: about 13 MB
 PIECE = 2**18  # bytes that are read at once

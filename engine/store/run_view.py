@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from engine import events as ev
 from engine.spec.batch import Fit
+from engine.store import events as ev
 
 
 class State(StrEnum):

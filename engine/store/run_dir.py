@@ -1,0 +1,145 @@
+"""One run's folder: its files, its lock, its state."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from engine.errors import HoneError
+from engine.spec import run as specs
+from engine.spec.run import Shape
+from engine.store import events as ev
+from engine.store.files import write_json, write_whole
+from engine.store.run_view import RunView, State
+from engine.store.view_cache import VIEWS
+
+_PROBING = threading.Lock()
+
+
+class RunDir:
+    """One run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.id = path.name
+        self.spec_file = path / "spec.yaml"
+        self.events_file = path / "events.jsonl"
+        self.log = path / "worker.log"
+        self.data = path / "data"
+        self.train_file = self.data / "train.arrow"
+        self.held_out_file = self.data / "heldout.arrow"
+        self.about_file = self.data / "about.json"
+        self.checkpoints = path / "checkpoints"
+        self.adapter = path / "adapter"
+        self.start = (
+            path / "start"
+        )  # the result of another run that it starts from (engine.from_run)
+        self.queue_mark = (
+            path / "queued"
+        )  # holds what to do: train, score, merge-fp32 or merge-bf16
+        self.stop_mark = path / "stop"  # holds how: keep, pause or cancel
+        self.ballast = path / ".ballast"  # room for the last words on a full disk
+        self.lock = FileLock(path / "lock")
+
+    def merged(self, precision: str) -> Path:
+        """Where the merged model of this precision stands once it has been checked."""
+        return self.path / "merged" / precision
+
+    @property
+    def spec(self) -> specs.RunSpec:
+        return specs.make(specs.load_yaml(self.spec_file))
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """``name`` and ``note``, which the user may change; ``created``, in seconds since 1970; ``data``, its name."""
+        value: dict[str, Any] = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
+        return value
+
+    def set_spec(self, spec: specs.RunSpec) -> None:
+        write_whole(self.spec_file, specs.dump_yaml(spec))
+
+    def set_meta(self, **changes: str) -> None:
+        write_json(self.path / "meta.json", self.meta | changes)
+
+    @property
+    def readable(self) -> bool:
+        """Whether its settings can be read: people handle these folders, and older versions wrote them."""
+        try:
+            return bool(self.spec and {"name", "note", "created", "data"} <= self.meta.keys())
+        except (HoneError, OSError, ValueError, AttributeError):
+            return False
+
+    @property
+    def alive(self) -> bool:
+        """Whether a worker holds the lock: the only truth about "running"."""
+        probe = FileLock(self.path / "lock")
+        # A probe holds the lock for an instant, and another one then takes it for a worker: probes of this process
+        # wait for each other, and those of other processes are gone at the second try.
+        with _PROBING:
+            for pause in (0.01, 0.0):
+                try:
+                    with probe.acquire(timeout=0):
+                        return False
+                except Timeout:
+                    time.sleep(pause)
+        return True
+
+    @property
+    def queued(self) -> str:
+        """What waits to be done, or an empty string."""
+        try:
+            return self.queue_mark.read_text()
+        except FileNotFoundError:
+            return ""
+
+    def emit(self, event: ev.Event) -> None:
+        ev.append(self.events_file, event)
+
+    def view(self) -> RunView:
+        return VIEWS.view(self.events_file)
+
+    def state(self, view: RunView | None = None) -> State:
+        # The lock is asked before the events are read: a worker that ends in between has written its last event.
+        alive, queued = self.alive, self.queued == "train"
+        return (view or self.view()).state(alive, queued)
+
+    @property
+    def has_result(self) -> bool:
+        """Whether it has saved something that can be used: an adapter, or a whole model."""
+        return any(
+            (self.adapter / name).is_file()
+            for name in ("adapter_model.safetensors", "model.safetensors")
+        )
+
+    @property
+    def size(self) -> int:
+        """Bytes on disk; a worker may move files meanwhile."""
+        found = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with contextlib.suppress(OSError):
+                    found += os.path.getsize(os.path.join(folder, name))
+        return found
+
+
+class About(NamedTuple):
+    """What a run's rows are, as was written down when it began."""
+
+    shape: Shape | None = None
+    labels: tuple[str, ...] = ()
+
+
+def about(file: Path) -> About:
+    """What a run's ``about.json`` says; empty for runs that are older than it."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+        return About(Shape(found["shape"]), tuple(map(str, found.get("labels") or ())))
+    except (OSError, ValueError, KeyError, TypeError):
+        return About()

@@ -1,0 +1,127 @@
+"""The workspace on disk, and the only owner of paths in it.
+
+    workspace/
+      runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ start/ checkpoints/ adapter/ merged/
+      datasets/<id>/   rows.arrow card.json     (id: a hash of the content)
+      prepared/<key>/  rows as runs use them; may be deleted at any time
+      tokens/<key>/    rows as tokens, for a model and its settings; may be deleted at any time
+      models/          base models, put here or downloaded (.incoming/ while they come, .configs/ for looking)
+      recipes/         settings that the user has saved under a name, a YAML file each
+      queue.json       in which order runs wait (engine.store.run_queue)
+
+Disk is the truth; there is no database and no cache of it here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.errors import RunError
+from engine.spec import run as specs
+from engine.store.files import link, write_json
+from engine.store.run_dir import RunDir
+
+ID = re.compile(r"[a-z0-9-]{1,80}")
+
+
+class Store:
+    """All of a workspace."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home.resolve()
+        self.runs = self.home / "runs"
+        self.datasets = self.home / "datasets"
+        self.models = self.home / "models"
+        self.locks = self.home / "locks"
+        self.prepared = self.home / "prepared"
+        self.recipes = self.home / "recipes"
+        for folder in (
+            self.runs,
+            self.datasets,
+            self.models,
+            self.locks,
+            self.prepared,
+            self.recipes,
+        ):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def create_run(
+        self,
+        spec: specs.RunSpec,
+        train: Path,
+        held_out: Path,
+        about: dict[str, Any],
+        more: Callable[[RunDir], None] = lambda _: None,
+    ) -> RunDir:
+        """A new run's folder with its spec and the exact rows it will use, the split frozen.
+
+        ``about`` tells what the data is: at least its ``name`` and ``shape``. ``more`` adds to the folder before it
+        is there for others.
+        """
+        stem = spec.name or spec.data.source.partition(":")[2]
+        slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"
+        run = RunDir(self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}")
+        draft = RunDir(run.path.with_name(f".{run.id}"))
+        draft.data.mkdir(parents=True)
+        draft.set_spec(spec)
+        link(train, draft.train_file)
+        link(held_out, draft.held_out_file)
+        write_json(draft.about_file, about)
+        meta = {
+            "name": spec.name or stem,
+            "note": "",
+            "created": time.time(),
+            "data": about["name"],
+        }
+        write_json(draft.path / "meta.json", meta)
+        more(draft)
+        os.rename(draft.path, run.path)  # a run is there whole or not at all
+        return run
+
+    def run(self, run_id: str) -> RunDir:
+        """An existing run; raises RunError. The id may come from a visitor, so it never reaches a path unchecked."""
+        if (
+            not isinstance(run_id, str)
+            or not ID.fullmatch(run_id)
+            or not (self.runs / run_id / "spec.yaml").is_file()
+        ):
+            raise RunError(
+                f"There is no run '{str(run_id)[:80]}'. It may have been deleted; look at the Runs tab."
+            )
+        return RunDir(self.runs / run_id)
+
+    def recipe(self, recipe_id: str) -> Path:
+        """Where a recipe is kept, or will be; raises RunError. The id may come from a visitor."""
+        if not isinstance(recipe_id, str) or not ID.fullmatch(recipe_id):
+            raise RunError(f"There is no recipe '{str(recipe_id)[:80]}'.")
+        return self.recipes / f"{recipe_id}.yaml"
+
+    def all_runs(self) -> Iterator[RunDir]:
+        """All runs, newest first."""
+        folders = (
+            path
+            for path in self.runs.iterdir()
+            if (path / "spec.yaml").is_file() and ID.fullmatch(path.name)
+        )
+        return (RunDir(path) for path in sorted(folders, key=lambda path: path.name, reverse=True))
+
+    def delete_run(self, run_id: str) -> None:
+        """Remove a run and all its files; raises RunError while a worker uses it."""
+        run = self.run(run_id)
+        if run.alive or run.queued:
+            raise RunError("This run is still working or waiting. Stop it first, then delete it.")
+        doomed = run.path.with_name(f".deleted-{run.id}")
+        os.rename(run.path, doomed)
+        shutil.rmtree(doomed)
+
+    def sweep(self) -> None:
+        """Remove what is left of runs whose deletion was cut off."""
+        for doomed in self.runs.glob(".deleted-*"):
+            shutil.rmtree(doomed, ignore_errors=True)
