@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from engine.counting import count
+from engine.model.parameters import count
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.store.files import ROOT

@@ -22,9 +22,9 @@ import math
 from typing import Any, Literal, NamedTuple, get_args
 
 from engine import memory
-from engine.anatomy import ModelInfo
 from engine.hardware import Machine, precision_of
 from engine.lengths import Lengths
+from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.spec.objective import LABELS, Goal
 from engine.spec.run import PlaceSpec

@@ -1,7 +1,7 @@
 """Work on data in a process of its own: a damaged or huge file can neither slow the page nor take it down.
 
 The other side is engine.work.aside. One question as JSON on stdin, answers in JSON lines: ``{"tell": text}`` while it
-works, then ``{"done": value}`` or ``{"error": text, "kind": class of the error}``. engine.hub_models asks here, too.
+works, then ``{"done": value}`` or ``{"error": text, "kind": class of the error}``. engine.model.hub asks here, too.
 """
 
 from __future__ import annotations

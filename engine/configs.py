@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from engine import hub_models, models, shelf
 from engine.errors import ModelError
+from engine.model import catalog, hub, local
 from engine.store.workspace import Store
 
 
@@ -31,12 +31,12 @@ def locate(store: Store, name: str) -> Located:
         raise ModelError(
             f"'{name}' is not a folder on this machine. Give the whole path of the model's folder."
         )
-    source = shelf.source_of(store, name)
-    if models.hub_name(source) and shelf.known(name) is None:
-        page = hub_models.look(store, name)
+    source = catalog.source_of(store, name)
+    if local.hub_name(source) and catalog.known(name) is None:
+        page = hub.look(store, name)
         if page.folder is None:
             raise ModelError(
                 page.model.problem or page.todo or f"The config of '{name}' cannot be read."
             )
         return Located(source, page.folder)
-    return Located(source, shelf.config_folder(store, source))
+    return Located(source, catalog.config_folder(store, source))

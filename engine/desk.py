@@ -20,9 +20,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import errors, shelf
-from engine.anatomy import ModelInfo
+from engine import errors
 from engine.hardware import Machine
+from engine.model import catalog
+from engine.model.info import ModelInfo
 from engine.rows import read_rows
 from engine.scores import spread
 from engine.spec.method import MethodSpec
@@ -114,7 +115,7 @@ class Desk:
         """
         key = (model, task)
         if key not in self._infos:
-            folder = folder or shelf.config_folder(self.store, model)
+            folder = folder or catalog.config_folder(self.store, model)
             answer = self._ask(
                 "inspect", model=model, task=task, folder=str(folder) if folder else ""
             )

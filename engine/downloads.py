@@ -1,6 +1,6 @@
 """Models that come from the Hub while the page does other things. A page that is closed changes nothing.
 
-Each download is a thread here and a process of its own (engine.hub_models); what came is kept whatever happens.
+Each download is a thread here and a process of its own (engine.model.hub); what came is kept whatever happens.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from engine import hub_models
 from engine.errors import HoneError
+from engine.model import hub
 from engine.store.workspace import Store
 
 LOG = logging.getLogger("hone")
@@ -47,7 +47,7 @@ class Downloads:
 
     def start(self, name: str, revision: str = "") -> None:
         """Bring a model, or go on with it; nothing happens where it is coming already. Raises ModelError."""
-        hub_models.folder_name(name)
+        hub.folder_name(name)
         with self._lock:
             if (now := self._seen.get(name)) and now.live:
                 return
@@ -89,7 +89,7 @@ class Downloads:
             self._seen[name] = Progress(name, text)
 
         self._seen[name] = _result(
-            name, lambda: hub_models.download(self.store, name, tell, stop, revision)
+            name, lambda: hub.download(self.store, name, tell, stop, revision)
         )
 
 

@@ -7,8 +7,8 @@ import os
 import zipfile
 from pathlib import Path
 
-from engine import models
 from engine.errors import RunError
+from engine.model import local
 from engine.spec.run import Shape
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
@@ -56,7 +56,7 @@ def python_lines(run: RunDir, precision: str = "") -> str:
     """Some lines of Python that load the merged model of a precision, or the run's result, and ask it something."""
     if (run.adapter / "labels.json").is_file():
         return _label_lines(run, precision)
-    base = models.place(run.spec.model.source)
+    base = local.place(run.spec.model.source)
     # Turns are written as they were trained, whatever the base model's own way is.
     file = run.adapter / "chat_template.jinja"
     template = f', chat_template=open(r"{file}", encoding="utf-8").read()' if file.is_file() else ""
@@ -88,7 +88,7 @@ def _label_lines(run: RunDir, precision: str) -> str:
     """The same for a model that chooses labels or gives a number."""
     result, base = (
         run.merged(precision) if precision else run.adapter,
-        models.place(run.spec.model.source),
+        local.place(run.spec.model.source),
     )
     whole = bool(precision) or any(run.adapter.glob("model*.safetensors"))
     about = json.loads((run.adapter / "labels.json").read_text(encoding="utf-8"))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine import advice, counting, memory
+from engine import advice, memory
 from engine.advice import Case
-from engine.counting import Count
+from engine.model import parameters
+from engine.model.parameters import Count
 from engine.spec.batch import FEWER, Fit, down, first
 from engine.spec.run import RunSpec
 
@@ -30,7 +31,7 @@ class Forecast(NamedTuple):
 def foresee(case: Case, spec: RunSpec) -> Forecast:
     """The forecast; raises SpecError or ModelError where the method does not fit the model."""
     case.info.check_length(spec.data.max_length)
-    counted = counting.count(case.info, spec.method, case.labels)
+    counted = parameters.count(case.info, spec.method, case.labels)
     length = min(
         spec.data.max_length, case.lengths.longest if case.lengths else spec.data.max_length
     )

@@ -6,10 +6,10 @@ import threading
 from pathlib import Path
 
 from engine import timing
-from engine.anatomy import ModelInfo
 from engine.errors import HoneError
 from engine.hardware import Machine
 from engine.jobs import Engine
+from engine.model.info import ModelInfo
 from engine.spec.batch import Fit
 from engine.spec.method import MethodSpec
 from engine.timing import Job, Pace, Seconds, Shown

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import advice, counting, memory
+from engine import advice, memory
 from engine.advice import Case
-from engine.anatomy import ModelInfo
 from engine.errors import SpecError
 from engine.hardware import GB, Machine
+from engine.model import parameters
+from engine.model.info import ModelInfo
 from engine.spec.method import NAMES, MethodSpec
 
 LONGEST = 131_072  # tokens that are tried where a model reads any number
@@ -40,7 +41,7 @@ def report(
 ) -> dict[str, Any]:
     """All figures; raises SpecError or ModelError where method or length do not fit the model."""
     info.check_length(length)
-    counted = counting.count(info, method, labels)
+    counted = parameters.count(info, method, labels)
     case = Case(
         info, "classify" if info.task == "classify" else "write", 1, labels, None, machine, capable
     )

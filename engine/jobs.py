@@ -15,10 +15,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine import aside, disk, ends, from_run, hardware, models
+from engine import aside, disk, ends, from_run, hardware
 from engine.backends import DYING, Backend, ProcessBackend
 from engine.desk import Desk
 from engine.errors import RunError, SpecError
+from engine.model import local
 from engine.prepare import Prepared
 from engine.rows import read_rows
 from engine.spec import run as specs
@@ -64,7 +65,7 @@ class Engine:
 
     def start(self, spec: RunSpec) -> RunDir:
         """Make a run and put it in the queue; raises HoneError for what can be known to be wrong now."""
-        models.folder(spec.model.source)
+        local.folder(spec.model.source)
         hardware.require_disk(self.store.home, START_GB, "a run")
         prepared = self.prepare(spec.data)
         prepared.require_usable()

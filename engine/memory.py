@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from engine.anatomy import LinearModule, ModelInfo
-from engine.counting import count
+from engine.model.info import LinearModule, ModelInfo
+from engine.model.parameters import count
 from engine.spec.method import MethodSpec
 
 MB = 2**20

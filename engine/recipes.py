@@ -14,8 +14,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from engine.anatomy import ALL_LINEAR, ModelInfo
 from engine.errors import RunError, SpecError
+from engine.model.info import ALL_LINEAR, ModelInfo
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.method import MethodSpec

@@ -14,10 +14,10 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from engine import counting
-from engine.anatomy import ModelInfo
 from engine.errors import HoneError
 from engine.lengths import Lengths
+from engine.model import parameters
+from engine.model.info import ModelInfo
 from engine.outcome import in_checks
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
@@ -97,7 +97,7 @@ def flops_per_token(
     forward = 2 * body + 4 * length * info.hidden_size * info.layers
     if not backward or method.kind == "head":
         return forward
-    counted = counting.count(info, method, labels)
+    counted = parameters.count(info, method, labels)
     weights = 2 * body if method.kind == "full" else 6 * counted.adapter + 2 * counted.saved
     total = 2 * forward + weights + (forward if checkpointing else 0)
     return total * SLOWER.get(method.kind, 1.0)

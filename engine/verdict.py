@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from engine import advice
 from engine.advice import Case
-from engine.anatomy import ModelInfo
 from engine.hardware import GB, Machine
+from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 
 LENGTH = 1024  # tokens

@@ -7,16 +7,17 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import data, hub_models, models, shelf
-from engine.anatomy import ModelInfo
+from engine import data
 from engine.data import Dataset
 from engine.desk import TokenReport
 from engine.downloads import Downloads
 from engine.errors import DataError, ModelError
 from engine.foresight import Foresight
-from engine.hub_models import HubPage
 from engine.jobs import Engine
 from engine.lengths import Lengths, lengths
+from engine.model import catalog, hub, local
+from engine.model.hub import HubPage
+from engine.model.info import ModelInfo
 from engine.policy import Policy
 from engine.prepare import Prepared
 from engine.spec.run import DataSpec
@@ -111,8 +112,8 @@ class Context:
 
     def unusable(self, source: str) -> str:
         """Why a run cannot be started with a model: it could not be opened, or is not here; or nothing."""
-        if name := models.hub_name(source):
-            return models.NOT_HERE.format(name)
+        if name := local.hub_name(source):
+            return local.NOT_HERE.format(name)
         return self._unusable.get(source, "")
 
     def known_model(self, source: str) -> ModelInfo | None:
@@ -125,7 +126,7 @@ class Context:
         return [
             one
             for one in list(self._models)
-            if one not in known and not models.hub_name(one) and Path(one).is_dir()
+            if one not in known and not local.hub_name(one) and Path(one).is_dir()
         ]
 
     def part_names(self) -> list[str]:
@@ -143,8 +144,8 @@ class Context:
 
     def check_model(self, source: str) -> None:
         """Raise RunError for a model that this visitor may not name."""
-        if name := models.hub_name(source):
-            if shelf.known(name) is None:
+        if name := local.hub_name(source):
+            if catalog.known(name) is None:
                 self.policy.require_download()
         elif source not in {known for known, _ in self.model_choices()}:
             self.policy.require_folders()
@@ -153,12 +154,12 @@ class Context:
         """(source, label) of every base model found."""
         return [
             (source, self.name_of(source) or label)
-            for source, label in models.available(self.engine.model_roots)
+            for source, label in local.available(self.engine.model_roots)
         ]
 
     def name_of(self, source: str) -> str:
         """owner/name of a model that came from the Hub; empty for any other."""
-        about = hub_models.origin(models.place(source))
+        about = hub.origin(local.place(source))
         return about.repo if about else ""
 
     # --- models that are not here yet ---
@@ -166,9 +167,9 @@ class Context:
     def look(self, name: str) -> HubPage:
         """A model's page on the Hub, asked anew; raises HoneError."""
         self.policy.require_download()
-        page = hub_models.look(self.engine.store, name)
+        page = hub.look(self.engine.store, name)
         self._pages[page.model.name] = page
-        self.forget_model(models.HUB + page.model.name)
+        self.forget_model(local.HUB + page.model.name)
         return page
 
     def page(self, name: str) -> HubPage | None:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import gradio as gr
 from gradio.components import Component
 
-from engine.anatomy import ModelInfo
+from engine.model.info import ModelInfo
 from engine.spec import objective, presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec, RunSpec, Shape

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from engine.anatomy import ModelInfo
-from engine.hub_models import Origin
+from engine.model.hub import Origin
+from engine.model.info import ModelInfo
 from ui.model_lists import amount
 from ui.text import card, count, line, safe, share, short, tiles
 

@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine import gate, hardware, models, shelf, verdict
-from engine import hub_models as hub
+from engine import hardware, verdict
 from engine.errors import HoneError
 from engine.hardware import Machine
+from engine.model import catalog, hub, local, safety
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
@@ -129,7 +129,7 @@ def choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
     """(label, source) of all base models here, and of one that is only looked at."""
     found = [(label, one) for one, label in ctx.model_choices()]
     found += [(Path(one).name, one) for one in ctx.opened()]
-    if (name := models.hub_name(source)) and source not in {one for _, one in found}:
+    if (name := local.hub_name(source)) and source not in {one for _, one in found}:
         found.append((f"{name} (not downloaded)", source))
     return found
 
@@ -149,7 +149,7 @@ def open_folder(ctx: Context, folder: str) -> tuple[Any, Any]:
         )
     path = Path(os.path.expanduser(name))
     try:
-        gate.check(path)
+        safety.check(path)
     except HoneError as error:
         return gr.skip(), gr.update(value=line(str(error), "bad"), visible=True)
     found = [choice for choice in choices(ctx) if choice[1] != str(path)]
@@ -161,11 +161,11 @@ def list_known(ctx: Context) -> Iterator[str]:
     """The recommended models; what fits is worked out from their configs, some seconds the first time."""
     yield recommended(ctx)
     unknown = [
-        one.name for one in presets.known_models() if ctx.known_model(models.HUB + one.name) is None
+        one.name for one in presets.known_models() if ctx.known_model(local.HUB + one.name) is None
     ]
     for number, name in enumerate(unknown, 1):
         try:
-            ctx.model(models.HUB + name)
+            ctx.model(local.HUB + name)
         except HoneError:
             continue  # it stays without a verdict; choosing it tells why
         if number % FEW == 0 or number == len(unknown):
@@ -181,7 +181,7 @@ def search(ctx: Context, query: str, task: str, size: str, licence: str) -> Iter
     try:
         found = hub.search(ctx.engine.store, query or "", task or "", licence or "", largest)
         yield lists.found(
-            found, [judged(ctx, models.HUB + one.name, now, one.parameters) for one in found]
+            found, [judged(ctx, local.HUB + one.name, now, one.parameters) for one in found]
         )
     except HoneError as error:
         yield line(str(error), "bad")
@@ -190,11 +190,11 @@ def search(ctx: Context, query: str, task: str, size: str, licence: str) -> Iter
 def choose(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
     """Look at a model of a list: what was said of it, and the choice."""
     name = str(event.name)
-    source = shelf.source_of(ctx.engine.store, name)
+    source = catalog.source_of(ctx.engine.store, name)
     page = ctx.page(name)
     if (
-        models.hub_name(source)
-        and shelf.known(name) is None
+        local.hub_name(source)
+        and catalog.known(name) is None
         and (page is None or page.folder is None)
     ):
         yield gr.update(value=line(f"Asking the Hub for {name}.", "wait"), visible=True), gr.skip()
@@ -207,7 +207,7 @@ def choose(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
             title = f"{name} cannot be used" if page.model.problem else f"{name} cannot be used yet"
             yield said("warn", title, (page.model.problem or page.todo) + STAYS), gr.skip()
             return
-        source = models.HUB + page.model.name
+        source = local.HUB + page.model.name
     yield gr.update(visible=False), gr.update(choices=choices(ctx, source), value=source)
 
 
@@ -238,5 +238,5 @@ def recommended(ctx: Context) -> str:
     """The list as far as it is known what fits."""
     now = machine(ctx)
     return lists.recommended(
-        [(one, judged(ctx, models.HUB + one.name, now)) for one in presets.known_models()], now.free
+        [(one, judged(ctx, local.HUB + one.name, now)) for one in presets.known_models()], now.free
     )

@@ -11,9 +11,8 @@ from typing import Any
 
 import gradio as gr
 
-from engine import hub_models as hub
-from engine import models, shelf
 from engine.errors import ModelError
+from engine.model import catalog, hub, local
 from ui import model_lists as lists
 from ui.context import Context
 from ui.handlers import QUIET, bind
@@ -101,7 +100,7 @@ def wire(ctx: Context, got: Getting, source: gr.Dropdown, load: Any) -> None:
 
 def show(ctx: Context, source: str) -> list[Any]:
     """The panel of the chosen model, and the list as it is now."""
-    name = models.hub_name(source)
+    name = local.hub_name(source)
     now = ctx.downloads.of(name)
     live = bool(now and now.live)
     words = panel(ctx, name) if name else gr.skip()
@@ -120,7 +119,7 @@ def show(ctx: Context, source: str) -> list[Any]:
 def get(ctx: Context, source: str) -> list[Any]:
     """Begin or go on."""
     ctx.policy.require_download()
-    name, page = models.hub_name(source), ctx.page(models.hub_name(source))
+    name, page = local.hub_name(source), ctx.page(local.hub_name(source))
     ctx.downloads.start(name, page.model.revision if page else "")
     return show(ctx, source)
 
@@ -128,7 +127,7 @@ def get(ctx: Context, source: str) -> list[Any]:
 def stop(ctx: Context, source: str) -> list[Any]:
     """End it; what came is kept."""
     ctx.policy.require_download()
-    ctx.downloads.stop(models.hub_name(source))
+    ctx.downloads.stop(local.hub_name(source))
     return show(ctx, source)
 
 
@@ -148,10 +147,10 @@ def halt(ctx: Context, source: str, event: gr.EventData) -> list[Any]:
 
 def tick(ctx: Context, source: str) -> list[Any]:
     """How far it is; a model that has come whole takes the place of the one that was only looked at."""
-    name = models.hub_name(source)
+    name = local.hub_name(source)
     now = ctx.downloads.of(name)
     if name and now and now.path:
-        path = shelf.source_of(ctx.engine.store, name)
+        path = catalog.source_of(ctx.engine.store, name)
         return [*show(ctx, path), gr.update(choices=choices(ctx), value=path)]
     return [*show(ctx, source), gr.skip()]
 
@@ -212,7 +211,7 @@ def here(ctx: Context) -> str:
 
 def panel(ctx: Context, name: str) -> str:
     """What a download would bring and needs; while it goes on, how far it is."""
-    now, page, one = ctx.downloads.of(name), ctx.page(name), shelf.known(name)
+    now, page, one = ctx.downloads.of(name), ctx.page(name), catalog.known(name)
     size = page.model.bytes if page else one.bytes if one else None
     licence = page.model.licence if page else one.licence if one else "not stated"
     free = shutil.disk_usage(ctx.engine.store.models).free

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from engine import counting
-from engine.anatomy import LinearModule, ModelInfo
 from engine.errors import HoneError
+from engine.model import parameters
+from engine.model.info import LinearModule, ModelInfo
 from engine.spec.method import MethodSpec
 from ui.model_tab import GROUP_NOTES, GROUPS
 from ui.text import count, share
@@ -244,7 +244,7 @@ def _told(info: ModelInfo, method: MethodSpec, labels: int, chosen: bool) -> dic
     if method.adapts and not chosen:
         return {"count": "No part is chosen. Choose at least one.", "of": "", "tone": "bad"}
     try:
-        found = counting.count(info, method, labels)
+        found = parameters.count(info, method, labels)
     except HoneError as error:
         return {"count": str(error), "of": "", "tone": "bad"}
     part = share(found.trainable, found.total)

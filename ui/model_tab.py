@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
-from engine import hub_models, models
 from engine.errors import HoneError
+from engine.model import hub, local
 from ui import form, model_about, model_find, model_get
 from ui.context import Context
 from ui.handlers import QUIET, bind
@@ -103,7 +103,7 @@ def wire(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
 def changed(source: str) -> tuple[Any, Any]:
     """Nothing is said any more of another model; to train comes first only where nothing has to be downloaded."""
     return gr.update(visible=False), gr.update(
-        variant="secondary" if models.hub_name(source) else "primary"
+        variant="secondary" if local.hub_name(source) else "primary"
     )
 
 
@@ -112,6 +112,6 @@ def describe(ctx: Context, source: str) -> Iterator[str]:
     if ctx.known_model(source) is None:
         yield READING
     try:
-        yield model_about.about(ctx.model(source), hub_models.origin(models.place(source)))
+        yield model_about.about(ctx.model(source), hub.origin(local.place(source)))
     except HoneError as error:
         yield status("bad", "This model cannot be shown now", str(error))

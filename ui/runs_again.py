@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 
 from engine import from_run
-from engine.anatomy import ModelInfo
 from engine.errors import DataError, HoneError, ModelError, RunError
+from engine.model.info import ModelInfo
 from engine.spec.run import RunSpec
 from ui import data_add, data_tab, form, model_find, train_settings
 from ui.context import Context

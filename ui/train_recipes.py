@@ -13,8 +13,8 @@ import gradio as gr
 
 from engine import advice, recipes
 from engine.advice import Advice, Case
-from engine.anatomy import ModelInfo
 from engine.errors import HoneError, SpecError
+from engine.model.info import ModelInfo
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.presets import Recipe

@@ -11,8 +11,8 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine.anatomy import ModelInfo
 from engine.errors import HoneError
+from engine.model.info import ModelInfo
 from engine.spec.objective import LABELS, goal_of
 from ui import form
 from ui.context import Context

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cache
 
-from engine.anatomy import LinearModule
+from engine.model.info import LinearModule
 from engine.spec.presets import FOLDER, read_yaml
 
 

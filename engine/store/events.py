@@ -51,7 +51,7 @@ class Started(_Event):
     preference: str = ""  # dpo, orpo or kto, where it learns to prefer
     rank: int = 0  # of the adapter; 0 where there is none
     versions: dict[str, str] = {}  # of Python and the libraries
-    data_hash: str = ""  # of the rows, see engine.fingerprint
+    data_hash: str = ""  # of the rows, see engine.model.fingerprint
     model_hash: str = ""  # of the base model
 
 

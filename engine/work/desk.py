@@ -16,8 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import models
 from engine.errors import HoneError
+from engine.model import local
 from engine.normal import with_system
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
@@ -55,13 +55,13 @@ class Desk:
     def preview(self, ask: dict[str, Any], tell: Tell) -> Any:
         """Rows as tokens, or why they cannot be shown."""
         data = DataSpec.model_validate(ask["data"])
-        tokenizer = self.tokenizer(models.folder(ask["model"]), data.template)
+        tokenizer = self.tokenizer(local.folder(ask["model"]), data.template)
         return [tokens.preview(tokenizer, row, data) for row in ask["rows"]]
 
     def measure(self, ask: dict[str, Any], tell: Tell) -> Any:
         """The token report; told as it goes, since many rows take longer than a silence may last."""
         data = DataSpec.model_validate(ask["data"])
-        tokenizer = self.tokenizer(models.folder(ask["model"]), data.template)
+        tokenizer = self.tokenizer(local.folder(ask["model"]), data.template)
         return tokens.report(tokenizer, ask["rows"], ask["indices"], ask["total"], data, tell)
 
     def pace(self, ask: dict[str, Any], tell: Tell) -> Any:

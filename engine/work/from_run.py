@@ -8,8 +8,8 @@ from typing import Any
 from peft import get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file
 
-from engine import weights
 from engine.errors import ModelError, RunError
+from engine.model import weights
 from engine.store.run_dir import RunDir
 from engine.work.tuned import is_whole_model
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from huggingface_hub import ModelInfo
 
-from engine import gate, model_json
 from engine.errors import ModelError
-from engine.hub_models import INCOMING, ORIGIN, Origin, alone, folder_name, origin
+from engine.model import config_json, safety
+from engine.model.hub import INCOMING, ORIGIN, Origin, alone, folder_name, origin
 from engine.store.files import write_json
 from engine.store.workspace import Store
 from engine.work.hub_fetch import PART, File, Progress, amount, fetch
@@ -54,7 +54,7 @@ def _bring(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
     _note(page, incoming, [files[name] for name in wanted(files, None)])
     fetch_small(page, files, incoming)
     try:
-        model_json.check(incoming)
+        config_json.check(incoming)
         needed = [files[name] for name in wanted(files, incoming)]
     except ModelError as error:
         raise ModelError(f"'{page.id}' cannot be used. {error}") from None
@@ -68,7 +68,7 @@ def _bring(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
         progress.begin(file.name)
         fetch(page.id, str(page.sha), file, incoming, progress.came)
     tell(f"Checking '{page.id}'")
-    gate.check(incoming)
+    safety.check(incoming)
     os.rename(incoming, place)
     return place
 

@@ -1,6 +1,6 @@
 """Which files of a model's repository Hone takes, and why a model cannot be used.
 
-Knows file names and tags; engine.model_json and engine.weights read what stands in the files.
+Knows file names and tags; engine.model.config_json and engine.model.weights read what stands in the files.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from engine import weights
 from engine.errors import ModelError
-from engine.gate import ADAPTER, VOCABULARIES
-from engine.model_json import CONFIG, PACKED, PACKED_ADVICE, TOKENS
-from engine.weights import INDEX, PICKLES, WHOLE
+from engine.model import weights
+from engine.model.config_json import CONFIG, PACKED, PACKED_ADVICE, TOKENS
+from engine.model.safety import ADAPTER, VOCABULARIES
+from engine.model.weights import INDEX, PICKLES, WHOLE
 
 ABOUT = (CONFIG, TOKENS, "generation_config.json", "chat_template.jinja", INDEX)
 TOKENIZER = (

@@ -17,9 +17,9 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # kept there 
     hf_raise_for_status,
 )
 
-from engine import model_json
 from engine.errors import ModelError
-from engine.hub_models import (
+from engine.model import config_json
+from engine.model.hub import (
     COMMIT,
     CONFIGS,
     INCOMING,
@@ -148,7 +148,7 @@ def look(store: Store, name: str) -> HubPage:
                 )
             try:
                 if folder:
-                    model_json.check(folder)
+                    config_json.check(folder)
                 size = sum(files[one].size for one in wanted(files, folder))
                 model = _model(page, size=size)
             except ModelError as error:

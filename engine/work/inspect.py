@@ -23,12 +23,12 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
 )
 
-from engine import gate, model_json, models
-from engine.anatomy import LinearModule, ModelInfo
 from engine.errors import ModelError
+from engine.model import config_json, local, safety
+from engine.model.info import LinearModule, ModelInfo
 from engine.model.targets import target_groups
+from engine.model.weights import check_count
 from engine.spec.objective import Task
-from engine.weights import check_count
 from engine.work.linear import linear_modules, part_of
 
 NO_MODEL = "The numbers in the config.json of '{}' do not make a model. Get the model again, or choose another."
@@ -46,11 +46,11 @@ def load_config(folder: Path) -> PreTrainedConfig:
         config._attn_implementation = None
         return config
     except Exception as error:
-        kind = model_json.read(folder / "config.json").get("model_type")
+        kind = config_json.read(folder / "config.json").get("model_type")
         if isinstance(kind, str) and kind in CONFIG_MAPPING_NAMES:
             raise ModelError(NO_MODEL.format(folder.name)) from error
         raise ModelError(
-            f"'{folder.name}' is of an architecture that Hone cannot open ('{model_json.short(kind)}'). "
+            f"'{folder.name}' is of an architecture that Hone cannot open ('{config_json.short(kind)}'). "
             "Choose a standard transformers model."
         ) from error
 
@@ -176,9 +176,9 @@ def inspect(source: str, task: Task | None = None, folder: Path | None = None) -
     ``folder`` holds the config of a model whose weights are not here.
     """
     here = folder is None
-    folder = folder or models.folder(source)
+    folder = folder or local.folder(source)
     if not here:
-        gate.check_settings(folder)
+        safety.check_settings(folder)
     name = (
         "Pocket model"
         if source == "pocket"
@@ -237,7 +237,7 @@ def describe(
         parameters=sum(parts.values()),
         dtype=str(config.dtype or torch.float32).removeprefix("torch."),
         megabytes=stored / 1e6,
-        has_template=folder is not None and models.has_template(folder),
+        has_template=folder is not None and local.has_template(folder),
         modules=modules,
         groups=groups,
         group_reason=reason,

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple, Protocol
 
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 
-from engine.anatomy import ModelInfo
 from engine.errors import DataError
+from engine.model.info import ModelInfo
 from engine.rows import Rows
 from engine.spec.objective import Goal
 from engine.spec.run import DataSpec, RunSpec

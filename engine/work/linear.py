@@ -15,7 +15,7 @@ from peft.utils.transformers_weight_conversion import convert_peft_config_for_tr
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from engine.anatomy import LinearModule
+from engine.model.info import LinearModule
 
 Place = tuple[
     str, str, int, int, bool, bool

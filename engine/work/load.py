@@ -14,10 +14,10 @@ from peft import PeftModel, get_peft_model_state_dict
 from safetensors import SafetensorError
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from engine import model_json, weights
 from engine.errors import ModelError, RunError
-from engine.fingerprint import OTHER_BASE
 from engine.hardware import GB, free_gb
+from engine.model import config_json, weights
+from engine.model.fingerprint import OTHER_BASE
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Goal, Task, outputs
 from engine.spec.run import PlaceSpec
@@ -225,7 +225,7 @@ def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:
     file = adapter / "adapter_model.safetensors"
     try:
         saved = weights.tensors(file)
-        model_json.read(adapter / "adapter_config.json")
+        config_json.read(adapter / "adapter_config.json")
     except (ModelError, OSError) as error:
         raise RunError(
             "The saved adapter of this run cannot be loaded. Continue the run, or choose another."

@@ -8,8 +8,8 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from peft.utils.constants import DUMMY_TARGET_MODULES
 from transformers import PreTrainedModel
 
-from engine.anatomy import ModelInfo
-from engine.counting import check
+from engine.model.info import ModelInfo
+from engine.model.parameters import check
 from engine.spec.method import MethodSpec
 from engine.work import quick_lora, quick_norm
 

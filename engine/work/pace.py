@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from engine import models, timing
+from engine import timing
 from engine.errors import ModelError
+from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
 from engine.work import ways
@@ -41,7 +42,7 @@ def pace(
     flat: bool,
 ) -> dict[str, float]:
     """The fields of a Pace; raises ModelError where even two blocks are too large to try."""
-    folder = models.folder(source)
+    folder = local.folder(source)
     config = load_config(folder)
     text = config.get_text_config()
     blocks = min(BLOCKS, text.num_hidden_layers)

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from engine import counting, disk, fingerprint, memory, models
+from engine import disk, memory
 from engine.errors import DataError, RunError
 from engine.hardware import GB
+from engine.model import fingerprint, local, parameters
 from engine.rows import read_rows
 from engine.spec.batch import Fit
 from engine.spec.objective import goal_of, task_of
@@ -50,7 +51,7 @@ def train(run: RunDir) -> None:
     run.emit(ev.Phase(text="Reading the examples."))
     made_of = material(run)
     read_ahead(
-        whole_model(run) or models.folder(made_of.spec.model.source)
+        whole_model(run) or local.folder(made_of.spec.model.source)
     )  # while rows become tokens
     lesson = make_lesson(made_of)
     if not run.view().steps:
@@ -89,7 +90,7 @@ def train(run: RunDir) -> None:
 def material(run: RunDir) -> Material:
     """All that a run learns from; raises HoneError for what does not fit together."""
     spec = run.spec
-    folder = models.folder(spec.model.source)
+    folder = local.folder(spec.model.source)
     about = run_dir.about(run.about_file)
     goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
     info = inspect(spec.model.source, task_of(goal))
@@ -157,7 +158,7 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
         )
     keep_start(model, spec.method, run.checkpoints)
     trainable, total = counted(model)
-    base = fingerprint.of_model(models.folder(spec.model.source))
+    base = fingerprint.of_model(local.folder(spec.model.source))
 
     def started(steps: int) -> ev.Started:
         return ev.Started(
@@ -245,7 +246,7 @@ def pace(spec: RunSpec, steps: int) -> Pace:
 def _loaded(run: RunDir, made_of: Material, lesson: Lesson, place: Place) -> Any:
     try:
         spec = made_of.spec
-        folder = models.folder(spec.model.source)
+        folder = local.folder(spec.model.source)
         return load_model(whole_model(run) or folder, place, spec.method, lesson.head)
     except Exception as error:
         if not out_of_memory(error):
@@ -286,7 +287,7 @@ def foretold(
     batches = spec.optim.steps(lesson.numbers.rows) * fit.accumulation
     seconds = batches * (proof.seconds * fit.batch * each / proof.tokens + BATCH_SECONDS)
     return ev.Estimated(
-        trainable=counting.count(info, spec.method, labels).trainable,
+        trainable=parameters.count(info, spec.method, labels).trainable,
         memory_gb=expected.total / GB,
         parts={name: size / GB for name, size in expected.model_dump().items()},
         seconds_low=seconds * SLACK[0],

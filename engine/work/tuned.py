@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from engine import models
-from engine.anatomy import ModelInfo
 from engine.errors import ModelError, RunError
-from engine.fingerprint import require_same
+from engine.model import local
+from engine.model.fingerprint import require_same
+from engine.model.info import ModelInfo
 from engine.spec.objective import Goal, goal_of, task_of
 from engine.spec.run import RunSpec, Shape
 from engine.store import run_dir
@@ -92,7 +92,7 @@ def trained(run: RunDir) -> Trained:
     if not run.has_result:
         raise RunError("This run has saved nothing yet. Train it first.")
     spec, began = run.spec, run.view().started
-    folder = models.folder(spec.model.source)
+    folder = local.folder(spec.model.source)
     require_same(began.model_hash if began else "", folder)
     about = run_dir.about(run.about_file)
     goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from engine import advice, forecast
 from engine.advice import Case
-from engine.anatomy import LinearModule, ModelInfo
 from engine.hardware import Machine
 from engine.lengths import Lengths, lengths
+from engine.model.info import LinearModule, ModelInfo
 from engine.spec import presets
 from engine.spec import run as specs
 

@@ -7,9 +7,10 @@ import math
 
 import pytest
 
-from engine import from_run, models
+from engine import from_run
 from engine.errors import RunError
 from engine.jobs import Engine
+from engine.model import local
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
@@ -76,7 +77,7 @@ def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home
     spec = specs.changed(other.spec, ["method.targets=[q_proj]"])
     info = inspect("pocket")
     place = choose_place(spec.place, spec.method)
-    model = adapt(load_model(models.folder("pocket"), place, spec.method), spec.method, info)
+    model = adapt(load_model(local.folder("pocket"), place, spec.method), spec.method, info)
     with pytest.raises(RunError, match=r"parts differ, such as .*mlp\.down_proj\.lora_A"):
         work.take_on(model, run)
     file = run.start / "adapter_model.safetensors"

@@ -23,8 +23,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import counting, gate, hardware, hub_models, models
+from engine import hardware
 from engine.errors import HoneError, ModelError, RunError, SpecError
+from engine.model import hub as hub_models
+from engine.model import local, parameters, safety
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
@@ -90,7 +92,7 @@ def open_whole(folder: Path, at: str) -> None:
     from engine.work.inspect import inspect
     from engine.work.load import choose_place, load_model
 
-    models.folder(str(folder))
+    local.folder(str(folder))
     if at == "gate":
         return
     inspect(str(folder))
@@ -108,7 +110,7 @@ def test_a_bad_folder_is_refused(bad: Bad, folder: Path) -> None:
     bad.spoil(folder)
     text = refusal(lambda: open_whole(folder, bad.at))
     if bad.at != "gate":
-        gate.check(folder)
+        safety.check(folder)
     assert "model" in text and not (folder.parent / CANARY).exists()
     notice(bad.group, bad.title, text.replace(str(folder.parent), "…"), *bad.words)
 
@@ -145,10 +147,10 @@ def test_good_folders_pass(tiny: Tiny, folder: Path, tmp_path: Path) -> None:
     open_whole(snapshot, "load")
     (snapshot / CONFIG).unlink()
     (snapshot / CONFIG).symlink_to(folder / CONFIG)
-    assert "leads out" in refusal(lambda: gate.check(snapshot))
+    assert "leads out" in refusal(lambda: safety.check(snapshot))
     # Behind a link, since models may be on another disk.
     (tmp_path / "link").symlink_to(folder)
-    gate.check(tmp_path / "link")
+    safety.check(tmp_path / "link")
     # What old configs hold, which does no harm.
     for name, more in (
         (
@@ -196,11 +198,11 @@ def test_a_method_that_does_not_fit_the_model(tiny: Tiny) -> None:
 
     info = inspect(str(tiny.llama))
     for title, ask, kind, words in (
-        ("Rank above the layer's width", lambda: counting.check(info, MethodSpec(rank=65)), SpecError,
+        ("Rank above the layer's width", lambda: parameters.check(info, MethodSpec(rank=65)), SpecError,
          ("method.rank", "q_proj", "64 wide", "Set it to 64 or less")),
-        ("Targets that match nothing", lambda: counting.check(info, MethodSpec(targets=("c_attn",))), ModelError,
+        ("Targets that match nothing", lambda: parameters.check(info, MethodSpec(targets=("c_attn",))), ModelError,
          ("c_attn", "q_proj", "Choose the target modules")),
-        ("Layers that are not there", lambda: counting.check(info, MethodSpec(layers="7")), SpecError,
+        ("Layers that are not there", lambda: parameters.check(info, MethodSpec(layers="7")), SpecError,
          ("method.layers", "from 0 to 2")),
         ("A context too short for the data", lambda: info.check_length(512), SpecError,
          ("256 tokens", "512", "Data tab")),
@@ -269,7 +271,7 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
         answer = child.ask(store, "download", name=name, revision="", **more)
         assert answer["seconds"] < SECONDS and answer["kind"] == "ModelError"
         assert not [one for one in hub_models.downloaded(store) if one.whole]
-        assert len(models.available([store.models])) == 1, "nothing half-written is offered"
+        assert len(local.available([store.models])) == 1, "nothing half-written is offered"
         text = (
             answer["error"]
             .replace(hub.url, "https://the-hub")
@@ -315,9 +317,9 @@ def test_half_a_download_is_no_model(folder: Path) -> None:
     for path in order:
         for size in (0, len(content[path]) // 2, len(content[path]) - 1):
             path.write_bytes(content[path][:size])
-            refusal(lambda: gate.check(folder))
+            refusal(lambda: safety.check(folder))
         path.write_bytes(content[path])
-    gate.check(folder)
+    safety.check(folder)
 
 
 def test_no_room_for_a_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -373,7 +375,7 @@ def test_any_spoilt_model_opens_or_is_refused(seed: int, tiny: Tiny, tmp_path: P
     what = mutate(folder, rng)
     begun = time.monotonic()
     try:
-        gate.check(folder)
+        safety.check(folder)
         inspect(str(folder))
     except ModelError as error:
         assert str(error).endswith(".") and "model" in str(error), what
@@ -383,11 +385,11 @@ def test_any_spoilt_model_opens_or_is_refused(seed: int, tiny: Tiny, tmp_path: P
 
 
 def test_the_recommended_models_pass(tmp_path: Path) -> None:
-    from engine import model_json
+    from engine.model import config_json
 
     for one in presets.known_models():
         (tmp_path / CONFIG).write_text(json.dumps(one.config))
-        model_json.check(tmp_path)
+        config_json.check(tmp_path)
 
 
 def test_the_table_of_messages_is_up_to_date() -> None:

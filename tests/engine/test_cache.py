@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import models
 from engine.errors import DataError
+from engine.model import local
 from engine.rows import Writer, read_rows
 from engine.spec.run import DataSpec
 from engine.work import cache
@@ -17,7 +17,7 @@ from engine.work.data import load_tokenizer
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return load_tokenizer(models.folder("pocket"))
+    return load_tokenizer(local.folder("pocket"))
 
 
 def written(path: Path, rows: list[dict]) -> Path:

@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from engine.anatomy import ModelInfo
-from engine.counting import count
 from engine.errors import ModelError, SpecError
+from engine.model.info import ModelInfo
+from engine.model.parameters import count
 from engine.spec.method import MethodSpec
 from tests.engine.tiny import ARCHITECTURES, config_of
 
@@ -100,7 +100,7 @@ def test_known_numbers(kind, shape, task, targets, rank, labels, adapter, traina
 
 
 def test_a_768_by_768_layer_at_rank_8_has_12288_weights() -> None:
-    from engine.anatomy import LinearModule
+    from engine.model.info import LinearModule
 
     layer = LinearModule(name="query", path="encoder.*.query", ins=768, outs=768, layers=(0,))
     assert layer.lora_parameters(8) == 12_288

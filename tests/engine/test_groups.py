@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.anatomy import LinearModule
-from engine.counting import count
 from engine.errors import ModelError, SpecError
+from engine.model.info import LinearModule
+from engine.model.parameters import count
 from engine.model.targets import _architectures, target_groups
 from engine.spec.method import MethodSpec
 from tests.engine.test_counting import info_of, pefts, tasks

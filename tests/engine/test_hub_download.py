@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from engine import gate, hub_models, models
 from engine.errors import ModelError
+from engine.model import hub as hub_models
+from engine.model import local, safety
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
@@ -93,10 +94,10 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
     assert answer["done"] == str(folder)
     assert {path.name for path in folder.iterdir()} == {*files(), "hone.json"}
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    gate.check(folder)
+    safety.check(folder)
     asked = [one.line for one in hub.asked[begun:]]
     assert not [line for line in asked for other in OTHERS if line.endswith(f"/{other}")]
-    assert models.available([store.models])[1:] == [(str(folder), "hone--small")]
+    assert local.available([store.models])[1:] == [(str(folder), "hone--small")]
     note = json.loads((folder / "hone.json").read_text())
     assert (note["repo"], note["licence"], note["bytes"]) == (
         "hone/small",
@@ -159,7 +160,7 @@ def test_it_goes_on_where_it_broke_off(get: Ask, store: Store, hub: Hub, two: Re
         and "kept" in answer["error"]
         and answer["kind"] == "ModelError"
     )
-    assert not (store.models / "hone--two").exists() and len(models.available([store.models])) == 1
+    assert not (store.models / "hone--two").exists() and len(local.available([store.models])) == 1
     assert (partial(store) / f"{TWO[1]}.part").stat().st_size == 150_000
     (found,) = hub_models.downloaded(store)
     assert (found.name, found.folder, found.whole, found.coming) == (

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from engine import hub_models
 from engine.errors import ModelError
+from engine.model import hub as hub_models
 from engine.store.workspace import Store
 from tests.engine.hub_server import Hub
 from tests.engine.model_shelf import SHARDS, UNFIT, WEIGHTS, Child, fill

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.inspect import methods, pefts, published
-from engine.counting import count
+from engine.model.parameters import count
 from engine.spec import presets
 from tests.engine.test_counting import info_of
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from engine import models
 from engine.errors import DataError
+from engine.model import local
 from engine.spec.run import RunSpec
 from engine.work import load, train
 
@@ -55,4 +55,4 @@ def test_before_the_rows_become_tokens(tmp_path: Path, monkeypatch: pytest.Monke
     run: Any = SimpleNamespace(emit=lambda _: None, start=tmp_path / "start")
     with pytest.raises(DataError, match="enough"):
         train.train(run)
-    assert done == [models.folder("pocket"), "tokens"]
+    assert done == [local.folder("pocket"), "tokens"]

@@ -9,9 +9,9 @@ import pytest
 from transformers import AutoConfig
 
 from engine import memory
-from engine.anatomy import ModelInfo
 from engine.hardware import GB
 from engine.memory import Setting, estimate
+from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.store.files import ROOT
 from engine.work.inspect import describe

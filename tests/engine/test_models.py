@@ -7,8 +7,8 @@ import shutil
 
 import pytest
 
-from engine import gate, models
 from engine.errors import ModelError
+from engine.model import local, safety
 from engine.spec import presets
 
 
@@ -24,7 +24,7 @@ def edit(folder, name: str, **changes) -> None:
 
 
 def test_the_pocket_model_passes() -> None:
-    assert models.folder("pocket") == presets.POCKET
+    assert local.folder("pocket") == presets.POCKET
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_the_pocket_model_passes() -> None:
 def test_unsafe_or_broken_folders_are_refused(folder, spoil, words: str) -> None:
     spoil(folder)
     with pytest.raises(ModelError, match=words):
-        gate.check(folder)
+        safety.check(folder)
 
 
 @pytest.mark.parametrize("path", ["/" + "a" * 5000, "/nul\0byte"])
 def test_a_path_that_cannot_be_is_refused(path: str) -> None:
     with pytest.raises(ModelError, match="not a folder"):
-        models.folder(path)
+        local.folder(path)
 
 
 @pytest.mark.parametrize(
@@ -102,11 +102,11 @@ def test_weights_that_do_not_make_the_model_are_refused(folder, spoil, words: st
 
 def test_a_relative_path_is_refused() -> None:
     with pytest.raises(ModelError, match="not a folder"):
-        models.folder("../presets")
+        local.folder("../presets")
 
 
 def test_available_lists_folders_below_the_roots(tmp_path, folder) -> None:
-    assert models.available([tmp_path / "absent", tmp_path]) == [
+    assert local.available([tmp_path / "absent", tmp_path]) == [
         ("pocket", "Pocket model (ships with Hone)"),
         (str(folder), "model"),
     ]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine import curves, fingerprint, report
+from engine import curves, report
 from engine.errors import RunError
 from engine.jobs import Engine
+from engine.model import fingerprint
 from engine.spec import presets
 from engine.spec.run import make
 from engine.store import events as ev

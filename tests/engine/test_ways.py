@@ -13,7 +13,7 @@ from peft.tuners.lora.layer import Linear
 from torch.nn.functional import cosine_similarity, cross_entropy, scaled_dot_product_attention
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from engine import models
+from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.work import flat, learned, ways
 from engine.work.data import load_tokenizer
@@ -306,7 +306,7 @@ def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(
     kind: str, tmp_path: Path
 ) -> None:
     rows = [{"input_ids": one["input_ids"], "labels": one["labels"]} for one in examples(5)]
-    tokenizer, found = load_tokenizer(models.folder("pocket")), []
+    tokenizer, found = load_tokenizer(local.folder("pocket")), []
     for batch in (1, 2, 5):
         options = {
             "output_dir": str(tmp_path),

@@ -15,9 +15,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from engine import aside, counting, export
+from engine import aside, export
 from engine.errors import RunError
 from engine.jobs import Engine
+from engine.model import parameters
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec
@@ -42,7 +43,7 @@ def test_what_was_foretold_is_what_came(trained) -> None:
     """The counts of the config are those of PEFT on the loaded model; tests/engine/test_counting.py has all methods."""
     engine, run = trained
     view, info = run.view(), engine.desk.inspect("pocket")
-    foretold = counting.count(info, run.spec.method)
+    foretold = parameters.count(info, run.spec.method)
     assert view.started.trainable == foretold.trainable == view.estimated.trainable
     assert view.started.total == foretold.total == info.parameters + foretold.trainable
     assert view.proved[0] == (16, 1, False) and view.proved[1].seconds > 0

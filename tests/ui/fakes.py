@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.anatomy import LinearModule, ModelInfo
 from engine.backends import FakeBackend
 from engine.desk import PreviewRow, TokenReport
 from engine.hardware import Machine
 from engine.jobs import Engine
+from engine.model.info import LinearModule, ModelInfo
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
 from engine.timing import Pace

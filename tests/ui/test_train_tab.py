@@ -5,10 +5,11 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from engine import counting, outcome, report
+from engine import outcome, report
 from engine.errors import DataError, ModelError, SpecError
 from engine.hardware import Machine
 from engine.jobs import Engine
+from engine.model import parameters
 from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
@@ -67,7 +68,7 @@ def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object],
     ctx.model("pocket")
     spec = form.collect(values)
     words, alpha, methods, *_ = next(train_facts.tell(ctx, *values))
-    weights = counting.count(INFO, spec.method).trainable
+    weights = parameters.count(INFO, spec.method).trainable
     assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
     assert f"{spec.optim.steps(ctx.prepared(spec.data).train)} steps" in words
     assert "20.0 GB free" in words and "known once the rows are counted" in words

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.anatomy import ModelInfo
 from engine.errors import SpecError
+from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 
 

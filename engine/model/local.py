@@ -1,4 +1,4 @@
-"""Base models on disk: where they are. engine.gate tells whether one is safe to open.
+"""Base models on disk: where they are. engine.model.safety tells whether one is safe to open.
 
 Knows paths and file names only; nothing here loads weights or imports torch.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from engine import gate, model_json
 from engine.errors import ModelError
+from engine.model import config_json, safety
 from engine.spec import presets
 
 HUB = "hub:"
@@ -21,7 +21,7 @@ def folder(source: str) -> Path:
     if name := hub_name(source):
         raise ModelError(NOT_HERE.format(name))
     path = place(source)
-    gate.check(path)
+    safety.check(path)
     return path
 
 
@@ -37,9 +37,9 @@ def place(source: str) -> Path:
 
 def has_template(path: Path) -> bool:
     """Whether a model brings a chat template, so that it knows who is speaking."""
-    about = path / model_json.TOKENS
+    about = path / config_json.TOKENS
     return (path / "chat_template.jinja").is_file() or (
-        about.is_file() and "chat_template" in model_json.read(about)
+        about.is_file() and "chat_template" in config_json.read(about)
     )
 
 

@@ -11,9 +11,9 @@ import os
 import secrets
 from pathlib import Path
 
-from engine import hub_models
 from engine.errors import ModelError
-from engine.models import HUB, hub_name
+from engine.model import hub
+from engine.model.local import HUB, hub_name
 from engine.spec import presets
 from engine.spec.presets import KnownModel
 from engine.store.workspace import Store
@@ -23,8 +23,8 @@ KNOWN = "known"  # folder of the recommended models' configs, beside those of co
 
 def source_of(store: Store, name: str) -> str:
     """How a spec would name a model of the Hub: its folder once it is here, else hub:owner/name. Raises ModelError."""
-    folder = store.models / hub_models.folder_name(name)
-    return str(folder.resolve()) if hub_models.origin(folder) else HUB + name
+    folder = store.models / hub.folder_name(name)
+    return str(folder.resolve()) if hub.origin(folder) else HUB + name
 
 
 def known(name: str) -> KnownModel | None:
@@ -37,8 +37,8 @@ def config_folder(store: Store, source: str) -> Path | None:
     name = hub_name(source)
     if not name:
         return None
-    folder = hub_models.folder_name(name)
-    configs = store.models / hub_models.CONFIGS
+    folder = hub.folder_name(name)
+    configs = store.models / hub.CONFIGS
     if commits := list(configs.glob(f"*/{folder}")):
         return max(commits, key=lambda path: path.stat().st_mtime)
     if one := known(name):

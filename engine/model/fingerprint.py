@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
-from engine import weights
 from engine.errors import RunError
+from engine.model import weights
 
 WHOLE = 64 * 2**20  # bytes; larger files are told by their header and pieces
 PIECE, PIECES = 2**20, 16

@@ -1,7 +1,7 @@
 """What the JSON beside a model may say: no code, no files elsewhere, no packed weights, sizes that a model can have.
 
 These files come from strangers, so they are read with limits. A problem is a ModelError whose sentence begins with
-"It": engine.gate puts the model's name before it.
+"It": engine.model.safety puts the model's name before it.
 """
 
 from __future__ import annotations

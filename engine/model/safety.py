@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from engine import model_json, weights
 from engine.errors import ModelError
-from engine.model_json import CONFIG, SETTINGS
+from engine.model import config_json, weights
+from engine.model.config_json import CONFIG, SETTINGS
 
 VOCABULARIES = (
     "tokenizer.json",
@@ -45,7 +45,7 @@ def check(path: Path) -> None:
                 f"It holds an adapter beside the model ({ADAPTER}). "
                 "Move the adapter's files to a folder of their own, then choose this one again."
             )
-        model_json.check(path)
+        config_json.check(path)
         weights.check(path)
         _check_tokenizer(path)
 
@@ -53,7 +53,7 @@ def check(path: Path) -> None:
 def check_settings(path: Path) -> None:
     """The same for a folder that holds the small files of a model alone."""
     with _named(path):
-        model_json.check(path)
+        config_json.check(path)
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def _check_files(path: Path) -> None:
 def _say_what_it_is(path: Path) -> None:
     """It has no config.json."""
     if (path / ADAPTER).is_file():
-        base = model_json.read(path / ADAPTER).get("base_model_name_or_path")
+        base = config_json.read(path / ADAPTER).get("base_model_name_or_path")
         named = f": {base[:100]}" if isinstance(base, str) and base.isprintable() and base else ""
         raise ModelError(
             f"It is an adapter ({ADAPTER}), not a whole model. Choose the model that it was made for{named}."

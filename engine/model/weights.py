@@ -1,6 +1,6 @@
 """Whether the weights of a model folder are whole, told by names and safetensors headers; no weight is read.
 
-A problem is a ModelError whose sentence begins with "It": engine.gate puts the model's name before it.
+A problem is a ModelError whose sentence begins with "It": engine.model.safety puts the model's name before it.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
-from engine import model_json
 from engine.errors import ModelError
+from engine.model import config_json
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
@@ -66,14 +66,14 @@ def files(folder: Path) -> dict[str, set[str]]:
 
 def shards(folder: Path) -> dict[str, set[str]]:
     """The files that the index names, and the weights that each should hold; raises ModelError."""
-    index = model_json.read(folder / INDEX, INDEX_MOST)
+    index = config_json.read(folder / INDEX, INDEX_MOST)
     named = index.get("weight_map")
     if not isinstance(named, dict) or not named or not isinstance(index.get("metadata", {}), dict):
         raise ModelError(f"Its {INDEX} is damaged. Get the model again.")
     found: dict[str, set[str]] = {}
     for weight, name in sorted(named.items(), key=str):
-        if not isinstance(name, str) or not model_json.plain(name):
-            model_json.outside(f"a file in {INDEX}", str(name))
+        if not isinstance(name, str) or not config_json.plain(name):
+            config_json.outside(f"a file in {INDEX}", str(name))
         if not name.endswith(".safetensors"):
             raise ModelError(
                 f"Its {INDEX} names {name[:80]}, which is no safetensors file. Choose another model."
@@ -143,7 +143,7 @@ def pointer(name: str) -> NoReturn:
 
 def _say_what_instead(folder: Path) -> NoReturn:
     names = sorted(path.name for path in folder.iterdir())
-    if (folder / model_json.CONFIG).is_file() and (
+    if (folder / config_json.CONFIG).is_file() and (
         pickles := [name for name in names if name.endswith(PICKLES)]
     ):
         raise ModelError(
