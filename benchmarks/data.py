@@ -19,10 +19,11 @@ from pathlib import Path
 
 import psutil
 
-from engine import aside, data, intake
-from engine.companions import Upload
+from engine import aside
+from engine.data import datasets, ingest
+from engine.data.prepare import prepare
+from engine.data.upload import Upload
 from engine.errors import DataError
-from engine.prepare import prepare
 from engine.spec.run import DataSpec
 from engine.store.files import ROOT
 from engine.store.workspace import Store
@@ -36,7 +37,7 @@ def one(path: Path) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as home:
         store, began = Store(Path(home)), time.perf_counter()
         try:
-            dataset = data.load(store, intake.add_files(store, [Upload(path, path.name)]))
+            dataset = datasets.load(store, ingest.add_files(store, [Upload(path, path.name)]))
             prepare(store, DataSpec(source=dataset.source))
             told: dict[str, object] = {"shape": dataset.shape.value, "rows": dataset.rows}
         except DataError as error:
@@ -98,7 +99,7 @@ def gigabyte() -> None:
             app = psutil.Process()
             before, store = app.memory_info().rss, Store(Path(folder) / f"home-{path.suffix}")
             began = time.perf_counter()
-            rows = intake.peek(Upload(path, path.name), 3)
+            rows = ingest.peek(Upload(path, path.name), 3)
             first = time.perf_counter() - began
             peak = watch(app)
             began = time.perf_counter()
@@ -111,7 +112,7 @@ def gigabyte() -> None:
             shown = prepared.rows()[prepared.train - 1]
             grown = (app.memory_info().rss - before) / MB
             print(
-                f"{path.name}: {path.stat().st_size / 1e9:.2f} GB, {data.load(store, source).rows:,} rows. "
+                f"{path.name}: {path.stat().st_size / 1e9:.2f} GB, {datasets.load(store, source).rows:,} rows. "
                 f"First {len(rows)} rows after {first:.2f} s; indexed in {indexed:.0f} s "
                 f"(peak {helper:.0f} MB beside the app); "
                 f"checked and split in {ready:.0f} s (peak {peak():.0f} MB). "

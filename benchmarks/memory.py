@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from engine.companions import Upload
-from engine.intake import add_files
+from engine.data.ingest import add_files
+from engine.data.upload import Upload
 from engine.jobs import Engine
 from engine.spec import run as specs
 from tests.engine.tiny import WORDS, save_model

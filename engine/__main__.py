@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import aside, check, coach, configs, data, hardware, inspection, outcome, scores
+from engine import aside, coach, configs, hardware, inspection, outcome, scores
+from engine.data import datasets, report
+from engine.data.readers import Options
 from engine.errors import DataError, HoneError, RunError, SpecError
 from engine.jobs import Engine
-from engine.read import Options
 from engine.spec import run as specs
 from engine.spec.method import NAMES
 from engine.store import events as ev
@@ -177,10 +178,10 @@ def _check(engine: Engine, options: argparse.Namespace) -> int:
     spec = specs.make({"data": values}).data
     prepared = engine.prepare(spec)
     tokens = engine.desk.measure(options.model, prepared.rows(), spec) if prepared.train else None
-    found = check.report(data.load(engine.store, source), prepared, tokens, spec)
-    code = check.exit_code(found)
+    found = report.report(datasets.load(engine.store, source), prepared, tokens, spec)
+    code = report.exit_code(found)
     verdict = ("Usable.", "Usable, with warnings.", "Not usable as it is.")[code]
-    _say(options, f"{check.sentences(found)}\n{verdict}", {"usable": code < 2, **found})
+    _say(options, f"{report.sentences(found)}\n{verdict}", {"usable": code < 2, **found})
     return code
 
 

@@ -16,10 +16,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine import data, hub
+from engine.data import datasets, hub
+from engine.data.prepare import Prepared, prepare
+from engine.data.readers import Options
 from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
-from engine.prepare import Prepared, prepare
-from engine.read import Options
 from engine.spec.run import DataSpec
 from engine.store.files import ROOT
 from engine.store.workspace import Store
@@ -61,7 +61,7 @@ def look_hub(store: Store, name: str) -> hub.HubInfo:
 
 def prepared(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepared:
     """The rows that a run learns from; a large dataset is worked on aside."""
-    dataset = data.load(store, spec.source)
+    dataset = datasets.load(store, spec.source)
     if dataset.rows <= SMALL and dataset.bytes <= SMALL_BYTES:
         return prepare(store, spec, tell)
     return Prepared.model_validate(

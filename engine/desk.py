@@ -18,14 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from engine import errors
+from engine.data.quality.token_report import PreviewRow, TokenReport
+from engine.data.rows import read_rows, spread
 from engine.hardware import Machine
 from engine.model import catalog
 from engine.model.info import ModelInfo
-from engine.rows import read_rows
-from engine.scores import spread
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
 from engine.spec.run import DataSpec
@@ -37,60 +35,6 @@ Row = dict[str, Any]
 Message = dict[str, str]
 SILENCE = 180  # seconds without any answer after which the worker counts as hung
 MEASURED = 5_000  # rows that a token report reads at most
-
-
-class PreviewRow(BaseModel):
-    """One row as the model will see it, with the tokens beyond the cut; or the problem why it cannot be shown."""
-
-    model_config = ConfigDict(frozen=True)
-    tokens: list[str]
-    learned: list[bool]
-    special: list[bool] = []  # control tokens, which the tokenizer adds or the template writes
-    kept: int | None = None  # tokens before the cut; None where all are
-    length: int  # tokens before anything was cut or shortened
-    problem: str = ""
-
-    @property
-    def cut(self) -> int:
-        return self.length - (len(self.tokens) if self.kept is None else self.kept)
-
-
-class Control(BaseModel):
-    """Rows that hold one of the tokenizer's special tokens in their own texts."""
-
-    model_config = ConfigDict(frozen=True)
-    rows: int = 0
-    tokens: list[str] = []  # the most frequent first
-    example: int | None = None  # index of a row
-
-
-class Refused(BaseModel):
-    """Rows whose loss mask is uncertain; no other count has them."""
-
-    model_config = ConfigDict(frozen=True)
-    rows: int = 0
-    first: int | None = None  # index of a row
-    reason: str = ""  # of the first
-
-
-class TokenReport(BaseModel):
-    """Token counts over rows. Indices are those of the rows that were given; at most 20 of each kind are named."""
-
-    model_config = ConfigDict(frozen=True)
-    rows: int  # all that there are
-    measured: int  # of them, evenly spread; everything below counts these
-    tokens: int  # after the cut
-    learned: int
-    cut: int  # rows longer than the limit
-    lost: int  # rows without anything left to learn
-    longest: int  # tokens of the longest row before the cut
-    edges: list[int] = []  # of the histogram of lengths before the cut; one more than counts
-    counts: list[int] = []
-    longest_rows: list[int] = []  # longest first
-    cut_rows: list[int] = []  # those that lose most first
-    lost_rows: list[int] = []
-    control: Control = Control()
-    refused: Refused = Refused()
 
 
 class Desk:

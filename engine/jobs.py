@@ -17,11 +17,11 @@ from filelock import FileLock, Timeout
 
 from engine import aside, disk, ends, from_run, hardware
 from engine.backends import DYING, Backend, ProcessBackend
+from engine.data.prepare import Prepared
+from engine.data.rows import read_rows
 from engine.desk import Desk
 from engine.errors import RunError, SpecError
 from engine.model import local
-from engine.prepare import Prepared
-from engine.rows import read_rows
 from engine.spec import run as specs
 from engine.spec.run import DataSpec, RunSpec
 from engine.stepping import step_down

@@ -8,13 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from engine.data.normalize import Raw, answer_of
+from engine.data.rows import LARGEST
 from engine.store import events as ev
-
-Raw = dict[str, Any]
-ANSWERS = ("completion", "output", "label")  # columns that hold it, in normal rows and in raw ones
-LARGEST = 500  # held-out rows that are scored; more would say little more and take longer
 
 
 class Score(NamedTuple):
@@ -55,20 +53,6 @@ SCORES: dict[str, Score] = {
     "json": Score("Valid JSON with every field right", _json, 48),
     "reviews": Score("The right label", _label, 8),
 }
-
-
-def spread(rows: int, largest: int = LARGEST) -> list[int]:
-    """Indices of all rows, or of ``largest`` of them evenly spread, the same ones each time."""
-    count = min(rows, largest)
-    return [index * rows // count for index in range(count)]
-
-
-def answer_of(row: Raw) -> str:
-    """The last answer of a row that is not plain text."""
-    if "messages" in row:
-        said = [turn.get("content") for turn in row["messages"] if turn["role"] == "assistant"]
-        return str(said[-1] or "").strip()
-    return str(next(row[column] for column in ANSWERS if column in row)).strip()
 
 
 def said_label(reply: str, labels: Collection[str]) -> str | None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import gradio as gr
 
+from engine.data.rows import read_rows
 from engine.errors import HoneError, RunError
-from engine.rows import read_rows
 from engine.scores import sentences
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView

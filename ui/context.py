@@ -7,9 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import data
-from engine.data import Dataset
-from engine.desk import TokenReport
+from engine.data import datasets
+from engine.data.datasets import Dataset
+from engine.data.prepare import Prepared
+from engine.data.quality.token_report import TokenReport
 from engine.downloads import Downloads
 from engine.errors import DataError, ModelError
 from engine.foresight import Foresight
@@ -19,7 +20,6 @@ from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo
 from engine.policy import Policy
-from engine.prepare import Prepared
 from engine.spec.run import DataSpec
 
 KEPT = 50  # token reports remembered
@@ -53,7 +53,7 @@ class Context:
 
     def dataset(self, source: str) -> Dataset:
         """A dataset's card by its source; raises DataError."""
-        return data.load(self.engine.store, source)
+        return datasets.load(self.engine.store, source)
 
     def prepared(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
         """What would be learned with these settings, and what is noticed; raises DataError."""

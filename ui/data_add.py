@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import aside, data, intake
-from engine.companions import Upload
+from engine import aside
+from engine.data import datasets, ingest
+from engine.data.hub import HubSpec
+from engine.data.readers import Options
+from engine.data.readers.encoding import ENCODINGS
+from engine.data.upload import Upload
 from engine.errors import DataError, HoneError
-from engine.hub import HubSpec
-from engine.read import Options
-from engine.read.lines import ENCODINGS
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.text import card, line, plural, safe, status
@@ -119,7 +120,7 @@ def add(ctx: Context, files: list[str] | None) -> Iterator[Shown]:
         return
     first = gr.skip()
     if sum(path.stat().st_size for path in paths) > LARGE:
-        first = first_rows(intake.peek(Upload(paths[0], paths[0].name), 3), paths[0].name)
+        first = first_rows(ingest.peek(Upload(paths[0], paths[0].name), 3), paths[0].name)
     yield gr.skip(), gr.skip(), _busy(f"Reading {plural(len(paths), 'file')}."), first
     yield from _take(
         ctx, lambda tell: aside.add_files(ctx.engine.store, [(p, p.name) for p in paths], tell=tell)
@@ -215,7 +216,7 @@ def _busy(text: str) -> Any:
 
 def choices(ctx: Context) -> list[tuple[str, str]]:
     """(label, source) of all data there is."""
-    return [(label, source) for source, label in data.available(ctx.engine.store)]
+    return [(label, source) for source, label in datasets.available(ctx.engine.store)]
 
 
 def first_rows(rows: list[dict[str, Any]], name: str) -> str:

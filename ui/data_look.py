@@ -8,13 +8,13 @@ from typing import Any, get_args
 
 import gradio as gr
 
-from engine import check
-from engine.data import Dataset
-from engine.desk import TokenReport
+from engine.data import report as data_report
+from engine.data.datasets import Dataset
+from engine.data.prepare import Prepared
+from engine.data.quality.findings import Finding
+from engine.data.quality.token_report import TokenReport
+from engine.data.schema import ROLES
 from engine.errors import HoneError
-from engine.findings import Finding
-from engine.prepare import Prepared
-from engine.shapes import ROLES
 from engine.spec.run import DataSpec, Fix, Shape
 from ui import charts, data_add, data_view, form
 from ui.context import Context
@@ -153,7 +153,7 @@ def shown(
             *_readings(dataset),
         ]
     measured = tokens if isinstance(tokens, TokenReport) else None
-    found = [*prepared.findings, *(check.token_findings(measured, spec) if measured else [])]
+    found = [*prepared.findings, *(data_report.token_findings(measured, spec) if measured else [])]
     worst = (
         {"longest": measured.longest_rows, "cut": measured.cut_rows, "lost": measured.lost_rows}
         if measured

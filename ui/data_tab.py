@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine.shapes import ROLES
+from engine.data.schema import ROLES
 from engine.spec.run import Shape
 from ui import data_add, data_look, editor, form
 from ui.context import Context

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from engine.data import Dataset
-from engine.desk import PreviewRow, TokenReport
-from engine.findings import Finding
-from engine.prepare import Prepared
+from engine.data.datasets import Dataset
+from engine.data.prepare import Prepared
+from engine.data.quality.findings import Finding
+from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.spec import presets
 from ui.text import card, count, line, plural, safe, share, status, tiles
 

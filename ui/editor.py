@@ -11,9 +11,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine import edits
+from engine.data import edit
+from engine.data.prepare import Prepared
 from engine.errors import DataError
-from engine.prepare import Prepared
 from ui import data_add, form
 from ui.context import Context
 from ui.handlers import QUIET, bind
@@ -130,7 +130,7 @@ def open_row(ctx: Context, opened: str, number: float, edited: Edits, *values: A
     if opened == _place(at, edited, values):
         return [gr.skip()] * (BOXES + 4)
     try:
-        found = edits.fields(current(ctx.prepared(form.data_spec(values)), at, edited))
+        found = edit.fields(current(ctx.prepared(form.data_spec(values)), at, edited))
         if len(found) > BOXES:
             raise DataError(
                 f"This row has more than {BOXES} turns. Change it in the file, and add that again."
@@ -162,11 +162,11 @@ def _check_place(opened: str, number: int, edited: Edits, values: tuple[Any, ...
 def current(prepared: Prepared, number: int, edited: Edits) -> dict[str, Any]:
     """A row as it stands now, edits included, or an empty one to add; raises DataError where there is none."""
     if number == NEW:
-        return edits.blank(prepared.rows()[0])
+        return edit.blank(prepared.rows()[0])
     row = (
         edited["changed"][str(number)]
         if str(number) in edited["changed"]
-        else edits.find(prepared, number)
+        else edit.find(prepared, number)
     )
     if row is None:
         deleted = str(number) in edited["changed"]
@@ -186,7 +186,7 @@ def keep_row(
     at = int(number or 0)
     _check_place(opened, at, edited, values)
     row = current(ctx.prepared(form.data_spec(values)), at, edited)
-    row = edits.with_fields(row, texts[: len(edits.fields(row))])
+    row = edit.with_fields(row, texts[: len(edit.fields(row))])
     if at == NEW:
         return edited | {"added": [*edited["added"], row]}
     return edited | {"changed": edited["changed"] | {str(at): row}}
@@ -222,25 +222,23 @@ def save_edits(ctx: Context, edited: Edits, *values: Any) -> tuple[Any, Edits]:
         raise DataError("Nothing is changed yet. Change, delete or add a row first.")
     spec = form.data_spec(values)
     changed = {int(number): row for number, row in edited["changed"].items()}
-    made = edits.save(ctx.engine.store, ctx.prepared(spec), changed, edited["added"], spec.source)
+    made = edit.save(ctx.engine.store, ctx.prepared(spec), changed, edited["added"], spec.source)
     return gr.update(choices=data_add.choices(ctx), value=made), NONE
 
 
 def download(ctx: Context, kind: str, *values: Any) -> str:
     """All used rows as a file."""
     prepared = ctx.prepared(form.data_spec(values))
-    if prepared.train + prepared.held_out > edits.LARGEST:
+    if prepared.train + prepared.held_out > edit.LARGEST:
         raise DataError(
-            f"More than {edits.LARGEST:,} rows are not offered as a download. They lie in the workspace."
+            f"More than {edit.LARGEST:,} rows are not offered as a download. They lie in the workspace."
         )
     rows = [*prepared.rows(), *prepared.held_rows()]
     folder = ctx.engine.store.home / "tmp" / secrets.token_hex(8)
     folder.mkdir(parents=True)
     path = folder / f"rows.{kind}"
     text = (
-        edits.as_csv(rows, prepared.shape)
-        if kind == "csv"
-        else edits.as_jsonl(rows, prepared.shape)
+        edit.as_csv(rows, prepared.shape) if kind == "csv" else edit.as_jsonl(rows, prepared.shape)
     )
     path.write_text(text, encoding="utf-8", newline="")
     return str(path)

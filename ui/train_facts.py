@@ -9,9 +9,9 @@ import gradio as gr
 
 from engine import advice, forecast, from_run, hardware
 from engine.advice import Case, Option
+from engine.data.prepare import Prepared
 from engine.errors import HoneError, ModelError
 from engine.forecast import Forecast
-from engine.prepare import Prepared
 from engine.spec.method import NAMES
 from engine.spec.objective import PREFERENCES, goal_of, outputs, task_of
 from engine.spec.run import RunSpec, Shape

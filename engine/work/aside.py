@@ -13,12 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import data, hub, intake
-from engine.companions import Upload
+from engine.data import datasets, hub, ingest
+from engine.data.prepare import prepare
+from engine.data.readers import Options
+from engine.data.rows import TRAIN
+from engine.data.upload import Upload
 from engine.errors import DataError, HoneError
-from engine.prepare import prepare
-from engine.read import Options
-from engine.rows import TRAIN
 from engine.spec.run import DataSpec
 from engine.store.workspace import Store
 
@@ -30,10 +30,10 @@ def _answer(question: dict[str, Any], tell: Tell) -> Any:
     match question["do"]:
         case "add":
             uploads = [Upload(Path(path), name) for path, name in question["files"]]
-            return intake.add_files(store, uploads, Options(**question["options"]), tell)
+            return ingest.add_files(store, uploads, Options(**question["options"]), tell)
         case "again":
-            dataset = data.load(store, question["source"])
-            return intake.read_again(store, dataset.folder, Options(**question["options"]), tell)
+            dataset = datasets.load(store, question["source"])
+            return ingest.read_again(store, dataset.folder, Options(**question["options"]), tell)
         case "prepare":
             return prepare(store, DataSpec.model_validate(question["spec"]), tell).model_dump(
                 mode="json"
@@ -61,7 +61,7 @@ def _take_from_hub(store: Store, wanted: hub.HubSpec, tell: Tell) -> str:
 
     rows = hub_rows(wanted, store.home / "hub", progress, notes)
     items = ((row, TRAIN) for row in rows)
-    return intake.add_rows(
+    return ingest.add_rows(
         store, f"{wanted.name} ({part})", items, notes, tell, files=[wanted.name]
     )
 

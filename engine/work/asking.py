@@ -7,7 +7,7 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.normal import with_system
+from engine.data.normalize import with_system
 from engine.spec.run import RunSpec
 from engine.work.data import Row, prompt_ids, questions
 from engine.work.generate import replies

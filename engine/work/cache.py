@@ -17,7 +17,7 @@ import pyarrow as pa
 from datasets import Dataset
 from transformers import PreTrainedTokenizerBase
 
-from engine.rows import Rows
+from engine.data.rows import Rows
 from engine.spec.run import DataSpec
 from engine.store.files import write_json
 from engine.work.data import Encoded, encode_each

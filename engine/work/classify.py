@@ -18,10 +18,9 @@ from transformers import (
     TrainingArguments,
 )
 
-from engine import scores
+from engine.data.normalize import Row, answer_of
+from engine.data.rows import Rows
 from engine.errors import DataError
-from engine.normal import Row
-from engine.rows import Rows
 from engine.spec.objective import Goal, parts_of
 from engine.store.files import write_json
 from engine.work.heads import (
@@ -123,7 +122,7 @@ class Classifying:
 
     def _target(self, row: Row, number: int) -> Target | None:
         """What the head should say; None where it has no output for it."""
-        label, names = scores.answer_of(row), self.layer.labels
+        label, names = answer_of(row), self.layer.labels
         if self.of.goal == "regress":
             return (_number(label, number) - self.scale.mean) / self.scale.spread
         if self.of.goal == "classify":
@@ -212,7 +211,7 @@ def require_labels(goal: Goal, labels: Sequence[str], rows: int) -> None:
 
 def scale(rows: Rows) -> Scale:
     """The mean and spread of the numbers; raises DataError for labels that are no numbers, or all the same one."""
-    numbers = [_number(scores.answer_of(row), rows.number(at)) for at, row in enumerate(rows)]
+    numbers = [_number(answer_of(row), rows.number(at)) for at, row in enumerate(rows)]
     mean, spread = statistics.fmean(numbers), statistics.pstdev(numbers)
     if not spread:
         raise DataError(

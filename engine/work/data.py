@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
+from engine.data.normalize import with_system
 from engine.errors import DataError, ModelError
-from engine.normal import with_system
 from engine.spec import presets
 from engine.spec.objective import compares
 from engine.spec.run import DataSpec

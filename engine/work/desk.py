@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.data.normalize import with_system
 from engine.errors import HoneError
 from engine.model import local
-from engine.normal import with_system
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
 from engine.store.run_dir import RunDir

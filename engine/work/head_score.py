@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 
-from engine import scores
-from engine.normal import Row
+from engine.data.normalize import Row, answer_of
 from engine.spec.objective import parts_of
 from engine.store import events as ev
 from engine.work.heads import (
@@ -46,7 +45,7 @@ def head_score(
     if of.head.problem == NUMBER:
         scale = scale_of(of.run.adapter)
         distances = [one[:, 0].numpy() * scale.spread + scale.mean for one in found]
-        mean = float(np.mean([number_of(scores.answer_of(row)) for row in train]))
+        mean = float(np.mean([number_of(answer_of(row)) for row in train]))
         return numbers(rows, distances[0], distances[1], mean, count, guesses(of))
     several = of.head.problem == SEVERAL
     base, tuned = ([frozenset(chosen(one, of.head)) for one in part] for part in found)
@@ -56,7 +55,7 @@ def head_score(
 
 
 def _truth(row: Row, several: bool) -> Chosen:
-    answer = scores.answer_of(row)
+    answer = answer_of(row)
     return frozenset(parts_of(answer) if several else [answer])
 
 
@@ -104,7 +103,7 @@ def numbers(
     rows: Sequence[Row], base: Any, tuned: Any, mean: float, of: int, guessing: bool
 ) -> ev.NumberScore:
     """Distances from the right numbers, and the share of their differences that is explained (R²)."""
-    truth = np.array([number_of(scores.answer_of(row)) for row in rows])
+    truth = np.array([number_of(answer_of(row)) for row in rows])
     said = {"base": base, "tuned": tuned, "majority": np.full_like(truth, mean)}
     differences = float(((truth - truth.mean()) ** 2).sum())
     return ev.NumberScore(

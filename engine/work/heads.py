@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from engine.normal import Row
+from engine.data.normalize import Row
 from engine.spec.run import DataSpec
 from engine.work.inspect import load_config
 from engine.work.load import Head

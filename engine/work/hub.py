@@ -1,8 +1,8 @@
 """Datasets of the Hugging Face Hub: what one holds (``look``), and the rows of a slice (``rows``).
 
 ``huggingface_hub`` asks and downloads: the files of a split whole, one after the other, kept by their commit.
-``engine.read`` reads them. Programs, pickles and archives are never opened. Runs in a process that was started with
-``engine.hub.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub_card does),
+``engine.data.readers`` reads them. Programs, pickles and archives are never opened. Runs in a process that was started with
+``engine.data.hub.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub_card does),
 nor how failures are put (engine.work.hub_words).
 """
 
@@ -19,9 +19,9 @@ from typing import Any, NamedTuple
 from huggingface_hub import HfApi, errors, hf_hub_download, try_to_load_from_cache
 from tqdm import tqdm  # type: ignore[import-untyped]
 
+from engine.data.hub import HubInfo, HubSpec
+from engine.data.readers import Bad, Options, Row, read
 from engine.errors import DataError
-from engine.hub import HubInfo, HubSpec
-from engine.read import Bad, Options, Row, read
 from engine.work.hub_card import ENDINGS, Config, configs_of, copied, data_files, default_of
 from engine.work.hub_words import DATASET, PATIENCE, first_answer, plain_words
 

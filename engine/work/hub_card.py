@@ -38,7 +38,7 @@ FOLLOWED = {
     "version",
     "features",
 }
-FOLLOWED |= {"sep", "delimiter"}  # engine.read finds the separator by itself
+FOLLOWED |= {"sep", "delimiter"}  # engine.data.readers finds the separator by itself
 SHARD = re.compile(r"data/(.+)-\d{5}-of-\d{5}[^/]*")
 CALLED = {
     split: re.compile(rf"(?:^|[-._ 0-9])(?:{words})(?:[-._ 0-9]|$)")

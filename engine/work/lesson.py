@@ -8,9 +8,9 @@ from typing import Any, NamedTuple, Protocol
 
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 
+from engine.data.rows import Rows
 from engine.errors import DataError
 from engine.model.info import ModelInfo
-from engine.rows import Rows
 from engine.spec.objective import Goal
 from engine.spec.run import DataSpec, RunSpec
 from engine.work.load import Head

@@ -10,8 +10,8 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
+from engine.data.rows import read_rows
 from engine.hardware import GB, require_disk
-from engine.rows import read_rows
 from engine.spec.run import PlaceSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
+from engine.data.rows import Rows
 from engine.errors import DataError
-from engine.rows import Rows
 from engine.spec.run import DataSpec
 from engine.work.data import IGNORED, Encoded, Row, cut, encode_sides, teaches
 

@@ -16,8 +16,9 @@ from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-unty
 from torch.nn.functional import cross_entropy
 
 from engine import scores
+from engine.data.normalize import answer_of
+from engine.data.rows import read_rows, spread
 from engine.errors import DataError, RunError
-from engine.rows import read_rows
 from engine.spec import presets
 from engine.spec.run import DataSpec, Shape
 from engine.store import events as ev
@@ -59,7 +60,7 @@ def score(run: RunDir) -> None:
     of, held = trained(run), read_rows(run.held_out_file)
     if not len(held):
         raise RunError("This run has no held-out examples, so there is nothing new to score it on.")
-    rows = [held[index] for index in scores.spread(len(held))]
+    rows = [held[index] for index in spread(len(held))]
     about, spec, count = run_dir.about(run.about_file), of.spec, len(held)
     pair = paired(of)
     if of.head:
@@ -134,15 +135,13 @@ def label_score(
     pair: Pair, rows: list[Row], of: int, train: Sequence[Row], known: Sequence[str]
 ) -> ev.Scored:
     """Right labels, beside what always answering the training rows' most frequent one would give."""
-    trained = Counter(scores.answer_of(row) for row in train)
+    trained = Counter(answer_of(row) for row in train)
     labels = (
-        {str(label).strip() for label in known}
-        | set(trained)
-        | {scores.answer_of(row) for row in rows}
+        {str(label).strip() for label in known} | set(trained) | {answer_of(row) for row in rows}
     )
     longest = max(len(pair.tokenizer.encode(label, add_special_tokens=False)) for label in labels)
     asked, *found = _answers(pair, rows, longest + SPARE)
-    truth = [scores.answer_of(row) for row in asked]
+    truth = [answer_of(row) for row in asked]
     base, tuned = (
         [scores.said_label(reply, labels) or NO_LABEL for reply in said] for said in found
     )

@@ -9,10 +9,10 @@ import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from engine import disk, memory
+from engine.data.rows import read_rows
 from engine.errors import DataError, RunError
 from engine.hardware import GB
 from engine.model import fingerprint, local, parameters
-from engine.rows import read_rows
 from engine.spec.batch import Fit
 from engine.spec.objective import goal_of, task_of
 from engine.spec.run import RunSpec, Shape

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine import data
+from engine.data import datasets
 from engine.store.workspace import Store
 from tests.browser.conftest import OpenPage, Serve, picture
 
@@ -108,7 +108,9 @@ def edits_and_saves(page: Any, home: Path) -> None:
     page.locator("#edit-told", has_text="Nothing is changed yet").wait_for(timeout=WAIT)
     store = Store(home)
     new = next(
-        data.load(store, source) for source, label in data.available(store) if "(edit 1)" in label
+        datasets.load(store, source)
+        for source, label in datasets.available(store)
+        if "(edit 1)" in label
     )
     assert {"prompt": "Was kostet Artikel 0?", "completion": "Nichts."} in list(new.read())
 

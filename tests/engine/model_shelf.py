@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine import hub as front
+from engine.data import hub as front
 from engine.store.files import ROOT
 from engine.store.workspace import Store
 from tests.engine.hub_server import Hub

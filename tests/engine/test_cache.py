@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.data.rows import Writer, read_rows
 from engine.errors import DataError
 from engine.model import local
-from engine.rows import Writer, read_rows
 from engine.spec.run import DataSpec
 from engine.work import cache
 from engine.work.data import load_tokenizer

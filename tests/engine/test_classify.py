@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from engine import export, intake, scores
+from engine import export, scores
+from engine.data import ingest
+from engine.data.normalize import normal
+from engine.data.rows import HELD_OUT, TRAIN
+from engine.data.schema import recognise
 from engine.errors import DataError
 from engine.jobs import Engine
-from engine.normal import normal
-from engine.rows import HELD_OUT, TRAIN
-from engine.shapes import recognise
 from engine.spec import run as specs
 from engine.spec.run import Shape
 from engine.store import events as ev
@@ -71,7 +72,7 @@ def make(
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
         "data": {
-            "source": intake.add_rows(
+            "source": ingest.add_rows(
                 engine.store, "rows", list(zip(rows, parts, strict=True)), []
             ),
             "shape": Shape.LABEL,
@@ -426,7 +427,7 @@ def test_measured_numbers_are_a_label_although_every_row_has_its_own() -> None:
 def test_a_share_is_held_out_of_rows_that_each_have_their_own_number(home: Path) -> None:
     engine = Engine(home, supervise=False)
     rows = [{"text": f"Text {n} of {n * 31 % 97}.", "label": n / 7} for n in range(100)]
-    source = intake.add_rows(engine.store, "rows", [(row, TRAIN) for row in rows], [])
+    source = ingest.add_rows(engine.store, "rows", [(row, TRAIN) for row in rows], [])
     prepared = engine.prepare(specs.DataSpec(source=source, held_out=0.2))
     assert prepared.shape == Shape.LABEL and 15 <= prepared.held_out <= 25
     assert not {"rare", "balance"} & {finding.kind for finding in prepared.findings}

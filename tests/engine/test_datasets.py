@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from python_calamine import CalamineWorkbook
 
-from engine import data, intake
-from engine.companions import Upload
+from engine.data import datasets, ingest
+from engine.data.prepare import prepare
+from engine.data.upload import Upload
 from engine.errors import DataError
-from engine.prepare import prepare
 from engine.spec.run import DataSpec, Shape
 from engine.store.workspace import Store
 
@@ -117,8 +117,10 @@ REFUSED = {
 }
 
 
-def take(store: Store, *files: Path) -> data.Dataset:
-    return data.load(store, intake.add_files(store, [Upload(file, file.name) for file in files]))
+def take(store: Store, *files: Path) -> datasets.Dataset:
+    return datasets.load(
+        store, ingest.add_files(store, [Upload(file, file.name) for file in files])
+    )
 
 
 def test_every_file_is_known_here(shared_data: Path) -> None:

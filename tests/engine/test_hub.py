@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from engine import hub as front
+from engine.data import hub as front
 from engine.store.files import ROOT
 from engine.work.hub_card import configs_of
 from tests.engine.hub_server import PARQUET_COPY, Hub, jsonl, parquet
@@ -26,7 +26,7 @@ CHILD = """
 import json, shutil, sys, time, warnings
 from pathlib import Path
 from engine.errors import DataError
-from engine.hub import HubSpec
+from engine.data.hub import HubSpec
 from engine.work import hub
 warnings.simplefilter("error")
 time.sleep = lambda seconds: None

@@ -9,9 +9,10 @@ from collections import namedtuple
 import psutil
 import pytest
 
-from engine import data, ends
+from engine import ends
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend, ProcessBackend
+from engine.data import datasets
 from engine.errors import DataError, ModelError, RunError, SpecError
 from engine.jobs import Engine
 from engine.spec import run as specs
@@ -117,7 +118,7 @@ def test_a_folder_that_cannot_be_read_hides_no_other(make, home, capsys) -> None
     (engine.store.datasets / "abc").mkdir()
     (engine.store.datasets / "abc" / "card.json").write_text("")
     assert [one.readable for one in engine.store.all_runs()] == [False, False, True]
-    assert len(data.available(engine.store)) == 5
+    assert len(datasets.available(engine.store)) == 5
     assert cli(["runs", "--home", str(home)]) == 0 and run.id in capsys.readouterr().out
     assert cli(["show", "last", "--home", str(home)]) == 0
 

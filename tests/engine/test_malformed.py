@@ -13,11 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine import aside, data
-from engine.desk import TokenReport
+from engine import aside
+from engine.data import datasets
+from engine.data.quality.findings import Finding
+from engine.data.quality.token_report import TokenReport
+from engine.data.rows import read_rows
 from engine.errors import DataError
-from engine.findings import Finding
-from engine.rows import read_rows
 from engine.spec import presets
 from engine.spec.run import DataSpec
 from engine.store.files import ROOT
@@ -49,7 +50,7 @@ def give(case: Case, folder: Path, home: Path) -> tuple[str, list[str], list[Fin
         assert grown < 500, f"memory grew by {grown:.0f} MB"
         # Two seconds on a machine that does nothing else; tests run beside each other.
         assert time.monotonic() - start < 10
-    return source, data.load(store, source).notes, prepared.findings, ""
+    return source, datasets.load(store, source).notes, prepared.findings, ""
 
 
 @pytest.mark.parametrize(
@@ -102,7 +103,7 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
 
 def tokens_say(store: Store, source: str) -> list[str]:
     """What the token report says with the pocket model."""
-    from engine import check
+    from engine.data import report as check
     from engine.work.data import load_tokenizer
     from engine.work.tokens import report
 
@@ -130,7 +131,8 @@ def test_text_is_kept_as_it_is(tmp_path: Path, home: Path) -> None:
         if case.number in wanted:
             source, *_ = give(case, tmp_path, home)
             rows = [
-                (row["prompt"], row["completion"]) for row in data.load(Store(home), source).read()
+                (row["prompt"], row["completion"])
+                for row in datasets.load(Store(home), source).read()
             ]
             assert rows == [
                 *((row["prompt"], row["completion"]) for row in GOOD),
@@ -144,8 +146,8 @@ def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
             give(case, tmp_path, home)
     store = Store(home)
     cards = [
-        data.load(store, source)
-        for source, _ in data.available(store)
+        datasets.load(store, source)
+        for source, _ in datasets.available(store)
         if source.startswith("dataset:")
     ]
     assert {card.name for card in cards} == set(NASTY)

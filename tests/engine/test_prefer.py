@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from engine import coach
-from engine.companions import Upload
+from engine.data.ingest import add_files
+from engine.data.upload import Upload
 from engine.errors import DataError, RunError, SpecError
-from engine.intake import add_files
 from engine.jobs import Engine
 from engine.spec import presets
 from engine.spec import run as specs
@@ -85,7 +85,7 @@ def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
     run = made(home)
     found, tokenizer = lesson(run), load_tokenizer(presets.POCKET)
     assert found.preference == "dpo" and found.numbers.rows == len(found.data)
-    from engine.rows import read_rows
+    from engine.data.rows import read_rows
 
     for row, one in list(zip(read_rows(run.train_file), found.data, strict=True))[:40]:
         shown = encode(tokenizer, row, run.spec.data)

@@ -10,16 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import aside, data, edits, intake, personal
-from engine.companions import Upload
+from engine import aside
+from engine.data import datasets, edit, ingest
+from engine.data.prepare import prepare
+from engine.data.quality import pii
+from engine.data.quality.languages import languages, scripts
+from engine.data.quality.near_duplicates import Likeness
+from engine.data.quality.split import choose
+from engine.data.readers import Options
+from engine.data.rows import read_rows
+from engine.data.upload import Upload
 from engine.errors import DataError
-from engine.languages import languages, scripts
-from engine.likeness import Likeness
-from engine.prepare import prepare
-from engine.read import Options
-from engine.rows import read_rows
 from engine.spec.run import DataSpec, Shape
-from engine.split import choose
 from engine.store.workspace import Store
 
 SUBJECTS = (
@@ -68,7 +70,7 @@ def add(store: Store, tmp_path: Path, rows: list, name: str = "rows.jsonl") -> s
         "\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows),
         encoding="utf-8",
     )
-    return intake.add_files(store, [Upload(path, name)])
+    return ingest.add_files(store, [Upload(path, name)])
 
 
 def found(prepared, kind: str):
@@ -158,11 +160,11 @@ def test_held_out_files_and_rows_that_stand_in_both(store: Store, tmp_path: Path
     for name, numbers in files.items():
         (tmp_path / name).write_text("\n".join(json.dumps(row(number)) for number in numbers))
         uploads.append(Upload(tmp_path / name, name))
-    source = intake.add_files(store, uploads)
+    source = ingest.add_files(store, uploads)
     prepared = prepare(store, DataSpec(source=source, held_out=0.5))
     assert (prepared.train, prepared.held_out) == (20, 8)
     assert found(prepared, "leaked").count == 2 and "held out" in " ".join(
-        data.load(store, source).notes
+        datasets.load(store, source).notes
     )
     fixed = prepare(store, DataSpec(source=source, fixes=("leaked",)))
     assert (fixed.train, fixed.held_out) == (20, 6)
@@ -174,8 +176,8 @@ def test_papers_beside_the_data_are_not_examples(store: Store, tmp_path: Path) -
              "data.jsonl": "\n".join(json.dumps(row(number)) for number in range(9))}  # fmt: skip
     for name, content in files.items():
         (tmp_path / name).write_text(content)
-    dataset = data.load(
-        store, intake.add_files(store, [Upload(tmp_path / name, name) for name in files])
+    dataset = datasets.load(
+        store, ingest.add_files(store, [Upload(tmp_path / name, name) for name in files])
     )
     assert (
         dataset.rows == 9
@@ -245,7 +247,7 @@ def test_personal_data_is_counted_and_may_be_left_out(store: Store, tmp_path: Pa
     ],
 )
 def test_sums_dates_and_ids_are_not_personal(text: str) -> None:
-    assert personal.find(text) is None
+    assert pii.find(text) is None
 
 
 def test_the_instruction_for_all_rows_spares_those_that_have_one(
@@ -291,9 +293,9 @@ def test_files_can_be_read_in_another_way(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_bytes("One day.\nÜber alles.\n\nTwo.\n\nThree.\n\nFour.\n".encode("cp1252"))
     source = aside.add_files(store, [(path, "a.txt")])
-    assert "looks like Windows-1252" in " ".join(data.load(store, source).notes)
+    assert "looks like Windows-1252" in " ".join(datasets.load(store, source).notes)
     other = aside.read_again(store, source, Options(encoding="cp1251", parts="line"))
-    assert [one["text"] for one in data.load(store, other).read()] == [
+    assert [one["text"] for one in datasets.load(store, other).read()] == [
         "One day.",
         "\u042cber alles.",
         "Two.",
@@ -305,8 +307,8 @@ def test_files_can_be_read_in_another_way(store: Store, tmp_path: Path) -> None:
 def test_edits_make_a_new_dataset_and_leave_the_old_one(store: Store, tmp_path: Path) -> None:
     source = add(store, tmp_path, [row(number) for number in range(20)])
     prepared = prepare(store, DataSpec(source=source))
-    changed = edits.with_fields(edits.find(prepared, 3), ["Why?", "Because."])
-    new = edits.save(
+    changed = edit.with_fields(edit.find(prepared, 3), ["Why?", "Because."])
+    new = edit.save(
         store, prepared, {3: changed, 4: None}, [{"prompt": "New?", "completion": "Yes."}], source
     )
     rows = rows_of(prepare(store, DataSpec(source=new)))
@@ -315,19 +317,17 @@ def test_edits_make_a_new_dataset_and_leave_the_old_one(store: Store, tmp_path: 
         "completion": "Yes.",
     } in rows
     assert len(rows) == 20 and row(2) not in rows and row(3) not in rows
-    card = data.load(store, new)
+    card = datasets.load(store, new)
     assert (card.name, card.parent) == ("rows.jsonl (edit 1)", source)
-    assert list(data.load(store, source).read()) == [row(number) for number in range(20)]
+    assert list(datasets.load(store, source).read()) == [row(number) for number in range(20)]
     with pytest.raises(DataError, match="no answer"):
-        edits.with_fields(row(1), ["Why?", " "])
+        edit.with_fields(row(1), ["Why?", " "])
 
 
 def test_csv_cells_that_a_spreadsheet_would_run_are_escaped() -> None:
     rows = [{"prompt": "=1+1", "completion": "@x"}, {"prompt": "a,b", "completion": "-2"}]
-    assert edits.as_csv(rows, Shape.COMPLETION).split("\r\n")[1:3] == ["'=1+1,'@x", '"a,b",\'-2']
-    assert [
-        json.loads(line) for line in edits.as_jsonl(rows, Shape.COMPLETION).splitlines()
-    ] == rows
+    assert edit.as_csv(rows, Shape.COMPLETION).split("\r\n")[1:3] == ["'=1+1,'@x", '"a,b",\'-2']
+    assert [json.loads(line) for line in edit.as_jsonl(rows, Shape.COMPLETION).splitlines()] == rows
 
 
 def test_languages_and_scripts() -> None:
@@ -377,7 +377,7 @@ def test_equal_texts_are_alike(texts: list[str]) -> None:
 
 def test_rows_are_found_by_their_number(store: Store, tmp_path: Path) -> None:
     source = add(store, tmp_path, ["{bad", *map(row, range(9))])
-    rows = data.load(store, source).read()
+    rows = datasets.load(store, source).read()
     assert rows.find(1) is None and rows[rows.find(2)] == row(0) and rows.number(0) == 2
     assert not read_rows(tmp_path / "absent.arrow")
 
@@ -395,9 +395,9 @@ def test_class_names_and_parts_make_another_dataset(store: Store, tmp_path: Path
     numbers = [{"text": f"{row(n)['completion']} {n}", "label": n % 2} for n in range(20)]
     (tmp_path / "num.jsonl").write_text("\n".join(map(json.dumps, numbers)))
     (tmp_path / "classes.txt").write_text("ham\nspam\n")
-    plain = intake.add_files(store, [Upload(tmp_path / "num.jsonl", "num.jsonl")])
+    plain = ingest.add_files(store, [Upload(tmp_path / "num.jsonl", "num.jsonl")])
     both = [Upload(tmp_path / name, name) for name in ("num.jsonl", "classes.txt")]
-    named = intake.add_files(store, both)
+    named = ingest.add_files(store, both)
     assert set(prepare(store, DataSpec(source=plain)).labels) == {"0", "1"}
     assert set(prepare(store, DataSpec(source=named)).labels) == {"ham", "spam"}
 
@@ -421,7 +421,7 @@ def test_files_of_one_table_may_write_their_columns_differently(
     ):
         body = "".join(f"{row(n)['prompt']},{row(n)['completion']}\n" for n in numbers)
         (tmp_path / name).write_text(f"{head}\n{body}" + (",\n" if name == "b.csv" else ""))
-    source = intake.add_files(store, [Upload(tmp_path / name, name) for name in ("a.csv", "b.csv")])
+    source = ingest.add_files(store, [Upload(tmp_path / name, name) for name in ("a.csv", "b.csv")])
     prepared = prepare(store, DataSpec(source=source, fixes=("unusable",)))
     assert prepared.train + prepared.held_out == 12
     assert (
@@ -441,7 +441,7 @@ def test_held_out_data_of_another_kind_is_refused(store: Store, tmp_path: Path) 
 def test_equal_rows_beyond_those_compared_stay_on_one_side(
     store: Store, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("engine.prepare.MOST", 10)
+    monkeypatch.setattr("engine.data.prepare.MOST", 10)
     source = add(store, tmp_path, [row(n % 40) for n in range(120)])
     prepared = prepare(store, DataSpec(source=source, held_out=0.3))
     assert prepared.held_out > 10
@@ -507,7 +507,7 @@ def test_a_column_that_may_matter_is_not_passed_over(
     for n, one in enumerate(rows):
         if "rating" in one:
             one["rating"] = n % 5
-    dataset = data.load(store, add(store, tmp_path, rows))
+    dataset = datasets.load(store, add(store, tmp_path, rows))
     assert dataset.certain == certain
     assert ("rating" in row_) == (dataset.shape == Shape.LABEL) and ("summary" in row_) == (
         dataset.shape == Shape.COMPLETION

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.data.readers import Bad, Options, read
 from engine.errors import DataError
-from engine.read import Bad, Options, read
 
 NAMES = ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a", "a.parquet", "a.xlsx"]
 ROW = '{"prompt": "a", "completion": "b"}'

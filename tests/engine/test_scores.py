@@ -8,12 +8,13 @@ from itertools import pairwise
 
 import pytest
 
-from engine import intake, scores
+from engine import scores
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend
+from engine.data import ingest
+from engine.data.rows import TRAIN, read_rows, spread
 from engine.errors import RunError
 from engine.jobs import Engine
-from engine.rows import TRAIN, read_rows
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import Shape
@@ -46,15 +47,9 @@ RIGHT = ev.Scored(
 
 
 def test_at_most_500_rows_evenly_spread_and_the_same_each_time() -> None:
-    assert (
-        scores.spread(3) == [0, 1, 2]
-        and scores.spread(500) == list(range(500))
-        and scores.spread(0) == []
-    )
-    picked = scores.spread(12_345)
-    assert len(picked) == len(set(picked)) == 500 and picked == sorted(picked) == scores.spread(
-        12_345
-    )
+    assert spread(3) == [0, 1, 2] and spread(500) == list(range(500)) and spread(0) == []
+    picked = spread(12_345)
+    assert len(picked) == len(set(picked)) == 500 and picked == sorted(picked) == spread(12_345)
     assert picked[0] == 0 and {b - a for a, b in pairwise(picked)} == {24, 25}
 
 
@@ -173,7 +168,7 @@ def reviews(positive: int, negative: int) -> list[dict]:
 def learn(home, name: str, rows: list[dict], **optim) -> tuple[Engine, RunDir]:
     """A finished run of a few steps on rows of one's own."""
     engine = Engine(home)
-    source = intake.add_rows(engine.store, name, [(row, TRAIN) for row in rows], [])
+    source = ingest.add_rows(engine.store, name, [(row, TRAIN) for row in rows], [])
     values = {
         "data": {"source": source, "max_length": 64, "held_out": 0.25},
         "optim": {"batch_size": 16, "learning_rate": 5e-3, **optim},

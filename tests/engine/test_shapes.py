@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from engine.data.normalize import as_table_row, normal
+from engine.data.schema import NEEDED, ROLES, TASKS, Recognised, Shape, assign
+from engine.data.schema import recognise as recognise_rows
 from engine.errors import DataError
-from engine.normal import as_table_row, normal
-from engine.shapes import NEEDED, ROLES, TASKS, Recognised, Shape, assign
-from engine.shapes import recognise as recognise_rows
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
 

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from filelock import FileLock
 
-from engine import data, intake
+from engine.data import datasets, ingest
+from engine.data.rows import read_rows, write_rows
 from engine.errors import RunError
-from engine.rows import read_rows, write_rows
 from engine.spec import run as specs
 from engine.store.files import ROOT
 from engine.store.run_dir import RunDir
@@ -89,18 +89,18 @@ def test_a_probe_of_another_process_is_not_taken_for_a_worker(home) -> None:
 
 def test_a_sample_that_is_asked_for_twice_at_once_is_made_once(home, monkeypatch) -> None:
     """Opening a page does so: rows, settings and facts are asked for at the same moment."""
-    store, made, add = Store(home), [], intake.add_files
+    store, made, add = Store(home), [], ingest.add_files
 
     def slow(*given, **options) -> str:
         made.append(add(*given, **options))
         time.sleep(0.3)
         return made[-1]
 
-    monkeypatch.setattr(intake, "add_files", slow)
+    monkeypatch.setattr(ingest, "add_files", slow)
     with ThreadPoolExecutor(4) as pool:
         asked = []
         for _ in range(4):
-            asked.append(pool.submit(data.load, store, "sample:pirate"))
+            asked.append(pool.submit(datasets.load, store, "sample:pirate"))
             time.sleep(0.1)
         found = [one.result() for one in asked]
     assert len(made) == 1 and all(one == found[0] for one in found)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backends import FakeBackend
-from engine.desk import PreviewRow, TokenReport
+from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.hardware import Machine
 from engine.jobs import Engine
 from engine.model.info import LinearModule, ModelInfo

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from engine.desk import PreviewRow, Refused, TokenReport
+from engine.data.quality.token_report import PreviewRow, Refused, TokenReport
 from engine.errors import DataError, RunError
 from engine.spec.run import DataSpec, Shape
 from tests.ui.fakes import FakeDesk

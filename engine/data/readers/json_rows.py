@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.data.readers.encoding import read_lines, read_text
+from engine.data.readers.table import DEPTH_LIMIT, TOO_LARGE, Bad, Options, Row
 from engine.errors import DataError
-from engine.read.lines import read_lines, read_text
-from engine.read.table import DEPTH_LIMIT, TOO_LARGE, Bad, Options, Row
 
 SPACE = re.compile(r"[ \t\n\r]*")  # what JSON allows between values
 DEEP = f"is nested too deeply (the limit is {DEPTH_LIMIT} levels)."

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from engine.read.table import DEPTH_LIMIT, ROW_LIMIT, TOO_LARGE, Row
+from engine.data.readers.table import DEPTH_LIMIT, ROW_LIMIT, TOO_LARGE, Row
 
 BROKEN = re.compile("[\0\ud800-\udfff]")
 

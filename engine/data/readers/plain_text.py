@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-from engine.read.lines import Line, read_lines
-from engine.read.table import TOO_LARGE, Bad, Options, Row
+from engine.data.readers.encoding import Line, read_lines
+from engine.data.readers.table import TOO_LARGE, Bad, Options, Row
 
 FEW = 4  # parts below which another way of splitting is tried
 PEEKED = 20_000  # lines looked at to choose the way

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from engine.data.readers import Bad, Options, Row, Table, read
+from engine.data.rows import HELD_OUT, TRAIN
 from engine.errors import DataError
-from engine.read import Bad, Options, Row, Table, read
-from engine.rows import HELD_OUT, TRAIN
 
 NAMES_SIZE = 200_000  # bytes of a list of class names at most
 LISTS = re.compile(

@@ -1,7 +1,7 @@
 """Files as rows: every format that Hone reads, row by row, with each problem named by file and row.
 
 Nothing is changed silently: text stays text, and a row that cannot be read is handed on as a problem,
-never skipped. Knows nothing about what the columns mean (engine.shapes does).
+never skipped. Knows nothing about what the columns mean (engine.data.schema does).
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from engine.data.readers import delimited, encoding, json_rows, parquet_xlsx, plain_text
+from engine.data.readers.limits import problem_of
+from engine.data.readers.sniff import kind_of
+from engine.data.readers.table import Bad, Options, Row, Table
 from engine.errors import DataError
-from engine.read import lines, plain, sheets, tables, values
-from engine.read.check import problem_of
-from engine.read.kinds import kind_of
-from engine.read.table import Bad, Options, Row, Table
 
 __all__ = ["Bad", "Options", "Row", "Table", "read"]
 FILE_LIMIT = 8 * 2**30  # bytes
 WHOLE_LIMIT = 256 * 2**20  # bytes of a file that must be in memory at once
 
 READERS: dict[str, Callable[[Path, str, Options, list[str]], Iterator[Row | Bad]]] = {
-    "jsonl": values.json_lines,
-    "json": values.json_whole,
-    "csv": tables.delimited,
-    "txt": plain.text,
-    "labelled": plain.labelled,
-    "parquet": sheets.parquet,
-    "xlsx": sheets.workbook,
+    "jsonl": json_rows.json_lines,
+    "json": json_rows.json_whole,
+    "csv": delimited.delimited,
+    "txt": plain_text.text,
+    "labelled": plain_text.labelled,
+    "parquet": parquet_xlsx.parquet,
+    "xlsx": parquet_xlsx.workbook,
 }
 
 
@@ -49,7 +49,7 @@ def read(path: Path, name: str, options: Options | None = None) -> Table:
             f"{WHOLE_LIMIT / 2**20:.0f} MB. Save it as JSONL, CSV or Parquet."
         )
     if kind not in ("parquet", "xlsx"):
-        options = lines.decide_encoding(path, name, options, notes)
+        options = encoding.decide_encoding(path, name, options, notes)
         kind = kind_of(path, name, notes, options.encoding)
     table = Table(name, kind, iter(()), notes, options)
     table.rows = _checked(READERS[kind](path, name, options, notes), kind)

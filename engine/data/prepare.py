@@ -20,22 +20,21 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine import findings as fd
-from engine import personal
-from engine.data import Dataset, load
+from engine.data.datasets import Dataset, load
+from engine.data.ingest import FEWEST, LISTED
+from engine.data.normalize import Row, answer_of, normal, with_system
+from engine.data.quality import findings as fd
+from engine.data.quality import pii as personal
+from engine.data.quality.cleaning import Facts, mend, words_of
+from engine.data.quality.findings import Finding
+from engine.data.quality.languages import SEEN, languages, scripts
+from engine.data.quality.near_duplicates import MOST, Likeness
+from engine.data.quality.split import choose
+from engine.data.rows import HELD_OUT, TRAIN, Rows, Writer, dumps, read_rows, spread
+from engine.data.schema import TASKS, Recognised
 from engine.errors import DataError
-from engine.findings import Finding
-from engine.intake import FEWEST, LISTED
-from engine.languages import SEEN, languages, scripts
-from engine.likeness import MOST, Likeness
-from engine.mend import Facts, mend, words_of
-from engine.normal import Row, normal, with_system
-from engine.rows import HELD_OUT, TRAIN, Rows, Writer, dumps, read_rows
-from engine.scores import answer_of, spread
-from engine.shapes import TASKS, Recognised
 from engine.spec.objective import compares
 from engine.spec.run import DataSpec, Shape
-from engine.split import choose
 from engine.store.files import write_json
 from engine.store.workspace import Store
 

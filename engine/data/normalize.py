@@ -14,8 +14,8 @@ import json
 import re
 from typing import Any
 
+from engine.data.schema import Recognised
 from engine.errors import DataError
-from engine.shapes import Recognised
 from engine.spec.run import Shape
 
 Row = dict[str, Any]
@@ -392,3 +392,17 @@ def as_table_row(row: Row, shape: Shape) -> Row:
         *before, answer = row["messages"]
         return {"messages": before, "chosen": answer["content"], "rejected": row["rejected"]}
     return {"prompt": row["prompt"], "chosen": row["completion"], "rejected": row["rejected"]}
+
+
+Raw = dict[str, Any]
+
+
+ANSWERS = ("completion", "output", "label")  # columns that hold it, in normal rows and in raw ones
+
+
+def answer_of(row: Raw) -> str:
+    """The last answer of a row that is not plain text."""
+    if "messages" in row:
+        said = [turn.get("content") for turn in row["messages"] if turn["role"] == "assistant"]
+        return str(said[-1] or "").strip()
+    return str(next(row[column] for column in ANSWERS if column in row)).strip()

@@ -120,3 +120,12 @@ def read_rows(path: Path) -> Rows:
         return Rows(SCHEMA.empty_table())
     with pa.ipc.open_stream(pa.memory_map(str(path))) as stream:
         return Rows(stream.read_all())
+
+
+LARGEST = 500  # held-out rows that are scored; more would say little more and take longer
+
+
+def spread(rows: int, largest: int = LARGEST) -> list[int]:
+    """Indices of all rows, or of ``largest`` of them evenly spread, the same ones each time."""
+    count = min(rows, largest)
+    return [index * rows // count for index in range(count)]

@@ -10,11 +10,11 @@ from pathlib import Path
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine import intake
-from engine.companions import Upload
+from engine.data import ingest
+from engine.data.rows import Rows, read_rows
+from engine.data.schema import Recognised, assign
+from engine.data.upload import Upload
 from engine.errors import DataError
-from engine.rows import Rows, read_rows
-from engine.shapes import Recognised, assign
 from engine.spec import presets
 from engine.spec.run import DataSpec, Shape
 from engine.store.files import write_json
@@ -105,7 +105,7 @@ def _sample(store: Store, key: str) -> Path:
         store.locks / f"sample-{key}.lock"
     ):  # a page that is opened asks for it several times at once
         if not (folder / "card.json").is_file():
-            made = load(store, intake.add_files(store, [Upload(file, file.name) for file in files]))
+            made = load(store, ingest.add_files(store, [Upload(file, file.name) for file in files]))
             card = json.loads((made.folder / "card.json").read_text(encoding="utf-8"))
             write_json(made.folder / "card.json", card | {"name": sample.title, "notes": []})
             made.folder.rename(folder)

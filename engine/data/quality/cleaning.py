@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 
-from engine import findings as fd
-from engine.findings import Finding
-from engine.normal import Row
-from engine.rows import HELD_OUT, TRAIN, Rows
+from engine.data.normalize import Row
+from engine.data.quality import findings as fd
+from engine.data.quality.findings import Finding
+from engine.data.rows import HELD_OUT, TRAIN, Rows
 from engine.spec.run import Fix
 
 LISTED = 20  # row numbers of a finding

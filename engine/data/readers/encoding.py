@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from engine.data.quality.languages import sure
+from engine.data.readers.table import ROW_LIMIT, Options
 from engine.errors import DataError
-from engine.languages import sure
-from engine.read.table import ROW_LIMIT, Options
 
 ENCODINGS = {
     "utf-8-sig": "UTF-8",
@@ -211,7 +211,7 @@ def read_text(path: Path, name: str, encoding: str) -> str:
 def _open(path: Path, name: str, encoding: str) -> Iterator[TextIO]:
     errors = (
         "surrogateescape" if encoding.startswith("utf-8") else "strict"
-    )  # single rows are named by engine.read
+    )  # single rows are named by engine.data.readers
     try:
         with path.open(encoding=encoding, errors=errors, newline=None) as file:
             yield file

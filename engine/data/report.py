@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.data import Dataset
-from engine.desk import TokenReport
-from engine.findings import Finding, leave_out
-from engine.intake import FEWEST
-from engine.prepare import Prepared
+from engine.data.datasets import Dataset
+from engine.data.ingest import FEWEST
+from engine.data.prepare import Prepared
+from engine.data.quality.findings import Finding, leave_out
+from engine.data.quality.token_report import TokenReport
 from engine.spec.run import DataSpec
 from engine.text import plural
 

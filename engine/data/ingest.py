@@ -18,11 +18,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.companions import Upload, arrange
+from engine.data.readers import Bad, Options, Row, read
+from engine.data.rows import HELD_OUT, Writer, dumps
+from engine.data.schema import recognise
+from engine.data.upload import Upload, arrange
 from engine.errors import DataError
-from engine.read import Bad, Options, Row, read
-from engine.rows import HELD_OUT, Writer, dumps
-from engine.shapes import recognise
 from engine.store.files import write_json
 from engine.store.workspace import Store
 

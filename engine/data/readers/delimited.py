@@ -9,9 +9,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from engine.data.readers.encoding import Line, read_lines
+from engine.data.readers.table import ROW_LIMIT, Bad, Options, Row
 from engine.errors import DataError
-from engine.read.lines import Line, read_lines
-from engine.read.table import ROW_LIMIT, Bad, Options, Row
 
 NONE = "\x1f"  # a separator that no text holds: a table of one column
 PEEKED = 200  # rows looked at to tell a header from an example
@@ -132,7 +132,7 @@ def _records(
                 ) from None
             yield Bad(f"Line {opened}: its quotation marks are not right ({error}). Correct it.")
             continue
-        # An empty line is none; a row of empty cells (",") is a row, whose problem engine.shapes names.
+        # An empty line is none; a row of empty cells (",") is a row, whose problem engine.data.schema names.
         if len(cells) > 1 or "".join(cells).strip():
             yield cells
 

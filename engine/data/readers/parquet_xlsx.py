@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from engine.data.readers.delimited import has_header, header_of
+from engine.data.readers.table import Bad, Options, Row
 from engine.errors import DataError
-from engine.read.table import Bad, Options, Row
-from engine.read.tables import has_header, header_of
 
 BATCH = 1000  # rows of a Parquet file read at a time
 COLUMNS = 16_384  # as many as Excel has

@@ -1,6 +1,6 @@
 """What a table's rows are: recognised from its columns and some of its rows, with the reason for the user.
 
-Knows nothing about files, and nothing about how a row of a shape is made uniform (engine.normal does).
+Knows nothing about files, and nothing about how a row of a shape is made uniform (engine.data.normalize does).
 """
 
 from __future__ import annotations

@@ -11,12 +11,12 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from engine import data, intake
+from engine.data import datasets, ingest
+from engine.data.normalize import as_table_row, normal
+from engine.data.prepare import Prepared
+from engine.data.rows import HELD_OUT, TRAIN, dumps
+from engine.data.schema import Recognised, recognise
 from engine.errors import DataError
-from engine.normal import as_table_row, normal
-from engine.prepare import Prepared
-from engine.rows import HELD_OUT, TRAIN, dumps
-from engine.shapes import Recognised, recognise
 from engine.spec.run import Shape
 from engine.store.workspace import Store
 
@@ -108,9 +108,9 @@ def save(
         raise DataError(
             f"Data of more than {LARGEST:,} rows cannot be changed here. Change the file and add it again."
         )
-    parent = data.load(store, source)
+    parent = datasets.load(store, source)
     stem = parent.name.split(" (edit ")[0]
-    names = {label for _, label in data.available(store)}
+    names = {label for _, label in datasets.available(store)}
     number = next(
         n for n in range(1, 10_000) if not any(f"{stem} (edit {n})" in name for name in names)
     )
@@ -133,7 +133,7 @@ def save(
                     yield as_table_row(new, prepared.shape), which
         yield from ((as_table_row(row, prepared.shape), TRAIN) for row in added)
 
-    return intake.add_rows(
+    return ingest.add_rows(
         store, f"{stem} (edit {number})", rows(), [note], parent=source, kind="jsonl"
     )
 
