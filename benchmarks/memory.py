@@ -87,7 +87,7 @@ CASES = [
     Case("mixtral 0.1 B", {"kind": "lora"}, 4, 512),
     Case("llama 0.2 B", {"kind": "qlora"}, 2, 1024, {"optim.checkpointing": "on"}),
     Case("llama 0.2 B", {"kind": "lora8"}, 2, 1024, {"optim.checkpointing": "on"}),
-    # The constants of engine/memory.py were not fitted to these.
+    # The constants of engine/estimate/memory.py were not fitted to these.
     Case("qwen 0.1 B", {"kind": "lora", "targets": ["q_proj", "v_proj"]}, 8, 128),
     Case("gpt2", {"kind": "lora"}, 8, 128),
     Case("bert base", {"kind": "lora"}, 32, 64),

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine import forecast
+from engine.estimate import forecast
 from engine.jobs import Engine
 from engine.policy import Policy
 from engine.spec import presets

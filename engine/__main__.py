@@ -15,10 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import aside, coach, configs, hardware, inspection, outcome, scores
+from engine import aside, coach, configs, hardware, outcome, scores
 from engine.data import datasets, report
 from engine.data.readers import Options
 from engine.errors import DataError, HoneError, RunError, SpecError
+from engine.estimate import report as inspection
 from engine.jobs import Engine
 from engine.spec import run as specs
 from engine.spec.method import NAMES

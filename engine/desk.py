@@ -21,6 +21,7 @@ from typing import Any
 from engine import errors
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.data.rows import read_rows, spread
+from engine.estimate.duration import Pace
 from engine.hardware import Machine
 from engine.model import catalog
 from engine.model.info import ModelInfo
@@ -29,7 +30,6 @@ from engine.spec.objective import Task
 from engine.spec.run import DataSpec
 from engine.store.files import ROOT
 from engine.store.workspace import Store
-from engine.timing import Pace
 
 Row = dict[str, Any]
 Message = dict[str, str]

@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from engine.errors import RunError
+from engine.estimate.memory import STATES
 from engine.hardware import GB
-from engine.memory import STATES
 from engine.store.run_dir import RunDir
 
 SMALL = (

@@ -5,14 +5,14 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from engine import timing
 from engine.errors import HoneError
+from engine.estimate import duration
+from engine.estimate.duration import Job, Pace, Seconds, Shown
 from engine.hardware import Machine
 from engine.jobs import Engine
 from engine.model.info import ModelInfo
 from engine.spec.batch import Fit
 from engine.spec.method import MethodSpec
-from engine.timing import Job, Pace, Seconds, Shown
 
 LOOKED_AT, ENOUGH = 30, 3  # newest runs that are looked at; runs that are enough
 ROUND = 32  # lengths are measured in steps of this
@@ -29,10 +29,10 @@ class Foresight:
 
     def seconds(self, job: Job, machine: Machine, fit: Fit, measure: bool = True) -> Seconds | None:
         """A range; None where nothing is known yet, and with ``measure`` where it cannot be measured now."""
-        if found := timing.typical(self._past(job.info, job.spec.method, machine)):
-            return timing.past(found, job, fit.checkpointing)
+        if found := duration.typical(self._past(job.info, job.spec.method, machine)):
+            return duration.past(found, job, fit.checkpointing)
         pace = self._pace(job, machine, fit, measure)
-        return timing.measured(pace, job, fit.batch, fit.checkpointing) if pace else None
+        return duration.measured(pace, job, fit.batch, fit.checkpointing) if pace else None
 
     def _past(self, info: ModelInfo, method: MethodSpec, machine: Machine) -> list[Shown]:
         """What the newest runs of this model with a method of the same kind showed."""
@@ -58,7 +58,7 @@ class Foresight:
                     and view.started is not None
                     and view.started.precision == machine.precision
                 )
-                self._shown[key] = timing.shown(info, spec, view) if same else None
+                self._shown[key] = duration.shown(info, spec, view) if same else None
             if shown := self._shown[key]:
                 found.append(shown)
         return found

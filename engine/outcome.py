@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from engine.estimate.duration import FREE_SECONDS, SHARE
 from engine.store import events as ev
 from engine.store.run_view import RunView, State
 from engine.text import span, within
-
-SHARE = 0.1  # of the time of training that checks may take
-FREE_SECONDS = 30.0  # that they may take in any case: in a short run nobody waits long
 
 
 class Line(NamedTuple):
@@ -55,8 +53,3 @@ def outcome(view: RunView, state: State) -> list[Line]:
         real = f"{span(spent, spent)} ({share:.0f} %)"
         found.append(Line("Of it in checks and samples", f"up to {most}", real, spent <= allowed))
     return found
-
-
-def in_checks(each: float, count: int, training: float) -> float:
-    """Seconds that checks would take: all of them, or as many as begin within their share (engine.work.report)."""
-    return min(count * each, max(FREE_SECONDS, SHARE * training) + 2 * each)

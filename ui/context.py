@@ -13,9 +13,9 @@ from engine.data.prepare import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.downloads import Downloads
 from engine.errors import DataError, ModelError
+from engine.estimate.lengths import Lengths, lengths
 from engine.foresight import Foresight
 from engine.jobs import Engine
-from engine.lengths import Lengths, lengths
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo

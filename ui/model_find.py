@@ -11,14 +11,15 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from engine import hardware, verdict
+from engine import hardware
 from engine.errors import HoneError
+from engine.estimate import fits
+from engine.estimate.fits import Verdict
 from engine.hardware import Machine
 from engine.model import catalog, hub, local, safety
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
-from engine.verdict import Verdict
 from ui import model_lists as lists
 from ui.context import Context
 from ui.handlers import QUIET, bind
@@ -177,7 +178,7 @@ def search(ctx: Context, query: str, task: str, size: str, licence: str) -> Iter
     ctx.policy.require_download()
     yield line("Asking the Hub.", "wait")
     now = machine(ctx)
-    largest = verdict.largest(now) if size == "fits" else int(size) * 10**9 if size else None
+    largest = fits.largest(now) if size == "fits" else int(size) * 10**9 if size else None
     try:
         found = hub.search(ctx.engine.store, query or "", task or "", licence or "", largest)
         yield lists.found(
@@ -230,8 +231,8 @@ def judged(
     """What fits: exactly where its config has been read, else from its size; None where neither is known."""
     capable = hardware.bf16(now.device)
     if info := ctx.known_model(source):
-        return verdict.verdict(info, now, capable)
-    return verdict.rough(parameters, now, capable) if parameters else None
+        return fits.verdict(info, now, capable)
+    return fits.rough(parameters, now, capable) if parameters else None
 
 
 def recommended(ctx: Context) -> str:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, forecast, hardware, memory
-from engine.advice import Case
+from engine import hardware
 from engine.errors import HoneError
-from engine.forecast import Forecast
+from engine.estimate import forecast, memory, recommend
+from engine.estimate.forecast import Forecast
+from engine.estimate.recommend import Case
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Goal
 from engine.spec.run import RunSpec
@@ -187,7 +188,7 @@ def verdict(told: Forecast, case: Case) -> str:
         return status(
             "warn", f"It fits with smaller steps: {megabytes(told.fit_needs)} of {free} free", text
         )
-    if told.needs > advice.ROOM * case.machine.free:
+    if told.needs > recommend.ROOM * case.machine.free:
         return status(
             "warn",
             f"It just fits: about {needs} of {free} free",
@@ -201,7 +202,7 @@ def _helps(told: Forecast, case: Case) -> str:
         return "Choose a smaller model."
     words = " or ".join(told.helps)
     if any("4-bit" in one for one in told.helps):
-        four = advice.needs(case, MethodSpec(kind="qlora"), 1, told.length, True)
+        four = recommend.needs(case, MethodSpec(kind="qlora"), 1, told.length, True)
         words = words.replace(
             "the 4-bit method (QLoRA)", f"the 4-bit method, QLoRA ({megabytes(four)})"
         )
@@ -216,7 +217,7 @@ def _lengths(told: Forecast) -> str:
 def memory_card(told: Forecast, case: Case, spec: RunSpec) -> str:
     """Bars by part, a line at what is free, and what would fit at most."""
     again, optim = spec.optim.checkpointing == "on", spec.optim
-    setting = advice.setting(
+    setting = recommend.setting(
         case, spec.method, optim.batch_size, told.length, again, optim.optimizer, spec.place
     )
     settings = {"As set now": setting, **memory.four(setting)}

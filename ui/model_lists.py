@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from engine.downloads import Progress
+from engine.estimate.fits import LENGTH, Verdict
 from engine.model.hub import Downloaded, HubModel
 from engine.spec.presets import KnownModel
-from engine.verdict import LENGTH, Verdict
 from ui.text import count, line, megabytes, plural, safe, short
 
 GATED = "terms to accept"

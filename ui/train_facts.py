@@ -7,16 +7,17 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, forecast, from_run, hardware
-from engine.advice import Case, Option
+from engine import from_run, hardware
 from engine.data.prepare import Prepared
 from engine.errors import HoneError, ModelError
-from engine.forecast import Forecast
+from engine.estimate import forecast, recommend
+from engine.estimate.duration import Job, Seconds
+from engine.estimate.forecast import Forecast
+from engine.estimate.recommend import Case, Option
 from engine.spec.method import NAMES
 from engine.spec.objective import PREFERENCES, goal_of, outputs, task_of
 from engine.spec.run import RunSpec, Shape
 from engine.text import span
-from engine.timing import Job, Seconds
 from ui import form, train_settings
 from ui.context import Context
 from ui.text import count, line, megabytes, plural, safe, share
@@ -102,7 +103,7 @@ def _told(ctx: Context, values: Sequence[Any]) -> Iterator[tuple[str, Any, Any]]
             yield box(work(now) + WAITING), alpha, gr.skip()
             return
         told = forecast.foresee(now.case, now.spec)
-        choice = methods(advice.methods(now.case), now.case)
+        choice = methods(recommend.methods(now.case), now.case)
         seconds = how_long(ctx, now, told, measure=False)
         yield facts(now, told, seconds), alpha, choice
         if seconds is None and (seconds := how_long(ctx, now, told, measure=True)):
@@ -202,7 +203,7 @@ def warnings(now: Plan, told: Forecast) -> Iterator[str]:
             f"to {told.fit.text}. {told.effect}",
             "warn",
         )
-    elif told.fit_needs > advice.ROOM * machine.free:
+    elif told.fit_needs > recommend.ROOM * machine.free:
         yield line(
             "That is nearly all that is free. If it runs out, the run steps down by itself.", "warn"
         )
@@ -220,7 +221,7 @@ def warnings(now: Plan, told: Forecast) -> Iterator[str]:
 def methods(options: tuple[Option, ...], case: Case) -> str:
     """Which method is recommended and why, and when to use which."""
     best = next(option for option in options if option.recommended)
-    why = advice.why(case, best)
+    why = recommend.why(case, best)
     rows = "".join(_method(option) for option in options)
     head = f'<p class="line">Recommended: <b>{safe(NAMES[best.kind])}</b>. {safe(why)}</p>'
     free = f"{megabytes(case.machine.free)} are free. Each figure is for one example at a time; more need more."

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import advice, recipes
-from engine.advice import Advice, Case
+from engine import recipes
 from engine.errors import HoneError, SpecError
+from engine.estimate import recommend
+from engine.estimate.recommend import Advice, Case
 from engine.model.info import ModelInfo
 from engine.spec import presets
 from engine.spec import run as specs
@@ -287,10 +288,10 @@ def _reason(found: Advice, path: str, value: Any) -> str:
     return f"{tried} was tried out for this sample. Otherwise it would be {rule}. {found.reasons[path]}"
 
 
-def _advice(ctx: Context, spec: RunSpec, kind: advice.Kind | None) -> Advice | None:
+def _advice(ctx: Context, spec: RunSpec, kind: recommend.Kind | None) -> Advice | None:
     """What suits; None while the model is being read or where data and model do not fit each other."""
     case = _case(ctx, spec)
-    return advice.advise(case, kind) if case else None
+    return recommend.advise(case, kind) if case else None
 
 
 def _case(ctx: Context, spec: RunSpec) -> Case | None:

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine import forecast
+from engine.estimate import forecast
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import RunSpec

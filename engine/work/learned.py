@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from engine.memory import PIECE, ROWS
+from engine.estimate.memory import PIECE, ROWS
 from engine.work.flat import ROUND
 
 IGNORED = -100

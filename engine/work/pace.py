@@ -12,8 +12,8 @@ from typing import Any
 
 import torch
 
-from engine import timing
 from engine.errors import ModelError
+from engine.estimate import duration
 from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
@@ -69,7 +69,7 @@ def pace(
             config, trust_remote_code=False, dtype=torch.bfloat16 if bf16 else torch.float32
         )
         model = adapt(model.to(device), plain, info).train()
-    each = timing.flops_per_token(info, plain, length)
+    each = duration.flops_per_token(info, plain, length)
     while batch > 1 and batch * length * each > MOST:
         batch //= 2
     ids = torch.ones((batch, length), dtype=torch.long, device=device)

@@ -13,11 +13,10 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine import disk
+from engine.estimate.duration import CHECK_SECONDS, FREE_SECONDS, SHARE, checks, with_checks
 from engine.hardware import GB
-from engine.outcome import FREE_SECONDS, SHARE
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.timing import CHECK_SECONDS, checks, with_checks
 from engine.work import checkpoints
 from engine.work.trainer import same_chance
 

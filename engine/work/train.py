@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from engine import disk, memory
+from engine import disk
 from engine.data.rows import read_rows
 from engine.errors import DataError, RunError
+from engine.estimate import memory
+from engine.estimate.duration import with_checks
 from engine.hardware import GB
 from engine.model import fingerprint, local, parameters
 from engine.spec.batch import Fit
@@ -21,7 +23,6 @@ from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
-from engine.timing import with_checks
 from engine.work import checkpoints
 from engine.work.data import load_tokenizer
 from engine.work.from_run import take_on, whole_model

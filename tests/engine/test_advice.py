@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import advice, forecast
-from engine.advice import Case
+from engine.estimate import forecast, recommend
+from engine.estimate.lengths import Lengths, lengths
+from engine.estimate.recommend import Case
 from engine.hardware import Machine
-from engine.lengths import Lengths, lengths
 from engine.model.info import LinearModule, ModelInfo
 from engine.spec import presets
 from engine.spec import run as specs
@@ -64,20 +64,23 @@ BIG = model(4096, 32)
 )  # fmt: skip
 def test_smaller_models_take_larger_steps(width: int, kind: str, lora: float, full: float) -> None:
     asked = case(info=model(width, kind=kind))
-    assert advice.rate_of(asked, "lora")[0] == lora
-    assert advice.rate_of(asked, "full")[0] == full
+    assert recommend.rate_of(asked, "lora")[0] == lora
+    assert recommend.rate_of(asked, "full")[0] == full
 
 
 def test_preferences_and_encoders_take_smaller_ones() -> None:
     prefer = case(goal="prefer", preference="dpo", info=BIG)
-    assert advice.rate_of(prefer, "lora")[0] == 1e-5
-    assert advice.rate_of(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
+    assert recommend.rate_of(prefer, "lora")[0] == 1e-5
+    assert recommend.rate_of(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
     encoder = case(
         goal="classify",
         labels=2,
         info=model(768, 12, kind="bert", tasks=("classify",), task="classify"),
     )
-    assert advice.rate_of(encoder, "full")[0] == 5e-5 and advice.rate_of(encoder, "lora")[0] == 5e-4
+    assert (
+        recommend.rate_of(encoder, "full")[0] == 5e-5
+        and recommend.rate_of(encoder, "lora")[0] == 5e-4
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,63 +90,63 @@ def test_preferences_and_encoders_take_smaller_ones() -> None:
 def test_few_rows_take_more_passes_and_many_a_larger_adapter(
     rows: int, epochs: int, rank: int
 ) -> None:
-    assert advice.epochs_of(case(rows=rows))[0] == epochs
-    assert advice.rank_of(case(rows=rows))[0] == rank
+    assert recommend.epochs_of(case(rows=rows))[0] == epochs
+    assert recommend.rank_of(case(rows=rows))[0] == rank
 
 
 def test_labels_and_preferences_need_little_room() -> None:
-    assert advice.rank_of(case(goal="classify", labels=3))[0] == 8
-    assert advice.rank_of(case(goal="prefer"))[0] == 8
-    assert advice.epochs_of(case(goal="prefer", rows=700))[0] == 2
+    assert recommend.rank_of(case(goal="classify", labels=3))[0] == 8
+    assert recommend.rank_of(case(goal="prefer"))[0] == 8
+    assert recommend.epochs_of(case(goal="prefer", rows=700))[0] == 2
 
 
 def test_the_longest_row_stays_whole_where_it_does_not_cost_much() -> None:
-    length, why = advice.length_of(case(), specs.MethodSpec())
+    length, why = recommend.length_of(case(), specs.MethodSpec())
     assert length == 64 and "57 tokens" in why
     odd = Lengths((0, 50, 100, 5000), (960, 39, 1), 1900)
-    length, why = advice.length_of(case(lengths=odd), specs.MethodSpec())
+    length, why = recommend.length_of(case(lengths=odd), specs.MethodSpec())
     assert length == 64 and "are cut" in why
     long = Lengths((0, 1000, 4000), (10, 90), 3900)
-    length, why = advice.length_of(case(lengths=long), specs.MethodSpec())
+    length, why = recommend.length_of(case(lengths=long), specs.MethodSpec())
     assert length == 2048 and "reads no more at once" in why
-    assert advice.length_of(case(lengths=None, max_length=192), specs.MethodSpec())[0] == 192
+    assert recommend.length_of(case(lengths=None, max_length=192), specs.MethodSpec())[0] == 192
 
 
 def test_the_batch_is_what_fits_and_the_effective_one_stays() -> None:
-    wide = advice.advise(case(info=BIG, free=80 * GB)).values
+    wide = recommend.advise(case(info=BIG, free=80 * GB)).values
     assert (wide["optim.batch_size"], wide["optim.accumulation"]) == (16, 1)
     asked = case(info=BIG, lengths=Lengths((0, 1000, 2100), (10, 90), 2040))
-    needs = [advice.needs(asked, specs.MethodSpec(), batch, 2048, False) for batch in (1, 4)]
-    tight = advice.advise(
-        asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / advice.ROOM))
+    needs = [recommend.needs(asked, specs.MethodSpec(), batch, 2048, False) for batch in (1, 4)]
+    tight = recommend.advise(
+        asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / recommend.ROOM))
     ).values
     assert tight["method.kind"] == "lora"
     assert (
         1 <= tight["optim.batch_size"] <= 4
         and tight["optim.batch_size"] * tight["optim.accumulation"] == 16
     )
-    least = advice.needs(asked, specs.MethodSpec(), 1, 2048, True)
+    least = recommend.needs(asked, specs.MethodSpec(), 1, 2048, True)
     assert least < needs[0]
-    tighter = advice.advise(
-        asked._replace(machine=asked.machine._replace(free=(least + 1) / advice.ROOM))
+    tighter = recommend.advise(
+        asked._replace(machine=asked.machine._replace(free=(least + 1) / recommend.ROOM))
     ).values
     assert tighter["optim.checkpointing"] == "on" and tighter["optim.batch_size"] == 1
 
 
 def test_which_method_when() -> None:
     def best(**more: Any) -> str:
-        return advice.advise(case(**more)).kind
+        return recommend.advise(case(**more)).kind
 
     assert best() == "lora"
     assert best(rows=100_000) == "full"
     assert best(rows=100_000, info=BIG, free=24 * GB) == "lora"
-    lora = advice.needs(case(info=BIG), specs.MethodSpec(), 1, 57, True)
+    lora = recommend.needs(case(info=BIG), specs.MethodSpec(), 1, 57, True)
     assert best(info=BIG, free=lora) == "qlora", "only in 4 bit there is room to spare"
-    nothing = advice.advise(case(info=BIG, free=GB))
+    nothing = recommend.advise(case(info=BIG, free=GB))
     assert nothing.kind == "qlora" and "smaller model" in nothing.words
     kinds = [option.kind for option in nothing.options]
     assert "head" not in kinds and not any(option.fits for option in nothing.options)
-    labels = advice.advise(case(goal="classify", labels=2))
+    labels = recommend.advise(case(goal="classify", labels=2))
     assert "head" in [option.kind for option in labels.options]
 
 
@@ -151,17 +154,18 @@ def test_what_would_help_is_named() -> None:
     asked = case(info=BIG)
     asked = case(
         info=BIG,
-        free=1 + advice.needs(asked, specs.MethodSpec(kind="qlora"), 1, 2048, True) / advice.ROOM,
+        free=1
+        + recommend.needs(asked, specs.MethodSpec(kind="qlora"), 1, 2048, True) / recommend.ROOM,
     )
-    found = advice.helps(asked, specs.MethodSpec(), 2048)
+    found = recommend.helps(asked, specs.MethodSpec(), 2048)
     assert "the 4-bit method (QLoRA)" in found
-    assert "LoRA instead of all weights" in advice.helps(
+    assert "LoRA instead of all weights" in recommend.helps(
         case(info=BIG, free=24 * GB), specs.MethodSpec(kind="full"), 64
     )
 
 
 def test_a_method_of_one_s_own_gets_values_that_suit_it() -> None:
-    own = advice.advise(case(), "full")
+    own = recommend.advise(case(), "full")
     assert (
         own.values["method.kind"] == "full"
         and own.kind == "lora"
@@ -187,7 +191,7 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(
         lengths=Lengths((0, longest // 2 + 1, longest + 1), (1, 2), longest),
         preference="dpo" if goal == "prefer" else "",
     )  # fmt: skip
-    found = advice.advise(asked, kind)
+    found = recommend.advise(asked, kind)
     spec = specs.make(presets.nested(found.values))
     assert found.values.keys() == found.reasons.keys() and all(found.reasons.values())
     assert spec.data.max_length <= asked.info.context

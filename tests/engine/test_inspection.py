@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from engine import configs, inspection
+from engine import configs
 from engine.__main__ import main
 from engine.errors import ModelError, SpecError
+from engine.estimate import report
 from engine.hardware import Machine
 from engine.store.workspace import Store
 from tests.engine.test_advice import GB, model
@@ -88,11 +89,11 @@ def test_a_head_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_does_not_fit_is_said_with_an_exit_code_of_its_own() -> None:
     info = model(4096, 32)
-    method = inspection.method_for(info, "lora", 16, "all")
+    method = report.method_for(info, "lora", 16, "all")
     machine = Machine("cpu", "bf16", False, GB, GB)
-    found = inspection.report(info, method, machine, True, length=256, batch=8, labels=2)
+    found = report.report(info, method, machine, True, length=256, batch=8, labels=2)
     assert found["fits"] == "no" and found["largest_length"] == 0 and found["largest_batch"] == 0
-    assert "It does not fit" in inspection.sentences(found)
+    assert "It does not fit" in report.sentences(found)
 
 
 def test_models_are_found_by_what_people_call_them(home: Path, tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_models_are_found_by_what_people_call_them(home: Path, tmp_path: Path) -
 
 def test_targets_are_a_group_or_names() -> None:
     info = model()
-    assert inspection.method_for(info, "lora", 8, "q_proj, v_proj").targets == ("q_proj", "v_proj")
-    assert inspection.method_for(info, "lora", 8, "all").targets == info.groups["all"]
+    assert report.method_for(info, "lora", 8, "q_proj, v_proj").targets == ("q_proj", "v_proj")
+    assert report.method_for(info, "lora", 8, "all").targets == info.groups["all"]
     with pytest.raises(SpecError):
-        inspection.method_for(info, "head", 8, "all")
+        report.method_for(info, "head", 8, "all")

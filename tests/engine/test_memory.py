@@ -8,9 +8,9 @@ import sys
 import pytest
 from transformers import AutoConfig
 
-from engine import memory
+from engine.estimate import memory
+from engine.estimate.memory import Setting, estimate
 from engine.hardware import GB
-from engine.memory import Setting, estimate
 from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.store.files import ROOT

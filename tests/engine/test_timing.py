@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from engine import hardware, timing
+from engine import hardware
+from engine.estimate import duration
+from engine.estimate.lengths import lengths
 from engine.jobs import Engine
-from engine.lengths import lengths
 from engine.spec import run as specs
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec, RunSpec, SamplingSpec
@@ -18,11 +19,11 @@ from engine.store.run_dir import RunDir
 from tests.engine.test_advice import SHORT, model
 
 
-def job(**values: Any) -> timing.Job:
-    return timing.Job(model(), specs.make(values), 700, 60, SHORT)
+def job(**values: Any) -> duration.Job:
+    return duration.Job(model(), specs.make(values), 700, 60, SHORT)
 
 
-def middle(found: timing.Seconds) -> float:
+def middle(found: duration.Seconds) -> float:
     return (found.low + found.high) / 2
 
 
@@ -31,25 +32,25 @@ def test_the_arithmetic_of_each_method() -> None:
     body = sum(m.weights for m in info.modules) + info.vocab_size * info.hidden_size
     forward = 2 * body + 4 * 100 * info.hidden_size * info.layers
     each = {
-        kind: timing.flops_per_token(info, MethodSpec(kind=kind), 100)
+        kind: duration.flops_per_token(info, MethodSpec(kind=kind), 100)
         for kind in ("full", "head", "lora", "dora")
     }
     assert each["full"] == 2 * forward + 2 * body
     assert each["head"] == forward
     assert 2 * forward < each["lora"] < each["full"]
     assert (
-        timing.flops_per_token(info, MethodSpec(kind="full"), 100, checkpointing=True)
+        duration.flops_per_token(info, MethodSpec(kind="full"), 100, checkpointing=True)
         == 3 * forward + 2 * body
     )
 
 
 def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
-    pace = timing.Pace(flops=1e9, written=0.0)
-    once = timing.measured(pace, job(optim={"epochs": 4}), 8, False)
-    twice = timing.measured(pace, job(optim={"epochs": 8}), 8, False)
+    pace = duration.Pace(flops=1e9, written=0.0)
+    once = duration.measured(pace, job(optim={"epochs": 4}), 8, False)
+    twice = duration.measured(pace, job(optim={"epochs": 8}), 8, False)
     assert 1.8 < middle(twice) / middle(once) < 2
     assert once.low < once.high and once.source == "measured"
-    fast = timing.measured(
+    fast = duration.measured(
         pace.model_copy(update={"flops": 2e9}), job(optim={"epochs": 4}), 8, False
     )
     assert 0.5 <= middle(fast) / middle(once) < 0.6
@@ -57,13 +58,13 @@ def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
 
 def test_the_first_check_tells_what_all_of_them_add() -> None:
     told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=75, seconds_high=140)
-    once = timing.with_checks(told, 3, 5)
+    once = duration.with_checks(told, 3, 5)
     assert (once.seconds_low, once.seconds_high, once.checks_seconds) == (75 + 7.5, 140 + 15, 15)
     # A run that was killed before its first checkpoint makes that check again.
-    assert timing.with_checks(once, 3, 5) == once
-    assert timing.with_checks(timing.with_checks(told, 9, 5), 3, 5) == once
+    assert duration.with_checks(once, 3, 5) == once
+    assert duration.with_checks(duration.with_checks(told, 9, 5), 3, 5) == once
     # What would take more than its share is left out, but for the first and the last.
-    assert timing.with_checks(told, 20, 100).checks_seconds == 30 + 2 * 20
+    assert duration.with_checks(told, 20, 100).checks_seconds == 30 + 2 * 20
 
 
 @pytest.mark.parametrize(
@@ -73,15 +74,15 @@ def test_the_first_check_tells_what_all_of_them_add() -> None:
 def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: int) -> None:
     every = SamplingSpec(checks=wanted).every(steps)
     at = {0, *(step for step in range(1, steps + 1) if step % every == 0 or step == steps)}
-    assert timing.checks(steps, every) == len(at) == made
+    assert duration.checks(steps, every) == len(at) == made
 
 
 def test_checks_that_cost_too_much_are_not_all_foretold() -> None:
-    pace = timing.Pace(flops=1e12, written=1.0)
-    slow = timing.measured(
+    pace = duration.Pace(flops=1e12, written=1.0)
+    slow = duration.measured(
         pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 50}), 8, False
     )
-    few = timing.measured(
+    few = duration.measured(
         pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 3}), 8, False
     )
     assert slow == few
@@ -91,19 +92,19 @@ def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
     mixed = lengths([0, 100, 200, 300], [10, 10, 10], 300)
     assert mixed
     longer = job(optim={"epochs": 4})._replace(lengths=mixed)
-    pace = timing.Pace(flops=1e9, written=0.0)
+    pace = duration.Pace(flops=1e9, written=0.0)
     padded, flat = (
-        timing.measured(pace.model_copy(update={"flat": one}), longer, 8, False)
+        duration.measured(pace.model_copy(update={"flat": one}), longer, 8, False)
         for one in (False, True)
     )
     assert middle(flat) / middle(padded) == pytest.approx(
         mixed.mean(256) / mixed.widest(8, 256), rel=0.05
     )
     few = longer._replace(lengths=mixed._replace(learned=0.1))
-    assert middle(timing.measured(pace.model_copy(update={"flat": True}), few, 8, False)) < middle(
-        flat
-    )
-    assert timing.measured(pace, few, 8, False) == padded, (
+    assert middle(
+        duration.measured(pace.model_copy(update={"flat": True}), few, 8, False)
+    ) < middle(flat)
+    assert duration.measured(pace, few, 8, False) == padded, (
         "with padding the head is computed for every token"
     )
 
@@ -112,22 +113,22 @@ def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None
     engine, run = trained
     info, spec, view = engine.desk.inspect("pocket"), run.spec, run.view()
     assert view.started and view.last
-    shown = timing.shown(info, spec, view)
+    shown = duration.shown(info, spec, view)
     assert shown
     prepared = engine.prepare(spec.data)
     report = engine.desk.measure("pocket", prepared.rows(), spec.data)
     found = lengths(report.edges, report.counts, report.longest)
     assert found
-    asked = timing.Job(info, spec, view.started.rows, view.started.held_out, found)
-    told = timing.past(shown, asked, False)
+    asked = duration.Job(info, spec, view.started.rows, view.started.held_out, found)
+    told = duration.past(shown, asked, False)
     assert told.low < 1.3 * view.last.seconds and told.high > 0.7 * view.last.seconds
 
 
 def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) -> None:
-    assert timing.shown(model(), RunSpec(), trained[1].view().__class__()) is None
-    assert timing.typical([]) is None
-    runs = [timing.Shown(1.0, 5.0), timing.Shown(3.0, 1.0), timing.Shown(2.0, 2.0)]
-    assert timing.typical(runs) == timing.Shown(2.0, 2.0)
+    assert duration.shown(model(), RunSpec(), trained[1].view().__class__()) is None
+    assert duration.typical([]) is None
+    runs = [duration.Shown(1.0, 5.0), duration.Shown(3.0, 1.0), duration.Shown(2.0, 2.0)]
+    assert duration.typical(runs) == duration.Shown(2.0, 2.0)
 
 
 @pytest.mark.parametrize("kind", ["lora", "full", "dora", "qlora"])

@@ -8,12 +8,12 @@ from typing import Any
 
 from engine.backends import FakeBackend
 from engine.data.quality.token_report import PreviewRow, TokenReport
+from engine.estimate.duration import Pace
 from engine.hardware import Machine
 from engine.jobs import Engine
 from engine.model.info import LinearModule, ModelInfo
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
-from engine.timing import Pace
 
 
 def linear(name: str, ins: int, outs: int, part: str) -> LinearModule:

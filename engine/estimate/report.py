@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine import advice, memory
-from engine.advice import Case
 from engine.errors import SpecError
+from engine.estimate import memory, recommend
+from engine.estimate.recommend import Case
 from engine.hardware import GB, Machine
 from engine.model import parameters
 from engine.model.info import ModelInfo
@@ -45,9 +45,9 @@ def report(
     case = Case(
         info, "classify" if info.task == "classify" else "write", 1, labels, None, machine, capable
     )
-    setting = advice.setting(case, method, batch, length, checkpointing=False)
+    setting = recommend.setting(case, method, batch, length, checkpointing=False)
     expected = memory.estimate(setting)
-    again = advice.needs(case, method, batch, length, True)
+    again = recommend.needs(case, method, batch, length, True)
     free, total = machine.free, float(expected.total)
     return {
         "model": info.name,
@@ -81,13 +81,15 @@ def report(
 
 def largest_length(case: Case, method: MethodSpec) -> int:
     """Tokens of one example that fit at most, computed again instead of kept; 0 where none do."""
-    return memory.largest_length(advice.setting(case, method, 1, 1, True), int(case.machine.free))
+    return memory.largest_length(
+        recommend.setting(case, method, 1, 1, True), int(case.machine.free)
+    )
 
 
 def largest_batch(case: Case, method: MethodSpec, length: int) -> int:
     """Examples of this length that fit together, kept and not computed again; 0 where none do."""
     return memory.largest_batch(
-        advice.setting(case, method, 1, length, False), int(case.machine.free)
+        recommend.setting(case, method, 1, length, False), int(case.machine.free)
     )
 
 

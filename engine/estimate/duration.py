@@ -15,10 +15,9 @@ from typing import Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import HoneError
-from engine.lengths import Lengths
+from engine.estimate.lengths import Lengths
 from engine.model import parameters
 from engine.model.info import ModelInfo
-from engine.outcome import in_checks
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
 from engine.store import events as ev
@@ -213,3 +212,14 @@ def typical(found: Iterable[Shown]) -> Shown | None:
         if runs
         else None
     )
+
+
+SHARE = 0.1  # of the time of training that checks may take
+
+
+FREE_SECONDS = 30.0  # that they may take in any case: in a short run nobody waits long
+
+
+def in_checks(each: float, count: int, training: float) -> float:
+    """Seconds that checks would take: all of them, or as many as begin within their share (engine.work.report)."""
+    return min(count * each, max(FREE_SECONDS, SHARE * training) + 2 * each)

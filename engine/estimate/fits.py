@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from engine import advice
-from engine.advice import Case
+from engine.estimate import recommend
+from engine.estimate.recommend import Case
 from engine.hardware import GB, Machine
 from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
@@ -36,7 +36,7 @@ def verdict(info: ModelInfo, machine: Machine, capable: bool) -> Verdict:
     )
     length = min(LENGTH, info.context or LENGTH)
     lora, four = (
-        advice.needs(case, MethodSpec(kind=kind), 1, length, True) for kind in ("lora", "qlora")
+        recommend.needs(case, MethodSpec(kind=kind), 1, length, True) for kind in ("lora", "qlora")
     )
     return _verdict(lora, four, case.budget)
 
@@ -44,14 +44,14 @@ def verdict(info: ModelInfo, machine: Machine, capable: bool) -> Verdict:
 def rough(parameters: int, machine: Machine, capable: bool) -> Verdict:
     """What probably fits, from the number of weights alone."""
     lora = parameters * ROUGH["bf16" if capable else "fp32"] + BESIDE
-    return _verdict(lora, parameters * ROUGH["four"] + BESIDE, machine.free * advice.ROOM)._replace(
-        rough=True
-    )
+    return _verdict(
+        lora, parameters * ROUGH["four"] + BESIDE, machine.free * recommend.ROOM
+    )._replace(rough=True)
 
 
 def largest(machine: Machine) -> int:
     """Weights of the largest model that probably fits in 4 bit."""
-    return max(0, int((machine.free * advice.ROOM - BESIDE) / ROUGH["four"]))
+    return max(0, int((machine.free * recommend.ROOM - BESIDE) / ROUGH["four"]))
 
 
 def _verdict(lora: float, four: float, budget: float) -> Verdict:

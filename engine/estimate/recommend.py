@@ -21,9 +21,9 @@ from __future__ import annotations
 import math
 from typing import Any, Literal, NamedTuple, get_args
 
-from engine import memory
+from engine.estimate import memory
+from engine.estimate.lengths import Lengths
 from engine.hardware import Machine, precision_of
-from engine.lengths import Lengths
 from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.spec.objective import LABELS, Goal

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine import advice, memory
-from engine.advice import Case
+from engine.estimate import memory, recommend
+from engine.estimate.recommend import Case
 from engine.model import parameters
 from engine.model.parameters import Count
 from engine.spec.batch import FEWER, Fit, down, first
@@ -48,7 +48,7 @@ def foresee(case: Case, spec: RunSpec) -> Forecast:
         fit=fit,
         fit_needs=smallest,
         disk=written(counted, spec),
-        helps=() if fit else tuple(advice.helps(case, spec.method, length)),
+        helps=() if fit else tuple(recommend.helps(case, spec.method, length)),
         effect=FEWER
         if kto and fit and fit.batch < spec.optim.batch_size
         else "It learns the same, more slowly.",
@@ -56,7 +56,7 @@ def foresee(case: Case, spec: RunSpec) -> Forecast:
 
 
 def _needs(case: Case, spec: RunSpec, fit: Fit, length: int) -> float:
-    return advice.needs(
+    return recommend.needs(
         case, spec.method, fit.batch, length, fit.checkpointing, spec.optim.optimizer, spec.place
     )
 

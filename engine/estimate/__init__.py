@@ -1,0 +1,1 @@
+"""Memory, time and settings before a run starts. Pure functions of facts; starts no process."""
