@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from benchmarks.curves import CURVES, recipes
-from engine import signs
+from engine.coach import rules
 from engine.store import events as ev
 from engine.store.run_view import RunView, fold
 from tests.curves.made import made
@@ -74,8 +74,8 @@ def tell(name: str, part: str, label: str, events: list[ev.Event]) -> Told:
     size = max(1, len(events) // MOMENTS)
     for at in range(0, len(events), size):
         fold(events[at : at + size], view)
-        last = signs.read(view).kind
-        alarms |= {last} & set(signs.ALARMS)
+        last = rules.read(view).kind
+        alarms |= {last} & set(rules.ALARMS)
     return Told(name, part, label, last, frozenset(alarms))
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import aside, coach, configs, hardware, outcome, scores
+from engine import aside, configs, hardware
+from engine.coach import coach, expected, scores
 from engine.data import datasets, report
 from engine.data.readers import Options
 from engine.errors import DataError, HoneError, RunError, SpecError
@@ -302,7 +303,7 @@ def _summary(run: RunDir) -> dict[str, Any]:
         "seconds": view.last.seconds if view.last else None,
         "trainable": view.started.trainable if view.started else None,
         "memory_gb": view.last.memory_gb if view.last else None,
-        "expected": [one._asdict() for one in outcome.outcome(view, run.state(view))],
+        "expected": [one._asdict() for one in expected.outcome(view, run.state(view))],
         "merged": {name: one.model_dump() for name, one in view.merged.items()},
         "score": view.scored.model_dump() if view.scored else None,
     }

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine import coach, curves, from_run, outcome, scores
-from engine.signs import Tone
+from engine import from_run
+from engine.coach import coach, curves, scores
+from engine.coach import expected as outcome
+from engine.coach.rules import Tone
 from engine.spec import run as specs
 from engine.spec.batch import first
 from engine.spec.method import in_words

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.scores import SCORES
+from engine.coach.scores import SCORES
 from engine.spec import presets
 from engine.store.files import ROOT
 

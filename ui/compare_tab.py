@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
+from engine.coach.scores import sentences
 from engine.data.rows import read_rows
 from engine.errors import HoneError, RunError
-from engine.scores import sentences
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
 from ui.context import Context

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import coach, hardware, outcome, report
+from engine import hardware, report
+from engine.coach import coach, expected
 from engine.errors import HoneError, RunError
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
@@ -94,7 +95,7 @@ def payload(run: RunDir, view: RunView, state: State, cursor: dict[str, Any]) ->
         "warnings": [*map(coach.stepped, view.stepped), *view.warnings],
         "progress": progress(view, state),
         "tiles": tiles(view),
-        "outcome": [] if state.live else [list(one) for one in outcome.outcome(view, state)],
+        "outcome": [] if state.live else [list(one) for one in expected.outcome(view, state)],
         "load": load(view.started.pid if view.started and state == State.TRAINING else None),
     }
     if cursor.get("samples") != len(view.samples) or not same:

@@ -15,7 +15,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-untyped]
 from torch.nn.functional import cross_entropy
 
-from engine import scores
+from engine.coach import scores
 from engine.data.normalize import answer_of
 from engine.data.rows import read_rows, spread
 from engine.errors import DataError, RunError

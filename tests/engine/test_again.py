@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from engine import from_run, outcome
+from engine import from_run
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend
+from engine.coach import expected
 from engine.errors import HoneError, RunError, SpecError
 from engine.jobs import Engine
 from engine.spec import run as specs
@@ -131,7 +132,7 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
         and view.started.resumed_from == 6
     )
     assert view.last.epoch == pytest.approx(3) and view.first_loss == before.first_loss
-    (time,) = [one for one in outcome.outcome(view, State.FINISHED) if one.what == "Time"]
+    (time,) = [one for one in expected.outcome(view, State.FINISHED) if one.what == "Time"]
     assert time.expected == span(1.5, 2.1)
     assert specs.make(specs.load_yaml(run.spec_file)).optim.epochs == 3
 
@@ -144,7 +145,7 @@ def test_until_it_goes_on_it_is_not_at_its_end(home) -> None:
     assert run.state() == State.QUEUED and run.view().total_steps == 8
     engine.cancel(run.id)
     assert run.state() == State.STOPPED and run.state().can_continue
-    assert [line.what for line in outcome.outcome(run.view(), run.state())] == []
+    assert [line.what for line in expected.outcome(run.view(), run.state())] == []
 
 
 def test_the_schedule_of_what_was_foretold_is_stretched() -> None:

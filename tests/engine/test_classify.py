@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine import export, scores
+from engine import export
+from engine.coach import scores
 from engine.data import ingest
 from engine.data.normalize import normal
 from engine.data.rows import HELD_OUT, TRAIN

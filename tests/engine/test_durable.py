@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import coach, disk, ends
+from engine import disk, ends
 from engine.backends import FakeBackend
+from engine.coach import coach
 from engine.errors import RunError
 from engine.jobs import Engine
 from engine.store import events as ev

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine import coach
+from engine.coach import coach
 from engine.data.ingest import add_files
 from engine.data.upload import Upload
 from engine.errors import DataError, RunError, SpecError

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine import curves, report
+from engine import report
+from engine.coach import curves
 from engine.errors import RunError
 from engine.jobs import Engine
 from engine.model import fingerprint

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 import pytest
 
-from engine import scores
 from engine.__main__ import main as cli
 from engine.backends import FakeBackend
+from engine.coach import scores
 from engine.data import ingest
 from engine.data.rows import TRAIN, read_rows, spread
 from engine.errors import RunError

@@ -8,8 +8,9 @@ import sys
 
 import pytest
 
-from engine import coach, outcome, report
+from engine import report
 from engine.backends import FakeBackend
+from engine.coach import coach, expected
 from engine.jobs import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
@@ -227,7 +228,7 @@ def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
     done = ev.Finished(step=1, seconds=6.0, memory_gb=1, checks_seconds=4.0)
     told = {
         line.what: line.real
-        for line in outcome.outcome(fold([started(), TOLD, step(1), done]), State.FINISHED)
+        for line in expected.outcome(fold([started(), TOLD, step(1), done]), State.FINISHED)
     }
     assert told["Of it in checks and samples"] == "4 s (67 %)" and told["Time"] == "6 s"
 
@@ -246,7 +247,7 @@ def test_the_peak_of_memory_is_that_of_the_layout_that_it_ended_with() -> None:
     wide = step(1).model_copy(update={"memory_gb": 9.0})
     assert fold([started(), wide]).memory_gb == 9.0
     ended = fold([started(), TOLD, wide, less, ev.Failed(text="x")])
-    assert [line.what for line in outcome.outcome(ended, State.FAILED)] == ["Weights that train"]
+    assert [line.what for line in expected.outcome(ended, State.FAILED)] == ["Weights that train"]
     assert fold([started(), wide, less, started(), step(1), DONE]).memory_gb == 1.0
 
 

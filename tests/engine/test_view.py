@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import coach
+from engine.coach import coach
 from engine.store import events as ev
 from engine.store.run_view import RunView, State, fold
 

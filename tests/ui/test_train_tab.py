@@ -5,7 +5,8 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from engine import outcome, report
+from engine import report
+from engine.coach import expected
 from engine.errors import DataError, ModelError, SpecError
 from engine.hardware import Machine
 from engine.jobs import Engine
@@ -268,16 +269,16 @@ def step(number: int = 1) -> ev.Step:
 
 def test_foretold_and_real_stand_side_by_side() -> None:
     view = fold([foretold(), started(), step()])
-    assert outcome.outcome(view, State.FINISHED) == [
+    assert expected.outcome(view, State.FINISHED) == [
         ("Weights that train", "10", "10", True),
         ("Memory at the peak", "1.0 GB", "1.1 GB", True),
         ("Time", "40 to 80 s", "57 s", True),
     ]
-    assert len(outcome.outcome(view, State.STOPPED)) == 2, (
+    assert len(expected.outcome(view, State.STOPPED)) == 2, (
         "a run that ended early says nothing of the time"
     )
-    assert outcome.outcome(RunView(), State.FINISHED) == []
-    told = outcome.outcome(
+    assert expected.outcome(RunView(), State.FINISHED) == []
+    told = expected.outcome(
         fold(
             [
                 foretold(),
@@ -290,7 +291,7 @@ def test_foretold_and_real_stand_side_by_side() -> None:
     )
     assert told[-1] == ("Of it in checks and samples", "up to 30 s", "20 s (35 %)", True)
     view = fold([foretold(3.0), started(11), step()])
-    assert [one.good for one in outcome.outcome(view, State.FINISHED)] == [False, False, True]
+    assert [one.good for one in expected.outcome(view, State.FINISHED)] == [False, False, True]
 
 
 @pytest.mark.parametrize(

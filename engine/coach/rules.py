@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
-from engine.levels import Levels, below
+from engine.coach.windows import Levels, below
 from engine.store.run_view import RunView
 
 Tone = Literal["good", "info", "warn", "bad"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine import signs
-from engine.signs import Tone
+from engine.coach import rules
+from engine.coach.rules import Tone
 from engine.spec.batch import FEWER, Fit
 from engine.store import events as ev
 from engine.store.run_view import RunView, State
@@ -72,14 +72,14 @@ def say(view: RunView, state: State) -> Sentence:
         case State.FINISHED:
             return _finished(view)
         case State.TRAINING:
-            sign = signs.read(view)
+            sign = rules.read(view)
             return Sentence(sign.tone, sign.title, sign.text, sign.evidence, sign.action)
 
 
 def _finished(view: RunView) -> Sentence:
     """What came of it, and what was the matter where something was."""
-    sign = signs.read(view)
-    if sign.kind not in signs.ALARMS:
+    sign = rules.read(view)
+    if sign.kind not in rules.ALARMS:
         return Sentence(
             "good",
             "Training finished",
