@@ -18,9 +18,9 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from engine import aside
 from engine.errors import HoneError
 from engine.jobs import Engine
+from engine.process import oneshot
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev
@@ -166,7 +166,7 @@ def _add(engine: Engine, name: str, rows: list[Row]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.jsonl"
         path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-        return aside.add_files(engine.store, [(path, path.name)])
+        return oneshot.add_files(engine.store, [(path, path.name)])
 
 
 def trained(engine: Engine, recipe: Recipe) -> RunDir:

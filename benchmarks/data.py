@@ -19,11 +19,11 @@ from pathlib import Path
 
 import psutil
 
-from engine import aside
 from engine.data import datasets, ingest
 from engine.data.prepare import prepare
 from engine.data.upload import Upload
 from engine.errors import DataError
+from engine.process import oneshot
 from engine.spec.run import DataSpec
 from engine.store.files import ROOT
 from engine.store.workspace import Store
@@ -103,11 +103,11 @@ def gigabyte() -> None:
             first = time.perf_counter() - began
             peak = watch(app)
             began = time.perf_counter()
-            source = aside.add_files(store, [(path, path.name)])
+            source = oneshot.add_files(store, [(path, path.name)])
             indexed, helper = time.perf_counter() - began, peak()
             peak = watch(app)
             began = time.perf_counter()
-            prepared = aside.prepared(store, DataSpec(source=source))
+            prepared = oneshot.prepared(store, DataSpec(source=source))
             ready = time.perf_counter() - began
             shown = prepared.rows()[prepared.train - 1]
             grown = (app.memory_info().rss - before) / MB

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from engine.backends import ProcessBackend
+from engine.process.run import ProcessBackend
 from engine.store.run_dir import RunDir
 from tests.engine.test_limit import Grouped, Limited, control_group, losses, train
 

@@ -15,13 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine import aside, configs, hardware
+from engine import hardware
 from engine.coach import coach, expected, scores
 from engine.data import datasets, report
 from engine.data.readers import Options
 from engine.errors import DataError, HoneError, RunError, SpecError
 from engine.estimate import report as inspection
 from engine.jobs import Engine
+from engine.process import locate, oneshot
 from engine.spec import run as specs
 from engine.spec.method import NAMES
 from engine.store import events as ev
@@ -162,7 +163,7 @@ def _train(engine: Engine, options: argparse.Namespace) -> int:
             raise SpecError(
                 f"data.file: there is no file '{name}' beside {options.spec.name}. Check its name."
             )
-        values["data"]["source"] = aside.add_files(engine.store, [(path, path.name)])
+        values["data"]["source"] = oneshot.add_files(engine.store, [(path, path.name)])
     return _follow(engine, engine.start(specs.make(values)), options)
 
 
@@ -172,7 +173,7 @@ def _check(engine: Engine, options: argparse.Namespace) -> int:
         raise SpecError(f"There is no file '{missing}'. Check its name.")
     files = [(file.resolve(), file.name) for file in options.files]
     try:
-        source = aside.add_files(engine.store, files, Options(encoding=options.encoding))
+        source = oneshot.add_files(engine.store, files, Options(encoding=options.encoding))
     except DataError as error:
         _say(options, str(error), {"usable": False, "error": str(error)})
         return 2
@@ -191,7 +192,7 @@ def _inspect(engine: Engine, options: argparse.Namespace) -> int:
     """0 where it fits, 1 where it does not."""
     if min(options.length, options.batch, options.labels) < 1:
         raise SpecError("--length, --batch and --labels must be at least 1.")
-    source, folder = configs.locate(engine.store, options.model)
+    source, folder = locate.locate(engine.store, options.model)
     info = engine.desk.inspect(source, options.task, folder)
     values = {"kind": options.method, "rank": options.rank}
     specs.make(

@@ -15,13 +15,14 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine import aside, disk, ends, from_run, hardware
-from engine.backends import DYING, Backend, ProcessBackend
+from engine import disk, from_run, hardware
 from engine.data.prepare import Prepared
 from engine.data.rows import read_rows
-from engine.desk import Desk
 from engine.errors import RunError, SpecError
 from engine.model import local
+from engine.process import exit_status, oneshot
+from engine.process.desk import Desk
+from engine.process.run import DYING, Backend, ProcessBackend
 from engine.spec import run as specs
 from engine.spec.run import DataSpec, RunSpec
 from engine.stepping import step_down
@@ -85,7 +86,7 @@ class Engine:
 
     def prepare(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
         """The rows that a run with this DataSpec would learn from, and what is noticed; raises DataError."""
-        return aside.prepared(self.store, spec, tell)
+        return oneshot.prepared(self.store, spec, tell)
 
     def stop(self, run_id: str) -> None:
         """Stop after the step it is in, and keep what it has learned; a waiting job is taken out of the queue."""
@@ -267,9 +268,11 @@ class Engine:
             counts.append(hardware.memory_kills())
             time.sleep(POLL)
         try:
-            if ends.for_memory(run, ends.KILLED, hardware.memory_kills() - counts[0], said):
+            if exit_status.for_memory(
+                run, exit_status.KILLED, hardware.memory_kills() - counts[0], said
+            ):
                 self._explain(
-                    run, "" if run.view().interlude else "train", ends.KILLED, no_memory=True
+                    run, "" if run.view().interlude else "train", exit_status.KILLED, no_memory=True
                 )
         except Exception:  # it was deleted meanwhile, or worse; the queue must go on
             LOG.exception("what an earlier app left stumbled")
@@ -281,7 +284,7 @@ class Engine:
             self.desk.free()  # the desk and a run do not fit into the same memory, nor compute at once
             code = self.backend.work(run, job) if run.queued == job else 0
         except OSError as error:
-            self._say(run, job, ends.not_started(error))
+            self._say(run, job, exit_status.not_started(error))
             raise
         finally:
             # The mark is still there where the worker died before its first breath; a newer one is a new wish.
@@ -289,7 +292,7 @@ class Engine:
                 run.queue_mark.unlink()
         if code:
             kills = hardware.memory_kills() - max(kills, getattr(self.backend, "kills", 0))
-            self._explain(run, job, code, ends.for_memory(run, code, kills, said))
+            self._explain(run, job, code, exit_status.for_memory(run, code, kills, said))
 
     def _explain(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Say how a worker ended that could not say so itself; one that was killed for memory goes on with less."""
@@ -299,9 +302,9 @@ class Engine:
             self._enqueue(run, "train")
             return
         if view.merging:
-            self._say(run, f"merge-{view.merging}", ends.merging(code, no_memory))
+            self._say(run, f"merge-{view.merging}", exit_status.merging(code, no_memory))
         elif ended:
-            self._say(run, job, ends.training(code, no_memory, run.stop_mark.exists()))
+            self._say(run, job, exit_status.training(code, no_memory, run.stop_mark.exists()))
 
     def _say(self, run: RunDir, job: str, text: str) -> None:
         if job.startswith("merge-"):

@@ -11,7 +11,6 @@ from engine.data import datasets
 from engine.data.datasets import Dataset
 from engine.data.prepare import Prepared
 from engine.data.quality.token_report import TokenReport
-from engine.downloads import Downloads
 from engine.errors import DataError, ModelError
 from engine.estimate.lengths import Lengths, lengths
 from engine.foresight import Foresight
@@ -20,6 +19,8 @@ from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo
 from engine.policy import Policy
+from engine.process.downloads import Downloads
+from engine.process.hub import look
 from engine.spec.run import DataSpec
 
 KEPT = 50  # token reports remembered
@@ -167,7 +168,7 @@ class Context:
     def look(self, name: str) -> HubPage:
         """A model's page on the Hub, asked anew; raises HoneError."""
         self.policy.require_download()
-        page = hub.look(self.engine.store, name)
+        page = look(self.engine.store, name)
         self._pages[page.model.name] = page
         self.forget_model(local.HUB + page.model.name)
         return page

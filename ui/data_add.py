@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import aside
 from engine.data import datasets, ingest
 from engine.data.hub import HubSpec
 from engine.data.readers import Options
 from engine.data.readers.encoding import ENCODINGS
 from engine.data.upload import Upload
 from engine.errors import DataError, HoneError
+from engine.process import oneshot
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.text import card, line, plural, safe, status
@@ -123,7 +123,8 @@ def add(ctx: Context, files: list[str] | None) -> Iterator[Shown]:
         first = first_rows(ingest.peek(Upload(paths[0], paths[0].name), 3), paths[0].name)
     yield gr.skip(), gr.skip(), _busy(f"Reading {plural(len(paths), 'file')}."), first
     yield from _take(
-        ctx, lambda tell: aside.add_files(ctx.engine.store, [(p, p.name) for p in paths], tell=tell)
+        ctx,
+        lambda tell: oneshot.add_files(ctx.engine.store, [(p, p.name) for p in paths], tell=tell),
     )
     for path in paths:
         path.unlink(missing_ok=True)  # the rows are in the workspace now
@@ -141,7 +142,8 @@ def add_pasted(ctx: Context, text: str) -> Iterator[Shown]:
     path.write_text(text, encoding="utf-8")
     try:
         yield from _take(
-            ctx, lambda tell: aside.add_files(ctx.engine.store, [(path, "Pasted rows")], tell=tell)
+            ctx,
+            lambda tell: oneshot.add_files(ctx.engine.store, [(path, "Pasted rows")], tell=tell),
         )
     finally:
         path.unlink(missing_ok=True)
@@ -159,7 +161,7 @@ def add_hub(
         count=int(most or 0) or None,
     )
     yield gr.skip(), gr.skip(), _busy(f"Asking the Hub for {wanted.name}."), gr.skip()
-    yield from _take(ctx, lambda tell: aside.add_hub(ctx.engine.store, wanted, tell))
+    yield from _take(ctx, lambda tell: oneshot.add_hub(ctx.engine.store, wanted, tell))
 
 
 def read_again(
@@ -167,7 +169,7 @@ def read_again(
 ) -> Iterator[Shown]:
     """Read the files of a dataset in another way."""
     options = Options(encoding=encoding, header={"yes": True, "no": False}.get(header), parts=parts)  # type: ignore[arg-type]
-    yield from _take(ctx, lambda tell: aside.read_again(ctx.engine.store, source, options, tell))
+    yield from _take(ctx, lambda tell: oneshot.read_again(ctx.engine.store, source, options, tell))
 
 
 def _take(ctx: Context, work: Callable[[Tell], str]) -> Iterator[Shown]:
@@ -235,7 +237,7 @@ def first_rows(rows: list[dict[str, Any]], name: str) -> str:
 def look_up(ctx: Context, name: str) -> tuple[Any, ...]:
     """What a Hub dataset holds; its splits are then offered."""
     try:
-        info = aside.look_hub(ctx.engine.store, (name or "").strip())
+        info = oneshot.look_hub(ctx.engine.store, (name or "").strip())
     except DataError as error:
         hidden = [gr.update(visible=False)] * 5
         return gr.update(
@@ -264,7 +266,7 @@ def look_up(ctx: Context, name: str) -> tuple[Any, ...]:
 
 def name_splits(ctx: Context, name: str, config: str) -> Any:
     """The splits of another config."""
-    splits = list(aside.look_hub(ctx.engine.store, name.strip()).splits.get(config, {}))
+    splits = list(oneshot.look_hub(ctx.engine.store, name.strip()).splits.get(config, {}))
     return gr.update(choices=splits, value=next(iter(splits), None))
 
 

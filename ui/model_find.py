@@ -16,7 +16,8 @@ from engine.errors import HoneError
 from engine.estimate import fits
 from engine.estimate.fits import Verdict
 from engine.hardware import Machine
-from engine.model import catalog, hub, local, safety
+from engine.model import catalog, local, safety
+from engine.process import hub
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
@@ -180,7 +181,9 @@ def search(ctx: Context, query: str, task: str, size: str, licence: str) -> Iter
     now = machine(ctx)
     largest = fits.largest(now) if size == "fits" else int(size) * 10**9 if size else None
     try:
-        found = hub.search(ctx.engine.store, query or "", task or "", licence or "", largest)
+        found = hub.search(
+            ctx.engine.store, query or "", task or "", licence or "", largest
+        )
         yield lists.found(
             found, [judged(ctx, local.HUB + one.name, now, one.parameters) for one in found]
         )

@@ -1,6 +1,6 @@
 """A model that is only looked at: what a download would bring, how far it is; and models that are here, removed again.
 
-Downloads belong to the app (engine.downloads), not to the page: a page that is opened anew shows them again.
+Downloads belong to the app (engine.process.downloads), not to the page: a page that is opened anew shows them again.
 """
 
 from __future__ import annotations

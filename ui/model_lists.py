@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engine.downloads import Progress
 from engine.estimate.fits import LENGTH, Verdict
 from engine.model.hub import Downloaded, HubModel
+from engine.process.downloads import Progress
 from engine.spec.presets import KnownModel
 from ui.text import count, line, megabytes, plural, safe, short
 

@@ -5,12 +5,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from pydantic import BaseModel, ConfigDict
-
-OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
 class HubSpec(BaseModel):
@@ -36,23 +31,3 @@ class HubInfo(BaseModel):
     gated: bool
     size: int | None  # bytes of all data files
     notes: list[str]
-
-
-def environment(cache: Path) -> dict[str, str]:
-    """The environment for the child process: online, silent about the user, and with a cache of our own.
-
-    HF_TOKEN, HF_HOME (where ``hf auth login`` keeps its token) and HF_ENDPOINT pass through.
-    """
-    kept = {key: value for key, value in os.environ.items() if key not in OFFLINE}
-    return (
-        kept
-        | {
-            "HF_HUB_CACHE": str(cache),
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_XET": "1",  # plain HTTP: its breaks are seen, and it needs no cache of its own
-            "HF_HUB_DOWNLOAD_TIMEOUT": "20",  # seconds without a byte
-            "HF_HUB_ETAG_TIMEOUT": "10",
-        }
-    )

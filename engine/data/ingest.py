@@ -1,7 +1,7 @@
 """Files, pasted rows and Hub datasets into the workspace: rows as they stand, recognised and counted.
 
 A dataset's id is a hash of its rows, so adding the same twice gives one dataset and an edited one is another.
-Runs in a process of its own (engine.aside): a damaged file can then not take the page down with it.
+Runs in a process of its own (engine.process.oneshot): a damaged file can then not take the page down with it.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     workspace/models/.incoming/OWNER--NAME/     one that is still coming, or broke off
     workspace/models/.configs/COMMIT/OWNER--NAME/   the small files alone, to see what a model is before it comes
 
-The Hub is asked in a child process (engine.aside). A token comes from HF_TOKEN or ``hf auth login``, never from Hone.
+The Hub is asked in a child process (engine.process.oneshot). A token comes from HF_TOKEN or ``hf auth login``, never from Hone.
 """
 
 from __future__ import annotations
@@ -13,16 +13,13 @@ import os
 import re
 import secrets
 import shutil
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine import aside
 from engine.errors import ModelError
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
@@ -92,63 +89,6 @@ class Downloaded(BaseModel):
     total: int  # when it is whole
     whole: bool
     coming: bool  # a download of it is under way
-
-
-def search(
-    store: Store,
-    query: str = "",
-    task: str = "",
-    licence: str = "",
-    largest: int | None = None,
-    largest_bytes: int | None = None,
-    limit: int = 30,
-) -> list[HubModel]:
-    """Models of the Hub, the most downloaded first; raises ModelError.
-
-    ``largest`` is in parameters, ``largest_bytes`` what would be downloaded; models of unknown size then fall away.
-    """
-    asked: dict[str, Any] = {"query": query, "task": task, "licence": licence, "limit": limit}
-    asked |= {"largest": largest, "largest_bytes": largest_bytes}
-    return [HubModel(**one) for one in _ask(store, lambda _: None, do="models", **asked)]
-
-
-def look(store: Store, name: str) -> HubPage:
-    """What a model is, from its page and its small files; raises ModelError."""
-    folder_name(name)
-    return HubPage(**_ask(store, lambda _: None, do="model", name=name))
-
-
-def download(
-    store: Store,
-    name: str,
-    tell: Tell = lambda _: None,
-    stop: threading.Event | None = None,
-    revision: str = "",
-) -> Path:
-    """The folder of a model, whole and checked; what came of it earlier is not asked for again. Raises ModelError.
-
-    One that is whole already stays as it is. ``revision`` is the commit that was looked at; empty takes the newest.
-    Set ``stop`` to end it: what came is kept.
-    """
-    if origin(place := store.models / folder_name(name)):
-        return place  # no network is needed for it
-    if not COMMIT.fullmatch(revision):
-        raise ModelError(f"'{revision[:60]}' is not a commit. Look the model up again.")
-    try:
-        return Path(_ask(store, tell, stop, do="download", name=name, revision=revision))
-    except ModelError:
-        if stop and stop.is_set():
-            raise ModelError(
-                f"The download of '{name}' was stopped. What came is kept: start it again to go on from there."
-            ) from None
-        raise
-
-
-def _ask(store: Store, tell: Tell, stop: threading.Event | None = None, **question: Any) -> Any:
-    lost = ModelError(
-        "The system ended this; memory may have run out. What came is kept: try again."
-    )
-    return aside.ask(store, tell, lost=lost, stop=stop, **question)
 
 
 def folder_name(name: str) -> str:

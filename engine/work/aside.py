@@ -1,4 +1,4 @@
-"""The process that engine.aside starts: takes data in, prepares it, or asks the Hub, and tells how far it is.
+"""The process that engine.process.oneshot starts: takes data in, prepares it, or asks the Hub, and tells how far it is.
 
 ``python -m engine.work.aside``; it needs no torch and imports none.
 """

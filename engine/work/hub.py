@@ -2,7 +2,7 @@
 
 ``huggingface_hub`` asks and downloads: the files of a split whole, one after the other, kept by their commit.
 ``engine.data.readers`` reads them. Programs, pickles and archives are never opened. Runs in a process that was started with
-``engine.data.hub.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub_card does),
+``engine.process.oneshot.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub_card does),
 nor how failures are put (engine.work.hub_words).
 """
 

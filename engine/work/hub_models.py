@@ -1,7 +1,7 @@
 """Base models of the Hugging Face Hub: which there are (``search``), and what one is (``look``).
 
 Only pages and small files are read here; engine.work.hub_download brings the weights. Runs in a process that was
-started with ``engine.data.hub.environment``.
+started with ``engine.process.oneshot.environment``.
 """
 
 from __future__ import annotations

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine import aside
-from engine.backends import ProcessBackend
 from engine.jobs import Engine
+from engine.process import oneshot
+from engine.process.run import ProcessBackend
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.files import ROOT
@@ -105,7 +105,7 @@ def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:
     )
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
-        "data": {"source": aside.add_files(engine.store, [(file, file.name)]), "max_length": 64},
+        "data": {"source": oneshot.add_files(engine.store, [(file, file.name)]), "max_length": 64},
         "method": {"rank": 4, "dropout": 0.1},
         "optim": OPTIM,
         "sampling": {"checks": 4, "max_new_tokens": 4},

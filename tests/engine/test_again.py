@@ -8,10 +8,10 @@ import pytest
 
 from engine import from_run
 from engine.__main__ import main as cli
-from engine.backends import FakeBackend
 from engine.coach import expected
 from engine.errors import HoneError, RunError, SpecError
 from engine.jobs import Engine
+from engine.process.fake import FakeBackend
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
 from engine.store import events as ev

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from engine import disk, ends
-from engine.backends import FakeBackend
+from engine import disk
 from engine.coach import coach
 from engine.errors import RunError
 from engine.jobs import Engine
+from engine.process import exit_status
+from engine.process.fake import FakeBackend
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
@@ -394,4 +395,4 @@ def test_checks_take_a_tenth_of_the_time_at_most_once_a_run_is_long(runs) -> Non
     ],
 )
 def test_the_end_of_a_worker_is_told_apart(code, memory, words) -> None:
-    assert words in ends.training(code, memory)
+    assert words in exit_status.training(code, memory)

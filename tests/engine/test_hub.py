@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from engine.data import hub as front
+from engine.process.oneshot import environment
 from engine.store.files import ROOT
 from engine.work.hub_card import configs_of
 from tests.engine.hub_server import PARQUET_COPY, Hub, jsonl, parquet
@@ -179,7 +179,7 @@ def hub() -> Iterator[Hub]:
 
 
 def start(url: str, home: Path, **more: str) -> subprocess.Popen[str]:
-    env = front.environment(home / "cache") | {"HF_ENDPOINT": url, "HF_HOME": str(home), **more}
+    env = environment(home / "cache") | {"HF_ENDPOINT": url, "HF_HOME": str(home), **more}
     command = [sys.executable, "-c", CHILD]
     return subprocess.Popen(
         command,
@@ -531,7 +531,7 @@ def test_the_child_is_online_and_silent_about_the_user(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("TRANSFORMERS_OFFLINE", "1")
-    env = front.environment(Path("cache"))
+    env = environment(Path("cache"))
     assert not {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"} & env.keys()
     assert env["HF_HUB_DISABLE_TELEMETRY"] == "1" and env["PATH"] == os.environ["PATH"]
     lines = [one.line for one in hub.asked]

@@ -15,6 +15,7 @@ from filelock import FileLock
 from engine.errors import ModelError
 from engine.model import hub as hub_models
 from engine.model import local, safety
+from engine.process.hub import download
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
@@ -107,9 +108,7 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
     assert len(note["revision"]) == 40 and note["date"].startswith("20")
     assert not list((store.models / hub_models.INCOMING).iterdir())
     begun = len(hub.asked)
-    assert hub_models.download(store, "hone/small") == folder, (
-        "it is here, and no network is needed"
-    )
+    assert download(store, "hone/small") == folder, "it is here, and no network is needed"
     assert len(hub.asked) == begun
 
 
@@ -135,7 +134,7 @@ def test_the_commit_that_was_looked_at_comes(get: Ask, store: Store, two: Repo) 
     assert old and get("hone/two", revision=old[0])["done"]
     assert hub_models.downloaded(store)[0].revision == old[0]
     with pytest.raises(ModelError, match="not a commit"):
-        hub_models.download(store, "hone/half", revision="../main")
+        download(store, "hone/half", revision="../main")
 
 
 def test_the_token_is_for_the_hub_alone(get: Ask, hub: Hub) -> None:
@@ -349,7 +348,7 @@ def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
 
     begun = time.monotonic()
     with pytest.raises(ModelError, match=r"was stopped\. What came is kept"):
-        hub_models.download(app, "hone/slow", tell, stop)
+        download(app, "hone/slow", tell, stop)
     assert time.monotonic() - begun < 5
     assert (
         seen == [True]
@@ -361,9 +360,7 @@ def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
     assert not found.coming and not found.whole and 0 < found.bytes < len(BIG)
     repo.slow = 0.0
     here = (partial(app, "hone--slow") / "model.safetensors.part").stat().st_size
-    assert (
-        hub_models.download(app, "hone/slow", stop=threading.Event()) == app.models / "hone--slow"
-    )
+    assert download(app, "hone/slow", stop=threading.Event()) == app.models / "hone--slow"
     assert (app.models / "hone--slow" / "model.safetensors").read_bytes() == BIG
     (last,) = [one for one in hub.asked if "/cdn/" in one.line and "hone/slow" in one.line][1:]
     assert last.headers["range"] == f"bytes={here}-"
@@ -371,7 +368,7 @@ def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
 
 def test_an_error_keeps_its_kind_on_its_way(app: Store) -> None:
     with pytest.raises(ModelError, match="GGUF"):
-        hub_models.download(app, "unfit/gguf")
+        download(app, "unfit/gguf")
 
 
 # Words

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from engine import configs
 from engine.__main__ import main
 from engine.errors import ModelError, SpecError
 from engine.estimate import report
 from engine.hardware import Machine
+from engine.process import locate
 from engine.store.workspace import Store
 from tests.engine.test_advice import GB, model
 
@@ -98,12 +98,12 @@ def test_what_does_not_fit_is_said_with_an_exit_code_of_its_own() -> None:
 
 def test_models_are_found_by_what_people_call_them(home: Path, tmp_path: Path) -> None:
     store = Store(home)
-    assert configs.locate(store, "pocket") == ("pocket", None)
-    assert configs.locate(store, str(tmp_path)) == (str(tmp_path), None)
+    assert locate.locate(store, "pocket") == ("pocket", None)
+    assert locate.locate(store, str(tmp_path)) == (str(tmp_path), None)
     with pytest.raises(ModelError, match="not a folder"):
-        configs.locate(store, "/nowhere/at/all")
+        locate.locate(store, "/nowhere/at/all")
     with pytest.raises(ModelError, match="not a model's name"):
-        configs.locate(store, "a/b/c\0")
+        locate.locate(store, "a/b/c\0")
 
 
 def test_targets_are_a_group_or_names() -> None:

@@ -9,12 +9,13 @@ from collections import namedtuple
 import psutil
 import pytest
 
-from engine import ends
 from engine.__main__ import main as cli
-from engine.backends import FakeBackend, ProcessBackend
 from engine.data import datasets
 from engine.errors import DataError, ModelError, RunError, SpecError
 from engine.jobs import Engine
+from engine.process import exit_status
+from engine.process.fake import FakeBackend
+from engine.process.run import ProcessBackend
 from engine.spec import run as specs
 from engine.stepping import current
 from engine.store import events as ev
@@ -324,7 +325,9 @@ def test_what_an_attempt_before_said_of_memory_is_not_said_of_this_one(home) -> 
     run = Engine(home, supervise=False).start(SPEC)
     run.log.write_text("terminate: std::bad_alloc")
     said = run.log.stat().st_size
-    assert ends.for_memory(run, -6, 0, said=0) and not ends.for_memory(run, -6, 0, said)
+    assert exit_status.for_memory(run, -6, 0, said=0) and not exit_status.for_memory(
+        run, -6, 0, said
+    )
 
 
 def test_a_merge_without_memory_starts_no_training(home) -> None:

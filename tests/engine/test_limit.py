@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from engine import aside
-from engine.backends import ProcessBackend
 from engine.jobs import Engine
+from engine.process import oneshot
+from engine.process.run import ProcessBackend
 from engine.spec import run as specs
 from engine.spec.batch import Fit, down, first
 from engine.spec.run import OptimSpec
@@ -98,7 +98,7 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
     file.write_text("\n".join(json.dumps({"text": text}) for text in texts))
     values = {
         "data": {
-            "source": aside.add_files(engine.store, [(file, "texts.jsonl")]),
+            "source": oneshot.add_files(engine.store, [(file, "texts.jsonl")]),
             "max_length": 512,
             "held_out": 0,
         },

@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine import aside
 from engine.data import datasets
 from engine.data.quality.findings import Finding
 from engine.data.quality.token_report import TokenReport
 from engine.data.rows import read_rows
 from engine.errors import DataError
+from engine.process import oneshot
 from engine.spec import presets
 from engine.spec.run import DataSpec
 from engine.store.files import ROOT
@@ -41,8 +41,8 @@ def give(case: Case, folder: Path, home: Path) -> tuple[str, list[str], list[Fin
     store = Store(home)
     start, before = time.monotonic(), psutil.Process().memory_info().rss
     try:
-        source = aside.add_files(store, files)
-        prepared = aside.prepared(store, DataSpec(source=source))
+        source = oneshot.add_files(store, files)
+        prepared = oneshot.prepared(store, DataSpec(source=source))
     except DataError as error:
         return "", [], [], str(error)
     finally:
@@ -83,14 +83,14 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
     assert (case.outcome == "mend") == bool(stops), text
     if case.outcome == "accepted":
         assert not notes and not [finding for finding in findings if finding.level != "info"], text
-    fixed = aside.prepared(
+    fixed = oneshot.prepared(
         store, DataSpec(source=source, fixes=tuple(finding.fix for finding in stops))
     )
     assert case.rows is None or fixed.train + fixed.held_out == case.rows
     fixed.require_usable()
     if stops:
         with pytest.raises(DataError):
-            aside.prepared(store, DataSpec(source=source)).require_usable()
+            oneshot.prepared(store, DataSpec(source=source)).require_usable()
     words = " ".join(text.split())
     SAID[place] = (
         case,
@@ -108,7 +108,7 @@ def tokens_say(store: Store, source: str) -> list[str]:
     from engine.work.tokens import report
 
     spec = DataSpec(source=source, max_length=64, held_out=0.0)
-    rows = list(aside.prepared(store, spec).rows())
+    rows = list(oneshot.prepared(store, spec).rows())
     counted = report(
         load_tokenizer(presets.POCKET),
         rows,

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import aside
 from engine.data import datasets, edit, ingest
 from engine.data.prepare import prepare
 from engine.data.quality import pii
@@ -21,6 +20,7 @@ from engine.data.readers import Options
 from engine.data.rows import read_rows
 from engine.data.upload import Upload
 from engine.errors import DataError
+from engine.process import oneshot
 from engine.spec.run import DataSpec, Shape
 from engine.store.workspace import Store
 
@@ -292,9 +292,9 @@ def test_answers_marked_as_bad_are_not_written(store: Store, tmp_path: Path) -> 
 def test_files_can_be_read_in_another_way(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_bytes("One day.\nÜber alles.\n\nTwo.\n\nThree.\n\nFour.\n".encode("cp1252"))
-    source = aside.add_files(store, [(path, "a.txt")])
+    source = oneshot.add_files(store, [(path, "a.txt")])
     assert "looks like Windows-1252" in " ".join(datasets.load(store, source).notes)
-    other = aside.read_again(store, source, Options(encoding="cp1251", parts="line"))
+    other = oneshot.read_again(store, source, Options(encoding="cp1251", parts="line"))
     assert [one["text"] for one in datasets.load(store, other).read()] == [
         "One day.",
         "\u042cber alles.",
@@ -452,7 +452,7 @@ def test_the_same_file_twice_at_once_is_one_dataset(store: Store, tmp_path: Path
     path = tmp_path / "upload"
     path.write_text("\n".join(json.dumps(row(n)) for n in range(200)))
     with ThreadPoolExecutor(4) as pool:
-        sources = list(pool.map(lambda _: aside.add_files(store, [(path, "a.jsonl")]), range(4)))
+        sources = list(pool.map(lambda _: oneshot.add_files(store, [(path, "a.jsonl")]), range(4)))
         made = list(
             pool.map(lambda _: prepare(store, DataSpec(source=sources[0], seed=9)), range(4))
         )

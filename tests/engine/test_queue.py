@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from engine.backends import FakeBackend
 from engine.errors import RunError
 from engine.jobs import Engine
+from engine.process.fake import FakeBackend
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_dir import RunDir

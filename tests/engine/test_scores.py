@@ -9,12 +9,12 @@ from itertools import pairwise
 import pytest
 
 from engine.__main__ import main as cli
-from engine.backends import FakeBackend
 from engine.coach import scores
 from engine.data import ingest
 from engine.data.rows import TRAIN, read_rows, spread
 from engine.errors import RunError
 from engine.jobs import Engine
+from engine.process.fake import FakeBackend
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import Shape

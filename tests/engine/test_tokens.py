@@ -7,7 +7,7 @@ import json
 import pytest
 
 from engine.data.quality.token_report import PreviewRow, TokenReport
-from engine.desk import MEASURED, Desk
+from engine.process.desk import MEASURED, Desk
 from engine.spec import presets
 from engine.spec.run import DataSpec
 from engine.work import tokens

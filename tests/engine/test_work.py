@@ -15,10 +15,11 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from engine import aside, export
+from engine import export
 from engine.errors import RunError
 from engine.jobs import Engine
 from engine.model import parameters
+from engine.process import oneshot
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec
@@ -68,7 +69,7 @@ def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
     """A real Llama of 260 thousand weights without a chat template learns to continue plain text."""
     engine = Engine(home)
     file = shared_data / "datasets" / "mlx_wikisql_text" / "train.jsonl"
-    source = aside.add_files(engine.store, [(file, "wikisql.jsonl")])
+    source = oneshot.add_files(engine.store, [(file, "wikisql.jsonl")])
     values = {
         "model": {"source": str(shared_data / "models" / "stories260K")},
         "data": {"source": source, "max_length": 256},

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.backends import FakeBackend
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.estimate.duration import Pace
 from engine.hardware import Machine
 from engine.jobs import Engine
 from engine.model.info import LinearModule, ModelInfo
+from engine.process.fake import FakeBackend
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from engine.backends import FakeBackend
+from engine.process.fake import FakeBackend
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView, State, fold

@@ -8,11 +8,12 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from engine import aside, from_run
-from engine.backends import FakeBackend
+from engine import from_run
 from engine.errors import RunError, SpecError
 from engine.jobs import Engine
 from engine.policy import LOCAL
+from engine.process import oneshot
+from engine.process.fake import FakeBackend
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
@@ -136,7 +137,7 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
     file.write_text(
         "question,answer\n" + "".join(f"How much is {n}?,It is {n}.\n" for n in range(40))
     )
-    source = aside.add_files(ctx.engine.store, [(file, "rows.csv")])
+    source = oneshot.add_files(ctx.engine.store, [(file, "rows.csv")])
     spec = specs.make({"data": {"source": source}, "model": {"start": "no-such-run"}})
     run = ctx.engine.store.create_run(
         spec, *[ctx.prepared(spec.data).train_file] * 2, {"name": "rows", "shape": ""}

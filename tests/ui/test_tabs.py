@@ -8,10 +8,10 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from engine.backends import FakeBackend
 from engine.data.rows import read_rows
 from engine.errors import HoneError, RunError
 from engine.policy import DEMO
+from engine.process.fake import FakeBackend
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for

@@ -26,13 +26,13 @@ def by_path(shown: list[Any]) -> dict[str, Any]:
 @pytest.fixture
 def file_values(values: list[object], ctx: Context, tmp_path: Path) -> list[object]:
     """The form with rows of the user's own, counted."""
-    from engine import aside
+    from engine.process import oneshot
 
     rows = "\n".join(
         f'{{"prompt": "Question {n}?", "completion": "Answer number {n}."}}' for n in range(120)
     )
     (tmp_path / "own.jsonl").write_text(rows)
-    source = aside.add_files(ctx.engine.store, [(tmp_path / "own.jsonl", "own.jsonl")])
+    source = oneshot.add_files(ctx.engine.store, [(tmp_path / "own.jsonl", "own.jsonl")])
     setting(values, "data.source", source)
     counted(ctx, values)
     return values

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import ModelError
-from engine.model import catalog, hub, local
+from engine.model import catalog, local
+from engine.process.hub import look
 from engine.store.workspace import Store
 
 
@@ -33,7 +34,7 @@ def locate(store: Store, name: str) -> Located:
         )
     source = catalog.source_of(store, name)
     if local.hub_name(source) and catalog.known(name) is None:
-        page = hub.look(store, name)
+        page = look(store, name)
         if page.folder is None:
             raise ModelError(
                 page.model.problem or page.todo or f"The config of '{name}' cannot be read."

@@ -78,7 +78,7 @@ def ask(
 ) -> Any:
     """What the process answers; raises its error, or ``lost`` if it ended without one, as it does on ``stop``."""
     # The app is offline by default; who asks for the Hub wants the network.
-    env = hub.environment(store.home / "hub") if question["do"] in ONLINE else dict(os.environ)
+    env = environment(store.home / "hub") if question["do"] in ONLINE else dict(os.environ)
     env["PYTHONIOENCODING"] = "utf-8"
     with (store.home / "aside.log").open("ab") as log:
         process = subprocess.Popen(
@@ -116,3 +116,26 @@ def _end(process: subprocess.Popen[str], stop: threading.Event) -> None:
         if stop.wait(0.2):
             process.terminate()
             return
+
+
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+
+
+def environment(cache: Path) -> dict[str, str]:
+    """The environment for the child process: online, silent about the user, and with a cache of our own.
+
+    HF_TOKEN, HF_HOME (where ``hf auth login`` keeps its token) and HF_ENDPOINT pass through.
+    """
+    kept = {key: value for key, value in os.environ.items() if key not in OFFLINE}
+    return (
+        kept
+        | {
+            "HF_HUB_CACHE": str(cache),
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_XET": "1",  # plain HTTP: its breaks are seen, and it needs no cache of its own
+            "HF_HUB_DOWNLOAD_TIMEOUT": "20",  # seconds without a byte
+            "HF_HUB_ETAG_TIMEOUT": "10",
+        }
+    )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from engine.errors import HoneError
 from engine.model import hub
+from engine.process.hub import download
 from engine.store.workspace import Store
 
 LOG = logging.getLogger("hone")
@@ -88,9 +89,7 @@ class Downloads:
         def tell(text: str) -> None:
             self._seen[name] = Progress(name, text)
 
-        self._seen[name] = _result(
-            name, lambda: hub.download(self.store, name, tell, stop, revision)
-        )
+        self._seen[name] = _result(name, lambda: download(self.store, name, tell, stop, revision))
 
 
 def _result(name: str, work: Callable[[], Path]) -> Progress:

@@ -1,0 +1,1 @@
+"""Every child process of the app starts here. Knows nothing about what the workers compute."""

@@ -1,0 +1,54 @@
+"""How one job of one run gets done: a worker process, or a fake one for tests that need no torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from collections import deque
+from typing import Protocol
+
+from engine import hardware
+from engine.store.files import ROOT
+from engine.store.run_dir import RunDir
+
+DYING = 6  # seconds: the system counts a kill first and then frees gigabytes; one counted earlier was another's
+
+
+class Backend(Protocol):
+    """Does one job of one run and returns when it has ended."""
+
+    def work(self, run: RunDir, job: str) -> int:
+        """The exit code; a negative one is the number of the signal that ended it."""
+
+
+class ProcessBackend:
+    """A worker process in a session of its own, its output in the run's log."""
+
+    kills = (
+        0  # for want of memory, as the system counted them a few seconds before the worker ended
+    )
+
+    def work(self, run: RunDir, job: str) -> int:
+        """Start the worker and wait for it."""
+        worker = self.start(run, job)
+        counts: deque[int] = deque(maxlen=DYING)
+        while True:
+            counts.append(hardware.memory_kills())
+            self.kills = counts[0]
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return worker.wait(timeout=1)
+
+    def start(self, run: RunDir, job: str) -> subprocess.Popen[bytes]:
+        """``python -m engine.work``, which outlives this process."""
+        with run.log.open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, "-m", "engine.work", str(run.path), job],
+                stdin=subprocess.DEVNULL,
+                stdout=log,  # a file, never a pipe that somebody must drain
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+                start_new_session=True,
+            )
