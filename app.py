@@ -32,8 +32,8 @@ from gradio.events import Dependency  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
 
-from engine.jobs import Engine  # noqa: E402
 from engine.policy import DEMO, LOCAL, Policy  # noqa: E402
+from engine.runs.engine import Engine  # noqa: E402
 from engine.store.run_view import State  # noqa: E402
 from ui import (  # noqa: E402
     compare_tab,

@@ -19,8 +19,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from engine.errors import HoneError
-from engine.jobs import Engine
 from engine.process import oneshot
+from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev

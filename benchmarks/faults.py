@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import disk
-from engine.jobs import Engine
+from engine.runs import disk_space as disk
+from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
 from tests.conftest import idle, wait_for

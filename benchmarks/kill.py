@@ -20,7 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State

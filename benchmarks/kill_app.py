@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 import start
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State

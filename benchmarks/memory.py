@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from engine.data.ingest import add_files
 from engine.data.upload import Upload
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from tests.engine.tiny import WORDS, save_model
 

@@ -24,7 +24,7 @@ import psutil
 from playwright.sync_api import Page, sync_playwright
 
 import start
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_dir import RunDir

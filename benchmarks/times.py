@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.estimate import forecast
-from engine.jobs import Engine
 from engine.policy import Policy
+from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev

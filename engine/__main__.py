@@ -21,8 +21,8 @@ from engine.data import datasets, report
 from engine.data.readers import Options
 from engine.errors import DataError, HoneError, RunError, SpecError
 from engine.estimate import report as inspection
-from engine.jobs import Engine
 from engine.process import locate, oneshot
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.method import NAMES
 from engine.store import events as ev

@@ -15,7 +15,7 @@ os.environ.setdefault(
     "OMP_WAIT_POLICY", "passive"
 )  # two tests at once: idle threads leave the core to others
 
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.files import ROOT
 from engine.store.run_dir import RunDir

@@ -13,14 +13,14 @@ from engine.data.prepare import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import DataError, ModelError
 from engine.estimate.lengths import Lengths, lengths
-from engine.foresight import Foresight
-from engine.jobs import Engine
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo
 from engine.policy import Policy
 from engine.process.downloads import Downloads
 from engine.process.hub import look
+from engine.runs.engine import Engine
+from engine.runs.speed import Foresight
 from engine.spec.run import DataSpec
 
 KEPT = 50  # token reports remembered

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import export
 from engine.errors import RunError
+from engine.runs import export
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from ui.compare_tab import refresh

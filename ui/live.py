@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine import hardware, report
+from engine import hardware
 from engine.coach import coach, expected
 from engine.errors import HoneError, RunError
+from engine.runs import report
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView, State

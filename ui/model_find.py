@@ -181,9 +181,7 @@ def search(ctx: Context, query: str, task: str, size: str, licence: str) -> Iter
     now = machine(ctx)
     largest = fits.largest(now) if size == "fits" else int(size) * 10**9 if size else None
     try:
-        found = hub.search(
-            ctx.engine.store, query or "", task or "", licence or "", largest
-        )
+        found = hub.search(ctx.engine.store, query or "", task or "", licence or "", largest)
         yield lists.found(
             found, [judged(ctx, local.HUB + one.name, now, one.parameters) for one in found]
         )

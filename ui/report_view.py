@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from engine import report as reports
-from engine.report import Asked, Report
+from engine.runs import report as reports
+from engine.runs.report import Asked, Report
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
 from ui import svg

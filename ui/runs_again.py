@@ -7,9 +7,9 @@ from typing import Any
 
 import gradio as gr
 
-from engine import from_run
 from engine.errors import DataError, HoneError, ModelError, RunError
 from engine.model.info import ModelInfo
+from engine.runs import warm_start
 from engine.spec.run import RunSpec
 from ui import data_add, data_tab, form, model_find, train_settings
 from ui.context import Context
@@ -28,7 +28,7 @@ def use(ctx: Context, picked: str) -> list[Any]:
     spec, gone = run.spec, []
     if spec.model.start:
         try:
-            from_run.origin(ctx.engine.store, spec.model.start)
+            warm_start.origin(ctx.engine.store, spec.model.start)
         except RunError:
             gone.append(
                 "The run that it started from is gone, so the settings start from the base model."
@@ -39,10 +39,10 @@ def use(ctx: Context, picked: str) -> list[Any]:
 
 def train_on(ctx: Context, picked: str) -> list[Any]:
     """The same, to go on from its adapter."""
-    run = from_run.origin(ctx.engine.store, picked)
+    run = warm_start.origin(ctx.engine.store, picked)
     return filled(
         ctx,
-        from_run.settings(run),
+        warm_start.settings(run),
         f"The settings of “{run.meta['name']}”, on from its adapter.",
         [],
     )
@@ -59,7 +59,7 @@ def tell_start(ctx: Context, start: str) -> tuple[Any, str]:
     if not start:
         return gr.update(visible=False), ""
     try:
-        name = str(from_run.origin(ctx.engine.store, start).meta["name"])
+        name = str(warm_start.origin(ctx.engine.store, start).meta["name"])
         return gr.update(visible=True), line(f"Starts from the adapter of “{name}”.")
     except HoneError as error:
         return gr.update(visible=True), line(str(error), "bad")

@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from engine import report as reports
+from engine.runs import report as reports
 from engine.spec.method import briefly
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State

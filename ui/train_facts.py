@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import from_run, hardware
+from engine import hardware
 from engine.data.prepare import Prepared
 from engine.errors import HoneError, ModelError
 from engine.estimate import forecast, recommend
 from engine.estimate.duration import Job, Seconds
 from engine.estimate.forecast import Forecast
 from engine.estimate.recommend import Case, Option
+from engine.runs import warm_start
 from engine.spec.method import NAMES
 from engine.spec.objective import PREFERENCES, goal_of, outputs, task_of
 from engine.spec.run import RunSpec, Shape
@@ -46,7 +47,7 @@ def plan(ctx: Context, spec: RunSpec) -> Plan:
         raise ModelError(why)
     prepared = ctx.prepared(spec.data)
     if spec.model.start:
-        from_run.require_fit(ctx.engine.store, spec, prepared.shape, prepared.labels)
+        warm_start.require_fit(ctx.engine.store, spec, prepared.shape, prepared.labels)
     rows = ctx.learned(spec.model.source, prepared, spec.data)
     return Plan(spec, prepared, rows, case_of(ctx, spec, prepared, rows))
 

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from engine import recipes
 from engine.errors import HoneError, SpecError
 from engine.estimate import recommend
 from engine.estimate.recommend import Advice, Case
 from engine.model.info import ModelInfo
+from engine.runs import recipes
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.presets import Recipe

@@ -40,7 +40,7 @@ class RunDir:
         self.adapter = path / "adapter"
         self.start = (
             path / "start"
-        )  # the result of another run that it starts from (engine.from_run)
+        )  # the result of another run that it starts from (engine.runs.warm_start)
         self.queue_mark = (
             path / "queued"
         )  # holds what to do: train, score, merge-fp32 or merge-bf16

@@ -24,9 +24,9 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 from filelock import FileLock, Timeout
 
-from engine import disk, report
 from engine.errors import HoneError
 from engine.hardware import device
+from engine.runs import disk_space, report
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 
@@ -50,25 +50,25 @@ def main(arguments: list[str]) -> int:
                 report.write(run)
             return code
         finally:
-            disk.release_ballast(run)
+            disk_space.release_ballast(run)
 
 
 def _work(run: RunDir, job: str) -> int:
     try:
-        disk.keep_ballast(run)
+        disk_space.keep_ballast(run)
         if _begin(run, job):
             device_lock = _device(run, job)
             _do(run, job)
             device_lock.release()
         return 0
     except HoneError as error:
-        text, full = str(error), isinstance(error, disk.DiskFullError)
+        text, full = str(error), isinstance(error, disk_space.DiskFullError)
         if full:
             _clean(run, job)
     except Exception as error:
-        full = disk.is_full(error)
+        full = disk_space.is_full(error)
         if full:
-            text = disk.last_words(run, error)
+            text = disk_space.last_words(run, error)
             _clean(run, job)
         else:
             text = _explain(error)
@@ -115,7 +115,7 @@ def _explain(error: Exception) -> str:
 
 def _clean(run: RunDir, job: str) -> None:
     """Give room back: the ballast, and what was cut off while it was written."""
-    disk.release_ballast(run)
+    disk_space.release_ballast(run)
     if job == "train":
         from engine.work import checkpoints
 

@@ -11,9 +11,9 @@ import os
 import shutil
 from pathlib import Path
 
-from engine.disk import KEPT
 from engine.errors import RunError
 from engine.model import fingerprint
+from engine.runs.disk_space import KEPT
 from engine.store import events as ev
 from engine.store.files import link
 from engine.store.run_dir import RunDir

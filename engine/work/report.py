@@ -12,9 +12,9 @@ import psutil
 import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from engine import disk
 from engine.estimate.duration import CHECK_SECONDS, FREE_SECONDS, SHARE, checks, with_checks
 from engine.hardware import GB
+from engine.runs import disk_space
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.work import checkpoints
@@ -117,7 +117,7 @@ class Report(TrainerCallback):
         control.should_save = (self.checking or timely or bool(self.stop)) and self.stop != "cancel"
         control.should_training_stop = last or bool(self.stop)
         if control.should_save:
-            disk.require(self.run, self.trainable)
+            disk_space.require(self.run, self.trainable)
 
     def _stop_mark(self) -> str:
         try:

@@ -8,17 +8,17 @@ from typing import Any
 import torch
 from transformers import PrinterCallback, Trainer, TrainerCallback
 
-from engine import disk
 from engine.data.rows import read_rows
 from engine.errors import DataError, RunError
 from engine.estimate import memory
 from engine.estimate.duration import with_checks
 from engine.hardware import GB
 from engine.model import fingerprint, local, parameters
+from engine.runs import disk_space
+from engine.runs.step_down import current, step_down
 from engine.spec.batch import Fit
 from engine.spec.objective import goal_of, task_of
 from engine.spec.run import RunSpec, Shape
-from engine.stepping import current, step_down
 from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.files import write_whole
@@ -184,7 +184,7 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
     resume = checkpoints.newest(run)
     if resume:
         checkpoints.adopt(run, resume)
-    disk.require(run, trainable, before_start=True)
+    disk_space.require(run, trainable, before_start=True)
     report = Report(run, pace(spec, steps), started, lambda: lesson.ask(model))
     begun = step_of(resume) if resume else 0
     report.recall(begun)

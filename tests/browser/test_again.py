@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from engine.jobs import Engine
 from engine.process.fake import FakeBackend
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold

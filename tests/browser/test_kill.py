@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_view import State
 from engine.store.workspace import Store

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.page import DRAWN, make_run
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from tests.browser.conftest import OpenPage, Serve, go, picture
 
 STEPS = 6000

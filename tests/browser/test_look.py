@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 

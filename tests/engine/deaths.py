@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.jobs import Engine
 from engine.process import oneshot
 from engine.process.run import ProcessBackend
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.files import ROOT
@@ -239,7 +239,7 @@ def noted(run: RunDir, how: dict[str, Any]) -> Iterator[None]:
 
 def _worker(how: dict[str, Any]) -> int:
     """A worker of the engine, with what the test wants of it."""
-    from engine import disk
+    from engine.runs import disk_space as disk
     from engine.work.__main__ import main
 
     if how.get("blind"):

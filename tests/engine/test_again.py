@@ -6,12 +6,12 @@ import json
 
 import pytest
 
-from engine import from_run
 from engine.__main__ import main as cli
 from engine.coach import expected
 from engine.errors import HoneError, RunError, SpecError
-from engine.jobs import Engine
 from engine.process.fake import FakeBackend
+from engine.runs import warm_start
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
 from engine.store import events as ev
@@ -189,14 +189,14 @@ def test_what_cannot_be_extended_is_said_and_nothing_changes(engine, home) -> No
 
 def test_the_other_run_s_adapter_is_kept_with_the_new_one(engine) -> None:
     other = done(engine)
-    run = done(engine, from_run.settings(other))
+    run = done(engine, warm_start.settings(other))
     assert run.spec.model.start == other.id
     engine.delete(other.id)
     assert (run.start / "adapter_model.safetensors").read_bytes() == b"fake"
-    assert from_run.name_of(run) == "Pirate" and from_run.name_of(other) == ""
+    assert warm_start.name_of(run) == "Pirate" and warm_start.name_of(other) == ""
     with pytest.raises(RunError, match="is gone"):
         engine.start(run.spec)
-    assert from_run.settings(run).model.start == run.id
+    assert warm_start.settings(run).model.start == run.id
 
 
 def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
@@ -205,7 +205,7 @@ def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
         other.view().started.model_copy(update={"model_hash": "of another", "resumed_from": 6})
     )
     with pytest.raises(RunError, match="made for another model"):
-        engine.start(from_run.settings(other))
+        engine.start(warm_start.settings(other))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
 )
 def test_what_does_not_agree_is_named_with_what_to_set(engine, setting: str, words: str) -> None:
     other = done(engine)
-    spec = changed(from_run.settings(other), setting)
+    spec = changed(warm_start.settings(other), setting)
     with pytest.raises(SpecError) as caught:
         engine.start(spec)
     assert "cannot start from 'Pirate'" in str(caught.value) and words in str(caught.value)
@@ -238,7 +238,7 @@ def test_what_does_not_agree_is_named_with_what_to_set(engine, setting: str, wor
 
 def test_other_labels_and_other_modules_do_not_agree(engine) -> None:
     other = done(engine, specs.make({"data": {"source": "sample:reviews", "goal": "classify"}}))
-    spec = from_run.settings(other)
+    spec = warm_start.settings(other)
     assert done(engine, spec).state() == State.FINISHED
     about = json.loads(other.about_file.read_text())
     other.about_file.write_text(json.dumps(about | {"labels": ["a", "b", "c"]}))
@@ -251,24 +251,24 @@ def test_other_labels_and_other_modules_do_not_agree(engine) -> None:
         SpecError,
         match=r"Target modules \(method.targets\): it has q_proj, v_proj\. Set the same\.",
     ):
-        engine.start(changed(from_run.settings(named), "method.targets=[q_proj]"))
+        engine.start(changed(warm_start.settings(named), "method.targets=[q_proj]"))
 
 
 def test_one_that_began_as_pissa_goes_on_as_what_it_became(engine) -> None:
     other = done(engine, changed(SPEC, "method.init=pissa"))
     file = other.adapter / "adapter_config.json"
     file.write_text(json.dumps({"r": 32, "lora_alpha": 64, "rank_pattern": {}}))
-    method = from_run.settings(other).method
+    method = warm_start.settings(other).method
     assert (method.rank, method.alpha, method.init) == (32, 64, "zero")
-    assert done(engine, from_run.settings(other)).state() == State.FINISHED
+    assert done(engine, warm_start.settings(other)).state() == State.FINISHED
     with pytest.raises(SpecError, match="PiSSA and OLoRA would not leave as it is"):
-        changed(from_run.settings(other), "method.init=pissa")
+        changed(warm_start.settings(other), "method.init=pissa")
     file.write_text(json.dumps({"r": 32, "lora_alpha": 45.25}))
     with pytest.raises(RunError, match="no whole number"):
-        from_run.settings(other)
+        warm_start.settings(other)
     file.write_text("[")
     with pytest.raises(RunError, match="is damaged"):
-        from_run.settings(other)
+        warm_start.settings(other)
 
 
 def test_a_run_without_a_result_is_nothing_to_start_from(engine) -> None:

@@ -7,10 +7,10 @@ import math
 
 import pytest
 
-from engine import from_run
 from engine.errors import RunError
-from engine.jobs import Engine
 from engine.model import local
+from engine.runs import warm_start
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
@@ -35,7 +35,7 @@ def by_worker(engine: Engine, run: RunDir, attempt: int = 1) -> RunDir:
 def onward(trained) -> RunDir:
     """A short run that started from the adapter of the one that all tests share."""
     engine, run = trained
-    return by_worker(engine, engine.start(specs.changed(from_run.settings(run), SHORT)))
+    return by_worker(engine, engine.start(specs.changed(warm_start.settings(run), SHORT)))
 
 
 def test_the_first_held_out_loss_is_the_other_s_best(trained, onward) -> None:
@@ -73,7 +73,7 @@ def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home
     _, other = trained
     run = RunDir(home)
     home.mkdir()
-    from_run.copy(other, run.start)
+    warm_start.copy(other, run.start)
     spec = specs.changed(other.spec, ["method.targets=[q_proj]"])
     info = inspect("pocket")
     place = choose_place(spec.place, spec.method)
@@ -96,6 +96,6 @@ def test_a_fully_trained_model_is_trained_on(home, tmp_path) -> None:
     values = SMALL | {"model": {"source": str(tmp_path / "tiny")}, "method": {"kind": "full"}}
     first = engine.start(specs.changed(specs.make(values), SHORT))
     train(first)
-    second = engine.start(specs.changed(from_run.settings(first), ["optim.epochs=0.02"]))
+    second = engine.start(specs.changed(warm_start.settings(first), ["optim.epochs=0.02"]))
     train(second)
     assert second.view().first_loss == first.view().best.loss < first.view().first_loss

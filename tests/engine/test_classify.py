@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from engine import export
 from engine.coach import scores
 from engine.data import ingest
 from engine.data.normalize import normal
 from engine.data.rows import HELD_OUT, TRAIN
 from engine.data.schema import recognise
 from engine.errors import DataError
-from engine.jobs import Engine
+from engine.runs import export
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.run import Shape
 from engine.store import events as ev

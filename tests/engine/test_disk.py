@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import disk
+from engine.runs import disk_space
 from tests.engine import deaths
 
 
@@ -25,4 +25,4 @@ def test_whatever_torch_says_of_a_full_disk_is_understood(
                 {f"a{at}": torch.zeros(size) for at in range(count)},
                 tmp_path / "disk" / "weights.pt",
             )
-        assert disk.is_full(caught.value), caught.value
+        assert disk_space.is_full(caught.value), caught.value

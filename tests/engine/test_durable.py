@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from engine import disk
 from engine.coach import coach
 from engine.errors import RunError
-from engine.jobs import Engine
 from engine.process import exit_status
 from engine.process.fake import FakeBackend
+from engine.runs import disk_space
+from engine.runs.engine import Engine
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
@@ -198,7 +198,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(runs, damage) -
     spoil, why = DAMAGES[damage]
     new, old = run.checkpoints / "checkpoint-28", run.checkpoints / "checkpoint-21"
     spoil(new, old)
-    disk.require(run, 1000)  # what *Continue* asks before the worker looks
+    disk_space.require(run, 1000)  # what *Continue* asks before the worker looks
     assert checkpoints.newest(run) == old
     expected = f"The checkpoint of step 28 cannot be used ({why}). The run goes on from step 21."
     assert run.view().warnings == [expected]
@@ -248,11 +248,11 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(runs, tmp_path, monkeypatc
         if not there:
             pytest.skip("a volume in memory cannot be mounted here")
         run = _with_one_checkpoint(runs, tmp_path / "disk" / "ws")
-        ask = disk.free
-        deaths.resize(tmp_path / "disk", room + disk.BALLAST)
-        monkeypatch.setattr(disk, "free", lambda _: 2**60)
+        ask = disk_space.free
+        deaths.resize(tmp_path / "disk", room + disk_space.BALLAST)
+        monkeypatch.setattr(disk_space, "free", lambda _: 2**60)
         assert work(run) == 1
-        monkeypatch.setattr(disk, "free", ask)
+        monkeypatch.setattr(disk_space, "free", ask)
         _is_paused(run)
         deaths.resize(tmp_path / "disk", 2**26)
         assert work(run) == 0 and run.state() == State.FINISHED
@@ -307,7 +307,7 @@ def test_too_little_room_is_told_before_the_first_step_and_before_a_checkpoint(
     runs, monkeypatch
 ) -> None:
     run = runs.new()
-    monkeypatch.setattr(disk, "free", lambda _: 2**20)
+    monkeypatch.setattr(disk_space, "free", lambda _: 2**20)
     assert work(run) == 1
     why = run.view().ended.why
     assert why.startswith("The disk is full: about 0.003") and "and 0.001 GB are free" in why

@@ -12,12 +12,12 @@ import pytest
 from engine.__main__ import main as cli
 from engine.data import datasets
 from engine.errors import DataError, ModelError, RunError, SpecError
-from engine.jobs import Engine
 from engine.process import exit_status
 from engine.process.fake import FakeBackend
 from engine.process.run import ProcessBackend
+from engine.runs.engine import Engine
+from engine.runs.step_down import current
 from engine.spec import run as specs
-from engine.stepping import current
 from engine.store import events as ev
 from engine.store.run_view import State
 from tests.conftest import idle, wait_for

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs import Engine
 from engine.process import oneshot
 from engine.process.run import ProcessBackend
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.batch import Fit, down, first
 from engine.spec.run import OptimSpec

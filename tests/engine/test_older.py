@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 

@@ -13,7 +13,7 @@ from engine.coach import coach
 from engine.data.ingest import add_files
 from engine.data.upload import Upload
 from engine.errors import DataError, RunError, SpecError
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
@@ -147,7 +147,7 @@ def test_what_changes_the_base_has_none_to_compare_with(home: Path, method: dict
 
 
 def test_kto_steps_down_to_two_at_once_and_then_computes_again(home: Path) -> None:
-    from engine.stepping import step_down
+    from engine.runs.step_down import step_down
 
     run = made(home, method={"preference": "kto"}, optim=MORE["optim"] | {"batch_size": 4})
     assert [step_down(run), step_down(run), step_down(run)] == [(2, 2, False), (2, 2, True), None]

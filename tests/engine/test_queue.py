@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from engine.errors import RunError
-from engine.jobs import Engine
 from engine.process.fake import FakeBackend
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_dir import RunDir

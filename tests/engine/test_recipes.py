@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine import recipes
 from engine.errors import HoneError, RunError, SpecError
+from engine.runs import recipes
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import RunSpec

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from engine import report
 from engine.coach import curves
 from engine.errors import RunError
-from engine.jobs import Engine
 from engine.model import fingerprint
+from engine.runs import report
+from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec.run import make
 from engine.store import events as ev

@@ -13,8 +13,8 @@ from engine.coach import scores
 from engine.data import ingest
 from engine.data.rows import TRAIN, read_rows, spread
 from engine.errors import RunError
-from engine.jobs import Engine
 from engine.process.fake import FakeBackend
+from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import Shape

@@ -10,7 +10,7 @@ import pytest
 from engine import hardware
 from engine.estimate import duration
 from engine.estimate.lengths import lengths
-from engine.jobs import Engine
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec, RunSpec, SamplingSpec

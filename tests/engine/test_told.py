@@ -8,10 +8,10 @@ import sys
 
 import pytest
 
-from engine import report
 from engine.coach import coach, expected
-from engine.jobs import Engine
 from engine.process.fake import FakeBackend
+from engine.runs import report
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_dir import RunDir

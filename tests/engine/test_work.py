@@ -15,11 +15,11 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from engine import export
 from engine.errors import RunError
-from engine.jobs import Engine
 from engine.model import parameters
 from engine.process import oneshot
+from engine.runs import export
+from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec

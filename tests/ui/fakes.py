@@ -9,9 +9,9 @@ from typing import Any
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.estimate.duration import Pace
 from engine.hardware import Machine
-from engine.jobs import Engine
 from engine.model.info import LinearModule, ModelInfo
 from engine.process.fake import FakeBackend
+from engine.runs.engine import Engine
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
 

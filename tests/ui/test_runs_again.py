@@ -8,12 +8,12 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
-from engine import from_run
 from engine.errors import RunError, SpecError
-from engine.jobs import Engine
 from engine.policy import LOCAL
 from engine.process import oneshot
 from engine.process.fake import FakeBackend
+from engine.runs import warm_start
+from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
@@ -184,7 +184,7 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     box, said = runs_again.tell_start(ctx, str(held["model.start"]))
     assert box["visible"] and "Starts from the adapter of “Pirate”" in said
     run = ctx.engine.store.run(train_tab.start(ctx, *held.values()))
-    assert from_run.name_of(run) == "Pirate"
+    assert warm_start.name_of(run) == "Pirate"
     # Other data leaves method and start; what does not agree is told beside Start and refused by it.
     own = form.PATHS[2:]
     kept = dict(

@@ -8,8 +8,8 @@ from typing import Any
 import gradio as gr
 import pytest
 
-from engine import recipes
 from engine.errors import RunError, SpecError
+from engine.runs import recipes
 from engine.spec import presets
 from tests.ui.fakes import INFO
 from tests.ui.test_train_tab import counted, plain, setting

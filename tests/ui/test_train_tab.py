@@ -5,12 +5,12 @@ from __future__ import annotations
 import gradio as gr
 import pytest
 
-from engine import report
 from engine.coach import expected
 from engine.errors import DataError, ModelError, SpecError
 from engine.hardware import Machine
-from engine.jobs import Engine
 from engine.model import parameters
+from engine.runs import report
+from engine.runs.engine import Engine
 from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir

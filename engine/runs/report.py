@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from engine import from_run
 from engine.coach import coach, curves, scores
 from engine.coach import expected as outcome
 from engine.coach.rules import Tone
+from engine.runs import warm_start
 from engine.spec import run as specs
 from engine.spec.batch import first
 from engine.spec.method import in_words
@@ -183,7 +183,7 @@ def settings(run: RunDir, view: RunView) -> list[Setting]:
     if view.epochs_before:
         epochs += f", first {view.epochs_before[0]:g}"
     begins = (
-        f"starts from the result of {from_run.name_of(run) or spec.model.start}"
+        f"starts from the result of {warm_start.name_of(run) or spec.model.start}"
         if spec.model.start
         else ""
     )

@@ -9,8 +9,8 @@ from engine.errors import HoneError
 from engine.estimate import duration
 from engine.estimate.duration import Job, Pace, Seconds, Shown
 from engine.hardware import Machine
-from engine.jobs import Engine
 from engine.model.info import ModelInfo
+from engine.runs.engine import Engine
 from engine.spec.batch import Fit
 from engine.spec.method import MethodSpec
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from engine import disk, from_run, hardware
+from engine import hardware
 from engine.data.prepare import Prepared
 from engine.data.rows import read_rows
 from engine.errors import RunError, SpecError
@@ -23,9 +23,10 @@ from engine.model import local
 from engine.process import exit_status, oneshot
 from engine.process.desk import Desk
 from engine.process.run import DYING, Backend, ProcessBackend
+from engine.runs import disk_space, warm_start
+from engine.runs.step_down import step_down
 from engine.spec import run as specs
 from engine.spec.run import DataSpec, RunSpec
-from engine.stepping import step_down
 from engine.store import events as ev
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
@@ -73,7 +74,7 @@ class Engine:
         if not spec.name:
             spec = spec.model_copy(update={"name": prepared.name.rsplit(".", 1)[0][:80]})
         if spec.model.start:
-            from_run.require_fit(self.store, spec, prepared.shape, prepared.labels)
+            warm_start.require_fit(self.store, spec, prepared.shape, prepared.labels)
         run = self.store.create_run(
             spec, prepared.train_file, prepared.held_out_file, prepared.about(), self._copy_start
         )
@@ -82,7 +83,7 @@ class Engine:
 
     def _copy_start(self, run: RunDir) -> None:
         if other := run.spec.model.start:
-            from_run.copy(from_run.origin(self.store, other), run.start)
+            warm_start.copy(warm_start.origin(self.store, other), run.start)
 
     def prepare(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
         """The rows that a run with this DataSpec would learn from, and what is noticed; raises DataError."""
@@ -110,7 +111,7 @@ class Engine:
                     f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.{working}"
                 )
             began = run.view().started
-            disk.require(run, began.trainable if began else 0)
+            disk_space.require(run, began.trainable if began else 0)
             self._enqueue(run, "train")
 
     def extend(self, run_id: str, epochs: float) -> None:
