@@ -1,6 +1,6 @@
 """Work on data in a process of its own: a damaged or huge file can neither slow the page nor take it down.
 
-The other side is engine.work.aside. One question as JSON on stdin, answers in JSON lines: ``{"tell": text}`` while it
+The other side is engine.work.oneshot. One question as JSON on stdin, answers in JSON lines: ``{"tell": text}`` while it
 works, then ``{"done": value}`` or ``{"error": text, "kind": class of the error}``. engine.model.hub asks here, too.
 """
 
@@ -82,7 +82,7 @@ def ask(
     env["PYTHONIOENCODING"] = "utf-8"
     with (store.home / "aside.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "engine.work.aside"],
+            [sys.executable, "-m", "engine.work.oneshot"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,  # a file, never a pipe that somebody must drain

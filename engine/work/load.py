@@ -22,12 +22,9 @@ from engine.spec.method import MethodSpec
 from engine.spec.objective import Goal, Task, outputs
 from engine.spec.run import PlaceSpec
 from engine.work.inspect import AUTO, empty_model, head_names, load_config, tasks_of
+from engine.work.memory import out_of_memory
 
 UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
-NO_MEMORY = (
-    "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed",
-    "could not create a primitive", "could not create a memory",  # oneDNN, for want of room for its workspace
-)  # fmt: skip
 
 
 class Place(NamedTuple):
@@ -210,14 +207,6 @@ def keep_differentiable(model: torch.nn.Module) -> None:
     for module in model.modules():
         if type(module).__name__ == "Linear4bit":
             module.support_avx512bf16_for_cpu = False
-
-
-def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: each library and device says it in its own words."""
-    text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in text for words in NO_MEMORY
-    )
 
 
 def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:

@@ -12,7 +12,7 @@ from engine.spec.batch import Fit
 from engine.spec.run import RunSpec
 from engine.work.lesson import Lesson, longest
 from engine.work.load import Place
-from engine.work.report import memory_gb
+from engine.work.memory import memory_gb
 
 STATES = {
     "adamw": 8,

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
-import psutil
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine.estimate.duration import CHECK_SECONDS, FREE_SECONDS, SHARE, checks, with_checks
-from engine.hardware import GB
 from engine.runs import disk_space
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.work import checkpoints
+from engine.work.memory import memory_gb
 from engine.work.trainer import same_chance
 
 PATIENCE = {"gentle": 5, "strict": 2}  # checks in a row without a gain
@@ -205,19 +201,3 @@ class Report(TrainerCallback):
         )
         checkpoints.rotate(self.run)
         self.saved_at = time.monotonic()
-
-
-def memory_gb() -> float:
-    """Peak memory so far: of the card's allocator on a GPU, of this process otherwise."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated() / GB
-    if psutil.WINDOWS:
-        return float(psutil.Process().memory_info().peak_wset) / GB  # type: ignore[attr-defined]
-    if (
-        psutil.LINUX
-    ):  # getrusage's peak would be that of the process that started this one, where that was larger
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-        return int(found[1]) * 1024 / GB if found else 0.0
-    import resource  # not on Windows
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GB  # macOS counts bytes

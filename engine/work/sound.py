@@ -15,7 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers.trainer_pt_utils import safe_globals
 
-from engine.work.load import out_of_memory
+from engine.work.memory import out_of_memory
 
 MANIFEST = "complete.json"  # written last: a checkpoint without it was cut off while being written
 STATE = "trainer_state.json"

@@ -28,12 +28,13 @@ from engine.work.data import load_tokenizer
 from engine.work.from_run import take_on, whole_model
 from engine.work.inspect import inspect
 from engine.work.lesson import Lesson, Material
-from engine.work.load import Place, choose_place, load_model, out_of_memory, read_ahead
+from engine.work.load import Place, choose_place, load_model, read_ahead
 from engine.work.longer import OnSchedule
+from engine.work.memory import memory_gb, out_of_memory
 from engine.work.methods import adapt, counted
 from engine.work.plain_lora import keep_start
 from engine.work.prove import Proof, prove
-from engine.work.report import PATIENCE, Pace, Report, memory_gb
+from engine.work.report import PATIENCE, Pace, Report
 from engine.work.sound import step_of
 from engine.work.trainer import HoneTrainer
 from engine.work.ways import padded

@@ -18,7 +18,7 @@ from torch import nn
 from engine.work import flat
 from engine.work.learned import HeadLoss, hidden_states, learned
 from engine.work.lesson import longest
-from engine.work.load import out_of_memory
+from engine.work.memory import out_of_memory
 
 # Largest difference, as a share of the whole: the order of additions alone differs, in bf16 with 8 bits a number.
 TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05}

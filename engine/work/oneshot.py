@@ -1,6 +1,6 @@
 """The process that engine.process.oneshot starts: takes data in, prepares it, or asks the Hub, and tells how far it is.
 
-``python -m engine.work.aside``; it needs no torch and imports none.
+``python -m engine.work.oneshot``; it needs no torch and imports none.
 """
 
 from __future__ import annotations

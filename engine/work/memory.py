@@ -1,0 +1,40 @@
+"""NEW."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import psutil
+import torch
+
+from engine.hardware import GB
+
+NO_MEMORY = (
+    "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed",
+    "could not create a primitive", "could not create a memory",  # oneDNN, for want of room for its workspace
+)  # fmt: skip
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: each library and device says it in its own words."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        words in text for words in NO_MEMORY
+    )
+
+
+def memory_gb() -> float:
+    """Peak memory so far: of the card's allocator on a GPU, of this process otherwise."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / GB
+    if psutil.WINDOWS:
+        return float(psutil.Process().memory_info().peak_wset) / GB  # type: ignore[attr-defined]
+    if (
+        psutil.LINUX
+    ):  # getrusage's peak would be that of the process that started this one, where that was larger
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        return int(found[1]) * 1024 / GB if found else 0.0
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / GB  # macOS counts bytes
