@@ -24,7 +24,7 @@ class Shape(StrEnum):
     TEXT = "plain text"
 
 
-# The first six are made to the rows (engine.data.prepare), the others when a row becomes tokens (engine.work.data).
+# The first six are made to the rows (engine.data.prepare), the others when a row becomes tokens (engine.work.encode.encode).
 Fix = Literal[
     "unusable",
     "duplicates",

@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.normalize import with_system
 from engine.spec.run import RunSpec
-from engine.work.data import Row, prompt_ids, questions
+from engine.work.encode.encode import Row, prompt_ids, questions
 from engine.work.generate import replies
 from engine.work.lesson import Material
 

@@ -16,7 +16,7 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
-from engine.work.data import IGNORED
+from engine.work.encode.encode import IGNORED
 from engine.work.trainer import HoneTrainer
 
 SURE = -1e-6  # log-probability of an answer that could hardly be likelier

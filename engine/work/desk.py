@@ -22,8 +22,8 @@ from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
 from engine.store.run_dir import RunDir
-from engine.work import tokens
-from engine.work.data import load_tokenizer, prompt_ids
+from engine.work.encode import preview
+from engine.work.encode.encode import load_tokenizer, prompt_ids
 from engine.work.generate import stream_pair
 from engine.work.inspect import inspect
 from engine.work.tuned import trained
@@ -56,13 +56,13 @@ class Desk:
         """Rows as tokens, or why they cannot be shown."""
         data = DataSpec.model_validate(ask["data"])
         tokenizer = self.tokenizer(local.folder(ask["model"]), data.template)
-        return [tokens.preview(tokenizer, row, data) for row in ask["rows"]]
+        return [preview.preview(tokenizer, row, data) for row in ask["rows"]]
 
     def measure(self, ask: dict[str, Any], tell: Tell) -> Any:
         """The token report; told as it goes, since many rows take longer than a silence may last."""
         data = DataSpec.model_validate(ask["data"])
         tokenizer = self.tokenizer(local.folder(ask["model"]), data.template)
-        return tokens.report(tokenizer, ask["rows"], ask["indices"], ask["total"], data, tell)
+        return preview.report(tokenizer, ask["rows"], ask["indices"], ask["total"], data, tell)
 
     def pace(self, ask: dict[str, Any], tell: Tell) -> Any:
         """How fast this machine trains a model, for estimates of time."""

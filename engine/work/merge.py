@@ -15,7 +15,7 @@ from engine.hardware import GB, require_disk
 from engine.spec.run import PlaceSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.work.data import encode, load_tokenizer, questions
+from engine.work.encode.encode import encode, load_tokenizer, questions
 from engine.work.generate import replies
 from engine.work.heads import ABOUT, all_texts, chosen, logits_of, read_texts, ready
 from engine.work.load import Head, Place, attach, choose_place, load_model

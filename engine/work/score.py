@@ -24,9 +24,9 @@ from engine.spec.run import DataSpec, Shape
 from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
-from engine.work.data import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
+from engine.work.encode.encode import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
+from engine.work.encode.preferences import as_sides
 from engine.work.generate import replies
-from engine.work.pairs import as_sides
 from engine.work.tuned import Trained, trained
 
 LOGITS = 2**25  # numbers in one batch's logits (128 MB in fp32)

@@ -11,7 +11,7 @@ from trl import SFTConfig, SFTTrainer
 
 from engine.work import flat, ways
 from engine.work.asking import Questions
-from engine.work.cache import tokens
+from engine.work.encode.cache import tokens
 from engine.work.learned import IGNORED
 from engine.work.lesson import Material, Numbers, left_out, require
 from engine.work.load import Head

@@ -24,7 +24,7 @@ from engine.store import run_dir
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
 from engine.work import checkpoints
-from engine.work.data import load_tokenizer
+from engine.work.encode.encode import load_tokenizer
 from engine.work.from_run import take_on, whole_model
 from engine.work.inspect import inspect
 from engine.work.lesson import Lesson, Material

@@ -88,7 +88,7 @@ def notice(group: str, title: str, text: str, *words: str) -> None:
 
 def open_whole(folder: Path, at: str) -> None:
     """All that is asked of a model before it trains, up to a place."""
-    from engine.work.data import load_tokenizer
+    from engine.work.encode.encode import load_tokenizer
     from engine.work.inspect import inspect
     from engine.work.load import choose_place, load_model
 

@@ -11,8 +11,8 @@ from engine.data.rows import Writer, read_rows
 from engine.errors import DataError
 from engine.model import local
 from engine.spec.run import DataSpec
-from engine.work import cache
-from engine.work.data import load_tokenizer
+from engine.work.encode import cache
+from engine.work.encode.encode import load_tokenizer
 
 
 @pytest.fixture(scope="module")

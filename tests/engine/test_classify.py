@@ -171,7 +171,7 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
     import contextlib
     import io
 
-    from engine.work.data import load_tokenizer
+    from engine.work.encode.encode import load_tokenizer
     from engine.work.heads import verdicts
     from engine.work.tuned import trained
 
@@ -230,7 +230,7 @@ def test_batches_that_are_added_up_are_one_batch(tmp_path: Path) -> None:
 
 
 def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
-    from engine.work.data import load_tokenizer
+    from engine.work.encode.encode import load_tokenizer
     from engine.work.heads import verdicts
     from engine.work.score import score
     from engine.work.tuned import trained
@@ -260,7 +260,7 @@ def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
 def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
     tmp_path: Path,
 ) -> None:
-    from engine.work.data import load_tokenizer
+    from engine.work.encode.encode import load_tokenizer
     from engine.work.heads import scale_of, verdicts
     from engine.work.score import score
     from engine.work.tuned import trained
@@ -389,7 +389,7 @@ def test_long_texts_are_cut_in_front_of_what_ends_them(tmp_path: Path) -> None:
     from tokenizers.processors import TemplateProcessing
 
     from engine.spec.run import DataSpec
-    from engine.work.data import load_tokenizer
+    from engine.work.encode.encode import load_tokenizer
     from engine.work.heads import read_texts
 
     tokenizer = load_tokenizer(save_model(tmp_path / "bert", "bert"))

@@ -10,7 +10,7 @@ import pytest
 from engine.errors import DataError, ModelError
 from engine.spec import presets
 from engine.spec.run import DataSpec
-from engine.work.data import (
+from engine.work.encode.encode import (
     IGNORED,
     encode,
     encode_each,

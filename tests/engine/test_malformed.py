@@ -104,8 +104,8 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
 def tokens_say(store: Store, source: str) -> list[str]:
     """What the token report says with the pocket model."""
     from engine.data import report as check
-    from engine.work.data import load_tokenizer
-    from engine.work.tokens import report
+    from engine.work.encode.encode import load_tokenizer
+    from engine.work.encode.preview import report
 
     spec = DataSpec(source=source, max_length=64, held_out=0.0)
     rows = list(oneshot.prepared(store, spec).rows())

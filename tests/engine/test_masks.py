@@ -17,8 +17,8 @@ from transformers import PreTrainedTokenizerFast
 from engine.errors import DataError
 from engine.spec import presets
 from engine.spec.run import DataSpec
-from engine.work.data import IGNORED, encode, load_tokenizer, prompt_ids, row_prompt
-from engine.work.masks import masked
+from engine.work.encode.encode import IGNORED, encode, load_tokenizer, prompt_ids, row_prompt
+from engine.work.encode.loss_mask import masked
 
 WIDE = DataSpec(max_length=4096)
 CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}

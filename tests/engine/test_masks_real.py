@@ -14,8 +14,8 @@ import pytest
 
 from engine.errors import DataError
 from engine.spec.run import DataSpec
-from engine.work.data import IGNORED, encode, load_tokenizer, prompt_ids, row_prompt
-from engine.work.forms import answer_of, squeeze
+from engine.work.encode.encode import IGNORED, encode, load_tokenizer, prompt_ids, row_prompt
+from engine.work.encode.messages import answer_of, squeeze
 
 WIDE = DataSpec(max_length=8192)
 NAMES = ("Llama-3.2-1B-Instruct", "Qwen3")

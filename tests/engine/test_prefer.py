@@ -80,7 +80,7 @@ def marks(good: int, bad: int) -> list[tuple[str, str, bool]]:
 
 
 def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
-    from engine.work.data import IGNORED, encode, load_tokenizer
+    from engine.work.encode.encode import IGNORED, encode, load_tokenizer
 
     run = made(home)
     found, tokenizer = lesson(run), load_tokenizer(presets.POCKET)

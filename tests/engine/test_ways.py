@@ -16,7 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.work import flat, learned, ways
-from engine.work.data import load_tokenizer
+from engine.work.encode.encode import load_tokenizer
 from engine.work.inspect import describe, inspect
 from engine.work.load import Place, load_model
 from engine.work.methods import adapt

@@ -247,7 +247,7 @@ def test_chat_streams_both_and_stops(trained) -> None:
 def test_base_reply_equals_the_bare_base_model(trained) -> None:
     """The mixed batch's base row is the base, token for token (in fp32)."""
     from engine.spec.run import PlaceSpec
-    from engine.work.data import load_tokenizer, prompt_ids
+    from engine.work.encode.encode import load_tokenizer, prompt_ids
     from engine.work.generate import replies, stream_pair
     from engine.work.load import attach, choose_place, load_model
 

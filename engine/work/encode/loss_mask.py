@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
-from engine.work.forms import (
+from engine.work.encode.messages import (
     ADVICE,
     Message,
     Tool,
@@ -24,8 +24,8 @@ from engine.work.forms import (
     squeeze,
     with_words,
 )
-from engine.work.prompts import HELLO, NEUTRAL, beginning, first
-from engine.work.turns import Rendered, Span, render, render_told
+from engine.work.encode.prompts import HELLO, NEUTRAL, beginning, first
+from engine.work.encode.template import Rendered, Span, render, render_told
 
 Learn = Literal["answers", "last", "all"]
 

@@ -19,7 +19,7 @@ from transformers.utils.chat_template_utils import (
 )
 
 from engine.errors import DataError
-from engine.work.forms import ADVICE, Message, Tool
+from engine.work.encode.messages import ADVICE, Message, Tool
 
 Span = tuple[int, int]  # characters: start, end
 

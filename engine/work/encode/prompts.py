@@ -10,8 +10,8 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
-from engine.work.forms import Message, Tool, check_whole, forms, with_words
-from engine.work.turns import render
+from engine.work.encode.messages import Message, Tool, check_whole, forms, with_words
+from engine.work.encode.template import render
 
 T = TypeVar("T")
 NEUTRAL = ("Zq", "7x")  # words that have no first letter in common

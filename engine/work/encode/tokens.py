@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
-from engine.work.turns import Span
+from engine.work.encode.template import Span
 
 OPEN, CLOSE = "\U000f0020", "\U000f0021"
 

@@ -19,11 +19,11 @@ from engine.errors import DataError, ModelError
 from engine.spec import presets
 from engine.spec.objective import compares
 from engine.spec.run import DataSpec
-from engine.work.forms import Message, Tool
-from engine.work.masks import masked
-from engine.work.pieces import Tokens, pattern, text_ids, tokens, unwrap, wrap
-from engine.work.prompts import prompt_text
-from engine.work.turns import Span
+from engine.work.encode.loss_mask import masked
+from engine.work.encode.messages import Message, Tool
+from engine.work.encode.prompts import prompt_text
+from engine.work.encode.template import Span
+from engine.work.encode.tokens import Tokens, pattern, text_ids, tokens, unwrap, wrap
 
 Row = dict[str, Any]
 IGNORED = -100  # label of a token without a loss, as PyTorch's cross-entropy has it

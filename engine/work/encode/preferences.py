@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase
 from engine.data.rows import Rows
 from engine.errors import DataError
 from engine.spec.run import DataSpec
-from engine.work.data import IGNORED, Encoded, Row, cut, encode_sides, teaches
+from engine.work.encode.encode import IGNORED, Encoded, Row, cut, encode_sides, teaches
 
 
 class Read(NamedTuple):

@@ -20,7 +20,7 @@ from transformers import PreTrainedTokenizerBase
 from engine.data.rows import Rows
 from engine.spec.run import DataSpec
 from engine.store.files import write_json
-from engine.work.data import Encoded, encode_each
+from engine.work.encode.encode import Encoded, encode_each
 
 KEPT = 24  # sets of tokens on disk
 OLD = 86_400  # seconds after which nobody works on a draft any more

@@ -15,9 +15,9 @@ from transformers import PreTrainedTokenizerBase
 from engine.errors import DataError
 from engine.spec.objective import compares
 from engine.spec.run import DataSpec
-from engine.work.data import IGNORED, Encoded, Row, encode_uncut, teaches
-from engine.work.pairs import as_sides
-from engine.work.pieces import pattern
+from engine.work.encode.encode import IGNORED, Encoded, Row, encode_uncut, teaches
+from engine.work.encode.preferences import as_sides
+from engine.work.encode.tokens import pattern
 
 BINS = 30  # at most, in the histogram of lengths
 WORST = 20  # rows named of each kind

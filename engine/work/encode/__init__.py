@@ -1,0 +1,1 @@
+"""Rows to token ids and labels. Knows nothing about models or training."""
