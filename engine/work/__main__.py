@@ -153,7 +153,7 @@ def _do(run: RunDir, job: str) -> None:
 
         train(run)
     elif job == "score":
-        from engine.work.score import score
+        from engine.work.evaluate.score import score
 
         score(run)
     else:

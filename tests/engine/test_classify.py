@@ -118,8 +118,8 @@ def learn(
 def test_a_trained_head_beats_the_untrained_one_and_merges(
     tmp_path: Path, kind: str, method: str
 ) -> None:
+    from engine.work.evaluate.score import score
     from engine.work.merge import merge
-    from engine.work.score import score
 
     run = learn(tmp_path, judged(), kind, method={"kind": method})
     view = run.view()
@@ -151,7 +151,7 @@ def test_a_trained_head_beats_the_untrained_one_and_merges(
 
 
 def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
-    from engine.work.score import score
+    from engine.work.evaluate.score import score
     from engine.work.train import train
 
     engine = Engine(home, supervise=False)
@@ -194,7 +194,7 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
 
 
 def test_several_labels(tmp_path: Path) -> None:
-    from engine.work.score import score
+    from engine.work.evaluate.score import score
 
     run = learn(tmp_path, coloured(), "llama", data={"goal": "multilabel"})
     assert json.loads((run.adapter / "labels.json").read_text())["labels"] == [
@@ -231,8 +231,8 @@ def test_batches_that_are_added_up_are_one_batch(tmp_path: Path) -> None:
 
 def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
     from engine.work.encode.encode import load_tokenizer
+    from engine.work.evaluate.score import score
     from engine.work.heads import verdicts
-    from engine.work.score import score
     from engine.work.tuned import trained
 
     run = learn(tmp_path, priced(), data={"goal": "regress"})
@@ -261,8 +261,8 @@ def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
     tmp_path: Path,
 ) -> None:
     from engine.work.encode.encode import load_tokenizer
+    from engine.work.evaluate.score import score
     from engine.work.heads import scale_of, verdicts
-    from engine.work.score import score
     from engine.work.tuned import trained
 
     other, asked = learn(tmp_path, priced(), data={"goal": "regress"}), "the cat good good"
@@ -367,7 +367,7 @@ def test_labels_that_teach_nothing(
 
 
 def test_held_out_labels_that_nobody_taught_are_left_out_and_count_as_wrong(tmp_path: Path) -> None:
-    from engine.work.score import score
+    from engine.work.evaluate.score import score
 
     new = [{"text": "the dog and me", "label": "new"}, {"text": "the far dog", "label": "new"}]
     run = learn(tmp_path, judged(80) + new, held=12, optim={"epochs": 1}, data={"system": "Judge."})

@@ -106,7 +106,7 @@ def test_dpo_begins_at_the_base_and_learns_which_answer_is_better(home: Path) ->
     assert view.checks[0].loss == pytest.approx(math.log(2), abs=2e-3)
     assert view.best.loss < 0.5 * view.checks[0].loss
     assert view.checks[0].accuracy is None and view.checks[-1].accuracy > 0.9
-    from engine.work.score import score
+    from engine.work.evaluate.score import score
 
     score(run)
     scored = run.view().scored

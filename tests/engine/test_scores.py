@@ -21,6 +21,7 @@ from engine.spec.run import Shape
 from engine.store import events as ev
 from engine.store.run_dir import About, RunDir, about
 from engine.store.run_view import State, fold
+from engine.work.evaluate.pair import paired
 from tests.conftest import SMALL, idle, wait_for
 
 SURPRISE = ev.Perplexity(
@@ -222,7 +223,7 @@ def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) ->
 
 def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> None:
     """The worker's own function, on the pirate run: its facts, and what it would say without them."""
-    from engine.work import score as worker
+    from engine.work.evaluate import score as worker
     from engine.work.tuned import trained as trained_run
 
     _, run = trained
@@ -235,7 +236,7 @@ def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> Non
         and done.tuned > done.base
         and done.rows == done.of
     )
-    pair, rows = worker.paired(trained_run(run)), list(read_rows(run.held_out_file))
+    pair, rows = paired(trained_run(run)), list(read_rows(run.held_out_file))
     done = worker.perplexity(pair, rows, len(rows))
     assert done.what == "the answers" and done.rows == len(rows)
     assert math.log(done.base) == pytest.approx(run.view().first_loss, rel=0.02)

@@ -26,7 +26,7 @@ from engine.work.heads import (
 from engine.work.tuned import Trained
 
 if TYPE_CHECKING:
-    from engine.work.score import Pair
+    from engine.work.evaluate.pair import Pair
 
 Chosen = frozenset[str]  # one label, or all that are chosen
 WHAT = {False: "Right label", True: "All labels of the example right, and no other"}

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Sequence
 
 import torch
 from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-untyped]
@@ -20,39 +19,24 @@ from engine.data.normalize import answer_of
 from engine.data.rows import read_rows, spread
 from engine.errors import DataError, RunError
 from engine.spec import presets
-from engine.spec.run import DataSpec, Shape
+from engine.spec.run import Shape
 from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
-from engine.work.encode.encode import IGNORED, Encoded, Row, encode, load_tokenizer, row_prompt
+from engine.work.encode.encode import IGNORED, Encoded, Row, encode, row_prompt
 from engine.work.encode.preferences import as_sides
+from engine.work.evaluate.pair import Pair, paired
 from engine.work.generate import replies
-from engine.work.tuned import Trained, trained
+from engine.work.tuned import trained
 
 LOGITS = 2**25  # numbers in one batch's logits (128 MB in fp32)
 SPARE = 4  # tokens more than the longest label needs, so that a reply that goes on is seen to go on
 NO_LABEL = ""  # what stands for a reply that is no label; no label is empty
-T = TypeVar("T")
 LEARNED = {
     "answers": "the answers",
     "last": "the last answer of each conversation",
     "all": "whole conversations, questions too",
 }
-
-
-class Pair(NamedTuple):
-    """Base and tuned model as one, with what is needed to ask them."""
-
-    model: Any
-    tokenizer: Any
-    data: DataSpec
-    context: int  # tokens that it reads at once
-
-    def both(self, measure: Callable[[], T]) -> tuple[T, T]:
-        """The same of the base and of the tuned model."""
-        with self.model.disable_adapter():
-            base = measure()
-        return base, measure()
 
 
 def score(run: RunDir) -> None:
@@ -64,7 +48,7 @@ def score(run: RunDir) -> None:
     about, spec, count = run_dir.about(run.about_file), of.spec, len(held)
     pair = paired(of)
     if of.head:
-        from engine.work.head_score import head_score
+        from engine.work.evaluate.classifier_score import head_score
 
         run.emit(head_score(pair, of, rows, count, read_rows(run.train_file)))
         return
@@ -84,16 +68,6 @@ def score(run: RunDir) -> None:
     else:
         done = perplexity(pair, rows, count)
     run.emit(done)
-
-
-def paired(of: Trained) -> Pair:
-    """Base and tuned model of a run, in memory."""
-    return Pair(
-        of.load(of.place()),
-        load_tokenizer(of.folder, of.spec.data.template),
-        of.spec.data,
-        of.context,
-    )
 
 
 def _can_be_learned(pair: Pair, row: Row) -> bool:

@@ -1,0 +1,37 @@
+"""NEW."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+from engine.spec.run import DataSpec
+from engine.work.encode.encode import load_tokenizer
+from engine.work.tuned import Trained
+
+T = TypeVar("T")
+
+
+class Pair(NamedTuple):
+    """Base and tuned model as one, with what is needed to ask them."""
+
+    model: Any
+    tokenizer: Any
+    data: DataSpec
+    context: int  # tokens that it reads at once
+
+    def both(self, measure: Callable[[], T]) -> tuple[T, T]:
+        """The same of the base and of the tuned model."""
+        with self.model.disable_adapter():
+            base = measure()
+        return base, measure()
+
+
+def paired(of: Trained) -> Pair:
+    """Base and tuned model of a run, in memory."""
+    return Pair(
+        of.load(of.place()),
+        load_tokenizer(of.folder, of.spec.data.template),
+        of.spec.data,
+        of.context,
+    )
