@@ -1,6 +1,6 @@
 """Datasets of the Hugging Face Hub as the app knows them: what is wanted, and what one holds.
 
-``engine.work.hub`` asks and downloads, in a child process: its library reads its settings when it is imported.
+``engine.work.hub.datasets`` asks and downloads, in a child process: its library reads its settings when it is imported.
 """
 
 from __future__ import annotations

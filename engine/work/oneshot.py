@@ -39,7 +39,7 @@ def _answer(question: dict[str, Any], tell: Tell) -> Any:
                 mode="json"
             )
         case "look":
-            from engine.work.hub import look
+            from engine.work.hub.datasets import look
 
             return look(question["name"]).model_dump()
         case "hub":
@@ -57,7 +57,7 @@ def _take_from_hub(store: Store, wanted: hub.HubSpec, tell: Tell) -> str:
     end = "" if wanted.count is None else str(wanted.first + wanted.count)
     part += f" [{wanted.first}:{end}]" if wanted.first or end else ""
     notes: list[str] = [f"From the Hugging Face Hub: {wanted.name}, {part}."]
-    from engine.work.hub import rows as hub_rows
+    from engine.work.hub.datasets import rows as hub_rows
 
     rows = hub_rows(wanted, store.home / "hub", progress, notes)
     items = ((row, TRAIN) for row in rows)
@@ -67,17 +67,17 @@ def _take_from_hub(store: Store, wanted: hub.HubSpec, tell: Tell) -> str:
 
 
 def _base_models(store: Store, question: dict[str, Any], tell: Tell) -> Any:
-    from engine.work import hub_download, hub_models
+    from engine.work.hub import download, models
 
     do, asked = (
         question["do"],
         {key: value for key, value in question.items() if key not in ("do", "home")},
     )
     if do == "models":
-        return [one.model_dump() for one in hub_models.search(**asked)]
+        return [one.model_dump() for one in models.search(**asked)]
     if do == "model":
-        return hub_models.look(store, **asked).model_dump(mode="json")
-    return str(hub_download.download(store, **asked, tell=tell))
+        return models.look(store, **asked).model_dump(mode="json")
+    return str(download.download(store, **asked, tell=tell))
 
 
 def main() -> int:

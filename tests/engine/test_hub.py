@@ -18,7 +18,7 @@ import pytest
 
 from engine.process.oneshot import environment
 from engine.store.files import ROOT
-from engine.work.hub_card import configs_of
+from engine.work.hub.dataset_card import configs_of
 from tests.engine.hub_server import PARQUET_COPY, Hub, jsonl, parquet
 
 # Asks arrive as JSON lines, for one child serves many tests: its imports take longer than they do.

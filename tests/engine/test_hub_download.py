@@ -19,7 +19,7 @@ from engine.process.hub import download
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
-from engine.work.hub_fetch import Progress, amount, span
+from engine.work.hub.fetch import Progress, amount, span
 from tests.engine.hub_server import Hub, Repo
 from tests.engine.model_shelf import (
     OTHERS,
@@ -377,7 +377,7 @@ def test_an_error_keeps_its_kind_on_its_way(app: Store) -> None:
 def test_progress_is_put_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     clock = iter(range(0, 1000, 10))
-    monkeypatch.setattr("engine.work.hub_fetch.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("engine.work.hub.fetch.time.monotonic", lambda: float(next(clock)))
     progress = Progress(4_000_000_000, 1_000_000_000, told.append)
     progress.begin("model.safetensors")
     progress.came(500_000_000)

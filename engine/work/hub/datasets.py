@@ -2,8 +2,8 @@
 
 ``huggingface_hub`` asks and downloads: the files of a split whole, one after the other, kept by their commit.
 ``engine.data.readers`` reads them. Programs, pickles and archives are never opened. Runs in a process that was started with
-``engine.process.oneshot.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub_card does),
-nor how failures are put (engine.work.hub_words).
+``engine.process.oneshot.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub.dataset_card does),
+nor how failures are put (engine.work.hub.errors).
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from tqdm import tqdm  # type: ignore[import-untyped]
 from engine.data.hub import HubInfo, HubSpec
 from engine.data.readers import Bad, Options, Row, read
 from engine.errors import DataError
-from engine.work.hub_card import ENDINGS, Config, configs_of, copied, data_files, default_of
-from engine.work.hub_words import DATASET, PATIENCE, first_answer, plain_words
+from engine.work.hub.dataset_card import ENDINGS, Config, configs_of, copied, data_files, default_of
+from engine.work.hub.errors import DATASET, PATIENCE, first_answer, plain_words
 
 KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
 PARQUET_COPY = (

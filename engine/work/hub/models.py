@@ -1,6 +1,6 @@
 """Base models of the Hugging Face Hub: which there are (``search``), and what one is (``look``).
 
-Only pages and small files are read here; engine.work.hub_download brings the weights. Runs in a process that was
+Only pages and small files are read here; engine.work.hub.download brings the weights. Runs in a process that was
 started with ``engine.process.oneshot.environment``.
 """
 
@@ -30,9 +30,9 @@ from engine.model.hub import (
     origin,
 )
 from engine.store.workspace import Store
-from engine.work.hub_fetch import File, amount, fetch
-from engine.work.hub_files import ABOUT, offered, wanted, why_not
-from engine.work.hub_words import MODEL, PATIENCE, first_answer, plain_words, words
+from engine.work.hub.errors import MODEL, PATIENCE, first_answer, plain_words, words
+from engine.work.hub.fetch import File, amount, fetch
+from engine.work.hub.model_files import ABOUT, offered, wanted, why_not
 
 FIELDS = [
     "downloads",

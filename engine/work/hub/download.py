@@ -18,10 +18,10 @@ from engine.model import config_json, safety
 from engine.model.hub import INCOMING, ORIGIN, Origin, alone, folder_name, origin
 from engine.store.files import write_json
 from engine.store.workspace import Store
-from engine.work.hub_fetch import PART, File, Progress, amount, fetch
-from engine.work.hub_files import wanted, why_not
-from engine.work.hub_models import fetch_small, files_of, licence_of, open_page
-from engine.work.hub_words import MODEL, plain_words
+from engine.work.hub.errors import MODEL, plain_words
+from engine.work.hub.fetch import PART, File, Progress, amount, fetch
+from engine.work.hub.model_files import wanted, why_not
+from engine.work.hub.models import fetch_small, files_of, licence_of, open_page
 
 SPARE = 256 * 10**6  # bytes left free on the disk: a run writes, too
 
