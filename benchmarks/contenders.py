@@ -24,8 +24,8 @@ from trl import SFTConfig, SFTTrainer
 
 from benchmarks.gate import ALPHA, BATCH, COMMON, RANK, RATE, TARGETS, Gate
 from engine.spec.method import MethodSpec
-from engine.work import flat, ways
 from engine.work.inspect import describe, load_config
+from engine.work.kernels import packed_attention, packing
 from engine.work.methods import adapt
 from engine.work.sft import writer
 
@@ -97,9 +97,9 @@ def ours(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
 
 def bare(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
     """The same tricks in a loop of PyTorch's: what a trainer costs beside them."""
-    gate, model, collate = Gate(work), adapted(work), flat.Rows()
+    gate, model, collate = Gate(work), adapted(work), packed_attention.Rows()
     examples = list(rows)
-    way = ways.choose(model, examples, [len(one["input_ids"]) for one in examples], BATCH)
+    way = packing.choose(model, examples, [len(one["input_ids"]) for one in examples], BATCH)
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.0, fused=True)
     model.train()
@@ -110,7 +110,7 @@ def bare(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
         ).tolist()
         for start in range(0, len(order), BATCH):
             row = collate([examples[at] for at in order[start : start + BATCH]])
-            ways.loss(model, way, row | {"use_cache": False}).backward()
+            packing.loss(model, way, row | {"use_cache": False}).backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -46,7 +46,9 @@ class Pace(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     flops: float  # arithmetic a second while it learns
-    flat: bool = False  # without padding, and scores of learned tokens alone (engine.work.ways)
+    flat: bool = (
+        False  # without padding, and scores of learned tokens alone (engine.work.kernels.packing)
+    )
     written: float  # seconds for one more token of the replies to all questions
 
 

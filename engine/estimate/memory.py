@@ -41,7 +41,7 @@ SHARES = 1.5  # copies of the shares of attention that are kept of these
 PIECE, ROWS = (
     2**23,
     128,
-)  # logits that are computed at once, and tokens at least (engine/work/learned.py)
+)  # logits that are computed at once, and tokens at least (engine/work/kernels/cross_entropy.py)
 SCORES = 8.5  # copies of the attention scores, where they are computed in full
 RESERVE = 0.12  # freed memory that the allocator keeps, as a share of what comes and goes
 
@@ -73,7 +73,7 @@ class Setting(NamedTuple):
 
     @property
     def flat(self) -> bool:
-        """Examples stand in one row, and only learned tokens have scores, a piece at a time (engine/work/ways.py)."""
+        """Examples stand in one row, and only learned tokens have scores, a piece at a time (engine/work/kernels/packing.py)."""
         return self.info.task == "write" and not self.prefer
 
     @property
@@ -197,7 +197,7 @@ def _adapted(setting: Setting) -> list[LinearModule]:
 
 
 def _quick(setting: Setting) -> bool:
-    """Whether adapters are computed in one step with their layers (engine/work/quick_lora.py)."""
+    """Whether adapters are computed in one step with their layers (engine/work/kernels/lora.py)."""
     method = setting.method
     return method.kind == "lora" and not (
         method.dropout or setting.autocast or setting.info.transposed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -64,11 +63,6 @@ class Lesson(Protocol):
 
     def ask(self, model: Any) -> list[tuple[str, str]]:
         """The run's fixed questions, and what the model answers now."""
-
-
-def longest(lengths: Sequence[int], count: int) -> list[int]:
-    """The indices of the longest examples."""
-    return sorted(range(len(lengths)), key=lambda at: -lengths[at])[:count]
 
 
 def require(kept: int, lost: int, data: DataSpec) -> None:

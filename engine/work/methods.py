@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 from engine.model.info import ModelInfo
 from engine.model.parameters import check
 from engine.spec.method import MethodSpec
-from engine.work import quick_lora, quick_norm
+from engine.work.kernels import lora, rms_norm
 
 INIT: dict[str, Any] = {"zero": True}  # PEFT's name where it is not ours
 
@@ -70,8 +70,8 @@ def adapt(
         # Small steps vanish when they are added to 16-bit weights: what stands beside the model is fp32.
         if weights.requires_grad and ("lora_" in name or "modules_to_save" in name):
             weights.data = weights.data.float()
-    quick_lora.quicken(tuned)
-    quick_norm.quicken(tuned)
+    lora.quicken(tuned)
+    rms_norm.quicken(tuned)
     return tuned
 
 

@@ -17,9 +17,9 @@ from engine.estimate import duration
 from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
-from engine.work import ways
 from engine.work.inspect import AUTO, describe, load_config
-from engine.work.learned import forget_room
+from engine.work.kernels import packing
+from engine.work.kernels.cross_entropy import forget_room
 from engine.work.methods import adapt
 
 BLOCKS, VOCABULARY = 2, 8192  # at most
@@ -79,15 +79,19 @@ def pace(
     mixed = autocast or (bf16 and task == "classify")  # a new head is fp32
 
     same = [{"input_ids": [1] * length, "labels": [1] * length}] * batch
-    way = ways.choose(model, same, [length] * batch, batch) if flat else ways.Way(False, False, {})
-    row = ways.in_row(model, same) | {"use_cache": False}
+    way = (
+        packing.choose(model, same, [length] * batch, batch)
+        if flat
+        else packing.Way(False, False, {})
+    )
+    row = packing.in_row(model, same) | {"use_cache": False}
     padded = {"input_ids": ids, "labels": targets} | (
         {"use_cache": False} if task == "write" else {}
     )
 
     def learn() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=mixed):
-            loss = ways.loss(model, way, row) if way.flat else model(**padded).loss
+            loss = packing.loss(model, way, row) if way.flat else model(**padded).loss
         loss.backward()
         model.zero_grad(set_to_none=True)
 

@@ -10,7 +10,8 @@ from transformers import Trainer
 
 from engine.spec.batch import Fit
 from engine.spec.run import RunSpec
-from engine.work.lesson import Lesson, longest
+from engine.work.kernels.packing import longest
+from engine.work.lesson import Lesson
 from engine.work.load import Place
 from engine.work.memory import memory_gb
 

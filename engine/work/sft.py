@@ -9,14 +9,15 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from engine.work import flat, ways
 from engine.work.asking import Questions
 from engine.work.encode.cache import tokens
-from engine.work.learned import IGNORED
+from engine.work.kernels import packed_attention as flat
+from engine.work.kernels import packing
+from engine.work.kernels.cross_entropy import IGNORED
+from engine.work.kernels.packing import Way
 from engine.work.lesson import Material, Numbers, left_out, require
 from engine.work.load import Head
 from engine.work.trainer import HoneTrainer, exact
-from engine.work.ways import Way
 
 COLUMNS = ["input_ids", "labels"]
 
@@ -45,7 +46,7 @@ class WritingTrainer(HoneTrainer, SFTTrainer):
     ) -> Any:
         inputs["use_cache"] = False
         if self.way.flat:
-            found = ways.loss(model, self.way, inputs, num_items_in_batch)
+            found = packing.loss(model, self.way, inputs, num_items_in_batch)
         else:
             found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
         if not model.training:
@@ -113,7 +114,7 @@ def writer(
     callbacks: list[TrainerCallback],
 ) -> WritingTrainer:
     """The trainer for rows of ``input_ids`` and ``labels``, set up the way that suits this model."""
-    way = ways.choose(model, train, lengths, arguments["per_device_train_batch_size"])
+    way = packing.choose(model, train, lengths, arguments["per_device_train_batch_size"])
     with exact(model):
         trainer = WritingTrainer(
             model=model,

@@ -27,6 +27,7 @@ from engine.work import checkpoints
 from engine.work.encode.encode import load_tokenizer
 from engine.work.from_run import take_on, whole_model
 from engine.work.inspect import inspect
+from engine.work.kernels.packing import padded
 from engine.work.lesson import Lesson, Material
 from engine.work.load import Place, choose_place, load_model, read_ahead
 from engine.work.longer import OnSchedule
@@ -37,7 +38,6 @@ from engine.work.prove import Proof, prove
 from engine.work.report import PATIENCE, Pace, Report
 from engine.work.sound import step_of
 from engine.work.trainer import HoneTrainer
-from engine.work.ways import padded
 
 SLACK = (
     0.75,

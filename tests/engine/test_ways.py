@@ -15,9 +15,10 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.model import local
 from engine.spec.method import MethodSpec
-from engine.work import flat, learned, ways
 from engine.work.encode.encode import load_tokenizer
 from engine.work.inspect import describe, inspect
+from engine.work.kernels import cross_entropy as learned
+from engine.work.kernels import packed_attention, packing
 from engine.work.load import Place, load_model
 from engine.work.methods import adapt
 from engine.work.sft import writer
@@ -86,9 +87,9 @@ def slope(model, found: torch.Tensor) -> torch.Tensor:
     )
 
 
-def quick(model, rows: list[dict[str, list[int]]]) -> tuple[ways.Way, torch.Tensor]:
-    way = ways.choose(model, rows, [len(row["input_ids"]) for row in rows], len(rows))
-    return way, ways.loss(model, way, flat.Rows()(rows) | {"use_cache": False})
+def quick(model, rows: list[dict[str, list[int]]]) -> tuple[packing.Way, torch.Tensor]:
+    way = packing.choose(model, rows, [len(row["input_ids"]) for row in rows], len(rows))
+    return way, packing.loss(model, way, packed_attention.Rows()(rows) | {"use_cache": False})
 
 
 @pytest.mark.parametrize("kind", WRITES)
@@ -97,9 +98,9 @@ def test_rows_without_padding_give_the_same_loss_and_gradient(kind: str) -> None
     expected = plain(model, rows)
     wanted = slope(model, expected)
     if kind in USUAL:
-        way = ways.choose(model, rows, [60] * 5, 5)
+        way = packing.choose(model, rows, [60] * 5, 5)
         assert not way.flat and "filled up" in way.reasons["batch"]
-        assert model.config._attn_implementation != flat.NAME
+        assert model.config._attn_implementation != packed_attention.NAME
         return
     way, found = quick(model, rows)
     assert way.flat and way.pieces, way.reasons
@@ -136,10 +137,10 @@ def test_examples_longer_than_the_plain_products_suit_give_the_same(
 ) -> None:
     model, rows = model_of("llama", dtype=torch.bfloat16), examples()
     _, short = quick(model, rows)
-    monkeypatch.setattr(flat, "SHORT", 32)
-    flat._band.cache_clear()
+    monkeypatch.setattr(packed_attention, "SHORT", 32)
+    packed_attention._band.cache_clear()
     _, found = quick(model, rows)
-    flat._band.cache_clear()
+    packed_attention._band.cache_clear()
     assert found.item() == pytest.approx(short.item(), rel=2e-3)
 
 
@@ -150,10 +151,10 @@ def test_products_that_reach_beyond_their_example_leave_nothing_of_what_they_fin
     torch.manual_seed(0)
     lengths = [5, 33, 64, 1]  # together 103 tokens, with 3 heads
     given = [torch.randn(1, 3, sum(lengths), 16, requires_grad=True) for _ in range(3)]
-    found = flat._Products.apply(*given, lengths, window, 0.25)
+    found = packed_attention._Products.apply(*given, lengths, window, 0.25)
     parts = []
     for q, k, v in zip(*(one.split(lengths, dim=2) for one in given), strict=True):
-        seen = flat._band(q.shape[2], window, q.dtype)
+        seen = packed_attention._band(q.shape[2], window, q.dtype)
         parts.append(scaled_dot_product_attention(q, k, v, seen, scale=0.25).transpose(1, 2))
     wanted = torch.cat(parts, dim=1)
     weights = torch.randn_like(wanted)
@@ -202,12 +203,12 @@ def test_weights_in_fp32_that_are_computed_with_in_bf16_have_their_head_in_bf16_
 def test_a_row_that_leaks_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """An attention that goes over the borders gives other logits than each example alone."""
     model, rows = model_of("llama"), examples()
-    monkeypatch.setattr(flat, "attention", flat.attention)
+    monkeypatch.setattr(packed_attention, "attention", packed_attention.attention)
     honest = torch.Tensor.diff
     monkeypatch.setattr(
         torch.Tensor, "diff", lambda borders: honest(borders[[0, -1]])
     )  # one long example
-    way = ways.choose(model, rows, [60] * 5, 5)
+    way = packing.choose(model, rows, [60] * 5, 5)
     assert not way.flat and "mixes examples" in way.reasons["batch"]
     assert model.config._attn_implementation == "sdpa"
 
@@ -216,7 +217,7 @@ def test_a_model_that_carries_a_state_goes_the_usual_way() -> None:
     config = AutoConfig.for_model(
         "mamba", vocab_size=500, hidden_size=32, num_hidden_layers=2, state_size=8
     )
-    way = ways.choose(AutoModelForCausalLM.from_config(config), examples(), [60] * 5, 5)
+    way = packing.choose(AutoModelForCausalLM.from_config(config), examples(), [60] * 5, 5)
     assert not way.flat
 
 
@@ -336,8 +337,8 @@ def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(
 
 
 def test_batches_in_random_order_waste_what_is_said() -> None:
-    assert ways.padded([10, 10, 10, 10], 2) == 0
-    assert ways.padded([30, 10], 2) == pytest.approx(1 / 3)
+    assert packing.padded([10, 10, 10, 10], 2) == 0
+    assert packing.padded([30, 10], 2) == pytest.approx(1 / 3)
 
 
 @pytest.fixture(scope="module")

@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from engine.work import flat
-from engine.work.learned import HeadLoss, hidden_states, learned
-from engine.work.lesson import longest
+from engine.work.kernels import packed_attention as flat
+from engine.work.kernels.cross_entropy import HeadLoss, hidden_states, learned
 from engine.work.memory import out_of_memory
 
 # Largest difference, as a share of the whole: the order of additions alone differs, in bf16 with 8 bits a number.
@@ -189,3 +188,8 @@ def _still(model: Any) -> Iterator[None]:
             yield
     finally:
         model.train(training)
+
+
+def longest(lengths: Sequence[int], count: int) -> list[int]:
+    """The indices of the longest examples."""
+    return sorted(range(len(lengths)), key=lambda at: -lengths[at])[:count]

@@ -17,7 +17,7 @@ import torch
 from torch.nn import functional
 
 from engine.estimate.memory import PIECE, ROWS
-from engine.work.flat import ROUND
+from engine.work.kernels.packed_attention import ROUND
 
 IGNORED = -100
 

@@ -1,0 +1,1 @@
+"""Faster equivalents of library computations, each checked against the library's."""
