@@ -24,9 +24,9 @@ from trl import SFTConfig, SFTTrainer
 
 from benchmarks.gate import ALPHA, BATCH, COMMON, RANK, RATE, TARGETS, Gate
 from engine.spec.method import MethodSpec
-from engine.work.inspect import describe, load_config
 from engine.work.kernels import packed_attention, packing
-from engine.work.methods import adapt
+from engine.work.model.adapters import adapt
+from engine.work.model.describe import describe, load_config
 from engine.work.sft import writer
 
 

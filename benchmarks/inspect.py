@@ -61,8 +61,8 @@ def pefts(config: Any, info: Any, method: MethodSpec) -> tuple[int, int]:
     """What PEFT counts on the structure itself, without memory for weights."""
     import torch
 
-    from engine.work.inspect import AUTO
-    from engine.work.methods import adapt, counted
+    from engine.work.model.adapters import adapt, counted
+    from engine.work.model.describe import AUTO
 
     config.num_labels = LABELS
     with torch.device("meta"):
@@ -79,7 +79,7 @@ def measure(folder: str, task: str) -> dict[str, Any]:
     """One model, in this process alone: time (the second call is warm) and memory of inspecting, then the counts."""
     from transformers import AutoConfig
 
-    from engine.work.inspect import inspect
+    from engine.work.model.describe import inspect
 
     before, seconds = kib("VmRSS"), []
     for _ in range(2):
@@ -119,7 +119,7 @@ def row(name: str, task: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def tiny() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    from engine.work.inspect import tasks_of
+    from engine.work.model.describe import tasks_of
     from tests.engine.tiny import ARCHITECTURES, config_of
 
     for kind in ARCHITECTURES:
@@ -160,7 +160,7 @@ def problem(kind: str, task: str) -> str:
     """What is wrong with what Hone tells of an architecture; empty where all holds."""
     from transformers import AutoConfig
 
-    from engine.work.inspect import describe
+    from engine.work.model.describe import describe
 
     def config() -> Any:
         return AutoConfig.for_model(kind, **OPEN.get(kind, {}))
@@ -183,7 +183,7 @@ def every_architecture() -> int:
     from transformers import AutoConfig
     from transformers.models.auto import modeling_auto as auto
 
-    from engine.work.inspect import tasks_of
+    from engine.work.model.describe import tasks_of
 
     right, wrong, refused = 0, 0, []
     for kind in sorted(

@@ -1,6 +1,6 @@
 """This machine: processor, memory, disk and graphics cards, and where a run would take place; without torch.
 
-The worker decides again with torch (engine.work.load.choose_place); a test holds the two together.
+The worker decides again with torch (engine.work.model.load.choose_place); a test holds the two together.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from engine.model.info import ModelInfo
 from ui.model_lists import amount
 from ui.text import card, count, line, safe, share, short, tiles
 
-PARTS = {  # as engine.work.inspect names them -> as people call them, in the order of the bar
+PARTS = {  # as engine.work.model.describe names them -> as people call them, in the order of the bar
     "attention": "Attention",
     "mlp": "Feed-forward (MLP)",
     "experts": "Experts",

@@ -1,7 +1,7 @@
 """How long a run would take, as a range: its arithmetic divided by the speed that this machine has shown.
 
 The speed comes from earlier runs of the same model on this machine, or from a pass through two of its blocks
-(engine.work.pace). Pure functions; the worker measures again before it starts.
+(engine.work.model.speed). Pure functions; the worker measures again before it starts.
 """
 
 from __future__ import annotations

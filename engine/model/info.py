@@ -1,6 +1,6 @@
 """What a base model consists of: its linear layers, its parts, its limits. Read from its config alone.
 
-``engine.work.inspect`` fills it in on the meta device; nothing here loads weights or imports torch.
+``engine.work.model.describe`` fills it in on the meta device; nothing here loads weights or imports torch.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from engine.store import events as ev
 from engine.store.files import link
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
-from engine.work import plain_lora
+from engine.work.model import init_conversion
 from engine.work.sound import MANIFEST, problem, step_of, told, unreadable
 
 SAVING = ".saving"
@@ -151,7 +151,7 @@ def is_best(view: RunView, step: int) -> bool:
 def publish(run: RunDir, step: int) -> None:
     """Make a checkpoint's weights the run's result, file by file; what was merged from an older one goes."""
     source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / DRAFT
-    start = run.checkpoints / plain_lora.START
+    start = run.checkpoints / init_conversion.START
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     for pattern in RESULT:
@@ -161,7 +161,7 @@ def publish(run: RunDir, step: int) -> None:
             else:
                 link(file, draft / file.name)
     if start.is_file():
-        plain_lora.convert(draft, start)
+        init_conversion.convert(draft, start)
     for file in draft.iterdir():
         _sync(file)
     run.adapter.mkdir(exist_ok=True)

@@ -23,7 +23,8 @@ from engine.data.rows import Rows
 from engine.errors import DataError
 from engine.spec.objective import Goal, parts_of
 from engine.store.files import write_json
-from engine.work.heads import (
+from engine.work.lesson import Material, Numbers
+from engine.work.model.classifier import (
     ABOUT,
     NUMBER,
     Scale,
@@ -36,8 +37,7 @@ from engine.work.heads import (
     scale_of,
     words,
 )
-from engine.work.lesson import Material, Numbers
-from engine.work.load import Head, head_of
+from engine.work.model.load import Head, head_of
 from engine.work.trainer import HoneTrainer
 
 QUESTIONS = 3  # held-out texts that are asked at every check where the user names none

@@ -24,9 +24,9 @@ from engine.spec.run import DataSpec
 from engine.store.run_dir import RunDir
 from engine.work.encode import preview
 from engine.work.encode.encode import load_tokenizer, prompt_ids
-from engine.work.generate import stream_pair
-from engine.work.inspect import inspect
-from engine.work.tuned import trained
+from engine.work.model.base_and_tuned import trained
+from engine.work.model.describe import inspect
+from engine.work.model.generate import stream_pair
 
 TELL_EVERY = 0.08  # seconds; a page that redraws for every token falls behind
 
@@ -66,7 +66,7 @@ class Desk:
 
     def pace(self, ask: dict[str, Any], tell: Tell) -> Any:
         """How fast this machine trains a model, for estimates of time."""
-        from engine.work.pace import pace  # it brings PEFT
+        from engine.work.model.speed import pace  # it brings PEFT
 
         return pace(
             ask["model"], ask["task"], MethodSpec.model_validate(ask["method"]), **ask["how"]
@@ -87,7 +87,7 @@ class Desk:
         data = of.spec.data
         tokenizer = self.tokenizer(of.folder, data.template)
         if of.head:
-            from engine.work.heads import verdicts
+            from engine.work.model.classifier import verdicts
 
             return verdicts(self.model, tokenizer, of, ask["tuned"][-1]["content"])
         plain, literal = ask["plain_text"], "literal" in data.fixes

@@ -12,7 +12,7 @@ from engine.errors import DataError
 from engine.model.info import ModelInfo
 from engine.spec.objective import Goal
 from engine.spec.run import DataSpec, RunSpec
-from engine.work.load import Head
+from engine.work.model.load import Head
 
 
 class Material(NamedTuple):

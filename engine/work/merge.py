@@ -16,10 +16,10 @@ from engine.spec.run import PlaceSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.work.encode.encode import encode, load_tokenizer, questions
-from engine.work.generate import replies
-from engine.work.heads import ABOUT, all_texts, chosen, logits_of, read_texts, ready
-from engine.work.load import Head, Place, attach, choose_place, load_model
-from engine.work.tuned import Trained, is_whole_model, trained
+from engine.work.model.base_and_tuned import Trained, is_whole_model, trained
+from engine.work.model.classifier import ABOUT, all_texts, chosen, logits_of, read_texts, ready
+from engine.work.model.generate import replies
+from engine.work.model.load import Head, Place, attach, choose_place, load_model
 
 PROMPTS = 8  # real held-out prompts that both are compared on
 REPLY_TOKENS = 32

@@ -15,7 +15,7 @@ from engine.work.asking import Questions
 from engine.work.comparing import trainer
 from engine.work.encode.preferences import marked, pairs, read
 from engine.work.lesson import Material, Numbers, left_out, require
-from engine.work.load import Head
+from engine.work.model.load import Head
 from engine.work.trainer import exact
 
 STEADY = 4  # examples at once, from where KTO's yardstick is of some use

@@ -12,8 +12,8 @@ from engine.spec.batch import Fit
 from engine.spec.run import RunSpec
 from engine.work.kernels.packing import longest
 from engine.work.lesson import Lesson
-from engine.work.load import Place
 from engine.work.memory import memory_gb
+from engine.work.model.load import Place
 
 STATES = {
     "adamw": 8,

@@ -16,7 +16,7 @@ from engine.work.kernels import packing
 from engine.work.kernels.cross_entropy import IGNORED
 from engine.work.kernels.packing import Way
 from engine.work.lesson import Material, Numbers, left_out, require
-from engine.work.load import Head
+from engine.work.model.load import Head
 from engine.work.trainer import HoneTrainer, exact
 
 COLUMNS = ["input_ids", "labels"]

@@ -25,15 +25,15 @@ from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
 from engine.work import checkpoints
 from engine.work.encode.encode import load_tokenizer
-from engine.work.from_run import take_on, whole_model
-from engine.work.inspect import inspect
 from engine.work.kernels.packing import padded
 from engine.work.lesson import Lesson, Material
-from engine.work.load import Place, choose_place, load_model, read_ahead
 from engine.work.longer import OnSchedule
 from engine.work.memory import memory_gb, out_of_memory
-from engine.work.methods import adapt, counted
-from engine.work.plain_lora import keep_start
+from engine.work.model.adapters import adapt, counted
+from engine.work.model.describe import inspect
+from engine.work.model.init_conversion import keep_start
+from engine.work.model.load import Place, choose_place, load_model, read_ahead
+from engine.work.model.warm_start import take_on, whole_model
 from engine.work.prove import Proof, prove
 from engine.work.report import PATIENCE, Pace, Report
 from engine.work.sound import step_of

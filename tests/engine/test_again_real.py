@@ -65,10 +65,10 @@ def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained,
 
 
 def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home) -> None:
-    from engine.work import from_run as work
-    from engine.work.inspect import inspect
-    from engine.work.load import choose_place, load_model
-    from engine.work.methods import adapt
+    from engine.work.model import warm_start as work
+    from engine.work.model.adapters import adapt
+    from engine.work.model.describe import inspect
+    from engine.work.model.load import choose_place, load_model
 
     _, other = trained
     run = RunDir(home)

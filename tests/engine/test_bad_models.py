@@ -89,8 +89,8 @@ def notice(group: str, title: str, text: str, *words: str) -> None:
 def open_whole(folder: Path, at: str) -> None:
     """All that is asked of a model before it trains, up to a place."""
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.inspect import inspect
-    from engine.work.load import choose_place, load_model
+    from engine.work.model.describe import inspect
+    from engine.work.model.load import choose_place, load_model
 
     local.folder(str(folder))
     if at == "gate":
@@ -166,7 +166,7 @@ def test_good_folders_pass(tiny: Tiny, folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_only_looked_at_is_checked_too(tmp_path: Path) -> None:
-    from engine.work.inspect import inspect
+    from engine.work.model.describe import inspect
 
     for more in (
         {"auto_map": {"AutoConfig": "own.Own"}},
@@ -185,8 +185,8 @@ TASK = "What does not go together"
 
 
 def test_an_encoder_given_to_a_chat_task(tiny: Tiny) -> None:
-    from engine.work.inspect import inspect
-    from engine.work.load import choose_place, load_model
+    from engine.work.model.describe import inspect
+    from engine.work.model.load import choose_place, load_model
 
     text = refusal(lambda: inspect(str(tiny.bert), "write"))
     notice(TASK, "An encoder for chat", text, "'bert'", "Choose a label", "causal")
@@ -194,7 +194,7 @@ def test_an_encoder_given_to_a_chat_task(tiny: Tiny) -> None:
 
 
 def test_a_method_that_does_not_fit_the_model(tiny: Tiny) -> None:
-    from engine.work.inspect import inspect
+    from engine.work.model.describe import inspect
 
     info = inspect(str(tiny.llama))
     for title, ask, kind, words in (
@@ -215,7 +215,7 @@ def test_a_method_that_does_not_fit_the_model(tiny: Tiny) -> None:
 def test_an_adapter_of_another_base(tiny: Tiny, tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
 
-    from engine.work.load import attach, choose_place, load_model
+    from engine.work.model.load import attach, choose_place, load_model
 
     place = choose_place(PlaceSpec(device="cpu", precision="fp32"))
     made, other = tmp_path / "adapter", tmp_path / "other"
@@ -368,7 +368,7 @@ def mutate(folder: Path, rng: random.Random) -> str:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_any_spoilt_model_opens_or_is_refused(seed: int, tiny: Tiny, tmp_path: Path) -> None:
-    from engine.work.inspect import inspect
+    from engine.work.model.describe import inspect
 
     rng = random.Random(seed)
     folder = shutil.copytree(tiny.llama, tmp_path / "model", dirs_exist_ok=True)

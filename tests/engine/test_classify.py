@@ -172,8 +172,8 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
     import io
 
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.heads import verdicts
-    from engine.work.tuned import trained
+    from engine.work.model.base_and_tuned import trained
+    from engine.work.model.classifier import verdicts
 
     run = learn(tmp_path, judged())
     of = trained(run)
@@ -232,8 +232,8 @@ def test_batches_that_are_added_up_are_one_batch(tmp_path: Path) -> None:
 def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
     from engine.work.encode.encode import load_tokenizer
     from engine.work.evaluate.score import score
-    from engine.work.heads import verdicts
-    from engine.work.tuned import trained
+    from engine.work.model.base_and_tuned import trained
+    from engine.work.model.classifier import verdicts
 
     run = learn(tmp_path, priced(), data={"goal": "regress"})
     assert run.view().checks[0].accuracy is None and run.view().first_loss == pytest.approx(
@@ -262,8 +262,8 @@ def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
 ) -> None:
     from engine.work.encode.encode import load_tokenizer
     from engine.work.evaluate.score import score
-    from engine.work.heads import scale_of, verdicts
-    from engine.work.tuned import trained
+    from engine.work.model.base_and_tuned import trained
+    from engine.work.model.classifier import scale_of, verdicts
 
     other, asked = learn(tmp_path, priced(), data={"goal": "regress"}), "the cat good good"
     of = trained(other)
@@ -289,8 +289,8 @@ def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from engine.work.heads import guesses
-    from engine.work.tuned import trained
+    from engine.work.model.base_and_tuned import trained
+    from engine.work.model.classifier import guesses
     from tests.engine.tiny import config_of
 
     save_model(tmp_path / "bert", "bert")
@@ -390,7 +390,7 @@ def test_long_texts_are_cut_in_front_of_what_ends_them(tmp_path: Path) -> None:
 
     from engine.spec.run import DataSpec
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.heads import read_texts
+    from engine.work.model.classifier import read_texts
 
     tokenizer = load_tokenizer(save_model(tmp_path / "bert", "bert"))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(

@@ -19,21 +19,21 @@ ROBERTA = {
 
 
 def info_of(config, task: str = "write", name: str = "m") -> ModelInfo:
-    from engine.work.inspect import describe
+    from engine.work.model.describe import describe
 
     return describe(config, task, source="x", name=name, folder=None, here=False)
 
 
 def tasks(kind: str) -> tuple[str, ...]:
-    from engine.work.inspect import tasks_of
+    from engine.work.model.describe import tasks_of
 
     return tasks_of(config_of(kind))
 
 
 def pefts(config, task: str, method: MethodSpec, info: ModelInfo, labels: int) -> tuple[int, int]:
     """What PEFT counts once the adapter really stands beside the model."""
-    from engine.work.inspect import AUTO
-    from engine.work.methods import adapt, counted
+    from engine.work.model.adapters import adapt, counted
+    from engine.work.model.describe import AUTO
 
     config.num_labels = labels
     return counted(adapt(AUTO[task].from_config(config), method, info))

@@ -48,7 +48,7 @@ def names(groups: dict[str, tuple[str, ...]], name: str) -> set[str]:
 def default_info(kind: str, **more):
     from transformers import AutoConfig
 
-    from engine.work.inspect import tasks_of
+    from engine.work.model.describe import tasks_of
 
     config = AutoConfig.for_model(kind, **more)
     return info_of(config, tasks_of(config)[0], kind)

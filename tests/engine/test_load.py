@@ -15,7 +15,8 @@ from safetensors.torch import save_file
 from engine.errors import DataError
 from engine.model import local
 from engine.spec.run import RunSpec
-from engine.work import load, train
+from engine.work import train
+from engine.work.model import load
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from engine.hardware import GB
 from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.store.files import ROOT
-from engine.work.inspect import describe
+from engine.work.model.describe import describe
 
 SHAPES = {
     "llama": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,

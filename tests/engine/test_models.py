@@ -91,8 +91,8 @@ def test_a_path_that_cannot_be_is_refused(path: str) -> None:
 )
 def test_weights_that_do_not_make_the_model_are_refused(folder, spoil, words: str) -> None:
     from engine.spec.run import PlaceSpec
-    from engine.work.inspect import inspect
-    from engine.work.load import choose_place, load_model
+    from engine.work.model.describe import inspect
+    from engine.work.model.load import choose_place, load_model
 
     spoil(folder)
     with pytest.raises(ModelError, match=words):

@@ -145,7 +145,7 @@ def test_a_hash_follows_every_byte_of_small_files_and_pieces_of_large_ones(
 def test_a_base_swapped_for_another_of_its_shape_is_refused(
     trained: tuple[Engine, RunDir], tmp_path: Path
 ) -> None:
-    from engine.work.tuned import trained as result
+    from engine.work.model.base_and_tuned import trained as result
 
     run = RunDir(
         shutil.copytree(

@@ -224,7 +224,7 @@ def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) ->
 def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> None:
     """The worker's own function, on the pirate run: its facts, and what it would say without them."""
     from engine.work.evaluate import score as worker
-    from engine.work.tuned import trained as trained_run
+    from engine.work.model.base_and_tuned import trained as trained_run
 
     _, run = trained
     before = run.events_file.read_bytes()

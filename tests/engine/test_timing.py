@@ -157,7 +157,7 @@ def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
 def test_the_worker_chooses_the_same_place(
     precision: Any, kind: Any, bias: Any, tmp_path: Path
 ) -> None:
-    from engine.work.load import choose_place
+    from engine.work.model.load import choose_place
 
     spec, method = PlaceSpec(precision=precision), MethodSpec(kind=kind, bias=bias)
     here, there = hardware.machine(spec, method, tmp_path), choose_place(spec, method)

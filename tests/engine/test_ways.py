@@ -16,11 +16,11 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.work.encode.encode import load_tokenizer
-from engine.work.inspect import describe, inspect
 from engine.work.kernels import cross_entropy as learned
 from engine.work.kernels import packed_attention, packing
-from engine.work.load import Place, load_model
-from engine.work.methods import adapt
+from engine.work.model.adapters import adapt
+from engine.work.model.describe import describe, inspect
+from engine.work.model.load import Place, load_model
 from engine.work.sft import writer
 from tests.engine.tiny import ARCHITECTURES, config_of, save_model
 

@@ -248,8 +248,8 @@ def test_base_reply_equals_the_bare_base_model(trained) -> None:
     """The mixed batch's base row is the base, token for token (in fp32)."""
     from engine.spec.run import PlaceSpec
     from engine.work.encode.encode import load_tokenizer, prompt_ids
-    from engine.work.generate import replies, stream_pair
-    from engine.work.load import attach, choose_place, load_model
+    from engine.work.model.generate import replies, stream_pair
+    from engine.work.model.load import attach, choose_place, load_model
 
     _, run = trained
     tokenizer = load_tokenizer(presets.POCKET)

@@ -12,7 +12,8 @@ from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 from engine.data.normalize import Row, answer_of
 from engine.spec.objective import parts_of
 from engine.store import events as ev
-from engine.work.heads import (
+from engine.work.model.base_and_tuned import Trained
+from engine.work.model.classifier import (
     NUMBER,
     SEVERAL,
     all_texts,
@@ -23,7 +24,6 @@ from engine.work.heads import (
     read_texts,
     scale_of,
 )
-from engine.work.tuned import Trained
 
 if TYPE_CHECKING:
     from engine.work.evaluate.pair import Pair

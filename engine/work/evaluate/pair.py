@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import load_tokenizer
-from engine.work.tuned import Trained
+from engine.work.model.base_and_tuned import Trained
 
 T = TypeVar("T")
 

@@ -26,8 +26,8 @@ from engine.store.run_dir import RunDir
 from engine.work.encode.encode import IGNORED, Encoded, Row, encode, row_prompt
 from engine.work.encode.preferences import as_sides
 from engine.work.evaluate.pair import Pair, paired
-from engine.work.generate import replies
-from engine.work.tuned import trained
+from engine.work.model.base_and_tuned import trained
+from engine.work.model.generate import replies
 
 LOGITS = 2**25  # numbers in one batch's logits (128 MB in fp32)
 SPARE = 4  # tokens more than the longest label needs, so that a reply that goes on is seen to go on

@@ -18,8 +18,16 @@ from engine.spec.objective import Goal, goal_of, task_of
 from engine.spec.run import RunSpec, Shape
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
-from engine.work.inspect import inspect
-from engine.work.load import UNKNOWN_CONTEXT, Head, Place, attach, choose_place, head_of, load_model
+from engine.work.model.describe import inspect
+from engine.work.model.load import (
+    UNKNOWN_CONTEXT,
+    Head,
+    Place,
+    attach,
+    choose_place,
+    head_of,
+    load_model,
+)
 
 
 class TwoModels(nn.Module):

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from engine.errors import ModelError, RunError
 from engine.model import weights
 from engine.store.run_dir import RunDir
-from engine.work.tuned import is_whole_model
+from engine.work.model.base_and_tuned import is_whole_model
 
 FILE = "adapter_model.safetensors"
 

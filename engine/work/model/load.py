@@ -21,8 +21,8 @@ from engine.model.fingerprint import OTHER_BASE
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Goal, Task, outputs
 from engine.spec.run import PlaceSpec
-from engine.work.inspect import AUTO, empty_model, head_names, load_config, tasks_of
 from engine.work.memory import out_of_memory
+from engine.work.model.describe import AUTO, empty_model, head_names, load_config, tasks_of
 
 UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
 

@@ -17,10 +17,10 @@ from engine.estimate import duration
 from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
-from engine.work.inspect import AUTO, describe, load_config
 from engine.work.kernels import packing
 from engine.work.kernels.cross_entropy import forget_room
-from engine.work.methods import adapt
+from engine.work.model.adapters import adapt
+from engine.work.model.describe import AUTO, describe, load_config
 
 BLOCKS, VOCABULARY = 2, 8192  # at most
 LARGEST = 8e8  # parameters of the small model

@@ -29,7 +29,7 @@ from engine.model.info import LinearModule, ModelInfo
 from engine.model.targets import target_groups
 from engine.model.weights import check_count
 from engine.spec.objective import Task
-from engine.work.linear import linear_modules, part_of
+from engine.work.model.linear_layers import linear_modules, part_of
 
 NO_MODEL = "The numbers in the config.json of '{}' do not make a model. Get the model again, or choose another."
 AUTO = {"write": AutoModelForCausalLM, "classify": AutoModelForSequenceClassification}

@@ -14,7 +14,7 @@ from transformers import (
 )
 from transformers.generation.streamers import BaseStreamer
 
-from engine.work.tuned import mixes
+from engine.work.model.base_and_tuned import mixes
 
 BATCH = 16  # replies generated together
 

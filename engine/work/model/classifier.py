@@ -17,9 +17,9 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.normalize import Row
 from engine.spec.run import DataSpec
-from engine.work.inspect import load_config
-from engine.work.load import Head
-from engine.work.tuned import Trained
+from engine.work.model.base_and_tuned import Trained
+from engine.work.model.describe import load_config
+from engine.work.model.load import Head
 
 ABOUT = "labels.json"  # beside the weights of a result: what its outputs stand for
 BATCH = 32  # texts read together

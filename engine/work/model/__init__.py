@@ -1,0 +1,1 @@
+"""Loading, adapting and running a model. Knows nothing about training."""
