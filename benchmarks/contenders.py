@@ -27,7 +27,7 @@ from engine.spec.method import MethodSpec
 from engine.work.kernels import packed_attention, packing
 from engine.work.model.adapters import adapt
 from engine.work.model.describe import describe, load_config
-from engine.work.sft import writer
+from engine.work.train.sft import writer
 
 
 def lora() -> LoraConfig:

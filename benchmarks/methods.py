@@ -68,7 +68,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
 def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]:
     """Train, merge and compare, in this process."""
     from engine.work.merge import merge
-    from engine.work.train import train
+    from engine.work.train.train import train
 
     folder = home / "tiny" / kind
     if not folder.exists():

@@ -223,5 +223,5 @@ FREE_SECONDS = 30.0  # that they may take in any case: in a short run nobody wai
 
 
 def in_checks(each: float, count: int, training: float) -> float:
-    """Seconds that checks would take: all of them, or as many as begin within their share (engine.work.report)."""
+    """Seconds that checks would take: all of them, or as many as begin within their share (engine.work.train.callback)."""
     return min(count * each, max(FREE_SECONDS, SHARE * training) + 2 * each)

@@ -117,7 +117,7 @@ def _clean(run: RunDir, job: str) -> None:
     """Give room back: the ballast, and what was cut off while it was written."""
     disk_space.release_ballast(run)
     if job == "train":
-        from engine.work import checkpoints
+        from engine.work.train import checkpoints
 
         checkpoints.clean(run)
     elif job.startswith("merge-"):
@@ -149,7 +149,7 @@ def _device(run: RunDir, job: str) -> FileLock:
 def _do(run: RunDir, job: str) -> None:
     # Imported here: torch takes seconds, and the lock and the first event should not wait for it.
     if job == "train":
-        from engine.work.train import train
+        from engine.work.train.train import train
 
         train(run)
     elif job == "score":

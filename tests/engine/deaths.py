@@ -87,7 +87,7 @@ class Runs:
 
 def train(run: RunDir, **how: Any) -> RunDir:
     """Train in this process, as a worker would."""
-    from engine.work import train as work
+    from engine.work.train import train as work
 
     with noted(run, how):
         work.train(run)
@@ -211,7 +211,7 @@ def resize(folder: Path, room: int) -> None:
 @contextlib.contextmanager
 def noted(run: RunDir, how: dict[str, Any]) -> Iterator[None]:
     """Note the order of examples beside the run; ``nan`` or ``interrupt`` names a step at which that happens."""
-    from engine.work.trainer import HoneTrainer
+    from engine.work.train.trainer import HoneTrainer
 
     attempt, training_step = run.view().attempt + 1, HoneTrainer.training_step
 

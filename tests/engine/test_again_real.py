@@ -89,7 +89,7 @@ def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home
 
 
 def test_a_fully_trained_model_is_trained_on(home, tmp_path) -> None:
-    from engine.work.train import train
+    from engine.work.train.train import train
 
     save_model(tmp_path / "tiny", "llama")
     engine = Engine(home, supervise=False)

@@ -95,7 +95,7 @@ def learn(
     home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int = 0, **more: Any
 ) -> RunDir:
     """A finished run."""
-    from engine.work.train import train
+    from engine.work.train.train import train
 
     run = make(home, rows, kind, held, **more)
     train(run)
@@ -152,7 +152,7 @@ def test_a_trained_head_beats_the_untrained_one_and_merges(
 
 def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
     from engine.work.evaluate.score import score
-    from engine.work.train import train
+    from engine.work.train.train import train
 
     engine = Engine(home, supervise=False)
     values = {"source": "sample:reviews", "goal": "classify", "max_length": 192}
@@ -305,8 +305,8 @@ def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.work.report import Report
-    from engine.work.train import train
+    from engine.work.train.callback import Report
+    from engine.work.train.train import train
 
     whole = learn(tmp_path / "a", judged(), optim={"epochs": 1}).view()
     run, ended = make(tmp_path / "b", judged(), optim={"epochs": 1}), Report.on_step_end
@@ -359,7 +359,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 def test_labels_that_teach_nothing(
     tmp_path: Path, rows: list[dict[str, Any]], goal: str, text: str
 ) -> None:
-    from engine.work.train import make_lesson, material
+    from engine.work.train.train import make_lesson, material
 
     run = make(tmp_path, rows, data={"goal": goal})
     with pytest.raises(DataError, match=text):

@@ -151,7 +151,7 @@ def not_numbers(folder: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    from engine.work.sound import told
+    from engine.work.train.checkpoint_check import told
 
     file = folder / "adapter_model.safetensors"
     save_file(
@@ -192,7 +192,7 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(runs, damage) -> None:
-    from engine.work import checkpoints
+    from engine.work.train import checkpoints
 
     run = runs.copy(runs.whole(), f"damaged-{list(DAMAGES).index(damage)}")
     spoil, why = DAMAGES[damage]
@@ -220,7 +220,7 @@ def test_a_run_without_any_whole_checkpoint_begins_anew_and_says_so(runs) -> Non
 
 
 def test_a_checkpoint_that_cannot_be_read_again_does_not_count(runs, monkeypatch) -> None:
-    from engine.work import checkpoints
+    from engine.work.train import checkpoints
 
     run = runs.new()
     monkeypatch.setattr(checkpoints, "unreadable", lambda folder: "optimizer.pt cannot be read")
@@ -292,7 +292,7 @@ def _with_one_checkpoint(runs: Runs, home: Path) -> RunDir:
 
 
 def _is_paused(run: RunDir) -> None:
-    from engine.work import checkpoints
+    from engine.work.train import checkpoints
 
     assert run.state() == State.PAUSED, run.view().ended
     assert "disk" in run.view().ended.why and run.view().ended.why.endswith("then press Continue.")
@@ -329,7 +329,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_its_step(runs) -> None:
         "At step 9 the loss was no longer a number (nan), so training was ended"
     )
     assert "The learning rate (0.005) is probably too high" in view.ended.text
-    from engine.work.sound import problem
+    from engine.work.train.checkpoint_check import problem
 
     assert not problem(run.checkpoints / "checkpoint-8") and run.has_result
 
@@ -366,7 +366,7 @@ def test_it_stops_when_it_no_longer_improves_and_marks_the_best(runs) -> None:
 
 
 def test_checks_take_a_tenth_of_the_time_at_most_once_a_run_is_long(runs) -> None:
-    from engine.work.report import Pace, Report
+    from engine.work.train.callback import Pace, Report
 
     report = Report(runs.whole(), Pace(1, 300, None), lambda _: None, list)
     for seconds, checks, due in (

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from engine.errors import DataError
 from engine.model import local
 from engine.spec.run import RunSpec
-from engine.work import train
 from engine.work.model import load
+from engine.work.train import train
 
 
 @pytest.fixture

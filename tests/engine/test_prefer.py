@@ -34,7 +34,7 @@ def made(home: Path, **values: Any) -> RunDir:
 
 
 def trained(run: RunDir) -> RunDir:
-    from engine.work.train import train
+    from engine.work.train.train import train
 
     train(run)
     assert run.state().value == "finished"
@@ -42,7 +42,7 @@ def trained(run: RunDir) -> RunDir:
 
 
 def lesson(run: RunDir) -> Any:
-    from engine.work.train import make_lesson, material
+    from engine.work.train.train import make_lesson, material
 
     return make_lesson(material(run))
 

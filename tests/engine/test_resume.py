@@ -15,8 +15,8 @@ from engine.errors import RunError
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
-from engine.work import checkpoints, report, sound
-from engine.work.trainer import HoneTrainer
+from engine.work.train import callback, checkpoint_check, checkpoints
+from engine.work.train.trainer import HoneTrainer
 from tests.engine.deaths import SHAPE, Runs, differences, train
 from tests.engine.tiny import save_model
 
@@ -99,15 +99,15 @@ def test_an_adapter_beside_quantised_weights_learns_in_32_bits(
 def test_killed_after_the_result_is_there_and_before_it_is_said(runs: Runs, monkeypatch) -> None:
     """Without held-out examples the model is asked in between, which takes its time."""
     run = runs.new(data={"held_out": 0})
-    ask = report.Report._ask
+    ask = callback.Report._ask
 
-    def killed(self: report.Report, step: int) -> None:
+    def killed(self: callback.Report, step: int) -> None:
         if step == 16:
             raise KeyboardInterrupt
         ask(self, step)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(report.Report, "_ask", killed)
+        patch.setattr(callback.Report, "_ask", killed)
         train(run)
     assert run.has_result and run.view().saved[-1].step == 8
     train(run)
@@ -123,7 +123,7 @@ def test_the_reference_of_preferences_is_part_of_a_checkpoint(runs: Runs) -> Non
     run = runs.copy(runs.whole("prefer"), "reference")
     new, old = run.checkpoints / "checkpoint-28", run.checkpoints / "checkpoint-21"
     name = "ref/adapter_model.safetensors"
-    assert name in json.loads((new / sound.MANIFEST).read_text())["files"]
+    assert name in json.loads((new / checkpoint_check.MANIFEST).read_text())["files"]
     (new / name).write_bytes(b"")
     assert checkpoints.newest(run) == old
     assert "adapter_model.safetensors is cut off" in run.view().warnings[-1]
@@ -131,14 +131,14 @@ def test_the_reference_of_preferences_is_part_of_a_checkpoint(runs: Runs) -> Non
 
 def away(run: RunDir, monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
     """The drive does not give back the checkpoints of these steps."""
-    checksum = sound._checksum
+    checksum = checkpoint_check._checksum
 
     def read(file: Path) -> str:
         if any(f"checkpoint-{step}" in file.parts for step in steps):
             raise OSError(errno.EIO, "Input/output error", str(file))
         return checksum(file)
 
-    monkeypatch.setattr(sound, "_checksum", read)
+    monkeypatch.setattr(checkpoint_check, "_checksum", read)
 
 
 def test_a_drive_that_is_away_for_a_while_costs_no_checkpoint(runs: Runs, monkeypatch) -> None:
@@ -168,7 +168,7 @@ def test_a_lack_of_memory_while_it_is_read_is_no_damage(runs: Runs, monkeypatch)
         )
 
     with monkeypatch.context() as patch:
-        patch.setattr(sound, "_tensors", short)
+        patch.setattr(checkpoint_check, "_tensors", short)
         with pytest.raises(RuntimeError, match="allocate"):
             checkpoints.newest(run)
     assert checkpoints.newest(run) == run.checkpoints / "checkpoint-28"
@@ -195,7 +195,9 @@ def test_a_held_out_loss_that_is_no_number_ends_the_run_in_words(runs: Runs, mon
 
 
 def test_a_checkpoint_does_not_grow_with_the_steps(runs: Runs) -> None:
-    state = json.loads((runs.whole().checkpoints / "checkpoint-28" / sound.STATE).read_text())
+    state = json.loads(
+        (runs.whole().checkpoints / "checkpoint-28" / checkpoint_check.STATE).read_text()
+    )
     assert state["global_step"] == 28 and len(state["log_history"]) <= 1
 
 

@@ -184,7 +184,7 @@ def test_a_wish_that_could_not_be_written_is_not_shown_as_one(run) -> None:
 
 
 def test_a_check_that_stopping_brought_does_not_use_up_the_patience(run) -> None:
-    from engine.work.report import Pace, Report
+    from engine.work.train.callback import Pace, Report
 
     way = [started(), checked(2, 1.0), step(4), checked(4, 1.5), step(5), checked(5, 1.4)]
     tell(run, *way, ev.Stopped(step=5, kept=True))
@@ -234,7 +234,7 @@ def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
 
 
 def test_time_goes_on_from_the_checkpoint_with_the_check_that_came_before_it(run) -> None:
-    from engine.work.report import Pace, Report
+    from engine.work.train.callback import Pace, Report
 
     tell(run, started(), step(3), ev.Saved(step=3, best=True, checks_seconds=4.0, seconds=11.0))
     found = Report(run, Pace(1, 300, None), lambda _: started(), list)

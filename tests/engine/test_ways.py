@@ -21,7 +21,7 @@ from engine.work.kernels import packed_attention, packing
 from engine.work.model.adapters import adapt
 from engine.work.model.describe import describe, inspect
 from engine.work.model.load import Place, load_model
-from engine.work.sft import writer
+from engine.work.train.sft import writer
 from tests.engine.tiny import ARCHITECTURES, config_of, save_model
 
 WRITES = sorted(

@@ -19,7 +19,7 @@ from engine.store.files import link
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
 from engine.work.model import init_conversion
-from engine.work.sound import MANIFEST, problem, step_of, told, unreadable
+from engine.work.train.checkpoint_check import MANIFEST, problem, step_of, told, unreadable
 
 SAVING = ".saving"
 DOOMED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint

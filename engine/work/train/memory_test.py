@@ -11,9 +11,9 @@ from transformers import Trainer
 from engine.spec.batch import Fit
 from engine.spec.run import RunSpec
 from engine.work.kernels.packing import longest
-from engine.work.lesson import Lesson
 from engine.work.memory import memory_gb
 from engine.work.model.load import Place
+from engine.work.train.objective import Lesson
 
 STATES = {
     "adamw": 8,

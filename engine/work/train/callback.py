@@ -6,15 +6,17 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from engine.estimate.duration import CHECK_SECONDS, FREE_SECONDS, SHARE, checks, with_checks
 from engine.runs import disk_space
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.work import checkpoints
 from engine.work.memory import memory_gb
-from engine.work.trainer import same_chance
+from engine.work.train import checkpoints
+from engine.work.train.trainer import same_chance
 
 PATIENCE = {"gentle": 5, "strict": 2}  # checks in a row without a gain
 
@@ -201,3 +203,26 @@ class Report(TrainerCallback):
         )
         checkpoints.rotate(self.run)
         self.saved_at = time.monotonic()
+
+
+class OnSchedule(TrainerCallback):
+    """A checkpoint brings the rate of the schedule that it was made with, such as the 0 at its end."""
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Optimizer,
+        lr_scheduler: LambdaLR,
+        **_: Any,
+    ) -> None:
+        """Set the rates that the schedule has at this step; those of a run that is not longer stay as they are."""
+        rates = zip(
+            optimizer.param_groups, lr_scheduler.base_lrs, lr_scheduler.lr_lambdas, strict=True
+        )
+        for group, base, share in rates:
+            group["lr"] = base * share(lr_scheduler.last_epoch)
+        lr_scheduler._last_lr = [
+            group["lr"] for group in optimizer.param_groups
+        ]  # what the trainer tells

@@ -23,7 +23,6 @@ from engine.data.rows import Rows
 from engine.errors import DataError
 from engine.spec.objective import Goal, parts_of
 from engine.store.files import write_json
-from engine.work.lesson import Material, Numbers
 from engine.work.model.classifier import (
     ABOUT,
     NUMBER,
@@ -38,7 +37,8 @@ from engine.work.model.classifier import (
     words,
 )
 from engine.work.model.load import Head, head_of
-from engine.work.trainer import HoneTrainer
+from engine.work.train.objective import Material, Numbers
+from engine.work.train.trainer import HoneTrainer
 
 QUESTIONS = 3  # held-out texts that are asked at every check where the user names none
 LABELS_SHOWN = 3

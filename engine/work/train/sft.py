@@ -9,15 +9,15 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from engine.work.asking import Questions
 from engine.work.encode.cache import tokens
 from engine.work.kernels import packed_attention as flat
 from engine.work.kernels import packing
 from engine.work.kernels.cross_entropy import IGNORED
 from engine.work.kernels.packing import Way
-from engine.work.lesson import Material, Numbers, left_out, require
 from engine.work.model.load import Head
-from engine.work.trainer import HoneTrainer, exact
+from engine.work.train.objective import Material, Numbers, left_out, require
+from engine.work.train.samples import Questions
+from engine.work.train.trainer import HoneTrainer, exact
 
 COLUMNS = ["input_ids", "labels"]
 

@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 from engine.data.normalize import with_system
 from engine.spec.run import RunSpec
 from engine.work.encode.encode import Row, prompt_ids, questions
-from engine.work.lesson import Material
 from engine.work.model.generate import replies
+from engine.work.train.objective import Material
 
 QUESTIONS = 3  # where the user names none
 

@@ -23,21 +23,20 @@ from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
-from engine.work import checkpoints
 from engine.work.encode.encode import load_tokenizer
 from engine.work.kernels.packing import padded
-from engine.work.lesson import Lesson, Material
-from engine.work.longer import OnSchedule
 from engine.work.memory import memory_gb, out_of_memory
 from engine.work.model.adapters import adapt, counted
 from engine.work.model.describe import inspect
 from engine.work.model.init_conversion import keep_start
 from engine.work.model.load import Place, choose_place, load_model, read_ahead
 from engine.work.model.warm_start import take_on, whole_model
-from engine.work.prove import Proof, prove
-from engine.work.report import PATIENCE, Pace, Report
-from engine.work.sound import step_of
-from engine.work.trainer import HoneTrainer
+from engine.work.train import checkpoints
+from engine.work.train.callback import PATIENCE, OnSchedule, Pace, Report
+from engine.work.train.checkpoint_check import step_of
+from engine.work.train.memory_test import Proof, prove
+from engine.work.train.objective import Lesson, Material
+from engine.work.train.trainer import HoneTrainer
 
 SLACK = (
     0.75,
@@ -117,14 +116,14 @@ def material(run: RunDir) -> Material:
 def make_lesson(made_of: Material) -> Lesson:
     """The lesson of the run's goal. Imported here: each brings a trainer that the others do not need."""
     if made_of.goal == "prefer":
-        from engine.work.prefer import Preferring
+        from engine.work.train.preferences import Preferring
 
         return Preferring(made_of)
     if made_of.goal == "write":
-        from engine.work.sft import Writing
+        from engine.work.train.sft import Writing
 
         return Writing(made_of)
-    from engine.work.classify import Classifying
+    from engine.work.train.classify import Classifying
 
     return Classifying(made_of)
 
