@@ -16,43 +16,40 @@ for name in (
 ):
     os.environ.setdefault(name, "1")
 
-import argparse  # noqa: E402
-import signal  # noqa: E402
-import socket  # noqa: E402
-import sys  # noqa: E402
-import threading  # noqa: E402
-import webbrowser  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+import argparse
+import signal
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-import gradio as gr  # noqa: E402
-from gradio.events import Dependency  # noqa: E402
-from starlette.middleware import Middleware  # noqa: E402
-from starlette.middleware.trustedhost import TrustedHostMiddleware  # noqa: E402
+import gradio as gr
+from gradio.events import Dependency
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from engine.policy import DEMO, LOCAL, Policy  # noqa: E402
-from engine.runs.engine import Engine  # noqa: E402
-from engine.store.run_view import State  # noqa: E402
-from ui import (  # noqa: E402
-    compare_tab,
-    data_look,
-    data_tab,
-    editor,
-    export_tab,
-    form,
-    live,
-    model_fit,
-    model_tab,
-    runs_again,
-    runs_queue,
-    runs_tab,
-    theme,
-    train_tab,
+from engine.runs.engine import Engine
+from engine.store.run_view import State
+from ui import compare as compare_tab
+from ui import export, form, theme
+from ui.context import (
+    DEMO,
+    LOCAL,
+    Context,
+    Policy,
 )
-from ui.context import Context  # noqa: E402
-from ui.handlers import QUIET, bind, log_to  # noqa: E402
+from ui.data import editor, look
+from ui.data import tab as data_tab
+from ui.handlers import QUIET, bind, log_to
+from ui.model import tab as model_tab
+from ui.runs import queue
+from ui.runs import tab as runs_tab
+from ui.train import from_run, live, memory
+from ui.train import tab as train_tab
 
 HERE = Path(__file__).resolve().parent
 PORT = 7860
@@ -94,7 +91,7 @@ def create_app(
         with gr.Tabs(elem_id="nav") as tabs:
             data, model, train = data_tab.build(ctx), model_tab.build(ctx), train_tab.build(ctx)
             compare = compare_tab.build(ctx)
-            export_tab.build(ctx)
+            export.build(ctx)
             runs = runs_tab.build(ctx)
         page = Page(blocks, tabs, gr.HTML(visible=False), data, model, train, compare, runs)
         wire_settings(ctx, page, *wire_data(ctx, page))
@@ -127,7 +124,7 @@ def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
     )
     looked = gr.on(
         [page.blocks.load, tab.tab.select, tab.asked.change, page.model.source.change, *changed],
-        bind(data_look.look, ctx),
+        bind(look.look, ctx),
         seen,
         tab.outputs(),
         trigger_mode="always_last",
@@ -137,9 +134,9 @@ def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
     rows = [tab.rows, tab.index]
     for step, button in ((-1, tab.back), (1, tab.forth), (0, tab.any)):
         button.click(
-            bind(data_look.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET
+            bind(look.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET
         )
-    tab.order.input(bind(data_look.reorder, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
+    tab.order.input(bind(look.reorder, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
     page.blocks.load(
         bind(data_tab.refresh, ctx), None, [tab.source, fields["data.held_out_source"]], **QUIET
     )
@@ -158,7 +155,7 @@ def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependenc
     )
     fields, train = fields_of(page), page.train
     train_tab.wire(ctx, train, fields, train_tab.Before(page.blocks.load, described, data, counted))
-    model_fit.wire(ctx, model, fields, train.again, [train.recipes.recipe, train.recipes.note])
+    memory.wire(ctx, model, fields, train.again, [train.recipes.recipe, train.recipes.note])
     model_tab.wire(ctx, model, page.blocks)
 
 
@@ -171,7 +168,7 @@ def wire_ways(ctx: Context, page: Page) -> None:
     runs, train = page.runs, page.train
     runs.open.click(bind(open_run), runs.picked, [page.tabs, train.live], **QUIET)
     runs.extend.click(
-        bind(runs_again.extend, ctx), [runs.picked, runs.epochs], [page.tabs, train.live], **QUIET
+        bind(from_run.extend, ctx), [runs.picked, runs.epochs], [page.tabs, train.live], **QUIET
     )
     form_of = [
         train.filled,
@@ -180,7 +177,7 @@ def wire_ways(ctx: Context, page: Page) -> None:
         train.settings.group,
         *fields_of(page).values(),
     ]
-    for button, fill in ((runs.again, runs_again.use), (runs.train_on, runs_again.train_on)):
+    for button, fill in ((runs.again, from_run.use), (runs.train_on, from_run.train_on)):
         # The tab comes after: what happens when it is opened must see the form as it is then.
         button.click(bind(fill, ctx), runs.picked, form_of, **QUIET).success(
             bind(go, "train"), None, page.tabs, **QUIET
@@ -193,7 +190,7 @@ def wire_ways(ctx: Context, page: Page) -> None:
         train.live.live_change,
         train.live.change,
     )
-    runs_queue.wire(ctx, runs.queue, train.lead, *moments)
+    queue.wire(ctx, runs.queue, train.lead, *moments)
     page.train.live.compare_run(
         bind(compare_run, ctx), page.train.live, [page.tabs, page.compare.run], **QUIET
     )

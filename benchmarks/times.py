@@ -12,14 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.estimate import forecast
-from engine.policy import Policy
 from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.text import span, within
-from ui import train_facts
-from ui.context import Context
+from ui.context import Context, Policy
+from ui.train import plan
 
 # By sample: what is set otherwise than the sample says.
 RUNS: list[tuple[str, str, dict[str, dict[str, Any]]]] = [
@@ -93,9 +92,9 @@ def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found
     ctx, spec = Context(engine, Policy(True, True)), specs.make(settings)
     ctx.model(spec.model.source)
     ctx.measure(spec.model.source, ctx.prepared(spec.data), spec.data)
-    now = train_facts.plan(ctx, spec)
+    now = plan.plan(ctx, spec)
     assert now.case
-    before = train_facts.how_long(ctx, now, forecast.foresee(now.case, spec), measure=True)
+    before = plan.how_long(ctx, now, forecast.foresee(now.case, spec), measure=True)
     run = engine.start(spec)
     while run.queued or run.alive or engine.at_work:
         time.sleep(0.2)

@@ -6,17 +6,17 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.data import datasets
 from engine.data.datasets import Dataset
 from engine.data.prepare import Prepared
 from engine.data.quality.token_report import TokenReport
-from engine.errors import DataError, ModelError
+from engine.errors import DataError, ModelError, RunError
 from engine.estimate.lengths import Lengths, lengths
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo
-from engine.policy import Policy
 from engine.process.downloads import Downloads
 from engine.process.hub import look
 from engine.runs.engine import Engine
@@ -176,3 +176,28 @@ class Context:
     def page(self, name: str) -> HubPage | None:
         """The page as it was when somebody last looked."""
         return self._pages.get(name)
+
+
+class Policy(NamedTuple):
+    """Permissions of everybody who reaches this app."""
+
+    may_open_folders: bool  # name model folders of this machine
+    may_download: bool  # ask the Hub for models, bring them here, remove them
+
+    def require_folders(self) -> None:
+        """Raise RunError where folders are closed."""
+        if not self.may_open_folders:
+            raise RunError(
+                "Folders of this machine are closed in the public demo. Run Hone on your own machine."
+            )
+
+    def require_download(self) -> None:
+        """Raise RunError where models are neither brought nor removed."""
+        if not self.may_download:
+            raise RunError(
+                "The public demo downloads and removes no models. Run Hone on your own machine."
+            )
+
+
+LOCAL = Policy(may_open_folders=True, may_download=True)
+DEMO = Policy(may_open_folders=False, may_download=False)

@@ -244,3 +244,17 @@ def _bound(field: Any, *names: str) -> float | None:
         (getattr(rule, name) for rule in field.metadata for name in names if hasattr(rule, name)),
         None,
     )
+
+
+GROUPS = {
+    "fewest": "Fewest (query and value)",
+    "attention": "Attention",
+    "all": "All linear layers",
+}
+
+
+GROUP_NOTES = {
+    "fewest": "the least memory; enough to change the tone",
+    "attention": "all of the attention block",
+    "all": "learns the most; the usual choice",
+}

@@ -1,4 +1,4 @@
-"""NEW."""
+"""Memory of this worker: how much it uses, and whether an error says that there is no more."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ import pytest
 
 from engine.errors import ModelError
 from engine.model import hub as hub_models
-from engine.process.hub import download, look, search
+from engine.process.hub import download, search
+from engine.process.hub import look as look_up
 from engine.store.workspace import Store
 from tests.engine.hub_server import Hub
 from tests.engine.model_shelf import SHARDS, UNFIT, WEIGHTS, Child, fill
@@ -225,7 +226,7 @@ def test_what_cannot_be_looked_at(
 )
 def test_only_names_are_asked_for(look: Ask, store: Store, hub: Hub, name: str) -> None:
     begun = len(hub.asked)
-    for ask in (look, download):
+    for ask in (look_up, download):
         with pytest.raises(ModelError, match="is not a model's name"):
             ask(store, name)
     assert "is not a model's name" in look(name)["error"]
@@ -293,10 +294,10 @@ def test_through_a_process_of_its_own(
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     found = search(store, "half", task="text-generation", limit=3)
     assert [one.name for one in found] == ["hone/half"] and found[0].bytes == 2_000_000_000
-    page = look(store, "hone/half")
+    page = look_up(store, "hone/half")
     assert page.folder and (page.folder / "config.json").is_file() and page.free > 0
     assert page.model.bytes and len(WEIGHTS) < page.model.bytes < len(WEIGHTS) + 1000
     begun = time.monotonic()
     with pytest.raises(ModelError, match="no model 'hone/nothing'"):
-        look(store, "hone/nothing")
+        look_up(store, "hone/nothing")
     assert time.monotonic() - begun < 5

@@ -21,7 +21,8 @@ from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.conftest import wait_for
 from tests.engine.test_view import checked, started, step
-from ui import report_view, svg
+from ui import charts
+from ui.runs import report as report_view
 
 NASTY = "<script>alert('x')</script> ${7*7} \"quoted\""
 
@@ -112,13 +113,13 @@ def test_thinning_keeps_every_peak() -> None:
     "losses", [[], [(1, 0.0)], [(0, 1e-4), (9, 2e-4)], [(0, -5.0), (20000, 1e6)]]
 )
 def test_any_curve_can_be_drawn(losses: list[tuple[float, float]]) -> None:
-    drawn = svg.losses(losses, losses, losses[:1], 0)
+    drawn = charts.losses(losses, losses, losses[:1], 0)
     assert "nan" not in drawn and (drawn.startswith("<svg") or not losses)
 
 
 def test_ticks_are_round_and_hold_all() -> None:
-    assert svg.ticks(0, 9.2) == [0, 2, 4, 6, 8, 10]
-    found = svg.ticks(0.013, 0.094)
+    assert charts.ticks(0, 9.2) == [0, 2, 4, 6, 8, 10]
+    found = charts.ticks(0.013, 0.094)
     assert found[0] <= 0.013 and found[-1] >= 0.094 and 3 <= len(found) <= 7
 
 

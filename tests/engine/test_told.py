@@ -18,7 +18,8 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import State, fold
 from tests.conftest import idle, wait_for
 from tests.engine.test_view import DONE, checked, started, step
-from ui import live, svg
+from ui import charts
+from ui.train import live
 
 SPEC = specs.make({"data": {"source": "sample:pirate"}})
 PHASE = ev.Phase(text="Loading the model.")
@@ -252,5 +253,5 @@ def test_the_peak_of_memory_is_that_of_the_layout_that_it_ended_with() -> None:
 
 
 def test_a_curve_of_one_step_has_each_number_once() -> None:
-    drawn = svg.losses([(0.0, 3.0), (1.0, 2.0)], [], [], None)
+    drawn = charts.losses([(0.0, 3.0), (1.0, 2.0)], [], [], None)
     assert drawn.count(">0</text>") == 1 and drawn.count(">1</text>") == 1

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.policy import LOCAL
 from engine.store.run_dir import RunDir
 from tests.conftest import wait_for
 from tests.ui.fakes import fake_engine
-from ui import form, train_tab
-from ui.context import Context
+from ui import form
+from ui.context import LOCAL, Context
+from ui.train import tab
 
 
 @pytest.fixture
@@ -25,13 +25,13 @@ def ctx(home: Path) -> Iterator[Context]:
 @pytest.fixture
 def values() -> list[object]:
     """What the form holds when the page opens."""
-    return form.fill(train_tab.suited_spec("sample:pirate"), None)
+    return form.fill(tab.suited_spec("sample:pirate"), None)
 
 
 @pytest.fixture
 def finished(ctx: Context, values: list[object]) -> RunDir:
     """A run that has ended."""
-    run = ctx.engine.store.run(train_tab.start(ctx, *values))
+    run = ctx.engine.store.run(tab.start(ctx, *values))
     wait_for(
         run, lambda run: run.state().value == "finished" and not run.queued and not run.alive, 20
     )

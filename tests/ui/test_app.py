@@ -14,11 +14,12 @@ import pytest
 from starlette.testclient import TestClient
 
 import app
-from engine.policy import LOCAL
 from engine.store.files import ROOT
 from tests.ui.fakes import fake_engine
-from ui import data_look, data_tab, form, theme
-from ui.context import Context
+from ui import form, theme
+from ui.context import LOCAL, Context
+from ui.data import look as data_look
+from ui.data import tab as data_tab
 
 # Gradio leaves event loops open; they are collected here, where that is known, and not in somebody else's test.
 pytestmark = [

@@ -12,8 +12,12 @@ from engine.data.quality.token_report import PreviewRow, Refused, TokenReport
 from engine.errors import DataError, RunError
 from engine.spec.run import DataSpec, Shape
 from tests.ui.fakes import FakeDesk
-from ui import data_add, data_look, data_tab, data_view, editor, form, train_facts, train_tab
+from ui import form
 from ui.context import Context
+from ui.data import add, editor, preview, tab
+from ui.data import look as data_look
+from ui.train import plan
+from ui.train import tab as train_tab
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 COUNT = 3 + 3 * len(data_look.FIXES)  # facts, notes, a button, and the findings with a button
@@ -44,7 +48,7 @@ def upload(
 ) -> list[tuple[Any, ...]]:
     file = tmp_path / name
     file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows))
-    return list(data_add.add(ctx, [str(file)]))
+    return list(add.add(ctx, [str(file)]))
 
 
 def source_of(steps: list[tuple[Any, ...]]) -> str:
@@ -89,11 +93,11 @@ def test_preview_marks_what_is_learned_special_and_cut_and_escapes_the_rest() ->
         kept=5,
         length=6,
     )
-    shown = data_view.preview([row], [7], "In order.", "")
+    shown = preview.preview([row], [7], "In order.", "")
     assert "<mark>Arr!</mark>" in shown and '<s class="cut"> more</s>' in shown
     assert '<i class="special">&lt;|user|&gt;</i>' in shown
     assert "<img" not in shown and "Row 7: 5 tokens, 2 learned, 1 cut off" in shown
-    refused = data_view.preview(
+    refused = preview.preview(
         [PreviewRow(tokens=[], learned=[], length=0, problem=f"No {NASTY}")], [1], "", ""
     )
     assert "cannot be learned" in refused and "<img" not in refused
@@ -119,10 +123,10 @@ def test_pasted_rows_come_in(ctx: Context) -> None:
     text = "prompt\tcompletion\n" + "".join(
         f"{row['prompt']}\t{row['completion']}\n" for row in GOOD
     )
-    source = source_of(list(data_add.add_pasted(ctx, text)))
+    source = source_of(list(add.add_pasted(ctx, text)))
     assert ctx.dataset(source).shape == Shape.COMPLETION and ctx.dataset(source).rows == 20
     with pytest.raises(DataError, match="Nothing is pasted"):
-        list(data_add.add_pasted(ctx, "  "))
+        list(add.add_pasted(ctx, "  "))
 
 
 def test_a_fix_is_applied_and_undone(ctx: Context, tmp_path: Path) -> None:
@@ -132,14 +136,14 @@ def test_a_fix_is_applied_and_undone(ctx: Context, tmp_path: Path) -> None:
     box, words, button = shown[kinds["unusable"] : kinds["unusable"] + 3]
     assert box["visible"] and "cannot be used" in words and button["value"] == "Leave it out"
     assert shown[kinds["duplicates"]]["visible"] and not shown[kinds["personal"]]["visible"]
-    fixes = data_tab.mend("duplicates", data_tab.mend("unusable", []))
+    fixes = tab.mend("duplicates", tab.mend("unusable", []))
     shown = look(ctx, source=source, fixes=tuple(fixes))[-1]
     assert (
         "Mended" in shown[kinds["duplicates"] + 1]
         and shown[kinds["duplicates"] + 2]["value"] == "Undo"
     )
     assert ctx.prepared(DataSpec(source=source, fixes=tuple(fixes))).train == 18
-    assert data_tab.mend("duplicates", fixes) == ["unusable"]
+    assert tab.mend("duplicates", fixes) == ["unusable"]
 
 
 def test_columns_are_mapped_by_hand(ctx: Context, tmp_path: Path) -> None:
@@ -147,15 +151,15 @@ def test_columns_are_mapped_by_hand(ctx: Context, tmp_path: Path) -> None:
     source = source_of(upload(ctx, tmp_path, rows))
     shown = look(ctx, source=source)[-1]
     assert "Which column is which?" in shown[1]
-    shape, roles = data_tab.choose_roles(ctx, source, "", "antwort", "frage", None, None)
+    shape, roles = tab.choose_roles(ctx, source, "", "antwort", "frage", None, None)
     assert (shape, roles) == (Shape.COMPLETION.value, {"prompt": "antwort", "completion": "frage"})
     shown = look(ctx, source=source, shape=Shape(shape), roles=roles)[-1]
     assert "Which column" not in shown[1] and "As you chose" in shown[0]
-    assert data_tab.choose_shape(ctx, source, Shape.LABEL.value, {}) == {
+    assert tab.choose_shape(ctx, source, Shape.LABEL.value, {}) == {
         "text": "frage",
         "label": "antwort",
     }
-    assert data_tab.agree(ctx, source) == (
+    assert tab.agree(ctx, source) == (
         Shape.COMPLETION.value,
         {"prompt": "frage", "completion": "antwort"},
     )
@@ -238,7 +242,7 @@ def test_rows_are_taken_as_a_file_and_come_back_the_same(
     ctx: Context, tmp_path: Path, kind: str
 ) -> None:
     path = editor.download(ctx, kind, *values())
-    source = source_of(list(data_add.add(ctx, [path])))
+    source = source_of(list(add.add(ctx, [path])))
     assert ctx.dataset(source).shape == Shape.CHAT
     prepared, before = ctx.prepared(DataSpec(source=source, held_out=0.0)), ctx.prepared(DataSpec())
     assert list(prepared.rows()) == [*before.rows(), *before.held_rows()]
@@ -257,7 +261,7 @@ def test_rows_that_the_model_cannot_learn_stop_the_start(
     full = form.fill(form.specs.RunSpec(data=DataSpec(max_length=192)), None)
     last = look(ctx)[-1]
     assert "695" in last[0] and "Leave these 5 out" in str(last)
-    assert "shows no tools" in next(train_facts.tell(ctx, *full))[0]
+    assert "shows no tools" in next(plan.tell(ctx, *full))[0]
     with pytest.raises(DataError, match="5 of the rows cannot be learned"):
         train_tab.start(ctx, *full)
     assert not list(ctx.engine.store.all_runs())

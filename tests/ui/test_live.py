@@ -11,8 +11,8 @@ from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView, State, fold
 from tests.conftest import wait_for
-from ui import live, train_tab
 from ui.context import Context
+from ui.train import live, tab
 
 
 def ask(ctx: Context, cursor: dict[str, object]) -> dict[str, object]:
@@ -60,7 +60,7 @@ def test_a_bug_does_not_look_like_a_lost_connection(
 
 def test_stop_then_continue(ctx: Context, values: list[object]) -> None:
     ctx.engine.backend = FakeBackend(steps=60, seconds=0.02)
-    run = ctx.engine.store.run(train_tab.start(ctx, *values))
+    run = ctx.engine.store.run(tab.start(ctx, *values))
     wait_for(run, lambda run: run.view().step > 2, 20)
     answer = ask(ctx, {"run": run.id})
     assert answer["live"] and [event for event, _ in answer["buttons"]] == [

@@ -7,7 +7,7 @@ import pytest
 from engine.errors import ModelError
 from engine.spec.method import MethodSpec
 from tests.ui.fakes import INFO
-from ui.model_map import drawing, toggled
+from ui.model.diagram import drawing, toggled
 
 NARROW = INFO.modules[-1].model_copy(
     update={"name": "gate", "path": "model.layers.*.mlp.gate", "refused": "too narrow"}

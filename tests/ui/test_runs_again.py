@@ -9,7 +9,6 @@ import gradio as gr
 import pytest
 
 from engine.errors import RunError, SpecError
-from engine.policy import LOCAL
 from engine.process import oneshot
 from engine.process.fake import FakeBackend
 from engine.runs import warm_start
@@ -19,8 +18,11 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import State
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk
-from ui import form, runs_again, runs_queue, runs_tab, train_facts, train_tab
-from ui.context import Context
+from ui import form
+from ui.context import LOCAL, Context
+from ui.runs import queue, tab
+from ui.train import from_run, plan
+from ui.train import tab as train_tab
 
 NASTY = "<img src=x onerror=alert(1)>"
 SPEC = specs.make({"data": {"source": "sample:pirate"}})
@@ -55,36 +57,34 @@ def test_the_queue_is_listed_moved_and_emptied(waits: Context) -> None:
     first, second, third = (
         waits.engine.start(SPEC.model_copy(update={"name": n})) for n in ("one", NASTY, "three")
     )
-    shown, lead, timer = runs_queue.refresh(waits, "", "")
+    shown, lead, timer = queue.refresh(waits, "", "")
     assert (
         shown.index("1. one") < shown.index("2. &lt;img") < shown.index("3. three")
         and "<img" not in shown
     )
     assert "3 jobs wait" in lead and timer["active"]
-    assert runs_queue.refresh(waits, shown, lead)[:2] == (gr.skip(), gr.skip()), (
-        "what is the same stays"
-    )
-    shown = runs_queue.act(waits, "first", shown, lead, pressed(third.id))[0]
-    shown = runs_queue.act(waits, "down", shown, lead, pressed(first.id))[0]
+    assert queue.refresh(waits, shown, lead)[:2] == (gr.skip(), gr.skip()), "what is the same stays"
+    shown = queue.act(waits, "first", shown, lead, pressed(third.id))[0]
+    shown = queue.act(waits, "down", shown, lead, pressed(first.id))[0]
     assert [one.run.id for one in waits.engine.queue()] == [third.id, second.id, first.id]
     for run in (first, second):
-        shown, lead, _ = runs_queue.act(waits, "out", shown, lead, pressed(run.id))
+        shown, lead, _ = queue.act(waits, "out", shown, lead, pressed(run.id))
     assert "1. three" in shown and "1 job waits" in lead and first.state() == State.CANCELLED
-    shown, lead, timer = runs_queue.act(waits, "out", shown, lead, pressed(third.id))
+    shown, lead, timer = queue.act(waits, "out", shown, lead, pressed(third.id))
     assert (shown, lead) == ("", "") and not timer["active"]
 
 
 def test_what_does_not_wait_is_said(waits: Context) -> None:
     run = waits.engine.start(SPEC)
     waits.engine.cancel(run.id)
-    for what in runs_queue.ACTS:
+    for what in queue.ACTS:
         with pytest.raises(RunError, match="does not wait any more: it is cancelled"):
-            runs_queue.change(waits, what, run.id)
+            queue.change(waits, what, run.id)
         with pytest.raises(RunError, match="There is no run"):
-            runs_queue.change(waits, what, "../../etc")
+            queue.change(waits, what, "../../etc")
     with pytest.raises(RunError, match="not a way to move"):
         waits.engine.resume(run.id)
-        runs_queue.change(waits, "delete", run.id)
+        queue.change(waits, "delete", run.id)
 
 
 def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
@@ -94,7 +94,7 @@ def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
     )
     works.queue_mark.unlink()
     with works.lock.acquire():
-        shown = runs_queue.refresh(waits, "", "")[0]
+        shown = queue.refresh(waits, "", "")[0]
     assert "Now: works." in shown and "1. Pirate" in shown and other.queued
 
 
@@ -108,7 +108,7 @@ def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
         "optim": {"epochs": 1.5, "learning_rate": 3e-4, "schedule": "linear"}, "sampling": {"prompts": ["Who?"]},
     }  # fmt: skip
     run = ctx.engine.start(specs.make(values))
-    outputs = runs_again.use(ctx, run.id)
+    outputs = from_run.use(ctx, run.id)
     assert (
         outputs[0] == "sample:json"
         and outputs[1] is None
@@ -151,7 +151,7 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
     monkeypatch.setattr(
         FakeDesk, "inspect", lambda *_: (_ for _ in ()).throw(RunError("'gone' is not a folder."))
     )
-    outputs = runs_again.use(ctx, run.id)
+    outputs = from_run.use(ctx, run.id)
     kept = filled(outputs)
     assert (
         not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys()
@@ -168,20 +168,20 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
 
 
 def test_ids_of_runs_that_are_not_there_are_a_sentence(ctx: Context) -> None:
-    for handler in (runs_again.use, runs_again.train_on):
+    for handler in (from_run.use, from_run.train_on):
         with pytest.raises(RunError, match=r"no run|is gone"):
             handler(ctx, "../../etc")
     with pytest.raises(RunError, match="There is no run"):
-        runs_again.extend(ctx, "", 1)
+        from_run.extend(ctx, "", 1)
 
 
 # --- on from its adapter ---
 
 
 def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -> None:
-    held = filled(runs_again.train_on(ctx, finished.id))
+    held = filled(from_run.train_on(ctx, finished.id))
     assert held["model.start"] == finished.id
-    box, said = runs_again.tell_start(ctx, str(held["model.start"]))
+    box, said = from_run.tell_start(ctx, str(held["model.start"]))
     assert box["visible"] and "Starts from the adapter of “Pirate”" in said
     run = ctx.engine.store.run(train_tab.start(ctx, *held.values()))
     assert warm_start.name_of(run) == "Pirate"
@@ -192,11 +192,11 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     )
     assert kept["method.rank"] == kept["model.start"] == gr.skip() != kept["optim.epochs"]
     held["method.rank"] = 5
-    assert "Rank (method.rank): it has 16." in list(train_facts.tell(ctx, *held.values()))[-1][0]
+    assert "Rank (method.rank): it has 16." in list(plan.tell(ctx, *held.values()))[-1][0]
     with pytest.raises(SpecError, match="Rank"):
         train_tab.start(ctx, *held.values())
-    assert not runs_again.tell_start(ctx, runs_again.forget_start())[0]["visible"]
-    assert "is gone" in runs_again.tell_start(ctx, "no-such-run")[1]
+    assert not from_run.tell_start(ctx, from_run.forget_start())[0]["visible"]
+    assert "is gone" in from_run.tell_start(ctx, "no-such-run")[1]
 
 
 # --- more epochs ---
@@ -206,13 +206,13 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
     before = finished.spec.optim.epochs
     for epochs in (0, None, -2, 1000):
         with pytest.raises(SpecError, match=r"[Ee]pochs"):
-            runs_again.extend(ctx, finished.id, epochs)
-    assert runs_again.extend(ctx, finished.id, 2)[1] == finished.id
+            from_run.extend(ctx, finished.id, epochs)
+    assert from_run.extend(ctx, finished.id, 2)[1] == finished.id
     wait_for(
         finished,
         lambda run: run.view().attempt == 2 and run.state() == State.FINISHED and idle(run),
         20,
     )
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
-    picked = runs_tab.pick(ctx, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
+    picked = tab.pick(ctx, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
     assert picked[5]["visible"] and picked[6]["visible"]

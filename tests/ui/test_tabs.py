@@ -10,15 +10,17 @@ import pytest
 
 from engine.data.rows import read_rows
 from engine.errors import HoneError, RunError
-from engine.policy import DEMO
 from engine.process.fake import FakeBackend
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk
-from ui import compare_tab, export_tab, form, model_find, model_tab, runs_tab, train_tab
-from ui.context import Context
+from ui import compare, export, form
+from ui.context import DEMO, Context
 from ui.handlers import bind
+from ui.model import find, tab
+from ui.runs import tab as runs_tab
+from ui.train import tab as train_tab
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
@@ -27,9 +29,9 @@ NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
 
 def test_a_model_is_read_once_and_then_described(ctx: Context) -> None:
-    reading, about = model_tab.describe(ctx, "pocket")
+    reading, about = tab.describe(ctx, "pocket")
     assert "ten seconds" in reading and "5,000,000 weights" in about
-    assert list(model_tab.describe(ctx, "pocket")) == [about]
+    assert list(tab.describe(ctx, "pocket")) == [about]
 
 
 def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> None:
@@ -38,7 +40,7 @@ def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> N
         ("/nowhere", "not a folder on this machine"),
         (" ", "first"),
     ):
-        chosen, refused = model_find.open_folder(ctx, path)
+        chosen, refused = find.open_folder(ctx, path)
         assert chosen == gr.skip() and refused["visible"] and words in refused["value"]
 
 
@@ -46,14 +48,14 @@ def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) ->
     ctx.model("pocket")
     for source in (str(tmp_path), "hub:owner/name", str(tmp_path / "gone")):
         ctx._models[source] = ctx.model("pocket")
-    offered = [source for _, source in model_find.refresh(ctx, "pocket")["choices"]]
+    offered = [source for _, source in find.refresh(ctx, "pocket")["choices"]]
     assert offered == ["pocket", str(tmp_path)]
 
 
 def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: list[object]) -> None:
     ctx.policy = DEMO
     with pytest.raises(RunError, match="closed"):
-        model_find.open_folder(ctx, str(tmp_path))
+        find.open_folder(ctx, str(tmp_path))
     values[form.PATHS.index("model.source")] = str(
         tmp_path
     )  # as a client that skips the page would send it
@@ -65,7 +67,7 @@ def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: li
 
 
 def test_both_replies_grow_and_the_buttons_come_back(ctx: Context, finished: RunDir) -> None:
-    steps = list(compare_tab.talk(ctx, finished.id, "Hello", [], [], 0.0, 64))
+    steps = list(compare.talk(ctx, finished.id, "Hello", [], [], 0.0, 64))
     assert steps[0][0] == "" and steps[0][4]["visible"]
     _, base, tuned, *_ = steps[-2]
     assert base[-1]["content"].startswith("I am") and tuned[-1]["content"].startswith("Arr!")
@@ -74,7 +76,7 @@ def test_both_replies_grow_and_the_buttons_come_back(ctx: Context, finished: Run
 
 
 def test_closing_the_conversation_stops_the_model(ctx: Context, finished: RunDir) -> None:
-    talking = compare_tab.talk(ctx, finished.id, "Hello", [], [], 0.0, 64)
+    talking = compare.talk(ctx, finished.id, "Hello", [], [], 0.0, 64)
     next(talking), next(talking)
     talking.close()
     assert ctx.engine.desk.stopped == 1  # type: ignore[attr-defined]
@@ -87,7 +89,7 @@ def test_a_refused_message_is_given_back(
         raise RunError("Another run is using this machine.")
 
     monkeypatch.setattr(FakeDesk, "chat", busy)
-    talking = compare_tab.talk(ctx, finished.id, "Hello", [], [], 0.0, 64)
+    talking = compare.talk(ctx, finished.id, "Hello", [], [], 0.0, 64)
     next(talking)
     assert next(talking)[:3] == ("Hello", [], [])
     with pytest.raises(RunError):
@@ -99,14 +101,14 @@ def test_gradio_s_parts_become_text() -> None:
         "role": "user",
         "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}],
     }
-    assert compare_tab.plain([turn]) == [{"role": "user", "content": "Hello"}]
+    assert compare.plain([turn]) == [{"role": "user", "content": "Hello"}]
 
 
 def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir) -> None:
-    shown = compare_tab.suggest(ctx, finished.id)
-    first = compare_tab.question(read_rows(finished.held_out_file)[0])
+    shown = compare.suggest(ctx, finished.id)
+    first = compare.question(read_rows(finished.held_out_file)[0])
     assert first in shown.replace("&#x27;", "'")
-    assert "nothing to compare" in compare_tab.suggest(ctx, None)
+    assert "nothing to compare" in compare.suggest(ctx, None)
 
 
 def test_a_score_is_asked_for_waited_for_and_shown(
@@ -123,71 +125,71 @@ def test_a_score_is_asked_for_waited_for_and_shown(
         return 1 if run.view().score_problem else 0
 
     monkeypatch.setattr(FakeBackend, "work", work)
-    before, button, timer = compare_tab.show_score(ctx, finished.id)
+    before, button, timer = compare.show_score(ctx, finished.id)
     assert "Not scored yet" in before and button["interactive"] and not timer["active"]
-    shown, button, timer = compare_tab.start_score(ctx, finished.id)
+    shown, button, timer = compare.start_score(ctx, finished.id)
     assert "Scoring" in shown and not button["interactive"] and timer["active"]
     wait_for(finished, idle, 10)
-    shown, button, timer = compare_tab.show_score(ctx, finished.id)
+    shown, button, timer = compare.show_score(ctx, finished.id)
     assert (
         "base 61.2, tuned 9.4" in shown and button["value"] == "Score again" and not timer["active"]
     )
-    compare_tab.start_score(ctx, finished.id)
+    compare.start_score(ctx, finished.id)
     wait_for(finished, idle, 10)
-    shown = compare_tab.show_score(ctx, finished.id)[0]
+    shown = compare.show_score(ctx, finished.id)[0]
     assert "did not work" in shown and "<img" not in shown and "base 61.2" in shown, (
         "the last good one stays"
     )
     finished.emit(ev.Scoring())  # as of a worker that was killed
-    assert "without a result" in compare_tab.show_score(ctx, finished.id)[0]
+    assert "without a result" in compare.show_score(ctx, finished.id)[0]
 
 
 def test_without_a_run_there_is_no_score(ctx: Context) -> None:
-    assert compare_tab.show_score(ctx, None)[0] == ""
+    assert compare.show_score(ctx, None)[0] == ""
     with pytest.raises(RunError, match="no run to score"):
-        compare_tab.start_score(ctx, None)
+        compare.start_score(ctx, None)
 
 
 # --- export ---
 
 
 def test_merging_ends_with_figures_and_a_zip(ctx: Context, finished: RunDir) -> None:
-    about, merged, code, _, _, take, timer = export_tab.show(ctx, finished.id, "bf16")
+    about, merged, code, _, _, take, timer = export.show(ctx, finished.id, "bf16")
     assert "LoRA rank" in about and "Not merged yet" in merged and "PeftModel" in code
     assert not take["visible"] and not timer["active"]
-    export_tab.start_merge(ctx, finished.id, "bf16")
-    while export_tab.merge_state(finished, "bf16").working:
+    export.start_merge(ctx, finished.id, "bf16")
+    while export.merge_state(finished, "bf16").working:
         pass
-    _, merged, code, _, _, take, _ = export_tab.show(ctx, finished.id, "bf16")
+    _, merged, code, _, _, take, _ = export.show(ctx, finished.id, "bf16")
     assert "8 of 8 replies" in merged and take["visible"] and "merged" in code
-    assert Path(export_tab.zip_merged(ctx, finished.id, "bf16")).suffix == ".zip"
-    assert Path(export_tab.zip_adapter(ctx, finished.id)).stat().st_size > 0
+    assert Path(export.zip_merged(ctx, finished.id, "bf16")).suffix == ".zip"
+    assert Path(export.zip_adapter(ctx, finished.id)).stat().st_size > 0
 
 
 def test_what_was_merged_before_the_run_went_on_is_not_offered(
     ctx: Context, finished: RunDir
 ) -> None:
-    export_tab.start_merge(ctx, finished.id, "bf16")
-    while not export_tab.merge_state(finished, "bf16").ready:
+    export.start_merge(ctx, finished.id, "bf16")
+    while not export.merge_state(finished, "bf16").ready:
         pass
     finished.emit(ev.Saved(step=21, best=True))
-    assert not export_tab.merge_state(finished, "bf16").ready
+    assert not export.merge_state(finished, "bf16").ready
     with pytest.raises(RunError, match="Press Merge first"):
-        export_tab.zip_merged(ctx, finished.id, "bf16")
+        export.zip_merged(ctx, finished.id, "bf16")
 
 
 def test_a_base_model_that_has_gone_locks_nothing(ctx: Context, finished: RunDir) -> None:
     text = finished.spec_file.read_text()
     finished.spec_file.write_text(text.replace("source: pocket", "source: /gone/model"))
-    assert "/gone/model" in export_tab.show(ctx, finished.id, "bf16")[2]
-    assert Path(export_tab.zip_adapter(ctx, finished.id)).is_file()
+    assert "/gone/model" in export.show(ctx, finished.id, "bf16")[2]
+    assert Path(export.zip_adapter(ctx, finished.id)).is_file()
 
 
 def test_nothing_to_export_is_said(ctx: Context) -> None:
-    words, _, _, adapter, *_ = export_tab.show(ctx, None, "bf16")
+    words, _, _, adapter, *_ = export.show(ctx, None, "bf16")
     assert "nothing to export" in words and not adapter["interactive"]
     with pytest.raises(RunError):
-        export_tab.start_merge(ctx, None, "bf16")
+        export.start_merge(ctx, None, "bf16")
 
 
 # --- runs ---

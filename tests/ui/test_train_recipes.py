@@ -13,9 +13,11 @@ from engine.runs import recipes
 from engine.spec import presets
 from tests.ui.fakes import INFO
 from tests.ui.test_train_tab import counted, plain, setting
-from ui import form, train_recipes, train_tab
+from ui import form
 from ui.context import Context
-from ui.train_recipes import PATHS, RECOMMENDED
+from ui.train import recipes as train_recipes
+from ui.train import tab
+from ui.train.recipes import PATHS, RECOMMENDED
 
 
 def by_path(shown: list[Any]) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def file_values(values: list[object], ctx: Context, tmp_path: Path) -> list[obje
 def test_a_recipe_sets_its_values_and_resets_the_others(ctx: Context, values: list[object]) -> None:
     quick = by_path(train_recipes.choose(ctx, "Quick try", *values))
     assert quick["optim.epochs"] == 1 and quick["method.rank"] == 8
-    assert quick["optim.batch_size"] == train_tab.suited_spec("sample:pirate").optim.batch_size
+    assert quick["optim.batch_size"] == tab.suited_spec("sample:pirate").optim.batch_size
 
 
 @pytest.mark.parametrize("recipe", presets.recipes(), ids=lambda recipe: recipe.name)
@@ -102,9 +104,7 @@ def test_the_sample_s_own_settings_are_recommended_for_the_pocket_model(
 ) -> None:
     counted(ctx, values)
     found = by_path(train_recipes.choose(ctx, RECOMMENDED, *values))
-    assert (
-        found["optim.learning_rate"] == train_tab.suited_spec("sample:pirate").optim.learning_rate
-    )
+    assert found["optim.learning_rate"] == tab.suited_spec("sample:pirate").optim.learning_rate
 
 
 def test_following_leaves_the_data_tab_and_settings_by_hand_alone(

@@ -17,8 +17,14 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView, State, fold
 from engine.text import rounded, span, within
 from tests.ui.fakes import INFO, FakeDesk
-from ui import form, live, model_tab, report_view, runs_tab, train_facts, train_settings, train_tab
+from ui import form
 from ui.context import Context
+from ui.model import tab
+from ui.runs import report as report_view
+from ui.runs import tab as runs_tab
+from ui.train import live, settings
+from ui.train import plan as train_facts
+from ui.train import tab as train_tab
 
 GB = 2**30
 
@@ -157,9 +163,9 @@ def test_a_model_that_cannot_be_opened_is_said_beside_start(
         raise ModelError("This folder is of an unknown architecture.")
 
     monkeypatch.setattr(FakeDesk, "inspect", refuse)
-    assert "unknown architecture" in list(model_tab.describe(ctx, "pocket"))[-1]
+    assert "unknown architecture" in list(tab.describe(ctx, "pocket"))[-1]
     assert "unknown architecture" in told(ctx, values)
-    update = train_settings.choose_model(ctx, "pocket", "all", ["q_proj"])
+    update = settings.choose_model(ctx, "pocket", "all", ["q_proj"])
     assert update["value"] == [form.ALL_LINEAR] and "q_proj" in update["choices"]
 
 
@@ -169,7 +175,7 @@ def test_a_model_that_cannot_be_opened_is_said_beside_start(
 def test_what_does_not_apply_is_hidden_and_not_reset(ctx: Context, values: list[object]) -> None:
     def shown(kind: str) -> list[bool]:
         setting(values, "method.kind", kind)
-        boxes = train_settings.arrange(ctx, *values)
+        boxes = settings.arrange(ctx, *values)
         assert all("value" not in box for box in boxes)
         return [box["visible"] for box in boxes]
 
@@ -181,17 +187,17 @@ def test_what_does_not_apply_is_hidden_and_not_reset(ctx: Context, values: list[
 def test_the_head_is_offered_for_labels_alone(ctx: Context, values: list[object]) -> None:
     ctx.model("pocket")
     setting(values, "method.kind", "head")
-    kinds = train_settings.offer_kinds(ctx, *values)
+    kinds = settings.offer_kinds(ctx, *values)
     assert kinds["value"] == "lora" and "head" not in dict(map(reversed, kinds["choices"]))
     setting(values, "data.source", "sample:reviews")
     setting(values, "data.goal", "classify")
-    kinds = train_settings.offer_kinds(ctx, *values)
+    kinds = settings.offer_kinds(ctx, *values)
     assert "value" not in kinds and "head" in dict(map(reversed, kinds["choices"]))
 
 
 def test_preferences_have_settings_of_their_own(ctx: Context, values: list[object]) -> None:
     setting(values, "data.source", "sample:preferences")
-    assert train_settings.arrange(ctx, *values)[2]["visible"]
+    assert settings.arrange(ctx, *values)[2]["visible"]
 
 
 def test_a_classifier_is_counted_with_its_labels(ctx: Context, values: list[object], room) -> None:
@@ -206,12 +212,12 @@ def test_a_classifier_is_counted_with_its_labels(ctx: Context, values: list[obje
 
 
 def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
-    assert train_settings.choose_group(ctx, "fewest", "pocket") == gr.skip()  # not read yet
+    assert settings.choose_group(ctx, "fewest", "pocket") == gr.skip()  # not read yet
     ctx.model("pocket")
-    assert plain(train_settings.choose_group(ctx, "fewest", "pocket")) == ["q_proj", "v_proj"]
-    assert train_settings.name_group(ctx, ["v_proj", "q_proj"], "pocket") == "fewest"
-    assert train_settings.name_group(ctx, ["v_proj"], "pocket") == train_settings.OWN
-    update = train_settings.choose_model(ctx, "pocket", "attention", ["all-linear"])
+    assert plain(settings.choose_group(ctx, "fewest", "pocket")) == ["q_proj", "v_proj"]
+    assert settings.name_group(ctx, ["v_proj", "q_proj"], "pocket") == "fewest"
+    assert settings.name_group(ctx, ["v_proj"], "pocket") == settings.OWN
+    update = settings.choose_model(ctx, "pocket", "attention", ["all-linear"])
     assert update["value"] == ["q_proj", "k_proj", "v_proj", "o_proj"]
 
 
@@ -222,7 +228,7 @@ def test_names_of_the_model_before_stay_on_offer_unseen(ctx: Context) -> None:
     ctx._models["/models/other"] = INFO.model_copy(
         update={"modules": (other,), "groups": {"all": ("c_attn",)}}
     )
-    update = train_settings.choose_model(ctx, "/models/other", "all", ["q_proj"])
+    update = settings.choose_model(ctx, "/models/other", "all", ["q_proj"])
     assert update["value"] == ["c_attn"]
     labels = {name: label for label, name in update["choices"]}
     assert labels["c_attn"] and labels["q_proj"] == "" and form.ALL_LINEAR in labels

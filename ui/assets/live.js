@@ -1,4 +1,4 @@
-/* The live panel of the Train tab. It polls ui/live.py with a cursor, extends the curves and places the
+/* The live panel of the Train tab. It polls ui/train/live.py with a cursor, extends the curves and places the
    words that the server made. All text is set with textContent. Survives a reload and a restarted app. */
 window.HoneLive = function (element, props, server, trigger, watch) {
   const BUCKETS = 500; // stretches that the curve in sight is drawn in

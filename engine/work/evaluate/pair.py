@@ -1,4 +1,4 @@
-"""NEW."""
+"""Base and tuned scores of the same rows, paired row by row."""
 
 from __future__ import annotations
 

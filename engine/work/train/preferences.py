@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from datasets import Dataset
 from transformers import Trainer, TrainerCallback
-from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
-from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
 from engine.errors import DataError, RunError, SpecError
 from engine.spec.method import MethodSpec
 from engine.spec.objective import preference_of
 from engine.spec.run import Shape
 from engine.text import plural
-from engine.work.encode.encode import IGNORED
 from engine.work.encode.preferences import marked, pairs, read
 from engine.work.model.load import Head
 from engine.work.train.objective import Material, Numbers, left_out, require
+from engine.work.train.preference_trainers import trainer
 from engine.work.train.samples import Questions
-from engine.work.train.trainer import HoneTrainer, exact
+from engine.work.train.trainer import exact
 
 STEADY = 4  # examples at once, from where KTO's yardstick is of some use
 
@@ -155,133 +151,3 @@ def weights(marks: list[bool]) -> tuple[float, float]:
     """How much good and bad answers count, so that the rarer ones weigh as much together (KTO's equation 8)."""
     good, bad = sum(marks), len(marks) - sum(marks)
     return max(1.0, bad / good), max(1.0, good / bad)
-
-
-# ORPO is one of TRL's experimental trainers, which say so at import; their documentation names this switch.
-os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
-
-from datasets import Dataset
-from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
-from trl.experimental.orpo import ORPOConfig, ORPOTrainer
-
-from engine.work.encode.encode import IGNORED
-from engine.work.train.trainer import HoneTrainer
-
-SURE = -1e-6  # log-probability of an answer that could hardly be likelier
-
-
-class _Told:
-    """Hands the share of right pairs, as TRL notes it, on with the other figures of a check."""
-
-    noted, right = "_metrics", "rewards/accuracies"
-    against_itself = True  # before the first step the model is its own reference: nothing is likelier than before
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the share to a check's figures; these go on to the callbacks."""
-        found = getattr(self, self.noted)["eval"].get(self.right)
-        first = self.against_itself and self.state.global_step == 0  # type: ignore[attr-defined]
-        if "eval_loss" in logs and found and not first:
-            logs["eval_accuracy"] = sum(map(float, found)) / len(found)
-        super().log(logs, start_time)  # type: ignore[misc]
-
-
-class Pairs(_Told, HoneTrainer, DPOTrainer):
-    """DPO (Rafailov et al., arXiv:2305.18290)."""
-
-    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
-        return dataset
-
-
-class Marks(HoneTrainer, KTOTrainer):
-    """KTO (Ethayarajh et al., arXiv:2402.01306)."""
-
-    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
-        return dataset
-
-
-class Odds(_Told, HoneTrainer, ORPOTrainer):
-    """ORPO (Hong et al., arXiv:2403.07691)."""
-
-    noted, right = "_stored_metrics", "eval_rewards/accuracies"
-    against_itself = False
-
-    @staticmethod
-    def get_batch_logps(logits: Any, *args: Any, **options: Any) -> Any:
-        """In fp32, and never quite certain: in 16 bits an answer can look certain, and its odds are infinite."""
-        found = ORPOTrainer.get_batch_logps(logits.float(), *args, **options)
-        return found.clamp(max=SURE)
-
-    def tokenize_row(self, feature: dict[str, Any], model: Any = None) -> dict[str, Any]:
-        """A row's tokens under the names that this trainer knows."""
-        question: list[int] = feature["prompt_ids"]
-        found: dict[str, Any] = {}
-        for side in ("chosen", "rejected"):
-            ids = question + feature[f"{side}_ids"]
-            found |= {
-                f"{side}_input_ids": ids,
-                f"{side}_attention_mask": [1] * len(ids),
-                f"{side}_labels": [IGNORED] * len(question) + feature[f"{side}_ids"],
-            }
-        return found | {"prompt_input_ids": question, "prompt_attention_mask": [1] * len(question)}
-
-
-def trainer(
-    method: str,
-    beta: float,
-    weights: tuple[float, float],
-    switched_off: bool,
-    arguments: dict[str, Any],
-    train: list[dict[str, Any]],
-    held: list[dict[str, Any]],
-    **options: Any,
-) -> Any:
-    """The trainer of a preference method. Without a base to switch back to, it is asked once, before the first step."""
-    data = {
-        "train_dataset": Dataset.from_list(train),
-        "eval_dataset": Dataset.from_list(held) if held else None,
-    }
-    common = {
-        **arguments,
-        "max_length": None,
-        "beta": beta,
-        "disable_dropout": True,
-        "remove_unused_columns": False,
-    }
-    asked = {"precompute_ref_log_probs": not switched_off, "router_aux_loss_coef": 0.0}
-    if method == "orpo":
-        empty = {
-            "prompt": "",
-            "chosen": "",
-            "rejected": "",
-        }  # it looks for texts before it asks for tokens
-        data = {
-            name: rows and Dataset.from_list([one | empty for one in rows])
-            for name, rows in data.items()
-        }
-        seen = {
-            "include_num_input_tokens_seen": "no"
-        }  # its batches have no name that the library knows
-        return Odds(
-            args=ORPOConfig(**(common | seen | {"max_length": longest(train, held)})),
-            **data,
-            **options,
-        )
-    if method == "kto":
-        good, bad = weights
-        return Marks(
-            args=KTOConfig(**common, **asked, desirable_weight=good, undesirable_weight=bad),
-            **data,
-            **options,
-        )
-    return Pairs(args=DPOConfig(**common, **asked), **data, **options)
-
-
-def longest(*parts: list[dict[str, Any]]) -> int:
-    """Tokens of the longest side."""
-    sides = (
-        (one["prompt_ids"], one[f"{side}_ids"])
-        for rows in parts
-        for one in rows
-        for side in ("chosen", "rejected")
-    )
-    return max(len(question) + len(answer) for question, answer in sides)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.model.hub import Origin
 from engine.model.info import ModelInfo
-from ui.model_lists import amount
+from ui.model.lists import amount
 from ui.text import card, count, line, safe, share, short, tiles
 
 PARTS = {  # as engine.work.model.describe names them -> as people call them, in the order of the bar

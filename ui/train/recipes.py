@@ -20,12 +20,13 @@ from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.presets import Recipe
 from engine.spec.run import RunSpec
-from ui import form, train_facts
+from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.text import line, safe
 from ui.theme import html
-from ui.train_settings import OWN, targets
+from ui.train import plan
+from ui.train.settings import OWN, targets
 
 RECOMMENDED = "Recommended"
 PATHS = tuple(path for path in form.PATHS if path in recipes.PATHS)  # what a recipe sets
@@ -156,7 +157,7 @@ def propose(
 def offer(ctx: Context, chosen: str | None, *values: Any) -> Any:
     """The recipes for rows of this kind."""
     try:
-        kind = train_facts.kind_of_rows(ctx.prepared(_data(values)).shape)
+        kind = plan.kind_of_rows(ctx.prepared(_data(values)).shape)
     except HoneError:
         kind = "any"
     offered = names(kind)
@@ -296,7 +297,7 @@ def _advice(ctx: Context, spec: RunSpec, kind: recommend.Kind | None) -> Advice 
 
 def _case(ctx: Context, spec: RunSpec) -> Case | None:
     try:
-        return train_facts.plan(ctx, spec).case
+        return plan.plan(ctx, spec).case
     except HoneError:  # said beside Start
         return None
 

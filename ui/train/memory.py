@@ -1,6 +1,6 @@
 """What a run would need of this machine's memory, by part, beside other methods; and the drawing that changes it.
 
-``ui.model_tab`` lays out; this is wired in app.py, since it knows the whole form.
+``ui.model.tab`` lays out; this is wired in app.py, since it knows the whole form.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from engine.estimate.recommend import Case
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Goal
 from engine.spec.run import RunSpec
-from ui import form, model_map, train_facts, train_recipes
+from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind
-from ui.model_tab import ModelTab
+from ui.model import diagram
+from ui.model.tab import ModelTab
 from ui.text import card, count, line, megabytes, plural, safe, status, table
+from ui.train import plan, recipes
 
 PARTS = {
     "weights": "Weights",
@@ -85,11 +87,11 @@ def wire(
         again.change,
         *(widget.change for path, widget in fields.items() if path.startswith(DEPENDS)),
     ]
-    # Not always_last: see ui.train_tab.wire.
+    # Not always_last: see ui.train.tab.wire.
     shown = [tab.verdict, tab.map, tab.memory]
     gr.on(changed, bind(show, ctx), every, shown, trigger_mode="multiple", **QUIET)
     for pressed in (tab.map.toggle_part, tab.map.take_group):
-        pressed(None, None, own, js=train_recipes.SET_BY_HAND, api_visibility="private")
+        pressed(None, None, own, js=recipes.SET_BY_HAND, api_visibility="private")
     tab.map.toggle_part(bind(toggle, ctx), [source, targets], targets, **QUIET)
     tab.map.take_group(bind(take_group, ctx), source, targets, **QUIET)
 
@@ -109,7 +111,7 @@ def show(ctx: Context, *values: Any) -> tuple[Any, Any, Any]:
 
 
 def _shown(case: Case, spec: RunSpec, problem: str) -> tuple[str, str, str]:
-    drawn = json.dumps(model_map.drawing(case.info, spec.method, max(2, case.labels)))
+    drawn = json.dumps(diagram.drawing(case.info, spec.method, max(2, case.labels)))
     try:
         told = forecast.foresee(case, spec)
         said = (
@@ -128,7 +130,7 @@ def _shown(case: Case, spec: RunSpec, problem: str) -> tuple[str, str, str]:
 
 def toggle(ctx: Context, model: str, names: list[str], event: gr.EventData) -> list[str]:
     """Put one part in or take it out: the list on the Train tab is where it is kept."""
-    return model_map.toggled(ctx.model(model), names, str(event.name))
+    return diagram.toggled(ctx.model(model), names, str(event.name))
 
 
 def take_group(ctx: Context, model: str, event: gr.EventData) -> list[str]:
@@ -161,7 +163,7 @@ def _case(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
         return None, ""
     try:
         prepared = ctx.prepared(spec.data)
-        return train_facts.case_of(ctx, spec, prepared, prepared.train), ""
+        return plan.case_of(ctx, spec, prepared, prepared.train), ""
     except HoneError as error:
         machine = hardware.machine(spec.place, spec.method, ctx.engine.store.home)
         goal: Goal = "classify" if info.task == "classify" else "write"

@@ -10,10 +10,12 @@ from gradio.components import Component
 
 from engine.data.schema import ROLES
 from engine.spec.run import Shape
-from ui import data_add, data_look, editor, form
+from ui import form
 from ui.context import Context
-from ui.data_add import Adding
-from ui.editor import Editor
+from ui.data import add as data_add
+from ui.data import editor, look
+from ui.data.add import Adding
+from ui.data.editor import Editor
 from ui.handlers import QUIET, bind
 from ui.text import intro
 from ui.theme import html
@@ -103,7 +105,7 @@ def build(ctx: Context) -> DataTab:
                             visible=False,
                             elem_id=f"role-{number}",
                         )
-                        for number in range(data_look.MOST_ROLES)
+                        for number in range(look.MOST_ROLES)
                     ]
                     reading = _reading()
                 with gr.Accordion("What it learns from", open=False, elem_id="learning"):
@@ -116,18 +118,18 @@ def build(ctx: Context) -> DataTab:
                 forward = gr.Button("Next: choose the model", variant="primary", size="md")
             with gr.Column(scale=1, min_width=320):
                 facts = html(elem_id="data-facts")
-                fixes = {kind: _finding(kind) for kind in data_look.FIXES}
+                fixes = {kind: _finding(kind) for kind in look.FIXES}
                 notes = html(elem_id="findings")
                 agree = gr.Button(
                     "Yes, the columns are right", size="md", visible=False, elem_id="agree"
                 )
-                rows = html(data_look.WAITING, elem_id="preview")
+                rows = html(look.WAITING, elem_id="preview")
                 with gr.Row(elem_classes="pager"):
                     back = gr.Button("Previous", size="md", min_width=90)
                     forth = gr.Button("Next rows", size="md", min_width=90)
                     any_row = gr.Button("Random", size="md", min_width=90)
                     order = gr.Dropdown(
-                        data_look.order_choices(None, 0),
+                        look.order_choices(None, 0),
                         value="order",
                         label="Which rows",
                         container=False,

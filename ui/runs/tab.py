@@ -13,11 +13,12 @@ from engine.runs import report as reports
 from engine.spec.method import briefly
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
-from ui import report_view, runs_queue
 from ui.context import Context
-from ui.export_tab import PRESS
+from ui.export import PRESS
 from ui.handlers import QUIET, bind
-from ui.runs_queue import QueueList
+from ui.runs import queue as runs_queue
+from ui.runs import report as report_view
+from ui.runs.queue import QueueList
 from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, table, when
 from ui.theme import html
 

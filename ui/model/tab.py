@@ -10,31 +10,23 @@ import gradio as gr
 
 from engine.errors import HoneError
 from engine.model import hub, local
-from ui import form, model_about, model_find, model_get
+from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind
-from ui.model_find import Finding
-from ui.model_get import Getting
+from ui.model import about as model_about
+from ui.model import download, find
+from ui.model.download import Getting
+from ui.model.find import Finding
 from ui.text import intro, line, status
 from ui.theme import html
 
 READING = line("Reading the model's description. The first time takes about ten seconds.", "wait")
-GROUPS = {
-    "fewest": "Fewest (query and value)",
-    "attention": "Attention",
-    "all": "All linear layers",
-}
-GROUP_NOTES = {
-    "fewest": "the least memory; enough to change the tone",
-    "attention": "all of the attention block",
-    "all": "learns the most; the usual choice",
-}
 MAP_SCRIPT = "HoneMap(element, props, trigger, watch); ['toggle_part', 'take_group']"
 
 
 @dataclass(frozen=True)
 class ModelTab:
-    """What the other tabs need, and the widgets that ui.model_fit fills."""
+    """What the other tabs need, and the widgets that ui.train.memory fills."""
 
     tab: gr.Tab
     source: gr.Dropdown
@@ -59,13 +51,13 @@ def build(ctx: Context) -> ModelTab:
         )
         with gr.Row(equal_height=False, elem_classes="page model"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
-                source = form.widget("model.source", choices=model_find.choices(ctx))
+                source = form.widget("model.source", choices=find.choices(ctx))
                 forward = gr.Button("Next: train it", variant="primary", size="md")
-                finding = model_find.build(ctx)
-                listed = model_get.build_list(ctx)
+                finding = find.build(ctx)
+                listed = download.build_list(ctx)
             with gr.Column(scale=1, min_width=320, elem_id="model-page"):
                 told = html(visible=False, elem_id="model-told")
-                panel = model_get.build_panel()
+                panel = download.build_panel()
                 verdict = html(elem_id="model-verdict")
                 about = html(READING, elem_id="model-about")
                 drawing = html(
@@ -75,7 +67,7 @@ def build(ctx: Context) -> ModelTab:
                 )
                 memory = html(elem_id="model-memory")
         timer = gr.Timer(
-            model_get.SECOND, active=False
+            download.SECOND, active=False
         )  # within the tab: beside the tabs it would count as one
     shown = *panel, timer, *listed
     return ModelTab(
@@ -87,14 +79,14 @@ def wire(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
     """From the lists to the choice, and from the choice to what is said of it."""
     finding, source = tab.finding, tab.source
     for listed in (finding.known, finding.found, tab.getting.listed):
-        listed.choose(bind(model_find.choose, ctx), None, [tab.told, source], **QUIET)
+        listed.choose(bind(find.choose, ctx), None, [tab.told, source], **QUIET)
     opened, own = [finding.use.click, finding.folder.submit], [source, finding.refused]
-    gr.on(opened, bind(model_find.open_folder, ctx), finding.folder, own, **QUIET)
+    gr.on(opened, bind(find.open_folder, ctx), finding.folder, own, **QUIET)
     # What was said of a model that could not be chosen goes once another one is; and one button of two is the next.
     source.change(bind(changed), source, [tab.told, tab.next], **QUIET)
-    tab.tab.select(bind(model_find.list_known, ctx), None, finding.known, **QUIET)
-    blocks.load(bind(model_find.refresh, ctx), source, source, **QUIET)
-    model_get.wire(ctx, tab.getting, source, blocks.load)
+    tab.tab.select(bind(find.list_known, ctx), None, finding.known, **QUIET)
+    blocks.load(bind(find.refresh, ctx), source, source, **QUIET)
+    download.wire(ctx, tab.getting, source, blocks.load)
 
 
 # --- handlers ---

@@ -14,8 +14,9 @@ from gradio.components import Component
 from engine.data import edit
 from engine.data.prepare import Prepared
 from engine.errors import DataError
-from ui import data_add, form
+from ui import form
 from ui.context import Context
+from ui.data import add
 from ui.handlers import QUIET, bind
 from ui.text import line, plural
 from ui.theme import html
@@ -223,7 +224,7 @@ def save_edits(ctx: Context, edited: Edits, *values: Any) -> tuple[Any, Edits]:
     spec = form.data_spec(values)
     changed = {int(number): row for number, row in edited["changed"].items()}
     made = edit.save(ctx.engine.store, ctx.prepared(spec), changed, edited["added"], spec.source)
-    return gr.update(choices=data_add.choices(ctx), value=made), NONE
+    return gr.update(choices=add.choices(ctx), value=made), NONE
 
 
 def download(ctx: Context, kind: str, *values: Any) -> str:

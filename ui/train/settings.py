@@ -16,7 +16,7 @@ from engine.model.info import ModelInfo
 from engine.spec.objective import LABELS, goal_of
 from ui import form
 from ui.context import Context
-from ui.model_tab import GROUPS
+from ui.form import GROUPS
 from ui.theme import html
 
 OWN = "own"  # target modules chosen one by one

@@ -13,10 +13,10 @@ import gradio as gr
 
 from engine.errors import ModelError
 from engine.model import catalog, hub, local
-from ui import model_lists as lists
 from ui.context import Context
 from ui.handlers import QUIET, bind
-from ui.model_find import choices
+from ui.model import lists
+from ui.model.find import choices
 from ui.text import line, safe
 from ui.theme import html
 

@@ -21,9 +21,9 @@ from engine.process import hub
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
-from ui import model_lists as lists
 from ui.context import Context
 from ui.handlers import QUIET, bind
+from ui.model import lists
 from ui.text import line, status
 from ui.theme import html
 

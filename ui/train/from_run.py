@@ -11,9 +11,12 @@ from engine.errors import DataError, HoneError, ModelError, RunError
 from engine.model.info import ModelInfo
 from engine.runs import warm_start
 from engine.spec.run import RunSpec
-from ui import data_add, data_tab, form, model_find, train_settings
+from ui import form
 from ui.context import Context
+from ui.data import add, tab
+from ui.model import find
 from ui.text import line, safe
+from ui.train import settings
 
 OF_DATA = tuple(path for path in form.DATA_PATHS if path != "data.seed")
 OF_MODEL = ("model.source", "method.targets")
@@ -97,7 +100,7 @@ def filled(ctx: Context, spec: RunSpec, said: str, gone: list[str]) -> list[Any]
     group = (
         gr.skip()
         if "method.targets" in left
-        else train_settings.name_group(ctx, list(named), spec.model.source)
+        else settings.name_group(ctx, list(named), spec.model.source)
     )
     source = "" if "data.source" in left else spec.data.source
     note = line(f"{said} Change what you like, then press Start.")
@@ -113,9 +116,9 @@ def offered(
     """What is chosen from lists, with the lists: Gradio refuses a form with what is not on offer."""
     data, held, model = spec.data.source, spec.data.held_out_source or "", spec.model.source
     found = {
-        "data.source": gr.update(choices=data_add.choices(ctx), value=data),
-        "data.held_out_source": gr.update(choices=data_tab.held_choices(ctx), value=held),
-        "model.source": gr.update(choices=model_find.choices(ctx, model), value=model),
+        "data.source": gr.update(choices=add.choices(ctx), value=data),
+        "data.held_out_source": gr.update(choices=tab.held_choices(ctx), value=held),
+        "model.source": gr.update(choices=find.choices(ctx, model), value=model),
         "method.kind": gr.update(choices=form.choices("method.kind"), value=spec.method.kind),
     }
-    return found | ({"method.targets": train_settings.targets(ctx, info, named)} if info else {})
+    return found | ({"method.targets": settings.targets(ctx, info, named)} if info else {})

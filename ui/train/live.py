@@ -21,12 +21,13 @@ from engine.store.run_view import RunView, State
 from ui.context import Context
 from ui.handlers import explain
 from ui.text import STATES, count, duration, loss
+from ui.theme import ASSETS
 
 CHUNK = 8000  # points an answer holds at most; the page asks again at once for the rest
 LOG_BYTES = 12_000
 RECENT = 20  # steps that the figure "training loss" is the mean of, in a run that is long enough
 
-TEMPLATE = (Path(__file__).parent / "assets" / "live.html").read_text(encoding="utf-8")
+TEMPLATE = (ASSETS / "live.html").read_text(encoding="utf-8")
 EVENTS = (
     "stop_run",
     "pause_run",

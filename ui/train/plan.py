@@ -19,9 +19,10 @@ from engine.spec.method import NAMES
 from engine.spec.objective import PREFERENCES, goal_of, outputs, task_of
 from engine.spec.run import RunSpec, Shape
 from engine.text import span
-from ui import form, train_settings
+from ui import form
 from ui.context import Context
 from ui.text import count, line, megabytes, plural, safe, share
+from ui.train import settings
 
 WAITING = line("Counting the weights that will train…", "wait")
 LEARNS = {
@@ -91,7 +92,7 @@ def kind_of_rows(shape: Shape) -> str:
 
 def tell(ctx: Context, *values: Any) -> Iterator[tuple[Any, ...]]:
     """What Start would do and which settings apply, at once; then the time, which may have to be measured first."""
-    boxes = train_settings.arrange(ctx, *values)
+    boxes = settings.arrange(ctx, *values)
     for told in _told(ctx, values):
         yield *told, *boxes
 

@@ -10,7 +10,7 @@ from engine.errors import RunError
 from engine.runs import export
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from ui.compare_tab import refresh
+from ui.compare import refresh
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.text import card, intro, line, loss, megabytes, safe, share, status

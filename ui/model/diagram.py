@@ -12,7 +12,7 @@ from engine.errors import HoneError
 from engine.model import parameters
 from engine.model.info import LinearModule, ModelInfo
 from engine.spec.method import MethodSpec
-from ui.model_tab import GROUP_NOTES, GROUPS
+from ui.form import GROUP_NOTES, GROUPS
 from ui.text import count, share
 
 OUT = {

@@ -16,8 +16,9 @@ from engine.data.quality.token_report import TokenReport
 from engine.data.schema import ROLES
 from engine.errors import HoneError
 from engine.spec.run import DataSpec, Fix, Shape
-from ui import charts, data_add, data_view, form
+from ui import charts, form
 from ui.context import Context
+from ui.data import add, preview
 from ui.text import card, line
 
 PAGE = 3  # rows of the preview shown together
@@ -41,8 +42,8 @@ def look(ctx: Context, model: str, *values: Any) -> Iterator[list[Any]]:
     spec = form.data_spec(values)
     dataset = ctx.dataset(spec.source)
     try:
-        for told in data_add.telling(lambda tell: ctx.prepared(spec, tell)):
-            if isinstance(told, data_add.Done):
+        for told in add.telling(lambda tell: ctx.prepared(spec, tell)):
+            if isinstance(told, add.Done):
                 prepared = told.value
             else:
                 yield [
@@ -50,7 +51,7 @@ def look(ctx: Context, model: str, *values: Any) -> Iterator[list[Any]]:
                     *(gr.skip() for _ in range(outputs_count() - 1)),
                 ]
     except HoneError as error:
-        yield shown(dataset, spec, None, data_view.problem("The columns do not fit", str(error)))
+        yield shown(dataset, spec, None, preview.problem("The columns do not fit", str(error)))
         return
     yield shown(dataset, spec, prepared, WAITING)
     yield shown(dataset, spec, prepared, page(ctx, model, prepared, spec, "order", {}, 0))
@@ -123,7 +124,7 @@ def page(
     except HoneError as error:
         return card("As the model sees it", line(str(error), "warn"))
     where = f"{ORDERS[order]}: {index + 1:,} to {index + len(picked):,} of {len(chosen):,}."
-    return data_view.preview(seen, [rows.number(at) for at in picked], where, template)
+    return preview.preview(seen, [rows.number(at) for at in picked], where, template)
 
 
 def shown(
@@ -168,8 +169,8 @@ def shown(
     if prepared.labels:
         by_label = gr.update(value=charts.labels(prepared.labels), visible=True)
     return [
-        data_view.facts(dataset, prepared, spec.max_length, tokens),
-        data_view.notes([one for one in found if one.fix is None]),
+        preview.facts(dataset, prepared, spec.max_length, tokens),
+        preview.notes([one for one in found if one.fix is None]),
         gr.update(visible=any(one.kind == "unsure" for one in found)),
         *_mending(found, spec, measured is not None),
         gr.skip() if rows is None else rows,
@@ -199,7 +200,7 @@ def _mending(found: list[Finding], spec: DataSpec, whole: bool) -> list[Any]:
         else:
             updates += [
                 gr.update(visible=True),
-                data_view.finding(one),
+                preview.finding(one),
                 gr.update(value="Undo" if one.done else one.button),
             ]
     return updates
@@ -223,7 +224,7 @@ def _readings(dataset: Dataset) -> list[Any]:
     return [
         gr.update(
             visible=text,
-            value=encoding if encoding in dict(map(reversed, data_add.encoding_choices())) else "",
+            value=encoding if encoding in dict(map(reversed, add.encoding_choices())) else "",
         ),
         gr.update(
             visible=dataset.kind in ("csv", "xlsx"),

@@ -9,10 +9,10 @@ from engine.runs import report as reports
 from engine.runs.report import Asked, Report
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
-from ui import svg
+from ui import charts
 from ui.text import STATES, card, count, line, safe, status, when
+from ui.theme import ASSETS
 
-ASSETS = Path(__file__).parent / "assets"
 KEYS = (
     '<p class="keys"><span class="key"><i class="key-train"></i>training</span>'
     '<span class="key"><i class="key-held"></i>held-out (never trained on)</span></p>'
@@ -84,7 +84,7 @@ def styles() -> str:
 
 
 def _curves(report: Report) -> str:
-    drawn = svg.losses(report.training, report.smooth, report.held_out, report.best_step)
+    drawn = charts.losses(report.training, report.smooth, report.held_out, report.best_step)
     return card("Loss by step", KEYS, drawn) if drawn else ""
 
 

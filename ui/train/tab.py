@@ -14,13 +14,17 @@ from engine.estimate import forecast
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
-from ui import form, live, runs_again, runs_queue, train_facts, train_recipes, train_settings
+from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind
+from ui.runs import queue
 from ui.text import intro
 from ui.theme import html
-from ui.train_recipes import RECOMMENDED, Recipes, Shelf
-from ui.train_settings import Settings
+from ui.train import from_run, live, plan
+from ui.train import recipes as train_recipes
+from ui.train import settings as train_settings
+from ui.train.recipes import RECOMMENDED, Recipes, Shelf
+from ui.train.settings import Settings
 
 LATEST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 OF_THE_ROWS = ("data.shape", "data.roles", "data.fixes", "data.held_out_source")
@@ -71,7 +75,7 @@ def build(ctx: Context) -> TrainTab:
         with gr.Row(equal_height=False, elem_classes="page train"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
-                lead = runs_queue.build_lead()
+                lead = queue.build_lead()
                 origin = _origin()
                 facts = html(elem_id="train-facts")
                 recipes = train_recipes.build()
@@ -187,7 +191,7 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     ]
     gr.on(
         [before.load, tab.again.change, *changed],
-        bind(train_facts.tell, ctx),
+        bind(plan.tell, ctx),
         every,
         told,
         **LATEST,
@@ -195,9 +199,9 @@ def wire(ctx: Context, tab: TrainTab, fields: dict[str, Any], before: Before) ->
     begins = fields["model.start"]
     said = [tab.origin.box, tab.origin.said]
     begins.change(
-        bind(runs_again.tell_start, ctx), begins, said, trigger_mode="multiple", **QUIET
+        bind(from_run.tell_start, ctx), begins, said, trigger_mode="multiple", **QUIET
     )  # see above
-    tab.origin.forget.click(bind(runs_again.forget_start), None, begins, **QUIET)
+    tab.origin.forget.click(bind(from_run.forget_start), None, begins, **QUIET)
     tab.start.click(bind(start, ctx), every, tab.live, **QUIET)
     then_tell(tab.live.live_change(bind(name_start, ctx), None, tab.start, **QUIET))
 
@@ -214,7 +218,7 @@ def start(ctx: Context, *values: Any) -> str:
     """Start a run with the form's settings; the panel then shows it."""
     spec = form.collect(values)
     ctx.check_model(spec.model.source)
-    now = train_facts.plan(ctx, spec)
+    now = plan.plan(ctx, spec)
     if now.case:
         forecast.foresee(
             now.case, spec
@@ -234,7 +238,7 @@ def choose_data(
 ) -> list[Any]:
     """Settings for other data: a sample brings its own; for a file all stays but what concerns the rows.
 
-    ``filled`` is the source that was set together with everything else (ui.runs_again): then all stays, until another
+    ``filled`` is the source that was set together with everything else (ui.train.from_run): then all stays, until another
     is chosen. Gradio may tell one change twice.
     """
     own = form.PATHS[2:]
