@@ -12,8 +12,8 @@ from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
 from tests.conftest import idle, wait_for
-from tests.engine import deaths
-from tests.engine.test_durable import DAMAGES
+from tests.engine.work.train import killed_runs
+from tests.engine.work.train.test_durability import DAMAGES
 
 ROOMS = tuple(
     range(0, 110_000, 10_000)
@@ -22,17 +22,17 @@ ROOMS = tuple(
 
 def spoil(home: Path) -> int:
     """Print a line for each; 1 where a run was lost or learned otherwise."""
-    backend = deaths.Doomed()
+    backend = killed_runs.Doomed()
     engine = Engine(home, backend)
-    whole = deaths.make(engine)
-    deaths.finish(whole)
-    half = _paused(engine, backend, deaths.make(engine))
+    whole = killed_runs.make(engine)
+    killed_runs.finish(whole)
+    half = _paused(engine, backend, killed_runs.make(engine))
     wrong = _nan(engine, backend)
     wrong += sum(_damage(engine, half, whole, name) for name in DAMAGES)
     engine.close()
     with (
         tempfile.TemporaryDirectory(prefix="hone-disk-") as folder,
-        deaths.small_disk(Path(folder)) as there,
+        killed_runs.small_disk(Path(folder)) as there,
     ):
         if there:
             wrong += sum(_full(Path(folder), half, whole, room) for room in ROOMS)
@@ -42,7 +42,7 @@ def spoil(home: Path) -> int:
     return int(bool(wrong))
 
 
-def _paused(engine: Engine, backend: deaths.Doomed, run: RunDir) -> RunDir:
+def _paused(engine: Engine, backend: killed_runs.Doomed, run: RunDir) -> RunDir:
     """Paused once two checkpoints are there."""
     wait_for(run, lambda run: len(run.view().saved) >= 2, 120)
     engine.pause(run.id)
@@ -54,7 +54,7 @@ def _paused(engine: Engine, backend: deaths.Doomed, run: RunDir) -> RunDir:
 def _goes_on(engine: Engine, run: RunDir, whole: RunDir) -> bool:
     engine.resume(run.id)
     wait_for(run, lambda run: idle(run) and run.view().ended is not None, 120)
-    return run.state() == State.FINISHED and not deaths.differences(run, whole)
+    return run.state() == State.FINISHED and not killed_runs.differences(run, whole)
 
 
 def _copy(run: RunDir, home: Path, name: str) -> RunDir:
@@ -73,12 +73,12 @@ def _damage(engine: Engine, half: RunDir, whole: RunDir, name: str) -> int:
 def _full(folder: Path, half: RunDir, whole: RunDir, room: int) -> int:
     """On a volume that fills up while a worker writes which does not look before."""
     home = folder / "workspace"
-    engine = Engine(home, deaths.Doomed(blind=True))
+    engine = Engine(home, killed_runs.Doomed(blind=True))
     run = _copy(half, home, f"full-{room}")
     engine.desk.free()
     _with_room(folder, room, lambda: engine.resume(run.id), run)
     said, state = run.view().ended, run.state()
-    deaths.resize(folder, 2**28)
+    killed_runs.resize(folder, 2**28)
     good = state == State.PAUSED and _goes_on(engine, run, whole)
     why = getattr(said, "why", said)
     print(
@@ -92,18 +92,18 @@ def _full(folder: Path, half: RunDir, whole: RunDir, room: int) -> int:
 def _with_room(folder: Path, room: int, go: Callable[[], None], run: RunDir) -> None:
     ask, disk.free = disk.free, lambda _: 2**60
     try:
-        deaths.resize(folder, 2**20)  # the mark of the queue and the worker's lock have room
+        killed_runs.resize(folder, 2**20)  # the mark of the queue and the worker's lock have room
         go()
         wait_for(run, lambda run: run.alive, 30)
-        deaths.resize(folder, room + disk.BALLAST)
+        killed_runs.resize(folder, room + disk.BALLAST)
         wait_for(run, lambda run: idle(run), 120)
     finally:
         disk.free = ask
 
 
-def _nan(engine: Engine, backend: deaths.Doomed) -> int:
+def _nan(engine: Engine, backend: killed_runs.Doomed) -> int:
     backend.how = {"nan": 9}
-    run = deaths.make(engine)
+    run = killed_runs.make(engine)
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
     backend.how = {}
     view = run.view()

@@ -25,11 +25,11 @@ from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
 from tests.conftest import idle, wait_for
-from tests.engine import deaths
+from tests.engine.work.train import killed_runs
 
 INTERVAL = 1.0  # seconds from one checkpoint to the next
 SETTINGS: dict[str, Any] = {
-    "optim": {**deaths.OPTIM, "epochs": 60},
+    "optim": {**killed_runs.OPTIM, "epochs": 60},
     "sampling": {"checks": 10, "save_minutes": INTERVAL / 60},
 }
 SHARES = {"training": 0.55, "saving": 0.35, "merging": 0.1}  # of all kills
@@ -60,10 +60,10 @@ def main() -> int:
 
 def kill_workers(home: Path, times: int, draw: random.Random) -> int:
     """Kill workers until the shares are met; a run that finishes meanwhile is merged, and another one takes over."""
-    backend = deaths.Doomed()
+    backend = killed_runs.Doomed()
     engine = Engine(home, backend)
-    whole = deaths.make(engine, **SETTINGS)
-    deaths.finish(whole)
+    whole = killed_runs.make(engine, **SETTINGS)
+    killed_runs.finish(whole)
     alone = whole.view()
     print(
         f"Left alone: {alone.step} steps in {alone.seconds[-1]:.0f} s, {len(alone.saved)} checkpoints.",
@@ -74,7 +74,7 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
     done: Counter[str] = Counter()
     wrong: list[str] = []
     lost: list[tuple[int, float]] = []
-    run, offset = deaths.make(engine, **SETTINGS), 0
+    run, offset = killed_runs.make(engine, **SETTINGS), 0
     while any(done[kind] < wanted[kind] for kind in ("training", "saving")):
         kinds = [kind for kind in ("training", "saving") if done[kind] < wanted[kind]]
         kind = kill(run, backend, offset, draw.choice(kinds), draw)
@@ -82,17 +82,17 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
             wrong += _check(run, whole)
             count = min(2, wanted["merging"] - done["merging"])
             done["merging"] += _kill_merges(engine, run, backend, count, draw, wrong)
-            run, offset = deaths.make(engine, **SETTINGS), 0
+            run, offset = killed_runs.make(engine, **SETTINGS), 0
             continue
         step, offset = run.view().step, run.events_file.stat().st_size
-        deaths.go_on(engine, run)
-        lost.append(deaths.lost(run, step, _resumed_from(run, offset)))
+        killed_runs.go_on(engine, run)
+        lost.append(killed_runs.lost(run, step, _resumed_from(run, offset)))
         done[kind] += 1
         print(
             f"{done.total():3} {kind:8} at step {step:4}: {lost[-1][0]:3} steps, {lost[-1][1]:.2f} s again",
             flush=True,
         )
-    deaths.finish(run)
+    killed_runs.finish(run)
     wrong += _check(run, whole)
     done["merging"] += _kill_merges(
         engine, run, backend, wanted["merging"] - done["merging"], draw, wrong
@@ -116,9 +116,11 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
     return int(bool(wrong))
 
 
-def kill(run: RunDir, backend: deaths.Doomed, offset: int, kind: str, draw: random.Random) -> str:
+def kill(
+    run: RunDir, backend: killed_runs.Doomed, offset: int, kind: str, draw: random.Random
+) -> str:
     """Kill once, at a random moment; what it was doing then, or an empty string where it had finished."""
-    for event in deaths.new_events(run, offset):
+    for event in killed_runs.new_events(run, offset):
         if isinstance(event, ev.Finished):
             wait_for(run, idle)
             return ""
@@ -150,19 +152,19 @@ def _resumed_from(run: RunDir, offset: int) -> int:
     """The step that the attempt after a kill goes on from."""
     return next(
         event.resumed_from
-        for event in deaths.new_events(run, offset)
+        for event in killed_runs.new_events(run, offset)
         if isinstance(event, ev.Started)
     )
 
 
 def _check(run: RunDir, whole: RunDir) -> list[str]:
-    return [f"{run.id}: {text}" for text in deaths.differences(run, whole)]
+    return [f"{run.id}: {text}" for text in killed_runs.differences(run, whole)]
 
 
 def _kill_merges(
     engine: Engine,
     run: RunDir,
-    backend: deaths.Doomed,
+    backend: killed_runs.Doomed,
     times: int,
     draw: random.Random,
     wrong: list[str],

@@ -17,7 +17,7 @@ from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
 from tests.browser.conftest import FLAGS, app
-from tests.browser.test_kill import shown
+from tests.browser.test_kill_app import shown
 from tests.conftest import SMALL, wait_for
 
 LONG = SMALL | {

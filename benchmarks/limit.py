@@ -12,7 +12,7 @@ from pathlib import Path
 
 from engine.process.run import ProcessBackend
 from engine.store.run_dir import RunDir
-from tests.engine.test_limit import Grouped, Limited, control_group, losses, train
+from tests.engine.work.train.test_memory_limit import Grouped, Limited, control_group, losses, train
 
 TEXTS = 320  # 20 steps of 16
 

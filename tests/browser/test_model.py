@@ -12,8 +12,8 @@ import pytest
 
 from engine.spec.presets import POCKET
 from tests.browser.conftest import OpenPage, Serve, go, picture
-from tests.engine.hub_server import Hub
-from tests.engine.model_shelf import about, fill
+from tests.engine.work.hub.hub_models import about, fill
+from tests.engine.work.hub.hub_server import Hub
 
 WAIT = 60_000  # milliseconds
 WEIGHTS = ".safetensors"

@@ -1,0 +1,257 @@
+"""What is told of a run is what happened: why it ended, which version is kept, how long it took, what was asked."""
+
+from __future__ import annotations
+
+import queue
+import subprocess
+import sys
+
+import pytest
+
+from engine.coach import coach, expected
+from engine.process.fake import FakeBackend
+from engine.runs import report
+from engine.runs.engine import Engine
+from engine.spec import run as specs
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_view import State, fold
+from tests.conftest import idle, wait_for
+from tests.engine.store.test_run_view import DONE, checked, started, step
+from ui import charts
+from ui.train import live
+
+SPEC = specs.make({"data": {"source": "sample:pirate"}})
+PHASE = ev.Phase(text="Loading the model.")
+TOLD = ev.Estimated(trainable=1, memory_gb=1, seconds_low=1, seconds_high=9)
+
+
+def saved(number: int, best: bool = True) -> ev.Saved:
+    return ev.Saved(step=number, best=best)
+
+
+@pytest.fixture
+def run(home) -> RunDir:
+    """One that nobody works on."""
+    made = Engine(home, supervise=False).start(SPEC)
+    made.queue_mark.unlink()
+    return made
+
+
+def tell(run: RunDir, *events: ev.Event) -> None:
+    for event in events:
+        run.emit(event)
+
+
+# How it ended
+
+
+@pytest.mark.parametrize(
+    ("events", "why"),
+    [
+        (
+            [ev.Warned(text="3 rows are left out."), PHASE, started(), step(1)],
+            "ended without a word",
+        ),
+        ([started(), step(1), ev.Warned(text="It was killed.")], "It was killed."),
+        (
+            [
+                started(),
+                step(1),
+                ev.Warned(text="It was killed."),
+                ev.Scoring(),
+                ev.Warned(text="No."),
+            ],
+            "It was killed.",
+        ),
+        ([started(), step(1), ev.Warned(text="It was killed."), PHASE], "ended without a word"),
+        (
+            [ev.Warned(text="A checkpoint is damaged."), started(resumed_from=1), step(2)],
+            "ended without a word",
+        ),
+    ],
+)
+def test_why_a_run_was_interrupted_is_what_was_said_of_that(events, why: str) -> None:
+    assert coach.say(fold(events), State.INTERRUPTED).text.startswith(
+        (why, f"The training process {why}")
+    )
+
+
+def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
+    def full(*_) -> int:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(FakeBackend, "work", full)
+    engine = Engine(home, FakeBackend())
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().warnings and idle(run))
+    said = coach.say(run.view(), run.state())
+    assert (
+        said.title == "Interrupted"
+        and "could not be started (Resource temporarily unavailable)" in said.text
+    )
+    monkeypatch.undo()
+    engine.resume(run.id)
+    wait_for(run, lambda run: run.state() == State.FINISHED)
+    monkeypatch.setattr(FakeBackend, "work", full)
+    engine.merge(run.id, "fp32")
+    wait_for(run, lambda run: run.view().merged and idle(run))
+    assert (
+        "could not be started" in run.view().merged["fp32"].text and run.state() == State.FINISHED
+    )
+    engine.score(run.id)
+    wait_for(run, lambda run: run.view().score_problem and idle(run))
+    assert "could not be started" in run.view().score_problem and run.state() == State.FINISHED
+    engine.close()
+
+
+def test_a_process_that_holds_the_model_and_has_just_ended_keeps_no_run_waiting(home) -> None:
+    desk = Engine(home, supervise=False).desk
+    deaf = [sys.executable, "-c", "import os, time; os.close(0); print(); time.sleep(60)"]
+    process = subprocess.Popen(deaf, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    with process.stdout:
+        process.stdout.readline()  # from here on, what is written to it comes back as a broken pipe
+    desk._process, desk._answers[1] = process, queue.Queue()
+    desk.free()
+    assert process.poll() is not None and desk._process is None
+
+
+def test_one_that_is_not_what_the_queue_expects_does_not_stop_the_queue(home, monkeypatch) -> None:
+    monkeypatch.setattr(FakeBackend, "work", lambda *_: 1 / 0)
+    engine = Engine(home, FakeBackend(steps=2))
+    first = engine.start(SPEC)
+    wait_for(first, lambda run: not run.queued)
+    monkeypatch.undo()
+    second = engine.start(SPEC)
+    wait_for(second, lambda run: run.state() == State.FINISHED)
+    engine.close()
+
+
+def test_a_run_that_was_interrupted_and_then_scored_is_not_training(run) -> None:
+    tell(run, PHASE, started(), step(1), saved(1), ev.Scoring())
+    with run.lock.acquire():
+        tell(run, ev.Perplexity(what="the answers", base=2, tuned=1, tokens=4, rows=2, of=2))
+        assert run.state() == State.INTERRUPTED
+        report.write(run)
+        tell(run, PHASE)
+        assert run.state() == State.PREPARING
+    assert "perplexity" in (run.path / report.FILE).read_text().lower()
+
+
+# Which version is kept
+
+
+def test_a_better_version_that_was_never_saved_is_not_called_kept(run) -> None:
+    tell(
+        run,
+        started(),
+        checked(0, 4.0),
+        step(1),
+        checked(1, 3.0),
+        saved(1),
+        step(2),
+        checked(2, 2.0),
+    )
+    view = run.view()
+    assert view.best and view.best.step == 2 and view.kept and view.kept.step == 1
+    assert (
+        report.report(run).best_step == 1
+        and live.payload(run, view, State.INTERRUPTED, {})["best"] == 1
+    )
+    tell(run, saved(2, best=False), step(3), saved(3, best=False))
+    assert run.view().kept == view.kept
+    tell(run, started(resumed_from=0))
+    assert run.view().kept is None
+
+
+def test_only_a_run_with_a_result_is_offered_for_comparing() -> None:
+    events = [started(), step(1), saved(1, best=False), ev.Paused(step=1)]
+    offered = live.buttons(fold(events), State.PAUSED) + live.buttons(
+        fold([*events, saved(1)]), State.PAUSED
+    )
+    assert [event for event, _ in offered] == ["continue_run", "continue_run", "compare_run"]
+
+
+# What the user asked
+
+
+def test_a_wish_that_could_not_be_written_is_not_shown_as_one(run) -> None:
+    tell(run, started(), step(1))
+    run.stop_mark.write_text("")  # the disk was full
+    assert live.payload(run, run.view(), State.TRAINING, {})["buttons"]
+    run.stop_mark.write_text("pause")
+    shown = live.payload(run, run.view(), State.TRAINING, {})
+    assert not shown["buttons"] and shown["label"] == "Pausing…"
+
+
+def test_a_check_that_stopping_brought_does_not_use_up_the_patience(run) -> None:
+    from engine.work.train.callback import Pace, Report
+
+    way = [started(), checked(2, 1.0), step(4), checked(4, 1.5), step(5), checked(5, 1.4)]
+    tell(run, *way, ev.Stopped(step=5, kept=True))
+    found = Report(run, Pace(2, 300, 2), lambda _: started(), list)
+    found.recall(5)
+    assert found.idle == 1 and not found.exhausted
+    tell(run, started(resumed_from=5), step(6), checked(6, 1.3))
+    found = Report(run, Pace(2, 300, 2), lambda _: started(), list)
+    found.recall(6)
+    assert found.exhausted
+
+
+def test_an_app_that_died_while_it_made_a_run_longer_made_it_no_longer(home) -> None:
+    engine = Engine(home, FakeBackend(steps=2))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.state() == State.FINISHED and idle(run))
+    values = run.spec.model_dump()
+    had = values["optim"]["epochs"]
+    values["optim"]["epochs"] += 1
+    run.set_spec(specs.make(values))  # and here it died
+    told = report.report(run)
+    (passes,) = (one.value for one in told.settings if one.label == "Passes")
+    assert passes == f"{had:g} epochs" and "extend" not in told.command
+    engine.extend(run.id, 1)
+    assert run.spec.optim.epochs == run.view().started.epochs == had + 1
+    engine.close()
+
+
+def test_what_a_deletion_left_is_removed_by_the_next_app(home, run) -> None:
+    left = run.path.with_name(f".deleted-{run.id}")
+    run.path.rename(left)
+    engine = Engine(home, FakeBackend())
+    wait_for(run, lambda _: not left.exists(), 10)
+    engine.close()
+
+
+# Time and memory
+
+
+def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
+    done = ev.Finished(step=1, seconds=6.0, memory_gb=1, checks_seconds=4.0)
+    told = {
+        line.what: line.real
+        for line in expected.outcome(fold([started(), TOLD, step(1), done]), State.FINISHED)
+    }
+    assert told["Of it in checks and samples"] == "4 s (67 %)" and told["Time"] == "6 s"
+
+
+def test_time_goes_on_from_the_checkpoint_with_the_check_that_came_before_it(run) -> None:
+    from engine.work.train.callback import Pace, Report
+
+    tell(run, started(), step(3), ev.Saved(step=3, best=True, checks_seconds=4.0, seconds=11.0))
+    found = Report(run, Pace(1, 300, None), lambda _: started(), list)
+    found.recall(3)
+    assert (found.first_seconds, found.checks_seconds) == (11.0, 4.0)
+
+
+def test_the_peak_of_memory_is_that_of_the_layout_that_it_ended_with() -> None:
+    less = ev.SteppedDown(batch=1, accumulation=8, checkpointing=False, why="x")
+    wide = step(1).model_copy(update={"memory_gb": 9.0})
+    assert fold([started(), wide]).memory_gb == 9.0
+    ended = fold([started(), TOLD, wide, less, ev.Failed(text="x")])
+    assert [line.what for line in expected.outcome(ended, State.FAILED)] == ["Weights that train"]
+    assert fold([started(), wide, less, started(), step(1), DONE]).memory_gb == 1.0
+
+
+def test_a_curve_of_one_step_has_each_number_once() -> None:
+    drawn = charts.losses([(0.0, 3.0), (1.0, 2.0)], [], [], None)
+    assert drawn.count(">0</text>") == 1 and drawn.count(">1</text>") == 1

@@ -1,0 +1,169 @@
+"""How long a run would take: the arithmetic, the sources of the speed, and the place told without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import hardware
+from engine.estimate import duration
+from engine.estimate.lengths import lengths
+from engine.runs.engine import Engine
+from engine.spec import run as specs
+from engine.spec.method import MethodSpec
+from engine.spec.run import PlaceSpec, RunSpec, SamplingSpec
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from tests.engine.estimate.test_recommend import SHORT, model
+
+
+def job(**values: Any) -> duration.Job:
+    return duration.Job(model(), specs.make(values), 700, 60, SHORT)
+
+
+def middle(found: duration.Seconds) -> float:
+    return (found.low + found.high) / 2
+
+
+def test_the_arithmetic_of_each_method() -> None:
+    info = model()
+    body = sum(m.weights for m in info.modules) + info.vocab_size * info.hidden_size
+    forward = 2 * body + 4 * 100 * info.hidden_size * info.layers
+    each = {
+        kind: duration.flops_per_token(info, MethodSpec(kind=kind), 100)
+        for kind in ("full", "head", "lora", "dora")
+    }
+    assert each["full"] == 2 * forward + 2 * body
+    assert each["head"] == forward
+    assert 2 * forward < each["lora"] < each["full"]
+    assert (
+        duration.flops_per_token(info, MethodSpec(kind="full"), 100, checkpointing=True)
+        == 3 * forward + 2 * body
+    )
+
+
+def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
+    pace = duration.Pace(flops=1e9, written=0.0)
+    once = duration.measured(pace, job(optim={"epochs": 4}), 8, False)
+    twice = duration.measured(pace, job(optim={"epochs": 8}), 8, False)
+    assert 1.8 < middle(twice) / middle(once) < 2
+    assert once.low < once.high and once.source == "measured"
+    fast = duration.measured(
+        pace.model_copy(update={"flops": 2e9}), job(optim={"epochs": 4}), 8, False
+    )
+    assert 0.5 <= middle(fast) / middle(once) < 0.6
+
+
+def test_the_first_check_tells_what_all_of_them_add() -> None:
+    told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=75, seconds_high=140)
+    once = duration.with_checks(told, 3, 5)
+    assert (once.seconds_low, once.seconds_high, once.checks_seconds) == (75 + 7.5, 140 + 15, 15)
+    # A run that was killed before its first checkpoint makes that check again.
+    assert duration.with_checks(once, 3, 5) == once
+    assert duration.with_checks(duration.with_checks(told, 9, 5), 3, 5) == once
+    # What would take more than its share is left out, but for the first and the last.
+    assert duration.with_checks(told, 20, 100).checks_seconds == 30 + 2 * 20
+
+
+@pytest.mark.parametrize(
+    ("steps", "wanted", "made"),
+    [(1, 10, 2), (7, 100, 8), (14, 10, 15), (25, 10, 14), (264, 10, 12)],
+)
+def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: int) -> None:
+    every = SamplingSpec(checks=wanted).every(steps)
+    at = {0, *(step for step in range(1, steps + 1) if step % every == 0 or step == steps)}
+    assert duration.checks(steps, every) == len(at) == made
+
+
+def test_checks_that_cost_too_much_are_not_all_foretold() -> None:
+    pace = duration.Pace(flops=1e12, written=1.0)
+    slow = duration.measured(
+        pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 50}), 8, False
+    )
+    few = duration.measured(
+        pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 3}), 8, False
+    )
+    assert slow == few
+
+
+def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
+    mixed = lengths([0, 100, 200, 300], [10, 10, 10], 300)
+    assert mixed
+    longer = job(optim={"epochs": 4})._replace(lengths=mixed)
+    pace = duration.Pace(flops=1e9, written=0.0)
+    padded, flat = (
+        duration.measured(pace.model_copy(update={"flat": one}), longer, 8, False)
+        for one in (False, True)
+    )
+    assert middle(flat) / middle(padded) == pytest.approx(
+        mixed.mean(256) / mixed.widest(8, 256), rel=0.05
+    )
+    few = longer._replace(lengths=mixed._replace(learned=0.1))
+    assert middle(
+        duration.measured(pace.model_copy(update={"flat": True}), few, 8, False)
+    ) < middle(flat)
+    assert duration.measured(pace, few, 8, False) == padded, (
+        "with padding the head is computed for every token"
+    )
+
+
+def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None:
+    engine, run = trained
+    info, spec, view = engine.desk.inspect("pocket"), run.spec, run.view()
+    assert view.started and view.last
+    shown = duration.shown(info, spec, view)
+    assert shown
+    prepared = engine.prepare(spec.data)
+    report = engine.desk.measure("pocket", prepared.rows(), spec.data)
+    found = lengths(report.edges, report.counts, report.longest)
+    assert found
+    asked = duration.Job(info, spec, view.started.rows, view.started.held_out, found)
+    told = duration.past(shown, asked, False)
+    assert told.low < 1.3 * view.last.seconds and told.high > 0.7 * view.last.seconds
+
+
+def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) -> None:
+    assert duration.shown(model(), RunSpec(), trained[1].view().__class__()) is None
+    assert duration.typical([]) is None
+    runs = [duration.Shown(1.0, 5.0), duration.Shown(3.0, 1.0), duration.Shown(2.0, 2.0)]
+    assert duration.typical(runs) == duration.Shown(2.0, 2.0)
+
+
+@pytest.mark.parametrize("kind", ["lora", "full", "dora", "qlora"])
+def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any) -> None:
+    engine, _ = trained
+    machine = hardware.machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
+    found = engine.desk.pace(
+        "pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64, True
+    )
+    assert found.flops > 1e9 and 0 < found.written < 1 and found.flat
+    if kind == "lora":
+        padded = engine.desk.pace("pocket", "write", MethodSpec(kind=kind), machine, 8, 64, False)
+        assert padded.flops > 1e9 and not padded.flat
+
+
+def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
+    engine, _ = trained
+    machine = hardware.machine(PlaceSpec(), MethodSpec(), engine.store.home)
+    found = engine.desk.pace("pocket", "classify", MethodSpec(), machine, 1, 32, False)
+    assert found.flops > 1e8 and found.written == 0
+
+
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
+@pytest.mark.parametrize("kind", ["lora", "qlora", "head", "full"])
+@pytest.mark.parametrize("bias", ["none", "all"])
+def test_the_worker_chooses_the_same_place(
+    precision: Any, kind: Any, bias: Any, tmp_path: Path
+) -> None:
+    from engine.work.model.load import choose_place
+
+    spec, method = PlaceSpec(precision=precision), MethodSpec(kind=kind, bias=bias)
+    here, there = hardware.machine(spec, method, tmp_path), choose_place(spec, method)
+    assert (here.device, here.precision, here.autocast) == (
+        there.device.type,
+        there.precision,
+        there.autocast,
+    )
+    assert here.free > 0 and here.disk > 0

@@ -1,0 +1,39 @@
+"""A run that an older version began goes on with this one: tests/fixtures/older.py tells how it was made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from engine.runs.engine import Engine
+from engine.store.files import ROOT
+from engine.store.run_view import State
+from tests.conftest import idle, wait_for
+
+OLDER = ROOT / "tests" / "fixtures" / "older"
+
+
+def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> None:
+    engine = Engine(home)
+    model = shutil.copytree(OLDER / "model", engine.store.models / "older")
+    folder = shutil.copytree(OLDER / "run", engine.store.runs / "older")
+    spec = folder / "spec.yaml"
+    lines = spec.read_text().splitlines()
+    spec.write_text(
+        "\n".join(f"  source: {model}" if line.endswith("/model") else line for line in lines)
+    )
+    run = engine.store.run("older")
+    assert run.readable and run.state() == State.INTERRUPTED
+    engine.resume("older")
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
+    engine.close()
+    assert run.state() == State.FINISHED, run.log.read_text()[-2000:]
+    view = run.view()
+    assert view.started.resumed_from == 9, "in the middle of the second of four epochs"
+    # Batches may be laid out otherwise meanwhile, which rounds otherwise; another order of examples is far outside.
+    assert list(view.losses) == pytest.approx(
+        json.loads((OLDER / "losses.json").read_text()), rel=1e-4
+    )
+    assert not view.warnings

@@ -1,0 +1,397 @@
+"""Base models brought from the Hub: whole or not at all, going on where it broke off, listed and removed."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+
+from engine.errors import ModelError
+from engine.model import hub as hub_models
+from engine.model import local, safety
+from engine.process.hub import download
+from engine.spec import run as specs
+from engine.store.run_dir import RunDir
+from engine.store.workspace import Store
+from engine.work.hub.fetch import Progress, amount, span
+from tests.engine.work.hub.hub_models import (
+    OTHERS,
+    SHARDS,
+    TWO,
+    WEIGHTS,
+    Child,
+    about,
+    files,
+    fill,
+    safetensors,
+    sharded,
+)
+from tests.engine.work.hub.hub_server import Hub, Repo
+
+Ask = Callable[..., dict[str, Any]]
+BIG = safetensors(5, 2_048_000, "layer.0")
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    hub = Hub()
+    fill(hub)
+    with hub.running():
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def child(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    child = Child(hub.url, tmp_path_factory.mktemp("home"))
+    yield child
+    child.close()
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    return Store(home)
+
+
+@pytest.fixture
+def get(child: Child, store: Store) -> Ask:
+    return lambda name, **more: child.ask(
+        store, "download", **{"name": name, "revision": ""} | more
+    )
+
+
+@pytest.fixture
+def two(hub: Hub) -> Iterator[Repo]:
+    """A model in two shards, whose behaviour a test may change."""
+    repo = hub.add("models", "hone/two", files(sharded()), more=about(1, 100), large=".safetensors")
+    yield repo
+    del hub.repos["models", "hone/two"]
+
+
+@pytest.fixture
+def app(store: Store, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """The app's own side, which asks in a new process each time."""
+    monkeypatch.setenv("HF_ENDPOINT", hub.url)
+    monkeypatch.setenv("HF_HOME", str(store.home))
+    return store
+
+
+def partial(store: Store, name: str = "hone--two") -> Path:
+    return store.models / hub_models.INCOMING / name
+
+
+# Whole
+
+
+def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hub: Hub) -> None:
+    begun = len(hub.asked)
+    answer = get("hone/small")
+    folder = store.models / "hone--small"
+    assert answer["done"] == str(folder)
+    assert {path.name for path in folder.iterdir()} == {*files(), "hone.json"}
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    safety.check(folder)
+    asked = [one.line for one in hub.asked[begun:]]
+    assert not [line for line in asked for other in OTHERS if line.endswith(f"/{other}")]
+    assert local.available([store.models])[1:] == [(str(folder), "hone--small")]
+    note = json.loads((folder / "hone.json").read_text())
+    assert (note["repo"], note["licence"], note["bytes"]) == (
+        "hone/small",
+        "apache-2.0",
+        sum(map(len, files().values())),
+    )
+    assert len(note["revision"]) == 40 and note["date"].startswith("20")
+    assert not list((store.models / hub_models.INCOMING).iterdir())
+    begun = len(hub.asked)
+    assert download(store, "hone/small") == folder, "it is here, and no network is needed"
+    assert len(hub.asked) == begun
+
+
+def test_shards_come_and_their_progress_is_told(get: Ask, store: Store, two: Repo) -> None:
+    answer = get("hone/two")
+    assert [(Path(answer["done"]) / name).read_bytes() for name in TWO] == SHARDS
+    assert (
+        answer["told"][0] == "Asking the Hub for 'hone/two'"
+        and answer["told"][-1] == "Checking 'hone/two'"
+    )
+    assert (
+        next(text for text in answer["told"] if TWO[1] in text)
+        == f"Downloading {TWO[1]}: 0.2 of 0.4 MB (50%)"
+    )
+
+
+def test_the_commit_that_was_looked_at_comes(get: Ask, store: Store, two: Repo) -> None:
+    seen = two.find("main")
+    two.branches["old"] = two.branches["main"]
+    two.branches["main"] = files({"model.safetensors": b"newer"})
+    assert seen
+    old = two.find("old")
+    assert old and get("hone/two", revision=old[0])["done"]
+    assert hub_models.downloaded(store)[0].revision == old[0]
+    with pytest.raises(ModelError, match="not a commit"):
+        download(store, "hone/half", revision="../main")
+
+
+def test_the_token_is_for_the_hub_alone(get: Ask, hub: Hub) -> None:
+    begun = len(hub.asked)
+    assert "gated" in get("hone/gated")["error"]
+    assert get("hone/gated", token="hf_member")["done"]
+    asked = hub.asked[begun:]
+    assert any("authorization" in one.headers for one in asked if "/resolve/" in one.line)
+    large = [one for one in asked if "/cdn/" in one.line]
+    assert large and not [one for one in large if "authorization" in one.headers]
+
+
+# Half
+
+
+def test_it_goes_on_where_it_broke_off(get: Ask, store: Store, hub: Hub, two: Repo) -> None:
+    two.cut = {TWO[1]: 150_000}
+    before = hub.sent(TWO[0]), hub.sent(TWO[1])
+    answer = get("hone/two")
+    assert (
+        "broke off" in answer["error"]
+        and "kept" in answer["error"]
+        and answer["kind"] == "ModelError"
+    )
+    assert not (store.models / "hone--two").exists() and len(local.available([store.models])) == 1
+    assert (partial(store) / f"{TWO[1]}.part").stat().st_size == 150_000
+    (found,) = hub_models.downloaded(store)
+    assert (found.name, found.folder, found.whole, found.coming) == (
+        "hone/two",
+        "hone--two",
+        False,
+        False,
+    )
+    assert 350_000 < found.bytes < found.total
+    two.cut = {}
+    assert get("hone/two")["done"]
+    assert [(store.models / "hone--two" / name).read_bytes() for name in TWO] == SHARDS
+    assert (hub.sent(TWO[0]) - before[0], hub.sent(TWO[1]) - before[1]) == (200_000, 200_000), (
+        "no byte came twice"
+    )
+    assert hub_models.downloaded(store)[0].whole
+
+
+def test_a_connection_that_breaks_again_and_again_gets_there(get: Ask, hub: Hub, two: Repo) -> None:
+    class Moving(dict[str, int]):
+        def __getitem__(self, name: str) -> int:
+            self.at = getattr(self, "at", 0) + 60_000
+            return self.at
+
+    two.cut = Moving({TWO[0]: 0})
+    assert get("hone/two")["done"]
+
+
+def test_a_file_that_changed_meanwhile_comes_anew_and_the_others_do_not(
+    get: Ask, store: Store, hub: Hub, two: Repo
+) -> None:
+    two.cut = {TWO[1]: 150_000}
+    assert "error" in get("hone/two")
+    newer = safetensors(4, 200_000, "layer.1")
+    two.branches["main"] = {**two.branches["main"], TWO[1]: newer}
+    two.cut, before = {}, hub.sent(TWO[0])
+    (partial(store) / "stray.bin").write_bytes(b"x")
+    assert get("hone/two")["done"]
+    folder = store.models / "hone--two"
+    assert (folder / TWO[1]).read_bytes() == newer and not (folder / "stray.bin").exists()
+    assert hub.sent(TWO[0]) == before
+
+
+@pytest.mark.parametrize("name", ["config.json", TWO[0]])
+def test_what_came_damaged_is_thrown_away(get: Ask, store: Store, two: Repo, name: str) -> None:
+    two.cut = {name: 10}
+    assert "broke off" in get("hone/two")["error"]
+    (partial(store) / f"{name}.part").write_bytes(b"?" * 10)
+    two.cut = {}
+    assert "came damaged" in get("hone/two")["error"]
+    assert (
+        not (partial(store) / f"{name}.part").exists() and not (store.models / "hone--two").exists()
+    )
+    assert get("hone/two")["done"]
+
+
+def test_a_server_that_knows_no_ranges_begins_again(
+    get: Ask, two: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two.cut = {TWO[0]: 1000}
+    assert "error" in get("hone/two")
+    two.cut = {}
+    monkeypatch.setattr("tests.engine.work.hub.hub_server.re.fullmatch", lambda *_: None)
+    assert get("hone/two")["done"]
+
+
+@pytest.mark.parametrize("status", [429, 503, 403, 404])
+def test_a_hub_that_fails_in_the_middle(
+    get: Ask, store: Store, hub: Hub, two: Repo, status: int
+) -> None:
+    hub.failing = {TWO[1]: status}
+    try:
+        answer = get("hone/two")
+        assert f"({status})" in answer["error"] and (partial(store) / TWO[0]).is_file()
+    finally:
+        hub.failing = {}
+    assert get("hone/two")["done"]
+
+
+def test_room_on_the_disk_is_asked_for_before_the_weights(
+    get: Ask, store: Store, hub: Hub, two: Repo
+) -> None:
+    before = hub.sent(".safetensors")
+    error = get("hone/two", free=256_300_000)["error"]
+    assert "0.4 MB more" in error and str(store.models) in error and "256.3 MB are free" in error
+    assert hub.sent(".safetensors") == before
+    two.cut = {TWO[1]: 0}
+    assert "broke off" in get("hone/two", free=256_500_000)["error"]
+    two.cut = {}
+    assert get("hone/two", free=256_300_000)["done"], "only what is missing counts"
+
+
+def test_a_folder_of_the_users_own_is_left_alone(get: Ask, store: Store, two: Repo) -> None:
+    own = store.models / "hone--two"
+    own.mkdir()
+    (own / "mine").touch()
+    assert "Rename it" in get("hone/two")["error"]
+    assert hub_models.downloaded(store) == []
+    with pytest.raises(ModelError, match="no downloaded model"):
+        hub_models.remove(store, "hone--two")
+    assert (own / "mine").exists()
+
+
+def test_one_download_of_a_model_at_a_time(get: Ask, store: Store, two: Repo) -> None:
+    two.cut = {TWO[1]: 0}
+    assert "error" in get("hone/two")
+    with FileLock(store.locks / "model-hone--two"):
+        assert "being downloaded just now" in get("hone/two")["error"]
+        assert hub_models.downloaded(store)[0].coming
+        with pytest.raises(ModelError, match="being downloaded just now"):
+            hub_models.remove(store, "hone--two")
+
+
+# Listed and removed
+
+
+def test_what_broke_off_can_be_removed(get: Ask, store: Store, two: Repo) -> None:
+    two.cut = {TWO[1]: 100}
+    assert "error" in get("hone/two")
+    hub_models.remove(store, "hone--two")
+    assert hub_models.downloaded(store) == [] and not list(partial(store).parent.iterdir())
+
+
+def run_on(store: Store, folder: Path) -> RunDir:
+    rows = store.home / "rows.arrow"
+    rows.touch()
+    spec = specs.make(
+        {"name": "mine", "model": {"source": str(folder)}, "data": {"source": "sample:pirate"}}
+    )
+    return store.create_run(spec, rows, rows, {"name": "rows"})
+
+
+def test_a_model_in_use_is_not_removed(get: Ask, store: Store) -> None:
+    folder = Path(get("hone/small")["done"])
+    get("hone/encoder")
+    run = run_on(store, folder)
+    assert [one.id for one in hub_models.runs_of(store, "hone--small")] == [run.id]
+    assert hub_models.runs_of(store, "hone--encoder") == []
+    with run.lock, pytest.raises(ModelError, match="The run mine uses this model"):
+        hub_models.remove(store, "hone--small")
+    run.queue_mark.write_text("train")
+    with pytest.raises(ModelError, match="The run mine uses this model"):
+        hub_models.remove(store, "hone--small")
+    assert (folder / "model.safetensors").is_file()
+    hub_models.remove(store, "hone--encoder")
+    assert [one.name for one in hub_models.downloaded(store)] == ["hone/small"]
+    run.queue_mark.unlink()
+    hub_models.remove(store, "hone--small")
+    assert not folder.exists() and hub_models.downloaded(store) == []
+
+
+@pytest.mark.parametrize(
+    "folder", ["", ".", "..", "../runs", "/etc", "a/b", ".incoming", ".configs", "a\\b", "x" * 999]
+)
+def test_only_models_are_removed(get: Ask, store: Store, folder: str) -> None:
+    assert get("hone/small")["done"]
+    with pytest.raises(ModelError, match="no downloaded model"):
+        hub_models.remove(store, folder)
+    assert (store.models / "hone--small" / "model.safetensors").is_file() and store.runs.is_dir()
+
+
+def test_a_link_is_no_downloaded_model(get: Ask, store: Store, tmp_path: Path) -> None:
+    assert get("hone/small")["done"]
+    elsewhere = tmp_path / "hone--small"
+    (store.models / "hone--small").rename(elsewhere)
+    (store.models / "hone--small").symlink_to(elsewhere)
+    with pytest.raises(ModelError, match="no downloaded model"):
+        hub_models.remove(store, "hone--small")
+    assert (elsewhere / "model.safetensors").is_file()
+
+
+# The app's side of it
+
+
+def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
+    big = files({"model.safetensors": BIG})
+    repo = hub.add("models", "hone/slow", big, more=about(1, 100), large=".safetensors", slow=0.15)
+    told: list[str] = []
+    stop, seen = threading.Event(), []
+
+    def tell(text: str) -> None:
+        told.append(text)
+        if "MB/s" in text and not stop.is_set():
+            seen.append(hub_models.downloaded(app)[0].coming)
+            stop.set()
+
+    begun = time.monotonic()
+    with pytest.raises(ModelError, match=r"was stopped\. What came is kept"):
+        download(app, "hone/slow", tell, stop)
+    assert time.monotonic() - begun < 5
+    assert (
+        seen == [True]
+        and "model.safetensors: " in told[-1]
+        and " of 2.0 MB (" in told[-1]
+        and "left" in told[-1]
+    )
+    (found,) = hub_models.downloaded(app)
+    assert not found.coming and not found.whole and 0 < found.bytes < len(BIG)
+    repo.slow = 0.0
+    here = (partial(app, "hone--slow") / "model.safetensors.part").stat().st_size
+    assert download(app, "hone/slow", stop=threading.Event()) == app.models / "hone--slow"
+    assert (app.models / "hone--slow" / "model.safetensors").read_bytes() == BIG
+    (last,) = [one for one in hub.asked if "/cdn/" in one.line and "hone/slow" in one.line][1:]
+    assert last.headers["range"] == f"bytes={here}-"
+
+
+def test_an_error_keeps_its_kind_on_its_way(app: Store) -> None:
+    with pytest.raises(ModelError, match="GGUF"):
+        download(app, "unfit/gguf")
+
+
+# Words
+
+
+def test_progress_is_put_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    clock = iter(range(0, 1000, 10))
+    monkeypatch.setattr("engine.work.hub.fetch.time.monotonic", lambda: float(next(clock)))
+    progress = Progress(4_000_000_000, 1_000_000_000, told.append)
+    progress.begin("model.safetensors")
+    progress.came(500_000_000)
+    assert told == [
+        "Downloading model.safetensors: 1.00 of 4.00 GB (25%)",
+        "Downloading model.safetensors: 1.50 of 4.00 GB (38%), 50.0 MB/s, 50 s left",
+    ]
+    progress.came(0)
+    progress.came(0)
+    progress.came(0)
+    assert told[-1] == "Downloading model.safetensors: 1.50 of 4.00 GB (38%)", (
+        "nothing moves: no time is promised"
+    )
+    assert [span(one) for one in (0.1, 59, 61, 3500, 3700, 9000)] == [
+        "1 s", "59 s", "1 min", "58 min", "1 h 2 min", "2 h 30 min",
+    ]  # fmt: skip
+    assert [amount(one) for one in (400_000, 15_230_000_000)] == ["0.4 MB", "15.23 GB"]

@@ -1,0 +1,329 @@
+"""Real workers on the pocket model: training, counts, stop, kill and continue, merge, chat, score."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import queue
+import shutil
+import signal
+import time
+import zipfile
+from types import SimpleNamespace
+
+import psutil
+import pytest
+
+from engine.errors import RunError
+from engine.model import parameters
+from engine.process import oneshot
+from engine.runs import export
+from engine.runs.engine import Engine
+from engine.spec import presets
+from engine.spec import run as specs
+from engine.spec.run import DataSpec
+from engine.store import events as ev
+from engine.store.run_view import State
+from tests.conftest import SMALL, idle, wait_for
+
+
+def test_a_small_run_learns_and_leaves_everything_it_should(trained) -> None:
+    _, run = trained
+    view = run.view()
+    assert view.step == view.total_steps == run.spec.optim.steps(view.started.rows)
+    assert view.best.loss < view.first_loss
+    assert {sample.step for sample in view.samples} >= {0, view.total_steps}
+    assert (run.adapter / "adapter_model.safetensors").stat().st_size > 0
+    assert view.started.learned < view.started.tokens, "only the answers are learned"
+    assert view.last.memory_gb > 0 and view.last.seconds > 0
+    assert "precision" in view.started.reasons
+
+
+def test_what_was_foretold_is_what_came(trained) -> None:
+    """The counts of the config are those of PEFT on the loaded model; tests/engine/model/test_parameters.py has all methods."""
+    engine, run = trained
+    view, info = run.view(), engine.desk.inspect("pocket")
+    foretold = parameters.count(info, run.spec.method)
+    assert view.started.trainable == foretold.trainable == view.estimated.trainable
+    assert view.started.total == foretold.total == info.parameters + foretold.trainable
+    assert view.proved[0] == (16, 1, False) and view.proved[1].seconds > 0
+    assert 0 < view.estimated.checks_seconds < view.estimated.seconds_high
+    assert 0 < view.estimated.seconds_low < view.estimated.seconds_high
+    assert view.estimated.memory_gb == pytest.approx(sum(view.estimated.parts.values()))
+
+
+def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) -> None:
+    engine = Engine(home)
+    run = engine.start(
+        specs.make(SMALL | {"optim": SMALL["optim"] | {"epochs": 0.2}, "sampling": {"checks": 4}})
+    )
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
+    view = run.view()
+    assert view.total_steps == 9 and [check.step for check in view.checks] == [0, 2, 4, 6, 8, 9]
+    assert view.saved[-1].step == 9 and view.saved[-1].best == (view.best.step == 9)
+    engine.close()
+
+
+def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
+    """A real Llama of 260 thousand weights without a chat template learns to continue plain text."""
+    engine = Engine(home)
+    file = shared_data / "datasets" / "mlx_wikisql_text" / "train.jsonl"
+    source = oneshot.add_files(engine.store, [(file, "wikisql.jsonl")])
+    values = {
+        "model": {"source": str(shared_data / "models" / "stories260K")},
+        "data": {"source": source, "max_length": 256},
+        "method": {"rank": 16},
+        "optim": {"epochs": 1, "learning_rate": 5e-3},
+    }
+    run = engine.start(specs.make(values))
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
+    assert run.view().first_loss > 5 and run.view().best.loss < 2
+    engine.merge(run.id, "fp32")
+    wait_for(run, lambda run: idle(run) and "fp32" in run.view().merged)
+    assert run.view().merged["fp32"].ok
+    engine.close()
+
+
+def test_examples_longer_than_the_model_reads_are_refused(home) -> None:
+    engine = Engine(home)
+    run = engine.start(specs.make({"data": {"source": "sample:pirate", "max_length": 1024}}))
+    wait_for(run, idle)
+    assert run.state() == State.FAILED
+    assert "reads at most 512 tokens at once; it is 1024" in run.view().ended.text
+    engine.close()
+
+
+def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> None:
+    engine, _ = trained
+    engine.desk.inspect("pocket")
+    engine.desk.preview("pocket", [{"text": "a"}], DataSpec())
+    hung = engine.desk._process
+
+    def silent(op: str, **_: object) -> None:
+        raise RunError("The model did not answer for three minutes.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine.desk, "_ask", silent)
+        engine.desk.free()
+    assert hung.poll() is not None
+    assert engine.desk.preview("pocket", [{"text": "a"}], DataSpec())
+
+
+def test_a_worker_that_ends_late_answers_for_nobody_but_itself(home) -> None:
+    """Whoever asks right after a worker was ended is answered by the next one."""
+    engine = Engine(home, supervise=False)
+    old, new = SimpleNamespace(stdout=io.StringIO()), SimpleNamespace(stdout=io.StringIO())
+    for number, asked in (
+        (1, old),
+        (2, new),
+        (3, None),
+    ):  # the last one is about to start its worker
+        engine.desk._answers[number] = queue.Queue()
+        if asked:
+            engine.desk._asked[number] = asked
+    engine.desk._listen(old)
+    assert "ended by the system" in engine.desk._answers[1].get_nowait()["error"]
+    assert engine.desk._answers[2].empty() and engine.desk._answers[3].empty()
+
+
+@pytest.fixture
+def long_run(home):
+    """A run that takes long enough to be disturbed."""
+    engine = Engine(home)
+    values = SMALL | {
+        "optim": SMALL["optim"] | {"epochs": 2},
+        "sampling": {"checks": 20, "max_new_tokens": 4},
+    }
+    run = engine.start(specs.make(values))
+    wait_for(run, lambda run: run.view().step >= 2)
+    yield engine, run
+    if run.alive:
+        engine.cancel(run.id)
+        wait_for(run, idle)
+    engine.close()
+
+
+def test_stop_keeps_a_usable_run_and_continue_finishes_it(long_run) -> None:
+    engine, run = long_run
+    engine.stop(run.id)
+    wait_for(run, idle)
+    view = run.view()
+    assert run.state() == State.STOPPED
+    assert view.checks[-1].step == view.saved[-1].step == view.step, (
+        "the kept version is measured and saved"
+    )
+    assert (run.adapter / "adapter_model.safetensors").is_file()
+    step = view.step
+    engine.resume(run.id)
+    wait_for(run, lambda run: idle(run) and run.state() == State.FINISHED, 240)
+    after = run.view()
+    assert after.started.resumed_from == step
+    assert list(after.steps) == list(range(1, after.total_steps + 1)), "no step twice, none missing"
+
+
+def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(long_run) -> None:
+    engine, run = long_run
+    wait_for(run, lambda run: run.view().saved)
+    if psutil.POSIX:
+        assert psutil.Process(run.view().started.pid).nice() > psutil.Process().nice(), (
+            "the page comes first"
+        )
+    os.kill(run.view().started.pid, signal.SIGKILL)
+    killed = time.monotonic()
+    wait_for(run, lambda run: run.state() == State.INTERRUPTED, 5)
+    wait_for(run, lambda run: run.view().warnings, 5)
+    assert time.monotonic() - killed < 5
+    assert "killed by the system (signal 9)" in run.view().warnings[-1]
+    # A checkpoint that was cut off while being written is passed over.
+    newest = max(
+        run.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
+    )
+    shutil.copytree(newest, run.checkpoints / "checkpoint-99999")
+    (run.checkpoints / "checkpoint-99999" / "optimizer.pt").write_bytes(b"half")
+    engine.resume(run.id)
+    wait_for(run, lambda run: idle(run) and run.state() == State.FINISHED, 240)
+    assert 0 < run.view().started.resumed_from < 99999
+
+
+def test_cancel_saves_nothing_of_its_last_steps(long_run) -> None:
+    engine, run = long_run
+    engine.cancel(run.id)
+    wait_for(run, idle)
+    view = run.view()
+    assert run.state() == State.CANCELLED
+    assert not view.saved or view.saved[-1].step <= view.step
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_merge_is_checked_and_loads_as_a_plain_model(trained, precision: str) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    engine, run = trained
+    engine.merge(run.id, precision)
+    wait_for(run, lambda run: idle(run) and precision in run.view().merged)
+    done = run.view().merged[precision]
+    assert done.ok and done.share <= done.tolerance and done.prompts == 8
+    if precision == "fp32":
+        assert done.agree == 8
+    assert run.state() == State.FINISHED
+    AutoTokenizer.from_pretrained(run.merged(precision))
+    model = AutoModelForCausalLM.from_pretrained(run.merged(precision))
+    assert model.num_parameters() == engine.desk.inspect("pocket").parameters
+    with zipfile.ZipFile(export.merged_zip(run, precision)) as archive:
+        assert any(name.endswith("model.safetensors") for name in archive.namelist())
+        assert archive.testzip() is None
+
+
+def test_a_merge_beyond_tolerance_is_refused_and_removed(trained, monkeypatch) -> None:
+    from engine.work import merge
+
+    _, run = trained
+    monkeypatch.setitem(merge.TOLERANCE, "fp32", -1.0)
+    shutil.rmtree(run.merged("fp32"), ignore_errors=True)
+    before = run.events_file.read_bytes()
+    merge.merge(run, "fp32")
+    done = run.view().merged["fp32"]
+    assert not done.ok and "removed" in done.text
+    assert not run.merged("fp32").exists() and not (run.path / "merged" / ".fp32").exists()
+    run.events_file.write_bytes(before)
+
+
+def test_chat_streams_both_and_stops(trained) -> None:
+    engine, run = trained
+    ask = [{"role": "user", "content": "What is a cat?"}]
+    parts = list(engine.desk.chat(run.id, ask, ask, max_new_tokens=40))
+    base, tuned = parts[-1]
+    assert len(parts) > 1 and base and tuned and base != tuned
+    stream = engine.desk.chat(run.id, ask, ask, temperature=1.0, max_new_tokens=400)
+    next(stream)
+    stream.close()
+    began = time.monotonic()
+    assert engine.desk.inspect("pocket").layers > 0
+    list(engine.desk.chat(run.id, ask, ask, max_new_tokens=1))
+    assert time.monotonic() - began < 5, "the stopped reply no longer occupies the desk"
+
+
+def test_base_reply_equals_the_bare_base_model(trained) -> None:
+    """The mixed batch's base row is the base, token for token (in fp32)."""
+    from engine.spec.run import PlaceSpec
+    from engine.work.encode.encode import load_tokenizer, prompt_ids
+    from engine.work.model.generate import replies, stream_pair
+    from engine.work.model.load import attach, choose_place, load_model
+
+    _, run = trained
+    tokenizer = load_tokenizer(presets.POCKET)
+    place = choose_place(PlaceSpec(precision="fp32"))
+    ask = prompt_ids(tokenizer, [{"role": "user", "content": "What is a cat?"}], False)
+    bare = replies(load_model(presets.POCKET, place), tokenizer, [ask], 24)[0]
+    tuned_model = attach(load_model(presets.POCKET, place), run.adapter)
+    tuned = replies(tuned_model, tokenizer, [ask], 24)[0]
+    heard: list[list[str]] = []
+    stream_pair(tuned_model, tokenizer, (ask, ask), 24, 0.0, heard.append, lambda: False)
+    assert [text.strip() for text in heard[-1]] == [bare, tuned]
+
+
+def test_chat_is_refused_while_a_run_uses_the_machine(trained) -> None:
+    engine, run = trained
+    other = engine.start(specs.make(SMALL))
+    wait_for(other, lambda run: run.alive)
+    with pytest.raises(RunError, match="is using this machine now"):
+        next(engine.desk.chat(run.id, [], []))
+    engine.cancel(other.id)
+    wait_for(other, idle)
+
+
+def test_nothing_left_to_learn_is_one_plain_message(home) -> None:
+    engine = Engine(home)
+    run = engine.start(
+        specs.make(SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"})
+    )
+    run_spec = run.spec
+    (run.path / "spec.yaml").write_text(specs.dump_yaml(run_spec))
+    wait_for(run, idle)
+    view = run.view()
+    if run.state() == State.FAILED:
+        assert "Raise the longest example" in view.ended.text
+    else:
+        assert any("lose their whole answer" in text for text in view.warnings)
+    engine.close()
+
+
+def test_adapter_zip_names_no_folder_of_this_machine(trained) -> None:
+    _, run = trained
+    with zipfile.ZipFile(export.adapter_zip(run)) as archive:
+        config = next(name for name in archive.namelist() if name.endswith("adapter_config.json"))
+        assert json.loads(archive.read(config))["base_model_name_or_path"] == "model"
+
+
+def test_the_shown_python_lines_run(trained, tmp_path) -> None:
+    import subprocess
+    import sys
+
+    _, run = trained
+    script = tmp_path / "load.py"
+    script.write_text(export.python_lines(run))
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "assistant" in done.stdout
+
+
+def test_a_full_disk_while_it_trains_is_a_plain_message(trained, monkeypatch, tmp_path) -> None:
+    import errno
+
+    from engine.work import __main__ as worker
+
+    _, run = trained
+    copy = type(run)(shutil.copytree(run.path, tmp_path / "ws" / "runs" / run.id))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "ws" / "locks").mkdir()
+    copy.queue_mark.write_text("train")
+    monkeypatch.setattr(worker, "_do", full)
+    assert worker.main([str(copy.path), "train"]) == 1
+    ended = copy.view().ended
+    assert isinstance(ended, ev.Paused) and "disk" in ended.why and "press Continue" in ended.why

@@ -1,0 +1,127 @@
+"""The order of the packages: each may import those to its left, and no two modules import each other in a circle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from tests.test_rules import ROOT, imports, name_of, python_files
+
+FIRST = ("errors", "text")
+BASE = (*FIRST, "spec")
+DISK = (*BASE, "store", "hardware")
+FACTS = (*DISK, "data", "model")
+ENGINE: Mapping[str, tuple[str, ...]] = {
+    "errors": (),
+    "text": (),
+    "spec": FIRST,
+    "store": BASE,
+    "hardware": BASE,
+    "data": DISK,
+    "model": DISK,
+    "estimate": FACTS,
+    "coach": (*FACTS, "estimate"),
+    "process": (*FACTS, "estimate"),
+    "runs": (*FACTS, "estimate", "coach", "process"),
+    "__main__": (*FACTS, "estimate", "coach", "process", "runs"),
+}
+TOOLS = ("memory", "encode", "hub", "compat")
+MODEL = (*TOOLS, "kernels", "model")
+WORK: Mapping[str, tuple[str, ...]] = {
+    "compat": (),
+    "memory": ("compat",),
+    "encode": ("compat",),
+    "hub": ("compat",),
+    "kernels": TOOLS,
+    "model": (*TOOLS, "kernels"),
+    "train": MODEL,
+    "evaluate": MODEL,
+    "merge": MODEL,
+    "desk": MODEL,
+    "oneshot": MODEL,
+    "__main__": (*MODEL, "train", "evaluate", "merge", "desk", "oneshot"),
+}
+PAGE = ("text", "handlers", "context", "form")
+DRAWN = (*PAGE, "theme", "charts")
+UI: Mapping[str, tuple[str, ...]] = {
+    "text": (),
+    "handlers": ("text",),
+    "context": ("text", "handlers"),
+    "form": ("text", "handlers", "context"),
+    "theme": PAGE,
+    "charts": (*PAGE, "theme"),
+    "data": DRAWN,
+    "model": DRAWN,
+    "compare": DRAWN,
+    "export": (*DRAWN, "data", "model", "compare"),
+    "runs": (*DRAWN, "data", "model", "compare", "export"),
+    "train": (*DRAWN, "data", "model", "compare", "export", "runs"),
+}
+
+
+def against_the_order(root: Path, base: str, order: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """Imports of a package that its line in the table does not allow."""
+    for path in python_files(base.split(".")[0]):
+        inside = path.relative_to(root).with_suffix("").parts[base.count(".") + 1 :]
+        if not name_of(path).startswith(base.replace(".", "/") + "/") or inside[0] == "__init__":
+            continue
+        package = inside[0]
+        if package not in order:
+            if (base, package) != ("engine", "work"):
+                yield f"{name_of(path)}: {base}.{package} is not in the table"
+            continue
+        for module, line in imports(path):
+            target = module.removeprefix(base + ".").split(".")[0]
+            if not module.startswith(base + ".") or target in (package, *order[package]):
+                continue
+            if target in order:
+                yield f"{name_of(path)}:{line} imports {module}"
+
+
+@pytest.mark.parametrize(
+    ("base", "order"),
+    [("engine", ENGINE), ("engine.work", WORK), ("ui", UI)],
+    ids=["engine", "engine.work", "ui"],
+)
+def test_no_package_imports_to_its_right(base: str, order: Mapping[str, tuple[str, ...]]) -> None:
+    assert not list(against_the_order(ROOT, base, order))
+
+
+def graph() -> dict[str, set[str]]:
+    """Each of our modules with those of ours that it imports."""
+    files = [*python_files("engine", "ui"), ROOT / "app.py"]
+    modules = {name_of(path).removesuffix(".py").replace("/", "."): path for path in files}
+    return {
+        name.removesuffix(".__init__"): {
+            found for found, _ in imports(path) if found in modules and found != name
+        }
+        for name, path in modules.items()
+    }
+
+
+def test_no_circle_of_imports() -> None:
+    try:
+        TopologicalSorter(graph()).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_a_folder_holds_about_a_dozen_files() -> None:
+    folders: dict[str, int] = {}
+    for path in python_files("engine", "ui"):
+        folder = name_of(path.parent)
+        folders[folder] = folders.get(folder, 0) + (path.name != "__init__.py")
+    assert not {name: count for name, count in folders.items() if count > 13}
+
+
+@pytest.mark.parametrize("source", ["from engine.runs import engine", "import engine.runs.engine"])
+def test_the_rule_sees_an_import_to_the_right(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.test_rules.ROOT", tmp_path)
+    (tmp_path / "engine" / "data").mkdir(parents=True)
+    (tmp_path / "engine" / "data" / "bad.py").write_text(source)
+    assert list(against_the_order(tmp_path, "engine", ENGINE))
