@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+
+OnProgress = Callable[[str], None]  # called with a sentence on how far a long job is
 
 
 def span(low: float, high: float) -> str:
