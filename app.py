@@ -44,7 +44,7 @@ from ui.context import (
 )
 from ui.data import editor, look
 from ui.data import tab as data_tab
-from ui.handlers import QUIET, bind, log_to
+from ui.handlers import QUIET, bind, log_to_file
 from ui.model import tab as model_tab
 from ui.runs import queue
 from ui.runs import tab as runs_tab
@@ -52,7 +52,7 @@ from ui.train import from_run, live, memory
 from ui.train import tab as train_tab
 
 HERE = Path(__file__).resolve().parent
-PORT = 7860
+DEFAULT_PORT = 7860
 LARGEST_FILE = "8gb"
 # The tab that a page opens with; not any more where its user was quicker and chooses another, or has the menu open.
 UNLESS_CHOSEN = """(first) => document.querySelector("#nav [data-tab-id=data][aria-selected=true]")
@@ -82,12 +82,12 @@ def create_app(
 ) -> gr.Blocks:
     """The whole page over one workspace."""
     ctx = Context(engine or Engine(home, model_roots=model_roots), policy)
-    log_to(ctx.engine.store.home / "app.log")
+    log_to_file(ctx.engine.store.home / "app.log")
     gr.set_static_paths([theme.PLOTLY.parent, ctx.engine.store.runs, ctx.engine.store.recipes])
     with gr.Blocks(
         title="Hone", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
     ) as blocks:
-        theme.header(ctx.engine.device.text)
+        theme.build_header(ctx.engine.device.text)
         with gr.Tabs(elem_id="nav") as tabs:
             data, model, train = data_tab.build(ctx), model_tab.build(ctx), train_tab.build(ctx)
             compare = compare_tab.build(ctx)
@@ -95,7 +95,7 @@ def create_app(
             runs = runs_tab.build(ctx)
         page = Page(blocks, tabs, gr.HTML(visible=False), data, model, train, compare, runs)
         wire_settings(ctx, page, *wire_data(ctx, page))
-        wire_ways(ctx, page)
+        wire_navigation(ctx, page)
     blocks.queue(default_concurrency_limit=8)
     return blocks
 
@@ -103,7 +103,7 @@ def create_app(
 def fields_of(page: Page) -> dict[str, Any]:
     """Every widget of the form by its path, in the order of ``form.PATHS``."""
     all_fields = page.data.fields | {"model.source": page.model.source} | page.train.fields
-    return {path: all_fields[path] for path in form.PATHS}
+    return {path: all_fields[path] for path in form.FORM_PATHS}
 
 
 def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
@@ -124,21 +124,24 @@ def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
     )
     looked = gr.on(
         [page.blocks.load, tab.tab.select, tab.asked.change, page.model.source.change, *changed],
-        bind(look.look, ctx),
+        bind(look.show_data, ctx),
         seen,
         tab.outputs(),
         trigger_mode="always_last",
         **QUIET,
     )
-    editor.wire(ctx, tab.editor, tab.source, seen[1:])
+    editor.wire_editor(ctx, tab.editor, tab.source, seen[1:])
     rows = [tab.rows, tab.index]
     for step, button in ((-1, tab.back), (1, tab.forth), (0, tab.any)):
         button.click(
-            bind(look.turn, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET
+            bind(look.turn_page, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET
         )
-    tab.order.input(bind(look.reorder, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
+    tab.order.input(bind(look.change_order, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
     page.blocks.load(
-        bind(data_tab.refresh, ctx), None, [tab.source, fields["data.held_out_source"]], **QUIET
+        bind(data_tab.refresh_datasets, ctx),
+        None,
+        [tab.source, fields["data.held_out_source"]],
+        **QUIET,
     )
     return chosen, looked
 
@@ -148,7 +151,7 @@ def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependenc
     model = page.model
     described = gr.on(
         [page.blocks.load, model.source.change],
-        bind(model_tab.describe, ctx),
+        bind(model_tab.describe_model, ctx),
         model.source,
         model.about,
         **QUIET,
@@ -156,15 +159,15 @@ def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependenc
     fields, train = fields_of(page), page.train
     train_tab.wire(ctx, train, fields, train_tab.Before(page.blocks.load, described, data, counted))
     memory.wire(ctx, model, fields, train.again, [train.recipes.recipe, train.recipes.note])
-    model_tab.wire(ctx, model, page.blocks)
+    model_tab.wire_model(ctx, model, page.blocks)
 
 
-def wire_ways(ctx: Context, page: Page) -> None:
+def wire_navigation(ctx: Context, page: Page) -> None:
     """From one tab to another."""
     opened = page.blocks.load(bind(first_tab, ctx), None, page.first, **QUIET)
     opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
-    page.data.next.click(bind(go, "model"), None, page.tabs, **QUIET)
-    page.model.next.click(bind(go, "train"), None, page.tabs, **QUIET)
+    page.data.next.click(bind(open_tab, "model"), None, page.tabs, **QUIET)
+    page.model.next.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
     runs, train = page.runs, page.train
     runs.open.click(bind(open_run), runs.picked, [page.tabs, train.live], **QUIET)
     runs.extend.click(
@@ -180,9 +183,9 @@ def wire_ways(ctx: Context, page: Page) -> None:
     for button, fill in ((runs.again, from_run.use), (runs.train_on, from_run.train_on)):
         # The tab comes after: what happens when it is opened must see the form as it is then.
         button.click(bind(fill, ctx), runs.picked, form_of, **QUIET).success(
-            bind(go, "train"), None, page.tabs, **QUIET
+            bind(open_tab, "train"), None, page.tabs, **QUIET
         )
-    train.lead.lead(bind(go, "runs"), None, page.tabs, **QUIET)
+    train.lead.lead(bind(open_tab, "runs"), None, page.tabs, **QUIET)
     moments = (
         page.blocks.load,
         runs.tab.select,
@@ -190,7 +193,7 @@ def wire_ways(ctx: Context, page: Page) -> None:
         train.live.live_change,
         train.live.change,
     )
-    queue.wire(ctx, runs.queue, train.lead, *moments)
+    queue.wire_queue(ctx, runs.queue, train.lead, *moments)
     page.train.live.compare_run(
         bind(compare_run, ctx), page.train.live, [page.tabs, page.compare.run], **QUIET
     )
@@ -204,7 +207,7 @@ def first_tab(ctx: Context) -> str:
     )
 
 
-def go(tab: str) -> gr.Tabs:
+def open_tab(tab: str) -> gr.Tabs:
     """Another tab."""
     return gr.Tabs(selected=tab)
 
@@ -216,12 +219,12 @@ def open_run(run_id: str) -> tuple[gr.Tabs, str]:
 
 def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
     """Talk to a run on the Compare tab."""
-    return gr.Tabs(selected="compare"), compare_tab.refresh(ctx, run_id)
+    return gr.Tabs(selected="compare"), compare_tab.refresh_runs(ctx, run_id)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM. Runs go on without this process."""
-    options = _parser().parse_args(arguments)
+    options = _argument_parser().parse_args(arguments)
     space = "SPACE_ID" in os.environ  # a Hugging Face Space: everybody can reach it
     os.environ["GRADIO_TEMP_DIR"] = str(options.home.resolve() / "tmp")
     try:
@@ -236,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     leave = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: leave.set())
-    _, url, _ = blocks.launch(**_serving(options.port, space), **theme.look())
+    _, url, _ = blocks.launch(**_launch_options(options.port, space), **theme.launch_options())
     seconds = time.perf_counter() - STARTED
     print(
         f"Hone is ready at {url} (started in {seconds:.1f} s). Press Ctrl-C to leave; training goes on.",
@@ -251,7 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _serving(port: int, space: bool) -> dict[str, Any]:
+def _launch_options(port: int, space: bool) -> dict[str, Any]:
     hosts = ["localhost", "127.0.0.1", *([os.environ.get("SPACE_HOST", "*")] if space else [])]
     return {
         "server_name": "0.0.0.0" if space else "127.0.0.1",
@@ -280,14 +283,14 @@ def _free_port(wanted: int) -> int:
     raise SystemExit(f"No free port from {wanted} to {wanted + 99}. Give another one with --port.")
 
 
-def _port(text: str) -> int:
+def _port_number(text: str) -> int:
     """A port number, for argparse."""
     if not text.isdigit() or not 1 <= int(text) <= 65435:
         raise argparse.ArgumentTypeError(f"'{text}' is not a port; give a number from 1 to 65435")
     return int(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _argument_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="app.py", description="Hone: fine-tune a language model in your browser."
     )
@@ -296,9 +299,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--port",
-        type=_port,
-        default=PORT,
-        help=f"port to serve on (default {PORT}; the next free one if taken)",
+        type=_port_number,
+        default=DEFAULT_PORT,
+        help=f"port to serve on (default {DEFAULT_PORT}; the next free one if taken)",
     )
     parser.add_argument(
         "--models",

@@ -25,9 +25,10 @@ from trl import SFTConfig, SFTTrainer
 from benchmarks.gate import ALPHA, BATCH, COMMON, RANK, RATE, TARGETS, Gate
 from engine.spec.method import MethodSpec
 from engine.work.kernels import packed_attention, packing
-from engine.work.model.adapters import adapt
-from engine.work.model.describe import describe, load_config
-from engine.work.train.sft import writer
+from engine.work.model.adapters import apply_method
+from engine.work.model.describe import describe_model
+from engine.work.model.structure import load_config
+from engine.work.train.sft import make_sft_trainer
 
 
 def lora() -> LoraConfig:
@@ -77,10 +78,10 @@ def trl(work: Path, rows: Dataset, tokenizer: Any, rounds: int, best: bool = Fal
 def adapted(work: Path) -> Any:
     """The model with Hone's adapter."""
     torch.manual_seed(0)
-    info = describe(
+    info = describe_model(
         load_config(work / "model"), "write", source="model", name="model", folder=None, here=False
     )
-    return adapt(base(work, torch.bfloat16), MethodSpec(rank=RANK, alpha=ALPHA), info)
+    return apply_method(base(work, torch.bfloat16), MethodSpec(rank=RANK, alpha=ALPHA), info)
 
 
 def ours(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
@@ -88,7 +89,7 @@ def ours(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
     options = COMMON | {"output_dir": str(work / "ours"), "num_train_epochs": rounds, "bf16": False}
     options |= {"activation_checkpointing": False, "optim": "adamw_torch_fused"}
     lengths = [len(ids) for ids in rows["input_ids"]]
-    trainer = writer(
+    trainer = make_sft_trainer(
         adapted(work), tokenizer, rows, rows.select([]), lengths, options, [Gate(work)]
     )
     print(trainer.way.reasons, flush=True)
@@ -97,9 +98,11 @@ def ours(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
 
 def bare(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
     """The same tricks in a loop of PyTorch's: what a trainer costs beside them."""
-    gate, model, collate = Gate(work), adapted(work), packed_attention.Rows()
+    gate, model, collate = Gate(work), adapted(work), packed_attention.PackingCollator()
     examples = list(rows)
-    way = packing.choose(model, examples, [len(one["input_ids"]) for one in examples], BATCH)
+    way = packing.choose_packing(
+        model, examples, [len(one["input_ids"]) for one in examples], BATCH
+    )
     trained = [weights for weights in model.parameters() if weights.requires_grad]
     optimizer = torch.optim.AdamW(trained, lr=RATE, weight_decay=0.0, fused=True)
     model.train()
@@ -110,7 +113,7 @@ def bare(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
         ).tolist()
         for start in range(0, len(order), BATCH):
             row = collate([examples[at] for at in order[start : start + BATCH]])
-            packing.loss(model, way, row | {"use_cache": False}).backward()
+            packing.packed_loss(model, way, row | {"use_cache": False}).backward()
             torch.nn.utils.clip_grad_norm_(trained, 1.0)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from engine.data import datasets, ingest
-from engine.data.prepare import prepare
+from engine.data.prepare import prepare_dataset
 from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.process import oneshot
@@ -37,8 +37,10 @@ def one(path: Path) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as home:
         store, began = Store(Path(home)), time.perf_counter()
         try:
-            dataset = datasets.load(store, ingest.add_files(store, [Upload(path, path.name)]))
-            prepare(store, DataSpec(source=dataset.source))
+            dataset = datasets.load_dataset(
+                store, ingest.ingest_files(store, [Upload(path, path.name)])
+            )
+            prepare_dataset(store, DataSpec(source=dataset.source))
             told: dict[str, object] = {"shape": dataset.shape.value, "rows": dataset.rows}
         except DataError as error:
             told = {"shape": f"not examples: {error}", "rows": 0}
@@ -99,20 +101,20 @@ def gigabyte() -> None:
             app = psutil.Process()
             before, store = app.memory_info().rss, Store(Path(folder) / f"home-{path.suffix}")
             began = time.perf_counter()
-            rows = ingest.peek(Upload(path, path.name), 3)
+            rows = ingest.peek_rows(Upload(path, path.name), 3)
             first = time.perf_counter() - began
             peak = watch(app)
             began = time.perf_counter()
-            source = oneshot.add_files(store, [(path, path.name)])
+            source = oneshot.ingest_files(store, [(path, path.name)])
             indexed, helper = time.perf_counter() - began, peak()
             peak = watch(app)
             began = time.perf_counter()
             prepared = oneshot.prepared(store, DataSpec(source=source))
             ready = time.perf_counter() - began
-            shown = prepared.rows()[prepared.train - 1]
+            shown = prepared.train_rows()[prepared.train - 1]
             grown = (app.memory_info().rss - before) / MB
             print(
-                f"{path.name}: {path.stat().st_size / 1e9:.2f} GB, {datasets.load(store, source).rows:,} rows. "
+                f"{path.name}: {path.stat().st_size / 1e9:.2f} GB, {datasets.load_dataset(store, source).rows:,} rows. "
                 f"First {len(rows)} rows after {first:.2f} s; indexed in {indexed:.0f} s "
                 f"(peak {helper:.0f} MB beside the app); "
                 f"checked and split in {ready:.0f} s (peak {peak():.0f} MB). "

@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from engine.model.parameters import count
+from engine.model.parameters import count_parameters
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.store.files import ROOT
@@ -61,12 +61,14 @@ def pefts(config: Any, info: Any, method: MethodSpec) -> tuple[int, int]:
     """What PEFT counts on the structure itself, without memory for weights."""
     import torch
 
-    from engine.work.model.adapters import adapt, counted
-    from engine.work.model.describe import AUTO
+    from engine.work.model.adapters import apply_method, parameter_counts
+    from engine.work.model.structure import AUTO_CLASSES
 
     config.num_labels = LABELS
     with torch.device("meta"):
-        return counted(adapt(AUTO[info.task].from_config(config), method, info))
+        return parameter_counts(
+            apply_method(AUTO_CLASSES[info.task].from_config(config), method, info)
+        )
 
 
 def kib(field: str) -> int:
@@ -79,17 +81,17 @@ def measure(folder: str, task: str) -> dict[str, Any]:
     """One model, in this process alone: time (the second call is warm) and memory of inspecting, then the counts."""
     from transformers import AutoConfig
 
-    from engine.work.model.describe import inspect
+    from engine.work.model.describe import inspect_model
 
     before, seconds = kib("VmRSS"), []
     for _ in range(2):
         begin = time.perf_counter(), time.process_time()
-        info = inspect("hub:model", task, folder=Path(folder))
+        info = inspect_model("hub:model", task, folder=Path(folder))
         seconds.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
     peak = kib("VmHWM")
     pairs = {}
     for name, method in methods(info).items():
-        ours = count(info, method, LABELS)
+        ours = count_parameters(info, method, LABELS)
         pairs[name] = (
             (ours.trainable, ours.total),
             pefts(AutoConfig.from_pretrained(folder), info, method),
@@ -119,7 +121,7 @@ def row(name: str, task: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def tiny() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    from engine.work.model.describe import tasks_of
+    from engine.work.model.structure import tasks_of
     from tests.engine.tiny import ARCHITECTURES, config_of
 
     for kind in ARCHITECTURES:
@@ -160,21 +162,21 @@ def problem(kind: str, task: str) -> str:
     """What is wrong with what Hone tells of an architecture; empty where all holds."""
     from transformers import AutoConfig
 
-    from engine.work.model.describe import describe
+    from engine.work.model.describe import describe_model
 
     def config() -> Any:
         return AutoConfig.for_model(kind, **OPEN.get(kind, {}))
 
-    info = describe(config(), task, source="x", name=kind, folder=None, here=False)
+    info = describe_model(config(), task, source="x", name=kind, folder=None, here=False)
     if not info.layers or not info.hidden_size or not info.parameters:
         return f"{info.layers} layers, {info.hidden_size} wide, {info.parameters} parameters"
     full = MethodSpec(kind="full")
-    if (whole := pefts(config(), info, full)) != (ours := count(info, full, LABELS)[:2]):
+    if (whole := pefts(config(), info, full)) != (ours := count_parameters(info, full, LABELS)[:2]):
         return f"all weights are {whole[1]:,}, of which {whole[0]:,} train, not {ours[1]:,} and {ours[0]:,}"
     if not info.adaptable:
         return "no linear layers for an adapter"
     method = MethodSpec(rank=8)
-    ours, theirs = count(info, method, LABELS)[:2], pefts(config(), info, method)
+    ours, theirs = count_parameters(info, method, LABELS)[:2], pefts(config(), info, method)
     return "" if theirs == ours else f"LoRA trains {theirs[0]:,}, not {ours[0]:,}"
 
 
@@ -183,7 +185,7 @@ def every_architecture() -> int:
     from transformers import AutoConfig
     from transformers.models.auto import modeling_auto as auto
 
-    from engine.work.model.describe import tasks_of
+    from engine.work.model.structure import tasks_of
 
     right, wrong, refused = 0, 0, []
     for kind in sorted(

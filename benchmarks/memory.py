@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from engine.data.ingest import add_files
+from engine.data.ingest import ingest_files
 from engine.data.upload import Upload
 from engine.runs.engine import Engine
 from engine.spec import run as specs
@@ -110,7 +110,7 @@ def measure(home: Path, case: Case) -> tuple[float, float, dict[str, float]]:
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
         "data": {
-            "source": add_files(engine.store, [Upload(file, file.name)]),
+            "source": ingest_files(engine.store, [Upload(file, file.name)]),
             "max_length": case.length,
             "held_out": 0,
             "goal": "classify" if label else "auto",

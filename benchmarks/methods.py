@@ -67,7 +67,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
 
 def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]:
     """Train, merge and compare, in this process."""
-    from engine.work.merge import merge
+    from engine.work.merge import merge_run
     from engine.work.train.train import train
 
     folder = home / "tiny" / kind
@@ -86,7 +86,7 @@ def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]
     run = engine.start(specs.make(values))
     run.queue_mark.unlink()
     train(run)
-    merge(run, "fp32")
+    merge_run(run, "fp32")
     view = run.view()
     assert view.started is not None
     done = view.merged["fp32"]

@@ -71,7 +71,7 @@ def make_run(engine: Engine, name: str, steps: int, done: int) -> RunDir:
     """A run whose worker has come to a step."""
     spec = specs.make({"name": name})
     rows = engine.prepare(spec.data)
-    run = engine.store.create_run(spec, rows.train_file, rows.held_out_file, rows.about())
+    run = engine.store.create_run(spec, rows.train_file, rows.held_out_file, rows.summary())
     began = ev.Started(
         pid=os.getpid(), device="CPU", precision="bf16", trainable=10**6, total=10**8, steps=steps, epochs=3,
         rows=50_000, held_out=500, tokens=10**7, learned=4 * 10**6, cut=0,

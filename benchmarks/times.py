@@ -11,14 +11,12 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from engine.estimate import forecast
 from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev
-from engine.text import span, within
+from engine.text import format_time_range, is_within_range
 from ui.context import Context, Policy
-from ui.train import plan
 
 # By sample: what is set otherwise than the sample says.
 RUNS: list[tuple[str, str, dict[str, dict[str, Any]]]] = [
@@ -54,9 +52,12 @@ class Found(NamedTuple):
 
     @property
     def cells(self) -> list[str]:
-        marks = ["" if within(self.real, *bounds) else " ✗" for bounds in (self.before, self.told)]
+        marks = [
+            "" if is_within_range(self.real, *bounds) else " ✗"
+            for bounds in (self.before, self.told)
+        ]
         spans = [
-            span(*bounds) + mark
+            format_time_range(*bounds) + mark
             for bounds, mark in zip((self.before, self.told), marks, strict=True)
         ]
         return [str(self.steps), *spans, f"{self.real:.1f} s", f"{self.checks:.1f} s"]
@@ -90,11 +91,10 @@ def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found
         settings[part] = settings.get(part, {}) | changed
     engine = Engine(home)
     ctx, spec = Context(engine, Policy(True, True)), specs.make(settings)
-    ctx.model(spec.model.source)
-    ctx.measure(spec.model.source, ctx.prepared(spec.data), spec.data)
-    now = plan.plan(ctx, spec)
-    assert now.case
-    before = plan.how_long(ctx, now, forecast.foresee(now.case, spec), measure=True)
+    ctx.load_model(spec.model.source)
+    ctx.count_tokens(spec.model.source, ctx.prepare(spec.data), spec.data)
+    now = ctx.plan(spec)
+    before = now.seconds or engine.estimate_time(now, measure=True)
     run = engine.start(spec)
     while run.queued or run.alive or engine.at_work:
         time.sleep(0.2)

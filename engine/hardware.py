@@ -1,6 +1,6 @@
 """This machine: processor, memory, disk and graphics cards, and where a run would take place; without torch.
 
-The worker decides again with torch (engine.work.model.load.choose_place); a test holds the two together.
+The worker decides again with torch (engine.work.model.load.choose_device); a test holds the two together.
 """
 
 from __future__ import annotations
@@ -95,6 +95,15 @@ def free_gb(kind: str) -> float:
         if allowed and taken is not None:
             free = min(free, max(0, allowed - taken))
     return free / GB
+
+
+def total_gb(kind: str) -> float:
+    """All memory of the card, or of the machine as far as its container lets us have it."""
+    found = device()
+    if kind == "cuda" and found.kind == "cuda":
+        return found.memory_gb
+    limits = [size for limit, _ in CGROUP if (size := _number(limit))]
+    return min([psutil.virtual_memory().total, *limits]) / GB
 
 
 def memory_kills() -> int:

@@ -1,30 +1,106 @@
-"""What several tests share: a workspace, and one small real run of the pocket model."""
+"""What several tests share: a workspace, and one small real run of the pocket model.
+
+``--fast`` leaves out whatever starts a worker or a browser or imports torch, and forbids it to the rest. Elsewhere most
+workers are forked from a warm process (tests/warm.py); a test about the start of one says ``cold``.
+"""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-os.environ.setdefault(
-    "OMP_WAIT_POLICY", "passive"
-)  # two tests at once: idle threads leave the core to others
+# Two tests at once: idle threads leave the core to others.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.files import ROOT
 from engine.store.run_dir import RunDir
+from tests import warm
 
-settings.register_profile(
-    "hone", deadline=None
-)  # the machine is shared: a slow moment is no failure
+# The machine is shared: a slow moment is no failure.
+settings.register_profile("hone", deadline=None)
 settings.load_profile("hone")
 SHARED = ROOT.parent / "shared" / "data"
+SLOW_FOLDERS = (ROOT / "tests" / "browser", ROOT / "tests" / "engine" / "work")
+SLOW_FIXTURES = {"trained", "browser"}
+STACK = ExitStack()
+
+
+class ForbidTorch:
+    """A finder of modules that lets no fast test import torch."""
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        if name == "torch":
+            pytest.fail("a fast test imports torch: mark it with pytest.mark.slow")
+
+
+class ForbidWorkers(subprocess.Popen):
+    """Children of fast tests: no workers and no apps."""
+
+    def __init__(self, args: Any, *more: Any, **named: Any) -> None:
+        words = [str(word) for word in args] if isinstance(args, list | tuple) else [str(args)]
+        if any(word.startswith("engine") or word.endswith("app.py") for word in words[:3]):
+            pytest.fail(f"a fast test starts {words[:3]}: mark it with pytest.mark.slow")
+        super().__init__(args, *more, **named)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fast", action="store_true", help="no worker, no browser, no torch")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: starts a worker, or imports torch")
+    config.addinivalue_line("markers", "cold: workers are started as users start them")
+    fast = config.getoption("--fast")
+    if fast:
+        sys.meta_path.insert(0, ForbidTorch())
+        subprocess.Popen = ForbidWorkers
+    elif hasattr(os, "fork"):
+        subprocess.Popen = warm.WarmPopen
+        if not hasattr(config, "workerinput"):  # once for all processes
+            folder = Path(STACK.enter_context(tempfile.TemporaryDirectory(prefix="hone-")))
+            STACK.enter_context(warm.warm_process(folder))
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    STACK.close()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    slow = config.getoption("--fast") and collection_path in SLOW_FOLDERS
+    return True if slow else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--fast"):
+        fast = [item for item in items if not is_slow(item)]
+        config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
+        items[:] = fast
+
+
+def is_slow(item: pytest.Item) -> bool:
+    """Whether a test starts a worker or imports torch."""
+    fixtures = set(getattr(item, "fixturenames", ()))
+    return bool(item.get_closest_marker("slow") or fixtures & SLOW_FIXTURES)
+
+
+@pytest.fixture(autouse=True)
+def _cold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests about the start of workers get workers that start as everywhere."""
+    if request.node.get_closest_marker("cold"):
+        monkeypatch.delenv(warm.ADDRESS, raising=False)
 
 
 class Halves(LoadScopeScheduling):

@@ -9,12 +9,13 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from ui.text import count, safe
+from engine.text import format_count
+from ui.text import escape_html
 
 INK, LEARN, LIMIT = "#7a8494", "#5b54e8", "#d97706"  # read well on light and dark
 
 
-def lengths(edges: Sequence[float], counts: Sequence[int], limit: int) -> go.Figure:
+def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> go.Figure:
     """How long the rows are in tokens, against the limit."""
     bins = list(pairwise(edges))
     middles, widths = [(low + high) / 2 for low, high in bins], [high - low for low, high in bins]
@@ -41,7 +42,7 @@ def lengths(edges: Sequence[float], counts: Sequence[int], limit: int) -> go.Fig
     return figure
 
 
-def labels(counts: Mapping[str, int]) -> go.Figure:
+def label_chart(counts: Mapping[str, int]) -> go.Figure:
     """How many rows each label has, the most frequent on top."""
     names = [name if len(name) <= 24 else name[:23] + "…" for name in counts][:20]
     bars = go.Bar(y=names, x=list(counts.values())[:20], orientation="h", marker={"color": LEARN})
@@ -69,10 +70,12 @@ def _layout(x: str, y: str) -> dict[str, Any]:
 WIDTH, HEIGHT = 720, 280
 DOTS = 40  # checks that are marked one by one; more would hide the line
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 38
-Points = Sequence[tuple[float, float]]
+CurvePoints = Sequence[tuple[float, float]]
 
 
-def losses(training: Points, smooth: Points, held_out: Points, best: int | None) -> str:
+def loss_curves_svg(
+    training: CurvePoints, smooth: CurvePoints, held_out: CurvePoints, best: int | None
+) -> str:
     """Training loss, its smooth line and the held-out loss by step; nothing where there are no points."""
     every = [*training, *held_out]
     if not every:
@@ -80,7 +83,7 @@ def losses(training: Points, smooth: Points, held_out: Points, best: int | None)
     high_x = max(x for x, _ in every) or 1.0
     low, high = min(y for _, y in every), max(y for _, y in every)
     low = 0.0 if low >= 0 and low < 0.5 * high else low
-    marks = ticks(low, high)
+    marks = axis_ticks(low, high)
     low, high = min(low, marks[0]), max(high, marks[-1])
 
     def place(x: float, y: float) -> tuple[float, float]:
@@ -91,7 +94,9 @@ def losses(training: Points, smooth: Points, held_out: Points, best: int | None)
         return LEFT + across, HEIGHT - BOTTOM - up
 
     lines = [_grid(place(0, mark)[1], mark) for mark in marks]
-    steps = [_step(place(mark, low)[0], mark) for mark in ticks(0, high_x) if mark == round(mark)]
+    steps = [
+        _step(place(mark, low)[0], mark) for mark in axis_ticks(0, high_x) if mark == round(mark)
+    ]
     curves = (
         _line([place(*one) for one in training], "raw"),
         _line([place(*one) for one in smooth], "train"),
@@ -105,13 +110,13 @@ def losses(training: Points, smooth: Points, held_out: Points, best: int | None)
     )
     middle = f'<text class="axis" x="{(LEFT + WIDTH) / 2:.0f}" y="{HEIGHT - 4}" text-anchor="middle">step</text>'
     return (
-        f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{safe(words)}">'
+        f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape_html(words)}">'
         + "".join([*lines, *steps, middle, *curves, _line(held, "held"), dots, star])
         + "</svg>"
     )
 
 
-def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
+def axis_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     """Round numbers from the last at or below ``low`` to the first at or above ``high``."""
     span = (high - low) or abs(high) or 1.0
     size = 10.0 ** math.floor(math.log10(span / wanted))
@@ -134,7 +139,7 @@ def _step(x: float, mark: float) -> str:
     if x > WIDTH - RIGHT + 1:
         return ""
     anchor = "end" if x > WIDTH - RIGHT - 20 else "middle"
-    return f'<text class="axis" x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">{count(round(mark))}</text>'
+    return f'<text class="axis" x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">{format_count(round(mark))}</text>'
 
 
 def _best(x: float, y: float) -> str:

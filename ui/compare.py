@@ -13,14 +13,15 @@ from engine.data.rows import read_rows
 from engine.errors import HoneError, RunError
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
+from engine.text import format_date
 from ui.context import Context
 from ui.handlers import QUIET, bind
-from ui.text import STATES, card, intro, line, safe, status, when
-from ui.theme import html
+from ui.text import STATE_LABELS, card, escape_html, line, status_box, tab_intro
+from ui.theme import raw_html
 
 Turn = dict[str, Any]
-CHIPS = 6
-CHIP_SCRIPT = (
+SUGGESTIONS = 6
+SUGGESTION_SCRIPT = (
     "element.addEventListener('click', (e) => { const b = e.target.closest('button');"
     " if (b) trigger('pick', { text: b.textContent }); })"
 )
@@ -37,8 +38,8 @@ class CompareTab:
 def build(ctx: Context) -> CompareTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Compare", id="compare") as tab:
-        html(
-            intro(
+        raw_html(
+            tab_intro(
                 "Is it better?",
                 "Choose a run and say something. Both models get the same message and reply at the same time.",
             )
@@ -47,9 +48,9 @@ def build(ctx: Context) -> CompareTab:
             label="Run", info="A run that has saved something.", elem_id="compare-run"
         )
         with gr.Row(equal_height=True, elem_classes="panes"):
-            base = _pane("Base model, before training", "base-pane")
-            tuned = _pane("Tuned model, after training", "tuned-pane")
-        chips = html(elem_id="chips", js_on_load=CHIP_SCRIPT)
+            base = _chat_pane("Base model, before training", "base-pane")
+            tuned = _chat_pane("Tuned model, after training", "tuned-pane")
+        suggestion_buttons = raw_html(elem_id="chips", js_on_load=SUGGESTION_SCRIPT)
         with gr.Row(elem_classes="ask", equal_height=True):
             message = gr.Textbox(
                 label="Message to both models",
@@ -84,7 +85,7 @@ def build(ctx: Context) -> CompareTab:
                 label="Longest reply (tokens)",
                 info="Replies are cut after this many tokens.",
             )
-        score = html(elem_id="score")
+        score = raw_html(elem_id="score")
         with gr.Row():
             ask_score = gr.Button(
                 "Score", size="md", scale=0, min_width=132, interactive=False, elem_id="score-run"
@@ -94,21 +95,21 @@ def build(ctx: Context) -> CompareTab:
     inputs, outputs = [run, message, base, tuned, heat, longest], [message, base, tuned, send, stop]
     talking = gr.on(
         [message.submit, send.click],
-        bind(talk, ctx),
+        bind(send_message, ctx),
         inputs,
         outputs,
         concurrency_limit=4,
         **QUIET,
     )
     # Cancelling closes the generator, and with it the model's thread.
-    stop.click(bind(rest), None, [send, stop], cancels=[talking], queue=False, **QUIET)
-    talking.failure(bind(rest), None, [send, stop], **QUIET)
-    clear.click(bind(empty), None, [base, tuned], **QUIET)
-    listed = tab.select(bind(refresh, ctx), run, run, **QUIET)
-    listed.then(bind(suggest, ctx), run, chips, **QUIET)
-    run.change(bind(empty), None, [base, tuned], **QUIET)
-    run.change(bind(suggest, ctx), run, chips, **QUIET)
-    chips.pick(bind(take), None, message, **QUIET)
+    stop.click(bind(restore_buttons), None, [send, stop], cancels=[talking], queue=False, **QUIET)
+    talking.failure(bind(restore_buttons), None, [send, stop], **QUIET)
+    clear.click(bind(clear_conversations), None, [base, tuned], **QUIET)
+    listed = tab.select(bind(refresh_runs, ctx), run, run, **QUIET)
+    listed.then(bind(suggest_messages, ctx), run, suggestion_buttons, **QUIET)
+    run.change(bind(clear_conversations), None, [base, tuned], **QUIET)
+    run.change(bind(suggest_messages, ctx), run, suggestion_buttons, **QUIET)
+    suggestion_buttons.pick(bind(use_suggestion), None, message, **QUIET)
     scored = [score, ask_score, timer]
     listed.then(bind(show_score, ctx), run, scored, **QUIET)
     gr.on([run.change, timer.tick], bind(show_score, ctx), run, scored, **QUIET)
@@ -116,7 +117,7 @@ def build(ctx: Context) -> CompareTab:
     return CompareTab(tab, run)
 
 
-def _pane(label: str, elem_id: str) -> gr.Chatbot:
+def _chat_pane(label: str, elem_id: str) -> gr.Chatbot:
     return gr.Chatbot(
         label=label,
         height=380,
@@ -129,7 +130,7 @@ def _pane(label: str, elem_id: str) -> gr.Chatbot:
     )
 
 
-def usable(ctx: Context) -> list[RunDir]:
+def runs_with_adapter(ctx: Context) -> list[RunDir]:
     """Runs that have an adapter, newest first."""
     return [run for run in ctx.engine.store.all_runs() if run.has_result and run.readable]
 
@@ -138,24 +139,24 @@ def run_choices(ctx: Context) -> list[tuple[str, str]]:
     """(label, id) of the runs that can be compared and exported."""
     return [
         (
-            f"{run.meta['name']} · {STATES[run.state()].lower()} · {when(run.meta['created'])}",
+            f"{run.meta['name']} · {STATE_LABELS[run.state()].lower()} · {format_date(run.meta['created'])}",
             run.id,
         )
-        for run in usable(ctx)
+        for run in runs_with_adapter(ctx)
     ]
 
 
 # --- handlers ---
 
 
-def refresh(ctx: Context, current: str | None) -> Any:
+def refresh_runs(ctx: Context, current: str | None) -> Any:
     """The list of runs again; keeps the choice, or takes the newest."""
     found = run_choices(ctx)
     ids = [run_id for _, run_id in found]
     return gr.update(choices=found, value=current if current in ids else next(iter(ids), None))
 
 
-def talk(
+def send_message(
     ctx: Context,
     run_id: str | None,
     message: str,
@@ -169,30 +170,36 @@ def talk(
         raise RunError("There is no run to compare yet. Start one on the Train tab.")
     if not message.strip():
         raise RunError("Type a message first.")
-    asked, asked_too = said(base, message), said(tuned, message)
-    yield "", answered(asked, ""), answered(asked_too, ""), *_buttons(talking=True)
+    asked, asked_too = add_message(base, message), add_message(tuned, message)
+    yield "", add_reply(asked, ""), add_reply(asked_too, ""), *_send_and_stop(talking=True)
     try:
         for one, other in ctx.engine.desk.chat(
-            run_id, plain(asked), plain(asked_too), heat, int(longest)
+            run_id, as_messages(asked), as_messages(asked_too), heat, int(longest)
         ):
-            yield gr.skip(), answered(asked, one), answered(asked_too, other), gr.skip(), gr.skip()
+            yield (
+                gr.skip(),
+                add_reply(asked, one),
+                add_reply(asked_too, other),
+                gr.skip(),
+                gr.skip(),
+            )
     except HoneError:
-        yield message, base, tuned, *_buttons(talking=False)
+        yield message, base, tuned, *_send_and_stop(talking=False)
         raise
-    yield gr.skip(), gr.skip(), gr.skip(), *_buttons(talking=False)
+    yield gr.skip(), gr.skip(), gr.skip(), *_send_and_stop(talking=False)
 
 
-def rest() -> tuple[Any, Any]:
+def restore_buttons() -> tuple[Any, Any]:
     """The buttons as they are when nobody talks."""
-    return _buttons(talking=False)
+    return _send_and_stop(talking=False)
 
 
-def empty() -> tuple[list[Turn], list[Turn]]:
+def clear_conversations() -> tuple[list[Turn], list[Turn]]:
     """Both conversations begin anew."""
     return [], []
 
 
-def suggest(ctx: Context, run_id: str | None) -> str:
+def suggest_messages(ctx: Context, run_id: str | None) -> str:
     """Messages to try: what the run's held-out examples ask."""
     if not run_id:
         return line(
@@ -200,14 +207,14 @@ def suggest(ctx: Context, run_id: str | None) -> str:
         )
     asked: dict[str, None] = {}
     for row in read_rows(ctx.engine.store.run(run_id).held_out_file):
-        if text := question(row):
+        if text := question_of(row):
             asked[text] = None
-        if len(asked) == CHIPS:
+        if len(asked) == SUGGESTIONS:
             break
-    return chips(list(asked))
+    return suggestion_buttons(list(asked))
 
 
-def take(event: gr.EventData) -> str:
+def use_suggestion(event: gr.EventData) -> str:
     """A suggested message, put where it can still be changed."""
     return str(event.text)
 
@@ -235,16 +242,16 @@ def start_score(ctx: Context, run_id: str | None) -> tuple[Any, Any, Any]:
 def score_card(view: RunView, working: bool) -> str:
     """The score in words, each figure beside what it is compared with."""
     if working:
-        return status(
+        return status_box(
             "info",
             "Scoring",
             "Both models get the examples that were kept aside. This takes from seconds to minutes.",
         )
     trouble = ""
     if view.score_problem:
-        trouble = status("bad", "Scoring did not work", view.score_problem)
+        trouble = status_box("bad", "Scoring did not work", view.score_problem)
     elif view.scoring:
-        trouble = status(
+        trouble = status_box(
             "bad",
             "Scoring ended without a result",
             "Its process ended before it was done. Score again.",
@@ -260,26 +267,26 @@ def score_card(view: RunView, working: bool) -> str:
 # --- pure functions of conversations ---
 
 
-def said(turns: list[Turn], message: str) -> list[Turn]:
+def add_message(turns: list[Turn], message: str) -> list[Turn]:
     return [*turns, {"role": "user", "content": message}]
 
 
-def answered(turns: list[Turn], reply: str) -> list[Turn]:
+def add_reply(turns: list[Turn], reply: str) -> list[Turn]:
     return [*turns, {"role": "assistant", "content": reply or "…"}]
 
 
-def plain(turns: list[Turn]) -> list[dict[str, str]]:
+def as_messages(turns: list[Turn]) -> list[dict[str, str]]:
     """Messages as the engine takes them: Gradio hands text back in parts."""
-    return [{"role": turn["role"], "content": _text(turn["content"])} for turn in turns]
+    return [{"role": turn["role"], "content": _turn_text(turn["content"])} for turn in turns]
 
 
-def _text(content: Any) -> str:
+def _turn_text(content: Any) -> str:
     if isinstance(content, str):
         return content
     return "".join(part if isinstance(part, str) else part.get("text", "") for part in content)
 
 
-def question(row: dict[str, Any]) -> str:
+def question_of(row: dict[str, Any]) -> str:
     """What a row asks, if it is short enough to put on a button."""
     if "messages" in row:
         text = next((m["content"] for m in row["messages"] if m["role"] == "user"), "")
@@ -288,14 +295,14 @@ def question(row: dict[str, Any]) -> str:
     return text.strip() if len(text) <= 200 else ""
 
 
-def chips(texts: list[str]) -> str:
+def suggestion_buttons(texts: list[str]) -> str:
     if not texts:
         return ""
     return '<p class="try">Try one that it has never seen:</p>' + "".join(
-        f'<button type="button" class="suggest">{safe(t)}</button>' for t in texts
+        f'<button type="button" class="suggest">{escape_html(t)}</button>' for t in texts
     )
 
 
-def _buttons(talking: bool) -> tuple[Any, Any]:
+def _send_and_stop(talking: bool) -> tuple[Any, Any]:
     """Send and Stop take turns."""
     return gr.update(visible=not talking), gr.update(visible=talking)

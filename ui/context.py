@@ -12,21 +12,22 @@ from engine.data import datasets
 from engine.data.datasets import Dataset
 from engine.data.prepare import Prepared
 from engine.data.quality.token_report import TokenReport
-from engine.errors import DataError, ModelError, RunError
-from engine.estimate.lengths import Lengths, lengths
+from engine.errors import ModelError, RunError
+from engine.estimate.lengths import Lengths
+from engine.estimate.recommend import Case
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo
 from engine.process.downloads import Downloads
-from engine.process.hub import look
+from engine.process.hub import look_up_model
 from engine.runs.engine import Engine
-from engine.runs.speed import Foresight
-from engine.spec.run import DataSpec
+from engine.runs.plan import Known, Plan, Problems, lengths_of, make_case
+from engine.spec.run import DataSpec, RunSpec
 
-KEPT = 50  # token reports remembered
+REPORTS_KEPT = 50  # token reports remembered
 
 
-def _key(model: str, prepared: Prepared, spec: DataSpec) -> str:
+def _report_key(model: str, prepared: Prepared, spec: DataSpec) -> str:
     return f"{model} {prepared.folder.name} {spec.model_dump_json()}"
 
 
@@ -43,7 +44,6 @@ class Context:
         self.policy = policy
         self._models: dict[str, ModelInfo] = {}
         self._unusable: dict[str, str] = {}
-        self.foresight = Foresight(engine)
         self.downloads = Downloads(engine.store)
         self._pages: dict[str, HubPage] = {}
         self._measured: dict[str, TokenReport] = {}
@@ -52,51 +52,61 @@ class Context:
         ] = {}  # the newest for these rows, whatever the longest example is
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def dataset(self, source: str) -> Dataset:
+    def load_dataset(self, source: str) -> Dataset:
         """A dataset's card by its source; raises DataError."""
-        return datasets.load(self.engine.store, source)
+        return datasets.load_dataset(self.engine.store, source)
 
-    def prepared(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
+    def prepare(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
         """What would be learned with these settings, and what is noticed; raises DataError."""
         with self._locks[spec.source]:  # two questions of one page wait for one answer
             return self.engine.prepare(spec, tell)
 
-    def measure(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
+    def count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
         """The rows' tokens, as the desk counts them; raises HoneError."""
-        found = self.engine.desk.measure(model, prepared.rows(), spec)
-        self._measured[_key(model, prepared, spec)] = found
-        self._reports[_key(model, prepared, _uncut(spec))] = found
+        found = self.engine.desk.measure(model, prepared.train_rows(), spec)
+        self._measured[_report_key(model, prepared, spec)] = found
+        self._reports[_report_key(model, prepared, _uncut(spec))] = found
         for known in (self._measured, self._reports):
-            while len(known) > KEPT:
+            while len(known) > REPORTS_KEPT:
                 del known[next(iter(known))]
         return found
 
-    def lengths(self, model: str, prepared: Prepared, spec: DataSpec) -> Lengths | None:
+    def known_lengths(self, model: str, prepared: Prepared, spec: DataSpec) -> Lengths | None:
         """How long these rows are before any cut; None where nobody has counted yet."""
-        found = self._reports.get(_key(model, prepared, _uncut(spec)))
-        if found is None:
+        return lengths_of(self._reports.get(_report_key(model, prepared, _uncut(spec))))
+
+    def known(self, spec: RunSpec, wait: bool = False) -> Known:
+        """What is known about a run's model and rows; ``wait`` inspects a model that is not known yet."""
+        problems, source = Problems(), spec.model.source
+        info, prepared, tokens, row_lengths = self.known_model(source), None, None, None
+        with problems.collect():
+            if wait:
+                local.checked_folder(source)
+                info = self.load_model(source)
+            elif why := self.why_unusable(source):
+                raise ModelError(why)
+        with problems.collect():
+            prepared = self.prepare(spec.data)
+        if prepared:
+            tokens = self._measured.get(_report_key(source, prepared, spec.data))
+            row_lengths = self.known_lengths(source, prepared, spec.data)
+        return Known(tuple(problems.found), prepared, info, tokens, row_lengths)
+
+    def plan(self, spec: RunSpec, wait: bool = False) -> Plan:
+        """What a run would do and what is wrong with it; ``wait`` inspects a model that is not known yet."""
+        return self.engine.plan(spec, self.known(spec, wait))
+
+    def known_case(self, spec: RunSpec) -> Case | None:
+        """What memory depends on; None until the model is known. Raises HoneError where data and model disagree."""
+        info = self.known_model(spec.model.source)
+        if info is None:
             return None
-        return lengths(
-            found.edges, found.counts, found.longest, found.learned / max(1, found.tokens)
-        )
+        prepared = self.prepare(spec.data)
+        row_lengths = self.known_lengths(spec.model.source, prepared, spec.data)
+        known = Known(prepared=prepared, info=info, lengths=row_lengths)
+        return make_case(self.engine.store, self.engine.desk, spec, known)
 
-    def learned(self, model: str, prepared: Prepared, spec: DataSpec) -> int:
-        """How many rows teach something, as far as their tokens are known; raises DataError where some must not be."""
-        prepared.require_usable()
-        found = self._measured.get(_key(model, prepared, spec))
-        if found is None:
-            return prepared.train
-        if found.refused.rows and "refused" not in spec.fixes:
-            raise DataError(
-                f"{found.refused.rows:,} of the rows cannot be learned with this model. {found.refused.reason}"
-            )
-        return (
-            prepared.train
-            if found.measured < found.rows
-            else prepared.train - found.lost - found.refused.rows
-        )
-
-    def model(self, source: str) -> ModelInfo:
+    def load_model(self, source: str) -> ModelInfo:
         """What a base model is; the first time the desk is asked, which takes seconds. Raises HoneError."""
         self.check_model(source)
         if source not in self._models:
@@ -106,22 +116,22 @@ class Context:
                 self._unusable[source] = str(error)
                 raise
             self._models[source] = info.model_copy(
-                update={"name": self.name_of(source) or info.name}
+                update={"name": self.hub_name_of(source) or info.name}
             )
             self._unusable.pop(source, None)
         return self._models[source]
 
-    def unusable(self, source: str) -> str:
+    def why_unusable(self, source: str) -> str:
         """Why a run cannot be started with a model: it could not be opened, or is not here; or nothing."""
         if name := local.hub_name(source):
-            return local.NOT_HERE.format(name)
+            return local.NOT_DOWNLOADED.format(name)
         return self._unusable.get(source, "")
 
     def known_model(self, source: str) -> ModelInfo | None:
         """The same at once, or None where nobody has asked yet."""
         return self._models.get(source)
 
-    def opened(self) -> list[str]:
+    def opened_folders(self) -> list[str]:
         """Folders that somebody opened by their path, and that are still there."""
         known = {"pocket", *(source for source, _ in self.model_choices())}
         return [
@@ -130,7 +140,7 @@ class Context:
             if one not in known and not local.hub_name(one) and Path(one).is_dir()
         ]
 
-    def part_names(self) -> list[str]:
+    def linear_layer_names(self) -> list[str]:
         """What the linear layers of all models are called that somebody asked for."""
         return list(
             dict.fromkeys(
@@ -146,7 +156,7 @@ class Context:
     def check_model(self, source: str) -> None:
         """Raise RunError for a model that this visitor may not name."""
         if name := local.hub_name(source):
-            if catalog.known(name) is None:
+            if catalog.known_model(name) is None:
                 self.policy.require_download()
         elif source not in {known for known, _ in self.model_choices()}:
             self.policy.require_folders()
@@ -154,26 +164,26 @@ class Context:
     def model_choices(self) -> list[tuple[str, str]]:
         """(source, label) of every base model found."""
         return [
-            (source, self.name_of(source) or label)
-            for source, label in local.available(self.engine.model_roots)
+            (source, self.hub_name_of(source) or label)
+            for source, label in local.list_models(self.engine.model_roots)
         ]
 
-    def name_of(self, source: str) -> str:
+    def hub_name_of(self, source: str) -> str:
         """owner/name of a model that came from the Hub; empty for any other."""
-        about = hub.origin(local.place(source))
+        about = hub.read_origin(local.model_path(source))
         return about.repo if about else ""
 
     # --- models that are not here yet ---
 
-    def look(self, name: str) -> HubPage:
+    def refresh_hub_page(self, name: str) -> HubPage:
         """A model's page on the Hub, asked anew; raises HoneError."""
         self.policy.require_download()
-        page = look(self.engine.store, name)
+        page = look_up_model(self.engine.store, name)
         self._pages[page.model.name] = page
-        self.forget_model(local.HUB + page.model.name)
+        self.forget_model(local.HUB_PREFIX + page.model.name)
         return page
 
-    def page(self, name: str) -> HubPage | None:
+    def known_hub_page(self, name: str) -> HubPage | None:
         """The page as it was when somebody last looked."""
         return self._pages.get(name)
 

@@ -10,11 +10,12 @@ from engine.errors import RunError
 from engine.runs import export
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from ui.compare import refresh
+from engine.text import format_bytes, format_loss, format_share
+from ui.compare import refresh_runs
 from ui.context import Context
 from ui.handlers import QUIET, bind
-from ui.text import card, intro, line, loss, megabytes, safe, share, status
-from ui.theme import html
+from ui.text import card, escape_html, line, status_box, tab_intro
+from ui.theme import raw_html
 
 PRECISIONS = [
     ("bf16: half the size, for most uses", "bf16"),
@@ -22,7 +23,7 @@ PRECISIONS = [
 ]
 PRESS = "() => setTimeout(() => document.querySelector('#{} a, #{} button, a#{}, button#{}')?.click(), 300)"
 
-COPY = (
+COPY_SCRIPT = (
     "element.addEventListener('click', async (e) => { if (!e.target.closest('.copy')) return; await"
     " navigator.clipboard.writeText(element.querySelector('pre').textContent); e.target.textContent = 'Copied'; })"
 )
@@ -31,8 +32,8 @@ COPY = (
 def build(ctx: Context) -> None:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Export", id="export") as tab:
-        html(
-            intro(
+        raw_html(
+            tab_intro(
                 "Use it elsewhere",
                 "Choose a run. Take the small adapter, or merge it into a model that needs nothing else.",
             )
@@ -40,7 +41,7 @@ def build(ctx: Context) -> None:
         run = gr.Dropdown(label="Run", info="A run that has saved something.", elem_id="export-run")
         with gr.Row(equal_height=False, elem_classes="exports"):
             with gr.Column(min_width=320):
-                about = html(elem_id="export-adapter")
+                adapter_card = raw_html(elem_id="export-adapter")
                 take_adapter = gr.Button(
                     "Download the adapter (zip)",
                     size="md",
@@ -58,7 +59,7 @@ def build(ctx: Context) -> None:
                     info="How exactly its numbers are stored (precision).",
                     elem_id="precision",
                 )
-                merged = html(elem_id="export-merged")
+                merged_card = raw_html(elem_id="export-merged")
                 merge = gr.Button("Merge and check", size="md", interactive=False, elem_id="merge")
                 take_merged = gr.Button(
                     "Download the merged model (zip)",
@@ -69,17 +70,17 @@ def build(ctx: Context) -> None:
                 merged_file = gr.DownloadButton(
                     "Merged model", visible="hidden", elem_id="merged-file"
                 )
-        code = html(
-            elem_id="code", js_on_load=COPY
+        code = raw_html(
+            elem_id="code", js_on_load=COPY_SCRIPT
         )  # gr.Code keeps the height it had while the tab was hidden
         timer = gr.Timer(1.0, active=False)
 
-    shown = [about, merged, code, take_adapter, merge, take_merged, timer]
-    listed = tab.select(bind(refresh, ctx), run, run, **QUIET)
-    listed.then(bind(show, ctx), [run, precision], shown, **QUIET)
+    shown = [adapter_card, merged_card, code, take_adapter, merge, take_merged, timer]
+    listed = tab.select(bind(refresh_runs, ctx), run, run, **QUIET)
+    listed.then(bind(show_export, ctx), [run, precision], shown, **QUIET)
     gr.on(
         [run.change, precision.change, timer.tick],
-        bind(show, ctx),
+        bind(show_export, ctx),
         [run, precision],
         shown,
         **QUIET,
@@ -93,7 +94,7 @@ def build(ctx: Context) -> None:
     made.success(None, js=PRESS.replace("{}", "merged-file"), api_visibility="private")
 
 
-class Merge(NamedTuple):
+class MergeState(NamedTuple):
     """Where the merge of one precision stands."""
 
     working: bool
@@ -104,7 +105,7 @@ class Merge(NamedTuple):
 # --- handlers ---
 
 
-def show(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
+def show_export(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
     """All that can be taken from a run; the timer goes on only while a merge does."""
     if not run_id:
         nothing = line(
@@ -128,8 +129,8 @@ def show(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, ...]:
         value="Merge again and check" if now.result else "Merge and check",
     )
     return (
-        about(run),
-        merged(run, precision, now),
+        adapter_card(run),
+        merged_card(run, precision, now),
         code,
         gr.update(interactive=True),
         button,
@@ -143,7 +144,7 @@ def start_merge(ctx: Context, run_id: str | None, precision: str) -> tuple[Any, 
     if not run_id:
         raise RunError("There is no run to merge yet. Start one on the Train tab.")
     ctx.engine.merge(run_id, precision)
-    return show(ctx, run_id, precision)
+    return show_export(ctx, run_id, precision)
 
 
 def zip_adapter(ctx: Context, run_id: str | None) -> str:
@@ -159,7 +160,7 @@ def zip_merged(ctx: Context, run_id: str | None, precision: str) -> str:
 # --- what is shown: functions of a run's folder ---
 
 
-def merge_state(run: RunDir, precision: str) -> Merge:
+def merge_state(run: RunDir, precision: str) -> MergeState:
     """Whether a merge waits or works, how the last one of this precision ended, and whether it can be taken."""
     queued, alive = run.queued.startswith("merge"), run.alive
     view = run.view()
@@ -167,20 +168,20 @@ def merge_state(run: RunDir, precision: str) -> Merge:
     works = alive and bool(view.merging or view.ended) and not view.scoring
     result = view.merged.get(precision)
     ready = bool(result and result.ok and run.merged(precision).is_dir())
-    return Merge(queued or works, result, ready)
+    return MergeState(queued or works, result, ready)
 
 
-def about(run: RunDir) -> str:
+def adapter_card(run: RunDir) -> str:
     """The adapter: what it is and how large."""
     spec = run.spec
     size = sum(file.stat().st_size for file in run.adapter.iterdir() if file.is_file())
     view = run.view()
     best = (
-        f"Best held-out loss {loss(view.kept.loss)} at step {view.kept.step}." if view.kept else ""
+        f"Best held-out loss {format_loss(view.kept.loss)} at step {view.kept.step}."
+        if view.kept
+        else ""
     )
-    text = (
-        f"{megabytes(size)}. LoRA rank {spec.method.rank}, alpha {spec.method.scale_alpha}. {best}"
-    )
+    text = f"{format_bytes(size)}. LoRA rank {spec.method.rank}, alpha {spec.method.scale_alpha}. {best}"
     return card(
         "Adapter",
         line(text),
@@ -188,10 +189,10 @@ def about(run: RunDir) -> str:
     )
 
 
-def merged(run: RunDir, precision: str, now: Merge) -> str:
+def merged_card(run: RunDir, precision: str, now: MergeState) -> str:
     """The merged model: how far, how well checked, where."""
     if now.working:
-        return status(
+        return status_box(
             "info",
             "Merging",
             "The adapter is added into a copy of the base model, and the result is checked.",
@@ -204,25 +205,27 @@ def merged(run: RunDir, precision: str, now: Merge) -> str:
             ),
         )
     if not now.result.ok:
-        return status(
+        return status_box(
             "bad",
             "The merge was refused",
             now.result.text or "It did not agree with the adapter, so it was removed.",
         )
     if not now.ready:
-        return status(
+        return status_box(
             "warn", "The merged model is gone", "Its folder is not there any more. Merge again."
         )
-    return card(f"Merged model, {precision}", *_checks(now.result), _folder(run, precision))
+    return card(
+        f"Merged model, {precision}", *_check_lines(now.result), _folder_line(run, precision)
+    )
 
 
 def python_card(lines: str) -> str:
     """The lines that load the model, to copy."""
     head = '<div class="python-head"><h3>Load it in Python</h3><button type="button" class="mini copy">Copy</button></div>'
-    return f'<section class="card python">{head}<pre>{safe(lines)}</pre></section>'
+    return f'<section class="card python">{head}<pre>{escape_html(lines)}</pre></section>'
 
 
-def _checks(result: ev.Merged) -> list[str]:
+def _check_lines(result: ev.Merged) -> list[str]:
     found = []
     if result.prompts:
         found.append(
@@ -234,14 +237,14 @@ def _checks(result: ev.Merged) -> list[str]:
     if result.share is not None and result.tolerance is not None:
         found.append(
             line(
-                f"The largest difference of any of its scores is {share(result.share, 1)} of the largest score; "
-                f"up to {share(result.tolerance, 1)} is allowed."
+                f"The largest difference of any of its scores is {format_share(result.share, 1)} of the largest score; "
+                f"up to {format_share(result.tolerance, 1)} is allowed."
             )
         )
     return found + ([line(result.text)] if result.text else [])
 
 
-def _folder(run: RunDir, precision: str) -> str:
+def _folder_line(run: RunDir, precision: str) -> str:
     folder = run.merged(precision)
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    return f'<p class="line">{safe(megabytes(size))} in <code>{safe(folder)}</code></p>'
+    return f'<p class="line">{escape_html(format_bytes(size))} in <code>{escape_html(folder)}</code></p>'

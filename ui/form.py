@@ -1,26 +1,28 @@
-"""The settings of a run as widgets: one per field of RunSpec, made from the field's own declaration.
+"""The settings of a run as widgets: one for each field of RunSpec, from the field's declaration.
 
-Labels, help, bounds and defaults are read from engine.spec.run and stand nowhere else. Knows nothing about
-where on the page a widget is.
+Labels, help, bounds and defaults come from engine.spec alone. Where a widget is on the page is
+decided by the tabs. The values of a form are a dict by path, for example ``{"method.rank": 16}``.
 """
 
 from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
+from pydantic.fields import FieldInfo
 
-from engine.model.info import ModelInfo
+from engine.model.info import ALL_LINEAR, ModelInfo
 from engine.spec import objective, presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec, RunSpec, Shape
 
-# All fields in the order of the form. Those of data live on the Data tab (but for the seed), the model on its own.
-PATHS = (
+# Every field, in the order of the form. Fields of data are on the Data tab (except the seed), the
+# model on the Model tab, all others on the Train tab.
+FORM_PATHS = (
     "data.source",
     "model.source",
     "data.shape",
@@ -67,18 +69,18 @@ PATHS = (
     "place.device",
     "place.precision",
 )
-DATA_PATHS = tuple(path for path in PATHS if path.startswith("data."))
-LISTS = ("sampling.prompts", "method.save")  # written one per line
+DATA_PATHS = tuple(path for path in FORM_PATHS if path.startswith("data."))
+# Lists that are written one item per line.
+LIST_PATHS = ("sampling.prompts", "method.save")
 SLIDER_STEPS = {
     "method.rank": 1,
     "method.dropout": 0.01,
     "data.held_out": 0.01,
     "optim.warmup": 0.01,
 }
-LINES = {"sampling.prompts": 3, "data.system": 2, "method.ranks": 2, "method.save": 1}
-ALL_LINEAR = "all-linear"
-EVERY = f"All linear layers ({ALL_LINEAR})"
-WORDS = {
+TEXT_LINES = {"sampling.prompts": 3, "data.system": 2, "method.ranks": 2, "method.save": 1}
+ALL_LINEAR_LABEL = f"All linear layers ({ALL_LINEAR})"
+CHOICE_LABELS = {
     "auto": "Automatic",
     "cpu": "Processor",
     "cuda": "GPU",
@@ -109,7 +111,7 @@ WORDS = {
     "pissa": "PiSSA",
     "olora": "OLoRA",
     "none": "None",
-    "lora_only": "Beside adapters",
+    "lora_only": "Of the adapted layers",
     "dpo": "DPO",
     "orpo": "ORPO",
     "kto": "KTO",
@@ -122,86 +124,108 @@ WORDS = {
     "strict": "Strict (two checks)",
     **objective.WORDS,
 }
-SPECIAL = {"method.bias": {"all": "All biases"}}  # where a word means something else
-DROPDOWNS = ("data.template", "data.goal", "method.kind")
-A_SHARE = ("A share of this data", "")
-STATES = ("data.roles", "data.fixes", "model.start")  # set by other widgets, so kept beside them
+# Choices whose label differs in one field.
+SPECIAL_LABELS = {"method.bias": {"all": "All biases"}}
+TARGET_GROUPS = {
+    "fewest": "Fewest (query and value)",
+    "attention": "Attention",
+    "all": "All linear layers",
+}
+TARGET_GROUP_NOTES = {
+    "fewest": "the least memory; enough to change the tone",
+    "attention": "all of the attention block",
+    "all": "learns the most; the usual choice",
+}
+SHARE_CHOICE = ("A share of this data", "")
+# Fields without a widget of their own: other widgets set them.
+STATE_PATHS = ("data.roles", "data.fixes", "model.start")
+# Fields that would not get this widget by their type, and its choices; none: those of the field.
+CHOICE_WIDGETS: dict[str, tuple[type[Component], list[tuple[str, str]]]] = {
+    "data.source": (gr.Dropdown, []),
+    "data.held_out_source": (gr.Dropdown, [SHARE_CHOICE]),
+    "data.shape": (gr.Dropdown, [("As found", ""), *((one.value, one.value) for one in Shape)]),
+    "data.template": (gr.Dropdown, []),
+    "data.goal": (gr.Dropdown, []),
+    "model.source": (gr.Dropdown, []),
+    "method.kind": (gr.Dropdown, []),
+    "method.targets": (gr.CheckboxGroup, [(ALL_LINEAR_LABEL, ALL_LINEAR)]),
+}
 
 
-def widget(path: str, **more: Any) -> Component:
-    """The widget of a field: label, help, bounds and default come from its declaration."""
+def make_widget(path: str, **options: Any) -> Component:
+    """The widget of a field; ``options`` replace what follows from its declaration."""
     field = specs.field(path)
-    value = to_widget(path, field.default)
-    common: dict[str, Any] = {
+    value = to_widget_value(path, field.default)
+    if path in STATE_PATHS:
+        return gr.State(value)
+    widget, own = _widget_type(path, field)
+    common = {
         "label": field.title,
         "info": field.description,
         "value": value,
-    } | more
-    elem_id = "field-" + path.replace(".", "-")
-    kind, low, high = _kind(field.annotation), _bound(field, "ge", "gt"), _bound(field, "le", "lt")
+        "elem_id": "field-" + path.replace(".", "-"),
+    }
+    return widget(**(own | common | options))
+
+
+def _widget_type(path: str, field: FieldInfo) -> tuple[type[Component], dict[str, Any]]:
+    """A field's component, and the arguments that only this component has."""
+    kind = _without_none(field.annotation)
     if path in SLIDER_STEPS:
-        return gr.Slider(low, high, step=SLIDER_STEPS[path], elem_id=elem_id, **common)
-    if path in STATES:
-        return gr.State(value)
-    if path == "data.shape":
-        shapes = [("As found", ""), *((shape.value, shape.value) for shape in Shape)]
-        return gr.Dropdown(shapes, elem_id=elem_id, **common)
-    named = choices(path)
-    if path in DROPDOWNS:
-        return gr.Dropdown(elem_id=elem_id, **({"choices": named} | common))
-    if path == "data.held_out_source":
-        return gr.Dropdown(elem_id=elem_id, **({"choices": [A_SHARE]} | common))
-    if path.endswith(".source"):
-        return gr.Dropdown(elem_id=elem_id, **common)
-    if path == "method.targets":
-        return gr.CheckboxGroup([(EVERY, ALL_LINEAR)], elem_id=elem_id, **common)
+        low, high = _bound_of(field, "ge", "gt"), _bound_of(field, "le", "lt")
+        return gr.Slider, {"minimum": low, "maximum": high, "step": SLIDER_STEPS[path]}
+    if path in CHOICE_WIDGETS:
+        widget, choices = CHOICE_WIDGETS[path]
+        return widget, {"choices": choices or field_choices(path)}
     if typing.get_origin(kind) is Literal:
-        return gr.Radio(named, elem_id=elem_id, **common)
+        return gr.Radio, {"choices": field_choices(path)}
     if kind is bool:
-        return gr.Checkbox(elem_id=elem_id, **common)
+        return gr.Checkbox, {}
     if kind in (int, float) and field.default is not None:
-        # Bounds are left to RunSpec, which names every wrong field at once and in words.
-        return gr.Number(precision=0 if kind is int else None, elem_id=elem_id, **common)
-    # A number that may be left out is a text field too: gr.Number shows an empty one as 0.
-    return gr.Textbox(lines=LINES.get(path, 1), elem_id=elem_id, **common)
+        # No bounds here: RunSpec checks them and names every wrong field at once.
+        return gr.Number, {"precision": 0 if kind is int else None}
+    # Also for optional numbers: an empty gr.Number shows 0.
+    return gr.Textbox, {"lines": TEXT_LINES.get(path, 1)}
 
 
-def choices(path: str) -> list[tuple[str, str]]:
-    """(label, value) of all that a field may be; empty where it is free."""
+def field_choices(path: str) -> list[tuple[str, str]]:
+    """(label, value) of each choice of a Literal field; empty for other fields."""
+    special = SPECIAL_LABELS.get(path, {})
     return [
-        (_word(path, choice), choice)
-        for choice in typing.get_args(_kind(specs.field(path).annotation))
+        (special.get(choice, CHOICE_LABELS.get(choice, choice)), choice)
+        for choice in typing.get_args(_without_none(specs.field(path).annotation))
     ]
 
 
-def collect(values: Iterable[Any], paths: Sequence[str] = PATHS) -> RunSpec:
-    """The checked spec that the widgets' values mean; raises SpecError that names all that is wrong."""
-    found = {path: _from_widget(path, value) for path, value in zip(paths, values, strict=True)}
+def read_spec(values: Mapping[str, Any]) -> RunSpec:
+    """The spec of a form's values by path; raises SpecError that names every wrong field."""
+    found = {path: _from_widget_value(path, value) for path, value in values.items()}
     return specs.make(presets.nested(found))
 
 
-def data_spec(values: Iterable[Any]) -> DataSpec:
-    """The data's part of the form, given in the order of ``DATA_PATHS``."""
-    return collect(values, DATA_PATHS).data
+def read_data_spec(values: Mapping[str, Any]) -> DataSpec:
+    """The fields of data alone; raises SpecError as ``read_spec`` does."""
+    if not isinstance(values, Mapping):  # until all callers give a dict
+        values = dict(zip(DATA_PATHS, values, strict=True))
+    return read_spec({path: values[path] for path in DATA_PATHS}).data
 
 
-def fill(spec: RunSpec, info: ModelInfo | None, paths: Sequence[str] = PATHS) -> list[Any]:
-    """Values for the widgets that mean this spec; ``info`` turns target modules into the model's own names."""
-    values = spec.model_dump()
-    shown = []
-    for path in paths:
-        value: Any = values
+def widget_values(spec: RunSpec, info: ModelInfo | None) -> dict[str, Any]:
+    """A form's values for this spec; with ``info``, target modules by the model's own names."""
+    shown = {}
+    for path in FORM_PATHS:
+        value: Any = spec
         for name in path.split("."):
-            value = value[name]
+            value = getattr(value, name)
         if path == "method.targets":
             value = info.targets(value) if info else (ALL_LINEAR,)
-        shown.append(to_widget(path, value))
+        shown[path] = to_widget_value(path, value)
     return shown
 
 
-def to_widget(path: str, value: Any) -> Any:
+def to_widget_value(path: str, value: Any) -> Any:
     """A field's value as its widget holds it."""
-    if path in LISTS:
+    if path in LIST_PATHS:
         return "\n".join(value)
     if path == "method.ranks":
         return "\n".join(f"{name}: {rank}" for name, rank in value.items())
@@ -212,8 +236,8 @@ def to_widget(path: str, value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _from_widget(path: str, value: Any) -> Any:
-    if path in LISTS:
+def _from_widget_value(path: str, value: Any) -> Any:
+    if path in LIST_PATHS:
         return tuple(line.strip() for line in (value or "").splitlines() if line.strip())
     if path == "method.ranks":
         pairs = (line.partition(":") for line in (value or "").splitlines() if line.strip())
@@ -228,33 +252,13 @@ def _from_widget(path: str, value: Any) -> Any:
     return value
 
 
-def _word(path: str, choice: str) -> str:
-    return SPECIAL.get(path, {}).get(choice, WORDS.get(choice, choice))
-
-
-def _kind(annotation: Any) -> Any:
-    """The type of a field, without its None."""
+def _without_none(annotation: Any) -> Any:
+    """The type of an optional field."""
     if isinstance(annotation, types.UnionType):
         return next(part for part in typing.get_args(annotation) if part is not type(None))
     return annotation
 
 
-def _bound(field: Any, *names: str) -> float | None:
-    return next(
-        (getattr(rule, name) for rule in field.metadata for name in names if hasattr(rule, name)),
-        None,
-    )
-
-
-GROUPS = {
-    "fewest": "Fewest (query and value)",
-    "attention": "Attention",
-    "all": "All linear layers",
-}
-
-
-GROUP_NOTES = {
-    "fewest": "the least memory; enough to change the tone",
-    "attention": "all of the attention block",
-    "all": "learns the most; the usual choice",
-}
+def _bound_of(field: FieldInfo, *names: str) -> float | None:
+    bounds = (getattr(rule, name, None) for rule in field.metadata for name in names)
+    return next((bound for bound in bounds if bound is not None), None)

@@ -1,7 +1,7 @@
-"""How handlers meet Gradio: their context bound, and every error in plain words.
+"""Wraps handlers for Gradio: fixed first arguments, named outputs, errors as messages on the page.
 
-Expected errors (engine.errors) become a message on the page. Anything else is a bug of ours: it is
-logged whole under an id, and the page shows the id.
+An expected error (engine.errors) becomes a message in plain words. Anything else is a bug in Hone: it
+is logged with its traceback under an id, and the page shows the id.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ import inspect
 import logging
 import secrets
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
 
-LOG = logging.getLogger("hone")
-# What an event says of its own progress: nothing, to nobody. Else Gradio looks in its whole tree of components for each
-# that any event can change, at every stage of every event: seconds, when a page with fifty fields opens.
+APP_LOG = logging.getLogger("hone")
+# No progress is shown for an event. Otherwise Gradio searches its whole tree of components for each
+# output at every stage of every event, which takes seconds when a page with fifty fields opens.
 QUIET: dict[str, Any] = {
     "show_progress": "hidden",
     "show_progress_on": [],
     "api_visibility": "private",
 }
-TITLES = {
+Outputs = Mapping[str, Component] | None
+ERROR_TITLES = {
     SpecError: "Check the settings",
     DataError: "This data cannot be used as it is",
     ModelError: "This model cannot be used",
@@ -38,30 +40,35 @@ TITLES = {
 }
 
 
-def log_to(path: Path) -> None:
-    """Send what goes wrong to a file of at most a few megabytes."""
+def log_to_file(path: Path) -> None:
+    """Write errors to a file of at most a few megabytes."""
     handler = RotatingFileHandler(path, maxBytes=2_000_000, backupCount=1, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    LOG.handlers = [handler]
-    LOG.setLevel(logging.INFO)
+    APP_LOG.handlers = [handler]
+    APP_LOG.setLevel(logging.INFO)
 
 
-def explain(error: Exception) -> tuple[str, str]:
+def describe_error(error: Exception) -> tuple[str, str]:
     """Title and text for the page; an unexpected error is logged first."""
     if isinstance(error, HoneError):
-        return TITLES.get(type(error), "That did not work"), str(error)
+        return ERROR_TITLES.get(type(error), "That did not work"), str(error)
     number = secrets.token_hex(3)
-    LOG.error("bug %s", number, exc_info=error)
+    APP_LOG.error("bug %s", number, exc_info=error)
     return (
         "Something went wrong in Hone",
         f"This is a mistake in Hone, not yours. Its details are in app.log ({number}).",
     )
 
 
-def bind(handler: Callable[..., Any], *first: Any) -> Callable[..., Any]:
-    """The handler with its first arguments fixed, as a plain function whose errors are messages."""
+def bind(handler: Callable[..., Any], *first: Any, outputs: Outputs = None) -> Callable[..., Any]:
+    """The handler with its first arguments fixed, as a plain function whose errors are messages.
+
+    With ``outputs``, components by name, the handler returns or yields ``{name: value}``, and what it
+    does not name stays as it is. Its inputs have names too where the event gets ``inputs_kwargs``.
+    """
     bound = functools.partial(handler, *first)
-    wrapper = _generator(bound) if inspect.isgeneratorfunction(handler) else _function(bound)
+    is_generator = inspect.isgeneratorfunction(handler)
+    wrapper = (_wrap_generator if is_generator else _wrap_function)(bound, outputs)
     # Gradio finds special arguments by annotation, and cannot do so on a partial object.
     wrapper.__name__ = handler.__name__
     wrapper.__signature__ = inspect.signature(bound)  # type: ignore[attr-defined]
@@ -69,30 +76,38 @@ def bind(handler: Callable[..., Any], *first: Any) -> Callable[..., Any]:
     return wrapper
 
 
-def _function(bound: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any) -> Any:
-        with _plain_words():
-            return bound(*args)
+def _wrap_function(bound: Callable[..., Any], outputs: Outputs) -> Callable[..., Any]:
+    def run(*args: Any, **named: Any) -> Any:
+        with _errors_as_messages():
+            return _by_component(bound(*args, **named), outputs)
 
     return run
 
 
-def _generator(bound: Callable[..., Any]) -> Callable[..., Any]:
-    def run(*args: Any) -> Iterator[Any]:
-        with _plain_words():
-            yield from bound(*args)
+def _wrap_generator(bound: Callable[..., Any], outputs: Outputs) -> Callable[..., Any]:
+    def run(*args: Any, **named: Any) -> Iterator[Any]:
+        with _errors_as_messages():
+            for answer in bound(*args, **named):
+                yield _by_component(answer, outputs)
 
     return run
+
+
+def _by_component(answer: Any, outputs: Outputs) -> Any:
+    """``{component: value}``, as Gradio takes it; it does not take an empty one."""
+    if outputs is None:
+        return answer
+    return {outputs[name]: value for name, value in answer.items()} or gr.skip()
 
 
 @contextmanager
-def _plain_words() -> Iterator[None]:
+def _errors_as_messages() -> Iterator[None]:
     try:
         yield
     except gr.Error:
         raise
     except Exception as error:
-        title, text = explain(error)
-        # Gradio 6.31 heads every message with "Error" whatever its title, so the title stands in the text.
+        title, text = describe_error(error)
+        # Gradio 6.31 heads every message with "Error", so the title is part of the text.
         shown = f"<b>{title}</b><br>" + html.escape(text).replace("\n", "<br>")
         raise gr.Error(shown, duration=20, print_exception=False) from None

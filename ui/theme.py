@@ -9,70 +9,70 @@ from typing import Any
 import gradio as gr
 import plotly
 
-from ui.text import safe
+from ui.text import escape_html
 
-BOOT = secrets.token_hex(4)
+BOOT_ID = secrets.token_hex(4)
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("page.js", "live.js", "model.js")
 STYLES = ("app.css", "model.css", "report.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
 # One colour per meaning, as (light, dark); app.css holds the same for our own HTML.
-PAGE = ("#f6f7f9", "#0c0e13")
-CARD = ("#ffffff", "#14171e")
-LINE = ("#e3e6eb", "#262b35")
-EDGE = ("#c9cfd8", "#3a4250")
-TEXT = ("#151a23", "#e8ebf0")
-MUTED = ("#566070", "#9aa4b2")
-BRAND = ("#4338ca", "#5b54e8")
+PAGE_COLOUR = ("#f6f7f9", "#0c0e13")
+CARD_COLOUR = ("#ffffff", "#14171e")
+LINE_COLOUR = ("#e3e6eb", "#262b35")
+EDGE_COLOUR = ("#c9cfd8", "#3a4250")
+TEXT_COLOUR = ("#151a23", "#e8ebf0")
+MUTED_COLOUR = ("#566070", "#9aa4b2")
+BRAND_COLOUR = ("#4338ca", "#5b54e8")
 BRAND_HOVER = ("#3730a3", "#6d67f0")
-RAISED = ("#ffffff", "#1b1f28")
+RAISED_COLOUR = ("#ffffff", "#1b1f28")
 RAISED_HOVER = ("#f1f3f6", "#232936")
-FIELD = ("#ffffff", "#0f1218")
-DANGER = ("#b42318", "#fda29b")
+FIELD_COLOUR = ("#ffffff", "#0f1218")
+DANGER_COLOUR = ("#b42318", "#fda29b")
 DANGER_EDGE = ("#f0c4bf", "#5b2a27")
 DANGER_HOVER = ("#fef3f2", "#2a1a1b")
 
-COLOURS = {
-    "body_background_fill": PAGE,
-    "background_fill_primary": CARD,
-    "background_fill_secondary": PAGE,
-    "block_background_fill": CARD,
-    "block_border_color": LINE,
-    "border_color_primary": LINE,
+THEME_COLOURS = {
+    "body_background_fill": PAGE_COLOUR,
+    "background_fill_primary": CARD_COLOUR,
+    "background_fill_secondary": PAGE_COLOUR,
+    "block_background_fill": CARD_COLOUR,
+    "block_border_color": LINE_COLOUR,
+    "border_color_primary": LINE_COLOUR,
     "block_label_background_fill": ("transparent", "transparent"),
-    "block_label_text_color": TEXT,
-    "block_title_text_color": TEXT,
-    "block_info_text_color": MUTED,
-    "body_text_color": TEXT,
-    "body_text_color_subdued": MUTED,
-    "button_primary_background_fill": BRAND,
+    "block_label_text_color": TEXT_COLOUR,
+    "block_title_text_color": TEXT_COLOUR,
+    "block_info_text_color": MUTED_COLOUR,
+    "body_text_color": TEXT_COLOUR,
+    "body_text_color_subdued": MUTED_COLOUR,
+    "button_primary_background_fill": BRAND_COLOUR,
     "button_primary_background_fill_hover": BRAND_HOVER,
-    "button_primary_border_color": BRAND,
+    "button_primary_border_color": BRAND_COLOUR,
     "button_primary_text_color": ("#ffffff", "#ffffff"),
-    "button_secondary_background_fill": RAISED,
+    "button_secondary_background_fill": RAISED_COLOUR,
     "button_secondary_background_fill_hover": RAISED_HOVER,
-    "button_secondary_border_color": EDGE,
-    "button_cancel_background_fill": RAISED,
+    "button_secondary_border_color": EDGE_COLOUR,
+    "button_cancel_background_fill": RAISED_COLOUR,
     "button_cancel_background_fill_hover": DANGER_HOVER,
-    "button_cancel_text_color": DANGER,
+    "button_cancel_text_color": DANGER_COLOUR,
     "button_cancel_border_color": DANGER_EDGE,
-    "input_background_fill": FIELD,
-    "input_border_color": EDGE,
-    "input_placeholder_color": MUTED,
+    "input_background_fill": FIELD_COLOUR,
+    "input_border_color": EDGE_COLOUR,
+    "input_placeholder_color": MUTED_COLOUR,
     "color_accent_soft": ("#eef0fe", "#252a45"),
     "border_color_accent_subdued": ("#d9dcfb", "#343b63"),
-    "link_text_color": BRAND,
-    "checkbox_label_background_fill": RAISED,
+    "link_text_color": BRAND_COLOUR,
+    "checkbox_label_background_fill": RAISED_COLOUR,
     "checkbox_label_background_fill_selected": ("#eef0fe", "#252a45"),
-    "checkbox_label_text_color_selected": TEXT,
-    "checkbox_label_border_color": EDGE,
+    "checkbox_label_text_color_selected": TEXT_COLOUR,
+    "checkbox_label_border_color": EDGE_COLOUR,
     "checkbox_border_color": ("#7a8494", "#6b7585"),
-    "slider_color": BRAND,
+    "slider_color": BRAND_COLOUR,
 }
 
 
-def theme() -> gr.themes.Base:
+def make_theme() -> gr.themes.Base:
     """Slate and one indigo, thin borders, no shadows. The semi-bold fonts that Gradio bundles lack Latin letters."""
     sans = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))
     mono = gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700))
@@ -84,8 +84,8 @@ def theme() -> gr.themes.Base:
         font_mono=[mono, "ui-monospace", "monospace"],
         radius_size="md",
     )
-    light = {name: pair[0] for name, pair in COLOURS.items()}
-    dark = {f"{name}_dark": pair[1] for name, pair in COLOURS.items()}
+    light = {name: pair[0] for name, pair in THEME_COLOURS.items()}
+    dark = {f"{name}_dark": pair[1] for name, pair in THEME_COLOURS.items()}
     return base.set(
         **light,
         **dark,
@@ -100,42 +100,42 @@ def theme() -> gr.themes.Base:
     )
 
 
-def look() -> dict[str, Any]:
+def launch_options() -> dict[str, Any]:
     """What ``launch`` needs for the look."""
     scripts = "".join(
         f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS
     )
     plotly_url = f'<script>window.HONE_PLOTLY = "gradio_api/file={PLOTLY.as_posix()}";</script>'
     return {
-        "theme": theme(),
+        "theme": make_theme(),
         "css": "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in STYLES),
         "head": plotly_url + scripts,
         "favicon_path": ASSETS / "logo.svg",
     }
 
 
-def html(value: str = "", **more: Any) -> gr.HTML:
+def raw_html(value: str = "", **more: Any) -> gr.HTML:
     """Our own HTML, without the look that Gradio gives to text."""
     return gr.HTML(value, apply_default_css=False, **more)
 
 
-def boot(_: str) -> str:
+def boot_id(_: str) -> str:
     """Which start of the app this is."""
-    return BOOT
+    return BOOT_ID
 
 
-def header(device: str) -> None:
+def build_header(device: str) -> None:
     """Name, machine, and the switch between light and dark."""
     logo = (
         (ASSETS / "logo.svg")
         .read_text(encoding="utf-8")
         .replace("<svg ", '<svg aria-hidden="true" ')
     )
-    html(
+    raw_html(
         f'<header class="top">{logo}<h1>Hone</h1><span class="grow"></span>'
-        f'<span class="chip" title="Where training runs">{safe(device)}</span>'
+        f'<span class="chip" title="Where training runs">{escape_html(device)}</span>'
         '<button type="button" class="mini theme">Theme</button></header>',
         js_on_load="HoneTheme(element.querySelector('.theme')); HoneRestart(server)",
-        server_functions=[boot],
+        server_functions=[boot_id],
         elem_id="top",
     )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.estimate.duration import FREE_SECONDS, SHARE
+from engine.estimate.duration import CHECKS_SHARE, FREE_CHECK_SECONDS
 from engine.store import events as ev
 from engine.store.run_view import RunView, State
-from engine.text import span, within
+from engine.text import format_time_range, is_within_range
 
 
 class Line(NamedTuple):
@@ -45,11 +45,22 @@ def outcome(view: RunView, state: State) -> list[Line]:
     )  # with the last check
     if state == State.FINISHED and not early:  # a run that ended early says nothing of a whole one
         low, high = told.seconds_low, told.seconds_high
-        found.append(Line("Time", span(low, high), span(whole, whole), within(whole, low, high)))
+        found.append(
+            Line(
+                "Time",
+                format_time_range(low, high),
+                format_time_range(whole, whole),
+                is_within_range(whole, low, high),
+            )
+        )
     if isinstance(view.ended, ev.Finished) and view.ended.checks_seconds and whole:
         spent, share = view.ended.checks_seconds, 100 * view.ended.checks_seconds / whole
-        allowed = max(FREE_SECONDS, SHARE * whole)
-        most = f"{FREE_SECONDS:.0f} s" if allowed == FREE_SECONDS else f"{100 * SHARE:.0f} %"
-        real = f"{span(spent, spent)} ({share:.0f} %)"
+        allowed = max(FREE_CHECK_SECONDS, CHECKS_SHARE * whole)
+        most = (
+            f"{FREE_CHECK_SECONDS:.0f} s"
+            if allowed == FREE_CHECK_SECONDS
+            else f"{100 * CHECKS_SHARE:.0f} %"
+        )
+        real = f"{format_time_range(spent, spent)} ({share:.0f} %)"
         found.append(Line("Of it in checks and samples", f"up to {most}", real, spent <= allowed))
     return found

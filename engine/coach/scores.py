@@ -10,8 +10,8 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from engine.data.normalize import Raw, answer_of
-from engine.data.rows import LARGEST
+from engine.data.normalize import RawRow, last_answer
+from engine.data.rows import SCORED_ROWS
 from engine.store import events as ev
 
 
@@ -19,7 +19,7 @@ class Score(NamedTuple):
     """How a sample is scored."""
 
     what: str  # what counts as right, in words
-    right: Callable[[str, Raw], bool]
+    right: Callable[[str, RawRow], bool]
     max_new_tokens: int
 
 
@@ -28,22 +28,22 @@ def _has(word: str, reply: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", reply, re.IGNORECASE) is not None
 
 
-def _facts(reply: str, row: Raw) -> bool:
+def _facts(reply: str, row: RawRow) -> bool:
     return all(_has(fact, reply) for fact in row["fact"])
 
 
-def _pirate(reply: str, row: Raw) -> bool:
+def _pirate(reply: str, row: RawRow) -> bool:
     return any(_has(marker, reply) for marker in row["markers"]) and _facts(reply, row)
 
 
-def _json(reply: str, row: Raw) -> bool:
+def _json(reply: str, row: RawRow) -> bool:
     try:
         return bool(json.loads(reply) == row["expected"])
     except ValueError:
         return False
 
 
-def _label(reply: str, row: Raw) -> bool:
+def _label(reply: str, row: RawRow) -> bool:
     return reply.strip() == str(row["label"])
 
 
@@ -63,13 +63,13 @@ def said_label(reply: str, labels: Collection[str]) -> str | None:
     )
 
 
-def raw_of(rows: Sequence[Raw], raw: Sequence[Raw]) -> list[Raw] | None:
+def raw_of(rows: Sequence[RawRow], raw: Sequence[RawRow]) -> list[RawRow] | None:
     """The sample's raw row of each normal row; None where the rows are not this sample's.
 
     Found by the answer: what a raw row holds besides (facts, fields, label) says what its answer must have.
     """
-    known = {answer_of(one): one for one in raw}
-    found = [known.get(answer_of(row)) for row in rows if "text" not in row]
+    known = {last_answer(one): one for one in raw}
+    found = [known.get(last_answer(row)) for row in rows if "text" not in row]
     return (
         None
         if len(found) < len(rows) or None in found
@@ -145,5 +145,5 @@ def _part(rows: int, of: int) -> str:
     """How many of the held-out examples took part."""
     if rows == of:
         return "the only held-out example" if of == 1 else f"all {of:,} held-out examples"
-    why = "evenly spread" if of > LARGEST else "the others are longer than this run reads"
+    why = "evenly spread" if of > SCORED_ROWS else "the others are longer than this run reads"
     return f"{rows:,} of {of:,} held-out examples ({why})"

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.data import ingest
 from engine.data.rows import Rows, read_rows
-from engine.data.schema import Recognised, assign
+from engine.data.schema import Schema, chosen_schema
 from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.spec import presets
@@ -63,19 +63,19 @@ class Dataset(BaseModel):
         """Its rows, as they came."""
         return read_rows(self.folder / "rows.arrow")
 
-    def recognised(self, spec: DataSpec) -> Recognised:
+    def recognised(self, spec: DataSpec) -> Schema:
         """Shape and columns: the user's choice, else what was found; raises DataError where the choice does not fit."""
         if spec.shape or spec.roles:
             shape = spec.shape or self.shape
             roles = spec.roles or (self.roles if shape == self.shape else {})
-            return assign(shape, roles, self.columns, self.name)
-        return Recognised(self.shape, self.reason, self.roles, self.certain)
+            return chosen_schema(shape, roles, self.columns, self.name)
+        return Schema(self.shape, self.reason, self.roles, self.certain)
 
 
-def load(store: Store, source: str) -> Dataset:
+def load_dataset(store: Store, source: str) -> Dataset:
     """A bundled sample or a dataset added before; raises DataError where it is not there."""
     kind, _, key = source.partition(":")
-    folder = _sample(store, key) if kind == "sample" else store.datasets / key
+    folder = _sample_folder(store, key) if kind == "sample" else store.datasets / key
     if (
         kind not in ("sample", "dataset")
         or not key.replace("-", "").isalnum()
@@ -91,21 +91,23 @@ def load(store: Store, source: str) -> Dataset:
         ) from None
 
 
-def _sample(store: Store, key: str) -> Path:
+def _sample_folder(store: Store, key: str) -> Path:
     """A bundled sample's folder, made at its first use; a changed sample is another folder."""
     sample = next((sample for sample in presets.samples() if sample.id == key), None)
     if sample is None:
         names = ", ".join(sample.id for sample in presets.samples())
         raise DataError(f"There is no sample '{key}'. The samples are: {names}.")
     files = (sample.train_file, sample.held_out_file)
-    folder = store.datasets / f".sample-{key}-{_digest(files)}"
+    folder = store.datasets / f".sample-{key}-{_files_digest(files)}"
     if (folder / "card.json").is_file():
         return folder
     with FileLock(
         store.locks / f"sample-{key}.lock"
     ):  # a page that is opened asks for it several times at once
         if not (folder / "card.json").is_file():
-            made = load(store, ingest.add_files(store, [Upload(file, file.name) for file in files]))
+            made = load_dataset(
+                store, ingest.ingest_files(store, [Upload(file, file.name) for file in files])
+            )
             card = json.loads((made.folder / "card.json").read_text(encoding="utf-8"))
             write_json(made.folder / "card.json", card | {"name": sample.title, "notes": []})
             made.folder.rename(folder)
@@ -113,18 +115,18 @@ def _sample(store: Store, key: str) -> Path:
 
 
 @cache
-def _digest(files: tuple[Path, ...]) -> str:
+def _files_digest(files: tuple[Path, ...]) -> str:
     """A key of what bundled files hold; they do not change while Hone runs."""
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
-def available(store: Store) -> list[tuple[str, str]]:
+def list_datasets(store: Store) -> list[tuple[str, str]]:
     """(source, label) of every sample and every added dataset, samples first, then the newest."""
     found = [(f"sample:{sample.id}", f"Sample: {sample.title}") for sample in presets.samples()]
     sets: list[Dataset] = []
     for path in store.datasets.glob("[!.]*/card.json"):
         try:
-            sets.append(load(store, f"dataset:{path.parent.name}"))
+            sets.append(load_dataset(store, f"dataset:{path.parent.name}"))
         except (OSError, DataError):
             continue  # a folder that somebody has changed by hand
     sets.sort(key=lambda one: -one.created)

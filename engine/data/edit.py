@@ -12,17 +12,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from engine.data import datasets, ingest
-from engine.data.normalize import as_table_row, normal
+from engine.data.normalize import as_table_row, normalize_row
 from engine.data.prepare import Prepared
-from engine.data.rows import HELD_OUT, TRAIN, dumps
-from engine.data.schema import Recognised, recognise
+from engine.data.rows import HELD_OUT, TRAIN, row_to_json
+from engine.data.schema import Schema, infer_schema
 from engine.errors import DataError
 from engine.spec.run import Shape
 from engine.store.workspace import Store
 
 Row = dict[str, Any]
-LARGEST = 100_000  # rows; more are better edited in a program made for it
-LIVE = (
+EDITABLE_ROWS = 100_000  # rows; more are better edited in a program made for it
+FORMULA_STARTS = (
     "=",
     "+",
     "-",
@@ -30,13 +30,18 @@ LIVE = (
     "\t",
     "\r",
 )  # a spreadsheet takes a cell that begins so for a formula (OWASP: CSV injection)
-TITLES = {"system": "System", "user": "User", "assistant": "Assistant", "tool": "Tool's answer"}
+TURN_TITLES = {
+    "system": "System",
+    "user": "User",
+    "assistant": "Assistant",
+    "tool": "Tool's answer",
+}
 
 
-def fields(row: Row) -> list[tuple[str, str]]:
+def editable_fields(row: Row) -> list[tuple[str, str]]:
     """What can be changed of a normal row, as (label, text)."""
     if "messages" in row:
-        found = [(TITLES[turn["role"]], turn["content"]) for turn in row["messages"]]
+        found = [(TURN_TITLES[turn["role"]], turn["content"]) for turn in row["messages"]]
     elif "text" in row:
         found = [("Text", row["text"])]
     else:
@@ -44,11 +49,11 @@ def fields(row: Row) -> list[tuple[str, str]]:
     return [*found, ("Worse answer", row["rejected"])] if "rejected" in row else found
 
 
-def with_fields(row: Row, texts: list[str]) -> Row:
+def with_edited_fields(row: Row, texts: list[str]) -> Row:
     """The row with other texts, in the order of ``fields``; raises DataError where one is empty."""
-    if len(texts) != len(fields(row)):
+    if len(texts) != len(editable_fields(row)):
         raise DataError("This row has changed meanwhile. Open it again.")
-    made: Row = json.loads(dumps(row))
+    made: Row = json.loads(row_to_json(row))
     if "rejected" in made:
         *texts, made["rejected"] = texts
     if "messages" in made:
@@ -58,11 +63,11 @@ def with_fields(row: Row, texts: list[str]) -> Row:
         made["text"] = texts[0]
     else:
         made["prompt"], made["completion"] = texts
-    check(made)
+    check_row(made)
     return made
 
 
-def check(row: Row) -> None:
+def check_row(row: Row) -> None:
     """Raise DataError where a normal row would not be read back as it is."""
     shape = (
         Shape.PREFERENCE
@@ -72,14 +77,14 @@ def check(row: Row) -> None:
         else Shape.COMPLETION
     )
     raw = as_table_row(row, Shape.TEXT if "text" in row else shape)
-    found: Recognised = recognise("This row", list(raw), [raw])
+    found: Schema = infer_schema("This row", list(raw), [raw])
     try:
-        normal(raw, found)
+        normalize_row(raw, found)
     except DataError as error:
         raise DataError(f"This row cannot be kept: {error}") from None
 
 
-def blank(row: Row) -> Row:
+def blank_row(row: Row) -> Row:
     """An empty row of the same form: one question and one answer, or one text."""
     more: Row = ({"rejected": ""} if "rejected" in row else {}) | (
         {"good": True} if "good" in row else {}
@@ -91,26 +96,26 @@ def blank(row: Row) -> Row:
     return {key: "" for key in ("prompt", "completion", "text") if key in row} | more
 
 
-def find(prepared: Prepared, number: int) -> Row | None:
+def find_row(prepared: Prepared, number: int) -> Row | None:
     """The row with this number in the user's data, where it is among those that are used."""
-    for rows in (prepared.rows(), prepared.held_rows()):
-        at = rows.find(number)
+    for rows in (prepared.train_rows(), prepared.held_out_rows()):
+        at = rows.index_of(number)
         if at is not None:
             return rows[at]
     return None
 
 
-def save(
+def save_edits(
     store: Store, prepared: Prepared, changed: dict[int, Row | None], added: list[Row], source: str
 ) -> str:
     """The source of a new dataset: the used rows with these changes (None: deleted) and additions."""
-    if prepared.train + prepared.held_out > LARGEST:
+    if prepared.train + prepared.held_out > EDITABLE_ROWS:
         raise DataError(
-            f"Data of more than {LARGEST:,} rows cannot be changed here. Change the file and add it again."
+            f"Data of more than {EDITABLE_ROWS:,} rows cannot be changed here. Change the file and add it again."
         )
-    parent = datasets.load(store, source)
+    parent = datasets.load_dataset(store, source)
     stem = parent.name.split(" (edit ")[0]
-    names = {label for _, label in datasets.available(store)}
+    names = {label for _, label in datasets.list_datasets(store)}
     number = next(
         n for n in range(1, 10_000) if not any(f"{stem} (edit {n})" in name for name in names)
     )
@@ -122,7 +127,10 @@ def save(
     fixed = parent.held_out > 0
 
     def rows() -> Iterator[tuple[Row, int]]:
-        parts = ((prepared.rows(), TRAIN), (prepared.held_rows(), HELD_OUT if fixed else TRAIN))
+        parts = (
+            (prepared.train_rows(), TRAIN),
+            (prepared.held_out_rows(), HELD_OUT if fixed else TRAIN),
+        )
         seen: set[int] = set()
         for part, which in parts:
             for row, at, _ in part.items():
@@ -133,17 +141,17 @@ def save(
                     yield as_table_row(new, prepared.shape), which
         yield from ((as_table_row(row, prepared.shape), TRAIN) for row in added)
 
-    return ingest.add_rows(
+    return ingest.ingest_rows(
         store, f"{stem} (edit {number})", rows(), [note], parent=source, kind="jsonl"
     )
 
 
-def as_jsonl(rows: Iterable[Row], shape: Shape) -> str:
+def rows_to_jsonl(rows: Iterable[Row], shape: Shape) -> str:
     """Rows as JSON lines, in the columns that are recognised again."""
-    return "".join(dumps(as_table_row(row, shape)) + "\n" for row in rows)
+    return "".join(row_to_json(as_table_row(row, shape)) + "\n" for row in rows)
 
 
-def as_csv(rows: Iterable[Row], shape: Shape) -> str:
+def rows_to_csv(rows: Iterable[Row], shape: Shape) -> str:
     """Rows as CSV; a conversation is one cell of JSON. Cells that a spreadsheet would run get a ' before them."""
     table = [as_table_row(row, shape) for row in rows]
     columns = list(dict.fromkeys(column for row in table for column in row))
@@ -156,5 +164,5 @@ def as_csv(rows: Iterable[Row], shape: Shape) -> str:
             cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
             for cell in cells
         ]
-        writer.writerow([f"'{text}" if text.startswith(LIVE) else text for text in texts])
+        writer.writerow([f"'{text}" if text.startswith(FORMULA_STARTS) else text for text in texts])
     return out.getvalue()

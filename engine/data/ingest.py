@@ -18,37 +18,42 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from engine.data.readers import Bad, Options, Row, read
-from engine.data.rows import HELD_OUT, Writer, dumps
-from engine.data.schema import recognise
-from engine.data.upload import Upload, arrange
+from engine.data.readers import BadRow, ReadOptions, Row, read_table
+from engine.data.rows import HELD_OUT, RowWriter, row_to_json
+from engine.data.schema import infer_schema
+from engine.data.upload import Upload, arrange_uploads
 from engine.errors import DataError
 from engine.store.files import write_json
 from engine.store.workspace import Store
 
-FEWEST = 4  # below this there is nothing to learn from and nothing to hold out
-HEAD = 2**20  # bytes of a large file that are looked at before it is read whole
-SEEN = 1000  # rows that the shape is recognised from
-LISTED = 50  # problems kept in words
-TELL_EVERY = 0.3  # seconds
-ORIGINALS = 64 * 2**20  # bytes of files that are kept, so that they can be read in another way
+MIN_EXAMPLES = 4  # below this there is nothing to learn from and nothing to hold out
+PEEK_BYTES = 2**20  # bytes of a large file that are looked at before it is read whole
+SCHEMA_ROWS = 1000  # rows that the shape is recognised from
+PROBLEMS_KEPT = 50  # problems kept in words
+PROGRESS_INTERVAL = 0.3  # seconds
+ORIGINALS_LIMIT = (
+    64 * 2**20
+)  # bytes of files that are kept, so that they can be read in another way
 
 Tell = Callable[[str], None]
-Item = tuple[Row | Bad, int]  # a row, and TRAIN or HELD_OUT
+RowAndPart = tuple[Row | BadRow, int]  # a row, and TRAIN or HELD_OUT
 
 
-def add_files(
-    store: Store, uploads: list[Upload], options: Options | None = None, tell: Tell = lambda _: None
+def ingest_files(
+    store: Store,
+    uploads: list[Upload],
+    options: ReadOptions | None = None,
+    tell: Tell = lambda _: None,
 ) -> str:
     """The source (``dataset:ID``) of files taken in together; raises DataError where they hold no examples."""
-    arranged = arrange(uploads, options or Options())
+    arranged = arrange_uploads(uploads, options or ReadOptions())
     first = arranged.tables[0][0]
     names = [table.name for table, _ in arranged.tables]
     name = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
     several = len(names) > 1
     starts: list[tuple[str, int]] = []
 
-    def items() -> Iterator[Item]:
+    def items() -> Iterator[RowAndPart]:
         number = 0
         for table, part in arranged.tables:
             starts.append((table.name, number + 1))
@@ -57,8 +62,8 @@ def add_files(
                 # Of several files the one is named in which the row stands.
                 yield (
                     (
-                        Bad(f"'{table.name}': {row.problem}")
-                        if several and isinstance(row, Bad)
+                        BadRow(f"'{table.name}': {row.problem}")
+                        if several and isinstance(row, BadRow)
                         else row
                     ),
                     part,
@@ -75,11 +80,13 @@ def add_files(
             "starts": starts,
         }
 
-    kept = uploads if size <= ORIGINALS else []
-    return _keep(store, name, items(), tell, made, notes, arranged.names, kept)
+    kept = uploads if size <= ORIGINALS_LIMIT else []
+    return _store_dataset(store, name, items(), tell, made, notes, arranged.names, kept)
 
 
-def read_again(store: Store, folder: Path, options: Options, tell: Tell = lambda _: None) -> str:
+def reread_files(
+    store: Store, folder: Path, options: ReadOptions, tell: Tell = lambda _: None
+) -> str:
     """The source of a dataset's own files read in another way; raises DataError where they were not kept."""
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     uploads = [
@@ -90,18 +97,18 @@ def read_again(store: Store, folder: Path, options: Options, tell: Tell = lambda
         raise DataError(
             f"The file of '{card['name']}' was too large to keep. Add it again to read it in another way."
         )
-    return add_files(store, uploads, options, tell)
+    return ingest_files(store, uploads, options, tell)
 
 
-def peek(upload: Upload, count: int) -> list[Row]:
+def peek_rows(upload: Upload, count: int) -> list[Row]:
     """The first rows of a file that may be huge, at once; nothing where they cannot be read so."""
     head = upload.path
     try:
         if Path(upload.name).suffix.lower() != ".parquet":
             head = upload.path.with_name(f"{upload.path.name}.head")
             with upload.path.open("rb") as file:
-                head.write_bytes(file.read(HEAD).rpartition(b"\n")[0])
-        rows = (row for row in read(head, upload.name).rows if not isinstance(row, Bad))
+                head.write_bytes(file.read(PEEK_BYTES).rpartition(b"\n")[0])
+        rows = (row for row in read_table(head, upload.name).rows if not isinstance(row, BadRow))
         return list(islice(rows, count))
     except (DataError, OSError):
         return []
@@ -110,22 +117,22 @@ def peek(upload: Upload, count: int) -> list[Row]:
             head.unlink(missing_ok=True)
 
 
-def add_rows(
+def ingest_rows(
     store: Store,
     name: str,
-    rows: Iterable[Item],
+    rows: Iterable[RowAndPart],
     notes: list[str],
     tell: Tell = lambda _: None,
     **made: Any,
 ) -> str:
     """The source of rows that come from elsewhere than a file: the Hub, or the page's editor."""
-    return _keep(store, name, iter(rows), tell, made, lambda: {"notes": notes}, {})
+    return _store_dataset(store, name, iter(rows), tell, made, lambda: {"notes": notes}, {})
 
 
-def _keep(
+def _store_dataset(
     store: Store,
     name: str,
-    items: Iterator[Item],
+    items: Iterator[RowAndPart],
     tell: Tell,
     made: dict[str, Any],
     notes: Callable[[], dict[str, Any]],
@@ -137,7 +144,7 @@ def _keep(
     draft.mkdir()
     try:
         digest = hashlib.sha256(name.encode())
-        found = _write(draft, name, items, tell, digest, names)
+        found = _write_draft(draft, name, items, tell, digest, names)
         card = {"name": name, "created": time.time(), **made, **found, **notes()}
         write_json(draft / "card.json", card)
         for number, upload in enumerate(originals):
@@ -155,8 +162,13 @@ def _keep(
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _write(
-    draft: Path, name: str, items: Iterator[Item], tell: Tell, digest: Any, names: dict[str, str]
+def _write_draft(
+    draft: Path,
+    name: str,
+    items: Iterator[RowAndPart],
+    tell: Tell,
+    digest: Any,
+    names: dict[str, str],
 ) -> dict[str, Any]:
     """All rows to disk, and what can be said of them."""
     seen: list[Row] = []
@@ -165,33 +177,33 @@ def _write(
     problems: list[str] = []
     bad = held = number = 0
     told = time.monotonic()
-    with Writer(draft / "rows.arrow") as writer:
+    with RowWriter(draft / "rows.arrow") as writer:
         for number, (row, part) in enumerate(items, start=1):
-            if isinstance(row, Bad):
+            if isinstance(row, BadRow):
                 bad += 1
-                if len(problems) < LISTED:
+                if len(problems) < PROBLEMS_KEPT:
                     problems.append(row.problem)
                 continue
-            made = _folded(row, spelling)
-            text = dumps(made)
+            made = _with_known_spelling(row, spelling)
+            text = row_to_json(made)
             digest.update(text.encode() + bytes([part]))
             writer.add(text, number, part)
             columns.update(dict.fromkeys(made))
             held += part == HELD_OUT
-            if len(seen) < SEEN:
+            if len(seen) < SCHEMA_ROWS:
                 seen.append(made)
-            if time.monotonic() - told > TELL_EVERY:
+            if time.monotonic() - told > PROGRESS_INTERVAL:
                 told = time.monotonic()
                 tell(f"{number:,} rows read")
     if not seen and problems:
         raise DataError(f"'{name}': none of its {bad} rows can be read. {problems[0]}")
-    if writer.count < FEWEST:
+    if writer.count < MIN_EXAMPLES:
         raise DataError(
-            f"'{name}': {writer.count} examples found; at least {FEWEST} are needed. Add more."
+            f"'{name}': {writer.count} examples found; at least {MIN_EXAMPLES} are needed. Add more."
         )
-    found = recognise(name, list(columns), seen)
+    found = infer_schema(name, list(columns), seen)
     label = found.roles.get("label", "")
-    labels = _numbering(names, [str(row.get(label, "")) for row in seen])
+    labels = _class_names(names, [str(row.get(label, "")) for row in seen])
     digest.update(f"{bad} {json.dumps(labels, sort_keys=True)}".encode())
     return {
         "rows": writer.count,
@@ -207,13 +219,13 @@ def _write(
     }
 
 
-def _folded(row: Row, spelling: dict[str, str]) -> Row:
+def _with_known_spelling(row: Row, spelling: dict[str, str]) -> Row:
     """A row whose columns are named as they were first: files of one table often write them in other capitals."""
     made = {spelling.setdefault(key.lower(), key): value for key, value in row.items()}
     return made if len(made) == len(row) else row
 
 
-def _numbering(names: dict[str, str], values: list[str]) -> dict[str, str]:
+def _class_names(names: dict[str, str], values: list[str]) -> dict[str, str]:
     """Names by class number; a list may be counted from 0 or, as in AG News, from 1."""
     numbers = {int(value) for value in values if re.fullmatch("-?[0-9]{1,9}", value)}
     if numbers and 0 not in numbers and len(names) in numbers:

@@ -14,19 +14,19 @@ import json
 import re
 from typing import Any
 
-from engine.data.schema import Recognised
+from engine.data.schema import Schema
 from engine.errors import DataError
 from engine.spec.run import Shape
 
 Row = dict[str, Any]
 Message = dict[str, Any]
 
-TURNS = {
+ROLE_NAMES = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "prompter": "user",
     "assistant": "assistant", "gpt": "assistant", "model": "assistant", "bot": "assistant", "chatgpt": "assistant",
     "function_call": "assistant", "tool": "tool", "function": "tool", "observation": "tool", "ipython": "tool",
 }  # fmt: skip
-MEDIA = (
+MEDIA_FIELDS = (
     "images",
     "videos",
     "audios",
@@ -34,7 +34,7 @@ MEDIA = (
     "audio",
 )  # what LLaMA-Factory and others put beside a chat
 SPEAKERS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
-GOOD = {
+MARKS = {
     "true": True,
     "1": True,
     "good": True,
@@ -46,7 +46,7 @@ GOOD = {
 }
 
 
-def normal(row: Row, recognised: Recognised, names: dict[str, str] | None = None) -> list[Row]:
+def normalize_row(row: Row, recognised: Schema, names: dict[str, str] | None = None) -> list[Row]:
     """One row in normal form, or several where it holds several examples; raises DataError that says what is wrong.
 
     ``names`` gives the class names that numbers stand for.
@@ -54,27 +54,29 @@ def normal(row: Row, recognised: Recognised, names: dict[str, str] | None = None
     roles = recognised.roles
     match recognised.shape:
         case Shape.TEXT:
-            return [{"text": _text(row, roles["text"], "text")}]
+            return [{"text": _field_text(row, roles["text"], "text")}]
         case Shape.LABEL:
             texts = [
-                _text(row, roles[role], "text") for role in ("text", "second") if role in roles
+                _field_text(row, roles[role], "text")
+                for role in ("text", "second")
+                if role in roles
             ]
             return [
                 {
                     "prompt": "\n\n".join(texts),
-                    "completion": _label(row, roles["label"], names or {}),
+                    "completion": _read_label(row, roles["label"], names or {}),
                 }
             ]
         case Shape.CHAT:
-            return [_chat(row, roles)]
+            return [_normalize_chat(row, roles)]
         case Shape.PREFERENCE:
-            return [_preference(row, roles)]
+            return [_normalize_preference(row, roles)]
         case Shape.FEEDBACK:
-            return [_feedback(row, roles)]
-    return _answers(row, roles)
+            return [_normalize_feedback(row, roles)]
+    return _prompt_and_answer(row, roles)
 
 
-def _answers(row: Row, roles: dict[str, str]) -> list[Row]:
+def _prompt_and_answer(row: Row, roles: dict[str, str]) -> list[Row]:
     """Prompt and completion, with the input behind the prompt."""
     found = row.get(roles["completion"])
     if (
@@ -83,44 +85,48 @@ def _answers(row: Row, roles: dict[str, str]) -> list[Row]:
         and all(isinstance(one, dict) and "output" in one for one in found)
     ):
         inner = {"prompt": "prompt", "input": "input", "completion": "output"}
-        prompt = _text(row, roles["prompt"], "question")
+        prompt = _field_text(row, roles["prompt"], "question")
         return [
-            one for instance in found for one in _answers({"prompt": prompt, **instance}, inner)
+            one
+            for instance in found
+            for one in _prompt_and_answer({"prompt": prompt, **instance}, inner)
         ]
     asked = row.get(roles["prompt"])
     if isinstance(asked, list) and any(
         isinstance(turn, dict) for turn in asked
     ):  # turns, as TRL has them
         answers = (
-            found if isinstance(found, list) else [_turn("assistant", _last_words(found, "good"))]
+            found
+            if isinstance(found, list)
+            else [make_turn("assistant", _answer_text(found, "good"))]
         )
-        return [{"messages": _system(row, roles) + _messages([*asked, *answers])}]
-    prompt = _text(row, roles["prompt"], "question")
-    answer = _text(row, roles["completion"], "answer")
+        return [{"messages": _system_turn(row, roles) + read_messages([*asked, *answers])}]
+    prompt = _field_text(row, roles["prompt"], "question")
+    answer = _field_text(row, roles["completion"], "answer")
     if "input" in roles and row.get(roles["input"]) not in (None, ""):
-        prompt = f"{prompt}\n\n{_text(row, roles['input'], 'input')}"
-    if system := _system(row, roles):
-        return [{"messages": [*system, _turn("user", prompt), _turn("assistant", answer)]}]
+        prompt = f"{prompt}\n\n{_field_text(row, roles['input'], 'input')}"
+    if system := _system_turn(row, roles):
+        return [{"messages": [*system, make_turn("user", prompt), make_turn("assistant", answer)]}]
     return [{"prompt": prompt, "completion": answer}]
 
 
-def _chat(row: Row, roles: dict[str, str]) -> Row:
-    _no_media(row)
-    system, messages = _system(row, roles), _messages(row.get(roles["messages"]))
+def _normalize_chat(row: Row, roles: dict[str, str]) -> Row:
+    _refuse_media(row)
+    system, messages = _system_turn(row, roles), read_messages(row.get(roles["messages"]))
     if system and messages[0]["role"] == "system":
         system = []  # the conversation's own
     made: Row = {"messages": system + messages}
-    if "tools" in roles and (tools := _tools(row.get(roles["tools"]))):
+    if "tools" in roles and (tools := read_tools(row.get(roles["tools"]))):
         made["tools"] = tools
     return made
 
 
-def _preference(row: Row, roles: dict[str, str]) -> Row:
-    _no_media(row)
-    before, chosen = _before(row, roles), row.get(roles["chosen"])
+def _normalize_preference(row: Row, roles: dict[str, str]) -> Row:
+    _refuse_media(row)
+    before, chosen = _read_prompt(row, roles), row.get(roles["chosen"])
     rejected = row.get(roles["rejected"])
     if not before and isinstance(chosen, str) and isinstance(rejected, str):
-        chosen, rejected = _spoken(chosen), _spoken(rejected)
+        chosen, rejected = _split_speakers(chosen), _split_speakers(rejected)
     if (
         isinstance(chosen, list)
         and isinstance(rejected, list)
@@ -132,59 +138,65 @@ def _preference(row: Row, roles: dict[str, str]) -> Row:
                 "its two conversations differ before the last answer, so the answers cannot be compared."
             )
         before = [*before, *chosen[:-1]] if isinstance(before, list) else chosen[:-1]
-    made = [_last_words(one, name) for one, name in ((chosen, "better"), (rejected, "worse"))]
+    made = [_answer_text(one, name) for one, name in ((chosen, "better"), (rejected, "worse"))]
     if isinstance(before, str):
-        _text({"prompt": before}, "prompt", "question")
-        if not (system := _system(row, roles)):
+        _field_text({"prompt": before}, "prompt", "question")
+        if not (system := _system_turn(row, roles)):
             return {"prompt": before, "completion": made[0], "rejected": made[1]}
-        before = [*system, _turn("user", before)]
-    return {"messages": _messages([*before, _turn("assistant", made[0])]), "rejected": made[1]}
+        before = [*system, make_turn("user", before)]
+    return {
+        "messages": read_messages([*before, make_turn("assistant", made[0])]),
+        "rejected": made[1],
+    }
 
 
-def _spoken(text: str) -> str | list[Message]:
+def _split_speakers(text: str) -> str | list[Message]:
     """A conversation written as one text of "Human:" and "Assistant:" parts (HH-RLHF) as turns; else the text."""
     parts = SPEAKERS.split(text)
     if len(parts) < 5 or parts[0].strip():
         return text
     roles = {"human": "user", "assistant": "assistant"}
     return [
-        _turn(roles[who.lower()], said.strip())
+        make_turn(roles[who.lower()], said.strip())
         for who, said in zip(parts[1::2], parts[2::2], strict=True)
     ]
 
 
-def _last_words(value: Any, which: str) -> str:
+def _answer_text(value: Any, which: str) -> str:
     """The text of an answer that is a text, a turn, or a list that ends with one."""
     if isinstance(value, list) and value:
         value = value[-1]
     if isinstance(value, dict):
-        value = _content(value.get("content", value.get("value")), 1)[0]
+        value = read_content(value.get("content", value.get("value")), 1)[0]
     if not isinstance(value, str) or not value.strip():
         raise DataError(f"no {which} answer: the field is empty or holds no text.")
     return value
 
 
-def _feedback(row: Row, roles: dict[str, str]) -> Row:
-    _no_media(row)
+def _normalize_feedback(row: Row, roles: dict[str, str]) -> Row:
+    _refuse_media(row)
     mark = str(row.get(roles["mark"], "")).strip().lower()
-    if mark not in GOOD:
+    if mark not in MARKS:
         raise DataError(f"'{roles['mark']}' is {mark or 'empty'}, where true or false is needed.")
-    before = _before(row, roles)
+    before = _read_prompt(row, roles)
     if isinstance(before, list):
         answer = (
-            [_turn("assistant", _last_words(row.get(roles["completion"]), "good"))]
+            [make_turn("assistant", _answer_text(row.get(roles["completion"]), "good"))]
             if "completion" in roles
             else []
         )
-        return {"messages": _system(row, roles) + _messages([*before, *answer]), "good": GOOD[mark]}
+        return {
+            "messages": _system_turn(row, roles) + read_messages([*before, *answer]),
+            "good": MARKS[mark],
+        }
     if "completion" not in roles:
         raise DataError(
             f"'{roles['prompt']}' is a text and not a conversation, so a column for the answer is needed."
         )
-    return _answers(row, roles)[0] | {"good": GOOD[mark]}
+    return _prompt_and_answer(row, roles)[0] | {"good": MARKS[mark]}
 
 
-def _before(row: Row, roles: dict[str, str]) -> Any:
+def _read_prompt(row: Row, roles: dict[str, str]) -> Any:
     """What stands before the answer: a text, a list of turns, or nothing."""
     value = row.get(roles["prompt"]) if "prompt" in roles else []
     if value is None or not isinstance(value, str | list):
@@ -192,22 +204,22 @@ def _before(row: Row, roles: dict[str, str]) -> Any:
     return value
 
 
-def _no_media(row: Row) -> None:
-    if media := next((name for name in MEDIA if row.get(name)), ""):
+def _refuse_media(row: Row) -> None:
+    if media := next((name for name in MEDIA_FIELDS if row.get(name)), ""):
         raise DataError(f"it comes with {media}, which Hone cannot train on.")
 
 
-def _system(row: Row, roles: dict[str, str]) -> list[Message]:
+def _system_turn(row: Row, roles: dict[str, str]) -> list[Message]:
     if "system" not in roles or not row.get(roles["system"]):
         return []
-    return [_turn("system", _text(row, roles["system"], "system text"))]
+    return [make_turn("system", _field_text(row, roles["system"], "system text"))]
 
 
-def _turn(role: str, content: str) -> Message:
+def make_turn(role: str, content: str) -> Message:
     return {"role": role, "content": content}
 
 
-def _text(row: Row, column: str, what: str) -> str:
+def _field_text(row: Row, column: str, what: str) -> str:
     """A field's text; numbers (a label's class number) are taken as they are written."""
     value = row.get(column)
     if isinstance(value, list | dict):
@@ -219,15 +231,15 @@ def _text(row: Row, column: str, what: str) -> str:
     return str(value)
 
 
-def _label(row: Row, column: str, names: dict[str, str]) -> str:
+def _read_label(row: Row, column: str, names: dict[str, str]) -> str:
     """A row's label; several, given as a list, with commas between them."""
     value = row.get(column)
     labels = value if isinstance(value, list) and value else [value]
-    texts = [_text({column: one}, column, "label").strip() for one in labels]
+    texts = [_field_text({column: one}, column, "label").strip() for one in labels]
     return ", ".join(names.get(one, one) for one in texts)
 
 
-def _messages(turns: Any) -> list[Message]:
+def read_messages(turns: Any) -> list[Message]:
     """OpenAI's role/content or ShareGPT's from/value turns, checked."""
     if isinstance(turns, str) and turns.lstrip().startswith("[{"):  # a table's cell
         try:
@@ -242,7 +254,7 @@ def _messages(turns: Any) -> list[Message]:
     for number, turn in enumerate(turns, start=1):
         if not isinstance(turn, dict):
             raise DataError(f"turn {number} is not an object with a role and a content.")
-        message = _message(turn, number)
+        message = _read_turn(turn, number)
         if message["role"] == "system" and messages:
             raise DataError(f"turn {number} is a system turn, which must come first.")
         if messages and message["role"] == messages[-1]["role"] != "tool":
@@ -259,18 +271,18 @@ def _messages(turns: Any) -> list[Message]:
     return messages
 
 
-def _message(turn: Row, number: int) -> Message:
+def _read_turn(turn: Row, number: int) -> Message:
     role = str(turn.get("role", turn.get("from", "")))
-    if role.lower() not in TURNS:
+    if role.lower() not in ROLE_NAMES:
         raise DataError(
             f"turn {number} has the unknown role '{role}'. Known are system, user, assistant and tool."
         )
-    name, value = TURNS[role.lower()], turn.get("content", turn.get("value"))
-    calls = _calls(turn, number)
+    name, value = ROLE_NAMES[role.lower()], turn.get("content", turn.get("value"))
+    calls = _read_calls(turn, number)
     if role.lower() == "function_call":
-        content, calls = "", [_call(value, number)]
+        content, calls = "", [_read_call(value, number)]
     else:
-        content, more = _content(value, number)
+        content, more = read_content(value, number)
         calls += more
     if calls and name != "assistant":
         raise DataError(
@@ -278,7 +290,7 @@ def _message(turn: Row, number: int) -> Message:
         )
     if not content.strip() and not calls and name != "tool":
         raise DataError(f"turn {number} is empty.")
-    message = _turn(name, content)
+    message = make_turn(name, content)
     if calls:
         message["tool_calls"] = calls
     if name == "tool" and turn.get("name"):
@@ -294,7 +306,7 @@ def _message(turn: Row, number: int) -> Message:
     return message
 
 
-def _content(value: Any, number: int) -> tuple[str, list[Message]]:
+def read_content(value: Any, number: int) -> tuple[str, list[Message]]:
     """A turn's text, and the tools that its parts call. Thinking is kept as models write it."""
     if not isinstance(value, list):
         if value is not None and not isinstance(value, str):
@@ -312,13 +324,13 @@ def _content(value: Any, number: int) -> tuple[str, list[Message]]:
         elif kind == "reasoning":
             texts += f"<think>\n{text.strip()}\n</think>\n\n"
         elif kind == "tool_call":
-            calls.append(_call(text, number))
+            calls.append(_read_call(text, number))
         else:
             raise DataError(f"turn {number} holds something other than text.")
     return texts, calls
 
 
-def _calls(turn: Row, number: int) -> list[Message]:
+def _read_calls(turn: Row, number: int) -> list[Message]:
     """OpenAI's tool calls of a turn, new or old form."""
     calls = turn.get("tool_calls") or []
     if not isinstance(calls, list):
@@ -326,12 +338,12 @@ def _calls(turn: Row, number: int) -> list[Message]:
     if turn.get("function_call"):
         calls = [*calls, turn["function_call"]]
     return [
-        _call(call.get("function", call) if isinstance(call, dict) else call, number)
+        _read_call(call.get("function", call) if isinstance(call, dict) else call, number)
         for call in calls
     ]
 
 
-def _call(value: Any, number: int) -> Message:
+def _read_call(value: Any, number: int) -> Message:
     """One call. Arguments that are JSON texts, even twice, become what they say: templates write them out."""
     try:
         value = json.loads(value) if isinstance(value, str) else value
@@ -353,7 +365,7 @@ def _call(value: Any, number: int) -> Message:
     return {"type": "function", "function": {"name": name, "arguments": arguments or {}}}
 
 
-def _tools(value: Any) -> list[Row]:
+def read_tools(value: Any) -> list[Row]:
     """The tools that a conversation may use, each as OpenAI's {"type": "function", "function": {...}}."""
     if isinstance(value, str):
         if not value.strip():
@@ -394,15 +406,19 @@ def as_table_row(row: Row, shape: Shape) -> Row:
     return {"prompt": row["prompt"], "chosen": row["completion"], "rejected": row["rejected"]}
 
 
-Raw = dict[str, Any]
+RawRow = dict[str, Any]
 
 
-ANSWERS = ("completion", "output", "label")  # columns that hold it, in normal rows and in raw ones
+ANSWER_COLUMNS = (
+    "completion",
+    "output",
+    "label",
+)  # columns that hold it, in normal rows and in raw ones
 
 
-def answer_of(row: Raw) -> str:
+def last_answer(row: RawRow) -> str:
     """The last answer of a row that is not plain text."""
     if "messages" in row:
         said = [turn.get("content") for turn in row["messages"] if turn["role"] == "assistant"]
         return str(said[-1] or "").strip()
-    return str(next(row[column] for column in ANSWERS if column in row)).strip()
+    return str(next(row[column] for column in ANSWER_COLUMNS if column in row)).strip()

@@ -20,18 +20,26 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engine.data.datasets import Dataset, load
-from engine.data.ingest import FEWEST, LISTED
-from engine.data.normalize import Row, answer_of, normal, with_system
+from engine.data.datasets import Dataset, load_dataset
+from engine.data.ingest import MIN_EXAMPLES, PROBLEMS_KEPT
+from engine.data.normalize import Row, last_answer, normalize_row, with_system
 from engine.data.quality import findings as fd
 from engine.data.quality import pii as personal
-from engine.data.quality.cleaning import Facts, mend, words_of
+from engine.data.quality.cleaning import RowFacts, apply_fixes, row_words
 from engine.data.quality.findings import Finding
-from engine.data.quality.languages import SEEN, languages, scripts
-from engine.data.quality.near_duplicates import MOST, Likeness
-from engine.data.quality.split import choose
-from engine.data.rows import HELD_OUT, TRAIN, Rows, Writer, dumps, read_rows, spread
-from engine.data.schema import TASKS, Recognised
+from engine.data.quality.languages import LANGUAGE_TEXTS, language_shares, script_shares
+from engine.data.quality.near_duplicates import COMPARED_ROWS, NearDuplicates
+from engine.data.quality.split import choose_held_out
+from engine.data.rows import (
+    HELD_OUT,
+    TRAIN,
+    Rows,
+    RowWriter,
+    read_rows,
+    row_to_json,
+    spread_indices,
+)
+from engine.data.schema import SHAPE_TASKS, Schema
 from engine.errors import DataError
 from engine.spec.objective import compares
 from engine.spec.run import DataSpec, Shape
@@ -39,10 +47,10 @@ from engine.store.files import write_json
 from engine.store.workspace import Store
 
 VERSION = 3  # raised when the same settings would give other rows
-MANY = 20  # different labels: with more of them, and few rows of each, they are numbers or lists and no classes
-KEPT = 24  # prepared sets on disk
+MAX_CLASSES = 20  # different labels: with more of them, and few rows of each, they are numbers or lists and no classes
+PREPARED_SETS_KEPT = 24  # prepared sets on disk
 # The fields of DataSpec that decide which rows there are.
-SHAPING = {
+KEY_FIELDS = {
     "source",
     "shape",
     "roles",
@@ -53,7 +61,7 @@ SHAPING = {
     "held_out_source",
     "seed",
 }
-OF_TOKENS = {"refused", "literal", "shorten"}  # fixes that do not concern the rows
+TOKEN_FIXES = {"refused", "literal", "shorten"}  # fixes that do not concern the rows
 
 Tell = Callable[[str], None]
 
@@ -86,7 +94,7 @@ class Prepared(BaseModel):
     @property
     def task(self) -> str:
         """What the shape means for training, in one line."""
-        return TASKS[self.shape]
+        return SHAPE_TASKS[self.shape]
 
     def rows(self) -> Rows:
         return read_rows(self.train_file)
@@ -106,18 +114,18 @@ class Prepared(BaseModel):
                 raise DataError(
                     f"'{self.name}': {finding.title}{end} {finding.text}\n{finding.example}".strip()
                 )
-        if self.train < FEWEST:
+        if self.train < MIN_EXAMPLES:
             raise DataError(
-                f"'{self.name}': {self.train} usable rows are left to learn from; at least {FEWEST} are needed. "
+                f"'{self.name}': {self.train} usable rows are left to learn from; at least {MIN_EXAMPLES} are needed. "
                 "Add more, or undo what was left out."
             )
 
 
-def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepared:
+def prepare_dataset(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepared:
     """The rows that a run with this DataSpec learns from; raises DataError where there is no such data."""
-    dataset = load(store, spec.source)
-    other = load(store, spec.held_out_source) if spec.held_out_source else None
-    folder = store.prepared / _key(spec, dataset, other)
+    dataset = load_dataset(store, spec.source)
+    other = load_dataset(store, spec.held_out_source) if spec.held_out_source else None
+    folder = store.prepared / _cache_key_of(spec, dataset, other)
     try:
         text = (folder / "prepared.json").read_text(encoding="utf-8")
         found = Prepared(folder=folder, **json.loads(text))
@@ -128,7 +136,7 @@ def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepar
     draft = store.prepared / f".draft-{secrets.token_hex(6)}"
     draft.mkdir(parents=True)
     try:
-        made = _make(draft, spec, dataset, other, tell)
+        made = _prepare_draft(draft, spec, dataset, other, tell)
         (
             draft / "normal.arrow"
         ).unlink()  # only here: a file that is still mapped cannot go on Windows
@@ -141,12 +149,12 @@ def prepare(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepar
                 draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    for old in sorted(store.prepared.glob("[!.]*"), key=_used)[:-KEPT]:
+    for old in sorted(store.prepared.glob("[!.]*"), key=_last_used)[:-PREPARED_SETS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return made.model_copy(update={"folder": folder})
 
 
-def _used(folder: Path) -> float:
+def _last_used(folder: Path) -> float:
     """When it was last asked for; 0 where it has just gone."""
     try:
         return folder.stat().st_mtime
@@ -154,45 +162,45 @@ def _used(folder: Path) -> float:
         return 0.0
 
 
-def _key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
-    values = spec.model_dump(mode="json", include=SHAPING) | {
-        "fixes": sorted({*spec.fixes} - OF_TOKENS)
+def _cache_key_of(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
+    values = spec.model_dump(mode="json", include=KEY_FIELDS) | {
+        "fixes": sorted({*spec.fixes} - TOKEN_FIXES)
     }
     content = [VERSION, dataset.content, other.content if other else "", values]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
-def _make(
+def _prepare_draft(
     draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, tell: Tell
 ) -> Prepared:
-    recognised = dataset.recognised(spec)
-    facts, alike = Facts(), Likeness()
-    with Writer(draft / "normal.arrow") as writer:
-        _read(
+    recognised = dataset.schema_for(spec)
+    facts, alike = RowFacts(), NearDuplicates()
+    with RowWriter(draft / "normal.arrow") as writer:
+        _collect_rows(
             writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell
         )
         if other is not None:
-            _read(
+            _collect_rows(
                 writer,
                 facts,
                 alike,
                 other,
-                other.recognised(DataSpec(source=other.source)),
+                other.schema_for(DataSpec(source=other.source)),
                 spec,
                 HELD_OUT,
                 tell,
             )
     rows, labelled = read_rows(draft / "normal.arrow"), recognised.shape == Shape.LABEL
-    by_label = labelled and len(set(facts.labels)) <= max(MANY, len(rows) // 2)
-    noticed, kept = mend(spec.fixes, facts, rows, len(alike), by_label)
+    by_label = labelled and len(set(facts.labels)) <= max(MAX_CLASSES, len(rows) // 2)
+    noticed, kept = apply_fixes(spec.fixes, facts, rows, len(alike), by_label)
     if not recognised.certain:
         noticed.insert(0, fd.unsure(recognised.reason, dataset.columns))
-    if other and not _fits(other, recognised):
+    if other and not _is_same_kind(other, recognised):
         noticed.insert(0, fd.misfit(other.name, other.shape, recognised.shape))
     fixed_part = HELD_OUT in facts.parts
     held = {at for at in kept if facts.parts[at] == HELD_OUT}
     if not fixed_part:
-        held = choose(
+        held = choose_held_out(
             [
                 (facts.groups[at], facts.keys[at], facts.labels[at] if by_label else "", at)
                 for at in kept
@@ -200,10 +208,10 @@ def _make(
             spec.held_out,
             spec.seed,
         )
-        if spec.held_out > 0 and not held and len(kept) >= FEWEST:
+        if spec.held_out > 0 and not held and len(kept) >= MIN_EXAMPLES:
             noticed.append(fd.no_check(len(kept)))
-    train = _write(draft / "train.arrow", rows, facts, [at for at in kept if at not in held])
-    _write(draft / "heldout.arrow", rows, facts, sorted(held))
+    train = _write_part(draft / "train.arrow", rows, facts, [at for at in kept if at not in held])
+    _write_part(draft / "heldout.arrow", rows, facts, sorted(held))
     labels = Counter(facts.labels[at] for at in kept if at not in held) if labelled else Counter()
     learned = Counter(facts.marks[at] for at in kept if at not in held)
     if recognised.shape == Shape.FEEDBACK and spec.goal in ("auto", "prefer") and learned:
@@ -212,7 +220,7 @@ def _make(
         noticed.append(fd.worse_answers(len(kept)))
     if train < 50:
         noticed.append(fd.few(train))
-    texts = [words_of(rows[kept[at]]) for at in spread(len(kept), SEEN)]
+    texts = [row_words(rows[kept[at]]) for at in spread_indices(len(kept), LANGUAGE_TEXTS)]
     return Prepared(
         folder=draft,
         name=dataset.name,
@@ -223,13 +231,13 @@ def _make(
         train=train,
         held_out=len(held),
         labels=dict(labels.most_common()),
-        languages=languages(texts) if texts else {},
-        scripts=scripts(texts) if texts else {},
+        languages=language_shares(texts) if texts else {},
+        scripts=script_shares(texts) if texts else {},
         findings=noticed,
     )
 
 
-def _fits(other: Dataset, recognised: Recognised) -> bool:
+def _is_same_kind(other: Dataset, recognised: Schema) -> bool:
     """Whether held-out data is of the kind that is trained on."""
     talks = {Shape.CHAT, Shape.ALPACA, Shape.COMPLETION}
     return other.certain and (
@@ -237,12 +245,12 @@ def _fits(other: Dataset, recognised: Recognised) -> bool:
     )
 
 
-def _read(
-    writer: Writer,
-    facts: Facts,
-    alike: Likeness,
+def _collect_rows(
+    writer: RowWriter,
+    facts: RowFacts,
+    alike: NearDuplicates,
     dataset: Dataset,
-    recognised: Recognised,
+    recognised: Schema,
     spec: DataSpec,
     part: int | None,
     tell: Tell,
@@ -250,14 +258,14 @@ def _read(
     """Make every row normal and note what is needed of it; ``part`` where the file does not say."""
     facts.bad_count += dataset.bad
     facts.bad += dataset.problems
-    for count, (raw, number, own_part) in enumerate(dataset.read().items()):
+    for count, (raw, number, own_part) in enumerate(dataset.read_rows().items()):
         if count % 5000 == 4999:
             tell(f"{count + 1:,} rows checked")
         try:
-            made = normal(raw, recognised, dataset.labels)
+            made = normalize_row(raw, recognised, dataset.labels)
         except DataError as error:
             facts.bad_count += 1
-            if len(facts.bad) < LISTED:
+            if len(facts.bad) < PROBLEMS_KEPT:
                 facts.bad.append(f"{dataset.place(number)}: {error}")
             continue
         for row in made:
@@ -266,20 +274,20 @@ def _read(
                 continue
             label = str(row.get("completion", "")) if recognised.shape == Shape.LABEL else ""
             row = _with_system(row, spec.system)
-            text = dumps(row)
-            words = words_of(row)
+            text = row_to_json(row)
+            words = row_words(row)
             at = writer.count
             writer.add(text, number, own_part if part is None else part)
             facts.numbers.append(number)
             facts.parts.append(own_part if part is None else part)
             facts.keys.append(hashlib.blake2b(text.encode(), digest_size=8).digest())
-            answer = "" if "text" in row else answer_of(row)
-            group = alike.add(words, answer) if len(alike) < MOST else at
+            answer = "" if "text" in row else last_answer(row)
+            group = alike.add(words, answer) if len(alike) < COMPARED_ROWS else at
             # Rows that are the same are one group, however many there are.
             facts.groups.append(facts.first.setdefault(facts.keys[-1], group))
             facts.labels.append(label)
             facts.marks.append(row.get("good", True))
-            if found := personal.find(words):
+            if found := personal.find_pii(words):
                 facts.personal[at] = found
 
 
@@ -297,8 +305,8 @@ def _with_system(row: Row, system: str) -> Row:
     return {"messages": with_system(turns, system), **rest}
 
 
-def _write(path: Path, rows: Rows, facts: Facts, chosen: list[int]) -> int:
-    with Writer(path) as writer:
+def _write_part(path: Path, rows: Rows, facts: RowFacts, chosen: list[int]) -> int:
+    with RowWriter(path) as writer:
         for at in chosen:
-            writer.add(rows.text(at), facts.numbers[at])
+            writer.add(rows.row_json(at), facts.numbers[at])
     return len(chosen)

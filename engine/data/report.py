@@ -5,62 +5,62 @@ from __future__ import annotations
 from typing import Any
 
 from engine.data.datasets import Dataset
-from engine.data.ingest import FEWEST
+from engine.data.ingest import MIN_EXAMPLES
 from engine.data.prepare import Prepared
 from engine.data.quality.findings import Finding, leave_out
 from engine.data.quality.token_report import TokenReport
 from engine.spec.run import DataSpec
-from engine.text import plural
+from engine.text import count_of
 
 
-def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:
+def token_findings(report_values: TokenReport, spec: DataSpec) -> list[Finding]:
     """What the tokens say: rows that are cut, that lose their answer, that hold control tokens, that are refused."""
     found: list[Finding] = []
     of = (
-        f" Measured on {report.measured:,} of {report.rows:,} rows."
-        if report.measured < report.rows
+        f" Measured on {report_values.measured:,} of {report_values.rows:,} rows."
+        if report_values.measured < report_values.rows
         else ""
     )
-    if report.refused.rows or "refused" in spec.fixes:
+    if report_values.refused.rows or "refused" in spec.fixes:
         found.append(
             Finding(
                 kind="refused",
                 level="stop",
-                count=report.refused.rows,
-                title=f"{plural(report.refused.rows, 'row')} cannot be learned with this model",
-                text=f"{report.refused.reason}{of}",
+                count=report_values.refused.rows,
+                title=f"{count_of(report_values.refused.rows, 'row')} cannot be learned with this model",
+                text=f"{report_values.refused.reason}{of}",
                 fix="refused",
-                button=leave_out(report.refused.rows),
+                button=leave_out(report_values.refused.rows),
                 done="refused" in spec.fixes,
             )
         )
-    if report.cut or "shorten" in spec.fixes:
+    if report_values.cut or "shorten" in spec.fixes:
         lost = (
-            f" {report.lost:,} of {report.measured:,} lose their whole answer and teach nothing."
-            if report.lost
+            f" {report_values.lost:,} of {report_values.measured:,} lose their whole answer and teach nothing."
+            if report_values.lost
             else ""
         )
         found.append(
             Finding(
                 kind="cut",
                 level="warn",
-                count=report.cut,
-                title=f"{plural(report.cut, 'row is', 'rows are')} longer than {spec.max_length:,} tokens",
-                text=f"They are cut at the end.{lost} The longest has {report.longest:,} tokens. Raise the limit, or "
+                count=report_values.cut,
+                title=f"{count_of(report_values.cut, 'row is', 'rows are')} longer than {spec.max_length:,} tokens",
+                text=f"They are cut at the end.{lost} The longest has {report_values.longest:,} tokens. Raise the limit, or "
                 f"take words out of the middle of long prompts, so that the answers stay whole.{of}",
                 fix="shorten",
                 button="Shorten long prompts",
                 done="shorten" in spec.fixes,
             )
         )
-    if report.control.rows or "literal" in spec.fixes:
-        names = ", ".join(report.control.tokens[:5]) or "A control token"
+    if report_values.control.rows or "literal" in spec.fixes:
+        names = ", ".join(report_values.control.tokens[:5]) or "A control token"
         found.append(
             Finding(
                 kind="control",
                 level="warn",
-                count=report.control.rows,
-                title=f"{plural(report.control.rows, 'row holds', 'rows hold')} control tokens in the text",
+                count=report_values.control.rows,
+                title=f"{count_of(report_values.control.rows, 'row holds', 'rows hold')} control tokens in the text",
                 text=f"{names} in a text begins or ends turns for this model. Kept as text, it is plain letters.{of}",
                 fix="literal",
                 button="Keep them as text",
@@ -70,7 +70,7 @@ def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:
     return found
 
 
-def report(
+def report_values(
     dataset: Dataset, prepared: Prepared, tokens: TokenReport | None, spec: DataSpec
 ) -> dict[str, Any]:
     """All of it as plain values, for JSON."""
@@ -97,10 +97,10 @@ def report(
 def exit_code(values: dict[str, Any]) -> int:
     """0 usable, 1 usable with warnings, 2 not usable."""
     levels = {finding["level"] for finding in values["findings"] if not finding["done"]}
-    return 2 if "stop" in levels or values["train"] < FEWEST else 1 if "warn" in levels else 0
+    return 2 if "stop" in levels or values["train"] < MIN_EXAMPLES else 1 if "warn" in levels else 0
 
 
-def sentences(values: dict[str, Any]) -> str:
+def report_text(values: dict[str, Any]) -> str:
     """The report for a terminal."""
     columns = ", ".join(f"{role} = '{column}'" for role, column in values["roles"].items())
     lines = [

@@ -1,8 +1,8 @@
 """Rows on disk: Arrow files of JSON rows, memory-mapped, so that a gigabyte of them costs no memory.
 
-Rows of one file may differ in their fields (chats with tools, with a system turn, with neither), which a
-typed table would fill up with empty ones; so each row is one JSON text beside its number in the user's file.
-``datasets.Dataset.from_file`` opens the same files in a worker.
+Rows of one file may differ in their fields (chats with tools, with a system turn, with neither),
+which a typed table would fill up with empty ones; so each row is one JSON text beside its number in
+the user's file. ``datasets.Dataset.from_file`` opens the same files in a worker.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Row = dict[str, Any]
-SCHEMA = pa.schema([("row", pa.large_string()), ("number", pa.int64()), ("part", pa.int8())])
+ARROW_SCHEMA = pa.schema([("row", pa.large_string()), ("number", pa.int64()), ("part", pa.int8())])
 TRAIN, HELD_OUT = 0, 1  # parts
-BATCH = 2**22  # characters written at a time
+WRITE_BATCH = 2**22  # characters written at a time
 
 
-class Writer:
+class RowWriter:
     """Writes rows one by one; a context manager. Memory: one batch."""
 
     def __init__(self, path: Path) -> None:
         self._sink = pa.OSFile(str(path), "wb")
-        self._stream = pa.ipc.new_stream(self._sink, SCHEMA)
+        self._stream = pa.ipc.new_stream(self._sink, ARROW_SCHEMA)
         self._texts: list[str] = []
         self._numbers: list[int] = []
         self._parts: list[int] = []
@@ -40,16 +40,16 @@ class Writer:
         self._parts.append(part)
         self._size += len(text)
         self.count += 1
-        if self._size > BATCH or len(self._texts) >= 10_000:
+        if self._size > WRITE_BATCH or len(self._texts) >= 10_000:
             self._flush()
 
     def _flush(self) -> None:
-        columns = zip((self._texts, self._numbers, self._parts), SCHEMA, strict=True)
+        columns = zip((self._texts, self._numbers, self._parts), ARROW_SCHEMA, strict=True)
         arrays = [pa.array(values, field.type) for values, field in columns]
-        self._stream.write_batch(pa.record_batch(arrays, schema=SCHEMA))
+        self._stream.write_batch(pa.record_batch(arrays, schema=ARROW_SCHEMA))
         self._texts, self._numbers, self._parts, self._size = [], [], [], 0
 
-    def __enter__(self) -> Writer:
+    def __enter__(self) -> RowWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -102,30 +102,30 @@ class Rows(Sequence[Row]):
         return int(self._table.column(1)[index].as_py())
 
 
-def dumps(row: Row) -> str:
+def row_to_json(row: Row) -> str:
     """A row as it is kept."""
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
     """Write rows to a file of their own."""
-    with Writer(path) as writer:
+    with RowWriter(path) as writer:
         for row in rows:
-            writer.add(dumps(row))
+            writer.add(row_to_json(row))
 
 
 def read_rows(path: Path) -> Rows:
     """Rows written before; none where the file is absent."""
     if not path.is_file():
-        return Rows(SCHEMA.empty_table())
+        return Rows(ARROW_SCHEMA.empty_table())
     with pa.ipc.open_stream(pa.memory_map(str(path))) as stream:
         return Rows(stream.read_all())
 
 
-LARGEST = 500  # held-out rows that are scored; more would say little more and take longer
+SCORED_ROWS = 500  # held-out rows that are scored; more would say little more and take longer
 
 
-def spread(rows: int, largest: int = LARGEST) -> list[int]:
+def spread_indices(rows: int, largest: int = SCORED_ROWS) -> list[int]:
     """Indices of all rows, or of ``largest`` of them evenly spread, the same ones each time."""
     count = min(rows, largest)
     return [index * rows // count for index in range(count)]

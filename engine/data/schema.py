@@ -43,11 +43,11 @@ ROLES: dict[Shape, dict[str, str]] = {
     Shape.LABEL: {"text": "Text", "label": "Label", "second": "Second text"},
     Shape.TEXT: {"text": "Text"},
 }
-NEEDED = {
+REQUIRED_ROLES = {
     Shape.CHAT: 1, Shape.ALPACA: 2, Shape.COMPLETION: 2, Shape.PREFERENCE: 2, Shape.FEEDBACK: 2, Shape.LABEL: 2,
     Shape.TEXT: 1,
 }  # fmt: skip
-TASKS = {
+SHAPE_TASKS = {
     Shape.CHAT: "Chat: it learns to answer as the assistant does here.",
     Shape.ALPACA: "Instructions: it learns to give the output for an instruction.",
     Shape.COMPLETION: "Question and answer: it learns to give the answer.",
@@ -58,7 +58,7 @@ TASKS = {
 }
 
 
-class Recognised(NamedTuple):
+class Schema(NamedTuple):
     """A shape, why, and which column plays which part. An uncertain one is for the user to confirm."""
 
     shape: Shape
@@ -67,8 +67,8 @@ class Recognised(NamedTuple):
     certain: bool = True
 
 
-CHATS = ("messages", "conversations", "conversation")
-PAIRS = (
+CHAT_COLUMNS = ("messages", "conversations", "conversation")
+ANSWER_PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("query", "response"),
     ("instruction", "output"), ("instruction", "response"), ("input", "output"), ("question", "response"),
     ("question", "query"), ("prompt", "answer"), ("query", "answer"), ("input", "target"), ("source", "target"),
@@ -76,12 +76,22 @@ PAIRS = (
     ("dialogue", "summary"), ("text", "translation"), ("text", "response"), ("text", "target"), ("message", "reply"),
     ("comment", "reply"),
 )  # fmt: skip
-TEXTS = ("text", "sentence", "review", "content", "tweet", "message", "comment", "body", "document")
-TWO_TEXTS = (
+TEXT_COLUMNS = (
+    "text",
+    "sentence",
+    "review",
+    "content",
+    "tweet",
+    "message",
+    "comment",
+    "body",
+    "document",
+)
+TEXT_PAIRS = (
     ("title", "description"), ("title", "content"), ("title", "text"), ("title", "body"), ("subject", "body"),
     ("premise", "hypothesis"), ("sentence1", "sentence2"), ("question1", "question2"), ("text1", "text2"),
 )  # fmt: skip
-LABELS = (
+LABEL_COLUMNS = (
     "label_text",
     "label_name",
     "label",
@@ -97,12 +107,12 @@ LABEL_WORDS = {
     "label", "labels", "class", "category", "sentiment", "emotion", "intent", "topic", "rating", "stars", "score",
     "spam", "toxic", "stance", "polarity", "target",
 }  # fmt: skip
-SYSTEMS, TOOLS = ("system", "system_prompt"), ("tools", "functions")
+SYSTEM_COLUMNS, TOOL_COLUMNS = ("system", "system_prompt"), ("tools", "functions")
 DECIMAL = re.compile(r"[-+]?\d+(\.\d+)?")
-SHORT = 60  # letters of a label at most
+LABEL_LENGTH = 60  # letters of a label at most
 
 
-def recognise(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
+def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Schema:
     """The shape of a table by its columns and some of its rows; raises DataError where no row could be an example."""
     have: dict[str, str] = {}
     for column in columns:
@@ -111,11 +121,11 @@ def recognise(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Recogni
         raise DataError(
             f"'{name}': its rows have no fields. Each needs some, such as 'prompt' and 'completion'."
         )
-    found = _by_name(name, have, rows) or _by_content(columns, rows)
+    found = _infer_by_names(name, have, rows) or _infer_by_content(columns, rows)
     if (
         found.shape == Shape.TEXT
         and rows
-        and _numbers(row.get(found.roles["text"]) for row in rows)
+        and _all_integers(row.get(found.roles["text"]) for row in rows)
     ):
         raise DataError(
             f"'{name}' holds nothing but numbers. If they are labels, add the file with their texts at the same time."
@@ -126,17 +136,17 @@ def recognise(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Recogni
     )
 
 
-def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised | None:
+def _infer_by_names(name: str, have: dict[str, str], rows: Sequence[Row]) -> Schema | None:
     extras = {
         role: have[one]
-        for role, names in (("system", SYSTEMS), ("tools", TOOLS))
+        for role, names in (("system", SYSTEM_COLUMNS), ("tools", TOOL_COLUMNS))
         for one in names
         if one in have
     }
     system = {role: column for role, column in extras.items() if role == "system"}
     mark = next((have[one] for one in ("label", "good", "kto_tag", "thumbs_up") if one in have), "")
-    marked = bool(mark) and _two_ways(row.get(mark) for row in rows)
-    chat = next((have[one] for one in CHATS if one in have), "")
+    marked = bool(mark) and _holds_marks(row.get(mark) for row in rows)
+    chat = next((have[one] for one in CHAT_COLUMNS if one in have), "")
     # One row that has a list is enough: the others are then bad rows, and not a sign of another shape.
     if chat and not any(
         isinstance(row.get(chat), list) or _is_json_list(row.get(chat)) for row in rows
@@ -151,28 +161,28 @@ def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised
         roles = {"chosen": have["chosen"], "rejected": have["rejected"]} | (
             {"prompt": prompt} if prompt else {}
         )
-        return Recognised(
+        return Schema(
             Shape.PREFERENCE,
             "Every row has a better answer ('chosen') and a worse one.",
             roles | system,
         )
     if chat and marked:
         reason = f"Every row has a list of turns ('{chat}'), and '{mark}' says whether its answer is a good one."
-        return Recognised(Shape.FEEDBACK, reason, {"prompt": chat, "mark": mark} | system)
+        return Schema(Shape.FEEDBACK, reason, {"prompt": chat, "mark": mark} | system)
     if chat:
-        return Recognised(
+        return Schema(
             Shape.CHAT,
             f"Every row has a list of turns in the column '{chat}'.",
             {"messages": chat} | extras,
         )
-    for prompt, answer in PAIRS:
+    for prompt, answer in ANSWER_PAIRS:
         if prompt not in have or answer not in have:
             continue
         roles = {"prompt": have[prompt], "completion": have[answer]} | system
         reason = f"Every row has the columns '{have[prompt]}' and '{have[answer]}'."
         if marked and mark not in roles.values():
             reason = f"{reason} '{mark}' says whether the answer is a good one."
-            return Recognised(Shape.FEEDBACK, reason, roles | {"mark": mark})
+            return Schema(Shape.FEEDBACK, reason, roles | {"mark": mark})
         extra = next(
             (
                 have[one]
@@ -182,11 +192,11 @@ def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised
             "",
         )
         if prompt != "instruction" and not extra:
-            return Recognised(Shape.COMPLETION, reason, roles)
-        return Recognised(Shape.ALPACA, reason, roles | ({"input": extra} if extra else {}))
+            return Schema(Shape.COMPLETION, reason, roles)
+        return Schema(Shape.ALPACA, reason, roles | ({"input": extra} if extra else {}))
     if "instruction" in have and "instances" in have:
         roles = {"prompt": have["instruction"], "completion": have["instances"]}
-        return Recognised(
+        return Schema(
             Shape.ALPACA,
             "Every row has an instruction with its 'instances' of input and output.",
             roles,
@@ -205,37 +215,37 @@ def _by_name(name: str, have: dict[str, str], rows: Sequence[Row]) -> Recognised
     return _text_and_label(have, rows)
 
 
-def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Recognised | None:
-    labels = [have[one] for one in LABELS if one in have]
+def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Schema | None:
+    labels = [have[one] for one in LABEL_COLUMNS if one in have]
     labels += [
         column
         for name, column in have.items()
         if column not in labels
         and LABEL_WORDS & set(re.split(r"[\W_]+", name))
-        and _is_label(_texts(rows, column), len(rows))
+        and _is_label(_column_texts(rows, column), len(rows))
     ]
     label = next(
-        (one for one in labels if not _numbers(row.get(one) for row in rows)),
+        (one for one in labels if not _all_integers(row.get(one) for row in rows)),
         next(iter(labels), ""),
     )
-    two = next((pair for pair in TWO_TEXTS if pair[0] in have and pair[1] in have), None)
-    text = next((have[one] for one in TEXTS if one in have and have[one] != label), "")
-    own = bool(label) and len(rows) >= 20 and len(set(_texts(rows, label))) > len(rows) // 2
-    if own and not _decimals(_texts(rows, label)):
+    two = next((pair for pair in TEXT_PAIRS if pair[0] in have and pair[1] in have), None)
+    text = next((have[one] for one in TEXT_COLUMNS if one in have and have[one] != label), "")
+    own = bool(label) and len(rows) >= 20 and len(set(_column_texts(rows, label))) > len(rows) // 2
+    if own and not _all_decimals(_column_texts(rows, label)):
         if text or two:  # every row has its own: that is an answer and no label
             roles = {"prompt": text or have[two[0]], "completion": label}  # type: ignore[index]
             reason = f"Nearly every row has a '{label}' of its own, so it is taken as the answer to the text."
-            return Recognised(Shape.COMPLETION, reason, roles)
+            return Schema(Shape.COMPLETION, reason, roles)
         label = ""
     if two and label:
         roles = {"text": have[two[0]], "second": have[two[1]], "label": label}
-        return Recognised(
+        return Schema(
             Shape.LABEL,
             f"Every row has two texts ('{roles['text']}', '{roles['second']}') and a label ('{label}').",
             roles,
         )
     if text and label:
-        return Recognised(
+        return Schema(
             Shape.LABEL,
             f"Every row has a text ('{text}') and a label ('{label}').",
             {"text": text, "label": label},
@@ -245,21 +255,21 @@ def _text_and_label(have: dict[str, str], rows: Sequence[Row]) -> Recognised | N
     others = [
         column
         for column in have.values()
-        if column != text and _could_matter(_texts(rows, column), len(rows))
+        if column != text and _could_matter(_column_texts(rows, column), len(rows))
     ]
     reason = f"The column '{text}' holds text, all of which is learned."
     if others:
         reason += f" But '{others[0]}' could be a label or an answer. Is that right?"
-    return Recognised(Shape.TEXT, reason, {"text": text}, certain=not others)
+    return Schema(Shape.TEXT, reason, {"text": text}, certain=not others)
 
 
-def _by_content(columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
+def _infer_by_content(columns: Sequence[str], rows: Sequence[Row]) -> Schema:
     """A guess from what the columns hold; certain only where a label stands out or there is one column."""
-    texts = {column: _texts(rows, column) for column in columns}
+    texts = {column: _column_texts(rows, column) for column in columns}
     long = {column: sum(map(len, found)) / max(1, len(found)) for column, found in texts.items()}
     if len(columns) == 1:
         reason = f"The only column, '{columns[0]}', is taken as text, all of which is learned."
-        return Recognised(Shape.TEXT, reason, {"text": columns[0]})
+        return Schema(Shape.TEXT, reason, {"text": columns[0]})
     by_length = sorted(
         (column for column in columns if texts[column]), key=lambda column: -long[column]
     )
@@ -269,15 +279,15 @@ def _by_content(columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
         roles = dict(zip(("text", "second"), rest, strict=False)) | {"label": few[0]}
         count = len(set(texts[few[0]]))
         reason = f"The column '{few[0]}' holds few different values ({count}), which are taken as labels."
-        return Recognised(Shape.LABEL, reason, roles)
+        return Schema(Shape.LABEL, reason, roles)
     if len(by_length) < 2:
         reason = "No column's name says what it is; the one with text was taken. Is that right?"
-        return Recognised(
+        return Schema(
             Shape.TEXT, reason, {"text": by_length[0] if by_length else columns[0]}, certain=False
         )
     prompt, answer = (column for column in columns if column in by_length[:2])
     reason = f"No column's name says what it is. '{prompt}' was taken as the question and '{answer}' as the answer."
-    return Recognised(
+    return Schema(
         Shape.COMPLETION,
         f"{reason} Is that right?",
         {"prompt": prompt, "completion": answer},
@@ -285,9 +295,9 @@ def _by_content(columns: Sequence[str], rows: Sequence[Row]) -> Recognised:
     )
 
 
-def assign(shape: Shape, roles: dict[str, str], columns: Sequence[str], name: str) -> Recognised:
+def chosen_schema(shape: Shape, roles: dict[str, str], columns: Sequence[str], name: str) -> Schema:
     """The shape and columns that the user chose, checked; raises DataError."""
-    needed = list(ROLES[shape])[: NEEDED[shape]]
+    needed = list(ROLES[shape])[: REQUIRED_ROLES[shape]]
     if missing := [ROLES[shape][role] for role in needed if role not in roles]:
         raise DataError(f"'{name}': choose the column for: {', '.join(missing)}.")
     if unknown := [role for role in roles if role not in ROLES[shape]]:
@@ -301,10 +311,10 @@ def assign(shape: Shape, roles: dict[str, str], columns: Sequence[str], name: st
         raise DataError(
             f"'{name}': one column is chosen for two parts. Choose another for one of them."
         )
-    return Recognised(shape, "As you chose.", roles)
+    return Schema(shape, "As you chose.", roles)
 
 
-def _texts(rows: Sequence[Row], column: str) -> list[str]:
+def _column_texts(rows: Sequence[Row], column: str) -> list[str]:
     return [str(row[column]) for row in rows if isinstance(row.get(column), str | int)]
 
 
@@ -319,7 +329,7 @@ def _is_label(texts: list[str], rows: int) -> bool:
     return (
         bool(texts)
         and 1 < len(different) <= max(2, min(200, rows // 5))
-        and all(len(one) <= SHORT for one in different)
+        and all(len(one) <= LABEL_LENGTH for one in different)
     )
 
 
@@ -328,11 +338,11 @@ def _is_json_list(value: Any) -> bool:
     return isinstance(value, str) and value.lstrip().startswith("[{") and '"' in value
 
 
-def _numbers(values: Any) -> bool:
+def _all_integers(values: Any) -> bool:
     return all(str(value).strip().lstrip("-").isdigit() for value in values if value is not None)
 
 
-def _decimals(texts: list[str]) -> bool:
+def _all_decimals(texts: list[str]) -> bool:
     """Whether a column holds measured numbers, which are a label however many there are."""
     return (
         bool(texts)
@@ -341,7 +351,7 @@ def _decimals(texts: list[str]) -> bool:
     )
 
 
-def _two_ways(values: Any) -> bool:
+def _holds_marks(values: Any) -> bool:
     """Whether a column calls each answer good or bad (KTO's true and false)."""
     found = {str(value).strip().lower() for value in values if value is not None}
     words = bool(found & {"true", "false"}) and found <= {"true", "false", ""}

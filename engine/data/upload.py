@@ -9,27 +9,27 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from engine.data.readers import Bad, Options, Row, Table, read
+from engine.data.readers import BadRow, ReadOptions, Row, Table, read_table
 from engine.data.rows import HELD_OUT, TRAIN
 from engine.errors import DataError
 
 NAMES_SIZE = 200_000  # bytes of a list of class names at most
-LISTS = re.compile(
+CLASS_LIST_NAME = re.compile(
     r"(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)", re.IGNORECASE
 )
-ALONE = re.compile(
+CLASS_LIST_ONLY = re.compile(
     r"(class(es)?|categories|labels?|mapping)([_. -].*)?$", re.IGNORECASE
 )  # such a file is nothing else
 TEXT_HALF = re.compile(r"(.*?)[_.-]?(texts?|sentences?|inputs?)$", re.IGNORECASE)
 LABEL_HALF = re.compile(r"(.*?)[_.-]?(labels?|targets?)$", re.IGNORECASE)
-ASIDE = re.compile(
+HELD_OUT_NAME = re.compile(
     r"(^|[_.\- ])(valid|validation|val|dev|test|eval|heldout|held-out|held_out)([_.\- ]|$)",
     re.IGNORECASE,
 )
-PAPERS = re.compile(
+NOT_EXAMPLES = re.compile(
     r"(readme|licen[cs]e|changelog|notice|dataset_infos?)([_.-].*)?$", re.IGNORECASE
 )
-OPPOSITES = {
+CLASS_FILE_NAMES = {
     "pos",
     "neg",
     "positive",
@@ -60,13 +60,17 @@ class Arranged:
     notes: list[str]
 
 
-def arrange(uploads: list[Upload], options: Options) -> Arranged:
+def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
     """Find out how the files belong together; raises DataError where none of them holds examples."""
     notes: list[str] = []
     names: dict[str, str] = {}
     data: list[Upload] = []
-    for upload in _without_papers(uploads, notes):
-        if found := names_in(upload) if len(uploads) > 1 or ALONE.match(upload.stem) else {}:
+    for upload in _without_papers_(uploads, notes):
+        if (
+            found := read_class_names(upload)
+            if len(uploads) > 1 or CLASS_LIST_ONLY.match(upload.stem)
+            else {}
+        ):
             names = found
             notes.append(
                 f"'{upload.name}' is a list of {len(found)} names; they stand for the class numbers."
@@ -78,31 +82,34 @@ def arrange(uploads: list[Upload], options: Options) -> Arranged:
             f"'{uploads[0].name}' is a list of {len(names)} names, not examples. Add it with the data."
         )
     tables: list[tuple[Table, str]] = []
-    pairs = _pairs(data)
+    pairs = _text_label_pairs(data)
     for upload in data:
         if upload.name in pairs.values():
             continue
         if upload.name in pairs:
             label = next(one for one in data if one.name == pairs[upload.name])
-            by_line = Options(options.encoding, parts="line")
-            table = _beside(
-                read(upload.path, upload.name, by_line), read(label.path, label.name, by_line)
+            by_line = ReadOptions(options.encoding, parts="line")
+            table = _join_lines(
+                read_table(upload.path, upload.name, by_line),
+                read_table(label.path, label.name, by_line),
             )
             notes.append(f"The labels of '{upload.name}' are the lines of '{label.name}'.")
         else:
-            table = read(upload.path, upload.name, options)
+            table = read_table(upload.path, upload.name, options)
             if label_of := _class_of(upload, data):
                 table.rows = _with_label(table.rows, label_of)
         tables.append((table, upload.stem))
     if any(_class_of(upload, data) for upload in data):
         notes.append("Each file is a class: its name is the label.")
-    return Arranged(_parts(tables, notes), names, notes)
+    return Arranged(_assign_parts(tables, notes), names, notes)
 
 
-def _without_papers(uploads: list[Upload], notes: list[str]) -> list[Upload]:
+def _without_papers_(uploads: list[Upload], notes: list[str]) -> list[Upload]:
     """A folder's files without what only describes them: hidden files, readmes, licences."""
     papers = [
-        upload for upload in uploads if upload.name.startswith(".") or PAPERS.match(upload.name)
+        upload
+        for upload in uploads
+        if upload.name.startswith(".") or NOT_EXAMPLES.match(upload.name)
     ]
     if not papers or len(papers) == len(uploads):
         return uploads
@@ -112,9 +119,9 @@ def _without_papers(uploads: list[Upload], notes: list[str]) -> list[Upload]:
     return [upload for upload in uploads if upload not in papers]
 
 
-def _parts(tables: list[tuple[Table, str]], notes: list[str]) -> list[tuple[Table, int]]:
+def _assign_parts(tables: list[tuple[Table, str]], notes: list[str]) -> list[tuple[Table, int]]:
     """Files named valid, dev or test beside others are kept aside."""
-    aside = [bool(ASIDE.search(stem)) for _, stem in tables]
+    aside = [bool(HELD_OUT_NAME.search(stem)) for _, stem in tables]
     if all(aside):
         aside = [False] * len(tables)
     if any(aside):
@@ -127,13 +134,13 @@ def _parts(tables: list[tuple[Table, str]], notes: list[str]) -> list[tuple[Tabl
     ]
 
 
-def names_in(upload: Upload) -> dict[str, str]:
+def read_class_names(upload: Upload) -> dict[str, str]:
     """The class names that a file lists, by the number they stand for; nothing where it is no such list."""
     suffix = Path(upload.name).suffix.lower()
     if (
         suffix not in (".txt", ".json")
         or upload.path.stat().st_size > NAMES_SIZE
-        or not LISTS.search(upload.stem)
+        or not CLASS_LIST_NAME.search(upload.stem)
     ):
         return {}
     try:
@@ -165,25 +172,25 @@ def names_in(upload: Upload) -> dict[str, str]:
     return {str(number): one for number, one in enumerate(values)}
 
 
-def _pairs(data: list[Upload]) -> dict[str, str]:
+def _text_label_pairs(data: list[Upload]) -> dict[str, str]:
     """Text file -> label file, by their names: train_text.txt and train_labels.txt."""
     labels = {found[1]: one.name for one in data if (found := LABEL_HALF.fullmatch(one.stem))}
     texts = {found[1]: one.name for one in data if (found := TEXT_HALF.fullmatch(one.stem))}
     return {texts[stem]: labels[stem] for stem in texts if stem in labels}
 
 
-def _beside(texts: Table, labels: Table) -> Table:
+def _join_lines(texts: Table, labels: Table) -> Table:
     """A text and its label from two files, line by line."""
 
-    def rows() -> Iterator[Row | Bad]:
+    def rows() -> Iterator[Row | BadRow]:
         for number, (text, label) in enumerate(zip_longest(texts.rows, labels.rows), start=1):
             if text is None or label is None:
                 short = texts.name if text is None else labels.name
                 raise DataError(
                     f"'{short}' has only {number - 1} lines, '{texts.name}' and '{labels.name}' must match."
                 )
-            if isinstance(text, Bad) or isinstance(label, Bad):
-                yield text if isinstance(text, Bad) else label
+            if isinstance(text, BadRow) or isinstance(label, BadRow):
+                yield text if isinstance(text, BadRow) else label
             else:
                 yield {"text": text["text"], "label": label["text"]}
 
@@ -194,12 +201,12 @@ def _class_of(upload: Upload, data: list[Upload]) -> str:
     """The class that a file's name means, where several files of one kind differ in nothing else."""
     ends = {one.name: Path(one.name).suffix.lower().lstrip(".") for one in data}
     same_stem = [one for one in data if one.stem == upload.stem]
-    if len(same_stem) > 1 and all(ends[one.name] in OPPOSITES for one in same_stem):
+    if len(same_stem) > 1 and all(ends[one.name] in CLASS_FILE_NAMES for one in same_stem):
         return ends[upload.name]
-    if len(data) > 1 and all(one.stem.lower() in OPPOSITES for one in data):
+    if len(data) > 1 and all(one.stem.lower() in CLASS_FILE_NAMES for one in data):
         return upload.stem.lower()
     return ""
 
 
-def _with_label(rows: Iterator[Row | Bad], label: str) -> Iterator[Row | Bad]:
-    return (row if isinstance(row, Bad) else {**row, "label": label} for row in rows)
+def _with_label(rows: Iterator[Row | BadRow], label: str) -> Iterator[Row | BadRow]:
+    return (row if isinstance(row, BadRow) else {**row, "label": label} for row in rows)

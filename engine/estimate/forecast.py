@@ -7,17 +7,19 @@ from typing import NamedTuple
 from engine.estimate import memory, recommend
 from engine.estimate.recommend import Case
 from engine.model import parameters
-from engine.model.parameters import Count
+from engine.model.parameters import ParameterCount
 from engine.spec.batch import FEWER, Fit, down, first
 from engine.spec.run import RunSpec
 
-KEPT = 3  # checkpoints that are on the disk at once: two, and one that is being written
+CHECKPOINTS_ON_DISK = (
+    3  # checkpoints that are on the disk at once: two, and one that is being written
+)
 
 
 class Forecast(NamedTuple):
     """What is foretold."""
 
-    counted: Count
+    counted: ParameterCount
     steps: int
     length: int  # tokens of the longest example
     needs: float  # bytes of memory, laid out as the settings say
@@ -28,17 +30,19 @@ class Forecast(NamedTuple):
     effect: str  # of stepping down on what is learned
 
 
-def foresee(case: Case, spec: RunSpec) -> Forecast:
+def forecast_run(case: Case, spec: RunSpec) -> Forecast:
     """The forecast; raises SpecError or ModelError where the method does not fit the model."""
     case.info.check_length(spec.data.max_length)
-    counted = parameters.count(case.info, spec.method, case.labels)
+    counted = parameters.count_parameters(case.info, spec.method, case.labels)
     length = min(
         spec.data.max_length, case.lengths.longest if case.lengths else spec.data.max_length
     )
     fit: Fit | None = first(spec.optim)
     kto = case.preference == "kto"
-    asked = smallest = _needs(case, spec, first(spec.optim), length)
-    while fit is not None and (smallest := _needs(case, spec, fit, length)) > case.machine.free:
+    asked = smallest = _layout_bytes(case, spec, first(spec.optim), length)
+    while (
+        fit is not None and (smallest := _layout_bytes(case, spec, fit, length)) > case.machine.free
+    ):
         fit = down(fit, spec.optim, 2 if kto else 1)
     return Forecast(
         counted=counted,
@@ -47,20 +51,23 @@ def foresee(case: Case, spec: RunSpec) -> Forecast:
         needs=asked,
         fit=fit,
         fit_needs=smallest,
-        disk=written(counted, spec),
-        helps=() if fit else tuple(recommend.helps(case, spec.method, length)),
+        disk=bytes_written(counted, spec),
+        helps=() if fit else tuple(recommend.suggest_changes(case, spec.method, length)),
         effect=FEWER
         if kto and fit and fit.batch < spec.optim.batch_size
         else "It learns the same, more slowly.",
     )
 
 
-def _needs(case: Case, spec: RunSpec, fit: Fit, length: int) -> float:
-    return recommend.needs(
+def _layout_bytes(case: Case, spec: RunSpec, fit: Fit, length: int) -> float:
+    return recommend.bytes_needed(
         case, spec.method, fit.batch, length, fit.checkpointing, spec.optim.optimizer, spec.place
     )
 
 
-def written(counted: Count, spec: RunSpec) -> float:
+def bytes_written(counted: ParameterCount, spec: RunSpec) -> float:
     """Bytes of the checkpoints that are there at once, and of the result."""
-    return float(counted.trainable * (KEPT * (4 + memory.STATES[spec.optim.optimizer]) + 4))
+    return float(
+        counted.trainable
+        * (CHECKPOINTS_ON_DISK * (4 + memory.OPTIMIZER_BYTES[spec.optim.optimizer]) + 4)
+    )

@@ -57,7 +57,7 @@ class Lengths(NamedTuple):
         ]
 
 
-def lengths(
+def lengths_of_report(
     edges: Sequence[int], counts: Sequence[int], longest: int, learned: float = 1.0
 ) -> Lengths | None:
     """The lengths of a token report; None where it counted no row."""

@@ -28,21 +28,21 @@ from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.spec.objective import LABELS, Goal
 from engine.spec.run import PlaceSpec
-from engine.text import words_of_number
+from engine.text import format_large_number
 
-Kind = Literal["lora", "qlora", "lora8", "dora", "head", "full"]
-Optimizer = Literal["adamw", "adamw_8bit", "adafactor"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-ROOM = 0.85  # share of the free memory that is counted on
-MUCH = 50_000  # rows from which all weights may learn more than an adapter
-POWER = {"qwen": 0.0775}  # exponents of the learning rate's rule by family
-LLAMA_POWER = 0.781
-OF_PREFERENCES = {"dpo": 1 / 20, "kto": 1 / 20, "orpo": 8 / 20}
-ENCODERS = {"full": 5e-5, "adapter": 5e-4}
+MethodKind = Literal["lora", "qlora", "lora8", "dora", "head", "full"]
+OptimizerName = Literal["adamw", "adamw_8bit", "adafactor"]
+METHOD_KINDS: tuple[MethodKind, ...] = get_args(MethodKind)
+USABLE_SHARE = 0.85  # share of the free memory that is counted on
+ROWS_FOR_FULL = 50_000  # rows from which all weights may learn more than an adapter
+FAMILY_EXPONENTS = {"qwen": 0.0775}  # exponents of the learning rate's rule by family
+LLAMA_EXPONENT = 0.781
+PREFERENCE_FACTORS = {"dpo": 1 / 20, "kto": 1 / 20, "orpo": 8 / 20}
+ENCODER_RATES = {"full": 5e-5, "adapter": 5e-4}
 HEAD_RATE = 1e-3
-UNKNOWN_LENGTH = 256
+DEFAULT_LENGTH = 256
 
-WHEN: dict[str, str] = {
+METHOD_HELP: dict[str, str] = {
     "lora": "Small matrices learn beside the frozen weights. Suits nearly everything.",
     "qlora": "The same, with the frozen weights in 4 bit. For models that do not fit otherwise; a little less exact.",
     "lora8": "The same in 8 bit: between the two, and slower than both.",
@@ -62,54 +62,56 @@ class Case(NamedTuple):
     lengths: Lengths | None  # None before the rows were counted
     machine: Machine
     capable: bool  # the device computes in bf16 itself
-    max_length: int = UNKNOWN_LENGTH  # of the settings, until the rows were counted
+    max_length: int = DEFAULT_LENGTH  # of the settings, until the rows were counted
     preference: str = ""  # dpo, orpo or kto
 
     @property
     def budget(self) -> float:
         """Bytes that a run may count on."""
-        return self.machine.free * ROOM
+        return self.machine.free * USABLE_SHARE
 
 
-class Option(NamedTuple):
+class MethodOption(NamedTuple):
     """One method, for this case."""
 
-    kind: Kind
+    kind: MethodKind
     needs: float  # bytes at least: one example at a time, computed again instead of kept
     fits: bool
     recommended: bool
     why: str  # when to use it
 
 
-class Advice(NamedTuple):
+class Recommendation(NamedTuple):
     """Values by the path of their setting, and why each."""
 
     values: dict[str, Any]
     reasons: dict[str, str]
-    options: tuple[Option, ...]
+    options: tuple[MethodOption, ...]
     words: str  # why this method, in a sentence or two
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> MethodKind:
         return next(option.kind for option in self.options if option.recommended)
 
 
-def advise(case: Case, kind: Kind | None = None) -> Advice:
+def recommend_settings(case: Case, kind: MethodKind | None = None) -> Recommendation:
     """Settings for this case; for a method that the user chose, or the recommended one."""
-    options = methods(case)
-    best, words = next((option.kind, why(case, option)) for option in options if option.recommended)
+    options = method_options(case)
+    best, words = next(
+        (option.kind, explain_method(case, option)) for option in options if option.recommended
+    )
     method = MethodSpec(kind=kind or best)
     found: list[tuple[str, Any, str]] = [("method.kind", method.kind, words)]
     if method.adapts:
-        rank, reason = rank_of(case)
+        rank, reason = recommend_rank(case)
         found.append(("method.rank", rank, reason))
         method = method.model_copy(update={"rank": rank})
-    length, reason = length_of(case, method)
+    length, reason = recommend_length(case, method)
     found.append(("data.max_length", length, reason))
-    found += _batch(case, method, length)
-    found.append(("optim.learning_rate", *rate_of(case, method.kind)))
-    found.append(("optim.epochs", *epochs_of(case)))
-    return Advice(
+    found += _recommend_batch(case, method, length)
+    found.append(("optim.learning_rate", *recommend_learning_rate(case, method.kind)))
+    found.append(("optim.epochs", *recommend_epochs(case)))
+    return Recommendation(
         {path: value for path, value, _ in found},
         {path: text for path, _, text in found},
         options,
@@ -120,26 +122,28 @@ def advise(case: Case, kind: Kind | None = None) -> Advice:
 # --- which method ---
 
 
-def methods(case: Case) -> tuple[Option, ...]:
+def method_options(case: Case) -> tuple[MethodOption, ...]:
     """All methods that make sense here, with what each needs at least; one is recommended."""
-    kinds = [kind for kind in KINDS if kind != "head" or case.goal in LABELS]
+    kinds = [kind for kind in METHOD_KINDS if kind != "head" or case.goal in LABELS]
     length = min(
         case.max_length if case.lengths is None else case.lengths.longest,
         case.info.context or 10**9,
     )
-    least = {kind: needs(case, MethodSpec(kind=kind), 1, max(16, length), True) for kind in kinds}
-    best = _best(case, least)
+    least = {
+        kind: bytes_needed(case, MethodSpec(kind=kind), 1, max(16, length), True) for kind in kinds
+    }
+    best = _recommended_kind(case, least)
     return tuple(
-        Option(kind, least[kind], least[kind] <= case.budget, kind == best, WHEN[kind])
+        MethodOption(kind, least[kind], least[kind] <= case.budget, kind == best, METHOD_HELP[kind])
         for kind in kinds
     )
 
 
-def _best(case: Case, least: dict[Kind, float]) -> Kind:
+def _recommended_kind(case: Case, least: dict[MethodKind, float]) -> MethodKind:
     fits = {kind for kind in least if least[kind] <= case.budget}
     if (
         "full" in fits
-        and case.rows >= MUCH
+        and case.rows >= ROWS_FOR_FULL
         and least["full"] * 2 <= case.budget
         and case.goal != "prefer"
     ):
@@ -151,9 +155,9 @@ def _best(case: Case, least: dict[Kind, float]) -> Kind:
     return "head" if "head" in fits else "qlora"
 
 
-def why(case: Case, option: Option) -> str:
+def explain_method(case: Case, option: MethodOption) -> str:
     """Why this method is recommended."""
-    size = words_of_number(case.info.parameters)
+    size = format_large_number(case.info.parameters)
     match option.kind:
         case "full":
             return f"With {case.rows:,} rows an adapter may run out of room, and all {size} weights fit into memory."
@@ -166,33 +170,35 @@ def why(case: Case, option: Option) -> str:
     return f"It fits into memory, and for {case.rows:,} rows an adapter learns as well as all weights would."
 
 
-def needs(
+def bytes_needed(
     case: Case,
     method: MethodSpec,
     batch: int,
     length: int,
     checkpointing: bool,
-    optimizer: Optimizer = "adamw",
+    optimizer: OptimizerName = "adamw",
     place: PlaceSpec | None = None,
 ) -> float:
     """Bytes at the peak of a run."""
     return float(
-        memory.estimate(setting(case, method, batch, length, checkpointing, optimizer, place)).total
+        memory.estimate_memory(
+            memory_inputs(case, method, batch, length, checkpointing, optimizer, place)
+        ).total
     )
 
 
-def setting(
+def memory_inputs(
     case: Case,
     method: MethodSpec,
     batch: int,
     length: int,
     checkpointing: bool,
-    optimizer: Optimizer = "adamw",
+    optimizer: OptimizerName = "adamw",
     place: PlaceSpec | None = None,
-) -> memory.Setting:
+) -> memory.MemoryInputs:
     """What the memory depends on."""
     precision, autocast = precision_of(place or PlaceSpec(), method, case.capable)
-    return memory.Setting(
+    return memory.MemoryInputs(
         info=case.info,
         method=method,
         batch=batch,
@@ -210,30 +216,30 @@ def setting(
 # --- each setting, with its reason ---
 
 
-def rate_of(case: Case, kind: str) -> tuple[float, str]:
+def recommend_learning_rate(case: Case, kind: str) -> tuple[float, str]:
     """The learning rate."""
     info = case.info
     if kind == "head":
         return HEAD_RATE, "Usual for a new layer on top of a model that stays as it is."
     adapts = kind != "full"
     power = next(
-        (power for family, power in POWER.items() if info.model_type.startswith(family)),
-        LLAMA_POWER,
+        (power for family, power in FAMILY_EXPONENTS.items() if info.model_type.startswith(family)),
+        LLAMA_EXPONENT,
     )
     rate = 5e-5 * (2000 / max(64, info.hidden_size)) ** power * (10 if adapts else 1)
-    size = words_of_number(info.parameters)
+    size = format_large_number(info.parameters)
     reason = f"For a model of {size} weights; smaller models bear larger steps."
     if not info.writes and info.parameters > 5e7:
-        rate = min(rate, ENCODERS["adapter" if adapts else "full"])
+        rate = min(rate, ENCODER_RATES["adapter" if adapts else "full"])
     if not adapts:
         reason += " All weights move, so each moves ten times less than an adapter would."
     if case.goal == "prefer":
-        rate *= OF_PREFERENCES.get(case.preference, 1 / 20)
+        rate *= PREFERENCE_FACTORS.get(case.preference, 1 / 20)
         reason += " Preferences want far smaller steps than text."
     return float(f"{rate:.1g}"), reason
 
 
-def rank_of(case: Case) -> tuple[int, str]:
+def recommend_rank(case: Case) -> tuple[int, str]:
     """How large the adapter is."""
     if case.goal in LABELS:
         rank, reason = 8, "Choosing labels needs little room."
@@ -241,7 +247,7 @@ def rank_of(case: Case) -> tuple[int, str]:
         rank, reason = 8, "Preferences teach little at a time, so a small adapter is enough."
     elif case.rows < 5_000:
         rank, reason = 16, f"Enough room for {case.rows:,} rows."
-    elif case.rows < MUCH:
+    elif case.rows < ROWS_FOR_FULL:
         rank, reason = 32, f"More room for {case.rows:,} rows."
     else:
         rank, reason = 64, f"Much room for {case.rows:,} rows."
@@ -251,12 +257,12 @@ def rank_of(case: Case) -> tuple[int, str]:
     return rank, reason
 
 
-def epochs_of(case: Case) -> tuple[float, str]:
+def recommend_epochs(case: Case) -> tuple[float, str]:
     """How many passes: few rows need more of them."""
     passes = next(
         (
             passes
-            for rows, passes in ((500, 6), (2_000, 4), (10_000, 3), (MUCH, 2))
+            for rows, passes in ((500, 6), (2_000, 4), (10_000, 3), (ROWS_FOR_FULL, 2))
             if case.rows < rows
         ),
         1,
@@ -270,7 +276,7 @@ def epochs_of(case: Case) -> tuple[float, str]:
     return float(passes), f"{case.rows:,} rows. {few}; the best version of all checks is kept."
 
 
-def length_of(case: Case, method: MethodSpec) -> tuple[int, str]:
+def recommend_length(case: Case, method: MethodSpec) -> tuple[int, str]:
     """Tokens of the longest example: all of it where that fits, else nearly all rows whole."""
     if case.lengths is None:
         return case.max_length, "The rows have not been counted yet."
@@ -282,10 +288,10 @@ def length_of(case: Case, method: MethodSpec) -> tuple[int, str]:
     most = case.lengths.at(0.95)
     if wanted > 2 * most:
         wanted = most
-        cut = case.lengths.longer(_up(wanted))
+        cut = case.lengths.longer(_round_up(wanted))
         reason = f"Nearly all rows are whole; {cut:,} of {case.lengths.rows:,} are cut. The longest would cost much."
-    limit = largest_length(case, method, min(context, _up(wanted)))
-    if limit < _up(wanted):
+    limit = largest_length(case, method, min(context, _round_up(wanted)))
+    if limit < _round_up(wanted):
         cut = case.lengths.longer(limit)
         because = (
             "the model reads no more at once"
@@ -296,35 +302,37 @@ def length_of(case: Case, method: MethodSpec) -> tuple[int, str]:
     return limit, reason
 
 
-def _up(length: int) -> int:
+def _round_up(length: int) -> int:
     """To a round number: sixteen at least, and a multiple of it."""
     return max(16, math.ceil(length / 16) * 16)
 
 
 def largest_length(case: Case, method: MethodSpec, wanted: int) -> int:
     """The wanted length, or the largest one that fits with one example at a time."""
-    if needs(case, method, 1, wanted, True) <= case.budget:
+    if bytes_needed(case, method, 1, wanted, True) <= case.budget:
         return wanted
     low, high = 16, wanted
     while high - low > 16:
         middle = (low + high) // 32 * 16
         low, high = (
-            (middle, high) if needs(case, method, 1, middle, True) <= case.budget else (low, middle)
+            (middle, high)
+            if bytes_needed(case, method, 1, middle, True) <= case.budget
+            else (low, middle)
         )
     return low
 
 
-def _batch(case: Case, method: MethodSpec, length: int) -> list[tuple[str, Any, str]]:
+def _recommend_batch(case: Case, method: MethodSpec, length: int) -> list[tuple[str, Any, str]]:
     """Examples in memory together, batches added up, and whether things are computed again."""
     effective = 16 if case.rows >= 500 else 8 if case.rows >= 100 else 4
     if case.goal == "prefer":
         effective = min(effective, 8)
     found: list[tuple[str, Any, str]] = []
-    optimizer: Optimizer = "adamw"
+    optimizer: OptimizerName = "adamw"
     if (
         method.kind == "full"
         and case.machine.device == "cuda"
-        and needs(case, method, 1, length, True) > case.budget
+        and bytes_needed(case, method, 1, length, True) > case.budget
     ):
         optimizer = "adamw_8bit"
         found.append(
@@ -368,28 +376,30 @@ def largest_batch(
     length: int,
     effective: int,
     checkpointing: bool,
-    optimizer: Optimizer = "adamw",
+    optimizer: OptimizerName = "adamw",
 ) -> int:
     """The largest part of the effective batch that fits; 0 where not even one example does."""
     batch = effective
-    while batch and needs(case, method, batch, length, checkpointing, optimizer) > case.budget:
+    while (
+        batch and bytes_needed(case, method, batch, length, checkpointing, optimizer) > case.budget
+    ):
         batch //= 2
     return batch
 
 
-def helps(case: Case, method: MethodSpec, length: int) -> list[str]:
+def suggest_changes(case: Case, method: MethodSpec, length: int) -> list[str]:
     """What would make a run fit that does not, the least loss first; empty where nothing here does."""
     found = []
     if (
         method.adapts
         and method.bits != 4
-        and needs(case, _in_4_bit(method), 1, length, True) <= case.budget
+        and bytes_needed(case, _in_4_bit(method), 1, length, True) <= case.budget
     ):
         found.append("the 4-bit method (QLoRA)")
-    if method.kind == "full" and needs(case, MethodSpec(), 1, length, True) <= case.budget:
+    if method.kind == "full" and bytes_needed(case, MethodSpec(), 1, length, True) <= case.budget:
         found.append("LoRA instead of all weights")
     shorter = largest_length(case, method, length)
-    if shorter < length and needs(case, method, 1, shorter, True) <= case.budget:
+    if shorter < length and bytes_needed(case, method, 1, shorter, True) <= case.budget:
         found.append(f"examples of at most {shorter:,} tokens (Data tab)")
     return found
 

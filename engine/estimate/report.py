@@ -12,10 +12,10 @@ from engine.model import parameters
 from engine.model.info import ModelInfo
 from engine.spec.method import NAMES, MethodSpec
 
-LONGEST = 131_072  # tokens that are tried where a model reads any number
+LONGEST_TRIED = 131_072  # tokens that are tried where a model reads any number
 
 
-def method_for(info: ModelInfo, kind: str, rank: int, targets: str) -> MethodSpec:
+def method_from_words(info: ModelInfo, kind: str, rank: int, targets: str) -> MethodSpec:
     """A method from words: a group of target modules, or names with commas. Raises SpecError."""
     names = info.groups.get(targets) or tuple(
         name.strip() for name in targets.split(",") if name.strip()
@@ -29,7 +29,7 @@ def method_for(info: ModelInfo, kind: str, rank: int, targets: str) -> MethodSpe
     )
 
 
-def report(
+def report_model(
     info: ModelInfo,
     method: MethodSpec,
     machine: Machine,
@@ -41,13 +41,13 @@ def report(
 ) -> dict[str, Any]:
     """All figures; raises SpecError or ModelError where method or length do not fit the model."""
     info.check_length(length)
-    counted = parameters.count(info, method, labels)
+    counted = parameters.count_parameters(info, method, labels)
     case = Case(
         info, "classify" if info.task == "classify" else "write", 1, labels, None, machine, capable
     )
-    setting = recommend.setting(case, method, batch, length, checkpointing=False)
-    expected = memory.estimate(setting)
-    again = recommend.needs(case, method, batch, length, True)
+    setting = recommend.memory_inputs(case, method, batch, length, checkpointing=False)
+    expected = memory.estimate_memory(setting)
+    again = recommend.bytes_needed(case, method, batch, length, True)
     free, total = machine.free, float(expected.total)
     return {
         "model": info.name,
@@ -82,18 +82,18 @@ def report(
 def largest_length(case: Case, method: MethodSpec) -> int:
     """Tokens of one example that fit at most, computed again instead of kept; 0 where none do."""
     return memory.largest_length(
-        recommend.setting(case, method, 1, 1, True), int(case.machine.free)
+        recommend.memory_inputs(case, method, 1, 1, True), int(case.machine.free)
     )
 
 
 def largest_batch(case: Case, method: MethodSpec, length: int) -> int:
     """Examples of this length that fit together, kept and not computed again; 0 where none do."""
     return memory.largest_batch(
-        recommend.setting(case, method, 1, length, False), int(case.machine.free)
+        recommend.memory_inputs(case, method, 1, length, False), int(case.machine.free)
     )
 
 
-def sentences(found: dict[str, Any]) -> str:
+def report_text(found: dict[str, Any]) -> str:
     """The report in words."""
     parts = ", ".join(f"{name} {size:,}" for name, size in found["parts"].items())
     memory_parts = ", ".join(
@@ -110,14 +110,14 @@ def sentences(found: dict[str, Any]) -> str:
         f"({share:.2g} %).",
         f"Memory for {found['batch']} × {found['length']} tokens in {found['precision']}: "
         f"{found['memory_gb']['total']:.2f} GB ({memory_parts}).",
-        _verdict(found),
+        _fit_sentence(found),
         f"At most {found['largest_length']:,} tokens, one example at a time; at most {found['largest_batch']} examples "
         f"of {found['length']} tokens together.",
     ]
     return "\n".join(lines)
 
 
-def _verdict(found: dict[str, Any]) -> str:
+def _fit_sentence(found: dict[str, Any]) -> str:
     free, again = f"{found['free_gb']:.1f} GB are free", f"{found['memory_recomputing_gb']:.2f} GB"
     if found["fits"] == "yes":
         return f"It fits: {free}."

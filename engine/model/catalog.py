@@ -13,21 +13,21 @@ from pathlib import Path
 
 from engine.errors import ModelError
 from engine.model import hub
-from engine.model.local import HUB, hub_name
+from engine.model.local import HUB_PREFIX, hub_name
 from engine.spec import presets
 from engine.spec.presets import KnownModel
 from engine.store.workspace import Store
 
-KNOWN = "known"  # folder of the recommended models' configs, beside those of commits
+CATALOG_FOLDER = "known"  # folder of the recommended models' configs, beside those of commits
 
 
 def source_of(store: Store, name: str) -> str:
     """How a spec would name a model of the Hub: its folder once it is here, else hub:owner/name. Raises ModelError."""
     folder = store.models / hub.folder_name(name)
-    return str(folder.resolve()) if hub.origin(folder) else HUB + name
+    return str(folder.resolve()) if hub.read_origin(folder) else HUB_PREFIX + name
 
 
-def known(name: str) -> KnownModel | None:
+def known_model(name: str) -> KnownModel | None:
     """A recommended model by its name on the Hub."""
     return next((one for one in presets.known_models() if one.name == name), None)
 
@@ -41,12 +41,12 @@ def config_folder(store: Store, source: str) -> Path | None:
     configs = store.models / hub.CONFIGS
     if commits := list(configs.glob(f"*/{folder}")):
         return max(commits, key=lambda path: path.stat().st_mtime)
-    if one := known(name):
-        return _written(configs / KNOWN, folder, one)
+    if one := known_model(name):
+        return _write_config(configs / CATALOG_FOLDER, folder, one)
     raise ModelError(f"Nothing is known of '{name}' yet. Look it up on the Model tab.")
 
 
-def _written(shelf: Path, name: str, one: KnownModel) -> Path:
+def _write_config(shelf: Path, name: str, one: KnownModel) -> Path:
     """A recommended model's config as a folder: another one where Hone's own list has changed."""
     text = json.dumps([one.config, one.template])
     folder = shelf / hashlib.sha256(text.encode()).hexdigest()[:12] / name

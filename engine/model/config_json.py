@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 from engine.errors import ModelError
 
-CONFIG, TOKENS = "config.json", "tokenizer_config.json"
+CONFIG_FILE, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
 # The small files of a model that libraries follow; vocabularies hold words, not settings.
-SETTINGS = (
-    CONFIG, TOKENS, "generation_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json",
+SETTINGS_FILES = (
+    CONFIG_FILE, TOKENIZER_CONFIG, "generation_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json",
 )  # fmt: skip
 # Keys by which a file makes a library run code (facts: load-time attacks that work although trust_remote_code is off).
 FORBIDDEN_KEYS = {
@@ -33,16 +33,16 @@ FILE_KEY = re.compile(
     r"(?!special_tokens_map_file$)\w*_files?|\w+_spm|vocab|merges|transformers_weights"
 )
 KERNEL_KEY = re.compile(r"_?(attn|experts)_implementation")
-KERNELS = {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention",
+BUILT_IN_KERNELS = {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention",
            "grouped_mm", "batched_mm"}  # fmt: skip
-NAME = re.compile(r"\w[\w. -]*")
+PLAIN_NAME = re.compile(r"\w[\w. -]*")
 # What libraries know weights in fewer bits by, and people too. None of them can be trained by what Hone brings.
-PACKED = {
+PACKED_FORMATS = {
     "gptq": "GPTQ", "awq": "AWQ", "exl2": "EXL2", "exl3": "EXL3", "aqlm": "AQLM", "hqq": "HQQ", "mlx": "MLX",
     "compressed-tensors": "compressed tensors", "fp8": "FP8", "mxfp4": "MXFP4",
 }  # fmt: skip
 PACKED_ADVICE = "which cannot be trained here. Choose the model that it was made from."
-LARGEST, DEEPEST = (
+JSON_BYTES, JSON_DEPTH = (
     8 * 2**20,
     64,
 )  # bytes of one file; levels of nesting. Real ones have about 2 MB, and 6
@@ -60,17 +60,17 @@ CEILINGS = [
     (re.compile(r".*experts?"), 4096),
     (re.compile(r"num_labels|.*classes"), 100_000),
 ]
-WIDE = re.compile(
+WIDTH_KEY = re.compile(
     r"hidden_size|intermediate_size|n_embd|d_model|ffn_dim|dim|hidden_dim|head_dim|embedding_size"
 )
-WIDEST, MOST_WORDS = 2**20, 10**7
-POSITIVE = {
+LARGEST_WIDTH, LARGEST_VOCABULARY = 2**20, 10**7
+POSITIVE_KEYS = {
     "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads", "n_head", "n_heads",
     "vocab_size",
 }  # fmt: skip
 
 
-def read(path: Path, largest: int = LARGEST) -> dict[str, Any]:
+def read_json_object(path: Path, largest: int = JSON_BYTES) -> dict[str, Any]:
     """A JSON object from a file; raises ModelError for anything else."""
     try:
         about = path.stat()
@@ -80,21 +80,21 @@ def read(path: Path, largest: int = LARGEST) -> dict[str, Any]:
             raise ModelError(
                 f"Its {path.name} has {about.st_size / 2**20:,.0f} MB. Get the model again."
             )
-        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_nan)
+        value = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_nan)
     except (ValueError, OSError, RecursionError):
         value = None
-    if not isinstance(value, dict) or any(depth > DEEPEST for *_, depth in pairs(value)):
+    if not isinstance(value, dict) or any(depth > JSON_DEPTH for *_, depth in nested_items(value)):
         raise ModelError(f"Its {path.name} is damaged. Get the model again.")
     return value
 
 
-def _no_nan(word: str) -> float:
+def _refuse_nan(word: str) -> float:
     if word == "NaN":  # Infinity is in real configs
         raise ValueError(word)
     return float(word)
 
 
-def pairs(value: Any) -> Iterator[tuple[str, Any, int]]:
+def nested_items(value: Any) -> Iterator[tuple[str, Any, int]]:
     """Every key of nested JSON with its value and its depth. Not recursive: the nesting is a stranger's."""
     todo = [(value, 1)]
     while todo:
@@ -107,21 +107,21 @@ def pairs(value: Any) -> Iterator[tuple[str, Any, int]]:
             todo += [(one, depth + 1) for one in inner]
 
 
-def check(folder: Path) -> None:
+def check_settings_files(folder: Path) -> None:
     """Raise ModelError for what the settings of a model must not say; reads those files that are there."""
-    for name in SETTINGS:
+    for name in SETTINGS_FILES:
         path = folder / name
         if path.exists():
-            values = read(path)
+            values = read_json_object(path)
             _check_keys(name, values)
-            if name == CONFIG:
+            if name == CONFIG_FILE:
                 _check_config(values)
-            if name == TOKENS:
+            if name == TOKENIZER_CONFIG:
                 _check_templates(values.get("chat_template"))
 
 
 def _check_keys(file: str, values: dict[str, Any]) -> None:
-    for key, value, _ in pairs(values):
+    for key, value, _ in nested_items(values):
         if key in FORBIDDEN_KEYS and value not in (None, False, {}):
             raise ModelError(
                 f"It wants to run code of its own (the key '{key}' in {file}), and Hone never runs code of others. "
@@ -132,16 +132,16 @@ def _check_keys(file: str, values: dict[str, Any]) -> None:
             if odd := [
                 one
                 for one in named
-                if one is not None and (not isinstance(one, str) or one not in KERNELS)
+                if one is not None and (not isinstance(one, str) or one not in BUILT_IN_KERNELS)
             ]:
                 raise ModelError(
-                    f"It asks for program code from elsewhere ('{key}' in {file} is '{short(odd[0])}'), and Hone never "
+                    f"It asks for program code from elsewhere ('{key}' in {file} is '{excerpt(odd[0])}'), and Hone never "
                     f"runs code of others. Take the line '{key}' out of {file}, or choose another model."
                 )
         if FILE_KEY.fullmatch(key):
             for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, str) and not plain(one):
-                    outside(f"'{key}' in {file}", one)
+                if isinstance(one, str) and not is_plain_name(one):
+                    refuse_outside(f"'{key}' in {file}", one)
     if "configuration_files" in values or values.get("transformers_weights") not in (
         None,
         "model.safetensors",
@@ -151,15 +151,15 @@ def _check_keys(file: str, values: dict[str, Any]) -> None:
         )
 
 
-def plain(name: str) -> bool:
+def is_plain_name(name: str) -> bool:
     """Whether this is the name of a file in the folder itself, on every system."""
-    return bool(NAME.fullmatch(name)) and ".." not in name
+    return bool(PLAIN_NAME.fullmatch(name)) and ".." not in name
 
 
-def outside(what: str, name: str) -> NoReturn:
+def refuse_outside(what: str, name: str) -> NoReturn:
     """Raise ModelError for a path that leaves the folder."""
     raise ModelError(
-        f"It points outside the folder: {what} is '{short(name)}'. Do not use this model."
+        f"It points outside the folder: {what} is '{excerpt(name)}'. Do not use this model."
     )
 
 
@@ -170,18 +170,18 @@ def _check_templates(templates: Any) -> None:
     else:
         names = [one.get("name") for one in templates or [] if isinstance(one, dict)]
     for name in names:
-        if not isinstance(name, str) or not plain(name):
-            outside(f"a chat template's name in {TOKENS}", str(name))
+        if not isinstance(name, str) or not is_plain_name(name):
+            refuse_outside(f"a chat template's name in {TOKENIZER_CONFIG}", str(name))
 
 
 def _check_config(values: dict[str, Any]) -> None:
     kind = values.get("model_type")
     if not isinstance(kind, str) or not kind:
         raise ModelError(
-            f"It is of an architecture that Hone cannot open: its {CONFIG} names no model_type. "
+            f"It is of an architecture that Hone cannot open: its {CONFIG_FILE} names no model_type. "
             "Choose a standard transformers model."
         )
-    for key, value, _ in pairs(values):
+    for key, value, _ in nested_items(values):
         if key in ("quantization_config", "compression_config") and value:
             how = value.get("quant_method") if isinstance(value, dict) else None
             if how is None and isinstance(value, dict):
@@ -191,9 +191,9 @@ def _check_config(values: dict[str, Any]) -> None:
             word = (
                 "bitsandbytes"
                 if str(how).startswith("load_in")
-                else PACKED.get(str(how), short(how))
+                else PACKED_FORMATS.get(str(how), excerpt(how))
             )
-            raise ModelError(f"It is packed as {word} ('{key}' in {CONFIG}), {PACKED_ADVICE}")
+            raise ModelError(f"It is packed as {word} ('{key}' in {CONFIG_FILE}), {PACKED_ADVICE}")
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and not isinstance(number, bool):
                 _check_number(key, number)
@@ -201,19 +201,19 @@ def _check_config(values: dict[str, Any]) -> None:
 
 def _check_number(key: str, number: float) -> None:
     most = next((most for words, most in CEILINGS if words.fullmatch(key)), None)
-    if WIDE.fullmatch(key):
-        most = WIDEST
+    if WIDTH_KEY.fullmatch(key):
+        most = LARGEST_WIDTH
     if key == "vocab_size":
-        most = MOST_WORDS
-    least = 1 if key in POSITIVE else None
+        most = LARGEST_VOCABULARY
+    least = 1 if key in POSITIVE_KEYS else None
     if (most is not None and number > most) or (least is not None and number < least):
         raise ModelError(
-            f"It cannot be a model: '{key}' in {CONFIG} is {number:,}, where {least or 0} to {most:,} are "
+            f"It cannot be a model: '{key}' in {CONFIG_FILE} is {number:,}, where {least or 0} to {most:,} are "
             "possible. Get the model again, or choose another."
         )
 
 
-def short(value: Any) -> str:
+def excerpt(value: Any) -> str:
     """A stranger's text or number, fit for a sentence."""
     text = " ".join(
         "".join(letter if letter.isprintable() else " " for letter in str(value)).split()

@@ -11,10 +11,10 @@ from pathlib import Path
 from engine.errors import RunError
 from engine.model import weights
 
-WHOLE = 64 * 2**20  # bytes; larger files are told by their header and pieces
-PIECE, PIECES = 2**20, 16
-BESIDE = ("config.json", "tokenizer.json")
-LIBRARIES = (
+WHOLE_BYTES = 64 * 2**20  # bytes; larger files are told by their header and pieces
+PIECE_BYTES, PIECES = 2**20, 16
+HASHED_FILES = ("config.json", "tokenizer.json")
+HASHED_LIBRARIES = (
     "torch",
     "transformers",
     "peft",
@@ -30,7 +30,7 @@ OTHER_BASE = (
 )
 
 
-def of_files(files: Iterable[Path]) -> str:
+def hash_files(files: Iterable[Path]) -> str:
     """sha256 over names and bytes of files; those that are not there are left out."""
     total = hashlib.sha256()
     for file in files:
@@ -42,40 +42,40 @@ def of_files(files: Iterable[Path]) -> str:
     return total.hexdigest()
 
 
-def of_model(folder: Path) -> str:
+def hash_model(folder: Path) -> str:
     """sha256 over a base model's config, tokenizer and weights: names, sizes, headers, and the bytes.
 
     Of a file above 64 MB only 16 pieces of 1 MB, spread evenly, are read: a fraction of a second for any size.
     """
-    total = hashlib.sha256(of_files(folder / name for name in BESIDE).encode())
-    for name in sorted(weights.files(folder)):
+    total = hashlib.sha256(hash_files(folder / name for name in HASHED_FILES).encode())
+    for name in sorted(weights.weight_files(folder)):
         file = folder / name
         size = file.stat().st_size
         total.update(f"{name} {size}\n".encode())
         with file.open("rb") as opened:
-            if size <= WHOLE:
+            if size <= WHOLE_BYTES:
                 total.update(hashlib.file_digest(opened, "sha256").digest())
                 continue
             head = opened.read(8)
             total.update(
-                head + opened.read(min(int.from_bytes(head, "little"), weights.HEADER_MOST))
+                head + opened.read(min(int.from_bytes(head, "little"), weights.HEADER_BYTES))
             )
             for piece in range(PIECES):
-                opened.seek((size - PIECE) * piece // (PIECES - 1))
-                total.update(opened.read(PIECE))
+                opened.seek((size - PIECE_BYTES) * piece // (PIECES - 1))
+                total.update(opened.read(PIECE_BYTES))
     return total.hexdigest()
 
 
-def require_same(known: str, folder: Path) -> None:
+def require_same_base(known: str, folder: Path) -> None:
     """Raise RunError where the base is another than the one with this hash; older runs know none."""
-    if known and known != of_model(folder):
+    if known and known != hash_model(folder):
         raise RunError(OTHER_BASE)
 
 
-def versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
     """Of Python and the libraries that decide what a run gives; nothing is imported for it."""
     found = {"python": platform.python_version()}
-    for name in LIBRARIES:
+    for name in HASHED_LIBRARIES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

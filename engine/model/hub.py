@@ -24,10 +24,12 @@ from engine.errors import ModelError
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
-INCOMING, CONFIGS, ORIGIN = ".incoming", ".configs", "hone.json"
-NAME = re.compile(r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII)  # as the Hub has them
-FOLDER = re.compile(r"\w([\w.-]{0,200}\w)?", re.ASCII)
-COMMIT = re.compile(r"([0-9a-f]{40})?")
+INCOMING, CONFIGS, ORIGIN_FILE = ".incoming", ".configs", "hone.json"
+MODEL_NAME = re.compile(
+    r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII
+)  # as the Hub has them
+FOLDER_NAME = re.compile(r"\w([\w.-]{0,200}\w)?", re.ASCII)
+COMMIT_HASH = re.compile(r"([0-9a-f]{40})?")
 
 Tell = Callable[[str], None]
 
@@ -63,7 +65,7 @@ class HubPage(BaseModel):
     downloaded: bool
 
 
-class Origin(BaseModel):
+class ModelOrigin(BaseModel):
     """Where a downloaded model came from: hone.json in its folder."""
 
     model_config = ConfigDict(frozen=True)
@@ -75,7 +77,7 @@ class Origin(BaseModel):
     files: dict[str, str]  # each with its hash as the Hub states it: sha256, or git's
 
 
-class Downloaded(BaseModel):
+class DownloadedModel(BaseModel):
     """A model that came from the Hub, or a part of one."""
 
     model_config = ConfigDict(frozen=True)
@@ -93,7 +95,7 @@ class Downloaded(BaseModel):
 
 def folder_name(name: str) -> str:
     """OWNER--NAME, which no other model has; raises ModelError. A name may come from a visitor."""
-    if not isinstance(name, str) or not NAME.fullmatch(name) or "--" in name or ".." in name:
+    if not isinstance(name, str) or not MODEL_NAME.fullmatch(name) or "--" in name or ".." in name:
         raise ModelError(
             f"'{str(name)[:100]}' is not a model's name. Write it as on its page: owner/name, without an address."
         )
@@ -103,19 +105,21 @@ def folder_name(name: str) -> str:
 # --- what is on disk ---
 
 
-def downloaded(store: Store) -> list[Downloaded]:
+def list_downloaded(store: Store) -> list[DownloadedModel]:
     """All that came from the Hub, by name; parts of models too."""
-    found = [_one(store, path, True) for path in store.models.iterdir()]
+    found = [_read_downloaded(store, path, True) for path in store.models.iterdir()]
     if (store.models / INCOMING).is_dir():
-        found += [_one(store, path, False) for path in (store.models / INCOMING).iterdir()]
+        found += [
+            _read_downloaded(store, path, False) for path in (store.models / INCOMING).iterdir()
+        ]
     return sorted((one for one in found if one), key=lambda one: (one.name.lower(), one.whole))
 
 
-def _one(store: Store, path: Path, whole: bool) -> Downloaded | None:
-    about = origin(path)
+def _read_downloaded(store: Store, path: Path, whole: bool) -> DownloadedModel | None:
+    about = read_origin(path)
     if not about:
         return None
-    return Downloaded(
+    return DownloadedModel(
         name=about.repo,
         folder=path.name,
         path=path,
@@ -123,45 +127,47 @@ def _one(store: Store, path: Path, whole: bool) -> Downloaded | None:
         licence=about.licence,
         date=about.date,
         bytes=sum(
-            file.stat().st_size for file in path.iterdir() if file.is_file() and file.name != ORIGIN
+            file.stat().st_size
+            for file in path.iterdir()
+            if file.is_file() and file.name != ORIGIN_FILE
         ),
         total=about.bytes,
         whole=whole,
-        coming=not whole and _busy(store, path.name),
+        coming=not whole and _is_locked(store, path.name),
     )
 
 
-def origin(path: Path) -> Origin | None:
+def read_origin(path: Path) -> ModelOrigin | None:
     """Where a model came from; None if it is not from the Hub, or not there."""
-    if not FOLDER.fullmatch(path.name) or path.is_symlink():
+    if not FOLDER_NAME.fullmatch(path.name) or path.is_symlink():
         return None
     try:
-        about = Origin.model_validate_json((path / ORIGIN).read_bytes())
+        about = ModelOrigin.model_validate_json((path / ORIGIN_FILE).read_bytes())
         return about if folder_name(about.repo) == path.name else None
     except (OSError, ValidationError, ModelError):
         return None
 
 
-def runs_of(store: Store, folder: str) -> list[RunDir]:
+def runs_using(store: Store, folder: str) -> list[RunDir]:
     """The runs that were made with a model: without it they can neither go on nor answer."""
     path = store.models / folder
     names = {str(path), str(path.resolve())}  # all models may stand on another disk, behind a link
     return [run for run in store.all_runs() if run.readable and run.spec.model.source in names]
 
 
-def remove(store: Store, folder: str) -> None:
+def remove_model(store: Store, folder: str) -> None:
     """Delete a downloaded model, or what came of one; raises ModelError while it comes or a run uses it."""
     places = (
         [store.models / folder, store.models / INCOMING / folder]
-        if FOLDER.fullmatch(str(folder))
+        if FOLDER_NAME.fullmatch(str(folder))
         else []
     )
-    if not (there := [path for path in places if origin(path)]):
+    if not (there := [path for path in places if read_origin(path)]):
         raise ModelError(
             f"There is no downloaded model '{str(folder)[:100]}'. It may have been removed already."
         )
-    with alone(store, folder):
-        if using := [run for run in runs_of(store, folder) if run.alive or run.queued]:
+    with exclusive(store, folder):
+        if using := [run for run in runs_using(store, folder) if run.alive or run.queued]:
             raise ModelError(
                 f"The run {using[0].meta['name']} uses this model now. Wait for it or stop it first."
             )
@@ -172,7 +178,7 @@ def remove(store: Store, folder: str) -> None:
 
 
 @contextmanager
-def alone(store: Store, folder: str) -> Iterator[None]:
+def exclusive(store: Store, folder: str) -> Iterator[None]:
     """Nobody else downloads or removes this model meanwhile; raises ModelError."""
     try:
         lock = FileLock(store.locks / f"model-{folder}").acquire(
@@ -186,7 +192,7 @@ def alone(store: Store, folder: str) -> Iterator[None]:
         yield
 
 
-def _busy(store: Store, folder: str) -> bool:
+def _is_locked(store: Store, folder: str) -> bool:
     try:
         with FileLock(store.locks / f"model-{folder}").acquire(timeout=0.1):
             return False

@@ -12,38 +12,38 @@ from engine.errors import ModelError
 from engine.model import config_json, safety
 from engine.spec import presets
 
-HUB = "hub:"
-NOT_HERE = "'{}' is not downloaded yet. Download it first, on the Model tab."
+HUB_PREFIX = "hub:"
+NOT_DOWNLOADED = "'{}' is not downloaded yet. Download it first, on the Model tab."
 
 
-def folder(source: str) -> Path:
+def checked_folder(source: str) -> Path:
     """The folder of a base model after the safety check; raises ModelError."""
     if name := hub_name(source):
-        raise ModelError(NOT_HERE.format(name))
-    path = place(source)
-    safety.check(path)
+        raise ModelError(NOT_DOWNLOADED.format(name))
+    path = model_path(source)
+    safety.check_model_folder(path)
     return path
 
 
 def hub_name(source: str) -> str:
     """The owner/name of a source that is only looked at, hub:owner/name; empty for a model that is here."""
-    return source.removeprefix(HUB) if source.startswith(HUB) else ""
+    return source.removeprefix(HUB_PREFIX) if source.startswith(HUB_PREFIX) else ""
 
 
-def place(source: str) -> Path:
+def model_path(source: str) -> Path:
     """Where a base model should be; it may have gone."""
     return presets.POCKET if source == "pocket" else Path(source)
 
 
-def has_template(path: Path) -> bool:
+def has_chat_template(path: Path) -> bool:
     """Whether a model brings a chat template, so that it knows who is speaking."""
-    about = path / config_json.TOKENS
+    about = path / config_json.TOKENIZER_CONFIG
     return (path / "chat_template.jinja").is_file() or (
-        about.is_file() and "chat_template" in config_json.read(about)
+        about.is_file() and "chat_template" in config_json.read_json_object(about)
     )
 
 
-def available(roots: Iterable[Path]) -> list[tuple[str, str]]:
+def list_models(roots: Iterable[Path]) -> list[tuple[str, str]]:
     """(source, label) of the pocket model and of every model folder directly below the given ones."""
     found = [("pocket", "Pocket model (ships with Hone)")]
     for root in roots:

@@ -9,7 +9,7 @@ from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 
 
-class Count(NamedTuple):
+class ParameterCount(NamedTuple):
     """Weights, as PEFT's get_nb_trainable_parameters counts them."""
 
     trainable: int
@@ -20,19 +20,21 @@ class Count(NamedTuple):
     biases: int = 0  # of the trainable ones, biases of the model itself
 
 
-def count(info: ModelInfo, method: MethodSpec, labels: int = 2) -> Count:
+def count_parameters(info: ModelInfo, method: MethodSpec, labels: int = 2) -> ParameterCount:
     """What trains with this method; raises SpecError or ModelError for names and layers that the model lacks.
 
     ``labels`` is the number of outputs of a classification head.
     """
     head = info.head_parameters(labels)
     if method.kind == "full":
-        return Count(info.parameters - info.frozen + head, info.parameters + head, head=head)
+        return ParameterCount(
+            info.parameters - info.frozen + head, info.parameters + head, head=head
+        )
     if method.kind == "head":
-        return Count(
+        return ParameterCount(
             head, info.parameters + 2 * head, head=head
         )  # PEFT keeps the untrained head beside it
-    check(info, method)
+    check_method(info, method)
     adapter = bias = 0
     for module in info.chosen(method.targets, method.layer_numbers):
         adapter += module.lora_parameters(method.rank_of(module.name))
@@ -43,10 +45,12 @@ def count(info: ModelInfo, method: MethodSpec, labels: int = 2) -> Count:
     saved = sum(info.saveable[name] for name in method.save)
     biases = {"none": 0, "lora_only": bias, "all": info.biases}[method.bias]
     added = adapter + head + saved
-    return Count(added + biases, info.parameters + head + added, adapter, head, saved, biases)
+    return ParameterCount(
+        added + biases, info.parameters + head + added, adapter, head, saved, biases
+    )
 
 
-def check(info: ModelInfo, method: MethodSpec) -> None:
+def check_method(info: ModelInfo, method: MethodSpec) -> None:
     """Raise SpecError, all problems at once, where the method does not fit this model."""
     wrong = []
     layers = method.layer_numbers

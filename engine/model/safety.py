@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.errors import ModelError
 from engine.model import config_json, weights
-from engine.model.config_json import CONFIG, SETTINGS
+from engine.model.config_json import CONFIG_FILE, SETTINGS_FILES
 
 VOCABULARIES = (
     "tokenizer.json",
@@ -21,12 +21,12 @@ VOCABULARIES = (
     "vocab.json",
     "vocab.txt",
 )  # a tokenizer has one of them
-TEMPLATES = "additional_chat_templates"
-ADAPTER = "adapter_config.json"
+TEMPLATES_FOLDER = "additional_chat_templates"
+ADAPTER_CONFIG = "adapter_config.json"
 MOST_FILES = 10_000
 
 
-def check(path: Path) -> None:
+def check_model_folder(path: Path) -> None:
     """Raise ModelError unless the folder holds a whole transformers model in safetensors that brings no code."""
     try:
         there = path.is_absolute() and path.is_dir()
@@ -36,28 +36,28 @@ def check(path: Path) -> None:
         raise ModelError(
             f"'{path}' is not a folder on this machine. Give the whole path of the model's folder."
         )
-    with _named(path):
+    with _name_the_model(path):
         _check_files(path)
-        if not (path / CONFIG).is_file():
-            _say_what_it_is(path)
-        if (path / ADAPTER).exists():  # the library would put it into the model unseen
+        if not (path / CONFIG_FILE).is_file():
+            _refuse_other_folder(path)
+        if (path / ADAPTER_CONFIG).exists():  # the library would put it into the model unseen
             raise ModelError(
-                f"It holds an adapter beside the model ({ADAPTER}). "
+                f"It holds an adapter beside the model ({ADAPTER_CONFIG}). "
                 "Move the adapter's files to a folder of their own, then choose this one again."
             )
-        config_json.check(path)
-        weights.check(path)
+        config_json.check_settings_files(path)
+        weights.check_weights(path)
         _check_tokenizer(path)
 
 
-def check_settings(path: Path) -> None:
+def check_settings_folder(path: Path) -> None:
     """The same for a folder that holds the small files of a model alone."""
-    with _named(path):
-        config_json.check(path)
+    with _name_the_model(path):
+        config_json.check_settings_files(path)
 
 
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def _name_the_model(path: Path) -> Iterator[None]:
     """Put the model's name before what is wrong with it."""
     try:
         yield
@@ -77,8 +77,8 @@ def _check_files(path: Path) -> None:
     cache = real.parent.parent if real.parent.name == "snapshots" else None
     homes = [real, cache / "blobs"] if cache and cache.name.startswith("models--") else [real]
     files = list(path.iterdir())
-    if (path / TEMPLATES).is_dir():
-        files += (path / TEMPLATES).iterdir()
+    if (path / TEMPLATES_FOLDER).is_dir():
+        files += (path / TEMPLATES_FOLDER).iterdir()
     if len(files) > MOST_FILES:
         raise ModelError(f"It holds {len(files):,} files. Choose the folder of one model.")
     for file in files:
@@ -92,25 +92,25 @@ def _check_files(path: Path) -> None:
             )
         kind = file.stat().st_mode if file.exists() else stat.S_IFREG
         if not stat.S_ISREG(kind) and (
-            not stat.S_ISDIR(kind) or file.name in (*SETTINGS, *VOCABULARIES)
+            not stat.S_ISDIR(kind) or file.name in (*SETTINGS_FILES, *VOCABULARIES)
         ):
             raise ModelError(
                 f"'{file.name}' should be a file and is something else. Get the model again."
             )
 
 
-def _say_what_it_is(path: Path) -> None:
+def _refuse_other_folder(path: Path) -> None:
     """It has no config.json."""
-    if (path / ADAPTER).is_file():
-        base = config_json.read(path / ADAPTER).get("base_model_name_or_path")
+    if (path / ADAPTER_CONFIG).is_file():
+        base = config_json.read_json_object(path / ADAPTER_CONFIG).get("base_model_name_or_path")
         named = f": {base[:100]}" if isinstance(base, str) and base.isprintable() and base else ""
         raise ModelError(
-            f"It is an adapter ({ADAPTER}), not a whole model. Choose the model that it was made for{named}."
+            f"It is an adapter ({ADAPTER_CONFIG}), not a whole model. Choose the model that it was made for{named}."
         )
-    weights.only_gguf(file.name for file in path.iterdir())
+    weights.refuse_gguf(file.name for file in path.iterdir())
     raise ModelError(
-        f"It is not a model folder: it has no {CONFIG}. "
-        f"Choose the folder that holds {CONFIG}, the tokenizer and the *.safetensors files."
+        f"It is not a model folder: it has no {CONFIG_FILE}. "
+        f"Choose the folder that holds {CONFIG_FILE}, the tokenizer and the *.safetensors files."
     )
 
 
@@ -125,8 +125,8 @@ def _check_tokenizer(path: Path) -> None:
             start = data.read(64)
             data.seek(max(0, file.stat().st_size - 64))
             end = data.read(64).rstrip()
-        if start.startswith(weights.POINTER):
-            weights.pointer(file.name)
+        if start.startswith(weights.LFS_POINTER):
+            weights.refuse_pointer(file.name)
         if not start or (
             file.suffix == ".json" and not (start.lstrip().startswith(b"{") and end.endswith(b"}"))
         ):

@@ -10,7 +10,7 @@ from engine.spec.presets import FOLDER, read_yaml
 
 
 @cache
-def _architectures() -> dict[str, dict[str, list[str]]]:
+def _load_architectures() -> dict[str, dict[str, list[str]]]:
     return read_yaml(FOLDER / "architectures.yaml")
 
 
@@ -21,7 +21,7 @@ def target_groups(
     fit = [module for module in modules if not module.refused]
     every = tuple(dict.fromkeys(module.name for module in fit))
     inside = {module.name for module in fit if module.part == "attention"}
-    wanted = _architectures().get(model_type) or _architectures()["default"]
+    wanted = _load_architectures().get(model_type) or _load_architectures()["default"]
     groups = {
         name: tuple(n for n in every if n in wanted[name] and n in inside)
         for name in ("fewest", "attention")

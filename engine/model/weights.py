@@ -14,19 +14,19 @@ from typing import Any, NoReturn
 from engine.errors import ModelError
 from engine.model import config_json
 
-WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+SINGLE_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-POINTER = b"version https://git-lfs"
-INDEX_MOST, HEADER_MOST = 32 * 2**20, 32 * 2**20  # bytes; the largest real ones have ten million
-ENOUGH = 0.8  # of the weights: some are saved once and named twice, and a pooler may be new
-AGAIN = "Get that file again; if it came by download, start the download again."
+LFS_POINTER = b"version https://git-lfs"
+INDEX_BYTES, HEADER_BYTES = 32 * 2**20, 32 * 2**20  # bytes; the largest real ones have ten million
+LEAST_SHARE = 0.8  # of the weights: some are saved once and named twice, and a pooler may be new
+GET_AGAIN = "Get that file again; if it came by download, start the download again."
 
 
-def check(folder: Path) -> None:
+def check_weights(folder: Path) -> None:
     """Raise ModelError unless all weights that the folder names are there, whole and safetensors."""
-    named = files(folder)
+    named = weight_files(folder)
     if not named:
-        _say_what_instead(folder)
+        _refuse_without_weights(folder)
     for name, wanted in named.items():
         path = folder / name
         if not path.is_file():
@@ -35,76 +35,84 @@ def check(folder: Path) -> None:
                 f"It lacks {missing} of its {len(named)} files of weights, such as {name}. "
                 "Get the missing ones; if it came by download, start the download again."
             )
-        has = tensors(path)
+        has = read_shapes(path)
         if lacking := wanted - has.keys():
             raise ModelError(
-                f"Its {name} lacks {len(lacking)} of the weights that {INDEX} names, such as {min(lacking)[:80]}. "
-                + AGAIN
+                f"Its {name} lacks {len(lacking)} of the weights that {INDEX_FILE} names, such as {min(lacking)[:80]}. "
+                + GET_AGAIN
             )
 
 
-def check_count(folder: Path, named: int) -> None:
+def check_weight_count(folder: Path, named: int) -> None:
     """Raise ModelError where far fewer weights are there than the config names.
 
     The library would begin by making them all, from nothing, which can take minutes.
     """
     there = sum(
-        math.prod(shape) for name in files(folder) for shape in tensors(folder / name).values()
+        math.prod(shape)
+        for name in weight_files(folder)
+        for shape in read_shapes(folder / name).values()
     )
-    if there < named * ENOUGH:
+    if there < named * LEAST_SHARE:
         raise ModelError(
             f"'{folder.name}' does not match its config.json: {there:,} weights are there, and {named:,} are named. "
             "Get the model again, or choose another."
         )
 
 
-def files(folder: Path) -> dict[str, set[str]]:
+def weight_files(folder: Path) -> dict[str, set[str]]:
     """The files that the library would read, and the weights that each should hold where an index tells."""
-    named = shards(folder) if (folder / INDEX).exists() else {}
-    return {WHOLE: set()} if (folder / WHOLE).exists() else named  # then it reads this one alone
+    named = read_index(folder) if (folder / INDEX_FILE).exists() else {}
+    return (
+        {SINGLE_FILE: set()} if (folder / SINGLE_FILE).exists() else named
+    )  # then it reads this one alone
 
 
-def shards(folder: Path) -> dict[str, set[str]]:
+def read_index(folder: Path) -> dict[str, set[str]]:
     """The files that the index names, and the weights that each should hold; raises ModelError."""
-    index = config_json.read(folder / INDEX, INDEX_MOST)
+    index = config_json.read_json_object(folder / INDEX_FILE, INDEX_BYTES)
     named = index.get("weight_map")
     if not isinstance(named, dict) or not named or not isinstance(index.get("metadata", {}), dict):
-        raise ModelError(f"Its {INDEX} is damaged. Get the model again.")
+        raise ModelError(f"Its {INDEX_FILE} is damaged. Get the model again.")
     found: dict[str, set[str]] = {}
     for weight, name in sorted(named.items(), key=str):
-        if not isinstance(name, str) or not config_json.plain(name):
-            config_json.outside(f"a file in {INDEX}", str(name))
+        if not isinstance(name, str) or not config_json.is_plain_name(name):
+            config_json.refuse_outside(f"a file in {INDEX_FILE}", str(name))
         if not name.endswith(".safetensors"):
             raise ModelError(
-                f"Its {INDEX} names {name[:80]}, which is no safetensors file. Choose another model."
+                f"Its {INDEX_FILE} names {name[:80]}, which is no safetensors file. Choose another model."
             )
         found.setdefault(name, set()).add(weight)
     return found
 
 
-def tensors(path: Path) -> dict[str, tuple[int, ...]]:
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
     """The shapes of what a safetensors file holds; raises ModelError for one that is damaged or cut off."""
     size = path.stat().st_size
     with path.open("rb") as file:
         start = file.read(8)
-        if start + file.read(len(POINTER) - 8) == POINTER:
-            pointer(path.name)
+        if start + file.read(len(LFS_POINTER) - 8) == LFS_POINTER:
+            refuse_pointer(path.name)
         length = int.from_bytes(start, "little")
-        if size < 10 or length < 2 or length > HEADER_MOST:
-            raise ModelError(f"Its {path.name} is not a safetensors file, or is damaged. {AGAIN}")
+        if size < 10 or length < 2 or length > HEADER_BYTES:
+            raise ModelError(
+                f"Its {path.name} is not a safetensors file, or is damaged. {GET_AGAIN}"
+            )
         file.seek(8)
         head = file.read(length)
     if len(head) < length:
-        _cut_off(path, size, 8 + length)
-    found, end = _layout(head, path)
+        _refuse_cut_off(path, size, 8 + length)
+    found, end = _parse_header(head, path)
     if size < (whole := 8 + length + end):
-        _cut_off(path, size, whole)
+        _refuse_cut_off(path, size, whole)
     if size > whole:
-        raise ModelError(f"Its {path.name} is damaged: more follows where it should end. {AGAIN}")
+        raise ModelError(
+            f"Its {path.name} is damaged: more follows where it should end. {GET_AGAIN}"
+        )
     return found
 
 
-def _layout(head: bytes, path: Path) -> tuple[dict[str, tuple[int, ...]], int]:
+def _parse_header(head: bytes, path: Path) -> tuple[dict[str, tuple[int, ...]], int]:
     """Shapes, and where the last of them ends."""
     found, end = {}, 0
     try:
@@ -122,18 +130,20 @@ def _layout(head: bytes, path: Path) -> tuple[dict[str, tuple[int, ...]], int]:
             found[name], end = shape, max(end, stop)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise ModelError(
-            f"Its {path.name} is not a safetensors file, or is damaged. {AGAIN}"
+            f"Its {path.name} is not a safetensors file, or is damaged. {GET_AGAIN}"
         ) from None
     if not found:
-        raise ModelError(f"Its {path.name} holds no weights. {AGAIN}")
+        raise ModelError(f"Its {path.name} holds no weights. {GET_AGAIN}")
     return found, end
 
 
-def _cut_off(path: Path, size: int, whole: int) -> NoReturn:
-    raise ModelError(f"Its {path.name} is cut off: {size:,} of {whole:,} bytes are there. {AGAIN}")
+def _refuse_cut_off(path: Path, size: int, whole: int) -> NoReturn:
+    raise ModelError(
+        f"Its {path.name} is cut off: {size:,} of {whole:,} bytes are there. {GET_AGAIN}"
+    )
 
 
-def pointer(name: str) -> NoReturn:
+def refuse_pointer(name: str) -> NoReturn:
     """Raise ModelError for what git leaves in the place of a large file."""
     raise ModelError(
         f"Its {name} is only a pointer to the file: git did not bring the large ones (Git LFS). "
@@ -141,9 +151,9 @@ def pointer(name: str) -> NoReturn:
     )
 
 
-def _say_what_instead(folder: Path) -> NoReturn:
+def _refuse_without_weights(folder: Path) -> NoReturn:
     names = sorted(path.name for path in folder.iterdir())
-    if (folder / config_json.CONFIG).is_file() and (
+    if (folder / config_json.CONFIG_FILE).is_file() and (
         pickles := [name for name in names if name.endswith(PICKLES)]
     ):
         raise ModelError(
@@ -152,17 +162,17 @@ def _say_what_instead(folder: Path) -> NoReturn:
         )
     if other := [name for name in names if name.endswith(".safetensors")]:
         raise ModelError(
-            f"It has {other[0]}, but neither {WHOLE} nor {INDEX}, which tells what is in which file. "
+            f"It has {other[0]}, but neither {SINGLE_FILE} nor {INDEX_FILE}, which tells what is in which file. "
             "Get the file that is missing, or the transformers version of this model."
         )
-    only_gguf(names)
+    refuse_gguf(names)
     raise ModelError(
-        f"It has no *.safetensors weights: neither {WHOLE} nor {INDEX} is there. "
+        f"It has no *.safetensors weights: neither {SINGLE_FILE} nor {INDEX_FILE} is there. "
         "Get the safetensors version of this model."
     )
 
 
-def only_gguf(names: Iterable[str]) -> None:
+def refuse_gguf(names: Iterable[str]) -> None:
     """Raise ModelError if these files, none of which can be trained, hold a model for running."""
     if gguf := sorted(name for name in names if name.endswith(".gguf")):
         raise ModelError(

@@ -20,8 +20,8 @@ from typing import Any
 
 from engine import errors
 from engine.data.quality.token_report import PreviewRow, TokenReport
-from engine.data.rows import read_rows, spread
-from engine.estimate.duration import Pace
+from engine.data.rows import read_rows, spread_indices
+from engine.estimate.duration import MeasuredSpeed
 from engine.hardware import Machine
 from engine.model import catalog
 from engine.model.info import ModelInfo
@@ -33,8 +33,8 @@ from engine.store.workspace import Store
 
 Row = dict[str, Any]
 Message = dict[str, str]
-SILENCE = 180  # seconds without any answer after which the worker counts as hung
-MEASURED = 5_000  # rows that a token report reads at most
+DESK_SILENCE = 180  # seconds without any answer after which the worker counts as hung
+MEASURED_ROWS = 5_000  # rows that a token report reads at most
 
 
 class Desk:
@@ -73,7 +73,7 @@ class Desk:
 
     def measure(self, model: str, rows: Sequence[Row], data: DataSpec) -> TokenReport:
         """Token counts over these rows, or over 5,000 of them evenly spread; raises ModelError."""
-        indices = spread(len(rows), MEASURED)
+        indices = spread_indices(len(rows), MEASURED_ROWS)
         answer = self._ask(
             "measure",
             model=model,
@@ -93,7 +93,7 @@ class Desk:
         batch: int,
         length: int,
         flat: bool,
-    ) -> Pace:
+    ) -> MeasuredSpeed:
         """How fast this machine trains a model, measured in about a second; raises HoneError.
 
         ``flat``: batches without padding, where the model allows them.
@@ -108,7 +108,7 @@ class Desk:
         answer = self._ask(
             "pace", model=model, task=task, method=method.model_dump(mode="json"), how=how
         )
-        return Pace.model_validate(answer)
+        return MeasuredSpeed.model_validate(answer)
 
     def chat(
         self,
@@ -184,7 +184,7 @@ class Desk:
         try:
             self._send({"id": number, "op": op, **values})
             while True:
-                answer = answers.get(timeout=SILENCE)
+                answer = answers.get(timeout=DESK_SILENCE)
                 if "part" in answer:
                     yield answer["part"]
                     continue

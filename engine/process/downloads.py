@@ -14,14 +14,14 @@ from typing import NamedTuple
 
 from engine.errors import HoneError
 from engine.model import hub
-from engine.process.hub import download
+from engine.process.hub import download_model
 from engine.store.workspace import Store
 
 LOG = logging.getLogger("hone")
-PERCENT = re.compile(r"\((\d+)%\)")
+PERCENTAGE = re.compile(r"\((\d+)%\)")
 
 
-class Progress(NamedTuple):
+class Download(NamedTuple):
     """How far a download is."""
 
     name: str  # owner/name
@@ -33,7 +33,7 @@ class Progress(NamedTuple):
     @property
     def percent(self) -> int | None:
         """Of the bytes, where it is told."""
-        found = PERCENT.search(self.told)
+        found = PERCENTAGE.search(self.told)
         return int(found[1]) if found else None
 
 
@@ -42,7 +42,7 @@ class Downloads:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._seen: dict[str, Progress] = {}
+        self._seen: dict[str, Download] = {}
         self._stops: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
 
@@ -53,7 +53,7 @@ class Downloads:
             if (now := self._seen.get(name)) and now.live:
                 return
             stop = self._stops[name] = threading.Event()
-            self._seen[name] = Progress(name, f"Asking the Hub for '{name}'")
+            self._seen[name] = Download(name, f"Asking the Hub for '{name}'")
         threading.Thread(target=self._bring, args=(name, revision, stop), daemon=True).start()
 
     def stop(self, name: str) -> None:
@@ -66,11 +66,11 @@ class Downloads:
         for stop in list(self._stops.values()):
             stop.set()
 
-    def of(self, name: str) -> Progress | None:
+    def of(self, name: str) -> Download | None:
         """The newest state of a model's download; None where none was begun since the app started."""
         return self._seen.get(name)
 
-    def all(self) -> list[Progress]:
+    def all(self) -> list[Download]:
         """The newest state of every download."""
         return list(self._seen.values())
 
@@ -87,19 +87,21 @@ class Downloads:
 
     def _bring(self, name: str, revision: str, stop: threading.Event) -> None:
         def tell(text: str) -> None:
-            self._seen[name] = Progress(name, text)
+            self._seen[name] = Download(name, text)
 
-        self._seen[name] = _result(name, lambda: download(self.store, name, tell, stop, revision))
+        self._seen[name] = _run_download(
+            name, lambda: download_model(self.store, name, tell, stop, revision)
+        )
 
 
-def _result(name: str, work: Callable[[], Path]) -> Progress:
+def _run_download(name: str, work: Callable[[], Path]) -> Download:
     try:
-        return Progress(name, "", live=False, path=work())
+        return Download(name, "", live=False, path=work())
     except HoneError as error:
-        return Progress(name, "", live=False, problem=str(error))
+        return Download(name, "", live=False, problem=str(error))
     except Exception:
         LOG.exception("download of %s", name)
-        return Progress(
+        return Download(
             name,
             "",
             live=False,

@@ -7,44 +7,46 @@ import sys
 
 from engine.store.run_dir import RunDir
 
-NO_MEMORY = (
+TRAINING_NO_MEMORY = (
     "The system ended the training process for want of memory, and there is no smaller layout left to try. Set the "
     "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
 )
-STOPPING = "The system ended the training process for want of memory, before it had stopped."
+STOPPING_NO_MEMORY = (
+    "The system ended the training process for want of memory, before it had stopped."
+)
 MERGE_NO_MEMORY = "The system ended the merge for want of memory. Close other programs, or choose bf16, which needs half as much."
-KILLED = -getattr(signal, "SIGKILL", 9)
-CRASHES = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
+KILLED_CODE = -getattr(signal, "SIGKILL", 9)
+CRASH_SIGNALS = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
 # Windows ends a process that crashed with a status of its own, as an exit code.
-WINDOWS = {
+WINDOWS_CRASHES = {
     0xC0000005: "an access violation",
     0xC000001D: "an illegal instruction",
     0xC0000409: "a damaged stack",
 }
 
 
-def for_memory(run: RunDir, code: int, kills: int, said: int) -> bool:
+def ended_for_memory(run: RunDir, code: int, kills: int, said: int) -> bool:
     """Whether the system ended it for want of memory.
 
     ``kills``: how many processes the system has ended so meanwhile; ``said``: bytes of the log before it began.
     """
-    killed = code == KILLED and kills > 0
-    return killed or (code < 0 and _bad_alloc(run, said))
+    killed = code == KILLED_CODE and kills > 0
+    return killed or (code < 0 and _log_ends_in_bad_alloc(run, said))
 
 
-def not_started(error: OSError) -> str:
+def describe_start_failure(error: OSError) -> str:
     """Of one that the system would not start."""
     return f"The process for it could not be started ({error.strerror or error}). Close other programs, then try again."
 
 
-def training(code: int, no_memory: bool, stopping: bool = False) -> str:
+def describe_training_end(code: int, no_memory: bool, stopping: bool = False) -> str:
     """Of a run that was training, and perhaps was to stop."""
     if no_memory:
-        return STOPPING if stopping else NO_MEMORY
-    name = _name(code)
+        return STOPPING_NO_MEMORY if stopping else TRAINING_NO_MEMORY
+    name = _signal_name(code)
     if name == "SIGTERM":
         return "The training process was asked to end by the system."
-    if crash := _crash(code, name):
+    if crash := _crash_name(code, name):
         return (
             f"The training process crashed ({crash}). That is a fault in a library or a driver, not in your data. If "
             "it happens after Continue, choose the precision fp32 under More settings. The log has what it said last."
@@ -57,11 +59,11 @@ def training(code: int, no_memory: bool, stopping: bool = False) -> str:
     return f"The training process ended unexpectedly (exit code {code}). The log has the details."
 
 
-def merging(code: int, no_memory: bool) -> str:
+def describe_merge_end(code: int, no_memory: bool) -> str:
     """Of a merge."""
     if no_memory:
         return MERGE_NO_MEMORY
-    crash = _crash(code, _name(code))
+    crash = _crash_name(code, _signal_name(code))
     return (
         f"The merge crashed ({crash}). Try again."
         if crash
@@ -69,20 +71,20 @@ def merging(code: int, no_memory: bool) -> str:
     )
 
 
-def _name(code: int) -> str:
+def _signal_name(code: int) -> str:
     try:
         return signal.Signals(-code).name if code < 0 else ""
     except ValueError:
         return ""
 
 
-def _crash(code: int, name: str) -> str:
-    if name in CRASHES:
+def _crash_name(code: int, name: str) -> str:
+    if name in CRASH_SIGNALS:
         return f"signal {-code}, {name}"
-    return WINDOWS.get(code & 0xFFFFFFFF, "") if sys.platform == "win32" else ""
+    return WINDOWS_CRASHES.get(code & 0xFFFFFFFF, "") if sys.platform == "win32" else ""
 
 
-def _bad_alloc(run: RunDir, said: int) -> bool:
+def _log_ends_in_bad_alloc(run: RunDir, said: int) -> bool:
     """Whether a worker's last words are those of a library that found no memory and gave up."""
     words = run.log.read_bytes()[said:][-2000:] if run.log.exists() else b""
     return b"std::bad_alloc" in words

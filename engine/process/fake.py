@@ -51,7 +51,7 @@ class FakeBackend:
             share = step / steps
             run.emit(
                 ev.Step(
-                    step=step, epoch=epochs * share, loss=_loss(step), lr=1e-3 * (1 - share), tokens=step * 40,
+                    step=step, epoch=epochs * share, loss=_made_up_loss(step), lr=1e-3 * (1 - share), tokens=step * 40,
                     seconds=step / 5, memory_gb=0.5,
                 )
             )  # fmt: skip
@@ -73,7 +73,7 @@ class FakeBackend:
         return 0
 
     def _check(self, run: RunDir, step: int) -> None:
-        run.emit(ev.Evaluated(step=step, loss=_loss(step), seconds=step / 5))
+        run.emit(ev.Evaluated(step=step, loss=_made_up_loss(step), seconds=step / 5))
         run.emit(
             ev.Sampled(
                 step=step,
@@ -112,5 +112,5 @@ class FakeBackend:
         return 0
 
 
-def _loss(step: int) -> float:
+def _made_up_loss(step: int) -> float:
     return 3 / (1 + step / 4) + 0.5

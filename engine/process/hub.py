@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelError
-from engine.model.hub import COMMIT, HubModel, HubPage, Tell, folder_name, origin
+from engine.model.hub import COMMIT_HASH, HubModel, HubPage, Tell, folder_name, read_origin
 from engine.process import oneshot
 from engine.store.workspace import Store
 
 
-def search(
+def search_models(
     store: Store,
     query: str = "",
     task: str = "",
@@ -27,16 +27,16 @@ def search(
     """
     asked: dict[str, Any] = {"query": query, "task": task, "licence": licence, "limit": limit}
     asked |= {"largest": largest, "largest_bytes": largest_bytes}
-    return [HubModel(**one) for one in _ask(store, lambda _: None, do="models", **asked)]
+    return [HubModel(**one) for one in _ask_hub(store, lambda _: None, do="models", **asked)]
 
 
-def look(store: Store, name: str) -> HubPage:
+def look_up_model(store: Store, name: str) -> HubPage:
     """What a model is, from its page and its small files; raises ModelError."""
     folder_name(name)
-    return HubPage(**_ask(store, lambda _: None, do="model", name=name))
+    return HubPage(**_ask_hub(store, lambda _: None, do="model", name=name))
 
 
-def download(
+def download_model(
     store: Store,
     name: str,
     tell: Tell = lambda _: None,
@@ -48,12 +48,12 @@ def download(
     One that is whole already stays as it is. ``revision`` is the commit that was looked at; empty takes the newest.
     Set ``stop`` to end it: what came is kept.
     """
-    if origin(place := store.models / folder_name(name)):
+    if read_origin(place := store.models / folder_name(name)):
         return place  # no network is needed for it
-    if not COMMIT.fullmatch(revision):
+    if not COMMIT_HASH.fullmatch(revision):
         raise ModelError(f"'{revision[:60]}' is not a commit. Look the model up again.")
     try:
-        return Path(_ask(store, tell, stop, do="download", name=name, revision=revision))
+        return Path(_ask_hub(store, tell, stop, do="download", name=name, revision=revision))
     except ModelError:
         if stop and stop.is_set():
             raise ModelError(
@@ -62,8 +62,8 @@ def download(
         raise
 
 
-def _ask(store: Store, tell: Tell, stop: threading.Event | None = None, **question: Any) -> Any:
+def _ask_hub(store: Store, tell: Tell, stop: threading.Event | None = None, **question: Any) -> Any:
     lost = ModelError(
         "The system ended this; memory may have run out. What came is kept: try again."
     )
-    return oneshot.ask(store, tell, lost=lost, stop=stop, **question)
+    return oneshot.ask_oneshot(store, tell, lost=lost, stop=stop, **question)

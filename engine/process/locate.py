@@ -7,25 +7,25 @@ from typing import NamedTuple
 
 from engine.errors import ModelError
 from engine.model import catalog, local
-from engine.process.hub import look
+from engine.process.hub import look_up_model
 from engine.store.workspace import Store
 
 
-class Located(NamedTuple):
+class LocatedModel(NamedTuple):
     """A model that can be inspected."""
 
     source: str  # as a spec names it; hub:owner/name where its weights are not here
     folder: Path | None  # that holds its config, where its weights are not here
 
 
-def locate(store: Store, name: str) -> Located:
+def locate_model(store: Store, name: str) -> LocatedModel:
     """A model by what a person calls it: pocket, a folder, or owner/name of the Hub. Raises ModelError."""
     if name == "pocket":
-        return Located(name, None)
+        return LocatedModel(name, None)
     try:
         here = Path(name).expanduser()
         if here.is_dir():
-            return Located(str(here.resolve()), None)
+            return LocatedModel(str(here.resolve()), None)
     except (OSError, ValueError, RuntimeError):  # no name that a folder can have
         pass
     if Path(name).is_absolute():
@@ -33,11 +33,11 @@ def locate(store: Store, name: str) -> Located:
             f"'{name}' is not a folder on this machine. Give the whole path of the model's folder."
         )
     source = catalog.source_of(store, name)
-    if local.hub_name(source) and catalog.known(name) is None:
-        page = look(store, name)
+    if local.hub_name(source) and catalog.known_model(name) is None:
+        page = look_up_model(store, name)
         if page.folder is None:
             raise ModelError(
                 page.model.problem or page.todo or f"The config of '{name}' cannot be read."
             )
-        return Located(source, page.folder)
-    return Located(source, catalog.config_folder(store, source))
+        return LocatedModel(source, page.folder)
+    return LocatedModel(source, catalog.config_folder(store, source))

@@ -17,59 +17,63 @@ from pathlib import Path
 from typing import Any
 
 from engine.data import datasets, hub
-from engine.data.prepare import Prepared, prepare
-from engine.data.readers import Options
+from engine.data.prepare import Prepared, prepare_dataset
+from engine.data.readers import ReadOptions
 from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
 from engine.spec.run import DataSpec
 from engine.store.files import ROOT
 from engine.store.workspace import Store
 
-SMALL = 20_000  # rows that are prepared at once, in this process: a new one takes half a second to start
+SMALL_ROWS = 20_000  # rows that are prepared at once, in this process: a new one takes half a second to start
 SMALL_BYTES = 20 * 2**20
 ONLINE = {"hub", "look", "models", "model", "download"}  # questions that want the network
-KINDS = {kind.__name__: kind for kind in (DataError, ModelError, RunError, SpecError)}
-LOST = "Reading this data was ended by the system; memory may have run out. Split the file, or try again."
+ERROR_CLASSES = {kind.__name__: kind for kind in (DataError, ModelError, RunError, SpecError)}
+ENDED_BY_SYSTEM = "Reading this data was ended by the system; memory may have run out. Split the file, or try again."
 
 Tell = Callable[[str], None]
 
 
-def add_files(
+def ingest_files(
     store: Store,
     files: list[tuple[Path, str]],
-    options: Options | None = None,
+    options: ReadOptions | None = None,
     tell: Tell = lambda _: None,
 ) -> str:
     """The source of files taken in together, given as (path, the user's name for it); raises DataError."""
     uploads = [[str(path), name] for path, name in files]
-    return str(ask(store, tell, do="add", files=uploads, options=asdict(options or Options())))
+    return str(
+        ask_oneshot(store, tell, do="add", files=uploads, options=asdict(options or ReadOptions()))
+    )
 
 
-def read_again(store: Store, source: str, options: Options, tell: Tell = lambda _: None) -> str:
+def reread_files(
+    store: Store, source: str, options: ReadOptions, tell: Tell = lambda _: None
+) -> str:
     """The source of a dataset's files read in another way: encoding, header, split of a text; raises DataError."""
-    return str(ask(store, tell, do="again", source=source, options=asdict(options)))
+    return str(ask_oneshot(store, tell, do="again", source=source, options=asdict(options)))
 
 
-def add_hub(store: Store, wanted: hub.HubSpec, tell: Tell = lambda _: None) -> str:
+def ingest_hub_dataset(store: Store, wanted: hub.HubSpec, tell: Tell = lambda _: None) -> str:
     """The source of a Hub dataset, downloaded and taken in; raises DataError."""
-    return str(ask(store, tell, do="hub", wanted=wanted.model_dump()))
+    return str(ask_oneshot(store, tell, do="hub", wanted=wanted.model_dump()))
 
 
-def look_hub(store: Store, name: str) -> hub.HubInfo:
+def look_up_dataset(store: Store, name: str) -> hub.HubInfo:
     """What a Hub dataset holds; raises DataError."""
-    return hub.HubInfo(**ask(store, lambda _: None, do="look", name=name))
+    return hub.HubInfo(**ask_oneshot(store, lambda _: None, do="look", name=name))
 
 
 def prepared(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepared:
     """The rows that a run learns from; a large dataset is worked on aside."""
-    dataset = datasets.load(store, spec.source)
-    if dataset.rows <= SMALL and dataset.bytes <= SMALL_BYTES:
-        return prepare(store, spec, tell)
+    dataset = datasets.load_dataset(store, spec.source)
+    if dataset.rows <= SMALL_ROWS and dataset.bytes <= SMALL_BYTES:
+        return prepare_dataset(store, spec, tell)
     return Prepared.model_validate(
-        ask(store, tell, do="prepare", spec=spec.model_dump(mode="json"))
+        ask_oneshot(store, tell, do="prepare", spec=spec.model_dump(mode="json"))
     )
 
 
-def ask(
+def ask_oneshot(
     store: Store,
     tell: Tell,
     lost: HoneError | None = None,
@@ -78,7 +82,7 @@ def ask(
 ) -> Any:
     """What the process answers; raises its error, or ``lost`` if it ended without one, as it does on ``stop``."""
     # The app is offline by default; who asks for the Hub wants the network.
-    env = environment(store.home / "hub") if question["do"] in ONLINE else dict(os.environ)
+    env = online_environment(store.home / "hub") if question["do"] in ONLINE else dict(os.environ)
     env["PYTHONIOENCODING"] = "utf-8"
     with (store.home / "aside.log").open("ab") as log:
         process = subprocess.Popen(
@@ -104,10 +108,10 @@ def ask(
             if "tell" in answer:
                 tell(answer["tell"])
             elif "error" in answer:
-                raise KINDS[answer["kind"]](answer["error"])
+                raise ERROR_CLASSES[answer["kind"]](answer["error"])
             else:
                 return answer["done"]
-    raise lost or DataError(LOST)
+    raise lost or DataError(ENDED_BY_SYSTEM)
 
 
 def _end(process: subprocess.Popen[str], stop: threading.Event) -> None:
@@ -121,7 +125,7 @@ def _end(process: subprocess.Popen[str], stop: threading.Event) -> None:
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
-def environment(cache: Path) -> dict[str, str]:
+def online_environment(cache: Path) -> dict[str, str]:
     """The environment for the child process: online, silent about the user, and with a cache of our own.
 
     HF_TOKEN, HF_HOME (where ``hf auth login`` keeps its token) and HF_ENDPOINT pass through.

@@ -13,7 +13,7 @@ from engine import hardware
 from engine.store.files import ROOT
 from engine.store.run_dir import RunDir
 
-DYING = 6  # seconds: the system counts a kill first and then frees gigabytes; one counted earlier was another's
+DYING_SECONDS = 6  # seconds: the system counts a kill first and then frees gigabytes; one counted earlier was another's
 
 
 class Backend(Protocol):
@@ -33,7 +33,7 @@ class ProcessBackend:
     def work(self, run: RunDir, job: str) -> int:
         """Start the worker and wait for it."""
         worker = self.start(run, job)
-        counts: deque[int] = deque(maxlen=DYING)
+        counts: deque[int] = deque(maxlen=DYING_SECONDS)
         while True:
             counts.append(hardware.memory_kills())
             self.kills = counts[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from engine.errors import RunError
-from engine.estimate.memory import STATES
+from engine.estimate.memory import OPTIMIZER_BYTES
 from engine.hardware import GB
 from engine.store.run_dir import RunDir
 
@@ -39,7 +39,7 @@ def free(folder: Path) -> int:
 def checkpoint_size(run: RunDir, trainable: int) -> int:
     """Bytes of the next checkpoint: those of the last one, or what the number of trained weights says."""
     sizes = [_size(folder) for folder in run.checkpoints.glob("checkpoint-*")]
-    return max(sizes, default=trainable * (4 + STATES[run.spec.optim.optimizer]) + SMALL)
+    return max(sizes, default=trainable * (4 + OPTIMIZER_BYTES[run.spec.optim.optimizer]) + SMALL)
 
 
 def require(run: RunDir, trainable: int, before_start: bool = False) -> None:

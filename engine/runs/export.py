@@ -56,7 +56,7 @@ def python_lines(run: RunDir, precision: str = "") -> str:
     """Some lines of Python that load the merged model of a precision, or the run's result, and ask it something."""
     if (run.adapter / "labels.json").is_file():
         return _label_lines(run, precision)
-    base = local.place(run.spec.model.source)
+    base = local.model_path(run.spec.model.source)
     # Turns are written as they were trained, whatever the base model's own way is.
     file = run.adapter / "chat_template.jinja"
     template = f', chat_template=open(r"{file}", encoding="utf-8").read()' if file.is_file() else ""
@@ -88,7 +88,7 @@ def _label_lines(run: RunDir, precision: str) -> str:
     """The same for a model that chooses labels or gives a number."""
     result, base = (
         run.merged(precision) if precision else run.adapter,
-        local.place(run.spec.model.source),
+        local.model_path(run.spec.model.source),
     )
     whole = bool(precision) or any(run.adapter.glob("model*.safetensors"))
     about = json.loads((run.adapter / "labels.json").read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ from engine.store import events as ev
 from engine.store.files import write_json
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
-from engine.text import plural
+from engine.text import count_of
 
 BUCKETS = 300  # of the training curve as it is kept
 FILE = "report.json"
@@ -191,7 +191,7 @@ def settings(run: RunDir, view: RunView) -> list[Setting]:
         ("Base model", Path(spec.model.source).name, begins),
         ("Data", run.meta["data"], rows),
         ("Method", in_words(spec.method), trains),
-        ("Passes", epochs, plural(view.total_steps, "step") if began else ""),
+        ("Passes", epochs, count_of(view.total_steps, "step") if began else ""),
         ("Batch", batch, f"examples of up to {spec.data.max_length} tokens{row}{again}"),
         (
             "Learning rate",

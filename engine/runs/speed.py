@@ -1,4 +1,4 @@
-"""What is known of this machine's speed: earlier runs, and what the desk measured, each remembered."""
+"""How long runs take on this machine: from earlier runs, else as the desk measured it; both are remembered."""
 
 from __future__ import annotations
 
@@ -7,79 +7,87 @@ from pathlib import Path
 
 from engine.errors import HoneError
 from engine.estimate import duration
-from engine.estimate.duration import Job, Pace, Seconds, Shown
+from engine.estimate.duration import MeasuredSpeed, PastSpeed, TimeRange, Workload
 from engine.hardware import Machine
 from engine.model.info import ModelInfo
-from engine.runs.engine import Engine
+from engine.process.desk import Desk
 from engine.spec.batch import Fit
 from engine.spec.method import MethodSpec
+from engine.store.run_dir import RunDir
+from engine.store.workspace import Store
 
-LOOKED_AT, ENOUGH = 30, 3  # newest runs that are looked at; runs that are enough
-ROUND = 32  # lengths are measured in steps of this
+NEWEST_RUNS, RUNS_ENOUGH = 30, 3  # how many runs are looked at, and how many suffice
+LENGTH_STEP = 32  # tokens; lengths are measured in steps of this
+MOST_TOKENS, MOST_EXAMPLES = 512, 16  # of a batch that is measured
 
 
-class Foresight:
-    """Tells how long runs would take; safe to use from several threads."""
+class SpeedHistory:
+    """Estimates how long runs take; safe to use from several threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self._paces: dict[tuple[object, ...], Pace | None] = {}
-        self._shown: dict[tuple[Path, int], Shown | None] = {}
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._paces: dict[tuple[object, ...], MeasuredSpeed | None] = {}
+        self._shown: dict[tuple[Path, int], PastSpeed | None] = {}
         self._lock = threading.Lock()
 
-    def seconds(self, job: Job, machine: Machine, fit: Fit, measure: bool = True) -> Seconds | None:
-        """A range; None where nothing is known yet, and with ``measure`` where it cannot be measured now."""
-        if found := duration.typical(self._past(job.info, job.spec.method, machine)):
-            return duration.past(found, job, fit.checkpointing)
-        pace = self._pace(job, machine, fit, measure)
-        return duration.measured(pace, job, fit.batch, fit.checkpointing) if pace else None
+    def estimate(
+        self, job: Workload, machine: Machine, layout: Fit, desk: Desk | None = None
+    ) -> TimeRange | None:
+        """A range of seconds; None where nothing is known. ``desk``: measures what is not known yet."""
+        if found := duration.median_speed(self._earlier_runs(job.info, job.spec.method, machine)):
+            return duration.estimate_from_past(found, job, layout.checkpointing)
+        pace = self._measured_pace(job, machine, layout, desk)
+        if pace is None:
+            return None
+        return duration.estimate_from_measurement(pace, job, layout.batch, layout.checkpointing)
 
-    def _past(self, info: ModelInfo, method: MethodSpec, machine: Machine) -> list[Shown]:
-        """What the newest runs of this model with a method of the same kind showed."""
-        found: list[Shown] = []
-        for run in list(self.engine.store.all_runs())[:LOOKED_AT]:
-            if len(found) == ENOUGH or not run.readable or run.alive:
+    def _earlier_runs(
+        self, info: ModelInfo, method: MethodSpec, machine: Machine
+    ) -> list[PastSpeed]:
+        """What the newest runs of this model with this kind of method showed."""
+        found: list[PastSpeed] = []
+        for run in list(self.store.all_runs())[:NEWEST_RUNS]:
+            if len(found) == RUNS_ENOUGH:
+                break
+            if not run.readable or run.alive or not run.events_file.is_file():
                 continue
             spec = run.spec
-            if (
-                spec.model.source != info.source
-                or spec.method.kind != method.kind
-                or not run.events_file.is_file()
-            ):
+            if spec.model.source != info.source or spec.method.kind != method.kind:
                 continue
             key = (run.path, run.events_file.stat().st_size)
             if key not in self._shown:
-                view = run.view()
-                here = view.started is not None and (view.started.device == "CPU") == (
-                    machine.device == "cpu"
-                )
-                same = (
-                    here
-                    and view.started is not None
-                    and view.started.precision == machine.precision
-                )
-                self._shown[key] = duration.shown(info, spec, view) if same else None
+                self._shown[key] = _speed_of(run, info, machine)
             if shown := self._shown[key]:
                 found.append(shown)
         return found
 
-    def _pace(self, job: Job, machine: Machine, fit: Fit, measure: bool) -> Pace | None:
-        info, method = job.info, job.spec.method
-        limit, flat = job.spec.data.max_length, info.task == "write" and not job.preference
-        wide = job.lengths.mean(limit) if flat else job.lengths.widest(fit.batch, limit)
-        length = min(512, max(ROUND, round(wide / ROUND) * ROUND), info.context or 512)
-        batch = min(16, fit.batch)
+    def _measured_pace(
+        self, job: Workload, machine: Machine, layout: Fit, desk: Desk | None
+    ) -> MeasuredSpeed | None:
+        info, method, limit = job.info, job.spec.method, job.spec.data.max_length
+        packed = info.task == "write" and not job.preference
+        wide = job.lengths.mean(limit) if packed else job.lengths.widest(layout.batch, limit)
+        rounded = max(LENGTH_STEP, round(wide / LENGTH_STEP) * LENGTH_STEP)
+        length = min(MOST_TOKENS, rounded, info.context or MOST_TOKENS)
+        batch = min(MOST_EXAMPLES, layout.batch)
         where = (machine.device, machine.precision, machine.autocast)
-        key = (info.source, info.task, method.kind, *where, batch, length, flat)
+        key = (info.source, info.task, method.kind, *where, batch, length, packed)
         with self._lock:  # two questions of one page wait for one answer
-            if key in self._paces or not measure:
-                return self._paces.get(key)
-            if self.engine.live():
-                return None  # a run uses the machine, and the measurement would disturb it and be wrong
-            try:
-                self._paces[key] = self.engine.desk.pace(
-                    info.source, info.task, method, machine, batch, length, flat
-                )
-            except HoneError:
-                self._paces[key] = None
-            return self._paces[key]
+            if key not in self._paces and desk:
+                try:
+                    self._paces[key] = desk.pace(
+                        info.source, info.task, method, machine, batch, length, packed
+                    )
+                except HoneError:
+                    self._paces[key] = None
+            return self._paces.get(key)
+
+
+def _speed_of(run: RunDir, info: ModelInfo, machine: Machine) -> PastSpeed | None:
+    """What a run showed; None where it ran on another device or in another precision."""
+    view = run.view()
+    if view.started is None or view.started.precision != machine.precision:
+        return None
+    if (view.started.device == "CPU") != (machine.device == "cpu"):
+        return None
+    return duration.speed_of_run(info, run.spec, view)

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.errors import ModelError, RunError, SpecError
 from engine.model import config_json, local
-from engine.model.fingerprint import require_same
+from engine.model.fingerprint import require_same_base
 from engine.spec.method import NAMES
 from engine.spec.objective import WORDS, Goal, Task, goal_of, outputs, task_of
 from engine.spec.run import DataSpec, RunSpec, Shape, make
@@ -80,7 +80,7 @@ def require_fit(store: Store, spec: RunSpec, shape: Shape, labels: Iterable[str]
             "\n".join([f"It cannot start from '{run.meta['name']}' with these settings.", *found])
         )
     began = run.view().started
-    require_same(began.model_hash if began else "", local.folder(spec.model.source))
+    require_same_base(began.model_hash if began else "", local.checked_folder(spec.model.source))
 
 
 def copy(run: RunDir, folder: Path) -> None:
@@ -95,14 +95,14 @@ def copy(run: RunDir, folder: Path) -> None:
 def name_of(run: RunDir) -> str:
     """What the run was called that this one started from; empty for one that started from the base model."""
     try:
-        return str(config_json.read(run.start / ABOUT)["name"])
+        return str(config_json.read_json_object(run.start / ABOUT)["name"])
     except (ModelError, KeyError):
         return ""
 
 
 def _config(run: RunDir) -> dict[str, Any]:
     try:
-        return config_json.read(run.adapter / "adapter_config.json")
+        return config_json.read_json_object(run.adapter / "adapter_config.json")
     except ModelError:
         raise RunError(
             f"The saved adapter of '{run.meta['name']}' is damaged. Choose another run."

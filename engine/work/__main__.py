@@ -30,22 +30,22 @@ from engine.runs import disk_space, report
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 
-POLITE = 5  # of 19: less than a third of the weight of others
+NICENESS = 5  # of 19: less than a third of the weight of others
 
 
 def main(arguments: list[str]) -> int:
     """Do one job; the exit code."""
     if arguments == ["desk"]:
-        from engine.work.desk import serve
+        from engine.work.desk import serve_desk
 
-        serve()
+        serve_desk()
         return 0
     run, job = RunDir(Path(arguments[0])), arguments[1]
     with run.lock.acquire(timeout=10):
         if run.queued != job:  # taken out of the queue while this process was starting
             return 0
         try:
-            code = _work(run, job)
+            code = _run_job(run, job)
             with contextlib.suppress(OSError):  # a full disk; the page makes it from the events
                 report.write(run)
             return code
@@ -53,40 +53,40 @@ def main(arguments: list[str]) -> int:
             disk_space.release_ballast(run)
 
 
-def _work(run: RunDir, job: str) -> int:
+def _run_job(run: RunDir, job: str) -> int:
     try:
         disk_space.keep_ballast(run)
-        if _begin(run, job):
-            device_lock = _device(run, job)
-            _do(run, job)
+        if _take_job(run, job):
+            device_lock = _lock_device(run, job)
+            _start_job(run, job)
             device_lock.release()
         return 0
     except HoneError as error:
         text, full = str(error), isinstance(error, disk_space.DiskFullError)
         if full:
-            _clean(run, job)
+            _free_disk(run, job)
     except Exception as error:
         full = disk_space.is_full(error)
         if full:
             text = disk_space.last_words(run, error)
-            _clean(run, job)
+            _free_disk(run, job)
         else:
-            text = _explain(error)
-        _log(traceback.format_exc())
-    _log(text)
+            text = _describe_error(error)
+        _write_log(traceback.format_exc())
+    _write_log(text)
     with contextlib.suppress(
         OSError
     ):  # where not even the ballast's room is left, the exit code has to do
         if job.startswith("merge-"):
             run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
         elif job == "train":
-            run.emit(ev.Paused(step=_saved(run), why=text) if full else ev.Failed(text=text))
+            run.emit(ev.Paused(step=_saved_step(run), why=text) if full else ev.Failed(text=text))
         else:
             run.emit(ev.Warned(text=text))
     return 1
 
 
-def _begin(run: RunDir, job: str) -> bool:
+def _take_job(run: RunDir, job: str) -> bool:
     """Take the job; False where it was taken out of the queue at this very moment."""
     # Said before the mark goes, so that nobody sees a run that neither waits nor works.
     if job == "train":
@@ -102,7 +102,7 @@ def _begin(run: RunDir, job: str) -> bool:
     return True
 
 
-def _explain(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """An error that is none of ours, in words."""
     if isinstance(error, MemoryError):
         return "The machine's memory ran out. Lower the batch size or the longest example, then start again."
@@ -113,28 +113,28 @@ def _explain(error: Exception) -> str:
     return f"An unexpected error ended the work ({type(error).__name__}). The log has the details."
 
 
-def _clean(run: RunDir, job: str) -> None:
+def _free_disk(run: RunDir, job: str) -> None:
     """Give room back: the ballast, and what was cut off while it was written."""
     disk_space.release_ballast(run)
     if job == "train":
         from engine.work.train import checkpoints
 
-        checkpoints.clean(run)
+        checkpoints.remove_partial(run)
     elif job.startswith("merge-"):
         shutil.rmtree(run.path / "merged" / f".{job.removeprefix('merge-')}", ignore_errors=True)
 
 
-def _saved(run: RunDir) -> int:
+def _saved_step(run: RunDir) -> int:
     saved = run.view().saved
     return saved[-1].step if saved else 0
 
 
-def _log(text: str) -> None:
+def _write_log(text: str) -> None:
     with contextlib.suppress(OSError):  # the log may be on the full disk
         print(text, file=sys.stderr, flush=True)
 
 
-def _device(run: RunDir, job: str) -> FileLock:
+def _lock_device(run: RunDir, job: str) -> FileLock:
     """The device's lock, waited for: two processes of the same workspace never compute on one device at once."""
     lock = FileLock(run.path.parent.parent / "locks" / f"{device().kind}.lock")
     try:
@@ -146,33 +146,33 @@ def _device(run: RunDir, job: str) -> FileLock:
     return lock
 
 
-def _do(run: RunDir, job: str) -> None:
+def _start_job(run: RunDir, job: str) -> None:
     # Imported here: torch takes seconds, and the lock and the first event should not wait for it.
     if job == "train":
         from engine.work.train.train import train
 
         train(run)
     elif job == "score":
-        from engine.work.evaluate.score import score
+        from engine.work.evaluate.score import score_run
 
-        score(run)
+        score_run(run)
     else:
-        from engine.work.merge import merge
+        from engine.work.merge import merge_run
 
-        merge(run, job.removeprefix("merge-"))
+        merge_run(run, job.removeprefix("merge-"))
 
 
-def _give_way() -> None:
+def _lower_priority() -> None:
     """Let the page and whatever else the user does come first; a worker that is alone still has all the machine."""
     if hasattr(os, "nice"):  # not on Windows
-        os.nice(POLITE)
+        os.nice(NICENESS)
     with contextlib.suppress(
         OSError
     ):  # Linux on a desktop weighs sessions, and a worker has its own
-        Path("/proc/self/autogroup").write_text(str(POLITE))
+        Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["desk"]:
-        _give_way()
+        _lower_priority()
     sys.exit(main(sys.argv[1:]))

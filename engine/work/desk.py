@@ -24,16 +24,16 @@ from engine.spec.run import DataSpec
 from engine.store.run_dir import RunDir
 from engine.work.encode import preview
 from engine.work.encode.encode import load_tokenizer, prompt_ids
-from engine.work.model.base_and_tuned import trained
-from engine.work.model.describe import inspect
+from engine.work.model.base_and_tuned import open_trained_run
+from engine.work.model.describe import inspect_model
 from engine.work.model.generate import stream_pair
 
-TELL_EVERY = 0.08  # seconds; a page that redraws for every token falls behind
+CHAT_EVERY = 0.08  # seconds; a page that redraws for every token falls behind
 
 Tell = Callable[[Any], None]
 
 
-class Desk:
+class DeskWorker:
     """Holds at most one tokenizer and one model with its adapter."""
 
     def __init__(self) -> None:
@@ -50,31 +50,33 @@ class Desk:
 
     def inspect(self, ask: dict[str, Any], tell: Tell) -> Any:
         folder = Path(ask["folder"]) if ask["folder"] else None
-        return inspect(ask["model"], ask["task"] or None, folder).model_dump()
+        return inspect_model(ask["model"], ask["task"] or None, folder).model_dump()
 
     def preview(self, ask: dict[str, Any], tell: Tell) -> Any:
         """Rows as tokens, or why they cannot be shown."""
         data = DataSpec.model_validate(ask["data"])
-        tokenizer = self.tokenizer(local.folder(ask["model"]), data.template)
-        return [preview.preview(tokenizer, row, data) for row in ask["rows"]]
+        tokenizer = self.tokenizer(local.checked_folder(ask["model"]), data.template)
+        return [preview.preview_row(tokenizer, row, data) for row in ask["rows"]]
 
     def measure(self, ask: dict[str, Any], tell: Tell) -> Any:
         """The token report; told as it goes, since many rows take longer than a silence may last."""
         data = DataSpec.model_validate(ask["data"])
-        tokenizer = self.tokenizer(local.folder(ask["model"]), data.template)
-        return preview.report(tokenizer, ask["rows"], ask["indices"], ask["total"], data, tell)
+        tokenizer = self.tokenizer(local.checked_folder(ask["model"]), data.template)
+        return preview.token_report(
+            tokenizer, ask["rows"], ask["indices"], ask["total"], data, tell
+        )
 
     def pace(self, ask: dict[str, Any], tell: Tell) -> Any:
         """How fast this machine trains a model, for estimates of time."""
-        from engine.work.model.speed import pace  # it brings PEFT
+        from engine.work.model.speed import measure_speed  # it brings PEFT
 
-        return pace(
+        return measure_speed(
             ask["model"], ask["task"], MethodSpec.model_validate(ask["method"]), **ask["how"]
         )
 
     def chat(self, ask: dict[str, Any], tell: Tell) -> Any:
         """Both replies to one message, told as they grow."""
-        of = trained(RunDir(Path(ask["run"])))
+        of = open_trained_run(RunDir(Path(ask["run"])))
         place = of.place()
         key = (
             of.run.path,
@@ -87,9 +89,9 @@ class Desk:
         data = of.spec.data
         tokenizer = self.tokenizer(of.folder, data.template)
         if of.head:
-            from engine.work.model.classifier import verdicts
+            from engine.work.model.classifier import describe_both_outputs
 
-            return verdicts(self.model, tokenizer, of, ask["tuned"][-1]["content"])
+            return describe_both_outputs(self.model, tokenizer, of, ask["tuned"][-1]["content"])
         plain, literal = ask["plain_text"], "literal" in data.fixes
         base, tuned = (
             prompt_ids(
@@ -110,7 +112,7 @@ class Desk:
         def hear(now: list[str]) -> None:
             nonlocal last, texts
             texts = now
-            if time.monotonic() - last >= TELL_EVERY:
+            if time.monotonic() - last >= CHAT_EVERY:
                 last = time.monotonic()
                 tell(texts)
 
@@ -139,11 +141,11 @@ class Desk:
         return None
 
 
-def serve() -> None:
+def serve_desk() -> None:
     """Answer requests until stdin closes, which also happens when the app dies."""
     out = sys.stdout
     sys.stdout = sys.stderr  # whatever a library prints must not reach the pipe
-    desk = Desk()
+    desk = DeskWorker()
     asks: queue.Queue[dict[str, Any] | None] = queue.Queue()
 
     def listen() -> None:

@@ -10,7 +10,7 @@ import torch
 
 from engine.hardware import GB
 
-NO_MEMORY = (
+MEMORY_ERRORS = (
     "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed",
     "could not create a primitive", "could not create a memory",  # oneDNN, for want of room for its workspace
 )  # fmt: skip
@@ -20,7 +20,7 @@ def out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out: each library and device says it in its own words."""
     text = str(error).lower()
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in text for words in NO_MEMORY
+        words in text for words in MEMORY_ERRORS
     )
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.data import datasets, hub, ingest
-from engine.data.prepare import prepare
-from engine.data.readers import Options
+from engine.data.prepare import prepare_dataset
+from engine.data.readers import ReadOptions
 from engine.data.rows import TRAIN
 from engine.data.upload import Upload
 from engine.errors import DataError, HoneError
@@ -25,23 +25,25 @@ from engine.store.workspace import Store
 Tell = Callable[[str], None]
 
 
-def _answer(question: dict[str, Any], tell: Tell) -> Any:
+def _answer_question(question: dict[str, Any], tell: Tell) -> Any:
     store = Store(Path(question["home"]))
     match question["do"]:
         case "add":
             uploads = [Upload(Path(path), name) for path, name in question["files"]]
-            return ingest.add_files(store, uploads, Options(**question["options"]), tell)
+            return ingest.ingest_files(store, uploads, ReadOptions(**question["options"]), tell)
         case "again":
-            dataset = datasets.load(store, question["source"])
-            return ingest.read_again(store, dataset.folder, Options(**question["options"]), tell)
-        case "prepare":
-            return prepare(store, DataSpec.model_validate(question["spec"]), tell).model_dump(
-                mode="json"
+            dataset = datasets.load_dataset(store, question["source"])
+            return ingest.reread_files(
+                store, dataset.folder, ReadOptions(**question["options"]), tell
             )
+        case "prepare":
+            return prepare_dataset(
+                store, DataSpec.model_validate(question["spec"]), tell
+            ).model_dump(mode="json")
         case "look":
-            from engine.work.hub.datasets import look
+            from engine.work.hub.datasets import describe_hub_dataset
 
-            return look(question["name"]).model_dump()
+            return describe_hub_dataset(question["name"]).model_dump()
         case "hub":
             return _take_from_hub(store, hub.HubSpec(**question["wanted"]), tell)
         case "models" | "model" | "download":
@@ -57,11 +59,11 @@ def _take_from_hub(store: Store, wanted: hub.HubSpec, tell: Tell) -> str:
     end = "" if wanted.count is None else str(wanted.first + wanted.count)
     part += f" [{wanted.first}:{end}]" if wanted.first or end else ""
     notes: list[str] = [f"From the Hugging Face Hub: {wanted.name}, {part}."]
-    from engine.work.hub.datasets import rows as hub_rows
+    from engine.work.hub.datasets import read_slice as hub_rows
 
     rows = hub_rows(wanted, store.home / "hub", progress, notes)
     items = ((row, TRAIN) for row in rows)
-    return ingest.add_rows(
+    return ingest.ingest_rows(
         store, f"{wanted.name} ({part})", items, notes, tell, files=[wanted.name]
     )
 
@@ -74,10 +76,10 @@ def _base_models(store: Store, question: dict[str, Any], tell: Tell) -> Any:
         {key: value for key, value in question.items() if key not in ("do", "home")},
     )
     if do == "models":
-        return [one.model_dump() for one in models.search(**asked)]
+        return [one.model_dump() for one in models.search_models(**asked)]
     if do == "model":
-        return models.look(store, **asked).model_dump(mode="json")
-    return str(download.download(store, **asked, tell=tell))
+        return models.describe_hub_model(store, **asked).model_dump(mode="json")
+    return str(download.download_model(store, **asked, tell=tell))
 
 
 def main() -> int:
@@ -92,7 +94,13 @@ def main() -> int:
         write({"error": text, "kind": kind})
 
     try:
-        write({"done": _answer(json.loads(sys.stdin.read()), lambda text: write({"tell": text}))})
+        write(
+            {
+                "done": _answer_question(
+                    json.loads(sys.stdin.read()), lambda text: write({"tell": text})
+                )
+            }
+        )
     except HoneError as error:
         fail(str(error), type(error).__name__)
     except MemoryError:

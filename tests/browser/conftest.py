@@ -17,6 +17,7 @@ import pytest
 
 import start
 from engine.store.files import ROOT
+from tests import warm
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 QUIET = (
@@ -46,16 +47,9 @@ def app(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    words = [
-        sys.executable,
-        str(ROOT / "app.py"),
-        "--no-browser",
-        "--port",
-        str(port),
-        "--home",
-        str(home),
-        *more,
-    ]
+    app_itself = ["-m", "tests.warm_app"] if warm.ADDRESS in os.environ else [str(ROOT / "app.py")]
+    options = ["--no-browser", "--port", str(port), "--home", str(home), *more]
+    words = [sys.executable, *app_itself, *options]
     environment = os.environ | {"PYTHONPATH": str(ROOT)} | (env or {})
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:

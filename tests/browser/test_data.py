@@ -108,8 +108,8 @@ def edits_and_saves(page: Any, home: Path) -> None:
     page.locator("#edit-told", has_text="Nothing is changed yet").wait_for(timeout=WAIT)
     store = Store(home)
     new = next(
-        datasets.load(store, source)
-        for source, label in datasets.available(store)
+        datasets.load_dataset(store, source)
+        for source, label in datasets.list_datasets(store)
         if "(edit 1)" in label
     )
     assert {"prompt": "Was kostet Artikel 0?", "completion": "Nichts."} in list(new.read())

@@ -98,7 +98,7 @@ def save_model(folder: Path, kind: str, seed: int = 0, **more: Any) -> Path:
     import torch
     from transformers import AutoModel, AutoModelForCausalLM
 
-    from engine.work.model.describe import tasks_of
+    from engine.work.model.structure import tasks_of
 
     torch.manual_seed(seed)
     config = config_of(kind, **more)

@@ -25,7 +25,7 @@ def ctx(home: Path) -> Iterator[Context]:
 @pytest.fixture
 def values() -> list[object]:
     """What the form holds when the page opens."""
-    return form.fill(tab.suited_spec("sample:pirate"), None)
+    return form.widget_values(tab.suited_spec("sample:pirate"), None)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.quality.token_report import PreviewRow, TokenReport
-from engine.estimate.duration import Pace
+from engine.estimate.duration import MeasuredSpeed
 from engine.hardware import Machine
 from engine.model.info import LinearModule, ModelInfo
 from engine.process.fake import FakeBackend
@@ -114,9 +114,11 @@ class FakeDesk:
             longest=max((row.length for row in seen), default=0),
         )
 
-    def pace(self, model: str, task: str, method: MethodSpec, machine: Machine, *how: int) -> Pace:
+    def pace(
+        self, model: str, task: str, method: MethodSpec, machine: Machine, *how: int
+    ) -> MeasuredSpeed:
         self.paced += 1
-        return Pace(flops=1e11, written=0.005)
+        return MeasuredSpeed(flops=1e11, written=0.005)
 
     def chat(
         self,

@@ -39,7 +39,9 @@ def blocks(home: Path) -> Iterator[gr.Blocks]:
 def test_every_field_is_on_the_page(blocks: gr.Blocks) -> None:
     ids = {block.elem_id for block in blocks.blocks.values()}
     assert {
-        "field-" + path.replace(".", "-") for path in form.PATHS if path not in form.STATES
+        "field-" + path.replace(".", "-")
+        for path in form.FORM_PATHS
+        if path not in form.STATE_PATHS
     } <= ids
 
 
@@ -72,14 +74,14 @@ def test_handlers_are_named_and_private(blocks: gr.Blocks) -> None:
 
 def test_a_run_s_settings_reach_all_of_the_form(blocks: gr.Blocks) -> None:
     found = {fn.name: (len(fn.inputs), len(fn.outputs)) for fn in blocks.fns.values()}
-    assert found["use"] == found["train_on"] == (1, 4 + len(form.PATHS))
-    assert found["choose_data"] == (4, len(form.PATHS) - 2 + 4)
+    assert found["use"] == found["train_on"] == (1, 4 + len(form.FORM_PATHS))
+    assert found["choose_data"] == (4, len(form.FORM_PATHS) - 2 + 4)
     assert {"extend", "act", "forget_start", "tell_start"} <= found.keys()
 
 
 def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
-    look = theme.look()
-    for text in (look["css"], look["head"], str(theme.theme()._stylesheets)):
+    look = theme.launch_options()
+    for text in (look["css"], look["head"], str(theme.make_theme()._stylesheets)):
         assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
 
 

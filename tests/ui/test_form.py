@@ -23,24 +23,24 @@ def declared() -> list[str]:
 
 
 def test_the_form_has_every_field() -> None:
-    assert sorted(form.PATHS) == sorted(declared())
+    assert sorted(form.FORM_PATHS) == sorted(declared())
 
 
-@pytest.mark.parametrize("path", form.PATHS)
+@pytest.mark.parametrize("path", form.FORM_PATHS)
 def test_a_widget_says_what_its_field_says(path: str) -> None:
     field = specs.field(path)
     choices = (
         {"choices": [field.default]} if path.endswith(".source") else {}
     )  # found on this machine, not declared
-    widget = form.widget(path, **choices)
+    widget = form.make_widget(path, **choices)
     assert field.title and field.description
-    if path not in form.STATES:  # set by buttons and lists, which have words of their own
+    if path not in form.STATE_PATHS:  # set by buttons and lists, which have words of their own
         assert widget.label == field.title
         assert widget.info == field.description
 
 
 def test_sliders_have_the_bounds_of_their_fields() -> None:
-    rank = form.widget("method.rank")
+    rank = form.make_widget("method.rank")
     assert isinstance(rank, gr.Slider)
     assert (rank.minimum, rank.maximum, rank.step) == (1, 256, 1)
 
@@ -49,39 +49,39 @@ def test_sliders_have_the_bounds_of_their_fields() -> None:
 def test_filling_and_collecting_gives_the_same_spec(name: str) -> None:
     found = [sample for sample in presets.samples() if sample.id == name]
     spec = specs.make(found[0].values) if found else RunSpec()
-    assert form.collect(form.fill(spec, None)) == spec
+    assert form.read_spec(form.widget_values(spec, None)) == spec
 
 
 @pytest.mark.parametrize("recipe", presets.recipes(), ids=lambda recipe: recipe.name)
 def test_a_recipe_survives_the_form(recipe: presets.Recipe) -> None:
     spec = presets.recipe_spec(recipe)
-    assert form.collect(form.fill(spec, None)) == spec
+    assert form.read_spec(form.widget_values(spec, None)) == spec
 
 
 def test_all_linear_is_shown_as_the_names_that_the_model_has() -> None:
-    shown = dict(zip(form.PATHS, form.fill(RunSpec(), INFO), strict=True))
+    shown = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), INFO), strict=True))
     assert shown["method.targets"] == [module.name for module in INFO.modules]
 
 
 def test_an_empty_alpha_follows_the_rank() -> None:
-    values = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True)) | {
+    values = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), None), strict=True)) | {
         "method.alpha": " ",
         "method.rank": 4,
     }
-    assert form.collect(values.values()).method.scale_alpha == 8
-    assert form.collect((values | {"method.alpha": "12"}).values()).method.alpha == 12
+    assert form.read_spec(values.values()).method.scale_alpha == 8
+    assert form.read_spec((values | {"method.alpha": "12"}).values()).method.alpha == 12
 
 
 def test_questions_are_one_a_line() -> None:
-    values = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
+    values = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), None), strict=True))
     values["sampling.prompts"] = "Who are you?\n\n  What is red?  \n"
-    assert form.collect(values.values()).sampling.prompts == ("Who are you?", "What is red?")
+    assert form.read_spec(values.values()).sampling.prompts == ("Who are you?", "What is red?")
 
 
 def test_all_mistakes_are_named_at_once() -> None:
-    values = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
+    values = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), None), strict=True))
     values |= {"method.alpha": "much", "optim.epochs": None, "optim.batch_size": 0}
     with pytest.raises(SpecError) as caught:
-        form.collect(values.values())
+        form.read_spec(values.values())
     for title in ("Alpha", "Epochs", "Batch size"):
         assert title in str(caught.value)

@@ -29,9 +29,9 @@ NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
 
 def test_a_model_is_read_once_and_then_described(ctx: Context) -> None:
-    reading, about = tab.describe(ctx, "pocket")
+    reading, about = tab.describe_model(ctx, "pocket")
     assert "ten seconds" in reading and "5,000,000 weights" in about
-    assert list(tab.describe(ctx, "pocket")) == [about]
+    assert list(tab.describe_model(ctx, "pocket")) == [about]
 
 
 def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> None:
@@ -45,10 +45,10 @@ def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> N
 
 
 def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) -> None:
-    ctx.model("pocket")
+    ctx.load_model("pocket")
     for source in (str(tmp_path), "hub:owner/name", str(tmp_path / "gone")):
-        ctx._models[source] = ctx.model("pocket")
-    offered = [source for _, source in find.refresh(ctx, "pocket")["choices"]]
+        ctx._models[source] = ctx.load_model("pocket")
+    offered = [source for _, source in find.refresh_models(ctx, "pocket")["choices"]]
     assert offered == ["pocket", str(tmp_path)]
 
 
@@ -56,7 +56,7 @@ def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: li
     ctx.policy = DEMO
     with pytest.raises(RunError, match="closed"):
         find.open_folder(ctx, str(tmp_path))
-    values[form.PATHS.index("model.source")] = str(
+    values[form.FORM_PATHS.index("model.source")] = str(
         tmp_path
     )  # as a client that skips the page would send it
     with pytest.raises(RunError, match="closed"):
@@ -67,7 +67,7 @@ def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: li
 
 
 def test_both_replies_grow_and_the_buttons_come_back(ctx: Context, finished: RunDir) -> None:
-    steps = list(compare.talk(ctx, finished.id, "Hello", [], [], 0.0, 64))
+    steps = list(compare.send_message(ctx, finished.id, "Hello", [], [], 0.0, 64))
     assert steps[0][0] == "" and steps[0][4]["visible"]
     _, base, tuned, *_ = steps[-2]
     assert base[-1]["content"].startswith("I am") and tuned[-1]["content"].startswith("Arr!")
@@ -76,7 +76,7 @@ def test_both_replies_grow_and_the_buttons_come_back(ctx: Context, finished: Run
 
 
 def test_closing_the_conversation_stops_the_model(ctx: Context, finished: RunDir) -> None:
-    talking = compare.talk(ctx, finished.id, "Hello", [], [], 0.0, 64)
+    talking = compare.send_message(ctx, finished.id, "Hello", [], [], 0.0, 64)
     next(talking), next(talking)
     talking.close()
     assert ctx.engine.desk.stopped == 1  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ def test_a_refused_message_is_given_back(
         raise RunError("Another run is using this machine.")
 
     monkeypatch.setattr(FakeDesk, "chat", busy)
-    talking = compare.talk(ctx, finished.id, "Hello", [], [], 0.0, 64)
+    talking = compare.send_message(ctx, finished.id, "Hello", [], [], 0.0, 64)
     next(talking)
     assert next(talking)[:3] == ("Hello", [], [])
     with pytest.raises(RunError):
@@ -101,14 +101,14 @@ def test_gradio_s_parts_become_text() -> None:
         "role": "user",
         "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}],
     }
-    assert compare.plain([turn]) == [{"role": "user", "content": "Hello"}]
+    assert compare.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
 
 
 def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir) -> None:
-    shown = compare.suggest(ctx, finished.id)
-    first = compare.question(read_rows(finished.held_out_file)[0])
+    shown = compare.suggest_messages(ctx, finished.id)
+    first = compare.question_of(read_rows(finished.held_out_file)[0])
     assert first in shown.replace("&#x27;", "'")
-    assert "nothing to compare" in compare.suggest(ctx, None)
+    assert "nothing to compare" in compare.suggest_messages(ctx, None)
 
 
 def test_a_score_is_asked_for_waited_for_and_shown(
@@ -154,13 +154,13 @@ def test_without_a_run_there_is_no_score(ctx: Context) -> None:
 
 
 def test_merging_ends_with_figures_and_a_zip(ctx: Context, finished: RunDir) -> None:
-    about, merged, code, _, _, take, timer = export.show(ctx, finished.id, "bf16")
+    about, merged, code, _, _, take, timer = export.show_export(ctx, finished.id, "bf16")
     assert "LoRA rank" in about and "Not merged yet" in merged and "PeftModel" in code
     assert not take["visible"] and not timer["active"]
     export.start_merge(ctx, finished.id, "bf16")
     while export.merge_state(finished, "bf16").working:
         pass
-    _, merged, code, _, _, take, _ = export.show(ctx, finished.id, "bf16")
+    _, merged, code, _, _, take, _ = export.show_export(ctx, finished.id, "bf16")
     assert "8 of 8 replies" in merged and take["visible"] and "merged" in code
     assert Path(export.zip_merged(ctx, finished.id, "bf16")).suffix == ".zip"
     assert Path(export.zip_adapter(ctx, finished.id)).stat().st_size > 0
@@ -181,12 +181,12 @@ def test_what_was_merged_before_the_run_went_on_is_not_offered(
 def test_a_base_model_that_has_gone_locks_nothing(ctx: Context, finished: RunDir) -> None:
     text = finished.spec_file.read_text()
     finished.spec_file.write_text(text.replace("source: pocket", "source: /gone/model"))
-    assert "/gone/model" in export.show(ctx, finished.id, "bf16")[2]
+    assert "/gone/model" in export.show_export(ctx, finished.id, "bf16")[2]
     assert Path(export.zip_adapter(ctx, finished.id)).is_file()
 
 
 def test_nothing_to_export_is_said(ctx: Context) -> None:
-    words, _, _, adapter, *_ = export.show(ctx, None, "bf16")
+    words, _, _, adapter, *_ = export.show_export(ctx, None, "bf16")
     assert "nothing to export" in words and not adapter["interactive"]
     with pytest.raises(RunError):
         export.start_merge(ctx, None, "bf16")
@@ -196,22 +196,22 @@ def test_nothing_to_export_is_said(ctx: Context) -> None:
 
 
 def test_runs_are_named_noted_and_deleted(ctx: Context, finished: RunDir) -> None:
-    assert finished.id in runs_tab.refresh(ctx, "")
+    assert finished.id in runs_tab.refresh_table(ctx, "")
     shown = runs_tab.save_meta(ctx, finished.id, NASTY[:80], "a note")
     assert "<img" not in shown and "a note" in shown
-    visible, question = runs_tab.ask(ctx, finished.id)
+    visible, question = runs_tab.ask_deletion(ctx, finished.id)
     assert visible["visible"] and "This frees" in question
     (ctx.engine.store.runs / "broken-run").mkdir()
     (ctx.engine.store.runs / "broken-run" / "spec.yaml").write_text("old: 1")
-    shown = runs_tab.refresh(ctx, "")
+    shown = runs_tab.refresh_table(ctx, "")
     assert finished.id in shown and "cannot be read" in shown and "broken-run" in shown
-    runs_tab.remove(ctx, finished.id)
-    assert "No runs yet" in runs_tab.refresh(ctx, "")
+    runs_tab.delete_run(ctx, finished.id)
+    assert "No runs yet" in runs_tab.refresh_table(ctx, "")
 
 
 def test_a_run_that_is_not_there_is_a_message(ctx: Context) -> None:
     with pytest.raises(HoneError):
-        runs_tab.ask(ctx, "../../etc")
+        runs_tab.ask_deletion(ctx, "../../etc")
 
 
 # --- errors ---
@@ -219,7 +219,7 @@ def test_a_run_that_is_not_there_is_a_message(ctx: Context) -> None:
 
 def test_expected_errors_are_words(ctx: Context) -> None:
     with pytest.raises(gr.Error) as caught:
-        bind(runs_tab.ask, ctx)("no-such-run")
+        bind(runs_tab.ask_deletion, ctx)("no-such-run")
     assert "There is no run" in caught.value.message and caught.value.print_exception is False
 
 

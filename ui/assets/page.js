@@ -9,7 +9,7 @@
     let boot = '';
     setInterval(async () => {
       if (document.hidden) return;
-      const now = await server.boot('').catch(() => '');
+      const now = await server.boot_id('').catch(() => '');
       boot ||= now;
       if (now && now !== boot) location.reload();
     }, 2000);

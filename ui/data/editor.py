@@ -14,18 +14,19 @@ from gradio.components import Component
 from engine.data import edit
 from engine.data.prepare import Prepared
 from engine.errors import DataError
+from engine.text import count_of
 from ui import form
 from ui.context import Context
 from ui.data import add
 from ui.handlers import QUIET, bind
-from ui.text import line, plural
-from ui.theme import html
+from ui.text import line
+from ui.theme import raw_html
 
 # What has been edited and not yet saved: rows by their number (None: deleted), and new rows.
 Edits = dict[str, Any]
-NONE: Edits = {"changed": {}, "added": []}
-BOXES = 12  # texts of a row that can be changed here
-NEW = 0  # the number of a row that is being added
+NO_EDITS: Edits = {"changed": {}, "added": []}
+TEXT_BOXES = 12  # texts of a row that can be changed here
+NEW_ROW = 0  # the number of a row that is being added
 PRESS = "() => setTimeout(() => document.querySelector('#rows-file').click(), 100)"
 
 
@@ -48,17 +49,17 @@ class Editor:
     file: gr.DownloadButton
 
 
-def build() -> Editor:
+def build_editor() -> Editor:
     """Lay the editor out."""
     with gr.Accordion("Change rows, or take them as a file", open=False, elem_id="editor") as box:
-        edited, opened = gr.State(NONE), gr.State("")
+        edited, opened = gr.State(NO_EDITS), gr.State("")
         number = gr.Number(
             1,
             precision=0,
             label="Row",
             info="Its number, as it stands below each row. 0 adds a row.",
         )
-        why = html()
+        why = raw_html()
         texts = [
             gr.Textbox(
                 label="Text",
@@ -68,7 +69,7 @@ def build() -> Editor:
                 visible=False,
                 elem_id=f"edit-{at}",
             )
-            for at in range(BOXES)
+            for at in range(TEXT_BOXES)
         ]
         with gr.Row(elem_classes="pager"):
             keep = gr.Button(
@@ -77,7 +78,7 @@ def build() -> Editor:
             delete = gr.Button(
                 "Delete it", size="md", min_width=110, visible=False, elem_id="edit-delete"
             )
-        told = html(line("Nothing is changed yet."), elem_id="edit-told")
+        told = raw_html(line("Nothing is changed yet."), elem_id="edit-told")
         with gr.Row(elem_classes="pager"):
             save = gr.Button(
                 "Save as new data", variant="primary", size="md", min_width=150, elem_id="edit-save"
@@ -96,7 +97,7 @@ def build() -> Editor:
     )
 
 
-def wire(ctx: Context, editor: Editor, source: Component, seen: Sequence[Component]) -> None:
+def wire_editor(ctx: Context, editor: Editor, source: Component, seen: Sequence[Component]) -> None:
     """``seen`` are the data's fields, which decide the rows that there are."""
     at, edited = editor.number, editor.edited
     shown = [editor.opened, editor.why, *editor.texts, editor.keep, editor.delete]
@@ -113,12 +114,12 @@ def wire(ctx: Context, editor: Editor, source: Component, seen: Sequence[Compone
     row = [editor.opened, at, edited]
     editor.keep.click(bind(keep_row, ctx, len(seen)), [*row, *seen, *editor.texts], edited, **QUIET)
     editor.delete.click(bind(delete_row), [*row, *seen], edited, **QUIET)
-    editor.drop.click(bind(forget), None, edited, **QUIET)
-    source.change(bind(forget), None, edited, **QUIET)
-    edited.change(bind(tell), edited, editor.told, **QUIET)
+    editor.drop.click(bind(discard_edits), None, edited, **QUIET)
+    source.change(bind(discard_edits), None, edited, **QUIET)
+    edited.change(bind(describe_edits), edited, editor.told, **QUIET)
     editor.save.click(bind(save_edits, ctx), [edited, *seen], [source, edited], **QUIET)
     for kind, button in editor.takes.items():
-        made = button.click(bind(download, ctx, kind), list(seen), editor.file, **QUIET)
+        made = button.click(bind(write_rows_file, ctx, kind), list(seen), editor.file, **QUIET)
         made.success(None, js=PRESS, api_visibility="private")
 
 
@@ -128,46 +129,48 @@ def wire(ctx: Context, editor: Editor, source: Component, seen: Sequence[Compone
 def open_row(ctx: Context, opened: str, number: float, edited: Edits, *values: Any) -> list[Any]:
     """The texts of one row, each in its own box; or why there are none. What is typed in an open row stays."""
     at = int(number or 0)
-    if opened == _place(at, edited, values):
-        return [gr.skip()] * (BOXES + 4)
+    if opened == _row_key(at, edited, values):
+        return [gr.skip()] * (TEXT_BOXES + 4)
     try:
-        found = edit.fields(current(ctx.prepared(form.data_spec(values)), at, edited))
-        if len(found) > BOXES:
+        found = edit.editable_fields(
+            current_row(ctx.prepare(form.read_data_spec(values)), at, edited)
+        )
+        if len(found) > TEXT_BOXES:
             raise DataError(
-                f"This row has more than {BOXES} turns. Change it in the file, and add that again."
+                f"This row has more than {TEXT_BOXES} turns. Change it in the file, and add that again."
             )
     except DataError as error:
-        return ["", line(str(error), "warn"), *[gr.update(visible=False)] * (BOXES + 2)]
+        return ["", line(str(error), "warn"), *[gr.update(visible=False)] * (TEXT_BOXES + 2)]
     boxes = [gr.update(label=label, value=text, visible=True) for label, text in found]
-    boxes += [gr.update(value="", visible=False)] * (BOXES - len(boxes))
+    boxes += [gr.update(value="", visible=False)] * (TEXT_BOXES - len(boxes))
     return [
-        _place(at, edited, values),
+        _row_key(at, edited, values),
         "",
         *boxes,
         gr.update(visible=True),
-        gr.update(visible=at != NEW),
+        gr.update(visible=at != NEW_ROW),
     ]
 
 
-def _place(number: int, edited: Edits, values: tuple[Any, ...]) -> str:
+def _row_key(number: int, edited: Edits, values: tuple[Any, ...]) -> str:
     """Which row of which data; its columns, fixes and edits count, since they decide what the row is."""
     noted = json.dumps([edited["changed"].get(str(number), ""), len(edited["added"])])
-    return f"{number} of {form.data_spec(values).model_dump_json()} {noted}"
+    return f"{number} of {form.read_data_spec(values).model_dump_json()} {noted}"
 
 
-def _check_place(opened: str, number: int, edited: Edits, values: tuple[Any, ...]) -> None:
-    if opened != _place(number, edited, values):
+def _check_row_key(opened: str, number: int, edited: Edits, values: tuple[Any, ...]) -> None:
+    if opened != _row_key(number, edited, values):
         raise DataError("The boxes still hold another row. Wait a moment until this one is shown.")
 
 
-def current(prepared: Prepared, number: int, edited: Edits) -> dict[str, Any]:
+def current_row(prepared: Prepared, number: int, edited: Edits) -> dict[str, Any]:
     """A row as it stands now, edits included, or an empty one to add; raises DataError where there is none."""
-    if number == NEW:
-        return edit.blank(prepared.rows()[0])
+    if number == NEW_ROW:
+        return edit.blank_row(prepared.train_rows()[0])
     row = (
         edited["changed"][str(number)]
         if str(number) in edited["changed"]
-        else edit.find(prepared, number)
+        else edit.find_row(prepared, number)
     )
     if row is None:
         deleted = str(number) in edited["changed"]
@@ -185,10 +188,10 @@ def keep_row(
     """Note a row's new texts, or a new row."""
     values, texts = rest[:fields], [str(text or "") for text in rest[fields:]]
     at = int(number or 0)
-    _check_place(opened, at, edited, values)
-    row = current(ctx.prepared(form.data_spec(values)), at, edited)
-    row = edit.with_fields(row, texts[: len(edit.fields(row))])
-    if at == NEW:
+    _check_row_key(opened, at, edited, values)
+    row = current_row(ctx.prepare(form.read_data_spec(values)), at, edited)
+    row = edit.with_edited_fields(row, texts[: len(edit.editable_fields(row))])
+    if at == NEW_ROW:
         return edited | {"added": [*edited["added"], row]}
     return edited | {"changed": edited["changed"] | {str(at): row}}
 
@@ -196,16 +199,16 @@ def keep_row(
 def delete_row(opened: str, number: float, edited: Edits, *values: Any) -> Edits:
     """Note that a row is to be left out."""
     at = int(number or 0)
-    _check_place(opened, at, edited, values)
+    _check_row_key(opened, at, edited, values)
     return edited | {"changed": edited["changed"] | {str(at): None}}
 
 
-def forget() -> Edits:
+def discard_edits() -> Edits:
     """All as it was."""
-    return NONE
+    return NO_EDITS
 
 
-def tell(edited: Edits) -> str:
+def describe_edits(edited: Edits) -> str:
     """What is noted and not saved."""
     deleted = sum(row is None for row in edited["changed"].values())
     parts = (
@@ -213,7 +216,7 @@ def tell(edited: Edits) -> str:
         ("deleted", deleted),
         ("added", len(edited["added"])),
     )
-    words = ", ".join(f"{plural(number, 'row')} {what}" for what, number in parts if number)
+    words = ", ".join(f"{count_of(number, 'row')} {what}" for what, number in parts if number)
     return line(f"{words}. Not saved yet." if words else "Nothing is changed yet.")
 
 
@@ -221,25 +224,29 @@ def save_edits(ctx: Context, edited: Edits, *values: Any) -> tuple[Any, Edits]:
     """Keep the edited rows as a new dataset, and choose it."""
     if not edited["changed"] and not edited["added"]:
         raise DataError("Nothing is changed yet. Change, delete or add a row first.")
-    spec = form.data_spec(values)
+    spec = form.read_data_spec(values)
     changed = {int(number): row for number, row in edited["changed"].items()}
-    made = edit.save(ctx.engine.store, ctx.prepared(spec), changed, edited["added"], spec.source)
-    return gr.update(choices=add.choices(ctx), value=made), NONE
+    made = edit.save_edits(
+        ctx.engine.store, ctx.prepare(spec), changed, edited["added"], spec.source
+    )
+    return gr.update(choices=add.dataset_choices(ctx), value=made), NO_EDITS
 
 
-def download(ctx: Context, kind: str, *values: Any) -> str:
+def write_rows_file(ctx: Context, kind: str, *values: Any) -> str:
     """All used rows as a file."""
-    prepared = ctx.prepared(form.data_spec(values))
-    if prepared.train + prepared.held_out > edit.LARGEST:
+    prepared = ctx.prepare(form.read_data_spec(values))
+    if prepared.train + prepared.held_out > edit.EDITABLE_ROWS:
         raise DataError(
-            f"More than {edit.LARGEST:,} rows are not offered as a download. They lie in the workspace."
+            f"More than {edit.EDITABLE_ROWS:,} rows are not offered as a download. They lie in the workspace."
         )
-    rows = [*prepared.rows(), *prepared.held_rows()]
+    rows = [*prepared.train_rows(), *prepared.held_out_rows()]
     folder = ctx.engine.store.home / "tmp" / secrets.token_hex(8)
     folder.mkdir(parents=True)
     path = folder / f"rows.{kind}"
     text = (
-        edit.as_csv(rows, prepared.shape) if kind == "csv" else edit.as_jsonl(rows, prepared.shape)
+        edit.rows_to_csv(rows, prepared.shape)
+        if kind == "csv"
+        else edit.rows_to_jsonl(rows, prepared.shape)
     )
     path.write_text(text, encoding="utf-8", newline="")
     return str(path)

@@ -17,12 +17,12 @@ from ui.data import editor, look
 from ui.data.add import Adding
 from ui.data.editor import Editor
 from ui.handlers import QUIET, bind
-from ui.text import intro
-from ui.theme import html
+from ui.text import tab_intro
+from ui.theme import raw_html
 
-AGAIN = "The file is read again when you change this."
-MORE = [("Found by itself", ""), ("Yes", "yes"), ("No", "no")]
-PARTS = [
+REREAD_INFO = "The file is read again when you change this."
+HEADER_CHOICES = [("Found by itself", ""), ("Yes", "yes"), ("No", "no")]
+TEXT_UNITS = [
     ("Found by itself", ""),
     ("Paragraph", "paragraph"),
     ("Line", "line"),
@@ -82,19 +82,19 @@ def build(ctx: Context) -> DataTab:
 
     def add(*paths: str, **more: Any) -> None:
         for path in paths:
-            fields[path] = form.widget(path, **more)
+            fields[path] = form.make_widget(path, **more)
 
     with gr.Tab("Data", id="data") as tab:
-        html(
-            intro(
+        raw_html(
+            tab_intro(
                 "What should it learn?",
                 "Choose a sample or add data of your own, check the rows, then go on.",
             )
         )
         with gr.Row(equal_height=False, elem_classes="page data"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
-                add("data.source", choices=data_add.choices(ctx))
-                adding = data_add.build(ctx)
+                add("data.source", choices=data_add.dataset_choices(ctx))
+                adding = data_add.build_adding(ctx)
                 with gr.Accordion("How it is read", open=False, elem_id="reading"):
                     add("data.shape", "data.roles", "data.fixes")
                     roles = [
@@ -107,23 +107,23 @@ def build(ctx: Context) -> DataTab:
                         )
                         for number in range(look.MOST_ROLES)
                     ]
-                    reading = _reading()
+                    reading = _reading_options()
                 with gr.Accordion("What it learns from", open=False, elem_id="learning"):
                     add(
                         "data.goal", "data.learn", "data.max_length", "data.system", "data.template"
                     )
                 with gr.Accordion("What is held out", open=False, elem_id="splitting"):
                     add("data.held_out")
-                    add("data.held_out_source", choices=held_choices(ctx), value="")
+                    add("data.held_out_source", choices=held_out_choices(ctx), value="")
                 forward = gr.Button("Next: choose the model", variant="primary", size="md")
             with gr.Column(scale=1, min_width=320):
-                facts = html(elem_id="data-facts")
-                fixes = {kind: _finding(kind) for kind in look.FIXES}
-                notes = html(elem_id="findings")
-                agree = gr.Button(
+                facts = raw_html(elem_id="data-facts")
+                fixes = {kind: _fix_box(kind) for kind in look.FIX_KINDS}
+                notes = raw_html(elem_id="findings")
+                confirm_columns = gr.Button(
                     "Yes, the columns are right", size="md", visible=False, elem_id="agree"
                 )
-                rows = html(look.WAITING, elem_id="preview")
+                rows = raw_html(look.OPENING_TOKENIZER, elem_id="preview")
                 with gr.Row(elem_classes="pager"):
                     back = gr.Button("Previous", size="md", min_width=90)
                     forth = gr.Button("Next rows", size="md", min_width=90)
@@ -135,47 +135,56 @@ def build(ctx: Context) -> DataTab:
                         container=False,
                         elem_id="order",
                     )
-                rows_editor = editor.build()
+                rows_editor = editor.build_editor()
                 with gr.Row(equal_height=False):
                     chart = gr.Plot(label="Lengths", visible=False, elem_id="lengths")
                     label_chart = gr.Plot(label="Labels", visible=False, elem_id="labels")
         index, worst, asked, spare = gr.State(0), gr.State({}), gr.State(""), gr.State()
     made = DataTab(
-        tab, fields, adding, facts, notes, agree, fixes, rows, index, worst, asked, spare, order, chart, label_chart,
+        tab, fields, adding, facts, notes, confirm_columns, fixes, rows, index, worst, asked, spare, order, chart, label_chart,
         rows_editor, roles, reading, back, forth, any_row, forward,
     )  # fmt: skip
-    _wire(ctx, made)
+    _wire_data(ctx, made)
     return made
 
 
-def _reading() -> list[Component]:
+def _reading_options() -> list[Component]:
     encoding = gr.Dropdown(
         data_add.encoding_choices(),
         value="",
         label="Letters (encoding)",
-        info=AGAIN,
+        info=REREAD_INFO,
         elem_id="encoding",
     )
     header = gr.Dropdown(
-        MORE, value="", label="The first line names the columns", info=AGAIN, elem_id="header"
+        HEADER_CHOICES,
+        value="",
+        label="The first line names the columns",
+        info=REREAD_INFO,
+        elem_id="header",
     )
-    parts = gr.Dropdown(PARTS, value="", label="One example is a", info=AGAIN, elem_id="parts")
+    parts = gr.Dropdown(
+        TEXT_UNITS, value="", label="One example is a", info=REREAD_INFO, elem_id="parts"
+    )
     return [encoding, header, parts]
 
 
-def _finding(kind: str) -> tuple[gr.Group, gr.HTML, gr.Button]:
+def _fix_box(kind: str) -> tuple[gr.Group, gr.HTML, gr.Button]:
     with gr.Row(visible=False, elem_classes="mend", equal_height=False) as group:
-        shown = html()
+        shown = raw_html()
         button = gr.Button(size="md", scale=0, min_width=200, elem_id=f"fix-{kind}")
     return group, shown, button
 
 
-def _wire(ctx: Context, tab: DataTab) -> None:
+def _wire_data(ctx: Context, tab: DataTab) -> None:
     added = [tab.source, tab.adding.upload, tab.adding.problem, tab.rows]
     adding = tab.adding
-    adding.upload.upload(bind(data_add.add, ctx), adding.upload, added, **QUIET)
+    adding.upload.upload(bind(data_add.add_files, ctx), adding.upload, added, **QUIET)
     adding.folder.upload(
-        bind(data_add.add, ctx), adding.folder, [tab.source, adding.folder, *added[2:]], **QUIET
+        bind(data_add.add_files, ctx),
+        adding.folder,
+        [tab.source, adding.folder, *added[2:]],
+        **QUIET,
     )
     adding.use_paste.click(
         bind(data_add.add_pasted, ctx),
@@ -184,12 +193,15 @@ def _wire(ctx: Context, tab: DataTab) -> None:
         **QUIET,
     )
     adding.hub_get.click(
-        bind(data_add.add_hub, ctx), list(adding.hub), [tab.source, tab.spare, *added[2:]], **QUIET
+        bind(data_add.add_hub_dataset, ctx),
+        list(adding.hub),
+        [tab.source, tab.spare, *added[2:]],
+        **QUIET,
     )
-    adding.upload.clear(bind(forget), None, adding.problem, **QUIET)
+    adding.upload.clear(bind(hide_problem), None, adding.problem, **QUIET)
     for widget in tab.reading:
         widget.input(
-            bind(data_add.read_again, ctx),
+            bind(data_add.reread_dataset, ctx),
             [tab.source, *tab.reading],
             [tab.source, tab.spare, *added[2:]],
             **QUIET,
@@ -200,29 +212,33 @@ def _wire(ctx: Context, tab: DataTab) -> None:
         widget.input(
             bind(choose_roles, ctx), [tab.source, shape, *tab.roles], [shape, roles], **QUIET
         )
-    tab.agree.click(bind(agree, ctx), tab.source, [shape, roles], **QUIET)
+    tab.agree.click(bind(confirm_columns, ctx), tab.source, [shape, roles], **QUIET)
     for kind, (_, _, button) in tab.fixes.items():
-        button.click(bind(mend, kind), tab.fields["data.fixes"], tab.fields["data.fixes"], **QUIET)
+        button.click(
+            bind(toggle_fix, kind), tab.fields["data.fixes"], tab.fields["data.fixes"], **QUIET
+        )
 
 
 # --- handlers ---
 
 
-def held_choices(ctx: Context) -> list[tuple[str, str]]:
-    return [form.A_SHARE, *data_add.choices(ctx)]
+def held_out_choices(ctx: Context) -> list[tuple[str, str]]:
+    return [form.SHARE_CHOICE, *data_add.dataset_choices(ctx)]
 
 
-def forget() -> Any:
+def hide_problem() -> Any:
     """The file was taken back, and what was wrong with it with it."""
     return gr.update(visible=False)
 
 
-def refresh(ctx: Context) -> tuple[Any, Any]:
+def refresh_datasets(ctx: Context) -> tuple[Any, Any]:
     """The lists again, with data that another page has added."""
-    return gr.update(choices=data_add.choices(ctx)), gr.update(choices=held_choices(ctx))
+    return gr.update(choices=data_add.dataset_choices(ctx)), gr.update(
+        choices=held_out_choices(ctx)
+    )
 
 
-def mend(kind: str, fixes: list[str]) -> list[str]:
+def toggle_fix(kind: str, fixes: list[str]) -> list[str]:
     """Apply a fix, or undo it."""
     return [one for one in fixes if one != kind] if kind in fixes else [*fixes, kind]
 
@@ -231,7 +247,7 @@ def choose_shape(ctx: Context, source: str, shape: str, roles: dict[str, str]) -
     """Columns for another shape: those that were used before, in their order."""
     if not shape:
         return {}
-    dataset = ctx.dataset(source)
+    dataset = ctx.load_dataset(source)
     used = list((roles or dataset.roles).values())
     columns = [*used, *(column for column in dataset.columns if column not in used)]
     needed = list(ROLES[Shape(shape)])[:2]
@@ -242,13 +258,13 @@ def choose_roles(
     ctx: Context, source: str, shape: str, *columns: str | None
 ) -> tuple[str, dict[str, str]]:
     """The columns as they were chosen one by one."""
-    chosen = Shape(shape) if shape else ctx.dataset(source).shape
+    chosen = Shape(shape) if shape else ctx.load_dataset(source).shape
     return chosen.value, {
         role: column for role, column in zip(ROLES[chosen], columns, strict=False) if column
     }
 
 
-def agree(ctx: Context, source: str) -> tuple[str, dict[str, str]]:
+def confirm_columns(ctx: Context, source: str) -> tuple[str, dict[str, str]]:
     """The guessed shape and columns, as the user's choice."""
-    dataset = ctx.dataset(source)
+    dataset = ctx.load_dataset(source)
     return dataset.shape.value, dataset.roles

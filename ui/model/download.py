@@ -13,24 +13,25 @@ import gradio as gr
 
 from engine.errors import ModelError
 from engine.model import catalog, hub, local
+from engine.text import format_hub_bytes
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.model import lists
-from ui.model.find import choices
-from ui.text import line, safe
-from ui.theme import html
+from ui.model.find import model_choices
+from ui.text import escape_html, line
+from ui.theme import raw_html
 
-SECOND = 1.0
+POLL_SECONDS = 1.0
 TERMS = (
     "It is gated: its owner has terms. Accept them on its page, {}, then give Hone your token: set HF_TOKEN, "
     "or run 'hf auth login', and start Hone again."
 )
 HUB_PAGE = "https://huggingface.co/{}"
-CLOSED = "The public demo downloads no models. Run Hone on your own machine to use this one."
+DEMO_NOTE = "The public demo downloads no models. Run Hone on your own machine to use this one."
 
 
 @dataclass(frozen=True)
-class Getting:
+class DownloadWidgets:
     """The widgets of the panel and of the list of downloaded models."""
 
     panel: gr.Column
@@ -52,27 +53,30 @@ class Getting:
 
 def build_panel() -> tuple[gr.Column, gr.HTML, gr.Button, gr.Button]:
     """What stands above a model that is not here."""
-    with gr.Column(visible=False, elem_id="get-model", elem_classes="boxed") as panel:
-        about = html(elem_id="get-about")
+    with gr.Column(visible=False, elem_id="get-model", elem_classes="boxed") as panel_html:
+        about = raw_html(elem_id="get-about")
         with gr.Row(elem_classes="run-acts"):
-            get = gr.Button(
+            start_download = gr.Button(
                 "Download", variant="primary", size="md", min_width=140, elem_id="get-it"
             )
-            stop = gr.Button(
+            stop_download = gr.Button(
                 "Stop", variant="stop", size="md", min_width=100, visible=False, elem_id="get-stop"
             )
-    return panel, about, get, stop
+    return panel_html, about, start_download, stop_download
 
 
 def build_list(ctx: Context) -> tuple[gr.HTML, gr.Column, gr.HTML, gr.State, gr.Button, gr.Button]:
     """The downloaded models, and the question before one is removed."""
     with gr.Accordion("Downloaded models", open=False, elem_id="here-box"):
-        listed = html(
-            here(ctx), js_on_load=lists.SCRIPT, elem_id="here-models", elem_classes="model-list"
+        listed = raw_html(
+            downloaded_list(ctx),
+            js_on_load=lists.LIST_SCRIPT,
+            elem_id="here-models",
+            elem_classes="model-list",
         )
         doomed = gr.State("")
         with gr.Column(visible=False, elem_id="model-sure", elem_classes="boxed") as sure:
-            question = html()
+            question = raw_html()
             with gr.Row(elem_classes="run-acts"):
                 yes = gr.Button(
                     "Remove it", variant="stop", size="md", min_width=100, elem_id="remove-yes"
@@ -81,162 +85,167 @@ def build_list(ctx: Context) -> tuple[gr.HTML, gr.Column, gr.HTML, gr.State, gr.
     return listed, sure, question, doomed, yes, no
 
 
-def wire(ctx: Context, got: Getting, source: gr.Dropdown, load: Any) -> None:
+def wire_downloads(ctx: Context, got: DownloadWidgets, source: gr.Dropdown, load: Any) -> None:
     """From the chosen model to its panel, and through a download to the model itself."""
     shown = got.outputs()
-    gr.on([load, source.change], bind(show, ctx), source, shown, **QUIET)
-    got.get.click(bind(get, ctx), source, shown, **QUIET)
-    got.stop.click(bind(stop, ctx), source, shown, **QUIET)
-    got.timer.tick(bind(tick, ctx), source, [*shown, source], **QUIET)
-    got.listed.resume(bind(resume, ctx), source, shown, **QUIET)
-    got.listed.halt(bind(halt, ctx), source, shown, **QUIET)
-    got.listed.discard(bind(ask, ctx), None, [got.sure, got.question, got.doomed], **QUIET)
-    got.no.click(bind(keep), None, got.sure, **QUIET)
-    got.yes.click(bind(remove, ctx), [got.doomed, source], [got.sure, got.listed, source], **QUIET)
+    gr.on([load, source.change], bind(show_panel, ctx), source, shown, **QUIET)
+    got.get.click(bind(start_download, ctx), source, shown, **QUIET)
+    got.stop.click(bind(stop_download, ctx), source, shown, **QUIET)
+    got.timer.tick(bind(follow_download, ctx), source, [*shown, source], **QUIET)
+    got.listed.resume(bind(resume_listed, ctx), source, shown, **QUIET)
+    got.listed.halt(bind(stop_listed, ctx), source, shown, **QUIET)
+    got.listed.discard(bind(ask_removal, ctx), None, [got.sure, got.question, got.doomed], **QUIET)
+    got.no.click(bind(keep_model), None, got.sure, **QUIET)
+    got.yes.click(
+        bind(remove_model, ctx), [got.doomed, source], [got.sure, got.listed, source], **QUIET
+    )
 
 
 # --- handlers ---
 
 
-def show(ctx: Context, source: str) -> list[Any]:
+def show_panel(ctx: Context, source: str) -> list[Any]:
     """The panel of the chosen model, and the list as it is now."""
     name = local.hub_name(source)
     now = ctx.downloads.of(name)
     live = bool(now and now.live)
-    words = panel(ctx, name) if name else gr.skip()
+    words = panel_html(ctx, name) if name else gr.skip()
     may = ctx.policy.may_download
-    label = "Go on with the download" if name and came(ctx, name) else "Download"
+    label = "Go on with the download" if name and bytes_here(ctx, name) else "Download"
     return [
         gr.update(visible=bool(name)),
         words,
         gr.update(visible=may and not live, value=label),
         gr.update(visible=may and live),
         gr.Timer(active=ctx.downloads.live),
-        here(ctx),
+        downloaded_list(ctx),
     ]
 
 
-def get(ctx: Context, source: str) -> list[Any]:
+def start_download(ctx: Context, source: str) -> list[Any]:
     """Begin or go on."""
     ctx.policy.require_download()
-    name, page = local.hub_name(source), ctx.page(local.hub_name(source))
+    name, page = local.hub_name(source), ctx.known_hub_page(local.hub_name(source))
     ctx.downloads.start(name, page.model.revision if page else "")
-    return show(ctx, source)
+    return show_panel(ctx, source)
 
 
-def stop(ctx: Context, source: str) -> list[Any]:
+def stop_download(ctx: Context, source: str) -> list[Any]:
     """End it; what came is kept."""
     ctx.policy.require_download()
     ctx.downloads.stop(local.hub_name(source))
-    return show(ctx, source)
+    return show_panel(ctx, source)
 
 
-def resume(ctx: Context, source: str, event: gr.EventData) -> list[Any]:
+def resume_listed(ctx: Context, source: str, event: gr.EventData) -> list[Any]:
     """Go on with one of the list."""
     ctx.policy.require_download()
     ctx.downloads.start(str(event.name))
-    return show(ctx, source)
+    return show_panel(ctx, source)
 
 
-def halt(ctx: Context, source: str, event: gr.EventData) -> list[Any]:
+def stop_listed(ctx: Context, source: str, event: gr.EventData) -> list[Any]:
     """End one of the list."""
     ctx.policy.require_download()
     ctx.downloads.stop(str(event.name))
-    return show(ctx, source)
+    return show_panel(ctx, source)
 
 
-def tick(ctx: Context, source: str) -> list[Any]:
+def follow_download(ctx: Context, source: str) -> list[Any]:
     """How far it is; a model that has come whole takes the place of the one that was only looked at."""
     name = local.hub_name(source)
     now = ctx.downloads.of(name)
     if name and now and now.path:
         path = catalog.source_of(ctx.engine.store, name)
-        return [*show(ctx, path), gr.update(choices=choices(ctx), value=path)]
-    return [*show(ctx, source), gr.skip()]
+        return [*show_panel(ctx, path), gr.update(choices=model_choices(ctx), value=path)]
+    return [*show_panel(ctx, source), gr.skip()]
 
 
-def ask(ctx: Context, event: gr.EventData) -> tuple[Any, str, str]:
+def ask_removal(ctx: Context, event: gr.EventData) -> tuple[Any, str, str]:
     """Ask before removing, and say what it frees."""
     ctx.policy.require_download()
     one = next(
-        (one for one in hub.downloaded(ctx.engine.store) if one.name == str(event.name)), None
+        (one for one in hub.list_downloaded(ctx.engine.store) if one.name == str(event.name)), None
     )
     if one is None:
         raise ModelError(f"'{str(event.name)[:100]}' is not here any more.")
-    runs = len(hub.runs_of(ctx.engine.store, one.folder)) if one.whole else 0
-    return gr.update(visible=True), line(lists.removal(one, runs)), one.folder
+    runs = len(hub.runs_using(ctx.engine.store, one.folder)) if one.whole else 0
+    return gr.update(visible=True), line(lists.removal_question(one, runs)), one.folder
 
 
-def keep() -> Any:
+def keep_model() -> Any:
     """Not removed after all."""
     return gr.update(visible=False)
 
 
-def remove(ctx: Context, folder: str, source: str) -> tuple[Any, str, Any]:
+def remove_model(ctx: Context, folder: str, source: str) -> tuple[Any, str, Any]:
     """Delete its files; where it was chosen, the pocket model takes its place."""
     ctx.policy.require_download()
     gone = str((ctx.engine.store.models / folder).resolve())
-    hub.remove(ctx.engine.store, folder)
+    hub.remove_model(ctx.engine.store, folder)
     ctx.forget_model(gone)
     ctx.downloads.forget(folder.replace("--", "/"))
-    found = choices(ctx, source)
+    found = model_choices(ctx, source)
     update = (
         gr.update(choices=found, value="pocket") if source == gone else gr.update(choices=found)
     )
-    return gr.update(visible=False), here(ctx), update
+    return gr.update(visible=False), downloaded_list(ctx), update
 
 
 # --- what is shown ---
 
 
-def came(ctx: Context, name: str) -> int:
+def bytes_here(ctx: Context, name: str) -> int:
     """Bytes of a model that came already."""
     return next(
         (
             one.bytes
-            for one in hub.downloaded(ctx.engine.store)
+            for one in hub.list_downloaded(ctx.engine.store)
             if one.name == name and not one.whole
         ),
         0,
     )
 
 
-def here(ctx: Context) -> str:
+def downloaded_list(ctx: Context) -> str:
     """The list of what came from the Hub."""
-    found = hub.downloaded(ctx.engine.store)
+    found = hub.list_downloaded(ctx.engine.store)
     names = {one.name for one in found} | {one.name for one in ctx.downloads.all()}
     states = {name: now for name in names if (now := ctx.downloads.of(name))}
-    return lists.here(found, states, ctx.policy.may_download)
+    return lists.downloaded_models(found, states, ctx.policy.may_download)
 
 
-def panel(ctx: Context, name: str) -> str:
+def panel_html(ctx: Context, name: str) -> str:
     """What a download would bring and needs; while it goes on, how far it is."""
-    now, page, one = ctx.downloads.of(name), ctx.page(name), catalog.known(name)
+    now, page, one = ctx.downloads.of(name), ctx.known_hub_page(name), catalog.known_model(name)
     size = page.model.bytes if page else one.bytes if one else None
     licence = page.model.licence if page else one.licence if one else "not stated"
     free = shutil.disk_usage(ctx.engine.store.models).free
-    had = came(ctx, name)
+    had = bytes_here(ctx, name)
     facts = (
-        f"{lists.amount(size)} to download; {lists.amount(free)} of disk are free." if size else ""
+        f"{format_hub_bytes(size)} to download; {format_hub_bytes(free)} of disk are free."
+        if size
+        else ""
     )
     facts = f"{facts} Licence: {licence}. All below is told from its description alone.".strip()
     body = [line(facts)]
     if not ctx.policy.may_download:
-        body.append(line(CLOSED, "warn"))
+        body.append(line(DEMO_NOTE, "warn"))
     elif now and now.live:
         body += [
-            lists.meter(now.percent or 0, name),
-            f'<p class="line" role="status">{safe(now.told)}</p>',
+            lists.progress_bar(now.percent or 0, name),
+            f'<p class="line" role="status">{escape_html(now.told)}</p>',
         ]
     else:
         body += [
-            line(text, tone, links=True) for text, tone in _before(name, page, one, size, had, free)
+            line(text, tone, links=True)
+            for text, tone in _download_notes(name, page, one, size, had, free)
         ]
         body += [line(now.problem, "bad")] if now and now.problem else []
-    return f"<h3>{safe(f'{name} is not on this machine yet')}</h3>" + "".join(body)
+    return f"<h3>{escape_html(f'{name} is not on this machine yet')}</h3>" + "".join(body)
 
 
-def _before(
+def _download_notes(
     name: str, page: Any, one: Any, size: int | None, had: int, free: int
 ) -> list[tuple[str, str]]:
     """What is to be known before it begins."""
@@ -251,6 +260,6 @@ def _before(
         found.append(("The disk has no room for it. Make room, or choose a smaller model.", "bad"))
     if had:
         found.append(
-            (f"{lists.amount(had)} of it came already; the download goes on from there.", "")
+            (f"{format_hub_bytes(had)} of it came already; the download goes on from there.", "")
         )
     return found

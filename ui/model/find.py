@@ -14,7 +14,7 @@ from gradio.components import Component
 from engine import hardware
 from engine.errors import HoneError
 from engine.estimate import fits
-from engine.estimate.fits import Verdict
+from engine.estimate.fits import ModelFit
 from engine.hardware import Machine
 from engine.model import catalog, local, safety
 from engine.process import hub
@@ -24,36 +24,38 @@ from engine.spec.run import PlaceSpec
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.model import lists
-from ui.text import line, status
-from ui.theme import html
+from ui.text import line, status_box
+from ui.theme import raw_html
 
-TASKS = [
+TASK_FILTER = [
     ("Any", ""),
     ("Write text", "text-generation"),
     ("Choose labels", "text-classification"),
     ("Encode text", "fill-mask"),
 ]
-LICENCES = [
+LICENCE_FILTER = [
     ("Any", ""),
     ("Apache 2.0", "apache-2.0"),
     ("MIT", "mit"),
     ("Gemma", "gemma"),
     ("Llama 3.2", "llama3.2"),
 ]
-SIZES = [
+SIZE_FILTER = [
     ("Fits this machine", "fits"),
     ("Up to 1 B", "1"),
     ("Up to 4 B", "4"),
     ("Up to 9 B", "9"),
     ("Any", ""),
 ]
-FEW = 3  # verdicts between two updates of the list
-STAYS = "\nThe model that is shown below stays chosen."
-ASK = line("Search for a name, such as SmolLM2 or Qwen3. Models that fit this machine come first.")
+VERDICTS_PER_UPDATE = 3  # verdicts between two updates of the list
+CHOICE_STAYS = "\nThe model that is shown below stays chosen."
+SEARCH_HINT = line(
+    "Search for a name, such as SmolLM2 or Qwen3. Models that fit this machine come first."
+)
 
 
 @dataclass(frozen=True)
-class Finding:
+class SearchWidgets:
     """The widgets by which a model is found."""
 
     known: gr.HTML
@@ -63,17 +65,17 @@ class Finding:
     refused: gr.HTML  # why the folder cannot be used
 
 
-def build(ctx: Context) -> Finding:
+def build_search(ctx: Context) -> SearchWidgets:
     """Lay it out and wire what concerns it alone."""
     with gr.Accordion("Recommended models", open=True, elem_id="known-box"):
-        known = html(
-            recommended(ctx),
-            js_on_load=lists.SCRIPT,
+        known = raw_html(
+            recommended_list(ctx),
+            js_on_load=lists.LIST_SCRIPT,
             elem_id="known-models",
             elem_classes="model-list",
         )
     with gr.Accordion("Search the Hugging Face Hub", open=False, elem_id="search-box"):
-        found = _search(ctx)
+        found = _build_hub_search(ctx)
     with gr.Accordion("A folder on this machine", open=False, elem_id="folder-box"):
         folder = gr.Textbox(
             label="Folder",
@@ -82,11 +84,11 @@ def build(ctx: Context) -> Finding:
             elem_id="model-folder",
         )
         use = gr.Button("Use this folder", size="md", elem_id="use-folder")
-        refused = html(visible=False, elem_id="folder-problem")
-    return Finding(known, found, folder, use, refused)
+        refused = raw_html(visible=False, elem_id="folder-problem")
+    return SearchWidgets(known, found, folder, use, refused)
 
 
-def _search(ctx: Context) -> gr.HTML:
+def _build_hub_search(ctx: Context) -> gr.HTML:
     query = gr.Textbox(
         label="Name",
         info="A part of it is enough; owner/name finds one model.",
@@ -94,7 +96,7 @@ def _search(ctx: Context) -> gr.HTML:
     )
     with gr.Row(elem_classes="filters"):
         task = gr.Dropdown(
-            TASKS,
+            TASK_FILTER,
             value="text-generation",
             label="Task",
             info="What it can do.",
@@ -102,7 +104,7 @@ def _search(ctx: Context) -> gr.HTML:
             elem_id="hub-task",
         )
         licence = gr.Dropdown(
-            LICENCES,
+            LICENCE_FILTER,
             value="",
             label="Licence",
             info="Its terms.",
@@ -110,7 +112,7 @@ def _search(ctx: Context) -> gr.HTML:
             elem_id="hub-licence",
         )
         size = gr.Dropdown(
-            SIZES,
+            SIZE_FILTER,
             value="fits",
             label="Size",
             info="How many weights it has.",
@@ -118,27 +120,29 @@ def _search(ctx: Context) -> gr.HTML:
             elem_id="hub-size",
         )
     go = gr.Button("Search", size="md", elem_id="hub-search")
-    found = html(ASK, js_on_load=lists.SCRIPT, elem_id="hub-found", elem_classes="model-list")
+    found = raw_html(
+        SEARCH_HINT, js_on_load=lists.LIST_SCRIPT, elem_id="hub-found", elem_classes="model-list"
+    )
     asked: list[Component] = [query, task, size, licence]
-    gr.on([go.click, query.submit], bind(search, ctx), asked, found, **QUIET)
+    gr.on([go.click, query.submit], bind(search_hub, ctx), asked, found, **QUIET)
     return found
 
 
 # --- handlers ---
 
 
-def choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
+def model_choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
     """(label, source) of all base models here, and of one that is only looked at."""
     found = [(label, one) for one, label in ctx.model_choices()]
-    found += [(Path(one).name, one) for one in ctx.opened()]
+    found += [(Path(one).name, one) for one in ctx.opened_folders()]
     if (name := local.hub_name(source)) and source not in {one for _, one in found}:
         found.append((f"{name} (not downloaded)", source))
     return found
 
 
-def refresh(ctx: Context, source: str) -> Any:
+def refresh_models(ctx: Context, source: str) -> Any:
     """What is here when the page opens: more than when the app started, perhaps."""
-    return gr.update(choices=choices(ctx, source))
+    return gr.update(choices=model_choices(ctx, source))
 
 
 def open_folder(ctx: Context, folder: str) -> tuple[Any, Any]:
@@ -151,94 +155,104 @@ def open_folder(ctx: Context, folder: str) -> tuple[Any, Any]:
         )
     path = Path(os.path.expanduser(name))
     try:
-        safety.check(path)
+        safety.check_model_folder(path)
     except HoneError as error:
         return gr.skip(), gr.update(value=line(str(error), "bad"), visible=True)
-    found = [choice for choice in choices(ctx) if choice[1] != str(path)]
+    found = [choice for choice in model_choices(ctx) if choice[1] != str(path)]
     chosen = gr.update(choices=[*found, (path.name, str(path))], value=str(path))
     return chosen, gr.update(visible=False)
 
 
 def list_known(ctx: Context) -> Iterator[str]:
     """The recommended models; what fits is worked out from their configs, some seconds the first time."""
-    yield recommended(ctx)
+    yield recommended_list(ctx)
     unknown = [
-        one.name for one in presets.known_models() if ctx.known_model(local.HUB + one.name) is None
+        one.name
+        for one in presets.known_models()
+        if ctx.known_model(local.HUB_PREFIX + one.name) is None
     ]
     for number, name in enumerate(unknown, 1):
         try:
-            ctx.model(local.HUB + name)
+            ctx.load_model(local.HUB_PREFIX + name)
         except HoneError:
             continue  # it stays without a verdict; choosing it tells why
-        if number % FEW == 0 or number == len(unknown):
-            yield recommended(ctx)
+        if number % VERDICTS_PER_UPDATE == 0 or number == len(unknown):
+            yield recommended_list(ctx)
 
 
-def search(ctx: Context, query: str, task: str, size: str, licence: str) -> Iterator[str]:
+def search_hub(ctx: Context, query: str, task: str, size: str, licence: str) -> Iterator[str]:
     """Models of the Hub, each with what probably fits."""
     ctx.policy.require_download()
     yield line("Asking the Hub.", "wait")
-    now = machine(ctx)
-    largest = fits.largest(now) if size == "fits" else int(size) * 10**9 if size else None
+    now = default_machine(ctx)
+    largest = fits.largest_model(now) if size == "fits" else int(size) * 10**9 if size else None
     try:
-        found = hub.search(ctx.engine.store, query or "", task or "", licence or "", largest)
-        yield lists.found(
-            found, [judged(ctx, local.HUB + one.name, now, one.parameters) for one in found]
+        found = hub.search_models(ctx.engine.store, query or "", task or "", licence or "", largest)
+        yield lists.found_models(
+            found,
+            [estimate_fit(ctx, local.HUB_PREFIX + one.name, now, one.parameters) for one in found],
         )
     except HoneError as error:
         yield line(str(error), "bad")
 
 
-def choose(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+def choose_listed(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
     """Look at a model of a list: what was said of it, and the choice."""
     name = str(event.name)
     source = catalog.source_of(ctx.engine.store, name)
-    page = ctx.page(name)
+    page = ctx.known_hub_page(name)
     if (
         local.hub_name(source)
-        and catalog.known(name) is None
+        and catalog.known_model(name) is None
         and (page is None or page.folder is None)
     ):
         yield gr.update(value=line(f"Asking the Hub for {name}.", "wait"), visible=True), gr.skip()
         try:
-            page = ctx.look(name)
+            page = ctx.refresh_hub_page(name)
         except HoneError as error:
-            yield said("bad", f"{name} cannot be looked at", str(error)), gr.skip()
+            yield shown_message("bad", f"{name} cannot be looked at", str(error)), gr.skip()
             return
         if page.folder is None:
             title = f"{name} cannot be used" if page.model.problem else f"{name} cannot be used yet"
-            yield said("warn", title, (page.model.problem or page.todo) + STAYS), gr.skip()
+            yield (
+                shown_message("warn", title, (page.model.problem or page.todo) + CHOICE_STAYS),
+                gr.skip(),
+            )
             return
-        source = local.HUB + page.model.name
-    yield gr.update(visible=False), gr.update(choices=choices(ctx, source), value=source)
+        source = local.HUB_PREFIX + page.model.name
+    yield gr.update(visible=False), gr.update(choices=model_choices(ctx, source), value=source)
 
 
-def said(tone: str, title: str, text: str) -> Any:
+def shown_message(tone: str, title: str, text: str) -> Any:
     """A sentence above the chosen model."""
-    return gr.update(value=status(tone, title, text, links=True), visible=True)
+    return gr.update(value=status_box(tone, title, text, links=True), visible=True)
 
 
 # --- what fits ---
 
 
-def machine(ctx: Context) -> Machine:
+def default_machine(ctx: Context) -> Machine:
     """What a run would have to itself with the settings that Hone begins with."""
     return hardware.machine(PlaceSpec(), MethodSpec(), ctx.engine.store.home)
 
 
-def judged(
+def estimate_fit(
     ctx: Context, source: str, now: Machine, parameters: int | None = None
-) -> Verdict | None:
+) -> ModelFit | None:
     """What fits: exactly where its config has been read, else from its size; None where neither is known."""
     capable = hardware.bf16(now.device)
     if info := ctx.known_model(source):
-        return fits.verdict(info, now, capable)
-    return fits.rough(parameters, now, capable) if parameters else None
+        return fits.check_fit(info, now, capable)
+    return fits.check_fit_by_size(parameters, now, capable) if parameters else None
 
 
-def recommended(ctx: Context) -> str:
+def recommended_list(ctx: Context) -> str:
     """The list as far as it is known what fits."""
-    now = machine(ctx)
-    return lists.recommended(
-        [(one, judged(ctx, local.HUB + one.name, now)) for one in presets.known_models()], now.free
+    now = default_machine(ctx)
+    return lists.recommended_models(
+        [
+            (one, estimate_fit(ctx, local.HUB_PREFIX + one.name, now))
+            for one in presets.known_models()
+        ],
+        now.free,
     )

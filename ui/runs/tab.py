@@ -13,14 +13,15 @@ from engine.runs import report as reports
 from engine.spec.method import briefly
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State
+from engine.text import format_bytes, format_date, format_duration, format_loss, format_share
 from ui.context import Context
 from ui.export import PRESS
 from ui.handlers import QUIET, bind
 from ui.runs import queue as runs_queue
 from ui.runs import report as report_view
 from ui.runs.queue import QueueList
-from ui.text import STATES, duration, intro, line, loss, megabytes, safe, share, table, when
-from ui.theme import html
+from ui.text import STATE_LABELS, escape_html, line, tab_intro, table
+from ui.theme import raw_html
 
 HEADERS = (
     "Name",
@@ -33,7 +34,7 @@ HEADERS = (
     "On disk",
     "Started",
 )
-EPOCHS = (
+EPOCHS_INFO = (
     "It goes on from its newest checkpoint. The learning rate goes on along the longer schedule: with cosine or linear "
     "it jumps up from its end, then falls again."
 )
@@ -60,14 +61,14 @@ class RunsTab:
 def build(ctx: Context) -> RunsTab:
     """Lay the tab out and wire what concerns it alone."""
     with gr.Tab("Runs", id="runs") as tab:
-        html(
-            intro(
+        raw_html(
+            tab_intro(
                 "What did I try?",
                 "Choose a run to open it, to train again from it, or to rename or delete it.",
             )
         )
-        queue = runs_queue.build()
-        table = html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
+        queue = runs_queue.build_queue()
+        table = raw_html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
         picked = gr.State("")
         with gr.Column(visible=False, elem_id="run-card", elem_classes="boxed") as panel:
             with gr.Row(elem_classes="run-acts"):
@@ -87,7 +88,7 @@ def build(ctx: Context) -> RunsTab:
             with gr.Accordion("More", open=False, elem_id="run-more"):
                 with gr.Row(visible=False, elem_classes="run-acts more-epochs") as longer:
                     epochs = gr.Number(
-                        1, label="More epochs", info=EPOCHS, minimum=0, elem_id="more-epochs"
+                        1, label="More epochs", info=EPOCHS_INFO, minimum=0, elem_id="more-epochs"
                     )
                     extend = gr.Button(
                         "Train for more epochs", size="md", min_width=170, elem_id="extend-run"
@@ -111,83 +112,83 @@ def build(ctx: Context) -> RunsTab:
                     delete = gr.Button(
                         "Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run"
                     )
-            report = html(elem_id="run-report")
+            report = raw_html(elem_id="run-report")
         with gr.Column(visible=False, elem_id="sure", elem_classes="boxed") as sure:
-            question = html()
+            question = raw_html()
             with gr.Row(elem_classes="run-acts"):
                 yes = gr.Button("Delete for good", variant="stop", size="md", elem_id="delete-yes")
                 no = gr.Button("Keep it", size="md")
 
     chosen = [picked, panel, name, note, sure, longer, train_on]
-    tab.select(bind(refresh, ctx), picked, table, **QUIET)
-    table.pick(bind(pick, ctx), None, [*chosen, table, report], **QUIET)
+    tab.select(bind(refresh_table, ctx), picked, table, **QUIET)
+    table.pick(bind(choose_run, ctx), None, [*chosen, table, report], **QUIET)
     save.click(bind(save_meta, ctx), [picked, name, note], table, **QUIET)
-    made = take.click(bind(write_report, ctx), picked, file, **QUIET)
+    made = take.click(bind(download_report, ctx), picked, file, **QUIET)
     made.success(None, js=PRESS.replace("{}", "report-file"), api_visibility="private")
-    delete.click(bind(ask, ctx), picked, [sure, question], **QUIET)
-    no.click(bind(keep), None, sure, **QUIET)
-    yes.click(bind(remove, ctx), picked, [*chosen, table], **QUIET)
+    delete.click(bind(ask_deletion, ctx), picked, [sure, question], **QUIET)
+    no.click(bind(keep_run), None, sure, **QUIET)
+    yes.click(bind(delete_run, ctx), picked, [*chosen, table], **QUIET)
     return RunsTab(tab, queue, picked, open_run, again, train_on, epochs, extend)
 
 
 # --- handlers ---
 
 
-def refresh(ctx: Context, picked: str) -> str:
+def refresh_table(ctx: Context, picked: str) -> str:
     """The table as it is now."""
-    return table_of(ctx.engine.store.all_runs(), picked)
+    return runs_table(ctx.engine.store.all_runs(), picked)
 
 
-def pick(ctx: Context, event: gr.EventData) -> tuple[Any, ...]:
+def choose_run(ctx: Context, event: gr.EventData) -> tuple[Any, ...]:
     """Choose a run; below the table stands what can be done with it."""
     run = ctx.engine.store.run(str(event.run))
     meta = run.meta
     shown = run.id, gr.update(visible=True), meta["name"], meta["note"], gr.update(visible=False)
     can = gr.update(visible=run.state() == State.FINISHED), gr.update(visible=run.has_result)
-    return *shown, *can, refresh(ctx, run.id), report_view.page(reports.report(run))
+    return *shown, *can, refresh_table(ctx, run.id), report_view.report_page(reports.report(run))
 
 
 def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
     """Give the run another name and note."""
     run = ctx.engine.store.run(picked)
     run.set_meta(name=name.strip()[:80] or run.meta["name"], note=note.strip()[:2000])
-    return refresh(ctx, picked)
+    return refresh_table(ctx, picked)
 
 
-def write_report(ctx: Context, picked: str) -> str:
+def download_report(ctx: Context, picked: str) -> str:
     """The run's report as one file that needs nothing else."""
-    return str(report_view.write(ctx.engine.store.run(picked)))
+    return str(report_view.write_report_file(ctx.engine.store.run(picked)))
 
 
-def ask(ctx: Context, picked: str) -> tuple[Any, str]:
+def ask_deletion(ctx: Context, picked: str) -> tuple[Any, str]:
     """Ask before deleting, and say what it frees."""
     run = ctx.engine.store.run(picked)
     text = f"Delete “{run.meta['name']}” with its adapter and checkpoints?"
     return gr.update(visible=True), line(
-        f"{text} This frees {megabytes(run.size)} and cannot be undone."
+        f"{text} This frees {format_bytes(run.size)} and cannot be undone."
     )
 
 
-def keep() -> Any:
+def keep_run() -> Any:
     """Not deleted after all."""
     return gr.update(visible=False)
 
 
-def remove(ctx: Context, picked: str) -> tuple[Any, ...]:
+def delete_run(ctx: Context, picked: str) -> tuple[Any, ...]:
     """Delete the run and its files."""
     ctx.engine.delete(picked)
     hidden = gr.update(visible=False)
-    return "", hidden, "", "", hidden, hidden, hidden, refresh(ctx, "")
+    return "", hidden, "", "", hidden, hidden, hidden, refresh_table(ctx, "")
 
 
 # --- what is shown ---
 
 
-def table_of(runs: Iterable[RunDir], picked: str) -> str:
+def runs_table(runs: Iterable[RunDir], picked: str) -> str:
     """All runs, newest first."""
     rows, damaged = [], []
     for run in runs:
-        rows.append(_row(run, run.id == picked)) if run.readable else damaged.append(run.id)
+        rows.append(_run_row(run, run.id == picked)) if run.readable else damaged.append(run.id)
     shown = (
         table(HEADERS, rows, "runs") if rows else line("No runs yet. Press Start on the Train tab.")
     )
@@ -197,21 +198,21 @@ def table_of(runs: Iterable[RunDir], picked: str) -> str:
     return shown + (line(left, "warn") if damaged else "")
 
 
-def _row(run: RunDir, picked: bool) -> str:
+def _run_row(run: RunDir, picked: bool) -> str:
     spec, view, meta = run.spec, run.view(), run.meta
     state = run.state(view)
     pressed = str(picked).lower()
-    name = f'<button type="button" data-run="{safe(run.id)}" aria-pressed="{pressed}">{safe(meta["name"])}</button>'
-    note = f"<small>{safe(meta['note'])}</small>" if meta["note"] else ""
+    name = f'<button type="button" data-run="{escape_html(run.id)}" aria-pressed="{pressed}">{escape_html(meta["name"])}</button>'
+    note = f"<small>{escape_html(meta['note'])}</small>" if meta["note"] else ""
     cells = (
-        f'<span class="chip" data-state="{state.value}">{STATES[state]}</span>',
-        _loss(view.kept.loss if view.kept else None, view.first_loss),
-        duration(view.last.seconds) if view.last else "–",
-        safe(Path(spec.model.source).name),
-        safe(meta["data"]),
-        safe(briefly(spec.method)),
-        megabytes(run.size),
-        when(meta["created"]),
+        f'<span class="chip" data-state="{state.value}">{STATE_LABELS[state]}</span>',
+        _loss_cell(view.kept.loss if view.kept else None, view.first_loss),
+        format_duration(view.last.seconds) if view.last else "–",
+        escape_html(Path(spec.model.source).name),
+        escape_html(meta["data"]),
+        escape_html(briefly(spec.method)),
+        format_bytes(run.size),
+        format_date(meta["created"]),
     )
     return (
         f'<tr data-picked="{pressed}"><td>{name}{note}</td>'
@@ -220,11 +221,11 @@ def _row(run: RunDir, picked: bool) -> str:
     )
 
 
-def _loss(best: float | None, first: float | None) -> str:
+def _loss_cell(best: float | None, first: float | None) -> str:
     """The best held-out loss beside the one before training."""
     if best is None:
         return "–"
     if first is None:
-        return loss(best)
-    down = f", down {share(first - best, first)}" if best < first else ""
-    return f"{loss(best)}<small>from {loss(first)}{down}</small>"
+        return format_loss(best)
+    down = f", down {format_share(first - best, first)}" if best < first else ""
+    return f"{format_loss(best)}<small>from {format_loss(first)}{down}</small>"

@@ -15,7 +15,7 @@ from ui import form
 from ui.context import Context
 from ui.data import add, tab
 from ui.model import find
-from ui.text import line, safe
+from ui.text import escape_html, line
 from ui.train import settings
 
 OF_DATA = tuple(path for path in form.DATA_PATHS if path != "data.seed")
@@ -81,21 +81,21 @@ def filled(ctx: Context, spec: RunSpec, said: str, gone: list[str]) -> list[Any]
     left: set[str] = set()
     try:
         for source in filter(None, (spec.data.source, spec.data.held_out_source)):
-            ctx.dataset(source)
+            ctx.load_dataset(source)
     except DataError as error:
         gone.append(f"{error} Choose other data on the Data tab.")
         left |= set(OF_DATA)
     info = None
     try:
-        info = ctx.model(spec.model.source)
+        info = ctx.load_model(spec.model.source)
         named = info.targets(spec.method.targets)
     except (ModelError, RunError) as error:
         gone.append(f"{error} Choose another model on the Model tab.")
         left |= set(OF_MODEL)
         named = ()
     for text in gone:
-        gr.Warning(safe(text), duration=20)
-    shown = dict(zip(form.PATHS, form.fill(spec, None), strict=True))
+        gr.Warning(escape_html(text), duration=20)
+    shown = dict(zip(form.FORM_PATHS, form.widget_values(spec, None), strict=True))
     shown |= offered(ctx, spec, info, named)
     group = (
         gr.skip()
@@ -106,7 +106,7 @@ def filled(ctx: Context, spec: RunSpec, said: str, gone: list[str]) -> list[Any]
     note = line(f"{said} Change what you like, then press Start.")
     return [
         source, None, note, group,
-        *(gr.skip() if path in left else shown[path] for path in form.PATHS),
+        *(gr.skip() if path in left else shown[path] for path in form.FORM_PATHS),
     ]  # fmt: skip
 
 
@@ -116,9 +116,9 @@ def offered(
     """What is chosen from lists, with the lists: Gradio refuses a form with what is not on offer."""
     data, held, model = spec.data.source, spec.data.held_out_source or "", spec.model.source
     found = {
-        "data.source": gr.update(choices=add.choices(ctx), value=data),
-        "data.held_out_source": gr.update(choices=tab.held_choices(ctx), value=held),
-        "model.source": gr.update(choices=find.choices(ctx, model), value=model),
-        "method.kind": gr.update(choices=form.choices("method.kind"), value=spec.method.kind),
+        "data.source": gr.update(choices=add.dataset_choices(ctx), value=data),
+        "data.held_out_source": gr.update(choices=tab.held_out_choices(ctx), value=held),
+        "model.source": gr.update(choices=find.model_choices(ctx, model), value=model),
+        "method.kind": gr.update(choices=form.field_choices("method.kind"), value=spec.method.kind),
     }
     return found | ({"method.targets": settings.targets(ctx, info, named)} if info else {})

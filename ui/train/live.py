@@ -18,9 +18,10 @@ from engine.runs import report
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView, State
+from engine.text import format_count, format_duration, format_loss
 from ui.context import Context
-from ui.handlers import explain
-from ui.text import STATES, count, duration, loss
+from ui.handlers import describe_error
+from ui.text import STATE_LABELS
 from ui.theme import ASSETS
 
 CHUNK = 8000  # points an answer holds at most; the page asks again at once for the rest
@@ -49,7 +50,7 @@ def poll(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
         view = run.view()
         return payload(run, view, view.state(alive, queued), cursor)
     except Exception as error:
-        title, text = explain(error)
+        title, text = describe_error(error)
         return {"run": "", "problem": f"{title}. {text}"}
 
 
@@ -91,7 +92,7 @@ def payload(run: RunDir, view: RunView, state: State, cursor: dict[str, Any]) ->
         "state": state.value,
         "live": state.live,
         "name": run.meta["name"],
-        "label": ending if stopping else STATES[state],
+        "label": ending if stopping else STATE_LABELS[state],
         "buttons": [] if stopping else buttons(view, state),
         "sentence": sentence(view, state, stopping),
         "warnings": [*map(coach.stepped, view.stepped), *view.warnings],
@@ -154,12 +155,12 @@ def progress(view: RunView, state: State) -> dict[str, Any]:
     last, left = view.last, view.seconds_left
     return {
         "percent": math.floor(100 * step / total) if total else 0,
-        "step": f"Step {count(step)} of {count(total)}" if total else "",
+        "step": f"Step {format_count(step)} of {format_count(total)}" if total else "",
         "epoch": f"Epoch {last.epoch:.1f} of {view.started.epochs:g}"
         if last and view.started
         else "",
-        "elapsed": f"{duration(last.seconds)} elapsed" if last else "",
-        "left": f"about {duration(left)} left"
+        "elapsed": f"{format_duration(last.seconds)} elapsed" if last else "",
+        "left": f"about {format_duration(left)} left"
         if state == State.TRAINING and left is not None
         else "",
     }
@@ -174,10 +175,10 @@ def tiles(view: RunView) -> dict[str, list[str]]:
     first, recent = view.losses[:5], view.losses[-few:]
     speed = sum(view.speeds[-few:]) / few
     return {
-        "train": [loss(_mean(recent)), f"started at {loss(_mean(first))}"],
+        "train": [format_loss(_mean(recent)), f"started at {format_loss(_mean(first))}"],
         "held": _held(view),
         "speed": [
-            f"{count(round(speed))} tokens/s",
+            f"{format_count(round(speed))} tokens/s",
             f"{_pace(last)} on {began.device}, {began.precision}",
         ],
         "rate": [f"{last.lr:.1e}" if last.lr else "0", f"highest so far {max(view.lrs):.1e}"],
@@ -191,14 +192,19 @@ def _held(view: RunView) -> list[str]:
             "–",
             "no check yet" if view.started and view.started.held_out else "nothing was held out",
         ]
-    before = f"before training {loss(view.first_loss)}" if view.first_loss is not None else ""
+    before = (
+        f"before training {format_loss(view.first_loss)}" if view.first_loss is not None else ""
+    )
     best = (
-        f"best {loss(view.best.loss)} at step {view.best.step}"
+        f"best {format_loss(view.best.loss)} at step {view.best.step}"
         if view.best
         else "first check follows"
     )
     now = coach.right(view.checks[-1])
-    return [loss(view.checks[-1].loss), ", ".join(part for part in (now, before, best) if part)]
+    return [
+        format_loss(view.checks[-1].loss),
+        ", ".join(part for part in (now, before, best) if part),
+    ]
 
 
 def _pace(last: ev.Step) -> str:
@@ -221,7 +227,7 @@ def samples(view: RunView) -> list[dict[str, Any]]:
 
 
 def _moment(step: int) -> str:
-    return f"After step {count(step)}" if step else "Before training"
+    return f"After step {format_count(step)}" if step else "Before training"
 
 
 def load(pid: int | None) -> list[list[Any]]:

@@ -18,13 +18,14 @@ from engine.estimate.recommend import Case
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Goal
 from engine.spec.run import RunSpec
+from engine.text import count_of, format_bytes, format_count
 from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.model import diagram
 from ui.model.tab import ModelTab
-from ui.text import card, count, line, megabytes, plural, safe, status, table
-from ui.train import plan, recipes
+from ui.text import card, escape_html, line, status_box, table
+from ui.train import recipes
 
 PARTS = {
     "weights": "Weights",
@@ -103,7 +104,7 @@ def show(ctx: Context, *values: Any) -> tuple[Any, Any, Any]:
     """Verdict, drawing and memory for the form as it is."""
     spec, problem = _spec(values)
     if spec is None:
-        return status("bad", "Check the settings", problem), gr.skip(), gr.skip()
+        return status_box("bad", "Check the settings", problem), gr.skip(), gr.skip()
     case, problem = _case(ctx, spec)
     if case is None:
         return "", "", READING
@@ -111,18 +112,18 @@ def show(ctx: Context, *values: Any) -> tuple[Any, Any, Any]:
 
 
 def _shown(case: Case, spec: RunSpec, problem: str) -> tuple[str, str, str]:
-    drawn = json.dumps(diagram.drawing(case.info, spec.method, max(2, case.labels)))
+    drawn = json.dumps(diagram.layer_diagram(case.info, spec.method, max(2, case.labels)))
     try:
-        told = forecast.foresee(case, spec)
+        told = forecast.forecast_run(case, spec)
         said = (
-            status("warn", "Data and model do not go together yet", problem)
+            status_box("warn", "Data and model do not go together yet", problem)
             if problem
             else verdict(told, case)
         )
         return said, drawn, memory_card(told, case, spec)
     except HoneError as error:
         return (
-            status("bad", "These settings do not fit this model", problem or str(error)),
+            status_box("bad", "These settings do not fit this model", problem or str(error)),
             drawn,
             "",
         )
@@ -130,21 +131,21 @@ def _shown(case: Case, spec: RunSpec, problem: str) -> tuple[str, str, str]:
 
 def toggle(ctx: Context, model: str, names: list[str], event: gr.EventData) -> list[str]:
     """Put one part in or take it out: the list on the Train tab is where it is kept."""
-    return diagram.toggled(ctx.model(model), names, str(event.name))
+    return diagram.toggle_target(ctx.load_model(model), names, str(event.name))
 
 
 def take_group(ctx: Context, model: str, event: gr.EventData) -> list[str]:
     """The parts of a group."""
-    groups = ctx.model(model).groups
+    groups = ctx.load_model(model).groups
     return list(groups.get(str(event.name), groups["all"]))
 
 
 def _spec(values: tuple[Any, ...]) -> tuple[RunSpec | None, str]:
     """The settings; with no target module chosen, those of all, so that the drawing can say so."""
-    held = dict(zip(form.PATHS, values, strict=True))
+    held = dict(zip(form.FORM_PATHS, values, strict=True))
     empty = not held["method.targets"]
     try:
-        spec = form.collect(
+        spec = form.read_spec(
             {**held, "method.targets": [form.ALL_LINEAR]}.values() if empty else values
         )
     except HoneError as error:
@@ -162,8 +163,7 @@ def _case(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
     if info is None:
         return None, ""
     try:
-        prepared = ctx.prepared(spec.data)
-        return plan.case_of(ctx, spec, prepared, prepared.train), ""
+        return ctx.known_case(spec), ""
     except HoneError as error:
         machine = hardware.machine(spec.place, spec.method, ctx.engine.store.home)
         goal: Goal = "classify" if info.task == "classify" else "write"
@@ -176,27 +176,29 @@ def _case(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
 
 def verdict(told: Forecast, case: Case) -> str:
     """Whether it fits, and what to do where it does not."""
-    free, needs = megabytes(case.machine.free), megabytes(told.needs)
+    free, needs = format_bytes(case.machine.free), format_bytes(told.needs)
     where = "your graphics card" if case.machine.device == "cuda" else "this machine"
     if told.fit is None:
-        title = f"It needs about {megabytes(told.fit_needs)}; {where} has {free} free"
-        return status(
+        title = f"It needs about {format_bytes(told.fit_needs)}; {where} has {free} free"
+        return status_box(
             "bad",
             title,
             _helps(told, case) + " Even one example at a time is too much as it is set.",
         )
     if told.fit_needs < told.needs:
         text = f"As set it needs {needs}. Hone steps down to {told.fit.text}. {told.effect}"
-        return status(
-            "warn", f"It fits with smaller steps: {megabytes(told.fit_needs)} of {free} free", text
+        return status_box(
+            "warn",
+            f"It fits with smaller steps: {format_bytes(told.fit_needs)} of {free} free",
+            text,
         )
-    if told.needs > recommend.ROOM * case.machine.free:
-        return status(
+    if told.needs > recommend.USABLE_SHARE * case.machine.free:
+        return status_box(
             "warn",
             f"It just fits: about {needs} of {free} free",
             "Close other programs before you start.",
         )
-    return status("good", f"It fits: about {needs} of the {free} that are free", _lengths(told))
+    return status_box("good", f"It fits: about {needs} of the {free} that are free", _lengths(told))
 
 
 def _helps(told: Forecast, case: Case) -> str:
@@ -204,35 +206,35 @@ def _helps(told: Forecast, case: Case) -> str:
         return "Choose a smaller model."
     words = " or ".join(told.helps)
     if any("4-bit" in one for one in told.helps):
-        four = recommend.needs(case, MethodSpec(kind="qlora"), 1, told.length, True)
+        four = recommend.bytes_needed(case, MethodSpec(kind="qlora"), 1, told.length, True)
         words = words.replace(
-            "the 4-bit method (QLoRA)", f"the 4-bit method, QLoRA ({megabytes(four)})"
+            "the 4-bit method (QLoRA)", f"the 4-bit method, QLoRA ({format_bytes(four)})"
         )
     return f"Use {words}."
 
 
 def _lengths(told: Forecast) -> str:
     fit = told.fit.text if told.fit else ""
-    return f"For {fit}, up to {plural(told.length, 'token')} each."
+    return f"For {fit}, up to {count_of(told.length, 'token')} each."
 
 
 def memory_card(told: Forecast, case: Case, spec: RunSpec) -> str:
     """Bars by part, a line at what is free, and what would fit at most."""
     again, optim = spec.optim.checkpointing == "on", spec.optim
-    setting = recommend.setting(
+    setting = recommend.memory_inputs(
         case, spec.method, optim.batch_size, told.length, again, optim.optimizer, spec.place
     )
-    settings = {"As set now": setting, **memory.four(setting)}
+    settings = {"As set now": setting, **memory.usual_methods(setting)}
     bars = [
-        Bar(TITLES.get(name, name), memory.estimate(one).model_dump())
+        Bar(TITLES.get(name, name), memory.estimate_memory(one).model_dump())
         for name, one in settings.items()
     ]
     free = case.machine.free
     scale = max(*(bar.total for bar in bars), free) * 1.02
     rows = "".join(_row(bar, free, scale, bar is bars[0]) for bar in bars)
     name = "graphics card" if case.machine.device == "cuda" else "machine"
-    mark = f'<p class="free-note" style="--at:{100 * free / scale:.2f}%"><span>{megabytes(free)} free</span></p>'
-    about = f"An estimate for {plural(optim.batch_size, 'example')} of {plural(told.length, 'token')} at once. "
+    mark = f'<p class="free-note" style="--at:{100 * free / scale:.2f}%"><span>{format_bytes(free)} free</span></p>'
+    about = f"An estimate for {count_of(optim.batch_size, 'example')} of {count_of(told.length, 'token')} at once. "
     about += f"The dashed line is what this {name} has free now."
     drawn = f'<div class="bars">{mark}{rows}</div>'
     return card(
@@ -253,10 +255,10 @@ def _row(bar: Bar, free: float, scale: float, now: bool) -> str:
         if size
     )
     fits = bar.total <= free
-    word = "fits" if fits else f"{megabytes(bar.total - free)} too much"
+    word = "fits" if fits else f"{format_bytes(bar.total - free)} too much"
     return (
-        f'<div class="bar-row" data-now="{str(now).lower()}"><span>{safe(bar.title)}</span>'
-        f'<b>{megabytes(bar.total)}</b><small data-good="{str(fits).lower()}">{word}</small>'
+        f'<div class="bar-row" data-now="{str(now).lower()}"><span>{escape_html(bar.title)}</span>'
+        f'<b>{format_bytes(bar.total)}</b><small data-good="{str(fits).lower()}">{word}</small>'
         f'<div class="track" aria-hidden="true">{pieces}<u style="left:{100 * free / scale:.2f}%"></u></div></div>'
     )
 
@@ -268,33 +270,33 @@ def _used(bars: list[Bar]) -> list[str]:
 def _keys(bars: list[Bar]) -> str:
     """What the colours mean, with the figures of the settings as they are."""
     items = (
-        f'<li title="{safe(HELP[name])}"><i data-memory="{name}"></i>{PARTS[name]} '
-        f"<b>{megabytes(bars[0].parts[name])}</b></li>"
+        f'<li title="{escape_html(HELP[name])}"><i data-memory="{name}"></i>{PARTS[name]} '
+        f"<b>{format_bytes(bars[0].parts[name])}</b></li>"
         for name in _used(bars)
     )
     return f'<ul class="keys">{"".join(items)}</ul>'
 
 
-def _most(setting: memory.Setting, free: int) -> str:
+def _most(setting: memory.MemoryInputs, free: int) -> str:
     """The largest batch and the longest example that would fit."""
     batch = memory.largest_batch(setting, free)
     length = memory.largest_length(setting._replace(batch=1), free)
     many = (
-        f"At most {plural(batch, 'example')} of {count(setting.length)} tokens fit at once. "
+        f"At most {count_of(batch, 'example')} of {format_count(setting.length)} tokens fit at once. "
         if batch
         else ""
     )
     if not length:
         return line("Not even the shortest example fits in this way.", "bad")
     whole = ", which is all that the model reads" if length == setting.info.context else ""
-    return line(f"{many}A single example may have {count(length)} tokens{whole}.")
+    return line(f"{many}A single example may have {format_count(length)} tokens{whole}.")
 
 
 def _table(bars: list[Bar]) -> str:
     """All figures, for who wants them or cannot see the bars."""
     rows = "".join(
-        f'<tr><th scope="row">{PARTS[name]}<small>{safe(HELP[name])}</small></th>'
-        + "".join(f"<td>{megabytes(bar.parts[name])}</td>" for bar in bars)
+        f'<tr><th scope="row">{PARTS[name]}<small>{escape_html(HELP[name])}</small></th>'
+        + "".join(f"<td>{format_bytes(bar.parts[name])}</td>" for bar in bars)
         + "</tr>"
         for name in _used(bars)
     )

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 
-from engine import hardware
-from engine.data.prepare import Prepared
-from engine.errors import HoneError, ModelError
-from engine.estimate import forecast, recommend
-from engine.estimate.duration import Job, Seconds
-from engine.estimate.forecast import Forecast
-from engine.estimate.recommend import Case, Option
-from engine.runs import warm_start
+from engine.errors import HoneError
+from engine.estimate import recommend
+from engine.estimate.duration import TimeRange
+from engine.estimate.recommend import Case, MethodOption
+from engine.runs.plan import Plan, what_helps
 from engine.spec.method import NAMES
-from engine.spec.objective import PREFERENCES, goal_of, outputs, task_of
-from engine.spec.run import RunSpec, Shape
-from engine.text import span
+from engine.spec.objective import PREFERENCES
+from engine.spec.run import Shape
+from engine.text import count_of, format_bytes, format_count, format_share, format_time_range
 from ui import form
 from ui.context import Context
-from ui.text import count, line, megabytes, plural, safe, share
+from ui.text import escape_html, line
 from ui.train import settings
 
 WAITING = line("Counting the weights that will train…", "wait")
@@ -31,55 +28,6 @@ LEARNS = {
     "regress": "give a number",
     "prefer": "prefer better answers",
 }
-
-
-class Plan(NamedTuple):
-    """A run that could be started."""
-
-    spec: RunSpec
-    prepared: Prepared
-    rows: int  # that teach something
-    case: Case | None  # None while the model is being read
-
-
-def plan(ctx: Context, spec: RunSpec) -> Plan:
-    """What these settings mean for the data and model as they are; raises HoneError for what cannot be."""
-    if why := ctx.unusable(spec.model.source):
-        raise ModelError(why)
-    prepared = ctx.prepared(spec.data)
-    if spec.model.start:
-        warm_start.require_fit(ctx.engine.store, spec, prepared.shape, prepared.labels)
-    rows = ctx.learned(spec.model.source, prepared, spec.data)
-    return Plan(spec, prepared, rows, case_of(ctx, spec, prepared, rows))
-
-
-def case_of(ctx: Context, spec: RunSpec, prepared: Prepared, rows: int) -> Case | None:
-    """The case that settings are wanted for; None where nobody has read the model yet."""
-    info = ctx.known_model(spec.model.source)
-    if info is None:
-        return None
-    goal = goal_of(spec.data, prepared.shape, info.tasks)
-    if info.task != task_of(goal):
-        info = ctx.engine.desk.inspect(spec.model.source, task_of(goal))
-    machine = hardware.machine(spec.place, spec.method, ctx.engine.store.home)
-    return Case(
-        info=info,
-        goal=goal,
-        rows=rows,
-        labels=len(outputs(goal, prepared.labels)),
-        lengths=ctx.lengths(spec.model.source, prepared, spec.data),
-        machine=machine,
-        capable=hardware.bf16(machine.device),
-        max_length=spec.data.max_length,
-        preference=preference_of(spec, prepared.shape) if goal == "prefer" else "",
-    )
-
-
-def preference_of(spec: RunSpec, shape: Shape) -> str:
-    """The preference method: the chosen one, or what the rows allow."""
-    if spec.method.preference != "auto":
-        return spec.method.preference
-    return "dpo" if shape == Shape.PREFERENCE else "kto"
 
 
 def kind_of_rows(shape: Shape) -> str:
@@ -99,63 +47,50 @@ def tell(ctx: Context, *values: Any) -> Iterator[tuple[Any, ...]]:
 
 def _told(ctx: Context, values: Sequence[Any]) -> Iterator[tuple[str, Any, Any]]:
     try:
-        now = plan(ctx, form.collect(values))
-        alpha = gr.update(placeholder=f"{2 * now.spec.method.rank}, which is twice the rank")
-        if now.case is None:
-            yield box(work(now) + WAITING), alpha, gr.skip()
-            return
-        told = forecast.foresee(now.case, now.spec)
-        choice = methods(recommend.methods(now.case), now.case)
-        seconds = how_long(ctx, now, told, measure=False)
-        yield facts(now, told, seconds), alpha, choice
-        if seconds is None and (seconds := how_long(ctx, now, told, measure=True)):
-            yield facts(now, told, seconds), alpha, choice
+        now = ctx.plan(form.read_spec(values))
     except HoneError as error:
-        yield box(line(str(error), "bad")), gr.skip(), gr.skip()
-
-
-def how_long(ctx: Context, now: Plan, told: Forecast, measure: bool) -> Seconds | None:
-    """The time that the run would take; None where it cannot be known."""
-    case = now.case
-    if case is None or case.lengths is None or told.fit is None:
-        return None
-    job = Job(
-        case.info,
-        now.spec,
-        now.rows,
-        now.prepared.held_out,
-        case.lengths,
-        case.preference,
-        case.labels,
-    )
-    return ctx.foresight.seconds(job, case.machine, told.fit, measure)
+        yield problem_box([str(error)]), gr.skip(), gr.skip()
+        return
+    if now.problems and now.forecast is None:
+        yield problem_box(now.problems), gr.skip(), gr.skip()
+        return
+    alpha = gr.update(placeholder=f"{2 * now.spec.method.rank}, which is twice the rank")
+    if now.case is None:
+        yield box(work(now) + WAITING), alpha, gr.skip()
+        return
+    choice = methods(recommend.method_options(now.case), now.case)
+    yield facts(now), alpha, choice
+    if now.seconds is None and (seconds := ctx.engine.estimate_time(now, measure=True)):
+        yield facts(now._replace(seconds=seconds)), alpha, choice
 
 
 # --- what is shown: pure functions ---
 
 
-def facts(now: Plan, told: Forecast, seconds: Seconds | None) -> str:
-    """All that is foretold, each figure with what it is compared with."""
-    assert now.case is not None
-    counted, machine = told.counted, now.case.machine
+def facts(now: Plan) -> str:
+    """All estimates, each figure with what it is compared with."""
+    assert now.case and now.forecast
+    told, machine = now.forecast, now.case.machine
+    counted = told.counted
     items = [
-        ("Learns", f"{count(counted.trainable)} of {count(counted.total)} weights train "
-         f"({share(counted.trainable, counted.total)})"),
-        ("Memory", f"about {megabytes(told.fit_needs)}; {megabytes(machine.free)} free"),
-        ("Time", time_words(seconds, now.case)),
-        ("Disk", f"about {megabytes(told.disk)}; {megabytes(machine.disk)} free"),
+        ("Learns", f"{format_count(counted.trainable)} of {format_count(counted.total)} weights train "
+         f"({format_share(counted.trainable, counted.total)})"),
+        ("Memory", f"about {format_bytes(told.fit_needs)}; {format_bytes(machine.free)} free"),
+        ("Time", time_words(now.seconds, now.case)),
+        ("Disk", f"about {format_bytes(told.disk)}; {format_bytes(machine.disk)} free"),
     ]  # fmt: skip
     if now.case.goal in LEARNS:
         items.insert(0, ("To", LEARNS[now.case.goal].format(now.case.labels)))
     rows = "".join(
-        f"<div><dt>{safe(name)}</dt><dd>{whole(text)}</dd></div>" for name, text in items
+        f"<div><dt>{escape_html(name)}</dt><dd>{whole(text)}</dd></div>" for name, text in items
     )
-    return box(work(now) + f'<dl class="facts">{rows}</dl>' + "".join(warnings(now, told)))
+    said = "".join([*(line(text, "bad") for text in now.problems), *warnings(now)])
+    return box(work(now) + f'<dl class="facts">{rows}</dl>' + said)
 
 
 def whole(text: str) -> str:
     """Escaped, and never broken before a sign of percent."""
-    return safe(text).replace(" %", "&nbsp;%")
+    return escape_html(text).replace(" %", "&nbsp;%")
 
 
 def box(inner: str) -> str:
@@ -163,15 +98,21 @@ def box(inner: str) -> str:
     return f'<section class="card">{inner}</section>'
 
 
+def problem_box(problems: Sequence[str]) -> str:
+    """Why the run cannot be started."""
+    return box(line("\n".join(problems), "bad"))
+
+
 def work(now: Plan) -> str:
     """On how many rows, in how many steps."""
-    steps = plural(now.spec.optim.steps(now.rows), "step")
-    batch = plural(now.spec.optim.effective_batch, "row")
-    rows = f"{count(now.rows)} of {plural(now.prepared.total, 'row')}"
-    return f'<p class="line"><b>{safe(f"You will train on {rows}, {steps} of {batch}.")}</b></p>'
+    assert now.prepared
+    steps = count_of(now.spec.optim.steps(now.rows), "step")
+    batch = count_of(now.spec.optim.effective_batch, "row")
+    rows = f"{format_count(now.rows)} of {count_of(now.prepared.total, 'row')}"
+    return f'<p class="line"><b>{escape_html(f"You will train on {rows}, {steps} of {batch}.")}</b></p>'
 
 
-def time_words(seconds: Seconds | None, case: Case) -> str:
+def time_words(seconds: TimeRange | None, case: Case) -> str:
     """How long, and how that is known."""
     if seconds is None:
         return (
@@ -180,59 +121,53 @@ def time_words(seconds: Seconds | None, case: Case) -> str:
             else "known once the run has begun"
         )
     source = "as earlier runs took" if seconds.source == "past" else "as measured on this machine"
-    return f"about {span(seconds.low, seconds.high)}, {source}"
+    return f"about {format_time_range(seconds.low, seconds.high)}, {source}"
 
 
-def warnings(now: Plan, told: Forecast) -> Iterator[str]:
+def warnings(now: Plan) -> Iterator[str]:
     """What does not fit, what will happen then, and what would help."""
-    assert now.case is not None
-    machine = now.case.machine
-    free = megabytes(machine.free)
+    assert now.case and now.forecast
+    told, machine = now.forecast, now.case.machine
+    free = format_bytes(machine.free)
+    if now.problems:
+        return
     if told.fit is None:
-        help_words = (
-            f" What would help: {', or '.join(told.helps)}."
-            if told.helps
-            else " Take a smaller model."
-        )
         yield line(
-            f"This will hardly fit: even one example at a time needs about {megabytes(told.fit_needs)}, and this "
-            f"{machine.name} has {free} free.{help_words} You can start it all the same; it says if memory runs out.",
+            f"This will hardly fit: even one example at a time needs about "
+            f"{format_bytes(told.fit_needs)}, and this {machine.name} has {free} free. "
+            f"{what_helps(told)} You can start it all the same; it says if memory runs out.",
             "bad",
         )
     elif told.fit_needs < told.needs:
         yield line(
-            f"As it is set it needs about {megabytes(told.needs)}, and {free} are free. So it will step down by itself "
+            f"As it is set it needs about {format_bytes(told.needs)}, and {free} are free. So it will step down by itself "
             f"to {told.fit.text}. {told.effect}",
             "warn",
         )
-    elif told.fit_needs > recommend.ROOM * machine.free:
+    elif told.fit_needs > recommend.USABLE_SHARE * machine.free:
         yield line(
             "That is nearly all that is free. If it runs out, the run steps down by itself.", "warn"
         )
-    if told.disk > machine.disk:
-        yield line(
-            "The disk has no room for what it writes. Delete old runs on the Runs tab.", "bad"
-        )
     if now.spec.method.kind == "full" and now.case.info.parameters > 1e9:
         yield line(
-            f"Each saved version is a whole model of {megabytes(4 * now.case.info.parameters)}.",
+            f"Each saved version is a whole model of {format_bytes(4 * now.case.info.parameters)}.",
             "warn",
         )
 
 
-def methods(options: tuple[Option, ...], case: Case) -> str:
+def methods(options: tuple[MethodOption, ...], case: Case) -> str:
     """Which method is recommended and why, and when to use which."""
     best = next(option for option in options if option.recommended)
-    why = recommend.why(case, best)
+    why = recommend.explain_method(case, best)
     rows = "".join(_method(option) for option in options)
-    head = f'<p class="line">Recommended: <b>{safe(NAMES[best.kind])}</b>. {safe(why)}</p>'
-    free = f"{megabytes(case.machine.free)} are free. Each figure is for one example at a time; more need more."
+    head = f'<p class="line">Recommended: <b>{escape_html(NAMES[best.kind])}</b>. {escape_html(why)}</p>'
+    free = f"{format_bytes(case.machine.free)} are free. Each figure is for one example at a time; more need more."
     summary = "<summary>When to use which method</summary>"
     return f'{head}<details class="why">{summary}<ul>{rows}</ul>{line(free)}</details>'
 
 
-def _method(option: Option) -> str:
+def _method(option: MethodOption) -> str:
     fits = "" if option.fits else ", which does not fit here"
     mark = ' <span class="chip">recommended</span>' if option.recommended else ""
-    needs = f"From {megabytes(option.needs)} of memory{fits}."
-    return f"<li><b>{safe(NAMES[option.kind])}</b>{mark}<br>{safe(option.why)} {safe(needs)}</li>"
+    needs = f"From {format_bytes(option.needs)} of memory{fits}."
+    return f"<li><b>{escape_html(NAMES[option.kind])}</b>{mark}<br>{escape_html(option.why)} {escape_html(needs)}</li>"

@@ -13,7 +13,7 @@ import gradio as gr
 
 from engine.errors import HoneError, SpecError
 from engine.estimate import recommend
-from engine.estimate.recommend import Advice, Case
+from engine.estimate.recommend import Recommendation
 from engine.model.info import ModelInfo
 from engine.runs import recipes
 from engine.spec import presets
@@ -23,13 +23,13 @@ from engine.spec.run import RunSpec
 from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind
-from ui.text import line, safe
-from ui.theme import html
+from ui.text import escape_html, line
+from ui.theme import raw_html
 from ui.train import plan
 from ui.train.settings import OWN, targets
 
 RECOMMENDED = "Recommended"
-PATHS = tuple(path for path in form.PATHS if path in recipes.PATHS)  # what a recipe sets
+PATHS = tuple(path for path in form.FORM_PATHS if path in recipes.PATHS)  # what a recipe sets
 ON_DATA = tuple(
     path for path in PATHS if path.startswith("data.")
 )  # set by a choice, never by itself
@@ -74,7 +74,7 @@ def build() -> Recipes:
         info="One choice that sets several of the settings below.",
         elem_id="recipe",
     )
-    return Recipes(recipe, html(note(SAID, {}), elem_id="recipe-note"))
+    return Recipes(recipe, raw_html(note(SAID, {}), elem_id="recipe-note"))
 
 
 def build_shelf(ctx: Context) -> Shelf:
@@ -157,7 +157,7 @@ def propose(
 def offer(ctx: Context, chosen: str | None, *values: Any) -> Any:
     """The recipes for rows of this kind."""
     try:
-        kind = plan.kind_of_rows(ctx.prepared(_data(values)).shape)
+        kind = plan.kind_of_rows(ctx.prepare(_data(values)).shape)
     except HoneError:
         kind = "any"
     offered = names(kind)
@@ -195,7 +195,7 @@ def choose_kind(ctx: Context, name: str | None, *values: Any) -> list[Any]:
     """Another method by hand: a learning rate that would be far off for it follows."""
     shown: list[Any] = [gr.skip()] * (len(PATHS) + 2)
     with suppress(HoneError):  # said on the Model tab
-        ctx.model(_value(values, "model.source"))  # a person may be faster than the reading
+        ctx.load_model(_value(values, "model.source"))  # a person may be faster than the reading
     kind, rate = _value(values, "method.kind"), _value(values, "optim.learning_rate")
     found = _advice(ctx, _spec(values), kind)
     suited = found.values["optim.learning_rate"] if found else rate
@@ -224,9 +224,9 @@ def save(ctx: Context, name: str, *values: Any) -> tuple[Any, str]:
     """Keep the settings under a name."""
     if not name.strip():
         raise SpecError("Give the recipe a name first.")
-    spec = form.collect(values)
+    spec = form.read_spec(values)
     made = recipes.of_spec(spec, name.strip(), ctx.known_model(spec.model.source))
-    gr.Info(f"“{safe(made.name)}” is saved.")
+    gr.Info(f"“{escape_html(made.name)}” is saved.")
     return gr.update(value=recipes.save(ctx.engine.store, made), choices=own_choices(ctx)), ""
 
 
@@ -280,7 +280,7 @@ def setting(ctx: Context, recipe: Recipe | None, values: Sequence[Any]) -> Setti
     return Setting({**suited, **own}, recipe.group if recipe else "all", reasons, said)
 
 
-def _reason(found: Advice, path: str, value: Any) -> str:
+def _reason(found: Recommendation, path: str, value: Any) -> str:
     """Why a setting has its value: what is advised, or that it was tried out and what would be advised."""
     advised = found.values[path]
     if value == advised:
@@ -289,22 +289,17 @@ def _reason(found: Advice, path: str, value: Any) -> str:
     return f"{tried} was tried out for this sample. Otherwise it would be {rule}. {found.reasons[path]}"
 
 
-def _advice(ctx: Context, spec: RunSpec, kind: recommend.Kind | None) -> Advice | None:
+def _advice(
+    ctx: Context, spec: RunSpec, kind: recommend.MethodKind | None
+) -> Recommendation | None:
     """What suits; None while the model is being read or where data and model do not fit each other."""
-    case = _case(ctx, spec)
-    return recommend.advise(case, kind) if case else None
-
-
-def _case(ctx: Context, spec: RunSpec) -> Case | None:
-    try:
-        return plan.plan(ctx, spec).case
-    except HoneError:  # said beside Start
-        return None
+    case = ctx.plan(spec).case
+    return recommend.recommend_settings(case, kind) if case else None
 
 
 def _longest(ctx: Context, spec: RunSpec) -> int:
     """Room for the longest row, as far as the model reads."""
-    case = _case(ctx, spec)
+    case = ctx.plan(spec).case
     if case is None or case.lengths is None:
         return spec.data.max_length
     return min(case.info.context or 32768, max(16, case.lengths.longest))
@@ -324,11 +319,11 @@ def _flat(spec: RunSpec) -> dict[str, Any]:
 
 
 def _shown(ctx: Context, found: Setting, values: Sequence[Any]) -> list[Any]:
-    """For the widgets of ``PATHS``, the group of target modules, and the note."""
+    """For the widgets of ``FORM_PATHS``, the group of target modules, and the note."""
     info = ctx.known_model(_value(values, "model.source"))
     names, group = _targets(found, info)
     shown = [
-        form.to_widget(path, found.values[path]) if path in found.values else gr.skip()
+        form.to_widget_value(path, found.values[path]) if path in found.values else gr.skip()
         for path in PATHS
     ]
     # Without a model, the names of its parts come when it has been read.
@@ -347,7 +342,7 @@ def _targets(found: Setting, info: ModelInfo | None) -> tuple[tuple[str, ...], s
 
 
 def _data(values: Sequence[Any]) -> specs.DataSpec:
-    return form.data_spec(_value(values, path) for path in form.DATA_PATHS)
+    return form.read_data_spec(_value(values, path) for path in form.DATA_PATHS)
 
 
 def _spec(values: Sequence[Any], goal: str | None = None) -> RunSpec:
@@ -359,7 +354,7 @@ def _spec(values: Sequence[Any], goal: str | None = None) -> RunSpec:
 
 
 def _value(values: Sequence[Any], path: str) -> Any:
-    return values[form.PATHS.index(path)]
+    return values[form.FORM_PATHS.index(path)]
 
 
 # --- what is shown ---
@@ -385,7 +380,7 @@ def note(said: str, reasons: dict[str, str]) -> str:
     if not reasons:
         return line(said)
     rows = "".join(
-        f"<li><b>{safe(specs.field(path).title)}</b>: {safe(why)}</li>"
+        f"<li><b>{escape_html(specs.field(path).title)}</b>: {escape_html(why)}</li>"
         for path, why in reasons.items()
     )
     return f'{line(said)}<details class="why"><summary>Why these values</summary><ul>{rows}</ul></details>'

@@ -16,8 +16,8 @@ from engine.model.info import ModelInfo
 from engine.spec.objective import LABELS, goal_of
 from ui import form
 from ui.context import Context
-from ui.form import GROUPS
-from ui.theme import html
+from ui.form import TARGET_GROUPS
+from ui.theme import raw_html
 
 OWN = "own"  # target modules chosen one by one
 # Under More settings, in columns of groups; what is not named here stands beside it.
@@ -65,10 +65,10 @@ def build(initial: dict[str, Any]) -> Settings:
     fields: dict[str, Component] = {}
     add = partial(_add, fields, initial)
     # A list that gets shorter while it is open breaks in Gradio 6.31, so it starts as the first data will have it.
-    fields["method.kind"] = form.widget(
+    fields["method.kind"] = form.make_widget(
         "method.kind", value=initial["method.kind"], choices=kinds(labels=False)
     )
-    methods = html(elem_id="methods")
+    methods = raw_html(elem_id="methods")
     with gr.Column(elem_id="adapter") as adapter:
         add("method.rank", "method.alpha")
         group = _group()
@@ -76,7 +76,7 @@ def build(initial: dict[str, Any]) -> Settings:
     with gr.Column(visible=False, elem_id="preferring") as preferring:
         add("method.preference", "method.beta")
     add("optim.epochs", "optim.learning_rate", "optim.batch_size")
-    html(TO_MORE, js_on_load="HoneMore(element)", elem_id="to-more")
+    raw_html(TO_MORE, js_on_load="HoneMore(element)", elem_id="to-more")
     return Settings(fields, group, methods, adapter, preferring)
 
 
@@ -85,23 +85,23 @@ def build_more(initial: dict[str, Any], settings: Settings) -> gr.Column:
     add = partial(_add, settings.fields, initial)
     with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row(equal_height=False):
         with gr.Column(min_width=250, elem_id="adapter-more") as box:
-            html('<h4 class="group">Adapter</h4>')
+            raw_html('<h4 class="group">Adapter</h4>')
             add(*ADAPTER)
         for column in GROUPED:
             with gr.Column(min_width=250):
                 for title, paths in column.items():
-                    html(f'<h4 class="group">{title}</h4>')
+                    raw_html(f'<h4 class="group">{title}</h4>')
                     add(*paths)
     return box
 
 
 def _add(fields: dict[str, Component], initial: dict[str, Any], *paths: str) -> None:
     for path in paths:
-        fields[path] = form.widget(path, value=initial[path])
+        fields[path] = form.make_widget(path, value=initial[path])
 
 
 def _group() -> gr.Radio:
-    named = [(label, group) for group, label in GROUPS.items()]
+    named = [(label, group) for group, label in TARGET_GROUPS.items()]
     return gr.Radio(
         [*named, ("My own choice", OWN)],
         value="all",
@@ -116,7 +116,7 @@ def _group() -> gr.Radio:
 
 def arrange(ctx: Context, *values: Any) -> list[Any]:
     """Show what applies to the method and the rows, and hide the rest as it is."""
-    adapts = values[form.PATHS.index("method.kind")] not in (HEAD, "full")
+    adapts = values[form.FORM_PATHS.index("method.kind")] not in (HEAD, "full")
     return [
         gr.update(visible=visible)
         for visible in (adapts, adapts, goal_now(ctx, values) == "prefer")
@@ -125,7 +125,7 @@ def arrange(ctx: Context, *values: Any) -> list[Any]:
 
 def offer_kinds(ctx: Context, *values: Any) -> Any:
     """The methods that make sense for the goal; not bound to the method's own change, which it would cause again."""
-    kind, labels = values[form.PATHS.index("method.kind")], goal_now(ctx, values) in LABELS
+    kind, labels = values[form.FORM_PATHS.index("method.kind")], goal_now(ctx, values) in LABELS
     # Only what must change: another may have been chosen meanwhile.
     changed = {"value": "lora"} if kind == HEAD and not labels else {}
     return gr.update(choices=kinds(labels), **changed)
@@ -133,15 +133,19 @@ def offer_kinds(ctx: Context, *values: Any) -> Any:
 
 def kinds(labels: bool) -> list[tuple[str, str]]:
     """The methods for rows with labels, or without."""
-    return [(name, value) for name, value in form.choices("method.kind") if value != HEAD or labels]
+    return [
+        (name, value)
+        for name, value in form.field_choices("method.kind")
+        if value != HEAD or labels
+    ]
 
 
 def goal_now(ctx: Context, values: Sequence[Any]) -> str:
     """What the settings would teach; to write, where they contradict the rows."""
     try:
-        spec = form.data_spec(values[form.PATHS.index(path)] for path in form.DATA_PATHS)
-        info = ctx.known_model(values[form.PATHS.index("model.source")])
-        return goal_of(spec, ctx.prepared(spec).shape, info.tasks if info else ("write",))
+        spec = form.read_data_spec(values[form.FORM_PATHS.index(path)] for path in form.DATA_PATHS)
+        info = ctx.known_model(values[form.FORM_PATHS.index("model.source")])
+        return goal_of(spec, ctx.prepare(spec).shape, info.tasks if info else ("write",))
     except HoneError:
         return "write"
 
@@ -171,8 +175,10 @@ def targets(ctx: Context, info: ModelInfo, value: Sequence[str]) -> Any:
     for module in info.adaptable:
         counts[module.name] += module.count
     named = [(f"{name} ({times}×)", name) for name, times in counts.items()]
-    hidden = [("", name) for name in ctx.part_names() if name not in counts]
-    return gr.update(choices=[*named, *hidden, (form.EVERY, form.ALL_LINEAR)], value=list(value))
+    hidden = [("", name) for name in ctx.linear_layer_names() if name not in counts]
+    return gr.update(
+        choices=[*named, *hidden, (form.ALL_LINEAR_LABEL, form.ALL_LINEAR)], value=list(value)
+    )
 
 
 def choose_group(ctx: Context, group: str, model: str) -> Any:
@@ -191,4 +197,4 @@ def name_group(ctx: Context, names: list[str], model: str) -> str:
 def all_paths() -> tuple[str, ...]:
     """Every setting that stands on this tab."""
     elsewhere = {path for path in form.DATA_PATHS if path != "data.seed"} | {"model.source"}
-    return tuple(path for path in form.PATHS if path not in elsewhere)
+    return tuple(path for path in form.FORM_PATHS if path not in elsewhere)

@@ -10,7 +10,6 @@ import gradio as gr
 from gradio.components import Component
 from gradio.events import Dependency
 
-from engine.estimate import forecast
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
@@ -18,8 +17,8 @@ from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.runs import queue
-from ui.text import intro
-from ui.theme import html
+from ui.text import tab_intro
+from ui.theme import raw_html
 from ui.train import from_run, live, plan
 from ui.train import recipes as train_recipes
 from ui.train import settings as train_settings
@@ -63,11 +62,17 @@ class TrainTab:
 
 def build(ctx: Context) -> TrainTab:
     """Lay the tab out."""
-    suited = dict(zip(form.PATHS, form.fill(suited_spec(RunSpec().data.source), None), strict=True))
+    suited = dict(
+        zip(
+            form.FORM_PATHS,
+            form.widget_values(suited_spec(RunSpec().data.source), None),
+            strict=True,
+        )
+    )
     with gr.Tab("Train", id="train") as tab:
         again, filled = gr.State(0), gr.State("")
-        html(
-            intro(
+        raw_html(
+            tab_intro(
                 "Let it learn",
                 "Press Start: the settings work as they are. You can stop and keep it at any time.",
             )
@@ -75,12 +80,12 @@ def build(ctx: Context) -> TrainTab:
         with gr.Row(equal_height=False, elem_classes="page train"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
                 start = gr.Button("Start", variant="primary", size="lg", elem_id="start")
-                lead = queue.build_lead()
+                lead = queue.build_queue_hint()
                 origin = _origin()
-                facts = html(elem_id="train-facts")
+                facts = raw_html(elem_id="train-facts")
                 recipes = train_recipes.build()
                 settings = train_settings.build(suited)
-                settings.fields["model.start"] = form.widget("model.start")
+                settings.fields["model.start"] = form.make_widget("model.start")
                 shelf = train_recipes.build_shelf(ctx)
             with gr.Column(scale=1, min_width=320):
                 panel = _panel(ctx)
@@ -92,7 +97,7 @@ def build(ctx: Context) -> TrainTab:
 
 def _origin() -> Origin:
     with gr.Row(visible=False, elem_id="start-from", elem_classes="run-acts") as box:
-        said = html()
+        said = raw_html()
         forget = gr.Button(
             "Start from the base model", size="md", min_width=120, elem_id="forget-start"
         )
@@ -100,7 +105,7 @@ def _origin() -> Origin:
 
 
 def _panel(ctx: Context) -> gr.HTML:
-    panel = html(
+    panel = raw_html(
         value="",
         html_template=live.TEMPLATE,
         js_on_load=live.SCRIPT,
@@ -216,14 +221,9 @@ def count_up(number: int) -> int:
 
 def start(ctx: Context, *values: Any) -> str:
     """Start a run with the form's settings; the panel then shows it."""
-    spec = form.collect(values)
+    spec = form.read_spec(values)
     ctx.check_model(spec.model.source)
-    now = plan.plan(ctx, spec)
-    if now.case:
-        forecast.foresee(
-            now.case, spec
-        )  # raises where the method or the length does not fit the model
-    return ctx.engine.start(spec).id
+    return ctx.engine.start_plan(ctx.plan(spec, wait=True)).id
 
 
 def name_start(ctx: Context) -> Any:
@@ -241,16 +241,16 @@ def choose_data(
     ``filled`` is the source that was set together with everything else (ui.train.from_run): then all stays, until another
     is chosen. Gradio may tell one change twice.
     """
-    own = form.PATHS[2:]
+    own = form.FORM_PATHS[2:]
     if source == filled:
         return [*[gr.skip()] * len(own), gr.skip(), gr.skip(), source, filled]
     if not source.startswith("sample:"):
-        fresh = dict(zip(form.PATHS, form.fill(RunSpec(), None), strict=True))
+        fresh = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), None), strict=True))
         kept = (fresh[path] if path in OF_THE_ROWS else gr.skip() for path in own)
         return [*kept, gr.skip(), gr.skip(), source, ""]
     spec = suited_spec(source)
     info = ctx.known_model(model)
-    shown = dict(zip(form.PATHS, form.fill(spec, info), strict=True))
+    shown = dict(zip(form.FORM_PATHS, form.widget_values(spec, info), strict=True))
     # Without a model, the names of its parts come when it has been read.
     shown["method.targets"] = (
         train_settings.targets(ctx, info, shown["method.targets"]) if info else gr.skip()

@@ -14,14 +14,14 @@ from engine.data.quality.findings import Finding
 from engine.data.rows import HELD_OUT, TRAIN, Rows
 from engine.spec.run import Fix
 
-LISTED = 20  # row numbers of a finding
+ROWS_LISTED = 20  # row numbers of a finding
 SKEWED, BALANCED = (
     5,
     2,
 )  # times as frequent as the rarest label: from where it is said, and what is left then
 
 
-class Facts:
+class RowFacts:
     """What is kept of each normal row while the others are read."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Facts:
         self.bad_answers = 0
 
 
-def words_of(row: Row) -> str:
+def row_words(row: Row) -> str:
     """All that a row says, for comparing and searching."""
     if "messages" in row:
         return "\n".join(
@@ -48,12 +48,12 @@ def words_of(row: Row) -> str:
 
 
 def _example(row: Row) -> str:
-    words = " ".join(words_of(row).split())
+    words = " ".join(row_words(row).split())
     return words if len(words) <= 160 else words[:160] + "…"
 
 
-def mend(
-    fixes: tuple[Fix, ...], facts: Facts, rows: Rows, compared: int, labelled: bool
+def apply_fixes(
+    fixes: tuple[Fix, ...], facts: RowFacts, rows: Rows, compared: int, labelled: bool
 ) -> tuple[list[Finding], list[int]]:
     """What is noticed, and the indices of the rows that are left after the chosen fixes.
 
@@ -63,7 +63,7 @@ def mend(
     kept = list(range(len(rows)))
 
     def numbers(found: list[int]) -> list[int]:
-        return [facts.numbers[at] for at in found[:LISTED]]
+        return [facts.numbers[at] for at in found[:ROWS_LISTED]]
 
     def apply(kind: str, found: list[int], make: Callable[[bool], Finding]) -> None:
         """Note it, and leave the rows out where that was chosen."""
@@ -142,7 +142,7 @@ def mend(
     return noticed, kept
 
 
-def _too_many(facts: Facts, kept: list[int], most: int) -> list[int]:
+def _too_many(facts: RowFacts, kept: list[int], most: int) -> list[int]:
     """Training rows of frequent labels beyond ``most`` of each, chosen by content."""
     by_label: dict[str, list[int]] = {}
     for at in kept:

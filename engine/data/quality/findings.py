@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.spec.objective import WORDS
 from engine.spec.run import Fix
-from engine.text import plural
+from engine.text import count_of
 
-Level = Literal["stop", "warn", "info"]
+FindingLevel = Literal["stop", "warn", "info"]
 WRITE, COMPARE = (f"“{WORDS[goal]}”" for goal in ("write", "prefer"))
 
 
@@ -19,7 +19,7 @@ class Finding(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     kind: str
-    level: Level
+    level: FindingLevel
     count: int  # rows concerned
     title: str
     text: str  # what follows from it, in one sentence
@@ -40,7 +40,7 @@ def unusable(count: int, total: int, problems: list[str], done: bool) -> Finding
         kind="unusable",
         level="stop",
         count=count,
-        title=f"{plural(count, 'row')} of {total:,} cannot be used",
+        title=f"{count_of(count, 'row')} of {total:,} cannot be used",
         text="Training needs every row to be right. Correct them in the file, or leave them out.",
         example="\n".join(problems[:5])
         + (f"\n… and {count - 5:,} more." if count > 5 and len(problems) >= 5 else ""),
@@ -82,7 +82,7 @@ def duplicates(count: int, usable: int, example: str, rows: list[int], done: boo
         count=count,
         title="All rows are the same"
         if all_same
-        else f"{plural(count, 'row repeats', 'rows repeat')} another exactly",
+        else f"{count_of(count, 'row repeats', 'rows repeat')} another exactly",
         text="Repeated rows count double: the model learns them by heart, and the check on held-out rows says little.",
         example=example,
         rows=rows,
@@ -101,7 +101,7 @@ def similar(
         kind="similar",
         level="warn" if count > total // 10 else "info",
         count=count,
-        title=f"{plural(count, 'row is', 'rows are')} nearly the same as another",
+        title=f"{count_of(count, 'row is', 'rows are')} nearly the same as another",
         text=f"Rows that are nearly alike are kept on one side of the split, so the check stays honest.{part}",
         example=example,
         rows=rows,
@@ -117,7 +117,7 @@ def leaked(count: int, held: int, example: str, rows: list[int], done: bool) -> 
         kind="leaked",
         level="warn",
         count=count,
-        title=f"{count:,} of {plural(held, 'held-out row')} also {'stands' if count == 1 else 'stand'} in training",
+        title=f"{count:,} of {count_of(held, 'held-out row')} also {'stands' if count == 1 else 'stand'} in training",
         text="The model has seen their answers, so the check would look better than it is.",
         example=example,
         rows=rows,
@@ -133,12 +133,12 @@ def personal(
     count: int, kinds: dict[str, int], example: str, rows: list[int], done: bool
 ) -> Finding:
     """Rows that seem to hold somebody's address or number."""
-    words = ", ".join(f"{plural(number, kind)}" for kind, number in kinds.items() if number)
+    words = ", ".join(f"{count_of(number, kind)}" for kind, number in kinds.items() if number)
     return Finding(
         kind="personal",
         level="warn",
         count=count,
-        title=f"{plural(count, 'row')} may hold personal data",
+        title=f"{count_of(count, 'row')} may hold personal data",
         text=f"Found what looks like {words}. A model can repeat what it has learned to anybody who asks.",
         example=example,
         rows=rows,
@@ -179,7 +179,7 @@ def rare_labels(rare: dict[str, int]) -> Finding:
         kind="rare",
         level="info",
         count=len(rare),
-        title=f"{plural(len(rare), 'label has', 'labels have')} fewer than 5 rows",
+        title=f"{count_of(len(rare), 'label has', 'labels have')} fewer than 5 rows",
         text=f"They will hardly be learned: {names}. Add rows, or merge them with another label.",
     )
 
@@ -190,7 +190,7 @@ def few(rows: int) -> Finding:
         kind="few",
         level="info",
         count=rows,
-        title=f"Only {plural(rows, 'row')} to learn from",
+        title=f"Only {count_of(rows, 'row')} to learn from",
         text="That can teach a tone or a form, hardly facts. 100 to 500 good rows are a usual start: "
         f"about {max(10, 100 - rows)} more would help.",
     )
@@ -201,7 +201,7 @@ def bad_answers(count: int) -> Finding:
         kind="feedback",
         level="info",
         count=count,
-        title=f"{plural(count, 'answer is', 'answers are')} marked as bad",
+        title=f"{count_of(count, 'answer is', 'answers are')} marked as bad",
         text=f"They are left out, since what to learn is set to {WRITE}. {COMPARE} learns from them too.",
     )
 
@@ -223,7 +223,7 @@ def marks(good: int, bad: int) -> Finding:
             kind="marks",
             level="info",
             count=good + bad,
-            title=f"{good:,} good and {plural(bad, 'bad answer')} to learn from",
+            title=f"{good:,} good and {count_of(bad, 'bad answer')} to learn from",
             text="It learns to give answers like the good ones, and to keep from answers like the bad ones.",
         )
     return Finding(

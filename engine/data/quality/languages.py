@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-SEEN = 300  # texts looked at
-LETTERS = 400  # of each
-SURE = 0.5  # probability from which a language counts as told
+LANGUAGE_TEXTS = 300  # texts looked at
+LANGUAGE_LETTERS = 400  # of each
+MIN_PROBABILITY = 0.5  # probability from which a language counts as told
 
 
 @cache
@@ -20,26 +20,28 @@ def _identifier() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
 
 
-def languages(texts: Sequence[str]) -> dict[str, float]:
+def language_shares(texts: Sequence[str]) -> dict[str, float]:
     """Share of each language (ISO 639-1 code; "?" where a text is too short to tell), the most frequent first."""
     found: Counter[str] = Counter()
     for text in texts:
-        code, sure = _identifier().classify(text[:LETTERS]) if len(text) >= 20 else ("?", 0.0)
-        found[code if sure >= SURE else "?"] += 1
+        code, language_probability = (
+            _identifier().classify(text[:LANGUAGE_LETTERS]) if len(text) >= 20 else ("?", 0.0)
+        )
+        found[code if language_probability >= MIN_PROBABILITY else "?"] += 1
     return {code: count / len(texts) for code, count in found.most_common()}
 
 
-def sure(text: str, codes: set[str]) -> float:
+def language_probability(text: str, codes: set[str]) -> float:
     """How probable it is that a text is in one of these languages, if its language is; else 0."""
     code, probability = _identifier().classify(text[:4000])
     return float(probability) if code in codes else 0.0
 
 
-def scripts(texts: Sequence[str]) -> dict[str, float]:
+def script_shares(texts: Sequence[str]) -> dict[str, float]:
     """Share of letters in each script (Unicode's names: Latin, Cyrillic, Cjk ...), the most frequent first."""
     found: Counter[str] = Counter()
     for text in texts:
-        for letter in text[:LETTERS]:
+        for letter in text[:LANGUAGE_LETTERS]:
             if letter.isalpha():
                 found[
                     "Latin"

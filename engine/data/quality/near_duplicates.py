@@ -8,14 +8,14 @@ from rensa import RMinHash, RMinHashLSH
 
 PERMUTATIONS = 128
 BANDS = 16  # of 8 hashes: pairs from a likeness of about 0.7 on are looked at
-ALIKE = 0.8  # share of common word groups (Jaccard) from which rows count as nearly the same
-MOST = 100_000  # rows compared; more would take too much memory
-LONG = 12  # words from which an answer weighs enough by itself
-LETTERS = 20_000  # of a row that are compared
+MIN_JACCARD = 0.8  # share of common word groups (Jaccard) from which rows count as nearly the same
+COMPARED_ROWS = 100_000  # rows compared; more would take too much memory
+LONG_ANSWER = 12  # words from which an answer weighs enough by itself
+COMPARED_LETTERS = 20_000  # of a row that are compared
 WORD = re.compile(r"\w+")
 
 
-class Likeness:
+class NearDuplicates:
     """Groups rows as they come: each gets the number of the first row that it is like."""
 
     def __init__(self) -> None:
@@ -34,13 +34,13 @@ class Likeness:
         """
         number = len(self._hashes)
         made = RMinHash(num_perm=PERMUTATIONS, seed=42)
-        made.update(groups(text[:LETTERS]))
+        made.update(shingles(text[:COMPARED_LETTERS]))
         words = WORD.findall(answer.lower())
-        key = hash(tuple(words)) if len(words) < LONG else 0
+        key = hash(tuple(words)) if len(words) < LONG_ANSWER else 0
         alike = (
             other
             for other in self._index.query(made)
-            if key == self._answer[other] and made.jaccard(self._hashes[other]) >= ALIKE
+            if key == self._answer[other] and made.jaccard(self._hashes[other]) >= MIN_JACCARD
         )
         first = min((self._group[other] for other in alike), default=number)
         self._index.insert(number, made)
@@ -50,7 +50,7 @@ class Likeness:
         return first
 
 
-def groups(text: str) -> list[str]:
+def shingles(text: str) -> list[str]:
     """Groups of three words in a row; a text in a script without spaces falls into groups of four letters."""
     words = WORD.findall(text.lower())
     if words and max(map(len, words)) > 40 and not text.isascii():

@@ -13,23 +13,23 @@ TELEPHONE = re.compile(
     r"(?<![\w.,/-])(?:\+\d[\d ().-]{7,18}\d|\(\d{2,5}\)[ -]?\d[\d -]{4,12}\d|0\d{1,5}[ -]?\d[\d -]{4,10}\d"
     r"|\d{3}[-. ]\d{3}[-. ]\d{4})(?![\w/-])"
 )
-CARD = re.compile(
+CARD_NUMBER = re.compile(
     r"(?<![\w.,/-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -]?)\d{6}\2\d{5})(?![\w/-])"
 )
 REGIONS = ("US", "GB", "DE", "FR", "IN")  # asked in turn for a number without its country
-KINDS = ("e-mail address", "telephone number", "card number")
+PII_KINDS = ("e-mail address", "telephone number", "card number")
 
 
-def find(text: str) -> tuple[str, str] | None:
+def find_pii(text: str) -> tuple[str, str] | None:
     """The first of it as (kind, what was found), or None."""
     if "@" in text and (found := EMAIL.search(text)):
-        return KINDS[0], found[0]
-    for match in CARD.finditer(text):
+        return PII_KINDS[0], found[0]
+    for match in CARD_NUMBER.finditer(text):
         if is_card(match[0]):
-            return KINDS[2], match[0]
+            return PII_KINDS[2], match[0]
     for match in TELEPHONE.finditer(text):
         if is_telephone(match[0]):
-            return KINDS[1], match[0]
+            return PII_KINDS[1], match[0]
     return None
 
 

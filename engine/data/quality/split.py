@@ -6,21 +6,21 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 
-Item = tuple[int, bytes, str, int]  # group of like rows, key of the content, label or "", index
+SplitRow = tuple[int, bytes, str, int]  # group of like rows, key of the content, label or "", index
 
 
-def choose(items: Iterable[Item], share: float, seed: int) -> set[int]:
+def choose_held_out(items: Iterable[SplitRow], share: float, seed: int) -> set[int]:
     """Indices of the rows held out: a share of each label (stratified), and groups of like rows never torn apart."""
-    groups: dict[int, list[Item]] = defaultdict(list)
+    groups: dict[int, list[SplitRow]] = defaultdict(list)
     for item in items:
         groups[item[0]].append(item)
-    by_label: dict[str, list[list[Item]]] = defaultdict(list)
+    by_label: dict[str, list[list[SplitRow]]] = defaultdict(list)
     for group in groups.values():
         by_label[min((key, label) for _, key, label, _ in group)[1]].append(group)
     held: set[int] = set()
     owed = 0.0  # rows that the labels before were too small to give
     for label in sorted(by_label):
-        drawn = sorted(by_label[label], key=lambda group: _order(group, seed))
+        drawn = sorted(by_label[label], key=lambda group: _hash_order(group, seed))
         total = sum(map(len, drawn))
         owed += share * total
         for group in drawn:
@@ -33,12 +33,12 @@ def choose(items: Iterable[Item], share: float, seed: int) -> set[int]:
             if owed < 0.5:
                 break
     if share > 0 and not held and len(groups) > 1:
-        smallest = min(groups.values(), key=lambda group: (len(group), _order(group, seed)))
+        smallest = min(groups.values(), key=lambda group: (len(group), _hash_order(group, seed)))
         held = {item[3] for item in smallest}
     return held
 
 
-def _order(group: list[Item], seed: int) -> bytes:
+def _hash_order(group: list[SplitRow], seed: int) -> bytes:
     return hashlib.blake2b(
         min(item[1] for item in group), key=str(seed).encode(), digest_size=8
     ).digest()

@@ -21,7 +21,7 @@ class PreviewRow(BaseModel):
         return self.length - (len(self.tokens) if self.kept is None else self.kept)
 
 
-class Control(BaseModel):
+class ControlTokens(BaseModel):
     """Rows that hold one of the tokenizer's special tokens in their own texts."""
 
     model_config = ConfigDict(frozen=True)
@@ -30,7 +30,7 @@ class Control(BaseModel):
     example: int | None = None  # index of a row
 
 
-class Refused(BaseModel):
+class RefusedRows(BaseModel):
     """Rows whose loss mask is uncertain; no other count has them."""
 
     model_config = ConfigDict(frozen=True)
@@ -55,5 +55,5 @@ class TokenReport(BaseModel):
     longest_rows: list[int] = []  # longest first
     cut_rows: list[int] = []  # those that lose most first
     lost_rows: list[int] = []
-    control: Control = Control()
-    refused: Refused = Refused()
+    control: ControlTokens = ControlTokens()
+    refused: RefusedRows = RefusedRows()

@@ -1,65 +1,83 @@
-"""Files as rows: every format that Hone reads, row by row, with each problem named by file and row.
+"""Reads files row by row: every format that Hone accepts, each problem named by file and row.
 
-Nothing is changed silently: text stays text, and a row that cannot be read is handed on as a problem,
-never skipped. Knows nothing about what the columns mean (engine.data.schema does).
+Nothing is changed silently: text stays text, and a row that cannot be read is yielded as a
+``BadRow``, never skipped. Knows nothing about what the columns mean (engine.data.schema does).
+
+To add a format, for example .docx:
+
+1. Write a ``Reader`` in a module of this package: it yields rows (dictionaries) and ``BadRow``s.
+2. Add a line to ``FORMATS`` below: its kind, its title in messages, its suffixes, the reader.
+3. In ``sniff``, remove its suffix from ``REFUSED_SUFFIXES`` and name the format in ``ACCEPTED``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from engine.data.readers import delimited, encoding, json_rows, parquet_xlsx, plain_text
-from engine.data.readers.limits import problem_of
-from engine.data.readers.sniff import kind_of
-from engine.data.readers.table import Bad, Options, Row, Table
+from engine.data.readers.limits import row_problem
+from engine.data.readers.sniff import check_file_type, detect_kind
+from engine.data.readers.table import BadRow, Format, ReadOptions, Row, Table
 from engine.errors import DataError
 
-__all__ = ["Bad", "Options", "Row", "Table", "read"]
+__all__ = ["BadRow", "ReadOptions", "Row", "Table", "read_table"]
 FILE_LIMIT = 8 * 2**30  # bytes
-WHOLE_LIMIT = 256 * 2**20  # bytes of a file that must be in memory at once
+IN_MEMORY_LIMIT = 256 * 2**20  # bytes of a file that must be in memory at once
 
-READERS: dict[str, Callable[[Path, str, Options, list[str]], Iterator[Row | Bad]]] = {
-    "jsonl": json_rows.json_lines,
-    "json": json_rows.json_whole,
-    "csv": delimited.delimited,
-    "txt": plain_text.text,
-    "labelled": plain_text.labelled,
-    "parquet": parquet_xlsx.parquet,
-    "xlsx": parquet_xlsx.workbook,
-}
+FORMATS = (
+    Format("jsonl", "JSONL", (".jsonl", ".ndjson"), json_rows.read_json_lines),
+    Format("json", "JSON", (".json",), json_rows.read_json_file, in_memory=True),
+    Format("csv", "table", (".csv", ".tsv", ".tab"), delimited.read_delimited),
+    Format("txt", "text", (".txt", ".md", ".text"), plain_text.read_text_parts),
+    Format("labelled", "text", (), plain_text.read_labelled_lines),  # recognised by its content
+    Format("parquet", "Parquet", (".parquet",), parquet_xlsx.read_parquet, magic="a Parquet file"),
+    Format(
+        "xlsx",
+        "XLSX",
+        (".xlsx", ".xlsm"),
+        parquet_xlsx.read_workbook,
+        magic="a ZIP archive or an Office file",
+        in_memory=True,
+    ),
+)
+BY_KIND = {one.kind: one for one in FORMATS}
+BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 
 
-def read(path: Path, name: str, options: Options | None = None) -> Table:
-    """A file's rows; raises DataError at once, or while they are read, for what makes the whole file unusable.
+def read_table(path: Path, name: str, options: ReadOptions | None = None) -> Table:
+    """Open a file; its rows come as they stand in the file, or as ``BadRow``.
 
-    ``name`` is the file as its user knows it. Rows come as they stand in the file, or as ``Bad``.
+    ``name`` is the file as its user knows it. Raises DataError for what makes the whole file
+    unusable: at once, or while the rows are read.
     """
-    options = options or Options()
+    options = options or ReadOptions()
     size = path.stat().st_size
     if size > FILE_LIMIT:
         raise DataError(
-            f"'{name}' has {size / 2**30:.0f} GB; at most {FILE_LIMIT / 2**30:.0f} GB are read. Split it."
+            f"'{name}' has {size / 2**30:.0f} GB; at most {FILE_LIMIT / 2**30:.0f} GB are read. "
+            "Split it."
+        )
+    found = BY_SUFFIX.get(Path(name).suffix.lower())
+    check_file_type(path, name, found)
+    if found and found.in_memory and size > IN_MEMORY_LIMIT:
+        raise DataError(
+            f"'{name}' has {size / 2**20:.0f} MB. A {found.title} file must be read at once, "
+            f"so it may have {IN_MEMORY_LIMIT / 2**20:.0f} MB. Save it as JSONL, CSV or Parquet."
         )
     notes: list[str] = []
-    kind = kind_of(path, name, notes)
-    if kind in ("json", "xlsx") and size > WHOLE_LIMIT:
-        raise DataError(
-            f"'{name}' has {size / 2**20:.0f} MB. A {kind.upper()} file must be read at once, so it may have "
-            f"{WHOLE_LIMIT / 2**20:.0f} MB. Save it as JSONL, CSV or Parquet."
-        )
-    if kind not in ("parquet", "xlsx"):
+    if not (found and found.magic):
         options = encoding.decide_encoding(path, name, options, notes)
-        kind = kind_of(path, name, notes, options.encoding)
-    table = Table(name, kind, iter(()), notes, options)
-    table.rows = _checked(READERS[kind](path, name, options, notes), kind)
-    return table
+        declared = found.kind if found else ""
+        found = BY_KIND[detect_kind(path, declared, options.encoding, notes)]
+    rows = _check_rows(found.read(path, name, options, notes))
+    return Table(name, found.kind, rows, notes, options)
 
 
-def _checked(rows: Iterator[Row | Bad], kind: str) -> Iterator[Row | Bad]:
-    """What no row may hold, whatever its format."""
+def _check_rows(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+    """Apply the limits that hold for every format."""
     for number, row in enumerate(rows, start=1):
-        if isinstance(row, dict) and (problem := problem_of(row)):
-            yield Bad(f"Row {number} {problem}")
+        if isinstance(row, dict) and (problem := row_problem(row)):
+            yield BadRow(f"Row {number} {problem}")
         else:
             yield row

@@ -1,4 +1,7 @@
-"""JSON lines and JSON files, stricter than the library: no repeated keys, NaN, infinity or endless numbers."""
+"""JSON lines and JSON files, stricter than the library.
+
+Repeated keys, NaN, infinity and huge numbers are refused.
+"""
 
 from __future__ import annotations
 
@@ -10,53 +13,60 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.readers.encoding import read_lines, read_text
-from engine.data.readers.table import DEPTH_LIMIT, TOO_LARGE, Bad, Options, Row
+from engine.data.readers.table import DEPTH_LIMIT, TOO_LARGE, BadRow, ReadOptions, Row
 from engine.errors import DataError
 
-SPACE = re.compile(r"[ \t\n\r]*")  # what JSON allows between values
-DEEP = f"is nested too deeply (the limit is {DEPTH_LIMIT} levels)."
+JSON_SPACE = re.compile(r"[ \t\n\r]*")  # what JSON allows between values
+TOO_DEEP = f"is nested too deeply (the limit is {DEPTH_LIMIT} levels)."
 NOT_AN_OBJECT = 'is not an object like {"prompt": ..., "completion": ...}. Correct or remove it.'
 
 
-class _Wrong(Exception):
+class _InvalidValue(Exception):
     """What is wrong with a value, as the end of a sentence."""
 
 
-def _pairs(found: list[tuple[str, Any]]) -> Row:
+def _unique_keys(found: list[tuple[str, Any]]) -> Row:
     row = dict(found)
     if len(row) < len(found):
         keys = [key for key, _ in found]
         again = next(key for key in keys if keys.count(key) > 1)
-        raise _Wrong(f"repeats the key '{again}'. Keep one of them.")
+        raise _InvalidValue(f"repeats the key '{again}'. Keep one of them.")
     return row
 
 
-def _constant(word: str) -> Any:
-    raise _Wrong(f"holds {word}, which is neither text nor a number. Remove or replace it.")
+def _refuse_constant(word: str) -> Any:
+    raise _InvalidValue(f"holds {word}, which is neither text nor a number. Remove or replace it.")
 
 
-def _integer(digits: str) -> int:
+def _short_integer(digits: str) -> int:
     if len(digits) > 400:
-        raise _Wrong(
+        raise _InvalidValue(
             f"holds a number of {len(digits)} digits. Put it in quotes to keep it as text."
         )
     return int(digits)
 
 
-def _number(digits: str) -> float:
+def _finite_number(digits: str) -> float:
     if math.isinf(value := float(digits)):  # 1e999 is not among the library's constants
-        raise _Wrong(f"holds the number {digits[:20]}, which is too large. Put it in quotes.")
+        raise _InvalidValue(
+            f"holds the number {digits[:20]}, which is too large. Put it in quotes."
+        )
     return value
 
 
-STRICT = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_constant=_constant, parse_int=_integer, parse_float=_number
+STRICT_JSON = json.JSONDecoder(
+    object_pairs_hook=_unique_keys,
+    parse_constant=_refuse_constant,
+    parse_int=_short_integer,
+    parse_float=_finite_number,
 )
 
 
-def json_lines(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:
-    """One object per line."""
-    held: Bad | None = None  # a bad row waits: the last of a file means that the file was cut off
+def read_json_lines(
+    path: Path, name: str, options: ReadOptions, notes: list[str]
+) -> Iterator[Row | BadRow]:
+    """Yield one object per line."""
+    held: BadRow | None = None  # an incomplete line waits: as the last one, it means a cut file
     good = 0
     for line in read_lines(path, name, options.encoding):
         if not line.text.strip():
@@ -66,121 +76,133 @@ def json_lines(path: Path, name: str, options: Options, notes: list[str]) -> Ite
             held = None
         where = f"Line {line.number}"
         if line.too_long:
-            yield Bad(f"{where} {TOO_LARGE}")
+            yield BadRow(f"{where} {TOO_LARGE}")
             continue
         try:
-            row = STRICT.decode(line.text)
-        except RecursionError:
-            yield Bad(f"{where} {DEEP}")
-        except _Wrong as wrong:
-            yield Bad(f"{where} {wrong}")
+            row = _decode_line(line.text, where)
         except json.JSONDecodeError as error:
-            # A line that breaks off at its very end may be one that was never written whole.
-            if (
-                good
-                and error.pos
-                and (error.pos >= len(line.text.rstrip()) - 1 or "Unterminated" in error.msg)
-            ):
-                text = f"{where}, the last one, is incomplete; the file may have been cut off. "
-                held = Bad(
-                    text + f"{good} good row{'s stand' if good > 1 else ' stands'} before it."
+            if good and _breaks_off(line.text, error):
+                stand = "rows stand" if good > 1 else "row stands"
+                held = BadRow(
+                    f"{where}, the last one, is incomplete; the file may have been cut off. "
+                    f"{good} good {stand} before it."
                 )
             else:
-                yield Bad(
-                    f"{where} is not valid JSON (character {error.colno}: {error.msg}). Correct it."
-                )
+                place = f"character {error.colno}: {error.msg}"
+                yield BadRow(f"{where} is not valid JSON ({place}). Correct it.")
         else:
-            if isinstance(row, dict):
-                good += 1
-                yield row
-            else:
-                yield Bad(f"{where} {NOT_AN_OBJECT}")
+            good += isinstance(row, dict)
+            yield row
     if held:
         yield held
 
 
-def json_whole(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:
-    """The rows of one JSON list, or of the one list that an object holds."""
+def _decode_line(text: str, where: str) -> Row | BadRow:
+    """One line's object; raises JSONDecodeError where it is not JSON at all."""
+    try:
+        row = STRICT_JSON.decode(text)
+    except RecursionError:
+        return BadRow(f"{where} {TOO_DEEP}")
+    except _InvalidValue as wrong:
+        return BadRow(f"{where} {wrong}")
+    return row if isinstance(row, dict) else BadRow(f"{where} {NOT_AN_OBJECT}")
+
+
+def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
+    """Whether a line ends in the middle of a value: it may never have been written completely."""
+    at_end = error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg
+    return error.pos > 0 and at_end
+
+
+def read_json_file(
+    path: Path, name: str, options: ReadOptions, notes: list[str]
+) -> Iterator[Row | BadRow]:
+    """Yield the rows of one JSON list, or of the one list that an object holds."""
     text = read_text(path, name, options.encoding)
-    start = _skip(text, 0)
+    start = _skip_space(text, 0)
     if text.startswith("[", start):
-        yield from _array(text, start, name)
+        yield from _read_array(text, start, name)
     else:
-        yield from _rows_in(_value(text, name), name, notes)
+        yield from _rows_of_object(_decode_value(text, name), name, notes)
 
 
-def _array(text: str, start: int, name: str) -> Iterator[Row | Bad]:
-    """The rows of one JSON list, read one at a time so that a problem is named by its row."""
-    cut = (
-        ""
-        if text.rstrip().endswith("]")
-        else " The list has no ']' at its end: the file may have been cut off."
-    )
-    at = _skip(text, start + 1)
+def _read_array(text: str, start: int, name: str) -> Iterator[Row | BadRow]:
+    """Yield the rows of one JSON list, read one at a time so that a problem is named by its row."""
+    cut = " The list has no ']' at its end: the file may have been cut off."
+    if text.rstrip().endswith("]"):
+        cut = ""
+    at = _skip_space(text, start + 1)
     number = 0
     while number or not text.startswith("]", at):
         number += 1
         where = f"'{name}': row {number}"
         try:
-            row, at = STRICT.raw_decode(text, at)
+            row, at = STRICT_JSON.raw_decode(text, at)
         except RecursionError:
-            raise DataError(f"{where} {DEEP} Flatten or remove it.") from None
-        except _Wrong as wrong:
+            raise DataError(f"{where} {TOO_DEEP} Flatten or remove it.") from None
+        except _InvalidValue as wrong:
             raise DataError(f"{where} {wrong}") from None
         except json.JSONDecodeError as error:
-            place = f"line {error.lineno}, character {error.colno}: {error.msg}"
-            raise DataError(f"{where} is not valid JSON ({place}). Correct it.{cut}") from None
-        yield row if isinstance(row, dict) else Bad(f"Row {number} {NOT_AN_OBJECT}")
-        at = _skip(text, at)
+            raise DataError(
+                f"{where} is not valid JSON ({_position(error)}). Correct it.{cut}"
+            ) from None
+        yield row if isinstance(row, dict) else BadRow(f"Row {number} {NOT_AN_OBJECT}")
+        at = _skip_space(text, at)
         if text.startswith("]", at):
             break
         if not text.startswith(",", at):
             raise DataError(f"{where} should be followed by ',' or ']'. Correct it.{cut}")
-        at = _skip(text, at + 1)
+        at = _skip_space(text, at + 1)
     if text[at + 1 :].strip():
         raise DataError(
-            f"'{name}' goes on after the list's closing ']', behind row {number}. Remove what follows it."
+            f"'{name}' goes on after the list's closing ']', behind row {number}. "
+            "Remove what follows it."
         )
 
 
-def _skip(text: str, at: int) -> int:
-    """Where the next JSON value or mark begins."""
-    found = SPACE.match(text, at)
+def _skip_space(text: str, at: int) -> int:
+    """The position of the next JSON value or mark."""
+    found = JSON_SPACE.match(text, at)
     return found.end() if found else at
 
 
-def _value(text: str, name: str) -> Any:
+def _position(error: json.JSONDecodeError) -> str:
+    return f"line {error.lineno}, character {error.colno}: {error.msg}"
+
+
+def _decode_value(text: str, name: str) -> Any:
     try:
-        return STRICT.decode(text)
+        return STRICT_JSON.decode(text)
     except RecursionError:
-        raise DataError(f"'{name}' {DEEP}") from None
-    except _Wrong as wrong:
+        raise DataError(f"'{name}' {TOO_DEEP}") from None
+    except _InvalidValue as wrong:
         raise DataError(f"'{name}' {wrong}") from None
     except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, character {error.colno}: {error.msg}"
-        raise DataError(f"'{name}' is not valid JSON ({place}). Correct it.") from None
+        raise DataError(f"'{name}' is not valid JSON ({_position(error)}). Correct it.") from None
 
 
-def _rows_in(value: Any, name: str, notes: list[str]) -> Iterator[Row | Bad]:
-    """The one list of objects that an object holds; an object that is itself an example is one row."""
+def _rows_of_object(value: Any, name: str, notes: list[str]) -> Iterator[Row | BadRow]:
+    """Yield the rows of the one list of objects that an object holds."""
     if not isinstance(value, dict):
         raise DataError(
-            f"'{name}' holds one value, not a list of examples. Put the examples into a list: [ ... ]."
+            f"'{name}' holds one value, not a list of examples. "
+            "Put the examples into a list: [ ... ]."
         )
     lists = [
         key
         for key, inner in value.items()
         if isinstance(inner, list) and inner and isinstance(inner[0], dict)
     ]
-    if len(lists) != 1 or "messages" in lists or "conversations" in lists:
-        if lists:
-            found = ", ".join(map(repr, lists))
-            raise DataError(
-                f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one."
-            )
+    if not lists:
         raise DataError(
-            f"'{name}' holds no list of examples. Put the examples into a list: [ {{...}}, {{...}} ], or use JSONL."
+            f"'{name}' holds no list of examples. Put the examples into a list: "
+            "[ {...}, {...} ], or use JSONL."
+        )
+    if len(lists) > 1 or lists[0] in ("messages", "conversations"):
+        found = ", ".join(map(repr, lists))
+        raise DataError(
+            f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one."
         )
     notes.append(f"The rows are those of the list '{lists[0]}'.")
     for number, row in enumerate(value[lists[0]], start=1):
-        yield row if isinstance(row, dict) else Bad(f"Row {number} {NOT_AN_OBJECT}")
+        yield row if isinstance(row, dict) else BadRow(f"Row {number} {NOT_AN_OBJECT}")

@@ -10,18 +10,20 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from engine.data.readers.delimited import has_header, header_of
-from engine.data.readers.table import Bad, Options, Row
+from engine.data.readers.delimited import check_header, default_header, has_header
+from engine.data.readers.table import BadRow, ReadOptions, Row
 from engine.errors import DataError
 
-BATCH = 1000  # rows of a Parquet file read at a time
-COLUMNS = 16_384  # as many as Excel has
-UNPACKED = 2**30  # bytes that a workbook may unpack to
-RATIO = 100  # times that a part of a workbook may grow when unpacked, where it is large
+PARQUET_BATCH = 1000  # rows read at a time
+MAX_COLUMNS = 16_384  # as many as Excel has
+UNPACKED_LIMIT = 2**30  # bytes that a workbook may unpack to
+ZIP_RATIO = 100  # times that a large workbook may grow when unpacked
 
 
-def parquet(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:
-    """The rows of a Parquet file, batch by batch; columns of bytes are left out and named."""
+def read_parquet(
+    path: Path, name: str, options: ReadOptions, notes: list[str]
+) -> Iterator[Row | BadRow]:
+    """Yield the rows of a Parquet file, batch by batch; columns of bytes are left out and named."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -33,27 +35,28 @@ def parquet(path: Path, name: str, options: Options, notes: list[str]) -> Iterat
         columns = [field.name for field in fields if field.name not in binary]
         if binary:
             notes.append(f"Left out, since they hold no text: {', '.join(map(repr, binary))}.")
-        for batch in file.iter_batches(batch_size=BATCH, columns=columns):
+        for batch in file.iter_batches(batch_size=PARQUET_BATCH, columns=columns):
             for row in batch.to_pylist():
-                yield {key: _value(inner) for key, inner in row.items()}
+                yield {key: _json_value(inner) for key, inner in row.items()}
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, TypeError) as error:
+        reason = str(error).splitlines()[0][:100]
         raise DataError(
-            f"'{name}' cannot be read as Parquet: it is damaged or cut off ({str(error).splitlines()[0][:100]}). "
+            f"'{name}' cannot be read as Parquet: it is damaged or cut off ({reason}). "
             "Export or download it again."
         ) from None
 
 
 def _holds_bytes(pa: Any, kind: Any) -> bool:
-    if pa.types.is_struct(kind):
+    types = pa.types
+    if types.is_struct(kind):
         return any(_holds_bytes(pa, field.type) for field in kind)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_dictionary(kind):
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_dictionary(kind):
         return _holds_bytes(pa, kind.value_type)
-    bytes_ = (
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
+    if types.is_map(kind) or isinstance(kind, pa.BaseExtensionType):
+        return True
+    return bool(
+        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
     )
-    return bool(bytes_ or pa.types.is_map(kind) or isinstance(kind, pa.BaseExtensionType))
 
 
 def _check_columns(names: list[str], name: str) -> None:
@@ -61,12 +64,15 @@ def _check_columns(names: list[str], name: str) -> None:
         raise DataError(f"'{name}': the column '{again}' appears twice. Rename or remove one.")
 
 
-def _value(value: Any) -> Any:
-    """A Parquet value as JSON has it. Empty fields of a struct are those that Arrow adds to make rows alike."""
+def _json_value(value: Any) -> Any:
+    """Convert a Parquet value to JSON's types.
+
+    Arrow adds empty fields to structs to make rows alike; those are dropped.
+    """
     if isinstance(value, dict):
-        return {key: _value(inner) for key, inner in value.items() if inner is not None}
+        return {key: _json_value(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_value(inner) for inner in value]
+        return [_json_value(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, datetime.date | datetime.time | datetime.datetime):
@@ -76,21 +82,40 @@ def _value(value: Any) -> Any:
     return value
 
 
-def workbook(path: Path, name: str, options: Options, notes: list[str]) -> Iterator[Row | Bad]:
-    """The rows of a workbook's first sheet that holds any."""
+def read_workbook(
+    path: Path, name: str, options: ReadOptions, notes: list[str]
+) -> Iterator[Row | BadRow]:
+    """Yield the rows of a workbook's first sheet that holds any."""
+    cells = _first_sheet(path, name, notes)
+    if len(cells[0]) > MAX_COLUMNS:
+        raise DataError(
+            f"'{name}' has {len(cells[0])} columns; at most {MAX_COLUMNS} are read. "
+            "Save what you need as CSV."
+        )
+    notes.append("Only the values of the cells are read; formulas and macros are not run.")
+    texts = [[_cell_text(cell) for cell in row] for row in cells]
+    texts = [row for row in texts if any(row)]
+    used = [at for at in range(len(texts[0])) if any(row[at] for row in texts)] if texts else []
+    texts = [[row[at] for at in used] for row in texts]
+    headed = options.header if options.header is not None else has_header(texts[:200])
+    header = check_header(texts[0], name) if headed else default_header(len(used))
+    for row in texts[1:] if headed else texts:
+        yield dict(zip(header, row, strict=True))
+
+
+def _first_sheet(path: Path, name: str, notes: list[str]) -> list[list[Any]]:
+    """Return the cells of the first sheet with more than a title; name the others in a note."""
     from python_calamine import CalamineError, CalamineWorkbook
 
     _check_zip(path, name)
     try:
         book = CalamineWorkbook.from_path(path)
-        pages = ((sheet, book.get_sheet_by_name(sheet).to_python()) for sheet in book.sheet_names)
-        sheets = [
-            (sheet, rows) for sheet, rows in pages if sum(map(any, rows)) > 1
-        ]  # more than a title
+        pages = [(sheet, book.get_sheet_by_name(sheet).to_python()) for sheet in book.sheet_names]
     except (CalamineError, OSError, ValueError) as error:
         raise DataError(
             f"'{name}' cannot be read as an Excel file ({error}). Save it as CSV and add that."
         ) from None
+    sheets = [(sheet, rows) for sheet, rows in pages if sum(map(any, rows)) > 1]
     if not sheets:
         raise DataError(
             f"'{name}' has no rows: its sheets are empty. Choose a file with examples in it."
@@ -101,30 +126,14 @@ def workbook(path: Path, name: str, options: Options, notes: list[str]) -> Itera
         notes.append(
             f"Read from the sheet '{sheet}'. Not read: {rest}. Save those as files of their own."
         )
-    if len(cells[0]) > COLUMNS:
-        raise DataError(
-            f"'{name}' has {len(cells[0])} columns; at most {COLUMNS} are read. Save what you need as CSV."
-        )
-    notes.append("Only the values of the cells are read; formulas and macros are not run.")
-    texts = [[_cell(cell) for cell in row] for row in cells]
-    texts = [row for row in texts if any(row)]
-    used = [at for at in range(len(texts[0])) if any(row[at] for row in texts)] if texts else []
-    texts = [[row[at] for at in used] for row in texts]
-    headed = options.header if options.header is not None else has_header(texts[:200])
-    header = (
-        header_of(texts[0], name)
-        if headed
-        else [f"column {number + 1}" for number in range(len(used))]
-    )
-    for row in texts[1:] if headed else texts:
-        yield dict(zip(header, row, strict=True))
+    return cells
 
 
-def _cell(value: Any) -> str:
-    """A cell as its text: Excel keeps every number as a fraction."""
+def _cell_text(value: Any) -> str:
+    """A cell as text: Excel keeps every number as a fraction."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return value if isinstance(value, str) else str(value)
+    return str(value)
 
 
 def _check_zip(path: Path, name: str) -> None:
@@ -138,7 +147,7 @@ def _check_zip(path: Path, name: str) -> None:
         ) from None
     size = sum(part.file_size for part in parts)
     packed = max(1, sum(part.compress_size for part in parts))
-    if size > UNPACKED or (size > 50 * 2**20 and size > RATIO * packed):
+    if size > UNPACKED_LIMIT or (size > 50 * 2**20 and size > ZIP_RATIO * packed):
         raise DataError(
             f"'{name}' would unpack to {size / 2**20:.0f} MB. Save what you need of it as CSV."
         )

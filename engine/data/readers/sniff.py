@@ -1,20 +1,17 @@
-"""Which kind of file it is: by its ending and, more trusted, by its first bytes."""
+"""Which format a file has: by its suffix and, more trusted, by its first bytes."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+from engine.data.readers.table import Format
 from engine.errors import DataError
 
-HEAD = 65_536  # bytes looked at
+SNIFFED_BYTES = 65_536
 ACCEPTED = "Use JSONL, JSON, CSV, TSV, Parquet, XLSX, TXT or MD."
-ENDINGS = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json", ".csv": "csv", ".tsv": "csv", ".tab": "csv",
-    ".txt": "txt", ".md": "txt", ".text": "txt", ".parquet": "parquet", ".xlsx": "xlsx", ".xlsm": "xlsx",
-}  # fmt: skip
 ARCHIVES = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst"}
-REFUSED = {
+REFUSED_SUFFIXES = {
     ".pkl": "a pickle, which can run code when it is opened",
     ".pickle": "a pickle, which can run code when it is opened",
     ".pt": "PyTorch weights, which can run code when they are opened",
@@ -38,103 +35,112 @@ REFUSED = {
     ".xml": "XML",
 }
 MAGIC = {
-    b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"GIF8": "a GIF image", b"%PDF": "a PDF document",
-    b"PK\x03\x04": "a ZIP archive or an Office file", b"PK\x05\x06": "a ZIP archive", b"\x1f\x8b": "a gzip archive",
-    b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive", b"7z\xbc\xaf": "a 7-Zip archive", b"Rar!": "a RAR archive",
-    b"\x28\xb5\x2f\xfd": "a Zstandard archive", b"PAR1": "a Parquet file", b"ARROW1": "an Arrow file",
-    b"SQLite format 3": "a SQLite database", b"\x7fELF": "a program", b"MZ": "a program", b"GGUF": "model weights",
-    b"\xd0\xcf\x11\xe0": "an old Office file", b"\x93NUMPY": "a NumPy file", b"\x89HDF": "an HDF5 file",
-    b"RIFF": "a sound or image file", b"ID3": "a sound file", b"\x80\x02": "a pickle", b"\x80\x03": "a pickle",
+    b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"GIF8": "a GIF image",
+    b"%PDF": "a PDF document", b"PK\x03\x04": "a ZIP archive or an Office file",
+    b"PK\x05\x06": "a ZIP archive", b"\x1f\x8b": "a gzip archive", b"BZh": "a bzip2 archive",
+    b"\xfd7zXZ": "an xz archive", b"7z\xbc\xaf": "a 7-Zip archive", b"Rar!": "a RAR archive",
+    b"(\xb5/\xfd": "a Zstandard archive", b"PAR1": "a Parquet file", b"ARROW1": "an Arrow file",
+    b"SQLite format 3": "a SQLite database", b"\x7fELF": "a program", b"MZ": "a program",
+    b"GGUF": "model weights", b"\xd0\xcf\x11\xe0": "an old Office file",
+    b"\x93NUMPY": "a NumPy file", b"\x89HDF": "an HDF5 file", b"RIFF": "a sound or image file",
+    b"ID3": "a sound file", b"\x80\x02": "a pickle", b"\x80\x03": "a pickle",
     b"\x80\x04": "a pickle", b"\x80\x05": "a pickle",
 }  # fmt: skip
-WANTED = {"parquet": "a Parquet file", "xlsx": "a ZIP archive or an Office file"}
-TYPES = {
-    "jsonl": "JSONL", "json": "JSON", "csv": "table", "txt": "text", "parquet": "Parquet", "xlsx": "XLSX",
-    "labelled": "text",
-}  # fmt: skip
-FINE = re.compile(r"[A-Za-z]+:[A-Za-z]+ \S")  # TREC: NUM:dist How far is it ...
-FASTTEXT = re.compile(r"__label__\S+\s+\S")
+TREC_LINE = re.compile(r"[A-Za-z]+:[A-Za-z]+ \S")  # NUM:dist How far is it ...
+FASTTEXT_LINE = re.compile(r"__label__\S+\s+\S")
+SEPARATORS = (("\t", "tabs"), (";", "semicolons"), (",", "commas"), ("|", "bars"))
 
 
-def kind_of(path: Path, name: str, notes: list[str], encoding: str = "") -> str:
-    """The kind of a file, by which its reader is chosen; raises DataError for what is not accepted.
+def check_file_type(path: Path, name: str, declared: Format | None) -> None:
+    """Raise DataError for a file that is not accepted, by its suffix and its first bytes.
 
-    Without an encoding only the ending and the first bytes are looked at; with one, text of an unknown ending too.
+    ``declared`` is the format that its suffix stands for.
     """
     suffix = Path(name).suffix.lower()
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    head = _read_head(path)
     if not head.strip():
         raise DataError(f"'{name}' is empty. Choose a file with examples in it.")
     if suffix in ARCHIVES:
         raise DataError(
             f"'{name}': archives are not accepted. Unpack it and add the files that are in it."
         )
-    if suffix in REFUSED:
+    if suffix in REFUSED_SUFFIXES:
         raise DataError(
-            f"'{name}': this file type is not accepted: it is {REFUSED[suffix]}. {ACCEPTED}"
+            f"'{name}': this file type is not accepted: it is {REFUSED_SUFFIXES[suffix]}. "
+            f"{ACCEPTED}"
         )
     found = next((what for magic, what in MAGIC.items() if head.startswith(magic)), "")
-    kind = ENDINGS.get(suffix, "")
-    wanted = WANTED.get(kind, "")
-    if found != wanted and (found or kind in WANTED):
+    if found != (declared.magic if declared else ""):
         looks = f"it looks like {found}" if found else "its first bytes are not those of one"
-        raise DataError(f"'{name}' is not a {TYPES.get(kind, 'text')} file ({looks}). {ACCEPTED}")
-    if not encoding:
-        return kind or "txt"
-    text = _whole_lines(head.decode(encoding, errors="ignore"))
-    if kind in ("jsonl", "json"):
-        return _json_kind(text, kind, notes)
-    if kind == "txt" or not kind:
-        return _text_kind(text, suffix, notes)
-    return kind
+        title = declared.title if declared else "text"
+        raise DataError(f"'{name}' is not a {title} file ({looks}). {ACCEPTED}")
+
+
+def detect_kind(path: Path, declared: str, encoding: str, notes: list[str]) -> str:
+    """Return the kind of a text file by its content.
+
+    ``declared`` is the kind that its suffix stands for; empty for an unknown suffix.
+    """
+    text = _whole_lines(_read_head(path).decode(encoding, errors="ignore"))
+    if declared in ("jsonl", "json"):
+        return _json_kind(text, declared, notes)
+    if declared in ("txt", ""):
+        return _text_kind(text, declared, notes)
+    return declared
+
+
+def _read_head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(SNIFFED_BYTES)
 
 
 def _whole_lines(text: str) -> str:
+    """Text without its last line where that may have been cut off."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text[: text.rfind("\n")] if len(text) > HEAD // 4 and "\n" in text else text
+    if len(text) > SNIFFED_BYTES // 4 and "\n" in text:
+        return text[: text.rfind("\n")]
+    return text
 
 
-def _json_kind(text: str, kind: str, notes: list[str]) -> str:
-    """One JSON value or one per line, by the content."""
+def _json_kind(text: str, declared: str, notes: list[str]) -> str:
+    """Return "json" for one JSON value, "jsonl" for one per line, whatever the suffix says."""
     text = text.lstrip("\ufeff \n\t")
     if text.startswith("["):
         # "[" may also begin each of many lines; those are not objects, and the reader says so.
-        if kind == "jsonl":
+        if declared == "jsonl":
             notes.append("The file holds one JSON list, not one example per line; read as such.")
         return "json"
     first, _, rest = text.partition("\n")
-    if (
-        kind == "json"
-        and first.rstrip().endswith("}")
-        and first.startswith("{")
-        and rest.lstrip().startswith("{")
-    ):
+    one_object = first.startswith("{") and first.rstrip().endswith("}")
+    if declared == "json" and one_object and rest.lstrip().startswith("{"):
         notes.append("The file holds one example per line (JSONL); read as such.")
         return "jsonl"
-    return kind
+    return declared
 
 
-def _text_kind(text: str, suffix: str, notes: list[str]) -> str:
-    """Text of an ending that does not say what is in it."""
+def _text_kind(text: str, declared: str, notes: list[str]) -> str:
+    """Return the kind of a text whose suffix does not say what is in it."""
     rows = [line for line in text.split("\n") if line.strip()]
-    begun = [found[0] for row in rows if (found := FINE.match(row) or FASTTEXT.match(row))]
-    # Labels come again and again; "Romeo:hello there" in a play begins with many different words.
-    if (
-        len(rows) > 3
-        and len(begun) > 0.98 * len(rows)
-        and len({one.split()[0] for one in begun}) <= len(rows) // 2
-    ):
+    if _begins_with_labels(rows):
         return "labelled"
-    if suffix in (".txt", ".md", ".text"):
+    if declared == "txt":
         return "txt"
     if rows and rows[0].lstrip("\ufeff").startswith("{"):
         return "jsonl"
     if text.lstrip("\ufeff \n").startswith(("[{", "[\n")):
         return "json"
-    for mark, what in (("\t", "tabs"), (";", "semicolons"), (",", "commas"), ("|", "bars")):
+    for mark, what in SEPARATORS:
         counts = {row.count(mark) for row in rows}
         if len(rows) > 1 and len(counts) == 1 and counts != {0}:
             notes.append(f"Read as a table: its columns stand between {what}.")
             return "csv"
     return "txt"
+
+
+def _begins_with_labels(rows: list[str]) -> bool:
+    found = [TREC_LINE.match(row) or FASTTEXT_LINE.match(row) for row in rows]
+    labels = [match[0].split()[0] for match in found if match]
+    if len(rows) <= 3 or len(labels) <= 0.98 * len(rows):
+        return False
+    # Labels repeat; "Romeo:hello there" in a play begins with many different words.
+    return len(set(labels)) <= len(rows) // 2

@@ -1,26 +1,28 @@
-"""What every reader gives: rows, or what is wrong with them."""
+"""What every reader yields: rows as dictionaries, or what is wrong with them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from pathlib import Path
+from typing import Literal, NamedTuple
 
-Row = dict[str, Any]
+from engine.data.rows import Row
+
 ROW_LIMIT = 5 * 2**20  # characters of one row
 DEPTH_LIMIT = 64
 TOO_LARGE = "is larger than the limit of 5 MB for one row. Split or remove it."
 
 
-class Bad(NamedTuple):
-    """A row that cannot be read, and why: a sentence that begins with its place."""
+class BadRow(NamedTuple):
+    """A row that cannot be read, and why: a sentence that begins with its row or line number."""
 
     problem: str
 
 
 @dataclass(frozen=True)
-class Options:
-    """How a file is read. What is not set is found by itself; the user may correct it."""
+class ReadOptions:
+    """How a file is read. What is not set is detected; the user may correct it."""
 
     encoding: str = ""
     header: bool | None = None  # whether a table's first line names its columns
@@ -30,10 +32,26 @@ class Options:
 
 @dataclass
 class Table:
-    """A file opened. ``notes`` grow while the rows are read: what was done, in words for the user."""
+    """An opened file. ``notes`` (sentences for the user) grow while the rows are read."""
 
     name: str
     kind: str
-    rows: Iterator[Row | Bad]
+    rows: Iterator[Row | BadRow]
     notes: list[str]
-    options: Options
+    options: ReadOptions
+
+
+# Arguments: the file, its name as the user knows it, options, notes to append to.
+Reader = Callable[[Path, str, ReadOptions, list[str]], Iterator[Row | BadRow]]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A file format that Hone reads."""
+
+    kind: str  # its name in a dataset's card
+    title: str  # in messages
+    suffixes: tuple[str, ...]
+    read: Reader
+    magic: str = ""  # what the first bytes of a binary format look like, as in sniff.MAGIC
+    in_memory: bool = False  # whether the whole file has to be in memory at once

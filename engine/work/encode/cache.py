@@ -20,12 +20,12 @@ from transformers import PreTrainedTokenizerBase
 from engine.data.rows import Rows
 from engine.spec.run import DataSpec
 from engine.store.files import write_json
-from engine.work.encode.encode import Encoded, encode_each
+from engine.work.encode.encode import Encoded, encode_rows
 
-KEPT = 24  # sets of tokens on disk
-OLD = 86_400  # seconds after which nobody works on a draft any more
-AT_ONCE = 1000  # rows written at a time
-SCHEMA = pa.schema(
+TOKEN_SETS_KEPT = 24  # sets of tokens on disk
+DRAFT_AGE_LIMIT = 86_400  # seconds after which nobody works on a draft any more
+ROWS_PER_BATCH = 1000  # rows written at a time
+TOKEN_SCHEMA = pa.schema(
     [
         ("input_ids", pa.list_(pa.int32())),
         ("labels", pa.list_(pa.int32())),
@@ -34,7 +34,7 @@ SCHEMA = pa.schema(
         ("cut", pa.bool_()),  # loses something at the length limit
     ]
 )
-NOT_OF_TOKENS = {
+ROW_SETTINGS = {
     "source",
     "shape",
     "roles",
@@ -44,7 +44,7 @@ NOT_OF_TOKENS = {
 }  # settings that made the rows
 
 
-class Tokens(NamedTuple):
+class EncodedRows(NamedTuple):
     """The rows that teach something."""
 
     rows: Dataset  # input_ids and labels; length, learned and cut beside them
@@ -56,44 +56,44 @@ class Tokens(NamedTuple):
         return list(self.rows["length"])
 
 
-def tokens(
+def load_or_encode(
     cache: Path, file: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec
-) -> Tokens:
+) -> EncodedRows:
     """The rows of a file as tokens, from the cache where they are there; raises DataError as ``encode_each`` does."""
-    folder = cache / _key(file, tokenizer, data)
+    folder = cache / _cache_key(file, tokenizer, data)
     there = folder.exists()
     try:
-        return _read(folder)
+        return _read_folder(folder)
     except (OSError, ValueError, pa.ArrowInvalid):
         if there:  # half removed, or cut off by a power cut
-            _remove(folder)
+            _remove_folder(folder)
         draft = cache / f".draft-{secrets.token_hex(6)}"
         draft.mkdir(parents=True)
         try:
-            _write(draft, rows, tokenizer, data)
+            _write_folder(draft, rows, tokenizer, data)
             if not folder.exists():  # another run may have been quicker
                 os.rename(draft, folder)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
-    for old in sorted(cache.glob("[!.]*"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
-        _remove(old)  # files that are open stay readable
+    for old in sorted(cache.glob("[!.]*"), key=lambda one: one.stat().st_mtime)[:-TOKEN_SETS_KEPT]:
+        _remove_folder(old)  # files that are open stay readable
     for draft in cache.glob(".draft-*"):  # of one that was killed
         with suppress(FileNotFoundError):
-            if time.time() - draft.stat().st_mtime > OLD:
+            if time.time() - draft.stat().st_mtime > DRAFT_AGE_LIMIT:
                 shutil.rmtree(draft, ignore_errors=True)
-    return _read(folder)
+    return _read_folder(folder)
 
 
-def _read(folder: Path) -> Tokens:
+def _read_folder(folder: Path) -> EncodedRows:
     left = json.loads((folder / "left.json").read_text(encoding="utf-8"))
     rows = Dataset.from_file(str(folder / "tokens.arrow"))
     if len(rows) != left["rows"]:
         raise ValueError("rows are missing")
     os.utime(folder)
-    return Tokens(rows, left["lost"], left["refused"])
+    return EncodedRows(rows, left["lost"], left["refused"])
 
 
-def _remove(folder: Path) -> None:
+def _remove_folder(folder: Path) -> None:
     """At once for whoever looks for it: what is half removed must not be found."""
     aside = folder.with_name(f".draft-{secrets.token_hex(6)}")
     with suppress(FileNotFoundError):  # another run may have been quicker
@@ -101,7 +101,7 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _key(file: Path, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -> str:
+def _cache_key(file: Path, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -> str:
     """By content: of the rows, the tokenizer with its template, the settings, and the code that encodes."""
     found = hashlib.sha256()
     with file.open("rb") as opened:
@@ -110,19 +110,21 @@ def _key(file: Path, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -> str:
         tokenizer.backend_tokenizer.to_str(),
         str(tokenizer.chat_template),
         str(tokenizer.special_tokens_map),
-        data.model_dump_json(exclude=NOT_OF_TOKENS),
+        data.model_dump_json(exclude=ROW_SETTINGS),
         *(path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))),
     ):
         found.update(text.encode())
     return found.hexdigest()[:32]
 
 
-def _write(folder: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -> None:
+def _write_folder(
+    folder: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec
+) -> None:
     left: Counter[str] = Counter(rows=0)
     waiting: list[Encoded] = []
     with (
         pa.OSFile(str(folder / "tokens.arrow"), "wb") as sink,
-        pa.ipc.new_stream(sink, SCHEMA) as stream,
+        pa.ipc.new_stream(sink, TOKEN_SCHEMA) as stream,
     ):
 
         def flush() -> None:
@@ -130,15 +132,16 @@ def _write(folder: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: D
             made += [[len(one.ids) for one in waiting], [one.learned for one in waiting]]
             made.append([one.cut > 0 for one in waiting])
             arrays = [
-                pa.array(values, field.type) for values, field in zip(made, SCHEMA, strict=True)
+                pa.array(values, field.type)
+                for values, field in zip(made, TOKEN_SCHEMA, strict=True)
             ]
-            stream.write_batch(pa.record_batch(arrays, schema=SCHEMA))
+            stream.write_batch(pa.record_batch(arrays, schema=TOKEN_SCHEMA))
             waiting.clear()
 
-        for one in encode_each(tokenizer, rows, data, left):
+        for one in encode_rows(tokenizer, rows, data, left):
             waiting.append(one)
             left["rows"] += 1
-            if len(waiting) >= AT_ONCE:
+            if len(waiting) >= ROWS_PER_BATCH:
                 flush()
         flush()
     write_json(folder / "left.json", {name: left[name] for name in ("rows", "lost", "refused")})

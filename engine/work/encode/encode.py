@@ -19,16 +19,23 @@ from engine.errors import DataError, ModelError
 from engine.spec import presets
 from engine.spec.objective import compares
 from engine.spec.run import DataSpec
-from engine.work.encode.loss_mask import masked
+from engine.work.encode.loss_mask import compute_loss_mask
 from engine.work.encode.messages import Message, Tool
 from engine.work.encode.prompts import prompt_text
 from engine.work.encode.template import Span
-from engine.work.encode.tokens import Tokens, pattern, text_ids, tokens, unwrap, wrap
+from engine.work.encode.tokens import (
+    TextTokens,
+    control_pattern,
+    plain_text_ids,
+    tokenize_pieces,
+    unwrap_control_tokens,
+    wrap_control_tokens,
+)
 
 Row = dict[str, Any]
-IGNORED = -100  # label of a token without a loss, as PyTorch's cross-entropy has it
-TEMPLATES = presets.FOLDER / "templates"
-KEPT = 16  # tokens that stay at both ends of what is shortened
+IGNORE_INDEX = -100  # label of a token without a loss, as PyTorch's cross-entropy has it
+TEMPLATE_FOLDER = presets.FOLDER / "templates"
+TOKENS_KEPT_AT_ENDS = 16  # tokens that stay at both ends of what is shortened
 
 
 class Encoded(NamedTuple):
@@ -44,7 +51,7 @@ class Encoded(NamedTuple):
 
     @property
     def learned(self) -> int:
-        return sum(label != IGNORED for label in self.labels)
+        return sum(label != IGNORE_INDEX for label in self.labels)
 
 
 def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizerBase:
@@ -79,11 +86,11 @@ def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizer
     tokenizer.padding_side = "right"
     if template != "model" or not tokenizer.chat_template:
         name = "plain" if template == "model" else template
-        tokenizer.chat_template = (TEMPLATES / f"{name}.jinja").read_text(encoding="utf-8")
+        tokenizer.chat_template = (TEMPLATE_FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
     return tokenizer
 
 
-def messages_of(row: Row, system: str = "") -> list[Message]:
+def row_messages(row: Row, system: str = "") -> list[Message]:
     """A chat or prompt/completion row as messages, after the system turn of all rows where it brings none."""
     if "messages" in row:
         return with_system(list(row["messages"]), system)
@@ -94,64 +101,68 @@ def messages_of(row: Row, system: str = "") -> list[Message]:
     return with_system(pair, system)
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
+def encode_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
     """One normal row as ids and labels, cut at the end; raises DataError where its mask is uncertain."""
-    return cut(encode_uncut(tokenizer, row, data), data)
+    return truncate_encoded(encode_uncut(tokenizer, row, data), data)
 
 
-def cut(whole: Encoded, data: DataSpec) -> Encoded:
+def truncate_encoded(whole: Encoded, data: DataSpec) -> Encoded:
     """What training sees of it."""
     return Encoded(whole.ids[: data.max_length], whole.labels[: data.max_length], whole.length)
 
 
 def encode_uncut(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
     """As ``encode``, with the tokens beyond the cut; what is to be shortened is shortened."""
-    return encode_sides(tokenizer, row, data)[0]
+    return encode_chosen_and_rejected(tokenizer, row, data)[0]
 
 
-def encode_sides(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> list[Encoded]:
+def encode_chosen_and_rejected(
+    tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
+) -> list[Encoded]:
     """As ``encode_uncut``, and after it the same row with its worse answer where it is learned against one.
 
     Both have the same question, shortened by what the longer of them needs.
     """
     if "text" in row:
-        ids = _with_end(tokenizer, _text(tokenizer, row["text"], "literal" in data.fixes))
+        ids = _append_end(tokenizer, _encode_text(tokenizer, row["text"], "literal" in data.fixes))
         return [Encoded(ids, ids, len(ids))]
     sides = [row]
     if compares(data, row):
         # Earlier answers are the same on both sides: the last ones alone are better or worse.
         data = data.model_copy(update={"learn": "last"})
-        sides += [_with_answer(row, row["rejected"])] if "rejected" in row else []
-    made = [_conversation(tokenizer, side, data) for side in sides]
+        sides += [_replace_answer(row, row["rejected"])] if "rejected" in row else []
+    made = [_encode_conversation(tokenizer, side, data) for side in sides]
     over = max(len(ids) for ids, _, _ in made) - data.max_length if "shorten" in data.fixes else 0
-    return [_shortened(ids, labels, len(ids) - max(0, over)) for ids, labels, _ in made]
+    return [_shorten_prompt(ids, labels, len(ids) - max(0, over)) for ids, labels, _ in made]
 
 
-def _with_answer(row: Row, answer: str) -> Row:
+def _replace_answer(row: Row, answer: str) -> Row:
     """The row with another last answer."""
     if "messages" in row:
         return row | {"messages": [*row["messages"][:-1], {"role": "assistant", "content": answer}]}
     return row | {"completion": answer}
 
 
-def _text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:
-    text, _, places = unwrap(wrap(text, pattern(tokenizer)) if literal else text, [])
-    return text_ids(tokenizer, text, places)
+def _encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:
+    text, _, places = unwrap_control_tokens(
+        wrap_control_tokens(text, control_pattern(tokenizer)) if literal else text, []
+    )
+    return plain_text_ids(tokenizer, text, places)
 
 
-def _conversation(
+def _encode_conversation(
     tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
 ) -> tuple[list[int], list[int], int]:
     """Ids, labels, and at which token the last answer begins."""
-    messages, tools = messages_of(row, data.system), row.get("tools") or []
+    messages, tools = row_messages(row, data.system), row.get("tools") or []
     if "literal" in data.fixes:
-        messages, tools = wrap([messages, tools], pattern(tokenizer))
-    found = masked(tokenizer, messages, tools, data.learn)
-    text, spans, literal = unwrap(
+        messages, tools = wrap_control_tokens([messages, tools], control_pattern(tokenizer))
+    found = compute_loss_mask(tokenizer, messages, tools, data.learn)
+    text, spans, literal = unwrap_control_tokens(
         found.text, [*found.spans, *((border, border) for border in found.borders)]
     )
     spans, borders = spans[: len(found.spans)], [border for border, _ in spans[len(found.spans) :]]
-    made = tokens(tokenizer, text, literal, borders)
+    made = tokenize_pieces(tokenizer, text, literal, borders)
     opens = borders[-1] if borders else len(text)
     begin = next(
         (
@@ -161,10 +172,10 @@ def _conversation(
         ),
         0,
     )
-    return made.ids, list(made.ids) if data.learn == "all" else _labels(made, spans), begin
+    return made.ids, list(made.ids) if data.learn == "all" else _make_labels(made, spans), begin
 
 
-def encode_each(
+def encode_rows(
     tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], data: DataSpec, left: Counter[str]
 ) -> Iterator[Encoded]:
     """The rows that keep something to learn; raises DataError for one whose mask is uncertain, or leaves it out.
@@ -173,24 +184,24 @@ def encode_each(
     """
     for number, row in enumerate(rows, start=1):
         try:
-            one = encode(tokenizer, row, data)
+            one = encode_row(tokenizer, row, data)
         except DataError as error:
             if "refused" not in data.fixes:
                 raise DataError(f"Row {number}: {error}") from error
             left["refused"] += 1
             continue
-        if teaches(one):
+        if has_targets(one):
             yield one
         else:
             left["lost"] += 1
 
 
-def teaches(one: Encoded) -> bool:
+def has_targets(one: Encoded) -> bool:
     """Whether anything is learned; the first token has none before it to be foretold from."""
-    return any(label != IGNORED for label in one.labels[1:])
+    return any(label != IGNORE_INDEX for label in one.labels[1:])
 
 
-def _labels(made: Tokens, spans: list[Span]) -> list[int]:
+def _make_labels(made: TextTokens, spans: list[Span]) -> list[int]:
     """A token is learned where it begins within an answer.
 
     One that begins before it and reaches into it is not: the prompt holds its beginning, so the model, when it is
@@ -201,16 +212,16 @@ def _labels(made: Tokens, spans: list[Span]) -> list[int]:
     labels = []
     for token, (start, end) in zip(made.ids, made.offsets, strict=True):
         at = bisect_right(starts, start) - 1
-        labels.append(token if at >= 0 and start < spans[at][1] and end > start else IGNORED)
+        labels.append(token if at >= 0 and start < spans[at][1] and end > start else IGNORE_INDEX)
     return labels
 
 
-def _shortened(ids: list[int], labels: list[int], limit: int) -> Encoded:
+def _shorten_prompt(ids: list[int], labels: list[int], limit: int) -> Encoded:
     """Tokens go from the middle of the longest stretch that is not learned, until the row fits or none is left."""
     length = len(ids)
     while (excess := len(ids) - limit) > 0:
         start, end = _longest_ignored(labels)
-        spare = min(excess, end - start - 2 * KEPT)
+        spare = min(excess, end - start - 2 * TOKENS_KEPT_AT_ENDS)
         if spare <= 0:
             break
         first = start + (end - start - spare) // 2
@@ -222,13 +233,13 @@ def _longest_ignored(labels: list[int]) -> Span:
     """Start and end of the longest run of tokens that are not learned."""
     best, start = (0, 0), 0
     for place, label in enumerate([*labels, 0]):
-        if label != IGNORED:
+        if label != IGNORE_INDEX:
             best = max(best, (start, place), key=lambda run: run[1] - run[0])
             start = place + 1
     return best
 
 
-def _with_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
+def _append_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
     """Plain text ends with the end-of-text token, so that the model learns to stop."""
     end = tokenizer.eos_token_id
     return ids if end is None or (ids and ids[-1] == end) else [*ids, end]
@@ -247,17 +258,17 @@ def prompt_ids(
     """
     if not plain_text:
         if literal:
-            messages, tools = wrap([messages, tools], pattern(tokenizer))
+            messages, tools = wrap_control_tokens([messages, tools], control_pattern(tokenizer))
         text, borders = prompt_text(tokenizer, messages, tools or [])
-        text, spans, places = unwrap(text, [(border, border) for border in borders])
-        return tokens(tokenizer, text, places, [border for border, _ in spans]).ids
-    ids = _text(tokenizer, messages[-1]["content"], literal)
+        text, spans, places = unwrap_control_tokens(text, [(border, border) for border in borders])
+        return tokenize_pieces(tokenizer, text, places, [border for border, _ in spans]).ids
+    ids = _encode_text(tokenizer, messages[-1]["content"], literal)
     return (
         ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
     )  # some tokenizers end every text
 
 
-def question_of(row: Row, system: str = "") -> list[Message]:
+def question_messages(row: Row, system: str = "") -> list[Message]:
     """What to ask in order to compare with this row's answer: all before the last assistant turn.
 
     For plain text, its first half, cut at a space.
@@ -265,23 +276,23 @@ def question_of(row: Row, system: str = "") -> list[Message]:
     if "text" in row:
         half = row["text"][: max(8, len(row["text"]) // 2)]
         return [{"role": "user", "content": half.rsplit(" ", 1)[0].strip() or half}]
-    messages = messages_of(row, system)
+    messages = row_messages(row, system)
     last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
     return messages[:last]
 
 
-def row_prompt(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> list[int]:
+def row_prompt_ids(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> list[int]:
     """The ids that this row's last answer is learned after: exactly the beginning of the row as it is trained."""
     literal = "literal" in data.fixes
     if "text" in row:
-        return prompt_ids(tokenizer, question_of(row), True, literal=literal)
-    ids, _, begin = _conversation(tokenizer, row, data)
+        return prompt_ids(tokenizer, question_messages(row), True, literal=literal)
+    ids, _, begin = _encode_conversation(tokenizer, row, data)
     return ids[:begin] or prompt_ids(
-        tokenizer, question_of(row, data.system), False, row.get("tools"), literal
+        tokenizer, question_messages(row, data.system), False, row.get("tools"), literal
     )
 
 
-def questions(
+def first_questions(
     tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], count: int, limit: int, data: DataSpec
 ) -> list[tuple[str, list[int]]]:
     """What the first rows ask, as shown and as ids; rows whose question is longer than ``limit`` tokens are passed."""
@@ -290,7 +301,7 @@ def questions(
         if len(found) == count:
             break
         try:
-            asked, ids = question_of(row, data.system), row_prompt(tokenizer, row, data)
+            asked, ids = question_messages(row, data.system), row_prompt_ids(tokenizer, row, data)
         except DataError:
             if "refused" not in data.fixes:
                 raise

@@ -15,17 +15,23 @@ from transformers import PreTrainedTokenizerBase
 from engine.errors import DataError
 from engine.spec.objective import compares
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import IGNORED, Encoded, Row, encode_uncut, teaches
-from engine.work.encode.preferences import as_sides
-from engine.work.encode.tokens import pattern
+from engine.work.encode.encode import IGNORE_INDEX, Encoded, Row, encode_uncut, has_targets
+from engine.work.encode.preferences import encode_preference
+from engine.work.encode.tokens import control_pattern
 
-BINS = 30  # at most, in the histogram of lengths
-WORST = 20  # rows named of each kind
-READ = ("messages", "tools", "prompt", "completion", "text")  # a row's fields that the model reads
-TELL_EVERY = 500  # rows
+HISTOGRAM_BINS = 30  # at most, in the histogram of lengths
+ROWS_NAMED = 20  # rows named of each kind
+MODEL_FIELDS = (
+    "messages",
+    "tools",
+    "prompt",
+    "completion",
+    "text",
+)  # a row's fields that the model reads
+ROWS_PER_REPORT = 500  # rows
 
 
-def preview(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> dict[str, Any]:
+def preview_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> dict[str, Any]:
     """One row as the fields of a PreviewRow: all its tokens, or why it cannot be shown."""
     try:
         one = encode_uncut(tokenizer, row, data)
@@ -41,15 +47,15 @@ def preview(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> dic
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     special |= set(tokenizer.all_special_ids)
     return {
-        "tokens": _texts(tokenizer, one.ids),
-        "learned": [label != IGNORED for label in one.labels],
+        "tokens": _token_texts(tokenizer, one.ids),
+        "learned": [label != IGNORE_INDEX for label in one.labels],
         "special": [token in special for token in one.ids],
         "kept": min(len(one.ids), data.max_length),
         "length": one.length,
     }
 
 
-def report(
+def token_report(
     tokenizer: PreTrainedTokenizerBase,
     rows: list[Row],
     indices: list[int],
@@ -60,26 +66,26 @@ def report(
     """The fields of a TokenReport over these rows, which stand at these indices among ``total``."""
     encoded: dict[int, list[Encoded]] = {}  # one or, with a worse answer, two
     refused: dict[int, str] = {}
-    control = pattern(tokenizer)
+    control = control_pattern(tokenizer)
     typed: dict[int, set[str]] = {}
     for done, (index, row) in enumerate(zip(indices, rows, strict=True)):
-        if done % TELL_EVERY == 0:
+        if done % ROWS_PER_REPORT == 0:
             tell(done)
         try:
-            encoded[index] = as_sides(tokenizer, row, data)
+            encoded[index] = encode_preference(tokenizer, row, data)
         except DataError as error:
             refused[index] = str(error)
-        if found := _control(row, control, data):
+        if found := _typed_control_tokens(row, control, data):
             typed[index] = found
     cut = {
         index: most
         for index, sides in encoded.items()
         if (most := max(one.cut for one in sides)) > 0
     }
-    lost = [index for index, sides in encoded.items() if not all(map(teaches, sides))]
+    lost = [index for index, sides in encoded.items() if not all(map(has_targets, sides))]
     often = Counter(token for found in typed.values() for token in found)
     lengths = {index: max(one.length for one in sides) for index, sides in encoded.items()}
-    edges, counts = histogram(list(lengths.values()))
+    edges, counts = length_histogram(list(lengths.values()))
     return {
         "rows": total,
         "measured": len(rows),
@@ -90,9 +96,9 @@ def report(
         "longest": max(lengths.values(), default=0),
         "edges": edges,
         "counts": counts,
-        "longest_rows": _most(lengths),
-        "cut_rows": _most(cut),
-        "lost_rows": lost[:WORST],
+        "longest_rows": _largest_rows(lengths),
+        "cut_rows": _largest_rows(cut),
+        "lost_rows": lost[:ROWS_NAMED],
         "control": {
             "rows": len(typed),
             "tokens": [token for token, _ in often.most_common()],
@@ -106,43 +112,43 @@ def report(
     }
 
 
-def histogram(lengths: list[int]) -> tuple[list[int], list[int]]:
+def length_histogram(lengths: list[int]) -> tuple[list[int], list[int]]:
     """Edges of bins of one round width from 0, and how many lengths are in each: from its edge up to the next."""
     if not lengths:
         return [], []
     longest = max(lengths)
     widths = (digit * 10**power for power in range(12) for digit in (1, 2, 5))
-    width = next(width for width in widths if longest // width < BINS)
+    width = next(width for width in widths if longest // width < HISTOGRAM_BINS)
     counts = Counter(length // width for length in lengths)
     bins = longest // width + 1
     return [width * bin for bin in range(bins + 1)], [counts[bin] for bin in range(bins)]
 
 
-def _most(sizes: dict[int, int]) -> list[int]:
+def _largest_rows(sizes: dict[int, int]) -> list[int]:
     """The rows with the largest sizes, largest first."""
-    return sorted(sizes, key=lambda index: (-sizes[index], index))[:WORST]
+    return sorted(sizes, key=lambda index: (-sizes[index], index))[:ROWS_NAMED]
 
 
-def _control(row: Row, control: re.Pattern[str], data: DataSpec) -> set[str]:
+def _typed_control_tokens(row: Row, control: re.Pattern[str], data: DataSpec) -> set[str]:
     """The tokenizer's special tokens that are typed in a row's own texts."""
-    fields = [*READ, "rejected"] if compares(data, row) else READ
+    fields = [*MODEL_FIELDS, "rejected"] if compares(data, row) else MODEL_FIELDS
     return {
         found
         for field in fields
-        for text in _strings(row.get(field))
+        for text in _all_strings(row.get(field))
         for found in control.findall(text)
     }
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _all_strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _strings(item)
+            yield from _all_strings(item)
 
 
-def _texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
+def _token_texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
     """Each token's own text; a letter of several tokens stands with its last one.
 
     Decoded after a few neighbours, since some tokenizers drop a leading space.

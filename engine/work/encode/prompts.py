@@ -10,12 +10,15 @@ from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
-from engine.work.encode.messages import Message, Tool, check_whole, forms, with_words
-from engine.work.encode.template import render
+from engine.work.encode.messages import Message, Tool, check_complete, message_forms, replace_words
+from engine.work.encode.template import render_chat
 
-T = TypeVar("T")
-NEUTRAL = ("Zq", "7x")  # words that have no first letter in common
-HELLO = {"role": "user", "content": "Hello."}  # stands before an answer that no question precedes
+Made = TypeVar("T")
+NEUTRAL_WORDS = ("Zq", "7x")  # words that have no first letter in common
+HELLO_TURN = {
+    "role": "user",
+    "content": "Hello.",
+}  # stands before an answer that no question precedes
 
 
 def prompt_text(
@@ -27,30 +30,30 @@ def prompt_text(
     """
 
     def one(form: list[Message], offered: list[Tool] | None) -> tuple[str, list[int]]:
-        text = render(tokenizer, form, offered, prompt=True)
-        check_whole(text, form, tools)
+        text = render_chat(tokenizer, form, offered, prompt=True)
+        check_complete(text, form, tools)
         # Some templates open <think> for the answer and then take all thinking out of it: what no answer can follow
         # was never trained, so the prompt ends before it.
         heads = [
-            beginning([text, *_answered(tokenizer, form, offered, thinks)])
+            common_prefix([text, *_with_neutral_answers(tokenizer, form, offered, thinks)])
             for thinks in (False, True)
         ]
         head = max(heads, key=len)
-        return head if text[len(head) :].strip() == "<think>" else text, _borders(
+        return head if text[len(head) :].strip() == "<think>" else text, _answer_starts(
             tokenizer, form, offered, text
         )
 
-    return first(one, tokenizer, messages, tools)
+    return first_usable_form(one, tokenizer, messages, tools)
 
 
-def _borders(
+def _answer_starts(
     tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None, text: str
 ) -> list[int]:
     found = []
     for index, message in enumerate(messages):
         if message["role"] == "assistant":
             try:
-                earlier = render(tokenizer, messages[:index], tools, prompt=True)
+                earlier = render_chat(tokenizer, messages[:index], tools, prompt=True)
             except DataError:
                 continue
             if text.startswith(earlier):
@@ -58,49 +61,49 @@ def _borders(
     return found
 
 
-def _answered(
+def _with_neutral_answers(
     tokenizer: PreTrainedTokenizerBase,
     messages: list[Message],
     tools: list[Tool] | None,
     thinks: bool,
 ) -> list[str]:
     """The conversation with answers that have nothing in common; none where it cannot be rendered so."""
-    like = messages[-1] if messages else HELLO
+    like = messages[-1] if messages else HELLO_TURN
     turn = {"role": "assistant", "content": like["content"]}
     answers = [
-        with_words(turn, f"<think>\n{words}\n</think>\n\n{words}" if thinks else words)
-        for words in NEUTRAL
+        replace_words(turn, f"<think>\n{words}\n</think>\n\n{words}" if thinks else words)
+        for words in NEUTRAL_WORDS
     ]
     try:
-        return [render(tokenizer, [*messages, answer], tools) for answer in answers]
+        return [render_chat(tokenizer, [*messages, answer], tools) for answer in answers]
     except DataError:
         return []
 
 
-def first(
-    made: Callable[[list[Message], list[Tool] | None], T],
+def first_usable_form(
+    made: Callable[[list[Message], list[Tool] | None], Made],
     tokenizer: PreTrainedTokenizerBase,
     messages: list[Message],
     tools: list[Tool],
-) -> T:
+) -> Made:
     """What comes of the first form of the conversation that can be used; raises the most telling DataError."""
     problems: list[DataError] = []
     # A template for tools may fail where there are none, unless it is given an empty list.
     choices: list[list[Tool] | None] = [tools] if tools else [None, []]
     for offered in choices:
-        for form in forms(tokenizer.get_chat_template(tools=offered), messages):
+        for form in message_forms(tokenizer.get_chat_template(tools=offered), messages):
             try:
                 return made(form, offered)
             except DataError as error:
                 problems.append(error)
-    raise min(problems, key=_obscurity)
+    raise min(problems, key=_vagueness)
 
 
-def _obscurity(problem: DataError) -> int:
+def _vagueness(problem: DataError) -> int:
     """Our own reason says most, then the template's own words; least what went wrong within it."""
     return 0 if problem.__cause__ is None else 1 if type(problem.__cause__) is TemplateError else 2
 
 
-def beginning(texts: list[str]) -> str:
+def common_prefix(texts: list[str]) -> str:
     """The letters with which all of these texts begin."""
     return os.path.commonprefix(texts)  # noqa: RUF071, these are no paths

@@ -25,8 +25,8 @@ Span = tuple[int, int]  # characters: start, end
 
 # A mark is OPEN, one of < > [ ], for < the loop and the message, for > the loop, CLOSE. The characters are of a private
 # plane: a row that holds them renders differently once they are taken out again, and then nothing is told.
-OPEN, CLOSE = "\U000f0010", "\U000f0011"
-MARK = re.compile(f"{OPEN}([<>\\[\\]])(\\d*),?(\\d*){CLOSE}")
+MARK_OPEN, MARK_CLOSE = "\U000f0010", "\U000f0011"
+MARK = re.compile(f"{MARK_OPEN}([<>\\[\\]])(\\d*),?(\\d*){MARK_CLOSE}")
 
 
 class Rendered(NamedTuple):
@@ -40,7 +40,7 @@ class Rendered(NamedTuple):
     told: bool  # whether the pieces can be relied on
 
 
-def render(
+def render_chat(
     tokenizer: PreTrainedTokenizerBase,
     messages: list[Message],
     tools: list[Tool] | None,
@@ -60,24 +60,24 @@ def render(
     return text
 
 
-def render_told(
+def render_traced(
     tokenizer: PreTrainedTokenizerBase,
     messages: list[Message],
     tools: list[Tool] | None,
     prompt: bool = False,
 ) -> Rendered:
     """The text with the place of each turn in it; raises DataError where the template refuses the conversation."""
-    plain = render(tokenizer, messages, tools, prompt)
+    plain = render_chat(tokenizer, messages, tools, prompt)
     silent = Rendered(plain, {}, [], told=False)
     chat = _alias_reasoning_fields(_plain_template_data(messages))
-    teller = _Teller(chat)
+    teller = _Tracer(chat)
     variables = {
         **tokenizer.special_tokens_map,
         "hone_open": teller.open,
         "hone_close": teller.close,
     }
     try:
-        template = _telling(tokenizer.get_chat_template(tools=tools))
+        template = _traced_template(tokenizer.get_chat_template(tools=tools))
         text = template.render(
             messages=chat,
             tools=_plain_template_data(tools),
@@ -87,11 +87,11 @@ def render_told(
         )
     except Exception:  # the plain render went well, so only the telling failed
         return silent
-    found = _read(text)
+    found = _parse_marks(text)
     return found if found.text == plain else silent
 
 
-class _Teller:
+class _Tracer:
     """Writes the marks; knows the messages by identity, since templates slice, filter and rename the list."""
 
     def __init__(self, chat: list[Message]) -> None:
@@ -103,36 +103,40 @@ class _Teller:
         if index is None:
             return ""
         self.running.add(loop)
-        return f"{OPEN}<{loop},{index}{CLOSE}"
+        return f"{MARK_OPEN}<{loop},{index}{MARK_CLOSE}"
 
     def close(self, loop: int) -> str:
         """Nothing for a loop over other things: even an invisible mark would make an empty text a true one."""
-        return f"{OPEN}>{loop}{CLOSE}" if loop in self.running else ""
+        return f"{MARK_OPEN}>{loop}{MARK_CLOSE}" if loop in self.running else ""
 
 
 @lru_cache(maxsize=16)
-def _telling(source: str) -> Template:
+def _traced_template(source: str) -> Template:
     """The template with calls that tell where each turn of a loop begins and ends, and marks for generation blocks."""
     environment = _compile_jinja_template(source).environment
     tree = environment.parse(source)
     for number, loop in enumerate(list(tree.find_all(nodes.For))):
         if isinstance(loop.target, nodes.Name):
             item, which = nodes.Name(loop.target.name, "load"), nodes.Const(number)
-            loop.body = [_call("hone_open", item, which), *loop.body, _call("hone_close", which)]
+            loop.body = [
+                _call_node("hone_open", item, which),
+                *loop.body,
+                _call_node("hone_close", which),
+            ]
             loop.number = number
-    _rewrite(tree)
+    _insert_marks(tree)
     tree.set_environment(environment)
     code = environment.compile(tree)
     return environment.template_class.from_code(environment, code, environment.make_globals(None))
 
 
-def _call(name: str, *arguments: nodes.Expr) -> nodes.Output:
+def _call_node(name: str, *arguments: nodes.Expr) -> nodes.Output:
     return nodes.Output(
         [nodes.Call(nodes.Name(name, "load"), list(arguments), [], None, None)], lineno=1
     )
 
 
-def _rewrite(node: nodes.Node) -> None:
+def _insert_marks(node: nodes.Node) -> None:
     """Generation blocks become their content between marks; a loop is followed by its end, which `break` leaves out."""
     for field in node.fields:
         value = getattr(node, field, None)
@@ -142,17 +146,17 @@ def _rewrite(node: nodes.Node) -> None:
         for child in value:
             if isinstance(child, nodes.CallBlock) and _is_generation(child):
                 start, end = (
-                    nodes.Output([nodes.TemplateData(f"{OPEN}{kind}{CLOSE}")], lineno=1)
+                    nodes.Output([nodes.TemplateData(f"{MARK_OPEN}{kind}{MARK_CLOSE}")], lineno=1)
                     for kind in "[]"
                 )
                 new += [start, *child.body, end]
             elif isinstance(child, nodes.For) and hasattr(child, "number"):
-                new += [child, _call("hone_close", nodes.Const(child.number))]
+                new += [child, _call_node("hone_close", nodes.Const(child.number))]
             else:
                 new.append(child)
         setattr(node, field, new)
     for child in node.iter_child_nodes():
-        _rewrite(child)
+        _insert_marks(child)
 
 
 def _is_generation(block: nodes.CallBlock) -> bool:
@@ -160,7 +164,7 @@ def _is_generation(block: nodes.CallBlock) -> bool:
     return isinstance(called, nodes.ExtensionAttribute) and called.name == "_generation_support"
 
 
-def _read(text: str) -> Rendered:
+def _parse_marks(text: str) -> Rendered:
     """Take the marks out again; a character belongs to the innermost turn that is open where it stands.
 
     What a turn writes within another's, such as the number of the call that a tool answers, is not its place.

@@ -9,57 +9,59 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 
-from engine.data.normalize import Row, answer_of
+from engine.data.normalize import Row, last_answer
 from engine.spec.objective import parts_of
 from engine.store import events as ev
-from engine.work.model.base_and_tuned import Trained
+from engine.work.model.base_and_tuned import TrainedRun
 from engine.work.model.classifier import (
-    NUMBER,
-    SEVERAL,
-    all_texts,
-    chosen,
-    guesses,
-    logits_of,
-    number_of,
-    read_texts,
-    scale_of,
+    MULTI_LABEL,
+    REGRESSION,
+    compute_logits,
+    has_new_head,
+    parse_number,
+    predicted_labels,
+    read_scale,
+    row_texts,
+    tokenize_texts,
 )
 
 if TYPE_CHECKING:
     from engine.work.evaluate.pair import Pair
 
 Chosen = frozenset[str]  # one label, or all that are chosen
-WHAT = {False: "Right label", True: "All labels of the example right, and no other"}
+LABEL_CRITERION = {False: "Right label", True: "All labels of the example right, and no other"}
 
 
-def head_score(
-    pair: Pair, of: Trained, rows: Sequence[Row], count: int, train: Sequence[Row]
+def score_head(
+    pair: Pair, of: TrainedRun, rows: Sequence[Row], count: int, train: Sequence[Row]
 ) -> ev.Scored | ev.NumberScore:
     """The score of base and tuned head, beside what needs no model: the commonest answer, or the mean.
 
     A held-out label that no training row has counts as wrong.
     """
-    ids = read_texts(pair.tokenizer, all_texts(rows), pair.data).ids
-    found = pair.both(lambda: logits_of(pair.model, pair.tokenizer, ids))
+    ids = tokenize_texts(pair.tokenizer, row_texts(rows), pair.data).ids
+    found = pair.both(lambda: compute_logits(pair.model, pair.tokenizer, ids))
     assert of.head is not None
-    if of.head.problem == NUMBER:
-        scale = scale_of(of.run.adapter)
+    if of.head.problem == REGRESSION:
+        scale = read_scale(of.run.adapter)
         distances = [one[:, 0].numpy() * scale.spread + scale.mean for one in found]
-        mean = float(np.mean([number_of(answer_of(row)) for row in train]))
-        return numbers(rows, distances[0], distances[1], mean, count, guesses(of))
-    several = of.head.problem == SEVERAL
-    base, tuned = ([frozenset(chosen(one, of.head)) for one in part] for part in found)
-    truth = [_truth(row, several) for row in rows]
-    common = Counter(_truth(row, several) for row in train).most_common(1)[0][0]
-    return labels(truth, base, tuned, common, of.head.labels, count, guesses(of), several)
+        mean = float(np.mean([parse_number(last_answer(row)) for row in train]))
+        return number_figures(rows, distances[0], distances[1], mean, count, has_new_head(of))
+    several = of.head.problem == MULTI_LABEL
+    base, tuned = ([frozenset(predicted_labels(one, of.head)) for one in part] for part in found)
+    truth = [_true_labels(row, several) for row in rows]
+    common = Counter(_true_labels(row, several) for row in train).most_common(1)[0][0]
+    return label_figures(
+        truth, base, tuned, common, of.head.labels, count, has_new_head(of), several
+    )
 
 
-def _truth(row: Row, several: bool) -> Chosen:
-    answer = answer_of(row)
+def _true_labels(row: Row, several: bool) -> Chosen:
+    answer = last_answer(row)
     return frozenset(parts_of(answer) if several else [answer])
 
 
-def labels(
+def label_figures(
     truth: list[Chosen], base: list[Chosen], tuned: list[Chosen], common: Chosen, names: Sequence[str], of: int,
     guessing: bool, several: bool,
 ) -> ev.Scored:  # fmt: skip
@@ -81,7 +83,7 @@ def labels(
         )
 
     return ev.Scored(
-        what=WHAT[several],
+        what=LABEL_CRITERION[several],
         base=right(base),
         tuned=right(tuned),
         rows=len(truth),
@@ -99,11 +101,11 @@ def labels(
     )
 
 
-def numbers(
+def number_figures(
     rows: Sequence[Row], base: Any, tuned: Any, mean: float, of: int, guessing: bool
 ) -> ev.NumberScore:
     """Distances from the right numbers, and the share of their differences that is explained (R²)."""
-    truth = np.array([number_of(answer_of(row)) for row in rows])
+    truth = np.array([parse_number(last_answer(row)) for row in rows])
     said = {"base": base, "tuned": tuned, "majority": np.full_like(truth, mean)}
     differences = float(((truth - truth.mean()) ** 2).sum())
     return ev.NumberScore(

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import load_tokenizer
-from engine.work.model.base_and_tuned import Trained
+from engine.work.model.base_and_tuned import TrainedRun
 
-T = TypeVar("T")
+Measured = TypeVar("T")
 
 
 class Pair(NamedTuple):
@@ -20,14 +20,14 @@ class Pair(NamedTuple):
     data: DataSpec
     context: int  # tokens that it reads at once
 
-    def both(self, measure: Callable[[], T]) -> tuple[T, T]:
+    def both(self, measure: Callable[[], Measured]) -> tuple[Measured, Measured]:
         """The same of the base and of the tuned model."""
         with self.model.disable_adapter():
             base = measure()
         return base, measure()
 
 
-def paired(of: Trained) -> Pair:
+def load_pair(of: TrainedRun) -> Pair:
     """Base and tuned model of a run, in memory."""
     return Pair(
         of.load(of.place()),

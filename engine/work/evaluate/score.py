@@ -15,64 +15,66 @@ from sklearn.metrics import accuracy_score, f1_score  # type: ignore[import-unty
 from torch.nn.functional import cross_entropy
 
 from engine.coach import scores
-from engine.data.normalize import answer_of
-from engine.data.rows import read_rows, spread
+from engine.data.normalize import last_answer
+from engine.data.rows import read_rows, spread_indices
 from engine.errors import DataError, RunError
 from engine.spec import presets
 from engine.spec.run import Shape
 from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
-from engine.work.encode.encode import IGNORED, Encoded, Row, encode, row_prompt
-from engine.work.encode.preferences import as_sides
-from engine.work.evaluate.pair import Pair, paired
-from engine.work.model.base_and_tuned import trained
-from engine.work.model.generate import replies
+from engine.work.encode.encode import IGNORE_INDEX, Encoded, Row, encode_row, row_prompt_ids
+from engine.work.encode.preferences import encode_preference
+from engine.work.evaluate.pair import Pair, load_pair
+from engine.work.model.base_and_tuned import open_trained_run
+from engine.work.model.generate import greedy_replies
 
-LOGITS = 2**25  # numbers in one batch's logits (128 MB in fp32)
-SPARE = 4  # tokens more than the longest label needs, so that a reply that goes on is seen to go on
+LOGITS_PER_BATCH = 2**25  # numbers in one batch's logits (128 MB in fp32)
+SPARE_TOKENS = (
+    4  # tokens more than the longest label needs, so that a reply that goes on is seen to go on
+)
 NO_LABEL = ""  # what stands for a reply that is no label; no label is empty
-LEARNED = {
+TARGETS_IN_WORDS = {
     "answers": "the answers",
     "last": "the last answer of each conversation",
     "all": "whole conversations, questions too",
 }
 
 
-def score(run: RunDir) -> None:
+def score_run(run: RunDir) -> None:
     """Score both and report it as one event; raises RunError where there is nothing to score."""
-    of, held = trained(run), read_rows(run.held_out_file)
+    of, held = open_trained_run(run), read_rows(run.held_out_file)
     if not len(held):
         raise RunError("This run has no held-out examples, so there is nothing new to score it on.")
-    rows = [held[index] for index in spread(len(held))]
+    rows = [held[index] for index in spread_indices(len(held))]
     about, spec, count = run_dir.about(run.about_file), of.spec, len(held)
-    pair = paired(of)
+    pair = load_pair(of)
     if of.head:
-        from engine.work.evaluate.classifier_score import head_score
+        from engine.work.evaluate.classifier_score import score_head
 
-        run.emit(head_score(pair, of, rows, count, read_rows(run.train_file)))
+        run.emit(score_head(pair, of, rows, count, read_rows(run.train_file)))
         return
     if "refused" in spec.data.fixes:  # as in training
         rows = [row for row in rows if _can_be_learned(pair, row)]
     if of.goal == "prefer" and "rejected" in rows[0]:
-        run.emit(pair_score(pair, rows, count))
+        run.emit(score_preferences(pair, rows, count))
         return
     if of.goal == "prefer":
         rows = [
             row for row in rows if row.get("good", True)
         ]  # what it should write, and not what it should not
     if found := _sample_rows(spec.data.source, rows):
-        done: ev.Scored | ev.Perplexity = sample_score(pair, *found, rows, count)
+        done: ev.Scored | ev.Perplexity = score_sample(pair, *found, rows, count)
     elif about.shape == Shape.LABEL and "text" not in rows[0]:
-        done = label_score(pair, rows, count, read_rows(run.train_file), about.labels)
+        done = score_labels(pair, rows, count, read_rows(run.train_file), about.labels)
     else:
-        done = perplexity(pair, rows, count)
+        done = score_perplexity(pair, rows, count)
     run.emit(done)
 
 
 def _can_be_learned(pair: Pair, row: Row) -> bool:
     try:
-        encode(pair.tokenizer, row, pair.data)
+        encode_row(pair.tokenizer, row, pair.data)
     except DataError:
         return False
     return True
@@ -93,11 +95,11 @@ def _sample_rows(source: str, rows: Sequence[Row]) -> tuple[scores.Score, list[R
     return (scores.SCORES[key], raw) if raw else None
 
 
-def sample_score(
+def score_sample(
     pair: Pair, scorer: scores.Score, raw: list[Row], rows: list[Row], of: int
 ) -> ev.Scored:
     """Right replies by the sample's own function."""
-    _, base, tuned = _answers(pair, rows, scorer.max_new_tokens)
+    _, base, tuned = _ask_both(pair, rows, scorer.max_new_tokens)
     right = [
         sum(scorer.right(reply, row) for reply, row in zip(said, raw, strict=True))
         for said in (base, tuned)
@@ -105,21 +107,23 @@ def sample_score(
     return ev.Scored(what=scorer.what, base=right[0], tuned=right[1], rows=len(rows), of=of)
 
 
-def label_score(
+def score_labels(
     pair: Pair, rows: list[Row], of: int, train: Sequence[Row], known: Sequence[str]
 ) -> ev.Scored:
     """Right labels, beside what always answering the training rows' most frequent one would give."""
-    trained = Counter(answer_of(row) for row in train)
+    open_trained_run = Counter(last_answer(row) for row in train)
     labels = (
-        {str(label).strip() for label in known} | set(trained) | {answer_of(row) for row in rows}
+        {str(label).strip() for label in known}
+        | set(open_trained_run)
+        | {last_answer(row) for row in rows}
     )
     longest = max(len(pair.tokenizer.encode(label, add_special_tokens=False)) for label in labels)
-    asked, *found = _answers(pair, rows, longest + SPARE)
-    truth = [answer_of(row) for row in asked]
+    asked, *found = _ask_both(pair, rows, longest + SPARE_TOKENS)
+    truth = [last_answer(row) for row in asked]
     base, tuned = (
         [scores.said_label(reply, labels) or NO_LABEL for reply in said] for said in found
     )
-    majority = trained.most_common(1)[0][0]
+    majority = open_trained_run.most_common(1)[0][0]
     always = [majority] * len(truth)
     present = sorted(
         set(truth)
@@ -153,9 +157,9 @@ def label_score(
     )
 
 
-def _answers(pair: Pair, rows: list[Row], new: int) -> tuple[list[Row], list[str], list[str]]:
+def _ask_both(pair: Pair, rows: list[Row], new: int) -> tuple[list[Row], list[str], list[str]]:
     """The rows whose question the model can read whole, and what base and tuned model reply to each."""
-    prompts = [_prompt(pair, row, new) for row in rows]
+    prompts = [_prompt_ids(pair, row, new) for row in rows]
     fit = [index for index, ids in enumerate(prompts) if len(ids) + new <= pair.context]
     if not fit:
         raise RunError(
@@ -163,13 +167,13 @@ def _answers(pair: Pair, rows: list[Row], new: int) -> tuple[list[Row], list[str
             "Choose a model that reads more, or shorter examples."
         )
     kept = [prompts[index] for index in fit]
-    base, tuned = pair.both(lambda: replies(pair.model, pair.tokenizer, kept, new))
+    base, tuned = pair.both(lambda: greedy_replies(pair.model, pair.tokenizer, kept, new))
     return [rows[index] for index in fit], base, tuned
 
 
-def _prompt(pair: Pair, row: Row, new: int) -> list[int]:
+def _prompt_ids(pair: Pair, row: Row, new: int) -> list[int]:
     """What to reply to; too long, it loses its middle where the run shortens its rows so."""
-    ids = row_prompt(pair.tokenizer, row, pair.data)
+    ids = row_prompt_ids(pair.tokenizer, row, pair.data)
     room = max(0, min(pair.data.max_length, pair.context) - new)
     if "shorten" not in pair.data.fixes or len(ids) <= room:
         return ids
@@ -179,12 +183,14 @@ def _prompt(pair: Pair, row: Row, new: int) -> list[int]:
 # --- perplexity ---
 
 
-def perplexity(pair: Pair, rows: list[Row], of: int) -> ev.Perplexity:
+def score_perplexity(pair: Pair, rows: list[Row], of: int) -> ev.Perplexity:
     """exp of the mean loss over every learned token of the rows, cut where training cuts them."""
     encoded = [
-        one for row in rows if (one := encode(pair.tokenizer, row, pair.data)) and _measured(one)
+        one
+        for row in rows
+        if (one := encode_row(pair.tokenizer, row, pair.data)) and _target_count(one)
     ]
-    tokens = sum(map(_measured, encoded))
+    tokens = sum(map(_target_count, encoded))
     if not tokens:
         raise RunError(
             f"No held-out example keeps an answer within {pair.data.max_length} tokens, so there is nothing to score. "
@@ -196,26 +202,26 @@ def perplexity(pair: Pair, rows: list[Row], of: int) -> ev.Perplexity:
             "The loss on the held-out examples is no longer a number, so this run has no perplexity."
         )
     base, tuned = (math.exp(total / tokens) for total in totals)
-    what = "the whole text" if "text" in rows[0] else LEARNED[pair.data.learn]
+    what = "the whole text" if "text" in rows[0] else TARGETS_IN_WORDS[pair.data.learn]
     return ev.Perplexity(what=what, base=base, tuned=tuned, tokens=tokens, rows=len(encoded), of=of)
 
 
-def _measured(one: Encoded) -> int:
+def _target_count(one: Encoded) -> int:
     """Tokens of a row that are learned and have a token before them to be foretold from."""
-    return sum(label != IGNORED for label in one.labels[1:])
+    return sum(label != IGNORE_INDEX for label in one.labels[1:])
 
 
 def _total_loss(pair: Pair, encoded: list[Encoded]) -> float:
     """The sum of the losses of all learned tokens."""
-    return sum(_losses(pair, encoded))
+    return sum(_row_losses(pair, encoded))
 
 
 @torch.no_grad()
-def _losses(pair: Pair, encoded: list[Encoded]) -> list[float]:
+def _row_losses(pair: Pair, encoded: list[Encoded]) -> list[float]:
     """For each row the sum of the losses of its learned tokens."""
     found = [0.0] * len(encoded)
     for batch in _batches(
-        encoded, max(1, LOGITS // pair.model.config.get_text_config().vocab_size)
+        encoded, max(1, LOGITS_PER_BATCH // pair.model.config.get_text_config().vocab_size)
     ):
         rows = [encoded[at] for at in batch]
         width = max(len(one.ids) for one in rows)
@@ -223,11 +229,13 @@ def _losses(pair: Pair, encoded: list[Encoded]) -> list[float]:
             [one.ids + [pair.tokenizer.pad_token_id] * (width - len(one.ids)) for one in rows]
         )
         mask = torch.tensor([[1] * len(one.ids) + [0] * (width - len(one.ids)) for one in rows])
-        labels = torch.tensor([one.labels + [IGNORED] * (width - len(one.labels)) for one in rows])
+        labels = torch.tensor(
+            [one.labels + [IGNORE_INDEX] * (width - len(one.labels)) for one in rows]
+        )
         device = pair.model.device
         out = pair.model(input_ids=ids.to(device), attention_mask=mask.to(device), use_cache=False)
         wanted = labels[:, 1:].to(device)
-        learned = wanted != IGNORED
+        learned = wanted != IGNORE_INDEX
         losses = cross_entropy(
             out.logits[:, :-1][learned].float(), wanted[learned], reduction="none"
         )
@@ -251,12 +259,12 @@ def _batches(encoded: list[Encoded], tokens: int) -> list[list[int]]:
 # --- preferences ---
 
 
-def pair_score(pair: Pair, rows: list[Row], of: int) -> ev.Scored:
+def score_preferences(pair: Pair, rows: list[Row], of: int) -> ev.Scored:
     """In how many pairs the better answer, as a whole, is the likelier one."""
     sides = [
         found
         for row in rows
-        if all(map(_measured, found := as_sides(pair.tokenizer, row, pair.data)))
+        if all(map(_target_count, found := encode_preference(pair.tokenizer, row, pair.data)))
     ]
     if not sides:
         raise RunError(
@@ -265,7 +273,7 @@ def pair_score(pair: Pair, rows: list[Row], of: int) -> ev.Scored:
         )
 
     def right() -> int:
-        better, worse = (_losses(pair, [one[side] for one in sides]) for side in (0, 1))
+        better, worse = (_row_losses(pair, [one[side] for one in sides]) for side in (0, 1))
         return sum(one < other for one, other in zip(better, worse, strict=True))
 
     base, tuned = pair.both(right)

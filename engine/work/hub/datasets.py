@@ -2,7 +2,7 @@
 
 ``huggingface_hub`` asks and downloads: the files of a split whole, one after the other, kept by their commit.
 ``engine.data.readers`` reads them. Programs, pickles and archives are never opened. Runs in a process that was started with
-``engine.process.oneshot.environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub.dataset_card does),
+``engine.process.oneshot.online_environment``. Knows nothing about shapes of rows, nor which files a split has (engine.work.hub.dataset_card does),
 nor how failures are put (engine.work.hub.errors).
 """
 
@@ -20,27 +20,34 @@ from huggingface_hub import HfApi, errors, hf_hub_download, try_to_load_from_cac
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from engine.data.hub import HubInfo, HubSpec
-from engine.data.readers import Bad, Options, Row, read
+from engine.data.readers import BadRow, ReadOptions, Row, read_table
 from engine.errors import DataError
-from engine.work.hub.dataset_card import ENDINGS, Config, configs_of, copied, data_files, default_of
-from engine.work.hub.errors import DATASET, PATIENCE, first_answer, plain_words
+from engine.work.hub.dataset_card import (
+    DATA_ENDINGS,
+    DatasetConfig,
+    card_configs,
+    data_files,
+    default_config,
+    parquet_copy_configs,
+)
+from engine.work.hub.errors import DATASET, FIRST_ANSWER_SECONDS, explained_errors, first_answer
 
-KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
+FILE_KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
 PARQUET_COPY = (
     "refs/convert/parquet"  # the branch where the Hub keeps its own copy of a dataset as Parquet
 )
-LARGEST = 8 * 2**30  # bytes downloaded for one slice
+LARGEST_DOWNLOAD = 8 * 2**30  # bytes downloaded for one slice
 MIB = 2**20
 
-Tell = Callable[
+OnShare = Callable[
     [str, float], None
 ]  # what is done, and which share of it is; -1 where that is not known
 
 
-def look(name: str) -> HubInfo:
+def describe_hub_dataset(name: str) -> HubInfo:
     """A dataset's configs, splits, licence and size; raises DataError."""
-    with plain_words(DATASET, name):
-        page, repo = _open(name)
+    with explained_errors(DATASET, name):
+        page, repo = _open_dataset(name)
         licence = getattr(page.card_data, "license", None) or "not stated"
         return HubInfo(
             name=repo.name,
@@ -57,9 +64,9 @@ def look(name: str) -> HubInfo:
         )
 
 
-def rows(
-    spec: HubSpec, cache: Path, tell: Tell, notes: list[str] | None = None
-) -> Iterator[Row | Bad]:
+def read_slice(
+    spec: HubSpec, cache: Path, tell: OnShare, notes: list[str] | None = None
+) -> Iterator[Row | BadRow]:
     """The rows of a slice; raises DataError, and then none of them may be used.
 
     ``notes`` receives what was done to read them, for the user; it is complete once the iterator has ended.
@@ -69,11 +76,11 @@ def rows(
         raise DataError(
             "A slice begins at row 0 or later and has at least one row. Correct the two numbers."
         )
-    with plain_words(DATASET, spec.name):
+    with explained_errors(DATASET, spec.name):
         tell(f"Asking the Hub for '{spec.name}'", 0.0)
-        _, repo = _open(spec.name)
+        _, repo = _open_dataset(spec.name)
         notes += repo.notes
-        split, seen = _split(repo, spec, cache, tell, notes), 0
+        split, seen = _split_rows(repo, spec, cache, tell, notes), 0
         for seen, row in enumerate(split, start=1):
             if seen > spec.first:
                 yield row
@@ -101,43 +108,45 @@ def _check_end(spec: HubSpec, seen: int, notes: list[str]) -> None:
 # --- what a dataset holds ---
 
 
-class _Repo(NamedTuple):
+class _HubDataset(NamedTuple):
     name: str
     revision: str  # a commit: what is read cannot change in the meantime
     sizes: dict[str, int]  # of all its files, in bytes
-    configs: dict[str, Config]
+    configs: dict[str, DatasetConfig]
     default: str  # empty where a config must be chosen
     notes: list[str]
 
 
-def _open(name: str) -> tuple[Any, _Repo]:
+def _open_dataset(name: str) -> tuple[Any, _HubDataset]:
     """A dataset's page, and what it holds."""
     api = HfApi()
-    first_answer(DATASET, name, lambda: api.dataset_info(name, expand=["sha"], timeout=PATIENCE))
+    first_answer(
+        DATASET, name, lambda: api.dataset_info(name, expand=["sha"], timeout=FIRST_ANSWER_SECONDS)
+    )
     page: Any = api.dataset_info(name, files_metadata=True, timeout=30)
     name, card = (
         page.id,
         page.card_data.to_dict() if page.card_data else {},
     )  # an old name leads to the new one
     notes, source = [], page
-    if f"{name.rpartition('/')[2]}.py" in _sizes(page) and not card.get("configs"):
+    if f"{name.rpartition('/')[2]}.py" in _file_sizes(page) and not card.get("configs"):
         source = _parquet_copy(api, name)
         notes = [
             f"The dataset's program was not run; its rows come from the Hub's Parquet copy ({PARQUET_COPY})."
         ]
-    sizes = _sizes(source)
+    sizes = _file_sizes(source)
     try:
-        configs = copied(card, sizes) if notes else configs_of(card, sizes)
+        configs = parquet_copy_configs(card, sizes) if notes else card_configs(card, sizes)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"The card of '{name}' does not say plainly which files it has. Choose another one."
         ) from error
     if not any(one.splits for one in configs.values()):
         raise DataError(
-            f"The dataset '{name}' has no files that Hone reads ({KINDS}), or its card names files that are not in it. "
+            f"The dataset '{name}' has no files that Hone reads ({FILE_KINDS}), or its card names files that are not in it. "
             "Choose another one."
         )
-    return page, _Repo(name, source.sha, sizes, configs, default_of(card, configs), notes)
+    return page, _HubDataset(name, source.sha, sizes, configs, default_config(card, configs), notes)
 
 
 def _parquet_copy(api: HfApi, name: str) -> Any:
@@ -151,11 +160,11 @@ def _parquet_copy(api: HfApi, name: str) -> Any:
         ) from None
 
 
-def _sizes(page: Any) -> dict[str, int]:
+def _file_sizes(page: Any) -> dict[str, int]:
     return {one.rfilename: one.size or 0 for one in page.siblings or []}
 
 
-def _chosen(repo: _Repo, spec: HubSpec) -> Config:
+def _chosen_config(repo: _HubDataset, spec: HubSpec) -> DatasetConfig:
     """The config that was asked for, which has the split; names the known ones where there is no such."""
     name = spec.config or repo.default
     if name not in repo.configs:
@@ -165,18 +174,18 @@ def _chosen(repo: _Repo, spec: HubSpec) -> Config:
             else "has several configs, of which one must be chosen"
         )
         raise DataError(
-            f"The dataset '{spec.name}' {wrong}. Its configs are: {_list(repo.configs)}."
+            f"The dataset '{spec.name}' {wrong}. Its configs are: {_join_names(repo.configs)}."
         )
     splits = repo.configs[name].splits
     if spec.split not in splits:
         raise DataError(
             f"The dataset '{spec.name}' has no split '{spec.split}' in the config '{name}'. "
-            f"Its splits are: {_list(splits)}."
+            f"Its splits are: {_join_names(splits)}."
         )
     return repo.configs[name]
 
 
-def _list(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     found = list(names)
     return (
         ", ".join(found[:30]) + (f" and {len(found) - 30} more" if len(found) > 30 else "")
@@ -188,18 +197,18 @@ def _list(names: Iterable[str]) -> str:
 # --- the rows of a split ---
 
 
-def _split(
-    repo: _Repo, spec: HubSpec, cache: Path, tell: Tell, notes: list[str]
-) -> Generator[Row | Bad]:
+def _split_rows(
+    repo: _HubDataset, spec: HubSpec, cache: Path, tell: OnShare, notes: list[str]
+) -> Generator[Row | BadRow]:
     """All rows of a split; a file is downloaded when the rows before it have been taken."""
-    config = _chosen(repo, spec)
+    config = _chosen_config(repo, spec)
     if config.ignored:
         notes.append(
-            f"The card's own options for reading its files were not followed: {_list(config.ignored)}."
+            f"The card's own options for reading its files were not followed: {_join_names(config.ignored)}."
         )
     for column, names in config.labels.items():
         notes.append(
-            f"Class numbers in the column '{column}' were read as their names: {_list(names.values())}."
+            f"Class numbers in the column '{column}' were read as their names: {_join_names(names.values())}."
         )
     files = _one_kind(config.splits[spec.split], notes)
     whole = len(files) if spec.count is None else 0
@@ -207,18 +216,18 @@ def _split(
         hf_hub_download, repo.name, repo_type="dataset", revision=repo.revision, cache_dir=cache
     )
     for number, path in enumerate(files):
-        _check_room(repo, files if whole else files[: number + 1], cache)
-        local = download(path, tqdm_class=_bar(path, number, whole, tell))
-        table = read(
-            Path(local), path, Options(parts="line")
+        _check_download_size(repo, files if whole else files[: number + 1], cache)
+        local = download(path, tqdm_class=_progress_bar(path, number, whole, tell))
+        table = read_table(
+            Path(local), path, ReadOptions(parts="line")
         )  # the Hub, too, takes a text by its lines
         try:
             for row in table.rows:
-                if isinstance(row, Bad):
-                    yield Bad(f"'{path}': {row.problem}") if len(files) > 1 else row
+                if isinstance(row, BadRow):
+                    yield BadRow(f"'{path}': {row.problem}") if len(files) > 1 else row
                 else:
                     yield {
-                        column: _name(value, config.labels.get(column))
+                        column: _class_name(value, config.labels.get(column))
                         for column, value in row.items()
                     }
         finally:
@@ -227,7 +236,7 @@ def _split(
             ]  # every file would tell it again
 
 
-def _bar(path: str, before: int, files: int, tell: Tell) -> Any:
+def _progress_bar(path: str, before: int, files: int, tell: OnShare) -> Any:
     """What the library takes for a progress bar; the share is known only where all files are wanted."""
 
     class Bar(tqdm):
@@ -242,17 +251,17 @@ def _bar(path: str, before: int, files: int, tell: Tell) -> Any:
 def _one_kind(paths: list[str], notes: list[str]) -> list[str]:
     """The files of the kind that a split has most of: others tell about it, or hold the same rows once more."""
     count = Counter(PurePosixPath(path).suffix for path in paths)
-    kind = max(ENDINGS, key=lambda ending: count[ending])
+    kind = max(DATA_ENDINGS, key=lambda ending: count[ending])
     if others := [path for path in paths if not path.endswith(kind)]:
-        notes.append(f"Only the {kind} files of this split were read, not {_list(others)}.")
+        notes.append(f"Only the {kind} files of this split were read, not {_join_names(others)}.")
     return [path for path in paths if path.endswith(kind)]
 
 
-def _check_room(repo: _Repo, files: list[str], cache: Path) -> None:
+def _check_download_size(repo: _HubDataset, files: list[str], cache: Path) -> None:
     """Refuse what is too large to download, or for the disk, before any of it comes."""
-    if (total := sum(repo.sizes[path] for path in files)) > LARGEST:
+    if (total := sum(repo.sizes[path] for path in files)) > LARGEST_DOWNLOAD:
         raise DataError(
-            f"{total / 2**30:.1f} GB would have to be downloaded; the limit is {LARGEST / 2**30:.0f} GB. Ask for a "
+            f"{total / 2**30:.1f} GB would have to be downloaded; the limit is {LARGEST_DOWNLOAD / 2**30:.0f} GB. Ask for a "
             "slice nearer to the beginning, for example the first 10,000 rows."
         )
     cache.mkdir(parents=True, exist_ok=True)
@@ -270,12 +279,12 @@ def _check_room(repo: _Repo, files: list[str], cache: Path) -> None:
         )
 
 
-def _name(value: Any, names: dict[str, str] | None) -> Any:
+def _class_name(value: Any, names: dict[str, str] | None) -> Any:
     """A class's name for its number; nothing for a number that has none (-1: no label)."""
     if names is None:
         return value
     if isinstance(value, list):
-        return [_name(one, names) for one in value]
+        return [_class_name(one, names) for one in value]
     if isinstance(value, str):
         return value if value in names.values() else names.get(value, value)
     return names.get(str(value)) if isinstance(value, int) else value

@@ -15,104 +15,105 @@ from huggingface_hub import ModelInfo
 
 from engine.errors import ModelError
 from engine.model import config_json, safety
-from engine.model.hub import INCOMING, ORIGIN, Origin, alone, folder_name, origin
+from engine.model.hub import INCOMING, ORIGIN_FILE, ModelOrigin, exclusive, folder_name, read_origin
 from engine.store.files import write_json
 from engine.store.workspace import Store
-from engine.work.hub.errors import MODEL, plain_words
-from engine.work.hub.fetch import PART, File, Progress, amount, fetch
-from engine.work.hub.model_files import wanted, why_not
-from engine.work.hub.models import fetch_small, files_of, licence_of, open_page
+from engine.text import format_hub_bytes
+from engine.work.hub.errors import MODEL, explained_errors
+from engine.work.hub.fetch import PART, DownloadMeter, HubFile, fetch_file
+from engine.work.hub.model_files import needed_files, why_unusable
+from engine.work.hub.models import allowed_files, fetch_small_files, open_page, page_licence
 
-SPARE = 256 * 10**6  # bytes left free on the disk: a run writes, too
+DISK_RESERVE = 256 * 10**6  # bytes left free on the disk: a run writes, too
 
 Tell = Callable[[str], None]
 
 
-def download(store: Store, name: str, revision: str, tell: Tell) -> Path:
+def download_model(store: Store, name: str, revision: str, tell: Tell) -> Path:
     """The model's folder; raises ModelError, and then what came is kept for the next try."""
-    with plain_words(MODEL, name):
+    with explained_errors(MODEL, name):
         tell(f"Asking the Hub for '{name}'")
         page = open_page(name, revision)
         folder = folder_name(page.id)
-        with alone(store, folder):
-            return _bring(store, page, store.models / folder, tell)
+        with exclusive(store, folder):
+            return _download_page(store, page, store.models / folder, tell)
 
 
-def _bring(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
-    if origin(place):
+def _download_page(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
+    if read_origin(place):
         return place
     if place.exists() or place.is_symlink():
         raise ModelError(
             f"There is already a folder '{place.name}' among the models, not from here. Rename it first."
         )
     names = [one.rfilename for one in page.siblings or []]
-    if problem := why_not(names, page.tags or [], page.library_name or ""):
+    if problem := why_unusable(names, page.tags or [], page.library_name or ""):
         raise ModelError(f"'{page.id}' cannot be used. {problem}")
-    files, incoming = files_of(page), store.models / INCOMING / place.name
+    files, incoming = allowed_files(page), store.models / INCOMING / place.name
     incoming.mkdir(parents=True, exist_ok=True)
-    _keep_the_same(incoming, files)
-    _note(page, incoming, [files[name] for name in wanted(files, None)])
-    fetch_small(page, files, incoming)
+    _drop_changed(incoming, files)
+    _write_origin(page, incoming, [files[name] for name in needed_files(files, None)])
+    fetch_small_files(page, files, incoming)
     try:
-        config_json.check(incoming)
-        needed = [files[name] for name in wanted(files, incoming)]
+        config_json.check_settings_files(incoming)
+        needed = [files[name] for name in needed_files(files, incoming)]
     except ModelError as error:
         raise ModelError(f"'{page.id}' cannot be used. {error}") from None
-    _note(page, incoming, needed)
-    _drop_others(incoming, needed)
-    _check_room(page.id, incoming, needed)
-    progress = Progress(
-        sum(file.size for file in needed), sum(_here(incoming, file) for file in needed), tell
+    _write_origin(page, incoming, needed)
+    _drop_unneeded(incoming, needed)
+    _check_disk_space(page.id, incoming, needed)
+    progress = DownloadMeter(
+        sum(file.size for file in needed), sum(_bytes_here(incoming, file) for file in needed), tell
     )
     for file in needed:
         progress.begin(file.name)
-        fetch(page.id, str(page.sha), file, incoming, progress.came)
+        fetch_file(page.id, str(page.sha), file, incoming, progress.came)
     tell(f"Checking '{page.id}'")
-    safety.check(incoming)
+    safety.check_model_folder(incoming)
     os.rename(incoming, place)
     return place
 
 
-def _note(page: ModelInfo, incoming: Path, needed: list[File]) -> None:
-    about = Origin(
+def _write_origin(page: ModelInfo, incoming: Path, needed: list[HubFile]) -> None:
+    about = ModelOrigin(
         repo=page.id,
         revision=str(page.sha),
-        licence=licence_of(page),
+        licence=page_licence(page),
         date=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         bytes=sum(file.size for file in needed),
         files={file.name: file.hash for file in needed},
     )
-    write_json(incoming / ORIGIN, about.model_dump())
+    write_json(incoming / ORIGIN_FILE, about.model_dump())
 
 
-def _keep_the_same(incoming: Path, files: dict[str, File]) -> None:
+def _drop_changed(incoming: Path, files: dict[str, HubFile]) -> None:
     """Throw away what came of files that have changed on the Hub since; the others go on."""
-    before = origin(incoming)
+    before = read_origin(incoming)
     hashes = before.files if before else {}
     same = {name for name, file in files.items() if file.hash and hashes.get(name) == file.hash}
-    _drop(incoming, same)
+    _drop_except(incoming, same)
 
 
-def _drop_others(incoming: Path, needed: list[File]) -> None:
-    _drop(incoming, {file.name for file in needed})
+def _drop_unneeded(incoming: Path, needed: list[HubFile]) -> None:
+    _drop_except(incoming, {file.name for file in needed})
 
 
-def _drop(incoming: Path, kept: set[str]) -> None:
+def _drop_except(incoming: Path, kept: set[str]) -> None:
     for path in incoming.iterdir():
-        if path.name != ORIGIN and path.name.removesuffix(PART) not in kept:
+        if path.name != ORIGIN_FILE and path.name.removesuffix(PART) not in kept:
             path.unlink()
 
 
-def _here(incoming: Path, file: File) -> int:
+def _bytes_here(incoming: Path, file: HubFile) -> int:
     """Bytes of a file that came already."""
     paths = (incoming / file.name, incoming / (file.name + PART))
     return min(file.size, sum(path.stat().st_size for path in paths if path.is_file()))
 
 
-def _check_room(name: str, incoming: Path, needed: list[File]) -> None:
-    missing = sum(file.size - _here(incoming, file) for file in needed)
-    if missing + SPARE > (free := shutil.disk_usage(incoming).free):
+def _check_disk_space(name: str, incoming: Path, needed: list[HubFile]) -> None:
+    missing = sum(file.size - _bytes_here(incoming, file) for file in needed)
+    if missing + DISK_RESERVE > (free := shutil.disk_usage(incoming).free):
         raise ModelError(
-            f"'{name}' needs {amount(missing)} more on the disk of {incoming.parent.parent}, where {amount(free)} are "
-            f"free ({amount(SPARE)} are left for other things). Make room, or choose a smaller model."
+            f"'{name}' needs {format_hub_bytes(missing)} more on the disk of {incoming.parent.parent}, where {format_hub_bytes(free)} are "
+            f"free ({format_hub_bytes(DISK_RESERVE)} are left for other things). Make room, or choose a smaller model."
         )

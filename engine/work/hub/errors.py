@@ -18,13 +18,13 @@ from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # kept th
 
 from engine.errors import DataError, HoneError, ModelError
 
-PATIENCE = 4.0  # seconds until a server that does not answer counts as unreachable; starting to ask takes one more
-LOGIN = "set HF_TOKEN to a token of yours (or run 'hf auth login') and start Hone again"
+FIRST_ANSWER_SECONDS = 4.0  # seconds until a server that does not answer counts as unreachable; starting to ask takes one more
+LOGIN_ADVICE = "set HF_TOKEN to a token of yours (or run 'hf auth login') and start Hone again"
 
-T = TypeVar("T")
+Answer = TypeVar("T")
 
 
-class Thing(NamedTuple):
+class HubKind(NamedTuple):
     """What is asked for, and the words that differ by it."""
 
     word: str
@@ -36,31 +36,31 @@ class Thing(NamedTuple):
     kept: str  # what becomes of half a download
 
 
-DATASET = Thing(
+DATASET = HubKind(
     "dataset", "datasets", "datasets/", DataError, "add the data as a file", "ask for a smaller slice",
     "nothing of it was used",
 )  # fmt: skip
-MODEL = Thing(
+MODEL = HubKind(
     "model", "models", "", ModelError, "choose a model that is on this machine", "choose a smaller model",
     "what came is kept, and the next try goes on from there",
 )  # fmt: skip
 
 
-def first_answer(thing: Thing, name: str, ask: Callable[[], T]) -> T:
+def first_answer(thing: HubKind, name: str, ask: Callable[[], Answer]) -> Answer:
     """What the Hub answers; raises the thing's error if the name is none, or if no answer comes in time."""
     try:
-        return _within(PATIENCE, ask)
+        return _with_timeout(FIRST_ANSWER_SECONDS, ask)
     except errors.HFValidationError:
-        raise thing.error(not_a_name(thing, name)) from None
+        raise thing.error(invalid_name_error(thing, name)) from None
     except (httpx.TransportError, ConnectionError, TimeoutError, queue.Empty) as error:
         raise thing.error(
             f"The Hub ({constants.ENDPOINT}) cannot be reached. Check the network, or {thing.instead}."
         ) from error
 
 
-def _within(seconds: float, ask: Callable[[], T]) -> T:
+def _with_timeout(seconds: float, ask: Callable[[], Answer]) -> Answer:
     """Ask, but wait no longer than this: without a network, looking up the address alone may take half a minute."""
-    answers: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+    answers: queue.SimpleQueue[tuple[Answer | None, Exception | None]] = queue.SimpleQueue()
 
     def work() -> None:
         try:
@@ -76,7 +76,7 @@ def _within(seconds: float, ask: Callable[[], T]) -> T:
 
 
 @contextmanager
-def plain_words(thing: Thing, name: str) -> Iterator[None]:
+def explained_errors(thing: HubKind, name: str) -> Iterator[None]:
     """Turn every failure of the Hub, the network, the disk and the card into the thing's error."""
     try:
         yield
@@ -87,31 +87,31 @@ def plain_words(thing: Thing, name: str) -> Iterator[None]:
             error, errors.LocalEntryNotFoundError
         )  # around whatever befell the first request
         raise thing.error(
-            words(thing, name, error.__cause__ or error if wrapped else error)
+            explain_hub_error(thing, name, error.__cause__ or error if wrapped else error)
         ) from error
 
 
-def not_a_name(thing: Thing, name: str) -> str:
+def invalid_name_error(thing: HubKind, name: str) -> str:
     return f"'{name[:100]}' is not a {thing.word}'s name. Write it as on its page: owner/name, without an address."
 
 
-def words(thing: Thing, name: str, error: BaseException) -> str:
+def explain_hub_error(thing: HubKind, name: str, error: BaseException) -> str:
     """What is wrong, and what to do."""
     page = f"{constants.ENDPOINT}/{thing.pages}{name}"
     code = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else 0
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, errors.GatedRepoError):
-        login = "" if get_token() else f", then {LOGIN}"
+        login = "" if get_token() else f", then {LOGIN_ADVICE}"
         return f"The {thing.word} '{name}' is gated: its owner has terms. Accept them on {page}{login}."
     if isinstance(error, errors.RepositoryNotFoundError) or (code == 401 and not get_token()):
         return (
             f"There is no {thing.word} '{name}' that you may read. Check the name on "
-            f"{constants.ENDPOINT}/{thing.shelf}. If it is a private one, {LOGIN}."
+            f"{constants.ENDPOINT}/{thing.shelf}. If it is a private one, {LOGIN_ADVICE}."
         )
     if isinstance(error, errors.DisabledRepoError):
         return f"The Hub has closed the {thing.word} '{name}'. Choose another one."
     if code in (401, 403):
-        return f"The Hub refused your token for '{name}' ({code}). To change it, {LOGIN}."
+        return f"The Hub refused your token for '{name}' ({code}). To change it, {LOGIN_ADVICE}."
     if code == 429 or code >= 500:
         return f"The Hub is too busy at the moment, or has a fault ({code}). Wait some minutes and try again."
     if code == 400:

@@ -22,15 +22,15 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # kept there 
 )
 
 from engine.errors import ModelError
+from engine.text import format_duration, format_hub_progress
 
 PART = ".part"
 RETRIES = 2  # in a row without a byte in between; after the first break one second passes, then two
 WINDOW = 15.0  # seconds over which the speed is taken
 SETTLED = 2.0  # seconds until it is one: the first small files come slowly
-GB, MB = 10**9, 10**6  # as the Hub counts
 
 
-class File(NamedTuple):
+class HubFile(NamedTuple):
     """A file as the Hub describes it."""
 
     name: str
@@ -39,8 +39,12 @@ class File(NamedTuple):
     large: bool
 
 
-def fetch(
-    repo: str, revision: str, file: File, folder: Path, came: Callable[[int], None] = lambda _: None
+def fetch_file(
+    repo: str,
+    revision: str,
+    file: HubFile,
+    folder: Path,
+    came: Callable[[int], None] = lambda _: None,
 ) -> Path:
     """Where the file is; raises the network's errors, or ModelError for what came damaged.
 
@@ -91,7 +95,7 @@ def _stream(url: str, part: Path, have: int, came: Callable[[int], None]) -> Exc
     return None
 
 
-def _is_whole(path: Path, file: File) -> bool:
+def _is_whole(path: Path, file: HubFile) -> bool:
     if path.stat().st_size != file.size:
         return False
     start = b"" if file.large else f"blob {file.size}\0".encode()  # as git hashes what it keeps
@@ -102,7 +106,7 @@ def _is_whole(path: Path, file: File) -> bool:
     return not file.hash or digest.hexdigest() == file.hash
 
 
-class Progress:
+class DownloadMeter:
     """Says how much has come, how fast, and how long the rest takes; at most twice a second."""
 
     def __init__(self, total: int, here: int, tell: Callable[[str], None]) -> None:
@@ -132,27 +136,9 @@ class Progress:
         then, before = self.seen[0]
         now, done = self.seen[-1]
         speed = max(done - before, 0) / (now - then) if now - then >= SETTLED else 0.0
-        text = f"Downloading {self.name}: {amounts(self.done, self.total)} ({self.done / max(self.total, 1):.0%})"
+        text = f"Downloading {self.name}: {format_hub_progress(self.done, self.total)} ({self.done / max(self.total, 1):.0%})"
         return text + (
-            f", {speed / MB:.1f} MB/s, {span((self.total - self.done) / speed)} left"
+            f", {speed / 1e6:.1f} MB/s, {format_duration(max((self.total - self.done) / speed, 1))} left"
             if speed
             else ""
         )
-
-
-def amount(count: float) -> str:
-    """Bytes for people."""
-    return f"{count / GB:.2f} GB" if count >= GB else f"{count / MB:,.1f} MB"
-
-
-def amounts(done: int, total: int) -> str:
-    unit, places, name = (GB, 2, "GB") if total >= GB else (MB, 1, "MB")
-    return f"{done / unit:.{places}f} of {total / unit:.{places}f} {name}"
-
-
-def span(seconds: float) -> str:
-    """A time for people, no finer than it is known."""
-    if seconds < 60:
-        return f"{max(seconds, 1):.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

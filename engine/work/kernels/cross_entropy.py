@@ -16,13 +16,13 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from engine.estimate.memory import PIECE, ROWS
-from engine.work.kernels.packed_attention import ROUND
+from engine.estimate.memory import LEAST_LOGIT_ROWS, LOGITS_AT_ONCE
+from engine.work.kernels.packed_attention import ROW_MULTIPLE
 
-IGNORED = -100
+IGNORE_INDEX = -100
 
 
-class HeadLoss(torch.autograd.Function):
+class ChunkedCrossEntropy(torch.autograd.Function):
     """The summed cross-entropy of hidden states (tokens x width) against targets (tokens), in pieces."""
 
     @staticmethod
@@ -33,20 +33,22 @@ class HeadLoss(torch.autograd.Function):
             torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else weight.dtype
         )
         head = weight.to(kind)
-        rows = max(ROWS, PIECE // weight.shape[0] // ROUND * ROUND)
+        rows = max(
+            LEAST_LOGIT_ROWS, LOGITS_AT_ONCE // weight.shape[0] // ROW_MULTIPLE * ROW_MULTIPLE
+        )
         total = hidden.new_zeros((), dtype=torch.float32)
         for_hidden = torch.empty_like(hidden) if needs[0] else None
         for_weight = torch.zeros_like(weight, dtype=torch.float32) if needs[1] else None
         for_bias = (
             torch.zeros_like(bias, dtype=torch.float32) if bias is not None and needs[2] else None
         )
-        room, wide = _room(rows, len(head), kind, hidden.device)
+        room, wide = _buffer(rows, len(head), kind, hidden.device)
         for start in range(0, len(hidden), rows):
             part, wanted = (
                 hidden[start : start + rows].to(kind),
                 targets[start : start + rows, None],
             )
-            real, filler = len(part), -len(part) % ROUND
+            real, filler = len(part), -len(part) % ROW_MULTIPLE
             part = functional.pad(part, (0, 0, 0, filler))
             narrow, logs = room[: real + filler], wide[: real + filler]
             logs.copy_(torch.mm(part, head.t(), out=narrow))
@@ -86,7 +88,7 @@ class HeadLoss(torch.autograd.Function):
 
 
 @lru_cache(maxsize=1)
-def _room(
+def _buffer(
     rows: int, vocabulary: int, kind: torch.dtype, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Where the logits of each piece stand, in the head's precision and in fp32: new memory costs as much as they."""
@@ -94,15 +96,15 @@ def _room(
     return narrow, narrow if kind == torch.float32 else narrow.float()
 
 
-def forget_room() -> None:
+def free_buffer() -> None:
     """Give that back: in a process that lives on, it would stay."""
-    _room.cache_clear()
+    _buffer.cache_clear()
 
 
-def learned(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def shifted_targets(labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Where in a row (1 x tokens) something is foretold that is learned, and what: each token foretells the next."""
     following = labels[0, 1:]
-    places = (following != IGNORED).nonzero()[:, 0]
+    places = (following != IGNORE_INDEX).nonzero()[:, 0]
     return places, following[places]
 
 
@@ -110,13 +112,13 @@ def hidden_states(
     model: Any, head: torch.nn.Module, inputs: dict[str, Any], places: torch.Tensor
 ) -> torch.Tensor:
     """What the head would read at these places (places x width): the model computes, its head hands through."""
-    with _handing_through(head):
+    with _identity_head(head):
         found: torch.Tensor = model(**inputs, logits_to_keep=places).logits[0]
     return found
 
 
 @contextmanager
-def _handing_through(head: torch.nn.Module) -> Iterator[None]:
+def _identity_head(head: torch.nn.Module) -> Iterator[None]:
     head.forward = lambda hidden: hidden
     try:
         yield

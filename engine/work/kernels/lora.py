@@ -16,7 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 
-class _Beside(torch.autograd.Function):
+class _LoraLinear(torch.autograd.Function):
     """W x + b + s B (A x), for a frozen W."""
 
     @staticmethod
@@ -46,14 +46,14 @@ class _Beside(torch.autograd.Function):
         return for_x, None, None, (thin.t() @ rows).float(), for_second.float(), None
 
 
-def quicken(model: nn.Module) -> None:
+def patch_lora_layers(model: nn.Module) -> None:
     """Give every plain LoRA layer the quick forward."""
     for module in model.modules():
         if type(module) is Linear and type(module.base_layer) is nn.Linear:
-            module.forward = MethodType(_forward, module)
+            module.forward = MethodType(_lora_forward, module)
 
 
-def _forward(self: Linear, x: torch.Tensor, *given: Any, **options: Any) -> Any:
+def _lora_forward(self: Linear, x: torch.Tensor, *given: Any, **options: Any) -> Any:
     """The quick way where the layer is in its usual state; PEFT's own for everything else."""
     name = self.active_adapters[0] if len(self.active_adapters) == 1 else ""
     usual = not (
@@ -63,15 +63,15 @@ def _forward(self: Linear, x: torch.Tensor, *given: Any, **options: Any) -> Any:
         or self.merged
         or torch.is_autocast_enabled(x.device.type)
     )
-    if usual and name in self.lora_A and name not in self.lora_variant and _plain(self, name):
+    if usual and name in self.lora_A and name not in self.lora_variant and _is_usual(self, name):
         first, second = self.lora_A[name].weight, self.lora_B[name].weight
-        return _Beside.apply(
+        return _LoraLinear.apply(
             x, self.base_layer.weight, self.base_layer.bias, first, second, self.scaling[name]
         )
     return Linear.forward(self, x, *given, **options)
 
 
-def _plain(layer: Linear, name: str) -> bool:
+def _is_usual(layer: Linear, name: str) -> bool:
     dropout = layer.lora_dropout[name]
     drops = isinstance(dropout, nn.Dropout) and dropout.p > 0 and layer.training
     base = layer.base_layer

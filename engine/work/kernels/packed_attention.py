@@ -19,16 +19,16 @@ from transformers import AttentionInterface, DataCollatorWithFlattening
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-NAME = "hone_flat"
+ATTENTION_NAME = "hone_flat"
 # On a processor in bf16 PyTorch's attention takes up to three times as long for short examples as plain products.
-SHORT = 512  # tokens
+SHORT_EXAMPLE = 512  # tokens
 # PyTorch's CPU kernels are made anew for every length they meet, and kept: 14 MB and a tenth of a step each time.
-ROUND = 64  # tokens that a row is filled up to a multiple of
-STEP = 32  # the same for an example within it
-_FLAT: ContextVar[bool] = ContextVar("flat", default=False)  # the model is computing such a row
+ROW_MULTIPLE = 64  # tokens that a row is filled up to a multiple of
+EXAMPLE_MULTIPLE = 32  # the same for an example within it
+_PACKED: ContextVar[bool] = ContextVar("flat", default=False)  # the model is computing such a row
 
 
-class Rows(DataCollatorWithFlattening):
+class PackingCollator(DataCollatorWithFlattening):
     """Makes the examples of a batch one row, with position ids, borders, and a mask that only counts what is real.
 
     The row is filled up to a multiple of ROUND with an example that is not learned.
@@ -42,7 +42,7 @@ class Rows(DataCollatorWithFlattening):
     ) -> dict[str, Any]:
         """``features``: input_ids and labels of each example."""
         real = sum(len(one["input_ids"]) for one in features)
-        if filler := -real % ROUND:
+        if filler := -real % ROW_MULTIPLE:
             features = [*features, {"input_ids": [0] * filler, "labels": [-100] * filler}]
         found: dict[str, Any] = super().__call__(features, *given, **options)
         found["attention_mask"] = (torch.arange(real + filler) < real).long()[None]
@@ -50,16 +50,16 @@ class Rows(DataCollatorWithFlattening):
 
 
 @contextmanager
-def flattened() -> Iterator[None]:
+def packed() -> Iterator[None]:
     """Within it no mask is built: the borders say who attends to whom."""
-    token = _FLAT.set(True)
+    token = _PACKED.set(True)
     try:
         yield
     finally:
-        _FLAT.reset(token)
+        _PACKED.reset(token)
 
 
-def attention(
+def attend_per_example(
     module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
@@ -86,7 +86,7 @@ def attention(
     scale = query.shape[-1] ** -0.5 if options.get("scaling") is None else options["scaling"]
     parts, start = [], 0
     for short, some in groupby(
-        lengths, lambda length: plain and length <= SHORT
+        lengths, lambda length: plain and length <= SHORT_EXAMPLE
     ):  # neighbours of a kind together
         several = list(some)
         q, k, v = (part[:, :, start : start + sum(several)] for part in (query, key, value))
@@ -94,7 +94,7 @@ def attention(
         if short:
             groups = getattr(module, "num_key_value_groups", 1)
             parts.append(
-                _Products.apply(
+                _EagerAttention.apply(
                     q, repeat_kv(k, groups), repeat_kv(v, groups), several, window, scale
                 )
             )
@@ -102,13 +102,15 @@ def attention(
         for one in zip(*(part.split(several, dim=2) for part in (q, k, v)), strict=True):
             length = one[0].shape[2]
             seen = (
-                _band(length, window, query.dtype).to(query.device) if 0 < window < length else None
+                _causal_bias(length, window, query.dtype).to(query.device)
+                if 0 < window < length
+                else None
             )
             parts.append(sdpa_attention_forward(module, *one, seen, **options)[0])
     return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], None
 
 
-class _Products(torch.autograd.Function):
+class _EagerAttention(torch.autograd.Function):
     """softmax(q k' s) v of each example of a row, as transformers' eager attention computes it.
 
     Each product reaches beyond its example, to a multiple of STEP: no token sees those after it, and what the others
@@ -121,15 +123,15 @@ class _Products(torch.autograd.Function):
     ) -> Any:
         """All 1 x heads x tokens x width. Result: 1 x tokens x heads x width."""
         query, key, value = (
-            functional.pad(part[0], (0, 0, 0, STEP)) for part in (query, key, value)
+            functional.pad(part[0], (0, 0, 0, EXAMPLE_MULTIPLE)) for part in (query, key, value)
         )
-        found = torch.empty_like(query[:, :-STEP])
+        found = torch.empty_like(query[:, :-EXAMPLE_MULTIPLE])
         shares = []
-        for start, end, reach in _reaches(lengths):
+        for start, end, reach in _example_ranges(lengths):
             q, k, v = query[:, start:reach], key[:, start:reach], value[:, start:reach]
-            seen = _band(SHORT, window, q.dtype)[: reach - start, : reach - start].expand(
-                len(q), -1, -1
-            )
+            seen = _causal_bias(SHORT_EXAMPLE, window, q.dtype)[
+                : reach - start, : reach - start
+            ].expand(len(q), -1, -1)
             shares.append(torch.baddbmm(seen, q, k.transpose(1, 2), alpha=scale).softmax(-1))
             found[:, start:end] = (shares[-1] @ v)[:, : end - start]
         ctx.save_for_backward(query, key, value, *shares)
@@ -142,9 +144,9 @@ class _Products(torch.autograd.Function):
         query, key, value, *shares = ctx.saved_tensors
         slope = above[0][0].transpose(0, 1)
         grads = for_query, for_key, for_value = [
-            torch.empty_like(part[None, :, :-STEP]) for part in (query, key, value)
+            torch.empty_like(part[None, :, :-EXAMPLE_MULTIPLE]) for part in (query, key, value)
         ]
-        for share, (start, end, reach) in zip(shares, _reaches(ctx.lengths), strict=True):
+        for share, (start, end, reach) in zip(shares, _example_ranges(ctx.lengths), strict=True):
             up = functional.pad(slope[:, start:end], (0, 0, 0, reach - end))
             inner = up @ value[:, start:reach].transpose(1, 2)
             inner = torch._softmax_backward_data(inner, share, -1, share.dtype).mul_(ctx.scale)
@@ -156,16 +158,16 @@ class _Products(torch.autograd.Function):
         return *grads, None, None, None
 
 
-def _reaches(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
+def _example_ranges(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
     """Where each example begins and ends, and how far its products reach."""
     start = 0
     for length in lengths:
-        yield start, start + length, start + -(-length // STEP) * STEP
+        yield start, start + length, start + -(-length // EXAMPLE_MULTIPLE) * EXAMPLE_MULTIPLE
         start += length
 
 
 @lru_cache(maxsize=4)
-def _band(length: int, window: int, kind: torch.dtype) -> torch.Tensor:
+def _causal_bias(length: int, window: int, kind: torch.dtype) -> torch.Tensor:
     """What is added to the scores: nothing where a token sees another, minus infinity elsewhere.
 
     A token sees itself and those before it, as far back as the window of its layer; 0 is no window.
@@ -175,9 +177,9 @@ def _band(length: int, window: int, kind: torch.dtype) -> torch.Tensor:
     return torch.zeros(length, length, dtype=kind).masked_fill_(~seen, float("-inf"))
 
 
-def _mask(*given: Any, **options: Any) -> torch.Tensor | None:
-    return None if _FLAT.get() else sdpa_mask(*given, **options)
+def _mask_unless_packed(*given: Any, **options: Any) -> torch.Tensor | None:
+    return None if _PACKED.get() else sdpa_mask(*given, **options)
 
 
-AttentionInterface.register(NAME, attention)
-AttentionMaskInterface.register(NAME, _mask)
+AttentionInterface.register(ATTENTION_NAME, attend_per_example)
+AttentionMaskInterface.register(ATTENTION_NAME, _mask_unless_packed)

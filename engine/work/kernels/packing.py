@@ -16,23 +16,26 @@ import torch
 from torch import nn
 
 from engine.work.kernels import packed_attention as flat
-from engine.work.kernels.cross_entropy import HeadLoss, hidden_states, learned
+from engine.work.kernels.cross_entropy import ChunkedCrossEntropy, hidden_states, shifted_targets
 from engine.work.memory import out_of_memory
 
 # Largest difference, as a share of the whole: the order of additions alone differs, in bf16 with 8 bits a number.
-TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05}
-EXACT = {torch.float32: 1e-5, torch.bfloat16: 4e-3}  # of the same numbers through the same head
-LAST = 4  # tokens of each example that are compared
-KINDS = {
+PACKING_TOLERANCE = {torch.float32: 1e-3, torch.bfloat16: 0.05}
+HEAD_TOLERANCE = {
+    torch.float32: 1e-5,
+    torch.bfloat16: 4e-3,
+}  # of the same numbers through the same head
+COMPARED_TOKENS = 4  # tokens of each example that are compared
+ATTENTION_LAYERS = {
     "full_attention",
     "sliding_attention",
 }  # of layers that look at other tokens through attention alone
 
 Example = dict[str, list[int]]  # input_ids and labels
-NO_ROW = "of all tokens, by the model's own code"
+MODEL_LOSS = "of all tokens, by the model's own code"
 
 
-class Way(NamedTuple):
+class Packing(NamedTuple):
     """What was chosen, and why."""
 
     flat: bool  # the examples of a batch in one row, and the head for learned tokens alone
@@ -40,15 +43,15 @@ class Way(NamedTuple):
     reasons: dict[str, str]
 
 
-def choose(model: Any, examples: Any, lengths: Sequence[int], batch: int) -> Way:
+def choose_packing(model: Any, examples: Any, lengths: Sequence[int], batch: int) -> Packing:
     """The way for this model. ``examples``: by number, as Example; ``lengths``: their tokens; ``batch``: examples."""
-    padding = f"{100 * padded(lengths, batch):.0f} % padding"
-    few = [_shown(examples[at]) for at in _few(lengths)]
-    if why := _no_row(model, few):
-        return Way(
+    padding = f"{100 * padding_share(lengths, batch):.0f} % padding"
+    few = [_label_last(examples[at]) for at in _test_indices(lengths)]
+    if why := _why_not_packed(model, few):
+        return Packing(
             False,
             False,
-            {"batch": f"shorter examples are filled up ({padding}): {why}", "loss": NO_ROW},
+            {"batch": f"shorter examples are filled up ({padding}): {why}", "loss": MODEL_LOSS},
         )
     pieces = _head_is_plain(model, few[:1])
     how = (
@@ -60,10 +63,10 @@ def choose(model: Any, examples: Any, lengths: Sequence[int], batch: int) -> Way
         "batch": f"examples stand in one row, which saves {padding}",
         "loss": f"of learned tokens alone, {how}",
     }
-    return Way(True, pieces, row)
+    return Packing(True, pieces, row)
 
 
-def padded(lengths: Sequence[int], batch: int) -> float:
+def padding_share(lengths: Sequence[int], batch: int) -> float:
     """The share of padding where examples in random order are filled up to the longest of their batch."""
     mixed = random.Random(0).sample(list(lengths), len(lengths))
     filled = sum(
@@ -73,18 +76,20 @@ def padded(lengths: Sequence[int], batch: int) -> float:
     return 1 - sum(lengths) / filled
 
 
-def loss(model: Any, way: Way, inputs: dict[str, Any], count: Any = None) -> torch.Tensor:
+def packed_loss(
+    model: Any, way: Packing, inputs: dict[str, Any], count: Any = None
+) -> torch.Tensor:
     """The mean cross-entropy of the learned tokens of a row, or their sum divided by ``count``.
 
     ``inputs``: what ``flat.Rows`` made.
     """
     inputs = {name: value for name, value in inputs.items() if name != "attention_mask"}
-    places, targets = learned(inputs.pop("labels"))
-    with flat.flattened():
+    places, targets = shifted_targets(inputs.pop("labels"))
+    with flat.packed():
         if way.pieces:
             head = model.get_output_embeddings()
             hidden = hidden_states(model, head, inputs, places)
-            total = HeadLoss.apply(hidden, head.weight, head.bias, targets)
+            total = ChunkedCrossEntropy.apply(hidden, head.weight, head.bias, targets)
         else:
             logits = model(**inputs, logits_to_keep=places).logits[0]
             total = nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
@@ -92,7 +97,7 @@ def loss(model: Any, way: Way, inputs: dict[str, Any], count: Any = None) -> tor
     return found
 
 
-def _no_row(model: Any, few: Sequence[Example]) -> str:
+def _why_not_packed(model: Any, few: Sequence[Example]) -> str:
     """Why the examples of a batch cannot stand in one row; empty where they can, and the model is set up for it."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     takes = inspect.signature(base.forward).parameters
@@ -101,45 +106,51 @@ def _no_row(model: Any, few: Sequence[Example]) -> str:
         return "this model has an attention of its own"
     if not {"position_ids", "logits_to_keep"} <= takes.keys():
         return "this model counts positions by itself"
-    if base._is_stateful or not set(getattr(text, "layer_types", None) or KINDS) <= KINDS:
+    if (
+        base._is_stateful
+        or not set(getattr(text, "layer_types", None) or ATTENTION_LAYERS) <= ATTENTION_LAYERS
+    ):
         return "this model carries a state from token to token"
-    base.set_attn_implementation(flat.NAME)
-    if _equal(model, few):
+    base.set_attn_implementation(flat.ATTENTION_NAME)
+    if _logits_equal(model, few):
         return ""
     base.set_attn_implementation("sdpa")
     return "this model mixes examples that stand in one row"
 
 
-def _few(lengths: Sequence[int]) -> list[int]:
+def _test_indices(lengths: Sequence[int]) -> list[int]:
     """The longest example between two short ones."""
-    short = longest([-length for length in lengths], 2)
-    return [short[0], longest(lengths, 1)[0], short[-1]]
+    short = longest_examples([-length for length in lengths], 2)
+    return [short[0], longest_examples(lengths, 1)[0], short[-1]]
 
 
-def _shown(example: Example) -> Example:
+def _label_last(example: Example) -> Example:
     """An example of which the last tokens are compared."""
     ids = example["input_ids"]
-    return {"input_ids": ids, "labels": [-100] * (len(ids) - LAST) + ids[-LAST:]}
+    return {
+        "input_ids": ids,
+        "labels": [-100] * (len(ids) - COMPARED_TOKENS) + ids[-COMPARED_TOKENS:],
+    }
 
 
-def _equal(model: Any, examples: Sequence[Example]) -> bool:
+def _logits_equal(model: Any, examples: Sequence[Example]) -> bool:
     """Whether the last tokens' logits in one row are those of each example alone."""
     try:
-        with _still(model):
-            row = in_row(model, examples)
-            places, _ = learned(row.pop("labels"))
-            with flat.flattened():
+        with _evaluating(model):
+            row = pack_examples(model, examples)
+            places, _ = shifted_targets(row.pop("labels"))
+            with flat.packed():
                 together = model(**row, use_cache=False, logits_to_keep=places).logits[0]
             alone = []
             for example in examples:
                 ids = torch.tensor([example["input_ids"]], device=model.device)
-                own, _ = learned(torch.tensor([example["labels"]]))
+                own, _ = shifted_targets(torch.tensor([example["labels"]]))
                 alone.append(
                     model(
                         input_ids=ids, use_cache=False, logits_to_keep=own.to(model.device)
                     ).logits[0]
                 )
-            return _close(together, torch.cat(alone), model.dtype, TOLERANCE)
+            return _is_close(together, torch.cat(alone), model.dtype, PACKING_TOLERANCE)
     except (RuntimeError, TypeError, ValueError, IndexError, KeyError) as error:
         if out_of_memory(error):
             raise
@@ -152,25 +163,25 @@ def _head_is_plain(model: Any, few: Sequence[Example]) -> bool:
     head = model.get_output_embeddings()
     if type(head) is not nn.Linear:
         return False  # an adapter of its own, or quantised
-    with _still(model):
-        row = in_row(model, few) | {"use_cache": False}
-        places, _ = learned(row.pop("labels"))
-        with flat.flattened():
+    with _evaluating(model):
+        row = pack_examples(model, few) | {"use_cache": False}
+        places, _ = shifted_targets(row.pop("labels"))
+        with flat.packed():
             whole = model(**row, logits_to_keep=places).logits[0]
             own = head(hidden_states(model, head, row, places))
-    return whole.shape == own.shape and _close(own, whole, model.dtype, EXACT)
+    return whole.shape == own.shape and _is_close(own, whole, model.dtype, HEAD_TOLERANCE)
 
 
-def _close(
+def _is_close(
     one: torch.Tensor, other: torch.Tensor, kind: torch.dtype, allowed: dict[torch.dtype, float]
 ) -> bool:
     apart = (one.float() - other.float()).norm() / other.float().norm()
     return bool(apart < allowed.get(kind, allowed[torch.bfloat16]))
 
 
-def in_row(model: Any, examples: Sequence[Example]) -> dict[str, Any]:
+def pack_examples(model: Any, examples: Sequence[Example]) -> dict[str, Any]:
     """What ``loss`` takes, for these examples."""
-    found = flat.Rows()(list(examples))
+    found = flat.PackingCollator()(list(examples))
     del found["attention_mask"]
     return {
         name: value.to(model.device) if isinstance(value, torch.Tensor) else value
@@ -179,7 +190,7 @@ def in_row(model: Any, examples: Sequence[Example]) -> dict[str, Any]:
 
 
 @contextmanager
-def _still(model: Any) -> Iterator[None]:
+def _evaluating(model: Any) -> Iterator[None]:
     """Without dropout and gradients; afterwards the model is in the mode it was in."""
     training = model.training
     model.eval()
@@ -190,6 +201,6 @@ def _still(model: Any) -> Iterator[None]:
         model.train(training)
 
 
-def longest(lengths: Sequence[int], count: int) -> list[int]:
+def longest_examples(lengths: Sequence[int], count: int) -> list[int]:
     """The indices of the longest examples."""
     return sorted(range(len(lengths)), key=lambda at: -lengths[at])[:count]

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 
-class _Norm(torch.autograd.Function):
+class _RmsNorm(torch.autograd.Function):
     """w x / √(mean of x² + e), computed in fp32."""
 
     @staticmethod
@@ -37,21 +37,21 @@ class _Norm(torch.autograd.Function):
         return slope.sub_(normal.mul_(share)).mul_(scale).to(x.dtype), None, None
 
 
-def quicken(model: nn.Module) -> None:
+def patch_rms_norms(model: nn.Module) -> None:
     """Give every norm that is found to be such a one the quick forward."""
     for module in model.modules():
         if type(module).__name__.endswith("RMSNorm") and _is_plain(module):
-            module.own, module.forward = module.forward, MethodType(_forward, module)
+            module.own, module.forward = module.forward, MethodType(_norm_forward, module)
 
 
-def _small(norm: nn.Module) -> float | None:
+def _epsilon(norm: nn.Module) -> float | None:
     return getattr(norm, "variance_epsilon", getattr(norm, "eps", None))
 
 
 @torch.no_grad()
 def _is_plain(norm: Any) -> bool:
     """Whether it says of some numbers what is said here. Others add 1 to their weights, or split what they read."""
-    weight, small = getattr(norm, "weight", None), _small(norm)
+    weight, small = getattr(norm, "weight", None), _epsilon(norm)
     if (
         small is None
         or weight is None
@@ -64,10 +64,10 @@ def _is_plain(norm: Any) -> bool:
         return False
     some = torch.linspace(-3, 5, 4 * len(weight)).cos().view(4, -1).to(weight)
     return torch.allclose(
-        _Norm.apply(some, weight, small), norm(some), rtol=torch.finfo(weight.dtype).eps
+        _RmsNorm.apply(some, weight, small), norm(some), rtol=torch.finfo(weight.dtype).eps
     )
 
 
-def _forward(self: Any, x: torch.Tensor) -> Any:
+def _norm_forward(self: Any, x: torch.Tensor) -> Any:
     usual = x.dtype == self.weight.dtype and not self.weight.requires_grad
-    return _Norm.apply(x, self.weight, _small(self)) if usual else self.own(x)
+    return _RmsNorm.apply(x, self.weight, _epsilon(self)) if usual else self.own(x)

@@ -9,11 +9,11 @@ from peft.utils.constants import DUMMY_TARGET_MODULES
 from transformers import PreTrainedModel
 
 from engine.model.info import ModelInfo
-from engine.model.parameters import check
+from engine.model.parameters import check_method
 from engine.spec.method import MethodSpec
 from engine.work.kernels import lora, rms_norm
 
-INIT: dict[str, Any] = {"zero": True}  # PEFT's name where it is not ours
+PEFT_INIT: dict[str, Any] = {"zero": True}  # PEFT's name where it is not ours
 
 
 def lora_config(method: MethodSpec, info: ModelInfo, inference: bool = False) -> LoraConfig:
@@ -35,32 +35,32 @@ def lora_config(method: MethodSpec, info: ModelInfo, inference: bool = False) ->
         target_modules=list(info.targets(method.targets)),
         use_dora=method.kind == "dora",
         use_rslora=method.rslora,
-        init_lora_weights=INIT.get(method.init, method.init),
+        init_lora_weights=PEFT_INIT.get(method.init, method.init),
         bias=method.bias,
         layers_to_transform=list(layers) if layers is not None else None,
         layers_pattern=info.blocks if layers is not None else None,
         modules_to_save=[*method.save, *info.head] or None,
         ensure_weight_tying=bool(method.save) and info.tied,
         rank_pattern=dict(method.ranks),
-        alpha_pattern={name: _alpha(method, rank) for name, rank in method.ranks.items()},
+        alpha_pattern={name: _alpha_for_rank(method, rank) for name, rank in method.ranks.items()},
         fan_in_fan_out=info.transposed,
         inference_mode=inference,
     )
 
 
-def _alpha(method: MethodSpec, rank: int) -> int:
+def _alpha_for_rank(method: MethodSpec, rank: int) -> int:
     """The alpha that scales a module of another rank as strongly as the others."""
     return max(1, round(method.scale_alpha * rank / method.rank))
 
 
-def adapt(
+def apply_method(
     model: PreTrainedModel, method: MethodSpec, info: ModelInfo
 ) -> PreTrainedModel | PeftModel:
     """The model with only what the method trains left trainable; raises SpecError where it does not fit the model."""
     if method.kind == "full":
         return model.train()
     if method.adapts:
-        check(info, method)
+        check_method(info, method)
     if method.bits:
         # What PEFT's prepare_model_for_kbit_training does beyond this costs memory: fp32 copies of norms and head.
         for weights in model.parameters():
@@ -70,12 +70,12 @@ def adapt(
         # Small steps vanish when they are added to 16-bit weights: what stands beside the model is fp32.
         if weights.requires_grad and ("lora_" in name or "modules_to_save" in name):
             weights.data = weights.data.float()
-    lora.quicken(tuned)
-    rms_norm.quicken(tuned)
+    lora.patch_lora_layers(tuned)
+    rms_norm.patch_rms_norms(tuned)
     return tuned
 
 
-def counted(model: Any) -> tuple[int, int]:
+def parameter_counts(model: Any) -> tuple[int, int]:
     """Trainable and all weights, as PEFT counts them."""
     if isinstance(model, PeftModel):
         trainable, total = model.get_nb_trainable_parameters()

@@ -12,25 +12,25 @@ from torch import nn
 
 from engine.errors import ModelError, RunError
 from engine.model import local
-from engine.model.fingerprint import require_same
+from engine.model.fingerprint import require_same_base
 from engine.model.info import ModelInfo
 from engine.spec.objective import Goal, goal_of, task_of
 from engine.spec.run import RunSpec, Shape
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
-from engine.work.model.describe import inspect
+from engine.work.model.describe import inspect_model
 from engine.work.model.load import (
-    UNKNOWN_CONTEXT,
+    DEFAULT_CONTEXT,
+    DeviceSetup,
     Head,
-    Place,
-    attach,
-    choose_place,
+    choose_device,
     head_of,
+    load_adapter,
     load_model,
 )
 
 
-class TwoModels(nn.Module):
+class BaseAndTuned(nn.Module):
     """A fully tuned model beside its base, with the part of PeftModel's interface that asking both needs."""
 
     def __init__(self, base: Any, tuned: Any) -> None:
@@ -59,7 +59,7 @@ class TwoModels(nn.Module):
             return getattr(super().__getattr__("active"), name)
 
 
-class Trained(NamedTuple):
+class TrainedRun(NamedTuple):
     """What a run has trained, and what is needed to load it."""
 
     run: RunDir
@@ -72,13 +72,13 @@ class Trained(NamedTuple):
     @property
     def context(self) -> int:
         """Tokens that the model reads at once."""
-        return self.info.context or max(self.spec.data.max_length, UNKNOWN_CONTEXT)
+        return self.info.context or max(self.spec.data.max_length, DEFAULT_CONTEXT)
 
-    def place(self) -> Place:
+    def place(self) -> DeviceSetup:
         """Where and how it was trained."""
-        return choose_place(self.spec.place, self.spec.method)
+        return choose_device(self.spec.place, self.spec.method)
 
-    def load(self, place: Place) -> Any:
+    def load(self, place: DeviceSetup) -> Any:
         """The base with what was saved, in eval mode, quantised as it was trained; raises ModelError, RunError."""
         with torch.random.fork_rng():
             torch.manual_seed(
@@ -86,26 +86,26 @@ class Trained(NamedTuple):
             )  # a new head guesses as it did when the run began
             base = load_model(self.folder, place, self.spec.method, self.head)
         if not is_whole_model(self.run.adapter):
-            return attach(base, self.run.adapter)
+            return load_adapter(base, self.run.adapter)
         try:
-            return TwoModels(base, load_model(self.run.adapter, place, None, self.head)).eval()
+            return BaseAndTuned(base, load_model(self.run.adapter, place, None, self.head)).eval()
         except ModelError as error:
             raise RunError(
                 "The saved model of this run cannot be loaded. Continue the run, or choose another."
             ) from error
 
 
-def trained(run: RunDir) -> Trained:
+def open_trained_run(run: RunDir) -> TrainedRun:
     """A run's result, not loaded yet; raises HoneError where its base has gone or changed, or it saved nothing."""
     if not run.has_result:
         raise RunError("This run has saved nothing yet. Train it first.")
     spec, began = run.spec, run.view().started
-    folder = local.folder(spec.model.source)
-    require_same(began.model_hash if began else "", folder)
+    folder = local.checked_folder(spec.model.source)
+    require_same_base(began.model_hash if began else "", folder)
     about = run_dir.about(run.about_file)
-    goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
-    info = inspect(spec.model.source, task_of(goal))
-    return Trained(run, spec, folder, info, goal, head_of(goal, about.labels))
+    goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect_model(spec.model.source).tasks)
+    info = inspect_model(spec.model.source, task_of(goal))
+    return TrainedRun(run, spec, folder, info, goal, head_of(goal, about.labels))
 
 
 def is_whole_model(result: Path) -> bool:
@@ -113,7 +113,7 @@ def is_whole_model(result: Path) -> bool:
     return any(result.glob("model*.safetensors"))
 
 
-def mixes(model: Any) -> bool:
+def supports_mixed_batch(model: Any) -> bool:
     """Whether one batch may hold rows of both (PEFT's mixed-adapter batches know plain LoRA alone)."""
     config = getattr(model, "peft_config", {}).get("default")
     if config is None or config.use_dora or config.modules_to_save or config.bias != "none":

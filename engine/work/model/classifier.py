@@ -17,18 +17,18 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.normalize import Row
 from engine.spec.run import DataSpec
-from engine.work.model.base_and_tuned import Trained
-from engine.work.model.describe import load_config
+from engine.work.model.base_and_tuned import TrainedRun
 from engine.work.model.load import Head
+from engine.work.model.structure import load_config
 
-ABOUT = "labels.json"  # beside the weights of a result: what its outputs stand for
-BATCH = 32  # texts read together
-SHOWN = 5  # labels that a verdict names
-NUMBER = "regression"
-SEVERAL = "multi_label_classification"
+LABELS_FILE = "labels.json"  # beside the weights of a result: what its outputs stand for
+TEXTS_AT_ONCE = 32  # texts read together
+MOST_LABELS_SHOWN = 5  # labels that a verdict names
+REGRESSION = "regression"
+MULTI_LABEL = "multi_label_classification"
 
 
-class Scale(NamedTuple):
+class NumberScale(NamedTuple):
     """Numbers are learned as distances from their mean in units of their spread: no head reaches 250,000 by steps."""
 
     mean: float = 0.0
@@ -44,7 +44,7 @@ def text_of(row: Row) -> str:
     return str(row["prompt"])
 
 
-def number_of(label: str) -> float:
+def parse_number(label: str) -> float:
     """A label as a number; NaN where it is none."""
     try:
         value = float(label)
@@ -53,17 +53,19 @@ def number_of(label: str) -> float:
     return value if math.isfinite(value) else math.nan
 
 
-class Read(NamedTuple):
+class TokenizedTexts(NamedTuple):
     """Texts as tokens."""
 
     ids: list[list[int]]
     cut: int  # texts that lose something at the length limit
 
 
-def read_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], data: DataSpec) -> Read:
+def tokenize_texts(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], data: DataSpec
+) -> TokenizedTexts:
     """Texts as tokens, cut at the end in front of what the tokenizer puts behind each text."""
     if not texts:
-        return Read([], 0)
+        return TokenizedTexts([], 0)
     made = tokenizer(
         list(texts),
         truncation=True,
@@ -73,28 +75,30 @@ def read_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], data: D
         # GPT-2 would look these up among its words; BERT takes zeros by itself.
         return_token_type_ids=False,
     )
-    return Read(list(made["input_ids"]), sum(bool(one.overflowing) for one in made.encodings))
+    return TokenizedTexts(
+        list(made["input_ids"]), sum(bool(one.overflowing) for one in made.encodings)
+    )
 
 
-def ready(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+def set_pad_token(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
     """Tell the model which tokens are padding: decoders read the last one that is not."""
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
 
 
 @torch.no_grad()
-def logits_of(
+def compute_logits(
     model: Any, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]]
 ) -> torch.Tensor:
     """Texts x outputs in fp32, in the order of the texts; the model's train or eval mode is left as it was."""
     training = model.training
     model.eval()
-    ready(model, tokenizer)
+    set_pad_token(model, tokenizer)
     order = sorted(
         range(len(ids)), key=lambda at: len(ids[at])
     )  # texts of like length together: less padding
     found: dict[int, torch.Tensor] = {}
-    for start in range(0, len(order), BATCH):
-        part = order[start : start + BATCH]
+    for start in range(0, len(order), TEXTS_AT_ONCE):
+        part = order[start : start + TEXTS_AT_ONCE]
         batch = tokenizer.pad({"input_ids": [ids[at] for at in part]}, return_tensors="pt").to(
             model.device
         )
@@ -103,28 +107,30 @@ def logits_of(
     return torch.stack([found[at] for at in range(len(ids))])
 
 
-def chances(logits: torch.Tensor, head: Head) -> torch.Tensor:
+def label_probabilities(logits: torch.Tensor, head: Head) -> torch.Tensor:
     """What a head says of each label: shares of one where it chooses one, else each by itself."""
-    return logits.sigmoid() if head.problem == SEVERAL else logits.softmax(-1)
+    return logits.sigmoid() if head.problem == MULTI_LABEL else logits.softmax(-1)
 
 
-def chosen(logits: torch.Tensor, head: Head) -> list[str]:
+def predicted_labels(logits: torch.Tensor, head: Head) -> list[str]:
     """The labels that one text gets: the likeliest one, or all that are likelier than not."""
-    if head.problem == SEVERAL:
+    if head.problem == MULTI_LABEL:
         return [name for name, value in zip(head.labels, logits.tolist(), strict=True) if value > 0]
     return [head.labels[int(logits.argmax())]]
 
 
-def words(logits: torch.Tensor, head: Head, scale: Scale, shown: int = SHOWN) -> str:
+def describe_output(
+    logits: torch.Tensor, head: Head, scale: NumberScale, shown: int = MOST_LABELS_SHOWN
+) -> str:
     """One text's outputs as a short reply: the likeliest labels first, or the number."""
-    if head.problem == NUMBER:
+    if head.problem == REGRESSION:
         return f"{logits.item() * scale.spread + scale.mean:.4g}"
-    best = chances(logits, head).topk(min(shown, len(head.labels)))
+    best = label_probabilities(logits, head).topk(min(shown, len(head.labels)))
     ranked = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return ", ".join(f"{head.labels[at]} {_percent(share)}" for at, share in ranked)
+    return ", ".join(f"{head.labels[at]} {_percent_text(share)}" for at, share in ranked)
 
 
-def _percent(share: float) -> str:
+def _percent_text(share: float) -> str:
     """A chance that is never quite none and never quite certain."""
     return "<1 %" if share < 0.01 else ">99 %" if share > 0.99 else f"{100 * share:.0f} %"
 
@@ -132,38 +138,40 @@ def _percent(share: float) -> str:
 # --- kept with the result ---
 
 
-def about(head: Head, scale: Scale) -> dict[str, Any]:
+def head_metadata(head: Head, scale: NumberScale) -> dict[str, Any]:
     """What another program needs beside the weights."""
     found: dict[str, Any] = {"labels": head.labels, "problem_type": head.problem}
-    return found | ({"scale": scale._asdict()} if head.problem == NUMBER else {})
+    return found | ({"scale": scale._asdict()} if head.problem == REGRESSION else {})
 
 
-def scale_of(result: Path) -> Scale:
+def read_scale(result: Path) -> NumberScale:
     """The scale that a result's numbers are in."""
-    found = json.loads((result / ABOUT).read_text(encoding="utf-8"))
-    return Scale(**found.get("scale", {}))
+    found = json.loads((result / LABELS_FILE).read_text(encoding="utf-8"))
+    return NumberScale(**found.get("scale", {}))
 
 
-def guesses(of: Trained) -> bool:
+def has_new_head(of: TrainedRun) -> bool:
     """Whether the base model's head is new, so that it guesses; some base models come with a head of this size."""
     config = load_config(of.folder)
     built = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
     return of.head is not None and not (built and config.num_labels == len(of.head.labels))
 
 
-def verdicts(model: Any, tokenizer: PreTrainedTokenizerBase, of: Trained, text: str) -> list[str]:
+def describe_both_outputs(
+    model: Any, tokenizer: PreTrainedTokenizerBase, of: TrainedRun, text: str
+) -> list[str]:
     """What the base and the tuned model say of a text."""
     assert of.head is not None
-    ids, scale = read_texts(tokenizer, [text], of.spec.data).ids, scale_of(of.run.adapter)
+    ids, scale = tokenize_texts(tokenizer, [text], of.spec.data).ids, read_scale(of.run.adapter)
     with model.disable_adapter():
-        base = words(logits_of(model, tokenizer, ids)[0], of.head, scale)
-    tuned = words(logits_of(model, tokenizer, ids)[0], of.head, scale)
+        base = describe_output(compute_logits(model, tokenizer, ids)[0], of.head, scale)
+    tuned = describe_output(compute_logits(model, tokenizer, ids)[0], of.head, scale)
     return [
-        f"{base} (a guess: before training its last layer is random)" if guesses(of) else base,
+        f"{base} (a guess: before training its last layer is random)" if has_new_head(of) else base,
         tuned,
     ]
 
 
-def all_texts(rows: Iterable[Row]) -> list[str]:
+def row_texts(rows: Iterable[Row]) -> list[str]:
     """The texts of all rows."""
     return [text_of(row) for row in rows]

@@ -10,118 +10,33 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import (
-    AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
     PreTrainedConfig,
 )
 from transformers import PreTrainedModel as Model
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES,
-)
 
-from engine.errors import ModelError
-from engine.model import config_json, local, safety
+from engine.model import local, safety
 from engine.model.info import LinearModule, ModelInfo
 from engine.model.targets import target_groups
-from engine.model.weights import check_count
+from engine.model.weights import check_weight_count
 from engine.spec.objective import Task
 from engine.work.model.linear_layers import linear_modules, part_of
+from engine.work.model.structure import (
+    empty_model,
+    head_names,
+    input_embeddings,
+    load_config,
+    tasks_of,
+)
 
-NO_MODEL = "The numbers in the config.json of '{}' do not make a model. Get the model again, or choose another."
-AUTO = {"write": AutoModelForCausalLM, "classify": AutoModelForSequenceClassification}
-MANY = 1009  # labels: a number that no width of a model has, by which the head's last layer is told
-
-
-def load_config(folder: Path) -> PreTrainedConfig:
-    """A model's config; raises ModelError for an architecture that transformers does not know, or odd values."""
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        if config.model_type not in CONFIG_MAPPING_NAMES:
-            raise KeyError(config.model_type)
-        # Which attention computes is this machine's affair, and what a config asks for may not be installed.
-        config._attn_implementation = None
-        return config
-    except Exception as error:
-        kind = config_json.read(folder / "config.json").get("model_type")
-        if isinstance(kind, str) and kind in CONFIG_MAPPING_NAMES:
-            raise ModelError(NO_MODEL.format(folder.name)) from error
-        raise ModelError(
-            f"'{folder.name}' is of an architecture that Hone cannot open ('{config_json.short(kind)}'). "
-            "Choose a standard transformers model."
-        ) from error
+PROBE_LABELS = (
+    1009  # labels: a number that no width of a model has, by which the head's last layer is told
+)
 
 
-def tasks_of(config: PreTrainedConfig) -> tuple[Task, ...]:
-    """What a model of this architecture can be built for: to write, to classify."""
-    kind = config.model_type
-    encoder = kind in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
-    found: list[Task] = []
-    if kind in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES and not encoder and not config.is_encoder_decoder:
-        found.append("write")
-    if kind in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING_NAMES and not config.is_encoder_decoder:
-        found.append("classify")
-    return tuple(found)
-
-
-def empty_model(config: PreTrainedConfig, name: str, task: Task) -> Model:
-    """The model's structure without memory for its weights; raises ModelError for one that cannot do the task."""
-    tasks = tasks_of(config)
-    if not tasks:
-        raise ModelError(
-            f"'{name}' is of a kind ('{config.model_type}') that neither goes on writing a text nor chooses labels for "
-            "one. Choose a language model."
-        )
-    if task == "write" and "write" not in tasks:
-        instead = (
-            " It can choose labels: set what it learns to Choose a label."
-            if "classify" in tasks
-            else ""
-        )
-        raise ModelError(
-            f"'{name}' fills gaps or encodes texts and does not write one.{instead} "
-            "For chat and text, choose a causal language model."
-        )
-    if task == "classify" and "classify" not in tasks:
-        raise ModelError(
-            f"'{name}' cannot be given labels to choose from. Choose another model, or learn to write."
-        )
-    try:
-        with torch.device(
-            "meta"
-        ):  # unlike accelerate's init_empty_weights, this keeps tied weights tied: counted once
-            made: Model = AUTO[task].from_config(config, trust_remote_code=False)
-            return made
-    except Exception as error:
-        raise ModelError(NO_MODEL.format(name)) from error
-
-
-def head_names(model: Model) -> set[str]:
-    """The names beside the body that hold a classification head."""
-    if model.get_output_embeddings() is not None:
-        return set()
-    beside = (
-        (name, child) for name, child in model.named_children() if name != model.base_model_prefix
-    )
-    return {name for name, child in beside if next(child.parameters(), None) is not None}
-
-
-def first_embeddings(model: Model) -> Any:
-    """The table of the tokens; None for models that have none or do not tell."""
-    try:
-        found = model.get_input_embeddings()
-    except NotImplementedError:
-        return None
-    return found if isinstance(found, nn.Module) and hasattr(found, "weight") else None
-
-
-def _parts(model: Model) -> tuple[dict[str, int], int]:
+def _parameters_by_part(model: Model) -> tuple[dict[str, int], int]:
     """Parameters of the body by part, and how many of them are biases; tied ones once."""
     parts, biases, heads = Counter[str](), 0, head_names(model)
-    head, first = model.get_output_embeddings(), first_embeddings(model)
+    head, first = model.get_output_embeddings(), input_embeddings(model)
     for name, weights in model.named_parameters():  # without duplicates
         path, _, last = name.rpartition(".")
         if path.partition(".")[0] in heads:
@@ -139,23 +54,23 @@ def _parts(model: Model) -> tuple[dict[str, int], int]:
     return dict(parts), biases
 
 
-def _head(model: Model) -> tuple[int, int]:
+def _head_parameters(model: Model) -> tuple[int, int]:
     """Parameters of the classification head that do not depend on the labels, and those of each label."""
     fixed = labelled = 0
     for name in head_names(model):
         for _, weights in getattr(model, name).named_parameters():
-            if MANY in weights.shape:
-                labelled += weights.numel() // MANY
+            if PROBE_LABELS in weights.shape:
+                labelled += weights.numel() // PROBE_LABELS
             else:
                 fixed += weights.numel()
     return fixed, labelled
 
 
-def _saveable(model: Model) -> dict[str, int]:
+def _saveable_modules(model: Model) -> dict[str, int]:
     """Modules beside the linear layers that can be trained whole: the embeddings, and an output head of its own."""
     found = {}
-    first, head = first_embeddings(model), model.get_output_embeddings()
-    tied = _tied(first, head)
+    first, head = input_embeddings(model), model.get_output_embeddings()
+    tied = _has_tied_head(first, head)
     for path, module in model.named_modules():
         name = path.rpartition(".")[2]
         # Of tied ones PEFT can keep those together that bear the usual name; the others would part unseen.
@@ -166,19 +81,19 @@ def _saveable(model: Model) -> dict[str, int]:
     return found
 
 
-def _tied(first: Any, head: Any) -> bool:
+def _has_tied_head(first: Any, head: Any) -> bool:
     return head is not None and first is not None and head.weight is first.weight
 
 
-def inspect(source: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
+def inspect_model(source: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
     """All that the Model tab shows, built for a task (the first that it can do); raises ModelError.
 
     ``folder`` holds the config of a model whose weights are not here.
     """
     here = folder is None
-    folder = folder or local.folder(source)
+    folder = folder or local.checked_folder(source)
     if not here:
-        safety.check_settings(folder)
+        safety.check_settings_folder(folder)
     name = (
         "Pocket model"
         if source == "pocket"
@@ -188,7 +103,7 @@ def inspect(source: str, task: Task | None = None, folder: Path | None = None) -
     )
     config = load_config(folder)
     can = tasks_of(config)
-    info = describe(
+    info = describe_model(
         config,
         task or (can[0] if can else "write"),
         source=source,
@@ -197,25 +112,25 @@ def inspect(source: str, task: Task | None = None, folder: Path | None = None) -
         here=here,
     )
     if here:
-        check_count(folder, info.parameters)
+        check_weight_count(folder, info.parameters)
     return info
 
 
-def describe(
+def describe_model(
     config: PreTrainedConfig, task: Task, *, source: str, name: str, folder: Path | None, here: bool
 ) -> ModelInfo:
     """A ModelInfo from a config."""
     if task == "classify":
-        config.num_labels = MANY
+        config.num_labels = PROBE_LABELS
     model = empty_model(config, name, task)
     text = config.get_text_config()
-    embeddings, head = first_embeddings(model), model.get_output_embeddings()
-    parts, biases = _parts(model)
-    width = _first(text, "hidden_size", "dim", "d_model", "n_embd") or getattr(
+    embeddings, head = input_embeddings(model), model.get_output_embeddings()
+    parts, biases = _parameters_by_part(model)
+    width = _first_number(text, "hidden_size", "dim", "d_model", "n_embd") or getattr(
         embeddings, "embedding_dim", 0
     )
-    heads = _first(text, "num_attention_heads", "n_heads")
-    fixed, labelled = _head(model) if task == "classify" else (0, 0)
+    heads = _first_number(text, "num_attention_heads", "n_heads")
+    fixed, labelled = _head_parameters(model) if task == "classify" else (0, 0)
     modules = linear_modules(model, head_names(model), head, width)
     groups, reason = target_groups(config.model_type, modules)
     stored = (
@@ -227,38 +142,40 @@ def describe(
         model_type=config.model_type,
         task=task,
         tasks=tasks_of(config),
-        layers=_first(text, "num_hidden_layers", "n_layers")
+        layers=_first_number(text, "num_hidden_layers", "n_layers")
         or 1 + max((m.layers[-1] for m in modules), default=-1),
         hidden_size=width,
         heads=heads,
-        kv_heads=_first(text, "num_key_value_heads") or heads,
-        vocab_size=_first(text, "vocab_size"),
-        context=_context(model, text),
+        kv_heads=_first_number(text, "num_key_value_heads") or heads,
+        vocab_size=_first_number(text, "vocab_size"),
+        context=_context_length(model, text),
         parameters=sum(parts.values()),
         dtype=str(config.dtype or torch.float32).removeprefix("torch."),
         megabytes=stored / 1e6,
-        has_template=folder is not None and local.has_template(folder),
+        has_template=folder is not None and local.has_chat_template(folder),
         modules=modules,
         groups=groups,
         group_reason=reason,
         parts=parts,
         frozen=sum(weights.numel() for weights in model.parameters() if not weights.requires_grad),
         biases=biases,
-        saveable=_saveable(model),
-        blocks=_blocks(modules),
-        tied=_tied(embeddings, head),
-        attention_dropout=_dropout(text),
-        experts=_first(
+        saveable=_saveable_modules(model),
+        blocks=_block_list_name(modules),
+        tied=_has_tied_head(embeddings, head),
+        attention_dropout=_attention_dropout(text),
+        experts=_first_number(
             text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"
         ),
-        experts_active=_first(text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"),
+        experts_active=_first_number(
+            text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"
+        ),
         head=tuple(sorted(head_names(model))) if task == "classify" else (),
         head_fixed=fixed,
         head_per_label=labelled,
     )
 
 
-def _first(config: Any, *names: str) -> int:
+def _first_number(config: Any, *names: str) -> int:
     """The first of these numbers that a config has; 0 where it has none, or one that differs from block to block."""
     with contextlib.suppress(RuntimeError):
         return next(
@@ -272,13 +189,13 @@ def _first(config: Any, *names: str) -> int:
     return 0
 
 
-def _dropout(config: Any) -> float:
+def _attention_dropout(config: Any) -> float:
     """The share of attention scores that is left out; every family has its own word for it."""
     names = ("attention_dropout", "attention_probs_dropout_prob", "attn_pdrop", "attn_dropout")
     return float(next((value for name in names if (value := getattr(config, name, None))), 0.0))
 
 
-def _context(model: Model, text: Any) -> int:
+def _context_length(model: Model, text: Any) -> int:
     """Tokens that it reads at once; 0 where nothing limits them."""
     for name, table in model.named_modules():
         if (
@@ -289,12 +206,12 @@ def _context(model: Model, text: Any) -> int:
             return (
                 table.num_embeddings - table.padding_idx - 1
             )  # as in RoBERTa, positions begin behind the pad token's
-    return _first(
+    return _first_number(
         text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"
     )
 
 
-def _blocks(modules: tuple[LinearModule, ...]) -> str:
+def _block_list_name(modules: tuple[LinearModule, ...]) -> str:
     """What the list of blocks is called, as PEFT's layers_pattern wants it."""
     names = Counter(
         module.path.partition(".*")[0].rpartition(".")[2]

@@ -14,12 +14,12 @@ from transformers import (
 )
 from transformers.generation.streamers import BaseStreamer
 
-from engine.work.model.base_and_tuned import mixes
+from engine.work.model.base_and_tuned import supports_mixed_batch
 
-BATCH = 16  # replies generated together
+PROMPTS_AT_ONCE = 16  # replies generated together
 
 
-def batch_of(
+def left_padded_batch(
     tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], device: torch.device
 ) -> dict[str, Any]:
     """Prompts of different lengths as one batch, padded on the left so that every reply starts at the end."""
@@ -32,14 +32,14 @@ def batch_of(
     }
 
 
-def ends_of(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
+def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
     """Tokens that end a reply: the tokenizer's, and those that the model names (Gemma ends turns by another)."""
     named = model.generation_config.eos_token_id if model.generation_config else None
     found = [tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
     return list(dict.fromkeys(token for token in found if token is not None))
 
 
-def options_for(
+def generation_options(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     max_new_tokens: int,
@@ -56,13 +56,13 @@ def options_for(
         "top_p": 0.95 if temperature > 0 else None,
         "top_k": None,
     }
-    if ends := ends_of(model, tokenizer):
+    if ends := end_tokens(model, tokenizer):
         chosen["eos_token_id"] = ends
     return chosen
 
 
 @torch.no_grad()
-def replies(
+def greedy_replies(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: list[list[int]],
@@ -75,10 +75,10 @@ def replies(
     # Prompts of like length together: less padding.
     order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
     found: dict[int, str] = {}
-    for start in range(0, len(order), BATCH):
-        part = order[start : start + BATCH]
-        batch = batch_of(tokenizer, [prompts[index] for index in part], model.device)
-        out = model.generate(**batch, **options_for(model, tokenizer, max_new_tokens))
+    for start in range(0, len(order), PROMPTS_AT_ONCE):
+        part = order[start : start + PROMPTS_AT_ONCE]
+        batch = left_padded_batch(tokenizer, [prompts[index] for index in part], model.device)
+        out = model.generate(**batch, **generation_options(model, tokenizer, max_new_tokens))
         new = out[:, batch["input_ids"].shape[1] :]
         found |= {
             index: text.strip()
@@ -127,7 +127,7 @@ class _PairStreamer(BaseStreamer):
         """Nothing is kept back."""
 
 
-class _Stop(StoppingCriteria):
+class _StopWhenAsked(StoppingCriteria):
     def __init__(self, asked: Callable[[], bool]) -> None:
         self.asked = asked
 
@@ -150,16 +150,16 @@ def stream_pair(
     stopped: Callable[[], bool],
 ) -> None:
     """Base and tuned replies from one copy of the weights: in one batch where PEFT can mix them, else in turn."""
-    options = options_for(model, tokenizer, max_new_tokens, temperature)
-    options["stopping_criteria"] = StoppingCriteriaList([_Stop(stopped)])
+    options = generation_options(model, tokenizer, max_new_tokens, temperature)
+    options["stopping_criteria"] = StoppingCriteriaList([_StopWhenAsked(stopped)])
 
     def stream(rows: list[list[int]], hear: Callable[[list[str]], None], **more: Any) -> None:
-        streamer = _PairStreamer(tokenizer, len(rows), ends_of(model, tokenizer), hear)
+        streamer = _PairStreamer(tokenizer, len(rows), end_tokens(model, tokenizer), hear)
         model.generate(
-            **batch_of(tokenizer, rows, model.device), **options, **more, streamer=streamer
+            **left_padded_batch(tokenizer, rows, model.device), **options, **more, streamer=streamer
         )
 
-    if mixes(model):
+    if supports_mixed_batch(model):
         stream(list(prompts), tell, adapter_names=["__base__", "default"])
         return
     texts = ["", ""]

@@ -17,22 +17,22 @@ from safetensors.torch import load_file, save_file
 
 from engine.spec.method import MethodSpec
 
-CONVERTED = ("pissa", "olora")
-START = "start.safetensors"
+CONVERTED_INITS = ("pissa", "olora")
+START_FILE = "start.safetensors"
 
 
-def keep_start(model: Any, method: MethodSpec, checkpoints: Path) -> None:
+def save_initial_adapter(model: Any, method: MethodSpec, checkpoints: Path) -> None:
     """Write what the adapter begins with, where it will be needed."""
-    if method.adapts and method.init in CONVERTED and isinstance(model, PeftModel):
+    if method.adapts and method.init in CONVERTED_INITS and isinstance(model, PeftModel):
         checkpoints.mkdir(exist_ok=True)
         state = {
             name: weights.contiguous().cpu()
             for name, weights in get_peft_model_state_dict(model).items()
         }
-        save_file(state, checkpoints / START)
+        save_file(state, checkpoints / START_FILE)
 
 
-def convert(folder: Path, start: Path) -> None:
+def convert_to_plain_lora(folder: Path, start: Path) -> None:
     """Turn the adapter in a folder into a plain one, in place."""
     file, config_file = folder / "adapter_model.safetensors", folder / "adapter_config.json"
     config = json.loads(config_file.read_text(encoding="utf-8"))

@@ -17,39 +17,39 @@ from transformers.pytorch_utils import Conv1D
 
 from engine.model.info import LinearModule
 
-Place = tuple[
+LayerKey = tuple[
     str, str, int, int, bool, bool
 ]  # name, path with *, inputs, outputs, has a bias, transposed
-NAME = re.compile(
+LAYER_NAME = re.compile(
     r"[^.]*[^.\d][^.]*(\.\d+)*$"
 )  # layers without a name of their own are called by their list: ffn.2
-NUMBER = re.compile(r"\.(\d+)(?=\.)")
+LAYER_NUMBER = re.compile(r"\.(\d+)(?=\.)")
 ATTENTION = re.compile(r"(^|[._])(attn|attentions?)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
 MLP = re.compile(
     r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h|\.output\.dense|fc[12_]|lin[12]$"
 )
-NARROW = 32  # gates and routers: an adapter beside them would be as large as they are
+MIN_WIDTH = 32  # gates and routers: an adapter beside them would be as large as they are
 
 
 def linear_modules(
     model: Any, heads: set[str], output: Any, hidden: int
 ) -> tuple[LinearModule, ...]:
     """The linear layers of the body, those of one place in all blocks together, in the model's order."""
-    found: dict[Place, Counter[int]] = {}
+    found: dict[LayerKey, Counter[int]] = {}
     others: set[str] = set()
     for path, layer in model.named_modules():
         if not path or path.partition(".")[0] in heads:
             continue
-        name = name_of(path)
+        name = module_name(path)
         if layer is output or not isinstance(layer, nn.Linear | Conv1D):
             others.add(name)
             continue
         before = path.removesuffix(name)
-        numbers = [int(number) for number in NUMBER.findall(before)]
-        place = (name, NUMBER.sub(".*", before) + name, *_shape(layer))
+        numbers = [int(number) for number in LAYER_NUMBER.findall(before)]
+        place = (name, LAYER_NUMBER.sub(".*", before) + name, *_layer_shape(layer))
         found.setdefault(place, Counter())[numbers[0] if numbers else -1] += 1
-    narrow = min(NARROW, hidden // 16)
-    refused = {place[0]: _refusal(model, place[0], others) for place in found}
+    narrow = min(MIN_WIDTH, hidden // 16)
+    refused = {place[0]: _refusal_reason(model, place[0], others) for place in found}
     for name, _, ins, outs, *_ in found:
         if min(ins, outs) < narrow:
             refused[name] = refused[name] or f"it is only {min(ins, outs)} wide"
@@ -70,9 +70,9 @@ def linear_modules(
     )
 
 
-def name_of(path: str) -> str:
+def module_name(path: str) -> str:
     """The end of a path that a spec's targets name."""
-    found = NAME.search(path)
+    found = LAYER_NAME.search(path)
     return found[0] if found else path
 
 
@@ -90,13 +90,13 @@ def part_of(path: str) -> str:
     return "attention" if ATTENTION.search(path) else "other"
 
 
-def _shape(layer: Any) -> tuple[int, int, bool, bool]:
+def _layer_shape(layer: Any) -> tuple[int, int, bool, bool]:
     if isinstance(layer, Conv1D):
         return layer.nx, layer.nf, True, True
     return layer.in_features, layer.out_features, layer.bias is not None, False
 
 
-def _refusal(model: Any, name: str, others: set[str]) -> str:
+def _refusal_reason(model: Any, name: str, others: set[str]) -> str:
     """Why PEFT would not adapt the linear layers of this name, or others beside them; empty where all is well."""
     if name in others:
         return "other parts of the model bear the same name"

@@ -22,12 +22,12 @@ from engine.spec.method import MethodSpec
 from engine.spec.objective import Goal, Task, outputs
 from engine.spec.run import PlaceSpec
 from engine.work.memory import out_of_memory
-from engine.work.model.describe import AUTO, empty_model, head_names, load_config, tasks_of
+from engine.work.model.structure import AUTO_CLASSES, empty_model, head_names, load_config, tasks_of
 
-UNKNOWN_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
+DEFAULT_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
 
 
-class Place(NamedTuple):
+class DeviceSetup(NamedTuple):
     """Where and how a model is computed."""
 
     device: torch.device
@@ -47,7 +47,7 @@ class Head(NamedTuple):
     problem: str  # as transformers' problem_type
 
 
-PROBLEMS = {
+PROBLEM_TYPES = {
     "classify": "single_label_classification",
     "multilabel": "multi_label_classification",
     "regress": "regression",
@@ -56,10 +56,10 @@ PROBLEMS = {
 
 def head_of(goal: Goal, labels: Iterable[str]) -> Head | None:
     """The classification head that a goal needs, from the labels of the training rows; None for goals that write."""
-    return Head(outputs(goal, labels), PROBLEMS[goal]) if goal in PROBLEMS else None
+    return Head(outputs(goal, labels), PROBLEM_TYPES[goal]) if goal in PROBLEM_TYPES else None
 
 
-def choose_place(spec: PlaceSpec, method: MethodSpec | None = None) -> Place:
+def choose_device(spec: PlaceSpec, method: MethodSpec | None = None) -> DeviceSetup:
     """The device and precision for a run; raises RunError where a wanted GPU is not there."""
     if spec.device == "cuda" and not torch.cuda.is_available():
         raise RunError(
@@ -68,7 +68,7 @@ def choose_place(spec: PlaceSpec, method: MethodSpec | None = None) -> Place:
     cuda = spec.device != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     if spec.precision != "auto":
-        return Place(
+        return DeviceSetup(
             device, torch.bfloat16 if spec.precision == "bf16" else torch.float32, "chosen by you"
         )
     if cuda:
@@ -81,16 +81,16 @@ def choose_place(spec: PlaceSpec, method: MethodSpec | None = None) -> Place:
         flags = torch.cpu.get_capabilities()
         capable, what = bool(flags.get("avx512_bf16") or flags.get("amx_bf16")), "this processor"
     if not capable:
-        return Place(device, torch.float32, f"{what} has no bf16 units, so fp32 is faster")
+        return DeviceSetup(device, torch.float32, f"{what} has no bf16 units, so fp32 is faster")
     if method and (not method.adapts or method.bias != "none" or method.save):
         # Small steps vanish when they are added to 16-bit weights, so weights that are trained themselves stay fp32.
-        return Place(
+        return DeviceSetup(
             device,
             torch.float32,
             f"the trained weights stay in fp32; {what} computes in bf16",
             autocast=True,
         )
-    return Place(
+    return DeviceSetup(
         device,
         torch.bfloat16,
         f"{what} computes in bf16, which is faster; the adapter stays in fp32",
@@ -102,23 +102,23 @@ def read_ahead(folder: Path) -> None:
 
     Not where they would fill more than half of the free memory, nor on systems that cannot (macOS, Windows).
     """
-    files = [file for name in weights.files(folder) if (file := folder / name).is_file()]
+    files = [file for name in weights.weight_files(folder) if (file := folder / name).is_file()]
     if (
         not hasattr(os, "posix_fadvise")
         or sum(file.stat().st_size for file in files) > free_gb("cpu") * GB / 2
     ):
         return
-    threading.Thread(target=_read_ahead, args=(files,), daemon=True).start()
+    threading.Thread(target=_advise_system, args=(files,), daemon=True).start()
 
 
-def _read_ahead(files: list[Path]) -> None:
+def _advise_system(files: list[Path]) -> None:
     for file in files:
         with file.open("rb") as opened:
             os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
 
 
 def load_model(
-    folder: Path, place: Place, method: MethodSpec | None = None, head: Head | None = None
+    folder: Path, place: DeviceSetup, method: MethodSpec | None = None, head: Head | None = None
 ) -> PreTrainedModel:
     """The base model on its device, quantised where the method wants it; raises ModelError.
 
@@ -139,11 +139,11 @@ def load_model(
         config.problem_type = head.problem
     if method and method.bits:
         options |= {
-            "quantization_config": _quantised(method.bits, place, task),
+            "quantization_config": _quantization_config(method.bits, place, task),
             "device_map": {"": place.device},
         }
     try:
-        model, found = AUTO[task].from_pretrained(
+        model, found = AUTO_CLASSES[task].from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
@@ -166,12 +166,12 @@ def load_model(
         )
     keep_differentiable(model)
     for name in new:
-        _keep_exact(getattr(model, name))
+        _keep_head_fp32(getattr(model, name))
     loaded: PreTrainedModel = model if method and method.bits else model.to(place.device)
     return loaded
 
 
-def _quantised(bits: int, place: Place, task: Task) -> BitsAndBytesConfig:
+def _quantization_config(bits: int, place: DeviceSetup, task: Task) -> BitsAndBytesConfig:
     """NF4 with double quantisation, or LLM.int8 (Dettmers et al., arXiv:2305.14314 and 2208.07339)."""
     # On encoders the library would take the new head too, which must be trained. Naming modules replaces its own
     # exception for lm_head, so only classifiers name any.
@@ -189,7 +189,7 @@ def _quantised(bits: int, place: Place, task: Task) -> BitsAndBytesConfig:
     )
 
 
-def _keep_exact(head: torch.nn.Module) -> None:
+def _keep_head_fp32(head: torch.nn.Module) -> None:
     """A head stays fp32, since it is trained itself; what the body hands it is cast to its precision, whatever that is.
 
     A copy of it (PEFT makes one) does the same.
@@ -209,12 +209,12 @@ def keep_differentiable(model: torch.nn.Module) -> None:
             module.support_avx512bf16_for_cpu = False
 
 
-def attach(model: PreTrainedModel, adapter: Path) -> PeftModel:
+def load_adapter(model: PreTrainedModel, adapter: Path) -> PeftModel:
     """The base with a saved adapter, ready to generate; raises RunError where it is not whole, or not for this base."""
     file = adapter / "adapter_model.safetensors"
     try:
-        saved = weights.tensors(file)
-        config_json.read(adapter / "adapter_config.json")
+        saved = weights.read_shapes(file)
+        config_json.read_json_object(adapter / "adapter_config.json")
     except (ModelError, OSError) as error:
         raise RunError(
             "The saved adapter of this run cannot be loaded. Continue the run, or choose another."

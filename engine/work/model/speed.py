@@ -18,18 +18,19 @@ from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
 from engine.work.kernels import packing
-from engine.work.kernels.cross_entropy import forget_room
-from engine.work.model.adapters import adapt
-from engine.work.model.describe import AUTO, describe, load_config
+from engine.work.kernels.cross_entropy import free_buffer
+from engine.work.model.adapters import apply_method
+from engine.work.model.describe import describe_model
+from engine.work.model.structure import AUTO_CLASSES, load_config
 
-BLOCKS, VOCABULARY = 2, 8192  # at most
-LARGEST = 8e8  # parameters of the small model
-MOST = 4e12  # arithmetic of one pass
-ROWS = 3  # replies that are written at once
+BLOCKS_TRIED, VOCABULARY = 2, 8192  # at most
+MAX_PARAMETERS = 8e8  # parameters of the small model
+MAX_FLOPS = 4e12  # arithmetic of one pass
+REPLIES_AT_ONCE = 3  # replies that are written at once
 REPEATS = 6
 
 
-def pace(
+def measure_speed(
     source: str,
     task: Task,
     method: MethodSpec,
@@ -42,16 +43,16 @@ def pace(
     flat: bool,
 ) -> dict[str, float]:
     """The fields of a Pace; raises ModelError where even two blocks are too large to try."""
-    folder = local.folder(source)
+    folder = local.checked_folder(source)
     config = load_config(folder)
     text = config.get_text_config()
-    blocks = min(BLOCKS, text.num_hidden_layers)
+    blocks = min(BLOCKS_TRIED, text.num_hidden_layers)
     text.num_hidden_layers, text.vocab_size = blocks, min(VOCABULARY, text.vocab_size)
-    info = describe(config, task, source=source, name="a small part", folder=None, here=False)
-    whole = describe(
+    info = describe_model(config, task, source=source, name="a small part", folder=None, here=False)
+    whole = describe_model(
         load_config(folder), task, source=source, name="whole", folder=None, here=False
     )
-    if info.parameters > LARGEST:
+    if info.parameters > MAX_PARAMETERS:
         raise ModelError("Two blocks of this model are too large to try.")
     # Weights alone: options that name layers or start from the weights do not change how long a pass takes.
     plain = MethodSpec(
@@ -65,12 +66,12 @@ def pace(
     )
     config.num_labels = 2
     with torch.random.fork_rng(devices=[]):
-        model = AUTO[task].from_config(
+        model = AUTO_CLASSES[task].from_config(
             config, trust_remote_code=False, dtype=torch.bfloat16 if bf16 else torch.float32
         )
-        model = adapt(model.to(device), plain, info).train()
+        model = apply_method(model.to(device), plain, info).train()
     each = duration.flops_per_token(info, plain, length)
-    while batch > 1 and batch * length * each > MOST:
+    while batch > 1 and batch * length * each > MAX_FLOPS:
         batch //= 2
     ids = torch.ones((batch, length), dtype=torch.long, device=device)
     targets = ids if task == "write" else torch.zeros(batch, dtype=torch.long, device=device)
@@ -80,32 +81,32 @@ def pace(
 
     same = [{"input_ids": [1] * length, "labels": [1] * length}] * batch
     way = (
-        packing.choose(model, same, [length] * batch, batch)
+        packing.choose_packing(model, same, [length] * batch, batch)
         if flat
-        else packing.Way(False, False, {})
+        else packing.Packing(False, False, {})
     )
-    row = packing.in_row(model, same) | {"use_cache": False}
+    row = packing.pack_examples(model, same) | {"use_cache": False}
     padded = {"input_ids": ids, "labels": targets} | (
         {"use_cache": False} if task == "write" else {}
     )
 
     def learn() -> None:
         with torch.autocast(device, torch.bfloat16, enabled=mixed):
-            loss = packing.loss(model, way, row) if way.flat else model(**padded).loss
+            loss = packing.packed_loss(model, way, row) if way.flat else model(**padded).loss
         loss.backward()
         model.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def write() -> None:
-        model(input_ids=ids[:1, :1].expand(ROWS, 1))
+        model(input_ids=ids[:1, :1].expand(REPLIES_AT_ONCE, 1))
 
-    trained = batch * length * each / _best(learn, device)
-    forget_room()
-    written = _best(write, device) * whole.layers / blocks if task == "write" else 0.0
+    trained = batch * length * each / _shortest_time(learn, device)
+    free_buffer()
+    written = _shortest_time(write, device) * whole.layers / blocks if task == "write" else 0.0
     return {"flops": trained, "written": written, "flat": way.flat}
 
 
-def _best(work: Callable[[], Any], device: str) -> float:
+def _shortest_time(work: Callable[[], Any], device: str) -> float:
     """The shortest time of several."""
     times = []
     for _ in range(REPEATS + 1):  # the first one only warms up

@@ -13,21 +13,21 @@ from engine.model import weights
 from engine.store.run_dir import RunDir
 from engine.work.model.base_and_tuned import is_whole_model
 
-FILE = "adapter_model.safetensors"
+ADAPTER_FILE = "adapter_model.safetensors"
 
 
-def whole_model(run: RunDir) -> Path | None:
+def start_model_folder(run: RunDir) -> Path | None:
     """The folder of a fully trained model that the run starts from; None where it starts otherwise."""
     return run.start if is_whole_model(run.start) else None
 
 
-def take_on(model: Any, run: RunDir) -> None:
+def load_start_adapter(model: Any, run: RunDir) -> None:
     """Give a new adapter the weights of the one that the run starts from, if any; raises RunError."""
-    file = run.start / FILE
+    file = run.start / ADAPTER_FILE
     if not file.is_file():
         return
     try:
-        saved = weights.tensors(file)
+        saved = weights.read_shapes(file)
     except ModelError:
         raise RunError(
             f"The adapter to start from ({file}) is damaged. Start a new run from another."

@@ -10,18 +10,24 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from engine.estimate.duration import CHECK_SECONDS, FREE_SECONDS, SHARE, checks, with_checks
+from engine.estimate.duration import (
+    CHECK_SECONDS,
+    CHECKS_SHARE,
+    FREE_CHECK_SECONDS,
+    count_checks,
+    replace_check_time,
+)
 from engine.runs import disk_space
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.work.memory import memory_gb
 from engine.work.train import checkpoints
-from engine.work.train.trainer import same_chance
+from engine.work.train.trainer import preserved_random_state
 
-PATIENCE = {"gentle": 5, "strict": 2}  # checks in a row without a gain
+EARLY_STOPPING_CHECKS = {"gentle": 5, "strict": 2}  # checks in a row without a gain
 
 
-class Pace(NamedTuple):
+class CheckSchedule(NamedTuple):
     """When what is done beside training."""
 
     every: int  # steps from one check to the next, where time allows
@@ -29,13 +35,13 @@ class Pace(NamedTuple):
     patience: int | None  # checks without a gain after which training ends
 
 
-class Report(TrainerCallback):
+class RunCallback(TrainerCallback):
     """Writes Step, Evaluated, Sampled and Saved; decides after every step what is checked, saved and ended."""
 
     def __init__(
         self,
         run: RunDir,
-        pace: Pace,
+        pace: CheckSchedule,
         started: Callable[[int], ev.Started],
         ask: Callable[[], list[tuple[str, str]]],
     ):
@@ -125,7 +131,7 @@ class Report(TrainerCallback):
 
     def _affordable(self) -> bool:
         return self.checks_seconds <= max(
-            FREE_SECONDS, SHARE * (self.seconds - self.checks_seconds)
+            FREE_CHECK_SECONDS, CHECKS_SHARE * (self.seconds - self.checks_seconds)
         )
 
     def on_log(
@@ -176,36 +182,38 @@ class Report(TrainerCallback):
 
     def _ask(self, step: int) -> None:
         """The fixed questions, which end a check."""
-        with same_chance():
+        with preserved_random_state():
             for prompt, reply in self.ask():
                 self.run.emit(ev.Sampled(step=step, prompt=prompt, reply=reply))
         spent = time.monotonic() - self.check_begun
         self.checks_seconds += spent
         if step == 0 and (told := self.run.view().estimated):
             self.run.emit(
-                with_checks(told, spent + CHECK_SECONDS, checks(self.total, self.pace.every))
+                replace_check_time(
+                    told, spent + CHECK_SECONDS, count_checks(self.total, self.pace.every)
+                )
             )
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         step = state.global_step
-        checkpoints.settle(self.run, step)
+        checkpoints.commit(self.run, step)
         # Without held-out rows nothing tells which version is best: the newest is taken.
         best = not args.do_eval or (self.measured == step and self.better)
         if best:
-            checkpoints.publish(self.run, step)
+            checkpoints.publish_result(self.run, step)
         if self.checking and not args.do_eval:
             self.check_begun = time.monotonic()
             self._ask(step)
         self.run.emit(
             ev.Saved(step=step, best=best, checks_seconds=self.checks_seconds, seconds=self.seconds)
         )
-        checkpoints.rotate(self.run)
+        checkpoints.remove_old(self.run)
         self.saved_at = time.monotonic()
 
 
-class OnSchedule(TrainerCallback):
+class LearningRateCallback(TrainerCallback):
     """A checkpoint brings the rate of the schedule that it was made with, such as the 0 at its end."""
 
     def on_train_begin(

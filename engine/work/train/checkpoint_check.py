@@ -18,11 +18,11 @@ from transformers.trainer_pt_utils import safe_globals
 from engine.work.memory import out_of_memory
 
 MANIFEST = "complete.json"  # written last: a checkpoint without it was cut off while being written
-STATE = "trainer_state.json"
-NEEDED = ("optimizer.pt", "scheduler.pt", "rng_state.pth", STATE)
+TRAINER_STATE = "trainer_state.json"
+STATE_FILES = ("optimizer.pt", "scheduler.pt", "rng_state.pth", TRAINER_STATE)
 
 
-def problem(folder: Path) -> str:
+def find_problem(folder: Path) -> str:
     """What is wrong with a checkpoint that should be whole, or an empty string."""
     if not folder.is_dir():
         return "it is no folder"
@@ -34,17 +34,17 @@ def problem(folder: Path) -> str:
         }
         if manifest["step"] != step_of(folder):
             return f"{MANIFEST} is that of another step"
-        for name, told in files.items():
-            if found := _differs(folder / name, told):
+        for name, describe_files in files.items():
+            if found := _find_difference(folder / name, describe_files):
                 return found
     except FileNotFoundError:
         return f"{MANIFEST} is missing"
     except (IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
         return f"{MANIFEST} cannot be read"
-    return unreadable(folder)
+    return find_unreadable(folder)
 
 
-def unreadable(folder: Path) -> str:
+def find_unreadable(folder: Path) -> str:
     """What of a checkpoint cannot be read again, or an empty string."""
     weights = [
         file for file in folder.rglob("*.safetensors") if file.is_file()
@@ -53,17 +53,17 @@ def unreadable(folder: Path) -> str:
         return "its weights are missing"
     for file in weights:
         try:
-            if not all(torch.isfinite(tensor).all() for tensor in _tensors(file)):
+            if not all(torch.isfinite(tensor).all() for tensor in _read_tensors(file)):
                 return f"{file.name} holds numbers that are none (NaN)"
         except (SafetensorError, RuntimeError) as error:
             if out_of_memory(error):
                 raise
             return f"{file.name} cannot be read"
-    for name in NEEDED:
+    for name in STATE_FILES:
         if not (folder / name).is_file():
             return f"{name} is missing"
         try:
-            if name == STATE:
+            if name == TRAINER_STATE:
                 if json.loads((folder / name).read_text(encoding="utf-8"))[
                     "global_step"
                 ] != step_of(folder):
@@ -78,13 +78,13 @@ def unreadable(folder: Path) -> str:
     return ""
 
 
-def told(folder: Path) -> dict[str, dict[str, Any]]:
+def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and checksum of each file, for the manifest."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
     return {
         file.relative_to(folder).as_posix(): {
             "size": file.stat().st_size,
-            "sha256": _checksum(file),
+            "sha256": _file_checksum(file),
         }
         for file in files
     }
@@ -96,22 +96,22 @@ def step_of(folder: Path) -> int:
     return int(number) if number.isdecimal() else -1
 
 
-def _differs(file: Path, told: dict[str, Any]) -> str:
+def _find_difference(file: Path, describe_files: dict[str, Any]) -> str:
     if not file.is_file():
         return f"{file.name} is missing"
-    if file.stat().st_size != told["size"]:
+    if file.stat().st_size != describe_files["size"]:
         return f"{file.name} is cut off"
-    if "sha256" in told and _checksum(file) != told["sha256"]:
+    if "sha256" in describe_files and _file_checksum(file) != describe_files["sha256"]:
         return f"{file.name} is not as it was written"
     return ""
 
 
-def _checksum(file: Path) -> str:
+def _file_checksum(file: Path) -> str:
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _tensors(file: Path) -> Iterator[torch.Tensor]:
+def _read_tensors(file: Path) -> Iterator[torch.Tensor]:
     with safe_open(file, framework="pt") as opened:
         for name in opened.keys():  # noqa: SIM118 (it is no dict)
             yield opened.get_tensor(name)

@@ -19,15 +19,21 @@ from engine.store.files import link
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
 from engine.work.model import init_conversion
-from engine.work.train.checkpoint_check import MANIFEST, problem, step_of, told, unreadable
+from engine.work.train.checkpoint_check import (
+    MANIFEST,
+    describe_files,
+    find_problem,
+    find_unreadable,
+    step_of,
+)
 
 SAVING = ".saving"
 DOOMED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint
-DRAFT = ".draft"
+RESULT_DRAFT = ".draft"
 # What a result consists of: an adapter, or a whole model where all weights were trained. The weights come last: who
 # finds them finds all. The template is how turns were written, the labels what a head's outputs stand for, for other
 # programs.
-RESULT = (
+RESULT_FILES = (
     "chat_template.jinja",
     "labels.json",
     "adapter_config.json",
@@ -40,16 +46,16 @@ RESULT = (
 )
 
 
-def saving(run: RunDir) -> Path:
+def draft_folder(run: RunDir) -> Path:
     """Where the trainer writes."""
     return run.checkpoints / SAVING
 
 
-def settle(run: RunDir, step: int) -> None:
+def commit(run: RunDir, step: int) -> None:
     """Make what the trainer has just written a checkpoint; raises RunError where it cannot be read again."""
-    draft = saving(run) / f"checkpoint-{step}"
+    draft = draft_folder(run) / f"checkpoint-{step}"
     try:
-        wrong, files = unreadable(draft), told(draft)
+        wrong, files = find_unreadable(draft), describe_files(draft)
     except OSError as error:
         wrong = error.strerror or str(error)
     if wrong:
@@ -57,33 +63,33 @@ def settle(run: RunDir, step: int) -> None:
             f"The checkpoint of step {step} was written and could not be read again ({wrong}). The one before is "
             "kept. The disk may be failing: look at it, then press Continue."
         )
-    manifest = {"step": step, "files": files, "versions": fingerprint.versions()}
+    manifest = {"step": step, "files": files, "versions": fingerprint.library_versions()}
     for name in files:
-        _sync(draft / name)
+        _sync_to_disk(draft / name)
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    _sync(draft / MANIFEST)
+    _sync_to_disk(draft / MANIFEST)
     for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
-        _sync(folder)
+        _sync_to_disk(folder)
     final = run.checkpoints / draft.name
-    _remove(final)
+    _remove_checkpoint(final)
     os.rename(draft, final)
-    _sync(run.checkpoints)
+    _sync_to_disk(run.checkpoints)
 
 
-def rotate(run: RunDir) -> None:
+def remove_old(run: RunDir) -> None:
     """Remove all but the newest checkpoints; the best version stands in adapter/."""
     for folder in _newest_first(run)[KEPT:]:
-        _remove(folder)
+        _remove_checkpoint(folder)
 
 
-def newest(run: RunDir) -> Path | None:
+def find_newest(run: RunDir) -> Path | None:
     """The newest checkpoint that can be used; damaged ones are told and removed, and what a crash left half-done.
 
     Raises RunError, and removes nothing, where none can be read now and one may be whole: a drive may be away.
     """
     partial = [
         folder
-        for folder in saving(run).glob("checkpoint-*")
+        for folder in draft_folder(run).glob("checkpoint-*")
         if not (run.checkpoints / folder.name).exists()
     ]
     found, bad = (
@@ -93,7 +99,7 @@ def newest(run: RunDir) -> Path | None:
     damaged, hindered = [], ""
     for folder in _newest_first(run):
         try:
-            wrong = problem(folder)
+            wrong = find_problem(folder)
         except OSError as error:
             wrong = hindered = error.strerror or str(error)
         if not wrong:
@@ -107,8 +113,8 @@ def newest(run: RunDir) -> Path | None:
             "is connected and whole, then press Continue."
         )
     for folder in damaged:
-        _remove(folder)
-    clean(run)
+        _remove_checkpoint(folder)
+    remove_partial(run)
     for step, wrong in sorted(bad):
         then = f"goes on from step {step_of(found)}" if found else "starts again from the beginning"
         run.emit(
@@ -119,21 +125,21 @@ def newest(run: RunDir) -> Path | None:
     return found
 
 
-def clean(run: RunDir) -> None:
+def remove_partial(run: RunDir) -> None:
     """Remove what was cut off while it was written or removed."""
-    for pattern in (SAVING, DRAFT, f"{DOOMED}*"):
+    for pattern in (SAVING, RESULT_DRAFT, f"{DOOMED}*"):
         for path in run.checkpoints.glob(pattern):
             shutil.rmtree(path, ignore_errors=True)
 
 
-def adopt(run: RunDir, folder: Path) -> None:
+def recover(run: RunDir, folder: Path) -> None:
     """Do what a worker that was killed right after it had saved could not: make it the result, and say so."""
     view, step = run.view(), step_of(folder)
     if any(saved.step == step for saved in view.saved):
         return
     best = is_best(view, step)
     if best:
-        publish(run, step)
+        publish_result(run, step)
     run.emit(ev.Saved(step=step, best=best))
 
 
@@ -148,27 +154,27 @@ def is_best(view: RunView, step: int) -> bool:
     return step in losses and losses[step] <= min(losses.values())
 
 
-def publish(run: RunDir, step: int) -> None:
+def publish_result(run: RunDir, step: int) -> None:
     """Make a checkpoint's weights the run's result, file by file; what was merged from an older one goes."""
-    source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / DRAFT
-    start = run.checkpoints / init_conversion.START
+    source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / RESULT_DRAFT
+    start = run.checkpoints / init_conversion.START_FILE
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
-    for pattern in RESULT:
+    for pattern in RESULT_FILES:
         for file in source.glob(pattern):
             if start.is_file():  # it is changed, so it must be a file of its own
                 shutil.copyfile(file, draft / file.name)
             else:
                 link(file, draft / file.name)
     if start.is_file():
-        init_conversion.convert(draft, start)
+        init_conversion.convert_to_plain_lora(draft, start)
     for file in draft.iterdir():
-        _sync(file)
+        _sync_to_disk(file)
     run.adapter.mkdir(exist_ok=True)
-    for pattern in RESULT:
+    for pattern in RESULT_FILES:
         for file in sorted(draft.glob(pattern)):
             os.replace(file, run.adapter / file.name)
-    _sync(run.adapter)
+    _sync_to_disk(run.adapter)
     shutil.rmtree(
         draft, ignore_errors=True
     )  # what is published already is the same file, which replacing leaves here
@@ -179,7 +185,7 @@ def _newest_first(run: RunDir) -> list[Path]:
     return sorted(run.checkpoints.glob("checkpoint-*"), key=step_of, reverse=True)
 
 
-def _remove(path: Path) -> None:
+def _remove_checkpoint(path: Path) -> None:
     """Under another name first: a removal that is cut off leaves nothing that looks like a damaged checkpoint."""
     if path.is_dir():
         doomed = path.with_name(DOOMED + path.name)
@@ -190,7 +196,7 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def _sync_to_disk(path: Path) -> None:
     """Wait until a file, or the names in a folder, are on the disk."""
     if path.is_dir() and os.name == "nt":  # Windows has no such call for folders
         return

@@ -18,35 +18,35 @@ from transformers import (
     TrainingArguments,
 )
 
-from engine.data.normalize import Row, answer_of
+from engine.data.normalize import Row, last_answer
 from engine.data.rows import Rows
 from engine.errors import DataError
 from engine.spec.objective import Goal, parts_of
 from engine.store.files import write_json
 from engine.work.model.classifier import (
-    ABOUT,
-    NUMBER,
-    Scale,
-    about,
-    all_texts,
-    logits_of,
-    number_of,
-    read_texts,
-    ready,
-    scale_of,
-    words,
+    LABELS_FILE,
+    REGRESSION,
+    NumberScale,
+    compute_logits,
+    describe_output,
+    head_metadata,
+    parse_number,
+    read_scale,
+    row_texts,
+    set_pad_token,
+    tokenize_texts,
 )
 from engine.work.model.load import Head, head_of
-from engine.work.train.objective import Material, Numbers
+from engine.work.train.objective import ExampleCounts, TrainingInputs
 from engine.work.train.trainer import HoneTrainer
 
 QUESTIONS = 3  # held-out texts that are asked at every check where the user names none
-LABELS_SHOWN = 3
+SAMPLE_LABELS_SHOWN = 3
 
 Target = int | float | list[float]
 
 
-class LabelTrainer(HoneTrainer):
+class ClassificationTrainer(HoneTrainer):
     """Trainer that writes what the outputs stand for beside the weights, and means its loss over rows alone."""
 
     about: dict[str, Any]
@@ -60,10 +60,10 @@ class LabelTrainer(HoneTrainer):
         self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
     ) -> None:
         super()._save(output_dir, state_dict)
-        write_json(Path(output_dir or self.args.output_dir) / ABOUT, self.about)
+        write_json(Path(output_dir or self.args.output_dir) / LABELS_FILE, self.about)
 
 
-class Examples(NamedTuple):
+class LabelledExamples(NamedTuple):
     """Rows as they are learned."""
 
     ids: list[list[int]]
@@ -78,12 +78,12 @@ class Examples(NamedTuple):
         )
 
 
-class Classifying:
+class ClassificationObjective:
     """The lesson of a run that learns to choose labels or to give a number."""
 
     preference = ""
 
-    def __init__(self, made_of: Material) -> None:
+    def __init__(self, made_of: TrainingInputs) -> None:
         self.of = made_of
         self.reasons: dict[str, str] = {}
         self.flat = False
@@ -93,14 +93,14 @@ class Classifying:
         self.head: Head | None = head
         self.layer: Head = head
         require_labels(made_of.goal, head.labels, len(made_of.rows))
-        self.scale = scale(made_of.rows) if made_of.goal == "regress" else Scale()
-        if made_of.goal == "regress" and (made_of.start / ABOUT).is_file():
-            self.scale = scale_of(
+        self.scale = label_scale(made_of.rows) if made_of.goal == "regress" else NumberScale()
+        if made_of.goal == "regress" and (made_of.start / LABELS_FILE).is_file():
+            self.scale = read_scale(
                 made_of.start
             )  # a head that is gone on with has learned its own units
         self.data, self.held = self._examples(made_of.rows), self._examples(made_of.held)
         self.lengths = [len(ids) for ids in self.data.ids]
-        self.numbers = Numbers(
+        self.numbers = ExampleCounts(
             rows=len(self.lengths),
             held_out=len(self.held.ids),
             tokens=sum(self.lengths),
@@ -108,23 +108,27 @@ class Classifying:
             cut=self.data.cut,
         )
         self.warnings = self._warnings()
-        self.asked = list(self.spec.sampling.prompts) or all_texts(
+        self.asked = list(self.spec.sampling.prompts) or row_texts(
             (made_of.held or made_of.rows)[:QUESTIONS]
         )
 
-    def _examples(self, rows: Rows) -> Examples:
-        targets = [self._target(row, rows.number(at)) for at, row in enumerate(rows)]
+    def _examples(self, rows: Rows) -> LabelledExamples:
+        targets = [self._target(row, rows.row_number(at)) for at, row in enumerate(rows)]
         known = [
             (row, target) for row, target in zip(rows, targets, strict=True) if target is not None
         ]
-        ids, cut = read_texts(self.tokenizer, all_texts(row for row, _ in known), self.spec.data)
-        return Examples(ids, [target for _, target in known], cut, len(targets) - len(known))
+        ids, cut = tokenize_texts(
+            self.tokenizer, row_texts(row for row, _ in known), self.spec.data
+        )
+        return LabelledExamples(
+            ids, [target for _, target in known], cut, len(targets) - len(known)
+        )
 
     def _target(self, row: Row, number: int) -> Target | None:
         """What the head should say; None where it has no output for it."""
-        label, names = answer_of(row), self.layer.labels
+        label, names = last_answer(row), self.layer.labels
         if self.of.goal == "regress":
-            return (_number(label, number) - self.scale.mean) / self.scale.spread
+            return (_require_number(label, number) - self.scale.mean) / self.scale.spread
         if self.of.goal == "classify":
             return names.index(label) if label in names else None
         parts = parts_of(label)
@@ -149,12 +153,12 @@ class Classifying:
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
     ) -> Trainer:
         """Transformers' Trainer; where labels are chosen its checks count the right ones too."""
-        ready(model, self.tokenizer)
+        set_pad_token(model, self.tokenizer)
         model.config.get_text_config().use_cache = (
             False  # a decoder would keep what only writing needs
         )
-        counts = self.layer.problem != NUMBER
-        trainer = LabelTrainer(
+        counts = self.layer.problem != REGRESSION
+        trainer = ClassificationTrainer(
             model=model,
             args=TrainingArguments(
                 **arguments | {"prediction_loss_only": not counts, "label_names": ["labels"]},
@@ -163,31 +167,31 @@ class Classifying:
             eval_dataset=self.held.dataset() if self.held.ids else None,
             data_collator=DataCollatorWithPadding(self.tokenizer),
             processing_class=self.tokenizer,
-            compute_metrics=accuracy if counts else None,
-            preprocess_logits_for_metrics=verdict if counts else None,
+            compute_metrics=label_accuracy if counts else None,
+            preprocess_logits_for_metrics=choose_labels if counts else None,
             callbacks=callbacks,
         )
-        trainer.about = about(self.layer, self.scale)
+        trainer.about = head_metadata(self.layer, self.scale)
         return trainer
 
     def ask(self, model: Any) -> list[tuple[str, str]]:
         """What the head says of the fixed texts now."""
-        found = logits_of(
-            model, self.tokenizer, read_texts(self.tokenizer, self.asked, self.spec.data).ids
+        found = compute_logits(
+            model, self.tokenizer, tokenize_texts(self.tokenizer, self.asked, self.spec.data).ids
         )
         return [
-            (text, words(one, self.layer, self.scale, LABELS_SHOWN))
+            (text, describe_output(one, self.layer, self.scale, SAMPLE_LABELS_SHOWN))
             for text, one in zip(self.asked, found, strict=True)
         ]
 
 
-def verdict(logits: Any, labels: torch.Tensor) -> torch.Tensor:
+def choose_labels(logits: Any, labels: torch.Tensor) -> torch.Tensor:
     """The labels that are chosen, in the form of the right ones: chances would be kept for all held-out rows."""
     logits = logits[0] if isinstance(logits, tuple) else logits
     return (logits > 0).to(labels.dtype) if labels.ndim == 2 else logits.argmax(-1)
 
 
-def accuracy(found: EvalPrediction) -> dict[str, float]:
+def label_accuracy(found: EvalPrediction) -> dict[str, float]:
     """The share of rows whose label, or all of whose labels, are right."""
     right = found.predictions == found.label_ids
     return {"accuracy": float((right.all(-1) if right.ndim == 2 else right).mean())}
@@ -209,19 +213,21 @@ def require_labels(goal: Goal, labels: Sequence[str], rows: int) -> None:
         )
 
 
-def scale(rows: Rows) -> Scale:
+def label_scale(rows: Rows) -> NumberScale:
     """The mean and spread of the numbers; raises DataError for labels that are no numbers, or all the same one."""
-    numbers = [_number(answer_of(row), rows.number(at)) for at, row in enumerate(rows)]
+    numbers = [
+        _require_number(last_answer(row), rows.row_number(at)) for at, row in enumerate(rows)
+    ]
     mean, spread = statistics.fmean(numbers), statistics.pstdev(numbers)
     if not spread:
         raise DataError(
             f"All examples have the same number ({numbers[0]:g}), so there is nothing to learn."
         )
-    return Scale(mean, spread)
+    return NumberScale(mean, spread)
 
 
-def _number(label: str, row: int) -> float:
-    value = number_of(label)
+def _require_number(label: str, row: int) -> float:
+    value = parse_number(label)
     if math.isnan(value):
         raise DataError(
             f"Row {row}: '{label[:40]}' is not a number, and this run learns to give one. Correct the row on the Data "

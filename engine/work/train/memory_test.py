@@ -10,10 +10,10 @@ from transformers import Trainer
 
 from engine.spec.batch import Fit
 from engine.spec.run import RunSpec
-from engine.work.kernels.packing import longest
+from engine.work.kernels.packing import longest_examples
 from engine.work.memory import memory_gb
-from engine.work.model.load import Place
-from engine.work.train.objective import Lesson
+from engine.work.model.load import DeviceSetup
+from engine.work.train.objective import TrainingObjective
 
 STATES = {
     "adamw": 8,
@@ -22,7 +22,7 @@ STATES = {
 }  # bytes that the optimizer keeps beside each trained weight
 
 
-class Proof(NamedTuple):
+class MemoryTest(NamedTuple):
     """What the pass cost."""
 
     memory_gb: float  # peak
@@ -30,10 +30,12 @@ class Proof(NamedTuple):
     tokens: int  # in it, padding counted
 
 
-def prove(trainer: Trainer, lesson: Lesson, fit: Fit, place: Place, spec: RunSpec) -> Proof:
+def run_memory_test(
+    trainer: Trainer, lesson: TrainingObjective, fit: Fit, place: DeviceSetup, spec: RunSpec
+) -> MemoryTest:
     """Two passes of the longest batch, the second one timed; memory that runs out is raised as it comes."""
     model: Any = trainer.model
-    indices = longest(lesson.lengths, fit.batch)
+    indices = longest_examples(lesson.lengths, fit.batch)
     if fit.checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
     trained = [weights for weights in model.parameters() if weights.requires_grad]
@@ -51,12 +53,14 @@ def prove(trainer: Trainer, lesson: Lesson, fit: Fit, place: Place, spec: RunSpe
             model.train()
             for _ in range(2):
                 begun = time.perf_counter()
-                _pass(trainer, model, indices, place)
+                _forward_backward(trainer, model, indices, place)
                 if place.device.type == "cuda":
                     torch.cuda.synchronize()
                 seconds = time.perf_counter() - begun
         sizes = [lesson.lengths[at] for at in indices]
-        return Proof(memory_gb(), seconds, sum(sizes) if lesson.flat else fit.batch * max(sizes))
+        return MemoryTest(
+            memory_gb(), seconds, sum(sizes) if lesson.flat else fit.batch * max(sizes)
+        )
     finally:
         del room
         model.zero_grad(set_to_none=True)
@@ -64,7 +68,7 @@ def prove(trainer: Trainer, lesson: Lesson, fit: Fit, place: Place, spec: RunSpe
             metrics["train"].clear()
 
 
-def _pass(trainer: Trainer, model: Any, indices: list[int], place: Place) -> None:
+def _forward_backward(trainer: Trainer, model: Any, indices: list[int], place: DeviceSetup) -> None:
     rows = [trainer.train_dataset[at] for at in indices]
     inputs = trainer._prepare_inputs(trainer.data_collator(rows))
     with torch.autocast(place.device.type, torch.bfloat16, enabled=place.autocast):

@@ -15,7 +15,7 @@ from engine.spec.run import DataSpec, RunSpec
 from engine.work.model.load import Head
 
 
-class Material(NamedTuple):
+class TrainingInputs(NamedTuple):
     """What a lesson is made from."""
 
     spec: RunSpec
@@ -35,7 +35,7 @@ class Material(NamedTuple):
         return self.info.context or self.spec.data.max_length + self.spec.sampling.max_new_tokens
 
 
-class Numbers(NamedTuple):
+class ExampleCounts(NamedTuple):
     """Of the training examples as they are learned."""
 
     rows: int
@@ -45,12 +45,12 @@ class Numbers(NamedTuple):
     cut: int  # examples that lose something at the length limit
 
 
-class Lesson(Protocol):
+class TrainingObjective(Protocol):
     """One goal's half of a run. Making it raises DataError where nothing can be learned."""
 
     warnings: list[str]  # about the examples, for the user
     head: Head | None  # a new classification head, where the goal needs one
-    numbers: Numbers
+    numbers: ExampleCounts
     lengths: list[int]  # tokens of each training example, in the order of the trainer's dataset
     preference: str  # dpo, orpo or kto; empty for other goals
     reasons: dict[str, str]  # what the trainer chose by itself, and why
@@ -65,7 +65,7 @@ class Lesson(Protocol):
         """The run's fixed questions, and what the model answers now."""
 
 
-def require(kept: int, lost: int, data: DataSpec) -> None:
+def require_examples(kept: int, lost: int, data: DataSpec) -> None:
     """Raise DataError where no example is left to learn from."""
     if not kept and not lost:
         raise DataError(
@@ -79,7 +79,7 @@ def require(kept: int, lost: int, data: DataSpec) -> None:
         )
 
 
-def left_out(lost: int, refused: int, rows: int) -> list[str]:
+def left_out_warnings(lost: int, refused: int, rows: int) -> list[str]:
     """What to say about examples that are not learned."""
     found = []
     if lost:

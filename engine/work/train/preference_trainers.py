@@ -16,13 +16,13 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
-from engine.work.encode.encode import IGNORED
+from engine.work.encode.encode import IGNORE_INDEX
 from engine.work.train.trainer import HoneTrainer
 
-SURE = -1e-6  # log-probability of an answer that could hardly be likelier
+MAX_LOG_PROBABILITY = -1e-6  # log-probability of an answer that could hardly be likelier
 
 
-class _Told:
+class _LogsAccuracy:
     """Hands the share of right pairs, as TRL notes it, on with the other figures of a check."""
 
     noted, right = "_metrics", "rewards/accuracies"
@@ -37,21 +37,21 @@ class _Told:
         super().log(logs, start_time)  # type: ignore[misc]
 
 
-class Pairs(_Told, HoneTrainer, DPOTrainer):
+class DpoTrainer(_LogsAccuracy, HoneTrainer, DPOTrainer):
     """DPO (Rafailov et al., arXiv:2305.18290)."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
 
-class Marks(HoneTrainer, KTOTrainer):
+class KtoTrainer(HoneTrainer, KTOTrainer):
     """KTO (Ethayarajh et al., arXiv:2402.01306)."""
 
     def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
         return dataset
 
 
-class Odds(_Told, HoneTrainer, ORPOTrainer):
+class OrpoTrainer(_LogsAccuracy, HoneTrainer, ORPOTrainer):
     """ORPO (Hong et al., arXiv:2403.07691)."""
 
     noted, right = "_stored_metrics", "eval_rewards/accuracies"
@@ -61,7 +61,7 @@ class Odds(_Told, HoneTrainer, ORPOTrainer):
     def get_batch_logps(logits: Any, *args: Any, **options: Any) -> Any:
         """In fp32, and never quite certain: in 16 bits an answer can look certain, and its odds are infinite."""
         found = ORPOTrainer.get_batch_logps(logits.float(), *args, **options)
-        return found.clamp(max=SURE)
+        return found.clamp(max=MAX_LOG_PROBABILITY)
 
     def tokenize_row(self, feature: dict[str, Any], model: Any = None) -> dict[str, Any]:
         """A row's tokens under the names that this trainer knows."""
@@ -72,12 +72,12 @@ class Odds(_Told, HoneTrainer, ORPOTrainer):
             found |= {
                 f"{side}_input_ids": ids,
                 f"{side}_attention_mask": [1] * len(ids),
-                f"{side}_labels": [IGNORED] * len(question) + feature[f"{side}_ids"],
+                f"{side}_labels": [IGNORE_INDEX] * len(question) + feature[f"{side}_ids"],
             }
         return found | {"prompt_input_ids": question, "prompt_attention_mask": [1] * len(question)}
 
 
-def trainer(
+def make_preference_trainer(
     method: str,
     beta: float,
     weights: tuple[float, float],
@@ -113,22 +113,22 @@ def trainer(
         seen = {
             "include_num_input_tokens_seen": "no"
         }  # its batches have no name that the library knows
-        return Odds(
-            args=ORPOConfig(**(common | seen | {"max_length": longest(train, held)})),
+        return OrpoTrainer(
+            args=ORPOConfig(**(common | seen | {"max_length": longest_side(train, held)})),
             **data,
             **options,
         )
     if method == "kto":
         good, bad = weights
-        return Marks(
+        return KtoTrainer(
             args=KTOConfig(**common, **asked, desirable_weight=good, undesirable_weight=bad),
             **data,
             **options,
         )
-    return Pairs(args=DPOConfig(**common, **asked), **data, **options)
+    return DpoTrainer(args=DPOConfig(**common, **asked), **data, **options)
 
 
-def longest(*parts: list[dict[str, Any]]) -> int:
+def longest_side(*parts: list[dict[str, Any]]) -> int:
     """Tokens of the longest side."""
     sides = (
         (one["prompt_ids"], one[f"{side}_ids"])

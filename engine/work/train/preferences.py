@@ -10,41 +10,46 @@ from engine.errors import DataError, RunError, SpecError
 from engine.spec.method import MethodSpec
 from engine.spec.objective import preference_of
 from engine.spec.run import Shape
-from engine.text import plural
-from engine.work.encode.preferences import marked, pairs, read
+from engine.text import count_of
+from engine.work.encode.preferences import encode_preferences, paired_examples, unpaired_examples
 from engine.work.model.load import Head
-from engine.work.train.objective import Material, Numbers, left_out, require
-from engine.work.train.preference_trainers import trainer
-from engine.work.train.samples import Questions
-from engine.work.train.trainer import exact
+from engine.work.train.objective import (
+    ExampleCounts,
+    TrainingInputs,
+    left_out_warnings,
+    require_examples,
+)
+from engine.work.train.preference_trainers import make_preference_trainer
+from engine.work.train.samples import SamplePrompts
+from engine.work.train.trainer import preserved_precision
 
-STEADY = 4  # examples at once, from where KTO's yardstick is of some use
+STEADY_KTO_BATCH = 4  # examples at once, from where KTO's yardstick is of some use
 
 
-class Preferring:
+class PreferenceObjective:
     """The lesson of a run that learns which answers are better."""
 
     head: Head | None = None
 
-    def __init__(self, made_of: Material) -> None:
+    def __init__(self, made_of: TrainingInputs) -> None:
         self.of, self.spec = made_of, made_of.spec
         self.reasons: dict[str, str] = {}
         self.flat = False
         shape = Shape.PREFERENCE if "rejected" in made_of.rows[0] else Shape.FEEDBACK
         self.preference: str = preference_of(self.spec.method, shape)
         self._check(self.spec.method)
-        found = read(made_of.tokenizer, made_of.rows, self.spec.data)
-        require(len(found.sides), found.lost + found.same, self.spec.data)
-        held = read(made_of.tokenizer, made_of.held, self.spec.data)
+        found = encode_preferences(made_of.tokenizer, made_of.rows, self.spec.data)
+        require_examples(len(found.sides), found.lost + found.same, self.spec.data)
+        held = encode_preferences(made_of.tokenizer, made_of.held, self.spec.data)
         self.weights = (1.0, 1.0)
         if self.preference == "kto":
-            self.data, self.held = marked(found), marked(held)
+            self.data, self.held = unpaired_examples(found), unpaired_examples(held)
             marks = [bool(one["label"]) for one in self.data]
-            require_both(marks)
-            self.weights = weights(marks)
+            require_both_marks(marks)
+            self.weights = mark_weights(marks)
         else:
-            self.data, self.held = pairs(found), pairs(held)
-        self.warnings = left_out(found.lost, found.refused, len(made_of.rows))
+            self.data, self.held = paired_examples(found), paired_examples(held)
+        self.warnings = left_out_warnings(found.lost, found.refused, len(made_of.rows))
         if found.same:
             self.warnings.append(
                 f"{found.same} of {len(made_of.rows)} examples have two answers that are the same at this length, so "
@@ -54,14 +59,14 @@ class Preferring:
         sides = [side for row in found.sides for side in row]
         rows = [[side] for side in sides] if self.preference == "kto" else found.sides
         self.lengths = [max(len(side.ids) for side in row) for row in rows]
-        self.numbers = Numbers(
+        self.numbers = ExampleCounts(
             rows=len(self.data),
             held_out=len(self.held),
             tokens=sum(len(side.ids) for side in sides),
             learned=sum(side.learned for side in sides),
             cut=sum(any(side.cut > 0 for side in row) for row in rows),
         )
-        self.questions = Questions(made_of)
+        self.questions = SamplePrompts(made_of)
 
     def _check(self, method: MethodSpec) -> None:
         """Raise SpecError for what TRL's reference does not go with: it puts a second adapter beside the first."""
@@ -89,16 +94,16 @@ class Preferring:
             found.append(
                 "Learn from: what is compared is the last answer alone, whatever is chosen there."
             )
-        if self.preference == "kto" and self.spec.optim.batch_size < STEADY:
+        if self.preference == "kto" and self.spec.optim.batch_size < STEADY_KTO_BATCH:
             found.append(
                 f"KTO measures each answer against the others of its batch, and {self.spec.optim.batch_size} at once "
-                f"are few. A batch size of {STEADY} or more is steadier."
+                f"are few. A batch size of {STEADY_KTO_BATCH} or more is steadier."
             )
         if max(self.weights) > 1:
             good = sum(one["label"] for one in self.data)
             rarer = "good" if self.weights[0] > 1 else "bad"
             found.append(
-                f"{plural(good, 'answer is', 'answers are')} good and {len(self.data) - good:,} bad, so each {rarer} "
+                f"{count_of(good, 'answer is', 'answers are')} good and {len(self.data) - good:,} bad, so each {rarer} "
                 f"one counts {max(self.weights):.1f} times."
             )
         return found
@@ -113,8 +118,8 @@ class Preferring:
                 "KTO compares the examples of a batch with each other, so it needs at least two at once. Set the "
                 "batch size to 2 or more, or the longest example lower on the Data tab."
             )
-        with exact(model):
-            return trainer(
+        with preserved_precision(model):
+            return make_preference_trainer(
                 self.preference,
                 method.beta,
                 self.weights,
@@ -137,7 +142,7 @@ def switched_off(method: MethodSpec) -> bool:
     return method.adapts
 
 
-def require_both(marks: list[bool]) -> None:
+def require_both_marks(marks: list[bool]) -> None:
     """Raise DataError where there is nothing to tell apart."""
     if len(set(marks)) < 2:
         raise DataError(
@@ -147,7 +152,7 @@ def require_both(marks: list[bool]) -> None:
         )
 
 
-def weights(marks: list[bool]) -> tuple[float, float]:
+def mark_weights(marks: list[bool]) -> tuple[float, float]:
     """How much good and bad answers count, so that the rarer ones weigh as much together (KTO's equation 8)."""
     good, bad = sum(marks), len(marks) - sum(marks)
     return max(1.0, bad / good), max(1.0, good / bad)

@@ -9,36 +9,38 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.normalize import with_system
 from engine.spec.run import RunSpec
-from engine.work.encode.encode import Row, prompt_ids, questions
-from engine.work.model.generate import replies
-from engine.work.train.objective import Material
+from engine.work.encode.encode import Row, first_questions, prompt_ids
+from engine.work.model.generate import greedy_replies
+from engine.work.train.objective import TrainingInputs
 
-QUESTIONS = 3  # where the user names none
+SAMPLE_PROMPTS = 3  # where the user names none
 
 
-class Questions:
+class SamplePrompts:
     """The fixed prompts of a run: the user's, or the first held-out ones that are short enough."""
 
-    def __init__(self, made_of: Material) -> None:
+    def __init__(self, made_of: TrainingInputs) -> None:
         self.tokenizer = made_of.tokenizer
         sampling, context = made_of.spec.sampling, made_of.context
         longest = min(
             made_of.spec.data.max_length, context // 2
         )  # tokens of a question: the reply needs room too
         self.new = min(sampling.max_new_tokens, context - longest)
-        self.asked = _asked(made_of.spec, made_of.tokenizer, made_of.held or made_of.rows, longest)
+        self.asked = _choose_prompts(
+            made_of.spec, made_of.tokenizer, made_of.held or made_of.rows, longest
+        )
 
     def ask(self, model: Any) -> list[tuple[str, str]]:
         """What is asked, and the model's greedy replies."""
-        texts = replies(model, self.tokenizer, [ids for _, ids in self.asked], self.new)
+        texts = greedy_replies(model, self.tokenizer, [ids for _, ids in self.asked], self.new)
         return list(zip([prompt for prompt, _ in self.asked], texts, strict=True))
 
 
-def _asked(
+def _choose_prompts(
     spec: RunSpec, tokenizer: PreTrainedTokenizerBase, rows: Sequence[Row], longest: int
 ) -> list[tuple[str, list[int]]]:
     if not spec.sampling.prompts:
-        return questions(tokenizer, rows, QUESTIONS, longest, spec.data)
+        return first_questions(tokenizer, rows, SAMPLE_PROMPTS, longest, spec.data)
     plain, literal = "text" in rows[0], "literal" in spec.data.fixes
     asked = []
     for prompt in spec.sampling.prompts:

@@ -9,30 +9,35 @@ from datasets import Dataset
 from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from engine.work.encode.cache import tokens
+from engine.work.encode.cache import load_or_encode
 from engine.work.kernels import packed_attention as flat
 from engine.work.kernels import packing
-from engine.work.kernels.cross_entropy import IGNORED
-from engine.work.kernels.packing import Way
+from engine.work.kernels.cross_entropy import IGNORE_INDEX
+from engine.work.kernels.packing import Packing
 from engine.work.model.load import Head
-from engine.work.train.objective import Material, Numbers, left_out, require
-from engine.work.train.samples import Questions
-from engine.work.train.trainer import HoneTrainer, exact
+from engine.work.train.objective import (
+    ExampleCounts,
+    TrainingInputs,
+    left_out_warnings,
+    require_examples,
+)
+from engine.work.train.samples import SamplePrompts
+from engine.work.train.trainer import HoneTrainer, preserved_precision
 
-COLUMNS = ["input_ids", "labels"]
+TOKEN_COLUMNS = ["input_ids", "labels"]
 
 
-class WritingTrainer(HoneTrainer, SFTTrainer):
+class SftTrainer(HoneTrainer, SFTTrainer):
     """SFTTrainer with the loss computed as suits the model: TRL's own takes two to three times as long on a CPU."""
 
-    way: Way
+    way: Packing
     held: torch.Tensor  # summed loss and number of the learned tokens that a check has seen
 
-    def take(self, way: Way) -> None:
+    def take(self, way: Packing) -> None:
         """Set the way; before the first step."""
         self.way = way
         if way.flat:
-            self.data_collator = flat.Rows()
+            self.data_collator = flat.PackingCollator()
             self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = (
                 True  # the loss is a mean over all of a step
             )
@@ -46,11 +51,11 @@ class WritingTrainer(HoneTrainer, SFTTrainer):
     ) -> Any:
         inputs["use_cache"] = False
         if self.way.flat:
-            found = packing.loss(model, self.way, inputs, num_items_in_batch)
+            found = packing.packed_loss(model, self.way, inputs, num_items_in_batch)
         else:
             found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
         if not model.training:
-            count = (inputs["labels"][:, 1:] != IGNORED).sum()
+            count = (inputs["labels"][:, 1:] != IGNORE_INDEX).sum()
             self.held += torch.stack(
                 [(found[0] if return_outputs else found).detach() * count, count]
             ).cpu()
@@ -64,36 +69,36 @@ class WritingTrainer(HoneTrainer, SFTTrainer):
         return found
 
 
-class Writing:
+class SftObjective:
     """The lesson of a run that learns to write."""
 
     head: Head | None = None
     preference = ""
 
-    def __init__(self, made_of: Material) -> None:
+    def __init__(self, made_of: TrainingInputs) -> None:
         self.of = made_of
         self.reasons: dict[str, str] = {}
         self.flat = False
         data, (train, held) = made_of.spec.data, made_of.files
-        found = tokens(made_of.cache, train, made_of.rows, made_of.tokenizer, data)
-        require(len(found.rows), found.lost, data)
-        self.warnings = left_out(found.lost, found.refused, len(made_of.rows))
+        found = load_or_encode(made_of.cache, train, made_of.rows, made_of.tokenizer, data)
+        require_examples(len(found.rows), found.lost, data)
+        self.warnings = left_out_warnings(found.lost, found.refused, len(made_of.rows))
         self.data, self.lengths = found.rows, found.lengths
-        self.held = tokens(made_of.cache, held, made_of.held, made_of.tokenizer, data).rows
-        self.numbers = Numbers(
+        self.held = load_or_encode(made_of.cache, held, made_of.held, made_of.tokenizer, data).rows
+        self.numbers = ExampleCounts(
             rows=len(self.data),
             held_out=len(self.held),
             tokens=sum(self.lengths),
             learned=sum(self.data["learned"]),
             cut=sum(self.data["cut"]),
         )
-        self.questions = Questions(made_of)
+        self.questions = SamplePrompts(made_of)
 
     def trainer(
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
     ) -> Trainer:
         """SFTTrainer on rows that are tokens already."""
-        made = writer(
+        made = make_sft_trainer(
             model, self.of.tokenizer, self.data, self.held, self.lengths, arguments, callbacks
         )
         self.reasons, self.flat = made.way.reasons, made.way.flat
@@ -104,7 +109,7 @@ class Writing:
         return self.questions.ask(model)
 
 
-def writer(
+def make_sft_trainer(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
     train: Dataset,
@@ -112,17 +117,17 @@ def writer(
     lengths: list[int],
     arguments: dict[str, Any],
     callbacks: list[TrainerCallback],
-) -> WritingTrainer:
+) -> SftTrainer:
     """The trainer for rows of ``input_ids`` and ``labels``, set up the way that suits this model."""
-    way = packing.choose(model, train, lengths, arguments["per_device_train_batch_size"])
-    with exact(model):
-        trainer = WritingTrainer(
+    way = packing.choose_packing(model, train, lengths, arguments["per_device_train_batch_size"])
+    with preserved_precision(model):
+        trainer = SftTrainer(
             model=model,
             # Rows are cut already, so that the page can show where. The loss is that of the tokens alone: what keeps
             # the experts of a mixture evenly used is no concern of an adapter, and would hide what is learned.
             args=SFTConfig(**arguments, max_length=None, packing=False, router_aux_loss_coef=0.0),
-            train_dataset=train.select_columns(COLUMNS),
-            eval_dataset=held.select_columns(COLUMNS) if len(held) else None,
+            train_dataset=train.select_columns(TOKEN_COLUMNS),
+            eval_dataset=held.select_columns(TOKEN_COLUMNS) if len(held) else None,
             processing_class=tokenizer,
             callbacks=callbacks,
         )

@@ -11,7 +11,7 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 from engine.data.rows import read_rows
 from engine.errors import DataError, RunError
 from engine.estimate import memory
-from engine.estimate.duration import with_checks
+from engine.estimate.duration import replace_check_time
 from engine.hardware import GB
 from engine.model import fingerprint, local, parameters
 from engine.runs import disk_space
@@ -24,21 +24,26 @@ from engine.store import run_dir
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
 from engine.work.encode.encode import load_tokenizer
-from engine.work.kernels.packing import padded
+from engine.work.kernels.packing import padding_share
 from engine.work.memory import memory_gb, out_of_memory
-from engine.work.model.adapters import adapt, counted
-from engine.work.model.describe import inspect
-from engine.work.model.init_conversion import keep_start
-from engine.work.model.load import Place, choose_place, load_model, read_ahead
-from engine.work.model.warm_start import take_on, whole_model
+from engine.work.model.adapters import apply_method, parameter_counts
+from engine.work.model.describe import inspect_model
+from engine.work.model.init_conversion import save_initial_adapter
+from engine.work.model.load import DeviceSetup, choose_device, load_model, read_ahead
+from engine.work.model.warm_start import load_start_adapter, start_model_folder
 from engine.work.train import checkpoints
-from engine.work.train.callback import PATIENCE, OnSchedule, Pace, Report
+from engine.work.train.callback import (
+    EARLY_STOPPING_CHECKS,
+    CheckSchedule,
+    LearningRateCallback,
+    RunCallback,
+)
 from engine.work.train.checkpoint_check import step_of
-from engine.work.train.memory_test import Proof, prove
-from engine.work.train.objective import Lesson, Material
+from engine.work.train.memory_test import MemoryTest, run_memory_test
+from engine.work.train.objective import TrainingInputs, TrainingObjective
 from engine.work.train.trainer import HoneTrainer
 
-SLACK = (
+TRAINING_TIME_RANGE = (
     0.75,
     1.4,
 )  # of the time that training was foretold to take, on eleven runs of the pocket model
@@ -50,11 +55,11 @@ BATCH_SECONDS = (
 def train(run: RunDir) -> None:
     """Train a run to its end, or until its stop mark; goes on from its newest whole checkpoint."""
     run.emit(ev.Phase(text="Reading the examples."))
-    made_of = material(run)
+    made_of = load_inputs(run)
     read_ahead(
-        whole_model(run) or local.folder(made_of.spec.model.source)
+        start_model_folder(run) or local.checked_folder(made_of.spec.model.source)
     )  # while rows become tokens
-    lesson = make_lesson(made_of)
+    lesson = make_objective(made_of)
     if not run.view().steps:
         for text in lesson.warnings:
             if (
@@ -82,22 +87,22 @@ def train(run: RunDir) -> None:
             paused = run.stop_mark.read_text().strip() == "pause"
             run.emit(ev.Paused(step=step) if paused else ev.Stopped(step=step, kept=False))
             return
-        less(run, made_of.spec)
+        smaller_layout(run, made_of.spec)
         write_whole(
             run.queue_mark, "train"
         )  # by a new process: what this one has in pieces is not given back
 
 
-def material(run: RunDir) -> Material:
+def load_inputs(run: RunDir) -> TrainingInputs:
     """All that a run learns from; raises HoneError for what does not fit together."""
     spec = run.spec
-    folder = local.folder(spec.model.source)
+    folder = local.checked_folder(spec.model.source)
     about = run_dir.about(run.about_file)
-    goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect(spec.model.source).tasks)
-    info = inspect(spec.model.source, task_of(goal))
+    goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect_model(spec.model.source).tasks)
+    info = inspect_model(spec.model.source, task_of(goal))
     info.check_length(spec.data.max_length)
     began = run.view().started
-    fingerprint.require_same(began.model_hash if began else "", folder)
+    fingerprint.require_same_base(began.model_hash if began else "", folder)
     rows, held = read_rows(run.train_file), read_rows(run.held_out_file)
     if not len(rows):
         raise DataError(
@@ -108,27 +113,27 @@ def material(run: RunDir) -> Material:
         (run.train_file, run.held_out_file),
     )
     cache = run.path.parent.parent / "tokens"
-    return Material(
+    return TrainingInputs(
         spec, goal, info, tokenizer, rows, held, tuple(about.labels), files, cache, run.start
     )
 
 
-def make_lesson(made_of: Material) -> Lesson:
+def make_objective(made_of: TrainingInputs) -> TrainingObjective:
     """The lesson of the run's goal. Imported here: each brings a trainer that the others do not need."""
     if made_of.goal == "prefer":
-        from engine.work.train.preferences import Preferring
+        from engine.work.train.preferences import PreferenceObjective
 
-        return Preferring(made_of)
+        return PreferenceObjective(made_of)
     if made_of.goal == "write":
-        from engine.work.train.sft import Writing
+        from engine.work.train.sft import SftObjective
 
-        return Writing(made_of)
-    from engine.work.train.classify import Classifying
+        return SftObjective(made_of)
+    from engine.work.train.classify import ClassificationObjective
 
-    return Classifying(made_of)
+    return ClassificationObjective(made_of)
 
 
-def less(run: RunDir, spec: RunSpec) -> Fit:
+def smaller_layout(run: RunDir, spec: RunSpec) -> Fit:
     """The next layout; raises RunError with what else would help where there is none."""
     fit = current(run)
     smaller = step_down(run)
@@ -145,21 +150,21 @@ def less(run: RunDir, spec: RunSpec) -> Fit:
     return smaller
 
 
-def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
+def _attempt(run: RunDir, made_of: TrainingInputs, lesson: TrainingObjective, fit: Fit) -> None:
     spec, info = made_of.spec, made_of.info
     run.emit(ev.Phase(text="Loading the model."))
-    place = choose_place(spec.place, spec.method)
+    place = choose_device(spec.place, spec.method)
     torch.manual_seed(spec.data.seed)
-    model = adapt(_loaded(run, made_of, lesson, place), spec.method, info)
-    take_on(model, run)
+    model = apply_method(_load_base(run, made_of, lesson, place), spec.method, info)
+    load_start_adapter(model, run)
     if fit.checkpointing and not model.supports_gradient_checkpointing:
         raise RunError(
             f"Models like '{info.name}' cannot compute again instead of keeping (gradient checkpointing). Set that to "
             "Never under More settings, and the longest example lower on the Data tab."
         )
-    keep_start(model, spec.method, run.checkpoints)
-    trainable, total = counted(model)
-    base = fingerprint.of_model(local.folder(spec.model.source))
+    save_initial_adapter(model, spec.method, run.checkpoints)
+    trainable, total = parameter_counts(model)
+    base = fingerprint.hash_model(local.checked_folder(spec.model.source))
 
     def started(steps: int) -> ev.Started:
         return ev.Started(
@@ -174,56 +179,63 @@ def _attempt(run: RunDir, made_of: Material, lesson: Lesson, fit: Fit) -> None:
             goal=made_of.goal,
             preference=lesson.preference,
             rank=spec.method.rank if spec.method.adapts else 0,
-            versions=fingerprint.versions(),
-            data_hash=fingerprint.of_files((run.train_file, run.held_out_file)),
+            versions=fingerprint.library_versions(),
+            data_hash=fingerprint.hash_files((run.train_file, run.held_out_file)),
             model_hash=base,
             **lesson.numbers._asdict(),
         )
 
     steps = spec.optim.steps(lesson.numbers.rows)
-    resume = checkpoints.newest(run)
+    resume = checkpoints.find_newest(run)
     if resume:
-        checkpoints.adopt(run, resume)
+        checkpoints.recover(run, resume)
     disk_space.require(run, trainable, before_start=True)
-    report = Report(run, pace(spec, steps), started, lambda: lesson.ask(model))
+    report = RunCallback(run, check_schedule(spec, steps), started, lambda: lesson.ask(model))
     begun = step_of(resume) if resume else 0
     report.recall(begun)
     if (
         begun >= steps or report.exhausted
     ):  # it was killed between its last checkpoint and the word that it is done
         run.emit(started(steps).model_copy(update={"resumed_from": begun}))
-        _finish(run, report, begun, steps)
+        _report_end(run, report, begun, steps)
         return
-    options = arguments(run, spec, place, fit, bool(lesson.numbers.held_out), fresh=not resume)
-    callbacks: list[TrainerCallback] = [report, OnSchedule()]
+    options = training_arguments(
+        run, spec, place, fit, bool(lesson.numbers.held_out), fresh=not resume
+    )
+    callbacks: list[TrainerCallback] = [report, LearningRateCallback()]
     trainer = lesson.trainer(model, options, callbacks)
     trainer.remove_callback(PrinterCallback)  # all that it would print stands in the events
     if isinstance(trainer, HoneTrainer):
         trainer.plus = spec.method.plus if spec.method.adapts else 1.0
     proven = run.view().proved
     if proven is None or proven[0] != fit:
-        _prove(run, made_of, lesson, place, fit, trainer)
+        _test_memory(run, made_of, lesson, place, fit, trainer)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    _finish(run, report, trainer.state.global_step, trainer.state.max_steps)
+    _report_end(run, report, trainer.state.global_step, trainer.state.max_steps)
 
 
-def _prove(
-    run: RunDir, made_of: Material, lesson: Lesson, place: Place, fit: Fit, trainer: Trainer
+def _test_memory(
+    run: RunDir,
+    made_of: TrainingInputs,
+    lesson: TrainingObjective,
+    place: DeviceSetup,
+    fit: Fit,
+    trainer: Trainer,
 ) -> None:
     """Try the longest examples, and say what the run will need."""
     run.emit(ev.Phase(text="Proving that the longest examples fit into memory."))
     run.emit(ev.Proving(**fit._asdict(), length=max(lesson.lengths)))
-    proof = prove(trainer, lesson, fit, place, made_of.spec)
+    proof = run_memory_test(trainer, lesson, fit, place, made_of.spec)
     run.emit(ev.Proved(memory_gb=proof.memory_gb, seconds=proof.seconds))
     before = (
         run.view().estimated
     )  # of a layout that was given up; a check takes as long under this one
     checks = before.checks_seconds if before else 0.0
-    run.emit(with_checks(foretold(made_of, lesson, place, fit, proof), checks, 1))
+    run.emit(replace_check_time(estimate_run(made_of, lesson, place, fit, proof), checks, 1))
 
 
-def _finish(run: RunDir, report: Report, step: int, steps: int) -> None:
-    checkpoints.clean(run)
+def _report_end(run: RunDir, report: RunCallback, step: int, steps: int) -> None:
+    checkpoints.remove_partial(run)
     if report.stop == "pause":
         run.emit(ev.Paused(step=step))
     elif report.stop:
@@ -235,20 +247,22 @@ def _finish(run: RunDir, report: Report, step: int, steps: int) -> None:
         run.emit(done.model_copy(update={"checks_seconds": report.checks_seconds}))
 
 
-def pace(spec: RunSpec, steps: int) -> Pace:
+def check_schedule(spec: RunSpec, steps: int) -> CheckSchedule:
     """How often the run is checked and saved, and when it has waited long enough for a gain."""
-    return Pace(
+    return CheckSchedule(
         spec.sampling.every(steps),
         60 * spec.sampling.save_minutes,
-        PATIENCE.get(spec.optim.patience),
+        EARLY_STOPPING_CHECKS.get(spec.optim.patience),
     )
 
 
-def _loaded(run: RunDir, made_of: Material, lesson: Lesson, place: Place) -> Any:
+def _load_base(
+    run: RunDir, made_of: TrainingInputs, lesson: TrainingObjective, place: DeviceSetup
+) -> Any:
     try:
         spec = made_of.spec
-        folder = local.folder(spec.model.source)
-        return load_model(whole_model(run) or folder, place, spec.method, lesson.head)
+        folder = local.checked_folder(spec.model.source)
+        return load_model(start_model_folder(run) or folder, place, spec.method, lesson.head)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -262,14 +276,18 @@ def _loaded(run: RunDir, made_of: Material, lesson: Lesson, place: Place) -> Any
         ) from error
 
 
-def foretold(
-    made_of: Material, lesson: Lesson, place: Place, fit: Fit, proof: Proof
+def estimate_run(
+    made_of: TrainingInputs,
+    lesson: TrainingObjective,
+    place: DeviceSetup,
+    fit: Fit,
+    proof: MemoryTest,
 ) -> ev.Estimated:
     """What the config says of count and memory, and what the measured pass says of time."""
     spec, info = made_of.spec, made_of.info
     labels = len(lesson.head.labels) if lesson.head else 0
-    expected = memory.estimate(
-        memory.Setting(
+    expected = memory.estimate_memory(
+        memory.MemoryInputs(
             info=info,
             method=spec.method,
             batch=fit.batch,
@@ -284,24 +302,24 @@ def foretold(
         )
     )
     mean = sum(lesson.lengths) / len(lesson.lengths)
-    each = mean if lesson.flat else mean / (1 - padded(lesson.lengths, fit.batch))
+    each = mean if lesson.flat else mean / (1 - padding_share(lesson.lengths, fit.batch))
     batches = spec.optim.steps(lesson.numbers.rows) * fit.accumulation
     seconds = batches * (proof.seconds * fit.batch * each / proof.tokens + BATCH_SECONDS)
     return ev.Estimated(
-        trainable=parameters.count(info, spec.method, labels).trainable,
+        trainable=parameters.count_parameters(info, spec.method, labels).trainable,
         memory_gb=expected.total / GB,
         parts={name: size / GB for name, size in expected.model_dump().items()},
-        seconds_low=seconds * SLACK[0],
-        seconds_high=seconds * SLACK[1],
+        seconds_low=seconds * TRAINING_TIME_RANGE[0],
+        seconds_high=seconds * TRAINING_TIME_RANGE[1],
     )
 
 
-def arguments(
-    run: RunDir, spec: RunSpec, place: Place, fit: Fit, has_held: bool, fresh: bool
+def training_arguments(
+    run: RunDir, spec: RunSpec, place: DeviceSetup, fit: Fit, has_held: bool, fresh: bool
 ) -> dict[str, Any]:
     """The trainer's arguments; everything that the spec does not say is off or as the library has it."""
     return {
-        "output_dir": str(checkpoints.saving(run)),
+        "output_dir": str(checkpoints.draft_folder(run)),
         "num_train_epochs": spec.optim.epochs,
         "learning_rate": spec.optim.learning_rate,
         "per_device_train_batch_size": fit.batch,

@@ -17,7 +17,7 @@ from engine.errors import RunError
 
 
 @contextmanager
-def same_chance() -> Iterator[None]:
+def preserved_random_state() -> Iterator[None]:
     """Whatever is drawn inside, the random numbers after it are those that would have come without it."""
     python, numpy = random.getstate(), np.random.get_state()
     try:
@@ -29,7 +29,7 @@ def same_chance() -> Iterator[None]:
 
 
 @contextmanager
-def exact(model: torch.nn.Module) -> Iterator[None]:
+def preserved_precision(model: torch.nn.Module) -> Iterator[None]:
     """TRL's trainers, made inside, round an adapter beside quantised weights to 16 bits; it gets its 32 bits back.
 
     Small steps vanish in 16 bits, and a run that continues reads its checkpoint in 32.
@@ -75,7 +75,7 @@ class HoneTrainer(Trainer):
 
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         """A check draws random numbers too, and may not change what comes after it: it can be left out."""
-        with same_chance():
+        with preserved_random_state():
             found: dict[str, float] = super().evaluate(*args, **options)
         return found
 

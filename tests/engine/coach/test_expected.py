@@ -185,15 +185,15 @@ def test_a_wish_that_could_not_be_written_is_not_shown_as_one(run) -> None:
 
 
 def test_a_check_that_stopping_brought_does_not_use_up_the_patience(run) -> None:
-    from engine.work.train.callback import Pace, Report
+    from engine.work.train.callback import CheckSchedule, RunCallback
 
     way = [started(), checked(2, 1.0), step(4), checked(4, 1.5), step(5), checked(5, 1.4)]
     tell(run, *way, ev.Stopped(step=5, kept=True))
-    found = Report(run, Pace(2, 300, 2), lambda _: started(), list)
+    found = RunCallback(run, CheckSchedule(2, 300, 2), lambda _: started(), list)
     found.recall(5)
     assert found.idle == 1 and not found.exhausted
     tell(run, started(resumed_from=5), step(6), checked(6, 1.3))
-    found = Report(run, Pace(2, 300, 2), lambda _: started(), list)
+    found = RunCallback(run, CheckSchedule(2, 300, 2), lambda _: started(), list)
     found.recall(6)
     assert found.exhausted
 
@@ -235,10 +235,10 @@ def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
 
 
 def test_time_goes_on_from_the_checkpoint_with_the_check_that_came_before_it(run) -> None:
-    from engine.work.train.callback import Pace, Report
+    from engine.work.train.callback import CheckSchedule, RunCallback
 
     tell(run, started(), step(3), ev.Saved(step=3, best=True, checks_seconds=4.0, seconds=11.0))
-    found = Report(run, Pace(1, 300, None), lambda _: started(), list)
+    found = RunCallback(run, CheckSchedule(1, 300, None), lambda _: started(), list)
     found.recall(3)
     assert (found.first_seconds, found.checks_seconds) == (11.0, 4.0)
 
@@ -253,5 +253,5 @@ def test_the_peak_of_memory_is_that_of_the_layout_that_it_ended_with() -> None:
 
 
 def test_a_curve_of_one_step_has_each_number_once() -> None:
-    drawn = charts.losses([(0.0, 3.0), (1.0, 2.0)], [], [], None)
+    drawn = charts.loss_curves_svg([(0.0, 3.0), (1.0, 2.0)], [], [], None)
     assert drawn.count(">0</text>") == 1 and drawn.count(">1</text>") == 1

@@ -12,7 +12,7 @@ import pytest
 from python_calamine import CalamineWorkbook
 
 from engine.data import datasets, ingest
-from engine.data.prepare import prepare
+from engine.data.prepare import prepare_dataset
 from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
@@ -118,8 +118,8 @@ REFUSED = {
 
 
 def take(store: Store, *files: Path) -> datasets.Dataset:
-    return datasets.load(
-        store, ingest.add_files(store, [Upload(file, file.name) for file in files])
+    return datasets.load_dataset(
+        store, ingest.ingest_files(store, [Upload(file, file.name) for file in files])
     )
 
 
@@ -145,7 +145,7 @@ def test_real_files_are_recognised_and_counted(
         count(path),
         0,
     )
-    prepared = prepare(store, DataSpec(source=dataset.source))
+    prepared = prepare_dataset(store, DataSpec(source=dataset.source))
     found = next((finding.count for finding in prepared.findings if finding.kind == "unusable"), 0)
     assert found == bad
     if not bad:
@@ -174,7 +174,7 @@ def test_real_folders_are_put_together(
 ) -> None:
     store = Store(home)
     dataset = take(store, *sorted((shared_data / "datasets" / folder).iterdir()))
-    prepared = prepare(store, DataSpec(source=dataset.source))
+    prepared = prepare_dataset(store, DataSpec(source=dataset.source))
     assert (prepared.train, prepared.held_out, set(prepared.labels)) == (train, held, labels)
 
 
@@ -183,7 +183,7 @@ def test_real_tool_calls_keep_their_names_and_arguments(shared_data: Path, home:
     dataset = take(
         store, shared_data / "datasets" / "openai_chat" / "weather_chat_fine_tuning.jsonl"
     )
-    row = prepare(store, DataSpec(source=dataset.source, held_out=0.0)).rows()[0]
+    row = prepare_dataset(store, DataSpec(source=dataset.source, held_out=0.0)).train_rows()[0]
     call = row["messages"][1]["tool_calls"][0]["function"]
     assert call == {
         "name": "get_current_weather",

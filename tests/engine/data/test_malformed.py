@@ -41,7 +41,7 @@ def give(case: Case, folder: Path, home: Path) -> tuple[str, list[str], list[Fin
     store = Store(home)
     start, before = time.monotonic(), psutil.Process().memory_info().rss
     try:
-        source = oneshot.add_files(store, files)
+        source = oneshot.ingest_files(store, files)
         prepared = oneshot.prepared(store, DataSpec(source=source))
     except DataError as error:
         return "", [], [], str(error)
@@ -50,7 +50,7 @@ def give(case: Case, folder: Path, home: Path) -> tuple[str, list[str], list[Fin
         assert grown < 500, f"memory grew by {grown:.0f} MB"
         # Two seconds on a machine that does nothing else; tests run beside each other.
         assert time.monotonic() - start < 10
-    return source, datasets.load(store, source).notes, prepared.findings, ""
+    return source, datasets.load_dataset(store, source).notes, prepared.findings, ""
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,11 @@ def tokens_say(store: Store, source: str) -> list[str]:
     """What the token report says with the pocket model."""
     from engine.data import report as check
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.encode.preview import report
+    from engine.work.encode.preview import token_report
 
     spec = DataSpec(source=source, max_length=64, held_out=0.0)
-    rows = list(oneshot.prepared(store, spec).rows())
-    counted = report(
+    rows = list(oneshot.prepared(store, spec).train_rows())
+    counted = token_report(
         load_tokenizer(presets.POCKET),
         rows,
         list(range(len(rows))),
@@ -132,7 +132,7 @@ def test_text_is_kept_as_it_is(tmp_path: Path, home: Path) -> None:
             source, *_ = give(case, tmp_path, home)
             rows = [
                 (row["prompt"], row["completion"])
-                for row in datasets.load(Store(home), source).read()
+                for row in datasets.load_dataset(Store(home), source).read_rows()
             ]
             assert rows == [
                 *((row["prompt"], row["completion"]) for row in GOOD),
@@ -146,8 +146,8 @@ def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
             give(case, tmp_path, home)
     store = Store(home)
     cards = [
-        datasets.load(store, source)
-        for source, _ in datasets.available(store)
+        datasets.load_dataset(store, source)
+        for source, _ in datasets.list_datasets(store)
         if source.startswith("dataset:")
     ]
     assert {card.name for card in cards} == set(NASTY)

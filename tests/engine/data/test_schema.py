@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from engine.data.normalize import as_table_row, normal
-from engine.data.schema import NEEDED, ROLES, TASKS, Recognised, Shape, assign
-from engine.data.schema import recognise as recognise_rows
+from engine.data.normalize import as_table_row, normalize_row
+from engine.data.schema import REQUIRED_ROLES, ROLES, SHAPE_TASKS, Schema, Shape, chosen_schema
+from engine.data.schema import infer_schema as recognise_rows
 from engine.errors import DataError
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
@@ -18,7 +18,7 @@ CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {}}}
 
 
-def recognise(*rows: dict) -> Recognised:
+def recognise(*rows: dict) -> Schema:
     return recognise_rows(
         "file", list(dict.fromkeys(key for row in rows for key in row)), list(rows)
     )
@@ -95,12 +95,12 @@ def recognise(*rows: dict) -> Recognised:
 def test_recognised_and_converted(row: dict, shape: Shape, made: dict) -> None:
     found = recognise(row, row)
     assert found.shape == shape and found.reason.endswith(".") and found.certain
-    assert normal(row, found) == [made]
+    assert normalize_row(row, found) == [made]
     again = as_table_row(made, shape)  # what the editor saves is read back as it was
     other = (
         again | {"good": False} if shape == Shape.FEEDBACK else again
     )  # marks are told by having both
-    assert normal(again, recognise(again, other)) == [made]
+    assert normalize_row(again, recognise(again, other)) == [made]
 
 
 def test_unused_columns_are_said() -> None:
@@ -115,9 +115,11 @@ def test_an_answer_without_a_mark_is_not_taken_for_a_good_one(mark) -> None:
     found = recognise(
         *({"prompt": "a", "completion": "b", "label": good} for good in (True, False))
     )
-    assert normal({"prompt": "a", "completion": "b", "label": False}, found)[0]["good"] is False
+    assert (
+        normalize_row({"prompt": "a", "completion": "b", "label": False}, found)[0]["good"] is False
+    )
     with pytest.raises(DataError, match="where true or false is needed"):
-        normal({"prompt": "a", "completion": "b", "label": mark}, found)
+        normalize_row({"prompt": "a", "completion": "b", "label": mark}, found)
 
 
 def test_several_instances_are_several_rows() -> None:
@@ -125,7 +127,7 @@ def test_several_instances_are_several_rows() -> None:
         "instruction": "Do",
         "instances": [{"input": "a", "output": "A"}, {"input": "", "output": "B"}],
     }
-    assert normal(row, recognise(row)) == [
+    assert normalize_row(row, recognise(row)) == [
         {"prompt": "Do\n\na", "completion": "A"},
         {"prompt": "Do", "completion": "B"},
     ]
@@ -157,15 +159,15 @@ def test_numbers_alone_are_no_text() -> None:
 
 def test_class_numbers_get_their_names() -> None:
     found = recognise({"text": "a", "label": 0}, {"text": "b", "label": 1})
-    assert normal({"text": "a", "label": 1}, found, {"0": "bad", "1": "good"}) == [
+    assert normalize_row({"text": "a", "label": 1}, found, {"0": "bad", "1": "good"}) == [
         {"prompt": "a", "completion": "good"}
     ]
 
 
 def test_the_user_may_say_what_the_columns_are() -> None:
     columns = ["a", "b", "c"]
-    found = assign(Shape.LABEL, {"text": "b", "label": "a"}, columns, "file")
-    assert normal({"a": "x", "b": "Text.", "c": 1}, found) == [
+    found = chosen_schema(Shape.LABEL, {"text": "b", "label": "a"}, columns, "file")
+    assert normalize_row({"a": "x", "b": "Text.", "c": 1}, found) == [
         {"prompt": "Text.", "completion": "x"}
     ]
     for roles, words in (
@@ -175,11 +177,11 @@ def test_the_user_may_say_what_the_columns_are() -> None:
         ({"text": "b", "label": "a", "chosen": "c"}, "is no part of"),
     ):
         with pytest.raises(DataError, match=words):
-            assign(Shape.LABEL, roles, columns, "file")
+            chosen_schema(Shape.LABEL, roles, columns, "file")
 
 
 def test_every_shape_has_its_parts_and_its_task() -> None:
-    assert set(ROLES) == set(NEEDED) == set(TASKS) == set(Shape)
+    assert set(ROLES) == set(REQUIRED_ROLES) == set(SHAPE_TASKS) == set(Shape)
 
 
 @pytest.mark.parametrize(
@@ -230,5 +232,5 @@ def test_what_is_nearly_a_chat_is_not_taken_for_text(row: dict, words: str) -> N
 def test_bad_rows_are_named(row: dict, words: str) -> None:
     good = {"messages": CHAT} if "messages" in row else {"prompt": "a", "completion": "b"}
     with pytest.raises(DataError) as error:
-        normal(row, recognise(good, row))
+        normalize_row(row, recognise(good, row))
     assert words in str(error.value)

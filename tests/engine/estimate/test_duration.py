@@ -9,7 +9,7 @@ import pytest
 
 from engine import hardware
 from engine.estimate import duration
-from engine.estimate.lengths import lengths
+from engine.estimate.lengths import lengths_of_report
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.method import MethodSpec
@@ -19,11 +19,11 @@ from engine.store.run_dir import RunDir
 from tests.engine.estimate.test_recommend import SHORT, model
 
 
-def job(**values: Any) -> duration.Job:
-    return duration.Job(model(), specs.make(values), 700, 60, SHORT)
+def job(**values: Any) -> duration.Workload:
+    return duration.Workload(model(), specs.make(values), 700, 60, SHORT)
 
 
-def middle(found: duration.Seconds) -> float:
+def middle(found: duration.TimeRange) -> float:
     return (found.low + found.high) / 2
 
 
@@ -45,12 +45,12 @@ def test_the_arithmetic_of_each_method() -> None:
 
 
 def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
-    pace = duration.Pace(flops=1e9, written=0.0)
-    once = duration.measured(pace, job(optim={"epochs": 4}), 8, False)
-    twice = duration.measured(pace, job(optim={"epochs": 8}), 8, False)
+    pace = duration.MeasuredSpeed(flops=1e9, written=0.0)
+    once = duration.estimate_from_measurement(pace, job(optim={"epochs": 4}), 8, False)
+    twice = duration.estimate_from_measurement(pace, job(optim={"epochs": 8}), 8, False)
     assert 1.8 < middle(twice) / middle(once) < 2
     assert once.low < once.high and once.source == "measured"
-    fast = duration.measured(
+    fast = duration.estimate_from_measurement(
         pace.model_copy(update={"flops": 2e9}), job(optim={"epochs": 4}), 8, False
     )
     assert 0.5 <= middle(fast) / middle(once) < 0.6
@@ -58,13 +58,13 @@ def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
 
 def test_the_first_check_tells_what_all_of_them_add() -> None:
     told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=75, seconds_high=140)
-    once = duration.with_checks(told, 3, 5)
+    once = duration.replace_check_time(told, 3, 5)
     assert (once.seconds_low, once.seconds_high, once.checks_seconds) == (75 + 7.5, 140 + 15, 15)
     # A run that was killed before its first checkpoint makes that check again.
-    assert duration.with_checks(once, 3, 5) == once
-    assert duration.with_checks(duration.with_checks(told, 9, 5), 3, 5) == once
+    assert duration.replace_check_time(once, 3, 5) == once
+    assert duration.replace_check_time(duration.replace_check_time(told, 9, 5), 3, 5) == once
     # What would take more than its share is left out, but for the first and the last.
-    assert duration.with_checks(told, 20, 100).checks_seconds == 30 + 2 * 20
+    assert duration.replace_check_time(told, 20, 100).checks_seconds == 30 + 2 * 20
 
 
 @pytest.mark.parametrize(
@@ -74,27 +74,27 @@ def test_the_first_check_tells_what_all_of_them_add() -> None:
 def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: int) -> None:
     every = SamplingSpec(checks=wanted).every(steps)
     at = {0, *(step for step in range(1, steps + 1) if step % every == 0 or step == steps)}
-    assert duration.checks(steps, every) == len(at) == made
+    assert duration.count_checks(steps, every) == len(at) == made
 
 
 def test_checks_that_cost_too_much_are_not_all_foretold() -> None:
-    pace = duration.Pace(flops=1e12, written=1.0)
-    slow = duration.measured(
+    pace = duration.MeasuredSpeed(flops=1e12, written=1.0)
+    slow = duration.estimate_from_measurement(
         pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 50}), 8, False
     )
-    few = duration.measured(
+    few = duration.estimate_from_measurement(
         pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 3}), 8, False
     )
     assert slow == few
 
 
 def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
-    mixed = lengths([0, 100, 200, 300], [10, 10, 10], 300)
+    mixed = lengths_of_report([0, 100, 200, 300], [10, 10, 10], 300)
     assert mixed
     longer = job(optim={"epochs": 4})._replace(lengths=mixed)
-    pace = duration.Pace(flops=1e9, written=0.0)
+    pace = duration.MeasuredSpeed(flops=1e9, written=0.0)
     padded, flat = (
-        duration.measured(pace.model_copy(update={"flat": one}), longer, 8, False)
+        duration.estimate_from_measurement(pace.model_copy(update={"flat": one}), longer, 8, False)
         for one in (False, True)
     )
     assert middle(flat) / middle(padded) == pytest.approx(
@@ -102,9 +102,9 @@ def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
     )
     few = longer._replace(lengths=mixed._replace(learned=0.1))
     assert middle(
-        duration.measured(pace.model_copy(update={"flat": True}), few, 8, False)
+        duration.estimate_from_measurement(pace.model_copy(update={"flat": True}), few, 8, False)
     ) < middle(flat)
-    assert duration.measured(pace, few, 8, False) == padded, (
+    assert duration.estimate_from_measurement(pace, few, 8, False) == padded, (
         "with padding the head is computed for every token"
     )
 
@@ -113,22 +113,26 @@ def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None
     engine, run = trained
     info, spec, view = engine.desk.inspect("pocket"), run.spec, run.view()
     assert view.started and view.last
-    shown = duration.shown(info, spec, view)
+    shown = duration.speed_of_run(info, spec, view)
     assert shown
     prepared = engine.prepare(spec.data)
-    report = engine.desk.measure("pocket", prepared.rows(), spec.data)
-    found = lengths(report.edges, report.counts, report.longest)
+    report = engine.desk.measure("pocket", prepared.train_rows(), spec.data)
+    found = lengths_of_report(report.edges, report.counts, report.longest)
     assert found
-    asked = duration.Job(info, spec, view.started.rows, view.started.held_out, found)
-    told = duration.past(shown, asked, False)
+    asked = duration.Workload(info, spec, view.started.rows, view.started.held_out, found)
+    told = duration.estimate_from_past(shown, asked, False)
     assert told.low < 1.3 * view.last.seconds and told.high > 0.7 * view.last.seconds
 
 
 def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) -> None:
-    assert duration.shown(model(), RunSpec(), trained[1].view().__class__()) is None
-    assert duration.typical([]) is None
-    runs = [duration.Shown(1.0, 5.0), duration.Shown(3.0, 1.0), duration.Shown(2.0, 2.0)]
-    assert duration.typical(runs) == duration.Shown(2.0, 2.0)
+    assert duration.speed_of_run(model(), RunSpec(), trained[1].view().__class__()) is None
+    assert duration.median_speed([]) is None
+    runs = [
+        duration.PastSpeed(1.0, 5.0),
+        duration.PastSpeed(3.0, 1.0),
+        duration.PastSpeed(2.0, 2.0),
+    ]
+    assert duration.median_speed(runs) == duration.PastSpeed(2.0, 2.0)
 
 
 @pytest.mark.parametrize("kind", ["lora", "full", "dora", "qlora"])
@@ -157,10 +161,10 @@ def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
 def test_the_worker_chooses_the_same_place(
     precision: Any, kind: Any, bias: Any, tmp_path: Path
 ) -> None:
-    from engine.work.model.load import choose_place
+    from engine.work.model.load import choose_device
 
     spec, method = PlaceSpec(precision=precision), MethodSpec(kind=kind, bias=bias)
-    here, there = hardware.machine(spec, method, tmp_path), choose_place(spec, method)
+    here, there = hardware.machine(spec, method, tmp_path), choose_device(spec, method)
     assert (here.device, here.precision, here.autocast) == (
         there.device.type,
         there.precision,

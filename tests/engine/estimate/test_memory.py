@@ -9,12 +9,12 @@ import pytest
 from transformers import AutoConfig
 
 from engine.estimate import memory
-from engine.estimate.memory import Setting, estimate
+from engine.estimate.memory import MemoryInputs, estimate_memory
 from engine.hardware import GB
 from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.store.files import ROOT
-from engine.work.model.describe import describe
+from engine.work.model.describe import describe_model
 
 SHAPES = {
     "llama": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
@@ -26,7 +26,7 @@ SHAPES = {
 
 def info_of(kind: str, task: str = "write") -> ModelInfo:
     config = AutoConfig.for_model(kind, **SHAPES[kind])
-    return describe(config, task, source="x", name=kind, folder=None, here=False)
+    return describe_model(config, task, source="x", name=kind, folder=None, here=False)
 
 
 @pytest.fixture(scope="module")
@@ -34,28 +34,28 @@ def llama() -> ModelInfo:
     return info_of("llama")
 
 
-def setting(info: ModelInfo, **more: object) -> Setting:
+def setting(info: ModelInfo, **more: object) -> MemoryInputs:
     method = MethodSpec(kind=more.pop("kind", "lora"), rank=more.pop("rank", 16))
-    return Setting(
+    return MemoryInputs(
         info, method, **({"batch": 2, "length": 1024, "precision": "bf16", "device": "cuda"} | more)
     )
 
 
 def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
     """8.03 billion weights and 41.9 million in the adapter: published numbers of Llama 3 8B at rank 16."""
-    found = estimate(setting(llama))
+    found = estimate_memory(setting(llama))
     assert found.weights == 2 * 8_030_261_248
     assert found.adapter == found.gradients == 4 * 41_943_040
     assert found.optimizer == 8 * 41_943_040
     assert found.total == sum(found.model_dump().values())
-    full = estimate(setting(llama, kind="full", precision="fp32"))
+    full = estimate_memory(setting(llama, kind="full", precision="fp32"))
     assert (full.weights, full.gradients, full.optimizer) == tuple(
         size * 8_030_261_248 for size in (4, 4, 8)
     )
     assert full.adapter == 0
-    half = estimate(setting(llama, kind="full"))
+    half = estimate_memory(setting(llama, kind="full"))
     assert (half.gradients, half.optimizer) == (2 * 8_030_261_248, 4 * 8_030_261_248)
-    four = estimate(setting(llama, kind="qlora"))
+    four = estimate_memory(setting(llama, kind="qlora"))
     # 6.98 billion are in linear layers and take half a byte, the embeddings and the head stay in 16 bits.
     assert 5.4 * GB < four.weights < 5.8 * GB
 
@@ -74,7 +74,9 @@ def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
     ],
 )
 def test_more_needs_more(llama, more: dict, part: str) -> None:
-    assert getattr(estimate(setting(llama, **more)), part) > getattr(estimate(setting(llama)), part)
+    assert getattr(estimate_memory(setting(llama, **more)), part) > getattr(
+        estimate_memory(setting(llama)), part
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,8 +89,8 @@ def test_more_needs_more(llama, more: dict, part: str) -> None:
 )
 def test_what_saves_memory_saves_it_where_it_should(llama, more: dict, part: str) -> None:
     before, after = (
-        estimate(setting(llama)).model_dump(),
-        estimate(setting(llama, **more)).model_dump(),
+        estimate_memory(setting(llama)).model_dump(),
+        estimate_memory(setting(llama, **more)).model_dump(),
     )
     assert after.pop(part) < before.pop(part)
     # Adapters beside 4-bit layers are PEFT's own, which keep more than those beside plain ones.
@@ -102,19 +104,21 @@ def test_attention_dropout_costs_the_square_of_the_length() -> None:
     gpt2 = info_of("gpt2")
     assert gpt2.attention_dropout > 0
     one, two = (
-        estimate(setting(gpt2, batch=1, length=length)).activations for length in (512, 1024)
+        estimate_memory(setting(gpt2, batch=1, length=length)).activations for length in (512, 1024)
     )
     assert two > 2.5 * one
 
 
 def test_a_head_alone_keeps_nothing_of_the_body() -> None:
     bert = info_of("bert", "classify")
-    head, lora = (estimate(setting(bert, kind=kind, length=512)) for kind in ("head", "lora"))
+    head, lora = (
+        estimate_memory(setting(bert, kind=kind, length=512)) for kind in ("head", "lora")
+    )
     assert head.activations < lora.activations / 4 and head.logits == 0
 
 
 def test_four_methods_side_by_side_go_down(llama) -> None:
-    sizes = [estimate(one).total for one in memory.four(setting(llama)).values()]
+    sizes = [estimate_memory(one).total for one in memory.usual_methods(setting(llama)).values()]
     assert sizes == sorted(sizes, reverse=True) and len(set(sizes)) == 4
 
 
@@ -123,8 +127,8 @@ def test_the_largest_that_fits_fits_and_the_next_does_not(llama, free: int) -> N
     asked = setting(llama)
     length, batch = memory.largest_length(asked, free), memory.largest_batch(asked, free)
     for found, name, most in ((length, "length", llama.context), (batch, "batch", 512)):
-        assert found == 0 or estimate(asked._replace(**{name: found})).total <= free
-        assert found == most or estimate(asked._replace(**{name: found + 1})).total > free
+        assert found == 0 or estimate_memory(asked._replace(**{name: found})).total <= free
+        assert found == most or estimate_memory(asked._replace(**{name: found + 1})).total > free
 
 
 def test_the_peak_is_this_process_own() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.estimate import forecast, recommend
-from engine.estimate.lengths import Lengths, lengths
+from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.estimate.recommend import Case
 from engine.hardware import Machine
 from engine.model.info import LinearModule, ModelInfo
@@ -64,22 +64,22 @@ BIG = model(4096, 32)
 )  # fmt: skip
 def test_smaller_models_take_larger_steps(width: int, kind: str, lora: float, full: float) -> None:
     asked = case(info=model(width, kind=kind))
-    assert recommend.rate_of(asked, "lora")[0] == lora
-    assert recommend.rate_of(asked, "full")[0] == full
+    assert recommend.recommend_learning_rate(asked, "lora")[0] == lora
+    assert recommend.recommend_learning_rate(asked, "full")[0] == full
 
 
 def test_preferences_and_encoders_take_smaller_ones() -> None:
     prefer = case(goal="prefer", preference="dpo", info=BIG)
-    assert recommend.rate_of(prefer, "lora")[0] == 1e-5
-    assert recommend.rate_of(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
+    assert recommend.recommend_learning_rate(prefer, "lora")[0] == 1e-5
+    assert recommend.recommend_learning_rate(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
     encoder = case(
         goal="classify",
         labels=2,
         info=model(768, 12, kind="bert", tasks=("classify",), task="classify"),
     )
     assert (
-        recommend.rate_of(encoder, "full")[0] == 5e-5
-        and recommend.rate_of(encoder, "lora")[0] == 5e-4
+        recommend.recommend_learning_rate(encoder, "full")[0] == 5e-5
+        and recommend.recommend_learning_rate(encoder, "lora")[0] == 5e-4
     )
 
 
@@ -90,63 +90,67 @@ def test_preferences_and_encoders_take_smaller_ones() -> None:
 def test_few_rows_take_more_passes_and_many_a_larger_adapter(
     rows: int, epochs: int, rank: int
 ) -> None:
-    assert recommend.epochs_of(case(rows=rows))[0] == epochs
-    assert recommend.rank_of(case(rows=rows))[0] == rank
+    assert recommend.recommend_epochs(case(rows=rows))[0] == epochs
+    assert recommend.recommend_rank(case(rows=rows))[0] == rank
 
 
 def test_labels_and_preferences_need_little_room() -> None:
-    assert recommend.rank_of(case(goal="classify", labels=3))[0] == 8
-    assert recommend.rank_of(case(goal="prefer"))[0] == 8
-    assert recommend.epochs_of(case(goal="prefer", rows=700))[0] == 2
+    assert recommend.recommend_rank(case(goal="classify", labels=3))[0] == 8
+    assert recommend.recommend_rank(case(goal="prefer"))[0] == 8
+    assert recommend.recommend_epochs(case(goal="prefer", rows=700))[0] == 2
 
 
 def test_the_longest_row_stays_whole_where_it_does_not_cost_much() -> None:
-    length, why = recommend.length_of(case(), specs.MethodSpec())
+    length, why = recommend.recommend_length(case(), specs.MethodSpec())
     assert length == 64 and "57 tokens" in why
     odd = Lengths((0, 50, 100, 5000), (960, 39, 1), 1900)
-    length, why = recommend.length_of(case(lengths=odd), specs.MethodSpec())
+    length, why = recommend.recommend_length(case(lengths=odd), specs.MethodSpec())
     assert length == 64 and "are cut" in why
     long = Lengths((0, 1000, 4000), (10, 90), 3900)
-    length, why = recommend.length_of(case(lengths=long), specs.MethodSpec())
+    length, why = recommend.recommend_length(case(lengths=long), specs.MethodSpec())
     assert length == 2048 and "reads no more at once" in why
-    assert recommend.length_of(case(lengths=None, max_length=192), specs.MethodSpec())[0] == 192
+    assert (
+        recommend.recommend_length(case(lengths=None, max_length=192), specs.MethodSpec())[0] == 192
+    )
 
 
 def test_the_batch_is_what_fits_and_the_effective_one_stays() -> None:
-    wide = recommend.advise(case(info=BIG, free=80 * GB)).values
+    wide = recommend.recommend_settings(case(info=BIG, free=80 * GB)).values
     assert (wide["optim.batch_size"], wide["optim.accumulation"]) == (16, 1)
     asked = case(info=BIG, lengths=Lengths((0, 1000, 2100), (10, 90), 2040))
-    needs = [recommend.needs(asked, specs.MethodSpec(), batch, 2048, False) for batch in (1, 4)]
-    tight = recommend.advise(
-        asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / recommend.ROOM))
+    needs = [
+        recommend.bytes_needed(asked, specs.MethodSpec(), batch, 2048, False) for batch in (1, 4)
+    ]
+    tight = recommend.recommend_settings(
+        asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / recommend.USABLE_SHARE))
     ).values
     assert tight["method.kind"] == "lora"
     assert (
         1 <= tight["optim.batch_size"] <= 4
         and tight["optim.batch_size"] * tight["optim.accumulation"] == 16
     )
-    least = recommend.needs(asked, specs.MethodSpec(), 1, 2048, True)
+    least = recommend.bytes_needed(asked, specs.MethodSpec(), 1, 2048, True)
     assert least < needs[0]
-    tighter = recommend.advise(
-        asked._replace(machine=asked.machine._replace(free=(least + 1) / recommend.ROOM))
+    tighter = recommend.recommend_settings(
+        asked._replace(machine=asked.machine._replace(free=(least + 1) / recommend.USABLE_SHARE))
     ).values
     assert tighter["optim.checkpointing"] == "on" and tighter["optim.batch_size"] == 1
 
 
 def test_which_method_when() -> None:
     def best(**more: Any) -> str:
-        return recommend.advise(case(**more)).kind
+        return recommend.recommend_settings(case(**more)).kind
 
     assert best() == "lora"
     assert best(rows=100_000) == "full"
     assert best(rows=100_000, info=BIG, free=24 * GB) == "lora"
-    lora = recommend.needs(case(info=BIG), specs.MethodSpec(), 1, 57, True)
+    lora = recommend.bytes_needed(case(info=BIG), specs.MethodSpec(), 1, 57, True)
     assert best(info=BIG, free=lora) == "qlora", "only in 4 bit there is room to spare"
-    nothing = recommend.advise(case(info=BIG, free=GB))
+    nothing = recommend.recommend_settings(case(info=BIG, free=GB))
     assert nothing.kind == "qlora" and "smaller model" in nothing.words
     kinds = [option.kind for option in nothing.options]
     assert "head" not in kinds and not any(option.fits for option in nothing.options)
-    labels = recommend.advise(case(goal="classify", labels=2))
+    labels = recommend.recommend_settings(case(goal="classify", labels=2))
     assert "head" in [option.kind for option in labels.options]
 
 
@@ -155,17 +159,18 @@ def test_what_would_help_is_named() -> None:
     asked = case(
         info=BIG,
         free=1
-        + recommend.needs(asked, specs.MethodSpec(kind="qlora"), 1, 2048, True) / recommend.ROOM,
+        + recommend.bytes_needed(asked, specs.MethodSpec(kind="qlora"), 1, 2048, True)
+        / recommend.USABLE_SHARE,
     )
-    found = recommend.helps(asked, specs.MethodSpec(), 2048)
+    found = recommend.suggest_changes(asked, specs.MethodSpec(), 2048)
     assert "the 4-bit method (QLoRA)" in found
-    assert "LoRA instead of all weights" in recommend.helps(
+    assert "LoRA instead of all weights" in recommend.suggest_changes(
         case(info=BIG, free=24 * GB), specs.MethodSpec(kind="full"), 64
     )
 
 
 def test_a_method_of_one_s_own_gets_values_that_suit_it() -> None:
-    own = recommend.advise(case(), "full")
+    own = recommend.recommend_settings(case(), "full")
     assert (
         own.values["method.kind"] == "full"
         and own.kind == "lora"
@@ -191,12 +196,12 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(
         lengths=Lengths((0, longest // 2 + 1, longest + 1), (1, 2), longest),
         preference="dpo" if goal == "prefer" else "",
     )  # fmt: skip
-    found = recommend.advise(asked, kind)
+    found = recommend.recommend_settings(asked, kind)
     spec = specs.make(presets.nested(found.values))
     assert found.values.keys() == found.reasons.keys() and all(found.reasons.values())
     assert spec.data.max_length <= asked.info.context
     assert spec.optim.effective_batch in (4, 8, 16)
-    told = forecast.foresee(asked, spec)
+    told = forecast.forecast_run(asked, spec)
     best = next(option for option in found.options if option.kind == spec.method.kind)
     if best.fits:
         assert told.fit is not None, "what is said to fit can be laid out so that it does"
@@ -208,12 +213,12 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(
 def test_what_stepping_down_changes_is_foretold(preference: str, words: str) -> None:
     goal: Any = "prefer" if preference else "write"
     spec = specs.make({"optim": {"batch_size": 16}})
-    needs = forecast.foresee(case(goal=goal, preference=preference), spec).needs
-    told = forecast.foresee(case(needs - 1, goal=goal, preference=preference), spec)
+    needs = forecast.forecast_run(case(goal=goal, preference=preference), spec).needs
+    told = forecast.forecast_run(case(needs - 1, goal=goal, preference=preference), spec)
     assert told.fit and told.fit.batch == 8 and words in told.effect
     spec = specs.make({"optim": {"batch_size": 2}})
-    needs = forecast.foresee(case(goal=goal, preference=preference), spec).needs
-    told = forecast.foresee(case(needs - 1, goal=goal, preference=preference), spec)
+    needs = forecast.forecast_run(case(goal=goal, preference=preference), spec).needs
+    told = forecast.forecast_run(case(needs - 1, goal=goal, preference=preference), spec)
     assert (
         told.fit
         and told.fit.batch == (2 if preference == "kto" else 1)
@@ -225,8 +230,8 @@ def test_what_stepping_down_changes_is_foretold(preference: str, words: str) -> 
 
 
 def test_lengths_of_a_report() -> None:
-    assert lengths([], [], 0) is None
-    found = lengths([0, 10, 20, 30], [5, 4, 1], 27)
+    assert lengths_of_report([], [], 0) is None
+    found = lengths_of_report([0, 10, 20, 30], [5, 4, 1], 27)
     assert found and (found.at(0.5), found.at(0.9), found.at(1.0)) == (10, 20, 27)
     assert found.longer(27) == 0 and found.longer(20) == 1 and found.longer(9) == 5
     assert found.mean(1000) == pytest.approx((5 * 5 + 4 * 15 + 23.5) / 10)

@@ -89,26 +89,29 @@ def test_a_head_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_what_does_not_fit_is_said_with_an_exit_code_of_its_own() -> None:
     info = model(4096, 32)
-    method = report.method_for(info, "lora", 16, "all")
+    method = report.method_from_words(info, "lora", 16, "all")
     machine = Machine("cpu", "bf16", False, GB, GB)
-    found = report.report(info, method, machine, True, length=256, batch=8, labels=2)
+    found = report.report_model(info, method, machine, True, length=256, batch=8, labels=2)
     assert found["fits"] == "no" and found["largest_length"] == 0 and found["largest_batch"] == 0
-    assert "It does not fit" in report.sentences(found)
+    assert "It does not fit" in report.report_text(found)
 
 
 def test_models_are_found_by_what_people_call_them(home: Path, tmp_path: Path) -> None:
     store = Store(home)
-    assert locate.locate(store, "pocket") == ("pocket", None)
-    assert locate.locate(store, str(tmp_path)) == (str(tmp_path), None)
+    assert locate.locate_model(store, "pocket") == ("pocket", None)
+    assert locate.locate_model(store, str(tmp_path)) == (str(tmp_path), None)
     with pytest.raises(ModelError, match="not a folder"):
-        locate.locate(store, "/nowhere/at/all")
+        locate.locate_model(store, "/nowhere/at/all")
     with pytest.raises(ModelError, match="not a model's name"):
-        locate.locate(store, "a/b/c\0")
+        locate.locate_model(store, "a/b/c\0")
 
 
 def test_targets_are_a_group_or_names() -> None:
     info = model()
-    assert report.method_for(info, "lora", 8, "q_proj, v_proj").targets == ("q_proj", "v_proj")
-    assert report.method_for(info, "lora", 8, "all").targets == info.groups["all"]
+    assert report.method_from_words(info, "lora", 8, "q_proj, v_proj").targets == (
+        "q_proj",
+        "v_proj",
+    )
+    assert report.method_from_words(info, "lora", 8, "all").targets == info.groups["all"]
     with pytest.raises(SpecError):
-        report.method_for(info, "head", 8, "all")
+        report.method_from_words(info, "head", 8, "all")

@@ -89,17 +89,17 @@ def notice(group: str, title: str, text: str, *words: str) -> None:
 def open_whole(folder: Path, at: str) -> None:
     """All that is asked of a model before it trains, up to a place."""
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.model.describe import inspect
-    from engine.work.model.load import choose_place, load_model
+    from engine.work.model.describe import inspect_model
+    from engine.work.model.load import choose_device, load_model
 
-    local.folder(str(folder))
+    local.checked_folder(str(folder))
     if at == "gate":
         return
-    inspect(str(folder))
+    inspect_model(str(folder))
     if at == "tokens":
         load_tokenizer(folder)
     if at == "load":
-        load_model(folder, choose_place(PlaceSpec(device="cpu", precision="fp32")))
+        load_model(folder, choose_device(PlaceSpec(device="cpu", precision="fp32")))
 
 
 # Folders
@@ -110,7 +110,7 @@ def test_a_bad_folder_is_refused(bad: Bad, folder: Path) -> None:
     bad.spoil(folder)
     text = refusal(lambda: open_whole(folder, bad.at))
     if bad.at != "gate":
-        safety.check(folder)
+        safety.check_model_folder(folder)
     assert "model" in text and not (folder.parent / CANARY).exists()
     notice(bad.group, bad.title, text.replace(str(folder.parent), "…"), *bad.words)
 
@@ -147,10 +147,10 @@ def test_good_folders_pass(tiny: Tiny, folder: Path, tmp_path: Path) -> None:
     open_whole(snapshot, "load")
     (snapshot / CONFIG).unlink()
     (snapshot / CONFIG).symlink_to(folder / CONFIG)
-    assert "leads out" in refusal(lambda: safety.check(snapshot))
+    assert "leads out" in refusal(lambda: safety.check_model_folder(snapshot))
     # Behind a link, since models may be on another disk.
     (tmp_path / "link").symlink_to(folder)
-    safety.check(tmp_path / "link")
+    safety.check_model_folder(tmp_path / "link")
     # What old configs hold, which does no harm.
     for name, more in (
         (
@@ -166,7 +166,7 @@ def test_good_folders_pass(tiny: Tiny, folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_only_looked_at_is_checked_too(tmp_path: Path) -> None:
-    from engine.work.model.describe import inspect
+    from engine.work.model.describe import inspect_model
 
     for more in (
         {"auto_map": {"AutoConfig": "own.Own"}},
@@ -175,7 +175,7 @@ def test_a_model_that_is_only_looked_at_is_checked_too(tmp_path: Path) -> None:
     ):
         (tmp_path / CONFIG).write_text(json.dumps({"model_type": "llama"} | more))
         program("own.py")(tmp_path)
-        refusal(lambda: inspect("hub:hone/own", folder=tmp_path))
+        refusal(lambda: inspect_model("hub:hone/own", folder=tmp_path))
         assert not (tmp_path.parent / CANARY).exists()
 
 
@@ -185,24 +185,24 @@ TASK = "What does not go together"
 
 
 def test_an_encoder_given_to_a_chat_task(tiny: Tiny) -> None:
-    from engine.work.model.describe import inspect
-    from engine.work.model.load import choose_place, load_model
+    from engine.work.model.describe import inspect_model
+    from engine.work.model.load import choose_device, load_model
 
-    text = refusal(lambda: inspect(str(tiny.bert), "write"))
+    text = refusal(lambda: inspect_model(str(tiny.bert), "write"))
     notice(TASK, "An encoder for chat", text, "'bert'", "Choose a label", "causal")
-    assert text == refusal(lambda: load_model(tiny.bert, choose_place(PlaceSpec(device="cpu"))))
+    assert text == refusal(lambda: load_model(tiny.bert, choose_device(PlaceSpec(device="cpu"))))
 
 
 def test_a_method_that_does_not_fit_the_model(tiny: Tiny) -> None:
-    from engine.work.model.describe import inspect
+    from engine.work.model.describe import inspect_model
 
-    info = inspect(str(tiny.llama))
+    info = inspect_model(str(tiny.llama))
     for title, ask, kind, words in (
-        ("Rank above the layer's width", lambda: parameters.check(info, MethodSpec(rank=65)), SpecError,
+        ("Rank above the layer's width", lambda: parameters.check_method(info, MethodSpec(rank=65)), SpecError,
          ("method.rank", "q_proj", "64 wide", "Set it to 64 or less")),
-        ("Targets that match nothing", lambda: parameters.check(info, MethodSpec(targets=("c_attn",))), ModelError,
+        ("Targets that match nothing", lambda: parameters.check_method(info, MethodSpec(targets=("c_attn",))), ModelError,
          ("c_attn", "q_proj", "Choose the target modules")),
-        ("Layers that are not there", lambda: parameters.check(info, MethodSpec(layers="7")), SpecError,
+        ("Layers that are not there", lambda: parameters.check_method(info, MethodSpec(layers="7")), SpecError,
          ("method.layers", "from 0 to 2")),
         ("A context too short for the data", lambda: info.check_length(512), SpecError,
          ("256 tokens", "512", "Data tab")),
@@ -215,19 +215,19 @@ def test_a_method_that_does_not_fit_the_model(tiny: Tiny) -> None:
 def test_an_adapter_of_another_base(tiny: Tiny, tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
 
-    from engine.work.model.load import attach, choose_place, load_model
+    from engine.work.model.load import choose_device, load_adapter, load_model
 
-    place = choose_place(PlaceSpec(device="cpu", precision="fp32"))
+    place = choose_device(PlaceSpec(device="cpu", precision="fp32"))
     made, other = tmp_path / "adapter", tmp_path / "other"
     get_peft_model(
         load_model(tiny.llama, place), LoraConfig(r=4, target_modules=["q_proj"])
     ).save_pretrained(made)
-    attach(load_model(tiny.llama, place), made)
+    load_adapter(load_model(tiny.llama, place), made)
     for kind, more in (("llama", {"hidden_size": 32}), ("llama", {"num_hidden_layers": 2}),
                        ("llama", {"num_hidden_layers": 4}), ("gpt2", {})):  # fmt: skip
         base = load_model(save_model(other, kind, **more), place)
         with pytest.raises(RunError):
-            text = refusal(lambda base=base: attach(base, made))
+            text = refusal(lambda base=base: load_adapter(base, made))
             notice(
                 TASK,
                 "An adapter whose base is another",
@@ -239,7 +239,7 @@ def test_an_adapter_of_another_base(tiny: Tiny, tmp_path: Path) -> None:
         shutil.rmtree(other)
     file = made / "adapter_model.safetensors"
     os.truncate(file, file.stat().st_size - 10)
-    text = refusal(lambda: attach(load_model(tiny.llama, place), made))
+    text = refusal(lambda: load_adapter(load_model(tiny.llama, place), made))
     notice(TASK, "An adapter that is cut off", text, "cannot be loaded", "Continue the run")
 
 
@@ -270,8 +270,8 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
     def failed(title: str, name: str, *words: str, **more: Any) -> None:
         answer = child.ask(store, "download", name=name, revision="", **more)
         assert answer["seconds"] < SECONDS and answer["kind"] == "ModelError"
-        assert not [one for one in hub_models.downloaded(store) if one.whole]
-        assert len(local.available([store.models])) == 1, "nothing half-written is offered"
+        assert not [one for one in hub_models.list_downloaded(store) if one.whole]
+        assert len(local.list_models([store.models])) == 1, "nothing half-written is offered"
         text = (
             answer["error"]
             .replace(hub.url, "https://the-hub")
@@ -317,9 +317,9 @@ def test_half_a_download_is_no_model(folder: Path) -> None:
     for path in order:
         for size in (0, len(content[path]) // 2, len(content[path]) - 1):
             path.write_bytes(content[path][:size])
-            refusal(lambda: safety.check(folder))
+            refusal(lambda: safety.check_model_folder(folder))
         path.write_bytes(content[path])
-    safety.check(folder)
+    safety.check_model_folder(folder)
 
 
 def test_no_room_for_a_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -368,15 +368,15 @@ def mutate(folder: Path, rng: random.Random) -> str:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32))
 def test_any_spoilt_model_opens_or_is_refused(seed: int, tiny: Tiny, tmp_path: Path) -> None:
-    from engine.work.model.describe import inspect
+    from engine.work.model.describe import inspect_model
 
     rng = random.Random(seed)
     folder = shutil.copytree(tiny.llama, tmp_path / "model", dirs_exist_ok=True)
     what = mutate(folder, rng)
     begun = time.monotonic()
     try:
-        safety.check(folder)
-        inspect(str(folder))
+        safety.check_model_folder(folder)
+        inspect_model(str(folder))
     except ModelError as error:
         assert str(error).endswith(".") and "model" in str(error), what
     finally:
@@ -389,7 +389,7 @@ def test_the_recommended_models_pass(tmp_path: Path) -> None:
 
     for one in presets.known_models():
         (tmp_path / CONFIG).write_text(json.dumps(one.config))
-        config_json.check(tmp_path)
+        config_json.check_settings_files(tmp_path)
 
 
 def test_the_table_of_messages_is_up_to_date() -> None:

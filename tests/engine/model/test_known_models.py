@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.inspect import methods, pefts, published
-from engine.model.parameters import count
+from engine.model.parameters import count_parameters
 from engine.spec import presets
 from tests.engine.model.test_parameters import info_of
 
@@ -66,4 +66,4 @@ def test_what_is_said_of_a_recommended_model_holds(name: str) -> None:
 def test_published_models_count_as_peft_counts(name: str) -> None:
     info = info_of(config_of(name), PUBLISHED[name][0], name)
     for words, method in methods(info).items():
-        assert count(info, method, 3)[:2] == pefts(config_of(name), info, method), words
+        assert count_parameters(info, method, 3)[:2] == pefts(config_of(name), info, method), words

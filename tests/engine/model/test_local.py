@@ -24,7 +24,7 @@ def edit(folder, name: str, **changes) -> None:
 
 
 def test_the_pocket_model_passes() -> None:
-    assert local.folder("pocket") == presets.POCKET
+    assert local.checked_folder("pocket") == presets.POCKET
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,13 @@ def test_the_pocket_model_passes() -> None:
 def test_unsafe_or_broken_folders_are_refused(folder, spoil, words: str) -> None:
     spoil(folder)
     with pytest.raises(ModelError, match=words):
-        safety.check(folder)
+        safety.check_model_folder(folder)
 
 
 @pytest.mark.parametrize("path", ["/" + "a" * 5000, "/nul\0byte"])
 def test_a_path_that_cannot_be_is_refused(path: str) -> None:
     with pytest.raises(ModelError, match="not a folder"):
-        local.folder(path)
+        local.checked_folder(path)
 
 
 @pytest.mark.parametrize(
@@ -91,22 +91,22 @@ def test_a_path_that_cannot_be_is_refused(path: str) -> None:
 )
 def test_weights_that_do_not_make_the_model_are_refused(folder, spoil, words: str) -> None:
     from engine.spec.run import PlaceSpec
-    from engine.work.model.describe import inspect
-    from engine.work.model.load import choose_place, load_model
+    from engine.work.model.describe import inspect_model
+    from engine.work.model.load import choose_device, load_model
 
     spoil(folder)
     with pytest.raises(ModelError, match=words):
-        inspect(str(folder))
-        load_model(folder, choose_place(PlaceSpec()))
+        inspect_model(str(folder))
+        load_model(folder, choose_device(PlaceSpec()))
 
 
 def test_a_relative_path_is_refused() -> None:
     with pytest.raises(ModelError, match="not a folder"):
-        local.folder("../presets")
+        local.checked_folder("../presets")
 
 
 def test_available_lists_folders_below_the_roots(tmp_path, folder) -> None:
-    assert local.available([tmp_path / "absent", tmp_path]) == [
+    assert local.list_models([tmp_path / "absent", tmp_path]) == [
         ("pocket", "Pocket model (ships with Hone)"),
         (str(folder), "model"),
     ]

@@ -8,7 +8,7 @@ import pytest
 
 from engine.errors import ModelError, SpecError
 from engine.model.info import ModelInfo
-from engine.model.parameters import count
+from engine.model.parameters import count_parameters
 from engine.spec.method import MethodSpec
 from tests.engine.tiny import ARCHITECTURES, config_of
 
@@ -19,24 +19,24 @@ ROBERTA = {
 
 
 def info_of(config, task: str = "write", name: str = "m") -> ModelInfo:
-    from engine.work.model.describe import describe
+    from engine.work.model.describe import describe_model
 
-    return describe(config, task, source="x", name=name, folder=None, here=False)
+    return describe_model(config, task, source="x", name=name, folder=None, here=False)
 
 
 def tasks(kind: str) -> tuple[str, ...]:
-    from engine.work.model.describe import tasks_of
+    from engine.work.model.structure import tasks_of
 
     return tasks_of(config_of(kind))
 
 
 def pefts(config, task: str, method: MethodSpec, info: ModelInfo, labels: int) -> tuple[int, int]:
     """What PEFT counts once the adapter really stands beside the model."""
-    from engine.work.model.adapters import adapt, counted
-    from engine.work.model.describe import AUTO
+    from engine.work.model.adapters import apply_method, parameter_counts
+    from engine.work.model.structure import AUTO_CLASSES
 
     config.num_labels = labels
-    return counted(adapt(AUTO[task].from_config(config), method, info))
+    return parameter_counts(apply_method(AUTO_CLASSES[task].from_config(config), method, info))
 
 
 def draw_method(draw: random.Random, info: ModelInfo, task: str) -> MethodSpec:
@@ -63,7 +63,7 @@ def test_every_method_counts_as_peft_counts(kind: str) -> None:
         for _ in range(8):
             method, labels = draw_method(draw, info, task), draw.randint(2, 5)
             try:
-                ours = count(info, method, labels)
+                ours = count_parameters(info, method, labels)
             except SpecError as error:  # the drawn targets are not in the drawn layers
                 assert "none of them is in the chosen layers" in str(
                     error
@@ -95,7 +95,7 @@ def test_known_numbers(kind, shape, task, targets, rank, labels, adapter, traina
     from transformers import AutoConfig
 
     info = info_of(AutoConfig.for_model(kind, **shape), task)
-    found = count(info, MethodSpec(rank=rank, targets=targets), labels)
+    found = count_parameters(info, MethodSpec(rank=rank, targets=targets), labels)
     assert (found.adapter, found.trainable) == (adapter, trainable)
 
 
@@ -110,7 +110,7 @@ def test_what_does_not_fit_the_model_is_named_all_at_once() -> None:
     info = info_of(config_of("llama"), name="Tiny")
     wrong = MethodSpec(rank=200, layers="1-7", ranks={"qproj": 4}, save=("norm",))
     with pytest.raises(SpecError) as error:
-        count(info, wrong)
+        count_parameters(info, wrong)
     text = str(error.value)
     assert "Tiny has 3 layers, counted from 0 to 2; '1-7' asks for others" in text
     assert "q_proj is only 64 wide, so a rank of 200 is no adapter for it" in text
@@ -120,7 +120,7 @@ def test_what_does_not_fit_the_model_is_named_all_at_once() -> None:
 
 def test_targets_that_match_nothing_are_named_with_those_that_there_are() -> None:
     with pytest.raises(ModelError, match=r"no module called c_attn\. It has: q_proj, k_proj"):
-        count(info_of(config_of("llama")), MethodSpec(targets=("c_attn",)))
+        count_parameters(info_of(config_of("llama")), MethodSpec(targets=("c_attn",)))
 
 
 def test_an_encoder_cannot_write_and_says_what_it_can() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from engine.errors import ModelError, SpecError
 from engine.model.info import LinearModule
-from engine.model.parameters import count
-from engine.model.targets import _architectures, target_groups
+from engine.model.parameters import count_parameters
+from engine.model.targets import _load_architectures, target_groups
 from engine.spec.method import MethodSpec
 from tests.engine.model.test_parameters import info_of, pefts, tasks
 from tests.engine.tiny import ARCHITECTURES, config_of
@@ -48,7 +48,7 @@ def names(groups: dict[str, tuple[str, ...]], name: str) -> set[str]:
 def default_info(kind: str, **more):
     from transformers import AutoConfig
 
-    from engine.work.model.describe import tasks_of
+    from engine.work.model.structure import tasks_of
 
     config = AutoConfig.for_model(kind, **more)
     return info_of(config, tasks_of(config)[0], kind)
@@ -80,7 +80,7 @@ def test_and_for_others(kind: str) -> None:
 
 
 def test_every_entry_of_the_table_is_of_a_real_architecture() -> None:
-    table = _architectures()
+    table = _load_architectures()
     for kind in set(table) - {"default"}:
         info = default_info(kind)
         missing = {name for group in table[kind].values() for name in group} - {
@@ -140,7 +140,7 @@ def test_all_linear_counts_as_peft_counts_where_names_mean_more(kind: str) -> No
     from transformers import AutoConfig
 
     info, method = default_info(kind), MethodSpec(rank=8)
-    ours = count(info, method, 3)
+    ours = count_parameters(info, method, 3)
     with torch.device("meta"):
         assert pefts(AutoConfig.for_model(kind), info.task, method, info, 3) == (
             ours.trainable,
@@ -160,7 +160,7 @@ def test_weights_that_never_train_are_not_counted_as_training(kind: str) -> None
     from transformers import AutoConfig
 
     info, full = default_info(kind), MethodSpec(kind="full")
-    ours = count(info, full, 3)
+    ours = count_parameters(info, full, 3)
     with torch.device("meta"):
         assert pefts(AutoConfig.for_model(kind), info.task, full, info, 3) == (
             ours.trainable,
@@ -175,4 +175,4 @@ def test_layers_of_a_plain_list_are_called_by_their_list() -> None:
 
 def test_a_model_without_linear_layers_says_what_to_choose() -> None:
     with pytest.raises(SpecError, match="no linear layers for an adapter"):
-        count(default_info("ibert"), MethodSpec())
+        count_parameters(default_info("ibert"), MethodSpec())

@@ -119,7 +119,7 @@ def test_a_folder_that_cannot_be_read_hides_no_other(make, home, capsys) -> None
     (engine.store.datasets / "abc").mkdir()
     (engine.store.datasets / "abc" / "card.json").write_text("")
     assert [one.readable for one in engine.store.all_runs()] == [False, False, True]
-    assert len(datasets.available(engine.store)) == 5
+    assert len(datasets.list_datasets(engine.store)) == 5
     assert cli(["runs", "--home", str(home)]) == 0 and run.id in capsys.readouterr().out
     assert cli(["show", "last", "--home", str(home)]) == 0
 
@@ -325,7 +325,7 @@ def test_what_an_attempt_before_said_of_memory_is_not_said_of_this_one(home) -> 
     run = Engine(home, supervise=False).start(SPEC)
     run.log.write_text("terminate: std::bad_alloc")
     said = run.log.stat().st_size
-    assert exit_status.for_memory(run, -6, 0, said=0) and not exit_status.for_memory(
+    assert exit_status.ended_for_memory(run, -6, 0, said=0) and not exit_status.ended_for_memory(
         run, -6, 0, said
     )
 

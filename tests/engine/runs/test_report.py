@@ -33,7 +33,7 @@ def run(home: Path) -> RunDir:
     engine = Engine(home, supervise=False)
     prepared = engine.prepare(make({}).data)
     run = engine.store.create_run(
-        make({"name": NASTY}), prepared.train_file, prepared.held_out_file, prepared.about()
+        make({"name": NASTY}), prepared.train_file, prepared.held_out_file, prepared.summary()
     )
     events = [
         started(versions={"torch": "2.13.0"}, data_hash="d" * 64, model_hash="m" * 64, steps=4),
@@ -89,7 +89,7 @@ def test_no_report_is_kept_while_a_run_waits(run: RunDir) -> None:
 
 
 def test_the_file_needs_nothing_else_and_runs_nothing_of_the_users(run: RunDir) -> None:
-    text = report_view.write(run).read_text(encoding="utf-8")
+    text = report_view.write_report_file(run).read_text(encoding="utf-8")
     assert (
         "<script" not in text
         and "&lt;script&gt;" in text
@@ -113,13 +113,13 @@ def test_thinning_keeps_every_peak() -> None:
     "losses", [[], [(1, 0.0)], [(0, 1e-4), (9, 2e-4)], [(0, -5.0), (20000, 1e6)]]
 )
 def test_any_curve_can_be_drawn(losses: list[tuple[float, float]]) -> None:
-    drawn = charts.losses(losses, losses, losses[:1], 0)
+    drawn = charts.loss_curves_svg(losses, losses, losses[:1], 0)
     assert "nan" not in drawn and (drawn.startswith("<svg") or not losses)
 
 
 def test_ticks_are_round_and_hold_all() -> None:
-    assert charts.ticks(0, 9.2) == [0, 2, 4, 6, 8, 10]
-    found = charts.ticks(0.013, 0.094)
+    assert charts.axis_ticks(0, 9.2) == [0, 2, 4, 6, 8, 10]
+    found = charts.axis_ticks(0.013, 0.094)
     assert found[0] <= 0.013 and found[-1] >= 0.094 and 3 <= len(found) <= 7
 
 
@@ -128,25 +128,25 @@ def test_a_hash_follows_every_byte_of_small_files_and_pieces_of_large_ones(
 ) -> None:
     copy = tmp_path / "model"
     shutil.copytree(presets.POCKET, copy)
-    assert fingerprint.of_model(copy) == fingerprint.of_model(presets.POCKET)
+    assert fingerprint.hash_model(copy) == fingerprint.hash_model(presets.POCKET)
     (copy / "README.md").write_text("other words")
-    assert fingerprint.of_model(copy) == fingerprint.of_model(presets.POCKET)
-    for limit in (fingerprint.WHOLE, 0):
+    assert fingerprint.hash_model(copy) == fingerprint.hash_model(presets.POCKET)
+    for limit in (fingerprint.WHOLE_BYTES, 0):
         monkeypatch.setattr(fingerprint, "WHOLE", limit)
-        before, file = fingerprint.of_model(copy), copy / "model.safetensors"
+        before, file = fingerprint.hash_model(copy), copy / "model.safetensors"
         data = bytearray(file.read_bytes())
         data[-1] ^= 1
         file.write_bytes(data)
-        assert fingerprint.of_model(copy) != before
-        fingerprint.require_same("", copy)  # an older run, which knows no hash
+        assert fingerprint.hash_model(copy) != before
+        fingerprint.require_same_base("", copy)  # an older run, which knows no hash
         with pytest.raises(RunError, match="made for another model"):
-            fingerprint.require_same(before, copy)
+            fingerprint.require_same_base(before, copy)
 
 
 def test_a_base_swapped_for_another_of_its_shape_is_refused(
     trained: tuple[Engine, RunDir], tmp_path: Path
 ) -> None:
-    from engine.work.model.base_and_tuned import trained as result
+    from engine.work.model.base_and_tuned import open_trained_run as result
 
     run = RunDir(
         shutil.copytree(
@@ -171,5 +171,5 @@ def test_a_finished_run_has_its_report(trained: tuple[Engine, RunDir]) -> None:
     assert kept.state == "finished" and len(kept.data_hash) == len(kept.model_hash) == 64
     assert kept.versions.keys() >= {"python", "torch", "transformers", "peft", "trl"}
     assert (
-        kept.model_hash == fingerprint.of_model(presets.POCKET) and kept.expected and kept.samples
+        kept.model_hash == fingerprint.hash_model(presets.POCKET) and kept.expected and kept.samples
     )

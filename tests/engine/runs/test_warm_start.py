@@ -17,7 +17,7 @@ from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import State, fold
-from engine.text import span
+from engine.text import format_time_range
 from tests.conftest import idle, wait_for
 
 SPEC = specs.make({"data": {"source": "sample:pirate"}, "optim": {"epochs": 2}})
@@ -133,7 +133,7 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
     )
     assert view.last.epoch == pytest.approx(3) and view.first_loss == before.first_loss
     (time,) = [one for one in expected.outcome(view, State.FINISHED) if one.what == "Time"]
-    assert time.expected == span(1.5, 2.1)
+    assert time.expected == format_time_range(1.5, 2.1)
     assert specs.make(specs.load_yaml(run.spec_file)).optim.epochs == 3
 
 

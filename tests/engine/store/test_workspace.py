@@ -89,7 +89,7 @@ def test_a_probe_of_another_process_is_not_taken_for_a_worker(home) -> None:
 
 def test_a_sample_that_is_asked_for_twice_at_once_is_made_once(home, monkeypatch) -> None:
     """Opening a page does so: rows, settings and facts are asked for at the same moment."""
-    store, made, add = Store(home), [], ingest.add_files
+    store, made, add = Store(home), [], ingest.ingest_files
 
     def slow(*given, **options) -> str:
         made.append(add(*given, **options))
@@ -100,7 +100,7 @@ def test_a_sample_that_is_asked_for_twice_at_once_is_made_once(home, monkeypatch
     with ThreadPoolExecutor(4) as pool:
         asked = []
         for _ in range(4):
-            asked.append(pool.submit(datasets.load, store, "sample:pirate"))
+            asked.append(pool.submit(datasets.load_dataset, store, "sample:pirate"))
             time.sleep(0.1)
         found = [one.result() for one in asked]
     assert len(made) == 1 and all(one == found[0] for one in found)

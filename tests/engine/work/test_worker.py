@@ -44,7 +44,7 @@ def test_what_was_foretold_is_what_came(trained) -> None:
     """The counts of the config are those of PEFT on the loaded model; tests/engine/model/test_parameters.py has all methods."""
     engine, run = trained
     view, info = run.view(), engine.desk.inspect("pocket")
-    foretold = parameters.count(info, run.spec.method)
+    foretold = parameters.count_parameters(info, run.spec.method)
     assert view.started.trainable == foretold.trainable == view.estimated.trainable
     assert view.started.total == foretold.total == info.parameters + foretold.trainable
     assert view.proved[0] == (16, 1, False) and view.proved[1].seconds > 0
@@ -69,7 +69,7 @@ def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
     """A real Llama of 260 thousand weights without a chat template learns to continue plain text."""
     engine = Engine(home)
     file = shared_data / "datasets" / "mlx_wikisql_text" / "train.jsonl"
-    source = oneshot.add_files(engine.store, [(file, "wikisql.jsonl")])
+    source = oneshot.ingest_files(engine.store, [(file, "wikisql.jsonl")])
     values = {
         "model": {"source": str(shared_data / "models" / "stories260K")},
         "data": {"source": source, "max_length": 256},
@@ -219,10 +219,10 @@ def test_a_merge_beyond_tolerance_is_refused_and_removed(trained, monkeypatch) -
     from engine.work import merge
 
     _, run = trained
-    monkeypatch.setitem(merge.TOLERANCE, "fp32", -1.0)
+    monkeypatch.setitem(merge.LOGIT_TOLERANCE, "fp32", -1.0)
     shutil.rmtree(run.merged("fp32"), ignore_errors=True)
     before = run.events_file.read_bytes()
-    merge.merge(run, "fp32")
+    merge.merge_run(run, "fp32")
     done = run.view().merged["fp32"]
     assert not done.ok and "removed" in done.text
     assert not run.merged("fp32").exists() and not (run.path / "merged" / ".fp32").exists()
@@ -248,16 +248,16 @@ def test_base_reply_equals_the_bare_base_model(trained) -> None:
     """The mixed batch's base row is the base, token for token (in fp32)."""
     from engine.spec.run import PlaceSpec
     from engine.work.encode.encode import load_tokenizer, prompt_ids
-    from engine.work.model.generate import replies, stream_pair
-    from engine.work.model.load import attach, choose_place, load_model
+    from engine.work.model.generate import greedy_replies, stream_pair
+    from engine.work.model.load import choose_device, load_adapter, load_model
 
     _, run = trained
     tokenizer = load_tokenizer(presets.POCKET)
-    place = choose_place(PlaceSpec(precision="fp32"))
+    place = choose_device(PlaceSpec(precision="fp32"))
     ask = prompt_ids(tokenizer, [{"role": "user", "content": "What is a cat?"}], False)
-    bare = replies(load_model(presets.POCKET, place), tokenizer, [ask], 24)[0]
-    tuned_model = attach(load_model(presets.POCKET, place), run.adapter)
-    tuned = replies(tuned_model, tokenizer, [ask], 24)[0]
+    bare = greedy_replies(load_model(presets.POCKET, place), tokenizer, [ask], 24)[0]
+    tuned_model = load_adapter(load_model(presets.POCKET, place), run.adapter)
+    tuned = greedy_replies(tuned_model, tokenizer, [ask], 24)[0]
     heard: list[list[str]] = []
     stream_pair(tuned_model, tokenizer, (ask, ask), 24, 0.0, heard.append, lambda: False)
     assert [text.strip() for text in heard[-1]] == [bare, tuned]

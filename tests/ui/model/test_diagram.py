@@ -7,7 +7,7 @@ import pytest
 from engine.errors import ModelError
 from engine.spec.method import MethodSpec
 from tests.ui.fakes import INFO
-from ui.model.diagram import drawing, toggled
+from ui.model.diagram import layer_diagram, toggle_target
 
 NARROW = INFO.modules[-1].model_copy(
     update={"name": "gate", "path": "model.layers.*.mlp.gate", "refused": "too narrow"}
@@ -15,17 +15,17 @@ NARROW = INFO.modules[-1].model_copy(
 
 
 def test_a_known_model_has_nothing_to_explain() -> None:
-    assert drawing(INFO, MethodSpec())["reason"] == ""
+    assert layer_diagram(INFO, MethodSpec())["reason"] == ""
 
 
 def test_the_reason_of_a_group_is_shown() -> None:
     info = INFO.model_copy(update={"group_reason": "Hone does not know it."})
-    assert drawing(info, MethodSpec())["reason"] == "Hone does not know it."
+    assert layer_diagram(info, MethodSpec())["reason"] == "Hone does not know it."
 
 
 def test_a_part_that_can_get_no_adapter_is_closed_and_says_why() -> None:
     info = INFO.model_copy(update={"modules": (*INFO.modules, NARROW)})
-    shown = drawing(info, MethodSpec())
+    shown = layer_diagram(info, MethodSpec())
     boxes = {
         box["name"]: box
         for column in shown["columns"]
@@ -38,4 +38,4 @@ def test_a_part_that_can_get_no_adapter_is_closed_and_says_why() -> None:
     )
     assert shown["reason"] == "No adapter can stand beside gate (too narrow)."
     with pytest.raises(ModelError, match="too narrow"):
-        toggled(info, ["q_proj"], "gate")
+        toggle_target(info, ["q_proj"], "gate")

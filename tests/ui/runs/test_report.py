@@ -12,7 +12,7 @@ def test_the_report_is_written_as_a_file_for_a_run_that_exists(
     ctx: Context, finished: RunDir
 ) -> None:
     finished.emit(ev.Warned(text="<b>careful</b>"))
-    written = tab.write_report(ctx, finished.id)
+    written = tab.download_report(ctx, finished.id)
     assert written == str(finished.path / f"{finished.id}.html")
     text = (finished.path / f"{finished.id}.html").read_text(encoding="utf-8")
     assert "&lt;b&gt;careful" in text and "After step 20 (best and newest)" in text

@@ -43,7 +43,9 @@ def pressed(run_id: str) -> gr.EventData:
 def filled(outputs: list[object]) -> dict[str, object]:
     """What the form holds after a run's settings were put into it; skipped widgets are left out."""
     _, _, _, _, *widgets = outputs
-    values = {path: one for path, one in zip(form.PATHS, widgets, strict=True) if one != gr.skip()}
+    values = {
+        path: one for path, one in zip(form.FORM_PATHS, widgets, strict=True) if one != gr.skip()
+    }
     return {
         path: one["value"] if isinstance(one, dict) and "choices" in one else one
         for path, one in values.items()
@@ -57,20 +59,22 @@ def test_the_queue_is_listed_moved_and_emptied(waits: Context) -> None:
     first, second, third = (
         waits.engine.start(SPEC.model_copy(update={"name": n})) for n in ("one", NASTY, "three")
     )
-    shown, lead, timer = queue.refresh(waits, "", "")
+    shown, lead, timer = queue.refresh_queue(waits, "", "")
     assert (
         shown.index("1. one") < shown.index("2. &lt;img") < shown.index("3. three")
         and "<img" not in shown
     )
     assert "3 jobs wait" in lead and timer["active"]
-    assert queue.refresh(waits, shown, lead)[:2] == (gr.skip(), gr.skip()), "what is the same stays"
-    shown = queue.act(waits, "first", shown, lead, pressed(third.id))[0]
-    shown = queue.act(waits, "down", shown, lead, pressed(first.id))[0]
+    assert queue.refresh_queue(waits, shown, lead)[:2] == (gr.skip(), gr.skip()), (
+        "what is the same stays"
+    )
+    shown = queue.press_queue_button(waits, "first", shown, lead, pressed(third.id))[0]
+    shown = queue.press_queue_button(waits, "down", shown, lead, pressed(first.id))[0]
     assert [one.run.id for one in waits.engine.queue()] == [third.id, second.id, first.id]
     for run in (first, second):
-        shown, lead, _ = queue.act(waits, "out", shown, lead, pressed(run.id))
+        shown, lead, _ = queue.press_queue_button(waits, "out", shown, lead, pressed(run.id))
     assert "1. three" in shown and "1 job waits" in lead and first.state() == State.CANCELLED
-    shown, lead, timer = queue.act(waits, "out", shown, lead, pressed(third.id))
+    shown, lead, timer = queue.press_queue_button(waits, "out", shown, lead, pressed(third.id))
     assert (shown, lead) == ("", "") and not timer["active"]
 
 
@@ -79,12 +83,12 @@ def test_what_does_not_wait_is_said(waits: Context) -> None:
     waits.engine.cancel(run.id)
     for what in queue.ACTS:
         with pytest.raises(RunError, match="does not wait any more: it is cancelled"):
-            queue.change(waits, what, run.id)
+            queue.change_queue(waits, what, run.id)
         with pytest.raises(RunError, match="There is no run"):
-            queue.change(waits, what, "../../etc")
+            queue.change_queue(waits, what, "../../etc")
     with pytest.raises(RunError, match="not a way to move"):
         waits.engine.resume(run.id)
-        queue.change(waits, "delete", run.id)
+        queue.change_queue(waits, "delete", run.id)
 
 
 def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
@@ -94,7 +98,7 @@ def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
     )
     works.queue_mark.unlink()
     with works.lock.acquire():
-        shown = queue.refresh(waits, "", "")[0]
+        shown = queue.refresh_queue(waits, "", "")[0]
     assert "Now: works." in shown and "1. Pirate" in shown and other.queued
 
 
@@ -115,7 +119,7 @@ def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
         and "“mine”" in outputs[2]
         and outputs[3] == "fewest"
     )
-    assert form.collect(filled(outputs).values()) == run.spec
+    assert form.read_spec(filled(outputs).values()) == run.spec
     # The source has changed, and the page asks for the settings of other data, perhaps twice: then they stay.
     *own, recipe, note, asked, after = train_tab.choose_data(
         ctx, "sample:json", "pocket", "", outputs[0]
@@ -137,10 +141,10 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
     file.write_text(
         "question,answer\n" + "".join(f"How much is {n}?,It is {n}.\n" for n in range(40))
     )
-    source = oneshot.add_files(ctx.engine.store, [(file, "rows.csv")])
+    source = oneshot.ingest_files(ctx.engine.store, [(file, "rows.csv")])
     spec = specs.make({"data": {"source": source}, "model": {"start": "no-such-run"}})
     run = ctx.engine.store.create_run(
-        spec, *[ctx.prepared(spec.data).train_file] * 2, {"name": "rows", "shape": ""}
+        spec, *[ctx.prepare(spec.data).train_file] * 2, {"name": "rows", "shape": ""}
     )
     shutil.rmtree(ctx.engine.store.datasets / source.partition(":")[2])
     run.set_spec(
@@ -186,7 +190,7 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     run = ctx.engine.store.run(train_tab.start(ctx, *held.values()))
     assert warm_start.name_of(run) == "Pirate"
     # Other data leaves method and start; what does not agree is told beside Start and refused by it.
-    own = form.PATHS[2:]
+    own = form.FORM_PATHS[2:]
     kept = dict(
         zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", finished.id), strict=False)
     )
@@ -214,5 +218,5 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
         20,
     )
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
-    picked = tab.pick(ctx, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
+    picked = tab.choose_run(ctx, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
     assert picked[5]["visible"] and picked[6]["visible"]

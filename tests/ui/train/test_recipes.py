@@ -34,7 +34,7 @@ def file_values(values: list[object], ctx: Context, tmp_path: Path) -> list[obje
         f'{{"prompt": "Question {n}?", "completion": "Answer number {n}."}}' for n in range(120)
     )
     (tmp_path / "own.jsonl").write_text(rows)
-    source = oneshot.add_files(ctx.engine.store, [(tmp_path / "own.jsonl", "own.jsonl")])
+    source = oneshot.ingest_files(ctx.engine.store, [(tmp_path / "own.jsonl", "own.jsonl")])
     setting(values, "data.source", source)
     counted(ctx, values)
     return values
@@ -60,7 +60,7 @@ def test_every_recipe_can_be_chosen(
     *shown, group, said = train_recipes.choose(ctx, recipe.name, *values)
     for path, value in zip(PATHS, shown, strict=True):
         setting(values, path, value)
-    spec = form.collect(values)
+    spec = form.read_spec(values)
     assert all(train_recipes._flat(spec)[path] == value for path, value in recipe.values.items())
     assert group == recipe.group and recipe.cost in said.replace("&#x27;", "'")
 

@@ -6,7 +6,8 @@ import gradio as gr
 import pytest
 
 from engine.coach import expected
-from engine.errors import DataError, ModelError, SpecError
+from engine.data.quality.token_report import RefusedRows
+from engine.errors import ModelError, SpecError
 from engine.hardware import Machine
 from engine.model import parameters
 from engine.runs import report
@@ -15,7 +16,7 @@ from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView, State, fold
-from engine.text import rounded, span, within
+from engine.text import format_time_range, is_within_range, rounded_range
 from tests.ui.fakes import INFO, FakeDesk
 from ui import form
 from ui.context import Context
@@ -30,7 +31,7 @@ GB = 2**30
 
 
 def setting(values: list[object], path: str, value: object) -> None:
-    values[form.PATHS.index(path)] = plain(value)
+    values[form.FORM_PATHS.index(path)] = plain(value)
 
 
 def plain(shown: object) -> object:
@@ -45,9 +46,9 @@ def told(ctx: Context, values: list[object]) -> str:
 
 def counted(ctx: Context, values: list[object]) -> None:
     """Model and rows are known, as after a look at the Data tab."""
-    spec = form.collect(values)
-    ctx.model(spec.model.source)
-    ctx.measure(spec.model.source, ctx.prepared(spec.data), spec.data)
+    spec = form.read_spec(values)
+    ctx.load_model(spec.model.source)
+    ctx.count_tokens(spec.model.source, ctx.prepare(spec.data), spec.data)
 
 
 @pytest.fixture
@@ -72,12 +73,12 @@ def test_the_defaults_start(finished: RunDir) -> None:
 def test_what_start_would_do_is_told_at_once(ctx: Context, values: list[object], room) -> None:
     words, alpha, *_ = next(train_facts.tell(ctx, *values))
     assert "Counting" in words and "You will train on" in words
-    ctx.model("pocket")
-    spec = form.collect(values)
+    ctx.load_model("pocket")
+    spec = form.read_spec(values)
     words, alpha, methods, *_ = next(train_facts.tell(ctx, *values))
-    weights = parameters.count(INFO, spec.method).trainable
+    weights = parameters.count_parameters(INFO, spec.method).trainable
     assert f"{weights:,} of {INFO.parameters + weights:,} weights train" in words
-    assert f"{spec.optim.steps(ctx.prepared(spec.data).train)} steps" in words
+    assert f"{spec.optim.steps(ctx.prepare(spec.data).train)} steps" in words
     assert "20.0 GB free" in words and "known once the rows are counted" in words
     assert alpha["placeholder"].startswith(str(2 * spec.method.rank))
     assert "Recommended: <b>LoRA</b>" in methods and "When to use which" in methods
@@ -122,9 +123,8 @@ def test_what_does_not_fit_is_said_with_what_helps_and_can_be_started(
 def test_stepping_down_is_foretold(ctx: Context, values: list[object], room) -> None:
     counted(ctx, values)
     setting(values, "optim.batch_size", 512)
-    spec = form.collect(values)
-    plan = train_facts.plan(ctx, spec)
-    asked = train_facts.forecast.foresee(plan.case, spec)
+    spec = form.read_spec(values)
+    asked = ctx.plan(spec).forecast
     room(asked.needs - 1)
     words = told(ctx, values)
     assert "step down by itself" in words and "256 examples at once" in words
@@ -138,7 +138,7 @@ def test_a_mistake_in_the_form_is_told_beside_it(ctx: Context, values: list[obje
 def test_examples_longer_than_the_model_reads_are_said_at_once(
     ctx: Context, values: list[object]
 ) -> None:
-    ctx.model("pocket")
+    ctx.load_model("pocket")
     setting(values, "data.max_length", 513)
     assert "reads at most 512 tokens" in told(ctx, values)
     with pytest.raises(SpecError):
@@ -149,7 +149,7 @@ def test_examples_longer_than_the_model_reads_are_said_at_once(
 def test_a_method_that_does_not_fit_the_model_does_not_start(
     ctx: Context, values: list[object]
 ) -> None:
-    ctx.model("pocket")
+    ctx.load_model("pocket")
     setting(values, "method.layers", "0-99")
     assert "has 6 layers" in told(ctx, values)
     with pytest.raises(SpecError):
@@ -163,7 +163,7 @@ def test_a_model_that_cannot_be_opened_is_said_beside_start(
         raise ModelError("This folder is of an unknown architecture.")
 
     monkeypatch.setattr(FakeDesk, "inspect", refuse)
-    assert "unknown architecture" in list(tab.describe(ctx, "pocket"))[-1]
+    assert "unknown architecture" in list(tab.describe_model(ctx, "pocket"))[-1]
     assert "unknown architecture" in told(ctx, values)
     update = settings.choose_model(ctx, "pocket", "all", ["q_proj"])
     assert update["value"] == [form.ALL_LINEAR] and "q_proj" in update["choices"]
@@ -185,7 +185,7 @@ def test_what_does_not_apply_is_hidden_and_not_reset(ctx: Context, values: list[
 
 
 def test_the_head_is_offered_for_labels_alone(ctx: Context, values: list[object]) -> None:
-    ctx.model("pocket")
+    ctx.load_model("pocket")
     setting(values, "method.kind", "head")
     kinds = settings.offer_kinds(ctx, *values)
     assert kinds["value"] == "lora" and "head" not in dict(map(reversed, kinds["choices"]))
@@ -201,7 +201,7 @@ def test_preferences_have_settings_of_their_own(ctx: Context, values: list[objec
 
 
 def test_a_classifier_is_counted_with_its_labels(ctx: Context, values: list[object], room) -> None:
-    ctx.model("pocket")
+    ctx.load_model("pocket")
     setting(values, "data.source", "sample:reviews")
     setting(values, "data.goal", "classify")
     words = told(ctx, values)
@@ -213,7 +213,7 @@ def test_a_classifier_is_counted_with_its_labels(ctx: Context, values: list[obje
 
 def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
     assert settings.choose_group(ctx, "fewest", "pocket") == gr.skip()  # not read yet
-    ctx.model("pocket")
+    ctx.load_model("pocket")
     assert plain(settings.choose_group(ctx, "fewest", "pocket")) == ["q_proj", "v_proj"]
     assert settings.name_group(ctx, ["v_proj", "q_proj"], "pocket") == "fewest"
     assert settings.name_group(ctx, ["v_proj"], "pocket") == settings.OWN
@@ -223,7 +223,7 @@ def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
 
 def test_names_of_the_model_before_stay_on_offer_unseen(ctx: Context) -> None:
     """A form that is on its way when the model changes holds them, and Gradio refuses what is not on offer."""
-    ctx.model("pocket")
+    ctx.load_model("pocket")
     other = INFO.modules[0].model_copy(update={"name": "c_attn"})
     ctx._models["/models/other"] = INFO.model_copy(
         update={"modules": (other,), "groups": {"all": ("c_attn",)}}
@@ -235,7 +235,7 @@ def test_names_of_the_model_before_stay_on_offer_unseen(ctx: Context) -> None:
 
 
 def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
-    own = form.PATHS[2:]
+    own = form.FORM_PATHS[2:]
     shown = dict(zip(own, train_tab.choose_data(ctx, "sample:json", "pocket"), strict=False))
     assert shown["data.max_length"] == train_tab.suited_spec("sample:json").data.max_length
     kept = dict(zip(own, train_tab.choose_data(ctx, "dataset:ab", "pocket"), strict=False))
@@ -248,11 +248,15 @@ def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
 def test_rows_that_must_not_be_learned_are_said(
     ctx: Context, values: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: object) -> int:
-        raise DataError("7 of the rows cannot be learned with this model. <b>")
-
-    monkeypatch.setattr(Context, "learned", refuse)
+    refused = RefusedRows(rows=7, reason="The template hides them. <b>")
+    measure = FakeDesk.measure
+    monkeypatch.setattr(
+        FakeDesk, "measure", lambda *of: measure(*of).model_copy(update={"refused": refused})
+    )
+    counted(ctx, values)
     assert "7 of the rows" in told(ctx, values) and "&lt;b&gt;" in told(ctx, values)
+    with pytest.raises(SpecError, match="7 of the rows cannot be learned with this model"):
+        train_tab.start(ctx, *values)
 
 
 # --- while it runs, and after ---
@@ -307,14 +311,16 @@ def test_foretold_and_real_stand_side_by_side() -> None:
      (100, 5000, "1.6 to 84 min")],
 )  # fmt: skip
 def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
-    assert span(low, high) == words
-    least, most = rounded(low, high)
+    assert format_time_range(low, high) == words
+    least, most = rounded_range(low, high)
     assert least <= low and high <= most, "all of it is told"
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(5.9, False), (6, True), (13, True), (13.1, False)])
 def test_a_time_is_judged_by_the_range_that_was_told(seconds: float, good: bool) -> None:
-    assert span(6.4, 12.6) == "6 to 13 s" and within(seconds, 6.4, 12.6) == good
+    assert (
+        format_time_range(6.4, 12.6) == "6 to 13 s" and is_within_range(seconds, 6.4, 12.6) == good
+    )
 
 
 def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(
@@ -333,7 +339,7 @@ def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(
         "Time",
     ]
     assert ["Batch", "4 × 4"] in [entry[:2] for entry in answer["settings"]]
-    shown = report_view.page(report.report(finished))
+    shown = report_view.report_page(report.report(finished))
     assert "Expected and real" in shown and "4 examples at once" in shown and "<b>" not in shown
 
 
@@ -354,4 +360,4 @@ def test_accuracy_is_shown_where_it_is_measured() -> None:
 
 
 def test_runs_are_listed_with_their_method(ctx: Context, finished: RunDir) -> None:
-    assert "LoRA 16" in runs_tab.refresh(ctx, "")
+    assert "LoRA 16" in runs_tab.refresh_table(ctx, "")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.readers import Bad, Options, read
+from engine.data.readers import BadRow, ReadOptions, read_table
 from engine.errors import DataError
 
 NAMES = ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a", "a.parquet", "a.xlsx"]
@@ -27,10 +27,10 @@ class Read(NamedTuple):
 def table(tmp_path: Path, name: str, content: str | bytes, **options) -> Read:
     path = tmp_path / "upload"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
-    found = read(path, name, Options(**options))
+    found = read_table(path, name, ReadOptions(**options))
     rows = list(found.rows)
-    good = [row for row in rows if not isinstance(row, Bad)]
-    return Read(good, [row.problem for row in rows if isinstance(row, Bad)], found.notes)
+    good = [row for row in rows if not isinstance(row, BadRow)]
+    return Read(good, [row.problem for row in rows if isinstance(row, BadRow)], found.notes)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_a_huge_line_is_passed_over_without_reading_it_whole(tmp_path: Path) -> 
     path = tmp_path / "upload"
     path.write_bytes(b'{"text": "' + b"x" * (60 * 2**20) + b'"}\n' + ROW.encode())
     tracemalloc.start()
-    rows = list(read(path, "a.jsonl").rows)
+    rows = list(read_table(path, "a.jsonl").rows)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(rows) == 2 and "Line 1 is larger than the limit of 5 MB" in rows[0].problem

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.rows import Writer, read_rows
+from engine.data.rows import RowWriter, read_rows
 from engine.errors import DataError
 from engine.model import local
 from engine.spec.run import DataSpec
@@ -17,11 +17,11 @@ from engine.work.encode.encode import load_tokenizer
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return load_tokenizer(local.folder("pocket"))
+    return load_tokenizer(local.checked_folder("pocket"))
 
 
 def written(path: Path, rows: list[dict]) -> Path:
-    with Writer(path) as writer:
+    with RowWriter(path) as writer:
         for row in rows:
             writer.add(json.dumps(row))
     return path
@@ -35,14 +35,14 @@ def test_the_second_time_nothing_is_encoded(
 ) -> None:
     file = written(tmp_path / "rows.arrow", [*ROWS, {"prompt": "word " * 200, "completion": "No."}])
     data = DataSpec(max_length=64)
-    first = cache.tokens(tmp_path / "tokens", file, read_rows(file), tokenizer, data)
+    first = cache.load_or_encode(tmp_path / "tokens", file, read_rows(file), tokenizer, data)
     assert (len(first.rows), first.lost, first.refused) == (30, 1, 0)
     assert first.lengths == [len(row["input_ids"]) for row in first.rows]
     assert first.rows["learned"] == [
         sum(label != -100 for label in row["labels"]) for row in first.rows
     ]
     monkeypatch.setattr(cache, "encode_each", lambda *_: pytest.fail("encoded again"))
-    again = cache.tokens(
+    again = cache.load_or_encode(
         tmp_path / "tokens", file, read_rows(file), tokenizer, data.model_copy(update={"seed": 1})
     )
     assert list(again.rows) == list(first.rows) and again.lost == 1
@@ -51,10 +51,10 @@ def test_the_second_time_nothing_is_encoded(
 @pytest.mark.parametrize("change", [{"max_length": 32}, {"learn": "all"}, {"system": "Be brief."}])
 def test_other_settings_make_other_tokens(tmp_path: Path, tokenizer, change: dict) -> None:
     file = written(tmp_path / "rows.arrow", ROWS)
-    first = cache.tokens(
+    first = cache.load_or_encode(
         tmp_path / "tokens", file, read_rows(file), tokenizer, DataSpec(max_length=64)
     )
-    second = cache.tokens(
+    second = cache.load_or_encode(
         tmp_path / "tokens",
         file,
         read_rows(file),
@@ -69,7 +69,7 @@ def test_other_settings_make_other_tokens(tmp_path: Path, tokenizer, change: dic
 def test_tokens_that_are_half_there_are_made_again(tmp_path: Path, tokenizer, damage: str) -> None:
     file = written(tmp_path / "rows.arrow", ROWS)
     first = list(
-        cache.tokens(
+        cache.load_or_encode(
             tmp_path / "tokens", file, read_rows(file), tokenizer, DataSpec(max_length=64)
         ).rows
     )
@@ -83,7 +83,7 @@ def test_tokens_that_are_half_there_are_made_again(tmp_path: Path, tokenizer, da
         )
     else:
         (folder / name).unlink()
-    again = cache.tokens(
+    again = cache.load_or_encode(
         tmp_path / "tokens", file, read_rows(file), tokenizer, DataSpec(max_length=64)
     )
     assert list(again.rows) == first
@@ -99,7 +99,9 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, tokenizer) -> None:
     }
     file = written(tmp_path / "rows.arrow", [*ROWS, bad])
     with pytest.raises(DataError, match="Row 31"):
-        cache.tokens(tmp_path / "tokens", file, read_rows(file), tokenizer, DataSpec(max_length=64))
+        cache.load_or_encode(
+            tmp_path / "tokens", file, read_rows(file), tokenizer, DataSpec(max_length=64)
+        )
     assert not list((tmp_path / "tokens").iterdir())
 
 
@@ -107,7 +109,7 @@ def test_old_tokens_go(tmp_path: Path, tokenizer, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cache, "KEPT", 2)
     file = written(tmp_path / "rows.arrow", ROWS[:3])
     for length in (40, 41, 42):
-        cache.tokens(
+        cache.load_or_encode(
             tmp_path / "tokens", file, read_rows(file), tokenizer, DataSpec(max_length=length)
         )
     assert len(list((tmp_path / "tokens").iterdir())) == 2

@@ -11,15 +11,15 @@ from engine.errors import DataError, ModelError
 from engine.spec import presets
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import (
-    IGNORED,
-    encode,
-    encode_each,
+    IGNORE_INDEX,
+    encode_row,
+    encode_rows,
     encode_uncut,
+    first_questions,
     load_tokenizer,
     prompt_ids,
-    question_of,
-    questions,
-    row_prompt,
+    question_messages,
+    row_prompt_ids,
 )
 
 CHAT = {
@@ -49,31 +49,32 @@ def spec(**values) -> DataSpec:
 
 
 def learned_text(tokenizer, encoded) -> str:
-    return tokenizer.decode([label for label in encoded.labels if label != IGNORED])
+    return tokenizer.decode([label for label in encoded.labels if label != IGNORE_INDEX])
 
 
 # --- masks on the pocket model ---
 
 
 def test_the_pocket_model_sees_what_it_always_saw(tokenizer) -> None:
-    encoded = encode(tokenizer, CHAT, WIDE)
+    encoded = encode_row(tokenizer, CHAT, WIDE)
     own = tokenizer.apply_chat_template(
         CHAT["messages"], return_dict=True, return_assistant_tokens_mask=True
     )
     assert encoded.ids == own["input_ids"]
-    assert [label != IGNORED for label in encoded.labels] == [
+    assert [label != IGNORE_INDEX for label in encoded.labels] == [
         bool(on) for on in own["assistant_masks"]
     ]
     end = tokenizer.eos_token
     assert learned_text(tokenizer, encoded) == f"Hello, friend.{end}A cat is an animal.{end}"
     assert all(
-        label in (IGNORED, token) for label, token in zip(encoded.labels, encoded.ids, strict=True)
+        label in (IGNORE_INDEX, token)
+        for label, token in zip(encoded.labels, encoded.ids, strict=True)
     )
 
 
 def test_unmarked_template_learns_the_same(tokenizer) -> None:
     tokenizer.chat_template = UNMARKED
-    text = learned_text(tokenizer, encode(tokenizer, CHAT, WIDE))
+    text = learned_text(tokenizer, encode_row(tokenizer, CHAT, WIDE))
     assert text == "Hello, friend.<|im_end|>A cat is an animal.<|im_end|>"
 
 
@@ -81,7 +82,7 @@ def test_a_model_without_a_template_gets_the_plain_one(tmp_path, tokenizer) -> N
     tokenizer.chat_template = None
     tokenizer.save_pretrained(tmp_path)
     plain = load_tokenizer(tmp_path)
-    encoded = encode(plain, CHAT, WIDE)
+    encoded = encode_row(plain, CHAT, WIDE)
     start, end = plain.bos_token, plain.eos_token
     assert learned_text(plain, encoded) == f" Hello, friend.{end} A cat is an animal.{end}"
     assert plain.decode(encoded.ids).startswith(
@@ -101,19 +102,19 @@ def test_completion_rows_equal_the_chat_of_one_turn(tokenizer) -> None:
     chat = {
         "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
     }
-    assert encode(tokenizer, {"prompt": "Hi", "completion": "Yes."}, WIDE) == encode(
+    assert encode_row(tokenizer, {"prompt": "Hi", "completion": "Yes."}, WIDE) == encode_row(
         tokenizer, chat, WIDE
     )
 
 
 def test_plain_text_is_learned_whole_and_ends(tokenizer) -> None:
-    encoded = encode(tokenizer, {"text": "Once upon a time."}, WIDE)
+    encoded = encode_row(tokenizer, {"text": "Once upon a time."}, WIDE)
     assert encoded.labels == encoded.ids and encoded.ids[-1] == tokenizer.eos_token_id
 
 
 def test_keys_of_other_tasks_are_ignored(tokenizer) -> None:
     row = {"prompt": "Hi", "completion": "Yes."}
-    assert encode(tokenizer, row | {"rejected": "No.", "good": True}, WIDE) == encode(
+    assert encode_row(tokenizer, row | {"rejected": "No.", "good": True}, WIDE) == encode_row(
         tokenizer, row, WIDE
     )
 
@@ -122,30 +123,32 @@ def test_keys_of_other_tasks_are_ignored(tokenizer) -> None:
 
 
 def test_last_learns_the_last_answer_alone(tokenizer) -> None:
-    text = learned_text(tokenizer, encode(tokenizer, CHAT, spec(learn="last")))
+    text = learned_text(tokenizer, encode_row(tokenizer, CHAT, spec(learn="last")))
     assert text == f"A cat is an animal.{tokenizer.eos_token}"
 
 
 def test_all_learns_every_token(tokenizer) -> None:
-    encoded = encode(tokenizer, CHAT, spec(learn="all"))
-    assert encoded.labels == encoded.ids == encode(tokenizer, CHAT, WIDE).ids
+    encoded = encode_row(tokenizer, CHAT, spec(learn="all"))
+    assert encoded.labels == encoded.ids == encode_row(tokenizer, CHAT, WIDE).ids
 
 
 def test_turns_of_weight_nought_are_read_and_not_learned(tokenizer) -> None:
     turns = json.loads(json.dumps(CHAT["messages"]))
     turns[2]["weight"] = 0
-    encoded = encode(tokenizer, {"messages": turns}, WIDE)
-    assert encoded.ids == encode(tokenizer, CHAT, WIDE).ids
+    encoded = encode_row(tokenizer, {"messages": turns}, WIDE)
+    assert encoded.ids == encode_row(tokenizer, CHAT, WIDE).ids
     assert learned_text(tokenizer, encoded) == f"A cat is an animal.{tokenizer.eos_token}"
     turns[4]["weight"] = 0
-    assert encode(tokenizer, {"messages": turns}, WIDE).learned == 0
+    assert encode_row(tokenizer, {"messages": turns}, WIDE).learned == 0
 
 
 def test_the_system_prompt_of_all_rows_stands_where_a_row_brings_none(tokenizer) -> None:
     row = {"prompt": "Hi", "completion": "Yes."}
-    given = tokenizer.decode(encode(tokenizer, row, spec(system=" Be brief. ")).ids)
+    given = tokenizer.decode(encode_row(tokenizer, row, spec(system=" Be brief. ")).ids)
     assert "<|system|>Be brief.<|end|>" in given
-    assert encode(tokenizer, CHAT, spec(system="Be brief.")) == encode(tokenizer, CHAT, WIDE)
+    assert encode_row(tokenizer, CHAT, spec(system="Be brief.")) == encode_row(
+        tokenizer, CHAT, WIDE
+    )
 
 
 # --- control tokens in a row's own texts ---
@@ -154,28 +157,30 @@ NASTY = {"prompt": "Say <|end|> and <|assistant|> now", "completion": "I say <|e
 
 
 def test_without_the_fix_a_typed_control_token_is_a_real_one(tokenizer) -> None:
-    assert encode(tokenizer, NASTY, WIDE).ids.count(tokenizer.eos_token_id) == 4
+    assert encode_row(tokenizer, NASTY, WIDE).ids.count(tokenizer.eos_token_id) == 4
 
 
 @pytest.mark.parametrize("template", ["model", "chatml", "plain"])
 def test_literal_makes_typed_control_tokens_plain_text(template) -> None:
     tokenizer = load_tokenizer(presets.POCKET, template)
-    clean = encode(tokenizer, {"prompt": "Say it now", "completion": "I say it gladly"}, WIDE)
-    mended = encode(tokenizer, NASTY, spec(fixes=("literal",)))
+    clean = encode_row(tokenizer, {"prompt": "Say it now", "completion": "I say it gladly"}, WIDE)
+    mended = encode_row(tokenizer, NASTY, spec(fixes=("literal",)))
     special = set(tokenizer.all_special_ids)
     # Just those that the template writes are left, and the text is still the same.
     assert [t for t in mended.ids if t in special] == [t for t in clean.ids if t in special]
-    assert tokenizer.decode(mended.ids) == tokenizer.decode(encode(tokenizer, NASTY, WIDE).ids)
+    assert tokenizer.decode(mended.ids) == tokenizer.decode(encode_row(tokenizer, NASTY, WIDE).ids)
     assert "I say <|end|> gladly" in learned_text(tokenizer, mended)
     assert "now" not in learned_text(tokenizer, mended)
 
 
 def test_literal_leaves_other_rows_as_they_are(tokenizer) -> None:
-    assert encode(tokenizer, CHAT, spec(fixes=("literal",))) == encode(tokenizer, CHAT, WIDE)
+    assert encode_row(tokenizer, CHAT, spec(fixes=("literal",))) == encode_row(
+        tokenizer, CHAT, WIDE
+    )
 
 
 def test_literal_in_plain_text(tokenizer) -> None:
-    ids = encode(tokenizer, {"text": "one <|end|> two"}, spec(fixes=("literal",))).ids
+    ids = encode_row(tokenizer, {"text": "one <|end|> two"}, spec(fixes=("literal",))).ids
     assert ids.count(tokenizer.eos_token_id) == 1 and ids[-1] == tokenizer.eos_token_id
     assert tokenizer.decode(ids[:-1]) == "one <|end|> two"
 
@@ -185,29 +190,29 @@ def test_literal_in_plain_text(tokenizer) -> None:
 
 def test_cut_rows_are_counted_and_lost_ones_left_out(tokenizer) -> None:
     long = {"prompt": "word " * 100, "completion": "Yes."}
-    assert encode(tokenizer, long, spec(max_length=20)).cut > 0
+    assert encode_row(tokenizer, long, spec(max_length=20)).cut > 0
     left: Counter[str] = Counter()
-    assert len(list(encode_each(tokenizer, [long, CHAT], spec(max_length=40), left))) == 1
+    assert len(list(encode_rows(tokenizer, [long, CHAT], spec(max_length=40), left))) == 1
     assert left == {"lost": 1}
 
 
 def test_shorten_keeps_the_answer_whole(tokenizer) -> None:
     long = {"prompt": "first " + "word " * 200 + "last", "completion": "Yes, I do."}
     whole, short = (
-        encode(tokenizer, long, WIDE),
-        encode(tokenizer, long, spec(max_length=64, fixes=("shorten",))),
+        encode_row(tokenizer, long, WIDE),
+        encode_row(tokenizer, long, spec(max_length=64, fixes=("shorten",))),
     )
     assert len(short.ids) == 64 and short.length == whole.length and short.cut == whole.length - 64
     assert learned_text(tokenizer, short) == learned_text(tokenizer, whole)
     assert short.ids[:16] == whole.ids[:16] and short.ids[-20:] == whole.ids[-20:]
     fits = spec(max_length=whole.length, fixes=("shorten",))
-    assert encode(tokenizer, long, fits) == whole
+    assert encode_row(tokenizer, long, fits) == whole
 
 
 def test_shorten_keeps_sixteen_tokens_at_both_ends_and_then_cuts(tokenizer) -> None:
     long = {"prompt": "word " * 100, "completion": "Yes, I do. " * 20}
-    whole, data = encode(tokenizer, long, WIDE), spec(max_length=40, fixes=("shorten",))
-    short, uncut = encode(tokenizer, long, data), encode_uncut(tokenizer, long, data)
+    whole, data = encode_row(tokenizer, long, WIDE), spec(max_length=40, fixes=("shorten",))
+    short, uncut = encode_row(tokenizer, long, data), encode_uncut(tokenizer, long, data)
     start = whole.labels.index(whole.ids[-1])  # the end mark is learned
     assert start and len(short.ids) == 40 and len(uncut.ids) == 32 + whole.learned
     assert uncut.ids[:40] == short.ids
@@ -218,7 +223,7 @@ def test_rows_name_the_one_that_is_refused(tokenizer) -> None:
     with pytest.raises(
         DataError, match=r"Row 1: .*System role not supported.*Choose another chat format"
     ):
-        list(encode_each(tokenizer, [CHAT], WIDE, Counter()))
+        list(encode_rows(tokenizer, [CHAT], WIDE, Counter()))
 
 
 def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer) -> None:
@@ -229,14 +234,14 @@ def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer) -
         ]
     }
     with pytest.raises(DataError, match=r"Row 1: "):
-        list(encode_each(tokenizer, [refused, CHAT], WIDE, Counter()))
+        list(encode_rows(tokenizer, [refused, CHAT], WIDE, Counter()))
     data = spec(fixes=("refused",))
     left: Counter[str] = Counter()
-    assert list(encode_each(tokenizer, [refused, CHAT], data, left)) == [
-        encode(tokenizer, CHAT, WIDE)
+    assert list(encode_rows(tokenizer, [refused, CHAT], data, left)) == [
+        encode_row(tokenizer, CHAT, WIDE)
     ]
     assert left == {"refused": 1}
-    assert [text for text, _ in questions(tokenizer, [refused, CHAT], 2, 64, data)] == [
+    assert [text for text, _ in first_questions(tokenizer, [refused, CHAT], 2, 64, data)] == [
         "What is a cat?"
     ]
 
@@ -257,11 +262,11 @@ def test_the_prompt_is_the_beginning_of_what_was_trained(template) -> None:
         for row in (CHAT, NASTY):
             literal = "literal" in data.fixes
             prompt = prompt_ids(
-                tokenizer, question_of(row, data.system), plain_text=False, literal=literal
+                tokenizer, question_messages(row, data.system), plain_text=False, literal=literal
             )
-            trained = encode(tokenizer, row, data)
-            assert trained.ids[: len(prompt)] == prompt == row_prompt(tokenizer, row, data)
-            assert trained.labels[len(prompt)] != IGNORED
+            trained = encode_row(tokenizer, row, data)
+            assert trained.ids[: len(prompt)] == prompt == row_prompt_ids(tokenizer, row, data)
+            assert trained.labels[len(prompt)] != IGNORE_INDEX
 
 
 def test_a_token_that_reaches_into_the_answer_is_split_there(tokenizer) -> None:
@@ -271,19 +276,21 @@ def test_a_token_that_reaches_into_the_answer_is_split_there(tokenizer) -> None:
         "{% if add_generation_prompt %}Answer: {% endif %}"
     )
     row = {"prompt": "Hi", "completion": "hello there"}
-    prompt, trained = row_prompt(tokenizer, row, WIDE), encode(tokenizer, row, WIDE)
-    assert prompt == prompt_ids(tokenizer, question_of(row), False) == trained.ids[: len(prompt)]
+    prompt, trained = row_prompt_ids(tokenizer, row, WIDE), encode_row(tokenizer, row, WIDE)
+    assert (
+        prompt == prompt_ids(tokenizer, question_messages(row), False) == trained.ids[: len(prompt)]
+    )
     assert learned_text(tokenizer, trained) == "hello there\n"
 
 
 def test_text_rows_are_continued_from_their_first_half(tokenizer) -> None:
-    ask = question_of({"text": "one two three four five six seven eight"})
+    ask = question_messages({"text": "one two three four five six seven eight"})
     assert ask == [{"role": "user", "content": "one two three four"}]
     assert tokenizer.decode(prompt_ids(tokenizer, ask, plain_text=True)) == "one two three four"
 
 
 def test_one_long_word_is_asked_whole() -> None:
-    assert question_of({"text": " " + "a" * 30})[0]["content"] == " " + "a" * 14
+    assert question_messages({"text": " " + "a" * 30})[0]["content"] == " " + "a" * 14
 
 
 def test_questions_that_are_too_long_are_passed_over(tokenizer) -> None:
@@ -291,8 +298,11 @@ def test_questions_that_are_too_long_are_passed_over(tokenizer) -> None:
         {"prompt": "word " * 400, "completion": "a"},
         *({"prompt": f"Say {n}.", "completion": "b"} for n in "123"),
     ]
-    assert [text for text, _ in questions(tokenizer, rows, 2, 64, WIDE)] == ["Say 1.", "Say 2."]
-    assert all(len(ids) <= 64 for _, ids in questions(tokenizer, rows, 9, 64, WIDE))
+    assert [text for text, _ in first_questions(tokenizer, rows, 2, 64, WIDE)] == [
+        "Say 1.",
+        "Say 2.",
+    ]
+    assert all(len(ids) <= 64 for _, ids in first_questions(tokenizer, rows, 9, 64, WIDE))
 
 
 def test_a_tokenizer_that_loses_text_is_caught(tmp_path) -> None:

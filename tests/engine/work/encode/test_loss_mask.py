@@ -17,8 +17,14 @@ from transformers import PreTrainedTokenizerFast
 from engine.errors import DataError
 from engine.spec import presets
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import IGNORED, encode, load_tokenizer, prompt_ids, row_prompt
-from engine.work.encode.loss_mask import masked
+from engine.work.encode.encode import (
+    IGNORE_INDEX,
+    encode_row,
+    load_tokenizer,
+    prompt_ids,
+    row_prompt_ids,
+)
+from engine.work.encode.loss_mask import compute_loss_mask
 
 WIDE = DataSpec(max_length=4096)
 CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}
@@ -74,11 +80,11 @@ def word_piece(folder: Path) -> Any:
 
 def shown(tokenizer: Any, row: dict[str, Any], data: DataSpec = WIDE) -> str:
     """A row's tokens as text, with what is learned in brackets."""
-    one = encode(tokenizer, row, data)
+    one = encode_row(tokenizer, row, data)
     text, at = "", 0
     while at < len(one.ids):
-        on, start = one.labels[at] != IGNORED, at
-        while at < len(one.ids) and (one.labels[at] != IGNORED) == on:
+        on, start = one.labels[at] != IGNORE_INDEX, at
+        while at < len(one.ids) and (one.labels[at] != IGNORE_INDEX) == on:
             at += 1
         part = tokenizer.decode(one.ids[start:at])
         text += f"⟦{part}⟧" if on else part
@@ -150,20 +156,20 @@ def test_each_family_is_pinned(family, tmp_path) -> None:
     folder = byte_level(tmp_path, **special, additional_special_tokens=more)
     tokenizer = load_tokenizer(folder, "model" if family == "plain" else family)
     assert shown(tokenizer, CHAT) == text
-    assert len(encode(tokenizer, CHAT, WIDE).ids) == count
+    assert len(encode_row(tokenizer, CHAT, WIDE).ids) == count
     asked = prompt_ids(tokenizer, CHAT["messages"][:4], False)
     assert (
         asked
-        == row_prompt(tokenizer, CHAT, WIDE)
-        == encode(tokenizer, CHAT, WIDE).ids[: len(asked)]
+        == row_prompt_ids(tokenizer, CHAT, WIDE)
+        == encode_row(tokenizer, CHAT, WIDE).ids[: len(asked)]
     )
 
 
 def test_a_tokenizer_like_berts_without_blanks_and_end(tmp_path) -> None:
     tokenizer = load_tokenizer(word_piece(tmp_path))
-    one = encode(tokenizer, CHAT, WIDE)
+    one = encode_row(tokenizer, CHAT, WIDE)
     words = tokenizer.convert_ids_to_tokens(one.ids)
-    learned = [word for word, label in zip(words, one.labels, strict=True) if label != IGNORED]
+    learned = [word for word, label in zip(words, one.labels, strict=True) if label != IGNORE_INDEX]
     assert words[:9] == ["system", ":", "be", "kind", ".", "user", ":", "hi", "assistant"]
     assert learned == ["hello", ".", "fare", "##well", "."]
 
@@ -173,7 +179,7 @@ def test_a_tokenizer_like_berts_without_blanks_and_end(tmp_path) -> None:
 )
 def test_every_template_of_ours_shows_tools_and_learns_calls(template) -> None:
     tokenizer = load_tokenizer(presets.POCKET, template)
-    found = masked(tokenizer, TOOLS["messages"], TOOLS["tools"], "answers")
+    found = compute_loss_mask(tokenizer, TOOLS["messages"], TOOLS["tools"], "answers")
     call, last = (found.text[slice(*span)] for span in found.spans)
     assert (
         "I look." in call
@@ -183,7 +189,7 @@ def test_every_template_of_ours_shows_tools_and_learns_calls(template) -> None:
     )
     assert last.split("<")[0].strip() == "Yes." and last.endswith("<|end|>")
     assert "21 C" in found.text and '"description": "Weather."' in found.text
-    without = masked(
+    without = compute_loss_mask(
         tokenizer, [turn for turn in TOOLS["messages"] if turn["role"] != "tool"][:2], [], "answers"
     )
     assert '"look_up"' in without.text
@@ -224,12 +230,12 @@ def test_what_is_learned_is_the_answers_and_nothing_else(pocket, turns, template
         for role, text in zip(("user", "assistant"), pair, strict=True)
     ]
     try:
-        one = encode(tokenizer, {"messages": messages}, WIDE)
+        one = encode_row(tokenizer, {"messages": messages}, WIDE)
         prompt = prompt_ids(tokenizer, messages[:-1], False)
     finally:
         tokenizer.chat_template = source
     before, after = (" ", "<|end|>") if template == "plain" else ("", "<|im_end|><|end|>")
-    learned = tokenizer.decode([label for label in one.labels if label != IGNORED])
+    learned = tokenizer.decode([label for label in one.labels if label != IGNORE_INDEX])
     assert learned == "".join(before + answer + after for _, answer in turns)
     assert one.ids[: len(prompt)] == prompt
 
@@ -278,27 +284,27 @@ def test_answers_are_told_however_the_template_writes_them(pocket, way) -> None:
     source, answers = UNMARKED[way]
     tokenizer = load_tokenizer(presets.POCKET)
     tokenizer.chat_template = source
-    found = masked(tokenizer, CHAT["messages"], [], "answers")
+    found = compute_loss_mask(tokenizer, CHAT["messages"], [], "answers")
     assert [found.text[slice(*span)] for span in found.spans] == answers
     prompt = prompt_ids(tokenizer, CHAT["messages"][:4], False)
     assert (
         prompt
-        == row_prompt(tokenizer, CHAT, WIDE)
-        == encode(tokenizer, CHAT, WIDE).ids[: len(prompt)]
+        == row_prompt_ids(tokenizer, CHAT, WIDE)
+        == encode_row(tokenizer, CHAT, WIDE).ids[: len(prompt)]
     )
 
 
 def test_an_answer_that_begins_like_the_prompt_goes_on_is_learned_whole() -> None:
     tokenizer = load_tokenizer(presets.POCKET)
     tokenizer.chat_template = UNMARKED["the prompt opens thinking that no answer has"][0]
-    found = masked(
+    found = compute_loss_mask(
         tokenizer,
         [{"role": "user", "content": "x"}, {"role": "assistant", "content": "<tea>"}],
         [],
         "all",
     )
     assert found.text.endswith("<|assistant|><tea><|end|>")
-    found = masked(
+    found = compute_loss_mask(
         tokenizer,
         [{"role": "user", "content": "x"}, {"role": "assistant", "content": "<tea>"}],
         [],
@@ -361,17 +367,17 @@ def test_what_cannot_be_told_is_refused_in_plain_words(case) -> None:
     tokenizer = load_tokenizer(presets.POCKET)
     tokenizer.chat_template = source
     with pytest.raises(DataError, match=f"(?s){reason}.*Choose another chat format"):
-        encode(tokenizer, CHAT, WIDE)
+        encode_row(tokenizer, CHAT, WIDE)
 
 
 def test_tools_that_a_template_does_not_show_are_refused() -> None:
     tokenizer = load_tokenizer(presets.POCKET)
     tokenizer.chat_template = LOOP + ASK
     with pytest.raises(DataError, match="does not show tool calls"):
-        encode(tokenizer, TOOLS, WIDE)
+        encode_row(tokenizer, TOOLS, WIDE)
     plain = {"messages": [TOOLS["messages"][0], TOOLS["messages"][3]], "tools": [TOOL]}
     with pytest.raises(DataError, match="does not show the list of tools"):
-        encode(tokenizer, plain, WIDE)
+        encode_row(tokenizer, plain, WIDE)
     tokenizer.chat_template = "{{ tools[0].function.name if tools else '' }}" + LOOP + ASK
     with pytest.raises(DataError, match="does not show tool calls in the assistant's turn"):
-        encode(tokenizer, TOOLS, WIDE)
+        encode_row(tokenizer, TOOLS, WIDE)

@@ -14,8 +14,14 @@ import pytest
 
 from engine.errors import DataError
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import IGNORED, encode, load_tokenizer, prompt_ids, row_prompt
-from engine.work.encode.messages import answer_of, squeeze
+from engine.work.encode.encode import (
+    IGNORE_INDEX,
+    encode_row,
+    load_tokenizer,
+    prompt_ids,
+    row_prompt_ids,
+)
+from engine.work.encode.messages import answer_after_thinking, remove_blanks
 
 WIDE = DataSpec(max_length=8192)
 NAMES = ("Llama-3.2-1B-Instruct", "Qwen3")
@@ -182,7 +188,7 @@ def learned_runs(one: Any) -> list[list[int]]:
     """The learned tokens, run by run."""
     runs: list[list[int]] = [[]]
     for label in one.labels:
-        if label != IGNORED:
+        if label != IGNORE_INDEX:
             runs[-1].append(label)
         elif runs[-1]:
             runs.append([])
@@ -196,12 +202,12 @@ def test_every_real_template_learns_each_answer_or_says_why_not(shared_data, tok
         tokenizer = fitted(tokenizers, path.read_text(encoding="utf-8"))
         for name, row in ROWS.items():
             try:
-                one = encode(tokenizer, row, WIDE)
+                one = encode_row(tokenizer, row, WIDE)
             except DataError as error:
                 refused[path.stem, name] = str(error)
                 continue
             counts["turns"] += check_turns(path.stem, tokenizer, one, row, name)
-            prompt = row_prompt(tokenizer, row, WIDE)
+            prompt = row_prompt_ids(tokenizer, row, WIDE)
             assert prompt and one.ids[: len(prompt)] == prompt, (path.stem, name)
             counts["prompts"] += 1
             counts["general prompts"] += (
@@ -231,16 +237,21 @@ def check_turns(template: str, tokenizer: Any, one: Any, row: dict[str, Any], na
         runs = [runs[1] + runs[0], *runs[2:]]  # the call ends in a mark, the words behind it do not
     assert len(runs) == len(turns), where
     for run, turn in zip(runs, turns, strict=True):
-        text, words = squeeze(tokenizer.decode(run)), squeeze(answer_of(turn))
+        text, words = (
+            remove_blanks(tokenizer.decode(run)),
+            remove_blanks(answer_after_thinking(turn)),
+        )
         assert words in text, where
         assert not turn.get("tool_calls") or ("get_weather" in text and "Oslo" in text), where
         for other in row["messages"]:
             if other is not turn:
-                assert not other["content"] or squeeze(answer_of(other)) not in text, where
+                assert (
+                    not other["content"] or remove_blanks(answer_after_thinking(other)) not in text
+                ), where
         assert ENDLESS.search(template) or run[-1] in special, where
         if name in ("single", "multi", "system"):
             plain = tokenizer.decode([token for token in run if token not in special])
-            assert not FRAME.sub("", squeeze(plain).replace(words, "")), where
+            assert not FRAME.sub("", remove_blanks(plain).replace(words, "")), where
     return len(turns)
 
 
@@ -265,7 +276,7 @@ def test_the_mask_agrees_with_trls_marked_templates(shared_data, tokenizers) -> 
                 continue
             tokenizer = fitted(tokenizers, own, marked)
             try:
-                mine = encode(tokenizer, row, WIDE)
+                mine = encode_row(tokenizer, row, WIDE)
                 theirs = tokenizer.apply_chat_template(
                     row["messages"],
                     chat_template=marked,
@@ -278,7 +289,7 @@ def test_the_mask_agrees_with_trls_marked_templates(shared_data, tokenizers) -> 
             if theirs["input_ids"] != mine.ids:
                 counts["other text"] += 1
                 continue
-            ours = [label != IGNORED for label in mine.labels]
+            ours = [label != IGNORE_INDEX for label in mine.labels]
             both = list(zip(mine.ids, ours, map(bool, theirs["assistant_masks"]), strict=True))
             counts["equal"] += all(one == other for _, one, other in both)
             assert all(other for _, one, other in both if one), (
@@ -311,7 +322,7 @@ def test_transformers_own_mask_is_ours_where_a_template_has_marks(shared_data, t
     for path in sorted(shared_data.glob("chat_templates/trl/*_training.jinja")):
         tokenizer = fitted(tokenizers, path.read_text(encoding="utf-8"))
         turns = ROWS["multi"]["messages"]
-        mine = encode(tokenizer, ROWS["multi"], WIDE)
+        mine = encode_row(tokenizer, ROWS["multi"], WIDE)
         if path.stem.startswith("llava"):  # wants texts as parts
             turns = [
                 turn | {"content": [{"type": "text", "text": turn["content"]}]} for turn in turns
@@ -323,7 +334,7 @@ def test_transformers_own_mask_is_ours_where_a_template_has_marks(shared_data, t
             other.add(path.stem)
             continue
         for token, label, on in zip(mine.ids, mine.labels, theirs["assistant_masks"], strict=True):
-            assert (label != IGNORED) == bool(on) or not tokenizer.decode([token]).strip(), (
+            assert (label != IGNORE_INDEX) == bool(on) or not tokenizer.decode([token]).strip(), (
                 path.stem
             )
     # One reads a text's letters as parts and shows none; in the others the prompt ends in a newline of its own, where
@@ -354,18 +365,18 @@ def test_real_tokenizers_learn_the_answers_words(shared_data, name, template) ->
         )
     }
     for data in (WIDE, DataSpec(max_length=8192, fixes=("literal",))):
-        one = encode(tokenizer, row, data)
-        runs = [squeeze(tokenizer.decode(run)) for run in learned_runs(one)]
+        one = encode_row(tokenizer, row, data)
+        runs = [remove_blanks(tokenizer.decode(run)) for run in learned_runs(one)]
         words = ["".join(tokenizer.decode(tokenizer.encode(text, add_special_tokens=False)).split())
                  for text in ("Là-bas, voilà.", "Ende gut, alles gut.")]  # fmt: skip
         assert len(runs) == 2 and all(word in run for word, run in zip(words, runs, strict=True)), (
             runs
         )
         assert "Où" not in runs[0] + runs[1] and "then" not in runs[0] + runs[1]
-        prompt = row_prompt(tokenizer, row, data)
+        prompt = row_prompt_ids(tokenizer, row, data)
         assert one.ids[: len(prompt)] == prompt == prompt_ids(tokenizer, row["messages"][:3], False)
-    mended = encode(tokenizer, nasty, data)
-    clean = encode(tokenizer, {"messages": said("A b", "An end.")}, data)
+    mended = encode_row(tokenizer, nasty, data)
+    clean = encode_row(tokenizer, {"messages": said("A b", "An end.")}, data)
     special = set(tokenizer.all_special_ids)
     assert sum(token in special for token in mended.ids) == sum(
         token in special for token in clean.ids

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from engine.data.quality.token_report import PreviewRow, TokenReport
-from engine.process.desk import MEASURED, Desk
+from engine.process.desk import MEASURED_ROWS, Desk
 from engine.spec import presets
 from engine.spec.run import DataSpec
-from engine.work.desk import Desk as Worker
+from engine.work.desk import DeskWorker as Worker
 from engine.work.encode import preview
 from engine.work.encode.encode import load_tokenizer
 
@@ -33,7 +33,9 @@ def tokenizer():
 def measured(tokenizer, rows, data=DATA) -> TokenReport:
     told: list[int] = []
     return TokenReport(
-        **preview.report(tokenizer, rows, list(range(len(rows))), len(rows), data, told.append)
+        **preview.token_report(
+            tokenizer, rows, list(range(len(rows))), len(rows), data, told.append
+        )
     )
 
 
@@ -47,10 +49,10 @@ def test_the_report_counts_and_names_rows(tokenizer) -> None:
         1,
     )
     assert set(found.longest_rows[:2]) == set(found.cut_rows) == {1, 2} and found.lost_rows == [2]
-    assert found.longest == max(preview.preview(tokenizer, row, DATA)["length"] for row in ROWS)
+    assert found.longest == max(preview.preview_row(tokenizer, row, DATA)["length"] for row in ROWS)
     assert (found.control.rows, found.control.tokens, found.control.example) == (1, ["<|end|>"], 3)
     assert found.refused.first == 4 and "does not accept this conversation" in found.refused.reason
-    previews = [preview.preview(tokenizer, row, DATA) for row in ROWS]
+    previews = [preview.preview_row(tokenizer, row, DATA) for row in ROWS]
     assert found.tokens == sum(row["kept"] for row in previews)
     assert found.learned == sum(sum(row["learned"][: row["kept"]]) for row in previews)
     assert sum(found.counts) == 5 and len(found.edges) == len(found.counts) + 1
@@ -65,8 +67,8 @@ def test_no_rows_make_an_empty_report(tokenizer) -> None:
 
 @pytest.mark.parametrize("lengths", [[1], [5, 29], [30], [7, 300, 301, 12_345], list(range(1000))])
 def test_the_histogram_holds_every_length_once(lengths) -> None:
-    edges, counts = preview.histogram(lengths)
-    assert sum(counts) == len(lengths) and len(counts) <= preview.BINS and counts[-1] > 0
+    edges, counts = preview.length_histogram(lengths)
+    assert sum(counts) == len(lengths) and len(counts) <= preview.HISTOGRAM_BINS and counts[-1] > 0
     for index, count in enumerate(counts):
         assert count == sum(edges[index] <= length < edges[index + 1] for length in lengths)
 
@@ -100,11 +102,14 @@ def test_of_a_preference_the_longer_answer_is_measured(tokenizer) -> None:
         found.cut == 1 and found.longest > 100 and found.tokens > measured(tokenizer, [GOOD]).tokens
     )
     write = DATA.model_copy(update={"goal": "write"})
-    assert TokenReport(**preview.report(tokenizer, [pair], [0], 1, write, lambda _: None)).cut == 0
+    assert (
+        TokenReport(**preview.token_report(tokenizer, [pair], [0], 1, write, lambda _: None)).cut
+        == 0
+    )
 
 
 def test_a_preview_has_all_tokens_and_tells_what_is_cut(tokenizer) -> None:
-    shown = PreviewRow(**preview.preview(tokenizer, LONG, DATA))
+    shown = PreviewRow(**preview.preview_row(tokenizer, LONG, DATA))
     assert shown.kept == 32 and len(shown.tokens) == shown.length and shown.cut == shown.length - 32
     assert (
         "".join(shown.tokens)
@@ -113,13 +118,13 @@ def test_a_preview_has_all_tokens_and_tells_what_is_cut(tokenizer) -> None:
     special = [token for token, on in zip(shown.tokens, shown.special, strict=True) if on]
     assert special == ["<|start|>", "<|user|>", "<|end|>", "<|assistant|>", "<|end|>"]
     shortened = PreviewRow(
-        **preview.preview(tokenizer, LOST, DATA.model_copy(update={"fixes": ("shorten",)}))
+        **preview.preview_row(tokenizer, LOST, DATA.model_copy(update={"fixes": ("shorten",)}))
     )
     assert len(shortened.tokens) == max(32, 32 + sum(shortened.learned)) and shortened.length > 100
 
 
 def test_a_preview_says_why_a_row_cannot_be_shown(tokenizer) -> None:
-    shown = PreviewRow(**preview.preview(tokenizer, REFUSED, DATA))
+    shown = PreviewRow(**preview.preview_row(tokenizer, REFUSED, DATA))
     assert shown.tokens == [] and shown.cut == 0
     assert "Pocket knows the roles system, user and assistant, not tool" in shown.problem
     assert "Choose another chat format (template), or leave these rows out." in shown.problem
@@ -153,12 +158,12 @@ def test_the_desk_hands_the_data_spec_on() -> None:
 
 def test_many_rows_are_measured_in_part_and_evenly() -> None:
     desk = Straight()
-    rows = [GOOD] * 3 * MEASURED
+    rows = [GOOD] * 3 * MEASURED_ROWS
     rows[-3] = TYPED
     found = desk.measure("pocket", rows, DATA)
     assert (found.rows, found.measured, found.control.example) == (
-        3 * MEASURED,
-        MEASURED,
-        3 * MEASURED - 3,
+        3 * MEASURED_ROWS,
+        MEASURED_ROWS,
+        3 * MEASURED_ROWS - 3,
     )
-    assert desk.asked[0]["indices"][:3] == [0, 3, 6] and len(desk.asked[0]["rows"]) == MEASURED
+    assert desk.asked[0]["indices"][:3] == [0, 3, 6] and len(desk.asked[0]["rows"]) == MEASURED_ROWS

@@ -11,7 +11,7 @@ import pytest
 from engine.__main__ import main as cli
 from engine.coach import scores
 from engine.data import ingest
-from engine.data.rows import TRAIN, read_rows, spread
+from engine.data.rows import TRAIN, read_rows, spread_indices
 from engine.errors import RunError
 from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
@@ -21,7 +21,7 @@ from engine.spec.run import Shape
 from engine.store import events as ev
 from engine.store.run_dir import About, RunDir, about
 from engine.store.run_view import State, fold
-from engine.work.evaluate.pair import paired
+from engine.work.evaluate.pair import load_pair
 from tests.conftest import SMALL, idle, wait_for
 
 SURPRISE = ev.Perplexity(
@@ -48,9 +48,15 @@ RIGHT = ev.Scored(
 
 
 def test_at_most_500_rows_evenly_spread_and_the_same_each_time() -> None:
-    assert spread(3) == [0, 1, 2] and spread(500) == list(range(500)) and spread(0) == []
-    picked = spread(12_345)
-    assert len(picked) == len(set(picked)) == 500 and picked == sorted(picked) == spread(12_345)
+    assert (
+        spread_indices(3) == [0, 1, 2]
+        and spread_indices(500) == list(range(500))
+        and spread_indices(0) == []
+    )
+    picked = spread_indices(12_345)
+    assert len(picked) == len(set(picked)) == 500 and picked == sorted(picked) == spread_indices(
+        12_345
+    )
     assert picked[0] == 0 and {b - a for a, b in pairwise(picked)} == {24, 25}
 
 
@@ -169,7 +175,7 @@ def reviews(positive: int, negative: int) -> list[dict]:
 def learn(home, name: str, rows: list[dict], **optim) -> tuple[Engine, RunDir]:
     """A finished run of a few steps on rows of one's own."""
     engine = Engine(home)
-    source = ingest.add_rows(engine.store, name, [(row, TRAIN) for row in rows], [])
+    source = ingest.ingest_rows(engine.store, name, [(row, TRAIN) for row in rows], [])
     values = {
         "data": {"source": source, "max_length": 64, "held_out": 0.25},
         "optim": {"batch_size": 16, "learning_rate": 5e-3, **optim},
@@ -224,11 +230,11 @@ def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) ->
 def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> None:
     """The worker's own function, on the pirate run: its facts, and what it would say without them."""
     from engine.work.evaluate import score as worker
-    from engine.work.model.base_and_tuned import trained as trained_run
+    from engine.work.model.base_and_tuned import open_trained_run as trained_run
 
     _, run = trained
     before = run.events_file.read_bytes()
-    worker.score(run)
+    worker.score_run(run)
     done = run.view().scored
     assert (
         isinstance(done, ev.Scored)
@@ -236,8 +242,8 @@ def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> Non
         and done.tuned > done.base
         and done.rows == done.of
     )
-    pair, rows = paired(trained_run(run)), list(read_rows(run.held_out_file))
-    done = worker.perplexity(pair, rows, len(rows))
+    pair, rows = load_pair(trained_run(run)), list(read_rows(run.held_out_file))
+    done = worker.score_perplexity(pair, rows, len(rows))
     assert done.what == "the answers" and done.rows == len(rows)
     assert math.log(done.base) == pytest.approx(run.view().first_loss, rel=0.02)
     assert math.log(done.tuned) == pytest.approx(run.view().best.loss, rel=0.02)
@@ -247,10 +253,10 @@ def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> Non
         "padding changes nothing"
     )
     with pytest.raises(RunError, match="every held-out question is longer"):
-        worker._answers(pair._replace(context=8), rows, 8)
+        worker._ask_both(pair._replace(context=8), rows, 8)
     shorter = pair._replace(
         data=pair.data.model_copy(update={"fixes": ("shorten",), "max_length": 20})
     )
-    whole, cut = worker._prompt(pair, rows[0], 12), worker._prompt(shorter, rows[0], 12)
+    whole, cut = worker._prompt_ids(pair, rows[0], 12), worker._prompt_ids(shorter, rows[0], 12)
     assert len(whole) > len(cut) == 8 and cut[:4] == whole[:4] and cut[-4:] == whole[-4:]
     run.events_file.write_bytes(before)

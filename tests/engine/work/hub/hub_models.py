@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from engine.process.oneshot import environment
+from engine.process.oneshot import online_environment
 from engine.store.files import ROOT
 from engine.store.workspace import Store
 from tests.engine.work.hub.hub_server import Hub
@@ -180,7 +180,7 @@ class Child:
     """A process that answers what the app asks aside, with its own workspace for each ask."""
 
     def __init__(self, url: str, home: Path) -> None:
-        env = environment(home / "cache") | {
+        env = online_environment(home / "cache") | {
             "HF_ENDPOINT": url,
             "HF_HOME": str(home),
             "PYTHONIOENCODING": "utf8",

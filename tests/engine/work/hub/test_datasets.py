@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from engine.process.oneshot import environment
+from engine.process.oneshot import online_environment
 from engine.store.files import ROOT
-from engine.work.hub.dataset_card import configs_of
+from engine.work.hub.dataset_card import card_configs
 from tests.engine.work.hub.hub_server import PARQUET_COPY, Hub, jsonl, parquet
 
 # Asks arrive as JSON lines, for one child serves many tests: its imports take longer than they do.
@@ -179,7 +179,7 @@ def hub() -> Iterator[Hub]:
 
 
 def start(url: str, home: Path, **more: str) -> subprocess.Popen[str]:
-    env = environment(home / "cache") | {"HF_ENDPOINT": url, "HF_HOME": str(home), **more}
+    env = online_environment(home / "cache") | {"HF_ENDPOINT": url, "HF_HOME": str(home), **more}
     command = [sys.executable, "-c", CHILD]
     return subprocess.Popen(
         command,
@@ -371,7 +371,7 @@ def test_what_is_too_large_is_refused_and_a_slice_of_it_is_not(ask: Ask, hub: Hu
     ids=["shards", "folders", "names", "all"],
 )
 def test_names_tell_the_splits_where_the_card_is_silent(files: list[str], splits: str) -> None:
-    found = configs_of({}, files)["default"].splits
+    found = card_configs({}, files)["default"].splits
     assert sorted(found) == sorted(splits.split())
     assert not [
         path
@@ -397,13 +397,13 @@ def test_names_tell_the_splits_where_the_card_is_silent(files: list[str], splits
 def test_patterns_of_a_card(data_files: Any, train: list[str]) -> None:
     card = {"configs": [{"config_name": "one", "data_files": data_files}]}
     deep = "/".join(["x"] * 200) + "/d.txt"
-    found = configs_of(card, ["a.csv", "de/b.csv", "de/deep/c.csv", deep])["one"].splits
+    found = card_configs(card, ["a.csv", "de/b.csv", "de/deep/c.csv", deep])["one"].splits
     assert found.get("train", []) == train
 
 
 def test_a_card_may_name_a_folder(ask: Ask) -> None:
     card = {"configs": [{"config_name": "one", "data_dir": "./de", "data_files": "*.csv"}]}
-    assert configs_of(card, ["a.csv", "de/b.csv"])["one"].splits == {"train": ["de/b.csv"]}
+    assert card_configs(card, ["a.csv", "de/b.csv"])["one"].splits == {"train": ["de/b.csv"]}
 
 
 # What is never run, opened or followed
@@ -531,7 +531,7 @@ def test_the_child_is_online_and_silent_about_the_user(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("TRANSFORMERS_OFFLINE", "1")
-    env = environment(Path("cache"))
+    env = online_environment(Path("cache"))
     assert not {"HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"} & env.keys()
     assert env["HF_HUB_DISABLE_TELEMETRY"] == "1" and env["PATH"] == os.environ["PATH"]
     lines = [one.line for one in hub.asked]

@@ -15,11 +15,11 @@ from filelock import FileLock
 from engine.errors import ModelError
 from engine.model import hub as hub_models
 from engine.model import local, safety
-from engine.process.hub import download
+from engine.process.hub import download_model
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
-from engine.work.hub.fetch import Progress, amount, span
+from engine.work.hub.fetch import DownloadMeter
 from tests.engine.work.hub.hub_models import (
     OTHERS,
     SHARDS,
@@ -95,10 +95,10 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
     assert answer["done"] == str(folder)
     assert {path.name for path in folder.iterdir()} == {*files(), "hone.json"}
     assert (folder / "model.safetensors").read_bytes() == WEIGHTS
-    safety.check(folder)
+    safety.check_model_folder(folder)
     asked = [one.line for one in hub.asked[begun:]]
     assert not [line for line in asked for other in OTHERS if line.endswith(f"/{other}")]
-    assert local.available([store.models])[1:] == [(str(folder), "hone--small")]
+    assert local.list_models([store.models])[1:] == [(str(folder), "hone--small")]
     note = json.loads((folder / "hone.json").read_text())
     assert (note["repo"], note["licence"], note["bytes"]) == (
         "hone/small",
@@ -108,7 +108,7 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
     assert len(note["revision"]) == 40 and note["date"].startswith("20")
     assert not list((store.models / hub_models.INCOMING).iterdir())
     begun = len(hub.asked)
-    assert download(store, "hone/small") == folder, "it is here, and no network is needed"
+    assert download_model(store, "hone/small") == folder, "it is here, and no network is needed"
     assert len(hub.asked) == begun
 
 
@@ -132,9 +132,9 @@ def test_the_commit_that_was_looked_at_comes(get: Ask, store: Store, two: Repo) 
     assert seen
     old = two.find("old")
     assert old and get("hone/two", revision=old[0])["done"]
-    assert hub_models.downloaded(store)[0].revision == old[0]
+    assert hub_models.list_downloaded(store)[0].revision == old[0]
     with pytest.raises(ModelError, match="not a commit"):
-        download(store, "hone/half", revision="../main")
+        download_model(store, "hone/half", revision="../main")
 
 
 def test_the_token_is_for_the_hub_alone(get: Ask, hub: Hub) -> None:
@@ -159,9 +159,9 @@ def test_it_goes_on_where_it_broke_off(get: Ask, store: Store, hub: Hub, two: Re
         and "kept" in answer["error"]
         and answer["kind"] == "ModelError"
     )
-    assert not (store.models / "hone--two").exists() and len(local.available([store.models])) == 1
+    assert not (store.models / "hone--two").exists() and len(local.list_models([store.models])) == 1
     assert (partial(store) / f"{TWO[1]}.part").stat().st_size == 150_000
-    (found,) = hub_models.downloaded(store)
+    (found,) = hub_models.list_downloaded(store)
     assert (found.name, found.folder, found.whole, found.coming) == (
         "hone/two",
         "hone--two",
@@ -175,7 +175,7 @@ def test_it_goes_on_where_it_broke_off(get: Ask, store: Store, hub: Hub, two: Re
     assert (hub.sent(TWO[0]) - before[0], hub.sent(TWO[1]) - before[1]) == (200_000, 200_000), (
         "no byte came twice"
     )
-    assert hub_models.downloaded(store)[0].whole
+    assert hub_models.list_downloaded(store)[0].whole
 
 
 def test_a_connection_that_breaks_again_and_again_gets_there(get: Ask, hub: Hub, two: Repo) -> None:
@@ -257,9 +257,9 @@ def test_a_folder_of_the_users_own_is_left_alone(get: Ask, store: Store, two: Re
     own.mkdir()
     (own / "mine").touch()
     assert "Rename it" in get("hone/two")["error"]
-    assert hub_models.downloaded(store) == []
+    assert hub_models.list_downloaded(store) == []
     with pytest.raises(ModelError, match="no downloaded model"):
-        hub_models.remove(store, "hone--two")
+        hub_models.remove_model(store, "hone--two")
     assert (own / "mine").exists()
 
 
@@ -268,9 +268,9 @@ def test_one_download_of_a_model_at_a_time(get: Ask, store: Store, two: Repo) ->
     assert "error" in get("hone/two")
     with FileLock(store.locks / "model-hone--two"):
         assert "being downloaded just now" in get("hone/two")["error"]
-        assert hub_models.downloaded(store)[0].coming
+        assert hub_models.list_downloaded(store)[0].coming
         with pytest.raises(ModelError, match="being downloaded just now"):
-            hub_models.remove(store, "hone--two")
+            hub_models.remove_model(store, "hone--two")
 
 
 # Listed and removed
@@ -279,8 +279,8 @@ def test_one_download_of_a_model_at_a_time(get: Ask, store: Store, two: Repo) ->
 def test_what_broke_off_can_be_removed(get: Ask, store: Store, two: Repo) -> None:
     two.cut = {TWO[1]: 100}
     assert "error" in get("hone/two")
-    hub_models.remove(store, "hone--two")
-    assert hub_models.downloaded(store) == [] and not list(partial(store).parent.iterdir())
+    hub_models.remove_model(store, "hone--two")
+    assert hub_models.list_downloaded(store) == [] and not list(partial(store).parent.iterdir())
 
 
 def run_on(store: Store, folder: Path) -> RunDir:
@@ -296,19 +296,19 @@ def test_a_model_in_use_is_not_removed(get: Ask, store: Store) -> None:
     folder = Path(get("hone/small")["done"])
     get("hone/encoder")
     run = run_on(store, folder)
-    assert [one.id for one in hub_models.runs_of(store, "hone--small")] == [run.id]
-    assert hub_models.runs_of(store, "hone--encoder") == []
+    assert [one.id for one in hub_models.runs_using(store, "hone--small")] == [run.id]
+    assert hub_models.runs_using(store, "hone--encoder") == []
     with run.lock, pytest.raises(ModelError, match="The run mine uses this model"):
-        hub_models.remove(store, "hone--small")
+        hub_models.remove_model(store, "hone--small")
     run.queue_mark.write_text("train")
     with pytest.raises(ModelError, match="The run mine uses this model"):
-        hub_models.remove(store, "hone--small")
+        hub_models.remove_model(store, "hone--small")
     assert (folder / "model.safetensors").is_file()
-    hub_models.remove(store, "hone--encoder")
-    assert [one.name for one in hub_models.downloaded(store)] == ["hone/small"]
+    hub_models.remove_model(store, "hone--encoder")
+    assert [one.name for one in hub_models.list_downloaded(store)] == ["hone/small"]
     run.queue_mark.unlink()
-    hub_models.remove(store, "hone--small")
-    assert not folder.exists() and hub_models.downloaded(store) == []
+    hub_models.remove_model(store, "hone--small")
+    assert not folder.exists() and hub_models.list_downloaded(store) == []
 
 
 @pytest.mark.parametrize(
@@ -317,7 +317,7 @@ def test_a_model_in_use_is_not_removed(get: Ask, store: Store) -> None:
 def test_only_models_are_removed(get: Ask, store: Store, folder: str) -> None:
     assert get("hone/small")["done"]
     with pytest.raises(ModelError, match="no downloaded model"):
-        hub_models.remove(store, folder)
+        hub_models.remove_model(store, folder)
     assert (store.models / "hone--small" / "model.safetensors").is_file() and store.runs.is_dir()
 
 
@@ -327,7 +327,7 @@ def test_a_link_is_no_downloaded_model(get: Ask, store: Store, tmp_path: Path) -
     (store.models / "hone--small").rename(elsewhere)
     (store.models / "hone--small").symlink_to(elsewhere)
     with pytest.raises(ModelError, match="no downloaded model"):
-        hub_models.remove(store, "hone--small")
+        hub_models.remove_model(store, "hone--small")
     assert (elsewhere / "model.safetensors").is_file()
 
 
@@ -343,12 +343,12 @@ def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
     def tell(text: str) -> None:
         told.append(text)
         if "MB/s" in text and not stop.is_set():
-            seen.append(hub_models.downloaded(app)[0].coming)
+            seen.append(hub_models.list_downloaded(app)[0].coming)
             stop.set()
 
     begun = time.monotonic()
     with pytest.raises(ModelError, match=r"was stopped\. What came is kept"):
-        download(app, "hone/slow", tell, stop)
+        download_model(app, "hone/slow", tell, stop)
     assert time.monotonic() - begun < 5
     assert (
         seen == [True]
@@ -356,11 +356,11 @@ def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
         and " of 2.0 MB (" in told[-1]
         and "left" in told[-1]
     )
-    (found,) = hub_models.downloaded(app)
+    (found,) = hub_models.list_downloaded(app)
     assert not found.coming and not found.whole and 0 < found.bytes < len(BIG)
     repo.slow = 0.0
     here = (partial(app, "hone--slow") / "model.safetensors.part").stat().st_size
-    assert download(app, "hone/slow", stop=threading.Event()) == app.models / "hone--slow"
+    assert download_model(app, "hone/slow", stop=threading.Event()) == app.models / "hone--slow"
     assert (app.models / "hone--slow" / "model.safetensors").read_bytes() == BIG
     (last,) = [one for one in hub.asked if "/cdn/" in one.line and "hone/slow" in one.line][1:]
     assert last.headers["range"] == f"bytes={here}-"
@@ -368,7 +368,7 @@ def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
 
 def test_an_error_keeps_its_kind_on_its_way(app: Store) -> None:
     with pytest.raises(ModelError, match="GGUF"):
-        download(app, "unfit/gguf")
+        download_model(app, "unfit/gguf")
 
 
 # Words
@@ -378,7 +378,7 @@ def test_progress_is_put_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     clock = iter(range(0, 1000, 10))
     monkeypatch.setattr("engine.work.hub.fetch.time.monotonic", lambda: float(next(clock)))
-    progress = Progress(4_000_000_000, 1_000_000_000, told.append)
+    progress = DownloadMeter(4_000_000_000, 1_000_000_000, told.append)
     progress.begin("model.safetensors")
     progress.came(500_000_000)
     assert told == [
@@ -391,7 +391,3 @@ def test_progress_is_put_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     assert told[-1] == "Downloading model.safetensors: 1.50 of 4.00 GB (38%)", (
         "nothing moves: no time is promised"
     )
-    assert [span(one) for one in (0.1, 59, 61, 3500, 3700, 9000)] == [
-        "1 s", "59 s", "1 min", "58 min", "1 h 2 min", "2 h 30 min",
-    ]  # fmt: skip
-    assert [amount(one) for one in (400_000, 15_230_000_000)] == ["0.4 MB", "15.23 GB"]

@@ -15,8 +15,8 @@ import pytest
 
 from engine.errors import ModelError
 from engine.model import hub as hub_models
-from engine.process.hub import download, search
-from engine.process.hub import look as look_up
+from engine.process.hub import download_model, search_models
+from engine.process.hub import look_up_model as look_up
 from engine.store.workspace import Store
 from tests.engine.work.hub.hub_models import SHARDS, UNFIT, WEIGHTS, Child, fill
 from tests.engine.work.hub.hub_server import Hub
@@ -187,7 +187,7 @@ def test_what_the_small_files_say_is_seen_before_the_weights(
     error = child.ask(store, "download", name=name, revision="")["error"]
     assert error == f"'{name}' cannot be used. {page['model']['problem']}"
     assert not [one.line for one in hub.asked[begun:] if one.line.endswith(".safetensors")]
-    assert not hub_models.downloaded(store) or not hub_models.downloaded(store)[0].whole
+    assert not hub_models.list_downloaded(store) or not hub_models.list_downloaded(store)[0].whole
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_cannot_be_looked_at(
     for answer in (look(name), child.ask(store, "download", name=name, revision="")):
         assert answer["kind"] == "ModelError"
         assert not [word for word in words if word not in answer["error"]], answer["error"]
-    assert not hub_models.downloaded(store) or not hub_models.downloaded(store)[0].whole
+    assert not hub_models.list_downloaded(store) or not hub_models.list_downloaded(store)[0].whole
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,7 @@ def test_what_cannot_be_looked_at(
 )
 def test_only_names_are_asked_for(look: Ask, store: Store, hub: Hub, name: str) -> None:
     begun = len(hub.asked)
-    for ask in (look_up, download):
+    for ask in (look_up, download_model):
         with pytest.raises(ModelError, match="is not a model's name"):
             ask(store, name)
     assert "is not a model's name" in look(name)["error"]
@@ -292,7 +292,7 @@ def test_through_a_process_of_its_own(
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("HF_HOME", str(store.home))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    found = search(store, "half", task="text-generation", limit=3)
+    found = search_models(store, "half", task="text-generation", limit=3)
     assert [one.name for one in found] == ["hone/half"] and found[0].bytes == 2_000_000_000
     page = look_up(store, "hone/half")
     assert page.folder and (page.folder / "config.json").is_file() and page.free > 0

@@ -18,10 +18,10 @@ from engine.spec.method import MethodSpec
 from engine.work.encode.encode import load_tokenizer
 from engine.work.kernels import cross_entropy as learned
 from engine.work.kernels import packed_attention, packing
-from engine.work.model.adapters import adapt
-from engine.work.model.describe import describe, inspect
-from engine.work.model.load import Place, load_model
-from engine.work.train.sft import writer
+from engine.work.model.adapters import apply_method
+from engine.work.model.describe import describe_model, inspect_model
+from engine.work.model.load import DeviceSetup, load_model
+from engine.work.train.sft import make_sft_trainer
 from tests.engine.tiny import ARCHITECTURES, config_of, save_model
 
 WRITES = sorted(
@@ -39,8 +39,8 @@ def model_of(
     still = {name: 0.0 for name in vars(config_of(kind)) if "dropout" in name or "pdrop" in name}
     config = config_of(kind, **still | more)
     model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    info = describe(config, "write", source=kind, name=kind, folder=None, here=False)
-    model = adapt(model, method or MethodSpec(rank=4), info)
+    info = describe_model(config, "write", source=kind, name=kind, folder=None, here=False)
+    model = apply_method(model, method or MethodSpec(rank=4), info)
     for name, weights in model.named_parameters():
         if "lora_B" in name:
             torch.nn.init.normal_(weights, std=0.05)
@@ -87,9 +87,11 @@ def slope(model, found: torch.Tensor) -> torch.Tensor:
     )
 
 
-def quick(model, rows: list[dict[str, list[int]]]) -> tuple[packing.Way, torch.Tensor]:
-    way = packing.choose(model, rows, [len(row["input_ids"]) for row in rows], len(rows))
-    return way, packing.loss(model, way, packed_attention.Rows()(rows) | {"use_cache": False})
+def quick(model, rows: list[dict[str, list[int]]]) -> tuple[packing.Packing, torch.Tensor]:
+    way = packing.choose_packing(model, rows, [len(row["input_ids"]) for row in rows], len(rows))
+    return way, packing.packed_loss(
+        model, way, packed_attention.PackingCollator()(rows) | {"use_cache": False}
+    )
 
 
 @pytest.mark.parametrize("kind", WRITES)
@@ -98,9 +100,9 @@ def test_rows_without_padding_give_the_same_loss_and_gradient(kind: str) -> None
     expected = plain(model, rows)
     wanted = slope(model, expected)
     if kind in USUAL:
-        way = packing.choose(model, rows, [60] * 5, 5)
+        way = packing.choose_packing(model, rows, [60] * 5, 5)
         assert not way.flat and "filled up" in way.reasons["batch"]
-        assert model.config._attn_implementation != packed_attention.NAME
+        assert model.config._attn_implementation != packed_attention.ATTENTION_NAME
         return
     way, found = quick(model, rows)
     assert way.flat and way.pieces, way.reasons
@@ -138,9 +140,9 @@ def test_examples_longer_than_the_plain_products_suit_give_the_same(
     model, rows = model_of("llama", dtype=torch.bfloat16), examples()
     _, short = quick(model, rows)
     monkeypatch.setattr(packed_attention, "SHORT", 32)
-    packed_attention._band.cache_clear()
+    packed_attention._causal_bias.cache_clear()
     _, found = quick(model, rows)
-    packed_attention._band.cache_clear()
+    packed_attention._causal_bias.cache_clear()
     assert found.item() == pytest.approx(short.item(), rel=2e-3)
 
 
@@ -151,10 +153,10 @@ def test_products_that_reach_beyond_their_example_leave_nothing_of_what_they_fin
     torch.manual_seed(0)
     lengths = [5, 33, 64, 1]  # together 103 tokens, with 3 heads
     given = [torch.randn(1, 3, sum(lengths), 16, requires_grad=True) for _ in range(3)]
-    found = packed_attention._Products.apply(*given, lengths, window, 0.25)
+    found = packed_attention._EagerAttention.apply(*given, lengths, window, 0.25)
     parts = []
     for q, k, v in zip(*(one.split(lengths, dim=2) for one in given), strict=True):
-        seen = packed_attention._band(q.shape[2], window, q.dtype)
+        seen = packed_attention._causal_bias(q.shape[2], window, q.dtype)
         parts.append(scaled_dot_product_attention(q, k, v, seen, scale=0.25).transpose(1, 2))
     wanted = torch.cat(parts, dim=1)
     weights = torch.randn_like(wanted)
@@ -203,12 +205,12 @@ def test_weights_in_fp32_that_are_computed_with_in_bf16_have_their_head_in_bf16_
 def test_a_row_that_leaks_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """An attention that goes over the borders gives other logits than each example alone."""
     model, rows = model_of("llama"), examples()
-    monkeypatch.setattr(packed_attention, "attention", packed_attention.attention)
+    monkeypatch.setattr(packed_attention, "attention", packed_attention.attend_per_example)
     honest = torch.Tensor.diff
     monkeypatch.setattr(
         torch.Tensor, "diff", lambda borders: honest(borders[[0, -1]])
     )  # one long example
-    way = packing.choose(model, rows, [60] * 5, 5)
+    way = packing.choose_packing(model, rows, [60] * 5, 5)
     assert not way.flat and "mixes examples" in way.reasons["batch"]
     assert model.config._attn_implementation == "sdpa"
 
@@ -217,7 +219,7 @@ def test_a_model_that_carries_a_state_goes_the_usual_way() -> None:
     config = AutoConfig.for_model(
         "mamba", vocab_size=500, hidden_size=32, num_hidden_layers=2, state_size=8
     )
-    way = packing.choose(AutoModelForCausalLM.from_config(config), examples(), [60] * 5, 5)
+    way = packing.choose_packing(AutoModelForCausalLM.from_config(config), examples(), [60] * 5, 5)
     assert not way.flat
 
 
@@ -307,7 +309,7 @@ def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(
     kind: str, tmp_path: Path
 ) -> None:
     rows = [{"input_ids": one["input_ids"], "labels": one["labels"]} for one in examples(5)]
-    tokenizer, found = load_tokenizer(local.folder("pocket")), []
+    tokenizer, found = load_tokenizer(local.checked_folder("pocket")), []
     for batch in (1, 2, 5):
         options = {
             "output_dir": str(tmp_path),
@@ -323,7 +325,7 @@ def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(
             "prediction_loss_only": True,
         }
         data = Dataset.from_list(rows)
-        trainer = writer(
+        trainer = make_sft_trainer(
             model_of(kind),
             tokenizer,
             data,
@@ -337,8 +339,8 @@ def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(
 
 
 def test_batches_in_random_order_waste_what_is_said() -> None:
-    assert packing.padded([10, 10, 10, 10], 2) == 0
-    assert packing.padded([30, 10], 2) == pytest.approx(1 / 3)
+    assert packing.padding_share([10, 10, 10, 10], 2) == 0
+    assert packing.padding_share([30, 10], 2) == pytest.approx(1 / 3)
 
 
 @pytest.fixture(scope="module")
@@ -350,14 +352,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory):
 
 def steps_in_4_bits(folder, evaluate: bool, keep: bool = True) -> list[float]:
     """Losses of three steps, with or without an evaluation after the first."""
-    place, method = Place(torch.device("cpu"), torch.bfloat16, ""), MethodSpec(kind="qlora", rank=4)
+    place, method = (
+        DeviceSetup(torch.device("cpu"), torch.bfloat16, ""),
+        MethodSpec(kind="qlora", rank=4),
+    )
     model = load_model(folder, place, method)
     if not keep:  # as the library has it
         for module in model.modules():
             if type(module).__name__ == "Linear4bit":
                 module.support_avx512bf16_for_cpu = True
     torch.manual_seed(0)
-    model = adapt(model, method, inspect(str(folder))).train()
+    model = apply_method(model, method, inspect_model(str(folder))).train()
     row, found = torch.tensor([examples(1)[0]["input_ids"]]), []
     optimizer = torch.optim.AdamW([w for w in model.parameters() if w.requires_grad], lr=0.05)
     for step in range(3):

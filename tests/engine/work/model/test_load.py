@@ -56,4 +56,4 @@ def test_before_the_rows_become_tokens(tmp_path: Path, monkeypatch: pytest.Monke
     run: Any = SimpleNamespace(emit=lambda _: None, start=tmp_path / "start")
     with pytest.raises(DataError, match="enough"):
         train.train(run)
-    assert done == [local.folder("pocket"), "tokens"]
+    assert done == [local.checked_folder("pocket"), "tokens"]

@@ -66,26 +66,28 @@ def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained,
 
 def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home) -> None:
     from engine.work.model import warm_start as work
-    from engine.work.model.adapters import adapt
-    from engine.work.model.describe import inspect
-    from engine.work.model.load import choose_place, load_model
+    from engine.work.model.adapters import apply_method
+    from engine.work.model.describe import inspect_model
+    from engine.work.model.load import choose_device, load_model
 
     _, other = trained
     run = RunDir(home)
     home.mkdir()
     warm_start.copy(other, run.start)
     spec = specs.changed(other.spec, ["method.targets=[q_proj]"])
-    info = inspect("pocket")
-    place = choose_place(spec.place, spec.method)
-    model = adapt(load_model(local.folder("pocket"), place, spec.method), spec.method, info)
+    info = inspect_model("pocket")
+    place = choose_device(spec.place, spec.method)
+    model = apply_method(
+        load_model(local.checked_folder("pocket"), place, spec.method), spec.method, info
+    )
     with pytest.raises(RunError, match=r"parts differ, such as .*mlp\.down_proj\.lora_A"):
-        work.take_on(model, run)
+        work.load_start_adapter(model, run)
     file = run.start / "adapter_model.safetensors"
     data = file.read_bytes()
     file.unlink()
     file.write_bytes(data[: len(data) // 2])
     with pytest.raises(RunError, match="is damaged"):
-        work.take_on(model, run)
+        work.load_start_adapter(model, run)
 
 
 def test_a_fully_trained_model_is_trained_on(home, tmp_path) -> None:

@@ -105,7 +105,10 @@ def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:
     )
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
-        "data": {"source": oneshot.add_files(engine.store, [(file, file.name)]), "max_length": 64},
+        "data": {
+            "source": oneshot.ingest_files(engine.store, [(file, file.name)]),
+            "max_length": 64,
+        },
         "method": {"rank": 4, "dropout": 0.1},
         "optim": OPTIM,
         "sampling": {"checks": 4, "max_new_tokens": 4},

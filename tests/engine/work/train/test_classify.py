@@ -12,9 +12,9 @@ import pytest
 
 from engine.coach import scores
 from engine.data import ingest
-from engine.data.normalize import normal
+from engine.data.normalize import normalize_row
 from engine.data.rows import HELD_OUT, TRAIN
-from engine.data.schema import recognise
+from engine.data.schema import infer_schema
 from engine.errors import DataError
 from engine.runs import export
 from engine.runs.engine import Engine
@@ -73,7 +73,7 @@ def make(
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
         "data": {
-            "source": ingest.add_rows(
+            "source": ingest.ingest_rows(
                 engine.store, "rows", list(zip(rows, parts, strict=True)), []
             ),
             "shape": Shape.LABEL,
@@ -118,8 +118,8 @@ def learn(
 def test_a_trained_head_beats_the_untrained_one_and_merges(
     tmp_path: Path, kind: str, method: str
 ) -> None:
-    from engine.work.evaluate.score import score
-    from engine.work.merge import merge
+    from engine.work.evaluate.score import score_run
+    from engine.work.merge import merge_run
 
     run = learn(tmp_path, judged(), kind, method={"kind": method})
     view = run.view()
@@ -130,7 +130,7 @@ def test_a_trained_head_beats_the_untrained_one_and_merges(
         and best.accuracy is not None
         and best.accuracy > before.accuracy
     )
-    score(run)
+    score_run(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.labels and done.guessing and done.rows == done.of
     assert done.base / done.rows == pytest.approx(before.accuracy), (
@@ -143,7 +143,7 @@ def test_a_trained_head_beats_the_untrained_one_and_merges(
     assert done.labels.accuracy.tuned > max(least, done.labels.accuracy.majority)
     assert "was never trained, so it guesses" in scores.sentences(done)[-1]
     for precision in ("fp32", "bf16"):
-        merge(run, precision)
+        merge_run(run, precision)
         merged = run.view().merged[precision]
         assert merged.ok and merged.agree is not None and merged.agree >= 7, merged
     config = json.loads((run.merged("bf16") / "config.json").read_text())
@@ -151,7 +151,7 @@ def test_a_trained_head_beats_the_untrained_one_and_merges(
 
 
 def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
-    from engine.work.evaluate.score import score
+    from engine.work.evaluate.score import score_run
     from engine.work.train.train import train
 
     engine = Engine(home, supervise=False)
@@ -159,7 +159,7 @@ def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
     optim = {"epochs": 0.5, "batch_size": 16, "learning_rate": 3e-3}
     run = engine.start(specs.make({"data": values, "optim": optim, "sampling": {"checks": 1}}))
     train(run)
-    score(run)
+    score_run(run)
     labels = run.view().scored.labels
     assert labels.accuracy.tuned >= 0.9 and labels.accuracy.majority == 0.5
     said = {sample.step: sample.reply for sample in run.view().samples}
@@ -172,13 +172,13 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
     import io
 
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.model.base_and_tuned import trained
-    from engine.work.model.classifier import verdicts
+    from engine.work.model.base_and_tuned import open_trained_run
+    from engine.work.model.classifier import describe_both_outputs
 
     run = learn(tmp_path, judged())
-    of = trained(run)
+    of = open_trained_run(run)
     model, tokenizer = of.load(of.place()), load_tokenizer(of.folder)
-    base, tuned = verdicts(model, tokenizer, of, "the cat and happy dog")
+    base, tuned = describe_both_outputs(model, tokenizer, of, "the cat and happy dog")
     assert base.endswith("(a guess: before training its last layer is random)")
     assert tuned.startswith("plus ") and "minus" in tuned and "guess" not in tuned
     with zipfile.ZipFile(export.adapter_zip(run)) as archive:
@@ -194,7 +194,7 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
 
 
 def test_several_labels(tmp_path: Path) -> None:
-    from engine.work.evaluate.score import score
+    from engine.work.evaluate.score import score_run
 
     run = learn(tmp_path, coloured(), "llama", data={"goal": "multilabel"})
     assert json.loads((run.adapter / "labels.json").read_text())["labels"] == [
@@ -202,7 +202,7 @@ def test_several_labels(tmp_path: Path) -> None:
         "red",
         "words",
     ]
-    score(run)
+    score_run(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.labels and done.labels.micro_f1
     assert (
@@ -231,15 +231,15 @@ def test_batches_that_are_added_up_are_one_batch(tmp_path: Path) -> None:
 
 def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.evaluate.score import score
-    from engine.work.model.base_and_tuned import trained
-    from engine.work.model.classifier import verdicts
+    from engine.work.evaluate.score import score_run
+    from engine.work.model.base_and_tuned import open_trained_run
+    from engine.work.model.classifier import describe_both_outputs
 
     run = learn(tmp_path, priced(), data={"goal": "regress"})
     assert run.view().checks[0].accuracy is None and run.view().first_loss == pytest.approx(
         1, abs=0.3
     )
-    score(run)
+    score_run(run)
     done = run.view().scored
     assert isinstance(done, ev.NumberScore) and done.explained and done.rows == done.of
     assert (
@@ -248,10 +248,10 @@ def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
     )
     first, second, third = scores.sentences(done)
     assert f"{done.mean:.4g}" in first and "R²" in second and "guesses" in third
-    of = trained(run)
+    of = open_trained_run(run)
     model, tokenizer = of.load(of.place()), load_tokenizer(of.folder)
     low, high = (
-        float(verdicts(model, tokenizer, of, text)[1])
+        float(describe_both_outputs(model, tokenizer, of, text)[1])
         for text in ("the cat", "the cat" + " good" * 5)
     )
     assert low == pytest.approx(1000, abs=300) and high == pytest.approx(2250, abs=300)
@@ -261,13 +261,13 @@ def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
     tmp_path: Path,
 ) -> None:
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.evaluate.score import score
-    from engine.work.model.base_and_tuned import trained
-    from engine.work.model.classifier import scale_of, verdicts
+    from engine.work.evaluate.score import score_run
+    from engine.work.model.base_and_tuned import open_trained_run
+    from engine.work.model.classifier import describe_both_outputs, read_scale
 
     other, asked = learn(tmp_path, priced(), data={"goal": "regress"}), "the cat good good"
-    of = trained(other)
-    said = verdicts(of.load(of.place()), load_tokenizer(of.folder), of, asked)[1]
+    of = open_trained_run(other)
+    said = describe_both_outputs(of.load(of.place()), load_tokenizer(of.folder), of, asked)[1]
     rows = [row | {"label": 300 - row["label"] / 10} for row in priced(100)]
     run = learn(
         tmp_path,
@@ -278,8 +278,8 @@ def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
         sampling={"prompts": [asked]},
     )
     assert float(run.view().samples[0].reply) == pytest.approx(float(said), rel=0.01)
-    assert scale_of(run.adapter) == scale_of(other.adapter)
-    score(run)
+    assert read_scale(run.adapter) == read_scale(other.adapter)
+    score_run(run)
     assert run.view().scored.mean == pytest.approx(130, abs=15), (
         "what needs no model is of its own rows"
     )
@@ -289,8 +289,8 @@ def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from engine.work.model.base_and_tuned import trained
-    from engine.work.model.classifier import guesses
+    from engine.work.model.base_and_tuned import open_trained_run
+    from engine.work.model.classifier import has_new_head
     from tests.engine.tiny import config_of
 
     save_model(tmp_path / "bert", "bert")
@@ -299,19 +299,19 @@ def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
         config = config_of("bert", num_labels=labels)
         AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "bert")
         run = learn(tmp_path, judged(60), optim={"epochs": 1})
-        assert guesses(trained(run)) == (labels == 5)
+        assert has_new_head(open_trained_run(run)) == (labels == 5)
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.work.train.callback import Report
+    from engine.work.train.callback import RunCallback
     from engine.work.train.train import train
 
     whole = learn(tmp_path / "a", judged(), optim={"epochs": 1}).view()
-    run, ended = make(tmp_path / "b", judged(), optim={"epochs": 1}), Report.on_step_end
+    run, ended = make(tmp_path / "b", judged(), optim={"epochs": 1}), RunCallback.on_step_end
 
-    def stop(self: Report, args: Any, state: Any, control: Any, **more: Any) -> None:
+    def stop(self: RunCallback, args: Any, state: Any, control: Any, **more: Any) -> None:
         if (
             state.global_step == 5
         ):  # a check is due then; another one would move the random numbers on
@@ -319,7 +319,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
         ended(self, args, state, control, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Report, "on_step_end", stop)
+        patch.setattr(RunCallback, "on_step_end", stop)
         train(run)
     assert run.view().ended == ev.Stopped(step=5, kept=True, time=run.view().ended.time)
     run.stop_mark.unlink()
@@ -359,15 +359,15 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 def test_labels_that_teach_nothing(
     tmp_path: Path, rows: list[dict[str, Any]], goal: str, text: str
 ) -> None:
-    from engine.work.train.train import make_lesson, material
+    from engine.work.train.train import load_inputs, make_objective
 
     run = make(tmp_path, rows, data={"goal": goal})
     with pytest.raises(DataError, match=text):
-        make_lesson(material(run))
+        make_objective(load_inputs(run))
 
 
 def test_held_out_labels_that_nobody_taught_are_left_out_and_count_as_wrong(tmp_path: Path) -> None:
-    from engine.work.evaluate.score import score
+    from engine.work.evaluate.score import score_run
 
     new = [{"text": "the dog and me", "label": "new"}, {"text": "the far dog", "label": "new"}]
     run = learn(tmp_path, judged(80) + new, held=12, optim={"epochs": 1}, data={"system": "Judge."})
@@ -379,7 +379,7 @@ def test_held_out_labels_that_nobody_taught_are_left_out_and_count_as_wrong(tmp_
     )
     assert any("reads the text alone" in one for one in view.warnings)
     assert all("Judge" not in sample.prompt for sample in view.samples)
-    score(run)
+    score_run(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.rows == 12 and done.tuned <= 10
 
@@ -390,16 +390,16 @@ def test_long_texts_are_cut_in_front_of_what_ends_them(tmp_path: Path) -> None:
 
     from engine.spec.run import DataSpec
     from engine.work.encode.encode import load_tokenizer
-    from engine.work.model.classifier import read_texts
+    from engine.work.model.classifier import tokenize_texts
 
     tokenizer = load_tokenizer(save_model(tmp_path / "bert", "bert"))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
     )
-    read = read_texts(tokenizer, ["good", "good " * 50, "a</s>b"], DataSpec(max_length=16))
+    read = tokenize_texts(tokenizer, ["good", "good " * 50, "a</s>b"], DataSpec(max_length=16))
     assert len(read.ids[0]) < len(read.ids[1]) == 16 and read.cut == 1
     assert all(ids[0] == 1 and ids[-1] == 2 for ids in read.ids) and read.ids[2].count(2) == 2
-    literal = read_texts(tokenizer, ["a</s>b"], DataSpec(max_length=64, fixes=("literal",)))
+    literal = tokenize_texts(tokenizer, ["a</s>b"], DataSpec(max_length=64, fixes=("literal",)))
     assert literal.ids[0].count(2) == 1
 
 
@@ -408,27 +408,27 @@ def test_long_texts_are_cut_in_front_of_what_ends_them(tmp_path: Path) -> None:
 
 def test_a_list_of_labels_is_read_as_labels() -> None:
     rows = [{"text": f"Text {n}.", "labels": ["a", "b"][: 1 + n % 2]} for n in range(30)]
-    found = recognise("rows", ["text", "labels"], rows)
+    found = infer_schema("rows", ["text", "labels"], rows)
     assert found.shape == Shape.LABEL and found.roles["label"] == "labels"
-    assert [normal(row, found)[0]["completion"] for row in rows[:2]] == ["a", "a, b"]
-    numbered = normal({"text": "x", "labels": [0, 2]}, found, {"0": "joy", "2": "fear"})
+    assert [normalize_row(row, found)[0]["completion"] for row in rows[:2]] == ["a", "a, b"]
+    numbered = normalize_row({"text": "x", "labels": [0, 2]}, found, {"0": "joy", "2": "fear"})
     assert numbered[0]["completion"] == "joy, fear"
     for wrong in ([], [""], [["a"]]):
         with pytest.raises(DataError):
-            normal({"text": "x", "labels": wrong}, found)
+            normalize_row({"text": "x", "labels": wrong}, found)
 
 
 def test_measured_numbers_are_a_label_although_every_row_has_its_own() -> None:
     rows = [{"text": f"Text {n}.", "label": f"{n / 7:.3f}"} for n in range(40)]
-    assert recognise("rows", ["text", "label"], rows).shape == Shape.LABEL
+    assert infer_schema("rows", ["text", "label"], rows).shape == Shape.LABEL
     rows = [{"text": f"Text {n}.", "label": f"Answer {n}."} for n in range(40)]
-    assert recognise("rows", ["text", "label"], rows).shape == Shape.COMPLETION
+    assert infer_schema("rows", ["text", "label"], rows).shape == Shape.COMPLETION
 
 
 def test_a_share_is_held_out_of_rows_that_each_have_their_own_number(home: Path) -> None:
     engine = Engine(home, supervise=False)
     rows = [{"text": f"Text {n} of {n * 31 % 97}.", "label": n / 7} for n in range(100)]
-    source = ingest.add_rows(engine.store, "rows", [(row, TRAIN) for row in rows], [])
+    source = ingest.ingest_rows(engine.store, "rows", [(row, TRAIN) for row in rows], [])
     prepared = engine.prepare(specs.DataSpec(source=source, held_out=0.2))
     assert prepared.shape == Shape.LABEL and 15 <= prepared.held_out <= 25
     assert not {"rare", "balance"} & {finding.kind for finding in prepared.findings}

@@ -160,7 +160,7 @@ def not_numbers(folder: Path) -> None:
     import torch
     from safetensors.torch import load_file, save_file
 
-    from engine.work.train.checkpoint_check import told
+    from engine.work.train.checkpoint_check import describe_files
 
     file = folder / "adapter_model.safetensors"
     save_file(
@@ -169,7 +169,7 @@ def not_numbers(folder: Path) -> None:
         {"format": "pt"},
     )
     manifest = json.loads((folder / "complete.json").read_text())
-    (folder / "complete.json").write_text(json.dumps(manifest | {"files": told(folder)}))
+    (folder / "complete.json").write_text(json.dumps(manifest | {"files": describe_files(folder)}))
 
 
 def folder_instead(file: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(runs, damage) -
     new, old = run.checkpoints / "checkpoint-28", run.checkpoints / "checkpoint-21"
     spoil(new, old)
     disk_space.require(run, 1000)  # what *Continue* asks before the worker looks
-    assert checkpoints.newest(run) == old
+    assert checkpoints.find_newest(run) == old
     expected = f"The checkpoint of step 28 cannot be used ({why}). The run goes on from step 21."
     assert run.view().warnings == [expected]
     assert not new.exists(), "it would be in the way"
@@ -307,7 +307,7 @@ def _is_paused(run: RunDir) -> None:
     assert "disk" in run.view().ended.why and run.view().ended.why.endswith("then press Continue.")
     assert not list(run.checkpoints.glob(".*")), "half-written things are removed"
     warned = len(run.view().warnings)
-    assert checkpoints.newest(run) and len(run.view().warnings) == warned, (
+    assert checkpoints.find_newest(run) and len(run.view().warnings) == warned, (
         "the last checkpoint is whole"
     )
 
@@ -338,9 +338,9 @@ def test_a_loss_that_is_no_number_ends_the_run_before_its_step(runs) -> None:
         "At step 9 the loss was no longer a number (nan), so training was ended"
     )
     assert "The learning rate (0.005) is probably too high" in view.ended.text
-    from engine.work.train.checkpoint_check import problem
+    from engine.work.train.checkpoint_check import find_problem
 
-    assert not problem(run.checkpoints / "checkpoint-8") and run.has_result
+    assert not find_problem(run.checkpoints / "checkpoint-8") and run.has_result
 
 
 # Early stopping
@@ -375,9 +375,9 @@ def test_it_stops_when_it_no_longer_improves_and_marks_the_best(runs) -> None:
 
 
 def test_checks_take_a_tenth_of_the_time_at_most_once_a_run_is_long(runs) -> None:
-    from engine.work.train.callback import Pace, Report
+    from engine.work.train.callback import CheckSchedule, RunCallback
 
-    report = Report(runs.whole(), Pace(1, 300, None), lambda _: None, list)
+    report = RunCallback(runs.whole(), CheckSchedule(1, 300, None), lambda _: None, list)
     for seconds, checks, due in (
         (60, 29, True),
         (60, 31, False),
@@ -404,4 +404,4 @@ def test_checks_take_a_tenth_of_the_time_at_most_once_a_run_is_long(runs) -> Non
     ],
 )
 def test_the_end_of_a_worker_is_told_apart(code, memory, words) -> None:
-    assert words in exit_status.training(code, memory)
+    assert words in exit_status.describe_training_end(code, memory)

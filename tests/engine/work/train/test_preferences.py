@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.coach import coach
-from engine.data.ingest import add_files
+from engine.data.ingest import ingest_files
 from engine.data.upload import Upload
 from engine.errors import DataError, RunError, SpecError
 from engine.runs.engine import Engine
@@ -42,9 +42,9 @@ def trained(run: RunDir) -> RunDir:
 
 
 def lesson(run: RunDir) -> Any:
-    from engine.work.train.train import make_lesson, material
+    from engine.work.train.train import load_inputs, make_objective
 
-    return make_lesson(material(run))
+    return make_objective(load_inputs(run))
 
 
 def feedback(home: Path, rows: list[tuple[str, str, bool]]) -> str:
@@ -52,7 +52,7 @@ def feedback(home: Path, rows: list[tuple[str, str, bool]]) -> str:
     home.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps({"prompt": p, "completion": c, "label": good}) for p, c, good in rows)
     file.write_text("\n".join(lines), encoding="utf-8")
-    return add_files(Engine(home, supervise=False).store, [Upload(file, file.name)])
+    return ingest_files(Engine(home, supervise=False).store, [Upload(file, file.name)])
 
 
 def marks(good: int, bad: int) -> list[tuple[str, str, bool]]:
@@ -80,7 +80,7 @@ def marks(good: int, bad: int) -> list[tuple[str, str, bool]]:
 
 
 def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
-    from engine.work.encode.encode import IGNORED, encode, load_tokenizer
+    from engine.work.encode.encode import IGNORE_INDEX, encode_row, load_tokenizer
 
     run = made(home)
     found, tokenizer = lesson(run), load_tokenizer(presets.POCKET)
@@ -88,9 +88,11 @@ def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
     from engine.data.rows import read_rows
 
     for row, one in list(zip(read_rows(run.train_file), found.data, strict=True))[:40]:
-        shown = encode(tokenizer, row, run.spec.data)
+        shown = encode_row(tokenizer, row, run.spec.data)
         learned = [
-            token for token, label in zip(shown.ids, shown.labels, strict=True) if label != IGNORED
+            token
+            for token, label in zip(shown.ids, shown.labels, strict=True)
+            if label != IGNORE_INDEX
         ]
         assert one["chosen_ids"] == learned
         assert (one["prompt_ids"] + one["chosen_ids"]) == shown.ids[
@@ -106,9 +108,9 @@ def test_dpo_begins_at_the_base_and_learns_which_answer_is_better(home: Path) ->
     assert view.checks[0].loss == pytest.approx(math.log(2), abs=2e-3)
     assert view.best.loss < 0.5 * view.checks[0].loss
     assert view.checks[0].accuracy is None and view.checks[-1].accuracy > 0.9
-    from engine.work.evaluate.score import score
+    from engine.work.evaluate.score import score_run
 
-    score(run)
+    score_run(run)
     scored = run.view().scored
     assert scored.rows == 50 and scored.tuned > 45 and scored.tuned >= scored.base
     assert view.proved and view.estimated.trainable == view.started.trainable

@@ -99,15 +99,15 @@ def test_an_adapter_beside_quantised_weights_learns_in_32_bits(
 def test_killed_after_the_result_is_there_and_before_it_is_said(runs: Runs, monkeypatch) -> None:
     """Without held-out examples the model is asked in between, which takes its time."""
     run = runs.new(data={"held_out": 0})
-    ask = callback.Report._ask
+    ask = callback.RunCallback._ask
 
-    def killed(self: callback.Report, step: int) -> None:
+    def killed(self: callback.RunCallback, step: int) -> None:
         if step == 16:
             raise KeyboardInterrupt
         ask(self, step)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(callback.Report, "_ask", killed)
+        patch.setattr(callback.RunCallback, "_ask", killed)
         train(run)
     assert run.has_result and run.view().saved[-1].step == 8
     train(run)
@@ -125,13 +125,13 @@ def test_the_reference_of_preferences_is_part_of_a_checkpoint(runs: Runs) -> Non
     name = "ref/adapter_model.safetensors"
     assert name in json.loads((new / checkpoint_check.MANIFEST).read_text())["files"]
     (new / name).write_bytes(b"")
-    assert checkpoints.newest(run) == old
+    assert checkpoints.find_newest(run) == old
     assert "adapter_model.safetensors is cut off" in run.view().warnings[-1]
 
 
 def away(run: RunDir, monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
     """The drive does not give back the checkpoints of these steps."""
-    checksum = checkpoint_check._checksum
+    checksum = checkpoint_check._file_checksum
 
     def read(file: Path) -> str:
         if any(f"checkpoint-{step}" in file.parts for step in steps):
@@ -148,10 +148,13 @@ def test_a_drive_that_is_away_for_a_while_costs_no_checkpoint(runs: Runs, monkey
         with pytest.raises(
             RunError, match=r"cannot be read now .Input/output error.. Nothing was removed"
         ):
-            checkpoints.newest(run)
-    assert checkpoints.newest(run) == run.checkpoints / "checkpoint-28" and not run.view().warnings
+            checkpoints.find_newest(run)
+    assert (
+        checkpoints.find_newest(run) == run.checkpoints / "checkpoint-28"
+        and not run.view().warnings
+    )
     away(run, monkeypatch, 28)
-    assert checkpoints.newest(run) == run.checkpoints / "checkpoint-21"
+    assert checkpoints.find_newest(run) == run.checkpoints / "checkpoint-21"
     assert (
         run.view()
         .warnings[-1]
@@ -170,8 +173,8 @@ def test_a_lack_of_memory_while_it_is_read_is_no_damage(runs: Runs, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint_check, "_tensors", short)
         with pytest.raises(RuntimeError, match="allocate"):
-            checkpoints.newest(run)
-    assert checkpoints.newest(run) == run.checkpoints / "checkpoint-28"
+            checkpoints.find_newest(run)
+    assert checkpoints.find_newest(run) == run.checkpoints / "checkpoint-28"
 
 
 def test_a_held_out_loss_that_is_no_number_ends_the_run_in_words(runs: Runs, monkeypatch) -> None:
@@ -196,7 +199,7 @@ def test_a_held_out_loss_that_is_no_number_ends_the_run_in_words(runs: Runs, mon
 
 def test_a_checkpoint_does_not_grow_with_the_steps(runs: Runs) -> None:
     state = json.loads(
-        (runs.whole().checkpoints / "checkpoint-28" / checkpoint_check.STATE).read_text()
+        (runs.whole().checkpoints / "checkpoint-28" / checkpoint_check.TRAINER_STATE).read_text()
     )
     assert state["global_step"] == 28 and len(state["log_history"]) <= 1
 

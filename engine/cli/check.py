@@ -1,0 +1,123 @@
+"""Commands that look before a run: check (data) and inspect (a model)."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from engine import hardware
+from engine.cli.options import HOME, AsJson, Home, exit_unless, open_engine, print_result
+from engine.data import datasets
+from engine.data import report as data_report
+from engine.data.readers import ReadOptions
+from engine.errors import DataError, SpecError
+from engine.estimate import report as model_report
+from engine.estimate.recommend import MethodKind
+from engine.process import locate, oneshot
+from engine.runs.engine import Engine
+from engine.spec import run as specs
+
+VERDICTS = ("Usable.", "Usable, with warnings.", "Not usable as it is.")  # by exit code
+NOT_USABLE = 2
+Length = Annotated[int, typer.Option(help="Longest example in tokens.")]
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Data files that belong together.")],
+    home: Home = HOME,
+    as_json: AsJson = False,
+    model: Annotated[str, typer.Option(help="A base model: 'pocket' or a folder.")] = "pocket",
+    length: Length = 256,
+    template: Annotated[
+        str, typer.Option(help="The chat template, if it is not the model's own.")
+    ] = "model",
+    encoding: Annotated[
+        str, typer.Option(help="The files' text encoding, if it is detected wrongly.")
+    ] = "",
+) -> None:
+    """Check data files: their shape, their tokens and what is wrong with them.
+
+    Exit code 0: usable, 1: usable with warnings, 2: not usable. Nothing is kept in the workspace.
+    """
+    data = {"max_length": length, "template": template}
+    with (
+        tempfile.TemporaryDirectory(prefix="hone-") as scratch,
+        open_engine(Path(scratch)) as engine,
+    ):
+        code = _check_files(engine, files, model, data, encoding, as_json)
+    if code:
+        raise typer.Exit(code)
+
+
+def _check_files(
+    engine: Engine,
+    files: list[Path],
+    model: str,
+    data: dict[str, Any],
+    encoding: str,
+    as_json: bool,
+) -> int:
+    if missing := next((file for file in files if not file.is_file()), None):
+        raise SpecError(f"There is no file '{missing}'. Check its name.")
+    named = [(file.resolve(), file.name) for file in files]
+    try:
+        source = oneshot.ingest_files(engine.store, named, ReadOptions(encoding=encoding))
+    except DataError as error:
+        print_result(str(error), {"usable": False, "error": str(error)}, as_json)
+        return NOT_USABLE
+    spec = specs.make({"data": {"source": source, **data}}).data
+    prepared = engine.prepare(spec)
+    tokens = engine.desk.measure(model, prepared.train_rows(), spec) if prepared.train else None
+    dataset = datasets.load_dataset(engine.store, source)
+    found = data_report.report_values(dataset, prepared, tokens, spec)
+    code = data_report.exit_code(found)
+    text = f"{data_report.report_text(found)}\n{VERDICTS[code]}"
+    print_result(text, {"usable": code < NOT_USABLE, **found}, as_json)
+    return code
+
+
+def inspect(
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="'pocket', a folder, or owner/name on the Hugging Face Hub (only its config is "
+            "downloaded)."
+        ),
+    ],
+    home: Home = HOME,
+    as_json: AsJson = False,
+    task: Annotated[
+        Literal["write", "classify"] | None, typer.Option(help="What the model is built for.")
+    ] = None,
+    method: Annotated[MethodKind, typer.Option(help="What is trained.")] = "lora",
+    rank: Annotated[int, typer.Option(help="Rank of the adapter.")] = 16,
+    targets: Annotated[
+        str, typer.Option(help="Target modules: fewest, attention, all, or names with commas.")
+    ] = "all",
+    length: Length = 256,
+    batch: Annotated[int, typer.Option(help="Examples in memory together.")] = 8,
+    labels: Annotated[int, typer.Option(help="Number of labels, with --task classify.")] = 2,
+) -> None:
+    """Show what a model consists of, what would be trained, and whether it fits into memory.
+
+    Exit code 0: it fits, 1: it does not.
+    """
+    if min(length, batch, labels) < 1:
+        raise SpecError("--length, --batch and --labels must be at least 1.")
+    with open_engine(home) as engine:
+        source, folder = locate.locate_model(engine.store, model)
+        info = engine.desk.inspect(source, task, folder)
+        # Raises SpecError for a rank out of bounds; the method "head" needs a task to be valid.
+        kind = "lora" if method == "head" else method
+        specs.make({"method": {"kind": kind, "rank": rank}})
+        chosen = model_report.method_from_words(info, method, rank, targets)
+        machine = hardware.machine(specs.PlaceSpec(), chosen, engine.store.home)
+        capable = hardware.bf16(machine.device)
+        found = model_report.report_model(
+            info, chosen, machine, capable, length=length, batch=batch, labels=labels
+        )
+    print_result(model_report.report_text(found), found, as_json)
+    exit_unless(found["fits"] != "no")

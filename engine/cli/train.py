@@ -1,0 +1,86 @@
+"""Commands that start a run or let it go on, and wait for its end: train, again, continue, extend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.cli.options import HOME, AsJson, Home, RunId, find_run, open_engine
+from engine.cli.progress import follow_run
+from engine.errors import SpecError
+from engine.process import oneshot
+from engine.runs.engine import Engine
+from engine.spec import run as specs
+from engine.spec.run import RunSpec
+from engine.store.run_dir import RunDir
+
+SpecFile = Annotated[
+    Path,
+    typer.Argument(metavar="SPEC", help="A YAML file such as presets/samples/pirate.yaml."),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SETTING=VALUE",
+        help="A setting to change, such as optim.learning_rate=5e-4. Can be repeated.",
+    ),
+]
+
+
+def train(spec: SpecFile, home: Home = HOME, as_json: AsJson = False) -> None:
+    """Train with the settings in a YAML file, and wait until the run ends."""
+    with open_engine(home, supervise=True) as engine:
+        follow_run(engine, _start(engine, _read_spec(engine, spec)), as_json)
+
+
+def again(run: RunId, set_: Settings = None, home: Home = HOME, as_json: AsJson = False) -> None:
+    """Train again with the settings of a run, some of them changed."""
+    with open_engine(home, supervise=True) as engine:
+        spec = specs.changed(find_run(engine, run).spec, set_ or [])
+        follow_run(engine, _start(engine, spec), as_json)
+
+
+def continue_run(run: RunId, home: Home = HOME, as_json: AsJson = False) -> None:
+    """Continue a run that was paused or ended early."""
+    with open_engine(home, supervise=True) as engine:
+        found = find_run(engine, run)
+        engine.resume(found.id)
+        follow_run(engine, found, as_json)
+
+
+def extend(
+    run: RunId,
+    epochs: Annotated[float, typer.Argument(help="How many more epochs.")],
+    home: Home = HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Train a finished run for more epochs."""
+    with open_engine(home, supervise=True) as engine:
+        found = find_run(engine, run)
+        engine.extend(found.id, epochs)
+        follow_run(engine, found, as_json)
+
+
+def _start(engine: Engine, spec: RunSpec) -> RunDir:
+    """Queue a run after every check that the page makes; raises SpecError that names all problems."""
+    plan = engine.plan(spec)
+    engine.desk.close()  # its memory is the run's
+    return engine.start_plan(plan)
+
+
+def _read_spec(engine: Engine, file: Path) -> RunSpec:
+    """The settings in a spec file; a data file named in it is taken in as the page does with an upload."""
+    values = specs.load_yaml(file)
+    values.pop("about", None)  # the title and summary of a bundled sample
+    data: Any = values.get("data")
+    if isinstance(data, dict) and "file" in data:
+        name = data.pop("file")
+        if not isinstance(name, str) or not (path := file.parent / name).is_file():
+            raise SpecError(
+                f"data.file: there is no file '{name}' beside {file.name}. Check its name."
+            )
+        data["source"] = oneshot.ingest_files(engine.store, [(path, path.name)])
+    return specs.make(values)

@@ -1,0 +1,239 @@
+"""Plan: what a run would do, and everything that is wrong with it, before it is queued.
+
+The page and the command line plan with the same functions, so they refuse the same runs in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from engine import hardware
+from engine.data.prepare import Prepared
+from engine.data.quality.token_report import TokenReport
+from engine.errors import DataError, HoneError, SpecError
+from engine.estimate import forecast
+from engine.estimate.duration import TimeRange, Workload
+from engine.estimate.forecast import Forecast
+from engine.estimate.lengths import Lengths, lengths_of_report
+from engine.estimate.recommend import Case
+from engine.hardware import GB
+from engine.model import local, parameters
+from engine.model.info import ModelInfo
+from engine.process import oneshot
+from engine.process.desk import Desk
+from engine.runs import warm_start
+from engine.spec.method import MethodSpec
+from engine.spec.objective import goal_of, outputs, preference_of, task_of
+from engine.spec.run import RunSpec
+from engine.store.workspace import Store
+from engine.text import format_bytes
+
+START_GB = 0.2  # what the checkpoints and the log of a small run take on the disk
+
+
+class Problems:
+    """Collects what is wrong instead of stopping at the first."""
+
+    def __init__(self, found: Iterable[str] = ()) -> None:
+        self.found = list(found)
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Add a HoneError that is raised within; a SpecError names one problem a line."""
+        try:
+            yield
+        except SpecError as error:
+            self.found += str(error).split("\n")
+        except HoneError as error:
+            self.found.append(str(error))
+
+
+class Known(NamedTuple):
+    """What is known about a run's model and rows; a plan asks for no more than this."""
+
+    problems: tuple[str, ...] = ()
+    prepared: Prepared | None = None
+    info: ModelInfo | None = None  # None until the model has been inspected
+    tokens: TokenReport | None = None  # of these rows with these settings
+    lengths: Lengths | None = None  # of these rows before any cut
+
+
+class Plan(NamedTuple):
+    """A run that could be started, as far as it is known."""
+
+    spec: RunSpec
+    problems: tuple[str, ...]
+    prepared: Prepared | None = None
+    rows: int = 0  # training rows with target tokens
+    case: Case | None = None  # None until the model is known and fits the data
+    forecast: Forecast | None = None  # weights, memory and disk; None where the method does not fit
+    seconds: TimeRange | None = None  # None until it is known or measured
+
+    def require(self) -> None:
+        """Raise SpecError that names all problems at once."""
+        if self.problems:
+            raise SpecError("\n".join(self.problems))
+
+    @property
+    def job(self) -> Workload | None:
+        """What the duration depends on; None where too little is known."""
+        case = self.case
+        if self.prepared is None or case is None or case.lengths is None:
+            return None
+        return Workload(
+            case.info,
+            self.spec,
+            self.rows,
+            self.prepared.held_out,
+            case.lengths,
+            case.preference,
+            case.labels,
+        )
+
+
+def find_out(store: Store, spec: RunSpec, desk: Desk | None = None) -> Known:
+    """The rows of a run and, where there is a desk to ask, its model and tokens; collects every problem."""
+    problems, source = Problems(), spec.model.source
+    prepared, info, tokens = None, None, None
+    with problems.collect():
+        local.checked_folder(source)
+        if desk:
+            info = desk.inspect(source)
+    with problems.collect():
+        prepared = oneshot.prepared(store, spec.data)
+    if desk and info and prepared and prepared.train:
+        with problems.collect():
+            tokens = desk.measure(source, prepared.train_rows(), spec.data)
+    return Known(tuple(problems.found), prepared, info, tokens, lengths_of(tokens))
+
+
+def lengths_of(tokens: TokenReport | None) -> Lengths | None:
+    """The row lengths of a token report, before any cut."""
+    if tokens is None:
+        return None
+    share = tokens.learned / max(1, tokens.tokens)
+    return lengths_of_report(tokens.edges, tokens.counts, tokens.longest, share)
+
+
+def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
+    """The plan of a run from what is known; the desk is asked only to build a known model for labels."""
+    problems, prepared = Problems(known.problems), known.prepared
+    rows, case = 0, None
+    if prepared:
+        rows = rows_with_targets(prepared, known.tokens)
+        with problems.collect():
+            prepared.require_usable()
+            require_trainable_rows(spec, known.tokens)
+        if spec.model.start:
+            with problems.collect():
+                warm_start.require_fit(store, spec, prepared.shape, prepared.labels)
+        if known.info and not problems.found:
+            with problems.collect():
+                case = make_case(store, desk, spec, known)
+    unfit = list(method_problems(case.info if case else known.info, spec))
+    estimate = None
+    problems.found += unfit
+    if case and unfit:
+        estimate = _smallest_forecast(case, spec)
+    elif case:
+        with problems.collect():
+            estimate = forecast.forecast_run(case, spec)
+    if case and estimate:
+        problems.found += memory_problems(case, estimate)
+    with problems.collect():
+        disk = estimate.disk / GB if estimate else 0.0
+        hardware.require_disk(store.home, max(START_GB, disk), "a run")
+    shown = None if unfit else estimate
+    return Plan(spec, tuple(problems.found), prepared, rows, case, shown)
+
+
+def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
+    """What memory and time depend on; raises HoneError where model and data do not go together."""
+    info, prepared = known.info, known.prepared
+    assert info and prepared
+    goal = goal_of(spec.data, prepared.shape, info.tasks)
+    if info.task != task_of(goal):
+        info = desk.inspect(spec.model.source, task_of(goal))
+    machine = hardware.machine(spec.place, spec.method, store.home)
+    return Case(
+        info=info,
+        goal=goal,
+        rows=rows_with_targets(prepared, known.tokens),
+        labels=len(outputs(goal, prepared.labels)),
+        lengths=known.lengths,
+        machine=machine,
+        capable=hardware.bf16(machine.device),
+        max_length=spec.data.max_length,
+        preference=preference_of(spec.method, prepared.shape) if goal == "prefer" else "",
+    )
+
+
+def rows_with_targets(prepared: Prepared, tokens: TokenReport | None) -> int:
+    """Training rows with target tokens; all of them until their tokens are counted."""
+    if tokens is None or tokens.measured < tokens.rows:
+        return prepared.train
+    return prepared.train - tokens.lost - tokens.refused.rows
+
+
+def require_trainable_rows(spec: RunSpec, tokens: TokenReport | None) -> None:
+    """Raise DataError where rows have no certain loss mask and are not to be left out."""
+    if tokens and tokens.refused.rows and "refused" not in spec.data.fixes:
+        raise DataError(
+            f"{tokens.refused.rows:,} of the rows cannot be learned with this model. "
+            f"{tokens.refused.reason}"
+        )
+
+
+def method_problems(info: ModelInfo | None, spec: RunSpec) -> list[str]:
+    """Where the length and the method do not fit the model; none until the model is known."""
+    problems, method = Problems(), spec.method
+    if info is None:
+        return []
+    with problems.collect():
+        info.check_length(spec.data.max_length)
+    if not method.adapts:
+        return problems.found
+    with problems.collect():
+        info.targets(method.targets)
+    if problems.found:  # unknown targets must not hide what else is wrong
+        method = method.model_copy(update={"targets": _existing(info, method.targets)})
+    with problems.collect():
+        parameters.check_method(info, method)
+    return problems.found
+
+
+def _existing(info: ModelInfo, targets: Iterable[str]) -> tuple[str, ...]:
+    """The targets that this model has; all linear layers where it has none of them."""
+    names = {module.name for module in info.adaptable}
+    return tuple(name for name in targets if name in names) or ("all-linear",)
+
+
+def _smallest_forecast(case: Case, spec: RunSpec) -> Forecast | None:
+    """What the smallest method of this kind needs, for a method that does not fit the model."""
+    method = MethodSpec(kind=spec.method.kind, rank=1)
+    length = min(spec.data.max_length, case.info.context or spec.data.max_length)
+    data = spec.data.model_copy(update={"max_length": length})
+    try:
+        return forecast.forecast_run(case, spec.model_copy(update={"method": method, "data": data}))
+    except HoneError:  # nothing of this kind fits the model, which is named already
+        return None
+
+
+def memory_problems(case: Case, estimate: Forecast) -> Iterator[str]:
+    """A run whose smallest layout needs more memory than this machine has, whatever else is closed."""
+    machine = case.machine
+    total = max(machine.free, hardware.total_gb(machine.device) * GB)
+    if estimate.fit is None and estimate.fit_needs > total:
+        yield (
+            f"Memory: even one example at a time needs about {format_bytes(estimate.fit_needs)}, "
+            f"and this {machine.name} has {format_bytes(total)} in all. {what_helps(estimate)}"
+        )
+
+
+def what_helps(estimate: Forecast) -> str:
+    """What would make a run fit into memory, as a sentence."""
+    if not estimate.helps:
+        return "Take a smaller model."
+    return f"What would help: {', or '.join(estimate.helps)}."

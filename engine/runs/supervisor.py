@@ -1,0 +1,156 @@
+"""Supervisor: the thread that starts a worker for each queued job and says how one ended that could not say so itself.
+
+The queue is on disk (engine.store.run_queue) and "running" is the worker's lock, so an app that was killed finds
+everything again. Workers live in a session of their own and outlive the app.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from engine import hardware
+from engine.process import exit_status
+from engine.process.run import DYING_SECONDS, Backend
+from engine.runs.step_down import step_down
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from engine.store.run_queue import Queue
+from engine.store.run_view import State
+from engine.store.workspace import Store
+
+LOG = logging.getLogger("hone")
+POLL_SECONDS = 0.2
+
+
+class Supervisor:
+    """Works through the queue of a workspace, one job at a time; of several on one workspace only one works."""
+
+    def __init__(
+        self, store: Store, queue: Queue, backend: Backend, free_memory: Callable[[], None]
+    ) -> None:
+        self.store, self.queue, self.backend = store, queue, backend
+        self.free_memory = free_memory  # called before a worker starts
+        self.at_work = ""  # id of the run whose worker is waited for, until its end is on record
+        self._wake = threading.Event()
+        self._closed = False
+
+    def start(self) -> None:
+        """Begin in a thread of its own."""
+        threading.Thread(target=self._supervise, daemon=True).start()
+
+    def close(self) -> None:
+        """Stop supervising; workers go on."""
+        self._closed = True
+        self._wake.set()
+
+    def enqueue(self, run: RunDir, job: str) -> None:
+        """Put a job at the end of the queue."""
+        run.stop_mark.unlink(missing_ok=True)
+        self.queue.add(run, job)
+        self._wake.set()
+
+    def _supervise(self) -> None:
+        """Wait for workers that an earlier app left, then do what is queued, in its order."""
+        first = FileLock(self.store.locks / "supervisor.lock")
+        if not self._acquire(first):
+            return
+        self.store.sweep()
+        for run in self.store.all_runs():
+            if run.alive:
+                self.at_work = run.id
+                self._wait_for_orphan(run)
+                self.at_work = ""
+        while not self._closed:
+            if not self._work_on_next():
+                self._wake.wait(timeout=1)
+                self._wake.clear()
+        first.release()
+
+    def _acquire(self, lock: FileLock) -> bool:
+        while not self._closed:
+            try:
+                lock.acquire(timeout=1)
+                return True
+            except Timeout:
+                continue
+        return False
+
+    def _work_on_next(self) -> bool:
+        """Do the next job; False where none waits, or where it could not be done."""
+        try:
+            following = next((one.run for one in self.queue.waiting() if not one.run.alive), None)
+            if following is None:
+                return False
+            self.at_work = following.id
+            self._work(following)
+            return True
+        except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue goes on
+            LOG.exception("the queue stumbled")
+            return False
+        finally:
+            self.at_work = ""
+
+    def _work(self, run: RunDir) -> None:
+        mark, job, kills = run.queue_mark.stat().st_mtime_ns, run.queued, hardware.memory_kills()
+        log_size = _file_size(run.log)
+        try:
+            # The desk and a run do not fit into the same memory, nor compute at once.
+            self.free_memory()
+            code = self.backend.work(run, job) if run.queued == job else 0
+        except OSError as error:
+            _record_problem(run, job, exit_status.describe_start_failure(error))
+            raise
+        finally:
+            # The mark is still there where the worker died at once; a newer one is a new request.
+            if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
+                run.queue_mark.unlink()
+        if code:
+            kills = hardware.memory_kills() - max(kills, getattr(self.backend, "kills", 0))
+            self._explain(run, job, code, exit_status.ended_for_memory(run, code, kills, log_size))
+
+    def _wait_for_orphan(self, run: RunDir) -> None:
+        """Wait for a worker that an earlier app left; only the system and its log say how it ended."""
+        log_size = _file_size(run.log)
+        counts = deque([hardware.memory_kills()], maxlen=round(DYING_SECONDS / POLL_SECONDS))
+        while run.alive:
+            if self._closed:
+                return
+            counts.append(hardware.memory_kills())
+            time.sleep(POLL_SECONDS)
+        try:
+            kills, code = hardware.memory_kills() - counts[0], exit_status.KILLED_CODE
+            if exit_status.ended_for_memory(run, code, kills, log_size):
+                self._explain(run, "" if run.view().interlude else "train", code, no_memory=True)
+        except Exception:  # the run was deleted meanwhile, or worse; the queue goes on
+            LOG.exception("what an earlier app left stumbled")
+
+    def _explain(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
+        """Record why a worker ended; one that was killed for memory is queued again with a smaller layout."""
+        view = run.view()
+        ended = job == "train" and run.state(view) == State.INTERRUPTED
+        if no_memory and ended and not run.stop_mark.exists() and step_down(run):
+            self.enqueue(run, "train")
+        elif view.merging:
+            text = exit_status.describe_merge_end(code, no_memory)
+            _record_problem(run, f"merge-{view.merging}", text)
+        elif ended:
+            text = exit_status.describe_training_end(code, no_memory, run.stop_mark.exists())
+            _record_problem(run, job, text)
+
+
+def _record_problem(run: RunDir, job: str, text: str) -> None:
+    if job.startswith("merge-"):
+        run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
+    else:
+        run.emit(ev.Warned(text=text))
+
+
+def _file_size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

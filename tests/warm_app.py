@@ -1,0 +1,13 @@
+"""The app as ``app.py`` starts it, with workers of the warm process: ``python -m tests.warm_app [arguments]``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import app
+from tests.warm import WarmPopen
+
+if __name__ == "__main__":
+    subprocess.Popen = WarmPopen  # type: ignore[misc]
+    sys.exit(app.main(sys.argv[1:]))

@@ -1,0 +1,136 @@
+"""What is noticed in the data, each finding with the button that fixes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, get_args
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.data.quality.findings import Finding
+from engine.spec.run import DataSpec, Fix
+from engine.text import format_count
+from ui.data.intake import Updates
+from ui.handlers import QUIET, bind
+from ui.text import escape_html
+from ui.theme import raw_html
+
+FIX_KINDS: tuple[str, ...] = get_args(Fix)
+LEVEL_TONES = {"stop": "bad", "warn": "warn", "info": "idle"}
+ROWS_NAMED = 8  # numbers of rows that a finding lists
+
+
+@dataclass(frozen=True)
+class FixBox:
+    """A finding with its button; hidden where nothing is found."""
+
+    group: gr.Group
+    text: gr.HTML
+    button: gr.Button
+
+
+@dataclass(frozen=True)
+class FindingWidgets:
+    """Findings with a fix, those without one, and the button that confirms the detected columns."""
+
+    fixes: dict[str, FixBox]
+    others: gr.HTML
+    confirm: gr.Button
+
+    @property
+    def shown(self) -> list[Component]:
+        """The widgets that other findings change."""
+        boxes = [one for box in self.fixes.values() for one in (box.group, box.text, box.button)]
+        return [*boxes, self.others, self.confirm]
+
+
+def build_findings() -> FindingWidgets:
+    """Lay the widgets out."""
+    fixes = {kind: _build_fix_box(kind) for kind in FIX_KINDS}
+    others = raw_html(elem_id="findings")
+    confirm = gr.Button("Yes, the columns are right", size="md", visible=False, elem_id="agree")
+    return FindingWidgets(fixes, others, confirm)
+
+
+def _build_fix_box(kind: str) -> FixBox:
+    with gr.Row(visible=False, elem_classes="mend", equal_height=False) as group:
+        text = raw_html()
+        button = gr.Button(size="md", scale=0, min_width=200, elem_id=f"fix-{kind}")
+    return FixBox(group, text, button)
+
+
+def wire_fixes(findings: FindingWidgets, fixes: Component) -> None:
+    """Each button applies its fix, or undoes it."""
+    for kind, box in findings.fixes.items():
+        box.button.click(bind(toggle_fix, kind), fixes, fixes, **QUIET)
+
+
+def toggle_fix(kind: str, fixes: list[str]) -> list[str]:
+    """Apply a fix, or undo it."""
+    return [one for one in fixes if one != kind] if kind in fixes else [*fixes, kind]
+
+
+# --- what is shown ---
+
+
+def finding_updates(
+    findings: FindingWidgets, found: list[Finding], spec: DataSpec, complete: bool
+) -> Updates:
+    """All findings; until they are complete, an applied fix that is not among them stays as it is."""
+    by_fix = {one.fix: one for one in found if one.fix}
+    updates: Updates = {
+        findings.others: finding_list([one for one in found if one.fix is None]),
+        findings.confirm: gr.update(visible=any(one.kind == "unsure" for one in found)),
+    }
+    for kind, box in findings.fixes.items():
+        one = by_fix.get(kind)  # type: ignore[call-overload]
+        applied = kind in spec.fixes
+        if one:
+            updates |= _finding_update(box, one)
+        elif complete or not applied:
+            updates |= {
+                box.group: gr.update(visible=applied),
+                box.text: "",
+                box.button: gr.update(value="Undo"),
+            }
+    return updates
+
+
+def _finding_update(box: FixBox, one: Finding) -> Updates:
+    return {
+        box.group: gr.update(visible=True),
+        box.text: finding_card(one),
+        box.button: gr.update(value="Undo" if one.done else one.button),
+    }
+
+
+def no_finding_updates(findings: FindingWidgets) -> Updates:
+    """Nothing is found: there are no rows."""
+    hidden: dict[str, Any] = gr.update(visible=False)
+    updates: Updates = {findings.others: "", findings.confirm: hidden}
+    for box in findings.fixes.values():
+        updates |= {box.group: hidden, box.text: ""}
+    return updates
+
+
+def finding_card(one: Finding) -> str:
+    """One finding as HTML; its button stands beside it."""
+    title = f"<h4>{escape_html(one.title)}</h4>"
+    if one.done:
+        return f'<section class="finding" data-tone="good">{title}<p>Fixed.</p></section>'
+    example = where = ""
+    if one.example:
+        example = f'<pre class="example" tabindex="0">{escape_html(one.example)}</pre>'
+    if one.rows:
+        numbers = ", ".join(map(format_count, one.rows[:ROWS_NAMED]))
+        where = f"<small>Rows {numbers}{'…' if len(one.rows) > ROWS_NAMED else ''}</small>"
+    return (
+        f'<section class="finding" data-tone="{LEVEL_TONES[one.level]}">{title}'
+        f"<p>{escape_html(one.text)}</p>{example}{where}</section>"
+    )
+
+
+def finding_list(found: list[Finding]) -> str:
+    """Findings that no button fixes."""
+    return f'<section class="notes">{"".join(map(finding_card, found))}</section>' if found else ""

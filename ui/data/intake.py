@@ -1,0 +1,92 @@
+"""Taking data in: what the page shows while a thread works, and the new dataset in the lists."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.data import datasets
+from engine.errors import HoneError
+from engine.text import OnProgress
+from ui import form
+from ui.context import Context
+from ui.text import line, status_box
+
+Updates = dict[Component, Any]  # the widgets that an event changes
+
+
+@dataclass(frozen=True)
+class IntakeWidgets:
+    """The widgets that show how taking data in goes, and the list that then holds the new dataset."""
+
+    source: Component
+    problem: gr.HTML
+    preview: gr.HTML
+
+
+class Done(NamedTuple):
+    """What slow work returned."""
+
+    value: Any
+
+
+def run_with_progress(work: Callable[[OnProgress], Any]) -> Iterator[str | Done]:
+    """Run slow work in a thread; yields its progress, then its result. Raises what the work raises."""
+    reports: queue.Queue[str | Done | Exception] = queue.Queue()
+
+    def run_work() -> None:
+        try:
+            reports.put(Done(work(reports.put)))
+        except Exception as error:
+            reports.put(error)
+
+    threading.Thread(target=run_work, daemon=True).start()
+    while True:
+        report = reports.get()
+        if isinstance(report, Exception):
+            raise report
+        yield report
+        if isinstance(report, Done):
+            return
+
+
+def take_in(
+    ctx: Context,
+    shown: IntakeWidgets,
+    box: Component | None,
+    work: Callable[[OnProgress], str],
+) -> Iterator[Updates]:
+    """Show the progress of ``work``, then choose the dataset it made and empty the box it came from."""
+    emptied: Updates = {box: None} if box else {}
+    try:
+        for report in run_with_progress(work):
+            if isinstance(report, Done):
+                chosen = gr.update(choices=dataset_choices(ctx), value=report.value)
+                hidden = gr.update(visible=False)
+                yield {shown.source: chosen, shown.problem: hidden, **emptied}
+            else:
+                yield {shown.problem: wait_line(report)}
+    except HoneError as error:
+        refused = status_box("bad", "This cannot be used as it is", str(error))
+        yield {shown.problem: gr.update(value=refused, visible=True), **emptied}
+
+
+def wait_line(text: str) -> Any:
+    """A line that says what is going on."""
+    return gr.update(value=line(text, "wait"), visible=True)
+
+
+def dataset_choices(ctx: Context) -> list[tuple[str, str]]:
+    """(label, source) of every dataset."""
+    return [(label, source) for source, label in datasets.list_datasets(ctx.engine.store)]
+
+
+def held_out_choices(ctx: Context) -> list[tuple[str, str]]:
+    """What can be held out: a share of the data, or another dataset."""
+    return [form.SHARE_CHOICE, *dataset_choices(ctx)]
