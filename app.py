@@ -33,28 +33,26 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from engine.runs.engine import Engine
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from ui import compare as compare_tab
 from ui import export, form, theme
-from ui.context import (
-    DEMO,
-    LOCAL,
-    Context,
-    Policy,
-)
-from ui.data import editor, look
+from ui.context import DEMO, LOCAL, Context, Policy
 from ui.data import tab as data_tab
+from ui.data.inputs import DataInputs
 from ui.handlers import QUIET, bind, log_to_file
 from ui.model import tab as model_tab
 from ui.runs import queue
 from ui.runs import tab as runs_tab
 from ui.train import from_run, live, memory
 from ui.train import tab as train_tab
+from ui.train.data_choice import choose_data
+from ui.train.wiring import Before, wire_train
 
 HERE = Path(__file__).resolve().parent
 DEFAULT_PORT = 7860
 LARGEST_FILE = "8gb"
-# The tab that a page opens with; not any more where its user was quicker and chooses another, or has the menu open.
+# The page takes the tab it should open with, unless the user has already chosen another one or has
+# the menu open.
 UNLESS_CHOSEN = """(first) => document.querySelector("#nav [data-tab-id=data][aria-selected=true]")
     && !document.querySelector("#nav .overflow-dropdown:not(.hide)")
     ? {__type__: "update", selected: first} : {__type__: "update"}"""
@@ -94,60 +92,47 @@ def create_app(
             export.build(ctx)
             runs = runs_tab.build(ctx)
         page = Page(blocks, tabs, gr.HTML(visible=False), data, model, train, compare, runs)
-        wire_settings(ctx, page, *wire_data(ctx, page))
+        chosen = wire_dataset_choice(ctx, page)
+        counted = wire_data_view(ctx, page)
+        wire_settings(ctx, page, chosen, counted)
         wire_navigation(ctx, page)
+        wire_runs(ctx, page)
     blocks.queue(default_concurrency_limit=8)
     return blocks
 
 
-def fields_of(page: Page) -> dict[str, Any]:
-    """Every widget of the form by its path, in the order of ``form.PATHS``."""
+def form_fields(page: Page) -> dict[str, Any]:
+    """Every widget of the form by its path, in the order of ``form.FORM_PATHS``."""
     all_fields = page.data.fields | {"model.source": page.model.source} | page.train.fields
     return {path: all_fields[path] for path in form.FORM_PATHS}
 
 
-def wire_data(ctx: Context, page: Page) -> tuple[Dependency, Dependency]:
-    """The Data tab shows rows as the chosen model would see them.
-
-    Returns what is done once other data is set, and once its rows are counted.
-    """
-    fields, tab = fields_of(page), page.data
-    seen = [page.model.source, *(fields[path] for path in form.DATA_PATHS)]
-    # Not on a change of the source itself: choose_data first sets back what belonged to the rows before.
-    changed = [fields[path].change for path in form.DATA_PATHS if path != "data.source"]
-    own = list(fields.values())[2:]
-    chosen = tab.source.change(
-        bind(train_tab.choose_data, ctx),
-        [tab.source, page.model.source, fields["model.start"], page.train.filled],
-        [*own, *train_tab.recipe_outputs(page.train), tab.asked, page.train.filled],
+def wire_dataset_choice(ctx: Context, page: Page) -> Dependency:
+    """Another dataset sets the settings that belong to it; returns the event after which it has."""
+    fields, data, train = form_fields(page), page.data, page.train
+    outputs = train_tab.form_widgets(train, fields) | {"settled": data.settled}
+    del outputs["data.source"], outputs["model.source"]
+    return data.source.change(
+        bind(choose_data, ctx, outputs=outputs),
+        [data.source, page.model.source, fields["model.start"], train.filled],
+        list(outputs.values()),
         **QUIET,
     )
-    looked = gr.on(
-        [page.blocks.load, tab.tab.select, tab.asked.change, page.model.source.change, *changed],
-        bind(look.show_data, ctx),
-        seen,
-        tab.outputs(),
-        trigger_mode="always_last",
-        **QUIET,
-    )
-    editor.wire_editor(ctx, tab.editor, tab.source, seen[1:])
-    rows = [tab.rows, tab.index]
-    for step, button in ((-1, tab.back), (1, tab.forth), (0, tab.any)):
-        button.click(
-            bind(look.turn_page, ctx, step), [tab.index, tab.order, tab.worst, *seen], rows, **QUIET
-        )
-    tab.order.input(bind(look.change_order, ctx), [tab.order, tab.worst, *seen], rows, **QUIET)
-    page.blocks.load(
-        bind(data_tab.refresh_datasets, ctx),
-        None,
-        [tab.source, fields["data.held_out_source"]],
-        **QUIET,
-    )
-    return chosen, looked
 
 
-def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependency) -> None:
-    """The chosen model is read and described; with the data it decides what the Train tab offers."""
+def wire_data_view(ctx: Context, page: Page) -> Dependency:
+    """The Data tab shows the rows as the chosen model sees them; returns the event that counts them."""
+    fields, data, model = form_fields(page), page.data, page.model.source
+    inputs = DataInputs(model, {path: fields[path] for path in form.DATA_PATHS})
+    # Not on a change of the source itself: the settings of the rows before are reset first.
+    changed = [field.change for path, field in inputs.fields.items() if path != "data.source"]
+    load = page.blocks.load
+    moments = [load, data.tab.select, data.settled.change, model.change, *changed]
+    return data_tab.wire_data(ctx, data, inputs, load, moments)
+
+
+def wire_settings(ctx: Context, page: Page, chosen: Dependency, counted: Dependency) -> None:
+    """Describe the chosen model; the Train tab then follows model and data."""
     model = page.model
     described = gr.on(
         [page.blocks.load, model.source.change],
@@ -156,9 +141,10 @@ def wire_settings(ctx: Context, page: Page, data: Dependency, counted: Dependenc
         model.about,
         **QUIET,
     )
-    fields, train = fields_of(page), page.train
-    train_tab.wire(ctx, train, fields, train_tab.Before(page.blocks.load, described, data, counted))
-    memory.wire(ctx, model, fields, train.again, [train.recipes.recipe, train.recipes.note])
+    fields, train = form_fields(page), page.train
+    wire_train(ctx, train, fields, Before(page.blocks.load, described, chosen, counted))
+    recipe = [train.recipes.recipe, train.recipes.note]
+    memory.wire_memory(ctx, model, fields, train.refreshed, recipe)
     model_tab.wire_model(ctx, model, page.blocks)
 
 
@@ -168,24 +154,24 @@ def wire_navigation(ctx: Context, page: Page) -> None:
     opened.then(None, page.first, page.tabs, js=UNLESS_CHOSEN, api_visibility="private")
     page.data.next.click(bind(open_tab, "model"), None, page.tabs, **QUIET)
     page.model.next.click(bind(open_tab, "train"), None, page.tabs, **QUIET)
+    page.train.lead.lead(bind(open_tab, "runs"), None, page.tabs, **QUIET)
+    compared = [page.tabs, page.compare.run]
+    page.train.live.compare_run(bind(compare_run, ctx), page.train.live, compared, **QUIET)
+
+
+def wire_runs(ctx: Context, page: Page) -> None:
+    """From a run on the Runs tab to the Train tab: to watch it, extend it, or train another like it."""
     runs, train = page.runs, page.train
-    runs.open.click(bind(open_run), runs.picked, [page.tabs, train.live], **QUIET)
-    runs.extend.click(
-        bind(from_run.extend, ctx), [runs.picked, runs.epochs], [page.tabs, train.live], **QUIET
-    )
-    form_of = [
-        train.filled,
-        train.recipes.recipe,
-        train.recipes.note,
-        train.settings.group,
-        *fields_of(page).values(),
-    ]
-    for button, fill in ((runs.again, from_run.use), (runs.train_on, from_run.train_on)):
-        # The tab comes after: what happens when it is opened must see the form as it is then.
-        button.click(bind(fill, ctx), runs.picked, form_of, **QUIET).success(
-            bind(open_tab, "train"), None, page.tabs, **QUIET
-        )
-    train.lead.lead(bind(open_tab, "runs"), None, page.tabs, **QUIET)
+    watched = [page.tabs, train.live]
+    runs.open.click(bind(open_run), runs.picked, watched, **QUIET)
+    runs.extend.click(bind(from_run.extend_run, ctx), [runs.picked, runs.epochs], watched, **QUIET)
+    widgets = train_tab.form_widgets(train, form_fields(page))
+    fills = {runs.again: from_run.use_settings, runs.train_on: from_run.use_adapter}
+    for button, fill in fills.items():
+        handler = bind(fill, ctx, outputs=widgets)
+        filled = button.click(handler, runs.picked, list(widgets.values()), **QUIET)
+        # The tab is opened afterwards: what that triggers must see the form as it is then.
+        filled.success(bind(open_tab, "train"), None, page.tabs, **QUIET)
     moments = (
         page.blocks.load,
         runs.tab.select,
@@ -194,21 +180,18 @@ def wire_navigation(ctx: Context, page: Page) -> None:
         train.live.change,
     )
     queue.wire_queue(ctx, runs.queue, train.lead, *moments)
-    page.train.live.compare_run(
-        bind(compare_run, ctx), page.train.live, [page.tabs, page.compare.run], **QUIET
-    )
 
 
 def first_tab(ctx: Context) -> str:
-    """A page that is opened while a run lives, or after the newest was interrupted, shows it."""
-    run = live.chosen(ctx, "")
-    return (
-        "train" if run and (run.alive or run.queued or run.state() == State.INTERRUPTED) else "data"
-    )
+    """The tab to open with: Train while a run is alive, or where the newest was interrupted."""
+    run = live.shown_run(ctx, "")
+    if run and (run.alive or run.queued or run.state() == RunState.INTERRUPTED):
+        return "train"
+    return "data"
 
 
 def open_tab(tab: str) -> gr.Tabs:
-    """Another tab."""
+    """Open another tab."""
     return gr.Tabs(selected=tab)
 
 
@@ -218,7 +201,7 @@ def open_run(run_id: str) -> tuple[gr.Tabs, str]:
 
 
 def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
-    """Talk to a run on the Compare tab."""
+    """Show a run on the Compare tab."""
     return gr.Tabs(selected="compare"), compare_tab.refresh_runs(ctx, run_id)
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from benchmarks.curves import CURVES, recipes
 from engine.coach import rules
 from engine.store import events as ev
-from engine.store.run_view import RunView, fold
+from engine.store.run_view import RunView, fold_events
 from tests.curves.made import made
 
 RELATIVES = ({"diverging", "rate-high"}, {"memorising", "small", "plateau"}, {"rate-low", "stuck"})
@@ -73,7 +73,7 @@ def tell(name: str, part: str, label: str, events: list[ev.Event]) -> Told:
     view, alarms, last = RunView(), set(), "warming"
     size = max(1, len(events) // MOMENTS)
     for at in range(0, len(events), size):
-        fold(events[at : at + size], view)
+        fold_events(events[at : at + size], view)
         last = rules.read(view).kind
         alarms |= {last} & set(rules.ALARMS)
     return Told(name, part, label, last, frozenset(alarms))

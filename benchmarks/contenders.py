@@ -26,7 +26,7 @@ from benchmarks.gate import ALPHA, BATCH, COMMON, RANK, RATE, TARGETS, Gate
 from engine.spec.method import MethodSpec
 from engine.work.kernels import packed_attention, packing
 from engine.work.model.adapters import apply_method
-from engine.work.model.describe import describe_model
+from engine.work.model.describe import info_from_config
 from engine.work.model.structure import load_config
 from engine.work.train.sft import make_sft_trainer
 
@@ -78,9 +78,7 @@ def trl(work: Path, rows: Dataset, tokenizer: Any, rounds: int, best: bool = Fal
 def adapted(work: Path) -> Any:
     """The model with Hone's adapter."""
     torch.manual_seed(0)
-    info = describe_model(
-        load_config(work / "model"), "write", source="model", name="model", folder=None, here=False
-    )
+    info = info_from_config(load_config(work / "model"), "write")
     return apply_method(base(work, torch.bfloat16), MethodSpec(rank=RANK, alpha=ALPHA), info)
 
 

@@ -133,7 +133,7 @@ def changed(rows: list[Row], how: str, chance: random.Random) -> list[Row]:
 
 def spec_of(engine: Engine, recipe: Recipe) -> specs.RunSpec:
     """The sample's settings with the recipe's, on rows that may have been changed."""
-    sample = next(one for one in presets.samples() if one.id == recipe.sample)
+    sample = next(one for one in presets.bundled_samples() if one.id == recipe.sample)
     values = json.loads(json.dumps(sample.values))
     values.setdefault("sampling", {})["max_new_tokens"] = (
         4  # replies cost time, and no rule reads them
@@ -159,7 +159,7 @@ def spec_of(engine: Engine, recipe: Recipe) -> specs.RunSpec:
                 values["data"][field] = _add(engine, f"{recipe.name}-{field}", rows)
             else:
                 values["data"]["held_out"] = 0.0
-    return specs.make({**values, "name": recipe.name})
+    return specs.make_spec({**values, "name": recipe.name})
 
 
 def _add(engine: Engine, name: str, rows: list[Row]) -> str:
@@ -194,7 +194,7 @@ def merged(engine: Engine, name: str) -> Path:
 def record(engine: Engine, recipe: Recipe) -> str:
     """Train it and keep its figures; how it went, in a line."""
     run = trained(engine, recipe)
-    events = ev.read(run.events_file)[0]
+    events = ev.read_events(run.events_file)[0]
     began = next(one for one in events if isinstance(one, ev.Started))
     steps = [one for one in events if isinstance(one, ev.Step)]
     checks = [one for one in events if isinstance(one, ev.Evaluated)]

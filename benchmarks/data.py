@@ -109,7 +109,7 @@ def gigabyte() -> None:
             indexed, helper = time.perf_counter() - began, peak()
             peak = watch(app)
             began = time.perf_counter()
-            prepared = oneshot.prepared(store, DataSpec(source=source))
+            prepared = oneshot.prepare_rows(store, DataSpec(source=source))
             ready = time.perf_counter() - began
             shown = prepared.train_rows()[prepared.train - 1]
             grown = (app.memory_info().rss - before) / MB

@@ -10,7 +10,7 @@ from pathlib import Path
 from engine.runs import disk_space as disk
 from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.engine.work.train import killed_runs
 from tests.engine.work.train.test_durability import DAMAGES
@@ -47,14 +47,14 @@ def _paused(engine: Engine, backend: killed_runs.Doomed, run: RunDir) -> RunDir:
     wait_for(run, lambda run: len(run.view().saved) >= 2, 120)
     engine.pause(run.id)
     wait_for(run, lambda run: idle(run) and run.view().ended is not None)
-    assert run.state() == State.PAUSED
+    assert run.state() == RunState.PAUSED
     return run
 
 
 def _goes_on(engine: Engine, run: RunDir, whole: RunDir) -> bool:
     engine.resume(run.id)
     wait_for(run, lambda run: idle(run) and run.view().ended is not None, 120)
-    return run.state() == State.FINISHED and not killed_runs.differences(run, whole)
+    return run.state() == RunState.FINISHED and not killed_runs.differences(run, whole)
 
 
 def _copy(run: RunDir, home: Path, name: str) -> RunDir:
@@ -75,11 +75,11 @@ def _full(folder: Path, half: RunDir, whole: RunDir, room: int) -> int:
     home = folder / "workspace"
     engine = Engine(home, killed_runs.Doomed(blind=True))
     run = _copy(half, home, f"full-{room}")
-    engine.desk.free()
+    engine.desk.free_memory()
     _with_room(folder, room, lambda: engine.resume(run.id), run)
     said, state = run.view().ended, run.state()
     killed_runs.resize(folder, 2**28)
-    good = state == State.PAUSED and _goes_on(engine, run, whole)
+    good = state == RunState.PAUSED and _goes_on(engine, run, whole)
     why = getattr(said, "why", said)
     print(
         f"{'ok ' if good else 'BAD'} {room:7,} bytes free: {state} at step {run.view().started.resumed_from}; {why}"
@@ -90,15 +90,15 @@ def _full(folder: Path, half: RunDir, whole: RunDir, room: int) -> int:
 
 
 def _with_room(folder: Path, room: int, go: Callable[[], None], run: RunDir) -> None:
-    ask, disk.free = disk.free, lambda _: 2**60
+    ask, disk.free_bytes = disk.free_bytes, lambda _: 2**60
     try:
         killed_runs.resize(folder, 2**20)  # the mark of the queue and the worker's lock have room
         go()
         wait_for(run, lambda run: run.alive, 30)
-        killed_runs.resize(folder, room + disk.BALLAST)
+        killed_runs.resize(folder, room + disk.BALLAST_BYTES)
         wait_for(run, lambda run: idle(run), 120)
     finally:
-        disk.free = ask
+        disk.free_bytes = ask
 
 
 def _nan(engine: Engine, backend: killed_runs.Doomed) -> int:
@@ -107,7 +107,7 @@ def _nan(engine: Engine, backend: killed_runs.Doomed) -> int:
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
     backend.how = {}
     view = run.view()
-    good = run.state() == State.FAILED and view.step == 8 and run.has_result
+    good = run.state() == RunState.FAILED and view.step == 8 and run.has_result
     print(
         f"{'ok ' if good else 'BAD'} no number at step 9: {getattr(view.ended, 'text', view.ended)}",
         flush=True,

@@ -162,12 +162,12 @@ def problem(kind: str, task: str) -> str:
     """What is wrong with what Hone tells of an architecture; empty where all holds."""
     from transformers import AutoConfig
 
-    from engine.work.model.describe import describe_model
+    from engine.work.model.describe import info_from_config
 
     def config() -> Any:
         return AutoConfig.for_model(kind, **OPEN.get(kind, {}))
 
-    info = describe_model(config(), task, source="x", name=kind, folder=None, here=False)
+    info = info_from_config(config(), task, kind)
     if not info.layers or not info.hidden_size or not info.parameters:
         return f"{info.layers} layers, {info.hidden_size} wide, {info.parameters} parameters"
     full = MethodSpec(kind="full")

@@ -23,7 +23,7 @@ from typing import Any
 from engine.runs.engine import Engine
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.engine.work.train import killed_runs
 
@@ -183,7 +183,7 @@ def _kill_merges(
             backend.kill()
         wait_for(run, lambda run: idle(run) and not run.view().merging)
         print(f"    merging, {'while it wrote' if writing.exists() else 'elsewhere'}", flush=True)
-        if run.state() != State.FINISHED:
+        if run.state() != RunState.FINISHED:
             wrong.append(f"{run.id}: it is {run.state()} after a killed merge")
     engine.merge(run.id, "fp32")
     wait_for(

@@ -15,7 +15,7 @@ import start
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.browser.conftest import FLAGS, app
 from tests.browser.test_kill_app import shown
 from tests.conftest import SMALL, wait_for
@@ -65,7 +65,7 @@ def kill_apps(home: Path, times: int, draw: random.Random) -> int:
     starts: list[float] = []
     shows: list[float] = []
     census.start()
-    run = Engine(home, supervise=False).start(specs.make(LONG))
+    run = Engine(home, supervise=False).start(specs.make_spec(LONG))
     chromium = start.find_browser()
     with sync_playwright() as playwright:
         page = playwright.chromium.launch(executable_path=chromium, args=FLAGS).new_page()
@@ -106,7 +106,7 @@ def kill_apps(home: Path, times: int, draw: random.Random) -> int:
                     wait_for(run, lambda run: run.view().attempt == attempts, 120)  # noqa: B023
                 time.sleep(draw.uniform(0, 3))
     Engine(home, supervise=False).stop(run.id)
-    wait_for(run, lambda run: run.state() == State.STOPPED)
+    wait_for(run, lambda run: run.state() == RunState.STOPPED)
     census.over.set()
     wrong += _faults(run, attempts, census.most)
     both = max(a + b for a, b in zip(starts, shows, strict=True))

@@ -127,7 +127,7 @@ def measure(home: Path, case: Case) -> tuple[float, float, dict[str, float]]:
     for path, value in case.more.items():
         part, _, name = path.partition(".")
         values[part] = {**values.get(part, {}), name: value}
-    run = engine.start(specs.make(values))
+    run = engine.start(specs.make_spec(values))
     while run.queued or run.alive or run.view().ended is None:
         time.sleep(0.3)
     engine.close()

@@ -75,7 +75,7 @@ def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]
         save_model(folder, kind)
     sample = "reviews" if goal == "classify" else "pirate"
     engine = Engine(home / "workspace", supervise=False)
-    rows = engine.prepare(specs.make({"data": {"source": f"sample:{sample}"}}).data).train
+    rows = engine.prepare(specs.make_spec({"data": {"source": f"sample:{sample}"}}).data).train
     values = {
         "model": {"source": str(folder)},
         "data": {"source": f"sample:{sample}", "max_length": 64, "goal": goal},
@@ -83,7 +83,7 @@ def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]
         "optim": {"epochs": STEPS * BATCH / rows, "batch_size": BATCH, "learning_rate": 3e-3},
         "sampling": {"checks": 1, "max_new_tokens": 4},
     }
-    run = engine.start(specs.make(values))
+    run = engine.start(specs.make_spec(values))
     run.queue_mark.unlink()
     train(run)
     merge_run(run, "fp32")

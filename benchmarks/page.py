@@ -69,7 +69,7 @@ def events_of(steps: int, first: int, last: int) -> Iterator[ev.Event]:
 
 def make_run(engine: Engine, name: str, steps: int, done: int) -> RunDir:
     """A run whose worker has come to a step."""
-    spec = specs.make({"name": name})
+    spec = specs.make_spec({"name": name})
     rows = engine.prepare(spec.data)
     run = engine.store.create_run(spec, rows.train_file, rows.held_out_file, rows.summary())
     began = ev.Started(

@@ -90,7 +90,7 @@ def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found
     for part, changed in values.items():
         settings[part] = settings.get(part, {}) | changed
     engine = Engine(home)
-    ctx, spec = Context(engine, Policy(True, True)), specs.make(settings)
+    ctx, spec = Context(engine, Policy(True, True)), specs.make_spec(settings)
     ctx.load_model(spec.model.source)
     ctx.count_tokens(spec.model.source, ctx.prepare(spec.data), spec.data)
     now = ctx.plan(spec)

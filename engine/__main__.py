@@ -16,27 +16,32 @@ from engine.cli import check, results, runs, train
 from engine.errors import HoneError
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    "train": train.train,
-    "check": check.check,
-    "inspect": check.inspect,
-    "runs": runs.runs,
-    "show": runs.show,
-    "stop": runs.stop,
-    "pause": runs.pause,
+    "train": train.train_from_file,
+    "check": check.check_data,
+    "inspect": check.show_model,
+    "runs": runs.list_runs,
+    "show": runs.show_run,
+    "stop": runs.stop_run,
+    "pause": runs.pause_run,
     "continue": train.continue_run,
-    "extend": train.extend,
-    "again": train.again,
-    "queue": runs.queue,
-    "move": runs.move,
-    "reply": results.reply,
-    "merge": results.merge,
-    "score": results.score,
+    "extend": train.extend_run,
+    "again": train.train_again,
+    "queue": runs.list_queue,
+    "move": runs.move_run,
+    "reply": results.ask_models,
+    "merge": results.merge_adapter,
+    "score": results.score_models,
 }
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code."""
-    app = typer.Typer(help="Hone without a browser.", add_completion=False, rich_markup_mode=None)
+    app = typer.Typer(
+        help="Hone without a browser.",
+        add_completion=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
     for name, command in COMMANDS.items():
         app.command(name)(command)
     try:

@@ -1,37 +1,43 @@
-"""This machine: processor, memory, disk and graphics cards, and where a run would take place; without torch.
+"""This machine: processor, memory, disk and graphics card, and the device of a run; without torch.
 
-The worker decides again with torch (engine.work.model.load.choose_device); a test holds the two together.
+The worker decides again with torch (engine.work.model.load.choose_device); a test holds the two
+together.
 """
 
 from __future__ import annotations
 
+import os
 import platform
-import shutil
-import subprocess
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import psutil
+import pynvml
 
 from engine.errors import RunError
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
+from engine.text import count_of
 
 GB = 2**30
-# Limit and use of the container's memory, as version 2 and version 1 of Linux's control groups tell them.
-CGROUP = tuple(
+# Limit and use of the container's memory, in version 2 and version 1 of Linux's control groups.
+CGROUP_FILES = tuple(
     (Path("/sys/fs/cgroup") / limit, Path("/sys/fs/cgroup") / used)
     for limit, used in (
         ("memory.max", "memory.current"),
         ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
     )
 )
-KILLS = (Path("/proc/vmstat"),)
+OOM_KILL_FILES = (Path("/proc/vmstat"),)
+CPU_INFO = Path("/proc/cpuinfo")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
+AMPERE = 8.0  # compute capability from which cards compute in bf16
 
 
 class Device(NamedTuple):
-    """Where runs go."""
+    """The device that runs are computed on."""
 
     kind: str  # cpu or cuda
     name: str
@@ -42,7 +48,7 @@ class Device(NamedTuple):
         return f"{self.name} · {self.memory_gb:.0f} GB"
 
 
-class Load(NamedTuple):
+class MachineLoad(NamedTuple):
     """How busy the machine is now."""
 
     cpu_percent: float
@@ -52,22 +58,42 @@ class Load(NamedTuple):
 
 
 @cache
-def device() -> Device:
-    """The first NVIDIA card where there is one (as its driver's own tool says), else the processor."""
-    tool = shutil.which("nvidia-smi")
-    if tool:
-        query = [tool, "--query-gpu=name,memory.total", "--format=csv,noheader,nounits"]
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
-        name, _, megabytes = answer.stdout.partition("\n")[0].rpartition(",")
-        if answer.returncode == 0 and megabytes.strip().isdigit():
-            return Device("cuda", name.strip(), int(megabytes) / 1024)
-    cores = psutil.cpu_count() or 1
-    return Device(
-        "cpu", f"CPU · {cores} core{'s' if cores > 1 else ''}", psutil.virtual_memory().total / GB
-    )
+def first_card() -> Any:
+    """NVML's handle of the NVIDIA card that a worker takes: the first of CUDA_VISIBLE_DEVICES.
+
+    None where there is no card or none is visible. Numbers are taken as NVML counts, by bus; CUDA
+    counts alike where all cards are of one kind or CUDA_DEVICE_ORDER is PCI_BUS_ID.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
+    try:
+        pynvml.nvmlInit()
+        if visible.isdigit():
+            return pynvml.nvmlDeviceGetHandleByIndex(int(visible))
+        if visible.startswith("MIG-"):
+            return pynvml.nvmlDeviceGetHandleByUUID(visible)
+        cards = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+        # CUDA takes the beginning of a UUID, too.
+        return next((one for one in cards if _has_uuid(one, visible)), None)
+    except pynvml.NVMLError:
+        return None
 
 
-def load(pid: int | None = None) -> Load:
+def _has_uuid(card: Any, start: str) -> bool:
+    return start.startswith("GPU-") and pynvml.nvmlDeviceGetUUID(card).startswith(start)
+
+
+@cache
+def detect_device() -> Device:
+    """The NVIDIA card that a worker takes where there is one, else the processor."""
+    with suppress(pynvml.NVMLError):
+        if (card := first_card()) is not None:
+            memory = pynvml.nvmlDeviceGetMemoryInfo(card)
+            return Device("cuda", pynvml.nvmlDeviceGetName(card), memory.total / GB)
+    cores = count_of(psutil.cpu_count() or 1, "core")
+    return Device("cpu", f"CPU · {cores}", psutil.virtual_memory().total / GB)
+
+
+def current_load(pid: int | None = None) -> MachineLoad:
     """The load now; the processor's share is measured since the call before."""
     memory = psutil.virtual_memory()
     process = None
@@ -76,40 +102,37 @@ def load(pid: int | None = None) -> Load:
             process = psutil.Process(pid).memory_info().rss / GB
         except psutil.Error:
             process = None  # it has just ended
-    return Load(
+    return MachineLoad(
         psutil.cpu_percent(), (memory.total - memory.available) / GB, memory.total / GB, process
     )
 
 
-def free_gb(kind: str) -> float:
-    """Memory that a new run can have: what the card has free, or what the machine and its container let us have."""
-    if kind == "cuda" and (tool := shutil.which("nvidia-smi")):
-        query = [tool, "--query-gpu=memory.free", "--format=csv,noheader,nounits"]
-        answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
-        first = answer.stdout.partition("\n")[0].strip()
-        if answer.returncode == 0 and first.isdigit():
-            return int(first) / 1024
+def free_memory_gb(kind: str) -> float:
+    """Memory that a new run can have: free on the card, or on the machine and its container."""
+    with suppress(pynvml.NVMLError):
+        if kind == "cuda" and (card := first_card()) is not None:
+            return float(pynvml.nvmlDeviceGetMemoryInfo(card).free / GB)
     free = psutil.virtual_memory().available
-    for limit, used in CGROUP:
-        allowed, taken = _number(limit), _number(used)
+    for limit, used in CGROUP_FILES:
+        allowed, taken = _read_number(limit), _read_number(used)
         if allowed and taken is not None:
             free = min(free, max(0, allowed - taken))
     return free / GB
 
 
-def total_gb(kind: str) -> float:
+def total_memory_gb(kind: str) -> float:
     """All memory of the card, or of the machine as far as its container lets us have it."""
-    found = device()
+    found = detect_device()
     if kind == "cuda" and found.kind == "cuda":
         return found.memory_gb
-    limits = [size for limit, _ in CGROUP if (size := _number(limit))]
+    limits = [size for limit, _ in CGROUP_FILES if (size := _read_number(limit))]
     return min([psutil.virtual_memory().total, *limits]) / GB
 
 
-def memory_kills() -> int:
-    """How often the system has ended a process for want of memory; 0 where it does not say (Linux alone does)."""
+def count_memory_kills() -> int:
+    """How often the system has ended a process for want of memory; 0 where only Linux would say."""
     found = 0
-    for file in KILLS:
+    for file in OOM_KILL_FILES:
         try:
             lines = file.read_text().splitlines()
         except OSError:
@@ -118,7 +141,7 @@ def memory_kills() -> int:
     return found
 
 
-def _number(file: Path) -> int | None:
+def _read_number(file: Path) -> int | None:
     try:
         return int(file.read_text())
     except (OSError, ValueError):  # no such file, or "max"
@@ -130,14 +153,9 @@ def require_disk(folder: Path, needed_gb: float, what: str) -> None:
     free = psutil.disk_usage(str(folder)).free / GB
     if free < needed_gb:
         raise RunError(
-            f"The disk is too full for {what}: it needs about {needed_gb:.2f} GB and {free:.2f} GB are free. "
-            "Delete old runs on the Runs tab, or make room, then try again."
+            f"The disk is too full for {what}: it needs about {needed_gb:.2f} GB and {free:.2f} GB "
+            "are free. Delete old runs on the Runs tab, or make room, then try again."
         )
-
-
-CPU_INFO = Path("/proc/cpuinfo")
-BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
-AMPERE = 8.0  # compute capability from which cards compute in bf16
 
 
 class Machine(NamedTuple):
@@ -154,16 +172,16 @@ class Machine(NamedTuple):
         return "graphics card" if self.device == "cuda" else "machine"
 
 
-def machine(place: PlaceSpec, method: MethodSpec, home: Path) -> Machine:
-    """The place that these settings lead to."""
-    card = device().kind == "cuda"
+def choose_machine(place: PlaceSpec, method: MethodSpec, home: Path) -> Machine:
+    """The device and precision that these settings lead to, and what is free there."""
+    card = detect_device().kind == "cuda"
     kind: Literal["cpu", "cuda"] = "cuda" if card and place.device != "cpu" else "cpu"
-    precision, autocast = precision_of(place, method, bf16(kind))
-    free = free_gb(kind) * GB
+    precision, autocast = resolve_precision(place, method, computes_in_bf16(kind))
+    free = free_memory_gb(kind) * GB
     return Machine(kind, precision, autocast, free, psutil.disk_usage(str(home)).free)
 
 
-def precision_of(
+def resolve_precision(
     place: PlaceSpec, method: MethodSpec, capable: bool
 ) -> tuple[Literal["bf16", "fp32"], bool]:
     """Precision of the weights, and whether it computes in bf16 all the same."""
@@ -171,14 +189,13 @@ def precision_of(
         return place.precision, False
     if not capable:
         return "fp32", False
-    whole = (
-        not method.adapts or method.bias != "none" or bool(method.save)
-    )  # weights that train themselves stay fp32
+    # Weights that are trained themselves stay fp32.
+    whole = not method.adapts or method.bias != "none" or bool(method.save)
     return ("fp32", True) if whole else ("bf16", False)
 
 
 @cache
-def bf16(device: str) -> bool:
+def computes_in_bf16(device: str) -> bool:
     """Whether this device computes in bf16 itself."""
     if device == "cuda":
         return _compute_capability() >= AMPERE
@@ -193,12 +210,11 @@ def bf16(device: str) -> bool:
 
 
 def _compute_capability() -> float:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
+    card = first_card()
+    if card is None:
         return 0.0
-    query = [tool, "--query-gpu=compute_cap", "--format=csv,noheader"]
-    answer = subprocess.run(query, capture_output=True, text=True, timeout=20, check=False)
     try:
-        return float(answer.stdout.partition("\n")[0])
-    except ValueError:
-        return AMPERE  # an older driver that does not say
+        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(card)
+    except pynvml.NVMLError:
+        return AMPERE  # a part of a card (MIG) does not say; the first to have parts was an Ampere
+    return float(major + minor / 10)

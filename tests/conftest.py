@@ -154,7 +154,7 @@ SMALL = {
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, RunDir]]:
     """An engine on a workspace that holds one finished run of the pocket model."""
     engine = Engine(tmp_path_factory.mktemp("trained") / "workspace")
-    run = engine.start(specs.make(SMALL))
+    run = engine.start(specs.make_spec(SMALL))
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
     assert run.state().value == "finished", run.view().ended
     yield engine, run

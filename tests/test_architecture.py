@@ -26,7 +26,8 @@ ENGINE: Mapping[str, tuple[str, ...]] = {
     "coach": (*FACTS, "estimate"),
     "process": (*FACTS, "estimate"),
     "runs": (*FACTS, "estimate", "coach", "process"),
-    "__main__": (*FACTS, "estimate", "coach", "process", "runs"),
+    "cli": (*FACTS, "estimate", "coach", "process", "runs"),
+    "__main__": (*FACTS, "estimate", "coach", "process", "runs", "cli"),
 }
 TOOLS = ("memory", "encode", "hub", "compat")
 MODEL = (*TOOLS, "kernels", "model")

@@ -14,7 +14,7 @@ from engine.coach.scores import SCORES
 from engine.spec import presets
 from engine.store.files import ROOT
 
-SAMPLES = [sample.id for sample in presets.samples()]
+SAMPLES = [sample.id for sample in presets.bundled_samples()]
 ANSWERS = ("completion", "output", "label")
 POCKET_SCRIPTS = ROOT / "presets" / "pocket"
 
@@ -59,7 +59,7 @@ def test_the_samples_come_out_again_byte_by_byte(maker, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_sample_is_large_enough_and_repeats_nothing(maker, name: str) -> None:
-    sample = next(sample for sample in presets.samples() if sample.id == name)
+    sample = next(sample for sample in presets.bundled_samples() if sample.id == name)
     train, held_out = read_rows(sample.train_file), read_rows(sample.held_out_file)
     assert 200 <= len(train) <= 2000 and len(held_out) >= 50
     said = [maker.words(row) for row in (*held_out, *train)]
@@ -75,7 +75,7 @@ def test_a_sample_is_large_enough_and_repeats_nothing(maker, name: str) -> None:
 
 @pytest.mark.parametrize("name", SCORES)
 def test_a_score_knows_right_from_wrong(name: str) -> None:
-    sample = next(sample for sample in presets.samples() if sample.id == name)
+    sample = next(sample for sample in presets.bundled_samples() if sample.id == name)
     rows = read_rows(sample.held_out_file)
 
     def answer(row: dict) -> str:
@@ -95,11 +95,13 @@ def test_a_score_knows_right_from_wrong(name: str) -> None:
 
 
 def test_the_pocket_model_is_what_it_should_be() -> None:
-    config = json.loads((presets.POCKET / "config.json").read_text())
+    config = json.loads((presets.POCKET_MODEL / "config.json").read_text())
     assert config["model_type"] == "llama" and config["max_position_embeddings"] == 512
-    assert sum(file.stat().st_size for file in presets.POCKET.glob("*.safetensors")) <= 16e6
-    assert "generation" in (presets.POCKET / "chat_template.jinja").read_text()
-    assert json.loads((presets.POCKET / "tokenizer.json").read_text())["model"]["type"] == "BPE"
+    assert sum(file.stat().st_size for file in presets.POCKET_MODEL.glob("*.safetensors")) <= 16e6
+    assert "generation" in (presets.POCKET_MODEL / "chat_template.jinja").read_text()
+    assert (
+        json.loads((presets.POCKET_MODEL / "tokenizer.json").read_text())["model"]["type"] == "BPE"
+    )
 
 
 def test_the_shipped_weights_pass_the_exam_of_their_card() -> None:
@@ -111,7 +113,7 @@ def test_the_shipped_weights_pass_the_exam_of_their_card() -> None:
         "print(sum(a.right for a in sit_exam(model, AutoTokenizer.from_pretrained('model'), held_out(200))))"
     )
     right = int(in_the_makers_folder(code))
-    card = (presets.POCKET / "README.md").read_text(encoding="utf-8")
+    card = (presets.POCKET_MODEL / "README.md").read_text(encoding="utf-8")
     told = int(card.split("| held-out questions | ")[1].split()[0])
     assert abs(right - told) <= 2, (
         "the card's figure was measured before the weights were rounded to bf16"

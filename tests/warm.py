@@ -138,6 +138,7 @@ class Server:
         while True:
             ready, _, _ = select.select([self.listener, woken, sys.stdin], [], [])
             if sys.stdin in ready:
+                signal.set_wakeup_fd(-1)
                 return
             if woken in ready:
                 woken.recv(4096)
@@ -190,6 +191,7 @@ def become(question: dict[str, Any], fds: list[int]) -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: PTH123, SIM115
         module, *words = question["words"]
         name = f"{module}.__main__" if module == "engine.work" else module
+        sys.modules.pop(name, None)  # else runpy warns that it is imported already
         sys.argv = [name, *words]
         runpy.run_module(name, run_name="__main__", alter_sys=True)
         code = 0

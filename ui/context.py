@@ -63,7 +63,7 @@ class Context:
 
     def count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
         """The rows' tokens, as the desk counts them; raises HoneError."""
-        found = self.engine.desk.measure(model, prepared.train_rows(), spec)
+        found = self.engine.desk.count_tokens(model, prepared.train_rows(), spec)
         self._measured[_report_key(model, prepared, spec)] = found
         self._reports[_report_key(model, prepared, _uncut(spec))] = found
         for known in (self._measured, self._reports):
@@ -111,7 +111,7 @@ class Context:
         self.check_model(source)
         if source not in self._models:
             try:
-                info = self.engine.desk.inspect(source)
+                info = self.engine.desk.inspect_model(source)
             except ModelError as error:
                 self._unusable[source] = str(error)
                 raise

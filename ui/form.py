@@ -122,7 +122,7 @@ CHOICE_LABELS = {
     "off": "Never",
     "gentle": "Gentle (five checks)",
     "strict": "Strict (two checks)",
-    **objective.WORDS,
+    **objective.OBJECTIVE_NAMES,
 }
 # Choices whose label differs in one field.
 SPECIAL_LABELS = {"method.bias": {"all": "All biases"}}
@@ -154,7 +154,7 @@ CHOICE_WIDGETS: dict[str, tuple[type[Component], list[tuple[str, str]]]] = {
 
 def make_widget(path: str, **options: Any) -> Component:
     """The widget of a field; ``options`` replace what follows from its declaration."""
-    field = specs.field(path)
+    field = specs.spec_field(path)
     value = to_widget_value(path, field.default)
     if path in STATE_PATHS:
         return gr.State(value)
@@ -193,14 +193,14 @@ def field_choices(path: str) -> list[tuple[str, str]]:
     special = SPECIAL_LABELS.get(path, {})
     return [
         (special.get(choice, CHOICE_LABELS.get(choice, choice)), choice)
-        for choice in typing.get_args(_without_none(specs.field(path).annotation))
+        for choice in typing.get_args(_without_none(specs.spec_field(path).annotation))
     ]
 
 
 def read_spec(values: Mapping[str, Any]) -> RunSpec:
     """The spec of a form's values by path; raises SpecError that names every wrong field."""
     found = {path: _from_widget_value(path, value) for path, value in values.items()}
-    return specs.make(presets.nested(found))
+    return specs.make_spec(presets.nest_values(found))
 
 
 def read_data_spec(values: Mapping[str, Any]) -> DataSpec:
@@ -248,7 +248,7 @@ def _from_widget_value(path: str, value: Any) -> Any:
         return tuple(value)
     if isinstance(value, str):
         value = value.strip()
-        return None if value == "" and specs.field(path).default is None else value
+        return None if value == "" and specs.spec_field(path).default is None else value
     return value
 
 

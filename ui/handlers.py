@@ -100,6 +100,18 @@ def _by_component(answer: Any, outputs: Outputs) -> Any:
     return {outputs[name]: value for name, value in answer.items()} or gr.skip()
 
 
+def download_on_click(
+    button: gr.Button, make_file: Callable[..., Any], inputs: Any, file: gr.DownloadButton
+) -> None:
+    """Make a file when ``button`` is pressed, then click ``file``, the hidden button that holds it."""
+    made = button.click(make_file, inputs, file, **QUIET)
+    selector = ", ".join(
+        part.format(file.elem_id) for part in ("#{} a", "#{} button", "a#{}", "button#{}")
+    )
+    click = f"() => setTimeout(() => document.querySelector('{selector}')?.click(), 300)"
+    made.success(None, js=click, api_visibility="private")
+
+
 @contextmanager
 def _errors_as_messages() -> Iterator[None]:
     try:

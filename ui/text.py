@@ -6,18 +6,18 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 
 STATE_LABELS = {
-    State.QUEUED: "Waiting",
-    State.PREPARING: "Getting ready",
-    State.TRAINING: "Training",
-    State.STOPPED: "Stopped and kept",
-    State.PAUSED: "Paused",
-    State.CANCELLED: "Cancelled",
-    State.FAILED: "Error",
-    State.INTERRUPTED: "Interrupted",
-    State.FINISHED: "Finished",
+    RunState.QUEUED: "Waiting",
+    RunState.PREPARING: "Getting ready",
+    RunState.TRAINING: "Training",
+    RunState.STOPPED: "Stopped and kept",
+    RunState.PAUSED: "Paused",
+    RunState.CANCELLED: "Cancelled",
+    RunState.FAILED: "Error",
+    RunState.INTERRUPTED: "Interrupted",
+    RunState.FINISHED: "Finished",
 }
 
 ADDRESS = re.compile(r"https?://[\w.:/~-]*[\w/]", re.ASCII)

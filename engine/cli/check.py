@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from engine import hardware
-from engine.cli.options import HOME, AsJson, Home, exit_unless, open_engine, print_result
+from engine.cli.options import DEFAULT_HOME, AsJson, Home, exit_unless, open_engine, print_result
 from engine.data import datasets
 from engine.data import report as data_report
 from engine.data.readers import ReadOptions
@@ -20,14 +20,16 @@ from engine.process import locate, oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 
-VERDICTS = ("Usable.", "Usable, with warnings.", "Not usable as it is.")  # by exit code
+DATA_VERDICTS = ("Usable.", "Usable, with warnings.", "Not usable as it is.")  # by exit code
 NOT_USABLE = 2
 Length = Annotated[int, typer.Option(help="Longest example in tokens.")]
 
 
-def check(
-    files: Annotated[list[Path], typer.Argument(help="Data files that belong together.")],
-    home: Home = HOME,
+def check_data(  # noqa: PLR0913  options of a command
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILES...", help="Data files that belong together.")
+    ],
+    home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
     model: Annotated[str, typer.Option(help="A base model: 'pocket' or a folder.")] = "pocket",
     length: Length = 256,
@@ -47,7 +49,10 @@ def check(
         tempfile.TemporaryDirectory(prefix="hone-") as scratch,
         open_engine(Path(scratch)) as engine,
     ):
-        code = _check_files(engine, files, model, data, encoding, as_json)
+        text, values, code = _check_files(
+            engine, files, model, data, ReadOptions(encoding=encoding)
+        )
+    print_result(text, values, as_json)
     if code:
         raise typer.Exit(code)
 
@@ -57,37 +62,38 @@ def _check_files(
     files: list[Path],
     model: str,
     data: dict[str, Any],
-    encoding: str,
-    as_json: bool,
-) -> int:
+    options: ReadOptions,
+) -> tuple[str, dict[str, Any], int]:
+    """The report in sentences and as values, and the exit code."""
     if missing := next((file for file in files if not file.is_file()), None):
         raise SpecError(f"There is no file '{missing}'. Check its name.")
     named = [(file.resolve(), file.name) for file in files]
     try:
-        source = oneshot.ingest_files(engine.store, named, ReadOptions(encoding=encoding))
+        source = oneshot.ingest_files(engine.store, named, options)
     except DataError as error:
-        print_result(str(error), {"usable": False, "error": str(error)}, as_json)
-        return NOT_USABLE
-    spec = specs.make({"data": {"source": source, **data}}).data
+        return str(error), {"usable": False, "error": str(error)}, NOT_USABLE
+    spec = specs.make_spec({"data": {"source": source, **data}}).data
     prepared = engine.prepare(spec)
-    tokens = engine.desk.measure(model, prepared.train_rows(), spec) if prepared.train else None
+    tokens = (
+        engine.desk.count_tokens(model, prepared.train_rows(), spec) if prepared.train else None
+    )
     dataset = datasets.load_dataset(engine.store, source)
     found = data_report.report_values(dataset, prepared, tokens, spec)
     code = data_report.exit_code(found)
-    text = f"{data_report.report_text(found)}\n{VERDICTS[code]}"
-    print_result(text, {"usable": code < NOT_USABLE, **found}, as_json)
-    return code
+    text = f"{data_report.report_text(found)}\n{DATA_VERDICTS[code]}"
+    return text, {"usable": code < NOT_USABLE, **found}, code
 
 
-def inspect(
+def show_model(  # noqa: PLR0913  options of a command
     model: Annotated[
         str,
         typer.Argument(
+            metavar="MODEL",
             help="'pocket', a folder, or owner/name on the Hugging Face Hub (only its config is "
-            "downloaded)."
+            "downloaded).",
         ),
     ],
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
     task: Annotated[
         Literal["write", "classify"] | None, typer.Option(help="What the model is built for.")
@@ -109,13 +115,13 @@ def inspect(
         raise SpecError("--length, --batch and --labels must be at least 1.")
     with open_engine(home) as engine:
         source, folder = locate.locate_model(engine.store, model)
-        info = engine.desk.inspect(source, task, folder)
+        info = engine.desk.inspect_model(source, task, folder)
         # Raises SpecError for a rank out of bounds; the method "head" needs a task to be valid.
         kind = "lora" if method == "head" else method
-        specs.make({"method": {"kind": kind, "rank": rank}})
+        specs.make_spec({"method": {"kind": kind, "rank": rank}})
         chosen = model_report.method_from_words(info, method, rank, targets)
-        machine = hardware.machine(specs.PlaceSpec(), chosen, engine.store.home)
-        capable = hardware.bf16(machine.device)
+        machine = hardware.choose_machine(specs.PlaceSpec(), chosen, engine.store.home)
+        capable = hardware.computes_in_bf16(machine.device)
         found = model_report.report_model(
             info, chosen, machine, capable, length=length, batch=batch, labels=labels
         )

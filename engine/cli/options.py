@@ -16,8 +16,8 @@ from engine.runs.engine import Engine
 from engine.store.files import ROOT
 from engine.store.run_dir import RunDir
 
-HOME = ROOT / "workspace"
-LEFT = "You left. A worker that has started keeps running; 'show' says how far it is."
+DEFAULT_HOME = ROOT / "workspace"
+LEFT_SENTENCE = "You left. A worker that has started keeps running; 'show' says how far it is."
 
 Home = Annotated[Path, typer.Option(help="The folder where Hone keeps its files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of sentences.")]
@@ -33,7 +33,7 @@ def open_engine(home: Path, supervise: bool = False) -> Iterator[Engine]:
     try:
         yield engine
     except KeyboardInterrupt:
-        print(LEFT, file=sys.stderr)
+        print(LEFT_SENTENCE, file=sys.stderr)
         raise typer.Exit(130) from None
     finally:
         engine.close()
@@ -55,7 +55,7 @@ def print_result(text: str, values: dict[str, Any] | list[dict[str, Any]], as_js
 
 
 def exit_unless(done: bool, problem: str = "") -> None:
-    """End the command with exit code 1, and with a sentence on standard error, unless it is done."""
+    """End the command with exit code 1 and a sentence on standard error, unless it is done."""
     if done:
         return
     if problem:

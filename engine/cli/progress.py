@@ -11,9 +11,9 @@ from engine.coach import coach, expected
 from engine.runs.engine import Engine
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 
-POLL_SECONDS = 0.3
+FOLLOW_SECONDS = 0.3
 
 
 def follow_run(engine: Engine, run: RunDir, as_json: bool) -> None:
@@ -26,17 +26,17 @@ def follow_run(engine: Engine, run: RunDir, as_json: bool) -> None:
             # Until the supervisor has let go of it, the reason why its worker ended may still come.
             settled = engine.at_work != run.id
             state = run.state()
-            events, offset = ev.read(run.events_file, offset)
+            events, offset = ev.read_events(run.events_file, offset)
             if not as_json:
                 print_events(events)
             if settled and not state.live:
                 break
-            time.sleep(POLL_SECONDS)
+            time.sleep(FOLLOW_SECONDS)
         except KeyboardInterrupt:
             print("Stopping after this step; what was learned is kept.", file=sys.stderr)
             engine.stop(run.id)
     print_result(coach.say(run.view(), state).words, summarize_run(run), as_json)
-    exit_unless(state in (State.FINISHED, State.STOPPED))
+    exit_unless(state in (RunState.FINISHED, RunState.STOPPED))
 
 
 def print_events(events: list[ev.Event]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from engine.cli.options import (
-    HOME,
+    DEFAULT_HOME,
     AsJson,
     Home,
     RunId,
@@ -23,10 +23,10 @@ from engine.store import events as ev
 from engine.store.run_dir import RunDir
 
 
-def reply(
+def ask_models(  # noqa: PLR0913  options of a command
     run: RunId,
     prompt: Annotated[str, typer.Option(help="What to say to both models.")],
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
     max_new_tokens: Annotated[int, typer.Option(help="Longest reply in tokens.")] = 128,
     temperature: Annotated[float, typer.Option(help="0 gives the most likely reply.")] = 0.0,
@@ -41,9 +41,9 @@ def reply(
     print_result(f"base:  {base}\ntuned: {tuned}", {"base": base, "tuned": tuned}, as_json)
 
 
-def merge(
+def merge_adapter(
     run: RunId,
-    home: Home = HOME,
+    home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
     precision: Annotated[
         Literal["fp32", "bf16"], typer.Option(help="Precision of the merged weights.")
@@ -70,7 +70,7 @@ def _merge_sentence(run: RunDir, precision: str, done: ev.Merged) -> str:
     )
 
 
-def score(run: RunId, home: Home = HOME, as_json: AsJson = False) -> None:
+def score_models(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Score the base model and the tuned model on the held-out rows."""
     with open_engine(home, supervise=True) as engine:
         found = find_run(engine, run)

@@ -9,16 +9,24 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import HOME, AsJson, Home, RunId, find_run, open_engine, print_result
+from engine.cli.options import (
+    DEFAULT_HOME,
+    AsJson,
+    Home,
+    RunId,
+    find_run,
+    open_engine,
+    print_result,
+)
 from engine.cli.progress import summarize_run
 from engine.coach import coach
 from engine.runs.engine import Engine
-from engine.store.run_queue import Move
+from engine.store.run_queue import QueueMove
 
 NOT_PRINTED = ("expected", "coach")  # parts of a summary that 'show' prints as sentences
 
 
-def runs(home: Home = HOME, as_json: AsJson = False) -> None:
+def list_runs(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """List all runs."""
     with open_engine(home) as engine:
         rows = [summarize_run(run) for run in engine.store.all_runs() if run.readable]
@@ -30,7 +38,7 @@ def runs(home: Home = HOME, as_json: AsJson = False) -> None:
     print_result("\n".join(lines) or "There is no run yet.", rows, as_json)
 
 
-def show(run: RunId, home: Home = HOME, as_json: AsJson = False) -> None:
+def show_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Show one run."""
     with open_engine(home) as engine:
         found = find_run(engine, run)
@@ -44,12 +52,12 @@ def show(run: RunId, home: Home = HOME, as_json: AsJson = False) -> None:
     print_result("\n".join([verdict, *estimates, *figures]), summary, as_json)
 
 
-def stop(run: RunId, home: Home = HOME, as_json: AsJson = False) -> None:
+def stop_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Stop a run after its current step, and keep what it has learned."""
     _end_run(Engine.stop, run, home, as_json)
 
 
-def pause(run: RunId, home: Home = HOME, as_json: AsJson = False) -> None:
+def pause_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Pause a run after its current step; 'continue' resumes it."""
     _end_run(Engine.pause, run, home, as_json)
 
@@ -64,16 +72,16 @@ def _end_run(end: Callable[[Engine, str], None], run: str, home: Path, as_json: 
         print_result(text, summarize_run(found), as_json)
 
 
-def queue(home: Home = HOME, as_json: AsJson = False) -> None:
+def list_queue(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """List the waiting jobs, the next one first."""
     with open_engine(home) as engine:
         _print_queue(engine, as_json)
 
 
-def move(
+def move_run(
     run: RunId,
-    where: Annotated[Move, typer.Argument(help="Where to move it.")],
-    home: Home = HOME,
+    where: Annotated[QueueMove, typer.Argument(help="Where to move it.")],
+    home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
     """Move a waiting run up or down in the queue, or to its front."""

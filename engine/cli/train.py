@@ -1,4 +1,4 @@
-"""Commands that start a run or let it go on, and wait for its end: train, again, continue, extend."""
+"""Commands that train and wait for the end of the run: train, again, continue, extend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli.options import HOME, AsJson, Home, RunId, find_run, open_engine
+from engine.cli.options import DEFAULT_HOME, AsJson, Home, RunId, find_run, open_engine
 from engine.cli.progress import follow_run
 from engine.errors import SpecError
 from engine.process import oneshot
@@ -30,20 +30,22 @@ Settings = Annotated[
 ]
 
 
-def train(spec: SpecFile, home: Home = HOME, as_json: AsJson = False) -> None:
+def train_from_file(spec: SpecFile, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Train with the settings in a YAML file, and wait until the run ends."""
     with open_engine(home, supervise=True) as engine:
-        follow_run(engine, _start(engine, _read_spec(engine, spec)), as_json)
+        follow_run(engine, _start_run(engine, _read_spec(engine, spec)), as_json)
 
 
-def again(run: RunId, set_: Settings = None, home: Home = HOME, as_json: AsJson = False) -> None:
+def train_again(
+    run: RunId, set_: Settings = None, home: Home = DEFAULT_HOME, as_json: AsJson = False
+) -> None:
     """Train again with the settings of a run, some of them changed."""
     with open_engine(home, supervise=True) as engine:
-        spec = specs.changed(find_run(engine, run).spec, set_ or [])
-        follow_run(engine, _start(engine, spec), as_json)
+        spec = specs.changed_spec(find_run(engine, run).spec, set_ or [])
+        follow_run(engine, _start_run(engine, spec), as_json)
 
 
-def continue_run(run: RunId, home: Home = HOME, as_json: AsJson = False) -> None:
+def continue_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Continue a run that was paused or ended early."""
     with open_engine(home, supervise=True) as engine:
         found = find_run(engine, run)
@@ -51,10 +53,10 @@ def continue_run(run: RunId, home: Home = HOME, as_json: AsJson = False) -> None
         follow_run(engine, found, as_json)
 
 
-def extend(
+def extend_run(
     run: RunId,
-    epochs: Annotated[float, typer.Argument(help="How many more epochs.")],
-    home: Home = HOME,
+    epochs: Annotated[float, typer.Argument(metavar="EPOCHS", help="How many more epochs.")],
+    home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
     """Train a finished run for more epochs."""
@@ -64,16 +66,16 @@ def extend(
         follow_run(engine, found, as_json)
 
 
-def _start(engine: Engine, spec: RunSpec) -> RunDir:
-    """Queue a run after every check that the page makes; raises SpecError that names all problems."""
+def _start_run(engine: Engine, spec: RunSpec) -> RunDir:
+    """Queue a run after all checks; raises SpecError that names every problem."""
     plan = engine.plan(spec)
     engine.desk.close()  # its memory is the run's
     return engine.start_plan(plan)
 
 
 def _read_spec(engine: Engine, file: Path) -> RunSpec:
-    """The settings in a spec file; a data file named in it is taken in as the page does with an upload."""
-    values = specs.load_yaml(file)
+    """The settings in a spec file; a data file that it names is ingested like an upload."""
+    values = specs.load_spec_yaml(file)
     values.pop("about", None)  # the title and summary of a bundled sample
     data: Any = values.get("data")
     if isinstance(data, dict) and "file" in data:
@@ -83,4 +85,4 @@ def _read_spec(engine: Engine, file: Path) -> RunSpec:
                 f"data.file: there is no file '{name}' beside {file.name}. Check its name."
             )
         data["source"] = oneshot.ingest_files(engine.store, [(path, path.name)])
-    return specs.make(values)
+    return specs.make_spec(values)

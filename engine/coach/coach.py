@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from engine.coach import rules
 from engine.coach.rules import Tone
-from engine.spec.batch import FEWER, Fit
+from engine.spec.batch import KTO_COMPARES_FEWER, BatchLayout
 from engine.store import events as ev
-from engine.store.run_view import RunView, State
+from engine.store.run_view import RunState, RunView
 
 
 class Sentence(NamedTuple):
@@ -28,50 +28,50 @@ class Sentence(NamedTuple):
         )
 
 
-def say(view: RunView, state: State) -> Sentence:
+def say(view: RunView, state: RunState) -> Sentence:
     """What to tell the user about a run now."""
     match state:
-        case State.QUEUED:
+        case RunState.QUEUED:
             return Sentence(
                 "info",
                 "Waiting",
                 "Another run is using this machine. This one starts by itself after it.",
             )
-        case State.PREPARING if view.proving:
+        case RunState.PREPARING if view.proving:
             return Sentence("info", "Trying whether it fits", _proving(view.proving))
-        case State.PREPARING:
+        case RunState.PREPARING:
             return Sentence("info", "Getting ready", view.phase or "Starting the training process.")
-        case State.FAILED:
+        case RunState.FAILED:
             text = view.ended.text if isinstance(view.ended, ev.Failed) else ""
             return Sentence("bad", "It stopped with an error", f"{text} {_kept(view)}".strip())
-        case State.INTERRUPTED:
+        case RunState.INTERRUPTED:
             why = view.last_word or "The training process ended without a word."
             return Sentence("warn", "Interrupted", f"{why} {_kept(view)} Press Continue to go on.")
-        case State.CANCELLED:
+        case RunState.CANCELLED:
             lost = "What came after the last check was not saved. " if view.saved else ""
             return Sentence("info", "Cancelled", lost + _kept(view))
-        case State.STOPPED:
+        case RunState.STOPPED:
             return Sentence(
                 "warn",
                 "Stopped and kept",
                 f"{_kept(view)} Compare it, export it, or press Continue.",
             )
-        case State.PAUSED:
+        case RunState.PAUSED:
             why = view.ended.why if isinstance(view.ended, ev.Paused) else ""
             return Sentence(
                 "warn" if why else "info",
                 "Paused",
                 f"{why} {_kept(view)} Press Continue to go on.".strip(),
             )
-        case State.FINISHED if (
+        case RunState.FINISHED if (
             isinstance(view.ended, ev.Finished) and view.ended.early and view.best
         ):
             title = f"Stopped improving at step {view.best.step}"
             text = f"The version of step {view.best.step} is kept; training ended at step {view.ended.step}."
             return Sentence("good", title, f"{text} {_fall(view)}")
-        case State.FINISHED:
+        case RunState.FINISHED:
             return _finished(view)
-        case State.TRAINING:
+        case RunState.TRAINING:
             sign = rules.read(view)
             return Sentence(sign.tone, sign.title, sign.text, sign.evidence, sign.action)
 
@@ -97,7 +97,7 @@ def _finished(view: RunView) -> Sentence:
 
 
 def _proving(event: ev.Proving) -> str:
-    fit = Fit(event.batch, event.accumulation, event.checkpointing)
+    fit = BatchLayout(event.batch, event.accumulation, event.checkpointing)
     return (
         f"The longest examples ({event.length:,} tokens) go through the model once, {fit.text}, so that memory does "
         "not run out later."
@@ -106,9 +106,9 @@ def _proving(event: ev.Proving) -> str:
 
 def stepped(event: ev.SteppedDown) -> str:
     """That less is kept in memory, why, and what it changes."""
-    fit = Fit(event.batch, event.accumulation, event.checkpointing)
+    fit = BatchLayout(event.batch, event.accumulation, event.checkpointing)
     if event.compared:
-        return f"{event.why} It goes on with {fit.text}. {FEWER}"
+        return f"{event.why} It goes on with {fit.text}. {KTO_COMPARES_FEWER}"
     return f"{event.why} It goes on with {fit.text}. What it learns stays the same."
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from engine.estimate.duration import CHECKS_SHARE, FREE_CHECK_SECONDS
 from engine.store import events as ev
-from engine.store.run_view import RunView, State
+from engine.store.run_view import RunState, RunView
 from engine.text import format_time_range, is_within_range
 
 
@@ -19,7 +19,7 @@ class Line(NamedTuple):
     good: bool  # as near as can be asked
 
 
-def outcome(view: RunView, state: State) -> list[Line]:
+def outcome(view: RunView, state: RunState) -> list[Line]:
     """The comparison, as far as a run has shown it; empty for runs that expected nothing."""
     told, began, last = view.estimated, view.started, view.last
     if told is None or began is None:
@@ -43,7 +43,9 @@ def outcome(view: RunView, state: State) -> list[Line]:
     whole = (
         view.ended.seconds if isinstance(view.ended, ev.Finished) else last.seconds
     )  # with the last check
-    if state == State.FINISHED and not early:  # a run that ended early says nothing of a whole one
+    if (
+        state == RunState.FINISHED and not early
+    ):  # a run that ended early says nothing of a whole one
         low, high = told.seconds_low, told.seconds_high
         found.append(
             Line(

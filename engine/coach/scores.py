@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
-from engine.data.normalize import RawRow, last_answer
+from engine.data.normalize import last_answer
+from engine.data.rows import Row
 from engine.data.rows import SCORED_ROWS
 from engine.store import events as ev
 
@@ -19,7 +20,7 @@ class Score(NamedTuple):
     """How a sample is scored."""
 
     what: str  # what counts as right, in words
-    right: Callable[[str, RawRow], bool]
+    right: Callable[[str, Row], bool]
     max_new_tokens: int
 
 
@@ -28,22 +29,22 @@ def _has(word: str, reply: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", reply, re.IGNORECASE) is not None
 
 
-def _facts(reply: str, row: RawRow) -> bool:
+def _facts(reply: str, row: Row) -> bool:
     return all(_has(fact, reply) for fact in row["fact"])
 
 
-def _pirate(reply: str, row: RawRow) -> bool:
+def _pirate(reply: str, row: Row) -> bool:
     return any(_has(marker, reply) for marker in row["markers"]) and _facts(reply, row)
 
 
-def _json(reply: str, row: RawRow) -> bool:
+def _json(reply: str, row: Row) -> bool:
     try:
         return bool(json.loads(reply) == row["expected"])
     except ValueError:
         return False
 
 
-def _label(reply: str, row: RawRow) -> bool:
+def _label(reply: str, row: Row) -> bool:
     return reply.strip() == str(row["label"])
 
 
@@ -63,7 +64,7 @@ def said_label(reply: str, labels: Collection[str]) -> str | None:
     )
 
 
-def raw_of(rows: Sequence[RawRow], raw: Sequence[RawRow]) -> list[RawRow] | None:
+def raw_of(rows: Sequence[Row], raw: Sequence[Row]) -> list[Row] | None:
     """The sample's raw row of each normal row; None where the rows are not this sample's.
 
     Found by the answer: what a raw row holds besides (facts, fields, label) says what its answer must have.
@@ -82,7 +83,7 @@ def raw_of(rows: Sequence[RawRow], raw: Sequence[RawRow]) -> list[RawRow] | None
 GUESSES = "The base model's last layer is new and was never trained, so it guesses."
 
 
-def sentences(done: ev.Score) -> list[str]:
+def sentences(done: ev.ScoreEvent) -> list[str]:
     """A score in plain sentences, each figure beside what it is compared with."""
     if isinstance(done, ev.Perplexity):
         return [

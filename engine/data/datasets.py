@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.data import ingest
 from engine.data.rows import Rows, read_rows
-from engine.data.schema import Schema, chosen_schema
+from engine.data.schema import Schema, check_schema
 from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.spec import presets
@@ -68,7 +68,7 @@ class Dataset(BaseModel):
         if spec.shape or spec.roles:
             shape = spec.shape or self.shape
             roles = spec.roles or (self.roles if shape == self.shape else {})
-            return chosen_schema(shape, roles, self.columns, self.name)
+            return check_schema(shape, roles, self.columns, self.name)
         return Schema(self.shape, self.reason, self.roles, self.certain)
 
 
@@ -93,9 +93,9 @@ def load_dataset(store: Store, source: str) -> Dataset:
 
 def _sample_folder(store: Store, key: str) -> Path:
     """A bundled sample's folder, made at its first use; a changed sample is another folder."""
-    sample = next((sample for sample in presets.samples() if sample.id == key), None)
+    sample = next((sample for sample in presets.bundled_samples() if sample.id == key), None)
     if sample is None:
-        names = ", ".join(sample.id for sample in presets.samples())
+        names = ", ".join(sample.id for sample in presets.bundled_samples())
         raise DataError(f"There is no sample '{key}'. The samples are: {names}.")
     files = (sample.train_file, sample.held_out_file)
     folder = store.datasets / f".sample-{key}-{_files_digest(files)}"
@@ -122,7 +122,9 @@ def _files_digest(files: tuple[Path, ...]) -> str:
 
 def list_datasets(store: Store) -> list[tuple[str, str]]:
     """(source, label) of every sample and every added dataset, samples first, then the newest."""
-    found = [(f"sample:{sample.id}", f"Sample: {sample.title}") for sample in presets.samples()]
+    found = [
+        (f"sample:{sample.id}", f"Sample: {sample.title}") for sample in presets.bundled_samples()
+    ]
     sets: list[Dataset] = []
     for path in store.datasets.glob("[!.]*/card.json"):
         try:

@@ -15,7 +15,8 @@ from engine.data import datasets, ingest
 from engine.data.normalize import as_table_row, normalize_row
 from engine.data.prepare import Prepared
 from engine.data.rows import HELD_OUT, TRAIN, row_to_json
-from engine.data.schema import Schema, infer_schema
+from engine.data.schema import Schema
+from engine.data.infer_schema import infer_schema
 from engine.errors import DataError
 from engine.spec.run import Shape
 from engine.store.workspace import Store

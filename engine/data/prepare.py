@@ -1,9 +1,9 @@
-"""From rows as they came to the rows that are learned: one pure function of a dataset and its DataSpec.
+"""From a dataset to the rows that a run trains on: a pure function of the dataset and its DataSpec.
 
-    rows as they came -> normal rows -> what is noticed -> fixes -> split -> train.arrow, heldout.arrow
+    rows as they came -> normal rows -> findings -> fixes -> split -> train.arrow, heldout.arrow
 
-The result is kept by its key, so the page, the command line and a run see the very same rows; a run links to
-the files. Memory: some numbers per row, never the rows themselves.
+The result is kept by its key, so the page, the command line and a run use the very same rows; a run
+links to the files.
 """
 
 from __future__ import annotations
@@ -11,121 +11,47 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from engine.data.datasets import Dataset, load_dataset
-from engine.data.ingest import MIN_EXAMPLES, PROBLEMS_KEPT
-from engine.data.normalize import Row, last_answer, normalize_row, with_system
-from engine.data.quality import findings as fd
-from engine.data.quality import pii as personal
-from engine.data.quality.cleaning import RowFacts, apply_fixes, row_words
-from engine.data.quality.findings import Finding
+from engine.data.ingest import MIN_EXAMPLES
+from engine.data.prepared import Prepared
+from engine.data.quality.cleaning import Cleaner
+from engine.data.quality.findings import Finding, make_finding
 from engine.data.quality.languages import LANGUAGE_TEXTS, language_shares, script_shares
-from engine.data.quality.near_duplicates import COMPARED_ROWS, NearDuplicates
 from engine.data.quality.split import choose_held_out
-from engine.data.rows import (
-    HELD_OUT,
-    TRAIN,
-    Rows,
-    RowWriter,
-    read_rows,
-    row_to_json,
-    spread_indices,
-)
-from engine.data.schema import SHAPE_TASKS, Schema
-from engine.errors import DataError
-from engine.spec.objective import compares
+from engine.data.row_facts import RowCollector, RowFacts, row_text
+from engine.data.rows import HELD_OUT, TRAIN, Rows, RowWriter, read_rows, spread_indices
+from engine.data.schema import Schema
 from engine.spec.run import DataSpec, Shape
-from engine.store.files import write_json
+from engine.store.files import draft_folder, publish_folder, write_json
 from engine.store.workspace import Store
+from engine.text import OnProgress, count_of
 
 VERSION = 3  # raised when the same settings would give other rows
-MAX_CLASSES = 20  # different labels: with more of them, and few rows of each, they are numbers or lists and no classes
-PREPARED_SETS_KEPT = 24  # prepared sets on disk
+# Different labels: with more of them, and few rows of each, they are numbers or lists, no classes.
+MAX_CLASSES = 20
+FEW_ROWS = 50  # below this a finding says so
+PREPARED_SETS_KEPT = 24  # on disk
 # The fields of DataSpec that decide which rows there are.
 KEY_FIELDS = {
-    "source",
-    "shape",
-    "roles",
-    "goal",
-    "system",
-    "fixes",
-    "held_out",
-    "held_out_source",
-    "seed",
-}
-TOKEN_FIXES = {"refused", "literal", "shorten"}  # fixes that do not concern the rows
-
-Tell = Callable[[str], None]
+    "source", "shape", "roles", "goal", "system", "fixes", "held_out", "held_out_source", "seed",
+}  # fmt: skip
+TOKEN_FIXES = {"refused", "literal", "shorten"}  # made when rows become tokens, not here
+CONVERSATIONS = {Shape.CHAT, Shape.ALPACA, Shape.COMPLETION}
 
 
-class Prepared(BaseModel):
-    """What will be trained on, and what was noticed on the way."""
-
-    model_config = ConfigDict(frozen=True)
-    folder: Path
-    name: str
-    shape: Shape
-    reason: str
-    roles: dict[str, str]
-    total: int  # rows as they came, readable or not
-    train: int
-    held_out: int
-    labels: dict[str, int] = {}  # of the training rows, the most frequent first
-    languages: dict[str, float] = {}
-    scripts: dict[str, float] = {}
-    findings: list[Finding] = []
-
-    @property
-    def train_file(self) -> Path:
-        return self.folder / "train.arrow"
-
-    @property
-    def held_out_file(self) -> Path:
-        return self.folder / "heldout.arrow"
-
-    @property
-    def task(self) -> str:
-        """What the shape means for training, in one line."""
-        return SHAPE_TASKS[self.shape]
-
-    def rows(self) -> Rows:
-        return read_rows(self.train_file)
-
-    def about(self) -> dict[str, Any]:
-        """What a run keeps of it beside the rows."""
-        return self.model_dump(mode="json", exclude={"folder"}) | {"labels": list(self.labels)}
-
-    def held_rows(self) -> Rows:
-        return read_rows(self.held_out_file)
-
-    def require_usable(self) -> None:
-        """Raise DataError where something must be mended before training."""
-        for finding in self.findings:
-            if finding.level == "stop" and not finding.done:
-                end = "" if finding.title.endswith("?") else "."
-                raise DataError(
-                    f"'{self.name}': {finding.title}{end} {finding.text}\n{finding.example}".strip()
-                )
-        if self.train < MIN_EXAMPLES:
-            raise DataError(
-                f"'{self.name}': {self.train} usable rows are left to learn from; at least {MIN_EXAMPLES} are needed. "
-                "Add more, or undo what was left out."
-            )
-
-
-def prepare_dataset(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -> Prepared:
-    """The rows that a run with this DataSpec learns from; raises DataError where there is no such data."""
+def prepare_dataset(
+    store: Store, spec: DataSpec, on_progress: OnProgress = lambda _: None
+) -> Prepared:
+    """Return the rows that a run with this DataSpec trains on; raises DataError for absent data."""
     dataset = load_dataset(store, spec.source)
     other = load_dataset(store, spec.held_out_source) if spec.held_out_source else None
-    folder = store.prepared / _cache_key_of(spec, dataset, other)
+    folder = store.prepared / _prepared_key(spec, dataset, other)
     try:
         text = (folder / "prepared.json").read_text(encoding="utf-8")
         found = Prepared(folder=folder, **json.loads(text))
@@ -133,180 +59,127 @@ def prepare_dataset(store: Store, spec: DataSpec, tell: Tell = lambda _: None) -
         return found
     except (OSError, ValueError, ValidationError):
         pass
-    draft = store.prepared / f".draft-{secrets.token_hex(6)}"
-    draft.mkdir(parents=True)
-    try:
-        made = _prepare_draft(draft, spec, dataset, other, tell)
-        (
-            draft / "normal.arrow"
-        ).unlink()  # only here: a file that is still mapped cannot go on Windows
+    with draft_folder(store.prepared) as draft:
+        made = _prepare_draft(draft, spec, dataset, other, on_progress)
+        # Not before: a file that is still mapped cannot be removed on Windows.
+        (draft / "normal.arrow").unlink()
         write_json(draft / "prepared.json", made.model_dump(mode="json", exclude={"folder"}))
-        try:
-            draft.rename(folder)
-        except OSError:  # another process has made the same at this moment; a damaged one gives way
-            if not (folder / "prepared.json").is_file():
-                shutil.rmtree(folder, ignore_errors=True)
-                draft.rename(folder)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        if not publish_folder(draft, folder) and not (folder / "prepared.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)  # damaged
+            publish_folder(draft, folder)
     for old in sorted(store.prepared.glob("[!.]*"), key=_last_used)[:-PREPARED_SETS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return made.model_copy(update={"folder": folder})
 
 
 def _last_used(folder: Path) -> float:
-    """When it was last asked for; 0 where it has just gone."""
+    """The time at which a prepared set was used last; 0 where it has just been removed."""
     try:
         return folder.stat().st_mtime
     except OSError:
         return 0.0
 
 
-def _cache_key_of(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
-    values = spec.model_dump(mode="json", include=KEY_FIELDS) | {
-        "fixes": sorted({*spec.fixes} - TOKEN_FIXES)
-    }
+def _prepared_key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
+    values = spec.model_dump(mode="json", include=KEY_FIELDS)
+    values["fixes"] = sorted({*spec.fixes} - TOKEN_FIXES)
     content = [VERSION, dataset.content, other.content if other else "", values]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
 
 
 def _prepare_draft(
-    draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, tell: Tell
+    draft: Path,
+    spec: DataSpec,
+    dataset: Dataset,
+    other: Dataset | None,
+    on_progress: OnProgress,
 ) -> Prepared:
-    recognised = dataset.schema_for(spec)
-    facts, alike = RowFacts(), NearDuplicates()
-    with RowWriter(draft / "normal.arrow") as writer:
-        _collect_rows(
-            writer, facts, alike, dataset, recognised, spec, None if other is None else TRAIN, tell
-        )
-        if other is not None:
-            _collect_rows(
-                writer,
-                facts,
-                alike,
-                other,
-                other.schema_for(DataSpec(source=other.source)),
-                spec,
-                HELD_OUT,
-                tell,
-            )
-    rows, labelled = read_rows(draft / "normal.arrow"), recognised.shape == Shape.LABEL
-    by_label = labelled and len(set(facts.labels)) <= max(MAX_CLASSES, len(rows) // 2)
-    noticed, kept = apply_fixes(spec.fixes, facts, rows, len(alike), by_label)
-    if not recognised.certain:
-        noticed.insert(0, fd.unsure(recognised.reason, dataset.columns))
-    if other and not _is_same_kind(other, recognised):
-        noticed.insert(0, fd.misfit(other.name, other.shape, recognised.shape))
-    fixed_part = HELD_OUT in facts.parts
-    held = {at for at in kept if facts.parts[at] == HELD_OUT}
-    if not fixed_part:
-        held = choose_held_out(
-            [
-                (facts.groups[at], facts.keys[at], facts.labels[at] if by_label else "", at)
-                for at in kept
-            ],
-            spec.held_out,
-            spec.seed,
-        )
-        if spec.held_out > 0 and not held and len(kept) >= MIN_EXAMPLES:
-            noticed.append(fd.no_check(len(kept)))
-    train = _write_part(draft / "train.arrow", rows, facts, [at for at in kept if at not in held])
-    _write_part(draft / "heldout.arrow", rows, facts, sorted(held))
-    labels = Counter(facts.labels[at] for at in kept if at not in held) if labelled else Counter()
-    learned = Counter(facts.marks[at] for at in kept if at not in held)
-    if recognised.shape == Shape.FEEDBACK and spec.goal in ("auto", "prefer") and learned:
-        noticed.append(fd.marks(learned[True], learned[False]))
-    if recognised.shape == Shape.PREFERENCE and spec.goal == "write":
-        noticed.append(fd.worse_answers(len(kept)))
-    if train < 50:
-        noticed.append(fd.few(train))
-    texts = [row_words(rows[kept[at]]) for at in spread_indices(len(kept), LANGUAGE_TEXTS)]
+    schema = dataset.schema_for(spec)
+    with RowCollector(draft / "normal.arrow", spec, on_progress) as collector:
+        collector.add_dataset(dataset, schema, TRAIN if other else None)
+        if other:
+            others_schema = other.schema_for(DataSpec(source=other.source))
+            collector.add_dataset(other, others_schema, HELD_OUT)
+    rows, facts = read_rows(draft / "normal.arrow"), collector.facts
+    labelled = schema.shape == Shape.LABEL
+    with_labels = labelled and len(set(facts.labels)) <= max(MAX_CLASSES, len(rows) // 2)
+    cleaner = Cleaner(spec.fixes, facts, rows)
+    cleaner.find_all(with_labels)
+    kept = cleaner.kept
+    held_out = _held_out_rows(kept, facts, spec, with_labels)
+    trained = [at for at in kept if at not in held_out]
+    _write_part(draft / "train.arrow", rows, facts, trained)
+    _write_part(draft / "heldout.arrow", rows, facts, sorted(held_out))
+    findings = [*_schema_findings(schema, dataset, other), *cleaner.findings]
+    unsplit = spec.held_out > 0 and not held_out and HELD_OUT not in facts.parts
+    if unsplit and len(kept) >= MIN_EXAMPLES:
+        findings.append(make_finding("split", len(kept)))
+    marks = Counter(facts.marks[at] for at in trained)
+    findings += _goal_findings(spec, schema.shape, marks, len(kept))
+    if len(trained) < FEW_ROWS:
+        more = max(10, 100 - len(trained))
+        findings.append(make_finding("few", len(trained), {"more": more}))
+    texts = [row_text(rows[kept[at]]) for at in spread_indices(len(kept), LANGUAGE_TEXTS)]
+    labels = Counter(facts.labels[at] for at in trained) if labelled else Counter[str]()
     return Prepared(
         folder=draft,
         name=dataset.name,
-        shape=recognised.shape,
-        reason=recognised.reason,
-        roles=recognised.roles,
+        shape=schema.shape,
+        reason=schema.reason,
+        roles=schema.roles,
         total=len(rows) + facts.bad_count + facts.bad_answers,
-        train=train,
-        held_out=len(held),
+        train=len(trained),
+        held_out=len(held_out),
         labels=dict(labels.most_common()),
-        languages=language_shares(texts) if texts else {},
-        scripts=script_shares(texts) if texts else {},
-        findings=noticed,
+        languages=language_shares(texts),
+        scripts=script_shares(texts),
+        findings=findings,
     )
 
 
-def _is_same_kind(other: Dataset, recognised: Schema) -> bool:
+def _held_out_rows(kept: list[int], facts: RowFacts, spec: DataSpec, with_labels: bool) -> set[int]:
+    """The held-out rows of the dataset, or where it has none a share of all rows."""
+    if HELD_OUT in facts.parts:
+        return {at for at in kept if facts.parts[at] == HELD_OUT}
+    items = (
+        (facts.groups[at], facts.keys[at], facts.labels[at] if with_labels else "", at)
+        for at in kept
+    )
+    return choose_held_out(items, spec.held_out, spec.seed)
+
+
+def _schema_findings(schema: Schema, dataset: Dataset, other: Dataset | None) -> list[Finding]:
+    """What the user has to confirm about the columns, and whether held-out data fits."""
+    found = []
+    if other and not _is_same_kind(other, schema):
+        values = {"name": other.name, "theirs": other.shape, "ours": schema.shape}
+        found.append(make_finding("misfit", 0, values))
+    if not schema.certain:
+        columns = f"Columns: {', '.join(dataset.columns[:12])}"
+        found.append(make_finding("unsure", 0, {"reason": schema.reason}, example=columns))
+    return found
+
+
+def _is_same_kind(other: Dataset, schema: Schema) -> bool:
     """Whether held-out data is of the kind that is trained on."""
-    talks = {Shape.CHAT, Shape.ALPACA, Shape.COMPLETION}
-    return other.certain and (
-        other.shape == recognised.shape or {other.shape, recognised.shape} <= talks
-    )
+    same = other.shape == schema.shape or {other.shape, schema.shape} <= CONVERSATIONS
+    return other.certain and same
 
 
-def _collect_rows(
-    writer: RowWriter,
-    facts: RowFacts,
-    alike: NearDuplicates,
-    dataset: Dataset,
-    recognised: Schema,
-    spec: DataSpec,
-    part: int | None,
-    tell: Tell,
-) -> None:
-    """Make every row normal and note what is needed of it; ``part`` where the file does not say."""
-    facts.bad_count += dataset.bad
-    facts.bad += dataset.problems
-    for count, (raw, number, own_part) in enumerate(dataset.read_rows().items()):
-        if count % 5000 == 4999:
-            tell(f"{count + 1:,} rows checked")
-        try:
-            made = normalize_row(raw, recognised, dataset.labels)
-        except DataError as error:
-            facts.bad_count += 1
-            if len(facts.bad) < PROBLEMS_KEPT:
-                facts.bad.append(f"{dataset.place(number)}: {error}")
-            continue
-        for row in made:
-            if "good" in row and not compares(spec, row) and row.pop("good") is False:
-                facts.bad_answers += 1
-                continue
-            label = str(row.get("completion", "")) if recognised.shape == Shape.LABEL else ""
-            row = _with_system(row, spec.system)
-            text = row_to_json(row)
-            words = row_words(row)
-            at = writer.count
-            writer.add(text, number, own_part if part is None else part)
-            facts.numbers.append(number)
-            facts.parts.append(own_part if part is None else part)
-            facts.keys.append(hashlib.blake2b(text.encode(), digest_size=8).digest())
-            answer = "" if "text" in row else last_answer(row)
-            group = alike.add(words, answer) if len(alike) < COMPARED_ROWS else at
-            # Rows that are the same are one group, however many there are.
-            facts.groups.append(facts.first.setdefault(facts.keys[-1], group))
-            facts.labels.append(label)
-            facts.marks.append(row.get("good", True))
-            if found := personal.find_pii(words):
-                facts.personal[at] = found
+def _goal_findings(spec: DataSpec, shape: Shape, marks: Counter[bool], kept: int) -> list[Finding]:
+    """What the goal makes of better and worse answers."""
+    if shape == Shape.PREFERENCE and spec.goal == "write":
+        return [make_finding("worse answers", kept)]
+    if shape != Shape.FEEDBACK or spec.goal not in ("auto", "prefer") or not marks:
+        return []
+    good, bad = marks[True], marks[False]
+    if good and bad:
+        values = {"good": good, "bad_answers": count_of(bad, "bad answer")}
+        return [make_finding("marks", good + bad, values)]
+    return [make_finding("all good" if good else "all bad", good + bad)]
 
 
-def _with_system(row: Row, system: str) -> Row:
-    """The row with the instruction for all rows, unless it brings its own."""
-    if not system.strip() or "text" in row:
-        return row
-    turns = row.get("messages") or [
-        {"role": "user", "content": row["prompt"]},
-        {"role": "assistant", "content": row["completion"]},
-    ]
-    rest = {
-        key: value for key, value in row.items() if key not in ("messages", "prompt", "completion")
-    }
-    return {"messages": with_system(turns, system), **rest}
-
-
-def _write_part(path: Path, rows: Rows, facts: RowFacts, chosen: list[int]) -> int:
+def _write_part(path: Path, rows: Rows, facts: RowFacts, chosen: list[int]) -> None:
     with RowWriter(path) as writer:
         for at in chosen:
             writer.add(rows.row_json(at), facts.numbers[at])
-    return len(chosen)

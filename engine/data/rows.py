@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, overload
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 Row = dict[str, Any]
 ARROW_SCHEMA = pa.schema([("row", pa.large_string()), ("number", pa.int64()), ("part", pa.int8())])
 TRAIN, HELD_OUT = 0, 1  # parts
+SCORED_ROWS = 500  # held-out rows that are scored; more would say little more and take longer
 WRITE_BATCH = 2**22  # characters written at a time
 
 
@@ -34,7 +34,7 @@ class RowWriter:
         self.count = 0
 
     def add(self, text: str, number: int = 0, part: int = TRAIN) -> None:
-        """One row as JSON, its number in the user's file, and the part it belongs to."""
+        """Add one row as JSON, its number in the user's file, and its part."""
         self._texts.append(text)
         self._numbers.append(number or self.count + 1)
         self._parts.append(part)
@@ -59,7 +59,7 @@ class RowWriter:
 
 
 class Rows(Sequence[Row]):
-    """The rows of a file; each is read from disk when it is asked for."""
+    """The rows of a file, each read from disk when it is used."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -74,58 +74,55 @@ class Rows(Sequence[Row]):
     def __getitem__(self, index: int | slice) -> Row | list[Row]:
         if isinstance(index, slice):
             return [self[one] for one in range(*index.indices(len(self)))]
-        row: Row = json.loads(self.text(index))
+        row: Row = json.loads(self.row_json(index))
         return row
 
-    def text(self, index: int) -> str:
-        """A row as JSON."""
+    def row_json(self, index: int) -> str:
+        """Return a row as JSON."""
         return str(self._table.column(0)[index].as_py())
 
     def __iter__(self) -> Iterator[Row]:
         return (row for row, _, _ in self.items())
 
     def items(self) -> Iterator[tuple[Row, int, int]]:
-        """(row, number in the user's file, part) of each."""
+        """Yield (row, number in the user's file, part)."""
         for batch in self._table.to_batches():
             for text, number, part in zip(
                 *(column.to_pylist() for column in batch.columns), strict=True
             ):
                 yield json.loads(text), number, part
 
-    def find(self, number: int) -> int | None:
-        """Where the row with this number stands, or None."""
-        at = pc.index(self._table.column(1), number).as_py()
+    def index_of(self, number: int) -> int | None:
+        """Return the index of the row with this number in the user's file, or None."""
+        at = self._table.column(1).index(number).as_py()
         return None if at < 0 else int(at)
 
-    def number(self, index: int) -> int:
-        """Which row of the user's file this is."""
+    def row_number(self, index: int) -> int:
+        """Return a row's number in the user's file."""
         return int(self._table.column(1)[index].as_py())
 
 
 def row_to_json(row: Row) -> str:
-    """A row as it is kept."""
+    """A row as compact JSON, as it is stored."""
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
 
 
 def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows to a file of their own."""
+    """Write rows to a new file."""
     with RowWriter(path) as writer:
         for row in rows:
             writer.add(row_to_json(row))
 
 
 def read_rows(path: Path) -> Rows:
-    """Rows written before; none where the file is absent."""
+    """Open a file of rows; an absent file has none."""
     if not path.is_file():
         return Rows(ARROW_SCHEMA.empty_table())
     with pa.ipc.open_stream(pa.memory_map(str(path))) as stream:
         return Rows(stream.read_all())
 
 
-SCORED_ROWS = 500  # held-out rows that are scored; more would say little more and take longer
-
-
 def spread_indices(rows: int, largest: int = SCORED_ROWS) -> list[int]:
-    """Indices of all rows, or of ``largest`` of them evenly spread, the same ones each time."""
+    """Indices of all rows, or of ``largest`` of them, evenly spread; the same each time."""
     count = min(rows, largest)
     return [index * rows // count for index in range(count)]

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.estimate import memory, recommend
-from engine.estimate.recommend import Case
-from engine.model import parameters
-from engine.model.parameters import ParameterCount
-from engine.spec.batch import FEWER, Fit, down, first
+from engine.estimate.case import Case, Setup
+from engine.estimate.memory import OPTIMIZER_BYTES, bytes_needed
+from engine.estimate.methods import suggest_changes
+from engine.model.parameters import ParameterCount, count_parameters
+from engine.spec.batch import KTO_COMPARES_FEWER, BatchLayout, initial_layout, smaller_layout
 from engine.spec.run import RunSpec
 
-CHECKPOINTS_ON_DISK = (
-    3  # checkpoints that are on the disk at once: two, and one that is being written
-)
+CHECKPOINTS_ON_DISK = 3  # at once: two, and one that is being written
+SAME_RESULT = "It learns the same, more slowly."
 
 
 class Forecast(NamedTuple):
-    """What is foretold."""
+    """What a run would need."""
 
     counted: ParameterCount
     steps: int
     length: int  # tokens of the longest example
-    needs: float  # bytes of memory, laid out as the settings say
-    fit: Fit | None  # the first layout that fits into what is free; None where none does
+    needs: float  # bytes of memory in the layout that the settings ask for
+    fit: BatchLayout | None  # the first layout that fits into what is free; None where none does
     fit_needs: float  # bytes, in that layout or in the smallest one
     disk: float  # bytes that it writes
     helps: tuple[str, ...]  # what would make it fit
@@ -33,17 +32,18 @@ class Forecast(NamedTuple):
 def forecast_run(case: Case, spec: RunSpec) -> Forecast:
     """The forecast; raises SpecError or ModelError where the method does not fit the model."""
     case.info.check_length(spec.data.max_length)
-    counted = parameters.count_parameters(case.info, spec.method, case.labels)
-    length = min(
-        spec.data.max_length, case.lengths.longest if case.lengths else spec.data.max_length
-    )
-    fit: Fit | None = first(spec.optim)
+    counted = count_parameters(case.info, spec.method, case.labels)
+    length = spec.data.max_length
+    if case.lengths:
+        length = min(length, case.lengths.longest)
     kto = case.preference == "kto"
-    asked = smallest = _layout_bytes(case, spec, first(spec.optim), length)
-    while (
-        fit is not None and (smallest := _layout_bytes(case, spec, fit, length)) > case.machine.free
-    ):
-        fit = down(fit, spec.optim, 2 if kto else 1)
+    fit: BatchLayout | None = initial_layout(spec.optim)
+    asked = smallest = _layout_bytes(case, spec, initial_layout(spec.optim), length)
+    while fit is not None and smallest > case.machine.free:
+        fit = smaller_layout(fit, spec.optim, 2 if kto else 1)
+        if fit is not None:
+            smallest = _layout_bytes(case, spec, fit, length)
+    fewer = kto and fit is not None and fit.batch < spec.optim.batch_size
     return Forecast(
         counted=counted,
         steps=spec.optim.steps(case.rows),
@@ -52,22 +52,18 @@ def forecast_run(case: Case, spec: RunSpec) -> Forecast:
         fit=fit,
         fit_needs=smallest,
         disk=bytes_written(counted, spec),
-        helps=() if fit else tuple(recommend.suggest_changes(case, spec.method, length)),
-        effect=FEWER
-        if kto and fit and fit.batch < spec.optim.batch_size
-        else "It learns the same, more slowly.",
+        helps=() if fit else tuple(suggest_changes(case, spec.method, length)),
+        effect=KTO_COMPARES_FEWER if fewer else SAME_RESULT,
     )
 
 
-def _layout_bytes(case: Case, spec: RunSpec, fit: Fit, length: int) -> float:
-    return recommend.bytes_needed(
-        case, spec.method, fit.batch, length, fit.checkpointing, spec.optim.optimizer, spec.place
-    )
+def _layout_bytes(case: Case, spec: RunSpec, fit: BatchLayout, length: int) -> float:
+    optimizer, place = spec.optim.optimizer, spec.place
+    setup = Setup(spec.method, length, fit.batch, fit.checkpointing, optimizer, place)
+    return bytes_needed(case, setup)
 
 
 def bytes_written(counted: ParameterCount, spec: RunSpec) -> float:
     """Bytes of the checkpoints that are there at once, and of the result."""
-    return float(
-        counted.trainable
-        * (CHECKPOINTS_ON_DISK * (4 + memory.OPTIMIZER_BYTES[spec.optim.optimizer]) + 4)
-    )
+    checkpoint = 4 + OPTIMIZER_BYTES[spec.optim.optimizer]
+    return float(counted.trainable * (CHECKPOINTS_ON_DISK * checkpoint + 4))

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import secrets
 from pathlib import Path
 
 from engine.errors import ModelError
@@ -16,6 +14,7 @@ from engine.model import hub
 from engine.model.local import HUB_PREFIX, hub_name
 from engine.spec import presets
 from engine.spec.presets import KnownModel
+from engine.store.files import whole_folder
 from engine.store.workspace import Store
 
 CATALOG_FOLDER = "known"  # folder of the recommended models' configs, beside those of commits
@@ -51,14 +50,8 @@ def _write_config(shelf: Path, name: str, one: KnownModel) -> Path:
     text = json.dumps([one.config, one.template])
     folder = shelf / hashlib.sha256(text.encode()).hexdigest()[:12] / name
     if not folder.is_dir():
-        draft = folder.with_name(f".{secrets.token_hex(4)}")
-        draft.mkdir(parents=True)
-        (draft / "config.json").write_text(json.dumps(one.config), encoding="utf-8")
-        if one.template:  # the inspection asks only whether there is one
-            (draft / "chat_template.jinja").write_text("", encoding="utf-8")
-        try:
-            os.rename(draft, folder)
-        except OSError:
-            if not folder.is_dir():  # another visitor was faster
-                raise
+        with whole_folder(folder) as draft:
+            (draft / "config.json").write_text(json.dumps(one.config), encoding="utf-8")
+            if one.template:  # the inspection asks only whether there is one
+                (draft / "chat_template.jinja").write_text("", encoding="utf-8")
     return folder

@@ -9,10 +9,7 @@ The Hub is asked in a child process (engine.process.oneshot). A token comes from
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +18,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.errors import ModelError
+from engine.store.files import remove_whole
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
@@ -172,9 +170,7 @@ def remove_model(store: Store, folder: str) -> None:
                 f"The run {using[0].meta['name']} uses this model now. Wait for it or stop it first."
             )
         for path in there:
-            doomed = path.with_name(f".deleted-{secrets.token_hex(4)}")
-            os.rename(path, doomed)  # it is whole or gone
-            shutil.rmtree(doomed)
+            remove_whole(path)
 
 
 @contextmanager

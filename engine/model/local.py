@@ -32,7 +32,7 @@ def hub_name(source: str) -> str:
 
 def model_path(source: str) -> Path:
     """Where a base model should be; it may have gone."""
-    return presets.POCKET if source == "pocket" else Path(source)
+    return presets.POCKET_MODEL if source == "pocket" else Path(source)
 
 
 def has_chat_template(path: Path) -> bool:

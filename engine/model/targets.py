@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from functools import cache
 
 from engine.model.info import LinearModule
-from engine.spec.presets import FOLDER, read_yaml
+from engine.spec.presets import PRESETS_FOLDER, read_yaml
 
 
 @cache
 def _load_architectures() -> dict[str, dict[str, list[str]]]:
-    return read_yaml(FOLDER / "architectures.yaml")
+    return read_yaml(PRESETS_FOLDER / "architectures.yaml")
 
 
 def target_groups(

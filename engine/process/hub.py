@@ -1,4 +1,4 @@
-"""What the Hub knows of models, asked in a child process: search, look, download."""
+"""Models of the Hub, asked for in a child process: search, look up, download."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelError
-from engine.model.hub import COMMIT_HASH, HubModel, HubPage, Tell, folder_name, read_origin
-from engine.process import oneshot
+from engine.model.hub import COMMIT_HASH, HubModel, HubPage, folder_name, read_origin
+from engine.process.child import Failures
+from engine.process.oneshot import DEADLINE, ask_oneshot
 from engine.store.workspace import Store
+from engine.text import OnProgress
+
+HUB_FAILURES = Failures(
+    ModelError,
+    ended="The system ended this; memory may have run out. What came is kept: try again.",
+    silent="This was ended: nothing happened for half an hour. What came is kept: try again.",
+    deadline=DEADLINE,
+)
 
 
 def search_models(
@@ -23,47 +32,43 @@ def search_models(
 ) -> list[HubModel]:
     """Models of the Hub, the most downloaded first; raises ModelError.
 
-    ``largest`` is in parameters, ``largest_bytes`` what would be downloaded; models of unknown size then fall away.
+    ``largest`` is in parameters, ``largest_bytes`` in bytes of download; models of unknown size are then left out.
     """
     asked: dict[str, Any] = {"query": query, "task": task, "licence": licence, "limit": limit}
     asked |= {"largest": largest, "largest_bytes": largest_bytes}
-    return [HubModel(**one) for one in _ask_hub(store, lambda _: None, do="models", **asked)]
+    found = ask_oneshot(store, "search_models", failures=HUB_FAILURES, **asked)
+    return [HubModel(**one) for one in found]
 
 
 def look_up_model(store: Store, name: str) -> HubPage:
     """What a model is, from its page and its small files; raises ModelError."""
     folder_name(name)
-    return HubPage(**_ask_hub(store, lambda _: None, do="model", name=name))
+    return HubPage(**ask_oneshot(store, "describe_model", failures=HUB_FAILURES, name=name))
 
 
 def download_model(
     store: Store,
     name: str,
-    tell: Tell = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
     stop: threading.Event | None = None,
     revision: str = "",
 ) -> Path:
-    """The folder of a model, whole and checked; what came of it earlier is not asked for again. Raises ModelError.
+    """Download a model, or what is still missing of it, and check it; returns its folder. Raises ModelError.
 
-    One that is whole already stays as it is. ``revision`` is the commit that was looked at; empty takes the newest.
+    A model that is complete stays as it is. ``revision`` is the commit that was looked at; empty takes the newest.
     Set ``stop`` to end it: what came is kept.
     """
-    if read_origin(place := store.models / folder_name(name)):
-        return place  # no network is needed for it
+    folder = store.models / folder_name(name)
+    if read_origin(folder):
+        return folder  # no network is needed for it
     if not COMMIT_HASH.fullmatch(revision):
         raise ModelError(f"'{revision[:60]}' is not a commit. Look the model up again.")
+    asked = {"name": name, "revision": revision}
     try:
-        return Path(_ask_hub(store, tell, stop, do="download", name=name, revision=revision))
+        return Path(ask_oneshot(store, "download_model", on_progress, HUB_FAILURES, stop, **asked))
     except ModelError:
         if stop and stop.is_set():
             raise ModelError(
                 f"The download of '{name}' was stopped. What came is kept: start it again to go on from there."
             ) from None
         raise
-
-
-def _ask_hub(store: Store, tell: Tell, stop: threading.Event | None = None, **question: Any) -> Any:
-    lost = ModelError(
-        "The system ended this; memory may have run out. What came is kept: try again."
-    )
-    return oneshot.ask_oneshot(store, tell, lost=lost, stop=stop, **question)

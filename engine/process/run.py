@@ -35,7 +35,7 @@ class ProcessBackend:
         worker = self.start(run, job)
         counts: deque[int] = deque(maxlen=DYING_SECONDS)
         while True:
-            counts.append(hardware.memory_kills())
+            counts.append(hardware.count_memory_kills())
             self.kills = counts[0]
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return worker.wait(timeout=1)

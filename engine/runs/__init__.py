@@ -1,1 +1,1 @@
-"""What the page and the command line may ask for: plan, queue, stop, resume, report, export a run."""
+"""What page and command line may ask for: plan, queue, stop, resume, report, export a run."""

@@ -1,6 +1,7 @@
-"""Engine: what the page and the command line may ask for: start, stop, continue, extend, merge and score runs.
+"""Engine: what the page and the command line may ask for: plan, start, stop, merge, score and more.
 
-Requests are marks in a run's folder and an entry in the queue on disk; engine.runs.supervisor works through them.
+Requests are marks in a run's folder and an entry in the queue on disk, which
+engine.runs.supervisor works through.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from engine.spec.run import DataSpec, RunSpec
 from engine.store import events as ev
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
-from engine.store.run_queue import Move, Queue, Waiting
-from engine.store.run_view import State
+from engine.store.run_queue import QueueMove, RunQueue, WaitingJob
+from engine.store.run_view import RunState
 from engine.store.workspace import Store
 from engine.text import OnProgress
 
@@ -49,12 +50,12 @@ class Engine:
         self.store = Store(home)
         self.backend = backend or ProcessBackend()
         self.model_roots = (self.store.models, *model_roots)
-        self.device = hardware.device()
+        self.device = hardware.detect_device()
         self.desk = Desk(self.store, self._running_name)
-        self._queue = Queue(self.store)
+        self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
         self._supervisor = Supervisor(
-            self.store, self._queue, self.backend, lambda: self.desk.free()
+            self.store, self._queue, self.backend, lambda: self.desk.free_memory()
         )
         if supervise:
             self._supervisor.start()
@@ -68,7 +69,7 @@ class Engine:
 
     def prepare(self, spec: DataSpec, on_progress: OnProgress = lambda _: None) -> Prepared:
         """The rows of a run with this DataSpec, and what was noticed in them; raises DataError."""
-        return oneshot.prepared(self.store, spec, on_progress)
+        return oneshot.prepare_rows(self.store, spec, on_progress)
 
     def plan(self, spec: RunSpec, known: Known | None = None) -> Plan:
         """What a run would do and everything that is wrong with it; nothing is queued.
@@ -81,7 +82,7 @@ class Engine:
         return plan._replace(seconds=self.estimate_time(plan))
 
     def estimate_time(self, plan: Plan, measure: bool = False) -> TimeRange | None:
-        """How long a run takes; None where that is not known. ``measure`` asks the desk for a second."""
+        """How long a run takes; None if unknown. ``measure`` lets the desk try for a second."""
         job, case, forecast = plan.job, plan.case, plan.forecast
         if job is None or case is None or forecast is None or forecast.fit is None:
             return None
@@ -92,11 +93,11 @@ class Engine:
     # --- a run ---
 
     def start(self, spec: RunSpec) -> RunDir:
-        """Queue a new run without inspecting its model; raises SpecError that names all that is wrong."""
+        """Queue a new run without inspecting its model; raises SpecError for all problems."""
         return self.start_plan(self.plan(spec, find_out(self.store, spec)))
 
     def start_plan(self, plan: Plan) -> RunDir:
-        """Queue a new run as it was planned; raises SpecError that names all that is wrong."""
+        """Queue a new run as it was planned; raises SpecError for all problems."""
         plan.require()
         spec, prepared = plan.spec, plan.prepared
         assert prepared
@@ -110,7 +111,7 @@ class Engine:
 
     def _copy_start(self, run: RunDir) -> None:
         if other := run.spec.model.start:
-            warm_start.copy(warm_start.origin(self.store, other), run.start)
+            warm_start.copy_result(warm_start.origin_run(self.store, other), run.start)
 
     def stop(self, run_id: str) -> None:
         """Stop after the current step and keep the result; a waiting job leaves the queue."""
@@ -134,7 +135,7 @@ class Engine:
                     f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.{working}"
                 )
             began = run.view().started
-            disk_space.require(run, began.trainable if began else 0)
+            disk_space.require_room(run, began.trainable if began else 0)
             self._supervisor.enqueue(run, "train")
 
     def extend(self, run_id: str, epochs: float) -> None:
@@ -147,7 +148,7 @@ class Engine:
             # epochs that the worker reported count.
             before = began.epochs if began else values["optim"]["epochs"]
             values["optim"]["epochs"] = before + epochs
-            spec = specs.make(values)
+            spec = specs.make_spec(values)
             local.checked_folder(spec.model.source)
             hardware.require_disk(self.store.home, START_GB, "a run")
             run.set_spec(spec)
@@ -163,7 +164,7 @@ class Engine:
         self._supervisor.enqueue(run, f"merge-{precision}")
 
     def score(self, run_id: str) -> None:
-        """Queue the scoring of base and tuned model on the held-out rows; its result is an event."""
+        """Queue scoring both models on the held-out rows; the result is an event of the run."""
         run = self.store.run(run_id)
         _require_result(run, "score", "score it")
         if not len(read_rows(run.held_out_file)):
@@ -176,7 +177,7 @@ class Engine:
 
     def delete(self, run_id: str) -> None:
         """Remove a run and its files; raises RunError while it works."""
-        self.desk.free()
+        self.desk.free_memory()
         self.store.delete_run(run_id)
 
     # --- the queue ---
@@ -186,11 +187,11 @@ class Engine:
         """The id of the run whose worker is waited for, until its end is on record."""
         return self._supervisor.at_work
 
-    def queue(self) -> list[Waiting]:
+    def queue(self) -> list[WaitingJob]:
         """What waits, the next one first."""
         return self._queue.waiting()
 
-    def move(self, run_id: str, where: Move) -> None:
+    def move(self, run_id: str, where: QueueMove) -> None:
         """Change a waiting job's place in the queue; raises RunError where it does not wait."""
         self._queue.move(run_id, where)
 
@@ -204,13 +205,14 @@ class Engine:
         return next((str(run.meta["name"]) for run in self.store.all_runs() if run.alive), "")
 
     def _request_end(self, run_id: str, how: str) -> None:
-        """Ask a worker to end ("keep", "cancel" or "pause"), or take a waiting job out of the queue."""
+        """Make a worker end ("keep", "cancel" or "pause"), or take a waiting job off the queue."""
         run = self.store.run(run_id)
         job = run.queued
         if run.alive:
             write_whole(run.stop_mark, how)
         elif job:
-            # Whoever takes the mark away decides: a worker that has just taken it sees the stop mark.
+            # Whoever takes the queue mark away decides: a worker that has just done so sees the
+            # stop mark.
             write_whole(run.stop_mark, how)
             try:
                 run.queue_mark.unlink()
@@ -223,7 +225,7 @@ class Engine:
 
 
 def _record_withdrawal(run: RunDir, job: str, how: str) -> None:
-    """Note that a job left the queue; a run that had ended before it waited is again what it was."""
+    """Note that a job left the queue; a run that had ended before is what it was."""
     view = run.view()
     if job == "score":
         run.emit(ev.Warned(text="It was taken out of the queue before it began."))
@@ -243,7 +245,7 @@ def _require_result(run: RunDir, verb: str, then: str = "") -> None:
 
 def _require_extendable(run: RunDir, epochs: float) -> None:
     name, state = run.meta["name"], run.state()
-    if state != State.FINISHED or run.queued or run.alive:
+    if state != RunState.FINISHED or run.queued or run.alive:
         next_step = "Continue it first." if state.can_continue else "Wait until it is done."
         raise RunError(
             f"'{name}' cannot be trained for more epochs now: it is {state.value}. {next_step}"

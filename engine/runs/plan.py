@@ -1,6 +1,7 @@
 """Plan: what a run would do, and everything that is wrong with it, before it is queued.
 
-The page and the command line plan with the same functions, so they refuse the same runs in the same words.
+The page and the command line plan with the same functions, so they refuse the same runs in the
+same words.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ from engine.process import oneshot
 from engine.process.desk import Desk
 from engine.runs import warm_start
 from engine.spec.method import MethodSpec
-from engine.spec.objective import goal_of, outputs, preference_of, task_of
+from engine.spec.objective import (
+    head_outputs,
+    resolve_objective,
+    resolve_preference_method,
+    task_for_objective,
+)
 from engine.spec.run import RunSpec
 from engine.store.workspace import Store
 from engine.text import format_bytes
@@ -94,18 +100,18 @@ class Plan(NamedTuple):
 
 
 def find_out(store: Store, spec: RunSpec, desk: Desk | None = None) -> Known:
-    """The rows of a run and, where there is a desk to ask, its model and tokens; collects every problem."""
+    """A run's rows and, if there is a desk to ask, its model and tokens; collects every problem."""
     problems, source = Problems(), spec.model.source
     prepared, info, tokens = None, None, None
     with problems.collect():
         local.checked_folder(source)
         if desk:
-            info = desk.inspect(source)
+            info = desk.inspect_model(source)
     with problems.collect():
-        prepared = oneshot.prepared(store, spec.data)
+        prepared = oneshot.prepare_rows(store, spec.data)
     if desk and info and prepared and prepared.train:
         with problems.collect():
-            tokens = desk.measure(source, prepared.train_rows(), spec.data)
+            tokens = desk.count_tokens(source, prepared.train_rows(), spec.data)
     return Known(tuple(problems.found), prepared, info, tokens, lengths_of(tokens))
 
 
@@ -118,7 +124,7 @@ def lengths_of(tokens: TokenReport | None) -> Lengths | None:
 
 
 def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
-    """The plan of a run from what is known; the desk is asked only to build a known model for labels."""
+    """The plan from what is known; asks the desk only for a known model rebuilt for labels."""
     problems, prepared = Problems(known.problems), known.prepared
     rows, case = 0, None
     if prepared:
@@ -128,7 +134,7 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
             require_trainable_rows(spec, known.tokens)
         if spec.model.start:
             with problems.collect():
-                warm_start.require_fit(store, spec, prepared.shape, prepared.labels)
+                warm_start.require_compatible(store, spec, prepared.shape, prepared.labels)
         if known.info and not problems.found:
             with problems.collect():
                 case = make_case(store, desk, spec, known)
@@ -153,20 +159,22 @@ def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
     """What memory and time depend on; raises HoneError where model and data do not go together."""
     info, prepared = known.info, known.prepared
     assert info and prepared
-    goal = goal_of(spec.data, prepared.shape, info.tasks)
-    if info.task != task_of(goal):
-        info = desk.inspect(spec.model.source, task_of(goal))
-    machine = hardware.machine(spec.place, spec.method, store.home)
+    goal = resolve_objective(spec.data, prepared.shape, info.tasks)
+    if info.task != task_for_objective(goal):
+        info = desk.inspect_model(spec.model.source, task_for_objective(goal))
+    machine = hardware.choose_machine(spec.place, spec.method, store.home)
     return Case(
         info=info,
         goal=goal,
         rows=rows_with_targets(prepared, known.tokens),
-        labels=len(outputs(goal, prepared.labels)),
+        labels=len(head_outputs(goal, prepared.labels)),
         lengths=known.lengths,
         machine=machine,
-        capable=hardware.bf16(machine.device),
+        capable=hardware.computes_in_bf16(machine.device),
         max_length=spec.data.max_length,
-        preference=preference_of(spec.method, prepared.shape) if goal == "prefer" else "",
+        preference=resolve_preference_method(spec.method, prepared.shape)
+        if goal == "prefer"
+        else "",
     )
 
 
@@ -222,9 +230,9 @@ def _smallest_forecast(case: Case, spec: RunSpec) -> Forecast | None:
 
 
 def memory_problems(case: Case, estimate: Forecast) -> Iterator[str]:
-    """A run whose smallest layout needs more memory than this machine has, whatever else is closed."""
+    """A smallest layout that needs more memory than this machine has, whatever else is closed."""
     machine = case.machine
-    total = max(machine.free, hardware.total_gb(machine.device) * GB)
+    total = max(machine.free, hardware.total_memory_gb(machine.device) * GB)
     if estimate.fit is None and estimate.fit_needs > total:
         yield (
             f"Memory: even one example at a time needs about {format_bytes(estimate.fit_needs)}, "

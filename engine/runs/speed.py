@@ -1,4 +1,4 @@
-"""How long runs take on this machine: from earlier runs, else as the desk measured it; both are remembered."""
+"""How long runs take on this machine: from earlier runs, else as the desk measured it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from engine.estimate.duration import MeasuredSpeed, PastSpeed, TimeRange, Worklo
 from engine.hardware import Machine
 from engine.model.info import ModelInfo
 from engine.process.desk import Desk
-from engine.spec.batch import Fit
+from engine.spec.batch import BatchLayout
 from engine.spec.method import MethodSpec
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
@@ -31,9 +31,9 @@ class SpeedHistory:
         self._lock = threading.Lock()
 
     def estimate(
-        self, job: Workload, machine: Machine, layout: Fit, desk: Desk | None = None
+        self, job: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None = None
     ) -> TimeRange | None:
-        """A range of seconds; None where nothing is known. ``desk``: measures what is not known yet."""
+        """The time range; None where nothing is known. ``desk`` measures what is not known yet."""
         if found := duration.median_speed(self._earlier_runs(job.info, job.spec.method, machine)):
             return duration.estimate_from_past(found, job, layout.checkpointing)
         pace = self._measured_pace(job, machine, layout, desk)
@@ -62,7 +62,7 @@ class SpeedHistory:
         return found
 
     def _measured_pace(
-        self, job: Workload, machine: Machine, layout: Fit, desk: Desk | None
+        self, job: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None
     ) -> MeasuredSpeed | None:
         info, method, limit = job.info, job.spec.method, job.spec.data.max_length
         packed = info.task == "write" and not job.preference
@@ -75,7 +75,7 @@ class SpeedHistory:
         with self._lock:  # two questions of one page wait for one answer
             if key not in self._paces and desk:
                 try:
-                    self._paces[key] = desk.pace(
+                    self._paces[key] = desk.measure_speed(
                         info.source, info.task, method, machine, batch, length, packed
                     )
                 except HoneError:

@@ -1,7 +1,7 @@
-"""Supervisor: the thread that starts a worker for each queued job and says how one ended that could not say so itself.
+"""Supervisor: the thread that starts a worker for each queued job and records how it ended.
 
-The queue is on disk (engine.store.run_queue) and "running" is the worker's lock, so an app that was killed finds
-everything again. Workers live in a session of their own and outlive the app.
+The queue is on disk (engine.store.run_queue) and "running" is the worker's lock, so an app that
+was killed finds everything again. Workers live in a session of their own and outlive the app.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from engine.process.run import DYING_SECONDS, Backend
 from engine.runs.step_down import step_down
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_queue import Queue
-from engine.store.run_view import State
+from engine.store.run_queue import RunQueue
+from engine.store.run_view import RunState
 from engine.store.workspace import Store
 
-LOG = logging.getLogger("hone")
-POLL_SECONDS = 0.2
+SUPERVISOR_LOG = logging.getLogger("hone")
+ORPHAN_POLL_SECONDS = 0.2
 
 
 class Supervisor:
-    """Works through the queue of a workspace, one job at a time; of several on one workspace only one works."""
+    """Works through a workspace's queue, one job at a time; of several supervisors one works."""
 
     def __init__(
-        self, store: Store, queue: Queue, backend: Backend, free_memory: Callable[[], None]
+        self, store: Store, queue: RunQueue, backend: Backend, free_memory: Callable[[], None]
     ) -> None:
         self.store, self.queue, self.backend = store, queue, backend
         self.free_memory = free_memory  # called before a worker starts
@@ -92,13 +92,17 @@ class Supervisor:
             self._work(following)
             return True
         except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue goes on
-            LOG.exception("the queue stumbled")
+            SUPERVISOR_LOG.exception("the queue stumbled")
             return False
         finally:
             self.at_work = ""
 
     def _work(self, run: RunDir) -> None:
-        mark, job, kills = run.queue_mark.stat().st_mtime_ns, run.queued, hardware.memory_kills()
+        mark, job, kills = (
+            run.queue_mark.stat().st_mtime_ns,
+            run.queued,
+            hardware.count_memory_kills(),
+        )
         log_size = _file_size(run.log)
         try:
             # The desk and a run do not fit into the same memory, nor compute at once.
@@ -112,29 +116,31 @@ class Supervisor:
             if run.queue_mark.exists() and run.queue_mark.stat().st_mtime_ns == mark:
                 run.queue_mark.unlink()
         if code:
-            kills = hardware.memory_kills() - max(kills, getattr(self.backend, "kills", 0))
+            kills = hardware.count_memory_kills() - max(kills, getattr(self.backend, "kills", 0))
             self._explain(run, job, code, exit_status.ended_for_memory(run, code, kills, log_size))
 
     def _wait_for_orphan(self, run: RunDir) -> None:
-        """Wait for a worker that an earlier app left; only the system and its log say how it ended."""
+        """Wait for a worker that an earlier app left, and explain its end from its log."""
         log_size = _file_size(run.log)
-        counts = deque([hardware.memory_kills()], maxlen=round(DYING_SECONDS / POLL_SECONDS))
+        counts = deque(
+            [hardware.count_memory_kills()], maxlen=round(DYING_SECONDS / ORPHAN_POLL_SECONDS)
+        )
         while run.alive:
             if self._closed:
                 return
-            counts.append(hardware.memory_kills())
-            time.sleep(POLL_SECONDS)
+            counts.append(hardware.count_memory_kills())
+            time.sleep(ORPHAN_POLL_SECONDS)
         try:
-            kills, code = hardware.memory_kills() - counts[0], exit_status.KILLED_CODE
+            kills, code = hardware.count_memory_kills() - counts[0], exit_status.KILLED_CODE
             if exit_status.ended_for_memory(run, code, kills, log_size):
                 self._explain(run, "" if run.view().interlude else "train", code, no_memory=True)
         except Exception:  # the run was deleted meanwhile, or worse; the queue goes on
-            LOG.exception("what an earlier app left stumbled")
+            SUPERVISOR_LOG.exception("what an earlier app left stumbled")
 
     def _explain(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
-        """Record why a worker ended; one that was killed for memory is queued again with a smaller layout."""
+        """Record why a worker ended; after a kill for memory, queue it with a smaller layout."""
         view = run.view()
-        ended = job == "train" and run.state(view) == State.INTERRUPTED
+        ended = job == "train" and run.state(view) == RunState.INTERRUPTED
         if no_memory and ended and not run.stop_mark.exists() and step_down(run):
             self.enqueue(run, "train")
         elif view.merging:

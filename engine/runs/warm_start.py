@@ -1,6 +1,7 @@
-"""Starting from another run's adapter instead of from nothing: whether it fits, the settings that do, its files.
+"""Warm start: a run that begins with another run's adapter; what must agree, and its files.
 
-The files stand in the new run's folder ``start/``, so that the other run may be deleted. "Base" stays the base model.
+The files are copied into the new run's folder ``start/``, so that the other run may be deleted.
+What the page calls "base" is still the base model.
 """
 
 from __future__ import annotations
@@ -12,36 +13,43 @@ from typing import Any
 from engine.errors import ModelError, RunError, SpecError
 from engine.model import config_json, local
 from engine.model.fingerprint import require_same_base
-from engine.spec.method import NAMES
-from engine.spec.objective import WORDS, Goal, Task, goal_of, outputs, task_of
-from engine.spec.run import DataSpec, RunSpec, Shape, make
+from engine.spec.method import NAMES, MethodSpec
+from engine.spec.objective import (
+    OBJECTIVE_NAMES,
+    ObjectiveKind,
+    Task,
+    head_outputs,
+    resolve_objective,
+    task_for_objective,
+)
+from engine.spec.run import DataSpec, RunSpec, Shape, make_spec
 from engine.store import run_dir
-from engine.store.files import link, write_json
+from engine.store.files import link_or_copy, write_json
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
-ABOUT = "about.json"  # beside the files: which run they came from
-TASKS: tuple[tuple[Task, ...], ...] = (
-    ("write", "classify"),
-    ("classify",),
-)  # what a model may be able to do
-SAME = {  # of an adapter that is gone on with, beside rank and alpha: field -> what it is called
+START_ABOUT_FILE = "about.json"  # beside the files: which run they came from
+# What a model may be able to do.
+POSSIBLE_TASKS: tuple[tuple[Task, ...], ...] = (("write", "classify"), ("classify",))
+# Fields of the method that must agree, beside rank and alpha, and what they are called.
+SAME_FIELDS = {
     "targets": "Target modules",
     "layers": "Layers",
     "rslora": "Rank-stabilised scaling",
     "bias": "Biases",
     "save": "Parts trained whole",
 }
+LABELS_NAMED = 5  # in an error
 
 
-def origin(store: Store, run_id: str) -> RunDir:
-    """The run whose result is to be gone on with; raises RunError where it is gone or has none."""
+def origin_run(store: Store, run_id: str) -> RunDir:
+    """The run to start from; raises RunError where it is gone or has no result."""
     try:
         run = store.run(run_id)
     except RunError:
         raise RunError(
-            "The run to start from is gone; it may have been deleted. Choose another on the Runs tab, or start from "
-            "the base model (model.start empty)."
+            "The run to start from is gone; it may have been deleted. Choose another on the Runs "
+            "tab, or start from the base model (model.start empty)."
         ) from None
     if not run.readable or not run.has_result:
         raise RunError(
@@ -50,57 +58,55 @@ def origin(store: Store, run_id: str) -> RunDir:
     return run
 
 
-def settings(run: RunDir) -> RunSpec:
-    """The settings of a run, such that a new one goes on from its result; raises HoneError where none can be."""
+def warm_start_spec(run: RunDir) -> RunSpec:
+    """The settings for a new run that starts from this one's result; raises HoneError."""
     spec = run.spec
     method = spec.method.model_dump()
     if spec.method.adapts:
         # A result that began as PiSSA or OLoRA is a plain adapter of twice the rank.
-        about = _config(run)
+        about = _adapter_config(run)
         alpha = about.get("lora_alpha", spec.method.scale_alpha)
         if alpha != int(alpha):
             raise RunError(
-                f"The adapter of '{run.meta['name']}' began with {spec.method.init.upper()} and rsLoRA, so that its "
-                "scale is no whole number and it cannot be gone on from. Merge it, and train the merged model."
+                f"The adapter of '{run.meta['name']}' began with {spec.method.init.upper()} and "
+                "rsLoRA, so its scale is not a whole number and no run can start from it. "
+                "Merge it, and train the merged model."
             )
         method |= {"rank": about.get("r", spec.method.rank), "alpha": int(alpha)}
         method |= {"ranks": about.get("rank_pattern") or {}, "init": "zero"}
-    return make(
-        spec.model_dump()
-        | {"method": method, "model": {"source": spec.model.source, "start": run.id}}
-    )
+    model = {"source": spec.model.source, "start": run.id}
+    return make_spec(spec.model_dump() | {"method": method, "model": model})
 
 
-def require_fit(store: Store, spec: RunSpec, shape: Shape, labels: Iterable[str]) -> None:
-    """Raise HoneError with all that keeps a run with these settings and rows from going on with the other's result."""
-    run = origin(store, spec.model.start)
-    found = [*_of_model(run, spec), *_of_goal(run, spec.data, shape, labels)]
+def require_compatible(store: Store, spec: RunSpec, shape: Shape, labels: Iterable[str]) -> None:
+    """Raise HoneError with everything that keeps a run from starting from ``spec.model.start``."""
+    run = origin_run(store, spec.model.start)
+    found = [*_model_differences(run, spec), *_objective_differences(run, spec.data, shape, labels)]
     if found:
-        raise SpecError(
-            "\n".join([f"It cannot start from '{run.meta['name']}' with these settings.", *found])
-        )
+        name = run.meta["name"]
+        raise SpecError("\n".join([f"It cannot start from '{name}' with these settings.", *found]))
     began = run.view().started
     require_same_base(began.model_hash if began else "", local.checked_folder(spec.model.source))
 
 
-def copy(run: RunDir, folder: Path) -> None:
-    """A run's result as it is now, under a second name where the file system can; it is never changed in place."""
+def copy_result(run: RunDir, folder: Path) -> None:
+    """Put a run's result into a folder, as links where possible: no file is changed in place."""
     folder.mkdir()
     for file in run.adapter.iterdir():
         if file.is_file() and not file.name.startswith("."):
-            link(file, folder / file.name)
-    write_json(folder / ABOUT, {"run": run.id, "name": run.meta["name"]})
+            link_or_copy(file, folder / file.name)
+    write_json(folder / START_ABOUT_FILE, {"run": run.id, "name": run.meta["name"]})
 
 
-def name_of(run: RunDir) -> str:
-    """What the run was called that this one started from; empty for one that started from the base model."""
+def origin_name(run: RunDir) -> str:
+    """The name of the run that this one started from; empty if it started from the base model."""
     try:
-        return str(config_json.read_json_object(run.start / ABOUT)["name"])
+        return str(config_json.read_json_object(run.start / START_ABOUT_FILE)["name"])
     except (ModelError, KeyError):
         return ""
 
 
-def _config(run: RunDir) -> dict[str, Any]:
+def _adapter_config(run: RunDir) -> dict[str, Any]:
     try:
         return config_json.read_json_object(run.adapter / "adapter_config.json")
     except ModelError:
@@ -109,60 +115,75 @@ def _config(run: RunDir) -> dict[str, Any]:
         ) from None
 
 
-def _of_model(run: RunDir, spec: RunSpec) -> Iterator[str]:
-    """What differs in base model and method, with what to set."""
-    old = settings(run)
+def _model_differences(run: RunDir, spec: RunSpec) -> Iterator[str]:
+    """Where base model and method differ, and what to set."""
+    old = warm_start_spec(run)
     if spec.model.source != old.model.source:
-        yield f"Base model (model.source): it was made for '{Path(old.model.source).name}'. Choose that one."
-    mine, other = spec.method, old.method
-    if mine.kind != other.kind:
-        yield f"Method (method.kind): it is {NAMES[other.kind]}. Choose that one."
-        return
-    if not mine.adapts:
-        return
-    if mine.rank != other.rank:
-        yield f"Rank (method.rank): it has {other.rank}. Set that; now it is {mine.rank}."
-    if mine.scale_alpha != other.scale_alpha:
-        yield f"Alpha (method.alpha): it has {other.scale_alpha}. Set that; now it is {mine.scale_alpha}."
+        name = Path(old.model.source).name
+        yield f"Base model (model.source): it was made for '{name}'. Choose that one."
+    if spec.method.kind != old.method.kind:
+        yield f"Method (method.kind): it is {NAMES[old.method.kind]}. Choose that one."
+    elif spec.method.adapts:
+        yield from _adapter_differences(spec.method, old.method)
+
+
+def _adapter_differences(mine: MethodSpec, other: MethodSpec) -> Iterator[str]:
+    numbers = (
+        ("Rank (method.rank)", mine.rank, other.rank),
+        ("Alpha (method.alpha)", mine.scale_alpha, other.scale_alpha),
+    )
+    for title, here, there in numbers:
+        if here != there:
+            yield f"{title}: it has {there}. Set that; now it is {here}."
     if mine.ranks != other.ranks:
-        yield f"Ranks of single modules (method.ranks): it has {_words(other.ranks)}. Set the same."
-    for name, title in SAME.items():
-        here, there = getattr(mine, name), getattr(other, name)
-        if name == "targets" and ("all-linear" in here) != ("all-linear" in there):
-            continue  # only the worker knows what the model's linear layers are called
-        if (set(here) != set(there)) if isinstance(here, tuple) else (here != there):
-            yield f"{title} (method.{name}): it has {_words(there)}. Set the same."
+        ranks = _value_in_words(other.ranks)
+        yield f"Ranks of single modules (method.ranks): it has {ranks}. Set the same."
+    for name, title in SAME_FIELDS.items():
+        if not _is_same(name, getattr(mine, name), getattr(other, name)):
+            words = _value_in_words(getattr(other, name))
+            yield f"{title} (method.{name}): it has {words}. Set the same."
 
 
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        value = [f"{name}: {rank}" for name, rank in value.items()]
+def _is_same(name: str, here: Any, there: Any) -> bool:
+    if not isinstance(here, tuple):
+        return bool(here == there)
+    if name == "targets" and ("all-linear" in here) != ("all-linear" in there):
+        return True  # only the worker knows what the model's linear layers are called
+    return set(here) == set(there)
+
+
+def _value_in_words(value: Any) -> str:
     if isinstance(value, bool):
         return "it on" if value else "it off"
-    return (
-        ", ".join(value)
-        if isinstance(value, tuple | list) and value
-        else f"'{value}'"
-        if value
-        else "none"
-    )
+    if not value:
+        return "none"
+    if isinstance(value, dict):
+        value = [f"{name}: {rank}" for name, rank in value.items()]
+    return ", ".join(value) if isinstance(value, tuple | list) else f"'{value}'"
 
 
-def _of_goal(run: RunDir, data: DataSpec, shape: Shape, labels: Iterable[str]) -> Iterator[str]:
-    """What differs in what is learned; only what differs whatever the model can do, which is not known here."""
-    about, names = run_dir.about(run.about_file), list(labels)
+def _objective_differences(
+    run: RunDir, data: DataSpec, shape: Shape, labels: Iterable[str]
+) -> Iterator[str]:
+    """Where objective or labels differ whatever the model can do, which is not known here."""
+    about = run_dir.read_data_summary(run.about_file)
+    old_shape = about.shape or Shape.CHAT
     pairs = [
-        (goal_of(data, shape, can), goal_of(run.spec.data, about.shape or Shape.CHAT, can))
-        for can in TASKS
+        (resolve_objective(data, shape, can), resolve_objective(run.spec.data, old_shape, can))
+        for can in POSSIBLE_TASKS
     ]
-    if not any(_alike(mine, other) for mine, other in pairs):
-        yield f"What to learn (data.goal): it learned to {WORDS[pairs[0][1]].lower()}. Choose that on the Data tab."
+    if not any(_are_compatible(mine, other) for mine, other in pairs):
+        words = OBJECTIVE_NAMES[pairs[0][1]].lower()
+        yield f"What to learn (data.goal): it learned to {words}. Choose that on the Data tab."
         return
     mine, other = pairs[-1]
-    if mine == other and (there := outputs(other, about.labels)) != outputs(mine, names):
-        yield f"Labels: it tells {', '.join(there[:5])}{' …' if len(there) > 5 else ''} apart. These rows have others."
+    there = head_outputs(other, about.labels)
+    if mine == other and there != head_outputs(mine, list(labels)):
+        more = " …" if len(there) > LABELS_NAMED else ""
+        names = ", ".join(there[:LABELS_NAMED])
+        yield f"Labels: it tells {names}{more} apart. These rows have others."
 
 
-def _alike(mine: Goal, other: Goal) -> bool:
-    """Whether what learned the one can go on with the other: a model that writes may learn to prefer."""
-    return mine == other or task_of(mine) == task_of(other) == "write"
+def _are_compatible(mine: ObjectiveKind, other: ObjectiveKind) -> bool:
+    """Whether one objective can follow the other: a model that writes may learn to prefer."""
+    return mine == other or task_for_objective(mine) == task_for_objective(other) == "write"

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from engine.spec.run import OptimSpec
 
-FEWER = "KTO then compares fewer examples at once: it is less steady."
+KTO_COMPARES_FEWER = "KTO then compares fewer examples at once: it is less steady."
 
 
-class Fit(NamedTuple):
+class BatchLayout(NamedTuple):
     """A layout of the effective batch."""
 
     batch: int  # examples in memory together
@@ -36,17 +36,17 @@ class Fit(NamedTuple):
         return f"{self.batch} example{'s' if self.batch > 1 else ''} at once{added}{again}"
 
 
-def first(optim: OptimSpec) -> Fit:
+def initial_layout(optim: OptimSpec) -> BatchLayout:
     """The layout that the settings ask for."""
-    return Fit(optim.batch_size, optim.accumulation, optim.checkpointing == "on")
+    return BatchLayout(optim.batch_size, optim.accumulation, optim.checkpointing == "on")
 
 
-def down(fit: Fit, optim: OptimSpec, least: int = 1) -> Fit | None:
+def smaller_layout(fit: BatchLayout, optim: OptimSpec, least: int = 1) -> BatchLayout | None:
     """The next layout, which needs less memory: half the micro-batch, then recomputation; None where none is left."""
     effective = fit.batch * fit.accumulation
     for batch in range(fit.batch // 2, least - 1, -1):
         if effective % batch == 0:
-            return Fit(batch, effective // batch, fit.checkpointing)
+            return BatchLayout(batch, effective // batch, fit.checkpointing)
     if not fit.checkpointing and optim.checkpointing == "auto":
         return fit._replace(checkpointing=True)
     return None

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.spec.method import Part
+from engine.spec.method import SpecPart
 
-SOURCE = r"^(sample|dataset):[a-z0-9-]+$"
+SOURCE_PATTERN = r"^(sample|dataset):[a-z0-9-]+$"
 
 
 class Shape(StrEnum):
@@ -39,12 +39,12 @@ Fix = Literal[
 Template = Literal["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistral", "alpaca"]
 
 
-class DataSpec(Part):
+class DataSpec(SpecPart):
     """Which examples, how they are read, mended, split, shown to the model and cut."""
 
     source: str = Field(
         "sample:pirate",
-        pattern=SOURCE,
+        pattern=SOURCE_PATTERN,
         title="Data",
         description="The examples to learn from: a bundled sample or data that you added.",
     )
@@ -97,7 +97,7 @@ class DataSpec(Part):
     )
     held_out_source: str | None = Field(
         None,
-        pattern=SOURCE,
+        pattern=SOURCE_PATTERN,
         title="Held-out data",
         description="Other data to keep aside instead of a share of this.",
     )

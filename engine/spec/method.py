@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
-class Part(BaseModel):
+class SpecPart(BaseModel):
     """Base of all parts of a spec: frozen, and an unknown key is an error rather than ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class MethodSpec(Part):
+class MethodSpec(SpecPart):
     """What is trained: small matrices beside the frozen weights (LoRA, Hu et al. 2021), the head, or all weights."""
 
     kind: Literal["lora", "qlora", "lora8", "dora", "head", "full"] = Field(
@@ -166,12 +166,12 @@ NAMES: dict[str, str] = {
 }
 
 
-def in_words(method: MethodSpec) -> str:
+def describe_method(method: MethodSpec) -> str:
     """A method with what decides its size: LoRA, rank 16, alpha 32."""
     name = NAMES[method.kind]
     return f"{name}, rank {method.rank}, alpha {method.scale_alpha}" if method.adapts else name
 
 
-def briefly(method: MethodSpec) -> str:
+def short_method_name(method: MethodSpec) -> str:
     """The same for a narrow column."""
     return f"{NAMES[method.kind]} {method.rank}" if method.adapts else NAMES[method.kind]

@@ -10,12 +10,12 @@ from engine.errors import SpecError
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec, Shape
 
-Goal = Literal["write", "classify", "multilabel", "regress", "prefer"]
-Preference = Literal["dpo", "orpo", "kto"]
-SEVERAL = re.compile(r"[,;|]")
-LABELS = ("classify", "multilabel", "regress")
-PREFERENCES = (Shape.PREFERENCE, Shape.FEEDBACK)
-WORDS = {
+ObjectiveKind = Literal["write", "classify", "multilabel", "regress", "prefer"]
+PreferenceMethod = Literal["dpo", "orpo", "kto"]
+LABEL_SEPARATORS = re.compile(r"[,;|]")
+LABEL_OBJECTIVES = ("classify", "multilabel", "regress")
+PREFERENCE_SHAPES = (Shape.PREFERENCE, Shape.FEEDBACK)
+OBJECTIVE_NAMES = {
     "write": "Write answers or text",
     "classify": "Choose a label",
     "multilabel": "Choose several labels",
@@ -24,31 +24,33 @@ WORDS = {
 }
 
 
-def goal_of(data: DataSpec, shape: Shape, tasks: tuple[Task, ...] = ("write",)) -> Goal:
+def resolve_objective(
+    data: DataSpec, shape: Shape, tasks: tuple[Task, ...] = ("write",)
+) -> ObjectiveKind:
     """The goal; raises SpecError where the rows or the model cannot serve the one that was chosen."""
     if data.goal == "auto":
-        if shape in PREFERENCES:
+        if shape in PREFERENCE_SHAPES:
             return "prefer"
         return "classify" if shape == Shape.LABEL and "write" not in tasks else "write"
-    if data.goal in LABELS and shape != Shape.LABEL:
+    if data.goal in LABEL_OBJECTIVES and shape != Shape.LABEL:
         raise SpecError(
-            f"What to learn (data.goal): '{WORDS[data.goal]}' needs rows with a text and a label; these are "
+            f"What to learn (data.goal): '{OBJECTIVE_NAMES[data.goal]}' needs rows with a text and a label; these are "
             f"{shape.value}. Choose Automatic on the Data tab, or other data."
         )
-    if data.goal == "prefer" and shape not in PREFERENCES:
+    if data.goal == "prefer" and shape not in PREFERENCE_SHAPES:
         raise SpecError(
-            f"What to learn (data.goal): '{WORDS['prefer']}' needs rows with better and worse answers; these are "
+            f"What to learn (data.goal): '{OBJECTIVE_NAMES['prefer']}' needs rows with better and worse answers; these are "
             f"{shape.value}. Choose Automatic on the Data tab, or other data."
         )
     return data.goal
 
 
-def compares(data: DataSpec, row: dict[str, Any]) -> bool:
+def has_preference(data: DataSpec, row: dict[str, Any]) -> bool:
     """Whether a normal row is learned against its worse answer, or by its mark."""
     return data.goal in ("auto", "prefer") and ("rejected" in row or "good" in row)
 
 
-def preference_of(method: MethodSpec, shape: Shape) -> Preference:
+def resolve_preference_method(method: MethodSpec, shape: Shape) -> PreferenceMethod:
     """How better and worse answers are learned; raises SpecError where the rows do not allow what was chosen."""
     if method.preference == "auto":
         return "kto" if shape == Shape.FEEDBACK else "dpo"
@@ -60,22 +62,22 @@ def preference_of(method: MethodSpec, shape: Shape) -> Preference:
     return method.preference
 
 
-def task_of(goal: Goal) -> Task:
+def task_for_objective(goal: ObjectiveKind) -> Task:
     """What a model is built for to learn this."""
-    return "classify" if goal in LABELS else "write"
+    return "classify" if goal in LABEL_OBJECTIVES else "write"
 
 
-def parts_of(label: str) -> list[str]:
+def split_labels(label: str) -> list[str]:
     """The labels that a row with several has, written with commas, semicolons or bars between them."""
-    return [part for part in (one.strip() for one in SEVERAL.split(label)) if part]
+    return [part for part in (one.strip() for one in LABEL_SEPARATORS.split(label)) if part]
 
 
-def outputs(goal: Goal, labels: Iterable[str]) -> tuple[str, ...]:
+def head_outputs(goal: ObjectiveKind, labels: Iterable[str]) -> tuple[str, ...]:
     """What each output of a classification head stands for, in a fixed order; empty for goals that write."""
     if goal == "regress":
         return ("value",)
     if goal == "multilabel":
-        return tuple(sorted({part for label in labels for part in parts_of(label)}))
+        return tuple(sorted({part for label in labels for part in split_labels(label)}))
     return tuple(sorted(set(labels))) if goal == "classify" else ()
 
 

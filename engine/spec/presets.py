@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.spec import run as specs
 
-FOLDER = Path(__file__).resolve().parent.parent.parent / "presets"
-POCKET = FOLDER / "pocket" / "model"
+PRESETS_FOLDER = Path(__file__).resolve().parent.parent.parent / "presets"
+POCKET_MODEL = PRESETS_FOLDER / "pocket" / "model"
 
 
 class Recipe(BaseModel):
@@ -42,11 +42,11 @@ class Sample(BaseModel):
 
     @property
     def train_file(self) -> Path:
-        return FOLDER / "samples" / f"{self.id}.train.jsonl"
+        return PRESETS_FOLDER / "samples" / f"{self.id}.train.jsonl"
 
     @property
     def held_out_file(self) -> Path:
-        return FOLDER / "samples" / f"{self.id}.heldout.jsonl"
+        return PRESETS_FOLDER / "samples" / f"{self.id}.heldout.jsonl"
 
 
 class KnownModel(BaseModel):
@@ -77,19 +77,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 @cache
-def recipes() -> tuple[Recipe, ...]:
+def bundled_recipes() -> tuple[Recipe, ...]:
     """The recipes in the order of their file names."""
     return tuple(
         Recipe.model_validate(read_yaml(path))
-        for path in sorted((FOLDER / "recipes").glob("*.yaml"))
+        for path in sorted((PRESETS_FOLDER / "recipes").glob("*.yaml"))
     )
 
 
 @cache
-def samples() -> tuple[Sample, ...]:
+def bundled_samples() -> tuple[Sample, ...]:
     """The bundled samples, easiest first. A sample's spec file opens with its title, summary and order in ``about``."""
     found = []
-    for path in (FOLDER / "samples").glob("*.yaml"):
+    for path in (PRESETS_FOLDER / "samples").glob("*.yaml"):
         values = read_yaml(path)
         found.append(Sample(id=path.stem, values=values, **values.pop("about")))
     return tuple(sorted(found, key=lambda sample: sample.order))
@@ -97,17 +97,19 @@ def samples() -> tuple[Sample, ...]:
 
 def sample_values(source: str) -> dict[str, Any]:
     """The spec that suits a bundled sample, nested; empty for any other data."""
-    return next((sample.values for sample in samples() if source == f"sample:{sample.id}"), {})
+    return next(
+        (sample.values for sample in bundled_samples() if source == f"sample:{sample.id}"), {}
+    )
 
 
 @cache
 def known_models() -> tuple[KnownModel, ...]:
     """The recommended models, in the order of their file."""
-    text = (FOLDER / "models.yaml").read_text(encoding="utf-8")
+    text = (PRESETS_FOLDER / "models.yaml").read_text(encoding="utf-8")
     return tuple(KnownModel.model_validate(one) for one in yaml.safe_load(text))
 
 
-def nested(values: dict[str, Any]) -> dict[str, Any]:
+def nest_values(values: dict[str, Any]) -> dict[str, Any]:
     """``{"optim.epochs": 2}`` as ``{"optim": {"epochs": 2}}``."""
     result: dict[str, Any] = {}
     for path, value in values.items():
@@ -121,4 +123,4 @@ def nested(values: dict[str, Any]) -> dict[str, Any]:
 
 def recipe_spec(recipe: Recipe) -> specs.RunSpec:
     """The defaults with a recipe's values, checked."""
-    return specs.make(nested(recipe.values))
+    return specs.make_spec(nest_values(recipe.values))

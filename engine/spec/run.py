@@ -20,10 +20,10 @@ from engine.errors import SpecError
 from engine.spec.data import DataSpec as DataSpec
 from engine.spec.data import Fix as Fix
 from engine.spec.data import Shape as Shape
-from engine.spec.method import MethodSpec, Part
+from engine.spec.method import MethodSpec, SpecPart
 
 
-class ModelSpec(Part):
+class ModelSpec(SpecPart):
     """Which base model."""
 
     source: str = Field(
@@ -40,7 +40,7 @@ class ModelSpec(Part):
     )
 
 
-class OptimSpec(Part):
+class OptimSpec(SpecPart):
     """How long and how fast it learns."""
 
     epochs: float = Field(
@@ -120,7 +120,7 @@ class OptimSpec(Part):
         return math.ceil(self.epochs * max(1, math.ceil(batches / self.accumulation)))
 
 
-class SamplingSpec(Part):
+class SamplingSpec(SpecPart):
     """What is measured and asked while it trains."""
 
     checks: int = Field(
@@ -158,7 +158,7 @@ class SamplingSpec(Part):
         return max(1, round(steps / self.checks))
 
 
-class PlaceSpec(Part):
+class PlaceSpec(SpecPart):
     """Where and in which precision it runs."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(
@@ -173,7 +173,7 @@ class PlaceSpec(Part):
     )
 
 
-class RunSpec(Part):
+class RunSpec(SpecPart):
     """One run, whole."""
 
     name: str = Field(
@@ -231,10 +231,10 @@ class RunSpec(Part):
         return self
 
 
-PARTS = ("model", "data", "method", "optim", "sampling", "place")
+SPEC_PARTS = ("model", "data", "method", "optim", "sampling", "place")
 
 
-def field(path: str) -> FieldInfo:
+def spec_field(path: str) -> FieldInfo:
     """The declaration of a field by its dotted path, for example ``optim.epochs``."""
     info: FieldInfo | None = None
     model: Any = RunSpec
@@ -245,15 +245,17 @@ def field(path: str) -> FieldInfo:
     return info
 
 
-def make(values: dict[str, Any]) -> RunSpec:
+def make_spec(values: dict[str, Any]) -> RunSpec:
     """A checked RunSpec from nested values; raises SpecError that names every wrong field at once."""
     try:
         return RunSpec.model_validate(values)
     except ValidationError as error:
-        raise SpecError("\n".join(_sentence(problem) for problem in error.errors())) from None
+        raise SpecError(
+            "\n".join(_problem_sentence(problem) for problem in error.errors())
+        ) from None
 
 
-def changed(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
+def changed_spec(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
     """The spec with settings such as ``optim.epochs=5``, their values written as YAML; raises SpecError."""
     values = spec.model_dump()
     for setting in settings:
@@ -268,15 +270,15 @@ def changed(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
             )
         try:
             target[name] = yaml.safe_load(text)
-        except NO_YAML:
+        except YAML_ERRORS:
             raise SpecError(
                 f"The value of '{setting}' cannot be read as YAML. Put it in quotes."
             ) from None
-    return make(values)
+    return make_spec(values)
 
 
 # pydantic's kinds of problem in plain words; any other keeps pydantic's own sentence.
-WISHES = {
+PROBLEM_TEXTS = {
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_from_float": "must be a whole number",
@@ -296,41 +298,41 @@ WISHES = {
     "literal_error": "must be one of {expected}",
     "finite_number": "must be a finite number",
 }
-RUN_ID = "must be the id of a run, as the Runs tab and 'runs' tell it, or empty"
-LAYERS = "must be layers counted from 0, such as 8-15 or 0,2,4"
+RUN_ID_RULE = "must be the id of a run, as the Runs tab and 'runs' tell it, or empty"
+LAYERS_RULE = "must be layers counted from 0, such as 8-15 or 0,2,4"
 
 
-def _sentence(problem: Any) -> str:
+def _problem_sentence(problem: Any) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
     if not path:
         return str(problem["msg"]).removeprefix("Value error, ")
-    wish = {"method.layers": LAYERS, "model.start": RUN_ID}.get(path) or WISHES.get(
-        problem["type"], ""
-    )
+    wish = {"method.layers": LAYERS_RULE, "model.start": RUN_ID_RULE}.get(
+        path
+    ) or PROBLEM_TEXTS.get(problem["type"], "")
     wanted = (
         wish.format(**problem.get("ctx", {}))
         if wish
         else str(problem["msg"]).removeprefix("Value error, ")
     )
     given = "nothing is given" if problem["input"] is None else f"it is {problem['input']!r}"
-    return f"{_label(path)} ({path}): {wanted}; {given}."
+    return f"{_field_title(path)} ({path}): {wanted}; {given}."
 
 
-def _label(path: str) -> str:
+def _field_title(path: str) -> str:
     """A field's title; of an item in one, that of the field."""
     try:
-        return field(".".join(path.split(".")[:2])).title or path
+        return spec_field(".".join(path.split(".")[:2])).title or path
     except (KeyError, AttributeError):
         return path
 
 
 # What PyYAML raises for texts that are no YAML, or whose values are not what their tags say.
-NO_YAML = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
+YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
 
 
-def load_yaml(path: Path) -> dict[str, Any]:
+def load_spec_yaml(path: Path) -> dict[str, Any]:
     """The nested values of a spec file; raises SpecError for anything that is not a YAML mapping."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -338,7 +340,7 @@ def load_yaml(path: Path) -> dict[str, Any]:
         raise SpecError(
             f"The file '{path}' cannot be read: {error.strerror}. Check the name and the folder."
         ) from None
-    except NO_YAML as error:
+    except YAML_ERRORS as error:
         raise SpecError(
             f"'{path.name}' cannot be read as YAML: {(str(error) or 'it is damaged').splitlines()[0]}."
         ) from None
@@ -349,6 +351,6 @@ def load_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def dump_yaml(spec: RunSpec) -> str:
+def dump_spec_yaml(spec: RunSpec) -> str:
     """The spec as YAML that ``load_yaml`` and ``make`` read back to an equal spec."""
     return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -13,12 +13,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-SCHEMA = 1
+EVENT_SCHEMA = 1
 
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
-    v: int = SCHEMA
+    v: int = EVENT_SCHEMA
     time: float = Field(default_factory=time.time)  # seconds since 1970
 
 
@@ -47,7 +47,7 @@ class Started(_Event):
     learned: int  # of these, tokens with a loss
     cut: int  # rows cut at the length limit
     resumed_from: int = 0  # step; 0 is a fresh start
-    goal: str = ""  # engine.spec.objective.Goal; empty in events that are older than the fields from here on
+    goal: str = ""  # engine.spec.objective.ObjectiveKind; empty in events that are older than the fields from here on
     preference: str = ""  # dpo, orpo or kto, where it learns to prefer
     rank: int = 0  # of the adapter; 0 where there is none
     versions: dict[str, str] = {}  # of Python and the libraries
@@ -221,7 +221,7 @@ class Scoring(_Event):
     kind: Literal["scoring"] = "scoring"
 
 
-class Compared(BaseModel):
+class ComparedScore(BaseModel):
     """One figure of the base model, of the tuned one, and of always answering the most frequent label or the mean."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -230,17 +230,19 @@ class Compared(BaseModel):
     majority: float
 
 
-class Labels(BaseModel):
+class LabelScores(BaseModel):
     """What is known beside the count where the right answer is one of a few labels."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     majority: str  # the label that most training rows have; where they have several, the commonest of such lists
     majority_right: int  # held-out rows that have it too
-    accuracy: Compared  # share of right replies
-    macro_f1: Compared  # F1 of each label that the scored rows have, averaged with equal weight
+    accuracy: ComparedScore  # share of right replies
+    macro_f1: (
+        ComparedScore  # F1 of each label that the scored rows have, averaged with equal weight
+    )
     no_label_base: int  # replies that are no label at all; each counts as wrong
     no_label_tuned: int
-    micro_f1: Compared | None = (
+    micro_f1: ComparedScore | None = (
         None  # F1 over all labels of all rows at once, where rows have several
     )
 
@@ -254,7 +256,7 @@ class Scored(_Event):
     tuned: int
     rows: int  # held-out rows that were asked
     of: int | None = None  # held-out rows there are; None in events that are older than this field
-    labels: Labels | None = None  # for rows with a label
+    labels: LabelScores | None = None  # for rows with a label
     guessing: bool = False  # the base model's head is new, so that it guesses
 
 
@@ -263,8 +265,8 @@ class NumberScore(_Event):
 
     kind: Literal["number_score"] = "number_score"
     mean: float  # of the training rows
-    error: Compared  # mean absolute distance
-    explained: Compared | None  # R²; None where all right numbers are the same
+    error: ComparedScore  # mean absolute distance
+    explained: ComparedScore | None  # R²; None where all right numbers are the same
     rows: int  # held-out rows that were measured
     of: int  # held-out rows there are
     guessing: bool = False  # the base model's head is new, so that it guesses
@@ -282,7 +284,7 @@ class Perplexity(_Event):
     of: int  # held-out rows there are
 
 
-Score = Scored | NumberScore | Perplexity
+ScoreEvent = Scored | NumberScore | Perplexity
 Event = Annotated[
     Phase
     | Started
@@ -311,7 +313,7 @@ Event = Annotated[
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
 
 
-def append(path: Path, event: Event) -> None:
+def append_event(path: Path, event: Event) -> None:
     """Add one event; it is on disk when this returns."""
     line = event.model_dump_json() + "\n"
     with path.open("a+b") as file:
@@ -326,7 +328,7 @@ def append(path: Path, event: Event) -> None:
         os.fsync(file.fileno())
 
 
-def read(path: Path, offset: int = 0, most: int = -1) -> tuple[list[Event], int]:
+def read_events(path: Path, offset: int = 0, most: int = -1) -> tuple[list[Event], int]:
     """The events from a byte offset on, and the offset to go on from (before any half-written line).
 
     ``most`` bytes are read at once where it is given; the rest follows from that offset.

@@ -1,4 +1,4 @@
-"""Files written so that a reader sees the old or the new one, whole."""
+"""Files and folders written so that a reader sees the old or the new one, whole."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -16,23 +20,55 @@ def write_whole(path: Path, text: str) -> None:
     with temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
-        os.fsync(
-            file.fileno()
-        )  # else, on some file systems, a power cut leaves the new name and nothing in it
-    os.replace(temporary, path)
+        # Else, on some file systems, a power cut leaves the new name and nothing in it.
+        os.fsync(file.fileno())
+    temporary.replace(path)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """The same for a value as JSON."""
+    """Write a value as JSON; a reader sees either the old or the new file, whole."""
     write_whole(path, json.dumps(value, ensure_ascii=False, indent=1))
 
 
-def link(source: Path, target: Path) -> None:
-    """The same file under a second name, for files that are never changed; a copy where that cannot be."""
+@contextmanager
+def draft_folder(parent: Path) -> Iterator[Path]:
+    """A new hidden folder to write into; unless it is moved, it is removed when the block ends."""
+    draft = parent / f".draft-{secrets.token_hex(6)}"
+    draft.mkdir(parents=True)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def publish_folder(draft: Path, target: Path) -> bool:
+    """Give a finished draft its name; False where another process has made that folder first."""
+    try:
+        draft.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+        return False
+    return True
+
+
+@contextmanager
+def whole_folder(target: Path) -> Iterator[Path]:
+    """A draft that becomes the target when the block ends: it is there whole or not at all."""
+    with draft_folder(target.parent) as draft:
+        yield draft
+        publish_folder(draft, target)
+
+
+def remove_whole(folder: Path) -> None:
+    """Remove a folder; a removal that is cut off leaves only a hidden ``.deleted-`` folder."""
+    doomed = folder.rename(folder.with_name(f".deleted-{secrets.token_hex(4)}"))
+    shutil.rmtree(doomed)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """A file under a second name, for files that are never changed; a copy without hard links."""
     try:
         os.link(source, target)
-    except OSError:  # a file system without hard links
+    except OSError:
         shutil.copyfile(source, target)
-
-
-ROOT = Path(__file__).resolve().parent.parent.parent

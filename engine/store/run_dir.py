@@ -17,7 +17,7 @@ from engine.spec import run as specs
 from engine.spec.run import Shape
 from engine.store import events as ev
 from engine.store.files import write_json, write_whole
-from engine.store.run_view import RunView, State
+from engine.store.run_view import RunState, RunView
 from engine.store.view_cache import VIEWS
 
 _PROBING = threading.Lock()
@@ -54,7 +54,7 @@ class RunDir:
 
     @property
     def spec(self) -> specs.RunSpec:
-        return specs.make(specs.load_yaml(self.spec_file))
+        return specs.make_spec(specs.load_spec_yaml(self.spec_file))
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class RunDir:
         return value
 
     def set_spec(self, spec: specs.RunSpec) -> None:
-        write_whole(self.spec_file, specs.dump_yaml(spec))
+        write_whole(self.spec_file, specs.dump_spec_yaml(spec))
 
     def set_meta(self, **changes: str) -> None:
         write_json(self.path / "meta.json", self.meta | changes)
@@ -100,12 +100,12 @@ class RunDir:
             return ""
 
     def emit(self, event: ev.Event) -> None:
-        ev.append(self.events_file, event)
+        ev.append_event(self.events_file, event)
 
     def view(self) -> RunView:
         return VIEWS.view(self.events_file)
 
-    def state(self, view: RunView | None = None) -> State:
+    def state(self, view: RunView | None = None) -> RunState:
         # The lock is asked before the events are read: a worker that ends in between has written its last event.
         alive, queued = self.alive, self.queued == "train"
         return (view or self.view()).state(alive, queued)
@@ -129,17 +129,17 @@ class RunDir:
         return found
 
 
-class About(NamedTuple):
+class DataSummary(NamedTuple):
     """What a run's rows are, as was written down when it began."""
 
     shape: Shape | None = None
     labels: tuple[str, ...] = ()
 
 
-def about(file: Path) -> About:
+def read_data_summary(file: Path) -> DataSummary:
     """What a run's ``about.json`` says; empty for runs that are older than it."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        return About(Shape(found["shape"]), tuple(map(str, found.get("labels") or ())))
+        return DataSummary(Shape(found["shape"]), tuple(map(str, found.get("labels") or ())))
     except (OSError, ValueError, KeyError, TypeError):
-        return About()
+        return DataSummary()

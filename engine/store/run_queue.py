@@ -17,17 +17,17 @@ from engine.store.files import write_json, write_whole
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
-Move = Literal["up", "down", "first"]
+QueueMove = Literal["up", "down", "first"]
 
 
-class Waiting(NamedTuple):
+class WaitingJob(NamedTuple):
     """A job that waits."""
 
     run: RunDir
     job: str
 
 
-class Queue:
+class RunQueue:
     """The waiting jobs of a workspace; safe to use from several threads and processes."""
 
     def __init__(self, store: Store) -> None:
@@ -40,7 +40,7 @@ class Queue:
         """Nobody else changes the queue within it."""
         return self._lock.acquire(timeout=10)
 
-    def waiting(self) -> list[Waiting]:
+    def waiting(self) -> list[WaitingJob]:
         """What waits, the next one first."""
         listed = {run_id: at for at, run_id in enumerate(self._listed())}
         found = []
@@ -51,7 +51,7 @@ class Queue:
                 continue
             found.append((listed.get(run.id, len(listed)), made, run.id, job))
         return [
-            Waiting(RunDir(self.store.runs / run_id), job)
+            WaitingJob(RunDir(self.store.runs / run_id), job)
             for *_, run_id, job in sorted(found)
             if job
         ]
@@ -66,7 +66,7 @@ class Queue:
             self._write([*(one for one in listed if one in matter), run.id])
             write_whole(run.queue_mark, job)
 
-    def move(self, run_id: str, where: Move) -> None:
+    def move(self, run_id: str, where: QueueMove) -> None:
         """Change a waiting job's place; raises RunError where it does not wait."""
         with self.changing():
             run = self.store.run(run_id)

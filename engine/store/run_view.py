@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from engine.spec.batch import Fit
+from engine.spec.batch import BatchLayout
 from engine.store import events as ev
 
 
-class State(StrEnum):
+class RunState(StrEnum):
     """Where a run is. The worker's lock decides whether it lives; its events decide the rest."""
 
     QUEUED = "queued"
@@ -31,21 +31,21 @@ class State(StrEnum):
     @property
     def live(self) -> bool:
         """Something may still happen without the user."""
-        return self in (State.QUEUED, State.PREPARING, State.TRAINING)
+        return self in (RunState.QUEUED, RunState.PREPARING, RunState.TRAINING)
 
     @property
     def can_continue(self) -> bool:
         """It ended before its last step."""
         return self in (
-            State.STOPPED,
-            State.PAUSED,
-            State.CANCELLED,
-            State.FAILED,
-            State.INTERRUPTED,
+            RunState.STOPPED,
+            RunState.PAUSED,
+            RunState.CANCELLED,
+            RunState.FAILED,
+            RunState.INTERRUPTED,
         )
 
 
-def _numbers() -> array[float]:
+def _float_array() -> array[float]:
     return array("d")
 
 
@@ -58,14 +58,14 @@ class RunView:
     phase: str = ""
     last: ev.Step | None = None  # the newest step
     steps: array[int] = field(default_factory=lambda: array("q"))
-    losses: array[float] = field(default_factory=_numbers)
-    lrs: array[float] = field(default_factory=_numbers)
+    losses: array[float] = field(default_factory=_float_array)
+    lrs: array[float] = field(default_factory=_float_array)
     grads: array[float] = field(
-        default_factory=_numbers
+        default_factory=_float_array
     )  # norm of the gradient; NaN where it is not known
-    speeds: array[float] = field(default_factory=_numbers)  # tokens per second
+    speeds: array[float] = field(default_factory=_float_array)  # tokens per second
     tokens: array[int] = field(default_factory=lambda: array("q"))  # seen since the start
-    seconds: array[float] = field(default_factory=_numbers)  # since the start
+    seconds: array[float] = field(default_factory=_float_array)  # since the start
     memory_gb: float = 0.0  # peak, of the layout that it goes on with
     checks: list[ev.Evaluated] = field(default_factory=list)
     samples: list[ev.Sampled] = field(default_factory=list)
@@ -78,33 +78,33 @@ class RunView:
     merging: str = ""  # precision of a merge that has begun and not ended
     merged: dict[str, ev.Merged] = field(default_factory=dict)  # precision -> last result
     scoring: bool = False  # a score was asked for and has not come yet
-    scored: ev.Score | None = None  # the newest, of the adapter as it is now
+    scored: ev.ScoreEvent | None = None  # the newest, of the adapter as it is now
     score_problem: str = ""  # why the last scoring came to nothing
     proving: ev.Proving | None = None  # a layout that is being tried
-    proved: tuple[Fit, ev.Proved] | None = None  # the newest layout that fitted
-    fit: Fit | None = None  # the layout that was stepped down to
+    proved: tuple[BatchLayout, ev.Proved] | None = None  # the newest layout that fitted
+    fit: BatchLayout | None = None  # the layout that was stepped down to
     stepped: list[ev.SteppedDown] = field(default_factory=list)
     epochs_before: list[float] = field(
         default_factory=list
     )  # that it was to have before each time it was extended
     estimated: ev.Estimated | None = None
 
-    def state(self, alive: bool, queued: bool) -> State:
+    def state(self, alive: bool, queued: bool) -> RunState:
         """The state, given whether a worker holds the run's lock and whether the run waits in the queue."""
         if alive and not self.interlude and self.ended is None:
-            return State.PREPARING if self.preparing else State.TRAINING
+            return RunState.PREPARING if self.preparing else RunState.TRAINING
         if queued:
-            return State.QUEUED
+            return RunState.QUEUED
         match self.ended:
             case ev.Finished():
-                return State.FINISHED
+                return RunState.FINISHED
             case ev.Stopped(kept=kept):
-                return State.STOPPED if kept else State.CANCELLED
+                return RunState.STOPPED if kept else RunState.CANCELLED
             case ev.Paused():
-                return State.PAUSED
+                return RunState.PAUSED
             case ev.Failed():
-                return State.FAILED
-        return State.INTERRUPTED
+                return RunState.FAILED
+        return RunState.INTERRUPTED
 
     @property
     def first_loss(self) -> float | None:
@@ -144,15 +144,15 @@ class RunView:
         return RunView(**grown)
 
 
-def fold(events: Iterable[ev.Event], view: RunView | None = None) -> RunView:
+def fold_events(events: Iterable[ev.Event], view: RunView | None = None) -> RunView:
     """Add events to a view (a new one by default) and return it."""
     view = view or RunView()
     for event in events:
-        _add(view, event)
+        _add_event(view, event)
     return view
 
 
-def _add(view: RunView, event: ev.Event) -> None:
+def _add_event(view: RunView, event: ev.Event) -> None:
     match event:
         case ev.Phase():
             view.phase, view.ended, view.preparing, view.last_word = event.text, None, True, ""
@@ -168,10 +168,10 @@ def _add(view: RunView, event: ev.Event) -> None:
         case ev.Proving():
             view.proving = event
         case ev.Proved() if view.proving:
-            view.proved = (_fit(view.proving), event)
+            view.proved = (_layout_of(view.proving), event)
             view.proving = None
         case ev.SteppedDown():
-            view.fit, view.proving, view.memory_gb = _fit(event), None, 0.0
+            view.fit, view.proving, view.memory_gb = _layout_of(event), None, 0.0
             view.stepped.append(event)
         case ev.Estimated():
             view.estimated = event
@@ -209,7 +209,7 @@ def _add(view: RunView, event: ev.Event) -> None:
         case ev.Stopped() | ev.Paused() | ev.Failed() | ev.Finished():
             view.ended, view.proving = event, None
         case ev.Extended():
-            _extend(view, event)
+            _extend_view(view, event)
         case ev.Merging():
             view.interlude, view.merging, view.scoring = True, event.precision, False
         case ev.Merged():
@@ -221,7 +221,7 @@ def _add(view: RunView, event: ev.Event) -> None:
             view.scoring, view.scored = False, event
 
 
-def _extend(view: RunView, event: ev.Extended) -> None:
+def _extend_view(view: RunView, event: ev.Extended) -> None:
     """It is no longer at its end, and what was foretold of the whole holds for the longer one in proportion."""
     if view.started:
         times = event.epochs / view.started.epochs
@@ -236,15 +236,15 @@ def _extend(view: RunView, event: ev.Extended) -> None:
     view.ended = ev.Stopped(time=event.time, step=view.step, kept=True)
 
 
-def _fit(event: ev.Proving | ev.SteppedDown) -> Fit:
-    return Fit(event.batch, event.accumulation, event.checkpointing)
+def _layout_of(event: ev.Proving | ev.SteppedDown) -> BatchLayout:
+    return BatchLayout(event.batch, event.accumulation, event.checkpointing)
 
 
 def _cut_back(view: RunView, step: int) -> None:
     """Forget what lies beyond the checkpoint that a continued run starts from: it is trained again."""
     kept = bisect_right(view.steps, step)
     if view.last and kept < len(view.steps):
-        view.last = _step(view, kept - 1) if kept else None
+        view.last = _step_event(view, kept - 1) if kept else None
     for series in (
         view.steps,
         view.losses,
@@ -260,7 +260,7 @@ def _cut_back(view: RunView, step: int) -> None:
     view.saved = [saved for saved in view.saved if saved.step <= step]
 
 
-def _step(view: RunView, at: int) -> ev.Step | None:
+def _step_event(view: RunView, at: int) -> ev.Step | None:
     """A step that was folded, as an event; its epoch is told from where the newest one stood."""
     assert view.last
     return view.last.model_copy(

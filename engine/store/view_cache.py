@@ -10,24 +10,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.store import events as ev
-from engine.store.run_view import RunView, fold
+from engine.store.run_view import RunView, fold_events
 
-POINTS = 200_000  # steps kept folded in all: about 13 MB
-PIECE = 2**18  # bytes that are read at once
-TAIL = 64  # bytes before the offset that tell whether the file is still the same one
+STEPS_HELD = 200_000  # steps kept folded in all: about 13 MB
+READ_BYTES = 2**18  # bytes that are read at once
+TAIL_BYTES = 64  # bytes before the offset that tell whether the file is still the same one
 
 
-class _Known(NamedTuple):
+class _CachedView(NamedTuple):
     view: RunView
     offset: int
     tail: bytes
 
 
-class Follower:
+class ViewCache:
     """Views by event file, the least recently asked for first."""
 
     def __init__(self) -> None:
-        self._known: dict[Path, _Known] = {}
+        self._known: dict[Path, _CachedView] = {}
         self._lock = threading.Lock()
 
     def view(self, file: Path) -> RunView:
@@ -35,30 +35,30 @@ class Follower:
         with self._lock:
             known = self._known.pop(file, None)
             if (
-                known is None or _tail(file, known.offset) != known.tail
+                known is None or _read_tail(file, known.offset) != known.tail
             ):  # a file put in the place of another
-                known = _Known(RunView(), 0, b"")
+                known = _CachedView(RunView(), 0, b"")
             view, offset = known.view, known.offset
             while True:  # in pieces: as objects, the events of a long run are many times its file
-                fresh, end = ev.read(file, offset, PIECE)
+                fresh, end = ev.read_events(file, offset, READ_BYTES)
                 if end == offset:
                     break
                 offset = end
-                fold(fresh, view)
-            self._known[file] = _Known(view, offset, _tail(file, offset))
+                fold_events(fresh, view)
+            self._known[file] = _CachedView(view, offset, _read_tail(file, offset))
             held = sum(len(one.view.steps) for one in self._known.values())
-            while held > POINTS and len(self._known) > 1:
+            while held > STEPS_HELD and len(self._known) > 1:
                 held -= len(self._known.pop(next(iter(self._known))).view.steps)
             return view.copy()
 
 
-def _tail(file: Path, offset: int) -> bytes:
+def _read_tail(file: Path, offset: int) -> bytes:
     try:
         with file.open("rb") as opened:
-            opened.seek(max(0, offset - TAIL))
-            return opened.read(min(TAIL, offset))
+            opened.seek(max(0, offset - TAIL_BYTES))
+            return opened.read(min(TAIL_BYTES, offset))
     except FileNotFoundError:
         return b""
 
 
-VIEWS = Follower()
+VIEWS = ViewCache()

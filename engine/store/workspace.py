@@ -14,7 +14,6 @@ Disk is the truth; there is no database and no cache of it here.
 
 from __future__ import annotations
 
-import os
 import re
 import secrets
 import shutil
@@ -25,10 +24,10 @@ from typing import Any
 
 from engine.errors import RunError
 from engine.spec import run as specs
-from engine.store.files import link, write_json
+from engine.store.files import link_or_copy, remove_whole, whole_folder, write_json
 from engine.store.run_dir import RunDir
 
-ID = re.compile(r"[a-z0-9-]{1,80}")
+ID_PATTERN = re.compile(r"[a-z0-9-]{1,80}")
 
 
 class Store:
@@ -68,28 +67,23 @@ class Store:
         stem = spec.name or spec.data.source.partition(":")[2]
         slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"
         run = RunDir(self.runs / f"{time.strftime('%Y%m%d-%H%M%S')}-{slug}-{secrets.token_hex(2)}")
-        draft = RunDir(run.path.with_name(f".{run.id}"))
-        draft.data.mkdir(parents=True)
-        draft.set_spec(spec)
-        link(train, draft.train_file)
-        link(held_out, draft.held_out_file)
-        write_json(draft.about_file, about)
-        meta = {
-            "name": spec.name or stem,
-            "note": "",
-            "created": time.time(),
-            "data": about["name"],
-        }
-        write_json(draft.path / "meta.json", meta)
-        more(draft)
-        os.rename(draft.path, run.path)  # a run is there whole or not at all
+        with whole_folder(run.path) as folder:
+            draft = RunDir(folder)
+            draft.data.mkdir()
+            draft.set_spec(spec)
+            link_or_copy(train, draft.train_file)
+            link_or_copy(held_out, draft.held_out_file)
+            write_json(draft.about_file, about)
+            meta = {"name": spec.name or stem, "note": "", "created": time.time()}
+            write_json(draft.path / "meta.json", meta | {"data": about["name"]})
+            more(draft)
         return run
 
     def run(self, run_id: str) -> RunDir:
         """An existing run; raises RunError. The id may come from a visitor, so it never reaches a path unchecked."""
         if (
             not isinstance(run_id, str)
-            or not ID.fullmatch(run_id)
+            or not ID_PATTERN.fullmatch(run_id)
             or not (self.runs / run_id / "spec.yaml").is_file()
         ):
             raise RunError(
@@ -99,7 +93,7 @@ class Store:
 
     def recipe(self, recipe_id: str) -> Path:
         """Where a recipe is kept, or will be; raises RunError. The id may come from a visitor."""
-        if not isinstance(recipe_id, str) or not ID.fullmatch(recipe_id):
+        if not isinstance(recipe_id, str) or not ID_PATTERN.fullmatch(recipe_id):
             raise RunError(f"There is no recipe '{str(recipe_id)[:80]}'.")
         return self.recipes / f"{recipe_id}.yaml"
 
@@ -108,7 +102,7 @@ class Store:
         folders = (
             path
             for path in self.runs.iterdir()
-            if (path / "spec.yaml").is_file() and ID.fullmatch(path.name)
+            if (path / "spec.yaml").is_file() and ID_PATTERN.fullmatch(path.name)
         )
         return (RunDir(path) for path in sorted(folders, key=lambda path: path.name, reverse=True))
 
@@ -117,9 +111,7 @@ class Store:
         run = self.run(run_id)
         if run.alive or run.queued:
             raise RunError("This run is still working or waiting. Stop it first, then delete it.")
-        doomed = run.path.with_name(f".deleted-{run.id}")
-        os.rename(run.path, doomed)
-        shutil.rmtree(doomed)
+        remove_whole(run.path)
 
     def sweep(self) -> None:
         """Remove what is left of runs whose deletion was cut off."""

@@ -25,7 +25,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 from filelock import FileLock, Timeout
 
 from engine.errors import HoneError
-from engine.hardware import device
+from engine.hardware import detect_device
 from engine.runs import disk_space, report
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
         try:
             code = _run_job(run, job)
             with contextlib.suppress(OSError):  # a full disk; the page makes it from the events
-                report.write(run)
+                report.write_report(run)
             return code
         finally:
             disk_space.release_ballast(run)
@@ -66,9 +66,9 @@ def _run_job(run: RunDir, job: str) -> int:
         if full:
             _free_disk(run, job)
     except Exception as error:
-        full = disk_space.is_full(error)
+        full = disk_space.is_disk_full(error)
         if full:
-            text = disk_space.last_words(run, error)
+            text = disk_space.explain_full_disk(run, error)
             _free_disk(run, job)
         else:
             text = _describe_error(error)
@@ -136,7 +136,7 @@ def _write_log(text: str) -> None:
 
 def _lock_device(run: RunDir, job: str) -> FileLock:
     """The device's lock, waited for: two processes of the same workspace never compute on one device at once."""
-    lock = FileLock(run.path.parent.parent / "locks" / f"{device().kind}.lock")
+    lock = FileLock(run.path.parent.parent / "locks" / f"{detect_device().kind}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -1,181 +1,155 @@
-"""The desk worker: answers at once what needs torch but no run. JSON lines on stdin and stdout.
-
-Requests are ``{"id", "op", ...}``; answers ``{"id", "part"}`` while a reply streams, then ``{"id", "done"}``
-or ``{"id", "error", "kind"}``. One request at a time; ``stop`` is heard while another is being answered.
-"""
+"""The desk worker: answers what needs torch but no run. ``python -m engine.work desk``; engine.process.desk asks."""
 
 from __future__ import annotations
 
-import json
-import queue
-import sys
-import threading
+import gc
 import time
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from engine.data.normalize import with_system
-from engine.errors import HoneError
+import torch
+
+from engine.data.messages import with_system
+from engine.errors import HoneError, RunError
+from engine.estimate.duration import BatchShape
 from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
 from engine.store.run_dir import RunDir
 from engine.work.encode import preview
-from engine.work.encode.encode import load_tokenizer, prompt_ids
+from engine.work.encode.questions import prompt_ids
+from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.model.base_and_tuned import open_trained_run
 from engine.work.model.describe import inspect_model
-from engine.work.model.generate import stream_pair
+from engine.work.model.generate import Decoding, stream_pair
+from engine.work.model.load import DeviceSetup
+from engine.work.serve import Operation, Question, Report, serve
 
-CHAT_EVERY = 0.08  # seconds; a page that redraws for every token falls behind
-
-Tell = Callable[[Any], None]
+REPORT_INTERVAL = 0.08  # seconds; a page that redraws for every token falls behind
 
 
 class DeskWorker:
     """Holds at most one tokenizer and one model with its adapter."""
 
     def __init__(self) -> None:
-        self.stopped: set[int] = set()
+        self.stopped: set[int] = set()  # questions whose answer is not wanted any more
         self.tokenizers: dict[tuple[Path, str], Any] = {}
         self.model_key: tuple[Any, ...] = ()
         self.model: Any = None
 
-    def tokenizer(self, folder: Path, template: str) -> Any:
+    @property
+    def operations(self) -> dict[str, Operation]:
+        return {
+            "inspect_model": self.inspect_model,
+            "preview_rows": self.preview_rows,
+            "count_tokens": self.count_tokens,
+            "measure_speed": self.measure_speed,
+            "chat": self.chat,
+            "free_memory": self.free_memory,
+        }
+
+    def inspect_model(self, question: Question, report: Report) -> Any:
+        folder = Path(question["folder"]) if question["folder"] else None
+        return inspect_model(question["model"], question["task"] or None, folder).model_dump()
+
+    def preview_rows(self, question: Question, report: Report) -> Any:
+        """Rows as tokens, or why they cannot be shown."""
+        data = DataSpec.model_validate(question["data"])
+        tokenizer = self._tokenizer(local.checked_folder(question["model"]), data.template)
+        return [preview.preview_row(tokenizer, row, data) for row in question["rows"]]
+
+    def count_tokens(self, question: Question, report: Report) -> Any:
+        """The token report. It reports as it goes, since many rows take longer than the app waits in silence."""
+        data = DataSpec.model_validate(question["data"])
+        tokenizer = self._tokenizer(local.checked_folder(question["model"]), data.template)
+        rows, indices, total = question["rows"], question["indices"], question["total"]
+        return preview.token_report(tokenizer, rows, indices, total, data, report)
+
+    def measure_speed(self, question: Question, report: Report) -> Any:
+        """How fast this machine trains a model, for estimates of time."""
+        from engine.work.model.speed import measure_speed  # it brings PEFT
+
+        setup = DeviceSetup(
+            torch.device(question["device"]),
+            torch.bfloat16 if question["bf16"] else torch.float32,
+            autocast=question["autocast"],
+        )
+        method, shape = (
+            MethodSpec.model_validate(question["method"]),
+            BatchShape(*question["shape"]),
+        )
+        return measure_speed(question["model"], question["task"], method, setup, shape)
+
+    def chat(self, question: Question, report: Report) -> Any:
+        """Both replies to one message, reported as they grow."""
+        trained = open_trained_run(RunDir(Path(question["run"])))
+        self._load(trained)
+        data = trained.spec.data
+        tokenizer = self._tokenizer(trained.folder, data.template)
+        if trained.head:
+            from engine.work.model.classifier import describe_both_outputs
+
+            text = question["tuned"][-1]["content"]
+            return describe_both_outputs(self.model, tokenizer, trained, text)
+        plain, literal = question["plain_text"], "literal" in data.fixes
+        system = "" if plain else data.system
+        base, tuned = (
+            prompt_ids(tokenizer, with_system(question[which], system), plain, literal=literal)
+            for which in ("base", "tuned")
+        )
+        room = trained.context - max(len(base), len(tuned))
+        if room < 1:
+            raise HoneError(
+                "This conversation is longer than the model can read. Press Clear and start again."
+            )
+        last_report, texts = 0.0, ["", ""]
+
+        def on_text(now: list[str]) -> None:
+            nonlocal last_report, texts
+            texts = now
+            if time.monotonic() - last_report >= REPORT_INTERVAL:
+                last_report = time.monotonic()
+                report(texts)
+
+        length, temperature = min(question["max_new_tokens"], room), question["temperature"]
+        decoding = Decoding(length, temperature, lambda: question["id"] in self.stopped)
+        stream_pair(self.model, tokenizer, (base, tuned), decoding, on_text)
+        return texts
+
+    def free_memory(self, question: Question, report: Report) -> None:
+        """Unload the model, before a run starts on the same device."""
+        self._unload()
+
+    def _tokenizer(self, folder: Path, template: str) -> Any:
         key = (folder, template)
         if key not in self.tokenizers:
             self.tokenizers = {key: load_tokenizer(folder, template)}
         return self.tokenizers[key]
 
-    def inspect(self, ask: dict[str, Any], tell: Tell) -> Any:
-        folder = Path(ask["folder"]) if ask["folder"] else None
-        return inspect_model(ask["model"], ask["task"] or None, folder).model_dump()
-
-    def preview(self, ask: dict[str, Any], tell: Tell) -> Any:
-        """Rows as tokens, or why they cannot be shown."""
-        data = DataSpec.model_validate(ask["data"])
-        tokenizer = self.tokenizer(local.checked_folder(ask["model"]), data.template)
-        return [preview.preview_row(tokenizer, row, data) for row in ask["rows"]]
-
-    def measure(self, ask: dict[str, Any], tell: Tell) -> Any:
-        """The token report; told as it goes, since many rows take longer than a silence may last."""
-        data = DataSpec.model_validate(ask["data"])
-        tokenizer = self.tokenizer(local.checked_folder(ask["model"]), data.template)
-        return preview.token_report(
-            tokenizer, ask["rows"], ask["indices"], ask["total"], data, tell
-        )
-
-    def pace(self, ask: dict[str, Any], tell: Tell) -> Any:
-        """How fast this machine trains a model, for estimates of time."""
-        from engine.work.model.speed import measure_speed  # it brings PEFT
-
-        return measure_speed(
-            ask["model"], ask["task"], MethodSpec.model_validate(ask["method"]), **ask["how"]
-        )
-
-    def chat(self, ask: dict[str, Any], tell: Tell) -> Any:
-        """Both replies to one message, told as they grow."""
-        of = open_trained_run(RunDir(Path(ask["run"])))
-        place = of.place()
-        key = (
-            of.run.path,
-            max(file.stat().st_mtime_ns for file in of.run.adapter.glob("*.safetensors")),
-            place,
-        )
+    def _load(self, trained: Any) -> None:
+        """Have this run's model in memory, and no other; a newer adapter is another model."""
+        setup = trained.device_setup()
+        files = trained.run.adapter.glob("*.safetensors")
+        key = (trained.run.path, max(file.stat().st_mtime_ns for file in files), setup)
         if key != self.model_key:
-            self.free(ask, tell)
-            self.model, self.model_key = of.load(place), key
-        data = of.spec.data
-        tokenizer = self.tokenizer(of.folder, data.template)
-        if of.head:
-            from engine.work.model.classifier import describe_both_outputs
+            self._unload()
+            self.model, self.model_key = trained.load_models(setup), key
 
-            return describe_both_outputs(self.model, tokenizer, of, ask["tuned"][-1]["content"])
-        plain, literal = ask["plain_text"], "literal" in data.fixes
-        base, tuned = (
-            prompt_ids(
-                tokenizer,
-                with_system(ask[which], "" if plain else data.system),
-                plain,
-                literal=literal,
-            )
-            for which in ("base", "tuned")
-        )
-        room = of.context - max(len(base), len(tuned))
-        if room < 1:
-            raise HoneError(
-                "This conversation is longer than the model can read. Press Clear and start again."
-            )
-        last, texts = 0.0, ["", ""]
-
-        def hear(now: list[str]) -> None:
-            nonlocal last, texts
-            texts = now
-            if time.monotonic() - last >= CHAT_EVERY:
-                last = time.monotonic()
-                tell(texts)
-
-        length = min(ask["max_new_tokens"], room)
-        stream_pair(
-            self.model,
-            tokenizer,
-            (base, tuned),
-            length,
-            ask["temperature"],
-            hear,
-            lambda: ask["id"] in self.stopped,
-        )
-        return texts
-
-    def free(self, ask: dict[str, Any], tell: Tell) -> Any:
-        """Give the model's memory back, before a run starts on the same device."""
-        import gc
-
-        import torch
-
+    def _unload(self) -> None:
         self.model, self.model_key = None, ()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return None
+
+
+def describe_error(error: Exception) -> HoneError:
+    """An unexpected error, as the user reads it."""
+    return RunError(
+        "Something unexpected went wrong in the model's process. The details are in desk.log."
+    )
 
 
 def serve_desk() -> None:
-    """Answer requests until stdin closes, which also happens when the app dies."""
-    out = sys.stdout
-    sys.stdout = sys.stderr  # whatever a library prints must not reach the pipe
+    """Answer questions until the app ends."""
     desk = DeskWorker()
-    asks: queue.Queue[dict[str, Any] | None] = queue.Queue()
-
-    def listen() -> None:
-        for line in sys.stdin:
-            ask = json.loads(line)
-            if ask["op"] == "stop":
-                desk.stopped.add(ask["which"])
-            else:
-                asks.put(ask)
-        asks.put(None)
-
-    def write(answer: dict[str, Any]) -> None:
-        out.write(json.dumps(answer) + "\n")
-        out.flush()
-
-    threading.Thread(target=listen, daemon=True).start()
-    operations = {
-        name: getattr(desk, name)
-        for name in ("inspect", "preview", "measure", "pace", "chat", "free")
-    }
-    while (ask := asks.get()) is not None:
-        number = ask["id"]
-        try:
-            done = operations[ask["op"]](
-                ask, lambda part, number=number: write({"id": number, "part": part})
-            )
-            write({"id": number, "done": done})
-        except HoneError as error:
-            write({"id": number, "error": str(error), "kind": type(error).__name__})
-        except Exception:
-            traceback.print_exc()
-            write({"id": number, "error": "", "kind": "Unexpected"})
-        desk.stopped.discard(number)
+    serve(desk.operations, describe_error, desk.stopped)

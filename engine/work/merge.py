@@ -15,7 +15,9 @@ from engine.hardware import GB, require_disk
 from engine.spec.run import PlaceSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.work.encode.encode import encode_row, first_questions, load_tokenizer
+from engine.work.encode.encode import encode_row
+from engine.work.encode.questions import first_questions
+from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.model.base_and_tuned import TrainedRun, is_whole_model, open_trained_run
 from engine.work.model.classifier import (
     LABELS_FILE,
@@ -55,7 +57,7 @@ def merge_run(run: RunDir, precision: str) -> None:
 
     # A whole model is compared with itself as it was trained, in fp32; an adapter with the base in this precision.
     whole = is_whole_model(run.adapter)
-    tuned = of.load(place._replace(dtype=torch.float32) if whole else place)
+    tuned = of.load_models(place._replace(dtype=torch.float32) if whole else place)
     expected = _compute_outputs(tuned, tokenizer, prompts, of.head)
     draft = run.path / "merged" / f".{precision}"
     shutil.rmtree(draft, ignore_errors=True)

@@ -1,17 +1,16 @@
-"""The process that engine.process.oneshot starts: takes data in, prepares it, or asks the Hub, and tells how far it is.
+"""The process that engine.process.oneshot starts: adds and prepares data, or asks the Hub.
 
 ``python -m engine.work.oneshot``; it needs no torch and imports none.
 """
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-import traceback
-from collections.abc import Callable
+import contextlib
+import errno
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from engine.data import datasets, hub, ingest
 from engine.data.prepare import prepare_dataset
@@ -19,108 +18,130 @@ from engine.data.readers import ReadOptions
 from engine.data.rows import TRAIN
 from engine.data.upload import Upload
 from engine.errors import DataError, HoneError
+from engine.hardware import GB, free_memory_gb
 from engine.spec.run import DataSpec
 from engine.store.workspace import Store
+from engine.work.serve import Operation, Question, Report, serve
 
-Tell = Callable[[str], None]
-
-
-def _answer_question(question: dict[str, Any], tell: Tell) -> Any:
-    store = Store(Path(question["home"]))
-    match question["do"]:
-        case "add":
-            uploads = [Upload(Path(path), name) for path, name in question["files"]]
-            return ingest.ingest_files(store, uploads, ReadOptions(**question["options"]), tell)
-        case "again":
-            dataset = datasets.load_dataset(store, question["source"])
-            return ingest.reread_files(
-                store, dataset.folder, ReadOptions(**question["options"]), tell
-            )
-        case "prepare":
-            return prepare_dataset(
-                store, DataSpec.model_validate(question["spec"]), tell
-            ).model_dump(mode="json")
-        case "look":
-            from engine.work.hub.datasets import describe_hub_dataset
-
-            return describe_hub_dataset(question["name"]).model_dump()
-        case "hub":
-            return _take_from_hub(store, hub.HubSpec(**question["wanted"]), tell)
-        case "models" | "model" | "download":
-            return _base_models(store, question, tell)
-    raise ValueError(question["do"])
+LEAST_MEMORY = 2 * GB  # libraries reserve more than they use
 
 
-def _take_from_hub(store: Store, wanted: hub.HubSpec, tell: Tell) -> str:
-    def progress(text: str, share: float) -> None:
-        tell(f"{text} ({share:.0%})" if 0 <= share <= 1 else text)
+def ingest_files(question: Question, report: Report) -> str:
+    uploads = [Upload(Path(path), name) for path, name in question["files"]]
+    options = ReadOptions(**question["options"])
+    return ingest.ingest_files(_store(question), uploads, options, report)
 
-    part = " ".join(one for one in (wanted.config, wanted.split) if one)
-    end = "" if wanted.count is None else str(wanted.first + wanted.count)
-    part += f" [{wanted.first}:{end}]" if wanted.first or end else ""
-    notes: list[str] = [f"From the Hugging Face Hub: {wanted.name}, {part}."]
-    from engine.work.hub.datasets import read_slice as hub_rows
 
-    rows = hub_rows(wanted, store.home / "hub", progress, notes)
+def reread_files(question: Question, report: Report) -> str:
+    store = _store(question)
+    folder = datasets.load_dataset(store, question["source"]).folder
+    return ingest.reread_files(store, folder, ReadOptions(**question["options"]), report)
+
+
+def prepare_data(question: Question, report: Report) -> dict[str, Any]:
+    spec = DataSpec.model_validate(question["spec"])
+    return prepare_dataset(_store(question), spec, report).model_dump(mode="json")
+
+
+def describe_dataset(question: Question, report: Report) -> dict[str, Any]:
+    from engine.work.hub.datasets import describe_hub_dataset
+
+    return describe_hub_dataset(question["name"]).model_dump()
+
+
+def ingest_dataset(question: Question, report: Report) -> str:
+    """Add a slice of a Hub dataset; returns the source."""
+    from engine.work.hub.datasets import read_slice
+
+    def report_share(text: str, share: float) -> None:
+        report(f"{text} ({share:.0%})" if 0 <= share <= 1 else text)
+
+    store, wanted = _store(question), hub.HubSpec(**question["wanted"])
+    slice_name = _slice_name(wanted)
+    notes = [f"From the Hugging Face Hub: {wanted.name}, {slice_name}."]
+    rows = read_slice(wanted, store.home / "hub", report_share, notes)
     items = ((row, TRAIN) for row in rows)
-    return ingest.ingest_rows(
-        store, f"{wanted.name} ({part})", items, notes, tell, files=[wanted.name]
-    )
+    name = f"{wanted.name} ({slice_name})"
+    return ingest.ingest_rows(store, name, items, notes, report, files=[wanted.name])
 
 
-def _base_models(store: Store, question: dict[str, Any], tell: Tell) -> Any:
-    from engine.work.hub import download, models
+def search_models(question: Question, report: Report) -> list[dict[str, Any]]:
+    from engine.work.hub.models import search_models
 
-    do, asked = (
-        question["do"],
-        {key: value for key, value in question.items() if key not in ("do", "home")},
-    )
-    if do == "models":
-        return [one.model_dump() for one in models.search_models(**asked)]
-    if do == "model":
-        return models.describe_hub_model(store, **asked).model_dump(mode="json")
-    return str(download.download_model(store, **asked, tell=tell))
+    return [one.model_dump() for one in search_models(**_arguments(question))]
 
 
-def main() -> int:
-    """Answer one question."""
-    out, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints must not reach the pipe
+def describe_model(question: Question, report: Report) -> dict[str, Any]:
+    from engine.work.hub.models import describe_hub_model
 
-    def write(answer: dict[str, Any]) -> None:
-        out.write(json.dumps(answer) + "\n")
-        out.flush()
+    return describe_hub_model(_store(question), question["name"]).model_dump(mode="json")
 
-    def fail(text: str, kind: str = DataError.__name__) -> None:
-        write({"error": text, "kind": kind})
 
-    try:
-        write(
-            {
-                "done": _answer_question(
-                    json.loads(sys.stdin.read()), lambda text: write({"tell": text})
-                )
-            }
-        )
-    except HoneError as error:
-        fail(str(error), type(error).__name__)
-    except MemoryError:
-        fail(
+def download_model(question: Question, report: Report) -> str:
+    from engine.work.hub.download import download_model
+
+    name, revision = question["name"], question["revision"]
+    return str(download_model(_store(question), name, revision, report))
+
+
+OPERATIONS: dict[str, Operation] = {
+    "ingest_files": ingest_files,
+    "reread_files": reread_files,
+    "prepare_dataset": prepare_data,
+    "describe_dataset": describe_dataset,
+    "ingest_dataset": ingest_dataset,
+    "search_models": search_models,
+    "describe_model": describe_model,
+    "download_model": download_model,
+}
+
+
+def _store(question: Question) -> Store:
+    return Store(Path(question["home"]))
+
+
+def _arguments(question: Question) -> dict[str, Any]:
+    return {key: value for key, value in question.items() if key not in ("id", "op", "home")}
+
+
+def _slice_name(wanted: hub.HubSpec) -> str:
+    """A slice in words: CONFIG SPLIT [FIRST:END], without what is not stated."""
+    name = " ".join(part for part in (wanted.config, wanted.split) if part)
+    if not wanted.first and wanted.count is None:
+        return name
+    end = "" if wanted.count is None else wanted.first + wanted.count
+    return f"{name} [{wanted.first}:{end}]"
+
+
+def describe_error(error: Exception) -> HoneError:
+    """An unexpected error, as the user reads it."""
+    if isinstance(error, MemoryError):
+        return DataError(
             "The machine's memory ran out while this data was read. Split the file into smaller ones."
         )
-    except OSError as error:
-        traceback.print_exc()
-        full = (
-            "The disk is full. Make room, then add it again."
-            if error.errno == 28
-            else f"{error.strerror}."
+    if not isinstance(error, OSError):
+        return DataError(
+            "This data could not be read because of a bug in Hone. The details are in aside.log."
         )
-        fail(f"The data could not be kept: {full}")
-    except Exception:
-        print(time.strftime("%Y-%m-%d %H:%M:%S"))
-        traceback.print_exc()
-        fail("This data could not be read, by a mistake in Hone. The details are in aside.log.")
-    return 0
+    if error.errno == errno.ENOSPC:
+        return DataError(
+            "The data could not be kept: The disk is full. Make room, then add it again."
+        )
+    return DataError(f"The data could not be kept: {error.strerror}.")
+
+
+def limit_memory() -> None:
+    """Bound the data of this process by what is free now, so that it gets a MemoryError and no other is killed."""
+    with contextlib.suppress(ImportError):  # not on Windows
+        import resource
+
+        bytes_free = int(free_memory_gb("cpu") * GB) + psutil.swap_memory().free
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        limit = max(LEAST_MEMORY, bytes_free)
+        if hard == resource.RLIM_INFINITY or limit < hard:
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    limit_memory()
+    serve(OPERATIONS, describe_error)

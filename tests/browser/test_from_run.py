@@ -27,10 +27,10 @@ DONE = {
 def queued(home: Path) -> Any:
     """A workspace with a run that has ended and three that wait: nobody but this test works through its queue."""
     engine = Engine(home, FakeBackend(), supervise=False)
-    done = engine.start(specs.make(DONE))
+    done = engine.start(specs.make_spec(DONE))
     assert FakeBackend(steps=6, seconds=0).work(done, "train") == 0
     for name in ("first", "second", "third"):
-        engine.start(specs.make({"name": name}))
+        engine.start(specs.make_spec({"name": name}))
     with FileLock(engine.store.locks / "supervisor.lock"):
         yield engine, done
 
@@ -114,7 +114,7 @@ def runs_again_with_changes(page: Any, engine: Engine, done: RunDir) -> None:
         "document.querySelector('#train-queue').innerText.includes('3 jobs')", timeout=WAIT
     )
     made = engine.queue()[-1].run
-    assert made.spec.model_dump() == specs.changed(done.spec, ["optim.epochs=1"]).model_dump()
+    assert made.spec.model_dump() == specs.changed_spec(done.spec, ["optim.epochs=1"]).model_dump()
 
 
 def trains_on(page: Any, done: RunDir) -> None:

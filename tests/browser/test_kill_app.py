@@ -13,7 +13,7 @@ import pytest
 
 from engine.runs.engine import Engine
 from engine.spec import run as specs
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from engine.store.workspace import Store
 from tests.browser.conftest import app
 from tests.conftest import SMALL, wait_for
@@ -50,7 +50,7 @@ def shown(page: Any, url: str) -> tuple[str, int]:
 
 def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
     asking = Engine(home, supervise=False)
-    run = asking.start(specs.make(LONG))
+    run = asking.start(specs.make_spec(LONG))
     with app(home):
         wait_for(run, lambda run: run.view().step >= 2)
     last = run.view().step
@@ -63,7 +63,7 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
             assert step >= last
             last = step
     with app(home):
-        wait_for(run, lambda run: run.state() == State.FINISHED, 300)
+        wait_for(run, lambda run: run.state() == RunState.FINISHED, 300)
     view = run.view()
     assert view.attempt == 1, "it was never started again"
     assert list(view.steps) == list(range(1, view.total_steps + 1))
@@ -71,7 +71,7 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
 
 def test_after_a_power_cut_the_next_app_opens_with_the_interrupted_run(page, home) -> None:
     asking = Engine(home, supervise=False)
-    run = asking.start(specs.make(LONG))
+    run = asking.start(specs.make_spec(LONG))
     with app(home):
         wait_for(run, lambda run: run.view().step >= 2)
     os.kill(run.view().started.pid, signal.SIGKILL)
@@ -81,7 +81,7 @@ def test_after_a_power_cut_the_next_app_opens_with_the_interrupted_run(page, hom
         page.locator("#live .run-buttons button", has_text="Continue").click()
         wait_for(run, lambda run: run.view().attempt == 2)
         asking.stop(run.id)
-        wait_for(run, lambda run: run.state() == State.STOPPED)
+        wait_for(run, lambda run: run.state() == RunState.STOPPED)
 
 
 def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
@@ -98,7 +98,7 @@ def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
 
 
 def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page, home) -> None:
-    run = Engine(home, supervise=False).start(specs.make(LONG))
+    run = Engine(home, supervise=False).start(specs.make_spec(LONG))
     with app(home) as (url, _):
         for attempt in range(1, TIMES + 1):
             done = run.view().step
@@ -111,7 +111,7 @@ def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page
             )
             assert time.monotonic() - killed < 5
             page.locator("#live .run-buttons button", has_text="Continue").click()
-        wait_for(run, lambda run: run.state() == State.FINISHED, 300)
+        wait_for(run, lambda run: run.state() == RunState.FINISHED, 300)
     view = run.view()
     assert view.attempt == TIMES + 1
     assert list(view.steps) == list(range(1, view.total_steps + 1)), "no step twice, none missing"

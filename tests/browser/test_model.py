@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.spec.presets import POCKET
+from engine.spec.presets import POCKET_MODEL
 from tests.browser.conftest import OpenPage, Serve, go, picture
 from tests.engine.work.hub.hub_models import about, fill
 from tests.engine.work.hub.hub_server import Hub
@@ -25,7 +25,7 @@ def hub() -> Iterator[Hub]:
     """A Hub with models of every sort, and one that can really be trained and takes some seconds to come."""
     hub = Hub()
     fill(hub)
-    files = {path.name: path.read_bytes() for path in POCKET.iterdir() if path.is_file()}
+    files = {path.name: path.read_bytes() for path in POCKET_MODEL.iterdir() if path.is_file()}
     page = about(650, 4_000_000, "license:apache-2.0")
     hub.add(
         "models",
@@ -189,7 +189,7 @@ def removes_it(page: Any, home: Path) -> None:
 
 
 def opens_folders(page: Any, tmp_path: Path) -> None:
-    shutil.copytree(POCKET, tmp_path / "mine")
+    shutil.copytree(POCKET_MODEL, tmp_path / "mine")
     (tmp_path / "empty").mkdir()
     page.locator("#folder-box > button").click()
     for folder, words in (

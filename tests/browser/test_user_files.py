@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.spec import presets
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from engine.store.workspace import Store
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 from tests.conftest import idle, wait_for
@@ -34,7 +34,7 @@ def from_upload_to_merged_model(open_page: OpenPage, serve: Serve, home: Path, p
     page.wait_for_function("document.querySelector('#live .run-state')?.textContent")
     run = next(Store(home).all_runs())
     wait_for(run, lambda run: idle(run) and run.view().ended is not None, 280)
-    assert run.state() == State.FINISHED, run.view().ended
+    assert run.state() == RunState.FINISHED, run.view().ended
     assert run.view().best is not None
     go(page, "Export")
     page.locator("#merge:enabled").click()
@@ -43,7 +43,7 @@ def from_upload_to_merged_model(open_page: OpenPage, serve: Serve, home: Path, p
 
 
 def test_a_file_of_ones_own(open_page: OpenPage, serve: Serve, home: Path, tmp_path: Path) -> None:
-    rows = presets.samples()[0].train_file.read_text(encoding="utf-8").split("\n")[:60]
+    rows = presets.bundled_samples()[0].train_file.read_text(encoding="utf-8").split("\n")[:60]
     path = tmp_path / "my-pirate.jsonl"
     path.write_text("\n".join(rows), encoding="utf-8")
     from_upload_to_merged_model(open_page, serve, home, path)

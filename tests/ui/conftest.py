@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.ui.fakes import fake_engine
 from ui import form
 from ui.context import LOCAL, Context
 from ui.train import tab
+from ui.train.data_choice import suited_spec
 
 
 @pytest.fixture
@@ -23,15 +25,15 @@ def ctx(home: Path) -> Iterator[Context]:
 
 
 @pytest.fixture
-def values() -> list[object]:
+def values() -> dict[str, Any]:
     """What the form holds when the page opens."""
-    return form.widget_values(tab.suited_spec("sample:pirate"), None)
+    return form.widget_values(suited_spec("sample:pirate"), None)
 
 
 @pytest.fixture
-def finished(ctx: Context, values: list[object]) -> RunDir:
+def finished(ctx: Context, values: dict[str, Any]) -> RunDir:
     """A run that has ended."""
-    run = ctx.engine.store.run(tab.start(ctx, *values))
+    run = ctx.engine.store.run(tab.start_run(ctx, **values))
     wait_for(
         run, lambda run: run.state().value == "finished" and not run.queued and not run.alive, 20
     )

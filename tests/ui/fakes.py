@@ -67,14 +67,16 @@ class FakeDesk:
         self.stopped = 0
         self.paced = 0
 
-    def inspect(self, model: str, task: str | None = None, folder: Path | None = None) -> ModelInfo:
+    def inspect_model(
+        self, model: str, task: str | None = None, folder: Path | None = None
+    ) -> ModelInfo:
         update = {"source": model, "task": task or INFO.task}
         head = (
             {"head": ("score",), "head_per_label": INFO.hidden_size} if task == "classify" else {}
         )
         return INFO.model_copy(update=update | head)
 
-    def preview(
+    def preview_rows(
         self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec
     ) -> list[PreviewRow]:
         shown = []
@@ -95,8 +97,10 @@ class FakeDesk:
             )
         return shown
 
-    def measure(self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec) -> TokenReport:
-        seen = self.preview(model, rows, data)
+    def count_tokens(
+        self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec
+    ) -> TokenReport:
+        seen = self.preview_rows(model, rows, data)
         return TokenReport(
             rows=len(rows),
             measured=len(rows),
@@ -114,7 +118,7 @@ class FakeDesk:
             longest=max((row.length for row in seen), default=0),
         )
 
-    def pace(
+    def measure_speed(
         self, model: str, task: str, method: MethodSpec, machine: Machine, *how: int
     ) -> MeasuredSpeed:
         self.paced += 1
@@ -135,7 +139,7 @@ class FakeDesk:
         finally:
             self.stopped += 1
 
-    def free(self) -> None:
+    def free_memory(self) -> None:
         pass
 
     def close(self) -> None:

@@ -8,14 +8,14 @@ import pytest
 from engine.errors import SpecError
 from engine.spec import presets
 from engine.spec import run as specs
-from engine.spec.run import PARTS, RunSpec
+from engine.spec.run import SPEC_PARTS, RunSpec
 from tests.ui.fakes import INFO
 from ui import form
 
 
 def declared() -> list[str]:
     """The dotted path of every field that a user may set."""
-    parts = {part: RunSpec.model_fields[part].annotation for part in PARTS}
+    parts = {part: RunSpec.model_fields[part].annotation for part in SPEC_PARTS}
     return [
         "name",
         *(f"{part}.{name}" for part, model in parts.items() for name in model.model_fields),
@@ -28,7 +28,7 @@ def test_the_form_has_every_field() -> None:
 
 @pytest.mark.parametrize("path", form.FORM_PATHS)
 def test_a_widget_says_what_its_field_says(path: str) -> None:
-    field = specs.field(path)
+    field = specs.spec_field(path)
     choices = (
         {"choices": [field.default]} if path.endswith(".source") else {}
     )  # found on this machine, not declared
@@ -45,43 +45,43 @@ def test_sliders_have_the_bounds_of_their_fields() -> None:
     assert (rank.minimum, rank.maximum, rank.step) == (1, 256, 1)
 
 
-@pytest.mark.parametrize("name", [sample.id for sample in presets.samples()] + [""])
+@pytest.mark.parametrize("name", [sample.id for sample in presets.bundled_samples()] + [""])
 def test_filling_and_collecting_gives_the_same_spec(name: str) -> None:
-    found = [sample for sample in presets.samples() if sample.id == name]
-    spec = specs.make(found[0].values) if found else RunSpec()
+    found = [sample for sample in presets.bundled_samples() if sample.id == name]
+    spec = specs.make_spec(found[0].values) if found else RunSpec()
     assert form.read_spec(form.widget_values(spec, None)) == spec
 
 
-@pytest.mark.parametrize("recipe", presets.recipes(), ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", presets.bundled_recipes(), ids=lambda recipe: recipe.name)
 def test_a_recipe_survives_the_form(recipe: presets.Recipe) -> None:
     spec = presets.recipe_spec(recipe)
     assert form.read_spec(form.widget_values(spec, None)) == spec
 
 
 def test_all_linear_is_shown_as_the_names_that_the_model_has() -> None:
-    shown = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), INFO), strict=True))
+    shown = form.widget_values(RunSpec(), INFO)
     assert shown["method.targets"] == [module.name for module in INFO.modules]
 
 
 def test_an_empty_alpha_follows_the_rank() -> None:
-    values = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), None), strict=True)) | {
+    values = form.widget_values(RunSpec(), None) | {
         "method.alpha": " ",
         "method.rank": 4,
     }
-    assert form.read_spec(values.values()).method.scale_alpha == 8
-    assert form.read_spec((values | {"method.alpha": "12"}).values()).method.alpha == 12
+    assert form.read_spec(values).method.scale_alpha == 8
+    assert form.read_spec((values | {"method.alpha": "12"})).method.alpha == 12
 
 
 def test_questions_are_one_a_line() -> None:
-    values = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), None), strict=True))
+    values = form.widget_values(RunSpec(), None)
     values["sampling.prompts"] = "Who are you?\n\n  What is red?  \n"
-    assert form.read_spec(values.values()).sampling.prompts == ("Who are you?", "What is red?")
+    assert form.read_spec(values).sampling.prompts == ("Who are you?", "What is red?")
 
 
 def test_all_mistakes_are_named_at_once() -> None:
-    values = dict(zip(form.FORM_PATHS, form.widget_values(RunSpec(), None), strict=True))
+    values = form.widget_values(RunSpec(), None)
     values |= {"method.alpha": "much", "optim.epochs": None, "optim.batch_size": 0}
     with pytest.raises(SpecError) as caught:
-        form.read_spec(values.values())
+        form.read_spec(values)
     for title in ("Alpha", "Epochs", "Batch size"):
         assert title in str(caught.value)

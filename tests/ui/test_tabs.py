@@ -52,15 +52,15 @@ def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) ->
     assert offered == ["pocket", str(tmp_path)]
 
 
-def test_folders_are_closed_in_the_demo(ctx: Context, tmp_path: Path, values: list[object]) -> None:
+def test_folders_are_closed_in_the_demo(
+    ctx: Context, tmp_path: Path, values: dict[str, Any]
+) -> None:
     ctx.policy = DEMO
     with pytest.raises(RunError, match="closed"):
         find.open_folder(ctx, str(tmp_path))
-    values[form.FORM_PATHS.index("model.source")] = str(
-        tmp_path
-    )  # as a client that skips the page would send it
+    values["model.source"] = str(tmp_path)  # as a client that skips the page would send it
     with pytest.raises(RunError, match="closed"):
-        train_tab.start(ctx, *values)
+        train_tab.start_run(ctx, **values)
 
 
 # --- compare ---

@@ -208,7 +208,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   /* --- the loop --- */
   async function ask() {
     if ($('.log').open) cursor.log = true; else delete cursor.log;
-    const asked = cursor, answer = await server.poll({ ...cursor });
+    const asked = cursor, answer = await server.poll_run({ ...cursor });
     if (asked !== cursor) return { more: true }; // another run was opened while this answer was on its way
     if (answer.load) loads(answer.load);
     if (!answer.run) { if (cursor.attempt >= 0) forget(); place(answer); draw(); return answer; }

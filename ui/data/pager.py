@@ -31,9 +31,9 @@ ORDERS = {
     "lost": "Nothing to learn",
     HELD_OUT: "Held out",
 }
-TITLE = "As the model sees it"
 OPENING_TOKENIZER = card(
-    TITLE, line("Opening the model's tokenizer. The first time takes about ten seconds.", "wait")
+    preview.TITLE,
+    line("Opening the model's tokenizer. The first time takes about ten seconds.", "wait"),
 )
 PAGE_STEPS = {"back": -1, "forth": 1, "random": 0}
 
@@ -105,33 +105,23 @@ def wire_pager(ctx: Context, pager: Pager, inputs: DataInputs) -> None:
 
 def turn_page(ctx: Context, pager: Pager, inputs: DataInputs, step: int, values: Values) -> Updates:
     """Show the next rows, the previous ones, or random ones (step 0)."""
-    order = _chosen_order(ctx, pager, inputs, values)
+    spec = inputs.data_spec(values)
+    order = RowOrder(values[pager.order], ctx.prepare(spec), values[pager.worst])
     total = len(order.indices)
     if step:
         last = (total - 1) // ROWS_PER_PAGE * ROWS_PER_PAGE
-        index = min(values[pager.index] + step * ROWS_PER_PAGE, last)
+        index = max(0, min(values[pager.index] + step * ROWS_PER_PAGE, last))
     else:
-        index = min(random.randrange(max(1, total)), total - 1)
-    return _page_update(ctx, pager, inputs, order, max(0, index), values)
+        index = random.randrange(max(1, total))
+    rows = rows_card(ctx, values[inputs.model], spec, order, index)
+    return {pager.rows: rows, pager.index: index}
 
 
 def change_order(ctx: Context, pager: Pager, inputs: DataInputs, values: Values) -> Updates:
     """Show the first rows of another order."""
-    order = _chosen_order(ctx, pager, inputs, values)
-    return _page_update(ctx, pager, inputs, order, 0, values)
-
-
-def _chosen_order(ctx: Context, pager: Pager, inputs: DataInputs, values: Values) -> RowOrder:
-    prepared = ctx.prepare(inputs.data_spec(values))
-    return RowOrder(values[pager.order], prepared, values[pager.worst])
-
-
-def _page_update(  # noqa: PLR0913  the widgets, the rows and where in them
-    ctx: Context, pager: Pager, inputs: DataInputs, order: RowOrder, index: int, values: Values
-) -> Updates:
     spec = inputs.data_spec(values)
-    rows = rows_card(ctx, values[inputs.model], spec, order, index)
-    return {pager.rows: rows, pager.index: index}
+    order = RowOrder(values[pager.order], ctx.prepare(spec), values[pager.worst])
+    return {pager.rows: rows_card(ctx, values[inputs.model], spec, order, 0), pager.index: 0}
 
 
 # --- what is shown ---
@@ -143,11 +133,11 @@ def rows_card(ctx: Context, model: str, spec: DataSpec, order: RowOrder, index: 
     rows = prepared.held_out_rows() if order.name == HELD_OUT else prepared.train_rows()
     picked = [at for at in chosen[index : index + ROWS_PER_PAGE] if at < len(rows)]
     if not picked:
-        return card(TITLE, line("There are no such rows."))
+        return card(preview.TITLE, line("There are no such rows."))
     try:
-        seen = ctx.engine.desk.preview(model, [rows[at] for at in picked], spec)
+        seen = ctx.engine.desk.preview_rows(model, [rows[at] for at in picked], spec)
     except HoneError as error:
-        return card(TITLE, line(str(error), "warn"))
+        return card(preview.TITLE, line(str(error), "warn"))
     where = f"{ORDERS[order.name]}: {index + 1:,} to {index + len(picked):,} of {len(chosen):,}."
     if spec.template != "model":
         where += f" Chat format: {form.CHOICE_LABELS[spec.template]}."

@@ -9,6 +9,7 @@ from engine.spec import presets
 from engine.text import count_of, format_count, format_share
 from ui.text import card, escape_html, line, tile_strip
 
+TITLE = "As the model sees it"
 TOKENS_SHOWN = 1500  # of one row; more would make the page slow
 RARE = 0.02  # languages and scripts with a smaller share are not named
 LEGEND = (
@@ -27,7 +28,7 @@ def facts_cards(
 
     ``tokens`` is None while they are counted, and a sentence where they cannot be.
     """
-    samples = {f"sample:{one.id}": one.summary for one in presets.samples()}
+    samples = {f"sample:{one.id}": one.summary for one in presets.bundled_samples()}
     texts = [
         samples.get(dataset.source, ""),
         prepared.task,
@@ -96,7 +97,7 @@ def preview_card(rows: list[PreviewRow], numbers: list[int], where: str) -> str:
     """Rows with target tokens marked, control tokens visible and the cut drawn."""
     shown = (_row_card(row, number) for row, number in zip(rows, numbers, strict=True))
     where_line = f'<p class="where">{escape_html(where)}</p>'
-    return card("As the model sees it", where_line, LEGEND, *shown)
+    return card(TITLE, where_line, LEGEND, *shown)
 
 
 def _row_card(row: PreviewRow, number: int) -> str:
@@ -126,8 +127,9 @@ def _token_spans(row: PreviewRow) -> str:
     tokens = zip(row.tokens, row.learned, special, strict=True)
     for at, (token, learned, is_special) in enumerate(tokens):
         if at == TOKENS_SHOWN:
-            parts.append(f" … {count_of(len(row.tokens) - TOKENS_SHOWN, 'more token')}")
-            break
+            more = count_of(len(row.tokens) - TOKENS_SHOWN, "more token")
+            parts.append(f"{_closing(opened)} … {more}")
+            return "".join(parts)
         tag = _token_tag(learned, at >= kept)
         if tag != opened:
             parts.append(_closing(opened) + f"<{tag}>")

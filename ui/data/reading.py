@@ -158,7 +158,7 @@ def option_updates(reading: ReadingWidgets, dataset: Dataset) -> Updates:
     """How the files were read, where their kind leaves a choice."""
     options = dataset.options
     encoding = str(options.get("encoding") or "")
-    header = {True: "yes", False: "no"}.get(options.get("header"), "")  # type: ignore[arg-type]
+    header = {"True": "yes", "False": "no"}.get(str(options.get("header")), "")
     return {
         reading.encoding: gr.update(
             visible=dataset.kind in ENCODED_KINDS,

@@ -7,7 +7,8 @@ from engine.model.info import ModelInfo
 from engine.text import format_count, format_hub_bytes, format_large_number, format_share
 from ui.text import card, escape_html, line, tile_strip
 
-PART_NAMES = {  # as engine.work.model.describe names them -> as people call them, in the order of the bar
+# As engine.work.model.describe names them -> as the page does, in the order of the bar.
+PART_NAMES = {
     "attention": "Attention",
     "mlp": "Feed-forward (MLP)",
     "experts": "Experts",
@@ -18,45 +19,35 @@ PART_NAMES = {  # as engine.work.model.describe names them -> as people call the
     "other": "Other",
 }
 BYTES_PER_WEIGHT = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1}
+Tile = tuple[str, str, str]  # label, value, what it is compared with
 
 
 def model_cards(info: ModelInfo, origin: ModelOrigin | None = None) -> str:
     """All there is to know of a base model before training."""
-    return (
-        card(info.name, line(_task_text(info)), _trait_list(info, origin))
-        + tile_strip(_size_tiles(info))
-        + _parts_card(info)
-    )
+    head = card(info.name, line(_task_text(info)), _trait_list(info, origin))
+    return head + tile_strip(_size_tiles(info)) + _parts_card(info)
 
 
 def _task_text(info: ModelInfo) -> str:
+    family = f"(family {info.model_type})"
     if not info.writes:
-        return f"It can learn to choose labels. It cannot write: it is an encoder (family {info.model_type})."
+        return f"It can learn to choose labels. It cannot write: it is an encoder {family}."
     also = ", and can learn to choose labels" if "classify" in info.tasks else ""
-    return f"It writes texts and answers{also}. It is a causal language model (family {info.model_type})."
+    return f"It writes texts and answers{also}. It is a causal language model {family}."
 
 
 def _trait_list(info: ModelInfo, origin: ModelOrigin | None) -> str:
-    found = [
-        ("Attention", _attention_text(info)),
-        ("Chat", _template_text(info)),
-        ("Embeddings", _embeddings_text(info)),
-    ]
+    traits = [("Attention", _attention_text(info))]
     if info.experts:
-        found.insert(
-            1,
-            (
-                "Experts",
-                f"{info.experts} in each layer, {info.experts_active or 'some'} for each token",
-            ),
-        )
+        active = info.experts_active or "some"
+        traits.append(("Experts", f"{info.experts} in each layer, {active} for each token"))
+    traits += [("Chat", _template_text(info)), ("Embeddings", _embeddings_text(info))]
     if origin:
-        found.append(
-            ("From", f"Hugging Face Hub, licence {origin.licence}, fetched {origin.date[:10]}")
-        )
+        fetched = f"licence {origin.licence}, downloaded {origin.date[:10]}"
+        traits.append(("From", f"Hugging Face Hub, {fetched}"))
     rows = "".join(
         f"<div><dt>{escape_html(name)}</dt><dd>{escape_html(text)}</dd></div>"
-        for name, text in found
+        for name, text in traits
     )
     return f'<dl class="facts traits">{rows}</dl>'
 
@@ -76,39 +67,35 @@ def _template_text(info: ModelInfo) -> str:
 
 
 def _embeddings_text(info: ModelInfo) -> str:
-    known = f"{format_count(info.vocab_size)} tokens known (vocabulary)"
-    return known + ("; input and output share one table (tied)" if info.tied else "")
+    text = f"it knows {format_count(info.vocab_size)} tokens (vocabulary)"
+    return f"{text}; input and output share one table (tied)" if info.tied else text
 
 
-def _size_tiles(info: ModelInfo) -> list[tuple[str, str, str]]:
-    width = BYTES_PER_WEIGHT.get(info.dtype, 2)
-    if info.megabytes:
-        size = ("Size on disk", format_hub_bytes(info.megabytes * 1e6), f"stored as {info.dtype}")
-    else:
-        size = (
-            "Size",
-            f"about {format_hub_bytes(info.parameters * width)}",
-            f"stored as {info.dtype}, not here yet",
-        )
-    context = (
-        (format_count(info.context), "tokens it reads at once")
-        if info.context
-        else ("no limit", "of its own")
-    )
+def _size_tiles(info: ModelInfo) -> list[Tile]:
+    context = ("Context", "no limit", "of its own")
+    if info.context:
+        context = ("Context", format_count(info.context), "tokens it reads at once")
     return [
         (
             "Parameters",
             format_large_number(info.parameters),
             f"{format_count(info.parameters)} weights",
         ),
-        size,
+        _disk_tile(info),
         (
             "Layers",
             format_count(info.layers),
             f"each {format_count(info.hidden_size)} wide (hidden size)",
         ),
-        ("Context", *context),
+        context,
     ]
+
+
+def _disk_tile(info: ModelInfo) -> Tile:
+    if info.megabytes:
+        return "Size on disk", format_hub_bytes(info.megabytes * 1e6), f"stored as {info.dtype}"
+    size = info.parameters * BYTES_PER_WEIGHT.get(info.dtype, 2)
+    return "Size", f"about {format_hub_bytes(size)}", f"stored as {info.dtype}, not here yet"
 
 
 def _parts_card(info: ModelInfo) -> str:
@@ -120,12 +107,17 @@ def _parts_card(info: ModelInfo) -> str:
     bar = "".join(
         f'<i data-part="{escape_html(name)}" style="flex-grow:{size}"></i>' for name, size in found
     )
-    keys = "".join(
-        f'<li><i data-part="{escape_html(name)}"></i>{escape_html(PART_NAMES.get(name, name))} <b>{escape_html(format_large_number(size))}</b> '
-        f"<small>{escape_html(format_share(size, info.parameters))}</small></li>"
-        for name, size in found
-    )
+    keys = "".join(_part_key(name, size, info.parameters) for name, size in found)
     return card(
         "Where its weights are",
         f'<div class="shares" aria-hidden="true">{bar}</div><ul class="keys">{keys}</ul>',
+    )
+
+
+def _part_key(name: str, size: int, total: int) -> str:
+    label = escape_html(PART_NAMES.get(name, name))
+    share = escape_html(format_share(size, total))
+    return (
+        f'<li><i data-part="{escape_html(name)}"></i>{label} '
+        f"<b>{escape_html(format_large_number(size))}</b> <small>{share}</small></li>"
     )

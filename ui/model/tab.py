@@ -1,4 +1,4 @@
-"""The Model tab: which base model, what it is made of, which of its parts learn, and whether it fits this machine."""
+"""The Model tab: which base model, what it is made of, which parts get an adapter, whether it fits."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.model import about as model_about
-from ui.model import download, find
-from ui.model.download import DownloadWidgets
-from ui.model.find import SearchWidgets
+from ui.model.choose import choose_listed, model_choices, refresh_models
+from ui.model.download import DownloadWidgets, build_panel, wire_downloads
+from ui.model.downloaded import DownloadedWidgets, build_downloaded, wire_removal
+from ui.model.find import SearchWidgets, build_search, list_recommended, open_folder
 from ui.text import line, status_box, tab_intro
 from ui.theme import raw_html
 
@@ -32,18 +33,19 @@ class ModelTab:
 
     tab: gr.Tab
     source: gr.Dropdown
-    told: gr.HTML
+    message: gr.HTML  # on a model that cannot be chosen
     about: gr.HTML
     verdict: gr.HTML
     map: gr.HTML
     memory: gr.HTML
     next: gr.Button
-    finding: SearchWidgets
-    getting: DownloadWidgets
+    search: SearchWidgets
+    download: DownloadWidgets
+    downloaded: DownloadedWidgets
 
 
 def build(ctx: Context) -> ModelTab:
-    """Lay the tab out and wire what concerns it alone."""
+    """Lay the tab out."""
     with gr.Tab("Model", id="model") as tab:
         raw_html(
             tab_intro(
@@ -53,70 +55,55 @@ def build(ctx: Context) -> ModelTab:
         )
         with gr.Row(equal_height=False, elem_classes="page model"):
             with gr.Column(scale=0, min_width=340, elem_classes="side"):
-                source = form.make_widget("model.source", choices=find.model_choices(ctx))
-                forward = gr.Button("Next: train it", variant="primary", size="md")
-                finding = find.build_search(ctx)
-                listed = download.build_list(ctx)
+                source = form.make_widget("model.source", choices=model_choices(ctx))
+                next_tab = gr.Button("Next: train it", variant="primary", size="md")
+                search = build_search(ctx)
+                downloaded = build_downloaded(ctx)
             with gr.Column(scale=1, min_width=320, elem_id="model-page"):
-                told = raw_html(visible=False, elem_id="model-told")
-                panel = download.build_panel()
+                message = raw_html(visible=False, elem_id="model-told")
+                download = build_panel(downloaded.listed)
                 verdict = raw_html(elem_id="model-verdict")
                 about = raw_html(READING_MODEL, elem_id="model-about")
-                drawing = raw_html(
+                diagram = raw_html(
                     html_template='<div class="block-map"></div>',
                     js_on_load=MAP_SCRIPT,
                     elem_id="model-map",
                 )
                 memory = raw_html(elem_id="model-memory")
-        timer = gr.Timer(
-            download.POLL_SECONDS, active=False
-        )  # within the tab: beside the tabs it would count as one
-    shown = *panel, timer, *listed
     return ModelTab(
-        tab,
-        source,
-        told,
-        about,
-        verdict,
-        drawing,
-        memory,
-        forward,
-        finding,
-        DownloadWidgets(*shown),
-    )
+        tab, source, message, about, verdict, diagram, memory, next_tab, search, download, downloaded,
+    )  # fmt: skip
 
 
 def wire_model(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
-    """From the lists to the choice, and from the choice to what is said of it."""
-    finding, source = tab.finding, tab.source
-    for listed in (finding.known, finding.found, tab.getting.listed):
-        listed.choose(bind(find.choose_listed, ctx), None, [tab.told, source], **QUIET)
-    opened, own = [finding.use.click, finding.folder.submit], [source, finding.refused]
-    gr.on(opened, bind(find.open_folder, ctx), finding.folder, own, **QUIET)
-    # What was said of a model that could not be chosen goes once another one is; and one button of two is the next.
-    source.change(bind(follow_choice), source, [tab.told, tab.next], **QUIET)
-    tab.tab.select(bind(find.list_known, ctx), None, finding.known, **QUIET)
-    blocks.load(bind(find.refresh_models, ctx), source, source, **QUIET)
-    download.wire_downloads(ctx, tab.getting, source, blocks.load)
+    """From the lists to the choice, and from the choice to what is shown of it."""
+    search, source = tab.search, tab.source
+    for listed in (search.recommended, search.found, tab.downloaded.listed):
+        listed.choose(bind(choose_listed, ctx), None, [tab.message, source], **QUIET)
+    opened = [search.use_folder.click, search.folder.submit]
+    gr.on(opened, bind(open_folder, ctx), search.folder, [source, search.refused], **QUIET)
+    source.change(bind(follow_choice), source, [tab.message, tab.next], **QUIET)
+    tab.tab.select(bind(list_recommended, ctx), None, search.recommended, **QUIET)
+    blocks.load(bind(refresh_models, ctx), source, source, **QUIET)
+    wire_downloads(ctx, tab.download, source, blocks.load)
+    wire_removal(ctx, tab.downloaded, source)
 
 
 # --- handlers ---
 
 
 def follow_choice(source: str) -> tuple[Any, Any]:
-    """Nothing is said any more of another model; to train comes first only where nothing has to be downloaded."""
-    return gr.update(visible=False), gr.update(
-        variant="secondary" if local.hub_name(source) else "primary"
-    )
+    """Drop the message on another model; the primary button trains, or downloads what is not here."""
+    variant = "secondary" if local.hub_name(source) else "primary"
+    return gr.update(visible=False), gr.update(variant=variant)
 
 
 def describe_model(ctx: Context, source: str) -> Iterator[str]:
-    """What the model is; says that it is being read while it is."""
+    """What the model is; until it is read, that it is being read."""
     if ctx.known_model(source) is None:
         yield READING_MODEL
     try:
-        yield model_about.model_cards(
-            ctx.load_model(source), hub.read_origin(local.model_path(source))
-        )
+        info = ctx.load_model(source)
+        yield model_about.model_cards(info, hub.read_origin(local.model_path(source)))
     except HoneError as error:
         yield status_box("bad", "This model cannot be shown now", str(error))

@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import RunError
-from engine.store.run_queue import Waiting
+from engine.store.run_queue import WaitingJob
 from engine.text import count_of
 from ui.context import Context
 from ui.handlers import QUIET, bind
@@ -94,7 +94,7 @@ def change_queue(ctx: Context, what: str, run_id: str) -> None:
 # --- what is shown ---
 
 
-def queue_list(working: list[str], waiting: list[Waiting]) -> str:
+def queue_list(working: list[str], waiting: list[WaitingJob]) -> str:
     """What works now, then what waits; nothing where nothing waits."""
     if not waiting:
         return ""
@@ -103,7 +103,7 @@ def queue_list(working: list[str], waiting: list[Waiting]) -> str:
     return f'<section class="card queue"><h3>Waiting</h3>{now}<ol>{rows}</ol></section>'
 
 
-def _queue_item(at: int, one: Waiting, count: int) -> str:
+def _queue_item(at: int, one: WaitingJob, count: int) -> str:
     name = escape_html(one.run.meta["name"])
     off = {"up": at == 0, "first": at == 0, "down": at == count - 1}
     buttons = "".join(

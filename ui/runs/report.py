@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from engine.runs import report as reports
-from engine.runs.report import Asked, Report
+from engine.runs.report import RunReport, SampledPrompt
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from engine.text import format_count, format_date
 from ui import charts
 from ui.text import STATE_LABELS, card, escape_html, line, status_box
@@ -20,7 +20,7 @@ KEYS = (
 )
 
 
-def report_page(report: Report) -> str:
+def report_page(report: RunReport) -> str:
     """All of it; every text of the user's is escaped."""
     side = _settings_card(report) + _expected_card(report)
     return (
@@ -34,7 +34,7 @@ def report_page(report: Report) -> str:
     )
 
 
-def verdict_card(report: Report) -> str:
+def verdict_card(report: RunReport) -> str:
     """The coach's last word with its evidence."""
     said = report.verdict
     return status_box(said.tone, said.title, said.text, evidence=said.evidence, action=said.action)
@@ -43,16 +43,16 @@ def verdict_card(report: Report) -> str:
 def write_report_file(run: RunDir) -> Path:
     """Put the report into the run's folder as a file; where it is."""
     path = run.path / f"{run.id}.html"
-    path.write_text(report_document(reports.report(run)), encoding="utf-8")
+    path.write_text(report_document(reports.make_report(run)), encoding="utf-8")
     return path
 
 
-def report_document(report: Report) -> str:
+def report_document(report: RunReport) -> str:
     """One HTML document that asks for nothing else: styles and curves are in it."""
     known = format_date(report.created) + (
         f" to {format_date(report.ended)}" if report.ended else ""
     )
-    head = f"<h1>{escape_html(report.name)}</h1><p class='line'>{escape_html(STATE_LABELS[State(report.state)])}. {escape_html(known)}.</p>"
+    head = f"<h1>{escape_html(report.name)}</h1><p class='line'>{escape_html(STATE_LABELS[RunState(report.state)])}. {escape_html(known)}.</p>"
     note = line(report.note) if report.note else ""
     whole = report_page(report).replace("<details>", "<details open>")
     return (
@@ -86,14 +86,14 @@ def report_styles() -> str:
 # --- the parts ---
 
 
-def _loss_card(report: Report) -> str:
+def _loss_card(report: RunReport) -> str:
     drawn = charts.loss_curves_svg(
         report.training, report.smooth, report.held_out, report.best_step
     )
     return card("Loss by step", KEYS, drawn) if drawn else ""
 
 
-def _settings_card(report: Report) -> str:
+def _settings_card(report: RunReport) -> str:
     items = "".join(
         f"<div><dt>{escape_html(one.label)}</dt><dd>{escape_html(one.value)}<small>{escape_html(one.note)}</small></dd></div>"
         for one in report.settings
@@ -101,7 +101,7 @@ def _settings_card(report: Report) -> str:
     return card("Settings", f'<dl class="settings">{items}</dl>')
 
 
-def _expected_card(report: Report) -> str:
+def _expected_card(report: RunReport) -> str:
     if not report.expected:
         return ""
     cells = "".join(
@@ -116,16 +116,16 @@ def _expected_card(report: Report) -> str:
     )
 
 
-def _scores_card(report: Report) -> str:
+def _scores_card(report: RunReport) -> str:
     said = [*report.score, *report.merged]
     return card("Scores on held-out examples", *map(line, said)) if said else ""
 
 
-def _samples_card(report: Report) -> str:
+def _samples_card(report: RunReport) -> str:
     return card("What it said", *map(_sample_replies, report.samples)) if report.samples else ""
 
 
-def _sample_replies(one: Asked) -> str:
+def _sample_replies(one: SampledPrompt) -> str:
     replies = "".join(
         f'<div class="reply{" now" if "newest" in reply.marks else ""}">'
         f"<h4>{escape_html(_reply_heading(reply.step, reply.marks))}</h4><p>{escape_html(reply.text or '(an empty reply)')}</p></div>"
@@ -140,7 +140,7 @@ def _reply_heading(step: int, marks: tuple[str, ...]) -> str:
     return f"{when_} ({' and '.join(more)})" if more and step else when_
 
 
-def _repeat_card(report: Report) -> str:
+def _repeat_card(report: RunReport) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     facts = [("Data", report.data_hash), ("Base model", report.model_hash)]
     hashes = "".join(

@@ -10,9 +10,9 @@ from typing import Any
 import gradio as gr
 
 from engine.runs import report as reports
-from engine.spec.method import briefly
+from engine.spec.method import short_method_name
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from engine.text import format_bytes, format_date, format_duration, format_loss, format_share
 from ui.context import Context
 from ui.export import PRESS
@@ -144,8 +144,13 @@ def choose_run(ctx: Context, event: gr.EventData) -> tuple[Any, ...]:
     run = ctx.engine.store.run(str(event.run))
     meta = run.meta
     shown = run.id, gr.update(visible=True), meta["name"], meta["note"], gr.update(visible=False)
-    can = gr.update(visible=run.state() == State.FINISHED), gr.update(visible=run.has_result)
-    return *shown, *can, refresh_table(ctx, run.id), report_view.report_page(reports.report(run))
+    can = gr.update(visible=run.state() == RunState.FINISHED), gr.update(visible=run.has_result)
+    return (
+        *shown,
+        *can,
+        refresh_table(ctx, run.id),
+        report_view.report_page(reports.make_report(run)),
+    )
 
 
 def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
@@ -210,7 +215,7 @@ def _run_row(run: RunDir, picked: bool) -> str:
         format_duration(view.last.seconds) if view.last else "–",
         escape_html(Path(spec.model.source).name),
         escape_html(meta["data"]),
-        escape_html(briefly(spec.method)),
+        escape_html(short_method_name(spec.method)),
         format_bytes(run.size),
         format_date(meta["created"]),
     )

@@ -1,8 +1,8 @@
-"""What Start would do with the settings as they are, told beside it: rows, weights, memory, time, disk."""
+"""What Start would do with the current settings, shown below it: rows, weights, memory, time, disk."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -13,16 +13,14 @@ from engine.estimate.duration import TimeRange
 from engine.estimate.recommend import Case, MethodOption
 from engine.runs.plan import Plan, what_helps
 from engine.spec.method import NAMES
-from engine.spec.objective import PREFERENCES
-from engine.spec.run import Shape
 from engine.text import count_of, format_bytes, format_count, format_share, format_time_range
 from ui import form
 from ui.context import Context
 from ui.text import escape_html, line
 from ui.train import settings
 
-WAITING = line("Counting the weights that will train…", "wait")
-LEARNS = {
+WAITING_FOR_MODEL = line("Counting the weights that will train…", "wait")
+TASKS_IN_WORDS = {
     "classify": "choose one of {} labels",
     "multilabel": "choose several of {} labels",
     "regress": "give a number",
@@ -30,144 +28,133 @@ LEARNS = {
 }
 
 
-def kind_of_rows(shape: Shape) -> str:
-    """What recipes call these rows: labels, preferences or any."""
-    return "labels" if shape == Shape.LABEL else "preferences" if shape in PREFERENCES else "any"
-
-
 # --- handler ---
 
 
-def tell(ctx: Context, *values: Any) -> Iterator[tuple[Any, ...]]:
-    """What Start would do and which settings apply, at once; then the time, which may have to be measured first."""
-    boxes = settings.arrange(ctx, *values)
-    for told in _told(ctx, values):
-        yield *told, *boxes
+def show_plan(ctx: Context, **values: Any) -> Iterator[dict[str, Any]]:
+    """The plan and the settings that apply, at once; then the time, if it must be measured first."""
+    boxes = settings.show_applicable(ctx, values)
+    for shown in _plan_updates(ctx, values):
+        yield shown | boxes
 
 
-def _told(ctx: Context, values: Sequence[Any]) -> Iterator[tuple[str, Any, Any]]:
+def _plan_updates(ctx: Context, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     try:
-        now = ctx.plan(form.read_spec(values))
+        plan = ctx.plan(form.read_spec(values))
     except HoneError as error:
-        yield problem_box([str(error)]), gr.skip(), gr.skip()
+        yield {"facts": problem_card([str(error)])}
         return
-    if now.problems and now.forecast is None:
-        yield problem_box(now.problems), gr.skip(), gr.skip()
+    if plan.problems and plan.forecast is None:
+        yield {"facts": problem_card(plan.problems)}
         return
-    alpha = gr.update(placeholder=f"{2 * now.spec.method.rank}, which is twice the rank")
-    if now.case is None:
-        yield box(work(now) + WAITING), alpha, gr.skip()
+    alpha = gr.update(placeholder=f"{2 * plan.spec.method.rank} (twice the rank)")
+    if plan.case is None:
+        yield {"facts": _card(rows_line(plan) + WAITING_FOR_MODEL), "method.alpha": alpha}
         return
-    choice = methods(recommend.method_options(now.case), now.case)
-    yield facts(now), alpha, choice
-    if now.seconds is None and (seconds := ctx.engine.estimate_time(now, measure=True)):
-        yield facts(now._replace(seconds=seconds)), alpha, choice
+    advice = method_advice(recommend.method_options(plan.case), plan.case)
+    yield {"facts": plan_card(plan), "method.alpha": alpha, "methods": advice}
+    if plan.seconds is None and (seconds := ctx.engine.estimate_time(plan, measure=True)):
+        yield {"facts": plan_card(plan._replace(seconds=seconds))}
 
 
 # --- what is shown: pure functions ---
 
 
-def facts(now: Plan) -> str:
-    """All estimates, each figure with what it is compared with."""
-    assert now.case and now.forecast
-    told, machine = now.forecast, now.case.machine
-    counted = told.counted
-    items = [
-        ("Learns", f"{format_count(counted.trainable)} of {format_count(counted.total)} weights train "
-         f"({format_share(counted.trainable, counted.total)})"),
-        ("Memory", f"about {format_bytes(told.fit_needs)}; {format_bytes(machine.free)} free"),
-        ("Time", time_words(now.seconds, now.case)),
-        ("Disk", f"about {format_bytes(told.disk)}; {format_bytes(machine.disk)} free"),
-    ]  # fmt: skip
-    if now.case.goal in LEARNS:
-        items.insert(0, ("To", LEARNS[now.case.goal].format(now.case.labels)))
-    rows = "".join(
-        f"<div><dt>{escape_html(name)}</dt><dd>{whole(text)}</dd></div>" for name, text in items
-    )
-    said = "".join([*(line(text, "bad") for text in now.problems), *warnings(now)])
-    return box(work(now) + f'<dl class="facts">{rows}</dl>' + said)
+def plan_card(plan: Plan) -> str:
+    """All estimates, each with the figure that it is compared with."""
+    assert plan.case and plan.forecast
+    estimate, machine = plan.forecast, plan.case.machine
+    trained, total = estimate.counted.trainable, estimate.counted.total
+    share = format_share(trained, total)
+    items = {
+        "Weights": f"{format_count(trained)} of {format_count(total)} weights train ({share})",
+        "Memory": f"about {format_bytes(estimate.fit_needs)}; {format_bytes(machine.free)} free",
+        "Time": time_in_words(plan.seconds, plan.case),
+        "Disk": f"about {format_bytes(estimate.disk)}; {format_bytes(machine.disk)} free",
+    }
+    if plan.case.goal in TASKS_IN_WORDS:
+        items = {"Task": TASKS_IN_WORDS[plan.case.goal].format(plan.case.labels)} | items
+    # A percent sign stays on the line of its number.
+    cells = ((name, escape_html(text).replace(" %", "&nbsp;%")) for name, text in items.items())
+    rows = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in cells)
+    problems = "".join(line(text, "bad") for text in plan.problems)
+    warnings = "".join(line(text, tone) for text, tone in plan_warnings(plan))
+    return _card(f'{rows_line(plan)}<dl class="facts">{rows}</dl>{problems}{warnings}')
 
 
-def whole(text: str) -> str:
-    """Escaped, and never broken before a sign of percent."""
-    return escape_html(text).replace(" %", "&nbsp;%")
+def problem_card(problems: Sequence[str]) -> str:
+    """Why the run cannot be started."""
+    return _card(line("\n".join(problems), "bad"))
 
 
-def box(inner: str) -> str:
-    """What stands below Start."""
+def _card(inner: str) -> str:
     return f'<section class="card">{inner}</section>'
 
 
-def problem_box(problems: Sequence[str]) -> str:
-    """Why the run cannot be started."""
-    return box(line("\n".join(problems), "bad"))
+def rows_line(plan: Plan) -> str:
+    """How many rows are trained on, in how many steps."""
+    assert plan.prepared
+    steps = count_of(plan.spec.optim.steps(plan.rows), "step")
+    batch = count_of(plan.spec.optim.effective_batch, "row")
+    rows = f"{format_count(plan.rows)} of {count_of(plan.prepared.total, 'row')}"
+    return f'<p class="line"><b>You will train on {rows}, in {steps} of {batch}.</b></p>'
 
 
-def work(now: Plan) -> str:
-    """On how many rows, in how many steps."""
-    assert now.prepared
-    steps = count_of(now.spec.optim.steps(now.rows), "step")
-    batch = count_of(now.spec.optim.effective_batch, "row")
-    rows = f"{format_count(now.rows)} of {count_of(now.prepared.total, 'row')}"
-    return f'<p class="line"><b>{escape_html(f"You will train on {rows}, {steps} of {batch}.")}</b></p>'
-
-
-def time_words(seconds: TimeRange | None, case: Case) -> str:
-    """How long, and how that is known."""
+def time_in_words(seconds: TimeRange | None, case: Case) -> str:
+    """How long it takes, and how that is known."""
+    if seconds is None and case.lengths is None:
+        return "known once the rows are counted"
     if seconds is None:
-        return (
-            "known once the rows are counted"
-            if case.lengths is None
-            else "known once the run has begun"
-        )
-    source = "as earlier runs took" if seconds.source == "past" else "as measured on this machine"
+        return "known once the run has started"
+    source = "from earlier runs" if seconds.source == "past" else "measured on this machine"
     return f"about {format_time_range(seconds.low, seconds.high)}, {source}"
 
 
-def warnings(now: Plan) -> Iterator[str]:
-    """What does not fit, what will happen then, and what would help."""
-    assert now.case and now.forecast
-    told, machine = now.forecast, now.case.machine
+def plan_warnings(plan: Plan) -> Iterator[tuple[str, str]]:
+    """(text, tone) of what is tight in memory or large on the disk, and what happens then."""
+    assert plan.case and plan.forecast
+    estimate, machine = plan.forecast, plan.case.machine
     free = format_bytes(machine.free)
-    if now.problems:
+    if plan.problems:
         return
-    if told.fit is None:
-        yield line(
+    if estimate.fit is None:
+        yield (
             f"This will hardly fit: even one example at a time needs about "
-            f"{format_bytes(told.fit_needs)}, and this {machine.name} has {free} free. "
-            f"{what_helps(told)} You can start it all the same; it says if memory runs out.",
+            f"{format_bytes(estimate.fit_needs)}, and this {machine.name} has {free} free. "
+            f"{what_helps(estimate)} You can start it anyway; if memory runs out, it tells you.",
             "bad",
         )
-    elif told.fit_needs < told.needs:
-        yield line(
-            f"As it is set it needs about {format_bytes(told.needs)}, and {free} are free. So it will step down by itself "
-            f"to {told.fit.text}. {told.effect}",
+    elif estimate.fit_needs < estimate.needs:
+        yield (
+            f"These settings need about {format_bytes(estimate.needs)}, and {free} is free. "
+            f"So the run will step down to {estimate.fit.text}. {estimate.effect}",
             "warn",
         )
-    elif told.fit_needs > recommend.USABLE_SHARE * machine.free:
-        yield line(
-            "That is nearly all that is free. If it runs out, the run steps down by itself.", "warn"
-        )
-    if now.spec.method.kind == "full" and now.case.info.parameters > 1e9:
-        yield line(
-            f"Each saved version is a whole model of {format_bytes(4 * now.case.info.parameters)}.",
-            "warn",
-        )
+    elif estimate.fit_needs > recommend.USABLE_SHARE * machine.free:
+        yield "This takes nearly all free memory. If it runs out, the run steps down.", "warn"
+    if plan.spec.method.kind == "full" and plan.case.info.parameters > 1e9:
+        size = format_bytes(4 * plan.case.info.parameters)
+        yield f"Each checkpoint is a whole model of {size}.", "warn"
 
 
-def methods(options: tuple[MethodOption, ...], case: Case) -> str:
-    """Which method is recommended and why, and when to use which."""
+def method_advice(options: Sequence[MethodOption], case: Case) -> str:
+    """The recommended method with its reason, and when to use which."""
     best = next(option for option in options if option.recommended)
-    why = recommend.explain_method(case, best)
-    rows = "".join(_method(option) for option in options)
-    head = f'<p class="line">Recommended: <b>{escape_html(NAMES[best.kind])}</b>. {escape_html(why)}</p>'
-    free = f"{format_bytes(case.machine.free)} are free. Each figure is for one example at a time; more need more."
-    summary = "<summary>When to use which method</summary>"
-    return f'{head}<details class="why">{summary}<ul>{rows}</ul>{line(free)}</details>'
+    why = escape_html(recommend.explain_method(case, best))
+    rows = "".join(_method_item(option) for option in options)
+    note = (
+        f"{format_bytes(case.machine.free)} is free. "
+        "The figures are for one example at a time; larger batches need more."
+    )
+    return (
+        f'<p class="line">Recommended: <b>{escape_html(NAMES[best.kind])}</b>. {why}</p>'
+        '<details class="why"><summary>When to use which method</summary>'
+        f"<ul>{rows}</ul>{line(note)}</details>"
+    )
 
 
-def _method(option: MethodOption) -> str:
-    fits = "" if option.fits else ", which does not fit here"
+def _method_item(option: MethodOption) -> str:
+    unfit = "" if option.fits else ", which does not fit here"
     mark = ' <span class="chip">recommended</span>' if option.recommended else ""
-    needs = f"From {format_bytes(option.needs)} of memory{fits}."
-    return f"<li><b>{escape_html(NAMES[option.kind])}</b>{mark}<br>{escape_html(option.why)} {escape_html(needs)}</li>"
+    text = f"{option.why} Needs at least {format_bytes(option.needs)} of memory{unfit}."
+    return f"<li><b>{escape_html(NAMES[option.kind])}</b>{mark}<br>{escape_html(text)}</li>"

@@ -1,9 +1,9 @@
-"""The settings on the Train tab: how they are laid out, and which of them apply to the method, rows and model."""
+"""The settings on the Train tab: their layout, and which of them apply to the method, rows and model."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,26 +12,27 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.errors import HoneError
-from engine.model.info import ModelInfo
-from engine.spec.objective import LABELS, goal_of
+from engine.model.info import ALL_LINEAR, ModelInfo
+from engine.spec.objective import LABEL_OBJECTIVES, resolve_objective
 from ui import form
 from ui.context import Context
 from ui.form import TARGET_GROUPS
 from ui.theme import raw_html
 
-OWN = "own"  # target modules chosen one by one
-# Under More settings, in columns of groups; what is not named here stands beside it.
-ADAPTER = tuple(
+OWN_CHOICE = "own"  # target modules chosen one by one
+HEAD_KIND = "head"  # the method that trains only a new head
+# Under More settings, in columns of groups.
+ADAPTER_PATHS = tuple(
     f"method.{name}"
     for name in ("dropout", "rslora", "init", "plus", "bias", "layers", "ranks", "save")
 )
-GROUPED = (
+MORE_COLUMNS = (
     {
         "Steps": ("optim.warmup", "optim.schedule", "optim.weight_decay", "data.seed"),
         "Memory": ("optim.accumulation", "optim.checkpointing", "optim.optimizer"),
     },
     {
-        "While it trains": (
+        "During training": (
             "name",
             "sampling.checks",
             "sampling.save_minutes",
@@ -39,39 +40,39 @@ GROUPED = (
             "sampling.prompts",
             "sampling.max_new_tokens",
         ),
-        "Place": ("place.device", "place.precision"),
+        "Hardware": ("place.device", "place.precision"),
     },
 )
 TO_MORE = (
     '<button type="button" class="to-more" aria-controls="more">More settings'
-    "<small>Layers, ranks of single parts, schedule, memory, checks, device</small></button>"
+    "<small>Layers, ranks per module, schedule, memory, checks, device</small></button>"
 )
-HEAD = "head"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The widgets, and the boxes that come and go."""
+    """The widgets, and the boxes that are hidden where they do not apply."""
 
-    fields: dict[str, Component]
+    fields: dict[str, Component]  # by path
     group: gr.Radio
     methods: gr.HTML
     adapter: gr.Column
     preferring: gr.Column
 
 
-def build(initial: dict[str, Any]) -> Settings:
-    """Lay out what matters most, with these values."""
+def build_settings(initial: Mapping[str, Any]) -> Settings:
+    """Lay out the main settings, with these values."""
     fields: dict[str, Component] = {}
-    add = partial(_add, fields, initial)
-    # A list that gets shorter while it is open breaks in Gradio 6.31, so it starts as the first data will have it.
+    add = partial(_add_fields, fields, initial)
+    # An open list that gets shorter breaks in Gradio 6.31, so it starts with the choices for the
+    # first data.
     fields["method.kind"] = form.make_widget(
-        "method.kind", value=initial["method.kind"], choices=kinds(labels=False)
+        "method.kind", value=initial["method.kind"], choices=method_choices(labels=False)
     )
     methods = raw_html(elem_id="methods")
     with gr.Column(elem_id="adapter") as adapter:
         add("method.rank", "method.alpha")
-        group = _group()
+        group = _build_group()
         add("method.targets")
     with gr.Column(visible=False, elem_id="preferring") as preferring:
         add("method.preference", "method.beta")
@@ -80,14 +81,14 @@ def build(initial: dict[str, Any]) -> Settings:
     return Settings(fields, group, methods, adapter, preferring)
 
 
-def build_more(initial: dict[str, Any], settings: Settings) -> gr.Column:
-    """The rest, where there is more room; gives the box of what concerns an adapter."""
-    add = partial(_add, settings.fields, initial)
+def build_more_settings(initial: Mapping[str, Any], settings: Settings) -> gr.Column:
+    """Lay out the other settings and add them to ``settings``; returns the box of the adapter's."""
+    add = partial(_add_fields, settings.fields, initial)
     with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row(equal_height=False):
         with gr.Column(min_width=250, elem_id="adapter-more") as box:
             raw_html('<h4 class="group">Adapter</h4>')
-            add(*ADAPTER)
-        for column in GROUPED:
+            add(*ADAPTER_PATHS)
+        for column in MORE_COLUMNS:
             with gr.Column(min_width=250):
                 for title, paths in column.items():
                     raw_html(f'<h4 class="group">{title}</h4>')
@@ -95,15 +96,15 @@ def build_more(initial: dict[str, Any], settings: Settings) -> gr.Column:
     return box
 
 
-def _add(fields: dict[str, Component], initial: dict[str, Any], *paths: str) -> None:
+def _add_fields(fields: dict[str, Component], initial: Mapping[str, Any], *paths: str) -> None:
     for path in paths:
         fields[path] = form.make_widget(path, value=initial[path])
 
 
-def _group() -> gr.Radio:
+def _build_group() -> gr.Radio:
     named = [(label, group) for group, label in TARGET_GROUPS.items()]
     return gr.Radio(
-        [*named, ("My own choice", OWN)],
+        [*named, ("My own choice", OWN_CHOICE)],
         value="all",
         label="Where the adapter goes",
         info="A group of target modules, or choose them one by one below.",
@@ -114,87 +115,82 @@ def _group() -> gr.Radio:
 # --- handlers ---
 
 
-def arrange(ctx: Context, *values: Any) -> list[Any]:
-    """Show what applies to the method and the rows, and hide the rest as it is."""
-    adapts = values[form.FORM_PATHS.index("method.kind")] not in (HEAD, "full")
-    return [
-        gr.update(visible=visible)
-        for visible in (adapts, adapts, goal_now(ctx, values) == "prefer")
-    ]
+def show_applicable(ctx: Context, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Show the boxes that apply to the method and the rows; the others keep their values."""
+    adapts = values["method.kind"] not in (HEAD_KIND, "full")
+    return {
+        "adapter": gr.update(visible=adapts),
+        "more": gr.update(visible=adapts),
+        "preferring": gr.update(visible=current_goal(ctx, values) == "prefer"),
+    }
 
 
-def offer_kinds(ctx: Context, *values: Any) -> Any:
-    """The methods that make sense for the goal; not bound to the method's own change, which it would cause again."""
-    kind, labels = values[form.FORM_PATHS.index("method.kind")], goal_now(ctx, values) in LABELS
-    # Only what must change: another may have been chosen meanwhile.
-    changed = {"value": "lora"} if kind == HEAD and not labels else {}
-    return gr.update(choices=kinds(labels), **changed)
+def offer_methods(ctx: Context, **values: Any) -> Any:
+    """The methods for the current goal. Not run when the method changes, which it would repeat."""
+    labels = current_goal(ctx, values) in LABEL_OBJECTIVES
+    choices = method_choices(labels)
+    # The value only where it must change: another may have been chosen meanwhile.
+    if values["method.kind"] == HEAD_KIND and not labels:
+        return gr.update(choices=choices, value="lora")
+    return gr.update(choices=choices)
 
 
-def kinds(labels: bool) -> list[tuple[str, str]]:
+def method_choices(labels: bool) -> list[tuple[str, str]]:
     """The methods for rows with labels, or without."""
-    return [
-        (name, value)
-        for name, value in form.field_choices("method.kind")
-        if value != HEAD or labels
-    ]
+    choices = form.field_choices("method.kind")
+    return choices if labels else [(name, kind) for name, kind in choices if kind != HEAD_KIND]
 
 
-def goal_now(ctx: Context, values: Sequence[Any]) -> str:
-    """What the settings would teach; to write, where they contradict the rows."""
+def current_goal(ctx: Context, values: Mapping[str, Any]) -> str:
+    """The goal of the settings; ``write`` where they contradict the rows."""
     try:
-        spec = form.read_data_spec(values[form.FORM_PATHS.index(path)] for path in form.DATA_PATHS)
-        info = ctx.known_model(values[form.FORM_PATHS.index("model.source")])
-        return goal_of(spec, ctx.prepare(spec).shape, info.tasks if info else ("write",))
+        spec = form.read_data_spec(values)
+        info = ctx.known_model(values["model.source"])
+        return resolve_objective(spec, ctx.prepare(spec).shape, info.tasks if info else ("write",))
     except HoneError:
         return "write"
 
 
-def choose_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
-    """The target modules that this model really has."""
+def targets_of_model(ctx: Context, model: str, group: str, names: list[str]) -> Any:
+    """The target modules of another model: those of the group, or the chosen ones that it has."""
     info = ctx.known_model(model)
     if info is None:
-        # The names of the model before stay on offer: a form that is on its way may still hold them.
-        return gr.update(
-            choices=[*dict.fromkeys([form.ALL_LINEAR, *names])], value=[form.ALL_LINEAR]
-        )
-    known = [module.name for module in info.adaptable]
+        # A form in flight may still hold names of the previous model, so they remain choices.
+        choices = [*dict.fromkeys([ALL_LINEAR, *names])]
+        return gr.update(choices=choices, value=[ALL_LINEAR])
+    known = {module.name for module in info.adaptable}
     kept = [name for name in names if name in known]
-    return targets(
-        ctx, info, kept if group == OWN and kept else info.groups.get(group, info.groups["all"])
-    )
+    if group == OWN_CHOICE and kept:
+        return target_choices(ctx, info, kept)
+    return target_choices(ctx, info, info.groups.get(group, info.groups["all"]))
 
 
-def targets(ctx: Context, info: ModelInfo, value: Sequence[str]) -> Any:
-    """These target modules, always together with what is on offer: Gradio refuses a form with others.
+def target_choices(ctx: Context, info: ModelInfo, value: Sequence[str]) -> Any:
+    """These target modules together with the choices, since Gradio refuses a value that is none.
 
-    A form that is on its way may still hold all linear layers, or names of the model before: they stay on offer,
-    and the page hides them.
+    A form in flight may still hold all linear layers, or names of the previous model: they remain
+    choices without a label, which the page hides.
     """
     counts = Counter[str]()
     for module in info.adaptable:
         counts[module.name] += module.count
     named = [(f"{name} ({times}×)", name) for name, times in counts.items()]
     hidden = [("", name) for name in ctx.linear_layer_names() if name not in counts]
-    return gr.update(
-        choices=[*named, *hidden, (form.ALL_LINEAR_LABEL, form.ALL_LINEAR)], value=list(value)
-    )
+    choices = [*named, *hidden, (form.ALL_LINEAR_LABEL, ALL_LINEAR)]
+    return gr.update(choices=choices, value=list(value))
 
 
-def choose_group(ctx: Context, group: str, model: str) -> Any:
-    """The modules of a group."""
+def targets_of_group(ctx: Context, group: str, model: str) -> Any:
+    """The target modules of a group."""
     info = ctx.known_model(model)
-    return gr.skip() if info is None or group == OWN else targets(ctx, info, info.groups[group])
+    if info is None or group == OWN_CHOICE:
+        return gr.skip()
+    return target_choices(ctx, info, info.groups[group])
 
 
-def name_group(ctx: Context, names: list[str], model: str) -> str:
-    """The group that these modules are, or "my own choice"."""
+def group_of_targets(ctx: Context, names: Sequence[str], model: str) -> str:
+    """The group with exactly these target modules, or the own choice."""
     info = ctx.known_model(model)
     groups = info.groups if info else {}
-    return next((group for group in reversed(groups) if set(groups[group]) == set(names)), OWN)
-
-
-def all_paths() -> tuple[str, ...]:
-    """Every setting that stands on this tab."""
-    elsewhere = {path for path in form.DATA_PATHS if path != "data.seed"} | {"model.source"}
-    return tuple(path for path in form.FORM_PATHS if path not in elsewhere)
+    matching = (group for group in reversed(groups) if set(groups[group]) == set(names))
+    return next(matching, OWN_CHOICE)

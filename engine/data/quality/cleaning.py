@@ -1,155 +1,140 @@
 """What is noticed over all rows, and which of them are left after the chosen fixes.
 
-Works on a few facts of each row; the rows themselves stay on disk.
+Works on a few facts about each row; the rows themselves stay on disk.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from typing import Any
 
-from engine.data.normalize import Row
-from engine.data.quality import findings as fd
-from engine.data.quality.findings import Finding
+from engine.data.quality.findings import Finding, make_finding
+from engine.data.row_facts import RowFacts, row_text
 from engine.data.rows import HELD_OUT, TRAIN, Rows
 from engine.spec.run import Fix
+from engine.text import count_of
 
 ROWS_LISTED = 20  # row numbers of a finding
-SKEWED, BALANCED = (
-    5,
-    2,
-)  # times as frequent as the rarest label: from where it is said, and what is left then
+EXAMPLES_SHOWN = 5  # of rows that cannot be used
+EXAMPLE_LENGTH = 160  # characters of a row
+# Times as frequent as the rarest label: from where it is a finding, and what the fix leaves.
+SKEWED, BALANCED = 5, 2
+RARE = 5  # rows below which a label is rare
 
 
-class RowFacts:
-    """What is kept of each normal row while the others are read."""
+class Cleaner:
+    """Looks for one kind of problem after another; what one fix leaves out, the next does not see.
 
-    def __init__(self) -> None:
-        self.numbers: list[int] = []
-        self.parts: list[int] = []
-        self.keys: list[bytes] = []
-        self.groups: list[int] = []
-        self.first: dict[bytes, int] = {}  # key -> group
-        self.labels: list[str] = []
-        self.marks: list[bool] = []  # whether an answer is good
-        self.personal: dict[int, tuple[str, str]] = {}
-        self.bad: list[str] = []  # in words, the first ones
-        self.bad_count = 0
-        self.bad_answers = 0
-
-
-def row_words(row: Row) -> str:
-    """All that a row says, for comparing and searching."""
-    if "messages" in row:
-        return "\n".join(
-            message["content"] for message in row["messages"] if message["role"] != "system"
-        )
-    return row.get("text") or f"{row['prompt']}\n{row['completion']}"
-
-
-def _example(row: Row) -> str:
-    words = " ".join(row_words(row).split())
-    return words if len(words) <= 160 else words[:160] + "…"
-
-
-def apply_fixes(
-    fixes: tuple[Fix, ...], facts: RowFacts, rows: Rows, compared: int, labelled: bool
-) -> tuple[list[Finding], list[int]]:
-    """What is noticed, and the indices of the rows that are left after the chosen fixes.
-
-    ``compared`` is how many rows were compared for likeness; ``labelled`` whether their answers are labels.
+    ``kept`` are the indices of the rows that are left, ``findings`` what was noticed.
     """
-    noticed: list[Finding] = []
-    kept = list(range(len(rows)))
 
-    def numbers(found: list[int]) -> list[int]:
-        return [facts.numbers[at] for at in found[:ROWS_LISTED]]
+    def __init__(self, fixes: tuple[Fix, ...], facts: RowFacts, rows: Rows) -> None:
+        self._fixes, self._facts, self._rows = fixes, facts, rows
+        self.findings: list[Finding] = []
+        self.kept = list(range(len(rows)))
 
-    def apply(kind: str, found: list[int], make: Callable[[bool], Finding]) -> None:
-        """Note it, and leave the rows out where that was chosen."""
-        nonlocal kept
-        if found:
-            chosen = kind in fixes
-            noticed.append(make(chosen))
-            if chosen:
-                gone = set(found)
-                kept = [at for at in kept if at not in gone]
+    def find_all(self, with_labels: bool) -> None:
+        """Look for every kind of problem; ``with_labels`` where the answers are class labels."""
+        self._find_unusable()
+        self._find_duplicates()
+        self._find_leaks()
+        self._find_personal_data()
+        if with_labels:
+            self._find_label_problems()
+        if count := self._facts.bad_answers:
+            self.findings.append(make_finding("bad answers", count))
 
-    if facts.bad_count:
-        total = len(rows) + facts.bad_count + facts.bad_answers
-        noticed.append(fd.unusable(facts.bad_count, total, facts.bad, "unusable" in fixes))
-    seen: set[tuple[int, bytes]] = set()
-    again = [
-        at for at in kept if (pair := (facts.parts[at], facts.keys[at])) in seen or seen.add(pair)
-    ]  # type: ignore[func-returns-value]
-    apply(
-        "duplicates",
-        again,
-        lambda done: fd.duplicates(
-            len(again), len(rows), _example(rows[again[0]]), numbers(again), done
-        ),
-    )
-    exact = set(again)
-    first: dict[tuple[int, int], int] = {}
-    near = [
-        at
-        for at in kept
-        if at not in exact and first.setdefault((facts.parts[at], facts.groups[at]), at) != at
-    ]
-    apply(
-        "similar",
-        near,
-        lambda done: fd.similar(
-            len(near),
-            f"{_example(rows[first[facts.parts[near[0]], facts.groups[near[0]]]])}\n{_example(rows[near[0]])}",
-            numbers(near),
-            done,
-            compared,
-            len(rows),
-        ),
-    )
-    learned = {
-        facts.groups[at] for at in kept if facts.parts[at] == TRAIN
-    }  # equal rows are of one group, too
-    leaks = [at for at in kept if facts.parts[at] == HELD_OUT and facts.groups[at] in learned]
-    apply(
-        "leaked",
-        leaks,
-        lambda done: fd.leaked(
-            len(leaks), facts.parts.count(HELD_OUT), _example(rows[leaks[0]]), numbers(leaks), done
-        ),
-    )
-    private = [at for at in kept if at in facts.personal]
-    kinds = Counter(facts.personal[at][0] for at in private)
-    apply(
-        "personal",
-        private,
-        lambda done: fd.personal(
-            len(private), dict(kinds), facts.personal[private[0]][1], numbers(private), done
-        ),
-    )
-    if labelled:
-        labels = Counter(facts.labels[at] for at in kept if facts.parts[at] == TRAIN)
+    def _note(
+        self, name: str, found: list[int], values: dict[str, Any] | None = None, **fields: Any
+    ) -> None:
+        """Note these rows, and leave them out where that was chosen."""
+        if not found:
+            return
+        fields.setdefault("rows", [self._facts.numbers[at] for at in found[:ROWS_LISTED]])
+        finding = make_finding(name, len(found), values, self._fixes, **fields)
+        self.findings.append(finding)
+        if finding.done:
+            gone = set(found)
+            self.kept = [at for at in self.kept if at not in gone]
+
+    def _example(self, at: int) -> str:
+        words = " ".join(row_text(self._rows[at]).split())
+        return words if len(words) <= EXAMPLE_LENGTH else words[:EXAMPLE_LENGTH] + "…"
+
+    def _find_unusable(self) -> None:
+        count, bad = self._facts.bad_count, self._facts.bad
+        if not count:
+            return
+        example = "\n".join(bad[:EXAMPLES_SHOWN])
+        if count > EXAMPLES_SHOWN and len(bad) >= EXAMPLES_SHOWN:
+            example += f"\n… and {count - EXAMPLES_SHOWN:,} more."
+        total = {"total": len(self._rows) + count + self._facts.bad_answers}
+        self.findings.append(make_finding("unusable", count, total, self._fixes, example=example))
+
+    def _find_duplicates(self) -> None:
+        facts, rows = self._facts, len(self._rows)
+        seen: set[tuple[int, bytes]] = set()
+        first: dict[tuple[int, int], int] = {}
+        equal, near = [], []
+        for at in self.kept:
+            if (pair := (facts.parts[at], facts.keys[at])) in seen:
+                equal.append(at)
+                continue
+            seen.add(pair)
+            if first.setdefault((facts.parts[at], facts.groups[at]), at) != at:
+                near.append(at)
+        if equal:
+            name = "all rows the same" if len(equal) == rows - 1 else "duplicates"
+            self._note(name, equal, example=self._example(equal[0]))
+        if near:
+            other = first[facts.parts[near[0]], facts.groups[near[0]]]
+            part = f" Looked at the first {facts.compared:,} rows."
+            self._note(
+                "similar",
+                near,
+                {"part": part if facts.compared < rows else ""},
+                example=f"{self._example(other)}\n{self._example(near[0])}",
+                level="warn" if len(near) > rows // 10 else "info",
+            )
+
+    def _find_leaks(self) -> None:
+        facts = self._facts
+        trained = {facts.groups[at] for at in self.kept if facts.parts[at] == TRAIN}
+        held_out = (at for at in self.kept if facts.parts[at] == HELD_OUT)
+        leaks = [at for at in held_out if facts.groups[at] in trained]
+        if leaks:
+            values = {"held_out": count_of(facts.parts.count(HELD_OUT), "held-out row")}
+            self._note("leaked", leaks, values, example=self._example(leaks[0]))
+
+    def _find_personal_data(self) -> None:
+        personal = self._facts.personal
+        if private := [at for at in self.kept if at in personal]:
+            counts = Counter(personal[at][0] for at in private)
+            kinds = ", ".join(count_of(number, kind) for kind, number in counts.items())
+            self._note("personal", private, {"kinds": kinds}, example=personal[private[0]][1])
+
+    def _find_label_problems(self) -> None:
+        facts = self._facts
+        labels = Counter(facts.labels[at] for at in self.kept if facts.parts[at] == TRAIN)
+        if not labels:
+            return
+        most, least = max(labels, key=labels.__getitem__), min(labels, key=labels.__getitem__)
         if len(labels) == 1:
-            noticed.append(fd.one_label(next(iter(labels)), labels.total()))
-        elif labels and max(labels.values()) > SKEWED * min(labels.values()):
-            many = _too_many(facts, kept, BALANCED * min(labels.values()))
-            apply("balance", many, lambda done: fd.unbalanced(dict(labels), len(many), done))
-        if rare := {label: count for label, count in labels.items() if count < 5}:
-            noticed.append(fd.rare_labels(rare))
-    if facts.bad_answers:
-        noticed.append(fd.bad_answers(facts.bad_answers))
-    return noticed, kept
+            self.findings.append(make_finding("labels", labels.total(), {"label": most}))
+        elif labels[most] > SKEWED * labels[least]:
+            values: dict[str, Any] = {"most": most, "least": least}
+            values |= {"most_rows": labels[most], "least_rows": labels[least]}
+            self._note("balance", self._surplus(BALANCED * labels[least]), values, rows=[])
+        if rare := {label: count for label, count in labels.items() if count < RARE}:
+            names = ", ".join(f"“{label}” ({count})" for label, count in list(rare.items())[:8])
+            self.findings.append(make_finding("rare", len(rare), {"names": names}))
 
-
-def _too_many(facts: RowFacts, kept: list[int], most: int) -> list[int]:
-    """Training rows of frequent labels beyond ``most`` of each, chosen by content."""
-    by_label: dict[str, list[int]] = {}
-    for at in kept:
-        if facts.parts[at] == TRAIN:
-            by_label.setdefault(facts.labels[at], []).append(at)
-    return sorted(
-        at
-        for found in by_label.values()
-        for at in sorted(found, key=lambda at: facts.keys[at])[most:]
-    )
+    def _surplus(self, most: int) -> list[int]:
+        """Training rows of frequent labels beyond ``most`` of each, chosen by their content."""
+        facts = self._facts
+        by_label: dict[str, list[int]] = {}
+        for at in self.kept:
+            if facts.parts[at] == TRAIN:
+                by_label.setdefault(facts.labels[at], []).append(at)
+        drawn = (sorted(rows, key=facts.keys.__getitem__)[most:] for rows in by_label.values())
+        return sorted(at for rows in drawn for at in rows)

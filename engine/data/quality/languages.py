@@ -10,7 +10,7 @@ from typing import Any
 
 LANGUAGE_TEXTS = 300  # texts looked at
 LANGUAGE_LETTERS = 400  # of each
-MIN_PROBABILITY = 0.5  # probability from which a language counts as told
+MIN_PROBABILITY = 0.5  # from which a language is named
 
 
 @cache
@@ -21,34 +21,35 @@ def _identifier() -> Any:
 
 
 def language_shares(texts: Sequence[str]) -> dict[str, float]:
-    """Share of each language (ISO 639-1 code; "?" where a text is too short to tell), the most frequent first."""
-    found: Counter[str] = Counter()
-    for text in texts:
-        code, language_probability = (
-            _identifier().classify(text[:LANGUAGE_LETTERS]) if len(text) >= 20 else ("?", 0.0)
-        )
-        found[code if language_probability >= MIN_PROBABILITY else "?"] += 1
+    """Share of texts in each language (ISO 639-1 code, "?" where uncertain), largest first."""
+    found = Counter(_language_of(text[:LANGUAGE_LETTERS]) for text in texts)
     return {code: count / len(texts) for code, count in found.most_common()}
 
 
+def _language_of(text: str) -> str:
+    if len(text) < 20:  # too short to tell
+        return "?"
+    code, probability = _identifier().classify(text)
+    return str(code) if probability >= MIN_PROBABILITY else "?"
+
+
 def language_probability(text: str, codes: set[str]) -> float:
-    """How probable it is that a text is in one of these languages, if its language is; else 0."""
+    """The probability of a text's language if it is one of these; else 0."""
     code, probability = _identifier().classify(text[:4000])
     return float(probability) if code in codes else 0.0
 
 
 def script_shares(texts: Sequence[str]) -> dict[str, float]:
-    """Share of letters in each script (Unicode's names: Latin, Cyrillic, Cjk ...), the most frequent first."""
-    found: Counter[str] = Counter()
-    for text in texts:
-        for letter in text[:LANGUAGE_LETTERS]:
-            if letter.isalpha():
-                found[
-                    "Latin"
-                    if letter.isascii()
-                    else unicodedata.name(letter, "?").split(" ")[0].capitalize()
-                ] += 1
-    total = sum(found.values())
+    """Share of letters in each script (Unicode's names: Latin, Cyrillic, Cjk ...), largest first."""
+    letters = (letter for text in texts for letter in text[:LANGUAGE_LETTERS] if letter.isalpha())
+    found = Counter(map(_script_of, letters))
+    total = found.total()
     return {
         script: count / total for script, count in found.most_common() if count / total >= 0.001
     }
+
+
+def _script_of(letter: str) -> str:
+    if letter.isascii():
+        return "Latin"
+    return unicodedata.name(letter, "?").split(" ")[0].capitalize()

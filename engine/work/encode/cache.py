@@ -19,7 +19,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.rows import Rows
 from engine.spec.run import DataSpec
-from engine.store.files import write_json
+from engine.store.files import whole_folder, write_json
 from engine.work.encode.encode import Encoded, encode_rows
 
 TOKEN_SETS_KEPT = 24  # sets of tokens on disk
@@ -67,14 +67,8 @@ def load_or_encode(
     except (OSError, ValueError, pa.ArrowInvalid):
         if there:  # half removed, or cut off by a power cut
             _remove_folder(folder)
-        draft = cache / f".draft-{secrets.token_hex(6)}"
-        draft.mkdir(parents=True)
-        try:
+        with whole_folder(folder) as draft:
             _write_folder(draft, rows, tokenizer, data)
-            if not folder.exists():  # another run may have been quicker
-                os.rename(draft, folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     for old in sorted(cache.glob("[!.]*"), key=lambda one: one.stat().st_mtime)[:-TOKEN_SETS_KEPT]:
         _remove_folder(old)  # files that are open stay readable
     for draft in cache.glob(".draft-*"):  # of one that was killed

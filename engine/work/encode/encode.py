@@ -1,7 +1,7 @@
-"""Rows to token ids and labels: what the model sees, and which tokens it learns from.
+"""Encodes rows as token ids and labels: what the model reads, and the targets that it learns.
 
-The loss stands on the assistant's turns alone (or on the whole of plain text). Where the assistant's
-tokens cannot be told apart with certainty the row is refused; nothing is ever trained on silently.
+The loss covers the assistant's turns, or the whole of a plain text. A row whose loss mask is uncertain
+is refused; nothing is ever trained on silently.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
-from engine.data.normalize import with_system
-from engine.errors import DataError, ModelError
-from engine.spec import presets
-from engine.spec.objective import compares
+from engine.data.messages import with_system
+from engine.data.rows import Row
+from engine.errors import DataError
+from engine.spec.objective import has_preference
 from engine.spec.run import DataSpec
 from engine.work.encode.loss_mask import compute_loss_mask
-from engine.work.encode.messages import Message, Tool
-from engine.work.encode.prompts import prompt_text
+from engine.work.encode.messages import Message
 from engine.work.encode.template import Span
 from engine.work.encode.tokens import (
     TextTokens,
@@ -32,66 +30,33 @@ from engine.work.encode.tokens import (
     wrap_control_tokens,
 )
 
-Row = dict[str, Any]
-IGNORE_INDEX = -100  # label of a token without a loss, as PyTorch's cross-entropy has it
-TEMPLATE_FOLDER = presets.FOLDER / "templates"
-TOKENS_KEPT_AT_ENDS = 16  # tokens that stay at both ends of what is shortened
+IGNORE_INDEX = -100  # the label of a token without a loss, as in PyTorch's cross-entropy
+TOKENS_KEPT_AT_ENDS = 16  # of a stretch of tokens that is shortened in the middle
 
 
 class Encoded(NamedTuple):
-    """One row as the model sees it."""
+    """One row as token ids with labels."""
 
     ids: list[int]
-    labels: list[int]  # the id where the token is learned, else IGNORED
+    labels: list[int]  # the id of a target token, else IGNORE_INDEX
     length: int  # tokens before anything was cut
 
     @property
-    def cut(self) -> int:
+    def cut_tokens(self) -> int:
+        """How many tokens were cut off, or out of the middle."""
         return self.length - len(self.ids)
 
     @property
-    def learned(self) -> int:
+    def target_tokens(self) -> int:
+        """How many tokens have a label."""
         return sum(label != IGNORE_INDEX for label in self.labels)
 
 
-def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizerBase:
-    """A model's tokenizer with a pad token, padding on the right, and the chat template that is to be used.
-
-    ``model`` keeps the model's own, or takes ``plain`` where it has none. Raises ModelError where it is not usable.
-    """
-    sentence = "The cat sat on the mat."
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-        back = tokenizer.decode(
-            tokenizer.encode(sentence, add_special_tokens=False), skip_special_tokens=True
-        )
-    except Exception as error:
-        raise ModelError(
-            f"The tokenizer in '{folder.name}' cannot be loaded. Copy the model again."
-        ) from error
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"The tokenizer in '{folder.name}' cannot say which letters a token stands for, so answers cannot be told "
-            "from questions. Choose a model that comes with a tokenizer.json."
-        )
-    # Some folders lack their vocabulary and encode text to almost nothing, silently.
-    if "".join(back.lower().split()) != "".join(sentence.lower().split()):
-        raise ModelError(
-            f"The tokenizer in '{folder.name}' loses text: its vocabulary is missing. Copy the model again."
-        )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    tokenizer.padding_side = "right"
-    if template != "model" or not tokenizer.chat_template:
-        name = "plain" if template == "model" else template
-        tokenizer.chat_template = (TEMPLATE_FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
-    return tokenizer
-
-
 def row_messages(row: Row, system: str = "") -> list[Message]:
-    """A chat or prompt/completion row as messages, after the system turn of all rows where it brings none."""
+    """A chat or prompt/completion row as messages.
+
+    ``system`` is the system prompt for rows that have none.
+    """
     if "messages" in row:
         return with_system(list(row["messages"]), system)
     pair = [
@@ -102,38 +67,44 @@ def row_messages(row: Row, system: str = "") -> list[Message]:
 
 
 def encode_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
-    """One normal row as ids and labels, cut at the end; raises DataError where its mask is uncertain."""
+    """One normalised row, truncated to ``data.max_length``.
+
+    Raises DataError where its loss mask is uncertain.
+    """
     return truncate_encoded(encode_uncut(tokenizer, row, data), data)
 
 
-def truncate_encoded(whole: Encoded, data: DataSpec) -> Encoded:
-    """What training sees of it."""
-    return Encoded(whole.ids[: data.max_length], whole.labels[: data.max_length], whole.length)
+def truncate_encoded(encoded: Encoded, data: DataSpec) -> Encoded:
+    """The row without the tokens after ``data.max_length``."""
+    ids, labels = encoded.ids[: data.max_length], encoded.labels[: data.max_length]
+    return Encoded(ids, labels, encoded.length)
 
 
 def encode_uncut(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
-    """As ``encode``, with the tokens beyond the cut; what is to be shortened is shortened."""
+    """One row without truncation; its prompt is shortened if ``data.fixes`` says so."""
     return encode_chosen_and_rejected(tokenizer, row, data)[0]
 
 
 def encode_chosen_and_rejected(
     tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
 ) -> list[Encoded]:
-    """As ``encode_uncut``, and after it the same row with its worse answer where it is learned against one.
+    """The row and, if it is a preference, the row with its rejected answer; both without truncation.
 
-    Both have the same question, shortened by what the longer of them needs.
+    Their prompts are shortened alike, by what the longer of the two needs.
     """
     if "text" in row:
-        ids = _append_end(tokenizer, _encode_text(tokenizer, row["text"], "literal" in data.fixes))
+        ids = _append_end(tokenizer, encode_text(tokenizer, row["text"], "literal" in data.fixes))
         return [Encoded(ids, ids, len(ids))]
-    sides = [row]
-    if compares(data, row):
-        # Earlier answers are the same on both sides: the last ones alone are better or worse.
+    rows = [row]
+    if has_preference(data, row):
+        # Earlier answers are the same in both; only the last ones are compared.
         data = data.model_copy(update={"learn": "last"})
-        sides += [_replace_answer(row, row["rejected"])] if "rejected" in row else []
-    made = [_encode_conversation(tokenizer, side, data) for side in sides]
-    over = max(len(ids) for ids, _, _ in made) - data.max_length if "shorten" in data.fixes else 0
-    return [_shorten_prompt(ids, labels, len(ids) - max(0, over)) for ids, labels, _ in made]
+        rows += [_replace_answer(row, row["rejected"])] if "rejected" in row else []
+    encoded = [encode_conversation(tokenizer, one, data) for one in rows]
+    excess = 0
+    if "shorten" in data.fixes:
+        excess = max(0, max(len(ids) for ids, _, _ in encoded) - data.max_length)
+    return [_shorten_prompt(ids, labels, len(ids) - excess) for ids, labels, _ in encoded]
 
 
 def _replace_answer(row: Row, answer: str) -> Row:
@@ -143,81 +114,87 @@ def _replace_answer(row: Row, answer: str) -> Row:
     return row | {"completion": answer}
 
 
-def _encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:
-    text, _, places = unwrap_control_tokens(
-        wrap_control_tokens(text, control_pattern(tokenizer)) if literal else text, []
-    )
-    return plain_text_ids(tokenizer, text, places)
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:
+    """A plain text's token ids. ``literal``: control tokens in it are read as ordinary letters."""
+    if literal:
+        text = wrap_control_tokens(text, control_pattern(tokenizer))
+    text, _, literals = unwrap_control_tokens(text, [])
+    return plain_text_ids(tokenizer, text, literals)
 
 
-def _encode_conversation(
+def encode_conversation(
     tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
 ) -> tuple[list[int], list[int], int]:
-    """Ids, labels, and at which token the last answer begins."""
+    """Ids, labels, and the index of the token with which the last answer begins."""
     messages, tools = row_messages(row, data.system), row.get("tools") or []
     if "literal" in data.fixes:
         messages, tools = wrap_control_tokens([messages, tools], control_pattern(tokenizer))
-    found = compute_loss_mask(tokenizer, messages, tools, data.learn)
-    text, spans, literal = unwrap_control_tokens(
-        found.text, [*found.spans, *((border, border) for border in found.borders)]
-    )
-    spans, borders = spans[: len(found.spans)], [border for border, _ in spans[len(found.spans) :]]
-    made = tokenize_pieces(tokenizer, text, literal, borders)
-    opens = borders[-1] if borders else len(text)
-    begin = next(
-        (
-            place
-            for place, (start, end) in enumerate(made.offsets)
-            if start >= opens and end > start
-        ),
-        0,
-    )
-    return made.ids, list(made.ids) if data.learn == "all" else _make_labels(made, spans), begin
+    mask = compute_loss_mask(tokenizer, messages, tools, data.learn)
+    borders = [(border, border) for border in mask.borders]
+    text, spans, literals = unwrap_control_tokens(mask.text, [*mask.spans, *borders])
+    spans, ends = spans[: len(mask.spans)], [end for end, _ in spans[len(mask.spans) :]]
+    tokens = tokenize_pieces(tokenizer, text, literals, ends)
+    labels = list(tokens.ids) if data.learn == "all" else _make_labels(tokens, spans)
+    return tokens.ids, labels, _first_token(tokens, ends[-1] if ends else len(text))
+
+
+def _first_token(tokens: TextTokens, start: int) -> int:
+    """The index of the first token at or after this character; 0 where there is none."""
+    for index, (begin, end) in enumerate(tokens.offsets):
+        if begin >= start and end > begin:
+            return index
+    return 0
 
 
 def encode_rows(
     tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], data: DataSpec, left: Counter[str]
 ) -> Iterator[Encoded]:
-    """The rows that keep something to learn; raises DataError for one whose mask is uncertain, or leaves it out.
+    """The rows that have targets, truncated.
 
-    ``left`` counts those that do not: ``lost`` to the cut, ``refused`` because of their mask.
+    ``left`` counts the rows left out: ``lost`` have no target within the maximum length, ``refused``
+    have an uncertain loss mask. The latter raise DataError unless ``data.fixes`` has "refused".
     """
     for number, row in enumerate(rows, start=1):
         try:
-            one = encode_row(tokenizer, row, data)
+            encoded = encode_row(tokenizer, row, data)
         except DataError as error:
             if "refused" not in data.fixes:
                 raise DataError(f"Row {number}: {error}") from error
             left["refused"] += 1
             continue
-        if has_targets(one):
-            yield one
+        if has_targets(encoded):
+            yield encoded
         else:
             left["lost"] += 1
 
 
-def has_targets(one: Encoded) -> bool:
-    """Whether anything is learned; the first token has none before it to be foretold from."""
-    return any(label != IGNORE_INDEX for label in one.labels[1:])
+def has_targets(encoded: Encoded) -> bool:
+    """Whether any label is left after the shift (the first token is never predicted)."""
+    return any(label != IGNORE_INDEX for label in encoded.labels[1:])
 
 
-def _make_labels(made: TextTokens, spans: list[Span]) -> list[int]:
-    """A token is learned where it begins within an answer.
+def _make_labels(tokens: TextTokens, spans: list[Span]) -> list[int]:
+    """Labels of the tokens that begin inside one of these spans of characters.
 
-    One that begins before it and reaches into it is not: the prompt holds its beginning, so the model, when it is
-    asked, can never choose it. One that begins in the answer and reaches out of it is the model's to write.
+    A token that begins before an answer and reaches into it has no label: its beginning is part of
+    the prompt, so the model can never choose it. A token that begins in the answer and reaches out of
+    it is the model's to write.
     """
     spans = sorted(spans)
     starts = [start for start, _ in spans]
     labels = []
-    for token, (start, end) in zip(made.ids, made.offsets, strict=True):
+    for token, (start, end) in zip(tokens.ids, tokens.offsets, strict=True):
         at = bisect_right(starts, start) - 1
-        labels.append(token if at >= 0 and start < spans[at][1] and end > start else IGNORE_INDEX)
+        inside = at >= 0 and start < spans[at][1] and end > start
+        labels.append(token if inside else IGNORE_INDEX)
     return labels
 
 
 def _shorten_prompt(ids: list[int], labels: list[int], limit: int) -> Encoded:
-    """Tokens go from the middle of the longest stretch that is not learned, until the row fits or none is left."""
+    """Cut tokens out of the middle of the longest stretch without labels until the row fits.
+
+    TOKENS_KEPT_AT_ENDS stay at both ends of a stretch, so a row may stay too long.
+    """
     length = len(ids)
     while (excess := len(ids) - limit) > 0:
         start, end = _longest_ignored(labels)
@@ -230,82 +207,16 @@ def _shorten_prompt(ids: list[int], labels: list[int], limit: int) -> Encoded:
 
 
 def _longest_ignored(labels: list[int]) -> Span:
-    """Start and end of the longest run of tokens that are not learned."""
+    """Start and end of the longest run of tokens without labels."""
     best, start = (0, 0), 0
-    for place, label in enumerate([*labels, 0]):
+    for index, label in enumerate([*labels, 0]):
         if label != IGNORE_INDEX:
-            best = max(best, (start, place), key=lambda run: run[1] - run[0])
-            start = place + 1
+            best = max(best, (start, index), key=lambda run: run[1] - run[0])
+            start = index + 1
     return best
 
 
 def _append_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
-    """Plain text ends with the end-of-text token, so that the model learns to stop."""
+    """End a plain text with the end-of-text token, so that the model learns to stop."""
     end = tokenizer.eos_token_id
     return ids if end is None or (ids and ids[-1] == end) else [*ids, end]
-
-
-def prompt_ids(
-    tokenizer: PreTrainedTokenizerBase,
-    messages: list[Message],
-    plain_text: bool,
-    tools: list[Tool] | None = None,
-    literal: bool = False,
-) -> list[int]:
-    """The ids to generate from: the conversation so far, opened for the assistant; or plain text to continue.
-
-    ``literal`` where the run reads control tokens in texts as plain text.
-    """
-    if not plain_text:
-        if literal:
-            messages, tools = wrap_control_tokens([messages, tools], control_pattern(tokenizer))
-        text, borders = prompt_text(tokenizer, messages, tools or [])
-        text, spans, places = unwrap_control_tokens(text, [(border, border) for border in borders])
-        return tokenize_pieces(tokenizer, text, places, [border for border, _ in spans]).ids
-    ids = _encode_text(tokenizer, messages[-1]["content"], literal)
-    return (
-        ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
-    )  # some tokenizers end every text
-
-
-def question_messages(row: Row, system: str = "") -> list[Message]:
-    """What to ask in order to compare with this row's answer: all before the last assistant turn.
-
-    For plain text, its first half, cut at a space.
-    """
-    if "text" in row:
-        half = row["text"][: max(8, len(row["text"]) // 2)]
-        return [{"role": "user", "content": half.rsplit(" ", 1)[0].strip() or half}]
-    messages = row_messages(row, system)
-    last = max(index for index, message in enumerate(messages) if message["role"] == "assistant")
-    return messages[:last]
-
-
-def row_prompt_ids(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> list[int]:
-    """The ids that this row's last answer is learned after: exactly the beginning of the row as it is trained."""
-    literal = "literal" in data.fixes
-    if "text" in row:
-        return prompt_ids(tokenizer, question_messages(row), True, literal=literal)
-    ids, _, begin = _encode_conversation(tokenizer, row, data)
-    return ids[:begin] or prompt_ids(
-        tokenizer, question_messages(row, data.system), False, row.get("tools"), literal
-    )
-
-
-def first_questions(
-    tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], count: int, limit: int, data: DataSpec
-) -> list[tuple[str, list[int]]]:
-    """What the first rows ask, as shown and as ids; rows whose question is longer than ``limit`` tokens are passed."""
-    found: list[tuple[str, list[int]]] = []
-    for row in rows:
-        if len(found) == count:
-            break
-        try:
-            asked, ids = question_messages(row, data.system), row_prompt_ids(tokenizer, row, data)
-        except DataError:
-            if "refused" not in data.fixes:
-                raise
-            continue
-        if asked and len(ids) <= limit:
-            found.append((asked[-1]["content"], ids))
-    return found

@@ -1,4 +1,4 @@
-"""A conversation in the forms that chat templates want, and whether a template showed all of it.
+"""Messages in the forms that chat templates want, and the check that a template showed all of them.
 
 Knows nothing about masks: it turns messages into messages, and compares them with a rendered text.
 """
@@ -7,58 +7,69 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
+from engine.data.messages import Message
 from engine.errors import DataError
 
-Message = dict[str, Any]
 Tool = dict[str, Any]
 ADVICE = "Choose another chat format (template), or leave these rows out."
+SPEAKERS = {
+    "system": "the system prompt",
+    "user": "what the user says",
+    "tool": "what tools answer",
+}
 
 
 def message_forms(source: str, messages: list[Message]) -> Iterator[list[Message]]:
-    """The messages as a template may want them: calls with ids or without, arguments as an object or as JSON, and
-    texts as lists of parts, which templates of models that also see pictures read."""
-    # Some read thinking from a field of its own alone, and would show the marks around it as the answer's words.
-    apart = "</think>" not in source and ("reasoning_content" in source or "thinking" in source)
-    plain = [_clean_message(message, apart) for message in messages]
+    """The messages in each form that a template with this source may want.
+
+    Tool calls with ids or without, arguments as an object or as JSON, and texts as lists of parts,
+    which templates of models that also read pictures expect.
+    """
+    # Some templates read thinking only from a field of its own, and would show <think> as the answer.
+    has_field = "reasoning_content" in source or "thinking" in source
+    separate = has_field and "</think>" not in source
+    plain = [_clean_message(message, separate) for message in messages]
     yield plain
     if any("tool_calls" in message for message in plain):
         yield _with_call_ids(plain)
         as_text = [_with_json_arguments(message) for message in plain]
         yield as_text
         yield _with_call_ids(as_text)
-    yield [
-        message | {"content": [{"type": "text", "text": message["content"]}]} for message in plain
-    ]
+    yield [message | {"content": _text_parts(message["content"])} for message in plain]
 
 
 def content_of(message: Message) -> str:
-    """A turn's text, also where it is a list of parts."""
+    """A message's text, also where it is a list of parts."""
     content = message["content"]
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
 def answer_after_thinking(message: Message) -> str:
-    """An assistant's words after its thinking, which templates may drop."""
+    """An assistant's text after its thinking, which templates may drop."""
     return content_of(message).rpartition("</think>")[2]
 
 
 def replace_words(message: Message, words: str) -> Message:
-    """The same turn with other words, thinking where it thought."""
+    """The message with other words; with thinking if it had thinking."""
     text = f"<think>\n{words}\n</think>\n\n{words}" if "</think>" in content_of(message) else words
-    parts = not isinstance(message["content"], str)
-    made = message | {"content": [{"type": "text", "text": text}] if parts else text}
+    as_text = isinstance(message["content"], str)
+    made = message | {"content": text if as_text else _text_parts(text)}
     return made | {"reasoning_content": words} if "reasoning_content" in message else made
 
 
-def contains_words(squeezed: str, content: str) -> bool:
-    """Whether a text without its blanks holds these words, as they are or as JSON writes them.
+def _text_parts(text: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text}]
 
-    Blanks do not count: templates trim and indent.
+
+def contains_words(squeezed: str, content: str) -> bool:
+    """Whether a text without its blanks contains these words, as they are or as JSON writes them.
+
+    Blanks do not count, since templates trim and indent.
     """
-    ways = (content, json.dumps(content, ensure_ascii=False)[1:-1], json.dumps(content)[1:-1])
-    return any(remove_blanks(way) in squeezed for way in ways)
+    forms = (content, json.dumps(content, ensure_ascii=False)[1:-1], json.dumps(content)[1:-1])
+    return any(remove_blanks(form) in squeezed for form in forms)
 
 
 def remove_blanks(text: str) -> str:
@@ -66,22 +77,14 @@ def remove_blanks(text: str) -> str:
 
 
 def check_complete(text: str, messages: list[Message], tools: list[Tool]) -> None:
-    """Raises DataError where the template left out a turn, a call or a tool."""
+    """Raises DataError where the template left out a message, a tool call or a tool."""
     squeezed = remove_blanks(text)
-    names = {
-        "system": "the system prompt",
-        "user": "what the user says",
-        "tool": "what tools answer",
-    }
     for message in messages:
-        content = (
-            answer_after_thinking(message)
-            if message["role"] == "assistant"
-            else content_of(message)
-        )
+        answers = message["role"] == "assistant"
+        content = answer_after_thinking(message) if answers else content_of(message)
         if not contains_words(squeezed, content):
             calls = " when it also calls a tool" if "tool_calls" in message else ""
-            raise_missing(names.get(message["role"], f"what the assistant says{calls}"))
+            raise_missing(SPEAKERS.get(message["role"], f"what the assistant says{calls}"))
         for call in message.get("tool_calls", []):
             if not contains_words(squeezed, call["function"]["name"]):
                 raise_missing("tool calls")
@@ -91,7 +94,10 @@ def check_complete(text: str, messages: list[Message], tools: list[Tool]) -> Non
 
 
 def contains_calls(squeezed: str, message: Message) -> bool:
-    """Whether a text holds each tool call of a turn: the tool's name, as often as it is called, and its arguments'."""
+    """Whether a text without its blanks contains each tool call of a message.
+
+    Each tool's name as often as it is called, and the names of its arguments.
+    """
     calls = [call["function"] for call in message.get("tool_calls", [])]
     names = [remove_blanks(call["name"]) for call in calls]
     return all(squeezed.count(name) >= names.count(name) for name in names) and all(
@@ -104,44 +110,43 @@ def _call_arguments(call: dict[str, Any]) -> dict[str, Any]:
     return json.loads(found) if isinstance(found, str) else found
 
 
-def raise_missing(what: str) -> None:
+def raise_missing(what: str) -> NoReturn:
     """Raises DataError: the template leaves this out."""
     raise DataError(
-        f"This model's chat template does not show {what}, so it could not be learned or read. {ADVICE}"
+        f"This model's chat template does not show {what}, so it could not be learned or read. "
+        f"{ADVICE}"
     )
 
 
-def _clean_message(message: Message, apart: bool) -> Message:
-    """Without what is not the template's, and with the thinking in its own field where that is wanted."""
+def _clean_message(message: Message, separate: bool) -> Message:
+    """The message without Hone's own and empty fields.
+
+    ``separate`` moves thinking to the field ``reasoning_content``.
+    """
     kept = {
         key: value for key, value in message.items() if key != "weight" and value not in (None, [])
     }
     kept.setdefault("content", "")
-    if apart and message["role"] == "assistant" and "</think>" in kept["content"]:
+    if separate and message["role"] == "assistant" and "</think>" in kept["content"]:
         thought, _, answer = kept["content"].rpartition("</think>")
-        kept |= {
-            "reasoning_content": thought.replace("<think>", "").strip(),
-            "content": answer.lstrip("\n"),
-        }
+        kept["reasoning_content"] = thought.replace("<think>", "").strip()
+        kept["content"] = answer.lstrip("\n")
     return kept
 
 
 def _with_json_arguments(message: Message) -> Message:
+    """The message with the arguments of its tool calls as JSON text."""
     if "tool_calls" not in message:
         return message
-    functions = [call["function"] for call in message["tool_calls"]]
-    texts = [
-        json.dumps(function.get("arguments", {}), ensure_ascii=False) for function in functions
-    ]
-    calls = [
-        call | {"function": function | {"arguments": text}}
-        for call, function, text in zip(message["tool_calls"], functions, texts, strict=True)
-    ]
+    calls = []
+    for call in message["tool_calls"]:
+        arguments = json.dumps(call["function"].get("arguments", {}), ensure_ascii=False)
+        calls.append(call | {"function": call["function"] | {"arguments": arguments}})
     return message | {"tool_calls": calls}
 
 
 def _with_call_ids(messages: list[Message]) -> list[Message]:
-    """Calls numbered in nine characters, as Mistral's templates want them, and results that name theirs."""
+    """Tool calls with ids of nine characters, as Mistral's templates want them, and results with theirs."""
     count, waiting, made = 0, [], []
     for message in messages:
         if "tool_calls" in message:

@@ -13,7 +13,7 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
-from engine.spec.objective import compares
+from engine.spec.objective import has_preference
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import IGNORE_INDEX, Encoded, Row, encode_uncut, has_targets
 from engine.work.encode.preferences import encode_preference
@@ -131,7 +131,7 @@ def _largest_rows(sizes: dict[int, int]) -> list[int]:
 
 def _typed_control_tokens(row: Row, control: re.Pattern[str], data: DataSpec) -> set[str]:
     """The tokenizer's special tokens that are typed in a row's own texts."""
-    fields = [*MODEL_FIELDS, "rejected"] if compares(data, row) else MODEL_FIELDS
+    fields = [*MODEL_FIELDS, "rejected"] if has_preference(data, row) else MODEL_FIELDS
     return {
         found
         for field in fields

@@ -1,4 +1,4 @@
-"""What is put before the model when it is asked: a conversation so far, opened for the assistant."""
+"""Renders prompts: a conversation so far, opened for the assistant's answer."""
 
 from __future__ import annotations
 
@@ -9,41 +9,38 @@ from typing import TypeVar
 from jinja2 import TemplateError
 from transformers import PreTrainedTokenizerBase
 
+from engine.data.messages import Message
 from engine.errors import DataError
-from engine.work.encode.messages import Message, Tool, check_complete, message_forms, replace_words
+from engine.work.encode.messages import Tool, check_complete, message_forms, replace_words
 from engine.work.encode.template import render_chat
 
-Made = TypeVar("T")
-NEUTRAL_WORDS = ("Zq", "7x")  # words that have no first letter in common
-HELLO_TURN = {
-    "role": "user",
-    "content": "Hello.",
-}  # stands before an answer that no question precedes
+Made = TypeVar("Made")
+NEUTRAL_WORDS = ("Zq", "7x")  # they have no first letter in common
+HELLO_TURN = {"role": "user", "content": "Hello."}  # precedes an answer without a question
 
 
 def prompt_text(
     tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool]
 ) -> tuple[str, list[int]]:
-    """The conversation so far, opened for the assistant, and where its earlier answers begin.
+    """The conversation with a generation prompt, and the characters where earlier answers begin.
 
-    Raises DataError where something is left out.
+    Raises DataError where the template leaves something out.
     """
 
-    def one(form: list[Message], offered: list[Tool] | None) -> tuple[str, list[int]]:
+    def render_form(form: list[Message], offered: list[Tool] | None) -> tuple[str, list[int]]:
         text = render_chat(tokenizer, form, offered, prompt=True)
         check_complete(text, form, tools)
-        # Some templates open <think> for the answer and then take all thinking out of it: what no answer can follow
-        # was never trained, so the prompt ends before it.
+        starts = _answer_starts(tokenizer, form, offered, text)
+        # Some templates open <think> for the answer and then take all thinking out of it. No trained
+        # answer follows such an opening, so the prompt ends before it.
         heads = [
             common_prefix([text, *_with_neutral_answers(tokenizer, form, offered, thinks)])
             for thinks in (False, True)
         ]
         head = max(heads, key=len)
-        return head if text[len(head) :].strip() == "<think>" else text, _answer_starts(
-            tokenizer, form, offered, text
-        )
+        return head if text[len(head) :].strip() == "<think>" else text, starts
 
-    return first_usable_form(one, tokenizer, messages, tools)
+    return first_usable_form(render_form, tokenizer, messages, tools)
 
 
 def _answer_starts(
@@ -67,7 +64,7 @@ def _with_neutral_answers(
     tools: list[Tool] | None,
     thinks: bool,
 ) -> list[str]:
-    """The conversation with answers that have nothing in common; none where it cannot be rendered so."""
+    """The conversation with answers that have nothing in common; empty where it cannot be rendered."""
     like = messages[-1] if messages else HELLO_TURN
     turn = {"role": "assistant", "content": like["content"]}
     answers = [
@@ -81,29 +78,34 @@ def _with_neutral_answers(
 
 
 def first_usable_form(
-    made: Callable[[list[Message], list[Tool] | None], Made],
+    make: Callable[[list[Message], list[Tool] | None], Made],
     tokenizer: PreTrainedTokenizerBase,
     messages: list[Message],
     tools: list[Tool],
 ) -> Made:
-    """What comes of the first form of the conversation that can be used; raises the most telling DataError."""
+    """What ``make`` returns for the first form of the messages that it accepts.
+
+    Raises the DataError that says most where it accepts none.
+    """
     problems: list[DataError] = []
     # A template for tools may fail where there are none, unless it is given an empty list.
     choices: list[list[Tool] | None] = [tools] if tools else [None, []]
     for offered in choices:
         for form in message_forms(tokenizer.get_chat_template(tools=offered), messages):
             try:
-                return made(form, offered)
+                return make(form, offered)
             except DataError as error:
                 problems.append(error)
     raise min(problems, key=_vagueness)
 
 
 def _vagueness(problem: DataError) -> int:
-    """Our own reason says most, then the template's own words; least what went wrong within it."""
-    return 0 if problem.__cause__ is None else 1 if type(problem.__cause__) is TemplateError else 2
+    """Hone's own reason says most, then the template's words; least what went wrong inside it."""
+    if problem.__cause__ is None:
+        return 0
+    return 1 if type(problem.__cause__) is TemplateError else 2
 
 
 def common_prefix(texts: list[str]) -> str:
-    """The letters with which all of these texts begin."""
-    return os.path.commonprefix(texts)  # noqa: RUF071, these are no paths
+    """The characters with which all of these texts begin."""
+    return os.path.commonprefix(texts)  # noqa: RUF071, PTH  these are no paths

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.metrics import f1_score  # type: ignore[import-untyped]
 
-from engine.data.normalize import Row, last_answer
-from engine.spec.objective import parts_of
+from engine.data.normalize import last_answer
+from engine.data.rows import Row
+from engine.spec.objective import split_labels
 from engine.store import events as ev
 from engine.work.model.base_and_tuned import TrainedRun
 from engine.work.model.classifier import (
@@ -40,7 +41,7 @@ def score_head(
     A held-out label that no training row has counts as wrong.
     """
     ids = tokenize_texts(pair.tokenizer, row_texts(rows), pair.data).ids
-    found = pair.both(lambda: compute_logits(pair.model, pair.tokenizer, ids))
+    found = pair.measure_both(lambda: compute_logits(pair.model, pair.tokenizer, ids))
     assert of.head is not None
     if of.head.problem == REGRESSION:
         scale = read_scale(of.run.adapter)
@@ -58,7 +59,7 @@ def score_head(
 
 def _true_labels(row: Row, several: bool) -> Chosen:
     answer = last_answer(row)
-    return frozenset(parts_of(answer) if several else [answer])
+    return frozenset(split_labels(answer) if several else [answer])
 
 
 def label_figures(
@@ -77,8 +78,8 @@ def label_figures(
         table = [[[name in one for name in columns] for one in rows] for rows in (truth, said)]
         return float(f1_score(*map(np.array, table), average=average, zero_division=0.0))
 
-    def compared(measure: Any, *how: Any) -> ev.Compared:
-        return ev.Compared(
+    def compared(measure: Any, *how: Any) -> ev.ComparedScore:
+        return ev.ComparedScore(
             base=measure(base, *how), tuned=measure(tuned, *how), majority=measure(always, *how)
         )
 
@@ -89,7 +90,7 @@ def label_figures(
         rows=len(truth),
         of=of,
         guessing=guessing,
-        labels=ev.Labels(
+        labels=ev.LabelScores(
             majority=", ".join(sorted(common)),
             majority_right=right(always),
             accuracy=compared(lambda said: right(said) / len(truth)),
@@ -110,10 +111,10 @@ def number_figures(
     differences = float(((truth - truth.mean()) ** 2).sum())
     return ev.NumberScore(
         mean=mean,
-        error=ev.Compared(
+        error=ev.ComparedScore(
             **{name: float(np.abs(truth - one).mean()) for name, one in said.items()}
         ),
-        explained=ev.Compared(
+        explained=ev.ComparedScore(
             **{
                 name: 1 - float(((truth - one) ** 2).sum()) / differences
                 for name, one in said.items()

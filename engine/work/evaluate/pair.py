@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import load_tokenizer
+from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.model.base_and_tuned import TrainedRun
 
 Measured = TypeVar("T")
@@ -30,7 +30,7 @@ class Pair(NamedTuple):
 def load_pair(of: TrainedRun) -> Pair:
     """Base and tuned model of a run, in memory."""
     return Pair(
-        of.load(of.place()),
+        of.load_models(of.device_setup()),
         load_tokenizer(of.folder, of.spec.data.template),
         of.spec.data,
         of.context,

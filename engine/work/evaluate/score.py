@@ -23,8 +23,9 @@ from engine.spec.run import Shape
 from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
-from engine.work.encode.encode import IGNORE_INDEX, Encoded, Row, encode_row, row_prompt_ids
+from engine.work.encode.encode import IGNORE_INDEX, Encoded, Row, encode_row
 from engine.work.encode.preferences import encode_preference
+from engine.work.encode.questions import row_prompt_ids
 from engine.work.evaluate.pair import Pair, load_pair
 from engine.work.model.base_and_tuned import open_trained_run
 from engine.work.model.generate import greedy_replies
@@ -47,7 +48,7 @@ def score_run(run: RunDir) -> None:
     if not len(held):
         raise RunError("This run has no held-out examples, so there is nothing new to score it on.")
     rows = [held[index] for index in spread_indices(len(held))]
-    about, spec, count = run_dir.about(run.about_file), of.spec, len(held)
+    about, spec, count = run_dir.read_data_summary(run.about_file), of.spec, len(held)
     pair = load_pair(of)
     if of.head:
         from engine.work.evaluate.classifier_score import score_head
@@ -88,7 +89,7 @@ def _sample_rows(source: str, rows: Sequence[Row]) -> tuple[scores.Score, list[R
     kind, _, key = source.partition(":")
     if kind != "sample" or key not in scores.SCORES:
         return None
-    sample = next(sample for sample in presets.samples() if sample.id == key)
+    sample = next(sample for sample in presets.bundled_samples() if sample.id == key)
     # None too where the rows are other ones: the user may have chosen other held-out data or other columns.
     lines = sample.held_out_file.read_text(encoding="utf-8").split("\n")
     raw = scores.raw_of(rows, [json.loads(line) for line in lines if line])
@@ -144,13 +145,13 @@ def score_labels(
         tuned=right(tuned),
         rows=len(truth),
         of=of,
-        labels=ev.Labels(
+        labels=ev.LabelScores(
             majority=majority,
             majority_right=right(always),
-            accuracy=ev.Compared(
+            accuracy=ev.ComparedScore(
                 base=accuracy(base), tuned=accuracy(tuned), majority=accuracy(always)
             ),
-            macro_f1=ev.Compared(base=f1(base), tuned=f1(tuned), majority=f1(always)),
+            macro_f1=ev.ComparedScore(base=f1(base), tuned=f1(tuned), majority=f1(always)),
             no_label_base=base.count(NO_LABEL),
             no_label_tuned=tuned.count(NO_LABEL),
         ),
@@ -167,7 +168,7 @@ def _ask_both(pair: Pair, rows: list[Row], new: int) -> tuple[list[Row], list[st
             "Choose a model that reads more, or shorter examples."
         )
     kept = [prompts[index] for index in fit]
-    base, tuned = pair.both(lambda: greedy_replies(pair.model, pair.tokenizer, kept, new))
+    base, tuned = pair.measure_both(lambda: greedy_replies(pair.model, pair.tokenizer, kept, new))
     return [rows[index] for index in fit], base, tuned
 
 
@@ -196,7 +197,7 @@ def score_perplexity(pair: Pair, rows: list[Row], of: int) -> ev.Perplexity:
             f"No held-out example keeps an answer within {pair.data.max_length} tokens, so there is nothing to score. "
             "Raise the longest example on the Data tab and train again."
         )
-    totals = pair.both(lambda: _total_loss(pair, encoded))
+    totals = pair.measure_both(lambda: _total_loss(pair, encoded))
     if not all(math.isfinite(total) and total / tokens < math.log(1e300) for total in totals):
         raise RunError(
             "The loss on the held-out examples is no longer a number, so this run has no perplexity."
@@ -276,7 +277,7 @@ def score_preferences(pair: Pair, rows: list[Row], of: int) -> ev.Scored:
         better, worse = (_row_losses(pair, [one[side] for one in sides]) for side in (0, 1))
         return sum(one < other for one, other in zip(better, worse, strict=True))
 
-    base, tuned = pair.both(right)
+    base, tuned = pair.measure_both(right)
     return ev.Scored(
         what="Finds the better answer likelier than the worse",
         base=base,

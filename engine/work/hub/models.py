@@ -6,7 +6,6 @@ started with ``engine.process.oneshot.online_environment``.
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from engine.model.hub import (
     folder_name,
     read_origin,
 )
+from engine.store.files import whole_folder
 from engine.store.workspace import Store
 from engine.text import format_hub_bytes
 from engine.work.hub.errors import (
@@ -213,18 +213,9 @@ def allowed_files(page: ModelInfo) -> dict[str, HubFile]:
 def _small_files(store: Store, page: ModelInfo, files: dict[str, HubFile]) -> Path:
     """The folder of a model's small files at its commit: there is one whole or not at all."""
     place = store.models / CONFIGS / str(page.sha) / folder_name(page.id)
-    draft = place.with_name(f".{place.name}-{os.getpid()}")
-    if place.is_dir():
-        return place
-    draft.mkdir(parents=True, exist_ok=True)
-    try:
-        fetch_small_files(page, files, draft)
-        os.rename(draft, place)
-    except OSError:
-        if not place.is_dir():  # somebody who looked at the same moment was faster
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    if not place.is_dir():
+        with whole_folder(place) as draft:
+            fetch_small_files(page, files, draft)
     return place
 
 

@@ -1,1 +1,1 @@
-"""Faster equivalents of library computations, each checked against the library's."""
+"""Faster equivalents of library computations, each checked; the switch is in ``patch``."""

@@ -1,7 +1,8 @@
-"""Batches without padding: the examples of a batch stand in one row, and each attends to itself alone.
+"""Packed batches: examples stand in one row without padding, and attention stays within each.
 
-The row comes from transformers' ``DataCollatorWithFlattening``; what is added here is an attention that goes through
-the row example by example, so that nothing is computed for padding, nor between examples.
+The row comes from transformers' ``DataCollatorWithFlattening``. This module adds an attention that
+goes through the row example by example, so that nothing is computed for padding or between
+examples.
 """
 
 from __future__ import annotations
@@ -19,39 +20,46 @@ from transformers import AttentionInterface, DataCollatorWithFlattening
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-ATTENTION_NAME = "hone_flat"
-# On a processor in bf16 PyTorch's attention takes up to three times as long for short examples as plain products.
-SHORT_EXAMPLE = 512  # tokens
-# PyTorch's CPU kernels are made anew for every length they meet, and kept: 14 MB and a tenth of a step each time.
-ROW_MULTIPLE = 64  # tokens that a row is filled up to a multiple of
-EXAMPLE_MULTIPLE = 32  # the same for an example within it
-_PACKED: ContextVar[bool] = ContextVar("flat", default=False)  # the model is computing such a row
+from engine.work import compat
+from engine.work.encode.encode import IGNORE_INDEX
+
+ATTENTION_NAME = "hone_packed"
+# Tokens. On a CPU in bf16, PyTorch's attention takes up to three times as long as matrix products
+# for such examples.
+SHORT_EXAMPLE = 512
+# A row is padded to a multiple of this many tokens, and the products of an example to a multiple of
+# the other. PyTorch's CPU kernels are built anew for every length they meet, and kept: 14 MB and a
+# tenth of a step each time.
+ROW_MULTIPLE, EXAMPLE_MULTIPLE = 64, 32
+_PACKED: ContextVar[bool] = ContextVar("packed", default=False)
 
 
 class PackingCollator(DataCollatorWithFlattening):
-    """Makes the examples of a batch one row, with position ids, borders, and a mask that only counts what is real.
+    """Joins the examples of a batch into one row, with position ids and example borders.
 
-    The row is filled up to a multiple of ROUND with an example that is not learned.
+    The row is filled up to a multiple of ROW_MULTIPLE with an example that has no targets. The
+    attention mask only marks which tokens are real, for whoever counts them.
     """
 
     def __init__(self) -> None:
         super().__init__(return_flash_attn_kwargs=True)
 
     def __call__(
-        self, features: list[dict[str, Any]], *given: Any, **options: Any
+        self, features: list[dict[str, Any]], *args: Any, **options: Any
     ) -> dict[str, Any]:
         """``features``: input_ids and labels of each example."""
         real = sum(len(one["input_ids"]) for one in features)
         if filler := -real % ROW_MULTIPLE:
-            features = [*features, {"input_ids": [0] * filler, "labels": [-100] * filler}]
-        found: dict[str, Any] = super().__call__(features, *given, **options)
+            empty = {"input_ids": [0] * filler, "labels": [IGNORE_INDEX] * filler}
+            features = [*features, empty]
+        found: dict[str, Any] = super().__call__(features, *args, **options)
         found["attention_mask"] = (torch.arange(real + filler) < real).long()[None]
         return found
 
 
 @contextmanager
 def packed() -> Iterator[None]:
-    """Within it no mask is built: the borders say who attends to whom."""
+    """Inside the block no attention mask is built: the borders say which tokens see each other."""
     token = _PACKED.set(True)
     try:
         yield
@@ -67,9 +75,10 @@ def attend_per_example(
     attention_mask: Any,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """PyTorch's attention; where the row's borders are given, example by example.
+    """PyTorch's attention; example by example where the borders of a packed row are given.
 
-    ``query``, ``key`` and ``value``: 1 x heads x tokens x width of a head. Result: 1 x tokens x heads x width.
+    ``query``, ``key`` and ``value``: 1 x heads x tokens x head width. Returns 1 x tokens x heads x
+    head width.
     """
     borders = options.pop("cu_seq_lens_q", None)
     for name in ("cu_seq_lens_k", "max_length_q", "max_length_k"):
@@ -80,48 +89,46 @@ def attend_per_example(
         )[0]
         return found, None
     lengths, window = borders.diff().tolist(), options.get("sliding_window") or 0
-    plain = (
-        query.dtype == torch.bfloat16 and query.device.type == "cpu" and not options.get("dropout")
-    )
-    scale = query.shape[-1] ** -0.5 if options.get("scaling") is None else options["scaling"]
+    on_bf16_cpu = query.dtype == torch.bfloat16 and query.device.type == "cpu"
+    eager = on_bf16_cpu and not options.get("dropout")
     parts, start = [], 0
-    for short, some in groupby(
-        lengths, lambda length: plain and length <= SHORT_EXAMPLE
-    ):  # neighbours of a kind together
-        several = list(some)
-        q, k, v = (part[:, :, start : start + sum(several)] for part in (query, key, value))
-        start += sum(several)
+    # Neighbouring examples that are computed in the same way go together.
+    for short, run in groupby(lengths, lambda length: eager and length <= SHORT_EXAMPLE):
+        several = list(run)
+        end = start + sum(several)
+        qkv = [part[:, :, start:end] for part in (query, key, value)]
+        start = end
         if short:
-            groups = getattr(module, "num_key_value_groups", 1)
-            parts.append(
-                _EagerAttention.apply(
-                    q, repeat_kv(k, groups), repeat_kv(v, groups), several, window, scale
-                )
-            )
+            parts.append(_attend_eagerly(module, qkv, several, window, options.get("scaling")))
             continue
-        for one in zip(*(part.split(several, dim=2) for part in (q, k, v)), strict=True):
-            length = one[0].shape[2]
-            seen = (
-                _causal_bias(length, window, query.dtype).to(query.device)
-                if 0 < window < length
-                else None
-            )
-            parts.append(sdpa_attention_forward(module, *one, seen, **options)[0])
+        for one in zip(*(part.split(several, dim=2) for part in qkv), strict=True):
+            mask = _window_mask(one[0], window)
+            parts.append(sdpa_attention_forward(module, *one, mask, **options)[0])
     return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], None
+
+
+def _attend_eagerly(
+    module: Any, qkv: list[torch.Tensor], lengths: list[int], window: int, scale: float | None
+) -> Any:
+    query, key, value = qkv
+    groups = getattr(module, "num_key_value_groups", 1)
+    scale = query.shape[-1] ** -0.5 if scale is None else scale
+    key, value = repeat_kv(key, groups), repeat_kv(value, groups)
+    return _EagerAttention.apply(query, key, value, lengths, window, scale)
 
 
 class _EagerAttention(torch.autograd.Function):
     """softmax(q k' s) v of each example of a row, as transformers' eager attention computes it.
 
-    Each product reaches beyond its example, to a multiple of STEP: no token sees those after it, and what the others
-    would get is left out.
+    Each product reaches beyond its example, up to a multiple of EXAMPLE_MULTIPLE. Causality keeps
+    the example's own tokens from seeing what follows, and the results of the others are dropped.
     """
 
     @staticmethod
-    def forward(
+    def forward(  # noqa: PLR0913  autograd passes each input by itself
         ctx: Any, query: Any, key: Any, value: Any, lengths: list[int], window: int, scale: float
     ) -> Any:
-        """All 1 x heads x tokens x width. Result: 1 x tokens x heads x width."""
+        """All 1 x heads x tokens x head width. Returns 1 x tokens x heads x head width."""
         query, key, value = (
             functional.pad(part[0], (0, 0, 0, EXAMPLE_MULTIPLE)) for part in (query, key, value)
         )
@@ -129,10 +136,10 @@ class _EagerAttention(torch.autograd.Function):
         shares = []
         for start, end, reach in _example_ranges(lengths):
             q, k, v = query[:, start:reach], key[:, start:reach], value[:, start:reach]
-            seen = _causal_bias(SHORT_EXAMPLE, window, q.dtype)[
-                : reach - start, : reach - start
-            ].expand(len(q), -1, -1)
-            shares.append(torch.baddbmm(seen, q, k.transpose(1, 2), alpha=scale).softmax(-1))
+            size = reach - start
+            bias = _causal_bias(SHORT_EXAMPLE, window, q.dtype)[:size, :size]
+            bias = bias.expand(len(q), -1, -1)
+            shares.append(torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale).softmax(-1))
             found[:, start:end] = (shares[-1] @ v)[:, : end - start]
         ctx.save_for_backward(query, key, value, *shares)
         ctx.lengths, ctx.scale = lengths, scale
@@ -142,43 +149,51 @@ class _EagerAttention(torch.autograd.Function):
     def backward(ctx: Any, *above: torch.Tensor) -> tuple[Any, ...]:
         """Gradients of query, key and value."""
         query, key, value, *shares = ctx.saved_tensors
-        slope = above[0][0].transpose(0, 1)
-        grads = for_query, for_key, for_value = [
+        grad = above[0][0].transpose(0, 1)
+        grads = q_grad, k_grad, v_grad = [
             torch.empty_like(part[None, :, :-EXAMPLE_MULTIPLE]) for part in (query, key, value)
         ]
         for share, (start, end, reach) in zip(shares, _example_ranges(ctx.lengths), strict=True):
-            up = functional.pad(slope[:, start:end], (0, 0, 0, reach - end))
-            inner = up @ value[:, start:reach].transpose(1, 2)
-            inner = torch._softmax_backward_data(inner, share, -1, share.dtype).mul_(ctx.scale)
-            for_value[0, :, start:end] = (share.transpose(1, 2) @ up)[:, : end - start]
-            for_query[0, :, start:end] = (inner @ key[:, start:reach])[:, : end - start]
-            for_key[0, :, start:end] = (inner.transpose(1, 2) @ query[:, start:reach])[
-                :, : end - start
-            ]
+            real = end - start
+            out_grad = functional.pad(grad[:, start:end], (0, 0, 0, reach - end))
+            inner = out_grad @ value[:, start:reach].transpose(1, 2)
+            inner = compat.softmax_gradient(inner, share).mul_(ctx.scale)
+            v_grad[0, :, start:end] = (share.transpose(1, 2) @ out_grad)[:, :real]
+            q_grad[0, :, start:end] = (inner @ key[:, start:reach])[:, :real]
+            k_grad[0, :, start:end] = (inner.transpose(1, 2) @ query[:, start:reach])[:, :real]
         return *grads, None, None, None
 
 
 def _example_ranges(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Where each example begins and ends, and how far its products reach."""
+    """Start and end of each example in the row, and how far its products reach."""
     start = 0
     for length in lengths:
         yield start, start + length, start + -(-length // EXAMPLE_MULTIPLE) * EXAMPLE_MULTIPLE
         start += length
 
 
-@lru_cache(maxsize=4)
-def _causal_bias(length: int, window: int, kind: torch.dtype) -> torch.Tensor:
-    """What is added to the scores: nothing where a token sees another, minus infinity elsewhere.
+def _window_mask(query: torch.Tensor, window: int) -> torch.Tensor | None:
+    """The mask of an example that is longer than the sliding window; causality alone needs none."""
+    length = query.shape[2]
+    if not 0 < window < length:
+        return None
+    return _causal_bias(length, window, query.dtype).to(query.device)
 
-    A token sees itself and those before it, as far back as the window of its layer; 0 is no window.
+
+@lru_cache(maxsize=4)
+def _causal_bias(length: int, window: int, dtype: torch.dtype) -> torch.Tensor:
+    """Added to the scores: 0 where a token sees another, minus infinity elsewhere.
+
+    A token sees itself and those before it, as far back as the sliding window; a window of 0 means
+    no limit.
     """
     seen = torch.ones(length, length, dtype=torch.bool).tril()
     seen = seen.triu(1 - window) if window else seen
-    return torch.zeros(length, length, dtype=kind).masked_fill_(~seen, float("-inf"))
+    return torch.zeros(length, length, dtype=dtype).masked_fill_(~seen, float("-inf"))
 
 
-def _mask_unless_packed(*given: Any, **options: Any) -> torch.Tensor | None:
-    return None if _PACKED.get() else sdpa_mask(*given, **options)
+def _mask_unless_packed(*args: Any, **options: Any) -> torch.Tensor | None:
+    return None if _PACKED.get() else sdpa_mask(*args, **options)
 
 
 AttentionInterface.register(ATTENTION_NAME, attend_per_example)

@@ -1,6 +1,6 @@
-"""RMS norms with frozen weights as one step of autograd: the same numbers, and a quarter of what is kept for backward.
+"""RMSNorm with frozen weights as one autograd step that keeps a quarter as much memory.
 
-The models' own code keeps several copies of its input in fp32. (Zhang and Sennrich, arXiv:1910.07467.)
+The models' own code keeps several fp32 copies of its input. (Zhang and Sennrich, arXiv:1910.07467.)
 """
 
 from __future__ import annotations
@@ -16,15 +16,10 @@ class _RmsNorm(torch.autograd.Function):
     """w x / √(mean of x² + e), computed in fp32."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, small: float) -> torch.Tensor:
+    def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
         wide = x.float()
-        scale = (
-            torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-            .square_()
-            .div_(x.shape[-1])
-            .add_(small)
-            .rsqrt_()
-        )
+        squares = torch.linalg.vector_norm(wide, dim=-1, keepdim=True).square_()
+        scale = squares.div_(x.shape[-1]).add_(epsilon).rsqrt_()
         ctx.save_for_backward(x, weight, scale)
         return (wide * scale).to(x.dtype).mul_(weight)
 
@@ -32,13 +27,13 @@ class _RmsNorm(torch.autograd.Function):
     def backward(ctx: Any, *above: torch.Tensor) -> tuple[Any, ...]:
         """The gradient of x."""
         x, weight, scale = ctx.saved_tensors
-        normal, slope = x.float() * scale, (above[0] * weight).float()
-        share = (slope * normal).mean(-1, keepdim=True)
-        return slope.sub_(normal.mul_(share)).mul_(scale).to(x.dtype), None, None
+        normalised, grad = x.float() * scale, (above[0] * weight).float()
+        share = (grad * normalised).mean(-1, keepdim=True)
+        return grad.sub_(normalised.mul_(share)).mul_(scale).to(x.dtype), None, None
 
 
 def patch_rms_norms(model: nn.Module) -> None:
-    """Give every norm that is found to be such a one the quick forward."""
+    """Give every norm that computes what ``_RmsNorm`` computes the forward of this module."""
     for module in model.modules():
         if type(module).__name__.endswith("RMSNorm") and _is_plain(module):
             module.own, module.forward = module.forward, MethodType(_norm_forward, module)
@@ -50,22 +45,16 @@ def _epsilon(norm: nn.Module) -> float | None:
 
 @torch.no_grad()
 def _is_plain(norm: Any) -> bool:
-    """Whether it says of some numbers what is said here. Others add 1 to their weights, or split what they read."""
-    weight, small = getattr(norm, "weight", None), _epsilon(norm)
-    if (
-        small is None
-        or weight is None
-        or weight.requires_grad
-        or len([*norm.parameters()]) != 1
-        or weight.ndim != 1
-    ):
+    """Whether a norm gives the same numbers on a sample: some add 1 to their weights."""
+    weight, epsilon = getattr(norm, "weight", None), _epsilon(norm)
+    if epsilon is None or weight is None or weight.requires_grad or weight.ndim != 1:
         return False
-    if weight.is_meta:  # the structure alone, to count
+    # On the meta device there is only the structure of a model, loaded to count parameters.
+    if len([*norm.parameters()]) != 1 or weight.is_meta:
         return False
-    some = torch.linspace(-3, 5, 4 * len(weight)).cos().view(4, -1).to(weight)
-    return torch.allclose(
-        _RmsNorm.apply(some, weight, small), norm(some), rtol=torch.finfo(weight.dtype).eps
-    )
+    sample = torch.linspace(-3, 5, 4 * len(weight)).cos().view(4, -1).to(weight)
+    found = _RmsNorm.apply(sample, weight, epsilon)
+    return torch.allclose(found, norm(sample), rtol=torch.finfo(weight.dtype).eps)
 
 
 def _norm_forward(self: Any, x: torch.Tensor) -> Any:

@@ -1,4 +1,4 @@
-"""Base and tuned model as one, however it was trained: an adapter that is switched off, or two sets of weights."""
+"""Base and tuned model as one: an adapter that is switched off, or two sets of weights."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from engine.errors import ModelError, RunError
 from engine.model import local
 from engine.model.fingerprint import require_same_base
 from engine.model.info import ModelInfo
-from engine.spec.objective import Goal, goal_of, task_of
+from engine.spec.objective import ObjectiveKind, resolve_objective, task_for_objective
 from engine.spec.run import RunSpec, Shape
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
@@ -31,7 +31,7 @@ from engine.work.model.load import (
 
 
 class BaseAndTuned(nn.Module):
-    """A fully tuned model beside its base, with the part of PeftModel's interface that asking both needs."""
+    """A fully tuned model beside its base, with PeftModel's way to switch between the two."""
 
     def __init__(self, base: Any, tuned: Any) -> None:
         super().__init__()
@@ -60,13 +60,13 @@ class BaseAndTuned(nn.Module):
 
 
 class TrainedRun(NamedTuple):
-    """What a run has trained, and what is needed to load it."""
+    """The result of a run, and what is needed to load it."""
 
     run: RunDir
     spec: RunSpec
     folder: Path  # of the base model
     info: ModelInfo
-    goal: Goal
+    goal: ObjectiveKind
     head: Head | None
 
     @property
@@ -74,21 +74,19 @@ class TrainedRun(NamedTuple):
         """Tokens that the model reads at once."""
         return self.info.context or max(self.spec.data.max_length, DEFAULT_CONTEXT)
 
-    def place(self) -> DeviceSetup:
-        """Where and how it was trained."""
+    def device_setup(self) -> DeviceSetup:
+        """The device and precision that it was trained with."""
         return choose_device(self.spec.place, self.spec.method)
 
-    def load(self, place: DeviceSetup) -> Any:
-        """The base with what was saved, in eval mode, quantised as it was trained; raises ModelError, RunError."""
+    def load_models(self, setup: DeviceSetup) -> Any:
+        """Base and tuned model in eval mode, quantised as in training; raises ModelError, RunError."""
         with torch.random.fork_rng():
-            torch.manual_seed(
-                self.spec.data.seed
-            )  # a new head guesses as it did when the run began
-            base = load_model(self.folder, place, self.spec.method, self.head)
+            torch.manual_seed(self.spec.data.seed)  # a new head guesses as when the run began
+            base = load_model(self.folder, setup, self.spec.method, self.head)
         if not is_whole_model(self.run.adapter):
             return load_adapter(base, self.run.adapter)
         try:
-            return BaseAndTuned(base, load_model(self.run.adapter, place, None, self.head)).eval()
+            return BaseAndTuned(base, load_model(self.run.adapter, setup, None, self.head)).eval()
         except ModelError as error:
             raise RunError(
                 "The saved model of this run cannot be loaded. Continue the run, or choose another."
@@ -96,15 +94,17 @@ class TrainedRun(NamedTuple):
 
 
 def open_trained_run(run: RunDir) -> TrainedRun:
-    """A run's result, not loaded yet; raises HoneError where its base has gone or changed, or it saved nothing."""
+    """A run's result, not loaded yet; raises HoneError where there is none or its base changed."""
     if not run.has_result:
         raise RunError("This run has saved nothing yet. Train it first.")
     spec, began = run.spec, run.view().started
     folder = local.checked_folder(spec.model.source)
     require_same_base(began.model_hash if began else "", folder)
-    about = run_dir.about(run.about_file)
-    goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect_model(spec.model.source).tasks)
-    info = inspect_model(spec.model.source, task_of(goal))
+    about = run_dir.read_data_summary(run.about_file)
+    goal = resolve_objective(
+        spec.data, about.shape or Shape.CHAT, inspect_model(spec.model.source).tasks
+    )
+    info = inspect_model(spec.model.source, task_for_objective(goal))
     return TrainedRun(run, spec, folder, info, goal, head_of(goal, about.labels))
 
 
@@ -114,7 +114,7 @@ def is_whole_model(result: Path) -> bool:
 
 
 def supports_mixed_batch(model: Any) -> bool:
-    """Whether one batch may hold rows of both (PEFT's mixed-adapter batches know plain LoRA alone)."""
+    """Whether one batch may hold rows for base and tuned model: PEFT mixes plain LoRA alone."""
     config = getattr(model, "peft_config", {}).get("default")
     if config is None or config.use_dora or config.modules_to_save or config.bias != "none":
         return False

@@ -1,7 +1,7 @@
 """What a classification head reads and says: texts in; labels with their chances, or a number, out.
 
-Knows nothing about training. A text is read by the tokenizer alone: a new head knows no chat format, so neither the
-chat template nor an instruction for all rows (system prompt) takes part.
+A text is read by the tokenizer alone: a new head knows no chat format, so neither the chat template
+nor an instruction for all rows (system prompt) takes part. Knows nothing about training.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from typing import Any, NamedTuple
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.normalize import Row
+from engine.data.rows import Row
 from engine.spec.run import DataSpec
 from engine.work.model.base_and_tuned import TrainedRun
+from engine.work.model.batches import map_by_length, pad_rows
 from engine.work.model.load import Head
 from engine.work.model.structure import load_config
 
-LABELS_FILE = "labels.json"  # beside the weights of a result: what its outputs stand for
-TEXTS_AT_ONCE = 32  # texts read together
-MOST_LABELS_SHOWN = 5  # labels that a verdict names
+LABELS_FILE = "labels.json"  # beside the weights of a result: what the head's outputs stand for
+TEXTS_AT_ONCE = 32
+MOST_LABELS_SHOWN = 5
 REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"
 
 
 class NumberScale(NamedTuple):
-    """Numbers are learned as distances from their mean in units of their spread: no head reaches 250,000 by steps."""
+    """A head gives numbers as distances from their mean, in standard deviations (z-scores)."""
 
     mean: float = 0.0
     spread: float = 1.0
@@ -37,11 +38,16 @@ class NumberScale(NamedTuple):
 
 def text_of(row: Row) -> str:
     """The text that is given a label."""
-    if "messages" in row:  # an instruction for all rows makes turns of every row
-        return "\n\n".join(
-            str(turn["content"]) for turn in row["messages"] if turn["role"] == "user"
-        )
-    return str(row["prompt"])
+    if "messages" not in row:
+        return str(row["prompt"])
+    # An instruction for all rows turns every row into messages.
+    turns = [turn for turn in row["messages"] if turn["role"] == "user"]
+    return "\n\n".join(str(turn["content"]) for turn in turns)
+
+
+def row_texts(rows: Iterable[Row]) -> list[str]:
+    """The text of each row."""
+    return [text_of(row) for row in rows]
 
 
 def parse_number(label: str) -> float:
@@ -54,7 +60,7 @@ def parse_number(label: str) -> float:
 
 
 class TokenizedTexts(NamedTuple):
-    """Texts as tokens."""
+    """Texts as token ids."""
 
     ids: list[list[int]]
     cut: int  # texts that lose something at the length limit
@@ -63,7 +69,7 @@ class TokenizedTexts(NamedTuple):
 def tokenize_texts(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], data: DataSpec
 ) -> TokenizedTexts:
-    """Texts as tokens, cut at the end in front of what the tokenizer puts behind each text."""
+    """Texts as token ids, truncated at their end, before the tokens that end every text."""
     if not texts:
         return TokenizedTexts([], 0)
     made = tokenizer(
@@ -75,9 +81,8 @@ def tokenize_texts(
         # GPT-2 would look these up among its words; BERT takes zeros by itself.
         return_token_type_ids=False,
     )
-    return TokenizedTexts(
-        list(made["input_ids"]), sum(bool(one.overflowing) for one in made.encodings)
-    )
+    cut = sum(bool(one.overflowing) for one in made.encodings)
+    return TokenizedTexts(list(made["input_ids"]), cut)
 
 
 def set_pad_token(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -87,28 +92,25 @@ def set_pad_token(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
 
 @torch.no_grad()
 def compute_logits(
-    model: Any, tokenizer: PreTrainedTokenizerBase, ids: Sequence[list[int]]
+    model: Any, tokenizer: PreTrainedTokenizerBase, rows: Sequence[list[int]]
 ) -> torch.Tensor:
-    """Texts x outputs in fp32, in the order of the texts; the model's train or eval mode is left as it was."""
+    """Logits in fp32 (texts x outputs), without dropout; the model's mode is left as it was."""
     training = model.training
     model.eval()
     set_pad_token(model, tokenizer)
-    order = sorted(
-        range(len(ids)), key=lambda at: len(ids[at])
-    )  # texts of like length together: less padding
-    found: dict[int, torch.Tensor] = {}
-    for start in range(0, len(order), TEXTS_AT_ONCE):
-        part = order[start : start + TEXTS_AT_ONCE]
-        batch = tokenizer.pad({"input_ids": [ids[at] for at in part]}, return_tensors="pt").to(
-            model.device
-        )
-        found |= dict(zip(part, model(**batch).logits.float().cpu(), strict=True))
+
+    def compute(batch: list[list[int]]) -> torch.Tensor:
+        ids, mask = (part.to(model.device) for part in pad_rows(batch, tokenizer.pad_token_id))
+        found: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits.float().cpu()
+        return found
+
+    found = map_by_length(rows, len, lambda _: TEXTS_AT_ONCE, compute)
     model.train(training)
-    return torch.stack([found[at] for at in range(len(ids))])
+    return torch.stack(found)
 
 
 def label_probabilities(logits: torch.Tensor, head: Head) -> torch.Tensor:
-    """What a head says of each label: shares of one where it chooses one, else each by itself."""
+    """The probability of each label: of all together 1 where one is chosen, else each by itself."""
     return logits.sigmoid() if head.problem == MULTI_LABEL else logits.softmax(-1)
 
 
@@ -131,47 +133,46 @@ def describe_output(
 
 
 def _percent_text(share: float) -> str:
-    """A chance that is never quite none and never quite certain."""
-    return "<1 %" if share < 0.01 else ">99 %" if share > 0.99 else f"{100 * share:.0f} %"
+    """A probability in percent, which never reads as 0 or 100."""
+    if share < 0.01:
+        return "<1 %"
+    return ">99 %" if share > 0.99 else f"{100 * share:.0f} %"
 
 
 # --- kept with the result ---
 
 
 def head_metadata(head: Head, scale: NumberScale) -> dict[str, Any]:
-    """What another program needs beside the weights."""
+    """What labels.json holds: what another program needs beside the weights."""
     found: dict[str, Any] = {"labels": head.labels, "problem_type": head.problem}
     return found | ({"scale": scale._asdict()} if head.problem == REGRESSION else {})
 
 
 def read_scale(result: Path) -> NumberScale:
-    """The scale that a result's numbers are in."""
+    """The scale of the numbers that a result gives."""
     found = json.loads((result / LABELS_FILE).read_text(encoding="utf-8"))
     return NumberScale(**found.get("scale", {}))
 
 
-def has_new_head(of: TrainedRun) -> bool:
-    """Whether the base model's head is new, so that it guesses; some base models come with a head of this size."""
-    config = load_config(of.folder)
+def has_new_head(trained: TrainedRun) -> bool:
+    """Whether the base model's head is new, so that it guesses; some bases bring one of this size."""
+    config = load_config(trained.folder)
     built = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
-    return of.head is not None and not (built and config.num_labels == len(of.head.labels))
+    return trained.head is not None and not (
+        built and config.num_labels == len(trained.head.labels)
+    )
 
 
 def describe_both_outputs(
-    model: Any, tokenizer: PreTrainedTokenizerBase, of: TrainedRun, text: str
+    model: Any, tokenizer: PreTrainedTokenizerBase, trained: TrainedRun, text: str
 ) -> list[str]:
-    """What the base and the tuned model say of a text."""
-    assert of.head is not None
-    ids, scale = tokenize_texts(tokenizer, [text], of.spec.data).ids, read_scale(of.run.adapter)
+    """What base and tuned model say of a text."""
+    assert trained.head is not None
+    ids = tokenize_texts(tokenizer, [text], trained.spec.data).ids
+    scale = read_scale(trained.run.adapter)
     with model.disable_adapter():
-        base = describe_output(compute_logits(model, tokenizer, ids)[0], of.head, scale)
-    tuned = describe_output(compute_logits(model, tokenizer, ids)[0], of.head, scale)
-    return [
-        f"{base} (a guess: before training its last layer is random)" if has_new_head(of) else base,
-        tuned,
-    ]
-
-
-def row_texts(rows: Iterable[Row]) -> list[str]:
-    """The texts of all rows."""
-    return [text_of(row) for row in rows]
+        base = describe_output(compute_logits(model, tokenizer, ids)[0], trained.head, scale)
+    tuned = describe_output(compute_logits(model, tokenizer, ids)[0], trained.head, scale)
+    if has_new_head(trained):
+        base += " (a guess: before training its last layer is random)"
+    return [base, tuned]

@@ -9,10 +9,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import (
-    PreTrainedConfig,
-)
-from transformers import PreTrainedModel as Model
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from engine.model import local, safety
 from engine.model.info import LinearModule, ModelInfo
@@ -28,12 +25,89 @@ from engine.work.model.structure import (
     tasks_of,
 )
 
-PROBE_LABELS = (
-    1009  # labels: a number that no width of a model has, by which the head's last layer is told
-)
+# A number of labels that is no model's width: the weights of each label are told by it.
+PROBE_LABELS = 1009
 
 
-def _parameters_by_part(model: Model) -> tuple[dict[str, int], int]:
+def inspect_model(source: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
+    """All that the Model tab shows, built for a task (the first possible one); raises ModelError.
+
+    ``folder`` holds the config of a model whose weights are not here.
+    """
+    if folder is not None:
+        safety.check_settings_folder(folder)
+        return _inspect_folder(folder, task, source, source.removeprefix("hub:"))
+    folder = local.checked_folder(source)
+    name = "Pocket model" if source == "pocket" else folder.name
+    info = _inspect_folder(folder, task, source, name)
+    check_weight_count(folder, info.parameters)
+    stored = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
+    return info.model_copy(update={"megabytes": stored / 1e6})
+
+
+def _inspect_folder(folder: Path, task: Task | None, source: str, name: str) -> ModelInfo:
+    config = load_config(folder)
+    possible: tuple[Task, ...] = tasks_of(config) or ("write",)
+    info = info_from_config(config, task or possible[0], name)
+    found = {"source": source, "has_template": local.has_chat_template(folder)}
+    return info.model_copy(update=found)
+
+
+def info_from_config(config: PreTrainedConfig, task: Task, name: str = "model") -> ModelInfo:
+    """A ModelInfo from a config; raises ModelError. What only the folder tells is left empty."""
+    if task == "classify":
+        config.num_labels = PROBE_LABELS
+    model = empty_model(config, name, task)
+    text = config.get_text_config()
+    embeddings, head = input_embeddings(model), model.get_output_embeddings()
+    parts, biases = _parameters_by_part(model)
+    width = _first_number(text, "hidden_size", "dim", "d_model", "n_embd")
+    width = width or getattr(embeddings, "embedding_dim", 0)
+    heads = _first_number(text, "num_attention_heads", "n_heads")
+    new_head = tuple(sorted(head_names(model))) if task == "classify" else ()
+    head_fixed, head_per_label = _head_parameters(model, new_head)
+    modules = linear_modules(model, head_names(model), head, width)
+    layers = _first_number(text, "num_hidden_layers", "n_layers")
+    groups, reason = target_groups(config.model_type, modules)
+    return ModelInfo(
+        source=name,
+        name=name,
+        model_type=config.model_type,
+        task=task,
+        tasks=tasks_of(config),
+        layers=layers or 1 + max((m.layers[-1] for m in modules), default=-1),
+        hidden_size=width,
+        heads=heads,
+        kv_heads=_first_number(text, "num_key_value_heads") or heads,
+        vocab_size=_first_number(text, "vocab_size"),
+        context=_context_length(model, text),
+        parameters=sum(parts.values()),
+        dtype=str(config.dtype or torch.float32).removeprefix("torch."),
+        megabytes=0.0,
+        has_template=False,
+        modules=modules,
+        groups=groups,
+        group_reason=reason,
+        parts=parts,
+        frozen=sum(weights.numel() for weights in model.parameters() if not weights.requires_grad),
+        biases=biases,
+        saveable=_saveable_modules(model),
+        blocks=_block_list_name(modules),
+        tied=_has_tied_head(embeddings, head),
+        attention_dropout=_attention_dropout(text),
+        experts=_first_number(
+            text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"
+        ),
+        experts_active=_first_number(
+            text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"
+        ),
+        head=new_head,
+        head_fixed=head_fixed,
+        head_per_label=head_per_label,
+    )
+
+
+def _parameters_by_part(model: PreTrainedModel) -> tuple[dict[str, int], int]:
     """Parameters of the body by part, and how many of them are biases; tied ones once."""
     parts, biases, heads = Counter[str](), 0, head_names(model)
     head, first = model.get_output_embeddings(), input_embeddings(model)
@@ -54,165 +128,67 @@ def _parameters_by_part(model: Model) -> tuple[dict[str, int], int]:
     return dict(parts), biases
 
 
-def _head_parameters(model: Model) -> tuple[int, int]:
-    """Parameters of the classification head that do not depend on the labels, and those of each label."""
-    fixed = labelled = 0
-    for name in head_names(model):
+def _head_parameters(model: PreTrainedModel, names: tuple[str, ...]) -> tuple[int, int]:
+    """Parameters of a classification head: those that labels do not change, and those per label."""
+    fixed = per_label = 0
+    for name in names:
         for _, weights in getattr(model, name).named_parameters():
             if PROBE_LABELS in weights.shape:
-                labelled += weights.numel() // PROBE_LABELS
+                per_label += weights.numel() // PROBE_LABELS
             else:
                 fixed += weights.numel()
-    return fixed, labelled
+    return fixed, per_label
 
 
-def _saveable_modules(model: Model) -> dict[str, int]:
-    """Modules beside the linear layers that can be trained whole: the embeddings, and an output head of its own."""
+def _saveable_modules(model: PreTrainedModel) -> dict[str, int]:
+    """Parameters of modules that can be trained whole: embeddings, and an output head not tied."""
     found = {}
     first, head = input_embeddings(model), model.get_output_embeddings()
     tied = _has_tied_head(first, head)
     for path, module in model.named_modules():
         name = path.rpartition(".")[2]
-        # Of tied ones PEFT can keep those together that bear the usual name; the others would part unseen.
-        if (module is first and (not tied or name == "embed_tokens")) or (
-            module is head and not tied
-        ):
+        # PEFT keeps a tied pair together only under the usual name; others would silently part.
+        whole_first = module is first and (not tied or name == "embed_tokens")
+        if whole_first or (module is head and not tied):
             found[name] = sum(weights.numel() for weights in module.parameters())
     return found
 
 
 def _has_tied_head(first: Any, head: Any) -> bool:
+    """Whether embeddings and output head share their weights."""
     return head is not None and first is not None and head.weight is first.weight
 
 
-def inspect_model(source: str, task: Task | None = None, folder: Path | None = None) -> ModelInfo:
-    """All that the Model tab shows, built for a task (the first that it can do); raises ModelError.
-
-    ``folder`` holds the config of a model whose weights are not here.
-    """
-    here = folder is None
-    folder = folder or local.checked_folder(source)
-    if not here:
-        safety.check_settings_folder(folder)
-    name = (
-        "Pocket model"
-        if source == "pocket"
-        else folder.name
-        if here
-        else source.removeprefix("hub:")
-    )
-    config = load_config(folder)
-    can = tasks_of(config)
-    info = describe_model(
-        config,
-        task or (can[0] if can else "write"),
-        source=source,
-        name=name,
-        folder=folder,
-        here=here,
-    )
-    if here:
-        check_weight_count(folder, info.parameters)
-    return info
-
-
-def describe_model(
-    config: PreTrainedConfig, task: Task, *, source: str, name: str, folder: Path | None, here: bool
-) -> ModelInfo:
-    """A ModelInfo from a config."""
-    if task == "classify":
-        config.num_labels = PROBE_LABELS
-    model = empty_model(config, name, task)
-    text = config.get_text_config()
-    embeddings, head = input_embeddings(model), model.get_output_embeddings()
-    parts, biases = _parameters_by_part(model)
-    width = _first_number(text, "hidden_size", "dim", "d_model", "n_embd") or getattr(
-        embeddings, "embedding_dim", 0
-    )
-    heads = _first_number(text, "num_attention_heads", "n_heads")
-    fixed, labelled = _head_parameters(model) if task == "classify" else (0, 0)
-    modules = linear_modules(model, head_names(model), head, width)
-    groups, reason = target_groups(config.model_type, modules)
-    stored = (
-        sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder and here else 0
-    )
-    return ModelInfo(
-        source=source,
-        name=name,
-        model_type=config.model_type,
-        task=task,
-        tasks=tasks_of(config),
-        layers=_first_number(text, "num_hidden_layers", "n_layers")
-        or 1 + max((m.layers[-1] for m in modules), default=-1),
-        hidden_size=width,
-        heads=heads,
-        kv_heads=_first_number(text, "num_key_value_heads") or heads,
-        vocab_size=_first_number(text, "vocab_size"),
-        context=_context_length(model, text),
-        parameters=sum(parts.values()),
-        dtype=str(config.dtype or torch.float32).removeprefix("torch."),
-        megabytes=stored / 1e6,
-        has_template=folder is not None and local.has_chat_template(folder),
-        modules=modules,
-        groups=groups,
-        group_reason=reason,
-        parts=parts,
-        frozen=sum(weights.numel() for weights in model.parameters() if not weights.requires_grad),
-        biases=biases,
-        saveable=_saveable_modules(model),
-        blocks=_block_list_name(modules),
-        tied=_has_tied_head(embeddings, head),
-        attention_dropout=_attention_dropout(text),
-        experts=_first_number(
-            text, "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"
-        ),
-        experts_active=_first_number(
-            text, "num_experts_per_tok", "num_experts_per_token", "moe_topk"
-        ),
-        head=tuple(sorted(head_names(model))) if task == "classify" else (),
-        head_fixed=fixed,
-        head_per_label=labelled,
-    )
-
-
 def _first_number(config: Any, *names: str) -> int:
-    """The first of these numbers that a config has; 0 where it has none, or one that differs from block to block."""
+    """The first of these numbers that a config has; 0 for none, or one that differs by block."""
     with contextlib.suppress(RuntimeError):
-        return next(
-            (
-                size
-                for name in names
-                if isinstance(size := getattr(config, name, None), int) and size > 0
-            ),
-            0,
-        )
+        for name in names:
+            size = getattr(config, name, None)
+            if isinstance(size, int) and size > 0:
+                return size
     return 0
 
 
 def _attention_dropout(config: Any) -> float:
-    """The share of attention scores that is left out; every family has its own word for it."""
+    """The dropout on attention scores; every family has its own word for it."""
     names = ("attention_dropout", "attention_probs_dropout_prob", "attn_pdrop", "attn_dropout")
     return float(next((value for name in names if (value := getattr(config, name, None))), 0.0))
 
 
-def _context_length(model: Model, text: Any) -> int:
-    """Tokens that it reads at once; 0 where nothing limits them."""
+def _context_length(model: PreTrainedModel, text: Any) -> int:
+    """Tokens that the model reads at once; 0 where nothing limits them."""
     for name, table in model.named_modules():
-        if (
-            name.endswith("position_embeddings")
-            and isinstance(table, nn.Embedding)
-            and table.padding_idx is not None
-        ):
-            return (
-                table.num_embeddings - table.padding_idx - 1
-            )  # as in RoBERTa, positions begin behind the pad token's
+        if not name.endswith("position_embeddings") or not isinstance(table, nn.Embedding):
+            continue
+        if table.padding_idx is not None:  # as in RoBERTa, positions begin after the pad token's
+            return table.num_embeddings - table.padding_idx - 1
     return _first_number(
         text, "max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx"
     )
 
 
 def _block_list_name(modules: tuple[LinearModule, ...]) -> str:
-    """What the list of blocks is called, as PEFT's layers_pattern wants it."""
+    """The name of the list of blocks, as PEFT's layers_pattern wants it."""
     names = Counter(
         module.path.partition(".*")[0].rpartition(".")[2]
         for module in modules

@@ -1,9 +1,9 @@
-"""Replies from a model: greedy for samples and scores, streamed in pairs for Compare."""
+"""Replies from a model: greedy ones for samples and scores, streamed pairs for Compare."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from transformers import (
@@ -15,45 +15,49 @@ from transformers import (
 from transformers.generation.streamers import BaseStreamer
 
 from engine.work.model.base_and_tuned import supports_mixed_batch
+from engine.work.model.batches import map_by_length, pad_rows
 
-PROMPTS_AT_ONCE = 16  # replies generated together
+PROMPTS_AT_ONCE = 16
+
+OnTexts = Callable[[list[str]], None]  # called with the replies so far, after each token
+
+
+class Decoding(NamedTuple):
+    """How replies are generated."""
+
+    max_new_tokens: int
+    temperature: float = 0.0  # 0 takes the most likely token each time
+    stopped: Callable[[], bool] = lambda: False  # asked after each token
 
 
 def left_padded_batch(
-    tokenizer: PreTrainedTokenizerBase, prompts: list[list[int]], device: torch.device
-) -> dict[str, Any]:
-    """Prompts of different lengths as one batch, padded on the left so that every reply starts at the end."""
-    width = max(len(ids) for ids in prompts)
-    ids = [[tokenizer.pad_token_id] * (width - len(one)) + one for one in prompts]
-    mask = [[0] * (width - len(one)) + [1] * len(one) for one in prompts]
-    return {
-        "input_ids": torch.tensor(ids, device=device),
-        "attention_mask": torch.tensor(mask, device=device),
-    }
+    tokenizer: PreTrainedTokenizerBase, prompts: Sequence[list[int]], device: torch.device
+) -> dict[str, torch.Tensor]:
+    """Prompts as one batch, padded on the left so that every reply starts at the end."""
+    ids, mask = pad_rows(prompts, tokenizer.pad_token_id, left=True)
+    return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
 
 def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokens that end a reply: the tokenizer's, and those that the model names (Gemma ends turns by another)."""
+    """Tokens that end a reply: the tokenizer's and the model's (Gemma ends turns by another)."""
     named = model.generation_config.eos_token_id if model.generation_config else None
     found = [tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
     return list(dict.fromkeys(token for token in found if token is not None))
 
 
 def generation_options(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    max_new_tokens: int,
-    temperature: float = 0.0,
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, decoding: Decoding
 ) -> dict[str, Any]:
-    """Arguments of ``generate``; temperature 0 takes the most likely token each time."""
+    """Arguments of ``generate``."""
+    sampled = decoding.temperature > 0
     chosen: dict[str, Any] = {
-        "max_new_tokens": max_new_tokens,
+        "max_new_tokens": decoding.max_new_tokens,
         "pad_token_id": tokenizer.pad_token_id,
         "use_cache": True,
-        "do_sample": temperature > 0,
-        # A model's own generation config may bring settings for sampling that do not fit greedy decoding.
-        "temperature": temperature if temperature > 0 else None,
-        "top_p": 0.95 if temperature > 0 else None,
+        "do_sample": sampled,
+        # A model's own generation config may bring sampling settings that greedy decoding refuses.
+        "temperature": decoding.temperature if sampled else None,
+        "top_p": 0.95 if sampled else None,
         "top_k": None,
     }
     if ends := end_tokens(model, tokenizer):
@@ -68,25 +72,17 @@ def greedy_replies(
     prompts: list[list[int]],
     max_new_tokens: int,
 ) -> list[str]:
-    """Greedy replies to tokenised prompts, in their order; the model's train or eval mode is left as it was."""
+    """Greedy replies to tokenised prompts, in their order; the model's mode is left as it was."""
     training = model.training
     model.eval()
-    texts: list[str] = []
-    # Prompts of like length together: less padding.
-    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-    found: dict[int, str] = {}
-    for start in range(0, len(order), PROMPTS_AT_ONCE):
-        part = order[start : start + PROMPTS_AT_ONCE]
-        batch = left_padded_batch(tokenizer, [prompts[index] for index in part], model.device)
-        out = model.generate(**batch, **generation_options(model, tokenizer, max_new_tokens))
-        new = out[:, batch["input_ids"].shape[1] :]
-        found |= {
-            index: text.strip()
-            for index, text in zip(
-                part, tokenizer.batch_decode(new, skip_special_tokens=True), strict=True
-            )
-        }
-    texts = [found[index] for index in range(len(prompts))]
+    options = generation_options(model, tokenizer, Decoding(max_new_tokens))
+
+    def reply(part: list[list[int]]) -> list[str]:
+        batch = left_padded_batch(tokenizer, part, model.device)
+        new = model.generate(**batch, **options)[:, batch["input_ids"].shape[1] :]
+        return [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
+
+    texts = map_by_length(prompts, len, lambda _: PROMPTS_AT_ONCE, reply)
     model.train(training)
     return texts
 
@@ -95,13 +91,9 @@ class _PairStreamer(BaseStreamer):
     """Hands on the texts of all rows of a batch after each token (TextStreamer refuses a batch)."""
 
     def __init__(
-        self,
-        tokenizer: PreTrainedTokenizerBase,
-        rows: int,
-        ends: list[int],
-        tell: Callable[[list[str]], None],
+        self, tokenizer: PreTrainedTokenizerBase, rows: int, ends: list[int], on_texts: OnTexts
     ) -> None:
-        self.tokenizer, self.ends, self.tell = tokenizer, ends, tell
+        self.tokenizer, self.ends, self.on_texts = tokenizer, ends, on_texts
         self.ids: list[list[int]] = [[] for _ in range(rows)]
         self.done = [False] * rows
         self.prompt_seen = False
@@ -111,17 +103,12 @@ class _PairStreamer(BaseStreamer):
             self.prompt_seen = True
             return
         for row, token in enumerate(value.flatten().tolist()):
-            if token in self.ends:
-                self.done[row] = True
+            self.done[row] |= token in self.ends
             if not self.done[row]:
                 self.ids[row].append(token)
+        texts = [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in self.ids]
         # Bytes of an unfinished character decode to the replacement mark: they wait for the rest.
-        self.tell(
-            [
-                self.tokenizer.decode(ids, skip_special_tokens=True).rstrip("\ufffd").lstrip()
-                for ids in self.ids
-            ]
-        )
+        self.on_texts([text.rstrip("\ufffd").lstrip() for text in texts])
 
     def end(self) -> None:
         """Nothing is kept back."""
@@ -134,9 +121,8 @@ class _StopWhenAsked(StoppingCriteria):
     def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any
     ) -> torch.Tensor:
-        return torch.full(
-            (input_ids.shape[0],), self.asked(), dtype=torch.bool, device=input_ids.device
-        )
+        rows = input_ids.shape[0]
+        return torch.full((rows,), self.asked(), dtype=torch.bool, device=input_ids.device)
 
 
 @torch.no_grad()
@@ -144,34 +130,29 @@ def stream_pair(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
     prompts: tuple[list[int], list[int]],
-    max_new_tokens: int,
-    temperature: float,
-    tell: Callable[[list[str]], None],
-    stopped: Callable[[], bool],
+    decoding: Decoding,
+    on_texts: OnTexts,
 ) -> None:
-    """Base and tuned replies from one copy of the weights: in one batch where PEFT can mix them, else in turn."""
-    options = generation_options(model, tokenizer, max_new_tokens, temperature)
-    options["stopping_criteria"] = StoppingCriteriaList([_StopWhenAsked(stopped)])
+    """Base and tuned replies from one copy of the weights: one mixed batch where PEFT can, else two."""
+    options = generation_options(model, tokenizer, decoding)
+    options["stopping_criteria"] = StoppingCriteriaList([_StopWhenAsked(decoding.stopped)])
 
-    def stream(rows: list[list[int]], hear: Callable[[list[str]], None], **more: Any) -> None:
-        streamer = _PairStreamer(tokenizer, len(rows), end_tokens(model, tokenizer), hear)
-        model.generate(
-            **left_padded_batch(tokenizer, rows, model.device), **options, **more, streamer=streamer
-        )
+    def stream(rows: Sequence[list[int]], on_rows: OnTexts, **more: Any) -> None:
+        streamer = _PairStreamer(tokenizer, len(rows), end_tokens(model, tokenizer), on_rows)
+        batch = left_padded_batch(tokenizer, rows, model.device)
+        model.generate(**batch, **options, **more, streamer=streamer)
 
     if supports_mixed_batch(model):
-        stream(list(prompts), tell, adapter_names=["__base__", "default"])
+        stream(prompts, on_texts, adapter_names=["__base__", "default"])
         return
-    texts = ["", ""]
+    base_reply = ""
 
-    def hear(which: int) -> Callable[[list[str]], None]:
-        def note(now: list[str]) -> None:
-            texts[which] = now[0]
-            tell(list(texts))
-
-        return note
+    def on_base(texts: list[str]) -> None:
+        nonlocal base_reply
+        base_reply = texts[0]
+        on_texts([base_reply, ""])
 
     with model.disable_adapter():
-        stream([prompts[0]], hear(0))
-    if not stopped():
-        stream([prompts[1]], hear(1))
+        stream(prompts[:1], on_base)
+    if not decoding.stopped():
+        stream(prompts[1:], lambda texts: on_texts([base_reply, texts[0]]))

@@ -1,6 +1,7 @@
-"""The linear layers of a model, and which of them PEFT can put an adapter beside: asked of PEFT itself.
+"""The linear layers of a model, and which of them can have an adapter: PEFT itself is asked.
 
-PEFT finds layers by the ends of their paths. A name can therefore mean more than the linear layers that bear it.
+PEFT finds layers by the ends of their paths, so a name may mean more than the linear layers that
+have it.
 """
 
 from __future__ import annotations
@@ -10,31 +11,34 @@ from collections import Counter
 from typing import Any
 
 from peft import LoraConfig
-from peft.tuners.tuners_utils import _check_lora_target_modules_mamba
-from peft.utils.transformers_weight_conversion import convert_peft_config_for_transformers
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from engine.model.info import LinearModule
+from engine.work import compat
 
-LayerKey = tuple[
-    str, str, int, int, bool, bool
-]  # name, path with *, inputs, outputs, has a bias, transposed
-LAYER_NAME = re.compile(
-    r"[^.]*[^.\d][^.]*(\.\d+)*$"
-)  # layers without a name of their own are called by their list: ffn.2
+# Name, path with *, inputs, outputs, has a bias, transposed.
+LayerKey = tuple[str, str, int, int, bool, bool]
+# Layers without a name of their own are called by their list: ffn.2.
+LAYER_NAME = re.compile(r"[^.]*[^.\d][^.]*(\.\d+)*$")
 LAYER_NUMBER = re.compile(r"\.(\d+)(?=\.)")
 ATTENTION = re.compile(r"(^|[._])(attn|attentions?)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
+ATTENTION_OUTPUT = re.compile(r"attention\.output|attn\.c_proj|attention\.dense")
 MLP = re.compile(
-    r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h|\.output\.dense|fc[12_]|lin[12]$"
+    r"mlp|feed_forward|ffn|\bff\b|intermediate|experts|dense_h_to_4h"
+    r"|\.output\.dense|fc[12_]|lin[12]$"
 )
 MIN_WIDTH = 32  # gates and routers: an adapter beside them would be as large as they are
+MEANS_EXPERTS = "it would mean the experts as well"
 
 
 def linear_modules(
     model: Any, heads: set[str], output: Any, hidden: int
 ) -> tuple[LinearModule, ...]:
-    """The linear layers of the body, those of one place in all blocks together, in the model's order."""
+    """The linear layers of the body in the model's order; the same layer of all blocks is one entry.
+
+    ``heads``: names of classification heads; ``output``: the output head; ``hidden``: its width.
+    """
     found: dict[LayerKey, Counter[int]] = {}
     others: set[str] = set()
     for path, layer in model.named_modules():
@@ -46,10 +50,10 @@ def linear_modules(
             continue
         before = path.removesuffix(name)
         numbers = [int(number) for number in LAYER_NUMBER.findall(before)]
-        place = (name, LAYER_NUMBER.sub(".*", before) + name, *_layer_shape(layer))
-        found.setdefault(place, Counter())[numbers[0] if numbers else -1] += 1
+        key = (name, LAYER_NUMBER.sub(".*", before) + name, *_layer_shape(layer))
+        found.setdefault(key, Counter())[numbers[0] if numbers else -1] += 1
     narrow = min(MIN_WIDTH, hidden // 16)
-    refused = {place[0]: _refusal_reason(model, place[0], others) for place in found}
+    refused = {key[0]: _refusal_reason(model, key[0], others) for key in found}
     for name, _, ins, outs, *_ in found:
         if min(ins, outs) < narrow:
             refused[name] = refused[name] or f"it is only {min(ins, outs)} wide"
@@ -83,10 +87,9 @@ def part_of(path: str) -> str:
         return "embeddings"
     if "router" in path or path.endswith(("mlp.gate", "block_sparse_moe.gate")):
         return "router"
-    if MLP.search(path) and not re.search(r"attention\.output|attn\.c_proj|attention\.dense", path):
-        return (
-            "experts" if "experts" in path and "shared" not in path else "mlp"
-        )  # shared ones are never left out
+    if MLP.search(path) and not ATTENTION_OUTPUT.search(path):
+        # Every token passes shared experts: they count as a plain MLP.
+        return "experts" if "experts" in path and "shared" not in path else "mlp"
     return "attention" if ATTENTION.search(path) else "other"
 
 
@@ -97,17 +100,12 @@ def _layer_shape(layer: Any) -> tuple[int, int, bool, bool]:
 
 
 def _refusal_reason(model: Any, name: str, others: set[str]) -> str:
-    """Why PEFT would not adapt the linear layers of this name, or others beside them; empty where all is well."""
+    """Why the layers of this name get no adapter, or more than these would; empty where they can."""
     if name in others:
-        return "other parts of the model bear the same name"
+        return "other parts of the model have the same name"
     wanted = LoraConfig(target_modules=[name])
     try:
-        convert_peft_config_for_transformers(wanted, model, None)
-        _check_lora_target_modules_mamba(wanted, model, name)
+        compat.convert_targets(wanted, model, name)
     except ValueError as error:
-        return (
-            "its fast kernel passes an adapter by"
-            if "Mamba" in str(error)
-            else "it would mean the experts as well"
-        )
-    return "" if name in (wanted.target_modules or ()) else "it would mean the experts as well"
+        return "its fast kernel would skip an adapter" if "Mamba" in str(error) else MEANS_EXPERTS
+    return "" if name in (wanted.target_modules or ()) else MEANS_EXPERTS

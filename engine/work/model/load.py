@@ -15,24 +15,37 @@ from safetensors import SafetensorError
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
 from engine.errors import ModelError, RunError
-from engine.hardware import GB, free_gb
+from engine.hardware import GB, free_memory_gb
 from engine.model import config_json, weights
 from engine.model.fingerprint import OTHER_BASE
 from engine.spec.method import MethodSpec
-from engine.spec.objective import Goal, Task, outputs
+from engine.spec.objective import ObjectiveKind, Task, head_outputs
 from engine.spec.run import PlaceSpec
+from engine.work import compat
 from engine.work.memory import out_of_memory
-from engine.work.model.structure import AUTO_CLASSES, empty_model, head_names, load_config, tasks_of
+from engine.work.model.structure import (
+    AUTO_CLASSES,
+    head_names,
+    load_config,
+    require_task,
+)
 
 DEFAULT_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
+# Modules that make up a new classification head; they stay unquantised, since they are trained.
+HEAD_MODULES = ("classifier", "pre_classifier", "score", "head", "pooler")
+PROBLEM_TYPES = {
+    "classify": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regress": "regression",
+}
 
 
 class DeviceSetup(NamedTuple):
-    """Where and how a model is computed."""
+    """The device and precision that a model is computed with."""
 
     device: torch.device
     dtype: torch.dtype  # of the base weights that are not quantised
-    reason: str  # why this precision
+    reason: str = ""  # why this precision
     autocast: bool = False  # fp32 weights are computed with in bf16
 
     @property
@@ -47,68 +60,53 @@ class Head(NamedTuple):
     problem: str  # as transformers' problem_type
 
 
-PROBLEM_TYPES = {
-    "classify": "single_label_classification",
-    "multilabel": "multi_label_classification",
-    "regress": "regression",
-}
-
-
-def head_of(goal: Goal, labels: Iterable[str]) -> Head | None:
-    """The classification head that a goal needs, from the labels of the training rows; None for goals that write."""
-    return Head(outputs(goal, labels), PROBLEM_TYPES[goal]) if goal in PROBLEM_TYPES else None
+def head_of(kind: ObjectiveKind, labels: Iterable[str]) -> Head | None:
+    """The head that an objective needs, from the training rows' labels; None for text objectives."""
+    return Head(head_outputs(kind, labels), PROBLEM_TYPES[kind]) if kind in PROBLEM_TYPES else None
 
 
 def choose_device(spec: PlaceSpec, method: MethodSpec | None = None) -> DeviceSetup:
-    """The device and precision for a run; raises RunError where a wanted GPU is not there."""
+    """The device and precision for a run; raises RunError where a wanted GPU is missing."""
     if spec.device == "cuda" and not torch.cuda.is_available():
         raise RunError(
-            "This run wants a GPU (graphics card), and none can be used here. Choose Automatic or CPU."
+            "This run needs a GPU (graphics card), and none can be used here. Choose Automatic or "
+            "CPU."
         )
     cuda = spec.device != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if cuda else "cpu")
     if spec.precision != "auto":
-        return DeviceSetup(
-            device, torch.bfloat16 if spec.precision == "bf16" else torch.float32, "chosen by you"
-        )
-    if cuda:
-        capable, what = (
-            torch.cuda.is_bf16_supported(including_emulation=False),
-            "this graphics card",
-        )
-    else:
-        # Emulated bf16 on a processor without the instructions is slower than fp32.
-        flags = torch.cpu.get_capabilities()
-        capable, what = bool(flags.get("avx512_bf16") or flags.get("amx_bf16")), "this processor"
-    if not capable:
+        dtype = torch.bfloat16 if spec.precision == "bf16" else torch.float32
+        return DeviceSetup(device, dtype, "chosen by you")
+    what = "this graphics card" if cuda else "this processor"
+    if not _has_bf16_units(cuda):
         return DeviceSetup(device, torch.float32, f"{what} has no bf16 units, so fp32 is faster")
     if method and (not method.adapts or method.bias != "none" or method.save):
-        # Small steps vanish when they are added to 16-bit weights, so weights that are trained themselves stay fp32.
-        return DeviceSetup(
-            device,
-            torch.float32,
-            f"the trained weights stay in fp32; {what} computes in bf16",
-            autocast=True,
-        )
-    return DeviceSetup(
-        device,
-        torch.bfloat16,
-        f"{what} computes in bf16, which is faster; the adapter stays in fp32",
-    )
+        # Small steps vanish when they are added to 16-bit weights: what is trained stays fp32.
+        reason = f"the trained weights stay in fp32; {what} computes in bf16"
+        return DeviceSetup(device, torch.float32, reason, autocast=True)
+    reason = f"{what} computes in bf16, which is faster; the adapter stays in fp32"
+    return DeviceSetup(device, torch.bfloat16, reason)
+
+
+def _has_bf16_units(cuda: bool) -> bool:
+    """Whether the device computes in bf16; emulated, it would be slower than fp32."""
+    if cuda:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    flags = torch.cpu.get_capabilities()
+    return bool(flags.get("avx512_bf16") or flags.get("amx_bf16"))
 
 
 def read_ahead(folder: Path) -> None:
-    """Let the disk read a model's weights into the system's cache meanwhile; says nothing of how far it is.
+    """Let the system read a model's weights into its file cache; returns at once.
 
-    Not where they would fill more than half of the free memory, nor on systems that cannot (macOS, Windows).
+    Not where they would fill more than half of the free memory, nor on macOS and Windows, which
+    have no such call.
     """
-    files = [file for name in weights.weight_files(folder) if (file := folder / name).is_file()]
-    if (
-        not hasattr(os, "posix_fadvise")
-        or sum(file.stat().st_size for file in files) > free_gb("cpu") * GB / 2
-    ):
-        return
-    threading.Thread(target=_advise_system, args=(files,), daemon=True).start()
+    names = weights.weight_files(folder)
+    files = [file for name in names if (file := folder / name).is_file()]
+    size = sum(file.stat().st_size for file in files)
+    if hasattr(os, "posix_fadvise") and size <= free_memory_gb("cpu") * GB / 2:
+        threading.Thread(target=_advise_system, args=(files,), daemon=True).start()
 
 
 def _advise_system(files: list[Path]) -> None:
@@ -118,30 +116,26 @@ def _advise_system(files: list[Path]) -> None:
 
 
 def load_model(
-    folder: Path, place: DeviceSetup, method: MethodSpec | None = None, head: Head | None = None
+    folder: Path, setup: DeviceSetup, method: MethodSpec | None = None, head: Head | None = None
 ) -> PreTrainedModel:
     """The base model on its device, quantised where the method wants it; raises ModelError.
 
-    Safetensors only, never code from the folder. With ``head`` it is built for classification, the head new.
+    Safetensors only, never code from the folder. With ``head`` it is built for classification, the
+    head new.
     """
     config = load_config(folder)
     task: Task = "classify" if head else "write"
-    if task not in tasks_of(config):
-        empty_model(config, folder.name, task)  # says why
-    options: dict[str, Any] = {"config": config, "dtype": place.dtype, "use_safetensors": True}
+    require_task(config, folder.name, task)
+    options: dict[str, Any] = {"config": config, "dtype": setup.dtype, "use_safetensors": True}
     if head:
         options["ignore_mismatched_sizes"] = True  # a head for other labels is replaced
         config.num_labels = len(head.labels)
-        config.id2label, config.label2id = (
-            dict(enumerate(head.labels)),
-            {name: n for n, name in enumerate(head.labels)},
-        )
+        config.id2label = dict(enumerate(head.labels))
+        config.label2id = {name: n for n, name in enumerate(head.labels)}
         config.problem_type = head.problem
     if method and method.bits:
-        options |= {
-            "quantization_config": _quantization_config(method.bits, place, task),
-            "device_map": {"": place.device},
-        }
+        options["quantization_config"] = _quantization_config(method.bits, setup, task)
+        options["device_map"] = {"": setup.device}
     try:
         model, found = AUTO_CLASSES[task].from_pretrained(
             folder,
@@ -156,61 +150,58 @@ def load_model(
         raise ModelError(
             f"The weights in '{folder.name}' cannot be loaded. Copy the model again."
         ) from error
-    # The library would fill what is missing with random numbers and go on; only a new head may be.
     new = head_names(model) if head else set()
-    absent = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
-    if missing := sorted(name for name in absent if name.partition(".")[0] not in new):
-        raise ModelError(
-            f"'{folder.name}' lacks {len(missing)} of the weights that its config.json names, such as {missing[0]}. "
-            "Copy the model again."
-        )
-    keep_differentiable(model)
+    _require_weights(folder, found, new)
+    compat.keep_differentiable(model)
     for name in new:
         _keep_head_fp32(getattr(model, name))
-    loaded: PreTrainedModel = model if method and method.bits else model.to(place.device)
+    loaded: PreTrainedModel = model if "device_map" in options else model.to(setup.device)
     return loaded
 
 
-def _quantization_config(bits: int, place: DeviceSetup, task: Task) -> BitsAndBytesConfig:
-    """NF4 with double quantisation, or LLM.int8 (Dettmers et al., arXiv:2305.14314 and 2208.07339)."""
-    # On encoders the library would take the new head too, which must be trained. Naming modules replaces its own
-    # exception for lm_head, so only classifiers name any.
-    skip = (
-        ["classifier", "pre_classifier", "score", "head", "pooler"] if task == "classify" else None
-    )
+def _require_weights(folder: Path, found: dict[str, Any], new: set[str]) -> None:
+    """Raise ModelError where a weight is missing outside the modules that are ``new``.
+
+    The library would fill what is missing with random numbers and go on; only a new head may be.
+    """
+    absent = [*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])]
+    if missing := sorted(name for name in absent if name.partition(".")[0] not in new):
+        raise ModelError(
+            f"'{folder.name}' lacks {len(missing)} of the weights that its config.json names, such "
+            f"as {missing[0]}. Copy the model again."
+        )
+
+
+def _quantization_config(bits: int, setup: DeviceSetup, task: Task) -> BitsAndBytesConfig:
+    """NF4 with double quantisation, or LLM.int8 (Dettmers et al., arXiv:2305.14314, 2208.07339)."""
+    # Naming modules replaces the library's own exception for lm_head: only classifiers name any.
+    skip = list(HEAD_MODULES) if task == "classify" else None
     if bits == 8:
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skip)
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=place.dtype,
+        bnb_4bit_compute_dtype=setup.dtype,
         llm_int8_skip_modules=skip,
     )
 
 
 def _keep_head_fp32(head: torch.nn.Module) -> None:
-    """A head stays fp32, since it is trained itself; what the body hands it is cast to its precision, whatever that is.
+    """Keep a head in fp32, since it is trained itself; what the body gives it is cast to fp32.
 
     A copy of it (PEFT makes one) does the same.
     """
-    head.float().register_forward_pre_hook(
-        lambda module, given: tuple(
-            one.to(next(module.parameters()).dtype) if isinstance(one, torch.Tensor) else one
-            for one in given
-        )
-    )
 
+    def cast_inputs(module: torch.nn.Module, given: tuple[Any, ...]) -> tuple[Any, ...]:
+        dtype = next(module.parameters()).dtype
+        return tuple(one.to(dtype) if isinstance(one, torch.Tensor) else one for one in given)
 
-def keep_differentiable(model: torch.nn.Module) -> None:
-    """Keep bitsandbytes from repacking 4-bit weights on a CPU in eval mode: that layout gives wrong gradients."""
-    for module in model.modules():
-        if type(module).__name__ == "Linear4bit":
-            module.support_avx512bf16_for_cpu = False
+    head.float().register_forward_pre_hook(cast_inputs)
 
 
 def load_adapter(model: PreTrainedModel, adapter: Path) -> PeftModel:
-    """The base with a saved adapter, ready to generate; raises RunError where it is not whole, or not for this base."""
+    """The base with a saved adapter in eval mode; raises RunError for a damaged or foreign one."""
     file = adapter / "adapter_model.safetensors"
     try:
         saved = weights.read_shapes(file)
@@ -221,18 +212,20 @@ def load_adapter(model: PreTrainedModel, adapter: Path) -> PeftModel:
         ) from error
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # of matrices that found no place: they are counted below
+            warnings.simplefilter("ignore")  # of matrices that fit nowhere: they are counted below
             tuned = PeftModel.from_pretrained(model, str(adapter), low_cpu_mem_usage=True)
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         if out_of_memory(error):
             raise
         raise RunError(OTHER_BASE) from error
-    # PEFT goes on with half of an adapter: what finds no place is dropped, what is absent starts anew.
-    own = get_peft_model_state_dict(
-        tuned, save_embedding_layers=False
-    )  # not asked for: it would ask the Hub
-    if {name: tuple(one.shape) for name, one in own.items()} != saved:
+    # PEFT goes on with half of an adapter: what fits nowhere is dropped, what is absent is new.
+    if adapter_shapes(tuned) != saved:
         raise RunError(OTHER_BASE)
     return tuned.eval()
+
+
+def adapter_shapes(model: Any) -> dict[str, tuple[int, ...]]:
+    """The shape of each of an adapter's tensors, by the name it is saved under."""
+    # With embeddings PEFT would ask the Hub for the base model's vocabulary.
+    state = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return {name: tuple(one.shape) for name, one in state.items()}

@@ -87,7 +87,7 @@ class RunCallback(TrainerCallback):
         And the checks that were made since he stopped: they came sooner than a gain could.
         """
         step, longer, asked = 0, 0, set()
-        for event in ev.read(self.run.events_file)[0]:
+        for event in ev.read_events(self.run.events_file)[0]:
             step = event.step if isinstance(event, ev.Evaluated) else step
             longer = step if isinstance(event, ev.Extended) else longer
             if isinstance(event, ev.Stopped) and event.kept:
@@ -121,7 +121,7 @@ class RunCallback(TrainerCallback):
         control.should_save = (self.checking or timely or bool(self.stop)) and self.stop != "cancel"
         control.should_training_stop = last or bool(self.stop)
         if control.should_save:
-            disk_space.require(self.run, self.trainable)
+            disk_space.require_room(self.run, self.trainable)
 
     def _stop_mark(self) -> str:
         try:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from engine.errors import RunError
 from engine.model import fingerprint
-from engine.runs.disk_space import KEPT
+from engine.runs.disk_space import CHECKPOINTS_KEPT
 from engine.store import events as ev
-from engine.store.files import link
+from engine.store.files import link_or_copy
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
 from engine.work.model import init_conversion
@@ -78,7 +78,7 @@ def commit(run: RunDir, step: int) -> None:
 
 def remove_old(run: RunDir) -> None:
     """Remove all but the newest checkpoints; the best version stands in adapter/."""
-    for folder in _newest_first(run)[KEPT:]:
+    for folder in _newest_first(run)[CHECKPOINTS_KEPT:]:
         _remove_checkpoint(folder)
 
 
@@ -165,7 +165,7 @@ def publish_result(run: RunDir, step: int) -> None:
             if start.is_file():  # it is changed, so it must be a file of its own
                 shutil.copyfile(file, draft / file.name)
             else:
-                link(file, draft / file.name)
+                link_or_copy(file, draft / file.name)
     if start.is_file():
         init_conversion.convert_to_plain_lora(draft, start)
     for file in draft.iterdir():

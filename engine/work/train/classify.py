@@ -18,10 +18,11 @@ from transformers import (
     TrainingArguments,
 )
 
-from engine.data.normalize import Row, last_answer
+from engine.data.normalize import last_answer
+from engine.data.rows import Row
 from engine.data.rows import Rows
 from engine.errors import DataError
-from engine.spec.objective import Goal, parts_of
+from engine.spec.objective import ObjectiveKind, split_labels
 from engine.store.files import write_json
 from engine.work.model.classifier import (
     LABELS_FILE,
@@ -131,7 +132,7 @@ class ClassificationObjective:
             return (_require_number(label, number) - self.scale.mean) / self.scale.spread
         if self.of.goal == "classify":
             return names.index(label) if label in names else None
-        parts = parts_of(label)
+        parts = split_labels(label)
         return (
             [float(name in parts) for name in names] if parts and set(parts) <= set(names) else None
         )
@@ -197,7 +198,7 @@ def label_accuracy(found: EvalPrediction) -> dict[str, float]:
     return {"accuracy": float((right.all(-1) if right.ndim == 2 else right).mean())}
 
 
-def require_labels(goal: Goal, labels: Sequence[str], rows: int) -> None:
+def require_labels(goal: ObjectiveKind, labels: Sequence[str], rows: int) -> None:
     """Raise DataError where there is nothing to choose from, or where the labels are answers."""
     if goal == "regress":
         return

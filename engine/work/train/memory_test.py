@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from transformers import Trainer
 
-from engine.spec.batch import Fit
+from engine.spec.batch import BatchLayout
 from engine.spec.run import RunSpec
 from engine.work.kernels.packing import longest_examples
 from engine.work.memory import memory_gb
@@ -31,7 +31,7 @@ class MemoryTest(NamedTuple):
 
 
 def run_memory_test(
-    trainer: Trainer, lesson: TrainingObjective, fit: Fit, place: DeviceSetup, spec: RunSpec
+    trainer: Trainer, lesson: TrainingObjective, fit: BatchLayout, place: DeviceSetup, spec: RunSpec
 ) -> MemoryTest:
     """Two passes of the longest batch, the second one timed; memory that runs out is raised as it comes."""
     model: Any = trainer.model

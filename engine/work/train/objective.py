@@ -10,7 +10,7 @@ from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from engine.data.rows import Rows
 from engine.errors import DataError
 from engine.model.info import ModelInfo
-from engine.spec.objective import Goal
+from engine.spec.objective import ObjectiveKind
 from engine.spec.run import DataSpec, RunSpec
 from engine.work.model.load import Head
 
@@ -19,7 +19,7 @@ class TrainingInputs(NamedTuple):
     """What a lesson is made from."""
 
     spec: RunSpec
-    goal: Goal
+    goal: ObjectiveKind
     info: ModelInfo
     tokenizer: PreTrainedTokenizerBase
     rows: Rows

@@ -8,7 +8,7 @@ from transformers import Trainer, TrainerCallback
 
 from engine.errors import DataError, RunError, SpecError
 from engine.spec.method import MethodSpec
-from engine.spec.objective import preference_of
+from engine.spec.objective import resolve_preference_method
 from engine.spec.run import Shape
 from engine.text import count_of
 from engine.work.encode.preferences import encode_preferences, paired_examples, unpaired_examples
@@ -36,7 +36,7 @@ class PreferenceObjective:
         self.reasons: dict[str, str] = {}
         self.flat = False
         shape = Shape.PREFERENCE if "rejected" in made_of.rows[0] else Shape.FEEDBACK
-        self.preference: str = preference_of(self.spec.method, shape)
+        self.preference: str = resolve_preference_method(self.spec.method, shape)
         self._check(self.spec.method)
         found = encode_preferences(made_of.tokenizer, made_of.rows, self.spec.data)
         require_examples(len(found.sides), found.lost + found.same, self.spec.data)

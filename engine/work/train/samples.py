@@ -7,9 +7,10 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.normalize import with_system
+from engine.data.messages import with_system
 from engine.spec.run import RunSpec
-from engine.work.encode.encode import Row, first_questions, prompt_ids
+from engine.work.encode.encode import Row
+from engine.work.encode.questions import first_questions, prompt_ids
 from engine.work.model.generate import greedy_replies
 from engine.work.train.objective import TrainingInputs
 

@@ -10,9 +10,9 @@ from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from engine.work.encode.cache import load_or_encode
-from engine.work.kernels import packed_attention as flat
+from engine.work.encode.encode import IGNORE_INDEX
 from engine.work.kernels import packing
-from engine.work.kernels.cross_entropy import IGNORE_INDEX
+from engine.work.kernels.packed_attention import PackingCollator
 from engine.work.kernels.packing import Packing
 from engine.work.model.load import Head
 from engine.work.train.objective import (
@@ -36,8 +36,8 @@ class SftTrainer(HoneTrainer, SFTTrainer):
     def take(self, way: Packing) -> None:
         """Set the way; before the first step."""
         self.way = way
-        if way.flat:
-            self.data_collator = flat.PackingCollator()
+        if way.packed:
+            self.data_collator = PackingCollator()
             self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = (
                 True  # the loss is a mean over all of a step
             )
@@ -50,7 +50,7 @@ class SftTrainer(HoneTrainer, SFTTrainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         inputs["use_cache"] = False
-        if self.way.flat:
+        if self.way.packed:
             found = packing.packed_loss(model, self.way, inputs, num_items_in_batch)
         else:
             found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
@@ -101,7 +101,7 @@ class SftObjective:
         made = make_sft_trainer(
             model, self.of.tokenizer, self.data, self.held, self.lengths, arguments, callbacks
         )
-        self.reasons, self.flat = made.way.reasons, made.way.flat
+        self.reasons, self.flat = made.way.reasons, made.way.packed
         return made
 
     def ask(self, model: Any) -> list[tuple[str, str]]:

@@ -15,15 +15,15 @@ from engine.estimate.duration import replace_check_time
 from engine.hardware import GB
 from engine.model import fingerprint, local, parameters
 from engine.runs import disk_space
-from engine.runs.step_down import current, step_down
-from engine.spec.batch import Fit
-from engine.spec.objective import goal_of, task_of
+from engine.runs.step_down import current_layout, step_down
+from engine.spec.batch import BatchLayout
+from engine.spec.objective import resolve_objective, task_for_objective
 from engine.spec.run import RunSpec, Shape
 from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
-from engine.work.encode.encode import load_tokenizer
+from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.kernels.packing import padding_share
 from engine.work.memory import memory_gb, out_of_memory
 from engine.work.model.adapters import apply_method, parameter_counts
@@ -72,7 +72,7 @@ def train(run: RunDir) -> None:
         step_down(
             run, "The process ended while it tried the layout before, perhaps for want of memory."
         )
-    fit = current(run)
+    fit = current_layout(run)
     try:
         _attempt(run, made_of, lesson, fit)
     except Exception as error:
@@ -97,9 +97,11 @@ def load_inputs(run: RunDir) -> TrainingInputs:
     """All that a run learns from; raises HoneError for what does not fit together."""
     spec = run.spec
     folder = local.checked_folder(spec.model.source)
-    about = run_dir.about(run.about_file)
-    goal = goal_of(spec.data, about.shape or Shape.CHAT, inspect_model(spec.model.source).tasks)
-    info = inspect_model(spec.model.source, task_of(goal))
+    about = run_dir.read_data_summary(run.about_file)
+    goal = resolve_objective(
+        spec.data, about.shape or Shape.CHAT, inspect_model(spec.model.source).tasks
+    )
+    info = inspect_model(spec.model.source, task_for_objective(goal))
     info.check_length(spec.data.max_length)
     began = run.view().started
     fingerprint.require_same_base(began.model_hash if began else "", folder)
@@ -133,9 +135,9 @@ def make_objective(made_of: TrainingInputs) -> TrainingObjective:
     return ClassificationObjective(made_of)
 
 
-def smaller_layout(run: RunDir, spec: RunSpec) -> Fit:
+def smaller_layout(run: RunDir, spec: RunSpec) -> BatchLayout:
     """The next layout; raises RunError with what else would help where there is none."""
-    fit = current(run)
+    fit = current_layout(run)
     smaller = step_down(run)
     if smaller is None:
         bits = (
@@ -150,7 +152,9 @@ def smaller_layout(run: RunDir, spec: RunSpec) -> Fit:
     return smaller
 
 
-def _attempt(run: RunDir, made_of: TrainingInputs, lesson: TrainingObjective, fit: Fit) -> None:
+def _attempt(
+    run: RunDir, made_of: TrainingInputs, lesson: TrainingObjective, fit: BatchLayout
+) -> None:
     spec, info = made_of.spec, made_of.info
     run.emit(ev.Phase(text="Loading the model."))
     place = choose_device(spec.place, spec.method)
@@ -189,7 +193,7 @@ def _attempt(run: RunDir, made_of: TrainingInputs, lesson: TrainingObjective, fi
     resume = checkpoints.find_newest(run)
     if resume:
         checkpoints.recover(run, resume)
-    disk_space.require(run, trainable, before_start=True)
+    disk_space.require_room(run, trainable, before_start=True)
     report = RunCallback(run, check_schedule(spec, steps), started, lambda: lesson.ask(model))
     begun = step_of(resume) if resume else 0
     report.recall(begun)
@@ -219,7 +223,7 @@ def _test_memory(
     made_of: TrainingInputs,
     lesson: TrainingObjective,
     place: DeviceSetup,
-    fit: Fit,
+    fit: BatchLayout,
     trainer: Trainer,
 ) -> None:
     """Try the longest examples, and say what the run will need."""
@@ -280,7 +284,7 @@ def estimate_run(
     made_of: TrainingInputs,
     lesson: TrainingObjective,
     place: DeviceSetup,
-    fit: Fit,
+    fit: BatchLayout,
     proof: MemoryTest,
 ) -> ev.Estimated:
     """What the config says of count and memory, and what the measured pass says of time."""
@@ -315,7 +319,7 @@ def estimate_run(
 
 
 def training_arguments(
-    run: RunDir, spec: RunSpec, place: DeviceSetup, fit: Fit, has_held: bool, fresh: bool
+    run: RunDir, spec: RunSpec, place: DeviceSetup, fit: BatchLayout, has_held: bool, fresh: bool
 ) -> dict[str, Any]:
     """The trainer's arguments; everything that the spec does not say is off or as the library has it."""
     return {

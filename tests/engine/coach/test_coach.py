@@ -10,7 +10,7 @@ import pytest
 from benchmarks.coach import Told, all_told, rates, recorded
 from benchmarks.curves import CURVES, recipes
 from engine.coach import rules
-from engine.store.run_view import RunView, fold
+from engine.store.run_view import RunView, fold_events
 from tests.curves.made import curve, falling, made
 
 SAMPLES = ("pirate", "json", "support", "reviews", "preferences")
@@ -53,7 +53,7 @@ def test_a_single_point_says_nothing() -> None:
     for kind, at in (("step", 200), ("evaluated", -1)):
         of = [index for index, event in enumerate(events) if event.kind == kind]
         events[of[at]] = events[of[at]].model_copy(update={"loss": 40.0 if kind == "step" else 1.3})
-        view = fold(events)
+        view = fold_events(events)
         assert rules.read(view).kind == "learning", kind
 
 
@@ -61,12 +61,12 @@ def test_every_moment_of_every_curve_has_a_sentence() -> None:
     for events in [recorded("pirate"), *(one.events for one in made())]:
         view = RunView()
         for at, event in enumerate(events[:40]):
-            sign = rules.read(fold([event], view))
+            sign = rules.read(fold_events([event], view))
             assert sign.title and sign.text and "nan" not in sign.evidence, at
 
 
 def test_a_long_run_is_read_quickly() -> None:
-    view = fold(curve(1, falling(2.5, 0.8), falling(2.5, 0.9), steps=20_000, checks=100))
+    view = fold_events(curve(1, falling(2.5, 0.8), falling(2.5, 0.9), steps=20_000, checks=100))
     begun = time.perf_counter()
     rules.read(view)
     assert time.perf_counter() - begun < 0.5  # about 0.05 s on a quiet machine

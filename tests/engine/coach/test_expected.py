@@ -15,13 +15,13 @@ from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State, fold
+from engine.store.run_view import RunState, fold_events
 from tests.conftest import idle, wait_for
 from tests.engine.store.test_run_view import DONE, checked, started, step
 from ui import charts
 from ui.train import live
 
-SPEC = specs.make({"data": {"source": "sample:pirate"}})
+SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 PHASE = ev.Phase(text="Loading the model.")
 TOLD = ev.Estimated(trainable=1, memory_gb=1, seconds_low=1, seconds_high=9)
 
@@ -72,7 +72,7 @@ def tell(run: RunDir, *events: ev.Event) -> None:
     ],
 )
 def test_why_a_run_was_interrupted_is_what_was_said_of_that(events, why: str) -> None:
-    assert coach.say(fold(events), State.INTERRUPTED).text.startswith(
+    assert coach.say(fold_events(events), RunState.INTERRUPTED).text.startswith(
         (why, f"The training process {why}")
     )
 
@@ -92,16 +92,17 @@ def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
     )
     monkeypatch.undo()
     engine.resume(run.id)
-    wait_for(run, lambda run: run.state() == State.FINISHED)
+    wait_for(run, lambda run: run.state() == RunState.FINISHED)
     monkeypatch.setattr(FakeBackend, "work", full)
     engine.merge(run.id, "fp32")
     wait_for(run, lambda run: run.view().merged and idle(run))
     assert (
-        "could not be started" in run.view().merged["fp32"].text and run.state() == State.FINISHED
+        "could not be started" in run.view().merged["fp32"].text
+        and run.state() == RunState.FINISHED
     )
     engine.score(run.id)
     wait_for(run, lambda run: run.view().score_problem and idle(run))
-    assert "could not be started" in run.view().score_problem and run.state() == State.FINISHED
+    assert "could not be started" in run.view().score_problem and run.state() == RunState.FINISHED
     engine.close()
 
 
@@ -112,7 +113,7 @@ def test_a_process_that_holds_the_model_and_has_just_ended_keeps_no_run_waiting(
     with process.stdout:
         process.stdout.readline()  # from here on, what is written to it comes back as a broken pipe
     desk._process, desk._answers[1] = process, queue.Queue()
-    desk.free()
+    desk.free_memory()
     assert process.poll() is not None and desk._process is None
 
 
@@ -123,7 +124,7 @@ def test_one_that_is_not_what_the_queue_expects_does_not_stop_the_queue(home, mo
     wait_for(first, lambda run: not run.queued)
     monkeypatch.undo()
     second = engine.start(SPEC)
-    wait_for(second, lambda run: run.state() == State.FINISHED)
+    wait_for(second, lambda run: run.state() == RunState.FINISHED)
     engine.close()
 
 
@@ -131,11 +132,11 @@ def test_a_run_that_was_interrupted_and_then_scored_is_not_training(run) -> None
     tell(run, PHASE, started(), step(1), saved(1), ev.Scoring())
     with run.lock.acquire():
         tell(run, ev.Perplexity(what="the answers", base=2, tuned=1, tokens=4, rows=2, of=2))
-        assert run.state() == State.INTERRUPTED
-        report.write(run)
+        assert run.state() == RunState.INTERRUPTED
+        report.write_report(run)
         tell(run, PHASE)
-        assert run.state() == State.PREPARING
-    assert "perplexity" in (run.path / report.FILE).read_text().lower()
+        assert run.state() == RunState.PREPARING
+    assert "perplexity" in (run.path / report.REPORT_FILE).read_text().lower()
 
 
 # Which version is kept
@@ -155,8 +156,8 @@ def test_a_better_version_that_was_never_saved_is_not_called_kept(run) -> None:
     view = run.view()
     assert view.best and view.best.step == 2 and view.kept and view.kept.step == 1
     assert (
-        report.report(run).best_step == 1
-        and live.payload(run, view, State.INTERRUPTED, {})["best"] == 1
+        report.make_report(run).best_step == 1
+        and live.poll_answer(run, view, RunState.INTERRUPTED, {})["best"] == 1
     )
     tell(run, saved(2, best=False), step(3), saved(3, best=False))
     assert run.view().kept == view.kept
@@ -166,8 +167,8 @@ def test_a_better_version_that_was_never_saved_is_not_called_kept(run) -> None:
 
 def test_only_a_run_with_a_result_is_offered_for_comparing() -> None:
     events = [started(), step(1), saved(1, best=False), ev.Paused(step=1)]
-    offered = live.buttons(fold(events), State.PAUSED) + live.buttons(
-        fold([*events, saved(1)]), State.PAUSED
+    offered = live.run_buttons(fold_events(events), RunState.PAUSED) + live.run_buttons(
+        fold_events([*events, saved(1)]), RunState.PAUSED
     )
     assert [event for event, _ in offered] == ["continue_run", "continue_run", "compare_run"]
 
@@ -178,9 +179,9 @@ def test_only_a_run_with_a_result_is_offered_for_comparing() -> None:
 def test_a_wish_that_could_not_be_written_is_not_shown_as_one(run) -> None:
     tell(run, started(), step(1))
     run.stop_mark.write_text("")  # the disk was full
-    assert live.payload(run, run.view(), State.TRAINING, {})["buttons"]
+    assert live.poll_answer(run, run.view(), RunState.TRAINING, {})["buttons"]
     run.stop_mark.write_text("pause")
-    shown = live.payload(run, run.view(), State.TRAINING, {})
+    shown = live.poll_answer(run, run.view(), RunState.TRAINING, {})
     assert not shown["buttons"] and shown["label"] == "Pausing…"
 
 
@@ -201,12 +202,12 @@ def test_a_check_that_stopping_brought_does_not_use_up_the_patience(run) -> None
 def test_an_app_that_died_while_it_made_a_run_longer_made_it_no_longer(home) -> None:
     engine = Engine(home, FakeBackend(steps=2))
     run = engine.start(SPEC)
-    wait_for(run, lambda run: run.state() == State.FINISHED and idle(run))
+    wait_for(run, lambda run: run.state() == RunState.FINISHED and idle(run))
     values = run.spec.model_dump()
     had = values["optim"]["epochs"]
     values["optim"]["epochs"] += 1
-    run.set_spec(specs.make(values))  # and here it died
-    told = report.report(run)
+    run.set_spec(specs.make_spec(values))  # and here it died
+    told = report.make_report(run)
     (passes,) = (one.value for one in told.settings if one.label == "Passes")
     assert passes == f"{had:g} epochs" and "extend" not in told.command
     engine.extend(run.id, 1)
@@ -229,7 +230,9 @@ def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
     done = ev.Finished(step=1, seconds=6.0, memory_gb=1, checks_seconds=4.0)
     told = {
         line.what: line.real
-        for line in expected.outcome(fold([started(), TOLD, step(1), done]), State.FINISHED)
+        for line in expected.outcome(
+            fold_events([started(), TOLD, step(1), done]), RunState.FINISHED
+        )
     }
     assert told["Of it in checks and samples"] == "4 s (67 %)" and told["Time"] == "6 s"
 
@@ -246,10 +249,12 @@ def test_time_goes_on_from_the_checkpoint_with_the_check_that_came_before_it(run
 def test_the_peak_of_memory_is_that_of_the_layout_that_it_ended_with() -> None:
     less = ev.SteppedDown(batch=1, accumulation=8, checkpointing=False, why="x")
     wide = step(1).model_copy(update={"memory_gb": 9.0})
-    assert fold([started(), wide]).memory_gb == 9.0
-    ended = fold([started(), TOLD, wide, less, ev.Failed(text="x")])
-    assert [line.what for line in expected.outcome(ended, State.FAILED)] == ["Weights that train"]
-    assert fold([started(), wide, less, started(), step(1), DONE]).memory_gb == 1.0
+    assert fold_events([started(), wide]).memory_gb == 9.0
+    ended = fold_events([started(), TOLD, wide, less, ev.Failed(text="x")])
+    assert [line.what for line in expected.outcome(ended, RunState.FAILED)] == [
+        "Weights that train"
+    ]
+    assert fold_events([started(), wide, less, started(), step(1), DONE]).memory_gb == 1.0
 
 
 def test_a_curve_of_one_step_has_each_number_once() -> None:

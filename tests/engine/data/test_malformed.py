@@ -42,7 +42,7 @@ def give(case: Case, folder: Path, home: Path) -> tuple[str, list[str], list[Fin
     start, before = time.monotonic(), psutil.Process().memory_info().rss
     try:
         source = oneshot.ingest_files(store, files)
-        prepared = oneshot.prepared(store, DataSpec(source=source))
+        prepared = oneshot.prepare_rows(store, DataSpec(source=source))
     except DataError as error:
         return "", [], [], str(error)
     finally:
@@ -83,14 +83,14 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
     assert (case.outcome == "mend") == bool(stops), text
     if case.outcome == "accepted":
         assert not notes and not [finding for finding in findings if finding.level != "info"], text
-    fixed = oneshot.prepared(
+    fixed = oneshot.prepare_rows(
         store, DataSpec(source=source, fixes=tuple(finding.fix for finding in stops))
     )
     assert case.rows is None or fixed.train + fixed.held_out == case.rows
     fixed.require_usable()
     if stops:
         with pytest.raises(DataError):
-            oneshot.prepared(store, DataSpec(source=source)).require_usable()
+            oneshot.prepare_rows(store, DataSpec(source=source)).require_usable()
     words = " ".join(text.split())
     SAID[place] = (
         case,
@@ -104,13 +104,13 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
 def tokens_say(store: Store, source: str) -> list[str]:
     """What the token report says with the pocket model."""
     from engine.data import report as check
-    from engine.work.encode.encode import load_tokenizer
     from engine.work.encode.preview import token_report
+    from engine.work.encode.tokenizer import load_tokenizer
 
     spec = DataSpec(source=source, max_length=64, held_out=0.0)
-    rows = list(oneshot.prepared(store, spec).train_rows())
+    rows = list(oneshot.prepare_rows(store, spec).train_rows())
     counted = token_report(
-        load_tokenizer(presets.POCKET),
+        load_tokenizer(presets.POCKET_MODEL),
         rows,
         list(range(len(rows))),
         len(rows),

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from engine.data.normalize import as_table_row, normalize_row
-from engine.data.schema import REQUIRED_ROLES, ROLES, SHAPE_TASKS, Schema, Shape, chosen_schema
-from engine.data.schema import infer_schema as recognise_rows
+from engine.data.schema import REQUIRED_ROLES, ROLES, SHAPE_TASKS, Schema, Shape, check_schema
+from engine.data.infer_schema import infer_schema as recognise_rows
 from engine.errors import DataError
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
@@ -166,7 +166,7 @@ def test_class_numbers_get_their_names() -> None:
 
 def test_the_user_may_say_what_the_columns_are() -> None:
     columns = ["a", "b", "c"]
-    found = chosen_schema(Shape.LABEL, {"text": "b", "label": "a"}, columns, "file")
+    found = check_schema(Shape.LABEL, {"text": "b", "label": "a"}, columns, "file")
     assert normalize_row({"a": "x", "b": "Text.", "c": 1}, found) == [
         {"prompt": "Text.", "completion": "x"}
     ]
@@ -177,7 +177,7 @@ def test_the_user_may_say_what_the_columns_are() -> None:
         ({"text": "b", "label": "a", "chosen": "c"}, "is no part of"),
     ):
         with pytest.raises(DataError, match=words):
-            chosen_schema(Shape.LABEL, roles, columns, "file")
+            check_schema(Shape.LABEL, roles, columns, "file")
 
 
 def test_every_shape_has_its_parts_and_its_task() -> None:

@@ -20,7 +20,7 @@ from tests.engine.estimate.test_recommend import SHORT, model
 
 
 def job(**values: Any) -> duration.Workload:
-    return duration.Workload(model(), specs.make(values), 700, 60, SHORT)
+    return duration.Workload(model(), specs.make_spec(values), 700, 60, SHORT)
 
 
 def middle(found: duration.TimeRange) -> float:
@@ -111,12 +111,12 @@ def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
 
 def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None:
     engine, run = trained
-    info, spec, view = engine.desk.inspect("pocket"), run.spec, run.view()
+    info, spec, view = engine.desk.inspect_model("pocket"), run.spec, run.view()
     assert view.started and view.last
     shown = duration.speed_of_run(info, spec, view)
     assert shown
     prepared = engine.prepare(spec.data)
-    report = engine.desk.measure("pocket", prepared.train_rows(), spec.data)
+    report = engine.desk.count_tokens("pocket", prepared.train_rows(), spec.data)
     found = lengths_of_report(report.edges, report.counts, report.longest)
     assert found
     asked = duration.Workload(info, spec, view.started.rows, view.started.held_out, found)
@@ -138,20 +138,22 @@ def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) 
 @pytest.mark.parametrize("kind", ["lora", "full", "dora", "qlora"])
 def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any) -> None:
     engine, _ = trained
-    machine = hardware.machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
-    found = engine.desk.pace(
+    machine = hardware.choose_machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
+    found = engine.desk.measure_speed(
         "pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64, True
     )
     assert found.flops > 1e9 and 0 < found.written < 1 and found.flat
     if kind == "lora":
-        padded = engine.desk.pace("pocket", "write", MethodSpec(kind=kind), machine, 8, 64, False)
+        padded = engine.desk.measure_speed(
+            "pocket", "write", MethodSpec(kind=kind), machine, 8, 64, False
+        )
         assert padded.flops > 1e9 and not padded.flat
 
 
 def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
     engine, _ = trained
-    machine = hardware.machine(PlaceSpec(), MethodSpec(), engine.store.home)
-    found = engine.desk.pace("pocket", "classify", MethodSpec(), machine, 1, 32, False)
+    machine = hardware.choose_machine(PlaceSpec(), MethodSpec(), engine.store.home)
+    found = engine.desk.measure_speed("pocket", "classify", MethodSpec(), machine, 1, 32, False)
     assert found.flops > 1e8 and found.written == 0
 
 
@@ -164,7 +166,7 @@ def test_the_worker_chooses_the_same_place(
     from engine.work.model.load import choose_device
 
     spec, method = PlaceSpec(precision=precision), MethodSpec(kind=kind, bias=bias)
-    here, there = hardware.machine(spec, method, tmp_path), choose_device(spec, method)
+    here, there = hardware.choose_machine(spec, method, tmp_path), choose_device(spec, method)
     assert (here.device, here.precision, here.autocast) == (
         there.device.type,
         there.precision,

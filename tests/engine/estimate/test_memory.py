@@ -14,7 +14,7 @@ from engine.hardware import GB
 from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.store.files import ROOT
-from engine.work.model.describe import describe_model
+from engine.work.model.describe import info_from_config
 
 SHAPES = {
     "llama": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
@@ -26,7 +26,7 @@ SHAPES = {
 
 def info_of(kind: str, task: str = "write") -> ModelInfo:
     config = AutoConfig.for_model(kind, **SHAPES[kind])
-    return describe_model(config, task, source="x", name=kind, folder=None, here=False)
+    return info_from_config(config, task, kind)
 
 
 @pytest.fixture(scope="module")

@@ -197,7 +197,7 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(
         preference="dpo" if goal == "prefer" else "",
     )  # fmt: skip
     found = recommend.recommend_settings(asked, kind)
-    spec = specs.make(presets.nested(found.values))
+    spec = specs.make_spec(presets.nest_values(found.values))
     assert found.values.keys() == found.reasons.keys() and all(found.reasons.values())
     assert spec.data.max_length <= asked.info.context
     assert spec.optim.effective_batch in (4, 8, 16)
@@ -212,11 +212,11 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(
 )
 def test_what_stepping_down_changes_is_foretold(preference: str, words: str) -> None:
     goal: Any = "prefer" if preference else "write"
-    spec = specs.make({"optim": {"batch_size": 16}})
+    spec = specs.make_spec({"optim": {"batch_size": 16}})
     needs = forecast.forecast_run(case(goal=goal, preference=preference), spec).needs
     told = forecast.forecast_run(case(needs - 1, goal=goal, preference=preference), spec)
     assert told.fit and told.fit.batch == 8 and words in told.effect
-    spec = specs.make({"optim": {"batch_size": 2}})
+    spec = specs.make_spec({"optim": {"batch_size": 2}})
     needs = forecast.forecast_run(case(goal=goal, preference=preference), spec).needs
     told = forecast.forecast_run(case(needs - 1, goal=goal, preference=preference), spec)
     assert (

@@ -88,7 +88,7 @@ def notice(group: str, title: str, text: str, *words: str) -> None:
 
 def open_whole(folder: Path, at: str) -> None:
     """All that is asked of a model before it trains, up to a place."""
-    from engine.work.encode.encode import load_tokenizer
+    from engine.work.encode.tokenizer import load_tokenizer
     from engine.work.model.describe import inspect_model
     from engine.work.model.load import choose_device, load_model
 

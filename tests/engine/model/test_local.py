@@ -15,7 +15,7 @@ from engine.spec import presets
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the pocket model that a test may spoil."""
-    return shutil.copytree(presets.POCKET, tmp_path / "model")
+    return shutil.copytree(presets.POCKET_MODEL, tmp_path / "model")
 
 
 def edit(folder, name: str, **changes) -> None:
@@ -24,7 +24,7 @@ def edit(folder, name: str, **changes) -> None:
 
 
 def test_the_pocket_model_passes() -> None:
-    assert local.checked_folder("pocket") == presets.POCKET
+    assert local.checked_folder("pocket") == presets.POCKET_MODEL
 
 
 @pytest.mark.parametrize(

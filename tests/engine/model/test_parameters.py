@@ -19,9 +19,9 @@ ROBERTA = {
 
 
 def info_of(config, task: str = "write", name: str = "m") -> ModelInfo:
-    from engine.work.model.describe import describe_model
+    from engine.work.model.describe import info_from_config
 
-    return describe_model(config, task, source="x", name=name, folder=None, here=False)
+    return info_from_config(config, task, name)
 
 
 def tasks(kind: str) -> tuple[str, ...]:

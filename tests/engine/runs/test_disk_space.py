@@ -25,4 +25,4 @@ def test_whatever_torch_says_of_a_full_disk_is_understood(
                 {f"a{at}": torch.zeros(size) for at in range(count)},
                 tmp_path / "disk" / "weights.pt",
             )
-        assert disk_space.is_full(caught.value), caught.value
+        assert disk_space.is_disk_full(caught.value), caught.value

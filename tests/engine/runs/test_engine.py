@@ -16,13 +16,13 @@ from engine.process import exit_status
 from engine.process.fake import FakeBackend
 from engine.process.run import ProcessBackend
 from engine.runs.engine import Engine
-from engine.runs.step_down import current
+from engine.runs.step_down import current_layout
 from engine.spec import run as specs
 from engine.store import events as ev
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 
-SPEC = specs.make({"data": {"source": "sample:pirate"}})
+SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_run_goes_from_waiting_to_finished(make) -> None:
     engine = make(steps=5)
     run = engine.start(SPEC)
     wait_for(run, idle)
-    assert run.state() == State.FINISHED
+    assert run.state() == RunState.FINISHED
     assert run.spec.name == run.meta["name"] != ""
     assert run.train_file.is_file() and run.held_out_file.is_file() and run.about_file.is_file()
 
@@ -53,14 +53,14 @@ def test_runs_queue_in_the_order_of_their_start(make) -> None:
     engine = make(steps=10)
     first, second, third = (engine.start(SPEC) for _ in range(3))
     wait_for(first, lambda run: run.alive)
-    assert second.state() == State.QUEUED and third.state() == State.QUEUED
+    assert second.state() == RunState.QUEUED and third.state() == RunState.QUEUED
     engine.cancel(second.id)
-    assert second.state() == State.CANCELLED
+    assert second.state() == RunState.CANCELLED
     wait_for(third, idle)
     assert [run.state() for run in (first, second, third)] == [
-        State.FINISHED,
-        State.CANCELLED,
-        State.FINISHED,
+        RunState.FINISHED,
+        RunState.CANCELLED,
+        RunState.FINISHED,
     ]
     assert first.view().ended.time < third.view().started.time
 
@@ -71,15 +71,15 @@ def test_stop_keeps_cancel_does_not_and_both_continue(make) -> None:
     wait_for(run, lambda run: run.view().step >= 2)
     engine.stop(run.id)
     wait_for(run, idle)
-    assert run.state() == State.STOPPED
+    assert run.state() == RunState.STOPPED
     engine.resume(run.id)
     wait_for(run, lambda run: run.view().attempt == 2 and run.view().step >= 4)
     engine.cancel(run.id)
     wait_for(run, idle)
-    assert run.state() == State.CANCELLED
+    assert run.state() == RunState.CANCELLED
     engine.resume(run.id)
     wait_for(run, idle)
-    assert run.state() == State.FINISHED
+    assert run.state() == RunState.FINISHED
     with pytest.raises(RunError, match="finished"):
         engine.resume(run.id)
     with pytest.raises(RunError, match="not running"):
@@ -90,12 +90,12 @@ def test_a_run_cancelled_while_the_desk_makes_room_never_starts(make, monkeypatc
     engine = make()
     worked: list[str] = []
     monkeypatch.setattr(engine.backend, "work", lambda run, job: worked.append(job) or 0)
-    monkeypatch.setattr(engine.desk, "free", lambda: time.sleep(0.5))
+    monkeypatch.setattr(engine.desk, "free_memory", lambda: time.sleep(0.5))
     run = engine.start(SPEC)
     time.sleep(0.2)
     engine.cancel(run.id)
     time.sleep(0.6)
-    assert worked == [] and run.state() == State.CANCELLED and not run.stop_mark.exists()
+    assert worked == [] and run.state() == RunState.CANCELLED and not run.stop_mark.exists()
 
 
 def test_a_worker_whose_run_was_taken_out_of_the_queue_does_nothing(home) -> None:
@@ -106,7 +106,7 @@ def test_a_worker_whose_run_was_taken_out_of_the_queue_does_nothing(home) -> Non
     engine.cancel(run.id)
     before = run.events_file.read_bytes()
     assert worker.main([str(run.path), "train"]) == 0
-    assert run.events_file.read_bytes() == before and run.state() == State.CANCELLED
+    assert run.events_file.read_bytes() == before and run.state() == RunState.CANCELLED
 
 
 def test_a_folder_that_cannot_be_read_hides_no_other(make, home, capsys) -> None:
@@ -157,10 +157,10 @@ def test_what_waits_survives_the_app(make, home) -> None:
     asking = Engine(home, FakeBackend(), supervise=False)
     run = asking.start(SPEC)
     time.sleep(0.3)
-    assert run.state() == State.QUEUED
+    assert run.state() == RunState.QUEUED
     make(steps=3)
     wait_for(run, idle)
-    assert run.state() == State.FINISHED
+    assert run.state() == RunState.FINISHED
 
 
 def test_only_one_of_two_engines_supervises(make) -> None:
@@ -168,7 +168,7 @@ def test_only_one_of_two_engines_supervises(make) -> None:
     second = make(steps=3)
     run = second.start(SPEC)
     wait_for(run, idle)
-    assert run.view().attempt == 1 and run.state() == State.FINISHED
+    assert run.view().attempt == 1 and run.state() == RunState.FINISHED
 
 
 class Dies:
@@ -190,7 +190,7 @@ def test_a_worker_that_cannot_say_why_it_ended(home, code: int, words: str) -> N
     engine = Engine(home, Dies(code))
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
-    assert run.state() == State.INTERRUPTED
+    assert run.state() == RunState.INTERRUPTED
     assert words in run.view().warnings[0]
     engine.close()
 
@@ -203,7 +203,7 @@ class Starved(FakeBackend):
         self.code, self.fits, self.stop, self.words = code, fits, stop, words
 
     def work(self, run, job: str) -> int:
-        if current(run).batch <= self.fits:
+        if current_layout(run).batch <= self.fits:
             return super().work(run, job)
         run.queue_mark.unlink()
         run.log.write_text(self.words)
@@ -216,7 +216,7 @@ class Starved(FakeBackend):
 def kills(monkeypatch):
     """The system says that it killed for memory, each time that it is asked."""
     counter = iter(range(1000))
-    monkeypatch.setattr("engine.hardware.memory_kills", lambda: next(counter))
+    monkeypatch.setattr("engine.hardware.count_memory_kills", lambda: next(counter))
 
 
 def test_a_worker_that_is_killed_for_memory_goes_on_with_less(home, kills) -> None:
@@ -224,7 +224,7 @@ def test_a_worker_that_is_killed_for_memory_goes_on_with_less(home, kills) -> No
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().ended and idle(run))
     effective = SPEC.optim.batch_size * SPEC.optim.accumulation
-    assert run.state() == State.FINISHED and run.view().fit == (4, effective // 4, False)
+    assert run.state() == RunState.FINISHED and run.view().fit == (4, effective // 4, False)
     assert not run.view().warnings
     engine.close()
 
@@ -248,7 +248,7 @@ def test_the_system_counts_a_kill_some_time_before_the_worker_is_gone(
     """One that is counted long before its end was of another process, and somebody else killed the worker."""
     worker = Dying()
     monkeypatch.setattr(ProcessBackend, "start", lambda *_: worker)
-    monkeypatch.setattr("engine.hardware.memory_kills", lambda: int(worker.looks >= counted))
+    monkeypatch.setattr("engine.hardware.count_memory_kills", lambda: int(worker.looks >= counted))
     engine = Engine(home, ProcessBackend())
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings or run.view().stepped, 20)
@@ -267,17 +267,17 @@ def test_a_worker_that_an_earlier_app_left_is_explained_too(
     run.queue_mark.unlink()
     run.emit(ev.Phase(text="Loading the model."))
     found = []
-    monkeypatch.setattr("engine.hardware.memory_kills", lambda: sum(found))
+    monkeypatch.setattr("engine.hardware.count_memory_kills", lambda: sum(found))
     run.log.write_text("std::bad_alloc of an attempt before")
     with run.lock.acquire():
         engine = Engine(home, FakeBackend(steps=3))
         time.sleep(0.6)
-        assert engine.at_work == run.id and run.state() == State.PREPARING
+        assert engine.at_work == run.id and run.state() == RunState.PREPARING
         found.append(counted)
         with run.log.open("a") as log:
             log.write(words)
     wait_for(run, lambda run: not engine.at_work and idle(run))
-    assert run.state() == (State.FINISHED if for_memory else State.INTERRUPTED)
+    assert run.state() == (RunState.FINISHED if for_memory else RunState.INTERRUPTED)
     assert len(run.view().stepped) == for_memory and not run.view().warnings
     engine.close()
 
@@ -286,7 +286,7 @@ def test_one_that_never_fits_ends_with_what_would_help(home, kills) -> None:
     engine = Engine(home, Starved(-9, fits=0))
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
-    assert run.state() == State.INTERRUPTED and run.view().fit == (1, 8, True)
+    assert run.state() == RunState.INTERRUPTED and run.view().fit == (1, 8, True)
     assert "no smaller layout left" in run.view().warnings[0] and "4-bit" in run.view().warnings[0]
     engine.close()
 
@@ -301,7 +301,7 @@ def test_a_library_that_gives_up_for_want_of_memory_is_told_from_a_crash(
     run = engine.start(SPEC)
     wait_for(run, lambda run: (run.view().ended or run.view().warnings) and idle(run))
     assert len(run.view().stepped) == steps
-    assert run.state() == (State.FINISHED if steps else State.INTERRUPTED)
+    assert run.state() == (RunState.FINISHED if steps else RunState.INTERRUPTED)
     engine.close()
 
 
@@ -348,7 +348,7 @@ def test_who_asked_to_stop_is_not_overruled_by_a_kill(home, kills) -> None:
     engine = Engine(home, Starved(-9, fits=4, stop=True))
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
-    assert run.state() == State.INTERRUPTED and not run.view().stepped
+    assert run.state() == RunState.INTERRUPTED and not run.view().stepped
     assert "before it had stopped" in run.view().warnings[0]
     engine.close()
 
@@ -364,9 +364,9 @@ def test_a_merge_that_is_killed_is_said(home) -> None:
 def test_what_is_wrong_is_said_before_anything_is_made(make, monkeypatch) -> None:
     engine = make()
     with pytest.raises(ModelError, match="not a folder"):
-        engine.start(specs.make({"model": {"source": "/nowhere"}}))
+        engine.start(specs.make_spec({"model": {"source": "/nowhere"}}))
     with pytest.raises(DataError, match="no dataset"):
-        engine.start(specs.make({"data": {"source": "dataset:0123456789abcdef"}}))
+        engine.start(specs.make_spec({"data": {"source": "dataset:0123456789abcdef"}}))
     usage = namedtuple("usage", "total used free percent")
     monkeypatch.setattr(psutil, "disk_usage", lambda path: usage(100, 100, 0, 100.0))
     with pytest.raises(RunError, match="disk is too full"):
@@ -378,7 +378,7 @@ def test_a_failed_run_says_why_and_can_continue(make) -> None:
     engine = make(fail="The disk is full. Make room.")
     run = engine.start(SPEC)
     wait_for(run, idle)
-    assert run.state() == State.FAILED and run.state().can_continue
+    assert run.state() == RunState.FAILED and run.state().can_continue
     assert run.view().ended.text == "The disk is full. Make room."
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from engine.runs.engine import Engine
 from engine.store.files import ROOT
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 
 OLDER = ROOT / "tests" / "fixtures" / "older"
@@ -25,11 +25,11 @@ def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> 
         "\n".join(f"  source: {model}" if line.endswith("/model") else line for line in lines)
     )
     run = engine.store.run("older")
-    assert run.readable and run.state() == State.INTERRUPTED
+    assert run.readable and run.state() == RunState.INTERRUPTED
     engine.resume("older")
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
     engine.close()
-    assert run.state() == State.FINISHED, run.log.read_text()[-2000:]
+    assert run.state() == RunState.FINISHED, run.log.read_text()[-2000:]
     view = run.view()
     assert view.started.resumed_from == 9, "in the middle of the second of four epochs"
     # Batches may be laid out otherwise meanwhile, which rounds otherwise; another order of examples is far outside.

@@ -21,16 +21,19 @@ def store(home: Path) -> Store:
     return Store(home)
 
 
-@pytest.mark.parametrize("recipe", presets.recipes(), ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", presets.bundled_recipes(), ids=lambda recipe: recipe.name)
 def test_what_ships_is_a_recipe_like_any_other(recipe: presets.Recipe) -> None:
-    assert recipes.read(recipes.dump(recipe), "x.yaml").values.keys() == recipe.values.keys()
+    assert (
+        recipes.parse_recipe(recipes.dump_recipe(recipe), "x.yaml").values.keys()
+        == recipe.values.keys()
+    )
     assert recipe.summary.endswith(".") and recipe.cost.endswith(".")
     assert presets.recipe_spec(recipe)
 
 
 def test_there_are_recipes_for_every_kind_of_rows() -> None:
-    names = {recipe.name: recipe.data for recipe in presets.recipes()}
-    assert len(list((presets.FOLDER / "recipes").glob("*.yaml"))) == len(names) == 7
+    names = {recipe.name: recipe.data for recipe in presets.bundled_recipes()}
+    assert len(list((presets.PRESETS_FOLDER / "recipes").glob("*.yaml"))) == len(names) == 7
     assert names["Classifier"] == "labels" and names["Preferences"] == "preferences"
 
 
@@ -39,31 +42,33 @@ def test_settings_come_back_as_they_were_saved(store: Store) -> None:
         "method": {"rank": 24, "alpha": 12, "ranks": {"q_proj": 4}},
         "optim": {"learning_rate": 2e-4},
     }
-    spec = specs.make(values | {"data": {"max_length": 512}, "place": {"precision": "fp32"}})
-    key = recipes.save(store, recipes.of_spec(spec, "Zwei Wörter!"))
-    found = specs.make(presets.nested(recipes.load(store, key).values))
+    spec = specs.make_spec(values | {"data": {"max_length": 512}, "place": {"precision": "fp32"}})
+    key = recipes.save_recipe(store, recipes.recipe_from_spec(spec, "Zwei Wörter!"))
+    found = specs.make_spec(presets.nest_values(recipes.load_recipe(store, key).values))
     assert (found.method, found.optim, found.data.max_length) == (spec.method, spec.optim, 512)
-    assert recipes.saved(store)[key].name == "Zwei Wörter!"
+    assert recipes.saved_recipes(store)[key].name == "Zwei Wörter!"
 
 
 def test_the_same_name_replaces_and_a_like_one_does_not(store: Store) -> None:
-    first = recipes.save(store, recipes.of_spec(RunSpec(), "Mine"))
-    assert recipes.save(store, recipes.of_spec(RunSpec(), "Mine")) == first
-    assert recipes.save(store, recipes.of_spec(RunSpec(), "mine")) != first
-    assert len(recipes.saved(store)) == 2
-    recipes.delete(store, first)
-    assert next(iter(recipes.saved(store).values())).name == "mine"
+    first = recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "Mine"))
+    assert recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "Mine")) == first
+    assert recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "mine")) != first
+    assert len(recipes.saved_recipes(store)) == 2
+    recipes.delete_recipe(store, first)
+    assert next(iter(recipes.saved_recipes(store).values())).name == "mine"
 
 
 @pytest.mark.parametrize("name", ["日本語", "../../etc", "   ...   ", "a" * 60])
 def test_any_name_gives_a_file_in_the_folder(store: Store, name: str) -> None:
-    key = recipes.save(store, recipes.read(GOOD, "x").model_copy(update={"name": name}))
+    key = recipes.save_recipe(
+        store, recipes.parse_recipe(GOOD, "x").model_copy(update={"name": name})
+    )
     assert [path.stem for path in store.recipes.iterdir()] == [key]
 
 
 @pytest.mark.parametrize("key", ["../x", "", "A", "x/y", None])
 def test_no_id_leaves_the_folder(store: Store, key: str) -> None:
-    for do in (recipes.load, recipes.delete):
+    for do in (recipes.load_recipe, recipes.delete_recipe):
         with pytest.raises(RunError):
             do(store, key)
 
@@ -92,36 +97,36 @@ def test_no_id_leaves_the_folder(store: Store, key: str) -> None:
 )
 def test_what_is_no_recipe_is_refused_in_words(change: str, words: str) -> None:
     with pytest.raises(SpecError) as caught:
-        recipes.read(GOOD.replace(change, words), "bad.yaml")
+        recipes.parse_recipe(GOOD.replace(change, words), "bad.yaml")
     assert len(str(caught.value)) < 500 and "Traceback" not in str(caught.value)
 
 
 def test_all_that_is_wrong_is_named_at_once() -> None:
     with pytest.raises(SpecError) as caught:
-        recipes.read(GOOD.replace("2", "-1").replace("8", "999"), "bad.yaml")
+        recipes.parse_recipe(GOOD.replace("2", "-1").replace("8", "999"), "bad.yaml")
     assert "Epochs" in str(caught.value) and "Rank" in str(caught.value)
     with pytest.raises(SpecError) as caught:
-        recipes.read(GOOD + "  a.b: 1\n  c.d: 2\n", "bad.yaml")
+        recipes.parse_recipe(GOOD + "  a.b: 1\n  c.d: 2\n", "bad.yaml")
     assert "'a.b'" in str(caught.value) and "'c.d'" in str(caught.value)
 
 
 def test_files_that_are_none_are_left_out_and_said(store: Store, tmp_path: Path) -> None:
     (store.recipes / "broken.yaml").write_bytes(b"\xff\xfe")
     (store.recipes / "other.yaml").write_text("a: 1")
-    assert recipes.saved(store) == {}
+    assert recipes.saved_recipes(store) == {}
     (tmp_path / "x.yaml").write_bytes(b"\x00\xff")
     for path in (tmp_path / "x.yaml", tmp_path / "none.yaml"):
         with pytest.raises(SpecError, match="not a text file"):
-            recipes.read_file(path, path.name)
+            recipes.read_recipe_file(path, path.name)
     (tmp_path / "long.yaml").write_text("a: " + "x" * 100_000)
     with pytest.raises(SpecError, match="too long"):
-        recipes.read_file(tmp_path / "long.yaml", "long.yaml")
+        recipes.read_recipe_file(tmp_path / "long.yaml", "long.yaml")
 
 
 def test_no_more_than_can_be_listed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "MOST", 2)
     for name in ("a", "b"):
-        recipes.save(store, recipes.of_spec(RunSpec(), name))
+        recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), name))
     with pytest.raises(HoneError, match="Delete some"):
-        recipes.save(store, recipes.of_spec(RunSpec(), "c"))
-    recipes.save(store, recipes.of_spec(RunSpec(), "b"))
+        recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "c"))
+    recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "b"))

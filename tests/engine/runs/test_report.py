@@ -16,7 +16,7 @@ from engine.model import fingerprint
 from engine.runs import report
 from engine.runs.engine import Engine
 from engine.spec import presets
-from engine.spec.run import make
+from engine.spec.run import make_spec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.conftest import wait_for
@@ -31,9 +31,9 @@ NASTY = "<script>alert('x')</script> ${7*7} \"quoted\""
 def run(home: Path) -> RunDir:
     """A run that has ended, with what a user could write into it."""
     engine = Engine(home, supervise=False)
-    prepared = engine.prepare(make({}).data)
+    prepared = engine.prepare(make_spec({}).data)
     run = engine.store.create_run(
-        make({"name": NASTY}), prepared.train_file, prepared.held_out_file, prepared.summary()
+        make_spec({"name": NASTY}), prepared.train_file, prepared.held_out_file, prepared.summary()
     )
     events = [
         started(versions={"torch": "2.13.0"}, data_hash="d" * 64, model_hash="m" * 64, steps=4),
@@ -49,7 +49,7 @@ def run(home: Path) -> RunDir:
 
 
 def test_a_report_holds_what_a_reader_needs(run: RunDir) -> None:
-    found = report.report(run)
+    found = report.make_report(run)
     assert found.state == "finished" and found.verdict.title and found.best_step == 2
     assert [(reply.step, reply.marks) for reply in found.samples[0].replies] == [
         (0, ("first",)),
@@ -60,32 +60,32 @@ def test_a_report_holds_what_a_reader_needs(run: RunDir) -> None:
         "a loss that is no number is a gap"
     )
     assert found.versions == {"torch": "2.13.0"} and found.model_hash == "m" * 64
-    report.write(run)
+    report.write_report(run)
     kept = json.loads(
-        (run.path / report.FILE).read_text(encoding="utf-8"), parse_constant=pytest.fail
+        (run.path / report.REPORT_FILE).read_text(encoding="utf-8"), parse_constant=pytest.fail
     )
-    assert report.Report.model_validate(kept) == found
+    assert report.RunReport.model_validate(kept) == found
 
 
 def test_a_run_that_was_extended_is_repeated_in_as_many_parts(run: RunDir) -> None:
     begun = run.view().started.epochs
     for epochs in (begun + 1, begun + 1.5):
-        run.set_spec(make({"optim": {"epochs": epochs}}))
+        run.set_spec(make_spec({"optim": {"epochs": epochs}}))
         run.emit(ev.Extended(epochs=epochs))
-    found = report.report(run)
+    found = report.make_report(run)
     assert found.command.splitlines()[1:] == [
         "python3 start.py extend RUN 1",
         "python3 start.py extend RUN 0.5",
     ]
-    assert make(yaml.safe_load(found.spec)).optim.epochs == begun
+    assert make_spec(yaml.safe_load(found.spec)).optim.epochs == begun
     passes = next(setting for setting in found.settings if setting.label == "Passes")
     assert passes.value == f"{begun + 1.5:g} epochs, first {begun:g}"
 
 
 def test_no_report_is_kept_while_a_run_waits(run: RunDir) -> None:
     run.queue_mark.write_text("train")
-    report.write(run)
-    assert not (run.path / report.FILE).exists()
+    report.write_report(run)
+    assert not (run.path / report.REPORT_FILE).exists()
 
 
 def test_the_file_needs_nothing_else_and_runs_nothing_of_the_users(run: RunDir) -> None:
@@ -127,10 +127,10 @@ def test_a_hash_follows_every_byte_of_small_files_and_pieces_of_large_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "model"
-    shutil.copytree(presets.POCKET, copy)
-    assert fingerprint.hash_model(copy) == fingerprint.hash_model(presets.POCKET)
+    shutil.copytree(presets.POCKET_MODEL, copy)
+    assert fingerprint.hash_model(copy) == fingerprint.hash_model(presets.POCKET_MODEL)
     (copy / "README.md").write_text("other words")
-    assert fingerprint.hash_model(copy) == fingerprint.hash_model(presets.POCKET)
+    assert fingerprint.hash_model(copy) == fingerprint.hash_model(presets.POCKET_MODEL)
     for limit in (fingerprint.WHOLE_BYTES, 0):
         monkeypatch.setattr(fingerprint, "WHOLE", limit)
         before, file = fingerprint.hash_model(copy), copy / "model.safetensors"
@@ -154,7 +154,7 @@ def test_a_base_swapped_for_another_of_its_shape_is_refused(
         )
     )
     base = tmp_path / "base"
-    shutil.copytree(presets.POCKET, base)
+    shutil.copytree(presets.POCKET_MODEL, base)
     run.spec_file.write_text(run.spec_file.read_text().replace("source: pocket", f"source: {base}"))
     assert result(run).folder == base, "the same files elsewhere are the same base"
     data = bytearray((base / "model.safetensors").read_bytes())
@@ -166,10 +166,14 @@ def test_a_base_swapped_for_another_of_its_shape_is_refused(
 
 def test_a_finished_run_has_its_report(trained: tuple[Engine, RunDir]) -> None:
     run = trained[1]
-    wait_for(run, lambda run: (run.path / report.FILE).exists(), 10)
-    kept = report.Report.model_validate_json((run.path / report.FILE).read_text(encoding="utf-8"))
+    wait_for(run, lambda run: (run.path / report.REPORT_FILE).exists(), 10)
+    kept = report.RunReport.model_validate_json(
+        (run.path / report.REPORT_FILE).read_text(encoding="utf-8")
+    )
     assert kept.state == "finished" and len(kept.data_hash) == len(kept.model_hash) == 64
     assert kept.versions.keys() >= {"python", "torch", "transformers", "peft", "trl"}
     assert (
-        kept.model_hash == fingerprint.hash_model(presets.POCKET) and kept.expected and kept.samples
+        kept.model_hash == fingerprint.hash_model(presets.POCKET_MODEL)
+        and kept.expected
+        and kept.samples
     )

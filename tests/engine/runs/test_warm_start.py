@@ -16,11 +16,11 @@ from engine.spec import run as specs
 from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State, fold
+from engine.store.run_view import RunState, fold_events
 from engine.text import format_time_range
 from tests.conftest import idle, wait_for
 
-SPEC = specs.make({"data": {"source": "sample:pirate"}, "optim": {"epochs": 2}})
+SPEC = specs.make_spec({"data": {"source": "sample:pirate"}, "optim": {"epochs": 2}})
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def done(engine: Engine, spec: RunSpec = SPEC) -> RunDir:
 
 
 def changed(spec: RunSpec, *settings: str) -> RunSpec:
-    return specs.changed(spec, settings)
+    return specs.changed_spec(spec, settings)
 
 
 # --- again ---
@@ -85,7 +85,7 @@ def test_again_extend_and_queue_on_the_command_line(engine, home, capsys) -> Non
     (newest,) = (one for one in engine.store.all_runs() if one.id != run.id)
     assert newest.spec == changed(SPEC, "optim.epochs=1", "name=less")
     assert cli(["extend", run.id, "1", "--home", str(home)]) == 0
-    assert run.spec.optim.epochs == 3 and run.state() == State.FINISHED
+    assert run.spec.optim.epochs == 3 and run.state() == RunState.FINISHED
     assert cli(["extend", run.id, "98", "--home", str(home)]) == 2
     assert "Epochs (optim.epochs): must be at most 100.0; it is 101.0." in capsys.readouterr().err
     assert cli(["queue", "--home", str(home)]) == 0 and "Nothing waits" in capsys.readouterr().out
@@ -101,11 +101,11 @@ def test_a_run_is_paused_and_taken_up_again_on_the_command_line(home, capsys) ->
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().step >= 2)
     assert cli(["pause", run.id, "--home", str(home)]) == 0
-    assert "is paused" in capsys.readouterr().out and run.state() == State.PAUSED
+    assert "is paused" in capsys.readouterr().out and run.state() == RunState.PAUSED
     wait_for(run, idle)
     step = run.view().step
     assert cli(["continue", run.id, "--home", str(home)]) == 0
-    assert run.state() == State.FINISHED and run.view().started.resumed_from == step
+    assert run.state() == RunState.FINISHED and run.view().started.resumed_from == step
     assert (
         cli(["pause", run.id, "--home", str(home)]) == 2
         and "is not running" in capsys.readouterr().err
@@ -123,7 +123,8 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
     run.emit(ev.Estimated(trainable=10, memory_gb=0.5, seconds_low=1.0, seconds_high=1.4))
     engine.extend(run.id, 1)
     wait_for(
-        run, lambda run: run.view().total_steps == 9 and run.state() == State.FINISHED and idle(run)
+        run,
+        lambda run: run.view().total_steps == 9 and run.state() == RunState.FINISHED and idle(run),
     )
     view = run.view()
     assert (
@@ -132,9 +133,9 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
         and view.started.resumed_from == 6
     )
     assert view.last.epoch == pytest.approx(3) and view.first_loss == before.first_loss
-    (time,) = [one for one in expected.outcome(view, State.FINISHED) if one.what == "Time"]
+    (time,) = [one for one in expected.outcome(view, RunState.FINISHED) if one.what == "Time"]
     assert time.expected == format_time_range(1.5, 2.1)
-    assert specs.make(specs.load_yaml(run.spec_file)).optim.epochs == 3
+    assert specs.make_spec(specs.load_spec_yaml(run.spec_file)).optim.epochs == 3
 
 
 def test_until_it_goes_on_it_is_not_at_its_end(home) -> None:
@@ -142,9 +143,9 @@ def test_until_it_goes_on_it_is_not_at_its_end(home) -> None:
     run = engine.start(SPEC)
     assert FakeBackend(steps=6, seconds=0).work(run, "train") == 0
     engine.extend(run.id, 0.5)
-    assert run.state() == State.QUEUED and run.view().total_steps == 8
+    assert run.state() == RunState.QUEUED and run.view().total_steps == 8
     engine.cancel(run.id)
-    assert run.state() == State.STOPPED and run.state().can_continue
+    assert run.state() == RunState.STOPPED and run.state().can_continue
     assert [line.what for line in expected.outcome(run.view(), run.state())] == []
 
 
@@ -154,13 +155,13 @@ def test_the_schedule_of_what_was_foretold_is_stretched() -> None:
         tokens=9, learned=9, cut=0,
     )  # fmt: skip
     told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=10, seconds_high=20, checks_seconds=4)
-    view = fold(
+    view = fold_events(
         [told, started, ev.Finished(step=7, seconds=12, memory_gb=1), ev.Extended(epochs=1.4)]
     )
     assert (view.total_steps, view.started.epochs) == (14, 1.4)
     told = view.estimated
     assert (told.seconds_low, told.seconds_high, told.checks_seconds) == (20, 40, 8)
-    assert view.state(alive=False, queued=False) == State.STOPPED
+    assert view.state(alive=False, queued=False) == RunState.STOPPED
 
 
 def test_what_cannot_be_extended_is_said_and_nothing_changes(engine, home) -> None:
@@ -181,7 +182,7 @@ def test_what_cannot_be_extended_is_said_and_nothing_changes(engine, home) -> No
         engine.extend(run.id, 1)
     with pytest.raises(RunError, match="There is no run"):
         engine.extend("../../etc", 1)
-    assert run.spec_file.read_text() == text and run.state() == State.FINISHED
+    assert run.spec_file.read_text() == text and run.state() == RunState.FINISHED
 
 
 # --- start from another ---
@@ -189,14 +190,14 @@ def test_what_cannot_be_extended_is_said_and_nothing_changes(engine, home) -> No
 
 def test_the_other_run_s_adapter_is_kept_with_the_new_one(engine) -> None:
     other = done(engine)
-    run = done(engine, warm_start.settings(other))
+    run = done(engine, warm_start.warm_start_spec(other))
     assert run.spec.model.start == other.id
     engine.delete(other.id)
     assert (run.start / "adapter_model.safetensors").read_bytes() == b"fake"
-    assert warm_start.name_of(run) == "Pirate" and warm_start.name_of(other) == ""
+    assert warm_start.origin_name(run) == "Pirate" and warm_start.origin_name(other) == ""
     with pytest.raises(RunError, match="is gone"):
         engine.start(run.spec)
-    assert warm_start.settings(run).model.start == run.id
+    assert warm_start.warm_start_spec(run).model.start == run.id
 
 
 def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
@@ -205,7 +206,7 @@ def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
         other.view().started.model_copy(update={"model_hash": "of another", "resumed_from": 6})
     )
     with pytest.raises(RunError, match="made for another model"):
-        engine.start(warm_start.settings(other))
+        engine.start(warm_start.warm_start_spec(other))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +230,7 @@ def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
 )
 def test_what_does_not_agree_is_named_with_what_to_set(engine, setting: str, words: str) -> None:
     other = done(engine)
-    spec = changed(warm_start.settings(other), setting)
+    spec = changed(warm_start.warm_start_spec(other), setting)
     with pytest.raises(SpecError) as caught:
         engine.start(spec)
     assert "cannot start from 'Pirate'" in str(caught.value) and words in str(caught.value)
@@ -237,9 +238,11 @@ def test_what_does_not_agree_is_named_with_what_to_set(engine, setting: str, wor
 
 
 def test_other_labels_and_other_modules_do_not_agree(engine) -> None:
-    other = done(engine, specs.make({"data": {"source": "sample:reviews", "goal": "classify"}}))
-    spec = warm_start.settings(other)
-    assert done(engine, spec).state() == State.FINISHED
+    other = done(
+        engine, specs.make_spec({"data": {"source": "sample:reviews", "goal": "classify"}})
+    )
+    spec = warm_start.warm_start_spec(other)
+    assert done(engine, spec).state() == RunState.FINISHED
     about = json.loads(other.about_file.read_text())
     other.about_file.write_text(json.dumps(about | {"labels": ["a", "b", "c"]}))
     with pytest.raises(
@@ -251,24 +254,24 @@ def test_other_labels_and_other_modules_do_not_agree(engine) -> None:
         SpecError,
         match=r"Target modules \(method.targets\): it has q_proj, v_proj\. Set the same\.",
     ):
-        engine.start(changed(warm_start.settings(named), "method.targets=[q_proj]"))
+        engine.start(changed(warm_start.warm_start_spec(named), "method.targets=[q_proj]"))
 
 
 def test_one_that_began_as_pissa_goes_on_as_what_it_became(engine) -> None:
     other = done(engine, changed(SPEC, "method.init=pissa"))
     file = other.adapter / "adapter_config.json"
     file.write_text(json.dumps({"r": 32, "lora_alpha": 64, "rank_pattern": {}}))
-    method = warm_start.settings(other).method
+    method = warm_start.warm_start_spec(other).method
     assert (method.rank, method.alpha, method.init) == (32, 64, "zero")
-    assert done(engine, warm_start.settings(other)).state() == State.FINISHED
+    assert done(engine, warm_start.warm_start_spec(other)).state() == RunState.FINISHED
     with pytest.raises(SpecError, match="PiSSA and OLoRA would not leave as it is"):
-        changed(warm_start.settings(other), "method.init=pissa")
+        changed(warm_start.warm_start_spec(other), "method.init=pissa")
     file.write_text(json.dumps({"r": 32, "lora_alpha": 45.25}))
-    with pytest.raises(RunError, match="no whole number"):
-        warm_start.settings(other)
+    with pytest.raises(RunError, match="not a whole number"):
+        warm_start.warm_start_spec(other)
     file.write_text("[")
     with pytest.raises(RunError, match="is damaged"):
-        warm_start.settings(other)
+        warm_start.warm_start_spec(other)
 
 
 def test_a_run_without_a_result_is_nothing_to_start_from(engine) -> None:

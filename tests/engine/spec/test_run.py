@@ -23,14 +23,14 @@ def leaves(model: type[BaseModel] = specs.RunSpec, prefix: str = "") -> list[str
 
 @pytest.mark.parametrize("path", leaves())
 def test_every_field_has_a_label_and_help(path: str) -> None:
-    info = specs.field(path)
+    info = specs.spec_field(path)
     assert info.title and info.description
     assert info.description.endswith(".")
 
 
 def test_all_problems_are_named_at_once() -> None:
     with pytest.raises(SpecError) as error:
-        specs.make({"method": {"rank": 0}, "optim": {"epochs": -1, "speed": 3}})
+        specs.make_spec({"method": {"rank": 0}, "optim": {"epochs": -1, "speed": 3}})
     text = str(error.value)
     assert "Rank (method.rank): must be at least 1; it is 0." in text
     assert "Epochs (optim.epochs): must be more than 0.0; it is -1." in text
@@ -70,16 +70,16 @@ def test_all_problems_are_named_at_once() -> None:
 )
 def test_problems_are_in_plain_words(values: dict, words: str) -> None:
     with pytest.raises(SpecError) as error:
-        specs.make(values)
+        specs.make_spec(values)
     assert words in str(error.value)
 
 
 def test_yaml_round_trip(tmp_path) -> None:
-    spec = specs.make(
+    spec = specs.make_spec(
         {"method": {"rank": 3, "targets": ["q_proj"]}, "sampling": {"prompts": ["Ahoy, ünïcode?"]}}
     )
-    (tmp_path / "s.yaml").write_text(specs.dump_yaml(spec), encoding="utf-8")
-    assert specs.make(specs.load_yaml(tmp_path / "s.yaml")) == spec
+    (tmp_path / "s.yaml").write_text(specs.dump_spec_yaml(spec), encoding="utf-8")
+    assert specs.make_spec(specs.load_spec_yaml(tmp_path / "s.yaml")) == spec
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_yaml_round_trip(tmp_path) -> None:
 def test_a_broken_spec_file_is_one_sentence(tmp_path, text: str) -> None:
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(SpecError, match=r"s\.yaml"):
-        specs.load_yaml(tmp_path / "s.yaml")
+        specs.load_spec_yaml(tmp_path / "s.yaml")
 
 
 def test_alpha_follows_rank_unless_set() -> None:
@@ -108,16 +108,16 @@ def test_alpha_follows_rank_unless_set() -> None:
 
 def test_all_linear_stands_alone() -> None:
     with pytest.raises(SpecError, match="all-linear"):
-        specs.make({"method": {"targets": ["all-linear", "q_proj"]}})
+        specs.make_spec({"method": {"targets": ["all-linear", "q_proj"]}})
 
 
 def test_every_yaml_under_presets_is_read() -> None:
     files = sorted((ROOT / "presets").rglob("*.yaml"))
-    recipes, samples = presets.recipes(), presets.samples()
+    recipes, samples = presets.bundled_recipes(), presets.bundled_samples()
     assert len(recipes) == sum(path.parent.name == "recipes" for path in files) >= 4
     assert len(samples) == sum(path.parent.name == "samples" for path in files) == 5
     for recipe in recipes:
         assert presets.recipe_spec(recipe)
     for sample in samples:
-        assert specs.make(sample.values).data.source == f"sample:{sample.id}"
+        assert specs.make_spec(sample.values).data.source == f"sample:{sample.id}"
         assert sample.train_file.is_file() and sample.held_out_file.is_file()

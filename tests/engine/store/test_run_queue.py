@@ -13,10 +13,10 @@ from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 
-SPEC = specs.make({"data": {"source": "sample:pirate"}})
+SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 
 
 @pytest.fixture
@@ -105,11 +105,11 @@ def test_merges_and_scores_wait_too_and_are_taken_out(asking, home) -> None:
         (waits.id, "train"),
     ]
     asking.cancel(done.id)
-    assert done.state() == State.FINISHED and not done.view().merged
+    assert done.state() == RunState.FINISHED and not done.view().merged
     asking.score(done.id)
     asking.move(done.id, "first")
     asking.cancel(done.id)
-    assert "taken out" in done.view().score_problem and done.state() == State.FINISHED
+    assert "taken out" in done.view().score_problem and done.state() == RunState.FINISHED
     assert ids(asking) == [waits.id]
 
 
@@ -119,7 +119,7 @@ def test_who_is_taken_out_again_is_what_it_was_before(asking) -> None:
     run.emit(ev.Stopped(step=3, kept=True))
     asking.resume(run.id)
     asking.cancel(run.id)
-    assert run.state() == State.STOPPED
+    assert run.state() == RunState.STOPPED
 
 
 def test_a_run_that_is_put_back_for_want_of_memory_goes_on_first(asking) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from engine.coach import coach
 from engine.store import events as ev
-from engine.store.run_view import RunView, State, fold
+from engine.store.run_view import RunState, RunView, fold_events
 
 
 def started(**changes) -> ev.Started:
@@ -43,50 +43,54 @@ DONE = ev.Finished(step=10, seconds=1, memory_gb=1)
 @pytest.mark.parametrize(
     ("events", "alive", "queued", "state"),
     [
-        ([], False, True, State.QUEUED),
-        ([], True, False, State.PREPARING),
-        ([ev.Phase(text="Loading the model.")], True, False, State.PREPARING),
-        ([started(), step(1)], True, False, State.TRAINING),
-        ([started(), step(1)], False, False, State.INTERRUPTED),
-        ([started(), step(1), ev.Stopped(step=1, kept=True)], False, False, State.STOPPED),
-        ([started(), step(1), ev.Stopped(step=1, kept=False)], False, False, State.CANCELLED),
-        ([started(), ev.Failed(text="x")], False, False, State.FAILED),
-        ([started(), DONE], False, False, State.FINISHED),
-        ([started(), DONE, ev.Merging(precision="fp32")], True, False, State.FINISHED),
-        ([started(), ev.Stopped(step=1, kept=True), ev.Phase(text="again")], True, False, State.PREPARING),
-        ([started(), ev.Stopped(step=1, kept=True)], False, True, State.QUEUED),
+        ([], False, True, RunState.QUEUED),
+        ([], True, False, RunState.PREPARING),
+        ([ev.Phase(text="Loading the model.")], True, False, RunState.PREPARING),
+        ([started(), step(1)], True, False, RunState.TRAINING),
+        ([started(), step(1)], False, False, RunState.INTERRUPTED),
+        ([started(), step(1), ev.Stopped(step=1, kept=True)], False, False, RunState.STOPPED),
+        ([started(), step(1), ev.Stopped(step=1, kept=False)], False, False, RunState.CANCELLED),
+        ([started(), ev.Failed(text="x")], False, False, RunState.FAILED),
+        ([started(), DONE], False, False, RunState.FINISHED),
+        ([started(), DONE, ev.Merging(precision="fp32")], True, False, RunState.FINISHED),
+        ([started(), ev.Stopped(step=1, kept=True), ev.Phase(text="again")], True, False, RunState.PREPARING),
+        ([started(), ev.Stopped(step=1, kept=True)], False, True, RunState.QUEUED),
         ([started(), ev.Stopped(step=1, kept=True), ev.Merging(precision="bf16"), ev.Phase(text="after a kill")],
-         True, False, State.PREPARING),
+         True, False, RunState.PREPARING),
     ],
 )  # fmt: skip
 def test_state_follows_lock_queue_and_events(
-    events, alive: bool, queued: bool, state: State
+    events, alive: bool, queued: bool, state: RunState
 ) -> None:
-    assert fold(events).state(alive, queued) == state
+    assert fold_events(events).state(alive, queued) == state
 
 
 def test_a_new_best_version_is_not_merged_yet() -> None:
     merged = ev.Merged(ok=True, precision="fp32")
-    view = fold([started(), ev.Saved(step=2, best=True), merged, ev.Saved(step=3, best=False)])
+    view = fold_events(
+        [started(), ev.Saved(step=2, best=True), merged, ev.Saved(step=3, best=False)]
+    )
     assert view.merged == {"fp32": merged}
-    assert fold([ev.Saved(step=4, best=True)], view).merged == {}
+    assert fold_events([ev.Saved(step=4, best=True)], view).merged == {}
 
 
 def test_a_question_that_is_asked_again_at_the_same_step_is_shown_once() -> None:
     first, again = (ev.Sampled(step=0, prompt="Hi", reply=reply) for reply in "ab")
-    assert fold([started(), first, started(), again]).samples == [again]
+    assert fold_events([started(), first, started(), again]).samples == [again]
 
 
 def test_without_held_out_rows_no_check_is_promised() -> None:
-    said = coach.say(fold([started(held_out=0), *[step(n) for n in range(1, 6)]]), State.TRAINING)
+    said = coach.say(
+        fold_events([started(held_out=0), *[step(n) for n in range(1, 6)]]), RunState.TRAINING
+    )
     assert "Nothing is held out" in said.text
 
 
 def test_a_cancelled_run_does_not_contradict_itself() -> None:
     ended = ev.Stopped(step=6, kept=False)
-    nothing = coach.say(fold([started(), step(1), ended]), State.CANCELLED).text
+    nothing = coach.say(fold_events([started(), step(1), ended]), RunState.CANCELLED).text
     some = coach.say(
-        fold([started(), step(1), ev.Saved(step=5, best=True), ended]), State.CANCELLED
+        fold_events([started(), step(1), ev.Saved(step=5, best=True), ended]), RunState.CANCELLED
     ).text
     assert nothing == "Nothing has been saved yet."
     assert (
@@ -96,8 +100,10 @@ def test_a_cancelled_run_does_not_contradict_itself() -> None:
 
 
 def test_a_continued_run_forgets_what_lay_beyond_its_checkpoint() -> None:
-    view = fold([started(), checked(0, 3.0), *[step(n) for n in range(1, 6)], checked(4, 2.0)])
-    fold([started(resumed_from=2), step(3, 0.5)], view)
+    view = fold_events(
+        [started(), checked(0, 3.0), *[step(n) for n in range(1, 6)], checked(4, 2.0)]
+    )
+    fold_events([started(resumed_from=2), step(3, 0.5)], view)
     assert list(view.steps) == [1, 2, 3]
     assert list(view.losses) == [1.0, 1.0, 0.5]
     assert [check.step for check in view.checks] == [0]
@@ -105,34 +111,40 @@ def test_a_continued_run_forgets_what_lay_beyond_its_checkpoint() -> None:
 
 
 def test_speed_after_a_cut_back_is_never_negative() -> None:
-    view = fold([started(), *[step(n) for n in range(1, 6)], started(resumed_from=2), step(3)])
+    view = fold_events(
+        [started(), *[step(n) for n in range(1, 6)], started(resumed_from=2), step(3)]
+    )
     assert list(view.speeds) == [5.0, 5.0, 5.0]
 
 
 def test_reading_goes_on_where_it_stopped_and_waits_for_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    ev.append(path, step(1))
-    first, offset = ev.read(path)
+    ev.append_event(path, step(1))
+    first, offset = ev.read_events(path)
     with path.open("ab") as file:
         file.write(b'{"v":1,"kind":"st')
     assert [e.step for e in first] == [1]
-    assert ev.read(path, offset) == ([], offset)
-    ev.append(path, step(2))  # the half-written line of a killed worker is closed, then skipped
-    assert [e.step for e in ev.read(path, offset)[0]] == [2]
+    assert ev.read_events(path, offset) == ([], offset)
+    ev.append_event(
+        path, step(2)
+    )  # the half-written line of a killed worker is closed, then skipped
+    assert [e.step for e in ev.read_events(path, offset)[0]] == [2]
 
 
 @given(st.binary(max_size=400))
 def test_reading_never_raises(tmp_path_factory, junk: bytes) -> None:
     path = tmp_path_factory.mktemp("events") / "events.jsonl"
     path.write_bytes(junk)
-    events, offset = ev.read(path)
+    events, offset = ev.read_events(path)
     assert 0 <= offset <= len(junk)
-    fold(events)
+    fold_events(events)
 
 
 def test_coach_names_what_it_compares_with() -> None:
-    view = fold([started(), checked(0, 4.0), step(1), checked(1, 3.0), step(2), checked(2, 1.0)])
-    said = coach.say(view, State.TRAINING)
+    view = fold_events(
+        [started(), checked(0, 4.0), step(1), checked(1, 3.0), step(2), checked(2, 1.0)]
+    )
+    said = coach.say(view, RunState.TRAINING)
     assert said.title == "Learning well"
     assert "down 75 %" in said.text and "from 4.000 to 1.000" in said.text
 
@@ -145,25 +157,27 @@ def test_coach_sees_memorising_and_no_progress() -> None:
             events.append(
                 checked(number, {10: 1.5, 20: 1.0, 30: 1.1, 40: 1.2, 50: 1.3, 60: 1.4}[number])
             )
-    said = coach.say(fold(events), State.TRAINING)
+    said = coach.say(fold_events(events), RunState.TRAINING)
     assert (
         said.title == "Starting to memorise"
         and "best at step 20 (1.000) and is 1.400 now" in said.evidence
     )
     assert said.action.startswith("You can stop now")
-    done = coach.say(fold([*events, DONE]), State.FINISHED)
+    done = coach.say(fold_events([*events, DONE]), RunState.FINISHED)
     assert (
         done.tone == "warn"
         and "starting to memorise" in done.text.lower()
         and "stop now" not in done.action
     )
     assert (
-        coach.say(fold([started(), checked(0, 1.0), checked(1, 1.5)]), State.TRAINING).title
+        coach.say(
+            fold_events([started(), checked(0, 1.0), checked(1, 1.5)]), RunState.TRAINING
+        ).title
         == "Not better yet"
     )
 
 
 def test_coach_has_a_sentence_for_every_state() -> None:
-    for state in State:
+    for state in RunState:
         said = coach.say(RunView(), state)
         assert said.title and said.text.strip()

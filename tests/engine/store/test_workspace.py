@@ -34,7 +34,10 @@ def make_run(home, **values) -> RunDir:
     write_rows(home / "train.arrow", [{"text": "a"}])
     write_rows(home / "held.arrow", [])
     return store.create_run(
-        specs.make(values), home / "train.arrow", home / "held.arrow", {"name": "n", "shape": "x"}
+        specs.make_spec(values),
+        home / "train.arrow",
+        home / "held.arrow",
+        {"name": "n", "shape": "x"},
     )
 
 

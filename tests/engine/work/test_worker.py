@@ -24,7 +24,7 @@ from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec
 from engine.store import events as ev
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import SMALL, idle, wait_for
 
 
@@ -43,7 +43,7 @@ def test_a_small_run_learns_and_leaves_everything_it_should(trained) -> None:
 def test_what_was_foretold_is_what_came(trained) -> None:
     """The counts of the config are those of PEFT on the loaded model; tests/engine/model/test_parameters.py has all methods."""
     engine, run = trained
-    view, info = run.view(), engine.desk.inspect("pocket")
+    view, info = run.view(), engine.desk.inspect_model("pocket")
     foretold = parameters.count_parameters(info, run.spec.method)
     assert view.started.trainable == foretold.trainable == view.estimated.trainable
     assert view.started.total == foretold.total == info.parameters + foretold.trainable
@@ -56,7 +56,9 @@ def test_what_was_foretold_is_what_came(trained) -> None:
 def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) -> None:
     engine = Engine(home)
     run = engine.start(
-        specs.make(SMALL | {"optim": SMALL["optim"] | {"epochs": 0.2}, "sampling": {"checks": 4}})
+        specs.make_spec(
+            SMALL | {"optim": SMALL["optim"] | {"epochs": 0.2}, "sampling": {"checks": 4}}
+        )
     )
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
     view = run.view()
@@ -76,7 +78,7 @@ def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
         "method": {"rank": 16},
         "optim": {"epochs": 1, "learning_rate": 5e-3},
     }
-    run = engine.start(specs.make(values))
+    run = engine.start(specs.make_spec(values))
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
     assert run.view().first_loss > 5 and run.view().best.loss < 2
     engine.merge(run.id, "fp32")
@@ -87,17 +89,17 @@ def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
 
 def test_examples_longer_than_the_model_reads_are_refused(home) -> None:
     engine = Engine(home)
-    run = engine.start(specs.make({"data": {"source": "sample:pirate", "max_length": 1024}}))
+    run = engine.start(specs.make_spec({"data": {"source": "sample:pirate", "max_length": 1024}}))
     wait_for(run, idle)
-    assert run.state() == State.FAILED
+    assert run.state() == RunState.FAILED
     assert "reads at most 512 tokens at once; it is 1024" in run.view().ended.text
     engine.close()
 
 
 def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> None:
     engine, _ = trained
-    engine.desk.inspect("pocket")
-    engine.desk.preview("pocket", [{"text": "a"}], DataSpec())
+    engine.desk.inspect_model("pocket")
+    engine.desk.preview_rows("pocket", [{"text": "a"}], DataSpec())
     hung = engine.desk._process
 
     def silent(op: str, **_: object) -> None:
@@ -105,9 +107,9 @@ def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> 
 
     with monkeypatch.context() as patch:
         patch.setattr(engine.desk, "_ask", silent)
-        engine.desk.free()
+        engine.desk.free_memory()
     assert hung.poll() is not None
-    assert engine.desk.preview("pocket", [{"text": "a"}], DataSpec())
+    assert engine.desk.preview_rows("pocket", [{"text": "a"}], DataSpec())
 
 
 def test_a_worker_that_ends_late_answers_for_nobody_but_itself(home) -> None:
@@ -135,7 +137,7 @@ def long_run(home):
         "optim": SMALL["optim"] | {"epochs": 2},
         "sampling": {"checks": 20, "max_new_tokens": 4},
     }
-    run = engine.start(specs.make(values))
+    run = engine.start(specs.make_spec(values))
     wait_for(run, lambda run: run.view().step >= 2)
     yield engine, run
     if run.alive:
@@ -149,14 +151,14 @@ def test_stop_keeps_a_usable_run_and_continue_finishes_it(long_run) -> None:
     engine.stop(run.id)
     wait_for(run, idle)
     view = run.view()
-    assert run.state() == State.STOPPED
+    assert run.state() == RunState.STOPPED
     assert view.checks[-1].step == view.saved[-1].step == view.step, (
         "the kept version is measured and saved"
     )
     assert (run.adapter / "adapter_model.safetensors").is_file()
     step = view.step
     engine.resume(run.id)
-    wait_for(run, lambda run: idle(run) and run.state() == State.FINISHED, 240)
+    wait_for(run, lambda run: idle(run) and run.state() == RunState.FINISHED, 240)
     after = run.view()
     assert after.started.resumed_from == step
     assert list(after.steps) == list(range(1, after.total_steps + 1)), "no step twice, none missing"
@@ -171,7 +173,7 @@ def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(lon
         )
     os.kill(run.view().started.pid, signal.SIGKILL)
     killed = time.monotonic()
-    wait_for(run, lambda run: run.state() == State.INTERRUPTED, 5)
+    wait_for(run, lambda run: run.state() == RunState.INTERRUPTED, 5)
     wait_for(run, lambda run: run.view().warnings, 5)
     assert time.monotonic() - killed < 5
     assert "killed by the system (signal 9)" in run.view().warnings[-1]
@@ -182,7 +184,7 @@ def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(lon
     shutil.copytree(newest, run.checkpoints / "checkpoint-99999")
     (run.checkpoints / "checkpoint-99999" / "optimizer.pt").write_bytes(b"half")
     engine.resume(run.id)
-    wait_for(run, lambda run: idle(run) and run.state() == State.FINISHED, 240)
+    wait_for(run, lambda run: idle(run) and run.state() == RunState.FINISHED, 240)
     assert 0 < run.view().started.resumed_from < 99999
 
 
@@ -191,7 +193,7 @@ def test_cancel_saves_nothing_of_its_last_steps(long_run) -> None:
     engine.cancel(run.id)
     wait_for(run, idle)
     view = run.view()
-    assert run.state() == State.CANCELLED
+    assert run.state() == RunState.CANCELLED
     assert not view.saved or view.saved[-1].step <= view.step
 
 
@@ -206,10 +208,10 @@ def test_merge_is_checked_and_loads_as_a_plain_model(trained, precision: str) ->
     assert done.ok and done.share <= done.tolerance and done.prompts == 8
     if precision == "fp32":
         assert done.agree == 8
-    assert run.state() == State.FINISHED
+    assert run.state() == RunState.FINISHED
     AutoTokenizer.from_pretrained(run.merged(precision))
     model = AutoModelForCausalLM.from_pretrained(run.merged(precision))
-    assert model.num_parameters() == engine.desk.inspect("pocket").parameters
+    assert model.num_parameters() == engine.desk.inspect_model("pocket").parameters
     with zipfile.ZipFile(export.merged_zip(run, precision)) as archive:
         assert any(name.endswith("model.safetensors") for name in archive.namelist())
         assert archive.testzip() is None
@@ -239,7 +241,7 @@ def test_chat_streams_both_and_stops(trained) -> None:
     next(stream)
     stream.close()
     began = time.monotonic()
-    assert engine.desk.inspect("pocket").layers > 0
+    assert engine.desk.inspect_model("pocket").layers > 0
     list(engine.desk.chat(run.id, ask, ask, max_new_tokens=1))
     assert time.monotonic() - began < 5, "the stopped reply no longer occupies the desk"
 
@@ -247,25 +249,26 @@ def test_chat_streams_both_and_stops(trained) -> None:
 def test_base_reply_equals_the_bare_base_model(trained) -> None:
     """The mixed batch's base row is the base, token for token (in fp32)."""
     from engine.spec.run import PlaceSpec
-    from engine.work.encode.encode import load_tokenizer, prompt_ids
-    from engine.work.model.generate import greedy_replies, stream_pair
+    from engine.work.encode.questions import prompt_ids
+    from engine.work.encode.tokenizer import load_tokenizer
+    from engine.work.model.generate import Decoding, greedy_replies, stream_pair
     from engine.work.model.load import choose_device, load_adapter, load_model
 
     _, run = trained
-    tokenizer = load_tokenizer(presets.POCKET)
+    tokenizer = load_tokenizer(presets.POCKET_MODEL)
     place = choose_device(PlaceSpec(precision="fp32"))
     ask = prompt_ids(tokenizer, [{"role": "user", "content": "What is a cat?"}], False)
-    bare = greedy_replies(load_model(presets.POCKET, place), tokenizer, [ask], 24)[0]
-    tuned_model = load_adapter(load_model(presets.POCKET, place), run.adapter)
+    bare = greedy_replies(load_model(presets.POCKET_MODEL, place), tokenizer, [ask], 24)[0]
+    tuned_model = load_adapter(load_model(presets.POCKET_MODEL, place), run.adapter)
     tuned = greedy_replies(tuned_model, tokenizer, [ask], 24)[0]
     heard: list[list[str]] = []
-    stream_pair(tuned_model, tokenizer, (ask, ask), 24, 0.0, heard.append, lambda: False)
+    stream_pair(tuned_model, tokenizer, (ask, ask), Decoding(24), heard.append)
     assert [text.strip() for text in heard[-1]] == [bare, tuned]
 
 
 def test_chat_is_refused_while_a_run_uses_the_machine(trained) -> None:
     engine, run = trained
-    other = engine.start(specs.make(SMALL))
+    other = engine.start(specs.make_spec(SMALL))
     wait_for(other, lambda run: run.alive)
     with pytest.raises(RunError, match="is using this machine now"):
         next(engine.desk.chat(run.id, [], []))
@@ -276,13 +279,15 @@ def test_chat_is_refused_while_a_run_uses_the_machine(trained) -> None:
 def test_nothing_left_to_learn_is_one_plain_message(home) -> None:
     engine = Engine(home)
     run = engine.start(
-        specs.make(SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"})
+        specs.make_spec(
+            SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"}
+        )
     )
     run_spec = run.spec
-    (run.path / "spec.yaml").write_text(specs.dump_yaml(run_spec))
+    (run.path / "spec.yaml").write_text(specs.dump_spec_yaml(run_spec))
     wait_for(run, idle)
     view = run.view()
-    if run.state() == State.FAILED:
+    if run.state() == RunState.FAILED:
         assert "Raise the longest example" in view.ended.text
     else:
         assert any("lose their whole answer" in text for text in view.warnings)

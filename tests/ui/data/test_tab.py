@@ -1,12 +1,15 @@
-"""The Data tab's handlers as plain functions: data comes in, is looked at, mended, mapped and edited."""
+"""The Data tab's handlers as plain functions: data comes in, is looked at, fixed, mapped and edited."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import pytest
+from gradio.components import Component
 
 from engine.data.quality.token_report import PreviewRow, RefusedRows, TokenReport
 from engine.errors import DataError, RunError
@@ -14,46 +17,18 @@ from engine.spec.run import DataSpec, RunSpec, Shape
 from tests.ui.fakes import FakeDesk
 from ui import form
 from ui.context import Context
-from ui.data import add, editor, preview, tab
-from ui.data import look as data_look
+from ui.data import add, editor, findings, look, pager, preview, reading
+from ui.data.inputs import DataInputs
+from ui.data.intake import IntakeWidgets
+from ui.data.tab import DataTab
 from ui.train import plan
 from ui.train import tab as train_tab
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
-COUNT = 3 + 3 * len(data_look.FIX_KINDS)  # facts, notes, a button, and the findings with a button
-
-
-def values(**changes: Any) -> list[Any]:
-    """The data's fields as the form holds them."""
-    spec = DataSpec(max_length=192).model_copy(update=changes)
-    full = form.widget_values(RunSpec(data=spec), None)
-    return [full[path] for path in form.DATA_PATHS]
-
-
-def look(ctx: Context, **changes: Any) -> list[list[Any]]:
-    return list(data_look.show_data(ctx, "pocket", *values(**changes)))
-
-
-def text_of(shown: list[Any]) -> str:
-    parts = [
-        one if isinstance(one, str) else str(one.get("value", ""))
-        for one in shown
-        if isinstance(one, str | dict)
-    ]
-    return "\n".join(parts)
-
-
-def upload(
-    ctx: Context, tmp_path: Path, rows: list[Any], name: str = "mine.jsonl"
-) -> list[tuple[Any, ...]]:
-    file = tmp_path / name
-    file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows))
-    return list(add.add_files(ctx, [str(file)]))
-
-
-def source_of(steps: list[tuple[Any, ...]]) -> str:
-    return steps[-1][0]["value"]
-
+Values = dict[Component, Any]
+MakeValues = Callable[..., Values]
+Show = Callable[..., list[Values]]
+Upload = Callable[..., list[Values]]
 
 GOOD = [
     {"prompt": f"What is number {n} called?", "completion": f"It is called {n * 37}, of course."}
@@ -61,28 +36,87 @@ GOOD = [
 ]
 
 
-def test_look_shows_what_is_noticed_before_the_tokens(ctx: Context) -> None:
-    first, second, third = look(ctx)
-    assert "counting…" in first[0] and "ten seconds" in first[COUNT]
-    assert "In order: 1 to 3 of 700" in second[COUNT]
-    assert "counting…" not in third[0] and "700" in third[0] and "never trained on" in third[0]
-    outputs = len(first)
-    assert outputs == data_look.outputs_count() and {len(second), len(third)} == {outputs}
+@pytest.fixture
+def show(ctx: Context, tab: DataTab, inputs: DataInputs, values: MakeValues) -> Show:
+    """What the tab shows of a dataset, one step after another."""
+
+    def steps(**changes: Any) -> list[Values]:
+        return list(look.show_data(ctx, tab.view, inputs, values(**changes)))
+
+    return steps
 
 
-def test_turn_stays_within_the_rows_and_finds_the_worst(ctx: Context) -> None:
-    def turn(
-        step: int, index: int, order: str = "order", worst: dict | None = None
-    ) -> tuple[str, int]:
-        return data_look.turn_page(ctx, step, index, order, worst or {}, "pocket", *values())
+@pytest.fixture
+def upload(ctx: Context, tmp_path: Path, intake: IntakeWidgets) -> Upload:
+    """Adds rows as a file."""
 
-    assert turn(-1, 0)[1] == 0 and turn(1, 0)[1] == 3
-    assert turn(1, 699)[1] == 699 and turn(1, 2, "held")[1] == 5
-    assert 0 <= turn(0, 0)[1] < 700
+    def steps(rows: list[Any], name: str = "mine.jsonl") -> list[Values]:
+        file = tmp_path / name
+        file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows))
+        return list(add.add_files(ctx, intake, None, [str(file)]))
+
+    return steps
+
+
+@pytest.fixture
+def source_of(upload: Upload, tab: DataTab) -> Callable[..., str]:
+    """Adds rows as a file; its source."""
+
+    def source(rows: list[Any], name: str = "mine.jsonl") -> str:
+        return upload(rows, name)[-1][tab.source]["value"]
+
+    return source
+
+
+def text_of(shown: Values) -> str:
+    parts = [
+        one if isinstance(one, str) else str(one.get("value", ""))
+        for one in shown.values()
+        if isinstance(one, str | dict)
+    ]
+    return "\n".join(parts)
+
+
+# --- looking at data ---
+
+
+def test_every_field_of_the_data_is_on_a_tab(inputs: DataInputs) -> None:
+    assert inputs.fields.keys() == set(form.DATA_PATHS)
+
+
+def test_look_shows_what_is_noticed_before_the_tokens(tab: DataTab, show: Show) -> None:
+    facts, rows = tab.view.facts, tab.view.pager.rows
+    first, second, third = show()
+    assert "counting…" in first[facts] and "ten seconds" in first[rows]
+    assert "In order: 1 to 3 of 700" in second[rows]
+    assert "counting…" not in third[facts] and rows not in third
+    assert "700" in third[facts] and "never trained on" in third[facts]
+    shown = set(tab.view.shown)
+    assert first.keys() <= shown and second.keys() <= shown and third.keys() <= shown
+
+
+def test_turn_stays_within_the_rows_and_finds_the_worst(
+    ctx: Context, tab: DataTab, inputs: DataInputs, values: MakeValues
+) -> None:
+    own = tab.view.pager
+
+    def at(index: int, order: str = "order", worst: dict[str, list[int]] | None = None) -> Values:
+        return values() | {own.index: index, own.order: order, own.worst: worst or {}}
+
+    def turned(step: int, *where: Any) -> int:
+        return pager.turn_page(ctx, own, inputs, step, at(*where))[own.index]
+
+    def first_rows(*where: Any) -> str:
+        return pager.change_order(ctx, own, inputs, at(0, *where))[own.rows]
+
+    assert turned(-1, 0) == 0 and turned(1, 0) == 3
+    assert turned(1, 699) == 699 and turned(1, 2, "held") == 5
+    assert 0 <= turned(0, 0) < 700
     worst = {"longest": [5, 9], "cut": []}
-    shown, index = data_look.change_order(ctx, "longest", worst, "pocket", *values())
-    assert index == 0 and "Longest first: 1 to 2 of 2" in shown and "Row 6:" in shown
-    assert "no such rows" in data_look.change_order(ctx, "cut", worst, "pocket", *values())[0]
+    shown = first_rows("longest", worst)
+    assert "Longest first: 1 to 2 of 2" in shown and "Row 6:" in shown
+    assert "no such rows" in first_rows("cut", worst)
+    assert turned(1, 0, "cut", worst) == 0
 
 
 def test_preview_marks_what_is_learned_special_and_cut_and_escapes_the_rest() -> None:
@@ -93,178 +127,192 @@ def test_preview_marks_what_is_learned_special_and_cut_and_escapes_the_rest() ->
         kept=5,
         length=6,
     )
-    shown = preview.preview_card([row], [7], "In order.", "")
+    shown = preview.preview_card([row], [7], "In order.")
     assert "<mark>Arr!</mark>" in shown and '<s class="cut"> more</s>' in shown
     assert '<i class="special">&lt;|user|&gt;</i>' in shown
     assert "<img" not in shown and "Row 7: 5 tokens, 2 learned, 1 cut off" in shown
-    refused = preview.preview_card(
-        [PreviewRow(tokens=[], learned=[], length=0, problem=f"No {NASTY}")], [1], "", ""
-    )
-    assert "cannot be learned" in refused and "<img" not in refused
+    refused = PreviewRow(tokens=[], learned=[], length=0, problem=f"No {NASTY}")
+    shown = preview.preview_card([refused], [1], "")
+    assert "cannot be learned" in shown and "<img" not in shown
 
 
-def test_a_file_comes_in_and_its_upload_goes(ctx: Context, tmp_path: Path) -> None:
-    steps = upload(ctx, tmp_path, GOOD)
-    assert "Reading 1 file" in steps[0][2]["value"]
-    source = source_of(steps)
-    assert (
-        source in dict(map(reversed, steps[-1][0]["choices"]))
-        and not (tmp_path / "mine.jsonl").exists()
-    )
-    assert ctx.load_dataset(source).rows == 20
+# --- adding data ---
 
 
-def test_a_file_that_is_none_is_refused_on_the_page(ctx: Context, tmp_path: Path) -> None:
-    *_, last = upload(ctx, tmp_path, ["{"] * 3)
-    assert last[2]["visible"] and "none of its 3 rows can be read" in last[2]["value"]
+def test_a_file_comes_in_and_its_upload_goes(
+    ctx: Context, tmp_path: Path, tab: DataTab, intake: IntakeWidgets, upload: Upload
+) -> None:
+    steps = upload(GOOD)
+    assert "Reading 1 file" in steps[0][intake.problem]["value"]
+    chosen = steps[-1][tab.source]
+    assert chosen["value"] in dict(map(reversed, chosen["choices"]))
+    assert not (tmp_path / "mine.jsonl").exists()
+    assert ctx.load_dataset(chosen["value"]).rows == 20
+    assert list(add.add_files(ctx, intake, None, None)) == [gr.skip()]
 
 
-def test_pasted_rows_come_in(ctx: Context) -> None:
+def test_a_file_that_is_none_is_refused_on_the_page(intake: IntakeWidgets, upload: Upload) -> None:
+    refused = upload(["{"] * 3)[-1][intake.problem]
+    assert refused["visible"] and "none of its 3 rows can be read" in refused["value"]
+
+
+def test_pasted_rows_come_in(ctx: Context, tab: DataTab, intake: IntakeWidgets) -> None:
     text = "prompt\tcompletion\n" + "".join(
         f"{row['prompt']}\t{row['completion']}\n" for row in GOOD
     )
-    source = source_of(list(add.add_pasted(ctx, text)))
-    assert (
-        ctx.load_dataset(source).shape == Shape.COMPLETION and ctx.load_dataset(source).rows == 20
-    )
-    with pytest.raises(DataError, match="Nothing is pasted"):
-        list(add.add_pasted(ctx, "  "))
+    box = gr.Textbox()
+    *_, last = add.add_pasted(ctx, intake, box, text)
+    dataset = ctx.load_dataset(last[tab.source]["value"])
+    assert dataset.shape == Shape.COMPLETION and dataset.rows == 20 and last[box] is None
+    with pytest.raises(DataError, match="The box is empty"):
+        list(add.add_pasted(ctx, intake, box, "  "))
 
 
-def test_a_fix_is_applied_and_undone(ctx: Context, tmp_path: Path) -> None:
-    source = source_of(upload(ctx, tmp_path, [*GOOD, GOOD[0], "{"]))
-    kinds = {kind: 3 + 3 * at for at, kind in enumerate(data_look.FIX_KINDS)}
-    shown = look(ctx, source=source)[-1]
-    box, words, button = shown[kinds["unusable"] : kinds["unusable"] + 3]
-    assert box["visible"] and "cannot be used" in words and button["value"] == "Leave it out"
-    assert shown[kinds["duplicates"]]["visible"] and not shown[kinds["personal"]]["visible"]
-    fixes = tab.toggle_fix("duplicates", tab.toggle_fix("unusable", []))
-    shown = look(ctx, source=source, fixes=tuple(fixes))[-1]
-    assert (
-        "Mended" in shown[kinds["duplicates"] + 1]
-        and shown[kinds["duplicates"] + 2]["value"] == "Undo"
-    )
+# --- fixing data ---
+
+
+def test_a_fix_is_applied_and_undone(
+    ctx: Context, tab: DataTab, show: Show, source_of: Callable[..., str]
+) -> None:
+    source = source_of([*GOOD, GOOD[0], "{"])
+    boxes = tab.view.findings.fixes
+    shown = show(source=source)[-1]
+    unusable = boxes["unusable"]
+    assert shown[unusable.group]["visible"] and "cannot be used" in shown[unusable.text]
+    assert shown[unusable.button]["value"] == "Leave it out"
+    assert shown[boxes["duplicates"].group]["visible"]
+    assert not shown[boxes["personal"].group]["visible"]
+    fixes = findings.toggle_fix("duplicates", findings.toggle_fix("unusable", []))
+    shown = show(source=source, fixes=tuple(fixes))[-1]
+    duplicates = boxes["duplicates"]
+    assert "Fixed" in shown[duplicates.text] and shown[duplicates.button]["value"] == "Undo"
     assert ctx.prepare(DataSpec(source=source, fixes=tuple(fixes))).train == 18
-    assert tab.toggle_fix("duplicates", fixes) == ["unusable"]
+    assert findings.toggle_fix("duplicates", fixes) == ["unusable"]
 
 
-def test_columns_are_mapped_by_hand(ctx: Context, tmp_path: Path) -> None:
-    rows = [{"frage": row["prompt"], "antwort": row["completion"]} for row in GOOD]
-    source = source_of(upload(ctx, tmp_path, rows))
-    shown = look(ctx, source=source)[-1]
-    assert "Which column is which?" in shown[1]
-    shape, roles = tab.choose_roles(ctx, source, "", "antwort", "frage", None, None)
+def test_columns_are_mapped_by_hand(
+    ctx: Context, tab: DataTab, show: Show, source_of: Callable[..., str]
+) -> None:
+    view = tab.view
+    source = source_of([{"frage": row["prompt"], "antwort": row["completion"]} for row in GOOD])
+    assert "Which column is which?" in show(source=source)[-1][view.findings.others]
+    shape, roles = reading.choose_columns(ctx, source, "", "antwort", "frage", None, None)
     assert (shape, roles) == (Shape.COMPLETION.value, {"prompt": "antwort", "completion": "frage"})
-    shown = look(ctx, source=source, shape=Shape(shape), roles=roles)[-1]
-    assert "Which column" not in shown[1] and "As you chose" in shown[0]
-    assert tab.choose_shape(ctx, source, Shape.LABEL.value, {}) == {
-        "text": "frage",
-        "label": "antwort",
-    }
-    assert tab.confirm_columns(ctx, source) == (
-        Shape.COMPLETION.value,
-        {"prompt": "frage", "completion": "antwort"},
-    )
-    wrong = look(ctx, source=source, shape=Shape.LABEL, roles={"text": "frage"})[-1]
-    assert "choose the column for: Label" in wrong[0]
+    shown = show(source=source, shape=Shape(shape), roles=roles)[-1]
+    assert "Which column" not in shown[view.findings.others]
+    assert "As you chose" in shown[view.facts]
+    found = reading.choose_shape(ctx, source, Shape.LABEL.value, {})
+    assert found == {"text": "frage", "label": "antwort"}
+    confirmed = (Shape.COMPLETION.value, {"prompt": "frage", "completion": "antwort"})
+    assert reading.confirm_columns(ctx, source) == confirmed
+    wrong = show(source=source, shape=Shape.LABEL, roles={"text": "frage"})[-1]
+    assert "choose the column for: Label" in wrong[view.facts]
 
 
-def test_a_busy_desk_is_said_on_the_page(ctx: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_busy_desk_is_said_on_the_page(
+    tab: DataTab, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def busy(*_: object) -> None:
         raise RunError("Another run is using this machine.")
 
-    monkeypatch.setattr(FakeDesk, "measure", busy)
-    monkeypatch.setattr(FakeDesk, "preview", busy)
-    rows, last = look(ctx)[-2:]
-    assert (
-        "not counted" in last[0]
-        and "Another run is using" in last[0]
-        and "Another run is using" in rows[COUNT]
-    )
+    monkeypatch.setattr(FakeDesk, "count_tokens", busy)
+    monkeypatch.setattr(FakeDesk, "preview_rows", busy)
+    rows, last = show()[-2:]
+    assert "not counted" in last[tab.view.facts]
+    assert "Another run is using" in last[tab.view.facts]
+    assert "Another run is using" in rows[tab.view.pager.rows]
 
 
-def test_names_and_rows_cannot_bring_html(ctx: Context, tmp_path: Path) -> None:
+def test_names_and_rows_cannot_bring_html(show: Show, source_of: Callable[..., str]) -> None:
     rows = [{"prompt": f"{NASTY} {n}", "completion": "Fine."} for n in range(9)]
-    source = source_of(
-        upload(
-            ctx, tmp_path, [*rows, rows[0], f'{{"{NASTY}"'], "<img src=x onerror=alert(1)>.jsonl"
-        )
-    )
-    for shown in look(ctx, source=source):
+    name = "<img src=x onerror=alert(1)>.jsonl"
+    source = source_of([*rows, rows[0], f'{{"{NASTY}"'], name)
+    for shown in show(source=source):
         assert "<img" not in text_of(shown)
 
 
+# --- editing rows ---
+
+
 def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
-    ctx: Context, tmp_path: Path
+    ctx: Context,
+    tab: DataTab,
+    inputs: DataInputs,
+    values: MakeValues,
+    source_of: Callable[..., str],
 ) -> None:
-    source = source_of(upload(ctx, tmp_path, GOOD))
+    own = tab.editor
+    source = source_of(GOOD)
     fields = values(source=source)
 
-    def opened(number: int, edited: dict[str, Any] = editor.NO_EDITS) -> str:
-        return editor.open_row(ctx, "", number, edited, *fields)[0]
+    def event(number: int, edits: dict[str, Any], opened: str = "") -> Values:
+        return fields | {own.number: number, own.edits: edits, own.opened: opened}
 
-    again = editor.open_row(ctx, opened(3), 3, editor.NO_EDITS, *fields)
-    assert again == [{"__type__": "update"}] * len(again), (
-        "a row that is open keeps what is typed in it"
-    )
-    edited = editor.keep_row(
-        ctx, len(fields), opened(3), 3, editor.NO_EDITS, *fields, "Why?", "Because."
-    )
-    shown = editor.open_row(ctx, opened(3), 3, edited, *fields)
-    assert [box["value"] for box in shown[2:4]] == ["Why?", "Because."]
-    edited = editor.keep_row(
-        ctx, len(fields), opened(0, edited), 0, edited, *fields, "New?", "Yes."
-    )
-    edited = editor.delete_row(opened(4, edited), 4, edited, *fields)
-    with pytest.raises(
-        DataError, match="still hold another row"
-    ):  # the data was changed beneath the boxes
-        editor.keep_row(
-            ctx, len(fields), opened(3, edited), 3, edited, *values(), "Why?", "Because."
-        )
+    def opened(number: int, edits: dict[str, Any] = editor.NO_EDITS) -> Values:
+        key = editor.open_row(ctx, own, inputs, event(number, edits))[own.opened]
+        return event(number, edits, key)
+
+    def kept(number: int, edits: dict[str, Any], *texts: str) -> dict[str, Any]:
+        typed = dict.fromkeys(own.texts, "") | dict(zip(own.texts, texts, strict=False))
+        return editor.keep_row(ctx, own, inputs, opened(number, edits) | typed)
+
+    again = editor.open_row(ctx, own, inputs, opened(3))
+    assert again == gr.skip(), "a row that is open keeps what is typed in it"
+    edits = kept(3, editor.NO_EDITS, "Why?", "Because.")
+    shown = editor.open_row(ctx, own, inputs, event(3, edits))
+    assert [shown[box]["value"] for box in own.texts[:2]] == ["Why?", "Because."]
+    edits = kept(0, edits, "New?", "Yes.")
+    edits = editor.delete_row(own, inputs, opened(4, edits))
+    typed = dict.fromkeys(own.texts, "Why?")
+    with pytest.raises(DataError, match="still show another row"):  # of other data, by now
+        editor.keep_row(ctx, own, inputs, opened(3, edits) | typed | values())
     assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in editor.describe_edits(
-        edited
+        edits
     )
-    chosen, after = editor.save_edits(ctx, edited, *fields)
+    chosen, after = editor.save_edits(ctx, own, inputs, event(3, edits))
     assert after == editor.NO_EDITS and chosen["value"] != source
     new = ctx.load_dataset(chosen["value"])
-    assert (
-        new.parent == source
-        and new.rows == 20
-        and {"prompt": "New?", "completion": "Yes."} in list(new.read())
-    )
+    assert new.parent == source and new.rows == 20
+    assert {"prompt": "New?", "completion": "Yes."} in list(new.read())
+    prepared = ctx.prepare(DataSpec(source=source))
     with pytest.raises(DataError, match="no row 99"):
-        editor.current_row(ctx.prepare(DataSpec(source=source)), 99, editor.NO_EDITS)
+        editor.current_row(prepared, 99, editor.NO_EDITS)
     with pytest.raises(DataError, match="is deleted"):
-        editor.current_row(ctx.prepare(DataSpec(source=source)), 4, edited)
-    with pytest.raises(DataError, match="Nothing is changed"):
-        editor.save_edits(ctx, editor.NO_EDITS, *fields)
+        editor.current_row(prepared, 4, edits)
+    with pytest.raises(DataError, match="nothing to save"):
+        editor.save_edits(ctx, own, inputs, event(3, editor.NO_EDITS))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_rows_are_taken_as_a_file_and_come_back_the_same(
-    ctx: Context, tmp_path: Path, kind: str
+    ctx: Context,
+    tab: DataTab,
+    inputs: DataInputs,
+    values: MakeValues,
+    intake: IntakeWidgets,
+    kind: str,
 ) -> None:
-    path = editor.write_rows_file(ctx, kind, *values())
-    source = source_of(list(add.add_files(ctx, [path])))
+    path = editor.write_rows_file(ctx, inputs, kind, values())
+    *_, last = add.add_files(ctx, intake, None, [path])
+    source = last[tab.source]["value"]
     assert ctx.load_dataset(source).shape == Shape.CHAT
     prepared, before = ctx.prepare(DataSpec(source=source, held_out=0.0)), ctx.prepare(DataSpec())
     assert list(prepared.train_rows()) == [*before.train_rows(), *before.held_out_rows()]
 
 
 def test_rows_that_the_model_cannot_learn_stop_the_start(
-    ctx: Context, monkeypatch: pytest.MonkeyPatch
+    ctx: Context, tab: DataTab, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    measure = FakeDesk.measure
+    measure = FakeDesk.count_tokens
 
     def refuse(self: FakeDesk, model: str, rows: Any, data: DataSpec) -> TokenReport:
         refused = RefusedRows(rows=5, first=2, reason="Its template shows no tools.")
         return measure(self, model, rows, data).model_copy(update={"refused": refused})
 
-    monkeypatch.setattr(FakeDesk, "measure", refuse)
+    monkeypatch.setattr(FakeDesk, "count_tokens", refuse)
     full = form.widget_values(RunSpec(data=DataSpec(max_length=192)), None)
-    last = look(ctx)[-1]
-    assert "695" in last[0] and "Leave these 5 out" in str(last)
+    last = show()[-1]
+    assert "695" in last[tab.view.facts] and "Leave these 5 out" in str(last)
     assert "shows no tools" in next(plan.show_plan(ctx, **full))["facts"]
     with pytest.raises(DataError, match="5 of the rows cannot be learned"):
         train_tab.start_run(ctx, **full)

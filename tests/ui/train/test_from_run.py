@@ -15,7 +15,7 @@ from engine.runs import warm_start
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk
 from ui import form
@@ -25,7 +25,7 @@ from ui.train import from_run, plan
 from ui.train import tab as train_tab
 
 NASTY = "<img src=x onerror=alert(1)>"
-SPEC = specs.make({"data": {"source": "sample:pirate"}})
+SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_the_queue_is_listed_moved_and_emptied(waits: Context) -> None:
     assert [one.run.id for one in waits.engine.queue()] == [third.id, second.id, first.id]
     for run in (first, second):
         shown, lead, _ = queue.press_queue_button(waits, "out", shown, lead, pressed(run.id))
-    assert "1. three" in shown and "1 job waits" in lead and first.state() == State.CANCELLED
+    assert "1. three" in shown and "1 job waits" in lead and first.state() == RunState.CANCELLED
     shown, lead, timer = queue.press_queue_button(waits, "out", shown, lead, pressed(third.id))
     assert (shown, lead) == ("", "") and not timer["active"]
 
@@ -111,8 +111,8 @@ def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
         "method": {"rank": 4, "alpha": 9, "targets": ["q_proj", "v_proj"], "ranks": {"q_proj": 2}, "dropout": 0.1},
         "optim": {"epochs": 1.5, "learning_rate": 3e-4, "schedule": "linear"}, "sampling": {"prompts": ["Who?"]},
     }  # fmt: skip
-    run = ctx.engine.start(specs.make(values))
-    outputs = from_run.use(ctx, run.id)
+    run = ctx.engine.start(specs.make_spec(values))
+    outputs = from_run.use_settings(ctx, run.id)
     assert (
         outputs[0] == "sample:json"
         and outputs[1] is None
@@ -142,7 +142,7 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
         "question,answer\n" + "".join(f"How much is {n}?,It is {n}.\n" for n in range(40))
     )
     source = oneshot.ingest_files(ctx.engine.store, [(file, "rows.csv")])
-    spec = specs.make({"data": {"source": source}, "model": {"start": "no-such-run"}})
+    spec = specs.make_spec({"data": {"source": source}, "model": {"start": "no-such-run"}})
     run = ctx.engine.store.create_run(
         spec, *[ctx.prepare(spec.data).train_file] * 2, {"name": "rows", "shape": ""}
     )
@@ -153,9 +153,11 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
         )
     )
     monkeypatch.setattr(
-        FakeDesk, "inspect", lambda *_: (_ for _ in ()).throw(RunError("'gone' is not a folder."))
+        FakeDesk,
+        "inspect_model",
+        lambda *_: (_ for _ in ()).throw(RunError("'gone' is not a folder.")),
     )
-    outputs = from_run.use(ctx, run.id)
+    outputs = from_run.use_settings(ctx, run.id)
     kept = filled(outputs)
     assert (
         not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys()
@@ -172,23 +174,23 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
 
 
 def test_ids_of_runs_that_are_not_there_are_a_sentence(ctx: Context) -> None:
-    for handler in (from_run.use, from_run.train_on):
+    for handler in (from_run.use_settings, from_run.use_adapter):
         with pytest.raises(RunError, match=r"no run|is gone"):
             handler(ctx, "../../etc")
     with pytest.raises(RunError, match="There is no run"):
-        from_run.extend(ctx, "", 1)
+        from_run.extend_run(ctx, "", 1)
 
 
 # --- on from its adapter ---
 
 
 def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -> None:
-    held = filled(from_run.train_on(ctx, finished.id))
+    held = filled(from_run.use_adapter(ctx, finished.id))
     assert held["model.start"] == finished.id
-    box, said = from_run.tell_start(ctx, str(held["model.start"]))
+    box, said = from_run.show_start(ctx, str(held["model.start"]))
     assert box["visible"] and "Starts from the adapter of “Pirate”" in said
-    run = ctx.engine.store.run(train_tab.start(ctx, *held.values()))
-    assert warm_start.name_of(run) == "Pirate"
+    run = ctx.engine.store.run(train_tab.start_run(ctx, **held))
+    assert warm_start.origin_name(run) == "Pirate"
     # Other data leaves method and start; what does not agree is told beside Start and refused by it.
     own = form.FORM_PATHS[2:]
     kept = dict(
@@ -196,11 +198,11 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     )
     assert kept["method.rank"] == kept["model.start"] == gr.skip() != kept["optim.epochs"]
     held["method.rank"] = 5
-    assert "Rank (method.rank): it has 16." in list(plan.tell(ctx, *held.values()))[-1][0]
+    assert "Rank (method.rank): it has 16." in list(plan.show_plan(ctx, **held))[-1]["facts"]
     with pytest.raises(SpecError, match="Rank"):
-        train_tab.start(ctx, *held.values())
-    assert not from_run.tell_start(ctx, from_run.forget_start())[0]["visible"]
-    assert "is gone" in from_run.tell_start(ctx, "no-such-run")[1]
+        train_tab.start_run(ctx, **held)
+    assert not from_run.show_start(ctx, from_run.forget_start())[0]["visible"]
+    assert "is gone" in from_run.show_start(ctx, "no-such-run")[1]
 
 
 # --- more epochs ---
@@ -210,11 +212,11 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
     before = finished.spec.optim.epochs
     for epochs in (0, None, -2, 1000):
         with pytest.raises(SpecError, match=r"[Ee]pochs"):
-            from_run.extend(ctx, finished.id, epochs)
-    assert from_run.extend(ctx, finished.id, 2)[1] == finished.id
+            from_run.extend_run(ctx, finished.id, epochs)
+    assert from_run.extend_run(ctx, finished.id, 2)[1] == finished.id
     wait_for(
         finished,
-        lambda run: run.view().attempt == 2 and run.state() == State.FINISHED and idle(run),
+        lambda run: run.view().attempt == 2 and run.state() == RunState.FINISHED and idle(run),
         20,
     )
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs

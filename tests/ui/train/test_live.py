@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 from engine.process.fake import FakeBackend
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_view import RunView, State, fold
+from engine.store.run_view import RunState, RunView, fold_events
 from tests.conftest import wait_for
 from ui.context import Context
-from ui.train import live, tab
+from ui.train import live, live_parts, tab
 
 
 def ask(ctx: Context, cursor: dict[str, object]) -> dict[str, object]:
-    answer = live.poll(ctx, cursor)
+    answer = live.poll_run(ctx, cursor)
     json.dumps(answer, allow_nan=False)  # it goes over the wire
     return answer
 
@@ -54,13 +55,13 @@ def test_a_deleted_run_gives_way_to_another(ctx: Context, finished: RunDir) -> N
 def test_a_bug_does_not_look_like_a_lost_connection(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "chosen", lambda *_: 1 / 0)
+    monkeypatch.setattr(live, "shown_run", lambda *_: 1 / 0)
     assert "app.log" in ask(ctx, {"run": ""})["problem"]
 
 
-def test_stop_then_continue(ctx: Context, values: list[object]) -> None:
+def test_stop_then_continue(ctx: Context, values: dict[str, Any]) -> None:
     ctx.engine.backend = FakeBackend(steps=60, seconds=0.02)
-    run = ctx.engine.store.run(tab.start(ctx, *values))
+    run = ctx.engine.store.run(tab.start_run(ctx, **values))
     wait_for(run, lambda run: run.view().step > 2, 20)
     answer = ask(ctx, {"run": run.id})
     assert answer["live"] and [event for event, _ in answer["buttons"]] == [
@@ -68,15 +69,15 @@ def test_stop_then_continue(ctx: Context, values: list[object]) -> None:
         "pause_run",
         "cancel_run",
     ]
-    live.action(ctx, "stop", run.id)
-    wait_for(run, lambda run: run.state() == State.STOPPED and not run.queued, 20)
+    live.act_on_run(ctx, "stop", run.id)
+    wait_for(run, lambda run: run.state() == RunState.STOPPED and not run.queued, 20)
     answer = ask(ctx, {"run": run.id})
     assert not answer["live"] and [event for event, _ in answer["buttons"]] == [
         "compare_run",
         "continue_run",
     ]
-    live.action(ctx, "resume", run.id)
-    wait_for(run, lambda run: run.state() == State.FINISHED, 20)
+    live.act_on_run(ctx, "resume", run.id)
+    wait_for(run, lambda run: run.state() == RunState.FINISHED, 20)
     answer = ask(ctx, {"run": run.id})
     assert answer["steps"] == sorted(set(answer["steps"])) and answer["progress"]["percent"] == 100
 
@@ -84,7 +85,7 @@ def test_stop_then_continue(ctx: Context, values: list[object]) -> None:
 def test_a_long_run_comes_in_pieces(
     ctx: Context, finished: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live, "CHUNK", 8)
+    monkeypatch.setattr(live, "POINTS_PER_ANSWER", 8)
     cursor, steps = {"run": finished.id, "attempt": -1, "index": 0}, []
     while True:
         answer = ask(ctx, cursor)
@@ -96,18 +97,18 @@ def test_a_long_run_comes_in_pieces(
 
 
 def test_a_loss_that_is_no_number_is_a_gap() -> None:
-    assert live.finite(float("nan")) is None and live.finite(1.5) == 1.5
+    assert live_parts.finite_or_none(float("nan")) is None and live_parts.finite_or_none(1.5) == 1.5
 
 
 def test_figures_before_anything_is_known() -> None:
-    assert live.tiles(RunView())["train"] == ["–", ""]
-    view = fold([ev.Evaluated(step=0, loss=3.0, seconds=0)])
-    assert "before training 3.000" in live._held(view)[1]
+    assert live_parts.figures_of(RunView())["train"] == ["–", ""]
+    view = fold_events([ev.Evaluated(step=0, loss=3.0, seconds=0)])
+    assert "before training 3.000" in live_parts.held_out_figure(view)[1]
 
 
 def test_first_and_newest_reply_stand_together() -> None:
     asked = [ev.Sampled(step=step, prompt="Who?", reply=str(step)) for step in (0, 5, 10)]
-    [found] = live.samples(fold(asked))
+    [found] = live_parts.samples_by_prompt(fold_events(asked))
     assert [reply["when"] for reply in found["replies"]] == [
         "Before training",
         "After step 5",

@@ -12,7 +12,7 @@ from engine.errors import DataError
 from engine.model import local
 from engine.spec.run import DataSpec
 from engine.work.encode import cache
-from engine.work.encode.encode import load_tokenizer
+from engine.work.encode.tokenizer import load_tokenizer
 
 
 @pytest.fixture(scope="module")

@@ -10,17 +10,14 @@ import pytest
 from engine.errors import DataError, ModelError
 from engine.spec import presets
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import (
-    IGNORE_INDEX,
-    encode_row,
-    encode_rows,
-    encode_uncut,
+from engine.work.encode.encode import IGNORE_INDEX, encode_row, encode_rows, encode_uncut
+from engine.work.encode.questions import (
     first_questions,
-    load_tokenizer,
     prompt_ids,
     question_messages,
     row_prompt_ids,
 )
+from engine.work.encode.tokenizer import load_tokenizer
 
 CHAT = {
     "messages": [
@@ -41,7 +38,7 @@ WIDE = DataSpec(max_length=512)
 
 @pytest.fixture
 def tokenizer():
-    return load_tokenizer(presets.POCKET)
+    return load_tokenizer(presets.POCKET_MODEL)
 
 
 def spec(**values) -> DataSpec:
@@ -91,7 +88,7 @@ def test_a_model_without_a_template_gets_the_plain_one(tmp_path, tokenizer) -> N
 
 
 def test_the_chosen_template_replaces_the_models_own_and_is_saved(tmp_path) -> None:
-    load_tokenizer(presets.POCKET, "chatml").save_pretrained(tmp_path)
+    load_tokenizer(presets.POCKET_MODEL, "chatml").save_pretrained(tmp_path)
     again = load_tokenizer(tmp_path)
     assert again.apply_chat_template(CHAT["messages"][1:2], tokenize=False).endswith(
         "<|im_start|>user\nHello!<|im_end|>\n"
@@ -162,7 +159,7 @@ def test_without_the_fix_a_typed_control_token_is_a_real_one(tokenizer) -> None:
 
 @pytest.mark.parametrize("template", ["model", "chatml", "plain"])
 def test_literal_makes_typed_control_tokens_plain_text(template) -> None:
-    tokenizer = load_tokenizer(presets.POCKET, template)
+    tokenizer = load_tokenizer(presets.POCKET_MODEL, template)
     clean = encode_row(tokenizer, {"prompt": "Say it now", "completion": "I say it gladly"}, WIDE)
     mended = encode_row(tokenizer, NASTY, spec(fixes=("literal",)))
     special = set(tokenizer.all_special_ids)
@@ -254,7 +251,7 @@ def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer) -
 )
 def test_the_prompt_is_the_beginning_of_what_was_trained(template) -> None:
     tokenizer = load_tokenizer(
-        presets.POCKET, "model" if template in ("own", UNMARKED) else template
+        presets.POCKET_MODEL, "model" if template in ("own", UNMARKED) else template
     )
     if template == UNMARKED:
         tokenizer.chat_template = UNMARKED

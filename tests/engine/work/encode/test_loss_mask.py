@@ -17,14 +17,10 @@ from transformers import PreTrainedTokenizerFast
 from engine.errors import DataError
 from engine.spec import presets
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import (
-    IGNORE_INDEX,
-    encode_row,
-    load_tokenizer,
-    prompt_ids,
-    row_prompt_ids,
-)
+from engine.work.encode.encode import IGNORE_INDEX, encode_row
 from engine.work.encode.loss_mask import compute_loss_mask
+from engine.work.encode.questions import prompt_ids, row_prompt_ids
+from engine.work.encode.tokenizer import load_tokenizer
 
 WIDE = DataSpec(max_length=4096)
 CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}
@@ -175,10 +171,10 @@ def test_a_tokenizer_like_berts_without_blanks_and_end(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(
-    "template", sorted(path.stem for path in (presets.FOLDER / "templates").glob("*.jinja"))
+    "template", sorted(path.stem for path in (presets.PRESETS_FOLDER / "templates").glob("*.jinja"))
 )
 def test_every_template_of_ours_shows_tools_and_learns_calls(template) -> None:
-    tokenizer = load_tokenizer(presets.POCKET, template)
+    tokenizer = load_tokenizer(presets.POCKET_MODEL, template)
     found = compute_loss_mask(tokenizer, TOOLS["messages"], TOOLS["tools"], "answers")
     call, last = (found.text[slice(*span)] for span in found.spans)
     assert (
@@ -204,7 +200,9 @@ WORDS = st.text(
 
 @pytest.fixture(scope="module")
 def pocket():
-    return {name: load_tokenizer(presets.POCKET, name) for name in ("plain", "chatml", "model")}
+    return {
+        name: load_tokenizer(presets.POCKET_MODEL, name) for name in ("plain", "chatml", "model")
+    }
 
 
 @given(
@@ -282,7 +280,7 @@ UNMARKED = {
 @pytest.mark.parametrize("way", UNMARKED)
 def test_answers_are_told_however_the_template_writes_them(pocket, way) -> None:
     source, answers = UNMARKED[way]
-    tokenizer = load_tokenizer(presets.POCKET)
+    tokenizer = load_tokenizer(presets.POCKET_MODEL)
     tokenizer.chat_template = source
     found = compute_loss_mask(tokenizer, CHAT["messages"], [], "answers")
     assert [found.text[slice(*span)] for span in found.spans] == answers
@@ -295,7 +293,7 @@ def test_answers_are_told_however_the_template_writes_them(pocket, way) -> None:
 
 
 def test_an_answer_that_begins_like_the_prompt_goes_on_is_learned_whole() -> None:
-    tokenizer = load_tokenizer(presets.POCKET)
+    tokenizer = load_tokenizer(presets.POCKET_MODEL)
     tokenizer.chat_template = UNMARKED["the prompt opens thinking that no answer has"][0]
     found = compute_loss_mask(
         tokenizer,
@@ -364,14 +362,14 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_told_is_refused_in_plain_words(case) -> None:
     source, reason = REFUSED[case]
-    tokenizer = load_tokenizer(presets.POCKET)
+    tokenizer = load_tokenizer(presets.POCKET_MODEL)
     tokenizer.chat_template = source
     with pytest.raises(DataError, match=f"(?s){reason}.*Choose another chat format"):
         encode_row(tokenizer, CHAT, WIDE)
 
 
 def test_tools_that_a_template_does_not_show_are_refused() -> None:
-    tokenizer = load_tokenizer(presets.POCKET)
+    tokenizer = load_tokenizer(presets.POCKET_MODEL)
     tokenizer.chat_template = LOOP + ASK
     with pytest.raises(DataError, match="does not show tool calls"):
         encode_row(tokenizer, TOOLS, WIDE)

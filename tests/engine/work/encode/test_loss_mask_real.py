@@ -14,14 +14,10 @@ import pytest
 
 from engine.errors import DataError
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import (
-    IGNORE_INDEX,
-    encode_row,
-    load_tokenizer,
-    prompt_ids,
-    row_prompt_ids,
-)
+from engine.work.encode.encode import IGNORE_INDEX, encode_row
 from engine.work.encode.messages import answer_after_thinking, remove_blanks
+from engine.work.encode.questions import prompt_ids, row_prompt_ids
+from engine.work.encode.tokenizer import load_tokenizer
 
 WIDE = DataSpec(max_length=8192)
 NAMES = ("Llama-3.2-1B-Instruct", "Qwen3")

@@ -12,7 +12,7 @@ from engine.spec import presets
 from engine.spec.run import DataSpec
 from engine.work.desk import DeskWorker as Worker
 from engine.work.encode import preview
-from engine.work.encode.encode import load_tokenizer
+from engine.work.encode.tokenizer import load_tokenizer
 
 DATA = DataSpec(max_length=32)
 GOOD = {"prompt": "Hi", "completion": "Yes."}
@@ -27,7 +27,7 @@ ROWS = [GOOD, LONG, LOST, TYPED, REFUSED, GOOD]
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return load_tokenizer(presets.POCKET)
+    return load_tokenizer(presets.POCKET_MODEL)
 
 
 def measured(tokenizer, rows, data=DATA) -> TokenReport:
@@ -148,19 +148,21 @@ class Straight(Desk):
 def test_the_desk_hands_the_data_spec_on() -> None:
     desk = Straight()
     data = DataSpec(template="chatml", system="Be brief.", max_length=512, fixes=("literal",))
-    shown = desk.preview("pocket", [GOOD], data)[0]
+    shown = desk.preview_rows("pocket", [GOOD], data)[0]
     assert "".join(shown.tokens).startswith(
         "<|start|><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi"
     )
-    assert desk.measure("pocket", ROWS, data).refused.rows == 0  # ChatML shows what tools answer
-    assert desk.measure("pocket", ROWS, DATA).refused.rows == 1
+    assert (
+        desk.count_tokens("pocket", ROWS, data).refused.rows == 0
+    )  # ChatML shows what tools answer
+    assert desk.count_tokens("pocket", ROWS, DATA).refused.rows == 1
 
 
 def test_many_rows_are_measured_in_part_and_evenly() -> None:
     desk = Straight()
     rows = [GOOD] * 3 * MEASURED_ROWS
     rows[-3] = TYPED
-    found = desk.measure("pocket", rows, DATA)
+    found = desk.count_tokens("pocket", rows, DATA)
     assert (found.rows, found.measured, found.control.example) == (
         3 * MEASURED_ROWS,
         MEASURED_ROWS,

@@ -19,8 +19,8 @@ from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import Shape
 from engine.store import events as ev
-from engine.store.run_dir import About, RunDir, about
-from engine.store.run_view import State, fold
+from engine.store.run_dir import DataSummary, RunDir, read_data_summary
+from engine.store.run_view import RunState, fold_events
 from engine.work.evaluate.pair import load_pair
 from tests.conftest import SMALL, idle, wait_for
 
@@ -33,11 +33,11 @@ RIGHT = ev.Scored(
     tuned=280,
     rows=300,
     of=300,
-    labels=ev.Labels(
+    labels=ev.LabelScores(
         majority="ham",
         majority_right=260,
-        accuracy=ev.Compared(base=0, tuned=280 / 300, majority=260 / 300),
-        macro_f1=ev.Compared(base=0, tuned=0.9, majority=0.46),
+        accuracy=ev.ComparedScore(base=0, tuned=280 / 300, majority=260 / 300),
+        macro_f1=ev.ComparedScore(base=0, tuned=0.9, majority=0.46),
         no_label_base=300,
         no_label_tuned=2,
     ),
@@ -89,14 +89,14 @@ def test_a_samples_raw_rows_are_found_again_where_some_were_left_out() -> None:
 
 
 def test_what_a_run_says_about_its_rows(tmp_path) -> None:
-    assert about(tmp_path / "about.json") == About(None, ())
+    assert read_data_summary(tmp_path / "about.json") == DataSummary(None, ())
     (tmp_path / "about.json").write_text(
         json.dumps({"shape": Shape.LABEL.value, "labels": ["a", 2], "more": 1})
     )
-    assert about(tmp_path / "about.json") == About(Shape.LABEL, ("a", "2"))
+    assert read_data_summary(tmp_path / "about.json") == DataSummary(Shape.LABEL, ("a", "2"))
     for text in ("{", "[]", '{"shape": "of tomorrow"}'):
         (tmp_path / "about.json").write_text(text)
-        assert about(tmp_path / "about.json") == About()
+        assert read_data_summary(tmp_path / "about.json") == DataSummary()
 
 
 # --- events, view, words ---
@@ -107,11 +107,14 @@ def test_scores_of_older_runs_are_still_read(tmp_path) -> None:
     file.write_text(
         '{"v":1,"time":1.0,"kind":"scored","what":"The right label","base":1,"tuned":7,"rows":8}\n'
     )
-    view = fold(ev.read(file)[0])
+    view = fold_events(ev.read_events(file)[0])
     assert scores.sentences(view.scored) == ["The right label: base 1 of 8, tuned 7 of 8."]
     for event in (RIGHT, SURPRISE):
-        ev.append(file, event)
-    assert ev.read(file)[0][1:] == [RIGHT, SURPRISE] and fold(ev.read(file)[0]).scored == SURPRISE
+        ev.append_event(file, event)
+    assert (
+        ev.read_events(file)[0][1:] == [RIGHT, SURPRISE]
+        and fold_events(ev.read_events(file)[0]).scored == SURPRISE
+    )
 
 
 def test_every_figure_stands_beside_what_it_is_compared_with() -> None:
@@ -134,19 +137,20 @@ def test_every_figure_stands_beside_what_it_is_compared_with() -> None:
 def test_a_score_belongs_to_the_adapter_that_was_scored() -> None:
     killed = [ev.Phase(text="x"), ev.Saved(step=1, best=True), ev.Scoring()]
     assert (
-        fold(killed).scoring and fold(killed).state(alive=True, queued=False) == State.INTERRUPTED
+        fold_events(killed).scoring
+        and fold_events(killed).state(alive=True, queued=False) == RunState.INTERRUPTED
     )
-    failed = fold([*killed, ev.Warned(text="No room.")])
+    failed = fold_events([*killed, ev.Warned(text="No room.")])
     assert (failed.scoring, failed.score_problem, failed.warnings) == (False, "No room.", [])
-    view = fold([*killed, RIGHT])
+    view = fold_events([*killed, RIGHT])
     assert view.scored == RIGHT and not view.scoring
-    assert fold([ev.Saved(step=2, best=False)], view).scored == RIGHT
-    assert fold([ev.Saved(step=3, best=True)], view).scored is None
+    assert fold_events([ev.Saved(step=2, best=False)], view).scored == RIGHT
+    assert fold_events([ev.Saved(step=3, best=True)], view).scored is None
 
 
 def test_what_cannot_be_scored_is_said_at_once(home) -> None:
     engine = Engine(home, FakeBackend(steps=40, fail="No."))
-    run = engine.start(specs.make(SMALL))
+    run = engine.start(specs.make_spec(SMALL))
     wait_for(run, idle)
     with pytest.raises(RunError, match="nothing to score"):
         engine.score(run.id)
@@ -166,7 +170,7 @@ def test_what_cannot_be_scored_is_said_at_once(home) -> None:
 
 def reviews(positive: int, negative: int) -> list[dict]:
     """Rows of a bundled sample, to be used as if they were a user's own."""
-    sample = next(sample for sample in presets.samples() if sample.id == "reviews")
+    sample = next(sample for sample in presets.bundled_samples() if sample.id == "reviews")
     rows = [json.loads(line) for line in sample.train_file.read_text(encoding="utf-8").splitlines()]
     parts = [[row for row in rows if row["label"] == label] for label in ("positive", "negative")]
     return parts[0][:positive] + parts[1][:negative]
@@ -181,15 +185,15 @@ def learn(home, name: str, rows: list[dict], **optim) -> tuple[Engine, RunDir]:
         "optim": {"batch_size": 16, "learning_rate": 5e-3, **optim},
         "sampling": {"checks": 1, "max_new_tokens": 2},
     }
-    run = engine.start(specs.make(SMALL | values))
+    run = engine.start(specs.make_spec(SMALL | values))
     wait_for(run, lambda run: run.view().ended is not None and idle(run))
-    assert run.state() == State.FINISHED, run.view().ended
+    assert run.state() == RunState.FINISHED, run.view().ended
     return engine, run
 
 
 def test_labels_are_counted_beside_the_most_frequent_one(home, capsys) -> None:
     engine, run = learn(home, "reviews", reviews(90, 40), epochs=6)
-    assert about(run.about_file) == About(Shape.LABEL, ("positive", "negative"))
+    assert read_data_summary(run.about_file) == DataSummary(Shape.LABEL, ("positive", "negative"))
     engine.close()
     assert cli(["score", run.id, "--home", str(home), "--json"]) == 0
     done, truth = run.view().scored, [row["completion"] for row in read_rows(run.held_out_file)]

@@ -286,7 +286,7 @@ def test_what_broke_off_can_be_removed(get: Ask, store: Store, two: Repo) -> Non
 def run_on(store: Store, folder: Path) -> RunDir:
     rows = store.home / "rows.arrow"
     rows.touch()
-    spec = specs.make(
+    spec = specs.make_spec(
         {"name": "mine", "model": {"source": str(folder)}, "data": {"source": "sample:pirate"}}
     )
     return store.create_run(spec, rows, rows, {"name": "rows"})

@@ -1,4 +1,4 @@
-"""Faster ways to the same thing: batches without padding, the loss of learned tokens alone, the quick adapter."""
+"""The own kernels give what the libraries give: packing, chunked loss, LoRA and RMSNorm."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from engine.model import local
 from engine.spec.method import MethodSpec
-from engine.work.encode.encode import load_tokenizer
-from engine.work.kernels import cross_entropy as learned
-from engine.work.kernels import packed_attention, packing
+from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.kernels import cross_entropy as head_loss
+from engine.work.kernels import packed_attention, packing, patch
 from engine.work.model.adapters import apply_method
-from engine.work.model.describe import describe_model, inspect_model
+from engine.work.model.describe import info_from_config, inspect_model
 from engine.work.model.load import DeviceSetup, load_model
 from engine.work.train.sft import make_sft_trainer
 from tests.engine.tiny import ARCHITECTURES, config_of, save_model
@@ -39,7 +39,7 @@ def model_of(
     still = {name: 0.0 for name in vars(config_of(kind)) if "dropout" in name or "pdrop" in name}
     config = config_of(kind, **still | more)
     model = AutoModelForCausalLM.from_config(config, dtype=dtype)
-    info = describe_model(config, "write", source=kind, name=kind, folder=None, here=False)
+    info = info_from_config(config, "write", kind)
     model = apply_method(model, method or MethodSpec(rank=4), info)
     for name, weights in model.named_parameters():
         if "lora_B" in name:
@@ -101,11 +101,11 @@ def test_rows_without_padding_give_the_same_loss_and_gradient(kind: str) -> None
     wanted = slope(model, expected)
     if kind in USUAL:
         way = packing.choose_packing(model, rows, [60] * 5, 5)
-        assert not way.flat and "filled up" in way.reasons["batch"]
+        assert not way.packed and "are padded" in way.reasons["batch"]
         assert model.config._attn_implementation != packed_attention.ATTENTION_NAME
         return
     way, found = quick(model, rows)
-    assert way.flat and way.pieces, way.reasons
+    assert way.packed and way.chunked_loss, way.reasons
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
     assert cosine_similarity(slope(model, found), wanted, dim=0) > 0.9999
 
@@ -120,7 +120,7 @@ def test_layers_that_look_back_only_so_far_do_so_in_a_row_too(
     wanted = slope(model, expected)
     way, found = quick(model, rows)
     exact = dtype == torch.float32
-    assert way.flat
+    assert way.packed
     assert found.item() == pytest.approx(expected.item(), rel=1e-5 if exact else 2e-3)
     assert cosine_similarity(slope(model, found), wanted, dim=0) > (0.9999 if exact else 0.99)
 
@@ -197,7 +197,7 @@ def test_weights_in_fp32_that_are_computed_with_in_bf16_have_their_head_in_bf16_
         wanted = slope(model, expected)
         way, found = quick(model, rows)
         got = slope(model, found)
-    assert way.pieces
+    assert way.chunked_loss
     assert found.item() == pytest.approx(expected.item(), rel=2e-3)
     assert cosine_similarity(got, wanted, dim=0) > 0.99
 
@@ -205,14 +205,25 @@ def test_weights_in_fp32_that_are_computed_with_in_bf16_have_their_head_in_bf16_
 def test_a_row_that_leaks_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """An attention that goes over the borders gives other logits than each example alone."""
     model, rows = model_of("llama"), examples()
-    monkeypatch.setattr(packed_attention, "attention", packed_attention.attend_per_example)
     honest = torch.Tensor.diff
     monkeypatch.setattr(
         torch.Tensor, "diff", lambda borders: honest(borders[[0, -1]])
     )  # one long example
     way = packing.choose_packing(model, rows, [60] * 5, 5)
-    assert not way.flat and "mixes examples" in way.reasons["batch"]
+    assert not way.packed and "mixes examples" in way.reasons["batch"]
     assert model.config._attn_implementation == "sdpa"
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3"])
+def test_one_switch_turns_all_kernels_off(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, rows = model_of(kind), examples()
+    _, found = quick(model, rows)
+    monkeypatch.setattr(patch, "ENABLED", False)
+    model = model_of(kind)
+    assert not any("forward" in vars(module) for module in model.modules())
+    way = packing.choose_packing(model, rows, [60] * 5, 5)
+    assert way[:2] == (False, False) and "HONE_KERNELS=0" in way.reasons["batch"]
+    assert found.item() == pytest.approx(plain(model, rows).item(), rel=1e-5)
 
 
 def test_a_model_that_carries_a_state_goes_the_usual_way() -> None:
@@ -220,14 +231,14 @@ def test_a_model_that_carries_a_state_goes_the_usual_way() -> None:
         "mamba", vocab_size=500, hidden_size=32, num_hidden_layers=2, state_size=8
     )
     way = packing.choose_packing(AutoModelForCausalLM.from_config(config), examples(), [60] * 5, 5)
-    assert not way.flat
+    assert not way.packed
 
 
 def test_scores_that_the_model_changes_after_its_head_are_computed_at_once() -> None:
     model, rows = model_of("gemma3_text", final_logit_softcapping=0.5), examples()
     expected = plain(model, rows)
     way, found = quick(model, rows)
-    assert way.flat and not way.pieces
+    assert way.packed and not way.chunked_loss
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -235,20 +246,20 @@ def test_scores_that_are_scaled_after_the_head_may_be_scaled_before_it() -> None
     model, rows = model_of("granite", logits_scaling=4.0), examples()
     expected = plain(model, rows)
     way, found = quick(model, rows)
-    assert way.pieces
+    assert way.chunked_loss
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_all_weights_the_head_among_them_get_their_gradient_in_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(learned, "ROWS", 64)  # tokens at once
-    monkeypatch.setattr(learned, "PIECE", 1)
+    monkeypatch.setattr(head_loss, "ROWS", 64)  # tokens at once
+    monkeypatch.setattr(head_loss, "PIECE", 1)
     model, rows = model_of("phi", MethodSpec(kind="full")), examples()  # its head has a bias
     expected = plain(model, rows)
     wanted = slope(model, expected)
     way, found = quick(model, rows)
-    assert way.pieces
+    assert way.chunked_loss
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
     assert cosine_similarity(slope(model, found), wanted, dim=0) > 0.9999
 

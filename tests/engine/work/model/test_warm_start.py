@@ -13,7 +13,7 @@ from engine.runs import warm_start
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import SMALL, idle, wait_for
 from tests.engine.tiny import save_model
 
@@ -27,7 +27,7 @@ def by_worker(engine: Engine, run: RunDir, attempt: int = 1) -> RunDir:
         lambda run: run.view().attempt == attempt and run.view().ended is not None and idle(run),
         240,
     )
-    assert run.state() == State.FINISHED, run.view().ended
+    assert run.state() == RunState.FINISHED, run.view().ended
     return run
 
 
@@ -35,7 +35,9 @@ def by_worker(engine: Engine, run: RunDir, attempt: int = 1) -> RunDir:
 def onward(trained) -> RunDir:
     """A short run that started from the adapter of the one that all tests share."""
     engine, run = trained
-    return by_worker(engine, engine.start(specs.changed(warm_start.settings(run), SHORT)))
+    return by_worker(
+        engine, engine.start(specs.changed_spec(warm_start.warm_start_spec(run), SHORT))
+    )
 
 
 def test_the_first_held_out_loss_is_the_other_s_best(trained, onward) -> None:
@@ -73,8 +75,8 @@ def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home
     _, other = trained
     run = RunDir(home)
     home.mkdir()
-    warm_start.copy(other, run.start)
-    spec = specs.changed(other.spec, ["method.targets=[q_proj]"])
+    warm_start.copy_result(other, run.start)
+    spec = specs.changed_spec(other.spec, ["method.targets=[q_proj]"])
     info = inspect_model("pocket")
     place = choose_device(spec.place, spec.method)
     model = apply_method(
@@ -96,8 +98,10 @@ def test_a_fully_trained_model_is_trained_on(home, tmp_path) -> None:
     save_model(tmp_path / "tiny", "llama")
     engine = Engine(home, supervise=False)
     values = SMALL | {"model": {"source": str(tmp_path / "tiny")}, "method": {"kind": "full"}}
-    first = engine.start(specs.changed(specs.make(values), SHORT))
+    first = engine.start(specs.changed_spec(specs.make_spec(values), SHORT))
     train(first)
-    second = engine.start(specs.changed(warm_start.settings(first), ["optim.epochs=0.02"]))
+    second = engine.start(
+        specs.changed_spec(warm_start.warm_start_spec(first), ["optim.epochs=0.02"])
+    )
     train(second)
     assert second.view().first_loss == first.view().best.loss < first.view().first_loss

@@ -27,7 +27,7 @@ from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.files import ROOT
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.engine.tiny import WORDS, save_model
 
@@ -115,7 +115,7 @@ def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:
         "place": {"device": "cpu", "precision": "fp32"},
     }
     return engine.start(
-        specs.make({key: value | more.get(key, {}) for key, value in values.items()})
+        specs.make_spec({key: value | more.get(key, {}) for key, value in values.items()})
     )
 
 
@@ -133,13 +133,13 @@ def _row(draw: random.Random, goal: str, at: int) -> dict[str, str]:
 def finish(run: RunDir, seconds: float = 240) -> None:
     """Wait for the run's end."""
     wait_for(run, lambda run: run.view().ended is not None and idle(run), seconds)
-    assert run.state() == State.FINISHED, (run.view().ended, run.log.read_text()[-2000:])
+    assert run.state() == RunState.FINISHED, (run.view().ended, run.log.read_text()[-2000:])
 
 
 def go_on(engine: Engine, run: RunDir) -> None:
     """Continue a run that was interrupted, once the engine has noticed."""
     wait_for(run, lambda run: idle(run) and run.view().warnings, 10)
-    assert run.state() == State.INTERRUPTED
+    assert run.state() == RunState.INTERRUPTED
     engine.resume(run.id)
 
 
@@ -147,7 +147,7 @@ def new_events(run: RunDir, offset: int) -> Iterator[ev.Event]:
     """The events from an offset on, as they come; ends with the worker."""
     while True:
         alive = run.alive or run.queued
-        events, offset = ev.read(run.events_file, offset)
+        events, offset = ev.read_events(run.events_file, offset)
         yield from events
         if not alive and not events:
             return
@@ -157,7 +157,7 @@ def new_events(run: RunDir, offset: int) -> Iterator[ev.Event]:
 def differences(run: RunDir, whole: RunDir) -> list[str]:
     """What a run that was disturbed has learned otherwise than one that was left alone: every loss, bit for bit."""
     found, losses = [], dict(zip(whole.view().steps, whole.view().losses, strict=True))
-    events = [event for event in ev.read(run.events_file)[0] if isinstance(event, ev.Step)]
+    events = [event for event in ev.read_events(run.events_file)[0] if isinstance(event, ev.Step)]
     found += [
         f"step {one.step}: loss {one.loss!r}" for one in events if losses.get(one.step) != one.loss
     ]
@@ -185,7 +185,7 @@ def order(run: RunDir) -> dict[tuple[int, int], list[str]]:
 
 def lost(run: RunDir, killed_at: int, resumed_from: int) -> tuple[int, float]:
     """Steps that were made and must be made again, and the seconds they had taken."""
-    events = [event for event in ev.read(run.events_file)[0] if isinstance(event, ev.Step)]
+    events = [event for event in ev.read_events(run.events_file)[0] if isinstance(event, ev.Step)]
     seconds = {event.step: event.seconds for event in events}
     return killed_at - resumed_from, seconds[killed_at] - seconds.get(resumed_from, 0.0)
 
@@ -246,7 +246,7 @@ def _worker(how: dict[str, Any]) -> int:
     from engine.work.__main__ import main
 
     if how.get("blind"):
-        disk.free = lambda _: 2**60
+        disk.free_bytes = lambda _: 2**60
     with noted(RunDir(Path(sys.argv[1])), how):
         return main(sys.argv[1:])
 

@@ -14,7 +14,7 @@ from engine.coach import scores
 from engine.data import ingest
 from engine.data.normalize import normalize_row
 from engine.data.rows import HELD_OUT, TRAIN
-from engine.data.schema import infer_schema
+from engine.data.infer_schema import infer_schema
 from engine.errors import DataError
 from engine.runs import export
 from engine.runs.engine import Engine
@@ -87,7 +87,7 @@ def make(
         "sampling": {"checks": 2},
     }
     return engine.start(
-        specs.make({key: value | more.get(key, {}) for key, value in values.items()})
+        specs.make_spec({key: value | more.get(key, {}) for key, value in values.items()})
     )
 
 
@@ -157,7 +157,7 @@ def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
     engine = Engine(home, supervise=False)
     values = {"source": "sample:reviews", "goal": "classify", "max_length": 192}
     optim = {"epochs": 0.5, "batch_size": 16, "learning_rate": 3e-3}
-    run = engine.start(specs.make({"data": values, "optim": optim, "sampling": {"checks": 1}}))
+    run = engine.start(specs.make_spec({"data": values, "optim": optim, "sampling": {"checks": 1}}))
     train(run)
     score_run(run)
     labels = run.view().scored.labels
@@ -171,13 +171,13 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
     import contextlib
     import io
 
-    from engine.work.encode.encode import load_tokenizer
+    from engine.work.encode.tokenizer import load_tokenizer
     from engine.work.model.base_and_tuned import open_trained_run
     from engine.work.model.classifier import describe_both_outputs
 
     run = learn(tmp_path, judged())
     of = open_trained_run(run)
-    model, tokenizer = of.load(of.place()), load_tokenizer(of.folder)
+    model, tokenizer = of.load_models(of.device_setup()), load_tokenizer(of.folder)
     base, tuned = describe_both_outputs(model, tokenizer, of, "the cat and happy dog")
     assert base.endswith("(a guess: before training its last layer is random)")
     assert tuned.startswith("plus ") and "minus" in tuned and "guess" not in tuned
@@ -230,7 +230,7 @@ def test_batches_that_are_added_up_are_one_batch(tmp_path: Path) -> None:
 
 
 def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
-    from engine.work.encode.encode import load_tokenizer
+    from engine.work.encode.tokenizer import load_tokenizer
     from engine.work.evaluate.score import score_run
     from engine.work.model.base_and_tuned import open_trained_run
     from engine.work.model.classifier import describe_both_outputs
@@ -249,7 +249,7 @@ def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
     first, second, third = scores.sentences(done)
     assert f"{done.mean:.4g}" in first and "R²" in second and "guesses" in third
     of = open_trained_run(run)
-    model, tokenizer = of.load(of.place()), load_tokenizer(of.folder)
+    model, tokenizer = of.load_models(of.device_setup()), load_tokenizer(of.folder)
     low, high = (
         float(describe_both_outputs(model, tokenizer, of, text)[1])
         for text in ("the cat", "the cat" + " good" * 5)
@@ -260,14 +260,16 @@ def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
 def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
     tmp_path: Path,
 ) -> None:
-    from engine.work.encode.encode import load_tokenizer
+    from engine.work.encode.tokenizer import load_tokenizer
     from engine.work.evaluate.score import score_run
     from engine.work.model.base_and_tuned import open_trained_run
     from engine.work.model.classifier import describe_both_outputs, read_scale
 
     other, asked = learn(tmp_path, priced(), data={"goal": "regress"}), "the cat good good"
     of = open_trained_run(other)
-    said = describe_both_outputs(of.load(of.place()), load_tokenizer(of.folder), of, asked)[1]
+    said = describe_both_outputs(
+        of.load_models(of.device_setup()), load_tokenizer(of.folder), of, asked
+    )[1]
     rows = [row | {"label": 300 - row["label"] / 10} for row in priced(100)]
     run = learn(
         tmp_path,
@@ -389,7 +391,7 @@ def test_long_texts_are_cut_in_front_of_what_ends_them(tmp_path: Path) -> None:
     from tokenizers.processors import TemplateProcessing
 
     from engine.spec.run import DataSpec
-    from engine.work.encode.encode import load_tokenizer
+    from engine.work.encode.tokenizer import load_tokenizer
     from engine.work.model.classifier import tokenize_texts
 
     tokenizer = load_tokenizer(save_model(tmp_path / "bert", "bert"))

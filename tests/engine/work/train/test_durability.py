@@ -23,7 +23,7 @@ from engine.runs import disk_space
 from engine.runs.engine import Engine
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.engine.work.train import killed_runs
 from tests.engine.work.train.killed_runs import (
@@ -100,7 +100,7 @@ def test_what_a_killed_worker_had_saved_and_not_said_is_made_up_for(runs) -> Non
     run.events_file.write_text("\n".join(kept) + "\n")
     shutil.rmtree(run.adapter)
     train(run)
-    assert run.state() == State.FINISHED and run.view().started.resumed_from == 28
+    assert run.state() == RunState.FINISHED and run.view().started.resumed_from == 28
     assert run.view().saved[-1].step == 28 and not run.view().warnings
     assert run.view().saved[-1].best == (run.view().best.step == 28) == run.has_result
 
@@ -113,7 +113,7 @@ def test_a_paused_run_saves_and_goes_on_exactly(runs) -> None:
     run.stop_mark.write_text("pause")
     train(run)
     view = run.view()
-    assert run.state() == State.PAUSED and run.state().can_continue and not run.state().live
+    assert run.state() == RunState.PAUSED and run.state().can_continue and not run.state().live
     assert view.step == 1 and [check.step for check in view.checks] == [0], "nothing is measured"
     assert view.saved[-1].step == 1 and not view.saved[-1].best, (
         "what was not measured is not the best"
@@ -134,7 +134,7 @@ def test_pause_works_while_it_waits_and_while_it_trains(home) -> None:
     engine.pause(second.id)
     engine.pause(first.id)
     wait_for(first, idle)
-    assert first.state() == second.state() == State.PAUSED
+    assert first.state() == second.state() == RunState.PAUSED
     engine.resume(first.id)
     wait_for(first, lambda run: run.view().attempt == 2)
     engine.cancel(first.id)
@@ -207,7 +207,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(runs, damage) -
     spoil, why = DAMAGES[damage]
     new, old = run.checkpoints / "checkpoint-28", run.checkpoints / "checkpoint-21"
     spoil(new, old)
-    disk_space.require(run, 1000)  # what *Continue* asks before the worker looks
+    disk_space.require_room(run, 1000)  # what *Continue* asks before the worker looks
     assert checkpoints.find_newest(run) == old
     expected = f"The checkpoint of step 28 cannot be used ({why}). The run goes on from step 21."
     assert run.view().warnings == [expected]
@@ -257,14 +257,14 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(runs, tmp_path, monkeypatc
         if not there:
             pytest.skip("a volume in memory cannot be mounted here")
         run = _with_one_checkpoint(runs, tmp_path / "disk" / "ws")
-        ask = disk_space.free
-        killed_runs.resize(tmp_path / "disk", room + disk_space.BALLAST)
+        ask = disk_space.free_bytes
+        killed_runs.resize(tmp_path / "disk", room + disk_space.BALLAST_BYTES)
         monkeypatch.setattr(disk_space, "free", lambda _: 2**60)
         assert work(run) == 1
         monkeypatch.setattr(disk_space, "free", ask)
         _is_paused(run)
         killed_runs.resize(tmp_path / "disk", 2**26)
-        assert work(run) == 0 and run.state() == State.FINISHED
+        assert work(run) == 0 and run.state() == RunState.FINISHED
         assert not differences(run, runs.whole())
 
 
@@ -274,7 +274,7 @@ def test_a_disk_that_says_that_it_is_full_pauses_the_run(
 ) -> None:
     """The same where nothing can be mounted: every write of an event or a manifest fails from one on."""
     run = _with_one_checkpoint(runs, tmp_path / "ws")
-    left, append = calls, ev.append
+    left, append = calls, ev.append_event
 
     def full(path: Path, event: ev.Event) -> None:
         nonlocal left
@@ -287,7 +287,7 @@ def test_a_disk_that_says_that_it_is_full_pauses_the_run(
         patch.setattr(ev, "append", full)
         assert work(run) == 1
     _is_paused(run)
-    assert work(run) == 0 and run.state() == State.FINISHED
+    assert work(run) == 0 and run.state() == RunState.FINISHED
     assert not differences(run, runs.whole())
 
 
@@ -303,7 +303,7 @@ def _with_one_checkpoint(runs: Runs, home: Path) -> RunDir:
 def _is_paused(run: RunDir) -> None:
     from engine.work.train import checkpoints
 
-    assert run.state() == State.PAUSED, run.view().ended
+    assert run.state() == RunState.PAUSED, run.view().ended
     assert "disk" in run.view().ended.why and run.view().ended.why.endswith("then press Continue.")
     assert not list(run.checkpoints.glob(".*")), "half-written things are removed"
     warned = len(run.view().warnings)
@@ -333,7 +333,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_its_step(runs) -> None:
     with killed_runs.noted(run, {"nan": 9}):
         assert work(run) == 1
     view = run.view()
-    assert run.state() == State.FAILED and view.step == 8 and view.saved[-1].step == 8
+    assert run.state() == RunState.FAILED and view.step == 8 and view.saved[-1].step == 8
     assert view.ended.text.startswith(
         "At step 9 the loss was no longer a number (nan), so training was ended"
     )
@@ -350,7 +350,7 @@ def test_it_stops_when_it_no_longer_improves_and_marks_the_best(runs) -> None:
     rising = {"learning_rate": 0.3, "schedule": "constant", "patience": "strict"}
     run = train(runs.new(optim=killed_runs.OPTIM | rising, sampling={"checks": 14}))
     view = run.view()
-    assert run.state() == State.FINISHED and view.ended.early and view.step < view.total_steps
+    assert run.state() == RunState.FINISHED and view.ended.early and view.step < view.total_steps
     assert view.ended.step == view.checks[-1].step and view.checks[-3].step == view.best.step
     best = [saved.step for saved in view.saved if saved.best]
     assert best[-1] == view.best.step

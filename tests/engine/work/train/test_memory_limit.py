@@ -18,11 +18,11 @@ from engine.process import oneshot
 from engine.process.run import ProcessBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
-from engine.spec.batch import Fit, down, first
+from engine.spec.batch import BatchLayout, initial_layout, smaller_layout
 from engine.spec.run import OptimSpec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.engine.tiny import WORDS
 
@@ -105,7 +105,7 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
         "optim": {"epochs": 1, "batch_size": 16},
         "sampling": {"checks": 2, "max_new_tokens": 4, "prompts": ["the cat"]},
     }
-    run = engine.start(specs.make(values))
+    run = engine.start(specs.make_spec(values))
     if (
         isinstance(backend, Limited) and not backend.limit
     ):  # memory gets scarce when half the way is done
@@ -114,7 +114,7 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
         backend.apply()
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
     engine.close()
-    assert run.state() == State.FINISHED, (run.view().ended, run.log.read_text()[-2000:])
+    assert run.state() == RunState.FINISHED, (run.view().ended, run.log.read_text()[-2000:])
     return run
 
 
@@ -123,7 +123,7 @@ def losses(run: RunDir) -> list[float]:
     return list(
         {
             event.step: event.loss
-            for event in ev.read(run.events_file)[0]
+            for event in ev.read_events(run.events_file)[0]
             if isinstance(event, ev.Step)
         }.values()
     )
@@ -187,8 +187,11 @@ def test_a_worker_that_the_system_kills_for_memory_steps_down(home, free_run) ->
 )
 def test_every_layout_has_the_same_effective_batch(batch, accumulation, way) -> None:
     optim = OptimSpec(batch_size=batch, accumulation=accumulation)
-    found, fit = [], first(optim)
-    while (fit := down(fit, optim)) is not None:
+    found, fit = [], initial_layout(optim)
+    while (fit := smaller_layout(fit, optim)) is not None:
         found.append(tuple(fit))
     assert found == way
-    assert down(Fit(1, 8, False), OptimSpec(batch_size=8, checkpointing="off")) is None
+    assert (
+        smaller_layout(BatchLayout(1, 8, False), OptimSpec(batch_size=8, checkpointing="off"))
+        is None
+    )

@@ -28,7 +28,7 @@ def made(home: Path, **values: Any) -> RunDir:
     """A run that waits for nobody: this process does its work."""
     engine = Engine(home, supervise=False)
     data = {"source": "sample:preferences", "max_length": 96} | values.pop("data", {})
-    run = engine.start(specs.make({"data": data, **MORE, **values}))
+    run = engine.start(specs.make_spec({"data": data, **MORE, **values}))
     run.queue_mark.unlink()
     return run
 
@@ -80,10 +80,11 @@ def marks(good: int, bad: int) -> list[tuple[str, str, bool]]:
 
 
 def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
-    from engine.work.encode.encode import IGNORE_INDEX, encode_row, load_tokenizer
+    from engine.work.encode.encode import IGNORE_INDEX, encode_row
+    from engine.work.encode.tokenizer import load_tokenizer
 
     run = made(home)
-    found, tokenizer = lesson(run), load_tokenizer(presets.POCKET)
+    found, tokenizer = lesson(run), load_tokenizer(presets.POCKET_MODEL)
     assert found.preference == "dpo" and found.numbers.rows == len(found.data)
     from engine.data.rows import read_rows
 

@@ -14,7 +14,7 @@ import pytest
 from engine.errors import RunError
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
-from engine.store.run_view import State
+from engine.store.run_view import RunState
 from engine.work.train import callback, checkpoint_check, checkpoints
 from engine.work.train.trainer import HoneTrainer
 from tests.engine.tiny import save_model
@@ -74,7 +74,7 @@ def test_it_goes_on_as_if_nothing_had_been(runs: Runs, case: str) -> None:
     run = runs.new(goal, **more | {"sampling": {"save_minutes": 0}})
     with pytest.raises(KeyboardInterrupt):
         train(run, interrupt=17)
-    assert run.state() == State.INTERRUPTED
+    assert run.state() == RunState.INTERRUPTED
     train(run)
     assert run.view().started.resumed_from == 16, "in the middle of the third epoch"
     assert not differences(run, runs.whole(goal, **more))
@@ -111,7 +111,7 @@ def test_killed_after_the_result_is_there_and_before_it_is_said(runs: Runs, monk
         train(run)
     assert run.has_result and run.view().saved[-1].step == 8
     train(run)
-    assert run.state() == State.FINISHED and [saved.step for saved in run.view().saved] == [
+    assert run.state() == RunState.FINISHED and [saved.step for saved in run.view().saved] == [
         8,
         16,
         24,

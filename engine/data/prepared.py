@@ -1,0 +1,69 @@
+"""Prepared data: the rows that a run trains on and holds out, and what was noticed on the way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from engine.data.ingest import MIN_EXAMPLES
+from engine.data.quality.findings import Finding
+from engine.data.rows import Rows, read_rows
+from engine.data.schema import SHAPE_TASKS
+from engine.errors import DataError
+from engine.spec.run import Shape
+
+
+class Prepared(BaseModel):
+    """What will be trained on, and what was noticed on the way."""
+
+    model_config = ConfigDict(frozen=True)
+    folder: Path
+    name: str
+    shape: Shape
+    reason: str
+    roles: dict[str, str]
+    total: int  # rows of the dataset, readable or not
+    train: int
+    held_out: int
+    labels: dict[str, int] = {}  # of the training rows, the most frequent first
+    languages: dict[str, float] = {}
+    scripts: dict[str, float] = {}
+    findings: list[Finding] = []
+
+    @property
+    def train_file(self) -> Path:
+        return self.folder / "train.arrow"
+
+    @property
+    def held_out_file(self) -> Path:
+        return self.folder / "heldout.arrow"
+
+    @property
+    def task(self) -> str:
+        """What the shape means for training, in one line."""
+        return SHAPE_TASKS[self.shape]
+
+    def train_rows(self) -> Rows:
+        return read_rows(self.train_file)
+
+    def held_out_rows(self) -> Rows:
+        return read_rows(self.held_out_file)
+
+    def summary(self) -> dict[str, Any]:
+        """What a run's folder keeps of it beside the rows."""
+        return self.model_dump(mode="json", exclude={"folder"}) | {"labels": list(self.labels)}
+
+    def require_usable(self) -> None:
+        """Raise DataError where something must be fixed before training."""
+        for finding in self.findings:
+            if finding.level == "stop" and not finding.done:
+                end = "" if finding.title.endswith("?") else "."
+                text = f"'{self.name}': {finding.title}{end} {finding.text}\n{finding.example}"
+                raise DataError(text.strip())
+        if self.train < MIN_EXAMPLES:
+            raise DataError(
+                f"'{self.name}': {self.train} usable rows are left to learn from; "
+                f"at least {MIN_EXAMPLES} are needed. Add more, or undo what was left out."
+            )

@@ -1,0 +1,121 @@
+"""Normal rows on their way to disk, and the few facts about each that cleaning and splitting need.
+
+Memory: some numbers per row, never the rows themselves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from engine.data.datasets import Dataset
+from engine.data.ingest import PROBLEMS_KEPT
+from engine.data.messages import with_system
+from engine.data.normalize import last_answer, normalize_row
+from engine.data.quality.near_duplicates import COMPARED_ROWS, NearDuplicates
+from engine.data.quality.pii import find_pii
+from engine.data.rows import Row, RowWriter, row_to_json
+from engine.data.schema import Schema
+from engine.errors import DataError
+from engine.spec.objective import has_preference
+from engine.spec.run import DataSpec, Shape
+from engine.text import OnProgress
+
+PROGRESS_ROWS = 5000
+
+
+class RowFacts:
+    """Facts about each normal row, by its index."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []  # in the user's file
+        self.parts: list[int] = []
+        self.keys: list[bytes] = []  # hashes of the content
+        self.groups: list[int] = []  # rows that are nearly the same share one
+        self.labels: list[str] = []
+        self.marks: list[bool] = []  # whether an answer is good
+        self.personal: dict[int, tuple[str, str]] = {}  # index -> kind of personal data, the text
+        self.compared = 0  # rows among which near duplicates were looked for
+        self.bad: list[str] = []  # problems of rows that are not normal, the first ones
+        self.bad_count = 0
+        self.bad_answers = 0  # rows left out since their answer is marked bad
+
+
+class RowCollector:
+    """Writes the normal rows of one dataset or two to a file and collects their facts."""
+
+    def __init__(self, path: Path, spec: DataSpec, on_progress: OnProgress) -> None:
+        self.facts = RowFacts()
+        self._writer = RowWriter(path)
+        self._spec = spec
+        self._on_progress = on_progress
+        self._near_duplicates = NearDuplicates()
+        self._group_of: dict[bytes, int] = {}  # key of a row -> its group
+
+    def __enter__(self) -> RowCollector:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._writer.__exit__(*error)
+
+    def add_dataset(self, dataset: Dataset, schema: Schema, part: int | None = None) -> None:
+        """Add every row; ``part`` overrides the one that the dataset says."""
+        self.facts.bad_count += dataset.bad
+        self.facts.bad += dataset.problems
+        for count, (raw, number, own_part) in enumerate(dataset.read_rows().items(), start=1):
+            if count % PROGRESS_ROWS == 0:
+                self._on_progress(f"{count:,} rows checked")
+            try:
+                rows = normalize_row(raw, schema, dataset.labels)
+            except DataError as error:
+                self.facts.bad_count += 1
+                if len(self.facts.bad) < PROBLEMS_KEPT:
+                    self.facts.bad.append(f"{dataset.row_title(number)}: {error}")
+                continue
+            for row in rows:
+                self._add_row(row, number, own_part if part is None else part, schema.shape)
+
+    def _add_row(self, row: Row, number: int, part: int, shape: Shape) -> None:
+        facts, at = self.facts, self._writer.count
+        if "good" in row and not has_preference(self._spec, row) and row.pop("good") is False:
+            facts.bad_answers += 1
+            return
+        label = str(row.get("completion", "")) if shape == Shape.LABEL else ""
+        row = _with_system_prompt(row, self._spec.system)
+        written, text = row_to_json(row), row_text(row)
+        self._writer.add(written, number, part)
+        key = hashlib.blake2b(written.encode(), digest_size=8).digest()
+        group = at
+        if facts.compared < COMPARED_ROWS:
+            group = self._near_duplicates.add(text, "" if "text" in row else last_answer(row))
+            facts.compared += 1
+        facts.numbers.append(number)
+        facts.parts.append(part)
+        facts.keys.append(key)
+        # Equal rows are one group, however many there are.
+        facts.groups.append(self._group_of.setdefault(key, group))
+        facts.labels.append(label)
+        facts.marks.append(row.get("good", True))
+        if found := find_pii(text):
+            facts.personal[at] = found
+
+
+def _with_system_prompt(row: Row, system: str) -> Row:
+    """The row with the system prompt for all rows, unless it brings its own."""
+    if not system.strip() or "text" in row:
+        return row
+    turns = row.get("messages") or [
+        {"role": "user", "content": row["prompt"]},
+        {"role": "assistant", "content": row["completion"]},
+    ]
+    kept = {key: row[key] for key in row if key not in ("messages", "prompt", "completion")}
+    return {"messages": with_system(turns, system), **kept}
+
+
+def row_text(row: Row) -> str:
+    """All that a row says, for comparing and searching."""
+    if "messages" in row:
+        said = (turn["content"] for turn in row["messages"] if turn["role"] != "system")
+        return "\n".join(said)
+    return row.get("text") or f"{row['prompt']}\n{row['completion']}"

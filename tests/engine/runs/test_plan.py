@@ -1,0 +1,133 @@
+"""A plan names everything that is wrong with a run at once; page and command line say the same."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from pathlib import Path
+
+import psutil
+import pytest
+
+from engine.__main__ import main as cli
+from engine.errors import SpecError
+from engine.process.desk import Desk
+from engine.process.fake import FakeBackend
+from engine.runs.engine import Engine
+from engine.spec import run as specs
+from tests.conftest import idle, wait_for
+from tests.ui.fakes import INFO, FakeDesk
+from ui.context import LOCAL, Context
+
+SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
+RANK = (
+    "Rank (method.rank): k_proj is only 128 wide, so a rank of 200 is no adapter for it. "
+    "Set it to 128 or less."
+)
+TARGETS = "Pocket has no module called nothing."
+LENGTH = "Longest example (data.max_length): Pocket reads at most 512 tokens at once; it is 600."
+MEMORY = "Memory: even one example at a time needs about "
+DISK = "The disk is too full for a run: "
+
+
+@pytest.fixture(autouse=True)
+def fake_desk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every engine, the command line's too, asks a desk without torch."""
+    fake = FakeDesk()
+    for name in ("inspect", "measure", "pace"):
+        answer = getattr(fake, name)
+        monkeypatch.setattr(Desk, name, lambda _, *asked, answer=answer: answer(*asked))
+
+
+@pytest.fixture
+def engine(home: Path):
+    made = Engine(home, FakeBackend(steps=3, seconds=0.001))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def tiny_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine whose memory no run fits into, whatever is closed."""
+    monkeypatch.setattr("engine.hardware.free_memory_gb", lambda _: 0.01)
+    monkeypatch.setattr("engine.hardware.total_memory_gb", lambda _: 0.02)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said", "small"),
+    [
+        ({"method.rank": 200}, [RANK], False),
+        ({"data.max_length": 600}, [LENGTH], False),
+        ({"method.targets": ["q_proj", "nothing"]}, [TARGETS], False),
+        ({}, [MEMORY], True),
+        (
+            {
+                "method.rank": 200,
+                "data.max_length": 600,
+                "method.targets": ["nothing", "k_proj"],
+            },
+            [LENGTH, TARGETS, RANK, MEMORY],
+            True,
+        ),
+    ],
+    ids=["rank", "length", "targets", "memory", "all"],
+)
+def test_train_and_again_refuse_what_the_page_refuses_in_the_same_words(
+    engine: Engine,
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+    settings: dict[str, object],
+    said: list[str],
+    small: bool,
+) -> None:
+    first = engine.start(SPEC)
+    wait_for(first, idle)
+    if small:
+        request.getfixturevalue("tiny_machine")
+    changes = [f"{path}={value}" for path, value in settings.items()]
+    spec, file = specs.changed_spec(SPEC, changes), tmp_path / "spec.yaml"
+    file.write_text(specs.dump_spec_yaml(spec))
+    again = [word for change in changes for word in ("--set", change)]
+    found = []
+    for command in (["train", str(file)], ["again", first.id, *again]):
+        assert cli([*command, "--home", str(home)]) == 2
+        found.append(capsys.readouterr().err.strip())
+    with pytest.raises(SpecError) as caught:
+        Context(engine, LOCAL).plan(spec, wait=True).require()
+    assert found == [str(caught.value)] * 2
+    lines = found[0].split("\n")
+    assert len(lines) == len(said)
+    assert all(line.startswith(words) for line, words in zip(lines, said, strict=True))
+    assert [run.id for run in engine.store.all_runs()] == [first.id] and not engine.queue()
+
+
+def test_data_model_and_disk_are_named_together(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = namedtuple("usage", "total used free percent")
+    monkeypatch.setattr(psutil, "disk_usage", lambda path: usage(100, 100, 0, 100.0))
+    values = {"model": {"source": "/nowhere"}, "data": {"source": "dataset:0123456789abcdef"}}
+    model, data, disk = engine.plan(specs.make_spec(values)).problems
+    assert "is not a folder" in model and "no dataset" in data and disk.startswith(DISK)
+
+
+def test_preference_method_must_suit_the_rows(engine: Engine) -> None:
+    values = {"data": {"source": "sample:preferences"}, "method": {"preference": "kto"}}
+    assert engine.plan(specs.make_spec(values)).problems == ()
+
+
+def test_a_plan_without_problems_holds_what_the_page_shows(engine: Engine) -> None:
+    plan = engine.plan(SPEC)
+    plan.require()
+    assert plan.case and plan.forecast and plan.prepared
+    assert plan.case.info == INFO and plan.rows == plan.prepared.train
+    assert plan.seconds is None and engine.estimate_time(plan, measure=True)
+
+
+def test_a_run_that_fits_once_others_are_closed_may_start(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.hardware.free_memory_gb", lambda _: 0.01)
+    plan = engine.plan(SPEC)
+    assert plan.problems == () and plan.forecast and plan.forecast.fit is None

@@ -1,0 +1,54 @@
+"""A Data tab, and the values that its handlers get."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.components import Component
+
+from engine.spec.run import DataSpec, RunSpec
+from ui import form
+from ui.context import Context
+from ui.data import tab as data_tab
+from ui.data.inputs import DataInputs
+from ui.data.intake import IntakeWidgets
+from ui.data.tab import DataTab
+
+Values = dict[Component, Any]
+
+
+@pytest.fixture
+def tab(ctx: Context) -> Iterator[DataTab]:
+    """The tab by itself."""
+    with gr.Blocks():
+        yield data_tab.build(ctx)
+    gc.collect()
+
+
+@pytest.fixture
+def inputs(tab: DataTab) -> DataInputs:
+    """Its fields, with those that are on other tabs."""
+    return DataInputs(gr.Textbox(), {**tab.fields, "data.seed": gr.Number()})
+
+
+@pytest.fixture
+def intake(tab: DataTab) -> IntakeWidgets:
+    """The widgets that adding data changes."""
+    return IntakeWidgets(tab.source, gr.HTML(), tab.view.pager.rows)
+
+
+@pytest.fixture
+def values(inputs: DataInputs) -> Callable[..., Values]:
+    """Makes the values of the fields, as the form holds them."""
+
+    def make(**changes: Any) -> Values:
+        spec = DataSpec(max_length=192).model_copy(update=changes)
+        full = form.widget_values(RunSpec(data=spec), None)
+        held = {inputs.fields[path]: full[path] for path in form.DATA_PATHS}
+        return {inputs.model: "pocket", **held}
+
+    return make

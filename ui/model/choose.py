@@ -1,0 +1,67 @@
+"""Choosing a base model: the list of those to choose from, and a model of another list looked at first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from engine.errors import HoneError
+from engine.model import catalog, local
+from ui.context import Context
+from ui.text import line, status_box
+
+STAYS_CHOSEN = "\nThe model shown below stays chosen."
+
+
+def model_choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
+    """(label, source) of all base models here, and of ``source`` where it is only looked at."""
+    found = [(label, one) for one, label in ctx.model_choices()]
+    found += [(Path(one).name, one) for one in ctx.opened_folders()]
+    if (name := local.hub_name(source)) and source not in {one for _, one in found}:
+        found.append((f"{name} (not downloaded)", source))
+    return found
+
+
+def refresh_models(ctx: Context, source: str) -> Any:
+    """The models that are here when the page opens: perhaps more than when the app started."""
+    return gr.update(choices=model_choices(ctx, source))
+
+
+def choose_listed(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+    """Choose a model of a list; yields the message above it and the choice.
+
+    A model that is neither here nor known is looked up on the Hub first.
+    """
+    name = str(event.name)
+    source = catalog.source_of(ctx.engine.store, name)
+    if _must_look_up(ctx, name, source):
+        asking = line(f"Looking up {name} on the Hub.", "wait")
+        yield gr.update(value=asking, visible=True), gr.skip()
+        try:
+            page = ctx.refresh_hub_page(name)
+        except HoneError as error:
+            yield shown_message("bad", f"{name} could not be looked up", str(error)), gr.skip()
+            return
+        if page.folder is None:
+            title = f"{name} cannot be used" if page.model.problem else f"{name} cannot be used yet"
+            reason = page.model.problem or page.todo
+            yield shown_message("warn", title, reason + STAYS_CHOSEN), gr.skip()
+            return
+        source = local.HUB_PREFIX + page.model.name
+    chosen = gr.update(choices=model_choices(ctx, source), value=source)
+    yield gr.update(visible=False), chosen
+
+
+def _must_look_up(ctx: Context, name: str, source: str) -> bool:
+    if not local.hub_name(source) or catalog.known_model(name):
+        return False
+    page = ctx.known_hub_page(name)
+    return page is None or page.folder is None
+
+
+def shown_message(tone: str, title: str, text: str) -> Any:
+    """A message above the chosen model."""
+    return gr.update(value=status_box(tone, title, text, links=True), visible=True)

@@ -1,0 +1,115 @@
+"""Parts of the live panel's answers: progress, figures, samples, the machine's load, the log."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engine import hardware
+from engine.coach import coach
+from engine.store import events as ev
+from engine.store.run_view import RunState, RunView
+from engine.text import format_count, format_duration, format_loss
+
+LOG_TAIL_BYTES = 12_000
+RECENT_STEPS = 20  # steps that the training loss is the mean of, in a run that is long enough
+
+
+def progress_of(view: RunView, state: RunState) -> dict[str, Any]:
+    """How far the run is, and how long it takes."""
+    total, last, left = view.total_steps, view.last, view.seconds_left
+    shown = {"percent": 0, "step": "", "epoch": "", "elapsed": "", "left": ""}
+    if total:
+        shown["percent"] = math.floor(100 * view.step / total)
+        shown["step"] = f"Step {format_count(view.step)} of {format_count(total)}"
+    if last and view.started:
+        shown["epoch"] = f"Epoch {last.epoch:.1f} of {view.started.epochs:g}"
+    if last:
+        shown["elapsed"] = f"{format_duration(last.seconds)} elapsed"
+    if state == RunState.TRAINING and left is not None:
+        shown["left"] = f"about {format_duration(left)} left"
+    return shown
+
+
+def figures_of(view: RunView) -> dict[str, list[str]]:
+    """[figure, what to compare it with] for each tile."""
+    began, last = view.started, view.last
+    if began is None or last is None:
+        return {name: ["–", ""] for name in ("train", "held", "speed", "rate")}
+    few = min(RECENT_STEPS, max(1, len(view.losses) // 3))
+    first, recent = view.losses[:5], view.losses[-few:]
+    speed = format_count(round(sum(view.speeds[-few:]) / few))
+    pace = f"{_step_pace(last)} on {began.device}, {began.precision}"
+    rate = f"{last.lr:.1e}" if last.lr else "0"
+    return {
+        "train": [format_loss(_mean(recent)), f"started at {format_loss(_mean(first))}"],
+        "held": held_out_figure(view),
+        "speed": [f"{speed} tokens/s", pace],
+        "rate": [rate, f"highest so far {max(view.lrs):.1e}"],
+    }
+
+
+def held_out_figure(view: RunView) -> list[str]:
+    """The newest held-out loss beside the one before training and the best."""
+    if not view.checks:
+        expected = view.started and view.started.held_out
+        return ["–", "no check yet" if expected else "nothing was held out"]
+    notes = [coach.right(view.checks[-1])]
+    if view.first_loss is not None:
+        notes.append(f"before training {format_loss(view.first_loss)}")
+    if view.best:
+        notes.append(f"best {format_loss(view.best.loss)} at step {view.best.step}")
+    else:
+        notes.append("no check during training yet")
+    return [format_loss(view.checks[-1].loss), ", ".join(note for note in notes if note)]
+
+
+def _step_pace(last: ev.Step) -> str:
+    rate = last.step / last.seconds if last.seconds else 0.0
+    if rate >= 1:
+        return f"{rate:.1f} steps/s"
+    return f"{1 / rate:.1f} s a step" if rate else ""
+
+
+def samples_by_prompt(view: RunView) -> list[dict[str, Any]]:
+    """All replies to each prompt, in the order of their steps."""
+    replies: dict[str, list[dict[str, str]]] = {}
+    for sample in view.samples:
+        when = f"After step {format_count(sample.step)}" if sample.step else "Before training"
+        replies.setdefault(sample.prompt, []).append({"when": when, "text": sample.reply})
+    return [{"prompt": prompt, "replies": found} for prompt, found in replies.items()]
+
+
+def machine_load(pid: int | None) -> list[list[Any]]:
+    """[label, text, percent] of how busy this machine is, and the process of a run."""
+    now = hardware.current_load(pid)
+    total = now.memory_total_gb
+    memory = f"{now.memory_used_gb:.1f} of {total:.0f} GB"
+    rows: list[list[Any]] = [
+        ["Processor", f"{now.cpu_percent:.0f} %", now.cpu_percent],
+        ["Memory", memory, 100 * now.memory_used_gb / total],
+    ]
+    if now.process_gb is not None:
+        rows.append(["This run", f"{now.process_gb:.1f} GB", 100 * now.process_gb / total])
+    return rows
+
+
+def log_tail(log: Path) -> str:
+    """The end of a worker's log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+            return file.read().decode("utf-8", errors="replace")
+    except FileNotFoundError:
+        return ""
+
+
+def finite_or_none(value: float) -> float | None:
+    """JSON has no NaN."""
+    return value if math.isfinite(value) else None
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,138 @@
+"""The user's own recipes on the Train tab: save, choose, delete, download, add from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.errors import SpecError
+from engine.runs import recipes
+from ui import form
+from ui.context import Context
+from ui.handlers import QUIET, bind
+from ui.text import escape_html
+from ui.train.recipe_values import recipe_settings, widget_updates
+from ui.train.recipes import SET_BY_RECIPE
+
+CLICK_RECIPE_FILE = (
+    "() => setTimeout(() => document.querySelector("
+    "'a#recipe-file, #recipe-file a, #recipe-file')?.click(), 300)"
+)
+
+
+@dataclass(frozen=True)
+class OwnRecipes:
+    """The widgets."""
+
+    saved: gr.Dropdown
+    name: gr.Textbox
+    save: gr.Button
+    delete: gr.Button
+    download: gr.Button
+    file: gr.DownloadButton
+    upload: gr.UploadButton
+
+
+def build_own_recipes(ctx: Context) -> OwnRecipes:
+    """Lay out the fold of the user's recipes."""
+    with gr.Accordion("My recipes", open=False, elem_id="my-recipes"):
+        name = gr.Textbox(
+            label="Save these settings as",
+            info="Keeps the training settings for another time, without data and model.",
+            placeholder="A name",
+            max_length=recipes.RECIPE_NAME_LENGTH,
+            elem_id="recipe-name",
+        )
+        save = gr.Button("Save", size="md", elem_id="save-recipe")
+        saved = gr.Dropdown(
+            saved_choices(ctx),
+            value=None,
+            label="Saved recipes",
+            info="Choose one to use its settings. Download it to share it.",
+            elem_id="own-recipe",
+        )
+        with gr.Row(elem_classes="run-acts"):
+            common = {"size": "md", "min_width": 90, "interactive": False}
+            download = gr.Button("Download", elem_id="take-recipe", **common)
+            delete = gr.Button("Delete", variant="stop", elem_id="delete-recipe", **common)
+        file = gr.DownloadButton("Recipe", visible="hidden", elem_id="recipe-file")
+        upload = gr.UploadButton(
+            "Add one from a file", file_types=[".yaml", ".yml"], size="md", elem_id="bring-recipe"
+        )
+    return OwnRecipes(saved, name, save, delete, download, file, upload)
+
+
+def wire_own_recipes(ctx: Context, own: OwnRecipes, form_widgets: Mapping[str, Component]) -> None:
+    """Connect the buttons; ``form_widgets`` are the fields by path, group, note and recipe."""
+    fields = {"inputs_kwargs": {path: form_widgets[path] for path in form.FORM_PATHS}}
+    outputs = {name: form_widgets[name] for name in (*SET_BY_RECIPE, "recipe")}
+    choose = bind(choose_own_recipe, ctx, outputs=outputs)
+    chosen = [own.saved, list(outputs.values())]
+    own.saved.change(bind(enable_buttons), own.saved, [own.download, own.delete], **QUIET)
+    own.saved.input(choose, *chosen, **fields, **QUIET)
+    own.save.click(bind(save_recipe, ctx), own.name, [own.saved, own.name], **fields, **QUIET)
+    own.delete.click(bind(delete_recipe, ctx), own.saved, own.saved, **QUIET)
+    written = own.download.click(bind(recipe_file, ctx), own.saved, own.file, **QUIET)
+    written.success(None, js=CLICK_RECIPE_FILE, api_visibility="private")
+    added = own.upload.upload(bind(add_recipe_file, ctx), own.upload, own.saved, **QUIET)
+    added.success(choose, *chosen, **fields, **QUIET)
+
+
+# --- handlers ---
+
+
+def saved_choices(ctx: Context) -> list[tuple[str, str]]:
+    """(name, id) of the user's recipes."""
+    return [(one.name, key) for key, one in recipes.saved_recipes(ctx.engine.store).items()]
+
+
+def choose_own_recipe(ctx: Context, recipe_id: str | None, **values: Any) -> dict[str, Any]:
+    """Put one of the user's recipes into the form; then none that ships with Hone is chosen."""
+    if not recipe_id:
+        return {}
+    recipe = recipes.load_recipe(ctx.engine.store, recipe_id)
+    return widget_updates(ctx, recipe_settings(ctx, recipe, values), values) | {"recipe": None}
+
+
+def enable_buttons(recipe_id: str | None) -> list[Any]:
+    """Download and Delete work once a recipe is chosen."""
+    return [gr.update(interactive=bool(recipe_id))] * 2
+
+
+def save_recipe(ctx: Context, recipe_name: str, **values: Any) -> tuple[Any, str]:
+    """Save the form's settings under a name."""
+    if not recipe_name.strip():
+        raise SpecError("Give the recipe a name first.")
+    spec = form.read_spec(values)
+    made = recipes.recipe_from_spec(spec, recipe_name.strip(), ctx.known_model(spec.model.source))
+    gr.Info(f"“{escape_html(made.name)}” is saved.")
+    return gr.update(
+        value=recipes.save_recipe(ctx.engine.store, made), choices=saved_choices(ctx)
+    ), ""
+
+
+def delete_recipe(ctx: Context, recipe_id: str | None) -> Any:
+    """Delete the chosen recipe."""
+    if not recipe_id:
+        raise SpecError("Choose a recipe first.")
+    recipes.delete_recipe(ctx.engine.store, recipe_id)
+    return gr.update(value=None, choices=saved_choices(ctx))
+
+
+def recipe_file(ctx: Context, recipe_id: str | None) -> str:
+    """The path of the chosen recipe's file."""
+    if not recipe_id:
+        raise SpecError("Choose a recipe first.")
+    recipes.load_recipe(ctx.engine.store, recipe_id)  # raises RunError for one that is gone
+    return str(ctx.engine.store.recipe(recipe_id))
+
+
+def add_recipe_file(ctx: Context, file: str) -> Any:
+    """Check a recipe file and add it to the user's recipes."""
+    found = recipes.read_recipe_file(Path(file), Path(file).name)
+    return gr.update(value=recipes.save_recipe(ctx.engine.store, found), choices=saved_choices(ctx))
