@@ -108,7 +108,7 @@ def form_fields(page: Page) -> dict[str, Any]:
 
 
 def wire_dataset_choice(ctx: Context, page: Page) -> Dependency:
-    """Another dataset sets the settings that belong to it; returns the event after which it has."""
+    """Another dataset brings its own settings; returns the event that sets them."""
     fields, data, train = form_fields(page), page.data, page.train
     outputs = train_tab.form_widgets(train, fields) | {"settled": data.settled}
     del outputs["data.source"], outputs["model.source"]

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from engine.data import datasets
 from engine.data.datasets import Dataset
-from engine.data.prepare import Prepared
+from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import ModelError, RunError
+from engine.estimate.case import Case
 from engine.estimate.lengths import Lengths
-from engine.estimate.recommend import Case
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo

@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from engine.model.info import ALL_LINEAR, ModelInfo
 from engine.spec import objective, presets
 from engine.spec import run as specs
+from engine.spec.method import METHODS
 from engine.spec.run import DataSpec, RunSpec, Shape
 
 # Every field, in the order of the form. Fields of data are on the Data tab (except the seed), the
@@ -100,12 +101,7 @@ CHOICE_LABELS = {
     "phi3": "Phi 3",
     "mistral": "Mistral",
     "alpaca": "Alpaca (### Instruction)",
-    "lora": "LoRA",
-    "qlora": "LoRA on 4-bit weights (QLoRA)",
-    "lora8": "LoRA on 8-bit weights",
-    "dora": "DoRA",
-    "head": "Only the new head",
-    "full": "All weights (full fine-tuning)",
+    **{kind: method.name for kind, method in METHODS.items()},
     "zero": "Zero",
     "gaussian": "Gaussian",
     "pissa": "PiSSA",

@@ -15,7 +15,8 @@ from engine.data import report as data_report
 from engine.data.readers import ReadOptions
 from engine.errors import DataError, SpecError
 from engine.estimate import report as model_report
-from engine.estimate.recommend import MethodKind
+from engine.estimate.case import Setup, case_of_model
+from engine.estimate.methods import MethodKind
 from engine.process import locate, oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
@@ -122,8 +123,7 @@ def show_model(  # noqa: PLR0913  options of a command
         chosen = model_report.method_from_words(info, method, rank, targets)
         machine = hardware.choose_machine(specs.PlaceSpec(), chosen, engine.store.home)
         capable = hardware.computes_in_bf16(machine.device)
-        found = model_report.report_model(
-            info, chosen, machine, capable, length=length, batch=batch, labels=labels
-        )
+        case = case_of_model(info, labels, machine, capable)
+        found = model_report.report_model(case, Setup(chosen, length, batch))
     print_result(model_report.report_text(found), found, as_json)
     exit_unless(found["fits"] != "no")

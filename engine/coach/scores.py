@@ -11,8 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from engine.data.normalize import last_answer
-from engine.data.rows import Row
-from engine.data.rows import SCORED_ROWS
+from engine.data.rows import SCORED_ROWS, Row
 from engine.store import events as ev
 
 

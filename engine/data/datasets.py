@@ -1,4 +1,4 @@
-"""Datasets of the workspace: what there is, and what is known of each without reading its rows."""
+"""The workspace's datasets: which there are, and what is known of each without reading its rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from engine.store.workspace import Store
 
 
 class Dataset(BaseModel):
-    """A dataset's card: rows as they came, what they were taken for, and why."""
+    """A dataset's card: its rows as they came, the schema inferred from them, and why."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     source: str  # sample:NAME or dataset:HASH, as in DataSpec
@@ -34,7 +34,7 @@ class Dataset(BaseModel):
     starts: list[tuple[str, int]] = []  # each file that holds rows, and the number of its first
     bytes: int = 0
     rows: int  # that could be read
-    held_out: int = 0  # of them, in files that are kept aside
+    held_out: int = 0  # of them, in held-out files
     bad: int = 0  # rows that could not be read
     problems: list[str] = []  # why, the first ones
     columns: list[str]
@@ -52,35 +52,32 @@ class Dataset(BaseModel):
         """A key of its rows."""
         return self.folder.name.lstrip(".")
 
-    def place(self, number: int) -> str:
-        """A row in the user's words: of several files the one is named in which it stands."""
+    def row_title(self, number: int) -> str:
+        """A row in the user's words, with its file where there are several."""
         if len(self.starts) < 2:
             return f"Row {number}"
         name, first = [start for start in self.starts if start[1] <= number][-1]
         return f"'{name}', row {number - first + 1}"
 
-    def read(self) -> Rows:
+    def read_rows(self) -> Rows:
         """Its rows, as they came."""
         return read_rows(self.folder / "rows.arrow")
 
-    def recognised(self, spec: DataSpec) -> Schema:
-        """Shape and columns: the user's choice, else what was found; raises DataError where the choice does not fit."""
-        if spec.shape or spec.roles:
-            shape = spec.shape or self.shape
-            roles = spec.roles or (self.roles if shape == self.shape else {})
-            return check_schema(shape, roles, self.columns, self.name)
-        return Schema(self.shape, self.reason, self.roles, self.certain)
+    def schema_for(self, spec: DataSpec) -> Schema:
+        """The schema that the user chose, else the inferred one; raises DataError for a bad choice."""
+        if not spec.shape and not spec.roles:
+            return Schema(self.shape, self.reason, self.roles, self.certain)
+        shape = spec.shape or self.shape
+        roles = spec.roles or (self.roles if shape == self.shape else {})
+        return check_schema(shape, roles, self.columns, self.name)
 
 
 def load_dataset(store: Store, source: str) -> Dataset:
-    """A bundled sample or a dataset added before; raises DataError where it is not there."""
+    """Load a bundled sample or an added dataset; raises DataError where it is absent."""
     kind, _, key = source.partition(":")
     folder = _sample_folder(store, key) if kind == "sample" else store.datasets / key
-    if (
-        kind not in ("sample", "dataset")
-        or not key.replace("-", "").isalnum()
-        or not (folder / "card.json").is_file()
-    ):
+    known = kind in ("sample", "dataset") and key.replace("-", "").isalnum()
+    if not known or not (folder / "card.json").is_file():
         raise DataError(f"There is no dataset '{source}'. Add the file again on the Data tab.")
     try:
         card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
@@ -101,13 +98,11 @@ def _sample_folder(store: Store, key: str) -> Path:
     folder = store.datasets / f".sample-{key}-{_files_digest(files)}"
     if (folder / "card.json").is_file():
         return folder
-    with FileLock(
-        store.locks / f"sample-{key}.lock"
-    ):  # a page that is opened asks for it several times at once
+    # A page that is opened asks for it several times at once.
+    with FileLock(store.locks / f"sample-{key}.lock"):
         if not (folder / "card.json").is_file():
-            made = load_dataset(
-                store, ingest.ingest_files(store, [Upload(file, file.name) for file in files])
-            )
+            uploads = [Upload(file, file.name) for file in files]
+            made = load_dataset(store, ingest.ingest_files(store, uploads))
             card = json.loads((made.folder / "card.json").read_text(encoding="utf-8"))
             write_json(made.folder / "card.json", card | {"name": sample.title, "notes": []})
             made.folder.rename(folder)
@@ -121,23 +116,20 @@ def _files_digest(files: tuple[Path, ...]) -> str:
 
 
 def list_datasets(store: Store) -> list[tuple[str, str]]:
-    """(source, label) of every sample and every added dataset, samples first, then the newest."""
+    """Return (source, label) of every sample, then of every added dataset, the newest first."""
     found = [
         (f"sample:{sample.id}", f"Sample: {sample.title}") for sample in presets.bundled_samples()
     ]
-    sets: list[Dataset] = []
+    added: list[Dataset] = []
     for path in store.datasets.glob("[!.]*/card.json"):
         try:
-            sets.append(load_dataset(store, f"dataset:{path.parent.name}"))
+            added.append(load_dataset(store, f"dataset:{path.parent.name}"))
         except (OSError, DataError):
             continue  # a folder that somebody has changed by hand
-    sets.sort(key=lambda one: -one.created)
-    names = [one.name for one in sets]
-    for one in sets:
-        found.append(
-            (
-                one.source,
-                one.name if names.count(one.name) == 1 else f"{one.name} ({one.rows:,} rows)",
-            )
-        )
+    added.sort(key=lambda one: -one.created)
+    names = [one.name for one in added]
+    for one in added:
+        several = names.count(one.name) > 1
+        label = f"{one.name} ({one.rows:,} rows)" if several else one.name
+        found.append((one.source, label))
     return found

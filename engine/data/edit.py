@@ -1,4 +1,4 @@
-"""Rows changed by hand: what may be changed of a row, the new dataset that comes of it, and files of rows.
+"""Rows edited by hand: what may be changed of a row, the new dataset that results, and its export.
 
 The original dataset stays; the new one names it as its parent.
 """
@@ -9,28 +9,19 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from engine.data import datasets, ingest
-from engine.data.normalize import as_table_row, normalize_row
-from engine.data.prepare import Prepared
-from engine.data.rows import HELD_OUT, TRAIN, row_to_json
-from engine.data.schema import Schema
 from engine.data.infer_schema import infer_schema
+from engine.data.normalize import as_table_row, normalize_row
+from engine.data.prepared import Prepared
+from engine.data.rows import HELD_OUT, TRAIN, Row, row_to_json
 from engine.errors import DataError
 from engine.spec.run import Shape
 from engine.store.workspace import Store
 
-Row = dict[str, Any]
-EDITABLE_ROWS = 100_000  # rows; more are better edited in a program made for it
-FORMULA_STARTS = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-)  # a spreadsheet takes a cell that begins so for a formula (OWASP: CSV injection)
+EDITABLE_ROWS = 100_000  # more are better edited in a program made for it
+# A spreadsheet takes a cell that begins so for a formula (OWASP: CSV injection).
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 TURN_TITLES = {
     "system": "System",
     "user": "User",
@@ -51,7 +42,10 @@ def editable_fields(row: Row) -> list[tuple[str, str]]:
 
 
 def with_edited_fields(row: Row, texts: list[str]) -> Row:
-    """The row with other texts, in the order of ``fields``; raises DataError where one is empty."""
+    """Return the row with other texts, in the order of ``editable_fields``.
+
+    Raises DataError where one is empty.
+    """
     if len(texts) != len(editable_fields(row)):
         raise DataError("This row has changed meanwhile. Open it again.")
     made: Row = json.loads(row_to_json(row))
@@ -70,31 +64,29 @@ def with_edited_fields(row: Row, texts: list[str]) -> Row:
 
 def check_row(row: Row) -> None:
     """Raise DataError where a normal row would not be read back as it is."""
-    shape = (
-        Shape.PREFERENCE
-        if "rejected" in row
-        else Shape.CHAT
-        if "messages" in row
-        else Shape.COMPLETION
-    )
-    raw = as_table_row(row, Shape.TEXT if "text" in row else shape)
-    found: Schema = infer_schema("This row", list(raw), [raw])
+    raw = as_table_row(row, _shape_of(row))
+    schema = infer_schema("This row", list(raw), [raw])
     try:
-        normalize_row(raw, found)
+        normalize_row(raw, schema)
     except DataError as error:
         raise DataError(f"This row cannot be kept: {error}") from None
 
 
+def _shape_of(row: Row) -> Shape:
+    if "text" in row:
+        return Shape.TEXT
+    if "rejected" in row:
+        return Shape.PREFERENCE
+    return Shape.CHAT if "messages" in row else Shape.COMPLETION
+
+
 def blank_row(row: Row) -> Row:
     """An empty row of the same form: one question and one answer, or one text."""
-    more: Row = ({"rejected": ""} if "rejected" in row else {}) | (
-        {"good": True} if "good" in row else {}
-    )
+    defaults = {"prompt": "", "completion": "", "text": "", "rejected": "", "good": True}
+    made: Row = {key: value for key, value in defaults.items() if key in row}
     if "messages" in row:
-        return {
-            "messages": [{"role": role, "content": ""} for role in ("user", "assistant")]
-        } | more
-    return {key: "" for key in ("prompt", "completion", "text") if key in row} | more
+        made["messages"] = [{"role": role, "content": ""} for role in ("user", "assistant")]
+    return made
 
 
 def find_row(prepared: Prepared, number: int) -> Row | None:
@@ -109,61 +101,66 @@ def find_row(prepared: Prepared, number: int) -> Row | None:
 def save_edits(
     store: Store, prepared: Prepared, changed: dict[int, Row | None], added: list[Row], source: str
 ) -> str:
-    """The source of a new dataset: the used rows with these changes (None: deleted) and additions."""
+    """Make a dataset of the used rows with these changes and additions; return its source.
+
+    ``changed`` is by row number; None deletes the row.
+    """
     if prepared.train + prepared.held_out > EDITABLE_ROWS:
         raise DataError(
-            f"Data of more than {EDITABLE_ROWS:,} rows cannot be changed here. Change the file and add it again."
+            f"Data of more than {EDITABLE_ROWS:,} rows cannot be changed here. "
+            "Change the file and add it again."
         )
     parent = datasets.load_dataset(store, source)
-    stem = parent.name.split(" (edit ")[0]
-    names = {label for _, label in datasets.list_datasets(store)}
-    number = next(
-        n for n in range(1, 10_000) if not any(f"{stem} (edit {n})" in name for name in names)
+    deleted = sum(row is None for row in changed.values())
+    note = (
+        f"Edited from '{parent.name}': {len(changed) - deleted} changed, {deleted} deleted, "
+        f"{len(added)} added."
     )
-    counts = (
-        len(changed) - sum(row is None for row in changed.values()),
-        sum(row is None for row in changed.values()),
-    )
-    note = f"Edited from '{parent.name}': {counts[0]} changed, {counts[1]} deleted, {len(added)} added."
-    fixed = parent.held_out > 0
+    held_out_part = HELD_OUT if parent.held_out > 0 else TRAIN
 
     def rows() -> Iterator[tuple[Row, int]]:
-        parts = (
-            (prepared.train_rows(), TRAIN),
-            (prepared.held_out_rows(), HELD_OUT if fixed else TRAIN),
-        )
+        parts = ((prepared.train_rows(), TRAIN), (prepared.held_out_rows(), held_out_part))
         seen: set[int] = set()
-        for part, which in parts:
-            for row, at, _ in part.items():
-                # Where one row of the file holds several examples, the first is the one that was shown.
-                new = changed.get(at, row) if at not in seen else row
-                seen.add(at)
+        for part_rows, part in parts:
+            for row, number, _ in part_rows.items():
+                # Where one row of the file holds several examples, the first is the one edited.
+                new = row if number in seen else changed.get(number, row)
+                seen.add(number)
                 if new is not None:
-                    yield as_table_row(new, prepared.shape), which
+                    yield as_table_row(new, prepared.shape), part
         yield from ((as_table_row(row, prepared.shape), TRAIN) for row in added)
 
-    return ingest.ingest_rows(
-        store, f"{stem} (edit {number})", rows(), [note], parent=source, kind="jsonl"
-    )
+    name = _edit_name(store, parent.name)
+    return ingest.ingest_rows(store, name, rows(), [note], parent=source, kind="jsonl")
+
+
+def _edit_name(store: Store, name: str) -> str:
+    """The name of the next edit of a dataset: rows.csv (edit 1)."""
+    stem = name.split(" (edit ")[0]
+    labels = {label for _, label in datasets.list_datasets(store)}
+    names = (f"{stem} (edit {number})" for number in range(1, 10_000))
+    return next(name for name in names if not any(name in label for label in labels))
 
 
 def rows_to_jsonl(rows: Iterable[Row], shape: Shape) -> str:
-    """Rows as JSON lines, in the columns that are recognised again."""
+    """Rows as JSON lines, in columns from which their schema is inferred again."""
     return "".join(row_to_json(as_table_row(row, shape)) + "\n" for row in rows)
 
 
 def rows_to_csv(rows: Iterable[Row], shape: Shape) -> str:
-    """Rows as CSV; a conversation is one cell of JSON. Cells that a spreadsheet would run get a ' before them."""
+    """Rows as CSV; a conversation is one cell of JSON.
+
+    Cells that a spreadsheet would run get a ' in front.
+    """
     table = [as_table_row(row, shape) for row in rows]
     columns = list(dict.fromkeys(column for row in table for column in row))
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(columns)
-    for row in table:
-        cells = [row.get(column, "") for column in columns]
-        texts = [
-            cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
-            for cell in cells
-        ]
-        writer.writerow([f"'{text}" if text.startswith(FORMULA_STARTS) else text for text in texts])
+    writer.writerows([_csv_cell(row.get(column, "")) for column in columns] for row in table)
     return out.getvalue()
+
+
+def _csv_cell(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text

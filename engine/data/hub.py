@@ -1,6 +1,7 @@
-"""Datasets of the Hugging Face Hub as the app knows them: what is wanted, and what one holds.
+"""Datasets of the Hugging Face Hub: which rows to download, and what a dataset holds.
 
-``engine.work.hub.datasets`` asks and downloads, in a child process: its library reads its settings when it is imported.
+``engine.work.hub.datasets`` asks and downloads, in a child process, since its library reads its
+settings when it is imported.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ class HubSpec(BaseModel):
 
 
 class HubInfo(BaseModel):
-    """What a dataset's page tells before anything is downloaded."""
+    """What is known of a dataset before anything is downloaded."""
 
     model_config = ConfigDict(frozen=True)
     name: str

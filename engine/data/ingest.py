@@ -134,14 +134,16 @@ def ingest_rows(
     store: Store,
     name: str,
     rows: Iterable[RowAndPart],
+    notes: list[str],
     on_progress: OnProgress = lambda _: None,
     **card: Any,
 ) -> str:
     """Take in rows from elsewhere than a file (the Hub, the page's editor); return their source.
 
-    ``card`` holds fields of the dataset's card, such as ``notes``.
+    ``notes`` may grow while the rows are read; ``card`` are further fields of the dataset's card.
     """
-    return _store_dataset(store, _Source(name, rows, lambda: card), on_progress)
+    source = _Source(name, rows, lambda: {**card, "notes": notes})
+    return _store_dataset(store, source, on_progress)
 
 
 def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> str:

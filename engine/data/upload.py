@@ -1,25 +1,20 @@
-"""Several files as one dataset: texts beside their labels, a file per class, lists of class names, held-out files."""
+"""Several files as one dataset: texts beside labels, a file per class, class names, held-out files."""
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 
-from engine.data.readers import BadRow, ReadOptions, Row, Table, read_table
-from engine.data.rows import HELD_OUT, TRAIN
-from engine.errors import DataError
+from engine.data.readers import ReadOptions, Table
 
-NAMES_SIZE = 200_000  # bytes of a list of class names at most
+CLASS_LIST_SIZE = 200_000  # bytes of a list of class names at most
+CLASS_NAME_LENGTH = 60
+# The name of a file that may list class names, and of one that holds nothing else.
 CLASS_LIST_NAME = re.compile(
     r"(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)", re.IGNORECASE
 )
-CLASS_LIST_ONLY = re.compile(
-    r"(class(es)?|categories|labels?|mapping)([_. -].*)?$", re.IGNORECASE
-)  # such a file is nothing else
+CLASS_LIST_ONLY = re.compile(r"(class(es)?|categories|labels?|mapping)([_. -].*)?$", re.IGNORECASE)
 TEXT_HALF = re.compile(r"(.*?)[_.-]?(texts?|sentences?|inputs?)$", re.IGNORECASE)
 LABEL_HALF = re.compile(r"(.*?)[_.-]?(labels?|targets?)$", re.IGNORECASE)
 HELD_OUT_NAME = re.compile(
@@ -29,19 +24,13 @@ HELD_OUT_NAME = re.compile(
 NOT_EXAMPLES = re.compile(
     r"(readme|licen[cs]e|changelog|notice|dataset_infos?)([_.-].*)?$", re.IGNORECASE
 )
-CLASS_FILE_NAMES = {
-    "pos",
-    "neg",
-    "positive",
-    "negative",
-    "ham",
-    "spam",
-}  # file names or endings that are classes
+# File names or suffixes that are classes.
+CLASS_FILE_NAMES = {"pos", "neg", "positive", "negative", "ham", "spam"}
 
 
 @dataclass
 class Upload:
-    """A file as it came: where it lies, and what its user calls it."""
+    """A file that was added: its path, and its name as the user knows it."""
 
     path: Path
     name: str
@@ -49,6 +38,10 @@ class Upload:
     @property
     def stem(self) -> str:
         return Path(self.name).stem
+
+    @property
+    def suffix(self) -> str:
+        return Path(self.name).suffix.lower()
 
 
 @dataclass
@@ -65,12 +58,9 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
     notes: list[str] = []
     names: dict[str, str] = {}
     data: list[Upload] = []
-    for upload in _without_papers_(uploads, notes):
-        if (
-            found := read_class_names(upload)
-            if len(uploads) > 1 or CLASS_LIST_ONLY.match(upload.stem)
-            else {}
-        ):
+    for upload in _example_files(uploads, notes):
+        may_list = len(uploads) > 1 or CLASS_LIST_ONLY.match(upload.stem)
+        if found := read_class_names(upload) if may_list else {}:
             names = found
             notes.append(
                 f"'{upload.name}' is a list of {len(found)} names; they stand for the class numbers."
@@ -79,118 +69,106 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
             data.append(upload)
     if not data:
         raise DataError(
-            f"'{uploads[0].name}' is a list of {len(names)} names, not examples. Add it with the data."
+            f"'{uploads[0].name}' is a list of {len(names)} names, not examples. "
+            "Add it with the data."
         )
-    tables: list[tuple[Table, str]] = []
     pairs = _text_label_pairs(data)
+    tables: list[tuple[Table, str]] = []
     for upload in data:
-        if upload.name in pairs.values():
+        if upload in pairs.values():
             continue
-        if upload.name in pairs:
-            label = next(one for one in data if one.name == pairs[upload.name])
-            by_line = ReadOptions(options.encoding, parts="line")
-            table = _join_lines(
-                read_table(upload.path, upload.name, by_line),
-                read_table(label.path, label.name, by_line),
-            )
+        if label := pairs.get(upload.name):
+            table = _join_lines(upload, label, options)
             notes.append(f"The labels of '{upload.name}' are the lines of '{label.name}'.")
         else:
             table = read_table(upload.path, upload.name, options)
-            if label_of := _class_of(upload, data):
-                table.rows = _with_label(table.rows, label_of)
+            if class_name := _class_of(upload, data):
+                table.rows = _with_label(table.rows, class_name)
         tables.append((table, upload.stem))
     if any(_class_of(upload, data) for upload in data):
         notes.append("Each file is a class: its name is the label.")
     return Arranged(_assign_parts(tables, notes), names, notes)
 
 
-def _without_papers_(uploads: list[Upload], notes: list[str]) -> list[Upload]:
-    """A folder's files without what only describes them: hidden files, readmes, licences."""
-    papers = [
-        upload
-        for upload in uploads
-        if upload.name.startswith(".") or NOT_EXAMPLES.match(upload.name)
-    ]
-    if not papers or len(papers) == len(uploads):
+def _example_files(uploads: list[Upload], notes: list[str]) -> list[Upload]:
+    """The files without hidden files, readmes and licences, unless there are no others."""
+    others = [one for one in uploads if one.name.startswith(".") or NOT_EXAMPLES.match(one.name)]
+    if not others or len(others) == len(uploads):
         return uploads
-    notes.append(
-        f"Not read, since no examples: {', '.join(repr(upload.name) for upload in papers)}."
-    )
-    return [upload for upload in uploads if upload not in papers]
+    names = ", ".join(repr(upload.name) for upload in others)
+    notes.append(f"Not read, since they hold no examples: {names}.")
+    return [upload for upload in uploads if upload not in others]
 
 
 def _assign_parts(tables: list[tuple[Table, str]], notes: list[str]) -> list[tuple[Table, int]]:
-    """Files named valid, dev or test beside others are kept aside."""
-    aside = [bool(HELD_OUT_NAME.search(stem)) for _, stem in tables]
-    if all(aside):
-        aside = [False] * len(tables)
-    if any(aside):
-        held = " and ".join(
-            f"'{table.name}'" for (table, _), one in zip(tables, aside, strict=True) if one
-        )
-        notes.append(f"Kept aside because of the file's name (held out): {held}.")
-    return [
-        (table, HELD_OUT if one else TRAIN) for (table, _), one in zip(tables, aside, strict=True)
-    ]
+    """Hold out the files named valid, dev or test, unless there are no others."""
+    held_out = [table.name for table, stem in tables if HELD_OUT_NAME.search(stem)]
+    if len(held_out) == len(tables):
+        held_out = []
+    if held_out:
+        names = " and ".join(f"'{name}'" for name in held_out)
+        notes.append(f"Held out because of the file's name: {names}.")
+    return [(table, HELD_OUT if table.name in held_out else TRAIN) for table, _ in tables]
 
 
 def read_class_names(upload: Upload) -> dict[str, str]:
-    """The class names that a file lists, by the number they stand for; nothing where it is no such list."""
-    suffix = Path(upload.name).suffix.lower()
-    if (
-        suffix not in (".txt", ".json")
-        or upload.path.stat().st_size > NAMES_SIZE
-        or not CLASS_LIST_NAME.search(upload.stem)
-    ):
+    """The class names that a file lists, by their numbers; empty where it is no such list."""
+    if upload.suffix not in (".txt", ".json") or not CLASS_LIST_NAME.search(upload.stem):
+        return {}
+    if upload.path.stat().st_size > CLASS_LIST_SIZE:
         return {}
     try:
         text = upload.path.read_text(encoding="utf-8-sig")
-        values = (
-            json.loads(text)
-            if suffix == ".json"
-            else [line for line in text.splitlines() if line.strip()]
-        )
+        values: Any = [line for line in text.splitlines() if line.strip()]
+        if upload.suffix == ".json":
+            values = json.loads(text)
     except (ValueError, RecursionError):
         return {}
     if isinstance(values, dict):
-        return (
-            {key: one for key, one in values.items()}
-            if all(isinstance(one, str) for one in values.values())
-            else {}
-        )
-    if (
-        not isinstance(values, list)
-        or not all(isinstance(one, str) for one in values)
-        or len(set(values)) < len(values)
-    ):
+        return values if all(isinstance(one, str) for one in values.values()) else {}
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
         return {}
-    numbered = [re.fullmatch(r"(-?\d+)[\t,;: ]\s*(\S.*)", one) for one in values]
+    return _number_names(values)
+
+
+def _number_names(lines: list[str]) -> dict[str, str]:
+    """Class names by number: numbered in the lines themselves ("0 World"), or counted from 0."""
+    if len(set(lines)) < len(lines):
+        return {}
+    numbered = [re.fullmatch(r"(-?\d+)[\t,;: ]\s*(\S.*)", line) for line in lines]
     if all(numbered):
         return {found[1]: found[2] for found in numbered if found}
-    if len(values) < 2 or any(len(one) > 60 or re.fullmatch(r"-?\d+", one) for one in values):
+    unlike_names = (len(line) > CLASS_NAME_LENGTH or re.fullmatch(r"-?\d+", line) for line in lines)
+    if len(lines) < 2 or any(unlike_names):
         return {}
-    return {str(number): one for number, one in enumerate(values)}
+    return {str(number): line for number, line in enumerate(lines)}
 
 
-def _text_label_pairs(data: list[Upload]) -> dict[str, str]:
-    """Text file -> label file, by their names: train_text.txt and train_labels.txt."""
-    labels = {found[1]: one.name for one in data if (found := LABEL_HALF.fullmatch(one.stem))}
+def _text_label_pairs(data: list[Upload]) -> dict[str, Upload]:
+    """Name of a text file -> its label file: train_text.txt and train_labels.txt."""
+    labels = {found[1]: one for one in data if (found := LABEL_HALF.fullmatch(one.stem))}
     texts = {found[1]: one.name for one in data if (found := TEXT_HALF.fullmatch(one.stem))}
-    return {texts[stem]: labels[stem] for stem in texts if stem in labels}
+    return {name: labels[stem] for stem, name in texts.items() if stem in labels}
 
 
-def _join_lines(texts: Table, labels: Table) -> Table:
-    """A text and its label from two files, line by line."""
+def _join_lines(text_file: Upload, label_file: Upload, options: ReadOptions) -> Table:
+    """Texts and their labels from two files, line by line."""
+    by_line = ReadOptions(options.encoding, parts="line")
+    texts = read_table(text_file.path, text_file.name, by_line)
+    labels = read_table(label_file.path, label_file.name, by_line)
 
     def rows() -> Iterator[Row | BadRow]:
         for number, (text, label) in enumerate(zip_longest(texts.rows, labels.rows), start=1):
             if text is None or label is None:
                 short = texts.name if text is None else labels.name
                 raise DataError(
-                    f"'{short}' has only {number - 1} lines, '{texts.name}' and '{labels.name}' must match."
+                    f"'{short}' has only {number - 1} lines, '{texts.name}' and '{labels.name}' must "
+                    "match."
                 )
-            if isinstance(text, BadRow) or isinstance(label, BadRow):
-                yield text if isinstance(text, BadRow) else label
+            if isinstance(text, BadRow):
+                yield text
+            elif isinstance(label, BadRow):
+                yield label
             else:
                 yield {"text": text["text"], "label": label["text"]}
 
@@ -198,11 +176,11 @@ def _join_lines(texts: Table, labels: Table) -> Table:
 
 
 def _class_of(upload: Upload, data: list[Upload]) -> str:
-    """The class that a file's name means, where several files of one kind differ in nothing else."""
-    ends = {one.name: Path(one.name).suffix.lower().lstrip(".") for one in data}
+    """The class that a file's name stands for, where the files differ in nothing else."""
     same_stem = [one for one in data if one.stem == upload.stem]
-    if len(same_stem) > 1 and all(ends[one.name] in CLASS_FILE_NAMES for one in same_stem):
-        return ends[upload.name]
+    suffixes = {one.suffix.lstrip(".") for one in same_stem}
+    if len(same_stem) > 1 and suffixes <= CLASS_FILE_NAMES:
+        return upload.suffix.lstrip(".")
     if len(data) > 1 and all(one.stem.lower() in CLASS_FILE_NAMES for one in data):
         return upload.stem.lower()
     return ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from functools import partial
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -16,8 +15,8 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.errors import HoneError
 from engine.estimate.lengths import Lengths
-from engine.model import parameters
 from engine.model.info import ModelInfo
+from engine.model.parameters import count_parameters
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
 from engine.store import events as ev
@@ -27,29 +26,41 @@ from engine.store.run_view import RunView
 # run against the shortest of several alone. Found on eleven runs of the pocket model (benchmarks.times).
 STEP_SECONDS, CHECK_SECONDS, RUN_SLOWDOWN = 0.02, 0.15, 1.1
 # How far real runs may be from the middle of an estimate.
-MEASURED_RANGE = (0.75, 1.5)
-PAST_RANGE = (0.8, 1.3)
-LEAST_CHECK_SHARE = (
-    0.5  # of the longest check: the first one warms up, and replies end sooner as they get better
-)
-PAST_STEPS = 10  # that an earlier run must have taken to tell anything
-HELD_OUT_PASSES = {
-    "dpo": 4,
-    "kto": 4,
-    "orpo": 2,
-}  # passes of a held-out row: two answers, by one or two models
-SLOWDOWN = {"qlora": 1.2, "lora8": 1.6}  # than plain LoRA: weights are unpacked at each use
+MEASURED_RANGE, PAST_RANGE = (0.75, 1.5), (0.8, 1.3)
+# What later checks take at least, of the first one, which warms up; replies also end sooner as they get better.
+LEAST_CHECK_SHARE = 0.5
+# Checks are left out beyond this share of the training time, but not the first seconds: a short run is not in a hurry.
+CHECKS_SHARE, FREE_CHECK_SECONDS = 0.1, 30.0
+PAST_STEPS = 10  # steps from which an earlier run's speed counts
+# Passes through the model: of a training row (DPO asks the base model for both answers, too), of a held-out row.
+TRAINING_PASSES = {"dpo": 3.0, "kto": 2.0, "orpo": 2.0}
+HELD_OUT_PASSES = {"dpo": 4, "kto": 4, "orpo": 2}
+SLOWDOWN = {"qlora": 1.2, "lora8": 1.6}  # against plain LoRA: weights are dequantised at each use
+SpeedSource = Literal["past", "measured"]
+
+
+class BatchShape(NamedTuple):
+    """The batch with which the speed is measured."""
+
+    batch: int
+    length: int  # tokens
+    packed: bool  # without padding, where the model allows it
 
 
 class MeasuredSpeed(BaseModel):
     """What the desk measured of a model on this machine."""
 
     model_config = ConfigDict(frozen=True)
-    flops: float  # arithmetic a second while it learns
-    flat: bool = (
-        False  # without padding, and scores of learned tokens alone (engine.work.kernels.packing)
-    )
-    written: float  # seconds for one more token of the replies to all questions
+    flops: float  # a second of training
+    packed: bool = False  # whether it trains without padding (engine.work.kernels.packing)
+    token_seconds: float  # for one more token of the replies to all sample prompts
+
+
+class PastSpeed(NamedTuple):
+    """What an earlier run showed."""
+
+    flops: float  # a second of training, padding not counted
+    check_seconds: float  # of one check on held-out rows
 
 
 class Workload(NamedTuple):
@@ -63,186 +74,146 @@ class Workload(NamedTuple):
     preference: str = ""  # dpo, orpo or kto
     labels: int = 2
 
+    @property
+    def steps(self) -> int:
+        return self.spec.optim.steps(self.rows)
+
+    @property
+    def mean_length(self) -> float:
+        """Mean tokens of a row, cut as the settings say."""
+        return self.lengths.mean(self.spec.data.max_length)
+
+    @property
+    def checks(self) -> int:
+        return count_checks(self.steps, self.spec.sampling.every(self.steps))
+
 
 class TimeRange(NamedTuple):
-    """A range of time, and where it comes from."""
+    """A range of seconds, and where it comes from."""
 
     low: float
     high: float
-    source: Literal["past", "measured"]
+    source: SpeedSource
 
 
-class PastSpeed(NamedTuple):
-    """What an earlier run showed."""
+class Pass(NamedTuple):
+    """A pass through the model."""
 
-    flops: float  # a second, padding not counted
-    check: float  # seconds of one check on held-out rows
+    checkpointing: bool = False
+    backward: bool = True
+    scored: float = 1.0  # share of the tokens that the output head is computed for
 
 
 def flops_per_token(
-    info: ModelInfo,
-    method: MethodSpec,
-    length: float,
-    labels: int = 2,
-    checkpointing: bool = False,
-    backward: bool = True,
-    scored: float = 1.0,
+    info: ModelInfo, method: MethodSpec, length: float, labels: int = 2, how: Pass = Pass()
 ) -> float:
-    """Arithmetic for one token of a row of this length: two for each weight and pass, and attention over the row.
-
-    ``scored``: the share of tokens that the output head is computed for.
-    """
-    body = sum(m.weights * _active_share(info, m.part) for m in info.modules)
+    """Arithmetic for one token of a row of this length: two for each weight and pass, and attention over the row."""
+    body = sum(module.weights * _active_share(info, module.part) for module in info.modules)
     if info.task == "write":
-        body += scored * info.vocab_size * info.hidden_size  # the output head, tied or not
+        body += how.scored * info.vocab_size * info.hidden_size  # the output head, tied or not
     forward = 2 * body + 4 * length * info.hidden_size * info.layers
-    if not backward or method.kind == "head":
+    if not how.backward or method.kind == "head":
         return forward
-    counted = parameters.count_parameters(info, method, labels)
-    weights = 2 * body if method.kind == "full" else 6 * counted.adapter + 2 * counted.saved
-    total = 2 * forward + weights + (forward if checkpointing else 0)
+    counted = count_parameters(info, method, labels)
+    total = (3 if how.checkpointing else 2) * forward
+    total += 2 * body if method.kind == "full" else 6 * counted.adapter + 2 * counted.saved
     return total * SLOWDOWN.get(method.kind, 1.0)
 
 
 def _active_share(info: ModelInfo, part: str) -> float:
     """The share of a part's weights that a token passes."""
-    return (
-        info.experts_active / info.experts
-        if part == "experts" and info.experts and info.experts_active
-        else 1.0
-    )
+    if part == "experts" and info.experts and info.experts_active:
+        return info.experts_active / info.experts
+    return 1.0
 
 
-def estimate_from_past(speed_of_run: PastSpeed, job: Workload, checkpointing: bool) -> TimeRange:
-    """From what an earlier run of the same model showed."""
-    mean = job.lengths.mean(job.spec.data.max_length)
-    each = _passes_per_row(job) * flops_per_token(
-        job.info, job.spec.method, mean, job.labels, checkpointing
-    )
-    training = job.spec.optim.epochs * job.rows * mean * each / speed_of_run.flops
-    training += _step_overhead(job)
-    return _time_range(
-        training + limit_check_time(speed_of_run.check, _planned_checks(job), training),
-        PAST_RANGE,
-        "past",
-    )
+def estimate_from_past(speed: PastSpeed, job: Workload, checkpointing: bool) -> TimeRange:
+    """The time of a run from the speed of an earlier run of the same model."""
+    mean, how = job.mean_length, Pass(checkpointing)
+    each = _training_passes(job) * flops_per_token(job.info, job.spec.method, mean, job.labels, how)
+    training = job.spec.optim.epochs * job.rows * mean * each / speed.flops
+    return _time_range(job, training, speed.check_seconds, "past")
 
 
 def estimate_from_measurement(
-    pace: MeasuredSpeed, job: Workload, batch: int, checkpointing: bool
+    speed: MeasuredSpeed, job: Workload, batch: int, checkpointing: bool
 ) -> TimeRange:
-    """From a pass that the desk measured."""
-    spec, limit = job.spec, job.spec.data.max_length
-    mean, scored = job.lengths.mean(limit), job.lengths.learned if pace.flat else 1.0
-    wide = mean if pace.flat else job.lengths.widest(batch, limit)
-    token = partial(flops_per_token, job.info, spec.method, mean, job.labels, scored=scored)
-    training = (
-        spec.optim.epochs
-        * job.rows
-        * wide
-        * _passes_per_row(job)
-        * token(checkpointing)
-        / pace.flops
-        * RUN_SLOWDOWN
-    )
-    training += _step_overhead(job)
-    held = (
-        job.held_out
-        * wide
-        * HELD_OUT_PASSES.get(job.preference, 1)
-        * token(backward=False)
-        / pace.flops
-    )
-    check = held + LEAST_CHECK_SHARE * pace.written * spec.sampling.max_new_tokens + CHECK_SECONDS
-    return _time_range(
-        training + limit_check_time(check, _planned_checks(job), training),
-        MEASURED_RANGE,
-        "measured",
-    )
+    """The time of a run from a pass that the desk measured."""
+    spec, mean, scored = job.spec, job.mean_length, 1.0
+    padded = job.lengths.mean_padded(batch, spec.data.max_length)
+    if speed.packed:
+        padded, scored = mean, job.lengths.target_share
+
+    def seconds_per_row(how: Pass) -> float:
+        flops = flops_per_token(job.info, spec.method, mean, job.labels, how)
+        return padded * flops / speed.flops
+
+    passes = spec.optim.epochs * job.rows * _training_passes(job)
+    training = RUN_SLOWDOWN * passes * seconds_per_row(Pass(checkpointing, scored=scored))
+    passes = job.held_out * HELD_OUT_PASSES.get(job.preference, 1)
+    check = passes * seconds_per_row(Pass(backward=False, scored=scored)) + CHECK_SECONDS
+    check += LEAST_CHECK_SHARE * speed.token_seconds * spec.sampling.max_new_tokens
+    return _time_range(job, training, check, "measured")
 
 
-def replace_check_time(told: ev.Estimated, each: float, count: int) -> ev.Estimated:
-    """The time that a run foretold of training, and that of its checks, once one has shown what it takes."""
-    low = told.seconds_low - LEAST_CHECK_SHARE * told.checks_seconds
-    high = told.seconds_high - told.checks_seconds
-    whole = limit_check_time(each, count, (low + high) / 2)
-    longer = {"seconds_low": low + LEAST_CHECK_SHARE * whole, "seconds_high": high + whole}
-    return told.model_copy(update=longer | {"checks_seconds": whole})
+def _training_passes(job: Workload) -> float:
+    return TRAINING_PASSES.get(job.preference, 1.0)
+
+
+def _time_range(job: Workload, training: float, check: float, source: SpeedSource) -> TimeRange:
+    """The range around the seconds of all steps and checks."""
+    training += job.steps * STEP_SECONDS
+    total = training + limit_check_time(check, job.checks, training)
+    low, high = PAST_RANGE if source == "past" else MEASURED_RANGE
+    return TimeRange(total * low, total * high, source)
+
+
+def replace_check_time(estimated: ev.Estimated, each: float, count: int) -> ev.Estimated:
+    """A run's estimate with the time of its checks put right, once the first one has shown what it takes."""
+    low = estimated.seconds_low - LEAST_CHECK_SHARE * estimated.checks_seconds
+    high = estimated.seconds_high - estimated.checks_seconds
+    checks = limit_check_time(each, count, (low + high) / 2)
+    update = {
+        "seconds_low": low + LEAST_CHECK_SHARE * checks,
+        "seconds_high": high + checks,
+        "checks_seconds": checks,
+    }
+    return estimated.model_copy(update=update)
 
 
 def count_checks(steps: int, every: int) -> int:
-    """How many a run makes, with the one before the first step and the one after the last."""
+    """How many checks a run makes, with the one before the first step and the one after the last."""
     return 1 + math.ceil(steps / every)
 
 
-def _time_range(
-    total: float, bounds: tuple[float, float], source: Literal["past", "measured"]
-) -> TimeRange:
-    return TimeRange(total * bounds[0], total * bounds[1], source)
-
-
-def _step_overhead(job: Workload) -> float:
-    return job.spec.optim.steps(job.rows) * STEP_SECONDS
-
-
-def _planned_checks(job: Workload) -> int:
-    steps = job.spec.optim.steps(job.rows)
-    return count_checks(steps, job.spec.sampling.every(steps))
-
-
-def _passes_per_row(job: Workload) -> float:
-    """How often a row goes through the model: preferences have two answers, and the base model is asked too."""
-    return {"dpo": 3.0, "kto": 2.0, "orpo": 2.0}.get(job.preference, 1.0)
+def limit_check_time(each: float, count: int, training: float) -> float:
+    """Seconds of all checks, or of as many as begin within their share (engine.work.train.callback)."""
+    return min(count * each, max(FREE_CHECK_SECONDS, CHECKS_SHARE * training) + 2 * each)
 
 
 def speed_of_run(info: ModelInfo, spec: RunSpec, view: RunView) -> PastSpeed | None:
-    """The speed of an earlier run; None where it has taken too few steps to tell."""
+    """The speed of an earlier run; None where it has taken too few steps."""
     began, last = view.started, view.last
-    if (
-        began is None
-        or last is None
-        or len(view.speeds) < PAST_STEPS
-        or not began.rows
-        or last.seconds <= 0
-    ):
+    if began is None or last is None or not began.rows or last.seconds <= 0:
+        return None
+    if len(view.speeds) < PAST_STEPS:
         return None
     speed, tokens = median(view.speeds), last.tokens / last.step
     if speed <= 0 or tokens <= 0:
         return None
-    net = max(tokens / speed - STEP_SECONDS, 0.2 * tokens / speed)  # seconds of a step's arithmetic
+    step = max(tokens / speed - STEP_SECONDS, 0.2 * tokens / speed)  # seconds of its arithmetic
+    how = Pass(view.fit.checkpointing if view.fit else spec.optim.checkpointing == "on")
     try:
-        each = flops_per_token(
-            info,
-            spec.method,
-            began.tokens / began.rows,
-            checkpointing=_used_checkpointing(spec, view),
-        )
-    except HoneError:  # made for names that this reading of the model lacks
+        each = flops_per_token(info, spec.method, began.tokens / began.rows, how=how)
+    except HoneError:  # its settings name modules that this reading of the model lacks
         return None
-    aside = max(0.0, last.seconds - last.tokens / speed)
-    return PastSpeed(tokens * each / net, aside / max(1, len(view.checks)))
-
-
-def _used_checkpointing(spec: RunSpec, view: RunView) -> bool:
-    return view.fit.checkpointing if view.fit else spec.optim.checkpointing == "on"
+    checks = max(0.0, last.seconds - last.tokens / speed)
+    return PastSpeed(tokens * each / step, checks / max(1, len(view.checks)))
 
 
 def median_speed(found: Iterable[PastSpeed]) -> PastSpeed | None:
-    """The middle of what several runs showed."""
+    """The median of what several runs showed; None without any."""
     runs = list(found)
-    return (
-        PastSpeed(median(run.flops for run in runs), median(run.check for run in runs))
-        if runs
-        else None
-    )
-
-
-CHECKS_SHARE = 0.1  # of the time of training that checks may take
-
-
-FREE_CHECK_SECONDS = 30.0  # that they may take in any case: in a short run nobody waits long
-
-
-def limit_check_time(each: float, count: int, training: float) -> float:
-    """Seconds that checks would take: all of them, or as many as begin within their share (engine.work.train.callback)."""
-    return min(count * each, max(FREE_CHECK_SECONDS, CHECKS_SHARE * training) + 2 * each)
+    if not runs:
+        return None
+    return PastSpeed(median(run.flops for run in runs), median(run.check_seconds for run in runs))

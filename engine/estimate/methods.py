@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from engine.estimate.case import Case, Setup, memory_inputs
 from engine.estimate.memory import LONGEST, bytes_needed, fits_budget, largest_length
-from engine.spec.method import MethodSpec
+from engine.spec.method import METHODS, MethodKind, MethodSpec
 from engine.spec.objective import LABEL_OBJECTIVES
 from engine.text import format_large_number
 
-MethodKind = Literal["lora", "qlora", "lora8", "dora", "head", "full"]
-METHOD_KINDS: tuple[MethodKind, ...] = get_args(MethodKind)
 ROWS_FOR_FULL = 50_000  # rows from which all weights may learn more than an adapter
 LEAST_LENGTH = 16  # tokens; lengths are multiples of it
-
-METHOD_HELP: dict[str, str] = {
-    "lora": "Small matrices train beside the frozen weights. Suits nearly everything.",
-    "qlora": "LoRA with the frozen weights in 4 bit. For models that do not fit otherwise; a little less exact.",
-    "lora8": "LoRA with the frozen weights in 8 bit. Between LoRA and QLoRA in memory, and slower than both.",
-    "dora": "LoRA that trains direction and size separately. Sometimes better at small ranks; takes half again as long.",
-    "head": "The model stays as it is, and only a new last layer trains. The fastest; a first figure to beat.",
-    "full": "All weights train. For very much data; needs the most memory, and forgets other things more easily.",
-}
 
 
 class MethodOption(NamedTuple):
@@ -41,12 +30,12 @@ def method_options(case: Case) -> tuple[MethodOption, ...]:
     length = max(LEAST_LENGTH, min(length, case.info.context or LONGEST))
     least = {
         kind: bytes_needed(case, Setup(MethodSpec(kind=kind), length))
-        for kind in METHOD_KINDS
+        for kind in METHODS
         if kind != "head" or case.goal in LABEL_OBJECTIVES
     }
     best = _recommended_kind(case, least)
     return tuple(
-        MethodOption(kind, needs, needs <= case.budget, kind == best, METHOD_HELP[kind])
+        MethodOption(kind, needs, needs <= case.budget, kind == best, METHODS[kind].help)
         for kind, needs in least.items()
     )
 

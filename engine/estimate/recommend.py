@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from engine.estimate.case import Case
-from engine.estimate.methods import MethodKind, MethodOption, explain_method, method_options
+from engine.estimate.methods import MethodOption, explain_method, method_options
 from engine.estimate.settings import (
     Setting,
     recommend_batch,
@@ -14,7 +14,7 @@ from engine.estimate.settings import (
     recommend_length,
     recommend_rank,
 )
-from engine.spec.method import MethodSpec
+from engine.spec.method import MethodKind, MethodSpec
 
 
 class Recommendation(NamedTuple):

@@ -5,50 +5,34 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import SpecError
-from engine.estimate import memory, recommend
-from engine.estimate.recommend import Case
-from engine.hardware import GB, Machine
-from engine.model import parameters
+from engine.estimate.case import Case, MemoryInputs, Setup, memory_inputs
+from engine.estimate.memory import bytes_needed, estimate_memory, largest_batch, largest_length
+from engine.hardware import GB
 from engine.model.info import ModelInfo
-from engine.spec.method import NAMES, MethodSpec
-
-LONGEST_TRIED = 131_072  # tokens that are tried where a model reads any number
+from engine.model.parameters import count_parameters
+from engine.spec.method import METHODS, MethodSpec
 
 
 def method_from_words(info: ModelInfo, kind: str, rank: int, targets: str) -> MethodSpec:
-    """A method from words: a group of target modules, or names with commas. Raises SpecError."""
-    names = info.groups.get(targets) or tuple(
-        name.strip() for name in targets.split(",") if name.strip()
-    )
+    """A method whose targets are a group of modules, or names with commas. Raises SpecError."""
+    names = [name.strip() for name in targets.split(",") if name.strip()]
     if kind == "head" and info.task != "classify":
         raise SpecError(
             "--method head: only a model that chooses labels has a new head. Add --task classify."
         )
-    return MethodSpec.model_validate(
-        {"kind": kind, "rank": rank, "targets": names or ("all-linear",)}
-    )
+    chosen = info.groups.get(targets) or tuple(names) or ("all-linear",)
+    return MethodSpec.model_validate({"kind": kind, "rank": rank, "targets": chosen})
 
 
-def report_model(
-    info: ModelInfo,
-    method: MethodSpec,
-    machine: Machine,
-    capable: bool,
-    *,
-    length: int,
-    batch: int,
-    labels: int,
-) -> dict[str, Any]:
+def report_model(case: Case, setup: Setup) -> dict[str, Any]:
     """All figures; raises SpecError or ModelError where method or length do not fit the model."""
-    info.check_length(length)
-    counted = parameters.count_parameters(info, method, labels)
-    case = Case(
-        info, "classify" if info.task == "classify" else "write", 1, labels, None, machine, capable
-    )
-    setting = recommend.memory_inputs(case, method, batch, length, checkpointing=False)
-    expected = memory.estimate_memory(setting)
-    again = recommend.bytes_needed(case, method, batch, length, True)
-    free, total = machine.free, float(expected.total)
+    info, method, free = case.info, setup.method, case.machine.free
+    info.check_length(setup.length)
+    counted = count_parameters(info, method, case.labels)
+    inputs = memory_inputs(case, setup._replace(checkpointing=False))
+    expected = estimate_memory(inputs)
+    recomputing = bytes_needed(case, setup._replace(checkpointing=True))
+    memory_gb = {name: size / GB for name, size in expected.model_dump().items()}
     return {
         "model": info.name,
         "family": info.model_type,
@@ -62,65 +46,63 @@ def report_model(
         "parts": info.parts,
         "method": method.kind,
         "rank": method.rank if method.adapts else None,
-        "targets": list(info.targets(method.targets)) if method.adapts else [],
+        "targets": list(info.resolve_targets(method.targets)) if method.adapts else [],
         "trainable": counted.trainable,
         "total": counted.total,
-        "length": length,
-        "batch": batch,
-        "precision": setting.precision,
-        "device": machine.device,
-        "memory_gb": {name: size / GB for name, size in expected.model_dump().items()}
-        | {"total": total / GB},
-        "memory_recomputing_gb": again / GB,
+        "length": setup.length,
+        "batch": setup.batch,
+        "precision": inputs.precision,
+        "device": case.machine.device,
+        "memory_gb": memory_gb | {"total": expected.total / GB},
+        "memory_recomputing_gb": recomputing / GB,
         "free_gb": free / GB,
-        "fits": "yes" if total <= free else "recomputing" if again <= free else "no",
-        "largest_length": largest_length(case, method),
-        "largest_batch": largest_batch(case, method, length),
+        "fits": _fit_word(expected.total, recomputing, free),
+        "largest_length": largest_length(_one_example(inputs), free),
+        "largest_batch": largest_batch(inputs, free),
     }
 
 
-def largest_length(case: Case, method: MethodSpec) -> int:
-    """Tokens of one example that fit at most, computed again instead of kept; 0 where none do."""
-    return memory.largest_length(
-        recommend.memory_inputs(case, method, 1, 1, True), int(case.machine.free)
-    )
+def _one_example(inputs: MemoryInputs) -> MemoryInputs:
+    return inputs._replace(batch=1, checkpointing=True)
 
 
-def largest_batch(case: Case, method: MethodSpec, length: int) -> int:
-    """Examples of this length that fit together, kept and not computed again; 0 where none do."""
-    return memory.largest_batch(
-        recommend.memory_inputs(case, method, 1, length, False), int(case.machine.free)
-    )
+def _fit_word(needed: float, recomputing: float, free: float) -> str:
+    if needed <= free:
+        return "yes"
+    return "recomputing" if recomputing <= free else "no"
 
 
 def report_text(found: dict[str, Any]) -> str:
     """The report in words."""
     parts = ", ".join(f"{name} {size:,}" for name, size in found["parts"].items())
+    memory_gb = found["memory_gb"]
     memory_parts = ", ".join(
-        f"{name} {size:.2f}" for name, size in found["memory_gb"].items() if name != "total"
+        f"{name} {size:.2f}" for name, size in memory_gb.items() if name != "total"
     )
     rank = f", rank {found['rank']}" if found["rank"] else ""
     where = f" on {', '.join(found['targets'])}" if found["targets"] else ""
     share = 100 * found["trainable"] / found["total"]
     lines = [
-        f"{found['model']}: {found['family']}, {found['parameters']:,} weights, {found['layers']} layers, "
-        f"{found['width']} wide, reads {found['context']:,} tokens. Can: {', '.join(found['tasks'])}.",
+        f"{found['model']}: {found['family']}, {found['parameters']:,} weights, "
+        f"{found['layers']} layers, {found['width']} wide, reads {found['context']:,} tokens. "
+        f"Can: {', '.join(found['tasks'])}.",
         f"Parts: {parts}.",
-        f"{NAMES[found['method']]}{rank}{where}: {found['trainable']:,} of {found['total']:,} weights train "
-        f"({share:.2g} %).",
+        f"{METHODS[found['method'].name]}{rank}{where}: {found['trainable']:,} of {found['total']:,} "
+        f"weights train ({share:.2g} %).",
         f"Memory for {found['batch']} × {found['length']} tokens in {found['precision']}: "
-        f"{found['memory_gb']['total']:.2f} GB ({memory_parts}).",
+        f"{memory_gb['total']:.2f} GB ({memory_parts}).",
         _fit_sentence(found),
-        f"At most {found['largest_length']:,} tokens, one example at a time; at most {found['largest_batch']} examples "
-        f"of {found['length']} tokens together.",
+        f"At most {found['largest_length']:,} tokens, one example at a time; "
+        f"at most {found['largest_batch']} examples of {found['length']} tokens together.",
     ]
     return "\n".join(lines)
 
 
 def _fit_sentence(found: dict[str, Any]) -> str:
-    free, again = f"{found['free_gb']:.1f} GB are free", f"{found['memory_recomputing_gb']:.2f} GB"
+    free = f"{found['free_gb']:.1f} GB are free"
+    recomputing = f"{found['memory_recomputing_gb']:.2f} GB"
     if found["fits"] == "yes":
         return f"It fits: {free}."
     if found["fits"] == "recomputing":
-        return f"It fits only with gradient checkpointing ({again}): {free}."
-    return f"It does not fit, not even with gradient checkpointing ({again}): {free}."
+        return f"It fits only with gradient checkpointing ({recomputing}): {free}."
+    return f"It does not fit, not even with gradient checkpointing ({recomputing}): {free}."

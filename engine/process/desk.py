@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.messages import Message
-from engine.data.rows import Row
 from engine.data.quality.token_report import PreviewRow, TokenReport
-from engine.data.rows import read_rows, spread_indices
+from engine.data.rows import Row, read_rows, spread_indices
 from engine.errors import HoneError, RunError, SpecError
 from engine.estimate.duration import BatchShape, MeasuredSpeed
 from engine.hardware import Machine

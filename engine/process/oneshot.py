@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.data import datasets, hub
-from engine.data.prepare import Prepared, prepare_dataset
+from engine.data.prepare import prepare_dataset
+from engine.data.prepared import Prepared
 from engine.data.readers import ReadOptions
 from engine.errors import DataError
 from engine.process.child import Child, Failures

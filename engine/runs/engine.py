@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine import hardware
-from engine.data.prepare import Prepared
+from engine.data.prepared import Prepared
 from engine.data.rows import read_rows
 from engine.errors import RunError, SpecError
 from engine.estimate.duration import TimeRange

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from engine import hardware
-from engine.data.prepare import Prepared
+from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import DataError, HoneError, SpecError
 from engine.estimate import forecast
+from engine.estimate.case import Case
 from engine.estimate.duration import TimeRange, Workload
 from engine.estimate.forecast import Forecast
 from engine.estimate.lengths import Lengths, lengths_of_report
-from engine.estimate.recommend import Case
 from engine.hardware import GB
 from engine.model import local, parameters
 from engine.model.info import ModelInfo

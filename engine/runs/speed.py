@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine.errors import HoneError
 from engine.estimate import duration
-from engine.estimate.duration import MeasuredSpeed, PastSpeed, TimeRange, Workload
+from engine.estimate.duration import BatchShape, MeasuredSpeed, PastSpeed, TimeRange, Workload
 from engine.hardware import Machine
 from engine.model.info import ModelInfo
 from engine.process.desk import Desk
@@ -26,8 +26,8 @@ class SpeedHistory:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._paces: dict[tuple[object, ...], MeasuredSpeed | None] = {}
-        self._shown: dict[tuple[Path, int], PastSpeed | None] = {}
+        self._measured: dict[tuple[object, ...], MeasuredSpeed | None] = {}
+        self._past: dict[tuple[Path, int], PastSpeed | None] = {}
         self._lock = threading.Lock()
 
     def estimate(
@@ -36,10 +36,10 @@ class SpeedHistory:
         """The time range; None where nothing is known. ``desk`` measures what is not known yet."""
         if found := duration.median_speed(self._earlier_runs(job.info, job.spec.method, machine)):
             return duration.estimate_from_past(found, job, layout.checkpointing)
-        pace = self._measured_pace(job, machine, layout, desk)
-        if pace is None:
+        measured = self._measured_speed(job, machine, layout, desk)
+        if measured is None:
             return None
-        return duration.estimate_from_measurement(pace, job, layout.batch, layout.checkpointing)
+        return duration.estimate_from_measurement(measured, job, layout.batch, layout.checkpointing)
 
     def _earlier_runs(
         self, info: ModelInfo, method: MethodSpec, machine: Machine
@@ -55,35 +55,35 @@ class SpeedHistory:
             if spec.model.source != info.source or spec.method.kind != method.kind:
                 continue
             key = (run.path, run.events_file.stat().st_size)
-            if key not in self._shown:
-                self._shown[key] = _speed_of(run, info, machine)
-            if shown := self._shown[key]:
-                found.append(shown)
+            if key not in self._past:
+                self._past[key] = _past_speed(run, info, machine)
+            if speed := self._past[key]:
+                found.append(speed)
         return found
 
-    def _measured_pace(
+    def _measured_speed(
         self, job: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None
     ) -> MeasuredSpeed | None:
         info, method, limit = job.info, job.spec.method, job.spec.data.max_length
         packed = info.task == "write" and not job.preference
-        wide = job.lengths.mean(limit) if packed else job.lengths.widest(layout.batch, limit)
+        wide = job.lengths.mean(limit) if packed else job.lengths.mean_padded(layout.batch, limit)
         rounded = max(LENGTH_STEP, round(wide / LENGTH_STEP) * LENGTH_STEP)
         length = min(MOST_TOKENS, rounded, info.context or MOST_TOKENS)
-        batch = min(MOST_EXAMPLES, layout.batch)
         where = (machine.device, machine.precision, machine.autocast)
-        key = (info.source, info.task, method.kind, *where, batch, length, packed)
+        shape = BatchShape(min(MOST_EXAMPLES, layout.batch), length, packed)
+        key = (info.source, info.task, method.kind, *where, *shape)
         with self._lock:  # two questions of one page wait for one answer
-            if key not in self._paces and desk:
+            if key not in self._measured and desk:
                 try:
-                    self._paces[key] = desk.measure_speed(
-                        info.source, info.task, method, machine, batch, length, packed
+                    self._measured[key] = desk.measure_speed(
+                        info.source, info.task, method, machine, shape
                     )
                 except HoneError:
-                    self._paces[key] = None
-            return self._paces.get(key)
+                    self._measured[key] = None
+            return self._measured.get(key)
 
 
-def _speed_of(run: RunDir, info: ModelInfo, machine: Machine) -> PastSpeed | None:
+def _past_speed(run: RunDir, info: ModelInfo, machine: Machine) -> PastSpeed | None:
     """What a run showed; None where it ran on another device or in another precision."""
     view = run.view()
     if view.started is None or view.started.precision != machine.precision:

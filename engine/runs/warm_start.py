@@ -13,7 +13,7 @@ from typing import Any
 from engine.errors import ModelError, RunError, SpecError
 from engine.model import config_json, local
 from engine.model.fingerprint import require_same_base
-from engine.spec.method import NAMES, MethodSpec
+from engine.spec.method import METHODS, MethodSpec
 from engine.spec.objective import (
     OBJECTIVE_NAMES,
     ObjectiveKind,
@@ -37,7 +37,7 @@ SAME_FIELDS = {
     "layers": "Layers",
     "rslora": "Rank-stabilised scaling",
     "bias": "Biases",
-    "save": "Parts trained whole",
+    "save": "Modules trained in full",
 }
 LABELS_NAMED = 5  # in an error
 
@@ -122,7 +122,7 @@ def _model_differences(run: RunDir, spec: RunSpec) -> Iterator[str]:
         name = Path(old.model.source).name
         yield f"Base model (model.source): it was made for '{name}'. Choose that one."
     if spec.method.kind != old.method.kind:
-        yield f"Method (method.kind): it is {NAMES[old.method.kind]}. Choose that one."
+        yield f"Method (method.kind): it is {METHODS[old.method.kind].name}. Choose that one."
     elif spec.method.adapts:
         yield from _adapter_differences(spec.method, old.method)
 

@@ -1,4 +1,4 @@
-"""The data's part of a spec: which examples, how they are read, mended and split. Part of engine.spec.run's RunSpec."""
+"""The data part of a RunSpec: which examples, how they are read, fixed, split and cut."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SOURCE_PATTERN = r"^(sample|dataset):[a-z0-9-]+$"
 
 
 class Shape(StrEnum):
-    """What the rows of a table are; the value is shown to the user."""
+    """The format of the rows; the value is shown to the user."""
 
     CHAT = "chat messages"
     ALPACA = "Alpaca (instruction, input, output)"
@@ -24,7 +24,8 @@ class Shape(StrEnum):
     TEXT = "plain text"
 
 
-# The first six are made to the rows (engine.data.prepare), the others when a row becomes tokens (engine.work.encode.encode).
+# The first six change the rows (engine.data.prepare), the others their tokens
+# (engine.work.encode.encode).
 Fix = Literal[
     "unusable",
     "duplicates",
@@ -40,78 +41,84 @@ Template = Literal["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistr
 
 
 class DataSpec(SpecPart):
-    """Which examples, how they are read, mended, split, shown to the model and cut."""
+    """Which examples, and how they are read, fixed, split, formatted for the model and cut."""
 
     source: str = Field(
         "sample:pirate",
         pattern=SOURCE_PATTERN,
         title="Data",
-        description="The examples to learn from: a bundled sample or data that you added.",
+        description="The examples to learn from: a bundled sample or your own data.",
     )
     shape: Shape | None = Field(
         None,
-        title="What a row is",
-        description="Found by itself. Change it where it is wrong.",
+        title="Row format",
+        description="Detected automatically. Change it if it is wrong.",
     )
     roles: dict[str, str] = Field(
         {},
         max_length=8,
         title="Columns",
-        description="Which column plays which part. Found by itself. Change it where it is wrong.",
+        description="Which column plays which part. Detected automatically. Change it if it is "
+        "wrong.",
     )
     goal: Literal["auto", "write", "classify", "multilabel", "regress", "prefer"] = Field(
         "auto",
         title="What to learn",
-        description="Write answers or text, choose a label, or prefer better answers. Automatic goes by the rows and "
-        "the model.",
+        description="Write answers or text, choose a label, or prefer better answers. Automatic "
+        "decides by the rows and the model.",
     )
     system: str = Field(
         "",
         max_length=4000,
         title="Instruction for all rows (system prompt)",
-        description="Said to the model before each conversation. Rows that bring their own keep it.",
+        description="Given to the model before each conversation. Rows with their own keep it.",
     )
     template: Template = Field(
         "model",
         title="Chat format (template)",
-        description="How turns are written for the model. Keep the model's own unless you know better. A model without "
-        "one gets the plain format: lines that begin with User: and Assistant:.",
+        description="How messages are written for the model. Keep the model's own unless you know "
+        "better. A model without one gets the plain format: lines that start with User: and "
+        "Assistant:.",
     )
     learn: Literal["answers", "last", "all"] = Field(
         "answers",
         title="Learn from",
-        description="Which words count for the loss (loss mask). Answers is right for nearly everything.",
+        description="Which words count in the loss (loss mask). Answers is right in nearly all "
+        "cases.",
     )
     fixes: tuple[Fix, ...] = Field(
         (),
-        title="Mended",
-        description="What is left out or changed before training. Each can be undone; the original stays.",
+        title="Fixes",
+        description="What is left out or changed before training. Each fix can be undone; the "
+        "original is kept.",
     )
     held_out: float = Field(
         0.1,
         ge=0.0,
         le=0.5,
         title="Held-out share",
-        description="Examples kept aside and never trained on, to see whether the model got better on new ones. "
-        "Samples bring their own held-out part.",
+        description="Share of the examples that are never trained on, to check whether the model "
+        "gets better on new ones. Samples bring their own held-out part.",
     )
     held_out_source: str | None = Field(
         None,
         pattern=SOURCE_PATTERN,
         title="Held-out data",
-        description="Other data to keep aside instead of a share of this.",
+        description="Other data to hold out instead of a share of this data.",
     )
     max_length: int = Field(
         256,
         ge=16,
         le=32768,
         title="Longest example (tokens)",
-        description="Longer examples are cut here. Short limits train faster and need less memory.",
+        description="Longer examples are cut here. A lower limit trains faster and needs less "
+        "memory.",
     )
     seed: int = Field(
         42,
         ge=0,
         le=2**31 - 1,
         title="Seed",
-        description="Decides the split, the order of examples and the adapter's start. The same seed repeats a run.",
+        description="Decides the split, the order of the examples and the adapter's first weights. "
+        "The same seed repeats a run.",
     )

@@ -1,10 +1,57 @@
-"""The method of a run: what is trained, how large the adapter is, where it goes. Part of engine.spec.run's RunSpec."""
+"""The method part of a RunSpec: what is trained, how large the adapter is, where it goes."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+MethodKind = Literal["lora", "qlora", "lora8", "dora", "head", "full"]
+
+
+class Method(NamedTuple):
+    """A method's name and help, as they are shown, and what it does with the weights."""
+
+    name: str
+    help: str
+    adapts: bool = True  # small matrices are trained beside the frozen weights
+    bits: int | None = None  # that a frozen weight is kept in; None for those of the precision
+
+
+METHODS: dict[MethodKind, Method] = {
+    "lora": Method(
+        "LoRA", "Trains small matrices beside the frozen weights. Suits nearly everything."
+    ),
+    "qlora": Method(
+        "QLoRA (4 bit)",
+        "LoRA with the frozen weights in 4 bits. For models that would not fit otherwise; a little "
+        "less accurate.",
+        bits=4,
+    ),
+    "lora8": Method(
+        "LoRA (8 bit)",
+        "LoRA with the frozen weights in 8 bits. Needs less memory than LoRA and more than QLoRA; "
+        "slower than both.",
+        bits=8,
+    ),
+    "dora": Method(
+        "DoRA",
+        "LoRA that trains direction and size separately. Sometimes better at low ranks; takes half "
+        "again as long.",
+    ),
+    "head": Method(
+        "Only the new head",
+        "Trains a new last layer and leaves the rest of the model as it is. The fastest; a first "
+        "figure to beat.",
+        adapts=False,
+    ),
+    "full": Method(
+        "All weights (full fine-tuning)",
+        "Trains all weights. For very large data; needs the most memory, and the model forgets "
+        "other things more easily.",
+        adapts=False,
+    ),
+}
 
 
 class SpecPart(BaseModel):
@@ -14,40 +61,44 @@ class SpecPart(BaseModel):
 
 
 class MethodSpec(SpecPart):
-    """What is trained: small matrices beside the frozen weights (LoRA, Hu et al. 2021), the head, or all weights."""
+    """What is trained: an adapter (LoRA, Hu et al. 2021), the head, or all weights."""
 
-    kind: Literal["lora", "qlora", "lora8", "dora", "head", "full"] = Field(
+    kind: MethodKind = Field(
         "lora",
         title="Method",
-        description="What is trained. LoRA suits nearly everything. The 4-bit one needs the least memory (QLoRA).",
+        description="What is trained. LoRA suits nearly everything; QLoRA (4 bit) needs the least "
+        "memory.",
     )
     rank: int = Field(
         16,
         ge=1,
         le=256,
         title="Rank",
-        description="How much the adapter can learn. Higher learns more and needs more memory; 8 to 32 is usual.",
+        description="How much the adapter can learn. A higher rank learns more and needs more "
+        "memory; 8 to 32 is usual.",
     )
     alpha: int | None = Field(
         None,
         ge=1,
         le=1024,
         title="Alpha",
-        description="How strongly the adapter acts: its output is scaled by alpha / rank. Empty follows the rank "
-        "(twice the rank).",
+        description="How strongly the adapter acts: its output is scaled by alpha / rank. Leave "
+        "empty for twice the rank.",
     )
     dropout: float = Field(
         0.0,
         ge=0.0,
         le=0.5,
         title="Dropout",
-        description="Share of the adapter's input left out at random. A little (0.05) helps against memorising.",
+        description="Share of the adapter's input that is left out at random. A little (0.05) "
+        "helps against memorising.",
     )
     targets: tuple[str, ...] = Field(
         ("all-linear",),
         min_length=1,
         title="Target modules",
-        description="The parts of each layer that get an adapter. More parts learn more and need more memory.",
+        description="The parts of each layer that get an adapter. More parts learn more and need "
+        "more memory.",
     )
     rslora: bool = Field(
         False,
@@ -57,57 +108,61 @@ class MethodSpec(SpecPart):
     init: Literal["zero", "gaussian", "pissa", "olora"] = Field(
         "zero",
         title="How the adapter starts (initialisation)",
-        description="Zero changes nothing at first. PiSSA and OLoRA start from the main directions of the weights, "
-        "which can learn faster.",
+        description="Zero changes nothing at first. PiSSA and OLoRA start from the main directions "
+        "of the weights, which can learn faster.",
     )
     plus: float = Field(
         1.0,
         ge=1.0,
         le=64.0,
-        title="Faster second half (LoRA+)",
-        description="How many times faster the adapter's output matrix learns than its input one; 1 is plain LoRA, "
-        "16 is the paper's choice.",
+        title="Faster output matrix (LoRA+)",
+        description="How many times faster the adapter's output matrix learns than its input "
+        "matrix. 1 is plain LoRA; the paper uses 16.",
     )
     bias: Literal["none", "lora_only", "all"] = Field(
         "none",
         title="Biases",
-        description="Whether biases are trained too: none, those beside adapters, or all.",
+        description="Which biases are trained: none, those of the adapted layers, or all.",
     )
     layers: str = Field(
         "",
         max_length=200,
         pattern=r"^\s*(\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*)?$",
         title="Layers",
-        description="Which layers get an adapter, counted from 0, such as 8-15 or 0,2,4. Empty takes all.",
+        description="Which layers get an adapter, counted from 0, such as 8-15 or 0,2,4. Leave "
+        "empty for all.",
     )
     save: tuple[str, ...] = Field(
         (),
         max_length=4,
-        title="Parts trained whole (modules to save)",
-        description="Parts that are trained whole beside the adapter, such as the embeddings. Needs much more memory.",
+        title="Modules trained in full (modules to save)",
+        description="Modules that are trained in full beside the adapter, such as the embeddings. "
+        "Needs much more memory.",
     )
     ranks: dict[str, int] = Field(
         {},
         max_length=16,
         title="Ranks of single modules",
-        description="Another rank for some modules: one per line, such as q_proj: 32.",
+        description="A different rank for some modules: one per line, such as q_proj: 32.",
     )
     preference: Literal["auto", "dpo", "orpo", "kto"] = Field(
         "auto",
         title="Preference method",
-        description="How better and worse answers are learned. Automatic takes DPO for pairs and KTO for single marks.",
+        description="How better and worse answers are learned. Automatic takes DPO for pairs and "
+        "KTO for single marks.",
     )
     beta: float = Field(
         0.1,
         gt=0.0,
         le=10.0,
         title="Preference strength (beta)",
-        description="How closely it stays to the base model while it learns preferences. Higher stays closer.",
+        description="How close the model stays to the base model while it learns preferences. "
+        "Higher stays closer.",
     )
 
     @field_validator("layers")
     @classmethod
-    def _rising(cls, layers: str) -> str:
+    def _check_ranges(cls, layers: str) -> str:
         for part in layers.replace(" ", "").split(","):
             first, _, last = part.partition("-")
             if len(first) > 4 or len(last) > 4 or (last and int(first) > int(last)):
@@ -118,12 +173,13 @@ class MethodSpec(SpecPart):
 
     @field_validator("init", mode="before")
     @classmethod
-    def _no_loftq(cls, init: object) -> object:
-        """PEFT 0.21's replace_lora_weights_loftq computes on "cuda" and does not divide by alpha / rank."""
+    def _refuse_loftq(cls, init: object) -> object:
+        """In PEFT 0.21, LoftQ computes on "cuda" and does not divide by alpha / rank."""
         if init == "loftq":
             raise ValueError(
-                "cannot be LoftQ. PEFT computes it on NVIDIA cards alone and leaves alpha out, so that the adapter "
-                "does not start where it should. Choose Zero with the 4-bit method, or PiSSA with LoRA"
+                "cannot be LoftQ. PEFT computes it only on NVIDIA cards and leaves out alpha, so the "
+                "adapter starts in the wrong place. Choose Zero with QLoRA (4 bit), or PiSSA with "
+                "LoRA"
             )
         return init
 
@@ -134,13 +190,13 @@ class MethodSpec(SpecPart):
 
     @property
     def adapts(self) -> bool:
-        """Whether small matrices are put beside the weights."""
-        return self.kind in ("lora", "qlora", "lora8", "dora")
+        """Whether an adapter is trained."""
+        return METHODS[self.kind].adapts
 
     @property
     def bits(self) -> int | None:
         """Bits that a frozen weight is kept in; None for those of the precision."""
-        return {"qlora": 4, "lora8": 8}.get(self.kind)
+        return METHODS[self.kind].bits
 
     @property
     def layer_numbers(self) -> tuple[int, ...] | None:
@@ -156,22 +212,13 @@ class MethodSpec(SpecPart):
         return self.ranks.get(name, self.rank)
 
 
-NAMES: dict[str, str] = {
-    "lora": "LoRA",
-    "qlora": "QLoRA (4 bit)",
-    "lora8": "LoRA on 8 bit",
-    "dora": "DoRA",
-    "head": "Only the new head",
-    "full": "All weights",
-}
-
-
 def describe_method(method: MethodSpec) -> str:
     """A method with what decides its size: LoRA, rank 16, alpha 32."""
-    name = NAMES[method.kind]
+    name = METHODS[method.kind].name
     return f"{name}, rank {method.rank}, alpha {method.scale_alpha}" if method.adapts else name
 
 
 def short_method_name(method: MethodSpec) -> str:
-    """The same for a narrow column."""
-    return f"{NAMES[method.kind]} {method.rank}" if method.adapts else NAMES[method.kind]
+    """A method for a narrow column: LoRA 16."""
+    name = METHODS[method.kind].name
+    return f"{name} {method.rank}" if method.adapts else name

@@ -1,4 +1,4 @@
-"""Memory of this worker: how much it uses, and whether an error says that there is no more."""
+"""This worker's memory: how much it uses, and whether an error says that there is no more."""
 
 from __future__ import annotations
 
@@ -11,17 +11,22 @@ import torch
 from engine.hardware import GB
 
 MEMORY_ERRORS = (
-    "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "alloc_failed",
-    "could not create a primitive", "could not create a memory",  # oneDNN, for want of room for its workspace
-)  # fmt: skip
+    "can't allocate memory",
+    "cannot allocate memory",
+    "not enough memory",
+    "out of memory",
+    "alloc_failed",
+    # oneDNN, which finds no room for its workspace
+    "could not create a primitive",
+    "could not create a memory",
+)
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: each library and device says it in its own words."""
+    """Whether an error says that memory ran out: every library and device words it differently."""
     text = str(error).lower()
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in text for words in MEMORY_ERRORS
-    )
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or any(words in text for words in MEMORY_ERRORS)
 
 
 def memory_gb() -> float:
@@ -30,9 +35,8 @@ def memory_gb() -> float:
         return torch.cuda.max_memory_allocated() / GB
     if psutil.WINDOWS:
         return float(psutil.Process().memory_info().peak_wset) / GB  # type: ignore[attr-defined]
-    if (
-        psutil.LINUX
-    ):  # getrusage's peak would be that of the process that started this one, where that was larger
+    if psutil.LINUX:
+        # getrusage's peak would be that of the process that started this one, if that was larger.
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
         return int(found[1]) * 1024 / GB if found else 0.0
     import resource  # not on Windows

@@ -122,7 +122,7 @@ class FakeDesk:
         self, model: str, task: str, method: MethodSpec, machine: Machine, *how: int
     ) -> MeasuredSpeed:
         self.paced += 1
-        return MeasuredSpeed(flops=1e11, written=0.005)
+        return MeasuredSpeed(flops=1e11, token_seconds=0.005)
 
     def chat(
         self,

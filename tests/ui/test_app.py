@@ -74,9 +74,9 @@ def test_handlers_are_named_and_private(blocks: gr.Blocks) -> None:
 
 def test_a_run_s_settings_reach_all_of_the_form(blocks: gr.Blocks) -> None:
     found = {fn.name: (len(fn.inputs), len(fn.outputs)) for fn in blocks.fns.values()}
-    assert found["use"] == found["train_on"] == (1, 4 + len(form.FORM_PATHS))
-    assert found["choose_data"] == (4, len(form.FORM_PATHS) - 2 + 4)
-    assert {"extend", "act", "forget_start", "tell_start"} <= found.keys()
+    assert found["use_settings"] == found["use_adapter"] == (1, 4 + len(form.FORM_PATHS))
+    assert found["choose_data"] == (4, len(form.FORM_PATHS) - 2 + 5)
+    assert {"extend_run", "act", "forget_start", "show_start"} <= found.keys()
 
 
 def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:

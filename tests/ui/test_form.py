@@ -69,7 +69,7 @@ def test_an_empty_alpha_follows_the_rank() -> None:
         "method.rank": 4,
     }
     assert form.read_spec(values).method.scale_alpha == 8
-    assert form.read_spec((values | {"method.alpha": "12"})).method.alpha == 12
+    assert form.read_spec(values | {"method.alpha": "12"}).method.alpha == 12
 
 
 def test_questions_are_one_a_line() -> None:

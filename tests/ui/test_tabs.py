@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -15,10 +16,10 @@ from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk
-from ui import compare, export, form
+from ui import compare, export
 from ui.context import DEMO, Context
 from ui.handlers import bind
-from ui.model import find, tab
+from ui.model import choose, find, tab
 from ui.runs import tab as runs_tab
 from ui.train import tab as train_tab
 
@@ -48,7 +49,7 @@ def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) ->
     ctx.load_model("pocket")
     for source in (str(tmp_path), "hub:owner/name", str(tmp_path / "gone")):
         ctx._models[source] = ctx.load_model("pocket")
-    offered = [source for _, source in find.refresh_models(ctx, "pocket")["choices"]]
+    offered = [source for _, source in choose.refresh_models(ctx, "pocket")["choices"]]
     assert offered == ["pocket", str(tmp_path)]
 
 

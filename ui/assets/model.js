@@ -70,8 +70,8 @@
 
     function build(data) {
       const host = element.querySelector('.block-map'), card = make('section', 'card'), flow = make('div', 'block-flow');
-      card.append(make('h3', '', 'One layer, and which of its parts learn (target modules)'));
-      card.append(make('p', 'line', 'Text goes through the layer from left to right and top to bottom. An adapter is put beside every part that is marked; the model itself stays as it is. Press a part to change it.'));
+      card.append(make('h3', '', 'One layer, and which of its parts get an adapter (target modules)'));
+      card.append(make('p', 'line', 'Text passes through the layer from left to right and top to bottom. Every marked part gets an adapter; the model itself does not change. Press a part to mark it or not.'));
       const bar = make('div', 'group-bar');
       bar.setAttribute('role', 'group'); bar.setAttribute('aria-label', 'Groups of parts');
       for (const group of data.groups) {

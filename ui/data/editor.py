@@ -1,4 +1,4 @@
-"""A small editor below the rows: change, delete or add rows, save them as a new dataset, or download the rows."""
+"""The editor below the rows: change, delete, add and download them, or save them as new data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.data import edit
-from engine.data.prepare import Prepared
+from engine.data.prepared import Prepared
 from engine.errors import DataError
 from engine.text import count_of
 from ui.context import Context
@@ -244,7 +244,7 @@ def _row_number(editor: Editor, values: Values) -> int:
 
 
 def _row_key(editor: Editor, inputs: DataInputs, values: Values) -> str:
-    """Which row of which data; its columns, fixes and edits count, since they decide what it holds."""
+    """Which row of which data; with its columns, fixes and edits, which decide what it holds."""
     number, edits = _row_number(editor, values), values[editor.edits]
     noted = json.dumps([edits["changed"].get(str(number), ""), len(edits["added"])])
     return f"{number} of {inputs.data_spec(values).model_dump_json()} {noted}"

@@ -77,7 +77,7 @@ def toggle_fix(kind: str, fixes: list[str]) -> list[str]:
 def finding_updates(
     findings: FindingWidgets, found: list[Finding], spec: DataSpec, complete: bool
 ) -> Updates:
-    """All findings; until they are complete, an applied fix that is not among them stays as it is."""
+    """All findings; until they are complete, an applied fix that is missing stays as it is."""
     by_fix = {one.fix: one for one in found if one.fix}
     updates: Updates = {
         findings.others: finding_list([one for one in found if one.fix is None]),

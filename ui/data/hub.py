@@ -1,4 +1,4 @@
-"""Adding a dataset of the Hugging Face Hub: look it up, choose a split or a part of it, download."""
+"""Adding a dataset of the Hugging Face Hub: look it up, choose rows of it, download."""
 
 from __future__ import annotations
 

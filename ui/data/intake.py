@@ -23,7 +23,7 @@ Updates = dict[Component, Any]  # the widgets that an event changes
 
 @dataclass(frozen=True)
 class IntakeWidgets:
-    """The widgets that show how taking data in goes, and the list that then holds the new dataset."""
+    """The list of datasets, and the widgets that show how adding one goes."""
 
     source: Component
     problem: gr.HTML
@@ -37,7 +37,7 @@ class Done(NamedTuple):
 
 
 def run_with_progress(work: Callable[[OnProgress], Any]) -> Iterator[str | Done]:
-    """Run slow work in a thread; yields its progress, then its result. Raises what the work raises."""
+    """Run slow work in a thread; yields its progress, then its result. Raises what it raises."""
     reports: queue.Queue[str | Done | Exception] = queue.Queue()
 
     def run_work() -> None:
@@ -62,7 +62,7 @@ def take_in(
     box: Component | None,
     work: Callable[[OnProgress], str],
 ) -> Iterator[Updates]:
-    """Show the progress of ``work``, then choose the dataset it made and empty the box it came from."""
+    """Show the progress of ``work``, then choose the dataset it made and empty ``box``."""
     emptied: Updates = {box: None} if box else {}
     try:
         for report in run_with_progress(work):

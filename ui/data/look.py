@@ -1,4 +1,4 @@
-"""Looking at data: what is noticed at once, then the first rows, then the tokens; one answer fills the tab."""
+"""Looking at data: first what is noticed, then the first rows, then the token counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from engine.data import report as data_report
 from engine.data.datasets import Dataset
-from engine.data.prepare import Prepared
+from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import HoneError
 from engine.spec.run import DataSpec
@@ -53,7 +53,7 @@ class DataView:
 def show_data(
     ctx: Context, view: DataView, inputs: DataInputs, values: Values
 ) -> Iterator[Updates]:
-    """What is noticed in the rows, then the first rows, then the tokens: each as it becomes known."""
+    """What is noticed, then the first rows, then the token counts, as each becomes known."""
     spec = inputs.data_spec(values)
     dataset = ctx.load_dataset(spec.source)
     try:
@@ -109,7 +109,7 @@ def dataset_updates(
     prepared: Prepared,
     tokens: TokenReport | str | None,
 ) -> Updates:
-    """All but the rows; ``tokens`` is None while they are counted, a sentence where they cannot be."""
+    """All but the rows. ``tokens`` is None until they are counted, a sentence if they cannot be."""
     counted = tokens if isinstance(tokens, TokenReport) else None
     found = list(prepared.findings)
     if counted:

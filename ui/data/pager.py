@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import gradio as gr
 from gradio.components import Component
 
-from engine.data.prepare import Prepared
+from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import HoneError
 from engine.spec.run import DataSpec

@@ -1,9 +1,9 @@
-"""The data as HTML: facts and figures, and rows as the model sees them. Pure functions of values."""
+"""The data as HTML: facts, figures, and rows as the model sees them. Pure functions."""
 
 from __future__ import annotations
 
 from engine.data.datasets import Dataset
-from engine.data.prepare import Prepared
+from engine.data.prepared import Prepared
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.spec import presets
 from engine.text import count_of, format_count, format_share

@@ -1,4 +1,4 @@
-"""How a file is read: which column is which part of an example, and encoding, header and unit of a text."""
+"""How a file is read: which column is which, and its encoding, header and unit of text."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ENCODED_KINDS = ("jsonl", "json", "csv", "txt", "labelled")  # of files that hol
 
 @dataclass(frozen=True)
 class ReadingWidgets:
-    """The shape of the rows, a column for each part of it, and how the file is decoded and cut up."""
+    """The shape of the rows, a column for each part of it, and how the file is decoded."""
 
     shape: Component
     roles: Component  # part of an example -> column, as the user chose it; empty: as detected
@@ -78,7 +78,7 @@ def build_reading() -> ReadingWidgets:
 
 
 def wire_reading(ctx: Context, reading: ReadingWidgets, shown: IntakeWidgets) -> None:
-    """A change of the columns is noted; a change of encoding, header or unit reads the file again."""
+    """Columns are noted as chosen; another encoding, header or unit reads the file again."""
     options, source = (reading.encoding, reading.header, reading.unit), shown.source
     again = bind(reread_dataset, ctx, reading, shown)
     for option in options:

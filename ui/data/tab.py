@@ -1,4 +1,4 @@
-"""The Data tab: add data, see what the model will see of it, fix what is wrong, hold some of it out."""
+"""The Data tab: add data, see what the model will see of it, fix it, hold some of it out."""
 
 from __future__ import annotations
 

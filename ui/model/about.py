@@ -1,4 +1,4 @@
-"""What a base model is, as the page shows it: figures, its parts and their shares. Pure functions."""
+"""A base model as the page shows it: figures, parts and their shares. Pure functions."""
 
 from __future__ import annotations
 

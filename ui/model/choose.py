@@ -1,4 +1,4 @@
-"""Choosing a base model: the list of those to choose from, and a model of another list looked at first."""
+"""Choosing a base model from a list; one that is not here is looked up on the Hub first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One block of a model as a drawing: which projections stand in it, in reading order, and which get an adapter.
+"""One layer of a model as a diagram: its projections in reading order, and which get an adapter.
 
 Gives data; ``assets/model.js`` builds the boxes from it. Pure functions.
 """
@@ -6,6 +6,7 @@ Gives data; ``assets/model.js`` builds the boxes from it. Pure functions.
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import HoneError
@@ -14,259 +15,216 @@ from engine.model.info import LinearModule, ModelInfo
 from engine.spec.method import MethodSpec
 from engine.text import format_count, format_share
 from ui.form import TARGET_GROUP_NOTES, TARGET_GROUPS
+from ui.model.projections import OUTSIDE, projection_word, writes_block_output
 
-OUTPUT_NAMES = {
-    "o_proj",
-    "out_proj",
-    "out_lin",
-    "dense",
-    "c_proj",
-    "wo",
-    "o",
-    "o_attn",
-    "output",
-    "out_project",
-    "to_out",
-}
-DOWN_NAMES = {
-    "down_proj",
-    "c_proj",
-    "fc2",
-    "lin2",
-    "dense_4h_to_h",
-    "wo",
-    "ffn_output",
-    "w2",
-    "fc_out",
-    "linear2",
-}
-FUSED = "query, key, value in one"
-PROJECTION_WORDS = {
-    "q": "query", "k": "key", "v": "value", "o": "output", "query": "query", "key": "key", "value": "value",
-    "out": "output", "gate": "gate", "up": "up", "down": "down", "gate_up": "gate and up in one",
-    "qkv": FUSED, "query_key_value": FUSED, "wqkv": FUSED, "c_attn": FUSED,
-    "dense_h_to_4h": "up", "dense_4h_to_h": "down", "c_fc": "up", "fc1": "up", "fc2": "down", "lin1": "up",
-    "lin2": "down", "wi": "gate and up in one", "ffn": "up", "ffn_output": "down",
-}  # fmt: skip
-EXPERTS_IN_ONE_TABLE = "The experts are kept as one large table, not as layers of their own, so no adapter can be put beside them."
+EXPERTS_IN_ONE_TABLE = (
+    "The experts are stored as one large table, not as layers of their own, so they cannot get an "
+    "adapter."
+)
+CHOOSE_LORA = "so there is no adapter. Choose a LoRA method on the Train tab to add one."
 NO_ADAPTER = {
-    "full": "All weights train, so there is no adapter. Choose a LoRA method on the Train tab to place one.",
-    "head": "Only the new head trains, so there is no adapter. Choose a LoRA method on the Train tab to place one.",
+    "full": f"All weights train, {CHOOSE_LORA}",
+    "head": f"Only the new head trains, {CHOOSE_LORA}",
 }
+Step = tuple[list[LinearModule], str]  # modules side by side, and what is computed after them
+
+
+@dataclass(frozen=True)
+class Targets:
+    """A model, a method, and the names of the modules that get an adapter."""
+
+    info: ModelInfo
+    method: MethodSpec
+    chosen: frozenset[str]
 
 
 def layer_diagram(info: ModelInfo, method: MethodSpec, labels: int = 2) -> dict[str, Any]:
-    """All that the drawing shows; what is wrong with the choice stands in ``problem``."""
-    chosen = _chosen_targets(info, method)
-    inside = [module for module in info.modules if module.layers != (-1,)]
-    columns = [
-        _block_column("Attention", _attention_note(info), _block_steps(inside, "attention", OUTPUT_NAMES, "each token looks at the others"),
-                info, method, chosen),
-        _block_column("Feed-forward (MLP)", "", _block_steps(inside, "mlp", DOWN_NAMES, "activation"), info, method, chosen),
-        _experts_column(info, method, chosen),
-    ]  # fmt: skip
+    """All that the diagram shows, as model.js takes it."""
+    targets = Targets(info, method, _chosen_targets(info, method))
+    inside = [module for module in info.modules if module.layers != OUTSIDE]
+    attention = _block_steps(inside, "attention", "each token looks at the others")
     named = {"attention", "mlp", "experts", "router"}
-    rest = [module for module in info.modules if module.part not in named or module.layers == (-1,)]
-    columns.append(
-        _block_column("Other parts", "", [(rest, "")] if rest else [], info, method, chosen)
-    )
+    rest = [one for one in info.modules if one.part not in named or one.layers == OUTSIDE]
+    columns = [
+        _column("Attention", _attention_note(info), attention, targets),
+        _column("Feed-forward (MLP)", "", _block_steps(inside, "mlp", "activation"), targets),
+        _experts_column(targets),
+        _column("Other parts", "", [(rest, "")] if rest else [], targets),
+    ]
     return {
         "model": f"{info.source} {info.task}",
         "adapts": method.adapts,
         "note": NO_ADAPTER.get(method.kind, ""),
         "layers": info.layers,
         "columns": [column for column in columns if column["steps"]],
-        "groups": group_buttons(info, chosen),
+        "groups": _group_buttons(targets),
         "reason": _group_reason(info),
-        **_trainable_text(info, method, labels, bool(chosen)),
+        **_trainable_text(targets, labels),
     }
 
 
-def group_buttons(info: ModelInfo, chosen: set[str]) -> list[dict[str, Any]]:
-    """The groups as buttons; of groups with the same parts the widest is pressed."""
-    wanted = next((name for name in reversed(info.groups) if set(info.groups[name]) == chosen), "")
-    return [
-        {
-            "id": name,
-            "label": TARGET_GROUPS[name],
-            "note": TARGET_GROUP_NOTES[name],
-            "pressed": name == wanted,
-        }
-        for name in info.groups
-    ]
-
-
 def toggle_target(info: ModelInfo, names: list[str], name: str) -> list[str]:
-    """The target modules once one of them is put in or taken out; raises ModelError for names it lacks."""
-    now = info.targets(names) if names else ()
+    """The target modules with one of them added or removed; raises ModelError for unknown names."""
+    chosen = info.targets(names) if names else ()
     info.targets([name])
     known = dict.fromkeys(module.name for module in info.adaptable)
-    return [one for one in known if (one in now) != (one == name)]
+    return [one for one in known if (one in chosen) != (one == name)]
 
 
-def _chosen_targets(info: ModelInfo, method: MethodSpec) -> set[str]:
+def _chosen_targets(info: ModelInfo, method: MethodSpec) -> frozenset[str]:
+    if not method.adapts:
+        return frozenset()
     try:
-        return set(info.targets(method.targets)) if method.adapts else set()
-    except HoneError:  # names of the model before: the form is on its way
-        return set()
+        return frozenset(info.targets(method.targets))
+    except HoneError:  # names of the model before: the form is about to change
+        return frozenset()
+
+
+# --- columns: the blocks of a layer ---
 
 
 def _attention_note(info: ModelInfo) -> str:
     if not info.heads:
         return ""
-    return f"{info.heads} heads" + (
-        f", {info.kv_heads} for keys and values" if info.kv_heads != info.heads else ""
-    )
+    if info.kv_heads == info.heads:
+        return f"{info.heads} heads"
+    return f"{info.heads} heads, {info.kv_heads} for keys and values"
 
 
-Steps = list[tuple[list[LinearModule], str]]
-
-
-def _block_steps(modules: list[LinearModule], part: str, last: set[str], between: str) -> Steps:
-    """First what reads the block's input, then what writes its output; between them something without weights."""
+def _block_steps(modules: list[LinearModule], part: str, between: str) -> list[Step]:
+    """What reads the block's input, then what writes its output; ``between`` has no weights."""
     own = [module for module in modules if module.part == part]
-    out = [module for module in own if _writes_output(module, last, part)]
-    first = [module for module in own if module not in out]
-    return [(step, word) for step, word in ((first, between if out else ""), (out, "")) if step]
+    last = [module for module in own if writes_block_output(module)]
+    first = [module for module in own if module not in last]
+    steps = [(first, between if last else ""), (last, "")]
+    return [(step, then) for step, then in steps if step]
 
 
-def _writes_output(module: LinearModule, last: set[str], part: str) -> bool:
-    if part == "attention":
-        return module.name.lower() in last or ".output." in module.path
-    return module.ins > module.outs or (module.ins == module.outs and module.name.lower() in last)
-
-
-def _block_column(
-    title: str, note: str, steps: Steps, info: ModelInfo, method: MethodSpec, chosen: set[str]
-) -> dict[str, Any]:
+def _column(title: str, note: str, steps: list[Step], targets: Targets) -> dict[str, Any]:
     boxes = [
-        {"boxes": [_module_box(module, info, method, chosen) for module in step], "then": between}
-        for step, between in steps
+        {"boxes": [_module_box(module, targets) for module in step], "then": then}
+        for step, then in steps
     ]
     return {"title": title, "note": note, "steps": boxes, "closed": ""}
 
 
-def _experts_column(info: ModelInfo, method: MethodSpec, chosen: set[str]) -> dict[str, Any]:
-    """Experts, which take turns: boxes where they are layers, else one that cannot be chosen, with the reason."""
+def _experts_column(targets: Targets) -> dict[str, Any]:
+    """Boxes where experts are layers; else one that cannot be chosen, with the reason."""
+    info = targets.info
     own = [
         module
         for module in info.modules
-        if module.part in ("router", "experts") and module.layers != (-1,)
+        if module.part in ("router", "experts") and module.layers != OUTSIDE
     ]
     active = f", {info.experts_active} for each token" if info.experts_active else ""
-    column = _block_column(
-        "Experts",
-        f"{info.experts} in a layer{active}",
-        [(own, "")] if own else [],
-        info,
-        method,
-        chosen,
-    )
+    note = f"{info.experts} in a layer{active}"
+    column = _column("Experts", note, [(own, "")] if own else [], targets)
     if info.parts.get("experts") and not any(module.part == "experts" for module in own):
-        column["closed"] = (
-            f"{EXPERTS_IN_ONE_TABLE} They hold {format_share(info.parts['experts'], info.parameters)} of all weights."
-        )
+        held = format_share(info.parts["experts"], info.parameters)
+        column["closed"] = f"{EXPERTS_IN_ONE_TABLE} They hold {held} of all weights."
         column["steps"] = column["steps"] or [{"boxes": [], "then": ""}]
     return column
 
 
-def _module_box(
-    module: LinearModule, info: ModelInfo, method: MethodSpec, chosen: set[str]
-) -> dict[str, Any]:
-    pressed, layers = module.name in chosen, method.layer_numbers
-    here = (
-        module
-        if layers is None
-        else module.model_copy(update={"layers": _adapted_layers(module, layers)})
-    )
-    places = Counter(one.name for one in info.modules)[module.name]
+# --- boxes: the modules of a block ---
+
+
+def _module_box(module: LinearModule, targets: Targets) -> dict[str, Any]:
+    same_name = Counter(one.name for one in targets.info.modules)[module.name]
+    where = _layers_text(module, targets.info)
+    if module.refused:
+        where += f"; no adapter, {module.refused}"
+    has_adapter = targets.method.adapts and not module.refused
     return {
         "name": module.name,
         "path": module.path,
         "word": projection_word(module),
         "shape": f"{format_count(module.ins)} → {format_count(module.outs)}",
-        "where": _layers_text(module, info)
-        + (f"; no adapter, {module.refused}" if module.refused else ""),
+        "where": where,
         "closed": bool(module.refused),
-        "pressed": pressed,
-        "adapter": format_count(_adapter_weights(here, method))
-        if method.adapts and not module.refused
-        else "",
-        "twins": places - 1,
+        "pressed": module.name in targets.chosen,
+        "adapter": format_count(_adapter_weights(module, targets.method)) if has_adapter else "",
+        "twins": same_name - 1,
     }
 
 
 def _adapter_weights(module: LinearModule, method: MethodSpec) -> int:
-    """Weights of an adapter beside these layers; DoRA keeps a magnitude for each output, too."""
-    extra = module.count * module.outs if method.kind == "dora" else 0
-    return module.lora_parameters(method.rank_of(module.name)) + extra
-
-
-def _adapted_layers(module: LinearModule, layers: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(layer for layer in module.layers if layer in set(layers))
+    """Weights of the adapters of a module in the chosen layers."""
+    if method.layer_numbers is not None:
+        chosen = set(method.layer_numbers)
+        layers = tuple(layer for layer in module.layers if layer in chosen)
+        module = module.model_copy(update={"layers": layers})
+    # DoRA keeps a magnitude for each output, too.
+    magnitudes = module.count * module.outs if method.kind == "dora" else 0
+    return module.lora_parameters(method.rank_of(module.name)) + magnitudes
 
 
 def _layers_text(module: LinearModule, info: ModelInfo) -> str:
     each = f", {module.each} each" if module.each > 1 else ""
-    if module.layers == (-1,):
+    if module.layers == OUTSIDE:
         return "once, outside the layers"
     if len(module.layers) == info.layers:
         return f"in all {info.layers} layers{each}"
     return f"in {len(module.layers)} of {info.layers} layers{each}"
 
 
-def projection_word(module: LinearModule) -> str:
-    """What a projection does, in a word; empty where its name does not tell."""
-    stem = module.name.lower()
-    if stem in ("dense", "c_proj", "wo"):
-        if module.layers == (-1,):  # of a pooler, say
-            return ""
-        return (
-            "output" if module.part == "attention" else "down" if module.ins > module.outs else "up"
-        )
-    for end in ("_proj", "_lin"):
-        stem = stem.removesuffix(end)
-    return PROJECTION_WORDS.get(stem, "")
+# --- groups and totals ---
+
+
+def _group_buttons(targets: Targets) -> list[dict[str, Any]]:
+    """Of groups with the same modules the widest is pressed."""
+    groups = targets.info.groups
+    same = (name for name in reversed(groups) if set(groups[name]) == targets.chosen)
+    pressed = next(same, "")
+    return [
+        {
+            "id": name,
+            "label": TARGET_GROUPS[name],
+            "note": TARGET_GROUP_NOTES[name],
+            "pressed": name == pressed,
+        }
+        for name in groups
+    ]
 
 
 def _group_reason(info: ModelInfo) -> str:
-    """Why a group holds other parts than its name says, and which parts can get no adapter."""
-    if said := " ".join(
-        sentence for sentence in (info.group_reason, _refused_modules(info)) if sentence
-    ):
-        return said
-    fallen = [
-        TARGET_GROUPS[name]
+    """Why a group holds other modules than its name says, and which can get no adapter."""
+    reasons = [reason for reason in (info.group_reason, _refused_modules(info)) if reason]
+    if reasons:
+        return " ".join(reasons)
+    widened = [
+        f"“{TARGET_GROUPS[name]}”"
         for name in ("fewest", "attention")
         if info.groups.get(name) == info.groups.get("all")
     ]
-    if fallen and len(info.groups["all"]) > 1:
-        return f"For this architecture ({info.model_type}) {' and '.join(fallen)} means all linear layers."
-    return ""
+    if not widened or len(info.groups["all"]) <= 1:
+        return ""
+    verb = "means" if len(widened) == 1 else "mean"
+    return (
+        f"For this architecture ({info.model_type}), {' and '.join(widened)} {verb} all linear "
+        "layers."
+    )
 
 
 def _refused_modules(info: ModelInfo) -> str:
-    why = {module.name: module.refused for module in info.modules if module.refused}
-    names = [
-        f"{', '.join(name for name in why if why[name] == reason)} ({reason})"
-        for reason in dict.fromkeys(why.values())
-    ]
-    return f"No adapter can stand beside {'; '.join(names)}." if names else ""
+    names: dict[str, list[str]] = {}  # by reason; a name once
+    for name, reason in {one.name: one.refused for one in info.modules if one.refused}.items():
+        names.setdefault(reason, []).append(name)
+    listed = "; ".join(f"{', '.join(found)} ({reason})" for reason, found in names.items())
+    return f"No adapter can be added to {listed}." if listed else ""
 
 
-def _trainable_text(
-    info: ModelInfo, method: MethodSpec, labels: int, chosen: bool
-) -> dict[str, str]:
+def _trainable_text(targets: Targets, labels: int) -> dict[str, str]:
     """How much trains, or what is wrong."""
-    if method.adapts and not chosen:
+    if targets.method.adapts and not targets.chosen:
         return {"count": "No part is chosen. Choose at least one.", "of": "", "tone": "bad"}
     try:
-        found = parameters.count_parameters(info, method, labels)
+        found = parameters.count_parameters(targets.info, targets.method, labels)
     except HoneError as error:
         return {"count": str(error), "of": "", "tone": "bad"}
-    part = format_share(found.trainable, found.total)
+    share = format_share(found.trainable, found.total)
     return {
         "count": f"{format_count(found.trainable)} weights train",
-        "of": f"{part} of {format_count(found.total)}",
+        "of": f"{share} of {format_count(found.total)}",
         "tone": "",
     }

@@ -1,4 +1,4 @@
-"""Finding a base model: recommended ones, a search on the Hub, a folder of this machine; and what fits."""
+"""Finding a base model: recommended ones, a search on the Hub, a folder; and what fits."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def _build_hub_search(ctx: Context) -> gr.HTML:
 
 
 def open_folder(ctx: Context, folder: str) -> tuple[Any, Any]:
-    """Choose a folder as base model once it has passed the safety check; else say why not beside it."""
+    """Choose a folder that passes the safety check as base model; else say why not."""
     ctx.policy.require_folders()
     name = folder.strip().strip("\"'")
     if not name:
@@ -144,7 +144,7 @@ def _refuse_folder(reason: str) -> tuple[Any, Any]:
 
 
 def list_recommended(ctx: Context) -> Iterator[str]:
-    """The recommended models; what fits is worked out from their configs, some seconds the first time."""
+    """The recommended models; reading their configs to see what fits takes seconds at first."""
     yield recommended_list(ctx)
     names = [one.name for one in presets.known_models()]
     unread = [name for name in names if ctx.known_model(local.HUB_PREFIX + name) is None]
@@ -187,7 +187,7 @@ def default_machine(ctx: Context) -> Machine:
 def estimate_fit(
     ctx: Context, source: str, machine: Machine, parameters: int | None = None
 ) -> ModelFit | None:
-    """What fits: exact where its config has been read, else from its size; None where neither is known."""
+    """What fits: exact where the config has been read, else from the size; None without both."""
     capable = hardware.computes_in_bf16(machine.device)
     if info := ctx.known_model(source):
         return fits.check_fit(info, machine, capable)

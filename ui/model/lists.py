@@ -27,7 +27,7 @@ Act = tuple[str, str]  # the event that a button triggers, and its label
 
 
 def build_list(html: str, elem_id: str) -> gr.HTML:
-    """The widget of a list; its buttons trigger ``choose``, ``resume``, ``halt`` and ``discard``."""
+    """The widget of a list; its buttons trigger the events that LIST_SCRIPT names."""
     return raw_html(html, js_on_load=LIST_SCRIPT, elem_id=elem_id, elem_classes="model-list")
 
 

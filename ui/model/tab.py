@@ -1,4 +1,4 @@
-"""The Model tab: which base model, what it is made of, which parts get an adapter, whether it fits."""
+"""The Model tab: choose a base model, see what it is made of, and which parts get an adapter."""
 
 from __future__ import annotations
 
@@ -71,7 +71,8 @@ def build(ctx: Context) -> ModelTab:
                 )
                 memory = raw_html(elem_id="model-memory")
     return ModelTab(
-        tab, source, message, about, verdict, diagram, memory, next_tab, search, download, downloaded,
+        tab, source, message, about, verdict, diagram, memory, next_tab, search, download,
+        downloaded,
     )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def wire_model(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
 
 
 def follow_choice(source: str) -> tuple[Any, Any]:
-    """Drop the message on another model; the primary button trains, or downloads what is not here."""
+    """Hide the message on another model; training comes first only for a model that is here."""
     variant = "secondary" if local.hub_name(source) else "primary"
     return gr.update(visible=False), gr.update(variant=variant)
 

@@ -14,8 +14,8 @@ from gradio.components import Component
 
 from engine import hardware
 from engine.errors import HoneError
+from engine.estimate.case import Case
 from engine.estimate.forecast import forecast_run
-from engine.estimate.recommend import Case
 from engine.model.info import ALL_LINEAR
 from engine.spec.objective import ObjectiveKind
 from engine.spec.run import RunSpec

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.estimate import memory, recommend
+from engine.estimate import memory
+from engine.estimate.case import USABLE_SHARE, Case, MemoryInputs, Setup, memory_inputs
 from engine.estimate.forecast import Forecast
-from engine.estimate.recommend import Case
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
 from engine.text import count_of, format_bytes, format_count
@@ -60,7 +60,7 @@ def memory_verdict(estimate: Forecast, case: Case) -> str:
         title = f"It fits after stepping down: {smallest} of {free} free"
         text = f"These settings need {needs}. Hone steps down to {estimate.fit.text}."
         return status_box("warn", title, f"{text} {estimate.effect}")
-    if estimate.needs > recommend.USABLE_SHARE * case.machine.free:
+    if estimate.needs > USABLE_SHARE * case.machine.free:
         title = f"It just fits: about {needs} of {free} free"
         return status_box("warn", title, "Close other programs before you start.")
     text = f"For {estimate.fit.text}, up to {count_of(estimate.length, 'token')} each."
@@ -72,7 +72,7 @@ def _what_helps(estimate: Forecast, case: Case) -> str:
         return "Choose a smaller model."
     words = " or ".join(estimate.helps)
     if any("4-bit" in one for one in estimate.helps):
-        size = recommend.bytes_needed(case, MethodSpec(kind="qlora"), 1, estimate.length, True)
+        size = memory.bytes_needed(case, Setup(MethodSpec(kind="qlora"), estimate.length))
         words = words.replace(
             "the 4-bit method (QLoRA)", f"the 4-bit method, QLoRA ({format_bytes(size)})"
         )
@@ -82,9 +82,8 @@ def _what_helps(estimate: Forecast, case: Case) -> str:
 def memory_card(estimate: Forecast, case: Case, spec: RunSpec) -> str:
     """Bars by part, a line at what is free, and the largest batch and example that would fit."""
     recompute, optim = spec.optim.checkpointing == "on", spec.optim
-    inputs = recommend.memory_inputs(
-        case, spec.method, optim.batch_size, estimate.length, recompute, optim.optimizer, spec.place
-    )
+    layout = (optim.batch_size, recompute, optim.optimizer, spec.place)
+    inputs = memory_inputs(case, Setup(spec.method, estimate.length, *layout))
     methods = {"These settings": inputs, **memory.usual_methods(inputs)}
     bars = [
         Bar(METHOD_TITLES.get(name, name), memory.estimate_memory(one).model_dump())
@@ -141,7 +140,7 @@ def _colour_keys(bars: Sequence[Bar]) -> str:
     return f'<ul class="keys">{"".join(items)}</ul>'
 
 
-def _largest_line(inputs: memory.MemoryInputs, free: int) -> str:
+def _largest_line(inputs: MemoryInputs, free: int) -> str:
     """The largest batch and the longest example that would fit."""
     batch = memory.largest_batch(inputs, free)
     length = memory.largest_length(inputs._replace(batch=1), free)

@@ -1,4 +1,4 @@
-"""What Start would do with the current settings, shown below it: rows, weights, memory, time, disk."""
+"""What Start would do with these settings, shown below it: rows, weights, memory, time, disk."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import HoneError
-from engine.estimate import recommend
+from engine.estimate.case import USABLE_SHARE, Case
 from engine.estimate.duration import TimeRange
-from engine.estimate.recommend import Case, MethodOption
+from engine.estimate.methods import MethodOption, explain_method, method_options
 from engine.runs.plan import Plan, what_helps
-from engine.spec.method import NAMES
+from engine.spec.method import METHODS
 from engine.text import count_of, format_bytes, format_count, format_share, format_time_range
 from ui import form
 from ui.context import Context
@@ -51,7 +51,7 @@ def _plan_updates(ctx: Context, values: Mapping[str, Any]) -> Iterator[dict[str,
     if plan.case is None:
         yield {"facts": _card(rows_line(plan) + WAITING_FOR_MODEL), "method.alpha": alpha}
         return
-    advice = method_advice(recommend.method_options(plan.case), plan.case)
+    advice = method_advice(method_options(plan.case), plan.case)
     yield {"facts": plan_card(plan), "method.alpha": alpha, "methods": advice}
     if plan.seconds is None and (seconds := ctx.engine.estimate_time(plan, measure=True)):
         yield {"facts": plan_card(plan._replace(seconds=seconds))}
@@ -130,7 +130,7 @@ def plan_warnings(plan: Plan) -> Iterator[tuple[str, str]]:
             f"So the run will step down to {estimate.fit.text}. {estimate.effect}",
             "warn",
         )
-    elif estimate.fit_needs > recommend.USABLE_SHARE * machine.free:
+    elif estimate.fit_needs > USABLE_SHARE * machine.free:
         yield "This takes nearly all free memory. If it runs out, the run steps down.", "warn"
     if plan.spec.method.kind == "full" and plan.case.info.parameters > 1e9:
         size = format_bytes(4 * plan.case.info.parameters)
@@ -140,14 +140,14 @@ def plan_warnings(plan: Plan) -> Iterator[tuple[str, str]]:
 def method_advice(options: Sequence[MethodOption], case: Case) -> str:
     """The recommended method with its reason, and when to use which."""
     best = next(option for option in options if option.recommended)
-    why = escape_html(recommend.explain_method(case, best))
+    why = escape_html(explain_method(case, best))
     rows = "".join(_method_item(option) for option in options)
     note = (
         f"{format_bytes(case.machine.free)} is free. "
         "The figures are for one example at a time; larger batches need more."
     )
     return (
-        f'<p class="line">Recommended: <b>{escape_html(NAMES[best.kind])}</b>. {why}</p>'
+        f'<p class="line">Recommended: <b>{escape_html(METHODS[best.kind].name)}</b>. {why}</p>'
         '<details class="why"><summary>When to use which method</summary>'
         f"<ul>{rows}</ul>{line(note)}</details>"
     )
@@ -157,4 +157,4 @@ def _method_item(option: MethodOption) -> str:
     unfit = "" if option.fits else ", which does not fit here"
     mark = ' <span class="chip">recommended</span>' if option.recommended else ""
     text = f"{option.why} Needs at least {format_bytes(option.needs)} of memory{unfit}."
-    return f"<li><b>{escape_html(NAMES[option.kind])}</b>{mark}<br>{escape_html(text)}</li>"
+    return f"<li><b>{escape_html(METHODS[option.kind].name)}</b>{mark}<br>{escape_html(text)}</li>"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from engine.estimate.recommend import Case, Recommendation, recommend_settings
+from engine.estimate.case import Case
+from engine.estimate.recommend import Recommendation, recommend_settings
 from engine.model.info import ALL_LINEAR, ModelInfo
 from engine.runs import recipes
 from engine.spec import presets

@@ -1,1 +1,1 @@
-"""What can be wrong with rows, and how to mend it. Knows nothing about file formats."""
+"""What can be wrong with rows, and how to fix it. Knows nothing about file formats."""

@@ -1,4 +1,4 @@
-"""Which rows are nearly the same: MinHash over groups of three words (Broder 1997), through rensa."""
+"""Near duplicates: MinHash over shingles of three words (Broder 1997), with rensa."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from rensa import RMinHash, RMinHashLSH
 
 PERMUTATIONS = 128
-BANDS = 16  # of 8 hashes: pairs from a likeness of about 0.7 on are looked at
-MIN_JACCARD = 0.8  # share of common word groups (Jaccard) from which rows count as nearly the same
+BANDS = 16  # of 8 hashes: pairs from a similarity of about 0.7 are looked at
+MIN_JACCARD = 0.8  # share of common shingles from which rows count as nearly the same
 COMPARED_ROWS = 100_000  # rows compared; more would take too much memory
 LONG_ANSWER = 12  # words from which an answer weighs enough by itself
 COMPARED_LETTERS = 20_000  # of a row that are compared
@@ -16,7 +16,7 @@ WORD = re.compile(r"\w+")
 
 
 class NearDuplicates:
-    """Groups rows as they come: each gets the number of the first row that it is like."""
+    """Groups rows as they come; a group is named by the number of its first row."""
 
     def __init__(self) -> None:
         self._index = RMinHashLSH(threshold=0.7, num_perm=PERMUTATIONS, num_bands=BANDS)
@@ -28,9 +28,10 @@ class NearDuplicates:
         return len(self._hashes)
 
     def add(self, text: str, answer: str = "") -> int:
-        """The number of the first row that this one is nearly the same as; its own where there is none.
+        """Add a row and return its group: that of the first row that it nearly equals, or a new one.
 
-        Rows with short answers must have the same one: they often share a long instruction and little else.
+        Rows with short answers must have the same one: they often share a long instruction and
+        little else.
         """
         number = len(self._hashes)
         made = RMinHash(num_perm=PERMUTATIONS, seed=42)
@@ -51,7 +52,7 @@ class NearDuplicates:
 
 
 def shingles(text: str) -> list[str]:
-    """Groups of three words in a row; a text in a script without spaces falls into groups of four letters."""
+    """Groups of three words; of four letters in a script without spaces."""
     words = WORD.findall(text.lower())
     if words and max(map(len, words)) > 40 and not text.isascii():
         whole = "".join(words)

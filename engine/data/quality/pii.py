@@ -7,8 +7,8 @@ import re
 import phonenumbers
 
 EMAIL = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
-# Written as people write telephone numbers: with a +, with an area code in brackets, with a leading 0, or 212-555-0123.
-# Sums (100-50-30), dates and table ids are not.
+# Written as people write telephone numbers: with a +, with an area code in brackets, with a leading
+# 0, or 212-555-0123. Sums (100-50-30), dates and table ids are not.
 TELEPHONE = re.compile(
     r"(?<![\w.,/-])(?:\+\d[\d ().-]{7,18}\d|\(\d{2,5}\)[ -]?\d[\d -]{4,12}\d|0\d{1,5}[ -]?\d[\d -]{4,10}\d"
     r"|\d{3}[-. ]\d{3}[-. ]\d{4})(?![\w/-])"
@@ -16,12 +16,12 @@ TELEPHONE = re.compile(
 CARD_NUMBER = re.compile(
     r"(?<![\w.,/-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -]?)\d{6}\2\d{5})(?![\w/-])"
 )
-REGIONS = ("US", "GB", "DE", "FR", "IN")  # asked in turn for a number without its country
+REGIONS = ("US", "GB", "DE", "FR", "IN")  # tried for a number without its country
 PII_KINDS = ("e-mail address", "telephone number", "card number")
 
 
 def find_pii(text: str) -> tuple[str, str] | None:
-    """The first of it as (kind, what was found), or None."""
+    """Return the first personal data in a text as (kind, what was found), or None."""
     if "@" in text and (found := EMAIL.search(text)):
         return PII_KINDS[0], found[0]
     for match in CARD_NUMBER.finditer(text):
@@ -34,7 +34,7 @@ def find_pii(text: str) -> tuple[str, str] | None:
 
 
 def is_card(number: str) -> bool:
-    """Whether digits are a card's: right length, a known beginning, and Luhn's check digit (ISO/IEC 7812-1)."""
+    """Whether a card can have this number: its length, first digit and check digit (ISO/IEC 7812)."""
     digits = [int(one) for one in number if one.isdigit()]
     if not 13 <= len(digits) <= 19 or digits[0] not in (3, 4, 5, 6) or len(set(digits)) < 2:
         return False

@@ -1,4 +1,4 @@
-"""Which rows are held out: decided by their content and the seed alone, so the same data is always split alike."""
+"""Which rows are held out: decided by content and seed alone, so equal data is always split alike."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 
-SplitRow = tuple[int, bytes, str, int]  # group of like rows, key of the content, label or "", index
+# Group of near duplicates, key of the content, label or "", index.
+SplitRow = tuple[int, bytes, str, int]
 
 
 def choose_held_out(items: Iterable[SplitRow], share: float, seed: int) -> set[int]:
-    """Indices of the rows held out: a share of each label (stratified), and groups of like rows never torn apart."""
+    """Return the indices of the rows held out: a share of each label (stratified).
+
+    A group of near duplicates is never split.
+    """
     groups: dict[int, list[SplitRow]] = defaultdict(list)
     for item in items:
         groups[item[0]].append(item)
@@ -24,7 +28,7 @@ def choose_held_out(items: Iterable[SplitRow], share: float, seed: int) -> set[i
         total = sum(map(len, drawn))
         owed += share * total
         for group in drawn:
-            # A group that is larger than what is wanted stays in training, and so does the last of a label.
+            # A group larger than what is wanted stays in training, and so does a label's last one.
             if len(group) > owed + 0.5 or total - len(group) < 1:
                 continue
             held |= {item[3] for item in group}
@@ -39,6 +43,5 @@ def choose_held_out(items: Iterable[SplitRow], share: float, seed: int) -> set[i
 
 
 def _hash_order(group: list[SplitRow], seed: int) -> bytes:
-    return hashlib.blake2b(
-        min(item[1] for item in group), key=str(seed).encode(), digest_size=8
-    ).digest()
+    key = min(item[1] for item in group)
+    return hashlib.blake2b(key, key=str(seed).encode(), digest_size=8).digest()

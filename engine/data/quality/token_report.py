@@ -1,4 +1,4 @@
-"""What a tokenizer makes of prepared rows: the preview, and how many are cut, refused or hold control tokens."""
+"""What a tokenizer makes of prepared rows: a preview, and counts of cut and refused rows."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pydantic import BaseModel, ConfigDict
 
 
 class PreviewRow(BaseModel):
-    """One row as the model will see it, with the tokens beyond the cut; or the problem why it cannot be shown."""
+    """A row as the model will see it, with the tokens beyond the cut; or why it cannot be shown."""
 
     model_config = ConfigDict(frozen=True)
     tokens: list[str]
-    learned: list[bool]
-    special: list[bool] = []  # control tokens, which the tokenizer adds or the template writes
+    learned: list[bool]  # whether each is a target token
+    special: list[bool] = []  # control tokens, added by the tokenizer or the template
     kept: int | None = None  # tokens before the cut; None where all are
     length: int  # tokens before anything was cut or shortened
     problem: str = ""
@@ -31,7 +31,7 @@ class ControlTokens(BaseModel):
 
 
 class RefusedRows(BaseModel):
-    """Rows whose loss mask is uncertain; no other count has them."""
+    """Rows whose loss mask is uncertain; they are in no other count."""
 
     model_config = ConfigDict(frozen=True)
     rows: int = 0
@@ -40,15 +40,15 @@ class RefusedRows(BaseModel):
 
 
 class TokenReport(BaseModel):
-    """Token counts over rows. Indices are those of the rows that were given; at most 20 of each kind are named."""
+    """Token counts over rows. Row indices are given for at most 20 rows of each kind."""
 
     model_config = ConfigDict(frozen=True)
-    rows: int  # all that there are
+    rows: int  # all
     measured: int  # of them, evenly spread; everything below counts these
     tokens: int  # after the cut
-    learned: int
+    learned: int  # target tokens
     cut: int  # rows longer than the limit
-    lost: int  # rows without anything left to learn
+    lost: int  # rows without any target token left
     longest: int  # tokens of the longest row before the cut
     edges: list[int] = []  # of the histogram of lengths before the cut; one more than counts
     counts: list[int] = []

@@ -1,17 +1,26 @@
-"""Rows as tokens on disk, made once for the same rows, tokenizer and settings. Memory-mapped: they cost no memory."""
+"""Token cache: encoded rows on disk, memory-mapped, one folder for each set of rows and settings.
+
+    cache/KEY/tokens.arrow   token ids and labels
+    cache/KEY/left.json      how many rows it has, and how many were left out
+
+``Dataset.from_generator`` with a fingerprint caches, too, in fewer lines. It would not keep how
+many rows were left out, never removes old sets, and raises ArrowInvalid in every later run once a
+power cut has damaged a file, where this cache encodes the rows again.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import time
 from collections import Counter
 from contextlib import suppress
+from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 from datasets import Dataset
@@ -19,62 +28,59 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.rows import Rows
 from engine.spec.run import DataSpec
-from engine.store.files import whole_folder, write_json
+from engine.store.files import remove_whole, whole_folder, write_json
 from engine.work.encode.encode import Encoded, encode_rows
 
-TOKEN_SETS_KEPT = 24  # sets of tokens on disk
-DRAFT_AGE_LIMIT = 86_400  # seconds after which nobody works on a draft any more
-ROWS_PER_BATCH = 1000  # rows written at a time
+# Raise it when the code encodes any row differently; test_golden.py notices when it must be.
+ENCODING_VERSION = 1
+LIBRARIES = ("transformers", "tokenizers", "jinja2")  # their versions are part of the key
+TOKEN_SETS_KEPT = 24
+DRAFT_AGE_LIMIT = 86_400  # seconds after which a draft is one of a process that was killed
+ROWS_PER_BATCH = 1000  # written at a time
 TOKEN_SCHEMA = pa.schema(
     [
         ("input_ids", pa.list_(pa.int32())),
         ("labels", pa.list_(pa.int32())),
         ("length", pa.int32()),  # tokens
-        ("learned", pa.int32()),  # of these
-        ("cut", pa.bool_()),  # loses something at the length limit
+        ("learned", pa.int32()),  # target tokens
+        ("cut", pa.bool_()),  # whether the row was longer than the length limit
     ]
 )
-ROW_SETTINGS = {
-    "source",
-    "shape",
-    "roles",
-    "held_out",
-    "held_out_source",
-    "seed",
-}  # settings that made the rows
+# Settings that made the rows, and do not change how they are encoded.
+ROW_SETTINGS = {"source", "shape", "roles", "held_out", "held_out_source", "seed"}
 
 
 class EncodedRows(NamedTuple):
-    """The rows that teach something."""
+    """The rows that have targets, as tokens."""
 
-    rows: Dataset  # input_ids and labels; length, learned and cut beside them
-    lost: int  # rows that lose their whole answer to the cut
-    refused: int  # rows with an uncertain mask, left out because the user chose so
+    rows: Dataset  # columns of TOKEN_SCHEMA
+    lost: int  # rows that have no target within the length limit
+    refused: int  # rows with an uncertain loss mask, left out because the user chose so
 
     @property
     def lengths(self) -> list[int]:
+        """The tokens of each row."""
         return list(self.rows["length"])
 
 
 def load_or_encode(
     cache: Path, file: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec
 ) -> EncodedRows:
-    """The rows of a file as tokens, from the cache where they are there; raises DataError as ``encode_each`` does."""
+    """The rows of ``file`` as tokens, from the cache if they are in it.
+
+    Raises DataError as ``encode_rows`` does.
+    """
     folder = cache / _cache_key(file, tokenizer, data)
     there = folder.exists()
     try:
         return _read_folder(folder)
     except (OSError, ValueError, pa.ArrowInvalid):
-        if there:  # half removed, or cut off by a power cut
+        # A folder that cannot be read is half removed, or was damaged by a power cut.
+        if there:
             _remove_folder(folder)
-        with whole_folder(folder) as draft:
-            _write_folder(draft, rows, tokenizer, data)
-    for old in sorted(cache.glob("[!.]*"), key=lambda one: one.stat().st_mtime)[:-TOKEN_SETS_KEPT]:
-        _remove_folder(old)  # files that are open stay readable
-    for draft in cache.glob(".draft-*"):  # of one that was killed
-        with suppress(FileNotFoundError):
-            if time.time() - draft.stat().st_mtime > DRAFT_AGE_LIMIT:
-                shutil.rmtree(draft, ignore_errors=True)
+    with whole_folder(folder) as draft:
+        _write_folder(draft, rows, tokenizer, data)
+    _remove_old(cache)
     return _read_folder(folder)
 
 
@@ -87,25 +93,34 @@ def _read_folder(folder: Path) -> EncodedRows:
     return EncodedRows(rows, left["lost"], left["refused"])
 
 
+def _remove_old(cache: Path) -> None:
+    """Keep the sets that were used last; what another process has open stays readable for it."""
+    used = sorted(cache.glob("[!.]*"), key=lambda folder: folder.stat().st_mtime)
+    for folder in used[:-TOKEN_SETS_KEPT]:
+        _remove_folder(folder)
+    for draft in cache.glob(".*"):
+        with suppress(FileNotFoundError):
+            if time.time() - draft.stat().st_mtime > DRAFT_AGE_LIMIT:
+                shutil.rmtree(draft, ignore_errors=True)
+
+
 def _remove_folder(folder: Path) -> None:
-    """At once for whoever looks for it: what is half removed must not be found."""
-    aside = folder.with_name(f".draft-{secrets.token_hex(6)}")
-    with suppress(FileNotFoundError):  # another run may have been quicker
-        os.rename(folder, aside)
-        shutil.rmtree(aside, ignore_errors=True)
+    # Another run may have removed it already.
+    with suppress(FileNotFoundError):
+        remove_whole(folder)
 
 
 def _cache_key(file: Path, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -> str:
-    """By content: of the rows, the tokenizer with its template, the settings, and the code that encodes."""
-    found = hashlib.sha256()
+    """A hash of the rows, tokenizer, chat template, settings and encoder version."""
     with file.open("rb") as opened:
-        found.update(hashlib.file_digest(opened, "sha256").digest())
+        found = hashlib.sha256(hashlib.file_digest(opened, "sha256").digest())
     for text in (
         tokenizer.backend_tokenizer.to_str(),
         str(tokenizer.chat_template),
         str(tokenizer.special_tokens_map),
         data.model_dump_json(exclude=ROW_SETTINGS),
-        *(path.read_text(encoding="utf-8") for path in sorted(Path(__file__).parent.glob("*.py"))),
+        str(ENCODING_VERSION),
+        *(version(library) for library in LIBRARIES),
     ):
         found.update(text.encode())
     return found.hexdigest()[:32]
@@ -114,28 +129,27 @@ def _cache_key(file: Path, tokenizer: PreTrainedTokenizerBase, data: DataSpec) -
 def _write_folder(
     folder: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec
 ) -> None:
-    left: Counter[str] = Counter(rows=0)
-    waiting: list[Encoded] = []
+    left = Counter(rows=0, lost=0, refused=0)
+    encoded = encode_rows(tokenizer, rows, data, left)
     with (
         pa.OSFile(str(folder / "tokens.arrow"), "wb") as sink,
         pa.ipc.new_stream(sink, TOKEN_SCHEMA) as stream,
     ):
+        while batch := list(islice(encoded, ROWS_PER_BATCH)):
+            left["rows"] += len(batch)
+            stream.write_batch(_record_batch(batch))
+    write_json(folder / "left.json", left)
 
-        def flush() -> None:
-            made: list[Any] = [[one.ids for one in waiting], [one.labels for one in waiting]]
-            made += [[len(one.ids) for one in waiting], [one.learned for one in waiting]]
-            made.append([one.cut > 0 for one in waiting])
-            arrays = [
-                pa.array(values, field.type)
-                for values, field in zip(made, TOKEN_SCHEMA, strict=True)
-            ]
-            stream.write_batch(pa.record_batch(arrays, schema=TOKEN_SCHEMA))
-            waiting.clear()
 
-        for one in encode_rows(tokenizer, rows, data, left):
-            waiting.append(one)
-            left["rows"] += 1
-            if len(waiting) >= ROWS_PER_BATCH:
-                flush()
-        flush()
-    write_json(folder / "left.json", {name: left[name] for name in ("rows", "lost", "refused")})
+def _record_batch(batch: list[Encoded]) -> pa.RecordBatch:
+    columns = [
+        [one.ids for one in batch],
+        [one.labels for one in batch],
+        [len(one.ids) for one in batch],
+        [one.target_tokens for one in batch],
+        [one.cut_tokens > 0 for one in batch],
+    ]
+    arrays = [
+        pa.array(values, field.type) for values, field in zip(columns, TOKEN_SCHEMA, strict=True)
+    ]
+    return pa.record_batch(arrays, schema=TOKEN_SCHEMA)

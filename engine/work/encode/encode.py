@@ -1,7 +1,7 @@
 """Encodes rows as token ids and labels: what the model reads, and the targets that it learns.
 
-The loss covers the assistant's turns, or the whole of a plain text. A row whose loss mask is uncertain
-is refused; nothing is ever trained on silently.
+The loss covers the assistant's turns, or the whole of a plain text. A row whose loss mask is
+uncertain is refused; nothing is ever trained on silently.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def encode_uncut(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -
 def encode_chosen_and_rejected(
     tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
 ) -> list[Encoded]:
-    """The row and, if it is a preference, the row with its rejected answer; both without truncation.
+    """The row and, of a preference, the row with its rejected answer; both untruncated.
 
     Their prompts are shortened alike, by what the longer of the two needs.
     """
@@ -151,8 +151,9 @@ def encode_rows(
 ) -> Iterator[Encoded]:
     """The rows that have targets, truncated.
 
-    ``left`` counts the rows left out: ``lost`` have no target within the maximum length, ``refused``
-    have an uncertain loss mask. The latter raise DataError unless ``data.fixes`` has "refused".
+    ``left`` counts the rows left out: ``lost`` have no target within the maximum length,
+    ``refused`` have an uncertain loss mask. The latter raise DataError unless ``data.fixes`` has
+    "refused".
     """
     for number, row in enumerate(rows, start=1):
         try:
@@ -177,8 +178,8 @@ def _make_labels(tokens: TextTokens, spans: list[Span]) -> list[int]:
     """Labels of the tokens that begin inside one of these spans of characters.
 
     A token that begins before an answer and reaches into it has no label: its beginning is part of
-    the prompt, so the model can never choose it. A token that begins in the answer and reaches out of
-    it is the model's to write.
+    the prompt, so the model can never choose it. A token that begins in the answer and reaches out
+    of it is the model's to write.
     """
     spans = sorted(spans)
     starts = [start for start, _ in spans]

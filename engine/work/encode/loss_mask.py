@@ -1,7 +1,8 @@
-"""The loss mask of a conversation, as characters: which of them the model learns to write.
+"""Computes the loss mask of a conversation: which characters the model learns to write.
 
-Learned is what an assistant writes: its words, its calls of tools, and the mark that ends its turn; not the header
-before it, which the generation prompt gives. A mask is certain or refused. Knows nothing about tokens.
+The targets are what an assistant writes: its words, its tool calls, and the mark that ends its turn;
+not the header before it, which the generation prompt gives. A mask is certain or refused. Knows
+nothing about tokens.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ from typing import Literal, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
+from engine.data.messages import Message
 from engine.errors import DataError
 from engine.work.encode.messages import (
     ADVICE,
-    Message,
     Tool,
     answer_after_thinking,
     check_complete,
@@ -31,46 +32,46 @@ Learn = Literal["answers", "last", "all"]
 
 
 class LossMask(NamedTuple):
-    """A conversation as text, and its learned characters."""
+    """A conversation as text, and its target characters."""
 
     text: str
     spans: list[Span]
-    prompt_ends: list[
-        int
-    ]  # where prompts that ask for an answer end; the last is where the last answer begins
+    # Where prompts that ask for an answer end; the last is where the last answer begins.
+    borders: list[int]
 
 
 def compute_loss_mask(
     tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool], learn: Learn
 ) -> LossMask:
-    """The text and its mask; raises DataError where it is uncertain, or where the template leaves something out."""
-    turns = [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-    wanted = [
-        index
-        for index in (turns[-1:] if learn == "last" else turns)
-        if messages[index].get("weight") != 0
-    ]
+    """The conversation's text and its loss mask.
 
-    def one(form: list[Message], offered: list[Tool] | None) -> LossMask:
+    Raises DataError where the mask is uncertain, or where the template leaves something out.
+    """
+    answers = _answer_indices(messages)
+    wanted = answers[-1:] if learn == "last" else answers
+    wanted = [index for index in wanted if messages[index].get("weight") != 0]
+
+    def mask_form(form: list[Message], offered: list[Tool] | None) -> LossMask:
         chat = _MaskedChat(tokenizer, form, offered)
         text = chat.whole.text
         check_complete(text, form, tools)
-        spans = {} if learn == "all" else {index: chat.target_spans(index) for index in wanted}
-        borders = {
-            index: found[0][0] for index, found in spans.items() if index == turns[-1]
-        } | chat.prompt_ends()
-        flat = (
-            [(0, len(text))]
-            if learn == "all"
-            else [span for found in spans.values() for span in found]
-        )
+        if learn == "all":
+            return LossMask(text, [(0, len(text))], sorted({*chat.prompt_ends().values()}))
+        targets = {index: chat.target_spans(index) for index in wanted}
+        borders = {index: spans[0][0] for index, spans in targets.items() if index == answers[-1]}
+        borders |= chat.prompt_ends()
+        flat = [span for spans in targets.values() for span in spans]
         return LossMask(text, flat, sorted({*borders.values()}))
 
-    return first_usable_form(one, tokenizer, messages, tools)
+    return first_usable_form(mask_form, tokenizer, messages, tools)
+
+
+def _answer_indices(messages: list[Message]) -> list[int]:
+    return [index for index, message in enumerate(messages) if message["role"] == "assistant"]
 
 
 class _MaskedChat:
-    """One rendered conversation, asked for the learned characters of its turns."""
+    """One rendered conversation, and the target characters of its turns."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None
@@ -82,8 +83,14 @@ class _MaskedChat:
     def render(self, messages: list[Message], prompt: bool = False) -> Rendered:
         return render_traced(self.tokenizer, messages, self.tools, prompt)
 
+    def render_with(self, index: int, words: str) -> Rendered:
+        """The conversation with other words in one message."""
+        altered = [*self.messages]
+        altered[index] = replace_words(altered[index], words)
+        return self.render(altered)
+
     def prompt_before(self, index: int) -> str | None:
-        """What asks for this turn; None where the template does not accept the conversation up to it."""
+        """The prompt for this turn; None where the template refuses the messages before it."""
         if index not in self.prompts:
             try:
                 self.prompts[index] = render_chat(
@@ -94,22 +101,19 @@ class _MaskedChat:
         return self.prompts[index]
 
     def prompt_ends(self) -> dict[int, int]:
-        """Where the prompt that asks for a turn ends in the whole text, for each turn that begins so."""
-        answers = [
-            number for number, message in enumerate(self.messages) if message["role"] == "assistant"
-        ]
-        prompts = {number: self.prompt_before(number) for number in answers}
+        """Where each answer's prompt ends, for those prompts with which the text begins."""
+        prompts = {index: self.prompt_before(index) for index in _answer_indices(self.messages)}
         return {
-            number: len(prompt)
-            for number, prompt in prompts.items()
+            index: len(prompt)
+            for index, prompt in prompts.items()
             if prompt is not None and self.whole.text.startswith(prompt)
         }
 
     def target_spans(self, index: int) -> list[Span]:
-        """An assistant turn's characters, checked; raises DataError where they are uncertain."""
+        """The target characters of an assistant's turn; raises DataError if uncertain."""
         turn = _turn_span(self.whole, index)
-        if self.whole.marked:
-            spans = self._spans_from_marks(index, turn)
+        if self.whole.generation:
+            spans = self._generation_spans(index, turn)
         elif turn:
             turn = self._own_part(index, turn)
             spans = [(self._answer_start(index, turn), turn[1])]
@@ -119,49 +123,45 @@ class _MaskedChat:
         self._check_answer(index, "".join(self.whole.text[start:end] for start, end in spans))
         return spans
 
-    def _spans_from_marks(self, index: int, turn: Span | None) -> list[Span]:
-        """What the template's own generation marks say."""
-        answers = [
-            number for number, message in enumerate(self.messages) if message["role"] == "assistant"
-        ]
+    def _generation_spans(self, index: int, turn: Span | None) -> list[Span]:
+        """What the template's own generation blocks say."""
+        answers, marked = _answer_indices(self.messages), self.whole.generation
+        spans = []
         if turn:
-            spans = [
-                (start, end)
-                for start, end in self.whole.marked
-                if turn[0] <= start and end <= turn[1]
-            ]
-            inside = [_turn_span(self.whole, number) for number in answers]
-            for start, end in self.whole.marked:
-                words = self.whole.text[start:end].strip()
-                if words not in ("", self.tokenizer.eos_token) and not any(
-                    one and one[0] <= start and end <= one[1] for one in inside
-                ):
-                    raise DataError(
-                        f"This chat template marks words that are not the assistant's. {ADVICE}"
-                    )
-        elif len(self.whole.marked) == len(answers):
-            spans = [self.whole.marked[answers.index(index)]]
-        else:
-            spans = []
+            spans = [span for span in marked if _is_inside(span, turn)]
+            self._check_generation_blocks(answers)
+        elif len(marked) == len(answers):
+            spans = [marked[answers.index(index)]]
         if not spans:
             raise DataError(
-                f"This chat template does not mark every answer, so some could not be learned. {ADVICE}"
+                "This chat template does not mark every answer, so some could not be learned. "
+                f"{ADVICE}"
             )
         return spans
 
+    def _check_generation_blocks(self, answers: list[int]) -> None:
+        """Raises DataError where a generation block has words that are no assistant's."""
+        turns = [turn for index in answers if (turn := _turn_span(self.whole, index))]
+        for span in self.whole.generation:
+            words = self.whole.text[slice(*span)].strip()
+            empty = words in ("", self.tokenizer.eos_token)
+            if not empty and not any(_is_inside(span, turn) for turn in turns):
+                raise DataError(
+                    f"This chat template marks words that are not the assistant's. {ADVICE}"
+                )
+
     def _answer_start(self, index: int, turn: Span) -> int:
-        """Where an answer begins: behind what the generation prompt gives in the turn's place."""
+        """Where an answer begins: after what the generation prompt gives in the turn's place."""
         text = self.whole.text[slice(*turn)]
         given = self._prompt_at(index, turn[0])
         if text.startswith(given):
             return turn[0] + len(given)
-        # The prompt opens something that this turn does not write, such as <think>. Where they part must not hang on
-        # the answer's first letters, so it is compared with what stands before any answer.
+        # The prompt opens something that this turn does not write, such as <think>. Where the two
+        # diverge must not depend on the answer's first letters, so the turn is compared with turns
+        # that hold other words.
         others = [text]
         for words in NEUTRAL_WORDS:
-            altered = [*self.messages]
-            altered[index] = replace_words(altered[index], words)
-            other = self.render(altered)
+            other = self.render_with(index, words)
             if place := _turn_span(other, index):
                 others.append(other.text[slice(*place)])
         fixed = common_prefix(others)
@@ -176,17 +176,15 @@ class _MaskedChat:
         prompt = self.prompt_before(index)
         if prompt is None:
             return self._added_by_prompt([HELLO_TURN])
-        return (
-            prompt[start:]
-            if prompt.startswith(self.whole.text[:start])
-            else self._added_by_prompt(self.messages[:index])
-        )
+        if prompt.startswith(self.whole.text[:start]):
+            return prompt[start:]
+        return self._added_by_prompt(self.messages[:index])
 
     def _added_by_prompt(self, messages: list[Message]) -> str:
-        """What a generation prompt adds to these messages, also where it is written within the last turn."""
+        """What a generation prompt adds to these messages, in or after the last turn."""
         asked, silent = self.render(messages, prompt=True), self.render(messages)
         ends = [(spans[-1][1], number) for number, spans in asked.pieces.items()]
-        if not ends or not silent.render:
+        if not ends or not silent.traced:
             raise _uncertain_mask()
         end, number = max(ends)
         with_prompt, without = (
@@ -197,97 +195,102 @@ class _MaskedChat:
         return inside + asked.text[end:]
 
     def _span_between_prefixes(self, index: int) -> Span:
-        """An answer found by rendering the conversation up to it and with it: each must begin the whole."""
-        before, after = (
-            self.prompt_before(index),
-            render_chat(self.tokenizer, self.messages[: index + 1], self.tools),
-        )
+        """An answer between two renderings that begin the text: up to it and with it."""
+        before = self.prompt_before(index)
+        after = render_chat(self.tokenizer, self.messages[: index + 1], self.tools)
         if before is None or not after.startswith(before) or not self.whole.text.startswith(after):
             raise _uncertain_mask()
         return len(before), len(after)
 
     def _answer_end(self, index: int, span: Span, turn: Span | None) -> int:
-        """Behind the mark that ends the turn; blanks after it are not learned, and before it they are."""
+        """After the mark that ends the turn.
+
+        Blanks before the mark are targets, blanks after it are not.
+        """
         start, end = span
-        text, words = self.whole.text, remove_blanks(answer_after_thinking(self.messages[index]))
+        text, eos = self.whole.text, self.tokenizer.eos_token
+        words = remove_blanks(answer_after_thinking(self.messages[index]))
         if turn and text[end : turn[1]].strip() in self.tokenizer.all_special_tokens:
-            end = turn[
-                1
-            ]  # a generation mark around the words alone: the model must learn to stop, too
-        rest, eos = text[end:], self.tokenizer.eos_token
+            # The generation block holds the words alone, but the model must learn to stop, too.
+            end = turn[1]
+        rest = text[end:]
         if eos and rest.strip() == eos:
-            return (
-                end + rest.index(eos) + len(eos)
-            )  # the last turn may end in a second mark, as Phi's does
+            # The last turn may end in a second mark, as Phi's does.
+            return end + rest.index(eos) + len(eos)
         if not words or not remove_blanks(text[start:end]).endswith(words):
             return start + len(text[start:end].rstrip())
-        # Nothing visible ends the turn. Some templates write the mark before the next turn, or after the last.
-        # With a few, such as GLM's, the mark that opens the next turn is also the one that ends this.
+        # Nothing visible ends the turn. Some templates write the mark before the next turn, or
+        # after the last.
         blank = len(rest) - len(rest.lstrip())
-        marks = [eos] if eos else []
-        if index + 1 < len(self.messages) and self.messages[index + 1]["role"] != "assistant":
-            following = _turn_span(self.whole, index + 1)
-            if following and following[0] in (end, end + blank):
-                marks += [
-                    one
-                    for one in self.tokenizer.all_special_tokens
-                    if one != self.tokenizer.bos_token
-                ]
+        marks = self._end_marks(index, (end, end + blank))
         mark = next((one for one in marks if rest[blank:].startswith(one)), "")
         return end + blank + len(mark) if mark else end
 
-    def _own_part(self, index: int, turn: Span) -> Span:
-        """The turn without what others say in it: some templates write a tool's answer into the turn that called it.
+    def _end_marks(self, index: int, next_starts: Span) -> list[str]:
+        """Marks that may end a turn whose text ends at one of two places.
 
-        Then it ends where it would if nothing followed it. Raises DataError where that cannot be told.
+        In a few templates, such as GLM's, the mark that opens the next turn also ends this one.
+        """
+        marks = [self.tokenizer.eos_token] if self.tokenizer.eos_token else []
+        if index + 1 < len(self.messages) and self.messages[index + 1]["role"] != "assistant":
+            following = _turn_span(self.whole, index + 1)
+            if following and following[0] in next_starts:
+                special, bos = self.tokenizer.all_special_tokens, self.tokenizer.bos_token
+                marks += [one for one in special if one != bos]
+        return marks
+
+    def _own_part(self, index: int, turn: Span) -> Span:
+        """The turn without others' words; raises DataError where it cannot be told.
+
+        Some templates write a tool's answer into the turn that called it. The turn then ends where it
+        would if nothing followed it.
         """
         if not self._contains_others(index, self.whole.text[slice(*turn)]):
             return turn
         alone = self.render(self.messages[: index + 1])
         place = _turn_span(alone, index)
         text = alone.text[slice(*place)] if place else ""
-        if (
-            not text
-            or not self.whole.text[slice(*turn)].startswith(text)
-            or self._contains_others(index, text)
-        ):
+        begins = self.whole.text[slice(*turn)].startswith(text)
+        if not text or not begins or self._contains_others(index, text):
             raise DataError(
                 f"This chat template writes others' words into the assistant's turn. {ADVICE}"
             )
         return turn[0], turn[0] + len(text)
 
     def _contains_others(self, index: int, written: str) -> bool:
-        """Whether others' words stand in a turn, and not by chance: it changes when they say something else."""
+        """Whether a turn contains others' words, and not by chance: it changes when they change."""
         squeezed = remove_blanks(written)
         for number, other in enumerate(self.messages):
             words = content_of(other).strip()
             if other["role"] == "assistant" or not words or not contains_words(squeezed, words):
                 continue
-            altered = [*self.messages]
-            altered[number] = replace_words(other, NEUTRAL_WORDS[0])
-            changed = self.render(altered)
+            changed = self.render_with(number, NEUTRAL_WORDS[0])
             place = _turn_span(changed, index)
             if place is None or not changed.text[slice(*place)].startswith(written):
                 return True
         return False
 
-    def _check_answer(self, index: int, learned: str) -> None:
-        """The turn's own words must stand in it."""
-        squeezed = remove_blanks(learned)
+    def _check_answer(self, index: int, targets: str) -> None:
+        """Raises DataError unless the turn's own words and tool calls are among its targets."""
+        squeezed = remove_blanks(targets)
         if not contains_words(squeezed, answer_after_thinking(self.messages[index])):
             raise _uncertain_mask()
         if not contains_calls(squeezed, self.messages[index]):
             raise_missing("tool calls in the assistant's turn")
 
 
+def _is_inside(span: Span, turn: Span) -> bool:
+    return turn[0] <= span[0] and span[1] <= turn[1]
+
+
 def _turn_span(rendered: Rendered, index: int) -> Span | None:
-    """The one place where a message's turn was written; None where there is none, or more than one."""
+    """The one place where a message was written; None where there is none, or more than one."""
     spans = [span for span in rendered.pieces.get(index, []) if rendered.text[slice(*span)].strip()]
-    return spans[0] if rendered.render and len(spans) == 1 else None
+    return spans[0] if rendered.traced and len(spans) == 1 else None
 
 
 def _uncertain_mask() -> DataError:
     return DataError(
-        f"This model's chat template rewrites or reorders turns, so the assistant's words cannot be told apart with "
-        f"certainty. {ADVICE}"
+        "This model's chat template rewrites or reorders turns, so the assistant's words cannot be "
+        f"told apart with certainty. {ADVICE}"
     )

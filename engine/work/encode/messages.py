@@ -27,7 +27,8 @@ def message_forms(source: str, messages: list[Message]) -> Iterator[list[Message
     Tool calls with ids or without, arguments as an object or as JSON, and texts as lists of parts,
     which templates of models that also read pictures expect.
     """
-    # Some templates read thinking only from a field of its own, and would show <think> as the answer.
+    # Some templates read thinking only from a field of its own, and would show <think> as the
+    # answer.
     has_field = "reasoning_content" in source or "thinking" in source
     separate = has_field and "</think>" not in source
     plain = [_clean_message(message, separate) for message in messages]
@@ -146,7 +147,7 @@ def _with_json_arguments(message: Message) -> Message:
 
 
 def _with_call_ids(messages: list[Message]) -> list[Message]:
-    """Tool calls with ids of nine characters, as Mistral's templates want them, and results with theirs."""
+    """Tool calls and results with ids of nine characters, as Mistral's templates want."""
     count, waiting, made = 0, [], []
     for message in messages:
         if "tool_calls" in message:

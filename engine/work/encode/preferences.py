@@ -1,6 +1,6 @@
-"""Rows of preferences as tokens: the better and the worse answer after the same question, or one answer with a mark.
+"""Encodes preferences: a chosen and a rejected answer, or one answer marked good or bad.
 
-The tokens are those that the page shows. Knows nothing about how they are learned.
+The tokens are those that the page shows. Knows nothing about training.
 """
 
 from __future__ import annotations
@@ -9,13 +9,12 @@ from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.rows import Rows
+from engine.data.rows import Row, Rows
 from engine.errors import DataError
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import (
     IGNORE_INDEX,
     Encoded,
-    Row,
     encode_chosen_and_rejected,
     has_targets,
     truncate_encoded,
@@ -23,19 +22,22 @@ from engine.work.encode.encode import (
 
 
 class EncodedPreferences(NamedTuple):
-    """The rows that teach something, and how many do not."""
+    """The rows that can be learned, and how many cannot."""
 
-    sides: list[list[Encoded]]  # one or two of each row
-    marks: list[bool]
-    lost: int  # have no answer left within the length limit
-    same: int  # have two answers that are the same, within the limit
-    refused: int  # have an uncertain mask, and are left out because the user chose so
+    sides: list[list[Encoded]]  # one or two answers of each row, the chosen one first
+    marks: list[bool]  # whether the row's answer is good
+    lost: int  # have no answer within the length limit
+    same: int  # have two answers that are the same within the limit
+    refused: int  # have an uncertain loss mask, and the user chose to leave them out
 
 
 def encode_preferences(
     tokenizer: PreTrainedTokenizerBase, rows: Rows, data: DataSpec
 ) -> EncodedPreferences:
-    """All rows as tokens, cut; raises DataError for one whose mask is uncertain, or leaves it out."""
+    """All rows as tokens, truncated.
+
+    Raises DataError for a row with an uncertain loss mask, unless ``data.fixes`` has "refused".
+    """
     found, marks = [], []
     lost = same = refused = 0
     for at, row in enumerate(rows):
@@ -43,7 +45,7 @@ def encode_preferences(
             sides = encode_preference(tokenizer, row, data)
         except DataError as error:
             if "refused" not in data.fixes:
-                raise DataError(f"Row {rows.row_number(at)}: {error}") from error
+                raise DataError(f"Row {rows.number(at)}: {error}") from error
             refused += 1
             continue
         if not all(map(has_targets, sides)):
@@ -59,19 +61,22 @@ def encode_preferences(
 def encode_preference(
     tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
 ) -> list[Encoded]:
-    """One row's answers, each after the same question; raises DataError where the template writes it differently."""
+    """One row's answers, each after the same prompt, truncated.
+
+    Raises DataError where the template writes the prompt differently before the two.
+    """
     sides = encode_chosen_and_rejected(tokenizer, row, data)
-    questions = [question_ids(side) for side in sides]
-    if any(one != questions[0] for one in questions):
+    prompts = [question_ids(side) for side in sides]
+    if any(one != prompts[0] for one in prompts):
         raise DataError(
-            "This model's chat template writes the question differently before the worse answer, so the two cannot be "
-            "compared. Choose another chat format (template) on the Data tab."
+            "This model's chat template writes the question differently before the worse answer, so "
+            "the two cannot be compared. Choose another chat format (template) on the Data tab."
         )
     return [truncate_encoded(side, data) for side in sides]
 
 
 def answer_start(one: Encoded) -> int:
-    """How many tokens stand before the answer."""
+    """The index of the answer's first token."""
     return next((at for at, label in enumerate(one.labels) if label != IGNORE_INDEX), len(one.ids))
 
 
@@ -81,28 +86,28 @@ def question_ids(one: Encoded) -> list[int]:
 
 
 def answer_ids(one: Encoded) -> list[int]:
-    """The answer's tokens: what the template writes behind it is not learned."""
+    """The answer's tokens, without what the template writes after it."""
     last = max(at for at, label in enumerate(one.labels) if label != IGNORE_INDEX)
     return one.ids[answer_start(one) : last + 1]
 
 
 def paired_examples(found: EncodedPreferences) -> list[dict[str, Any]]:
-    """Examples of two answers each, as TRL names their parts."""
+    """Examples with a chosen and a rejected answer, with TRL's column names."""
     return [
         {
-            "prompt_ids": question_ids(better),
-            "chosen_ids": answer_ids(better),
-            "rejected_ids": answer_ids(worse),
+            "prompt_ids": question_ids(chosen),
+            "chosen_ids": answer_ids(chosen),
+            "rejected_ids": answer_ids(rejected),
         }
-        for better, worse in found.sides
+        for chosen, rejected in found.sides
     ]
 
 
 def unpaired_examples(found: EncodedPreferences) -> list[dict[str, Any]]:
-    """Examples of one answer each; of a row with two, the better is a good one and the worse a bad one.
+    """Examples with one answer and a label; a row with two gives a good and a bad example.
 
-    KTO measures them against answers to other questions, here those of the example half the rows away: the rows
-    beside it may ask the same.
+    KTO compares them with answers to other prompts. Here those come from the example half the rows
+    away, since the next row may have the same prompt.
     """
     sides = [side for row in found.sides for side in row]
     marks = [

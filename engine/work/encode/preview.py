@@ -1,6 +1,6 @@
-"""What the page shows of rows as tokens: a few rows in full, and a report over many.
+"""What the page shows of rows as tokens: single rows in full, and a report over many.
 
-A row whose mask is uncertain is told with its reason; neither function raises for it.
+A row whose loss mask is uncertain is reported with its reason; neither function raises for it.
 """
 
 from __future__ import annotations
@@ -12,23 +12,24 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
+from engine.data.rows import Row
 from engine.errors import DataError
 from engine.spec.objective import has_preference
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import IGNORE_INDEX, Encoded, Row, encode_uncut, has_targets
+from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_uncut, has_targets
 from engine.work.encode.preferences import encode_preference
 from engine.work.encode.tokens import control_pattern
 
-HISTOGRAM_BINS = 30  # at most, in the histogram of lengths
-ROWS_NAMED = 20  # rows named of each kind
+HISTOGRAM_BINS = 30  # at most
+ROWS_NAMED = 20  # in each list of rows
 MODEL_FIELDS = (
     "messages",
     "tools",
     "prompt",
     "completion",
     "text",
-)  # a row's fields that the model reads
-ROWS_PER_REPORT = 500  # rows
+)  # what the model reads of a row
+ROWS_PER_REPORT = 500  # between two reports of progress
 
 
 def preview_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> dict[str, Any]:
@@ -36,14 +37,8 @@ def preview_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) ->
     try:
         one = encode_uncut(tokenizer, row, data)
     except DataError as error:
-        return {
-            "tokens": [],
-            "learned": [],
-            "special": [],
-            "kept": 0,
-            "length": 0,
-            "problem": str(error),
-        }
+        empty: dict[str, Any] = {"tokens": [], "learned": [], "special": []}
+        return empty | {"kept": 0, "length": 0, "problem": str(error)}
     special = {token for token, added in tokenizer.added_tokens_decoder.items() if added.special}
     special |= set(tokenizer.all_special_ids)
     return {
@@ -55,55 +50,36 @@ def preview_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) ->
     }
 
 
-def token_report(
+def token_report(  # noqa: PLR0913  the six things that a report is made of
     tokenizer: PreTrainedTokenizerBase,
     rows: list[Row],
     indices: list[int],
     total: int,
     data: DataSpec,
-    tell: Callable[[int], None],
+    on_rows: Callable[[int], None],
 ) -> dict[str, Any]:
-    """The fields of a TokenReport over these rows, which stand at these indices among ``total``."""
-    encoded: dict[int, list[Encoded]] = {}  # one or, with a worse answer, two
+    """The fields of a TokenReport over these rows, whose ``indices`` are among ``total``.
+
+    ``on_rows`` is called with how many rows are done.
+    """
+    encoded: dict[int, list[Encoded]] = {}
     refused: dict[int, str] = {}
     control = control_pattern(tokenizer)
     typed: dict[int, set[str]] = {}
     for done, (index, row) in enumerate(zip(indices, rows, strict=True)):
         if done % ROWS_PER_REPORT == 0:
-            tell(done)
+            on_rows(done)
         try:
             encoded[index] = encode_preference(tokenizer, row, data)
         except DataError as error:
             refused[index] = str(error)
         if found := _typed_control_tokens(row, control, data):
             typed[index] = found
-    cut = {
-        index: most
-        for index, sides in encoded.items()
-        if (most := max(one.cut for one in sides)) > 0
-    }
-    lost = [index for index, sides in encoded.items() if not all(map(has_targets, sides))]
-    often = Counter(token for found in typed.values() for token in found)
-    lengths = {index: max(one.length for one in sides) for index, sides in encoded.items()}
-    edges, counts = length_histogram(list(lengths.values()))
     return {
         "rows": total,
         "measured": len(rows),
-        "tokens": sum(len(one.ids) for sides in encoded.values() for one in sides),
-        "learned": sum(one.learned for sides in encoded.values() for one in sides),
-        "cut": len(cut),
-        "lost": len(lost),
-        "longest": max(lengths.values(), default=0),
-        "edges": edges,
-        "counts": counts,
-        "longest_rows": _largest_rows(lengths),
-        "cut_rows": _largest_rows(cut),
-        "lost_rows": lost[:ROWS_NAMED],
-        "control": {
-            "rows": len(typed),
-            "tokens": [token for token, _ in often.most_common()],
-            "example": next(iter(typed), None),
-        },
+        **_token_counts(encoded),
+        "control": _control_report(typed),
         "refused": {
             "rows": len(refused),
             "first": next(iter(refused), None),
@@ -112,16 +88,47 @@ def token_report(
     }
 
 
+def _token_counts(encoded: dict[int, list[Encoded]]) -> dict[str, Any]:
+    """What a TokenReport counts in the answers of each row, by the row's index."""
+    all_sides = [side for sides in encoded.values() for side in sides]
+    longest_cut = {index: max(one.cut_tokens for one in sides) for index, sides in encoded.items()}
+    cut = {index: tokens for index, tokens in longest_cut.items() if tokens > 0}
+    lost = [index for index, sides in encoded.items() if not all(map(has_targets, sides))]
+    lengths = {index: max(one.length for one in sides) for index, sides in encoded.items()}
+    edges, counts = length_histogram(list(lengths.values()))
+    return {
+        "tokens": sum(len(one.ids) for one in all_sides),
+        "learned": sum(one.target_tokens for one in all_sides),
+        "cut": len(cut),
+        "lost": len(lost),
+        "longest": max(lengths.values(), default=0),
+        "edges": edges,
+        "counts": counts,
+        "longest_rows": _largest_rows(lengths),
+        "cut_rows": _largest_rows(cut),
+        "lost_rows": lost[:ROWS_NAMED],
+    }
+
+
+def _control_report(typed: dict[int, set[str]]) -> dict[str, Any]:
+    often = Counter(token for found in typed.values() for token in found)
+    return {
+        "rows": len(typed),
+        "tokens": [token for token, _ in often.most_common()],
+        "example": next(iter(typed), None),
+    }
+
+
 def length_histogram(lengths: list[int]) -> tuple[list[int], list[int]]:
-    """Edges of bins of one round width from 0, and how many lengths are in each: from its edge up to the next."""
+    """Edges of bins of one round width from 0, and the number of lengths in each bin."""
     if not lengths:
         return [], []
     longest = max(lengths)
     widths = (digit * 10**power for power in range(12) for digit in (1, 2, 5))
     width = next(width for width in widths if longest // width < HISTOGRAM_BINS)
     counts = Counter(length // width for length in lengths)
-    bins = longest // width + 1
-    return [width * bin for bin in range(bins + 1)], [counts[bin] for bin in range(bins)]
+    bins = range(longest // width + 1)
+    return [width * index for index in range(len(bins) + 1)], [counts[index] for index in bins]
 
 
 def _largest_rows(sizes: dict[int, int]) -> list[int]:
@@ -149,7 +156,7 @@ def _all_strings(value: Any) -> Iterator[str]:
 
 
 def _token_texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str]:
-    """Each token's own text; a letter of several tokens stands with its last one.
+    """Each token's own text; a character of several tokens stands with its last one.
 
     Decoded after a few neighbours, since some tokenizers drop a leading space.
     """
@@ -159,9 +166,8 @@ def _token_texts(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[str
         before = ids[max(0, begin - 4) : begin]
         whole, known = tokenizer.decode([*before, *ids[begin:end]]), tokenizer.decode(before)
         text = whole.removeprefix(known)
-        if (
-            text.endswith("\ufffd") and end < len(ids) and end - begin < 6
-        ):  # bytes of an unfinished letter
+        unfinished = text.endswith("\ufffd")  # bytes of a character that goes on
+        if unfinished and end < len(ids) and end - begin < 6:
             texts.append("")
             continue
         texts.append(text)

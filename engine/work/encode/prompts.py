@@ -31,8 +31,8 @@ def prompt_text(
         text = render_chat(tokenizer, form, offered, prompt=True)
         check_complete(text, form, tools)
         starts = _answer_starts(tokenizer, form, offered, text)
-        # Some templates open <think> for the answer and then take all thinking out of it. No trained
-        # answer follows such an opening, so the prompt ends before it.
+        # Some templates open <think> for the answer and then take all thinking out of it. No
+        # trained answer follows such an opening, so the prompt ends before it.
         heads = [
             common_prefix([text, *_with_neutral_answers(tokenizer, form, offered, thinks)])
             for thinks in (False, True)
@@ -64,7 +64,7 @@ def _with_neutral_answers(
     tools: list[Tool] | None,
     thinks: bool,
 ) -> list[str]:
-    """The conversation with answers that have nothing in common; empty where it cannot be rendered."""
+    """The conversation with answers that differ; empty where it cannot be rendered."""
     like = messages[-1] if messages else HELLO_TURN
     turn = {"role": "assistant", "content": like["content"]}
     answers = [

@@ -1,4 +1,4 @@
-"""Prompts as token ids: what a model generates from, and the question that a row's answer follows."""
+"""Encodes prompts: the ids that a model generates from, and the question of a row."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def prompt_ids(
     tools: list[Tool] | None = None,
     literal: bool = False,
 ) -> list[int]:
-    """The ids to generate from: the conversation with a generation prompt, or plain text to continue.
+    """The ids to generate from: a conversation with generation prompt, or plain text.
 
     ``literal``: control tokens in texts are read as ordinary letters.
     """
@@ -67,7 +67,7 @@ def row_prompt_ids(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec)
 def first_questions(
     tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], count: int, limit: int, data: DataSpec
 ) -> list[tuple[str, list[int]]]:
-    """The questions of the first rows, as text and as ids; those over ``limit`` tokens are skipped."""
+    """Questions of the first rows, as text and ids; skips those over ``limit`` tokens."""
     found: list[tuple[str, list[int]]] = []
     for row in rows:
         if len(found) == count:

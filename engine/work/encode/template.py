@@ -1,8 +1,8 @@
 """Renders the chat template, and traces which characters of the text each message wrote.
 
-The template's own loops over the messages are made to write marks that say which message they are at,
-and its generation blocks to write marks at both ends. The text itself stays the template's: where the
-marks would change it, the trace is not used.
+The template's own loops over the messages are made to write marks that say which message they are
+at, and its generation blocks to write marks at both ends. The text itself stays the template's:
+where the marks would change it, the trace is not used.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from engine.work.encode.messages import ADVICE, Tool
 Span = tuple[int, int]  # characters: start, end
 
 # A mark is MARK_OPEN, one of < > [ ], then for < the loop and the message, for > the loop, and
-# MARK_CLOSE. The characters are private ones: a row that contains them renders differently once they
-# are taken out again, and then the trace is not used.
+# MARK_CLOSE. The characters are private ones: a row that contains them renders differently once
+# they are taken out again, and then the trace is not used.
 MARK_OPEN, MARK_CLOSE = "\U000f0010", "\U000f0011"
 MARK = re.compile(f"{MARK_OPEN}([<>\\[\\]])(\\d*),?(\\d*){MARK_CLOSE}")
 
@@ -91,7 +91,7 @@ def render_traced(
 
 
 class _Tracer:
-    """Writes the marks. Knows messages by identity, since templates slice, filter and rename the list."""
+    """Writes the marks; knows messages by identity, since templates slice and rename the list."""
 
     def __init__(self, chat: list[Message]) -> None:
         self.index = {id(message): index for index, message in enumerate(chat)}
@@ -139,7 +139,7 @@ def _call_node(name: str, *arguments: nodes.Expr) -> nodes.Output:
 
 
 def _insert_marks(node: nodes.Node) -> None:
-    """Replace generation blocks by their content between marks, and close loops once more after them.
+    """Put marks around the content of generation blocks, and close loops after them.
 
     The second close is for a loop that ends with ``break``.
     """
@@ -171,8 +171,8 @@ def _is_generation(block: nodes.CallBlock) -> bool:
 class _Pieces:
     """Collects a text and what each message wrote of it.
 
-    A character belongs to the innermost turn that is open where it stands. What a turn writes inside
-    another's, such as the id of the call that a tool answers, is not part of its own place.
+    A character belongs to the innermost turn that is open where it stands. What a turn writes
+    inside another's, such as the id of the call that a tool answers, is not part of its own place.
     """
 
     def __init__(self) -> None:

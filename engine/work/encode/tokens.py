@@ -51,7 +51,7 @@ def wrap_control_tokens(value: Any, control: re.Pattern[str]) -> Any:
 
 
 def unwrap_control_tokens(text: str, spans: list[Span]) -> tuple[str, list[Span], list[Span]]:
-    """The text without the private characters, the spans in it, and the spans of what was wrapped."""
+    """The text without the private characters, with the spans in it and the wrapped spans."""
     marks = [found.start() for found in re.finditer(f"[{LITERAL_OPEN}{LITERAL_CLOSE}]", text)]
     if not marks:
         return text, spans, []
@@ -71,9 +71,9 @@ def tokenize_pieces(
 ) -> TextTokens:
     """The tokens of a rendered text; those of its ``literals`` without any special token.
 
-    No token reaches over a border or depends on what follows it. To generate, the model reads a prompt
-    alone, and its end (such as two newlines) would be tokenised differently with the answer behind it.
-    Raises DataError where a literal cannot be kept apart from a control token.
+    No token reaches over a border or depends on what follows it. To generate, the model reads a
+    prompt alone, and its end (such as two newlines) would be tokenised differently with the answer
+    behind it. Raises DataError where a literal cannot be kept apart from a control token.
     """
     cuts = {place for span in literals for place in span}
     if can_join_pieces(tokenizer):

@@ -1,4 +1,4 @@
-"""Base and tuned scores of the same rows, paired row by row."""
+"""Base and tuned model, to be measured on the same rows."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from engine.spec.run import DataSpec
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.model.base_and_tuned import TrainedRun
 
-Measured = TypeVar("T")
+Measured = TypeVar("Measured")
 
 
 class Pair(NamedTuple):
@@ -20,18 +20,15 @@ class Pair(NamedTuple):
     data: DataSpec
     context: int  # tokens that it reads at once
 
-    def both(self, measure: Callable[[], Measured]) -> tuple[Measured, Measured]:
-        """The same of the base and of the tuned model."""
+    def measure_both(self, measure: Callable[[], Measured]) -> tuple[Measured, Measured]:
+        """What ``measure`` gives with the base model, and with the tuned one."""
         with self.model.disable_adapter():
             base = measure()
         return base, measure()
 
 
-def load_pair(of: TrainedRun) -> Pair:
-    """Base and tuned model of a run, in memory."""
-    return Pair(
-        of.load_models(of.device_setup()),
-        load_tokenizer(of.folder, of.spec.data.template),
-        of.spec.data,
-        of.context,
-    )
+def load_pair(trained: TrainedRun) -> Pair:
+    """Load the base and tuned model of a run; raises HoneError."""
+    model = trained.load_models(trained.device_setup())
+    tokenizer = load_tokenizer(trained.folder, trained.spec.data.template)
+    return Pair(model, tokenizer, trained.spec.data, trained.context)

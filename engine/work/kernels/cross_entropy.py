@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from engine.estimate.memory import LEAST_LOGIT_ROWS, LOGITS_AT_ONCE
+from engine.estimate.activations import LEAST_LOGIT_ROWS, LOGITS_AT_ONCE
 from engine.work.encode.encode import IGNORE_INDEX
 from engine.work.kernels.packed_attention import ROW_MULTIPLE
 

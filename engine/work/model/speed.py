@@ -13,8 +13,7 @@ from typing import Any
 import torch
 
 from engine.errors import ModelError
-from engine.estimate import duration
-from engine.estimate.duration import BatchShape
+from engine.estimate.duration import BatchShape, flops_per_token
 from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
@@ -53,7 +52,7 @@ def measure_speed(
         rank=min(method.rank, narrowest),
         targets=method.targets,
     )
-    flops = duration.flops_per_token(info, plain, shape.length)
+    flops = flops_per_token(info, plain, shape.length)
     batch, length, device = shape.batch, shape.length, setup.device
     while batch > 1 and batch * length * flops > MAX_FLOPS:
         batch //= 2
@@ -95,7 +94,7 @@ def measure_speed(
     written = 0.0
     if task == "write":
         written = _shortest_time(generate_token, device) * all_layers / blocks
-    return {"flops": trained, "written": written, "flat": chosen.packed}
+    return {"flops": trained, "token_seconds": written, "packed": chosen.packed}
 
 
 def _shortest_time(work: Callable[[], Any], device: torch.device) -> float:

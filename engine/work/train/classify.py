@@ -19,8 +19,7 @@ from transformers import (
 )
 
 from engine.data.normalize import last_answer
-from engine.data.rows import Row
-from engine.data.rows import Rows
+from engine.data.rows import Row, Rows
 from engine.errors import DataError
 from engine.spec.objective import ObjectiveKind, split_labels
 from engine.store.files import write_json

@@ -8,18 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from transformers import Trainer
 
+from engine.estimate.memory import OPTIMIZER_BYTES
 from engine.spec.batch import BatchLayout
 from engine.spec.run import RunSpec
 from engine.work.kernels.packing import longest_examples
 from engine.work.memory import memory_gb
 from engine.work.model.load import DeviceSetup
 from engine.work.train.objective import TrainingObjective
-
-STATES = {
-    "adamw": 8,
-    "adamw_8bit": 2,
-    "adafactor": 0,
-}  # bytes that the optimizer keeps beside each trained weight
 
 
 class MemoryTest(NamedTuple):
@@ -42,7 +37,9 @@ def run_memory_test(
     # The optimizer's states come with the first step; until then their room is taken by numbers of the same size.
     room = [
         torch.ones(
-            weights.numel() * STATES[spec.optim.optimizer], dtype=torch.uint8, device=weights.device
+            weights.numel() * OPTIMIZER_BYTES[spec.optim.optimizer],
+            dtype=torch.uint8,
+            device=weights.device,
         )
         for weights in trained
     ]

@@ -10,8 +10,9 @@ from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from engine.data.rows import read_rows
 from engine.errors import DataError, RunError
-from engine.estimate import memory
+from engine.estimate.case import MemoryInputs
 from engine.estimate.duration import replace_check_time
+from engine.estimate.memory import estimate_memory
 from engine.hardware import GB
 from engine.model import fingerprint, local, parameters
 from engine.runs import disk_space
@@ -290,8 +291,8 @@ def estimate_run(
     """What the config says of count and memory, and what the measured pass says of time."""
     spec, info = made_of.spec, made_of.info
     labels = len(lesson.head.labels) if lesson.head else 0
-    expected = memory.estimate_memory(
-        memory.MemoryInputs(
+    expected = estimate_memory(
+        MemoryInputs(
             info=info,
             method=spec.method,
             batch=fit.batch,

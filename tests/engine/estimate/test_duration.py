@@ -9,6 +9,7 @@ import pytest
 
 from engine import hardware
 from engine.estimate import duration
+from engine.estimate.duration import BatchShape
 from engine.estimate.lengths import lengths_of_report
 from engine.runs.engine import Engine
 from engine.spec import run as specs
@@ -45,7 +46,7 @@ def test_the_arithmetic_of_each_method() -> None:
 
 
 def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
-    pace = duration.MeasuredSpeed(flops=1e9, written=0.0)
+    pace = duration.MeasuredSpeed(flops=1e9, token_seconds=0.0)
     once = duration.estimate_from_measurement(pace, job(optim={"epochs": 4}), 8, False)
     twice = duration.estimate_from_measurement(pace, job(optim={"epochs": 8}), 8, False)
     assert 1.8 < middle(twice) / middle(once) < 2
@@ -78,7 +79,7 @@ def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: i
 
 
 def test_checks_that_cost_too_much_are_not_all_foretold() -> None:
-    pace = duration.MeasuredSpeed(flops=1e12, written=1.0)
+    pace = duration.MeasuredSpeed(flops=1e12, token_seconds=1.0)
     slow = duration.estimate_from_measurement(
         pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 50}), 8, False
     )
@@ -92,18 +93,20 @@ def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
     mixed = lengths_of_report([0, 100, 200, 300], [10, 10, 10], 300)
     assert mixed
     longer = job(optim={"epochs": 4})._replace(lengths=mixed)
-    pace = duration.MeasuredSpeed(flops=1e9, written=0.0)
-    padded, flat = (
-        duration.estimate_from_measurement(pace.model_copy(update={"flat": one}), longer, 8, False)
+    pace = duration.MeasuredSpeed(flops=1e9, token_seconds=0.0)
+    padded, packed = (
+        duration.estimate_from_measurement(
+            pace.model_copy(update={"packed": one}), longer, 8, False
+        )
         for one in (False, True)
     )
-    assert middle(flat) / middle(padded) == pytest.approx(
-        mixed.mean(256) / mixed.widest(8, 256), rel=0.05
+    assert middle(packed) / middle(padded) == pytest.approx(
+        mixed.mean(256) / mixed.mean_padded(8, 256), rel=0.05
     )
-    few = longer._replace(lengths=mixed._replace(learned=0.1))
+    few = longer._replace(lengths=mixed._replace(target_share=0.1))
     assert middle(
-        duration.estimate_from_measurement(pace.model_copy(update={"flat": True}), few, 8, False)
-    ) < middle(flat)
+        duration.estimate_from_measurement(pace.model_copy(update={"packed": True}), few, 8, False)
+    ) < middle(packed)
     assert duration.estimate_from_measurement(pace, few, 8, False) == padded, (
         "with padding the head is computed for every token"
     )
@@ -140,21 +143,23 @@ def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any
     engine, _ = trained
     machine = hardware.choose_machine(PlaceSpec(), MethodSpec(kind=kind), engine.store.home)
     found = engine.desk.measure_speed(
-        "pocket", "write", MethodSpec(kind=kind, rank=256), machine, 8, 64, True
+        "pocket", "write", MethodSpec(kind=kind, rank=256), machine, BatchShape(8, 64, True)
     )
-    assert found.flops > 1e9 and 0 < found.written < 1 and found.flat
+    assert found.flops > 1e9 and 0 < found.token_seconds < 1 and found.packed
     if kind == "lora":
         padded = engine.desk.measure_speed(
             "pocket", "write", MethodSpec(kind=kind), machine, 8, 64, False
         )
-        assert padded.flops > 1e9 and not padded.flat
+        assert padded.flops > 1e9 and not padded.packed
 
 
 def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
     engine, _ = trained
     machine = hardware.choose_machine(PlaceSpec(), MethodSpec(), engine.store.home)
-    found = engine.desk.measure_speed("pocket", "classify", MethodSpec(), machine, 1, 32, False)
-    assert found.flops > 1e8 and found.written == 0
+    found = engine.desk.measure_speed(
+        "pocket", "classify", MethodSpec(), machine, BatchShape(1, 32, False)
+    )
+    assert found.flops > 1e8 and found.token_seconds == 0
 
 
 @pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])

@@ -9,7 +9,8 @@ import pytest
 from transformers import AutoConfig
 
 from engine.estimate import memory
-from engine.estimate.memory import MemoryInputs, estimate_memory
+from engine.estimate.case import MemoryInputs
+from engine.estimate.memory import estimate_memory
 from engine.hardware import GB
 from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.estimate import forecast, recommend
+from engine.estimate import forecast, recommend, settings
+from engine.estimate.case import USABLE_SHARE, Case, Setup
 from engine.estimate.lengths import Lengths, lengths_of_report
-from engine.estimate.recommend import Case
+from engine.estimate.memory import bytes_needed
+from engine.estimate.methods import suggest_changes
 from engine.hardware import Machine
 from engine.model.info import LinearModule, ModelInfo
 from engine.spec import presets
@@ -64,22 +66,22 @@ BIG = model(4096, 32)
 )  # fmt: skip
 def test_smaller_models_take_larger_steps(width: int, kind: str, lora: float, full: float) -> None:
     asked = case(info=model(width, kind=kind))
-    assert recommend.recommend_learning_rate(asked, "lora")[0] == lora
-    assert recommend.recommend_learning_rate(asked, "full")[0] == full
+    assert settings.recommend_learning_rate(asked, "lora")[0] == lora
+    assert settings.recommend_learning_rate(asked, "full")[0] == full
 
 
 def test_preferences_and_encoders_take_smaller_ones() -> None:
     prefer = case(goal="prefer", preference="dpo", info=BIG)
-    assert recommend.recommend_learning_rate(prefer, "lora")[0] == 1e-5
-    assert recommend.recommend_learning_rate(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
+    assert settings.recommend_learning_rate(prefer, "lora")[0] == 1e-5
+    assert settings.recommend_learning_rate(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
     encoder = case(
         goal="classify",
         labels=2,
         info=model(768, 12, kind="bert", tasks=("classify",), task="classify"),
     )
     assert (
-        recommend.recommend_learning_rate(encoder, "full")[0] == 5e-5
-        and recommend.recommend_learning_rate(encoder, "lora")[0] == 5e-4
+        settings.recommend_learning_rate(encoder, "full")[0] == 5e-5
+        and settings.recommend_learning_rate(encoder, "lora")[0] == 5e-4
     )
 
 
@@ -90,27 +92,27 @@ def test_preferences_and_encoders_take_smaller_ones() -> None:
 def test_few_rows_take_more_passes_and_many_a_larger_adapter(
     rows: int, epochs: int, rank: int
 ) -> None:
-    assert recommend.recommend_epochs(case(rows=rows))[0] == epochs
-    assert recommend.recommend_rank(case(rows=rows))[0] == rank
+    assert settings.recommend_epochs(case(rows=rows))[0] == epochs
+    assert settings.recommend_rank(case(rows=rows))[0] == rank
 
 
 def test_labels_and_preferences_need_little_room() -> None:
-    assert recommend.recommend_rank(case(goal="classify", labels=3))[0] == 8
-    assert recommend.recommend_rank(case(goal="prefer"))[0] == 8
-    assert recommend.recommend_epochs(case(goal="prefer", rows=700))[0] == 2
+    assert settings.recommend_rank(case(goal="classify", labels=3))[0] == 8
+    assert settings.recommend_rank(case(goal="prefer"))[0] == 8
+    assert settings.recommend_epochs(case(goal="prefer", rows=700))[0] == 2
 
 
 def test_the_longest_row_stays_whole_where_it_does_not_cost_much() -> None:
-    length, why = recommend.recommend_length(case(), specs.MethodSpec())
+    length, why = settings.recommend_length(case(), specs.MethodSpec())
     assert length == 64 and "57 tokens" in why
     odd = Lengths((0, 50, 100, 5000), (960, 39, 1), 1900)
-    length, why = recommend.recommend_length(case(lengths=odd), specs.MethodSpec())
+    length, why = settings.recommend_length(case(lengths=odd), specs.MethodSpec())
     assert length == 64 and "are cut" in why
     long = Lengths((0, 1000, 4000), (10, 90), 3900)
-    length, why = recommend.recommend_length(case(lengths=long), specs.MethodSpec())
+    length, why = settings.recommend_length(case(lengths=long), specs.MethodSpec())
     assert length == 2048 and "reads no more at once" in why
     assert (
-        recommend.recommend_length(case(lengths=None, max_length=192), specs.MethodSpec())[0] == 192
+        settings.recommend_length(case(lengths=None, max_length=192), specs.MethodSpec())[0] == 192
     )
 
 
@@ -118,21 +120,19 @@ def test_the_batch_is_what_fits_and_the_effective_one_stays() -> None:
     wide = recommend.recommend_settings(case(info=BIG, free=80 * GB)).values
     assert (wide["optim.batch_size"], wide["optim.accumulation"]) == (16, 1)
     asked = case(info=BIG, lengths=Lengths((0, 1000, 2100), (10, 90), 2040))
-    needs = [
-        recommend.bytes_needed(asked, specs.MethodSpec(), batch, 2048, False) for batch in (1, 4)
-    ]
+    needs = [bytes_needed(asked, Setup(specs.MethodSpec(), 2048, batch, False)) for batch in (1, 4)]
     tight = recommend.recommend_settings(
-        asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / recommend.USABLE_SHARE))
+        asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / USABLE_SHARE))
     ).values
     assert tight["method.kind"] == "lora"
     assert (
         1 <= tight["optim.batch_size"] <= 4
         and tight["optim.batch_size"] * tight["optim.accumulation"] == 16
     )
-    least = recommend.bytes_needed(asked, specs.MethodSpec(), 1, 2048, True)
+    least = bytes_needed(asked, Setup(specs.MethodSpec(), 2048))
     assert least < needs[0]
     tighter = recommend.recommend_settings(
-        asked._replace(machine=asked.machine._replace(free=(least + 1) / recommend.USABLE_SHARE))
+        asked._replace(machine=asked.machine._replace(free=(least + 1) / USABLE_SHARE))
     ).values
     assert tighter["optim.checkpointing"] == "on" and tighter["optim.batch_size"] == 1
 
@@ -144,7 +144,7 @@ def test_which_method_when() -> None:
     assert best() == "lora"
     assert best(rows=100_000) == "full"
     assert best(rows=100_000, info=BIG, free=24 * GB) == "lora"
-    lora = recommend.bytes_needed(case(info=BIG), specs.MethodSpec(), 1, 57, True)
+    lora = bytes_needed(case(info=BIG), Setup(specs.MethodSpec(), 57))
     assert best(info=BIG, free=lora) == "qlora", "only in 4 bit there is room to spare"
     nothing = recommend.recommend_settings(case(info=BIG, free=GB))
     assert nothing.kind == "qlora" and "smaller model" in nothing.words
@@ -158,13 +158,11 @@ def test_what_would_help_is_named() -> None:
     asked = case(info=BIG)
     asked = case(
         info=BIG,
-        free=1
-        + recommend.bytes_needed(asked, specs.MethodSpec(kind="qlora"), 1, 2048, True)
-        / recommend.USABLE_SHARE,
+        free=1 + bytes_needed(asked, Setup(specs.MethodSpec(kind="qlora"), 2048)) / USABLE_SHARE,
     )
-    found = recommend.suggest_changes(asked, specs.MethodSpec(), 2048)
+    found = suggest_changes(asked, specs.MethodSpec(), 2048)
     assert "the 4-bit method (QLoRA)" in found
-    assert "LoRA instead of all weights" in recommend.suggest_changes(
+    assert "LoRA instead of all weights" in suggest_changes(
         case(info=BIG, free=24 * GB), specs.MethodSpec(kind="full"), 64
     )
 
@@ -232,8 +230,12 @@ def test_what_stepping_down_changes_is_foretold(preference: str, words: str) -> 
 def test_lengths_of_a_report() -> None:
     assert lengths_of_report([], [], 0) is None
     found = lengths_of_report([0, 10, 20, 30], [5, 4, 1], 27)
-    assert found and (found.at(0.5), found.at(0.9), found.at(1.0)) == (10, 20, 27)
-    assert found.longer(27) == 0 and found.longer(20) == 1 and found.longer(9) == 5
+    assert found and (found.quantile(0.5), found.quantile(0.9), found.quantile(1.0)) == (10, 20, 27)
+    assert (
+        found.rows_longer_than(27) == 0
+        and found.rows_longer_than(20) == 1
+        and found.rows_longer_than(9) == 5
+    )
     assert found.mean(1000) == pytest.approx((5 * 5 + 4 * 15 + 23.5) / 10)
-    assert found.mean(1000) < found.widest(4, 1000) < found.widest(64, 1000) <= 27
-    assert found.widest(64, 8) <= 8
+    assert found.mean(1000) < found.mean_padded(4, 1000) < found.mean_padded(64, 1000) <= 27
+    assert found.mean_padded(64, 8) <= 8

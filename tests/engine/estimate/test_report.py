@@ -10,6 +10,7 @@ import pytest
 from engine.__main__ import main
 from engine.errors import ModelError, SpecError
 from engine.estimate import report
+from engine.estimate.case import Setup, case_of_model
 from engine.hardware import Machine
 from engine.process import locate
 from engine.store.workspace import Store
@@ -91,7 +92,7 @@ def test_what_does_not_fit_is_said_with_an_exit_code_of_its_own() -> None:
     info = model(4096, 32)
     method = report.method_from_words(info, "lora", 16, "all")
     machine = Machine("cpu", "bf16", False, GB, GB)
-    found = report.report_model(info, method, machine, True, length=256, batch=8, labels=2)
+    found = report.report_model(case_of_model(info, 2, machine, True), Setup(method, 256, 8))
     assert found["fits"] == "no" and found["largest_length"] == 0 and found["largest_batch"] == 0
     assert "It does not fit" in report.report_text(found)
 

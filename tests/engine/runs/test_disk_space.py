@@ -15,7 +15,7 @@ from tests.engine.work.train import killed_runs
 def test_whatever_torch_says_of_a_full_disk_is_understood(
     tmp_path: Path, size: int, count: int
 ) -> None:
-    """It says something else when it only notices at the end, as with the many small states of an optimizer."""
+    """Its words differ when it notices only at the end, as with many small optimizer states."""
     with killed_runs.small_disk(tmp_path / "disk") as there:
         if not there:
             pytest.skip("a volume in memory cannot be mounted here")

@@ -245,7 +245,7 @@ class Dying:
 def test_the_system_counts_a_kill_some_time_before_the_worker_is_gone(
     home, monkeypatch, counted, for_memory
 ) -> None:
-    """One that is counted long before its end was of another process, and somebody else killed the worker."""
+    """A kill that is counted long before the end was of another process."""
     worker = Dying()
     monkeypatch.setattr(ProcessBackend, "start", lambda *_: worker)
     monkeypatch.setattr("engine.hardware.count_memory_kills", lambda: int(worker.looks >= counted))
@@ -262,7 +262,7 @@ def test_the_system_counts_a_kill_some_time_before_the_worker_is_gone(
 def test_a_worker_that_an_earlier_app_left_is_explained_too(
     home, monkeypatch, counted, words, for_memory
 ) -> None:
-    """The app was killed and started again while it trained; then the system ended it for want of memory, or not."""
+    """The app was killed and restarted during a run; then memory ran out, or did not."""
     run = Engine(home, supervise=False).start(SPEC)
     run.queue_mark.unlink()
     run.emit(ev.Phase(text="Loading the model."))

@@ -1,4 +1,4 @@
-"""A run that an older version began goes on with this one: tests/fixtures/older.py tells how it was made."""
+"""A run that an older version began goes on with this one; tests/fixtures/older.py made it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> 
     assert run.state() == RunState.FINISHED, run.log.read_text()[-2000:]
     view = run.view()
     assert view.started.resumed_from == 9, "in the middle of the second of four epochs"
-    # Batches may be laid out otherwise meanwhile, which rounds otherwise; another order of examples is far outside.
+    # Another layout of the batches rounds otherwise; another order of examples is far outside.
     assert list(view.losses) == pytest.approx(
         json.loads((OLDER / "losses.json").read_text()), rel=1e-4
     )

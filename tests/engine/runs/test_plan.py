@@ -33,7 +33,7 @@ DISK = "The disk is too full for a run: "
 def fake_desk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every engine, the command line's too, asks a desk without torch."""
     fake = FakeDesk()
-    for name in ("inspect", "measure", "pace"):
+    for name in ("inspect_model", "count_tokens", "measure_speed"):
         answer = getattr(fake, name)
         monkeypatch.setattr(Desk, name, lambda _, *asked, answer=answer: answer(*asked))
 
@@ -45,48 +45,38 @@ def engine(home: Path):
     made.close()
 
 
-@pytest.fixture
-def tiny_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine whose memory no run fits into, whatever is closed."""
+def shrink_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the machine less memory than any run needs, whatever is closed."""
     monkeypatch.setattr("engine.hardware.free_memory_gb", lambda _: 0.01)
     monkeypatch.setattr("engine.hardware.total_memory_gb", lambda _: 0.02)
 
 
+ALL = ["method.rank=200", "data.max_length=600", "method.targets=[nothing, k_proj]"]
+
+
 @pytest.mark.parametrize(
-    ("settings", "said", "small"),
+    ("changes", "said"),
     [
-        ({"method.rank": 200}, [RANK], False),
-        ({"data.max_length": 600}, [LENGTH], False),
-        ({"method.targets": ["q_proj", "nothing"]}, [TARGETS], False),
-        ({}, [MEMORY], True),
-        (
-            {
-                "method.rank": 200,
-                "data.max_length": 600,
-                "method.targets": ["nothing", "k_proj"],
-            },
-            [LENGTH, TARGETS, RANK, MEMORY],
-            True,
-        ),
+        (["method.rank=200"], [RANK]),
+        (["data.max_length=600"], [LENGTH]),
+        (["method.targets=[q_proj, nothing]"], [TARGETS]),
+        ([], [MEMORY]),
+        (ALL, [LENGTH, TARGETS, RANK, MEMORY]),
     ],
     ids=["rank", "length", "targets", "memory", "all"],
 )
 def test_train_and_again_refuse_what_the_page_refuses_in_the_same_words(
     engine: Engine,
-    home: Path,
-    tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    request: pytest.FixtureRequest,
-    settings: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    changes: list[str],
     said: list[str],
-    small: bool,
 ) -> None:
-    first = engine.start(SPEC)
+    first, home = engine.start(SPEC), engine.store.home
     wait_for(first, idle)
-    if small:
-        request.getfixturevalue("tiny_machine")
-    changes = [f"{path}={value}" for path, value in settings.items()]
-    spec, file = specs.changed_spec(SPEC, changes), tmp_path / "spec.yaml"
+    if MEMORY in said:
+        shrink_machine(monkeypatch)
+    spec, file = specs.changed_spec(SPEC, changes), home / "spec.yaml"
     file.write_text(specs.dump_spec_yaml(spec))
     again = [word for change in changes for word in ("--set", change)]
     found = []

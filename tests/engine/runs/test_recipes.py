@@ -1,4 +1,4 @@
-"""The user's own recipes: kept, read back, and refused in words where they are not what they should be."""
+"""The user's own recipes: saved, read back, and refused in plain words where they are wrong."""
 
 from __future__ import annotations
 

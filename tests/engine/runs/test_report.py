@@ -1,4 +1,4 @@
-"""The report of a run and the hashes in it, without torch; and that a base swapped for another is refused."""
+"""The report of a run and the hashes in it, without torch; a swapped base model is refused."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def run(home: Path) -> RunDir:
         checked(0, 4.0), ev.Sampled(step=0, prompt=NASTY, reply="a"),
         step(1, 4.0), step(2, 2.0), checked(2, 1.0), ev.Sampled(step=2, prompt=NASTY, reply="b"),
         step(3, 1.0), ev.Sampled(step=3, prompt=NASTY, reply="c"),
-        step(4, math.nan), checked(4, 1.5), ev.Sampled(step=4, prompt=NASTY, reply=NASTY), ev.Saved(step=2, best=True),
+        step(4, math.nan), checked(4, 1.5), ev.Sampled(step=4, prompt=NASTY, reply=NASTY),
+        ev.Saved(step=2, best=True),
         ev.Warned(text=NASTY), ev.Finished(step=4, seconds=1, memory_gb=1),
     ]  # fmt: skip
     for event in events:

@@ -1,4 +1,4 @@
-"""Run again with changes, more epochs, start from another run: what is refused, kept and told. No torch."""
+"""Run again with changes, extend, start from another run: what is refused and kept. No torch."""
 
 from __future__ import annotations
 
@@ -151,7 +151,8 @@ def test_until_it_goes_on_it_is_not_at_its_end(home) -> None:
 
 def test_the_schedule_of_what_was_foretold_is_stretched() -> None:
     started = ev.Started(
-        pid=1, device="CPU", precision="fp32", trainable=1, total=2, steps=7, epochs=0.7, rows=8, held_out=2,
+        pid=1, device="CPU", precision="fp32", trainable=1, total=2, steps=7, epochs=0.7, rows=8,
+        held_out=2,
         tokens=9, learned=9, cut=0,
     )  # fmt: skip
     told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=10, seconds_high=20, checks_seconds=4)

@@ -1,4 +1,4 @@
-"""The Data tab's handlers as plain functions: data comes in, is looked at, fixed, mapped and edited."""
+"""The Data tab's handlers as plain functions: data is added, shown, fixed, mapped, edited."""
 
 from __future__ import annotations
 

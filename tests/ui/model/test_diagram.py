@@ -36,6 +36,6 @@ def test_a_part_that_can_get_no_adapter_is_closed_and_says_why() -> None:
     assert (
         boxes["gate"]["where"].endswith("no adapter, too narrow") and not boxes["q_proj"]["closed"]
     )
-    assert shown["reason"] == "No adapter can stand beside gate (too narrow)."
+    assert shown["reason"] == "No adapter can be added to gate (too narrow)."
     with pytest.raises(ModelError, match="too narrow"):
         toggle_target(info, ["q_proj"], "gate")

@@ -1,9 +1,10 @@
-"""The queue on the page, a run's settings in the form again, on from its adapter, more epochs: as plain functions."""
+"""The queue, and what follows an earlier run: its settings, its adapter, more epochs."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import pytest
@@ -18,11 +19,13 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk
+from tests.ui.train.test_plan import plain
 from ui import form
 from ui.context import LOCAL, Context
 from ui.runs import queue, tab
 from ui.train import from_run, plan
 from ui.train import tab as train_tab
+from ui.train.data_choice import choose_data
 
 NASTY = "<img src=x onerror=alert(1)>"
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
@@ -40,16 +43,9 @@ def pressed(run_id: str) -> gr.EventData:
     return gr.EventData(None, {"name": run_id})  # type: ignore[arg-type]
 
 
-def filled(outputs: list[object]) -> dict[str, object]:
-    """What the form holds after a run's settings were put into it; skipped widgets are left out."""
-    _, _, _, _, *widgets = outputs
-    values = {
-        path: one for path, one in zip(form.FORM_PATHS, widgets, strict=True) if one != gr.skip()
-    }
-    return {
-        path: one["value"] if isinstance(one, dict) and "choices" in one else one
-        for path, one in values.items()
-    }
+def filled(updates: dict[str, Any]) -> dict[str, Any]:
+    """What a run's settings put into the form."""
+    return {path: plain(one) for path, one in updates.items() if path in form.FORM_PATHS}
 
 
 # --- the queue ---
@@ -107,29 +103,30 @@ def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
 
 def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
     values = {
-        "name": "mine", "data": {"source": "sample:json", "max_length": 200, "held_out": 0.2},
-        "method": {"rank": 4, "alpha": 9, "targets": ["q_proj", "v_proj"], "ranks": {"q_proj": 2}, "dropout": 0.1},
-        "optim": {"epochs": 1.5, "learning_rate": 3e-4, "schedule": "linear"}, "sampling": {"prompts": ["Who?"]},
-    }  # fmt: skip
+        "name": "mine",
+        "data": {"source": "sample:json", "max_length": 200, "held_out": 0.2},
+        "method": {
+            "rank": 4,
+            "alpha": 9,
+            "targets": ["q_proj", "v_proj"],
+            "ranks": {"q_proj": 2},
+            "dropout": 0.1,
+        },
+        "optim": {"epochs": 1.5, "learning_rate": 3e-4, "schedule": "linear"},
+        "sampling": {"prompts": ["Who?"]},
+    }
     run = ctx.engine.start(specs.make_spec(values))
-    outputs = from_run.use_settings(ctx, run.id)
-    assert (
-        outputs[0] == "sample:json"
-        and outputs[1] is None
-        and "“mine”" in outputs[2]
-        and outputs[3] == "fewest"
-    )
-    assert form.read_spec(filled(outputs).values()) == run.spec
-    # The source has changed, and the page asks for the settings of other data, perhaps twice: then they stay.
-    *own, recipe, note, asked, after = train_tab.choose_data(
-        ctx, "sample:json", "pocket", "", outputs[0]
-    )
-    assert {*map(str, own), str(recipe), str(note)} == {str(gr.skip())}
-    assert asked == after == outputs[0] == "sample:json"
-    assert train_tab.choose_data(ctx, "sample:pirate", "pocket", "", after)[-1] == ""
-    assert train_tab.choose_data(ctx, "sample:json", "pocket", "", "")[0] != gr.skip(), (
-        "chosen by hand, later"
-    )
+    updates = from_run.use_settings(ctx, run.id)
+    assert updates["filled"] == "sample:json" and updates["recipe"] is None
+    assert "“mine”" in updates["note"] and updates["group"] == "fewest"
+    assert form.read_spec(filled(updates)) == run.spec
+    # The source has changed, which the page may report twice: the settings stay.
+    assert choose_data(ctx, "sample:json", "pocket", "", "sample:json") == {
+        "settled": "sample:json"
+    }
+    assert choose_data(ctx, "sample:pirate", "pocket", "", "sample:json")["filled"] == ""
+    by_hand = choose_data(ctx, "sample:json", "pocket", "", "")
+    assert "data.shape" in by_hand, "chosen by hand, later"
 
 
 def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
@@ -157,12 +154,10 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
         "inspect_model",
         lambda *_: (_ for _ in ()).throw(RunError("'gone' is not a folder.")),
     )
-    outputs = from_run.use_settings(ctx, run.id)
-    kept = filled(outputs)
-    assert (
-        not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys()
-        and outputs[0] == ""
-    )
+    updates = from_run.use_settings(ctx, run.id)
+    kept = filled(updates)
+    assert not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys()
+    assert updates["filled"] == "" and "group" not in updates
     assert {"method.rank", "optim.epochs", "data.seed"} <= kept.keys() and kept["model.start"] == ""
     words = " ".join(said)
     for part in (
@@ -191,12 +186,10 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert box["visible"] and "Starts from the adapter of “Pirate”" in said
     run = ctx.engine.store.run(train_tab.start_run(ctx, **held))
     assert warm_start.origin_name(run) == "Pirate"
-    # Other data leaves method and start; what does not agree is told beside Start and refused by it.
-    own = form.FORM_PATHS[2:]
-    kept = dict(
-        zip(own, train_tab.choose_data(ctx, "sample:json", "pocket", finished.id), strict=False)
-    )
-    assert kept["method.rank"] == kept["model.start"] == gr.skip() != kept["optim.epochs"]
+    # Other data leaves method and start; what does not agree is shown below Start and refused by it.
+    changed = choose_data(ctx, "sample:json", "pocket", finished.id)
+    assert not {"method.rank", "model.start", "recipe"} & changed.keys()
+    assert "optim.epochs" in changed
     held["method.rank"] = 5
     assert "Rank (method.rank): it has 16." in list(plan.show_plan(ctx, **held))[-1]["facts"]
     with pytest.raises(SpecError, match="Rank"):

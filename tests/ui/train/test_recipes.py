@@ -5,28 +5,28 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 
 from engine.errors import RunError, SpecError
 from engine.runs import recipes
 from engine.spec import presets
 from tests.ui.fakes import INFO
-from tests.ui.train.test_tab import counted, plain, setting
+from tests.ui.train.test_plan import counted, plain
 from ui import form
 from ui.context import Context
+from ui.train import own_recipes, recipe_values
 from ui.train import recipes as train_recipes
-from ui.train import tab
-from ui.train.recipes import PATHS, RECOMMENDED
+from ui.train.data_choice import suited_spec
+from ui.train.recipes import RECOMMENDED, SET_BY_RECIPE
 
 
-def by_path(shown: list[Any]) -> dict[str, Any]:
-    """What a recipe shows, by setting."""
-    return {path: plain(value) for path, value in zip(PATHS, shown, strict=False)}
+def plain_values(updates: dict[str, Any]) -> dict[str, Any]:
+    """What the form holds after these updates."""
+    return {path: plain(value) for path, value in updates.items() if path in form.FORM_PATHS}
 
 
 @pytest.fixture
-def file_values(values: dict[str, Any], ctx: Context, tmp_path: Path) -> list[object]:
+def file_values(values: dict[str, Any], ctx: Context, tmp_path: Path) -> dict[str, Any]:
     """The form with rows of the user's own, counted."""
     from engine.process import oneshot
 
@@ -43,7 +43,7 @@ def file_values(values: dict[str, Any], ctx: Context, tmp_path: Path) -> list[ob
 def test_a_recipe_sets_its_values_and_resets_the_others(
     ctx: Context, values: dict[str, Any]
 ) -> None:
-    quick = by_path(train_recipes.choose_recipe(ctx, "Quick try", **values))
+    quick = plain_values(train_recipes.choose_recipe(ctx, "Quick try", **values))
     assert quick["optim.epochs"] == 1 and quick["method.rank"] == 8
     assert quick["optim.batch_size"] == suited_spec("sample:pirate").optim.batch_size
 
@@ -52,21 +52,17 @@ def test_a_recipe_sets_its_values_and_resets_the_others(
 def test_every_recipe_can_be_chosen(
     ctx: Context, values: dict[str, Any], recipe: presets.Recipe
 ) -> None:
-    if recipe.data != "any":
-        setting(
-            values,
-            "data.source",
-            {"labels": "sample:reviews", "preferences": "sample:preferences"}[recipe.data],
-        )
+    samples = {"labels": "sample:reviews", "preferences": "sample:preferences"}
+    values["data.source"] = samples.get(recipe.data, values["data.source"])
     counted(ctx, values)
-    *shown, group, said = train_recipes.choose_recipe(ctx, recipe.name, **values)
-    for path, value in zip(PATHS, shown, strict=True):
-        setting(values, path, value)
-    spec = form.read_spec(values)
+    updates = train_recipes.choose_recipe(ctx, recipe.name, **values)
+    assert updates.keys() == set(SET_BY_RECIPE)
+    spec = form.read_spec(values | plain_values(updates))
     assert all(
         recipe_values.values_by_path(spec)[path] == value for path, value in recipe.values.items()
     )
-    assert group == recipe.group and recipe.cost in said.replace("&#x27;", "'")
+    assert updates["group"] == recipe.group
+    assert recipe.cost in updates["note"].replace("&#x27;", "'")
 
 
 def test_recipes_are_offered_by_the_rows(ctx: Context, values: dict[str, Any]) -> None:
@@ -86,19 +82,20 @@ def test_recipes_are_offered_by_the_rows(ctx: Context, values: dict[str, Any]) -
 def test_what_is_recommended_follows_the_model_and_says_why(
     ctx: Context, file_values: dict[str, Any]
 ) -> None:
-    *shown, group, said = train_recipes.choose_recipe(ctx, RECOMMENDED, **file_values)
-    found = by_path(shown)
+    updates = train_recipes.choose_recipe(ctx, RECOMMENDED, **file_values)
+    found, note = plain_values(updates), updates["note"]
     assert found["optim.learning_rate"] == 0.002 and found["optim.epochs"] == 6
     assert found["optim.batch_size"] * found["optim.accumulation"] == 8
     assert found["data.max_length"] == 16, "the longest row"
-    assert (
-        "Why these values" in said and "smaller models bear larger steps" in said and group == "all"
-    )
+    assert "Why these values" in note and "smaller models bear larger steps" in note
+    assert updates["group"] == "all"
     ctx._models["pocket"] = INFO.model_copy(
         update={"hidden_size": 4096, "parameters": 7_000_000_000}
     )
     assert (
-        by_path(train_recipes.choose_recipe(ctx, RECOMMENDED, **file_values))["optim.learning_rate"]
+        plain_values(train_recipes.choose_recipe(ctx, RECOMMENDED, **file_values))[
+            "optim.learning_rate"
+        ]
         == 0.0003
     )
 
@@ -107,30 +104,29 @@ def test_the_sample_s_own_settings_are_recommended_for_the_pocket_model(
     ctx: Context, values: dict[str, Any]
 ) -> None:
     counted(ctx, values)
-    found = by_path(train_recipes.choose_recipe(ctx, RECOMMENDED, **values))
+    found = plain_values(train_recipes.choose_recipe(ctx, RECOMMENDED, **values))
     assert found["optim.learning_rate"] == suited_spec("sample:pirate").optim.learning_rate
 
 
 def test_following_leaves_the_data_tab_and_settings_by_hand_alone(
     ctx: Context, file_values: dict[str, Any]
 ) -> None:
-    found = by_path(train_recipes.follow_choices(ctx, RECOMMENDED, **file_values))
-    assert found["data.max_length"] == gr.skip() and found["optim.epochs"] == 6
-    assert all(
-        value == gr.skip() for value in train_recipes.follow_choices(ctx, None, **file_values)
-    )
+    found = plain_values(train_recipes.follow_choices(ctx, RECOMMENDED, **file_values))
+    assert "data.max_length" not in found and found["optim.epochs"] == 6
+    assert train_recipes.follow_choices(ctx, None, **file_values) == {}
 
 
 def test_what_is_proposed_says_which_recipe_it_was_asked_for(
     ctx: Context, values: dict[str, Any]
 ) -> None:
     counted(ctx, values)
-    offered, told = train_recipes.propose_updates(
+    offered, proposal = train_recipes.propose_updates(
         ctx, train_recipes.choose_recipe, "Quick try", **values
     )
-    assert told["recipe"] == "Quick try" and by_path(told["shown"])["method.rank"] == 8
+    proposed = plain_values(dict(zip(SET_BY_RECIPE, proposal["updates"], strict=True)))
+    assert proposal["recipe"] == "Quick try" and proposed["method.rank"] == 8
     assert "value" not in offered, "the page takes it or leaves it"
-    assert {name for _, name in offered["choices"]} >= set(by_path(told["shown"])["method.targets"])
+    assert {name for _, name in offered["choices"]} >= set(proposed["method.targets"])
 
 
 def test_another_method_by_hand_brings_a_learning_rate_that_suits_it(
@@ -138,11 +134,11 @@ def test_another_method_by_hand_brings_a_learning_rate_that_suits_it(
 ) -> None:
     counted(ctx, values)
     values["method.kind"] = "full"
-    shown = train_recipes.follow_method(ctx, None, **values)
-    assert by_path(shown)["optim.learning_rate"] == 0.0002 and "follows the method" in shown[-1]
-    assert len([one for one in shown if one != gr.skip()]) == 2
+    updates = train_recipes.follow_method(ctx, None, **values)
+    assert updates.keys() == {"optim.learning_rate", "note"}
+    assert updates["optim.learning_rate"] == 0.0002 and "follows the method" in updates["note"]
     values["method.kind"] = "qlora"
-    assert all(one == gr.skip() for one in train_recipes.follow_method(ctx, None, **values))
+    assert train_recipes.follow_method(ctx, None, **values) == {}
 
 
 def test_a_method_chosen_before_the_model_is_read_brings_its_learning_rate_too(
@@ -150,9 +146,7 @@ def test_a_method_chosen_before_the_model_is_read_brings_its_learning_rate_too(
 ) -> None:
     values["method.kind"] = "full"
     assert ctx.known_model("pocket") is None
-    assert (
-        by_path(train_recipes.follow_method(ctx, None, **values))["optim.learning_rate"] == 0.0002
-    )
+    assert train_recipes.follow_method(ctx, None, **values)["optim.learning_rate"] == 0.0002
 
 
 def test_own_recipes_are_saved_chosen_taken_and_deleted(
@@ -167,9 +161,10 @@ def test_own_recipes_are_saved_chosen_taken_and_deleted(
     assert kept.group == "fewest" and not {"data.source", "model.source", "data.fixes"} & set(
         kept.values
     )
-    *shown, group, _, radio = own_recipes.choose_own_recipe(ctx, chosen["value"], **values)
-    assert by_path(shown)["method.rank"] == 24 and group == "fewest" and radio is None
-    assert by_path(shown)["method.targets"] == ["q_proj", "v_proj"]
+    updates = own_recipes.choose_own_recipe(ctx, chosen["value"], **values)
+    assert updates["method.rank"] == 24 and updates["group"] == "fewest"
+    assert updates["recipe"] is None
+    assert plain(updates["method.targets"]) == ["q_proj", "v_proj"]
     assert (
         Path(own_recipes.recipe_file(ctx, chosen["value"])).read_text().startswith("name: Mine <b>")
     )
@@ -197,7 +192,7 @@ def test_without_a_name_or_a_choice_it_says_what_to_do(
     for handler in (own_recipes.delete_recipe, own_recipes.recipe_file):
         with pytest.raises(SpecError, match="Choose a recipe"):
             handler(ctx, None)
-    assert all(value == gr.skip() for value in own_recipes.choose_own_recipe(ctx, None, **values))
+    assert own_recipes.choose_own_recipe(ctx, None, **values) == {}
 
 
 def test_a_file_is_checked_before_it_is_kept(ctx: Context, tmp_path: Path) -> None:

@@ -251,7 +251,7 @@ def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> Non
     assert done.what == "the answers" and done.rows == len(rows)
     assert math.log(done.base) == pytest.approx(run.view().first_loss, rel=0.02)
     assert math.log(done.tuned) == pytest.approx(run.view().best.loss, rel=0.02)
-    encoded = [worker.encode(pair.tokenizer, row, pair.data) for row in rows[:9]]
+    encoded = [worker.encode_row(pair.tokenizer, row, pair.data) for row in rows[:9]]
     one_by_one = sum(worker._total_loss(pair, [one]) for one in encoded)
     assert worker._total_loss(pair, encoded) == pytest.approx(one_by_one, rel=0.02), (
         "padding changes nothing"

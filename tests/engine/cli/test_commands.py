@@ -1,0 +1,80 @@
+"""The command line: help, mistakes and output; what the commands do is tested beside the engine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from engine.__main__ import COMMANDS, main
+from engine.process.fake import FakeBackend
+from engine.runs.engine import Engine
+from engine.spec import run as specs
+from tests.conftest import idle, wait_for
+
+SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_every_command_has_plain_help(
+    command: str, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, asked]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"Usage: python -m engine {command}")
+    assert "--home" in said and "--json" in said
+    assert not set("╭│╰") & set(said)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "Missing command"),
+        (["fly"], "No such command 'fly'"),
+        (["show"], "Missing argument 'RUN'"),
+        (["move", "last", "aside"], "'aside' is not one of 'up', 'down', 'first'"),
+        (["inspect", "pocket", "--rank", "many"], "'many' is not a valid int"),
+        (["reply", "last"], "Missing option '--prompt'"),
+    ],
+)
+def test_a_wrong_call_is_said_without_a_traceback(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    error = capsys.readouterr().err
+    assert said in error and "Usage: python -m engine" in error and "Traceback" not in error
+
+
+def test_runs_and_show_as_sentences_and_as_json(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Engine(home, FakeBackend(steps=5, seconds=0.001))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().ended is not None and idle(run))
+    engine.close()
+    assert main(["show", "last", "--home", str(home), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["run"] == run.id and shown["state"] == "finished"
+    assert (shown["step"], shown["steps"], shown["best_step"]) == (5, 5, 5)
+    assert list(shown) == [
+        "run", "name", "state", "model", "data", "coach", "step", "steps", "held_out_loss_before",
+        "held_out_loss_best", "best_step", "seconds", "trainable", "memory_gb", "expected",
+        "merged", "score",
+    ]  # fmt: skip
+    assert main(["runs", "--home", str(home), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [shown]
+    assert main(["show", run.id, "--home", str(home)]) == 0
+    assert "state: finished" in capsys.readouterr().out
+
+
+def test_leaving_says_what_goes_on(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Engine) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Engine, "queue", interrupt)
+    assert main(["queue", "--home", str(home)]) == 130
+    assert "A worker that has started keeps running" in capsys.readouterr().err
