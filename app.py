@@ -34,7 +34,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from engine.runs.engine import Engine
 from engine.store.run_view import RunState
-from ui import compare as compare_tab
+from ui.compare import tab as compare_tab
+from ui.compare.run_list import refresh_runs
 from ui import export, form, theme
 from ui.context import DEMO, LOCAL, Context, Policy
 from ui.data import tab as data_tab
@@ -202,7 +203,7 @@ def open_run(run_id: str) -> tuple[gr.Tabs, str]:
 
 def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
     """Show a run on the Compare tab."""
-    return gr.Tabs(selected="compare"), compare_tab.refresh_runs(ctx, run_id)
+    return gr.Tabs(selected="compare"), refresh_runs(ctx, run_id)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from engine.runs import export
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.text import format_bytes, format_loss, format_share
-from ui.compare import refresh_runs
+from ui.compare.run_list import refresh_runs
 from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.text import card, escape_html, line, status_box, tab_intro

@@ -214,7 +214,7 @@ def widget_values(spec: RunSpec, info: ModelInfo | None) -> dict[str, Any]:
         for name in path.split("."):
             value = getattr(value, name)
         if path == "method.targets":
-            value = info.targets(value) if info else (ALL_LINEAR,)
+            value = info.resolve_targets(value) if info else (ALL_LINEAR,)
         shown[path] = to_widget_value(path, value)
     return shown
 

@@ -64,7 +64,7 @@ class Dataset(BaseModel):
         return read_rows(self.folder / "rows.arrow")
 
     def schema_for(self, spec: DataSpec) -> Schema:
-        """The schema that the user chose, else the inferred one; raises DataError for a bad choice."""
+        """Return the user's schema, else the inferred one; raises DataError for a bad choice."""
         if not spec.shape and not spec.roles:
             return Schema(self.shape, self.reason, self.roles, self.certain)
         shape = spec.shape or self.shape

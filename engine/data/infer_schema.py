@@ -83,7 +83,8 @@ def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Sche
     """Infer the schema of a table; raises DataError where no row could be an example."""
     if not columns:
         raise DataError(
-            f"'{name}': its rows have no fields. Each needs some, such as 'prompt' and 'completion'."
+            f"'{name}': its rows have no fields. "
+            "Each needs some, such as 'prompt' and 'completion'."
         )
     names: dict[str, str] = {}
     for column in columns:
@@ -92,8 +93,8 @@ def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Sche
     found = _infer_by_names(name, table) or _infer_by_content(columns, table)
     if found.shape == Shape.TEXT and rows and _all_integers(table.values(found.roles["text"])):
         raise DataError(
-            f"'{name}' holds nothing but numbers. If they are labels, add the file with their texts "
-            "at the same time."
+            f"'{name}' holds nothing but numbers. If they are labels, add the file with their "
+            "texts at the same time."
         )
     rest = ", ".join(f"'{column}'" for column in columns if column not in found.roles.values())
     return found._replace(reason=f"{found.reason} Columns not used: {rest}.") if rest else found
@@ -101,7 +102,7 @@ def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Sche
 
 def _infer_by_names(name: str, table: _Columns) -> Schema | None:
     chat = table.first(CHAT_COLUMNS)
-    # One row that has a list is enough: the others are then bad rows, and not a sign of another shape.
+    # One row with a list is enough: the others are then bad rows, and no sign of another shape.
     if chat and not any(map(_is_list, table.values(chat))):
         raise DataError(
             f"'{name}': the column '{chat}' should hold a list of turns, but no row has one. "
@@ -118,8 +119,9 @@ def _infer_by_names(name: str, table: _Columns) -> Schema | None:
         return found
     if any(table.has(*columns) for columns in TURN_COLUMNS):
         raise DataError(
-            f"'{name}': each row is one turn of a conversation, where Hone needs one conversation per "
-            "row. Put the turns of each conversation into one list named 'messages' (JSON or JSONL)."
+            f"'{name}': each row is one turn of a conversation, where Hone needs one conversation "
+            "per row. Put the turns of each conversation into one list named 'messages' (JSON or "
+            "JSONL)."
         )
     return _text_schema(table)
 
@@ -134,7 +136,9 @@ def _preference_schema(table: _Columns, chat: str) -> Schema:
 
 def _chat_schema(table: _Columns, chat: str, mark: str) -> Schema:
     if mark:
-        reason = f"Every row has a list of turns ('{chat}'), and '{mark}' says whether its answer is good."
+        reason = (
+            f"Every row has a list of turns ('{chat}'). '{mark}' says whether the answer is good."
+        )
         return Schema(Shape.FEEDBACK, reason, {"prompt": chat, "mark": mark} | table.system_role())
     roles = {"messages": chat} | table.system_role()
     if tools := table.first(TOOL_COLUMNS):
@@ -210,7 +214,7 @@ def _words_of(name: str) -> set[str]:
 
 
 def _infer_by_content(columns: Sequence[str], table: _Columns) -> Schema:
-    """Guess from what the columns hold; certain only with one column, or where a label stands out."""
+    """Guess from what columns hold; certain only with one column, or where a label stands out."""
     if len(columns) == 1:
         reason = f"The only column, '{columns[0]}', is taken as text. The model learns all of it."
         return Schema(Shape.TEXT, reason, {"text": columns[0]})
@@ -223,9 +227,7 @@ def _infer_by_content(columns: Sequence[str], table: _Columns) -> Schema:
         rest = [column for column in columns if column != label]
         roles = dict(zip(("text", "second"), rest, strict=False)) | {"label": label}
         count = len(set(texts[label]))
-        reason = (
-            f"The column '{label}' holds few different values ({count}), which are taken as labels."
-        )
+        reason = f"The column '{label}' has {count} different values, which are taken as labels."
         return Schema(Shape.LABEL, reason, roles)
     if len(by_length) < 2:
         reason = "No column's name says what it is; the one with text was taken. Is that right?"
@@ -240,7 +242,7 @@ def _infer_by_content(columns: Sequence[str], table: _Columns) -> Schema:
 
 
 def _could_matter(texts: list[str], rows: int) -> bool:
-    """Whether a column holds sentences or few different words; ids, dates and addresses are neither."""
+    """Whether a column holds sentences or a few different words; ids and dates are neither."""
     sentences = sum(" " in one.strip() and len(one) > 25 for one in texts)
     return sentences > len(texts) // 2 or (rows >= 10 and _holds_labels(texts, rows))
 
@@ -263,7 +265,7 @@ def _all_integers(values: Iterator[Any]) -> bool:
 
 
 def _all_decimals(texts: list[str]) -> bool:
-    """Whether a column holds measured numbers, which are labels however many different ones there are."""
+    """Whether a column holds measured numbers, which are labels however many there are."""
     numbers = bool(texts) and all(DECIMAL.fullmatch(one.strip()) for one in texts)
     return numbers and any("." in one for one in texts)
 

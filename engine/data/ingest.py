@@ -1,8 +1,8 @@
 """Takes files, pasted rows and Hub datasets into the workspace: rows as they are, schema inferred.
 
-A dataset's id is a hash of its rows, so adding the same twice gives one dataset, and an edited one is
-another. Runs in a process of its own (engine.process.oneshot), so that a damaged file cannot take the
-page down with it.
+A dataset's id is a hash of its rows, so adding the same twice gives one dataset, and an edited one
+is another. Runs in a process of its own (engine.process.oneshot), so that a damaged file cannot take
+the page down with it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def ingest_files(
 
 
 def _rows_of_tables(arranged: Arranged, starts: list[tuple[str, int]]) -> Iterator[RowAndPart]:
-    """Yield the rows of several tables, numbered through; notes the number of each table's first."""
+    """Yield the rows of several tables; notes in ``starts`` the number of each table's first."""
     number = 0
     for table, part in arranged.tables:
         starts.append((table.name, number + 1))
@@ -107,8 +107,8 @@ def reread_files(
     ]
     if not uploads or not all(upload.path.is_file() for upload in uploads):
         raise DataError(
-            f"The file of '{card['name']}' was too large to keep. Add it again to read it in another "
-            "way."
+            f"The file of '{card['name']}' was too large to keep. Add it again to read it in "
+            "another way."
         )
     return ingest_files(store, uploads, options, on_progress)
 
@@ -147,7 +147,7 @@ def ingest_rows(
 
 
 def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> str:
-    """Write rows and card into a draft, then give it its name: a dataset is there whole or not at all."""
+    """Write rows and card into a draft, then name it: a dataset is there whole or not at all."""
     digest = hashlib.sha256(source.name.encode())
     with draft_folder(store.datasets) as draft:
         found = _write_rows(draft / "rows.arrow", source, digest, on_progress)
@@ -196,7 +196,8 @@ def _write_rows(
         raise DataError(f"'{name}': none of its {bad} rows can be read. {problems[0]}")
     if writer.count < MIN_EXAMPLES:
         raise DataError(
-            f"'{name}': {writer.count} examples found; at least {MIN_EXAMPLES} are needed. Add more."
+            f"'{name}': {writer.count} examples found; at least {MIN_EXAMPLES} are needed. "
+            "Add more."
         )
     schema = infer_schema(name, list(columns), seen)
     label = schema.roles.get("label", "")
@@ -217,7 +218,7 @@ def _write_rows(
 
 
 def _with_known_spelling(row: Row, spelling: dict[str, str]) -> Row:
-    """A row with its columns spelled as they were first: files of one table often differ in case."""
+    """A row with its columns spelled as at first: files of one table may differ in case."""
     made = {spelling.setdefault(key.lower(), key): value for key, value in row.items()}
     return made if len(made) == len(row) else row
 

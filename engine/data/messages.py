@@ -108,7 +108,7 @@ def _read_weight(turn: Row, number: int) -> int:
 
 
 def read_content(value: Any, number: int) -> tuple[str, list[Row]]:
-    """Return a turn's text, and the tool calls among its parts. Thinking is kept as models write it."""
+    """Return a turn's text and the tool calls in it. Thinking is kept as models write it."""
     if value is None or isinstance(value, str):
         return value or "", []
     if not isinstance(value, list):
@@ -143,7 +143,7 @@ def _read_calls(turn: Row, number: int) -> list[Row]:
 
 
 def _read_call(value: Any, number: int) -> Row:
-    """Read one tool call. Arguments written as JSON, even twice, are decoded: templates encode them."""
+    """Read a tool call. Arguments that are JSON, even twice, are decoded: templates encode them."""
     try:
         value = json.loads(value) if isinstance(value, str) else value
         name, arguments = value["name"], value.get("arguments", value.get("parameters", {}))

@@ -1,6 +1,6 @@
 """Converts rows of every shape to the three normal forms that the rest of Hone knows.
 
-    {"messages": [message, ...]}            as in engine.data.messages; "tools" may stand beside them
+    {"messages": [message, ...]}           as in engine.data.messages; perhaps with "tools"
     {"prompt": text, "completion": text}
     {"text": text}
 
@@ -146,7 +146,7 @@ def _normalize_feedback(row: Row, roles: Roles) -> Row:
 
 
 def _split_speakers(text: str) -> str | list[Message]:
-    """Turns of a conversation written as "Human:" and "Assistant:" parts (HH-RLHF); else the text."""
+    """Turns of a text with "Human:" and "Assistant:" parts (HH-RLHF); of another, the text."""
     parts = SPEAKERS.split(text)
     if len(parts) < 5 or parts[0].strip():
         return text

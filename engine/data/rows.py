@@ -1,4 +1,4 @@
-"""Rows on disk: Arrow files of JSON rows, memory-mapped, so that a gigabyte of them costs no memory.
+"""Rows on disk: memory-mapped Arrow files of JSON rows, so that a gigabyte costs no memory.
 
 Rows of one file may differ in their fields (chats with tools, with a system turn, with neither),
 which a typed table would fill up with empty ones; so each row is one JSON text beside its number in

@@ -1,12 +1,18 @@
-"""Several files as one dataset: texts beside labels, a file per class, class names, held-out files."""
+"""Several files as one dataset: texts with labels, a file per class, class names, held-out files."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
-from engine.data.readers import ReadOptions, Table
+from engine.data.readers import BadRow, ReadOptions, Row, Table, read_table
+from engine.data.rows import HELD_OUT, TRAIN
+from engine.errors import DataError
 
 CLASS_LIST_SIZE = 200_000  # bytes of a list of class names at most
 CLASS_NAME_LENGTH = 60
@@ -54,7 +60,7 @@ class Arranged:
 
 
 def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
-    """Find out how the files belong together; raises DataError where none of them holds examples."""
+    """Find out how the files belong together; raises DataError where none holds examples."""
     notes: list[str] = []
     names: dict[str, str] = {}
     data: list[Upload] = []
@@ -63,7 +69,8 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
         if found := read_class_names(upload) if may_list else {}:
             names = found
             notes.append(
-                f"'{upload.name}' is a list of {len(found)} names; they stand for the class numbers."
+                f"'{upload.name}' is a list of {len(found)} names; "
+                "they stand for the class numbers."
             )
         else:
             data.append(upload)
@@ -162,8 +169,8 @@ def _join_lines(text_file: Upload, label_file: Upload, options: ReadOptions) -> 
             if text is None or label is None:
                 short = texts.name if text is None else labels.name
                 raise DataError(
-                    f"'{short}' has only {number - 1} lines, '{texts.name}' and '{labels.name}' must "
-                    "match."
+                    f"'{short}' has only {number - 1} lines, "
+                    f"'{texts.name}' and '{labels.name}' must match."
                 )
             if isinstance(text, BadRow):
                 yield text

@@ -16,7 +16,7 @@ ALL_LINEAR = "all-linear"
 
 
 class LinearModule(BaseModel):
-    """The linear layers of one place, for example ``model.layers.*.self_attn.q_proj``."""
+    """The linear layers that share a path, for example ``model.layers.*.self_attn.q_proj``."""
 
     model_config = ConfigDict(frozen=True)
     name: str  # the last part of its path, which a spec's targets name
@@ -24,11 +24,11 @@ class LinearModule(BaseModel):
     ins: int
     outs: int
     layers: tuple[int, ...]  # the blocks that have it; -1 where it stands outside of all blocks
-    part: str = "other"  # attention, mlp or other
+    part: str = "other"  # attention, mlp, experts or other
     bias: bool = False
-    transposed: bool = False  # kept as inputs x outputs, as GPT-2 does (Conv1D)
+    transposed: bool = False  # weights of shape inputs x outputs, as in GPT-2 (Conv1D)
     each: int = 1  # of them in a block: experts that are layers of their own
-    refused: str = ""  # why no adapter can stand beside it
+    refused: str = ""  # why it cannot get an adapter
 
     @property
     def count(self) -> int:
@@ -58,7 +58,7 @@ class ModelInfo(BaseModel):
     heads: int
     kv_heads: int
     vocab_size: int
-    context: int
+    context: int  # tokens; 0 for any number
     parameters: int  # tied ones once; for classification without the head, which is new
     dtype: str  # as stored
     megabytes: float  # of weights on disk; 0 where they are not here
@@ -67,49 +67,47 @@ class ModelInfo(BaseModel):
     groups: dict[str, tuple[str, ...]]  # fewest, attention, all -> module names
     group_reason: str = ""  # why a group fell back to all linear layers
     parts: dict[str, int] = {}  # parameters by part; their sum is ``parameters``
-    frozen: int = 0  # of ``parameters``, those that no method trains, such as positions that are computed once
+    frozen: int = 0  # of ``parameters``, those that no method trains, such as fixed positions
     biases: int = 0  # of ``parameters``, those that are biases
-    saveable: dict[
-        str, int
-    ] = {}  # modules that could be trained whole beside the adapter -> parameters
-    blocks: str = ""  # what the list of blocks is called
+    saveable: dict[str, int] = {}  # modules that can be trained whole -> parameters
+    blocks: str = ""  # name of the list of blocks
     tied: bool = False  # input embeddings and output head are one matrix
-    attention_dropout: float = (
-        0.0  # share of attention scores left out in training, which slower kernels compute
-    )
+    attention_dropout: float = 0.0  # above 0, attention needs slower kernels
     experts: int = 0  # in a block; 0 for models without
     experts_active: int = 0  # of them, those that a token passes
     head: tuple[str, ...] = ()  # the modules of a classification head
-    head_fixed: int = 0  # their parameters ...
-    head_per_label: int = 0  # ... and those that each label adds
+    head_fixed: int = 0  # parameters of that head, whatever the labels
+    head_per_label: int = 0  # parameters of that head that each label adds
 
     @property
     def adaptable(self) -> list[LinearModule]:
-        """The linear layers that an adapter can stand beside."""
+        """The linear layers that can get an adapter."""
         return [module for module in self.modules if not module.refused]
 
     @property
     def transposed(self) -> bool:
-        """Whether its linear layers are kept the other way round."""
+        """Whether its linear layers have weights of shape inputs x outputs."""
         return any(module.transposed for module in self.modules)
 
     @property
     def writes(self) -> bool:
+        """Whether it can generate text."""
         return "write" in self.tasks
 
     def head_parameters(self, labels: int) -> int:
         """Parameters of the classification head; none for a model that writes."""
         return self.head_fixed + self.head_per_label * labels if self.task == "classify" else 0
 
-    def targets(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """The module names meant by a spec's targets; raises ModelError for names that the model lacks or refuses."""
+    def resolve_targets(self, wanted: Sequence[str]) -> tuple[str, ...]:
+        """The module names that a spec's targets mean; raises ModelError for names that cannot be adapted."""
         names = list(dict.fromkeys(module.name for module in self.adaptable))
         if tuple(wanted) == (ALL_LINEAR,):
             return tuple(names)
         for module in self.modules:
             if module.refused and module.name in wanted:
                 raise ModelError(
-                    f"No adapter can stand beside {module.name} in {self.name}: {module.refused}. Leave it out."
+                    f"{module.name} in {self.name} cannot get an adapter: {module.refused}. "
+                    "Leave it out."
                 )
         if missing := [name for name in wanted if name not in names]:
             raise ModelError(
@@ -118,21 +116,20 @@ class ModelInfo(BaseModel):
             )
         return tuple(wanted)
 
-    def chosen(
+    def target_modules(
         self, wanted: Sequence[str], layers: Iterable[int] | None = None
     ) -> list[LinearModule]:
-        """The modules of these targets, in these blocks alone where some are named."""
-        names, kept = self.targets(wanted), None if layers is None else set(layers)
-        found = []
-        for module in self.modules:
-            here = (
-                module.layers
-                if kept is None
-                else tuple(layer for layer in module.layers if layer in kept)
-            )
-            if module.name in names and here:
-                found.append(module.model_copy(update={"layers": here}))
-        return found
+        """The modules of these targets; with ``layers`` only where they are in those blocks."""
+        names = self.resolve_targets(wanted)
+        found = [module for module in self.modules if module.name in names and module.layers]
+        if layers is None:
+            return found
+        blocks = set(layers)
+        cut = [
+            module.model_copy(update={"layers": tuple(n for n in module.layers if n in blocks)})
+            for module in found
+        ]
+        return [module for module in cut if module.layers]
 
     def check_length(self, max_length: int) -> None:
         """Raise SpecError for examples that are longer than the model can read."""

@@ -1,11 +1,11 @@
-"""How many weights a method trains, from the model's anatomy alone: equal to what PEFT counts on the real model."""
+"""How many weights a method trains, from the model's structure alone: as many as PEFT counts on the real model."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 from engine.errors import SpecError
-from engine.model.info import ModelInfo
+from engine.model.info import LinearModule, ModelInfo
 from engine.spec.method import MethodSpec
 
 
@@ -25,68 +25,76 @@ def count_parameters(info: ModelInfo, method: MethodSpec, labels: int = 2) -> Pa
 
     ``labels`` is the number of outputs of a classification head.
     """
-    head = info.head_parameters(labels)
+    head, total = info.head_parameters(labels), info.parameters
     if method.kind == "full":
-        return ParameterCount(
-            info.parameters - info.frozen + head, info.parameters + head, head=head
-        )
-    if method.kind == "head":
-        return ParameterCount(
-            head, info.parameters + 2 * head, head=head
-        )  # PEFT keeps the untrained head beside it
+        return ParameterCount(total - info.frozen + head, total + head, head=head)
+    if method.kind == "head":  # PEFT keeps the untrained head beside it
+        return ParameterCount(head, total + 2 * head, head=head)
     check_method(info, method)
     adapter = bias = 0
-    for module in info.chosen(method.targets, method.layer_numbers):
+    for module in info.target_modules(method.targets, method.layer_numbers):
+        outputs = module.count * module.outs
         adapter += module.lora_parameters(method.rank_of(module.name))
-        adapter += (
-            module.count * module.outs if method.kind == "dora" else 0
-        )  # a magnitude for each output
-        bias += module.count * module.outs if module.bias else 0
+        if method.kind == "dora":  # a magnitude for each output
+            adapter += outputs
+        if module.bias:
+            bias += outputs
     saved = sum(info.saveable[name] for name in method.save)
     biases = {"none": 0, "lora_only": bias, "all": info.biases}[method.bias]
     added = adapter + head + saved
-    return ParameterCount(
-        added + biases, info.parameters + head + added, adapter, head, saved, biases
-    )
+    return ParameterCount(added + biases, total + head + added, adapter, head, saved, biases)
 
 
 def check_method(info: ModelInfo, method: MethodSpec) -> None:
     """Raise SpecError, all problems at once, where the method does not fit this model."""
-    wrong = []
-    layers = method.layer_numbers
-    if layers is not None and layers[-1] >= info.layers:
-        wrong.append(
-            f"Layers (method.layers): {info.name} has {info.layers} layers, counted from 0 to {info.layers - 1}; "
-            f"'{method.layers}' asks for others."
-        )
-    chosen = info.chosen(method.targets, layers)
-    if not info.adaptable:
-        wrong.append(
-            f"Method (method.kind): {info.name} has no linear layers for an adapter. Choose the head or all weights."
-        )
-    elif not chosen:
-        wrong.append(
-            "Target modules (method.targets): none of them is in the chosen layers. Choose other ones."
-        )
-    for name in dict.fromkeys(module.name for module in chosen):
-        width = min(min(module.ins, module.outs) for module in chosen if module.name == name)
-        if (rank := method.rank_of(name)) > width:
-            wrong.append(
-                f"Rank (method.rank): {name} is only {width} wide, so a rank of {rank} is no adapter for it. "
-                f"Set it to {width} or less."
-            )
+    chosen = info.target_modules(method.targets, method.layer_numbers)
+    names = {module.name for module in chosen}
+    problems = _layer_problems(info, method, chosen)
+    problems += _rank_problems(method, chosen)
     if method.init == "olora" and info.transposed:
-        wrong.append(
-            f"How the adapter starts (method.init): OLoRA does not know layers as {info.name} keeps them. Choose PiSSA."
+        problems.append(
+            "How the adapter starts (method.init): OLoRA cannot start from the transposed layers "
+            f"of {info.name}. Choose PiSSA."
         )
-    if unknown := [name for name in method.ranks if name not in {module.name for module in chosen}]:
-        wrong.append(
+    if unknown := [name for name in method.ranks if name not in names]:
+        problems.append(
             f"Ranks of single modules (method.ranks): {', '.join(unknown)} gets no adapter. Check the name."
         )
     if unknown := [name for name in method.save if name not in info.saveable]:
-        wrong.append(
-            f"Modules trained in full (method.save): {info.name} has no {', '.join(unknown)}. "
+        problems.append(
+            f"Parts trained whole (method.save): {info.name} has no {', '.join(unknown)}. "
             f"It has: {', '.join(info.saveable) or 'none'}."
         )
-    if wrong:
-        raise SpecError("\n".join(wrong))
+    if problems:
+        raise SpecError("\n".join(problems))
+
+
+def _layer_problems(info: ModelInfo, method: MethodSpec, chosen: list[LinearModule]) -> list[str]:
+    problems, layers = [], method.layer_numbers
+    if layers is not None and layers[-1] >= info.layers:
+        problems.append(
+            f"Layers (method.layers): {info.name} has {info.layers} layers, counted from 0 to {info.layers - 1}; "
+            f"'{method.layers}' asks for others."
+        )
+    if not info.adaptable:
+        problems.append(
+            f"Method (method.kind): {info.name} has no linear layers for an adapter. Choose the head or all weights."
+        )
+    elif not chosen:
+        problems.append(
+            "Target modules (method.targets): none of them is in the chosen layers. Choose other ones."
+        )
+    return problems
+
+
+def _rank_problems(method: MethodSpec, chosen: list[LinearModule]) -> list[str]:
+    widths: dict[str, int] = {}
+    for module in chosen:
+        width = min(module.ins, module.outs)
+        widths[module.name] = min(width, widths.get(module.name, width))
+    return [
+        f"Rank (method.rank): {name} is only {width} wide, so a rank of {method.rank_of(name)} is no adapter "
+        f"for it. Set it to {width} or less."
+        for name, width in widths.items()
+        if method.rank_of(name) > width
+    ]

@@ -204,7 +204,7 @@ def method_problems(info: ModelInfo | None, spec: RunSpec) -> list[str]:
     if not method.adapts:
         return problems.found
     with problems.collect():
-        info.targets(method.targets)
+        info.resolve_targets(method.targets)
     if problems.found:  # unknown targets must not hide what else is wrong
         method = method.model_copy(update={"targets": _existing(info, method.targets)})
     with problems.collect():

@@ -29,14 +29,15 @@ class ModelSpec(SpecPart):
     source: str = Field(
         "pocket",
         title="Base model",
-        description="The model that learns. The pocket model ships with Hone; others come from the Hub or a folder.",
+        description="The model to fine-tune. The pocket model ships with Hone; others come from "
+        "the Hub or a folder.",
     )
     start: str = Field(
         "",
         pattern=r"^[a-z0-9-]{0,80}$",
         title="Starts from",
-        description="Another run whose adapter this one begins with, by its id; model, method and rank must be the "
-        "same. Empty starts from the base model alone.",
+        description="The id of another run whose adapter this one starts from; model, method and "
+        "rank must be the same. Leave empty to start from the base model alone.",
     )
 
 
@@ -55,21 +56,24 @@ class OptimSpec(SpecPart):
         gt=0.0,
         le=1.0,
         title="Learning rate",
-        description="Size of each step. Too high and the loss jumps; too low and nothing is learned.",
+        description="Size of each step. Too high and the loss jumps; too low and nothing is "
+        "learned.",
     )
     batch_size: int = Field(
         8,
         ge=1,
         le=512,
         title="Batch size",
-        description="Examples looked at together. More is steadier and needs more memory.",
+        description="Examples processed together. More makes training steadier and needs more "
+        "memory.",
     )
     accumulation: int = Field(
         1,
         ge=1,
         le=512,
         title="Gradient accumulation",
-        description="Batches added up before each step: a larger effective batch without more memory.",
+        description="Batches added up before each step: a larger effective batch without more "
+        "memory.",
     )
     warmup: float = Field(
         0.05,
@@ -83,7 +87,7 @@ class OptimSpec(SpecPart):
         ge=0.0,
         le=1.0,
         title="Weight decay",
-        description="Pulls the adapter's weights towards zero. Usually not needed.",
+        description="Pulls the trained weights towards zero. Rarely needed.",
     )
     schedule: Literal["cosine", "linear", "constant"] = Field(
         "cosine",
@@ -93,20 +97,21 @@ class OptimSpec(SpecPart):
     optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = Field(
         "adamw",
         title="Optimizer",
-        description="How steps are made. The 8-bit one and Adafactor keep less beside each trained weight, which "
-        "matters for full fine-tuning.",
+        description="How the weights are updated. AdamW in 8 bit and Adafactor store less for each "
+        "trained weight, which matters for full fine-tuning.",
     )
     patience: Literal["off", "gentle", "strict"] = Field(
         "off",
         title="Stop when it no longer improves (early stopping)",
-        description="Ends the run when held-out loss has not improved for five checks in a row (gentle) or two "
-        "(strict). The best version is kept. Without held-out examples it has no effect.",
+        description="Ends the run when the held-out loss has not improved for five checks in a row "
+        "(gentle) or two (strict). The best version is kept. Has no effect without held-out "
+        "examples.",
     )
     checkpointing: Literal["auto", "on", "off"] = Field(
         "auto",
-        title="Recompute instead of keep (gradient checkpointing)",
-        description="Needs much less memory for long examples and takes about a third longer. Automatic turns it on "
-        "where it would not fit otherwise.",
+        title="Recompute to save memory (gradient checkpointing)",
+        description="Needs much less memory for long examples and takes about a third longer. "
+        "Automatic turns it on where the run would not fit otherwise.",
     )
 
     @property
@@ -121,29 +126,30 @@ class OptimSpec(SpecPart):
 
 
 class SamplingSpec(SpecPart):
-    """What is measured and asked while it trains."""
+    """What is measured and asked during training."""
 
     checks: int = Field(
         10,
         ge=1,
         le=100,
         title="Checks during the run",
-        description="How often the held-out loss is measured, the model is asked, and a checkpoint is kept. In long "
-        "runs, checks that would take more than a tenth of the time are left out.",
+        description="How often the held-out loss is measured, the sample prompts are asked and a "
+        "checkpoint is saved. In long runs, checks that would take more than a tenth of the time "
+        "are left out.",
     )
     save_minutes: float = Field(
         5.0,
         ge=0.0,
         le=1440.0,
         title="Checkpoint every (minutes)",
-        description="How much work a crash or a power cut can cost at most. A run also saves at every check, and when "
-        "you stop or pause it. 0 saves after every step.",
+        description="The most work that a crash or a power cut can cost. A run also saves at every "
+        "check, and when you stop or pause it. 0 saves after every step.",
     )
     prompts: tuple[str, ...] = Field(
         (),
         max_length=5,
-        title="Questions asked while it trains",
-        description="One question per line. Empty takes the first held-out ones.",
+        title="Questions to ask during training",
+        description="One question per line. Leave empty to ask the first held-out ones.",
     )
     max_new_tokens: int = Field(
         64,
@@ -153,23 +159,24 @@ class SamplingSpec(SpecPart):
         description="Replies are cut after this many tokens.",
     )
 
-    def every(self, steps: int) -> int:
-        """Steps of a run of so many from one check to the next."""
+    def steps_between_checks(self, steps: int) -> int:
+        """Steps from one check to the next, in a run of so many steps."""
         return max(1, round(steps / self.checks))
 
 
 class PlaceSpec(SpecPart):
-    """Where and in which precision it runs."""
+    """On which device and in which precision it runs."""
 
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto",
         title="Device",
-        description="Automatic takes the GPU (graphics card) where there is one.",
+        description="Automatic uses the GPU (graphics card) where there is one.",
     )
     precision: Literal["auto", "bf16", "fp32"] = Field(
         "auto",
         title="Precision",
-        description="Automatic takes bf16 (16-bit weights) where the hardware computes in it, which is faster.",
+        description="Automatic uses bf16 (16-bit weights), which is faster, where the hardware "
+        "computes in it.",
     )
 
 
@@ -180,7 +187,7 @@ class RunSpec(SpecPart):
         "",
         max_length=80,
         title="Name",
-        description="What to call this run. Empty takes the data's name.",
+        description="What to call this run. Leave empty to use the data's name.",
     )
     model: ModelSpec = ModelSpec()
     data: DataSpec = DataSpec()
@@ -194,41 +201,45 @@ class RunSpec(SpecPart):
         method, found = self.method, []
         if "all-linear" in method.targets and len(method.targets) > 1:
             found.append("Target modules: choose either all-linear or single modules, not both.")
-        if method.bits and method.init in ("pissa", "olora"):
-            # PEFT takes the base weights apart for these, which quantised ones do not allow.
-            found.append(
-                "How the adapter starts (method.init): PiSSA and OLoRA change the base weights, which 4-bit and 8-bit "
-                "ones do not allow. Choose Zero, or the method LoRA."
-            )
-        if method.kind == "dora" and method.init in ("pissa", "olora"):
-            found.append(
-                "How the adapter starts (method.init): DoRA has a start of its own. Choose Zero, or the method LoRA."
-            )
-        if self.model.start and method.adapts and method.init in ("pissa", "olora"):
-            found.append(
-                "How the adapter starts (method.init): it starts from another run's adapter (model.start), which PiSSA "
-                "and OLoRA would not leave as it is. Choose Zero."
-            )
-        if method.rslora and method.ranks and method.init in ("pissa", "olora"):
-            found.append(
-                "How the adapter starts (method.init): PiSSA and OLoRA do not go with rsLoRA and ranks of single "
-                "modules at once. Choose Zero."
-            )
+        if method.init in ("pissa", "olora"):
+            found += [f"How the adapter starts (method.init): {one}" for one in self._init_faults()]
         if method.save and method.adapts and (method.bits or self.place.precision == "bf16"):
             found.append(
-                "Parts trained whole (method.save): they are trained in 32 bits, which does not go with 4-bit, 8-bit "
-                "or bf16 weights. Choose the method LoRA and the precision Automatic, or leave this empty."
+                "Modules trained in full (method.save): they are trained in 32 bits, which does "
+                "not work with 4-bit, 8-bit or bf16 weights. Choose the method LoRA and the "
+                "precision Automatic, or leave this empty."
             )
         if method.kind == "head" and self.data.goal not in ("classify", "multilabel", "regress"):
             found.append(
-                "Method (method.kind): only a model that chooses labels has a new head to train. Choose LoRA, or set "
-                "what to learn to Choose a label."
+                "Method (method.kind): only a model that chooses labels has a new head to train. "
+                "Choose LoRA, or set What to learn to Choose a label."
             )
         if any(not 1 <= rank <= 256 for rank in method.ranks.values()):
             found.append("Ranks of single modules (method.ranks): each must be from 1 to 256.")
         if found:
             raise ValueError("\n".join(found))
         return self
+
+    def _init_faults(self) -> Iterable[str]:
+        """Why PiSSA and OLoRA, which take the base weights apart, cannot be used."""
+        method = self.method
+        if method.bits:
+            yield (
+                "PiSSA and OLoRA change the base weights, which is not possible with 4-bit and "
+                "8-bit weights. Choose Zero, or the method LoRA."
+            )
+        if method.kind == "dora":
+            yield "DoRA has its own start. Choose Zero, or the method LoRA."
+        if self.model.start and method.adapts:
+            yield (
+                "This run starts from another run's adapter (model.start), which PiSSA and OLoRA "
+                "would change. Choose Zero."
+            )
+        if method.rslora and method.ranks:
+            yield (
+                "PiSSA and OLoRA cannot be combined with both rsLoRA and ranks of single modules. "
+                "Choose Zero."
+            )
 
 
 SPEC_PARTS = ("model", "data", "method", "optim", "sampling", "place")
@@ -246,7 +257,7 @@ def spec_field(path: str) -> FieldInfo:
 
 
 def make_spec(values: dict[str, Any]) -> RunSpec:
-    """A checked RunSpec from nested values; raises SpecError that names every wrong field at once."""
+    """A checked RunSpec from nested values; raises SpecError, which names every wrong field."""
     try:
         return RunSpec.model_validate(values)
     except ValidationError as error:
@@ -256,7 +267,7 @@ def make_spec(values: dict[str, Any]) -> RunSpec:
 
 
 def changed_spec(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
-    """The spec with settings such as ``optim.epochs=5``, their values written as YAML; raises SpecError."""
+    """The spec with settings such as ``optim.epochs=5``, values as YAML; raises SpecError."""
     values = spec.model_dump()
     for setting in settings:
         path, given, text = setting.partition("=")
@@ -265,15 +276,12 @@ def changed_spec(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
         for part in parts:
             target = target.get(part) if isinstance(target, dict) else None
         if not given or not isinstance(target, dict):
-            raise SpecError(
-                f"'{setting}' is not a setting and its value. Write it like optim.epochs=5."
-            )
+            raise SpecError(f"'{setting}' is not a setting with a value. Write optim.epochs=5.")
         try:
             target[name] = yaml.safe_load(text)
         except YAML_ERRORS:
-            raise SpecError(
-                f"The value of '{setting}' cannot be read as YAML. Put it in quotes."
-            ) from None
+            message = f"The value of '{setting}' cannot be read as YAML. Put it in quotes."
+            raise SpecError(message) from None
     return make_spec(values)
 
 
@@ -298,8 +306,11 @@ PROBLEM_TEXTS = {
     "literal_error": "must be one of {expected}",
     "finite_number": "must be a finite number",
 }
-RUN_ID_RULE = "must be the id of a run, as the Runs tab and 'runs' tell it, or empty"
-LAYERS_RULE = "must be layers counted from 0, such as 8-15 or 0,2,4"
+# Instead of pydantic's sentence on a pattern.
+FIELD_RULES = {
+    "method.layers": "must be layers counted from 0, such as 8-15 or 0,2,4",
+    "model.start": "must be the id of a run, as the Runs tab and 'runs' show it, or empty",
+}
 
 
 def _problem_sentence(problem: Any) -> str:
@@ -308,20 +319,17 @@ def _problem_sentence(problem: Any) -> str:
         return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
     if not path:
         return str(problem["msg"]).removeprefix("Value error, ")
-    wish = {"method.layers": LAYERS_RULE, "model.start": RUN_ID_RULE}.get(
-        path
-    ) or PROBLEM_TEXTS.get(problem["type"], "")
-    wanted = (
-        wish.format(**problem.get("ctx", {}))
-        if wish
-        else str(problem["msg"]).removeprefix("Value error, ")
-    )
+    rule = FIELD_RULES.get(path) or PROBLEM_TEXTS.get(problem["type"])
+    if rule is None:
+        rule = str(problem["msg"]).removeprefix("Value error, ")
+    else:
+        rule = rule.format(**problem.get("ctx", {}))
     given = "nothing is given" if problem["input"] is None else f"it is {problem['input']!r}"
-    return f"{_field_title(path)} ({path}): {wanted}; {given}."
+    return f"{_field_title(path)} ({path}): {rule}; {given}."
 
 
 def _field_title(path: str) -> str:
-    """A field's title; of an item in one, that of the field."""
+    """The title of a field, or of the field that an item belongs to."""
     try:
         return spec_field(".".join(path.split(".")[:2])).title or path
     except (KeyError, AttributeError):
@@ -333,7 +341,7 @@ YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeErro
 
 
 def load_spec_yaml(path: Path) -> dict[str, Any]:
-    """The nested values of a spec file; raises SpecError for anything that is not a YAML mapping."""
+    """The nested values of a spec file; raises SpecError where it is not a YAML mapping."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -341,9 +349,8 @@ def load_spec_yaml(path: Path) -> dict[str, Any]:
             f"The file '{path}' cannot be read: {error.strerror}. Check the name and the folder."
         ) from None
     except YAML_ERRORS as error:
-        raise SpecError(
-            f"'{path.name}' cannot be read as YAML: {(str(error) or 'it is damaged').splitlines()[0]}."
-        ) from None
+        why = (str(error) or "it is damaged").splitlines()[0]
+        raise SpecError(f"'{path.name}' cannot be read as YAML: {why}.") from None
     if not isinstance(values, dict):
         raise SpecError(
             f"'{path.name}' holds no settings. Start from one of presets/samples/*.yaml."
@@ -352,5 +359,5 @@ def load_spec_yaml(path: Path) -> dict[str, Any]:
 
 
 def dump_spec_yaml(spec: RunSpec) -> str:
-    """The spec as YAML that ``load_yaml`` and ``make`` read back to an equal spec."""
+    """The spec as YAML that ``load_spec_yaml`` and ``make_spec`` read back to an equal spec."""
     return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -65,8 +65,8 @@ def layer_diagram(info: ModelInfo, method: MethodSpec, labels: int = 2) -> dict[
 
 def toggle_target(info: ModelInfo, names: list[str], name: str) -> list[str]:
     """The target modules with one of them added or removed; raises ModelError for unknown names."""
-    chosen = info.targets(names) if names else ()
-    info.targets([name])
+    chosen = info.resolve_targets(names) if names else ()
+    info.resolve_targets([name])
     known = dict.fromkeys(module.name for module in info.adaptable)
     return [one for one in known if (one in chosen) != (one == name)]
 
@@ -75,7 +75,7 @@ def _chosen_targets(info: ModelInfo, method: MethodSpec) -> frozenset[str]:
     if not method.adapts:
         return frozenset()
     try:
-        return frozenset(info.targets(method.targets))
+        return frozenset(info.resolve_targets(method.targets))
     except HoneError:  # names of the model before: the form is about to change
         return frozenset()
 

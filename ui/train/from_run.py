@@ -87,7 +87,7 @@ def form_updates(ctx: Context, spec: RunSpec, note: str, problems: list[str]) ->
         missing |= set(DATA_FIELDS)
     try:
         info = ctx.load_model(model)
-        names = info.targets(spec.method.targets)
+        names = info.resolve_targets(spec.method.targets)
         updates["method.targets"] = settings.target_choices(ctx, info, names)
         updates["group"] = settings.group_of_targets(ctx, names, model)
     except (ModelError, RunError) as error:

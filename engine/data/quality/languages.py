@@ -40,7 +40,7 @@ def language_probability(text: str, codes: set[str]) -> float:
 
 
 def script_shares(texts: Sequence[str]) -> dict[str, float]:
-    """Share of letters in each script (Unicode's names: Latin, Cyrillic, Cjk ...), largest first."""
+    """Share of letters in each script (Latin, Cyrillic, Cjk ... as in Unicode), largest first."""
     letters = (letter for text in texts for letter in text[:LANGUAGE_LETTERS] if letter.isalpha())
     found = Counter(map(_script_of, letters))
     total = found.total()

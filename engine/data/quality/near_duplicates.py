@@ -28,7 +28,7 @@ class NearDuplicates:
         return len(self._hashes)
 
     def add(self, text: str, answer: str = "") -> int:
-        """Add a row and return its group: that of the first row that it nearly equals, or a new one.
+        """Add a row; return its group: that of the first row it nearly equals, or a new one.
 
         Rows with short answers must have the same one: they often share a long instruction and
         little else.

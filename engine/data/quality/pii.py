@@ -34,7 +34,7 @@ def find_pii(text: str) -> tuple[str, str] | None:
 
 
 def is_card(number: str) -> bool:
-    """Whether a card can have this number: its length, first digit and check digit (ISO/IEC 7812)."""
+    """Whether a card can have this number: length, first digit, check digit (ISO/IEC 7812)."""
     digits = [int(one) for one in number if one.isdigit()]
     if not 13 <= len(digits) <= 19 or digits[0] not in (3, 4, 5, 6) or len(set(digits)) < 2:
         return False

@@ -1,4 +1,4 @@
-"""Which rows are held out: decided by content and seed alone, so equal data is always split alike."""
+"""Which rows are held out: content and seed alone decide, so equal data is always split alike."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Computes the loss mask of a conversation: which characters the model learns to write.
 
-The targets are what an assistant writes: its words, its tool calls, and the mark that ends its turn;
+Targets are what an assistant writes: its words, its tool calls, and the mark that ends its turn;
 not the header before it, which the generation prompt gives. A mask is certain or refused. Knows
 nothing about tokens.
 """
@@ -242,8 +242,8 @@ class _MaskedChat:
     def _own_part(self, index: int, turn: Span) -> Span:
         """The turn without others' words; raises DataError where it cannot be told.
 
-        Some templates write a tool's answer into the turn that called it. The turn then ends where it
-        would if nothing followed it.
+        Some templates write a tool's answer into the turn that called it. The turn then ends where
+        it would if nothing followed it.
         """
         if not self._contains_others(index, self.whole.text[slice(*turn)]):
             return turn

@@ -69,8 +69,8 @@ def encode_preference(
     prompts = [question_ids(side) for side in sides]
     if any(one != prompts[0] for one in prompts):
         raise DataError(
-            "This model's chat template writes the question differently before the worse answer, so "
-            "the two cannot be compared. Choose another chat format (template) on the Data tab."
+            "This model's chat template writes the question differently before the worse answer, "
+            "so the two cannot be compared. Choose another chat format (template) on the Data tab."
         )
     return [truncate_encoded(side, data) for side in sides]
 

@@ -31,8 +31,8 @@ def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizer
         ) from error
     if not tokenizer.is_fast:
         raise ModelError(
-            f"The tokenizer in '{folder.name}' cannot say which letters a token stands for, so answers "
-            "cannot be told from questions. Choose a model that comes with a tokenizer.json."
+            f"The tokenizer in '{folder.name}' cannot say which letters a token stands for, so "
+            "answers cannot be told from questions. Choose a model with a tokenizer.json."
         )
     # Some folders lack their vocabulary and encode text to almost nothing, silently.
     if "".join(decoded.lower().split()) != "".join(SENTENCE.lower().split()):

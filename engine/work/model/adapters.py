@@ -32,7 +32,7 @@ def lora_config(method: MethodSpec, info: ModelInfo, inference: bool = False) ->
         r=method.rank,
         lora_alpha=method.scale_alpha,
         lora_dropout=method.dropout,
-        target_modules=list(info.targets(method.targets)),
+        target_modules=list(info.resolve_targets(method.targets)),
         use_dora=method.kind == "dora",
         use_rslora=method.rslora,
         init_lora_weights=PEFT_INIT.get(method.init, method.init),

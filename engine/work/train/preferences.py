@@ -63,8 +63,8 @@ class PreferenceObjective:
             rows=len(self.data),
             held_out=len(self.held),
             tokens=sum(len(side.ids) for side in sides),
-            learned=sum(side.learned for side in sides),
-            cut=sum(any(side.cut > 0 for side in row) for row in rows),
+            learned=sum(side.target_tokens for side in sides),
+            cut=sum(any(side.cut_tokens > 0 for side in row) for row in rows),
         )
         self.questions = SamplePrompts(made_of)
 

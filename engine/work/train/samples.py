@@ -8,8 +8,8 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.messages import with_system
+from engine.data.rows import Row
 from engine.spec.run import RunSpec
-from engine.work.encode.encode import Row
 from engine.work.encode.questions import first_questions, prompt_ids
 from engine.work.model.generate import greedy_replies
 from engine.work.train.objective import TrainingInputs

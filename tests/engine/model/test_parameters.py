@@ -40,7 +40,7 @@ def pefts(config, task: str, method: MethodSpec, info: ModelInfo, labels: int) -
 
 
 def draw_method(draw: random.Random, info: ModelInfo, task: str) -> MethodSpec:
-    names = list(info.targets(("all-linear",)))
+    names = list(info.resolve_targets(("all-linear",)))
     kinds = ["lora", "lora", "dora", "full"] + (["head"] if task == "classify" else [])
     targets = tuple(draw.sample(names, draw.randint(1, len(names))))
     return MethodSpec(

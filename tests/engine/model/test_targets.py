@@ -65,7 +65,7 @@ def test_the_usual_groups_work_out_of_the_box(kind: str) -> None:
         info = info_of(config_of(kind), task)
         assert names(info.groups, "fewest") == set(fewest.split())
         assert names(info.groups, "attention") == set(attention.split())
-        assert info.groups["all"] == info.targets(("all-linear",))
+        assert info.groups["all"] == info.resolve_targets(("all-linear",))
         assert names(info.groups, "attention") <= {module.name for module in info.modules}
         assert not info.group_reason
 
@@ -126,10 +126,10 @@ def test_layers_that_can_get_no_adapter_are_left_out_and_say_why(
     kind: str, name: str, why: str
 ) -> None:
     info = default_info(kind, num_hidden_layers=4) if kind != "reformer" else default_info(kind)
-    assert name not in info.targets(("all-linear",)) and name not in info.groups["all"]
+    assert name not in info.resolve_targets(("all-linear",)) and name not in info.groups["all"]
     assert why in next(module.refused for module in info.modules if module.name == name)
     with pytest.raises(ModelError, match=why):
-        info.targets([name])
+        info.resolve_targets([name])
 
 
 @pytest.mark.parametrize(

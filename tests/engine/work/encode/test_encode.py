@@ -136,7 +136,7 @@ def test_turns_of_weight_nought_are_read_and_not_learned(tokenizer) -> None:
     assert encoded.ids == encode_row(tokenizer, CHAT, WIDE).ids
     assert learned_text(tokenizer, encoded) == f"A cat is an animal.{tokenizer.eos_token}"
     turns[4]["weight"] = 0
-    assert encode_row(tokenizer, {"messages": turns}, WIDE).learned == 0
+    assert encode_row(tokenizer, {"messages": turns}, WIDE).target_tokens == 0
 
 
 def test_the_system_prompt_of_all_rows_stands_where_a_row_brings_none(tokenizer) -> None:
@@ -187,7 +187,7 @@ def test_literal_in_plain_text(tokenizer) -> None:
 
 def test_cut_rows_are_counted_and_lost_ones_left_out(tokenizer) -> None:
     long = {"prompt": "word " * 100, "completion": "Yes."}
-    assert encode_row(tokenizer, long, spec(max_length=20)).cut > 0
+    assert encode_row(tokenizer, long, spec(max_length=20)).cut_tokens > 0
     left: Counter[str] = Counter()
     assert len(list(encode_rows(tokenizer, [long, CHAT], spec(max_length=40), left))) == 1
     assert left == {"lost": 1}
@@ -199,7 +199,11 @@ def test_shorten_keeps_the_answer_whole(tokenizer) -> None:
         encode_row(tokenizer, long, WIDE),
         encode_row(tokenizer, long, spec(max_length=64, fixes=("shorten",))),
     )
-    assert len(short.ids) == 64 and short.length == whole.length and short.cut == whole.length - 64
+    assert (
+        len(short.ids) == 64
+        and short.length == whole.length
+        and short.cut_tokens == whole.length - 64
+    )
     assert learned_text(tokenizer, short) == learned_text(tokenizer, whole)
     assert short.ids[:16] == whole.ids[:16] and short.ids[-20:] == whole.ids[-20:]
     fits = spec(max_length=whole.length, fixes=("shorten",))
@@ -211,7 +215,7 @@ def test_shorten_keeps_sixteen_tokens_at_both_ends_and_then_cuts(tokenizer) -> N
     whole, data = encode_row(tokenizer, long, WIDE), spec(max_length=40, fixes=("shorten",))
     short, uncut = encode_row(tokenizer, long, data), encode_uncut(tokenizer, long, data)
     start = whole.labels.index(whole.ids[-1])  # the end mark is learned
-    assert start and len(short.ids) == 40 and len(uncut.ids) == 32 + whole.learned
+    assert start and len(short.ids) == 40 and len(uncut.ids) == 32 + whole.target_tokens
     assert uncut.ids[:40] == short.ids
 
 

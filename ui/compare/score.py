@@ -1,0 +1,103 @@
+"""The score of both models on the examples that were held out, on the Compare tab."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.coach.scores import sentences
+from engine.errors import RunError
+from engine.store.run_view import RunView
+from ui.context import Context
+from ui.handlers import QUIET, bind
+from ui.text import card, line, status_box
+from ui.theme import raw_html
+
+SCORING = "Both models get the held-out examples. This takes seconds to minutes."
+NO_RESULT = "Its process ended before it was done. Score again."
+NOT_SCORED = (
+    "Both models get the held-out examples: how many replies are right, or how surprised is each "
+    "model by the right ones?"
+)
+
+
+@dataclass(frozen=True)
+class ScoreWidgets:
+    """The score, the button that asks for it, and the clock that runs while it is made."""
+
+    card: gr.HTML
+    button: gr.Button
+    timer: gr.Timer
+
+    @property
+    def shown(self) -> list[Component]:
+        return [self.card, self.button, self.timer]
+
+
+def build_score() -> ScoreWidgets:
+    """Lay the widgets out."""
+    score = raw_html(elem_id="score")
+    with gr.Row():
+        button = gr.Button(
+            "Score", size="md", scale=0, min_width=132, interactive=False, elem_id="score-run"
+        )
+    return ScoreWidgets(score, button, gr.Timer(1.0, active=False))
+
+
+def wire_score(ctx: Context, own: ScoreWidgets, run: gr.Dropdown) -> None:
+    """The score follows the chosen run."""
+    show = bind(show_score, ctx, own)
+    gr.on([run.change, own.timer.tick], show, run, own.shown, **QUIET)
+    own.button.click(bind(start_score, ctx, own), run, own.shown, **QUIET)
+
+
+# --- handlers ---
+
+
+def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> dict[Component, Any]:
+    """The run's score, or how far it is; the clock runs only while it is made."""
+    if not run_id:
+        return {
+            own.card: "",
+            own.button: gr.update(interactive=False, value="Score"),
+            own.timer: gr.update(active=False),
+        }
+    run = ctx.engine.store.run(run_id)
+    # Queue and lock are read before the events: a worker that ends in between has written its result.
+    at_work, view = run.queued == "score" or run.alive, run.view()
+    working = view.scoring and at_work
+    label = "Score again" if view.scored else "Score"
+    return {
+        own.card: score_card(view, working),
+        own.button: gr.update(interactive=not working, value=label),
+        own.timer: gr.update(active=working),
+    }
+
+
+def start_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> dict[Component, Any]:
+    """Put the scoring in the queue."""
+    if not run_id:
+        raise RunError("There is no run to score yet. Start one on the Train tab.")
+    ctx.engine.score(run_id)
+    return show_score(ctx, own, run_id)
+
+
+# --- what is shown ---
+
+
+def score_card(view: RunView, working: bool) -> str:
+    """The score in words, each figure beside what it is compared with."""
+    if working:
+        return status_box("info", "Scoring", SCORING)
+    problem = ""
+    if view.score_problem:
+        problem = status_box("bad", "Scoring did not work", view.score_problem)
+    elif view.scoring:
+        problem = status_box("bad", "Scoring ended without a result", NO_RESULT)
+    if view.scored:
+        lines = map(line, sentences(view.scored))
+        return problem + card("Score on examples it has never seen", *lines)
+    return problem or card("Not scored yet", line(NOT_SCORED))

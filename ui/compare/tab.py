@@ -1,0 +1,273 @@
+"""The Compare tab: one message to the base model and to the tuned one, and both replies side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.data.rows import read_rows
+from engine.errors import HoneError, RunError
+from ui.compare.run_list import build_run_list, refresh_runs
+from ui.compare.score import build_score, show_score, wire_score
+from ui.context import Context
+from ui.handlers import QUIET, bind
+from ui.text import escape_html, line, tab_intro
+from ui.theme import raw_html
+
+Turn = dict[str, Any]
+Updates = dict[Component, Any]
+SUGGESTIONS = 6
+LONGEST_SUGGESTION = 200  # characters
+SUGGESTION_SCRIPT = (
+    "element.addEventListener('click', (e) => { const b = e.target.closest('button');"
+    " if (b) trigger('pick', { text: b.textContent }); })"
+)
+NOTHING_TO_COMPARE = (
+    "There is nothing to compare yet. Start a run on the Train tab; from its first check on it can "
+    "be compared."
+)
+
+
+@dataclass(frozen=True)
+class CompareTab:
+    """What the other tabs need."""
+
+    tab: gr.Tab
+    run: gr.Dropdown
+
+
+@dataclass(frozen=True)
+class ChatWidgets:
+    """One message, both conversations, and how the replies are generated."""
+
+    run: gr.Dropdown
+    base: gr.Chatbot
+    tuned: gr.Chatbot
+    suggestions: gr.HTML
+    message: gr.Textbox
+    send: gr.Button
+    stop: gr.Button
+    clear: gr.Button
+    temperature: gr.Slider
+    longest: gr.Slider
+
+    @property
+    def inputs(self) -> set[Component]:
+        """What a reply depends on."""
+        chats = {self.base, self.tuned}
+        return {self.run, self.message, self.temperature, self.longest} | chats
+
+    @property
+    def shown(self) -> list[Component]:
+        """What a reply changes."""
+        return [self.message, self.base, self.tuned, self.send, self.stop]
+
+
+def build(ctx: Context) -> CompareTab:
+    """Lay the tab out and wire it."""
+    with gr.Tab("Compare", id="compare") as tab:
+        raw_html(
+            tab_intro(
+                "Is it better?",
+                "Choose a run and say something. Both models get the same message and reply at the "
+                "same time.",
+            )
+        )
+        chat = _build_chat()
+        score = build_score()
+    run = chat.run
+    _wire_chat(ctx, chat)
+    wire_score(ctx, score, run)
+    listed = tab.select(bind(refresh_runs, ctx), run, run, **QUIET)
+    listed.then(bind(suggest_messages, ctx), run, chat.suggestions, **QUIET)
+    listed.then(bind(show_score, ctx, score), run, score.shown, **QUIET)
+    return CompareTab(tab, run)
+
+
+def _build_chat() -> ChatWidgets:
+    run = build_run_list("compare-run")
+    with gr.Row(equal_height=True, elem_classes="panes"):
+        base = _chat_pane("Base model, before training", "base-pane")
+        tuned = _chat_pane("Tuned model, after training", "tuned-pane")
+    suggestions = raw_html(elem_id="chips", js_on_load=SUGGESTION_SCRIPT)
+    small: dict[str, Any] = {"size": "md", "scale": 0, "min_width": 92}
+    with gr.Row(elem_classes="ask", equal_height=True):
+        message = gr.Textbox(
+            label="Message to both models",
+            show_label=False,
+            placeholder="Say something to both models",
+            lines=1,
+            max_lines=6,
+            scale=6,
+            min_width=180,
+            container=False,
+            elem_id="message",
+        )
+        send = gr.Button("Send", variant="primary", **small)
+        stop = gr.Button("Stop", variant="stop", visible=False, **small)
+        clear = gr.Button("Clear", **small)
+    with gr.Accordion("How the replies are made", open=False), gr.Row():
+        temperature = gr.Slider(
+            0,
+            1.5,
+            0,
+            step=0.05,
+            label="Temperature",
+            info="0 always gives the likeliest reply; higher values vary it more.",
+        )
+        longest = gr.Slider(
+            8,
+            1024,
+            128,
+            step=8,
+            label="Longest reply (tokens)",
+            info="Replies are cut off after this many tokens.",
+        )
+    return ChatWidgets(
+        run, base, tuned, suggestions, message, send, stop, clear, temperature, longest
+    )
+
+
+def _chat_pane(label: str, elem_id: str) -> gr.Chatbot:
+    return gr.Chatbot(
+        label=label,
+        height=380,
+        layout="bubble",
+        buttons=["copy"],
+        feedback_options=None,
+        render_markdown=False,  # the reply is shown as the model wrote it
+        placeholder="The reply appears here",
+        elem_id=elem_id,
+    )
+
+
+def _wire_chat(ctx: Context, chat: ChatWidgets) -> None:
+    talking = gr.on(
+        [chat.message.submit, chat.send.click],
+        bind(send_message, ctx, chat),
+        chat.inputs,
+        chat.shown,
+        concurrency_limit=4,
+        **QUIET,
+    )
+    idle, both = bind(send_or_stop, False), [chat.send, chat.stop]
+    # Cancelling closes the generator, and with it the model's thread.
+    chat.stop.click(idle, None, both, cancels=[talking], queue=False, **QUIET)
+    talking.failure(idle, None, both, **QUIET)
+    for event in (chat.clear.click, chat.run.change):
+        event(bind(clear_conversations), None, [chat.base, chat.tuned], **QUIET)
+    chat.run.change(bind(suggest_messages, ctx), chat.run, chat.suggestions, **QUIET)
+    chat.suggestions.pick(bind(use_suggestion), None, chat.message, **QUIET)
+
+
+# --- handlers ---
+
+
+def send_message(
+    ctx: Context, chat: ChatWidgets, values: dict[Component, Any]
+) -> Iterator[Updates]:
+    """Send one message to both models, each with its own conversation so far."""
+    message = values[chat.message]
+    if not values[chat.run]:
+        raise RunError("There is no run to compare yet. Start one on the Train tab.")
+    if not message.strip():
+        raise RunError("Type a message first.")
+    base, tuned = (add_message(values[pane], message) for pane in (chat.base, chat.tuned))
+    yield {chat.message: "", **_replies(chat, base, tuned), **_buttons(chat, talking=True)}
+    replies = ctx.engine.desk.chat(
+        values[chat.run],
+        as_messages(base),
+        as_messages(tuned),
+        values[chat.temperature],
+        int(values[chat.longest]),
+    )
+    try:
+        for pair in replies:
+            yield _replies(chat, base, tuned, pair)
+    except HoneError:
+        given_back = {one: values[one] for one in (chat.message, chat.base, chat.tuned)}
+        yield given_back | _buttons(chat, talking=False)
+        raise
+    yield _buttons(chat, talking=False)
+
+
+def _replies(
+    chat: ChatWidgets, base: list[Turn], tuned: list[Turn], pair: tuple[str, str] = ("", "")
+) -> Updates:
+    return {chat.base: add_reply(base, pair[0]), chat.tuned: add_reply(tuned, pair[1])}
+
+
+def _buttons(chat: ChatWidgets, talking: bool) -> Updates:
+    return dict(zip((chat.send, chat.stop), send_or_stop(talking), strict=True))
+
+
+def send_or_stop(talking: bool) -> tuple[Any, Any]:
+    """Send is visible while nobody talks, Stop while somebody does."""
+    return gr.update(visible=not talking), gr.update(visible=talking)
+
+
+def clear_conversations() -> tuple[list[Turn], list[Turn]]:
+    """Begin both conversations anew."""
+    return [], []
+
+
+def suggest_messages(ctx: Context, run_id: str | None) -> str:
+    """Messages to try: what the run's held-out examples ask."""
+    if not run_id:
+        return line(NOTHING_TO_COMPARE)
+    asked: dict[str, None] = {}
+    for row in read_rows(ctx.engine.store.run(run_id).held_out_file):
+        if text := question_of(row):
+            asked[text] = None
+        if len(asked) == SUGGESTIONS:
+            break
+    return suggestion_buttons(list(asked))
+
+
+def use_suggestion(event: gr.EventData) -> str:
+    """A suggested message, put into the box where it can still be changed."""
+    return str(event.text)
+
+
+# --- conversations: pure functions ---
+
+
+def add_message(turns: list[Turn], message: str) -> list[Turn]:
+    return [*turns, {"role": "user", "content": message}]
+
+
+def add_reply(turns: list[Turn], reply: str) -> list[Turn]:
+    return [*turns, {"role": "assistant", "content": reply or "…"}]
+
+
+def as_messages(turns: list[Turn]) -> list[dict[str, str]]:
+    """Messages as the engine takes them: Gradio gives text in parts."""
+    return [{"role": turn["role"], "content": _turn_text(turn["content"])} for turn in turns]
+
+
+def _turn_text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part if isinstance(part, str) else part.get("text", "") for part in content)
+
+
+def question_of(row: dict[str, Any]) -> str:
+    """What a row asks, if it is short enough to put on a button."""
+    if "messages" in row:
+        text = next((m["content"] for m in row["messages"] if m["role"] == "user"), "")
+    else:
+        text = row.get("prompt") or " ".join(row.get("text", "").split()[:8])
+    return text.strip() if len(text) <= LONGEST_SUGGESTION else ""
+
+
+def suggestion_buttons(texts: list[str]) -> str:
+    if not texts:
+        return ""
+    buttons = (
+        f'<button type="button" class="suggest">{escape_html(text)}</button>' for text in texts
+    )
+    return '<p class="try">Try one that it has never seen:</p>' + "".join(buttons)
