@@ -34,9 +34,9 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from engine.runs.engine import Engine
 from engine.store.run_view import RunState
+from ui import export, form, theme
 from ui.compare import tab as compare_tab
 from ui.compare.run_list import refresh_runs
-from ui import export, form, theme
 from ui.context import DEMO, LOCAL, Context, Policy
 from ui.data import tab as data_tab
 from ui.data.inputs import DataInputs
@@ -122,7 +122,7 @@ def wire_dataset_choice(ctx: Context, page: Page) -> Dependency:
 
 
 def wire_data_view(ctx: Context, page: Page) -> Dependency:
-    """The Data tab shows the rows as the chosen model sees them; returns the event that counts them."""
+    """Show the rows as the chosen model sees them; returns the event that counts their tokens."""
     fields, data, model = form_fields(page), page.data, page.model.source
     inputs = DataInputs(model, {path: fields[path] for path in form.DATA_PATHS})
     # Not on a change of the source itself: the settings of the rows before are reset first.
@@ -161,13 +161,15 @@ def wire_navigation(ctx: Context, page: Page) -> None:
 
 
 def wire_runs(ctx: Context, page: Page) -> None:
-    """From a run on the Runs tab to the Train tab: to watch it, extend it, or train another like it."""
+    """From a run on the Runs tab to the Train tab: watch it, extend it, or train another like it."""
     runs, train = page.runs, page.train
     watched = [page.tabs, train.live]
-    runs.open.click(bind(open_run), runs.picked, watched, **QUIET)
-    runs.extend.click(bind(from_run.extend_run, ctx), [runs.picked, runs.epochs], watched, **QUIET)
+    runs.card.open.click(bind(open_run), runs.picked, watched, **QUIET)
+    runs.card.extend.click(
+        bind(from_run.extend_run, ctx), [runs.picked, runs.card.epochs], watched, **QUIET
+    )
     widgets = train_tab.form_widgets(train, form_fields(page))
-    fills = {runs.again: from_run.use_settings, runs.train_on: from_run.use_adapter}
+    fills = {runs.card.again: from_run.use_settings, runs.card.train_on: from_run.use_adapter}
     for button, fill in fills.items():
         handler = bind(fill, ctx, outputs=widgets)
         filled = button.click(handler, runs.picked, list(widgets.values()), **QUIET)
@@ -207,7 +209,7 @@ def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM. Runs go on without this process."""
+    """Serve until Ctrl-C or SIGTERM. Runs continue without this process."""
     options = _argument_parser().parse_args(arguments)
     space = "SPACE_ID" in os.environ  # a Hugging Face Space: everybody can reach it
     os.environ["GRADIO_TEMP_DIR"] = str(options.home.resolve() / "tmp")
@@ -215,7 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         engine = Engine(options.home, model_roots=options.models)
     except OSError as error:
         print(
-            f"{options.home} cannot hold Hone's files: {error.strerror}. Choose another: --home.",
+            f"Hone cannot keep its files in {options.home}: {error.strerror}. "
+            "Choose another folder with --home.",
             file=sys.stderr,
         )
         return 2
@@ -226,7 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _, url, _ = blocks.launch(**_launch_options(options.port, space), **theme.launch_options())
     seconds = time.perf_counter() - STARTED
     print(
-        f"Hone is ready at {url} (started in {seconds:.1f} s). Press Ctrl-C to leave; training goes on.",
+        f"Hone is ready at {url} (started in {seconds:.1f} s). "
+        "Press Ctrl-C to quit; training continues.",
         flush=True,
     )
     if not options.no_browser and not space:
@@ -264,7 +268,9 @@ def _free_port(wanted: int) -> int:
                 return port
             except OSError:
                 continue
-    raise SystemExit(f"No free port from {wanted} to {wanted + 99}. Give another one with --port.")
+    raise SystemExit(
+        f"No free port from {wanted} to {wanted + 99}. Choose another one with --port."
+    )
 
 
 def _port_number(text: str) -> int:
@@ -293,7 +299,7 @@ def _argument_parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="DIR",
-        help="a folder whose model folders are offered",
+        help="a folder with model folders to choose from; may be repeated",
     )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return parser

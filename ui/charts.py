@@ -1,4 +1,4 @@
-"""Figures that do not move: lengths of rows, labels. Plotly, in the page's colours."""
+"""Charts: lengths of rows and labels as Plotly figures, the loss of a finished run as SVG."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import plotly.graph_objects as go
 from engine.text import format_count
 from ui.text import escape_html
 
-INK, LEARN, LIMIT = "#7a8494", "#5b54e8", "#d97706"  # read well on light and dark
+# Readable on light and dark.
+INK, LEARN, LIMIT = "#7a8494", "#5b54e8", "#d97706"
+MOST_LABELS, LABEL_LENGTH = 20, 24  # bars; characters of a name
 
 
 def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> go.Figure:
-    """How long the rows are in tokens, against the limit."""
+    """How many rows have which length in tokens, and the longest length of the settings."""
     bins = list(pairwise(edges))
     middles, widths = [(low + high) / 2 for low, high in bins], [high - low for low, high in bins]
     colours = [LIMIT if low >= limit else LEARN for low in edges[:-1]]
@@ -27,7 +29,7 @@ def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> g
         marker={"color": colours},
         hovertemplate="%{y} rows<extra></extra>",
     )
-    figure = go.Figure(bars, _layout("tokens in a row", "rows"))
+    figure = go.Figure(bars, _figure_layout("tokens in a row", "rows"))
     if edges and limit <= edges[-1] * 1.5:
         figure.add_vline(x=limit, line={"color": LIMIT, "width": 2, "dash": "dash"})
         figure.add_annotation(
@@ -44,15 +46,20 @@ def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> g
 
 def label_chart(counts: Mapping[str, int]) -> go.Figure:
     """How many rows each label has, the most frequent on top."""
-    names = [name if len(name) <= 24 else name[:23] + "…" for name in counts][:20]
-    bars = go.Bar(y=names, x=list(counts.values())[:20], orientation="h", marker={"color": LEARN})
-    figure = go.Figure(bars, _layout("rows", ""))
+    names = [_short_name(name) for name in counts][:MOST_LABELS]
+    values = list(counts.values())[:MOST_LABELS]
+    bars = go.Bar(y=names, x=values, orientation="h", marker={"color": LEARN})
+    figure = go.Figure(bars, _figure_layout("rows", ""))
     return figure.update_layout(
         yaxis={"autorange": "reversed", "showgrid": False}, height=60 + 24 * max(4, len(names))
     )
 
 
-def _layout(x: str, y: str) -> dict[str, Any]:
+def _short_name(name: str) -> str:
+    return name if len(name) <= LABEL_LENGTH else name[: LABEL_LENGTH - 1] + "…"
+
+
+def _figure_layout(x: str, y: str) -> dict[str, Any]:
     axis = {"gridcolor": "rgba(128,140,160,.25)", "zeroline": False, "automargin": True}
     return {
         "height": 220,
@@ -67,53 +74,49 @@ def _layout(x: str, y: str) -> dict[str, Any]:
     }
 
 
+# The drawing of losses, in pixels.
 WIDTH, HEIGHT = 720, 280
-DOTS = 40  # checks that are marked one by one; more would hide the line
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 38
-CurvePoints = Sequence[tuple[float, float]]
+LEFT, RIGHT, TOP, BOTTOM = 52, 14, 14, 38  # margins
+MOST_DOTS = 40  # checks that have a dot; more would hide the line
+CurvePoints = Sequence[tuple[float, float]]  # step, loss
 
 
 def loss_curves_svg(
     training: CurvePoints, smooth: CurvePoints, held_out: CurvePoints, best: int | None
 ) -> str:
-    """Training loss, its smooth line and the held-out loss by step; nothing where there are no points."""
+    """Training loss, its smooth line and the held-out loss by step; empty without points."""
     every = [*training, *held_out]
     if not every:
         return ""
     high_x = max(x for x, _ in every) or 1.0
     low, high = min(y for _, y in every), max(y for _, y in every)
-    low = 0.0 if low >= 0 and low < 0.5 * high else low
+    if 0 <= low < 0.5 * high:
+        low = 0.0
     marks = axis_ticks(low, high)
     low, high = min(low, marks[0]), max(high, marks[-1])
 
-    def place(x: float, y: float) -> tuple[float, float]:
-        across, up = (
-            (WIDTH - LEFT - RIGHT) * x / high_x,
-            (HEIGHT - TOP - BOTTOM) * (y - low) / ((high - low) or 1.0),
-        )
+    def pixel(x: float, y: float) -> tuple[float, float]:
+        across = (WIDTH - LEFT - RIGHT) * x / high_x
+        up = (HEIGHT - TOP - BOTTOM) * (y - low) / ((high - low) or 1.0)
         return LEFT + across, HEIGHT - BOTTOM - up
 
-    lines = [_grid(place(0, mark)[1], mark) for mark in marks]
-    steps = [
-        _step(place(mark, low)[0], mark) for mark in axis_ticks(0, high_x) if mark == round(mark)
+    steps = [mark for mark in axis_ticks(0, high_x) if mark == round(mark)]
+    held = [pixel(*point) for point in held_out]
+    dotted = held if len(held) <= MOST_DOTS else []
+    parts = [
+        *(_grid_line(pixel(0, mark)[1], mark) for mark in marks),
+        *(_step_tick(pixel(mark, low)[0], mark) for mark in steps),
+        _axis_text((LEFT + WIDTH) / 2, HEIGHT - 4, "middle", "step"),
+        _polyline([pixel(*point) for point in training], "raw"),
+        _polyline([pixel(*point) for point in smooth], "train"),
+        _polyline(held, "held"),
+        *(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in dotted),
+        *(_best_mark(*pixel(x, y)) for x, y in held_out if x == best),
     ]
-    curves = (
-        _line([place(*one) for one in training], "raw"),
-        _line([place(*one) for one in smooth], "train"),
-    )
-    held = [place(*one) for one in held_out]
-    shown = held if len(held) <= DOTS else []
-    dots = "".join(f'<circle class="dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in shown)
-    star = "".join(_best(*place(x, y)) for x, y in held_out if x == best)
-    words = f"Loss by step, from {_number(every[0][1])}: training" + (
-        " and held-out" if held_out else ""
-    )
-    middle = f'<text class="axis" x="{(LEFT + WIDTH) / 2:.0f}" y="{HEIGHT - 4}" text-anchor="middle">step</text>'
-    return (
-        f'<svg class="curves" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape_html(words)}">'
-        + "".join([*lines, *steps, middle, *curves, _line(held, "held"), dots, star])
-        + "</svg>"
-    )
+    what = "training and held-out" if held_out else "training"
+    label = escape_html(f"Loss by step, from {_axis_number(every[0][1])}: {what}")
+    box = f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
+    return f'<svg class="curves" {box} aria-label="{label}">{"".join(parts)}</svg>'
 
 
 def axis_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -125,27 +128,31 @@ def axis_ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     return [step * at for at in range(first, last + 1)]
 
 
-def _line(points: Iterable[tuple[float, float]], kind: str) -> str:
+def _polyline(points: Iterable[tuple[float, float]], kind: str) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     return f'<polyline class="{kind}" points="{path}"/>' if path else ""
 
 
-def _grid(y: float, mark: float) -> str:
-    text = f'<text class="axis" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(mark)}</text>'
-    return f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>{text}'
+def _axis_text(x: float, y: float, anchor: str, text: str, kind: str = "axis") -> str:
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
 
 
-def _step(x: float, mark: float) -> str:
+def _grid_line(y: float, mark: float) -> str:
+    across = f'x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"'
+    return f'<line class="grid" {across}/>' + _axis_text(LEFT - 8, y + 4, "end", _axis_number(mark))
+
+
+def _step_tick(x: float, mark: float) -> str:
     if x > WIDTH - RIGHT + 1:
         return ""
     anchor = "end" if x > WIDTH - RIGHT - 20 else "middle"
-    return f'<text class="axis" x="{x:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="{anchor}">{format_count(round(mark))}</text>'
+    return _axis_text(x, HEIGHT - BOTTOM + 16, anchor, format_count(round(mark)))
 
 
-def _best(x: float, y: float) -> str:
-    word = f'<text class="best" x="{min(x, WIDTH - 30):.1f}" y="{max(y - 10, 12):.1f}" text-anchor="middle">best</text>'
-    return f'<circle class="best" cx="{x:.1f}" cy="{y:.1f}" r="5"/>{word}'
+def _best_mark(x: float, y: float) -> str:
+    circle = f'<circle class="best" cx="{x:.1f}" cy="{y:.1f}" r="5"/>'
+    return circle + _axis_text(min(x, WIDTH - 30), max(y - 10, 12), "middle", "best", "best")
 
 
-def _number(value: float) -> str:
+def _axis_number(value: float) -> str:
     return f"{value:.4g}"

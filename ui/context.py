@@ -1,10 +1,9 @@
-"""What every tab is built with: the engine, what visitors may do, and a small cache."""
+"""What every tab is built with: the engine, what visitors may do, and what is known already."""
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,8 +22,9 @@ from engine.process.hub import look_up_model
 from engine.runs.engine import Engine
 from engine.runs.plan import Known, Plan, Problems, lengths_of, make_case
 from engine.spec.run import DataSpec, RunSpec
+from engine.text import OnProgress
 
-REPORTS_KEPT = 50  # token reports remembered
+REPORTS_KEPT = 50  # token reports in memory
 
 
 def _report_key(model: str, prepared: Prepared, spec: DataSpec) -> str:
@@ -32,7 +32,7 @@ def _report_key(model: str, prepared: Prepared, spec: DataSpec) -> str:
 
 
 def _uncut(spec: DataSpec) -> DataSpec:
-    """The settings without the cut, which lengths do not depend on."""
+    """The settings without the longest length, which row lengths do not depend on."""
     return spec.model_copy(update={"max_length": 32768})
 
 
@@ -47,22 +47,21 @@ class Context:
         self.downloads = Downloads(engine.store)
         self._pages: dict[str, HubPage] = {}
         self._measured: dict[str, TokenReport] = {}
-        self._reports: dict[
-            str, TokenReport
-        ] = {}  # the newest for these rows, whatever the longest example is
+        # The newest for these rows, whatever their longest length.
+        self._reports: dict[str, TokenReport] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def load_dataset(self, source: str) -> Dataset:
         """A dataset's card by its source; raises DataError."""
         return datasets.load_dataset(self.engine.store, source)
 
-    def prepare(self, spec: DataSpec, tell: Callable[[str], None] = lambda _: None) -> Prepared:
-        """What would be learned with these settings, and what is noticed; raises DataError."""
-        with self._locks[spec.source]:  # two questions of one page wait for one answer
-            return self.engine.prepare(spec, tell)
+    def prepare(self, spec: DataSpec, on_progress: OnProgress = lambda _: None) -> Prepared:
+        """The rows for training with these settings, and findings; raises DataError."""
+        with self._locks[spec.source]:  # two requests of one page share one answer
+            return self.engine.prepare(spec, on_progress)
 
     def count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
-        """The rows' tokens, as the desk counts them; raises HoneError."""
+        """The tokens of the rows, counted by the desk and remembered; raises HoneError."""
         found = self.engine.desk.count_tokens(model, prepared.train_rows(), spec)
         self._measured[_report_key(model, prepared, spec)] = found
         self._reports[_report_key(model, prepared, _uncut(spec))] = found
@@ -72,11 +71,11 @@ class Context:
         return found
 
     def known_lengths(self, model: str, prepared: Prepared, spec: DataSpec) -> Lengths | None:
-        """How long these rows are before any cut; None where nobody has counted yet."""
+        """The lengths of these rows before any cut; None until they are counted."""
         return lengths_of(self._reports.get(_report_key(model, prepared, _uncut(spec))))
 
     def known(self, spec: RunSpec, wait: bool = False) -> Known:
-        """What is known about a run's model and rows; ``wait`` inspects a model that is not known yet."""
+        """What is known about a run's model and rows; ``wait`` inspects an unknown model first."""
         problems, source = Problems(), spec.model.source
         info, prepared, tokens, row_lengths = self.known_model(source), None, None, None
         with problems.collect():
@@ -93,11 +92,14 @@ class Context:
         return Known(tuple(problems.found), prepared, info, tokens, row_lengths)
 
     def plan(self, spec: RunSpec, wait: bool = False) -> Plan:
-        """What a run would do and what is wrong with it; ``wait`` inspects a model that is not known yet."""
+        """What a run would do and what is wrong with it; ``wait`` inspects an unknown model first."""
         return self.engine.plan(spec, self.known(spec, wait))
 
     def known_case(self, spec: RunSpec) -> Case | None:
-        """What memory depends on; None until the model is known. Raises HoneError where data and model disagree."""
+        """What memory depends on; None until the model is known.
+
+        Raises HoneError where data and model do not go together.
+        """
         info = self.known_model(spec.model.source)
         if info is None:
             return None
@@ -107,7 +109,7 @@ class Context:
         return make_case(self.engine.store, self.engine.desk, spec, known)
 
     def load_model(self, source: str) -> ModelInfo:
-        """What a base model is; the first time the desk is asked, which takes seconds. Raises HoneError."""
+        """A base model's description; the first time it takes seconds. Raises HoneError."""
         self.check_model(source)
         if source not in self._models:
             try:
@@ -115,24 +117,23 @@ class Context:
             except ModelError as error:
                 self._unusable[source] = str(error)
                 raise
-            self._models[source] = info.model_copy(
-                update={"name": self.hub_name_of(source) or info.name}
-            )
+            name = self.hub_name_of(source) or info.name
+            self._models[source] = info.model_copy(update={"name": name})
             self._unusable.pop(source, None)
         return self._models[source]
 
     def why_unusable(self, source: str) -> str:
-        """Why a run cannot be started with a model: it could not be opened, or is not here; or nothing."""
+        """Why no run can start with this model: not opened or not downloaded; empty if it can."""
         if name := local.hub_name(source):
             return local.NOT_DOWNLOADED.format(name)
         return self._unusable.get(source, "")
 
     def known_model(self, source: str) -> ModelInfo | None:
-        """The same at once, or None where nobody has asked yet."""
+        """A base model's description if it is loaded already."""
         return self._models.get(source)
 
     def opened_folders(self) -> list[str]:
-        """Folders that somebody opened by their path, and that are still there."""
+        """Model folders that were opened by their path and still exist."""
         known = {"pocket", *(source for source, _ in self.model_choices())}
         return [
             one
@@ -141,15 +142,12 @@ class Context:
         ]
 
     def linear_layer_names(self) -> list[str]:
-        """What the linear layers of all models are called that somebody asked for."""
-        return list(
-            dict.fromkeys(
-                part.name for info in list(self._models.values()) for part in info.adaptable
-            )
-        )
+        """The names of the adaptable linear layers of all loaded models."""
+        models = list(self._models.values())
+        return list(dict.fromkeys(part.name for info in models for part in info.adaptable))
 
     def forget_model(self, source: str) -> None:
-        """A model that has gone, or is another one now."""
+        """Forget a model that was deleted or replaced."""
         for known in (self._models, self._unusable):
             known.pop(source, None)
 
@@ -173,10 +171,10 @@ class Context:
         about = hub.read_origin(local.model_path(source))
         return about.repo if about else ""
 
-    # --- models that are not here yet ---
+    # --- models on the Hub ---
 
     def refresh_hub_page(self, name: str) -> HubPage:
-        """A model's page on the Hub, asked anew; raises HoneError."""
+        """Fetch a model's page from the Hub; raises HoneError."""
         self.policy.require_download()
         page = look_up_model(self.engine.store, name)
         self._pages[page.model.name] = page
@@ -184,28 +182,26 @@ class Context:
         return page
 
     def known_hub_page(self, name: str) -> HubPage | None:
-        """The page as it was when somebody last looked."""
+        """The page as it was last fetched."""
         return self._pages.get(name)
 
 
 class Policy(NamedTuple):
     """Permissions of everybody who reaches this app."""
 
-    may_open_folders: bool  # name model folders of this machine
-    may_download: bool  # ask the Hub for models, bring them here, remove them
+    may_open_folders: bool  # open model folders of this machine by their path
+    may_download: bool  # search the Hub, download models, delete them
 
     def require_folders(self) -> None:
-        """Raise RunError where folders are closed."""
+        """Raise RunError where folders may not be opened."""
         if not self.may_open_folders:
-            raise RunError(
-                "Folders of this machine are closed in the public demo. Run Hone on your own machine."
-            )
+            raise RunError("Folders are closed in the public demo. Run Hone on your own machine.")
 
     def require_download(self) -> None:
-        """Raise RunError where models are neither brought nor removed."""
+        """Raise RunError where models may not be downloaded or deleted."""
         if not self.may_download:
             raise RunError(
-                "The public demo downloads and removes no models. Run Hone on your own machine."
+                "The public demo downloads and deletes no models. Run Hone on your own machine."
             )
 
 

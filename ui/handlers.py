@@ -1,7 +1,7 @@
 """Wraps handlers for Gradio: fixed first arguments, named outputs, errors as messages on the page.
 
-An expected error (engine.errors) becomes a message in plain words. Anything else is a bug in Hone: it
-is logged with its traceback under an id, and the page shows the id.
+An expected error (engine.errors) becomes a message in plain words. Anything else is a bug in Hone:
+it is logged with its traceback under an id, and the page shows the id.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def describe_error(error: Exception) -> tuple[str, str]:
 def bind(handler: Callable[..., Any], *first: Any, outputs: Outputs = None) -> Callable[..., Any]:
     """The handler with its first arguments fixed, as a plain function whose errors are messages.
 
-    With ``outputs``, components by name, the handler returns or yields ``{name: value}``, and what it
-    does not name stays as it is. Its inputs have names too where the event gets ``inputs_kwargs``.
+    With ``outputs``, components by name, the handler returns or yields ``{name: value}``; what it
+    does not name stays as it is. Inputs have names where the event gets ``inputs_kwargs``.
     """
     bound = functools.partial(handler, *first)
     is_generator = inspect.isgeneratorfunction(handler)
@@ -103,7 +103,7 @@ def _by_component(answer: Any, outputs: Outputs) -> Any:
 def download_on_click(
     button: gr.Button, make_file: Callable[..., Any], inputs: Any, file: gr.DownloadButton
 ) -> None:
-    """Make a file when ``button`` is pressed, then click ``file``, the hidden button that holds it."""
+    """Make a file when ``button`` is pressed, then click ``file``, the hidden button for it."""
     made = button.click(make_file, inputs, file, **QUIET)
     selector = ", ".join(
         part.format(file.elem_id) for part in ("#{} a", "#{} button", "a#{}", "button#{}")
@@ -120,6 +120,6 @@ def _errors_as_messages() -> Iterator[None]:
         raise
     except Exception as error:
         title, text = describe_error(error)
-        # Gradio 6.31 heads every message with "Error", so the title is part of the text.
+        # Gradio 6.31 heads every message with "Error", so the title is in the text.
         shown = f"<b>{title}</b><br>" + html.escape(text).replace("\n", "<br>")
         raise gr.Error(shown, duration=20, print_exception=False) from None

@@ -1,10 +1,10 @@
-"""Numbers, times and states as the page shows them. Pure functions of values; knows nothing about widgets."""
+"""States in words, and small pieces of HTML with all text escaped. Knows nothing about widgets."""
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from engine.store.run_view import RunState
 
@@ -20,22 +20,18 @@ STATE_LABELS = {
     RunState.FINISHED: "Finished",
 }
 
-ADDRESS = re.compile(r"https?://[\w.:/~-]*[\w/]", re.ASCII)
+WEB_ADDRESS = re.compile(r"https?://[\w.:/~-]*[\w/]", re.ASCII)
 
 
 def escape_html(text: object) -> str:
-    """Text for use inside HTML. Values reach gr.HTML only through ``${value}``, which does not run what it holds."""
+    """Text for use inside HTML."""
     return html.escape(str(text))
 
 
 def with_links(text: str) -> str:
-    """Plain text whose web addresses can be followed; for words of our own, not for those of somebody's data."""
-    return ADDRESS.sub(
-        r'<a href="\g<0>" target="_blank" rel="noopener">\g<0></a>', escape_html(text)
-    )
-
-
-# --- small pieces of HTML, all text escaped here ---
+    """Plain text whose web addresses are links; for Hone's own words, not for anybody's data."""
+    link = r'<a href="\g<0>" target="_blank" rel="noopener">\g<0></a>'
+    return WEB_ADDRESS.sub(link, escape_html(text))
 
 
 def card(title: str, *body: str) -> str:
@@ -44,23 +40,24 @@ def card(title: str, *body: str) -> str:
 
 
 def line(text: str, tone: str = "", links: bool = False) -> str:
-    """One paragraph of plain text; ``links`` makes its web addresses ones that can be followed."""
-    return (
-        f'<p class="line" data-tone="{tone}">{with_links(text) if links else escape_html(text)}</p>'
-    )
+    """A paragraph of plain text; ``links``: see ``with_links``."""
+    inner = with_links(text) if links else escape_html(text)
+    return f'<p class="line" data-tone="{tone}">{inner}</p>'
 
 
 def tile_strip(items: Iterable[tuple[str, str, str]]) -> str:
-    """A strip of figures: label, value, what it is compared with."""
+    """A strip of figures: label, value, what to compare it with."""
     cells = (
-        f'<div class="tile"><span>{escape_html(label)}</span><b>{escape_html(value)}</b><small>{escape_html(note)}</small></div>'
+        f"<span>{escape_html(label)}</span><b>{escape_html(value)}</b>"
+        f"<small>{escape_html(note)}</small>"
         for label, value, note in items
     )
-    return f'<section class="tiles">{"".join(cells)}</section>'
+    tiles = "".join(f'<div class="tile">{cell}</div>' for cell in cells)
+    return f'<section class="tiles">{tiles}</section>'
 
 
 def table(headers: Sequence[str], rows: Iterable[str], kind: str = "plain") -> str:
-    """A table that scrolls sideways by itself; the rows are HTML."""
+    """A table that scrolls sideways on its own; the rows are HTML."""
     head = "".join(f'<th scope="col">{escape_html(name)}</th>' for name in headers)
     inner = f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody>"
     return f'<div class="scroll" tabindex="0"><table class="{kind}">{inner}</table></div>'
@@ -72,14 +69,23 @@ def table_row(cells: Iterable[str]) -> str:
 
 
 def status_box(
-    tone: str, title: str, text: str, links: bool = False, evidence: str = "", action: str = ""
+    tone: str,
+    title: str,
+    text: str,
+    links: bool = False,
+    details: Mapping[str, str] | None = None,
 ) -> str:
-    """The coloured sentence that stands first; ``links`` makes its web addresses ones that can be followed."""
-    more = (("status-evidence", evidence), ("status-action", action))
-    below = "".join(f'<p class="{kind}">{escape_html(words)}</p>' for kind, words in more if words)
+    """The coloured box above everything else; ``details`` are more paragraphs, by their class."""
+    inner = with_links(text) if links else escape_html(text)
+    below = "".join(
+        f'<p class="status-{name}">{escape_html(words)}</p>'
+        for name, words in (details or {}).items()
+        if words
+    )
     return (
-        f'<section class="status" data-tone="{escape_html(tone)}" role="status"><span class="dot" aria-hidden="true"></span>'
-        f"<div><h2>{escape_html(title)}</h2><p>{with_links(text) if links else escape_html(text)}</p>{below}</div></section>"
+        f'<section class="status" data-tone="{escape_html(tone)}" role="status">'
+        '<span class="dot" aria-hidden="true"></span>'
+        f"<div><h2>{escape_html(title)}</h2><p>{inner}</p>{below}</div></section>"
     )
 
 

@@ -170,19 +170,21 @@ def _pair_schema(table: _Columns, mark: str) -> Schema | None:
 def _text_schema(table: _Columns) -> Schema | None:
     """A text, or two, with a label or without one; None where no column is known to hold text."""
     label = _label_column(table)
-    pair = next((pair for pair in TEXT_PAIRS if table.has(*pair)), ())
+    pair = next(
+        ([table.names[name] for name in pair] for pair in TEXT_PAIRS if table.has(*pair)), []
+    )
     text = table.first(TEXT_COLUMNS, label)
     values, count = table.texts(label), len(table.rows)
     if count >= 20 and len(set(values)) > count // 2 and not _all_decimals(values):
         if text or pair:
-            roles = {"prompt": text or table.names[pair[0]], "completion": label}
+            roles = {"prompt": text or pair[0], "completion": label}
             reason = (
                 f"Nearly every row has its own '{label}', so it is taken as the answer to the text."
             )
             return Schema(Shape.COMPLETION, reason, roles)
         label = ""
     if pair and label:
-        first, second = (table.names[name] for name in pair)
+        first, second = pair
         reason = f"Every row has two texts ('{first}', '{second}') and a label ('{label}')."
         return Schema(Shape.LABEL, reason, {"text": first, "second": second, "label": label})
     if text and label:

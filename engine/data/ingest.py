@@ -1,8 +1,8 @@
 """Takes files, pasted rows and Hub datasets into the workspace: rows as they are, schema inferred.
 
 A dataset's id is a hash of its rows, so adding the same twice gives one dataset, and an edited one
-is another. Runs in a process of its own (engine.process.oneshot), so that a damaged file cannot take
-the page down with it.
+is another. Runs in a process of its own (engine.process.oneshot), so that a damaged file cannot
+take the page down with it.
 """
 
 from __future__ import annotations

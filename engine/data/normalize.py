@@ -43,31 +43,36 @@ def normalize_row(row: Row, schema: Schema, class_names: dict[str, str] | None =
     roles = schema.roles
     match schema.shape:
         case Shape.TEXT:
-            return [{"text": _field_text(row, roles["text"], "text")}]
+            made = {"text": _field_text(row, roles["text"], "text")}
         case Shape.LABEL:
             columns = [roles[role] for role in ("text", "second") if role in roles]
             prompt = "\n\n".join(_field_text(row, column, "text") for column in columns)
             label = _read_label(row, roles["label"], class_names or {})
-            return [{"prompt": prompt, "completion": label}]
+            made = {"prompt": prompt, "completion": label}
         case Shape.CHAT:
-            return [_normalize_chat(row, roles)]
+            made = _normalize_chat(row, roles)
         case Shape.PREFERENCE:
-            return [_normalize_preference(row, roles)]
+            made = _normalize_preference(row, roles)
         case Shape.FEEDBACK:
-            return [_normalize_feedback(row, roles)]
+            made = _normalize_feedback(row, roles)
+        case _:
+            return _normalize_instances(row, roles)
+    return [made]
+
+
+def _normalize_instances(row: Row, roles: Roles) -> list[Row]:
+    """One row, or one per instance of an instruction."""
     instances = row.get(roles["completion"])
-    if _are_instances(instances):
+    if isinstance(instances, list) and _are_instances(instances):
         prompt = _field_text(row, roles["prompt"], "question")
         rows = ({"prompt": prompt, **instance} for instance in instances)
         return [_normalize_answer(one, INSTANCE_ROLES) for one in rows]
     return [_normalize_answer(row, roles)]
 
 
-def _are_instances(value: Any) -> bool:
+def _are_instances(values: list[Any]) -> bool:
     """Whether an answer is a list of inputs with their outputs."""
-    if not isinstance(value, list) or not value:
-        return False
-    return all(isinstance(one, dict) and "output" in one for one in value)
+    return bool(values) and all(isinstance(one, dict) and "output" in one for one in values)
 
 
 def _normalize_answer(row: Row, roles: Roles) -> Row:

@@ -1,4 +1,4 @@
-"""Several files as one dataset: texts with labels, a file per class, class names, held-out files."""
+"""Several files as one dataset: texts and labels, a file per class, class names, held-out files."""
 
 from __future__ import annotations
 

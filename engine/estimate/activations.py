@@ -1,7 +1,7 @@
 """Bytes that the layers and the output head keep for the backward pass, from the model's structure alone.
 
-The constants come from measurements on a CPU (``python -m benchmarks.memory`` compares them with real runs); for
-graphics cards they follow from the same reasoning and are untested.
+The constants come from measurements on a CPU (``python -m benchmarks.memory`` compares them with
+real runs); for graphics cards they follow from the same reasoning and are untested.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ OUTPUT_COPIES = 1.2  # of a linear layer's output
 WIDTH_COPIES = (
     7.5  # of a block's width: norms in fp32, residuals, queries and keys twice (rotation)
 )
-# With gradient checkpointing: blocks in memory, which are the one that is computed again and what others left behind.
-# By the bits of quantised weights, which are dequantised for each product.
+# With gradient checkpointing: blocks in memory, which are the one that is computed again and what
+# others left behind. By the bits of quantised weights, which are dequantised for each product.
 RECOMPUTED_BLOCKS = {None: 1.25, 4: 3.5, 8: 6.0}
 SHARED_INPUT = 0.3  # of an input that several adapters read, for each of them
 SHORT_ATTENTION = 512  # tokens up to which attention is computed by plain products
 SHARE_COPIES = 1.5  # of the attention shares of such short examples
 SCORE_COPIES = 8.5  # of the attention scores, where they are computed in full
-# The packed output head computes at most so many logits at once, and those of at least so many tokens
-# (engine.work.kernels.cross_entropy).
+# The packed output head computes at most so many logits at once, and those of at least so many
+# tokens (engine.work.kernels.cross_entropy).
 LOGITS_AT_ONCE, LEAST_LOGIT_ROWS = 2**23, 128
 # Bytes of a logit, without packing: itself, in fp32, its log-softmax, and their gradients.
 LOGIT_BYTES = {"bf16": 11.5, "fp32": 15.0}

@@ -1,7 +1,7 @@
 """How long a run would take, as a range: its arithmetic divided by the speed that this machine has shown.
 
-The speed comes from earlier runs of the same model on this machine, or from a pass through two of its blocks
-(engine.work.model.speed). Pure functions; the worker measures again before it starts.
+The speed comes from earlier runs of the same model on this machine, or from a pass through two of
+its blocks (engine.work.model.speed). Pure functions; the worker measures again before it starts.
 """
 
 from __future__ import annotations
@@ -22,17 +22,21 @@ from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.run_view import RunView
 
-# What a step and a check take beside the model's own arithmetic (the optimizer, events, a checkpoint), and a pass in a
-# run against the shortest of several alone. Found on eleven runs of the pocket model (benchmarks.times).
+# What a step and a check take beside the model's own arithmetic (the optimizer, events, a
+# checkpoint), and a pass in a run against the shortest of several alone. Found on eleven runs of
+# the pocket model (benchmarks.times).
 STEP_SECONDS, CHECK_SECONDS, RUN_SLOWDOWN = 0.02, 0.15, 1.1
 # How far real runs may be from the middle of an estimate.
 MEASURED_RANGE, PAST_RANGE = (0.75, 1.5), (0.8, 1.3)
-# What later checks take at least, of the first one, which warms up; replies also end sooner as they get better.
+# What later checks take at least, of the first one, which warms up; replies also end sooner as
+# they get better.
 LEAST_CHECK_SHARE = 0.5
-# Checks are left out beyond this share of the training time, but not the first seconds: a short run is not in a hurry.
+# Checks are left out beyond this share of the training time, but not the first seconds: a short
+# run is not in a hurry.
 CHECKS_SHARE, FREE_CHECK_SECONDS = 0.1, 30.0
 PAST_STEPS = 10  # steps from which an earlier run's speed counts
-# Passes through the model: of a training row (DPO asks the base model for both answers, too), of a held-out row.
+# Passes through the model: of a training row (DPO asks the base model for both answers, too), of a
+# held-out row.
 TRAINING_PASSES = {"dpo": 3.0, "kto": 2.0, "orpo": 2.0}
 HELD_OUT_PASSES = {"dpo": 4, "kto": 4, "orpo": 2}
 SLOWDOWN = {"qlora": 1.2, "lora8": 1.6}  # against plain LoRA: weights are dequantised at each use
@@ -85,7 +89,7 @@ class Workload(NamedTuple):
 
     @property
     def checks(self) -> int:
-        return count_checks(self.steps, self.spec.sampling.every(self.steps))
+        return count_checks(self.steps, self.spec.sampling.steps_between_checks(self.steps))
 
 
 class TimeRange(NamedTuple):

@@ -1,6 +1,7 @@
 """Whether a model fits this machine, in one word: before it is chosen, and even before anything of it is here.
 
-Every answer is for one example of ``FIT_LENGTH`` tokens at a time with LoRA's defaults and gradient checkpointing.
+Every answer is for one example of ``FIT_LENGTH`` tokens at a time with LoRA's defaults and
+gradient checkpointing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from engine.spec.method import MethodSpec
 FIT_LENGTH = 1024  # tokens
 FIT_LABELS = 2
 FitWord = Literal["fits", "four", "large"]
-# Bytes per weight, and what a run needs beside the weights, for models of which only the size is known.
+# Bytes per weight, and what a run needs beside the weights, for models of which only the size is
+# known.
 BYTES_PER_WEIGHT = {"bf16": 2.2, "fp32": 4.4, "four": 0.8}
 OVERHEAD_BYTES = 1.2 * GB
 

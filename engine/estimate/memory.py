@@ -1,7 +1,7 @@
 """The peak memory of training, by part, from the model's structure alone; and what fits into a given memory.
 
-Each part counts what must be in memory at the worst moment of a step, the backward pass through the output head.
-Needs no torch and reads no weights.
+Each part counts what must be in memory at the worst moment of a step, the backward pass through
+the output head. Needs no torch and reads no weights.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from engine.model.parameters import count_parameters
 from engine.spec.method import MethodSpec
 
 MB = 2**20
-# On a CPU the worker's libraries (620 MB), and what kernels for many lengths, checks and replies leave behind in a run;
-# on a card its context and workspaces.
+# On a CPU the worker's libraries (620 MB), and what kernels for many lengths, checks and replies
+# leave behind in a run; on a card its context and workspaces.
 FRAMEWORK_BYTES = {"cpu": 900 * MB, "cuda": 600 * MB}
-# Bytes that the optimizer keeps beside a trained fp32 weight. Adafactor factors the second moment of a matrix into its
-# rows and columns (arXiv:1804.04235): 4 (rows + columns) bytes, a quarter of a byte per weight at rank 16.
+# Bytes that the optimizer keeps beside a trained fp32 weight. Adafactor factors the second moment
+# of a matrix into its rows and columns (arXiv:1804.04235): 4 (rows + columns) bytes, a quarter of
+# a byte per weight at rank 16.
 OPTIMIZER_BYTES = {"adamw": 8, "adamw_8bit": 2, "adafactor": 0}
 NF4_BYTES = 0.516  # bytes of a weight in 4 bits with doubly quantised scales (arXiv:2305.14314)
 RESERVE_SHARE = 0.12  # freed memory that the allocator keeps, of activations, logits and gradients

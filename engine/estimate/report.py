@@ -81,14 +81,15 @@ def report_text(found: dict[str, Any]) -> str:
     )
     rank = f", rank {found['rank']}" if found["rank"] else ""
     where = f" on {', '.join(found['targets'])}" if found["targets"] else ""
+    name = METHODS[found["method"]].name
     share = 100 * found["trainable"] / found["total"]
     lines = [
         f"{found['model']}: {found['family']}, {found['parameters']:,} weights, "
         f"{found['layers']} layers, {found['width']} wide, reads {found['context']:,} tokens. "
         f"Can: {', '.join(found['tasks'])}.",
         f"Parts: {parts}.",
-        f"{METHODS[found['method'].name]}{rank}{where}: {found['trainable']:,} of {found['total']:,} "
-        f"weights train ({share:.2g} %).",
+        f"{name}{rank}{where}: {found['trainable']:,} of {found['total']:,} weights train "
+        f"({share:.2g} %).",
         f"Memory for {found['batch']} × {found['length']} tokens in {found['precision']}: "
         f"{memory_gb['total']:.2f} GB ({memory_parts}).",
         _fit_sentence(found),

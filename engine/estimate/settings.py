@@ -2,18 +2,20 @@
 
 Where the figures come from:
 
-- Learning rate: 5e-5 x (2000 / width)^p, ten times that for adapters. "LoRA Without Regret" (Schulman et al., Thinking
-  Machines, 2025) and its published rule (tinker-cookbook, hyperparam_utils: p = 0.781 for Llama, 0.0775 for Qwen). It
-  agrees with the QLoRA paper (arXiv:2305.14314, table 9: 2e-4 for 7B and 13B, 1e-4 for 33B and 65B), with the LoRA
-  paper (arXiv:2106.09685, tables 9 to 12: 4e-4 for RoBERTa base, 2e-4 for GPT-2 and GPT-3) and with what Hone's pocket
-  model of 4 M weights took best (1.5e-3 to 3e-3). Encoders are capped at what BERT's and LoRA's papers found (5e-5 and
-  5e-4).
-- Preferences: TRL's own defaults differ from those for text by 1e-6 : 2e-5 (DPOConfig, KTOConfig, SFTConfig); ORPO also
-  learns the better answer, and its paper (arXiv:2403.07691) takes 8e-6.
+- Learning rate: 5e-5 x (2000 / width)^p, ten times that for adapters. "LoRA Without Regret"
+  (Schulman et al., Thinking Machines, 2025) and its published rule (tinker-cookbook,
+  hyperparam_utils: p = 0.781 for Llama, 0.0775 for Qwen). It agrees with the QLoRA paper
+  (arXiv:2305.14314, table 9: 2e-4 for 7B and 13B, 1e-4 for 33B and 65B), with the LoRA paper
+  (arXiv:2106.09685, tables 9 to 12: 4e-4 for RoBERTa base, 2e-4 for GPT-2 and GPT-3) and with what
+  Hone's pocket model of 4 M weights took best (1.5e-3 to 3e-3). Encoders are capped at what BERT's
+  and LoRA's papers found (5e-5 and 5e-4).
+- Preferences: TRL's own defaults differ from those for text by 1e-6 : 2e-5 (DPOConfig, KTOConfig,
+  SFTConfig); ORPO also learns the better answer, and its paper (arXiv:2403.07691) takes 8e-6.
 - Where the adapter goes: all linear layers ("LoRA Without Regret"; QLoRA, figure 2).
-- Rank: 8 for labels (LoRA paper), 16 for up to some thousand rows, more for more ("LoRA Without Regret": an adapter
-  learns as well as all weights for as long as it has capacity for the data).
-- Effective batch: 16 (QLoRA, table 9); less for few rows, since LoRA bears large batches badly (the same post).
+- Rank: 8 for labels (LoRA paper), 16 for up to some thousand rows, more for more ("LoRA Without
+  Regret": an adapter learns as well as all weights for as long as it has capacity for the data).
+- Effective batch: 16 (QLoRA, table 9); less for few rows, since LoRA bears large batches badly
+  (the same post).
 """
 
 from __future__ import annotations

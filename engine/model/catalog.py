@@ -1,6 +1,7 @@
 """Models that can be looked at before they are here: those that Hone recommends, and those looked up on the Hub.
 
-Their source is ``hub:owner/name``. A config is enough to inspect one; weights come with engine.process.downloads.
+Their source is ``hub:owner/name``. A config is enough to inspect one; weights come with
+engine.process.downloads.
 """
 
 from __future__ import annotations

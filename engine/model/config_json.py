@@ -1,12 +1,13 @@
 """What the JSON beside a model may say: no code, no files elsewhere, no packed weights, sizes that a model can have.
 
-These files come from strangers, so they are read with limits. A problem is a ModelError whose sentence begins with
-"It": engine.model.safety puts the model's name before it.
+These files come from strangers, so they are read with limits. A problem is a ModelError whose
+sentence begins with "It": engine.model.safety puts the model's name before it.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import stat
 from collections.abc import Iterator
@@ -18,9 +19,11 @@ from engine.errors import ModelError
 CONFIG_FILE, TOKENIZER_CONFIG = "config.json", "tokenizer_config.json"
 # The small files of a model that libraries follow; vocabularies hold words, not settings.
 SETTINGS_FILES = (
-    CONFIG_FILE, TOKENIZER_CONFIG, "generation_config.json", "special_tokens_map.json", "added_tokens.json", "chat_template.json",
+    CONFIG_FILE, TOKENIZER_CONFIG, "generation_config.json", "special_tokens_map.json",
+    "added_tokens.json", "chat_template.json",
 )  # fmt: skip
-# Keys by which a file makes a library run code (facts: load-time attacks that work although trust_remote_code is off).
+# Keys by which a file makes a library run code (facts: load-time attacks that work although
+# trust_remote_code is off).
 FORBIDDEN_KEYS = {
     "auto_map",
     "trust_remote_code",
@@ -28,15 +31,19 @@ FORBIDDEN_KEYS = {
     "auto_mapping",
     "custom_pipelines",
 }
-# Keys by which it names other files. Old tokenizers keep the path of a special_tokens_map_file, which nobody opens.
+# Keys by which it names other files. Old tokenizers keep the path of a special_tokens_map_file,
+# which nobody opens.
 FILE_KEY = re.compile(
     r"(?!special_tokens_map_file$)\w*_files?|\w+_spm|vocab|merges|transformers_weights"
 )
 KERNEL_KEY = re.compile(r"_?(attn|experts)_implementation")
-BUILT_IN_KERNELS = {"eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention",
-           "grouped_mm", "batched_mm"}  # fmt: skip
+BUILT_IN_KERNELS = {
+    "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention",
+    "grouped_mm", "batched_mm",
+}  # fmt: skip
 PLAIN_NAME = re.compile(r"\w[\w. -]*")
-# What libraries know weights in fewer bits by, and people too. None of them can be trained by what Hone brings.
+# Formats of quantised weights: what configs call them, and people. None can be trained by what
+# Hone brings.
 PACKED_FORMATS = {
     "gptq": "GPTQ", "awq": "AWQ", "exl2": "EXL2", "exl3": "EXL3", "aqlm": "AQLM", "hqq": "HQQ", "mlx": "MLX",
     "compressed-tensors": "compressed tensors", "fp8": "FP8", "mxfp4": "MXFP4",
@@ -45,15 +52,12 @@ PACKED_ADVICE = "which cannot be trained here. Choose the model that it was made
 JSON_BYTES, JSON_DEPTH = (
     8 * 2**20,
     64,
-)  # bytes of one file; levels of nesting. Real ones have about 2 MB, and 6
-# Counts are loops and sizes are memory: what no model has would hang the page. Real ones stay well below.
+)  # of one file, and levels of nesting; real ones have about 2 MB, and 6
+# Counts are loops and sizes are memory: what no model has would hang the page. Real ones stay well
+# below.
+SIZE_KEY = r".*(size|dim|embd|d_model|d_ff|width|inner|positions?|position_embeddings|ctx|length)"
 CEILINGS = [
-    (
-        re.compile(
-            r".*(size|dim|embd|d_model|d_ff|width|inner|positions?|position_embeddings|ctx|length)"
-        ),
-        2**27,
-    ),
+    (re.compile(SIZE_KEY), 2**27),
     (re.compile(r".*(layers?|blocks|stages|depth)"), 400),
     (re.compile(r".*(groups?|group_num)"), 32),
     (re.compile(r".*heads?"), 4096),
@@ -117,42 +121,43 @@ def check_settings_files(folder: Path) -> None:
             if name == CONFIG_FILE:
                 _check_config(values)
             if name == TOKENIZER_CONFIG:
-                _check_templates(values.get("chat_template"))
+                _check_template_names(values.get("chat_template"))
 
 
 def _check_keys(file: str, values: dict[str, Any]) -> None:
     for key, value, _ in nested_items(values):
         if key in FORBIDDEN_KEYS and value not in (None, False, {}):
             raise ModelError(
-                f"It wants to run code of its own (the key '{key}' in {file}), and Hone never runs code of others. "
+                f"It wants to run code of its own (the key '{key}' in {file}), and Hone never runs "
+                "code of others. "
                 "Choose a model of a standard architecture."
             )
         if KERNEL_KEY.fullmatch(key):
-            named = list(value.values()) if isinstance(value, dict) else [value]
-            if odd := [
-                one
-                for one in named
-                if one is not None and (not isinstance(one, str) or one not in BUILT_IN_KERNELS)
-            ]:
-                raise ModelError(
-                    f"It asks for program code from elsewhere ('{key}' in {file} is '{excerpt(odd[0])}'), and Hone never "
-                    f"runs code of others. Take the line '{key}' out of {file}, or choose another model."
-                )
+            _check_kernels(file, key, list(value.values()) if isinstance(value, dict) else [value])
         if FILE_KEY.fullmatch(key):
-            for one in value if isinstance(value, list) else [value]:
-                if isinstance(one, str) and not is_plain_name(one):
-                    refuse_outside(f"'{key}' in {file}", one)
-    if "configuration_files" in values or values.get("transformers_weights") not in (
-        None,
-        "model.safetensors",
-    ):
+            for name in value if isinstance(value, list) else [value]:
+                if isinstance(name, str) and not is_plain_name(name):
+                    refuse_outside(f"'{key}' in {file}", name)
+    other_weights = values.get("transformers_weights") not in (None, "model.safetensors")
+    if "configuration_files" in values or other_weights:
         raise ModelError(
-            f"Its {file} leads on to other files, which Hone does not follow. Choose another model."
+            f"Its {file} refers to other files, which Hone does not follow. Choose another model."
+        )
+
+
+def _check_kernels(file: str, key: str, named: list[Any]) -> None:
+    for kernel in named:
+        if kernel is None or (isinstance(kernel, str) and kernel in BUILT_IN_KERNELS):
+            continue
+        raise ModelError(
+            f"It asks for program code from elsewhere ('{key}' in {file} is '{excerpt(kernel)}'), "
+            "and Hone never "
+            f"runs code of others. Take the line '{key}' out of {file}, or choose another model."
         )
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether this is the name of a file in the folder itself, on every system."""
+    """Whether this is the name of a file in the folder itself, on every operating system."""
     return bool(PLAIN_NAME.fullmatch(name)) and ".." not in name
 
 
@@ -163,7 +168,7 @@ def refuse_outside(what: str, name: str) -> NoReturn:
     )
 
 
-def _check_templates(templates: Any) -> None:
+def _check_template_names(templates: Any) -> None:
     """Templates with names become files of these names when the tokenizer is saved."""
     if isinstance(templates, dict):
         names = list(templates)
@@ -178,44 +183,52 @@ def _check_config(values: dict[str, Any]) -> None:
     kind = values.get("model_type")
     if not isinstance(kind, str) or not kind:
         raise ModelError(
-            f"It is of an architecture that Hone cannot open: its {CONFIG_FILE} names no model_type. "
+            f"It is of an architecture that Hone cannot open: its {CONFIG_FILE} names no "
+            "model_type. "
             "Choose a standard transformers model."
         )
     for key, value, _ in nested_items(values):
         if key in ("quantization_config", "compression_config") and value:
-            how = value.get("quant_method") if isinstance(value, dict) else None
-            if how is None and isinstance(value, dict):
-                how = next(
-                    (name for name in ("load_in_4bit", "load_in_8bit") if value.get(name)), None
-                )
-            word = (
-                "bitsandbytes"
-                if str(how).startswith("load_in")
-                else PACKED_FORMATS.get(str(how), excerpt(how))
+            raise ModelError(
+                f"It is packed as {_packing_format(value)} ('{key}' in {CONFIG_FILE}), "
+                f"{PACKED_ADVICE}"
             )
-            raise ModelError(f"It is packed as {word} ('{key}' in {CONFIG_FILE}), {PACKED_ADVICE}")
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and not isinstance(number, bool):
                 _check_number(key, number)
 
 
+def _packing_format(settings: Any) -> str:
+    """The name of the format that a quantization_config describes."""
+    if not isinstance(settings, dict):
+        return "None"
+    how = settings.get("quant_method")
+    if how is None and (settings.get("load_in_4bit") or settings.get("load_in_8bit")):
+        return "bitsandbytes"
+    return PACKED_FORMATS.get(str(how), excerpt(how))
+
+
 def _check_number(key: str, number: float) -> None:
-    most = next((most for words, most in CEILINGS if words.fullmatch(key)), None)
-    if WIDTH_KEY.fullmatch(key):
-        most = LARGEST_WIDTH
-    if key == "vocab_size":
-        most = LARGEST_VOCABULARY
-    least = 1 if key in POSITIVE_KEYS else None
-    if (most is not None and number > most) or (least is not None and number < least):
+    least, most = _bounds(key)
+    if number < least or number > most:
         raise ModelError(
-            f"It cannot be a model: '{key}' in {CONFIG_FILE} is {number:,}, where {least or 0} to {most:,} are "
+            f"It cannot be a model: '{key}' in {CONFIG_FILE} is {number:,}, where {max(0, least)} "
+            f"to {most:,} are "
             "possible. Get the model again, or choose another."
         )
 
 
+def _bounds(key: str) -> tuple[float, float]:
+    """The least and largest value that a number of the config may have."""
+    least = 1 if key in POSITIVE_KEYS else -math.inf
+    if key == "vocab_size":
+        return least, LARGEST_VOCABULARY
+    if WIDTH_KEY.fullmatch(key):
+        return least, LARGEST_WIDTH
+    return least, next((most for words, most in CEILINGS if words.fullmatch(key)), math.inf)
+
+
 def excerpt(value: Any) -> str:
     """A stranger's text or number, fit for a sentence."""
-    text = " ".join(
-        "".join(letter if letter.isprintable() else " " for letter in str(value)).split()
-    )
-    return text[:80]
+    letters = (letter if letter.isprintable() else " " for letter in str(value))
+    return " ".join("".join(letters).split())[:80]

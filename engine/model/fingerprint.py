@@ -1,4 +1,4 @@
-"""Hashes that tell whether data and base model are still the ones that a run had, and the versions it ran on."""
+"""Hashes that show whether data and base model are those that a run had, and the versions it ran on."""
 
 from __future__ import annotations
 
@@ -11,19 +11,12 @@ from pathlib import Path
 from engine.errors import RunError
 from engine.model import weights
 
-WHOLE_BYTES = 64 * 2**20  # bytes; larger files are told by their header and pieces
+WHOLE_BYTES = 64 * 2**20  # larger files are hashed by their header and pieces
 PIECE_BYTES, PIECES = 2**20, 16
 HASHED_FILES = ("config.json", "tokenizer.json")
-HASHED_LIBRARIES = (
-    "torch",
-    "transformers",
-    "peft",
-    "trl",
-    "accelerate",
-    "datasets",
-    "tokenizers",
-    "safetensors",
-)
+RUN_LIBRARIES = (
+    "torch", "transformers", "peft", "trl", "accelerate", "datasets", "tokenizers", "safetensors",
+)  # fmt: skip
 OTHER_BASE = (
     "The adapter of this run was made for another model than the one that is in its folder now. "
     "Put that model back, or train again."
@@ -36,16 +29,16 @@ def hash_files(files: Iterable[Path]) -> str:
     for file in files:
         if file.is_file():
             with file.open("rb") as opened:
-                total.update(
-                    f"{file.name} {hashlib.file_digest(opened, 'sha256').hexdigest()}\n".encode()
-                )
+                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            total.update(f"{file.name} {digest}\n".encode())
     return total.hexdigest()
 
 
 def hash_model(folder: Path) -> str:
     """sha256 over a base model's config, tokenizer and weights: names, sizes, headers, and the bytes.
 
-    Of a file above 64 MB only 16 pieces of 1 MB, spread evenly, are read: a fraction of a second for any size.
+    Of a file above 64 MB only 16 pieces of 1 MB, spread evenly, are read: a fraction of a second
+    for any size.
     """
     total = hashlib.sha256(hash_files(folder / name for name in HASHED_FILES).encode())
     for name in sorted(weights.weight_files(folder)):
@@ -56,10 +49,9 @@ def hash_model(folder: Path) -> str:
             if size <= WHOLE_BYTES:
                 total.update(hashlib.file_digest(opened, "sha256").digest())
                 continue
-            head = opened.read(8)
-            total.update(
-                head + opened.read(min(int.from_bytes(head, "little"), weights.HEADER_BYTES))
-            )
+            start = opened.read(8)
+            header = min(int.from_bytes(start, "little"), weights.HEADER_BYTES)
+            total.update(start + opened.read(header))
             for piece in range(PIECES):
                 opened.seek((size - PIECE_BYTES) * piece // (PIECES - 1))
                 total.update(opened.read(PIECE_BYTES))
@@ -67,15 +59,15 @@ def hash_model(folder: Path) -> str:
 
 
 def require_same_base(known: str, folder: Path) -> None:
-    """Raise RunError where the base is another than the one with this hash; older runs know none."""
+    """Raise RunError unless the base has this hash; an empty one, from an older run, fits any."""
     if known and known != hash_model(folder):
         raise RunError(OTHER_BASE)
 
 
 def library_versions() -> dict[str, str]:
-    """Of Python and the libraries that decide what a run gives; nothing is imported for it."""
+    """Versions of Python and of the libraries that decide a run's result; imports none of them."""
     found = {"python": platform.python_version()}
-    for name in HASHED_LIBRARIES:
+    for name in RUN_LIBRARIES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -1,16 +1,17 @@
 """Base models of the Hugging Face Hub as the app knows them: found, looked at, downloaded, removed.
 
-    workspace/models/OWNER--NAME/               a whole model, with hone.json: where it came from
-    workspace/models/.incoming/OWNER--NAME/     one that is still coming, or broke off
-    workspace/models/.configs/COMMIT/OWNER--NAME/   the small files alone, to see what a model is before it comes
+    workspace/models/OWNER--NAME/               a complete model, with hone.json: where it came from
+    workspace/models/.incoming/OWNER--NAME/     a download under way, or one that broke off
+    workspace/models/.configs/COMMIT/OWNER--NAME/   the small files of a model that is only looked at
 
-The Hub is asked in a child process (engine.process.oneshot). A token comes from HF_TOKEN or ``hf auth login``, never from Hone.
+The Hub is asked in a child process (engine.process.hub). A token comes from HF_TOKEN or ``hf auth
+login``, never from Hone.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,13 +24,9 @@ from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
 INCOMING, CONFIGS, ORIGIN_FILE = ".incoming", ".configs", "hone.json"
-MODEL_NAME = re.compile(
-    r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII
-)  # as the Hub has them
+MODEL_NAME = re.compile(r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII)
 FOLDER_NAME = re.compile(r"\w([\w.-]{0,200}\w)?", re.ASCII)
 COMMIT_HASH = re.compile(r"([0-9a-f]{40})?")
-
-Tell = Callable[[str], None]
 
 
 class HubModel(BaseModel):
@@ -40,13 +37,15 @@ class HubModel(BaseModel):
     revision: str  # a commit
     task: str  # as the Hub calls it: text-generation, fill-mask ...; empty if it does not say
     licence: str
-    gated: str  # auto or manual: who accepts the owner's terms may read it at once, or once the owner says so
+    gated: (
+        str  # auto or manual: access after accepting the owner's terms, or after the owner's reply
+    )
     downloads: int  # of the last 30 days
     parameters: int | None
     bytes: int | None  # to download
     safetensors: bool
     tags: tuple[str, ...]
-    problem: str  # why it cannot be used here, in a sentence or two; empty if nothing is known against it
+    problem: str  # why it cannot be used here, in a sentence or two; empty if it can
 
 
 class HubPage(BaseModel):
@@ -54,12 +53,10 @@ class HubPage(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     model: HubModel
-    folder: (
-        Path | None
-    )  # its small files, to be inspected; None where they may not be read, or would be of no use
+    folder: Path | None  # its small files; None where they may not be read, or would be of no use
     todo: str  # what the user must do before it can be downloaded; empty if nothing
-    here: int  # bytes of it that came already
-    free: int  # bytes free on the disk that it would come to
+    here: int  # bytes that are downloaded already
+    free: int  # bytes free on the disk of the models
     downloaded: bool
 
 
@@ -71,12 +68,12 @@ class ModelOrigin(BaseModel):
     revision: str
     licence: str
     date: str  # ISO, of its last change
-    bytes: int  # of all files that are taken
-    files: dict[str, str]  # each with its hash as the Hub states it: sha256, or git's
+    bytes: int  # of all files that are downloaded
+    files: dict[str, str]  # name -> hash as the Hub states it: sha256, or git's
 
 
 class DownloadedModel(BaseModel):
-    """A model that came from the Hub, or a part of one."""
+    """A model that was downloaded from the Hub, or a part of one."""
 
     model_config = ConfigDict(frozen=True)
     name: str
@@ -86,16 +83,17 @@ class DownloadedModel(BaseModel):
     licence: str
     date: str
     bytes: int  # on disk
-    total: int  # when it is whole
+    total: int  # when it is complete
     whole: bool
-    coming: bool  # a download of it is under way
+    coming: bool  # a download is under way
 
 
 def folder_name(name: str) -> str:
-    """OWNER--NAME, which no other model has; raises ModelError. A name may come from a visitor."""
+    """OWNER--NAME, the folder of this model alone; raises ModelError. A name may come from a visitor."""
     if not isinstance(name, str) or not MODEL_NAME.fullmatch(name) or "--" in name or ".." in name:
         raise ModelError(
-            f"'{str(name)[:100]}' is not a model's name. Write it as on its page: owner/name, without an address."
+            f"'{str(name)[:100]}' is not a model's name. Write it as on its page: owner/name, "
+            "without an address."
         )
     return name.replace("/", "--")
 
@@ -104,12 +102,11 @@ def folder_name(name: str) -> str:
 
 
 def list_downloaded(store: Store) -> list[DownloadedModel]:
-    """All that came from the Hub, by name; parts of models too."""
+    """All models that were downloaded from the Hub, by name; partial downloads too."""
     found = [_read_downloaded(store, path, True) for path in store.models.iterdir()]
-    if (store.models / INCOMING).is_dir():
-        found += [
-            _read_downloaded(store, path, False) for path in (store.models / INCOMING).iterdir()
-        ]
+    incoming = store.models / INCOMING
+    if incoming.is_dir():
+        found += [_read_downloaded(store, path, False) for path in incoming.iterdir()]
     return sorted((one for one in found if one), key=lambda one: (one.name.lower(), one.whole))
 
 
@@ -117,6 +114,7 @@ def _read_downloaded(store: Store, path: Path, whole: bool) -> DownloadedModel |
     about = read_origin(path)
     if not about:
         return None
+    files = [file for file in path.iterdir() if file.is_file() and file.name != ORIGIN_FILE]
     return DownloadedModel(
         name=about.repo,
         folder=path.name,
@@ -124,11 +122,7 @@ def _read_downloaded(store: Store, path: Path, whole: bool) -> DownloadedModel |
         revision=about.revision,
         licence=about.licence,
         date=about.date,
-        bytes=sum(
-            file.stat().st_size
-            for file in path.iterdir()
-            if file.is_file() and file.name != ORIGIN_FILE
-        ),
+        bytes=sum(file.stat().st_size for file in files),
         total=about.bytes,
         whole=whole,
         coming=not whole and _is_locked(store, path.name),
@@ -147,27 +141,27 @@ def read_origin(path: Path) -> ModelOrigin | None:
 
 
 def runs_using(store: Store, folder: str) -> list[RunDir]:
-    """The runs that were made with a model: without it they can neither go on nor answer."""
+    """The runs that need a model: without it they can neither resume nor answer."""
     path = store.models / folder
     names = {str(path), str(path.resolve())}  # all models may stand on another disk, behind a link
     return [run for run in store.all_runs() if run.readable and run.spec.model.source in names]
 
 
 def remove_model(store: Store, folder: str) -> None:
-    """Delete a downloaded model, or what came of one; raises ModelError while it comes or a run uses it."""
-    places = (
-        [store.models / folder, store.models / INCOMING / folder]
-        if FOLDER_NAME.fullmatch(str(folder))
-        else []
-    )
-    if not (there := [path for path in places if read_origin(path)]):
+    """Delete a downloaded model or a partial download; raises ModelError while it is in use."""
+    paths = [store.models / folder, store.models / INCOMING / folder]
+    if not FOLDER_NAME.fullmatch(str(folder)):
+        paths = []
+    there = [path for path in paths if read_origin(path)]
+    if not there:
         raise ModelError(
             f"There is no downloaded model '{str(folder)[:100]}'. It may have been removed already."
         )
     with exclusive(store, folder):
         if using := [run for run in runs_using(store, folder) if run.alive or run.queued]:
             raise ModelError(
-                f"The run {using[0].meta['name']} uses this model now. Wait for it or stop it first."
+                f"The run {using[0].meta['name']} uses this model now. Wait for it or stop it "
+                "first."
             )
         for path in there:
             remove_whole(path)
@@ -175,11 +169,10 @@ def remove_model(store: Store, folder: str) -> None:
 
 @contextmanager
 def exclusive(store: Store, folder: str) -> Iterator[None]:
-    """Nobody else downloads or removes this model meanwhile; raises ModelError."""
+    """Hold the lock of a model, so that nobody else downloads or removes it; raises ModelError."""
     try:
-        lock = FileLock(store.locks / f"model-{folder}").acquire(
-            timeout=0.5
-        )  # longer than _busy holds it
+        # longer than _is_locked holds it
+        lock = FileLock(store.locks / f"model-{folder}").acquire(timeout=0.5)
     except Timeout:
         raise ModelError(
             "This model is being downloaded just now. Wait for it, or stop that download first."

@@ -1,6 +1,7 @@
 """What a base model consists of: its linear layers, its parts, its limits. Read from its config alone.
 
-``engine.work.model.describe`` fills it in on the meta device; nothing here loads weights or imports torch.
+``engine.work.model.describe`` fills it in on the meta device; nothing here loads weights or
+imports torch.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ class ModelInfo(BaseModel):
                 )
         if missing := [name for name in wanted if name not in names]:
             raise ModelError(
-                f"{self.name} has no module called {', '.join(missing)}. It has: {', '.join(names)}. "
+                f"{self.name} has no module called {', '.join(missing)}. It has: "
+                f"{', '.join(names)}. "
                 "Choose the target modules again on the Train tab."
             )
         return tuple(wanted)
@@ -135,6 +137,7 @@ class ModelInfo(BaseModel):
         """Raise SpecError for examples that are longer than the model can read."""
         if 0 < self.context < max_length:
             raise SpecError(
-                f"Longest example (data.max_length): {self.name} reads at most {self.context} tokens at once; "
+                f"Longest example (data.max_length): {self.name} reads at most {self.context} "
+                "tokens at once; "
                 f"it is {max_length}. Set it to {self.context} or less on the Data tab."
             )

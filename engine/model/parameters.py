@@ -58,7 +58,8 @@ def check_method(info: ModelInfo, method: MethodSpec) -> None:
         )
     if unknown := [name for name in method.ranks if name not in names]:
         problems.append(
-            f"Ranks of single modules (method.ranks): {', '.join(unknown)} gets no adapter. Check the name."
+            f"Ranks of single modules (method.ranks): {', '.join(unknown)} gets no adapter. Check "
+            "the name."
         )
     if unknown := [name for name in method.save if name not in info.saveable]:
         problems.append(
@@ -73,16 +74,19 @@ def _layer_problems(info: ModelInfo, method: MethodSpec, chosen: list[LinearModu
     problems, layers = [], method.layer_numbers
     if layers is not None and layers[-1] >= info.layers:
         problems.append(
-            f"Layers (method.layers): {info.name} has {info.layers} layers, counted from 0 to {info.layers - 1}; "
+            f"Layers (method.layers): {info.name} has {info.layers} layers, counted from 0 to "
+            f"{info.layers - 1}; "
             f"'{method.layers}' asks for others."
         )
     if not info.adaptable:
         problems.append(
-            f"Method (method.kind): {info.name} has no linear layers for an adapter. Choose the head or all weights."
+            f"Method (method.kind): {info.name} has no linear layers for an adapter. Choose the "
+            "head or all weights."
         )
     elif not chosen:
         problems.append(
-            "Target modules (method.targets): none of them is in the chosen layers. Choose other ones."
+            "Target modules (method.targets): none of them is in the chosen layers. Choose other "
+            "ones."
         )
     return problems
 
@@ -93,7 +97,8 @@ def _rank_problems(method: MethodSpec, chosen: list[LinearModule]) -> list[str]:
         width = min(module.ins, module.outs)
         widths[module.name] = min(width, widths.get(module.name, width))
     return [
-        f"Rank (method.rank): {name} is only {width} wide, so a rank of {method.rank_of(name)} is no adapter "
+        f"Rank (method.rank): {name} is only {width} wide, so a rank of {method.rank_of(name)} is "
+        "no adapter "
         f"for it. Set it to {width} or less."
         for name, width in widths.items()
         if method.rank_of(name) > width

@@ -1,7 +1,7 @@
-"""The gate in front of every model folder: no library opens what has not passed it.
+"""The safety check of a model folder: transformers and torch open only what has passed it.
 
-Reads names, JSON and safetensors headers alone; loads no weights and imports no torch. Everything that it refuses is
-said in one ModelError.
+Reads names, JSON and safetensors headers alone; loads no weights and imports no torch. Everything
+that it refuses is said in one ModelError.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def _name_the_model(path: Path) -> Iterator[None]:
 
 def _check_files(path: Path) -> None:
     """Nothing that hangs when it is opened, and no link to a file of somebody else."""
-    # The Hub's cache keeps a model as links: models--OWNER--NAME/snapshots/COMMIT/FILE -> ../../blobs/HASH.
+    # The Hub's cache keeps a model as links: models--OWNER--NAME/snapshots/COMMIT/FILE ->
+    # ../../blobs/HASH.
     real = path.resolve()
     cache = real.parent.parent if real.parent.name == "snapshots" else None
     homes = [real, cache / "blobs"] if cache and cache.name.startswith("models--") else [real]
@@ -88,7 +89,8 @@ def _check_files(path: Path) -> None:
             )
         if file.is_symlink() and not any(file.resolve().is_relative_to(home) for home in homes):
             raise ModelError(
-                f"'{file.name}' is a link that leads out of the folder. Put the file itself in its place."
+                f"'{file.name}' is a link that leads out of the folder. Put the file itself in its "
+                "place."
             )
         kind = file.stat().st_mode if file.exists() else stat.S_IFREG
         if not stat.S_ISREG(kind) and (
@@ -105,7 +107,8 @@ def _refuse_other_folder(path: Path) -> None:
         base = config_json.read_json_object(path / ADAPTER_CONFIG).get("base_model_name_or_path")
         named = f": {base[:100]}" if isinstance(base, str) and base.isprintable() and base else ""
         raise ModelError(
-            f"It is an adapter ({ADAPTER_CONFIG}), not a whole model. Choose the model that it was made for{named}."
+            f"It is an adapter ({ADAPTER_CONFIG}), not a whole model. Choose the model that it was "
+            f"made for{named}."
         )
     weights.refuse_gguf(file.name for file in path.iterdir())
     raise ModelError(

@@ -29,7 +29,9 @@ def target_groups(
     if groups["fewest"]:
         return groups | {"all": every}, ""
     reason = (
-        f"Hone does not know the attention of this architecture ({model_type}): none of its layers is called as usual "
-        "(q_proj, query, query_key_value and the like). Every group therefore means all linear layers."
+        f"Hone does not know the attention of this architecture ({model_type}): none of its layers "
+        "is called as usual "
+        "(q_proj, query, query_key_value and the like). Every group therefore means all linear "
+        "layers."
     )
     return dict.fromkeys(("fewest", "attention", "all"), every), reason

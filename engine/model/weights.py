@@ -1,6 +1,7 @@
-"""Whether the weights of a model folder are whole, told by names and safetensors headers; no weight is read.
+"""Whether the weights of a model folder are complete, from names and safetensors headers; no weight is read.
 
-A problem is a ModelError whose sentence begins with "It": engine.model.safety puts the model's name before it.
+A problem is a ModelError whose sentence begins with "It": engine.model.safety puts the model's
+name before it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
+
+from safetensors import SafetensorError, safe_open
 
 from engine.errors import ModelError
 from engine.model import config_json
@@ -17,7 +20,7 @@ from engine.model import config_json
 SINGLE_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 LFS_POINTER = b"version https://git-lfs"
-INDEX_BYTES, HEADER_BYTES = 32 * 2**20, 32 * 2**20  # bytes; the largest real ones have ten million
+INDEX_BYTES, HEADER_BYTES = 32 * 2**20, 32 * 2**20  # at most; the largest real ones have 10 MB
 LEAST_SHARE = 0.8  # of the weights: some are saved once and named twice, and a pooler may be new
 GET_AGAIN = "Get that file again; if it came by download, start the download again."
 
@@ -35,37 +38,33 @@ def check_weights(folder: Path) -> None:
                 f"It lacks {missing} of its {len(named)} files of weights, such as {name}. "
                 "Get the missing ones; if it came by download, start the download again."
             )
-        has = read_shapes(path)
-        if lacking := wanted - has.keys():
+        if lacking := wanted - read_shapes(path).keys():
             raise ModelError(
-                f"Its {name} lacks {len(lacking)} of the weights that {INDEX_FILE} names, such as {min(lacking)[:80]}. "
-                + GET_AGAIN
+                f"Its {name} lacks {len(lacking)} of the weights that {INDEX_FILE} names, "
+                f"such as {min(lacking)[:80]}. {GET_AGAIN}"
             )
 
 
 def check_weight_count(folder: Path, named: int) -> None:
     """Raise ModelError where far fewer weights are there than the config names.
 
-    The library would begin by making them all, from nothing, which can take minutes.
+    The library would first make all of them from random numbers, which can take minutes.
     """
-    there = sum(
-        math.prod(shape)
-        for name in weight_files(folder)
-        for shape in read_shapes(folder / name).values()
-    )
+    files = [folder / name for name in weight_files(folder)]
+    there = sum(math.prod(shape) for file in files for shape in read_shapes(file).values())
     if there < named * LEAST_SHARE:
         raise ModelError(
-            f"'{folder.name}' does not match its config.json: {there:,} weights are there, and {named:,} are named. "
-            "Get the model again, or choose another."
+            f"'{folder.name}' does not match its config.json: {there:,} weights are there, "
+            f"and {named:,} are named. Get the model again, or choose another."
         )
 
 
 def weight_files(folder: Path) -> dict[str, set[str]]:
-    """The files that the library would read, and the weights that each should hold where an index tells."""
+    """The files that the library would read, and the weights that each should hold where an index says so."""
     named = read_index(folder) if (folder / INDEX_FILE).exists() else {}
-    return (
-        {SINGLE_FILE: set()} if (folder / SINGLE_FILE).exists() else named
-    )  # then it reads this one alone
+    if (folder / SINGLE_FILE).exists():  # then the library reads this one alone
+        return {SINGLE_FILE: set()}
+    return named
 
 
 def read_index(folder: Path) -> dict[str, set[str]]:
@@ -80,67 +79,63 @@ def read_index(folder: Path) -> dict[str, set[str]]:
             config_json.refuse_outside(f"a file in {INDEX_FILE}", str(name))
         if not name.endswith(".safetensors"):
             raise ModelError(
-                f"Its {INDEX_FILE} names {name[:80]}, which is no safetensors file. Choose another model."
+                f"Its {INDEX_FILE} names {name[:80]}, which is not a safetensors file. Choose "
+                "another model."
             )
         found.setdefault(name, set()).add(weight)
     return found
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of what a safetensors file holds; raises ModelError for one that is damaged or cut off."""
+    """The shapes of all tensors of a safetensors file; raises ModelError for one that is damaged or cut off.
+
+    The library checks that offsets, shapes and types agree and cover the file; it reads the header
+    alone, 100,000 tensors in 0.6 s.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
-        start = file.read(8)
-        if start + file.read(len(LFS_POINTER) - 8) == LFS_POINTER:
-            refuse_pointer(path.name)
-        length = int.from_bytes(start, "little")
-        if size < 10 or length < 2 or length > HEADER_BYTES:
-            raise ModelError(
-                f"Its {path.name} is not a safetensors file, or is damaged. {GET_AGAIN}"
-            )
-        file.seek(8)
-        head = file.read(length)
-    if len(head) < length:
-        _refuse_cut_off(path, size, 8 + length)
-    found, end = _parse_header(head, path)
-    if size < (whole := 8 + length + end):
-        _refuse_cut_off(path, size, whole)
-    if size > whole:
+        start = file.read(len(LFS_POINTER))
+    if start == LFS_POINTER:
+        refuse_pointer(path.name)
+    header = int.from_bytes(start[:8], "little")
+    if size < 10 or header < 2 or header > HEADER_BYTES:
+        raise ModelError(f"Its {path.name} is not a safetensors file, or is damaged. {GET_AGAIN}")
+    try:
+        with safe_open(path, framework="np") as tensors:
+            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}
+    except SafetensorError:
+        _refuse_damaged(path, size, header)
+    if not shapes:
+        raise ModelError(f"Its {path.name} holds no weights. {GET_AGAIN}")
+    return shapes
+
+
+def _refuse_damaged(path: Path, size: int, header: int) -> NoReturn:
+    """Raise ModelError with what is wrong with a file that the library does not open."""
+    whole = _expected_size(path, header)
+    if whole > size:
+        raise ModelError(
+            f"Its {path.name} is cut off: {size:,} of {whole:,} bytes are there. {GET_AGAIN}"
+        )
+    if 0 < whole < size:
         raise ModelError(
             f"Its {path.name} is damaged: more follows where it should end. {GET_AGAIN}"
         )
-    return found
+    raise ModelError(f"Its {path.name} is not a safetensors file, or is damaged. {GET_AGAIN}")
 
 
-def _parse_header(head: bytes, path: Path) -> tuple[dict[str, tuple[int, ...]], int]:
-    """Shapes, and where the last of them ends."""
-    found, end = {}, 0
+def _expected_size(path: Path, header: int) -> int:
+    """Bytes of the whole file, as its header says; 0 where that cannot be told."""
+    with path.open("rb") as file:
+        file.seek(8)
+        head = file.read(header)
+    if len(head) < header:
+        return 8 + header
     try:
-        values: dict[str, Any] = json.loads(head)
-        for name, about in values.items():
-            if name == "__metadata__":
-                continue
-            begin, stop = about["data_offsets"]
-            shape = tuple(about["shape"])
-            if (
-                not all(isinstance(one, int) and one >= 0 for one in (begin, stop, *shape))
-                or begin > stop
-            ):
-                raise ValueError(name)
-            found[name], end = shape, max(end, stop)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise ModelError(
-            f"Its {path.name} is not a safetensors file, or is damaged. {GET_AGAIN}"
-        ) from None
-    if not found:
-        raise ModelError(f"Its {path.name} holds no weights. {GET_AGAIN}")
-    return found, end
-
-
-def _refuse_cut_off(path: Path, size: int, whole: int) -> NoReturn:
-    raise ModelError(
-        f"Its {path.name} is cut off: {size:,} of {whole:,} bytes are there. {GET_AGAIN}"
-    )
+        tensors = [about for name, about in json.loads(head).items() if name != "__metadata__"]
+        return 8 + header + max(int(about["data_offsets"][1]) for about in tensors)
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return 0
 
 
 def refuse_pointer(name: str) -> NoReturn:
@@ -152,17 +147,19 @@ def refuse_pointer(name: str) -> NoReturn:
 
 
 def _refuse_without_weights(folder: Path) -> NoReturn:
+    """Raise ModelError with what the folder holds instead of weights."""
     names = sorted(path.name for path in folder.iterdir())
-    if (folder / config_json.CONFIG_FILE).is_file() and (
-        pickles := [name for name in names if name.endswith(PICKLES)]
-    ):
+    pickles = [name for name in names if name.endswith(PICKLES)]
+    if pickles and (folder / config_json.CONFIG_FILE).is_file():
         raise ModelError(
-            f"It has no *.safetensors weights, only {pickles[0]}, a format that can carry harmful code. "
+            f"It has no *.safetensors weights, only {pickles[0]}, a format that can carry harmful "
+            "code. "
             "Get the safetensors version of this model, or convert it first."
         )
     if other := [name for name in names if name.endswith(".safetensors")]:
         raise ModelError(
-            f"It has {other[0]}, but neither {SINGLE_FILE} nor {INDEX_FILE}, which tells what is in which file. "
+            f"It has {other[0]}, but neither {SINGLE_FILE} nor {INDEX_FILE}, which says what is in "
+            "which file. "
             "Get the file that is missing, or the transformers version of this model."
         )
     refuse_gguf(names)
@@ -173,7 +170,7 @@ def _refuse_without_weights(folder: Path) -> NoReturn:
 
 
 def refuse_gguf(names: Iterable[str]) -> None:
-    """Raise ModelError if these files, none of which can be trained, hold a model for running."""
+    """Raise ModelError where these files, none of which can be trained, hold a model for running."""
     if gguf := sorted(name for name in names if name.endswith(".gguf")):
         raise ModelError(
             f"It has GGUF files only ({gguf[0]}), which are for running a model, not for training. "

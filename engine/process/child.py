@@ -37,7 +37,7 @@ class Failures(NamedTuple):
     deadline: float  # seconds
 
 
-class Answer(NamedTuple):
+class AnswerPart(NamedTuple):
     """A part of an answer, or its end."""
 
     value: Any
@@ -79,7 +79,7 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def ask(self, op: str, **values: Any) -> Iterator[Answer]:
+    def ask(self, op: str, **values: Any) -> Iterator[AnswerPart]:
         """The parts of an answer as they come, then its end; closing the iterator stops the worker.
 
         Raises the worker's own error, or what ``failures`` says.
@@ -95,7 +95,7 @@ class Child:
             while not final:
                 answer = self._wait_for(answers)
                 final = "part" not in answer
-                yield Answer(answer["done" if final else "part"], final)
+                yield AnswerPart(answer["done" if final else "part"], final)
         finally:
             with self._lock:
                 del self._waiting[number]

@@ -1,7 +1,7 @@
 """Client of the desk worker: inspects, previews, counts, measures and chats without torch in this process.
 
-The worker (engine.work.desk) starts at the first question and lives until ``close``. Unlike a run it has no folder:
-nothing that it does needs to survive.
+The worker (engine.work.desk) starts at the first question and lives until ``close``. Unlike a run
+it has no folder: nothing that it does needs to survive.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Desk:
     ) -> ModelInfo:
         """What a base model is, built for a task (the first that it can do); raises ModelError.
 
-        ``folder`` holds the config of a model whose weights are not here; for hub:owner/name it is found.
+        ``folder`` holds the config of a model whose weights are not here; for hub:owner/name it is
+        found.
         """
         key = (model, task)
         if key not in self._infos:
@@ -108,8 +109,8 @@ class Desk:
     ) -> Iterator[tuple[str, str]]:
         """Replies of base and tuned model as they grow; closing the iterator stops the model.
 
-        Raises RunError while a run uses the device, or where the run has saved nothing; SpecError for settings out of
-        bounds.
+        Raises RunError while a run uses the device, or where the run has saved nothing; SpecError
+        for settings out of bounds.
         """
         if not (
             TEMPERATURES[0] <= temperature <= TEMPERATURES[1]
@@ -120,7 +121,8 @@ class Desk:
             )
         if name := self.running_name():
             raise RunError(
-                f"'{name}' is using this machine now. Wait until it is done, or press Stop and keep; then ask again."
+                f"'{name}' is using this machine now. Wait until it is done, or press Stop and "
+                "keep; then ask again."
             )
         run = self.store.run(run_id)
         if not run.has_result:

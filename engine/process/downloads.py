@@ -1,6 +1,7 @@
 """Models that come from the Hub while the page does other things. A page that is closed changes nothing.
 
-Each download is a thread here and a process of its own (engine.model.hub); what came is kept whatever happens.
+Each download is a thread here and a process of its own (engine.model.hub); what came is kept
+whatever happens.
 """
 
 from __future__ import annotations

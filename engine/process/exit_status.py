@@ -8,8 +8,10 @@ import sys
 from engine.store.run_dir import RunDir
 
 TRAINING_NO_MEMORY = (
-    "The system ended the training process for want of memory, and there is no smaller layout left to try. Set the "
-    "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
+    "The system ended the training process for want of memory, and there is no smaller layout left "
+    "to try. Set the "
+    "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller "
+    "model."
 )
 STOPPING_NO_MEMORY = (
     "The system ended the training process for want of memory, before it had stopped."
@@ -28,7 +30,8 @@ WINDOWS_CRASHES = {
 def ended_for_memory(run: RunDir, code: int, kills: int, said: int) -> bool:
     """Whether the system ended it for want of memory.
 
-    ``kills``: how many processes the system has ended so meanwhile; ``said``: bytes of the log before it began.
+    ``kills``: how many processes the system has ended so meanwhile; ``said``: bytes of the log
+    before it began.
     """
     killed = code == KILLED_CODE and kills > 0
     return killed or (code < 0 and _log_ends_in_bad_alloc(run, said))
@@ -48,13 +51,16 @@ def describe_training_end(code: int, no_memory: bool, stopping: bool = False) ->
         return "The training process was asked to end by the system."
     if crash := _crash_name(code, name):
         return (
-            f"The training process crashed ({crash}). That is a fault in a library or a driver, not in your data. If "
-            "it happens after Continue, choose the precision fp32 under More settings. The log has what it said last."
+            f"The training process crashed ({crash}). That is a fault in a library or a driver, "
+            "not in your data. If "
+            "it happens after Continue, choose the precision fp32 under More settings. The log has "
+            "what it said last."
         )
     if code < 0:
         return (
             f"The training process was killed by the system (signal {-code}). "
-            "If you did not do that, memory may have run out: lower the batch size or the longest example."
+            "If you did not do that, memory may have run out: lower the batch size or the longest "
+            "example."
         )
     return f"The training process ended unexpectedly (exit code {code}). The log has the details."
 

@@ -32,7 +32,8 @@ def search_models(
 ) -> list[HubModel]:
     """Models of the Hub, the most downloaded first; raises ModelError.
 
-    ``largest`` is in parameters, ``largest_bytes`` in bytes of download; models of unknown size are then left out.
+    ``largest`` is in parameters, ``largest_bytes`` in bytes of download; models of unknown size
+    are then left out.
     """
     asked: dict[str, Any] = {"query": query, "task": task, "licence": licence, "limit": limit}
     asked |= {"largest": largest, "largest_bytes": largest_bytes}
@@ -55,8 +56,8 @@ def download_model(
 ) -> Path:
     """Download a model, or what is still missing of it, and check it; returns its folder. Raises ModelError.
 
-    A model that is complete stays as it is. ``revision`` is the commit that was looked at; empty takes the newest.
-    Set ``stop`` to end it: what came is kept.
+    A model that is complete stays as it is. ``revision`` is the commit that was looked at; empty
+    takes the newest. Set ``stop`` to end it: what came is kept.
     """
     folder = store.models / folder_name(name)
     if read_origin(folder):
@@ -69,6 +70,7 @@ def download_model(
     except ModelError:
         if stop and stop.is_set():
             raise ModelError(
-                f"The download of '{name}' was stopped. What came is kept: start it again to go on from there."
+                f"The download of '{name}' was stopped. What came is kept: start it again to go on "
+                "from there."
             ) from None
         raise

@@ -1,6 +1,7 @@
 """Data and Hub work in a process of its own: a damaged or huge file neither slows the page nor takes it down.
 
-A process answers one question and ends. Its side is engine.work.oneshot; engine.process.hub asks here, too.
+A process answers one question and ends. Its side is engine.work.oneshot; engine.process.hub asks
+here, too.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ def ingest_files(
     Raises DataError.
     """
     uploads = [[str(path), name] for path, name in files]
-    values = {"files": uploads, "options": asdict(options or ReadOptions())}
+    values: dict[str, Any] = {"files": uploads, "options": asdict(options or ReadOptions())}
     return str(ask_oneshot(store, "ingest_files", on_progress, **values))
 
 
@@ -58,7 +59,7 @@ def reread_files(
 
     Raises DataError.
     """
-    values = {"source": source, "options": asdict(options)}
+    values: dict[str, Any] = {"source": source, "options": asdict(options)}
     return str(ask_oneshot(store, "reread_files", on_progress, **values))
 
 

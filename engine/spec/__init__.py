@@ -1,1 +1,1 @@
-"""What a run is: every setting with its bounds and help. Knows nothing about files, hardware or training."""
+"""What a run is: every setting with its bounds and help. Knows nothing about files or training."""

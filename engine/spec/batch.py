@@ -1,7 +1,7 @@
-"""How a run's batch is laid out so that it fits: micro-batch, accumulation, recomputation; and what to try next.
+"""How a batch is laid out so that it fits: micro-batch, accumulation, gradient checkpointing.
 
-Every layout of a run has the same effective batch, so stepping down changes the memory and not what is learned; only
-KTO compares the examples of a batch with each other.
+Every layout of a run has the same effective batch, so stepping down changes the memory and not
+what is learned; only KTO compares the examples of a batch with each other.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engine.spec.run import OptimSpec
+from engine.text import count_of
 
-KTO_COMPARES_FEWER = "KTO then compares fewer examples at once: it is less steady."
+KTO_COMPARES_FEWER = "KTO then compares fewer examples at once, which is less steady."
 
 
 class BatchLayout(NamedTuple):
@@ -22,18 +23,13 @@ class BatchLayout(NamedTuple):
 
     @property
     def text(self) -> str:
-        """In words."""
-        again = (
-            ", computing again instead of keeping (gradient checkpointing)"
-            if self.checkpointing
-            else ""
-        )
-        added = (
-            f", {self.accumulation} batches added up before each step"
-            if self.accumulation > 1
-            else ""
-        )
-        return f"{self.batch} example{'s' if self.batch > 1 else ''} at once{added}{again}"
+        """8 examples at once, 2 batches added up before each step."""
+        parts = [f"{count_of(self.batch, 'example')} at once"]
+        if self.accumulation > 1:
+            parts.append(f"{self.accumulation} batches added up before each step")
+        if self.checkpointing:
+            parts.append("computing again instead of keeping (gradient checkpointing)")
+        return ", ".join(parts)
 
 
 def initial_layout(optim: OptimSpec) -> BatchLayout:
@@ -41,12 +37,15 @@ def initial_layout(optim: OptimSpec) -> BatchLayout:
     return BatchLayout(optim.batch_size, optim.accumulation, optim.checkpointing == "on")
 
 
-def smaller_layout(fit: BatchLayout, optim: OptimSpec, least: int = 1) -> BatchLayout | None:
-    """The next layout, which needs less memory: half the micro-batch, then recomputation; None where none is left."""
-    effective = fit.batch * fit.accumulation
-    for batch in range(fit.batch // 2, least - 1, -1):
+def smaller_layout(layout: BatchLayout, optim: OptimSpec, least: int = 1) -> BatchLayout | None:
+    """The next layout that needs less memory, or None: a smaller batch, then checkpointing.
+
+    ``least`` is the smallest micro-batch that the objective allows.
+    """
+    effective = layout.batch * layout.accumulation
+    for batch in range(layout.batch // 2, least - 1, -1):
         if effective % batch == 0:
-            return BatchLayout(batch, effective // batch, fit.checkpointing)
-    if not fit.checkpointing and optim.checkpointing == "auto":
-        return fit._replace(checkpointing=True)
+            return BatchLayout(batch, effective // batch, layout.checkpointing)
+    if not layout.checkpointing and optim.checkpointing == "auto":
+        return layout._replace(checkpointing=True)
     return None

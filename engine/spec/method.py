@@ -177,9 +177,9 @@ class MethodSpec(SpecPart):
         """In PEFT 0.21, LoftQ computes on "cuda" and does not divide by alpha / rank."""
         if init == "loftq":
             raise ValueError(
-                "cannot be LoftQ. PEFT computes it only on NVIDIA cards and leaves out alpha, so the "
-                "adapter starts in the wrong place. Choose Zero with QLoRA (4 bit), or PiSSA with "
-                "LoRA"
+                "cannot be LoftQ. PEFT computes it only on NVIDIA cards and leaves out alpha, so "
+                "the adapter starts in the wrong place. Choose Zero with QLoRA (4 bit), or PiSSA "
+                "with LoRA"
             )
         return init
 

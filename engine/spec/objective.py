@@ -1,4 +1,4 @@
-"""What a run teaches: to write, to choose labels, to prefer answers. Settings, rows and model decide it."""
+"""The objective of a run: to write, to choose labels, or to prefer better answers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from engine.spec.run import DataSpec, Shape
 
 ObjectiveKind = Literal["write", "classify", "multilabel", "regress", "prefer"]
 PreferenceMethod = Literal["dpo", "orpo", "kto"]
+Task = Literal["write", "classify"]  # what a model is built for
 LABEL_SEPARATORS = re.compile(r"[,;|]")
 LABEL_OBJECTIVES = ("classify", "multilabel", "regress")
 PREFERENCE_SHAPES = (Shape.PREFERENCE, Shape.FEEDBACK)
@@ -27,58 +28,62 @@ OBJECTIVE_NAMES = {
 def resolve_objective(
     data: DataSpec, shape: Shape, tasks: tuple[Task, ...] = ("write",)
 ) -> ObjectiveKind:
-    """The goal; raises SpecError where the rows or the model cannot serve the one that was chosen."""
+    """The objective; raises SpecError where the rows do not suit the one that was chosen.
+
+    ``tasks`` are those of the model, which Automatic goes by, too.
+    """
     if data.goal == "auto":
         if shape in PREFERENCE_SHAPES:
             return "prefer"
         return "classify" if shape == Shape.LABEL and "write" not in tasks else "write"
     if data.goal in LABEL_OBJECTIVES and shape != Shape.LABEL:
         raise SpecError(
-            f"What to learn (data.goal): '{OBJECTIVE_NAMES[data.goal]}' needs rows with a text and a label; these are "
-            f"{shape.value}. Choose Automatic on the Data tab, or other data."
+            f"What to learn (data.goal): '{OBJECTIVE_NAMES[data.goal]}' needs rows with a "
+            f"text and a label; these are {shape.value}. Choose Automatic on the Data tab, or other data."
         )
     if data.goal == "prefer" and shape not in PREFERENCE_SHAPES:
         raise SpecError(
-            f"What to learn (data.goal): '{OBJECTIVE_NAMES['prefer']}' needs rows with better and worse answers; these are "
-            f"{shape.value}. Choose Automatic on the Data tab, or other data."
+            f"What to learn (data.goal): '{OBJECTIVE_NAMES['prefer']}' needs rows with better "
+            f"and worse answers; these are {shape.value}. Choose Automatic on the Data tab, or other data."
         )
     return data.goal
 
 
 def has_preference(data: DataSpec, row: dict[str, Any]) -> bool:
-    """Whether a normal row is learned against its worse answer, or by its mark."""
+    """Whether a normalized row is learned against its worse answer, or by its mark."""
     return data.goal in ("auto", "prefer") and ("rejected" in row or "good" in row)
 
 
 def resolve_preference_method(method: MethodSpec, shape: Shape) -> PreferenceMethod:
-    """How better and worse answers are learned; raises SpecError where the rows do not allow what was chosen."""
+    """How preferences are learned; raises SpecError where the rows do not suit the choice."""
     if method.preference == "auto":
         return "kto" if shape == Shape.FEEDBACK else "dpo"
     if shape == Shape.FEEDBACK and method.preference != "kto":
         raise SpecError(
-            f"Preference method (method.preference): {method.preference.upper()} compares two answers to the same "
-            "question, and these rows have one answer each, marked good or bad. Choose KTO or Automatic."
+            f"Preference method (method.preference): {method.preference.upper()} compares two "
+            "answers to the same question, but these rows have one answer each, marked good or "
+            "bad. Choose KTO or Automatic."
         )
     return method.preference
 
 
 def task_for_objective(goal: ObjectiveKind) -> Task:
-    """What a model is built for to learn this."""
+    """The task of a model that can learn this."""
     return "classify" if goal in LABEL_OBJECTIVES else "write"
 
 
 def split_labels(label: str) -> list[str]:
-    """The labels that a row with several has, written with commas, semicolons or bars between them."""
+    """The labels of a row with several; commas, semicolons or bars separate them."""
     return [part for part in (one.strip() for one in LABEL_SEPARATORS.split(label)) if part]
 
 
 def head_outputs(goal: ObjectiveKind, labels: Iterable[str]) -> tuple[str, ...]:
-    """What each output of a classification head stands for, in a fixed order; empty for goals that write."""
+    """What each output of a classification head stands for, in a fixed order.
+
+    Empty for objectives without such a head.
+    """
     if goal == "regress":
         return ("value",)
     if goal == "multilabel":
         return tuple(sorted({part for label in labels for part in split_labels(label)}))
     return tuple(sorted(set(labels))) if goal == "classify" else ()
-
-
-Task = Literal["write", "classify"]

@@ -1,4 +1,4 @@
-"""What ships with Hone as data: recipes, samples, target-module groups. YAML in, typed objects out."""
+"""The data that ships with Hone: recipes, samples, recommended models. YAML in, objects out."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ class Recipe(BaseModel):
     summary: str
     cost: str  # what it costs, for the user
     values: dict[str, Any]  # dotted path -> value
-    group: Literal["fewest", "attention", "all"] = (
-        "all"  # of target modules, as the chosen model has them
-    )
+    group: Literal["fewest", "attention", "all"] = "all"  # of the model's target modules
     data: Literal["any", "labels", "preferences"] = "any"  # rows that it is meant for
     length: Literal["", "longest"] = ""  # takes the longest row whole, as far as the model reads
 
@@ -66,7 +64,7 @@ class KnownModel(BaseModel):
 
     @property
     def bytes(self) -> int:
-        """Of weights to download."""
+        """Size of the weights to download."""
         return int(self.gigabytes * 1e9)
 
 
@@ -87,7 +85,7 @@ def bundled_recipes() -> tuple[Recipe, ...]:
 
 @cache
 def bundled_samples() -> tuple[Sample, ...]:
-    """The bundled samples, easiest first. A sample's spec file opens with its title, summary and order in ``about``."""
+    """The bundled samples, easiest first; ``about`` in a sample's file is about it."""
     found = []
     for path in (PRESETS_FOLDER / "samples").glob("*.yaml"):
         values = read_yaml(path)

@@ -276,7 +276,9 @@ def changed_spec(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
         for part in parts:
             target = target.get(part) if isinstance(target, dict) else None
         if not given or not isinstance(target, dict):
-            raise SpecError(f"'{setting}' is not a setting with a value. Write optim.epochs=5.")
+            raise SpecError(
+                f"'{setting}' is not a setting with a value. Write it like optim.epochs=5."
+            )
         try:
             target[name] = yaml.safe_load(text)
         except YAML_ERRORS:

@@ -1,7 +1,7 @@
 """``python -m engine.work RUN_DIR train|merge-fp32|merge-bf16|score`` and ``python -m engine.work desk``.
 
-Holds the run's lock for as long as it lives, and the device's lock while it computes. Exit code 0 only
-on success; a failure is an event first, and its traceback goes to the run's log.
+Holds the run's lock for as long as it lives, and the device's lock while it computes. Exit code 0
+only on success; a failure is an event first, and its traceback goes to the run's log.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ import sys
 import traceback
 from pathlib import Path
 
-# How long an idle thread waits awake for more: to wake one takes as long as a small operation, but who spins for long
-# takes the core from whoever shares the machine, and then both wait (docs/performance.md).
+# How long an idle thread waits awake for more: to wake one takes as long as a small operation, but
+# who spins for long takes the core from whoever shares the machine, and then both wait
+# (docs/performance.md).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-# One card: the trainers would spread a batch over all of them, and train with a multiple of what is shown.
+# One card: the trainers would spread a batch over all of them, and train with a multiple of what
+# is shown.
 os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

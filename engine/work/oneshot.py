@@ -51,7 +51,7 @@ def describe_dataset(question: Question, report: Report) -> dict[str, Any]:
 
 def ingest_dataset(question: Question, report: Report) -> str:
     """Add a slice of a Hub dataset; returns the source."""
-    from engine.work.hub.datasets import read_slice
+    from engine.work.hub.dataset_rows import read_slice
 
     def report_share(text: str, share: float) -> None:
         report(f"{text} ({share:.0%})" if 0 <= share <= 1 else text)
@@ -117,7 +117,8 @@ def describe_error(error: Exception) -> HoneError:
     """An unexpected error, as the user reads it."""
     if isinstance(error, MemoryError):
         return DataError(
-            "The machine's memory ran out while this data was read. Split the file into smaller ones."
+            "The machine's memory ran out while this data was read. Split the file into smaller "
+            "ones."
         )
     if not isinstance(error, OSError):
         return DataError(

@@ -27,8 +27,8 @@ def serve(
 ) -> None:
     """Answer one question after the other; does not return.
 
-    ``describe_error`` says what an unexpected error means. ``stopped`` receives the numbers of questions whose answer
-    is not wanted any more; the operations look into it.
+    ``describe_error`` says what an unexpected error means. ``stopped`` receives the numbers of
+    questions whose answer is not wanted any more; the operations look into it.
     """
     out = _take_stdout()
     stopped = set() if stopped is None else stopped

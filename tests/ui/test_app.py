@@ -17,11 +17,8 @@ import app
 from engine.store.files import ROOT
 from tests.ui.fakes import fake_engine
 from ui import form, theme
-from ui.context import LOCAL, Context
-from ui.data import look as data_look
-from ui.data import tab as data_tab
 
-# Gradio leaves event loops open; they are collected here, where that is known, and not in somebody else's test.
+# Gradio leaves event loops open; they are collected here, where that is expected.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -49,14 +46,6 @@ def test_tabs_hold_nothing_but_tabs(blocks: gr.Blocks) -> None:
     """Anything else among them shifts Gradio's count, and tabs that are opened appear twice."""
     tabs = [block for block in blocks.blocks.values() if isinstance(block, gr.Tabs)]
     assert tabs and all(isinstance(child, gr.Tab) for one in tabs for child in one.children)
-
-
-def test_a_look_fills_every_output(home: Path) -> None:
-    with gr.Blocks():
-        tab = data_tab.build(Context(fake_engine(home), LOCAL))
-    assert set(tab.fields) | {"data.seed"} == set(form.DATA_PATHS)
-    assert len(tab.outputs()) == data_look.outputs_count()
-    gc.collect()
 
 
 def test_every_control_has_a_label_and_help(blocks: gr.Blocks) -> None:
@@ -94,7 +83,8 @@ def test_a_foreign_host_is_refused(blocks: gr.Blocks) -> None:
 
 
 def test_the_app_process_imports_no_torch() -> None:
-    code = "import app, sys; print([m for m in ('torch','transformers','peft','trl','datasets') if m in sys.modules])"
+    heavy = ("torch", "transformers", "peft", "trl", "datasets")
+    code = f"import app, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -66,7 +66,8 @@ def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> dict[Comp
             own.timer: gr.update(active=False),
         }
     run = ctx.engine.store.run(run_id)
-    # Queue and lock are read before the events: a worker that ends in between has written its result.
+    # Queue and lock are read before the events: a worker that ends in between has written its
+    # result.
     at_work, view = run.queued == "score" or run.alive, run.view()
     working = view.scoring and at_work
     label = "Score again" if view.scored else "Score"

@@ -1,4 +1,4 @@
-"""The Compare tab: one message to the base model and to the tuned one, and both replies side by side."""
+"""The Compare tab: one message to the base and the tuned model, both replies side by side."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def build(ctx: Context) -> CompareTab:
                 "same time.",
             )
         )
-        chat = _build_chat()
+        chat = build_chat()
         score = build_score()
     run = chat.run
     _wire_chat(ctx, chat)
@@ -88,7 +88,8 @@ def build(ctx: Context) -> CompareTab:
     return CompareTab(tab, run)
 
 
-def _build_chat() -> ChatWidgets:
+def build_chat() -> ChatWidgets:
+    """Lay the widgets out."""
     run = build_run_list("compare-run")
     with gr.Row(equal_height=True, elem_classes="panes"):
         base = _chat_pane("Base model, before training", "base-pane")
@@ -178,15 +179,10 @@ def send_message(
         raise RunError("Type a message first.")
     base, tuned = (add_message(values[pane], message) for pane in (chat.base, chat.tuned))
     yield {chat.message: "", **_replies(chat, base, tuned), **_buttons(chat, talking=True)}
-    replies = ctx.engine.desk.chat(
-        values[chat.run],
-        as_messages(base),
-        as_messages(tuned),
-        values[chat.temperature],
-        int(values[chat.longest]),
-    )
+    how = values[chat.temperature], int(values[chat.longest])
     try:
-        for pair in replies:
+        messages = as_messages(base), as_messages(tuned)
+        for pair in ctx.engine.desk.chat(values[chat.run], *messages, *how):
             yield _replies(chat, base, tuned, pair)
     except HoneError:
         given_back = {one: values[one] for one in (chat.message, chat.base, chat.tuned)}

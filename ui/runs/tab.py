@@ -1,43 +1,26 @@
-"""The Runs tab: every run there is, to open, name, annotate or delete."""
+"""The Runs tab: every run, to open, use again, extend, rename, annotate or delete."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from engine.runs import report as reports
-from engine.spec.method import short_method_name
-from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
-from engine.text import format_bytes, format_date, format_duration, format_loss, format_share
+from engine.text import format_bytes
 from ui.context import Context
-from ui.export import PRESS
-from ui.handlers import QUIET, bind
-from ui.runs import queue as runs_queue
+from ui.handlers import QUIET, bind, download_on_click
 from ui.runs import report as report_view
-from ui.runs.queue import QueueList
-from ui.text import STATE_LABELS, escape_html, line, tab_intro, table
+from ui.runs.card import LONGEST_NAME, LONGEST_NOTE, RunCard, build_card
+from ui.runs.queue import QueueList, build_queue
+from ui.runs.table import runs_table
+from ui.text import line, tab_intro
 from ui.theme import raw_html
 
-HEADERS = (
-    "Name",
-    "State",
-    "Held-out loss",
-    "Time",
-    "Model",
-    "Data",
-    "Method",
-    "On disk",
-    "Started",
-)
-EPOCHS_INFO = (
-    "It goes on from its newest checkpoint. The learning rate goes on along the longer schedule: with cosine or linear "
-    "it jumps up from its end, then falls again."
-)
+Updates = dict[Component, Any]
 PICK_SCRIPT = (
     "element.addEventListener('click', (e) => { const row = e.target.closest('[data-run]');"
     " if (row) trigger('pick', { run: row.dataset.run }); })"
@@ -46,16 +29,24 @@ PICK_SCRIPT = (
 
 @dataclass(frozen=True)
 class RunsTab:
-    """What the other tabs need."""
+    """The table, the card of the run picked in it, and the question before a run is deleted."""
 
     tab: gr.Tab
     queue: QueueList
-    picked: gr.State
-    open: gr.Button
-    again: gr.Button
-    train_on: gr.Button
-    epochs: gr.Number
-    extend: gr.Button
+    table: gr.HTML
+    picked: gr.State  # the run's id
+    card: RunCard
+    sure: gr.Column
+    question: gr.HTML
+    yes: gr.Button
+    no: gr.Button
+
+    @property
+    def shown(self) -> list[Component]:
+        """The widgets that another run changes."""
+        card = self.card
+        parts = [card.box, card.name, card.note, card.extension, card.train_on, card.report]
+        return [self.table, self.picked, self.sure, *parts]
 
 
 def build(ctx: Context) -> RunsTab:
@@ -67,96 +58,60 @@ def build(ctx: Context) -> RunsTab:
                 "Choose a run to open it, to train again from it, or to rename or delete it.",
             )
         )
-        queue = runs_queue.build_queue()
+        queue = build_queue()
         table = raw_html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
         picked = gr.State("")
-        with gr.Column(visible=False, elem_id="run-card", elem_classes="boxed") as panel:
-            with gr.Row(elem_classes="run-acts"):
-                open_run = gr.Button(
-                    "Open", variant="primary", size="md", min_width=100, elem_id="open-run"
-                )
-                again = gr.Button(
-                    "Use its settings", size="md", min_width=150, elem_id="use-settings"
-                )
-                train_on = gr.Button(
-                    "Train on from here", size="md", min_width=150, elem_id="train-on"
-                )
-                take = gr.Button(
-                    "Download the report", size="md", min_width=160, elem_id="take-report"
-                )
-            file = gr.DownloadButton("Report", visible="hidden", elem_id="report-file")
-            with gr.Accordion("More", open=False, elem_id="run-more"):
-                with gr.Row(visible=False, elem_classes="run-acts more-epochs") as longer:
-                    epochs = gr.Number(
-                        1, label="More epochs", info=EPOCHS_INFO, minimum=0, elem_id="more-epochs"
-                    )
-                    extend = gr.Button(
-                        "Train for more epochs", size="md", min_width=170, elem_id="extend-run"
-                    )
-                with gr.Row():
-                    name = gr.Textbox(
-                        label="Name",
-                        info="What this run is called in every list.",
-                        max_length=80,
-                        elem_id="run-name",
-                    )
-                    note = gr.Textbox(
-                        label="Note",
-                        info="For yourself: what you tried, what came out.",
-                        max_length=2000,
-                        lines=1,
-                        elem_id="run-note",
-                    )
-                with gr.Row(elem_classes="run-acts"):
-                    save = gr.Button("Save name and note", size="md", min_width=160)
-                    delete = gr.Button(
-                        "Delete…", variant="stop", size="md", min_width=100, elem_id="delete-run"
-                    )
-            report = raw_html(elem_id="run-report")
+        card = build_card()
         with gr.Column(visible=False, elem_id="sure", elem_classes="boxed") as sure:
             question = raw_html()
             with gr.Row(elem_classes="run-acts"):
                 yes = gr.Button("Delete for good", variant="stop", size="md", elem_id="delete-yes")
                 no = gr.Button("Keep it", size="md")
+    own = RunsTab(tab, queue, table, picked, card, sure, question, yes, no)
+    _wire_own(ctx, own)
+    return own
 
-    chosen = [picked, panel, name, note, sure, longer, train_on]
-    tab.select(bind(refresh_table, ctx), picked, table, **QUIET)
-    table.pick(bind(choose_run, ctx), None, [*chosen, table, report], **QUIET)
-    save.click(bind(save_meta, ctx), [picked, name, note], table, **QUIET)
-    made = take.click(bind(download_report, ctx), picked, file, **QUIET)
-    made.success(None, js=PRESS.replace("{}", "report-file"), api_visibility="private")
-    delete.click(bind(ask_deletion, ctx), picked, [sure, question], **QUIET)
-    no.click(bind(keep_run), None, sure, **QUIET)
-    yes.click(bind(delete_run, ctx), picked, [*chosen, table], **QUIET)
-    return RunsTab(tab, queue, picked, open_run, again, train_on, epochs, extend)
+
+def _wire_own(ctx: Context, own: RunsTab) -> None:
+    card, picked = own.card, own.picked
+    own.tab.select(bind(refresh_table, ctx), picked, own.table, **QUIET)
+    own.table.pick(bind(choose_run, ctx, own), None, own.shown, **QUIET)
+    card.save.click(bind(save_meta, ctx), [picked, card.name, card.note], own.table, **QUIET)
+    download_on_click(card.take_report, bind(download_report, ctx), picked, card.report_file)
+    card.delete.click(bind(ask_deletion, ctx), picked, [own.sure, own.question], **QUIET)
+    own.no.click(bind(keep_run), None, own.sure, **QUIET)
+    own.yes.click(bind(delete_run, ctx, own), picked, own.shown, **QUIET)
 
 
 # --- handlers ---
 
 
 def refresh_table(ctx: Context, picked: str) -> str:
-    """The table as it is now."""
-    return runs_table(ctx.engine.store.all_runs(), picked)
+    """The table as it is now, newest run first."""
+    return runs_table(list(ctx.engine.store.all_runs()), picked)
 
 
-def choose_run(ctx: Context, event: gr.EventData) -> tuple[Any, ...]:
-    """Choose a run; below the table stands what can be done with it."""
-    run = ctx.engine.store.run(str(event.run))
-    meta = run.meta
-    shown = run.id, gr.update(visible=True), meta["name"], meta["note"], gr.update(visible=False)
-    can = gr.update(visible=run.state() == RunState.FINISHED), gr.update(visible=run.has_result)
-    return (
-        *shown,
-        *can,
-        refresh_table(ctx, run.id),
-        report_view.report_page(reports.make_report(run)),
-    )
+def choose_run(ctx: Context, own: RunsTab, event: gr.EventData) -> Updates:
+    """Pick a run; its card stands below the table."""
+    run, card = ctx.engine.store.run(str(event.run)), own.card
+    return {
+        own.table: refresh_table(ctx, run.id),
+        own.picked: run.id,
+        own.sure: gr.update(visible=False),
+        card.box: gr.update(visible=True),
+        card.name: run.meta["name"],
+        card.note: run.meta["note"],
+        card.extension: gr.update(visible=run.state() == RunState.FINISHED),
+        card.train_on: gr.update(visible=run.has_result),
+        card.report: report_view.report_page(reports.make_report(run)),
+    }
 
 
 def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
-    """Give the run another name and note."""
+    """Save the run's name and note."""
     run = ctx.engine.store.run(picked)
-    run.set_meta(name=name.strip()[:80] or run.meta["name"], note=note.strip()[:2000])
+    name = name.strip()[:LONGEST_NAME] or run.meta["name"]
+    run.set_meta(name=name, note=note.strip()[:LONGEST_NOTE])
     return refresh_table(ctx, picked)
 
 
@@ -166,71 +121,24 @@ def download_report(ctx: Context, picked: str) -> str:
 
 
 def ask_deletion(ctx: Context, picked: str) -> tuple[Any, str]:
-    """Ask before deleting, and say what it frees."""
+    """Ask before deleting, and say what that frees."""
     run = ctx.engine.store.run(picked)
-    text = f"Delete “{run.meta['name']}” with its adapter and checkpoints?"
-    return gr.update(visible=True), line(
-        f"{text} This frees {format_bytes(run.size)} and cannot be undone."
-    )
+    question = f"Delete “{run.meta['name']}” with its adapter and checkpoints?"
+    frees = f"This frees {format_bytes(run.size)} and cannot be undone."
+    return gr.update(visible=True), line(f"{question} {frees}")
 
 
 def keep_run() -> Any:
-    """Not deleted after all."""
+    """The run is not deleted."""
     return gr.update(visible=False)
 
 
-def delete_run(ctx: Context, picked: str) -> tuple[Any, ...]:
+def delete_run(ctx: Context, own: RunsTab, picked: str) -> Updates:
     """Delete the run and its files."""
     ctx.engine.delete(picked)
-    hidden = gr.update(visible=False)
-    return "", hidden, "", "", hidden, hidden, hidden, refresh_table(ctx, "")
-
-
-# --- what is shown ---
-
-
-def runs_table(runs: Iterable[RunDir], picked: str) -> str:
-    """All runs, newest first."""
-    rows, damaged = [], []
-    for run in runs:
-        rows.append(_run_row(run, run.id == picked)) if run.readable else damaged.append(run.id)
-    shown = (
-        table(HEADERS, rows, "runs") if rows else line("No runs yet. Press Start on the Train tab.")
-    )
-    left = (
-        f"Its settings cannot be read, so it is left alone in workspace/runs: {', '.join(damaged)}."
-    )
-    return shown + (line(left, "warn") if damaged else "")
-
-
-def _run_row(run: RunDir, picked: bool) -> str:
-    spec, view, meta = run.spec, run.view(), run.meta
-    state = run.state(view)
-    pressed = str(picked).lower()
-    name = f'<button type="button" data-run="{escape_html(run.id)}" aria-pressed="{pressed}">{escape_html(meta["name"])}</button>'
-    note = f"<small>{escape_html(meta['note'])}</small>" if meta["note"] else ""
-    cells = (
-        f'<span class="chip" data-state="{state.value}">{STATE_LABELS[state]}</span>',
-        _loss_cell(view.kept.loss if view.kept else None, view.first_loss),
-        format_duration(view.last.seconds) if view.last else "–",
-        escape_html(Path(spec.model.source).name),
-        escape_html(meta["data"]),
-        escape_html(short_method_name(spec.method)),
-        format_bytes(run.size),
-        format_date(meta["created"]),
-    )
-    return (
-        f'<tr data-picked="{pressed}"><td>{name}{note}</td>'
-        + "".join(f"<td>{cell}</td>" for cell in cells)
-        + "</tr>"
-    )
-
-
-def _loss_cell(best: float | None, first: float | None) -> str:
-    """The best held-out loss beside the one before training."""
-    if best is None:
-        return "–"
-    if first is None:
-        return format_loss(best)
-    down = f", down {format_share(first - best, first)}" if best < first else ""
-    return f"{format_loss(best)}<small>from {format_loss(first)}{down}</small>"
+    return {
+        own.picked: "",
+        own.card.box: gr.update(visible=False),
+        own.sure: gr.update(visible=False),
+        own.table: refresh_table(ctx, ""),
+    }

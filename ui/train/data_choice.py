@@ -1,4 +1,4 @@
-"""The settings for other data: a sample brings its own; for a file only those of the rows change."""
+"""Settings for other data: a sample brings its own; for a file only those of the rows change."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from engine.spec.run import RunSpec
 from ui import form
 from ui.context import Context
 from ui.data import intake
-from ui.model import find
+from ui.model import choose
 from ui.text import escape_html, line
 from ui.train import settings
 
@@ -72,7 +72,7 @@ def forget_start() -> str:
 
 
 def form_updates(ctx: Context, spec: RunSpec, note: str, problems: list[str]) -> dict[str, Any]:
-    """Fields by path, ``group``, ``recipe``, ``note``, and ``filled``: the source that came with them.
+    """Fields by path, ``group``, ``recipe``, ``note``; in ``filled`` the source that came with them.
 
     Fields whose data or model no longer exists are left out, and the page shows why.
     """
@@ -108,6 +108,6 @@ def offered_values(ctx: Context, spec: RunSpec) -> dict[str, Any]:
     return {
         "data.source": gr.update(choices=intake.dataset_choices(ctx), value=data),
         "data.held_out_source": gr.update(choices=intake.held_out_choices(ctx), value=held),
-        "model.source": gr.update(choices=find.model_choices(ctx, model), value=model),
+        "model.source": gr.update(choices=choose.model_choices(ctx, model), value=model),
         "method.kind": gr.update(choices=form.field_choices("method.kind"), value=spec.method.kind),
     }

@@ -1,6 +1,6 @@
-"""The memory that the form's settings need, on the Model tab, and the drawing that sets target modules.
+"""The memory that the form's settings need, and the drawing that sets target modules.
 
-ui.model.tab lays both out. They are connected here, since they depend on the whole form.
+Both are on the Model tab (ui.model.tab). They are connected here, since they need the whole form.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def take_group(ctx: Context, model: str, event: gr.EventData) -> list[str]:
 
 
 def _read_spec(values: Mapping[str, Any]) -> RunSpec:
-    """The settings, also without a target module, so that the drawing can say that one is missing."""
+    """The settings, even without target modules, so that the drawing can say that none is chosen."""
     if values["method.targets"]:
         return form.read_spec(values)
     spec = form.read_spec({**values, "method.targets": [ALL_LINEAR]})

@@ -14,15 +14,10 @@ from engine.errors import SpecError
 from engine.runs import recipes
 from ui import form
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import QUIET, bind, download_on_click
 from ui.text import escape_html
 from ui.train.recipe_values import recipe_settings, widget_updates
 from ui.train.recipes import SET_BY_RECIPE
-
-CLICK_RECIPE_FILE = (
-    "() => setTimeout(() => document.querySelector("
-    "'a#recipe-file, #recipe-file a, #recipe-file')?.click(), 300)"
-)
 
 
 @dataclass(frozen=True)
@@ -77,8 +72,7 @@ def wire_own_recipes(ctx: Context, own: OwnRecipes, form_widgets: Mapping[str, C
     own.saved.input(choose, *chosen, **fields, **QUIET)
     own.save.click(bind(save_recipe, ctx), own.name, [own.saved, own.name], **fields, **QUIET)
     own.delete.click(bind(delete_recipe, ctx), own.saved, own.saved, **QUIET)
-    written = own.download.click(bind(recipe_file, ctx), own.saved, own.file, **QUIET)
-    written.success(None, js=CLICK_RECIPE_FILE, api_visibility="private")
+    download_on_click(own.download, bind(recipe_file, ctx), own.saved, own.file)
     added = own.upload.upload(bind(add_recipe_file, ctx), own.upload, own.saved, **QUIET)
     added.success(choose, *chosen, **fields, **QUIET)
 

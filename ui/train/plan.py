@@ -32,7 +32,7 @@ TASKS_IN_WORDS = {
 
 
 def show_plan(ctx: Context, **values: Any) -> Iterator[dict[str, Any]]:
-    """The plan and the settings that apply, at once; then the time, if it must be measured first."""
+    """The plan and the settings that apply, at once; then the time, if it has to be measured."""
     boxes = settings.show_applicable(ctx, values)
     for shown in _plan_updates(ctx, values):
         yield shown | boxes

@@ -1,4 +1,4 @@
-"""The settings that a recipe leads to for the chosen data, model and machine, with their reasons."""
+"""The settings that a recipe leads to for the data, model and machine, with their reasons."""
 
 from __future__ import annotations
 

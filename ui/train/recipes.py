@@ -113,7 +113,7 @@ def follow_counts(ctx: Context, recipe: str | None, **values: Any) -> dict[str, 
 
 
 def follow_method(ctx: Context, _recipe: str | None, **values: Any) -> dict[str, Any]:
-    """After another method was chosen by hand: a learning rate that would be far off for it follows."""
+    """After another method was chosen by hand: a learning rate far off for it is replaced."""
     with suppress(HoneError):  # shown on the Model tab
         ctx.load_model(values["model.source"])  # it may not have been read yet
     rate = values["optim.learning_rate"]

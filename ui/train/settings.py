@@ -1,4 +1,4 @@
-"""The settings on the Train tab: their layout, and which of them apply to the method, rows and model."""
+"""The settings on the Train tab: their layout, and which apply to the method, rows and model."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ FindingLevel = Literal["stop", "warn", "info"]
 WRITE, COMPARE = (f"“{OBJECTIVE_NAMES[goal]}”" for goal in ("write", "prefer"))
 LEAVE_OUT = "Leave it out|Leave these {count:,} out"
 REPEATED = (
-    "Repeated rows count double: the model learns them by heart, and the check on held-out rows says "
-    "little."
+    "Repeated rows count double: the model learns them by heart, and the check on held-out rows "
+    "says little."
 )
 
 
@@ -36,7 +36,7 @@ class Finding(BaseModel):
 
 
 class FindingText(NamedTuple):
-    """The sentences of a finding. ``{count}``, ``{rows}`` ("3 rows") and values of its own are filled in.
+    """The sentences of a finding, with {count}, {rows} ("3 rows") and other values to fill in.
 
     Of "one|many" the first is for a count of 1.
     """
@@ -102,21 +102,23 @@ FINDING_TEXTS = {
     "personal": FindingText(
         "warn",
         "{rows} may hold personal data",
-        "Found what looks like {kinds}. A model can repeat what it has learned to anybody who asks.",
+        "Found what looks like {kinds}. A model can repeat what it has learned to anybody who "
+        "asks.",
         "personal",
         LEAVE_OUT,
     ),
     "balance": FindingText(
         "warn",
         "“{most}” is far more frequent than “{least}” ({most_rows:,} to {least_rows:,} rows)",
-        "The model may learn to say the frequent label always. Look at macro F1 rather than accuracy.",
+        "The model may learn to always say the frequent label. "
+        "Look at macro F1 rather than accuracy.",
         "balance",
         "Balance: leave {count:,} rows of frequent labels out",
     ),
     "labels": FindingText(
         "warn",
         "There is only one label: “{label}”",
-        "The model will learn to say it always. Add rows with other labels.",
+        "The model will learn to always say it. Add rows with other labels.",
     ),
     "rare": FindingText(
         "info",
@@ -126,20 +128,21 @@ FINDING_TEXTS = {
     "few": FindingText(
         "info",
         "Only {rows} to learn from",
-        "That can teach a tone or a form, hardly facts. 100 to 500 good rows are a usual start: about "
-        "{more} more would help.",
+        "That can teach a tone or a form, hardly facts. 100 to 500 good rows are a usual start: "
+        "about {more} more would help.",
     ),
     "bad answers": FindingText(
         "info",
         "{count:,} answer is marked as bad|{count:,} answers are marked as bad",
-        f"They are left out, since what to learn is set to {WRITE}. {COMPARE} learns from them too.",
+        f"They are left out, since what to learn is set to {WRITE}. "
+        f"{COMPARE} learns from them too.",
         kind="feedback",
     ),
     "worse answers": FindingText(
         "info",
         "The worse answers are not used",
-        f"What to learn is set to {WRITE}, so only the better ones are learned. {COMPARE} learns from "
-        "both.",
+        f"What to learn is set to {WRITE}, so only the better ones are learned. "
+        f"{COMPARE} learns from both.",
         kind="feedback",
     ),
     "marks": FindingText(
@@ -162,9 +165,10 @@ FINDING_TEXTS = {
     "split": FindingText(
         "warn",
         "No rows could be held out",
-        "All rows are too much alike, so nothing could tell whether the model got better on new ones.",
+        "All rows are too much alike, so nothing could tell whether the model got better on new "
+        "ones.",
     ),
-    # Of the tokens that a tokenizer makes of the rows. {measured} says on how many, where not on all.
+    # About tokens. {measured} says on how many rows, where not on all.
     "refused": FindingText(
         "stop",
         "{rows} cannot be learned with this model",
@@ -174,15 +178,17 @@ FINDING_TEXTS = {
     ),
     "cut": FindingText(
         "warn",
-        "{count:,} row is longer than {limit:,} tokens|{count:,} rows are longer than {limit:,} tokens",
-        "They are cut at the end.{lost} The longest has {longest:,} tokens. Raise the limit, or take "
-        "words out of the middle of long prompts, so that the answers stay whole.{measured}",
+        "{count:,} row is longer than {limit:,} tokens|"
+        "{count:,} rows are longer than {limit:,} tokens",
+        "They are cut at the end.{lost} The longest has {longest:,} tokens. Raise the limit, or "
+        "take words out of the middle of long prompts, so that the answers stay whole.{measured}",
         "shorten",
         "Shorten long prompts",
     ),
     "control": FindingText(
         "warn",
-        "{count:,} row holds control tokens in the text|{count:,} rows hold control tokens in the text",
+        "{count:,} row holds control tokens in the text|"
+        "{count:,} rows hold control tokens in the text",
         "{names} in a text begins or ends turns for this model. Kept as text, it is plain letters."
         "{measured}",
         "literal",

@@ -10,8 +10,8 @@ EMAIL = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2
 # Written as people write telephone numbers: with a +, with an area code in brackets, with a leading
 # 0, or 212-555-0123. Sums (100-50-30), dates and table ids are not.
 TELEPHONE = re.compile(
-    r"(?<![\w.,/-])(?:\+\d[\d ().-]{7,18}\d|\(\d{2,5}\)[ -]?\d[\d -]{4,12}\d|0\d{1,5}[ -]?\d[\d -]{4,10}\d"
-    r"|\d{3}[-. ]\d{3}[-. ]\d{4})(?![\w/-])"
+    r"(?<![\w.,/-])(?:\+\d[\d ().-]{7,18}\d|\(\d{2,5}\)[ -]?\d[\d -]{4,12}\d"
+    r"|0\d{1,5}[ -]?\d[\d -]{4,10}\d|\d{3}[-. ]\d{3}[-. ]\d{4})(?![\w/-])"
 )
 CARD_NUMBER = re.compile(
     r"(?<![\w.,/-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -]?)\d{6}\2\d{5})(?![\w/-])"

@@ -18,7 +18,8 @@ from pathlib import Path
 from engine.data.readers import delimited, encoding, json_rows, parquet_xlsx, plain_text
 from engine.data.readers.limits import row_problem
 from engine.data.readers.sniff import check_file_type, detect_kind
-from engine.data.readers.table import BadRow, Format, ReadOptions, Row, Table
+from engine.data.readers.table import BadRow, Format, ReadOptions, Table
+from engine.data.rows import Row
 from engine.errors import DataError
 
 __all__ = ["BadRow", "ReadOptions", "Row", "Table", "read_table"]

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.readers.encoding import TextLine, read_lines
-from engine.data.readers.table import ROW_LIMIT, BadRow, ReadOptions, Row
+from engine.data.readers.table import ROW_LIMIT, BadRow, ReadOptions
+from engine.data.rows import Row
 from engine.errors import DataError
 
 NO_SEPARATOR = "\x1f"  # a character that no text holds: a table of one column

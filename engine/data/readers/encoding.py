@@ -104,7 +104,7 @@ def _utf16(head: bytes, name: str) -> str:
 
 
 def _guess_encoding(sample: bytes, name: str) -> str:
-    """The most probable encoding of text that is not UTF-8; raises DataError where there is none."""
+    """The most probable encoding of text that is not UTF-8; raises DataError without one."""
     from charset_normalizer import from_bytes
 
     # Chinese, Japanese and Korean text is mostly high bytes; elsewhere only accents are.

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.readers.encoding import read_lines, read_text
-from engine.data.readers.table import DEPTH_LIMIT, TOO_LARGE, BadRow, ReadOptions, Row
+from engine.data.readers.table import DEPTH_LIMIT, TOO_LARGE, BadRow, ReadOptions
+from engine.data.rows import Row
 from engine.errors import DataError
 
 JSON_SPACE = re.compile(r"[ \t\n\r]*")  # what JSON allows between values

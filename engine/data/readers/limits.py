@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from engine.data.readers.table import DEPTH_LIMIT, ROW_LIMIT, TOO_LARGE, Row
+from engine.data.readers.table import DEPTH_LIMIT, ROW_LIMIT, TOO_LARGE
+from engine.data.rows import Row
 
 BROKEN = re.compile("[\0\ud800-\udfff]")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.readers.delimited import check_header, default_header, has_header
-from engine.data.readers.table import BadRow, ReadOptions, Row
+from engine.data.readers.table import BadRow, ReadOptions
+from engine.data.rows import Row
 from engine.errors import DataError
 
 PARQUET_BATCH = 1000  # rows read at a time

@@ -8,7 +8,8 @@ from itertools import islice
 from pathlib import Path
 
 from engine.data.readers.encoding import TextLine, read_lines
-from engine.data.readers.table import TOO_LARGE, BadRow, ReadOptions, Row
+from engine.data.readers.table import TOO_LARGE, BadRow, ReadOptions
+from engine.data.rows import Row
 
 MIN_PARTS = 4  # with fewer, another way of splitting is tried
 SPLIT_LINES = 20_000  # lines looked at to choose how to split

@@ -1,4 +1,4 @@
-"""The trainer's callback: what happens becomes events; time and the user's wishes become the trainer's flags."""
+"""The trainer's callback: writes events; turns time and the user's requests into trainer flags."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from engine.estimate.duration import (
 from engine.runs import disk_space
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
+from engine.work import compat
 from engine.work.memory import memory_gb
 from engine.work.train import checkpoints
+from engine.work.train.objective import Sample
 from engine.work.train.trainer import preserved_random_state
 
 EARLY_STOPPING_CHECKS = {"gentle": 5, "strict": 2}  # checks in a row without a gain
 
 
 class CheckSchedule(NamedTuple):
-    """When what is done beside training."""
+    """Schedule of evaluation, checkpoints and early stopping."""
 
     every: int  # steps from one check to the next, where time allows
     save_seconds: float  # from one checkpoint to the next
@@ -36,103 +38,107 @@ class CheckSchedule(NamedTuple):
 
 
 class RunCallback(TrainerCallback):
-    """Writes Step, Evaluated, Sampled and Saved; decides after every step what is checked, saved and ended."""
+    """Writes Step, Evaluated, Sampled and Saved; decides after each step on check, save and stop."""
 
     def __init__(
         self,
         run: RunDir,
-        pace: CheckSchedule,
-        started: Callable[[int], ev.Started],
-        ask: Callable[[], list[tuple[str, str]]],
+        schedule: CheckSchedule,
+        make_started: Callable[[int], ev.Started],
+        sample_replies: Callable[[], list[Sample]],
     ):
-        self.run, self.pace, self.started, self.ask = run, pace, started, ask
+        """``make_started``: the event Started of a run of so many steps."""
+        self.run, self.schedule = run, schedule
+        self.make_started, self.sample_replies = make_started, sample_replies
         self.before = run.view()
-        self.trainable = self.total = 0
-        self.first_seconds = 0.0
-        self.checks_seconds = 0.0  # of first_seconds and what followed, spent in checks
-        self.best = float("inf")
-        self.better = False  # the newest check is the best so far
-        self.idle = 0  # checks since the best one
-        self.measured = -1  # the step of the newest check
-        self.begun = self.saved_at = self.check_begun = time.monotonic()
+        self.trainable = self.total_steps = 0
+        self.earlier_seconds = 0.0  # of the attempts before this one
+        self.checks_seconds = 0.0  # of all attempts, spent in checks
+        self.best_loss = float("inf")
+        self.improved = False  # the newest check is the best so far
+        self.checks_without_gain = 0
+        self.evaluated_step = -1  # of the newest check
+        self.began = self.saved_at = self.check_began = time.monotonic()
         self.checking = False
         self.stop = ""  # keep, pause or cancel, once the user has asked
 
     @property
     def seconds(self) -> float:
-        return self.first_seconds + time.monotonic() - self.begun
+        """Seconds of training since the start of the run, all attempts."""
+        return self.earlier_seconds + time.monotonic() - self.began
 
     @property
     def exhausted(self) -> bool:
-        """Whether held-out loss has not improved for as long as the run waits."""
-        return self.pace.patience is not None and self.idle >= self.pace.patience
+        """Whether the held-out loss has not improved for as long as the run waits."""
+        patience = self.schedule.patience
+        return patience is not None and self.checks_without_gain >= patience
 
-    def recall(self, resumed: int) -> None:
-        """Go on from what the events say of the way to a checkpoint."""
-        longer, asked = self._wishes()
+    def restore(self, step: int) -> None:
+        """Take over times and losses of the events up to the checkpoint of a step."""
+        extended_at, stopped_at = self._read_requests()
         for check in self.before.checks:
-            if 0 < check.step <= resumed:
-                self._measure(check.loss, check.step not in asked)
-                self.idle *= check.step != longer
-        saved = [one for one in self.before.saved if one.step <= resumed]
+            if 0 < check.step <= step:
+                self._record_loss(check.loss, counts=check.step not in stopped_at)
+                self.checks_without_gain *= check.step != extended_at
+        saved = [one for one in self.before.saved if one.step <= step]
         self.checks_seconds = max((one.checks_seconds for one in saved), default=0.0)
-        steps = (
-            s for n, s in zip(self.before.steps, self.before.seconds, strict=True) if n <= resumed
-        )
-        self.first_seconds = max([*steps, *(one.seconds for one in saved)], default=0.0)
+        steps = zip(self.before.steps, self.before.seconds, strict=True)
+        times = [seconds for number, seconds in steps if number <= step]
+        self.earlier_seconds = max([*times, *(one.seconds for one in saved)], default=0.0)
 
-    def _wishes(self) -> tuple[int, set[int]]:
-        """The last check before the user asked for more epochs: from there on it waits for a gain anew.
+    def _read_requests(self) -> tuple[int, set[int]]:
+        """The last check before the user extended the run, and the checks made since he stopped it.
 
-        And the checks that were made since he stopped: they came sooner than a gain could.
+        From the first on, it waits for a gain anew; the others came sooner than a gain could.
         """
-        step, longer, asked = 0, 0, set()
+        step, extended_at, stopped_at = 0, 0, set()
         for event in ev.read_events(self.run.events_file)[0]:
-            step = event.step if isinstance(event, ev.Evaluated) else step
-            longer = step if isinstance(event, ev.Extended) else longer
-            if isinstance(event, ev.Stopped) and event.kept:
-                asked.add(step)
-        return longer, asked
+            if isinstance(event, ev.Evaluated):
+                step = event.step
+            elif isinstance(event, ev.Extended):
+                extended_at = step
+            elif isinstance(event, ev.Stopped) and event.kept:
+                stopped_at.add(step)
+        return extended_at, stopped_at
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
-        self.begun = self.saved_at = self.check_begun = time.monotonic()
-        began = self.started(state.max_steps).model_copy(update={"resumed_from": state.global_step})
-        self.trainable, self.total = began.trainable, state.max_steps
-        self.run.emit(began)
-        self.check_begun = time.monotonic()
+        self.began = self.saved_at = time.monotonic()
+        started = self.make_started(state.max_steps)
+        self.trainable, self.total_steps = started.trainable, state.max_steps
+        self.run.emit(started.model_copy(update={"resumed_from": state.global_step}))
+        self.check_began = time.monotonic()
         if not state.global_step and not args.do_eval:
-            self._ask(0)
+            self._sample(0)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         last = state.global_step >= state.max_steps
-        self.stop = "" if last else self._stop_mark()
+        self.stop = "" if last else self._read_stop_mark()
         now = time.monotonic()
-        due = state.global_step % self.pace.every == 0 and not self.stop and self._affordable()
-        self.checking = (
-            last or due or self.stop == "keep"
-        )  # the kept version is measured like every other
-        self.check_begun = now
+        due = state.global_step % self.schedule.every == 0 and not self.stop
+        # A version that is kept is measured like every other.
+        self.checking = last or self.stop == "keep" or (due and self._can_afford_check())
+        self.check_began = now
         control.should_evaluate = self.checking and bool(args.do_eval)
-        timely = now - self.saved_at >= self.pace.save_seconds
+        timely = now - self.saved_at >= self.schedule.save_seconds
         control.should_save = (self.checking or timely or bool(self.stop)) and self.stop != "cancel"
         control.should_training_stop = last or bool(self.stop)
         if control.should_save:
             disk_space.require_room(self.run, self.trainable)
 
-    def _stop_mark(self) -> str:
+    def _read_stop_mark(self) -> str:
         try:
             return self.run.stop_mark.read_text().strip()
         except FileNotFoundError:
             return ""
 
-    def _affordable(self) -> bool:
-        return self.checks_seconds <= max(
-            FREE_CHECK_SECONDS, CHECKS_SHARE * (self.seconds - self.checks_seconds)
-        )
+    def _can_afford_check(self) -> bool:
+        """Whether checks have taken less than their share of the time of training."""
+        training = self.seconds - self.checks_seconds
+        return self.checks_seconds <= max(FREE_CHECK_SECONDS, CHECKS_SHARE * training)
 
     def on_log(
         self,
@@ -156,7 +162,7 @@ class RunCallback(TrainerCallback):
                 memory_gb=memory_gb(),
             )
         )
-        state.log_history.clear()  # it would stand in every checkpoint, and grow with every step
+        state.log_history.clear()  # it would be saved in every checkpoint, and grow with every step
 
     def on_evaluate(
         self,
@@ -166,33 +172,34 @@ class RunCallback(TrainerCallback):
         metrics: dict[str, float],
         **_: Any,
     ) -> None:
-        loss, right = metrics["eval_loss"], metrics.get("eval_accuracy")  # of heads alone
-        self.run.emit(
-            ev.Evaluated(step=state.global_step, loss=loss, seconds=self.seconds, accuracy=right)
-        )
-        if state.global_step:
-            self.measured = state.global_step
-            self._measure(loss, self.stop != "keep")
+        loss, accuracy = metrics["eval_loss"], metrics.get("eval_accuracy")
+        step = state.global_step
+        self.run.emit(ev.Evaluated(step=step, loss=loss, seconds=self.seconds, accuracy=accuracy))
+        if step:
+            self.evaluated_step = step
+            self._record_loss(loss, counts=self.stop != "keep")
             control.should_training_stop |= self.exhausted
-        self._ask(state.global_step)
+        self._sample(step)
 
-    def _measure(self, loss: float, waits: bool) -> None:
-        self.better = loss < self.best
-        self.best, self.idle = (loss, 0) if self.better else (self.best, self.idle + waits)
+    def _record_loss(self, loss: float, counts: bool) -> None:
+        """Note a held-out loss; ``counts``: whether it is one of the checks without a gain."""
+        self.improved = loss < self.best_loss
+        if self.improved:
+            self.best_loss, self.checks_without_gain = loss, 0
+        else:
+            self.checks_without_gain += counts
 
-    def _ask(self, step: int) -> None:
-        """The fixed questions, which end a check."""
+    def _sample(self, step: int) -> None:
+        """Ask the fixed prompts, which ends a check."""
         with preserved_random_state():
-            for prompt, reply in self.ask():
+            for prompt, reply in self.sample_replies():
                 self.run.emit(ev.Sampled(step=step, prompt=prompt, reply=reply))
-        spent = time.monotonic() - self.check_begun
+        spent = time.monotonic() - self.check_began
         self.checks_seconds += spent
-        if step == 0 and (told := self.run.view().estimated):
-            self.run.emit(
-                replace_check_time(
-                    told, spent + CHECK_SECONDS, count_checks(self.total, self.pace.every)
-                )
-            )
+        estimated = self.run.view().estimated
+        if step == 0 and estimated:
+            count = count_checks(self.total_steps, self.schedule.every)
+            self.run.emit(replace_check_time(estimated, spent + CHECK_SECONDS, count))
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -200,12 +207,12 @@ class RunCallback(TrainerCallback):
         step = state.global_step
         checkpoints.commit(self.run, step)
         # Without held-out rows nothing tells which version is best: the newest is taken.
-        best = not args.do_eval or (self.measured == step and self.better)
+        best = not args.do_eval or (self.evaluated_step == step and self.improved)
         if best:
             checkpoints.publish_result(self.run, step)
         if self.checking and not args.do_eval:
-            self.check_begun = time.monotonic()
-            self._ask(step)
+            self.check_began = time.monotonic()
+            self._sample(step)
         self.run.emit(
             ev.Saved(step=step, best=best, checks_seconds=self.checks_seconds, seconds=self.seconds)
         )
@@ -214,7 +221,10 @@ class RunCallback(TrainerCallback):
 
 
 class LearningRateCallback(TrainerCallback):
-    """A checkpoint brings the rate of the schedule that it was made with, such as the 0 at its end."""
+    """Sets the learning rate by the run's own schedule when it resumes.
+
+    A checkpoint brings the rate of the schedule that it was made with, such as the 0 at its end.
+    """
 
     def on_train_begin(
         self,
@@ -225,12 +235,10 @@ class LearningRateCallback(TrainerCallback):
         lr_scheduler: LambdaLR,
         **_: Any,
     ) -> None:
-        """Set the rates that the schedule has at this step; those of a run that is not longer stay as they are."""
+        """Set the rates of this step; those of a run that was not extended stay as they are."""
         rates = zip(
             optimizer.param_groups, lr_scheduler.base_lrs, lr_scheduler.lr_lambdas, strict=True
         )
         for group, base, share in rates:
             group["lr"] = base * share(lr_scheduler.last_epoch)
-        lr_scheduler._last_lr = [
-            group["lr"] for group in optimizer.param_groups
-        ]  # what the trainer tells
+        compat.set_last_rates(lr_scheduler, [group["lr"] for group in optimizer.param_groups])

@@ -1,7 +1,9 @@
-"""Checkpoints of a run: written aside, read again and renamed; found again after a crash; the best as the result.
+"""Checkpoints of a run: committed, checked, found again after a crash; the best is the result.
 
 checkpoints/.saving/checkpoint-N   while the trainer writes it
-checkpoints/checkpoint-N           whole: its files are on the disk and were read again; the newest two stay
+checkpoints/checkpoint-N           committed: its files are on the disk and were read again; the
+                                   newest two stay
+adapter/                           the result: the best checkpoint's weights
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from engine.errors import RunError
 from engine.model import fingerprint
@@ -28,11 +32,10 @@ from engine.work.train.checkpoint_check import (
 )
 
 SAVING = ".saving"
-DOOMED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint
+REMOVED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint
 RESULT_DRAFT = ".draft"
-# What a result consists of: an adapter, or a whole model where all weights were trained. The weights come last: who
-# finds them finds all. The template is how turns were written, the labels what a head's outputs stand for, for other
-# programs.
+# What a result consists of: an adapter, or a whole model where all weights were trained. The weights
+# come last: who finds them finds all. For other programs there are the chat template and the labels.
 RESULT_FILES = (
     "chat_template.jinja",
     "labels.json",
@@ -46,94 +49,134 @@ RESULT_FILES = (
 )
 
 
-def draft_folder(run: RunDir) -> Path:
-    """Where the trainer writes."""
+def saving_folder(run: RunDir) -> Path:
+    """Where the trainer writes checkpoints."""
     return run.checkpoints / SAVING
 
 
+# --- saved ---
+
+
 def commit(run: RunDir, step: int) -> None:
-    """Make what the trainer has just written a checkpoint; raises RunError where it cannot be read again."""
-    draft = draft_folder(run) / f"checkpoint-{step}"
+    """Make what the trainer has just written a checkpoint; raises RunError if it cannot be read."""
+    draft = saving_folder(run) / f"checkpoint-{step}"
     try:
-        wrong, files = find_unreadable(draft), describe_files(draft)
+        problem = find_unreadable(draft)
+        files = describe_files(draft)
     except OSError as error:
-        wrong = error.strerror or str(error)
-    if wrong:
+        problem = error.strerror or str(error)
+    if problem:
         raise RunError(
-            f"The checkpoint of step {step} was written and could not be read again ({wrong}). The one before is "
-            "kept. The disk may be failing: look at it, then press Continue."
+            f"The checkpoint of step {step} was written and could not be read again ({problem}). The "
+            "one before is kept. The disk may be failing: check it, then press Continue."
         )
-    manifest = {"step": step, "files": files, "versions": fingerprint.library_versions()}
-    for name in files:
-        _sync_to_disk(draft / name)
-    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    _sync_to_disk(draft / MANIFEST)
+    write_manifest(draft, step, files)
     for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
         _sync_to_disk(folder)
     final = run.checkpoints / draft.name
     _remove_checkpoint(final)
-    os.rename(draft, final)
+    draft.rename(final)
     _sync_to_disk(run.checkpoints)
 
 
+def write_manifest(draft: Path, step: int, files: dict[str, dict[str, Any]]) -> None:
+    """Write sizes and checksums of a checkpoint's files, once all of them are on the disk."""
+    for name in files:
+        _sync_to_disk(draft / name)
+    manifest = {"step": step, "files": files, "versions": fingerprint.library_versions()}
+    (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    _sync_to_disk(draft / MANIFEST)
+
+
 def remove_old(run: RunDir) -> None:
-    """Remove all but the newest checkpoints; the best version stands in adapter/."""
+    """Remove all but the newest checkpoints; the best version is in adapter/."""
     for folder in _newest_first(run)[CHECKPOINTS_KEPT:]:
         _remove_checkpoint(folder)
 
 
-def find_newest(run: RunDir) -> Path | None:
-    """The newest checkpoint that can be used; damaged ones are told and removed, and what a crash left half-done.
+def publish_result(run: RunDir, step: int) -> None:
+    """Make a checkpoint's weights the run's result, file by file; older merged models are removed."""
+    source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / RESULT_DRAFT
+    start = run.checkpoints / init_conversion.START_FILE
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir()
+    # What is converted is changed, so it must be a file of its own.
+    copy = shutil.copyfile if start.is_file() else link_or_copy
+    for file in _result_files(source):
+        copy(file, draft / file.name)
+    if start.is_file():
+        init_conversion.convert_to_plain_lora(draft, start)
+    for file in draft.iterdir():
+        _sync_to_disk(file)
+    run.adapter.mkdir(exist_ok=True)
+    for file in _result_files(draft):
+        file.replace(run.adapter / file.name)
+    _sync_to_disk(run.adapter)
+    # Replacing a file by a link to itself leaves the link: the draft may not be empty.
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.rmtree(run.path / "merged", ignore_errors=True)
 
-    Raises RunError, and removes nothing, where none can be read now and one may be whole: a drive may be away.
+
+def _result_files(folder: Path) -> Iterator[Path]:
+    for pattern in RESULT_FILES:
+        yield from sorted(folder.glob(pattern))
+
+
+# --- found again ---
+
+
+class _Search(NamedTuple):
+    """What looking for the newest checkpoint found."""
+
+    found: Path | None
+    damaged: list[Path]
+    problems: list[tuple[int, str]]  # steps, and what is wrong with them
+    hindrance: str  # why one could not be read now, although it may be whole
+
+
+def find_newest(run: RunDir) -> Path | None:
+    """The newest checkpoint that can be used; damaged and partial ones are reported and removed.
+
+    Raises RunError, and removes nothing, where none can be read now and one may be whole: a drive
+    may be away.
     """
-    partial = [
-        folder
-        for folder in draft_folder(run).glob("checkpoint-*")
-        if not (run.checkpoints / folder.name).exists()
-    ]
-    found, bad = (
-        None,
-        [(step_of(folder), "it was cut off while it was written") for folder in partial],
-    )
-    damaged, hindered = [], ""
-    for folder in _newest_first(run):
-        try:
-            wrong = find_problem(folder)
-        except OSError as error:
-            wrong = hindered = error.strerror or str(error)
-        if not wrong:
-            found = folder
-            break
-        damaged.append(folder)
-        bad.append((step_of(folder), wrong))
-    if hindered and not found:
+    search = _search_newest(run)
+    if search.hindrance and not search.found:
         raise RunError(
-            f"The checkpoints of this run cannot be read now ({hindered}). Nothing was removed. Look whether the drive "
-            "is connected and whole, then press Continue."
+            f"The checkpoints of this run cannot be read now ({search.hindrance}). Nothing was "
+            "removed. Check that the drive is connected and works, then press Continue."
         )
-    for folder in damaged:
+    for folder in search.damaged:
         _remove_checkpoint(folder)
     remove_partial(run)
-    for step, wrong in sorted(bad):
-        then = f"goes on from step {step_of(found)}" if found else "starts again from the beginning"
-        run.emit(
-            ev.Warned(
-                text=f"The checkpoint of step {step} cannot be used ({wrong}). The run {then}."
-            )
-        )
-    return found
+    then = "starts again from the beginning"
+    if search.found:
+        then = f"goes on from step {step_of(search.found)}"
+    for step, problem in sorted(search.problems):
+        text = f"The checkpoint of step {step} cannot be used ({problem}). The run {then}."
+        run.emit(ev.Warned(text=text))
+    return search.found
 
 
-def remove_partial(run: RunDir) -> None:
-    """Remove what was cut off while it was written or removed."""
-    for pattern in (SAVING, RESULT_DRAFT, f"{DOOMED}*"):
-        for path in run.checkpoints.glob(pattern):
-            shutil.rmtree(path, ignore_errors=True)
+def _search_newest(run: RunDir) -> _Search:
+    drafts = saving_folder(run).glob("checkpoint-*")
+    partial = [folder for folder in drafts if not (run.checkpoints / folder.name).exists()]
+    problems = [(step_of(folder), "it was cut off while it was written") for folder in partial]
+    damaged, hindrance = [], ""
+    for folder in _newest_first(run):
+        try:
+            problem = find_problem(folder)
+        except OSError as error:
+            problem = hindrance = error.strerror or str(error)
+        if not problem:
+            return _Search(folder, damaged, problems, hindrance)
+        damaged.append(folder)
+        problems.append((step_of(folder), problem))
+    return _Search(None, damaged, problems, hindrance)
 
 
 def recover(run: RunDir, folder: Path) -> None:
-    """Do what a worker that was killed right after it had saved could not: make it the result, and say so."""
+    """Publish and report a checkpoint whose worker was killed right after it was committed."""
     view, step = run.view(), step_of(folder)
     if any(saved.step == step for saved in view.saved):
         return
@@ -144,9 +187,9 @@ def recover(run: RunDir, folder: Path) -> None:
 
 
 def is_best(view: RunView, step: int) -> bool:
-    """Whether the version of a step is the best so far; without held-out rows nothing tells, and the newest is taken.
+    """Whether the version of a step is the best so far: one that was not measured never is.
 
-    With held-out rows, a version that was not measured is never the best.
+    Without held-out rows nothing tells, and the newest is taken.
     """
     if not view.checks and not (view.started and view.started.held_out):
         return True
@@ -154,31 +197,11 @@ def is_best(view: RunView, step: int) -> bool:
     return step in losses and losses[step] <= min(losses.values())
 
 
-def publish_result(run: RunDir, step: int) -> None:
-    """Make a checkpoint's weights the run's result, file by file; what was merged from an older one goes."""
-    source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / RESULT_DRAFT
-    start = run.checkpoints / init_conversion.START_FILE
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir()
-    for pattern in RESULT_FILES:
-        for file in source.glob(pattern):
-            if start.is_file():  # it is changed, so it must be a file of its own
-                shutil.copyfile(file, draft / file.name)
-            else:
-                link_or_copy(file, draft / file.name)
-    if start.is_file():
-        init_conversion.convert_to_plain_lora(draft, start)
-    for file in draft.iterdir():
-        _sync_to_disk(file)
-    run.adapter.mkdir(exist_ok=True)
-    for pattern in RESULT_FILES:
-        for file in sorted(draft.glob(pattern)):
-            os.replace(file, run.adapter / file.name)
-    _sync_to_disk(run.adapter)
-    shutil.rmtree(
-        draft, ignore_errors=True
-    )  # what is published already is the same file, which replacing leaves here
-    shutil.rmtree(run.path / "merged", ignore_errors=True)
+def remove_partial(run: RunDir) -> None:
+    """Remove what was cut off while it was written or removed."""
+    for pattern in (SAVING, RESULT_DRAFT, f"{REMOVED}*"):
+        for path in run.checkpoints.glob(pattern):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _newest_first(run: RunDir) -> list[Path]:
@@ -186,11 +209,11 @@ def _newest_first(run: RunDir) -> list[Path]:
 
 
 def _remove_checkpoint(path: Path) -> None:
-    """Under another name first: a removal that is cut off leaves nothing that looks like a damaged checkpoint."""
+    """Rename, then remove: a removal that is cut off leaves nothing like a damaged checkpoint."""
     if path.is_dir():
-        doomed = path.with_name(DOOMED + path.name)
+        doomed = path.with_name(REMOVED + path.name)
         shutil.rmtree(doomed, ignore_errors=True)
-        os.rename(path, doomed)
+        path.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)

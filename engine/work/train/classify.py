@@ -1,4 +1,4 @@
-"""The goals "classify", "multilabel" and "regress": a new last layer chooses labels or gives a number."""
+"""The objectives "classify", "multilabel" and "regress": a new last layer gives labels or a number."""
 
 from __future__ import annotations
 
@@ -37,41 +37,41 @@ from engine.work.model.classifier import (
     tokenize_texts,
 )
 from engine.work.model.load import Head, head_of
-from engine.work.train.objective import ExampleCounts, TrainingInputs
+from engine.work.train.inputs import TrainingInputs
+from engine.work.train.objective import SAMPLE_PROMPTS, ExampleCounts, Sample
 from engine.work.train.trainer import HoneTrainer
 
-QUESTIONS = 3  # held-out texts that are asked at every check where the user names none
 SAMPLE_LABELS_SHOWN = 3
 
 Target = int | float | list[float]
 
 
 class ClassificationTrainer(HoneTrainer):
-    """Trainer that writes what the outputs stand for beside the weights, and means its loss over rows alone."""
+    """Writes what the outputs stand for beside the weights; its loss is a mean over rows."""
 
-    about: dict[str, Any]
+    metadata: dict[str, Any]
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        # Else it leaves it to the model to share the loss among batches that are added up, which only some losses do.
+        # Else the model would have to spread the loss over accumulated batches; only some do.
         self.model_accepts_loss_kwargs = False
 
     def _save(
         self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
     ) -> None:
         super()._save(output_dir, state_dict)
-        write_json(Path(output_dir or self.args.output_dir) / LABELS_FILE, self.about)
+        write_json(Path(output_dir or self.args.output_dir) / LABELS_FILE, self.metadata)
 
 
 class LabelledExamples(NamedTuple):
-    """Rows as they are learned."""
+    """Tokenised texts with their targets."""
 
     ids: list[list[int]]
     targets: list[Target]
-    cut: int
-    unknown: int  # rows that have a label which no training row has, left out
+    cut: int  # texts that lose something at the length limit
+    unknown: int  # rows with a label that no training row has, left out
 
-    def dataset(self) -> Dataset:
+    def to_dataset(self) -> Dataset:
         masks = [[1] * len(ids) for ids in self.ids]
         return Dataset.from_dict(
             {"input_ids": self.ids, "attention_mask": masks, "labels": self.targets}
@@ -79,114 +79,104 @@ class LabelledExamples(NamedTuple):
 
 
 class ClassificationObjective:
-    """The lesson of a run that learns to choose labels or to give a number."""
+    """The objective of a run that learns to choose labels or to give a number."""
 
     preference = ""
 
-    def __init__(self, made_of: TrainingInputs) -> None:
-        self.of = made_of
+    def __init__(self, inputs: TrainingInputs) -> None:
+        self.inputs, self.tokenizer = inputs, inputs.tokenizer
         self.reasons: dict[str, str] = {}
-        self.flat = False
-        self.tokenizer, self.spec = made_of.tokenizer, made_of.spec
-        head = head_of(made_of.goal, made_of.labels)
+        self.packed = False
+        head = head_of(inputs.kind, inputs.labels)
         assert head is not None
         self.head: Head | None = head
         self.layer: Head = head
-        require_labels(made_of.goal, head.labels, len(made_of.rows))
-        self.scale = label_scale(made_of.rows) if made_of.goal == "regress" else NumberScale()
-        if made_of.goal == "regress" and (made_of.start / LABELS_FILE).is_file():
-            self.scale = read_scale(
-                made_of.start
-            )  # a head that is gone on with has learned its own units
-        self.data, self.held = self._examples(made_of.rows), self._examples(made_of.held)
-        self.lengths = [len(ids) for ids in self.data.ids]
-        self.numbers = ExampleCounts(
+        require_labels(inputs.kind, head.labels, len(inputs.train))
+        self.scale = _choose_scale(inputs)
+        self.train, self.held_out = self._encode(inputs.train), self._encode(inputs.held_out)
+        self.lengths = [len(ids) for ids in self.train.ids]
+        self.counts = ExampleCounts(
             rows=len(self.lengths),
-            held_out=len(self.held.ids),
+            held_out=len(self.held_out.ids),
             tokens=sum(self.lengths),
             learned=len(self.lengths),
-            cut=self.data.cut,
+            cut=self.train.cut,
         )
         self.warnings = self._warnings()
-        self.asked = list(self.spec.sampling.prompts) or row_texts(
-            (made_of.held or made_of.rows)[:QUESTIONS]
-        )
+        first = (inputs.held_out or inputs.train)[:SAMPLE_PROMPTS]
+        self.prompts = list(inputs.spec.sampling.prompts) or row_texts(first)
 
-    def _examples(self, rows: Rows) -> LabelledExamples:
+    def _encode(self, rows: Rows) -> LabelledExamples:
         targets = [self._target(row, rows.row_number(at)) for at, row in enumerate(rows)]
-        known = [
+        found = [
             (row, target) for row, target in zip(rows, targets, strict=True) if target is not None
         ]
-        ids, cut = tokenize_texts(
-            self.tokenizer, row_texts(row for row, _ in known), self.spec.data
-        )
-        return LabelledExamples(
-            ids, [target for _, target in known], cut, len(targets) - len(known)
-        )
+        texts = row_texts(row for row, _ in found)
+        ids, cut = tokenize_texts(self.tokenizer, texts, self.inputs.spec.data)
+        unknown = len(targets) - len(found)
+        return LabelledExamples(ids, [target for _, target in found], cut, unknown)
 
     def _target(self, row: Row, number: int) -> Target | None:
-        """What the head should say; None where it has no output for it."""
+        """What the head should give; None where it has no output for it."""
         label, names = last_answer(row), self.layer.labels
-        if self.of.goal == "regress":
+        if self.inputs.kind == "regress":
             return (_require_number(label, number) - self.scale.mean) / self.scale.spread
-        if self.of.goal == "classify":
+        if self.inputs.kind == "classify":
             return names.index(label) if label in names else None
         parts = split_labels(label)
-        return (
-            [float(name in parts) for name in names] if parts and set(parts) <= set(names) else None
-        )
+        if not parts or not set(parts) <= set(names):
+            return None
+        return [float(name in parts) for name in names]
 
     def _warnings(self) -> list[str]:
         found = []
-        if self.held.unknown:
+        if self.held_out.unknown:
             found.append(
-                f"{self.held.unknown} of {len(self.of.held)} held-out examples have a label that no training example "
-                "has, so it cannot be learned: they are left out of the checks."
+                f"{self.held_out.unknown} of {len(self.inputs.held_out)} held-out examples have a "
+                "label that no training example has, so it cannot be learned: they are left out of "
+                "the checks."
             )
-        if self.spec.data.system.strip():
+        if self.inputs.spec.data.system.strip():
             found.append(
-                "The instruction for all rows is not used: a model that chooses labels reads the text alone."
+                "The instruction for all rows is not used: a model that chooses labels reads the "
+                "text alone."
             )
         return found
 
-    def trainer(
+    def make_trainer(
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
     ) -> Trainer:
-        """Transformers' Trainer; where labels are chosen its checks count the right ones too."""
+        """The trainer; where labels are chosen, its checks count the right ones too."""
         set_pad_token(model, self.tokenizer)
-        model.config.get_text_config().use_cache = (
-            False  # a decoder would keep what only writing needs
-        )
+        model.config.get_text_config().use_cache = False  # needed for generating text alone
         counts = self.layer.problem != REGRESSION
+        options = {"prediction_loss_only": not counts, "label_names": ["labels"]}
         trainer = ClassificationTrainer(
             model=model,
-            args=TrainingArguments(
-                **arguments | {"prediction_loss_only": not counts, "label_names": ["labels"]},
-            ),
-            train_dataset=self.data.dataset(),
-            eval_dataset=self.held.dataset() if self.held.ids else None,
+            args=TrainingArguments(**arguments | options),
+            train_dataset=self.train.to_dataset(),
+            eval_dataset=self.held_out.to_dataset() if self.held_out.ids else None,
             data_collator=DataCollatorWithPadding(self.tokenizer),
             processing_class=self.tokenizer,
             compute_metrics=label_accuracy if counts else None,
             preprocess_logits_for_metrics=choose_labels if counts else None,
             callbacks=callbacks,
         )
-        trainer.about = head_metadata(self.layer, self.scale)
+        trainer.metadata = head_metadata(self.layer, self.scale)
         return trainer
 
-    def ask(self, model: Any) -> list[tuple[str, str]]:
+    def sample_replies(self, model: Any) -> list[Sample]:
         """What the head says of the fixed texts now."""
-        found = compute_logits(
-            model, self.tokenizer, tokenize_texts(self.tokenizer, self.asked, self.spec.data).ids
-        )
+        ids = tokenize_texts(self.tokenizer, self.prompts, self.inputs.spec.data).ids
+        outputs = compute_logits(model, self.tokenizer, ids)
         return [
             (text, describe_output(one, self.layer, self.scale, SAMPLE_LABELS_SHOWN))
-            for text, one in zip(self.asked, found, strict=True)
+            for text, one in zip(self.prompts, outputs, strict=True)
         ]
 
 
 def choose_labels(logits: Any, labels: torch.Tensor) -> torch.Tensor:
-    """The labels that are chosen, in the form of the right ones: chances would be kept for all held-out rows."""
+    """The labels that logits choose, shaped as the right ones: logits would be kept for all rows."""
     logits = logits[0] if isinstance(logits, tuple) else logits
     return (logits > 0).to(labels.dtype) if labels.ndim == 2 else logits.argmax(-1)
 
@@ -197,9 +187,9 @@ def label_accuracy(found: EvalPrediction) -> dict[str, float]:
     return {"accuracy": float((right.all(-1) if right.ndim == 2 else right).mean())}
 
 
-def require_labels(goal: ObjectiveKind, labels: Sequence[str], rows: int) -> None:
+def require_labels(kind: ObjectiveKind, labels: Sequence[str], rows: int) -> None:
     """Raise DataError where there is nothing to choose from, or where the labels are answers."""
-    if goal == "regress":
+    if kind == "regress":
         return
     if len(labels) < 2:
         only = f"is only one label, '{labels[0]}'" if labels else "are no labels"
@@ -208,13 +198,22 @@ def require_labels(goal: ObjectiveKind, labels: Sequence[str], rows: int) -> Non
         )
     if len(labels) > max(2, rows / 2):
         raise DataError(
-            f"There are {len(labels)} different labels in {rows} examples: these look like answers, not labels. "
-            "Set what to learn to Write answers or text, or choose another column for the label on the Data tab."
+            f"There are {len(labels)} different labels in {rows} examples: these look like answers, "
+            "not labels. Set what to learn to Write answers or text, or choose another column for "
+            "the label on the Data tab."
         )
 
 
+def _choose_scale(inputs: TrainingInputs) -> NumberScale:
+    """The scale of the numbers; a head that is trained further keeps the one it has learned."""
+    if inputs.kind != "regress":
+        return NumberScale()
+    scale = label_scale(inputs.train)
+    return read_scale(inputs.start) if (inputs.start / LABELS_FILE).is_file() else scale
+
+
 def label_scale(rows: Rows) -> NumberScale:
-    """The mean and spread of the numbers; raises DataError for labels that are no numbers, or all the same one."""
+    """Mean and spread of the numbers; raises DataError for a label that is none, or all the same."""
     numbers = [
         _require_number(last_answer(row), rows.row_number(at)) for at, row in enumerate(rows)
     ]
@@ -230,7 +229,7 @@ def _require_number(label: str, row: int) -> float:
     value = parse_number(label)
     if math.isnan(value):
         raise DataError(
-            f"Row {row}: '{label[:40]}' is not a number, and this run learns to give one. Correct the row on the Data "
-            "tab, or set what to learn to Choose a label."
+            f"Row {row}: '{label[:40]}' is not a number, and this run learns to give one. Correct "
+            "the row on the Data tab, or set what to learn to Choose a label."
         )
     return value

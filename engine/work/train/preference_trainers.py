@@ -1,7 +1,7 @@
 """TRL's trainers of preferences on examples that are tokens already: DPO, ORPO, KTO.
 
-What is trained is what the page shows, so their own tokenising is left out. The reference of DPO and KTO is the model
-with its adapter switched off: no second model is loaded.
+What is trained is what the page shows, so their own tokenising is left out. The reference of DPO
+and KTO is the model with its adapter switched off: no second model is loaded.
 """
 
 from __future__ import annotations
@@ -9,29 +9,34 @@ from __future__ import annotations
 import os
 from typing import Any
 
-# ORPO is one of TRL's experimental trainers, which say so at import; their documentation names this switch.
+# ORPO is one of TRL's experimental trainers, which say so at import; this switch is documented.
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 
 from datasets import Dataset
 from trl import DPOConfig, DPOTrainer, KTOConfig, KTOTrainer
 from trl.experimental.orpo import ORPOConfig, ORPOTrainer
 
+from engine.spec.method import MethodSpec
+from engine.work import compat
 from engine.work.encode.encode import IGNORE_INDEX
 from engine.work.train.trainer import HoneTrainer
 
-MAX_LOG_PROBABILITY = -1e-6  # log-probability of an answer that could hardly be likelier
+MAX_LOG_PROBABILITY = -1e-6  # of an answer that could hardly be likelier
+
+Examples = list[dict[str, Any]]
 
 
 class _LogsAccuracy:
-    """Hands the share of right pairs, as TRL notes it, on with the other figures of a check."""
+    """Adds the share of rightly ordered pairs, which TRL notes by batch, to a check's figures."""
 
-    noted, right = "_metrics", "rewards/accuracies"
-    against_itself = True  # before the first step the model is its own reference: nothing is likelier than before
+    metrics_name, accuracy_name = "_metrics", "rewards/accuracies"
+    # Before the first step the model is its own reference: no answer is likelier than before.
+    starts_at_reference = True
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the share to a check's figures; these go on to the callbacks."""
-        found = getattr(self, self.noted)["eval"].get(self.right)
-        first = self.against_itself and self.state.global_step == 0  # type: ignore[attr-defined]
+        """Add the share to a check's figures, which go on to the callbacks."""
+        found = compat.noted_metrics(self, self.metrics_name)["eval"].get(self.accuracy_name)
+        first = self.starts_at_reference and self.state.global_step == 0  # type: ignore[attr-defined]
         if "eval_loss" in logs and found and not first:
             logs["eval_accuracy"] = sum(map(float, found)) / len(found)
         super().log(logs, start_time)  # type: ignore[misc]
@@ -54,12 +59,12 @@ class KtoTrainer(HoneTrainer, KTOTrainer):
 class OrpoTrainer(_LogsAccuracy, HoneTrainer, ORPOTrainer):
     """ORPO (Hong et al., arXiv:2403.07691)."""
 
-    noted, right = "_stored_metrics", "eval_rewards/accuracies"
-    against_itself = False
+    metrics_name, accuracy_name = "_stored_metrics", "eval_rewards/accuracies"
+    starts_at_reference = False
 
     @staticmethod
     def get_batch_logps(logits: Any, *args: Any, **options: Any) -> Any:
-        """In fp32, and never quite certain: in 16 bits an answer can look certain, and its odds are infinite."""
+        """In fp32 and never quite certain: in 16 bits an answer can look so, with infinite odds."""
         found = ORPOTrainer.get_batch_logps(logits.float(), *args, **options)
         return found.clamp(max=MAX_LOG_PROBABILITY)
 
@@ -78,62 +83,63 @@ class OrpoTrainer(_LogsAccuracy, HoneTrainer, ORPOTrainer):
 
 
 def make_preference_trainer(
-    method: str,
-    beta: float,
+    kind: str,
+    method: MethodSpec,
     weights: tuple[float, float],
-    switched_off: bool,
     arguments: dict[str, Any],
-    train: list[dict[str, Any]],
-    held: list[dict[str, Any]],
+    data: tuple[Examples, Examples],
     **options: Any,
 ) -> Any:
-    """The trainer of a preference method. Without a base to switch back to, it is asked once, before the first step."""
-    data = {
-        "train_dataset": Dataset.from_list(train),
-        "eval_dataset": Dataset.from_list(held) if held else None,
-    }
-    common = {
-        **arguments,
+    """The trainer of ``kind`` (dpo, orpo or kto); ``data``: training and held-out examples.
+
+    ``weights``: of good and of bad answers (KTO). Where all weights are trained there is no base to
+    switch back to: its log-probabilities are computed once, before the first step.
+    """
+    common = arguments | {
         "max_length": None,
-        "beta": beta,
+        "beta": method.beta,
         "disable_dropout": True,
         "remove_unused_columns": False,
     }
-    asked = {"precompute_ref_log_probs": not switched_off, "router_aux_loss_coef": 0.0}
-    if method == "orpo":
-        empty = {
-            "prompt": "",
-            "chosen": "",
-            "rejected": "",
-        }  # it looks for texts before it asks for tokens
-        data = {
-            name: rows and Dataset.from_list([one | empty for one in rows])
-            for name, rows in data.items()
-        }
-        seen = {
-            "include_num_input_tokens_seen": "no"
-        }  # its batches have no name that the library knows
-        return OrpoTrainer(
-            args=ORPOConfig(**(common | seen | {"max_length": longest_side(train, held)})),
-            **data,
-            **options,
-        )
-    if method == "kto":
+    if kind == "orpo":
+        return _make_orpo_trainer(common, data, options)
+    common |= {"precompute_ref_log_probs": not method.adapts, "router_aux_loss_coef": 0.0}
+    options |= _to_datasets(data)
+    if kind == "kto":
         good, bad = weights
-        return KtoTrainer(
-            args=KTOConfig(**common, **asked, desirable_weight=good, undesirable_weight=bad),
-            **data,
-            **options,
-        )
-    return DpoTrainer(args=DPOConfig(**common, **asked), **data, **options)
+        config = KTOConfig(**common, desirable_weight=good, undesirable_weight=bad)
+        return KtoTrainer(args=config, **options)
+    return DpoTrainer(args=DPOConfig(**common), **options)
 
 
-def longest_side(*parts: list[dict[str, Any]]) -> int:
-    """Tokens of the longest side."""
-    sides = (
-        (one["prompt_ids"], one[f"{side}_ids"])
+def _make_orpo_trainer(
+    common: dict[str, Any], data: tuple[Examples, Examples], options: dict[str, Any]
+) -> OrpoTrainer:
+    texts = {"prompt": "", "chosen": "", "rejected": ""}  # it looks for texts before it tokenises
+    train, held_out = ([one | texts for one in rows] for rows in data)
+    config = ORPOConfig(
+        **common
+        | {
+            "max_length": longest_side(*data),
+            "include_num_input_tokens_seen": "no",  # its batches have no name that Trainer knows
+        }
+    )
+    return OrpoTrainer(args=config, **_to_datasets((train, held_out)), **options)
+
+
+def _to_datasets(data: tuple[Examples, Examples]) -> dict[str, Dataset | None]:
+    train, held_out = data
+    return {
+        "train_dataset": Dataset.from_list(train),
+        "eval_dataset": Dataset.from_list(held_out) if held_out else None,
+    }
+
+
+def longest_side(*parts: Examples) -> int:
+    """Tokens of the longest question with an answer."""
+    return max(
+        len(one["prompt_ids"]) + len(one[f"{side}_ids"])
         for rows in parts
         for one in rows
         for side in ("chosen", "rejected")
     )
-    return max(len(question) + len(answer) for question, answer in sides)

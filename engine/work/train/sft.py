@@ -1,135 +1,152 @@
-"""The goal "write": answers or plain text are learned token by token (TRL's SFTTrainer)."""
+"""The objective "write": answers or plain text are learned token by token (fine-tuning, SFT)."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import torch
 from datasets import Dataset
-from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback, TrainingArguments
 
+from engine.work import compat
 from engine.work.encode.cache import load_or_encode
 from engine.work.encode.encode import IGNORE_INDEX
 from engine.work.kernels import packing
 from engine.work.kernels.packed_attention import PackingCollator
 from engine.work.kernels.packing import Packing
+from engine.work.model.batches import pad_rows
 from engine.work.model.load import Head
-from engine.work.train.objective import (
-    ExampleCounts,
-    TrainingInputs,
-    left_out_warnings,
-    require_examples,
-)
+from engine.work.train.inputs import TrainingInputs
+from engine.work.train.objective import ExampleCounts, Sample, left_out_warnings, require_examples
 from engine.work.train.samples import SamplePrompts
-from engine.work.train.trainer import HoneTrainer, preserved_precision
+from engine.work.train.trainer import HoneTrainer
 
 TOKEN_COLUMNS = ["input_ids", "labels"]
 
 
-class SftTrainer(HoneTrainer, SFTTrainer):
-    """SFTTrainer with the loss computed as suits the model: TRL's own takes two to three times as long on a CPU."""
+class SftTrainer(HoneTrainer):
+    """Trainer on packed or padded batches, with the held-out loss as a mean over target tokens."""
 
-    way: Packing
-    held: torch.Tensor  # summed loss and number of the learned tokens that a check has seen
-
-    def take(self, way: Packing) -> None:
-        """Set the way; before the first step."""
-        self.way = way
-        if way.packed:
-            self.data_collator = PackingCollator()
-            self.model_accepts_loss_kwargs = self.loss_is_scaled_for_ga = (
-                True  # the loss is a mean over all of a step
-            )
+    packing: Packing
+    held_out: torch.Tensor  # summed loss and number of the target tokens that a check has seen
 
     def compute_loss(
         self,
         model: Any,
-        inputs: dict[str, Any],
+        inputs: Any,
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
         inputs["use_cache"] = False
-        if self.way.packed:
-            found = packing.packed_loss(model, self.way, inputs, num_items_in_batch)
-        else:
-            found = Trainer.compute_loss(self, model, inputs, return_outputs, num_items_in_batch)
-        if not model.training:
-            count = (inputs["labels"][:, 1:] != IGNORE_INDEX).sum()
-            self.held += torch.stack(
-                [(found[0] if return_outputs else found).detach() * count, count]
-            ).cpu()
-        return found
+        if self.packing.packed:
+            return packing.packed_loss(model, self.packing, inputs, num_items_in_batch)
+        return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+
+    def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+        inputs = compat.prepare_inputs(self, inputs)
+        with torch.no_grad(), self.compute_loss_context_manager():
+            loss = self.compute_loss(model, inputs)
+        count = (inputs["labels"][:, 1:] != IGNORE_INDEX).sum()
+        self.held_out += torch.stack([loss * count, count]).cpu()
+        return loss, None, None
 
     def evaluation_loop(self, *args: Any, **options: Any) -> Any:
-        """The held-out loss is the mean over all learned tokens, in whatever batches they come."""
-        self.held = torch.zeros(2, dtype=torch.float64)
+        """The held-out loss is the mean over all target tokens, in whatever batches they come."""
+        self.held_out = torch.zeros(2, dtype=torch.float64)
         found = super().evaluation_loop(*args, **options)
-        found.metrics["eval_loss"] = float(self.held[0] / self.held[1])
+        found.metrics["eval_loss"] = float(self.held_out[0] / self.held_out[1])
         return found
+
+
+class SftData(NamedTuple):
+    """Rows of ``input_ids`` and ``labels``."""
+
+    train: Dataset
+    held_out: Dataset  # may be empty
+    lengths: list[int]  # tokens of each training row
 
 
 class SftObjective:
-    """The lesson of a run that learns to write."""
+    """The objective of a run that learns to write."""
 
     head: Head | None = None
     preference = ""
 
-    def __init__(self, made_of: TrainingInputs) -> None:
-        self.of = made_of
+    def __init__(self, inputs: TrainingInputs) -> None:
+        self.tokenizer = inputs.tokenizer
         self.reasons: dict[str, str] = {}
-        self.flat = False
-        data, (train, held) = made_of.spec.data, made_of.files
-        found = load_or_encode(made_of.cache, train, made_of.rows, made_of.tokenizer, data)
-        require_examples(len(found.rows), found.lost, data)
-        self.warnings = left_out_warnings(found.lost, found.refused, len(made_of.rows))
-        self.data, self.lengths = found.rows, found.lengths
-        self.held = load_or_encode(made_of.cache, held, made_of.held, made_of.tokenizer, data).rows
-        self.numbers = ExampleCounts(
-            rows=len(self.data),
-            held_out=len(self.held),
+        self.packed = False
+        spec, cache, tokenizer = inputs.spec.data, inputs.cache, inputs.tokenizer
+        train = load_or_encode(cache, inputs.files[0], inputs.train, tokenizer, spec)
+        require_examples(len(train.rows), train.lost, spec)
+        self.warnings = left_out_warnings(train.lost, train.refused, len(inputs.train))
+        held_out = load_or_encode(cache, inputs.files[1], inputs.held_out, tokenizer, spec)
+        self.data = SftData(train.rows, held_out.rows, train.lengths)
+        self.lengths = train.lengths
+        self.counts = ExampleCounts(
+            rows=len(train.rows),
+            held_out=len(held_out.rows),
             tokens=sum(self.lengths),
-            learned=sum(self.data["learned"]),
-            cut=sum(self.data["cut"]),
+            learned=sum(train.rows["learned"]),
+            cut=sum(train.rows["cut"]),
         )
-        self.questions = SamplePrompts(made_of)
+        self.prompts = SamplePrompts(inputs)
 
-    def trainer(
+    def make_trainer(
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
     ) -> Trainer:
-        """SFTTrainer on rows that are tokens already."""
-        made = make_sft_trainer(
-            model, self.of.tokenizer, self.data, self.held, self.lengths, arguments, callbacks
-        )
-        self.reasons, self.flat = made.way.reasons, made.way.packed
-        return made
+        """The trainer, with batches packed if the model allows it."""
+        trainer = make_sft_trainer(model, self.tokenizer, self.data, arguments, callbacks)
+        self.reasons, self.packed = trainer.packing.reasons, trainer.packing.packed
+        return trainer
 
-    def ask(self, model: Any) -> list[tuple[str, str]]:
+    def sample_replies(self, model: Any) -> list[Sample]:
         """Greedy replies."""
-        return self.questions.ask(model)
+        return self.prompts.sample_replies(model)
 
 
 def make_sft_trainer(
     model: Any,
     tokenizer: PreTrainedTokenizerBase,
-    train: Dataset,
-    held: Dataset,
-    lengths: list[int],
+    data: SftData,
     arguments: dict[str, Any],
     callbacks: list[TrainerCallback],
 ) -> SftTrainer:
-    """The trainer for rows of ``input_ids`` and ``labels``, set up the way that suits this model."""
-    way = packing.choose_packing(model, train, lengths, arguments["per_device_train_batch_size"])
-    with preserved_precision(model):
-        trainer = SftTrainer(
-            model=model,
-            # Rows are cut already, so that the page can show where. The loss is that of the tokens alone: what keeps
-            # the experts of a mixture evenly used is no concern of an adapter, and would hide what is learned.
-            args=SFTConfig(**arguments, max_length=None, packing=False, router_aux_loss_coef=0.0),
-            train_dataset=train.select_columns(TOKEN_COLUMNS),
-            eval_dataset=held.select_columns(TOKEN_COLUMNS) if len(held) else None,
-            processing_class=tokenizer,
-            callbacks=callbacks,
-        )
-    trainer.take(way)
+    """The trainer, with batches packed if this model allows it."""
+    batch = arguments["per_device_train_batch_size"]
+    chosen = packing.choose_packing(model, data.train, data.lengths, batch)
+    _switch_off_router_loss(model)
+    padding = partial(pad_examples, filler=tokenizer.pad_token_id)
+    held_out = data.held_out.select_columns(TOKEN_COLUMNS) if len(data.held_out) else None
+    trainer = SftTrainer(
+        model=model,
+        args=TrainingArguments(**arguments),
+        data_collator=PackingCollator() if chosen.packed else padding,
+        train_dataset=data.train.select_columns(TOKEN_COLUMNS),
+        eval_dataset=held_out,
+        processing_class=tokenizer,
+        callbacks=callbacks,
+    )
+    trainer.packing = chosen
+    if chosen.packed:  # the loss is a mean over all target tokens of a step
+        trainer.model_accepts_loss_kwargs = trainer.loss_is_scaled_for_ga = True
     return trainer
+
+
+def pad_examples(examples: Sequence[dict[str, list[int]]], filler: int) -> dict[str, torch.Tensor]:
+    """Examples as one batch (examples x longest), padded on the right with ``filler``."""
+    ids, mask = pad_rows([one["input_ids"] for one in examples], filler)
+    labels, _ = pad_rows([one["labels"] for one in examples], IGNORE_INDEX)
+    return {"input_ids": ids, "labels": labels, "attention_mask": mask}
+
+
+def _switch_off_router_loss(model: Any) -> None:
+    """Leave out the loss that keeps the experts of a mixture evenly used.
+
+    It is no concern of an adapter, and would hide what is learned.
+    """
+    config = model.config.get_text_config()
+    if hasattr(config, "router_aux_loss_coef"):
+        config.output_router_logits, config.router_aux_loss_coef = False, 0.0

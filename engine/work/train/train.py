@@ -255,7 +255,7 @@ def _report_end(run: RunDir, report: RunCallback, step: int, steps: int) -> None
 def check_schedule(spec: RunSpec, steps: int) -> CheckSchedule:
     """How often the run is checked and saved, and when it has waited long enough for a gain."""
     return CheckSchedule(
-        spec.sampling.every(steps),
+        spec.sampling.steps_between_checks(steps),
         60 * spec.sampling.save_minutes,
         EARLY_STOPPING_CHECKS.get(spec.optim.patience),
     )

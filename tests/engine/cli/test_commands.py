@@ -35,7 +35,7 @@ def test_every_command_has_plain_help(
         (["fly"], "No such command 'fly'"),
         (["show"], "Missing argument 'RUN'"),
         (["move", "last", "aside"], "'aside' is not one of 'up', 'down', 'first'"),
-        (["inspect", "pocket", "--rank", "many"], "'many' is not a valid int"),
+        (["inspect", "pocket", "--rank", "many"], "Invalid value for '--rank'"),
         (["reply", "last"], "Missing option '--prompt'"),
     ],
 )

@@ -191,11 +191,11 @@ def test_a_check_that_stopping_brought_does_not_use_up_the_patience(run) -> None
     way = [started(), checked(2, 1.0), step(4), checked(4, 1.5), step(5), checked(5, 1.4)]
     tell(run, *way, ev.Stopped(step=5, kept=True))
     found = RunCallback(run, CheckSchedule(2, 300, 2), lambda _: started(), list)
-    found.recall(5)
-    assert found.idle == 1 and not found.exhausted
+    found.restore(5)
+    assert found.checks_without_gain == 1 and not found.exhausted
     tell(run, started(resumed_from=5), step(6), checked(6, 1.3))
     found = RunCallback(run, CheckSchedule(2, 300, 2), lambda _: started(), list)
-    found.recall(6)
+    found.restore(6)
     assert found.exhausted
 
 
@@ -242,8 +242,8 @@ def test_time_goes_on_from_the_checkpoint_with_the_check_that_came_before_it(run
 
     tell(run, started(), step(3), ev.Saved(step=3, best=True, checks_seconds=4.0, seconds=11.0))
     found = RunCallback(run, CheckSchedule(1, 300, None), lambda _: started(), list)
-    found.recall(3)
-    assert (found.first_seconds, found.checks_seconds) == (11.0, 4.0)
+    found.restore(3)
+    assert (found.earlier_seconds, found.checks_seconds) == (11.0, 4.0)
 
 
 def test_the_peak_of_memory_is_that_of_the_layout_that_it_ended_with() -> None:

@@ -65,6 +65,7 @@ def workbook(extra: dict[str, bytes] | None = None, rows: list[list[str]] | None
     )
     schemas = "http://schemas.openxmlformats.org"
     kind = "application/vnd.openxmlformats"
+    part = f"{kind}-officedocument.spreadsheetml"
     sheet, office = (
         f"{schemas}/spreadsheetml/2006/main",
         f"{schemas}/officeDocument/2006/relationships",
@@ -73,9 +74,8 @@ def workbook(extra: dict[str, bytes] | None = None, rows: list[list[str]] | None
     types = [
         f'<Types xmlns="{schemas}/package/2006/content-types">',
         f'<Default Extension="rels" ContentType="{kind}-package.relationships+xml"/>',
-        f'<Override PartName="/xl/workbook.xml" ContentType="{kind}-officedocument.spreadsheetml.sheet.main+xml"/>',
-        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{kind}-officedocument.spreadsheetml.'
-        'worksheet+xml"/>',
+        f'<Override PartName="/xl/workbook.xml" ContentType="{part}.sheet.main+xml"/>',
+        f'<Override PartName="/xl/worksheets/sheet1.xml" ContentType="{part}.worksheet+xml"/>',
         "</Types>",
     ]
     parts = {
@@ -86,7 +86,8 @@ def workbook(extra: dict[str, bytes] | None = None, rows: list[list[str]] | None
         '<sheet name="One" sheetId="1" r:id="r1"/></sheets></workbook>',
         "xl/_rels/workbook.xml.rels": f'{rels}<Relationship Id="r1" Type="{office}/worksheet" '
         'Target="worksheets/sheet1.xml"/></Relationships>',
-        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{sheet}"><sheetData>{body}</sheetData></worksheet>',
+        "xl/worksheets/sheet1.xml": f'<worksheet xmlns="{sheet}">'
+        f"<sheetData>{body}</sheetData></worksheet>",
     }
     return zipped({name: text.encode() for name, text in parts.items()} | (extra or {}))
 
@@ -176,7 +177,7 @@ CASES = [
             with_line('{"prompt": "Größe", "completion": "groß"}')
             + '{"prompt": "Größe", "completion": "x"}\n'.encode("cp1252"),
         ),
-        "mend",
+        "fix",
         ("Row 14", "bytes that are not UTF-8", "leave it out"),
         13,
     ),
@@ -184,7 +185,7 @@ CASES = [
         8,
         "NUL bytes",
         one("a.jsonl", with_line('{"prompt": "a\\u0000b", "completion": "c"}')),
-        "mend",
+        "fix",
         ("Row 4", "binary data"),
         12,
     ),
@@ -192,7 +193,7 @@ CASES = [
         9,
         "Half of a surrogate pair",
         one("a.jsonl", with_line('{"prompt": "a\\ud800b", "completion": "c"}')),
-        "mend",
+        "fix",
         ("Row 4", "broken character"),
         12,
     ),
@@ -217,7 +218,7 @@ CASES = [
         13,
         "One line of 500 MB",
         lambda: {"a.jsonl": with_line(b'{"prompt": "' + b"x" * (500 * 2**20) + b'"}')},
-        "mend",
+        "fix",
         ("Line 4", "larger than the limit of 5 MB"),
         12,
     ),
@@ -232,7 +233,7 @@ CASES = [
         15,
         "Ragged rows",
         one("a.csv", CSV + "a,b,c\n"),
-        "mend",
+        "fix",
         ("Row 13 has 3 values", "header has 2"),
         12,
     ),
@@ -247,7 +248,7 @@ CASES = [
         17,
         "A JSON key twice",
         one("a.jsonl", with_line('{"prompt": "a", "prompt": "b", "completion": "c"}')),
-        "mend",
+        "fix",
         ("Line 4 repeats the key 'prompt'",),
         12,
     ),
@@ -255,7 +256,7 @@ CASES = [
         18,
         "NaN and Infinity in JSON",
         one("a.jsonl", with_line('{"prompt": NaN, "completion": "c"}')),
-        "mend",
+        "fix",
         ("Line 4 holds NaN",),
         12,
     ),
@@ -272,7 +273,7 @@ CASES = [
         21,
         "A number of 5,000 digits",
         one("a.jsonl", with_line('{"prompt": ' + "9" * 5000 + ', "completion": "c"}')),
-        "mend",
+        "fix",
         ("Line 4 holds a number of 5000 digits",),
         12,
     ),
@@ -280,7 +281,7 @@ CASES = [
         22,
         "100,000 levels of nesting",
         one("a.jsonl", with_line('{"prompt": ' + "[" * 100_000 + "]" * 100_000 + "}")),
-        "mend",
+        "fix",
         ("Line 4 is nested too deeply", "64"),
         12,
     ),
@@ -288,7 +289,7 @@ CASES = [
         23,
         "A list where text should be",
         one("a.jsonl", with_line('{"prompt": ["a"], "completion": "c"}')),
-        "mend",
+        "fix",
         ("Row 4", "expected text in 'prompt', got a list"),
         12,
     ),
@@ -296,7 +297,7 @@ CASES = [
         24,
         "The last line cut off",
         one("a.jsonl", "\n".join([*LINES, '{"prompt": "a", "compl'])),
-        "mend",
+        "fix",
         ("Line 13, the last one, is incomplete", "cut off", "12 good rows"),
         12,
     ),
@@ -320,7 +321,7 @@ CASES = [
         26,
         "Chat with an unknown role",
         one("a.jsonl", talks(chat(("wizard", "a"), ("assistant", "b")))),
-        "mend",
+        "fix",
         ("Row 13", "unknown role 'wizard'"),
         12,
     ),
@@ -328,7 +329,7 @@ CASES = [
         26,
         "Two user turns in a row",
         one("a.jsonl", talks(chat(("user", "a"), ("user", "b"), ("assistant", "c")))),
-        "mend",
+        "fix",
         ("Row 13", "turns 1 and 2 are both the user's"),
         12,
     ),
@@ -336,7 +337,7 @@ CASES = [
         26,
         "Chat without an answer",
         one("a.jsonl", talks(chat(("user", "a")))),
-        "mend",
+        "fix",
         ("Row 13", "no assistant answer"),
         12,
     ),
@@ -344,7 +345,7 @@ CASES = [
         26,
         "Chat with an empty answer",
         one("a.jsonl", talks(chat(("user", "a"), ("assistant", " ")))),
-        "mend",
+        "fix",
         ("Row 13", "turn 2 is empty"),
         12,
     ),

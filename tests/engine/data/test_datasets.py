@@ -1,4 +1,4 @@
-"""Every real dataset: its shape recognised without help, and its rows counted as somebody else counts them."""
+"""Every real dataset: its shape is inferred, and its rows are counted as others count them."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_every_file_is_known_here(shared_data: Path) -> None:
     KNOWN,
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_real_files_are_recognised_and_counted(
+def test_real_files_are_recognised_and_counted(  # noqa: PLR0913  fixtures and parameters
     shared_data: Path, home: Path, name: str, shape: Shape, count: Callable[[Path], int], bad: int
 ) -> None:
     path, store = shared_data / "datasets" / name, Store(home)
@@ -169,7 +169,7 @@ def test_real_files_that_are_no_examples_say_so(shared_data: Path, home: Path, n
         ("gsm8k", 7473, 1319, set()),
     ],
 )
-def test_real_folders_are_put_together(
+def test_real_folders_are_put_together(  # noqa: PLR0913  fixtures and parameters
     shared_data: Path, home: Path, folder: str, train: int, held: int, labels: set
 ) -> None:
     store = Store(home)

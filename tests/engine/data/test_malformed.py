@@ -26,13 +26,15 @@ from engine.store.workspace import Store
 from tests.engine.data.malformed import CASES, GOOD, NASTY, Case
 
 TABLE = ROOT / "docs" / "data-errors.md"
-SAID: dict[
-    int, tuple[Case, str, str]
-] = {}  # place among the cases -> what became of it, what was said
+# Index of a case -> the case, what became of it, what was said.
+SAID: dict[int, tuple[Case, str, str]] = {}
 
 
 def give(case: Case, folder: Path, home: Path) -> tuple[str, list[str], list[Finding], str]:
-    """(source, notes, findings, refusal) of a case's files, as an upload has them: our own names on disk."""
+    """Return (source, notes, findings, refusal) of a case's files.
+
+    On disk they have our own names, as an upload has.
+    """
     files = []
     for number, (name, content) in enumerate(case.files().items()):
         path = folder / f"upload-{number}"
@@ -80,7 +82,7 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
         SAID[place] = case, "refused", refusal
         return
     stops = [finding for finding in findings if finding.level == "stop"]
-    assert (case.outcome == "mend") == bool(stops), text
+    assert (case.outcome == "fix") == bool(stops), text
     if case.outcome == "accepted":
         assert not notes and not [finding for finding in findings if finding.level != "info"], text
     fixed = oneshot.prepare_rows(
@@ -94,7 +96,7 @@ def test_malformed(place: int, tmp_path: Path, home: Path) -> None:
     words = " ".join(text.split())
     SAID[place] = (
         case,
-        {"accepted": "accepted as it is", "mend": "to be mended"}.get(
+        {"accepted": "accepted as it is", "fix": "to be fixed"}.get(
             case.outcome, "accepted, and said"
         ),
         words,
@@ -161,13 +163,14 @@ def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
 
 
 def test_the_table_of_messages_is_up_to_date() -> None:
-    """Made from what was said just now; a changed message is written into the table, to be looked at and committed."""
+    """The table is made from what was said just now; a changed message is written into it."""
     if len(SAID) < len(CASES):
         pytest.skip("not all cases were run, or not in this process")
     lines = [
-        "# What Hone says about data that is not right",
+        "# What Hone says about bad data",
         "",
-        "Made by `tests/engine/data/test_malformed.py`, which builds each of these inputs and reads what the app says.",
+        "Made by `tests/engine/data/test_malformed.py`, which builds each of these inputs and "
+        "reads what the app says.",
         "The numbers are those of the list that the tests follow; some inputs have several forms.",
         "",
         "| # | input | outcome | what is said |",

@@ -1,4 +1,4 @@
-"""From rows as they came to rows that are learned: what is noticed, what the fixes do, how it is split."""
+"""From a dataset to the rows that a run trains on: findings, fixes and the split."""
 
 from __future__ import annotations
 
@@ -132,9 +132,12 @@ def test_bad_rows_must_be_left_out_and_that_can_be_undone(store: Store, tmp_path
 
 
 def test_duplicates_and_like_rows(store: Store, tmp_path: Path) -> None:
-    long = "The quick brown fox jumps over the lazy dog and then goes home to sleep until the sun comes up again"
-    rows = [*map(row, range(20)), row(3), row(3), {"prompt": "Tell.", "completion": f"{long} today."},
-            {"prompt": "Tell.", "completion": f"{long} now."}]  # fmt: skip
+    long = (
+        "The quick brown fox jumps over the lazy dog and then goes home to sleep until the sun "
+        "comes up again"
+    )
+    alike = [{"prompt": "Tell.", "completion": f"{long} {word}."} for word in ("today", "now")]
+    rows = [*map(row, range(20)), row(3), row(3), *alike]
     source = add(store, tmp_path, rows)
     prepared = prepare_dataset(store, DataSpec(source=source))
     assert (found(prepared, "duplicates").count, found(prepared, "duplicates").rows) == (
@@ -165,7 +168,7 @@ def test_held_out_files_and_rows_that_stand_in_both(store: Store, tmp_path: Path
     source = ingest.ingest_files(store, uploads)
     prepared = prepare_dataset(store, DataSpec(source=source, held_out=0.5))
     assert (prepared.train, prepared.held_out) == (20, 8)
-    assert found(prepared, "leaked").count == 2 and "held out" in " ".join(
+    assert found(prepared, "leaked").count == 2 and "Held out" in " ".join(
         datasets.load_dataset(store, source).notes
     )
     fixed = prepare_dataset(store, DataSpec(source=source, fixes=("leaked",)))
@@ -174,17 +177,19 @@ def test_held_out_files_and_rows_that_stand_in_both(store: Store, tmp_path: Path
 
 
 def test_papers_beside_the_data_are_not_examples(store: Store, tmp_path: Path) -> None:
-    files = {"README.md": "One.\n\nTwo.\n\nThree.\n\nFour.\n", ".DS_Store": "\0\1", "LICENSE": "MIT",
-             "data.jsonl": "\n".join(json.dumps(row(number)) for number in range(9))}  # fmt: skip
+    files = {
+        "README.md": "One.\n\nTwo.\n\nThree.\n\nFour.\n",
+        ".DS_Store": "\0\1",
+        "LICENSE": "MIT",
+        "data.jsonl": "\n".join(json.dumps(row(number)) for number in range(9)),
+    }
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     dataset = datasets.load_dataset(
         store, ingest.ingest_files(store, [Upload(tmp_path / name, name) for name in files])
     )
-    assert (
-        dataset.rows == 9
-        and "Not read, since no examples: 'README.md', '.DS_Store', 'LICENSE'." in dataset.notes
-    )
+    note = "Not read, since they hold no examples: 'README.md', '.DS_Store', 'LICENSE'."
+    assert dataset.rows == 9 and note in dataset.notes
 
 
 def test_other_data_may_be_held_out(store: Store, tmp_path: Path) -> None:
@@ -260,8 +265,8 @@ def test_the_instruction_for_all_rows_spares_those_that_have_one(
     own = {
         "messages": [{"role": role, "content": role} for role in ("system", "user", "assistant")]
     }
-    none = [{"messages": [{"role": "user", "content": row(n)["prompt"]}, {"role": "assistant", "content": "Yes."}]}
-            for n in range(9)]  # fmt: skip
+    answer = {"role": "assistant", "content": "Yes."}
+    none = [{"messages": [{"role": "user", "content": row(n)["prompt"]}, answer]} for n in range(9)]
     source = add(store, tmp_path, [own, *none])
     prepared = prepare_dataset(store, DataSpec(source=source, system=" Be brief. ", held_out=0.0))
     firsts = [one["messages"][0]["content"] for one in prepared.train_rows()]
@@ -342,8 +347,11 @@ def test_csv_cells_that_a_spreadsheet_would_run_are_escaped() -> None:
 
 
 def test_languages_and_scripts() -> None:
-    texts = ["This is a plain English sentence about the weather.", "Das ist ein deutscher Satz über das Wetter heute.",
-             "Это русское предложение для нас, сегодня дождь."]  # fmt: skip
+    texts = [
+        "This is a plain English sentence about the weather.",
+        "Das ist ein deutscher Satz über das Wetter heute.",
+        "Это русское предложение для нас, сегодня дождь.",
+    ]
     assert set(language_shares(texts)) == {"en", "de", "ru"} and set(script_shares(texts)) == {
         "Latin",
         "Cyrillic",
@@ -416,7 +424,10 @@ def test_class_names_and_parts_make_another_dataset(store: Store, tmp_path: Path
 
 
 def test_a_shared_instruction_does_not_make_rows_alike(store: Store, tmp_path: Path) -> None:
-    long = "You are given the name of a thing and you have to say in one word what it is good for. The name of it is"
+    long = (
+        "You are given the name of a thing and you have to say in one word what it is good for. "
+        "The name of it is"
+    )
     rows = [
         {"prompt": f"{long} {row(n)['prompt'].split()[3]}{n}.", "completion": f"use{n}"}
         for n in range(60)
@@ -456,7 +467,7 @@ def test_held_out_data_of_another_kind_is_refused(store: Store, tmp_path: Path) 
 def test_equal_rows_beyond_those_compared_stay_on_one_side(
     store: Store, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("engine.data.prepare.MOST", 10)
+    monkeypatch.setattr("engine.data.row_facts.COMPARED_ROWS", 10)
     source = add(store, tmp_path, [row(n % 40) for n in range(120)])
     prepared = prepare_dataset(store, DataSpec(source=source, held_out=0.3))
     assert prepared.held_out > 10

@@ -1,4 +1,4 @@
-"""Rows to normal rows: shapes by themselves, with the reason, or as the user says."""
+"""Schemas, inferred or chosen by the user, and the normal rows that come of them."""
 
 from __future__ import annotations
 
@@ -6,22 +6,20 @@ import json
 
 import pytest
 
+from engine.data.infer_schema import infer_schema
 from engine.data.normalize import as_table_row, normalize_row
 from engine.data.schema import REQUIRED_ROLES, ROLES, SHAPE_TASKS, Schema, Shape, check_schema
-from engine.data.infer_schema import infer_schema as recognise_rows
 from engine.errors import DataError
 
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
-
+HUMAN, GPT = {"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Yes."}
 
 CALL = {"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
 TOOL = {"type": "function", "function": {"name": "add", "parameters": {}}}
 
 
-def recognise(*rows: dict) -> Schema:
-    return recognise_rows(
-        "file", list(dict.fromkeys(key for row in rows for key in row)), list(rows)
-    )
+def infer(*rows: dict) -> Schema:
+    return infer_schema("file", list(dict.fromkeys(key for row in rows for key in row)), list(rows))
 
 
 @pytest.mark.parametrize(
@@ -29,23 +27,29 @@ def recognise(*rows: dict) -> Schema:
     [
         ({"messages": CHAT}, Shape.CHAT, {"messages": CHAT}),
         (
-            {"id": 1, "conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "Yes."}]},
+            {"id": 1, "conversations": [HUMAN, GPT]},
             Shape.CHAT,
             {"messages": CHAT},
         ),
-        ({"system": "S", "messages": CHAT}, Shape.CHAT, {"messages": [{"role": "system", "content": "S"}, *CHAT]}),
+        ({"system": "S", "messages": CHAT},
+         Shape.CHAT, {"messages": [{"role": "system", "content": "S"}, *CHAT]}),
         (
             {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, CHAT[1]]},
             Shape.CHAT,
             {"messages": CHAT},
         ),
-        ({"instruction": "Do", "input": "", "output": "Yes."}, Shape.ALPACA, {"prompt": "Do", "completion": "Yes."}),
-        ({"instruction": "Do", "input": "it", "output": "Y"}, Shape.ALPACA, {"prompt": "Do\n\nit", "completion": "Y"}),
+        ({"instruction": "Do", "input": "", "output": "Yes."},
+         Shape.ALPACA, {"prompt": "Do", "completion": "Yes."}),
+        ({"instruction": "Do", "input": "it", "output": "Y"},
+         Shape.ALPACA, {"prompt": "Do\n\nit", "completion": "Y"}),
         ({"instruction": "Hi", "output": "Yes.", "system": "S"}, Shape.ALPACA,
          {"messages": [{"role": "system", "content": "S"}, *CHAT]}),
-        ({"Prompt": "Hi", "Completion": "Yes."}, Shape.COMPLETION, {"prompt": "Hi", "completion": "Yes."}),
-        ({"question": "Hi", "answer": "Yes."}, Shape.COMPLETION, {"prompt": "Hi", "completion": "Yes."}),
-        ({"text": "Good.", "label": "positive"}, Shape.LABEL, {"prompt": "Good.", "completion": "positive"}),
+        ({"Prompt": "Hi", "Completion": "Yes."},
+         Shape.COMPLETION, {"prompt": "Hi", "completion": "Yes."}),
+        ({"question": "Hi", "answer": "Yes."},
+         Shape.COMPLETION, {"prompt": "Hi", "completion": "Yes."}),
+        ({"text": "Good.", "label": "positive"},
+         Shape.LABEL, {"prompt": "Good.", "completion": "positive"}),
         ({"text": "Good.", "label": 1}, Shape.LABEL, {"prompt": "Good.", "completion": "1"}),
         ({"title": "T", "description": "D", "label_int": 1, "label": "x"}, Shape.LABEL,
          {"prompt": "T\n\nD", "completion": "x"}),
@@ -55,34 +59,42 @@ def recognise(*rows: dict) -> Schema:
          {"prompt": "Do\n\nit", "completion": "Y"}),
         ({"messages": CHAT, "label": True}, Shape.FEEDBACK, {"messages": CHAT, "good": True}),
         ({"messages": [CHAT[0], {"role": "assistant", "tool_calls": [
-            {"id": "1", "type": "function", "function": {"name": "add", "arguments": '"{\\"a\\": 1}"'}}]},
+            {"id": "1", "type": "function",
+             "function": {"name": "add", "arguments": '"{\\"a\\": 1}"'}}]},
             {"role": "tool", "name": "add", "content": "2"}, CHAT[1]], "tools": [TOOL]}, Shape.CHAT,
          {"messages": [CHAT[0], {"role": "assistant", "content": "", "tool_calls": [CALL]},
                        {"role": "tool", "content": "2", "name": "add"}, CHAT[1]], "tools": [TOOL]}),
         ({"conversations": [{"from": "human", "value": "Hi"},
-                            {"from": "function_call", "value": '{"name": "add", "arguments": {"a": 1}}'},
-                            {"from": "observation", "value": "2"}, {"from": "gpt", "value": "Yes."}],
+                            {"from": "function_call",
+                             "value": '{"name": "add", "arguments": {"a": 1}}'},
+                            {"from": "observation", "value": "2"}, GPT],
           "tools": '[{"name": "add", "parameters": {}}]'}, Shape.CHAT,
          {"messages": [CHAT[0], {"role": "assistant", "content": "", "tool_calls": [CALL]},
                        {"role": "tool", "content": "2"}, CHAT[1]], "tools": [TOOL]}),
         ({"messages": [CHAT[0], {"role": "assistant", "content": [
-            {"type": "reasoning", "value": "Hm."}, {"type": "text", "value": "Yes."}]}]}, Shape.CHAT,
-         {"messages": [CHAT[0], {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nYes."}]}),
+            {"type": "reasoning", "value": "Hm."}, {"type": "text", "value": "Yes."}]}]},
+         Shape.CHAT,
+         {"messages": [CHAT[0], {"role": "assistant",
+                                 "content": "<think>\nHm.\n</think>\n\nYes."}]}),
         ({"messages": [CHAT[0], CHAT[1] | {"weight": 0}, *CHAT]}, Shape.CHAT,
          {"messages": [CHAT[0], CHAT[1] | {"weight": 0}, *CHAT]}),
-        ({"chosen": "\n\nHuman: Hi\n\nAssistant: Yes.", "rejected": "\n\nHuman: Hi\n\nAssistant: No."},
+        ({"chosen": "\n\nHuman: Hi\n\nAssistant: Yes.",
+          "rejected": "\n\nHuman: Hi\n\nAssistant: No."},
          Shape.PREFERENCE, {"messages": CHAT, "rejected": "No."}),
-        ({"chosen": CHAT, "rejected": [CHAT[0], {"role": "assistant", "content": "No."}]}, Shape.PREFERENCE,
+        ({"chosen": CHAT, "rejected": [CHAT[0], {"role": "assistant", "content": "No."}]},
+         Shape.PREFERENCE,
          {"messages": CHAT, "rejected": "No."}),
         ({"prompt": "Hi", "chosen": "A", "rejected": "B"}, Shape.PREFERENCE,
          {"prompt": "Hi", "completion": "A", "rejected": "B"}),
-        ({"conversations": [{"from": "human", "value": "Hi"}], "chosen": {"from": "gpt", "value": "Yes."},
-          "rejected": {"from": "gpt", "value": "No."}}, Shape.PREFERENCE, {"messages": CHAT, "rejected": "No."}),
+        ({"conversations": [HUMAN], "chosen": GPT,
+          "rejected": {"from": "gpt", "value": "No."}},
+         Shape.PREFERENCE, {"messages": CHAT, "rejected": "No."}),
         ({"messages": CHAT[:1], "chosen": "Yes.", "rejected": "No."}, Shape.PREFERENCE,
          {"messages": CHAT, "rejected": "No."}),
         ({"messages": [{"role": "developer", "content": "S"}, *CHAT]}, Shape.CHAT,
          {"messages": [{"role": "system", "content": "S"}, *CHAT]}),
-        ({"instruction": "Do", "input": None, "output": "Y"}, Shape.ALPACA, {"prompt": "Do", "completion": "Y"}),
+        ({"instruction": "Do", "input": None, "output": "Y"},
+         Shape.ALPACA, {"prompt": "Do", "completion": "Y"}),
         ({"instruction": "Do", "input": 0, "context": "C", "output": "Y"}, Shape.ALPACA,
          {"prompt": "Do\n\n0", "completion": "Y"}),
         ({"prompt": "Hi", "completion": "Yes.", "label": True}, Shape.FEEDBACK,
@@ -93,28 +105,26 @@ def recognise(*rows: dict) -> Schema:
     ],
 )  # fmt: skip
 def test_recognised_and_converted(row: dict, shape: Shape, made: dict) -> None:
-    found = recognise(row, row)
+    found = infer(row, row)
     assert found.shape == shape and found.reason.endswith(".") and found.certain
     assert normalize_row(row, found) == [made]
     again = as_table_row(made, shape)  # what the editor saves is read back as it was
     other = (
         again | {"good": False} if shape == Shape.FEEDBACK else again
     )  # marks are told by having both
-    assert normalize_row(again, recognise(again, other)) == [made]
+    assert normalize_row(again, infer(again, other)) == [made]
 
 
 def test_unused_columns_are_said() -> None:
     assert (
         "not used: 'id', 'by'."
-        in recognise({"prompt": "a", "completion": "b", "id": 1, "by": 2}).reason
+        in infer({"prompt": "a", "completion": "b", "id": 1, "by": 2}).reason
     )
 
 
 @pytest.mark.parametrize("mark", [None, "", "maybe"])
 def test_an_answer_without_a_mark_is_not_taken_for_a_good_one(mark) -> None:
-    found = recognise(
-        *({"prompt": "a", "completion": "b", "label": good} for good in (True, False))
-    )
+    found = infer(*({"prompt": "a", "completion": "b", "label": good} for good in (True, False)))
     assert (
         normalize_row({"prompt": "a", "completion": "b", "label": False}, found)[0]["good"] is False
     )
@@ -127,7 +137,7 @@ def test_several_instances_are_several_rows() -> None:
         "instruction": "Do",
         "instances": [{"input": "a", "output": "A"}, {"input": "", "output": "B"}],
     }
-    assert normalize_row(row, recognise(row)) == [
+    assert normalize_row(row, infer(row)) == [
         {"prompt": "Do\n\na", "completion": "A"},
         {"prompt": "Do", "completion": "B"},
     ]
@@ -138,13 +148,13 @@ def test_columns_without_a_name_are_told_apart_by_what_they_hold() -> None:
         {"column 1": label, "column 2": f"some longer text {n}"}
         for n, label in enumerate("abab" * 10)
     ]
-    found = recognise(*rows)
+    found = infer(*rows)
     assert (found.shape, found.certain) == (Shape.LABEL, True)
     assert found.roles == {"text": "column 2", "label": "column 1"}
 
 
 def test_a_guess_asks_to_be_confirmed() -> None:
-    found = recognise(*({"frage": f"Was ist {n}?", "antwort": f"Das ist {n}."} for n in range(9)))
+    found = infer(*({"frage": f"Was ist {n}?", "antwort": f"Das ist {n}."} for n in range(9)))
     assert (found.shape, found.certain) == (Shape.COMPLETION, False)
     assert (
         found.roles == {"prompt": "frage", "completion": "antwort"}
@@ -154,11 +164,11 @@ def test_a_guess_asks_to_be_confirmed() -> None:
 
 def test_numbers_alone_are_no_text() -> None:
     with pytest.raises(DataError, match="nothing but numbers"):
-        recognise({"text": "1"}, {"text": "2"})
+        infer({"text": "1"}, {"text": "2"})
 
 
 def test_class_numbers_get_their_names() -> None:
-    found = recognise({"text": "a", "label": 0}, {"text": "b", "label": 1})
+    found = infer({"text": "a", "label": 0}, {"text": "b", "label": 1})
     assert normalize_row({"text": "a", "label": 1}, found, {"0": "bad", "1": "good"}) == [
         {"prompt": "a", "completion": "good"}
     ]
@@ -194,7 +204,7 @@ def test_every_shape_has_its_parts_and_its_task() -> None:
 )
 def test_what_is_nearly_a_chat_is_not_taken_for_text(row: dict, words: str) -> None:
     with pytest.raises(DataError, match=words):
-        recognise(row, row)
+        infer(row, row)
 
 
 @pytest.mark.parametrize(
@@ -232,5 +242,5 @@ def test_what_is_nearly_a_chat_is_not_taken_for_text(row: dict, words: str) -> N
 def test_bad_rows_are_named(row: dict, words: str) -> None:
     good = {"messages": CHAT} if "messages" in row else {"prompt": "a", "completion": "b"}
     with pytest.raises(DataError) as error:
-        normalize_row(row, recognise(good, row))
+        normalize_row(row, infer(good, row))
     assert words in str(error.value)

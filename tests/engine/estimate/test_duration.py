@@ -40,7 +40,9 @@ def test_the_arithmetic_of_each_method() -> None:
     assert each["head"] == forward
     assert 2 * forward < each["lora"] < each["full"]
     assert (
-        duration.flops_per_token(info, MethodSpec(kind="full"), 100, checkpointing=True)
+        duration.flops_per_token(
+            info, MethodSpec(kind="full"), 100, how=duration.Pass(checkpointing=True)
+        )
         == 3 * forward + 2 * body
     )
 
@@ -73,7 +75,7 @@ def test_the_first_check_tells_what_all_of_them_add() -> None:
     [(1, 10, 2), (7, 100, 8), (14, 10, 15), (25, 10, 14), (264, 10, 12)],
 )
 def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: int) -> None:
-    every = SamplingSpec(checks=wanted).every(steps)
+    every = SamplingSpec(checks=wanted).steps_between_checks(steps)
     at = {0, *(step for step in range(1, steps + 1) if step % every == 0 or step == steps)}
     assert duration.count_checks(steps, every) == len(at) == made
 

@@ -127,7 +127,7 @@ def test_the_canary_would_sing(tmp_path: Path) -> None:
 
 
 def test_nothing_of_torch_is_needed_to_refuse(folder: Path) -> None:
-    code = "import sys; from engine import gate; print({'torch', 'transformers', 'safetensors'} & sys.modules.keys())"
+    code = "import sys; from engine.model import safety; print({'torch', 'transformers'} & sys.modules.keys())"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -268,7 +268,7 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
     store = Store(home)
 
     def failed(title: str, name: str, *words: str, **more: Any) -> None:
-        answer = child.ask(store, "download", name=name, revision="", **more)
+        answer = child.ask(store, "download_model", name=name, revision="", **more)
         assert answer["seconds"] < SECONDS and answer["kind"] == "ModelError"
         assert not [one for one in hub_models.list_downloaded(store) if one.whole]
         assert len(local.list_models([store.models])) == 1, "nothing half-written is offered"
@@ -288,7 +288,7 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        answer = child.ask(store, "download", name="hone/two", revision="", endpoint=url)
+        answer = child.ask(store, "download_model", name="hone/two", revision="", endpoint=url)
     assert answer["seconds"] < SECONDS
     text = answer["error"].replace(url, "https://the-hub")
     notice(DISK, "The Hub cannot be reached", text, "cannot be reached", "Check the network")
@@ -304,7 +304,9 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
         "points outside",
         "Do not use",
     )
-    assert child.ask(store, "download", name="hone/two", revision="")["done"], "and then it goes on"
+    assert child.ask(store, "download_model", name="hone/two", revision="")["done"], (
+        "and then it goes on"
+    )
 
 
 def test_half_a_download_is_no_model(folder: Path) -> None:

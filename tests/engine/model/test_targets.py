@@ -115,11 +115,11 @@ def test_names_outside_the_attention_do_not_count() -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "why"),
     [
-        ("mamba", "out_proj", "passes an adapter by"),
+        ("mamba", "out_proj", "would skip an adapter"),
         ("deepseek_v3", "gate_proj", "would mean the experts"),
         ("qwen2_moe", "shared_expert_gate", "only 1 wide"),
         ("phimoe", "router", "only 16 wide"),
-        ("reformer", "dense", "other parts of the model bear the same name"),
+        ("reformer", "dense", "other parts of the model have the same name"),
     ],
 )
 def test_layers_that_can_get_no_adapter_are_left_out_and_say_why(

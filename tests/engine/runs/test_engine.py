@@ -11,7 +11,7 @@ import pytest
 
 from engine.__main__ import main as cli
 from engine.data import datasets
-from engine.errors import DataError, ModelError, RunError, SpecError
+from engine.errors import RunError, SpecError
 from engine.process import exit_status
 from engine.process.fake import FakeBackend
 from engine.process.run import ProcessBackend
@@ -363,13 +363,13 @@ def test_a_merge_that_is_killed_is_said(home) -> None:
 
 def test_what_is_wrong_is_said_before_anything_is_made(make, monkeypatch) -> None:
     engine = make()
-    with pytest.raises(ModelError, match="not a folder"):
+    with pytest.raises(SpecError, match="not a folder"):
         engine.start(specs.make_spec({"model": {"source": "/nowhere"}}))
-    with pytest.raises(DataError, match="no dataset"):
+    with pytest.raises(SpecError, match="no dataset"):
         engine.start(specs.make_spec({"data": {"source": "dataset:0123456789abcdef"}}))
     usage = namedtuple("usage", "total used free percent")
     monkeypatch.setattr(psutil, "disk_usage", lambda path: usage(100, 100, 0, 100.0))
-    with pytest.raises(RunError, match="disk is too full"):
+    with pytest.raises(SpecError, match="disk is too full"):
         engine.start(SPEC)
     assert list(engine.store.all_runs()) == []
 

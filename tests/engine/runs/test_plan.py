@@ -10,6 +10,7 @@ import pytest
 
 from engine.__main__ import main as cli
 from engine.errors import SpecError
+from engine.process import oneshot
 from engine.process.desk import Desk
 from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
@@ -57,7 +58,7 @@ ALL = ["method.rank=200", "data.max_length=600", "method.targets=[nothing, k_pro
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (["method.rank=200"], [RANK]),
+        (["method.rank=200", "method.targets=[k_proj]"], [RANK]),
         (["data.max_length=600"], [LENGTH]),
         (["method.targets=[q_proj, nothing]"], [TARGETS]),
         ([], [MEMORY]),
@@ -83,8 +84,10 @@ def test_train_and_again_refuse_what_the_page_refuses_in_the_same_words(
     for command in (["train", str(file)], ["again", first.id, *again]):
         assert cli([*command, "--home", str(home)]) == 2
         found.append(capsys.readouterr().err.strip())
+    ctx = Context(engine, LOCAL)
+    ctx.count_tokens("pocket", ctx.prepare(spec.data), spec.data)
     with pytest.raises(SpecError) as caught:
-        Context(engine, LOCAL).plan(spec, wait=True).require()
+        ctx.plan(spec, wait=True).require()
     assert found == [str(caught.value)] * 2
     lines = found[0].split("\n")
     assert len(lines) == len(said)
@@ -102,9 +105,19 @@ def test_data_model_and_disk_are_named_together(
     assert "is not a folder" in model and "no dataset" in data and disk.startswith(DISK)
 
 
-def test_preference_method_must_suit_the_rows(engine: Engine) -> None:
-    values = {"data": {"source": "sample:preferences"}, "method": {"preference": "kto"}}
-    assert engine.plan(specs.make_spec(values)).problems == ()
+def test_a_preference_method_that_the_rows_do_not_allow_is_a_problem(
+    engine: Engine, tmp_path: Path
+) -> None:
+    file = tmp_path / "marked.jsonl"
+    row = '{"prompt": "Question %s?", "completion": "Answer %s", "label": %s}'
+    rows = (row % (at, at, ["true", "false"][at % 2]) for at in range(80))
+    file.write_text("\n".join(rows))
+    source = oneshot.ingest_files(engine.store, [(file, file.name)])
+    for method, count in (("dpo", 1), ("kto", 0), ("auto", 0)):
+        values = {"data": {"source": source}, "method": {"preference": method}}
+        problems = engine.plan(specs.make_spec(values)).problems
+        assert len(problems) == count
+        assert all("compares two answers to the same question" in one for one in problems)
 
 
 def test_a_plan_without_problems_holds_what_the_page_shows(engine: Engine) -> None:

@@ -124,7 +124,7 @@ def test_files_that_are_none_are_left_out_and_said(store: Store, tmp_path: Path)
 
 
 def test_no_more_than_can_be_listed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes, "MOST", 2)
+    monkeypatch.setattr(recipes, "MOST_RECIPES", 2)
     for name in ("a", "b"):
         recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), name))
     with pytest.raises(HoneError, match="Delete some"):

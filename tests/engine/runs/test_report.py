@@ -133,7 +133,7 @@ def test_a_hash_follows_every_byte_of_small_files_and_pieces_of_large_ones(
     (copy / "README.md").write_text("other words")
     assert fingerprint.hash_model(copy) == fingerprint.hash_model(presets.POCKET_MODEL)
     for limit in (fingerprint.WHOLE_BYTES, 0):
-        monkeypatch.setattr(fingerprint, "WHOLE", limit)
+        monkeypatch.setattr(fingerprint, "WHOLE_BYTES", limit)
         before, file = fingerprint.hash_model(copy), copy / "model.safetensors"
         data = bytearray(file.read_bytes())
         data[-1] ^= 1

@@ -196,7 +196,7 @@ def test_the_other_run_s_adapter_is_kept_with_the_new_one(engine) -> None:
     engine.delete(other.id)
     assert (run.start / "adapter_model.safetensors").read_bytes() == b"fake"
     assert warm_start.origin_name(run) == "Pirate" and warm_start.origin_name(other) == ""
-    with pytest.raises(RunError, match="is gone"):
+    with pytest.raises(SpecError, match="is gone"):
         engine.start(run.spec)
     assert warm_start.warm_start_spec(run).model.start == run.id
 
@@ -206,7 +206,7 @@ def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
     other.emit(
         other.view().started.model_copy(update={"model_hash": "of another", "resumed_from": 6})
     )
-    with pytest.raises(RunError, match="made for another model"):
+    with pytest.raises(SpecError, match="made for another model"):
         engine.start(warm_start.warm_start_spec(other))
 
 
@@ -265,7 +265,7 @@ def test_one_that_began_as_pissa_goes_on_as_what_it_became(engine) -> None:
     method = warm_start.warm_start_spec(other).method
     assert (method.rank, method.alpha, method.init) == (32, 64, "zero")
     assert done(engine, warm_start.warm_start_spec(other)).state() == RunState.FINISHED
-    with pytest.raises(SpecError, match="PiSSA and OLoRA would not leave as it is"):
+    with pytest.raises(SpecError, match="PiSSA and OLoRA would change"):
         changed(warm_start.warm_start_spec(other), "method.init=pissa")
     file.write_text(json.dumps({"r": 32, "lora_alpha": 45.25}))
     with pytest.raises(RunError, match="not a whole number"):

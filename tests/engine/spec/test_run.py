@@ -50,13 +50,13 @@ def test_all_problems_are_named_at_once() -> None:
         ({"method": {"layers": "10000"}}, "must be layers counted from 0"),
         (
             {"method": {"kind": "qlora", "save": ["lm_head"]}},
-            "does not go with 4-bit, 8-bit or bf16 weights",
+            "does not work with 4-bit, 8-bit or bf16 weights",
         ),
         (
             {"method": {"save": ["lm_head"]}, "place": {"precision": "bf16"}},
-            "does not go with 4-bit, 8-bit or bf16",
+            "does not work with 4-bit, 8-bit or bf16",
         ),
-        ({"method": {"init": "loftq"}}, "cannot be LoftQ. PEFT computes it on NVIDIA cards alone"),
+        ({"method": {"init": "loftq"}}, "cannot be LoftQ. PEFT computes it only on NVIDIA cards"),
         (
             {"method": {"targets": []}},
             "Target modules (method.targets): needs at least 1; it is [].",

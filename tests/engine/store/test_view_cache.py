@@ -16,7 +16,9 @@ def test_a_view_is_read_on_from_where_it_was_and_stays_as_it_was_given(
 ) -> None:
     file, views, asked = tmp_path / "events.jsonl", view_cache.ViewCache(), []
     read = ev.read_events
-    monkeypatch.setattr(ev, "read", lambda path, *rest: asked.append(rest[0]) or read(path, *rest))
+    monkeypatch.setattr(
+        ev, "read_events", lambda path, *rest: asked.append(rest[0]) or read(path, *rest)
+    )
     assert not views.view(file).steps
     for event in (started(), step(1), step(2)):
         ev.append_event(file, event)
@@ -42,7 +44,7 @@ def test_a_file_in_the_place_of_another_is_read_anew(tmp_path: Path) -> None:
 
 
 def test_a_long_file_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view_cache, "PIECE", 150)
+    monkeypatch.setattr(view_cache, "READ_BYTES", 150)
     file = tmp_path / "events.jsonl"
     for number in range(1, 20):
         ev.append_event(file, step(number))
@@ -54,7 +56,7 @@ def test_a_long_file_comes_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_held_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(view_cache, "POINTS", 5)
+    monkeypatch.setattr(view_cache, "STEPS_HELD", 5)
     views = view_cache.ViewCache()
     for name in "abc":
         for number in range(1, 4):

@@ -99,7 +99,7 @@ def test_a_sample_that_is_asked_for_twice_at_once_is_made_once(home, monkeypatch
         time.sleep(0.3)
         return made[-1]
 
-    monkeypatch.setattr(ingest, "add_files", slow)
+    monkeypatch.setattr(ingest, "ingest_files", slow)
     with ThreadPoolExecutor(4) as pool:
         asked = []
         for _ in range(4):

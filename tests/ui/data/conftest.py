@@ -42,7 +42,7 @@ def intake(tab: DataTab) -> IntakeWidgets:
 
 
 @pytest.fixture
-def values(inputs: DataInputs) -> Callable[..., Values]:
+def make_values(inputs: DataInputs) -> Callable[..., Values]:
     """Makes the values of the fields, as the form holds them."""
 
     def make(**changes: Any) -> Values:

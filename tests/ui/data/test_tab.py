@@ -37,11 +37,11 @@ GOOD = [
 
 
 @pytest.fixture
-def show(ctx: Context, tab: DataTab, inputs: DataInputs, values: MakeValues) -> Show:
+def show(ctx: Context, tab: DataTab, inputs: DataInputs, make_values: MakeValues) -> Show:
     """What the tab shows of a dataset, one step after another."""
 
     def steps(**changes: Any) -> list[Values]:
-        return list(look.show_data(ctx, tab.view, inputs, values(**changes)))
+        return list(look.show_data(ctx, tab.view, inputs, make_values(**changes)))
 
     return steps
 
@@ -96,12 +96,12 @@ def test_look_shows_what_is_noticed_before_the_tokens(tab: DataTab, show: Show) 
 
 
 def test_turn_stays_within_the_rows_and_finds_the_worst(
-    ctx: Context, tab: DataTab, inputs: DataInputs, values: MakeValues
+    ctx: Context, tab: DataTab, inputs: DataInputs, make_values: MakeValues
 ) -> None:
     own = tab.view.pager
 
     def at(index: int, order: str = "order", worst: dict[str, list[int]] | None = None) -> Values:
-        return values() | {own.index: index, own.order: order, own.worst: worst or {}}
+        return make_values() | {own.index: index, own.order: order, own.worst: worst or {}}
 
     def turned(step: int, *where: Any) -> int:
         return pager.turn_page(ctx, own, inputs, step, at(*where))[own.index]
@@ -238,12 +238,12 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     ctx: Context,
     tab: DataTab,
     inputs: DataInputs,
-    values: MakeValues,
+    make_values: MakeValues,
     source_of: Callable[..., str],
 ) -> None:
     own = tab.editor
     source = source_of(GOOD)
-    fields = values(source=source)
+    fields = make_values(source=source)
 
     def event(number: int, edits: dict[str, Any], opened: str = "") -> Values:
         return fields | {own.number: number, own.edits: edits, own.opened: opened}
@@ -265,7 +265,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     edits = editor.delete_row(own, inputs, opened(4, edits))
     typed = dict.fromkeys(own.texts, "Why?")
     with pytest.raises(DataError, match="still show another row"):  # of other data, by now
-        editor.keep_row(ctx, own, inputs, opened(3, edits) | typed | values())
+        editor.keep_row(ctx, own, inputs, opened(3, edits) | typed | make_values())
     assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in editor.describe_edits(
         edits
     )
@@ -285,16 +285,11 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])
 def test_rows_are_taken_as_a_file_and_come_back_the_same(
-    ctx: Context,
-    tab: DataTab,
-    inputs: DataInputs,
-    values: MakeValues,
-    intake: IntakeWidgets,
-    kind: str,
+    ctx: Context, inputs: DataInputs, make_values: MakeValues, intake: IntakeWidgets, kind: str
 ) -> None:
-    path = editor.write_rows_file(ctx, inputs, kind, values())
+    path = editor.write_rows_file(ctx, inputs, kind, make_values())
     *_, last = add.add_files(ctx, intake, None, [path])
-    source = last[tab.source]["value"]
+    source = last[intake.source]["value"]
     assert ctx.load_dataset(source).shape == Shape.CHAT
     prepared, before = ctx.prepare(DataSpec(source=source, held_out=0.0)), ctx.prepare(DataSpec())
     assert list(prepared.train_rows()) == [*before.train_rows(), *before.held_out_rows()]

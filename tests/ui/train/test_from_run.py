@@ -186,7 +186,7 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert box["visible"] and "Starts from the adapter of “Pirate”" in said
     run = ctx.engine.store.run(train_tab.start_run(ctx, **held))
     assert warm_start.origin_name(run) == "Pirate"
-    # Other data leaves method and start; what does not agree is shown below Start and refused by it.
+    # Other data leaves method and start; a contradiction is shown below Start, which refuses it.
     changed = choose_data(ctx, "sample:json", "pocket", finished.id)
     assert not {"method.rank", "model.start", "recipe"} & changed.keys()
     assert "optim.epochs" in changed

@@ -1,4 +1,4 @@
-"""The settings on the Train tab: which of them show, and target modules by group, model and data."""
+"""The settings on the Train tab: which of them show; target modules by group, model and data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from engine.model.info import ALL_LINEAR
 from engine.spec.run import RunSpec
 from tests.ui.fakes import INFO
 from tests.ui.train.test_plan import plain
-from ui import form
 from ui.context import Context
 from ui.train import settings
 from ui.train.data_choice import ROW_FIELDS, choose_data, suited_spec
@@ -55,7 +54,7 @@ def test_groups_and_modules_follow_each_other(ctx: Context) -> None:
 
 
 def test_names_of_the_model_before_stay_on_offer_unseen(ctx: Context) -> None:
-    """A form that is on its way when the model changes holds them, and Gradio refuses what is not on offer."""
+    """A form in flight when the model changes holds them; Gradio refuses what is no choice."""
     ctx.load_model("pocket")
     other = INFO.modules[0].model_copy(update={"name": "c_attn"})
     ctx._models["/models/other"] = INFO.model_copy(
@@ -68,9 +67,8 @@ def test_names_of_the_model_before_stay_on_offer_unseen(ctx: Context) -> None:
 
 
 def test_a_sample_brings_its_settings_and_a_file_does_not(ctx: Context) -> None:
-    own = form.FORM_PATHS[2:]
-    shown = dict(zip(own, choose_data(ctx, "sample:json", "pocket"), strict=False))
+    shown = choose_data(ctx, "sample:json", "pocket")
     assert shown["data.max_length"] == suited_spec("sample:json").data.max_length
-    kept = dict(zip(own, choose_data(ctx, "dataset:ab", "pocket"), strict=False))
-    assert {path for path, value in kept.items() if value != gr.skip()} == set(ROW_FIELDS)
+    assert not {"data.source", "model.source", "model.start"} & shown.keys()
+    assert choose_data(ctx, "dataset:ab", "pocket").keys() == {*ROW_FIELDS, "settled", "filled"}
     assert suited_spec("dataset:ab") == RunSpec()

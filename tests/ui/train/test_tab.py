@@ -18,8 +18,8 @@ from ui.train import live, live_parts
 
 def started(trainable: int = 10) -> ev.Started:
     return ev.Started(
-        pid=1, device="CPU", precision="fp32", trainable=trainable, total=100, steps=2, epochs=1, rows=8, held_out=2,
-        tokens=800, learned=300, cut=0,
+        pid=1, device="CPU", precision="fp32", trainable=trainable, total=100, steps=2, epochs=1,
+        rows=8, held_out=2, tokens=800, learned=300, cut=0,
     )  # fmt: skip
 
 
@@ -60,9 +60,9 @@ def test_foretold_and_real_stand_side_by_side() -> None:
 
 @pytest.mark.parametrize(
     ("low", "high", "words"),
-    [(3.2, 7.6, "3 to 8 s"), (41, 79, "40 to 80 s"), (80, 200, "1.3 to 3.5 min"), (57, 57, "57 s"),
-     (26, 88, "25 to 90 s"), (400, 900, "6 to 15 min"), (6000, 9000, "1.6 to 2.5 h"), (2, 40, "2 to 40 s"),
-     (100, 5000, "1.6 to 84 min")],
+    [(3.2, 7.6, "3 to 8 s"), (41, 79, "40 to 80 s"), (80, 200, "1.3 to 3.5 min"),
+     (57, 57, "57 s"), (26, 88, "25 to 90 s"), (400, 900, "6 to 15 min"),
+     (6000, 9000, "1.6 to 2.5 h"), (2, 40, "2 to 40 s"), (100, 5000, "1.6 to 84 min")],
 )  # fmt: skip
 def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
     assert format_time_range(low, high) == words
@@ -94,7 +94,7 @@ def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(
     ]
     assert ["Batch", "4 × 4"] in [entry[:2] for entry in answer["settings"]]
     shown = report_view.report_page(report.make_report(finished))
-    assert "Expected and real" in shown and "4 examples at once" in shown and "<b>" not in shown
+    assert "Expected and actual" in shown and "4 examples at once" in shown and "<b>" not in shown
 
 
 def test_proving_is_said_while_it_lasts(ctx: Context, finished: RunDir) -> None:

@@ -41,7 +41,7 @@ def test_the_second_time_nothing_is_encoded(
     assert first.rows["learned"] == [
         sum(label != -100 for label in row["labels"]) for row in first.rows
     ]
-    monkeypatch.setattr(cache, "encode_each", lambda *_: pytest.fail("encoded again"))
+    monkeypatch.setattr(cache, "encode_rows", lambda *_: pytest.fail("encoded again"))
     again = cache.load_or_encode(
         tmp_path / "tokens", file, read_rows(file), tokenizer, data.model_copy(update={"seed": 1})
     )
@@ -106,10 +106,30 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, tokenizer) -> None:
 
 
 def test_old_tokens_go(tmp_path: Path, tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "KEPT", 2)
+    monkeypatch.setattr(cache, "TOKEN_SETS_KEPT", 2)
     file = written(tmp_path / "rows.arrow", ROWS[:3])
     for length in (40, 41, 42):
         cache.load_or_encode(
             tmp_path / "tokens", file, read_rows(file), tokenizer, DataSpec(max_length=length)
         )
+    assert len(list((tmp_path / "tokens").iterdir())) == 2
+
+
+@pytest.mark.parametrize("change", ["version", "library"])
+def test_tokens_of_another_encoder_are_made_again(
+    tmp_path: Path, tokenizer, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    file = written(tmp_path / "rows.arrow", ROWS[:3])
+
+    def encode() -> None:
+        cache.load_or_encode(
+            tmp_path / "tokens", file, read_rows(file), tokenizer, DataSpec(max_length=64)
+        )
+
+    encode()
+    if change == "version":
+        monkeypatch.setattr(cache, "ENCODING_VERSION", cache.ENCODING_VERSION + 1)
+    else:
+        monkeypatch.setattr(cache, "version", lambda library: f"another {library}")
+    encode()
     assert len(list((tmp_path / "tokens").iterdir())) == 2

@@ -51,7 +51,8 @@ import json, os, shutil, sys, time, warnings
 from types import SimpleNamespace
 from huggingface_hub import constants
 from engine.errors import HoneError
-from engine.work import aside, hub_download, hub_fetch, hub_models, hub_words
+from engine.work import oneshot
+from engine.work.hub import download, errors, fetch, models
 warnings.simplefilter("error")
 time.sleep = lambda seconds: None
 usage, endpoint = shutil.disk_usage, constants.ENDPOINT
@@ -63,7 +64,7 @@ for line in sys.stdin:
     shutil.disk_usage = lambda path: SimpleNamespace(free=free)
     begun = time.monotonic()
     try:
-        answer = {"done": aside._answer(ask, told.append)}
+        answer = {"done": oneshot.OPERATIONS[ask["op"]](ask, told.append)}
     except HoneError as error:
         answer = {"error": str(error), "kind": type(error).__name__}
     answer |= {"told": told, "seconds": time.monotonic() - begun, "heavy": sorted({"torch"} & sys.modules.keys())}
@@ -194,9 +195,9 @@ class Child:
             stdout=subprocess.PIPE,
         )
 
-    def ask(self, store: Store, do: str, **what: Any) -> dict[str, Any]:
+    def ask(self, store: Store, op: str, **what: Any) -> dict[str, Any]:
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"home": str(store.home), "do": do, **what}) + "\n")
+        self.process.stdin.write(json.dumps({"home": str(store.home), "op": op, **what}) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, "the child has ended"

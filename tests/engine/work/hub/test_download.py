@@ -61,7 +61,7 @@ def store(home: Path) -> Store:
 @pytest.fixture
 def get(child: Child, store: Store) -> Ask:
     return lambda name, **more: child.ask(
-        store, "download", **{"name": name, "revision": ""} | more
+        store, "download_model", **{"name": name, "revision": ""} | more
     )
 
 

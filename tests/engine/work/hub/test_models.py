@@ -46,7 +46,7 @@ def store(home: Path) -> Store:
 
 @pytest.fixture
 def look(child: Child, store: Store) -> Ask:
-    return lambda name, **more: child.ask(store, "model", name=name, **more)
+    return lambda name, **more: child.ask(store, "describe_model", name=name, **more)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def find(child: Child, store: Store) -> Ask:
         "largest_bytes": None,
         "limit": 30,
     }
-    return lambda **what: child.ask(store, "models", **nothing | what)
+    return lambda **what: child.ask(store, "search_models", **nothing | what)
 
 
 def names(answer: dict[str, Any]) -> list[str]:
@@ -108,7 +108,7 @@ def test_what_cannot_be_used_says_why(
     begun = len(hub.asked)
     page = look(f"unfit/{kind}")["done"]
     assert page["model"]["problem"] == found["problem"] and page["folder"] is None
-    error = child.ask(store, "download", name=f"unfit/{kind}", revision="")["error"]
+    error = child.ask(store, "download_model", name=f"unfit/{kind}", revision="")["error"]
     assert found["problem"] in error
     assert not [one.line for one in hub.asked[begun:] if "resolve" in one.line]
 
@@ -184,7 +184,7 @@ def test_what_the_small_files_say_is_seen_before_the_weights(
     ]
     assert page["folder"] is None
     begun = len(hub.asked)
-    error = child.ask(store, "download", name=name, revision="")["error"]
+    error = child.ask(store, "download_model", name=name, revision="")["error"]
     assert error == f"'{name}' cannot be used. {page['model']['problem']}"
     assert not [one.line for one in hub.asked[begun:] if one.line.endswith(".safetensors")]
     assert not hub_models.list_downloaded(store) or not hub_models.list_downloaded(store)[0].whole
@@ -201,7 +201,7 @@ def test_what_the_small_files_say_is_seen_before_the_weights(
 def test_what_cannot_be_looked_at(
     look: Ask, child: Child, store: Store, name: str, words: list[str]
 ) -> None:
-    for answer in (look(name), child.ask(store, "download", name=name, revision="")):
+    for answer in (look(name), child.ask(store, "download_model", name=name, revision="")):
         assert answer["kind"] == "ModelError"
         assert not [word for word in words if word not in answer["error"]], answer["error"]
     assert not hub_models.list_downloaded(store) or not hub_models.list_downloaded(store)[0].whole

@@ -139,7 +139,7 @@ def test_examples_longer_than_the_plain_products_suit_give_the_same(
 ) -> None:
     model, rows = model_of("llama", dtype=torch.bfloat16), examples()
     _, short = quick(model, rows)
-    monkeypatch.setattr(packed_attention, "SHORT", 32)
+    monkeypatch.setattr(packed_attention, "SHORT_EXAMPLE", 32)
     packed_attention._causal_bias.cache_clear()
     _, found = quick(model, rows)
     packed_attention._causal_bias.cache_clear()
@@ -253,8 +253,8 @@ def test_scores_that_are_scaled_after_the_head_may_be_scaled_before_it() -> None
 def test_all_weights_the_head_among_them_get_their_gradient_in_pieces(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(head_loss, "ROWS", 64)  # tokens at once
-    monkeypatch.setattr(head_loss, "PIECE", 1)
+    monkeypatch.setattr(head_loss, "LEAST_LOGIT_ROWS", 64)  # tokens at once
+    monkeypatch.setattr(head_loss, "LOGITS_AT_ONCE", 1)
     model, rows = model_of("phi", MethodSpec(kind="full")), examples()  # its head has a bias
     expected = plain(model, rows)
     wanted = slope(model, expected)

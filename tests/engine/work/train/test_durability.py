@@ -284,7 +284,7 @@ def test_a_disk_that_says_that_it_is_full_pauses_the_run(
         append(path, event)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ev, "append", full)
+        patch.setattr(ev, "append_event", full)
         assert work(run) == 1
     _is_paused(run)
     assert work(run) == 0 and run.state() == RunState.FINISHED
@@ -384,8 +384,8 @@ def test_checks_take_a_tenth_of_the_time_at_most_once_a_run_is_long(runs) -> Non
         (1000, 89, True),
         (1000, 92, False),
     ):
-        report.first_seconds, report.checks_seconds = seconds, checks
-        assert report._affordable() == due
+        report.earlier_seconds, report.checks_seconds = seconds, checks
+        assert report._can_afford_check() == due
     assert 0 < runs.whole().view().ended.checks_seconds < runs.whole().view().ended.seconds
 
 

@@ -99,15 +99,15 @@ def test_an_adapter_beside_quantised_weights_learns_in_32_bits(
 def test_killed_after_the_result_is_there_and_before_it_is_said(runs: Runs, monkeypatch) -> None:
     """Without held-out examples the model is asked in between, which takes its time."""
     run = runs.new(data={"held_out": 0})
-    ask = callback.RunCallback._ask
+    sample = callback.RunCallback._sample
 
     def killed(self: callback.RunCallback, step: int) -> None:
         if step == 16:
             raise KeyboardInterrupt
-        ask(self, step)
+        sample(self, step)
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(callback.RunCallback, "_ask", killed)
+        patch.setattr(callback.RunCallback, "_sample", killed)
         train(run)
     assert run.has_result and run.view().saved[-1].step == 8
     train(run)
@@ -178,9 +178,9 @@ def test_a_lack_of_memory_while_it_is_read_is_no_damage(runs: Runs, monkeypatch)
 
 
 def test_a_held_out_loss_that_is_no_number_ends_the_run_in_words(runs: Runs, monkeypatch) -> None:
-    from trl import SFTTrainer
+    from transformers import Trainer
 
-    loop = SFTTrainer.evaluation_loop
+    loop = Trainer.evaluation_loop
 
     def broken(self: Any, *args: Any, **options: Any) -> Any:
         found = loop(self, *args, **options)
@@ -188,7 +188,7 @@ def test_a_held_out_loss_that_is_no_number_ends_the_run_in_words(runs: Runs, mon
             found.metrics["eval_loss"] = float("nan")
         return found
 
-    monkeypatch.setattr(SFTTrainer, "evaluation_loop", broken)
+    monkeypatch.setattr(Trainer, "evaluation_loop", broken)
     run = runs.new()
     with pytest.raises(
         RunError, match=r"At step 14 the loss on the held-out examples is no number .nan."

@@ -1,0 +1,68 @@
+"""All that a run is trained on: its settings, its base model's facts, its tokenizer and its rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from transformers import PreTrainedTokenizerBase
+
+from engine.data.rows import Rows, read_rows
+from engine.errors import DataError
+from engine.model import fingerprint, local
+from engine.model.info import ModelInfo
+from engine.spec.objective import ObjectiveKind, resolve_objective, task_for_objective
+from engine.spec.run import RunSpec, Shape
+from engine.store.run_dir import RunDir, read_data_summary
+from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.model.describe import inspect_model
+
+
+class TrainingInputs(NamedTuple):
+    """What an objective is made from."""
+
+    spec: RunSpec
+    kind: ObjectiveKind
+    info: ModelInfo
+    tokenizer: PreTrainedTokenizerBase
+    train: Rows
+    held_out: Rows
+    labels: tuple[str, ...]  # of the training rows, where they have any
+    files: tuple[Path, Path]  # that hold the training rows and the held-out ones
+    cache: Path  # where encoded rows are kept
+    start: Path  # the result of the run that this one starts from, if any
+
+    @property
+    def context(self) -> int:
+        """Tokens that the model reads at once, as far as this run needs to know."""
+        return self.info.context or self.spec.data.max_length + self.spec.sampling.max_new_tokens
+
+
+def load_inputs(run: RunDir) -> TrainingInputs:
+    """Read a run's settings, base model and rows; raises HoneError for what does not fit together."""
+    spec, began = run.spec, run.view().started
+    folder = local.checked_folder(spec.model.source)
+    summary = read_data_summary(run.about_file)
+    tasks = inspect_model(spec.model.source).tasks
+    kind = resolve_objective(spec.data, summary.shape or Shape.CHAT, tasks)
+    info = inspect_model(spec.model.source, task_for_objective(kind))
+    info.check_length(spec.data.max_length)
+    fingerprint.require_same_base(began.model_hash if began else "", folder)
+    train, held_out = read_rows(run.train_file), read_rows(run.held_out_file)
+    if not len(train):
+        raise DataError(
+            "The rows of this run are missing: an earlier Hone kept them in another form. Start a "
+            "new run."
+        )
+    return TrainingInputs(
+        spec=spec,
+        kind=kind,
+        info=info,
+        tokenizer=load_tokenizer(folder, spec.data.template),
+        train=train,
+        held_out=held_out,
+        labels=tuple(summary.labels),
+        files=(run.train_file, run.held_out_file),
+        cache=run.path.parent.parent / "tokens",
+        start=run.start,
+    )

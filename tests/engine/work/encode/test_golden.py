@@ -1,0 +1,68 @@
+"""Encoded rows of every kind, pinned: what the token cache holds must not change under its key."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from engine.spec import presets
+from engine.spec.run import DataSpec
+from engine.work.encode import cache
+from engine.work.encode.encode import encode_chosen_and_rejected, truncate_encoded
+from engine.work.encode.tokenizer import load_tokenizer
+
+CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}
+TOOL = {
+    "type": "function",
+    "function": {"name": "look_up", "description": "Weather.", "parameters": {"type": "object"}},
+}
+SYSTEM = {"role": "system", "content": "Be kind."}
+ROWS = [
+    {"text": "Once upon a time, naïve <|end|> 😀."},
+    {"prompt": "Say <|end|> now. " + "word " * 60, "completion": "I say <|end|> gladly.\n"},
+    {"prompt": "Hi", "completion": "Yes.", "rejected": "No, never."},
+    {"prompt": "Hi", "completion": "Yes.", "good": False},
+    {
+        "messages": [
+            SYSTEM,
+            {"role": "user", "content": "Hello!"},
+            {"role": "assistant", "content": "Hello.", "weight": 0},
+            {"role": "user", "content": "And now?"},
+            {"role": "assistant", "content": "<think>\nHm.\n</think>\n\nNow it is late."},
+        ]
+    },
+]
+WITH_TOOLS = {
+    "messages": [
+        {"role": "user", "content": "Warm?"},
+        {"role": "assistant", "content": "I look.", "tool_calls": [CALL]},
+        {"role": "tool", "name": "look_up", "content": "21 C"},
+        {"role": "assistant", "content": "Yes."},
+    ],
+    "tools": [TOOL],
+}
+SPECS = [
+    DataSpec(max_length=512),
+    DataSpec(max_length=24, learn="last"),
+    DataSpec(max_length=512, learn="all", system="Be brief."),
+    DataSpec(max_length=48, fixes=("literal", "shorten")),
+    DataSpec(max_length=512, goal="prefer"),
+]
+# A template, and the rows that it accepts.
+CASES = {"model": ROWS, "plain": ROWS, "chatml": [*ROWS, WITH_TOOLS], "llama3": ROWS}
+GOLDEN = "e98653144d28cb808d53a24eb1abd0cdb66d7e10033a4e92ae2ac396e86a6d9d"
+
+
+def test_encoded_rows_change_only_with_the_version_of_the_token_cache() -> None:
+    found = hashlib.sha256()
+    for template, rows in CASES.items():
+        tokenizer = load_tokenizer(presets.POCKET_MODEL, template)
+        for data in SPECS:
+            for row in rows:
+                sides = encode_chosen_and_rejected(tokenizer, row, data)
+                found.update(json.dumps([truncate_encoded(one, data) for one in sides]).encode())
+    assert (cache.ENCODING_VERSION, found.hexdigest()) == (1, GOLDEN), (
+        "Rows are encoded differently now, and tokens in users' caches would be stale: raise "
+        "ENCODING_VERSION in engine/work/encode/cache.py, then pin the new version and hash here. "
+        "(After an upgrade of transformers, tokenizers or Jinja, pin the new hash alone.)"
+    )

@@ -1,0 +1,143 @@
+"""The Compare tab's handlers as plain functions: both models reply, and both are scored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+import pytest
+from gradio.components import Component
+
+from engine.data.rows import read_rows
+from engine.errors import RunError
+from engine.process.fake import FakeBackend
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from tests.conftest import idle, wait_for
+from tests.ui.fakes import FakeDesk
+from ui.compare import score, tab
+from ui.compare.score import ScoreWidgets
+from ui.compare.tab import ChatWidgets
+from ui.context import Context
+
+NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
+
+
+@pytest.fixture
+def chat() -> Iterator[ChatWidgets]:
+    with gr.Blocks():
+        yield tab.build_chat()
+
+
+@pytest.fixture
+def own() -> Iterator[ScoreWidgets]:
+    with gr.Blocks():
+        yield score.build_score()
+
+
+@pytest.fixture
+def values(chat: ChatWidgets, finished: RunDir) -> dict[Component, Any]:
+    """What a person says to a run."""
+    how = {chat.temperature: 0.0, chat.longest: 64}
+    return {chat.run: finished.id, chat.message: "Hello", chat.base: [], chat.tuned: [], **how}
+
+
+# --- conversations ---
+
+
+def test_both_replies_grow_and_the_buttons_come_back(
+    ctx: Context, chat: ChatWidgets, values: dict[Component, Any]
+) -> None:
+    first, *_, replied, last = tab.send_message(ctx, chat, values)
+    assert values.keys() == chat.inputs and first.keys() == set(chat.shown)
+    assert first[chat.message] == "" and first[chat.stop]["visible"]
+    base, tuned = replied[chat.base], replied[chat.tuned]
+    assert base[-1]["content"].startswith("I am") and tuned[-1]["content"].startswith("Arr!")
+    assert base[0] == {"role": "user", "content": "Hello"}
+    assert last[chat.send]["visible"] and not last[chat.stop]["visible"]
+
+
+def test_closing_the_conversation_stops_the_model(
+    ctx: Context, chat: ChatWidgets, values: dict[Component, Any]
+) -> None:
+    talking = tab.send_message(ctx, chat, values)
+    next(talking), next(talking)
+    talking.close()
+    assert ctx.engine.desk.stopped == 1  # type: ignore[attr-defined]
+
+
+def test_a_refused_message_is_given_back(
+    ctx: Context,
+    chat: ChatWidgets,
+    values: dict[Component, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def busy(*_: object) -> None:
+        raise RunError("Another run is using this machine.")
+
+    monkeypatch.setattr(FakeDesk, "chat", busy)
+    talking = tab.send_message(ctx, chat, values)
+    next(talking)
+    refused = next(talking)
+    assert [refused[one] for one in (chat.message, chat.base, chat.tuned)] == ["Hello", [], []]
+    with pytest.raises(RunError):
+        next(talking)
+
+
+def test_gradio_s_parts_become_text() -> None:
+    turn = {
+        "role": "user",
+        "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}],
+    }
+    assert tab.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
+
+
+def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir) -> None:
+    shown = tab.suggest_messages(ctx, finished.id)
+    first = tab.question_of(read_rows(finished.held_out_file)[0])
+    assert first in shown.replace("&#x27;", "'")
+    assert "nothing to compare" in tab.suggest_messages(ctx, None)
+
+
+# --- scores ---
+
+
+def test_a_score_is_asked_for_waited_for_and_shown(
+    ctx: Context, own: ScoreWidgets, finished: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = ev.Perplexity(what="the answers", base=61.2, tuned=9.4, tokens=4200, rows=60, of=60)
+
+    def work(_: object, run: RunDir, job: str) -> int:
+        with run.lock.acquire(timeout=5):
+            run.queue_mark.unlink()
+            assert job == "score"
+            time.sleep(0.2)
+            run.emit(done if not run.view().scored else ev.Warned(text=NASTY))
+        return 1 if run.view().score_problem else 0
+
+    monkeypatch.setattr(FakeBackend, "work", work)
+    shown = score.show_score(ctx, own, finished.id)
+    assert "Not scored yet" in shown[own.card]
+    assert shown[own.button]["interactive"] and not shown[own.timer]["active"]
+    shown = score.start_score(ctx, own, finished.id)
+    assert "Scoring" in shown[own.card]
+    assert not shown[own.button]["interactive"] and shown[own.timer]["active"]
+    wait_for(finished, idle, 10)
+    shown = score.show_score(ctx, own, finished.id)
+    assert "base 61.2, tuned 9.4" in shown[own.card]
+    assert shown[own.button]["value"] == "Score again" and not shown[own.timer]["active"]
+    score.start_score(ctx, own, finished.id)
+    wait_for(finished, idle, 10)
+    card = score.show_score(ctx, own, finished.id)[own.card]
+    assert "did not work" in card and "<img" not in card
+    assert "base 61.2" in card, "the last good one stays"
+    finished.emit(ev.Scoring())  # as of a worker that was killed
+    assert "without a result" in score.show_score(ctx, own, finished.id)[own.card]
+
+
+def test_without_a_run_there_is_no_score(ctx: Context, own: ScoreWidgets) -> None:
+    assert score.show_score(ctx, own, None)[own.card] == ""
+    with pytest.raises(RunError, match="no run to score"):
+        score.start_score(ctx, own, None)

@@ -1,0 +1,49 @@
+"""The Model tab's handlers as plain functions: models are described, folders opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from engine.errors import RunError
+from ui.context import DEMO, Context
+from ui.model import choose, find, tab
+from ui.train import tab as train_tab
+
+
+def test_a_model_is_read_once_and_then_described(ctx: Context) -> None:
+    reading, about = tab.describe_model(ctx, "pocket")
+    assert "ten seconds" in reading and "5,000,000 weights" in about
+    assert list(tab.describe_model(ctx, "pocket")) == [about]
+
+
+def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> None:
+    for path, words in (
+        (str(tmp_path), "no config.json"),
+        ("/nowhere", "not a folder on this machine"),
+        (" ", "first"),
+    ):
+        chosen, refused = find.open_folder(ctx, path)
+        assert chosen == gr.skip() and refused["visible"] and words in refused["value"]
+
+
+def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) -> None:
+    ctx.load_model("pocket")
+    for source in (str(tmp_path), "hub:owner/name", str(tmp_path / "gone")):
+        ctx._models[source] = ctx.load_model("pocket")
+    offered = [source for _, source in choose.refresh_models(ctx, "pocket")["choices"]]
+    assert offered == ["pocket", str(tmp_path)]
+
+
+def test_folders_are_closed_in_the_demo(
+    ctx: Context, tmp_path: Path, values: dict[str, Any]
+) -> None:
+    ctx.policy = DEMO
+    with pytest.raises(RunError, match="closed"):
+        find.open_folder(ctx, str(tmp_path))
+    values["model.source"] = str(tmp_path)  # as a client that skips the page would send it
+    with pytest.raises(RunError, match="closed"):
+        train_tab.start_run(ctx, **values)

@@ -1,0 +1,68 @@
+"""The Export tab's handlers as plain functions: adapters and merged models are taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from engine.errors import RunError
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from ui import export
+from ui.context import Context
+
+
+@pytest.fixture
+def own() -> Iterator[export.ExportWidgets]:
+    with gr.Blocks():
+        yield export.build_widgets()
+
+
+def test_merging_ends_with_figures_and_a_zip(
+    ctx: Context, own: export.ExportWidgets, finished: RunDir
+) -> None:
+    shown = export.show_export(ctx, own, finished.id, "bf16")
+    assert shown.keys() == set(own.shown)
+    assert "LoRA rank" in shown[own.adapter] and "Not merged yet" in shown[own.merged]
+    assert "PeftModel" in shown[own.code]
+    assert not shown[own.take_merged]["visible"] and not shown[own.timer]["active"]
+    export.start_merge(ctx, own, finished.id, "bf16")
+    while export.merge_state(finished, "bf16").working:
+        pass
+    shown = export.show_export(ctx, own, finished.id, "bf16")
+    assert "8 of 8 replies" in shown[own.merged] and shown[own.take_merged]["visible"]
+    assert "merged" in shown[own.code]
+    assert Path(export.zip_merged(ctx, finished.id, "bf16")).suffix == ".zip"
+    assert Path(export.zip_adapter(ctx, finished.id)).stat().st_size > 0
+
+
+def test_what_was_merged_before_the_run_went_on_is_not_offered(
+    ctx: Context, own: export.ExportWidgets, finished: RunDir
+) -> None:
+    export.start_merge(ctx, own, finished.id, "bf16")
+    while not export.merge_state(finished, "bf16").ready:
+        pass
+    finished.emit(ev.Saved(step=21, best=True))
+    assert not export.merge_state(finished, "bf16").ready
+    with pytest.raises(RunError, match="Press Merge first"):
+        export.zip_merged(ctx, finished.id, "bf16")
+
+
+def test_a_base_model_that_has_gone_locks_nothing(
+    ctx: Context, own: export.ExportWidgets, finished: RunDir
+) -> None:
+    text = finished.spec_file.read_text()
+    finished.spec_file.write_text(text.replace("source: pocket", "source: /gone/model"))
+    assert "/gone/model" in export.show_export(ctx, own, finished.id, "bf16")[own.code]
+    assert Path(export.zip_adapter(ctx, finished.id)).is_file()
+
+
+def test_nothing_to_export_is_said(ctx: Context, own: export.ExportWidgets) -> None:
+    shown = export.show_export(ctx, own, None, "bf16")
+    assert shown.keys() == set(own.shown) and "nothing to export" in shown[own.adapter]
+    assert not shown[own.take_adapter]["interactive"]
+    with pytest.raises(RunError):
+        export.start_merge(ctx, own, None, "bf16")
