@@ -1,1 +1,1 @@
-"""What a base model is, read from its config and headers. Never loads weights; knows nothing about data."""
+"""What a base model is, from its config and headers. Loads no weights; knows nothing about data."""

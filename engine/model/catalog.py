@@ -1,4 +1,4 @@
-"""Models that can be looked at before they are here: those that Hone recommends, and those looked up on the Hub.
+"""Models that can be inspected before they are downloaded: recommended or looked up on the Hub.
 
 Their source is ``hub:owner/name``. A config is enough to inspect one; weights come with
 engine.process.downloads.
@@ -18,11 +18,11 @@ from engine.spec.presets import KnownModel
 from engine.store.files import whole_folder
 from engine.store.workspace import Store
 
-CATALOG_FOLDER = "known"  # folder of the recommended models' configs, beside those of commits
+CATALOG_FOLDER = "known"  # of the recommended models' configs, beside the folders of commits
 
 
 def source_of(store: Store, name: str) -> str:
-    """How a spec would name a model of the Hub: its folder once it is here, else hub:owner/name. Raises ModelError."""
+    """A Hub model's source: its folder once it is downloaded, else hub:owner/name. Raises ModelError."""
     folder = store.models / hub.folder_name(name)
     return str(folder.resolve()) if hub.read_origin(folder) else HUB_PREFIX + name
 
@@ -33,7 +33,7 @@ def known_model(name: str) -> KnownModel | None:
 
 
 def config_folder(store: Store, source: str) -> Path | None:
-    """Where the config of hub:owner/name is; None for a model that is here itself. Raises ModelError."""
+    """The folder of hub:owner/name's config; None for a model on this machine. Raises ModelError."""
     name = hub_name(source)
     if not name:
         return None
@@ -46,10 +46,10 @@ def config_folder(store: Store, source: str) -> Path | None:
     raise ModelError(f"Nothing is known of '{name}' yet. Look it up on the Model tab.")
 
 
-def _write_config(shelf: Path, name: str, one: KnownModel) -> Path:
-    """A recommended model's config as a folder: another one where Hone's own list has changed."""
+def _write_config(parent: Path, name: str, one: KnownModel) -> Path:
+    """A recommended model's config as a folder, a new one whenever Hone's list has changed."""
     text = json.dumps([one.config, one.template])
-    folder = shelf / hashlib.sha256(text.encode()).hexdigest()[:12] / name
+    folder = parent / hashlib.sha256(text.encode()).hexdigest()[:12] / name
     if not folder.is_dir():
         with whole_folder(folder) as draft:
             (draft / "config.json").write_text(json.dumps(one.config), encoding="utf-8")

@@ -26,25 +26,25 @@ def checked_folder(source: str) -> Path:
 
 
 def hub_name(source: str) -> str:
-    """The owner/name of a source that is only looked at, hub:owner/name; empty for a model that is here."""
+    """The owner/name in the source hub:owner/name; empty for a model on this machine."""
     return source.removeprefix(HUB_PREFIX) if source.startswith(HUB_PREFIX) else ""
 
 
 def model_path(source: str) -> Path:
-    """Where a base model should be; it may have gone."""
+    """The folder that a source names; it may be gone."""
     return presets.POCKET_MODEL if source == "pocket" else Path(source)
 
 
 def has_chat_template(path: Path) -> bool:
-    """Whether a model brings a chat template, so that it knows who is speaking."""
-    about = path / config_json.TOKENIZER_CONFIG
-    return (path / "chat_template.jinja").is_file() or (
-        about.is_file() and "chat_template" in config_json.read_json_object(about)
-    )
+    """Whether a model has a chat template."""
+    if (path / "chat_template.jinja").is_file():
+        return True
+    settings = path / config_json.TOKENIZER_CONFIG
+    return settings.is_file() and "chat_template" in config_json.read_json_object(settings)
 
 
 def list_models(roots: Iterable[Path]) -> list[tuple[str, str]]:
-    """(source, label) of the pocket model and of every model folder directly below the given ones."""
+    """(source, label) of the pocket model and of every model folder in the given ones."""
     found = [("pocket", "Pocket model (ships with Hone)")]
     for root in roots:
         folders = [root, *sorted(root.iterdir())] if root.is_dir() else []

@@ -10,27 +10,24 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from engine.errors import ModelError
 from engine.model import config_json, weights
 from engine.model.config_json import CONFIG_FILE, SETTINGS_FILES
 
-VOCABULARIES = (
-    "tokenizer.json",
-    "tokenizer.model",
-    "vocab.json",
-    "vocab.txt",
-)  # a tokenizer has one of them
+# A tokenizer has one of these files.
+VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
 TEMPLATES_FOLDER = "additional_chat_templates"
 ADAPTER_CONFIG = "adapter_config.json"
 MOST_FILES = 10_000
 
 
 def check_model_folder(path: Path) -> None:
-    """Raise ModelError unless the folder holds a whole transformers model in safetensors that brings no code."""
+    """Raise ModelError unless this is a complete transformers model in safetensors without code."""
     try:
         there = path.is_absolute() and path.is_dir()
-    except (OSError, ValueError):  # longer than a path can be, or with a NUL
+    except (OSError, ValueError):  # too long for a path, or with a NUL
         there = False
     if not there:
         raise ModelError(
@@ -40,7 +37,7 @@ def check_model_folder(path: Path) -> None:
         _check_files(path)
         if not (path / CONFIG_FILE).is_file():
             _refuse_other_folder(path)
-        if (path / ADAPTER_CONFIG).exists():  # the library would put it into the model unseen
+        if (path / ADAPTER_CONFIG).exists():  # transformers would load it silently
             raise ModelError(
                 f"It holds an adapter beside the model ({ADAPTER_CONFIG}). "
                 "Move the adapter's files to a folder of their own, then choose this one again."
@@ -51,7 +48,7 @@ def check_model_folder(path: Path) -> None:
 
 
 def check_settings_folder(path: Path) -> None:
-    """The same for a folder that holds the small files of a model alone."""
+    """Raise ModelError for what the small files of a model must not say; its weights are not here."""
     with _name_the_model(path):
         config_json.check_settings_files(path)
 
@@ -71,17 +68,13 @@ def _name_the_model(path: Path) -> Iterator[None]:
 
 
 def _check_files(path: Path) -> None:
-    """Nothing that hangs when it is opened, and no link to a file of somebody else."""
-    # The Hub's cache keeps a model as links: models--OWNER--NAME/snapshots/COMMIT/FILE ->
-    # ../../blobs/HASH.
-    real = path.resolve()
-    cache = real.parent.parent if real.parent.name == "snapshots" else None
-    homes = [real, cache / "blobs"] if cache and cache.name.startswith("models--") else [real]
+    """Raise ModelError for a file that would hang whoever opens it, and for a link out of the folder."""
     files = list(path.iterdir())
     if (path / TEMPLATES_FOLDER).is_dir():
         files += (path / TEMPLATES_FOLDER).iterdir()
     if len(files) > MOST_FILES:
         raise ModelError(f"It holds {len(files):,} files. Choose the folder of one model.")
+    homes = _homes(path)
     for file in files:
         if file.is_symlink() and not file.exists():
             raise ModelError(
@@ -89,26 +82,44 @@ def _check_files(path: Path) -> None:
             )
         if file.is_symlink() and not any(file.resolve().is_relative_to(home) for home in homes):
             raise ModelError(
-                f"'{file.name}' is a link that leads out of the folder. Put the file itself in its "
-                "place."
+                f"'{file.name}' is a link that leads out of the folder. Put the file itself in its place."
             )
-        kind = file.stat().st_mode if file.exists() else stat.S_IFREG
-        if not stat.S_ISREG(kind) and (
-            not stat.S_ISDIR(kind) or file.name in (*SETTINGS_FILES, *VOCABULARIES)
-        ):
+        if not _is_readable(file):
             raise ModelError(
                 f"'{file.name}' should be a file and is something else. Get the model again."
             )
 
 
-def _refuse_other_folder(path: Path) -> None:
-    """It has no config.json."""
+def _homes(path: Path) -> list[Path]:
+    """The folders that links of a model may lead to."""
+    # The Hub's cache keeps a model as links:
+    # models--OWNER--NAME/snapshots/COMMIT/FILE -> ../../blobs/HASH
+    real = path.resolve()
+    cache = real.parent.parent
+    if real.parent.name == "snapshots" and cache.name.startswith("models--"):
+        return [real, cache / "blobs"]
+    return [real]
+
+
+def _is_readable(file: Path) -> bool:
+    """Whether this is a file, or a folder where no file is expected; anything else may hang."""
+    if not file.exists():
+        return True
+    kind = file.stat().st_mode
+    if stat.S_ISDIR(kind):
+        return file.name not in (*SETTINGS_FILES, *VOCABULARIES)
+    return stat.S_ISREG(kind)
+
+
+def _refuse_other_folder(path: Path) -> NoReturn:
+    """Raise ModelError with what a folder is that has no config.json."""
     if (path / ADAPTER_CONFIG).is_file():
         base = config_json.read_json_object(path / ADAPTER_CONFIG).get("base_model_name_or_path")
-        named = f": {base[:100]}" if isinstance(base, str) and base.isprintable() and base else ""
+        named = ""
+        if isinstance(base, str) and base.isprintable() and base:
+            named = f": {base[:100]}"
         raise ModelError(
-            f"It is an adapter ({ADAPTER_CONFIG}), not a whole model. Choose the model that it was "
-            f"made for{named}."
+            f"It is an adapter ({ADAPTER_CONFIG}), not a whole model. Choose the model that it was made for{named}."
         )
     weights.refuse_gguf(file.name for file in path.iterdir())
     raise ModelError(
@@ -130,7 +141,6 @@ def _check_tokenizer(path: Path) -> None:
             end = data.read(64).rstrip()
         if start.startswith(weights.LFS_POINTER):
             weights.refuse_pointer(file.name)
-        if not start or (
-            file.suffix == ".json" and not (start.lstrip().startswith(b"{") and end.endswith(b"}"))
-        ):
+        whole_json = start.lstrip().startswith(b"{") and end.endswith(b"}")
+        if not start or (file.suffix == ".json" and not whole_json):
             raise ModelError(f"Its {file.name} is damaged or cut off. Get that file again.")

@@ -17,7 +17,7 @@ def _load_architectures() -> dict[str, dict[str, list[str]]]:
 def target_groups(
     model_type: str, modules: Iterable[LinearModule]
 ) -> tuple[dict[str, tuple[str, ...]], str]:
-    """The groups fewest, attention and all of a model with these linear layers, and why the first two are all, too."""
+    """The groups fewest, attention and all; and, where they are all the same, the reason."""
     fit = [module for module in modules if not module.refused]
     every = tuple(dict.fromkeys(module.name for module in fit))
     inside = {module.name for module in fit if module.part == "attention"}
@@ -29,9 +29,8 @@ def target_groups(
     if groups["fewest"]:
         return groups | {"all": every}, ""
     reason = (
-        f"Hone does not know the attention of this architecture ({model_type}): none of its layers "
-        "is called as usual "
-        "(q_proj, query, query_key_value and the like). Every group therefore means all linear "
-        "layers."
+        f"Hone does not know the attention layers of this architecture ({model_type}): none has a "
+        "usual name (q_proj, query, query_key_value and the like). Every group therefore means all "
+        "linear layers."
     )
     return dict.fromkeys(("fewest", "attention", "all"), every), reason

@@ -1,4 +1,4 @@
-"""How a worker ended that could not say so itself, in words: killed for memory, killed, crashed, or asked to end."""
+"""Why a worker ended that could not say so itself: killed for memory, killed, crashed, asked to end."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import sys
 from engine.store.run_dir import RunDir
 
 TRAINING_NO_MEMORY = (
-    "The system ended the training process for want of memory, and there is no smaller layout left "
-    "to try. Set the "
-    "longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller "
-    "model."
+    "The system ended the training process because memory ran out, and there is no smaller layout left to try. "
+    "Set the longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
 )
 STOPPING_NO_MEMORY = (
-    "The system ended the training process for want of memory, before it had stopped."
+    "The system ended the training process because memory ran out, before the run had stopped."
 )
-MERGE_NO_MEMORY = "The system ended the merge for want of memory. Close other programs, or choose bf16, which needs half as much."
+MERGE_NO_MEMORY = (
+    "The system ended the merge because memory ran out. "
+    "Close other programs, or choose bf16, which needs half as much."
+)
 KILLED_CODE = -getattr(signal, "SIGKILL", 9)
 CRASH_SIGNALS = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
 # Windows ends a process that crashed with a status of its own, as an exit code.
@@ -27,23 +28,26 @@ WINDOWS_CRASHES = {
 }
 
 
-def ended_for_memory(run: RunDir, code: int, kills: int, said: int) -> bool:
-    """Whether the system ended it for want of memory.
+def ended_for_memory(run: RunDir, code: int, kills: int, log_size: int) -> bool:
+    """Whether the system ended a run's worker because memory ran out.
 
-    ``kills``: how many processes the system has ended so meanwhile; ``said``: bytes of the log
-    before it began.
+    ``kills``: processes that the system has ended for this reason meanwhile. ``log_size``: bytes of the run's log
+    before the worker began.
     """
     killed = code == KILLED_CODE and kills > 0
-    return killed or (code < 0 and _log_ends_in_bad_alloc(run, said))
+    return killed or (code < 0 and _log_ends_in_bad_alloc(run, log_size))
 
 
 def describe_start_failure(error: OSError) -> str:
-    """Of one that the system would not start."""
-    return f"The process for it could not be started ({error.strerror or error}). Close other programs, then try again."
+    """Message for a worker that could not be started."""
+    reason = error.strerror or error
+    return (
+        f"The process for it could not be started ({reason}). Close other programs, then try again."
+    )
 
 
 def describe_training_end(code: int, no_memory: bool, stopping: bool = False) -> str:
-    """Of a run that was training, and perhaps was to stop."""
+    """Message for a run whose worker ended; ``stopping``: the user had asked it to stop."""
     if no_memory:
         return STOPPING_NO_MEMORY if stopping else TRAINING_NO_MEMORY
     name = _signal_name(code)
@@ -51,30 +55,25 @@ def describe_training_end(code: int, no_memory: bool, stopping: bool = False) ->
         return "The training process was asked to end by the system."
     if crash := _crash_name(code, name):
         return (
-            f"The training process crashed ({crash}). That is a fault in a library or a driver, "
-            "not in your data. If "
-            "it happens after Continue, choose the precision fp32 under More settings. The log has "
-            "what it said last."
+            f"The training process crashed ({crash}). That is a fault in a library or a driver, not in your data. "
+            "If it happens after Continue, choose the precision fp32 under More settings. "
+            "The end of the log shows what happened."
         )
     if code < 0:
         return (
             f"The training process was killed by the system (signal {-code}). "
-            "If you did not do that, memory may have run out: lower the batch size or the longest "
-            "example."
+            "If you did not do that, memory may have run out: lower the batch size or the longest example."
         )
     return f"The training process ended unexpectedly (exit code {code}). The log has the details."
 
 
 def describe_merge_end(code: int, no_memory: bool) -> str:
-    """Of a merge."""
+    """Message for a merge whose worker ended."""
     if no_memory:
         return MERGE_NO_MEMORY
-    crash = _crash_name(code, _signal_name(code))
-    return (
-        f"The merge crashed ({crash}). Try again."
-        if crash
-        else "The merge was ended by the system. Try again."
-    )
+    if crash := _crash_name(code, _signal_name(code)):
+        return f"The merge crashed ({crash}). Try again."
+    return "The merge was ended by the system. Try again."
 
 
 def _signal_name(code: int) -> str:
@@ -90,7 +89,7 @@ def _crash_name(code: int, name: str) -> str:
     return WINDOWS_CRASHES.get(code & 0xFFFFFFFF, "") if sys.platform == "win32" else ""
 
 
-def _log_ends_in_bad_alloc(run: RunDir, said: int) -> bool:
+def _log_ends_in_bad_alloc(run: RunDir, log_size: int) -> bool:
     """Whether a worker's last words are those of a library that found no memory and gave up."""
-    words = run.log.read_bytes()[said:][-2000:] if run.log.exists() else b""
+    words = run.log.read_bytes()[log_size:][-2000:] if run.log.exists() else b""
     return b"std::bad_alloc" in words

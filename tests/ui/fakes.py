@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gc
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import gradio as gr
 
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.estimate.duration import MeasuredSpeed
@@ -14,6 +18,18 @@ from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
+
+Made = TypeVar("Made")
+
+
+def lay_out(build: Callable[[], Made]) -> Made:
+    """Widgets on a page of their own. Gradio leaves event loops open; they are collected here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        with gr.Blocks():
+            made = build()
+        gc.collect()
+    return made
 
 
 def linear(name: str, ins: int, outs: int, part: str) -> LinearModule:

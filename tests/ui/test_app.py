@@ -65,7 +65,7 @@ def test_a_run_s_settings_reach_all_of_the_form(blocks: gr.Blocks) -> None:
     found = {fn.name: (len(fn.inputs), len(fn.outputs)) for fn in blocks.fns.values()}
     assert found["use_settings"] == found["use_adapter"] == (1, 4 + len(form.FORM_PATHS))
     assert found["choose_data"] == (4, len(form.FORM_PATHS) - 2 + 5)
-    assert {"extend_run", "act", "forget_start", "show_start"} <= found.keys()
+    assert {"extend_run", "press_queue_button", "forget_start", "show_start"} <= found.keys()
 
 
 def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
@@ -75,7 +75,7 @@ def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
 
 
 def test_a_foreign_host_is_refused(blocks: gr.Blocks) -> None:
-    middleware = app._serving(0, space=False)["app_kwargs"]["middleware"]
+    middleware = app._launch_options(0, space=False)["app_kwargs"]["middleware"]
     api = gr.routes.App.create_app(blocks, app_kwargs={"middleware": middleware})
     client = TestClient(api, base_url="http://evil.example")
     assert client.get("/").status_code == 400

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import gradio as gr
 import pytest
 
 from engine.errors import RunError
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
+from tests.ui.fakes import lay_out
 from ui import export
 from ui.context import Context
 
 
 @pytest.fixture
-def own() -> Iterator[export.ExportWidgets]:
-    with gr.Blocks():
-        yield export.build_widgets()
+def own() -> export.ExportWidgets:
+    return lay_out(export.build_widgets)
 
 
 def test_merging_ends_with_figures_and_a_zip(

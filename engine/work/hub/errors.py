@@ -1,4 +1,4 @@
-"""What goes wrong with the Hub, in plain words, and how long its first answer is waited for.
+"""Explains errors of the Hub, the network and the disk, and limits the wait for a first answer.
 
 The same for datasets and models; knows nothing about what either holds.
 """
@@ -14,21 +14,25 @@ from contextlib import contextmanager
 from typing import NamedTuple, TypeVar
 
 from huggingface_hub import constants, errors, get_token
-from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # kept there for others, the library says
+
+# The library keeps it there for others, it says.
+from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
 from engine.errors import DataError, HoneError, ModelError
 
-FIRST_ANSWER_SECONDS = 4.0  # seconds until a server that does not answer counts as unreachable; starting to ask takes one more
+# Until a server that does not answer counts as unreachable; starting to ask takes another second.
+FIRST_ANSWER_SECONDS = 4.0
 LOGIN_ADVICE = "set HF_TOKEN to a token of yours (or run 'hf auth login') and start Hone again"
+NETWORK_ERRORS = (httpx.TransportError, ConnectionError, TimeoutError)
 
-Answer = TypeVar("T")
+Answer = TypeVar("Answer")
 
 
 class HubKind(NamedTuple):
-    """What is asked for, and the words that differ by it."""
+    """Datasets or models, and the words about them."""
 
     word: str
-    shelf: str  # the page where all of its sort are found
+    listing: str  # the page where all of them are found
     pages: str  # what the address of one page begins with
     error: type[HoneError]
     instead: str  # what can be done without the Hub
@@ -37,29 +41,43 @@ class HubKind(NamedTuple):
 
 
 DATASET = HubKind(
-    "dataset", "datasets", "datasets/", DataError, "add the data as a file", "ask for a smaller slice",
-    "nothing of it was used",
-)  # fmt: skip
+    word="dataset",
+    listing="datasets",
+    pages="datasets/",
+    error=DataError,
+    instead="add the data as a file",
+    smaller="ask for a smaller slice",
+    kept="nothing of it was used",
+)
 MODEL = HubKind(
-    "model", "models", "", ModelError, "choose a model that is on this machine", "choose a smaller model",
-    "what came is kept, and the next try goes on from there",
-)  # fmt: skip
+    word="model",
+    listing="models",
+    pages="",
+    error=ModelError,
+    instead="choose a model that is on this machine",
+    smaller="choose a smaller model",
+    kept="what came is kept, and the next try goes on from there",
+)
 
 
-def first_answer(thing: HubKind, name: str, ask: Callable[[], Answer]) -> Answer:
-    """What the Hub answers; raises the thing's error if the name is none, or if no answer comes in time."""
+def first_answer(kind: HubKind, name: str, ask: Callable[[], Answer]) -> Answer:
+    """What the Hub answers; raises the kind's error for an invalid name, or if no answer comes in time."""
     try:
         return _with_timeout(FIRST_ANSWER_SECONDS, ask)
     except errors.HFValidationError:
-        raise thing.error(invalid_name_error(thing, name)) from None
-    except (httpx.TransportError, ConnectionError, TimeoutError, queue.Empty) as error:
-        raise thing.error(
-            f"The Hub ({constants.ENDPOINT}) cannot be reached. Check the network, or {thing.instead}."
+        raise kind.error(_invalid_name(kind, name)) from None
+    except (*NETWORK_ERRORS, queue.Empty) as error:
+        raise kind.error(
+            f"The Hub ({constants.ENDPOINT}) cannot be reached. Check the network, "
+            f"or {kind.instead}."
         ) from error
 
 
 def _with_timeout(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """Ask, but wait no longer than this: without a network, looking up the address alone may take half a minute."""
+    """Ask, but wait no longer than this; raises queue.Empty.
+
+    Without a network, looking up the address alone may take half a minute.
+    """
     answers: queue.SimpleQueue[tuple[Answer | None, Exception | None]] = queue.SimpleQueue()
 
     def work() -> None:
@@ -76,62 +94,74 @@ def _with_timeout(seconds: float, ask: Callable[[], Answer]) -> Answer:
 
 
 @contextmanager
-def explained_errors(thing: HubKind, name: str) -> Iterator[None]:
-    """Turn every failure of the Hub, the network, the disk and the card into the thing's error."""
+def explained_errors(kind: HubKind, name: str) -> Iterator[None]:
+    """Turn every failure of the Hub, the network, the disk and the card into the kind's error."""
     try:
         yield
     except HoneError:
         raise
     except Exception as error:
-        wrapped = isinstance(
-            error, errors.LocalEntryNotFoundError
-        )  # around whatever befell the first request
-        raise thing.error(
-            explain_hub_error(thing, name, error.__cause__ or error if wrapped else error)
-        ) from error
+        # The library wraps whatever went wrong with the first request in this one.
+        wrapped = isinstance(error, errors.LocalEntryNotFoundError)
+        reason = error.__cause__ or error if wrapped else error
+        raise kind.error(explain_hub_error(kind, name, reason)) from error
 
 
-def invalid_name_error(thing: HubKind, name: str) -> str:
-    return f"'{name[:100]}' is not a {thing.word}'s name. Write it as on its page: owner/name, without an address."
+def _invalid_name(kind: HubKind, name: str) -> str:
+    return (
+        f"'{name[:100]}' is not a {kind.word}'s name. Write it as on its page: owner/name, "
+        "without an address."
+    )
 
 
-def explain_hub_error(thing: HubKind, name: str, error: BaseException) -> str:
+def explain_hub_error(kind: HubKind, name: str, error: BaseException) -> str:
     """What is wrong, and what to do."""
-    page = f"{constants.ENDPOINT}/{thing.pages}{name}"
-    code = error.response.status_code if isinstance(error, errors.HfHubHTTPError) else 0
+    if isinstance(error, errors.HfHubHTTPError):
+        return _explain_refusal(kind, name, error)
+    if isinstance(error, NETWORK_ERRORS) or "Consistency check" in str(error):
+        return f"The download of '{name}' broke off. Check the network and try again; {kind.kept}."
+    if isinstance(error, json.JSONDecodeError):
+        return (
+            f"What answers at {constants.ENDPOINT} is not the Hub: perhaps a network's page to log "
+            "in. Open it in a browser, then try again."
+        )
     number = error.errno if isinstance(error, OSError) else None
+    if number in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full. Make room, or {kind.smaller}; then try again."
+    if number in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return "The folder for downloads cannot be written. Check who owns the workspace."
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return (
+        f"The {kind.word} '{name}' cannot be read ({type(error).__name__}: {reason}). "
+        "Choose another one."
+    )
+
+
+def _explain_refusal(kind: HubKind, name: str, error: errors.HfHubHTTPError) -> str:
+    """What an answer of the Hub with an error code means."""
+    code = error.response.status_code
     if isinstance(error, errors.GatedRepoError):
+        page = f"{constants.ENDPOINT}/{kind.pages}{name}"
         login = "" if get_token() else f", then {LOGIN_ADVICE}"
-        return f"The {thing.word} '{name}' is gated: its owner has terms. Accept them on {page}{login}."
+        return (
+            f"The {kind.word} '{name}' is gated: its owner has terms. Accept them on {page}{login}."
+        )
     if isinstance(error, errors.RepositoryNotFoundError) or (code == 401 and not get_token()):
         return (
-            f"There is no {thing.word} '{name}' that you may read. Check the name on "
-            f"{constants.ENDPOINT}/{thing.shelf}. If it is a private one, {LOGIN_ADVICE}."
+            f"There is no {kind.word} '{name}' that you may read. Check the name on "
+            f"{constants.ENDPOINT}/{kind.listing}. If it is a private one, {LOGIN_ADVICE}."
         )
     if isinstance(error, errors.DisabledRepoError):
-        return f"The Hub has closed the {thing.word} '{name}'. Choose another one."
+        return f"The Hub has closed the {kind.word} '{name}'. Choose another one."
     if code in (401, 403):
         return f"The Hub refused your token for '{name}' ({code}). To change it, {LOGIN_ADVICE}."
-    if code == 429 or code >= 500:
-        return f"The Hub is too busy at the moment, or has a fault ({code}). Wait some minutes and try again."
     if code == 400:
         return (
             f"The Hub did not understand what was asked about '{name}' ({code}). Try other words."
         )
-    if code:
-        return f"'{name}' changed or lost a file while it was read ({code}). Try again."
-    if number in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full. Make room, or {thing.smaller}; then try again."
-    if number in (errno.EACCES, errno.EROFS, errno.EPERM):
-        return "The folder for downloads cannot be written. Check who owns the workspace."
-    if isinstance(
-        error, httpx.TransportError | ConnectionError | TimeoutError
-    ) or "Consistency check" in str(error):
-        return f"The download of '{name}' broke off. Check the network and try again; {thing.kept}."
-    if isinstance(error, json.JSONDecodeError):
+    if code == 429 or code >= 500:
         return (
-            f"What answers at {constants.ENDPOINT} is not the Hub: perhaps a network's page to log in. "
-            "Open it in a browser, then try again."
+            f"The Hub is too busy at the moment, or has a fault ({code}). Wait some minutes and "
+            "try again."
         )
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    return f"The {thing.word} '{name}' cannot be read ({type(error).__name__}: {reason}). Choose another one."
+    return f"'{name}' changed or lost a file while it was read ({code}). Try again."

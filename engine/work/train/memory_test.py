@@ -1,4 +1,7 @@
-"""The proof that a run fits: the longest examples of the real data go forward and backward once before it starts."""
+"""Memory test: before a run starts, its longest examples go forward and backward.
+
+It shows that the batch layout fits into memory, and how long a pass takes.
+"""
 
 from __future__ import annotations
 
@@ -8,69 +11,111 @@ from typing import Any, NamedTuple
 import torch
 from transformers import Trainer
 
-from engine.estimate.memory import OPTIMIZER_BYTES
-from engine.spec.batch import BatchLayout
-from engine.spec.run import RunSpec
-from engine.work.kernels.packing import longest_examples
+from engine.estimate.case import MemoryInputs
+from engine.estimate.memory import OPTIMIZER_BYTES, estimate_memory
+from engine.hardware import GB
+from engine.model import parameters
+from engine.store import events as ev
+from engine.work import compat
+from engine.work.kernels.packing import longest_examples, padding_share
 from engine.work.memory import memory_gb
-from engine.work.model.load import DeviceSetup
-from engine.work.train.objective import TrainingObjective
+from engine.work.train.attempt import Attempt
+
+# Of the estimated time, the shortest and the longest that training took on eleven runs of the
+# pocket model.
+TRAINING_TIME_RANGE = (0.75, 1.4)
+# Of each batch beside its tokens: a short one costs more per token than the longest did.
+BATCH_SECONDS = 0.02
 
 
 class MemoryTest(NamedTuple):
-    """What the pass cost."""
+    """What a pass of the longest examples cost."""
 
     memory_gb: float  # peak
     seconds: float  # of one forward and backward pass
     tokens: int  # in it, padding counted
 
 
-def run_memory_test(
-    trainer: Trainer, lesson: TrainingObjective, fit: BatchLayout, place: DeviceSetup, spec: RunSpec
-) -> MemoryTest:
-    """Two passes of the longest batch, the second one timed; memory that runs out is raised as it comes."""
+def run_memory_test(trainer: Trainer, attempt: Attempt) -> MemoryTest:
+    """Two passes of the longest batch, the second one timed; an out-of-memory error is raised."""
+    layout, objective, device = attempt.layout, attempt.objective, attempt.setup.device
     model: Any = trainer.model
-    indices = longest_examples(lesson.lengths, fit.batch)
-    if fit.checkpointing:
+    indices = longest_examples(objective.lengths, layout.batch)
+    if layout.checkpointing:
         model.activation_checkpointing_enable({"use_reentrant": False})
-    trained = [weights for weights in model.parameters() if weights.requires_grad]
-    # The optimizer's states come with the first step; until then their room is taken by numbers of the same size.
-    room = [
-        torch.ones(
-            weights.numel() * OPTIMIZER_BYTES[spec.optim.optimizer],
-            dtype=torch.uint8,
-            device=weights.device,
-        )
-        for weights in trained
-    ]
+    reserved = _reserve_optimizer_states(model, attempt.inputs.spec.optim.optimizer)
     try:
-        with (
-            torch.random.fork_rng()
-        ):  # the run begins with the same random numbers with and without a proof
+        # The run begins with the same random numbers with and without a test.
+        with torch.random.fork_rng():
             model.train()
             for _ in range(2):
-                begun = time.perf_counter()
-                _forward_backward(trainer, model, indices, place)
-                if place.device.type == "cuda":
+                began = time.perf_counter()
+                _forward_backward(trainer, indices, attempt)
+                if device.type == "cuda":
                     torch.cuda.synchronize()
-                seconds = time.perf_counter() - begun
-        sizes = [lesson.lengths[at] for at in indices]
-        return MemoryTest(
-            memory_gb(), seconds, sum(sizes) if lesson.flat else fit.batch * max(sizes)
-        )
+                seconds = time.perf_counter() - began
+        sizes = [objective.lengths[at] for at in indices]
+        tokens = sum(sizes) if objective.packed else layout.batch * max(sizes)
+        return MemoryTest(memory_gb(), seconds, tokens)
     finally:
-        del room
+        del reserved
         model.zero_grad(set_to_none=True)
-        if metrics := getattr(trainer, "_metrics", None):  # TRL's trainers note what they computed
-            metrics["train"].clear()
+        for noted in compat.noted_metrics(trainer).values():
+            noted.clear()
 
 
-def _forward_backward(trainer: Trainer, model: Any, indices: list[int], place: DeviceSetup) -> None:
+def _reserve_optimizer_states(model: Any, optimizer: str) -> list[torch.Tensor]:
+    """Memory of the size of the optimizer's states, which come with the first step only."""
+    each = OPTIMIZER_BYTES[optimizer]
+    trained = [weights for weights in model.parameters() if weights.requires_grad]
+    return [
+        torch.ones(weights.numel() * each, dtype=torch.uint8, device=weights.device)
+        for weights in trained
+    ]
+
+
+def _forward_backward(trainer: Trainer, indices: list[int], attempt: Attempt) -> None:
+    model: Any = trainer.model
+    setup = attempt.setup
     rows = [trainer.train_dataset[at] for at in indices]
-    inputs = trainer._prepare_inputs(trainer.data_collator(rows))
-    with torch.autocast(place.device.type, torch.bfloat16, enabled=place.autocast):
+    inputs = compat.prepare_inputs(trainer, trainer.data_collator(rows))
+    with torch.autocast(setup.device.type, torch.bfloat16, enabled=setup.autocast):
         loss = trainer.compute_loss(model, inputs)
     loss.backward()
-    model.zero_grad(
-        set_to_none=False
-    )  # gradients stay in memory, as they do while batches are added up
+    # Gradients stay in memory, as they do while batches are accumulated.
+    model.zero_grad(set_to_none=False)
+
+
+def estimate_run(attempt: Attempt, test: MemoryTest) -> ev.Estimated:
+    """Parameters and memory from the config alone, and the time from the measured pass."""
+    spec, info = attempt.inputs.spec, attempt.inputs.info
+    layout, setup, objective = attempt.layout, attempt.setup, attempt.objective
+    labels = len(objective.head.labels) if objective.head else 0
+    memory = estimate_memory(
+        MemoryInputs(
+            info=info,
+            method=spec.method,
+            batch=layout.batch,
+            length=max(objective.lengths),
+            precision="bf16" if setup.precision == "bf16" else "fp32",
+            device="cuda" if setup.device.type == "cuda" else "cpu",
+            checkpointing=layout.checkpointing,
+            optimizer=spec.optim.optimizer,
+            labels=labels,
+            autocast=setup.autocast,
+            prefer=objective.preference,
+        )
+    )
+    length = sum(objective.lengths) / len(objective.lengths)
+    if not objective.packed:
+        length /= 1 - padding_share(objective.lengths, layout.batch)
+    batches = spec.optim.steps(objective.counts.rows) * layout.accumulation
+    of_batch = test.seconds * layout.batch * length / test.tokens + BATCH_SECONDS
+    shortest, longest = TRAINING_TIME_RANGE
+    return ev.Estimated(
+        trainable=parameters.count_parameters(info, spec.method, labels).trainable,
+        memory_gb=memory.total / GB,
+        parts={name: size / GB for name, size in memory.model_dump().items()},
+        seconds_low=batches * of_batch * shortest,
+        seconds_high=batches * of_batch * longest,
+    )

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
-import gradio as gr
 import pytest
 from gradio.components import Component
 
@@ -16,7 +14,7 @@ from engine.process.fake import FakeBackend
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
-from tests.ui.fakes import FakeDesk
+from tests.ui.fakes import FakeDesk, lay_out
 from ui.compare import score, tab
 from ui.compare.score import ScoreWidgets
 from ui.compare.tab import ChatWidgets
@@ -26,15 +24,13 @@ NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
 
 @pytest.fixture
-def chat() -> Iterator[ChatWidgets]:
-    with gr.Blocks():
-        yield tab.build_chat()
+def chat() -> ChatWidgets:
+    return lay_out(tab.build_chat)
 
 
 @pytest.fixture
-def own() -> Iterator[ScoreWidgets]:
-    with gr.Blocks():
-        yield score.build_score()
+def own() -> ScoreWidgets:
+    return lay_out(score.build_score)
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr
@@ -11,6 +10,7 @@ import pytest
 from gradio.components import Component
 
 from engine.spec.run import DataSpec, RunSpec
+from tests.ui.fakes import lay_out
 from ui import form
 from ui.context import Context
 from ui.data import tab as data_tab
@@ -22,11 +22,9 @@ Values = dict[Component, Any]
 
 
 @pytest.fixture
-def tab(ctx: Context) -> Iterator[DataTab]:
+def tab(ctx: Context) -> DataTab:
     """The tab by itself."""
-    with gr.Blocks():
-        yield data_tab.build(ctx)
-    gc.collect()
+    return lay_out(lambda: data_tab.build(ctx))
 
 
 @pytest.fixture

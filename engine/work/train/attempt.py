@@ -1,0 +1,62 @@
+"""One attempt to train a run with one batch layout, and the arguments of its trainer."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from engine.spec.batch import BatchLayout
+from engine.store.run_dir import RunDir
+from engine.work.model.load import DeviceSetup
+from engine.work.train.checkpoints import saving_folder
+from engine.work.train.inputs import TrainingInputs
+from engine.work.train.objective import Objective
+
+OPTIMIZERS = {"adamw": "adamw_torch_fused"}  # transformers' names, where not Hone's
+
+
+class Attempt(NamedTuple):
+    """What is trained, and how it is computed."""
+
+    run: RunDir
+    inputs: TrainingInputs
+    objective: Objective
+    setup: DeviceSetup
+    layout: BatchLayout
+
+
+def training_arguments(attempt: Attempt, fresh: bool) -> dict[str, Any]:
+    """TrainingArguments; all that the spec does not set is off or as the library has it.
+
+    ``fresh``: whether the run starts at its first step.
+    """
+    spec, layout, setup = attempt.inputs.spec, attempt.layout, attempt.setup
+    evaluates = bool(attempt.objective.counts.held_out)
+    return {
+        "output_dir": str(saving_folder(attempt.run)),
+        "num_train_epochs": spec.optim.epochs,
+        "learning_rate": spec.optim.learning_rate,
+        "per_device_train_batch_size": layout.batch,
+        "per_device_eval_batch_size": layout.batch,
+        "gradient_accumulation_steps": layout.accumulation,
+        "activation_checkpointing": layout.checkpointing,
+        "activation_checkpointing_kwargs": (
+            {"use_reentrant": False} if layout.checkpointing else None
+        ),
+        "optim": OPTIMIZERS.get(spec.optim.optimizer, spec.optim.optimizer),
+        "lr_scheduler_type": spec.optim.schedule,
+        "warmup_steps": spec.optim.warmup,  # below 1 it is a share
+        "weight_decay": spec.optim.weight_decay,
+        "seed": spec.data.seed,
+        "bf16": setup.autocast,  # otherwise the weights are bf16 where it pays, without autocast
+        "use_cpu": setup.device.type == "cpu",
+        "eval_strategy": "steps" if evaluates else "no",  # RunCallback decides when
+        "eval_on_start": evaluates and fresh,
+        "prediction_loss_only": True,
+        "save_strategy": "no",  # RunCallback decides when
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,  # a NaN must be seen
+        "include_num_input_tokens_seen": "non_padding",
+        "dataloader_pin_memory": setup.device.type == "cuda",
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
