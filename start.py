@@ -26,7 +26,7 @@ PYTHON = (
     if os.name == "nt"
     else os.path.join(VENV, "bin", "python")
 )
-LOG = os.path.join(VENV, "install.log")
+INSTALL_LOG = os.path.join(VENV, "install.log")
 STAMP = os.path.join(
     VENV, "hone-requirements.sha256"
 )  # which requirements are installed; written after success
@@ -47,7 +47,7 @@ BROWSERS = (
 )
 
 # What pip's log shows, and what to do about it. The first that is found counts.
-CAUSES = (
+FAILURE_CAUSES = (
     (
         "No space left|not enough space on the disk",
         "The disk is full. Free some space, then start again.",
@@ -74,29 +74,31 @@ def main(arguments):
     """Check, install, run; the exit code."""
     problem = version_problem(sys.version_info, sys.executable)
     if problem:
-        return fail(problem)
+        return fail_with(problem)
     if arguments[:1] in (["-h"], ["--help"]):
         print(__doc__)
         return 0
     testing = arguments[:1] == ["test"]
     try:
-        problem = install(["requirements.txt"] + (["requirements-test.txt"] if testing else []))
+        problem = update_environment(
+            ["requirements.txt"] + (["requirements-test.txt"] if testing else [])
+        )
         if problem:
-            return fail(problem)
+            return fail_with(problem)
         if testing:
             provide_browser()
-        return run(command_for(arguments))
+        return run_command(command_for(arguments))
     except KeyboardInterrupt:
-        return fail("Interrupted. The next start goes on from here.", 130)
+        return fail_with("Interrupted. The next start goes on from here.", 130)
     except OSError as error:  # a full disk, a folder that may not be written
-        return fail(
+        return fail_with(
             "Hone could not be set up: {}. Check the disk space and who owns {}.".format(
                 error, ROOT
             )
         )
 
 
-def fail(text, code=1):
+def fail_with(text, code=1):
     """Say what is wrong; the exit code."""
     sys.stderr.write(text + "\n")
     return code
@@ -124,7 +126,7 @@ def command_for(arguments):
     return [PYTHON, os.path.join(ROOT, "app.py")] + arguments
 
 
-def run(command):
+def run_command(command):
     """Become the command; on Windows, which cannot, wait for it. The exit code."""
     # PYTHONPATH and not another working folder: relative paths on the command line stay the user's.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
@@ -139,21 +141,25 @@ def run(command):
             pass  # Ctrl-C is the child's to answer
 
 
-def install(files):
+def update_environment(files):
     """Bring .venv up to date with these requirement files; a sentence if that failed."""
-    wanted = [digest(name) + "  " + name for name in files]
-    if os.path.exists(PYTHON) and not os.path.exists(UNFINISHED) and set(wanted) <= set(stamped()):
+    wanted = [requirements_digest(name) + "  " + name for name in files]
+    if (
+        os.path.exists(PYTHON)
+        and not os.path.exists(UNFINISHED)
+        and set(wanted) <= set(read_stamp())
+    ):
         return None
     return make_venv() or install_packages(files) or write_stamp(wanted)
 
 
-def digest(name):
+def requirements_digest(name):
     """Of a requirement file and the Python version: the stamp no longer fits when either changes."""
     with open(os.path.join(ROOT, name), "rb") as file:
         return hashlib.sha256(("%d.%d\n" % sys.version_info[:2]).encode() + file.read()).hexdigest()
 
 
-def stamped():
+def read_stamp():
     """What the stamp says is installed, a line per requirement file."""
     if not os.path.exists(STAMP):
         return []
@@ -164,7 +170,7 @@ def stamped():
 def write_stamp(wanted):
     """Note what is installed now, beside what other requirement files had brought."""
     names = [line.split()[1] for line in wanted]
-    kept = [line for line in stamped() if line.split()[1:] and line.split()[1] not in names]
+    kept = [line for line in read_stamp() if line.split()[1:] and line.split()[1] not in names]
     with open(STAMP + ".new", "w", encoding="utf-8") as file:
         file.write("\n".join(kept + wanted) + "\n")
     os.replace(STAMP + ".new", STAMP)
@@ -207,7 +213,7 @@ def install_packages(files):
             VENV
         )
     )
-    names = [name for file in files for name in requirements(file)]
+    names = [name for file in files for name in requirement_names(file)]
     command = [
         PYTHON,
         "-m",
@@ -225,57 +231,57 @@ def install_packages(files):
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
     seen, text = [], []
-    with open(LOG, "w", encoding="utf-8") as log:
+    with open(INSTALL_LOG, "w", encoding="utf-8") as log:
         for line in (raw.decode("utf-8", "replace") for raw in pip.stdout):
             text.append(line)
             log.write(line)
             log.flush()
             if line.startswith("Installing collected packages"):
                 open(UNFINISHED, "w").close()
-            words = condense(line, names, seen)
+            words = summarise_pip_line(line, names, seen)
             if words:
                 print(words)
                 sys.stdout.flush()
     if pip.wait() != 0:
-        return explain("".join(text))
+        return explain_failure("".join(text))
     if os.path.exists(UNFINISHED):
         os.remove(UNFINISHED)
     return None
 
 
-def requirements(file):
+def requirement_names(file):
     """The names of the packages in a requirement file, in its order."""
     with open(os.path.join(ROOT, file), encoding="utf-8") as lines:
-        return [package(line) for line in lines if re.match("[A-Za-z0-9]", line)]
+        return [package_name(line) for line in lines if re.match("[A-Za-z0-9]", line)]
 
 
-def package(text):
+def package_name(text):
     """The package's name in a requirement (torch==2.13.0) or a file's name (/wheels/torch-2.13.0-cp311-...whl)."""
     return re.split(r"[=<>!~;,\[\s]|-\d", re.split(r"[/\\]", text)[-1])[0].lower().replace("_", "-")
 
 
-def condense(line, names, seen):
+def summarise_pip_line(line, names, seen):
     """A line of pip's in few words, or None where there is nothing to tell; notes each package in ``seen``."""
     step = re.match(r"\s*(?:Collecting|Processing|Requirement already satisfied:) (\S+)", line)
-    if step and package(step.group(1)) in set(names) - set(seen):
-        seen.append(package(step.group(1)))
+    if step and package_name(step.group(1)) in set(names) - set(seen):
+        seen.append(package_name(step.group(1)))
         return "Installing {} ({} of {}) ...".format(seen[-1], len(seen), len(names))
     large = re.match(r"\s*Downloading (\S+) \(([\d.]+ [MG]B)\)", line)
     if large:
-        return "    downloading {}, {}".format(package(large.group(1)), large.group(2))
+        return "    downloading {}, {}".format(package_name(large.group(1)), large.group(2))
     if line.startswith("Installing collected packages"):
         return "Writing the packages to the disk ({}) ...".format(line.count(",") + 1)
     return None
 
 
-def explain(log):
+def explain_failure(log):
     """Which package could not be installed, why, and what to do next."""
     blamed = re.findall(r"(?:No matching distribution found|Failed building wheel) for (\S+)", log)
     at_work = re.findall(r"^\s*(?:Collecting|Processing|Downloading) (\S+)", log, re.MULTILINE)
-    names = [package(name) for name in blamed + at_work[-1:]]
-    advice = next(advice for pattern, advice in CAUSES if re.search(pattern, log))
+    names = [package_name(name) for name in blamed + at_work[-1:]]
+    advice = next(advice for pattern, advice in FAILURE_CAUSES if re.search(pattern, log))
     return "Hone could not install {}. {}\nThe full log: {}".format(
-        names[0] if names else "its packages", advice, LOG
+        names[0] if names else "its packages", advice, INSTALL_LOG
     )
 
 

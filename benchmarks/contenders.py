@@ -28,7 +28,7 @@ from engine.work.kernels import packed_attention, packing
 from engine.work.model.adapters import apply_method
 from engine.work.model.describe import info_from_config
 from engine.work.model.structure import load_config
-from engine.work.train.sft import make_sft_trainer
+from engine.work.train.sft import SftData, make_sft_trainer
 
 
 def lora() -> LoraConfig:
@@ -87,10 +87,9 @@ def ours(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
     options = COMMON | {"output_dir": str(work / "ours"), "num_train_epochs": rounds, "bf16": False}
     options |= {"activation_checkpointing": False, "optim": "adamw_torch_fused"}
     lengths = [len(ids) for ids in rows["input_ids"]]
-    trainer = make_sft_trainer(
-        adapted(work), tokenizer, rows, rows.select([]), lengths, options, [Gate(work)]
-    )
-    print(trainer.way.reasons, flush=True)
+    data = SftData(rows, rows.select([]), lengths)
+    trainer = make_sft_trainer(adapted(work), tokenizer, data, options, [Gate(work)])
+    print(trainer.packing.reasons, flush=True)
     trainer.train()
 
 

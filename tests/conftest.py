@@ -1,7 +1,8 @@
 """What several tests share: a workspace, and one small real run of the pocket model.
 
-``--fast`` leaves out whatever starts a worker or a browser or imports torch, and forbids it to the rest. Elsewhere most
-workers are forked from a warm process (tests/warm.py); a test about the start of one says ``cold``.
+``--fast`` leaves out whatever starts a worker or a browser or imports torch, and forbids it to the
+rest. Elsewhere most workers are forked from a warm process (tests/warm.py); a test about the start
+of one is marked ``cold``.
 """
 
 from __future__ import annotations
@@ -43,16 +44,16 @@ class ForbidTorch:
 
     def find_spec(self, name: str, *_: Any) -> None:
         if name == "torch":
-            pytest.fail("a fast test imports torch: mark it with pytest.mark.slow")
+            raise AssertionError("a fast test imports torch: mark it with pytest.mark.slow")
 
 
-class ForbidWorkers(subprocess.Popen):
-    """Children of fast tests: no workers and no apps."""
+class FastPopen(warm.WarmPopen):
+    """Children of fast tests: what reads data and asks the Hub, but no torch and no app."""
 
     def __init__(self, args: Any, *more: Any, **named: Any) -> None:
         words = [str(word) for word in args] if isinstance(args, list | tuple) else [str(args)]
-        if any(word.startswith("engine") or word.endswith("app.py") for word in words[:3]):
-            pytest.fail(f"a fast test starts {words[:3]}: mark it with pytest.mark.slow")
+        if "engine.work" in words[:3] or any(word.endswith("app.py") for word in words[:3]):
+            raise AssertionError(f"a fast test starts {words[:3]}: mark it with pytest.mark.slow")
         super().__init__(args, *more, **named)
 
 
@@ -66,12 +67,12 @@ def pytest_configure(config: pytest.Config) -> None:
     fast = config.getoption("--fast")
     if fast:
         sys.meta_path.insert(0, ForbidTorch())
-        subprocess.Popen = ForbidWorkers
-    elif hasattr(os, "fork"):
-        subprocess.Popen = warm.WarmPopen
+    if hasattr(os, "fork"):
+        subprocess.Popen = FastPopen if fast else warm.WarmPopen
         if not hasattr(config, "workerinput"):  # once for all processes
             folder = Path(STACK.enter_context(tempfile.TemporaryDirectory(prefix="hone-")))
-            STACK.enter_context(warm.warm_process(folder))
+            modules = warm.ONE_SHOT if fast else warm.WORKERS
+            STACK.enter_context(warm.warm_process(folder, modules))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -349,7 +349,7 @@ def test_exit_code_and_working_folder_are_kept(start: ModuleType, tmp_path: Path
     if os.name == "nt":
         pytest.skip("a virtual environment's python cannot be a link on Windows")
     python.symlink_to(sys.executable)
-    start.write_stamp([f"{start.digest('requirements.txt')}  requirements.txt"])
+    start.write_stamp([f"{start.requirements_digest('requirements.txt')}  requirements.txt"])
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     done = subprocess.run(

@@ -1,8 +1,9 @@
-"""Worker processes forked from one that has imported torch already: the same code, six seconds of imports less.
+"""Worker processes forked from one that has imported torch already, which saves six seconds each.
 
-``python -m tests.warm SOCKET`` is that process. ``WarmPopen`` asks it for a child instead of starting Python anew, and
-is a ``subprocess.Popen`` in every other way: pipes, pid, signals, exit code. A child that needs another environment for
-its imports (the Hub's address, threads) is started anew, as is everything on Windows. Tests about the start of a
+``python -m tests.warm SOCKET MODULE ...`` is that process. ``WarmPopen`` asks it for a child
+instead of starting Python anew, and is a ``subprocess.Popen`` in every other way: pipes, pid,
+signals, exit code. A child that needs another environment for its imports (the Hub's address,
+threads) is started anew, as is everything on Windows. Tests about the start of a
 process use the marker ``cold``.
 """
 
@@ -20,15 +21,16 @@ import socket
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 ADDRESS = "HONE_TEST_WARM"  # the environment variable that holds the socket's path
-PRELOADED = ("engine.work.__main__", "engine.work.train.train", "engine.work.oneshot", "datasets")
-# Read when libraries are imported; whoever needs them otherwise needs imports of his own.
+ONE_SHOT = ("engine.work.oneshot", "engine.data.ingest", "engine.data.prepare")  # no torch
+WORKERS = ("engine.work.__main__", "engine.work.train.train", "engine.work.desk", *ONE_SHOT)
+# Read when libraries are imported: a child that needs other values needs its own imports.
 IMPORTED = re.compile(r"(HF|TRANSFORMERS|OMP|GOMP|MKL|CUDA|PYTORCH|TORCH|TOKENIZERS|LD|PYTHON)_?")
-WARM = re.compile(r"engine\.work(\.oneshot)?|tests\.engine\.[\w.]+")
+WARM = re.compile(r"engine\.work(\.oneshot)?|tests\.[\w.]+")
 OFFLINE = dict.fromkeys(
     ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"),
     "1",
@@ -188,7 +190,7 @@ def become(question: dict[str, Any], fds: list[int]) -> None:
         os.environ.update(question["env"])
         for number, mode in enumerate(("r", "w", "w")):
             name = ("stdin", "stdout", "stderr")[number]
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: PTH123, SIM115
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
         module, *words = question["words"]
         name = f"{module}.__main__" if module == "engine.work" else module
         sys.modules.pop(name, None)  # else runpy warns that it is imported already
@@ -208,12 +210,14 @@ def become(question: dict[str, Any], fds: list[int]) -> None:
 
 
 @contextlib.contextmanager
-def warm_process(folder: Path) -> Iterator[None]:
-    """The warm process for as long as the block lasts; this process and its children find it by the environment."""
+def warm_process(folder: Path, preloaded: Sequence[str]) -> Iterator[None]:
+    """The warm process for as long as the block lasts; children find it by the environment."""
     address = folder / "warm"
     environment = os.environ | OFFLINE | {"TOKENIZERS_PARALLELISM": "false"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.warm", str(address)], stdin=subprocess.PIPE, env=environment
+        [sys.executable, "-m", "tests.warm", str(address), *preloaded],
+        stdin=subprocess.PIPE,
+        env=environment,
     )
     os.environ[ADDRESS] = str(address)
     try:
@@ -223,11 +227,11 @@ def warm_process(folder: Path) -> Iterator[None]:
         process.communicate()
 
 
-def main(address: str) -> None:
+def main(address: str, *preloaded: str) -> None:
     """Import everything once, then serve."""
     server = Server(address + ".new")
     Path(address + ".env").write_text(json.dumps(imported(dict(os.environ))))
-    for name in PRELOADED:
+    for name in preloaded:
         __import__(name)
     gc.collect()
     gc.freeze()
@@ -236,4 +240,4 @@ def main(address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The app as ``app.py`` starts it, with workers of the warm process: ``python -m tests.warm_app [arguments]``."""
+"""The app with workers from the warm process: ``python -m tests.warm_app [arguments of app.py]``."""
 
 from __future__ import annotations
 

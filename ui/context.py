@@ -92,7 +92,7 @@ class Context:
         return Known(tuple(problems.found), prepared, info, tokens, row_lengths)
 
     def plan(self, spec: RunSpec, wait: bool = False) -> Plan:
-        """What a run would do and what is wrong with it; ``wait`` inspects an unknown model first."""
+        """What a run would do, and its problems; ``wait`` inspects an unknown model first."""
         return self.engine.plan(spec, self.known(spec, wait))
 
     def known_case(self, spec: RunSpec) -> Case | None:

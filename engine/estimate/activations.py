@@ -1,4 +1,4 @@
-"""Bytes that the layers and the output head keep for the backward pass, from the model's structure alone.
+"""Bytes that layers and output head keep for the backward pass, from the model's structure alone.
 
 The constants come from measurements on a CPU (``python -m benchmarks.memory`` compares them with
 real runs); for graphics cards they follow from the same reasoning and are untested.
@@ -43,7 +43,7 @@ def activation_bytes(inputs: MemoryInputs) -> int:
 
 
 def logit_bytes(inputs: MemoryInputs) -> int:
-    """The output head's logits: of a chunk of tokens where examples are packed, of all tokens otherwise."""
+    """The output head's logits: of a chunk of tokens with packing, of all tokens otherwise."""
     info = inputs.info
     if info.task == "classify":
         return 0
@@ -86,7 +86,7 @@ def _has_lora_kernel(inputs: MemoryInputs) -> bool:
 
 
 def _adapter_bytes(inputs: MemoryInputs, module: LinearModule) -> float:
-    """What an adapter keeps of a token: its input in fp32 and its inner output; DoRA both outputs as well."""
+    """What an adapter keeps of a token: input and inner output in fp32; DoRA both outputs, too."""
     rank = inputs.method.rank_of(module.name)
     if _has_lora_kernel(inputs):  # layers share their input, in its own precision
         return inputs.activation_bytes * (SHARED_INPUT * module.ins + rank)
@@ -99,7 +99,7 @@ def _adapter_bytes(inputs: MemoryInputs, module: LinearModule) -> float:
 
 
 def _expert_bytes(inputs: MemoryInputs) -> float:
-    """Experts that are no linear layers of their own: their width follows from their share of the weights."""
+    """Experts that are no linear layers, their width from their share of the weights."""
     info = inputs.info
     weights = info.parts.get("experts", 0)
     if not weights or not info.experts or any(module.part == "experts" for module in info.modules):

@@ -1,4 +1,4 @@
-"""A planned run as the estimates see it: model, objective, data and machine, before any setting is chosen."""
+"""A planned run as the estimates see it: model, objective, data, machine; and its settings."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class MemoryInputs(NamedTuple):
 
     @property
     def packed(self) -> bool:
-        """Examples share a row without padding, and only target tokens have logits (engine.work.kernels.packing)."""
+        """Examples share a row without padding, and only target tokens have logits."""
         return self.info.task == "write" and not self.prefer
 
     @property

@@ -1,4 +1,4 @@
-"""How long a run would take, as a range: its arithmetic divided by the speed that this machine has shown.
+"""How long a run would take, as a range: its arithmetic divided by this machine's speed.
 
 The speed comes from earlier runs of the same model on this machine, or from a pass through two of
 its blocks (engine.work.model.speed). Pure functions; the worker measures again before it starts.
@@ -108,10 +108,13 @@ class Pass(NamedTuple):
     scored: float = 1.0  # share of the tokens that the output head is computed for
 
 
+ONE_PASS = Pass()
+
+
 def flops_per_token(
-    info: ModelInfo, method: MethodSpec, length: float, labels: int = 2, how: Pass = Pass()
+    info: ModelInfo, method: MethodSpec, length: float, labels: int = 2, how: Pass = ONE_PASS
 ) -> float:
-    """Arithmetic for one token of a row of this length: two for each weight and pass, and attention over the row."""
+    """Arithmetic for a token of a row of this length: two per weight and pass, and attention."""
     body = sum(module.weights * _active_share(info, module.part) for module in info.modules)
     if info.task == "write":
         body += how.scored * info.vocab_size * info.hidden_size  # the output head, tied or not
@@ -173,7 +176,7 @@ def _time_range(job: Workload, training: float, check: float, source: SpeedSourc
 
 
 def replace_check_time(estimated: ev.Estimated, each: float, count: int) -> ev.Estimated:
-    """A run's estimate with the time of its checks put right, once the first one has shown what it takes."""
+    """A run's estimate with new check times, once the first check has shown what it takes."""
     low = estimated.seconds_low - LEAST_CHECK_SHARE * estimated.checks_seconds
     high = estimated.seconds_high - estimated.checks_seconds
     checks = limit_check_time(each, count, (low + high) / 2)
@@ -186,12 +189,12 @@ def replace_check_time(estimated: ev.Estimated, each: float, count: int) -> ev.E
 
 
 def count_checks(steps: int, every: int) -> int:
-    """How many checks a run makes, with the one before the first step and the one after the last."""
+    """Checks of a run, with the one before the first step and the one after the last."""
     return 1 + math.ceil(steps / every)
 
 
 def limit_check_time(each: float, count: int, training: float) -> float:
-    """Seconds of all checks, or of as many as begin within their share (engine.work.train.callback)."""
+    """Seconds of all checks, or of as many as begin within their share of the time."""
     return min(count * each, max(FREE_CHECK_SECONDS, CHECKS_SHARE * training) + 2 * each)
 
 

@@ -1,4 +1,4 @@
-"""Whether a model fits this machine, in one word: before it is chosen, and even before anything of it is here.
+"""Whether a model fits this machine, in one word, even before anything of it is downloaded.
 
 Every answer is for one example of ``FIT_LENGTH`` tokens at a time with LoRA's defaults and
 gradient checkpointing.

@@ -1,4 +1,4 @@
-"""What a run with these settings would need, before it starts: weights, memory, disk, and how it would step down."""
+"""What a run would need: weights, memory, disk; and how it would step down to fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the rows of a dataset are, from the histogram of a token report. Knows nothing about tokens."""
+"""Lengths of a dataset's rows, from the histogram of a token report. Knows nothing about tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The peak memory of training, by part, from the model's structure alone; and what fits into a given memory.
+"""The peak memory of training, by part, from the model's structure alone; and what fits.
 
 Each part counts what must be in memory at the worst moment of a step, the backward pass through
 the output head. Needs no torch and reads no weights.
@@ -73,7 +73,7 @@ def estimate_memory(inputs: MemoryInputs) -> MemoryEstimate:
 
 
 def _base_bytes(inputs: MemoryInputs) -> int:
-    """The base model's weights as they are kept, and the copies in 16 bits that autocast makes of them."""
+    """The base model's weights, and the copies in 16 bits that autocast makes of them."""
     info = inputs.info
     linear = sum(module.weights for module in info.modules)
     size = (info.parameters + info.head_parameters(inputs.labels)) * inputs.weight_bytes
@@ -87,14 +87,14 @@ def _base_bytes(inputs: MemoryInputs) -> int:
 
 
 def _file_bytes(inputs: MemoryInputs) -> int:
-    """The weight file that is read beside the quantised weights; a card holds a part of it at a time."""
+    """The weight file, read beside the quantised weights; a card holds a part of it at a time."""
     if not inputs.method.bits or inputs.device != "cpu":
         return 0
     return inputs.info.parameters * inputs.weight_bytes
 
 
 def _checkpoint_bytes(inputs: MemoryInputs) -> int:
-    """A checkpoint of all weights is built in memory; copies that autocast made have left room for it."""
+    """A checkpoint of all weights, built in memory; copies that autocast made leave room for it."""
     if inputs.method.kind != "full" or inputs.device != "cpu" or inputs.autocast:
         return 0
     return inputs.info.parameters * inputs.weight_bytes

@@ -1,4 +1,4 @@
-"""Which method suits a case: what each needs at least, which one is recommended and why, and what would fit instead."""
+"""Which method suits a case, what each needs at least, and what would fit instead."""
 
 from __future__ import annotations
 
@@ -54,18 +54,24 @@ def explain_method(case: Case, option: MethodOption) -> str:
     size = format_large_number(case.info.parameters)
     match option.kind:
         case "full":
-            return f"With {case.rows:,} rows an adapter may run out of capacity, and all {size} weights fit into memory."
+            return (
+                f"With {case.rows:,} rows an adapter may run out of capacity, "
+                f"and all {size} weights fit into memory."
+            )
         case "qlora" if option.fits:
             return f"In 16 or 32 bit the {size} weights do not fit into memory; in 4 bit they do."
         case "qlora":
             return "Nothing fits as it is. 4 bit comes nearest; a smaller model would be better."
         case "head":
             return "Only this fits into memory. A smaller model could learn more."
-    return f"It fits into memory, and for {case.rows:,} rows an adapter learns as well as all weights would."
+    return (
+        f"It fits into memory, and for {case.rows:,} rows an adapter learns as well as "
+        "all weights would."
+    )
 
 
 def suggest_changes(case: Case, method: MethodSpec, length: int) -> list[str]:
-    """What would make a run fit that does not, the least loss first; empty where nothing here does."""
+    """What would make a run fit that does not, the least loss first; may be empty."""
     found = []
     in_4_bit = method.model_copy(update={"kind": "qlora", "init": "zero"})
     if method.adapts and method.bits != 4 and fits_budget(case, Setup(in_4_bit, length)):

@@ -1,4 +1,4 @@
-"""A model, a method and this machine as a report: parts, weights that train, memory by part, what fits."""
+"""A report on a model, a method and this machine: parts, trained weights, memory, what fits."""
 
 from __future__ import annotations
 

@@ -105,7 +105,10 @@ def recommend_length(case: Case, method: MethodSpec) -> tuple[int, str]:
     if wanted > 2 * most:
         wanted = most
         cut = lengths.rows_longer_than(_round_up(wanted))
-        reason = f"Nearly all rows are whole; {cut:,} of {lengths.rows:,} are cut. The longest would cost much."
+        reason = (
+            f"Nearly all rows are whole; {cut:,} of {lengths.rows:,} are cut. "
+            "The longest would cost much."
+        )
     context = case.info.context or 10**9
     limit = length_that_fits(case, method, min(context, _round_up(wanted)))
     if limit < _round_up(wanted):
@@ -123,7 +126,7 @@ def _round_up(length: int) -> int:
 
 
 def recommend_batch(case: Case, method: MethodSpec, length: int) -> list[Setting]:
-    """Batch size, accumulation, gradient checkpointing, and the optimizer where AdamW does not fit."""
+    """Batch size, accumulation, checkpointing, and the optimizer where AdamW does not fit."""
     effective = next(batch for rows, batch in BATCHES if case.rows >= rows)
     if case.goal == "prefer":
         effective = min(effective, 8)
@@ -154,7 +157,7 @@ def recommend_batch(case: Case, method: MethodSpec, length: int) -> list[Setting
 
 
 def _batch_that_fits(case: Case, setup: Setup, effective: int) -> int:
-    """The largest half, quarter and so on of the effective batch that fits; 0 where not one example does."""
+    """The effective batch, halved until it fits; 0 where not one example does."""
     most = largest_batch(memory_inputs(case, setup), case.budget, effective)
     batch = effective
     while batch > most:

@@ -22,7 +22,7 @@ CATALOG_FOLDER = "known"  # of the recommended models' configs, beside the folde
 
 
 def source_of(store: Store, name: str) -> str:
-    """A Hub model's source: its folder once it is downloaded, else hub:owner/name. Raises ModelError."""
+    """A Hub model's source: its folder once downloaded, else hub:owner/name. Raises ModelError."""
     folder = store.models / hub.folder_name(name)
     return str(folder.resolve()) if hub.read_origin(folder) else HUB_PREFIX + name
 
@@ -33,7 +33,7 @@ def known_model(name: str) -> KnownModel | None:
 
 
 def config_folder(store: Store, source: str) -> Path | None:
-    """The folder of hub:owner/name's config; None for a model on this machine. Raises ModelError."""
+    """The config folder of hub:owner/name; None for a model on this machine. Raises ModelError."""
     name = hub_name(source)
     if not name:
         return None

@@ -1,4 +1,4 @@
-"""What the JSON beside a model may say: no code, no files elsewhere, no packed weights, sizes that a model can have.
+"""What the JSON of a model may say: no code, no files elsewhere, no packed weights, real sizes.
 
 These files come from strangers, so they are read with limits. A problem is a ModelError whose
 sentence begins with "It": engine.model.safety puts the model's name before it.
@@ -38,15 +38,15 @@ FILE_KEY = re.compile(
 )
 KERNEL_KEY = re.compile(r"_?(attn|experts)_implementation")
 BUILT_IN_KERNELS = {
-    "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4", "flex_attention",
-    "grouped_mm", "batched_mm",
+    "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flash_attention_4",
+    "flex_attention", "grouped_mm", "batched_mm",
 }  # fmt: skip
 PLAIN_NAME = re.compile(r"\w[\w. -]*")
 # Formats of quantised weights: what configs call them, and people. None can be trained by what
 # Hone brings.
 PACKED_FORMATS = {
-    "gptq": "GPTQ", "awq": "AWQ", "exl2": "EXL2", "exl3": "EXL3", "aqlm": "AQLM", "hqq": "HQQ", "mlx": "MLX",
-    "compressed-tensors": "compressed tensors", "fp8": "FP8", "mxfp4": "MXFP4",
+    "gptq": "GPTQ", "awq": "AWQ", "exl2": "EXL2", "exl3": "EXL3", "aqlm": "AQLM", "hqq": "HQQ",
+    "mlx": "MLX", "compressed-tensors": "compressed tensors", "fp8": "FP8", "mxfp4": "MXFP4",
 }  # fmt: skip
 PACKED_ADVICE = "which cannot be trained here. Choose the model that it was made from."
 JSON_BYTES, JSON_DEPTH = (
@@ -69,8 +69,8 @@ WIDTH_KEY = re.compile(
 )
 LARGEST_WIDTH, LARGEST_VOCABULARY = 2**20, 10**7
 POSITIVE_KEYS = {
-    "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads", "n_head", "n_heads",
-    "vocab_size",
+    "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads",
+    "n_head", "n_heads", "vocab_size",
 }  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def _refuse_nan(word: str) -> float:
 
 
 def nested_items(value: Any) -> Iterator[tuple[str, Any, int]]:
-    """Every key of nested JSON with its value and its depth. Not recursive: the nesting is a stranger's."""
+    """Every key of nested JSON, its value and depth; no recursion, since depth is a stranger's."""
     todo = [(value, 1)]
     while todo:
         inner, depth = todo.pop()
@@ -112,7 +112,7 @@ def nested_items(value: Any) -> Iterator[tuple[str, Any, int]]:
 
 
 def check_settings_files(folder: Path) -> None:
-    """Raise ModelError for what the settings of a model must not say; reads those files that are there."""
+    """Raise ModelError for what a model's settings must not say; reads the files that are there."""
     for name in SETTINGS_FILES:
         path = folder / name
         if path.exists():

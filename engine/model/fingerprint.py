@@ -1,4 +1,4 @@
-"""Hashes that show whether data and base model are those that a run had, and the versions it ran on."""
+"""Hashes that show whether data and base model are those of a run; versions of the libraries."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def hash_files(files: Iterable[Path]) -> str:
 
 
 def hash_model(folder: Path) -> str:
-    """sha256 over a base model's config, tokenizer and weights: names, sizes, headers, and the bytes.
+    """sha256 over a base model's config, tokenizer and weights: names, sizes, headers and bytes.
 
     Of a file above 64 MB only 16 pieces of 1 MB, spread evenly, are read: a fraction of a second
     for any size.

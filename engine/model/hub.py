@@ -1,8 +1,8 @@
 """Base models of the Hugging Face Hub as the app knows them: found, looked at, downloaded, removed.
 
-    workspace/models/OWNER--NAME/               a complete model, with hone.json: where it came from
-    workspace/models/.incoming/OWNER--NAME/     a download under way, or one that broke off
-    workspace/models/.configs/COMMIT/OWNER--NAME/   the small files of a model that is only looked at
+    workspace/models/OWNER--NAME/                   a complete model, with hone.json: its origin
+    workspace/models/.incoming/OWNER--NAME/         a download under way, or one that broke off
+    workspace/models/.configs/COMMIT/OWNER--NAME/   small files of a model not yet downloaded
 
 The Hub is asked in a child process (engine.process.hub). A token comes from HF_TOKEN or ``hf auth
 login``, never from Hone.
@@ -22,6 +22,7 @@ from engine.errors import ModelError
 from engine.store.files import remove_whole
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
+from engine.text import format_duration, format_hub_progress
 
 INCOMING, CONFIGS, ORIGIN_FILE = ".incoming", ".configs", "hone.json"
 MODEL_NAME = re.compile(r"(\w([\w.-]{0,94}\w)?/)?\w([\w.-]{0,94}\w)?", re.ASCII)
@@ -46,6 +47,32 @@ class HubModel(BaseModel):
     safetensors: bool
     tags: tuple[str, ...]
     problem: str  # why it cannot be used here, in a sentence or two; empty if it can
+
+
+class DownloadProgress(BaseModel):
+    """How far the download of a model is."""
+
+    model_config = ConfigDict(frozen=True)
+    step: str  # what is being done, such as "Downloading model.safetensors"
+    done: int = 0  # bytes that are here
+    total: int = 0  # bytes of the model; 0 in steps that download none
+    speed: float = 0.0  # bytes a second; 0 where it is not known yet
+
+    @property
+    def percent(self) -> int | None:
+        """Share of the bytes; None in steps that download none."""
+        return round(100 * self.done / self.total) if self.total else None
+
+    def in_words(self) -> str:
+        """Downloading FILE: 1.50 of 4.00 GB (38%), 50.0 MB/s, 50 s left."""
+        if not self.total:
+            return self.step
+        size = format_hub_progress(self.done, self.total)
+        words = f"{self.step}: {size} ({self.percent}%)"
+        if not self.speed:
+            return words
+        left = format_duration(max((self.total - self.done) / self.speed, 1))
+        return f"{words}, {self.speed / 1e6:.1f} MB/s, {left} left"
 
 
 class HubPage(BaseModel):
@@ -89,7 +116,7 @@ class DownloadedModel(BaseModel):
 
 
 def folder_name(name: str) -> str:
-    """OWNER--NAME, the folder of this model alone; raises ModelError. A name may come from a visitor."""
+    """The folder OWNER--NAME of a model; raises ModelError, since a name may come from a visitor."""
     if not isinstance(name, str) or not MODEL_NAME.fullmatch(name) or "--" in name or ".." in name:
         raise ModelError(
             f"'{str(name)[:100]}' is not a model's name. Write it as on its page: owner/name, "

@@ -1,4 +1,4 @@
-"""What a base model consists of: its linear layers, its parts, its limits. Read from its config alone.
+"""What a base model consists of: linear layers, parts, limits. Read from its config alone.
 
 ``engine.work.model.describe`` fills it in on the meta device; nothing here loads weights or
 imports torch.
@@ -100,7 +100,7 @@ class ModelInfo(BaseModel):
         return self.head_fixed + self.head_per_label * labels if self.task == "classify" else 0
 
     def resolve_targets(self, wanted: Sequence[str]) -> tuple[str, ...]:
-        """The module names that a spec's targets mean; raises ModelError for names that cannot be adapted."""
+        """The module names that a spec's targets mean; raises ModelError for unknown names."""
         names = list(dict.fromkeys(module.name for module in self.adaptable))
         if tuple(wanted) == (ALL_LINEAR,):
             return tuple(names)

@@ -1,4 +1,4 @@
-"""How many weights a method trains, from the model's structure alone: as many as PEFT counts on the real model."""
+"""How many weights a method trains, from the model's structure alone; PEFT counts the same."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ParameterCount(NamedTuple):
 
 
 def count_parameters(info: ModelInfo, method: MethodSpec, labels: int = 2) -> ParameterCount:
-    """What trains with this method; raises SpecError or ModelError for names and layers that the model lacks.
+    """The weights that a method trains, with this many outputs of a classification head.
 
-    ``labels`` is the number of outputs of a classification head.
+    Raises SpecError or ModelError for names and layers that the model lacks.
     """
     head, total = info.head_parameters(labels), info.parameters
     if method.kind == "full":

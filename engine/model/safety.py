@@ -48,7 +48,7 @@ def check_model_folder(path: Path) -> None:
 
 
 def check_settings_folder(path: Path) -> None:
-    """Raise ModelError for what the small files of a model must not say; its weights are not here."""
+    """Raise ModelError for what a model's small files must not say, before its weights are here."""
     with _name_the_model(path):
         config_json.check_settings_files(path)
 
@@ -68,7 +68,7 @@ def _name_the_model(path: Path) -> Iterator[None]:
 
 
 def _check_files(path: Path) -> None:
-    """Raise ModelError for a file that would hang whoever opens it, and for a link out of the folder."""
+    """Raise ModelError for a file that would hang its reader, and for a link out of the folder."""
     files = list(path.iterdir())
     if (path / TEMPLATES_FOLDER).is_dir():
         files += (path / TEMPLATES_FOLDER).iterdir()
@@ -82,7 +82,8 @@ def _check_files(path: Path) -> None:
             )
         if file.is_symlink() and not any(file.resolve().is_relative_to(home) for home in homes):
             raise ModelError(
-                f"'{file.name}' is a link that leads out of the folder. Put the file itself in its place."
+                f"'{file.name}' is a link that leads out of the folder. Put the file itself in its "
+                "place."
             )
         if not _is_readable(file):
             raise ModelError(
@@ -119,7 +120,8 @@ def _refuse_other_folder(path: Path) -> NoReturn:
         if isinstance(base, str) and base.isprintable() and base:
             named = f": {base[:100]}"
         raise ModelError(
-            f"It is an adapter ({ADAPTER_CONFIG}), not a whole model. Choose the model that it was made for{named}."
+            f"It is an adapter ({ADAPTER_CONFIG}), not a whole model. Choose the model that it was "
+            f"made for{named}."
         )
     weights.refuse_gguf(file.name for file in path.iterdir())
     raise ModelError(

@@ -1,4 +1,4 @@
-"""Whether the weights of a model folder are complete, from names and safetensors headers; no weight is read.
+"""Whether a model folder's weights are complete, from names and headers; no weight is read.
 
 A problem is a ModelError whose sentence begins with "It": engine.model.safety puts the model's
 name before it.
@@ -26,7 +26,7 @@ GET_AGAIN = "Get that file again; if it came by download, start the download aga
 
 
 def check_weights(folder: Path) -> None:
-    """Raise ModelError unless all weights that the folder names are there, whole and safetensors."""
+    """Raise ModelError unless all weights that the folder names are there, as whole safetensors."""
     named = weight_files(folder)
     if not named:
         _refuse_without_weights(folder)
@@ -60,7 +60,7 @@ def check_weight_count(folder: Path, named: int) -> None:
 
 
 def weight_files(folder: Path) -> dict[str, set[str]]:
-    """The files that the library would read, and the weights that each should hold where an index says so."""
+    """The files that the library would read; with an index, the weights that each should hold."""
     named = read_index(folder) if (folder / INDEX_FILE).exists() else {}
     if (folder / SINGLE_FILE).exists():  # then the library reads this one alone
         return {SINGLE_FILE: set()}
@@ -87,7 +87,7 @@ def read_index(folder: Path) -> dict[str, set[str]]:
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """The shapes of all tensors of a safetensors file; raises ModelError for one that is damaged or cut off.
+    """The shapes of all tensors of a safetensors file; raises ModelError for a damaged file.
 
     The library checks that offsets, shapes and types agree and cover the file; it reads the header
     alone, 100,000 tensors in 0.6 s.
@@ -102,7 +102,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         raise ModelError(f"Its {path.name} is not a safetensors file, or is damaged. {GET_AGAIN}")
     try:
         with safe_open(path, framework="np") as tensors:
-            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}
+            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118  no dict
     except SafetensorError:
         _refuse_damaged(path, size, header)
     if not shapes:
@@ -170,7 +170,7 @@ def _refuse_without_weights(folder: Path) -> NoReturn:
 
 
 def refuse_gguf(names: Iterable[str]) -> None:
-    """Raise ModelError where these files, none of which can be trained, hold a model for running."""
+    """Raise ModelError if one of these files, none of which can be trained, is GGUF."""
     if gguf := sorted(name for name in names if name.endswith(".gguf")):
         raise ModelError(
             f"It has GGUF files only ({gguf[0]}), which are for running a model, not for training. "

@@ -1,4 +1,4 @@
-"""A worker that answers questions in JSON lines, as the app sees it. The worker's side is engine.work.serve.
+"""The app's side of a worker that answers questions in JSON lines; the other is engine.work.serve.
 
     question   {"id", "op", ...}                {"op": "stop", "which": id} cuts an answer short
     answer     {"id", "part"} while it works, then {"id", "done"} or {"id", "error", "kind"}
@@ -156,7 +156,7 @@ class Child:
         return answer
 
     def _listen(self) -> None:
-        """Hand out the answers until the process ends; then wait for it, so that no zombie is left."""
+        """Hand out answers until the process ends; then wait for it, so that no zombie is left."""
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:

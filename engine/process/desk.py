@@ -1,4 +1,4 @@
-"""Client of the desk worker: inspects, previews, counts, measures and chats without torch in this process.
+"""Client of the desk worker: inspects, previews, counts, measures, chats; needs no torch here.
 
 The worker (engine.work.desk) starts at the first question and lives until ``close``. Unlike a run
 it has no folder: nothing that it does needs to survive.

@@ -1,41 +1,42 @@
-"""Models that come from the Hub while the page does other things. A page that is closed changes nothing.
+"""Downloads of models, which go on while the page does other things or is closed.
 
-Each download is a thread here and a process of its own (engine.model.hub); what came is kept
-whatever happens.
+Each is a thread here and a process of its own (engine.process.hub); what was downloaded is kept.
 """
 
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import HoneError
-from engine.model import hub
+from engine.model.hub import DownloadProgress, folder_name
 from engine.process.hub import download_model
 from engine.store.workspace import Store
 
-LOG = logging.getLogger("hone")
-PERCENTAGE = re.compile(r"\((\d+)%\)")
+LOGGER = logging.getLogger("hone")
 
 
 class Download(NamedTuple):
     """How far a download is."""
 
     name: str  # owner/name
-    told: str  # in words: how much, how fast, how long
+    progress: DownloadProgress | None = None  # None once it has ended
     live: bool = True
     problem: str = ""  # why it ended
-    path: Path | None = None  # the model's folder, once it is whole
+    path: Path | None = None  # the model's folder, once it is complete
+
+    @property
+    def status(self) -> str:
+        """In words: how much, how fast, how long."""
+        return self.progress.in_words() if self.progress else ""
 
     @property
     def percent(self) -> int | None:
-        """Of the bytes, where it is told."""
-        found = PERCENTAGE.search(self.told)
-        return int(found[1]) if found else None
+        """Share of the bytes; None before the first one."""
+        return self.progress.percent if self.progress else None
 
 
 class Downloads:
@@ -43,68 +44,66 @@ class Downloads:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._seen: dict[str, Download] = {}
+        self._states: dict[str, Download] = {}
         self._stops: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
 
     def start(self, name: str, revision: str = "") -> None:
-        """Bring a model, or go on with it; nothing happens where it is coming already. Raises ModelError."""
-        hub.folder_name(name)
+        """Download a model, or the rest of it, unless one is under way. Raises ModelError."""
+        folder_name(name)
         with self._lock:
-            if (now := self._seen.get(name)) and now.live:
+            if (now := self._states.get(name)) and now.live:
                 return
             stop = self._stops[name] = threading.Event()
-            self._seen[name] = Download(name, f"Asking the Hub for '{name}'")
-        threading.Thread(target=self._bring, args=(name, revision, stop), daemon=True).start()
+            self._states[name] = Download(
+                name, DownloadProgress(step=f"Asking the Hub for '{name}'")
+            )
+        threading.Thread(target=self._download, args=(name, revision, stop), daemon=True).start()
 
     def stop(self, name: str) -> None:
-        """End a download; what came is kept."""
+        """End a download; what was downloaded is kept."""
         if stop := self._stops.get(name):
             stop.set()
 
     def close(self) -> None:
-        """End all."""
+        """End all downloads."""
         for stop in list(self._stops.values()):
             stop.set()
 
-    def of(self, name: str) -> Download | None:
-        """The newest state of a model's download; None where none was begun since the app started."""
-        return self._seen.get(name)
+    def state_of(self, name: str) -> Download | None:
+        """The newest state of a model's download; None without one since the app started."""
+        return self._states.get(name)
 
-    def all(self) -> list[Download]:
+    def all_states(self) -> list[Download]:
         """The newest state of every download."""
-        return list(self._seen.values())
+        return list(self._states.values())
 
     def forget(self, name: str) -> None:
-        """A download that has ended need not be told of any more."""
+        """Drop the state of a download that has ended."""
         with self._lock:
-            if (now := self._seen.get(name)) and not now.live:
-                del self._seen[name]
+            if (now := self._states.get(name)) and not now.live:
+                del self._states[name]
 
     @property
     def live(self) -> bool:
-        """Whether anything comes now."""
-        return any(one.live for one in self.all())
+        """Whether any download is under way."""
+        return any(one.live for one in self.all_states())
 
-    def _bring(self, name: str, revision: str, stop: threading.Event) -> None:
-        def tell(text: str) -> None:
-            self._seen[name] = Download(name, text)
+    def _download(self, name: str, revision: str, stop: threading.Event) -> None:
+        def on_progress(progress: DownloadProgress) -> None:
+            self._states[name] = Download(name, progress)
 
-        self._seen[name] = _run_download(
-            name, lambda: download_model(self.store, name, tell, stop, revision)
+        self._states[name] = _run_download(
+            name, lambda: download_model(self.store, name, on_progress, stop, revision)
         )
 
 
-def _run_download(name: str, work: Callable[[], Path]) -> Download:
+def _run_download(name: str, download: Callable[[], Path]) -> Download:
     try:
-        return Download(name, "", live=False, path=work())
+        return Download(name, live=False, path=download())
     except HoneError as error:
-        return Download(name, "", live=False, problem=str(error))
+        problem = str(error)
     except Exception:
-        LOG.exception("download of %s", name)
-        return Download(
-            name,
-            "",
-            live=False,
-            problem="Something unexpected went wrong. The details are in app.log.",
-        )
+        LOGGER.exception("download of %s", name)
+        problem = "Something unexpected went wrong. The details are in app.log."
+    return Download(name, live=False, problem=problem)

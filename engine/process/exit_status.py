@@ -1,4 +1,4 @@
-"""Why a worker ended that could not say so itself: killed for memory, killed, crashed, asked to end."""
+"""Why a worker ended that could not say so: out of memory, killed, crashed, asked to end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import sys
 from engine.store.run_dir import RunDir
 
 TRAINING_NO_MEMORY = (
-    "The system ended the training process because memory ran out, and there is no smaller layout left to try. "
-    "Set the longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
+    "The system ended the training process because memory ran out, and there is no smaller layout "
+    "left to try. "
+    "Set the longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a "
+    "smaller model."
 )
 STOPPING_NO_MEMORY = (
     "The system ended the training process because memory ran out, before the run had stopped."
@@ -31,8 +33,8 @@ WINDOWS_CRASHES = {
 def ended_for_memory(run: RunDir, code: int, kills: int, log_size: int) -> bool:
     """Whether the system ended a run's worker because memory ran out.
 
-    ``kills``: processes that the system has ended for this reason meanwhile. ``log_size``: bytes of the run's log
-    before the worker began.
+    ``kills``: processes that the system has ended for this reason meanwhile. ``log_size``: bytes
+    of the run's log before the worker began.
     """
     killed = code == KILLED_CODE and kills > 0
     return killed or (code < 0 and _log_ends_in_bad_alloc(run, log_size))
@@ -55,14 +57,16 @@ def describe_training_end(code: int, no_memory: bool, stopping: bool = False) ->
         return "The training process was asked to end by the system."
     if crash := _crash_name(code, name):
         return (
-            f"The training process crashed ({crash}). That is a fault in a library or a driver, not in your data. "
+            f"The training process crashed ({crash}). That is a fault in a library or a driver, "
+            "not in your data. "
             "If it happens after Continue, choose the precision fp32 under More settings. "
             "The end of the log shows what happened."
         )
     if code < 0:
         return (
             f"The training process was killed by the system (signal {-code}). "
-            "If you did not do that, memory may have run out: lower the batch size or the longest example."
+            "If you did not do that, memory may have run out: lower the batch size or the longest "
+            "example."
         )
     return f"The training process ended unexpectedly (exit code {code}). The log has the details."
 

@@ -11,7 +11,7 @@ from engine.store.run_dir import RunDir
 
 
 class FakeBackend:
-    """Plausible events and files at once. ``fail`` ends the run with that message after its first step."""
+    """Plausible events and files at once; ``fail`` ends the run with that message after a step."""
 
     def __init__(self, steps: int = 20, seconds: float = 0.02, fail: str = "") -> None:
         self.steps, self.seconds, self.fail = steps, seconds, fail
@@ -22,16 +22,16 @@ class FakeBackend:
             if run.queued != job:
                 return 0
             run.queue_mark.unlink(missing_ok=True)
+            if job == "train":
+                return self._train(run)
             if job == "score":
-                run.emit(
-                    ev.Perplexity(
-                        what="the answers", base=61.2, tuned=9.4, tokens=400, rows=8, of=8
-                    )
-                )
-                return 0
-            return (
-                self._train(run) if job == "train" else self._merge(run, job.removeprefix("merge-"))
-            )
+                return self._score(run)
+            return self._merge(run, job.removeprefix("merge-"))
+
+    def _score(self, run: RunDir) -> int:
+        figures = {"base": 61.2, "tuned": 9.4, "tokens": 400, "rows": 8, "of": 8}
+        run.emit(ev.Perplexity(what="the answers", **figures))
+        return 0
 
     def _train(self, run: RunDir) -> int:
         before = run.view()
@@ -39,55 +39,52 @@ class FakeBackend:
         run.emit(ev.Phase(text="Loading the model."))
         run.emit(
             ev.Started(
-                pid=os.getpid(), device="CPU", precision="fp32", trainable=10, total=100, steps=steps, epochs=epochs,
-                rows=8, held_out=2, tokens=800, learned=300, cut=0, resumed_from=done,
-                reasons={"precision": "nothing is computed"},
+                pid=os.getpid(), device="CPU", precision="fp32", trainable=10, total=100,
+                steps=steps, epochs=epochs, rows=8, held_out=2, tokens=800, learned=300, cut=0,
+                resumed_from=done, reasons={"precision": "nothing is computed"},
             )
         )  # fmt: skip
         if not done:
             self._check(run, 0)
         for step in range(done + 1, steps + 1):
-            time.sleep(self.seconds)
-            share = step / steps
-            run.emit(
-                ev.Step(
-                    step=step, epoch=epochs * share, loss=_made_up_loss(step), lr=1e-3 * (1 - share), tokens=step * 40,
-                    seconds=step / 5, memory_gb=0.5,
-                )
-            )  # fmt: skip
+            self._step(run, step, epochs, step / steps)
             if self.fail:
                 run.emit(ev.Failed(text=self.fail))
                 return 1
-            if stop := run.stop_mark.read_text() if run.stop_mark.exists() else "":
-                if stop == "keep":
-                    self._check(run, step)
-                run.emit(
-                    ev.Paused(step=step)
-                    if stop == "pause"
-                    else ev.Stopped(step=step, kept=stop == "keep")
-                )
+            if run.stop_mark.exists():
+                self._stop(run, step, run.stop_mark.read_text())
                 return 0
             if step % 5 == 0 or step == steps:
                 self._check(run, step)
         run.emit(ev.Finished(step=steps, seconds=steps / 5, memory_gb=0.5))
         return 0
 
-    def _check(self, run: RunDir, step: int) -> None:
-        run.emit(ev.Evaluated(step=step, loss=_made_up_loss(step), seconds=step / 5))
+    def _step(self, run: RunDir, step: int, epochs: float, share: float) -> None:
+        time.sleep(self.seconds)
         run.emit(
-            ev.Sampled(
-                step=step,
-                prompt="Who are you?",
-                reply="I am a model." if step == 0 else f"Arr {step}!",
+            ev.Step(
+                step=step, epoch=epochs * share, loss=_made_up_loss(step), lr=1e-3 * (1 - share),
+                tokens=step * 40, seconds=step / 5, memory_gb=0.5,
             )
-        )
+        )  # fmt: skip
+
+    def _stop(self, run: RunDir, step: int, how: str) -> None:
+        if how == "keep":
+            self._check(run, step)
+        if how == "pause":
+            run.emit(ev.Paused(step=step))
+        else:
+            run.emit(ev.Stopped(step=step, kept=how == "keep"))
+
+    def _check(self, run: RunDir, step: int) -> None:
+        reply = f"Arr {step}!" if step else "I am a model."
+        run.emit(ev.Evaluated(step=step, loss=_made_up_loss(step), seconds=step / 5))
+        run.emit(ev.Sampled(step=step, prompt="Who are you?", reply=reply))
         if step:
             method = run.spec.method
+            config = {"r": method.rank, "lora_alpha": method.scale_alpha}
             run.adapter.mkdir(exist_ok=True)
-            write_json(
-                run.adapter / "adapter_config.json",
-                {"r": method.rank, "lora_alpha": method.scale_alpha},
-            )
+            write_json(run.adapter / "adapter_config.json", config)
             (run.adapter / "adapter_model.safetensors").write_bytes(b"fake")
             (run.checkpoints / f"checkpoint-{step}").mkdir(parents=True, exist_ok=True)
             run.emit(ev.Saved(step=step, best=True))
@@ -99,16 +96,10 @@ class FakeBackend:
         (run.merged(precision) / "model.safetensors").write_bytes(b"fake")
         run.emit(
             ev.Merged(
-                ok=True,
-                precision=precision,
-                largest=1e-5,
-                share=1e-6,
-                tolerance=1e-4,
-                agree=8,
-                prompts=8,
-                megabytes=0.1,
+                ok=True, precision=precision, largest=1e-5, share=1e-6, tolerance=1e-4, agree=8,
+                prompts=8, megabytes=0.1,
             )
-        )
+        )  # fmt: skip
         return 0
 
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelError
-from engine.model.hub import COMMIT_HASH, HubModel, HubPage, folder_name, read_origin
+from engine.model.hub import (
+    COMMIT_HASH,
+    DownloadProgress,
+    HubModel,
+    HubPage,
+    folder_name,
+    read_origin,
+)
 from engine.process.child import Failures
 from engine.process.oneshot import DEADLINE, ask_oneshot
 from engine.store.workspace import Store
-from engine.text import OnProgress
 
 HUB_FAILURES = Failures(
     ModelError,
@@ -21,7 +28,7 @@ HUB_FAILURES = Failures(
 )
 
 
-def search_models(
+def search_models(  # noqa: PLR0913  the filters of the Hub's own search
     store: Store,
     query: str = "",
     task: str = "",
@@ -50,11 +57,11 @@ def look_up_model(store: Store, name: str) -> HubPage:
 def download_model(
     store: Store,
     name: str,
-    on_progress: OnProgress = lambda _: None,
+    on_progress: Callable[[DownloadProgress], None] = lambda _: None,
     stop: threading.Event | None = None,
     revision: str = "",
 ) -> Path:
-    """Download a model, or what is still missing of it, and check it; returns its folder. Raises ModelError.
+    """Download a model, or the rest of it, and check it; returns its folder. Raises ModelError.
 
     A model that is complete stays as it is. ``revision`` is the commit that was looked at; empty
     takes the newest. Set ``stop`` to end it: what came is kept.
@@ -65,8 +72,12 @@ def download_model(
     if not COMMIT_HASH.fullmatch(revision):
         raise ModelError(f"'{revision[:60]}' is not a commit. Look the model up again.")
     asked = {"name": name, "revision": revision}
+
+    def report(part: Any) -> None:
+        on_progress(DownloadProgress(**part))
+
     try:
-        return Path(ask_oneshot(store, "download_model", on_progress, HUB_FAILURES, stop, **asked))
+        return Path(ask_oneshot(store, "download_model", report, HUB_FAILURES, stop, **asked))
     except ModelError:
         if stop and stop.is_set():
             raise ModelError(

@@ -1,4 +1,4 @@
-"""Where a model's config is: of a model on this machine, or of one that is only looked at."""
+"""Finds a model's config, on this machine or on the Hub."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class LocatedModel(NamedTuple):
 
 
 def locate_model(store: Store, name: str) -> LocatedModel:
-    """A model by what a person calls it: pocket, a folder, or owner/name of the Hub. Raises ModelError."""
+    """A model by what a person calls it: pocket, a folder, or owner/name. Raises ModelError."""
     if name == "pocket":
         return LocatedModel(name, None)
     try:
-        here = Path(name).expanduser()
-        if here.is_dir():
-            return LocatedModel(str(here.resolve()), None)
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return LocatedModel(str(folder.resolve()), None)
     except (OSError, ValueError, RuntimeError):  # no name that a folder can have
         pass
     if Path(name).is_absolute():
@@ -33,11 +33,10 @@ def locate_model(store: Store, name: str) -> LocatedModel:
             f"'{name}' is not a folder on this machine. Give the whole path of the model's folder."
         )
     source = catalog.source_of(store, name)
-    if local.hub_name(source) and catalog.known_model(name) is None:
-        page = look_up_model(store, name)
-        if page.folder is None:
-            raise ModelError(
-                page.model.problem or page.todo or f"The config of '{name}' cannot be read."
-            )
-        return LocatedModel(source, page.folder)
-    return LocatedModel(source, catalog.config_folder(store, source))
+    if not local.hub_name(source) or catalog.known_model(name):
+        return LocatedModel(source, catalog.config_folder(store, source))
+    page = look_up_model(store, name)
+    if page.folder is None:
+        reason = page.model.problem or page.todo
+        raise ModelError(reason or f"The config of '{name}' cannot be read.")
+    return LocatedModel(source, page.folder)

@@ -1,4 +1,4 @@
-"""Data and Hub work in a process of its own: a damaged or huge file neither slows the page nor takes it down.
+"""Data and Hub work in a process of its own, where a damaged or huge file cannot harm the page.
 
 A process answers one question and ends. Its side is engine.work.oneshot; engine.process.hub asks
 here, too.
@@ -31,8 +31,10 @@ OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 DEADLINE = 1800  # seconds of silence; an XLSX file of 256 MB takes minutes before its first row
 DATA_FAILURES = Failures(
     DataError,
-    ended="Reading this data was ended by the system; memory may have run out. Split the file, or try again.",
-    silent="Reading this data was ended: nothing happened for half an hour. Split the file, or try again.",
+    ended="Reading this data was ended by the system; memory may have run out. "
+    "Split the file, or try again.",
+    silent="Reading this data was ended: nothing happened for half an hour. "
+    "Split the file, or try again.",
     deadline=DEADLINE,
 )
 
@@ -43,9 +45,9 @@ def ingest_files(
     options: ReadOptions | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> str:
-    """Add files together as one dataset, given as (path, the user's name for it); returns its source.
+    """Add files as one dataset; returns its source. Raises DataError.
 
-    Raises DataError.
+    Each file is given as its path and the user's name for it.
     """
     uploads = [[str(path), name] for path, name in files]
     values: dict[str, Any] = {"files": uploads, "options": asdict(options or ReadOptions())}
@@ -55,10 +57,7 @@ def ingest_files(
 def reread_files(
     store: Store, source: str, options: ReadOptions, on_progress: OnProgress = lambda _: None
 ) -> str:
-    """Read a dataset's files with other options (encoding, header, split of a text); returns the new source.
-
-    Raises DataError.
-    """
+    """Read a dataset's files with other options; returns the new source. Raises DataError."""
     values: dict[str, Any] = {"source": source, "options": asdict(options)}
     return str(ask_oneshot(store, "reread_files", on_progress, **values))
 
@@ -78,7 +77,7 @@ def look_up_dataset(store: Store, name: str) -> hub.HubInfo:
 def prepare_rows(
     store: Store, spec: DataSpec, on_progress: OnProgress = lambda _: None
 ) -> Prepared:
-    """The rows that a run trains on; a large dataset is prepared in a process of its own. Raises DataError."""
+    """The rows that a run trains on, prepared in a process if they are many. Raises DataError."""
     dataset = datasets.load_dataset(store, spec.source)
     if dataset.rows <= SMALL_ROWS and dataset.bytes <= SMALL_BYTES:
         return prepare_dataset(store, spec, on_progress)
@@ -94,7 +93,10 @@ def ask_oneshot(
     stop: threading.Event | None = None,
     **values: Any,
 ) -> Any:
-    """The answer of a new process; raises its error, or that of ``failures``. Setting ``stop`` ends the process."""
+    """The answer of a new process; raises its error, or that of ``failures``.
+
+    Setting ``stop`` ends the process.
+    """
     # The app is offline by default; who asks the Hub needs the network.
     environment = online_environment(store.home / "hub") if op in ONLINE else None
     child = Child(COMMAND, store.home / LOG_NAME, failures, environment)
@@ -111,27 +113,24 @@ def ask_oneshot(
 
 
 def _end_on(stop: threading.Event, child: Child) -> None:
-    """End the process when ``stop`` is set; it may be waiting for the network, and would not look."""
+    """End the process when ``stop`` is set; waiting for the network, it would not look itself."""
     while child.alive:
         if stop.wait(0.2):
             child.end()
 
 
 def online_environment(cache: Path) -> dict[str, str]:
-    """The environment for a process that asks the Hub: online, without telemetry, with a cache of our own.
+    """Environment of a process that asks the Hub: online, no telemetry, a cache of our own.
 
     HF_TOKEN, HF_HOME (where ``hf auth login`` keeps its token) and HF_ENDPOINT pass through.
     """
     kept = {key: value for key, value in os.environ.items() if key not in OFFLINE}
-    return (
-        kept
-        | {
-            "HF_HUB_CACHE": str(cache),
-            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-            "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
-            "HF_HUB_DISABLE_TELEMETRY": "1",
-            "HF_HUB_DISABLE_XET": "1",  # plain HTTP: its breaks are seen, and it needs no cache of its own
-            "HF_HUB_DOWNLOAD_TIMEOUT": "20",  # seconds without a byte
-            "HF_HUB_ETAG_TIMEOUT": "10",
-        }
-    )
+    return kept | {
+        "HF_HUB_CACHE": str(cache),
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",  # plain HTTP: its breaks are seen, and it needs no cache
+        "HF_HUB_DOWNLOAD_TIMEOUT": "20",  # seconds without a byte
+        "HF_HUB_ETAG_TIMEOUT": "10",
+    }

@@ -1,4 +1,4 @@
-"""How one job of one run gets done: a worker process, or a fake one for tests that need no torch."""
+"""Backends that do one job of one run: a worker process; engine.process.fake has one for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from engine import hardware
 from engine.store.files import ROOT
 from engine.store.run_dir import RunDir
 
-DYING_SECONDS = 6  # seconds: the system counts a kill first and then frees gigabytes; one counted earlier was another's
+# Seconds that a killed worker may take to free its memory. The system counts a kill first; one
+# that was counted earlier than this was another process's.
+DYING_SECONDS = 6
 
 
 class Backend(Protocol):
@@ -26,9 +28,7 @@ class Backend(Protocol):
 class ProcessBackend:
     """A worker process in a session of its own, its output in the run's log."""
 
-    kills = (
-        0  # for want of memory, as the system counted them a few seconds before the worker ended
-    )
+    kills = 0  # kills for lack of memory that the system had counted before the worker was dying
 
     def work(self, run: RunDir, job: str) -> int:
         """Start the worker and wait for it."""

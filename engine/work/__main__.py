@@ -1,4 +1,4 @@
-"""``python -m engine.work RUN_DIR train|merge-fp32|merge-bf16|score`` and ``python -m engine.work desk``.
+"""The workers: ``python -m engine.work RUN_DIR train|merge-fp32|merge-bf16|score``, or ``desk``.
 
 Holds the run's lock for as long as it lives, and the device's lock while it computes. Exit code 0
 only on success; a failure is an event first, and its traceback goes to the run's log.
@@ -32,6 +32,7 @@ from engine.runs import disk_space, report
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 
+LESS_MEMORY = "Lower the batch size or the longest example, then start again."
 NICENESS = 5  # of 19: less than a third of the weight of others
 
 
@@ -56,11 +57,12 @@ def main(arguments: list[str]) -> int:
 
 
 def _run_job(run: RunDir, job: str) -> int:
+    """Do the job under the device's lock, or record why it failed; the exit code."""
     try:
         disk_space.keep_ballast(run)
         if _take_job(run, job):
             device_lock = _lock_device(run, job)
-            _start_job(run, job)
+            _dispatch(run, job)
             device_lock.release()
         return 0
     except HoneError as error:
@@ -76,16 +78,20 @@ def _run_job(run: RunDir, job: str) -> int:
             text = _describe_error(error)
         _write_log(traceback.format_exc())
     _write_log(text)
-    with contextlib.suppress(
-        OSError
-    ):  # where not even the ballast's room is left, the exit code has to do
-        if job.startswith("merge-"):
-            run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
-        elif job == "train":
-            run.emit(ev.Paused(step=_saved_step(run), why=text) if full else ev.Failed(text=text))
-        else:
-            run.emit(ev.Warned(text=text))
+    with contextlib.suppress(OSError):  # no room even for this event: the exit code has to do
+        _record_failure(run, job, text, full)
     return 1
+
+
+def _record_failure(run: RunDir, job: str, text: str, full: bool) -> None:
+    if job.startswith("merge-"):
+        run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
+    elif job != "train":
+        run.emit(ev.Warned(text=text))
+    elif full:
+        run.emit(ev.Paused(step=_saved_step(run), why=text))
+    else:
+        run.emit(ev.Failed(text=text))
 
 
 def _take_job(run: RunDir, job: str) -> bool:
@@ -105,18 +111,18 @@ def _take_job(run: RunDir, job: str) -> bool:
 
 
 def _describe_error(error: Exception) -> str:
-    """An error that is none of ours, in words."""
+    """A message for an unexpected error."""
     if isinstance(error, MemoryError):
-        return "The machine's memory ran out. Lower the batch size or the longest example, then start again."
+        return f"The machine's memory ran out. {LESS_MEMORY}"
     if type(error).__name__ == "OutOfMemoryError":
-        return "The graphics card's memory ran out. Lower the batch size or the longest example, then start again."
+        return f"The graphics card's memory ran out. {LESS_MEMORY}"
     if isinstance(error, OSError):
         return f"A file could not be used: {error.strerror}."
     return f"An unexpected error ended the work ({type(error).__name__}). The log has the details."
 
 
 def _free_disk(run: RunDir, job: str) -> None:
-    """Give room back: the ballast, and what was cut off while it was written."""
+    """Free disk space: the ballast, and what was cut off while it was written."""
     disk_space.release_ballast(run)
     if job == "train":
         from engine.work.train import checkpoints
@@ -137,7 +143,7 @@ def _write_log(text: str) -> None:
 
 
 def _lock_device(run: RunDir, job: str) -> FileLock:
-    """The device's lock, waited for: two processes of the same workspace never compute on one device at once."""
+    """Wait for the device's lock: no two processes of a workspace compute on one device at once."""
     lock = FileLock(run.path.parent.parent / "locks" / f"{detect_device().kind}.lock")
     try:
         lock.acquire(timeout=0)
@@ -148,7 +154,7 @@ def _lock_device(run: RunDir, job: str) -> FileLock:
     return lock
 
 
-def _start_job(run: RunDir, job: str) -> None:
+def _dispatch(run: RunDir, job: str) -> None:
     # Imported here: torch takes seconds, and the lock and the first event should not wait for it.
     if job == "train":
         from engine.work.train.train import train
@@ -165,12 +171,11 @@ def _start_job(run: RunDir, job: str) -> None:
 
 
 def _lower_priority() -> None:
-    """Let the page and whatever else the user does come first; a worker that is alone still has all the machine."""
+    """Let the page and other programs come first; a worker alone still has all the machine."""
     if hasattr(os, "nice"):  # not on Windows
         os.nice(NICENESS)
-    with contextlib.suppress(
-        OSError
-    ):  # Linux on a desktop weighs sessions, and a worker has its own
+    # Linux on a desktop weighs sessions, and a worker has its own.
+    with contextlib.suppress(OSError):
         Path("/proc/self/autogroup").write_text(str(NICENESS))
 
 

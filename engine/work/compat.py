@@ -1,4 +1,4 @@
-"""Private and undocumented parts of other libraries, in one place: what each is for, and where it is.
+"""Private and undocumented parts of other libraries, in one place: what each is for.
 
 Each was checked with transformers 5.23, TRL 1.16, PEFT 0.21 and PyTorch 2.13. After an upgrade,
 tests/engine/work/test_compat.py names what has moved or changed its form. Heavy imports are made
@@ -35,7 +35,7 @@ OVERRIDDEN: dict[str, tuple[str, ...]] = {
 
 
 def compile_chat_template(source: str) -> Any:
-    """The Jinja template as ``apply_chat_template`` compiles it: the same sandbox and extensions."""
+    """The Jinja template as ``apply_chat_template`` compiles it: sandbox and extensions."""
     from transformers.utils.chat_template_utils import _compile_jinja_template
 
     return _compile_jinja_template(source)
@@ -89,7 +89,7 @@ def no_target_modules() -> str:
 
 
 def convert_targets(config: Any, model: Any, name: str) -> None:
-    """Rewrite a LoraConfig's targets as ``get_peft_model`` does; raises ValueError for a refused one.
+    """Rewrite a LoraConfig's targets as ``get_peft_model`` does; raises ValueError if refused.
 
     PEFT refuses to adapt layers that Mamba's fast kernel passes by.
     """
@@ -101,7 +101,7 @@ def convert_targets(config: Any, model: Any, name: str) -> None:
 
 
 def keep_differentiable(model: torch.nn.Module) -> None:
-    """Keep bitsandbytes from repacking 4-bit weights on a CPU: that layout gives wrong gradients."""
+    """Keep bitsandbytes from repacking 4-bit weights on a CPU, which gives wrong gradients."""
     for module in model.modules():
         if type(module).__name__ == "Linear4bit":
             module.support_avx512bf16_for_cpu = False

@@ -1,4 +1,4 @@
-"""The desk worker: answers what needs torch but no run. ``python -m engine.work desk``; engine.process.desk asks."""
+"""The desk worker, ``python -m engine.work desk``: answers what needs torch but no run."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class DeskWorker:
         return [preview.preview_row(tokenizer, row, data) for row in question["rows"]]
 
     def count_tokens(self, question: Question, report: Report) -> Any:
-        """The token report. It reports as it goes, since many rows take longer than the app waits in silence."""
+        """The token report, with progress: many rows take longer than the app waits in silence."""
         data = DataSpec.model_validate(question["data"])
         tokenizer = self._tokenizer(local.checked_folder(question["model"]), data.template)
         rows, indices, total = question["rows"], question["indices"], question["total"]

@@ -127,7 +127,7 @@ def _comparison_prompts(trained: TrainedRun, tokenizer: PreTrainedTokenizerBase)
 
 
 def _merge_weights(trained: TrainedRun, tuned: Any, setup: DeviceSetup) -> Any:
-    """A plain model. Quantised weights are made whole first: added to, they would be rounded anew."""
+    """A plain model; quantised weights are dequantised first, or the sum would be rounded anew."""
     if trained.spec.method.bits:
         quantised: Any = load_model(trained.folder, setup, trained.spec.method, trained.head)
         base = quantised.dequantize(setup.dtype)

@@ -19,6 +19,7 @@ from engine.data.rows import TRAIN
 from engine.data.upload import Upload
 from engine.errors import DataError, HoneError
 from engine.hardware import GB, free_memory_gb
+from engine.model.hub import DownloadProgress
 from engine.spec.run import DataSpec
 from engine.store.workspace import Store
 from engine.work.serve import Operation, Question, Report, serve
@@ -66,7 +67,7 @@ def ingest_dataset(question: Question, report: Report) -> str:
 
 
 def search_models(question: Question, report: Report) -> list[dict[str, Any]]:
-    from engine.work.hub.models import search_models
+    from engine.work.hub.search import search_models
 
     return [one.model_dump() for one in search_models(**_arguments(question))]
 
@@ -81,7 +82,11 @@ def download_model(question: Question, report: Report) -> str:
     from engine.work.hub.download import download_model
 
     name, revision = question["name"], question["revision"]
-    return str(download_model(_store(question), name, revision, report))
+
+    def report_bytes(progress: DownloadProgress) -> None:
+        report(progress.model_dump())
+
+    return str(download_model(_store(question), name, revision, report_bytes))
 
 
 OPERATIONS: dict[str, Operation] = {
@@ -132,7 +137,7 @@ def describe_error(error: Exception) -> HoneError:
 
 
 def limit_memory() -> None:
-    """Bound the data of this process by what is free now, so that it gets a MemoryError and no other is killed."""
+    """Bound this process's memory by what is free, so that it fails before the system kills one."""
     with contextlib.suppress(ImportError):  # not on Windows
         import resource
 

@@ -1,4 +1,4 @@
-"""The worker's side of engine.process.child: answers questions in JSON lines until the app is gone."""
+"""The worker's side of engine.process.child: answers questions in JSON lines until the app ends."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def wire_downloads(ctx: Context, own: DownloadWidgets, source: gr.Dropdown, load
 def show_downloads(ctx: Context, own: DownloadWidgets, source: str) -> Updates:
     """The panel of the chosen model, and the list as it is now."""
     name = local.hub_name(source)
-    download = ctx.downloads.of(name)
+    download = ctx.downloads.state_of(name)
     live = bool(download and download.live)
     may_download = ctx.policy.may_download
     updates: Updates = {
@@ -137,7 +137,7 @@ def follow_download(
 ) -> Updates:
     """Show how far it is; a model that has arrived replaces the one that was only looked at."""
     name = local.hub_name(source)
-    download = ctx.downloads.of(name)
+    download = ctx.downloads.state_of(name)
     if name and download and download.path:
         path = catalog.source_of(ctx.engine.store, name)
         chosen = gr.update(choices=model_choices(ctx), value=path)
@@ -157,8 +157,8 @@ def bytes_here(ctx: Context, name: str) -> int:
 def downloaded_list(ctx: Context) -> str:
     """The list of what came from the Hub."""
     found = hub.list_downloaded(ctx.engine.store)
-    names = {one.name for one in found} | {one.name for one in ctx.downloads.all()}
-    states = {name: state for name in names if (state := ctx.downloads.of(name))}
+    names = {one.name for one in found} | {one.name for one in ctx.downloads.all_states()}
+    states = {name: state for name in names if (state := ctx.downloads.state_of(name))}
     return lists.downloaded_models(found, states, ctx.policy.may_download)
 
 
@@ -174,12 +174,12 @@ def panel_html(ctx: Context, name: str) -> str:
         space = f"{format_hub_bytes(free)} of disk space are free"
         facts = f"{format_hub_bytes(size)} to download; {space}. {facts}"
     body = line(facts)
-    download = ctx.downloads.of(name)
+    download = ctx.downloads.state_of(name)
     if not ctx.policy.may_download:
         body += line(DEMO_NOTE, "warn")
     elif download and download.live:
         body += lists.progress_bar(download.percent or 0, name)
-        body += f'<p class="line" role="status">{escape_html(download.told)}</p>'
+        body += f'<p class="line" role="status">{escape_html(download.status)}</p>'
     else:
         body += _terms_line(name, page, bool(known and known.gated))
         body += _space_lines(size, bytes_here(ctx, name), free) + _problem_line(download)

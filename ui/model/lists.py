@@ -123,7 +123,7 @@ def downloaded_models(
 
 def _begun_download(one: Download) -> str:
     bar = progress_bar(one.percent or 0, one.name)
-    return _list_item(one.name, bar, one.told, [("choose", "Show"), ("halt", "Stop")])
+    return _list_item(one.name, bar, one.status, [("choose", "Show"), ("halt", "Stop")])
 
 
 def _downloaded_model(one: DownloadedModel, download: Download | None, may_remove: bool) -> str:
@@ -131,7 +131,7 @@ def _downloaded_model(one: DownloadedModel, download: Download | None, may_remov
     bar = "" if one.whole else progress_bar(100 * one.bytes / max(1, one.total), one.name)
     if download and download.live and not one.whole:
         acts = [("choose", "Show"), ("halt", "Stop")]
-        return _list_item(one.name, bar, download.told, acts)
+        return _list_item(one.name, bar, download.status, acts)
     if one.coming and not one.whole:
         return _list_item(one.name, bar, "It is being downloaded.", [("choose", "Show")])
     text, acts = f"{size} · {one.licence}", [("choose", "Use it")]

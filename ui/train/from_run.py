@@ -72,7 +72,7 @@ def forget_start() -> str:
 
 
 def form_updates(ctx: Context, spec: RunSpec, note: str, problems: list[str]) -> dict[str, Any]:
-    """Fields by path, ``group``, ``recipe``, ``note``; in ``filled`` the source that came with them.
+    """Fields by path, ``group``, ``recipe``, ``note``, and in ``filled`` the source of the data.
 
     Fields whose data or model no longer exists are left out, and the page shows why.
     """

@@ -108,7 +108,7 @@ def take_group(ctx: Context, model: str, event: gr.EventData) -> list[str]:
 
 
 def _read_spec(values: Mapping[str, Any]) -> RunSpec:
-    """The settings, even without target modules, so that the drawing can say that none is chosen."""
+    """The settings, even without target modules, so that the drawing can say so."""
     if values["method.targets"]:
         return form.read_spec(values)
     spec = form.read_spec({**values, "method.targets": [ALL_LINEAR]})

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-import phonenumbers
-
 EMAIL = re.compile(r"[\w.+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}")
 # Written as people write telephone numbers: with a +, with an area code in brackets, with a leading
 # 0, or 212-555-0123. Sums (100-50-30), dates and table ids are not.
@@ -44,6 +42,8 @@ def is_card(number: str) -> bool:
 
 def is_telephone(number: str) -> bool:
     """Whether one of some large countries gives out such a number."""
+    import phonenumbers  # here: it is slow to import, and most texts hold no such number
+
     for region in (None,) if number.startswith("+") else REGIONS:
         try:
             if phonenumbers.is_valid_number(phonenumbers.parse(number, region)):

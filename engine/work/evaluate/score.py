@@ -43,7 +43,7 @@ TARGETS_IN_WORDS = {
 
 
 def score_run(run: RunDir) -> None:
-    """Score both models, as one event of the run; raises RunError where there are no rows for it."""
+    """Score both models, as one event of the run; raises RunError where there are no rows."""
     trained, held = open_trained_run(run), read_rows(run.held_out_file)
     if not len(held):
         raise RunError("This run has no held-out examples, so there is nothing new to score it on.")
@@ -146,8 +146,8 @@ def _ask_both(pair: Pair, rows: list[Row], new: int) -> tuple[list[Row], list[st
     fit = [index for index, ids in enumerate(prompts) if len(ids) + new <= pair.context]
     if not fit:
         raise RunError(
-            f"The model reads at most {pair.context} tokens at once, and every held-out question is "
-            "longer. Choose a model that reads more, or shorter examples."
+            f"The model reads at most {pair.context} tokens at once, and every held-out question "
+            "is longer. Choose a model that reads more, or shorter examples."
         )
     kept = [prompts[index] for index in fit]
     base, tuned = pair.measure_both(lambda: greedy_replies(pair.model, pair.tokenizer, kept, new))
@@ -173,20 +173,21 @@ def score_perplexity(pair: Pair, rows: list[Row], total: int) -> ev.Perplexity:
     tokens = sum(map(_target_count, encoded))
     if not tokens:
         raise RunError(
-            f"No held-out example keeps an answer within {pair.data.max_length} tokens, so there is "
-            "nothing to score. Raise the longest example on the Data tab and train again."
+            f"No held-out example keeps an answer within {pair.data.max_length} tokens, so there "
+            "is nothing to score. Raise the longest example on the Data tab and train again."
         )
     losses = pair.measure_both(lambda: _total_loss(pair, encoded))
     if not all(math.isfinite(loss) and loss / tokens < math.log(1e300) for loss in losses):
         raise RunError(
-            "The loss on the held-out examples is no longer a number, so this run has no perplexity."
+            "The loss on the held-out examples is no longer a number, so this run has no "
+            "perplexity."
         )
     base, tuned = (math.exp(loss / tokens) for loss in losses)
     what = "the whole text" if "text" in rows[0] else TARGETS_IN_WORDS[pair.data.learn]
-    found = ev.Perplexity(
-        what=what, base=base, tuned=tuned, tokens=tokens, rows=len(encoded), of=total
+    rows_scored = len(encoded)
+    return ev.Perplexity(
+        what=what, base=base, tuned=tuned, tokens=tokens, rows=rows_scored, of=total
     )
-    return found
 
 
 def _target_count(one: Encoded) -> int:
@@ -229,8 +230,8 @@ def score_preferences(pair: Pair, rows: list[Row], total: int) -> ev.Scored:
     sides = [both for both in encoded if all(map(_target_count, both))]
     if not sides:
         raise RunError(
-            f"No held-out pair keeps both answers within {pair.data.max_length} tokens, so there is "
-            "nothing to score. Raise the longest example on the Data tab and train again."
+            f"No held-out pair keeps both answers within {pair.data.max_length} tokens, so there "
+            "is nothing to score. Raise the longest example on the Data tab and train again."
         )
 
     def count_right() -> int:

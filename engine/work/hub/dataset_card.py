@@ -1,10 +1,11 @@
 """Which files of a Hub dataset belong to which config and split, from its card and list of files.
 
-The Hub's own rules, with one difference: a file is only ever chosen from that list, so a card that names
-a path of this machine, a URL or another dataset finds nothing. Neither ``datasets`` nor the Hub's
-Parquet branch replaces this: ``datasets.data_files`` globs whatever path or URL a card names, and takes
-1.0 to 1.7 s and 148 MB to import (``huggingface_hub`` 0.4 s and 36 MB); the Parquet branch has few
-private datasets, at most 5 GB of each, and not the text of a CSV file as it stands there.
+The Hub's own rules, with one difference: a file is only ever chosen from that list, so a card that
+names a path of this machine, a URL or another dataset finds nothing. Neither ``datasets`` nor the
+Hub's Parquet branch replaces this: ``datasets.data_files`` globs whatever path or URL a card names,
+and takes 1.0 to 1.7 s and 148 MB to import (``huggingface_hub`` 0.4 s and 36 MB); the Parquet
+branch has few private datasets, at most 5 GB of each, and not the text of a CSV file as it stands
+there.
 
 Knows nothing about the network or what is in the files.
 """
@@ -75,7 +76,10 @@ def card_configs(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Datase
 
 
 def parquet_copy_configs(card: dict[str, Any], paths: Iterable[str]) -> dict[str, DatasetConfig]:
-    """The configs of the Hub's Parquet copy: CONFIG/SPLIT/0000.parquet (CONFIG/partial-SPLIT if cut short)."""
+    """The configs of the Hub's Parquet copy: CONFIG/SPLIT/0000.parquet.
+
+    A split that was cut short is CONFIG/partial-SPLIT.
+    """
     found: dict[str, Splits] = defaultdict(lambda: defaultdict(list))
     for path in data_files(paths):
         if path.count("/") == 2:
@@ -97,7 +101,10 @@ def default_config(card: dict[str, Any], configs: dict[str, DatasetConfig]) -> s
 
 
 def _dataset_info(card: dict[str, Any], name: str, only: bool) -> dict[str, Any]:
-    """What the card says about a config's rows and columns; the ``only`` config may have another name there."""
+    """What the card says about a config's rows and columns.
+
+    The ``only`` config of a dataset may have another name there.
+    """
     infos = card.get("dataset_info") or []
     infos = infos if isinstance(infos, list) else [infos]
     info: dict[str, Any] = infos[0] if only and len(infos) == 1 else {}

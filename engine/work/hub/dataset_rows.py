@@ -1,7 +1,7 @@
 """Reads the rows of a slice of a Hub dataset.
 
-``huggingface_hub`` downloads the files of a split whole, one after the other, and keeps them by commit;
-``engine.data.readers`` reads them. Programs, pickles and archives are never opened.
+``huggingface_hub`` downloads the files of a split whole, one after the other, and keeps them by
+commit; ``engine.data.readers`` reads them. Programs, pickles and archives are never opened.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ def read_slice(
 ) -> Iterator[Row | BadRow]:
     """The rows of a slice; raises DataError, and then none of them may be used.
 
-    ``notes`` receives what was done to read them, for the user; it is complete at the iterator's end.
+    ``notes`` receives what was done to read them, for the user; it is complete at the iterator's
+    end.
     """
     notes = [] if notes is None else notes
     if spec.first < 0 or (spec.count is not None and spec.count < 1):
@@ -110,7 +111,7 @@ def _split_rows(
 
 
 def _chosen_config(dataset: HubDataset, spec: HubSpec) -> DatasetConfig:
-    """The config asked for; raises DataError, naming the choices, where it or the split is missing."""
+    """The config asked for; raises DataError where it, or its split, is missing."""
     name = spec.config or dataset.default
     if name not in dataset.configs:
         wrong = f"has no config '{name}'"
@@ -186,7 +187,10 @@ def _check_download_size(dataset: HubDataset, files: list[str], cache: Path) -> 
 
 
 def _progress_bar(path: str, before: int, files: int, on_share: OnShare) -> Any:
-    """A class of progress bar for the library; the share is known only where all files are wanted."""
+    """A progress bar class for the library.
+
+    The share is known only where all files of a split (``files``) are wanted.
+    """
 
     class Bar(tqdm):
         def display(self, *_: object, **__: object) -> None:

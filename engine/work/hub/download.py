@@ -1,12 +1,12 @@
-"""A base model of the Hub, downloaded whole: into a hidden folder, which becomes the model's once all of it is right.
+"""Downloads a base model of the Hub into a hidden folder, which is renamed once it is right.
 
-Reads as: what of it is here, what it needs, the small files, room on the disk, the weights, the check, the name.
+In this order: what of it is here, what it needs, the small files, disk space, the weights, the
+check, the name.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,15 @@ from huggingface_hub import ModelInfo
 
 from engine.errors import ModelError
 from engine.model import config_json, safety
-from engine.model.hub import INCOMING, ORIGIN_FILE, ModelOrigin, exclusive, folder_name, read_origin
+from engine.model.hub import (
+    INCOMING,
+    ORIGIN_FILE,
+    DownloadProgress,
+    ModelOrigin,
+    exclusive,
+    folder_name,
+    read_origin,
+)
 from engine.store.files import write_json
 from engine.store.workspace import Store
 from engine.text import format_hub_bytes
@@ -26,30 +34,34 @@ from engine.work.hub.models import allowed_files, fetch_small_files, open_page, 
 
 DISK_RESERVE = 256 * 10**6  # bytes left free on the disk: a run writes, too
 
-Tell = Callable[[str], None]
+OnDownload = Callable[[DownloadProgress], None]
 
 
-def download_model(store: Store, name: str, revision: str, tell: Tell) -> Path:
-    """The model's folder; raises ModelError, and then what came is kept for the next try."""
+def download_model(store: Store, name: str, revision: str, on_progress: OnDownload) -> Path:
+    """Download a model; returns its folder.
+
+    Raises ModelError, and then what came is kept for the next try.
+    """
     with explained_errors(MODEL, name):
-        tell(f"Asking the Hub for '{name}'")
+        on_progress(DownloadProgress(step=f"Asking the Hub for '{name}'"))
         page = open_page(name, revision)
         folder = folder_name(page.id)
         with exclusive(store, folder):
-            return _download_page(store, page, store.models / folder, tell)
+            return _download_page(store, page, store.models / folder, on_progress)
 
 
-def _download_page(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Path:
-    if read_origin(place):
-        return place
-    if place.exists() or place.is_symlink():
+def _download_page(store: Store, page: ModelInfo, folder: Path, on_progress: OnDownload) -> Path:
+    if read_origin(folder):
+        return folder
+    if folder.exists() or folder.is_symlink():
         raise ModelError(
-            f"There is already a folder '{place.name}' among the models, not from here. Rename it first."
+            f"There is already a folder '{folder.name}' among the models, not from here. "
+            "Rename it first."
         )
     names = [one.rfilename for one in page.siblings or []]
     if problem := why_unusable(names, page.tags or [], page.library_name or ""):
         raise ModelError(f"'{page.id}' cannot be used. {problem}")
-    files, incoming = allowed_files(page), store.models / INCOMING / place.name
+    files, incoming = allowed_files(page), store.models / INCOMING / folder.name
     incoming.mkdir(parents=True, exist_ok=True)
     _drop_changed(incoming, files)
     _write_origin(page, incoming, [files[name] for name in needed_files(files, None)])
@@ -60,18 +72,17 @@ def _download_page(store: Store, page: ModelInfo, place: Path, tell: Tell) -> Pa
     except ModelError as error:
         raise ModelError(f"'{page.id}' cannot be used. {error}") from None
     _write_origin(page, incoming, needed)
-    _drop_unneeded(incoming, needed)
+    _drop_except(incoming, {file.name for file in needed})
     _check_disk_space(page.id, incoming, needed)
-    progress = DownloadMeter(
-        sum(file.size for file in needed), sum(_bytes_here(incoming, file) for file in needed), tell
-    )
+    total, here = sum(file.size for file in needed), sum(_bytes_here(incoming, f) for f in needed)
+    meter = DownloadMeter(total, here, on_progress)
     for file in needed:
-        progress.begin(file.name)
-        fetch_file(page.id, str(page.sha), file, incoming, progress.came)
-    tell(f"Checking '{page.id}'")
+        meter.begin_file(file.name)
+        fetch_file(page.id, str(page.sha), file, incoming, meter.add_bytes)
+    on_progress(DownloadProgress(step=f"Checking '{page.id}'"))
     safety.check_model_folder(incoming)
-    os.rename(incoming, place)
-    return place
+    incoming.rename(folder)
+    return folder
 
 
 def _write_origin(page: ModelInfo, incoming: Path, needed: list[HubFile]) -> None:
@@ -87,15 +98,11 @@ def _write_origin(page: ModelInfo, incoming: Path, needed: list[HubFile]) -> Non
 
 
 def _drop_changed(incoming: Path, files: dict[str, HubFile]) -> None:
-    """Throw away what came of files that have changed on the Hub since; the others go on."""
+    """Remove what came of files that have changed on the Hub since; the others are resumed."""
     before = read_origin(incoming)
     hashes = before.files if before else {}
     same = {name for name, file in files.items() if file.hash and hashes.get(name) == file.hash}
     _drop_except(incoming, same)
-
-
-def _drop_unneeded(incoming: Path, needed: list[HubFile]) -> None:
-    _drop_except(incoming, {file.name for file in needed})
 
 
 def _drop_except(incoming: Path, kept: set[str]) -> None:
@@ -114,6 +121,8 @@ def _check_disk_space(name: str, incoming: Path, needed: list[HubFile]) -> None:
     missing = sum(file.size - _bytes_here(incoming, file) for file in needed)
     if missing + DISK_RESERVE > (free := shutil.disk_usage(incoming).free):
         raise ModelError(
-            f"'{name}' needs {format_hub_bytes(missing)} more on the disk of {incoming.parent.parent}, where {format_hub_bytes(free)} are "
-            f"free ({format_hub_bytes(DISK_RESERVE)} are left for other things). Make room, or choose a smaller model."
+            f"'{name}' needs {format_hub_bytes(missing)} more on the disk of "
+            f"{incoming.parent.parent}, where {format_hub_bytes(free)} are free "
+            f"({format_hub_bytes(DISK_RESERVE)} are left for other things). Make room, or choose a "
+            "smaller model."
         )

@@ -61,7 +61,7 @@ MODEL = HubKind(
 
 
 def first_answer(kind: HubKind, name: str, ask: Callable[[], Answer]) -> Answer:
-    """What the Hub answers; raises the kind's error for an invalid name, or if no answer comes in time."""
+    """What the Hub answers; raises the kind's error for an invalid name or after a timeout."""
     try:
         return _with_timeout(FIRST_ANSWER_SECONDS, ask)
     except errors.HFValidationError:
@@ -153,6 +153,10 @@ def _explain_refusal(kind: HubKind, name: str, error: errors.HfHubHTTPError) -> 
         )
     if isinstance(error, errors.DisabledRepoError):
         return f"The Hub has closed the {kind.word} '{name}'. Choose another one."
+    return _explain_code(name, code)
+
+
+def _explain_code(name: str, code: int) -> str:
     if code in (401, 403):
         return f"The Hub refused your token for '{name}' ({code}). To change it, {LOGIN_ADVICE}."
     if code == 400:

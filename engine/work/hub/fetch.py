@@ -1,7 +1,8 @@
-"""One file of the Hub, whole or not at all: a download that goes on where it broke off, and is checked.
+"""Downloads one file of the Hub, whole or not at all, resuming where it broke off, and checks it.
 
-The library's own download throws away half a file when it ends; half of a model is an hour of waiting. So the bytes
-come by plain HTTP into NAME.part, which becomes NAME once its size and its hash are as the Hub states them.
+The library's own download discards half a file when it ends; half of a model is an hour of waiting.
+So the bytes come by plain HTTP into NAME.part, which becomes NAME once its size and hash are as the
+Hub states them.
 """
 
 from __future__ import annotations
@@ -15,19 +16,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 from huggingface_hub import constants, errors, get_session, hf_hub_url
-from huggingface_hub.utils import (  # type: ignore[attr-defined]  # kept there for others, the library says
+
+# The library keeps these there for others, it says.
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
     build_hf_headers,
     hf_raise_for_status,
     httpx,
 )
 
 from engine.errors import ModelError
-from engine.text import format_duration, format_hub_progress
+from engine.model.hub import DownloadProgress
 
 PART = ".part"
-RETRIES = 2  # in a row without a byte in between; after the first break one second passes, then two
-WINDOW = 15.0  # seconds over which the speed is taken
-SETTLED = 2.0  # seconds until it is one: the first small files come slowly
+RETRIES = (
+    2  # in a row without a byte in between; one second passes after the first, two after the second
+)
+REPORT_SECONDS = 0.5  # between two reports of progress
+WINDOW_SECONDS = 15.0  # over which the speed is measured
+SETTLED_SECONDS = 2.0  # until there is a speed: the first small files come slowly
 
 
 class HubFile(NamedTuple):
@@ -35,7 +41,7 @@ class HubFile(NamedTuple):
 
     name: str
     size: int
-    hash: str  # git's, or for large files (LFS) sha256; empty where a mirror of the Hub does not tell it
+    hash: str  # git's, or sha256 of large files (LFS); empty where a mirror of the Hub has none
     large: bool
 
 
@@ -44,11 +50,12 @@ def fetch_file(
     revision: str,
     file: HubFile,
     folder: Path,
-    came: Callable[[int], None] = lambda _: None,
+    on_bytes: Callable[[int], None] = lambda _: None,
 ) -> Path:
-    """Where the file is; raises the network's errors, or ModelError for what came damaged.
+    """Download a file into a folder; returns its path.
 
-    ``came`` is told of bytes as they come; of fewer than none where a server began again.
+    Raises the network's errors, or ModelError for a file that came damaged. ``on_bytes`` is called
+    with the bytes that came; with a negative number where a server began again.
     """
     path, part = folder / file.name, folder / (file.name + PART)
     if path.is_file() and path.stat().st_size == file.size:
@@ -56,36 +63,38 @@ def fetch_file(
     part.touch()
     url, idle = hf_hub_url(repo, file.name, revision=revision), 0
     while (have := part.stat().st_size) < file.size:
-        broken = _stream(url, part, have, came)
+        broken = _stream(url, part, have, on_bytes)
         idle = 0 if part.stat().st_size > have else idle + 1
         if idle > RETRIES:
             raise broken or ConnectionError("nothing came")
         time.sleep(idle)
     if not _is_whole(part, file):
-        came(-part.stat().st_size)
+        on_bytes(-part.stat().st_size)
         part.unlink()
         raise ModelError(f"'{file.name}' of '{repo}' came damaged and was thrown away. Try again.")
-    os.replace(part, path)
+    part.replace(path)
     return path
 
 
-def _stream(url: str, part: Path, have: int, came: Callable[[int], None]) -> Exception | None:
-    """Let bytes come until the connection ends; gives back what broke it, if another try may go better."""
-    # The address is asked anew each time: those that the Hub leads to are good for an hour only. The library's session
-    # leaves the token out where it is led to another host.
+def _stream(url: str, part: Path, have: int, on_bytes: Callable[[int], None]) -> Exception | None:
+    """Append to ``part`` until the connection ends; returns what broke it if a retry may help."""
+    # The URL is resolved anew each time: those that the Hub redirects to are good for an hour only.
+    # The library's session leaves the token out where it is redirected to another host.
     headers = build_hf_headers() | {"Range": f"bytes={have}-", "Accept-Encoding": "identity"}
     timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     try:
         with get_session().stream("GET", url, headers=headers, timeout=timeout) as response:
             hf_raise_for_status(response)
-            if response.status_code != 206:  # the whole file, whatever was asked for
-                came(-have)
-            with part.open("ab" if response.status_code == 206 else "wb") as out:
+            resumes = response.status_code == 206
+            if not resumes:  # the whole file, whatever was asked for
+                on_bytes(-have)
+            with part.open("ab" if resumes else "wb") as out:
                 for chunk in response.iter_bytes():
                     out.write(chunk)
-                    came(len(chunk))
+                    on_bytes(len(chunk))
                 out.flush()
-                os.fsync(out.fileno())  # what is taken for whole must be so after a power cut, too
+                # What is taken for whole must be so after a power cut, too.
+                os.fsync(out.fileno())
     except errors.HfHubHTTPError as error:
         if error.response.status_code not in (408, 429) and error.response.status_code < 500:
             raise
@@ -98,47 +107,49 @@ def _stream(url: str, part: Path, have: int, came: Callable[[int], None]) -> Exc
 def _is_whole(path: Path, file: HubFile) -> bool:
     if path.stat().st_size != file.size:
         return False
-    start = b"" if file.large else f"blob {file.size}\0".encode()  # as git hashes what it keeps
+    if not file.hash:
+        return True
+    digest = hashlib.sha256() if file.large else hashlib.sha1(f"blob {file.size}\0".encode())
     with path.open("rb") as data:
-        digest = hashlib.file_digest(
-            data, lambda: (hashlib.sha256 if file.large else hashlib.sha1)(start)
-        )
-    return not file.hash or digest.hexdigest() == file.hash
+        return hashlib.file_digest(data, lambda: digest).hexdigest() == file.hash
 
 
 class DownloadMeter:
-    """Says how much has come, how fast, and how long the rest takes; at most twice a second."""
+    """Counts the bytes of a model's download and measures their speed."""
 
-    def __init__(self, total: int, here: int, tell: Callable[[str], None]) -> None:
-        self.total, self.done, self.tell = total, here, tell
-        self.name = ""
-        self.seen = deque([(time.monotonic(), here)])
-        self.said = 0.0
+    def __init__(
+        self, total: int, here: int, on_progress: Callable[[DownloadProgress], None]
+    ) -> None:
+        """``here``: bytes that an earlier download brought."""
+        self.total, self.done, self.on_progress = total, here, on_progress
+        self.step = ""
+        self.samples = deque([(time.monotonic(), here)])
+        self.reported_at = 0.0
 
-    def begin(self, name: str) -> None:
-        """The next file comes."""
-        self.name = name
-        self.tell(self.words())
+    def begin_file(self, name: str) -> None:
+        self.step = f"Downloading {name}"
+        self._report()
 
-    def came(self, count: int) -> None:
-        """So many bytes more."""
+    def add_bytes(self, count: int) -> None:
         self.done += count
         now = time.monotonic()
-        if now - self.said < 0.5:
+        if now - self.reported_at < REPORT_SECONDS:
             return
-        self.said = now
-        self.seen.append((now, self.done))
-        while len(self.seen) > 2 and now - self.seen[0][0] > WINDOW:
-            self.seen.popleft()
-        self.tell(self.words())
+        self.reported_at = now
+        self.samples.append((now, self.done))
+        while len(self.samples) > 2 and now - self.samples[0][0] > WINDOW_SECONDS:
+            self.samples.popleft()
+        self._report()
 
-    def words(self) -> str:
-        then, before = self.seen[0]
-        now, done = self.seen[-1]
-        speed = max(done - before, 0) / (now - then) if now - then >= SETTLED else 0.0
-        text = f"Downloading {self.name}: {format_hub_progress(self.done, self.total)} ({self.done / max(self.total, 1):.0%})"
-        return text + (
-            f", {speed / 1e6:.1f} MB/s, {format_duration(max((self.total - self.done) / speed, 1))} left"
-            if speed
-            else ""
+    def _report(self) -> None:
+        progress = DownloadProgress(
+            step=self.step, done=self.done, total=self.total, speed=self._speed()
         )
+        self.on_progress(progress)
+
+    def _speed(self) -> float:
+        """Bytes a second; 0 where it is not known yet."""
+        (then, before), (now, done) = self.samples[0], self.samples[-1]
+        if now - then < SETTLED_SECONDS:
+            return 0.0
+        return max(done - before, 0) / (now - then)

@@ -1,6 +1,7 @@
 """Which files of a model's repository Hone takes, and why a model cannot be used.
 
-Knows file names and tags; engine.model.config_json and engine.model.weights read what is in the files.
+Knows file names and tags; engine.model.config_json and engine.model.weights read what is in the
+files.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def why_unusable(names: Collection[str], tags: Collection[str], library: str = "
 def _why_incomplete(
     names: Collection[str], top: set[str], tags: Collection[str], library: str
 ) -> str:
-    """Why a model without a config or without safetensors, whose ``top`` files these are, is unusable."""
+    """Why a model without a config or without safetensors is unusable.
+
+    ``top`` are its files outside of folders.
+    """
     if library == "peft" or ADAPTER_CONFIG in top:
         bases = (tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:adapter:"))
         base = next((f": {base}" for base in bases if base), "")
@@ -91,7 +95,8 @@ def safe_files(names: Iterable[str]) -> list[str]:
 def needed_files(names: Collection[str], folder: Path | None) -> list[str]:
     """The files that make the model, the small ones first; raises ModelError.
 
-    The weights are those that the index in ``folder`` names; without a folder, those with the usual names.
+    The weights are those that the index in ``folder`` names; without a folder, those with the usual
+    names.
     """
     single = SINGLE_FILE in names
     if single:

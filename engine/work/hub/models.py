@@ -1,7 +1,7 @@
-"""Base models of the Hugging Face Hub: which there are (``search``), and what one is (``look``).
+"""What a base model of the Hugging Face Hub is, from its page and its small files.
 
-Only pages and small files are read here; engine.work.hub.download brings the weights. Runs in a process that was
-started with ``engine.process.oneshot.online_environment``.
+engine.work.hub.download brings the weights. Runs in a process that was started with
+``engine.process.oneshot.online_environment``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, ModelInfo, constants, errors, get_session
-from huggingface_hub.utils import (  # type: ignore[attr-defined]  # kept there for others, the library says
-    build_hf_headers,
-    hf_raise_for_status,
-)
+from huggingface_hub import HfApi, ModelInfo, errors
 
 from engine.errors import ModelError
 from engine.model import config_json
@@ -41,77 +37,27 @@ from engine.work.hub.errors import (
 from engine.work.hub.fetch import HubFile, fetch_file
 from engine.work.hub.model_files import SMALL_FILES, needed_files, safe_files, why_unusable
 
-PAGE_FIELDS = [
-    "downloads",
-    "gated",
-    "library_name",
-    "pipeline_tag",
-    "safetensors",
-    "sha",
-    "siblings",
-    "tags",
-]
-DTYPE_BYTES = {
-    "F64": 8,
-    "I64": 8,
-    "F32": 4,
-    "I32": 4,
-    "BF16": 2,
-    "F16": 2,
-    "I16": 2,
-}  # bytes; all others have one
-SMALL_FILE_LIMIT = (
-    64 * 2**20
-)  # bytes of one file that is read before the weights; the largest indexes have ten million
-MAX_RESULTS = 100  # models asked for at once
+# Bytes of a weight; one for all other types.
+DTYPE_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2}
+# Bytes of one small file; the largest indexes have ten million.
+SMALL_FILE_LIMIT = 64 * 2**20
+PAGE_SECONDS = 30  # until a page that is being sent counts as lost
+MANUAL_GATE = " Its owner decides on each request, which may take days."
 
 
-def search_models(
-    query: str, task: str, licence: str, largest: int | None, largest_bytes: int | None, limit: int
-) -> list[HubModel]:
-    """Models by what they are called and are for, the most downloaded first; raises ModelError."""
-    limit = max(1, min(limit, MAX_RESULTS))
-    params: dict[str, Any] = {"sort": "downloads", "limit": limit, "expand": PAGE_FIELDS}
-    params |= {"search": query.strip()} if query.strip() else {}
-    params |= {"pipeline_tag": task} if task else {}
-    params |= {"filter": f"license:{licence}"} if licence else {}
-    if sizes := [
-        size for size in (largest, largest_bytes) if size is not None
-    ]:  # a parameter has a byte or more
-        # The Hub takes whole billions; what is too large by less than one is sifted out here, so ask for more.
-        params |= {"num_parameters": f"max:{-(-min(sizes) // 10**9)}B", "limit": MAX_RESULTS}
-    with explained_errors(MODEL, query):
-        found = [
-            _hub_model(page) for page in first_answer(MODEL, query, lambda: _list_models(params))
-        ]
-    return [
-        one
-        for one in found
-        if _is_within(one.parameters, largest) and _is_within(one.bytes, largest_bytes)
-    ][:limit]
+def describe_page(page: ModelInfo, problem: str = "", size: int | None = None) -> HubModel:
+    """A model as its page describes it.
 
-
-def _list_models(params: dict[str, Any]) -> list[ModelInfo]:
-    # Not HfApi.list_models: it tries a busy Hub again for half a minute before it says so.
-    headers = build_hf_headers()
-    answer = get_session().get(
-        f"{constants.ENDPOINT}/api/models",
-        params=params,
-        headers=headers,
-        timeout=FIRST_ANSWER_SECONDS,
-    )
-    hf_raise_for_status(answer)
-    return [ModelInfo(**item) for item in answer.json()]  # type: ignore[no-untyped-call]
-
-
-def _is_within(size: int | None, largest: int | None) -> bool:
-    return largest is None or (size is not None and size <= largest)
-
-
-def _hub_model(page: ModelInfo, problem: str = "", size: int | None = None) -> HubModel:
-    names = None if page.siblings is None else [one.rfilename for one in page.siblings]
-    tags, counts = page.tags or [], page.safetensors.parameters if page.safetensors else {}
-    estimate = sum(count * DTYPE_BYTES.get(kind, 1) for kind, count in counts.items()) or None
+    ``problem`` and ``size`` (bytes to download) are what is known from its files.
+    """
+    files = None if page.siblings is None else [one.rfilename for one in page.siblings]
+    weights = page.safetensors
+    counts = weights.parameters if weights else {}
+    has_safetensors = bool(counts)
+    if files is not None:
+        has_safetensors = any(name.endswith(".safetensors") for name in files)
+        problem = problem or why_unusable(files, page.tags or [], page.library_name or "")
+    estimate = sum(count * DTYPE_BYTES.get(dtype, 1) for dtype, count in counts.items())
     return HubModel(
         name=page.id,
         revision=page.sha or "",
@@ -119,29 +65,24 @@ def _hub_model(page: ModelInfo, problem: str = "", size: int | None = None) -> H
         licence=page_licence(page),
         gated=page.gated if isinstance(page.gated, str) else "",
         downloads=page.downloads or 0,
-        parameters=page.safetensors.total if page.safetensors else None,
-        bytes=size or estimate,
-        safetensors=bool(counts)
-        if names is None
-        else any(name.endswith(".safetensors") for name in names),
-        tags=tuple(tags),
-        problem=problem
-        or (why_unusable(names, tags, page.library_name or "") if names is not None else ""),
+        parameters=weights.total if weights else None,
+        bytes=size or estimate or None,
+        safetensors=has_safetensors,
+        tags=tuple(page.tags or []),
+        problem=problem,
     )
 
 
 def page_licence(page: ModelInfo) -> str:
-    """The licence as the card or the tags state it; one of its own by its own name."""
-    card: dict[str, Any] = page.card_data.to_dict() if page.card_data else {}  # type: ignore[no-untyped-call]
-    found = card.get("license") or [
-        tag[8:] for tag in page.tags or [] if tag.startswith("license:")
-    ]
+    """The licence that the card or the tags state; the owner's own licence by its name."""
+    card: dict[str, Any] = {}
+    if page.card_data:
+        card = page.card_data.to_dict()  # type: ignore[no-untyped-call]
+    tags = [tag.removeprefix("license:") for tag in page.tags or [] if tag.startswith("license:")]
+    found = card.get("license") or tags
     text = ", ".join(map(str, found)) if isinstance(found, list) else str(found)
     own = card.get("license_name") if text == "other" else None
     return f"{own} (its own)" if own else text or "not stated"
-
-
-# --- one model ---
 
 
 def describe_hub_model(store: Store, name: str) -> HubPage:
@@ -149,47 +90,46 @@ def describe_hub_model(store: Store, name: str) -> HubPage:
     with explained_errors(MODEL, name):
         page = open_page(name)
         files = allowed_files(page)
-        model, folder, todo = _hub_model(page), None, ""
+        model, folder, todo = describe_page(page), None, ""
         if not model.problem:
             try:
                 folder = _small_files(store, page, files)
             except errors.GatedRepoError as error:
                 todo = explain_hub_error(MODEL, page.id, error)
-                todo += (
-                    " Its owner decides on each request, which may take days."
-                    if page.gated == "manual"
-                    else ""
-                )
+                todo += MANUAL_GATE if page.gated == "manual" else ""
             try:
                 if folder:
                     config_json.check_settings_files(folder)
                 size = sum(files[one].size for one in needed_files(files, folder))
-                model = _hub_model(page, size=size)
+                model = describe_page(page, size=size)
             except ModelError as error:
-                model, folder = _hub_model(page, str(error)), None
-        incoming = store.models / INCOMING / folder_name(page.id)
+                model, folder = describe_page(page, str(error)), None
+        own_name = folder_name(page.id)
+        incoming = store.models / INCOMING / own_name
         return HubPage(
             model=model,
             folder=folder,
             todo=todo,
             here=sum(one.stat().st_size for one in incoming.glob("*") if one.name != ORIGIN_FILE),
             free=shutil.disk_usage(store.models).free,
-            downloaded=read_origin(store.models / folder_name(page.id)) is not None,
+            downloaded=read_origin(store.models / own_name) is not None,
         )
 
 
 def open_page(name: str, revision: str = "") -> ModelInfo:
-    """A model's page at a commit, with the sizes of its files; raises ModelError and the library's errors."""
+    """A model's page at a commit, with the sizes of its files.
+
+    Raises ModelError and the library's errors.
+    """
     api, at = HfApi(), revision or None
     first_answer(
         MODEL,
         name,
         lambda: api.model_info(name, revision=at, expand=["sha"], timeout=FIRST_ANSWER_SECONDS),
     )
-    page = api.model_info(name, revision=at, files_metadata=True, timeout=30)
-    folder_name(
-        page.id
-    )  # an old name leads to a new one, which becomes a folder's, as the commit does
+    page = api.model_info(name, revision=at, files_metadata=True, timeout=PAGE_SECONDS)
+    # An old name leads to a new one. The name and the commit become names of folders.
+    folder_name(page.id)
     if not page.sha or not COMMIT_HASH.fullmatch(page.sha):
         raise ModelError(
             f"The Hub does not say which version of '{page.id}' is its newest. Try again later."
@@ -199,31 +139,31 @@ def open_page(name: str, revision: str = "") -> ModelInfo:
 
 def allowed_files(page: ModelInfo) -> dict[str, HubFile]:
     """The files that may be taken, by name; raises ModelError."""
-    found = {}
     all_files = {one.rfilename: one for one in page.siblings or []}
-    for name in safe_files(all_files):
-        one, large = all_files[name], all_files[name].lfs
-        digest = (large.sha256 if large else one.blob_id) or ""
-        found[name] = HubFile(
-            name, (large.size if large else one.size) or 0, digest, large is not None
-        )
-    return found
+    return {name: _hub_file(all_files[name]) for name in safe_files(all_files)}
+
+
+def _hub_file(sibling: Any) -> HubFile:
+    """A file of the page's list; large files (LFS) have a size and a hash of their own."""
+    large = sibling.lfs
+    if large:
+        return HubFile(sibling.rfilename, large.size or 0, large.sha256 or "", large=True)
+    return HubFile(sibling.rfilename, sibling.size or 0, sibling.blob_id or "", large=False)
 
 
 def _small_files(store: Store, page: ModelInfo, files: dict[str, HubFile]) -> Path:
-    """The folder of a model's small files at its commit: there is one whole or not at all."""
-    place = store.models / CONFIGS / str(page.sha) / folder_name(page.id)
-    if not place.is_dir():
-        with whole_folder(place) as draft:
+    """The folder of a model's small files at its commit; it is there whole or not at all."""
+    folder = store.models / CONFIGS / str(page.sha) / folder_name(page.id)
+    if not folder.is_dir():
+        with whole_folder(folder) as draft:
             fetch_small_files(page, files, draft)
-    return place
+    return folder
 
 
 def fetch_small_files(page: ModelInfo, files: dict[str, HubFile], folder: Path) -> None:
-    """Bring what tells about a model into a folder; raises ModelError and the network's errors."""
+    """Download the files that describe a model; raises ModelError and the network's errors."""
     for name in (one for one in needed_files(files, None) if one in SMALL_FILES):
         if files[name].size > SMALL_FILE_LIMIT:
-            raise ModelError(
-                f"The {name} of '{page.id}' has {format_hub_bytes(files[name].size)}. Choose another model."
-            )
+            size = format_hub_bytes(files[name].size)
+            raise ModelError(f"The {name} of '{page.id}' has {size}. Choose another model.")
         fetch_file(page.id, str(page.sha), files[name], folder)

@@ -1,4 +1,4 @@
-"""A spec's method on a loaded model: LoRA and its relatives (PEFT), the head alone, or all weights."""
+"""A spec's method on a loaded model: LoRA and its relatives, the head alone, or all weights."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class TrainedRun(NamedTuple):
         return choose_device(self.spec.place, self.spec.method)
 
     def load_models(self, setup: DeviceSetup) -> Any:
-        """Base and tuned model in eval mode, quantised as in training; raises ModelError, RunError."""
+        """Base and tuned model in eval mode, quantised as in training; raises HoneError."""
         with torch.random.fork_rng():
             torch.manual_seed(self.spec.data.seed)  # a new head guesses as when the run began
             base = load_model(self.folder, setup, self.spec.method, self.head)

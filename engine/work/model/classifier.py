@@ -155,7 +155,7 @@ def read_scale(result: Path) -> NumberScale:
 
 
 def has_new_head(trained: TrainedRun) -> bool:
-    """Whether the base model's head is new, so that it guesses; some bases bring one of this size."""
+    """Whether the base model's head is new, so that it guesses; some bases have a fitting one."""
     config = load_config(trained.folder)
     built = any(name.endswith("ForSequenceClassification") for name in config.architectures or ())
     return trained.head is not None and not (

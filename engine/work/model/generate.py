@@ -133,7 +133,7 @@ def stream_pair(
     decoding: Decoding,
     on_texts: OnTexts,
 ) -> None:
-    """Base and tuned replies from one copy of the weights: one mixed batch where PEFT can, else two."""
+    """Base and tuned replies from one copy of the weights; in one batch where PEFT can mix them."""
     options = generation_options(model, tokenizer, decoding)
     options["stopping_criteria"] = StoppingCriteriaList([_StopWhenAsked(decoding.stopped)])
 

@@ -35,7 +35,7 @@ MEANS_EXPERTS = "it would mean the experts as well"
 def linear_modules(
     model: Any, heads: set[str], output: Any, hidden: int
 ) -> tuple[LinearModule, ...]:
-    """The linear layers of the body in the model's order; the same layer of all blocks is one entry.
+    """The linear layers of the body in the model's order; all blocks' same layer is one entry.
 
     ``heads``: names of classification heads; ``output``: the output head; ``hidden``: its width.
     """
@@ -100,7 +100,7 @@ def _layer_shape(layer: Any) -> tuple[int, int, bool, bool]:
 
 
 def _refusal_reason(model: Any, name: str, others: set[str]) -> str:
-    """Why the layers of this name get no adapter, or more than these would; empty where they can."""
+    """Why this name cannot be a target module; empty where it can."""
     if name in others:
         return "other parts of the model have the same name"
     wanted = LoraConfig(target_modules=[name])

@@ -61,7 +61,7 @@ class Head(NamedTuple):
 
 
 def head_of(kind: ObjectiveKind, labels: Iterable[str]) -> Head | None:
-    """The head that an objective needs, from the training rows' labels; None for text objectives."""
+    """The head for an objective, from the training rows' labels; None where it writes text."""
     return Head(head_outputs(kind, labels), PROBLEM_TYPES[kind]) if kind in PROBLEM_TYPES else None
 
 

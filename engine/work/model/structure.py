@@ -1,4 +1,4 @@
-"""From a config to a model's structure, without its weights: what transformers can build from it."""
+"""From a config to a model's structure, without its weights."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ def require_task(config: PreTrainedConfig, name: str, task: Task) -> None:
         return
     if not tasks:
         raise ModelError(
-            f"'{name}' is of a kind ('{config.model_type}') that neither continues a text nor chooses "
-            "labels for one. Choose a language model."
+            f"'{name}' is of a kind ('{config.model_type}') that neither continues a text nor "
+            "chooses labels for one. Choose a language model."
         )
     if task == "classify":
         raise ModelError(
@@ -93,8 +93,8 @@ def require_task(config: PreTrainedConfig, name: str, task: Task) -> None:
             "learn to Write answers or text."
         )
     raise ModelError(
-        f"'{name}' fills gaps or encodes texts and does not write one. It can choose labels: set what "
-        "to learn to Choose a label. For chat and text, choose a causal language model."
+        f"'{name}' fills gaps or encodes texts and does not write one. It can choose labels: set "
+        "what to learn to Choose a label. For chat and text, choose a causal language model."
     )
 
 

@@ -1,11 +1,18 @@
-"""One attempt to train a run with one batch layout, and the arguments of its trainer."""
+"""One attempt to train a run with one batch layout: its trainer's arguments, its event Started."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
+
+from engine.model import fingerprint, local
 from engine.spec.batch import BatchLayout
+from engine.store import events as ev
 from engine.store.run_dir import RunDir
+from engine.work.model.adapters import parameter_counts
 from engine.work.model.load import DeviceSetup
 from engine.work.train.checkpoints import saving_folder
 from engine.work.train.inputs import TrainingInputs
@@ -60,3 +67,31 @@ def training_arguments(attempt: Attempt, fresh: bool) -> dict[str, Any]:
         "disable_tqdm": True,
         "report_to": "none",
     }
+
+
+def started_event(attempt: Attempt, model: Any) -> Callable[[int], ev.Started]:
+    """Makes the event Started of a run of so many steps."""
+    spec, setup, objective = attempt.inputs.spec, attempt.setup, attempt.objective
+    trainable, total = parameter_counts(model)
+    base = fingerprint.hash_model(local.checked_folder(spec.model.source))
+
+    def make_started(steps: int) -> ev.Started:
+        return ev.Started(
+            pid=os.getpid(),
+            device=torch.cuda.get_device_name() if setup.device.type == "cuda" else "CPU",
+            precision=setup.precision,
+            reasons={"precision": setup.reason} | objective.reasons,
+            trainable=trainable,
+            total=total,
+            steps=steps,
+            epochs=spec.optim.epochs,
+            goal=attempt.inputs.kind,
+            preference=objective.preference,
+            rank=spec.method.rank if spec.method.adapts else 0,
+            versions=fingerprint.library_versions(),
+            data_hash=fingerprint.hash_files(attempt.inputs.files),
+            model_hash=base,
+            **objective.counts._asdict(),
+        )
+
+    return make_started

@@ -38,7 +38,7 @@ class CheckSchedule(NamedTuple):
 
 
 class RunCallback(TrainerCallback):
-    """Writes Step, Evaluated, Sampled and Saved; decides after each step on check, save and stop."""
+    """Writes Step, Evaluated, Sampled, Saved; decides after each step on check, save and stop."""
 
     def __init__(
         self,

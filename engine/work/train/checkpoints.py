@@ -34,8 +34,8 @@ from engine.work.train.checkpoint_check import (
 SAVING = ".saving"
 REMOVED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint
 RESULT_DRAFT = ".draft"
-# What a result consists of: an adapter, or a whole model where all weights were trained. The weights
-# come last: who finds them finds all. For other programs there are the chat template and the labels.
+# What a result consists of: an adapter, or a whole model where all weights were trained. The
+# weights come last: who finds them finds all. Other programs need the chat template and the labels.
 RESULT_FILES = (
     "chat_template.jinja",
     "labels.json",
@@ -67,8 +67,8 @@ def commit(run: RunDir, step: int) -> None:
         problem = error.strerror or str(error)
     if problem:
         raise RunError(
-            f"The checkpoint of step {step} was written and could not be read again ({problem}). The "
-            "one before is kept. The disk may be failing: check it, then press Continue."
+            f"The checkpoint of step {step} was written and could not be read again ({problem}). "
+            "The one before is kept. The disk may be failing: check it, then press Continue."
         )
     write_manifest(draft, step, files)
     for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
@@ -95,7 +95,7 @@ def remove_old(run: RunDir) -> None:
 
 
 def publish_result(run: RunDir, step: int) -> None:
-    """Make a checkpoint's weights the run's result, file by file; older merged models are removed."""
+    """Make a checkpoint's weights the run's result, file by file; merged models are removed."""
     source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / RESULT_DRAFT
     start = run.checkpoints / init_conversion.START_FILE
     shutil.rmtree(draft, ignore_errors=True)
@@ -162,7 +162,8 @@ def _search_newest(run: RunDir) -> _Search:
     drafts = saving_folder(run).glob("checkpoint-*")
     partial = [folder for folder in drafts if not (run.checkpoints / folder.name).exists()]
     problems = [(step_of(folder), "it was cut off while it was written") for folder in partial]
-    damaged, hindrance = [], ""
+    damaged: list[Path] = []
+    hindrance = ""
     for folder in _newest_first(run):
         try:
             problem = find_problem(folder)

@@ -1,4 +1,4 @@
-"""The objectives "classify", "multilabel" and "regress": a new last layer gives labels or a number."""
+"""The objectives "classify", "multilabel" and "regress": a new last layer is trained."""
 
 from __future__ import annotations
 
@@ -176,7 +176,7 @@ class ClassificationObjective:
 
 
 def choose_labels(logits: Any, labels: torch.Tensor) -> torch.Tensor:
-    """The labels that logits choose, shaped as the right ones: logits would be kept for all rows."""
+    """The labels that logits choose, shaped as the right ones (less memory than logits)."""
     logits = logits[0] if isinstance(logits, tuple) else logits
     return (logits > 0).to(labels.dtype) if labels.ndim == 2 else logits.argmax(-1)
 
@@ -198,8 +198,8 @@ def require_labels(kind: ObjectiveKind, labels: Sequence[str], rows: int) -> Non
         )
     if len(labels) > max(2, rows / 2):
         raise DataError(
-            f"There are {len(labels)} different labels in {rows} examples: these look like answers, "
-            "not labels. Set what to learn to Write answers or text, or choose another column for "
+            f"There are {len(labels)} different labels in {rows} examples: these look like "
+            "answers, not labels. Set what to learn to Write answers or text, or choose another column for "
             "the label on the Data tab."
         )
 
@@ -213,7 +213,7 @@ def _choose_scale(inputs: TrainingInputs) -> NumberScale:
 
 
 def label_scale(rows: Rows) -> NumberScale:
-    """Mean and spread of the numbers; raises DataError for a label that is none, or all the same."""
+    """Mean and spread of the numbers; raises DataError for no number, or equal ones."""
     numbers = [
         _require_number(last_answer(row), rows.row_number(at)) for at, row in enumerate(rows)
     ]

@@ -1,4 +1,4 @@
-"""All that a run is trained on: its settings, its base model's facts, its tokenizer and its rows."""
+"""All that a run is trained on: its settings, base model, tokenizer and rows."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class TrainingInputs(NamedTuple):
 
 
 def load_inputs(run: RunDir) -> TrainingInputs:
-    """Read a run's settings, base model and rows; raises HoneError for what does not fit together."""
+    """Read a run's settings, base model and rows; raises HoneError where they do not fit."""
     spec, began = run.spec, run.view().started
     folder = local.checked_folder(spec.model.source)
     summary = read_data_summary(run.about_file)

@@ -78,8 +78,8 @@ class PreferenceObjective:
             found.append("The setting Learn from is not used: only the last answers are compared.")
         if self.preference == "kto" and batch < STEADY_KTO_BATCH:
             found.append(
-                f"KTO measures each answer against the others of its batch, and {batch} at once are "
-                f"few. A batch size of {STEADY_KTO_BATCH} or more is steadier."
+                f"KTO measures each answer against the others of its batch, and {batch} at once "
+                f"are few. A batch size of {STEADY_KTO_BATCH} or more is steadier."
             )
         if max(self.weights) > 1:
             good = sum(one["label"] for one in self.train)
@@ -141,8 +141,8 @@ def require_both_marks(marks: list[bool]) -> None:
         return
     if marks[0]:
         raise DataError(
-            "All answers are marked good, so there is nothing to tell apart. Add answers marked bad "
-            "on the Data tab, or set what to learn to Write answers or text."
+            "All answers are marked good, so there is nothing to tell apart. Add answers marked "
+            "bad on the Data tab, or set what to learn to Write answers or text."
         )
     raise DataError(
         "All answers are marked bad, so there is nothing to tell apart. Add answers marked good on "

@@ -11,8 +11,6 @@ trainer             the training loop itself, shared by all objectives
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from transformers import PrinterCallback, Trainer
 
 from engine.errors import RunError
 from engine.estimate.duration import replace_check_time
-from engine.model import fingerprint, local
+from engine.model import local
 from engine.runs import disk_space
 from engine.runs.step_down import current_layout, step_down
 from engine.spec.batch import BatchLayout
@@ -35,7 +33,7 @@ from engine.work.model.init_conversion import save_initial_adapter
 from engine.work.model.load import choose_device, load_model, read_ahead
 from engine.work.model.warm_start import load_start_adapter, start_model_folder
 from engine.work.train import checkpoints
-from engine.work.train.attempt import Attempt, training_arguments
+from engine.work.train.attempt import Attempt, started_event, training_arguments
 from engine.work.train.callback import (
     EARLY_STOPPING_CHECKS,
     CheckSchedule,
@@ -106,7 +104,7 @@ def _train_with_layout(
     run.emit(ev.Phase(text="Loading the model."))
     attempt = Attempt(run, inputs, objective, choose_device(spec.place, spec.method), layout)
     model = _build_model(attempt)
-    make_started = _started_event(attempt, model)
+    make_started = started_event(attempt, model)
     resume = checkpoints.find_newest(run)
     if resume:
         checkpoints.recover(run, resume)
@@ -158,38 +156,10 @@ def _load_base(attempt: Attempt) -> Any:
         ) from error
 
 
-def _started_event(attempt: Attempt, model: Any) -> Callable[[int], ev.Started]:
-    """Makes the event Started of a run of so many steps."""
-    spec, setup, objective = attempt.inputs.spec, attempt.setup, attempt.objective
-    trainable, total = parameter_counts(model)
-    base = fingerprint.hash_model(local.checked_folder(spec.model.source))
-
-    def make_started(steps: int) -> ev.Started:
-        return ev.Started(
-            pid=os.getpid(),
-            device=torch.cuda.get_device_name() if setup.device.type == "cuda" else "CPU",
-            precision=setup.precision,
-            reasons={"precision": setup.reason} | objective.reasons,
-            trainable=trainable,
-            total=total,
-            steps=steps,
-            epochs=spec.optim.epochs,
-            goal=attempt.inputs.kind,
-            preference=objective.preference,
-            rank=spec.method.rank if spec.method.adapts else 0,
-            versions=fingerprint.library_versions(),
-            data_hash=fingerprint.hash_files(attempt.inputs.files),
-            model_hash=base,
-            **objective.counts._asdict(),
-        )
-
-    return make_started
-
-
 def check_schedule(spec: RunSpec, steps: int) -> CheckSchedule:
     """How often a run of so many steps is checked and saved, and when it stops early."""
     return CheckSchedule(
-        spec.sampling.every(steps),
+        spec.sampling.steps_between_checks(steps),
         60 * spec.sampling.save_minutes,
         EARLY_STOPPING_CHECKS.get(spec.optim.patience),
     )

@@ -328,7 +328,7 @@ def test_a_full_disk_while_it_trains_is_a_plain_message(trained, monkeypatch, tm
 
     (tmp_path / "ws" / "locks").mkdir()
     copy.queue_mark.write_text("train")
-    monkeypatch.setattr(worker, "_do", full)
+    monkeypatch.setattr(worker, "_dispatch", full)
     assert worker.main([str(copy.path), "train"]) == 1
     ended = copy.view().ended
     assert isinstance(ended, ev.Paused) and "disk" in ended.why and "press Continue" in ended.why

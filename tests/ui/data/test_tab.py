@@ -12,7 +12,7 @@ import pytest
 from gradio.components import Component
 
 from engine.data.quality.token_report import PreviewRow, RefusedRows, TokenReport
-from engine.errors import DataError, RunError
+from engine.errors import DataError, RunError, SpecError
 from engine.spec.run import DataSpec, RunSpec, Shape
 from tests.ui.fakes import FakeDesk
 from ui import form
@@ -273,7 +273,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     assert after == editor.NO_EDITS and chosen["value"] != source
     new = ctx.load_dataset(chosen["value"])
     assert new.parent == source and new.rows == 20
-    assert {"prompt": "New?", "completion": "Yes."} in list(new.read())
+    assert {"prompt": "New?", "completion": "Yes."} in list(new.read_rows())
     prepared = ctx.prepare(DataSpec(source=source))
     with pytest.raises(DataError, match="no row 99"):
         editor.current_row(prepared, 99, editor.NO_EDITS)
@@ -309,6 +309,6 @@ def test_rows_that_the_model_cannot_learn_stop_the_start(
     last = show()[-1]
     assert "695" in last[tab.view.facts] and "Leave these 5 out" in str(last)
     assert "shows no tools" in next(plan.show_plan(ctx, **full))["facts"]
-    with pytest.raises(DataError, match="5 of the rows cannot be learned"):
+    with pytest.raises(SpecError, match="5 of the rows cannot be learned"):
         train_tab.start_run(ctx, **full)
     assert not list(ctx.engine.store.all_runs())

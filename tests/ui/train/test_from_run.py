@@ -213,5 +213,7 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
         20,
     )
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
-    picked = tab.choose_run(ctx, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
-    assert picked[5]["visible"] and picked[6]["visible"]
+    with gr.Blocks():
+        own = tab.build(ctx)
+    picked = tab.choose_run(ctx, own, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
+    assert picked[own.card.extension]["visible"] and picked[own.card.train_on]["visible"]

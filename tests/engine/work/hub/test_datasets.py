@@ -27,30 +27,33 @@ import json, shutil, sys, time, warnings
 from pathlib import Path
 from engine.errors import DataError
 from engine.data.hub import HubSpec
-from engine.work import hub
+from engine.work.hub import dataset_rows, datasets
 warnings.simplefilter("error")
 time.sleep = lambda seconds: None
 for line in sys.stdin:
     ask = json.loads(line)
     notes, told, got = [], [], []
-    hub.LARGEST = ask.pop("largest", 2**33)
+    dataset_rows.LARGEST_DOWNLOAD = ask.pop("largest", 2**33)
     if "fails" in ask:
         def fails(*args, code=ask.pop("fails"), **more):
             raise OSError(code, "No space left on device")
-        hub.hf_hub_download = fails
+        dataset_rows.hf_hub_download = fails
     if "free" in ask:
         shutil.disk_usage = lambda path, free=ask.pop("free"): type("Usage", (), {"free": free})
     try:
         if ask.pop("look", False):
-            answer = {"info": hub.look(**ask).model_dump()}
+            answer = {"info": datasets.describe_hub_dataset(**ask).model_dump()}
         else:
             cache = Path(ask.pop("cache"))
-            for row in hub.rows(HubSpec(**ask), cache, lambda *one: told.append(one), notes):
-                got.append({"bad": row.problem} if isinstance(row, hub.Bad) else row)
+            slice, note = HubSpec(**ask), lambda *one: told.append(one)
+            for row in dataset_rows.read_slice(slice, cache, note, notes):
+                bad = isinstance(row, dataset_rows.BadRow)
+                got.append({"bad": row.problem} if bad else row)
             answer = {"rows": got, "notes": notes, "told": told}
     except DataError as error:
         answer = {"error": str(error), "rows": got}
-    print(json.dumps(answer | {"heavy": sorted({"torch", "datasets"} & sys.modules.keys())}), flush=True)
+    heavy = sorted({"torch", "datasets"} & sys.modules.keys())
+    print(json.dumps(answer | {"heavy": heavy}), flush=True)
 """
 Ask = Callable[..., dict[str, Any]]
 NUMBERS = [{"text": f"row {at}", "when": "2024-01-01", "code": "007"} for at in range(30)]

@@ -115,14 +115,12 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
 def test_shards_come_and_their_progress_is_told(get: Ask, store: Store, two: Repo) -> None:
     answer = get("hone/two")
     assert [(Path(answer["done"]) / name).read_bytes() for name in TWO] == SHARDS
-    assert (
-        answer["told"][0] == "Asking the Hub for 'hone/two'"
-        and answer["told"][-1] == "Checking 'hone/two'"
-    )
-    assert (
-        next(text for text in answer["told"] if TWO[1] in text)
-        == f"Downloading {TWO[1]}: 0.2 of 0.4 MB (50%)"
-    )
+    told = [hub_models.DownloadProgress(**part) for part in answer["told"]]
+    first, last = told[0], told[-1]
+    assert (first.step, first.percent) == ("Asking the Hub for 'hone/two'", None)
+    assert (last.in_words(), last.percent) == ("Checking 'hone/two'", None)
+    second = next(one for one in told if TWO[1] in one.step)
+    assert second.in_words() == f"Downloading {TWO[1]}: 0.2 of 0.4 MB (50%)"
 
 
 def test_the_commit_that_was_looked_at_comes(get: Ask, store: Store, two: Repo) -> None:
@@ -337,25 +335,22 @@ def test_a_link_is_no_downloaded_model(get: Ask, store: Store, tmp_path: Path) -
 def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
     big = files({"model.safetensors": BIG})
     repo = hub.add("models", "hone/slow", big, more=about(1, 100), large=".safetensors", slow=0.15)
-    told: list[str] = []
+    told: list[hub_models.DownloadProgress] = []
     stop, seen = threading.Event(), []
 
-    def tell(text: str) -> None:
-        told.append(text)
-        if "MB/s" in text and not stop.is_set():
+    def on_progress(progress: hub_models.DownloadProgress) -> None:
+        told.append(progress)
+        if progress.speed and not stop.is_set():
             seen.append(hub_models.list_downloaded(app)[0].coming)
             stop.set()
 
     begun = time.monotonic()
     with pytest.raises(ModelError, match=r"was stopped\. What came is kept"):
-        download_model(app, "hone/slow", tell, stop)
+        download_model(app, "hone/slow", on_progress, stop)
     assert time.monotonic() - begun < 5
-    assert (
-        seen == [True]
-        and "model.safetensors: " in told[-1]
-        and " of 2.0 MB (" in told[-1]
-        and "left" in told[-1]
-    )
+    assert seen == [True] and 0 < told[-1].done < told[-1].total
+    assert f"model.safetensors: {told[-1].done / 1e6:.1f} of 2.0 MB (" in told[-1].in_words()
+    assert told[-1].in_words().endswith("left")
     (found,) = hub_models.list_downloaded(app)
     assert not found.coming and not found.whole and 0 < found.bytes < len(BIG)
     repo.slow = 0.0
@@ -375,19 +370,19 @@ def test_an_error_keeps_its_kind_on_its_way(app: Store) -> None:
 
 
 def test_progress_is_put_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
+    told: list[hub_models.DownloadProgress] = []
     clock = iter(range(0, 1000, 10))
     monkeypatch.setattr("engine.work.hub.fetch.time.monotonic", lambda: float(next(clock)))
-    progress = DownloadMeter(4_000_000_000, 1_000_000_000, told.append)
-    progress.begin("model.safetensors")
-    progress.came(500_000_000)
-    assert told == [
+    meter = DownloadMeter(4_000_000_000, 1_000_000_000, told.append)
+    meter.begin_file("model.safetensors")
+    meter.add_bytes(500_000_000)
+    assert [one.percent for one in told] == [25, 38]
+    assert [one.in_words() for one in told] == [
         "Downloading model.safetensors: 1.00 of 4.00 GB (25%)",
         "Downloading model.safetensors: 1.50 of 4.00 GB (38%), 50.0 MB/s, 50 s left",
     ]
-    progress.came(0)
-    progress.came(0)
-    progress.came(0)
-    assert told[-1] == "Downloading model.safetensors: 1.50 of 4.00 GB (38%)", (
+    for _ in range(3):
+        meter.add_bytes(0)
+    assert told[-1].in_words() == "Downloading model.safetensors: 1.50 of 4.00 GB (38%)", (
         "nothing moves: no time is promised"
     )

@@ -21,7 +21,7 @@ from engine.work.kernels import packed_attention, packing, patch
 from engine.work.model.adapters import apply_method
 from engine.work.model.describe import info_from_config, inspect_model
 from engine.work.model.load import DeviceSetup, load_model
-from engine.work.train.sft import make_sft_trainer
+from engine.work.train.sft import SftData, make_sft_trainer
 from tests.engine.tiny import ARCHITECTURES, config_of, save_model
 
 WRITES = sorted(
@@ -339,9 +339,7 @@ def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(
         trainer = make_sft_trainer(
             model_of(kind),
             tokenizer,
-            data,
-            data,
-            [len(one["input_ids"]) for one in rows],
+            SftData(data, data, [len(one["input_ids"]) for one in rows]),
             options,
             [],
         )

@@ -395,7 +395,7 @@ def test_checks_take_a_tenth_of_the_time_at_most_once_a_run_is_long(runs) -> Non
 @pytest.mark.parametrize(
     ("code", "memory", "words"),
     [
-        (-9, True, "for want of memory"),
+        (-9, True, "because memory ran out"),
         (-9, False, "killed by the system (signal 9)"),
         (-11, False, "crashed (signal 11, SIGSEGV)"),
         (-6, False, "crashed (signal 6, SIGABRT)"),

@@ -41,7 +41,7 @@ def trained(run: RunDir) -> RunDir:
     return run
 
 
-def lesson(run: RunDir) -> Any:
+def objective(run: RunDir) -> Any:
     from engine.work.train.train import load_inputs, make_objective
 
     return make_objective(load_inputs(run))
@@ -84,11 +84,11 @@ def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
     from engine.work.encode.tokenizer import load_tokenizer
 
     run = made(home)
-    found, tokenizer = lesson(run), load_tokenizer(presets.POCKET_MODEL)
-    assert found.preference == "dpo" and found.numbers.rows == len(found.data)
+    found, tokenizer = objective(run), load_tokenizer(presets.POCKET_MODEL)
+    assert found.preference == "dpo" and found.counts.rows == len(found.train)
     from engine.data.rows import read_rows
 
-    for row, one in list(zip(read_rows(run.train_file), found.data, strict=True))[:40]:
+    for row, one in list(zip(read_rows(run.train_file), found.train, strict=True))[:40]:
         shown = encode_row(tokenizer, row, run.spec.data)
         learned = [
             token
@@ -145,8 +145,8 @@ def test_other_ways_learn_too(home: Path, method: dict[str, Any]) -> None:
 def test_what_changes_the_base_has_none_to_compare_with(home: Path, method: dict[str, Any]) -> None:
     """TRL puts a second adapter beside the first, whose start would change the base weights again."""
     with pytest.raises(SpecError, match="the preference method ORPO"):
-        lesson(made(home, method=method))
-    assert lesson(made(home, method=method | {"preference": "orpo"})).preference == "orpo"
+        objective(made(home, method=method))
+    assert objective(made(home, method=method | {"preference": "orpo"})).preference == "orpo"
 
 
 def test_kto_steps_down_to_two_at_once_and_then_computes_again(home: Path) -> None:
@@ -164,8 +164,8 @@ def test_marks_are_learned_by_kto_and_bad_ones_are_kept_for_it(home: Path) -> No
     run = made(
         home, data={"source": source, "held_out": 0.0}, optim=MORE["optim"] | {"batch_size": 5}
     )
-    found = lesson(run)
-    assert found.preference == "kto" and [one["label"] for one in found.data].count(False) == 10
+    found = objective(run)
+    assert found.preference == "kto" and [one["label"] for one in found.train].count(False) == 10
     assert found.weights == (1.0, 1.5) and "each bad one counts 1.5 times" in found.warnings[-1]
     trained(run)
 
@@ -173,7 +173,7 @@ def test_marks_are_learned_by_kto_and_bad_ones_are_kept_for_it(home: Path) -> No
 def test_only_good_marks_are_nothing_to_tell_apart(home: Path) -> None:
     source = feedback(home, marks(15, 0))
     with pytest.raises(DataError, match="nothing to tell apart"):
-        lesson(made(home, data={"source": source, "held_out": 0.0}))
+        objective(made(home, data={"source": source, "held_out": 0.0}))
 
 
 def test_one_at_a_time_is_too_few_for_kto(home: Path) -> None:
@@ -184,8 +184,8 @@ def test_one_at_a_time_is_too_few_for_kto(home: Path) -> None:
 def test_marks_cannot_be_learned_as_pairs(home: Path) -> None:
     source = feedback(home, marks(15, 10))
     with pytest.raises(SpecError, match="DPO compares two answers"):
-        lesson(made(home, data={"source": source}, method={"preference": "dpo"}))
+        objective(made(home, data={"source": source}, method={"preference": "dpo"}))
 
 
 def test_writing_the_better_answers_is_still_possible(home: Path) -> None:
-    assert type(lesson(made(home, data={"goal": "write"}))).__name__ == "Writing"
+    assert type(objective(made(home, data={"goal": "write"}))).__name__ == "SftObjective"

@@ -1,0 +1,264 @@
+"""Rules for what goes wrong in a run: each looks at means of windows of steps, never at one point.
+
+The bounds were found on the recorded runs of ``tests/curves`` whose part is "tune";
+``benchmarks.coach`` counts how often the rules are right.
+"""
+
+from __future__ import annotations
+
+import math
+
+from engine.coach.message import Sign, make_sign
+from engine.coach.windows import CurveLevels, is_below
+
+MIN_STEPS = 12  # before which only a disaster is called
+SURE_SHARE = 0.25  # of the run, after which a loss that has not moved is called
+GROWTH = 1.25  # a training loss above its start by this much
+HELD_OUT_GROWTH = 1.15  # times the held-out loss before training, which has little noise
+JUMP = 2.0  # times its start, for a few steps
+LOW_LOSS = 0.25  # of a text that is new to a model; less means 1.3 likely tokens to choose from
+STILL_SHARE = 0.03  # of the loss, that must have gone for a run to have moved at all
+MIN_PATH = 0.005  # sum of the learning rates that an adapter's weights need to get anywhere
+BY_HEART_SHARE = 0.2  # training loss as a share of the held-out loss, with rows known by heart
+RISING_CHECKS = 3  # checks above the best one
+RISE_SHARE = 0.02  # of the best held-out loss
+LASTING_SHARE = 0.4  # of the highest rise: less is a jump that it recovers from
+
+
+def all_masked(curves: CurveLevels) -> Sign | None:
+    """No token has a loss, or no gradient comes through."""
+    grads = [one for one in curves.view.grads if math.isfinite(one)]
+    no_gradient = len(grads) >= 3 and max(grads) == 0
+    if curves.taken < 3 or (max(curves.losses) > 0 and not no_gradient):
+        return None
+    what = "gradient" if grads and max(grads) == 0 else "loss"
+    return make_sign(
+        "masked",
+        "bad",
+        "Nothing is learned",
+        "No word of the answers counts in the loss (all are masked), so nothing can change.",
+        f"The {what} is exactly 0 in all {curves.taken:,} steps so far.",
+        "Stop the run.",
+        "Look at the coloured words on the Data tab: those are learned. Correct the columns or "
+        "Learn from, or raise the longest example if answers are cut off.",
+    )
+
+
+def answers_leak(curves: CurveLevels) -> Sign | None:
+    """The model knows the answers before it has learned anything."""
+    first = curves.view.first_loss
+    if not curves.writes or curves.taken < 3 or max(curves.start.mean, first or 0) > LOW_LOSS:
+        return None
+    held = f"; held-out loss before training {first:.3f}" if first is not None else ""
+    return make_sign(
+        "leak",
+        "warn",
+        "It already knows the answers",
+        "It makes hardly any mistakes from the very first step. The prompts may contain the "
+        "answers, or the model may have been trained on these rows before.",
+        f"Training loss of the first steps {curves.start.mean:.3f}{held}. Texts that are new to a "
+        "model start above 1.",
+        after="Read some rows on the Data tab. If a prompt gives its answer away, remove that part.",
+    )
+
+
+def loss_diverges(curves: CurveLevels) -> Sign | None:
+    """The loss stands far above where it began."""
+    start, now = curves.start, curves.now
+    grew = is_below(start, now) and now.mean >= GROWTH * start.mean
+    if curves.taken < 8 or not grew or not _held_out_rose(curves):
+        return None
+    return make_sign(
+        "diverging",
+        "bad",
+        "It is getting worse",
+        "The loss rises instead of falling (it diverges): the steps are too large.",
+        f"Training loss {now.mean:.3f} now, {start.mean:.3f} at the start.",
+        "Stop the run.",
+        _lower_rate(curves),
+    )
+
+
+def _lower_rate(curves: CurveLevels) -> str:
+    return f"Start again with a tenth of the learning rate ({curves.top_rate / 10:.1g})."
+
+
+def rate_too_high(curves: CurveLevels) -> Sign | None:
+    """The loss jumped, which costs what the model knew, even where it comes down again."""
+    if curves.taken < MIN_STEPS:
+        return None
+    top, start = curves.highest, curves.start
+    # The noise of a run that jumps is the jumping itself, so a large jump needs no other proof.
+    jumped = top.mean > max(JUMP * start.mean, start.mean + 0.2) or (
+        top.mean > GROWTH * start.mean and is_below(start, top)
+    )
+    if jumped and _held_out_rose(curves):
+        numbers = (
+            f"Training loss {start.mean:.3f} at the start, {top.mean:.3f} after the jump, "
+            f"{curves.now.mean:.3f} now."
+        )
+    elif worst := _early_worst_check(curves):
+        numbers = (
+            f"Held-out loss {curves.checks[0][1]:.3f} before training, {worst[1]:.3f} at step "
+            f"{worst[0]:,}."
+        )
+    else:
+        return None
+    return make_sign(
+        "rate-high",
+        "warn",
+        "The learning rate is too high",
+        "The loss jumped during the run. Such a jump destroys what the model knew before.",
+        numbers,
+        after=_lower_rate(curves),
+    )
+
+
+def _held_out_rose(curves: CurveLevels) -> bool:
+    """Whether the held-out loss jumped, too; also where it was not measured often enough to say."""
+    first = curves.view.first_loss
+    if first is None or len(curves.later) < RISING_CHECKS:
+        return True
+    return max(loss for _, loss in curves.later) > (1 + RISE_SHARE) * first
+
+
+def _early_worst_check(curves: CurveLevels) -> tuple[int, float] | None:
+    """(step, loss) of the highest held-out loss, if far above the first and before any progress."""
+    if curves.view.first_loss is None or not curves.later:
+        return None
+    step, loss = max(curves.later, key=lambda one: one[1])
+    early = curves.level_at(step).mean > 0.8 * curves.start.mean
+    return (step, loss) if early and loss > HELD_OUT_GROWTH * curves.view.first_loss else None
+
+
+def memorises(curves: CurveLevels) -> Sign | None:
+    """Held-out loss rises for several checks while training loss falls.
+
+    With few rows it need not even rise.
+    """
+    if not curves.later:
+        return _memorises_unchecked(curves)
+    first, (best_step, best) = curves.checks[0][1], min(curves.checks, key=lambda one: one[1])
+    last, then = curves.later[-1][1], curves.level_at(best_step)
+    apart = curves.now.mean < BY_HEART_SHARE * last and last > 0.1 * first
+    known_by_heart = curves.few and curves.epoch >= 2 and apart
+    falls = is_below(curves.now, then)
+    if not (falls and _held_out_rises(curves)) and not known_by_heart:
+        return None
+    numbers = (
+        f"Held-out loss was best at step {best_step:,} ({best:.3f}) and is {last:.3f} now; "
+        f"training loss went from {then.mean:.3f} to {curves.now.mean:.3f}."
+    )
+    if curves.few:
+        return _too_few_examples(curves, numbers)
+    return make_sign(
+        "memorising",
+        "warn",
+        "Starting to memorise",
+        "It learns its examples by heart and gets worse on new ones (overfitting).",
+        numbers,
+        "You can stop now: the best version is kept.",
+        "Next time use fewer epochs, a lower rank, or more examples.",
+    )
+
+
+def _held_out_rises(curves: CurveLevels) -> bool:
+    """Whether the held-out loss has been above its best for several checks, and stays there."""
+    best_step, best = min(curves.checks, key=lambda one: one[1])
+    after, last = [loss for step, loss in curves.checks if step > best_step], curves.later[-1][1]
+    if len(after) < RISING_CHECKS or curves.as_right:
+        return False
+    lasting = last - best > LASTING_SHARE * (max(after) - best)  # it is not on its way back
+    enough = last > best + max(RISE_SHARE * best, 0.005 * curves.checks[0][1])
+    return lasting and enough and min(after[-RISING_CHECKS:]) > best
+
+
+def _memorises_unchecked(curves: CurveLevels) -> Sign | None:
+    """Without held-out rows: few rows whose loss has all but gone."""
+    start, now = curves.start, curves.now
+    early = curves.epoch < 5 or curves.taken < MIN_STEPS
+    if not curves.few or early or curves.view.checks or now.mean > 0.05 * start.mean:
+        return None
+    numbers = f"Training loss went from {start.mean:.3f} to {now.mean:.3f}; nothing is held out."
+    return _too_few_examples(curves, numbers)
+
+
+def _too_few_examples(curves: CurveLevels, numbers: str) -> Sign:
+    began = curves.view.started
+    assert began
+    rank = f" at rank {began.rank}" if began.rank else ""
+    return make_sign(
+        "small",
+        "warn",
+        "Too few examples for what is trained",
+        f"{began.rows:,} examples are learned by heart{rank}, which helps little with new "
+        "questions.",
+        f"{numbers} {began.trainable:,} weights are trained on {began.learned:,} target tokens.",
+        after="Add examples: a few hundred different ones are a good start. Until then use a lower "
+        "rank and fewer epochs.",
+    )
+
+
+def nothing_moves(curves: CurveLevels) -> Sign | None:
+    """After a good part of the run nothing has moved: too small a rate, or nothing to find."""
+    early = curves.taken < MIN_STEPS or curves.share < SURE_SHARE or curves.rate_rises
+    if early or is_below(curves.start, curves.now, 2.5):
+        return None
+    if _loss_fell(curves) and not _labels_are_guessed(curves):
+        return None
+    numbers = _unmoved_numbers(curves)
+    if curves.path < MIN_PATH:
+        return make_sign(
+            "rate-low",
+            "warn",
+            "The learning rate is too low",
+            "The loss hardly changes: the steps are too small to get anywhere.",
+            f"{numbers}. The learning rate is {curves.top_rate:.1g} at most.",
+            after=f"Start again with ten times the learning rate ({10 * curves.top_rate:.1g}) or "
+            "more; 1e-4 to 3e-3 is usual for adapters.",
+        )
+    return make_sign(
+        "stuck",
+        "warn",
+        "It finds no pattern",
+        "It does not get better, although its steps are large enough. The answers may not follow "
+        "from the prompts.",
+        f"{numbers}.",
+        after="Read some rows on the Data tab: could you tell the answer from the prompt? Labels "
+        "or columns may be mixed up.",
+    )
+
+
+def _unmoved_numbers(curves: CurveLevels) -> str:
+    numbers = (
+        f"Training loss {curves.start.mean:.3f} at the start, {curves.now.mean:.3f} after "
+        f"{curves.taken:,} steps"
+    )
+    first, checks = curves.view.first_loss, curves.view.checks
+    if curves.later and first is not None:
+        numbers += f"; held-out loss {first:.3f} before, {curves.later[-1][1]:.3f} now"
+    if curves.chooses and checks and checks[-1].accuracy is not None:
+        numbers += f"; right on {100 * checks[-1].accuracy:.0f} % of the held-out examples"
+    return numbers
+
+
+def _loss_fell(curves: CurveLevels) -> bool:
+    """Whether training or held-out loss has fallen."""
+    start, now, first = curves.start, curves.now, curves.view.first_loss
+    if start.mean - now.mean > STILL_SHARE * abs(start.mean) and is_below(now, start, 2.5):
+        return True
+    if not curves.later or first is None:
+        return False
+    return first - curves.later[-1][1] > STILL_SHARE * abs(first)
+
+
+def _labels_are_guessed(curves: CurveLevels) -> bool:
+    """Whether labels are right no more often than before training, beyond chance."""
+    began, shares = curves.view.started, curves.accuracies
+    if began is None or not curves.chooses or len(shares) <= RISING_CHECKS:
+        return False
+    if curves.now.mean < 0.7 * curves.start.mean:
+        return False
+    first, now = shares[0], sum(shares[-RISING_CHECKS:]) / RISING_CHECKS
+    variance = max(first * (1 - first), 0.01) / max(1, began.held_out)
+    return now - first < 2 * math.sqrt(variance)
