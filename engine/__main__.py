@@ -24,7 +24,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "stop": runs.stop_run,
     "pause": runs.pause_run,
     "continue": train.continue_run,
-    "extend": train.extend_run,
+    "extend": train.train_longer,
     "again": train.train_again,
     "queue": runs.list_queue,
     "move": runs.move_run,

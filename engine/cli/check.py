@@ -50,7 +50,7 @@ def check_data(  # noqa: PLR0913  options of a command
         tempfile.TemporaryDirectory(prefix="hone-") as scratch,
         open_engine(Path(scratch)) as engine,
     ):
-        text, values, code = _check_files(
+        text, values, code = _report_on_files(
             engine, files, model, data, ReadOptions(encoding=encoding)
         )
     print_result(text, values, as_json)
@@ -58,7 +58,7 @@ def check_data(  # noqa: PLR0913  options of a command
         raise typer.Exit(code)
 
 
-def _check_files(
+def _report_on_files(
     engine: Engine,
     files: list[Path],
     model: str,

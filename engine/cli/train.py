@@ -20,7 +20,7 @@ SpecFile = Annotated[
     Path,
     typer.Argument(metavar="SPEC", help="A YAML file such as presets/samples/pirate.yaml."),
 ]
-Settings = Annotated[
+SettingChanges = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
@@ -33,11 +33,11 @@ Settings = Annotated[
 def train_from_file(spec: SpecFile, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """Train with the settings in a YAML file, and wait until the run ends."""
     with open_engine(home, supervise=True) as engine:
-        follow_run(engine, _start_run(engine, _read_spec(engine, spec)), as_json)
+        follow_run(engine, _start_run(engine, _spec_from_file(engine, spec)), as_json)
 
 
 def train_again(
-    run: RunId, set_: Settings = None, home: Home = DEFAULT_HOME, as_json: AsJson = False
+    run: RunId, set_: SettingChanges = None, home: Home = DEFAULT_HOME, as_json: AsJson = False
 ) -> None:
     """Train again with the settings of a run, some of them changed."""
     with open_engine(home, supervise=True) as engine:
@@ -53,7 +53,7 @@ def continue_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False)
         follow_run(engine, found, as_json)
 
 
-def extend_run(
+def train_longer(
     run: RunId,
     epochs: Annotated[float, typer.Argument(metavar="EPOCHS", help="How many more epochs.")],
     home: Home = DEFAULT_HOME,
@@ -73,7 +73,7 @@ def _start_run(engine: Engine, spec: RunSpec) -> RunDir:
     return engine.start_plan(plan)
 
 
-def _read_spec(engine: Engine, file: Path) -> RunSpec:
+def _spec_from_file(engine: Engine, file: Path) -> RunSpec:
     """The settings in a spec file; a data file that it names is ingested like an upload."""
     values = specs.load_spec_yaml(file)
     values.pop("about", None)  # the title and summary of a bundled sample

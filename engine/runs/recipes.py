@@ -83,7 +83,7 @@ def load_recipe(store: Store, recipe_id: str) -> Recipe:
     return parse_recipe(path.read_text(encoding="utf-8"), path.name)
 
 
-def save_recipe(store: Store, recipe: Recipe) -> str:
+def store_recipe(store: Store, recipe: Recipe) -> str:
     """Keep a recipe; one of the same name is replaced. Returns its id."""
     slug = re.sub(r"[^a-z0-9]+", "-", recipe.name.lower()).strip("-")[:RECIPE_NAME_LENGTH]
     recipe_id = slug or f"recipe-{secrets.token_hex(3)}"
@@ -97,7 +97,7 @@ def save_recipe(store: Store, recipe: Recipe) -> str:
     return path.stem
 
 
-def delete_recipe(store: Store, recipe_id: str) -> None:
+def remove_recipe(store: Store, recipe_id: str) -> None:
     """Remove a recipe."""
     store.recipe(recipe_id).unlink(missing_ok=True)
 

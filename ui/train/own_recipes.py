@@ -106,7 +106,7 @@ def save_recipe(ctx: Context, recipe_name: str, **values: Any) -> tuple[Any, str
     made = recipes.recipe_from_spec(spec, recipe_name.strip(), ctx.known_model(spec.model.source))
     gr.Info(f"“{escape_html(made.name)}” is saved.")
     return gr.update(
-        value=recipes.save_recipe(ctx.engine.store, made), choices=saved_choices(ctx)
+        value=recipes.store_recipe(ctx.engine.store, made), choices=saved_choices(ctx)
     ), ""
 
 
@@ -114,7 +114,7 @@ def delete_recipe(ctx: Context, recipe_id: str | None) -> Any:
     """Delete the chosen recipe."""
     if not recipe_id:
         raise SpecError("Choose a recipe first.")
-    recipes.delete_recipe(ctx.engine.store, recipe_id)
+    recipes.remove_recipe(ctx.engine.store, recipe_id)
     return gr.update(value=None, choices=saved_choices(ctx))
 
 
@@ -129,4 +129,6 @@ def recipe_file(ctx: Context, recipe_id: str | None) -> str:
 def add_recipe_file(ctx: Context, file: str) -> Any:
     """Check a recipe file and add it to the user's recipes."""
     found = recipes.read_recipe_file(Path(file), Path(file).name)
-    return gr.update(value=recipes.save_recipe(ctx.engine.store, found), choices=saved_choices(ctx))
+    return gr.update(
+        value=recipes.store_recipe(ctx.engine.store, found), choices=saved_choices(ctx)
+    )

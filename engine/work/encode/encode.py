@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.messages import with_system
+from engine.data.messages import Message, with_system
 from engine.data.rows import Row
 from engine.errors import DataError
 from engine.spec.objective import has_preference
 from engine.spec.run import DataSpec
 from engine.work.encode.loss_mask import compute_loss_mask
-from engine.work.encode.messages import Message
 from engine.work.encode.template import Span
 from engine.work.encode.tokens import (
     TextTokens,

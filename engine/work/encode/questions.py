@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from transformers import PreTrainedTokenizerBase
 
+from engine.data.messages import Message
 from engine.data.rows import Row
 from engine.errors import DataError
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import encode_conversation, encode_text, row_messages
-from engine.work.encode.messages import Message, Tool
+from engine.work.encode.messages import Tool
 from engine.work.encode.prompts import prompt_text
 from engine.work.encode.tokens import (
     control_pattern,

@@ -43,24 +43,24 @@ def test_settings_come_back_as_they_were_saved(store: Store) -> None:
         "optim": {"learning_rate": 2e-4},
     }
     spec = specs.make_spec(values | {"data": {"max_length": 512}, "place": {"precision": "fp32"}})
-    key = recipes.save_recipe(store, recipes.recipe_from_spec(spec, "Zwei Wörter!"))
+    key = recipes.store_recipe(store, recipes.recipe_from_spec(spec, "Zwei Wörter!"))
     found = specs.make_spec(presets.nest_values(recipes.load_recipe(store, key).values))
     assert (found.method, found.optim, found.data.max_length) == (spec.method, spec.optim, 512)
     assert recipes.saved_recipes(store)[key].name == "Zwei Wörter!"
 
 
 def test_the_same_name_replaces_and_a_like_one_does_not(store: Store) -> None:
-    first = recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "Mine"))
-    assert recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "Mine")) == first
-    assert recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "mine")) != first
+    first = recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "Mine"))
+    assert recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "Mine")) == first
+    assert recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "mine")) != first
     assert len(recipes.saved_recipes(store)) == 2
-    recipes.delete_recipe(store, first)
+    recipes.remove_recipe(store, first)
     assert next(iter(recipes.saved_recipes(store).values())).name == "mine"
 
 
 @pytest.mark.parametrize("name", ["日本語", "../../etc", "   ...   ", "a" * 60])
 def test_any_name_gives_a_file_in_the_folder(store: Store, name: str) -> None:
-    key = recipes.save_recipe(
+    key = recipes.store_recipe(
         store, recipes.parse_recipe(GOOD, "x").model_copy(update={"name": name})
     )
     assert [path.stem for path in store.recipes.iterdir()] == [key]
@@ -68,7 +68,7 @@ def test_any_name_gives_a_file_in_the_folder(store: Store, name: str) -> None:
 
 @pytest.mark.parametrize("key", ["../x", "", "A", "x/y", None])
 def test_no_id_leaves_the_folder(store: Store, key: str) -> None:
-    for do in (recipes.load_recipe, recipes.delete_recipe):
+    for do in (recipes.load_recipe, recipes.remove_recipe):
         with pytest.raises(RunError):
             do(store, key)
 
@@ -126,7 +126,7 @@ def test_files_that_are_none_are_left_out_and_said(store: Store, tmp_path: Path)
 def test_no_more_than_can_be_listed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipes, "MOST_RECIPES", 2)
     for name in ("a", "b"):
-        recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), name))
+        recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), name))
     with pytest.raises(HoneError, match="Delete some"):
-        recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "c"))
-    recipes.save_recipe(store, recipes.recipe_from_spec(RunSpec(), "b"))
+        recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "c"))
+    recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), "b"))
