@@ -8,12 +8,8 @@ import time
 STARTED = time.perf_counter()
 # Before gradio is imported: it asks the network at import and at start unless told not to.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-for name in (
-    "HF_HUB_OFFLINE",
-    "TRANSFORMERS_OFFLINE",
-    "HF_DATASETS_OFFLINE",
-    "HF_HUB_DISABLE_TELEMETRY",
-):
+OFFLINE_SETTINGS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+for name in (*OFFLINE_SETTINGS, "HF_HUB_DISABLE_TELEMETRY"):
     os.environ.setdefault(name, "1")
 
 import argparse
@@ -137,7 +133,7 @@ def wire_settings(ctx: Context, page: Page, chosen: Dependency, counted: Depende
     model = page.model
     described = gr.on(
         [page.blocks.load, model.source.change],
-        bind(model_tab.describe_model, ctx),
+        bind(model_tab.show_model, ctx),
         model.source,
         model.about,
         **QUIET,
@@ -161,7 +157,7 @@ def wire_navigation(ctx: Context, page: Page) -> None:
 
 
 def wire_runs(ctx: Context, page: Page) -> None:
-    """From a run on the Runs tab to the Train tab: watch it, extend it, or train another like it."""
+    """From a run on the Runs tab to the Train tab: watch it, extend it, train another like it."""
     runs, train = page.runs, page.train
     watched = [page.tabs, train.live]
     runs.card.open.click(bind(open_run), runs.picked, watched, **QUIET)
@@ -175,14 +171,9 @@ def wire_runs(ctx: Context, page: Page) -> None:
         filled = button.click(handler, runs.picked, list(widgets.values()), **QUIET)
         # The tab is opened afterwards: what that triggers must see the form as it is then.
         filled.success(bind(open_tab, "train"), None, page.tabs, **QUIET)
-    moments = (
-        page.blocks.load,
-        runs.tab.select,
-        train.tab.select,
-        train.live.live_change,
-        train.live.change,
-    )
-    queue.wire_queue(ctx, runs.queue, train.lead, *moments)
+    opened = (page.blocks.load, runs.tab.select, train.tab.select)
+    changed = (train.live.live_change, train.live.change)
+    queue.wire_queue(ctx, runs.queue, train.lead, *opened, *changed)
 
 
 def first_tab(ctx: Context) -> str:
@@ -227,12 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: leave.set())
     _, url, _ = blocks.launch(**_launch_options(options.port, space), **theme.launch_options())
-    seconds = time.perf_counter() - STARTED
-    print(
-        f"Hone is ready at {url} (started in {seconds:.1f} s). "
-        "Press Ctrl-C to quit; training continues.",
-        flush=True,
-    )
+    ready = f"Hone is ready at {url} (started in {time.perf_counter() - STARTED:.1f} s)."
+    print(f"{ready} Press Ctrl-C to quit; training continues.", flush=True)
     if not options.no_browser and not space:
         webbrowser.open(url)
     while not leave.wait(1):  # a wait without a limit would not be woken by signals on Windows
@@ -243,7 +230,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _launch_options(port: int, space: bool) -> dict[str, Any]:
-    hosts = ["localhost", "127.0.0.1", *([os.environ.get("SPACE_HOST", "*")] if space else [])]
+    """What Gradio's ``launch`` is given; in a Space everybody may connect, else this machine."""
+    hosts = ["localhost", "127.0.0.1"]
+    if space:
+        hosts.append(os.environ.get("SPACE_HOST", "*"))
     return {
         "server_name": "0.0.0.0" if space else "127.0.0.1",
         "server_port": port if space else _free_port(port),
@@ -268,9 +258,7 @@ def _free_port(wanted: int) -> int:
                 return port
             except OSError:
                 continue
-    raise SystemExit(
-        f"No free port from {wanted} to {wanted + 99}. Choose another one with --port."
-    )
+    raise SystemExit(f"No free port from {wanted} to {wanted + 99}. Choose another with --port.")
 
 
 def _port_number(text: str) -> int:

@@ -1,15 +1,19 @@
 """Start Hone: make its virtual environment, install what it needs, run it.
 
     python3 start.py [--port 7861] [--home DIR] [--no-browser]
-                                                  the page, in your browser
-    python3 start.py train SPEC.yaml              the same without a browser; also check, inspect, runs, show, stop,
-                                                  continue, reply, merge and score (add --help to any)
-    python3 start.py test [pytest arguments]      the tests
+                                            the page, in your browser
+    python3 start.py train SPEC.yaml        the same without a browser; also check, inspect, runs,
+                                            show, stop, continue, reply, merge, score and more
+                                            (add --help to any)
+    python3 start.py test [--fast] [pytest arguments]
+                                            the tests; --fast: those that answer within a minute
 
-Needs Python and nothing else. All that it installs lies in .venv beside this file; delete that folder to undo it.
-Knows nothing about models or pages: it becomes app.py, the engine or pytest, and their exit code is its own.
+Needs Python and nothing else. Everything it installs is in .venv beside this file; delete that
+folder to undo it. Knows nothing about models or pages: it becomes app.py, the engine or pytest,
+and exits with their exit code.
 
-The syntax is that of Python 2.7, so that an old Python can say what is wrong: no annotations, no f-strings, ASCII only.
+The syntax is that of Python 2.7, so that an old Python can say what is wrong: no annotations, no
+f-strings, ASCII only.
 """
 
 import hashlib
@@ -53,14 +57,16 @@ FAILURE_CAUSES = (
         "The disk is full. Free some space, then start again.",
     ),
     (
-        "NewConnectionError|ConnectTimeout|ReadTimeout|Read timed out|Max retries|ProxyError|SSLError|name resolution"
+        "NewConnectionError|ConnectTimeout|ReadTimeout|Read timed out|Max retries"
+        "|ProxyError|SSLError|name resolution"
         "|getaddrinfo|Network is unreachable|Connection(?:Reset|Aborted)Error|IncompleteRead",
-        "The network failed. Check the connection (and the proxy, if there is one), then start again.",
+        "The network failed. Check the connection (and the proxy, if there is one), then start "
+        "again.",
     ),
     (
         "No matching distribution|requires a different Python",
-        "There is no build of it for this computer and Python {}. Use a 64-bit Python 3.11, 3.12 or 3.13 from {}, then "
-        "start again.".format(sys.version.split()[0], DOWNLOADS),
+        "There is no build of it for this computer and Python {}. Use a 64-bit Python 3.11, 3.12 "
+        "or 3.13 from {}, then start again.".format(sys.version.split()[0], DOWNLOADS),
     ),
     (
         "Permission denied|Access is denied",
@@ -85,7 +91,7 @@ def main(arguments):
         )
         if problem:
             return fail_with(problem)
-        if testing:
+        if testing and "--fast" not in arguments:
             provide_browser()
         return run_command(command_for(arguments))
     except KeyboardInterrupt:
@@ -108,12 +114,18 @@ def version_problem(version, executable):
     """One sentence if this Python cannot run Hone."""
     if (3, 11) <= tuple(version[:2]) <= (3, 13):
         return None
-    sentence = "Hone needs Python 3.11, 3.12 or 3.13, and {} is Python {}: get one from {} and start Hone with that."
+    sentence = (
+        "Hone needs Python 3.11, 3.12 or 3.13, and {} is Python {}: get one from {} and start "
+        "Hone with it."
+    )
     return sentence.format(executable, ".".join(map(str, version[:3])), DOWNLOADS)
 
 
 def command_for(arguments):
-    """The command line that the arguments ask for. -P: the user's folder must not hide Hone's own modules."""
+    """The command line for these arguments.
+
+    -P: a module in the user's folder must not hide one of Hone's.
+    """
     if arguments[:1] == ["test"]:
         config = os.path.join(ROOT, "pyproject.toml")
         named = any(os.path.exists(argument.split("::")[0]) for argument in arguments[1:])
@@ -154,7 +166,7 @@ def update_environment(files):
 
 
 def requirements_digest(name):
-    """Of a requirement file and the Python version: the stamp no longer fits when either changes."""
+    """A hash of a requirement file and the Python version: the stamp of what is installed."""
     with open(os.path.join(ROOT, name), "rb") as file:
         return hashlib.sha256(("%d.%d\n" % sys.version_info[:2]).encode() + file.read()).hexdigest()
 
@@ -177,20 +189,26 @@ def write_stamp(wanted):
 
 
 def make_venv():
-    """A virtual environment that works, made anew where it is missing, half-made or of another Python."""
+    """Make .venv where it is missing, incomplete or of another Python; a sentence on failure."""
     import importlib.util  # not in old Pythons, which never come here
 
     if venv_works():
         return None
     if not all(importlib.util.find_spec(name) for name in ("venv", "ensurepip")):
-        return "This Python cannot make virtual environments. On Debian or Ubuntu: apt install python3-venv."
+        return (
+            "This Python cannot make virtual environments. On Debian or Ubuntu: "
+            "apt install python3-venv."
+        )
     print("Making a virtual environment in {} ...".format(VENV))
     sys.stdout.flush()
     command = [sys.executable, "-m", "venv", "--clear", VENV]
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if made.returncode == 0:
         return None
-    sentence = "{} could not be made. Check the disk space and delete that folder, then start again. Python says:\n{}"
+    sentence = (
+        "{} could not be made. Check the disk space and delete that folder, then start again. "
+        "Python says:\n{}"
+    )
     return sentence.format(VENV, made.stdout.decode("utf-8", "replace").strip())
 
 
@@ -207,7 +225,10 @@ def venv_works():
 
 
 def install_packages(files):
-    """Install the requirement files in one call of pip, so that it weighs them together; a sentence if that failed."""
+    """Install the requirement files in one call of pip, which resolves them together.
+
+    Returns a sentence if that failed.
+    """
     print(
         "Installing what Hone needs into {}. This happens once and can take some minutes.".format(
             VENV
@@ -256,12 +277,12 @@ def requirement_names(file):
 
 
 def package_name(text):
-    """The package's name in a requirement (torch==2.13.0) or a file's name (/wheels/torch-2.13.0-cp311-...whl)."""
+    """The package in a requirement (torch==2.13.0) or a file name (wheels/torch-2.13.0-...whl)."""
     return re.split(r"[=<>!~;,\[\s]|-\d", re.split(r"[/\\]", text)[-1])[0].lower().replace("_", "-")
 
 
 def summarise_pip_line(line, names, seen):
-    """A line of pip's in few words, or None where there is nothing to tell; notes each package in ``seen``."""
+    """A line of pip's output in a few words, or None; adds each new package to ``seen``."""
     step = re.match(r"\s*(?:Collecting|Processing|Requirement already satisfied:) (\S+)", line)
     if step and package_name(step.group(1)) in set(names) - set(seen):
         seen.append(package_name(step.group(1)))
@@ -291,7 +312,7 @@ def find_browser():
 
 
 def provide_browser():
-    """Install Chromium where that is one command; elsewhere say how, and let the browser tests skip."""
+    """Install Chromium where one command does it; elsewhere say how: those tests are skipped."""
     if find_browser():
         return
     if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
@@ -301,12 +322,8 @@ def provide_browser():
         for words in (["update"], ["install", "-y", "chromium"]):
             subprocess.call(["apt-get", "-qq"] + words, env=quiet, stdout=subprocess.DEVNULL)
     if not find_browser():
-        print(
-            "No Chromium or Chrome is installed, so the browser tests are skipped. To run them, install one"
-        )
-        print(
-            "(Debian: apt install chromium; else https://www.google.com/chrome/) and start the tests again."
-        )
+        print("No Chromium or Chrome is installed, so the browser tests are skipped. To run them,")
+        print("install one (Debian: apt install chromium; else https://www.google.com/chrome/).")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from benchmarks.curves import CURVES, recipes
 from engine.coach import rules
+from engine.coach.message import ALARMS
 from engine.store import events as ev
 from engine.store.run_view import RunView, fold_events
 from tests.curves.made import made
@@ -74,8 +75,8 @@ def tell(name: str, part: str, label: str, events: list[ev.Event]) -> Told:
     size = max(1, len(events) // MOMENTS)
     for at in range(0, len(events), size):
         fold_events(events[at : at + size], view)
-        last = rules.read(view).kind
-        alarms |= {last} & set(rules.ALARMS)
+        last = rules.find_sign(view).kind
+        alarms |= {last} & set(ALARMS)
     return Told(name, part, label, last, frozenset(alarms))
 
 

@@ -17,7 +17,7 @@ from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.browser.conftest import FLAGS, app
-from tests.browser.test_kill_app import shown
+from tests.browser.test_kill_app import open_run
 from tests.conftest import SMALL, wait_for
 
 LONG = SMALL | {
@@ -86,7 +86,7 @@ def kill_apps(home: Path, times: int, draw: random.Random) -> int:
             before = run.view().step
             with app(home) as (url, _):
                 up = time.monotonic()
-                state, step = shown(page, url)
+                state, step = open_run(page, url)
                 seconds = time.monotonic() - up
                 starts.append(up - killed)
                 shows.append(seconds)

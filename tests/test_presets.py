@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.coach.scores import SCORES
+from engine.coach.scores import SAMPLE_SCORERS
 from engine.spec import presets
 from engine.store.files import ROOT
 
@@ -73,7 +73,7 @@ def test_a_sample_is_large_enough_and_repeats_nothing(maker, name: str) -> None:
     assert sample.train_file.with_name(f"{name}.md").is_file()
 
 
-@pytest.mark.parametrize("name", SCORES)
+@pytest.mark.parametrize("name", SAMPLE_SCORERS)
 def test_a_score_knows_right_from_wrong(name: str) -> None:
     sample = next(sample for sample in presets.bundled_samples() if sample.id == name)
     rows = read_rows(sample.held_out_file)
@@ -85,13 +85,14 @@ def test_a_score_knows_right_from_wrong(name: str) -> None:
             else next(row[name] for name in ANSWERS if name in row)
         )
 
-    assert all(SCORES[name].right(answer(row), row) for row in rows)
+    assert all(SAMPLE_SCORERS[name].right(answer(row), row) for row in rows)
     others = [*rows[1:], rows[0]]
     wrong = sum(
-        SCORES[name].right(answer(other), row) for row, other in zip(rows, others, strict=True)
+        SAMPLE_SCORERS[name].right(answer(other), row)
+        for row, other in zip(rows, others, strict=True)
     )
     assert wrong <= 0.6 * len(rows), "another row's answer is mostly wrong"
-    assert not any(SCORES[name].right("", row) for row in rows)
+    assert not any(SAMPLE_SCORERS[name].right("", row) for row in rows)
 
 
 def test_the_pocket_model_is_what_it_should_be() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 from gradio.components import Component
@@ -17,11 +17,10 @@ from engine.store.run_dir import RunDir
 from engine.text import format_bytes, format_loss, format_share
 from ui.compare.run_list import build_run_list, refresh_runs
 from ui.context import Context
-from ui.handlers import QUIET, bind, download_on_click
+from ui.handlers import QUIET, Updates, bind, download_on_click
 from ui.text import card, escape_html, line, status_box, tab_intro
 from ui.theme import raw_html
 
-Updates = dict[Component, Any]
 PRECISIONS = [
     ("bf16: half the size, for most uses", "bf16"),
     ("fp32: exact, twice the size", "fp32"),

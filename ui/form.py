@@ -201,8 +201,6 @@ def read_spec(values: Mapping[str, Any]) -> RunSpec:
 
 def read_data_spec(values: Mapping[str, Any]) -> DataSpec:
     """The fields of data alone; raises SpecError as ``read_spec`` does."""
-    if not isinstance(values, Mapping):  # until all callers give a dict
-        values = dict(zip(DATA_PATHS, values, strict=True))
     return read_spec({path: values[path] for path in DATA_PATHS}).data
 
 

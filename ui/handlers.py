@@ -23,6 +23,8 @@ from gradio.components import Component
 
 from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
 
+Values = dict[Component, Any]  # of a handler whose inputs are a set
+Updates = dict[Component, Any]  # the widgets that an event changes; all others stay as they are
 APP_LOG = logging.getLogger("hone")
 # No progress is shown for an event. Otherwise Gradio searches its whole tree of components for each
 # output at every stage of every event, which takes seconds when a page with fifty fields opens.
@@ -48,7 +50,7 @@ def log_to_file(path: Path) -> None:
     APP_LOG.setLevel(logging.INFO)
 
 
-def describe_error(error: Exception) -> tuple[str, str]:
+def error_message(error: Exception) -> tuple[str, str]:
     """Title and text for the page; an unexpected error is logged first."""
     if isinstance(error, HoneError):
         return ERROR_TITLES.get(type(error), "That did not work"), str(error)
@@ -119,7 +121,7 @@ def _errors_as_messages() -> Iterator[None]:
     except gr.Error:
         raise
     except Exception as error:
-        title, text = describe_error(error)
+        title, text = error_message(error)
         # Gradio 6.31 heads every message with "Error", so the title is in the text.
         shown = f"<b>{title}</b><br>" + html.escape(text).replace("\n", "<br>")
         raise gr.Error(shown, duration=20, print_exception=False) from None

@@ -20,6 +20,7 @@ STATE_LABELS = {
     RunState.FINISHED: "Finished",
 }
 
+Tile = tuple[str, str, str]  # a figure: label, value, what it is compared with
 WEB_ADDRESS = re.compile(r"https?://[\w.:/~-]*[\w/]", re.ASCII)
 
 
@@ -45,7 +46,7 @@ def line(text: str, tone: str = "", links: bool = False) -> str:
     return f'<p class="line" data-tone="{tone}">{inner}</p>'
 
 
-def tile_strip(items: Iterable[tuple[str, str, str]]) -> str:
+def tile_strip(items: Iterable[Tile]) -> str:
     """A strip of figures: label, value, what to compare it with."""
     cells = (
         f"<span>{escape_html(label)}</span><b>{escape_html(value)}</b>"

@@ -1,4 +1,4 @@
-"""How the page looks: Gradio's theme, the stylesheet, the scripts, the header. All of it comes from this machine."""
+"""The look of the page: theme, stylesheets, scripts, header. Nothing comes from another machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPTS = ("page.js", "live.js", "model.js")
 STYLES = ("app.css", "model.css", "report.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
 
-# One colour per meaning, as (light, dark); app.css holds the same for our own HTML.
+# Colours by meaning, as (light, dark). app.css holds the same for Hone's own HTML.
 PAGE_COLOUR = ("#f6f7f9", "#0c0e13")
 CARD_COLOUR = ("#ffffff", "#14171e")
 LINE_COLOUR = ("#e3e6eb", "#262b35")
@@ -73,7 +73,10 @@ THEME_COLOURS = {
 
 
 def make_theme() -> gr.themes.Base:
-    """Slate and one indigo, thin borders, no shadows. The semi-bold fonts that Gradio bundles lack Latin letters."""
+    """Slate and one indigo, thin borders, no shadows.
+
+    Without semi-bold fonts: those that Gradio bundles lack Latin letters.
+    """
     sans = gr.themes.LocalFont("IBM Plex Sans", weights=(400, 700))
     mono = gr.themes.LocalFont("IBM Plex Mono", weights=(400, 700))
     base = gr.themes.Base(
@@ -100,37 +103,36 @@ def make_theme() -> gr.themes.Base:
     )
 
 
+def read_asset(name: str) -> str:
+    """The text of a file in ``assets``."""
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
 def launch_options() -> dict[str, Any]:
-    """What ``launch`` needs for the look."""
-    scripts = "".join(
-        f"<script>{(ASSETS / name).read_text(encoding='utf-8')}</script>" for name in SCRIPTS
-    )
+    """The arguments of ``launch`` for the look."""
+    scripts = "".join(f"<script>{read_asset(name)}</script>" for name in SCRIPTS)
     plotly_url = f'<script>window.HONE_PLOTLY = "gradio_api/file={PLOTLY.as_posix()}";</script>'
     return {
         "theme": make_theme(),
-        "css": "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in STYLES),
+        "css": "\n".join(read_asset(name) for name in STYLES),
         "head": plotly_url + scripts,
         "favicon_path": ASSETS / "logo.svg",
     }
 
 
 def raw_html(value: str = "", **more: Any) -> gr.HTML:
-    """Our own HTML, without the look that Gradio gives to text."""
+    """Hone's own HTML, without Gradio's styles for text."""
     return gr.HTML(value, apply_default_css=False, **more)
 
 
 def boot_id(_: str) -> str:
-    """Which start of the app this is."""
+    """Identifies this start of the app, so that the page notices a restart."""
     return BOOT_ID
 
 
 def build_header(device: str) -> None:
-    """Name, machine, and the switch between light and dark."""
-    logo = (
-        (ASSETS / "logo.svg")
-        .read_text(encoding="utf-8")
-        .replace("<svg ", '<svg aria-hidden="true" ')
-    )
+    """Lay out the name, the machine, and the switch between light and dark."""
+    logo = read_asset("logo.svg").replace("<svg ", '<svg aria-hidden="true" ')
     raw_html(
         f'<header class="top">{logo}<h1>Hone</h1><span class="grow"></span>'
         f'<span class="chip" title="Where training runs">{escape_html(device)}</span>'

@@ -16,10 +16,10 @@ from engine.data.readers import ReadOptions
 from engine.errors import DataError, SpecError
 from engine.estimate import report as model_report
 from engine.estimate.case import Setup, case_of_model
-from engine.estimate.methods import MethodKind
 from engine.process import locate, oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
+from engine.spec.method import MethodKind
 
 DATA_VERDICTS = ("Usable.", "Usable, with warnings.", "Not usable as it is.")  # by exit code
 NOT_USABLE = 2
@@ -81,7 +81,7 @@ def _report_on_files(
     dataset = datasets.load_dataset(engine.store, source)
     found = data_report.report_values(dataset, prepared, tokens, spec)
     code = data_report.exit_code(found)
-    text = f"{data_report.report_text(found)}\n{DATA_VERDICTS[code]}"
+    text = f"{data_report.format_report(found)}\n{DATA_VERDICTS[code]}"
     return text, {"usable": code < NOT_USABLE, **found}, code
 
 

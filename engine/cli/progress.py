@@ -35,7 +35,7 @@ def follow_run(engine: Engine, run: RunDir, as_json: bool) -> None:
         except KeyboardInterrupt:
             print("Stopping after this step; what was learned is kept.", file=sys.stderr)
             engine.stop(run.id)
-    print_result(coach.say(run.view(), state).words, summarize_run(run), as_json)
+    print_result(coach.describe_run(run.view(), state).plain_text, summarize_run(run), as_json)
     exit_unless(state in (RunState.FINISHED, RunState.STOPPED))
 
 
@@ -74,7 +74,7 @@ def summarize_run(run: RunDir) -> dict[str, Any]:
         "state": state.value,
         "model": spec.model.source,
         "data": spec.data.source,
-        "coach": coach.say(view, state)._asdict(),
+        "coach": coach.describe_run(view, state).model_dump(),
         "step": view.step,
         "steps": view.total_steps,
         "held_out_loss_before": view.first_loss,
@@ -83,7 +83,7 @@ def summarize_run(run: RunDir) -> dict[str, Any]:
         "seconds": last.seconds if last else None,
         "trainable": started.trainable if started else None,
         "memory_gb": last.memory_gb if last else None,
-        "expected": [one._asdict() for one in expected.outcome(view, state)],
+        "expected": [one.model_dump() for one in expected.check_estimates(view, state)],
         "merged": {name: one.model_dump() for name, one in view.merged.items()},
         "score": view.scored.model_dump() if view.scored else None,
     }

@@ -82,7 +82,7 @@ def score_models(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False)
         problem = view.score_problem or "Scoring ended without a result. See the run's log."
         exit_unless(False, problem)
         return
-    print_result("\n".join(scores.sentences(view.scored)), view.scored.model_dump(), as_json)
+    print_result("\n".join(scores.score_sentences(view.scored)), view.scored.model_dump(), as_json)
 
 
 def _wait_for_job(run: RunDir) -> None:

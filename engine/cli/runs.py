@@ -43,7 +43,7 @@ def show_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> 
     with open_engine(home) as engine:
         found = find_run(engine, run)
         view, summary = found.view(), summarize_run(found)
-        verdict = coach.say(view, found.state(view)).words
+        verdict = coach.describe_run(view, found.state(view)).plain_text
     estimates = [
         f"{one['what']}: expected {one['expected']}, real {one['real']}"
         for one in summary["expected"]

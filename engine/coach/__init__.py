@@ -1,1 +1,1 @@
-"""What a run's curves mean, during and after it. Pure functions of events; knows nothing about models."""
+"""What a run's curves mean, during and after it: pure functions of events."""

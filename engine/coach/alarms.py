@@ -58,7 +58,7 @@ def answers_leak(curves: CurveLevels) -> Sign | None:
         "answers, or the model may have been trained on these rows before.",
         f"Training loss of the first steps {curves.start.mean:.3f}{held}. Texts that are new to a "
         "model start above 1.",
-        after="Read some rows on the Data tab. If a prompt gives its answer away, remove that part.",
+        after="Read some rows on the Data tab. If a prompt gives its answer away, take that out.",
     )
 
 

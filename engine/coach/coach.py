@@ -1,134 +1,127 @@
-"""One plain sentence on how a run goes, always with what the number is compared with."""
+"""One plain message on how a run goes, always with what the number is compared with."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
 
-from engine.coach import rules
-from engine.coach.rules import Tone
-from engine.spec.batch import KTO_COMPARES_FEWER, BatchLayout
+from engine.coach.message import ALARMS, CoachMessage, Tone
+from engine.coach.rules import find_sign
+from engine.spec.batch import KTO_COMPARES_FEWER
 from engine.store import events as ev
-from engine.store.run_view import RunState, RunView
+from engine.store.run_view import RunState, RunView, layout_of
 
 
-class Sentence(NamedTuple):
-    """A headline, one or two sentences, and how it should look."""
-
-    tone: Tone
-    title: str
-    text: str
-    evidence: str = ""  # the numbers that say so, compared
-    action: str = ""  # what to do
-
-    @property
-    def words(self) -> str:
-        """All of it on lines."""
-        return "\n".join(
-            part for part in (f"{self.title}. {self.text}", self.evidence, self.action) if part
-        )
-
-
-def say(view: RunView, state: RunState) -> Sentence:
+def describe_run(view: RunView, state: RunState) -> CoachMessage:
     """What to tell the user about a run now."""
-    match state:
-        case RunState.QUEUED:
-            return Sentence(
-                "info",
-                "Waiting",
-                "Another run is using this machine. This one starts by itself after it.",
-            )
-        case RunState.PREPARING if view.proving:
-            return Sentence("info", "Trying whether it fits", _proving(view.proving))
-        case RunState.PREPARING:
-            return Sentence("info", "Getting ready", view.phase or "Starting the training process.")
-        case RunState.FAILED:
-            text = view.ended.text if isinstance(view.ended, ev.Failed) else ""
-            return Sentence("bad", "It stopped with an error", f"{text} {_kept(view)}".strip())
-        case RunState.INTERRUPTED:
-            why = view.last_word or "The training process ended without a word."
-            return Sentence("warn", "Interrupted", f"{why} {_kept(view)} Press Continue to go on.")
-        case RunState.CANCELLED:
-            lost = "What came after the last check was not saved. " if view.saved else ""
-            return Sentence("info", "Cancelled", lost + _kept(view))
-        case RunState.STOPPED:
-            return Sentence(
-                "warn",
-                "Stopped and kept",
-                f"{_kept(view)} Compare it, export it, or press Continue.",
-            )
-        case RunState.PAUSED:
-            why = view.ended.why if isinstance(view.ended, ev.Paused) else ""
-            return Sentence(
-                "warn" if why else "info",
-                "Paused",
-                f"{why} {_kept(view)} Press Continue to go on.".strip(),
-            )
-        case RunState.FINISHED if (
-            isinstance(view.ended, ev.Finished) and view.ended.early and view.best
-        ):
-            title = f"Stopped improving at step {view.best.step}"
-            text = f"The version of step {view.best.step} is kept; training ended at step {view.ended.step}."
-            return Sentence("good", title, f"{text} {_fall(view)}")
-        case RunState.FINISHED:
-            return _finished(view)
-        case RunState.TRAINING:
-            sign = rules.read(view)
-            return Sentence(sign.tone, sign.title, sign.text, sign.evidence, sign.action)
+    return STATE_MESSAGES[state](view)
 
 
-def _finished(view: RunView) -> Sentence:
+def _message(tone: Tone, title: str, text: str) -> CoachMessage:
+    return CoachMessage(tone=tone, title=title, text=text.strip())
+
+
+def _queued(_: RunView) -> CoachMessage:
+    text = "Another run is using this machine. This one starts by itself afterwards."
+    return _message("info", "Waiting", text)
+
+
+def _preparing(view: RunView) -> CoachMessage:
+    if view.proving is None:
+        return _message("info", "Getting ready", view.phase or "Starting the training process.")
+    return _message(
+        "info",
+        "Checking whether it fits",
+        f"The longest examples ({view.proving.length:,} tokens) go through the model once, "
+        f"{layout_of(view.proving).text}, so that memory does not run out later.",
+    )
+
+
+def _training(view: RunView) -> CoachMessage:
+    return find_sign(view).message
+
+
+def _failed(view: RunView) -> CoachMessage:
+    text = view.ended.text if isinstance(view.ended, ev.Failed) else ""
+    return _message("bad", "It stopped with an error", f"{text} {_kept(view)}")
+
+
+def _interrupted(view: RunView) -> CoachMessage:
+    why = view.last_word or "The training process ended without a message."
+    return _message("warn", "Interrupted", f"{why} {_kept(view)} Press Continue to go on.")
+
+
+def _cancelled(view: RunView) -> CoachMessage:
+    lost = "Steps after the last check were not saved. " if view.saved else ""
+    return _message("info", "Cancelled", lost + _kept(view))
+
+
+def _stopped(view: RunView) -> CoachMessage:
+    text = f"{_kept(view)} Compare it, export it, or press Continue."
+    return _message("warn", "Stopped and kept", text)
+
+
+def _paused(view: RunView) -> CoachMessage:
+    why = view.ended.why if isinstance(view.ended, ev.Paused) else ""
+    text = f"{why} {_kept(view)} Press Continue to go on."
+    return _message("warn" if why else "info", "Paused", text)
+
+
+def _finished(view: RunView) -> CoachMessage:
     """What came of it, and what was the matter where something was."""
-    sign = rules.read(view)
-    if sign.kind not in rules.ALARMS:
-        return Sentence(
-            "good",
-            "Training finished",
-            _fall(view),
-            sign.evidence,
-            "Now talk to it on the Compare tab.",
-        )
-    return Sentence(
-        "good" if sign.tone == "info" else "warn",
-        "Training finished",
-        f"{_fall(view)} {sign.title}: {sign.text[0].lower()}{sign.text[1:]}",
-        sign.evidence,
-        sign.after,
+    loss = _loss_change(view)
+    if isinstance(view.ended, ev.Finished) and view.ended.early and view.best:
+        title = f"Stopped improving at step {view.best.step}"
+        kept = f"The version of step {view.best.step} is kept"
+        text = f"{kept}; training ended at step {view.ended.step}. {loss}"
+        return _message("good", title, text)
+    sign = find_sign(view)
+    found, action = sign.message, "Now try it on the Compare tab."
+    tone: Tone = "good"
+    if sign.kind in ALARMS:
+        loss += f" {found.title}: {found.text[0].lower()}{found.text[1:]}"
+        tone, action = "good" if found.tone == "info" else "warn", sign.after
+    return CoachMessage(
+        tone=tone, title="Training finished", text=loss, evidence=found.evidence, action=action
     )
 
 
-def _proving(event: ev.Proving) -> str:
-    fit = BatchLayout(event.batch, event.accumulation, event.checkpointing)
-    return (
-        f"The longest examples ({event.length:,} tokens) go through the model once, {fit.text}, so that memory does "
-        "not run out later."
-    )
+STATE_MESSAGES: dict[RunState, Callable[[RunView], CoachMessage]] = {
+    RunState.QUEUED: _queued,
+    RunState.PREPARING: _preparing,
+    RunState.TRAINING: _training,
+    RunState.FAILED: _failed,
+    RunState.INTERRUPTED: _interrupted,
+    RunState.CANCELLED: _cancelled,
+    RunState.STOPPED: _stopped,
+    RunState.PAUSED: _paused,
+    RunState.FINISHED: _finished,
+}
 
 
-def stepped(event: ev.SteppedDown) -> str:
+def describe_step_down(event: ev.SteppedDown) -> str:
     """That less is kept in memory, why, and what it changes."""
-    fit = BatchLayout(event.batch, event.accumulation, event.checkpointing)
-    if event.compared:
-        return f"{event.why} It goes on with {fit.text}. {KTO_COMPARES_FEWER}"
-    return f"{event.why} It goes on with {fit.text}. What it learns stays the same."
+    effect = KTO_COMPARES_FEWER if event.compared else "What it learns stays the same."
+    return f"{event.why} It goes on with {layout_of(event).text}. {effect}"
 
 
-def right(check: ev.Evaluated | None) -> str:
-    """The share of right labels, where the run chooses labels."""
-    return (
-        "" if check is None or check.accuracy is None else f"right on {100 * check.accuracy:.0f} %"
-    )
+def accuracy_text(check: ev.Evaluated | None) -> str:
+    """The share of right labels, for runs that choose labels."""
+    if check is None or check.accuracy is None:
+        return ""
+    return f"right on {100 * check.accuracy:.0f} %"
 
 
-def _fall(view: RunView) -> str:
-    """How far the held-out loss has fallen, measured against the base model."""
+def _loss_change(view: RunView) -> str:
+    """How far the held-out loss has fallen, compared with the base model."""
     best, first = view.best, view.first_loss
     if best is None or first is None:
-        return "There were no held-out examples, so nothing says how it does on new ones."
+        return "No examples were held out, so there is no telling how it does on new ones."
+    loss = "Loss on examples it has never seen"
     if best.loss >= first:
-        return f"Loss on examples it has never seen did not fall: {first:.3f} before, {best.loss:.3f} at best."
+        return f"{loss} did not fall: {first:.3f} before, {best.loss:.3f} at best."
     share = min(99.0, 100 * (1 - best.loss / first))  # never "100 %": something is always left
-    exact = f" It is {right(best)} of them." if right(best) else ""
-    return f"Loss on examples it has never seen is down {share:.0f} %, from {first:.3f} to {best.loss:.3f}.{exact}"
+    right = f" It is {accuracy_text(best)} of them." if accuracy_text(best) else ""
+    return f"{loss} is down {share:.0f} %, from {first:.3f} to {best.loss:.3f}.{right}"
 
 
 def _kept(view: RunView) -> str:

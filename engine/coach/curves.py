@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from itertools import pairwise
 
 Points = list[tuple[float, float]]
 
 
-def smooth(values: Sequence[float], total: int = 0) -> list[float]:
-    """The running mean that looks back a thirtieth of the run, from its first value on unbiased; gaps are passed."""
+def smooth_curve(values: Sequence[float], total: int = 0) -> list[float]:
+    """The running mean over about a thirtieth of the run, without bias at its start.
+
+    Values that are not finite are skipped.
+    """
     alpha = 2 / (1 + min(50.0, max(4.0, (total or len(values)) / 30)))
     found, mean, weight = [], 0.0, 1.0
     for value in values:
@@ -20,19 +24,19 @@ def smooth(values: Sequence[float], total: int = 0) -> list[float]:
     return found
 
 
-def thin(xs: Sequence[float], ys: Sequence[float], buckets: int) -> Points:
-    """At most two points of each bucket, its lowest and its highest, so that no peak is lost; gaps are left out."""
+def thin_curve(xs: Sequence[float], ys: Sequence[float], buckets: int) -> Points:
+    """The lowest and the highest point of each bucket, so that no peak is lost.
+
+    Values that are not finite are left out.
+    """
     count = len(xs)
     if count <= 2 * buckets:
         return [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)]
     found: Points = []
-    for low, high in _parts(count, buckets):
+    edges = [count * at // buckets for at in range(buckets + 1)]
+    for low, high in pairwise(edges):
         inside = [at for at in range(low, high) if math.isfinite(ys[at])]
         if inside:
             ends = {min(inside, key=ys.__getitem__), max(inside, key=ys.__getitem__)}
             found += [(xs[at], ys[at]) for at in sorted(ends)]
     return found
-
-
-def _parts(count: int, parts: int) -> Iterator[tuple[int, int]]:
-    yield from ((count * part // parts, count * (part + 1) // parts) for part in range(parts))

@@ -1,8 +1,10 @@
-"""What was expected of a run beside what was real: weights that train, memory, time. And a method in words."""
+"""A run's estimates beside what was measured: trained weights, memory, time."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+
+from pydantic import BaseModel, ConfigDict
 
 from engine.estimate.duration import CHECKS_SHARE, FREE_CHECK_SECONDS
 from engine.store import events as ev
@@ -10,59 +12,65 @@ from engine.store.run_view import RunState, RunView
 from engine.text import format_time_range, is_within_range
 
 
-class Line(NamedTuple):
-    """One figure."""
+class EstimateCheck(BaseModel):
+    """One figure that was estimated, and what it came to."""
 
+    model_config = ConfigDict(frozen=True, extra="ignore")
     what: str
     expected: str
     real: str
-    good: bool  # as near as can be asked
+    good: bool  # the estimate was near enough
 
 
-def outcome(view: RunView, state: RunState) -> list[Line]:
-    """The comparison, as far as a run has shown it; empty for runs that expected nothing."""
-    told, began, last = view.estimated, view.started, view.last
-    if told is None or began is None:
+def check_estimates(view: RunView, state: RunState) -> list[EstimateCheck]:
+    """The comparison as far as the run has come; empty for runs without estimates."""
+    if view.estimated is None or view.started is None:
         return []
-    found = [
-        Line(
-            "Weights that train",
-            f"{told.trainable:,}",
-            f"{began.trainable:,}",
-            told.trainable == began.trainable,
-        )
-    ]
-    if last is None:
-        return found
+    return list(_checks(view, view.estimated, view.started, state))
+
+
+def _checks(
+    view: RunView, estimate: ev.Estimated, began: ev.Started, state: RunState
+) -> Iterator[EstimateCheck]:
+    yield EstimateCheck(
+        what="Trained weights",
+        expected=f"{estimate.trainable:,}",
+        real=f"{began.trainable:,}",
+        good=estimate.trainable == began.trainable,
+    )
+    if view.last is None:
+        return
     if peak := view.memory_gb:  # none where it stepped down and ended before its next step
-        close = 0.85 * peak <= told.memory_gb <= 1.15 * peak
-        found.append(
-            Line("Memory at the peak", f"{told.memory_gb:.1f} GB", f"{peak:.1f} GB", close)
+        yield EstimateCheck(
+            what="Peak memory",
+            expected=f"{estimate.memory_gb:.1f} GB",
+            real=f"{peak:.1f} GB",
+            good=0.85 * peak <= estimate.memory_gb <= 1.15 * peak,
         )
-    early = isinstance(view.ended, ev.Finished) and view.ended.early
-    whole = (
-        view.ended.seconds if isinstance(view.ended, ev.Finished) else last.seconds
-    )  # with the last check
-    if (
-        state == RunState.FINISHED and not early
-    ):  # a run that ended early says nothing of a whole one
-        low, high = told.seconds_low, told.seconds_high
-        found.append(
-            Line(
-                "Time",
-                format_time_range(low, high),
-                format_time_range(whole, whole),
-                is_within_range(whole, low, high),
-            )
+    if isinstance(view.ended, ev.Finished):
+        yield from _time_checks(estimate, view.ended, state)
+
+
+def _time_checks(
+    estimate: ev.Estimated, done: ev.Finished, state: RunState
+) -> Iterator[EstimateCheck]:
+    whole, checks = done.seconds, done.checks_seconds
+    low, high = estimate.seconds_low, estimate.seconds_high
+    # A run that ended early says nothing about the time of a whole one.
+    if state == RunState.FINISHED and not done.early:
+        yield EstimateCheck(
+            what="Time",
+            expected=format_time_range(low, high),
+            real=format_time_range(whole, whole),
+            good=is_within_range(whole, low, high),
         )
-    if isinstance(view.ended, ev.Finished) and view.ended.checks_seconds and whole:
-        spent, share = view.ended.checks_seconds, 100 * view.ended.checks_seconds / whole
+    if checks and whole:
         allowed = max(FREE_CHECK_SECONDS, CHECKS_SHARE * whole)
-        most = (
-            f"{FREE_CHECK_SECONDS:.0f} s"
-            if allowed == FREE_CHECK_SECONDS
-            else f"{100 * CHECKS_SHARE:.0f} %"
+        free = allowed == FREE_CHECK_SECONDS
+        limit = f"{allowed:.0f} s" if free else f"{100 * CHECKS_SHARE:.0f} %"
+        yield EstimateCheck(
+            what="Time in checks and samples",
+            expected=f"up to {limit}",
+            real=f"{format_time_range(checks, checks)} ({100 * checks / whole:.0f} %)",
+            good=checks <= allowed,
         )
-        real = f"{format_time_range(spent, spent)} ({share:.0f} %)"
-        found.append(Line("Of it in checks and samples", f"up to {most}", real, spent <= allowed))
-    return found

@@ -1,4 +1,4 @@
-"""A run's curves as levels: means of windows, and how sure they are. What the coach's rules compare."""
+"""A run's curves as means of windows of steps, with their standard errors."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from typing import NamedTuple
 from engine.store.run_view import RunView
 
 FEW_ROWS = 48  # rows that any adapter learns by heart
-FEW_TOKENS = 1000  # weights that train for each learned token: that many learn them by heart
+WEIGHTS_PER_TOKEN = 1000  # trained weights for each target token: so many learn them by heart
 SIGMAS = 4.0  # standard errors that two windows must lie apart
-NORMAL = 0.954  # median distance of neighbours in normal noise: 0.6745 times the square root of two
+# Median distance of neighbours in normal noise with deviation 1: 0.6745 times the square root of 2.
+MEDIAN_DISTANCE = 0.954
 
 
 class Level(NamedTuple):
@@ -24,13 +25,13 @@ class Level(NamedTuple):
     error: float
 
 
-def below(low: Level, high: Level, sigmas: float = SIGMAS) -> bool:
+def is_below(low: Level, high: Level, sigmas: float = SIGMAS) -> bool:
     """Whether one level lies below another beyond noise."""
     return high.mean - low.mean > sigmas * math.hypot(low.error, high.error)
 
 
-class Levels:
-    """What the rules need of a view; each is counted when it is first asked for."""
+class CurveLevels:
+    """What the rules need of a view; each value is computed when it is first asked for."""
 
     def __init__(self, view: RunView) -> None:
         self.view = view
@@ -46,7 +47,7 @@ class Levels:
 
     @property
     def share(self) -> float:
-        """Of the run that is done."""
+        """Share of the run that is done."""
         return self.view.step / self.view.total_steps if self.view.total_steps else 0.0
 
     @property
@@ -91,18 +92,24 @@ class Levels:
 
     @cached_property
     def _noise(self) -> float:
-        """Standard deviation of a single loss, from neighbours' distances, which a slope hardly changes."""
+        """Standard deviation of a single loss.
+
+        Taken from the distances of neighbours, which a slope hardly changes.
+        """
         recent = self.losses[-4 * self.window :]
-        return median([abs(after - before) for before, after in pairwise(recent)] or [0.0]) / NORMAL
+        return (
+            median([abs(after - before) for before, after in pairwise(recent)] or [0.0])
+            / MEDIAN_DISTANCE
+        )
 
     @cached_property
     def checks(self) -> list[tuple[int, float]]:
-        """(step, held-out loss), the one before training too."""
+        """(step, held-out loss), with the check before training."""
         return [(one.step, one.loss) for one in self.view.checks if math.isfinite(one.loss)]
 
     @cached_property
     def later(self) -> list[tuple[int, float]]:
-        """The same after training began."""
+        """(step, held-out loss) of the checks after training began."""
         return [one for one in self.checks if one[0] > 0]
 
     @cached_property
@@ -115,13 +122,13 @@ class Levels:
         return max(self.view.lrs, default=0.0)
 
     @property
-    def rising(self) -> bool:
+    def rate_rises(self) -> bool:
         """Whether the learning rate is still on its way up."""
         return len(self.view.lrs) > 1 and self.view.lrs[-1] > self.view.lrs[-2]
 
     @property
     def writes(self) -> bool:
-        """Whether the loss is that of written tokens."""
+        """Whether the loss is that of tokens that the model writes."""
         began = self.view.started
         return began is not None and began.goal in ("", "write") and not began.preference
 
@@ -133,19 +140,27 @@ class Levels:
             "multilabel",
         )
 
+    @cached_property
+    def accuracies(self) -> list[float]:
+        """Share of right labels at each check that measured it."""
+        return [one.accuracy for one in self.view.checks if one.accuracy is not None]
+
     @property
     def as_right(self) -> bool:
-        """Whether as many labels are right as ever: a loss may rise because a few wrong ones are said more surely."""
-        told = [one.accuracy for one in self.view.checks if one.accuracy is not None]
-        row = 1 / max(1, self.view.started.held_out) if self.view.started else 0.0
-        return self.chooses and len(told) > 0 and told[-1] > max(told) - 1.5 * row
+        """Whether as many labels are right as ever.
+
+        A loss may rise all the same: a few wrong labels are given with more certainty.
+        """
+        shares, began = self.accuracies, self.view.started
+        row = 1 / max(1, began.held_out) if began else 0.0
+        return self.chooses and bool(shares) and shares[-1] > max(shares) - 1.5 * row
 
     @property
     def few(self) -> bool:
-        """Whether there are so few examples that they can be learned by heart at once."""
+        """Whether there are so few examples that they are soon learned by heart."""
         began = self.view.started
         if began is None:
             return False
         return began.rows <= FEW_ROWS or (
-            self.writes and began.trainable > FEW_TOKENS * began.learned > 0
+            self.writes and began.trainable > WEIGHTS_PER_TOKEN * began.learned > 0
         )

@@ -98,7 +98,7 @@ def find_row(prepared: Prepared, number: int) -> Row | None:
     return None
 
 
-def save_edits(
+def save_edited_rows(
     store: Store, prepared: Prepared, changed: dict[int, Row | None], added: list[Row], source: str
 ) -> str:
     """Make a dataset of the used rows with these changes and additions; return its source.

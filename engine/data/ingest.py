@@ -201,7 +201,7 @@ def _write_rows(
         )
     schema = infer_schema(name, list(columns), seen)
     label = schema.roles.get("label", "")
-    labels = _class_names(source.class_names, [str(row.get(label, "")) for row in seen])
+    labels = _names_by_number(source.class_names, [str(row.get(label, "")) for row in seen])
     digest.update(f"{bad} {json.dumps(labels, sort_keys=True)}".encode())
     return {
         "rows": writer.count,
@@ -223,7 +223,7 @@ def _with_known_spelling(row: Row, spelling: dict[str, str]) -> Row:
     return made if len(made) == len(row) else row
 
 
-def _class_names(names: dict[str, str], values: list[str]) -> dict[str, str]:
+def _names_by_number(names: dict[str, str], values: list[str]) -> dict[str, str]:
     """Names by class number; a list may be counted from 0 or, as in AG News, from 1."""
     numbers = {int(value) for value in values if re.fullmatch("-?[0-9]{1,9}", value)}
     if numbers and 0 not in numbers and len(names) in numbers:

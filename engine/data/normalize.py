@@ -26,7 +26,7 @@ MEDIA_FIELDS = (
     "image",
     "audio",
 )  # beside a chat, as in LLaMA-Factory
-SPEAKERS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
+SPEAKER_MARKS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
 MARKS = dict.fromkeys(("true", "1", "good", "yes"), True) | dict.fromkeys(
     ("false", "0", "bad", "no"), False
 )
@@ -152,7 +152,7 @@ def _normalize_feedback(row: Row, roles: Roles) -> Row:
 
 def _split_speakers(text: str) -> str | list[Message]:
     """Turns of a text with "Human:" and "Assistant:" parts (HH-RLHF); of another, the text."""
-    parts = SPEAKERS.split(text)
+    parts = SPEAKER_MARKS.split(text)
     if len(parts) < 5 or parts[0].strip():
         return text
     roles = {"Human": "user", "Assistant": "assistant"}

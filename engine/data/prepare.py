@@ -35,7 +35,7 @@ from engine.text import OnProgress, count_of
 VERSION = 3  # raised when the same settings would give other rows
 # Different labels: with more of them, and few rows of each, they are numbers or lists, no classes.
 MAX_CLASSES = 20
-FEW_ROWS = 50  # below this a finding says so
+FEW_TRAINING_ROWS = 50  # below this a finding says so
 PREPARED_SETS_KEPT = 24  # on disk
 # The fields of DataSpec that decide which rows there are.
 KEY_FIELDS = {
@@ -95,7 +95,8 @@ def _prepare_draft(
     on_progress: OnProgress,
 ) -> Prepared:
     schema = dataset.schema_for(spec)
-    with RowCollector(draft / "normal.arrow", spec, on_progress) as collector:
+    with RowWriter(draft / "normal.arrow") as writer:
+        collector = RowCollector(writer, spec, on_progress)
         collector.add_dataset(dataset, schema, TRAIN if other else None)
         if other:
             others_schema = other.schema_for(DataSpec(source=other.source))
@@ -116,7 +117,7 @@ def _prepare_draft(
         findings.append(make_finding("split", len(kept)))
     marks = Counter(facts.marks[at] for at in trained)
     findings += _goal_findings(spec, schema.shape, marks, len(kept))
-    if len(trained) < FEW_ROWS:
+    if len(trained) < FEW_TRAINING_ROWS:
         more = max(10, 100 - len(trained))
         findings.append(make_finding("few", len(trained), {"more": more}))
     texts = [row_text(rows[kept[at]]) for at in spread_indices(len(kept), LANGUAGE_TEXTS)]

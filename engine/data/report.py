@@ -67,7 +67,7 @@ def exit_code(values: dict[str, Any]) -> int:
     return int("warn" in levels)
 
 
-def report_text(values: dict[str, Any]) -> str:
+def format_report(values: dict[str, Any]) -> str:
     """The report in sentences, for a terminal."""
     columns = ", ".join(f"{role} = '{column}'" for role, column in values["roles"].items())
     lines = [

@@ -6,8 +6,6 @@ Memory: some numbers per row, never the rows themselves.
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-from typing import Any
 
 from engine.data.datasets import Dataset
 from engine.data.ingest import PROBLEMS_KEPT
@@ -43,21 +41,15 @@ class RowFacts:
 
 
 class RowCollector:
-    """Writes the normal rows of one dataset or two to a file and collects their facts."""
+    """Writes the normal rows of datasets to one file and collects their facts."""
 
-    def __init__(self, path: Path, spec: DataSpec, on_progress: OnProgress) -> None:
+    def __init__(self, writer: RowWriter, spec: DataSpec, on_progress: OnProgress) -> None:
         self.facts = RowFacts()
-        self._writer = RowWriter(path)
+        self._writer = writer
         self._spec = spec
         self._on_progress = on_progress
         self._near_duplicates = NearDuplicates()
         self._group_of: dict[bytes, int] = {}  # key of a row -> its group
-
-    def __enter__(self) -> RowCollector:
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._writer.__exit__(*error)
 
     def add_dataset(self, dataset: Dataset, schema: Schema, part: int | None = None) -> None:
         """Add every row; ``part`` overrides the one that the dataset says."""

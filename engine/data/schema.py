@@ -40,15 +40,7 @@ ROLES: dict[Shape, dict[str, str]] = {
     Shape.LABEL: {"text": "Text", "label": "Label", "second": "Second text"},
     Shape.TEXT: {"text": "Text"},
 }
-REQUIRED_ROLES = {
-    Shape.CHAT: 1,
-    Shape.ALPACA: 2,
-    Shape.COMPLETION: 2,
-    Shape.PREFERENCE: 2,
-    Shape.FEEDBACK: 2,
-    Shape.LABEL: 2,
-    Shape.TEXT: 1,
-}
+REQUIRED_ROLES = dict.fromkeys(Shape, 2) | {Shape.CHAT: 1, Shape.TEXT: 1}
 SHAPE_TASKS = {
     Shape.CHAT: "Chat: the model learns to answer as the assistant does in these conversations.",
     Shape.ALPACA: "Instructions: the model learns to give the output for an instruction.",
@@ -77,7 +69,9 @@ def check_schema(shape: Shape, roles: dict[str, str], columns: Sequence[str], na
     if missing := [known[role] for role in required if role not in roles]:
         raise DataError(f"'{name}': choose the column for: {', '.join(missing)}.")
     if unknown := [role for role in roles if role not in known]:
-        raise DataError(f"'{unknown[0]}' is no part of {shape}. Its parts are: {', '.join(known)}.")
+        raise DataError(
+            f"'{unknown[0]}' is not a part of {shape}. The parts are: {', '.join(known)}."
+        )
     if absent := [column for column in roles.values() if column not in columns]:
         have = ", ".join(map(repr, columns[:12]))
         raise DataError(f"'{name}' has no column '{absent[0]}'. Its columns are: {have}.")

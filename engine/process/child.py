@@ -77,7 +77,7 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        return self._process.poll() is None
+        return not self._ended and self._process.poll() is None
 
     def ask(self, op: str, **values: Any) -> Iterator[AnswerPart]:
         """The parts of an answer as they come, then its end; closing the iterator stops the worker.
@@ -160,9 +160,10 @@ class Child:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
-                if not line.endswith("\n"):  # it ended in the middle of a line
-                    break
-                answer = json.loads(line)
+                try:
+                    answer = json.loads(line)
+                except ValueError:  # it ended in the middle of a line
+                    continue
                 self._last_line = time.monotonic()
                 if waiting := self._waiting.get(answer["id"]):
                     waiting.put(answer)

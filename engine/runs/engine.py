@@ -83,12 +83,12 @@ class Engine:
 
     def estimate_time(self, plan: Plan, measure: bool = False) -> TimeRange | None:
         """How long a run takes; None if unknown. ``measure`` lets the desk try for a second."""
-        job, case, forecast = plan.job, plan.case, plan.forecast
-        if job is None or case is None or forecast is None or forecast.fit is None:
+        workload, case, forecast = plan.workload, plan.case, plan.forecast
+        if workload is None or case is None or forecast is None or forecast.fit is None:
             return None
         # While a run uses the machine, the measurement would disturb it and be wrong.
         desk = self.desk if measure and not self.live() else None
-        return self._speeds.estimate(job, case.machine, forecast.fit, desk)
+        return self._speeds.estimate(workload, case.machine, forecast.fit, desk)
 
     # --- a run ---
 

@@ -83,7 +83,7 @@ class Plan(NamedTuple):
             raise SpecError("\n".join(self.problems))
 
     @property
-    def job(self) -> Workload | None:
+    def workload(self) -> Workload | None:
         """What the duration depends on; None where too little is known."""
         case = self.case
         if self.prepared is None or case is None or case.lengths is None:
@@ -125,34 +125,32 @@ def lengths_of(tokens: TokenReport | None) -> Lengths | None:
 
 def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
     """The plan from what is known; asks the desk only for a known model rebuilt for labels."""
-    problems, prepared = Problems(known.problems), known.prepared
-    rows, case = 0, None
+    problems, info, prepared = Problems(known.problems), known.info, known.prepared
     if prepared:
-        rows = rows_with_targets(prepared, known.tokens)
         with problems.collect():
             prepared.require_usable()
             require_trainable_rows(spec, known.tokens)
-        if spec.model.start:
-            with problems.collect():
-                warm_start.require_compatible(store, spec, prepared.shape, prepared.labels)
-        if known.info and not problems.found:
-            with problems.collect():
-                case = make_case(store, desk, spec, known)
-    unfit = list(method_problems(case.info if case else known.info, spec))
-    estimate = None
+    if prepared and spec.model.start:
+        with problems.collect():
+            warm_start.require_compatible(store, spec, prepared.shape, prepared.labels)
+    case = estimate = smallest = None
+    if info and prepared and not problems.found:
+        with problems.collect():
+            case = make_case(store, desk, spec, known)
+    unfit = method_problems(info, spec) if info else []
     problems.found += unfit
     if case and unfit:
-        estimate = _smallest_forecast(case, spec)
+        smallest = _smallest_forecast(case, spec)
     elif case:
         with problems.collect():
-            estimate = forecast.forecast_run(case, spec)
-    if case and estimate:
-        problems.found += memory_problems(case, estimate)
+            estimate = smallest = forecast.forecast_run(case, spec)
+    if case and smallest:
+        problems.found += memory_problems(case, smallest)
     with problems.collect():
-        disk = estimate.disk / GB if estimate else 0.0
+        disk = smallest.disk / GB if smallest else 0.0
         hardware.require_disk(store.home, max(START_GB, disk), "a run")
-    shown = None if unfit else estimate
-    return Plan(spec, tuple(problems.found), prepared, rows, case, shown)
+    rows = rows_with_targets(prepared, known.tokens) if prepared else 0
+    return Plan(spec, tuple(problems.found), prepared, rows, case, estimate)
 
 
 def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
@@ -163,6 +161,9 @@ def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
     if info.task != task_for_objective(goal):
         info = desk.inspect_model(spec.model.source, task_for_objective(goal))
     machine = hardware.choose_machine(spec.place, spec.method, store.home)
+    preference = ""
+    if goal == "prefer":
+        preference = resolve_preference_method(spec.method, prepared.shape)
     return Case(
         info=info,
         goal=goal,
@@ -172,9 +173,7 @@ def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
         machine=machine,
         capable=hardware.computes_in_bf16(machine.device),
         max_length=spec.data.max_length,
-        preference=resolve_preference_method(spec.method, prepared.shape)
-        if goal == "prefer"
-        else "",
+        preference=preference,
     )
 
 
@@ -194,11 +193,9 @@ def require_trainable_rows(spec: RunSpec, tokens: TokenReport | None) -> None:
         )
 
 
-def method_problems(info: ModelInfo | None, spec: RunSpec) -> list[str]:
-    """Where the length and the method do not fit the model; none until the model is known."""
+def method_problems(info: ModelInfo, spec: RunSpec) -> list[str]:
+    """Where the length and the method do not fit the model."""
     problems, method = Problems(), spec.method
-    if info is None:
-        return []
     with problems.collect():
         info.check_length(spec.data.max_length)
     if not method.adapts:
@@ -206,13 +203,13 @@ def method_problems(info: ModelInfo | None, spec: RunSpec) -> list[str]:
     with problems.collect():
         info.resolve_targets(method.targets)
     if problems.found:  # unknown targets must not hide what else is wrong
-        method = method.model_copy(update={"targets": _existing(info, method.targets)})
+        method = method.model_copy(update={"targets": _existing_targets(info, method.targets)})
     with problems.collect():
         parameters.check_method(info, method)
     return problems.found
 
 
-def _existing(info: ModelInfo, targets: Iterable[str]) -> tuple[str, ...]:
+def _existing_targets(info: ModelInfo, targets: Iterable[str]) -> tuple[str, ...]:
     """The targets that this model has; all linear layers where it has none of them."""
     names = {module.name for module in info.adaptable}
     return tuple(name for name in targets if name in names) or ("all-linear",)

@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.coach import coach, curves, scores
-from engine.coach import expected as outcome
-from engine.coach.rules import Tone
+from engine.coach.expected import EstimateCheck, check_estimates
+from engine.coach.message import CoachMessage
 from engine.runs import warm_start
 from engine.spec import run as specs
 from engine.spec.batch import initial_layout
@@ -29,16 +29,6 @@ REPORT_FILE = "report.json"
 
 class _ReportPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class ReportVerdict(_ReportPart):
-    """The coach's last word."""
-
-    tone: Tone
-    title: str
-    text: str
-    evidence: str = ""
-    action: str = ""
 
 
 class ReportSetting(_ReportPart):
@@ -64,15 +54,6 @@ class SampledPrompt(_ReportPart):
     replies: tuple[SampledReply, ...]
 
 
-class ReportEstimate(_ReportPart):
-    """A figure that was estimated before the run, and what it really was."""
-
-    what: str
-    expected: str
-    real: str
-    good: bool
-
-
 class RunReport(_ReportPart):
     """The whole report. Times are seconds since 1970, curves are (step, loss)."""
 
@@ -83,7 +64,7 @@ class RunReport(_ReportPart):
     state: str
     created: float
     ended: float | None
-    verdict: ReportVerdict
+    verdict: CoachMessage
     settings: tuple[ReportSetting, ...]
     training: tuple[tuple[float, float], ...] = Field(
         (), description="lowest and highest of each stretch"
@@ -94,7 +75,7 @@ class RunReport(_ReportPart):
     samples: tuple[SampledPrompt, ...]
     score: tuple[str, ...]  # in sentences
     merged: tuple[str, ...]
-    expected: tuple[ReportEstimate, ...]
+    expected: tuple[EstimateCheck, ...]
     warnings: tuple[str, ...]
     versions: dict[str, str]
     data_hash: str
@@ -107,7 +88,7 @@ def make_report(run: RunDir) -> RunReport:
     """The report of a run as it is now."""
     view, spec, meta = run.view(), run.spec, run.meta
     state = run.state(view)
-    began, said = view.started, coach.say(view, state)
+    began, said = view.started, coach.describe_run(view, state)
     return RunReport(
         run=run.id,
         name=meta["name"],
@@ -115,21 +96,23 @@ def make_report(run: RunDir) -> RunReport:
         state=state.value,
         created=meta["created"],
         ended=view.ended.time if view.ended else None,
-        verdict=ReportVerdict(**said._asdict()),
+        verdict=said,
         settings=tuple(report_settings(run, view)),
-        training=tuple(curves.thin(view.steps, view.losses, CURVE_BUCKETS)),
+        training=tuple(curves.thin_curve(view.steps, view.losses, CURVE_BUCKETS)),
         smooth=tuple(
-            curves.thin(view.steps, curves.smooth(view.losses, view.total_steps), CURVE_BUCKETS)
+            curves.thin_curve(
+                view.steps, curves.smooth_curve(view.losses, view.total_steps), CURVE_BUCKETS
+            )
         ),
         held_out=tuple(
             (float(one.step), one.loss) for one in view.checks if math.isfinite(one.loss)
         ),
         best_step=view.kept.step if view.kept else None,
         samples=tuple(sampled_prompts(view)),
-        score=tuple(scores.sentences(view.scored)) if view.scored else (),
+        score=tuple(scores.score_sentences(view.scored)) if view.scored else (),
         merged=tuple(map(_describe_merge, view.merged.values())),
-        expected=tuple(ReportEstimate(**one._asdict()) for one in outcome.outcome(view, state)),
-        warnings=(*map(coach.stepped, view.stepped), *view.warnings),
+        expected=tuple(check_estimates(view, state)),
+        warnings=(*map(coach.describe_step_down, view.stepped), *view.warnings),
         versions=began.versions if began else {},
         data_hash=began.data_hash if began else "",
         model_hash=began.model_hash if began else "",

@@ -31,15 +31,19 @@ class SpeedHistory:
         self._lock = threading.Lock()
 
     def estimate(
-        self, job: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None = None
+        self, workload: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None = None
     ) -> TimeRange | None:
         """The time range; None where nothing is known. ``desk`` measures what is not known yet."""
-        if found := duration.median_speed(self._earlier_runs(job.info, job.spec.method, machine)):
-            return duration.estimate_from_past(found, job, layout.checkpointing)
-        measured = self._measured_speed(job, machine, layout, desk)
+        if found := duration.median_speed(
+            self._earlier_runs(workload.info, workload.spec.method, machine)
+        ):
+            return duration.estimate_from_past(found, workload, layout.checkpointing)
+        measured = self._measured_speed(workload, machine, layout, desk)
         if measured is None:
             return None
-        return duration.estimate_from_measurement(measured, job, layout.batch, layout.checkpointing)
+        return duration.estimate_from_measurement(
+            measured, workload, layout.batch, layout.checkpointing
+        )
 
     def _earlier_runs(
         self, info: ModelInfo, method: MethodSpec, machine: Machine
@@ -62,11 +66,15 @@ class SpeedHistory:
         return found
 
     def _measured_speed(
-        self, job: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None
+        self, workload: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None
     ) -> MeasuredSpeed | None:
-        info, method, limit = job.info, job.spec.method, job.spec.data.max_length
-        packed = info.task == "write" and not job.preference
-        wide = job.lengths.mean(limit) if packed else job.lengths.mean_padded(layout.batch, limit)
+        info, method, limit = workload.info, workload.spec.method, workload.spec.data.max_length
+        packed = info.task == "write" and not workload.preference
+        wide = (
+            workload.lengths.mean(limit)
+            if packed
+            else workload.lengths.mean_padded(layout.batch, limit)
+        )
         rounded = max(LENGTH_STEP, round(wide / LENGTH_STEP) * LENGTH_STEP)
         length = min(MOST_TOKENS, rounded, info.context or MOST_TOKENS)
         where = (machine.device, machine.precision, machine.autocast)

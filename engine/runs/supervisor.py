@@ -43,7 +43,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Begin in a thread of its own."""
-        threading.Thread(target=self._supervise, daemon=True).start()
+        threading.Thread(target=self._work_through_queue, daemon=True).start()
 
     def close(self) -> None:
         """Stop supervising; workers go on."""
@@ -56,10 +56,10 @@ class Supervisor:
         self.queue.add(run, job)
         self._wake.set()
 
-    def _supervise(self) -> None:
+    def _work_through_queue(self) -> None:
         """Wait for workers that an earlier app left, then do what is queued, in its order."""
         first = FileLock(self.store.locks / "supervisor.lock")
-        if not self._acquire(first):
+        if not self._become_first(first):
             return
         self.store.sweep()
         for run in self.store.all_runs():
@@ -73,7 +73,7 @@ class Supervisor:
                 self._wake.clear()
         first.release()
 
-    def _acquire(self, lock: FileLock) -> bool:
+    def _become_first(self, lock: FileLock) -> bool:
         while not self._closed:
             try:
                 lock.acquire(timeout=1)
@@ -89,7 +89,7 @@ class Supervisor:
             if following is None:
                 return False
             self.at_work = following.id
-            self._work(following)
+            self._run_job(following)
             return True
         except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue goes on
             SUPERVISOR_LOG.exception("the queue stumbled")
@@ -97,7 +97,7 @@ class Supervisor:
         finally:
             self.at_work = ""
 
-    def _work(self, run: RunDir) -> None:
+    def _run_job(self, run: RunDir) -> None:
         mark, job, kills = (
             run.queue_mark.stat().st_mtime_ns,
             run.queued,
@@ -117,7 +117,9 @@ class Supervisor:
                 run.queue_mark.unlink()
         if code:
             kills = hardware.count_memory_kills() - max(kills, getattr(self.backend, "kills", 0))
-            self._explain(run, job, code, exit_status.ended_for_memory(run, code, kills, log_size))
+            self._explain_end(
+                run, job, code, exit_status.ended_for_memory(run, code, kills, log_size)
+            )
 
     def _wait_for_orphan(self, run: RunDir) -> None:
         """Wait for a worker that an earlier app left, and explain its end from its log."""
@@ -133,11 +135,13 @@ class Supervisor:
         try:
             kills, code = hardware.count_memory_kills() - counts[0], exit_status.KILLED_CODE
             if exit_status.ended_for_memory(run, code, kills, log_size):
-                self._explain(run, "" if run.view().interlude else "train", code, no_memory=True)
+                self._explain_end(
+                    run, "" if run.view().interlude else "train", code, no_memory=True
+                )
         except Exception:  # the run was deleted meanwhile, or worse; the queue goes on
             SUPERVISOR_LOG.exception("what an earlier app left stumbled")
 
-    def _explain(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
+    def _explain_end(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Record why a worker ended; after a kill for memory, queue it with a smaller layout."""
         view = run.view()
         ended = job == "train" and run.state(view) == RunState.INTERRUPTED

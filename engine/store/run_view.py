@@ -168,10 +168,10 @@ def _add_event(view: RunView, event: ev.Event) -> None:
         case ev.Proving():
             view.proving = event
         case ev.Proved() if view.proving:
-            view.proved = (_layout_of(view.proving), event)
+            view.proved = (layout_of(view.proving), event)
             view.proving = None
         case ev.SteppedDown():
-            view.fit, view.proving, view.memory_gb = _layout_of(event), None, 0.0
+            view.fit, view.proving, view.memory_gb = layout_of(event), None, 0.0
             view.stepped.append(event)
         case ev.Estimated():
             view.estimated = event
@@ -236,7 +236,8 @@ def _extend_view(view: RunView, event: ev.Extended) -> None:
     view.ended = ev.Stopped(time=event.time, step=view.step, kept=True)
 
 
-def _layout_of(event: ev.Proving | ev.SteppedDown) -> BatchLayout:
+def layout_of(event: ev.Proving | ev.SteppedDown) -> BatchLayout:
+    """The layout of the batch that an event is about."""
     return BatchLayout(event.batch, event.accumulation, event.checkpointing)
 
 

@@ -67,9 +67,9 @@ def ingest_dataset(question: Question, report: Report) -> str:
 
 
 def search_models(question: Question, report: Report) -> list[dict[str, Any]]:
-    from engine.work.hub.search import search_models
+    from engine.work.hub.search import search_hub_models
 
-    return [one.model_dump() for one in search_models(**_arguments(question))]
+    return [one.model_dump() for one in search_hub_models(**_arguments(question))]
 
 
 def describe_model(question: Question, report: Report) -> dict[str, Any]:
@@ -79,14 +79,14 @@ def describe_model(question: Question, report: Report) -> dict[str, Any]:
 
 
 def download_model(question: Question, report: Report) -> str:
-    from engine.work.hub.download import download_model
+    from engine.work.hub.download import download_hub_model
 
     name, revision = question["name"], question["revision"]
 
     def report_bytes(progress: DownloadProgress) -> None:
         report(progress.model_dump())
 
-    return str(download_model(_store(question), name, revision, report_bytes))
+    return str(download_hub_model(_store(question), name, revision, report_bytes))
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -1,4 +1,4 @@
-"""Every tab in light and dark, on a desk and on a phone: nothing sticks out, and nothing shuts anybody out."""
+"""Every tab, light and dark, on a desk and on a phone: nothing sticks out, nobody is shut out."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def test_every_tab(
             assert page.locator("#live .figures").bounding_box()["height"] < 80
         if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
             problems.append(f"{tab}: wider than the window")
-        problems += [f"{tab}: {words}" for words in grave(Axe().run(page))]
+        problems += [f"{tab}: {words}" for words in serious_violations(Axe().run(page))]
         picture(page, f"{size}-{'dark' if dark else 'light'}-{tab.lower()}")
     assert not problems, "\n".join(problems)
 
 
-def grave(results: Any) -> list[str]:
+def serious_violations(results: Any) -> list[str]:
     """Violations that keep people out, with the first place of each."""
     found = results.response["violations"]
     return [

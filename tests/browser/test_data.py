@@ -1,4 +1,4 @@
-"""The Data tab as a person uses it: messy data in, columns corrected, rows mended and undone, edited, taken away."""
+"""The Data tab as a person uses it: messy data is added, corrected, fixed, edited, downloaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from tests.browser.conftest import OpenPage, Serve, picture
 
 WAIT = 30_000  # milliseconds
 
-# Windows-1252, semicolons, column names nobody knows, rows that repeat, one ragged, one empty, one with an address.
+# Windows-1252, semicolons, unknown column names; rows that repeat, one ragged, one empty, one with
+# an address.
 MESSY = "\n".join(
     [
         "Antwort;Frage;Gruppe",
@@ -28,12 +29,12 @@ MESSY = "\n".join(
 )
 
 
-def tile(page: Any, words: str) -> None:
+def wait_for_tile(page: Any, words: str) -> None:
     """Wait until the figure "to learn from" says this."""
     page.locator("#data-facts .tile", has_text=words).first.wait_for(timeout=WAIT)
 
 
-def choose(page: Any, field: str, option: str) -> None:
+def choose_option(page: Any, field: str, option: str) -> None:
     page.locator(f"{field} input").first.click()
     page.locator("[role=option]", has_text=option).first.click()
 
@@ -50,7 +51,7 @@ def test_a_messy_table_is_made_right(
     page.locator("#findings", has_text="Which column is which?").wait_for(timeout=WAIT)
     picture(page, "10-messy")
     corrects_the_columns(page)
-    mends_and_undoes(page)
+    fixes_and_undoes(page)
     looks_at_the_worst(page)
     edits_and_saves(page, home)
     takes_the_rows_away(page)
@@ -58,12 +59,12 @@ def test_a_messy_table_is_made_right(
 
 def corrects_the_columns(page: Any) -> None:
     page.locator("#reading > button").click()
-    choose(page, "#role-0", "Frage")
+    choose_option(page, "#role-0", "Frage")
     # Both parts have the same column for a moment: that is said, and nothing is trained on.
     page.locator("#data-facts", has_text="one column is chosen for two parts").wait_for(
         timeout=WAIT
     )
-    choose(page, "#role-1", "Antwort")
+    choose_option(page, "#role-1", "Antwort")
     page.locator("#data-facts", has_text="As you chose").wait_for(timeout=WAIT)
     page.wait_for_function(
         "document.querySelector('#preview .row-card mark')?.textContent.startsWith('Der Artikel')",
@@ -72,25 +73,25 @@ def corrects_the_columns(page: Any) -> None:
     assert not page.locator("#findings", has_text="Which column").count()
 
 
-def mends_and_undoes(page: Any) -> None:
+def fixes_and_undoes(page: Any) -> None:
     page.locator("#fix-unusable", has_text="Leave these 2 out").click()
     page.locator("#fix-unusable", has_text="Undo").wait_for(timeout=WAIT)
-    tile(page, "of 46 rows, 2 left out")
+    wait_for_tile(page, "of 46 rows, 2 left out")
     page.locator("#fix-duplicates", has_text="Leave these 3 out").click()
-    tile(page, "of 46 rows, 5 left out")
+    wait_for_tile(page, "of 46 rows, 5 left out")
     page.locator("#fix-personal", has_text="Leave it out").click()
-    tile(page, "of 46 rows, 6 left out")
+    wait_for_tile(page, "of 46 rows, 6 left out")
     page.locator("#fix-duplicates", has_text="Undo").click()
-    tile(page, "of 46 rows, 3 left out")
+    wait_for_tile(page, "of 46 rows, 3 left out")
     page.locator("#fix-duplicates", has_text="Leave these 3 out").wait_for(timeout=WAIT)
     page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=WAIT)
-    picture(page, "11-mended")
+    picture(page, "11-fixed")
 
 
 def looks_at_the_worst(page: Any) -> None:
-    choose(page, "#order", "Longest first")
+    choose_option(page, "#order", "Longest first")
     page.locator("#preview", has_text="Longest first: 1 to 3").wait_for(timeout=WAIT)
-    choose(page, "#order", "Held out")
+    choose_option(page, "#order", "Held out")
     page.locator("#preview", has_text="Held out: 1 to 3").wait_for(timeout=WAIT)
     page.locator("#lengths .plot-container").wait_for(timeout=WAIT)
 

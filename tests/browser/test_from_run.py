@@ -1,4 +1,4 @@
-"""The queue and what is made of an earlier run, as a person does it: reorder, run again with changes, train on."""
+"""The queue, and runs made from an earlier one: reorder, run again with changes, train on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
-from tests.browser.test_train import WAIT, choose, comes_to_rest, facts, rank
+from tests.browser.test_train import (
+    WAIT,
+    choose_option,
+    comes_to_rest,
+    shown_rank,
+    wait_for_facts,
+)
 
 DONE = {
     "name": "done",
@@ -25,7 +31,7 @@ DONE = {
 
 @pytest.fixture
 def queued(home: Path) -> Any:
-    """A workspace with a run that has ended and three that wait: nobody but this test works through its queue."""
+    """A workspace with a run that has ended and three that wait; nothing works on its queue."""
     engine = Engine(home, FakeBackend(), supervise=False)
     done = engine.start(specs.make_spec(DONE))
     assert FakeBackend(steps=6, seconds=0).work(done, "train") == 0
@@ -58,7 +64,7 @@ def test_from_one_run_to_the_next(
 def test_a_tab_that_is_chosen_at_once_stays(
     open_page: OpenPage, serve: Serve, queued: tuple[Engine, RunDir]
 ) -> None:
-    """While runs wait, a page opens with the Train tab, but takes nobody away from where they went meanwhile."""
+    """While runs wait, a page opens with the Train tab, unless its user chose another meanwhile."""
     page = open_page(serve(queued[0].store.home))
     page.locator("#nav [data-tab-id=train][aria-selected=true]").wait_for()
     page.add_init_script(
@@ -78,7 +84,7 @@ def names(engine: Engine) -> list[str]:
 
 
 def reorders(page: Any, engine: Engine) -> None:
-    facts(page, "weights train")  # the model has been read
+    wait_for_facts(page, "weights train")  # the model has been read
     page.locator("#train-queue", has_text="3 jobs wait").wait_for()
     page.locator("#train-queue button").click()
     page.get_by_role("button", name="First: third").click()
@@ -86,7 +92,7 @@ def reorders(page: Any, engine: Engine) -> None:
     page.get_by_role("button", name="Down: first").click()
     page.locator("#queue li", has_text="3. first").wait_for()
     assert names(engine) == ["third", "second", "first"]
-    page.get_by_role("button", name="Take out: second").click()
+    page.get_by_role("button", name="Remove: second").click()
     page.locator("#queue li", has_text="2. first").wait_for()
     assert names(engine) == ["third", "first"]
 
@@ -107,7 +113,7 @@ def runs_again_with_changes(page: Any, engine: Engine, done: RunDir) -> None:
     picture(page, "runs-queue-1280-light")
     page.locator("#use-settings").click()
     page.locator("#recipe-note", has_text="The settings of “done”").wait_for(timeout=WAIT)
-    facts(page, "weights train")
+    wait_for_facts(page, "weights train")
     page.locator("#field-optim-epochs input").fill("1")
     page.locator("#start").click()
     page.wait_for_function(
@@ -122,10 +128,10 @@ def trains_on(page: Any, done: RunDir) -> None:
     page.locator("#train-on").click()
     page.locator("#start-from", has_text="Starts from the adapter of “done”").wait_for(timeout=WAIT)
     go(page, "Data")
-    choose(page, "#field-data-source", "pirate")
+    choose_option(page, "#field-data-source", "pirate")
     go(page, "Train")
-    facts(page, "weights train")
-    assert rank(page) == "4", "other data leaves what the adapter decides"
+    wait_for_facts(page, "weights train")
+    assert shown_rank(page) == "4", "other data leaves what the adapter decides"
     picture(page, "train-on-1280-light")
     page.locator("#forget-start").click()
     page.locator("#start-from").wait_for(state="hidden")

@@ -34,7 +34,7 @@ def page(browser: Any) -> Iterator[Any]:
     opened.close()
 
 
-def shown(page: Any, url: str) -> tuple[str, int]:
+def open_run(page: Any, url: str) -> tuple[str, int]:
     """What the page says of the run: its state, and the step it is at."""
     page.goto(url)
     page.wait_for_function(
@@ -56,7 +56,7 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
     last = run.view().step
     for _ in range(TIMES):
         with app(home) as (url, _):
-            state, step = shown(page, url)
+            state, step = open_run(page, url)
             assert (
                 state == "Training" and page.locator("#live .run-name").inner_text() == "Long run"
             )
@@ -76,7 +76,7 @@ def test_after_a_power_cut_the_next_app_opens_with_the_interrupted_run(page, hom
         wait_for(run, lambda run: run.view().step >= 2)
     os.kill(run.view().started.pid, signal.SIGKILL)
     with app(home) as (url, _):
-        state, step = shown(page, url)
+        state, step = open_run(page, url)
         assert state == "Interrupted" and step == run.view().step
         page.locator("#live .run-buttons button", has_text="Continue").click()
         wait_for(run, lambda run: run.view().attempt == 2)
@@ -85,7 +85,7 @@ def test_after_a_power_cut_the_next_app_opens_with_the_interrupted_run(page, hom
 
 
 def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
-    """Gradio's side of a page is lost with its app; the page must not stay there and answer with jargon."""
+    """A page whose app is gone must not stay and answer with Gradio's jargon."""
     with app(home) as (url, _):
         page.goto(url)
         page.locator("#preview mark").first.wait_for(timeout=60_000)
@@ -103,7 +103,7 @@ def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page
         for attempt in range(1, TIMES + 1):
             done = run.view().step
             wait_for(run, lambda run: run.view().attempt == attempt and run.view().step > done)  # noqa: B023
-            shown(page, url)
+            open_run(page, url)
             os.kill(run.view().started.pid, signal.SIGKILL)
             killed = time.monotonic()
             page.wait_for_function(

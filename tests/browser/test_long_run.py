@@ -1,4 +1,4 @@
-"""A long run in a real browser: its curve comes soon, every step can be seen by zooming, and its report downloads."""
+"""A long run: its curve comes soon, zooming shows every step, and its report downloads."""
 
 from __future__ import annotations
 

@@ -9,16 +9,16 @@ from typing import Any
 
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
 
-MINUTES = 60_000  # milliseconds
+MINUTE = 60_000  # milliseconds
 
 
-def step(page: Any) -> int:
+def shown_step(page: Any) -> int:
     """The step that the panel shows."""
     found = re.search(r"Step ([\d,]+)", page.locator("#live .figures .step").inner_text())
     return int(found.group(1).replace(",", "")) if found else 0
 
 
-def points(page: Any) -> int:
+def drawn_points(page: Any) -> int:
     """Points of the training curve that are drawn."""
     return page.evaluate("document.querySelector('#live .chart').data?.[1]?.x.length ?? 0")
 
@@ -26,19 +26,19 @@ def points(page: Any) -> int:
 def until_state(page: Any, state: str, minutes: float = 1) -> None:
     page.wait_for_function(
         f"document.querySelector('#live .run-state').textContent === '{state}'",
-        timeout=minutes * MINUTES,
+        timeout=minutes * MINUTE,
     )
 
 
-def press(page: Any, label: str) -> None:
+def press_button(page: Any, label: str) -> None:
     page.locator("#live .run-buttons button", has_text=label).click()
 
 
 def test_from_a_sample_to_a_merged_model(open_page: OpenPage, serve: Serve, home: Path) -> None:
     url = serve(home)
     page = open_page(url)
-    sees_what_is_learned(page)
-    sees_what_the_model_is(page)
+    sees_the_data(page)
+    sees_the_model(page)
     trains_and_watches(page)
     reloads_stops_and_continues(page)
     compares(page)
@@ -46,9 +46,9 @@ def test_from_a_sample_to_a_merged_model(open_page: OpenPage, serve: Serve, home
     names_and_deletes(page, home)
 
 
-def sees_what_is_learned(page: Any) -> None:
-    page.locator("#preview mark").nth(3).wait_for(timeout=MINUTES)
-    page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=MINUTES)
+def sees_the_data(page: Any) -> None:
+    page.locator("#preview mark").nth(3).wait_for(timeout=MINUTE)
+    page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=MINUTE)
     picture(page, "1-data")
     first = page.locator("#preview").inner_text()
     page.get_by_role("button", name="Next rows").click()
@@ -56,18 +56,19 @@ def sees_what_is_learned(page: Any) -> None:
         "document.querySelector('#preview').innerText.includes('In order: 4 to 6')"
     )
     assert page.locator("#preview").inner_text() != first
-    page.get_by_role("button", name="Next: choose the model").click()
+    page.get_by_role("button", name="Next: choose a model").click()
 
 
-def sees_what_the_model_is(page: Any) -> None:
-    page.locator("#model-map button", has_text="q_proj").wait_for(timeout=MINUTES)
+def sees_the_model(page: Any) -> None:
+    page.locator("#model-map button", has_text="q_proj").wait_for(timeout=MINUTE)
     picture(page, "2-model")
     page.get_by_role("button", name="Next: train it").click()
 
 
 def trains_and_watches(page: Any) -> None:
     page.locator("#train-facts", has_text="weights train").wait_for()
-    weights = "document.querySelector('#train-facts dd').innerText"  # the other figures change by themselves
+    # The other figures change by themselves.
+    weights = "document.querySelector('#train-facts dd').innerText"
     before = page.evaluate(weights)
     page.locator("#group label", has_text="Attention").click()
     page.wait_for_function(f"(b) => {weights} !== b", arg=before)
@@ -75,35 +76,34 @@ def trains_and_watches(page: Any) -> None:
     page.wait_for_function(f"(b) => {weights} === b", arg=before)
     page.locator("#start").click()
     page.wait_for_function(
-        "(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTES
+        "(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTE
     )
-    drawn = points(page)
+    drawn = drawn_points(page)
     page.wait_for_function(
         "(n) => document.querySelector('#live .chart').data[1].x.length > n",
         arg=drawn,
-        timeout=MINUTES,
+        timeout=MINUTE,
     )
-    page.locator("#live .reply.now").first.wait_for(timeout=MINUTES)
-    page.locator("#train-queue button").wait_for(
-        state="hidden"
-    )  # what trains does not wait any more
+    page.locator("#live .reply.now").first.wait_for(timeout=MINUTE)
+    # What trains does not wait any more.
+    page.locator("#train-queue button").wait_for(state="hidden")
     picture(page, "3-train-live")
 
 
 def reloads_stops_and_continues(page: Any) -> None:
-    seen = step(page)
+    seen = shown_step(page)
     reload(page)
     page.wait_for_function(
         "document.querySelector('#live .step')?.textContent.startsWith('Step')", timeout=30_000
     )
-    assert page.locator("#live .run-state").inner_text() == "Training" and step(page) >= seen
-    press(page, "Stop and keep")
+    assert page.locator("#live .run-state").inner_text() == "Training" and shown_step(page) >= seen
+    press_button(page, "Stop and keep")
     until_state(page, "Stopped and kept")
-    stopped = step(page)
-    press(page, "Continue")
+    stopped = shown_step(page)
+    press_button(page, "Continue")
     until_state(page, "Training")
     until_state(page, "Finished", minutes=4)
-    assert step(page) > stopped
+    assert shown_step(page) > stopped
     assert page.evaluate(
         "(x => x.every((v, i) => v === i + 1))(document.querySelector('#live .chart').data[1].x)"
     )
@@ -111,15 +111,14 @@ def reloads_stops_and_continues(page: Any) -> None:
 
 
 def compares(page: Any) -> None:
-    press(page, "Compare it")
+    press_button(page, "Compare it")
     page.locator("#chips button").first.click()
     page.wait_for_function("document.querySelector('#message textarea').value !== ''")
     page.get_by_role("button", name="Send", exact=True).click()
     replies = [page.locator(f"#{side}-pane .bot.message").last for side in ("base", "tuned")]
     replies[1].wait_for()
-    page.get_by_role("button", name="Send", exact=True).wait_for(
-        timeout=MINUTES
-    )  # it comes back at the end
+    # The button comes back at the end.
+    page.get_by_role("button", name="Send", exact=True).wait_for(timeout=MINUTE)
     base, tuned = (reply.inner_text().strip() for reply in replies)
     assert base and tuned and base != tuned
     picture(page, "5-compare")
@@ -128,7 +127,7 @@ def compares(page: Any) -> None:
 def merges_and_downloads(page: Any) -> None:
     go(page, "Export")
     page.locator("#merge").click()
-    page.locator("#export-merged", has_text="replies are the same").wait_for(timeout=2 * MINUTES)
+    page.locator("#export-merged", has_text="replies are the same").wait_for(timeout=2 * MINUTE)
     picture(page, "6-export")
     for button, holds in (
         ("#take-adapter", "adapter_model.safetensors"),

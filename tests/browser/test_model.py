@@ -1,4 +1,7 @@
-"""The Model tab as a person uses it: models found on a stand-in for the Hub, brought, used, removed; parts chosen."""
+"""The Model tab as a person uses it: models found, downloaded, used, removed; parts chosen.
+
+The Hub is a stand-in of the tests.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ SHOWN = "document.querySelector('#field-model-source input').value"
 
 @pytest.fixture
 def hub() -> Iterator[Hub]:
-    """A Hub with models of every sort, and one that can really be trained and takes some seconds to come."""
+    """A Hub with models of every sort; one can be trained and takes some seconds to download."""
     hub = Hub()
     fill(hub)
     files = {path.name: path.read_bytes() for path in POCKET_MODEL.iterdir() if path.is_file()}
@@ -41,22 +44,23 @@ def hub() -> Iterator[Hub]:
 
 
 @pytest.fixture
-def online(hub: Hub, tmp_path: Path) -> dict[str, str]:
-    """An environment in which that is the Hub, and nobody has a token."""
-    return {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "nobody"), "HF_TOKEN": ""}
+def online_page(open_page: OpenPage, serve: Serve, home: Path, hub: Hub, tmp_path: Path) -> Any:
+    """A page of an app for which that is the Hub, and which has no token."""
+    env = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "nobody"), "HF_TOKEN": ""}
+    return open_page(serve(home, env=env))
 
 
-def choose(page: Any, field: str, option: str) -> None:
+def choose_option(page: Any, field: str, option: str) -> None:
     page.locator(f"{field} input").click()
     page.get_by_role("option", name=option).first.click()
 
 
-def number(text: str) -> int:
+def first_number(text: str) -> int:
     """The first number of a text."""
     return int(re.search(r"[\d,]+", text)[0].replace(",", ""))  # type: ignore[index]
 
 
-def shown(page: Any, name: str) -> None:
+def wait_for_model(page: Any, name: str) -> None:
     """Wait until a model is the chosen one, and is described with all that belongs to it."""
     page.wait_for_function(f"(name) => {SHOWN} === name", arg=name, timeout=WAIT)
     page.locator("#model-about h3", has_text=re.sub(r" \(.*", "", name)).wait_for(timeout=WAIT)
@@ -67,9 +71,9 @@ def shown(page: Any, name: str) -> None:
 
 
 def test_a_model_is_found_brought_used_and_removed(
-    open_page: OpenPage, serve: Serve, home: Path, hub: Hub, online: dict[str, str], tmp_path: Path
+    online_page: Any, home: Path, hub: Hub, tmp_path: Path
 ) -> None:
-    page = open_page(serve(home, env=online))
+    page = online_page
     go(page, "Model")
     page.locator("#search-box > button").click()
     searches_with_filters(page)
@@ -105,24 +109,23 @@ def searches_with_filters(page: Any) -> None:
         "Likely fits: " in fits.inner_text() and "500 M weights · 2.0 GB · mit" in fits.inner_text()
     )
     picture(page, "model-1-search")
-    choose(page, "#hub-licence", "MIT")
+    choose_option(page, "#hub-licence", "MIT")
     assert search(page, "hone/", "hone/half") == ["hone/half"]
-    choose(page, "#hub-licence", "Any")
-    choose(page, "#hub-task", "Encode text")
+    choose_option(page, "#hub-licence", "Any")
+    choose_option(page, "#hub-task", "Encode text")
     assert search(page, "hone/", "hone/encoder") == ["hone/encoder"]
-    choose(page, "#hub-task", "Write text")
-    choose(page, "#hub-size", "Up to 1 B")
+    choose_option(page, "#hub-task", "Write text")
+    choose_option(page, "#hub-size", "Up to 1 B")
     assert "hone/large" not in search(page, "hone/", "hone/small")
-    choose(page, "#hub-size", "Any")
+    choose_option(page, "#hub-size", "Any")
 
 
 def is_told_what_cannot_be_used(page: Any, hub: Hub) -> None:
     search(page, "unfit/pickles", "unfit/pickles")
     assert "harmful" in page.locator("#hub-found .pick.off").inner_text()
     search(page, "hone/gated", "hone/gated")
-    for _ in range(
-        2
-    ):  # the second time it is asked for again: the terms may have been accepted meanwhile
+    # The second time it is looked up again: the terms may have been accepted meanwhile.
+    for _ in range(2):
         page.locator("#hub-found [data-name='hone/gated']").click()
         page.locator("#model-told .status", has_text="cannot be used yet").wait_for(timeout=WAIT)
         page.locator("#model-told a").wait_for()
@@ -136,7 +139,7 @@ def is_told_what_cannot_be_used(page: Any, hub: Hub) -> None:
 def looks_before_it_comes(page: Any, hub: Hub) -> None:
     search(page, "hone/real", "hone/real")
     page.locator("#hub-found [data-name='hone/real']").click()
-    shown(page, "hone/real (not downloaded)")
+    wait_for_model(page, "hone/real (not downloaded)")
     page.locator("#get-about", has_text="8.8 MB to download").wait_for(timeout=WAIT)
     assert "Licence: apache-2.0" in page.locator("#get-about").inner_text()
     assert "4,262,144 weights" in page.locator("#model-about").inner_text()
@@ -158,15 +161,15 @@ def downloads_and_watches(page: Any) -> None:
     picture(page, "model-4-download")
     page.locator("#here-models .kept", has_text="Use it").wait_for(timeout=WAIT)
     assert "8.8 MB · apache-2.0" in page.locator("#here-models").inner_text()
-    shown(page, "hone/real")
+    wait_for_model(page, "hone/real")
     page.locator("#get-model").wait_for(state="hidden")
 
 
 def uses_it(page: Any) -> None:
-    choose(page, "#field-model-source", "Pocket model")
-    shown(page, "Pocket model (ships with Hone)")
+    choose_option(page, "#field-model-source", "Pocket model")
+    wait_for_model(page, "Pocket model (ships with Hone)")
     page.locator("#here-models [data-do=choose]").click()
-    shown(page, "hone/real")
+    wait_for_model(page, "hone/real")
     page.locator("#model-about", has_text="Hugging Face Hub, licence apache-2.0").wait_for(
         timeout=WAIT
     )
@@ -181,7 +184,7 @@ def removes_it(page: Any, home: Path) -> None:
     page.locator("#model-sure", has_text="This frees 8.8 MB").wait_for()
     page.locator("#remove-yes").click()
     page.locator("#here-models", has_text="Nothing is downloaded yet").wait_for(timeout=WAIT)
-    shown(page, "Pocket model (ships with Hone)")
+    wait_for_model(page, "Pocket model (ships with Hone)")
     assert not list((home / "models").glob("hone--*"))
 
 
@@ -193,19 +196,19 @@ def opens_folders(page: Any, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     page.locator("#folder-box > button").click()
     for folder, words in (
-        ("", "Write the folder's path first."),
+        ("", "Type the folder's path first."),
         (tmp_path / "empty", "config.json"),
     ):
         use_folder(page, folder)
         page.locator("#folder-problem .line", has_text=words).wait_for(timeout=WAIT)
     picture(page, "model-6-folder")
     use_folder(page, tmp_path / "mine")
-    shown(page, "mine")
+    wait_for_model(page, "mine")
     page.locator("#folder-problem").wait_for(state="hidden")
-    choose(page, "#field-model-source", "Pocket model")
-    shown(page, "Pocket model (ships with Hone)")
-    choose(page, "#field-model-source", "mine")
-    shown(page, "mine")
+    choose_option(page, "#field-model-source", "Pocket model")
+    wait_for_model(page, "Pocket model (ships with Hone)")
+    choose_option(page, "#field-model-source", "mine")
+    wait_for_model(page, "mine")
 
 
 def use_folder(page: Any, folder: object) -> None:
@@ -223,23 +226,23 @@ def test_parts_are_chosen_in_the_drawing_and_on_the_train_tab(
     go(page, "Train")
     page.locator("#train-facts", has_text="weights train").wait_for(timeout=WAIT)
     go(page, "Model")
-    shown(page, "Pocket model (ships with Hone)")
+    wait_for_model(page, "Pocket model (ships with Hone)")
     presses_a_part(page)
     takes_groups(page)
     changes_what_stands_under_more(page)
 
 
-def weights(page: Any) -> int:
+def trained_weights(page: Any) -> int:
     """That train, by the drawing."""
-    return number(page.locator("#model-map .sum-count").text_content())
+    return first_number(page.locator("#model-map .sum-count").text_content())
 
 
-def adapter(page: Any) -> str:
+def adapter_memory(page: Any) -> str:
     """Its memory."""
     return page.locator("#model-memory .keys li", has_text="Adapter").locator("b").text_content()
 
 
-def until(page: Any, count: int) -> None:
+def wait_for_weights(page: Any, count: int) -> None:
     """Wait until this many weights train, on both tabs."""
     for place in ("#model-map .sum-count", "#train-facts .facts"):
         page.wait_for_function(
@@ -250,11 +253,11 @@ def until(page: Any, count: int) -> None:
 
 
 def presses_a_part(page: Any) -> None:
-    whole, memory = weights(page), adapter(page)
+    whole, memory = trained_weights(page), adapter_memory(page)
     part = page.locator("#model-map .part", has_text="down_proj")
-    least = number(part.locator(".part-adapter").inner_text())
+    least = first_number(part.locator(".part-adapter").inner_text())
     part.click()
-    until(page, whole - least)
+    wait_for_weights(page, whole - least)
     assert part.get_attribute("aria-pressed") == "false"
     page.wait_for_function(
         "(old) => [...document.querySelectorAll('#model-memory .keys li')].some("
@@ -268,7 +271,7 @@ def presses_a_part(page: Any) -> None:
     assert page.locator("#group input:checked").get_attribute("value") == "own"
     page.locator("#recipe-note", has_text="Your own settings").wait_for(timeout=WAIT)
     page.locator("#field-method-targets input[name=down_proj]").check()
-    until(page, whole)
+    wait_for_weights(page, whole)
     go(page, "Model")
     assert part.get_attribute("aria-pressed") == "true"
 
@@ -284,8 +287,8 @@ def takes_groups(page: Any) -> None:
         page.wait_for_function(
             f"document.querySelector('[data-group={group}]').ariaPressed === 'true'", timeout=WAIT
         )
-        counts.append(weights(page))
-        until(page, counts[-1])
+        counts.append(trained_weights(page))
+        wait_for_weights(page, counts[-1])
         page.locator("#group label.selected", has_text=label).wait_for(
             state="attached", timeout=WAIT
         )
@@ -297,7 +300,7 @@ def changes_what_stands_under_more(page: Any) -> None:
     go(page, "Train")
     page.locator("#to-more button").click()
     page.locator("#field-method-layers").wait_for()
-    counts = [weights(page)]
+    counts = [trained_weights(page)]
 
     def changed(more: bool) -> None:
         page.wait_for_function(
@@ -305,9 +308,9 @@ def changes_what_stands_under_more(page: Any) -> None:
             arg=f"{counts[-1]:,} of",
             timeout=WAIT,
         )
-        counts.append(number(page.locator("#train-facts .facts dd").first.inner_text()))
+        counts.append(first_number(page.locator("#train-facts .facts dd").first.inner_text()))
         assert (counts[-1] > counts[-2]) == more
-        until(page, counts[-1])
+        wait_for_weights(page, counts[-1])
 
     page.locator("#field-method-layers :is(input, textarea)").fill("0-1")
     changed(more=False)

@@ -1,4 +1,4 @@
-"""The Train tab as a person uses it: recipes, methods, own recipes; and a page that comes to rest."""
+"""The Train tab as a person uses it: recipes, methods, own recipes; a page that comes to rest."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from tests.browser.conftest import OpenPage, Serve, go, picture, unfold
 WAIT = 60_000  # milliseconds
 
 
-def choose(page: Any, field: str, option: str) -> None:
+def choose_option(page: Any, field: str, option: str) -> None:
     page.locator(f"{field} input").click()
     page.get_by_role("option", name=option).first.click()
 
 
-def facts(page: Any, words: str) -> None:
+def wait_for_facts(page: Any, words: str) -> None:
     page.locator("#train-facts", has_text=words).wait_for(timeout=WAIT)
 
 
-def rank(page: Any) -> str:
+def shown_rank(page: Any) -> str:
     return page.locator("#field-method-rank input[type=number]").input_value()
 
 
@@ -28,25 +28,25 @@ def test_settings_follow_recipes_methods_and_data(
 ) -> None:
     page = open_page(serve(home))
     go(page, "Train")
-    facts(page, "measured on this machine")
+    wait_for_facts(page, "measured on this machine")
     picture(page, "train-before")
     page.locator("#recipe label", has_text="Quick try").click()
-    facts(page, "44 steps")
-    assert rank(page) == "8"
-    choose(page, "#field-method-kind", "All weights")
-    facts(page, "(100 %)")
+    wait_for_facts(page, "44 steps")
+    assert shown_rank(page) == "8"
+    choose_option(page, "#field-method-kind", "All weights")
+    wait_for_facts(page, "(100 %)")
     assert not page.locator("#field-method-rank").is_visible()
     assert page.locator("#recipe input:checked").count() == 0, "chosen by hand"
     assert page.locator("#field-optim-learning_rate input").input_value() == "0.0002"
-    choose(page, "#field-method-kind", "LoRA")
+    choose_option(page, "#field-method-kind", "LoRA")
     page.locator("#field-method-rank").wait_for()
-    assert rank(page) == "8", "what was hidden was not reset"
+    assert shown_rank(page) == "8", "what was hidden was not reset"
     assert not page.locator("#recipe label", has_text="Classifier").is_visible()
     go(page, "Data")
-    choose(page, "#field-data-source", "reviews")
+    choose_option(page, "#field-data-source", "reviews")
     go(page, "Train")
     page.locator("#recipe label", has_text="Classifier").click()
-    facts(page, "choose one of 2 labels")
+    wait_for_facts(page, "choose one of 2 labels")
     picture(page, "train-classifier")
     comes_to_rest(page)
 
@@ -56,9 +56,9 @@ def test_what_comes_late_does_not_undo_what_was_chosen(
 ) -> None:
     page = open_page(serve(home))
     go(page, "Train")
-    facts(page, "measured on this machine")
+    wait_for_facts(page, "measured on this machine")
     page.locator("#recipe label", has_text="Quick try").click()
-    facts(page, "44 steps")
+    wait_for_facts(page, "44 steps")
     go(page, "Data")
     falls_quiet(page)
     waiting: list[Any] = []
@@ -70,8 +70,8 @@ def test_what_comes_late_does_not_undo_what_was_chosen(
     page.wait_for_timeout(500)
     late[0] = False
     assert waiting
-    choose(page, "#field-method-kind", "All weights")
-    facts(page, "(100 %)")
+    choose_option(page, "#field-method-kind", "All weights")
+    wait_for_facts(page, "(100 %)")
     page.wait_for_function(
         "document.querySelector('#field-optim-learning_rate input').value === '0.0002'"
     )
@@ -95,13 +95,13 @@ def test_what_comes_late_does_not_undo_what_was_chosen(
     page.wait_for_function(f"document.querySelector('{number}')?.value === '16'", timeout=WAIT)
     falls_quiet(page)
     assert (
-        rank(page) == "16"
+        shown_rank(page) == "16"
         and page.locator("#recipe input:checked").get_attribute("value") == "Recommended"
     )
 
 
 def comes_to_rest(page: Any) -> None:
-    """Handlers that want the latest of one and the same change can call each other without end in Gradio 6.31."""
+    """Handlers that want the latest of a change can call each other without end in Gradio 6.31."""
     asked: list[str] = []
     page.wait_for_timeout(4000)
     page.on(
@@ -132,7 +132,7 @@ def test_own_recipes_are_kept_taken_and_brought(
 ) -> None:
     page = open_page(serve(home))
     go(page, "Train")
-    facts(page, "weights train")
+    wait_for_facts(page, "weights train")
     unfold(page, "#my-recipes")
     page.locator("#recipe-name :is(input, textarea)").fill("My <b>first</b>")
     page.locator("#save-recipe").click()
@@ -171,6 +171,6 @@ def test_a_list_stays_whole_while_it_is_open(open_page: OpenPage, serve: Serve, 
     late[0] = False
     for one in waiting:
         one.continue_()
-    facts(page, "measured on this machine")
+    wait_for_facts(page, "measured on this machine")
     option.first.click()
-    facts(page, "(100 %)")
+    wait_for_facts(page, "(100 %)")

@@ -1,4 +1,4 @@
-"""Files and folders that people bring: sound ones from upload to merged model, bad ones with a plain message."""
+"""Files and folders of users: good ones become a merged model, bad ones get a plain message."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.browser.conftest import OpenPage, Serve, go, picture, reload
 from tests.conftest import idle, wait_for
 
 
-def upload(page: Any, path: Path) -> None:
+def upload_file(page: Any, path: Path) -> None:
     go(page, "Data")
     page.locator("#upload input[type=file]").set_input_files(path)
 
@@ -24,7 +24,7 @@ def upload(page: Any, path: Path) -> None:
 def from_upload_to_merged_model(open_page: OpenPage, serve: Serve, home: Path, path: Path) -> None:
     url = serve(home)
     page = open_page(url)
-    upload(page, path)
+    upload_file(page, path)
     page.locator("#data-facts", has_text=path.stem).wait_for(timeout=30_000)
     page.locator("#data-facts", has_text="a row, longest").wait_for(timeout=60_000)
     picture(page, f"8-file-{path.stem}")
@@ -79,7 +79,7 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
         path = tmp_path / name
         path.write_text(content)
         reload(page)
-        upload(page, path)
+        upload_file(page, path)
         page.get_by_text(words).first.wait_for(timeout=15_000)
     # Rows without an answer are named, and can be left out.
     path = tmp_path / "half.jsonl"
@@ -87,7 +87,7 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
         "\n".join(json.dumps(row) for row in [*good, {"prompt": "Say nine.", "completion": ""}])
     )
     reload(page)
-    upload(page, path)
+    upload_file(page, path)
     page.get_by_text("Row 9: no answer").first.wait_for(timeout=15_000)
     picture(page, "9-bad-rows")
     page.locator("#fix-unusable", has_text="Leave it out").click()

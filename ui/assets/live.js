@@ -1,7 +1,7 @@
-/* The live panel of the Train tab. It polls ui/train/live.py with a cursor, extends the curves and places the
-   words that the server made. All text is set with textContent. Survives a reload and a restarted app. */
+/* The live panel of the Train tab. It polls ui/train/live.py with a cursor, extends the curves and places
+   the server's words. All text is set with textContent. Survives a reload and a restart of the app. */
 window.HoneLive = function (element, props, server, trigger, watch) {
-  const BUCKETS = 500; // stretches that the curve in sight is drawn in
+  const BUCKETS = 500; // intervals that the visible part of a curve is drawn in
   const PAUSE = { live: 1000, still: 3000, most: 8000 }; // milliseconds between polls
   const $ = (selector) => element.querySelector(selector);
   const colour = (name) => getComputedStyle(element).getPropertyValue(name).trim();
@@ -16,15 +16,15 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null, state = null;
   const chart = $('.chart');
 
-  function forget(run) {
+  function reset(run) {
     cursor = { run: run || '', attempt: -1, index: 0, samples: 0 };
     data = { steps: [], losses: [], smooth: [], lrs: [], speeds: [], checks: [], best: null, mean: 0, weight: 1 };
     drawn = null;
   }
 
   /* --- curves --- */
-  function add(answer) {
-    const alpha = 2 / (1 + Math.min(50, Math.max(4, answer.total / 30))); // the smooth line looks back a thirtieth of the run
+  function addPoints(answer) {
+    const alpha = 2 / (1 + Math.min(50, Math.max(4, answer.total / 30))); // the smooth line averages over about a thirtieth of the run
     for (const [i, step] of answer.steps.entries()) {
       const loss = answer.losses[i];
       data.steps.push(step); data.losses.push(loss); data.lrs.push(answer.lrs[i]); data.speeds.push(answer.speeds[i]);
@@ -34,7 +34,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     data.checks = answer.checks; data.best = answer.best;
   }
 
-  /* At most two points of each of BUCKETS stretches, the lowest and the highest, so that no peak is lost. */
+  /* At most two points for each interval, the lowest and the highest, so that no peak is lost. */
   function thin(y, from, to, buckets, x, out) {
     const count = to - from;
     for (let part = 0; part < buckets && count > 0; part += 1) {
@@ -46,7 +46,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     }
   }
 
-  /* What is in sight is drawn finely, the rest coarsely: a zoom shows every step once few enough are in sight. */
+  /* The visible part is drawn finely, the rest coarsely: a zoom shows every step once few enough are visible. */
   function points(values) {
     const x = [], y = [], count = values.length, axis = chart.layout?.xaxis;
     const zoom = axis && axis.autorange === false ? axis.range : [-Infinity, Infinity];
@@ -100,8 +100,8 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     if (!chart.dataset.listens) { chart.dataset.listens = '1'; chart.on('plotly_relayout', zoomed); }
   }
 
-  /* Draws what is new; the zoom stays (uirevision), and a long run costs no more than a short one (points). */
-  function extend() {
+  /* Draws new points; the zoom stays (uirevision), and a long run costs no more than a short one (points). */
+  function drawNew() {
     if (drawn !== [data.steps.length, data.checks.length, data.best].join()) return draw();
   }
 
@@ -121,15 +121,15 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   }
 
   /* --- words --- */
-  function place(answer) {
+  function showAnswer(answer) {
     $('.live').dataset.empty = String(!answer.state); $('.live').dataset.state = answer.state || '';
     if (!answer.state) {
       const words = answer.problem ? ['bad', 'This cannot be shown now', answer.problem]
-        : ['info', 'Ready when you are', 'Press Start. The settings work as they are; the time that it takes stands below the button.'];
-      return say(...words);
+        : ['info', 'Ready when you are', 'Press Start. The default settings work well. The time it will take is shown below the button.'];
+      return showStatus(...words);
     }
     const said = answer.sentence;
-    say(said.tone, said.title, said.text, said.evidence, said.action);
+    showStatus(said.tone, said.title, said.text, said.evidence, said.action);
     text('.run-name', answer.name); text('.run-state', answer.label); $('.run-state').dataset.state = answer.state;
     const now = answer.progress;
     text('.percent', now.percent + ' %'); text('.figures .step', now.step); text('.figures .epoch', now.epoch);
@@ -144,7 +144,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     if (answer.log !== undefined) text('.log pre', answer.log || 'The log is empty.');
   }
 
-  function say(tone, title, words, evidence, action) {
+  function showStatus(tone, title, words, evidence, action) {
     $('.status').dataset.tone = tone;
     for (const [part, value] of Object.entries({ title, text: words, evidence, action })) {
       text('.status-' + part, value || ''); $('.status-' + part).hidden = !value;
@@ -162,7 +162,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
 
   function button(event, label) {
     const e = make('button', label, 'act'); e.type = 'button'; e.dataset.act = event;
-    e.addEventListener('click', () => { for (const b of $('.run-buttons').children) b.disabled = true; trigger(event); setTimeout(() => { shown['.run-buttons'] = null; now(); }, 400); });
+    e.addEventListener('click', () => { for (const b of $('.run-buttons').children) b.disabled = true; trigger(event); setTimeout(() => { shown['.run-buttons'] = null; pollNow(); }, 400); });
     return e;
   }
 
@@ -206,19 +206,19 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   }
 
   /* --- the loop --- */
-  async function ask() {
+  async function poll() {
     if ($('.log').open) cursor.log = true; else delete cursor.log;
     const asked = cursor, answer = await server.poll_run({ ...cursor });
-    if (asked !== cursor) return { more: true }; // another run was opened while this answer was on its way
+    if (asked !== cursor) return { more: true }; // another run was opened before this answer arrived
     if (answer.load) loads(answer.load);
-    if (!answer.run) { if (cursor.attempt >= 0) forget(); place(answer); draw(); return answer; }
-    if (answer.from !== data.steps.length || answer.run !== cursor.run || answer.attempt !== cursor.attempt) { const fresh = cursor.run !== answer.run; forget(answer.run); if (answer.from) return { more: true }; if (fresh) shown = {}; }
-    if (props.value !== answer.run) props.value = answer.run; // so that buttons and other tabs know which run is meant
+    if (!answer.run) { if (cursor.attempt >= 0) reset(); showAnswer(answer); draw(); return answer; }
+    if (answer.from !== data.steps.length || answer.run !== cursor.run || answer.attempt !== cursor.attempt) { const fresh = cursor.run !== answer.run; reset(answer.run); if (answer.from) return { more: true }; if (fresh) shown = {}; }
+    if (props.value !== answer.run) props.value = answer.run; // so that buttons and other tabs know which run is shown
     Object.assign(cursor, { attempt: answer.attempt, index: answer.next, samples: answer.sampled ?? cursor.samples });
-    add(answer); place(answer);
-    if (!answer.more) extend();
+    addPoints(answer); showAnswer(answer);
+    if (!answer.more) drawNew();
     const before = state; state = answer.state;
-    if (state !== before && (answer.live || before !== null)) trigger('live_change'); // it waits, works or has ended
+    if (state !== before && (answer.live || before !== null)) trigger('live_change'); // it is queued, runs or has ended
     return answer;
   }
 
@@ -227,7 +227,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
       let pause = PAUSE.still;
       if (!document.hidden && element.offsetParent) {
         try {
-          const answer = await ask();
+          const answer = await poll();
           pause = answer.more ? 0 : answer.live ? PAUSE.live : PAUSE.still;
           failures = 0; $('.offline').hidden = true;
         } catch (error) {
@@ -237,7 +237,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
       await new Promise((done) => { wake = done; setTimeout(done, pause); });
     }
   }
-  function now() { if (wake) wake(); }
+  function pollNow() { if (wake) wake(); }
 
   $('.whole').addEventListener('click', () => Plotly.relayout(chart, { 'xaxis.autorange': true, 'yaxis.autorange': true }));
   $('.log-scale').addEventListener('click', (e) => { logScale = !logScale; e.currentTarget.setAttribute('aria-pressed', logScale); draw(); });
@@ -247,20 +247,20 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     for (const key of element.querySelectorAll('[data-for]')) key.hidden = key.dataset.for !== metric;
     chart.setAttribute('aria-label', b.textContent + ' by step'); draw();
   });
-  $('.log').addEventListener('toggle', now);
+  $('.log').addEventListener('toggle', pollNow);
   $('.copy').addEventListener('click', async (e) => { await navigator.clipboard.writeText($('.log pre').textContent); e.target.textContent = 'Copied'; });
-  watch('value', () => { if (props.value !== cursor.run) { forget(props.value); shown = {}; } now(); });
+  watch('value', () => { if (props.value !== cursor.run) { reset(props.value); shown = {}; } pollNow(); });
   new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
   new ResizeObserver(() => { if (!element.offsetParent) return; if (drawn) Plotly.Plots.resize(chart); else draw(); }).observe(chart.parentElement);
 
   let seen = false;
-  new ResizeObserver(() => { // asks at once when the tab is opened, and only then
+  new ResizeObserver(() => { // polls at once when the tab is opened
     const visible = Boolean(element.offsetParent);
-    if (visible && !seen) now();
+    if (visible && !seen) pollNow();
     seen = visible;
   }).observe(element);
 
-  forget(props.value);
-  setTimeout(plotly, 1500); // so that it is there when the tab is opened, and not in the way of the page
+  reset(props.value);
+  setTimeout(plotly, 1500); // loaded before the tab is opened, but after the page
   loop();
 };

@@ -1,10 +1,10 @@
-/* The page's theme: the system's own until somebody chooses, then remembered on this machine. And a restarted app. */
+/* The theme: that of the system until somebody chooses, then remembered on this machine. And a restarted app. */
 (function () {
   const KEY = 'hone-theme';
   const dark = () => (localStorage.getItem(KEY) || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
   const apply = () => document.body.classList.toggle('dark', dark());
   document.addEventListener('DOMContentLoaded', apply);
-  /* A restarted app has forgotten what this page chose and would refuse it in jargon: the page begins anew. */
+  /* A restarted app has lost this page's state and would refuse it in jargon, so the page reloads. */
   window.HoneRestart = function (server) {
     let boot = '';
     setInterval(async () => {
@@ -14,7 +14,7 @@
       if (now && now !== boot) location.reload();
     }, 2000);
   };
-  /* Opens what stands elsewhere on the page, and goes there. */
+  /* Opens a box elsewhere on the page and scrolls to it. */
   window.HoneMore = function (element) {
     element.addEventListener('click', (e) => {
       const box = document.getElementById(e.target.closest('[aria-controls]')?.getAttribute('aria-controls'));

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
-from engine.coach.scores import sentences
+from engine.coach.scores import score_sentences
 from engine.errors import RunError
 from engine.store.run_view import RunView
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import QUIET, Updates, bind
 from ui.text import card, line, status_box
 from ui.theme import raw_html
 
@@ -57,7 +56,7 @@ def wire_score(ctx: Context, own: ScoreWidgets, run: gr.Dropdown) -> None:
 # --- handlers ---
 
 
-def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> dict[Component, Any]:
+def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
     """The run's score, or how far it is; the clock runs only while it is made."""
     if not run_id:
         return {
@@ -78,7 +77,7 @@ def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> dict[Comp
     }
 
 
-def start_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> dict[Component, Any]:
+def start_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
     """Put the scoring in the queue."""
     if not run_id:
         raise RunError("There is no run to score yet. Start one on the Train tab.")
@@ -99,6 +98,6 @@ def score_card(view: RunView, working: bool) -> str:
     elif view.scoring:
         problem = status_box("bad", "Scoring ended without a result", NO_RESULT)
     if view.scored:
-        lines = map(line, sentences(view.scored))
+        lines = map(line, score_sentences(view.scored))
         return problem + card("Score on examples it has never seen", *lines)
     return problem or card("Not scored yet", line(NOT_SCORED))

@@ -14,12 +14,11 @@ from engine.errors import HoneError, RunError
 from ui.compare.run_list import build_run_list, refresh_runs
 from ui.compare.score import build_score, show_score, wire_score
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import QUIET, Updates, Values, bind
 from ui.text import escape_html, line, tab_intro
 from ui.theme import raw_html
 
 Turn = dict[str, Any]
-Updates = dict[Component, Any]
 SUGGESTIONS = 6
 LONGEST_SUGGESTION = 200  # characters
 SUGGESTION_SCRIPT = (
@@ -168,9 +167,7 @@ def _wire_chat(ctx: Context, chat: ChatWidgets) -> None:
 # --- handlers ---
 
 
-def send_message(
-    ctx: Context, chat: ChatWidgets, values: dict[Component, Any]
-) -> Iterator[Updates]:
+def send_message(ctx: Context, chat: ChatWidgets, values: Values) -> Iterator[Updates]:
     """Send one message to both models, each with its own conversation so far."""
     message = values[chat.message]
     if not values[chat.run]:

@@ -19,15 +19,15 @@ from engine.text import OnProgress, count_of
 from ui.context import Context
 from ui.data import hub
 from ui.data.hub import HubWidgets
-from ui.data.intake import IntakeWidgets, Updates, take_in, wait_line
-from ui.handlers import QUIET, bind
+from ui.data.intake import IntakeWidgets, take_in, wait_line
+from ui.handlers import QUIET, Updates, bind
 from ui.text import card, escape_html
 from ui.theme import raw_html
 
 LARGE_UPLOAD = 20 * 2**20  # bytes from which the first rows are shown before all are read
 LONGEST_PASTE = 2_000_000  # characters
 PEEKED_ROWS = 3
-FORMATS = """\
+FILE_FORMATS = """\
 **Chat** (JSONL, JSON, Parquet): a list `messages` of turns, each with a `role` and its `content`
 
 **Instructions** (also CSV, XLSX): columns `instruction`, `input` (may be empty) and `output`
@@ -75,7 +75,7 @@ def build_adding(ctx: Context) -> AddWidgets:
         )
         hub_widgets = hub.build_hub(ctx)
     with gr.Accordion("Which files can I use?", open=False):
-        gr.Markdown(FORMATS)
+        gr.Markdown(FILE_FORMATS)
     return AddWidgets(upload, folder, paste, use_paste, hub_widgets, problem)
 
 

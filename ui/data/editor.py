@@ -15,9 +15,9 @@ from engine.data.prepared import Prepared
 from engine.errors import DataError
 from engine.text import count_of
 from ui.context import Context
-from ui.data.inputs import DataInputs, Values
-from ui.data.intake import Updates, dataset_choices
-from ui.handlers import QUIET, bind, download_on_click
+from ui.data.inputs import DataInputs
+from ui.data.intake import dataset_choices
+from ui.handlers import QUIET, Updates, Values, bind, download_on_click
 from ui.text import line
 from ui.theme import raw_html
 
@@ -57,15 +57,15 @@ def build_editor() -> Editor:
         problem = raw_html()
         texts = [_build_text_box(at) for at in range(TEXT_BOXES)]
         with gr.Row(elem_classes="pager"):
-            keep = _button("Keep this row", "edit-keep", 140, visible=False)
-            delete = _button("Delete this row", "edit-delete", 140, visible=False)
+            keep = _editor_button("Keep this row", "edit-keep", 140, visible=False)
+            delete = _editor_button("Delete this row", "edit-delete", 140, visible=False)
         summary = raw_html(describe_edits(NO_EDITS), elem_id="edit-told")
         with gr.Row(elem_classes="pager"):
-            save = _button("Save as new data", "edit-save", 150, variant="primary")
-            discard = _button("Discard the changes", "edit-forget", 150)
+            save = _editor_button("Save as new data", "edit-save", 150, variant="primary")
+            discard = _editor_button("Discard the changes", "edit-forget", 150)
         with gr.Row(elem_classes="pager"):
             downloads = {
-                kind: _button(f"Download as {kind.upper()}", f"take-{kind}", 150)
+                kind: _editor_button(f"Download as {kind.upper()}", f"take-{kind}", 150)
                 for kind in ("jsonl", "csv")
             }
             file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
@@ -86,7 +86,7 @@ def _build_text_box(at: int) -> gr.Textbox:
     )
 
 
-def _button(label: str, elem_id: str, width: int, **more: Any) -> gr.Button:
+def _editor_button(label: str, elem_id: str, width: int, **more: Any) -> gr.Button:
     return gr.Button(label, size="md", min_width=width, elem_id=elem_id, **more)
 
 
@@ -114,7 +114,7 @@ def wire_editor(ctx: Context, editor: Editor, inputs: DataInputs) -> None:
     editor.discard.click(bind(discard_edits), None, edits, **QUIET)
     source.change(bind(discard_edits), None, edits, **QUIET)
     edits.change(bind(describe_edits), edits, editor.summary, **QUIET)
-    save = bind(save_edits, ctx, editor, inputs)
+    save = bind(save_as_dataset, ctx, editor, inputs)
     editor.save.click(save, fields | {edits}, [source, edits], **QUIET)
     for kind, button in editor.downloads.items():
         write = bind(write_rows_file, ctx, inputs, kind)
@@ -176,7 +176,7 @@ def discard_edits() -> Edits:
     return NO_EDITS
 
 
-def save_edits(
+def save_as_dataset(
     ctx: Context, editor: Editor, inputs: DataInputs, values: Values
 ) -> tuple[Any, Edits]:
     """Save the edited rows as a new dataset, and choose it."""
@@ -186,7 +186,7 @@ def save_edits(
     spec = inputs.data_spec(values)
     changed = {int(number): row for number, row in edits["changed"].items()}
     prepared = ctx.prepare(spec)
-    made = edit.save_edits(ctx.engine.store, prepared, changed, edits["added"], spec.source)
+    made = edit.save_edited_rows(ctx.engine.store, prepared, changed, edits["added"], spec.source)
     return gr.update(choices=dataset_choices(ctx), value=made), NO_EDITS
 
 

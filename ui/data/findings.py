@@ -11,14 +11,13 @@ from gradio.components import Component
 from engine.data.quality.findings import Finding
 from engine.spec.run import DataSpec, Fix
 from engine.text import format_count
-from ui.data.intake import Updates
-from ui.handlers import QUIET, bind
+from ui.handlers import QUIET, Updates, bind
 from ui.text import escape_html
 from ui.theme import raw_html
 
 FIX_KINDS: tuple[str, ...] = get_args(Fix)
 LEVEL_TONES = {"stop": "bad", "warn": "warn", "info": "idle"}
-ROWS_NAMED = 8  # numbers of rows that a finding lists
+ROW_NUMBERS_SHOWN = 8  # numbers of rows that a finding lists
 
 
 @dataclass(frozen=True)
@@ -123,8 +122,8 @@ def finding_card(one: Finding) -> str:
     if one.example:
         example = f'<pre class="example" tabindex="0">{escape_html(one.example)}</pre>'
     if one.rows:
-        numbers = ", ".join(map(format_count, one.rows[:ROWS_NAMED]))
-        where = f"<small>Rows {numbers}{'…' if len(one.rows) > ROWS_NAMED else ''}</small>"
+        numbers = ", ".join(map(format_count, one.rows[:ROW_NUMBERS_SHOWN]))
+        where = f"<small>Rows {numbers}{'…' if len(one.rows) > ROW_NUMBERS_SHOWN else ''}</small>"
     return (
         f'<section class="finding" data-tone="{LEVEL_TONES[one.level]}">{title}'
         f"<p>{escape_html(one.text)}</p>{example}{where}</section>"

@@ -12,9 +12,8 @@ from engine.data.hub import HubInfo, HubSpec
 from engine.errors import DataError
 from engine.process import oneshot
 from ui.context import Context
-from ui.data.inputs import Values
-from ui.data.intake import IntakeWidgets, Updates, take_in, wait_line
-from ui.handlers import QUIET, bind
+from ui.data.intake import IntakeWidgets, take_in, wait_line
+from ui.handlers import QUIET, Updates, Values, bind
 from ui.text import line, status_box
 from ui.theme import raw_html
 
@@ -66,7 +65,7 @@ def build_hub(ctx: Context) -> HubWidgets:
         download=gr.Button("Download", size="md", visible=False, elem_id="hub-get"),
     )
     found = [hub.about, hub.config, hub.split, hub.first, hub.most, hub.download]
-    hub.look_up.click(bind(look_up_dataset, ctx, hub), hub.name, found, **QUIET)
+    hub.look_up.click(bind(show_hub_dataset, ctx, hub), hub.name, found, **QUIET)
     hub.config.input(bind(offer_splits, ctx), [hub.name, hub.config], hub.split, **QUIET)
     return hub
 
@@ -81,7 +80,7 @@ def wire_hub(ctx: Context, hub: HubWidgets, shown: IntakeWidgets) -> None:
 # --- handlers ---
 
 
-def look_up_dataset(ctx: Context, hub: HubWidgets, name: str) -> Updates:
+def show_hub_dataset(ctx: Context, hub: HubWidgets, name: str) -> Updates:
     """Show what a Hub dataset holds, and offer its splits."""
     choice = (hub.config, hub.split, hub.first, hub.most, hub.download)
     try:

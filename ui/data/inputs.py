@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from gradio.components import Component
 
 from engine.spec.run import DataSpec
 from ui import form
-
-Values = dict[Component, Any]  # what Gradio hands to a handler whose inputs are a set
+from ui.handlers import Values
 
 
 @dataclass(frozen=True)

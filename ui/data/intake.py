@@ -16,9 +16,8 @@ from engine.errors import HoneError
 from engine.text import OnProgress
 from ui import form
 from ui.context import Context
+from ui.handlers import Updates
 from ui.text import line, status_box
-
-Updates = dict[Component, Any]  # the widgets that an event changes
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ from ui import charts
 from ui.context import Context
 from ui.data import preview
 from ui.data.findings import FindingWidgets, finding_updates, no_finding_updates
-from ui.data.inputs import DataInputs, Values
-from ui.data.intake import Done, Updates, run_with_progress
+from ui.data.inputs import DataInputs
+from ui.data.intake import Done, run_with_progress
 from ui.data.pager import (
     OPENING_TOKENIZER,
     Pager,
@@ -29,6 +29,7 @@ from ui.data.pager import (
     worst_rows,
 )
 from ui.data.reading import ReadingWidgets, column_updates, option_updates
+from ui.handlers import Updates, Values
 from ui.text import card, line, status_box
 
 

@@ -16,9 +16,8 @@ from engine.spec.run import DataSpec
 from ui import form
 from ui.context import Context
 from ui.data import preview
-from ui.data.inputs import DataInputs, Values
-from ui.data.intake import Updates
-from ui.handlers import QUIET, bind
+from ui.data.inputs import DataInputs
+from ui.handlers import QUIET, Updates, Values, bind
 from ui.text import card, line
 from ui.theme import raw_html
 

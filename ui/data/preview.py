@@ -7,18 +7,17 @@ from engine.data.prepared import Prepared
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.spec import presets
 from engine.text import count_of, format_count, format_share
-from ui.text import card, escape_html, line, tile_strip
+from ui.text import Tile, card, escape_html, line, tile_strip
 
 TITLE = "As the model sees it"
 TOKENS_SHOWN = 1500  # of one row; more would make the page slow
-RARE = 0.02  # languages and scripts with a smaller share are not named
+RARE_LANGUAGE = 0.02  # languages and scripts with a smaller share are not named
 LEGEND = (
     '<p class="legend"><span><mark>learned</mark> the model is trained to write this</span>'
     '<span><span class="read">read</span> it only reads this</span>'
     '<span><i class="special">mark</i> a control token</span>'
     '<span><s class="cut">cut</s> beyond the limit</span></p>'
 )
-Tile = tuple[str, str, str]  # label, value, what it is compared with
 
 
 def facts_cards(
@@ -84,11 +83,11 @@ def _language_line(prepared: Prepared) -> str:
     languages = [
         f"{code} {share:.0%}"
         for code, share in prepared.languages.items()
-        if code != "?" and share >= RARE
+        if code != "?" and share >= RARE_LANGUAGE
     ]
-    scripts = [script for script, share in prepared.scripts.items() if share >= RARE]
+    scripts = [script for script, share in prepared.scripts.items() if share >= RARE_LANGUAGE]
     unknown = prepared.languages.get("?", 0.0)
-    rest = f" (unknown for {unknown:.0%} of the rows)" if unknown >= RARE else ""
+    rest = f" (unknown for {unknown:.0%} of the rows)" if unknown >= RARE_LANGUAGE else ""
     language = ", ".join(languages[:6]) or "unknown"
     return f"Language: {language}{rest}. Script: {', '.join(scripts[:5]) or 'none'}."
 

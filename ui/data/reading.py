@@ -16,9 +16,8 @@ from engine.process import oneshot
 from engine.spec.run import Shape
 from ui import form
 from ui.context import Context
-from ui.data.inputs import Values
-from ui.data.intake import IntakeWidgets, Updates, take_in
-from ui.handlers import QUIET, bind
+from ui.data.intake import IntakeWidgets, take_in
+from ui.handlers import QUIET, Updates, Values, bind
 
 MOST_ROLES = max(map(len, ROLES.values()))
 REREAD_INFO = "The file is read again when you change this."

@@ -77,7 +77,7 @@ def build(ctx: Context) -> DataTab:
         "data.roles": reading.roles,
         "data.fixes": reading.fixes,
     }
-    _wire_own(ctx, fields["data.source"], adding, view)
+    _wire_adding_and_fixes(ctx, fields["data.source"], adding, view)
     return DataTab(tab, fields, view, editor, settled, next_tab)
 
 
@@ -92,7 +92,9 @@ def _build_view(reading: ReadingWidgets) -> tuple[DataView, Editor]:
     return DataView(facts, findings, pager, lengths, labels, reading), editor
 
 
-def _wire_own(ctx: Context, source: Component, adding: AddWidgets, view: DataView) -> None:
+def _wire_adding_and_fixes(
+    ctx: Context, source: Component, adding: AddWidgets, view: DataView
+) -> None:
     intake = IntakeWidgets(source, adding.problem, view.pager.rows)
     reading = view.reading
     wire_adding(ctx, adding, intake)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.model.hub import ModelOrigin
 from engine.model.info import ModelInfo
 from engine.text import format_count, format_hub_bytes, format_large_number, format_share
-from ui.text import card, escape_html, line, tile_strip
+from ui.text import Tile, card, escape_html, line, tile_strip
 
 # As engine.work.model.describe names them -> as the page does, in the order of the bar.
 PART_NAMES = {
@@ -18,8 +18,7 @@ PART_NAMES = {
     "norms": "Norms",
     "other": "Other",
 }
-BYTES_PER_WEIGHT = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1}
-Tile = tuple[str, str, str]  # label, value, what it is compared with
+BYTES_BY_DTYPE = {"float32": 4, "bfloat16": 2, "float16": 2, "float8_e4m3fn": 1}
 
 
 def model_cards(info: ModelInfo, origin: ModelOrigin | None = None) -> str:
@@ -94,7 +93,7 @@ def _size_tiles(info: ModelInfo) -> list[Tile]:
 def _disk_tile(info: ModelInfo) -> Tile:
     if info.megabytes:
         return "Size on disk", format_hub_bytes(info.megabytes * 1e6), f"stored as {info.dtype}"
-    size = info.parameters * BYTES_PER_WEIGHT.get(info.dtype, 2)
+    size = info.parameters * BYTES_BY_DTYPE.get(info.dtype, 2)
     return "Size", f"about {format_hub_bytes(size)}", f"stored as {info.dtype}, not here yet"
 
 

@@ -26,7 +26,7 @@ NO_ADAPTER = {
     "full": f"All weights train, {CHOOSE_LORA}",
     "head": f"Only the new head trains, {CHOOSE_LORA}",
 }
-Step = tuple[list[LinearModule], str]  # modules side by side, and what is computed after them
+BlockStep = tuple[list[LinearModule], str]  # modules side by side, and what is computed after them
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _attention_note(info: ModelInfo) -> str:
     return f"{info.heads} heads, {info.kv_heads} for keys and values"
 
 
-def _block_steps(modules: list[LinearModule], part: str, between: str) -> list[Step]:
+def _block_steps(modules: list[LinearModule], part: str, between: str) -> list[BlockStep]:
     """What reads the block's input, then what writes its output; ``between`` has no weights."""
     own = [module for module in modules if module.part == part]
     last = [module for module in own if writes_block_output(module)]
@@ -100,7 +100,7 @@ def _block_steps(modules: list[LinearModule], part: str, between: str) -> list[S
     return [(step, then) for step, then in steps if step]
 
 
-def _column(title: str, note: str, steps: list[Step], targets: Targets) -> dict[str, Any]:
+def _column(title: str, note: str, steps: list[BlockStep], targets: Targets) -> dict[str, Any]:
     boxes = [
         {"boxes": [_module_box(module, targets) for module in step], "then": then}
         for step, then in steps

@@ -17,13 +17,12 @@ from engine.model import catalog, hub, local
 from engine.process.downloads import Download
 from engine.text import format_hub_bytes
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import QUIET, Updates, bind
 from ui.model import lists
 from ui.model.choose import model_choices
 from ui.text import escape_html, line
 from ui.theme import raw_html
 
-Updates = dict[Any, Any]
 POLL_SECONDS = 1.0
 TERMS = (
     "It is gated: its owner has terms. Accept them on its page, {}, then give Hone your token: "

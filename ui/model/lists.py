@@ -22,7 +22,7 @@ ASSUMPTIONS = (
 )
 LIST_SCRIPT = "HonePicks(element, trigger, watch); ['choose', 'resume', 'halt', 'discard']"
 FIT_TONES = {"fits": "good", "four": "warn", "large": "bad"}
-FIT_LABELS = {"fits": "fits", "four": "fits in 4 bit", "large": "too large"}
+FIT_WORDS = {"fits": "fits", "four": "fits in 4 bit", "large": "too large"}
 Act = tuple[str, str]  # the event that a button triggers, and its label
 
 
@@ -101,7 +101,7 @@ def fit_chip(fit: ModelFit | None) -> str:
     if fit is None:
         return '<span class="mark" data-tone="">…</span>'
     likely = "likely " if fit.rough else ""
-    text = f"{likely}{FIT_LABELS[fit.word]}: {format_bytes(fit.needs)}"
+    text = f"{likely}{FIT_WORDS[fit.word]}: {format_bytes(fit.needs)}"
     text = text[0].upper() + text[1:]
     return f'<span class="mark" data-tone="{FIT_TONES[fit.word]}">{escape_html(text)}</span>'
 

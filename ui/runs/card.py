@@ -40,17 +40,17 @@ def build_card() -> RunCard:
     """Lay the card out."""
     with gr.Column(visible=False, elem_id="run-card", elem_classes="boxed") as box:
         with gr.Row(elem_classes="run-acts"):
-            open_run = _button("Open", "open-run", 100, variant="primary")
-            again = _button("Use its settings", "use-settings", 150)
-            train_on = _button("Train on from here", "train-on", 150)
-            take_report = _button("Download the report", "take-report", 160)
+            open_run = _card_button("Open", "open-run", 100, variant="primary")
+            again = _card_button("Use its settings", "use-settings", 150)
+            train_on = _card_button("Train on from here", "train-on", 150)
+            take_report = _card_button("Download the report", "take-report", 160)
         report_file = gr.DownloadButton("Report", visible="hidden", elem_id="report-file")
         with gr.Accordion("More", open=False, elem_id="run-more"):
             with gr.Row(visible=False, elem_classes="run-acts more-epochs") as extension:
                 epochs = gr.Number(
                     1, label="More epochs", info=MORE_EPOCHS, minimum=0, elem_id="more-epochs"
                 )
-                extend = _button("Train for more epochs", "extend-run", 170)
+                extend = _card_button("Train for more epochs", "extend-run", 170)
             with gr.Row():
                 name = gr.Textbox(
                     label="Name",
@@ -66,8 +66,8 @@ def build_card() -> RunCard:
                     elem_id="run-note",
                 )
             with gr.Row(elem_classes="run-acts"):
-                save = _button("Save name and note", None, 160)
-                delete = _button("Delete…", "delete-run", 100, variant="stop")
+                save = _card_button("Save name and note", None, 160)
+                delete = _card_button("Delete…", "delete-run", 100, variant="stop")
         report = raw_html(elem_id="run-report")
     return RunCard(
         box, open_run, again, train_on, take_report, report_file, extension, epochs, extend, name,
@@ -75,5 +75,5 @@ def build_card() -> RunCard:
     )  # fmt: skip
 
 
-def _button(label: str, elem_id: str | None, width: int, **more: Any) -> gr.Button:
+def _card_button(label: str, elem_id: str | None, width: int, **more: Any) -> gr.Button:
     return gr.Button(label, size="md", min_width=width, elem_id=elem_id, **more)

@@ -12,7 +12,7 @@ from engine.runs import report as reports
 from engine.store.run_view import RunState
 from engine.text import format_bytes
 from ui.context import Context
-from ui.handlers import QUIET, bind, download_on_click
+from ui.handlers import QUIET, Updates, bind, download_on_click
 from ui.runs import report as report_view
 from ui.runs.card import LONGEST_NAME, LONGEST_NOTE, RunCard, build_card
 from ui.runs.queue import QueueList, build_queue
@@ -20,7 +20,6 @@ from ui.runs.table import runs_table
 from ui.text import line, tab_intro
 from ui.theme import raw_html
 
-Updates = dict[Component, Any]
 PICK_SCRIPT = (
     "element.addEventListener('click', (e) => { const row = e.target.closest('[data-run]');"
     " if (row) trigger('pick', { run: row.dataset.run }); })"
@@ -68,11 +67,11 @@ def build(ctx: Context) -> RunsTab:
                 yes = gr.Button("Delete for good", variant="stop", size="md", elem_id="delete-yes")
                 no = gr.Button("Keep it", size="md")
     own = RunsTab(tab, queue, table, picked, card, sure, question, yes, no)
-    _wire_own(ctx, own)
+    _wire_run_card(ctx, own)
     return own
 
 
-def _wire_own(ctx: Context, own: RunsTab) -> None:
+def _wire_run_card(ctx: Context, own: RunsTab) -> None:
     card, picked = own.card, own.picked
     own.tab.select(bind(refresh_table, ctx), picked, own.table, **QUIET)
     own.table.pick(bind(choose_run, ctx, own), None, own.shown, **QUIET)

@@ -14,9 +14,9 @@ from engine.runs import report
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
 from ui.context import Context
-from ui.handlers import describe_error
+from ui.handlers import error_message
 from ui.text import STATE_LABELS
-from ui.theme import ASSETS
+from ui.theme import read_asset
 from ui.train.live_parts import (
     figures_of,
     finite_or_none,
@@ -34,7 +34,7 @@ RUN_ACTIONS = {
     "cancel_run": "cancel",
     "continue_run": "resume",
 }
-LIVE_TEMPLATE = (ASSETS / "live.html").read_text(encoding="utf-8")
+LIVE_TEMPLATE = read_asset("live.html")
 # Gradio finds the names of the events in the script.
 LIVE_EVENTS = [*RUN_ACTIONS, "compare_run", "live_change"]
 LIVE_SCRIPT = f"HoneLive(element, props, server, trigger, watch); {LIVE_EVENTS}"
@@ -50,7 +50,7 @@ def poll_run(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
         view = run.view()
         return poll_answer(run, view, view.state(alive, queued), cursor)
     except Exception as error:
-        title, text = describe_error(error)
+        title, text = error_message(error)
         return {"run": "", "problem": f"{title}. {text}"}
 
 
@@ -91,10 +91,12 @@ def poll_answer(
         "label": STATE_LABELS[state],
         "buttons": run_buttons(view, state),
         "sentence": coach_sentence(view, state, stopping=bool(request)),
-        "warnings": [*map(coach.stepped, view.stepped), *view.warnings],
+        "warnings": [*map(coach.describe_step_down, view.stepped), *view.warnings],
         "progress": progress_of(view, state),
         "tiles": figures_of(view),
-        "outcome": [] if state.live else [list(one) for one in expected.outcome(view, state)],
+        "outcome": []
+        if state.live
+        else [list(one.model_dump().values()) for one in expected.check_estimates(view, state)],
         "load": machine_load(_worker_of(view, state)),
     }
     answer |= _new_points(view, int(cursor.get("index") or 0) if same else 0)
@@ -150,7 +152,7 @@ def coach_sentence(view: RunView, state: RunState, stopping: bool) -> dict[str, 
     """How the run is going, in plain words."""
     if stopping:
         return {"tone": "info", "title": "Stopping", "text": "It stops after the current step."}
-    return coach.say(view, state)._asdict()
+    return coach.describe_run(view, state).model_dump()
 
 
 def _end_request(run: RunDir) -> str:

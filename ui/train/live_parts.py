@@ -56,7 +56,7 @@ def held_out_figure(view: RunView) -> list[str]:
     if not view.checks:
         expected = view.started and view.started.held_out
         return ["–", "no check yet" if expected else "nothing was held out"]
-    notes = [coach.right(view.checks[-1])]
+    notes = [coach.accuracy_text(view.checks[-1])]
     if view.first_loss is not None:
         notes.append(f"before training {format_loss(view.first_loss)}")
     if view.best:

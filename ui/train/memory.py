@@ -38,7 +38,7 @@ MEMORY_FIELDS = (
     "place.",
     "data.max_length",
 )
-WAITING_FOR_MODEL = line("The memory estimate comes once the model is read.", "wait")
+MEMORY_WAITING = line("The memory estimate comes once the model is read.", "wait")
 
 
 def wire_memory(
@@ -82,7 +82,7 @@ def show_memory(ctx: Context, **values: Any) -> dict[str, Any]:
         return {"verdict": status_box("bad", "Check the settings", str(error))}
     case, problem = _case_of(ctx, spec)
     if case is None:
-        return {"verdict": "", "map": "", "memory": WAITING_FOR_MODEL}
+        return {"verdict": "", "map": "", "memory": MEMORY_WAITING}
     layers = diagram.layer_diagram(case.info, spec.method, max(2, case.labels))
     shown = {"map": json.dumps(layers)}
     try:

@@ -119,7 +119,7 @@ def plan_warnings(plan: Plan) -> Iterator[tuple[str, str]]:
         return
     if estimate.fit is None:
         yield (
-            f"This will hardly fit: even one example at a time needs about "
+            f"This probably does not fit: even one example at a time needs about "
             f"{format_bytes(estimate.fit_needs)}, and this {machine.name} has {free} free. "
             f"{what_helps(estimate)} You can start it anyway; if memory runs out, it tells you.",
             "bad",

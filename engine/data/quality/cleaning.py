@@ -19,7 +19,7 @@ EXAMPLES_SHOWN = 5  # of rows that cannot be used
 EXAMPLE_LENGTH = 160  # characters of a row
 # Times as frequent as the rarest label: from where it is a finding, and what the fix leaves.
 SKEWED, BALANCED = 5, 2
-RARE = 5  # rows below which a label is rare
+RARE_LABEL_ROWS = 5  # rows below which a label is rare
 
 
 class Cleaner:
@@ -125,7 +125,7 @@ class Cleaner:
             values: dict[str, Any] = {"most": most, "least": least}
             values |= {"most_rows": labels[most], "least_rows": labels[least]}
             self._note("balance", self._surplus(BALANCED * labels[least]), values, rows=[])
-        if rare := {label: count for label, count in labels.items() if count < RARE}:
+        if rare := {label: count for label, count in labels.items() if count < RARE_LABEL_ROWS}:
             names = ", ".join(f"“{label}” ({count})" for label, count in list(rare.items())[:8])
             self.findings.append(make_finding("rare", len(rare), {"names": names}))
 

@@ -60,7 +60,7 @@ FINDING_TEXTS = {
     "unsure": FindingText(
         "stop",
         "Which column is which?",
-        "{reason} Choose under “How it is read”, or say that it is right.",
+        "{reason} Choose under “How it is read”, or confirm that it is right.",
     ),
     "misfit": FindingText(
         "stop",
@@ -93,8 +93,8 @@ FINDING_TEXTS = {
     ),
     "leaked": FindingText(
         "warn",
-        "{count:,} of {held_out} also stands in training|{count:,} of {held_out} also stand in "
-        "training",
+        "{count:,} of {held_out} is also in the training data|"
+        "{count:,} of {held_out} are also in the training data",
         "The model has seen their answers, so the check would look better than it is.",
         "leaked",
         "Leave it out of the check|Leave these {count:,} out of the check",
@@ -123,13 +123,13 @@ FINDING_TEXTS = {
     "rare": FindingText(
         "info",
         "{count:,} label has fewer than 5 rows|{count:,} labels have fewer than 5 rows",
-        "They will hardly be learned: {names}. Add rows, or merge them with another label.",
+        "The model will hardly learn them: {names}. Add rows, or merge them with another label.",
     ),
     "few": FindingText(
         "info",
         "Only {rows} to learn from",
-        "That can teach a tone or a form, hardly facts. 100 to 500 good rows are a usual start: "
-        "about {more} more would help.",
+        "That can teach a tone or a format, but hardly any facts. 100 to 500 good rows are a usual "
+        "start: about {more} more would help.",
     ),
     "bad answers": FindingText(
         "info",
@@ -165,8 +165,7 @@ FINDING_TEXTS = {
     "split": FindingText(
         "warn",
         "No rows could be held out",
-        "All rows are too much alike, so nothing could tell whether the model got better on new "
-        "ones.",
+        "All rows are too similar to check whether the model gets better on new ones.",
     ),
     # About tokens. {measured} says on how many rows, where not on all.
     "refused": FindingText(

@@ -6,8 +6,10 @@ Nothing is changed silently: text stays text, and a row that cannot be read is y
 To add a format, for example .docx:
 
 1. Write a ``Reader`` in a module of this package: it yields rows (dictionaries) and ``BadRow``s.
-2. Add a line to ``FORMATS`` below: its kind, its title in messages, its suffixes, the reader.
-3. In ``sniff``, remove its suffix from ``REFUSED_SUFFIXES`` and name the format in ``ACCEPTED``.
+2. Add a line to ``FILE_FORMATS`` below: its kind, its title in messages, its suffixes, the reader.
+3. In ``sniff``, remove its suffix from ``REFUSED_TYPES`` and name the format in ``ACCEPTED``.
+
+Then add a case to tests/engine/data/readers, and tell users about it in ``ui.data.add``.
 """
 
 from __future__ import annotations

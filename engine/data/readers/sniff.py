@@ -11,28 +11,20 @@ from engine.errors import DataError
 SNIFFED_BYTES = 65_536
 ACCEPTED = "Use JSONL, JSON, CSV, TSV, Parquet, XLSX, TXT or MD."
 ARCHIVES = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst"}
-REFUSED_SUFFIXES = {
-    ".pkl": "a pickle, which can run code when it is opened",
-    ".pickle": "a pickle, which can run code when it is opened",
-    ".pt": "PyTorch weights, which can run code when they are opened",
-    ".pth": "PyTorch weights, which can run code when they are opened",
-    ".bin": "binary data",
-    ".ckpt": "a checkpoint",
-    ".safetensors": "model weights, not examples",
-    ".gguf": "model weights, not examples",
-    ".arrow": "an Arrow file",
-    ".feather": "an Arrow file",
-    ".py": "a program, which Hone never runs",
-    ".sh": "a program, which Hone never runs",
-    ".exe": "a program, which Hone never runs",
-    ".ipynb": "a notebook",
-    ".doc": "a Word document",
-    ".docx": "a Word document",
-    ".pdf": "a PDF document",
-    ".xls": "an old Excel file",
-    ".html": "a web page",
-    ".htm": "a web page",
-    ".xml": "XML",
+REFUSED_TYPES = {
+    "a pickle, which can run code when it is opened": (".pkl", ".pickle"),
+    "PyTorch weights, which can run code when they are opened": (".pt", ".pth"),
+    "binary data": (".bin",),
+    "a checkpoint": (".ckpt",),
+    "model weights, not examples": (".safetensors", ".gguf"),
+    "an Arrow file": (".arrow", ".feather"),
+    "a program, which Hone never runs": (".py", ".sh", ".exe"),
+    "a notebook": (".ipynb",),
+    "a Word document": (".doc", ".docx"),
+    "a PDF document": (".pdf",),
+    "an old Excel file": (".xls",),
+    "a web page": (".html", ".htm"),
+    "XML": (".xml",),
 }
 MAGIC = {
     b"\x89PNG": "a PNG image", b"\xff\xd8\xff": "a JPEG image", b"GIF8": "a GIF image",
@@ -64,11 +56,8 @@ def check_file_type(path: Path, name: str, declared: Format | None) -> None:
         raise DataError(
             f"'{name}': archives are not accepted. Unpack it and add the files that are in it."
         )
-    if suffix in REFUSED_SUFFIXES:
-        raise DataError(
-            f"'{name}': this file type is not accepted: it is {REFUSED_SUFFIXES[suffix]}. "
-            f"{ACCEPTED}"
-        )
+    if refused := next((what for what, all_ in REFUSED_TYPES.items() if suffix in all_), ""):
+        raise DataError(f"'{name}': this file type is not accepted: it is {refused}. {ACCEPTED}")
     found = next((what for magic, what in MAGIC.items() if head.startswith(magic)), "")
     if found != (declared.magic if declared else ""):
         looks = f"it looks like {found}" if found else "its first bytes are not those of one"

@@ -14,7 +14,7 @@ from engine.errors import DataError
 
 Tool = dict[str, Any]
 ADVICE = "Choose another chat format (template), or leave these rows out."
-SPEAKERS = {
+MESSAGE_PARTS = {
     "system": "the system prompt",
     "user": "what the user says",
     "tool": "what tools answer",
@@ -85,7 +85,7 @@ def check_complete(text: str, messages: list[Message], tools: list[Tool]) -> Non
         content = answer_after_thinking(message) if answers else content_of(message)
         if not contains_words(squeezed, content):
             calls = " when it also calls a tool" if "tool_calls" in message else ""
-            raise_missing(SPEAKERS.get(message["role"], f"what the assistant says{calls}"))
+            raise_missing(MESSAGE_PARTS.get(message["role"], f"what the assistant says{calls}"))
         for call in message.get("tool_calls", []):
             if not contains_words(squeezed, call["function"]["name"]):
                 raise_missing("tool calls")

@@ -45,7 +45,7 @@ def encode_preferences(
             sides = encode_preference(tokenizer, row, data)
         except DataError as error:
             if "refused" not in data.fixes:
-                raise DataError(f"Row {rows.number(at)}: {error}") from error
+                raise DataError(f"Row {rows.row_number(at)}: {error}") from error
             refused += 1
             continue
         if not all(map(has_targets, sides)):

@@ -21,8 +21,8 @@ from engine.work.encode.preferences import encode_preference
 from engine.work.encode.tokens import control_pattern
 
 HISTOGRAM_BINS = 30  # at most
-ROWS_NAMED = 20  # in each list of rows
-MODEL_FIELDS = (
+WORST_ROWS = 20  # in each list of rows
+FIELDS_READ = (
     "messages",
     "tools",
     "prompt",
@@ -106,7 +106,7 @@ def _token_counts(encoded: dict[int, list[Encoded]]) -> dict[str, Any]:
         "counts": counts,
         "longest_rows": _largest_rows(lengths),
         "cut_rows": _largest_rows(cut),
-        "lost_rows": lost[:ROWS_NAMED],
+        "lost_rows": lost[:WORST_ROWS],
     }
 
 
@@ -133,12 +133,12 @@ def length_histogram(lengths: list[int]) -> tuple[list[int], list[int]]:
 
 def _largest_rows(sizes: dict[int, int]) -> list[int]:
     """The rows with the largest sizes, largest first."""
-    return sorted(sizes, key=lambda index: (-sizes[index], index))[:ROWS_NAMED]
+    return sorted(sizes, key=lambda index: (-sizes[index], index))[:WORST_ROWS]
 
 
 def _typed_control_tokens(row: Row, control: re.Pattern[str], data: DataSpec) -> set[str]:
     """The tokenizer's special tokens that are typed in a row's own texts."""
-    fields = [*MODEL_FIELDS, "rejected"] if has_preference(data, row) else MODEL_FIELDS
+    fields = [*FIELDS_READ, "rejected"] if has_preference(data, row) else FIELDS_READ
     return {
         found
         for field in fields

@@ -85,22 +85,22 @@ def _is_encodable(pair: Pair, row: Row) -> bool:
 # --- replies ---
 
 
-def _sample_rows(source: str, rows: Sequence[Row]) -> tuple[scores.Score, list[Row]] | None:
+def _sample_rows(source: str, rows: Sequence[Row]) -> tuple[scores.SampleScorer, list[Row]] | None:
     """A bundled sample's scoring function, and the raw rows it needs; None for other data.
 
     None too where the user chose other held-out data or other columns of the sample.
     """
     kind, _, key = source.partition(":")
-    if kind != "sample" or key not in scores.SCORES:
+    if kind != "sample" or key not in scores.SAMPLE_SCORERS:
         return None
     sample = next(sample for sample in presets.bundled_samples() if sample.id == key)
     lines = sample.held_out_file.read_text(encoding="utf-8").split("\n")
-    raw = scores.raw_of(rows, [json.loads(line) for line in lines if line])
-    return (scores.SCORES[key], raw) if raw else None
+    raw = scores.match_raw_rows(rows, [json.loads(line) for line in lines if line])
+    return (scores.SAMPLE_SCORERS[key], raw) if raw else None
 
 
 def score_sample(
-    pair: Pair, scorer: scores.Score, raw: list[Row], rows: list[Row], total: int
+    pair: Pair, scorer: scores.SampleScorer, raw: list[Row], rows: list[Row], total: int
 ) -> ev.Scored:
     """Right replies by the sample's own function."""
     _, *replies = _ask_both(pair, rows, scorer.max_new_tokens)
@@ -121,7 +121,7 @@ def score_labels(
     asked, *replies = _ask_both(pair, rows, longest + SPARE_TOKENS)
 
     def read_label(reply: str) -> Labels:
-        label = scores.said_label(reply, labels)
+        label = scores.find_label(reply, labels)
         return frozenset() if label is None else frozenset([label])
 
     base, tuned = (list(map(read_label, said)) for said in replies)

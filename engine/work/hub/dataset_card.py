@@ -118,13 +118,13 @@ def _make_config(info: dict[str, Any], splits: Splits, ignored: list[str]) -> Da
         if "num_examples" in one
     }
     labels = {
-        one["name"]: names for one in info.get("features") or [] if (names := _class_names(one))
+        one["name"]: names for one in info.get("features") or [] if (names := _feature_classes(one))
     }
     with_files = {split: paths for split, paths in splits.items() if paths}
     return DatasetConfig(with_files, rows, labels, ignored)
 
 
-def _class_names(feature: dict[str, Any]) -> dict[str, str]:
+def _feature_classes(feature: dict[str, Any]) -> dict[str, str]:
     """Class number to name; empty for a column of anything else."""
     kind = feature.get("dtype") or feature.get("sequence") or feature.get("list")
     if not isinstance(kind, dict) or "class_label" not in kind:

@@ -19,12 +19,17 @@ from engine.work.hub.dataset_card import (
     default_config,
     parquet_copy_configs,
 )
-from engine.work.hub.errors import DATASET, FIRST_ANSWER_SECONDS, explained_errors, first_answer
+from engine.work.hub.errors import (
+    DATASET,
+    FIRST_ANSWER_SECONDS,
+    PAGE_SECONDS,
+    explained_errors,
+    first_answer,
+)
 
 FILE_KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
 # The branch where the Hub keeps its own copy of a dataset as Parquet.
 PARQUET_COPY = "refs/convert/parquet"
-PAGE_SECONDS = 30  # until a page that is being sent counts as lost
 
 
 class HubDataset(NamedTuple):

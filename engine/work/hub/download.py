@@ -37,7 +37,7 @@ DISK_RESERVE = 256 * 10**6  # bytes left free on the disk: a run writes, too
 OnDownload = Callable[[DownloadProgress], None]
 
 
-def download_model(store: Store, name: str, revision: str, on_progress: OnDownload) -> Path:
+def download_hub_model(store: Store, name: str, revision: str, on_progress: OnDownload) -> Path:
     """Download a model; returns its folder.
 
     Raises ModelError, and then what came is kept for the next try.

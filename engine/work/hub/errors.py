@@ -22,6 +22,7 @@ from engine.errors import DataError, HoneError, ModelError
 
 # Until a server that does not answer counts as unreachable; starting to ask takes another second.
 FIRST_ANSWER_SECONDS = 4.0
+PAGE_SECONDS = 30  # until a page that is being sent counts as lost
 LOGIN_ADVICE = "set HF_TOKEN to a token of yours (or run 'hf auth login') and start Hone again"
 NETWORK_ERRORS = (httpx.TransportError, ConnectionError, TimeoutError)
 

@@ -30,6 +30,7 @@ from engine.text import format_hub_bytes
 from engine.work.hub.errors import (
     FIRST_ANSWER_SECONDS,
     MODEL,
+    PAGE_SECONDS,
     explain_hub_error,
     explained_errors,
     first_answer,
@@ -41,7 +42,6 @@ from engine.work.hub.model_files import SMALL_FILES, needed_files, safe_files, w
 DTYPE_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2}
 # Bytes of one small file; the largest indexes have ten million.
 SMALL_FILE_LIMIT = 64 * 2**20
-PAGE_SECONDS = 30  # until a page that is being sent counts as lost
 MANUAL_GATE = " Its owner decides on each request, which may take days."
 
 

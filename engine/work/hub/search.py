@@ -22,7 +22,7 @@ PAGE_FIELDS = [
 MAX_RESULTS = 100  # models asked for at once
 
 
-def search_models(  # noqa: PLR0913  the fields of the search form
+def search_hub_models(  # noqa: PLR0913  the fields of the search form
     query: str, task: str, licence: str, largest: int | None, largest_bytes: int | None, limit: int
 ) -> list[HubModel]:
     """Models by name, task and licence, the most downloaded first; raises ModelError.

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.coach import Told, all_told, rates, recorded
 from benchmarks.curves import CURVES, recipes
 from engine.coach import rules
+from engine.coach.message import ALARMS
 from engine.store.run_view import RunView, fold_events
 from tests.curves.made import curve, falling, made
 
@@ -23,7 +24,7 @@ def told() -> list[Told]:
 
 def test_there_are_curves_of_every_sign_recorded_and_made(told: list[Told]) -> None:
     labels = Counter(one.label for one in told)
-    assert set(labels) == {"healthy", *rules.ALARMS} and min(labels.values()) >= 3
+    assert set(labels) == {"healthy", *ALARMS} and min(labels.values()) >= 3
     assert len([one for one in recipes() if (CURVES / f"{one.name}.json").exists()]) >= 35
     assert max(path.stat().st_size for path in CURVES.glob("*.json")) < 16_000
 
@@ -54,19 +55,19 @@ def test_a_single_point_says_nothing() -> None:
         of = [index for index, event in enumerate(events) if event.kind == kind]
         events[of[at]] = events[of[at]].model_copy(update={"loss": 40.0 if kind == "step" else 1.3})
         view = fold_events(events)
-        assert rules.read(view).kind == "learning", kind
+        assert rules.find_sign(view).kind == "learning", kind
 
 
 def test_every_moment_of_every_curve_has_a_sentence() -> None:
     for events in [recorded("pirate"), *(one.events for one in made())]:
         view = RunView()
         for at, event in enumerate(events[:40]):
-            sign = rules.read(fold_events([event], view))
-            assert sign.title and sign.text and "nan" not in sign.evidence, at
+            sign = rules.find_sign(fold_events([event], view))
+            assert sign.message.title and "nan" not in sign.message.evidence, at
 
 
 def test_a_long_run_is_read_quickly() -> None:
     view = fold_events(curve(1, falling(2.5, 0.8), falling(2.5, 0.9), steps=20_000, checks=100))
     begun = time.perf_counter()
-    rules.read(view)
+    rules.find_sign(view)
     assert time.perf_counter() - begun < 0.5  # about 0.05 s on a quiet machine

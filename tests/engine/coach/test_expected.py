@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import queue
-import subprocess
 import sys
+import time
 
 import pytest
 
 from engine.coach import coach, expected
+from engine.process.child import Child
+from engine.process.desk import DESK_FAILURES
 from engine.process.fake import FakeBackend
 from engine.runs import report
 from engine.runs.engine import Engine
@@ -51,7 +52,7 @@ def tell(run: RunDir, *events: ev.Event) -> None:
     [
         (
             [ev.Warned(text="3 rows are left out."), PHASE, started(), step(1)],
-            "ended without a word",
+            "ended without a message",
         ),
         ([started(), step(1), ev.Warned(text="It was killed.")], "It was killed."),
         (
@@ -64,15 +65,15 @@ def tell(run: RunDir, *events: ev.Event) -> None:
             ],
             "It was killed.",
         ),
-        ([started(), step(1), ev.Warned(text="It was killed."), PHASE], "ended without a word"),
+        ([started(), step(1), ev.Warned(text="It was killed."), PHASE], "ended without a message"),
         (
             [ev.Warned(text="A checkpoint is damaged."), started(resumed_from=1), step(2)],
-            "ended without a word",
+            "ended without a message",
         ),
     ],
 )
 def test_why_a_run_was_interrupted_is_what_was_said_of_that(events, why: str) -> None:
-    assert coach.say(fold_events(events), RunState.INTERRUPTED).text.startswith(
+    assert coach.describe_run(fold_events(events), RunState.INTERRUPTED).text.startswith(
         (why, f"The training process {why}")
     )
 
@@ -85,7 +86,7 @@ def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
     engine = Engine(home, FakeBackend())
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
-    said = coach.say(run.view(), run.state())
+    said = coach.describe_run(run.view(), run.state())
     assert (
         said.title == "Interrupted"
         and "could not be started (Resource temporarily unavailable)" in said.text
@@ -108,13 +109,12 @@ def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
 
 def test_a_process_that_holds_the_model_and_has_just_ended_keeps_no_run_waiting(home) -> None:
     desk = Engine(home, supervise=False).desk
-    deaf = [sys.executable, "-c", "import os, time; os.close(0); print(); time.sleep(60)"]
-    process = subprocess.Popen(deaf, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    with process.stdout:
-        process.stdout.readline()  # from here on, what is written to it comes back as a broken pipe
-    desk._process, desk._answers[1] = process, queue.Queue()
+    deaf = "import os, time; os.close(0); print(); time.sleep(60)"
+    child = Child((sys.executable, "-c", deaf), desk.store.home / "desk.log", DESK_FAILURES)
+    time.sleep(1)  # from here on, what is written to it comes back as a broken pipe
+    desk._child = child
     desk.free_memory()
-    assert process.poll() is not None and desk._process is None
+    assert not child.alive and desk._child is None
 
 
 def test_one_that_is_not_what_the_queue_expects_does_not_stop_the_queue(home, monkeypatch) -> None:
@@ -230,11 +230,11 @@ def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
     done = ev.Finished(step=1, seconds=6.0, memory_gb=1, checks_seconds=4.0)
     told = {
         line.what: line.real
-        for line in expected.outcome(
+        for line in expected.check_estimates(
             fold_events([started(), TOLD, step(1), done]), RunState.FINISHED
         )
     }
-    assert told["Of it in checks and samples"] == "4 s (67 %)" and told["Time"] == "6 s"
+    assert told["Time in checks and samples"] == "4 s (67 %)" and told["Time"] == "6 s"
 
 
 def test_time_goes_on_from_the_checkpoint_with_the_check_that_came_before_it(run) -> None:
@@ -251,8 +251,8 @@ def test_the_peak_of_memory_is_that_of_the_layout_that_it_ended_with() -> None:
     wide = step(1).model_copy(update={"memory_gb": 9.0})
     assert fold_events([started(), wide]).memory_gb == 9.0
     ended = fold_events([started(), TOLD, wide, less, ev.Failed(text="x")])
-    assert [line.what for line in expected.outcome(ended, RunState.FAILED)] == [
-        "Weights that train"
+    assert [line.what for line in expected.check_estimates(ended, RunState.FAILED)] == [
+        "Trained weights"
     ]
     assert fold_events([started(), wide, less, started(), step(1), DONE]).memory_gb == 1.0
 

@@ -386,7 +386,7 @@ CASES = [
             "valid.jsonl": "\n".join(LINES).encode(),
         },
         "noted",
-        ("12 of 12 held-out rows also stand in training",),
+        ("12 of 12 held-out rows are also in the training data",),
         24,
     ),
     Case(

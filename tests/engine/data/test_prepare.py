@@ -317,7 +317,7 @@ def test_edits_make_a_new_dataset_and_leave_the_old_one(store: Store, tmp_path: 
     source = add(store, tmp_path, [row(number) for number in range(20)])
     prepared = prepare_dataset(store, DataSpec(source=source))
     changed = edit.with_edited_fields(edit.find_row(prepared, 3), ["Why?", "Because."])
-    new = edit.save_edits(
+    new = edit.save_edited_rows(
         store, prepared, {3: changed, 4: None}, [{"prompt": "New?", "completion": "Yes."}], source
     )
     rows = rows_of(prepare_dataset(store, DataSpec(source=new)))

@@ -184,7 +184,7 @@ def test_the_user_may_say_what_the_columns_are() -> None:
         ({"text": "b"}, "choose the column for: Label"),
         ({"text": "b", "label": "z"}, "no column 'z'"),
         ({"text": "b", "label": "b"}, "chosen for two parts"),
-        ({"text": "b", "label": "a", "chosen": "c"}, "is no part of"),
+        ({"text": "b", "label": "a", "chosen": "c"}, "is not a part of"),
     ):
         with pytest.raises(DataError, match=words):
             check_schema(Shape.LABEL, roles, columns, "file")

@@ -178,7 +178,7 @@ def test_a_busy_worker_ends_with_its_app(tmp_path: Path) -> None:
 def test_a_oneshot_fails_by_itself_before_memory_runs_out(tmp_path: Path) -> None:
     code = (
         "from engine.work import oneshot\n"
-        "oneshot.free_gb = lambda kind: 0\n"
+        "oneshot.free_memory_gb = lambda kind: 0\n"
         "oneshot.psutil.swap_memory = lambda: type('Swap', (), {'free': 0})\n"
         "oneshot.limit_memory()\n"
         "try:\n    bytearray(3 * 2**30)\n"

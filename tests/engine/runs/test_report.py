@@ -103,11 +103,11 @@ def test_the_file_needs_nothing_else_and_runs_nothing_of_the_users(run: RunDir) 
 def test_thinning_keeps_every_peak() -> None:
     values = [1.0] * 5000
     values[1234], values[4321], values[7] = 9.0, -3.0, math.nan
-    thinned = curves.thin(range(5000), values, 100)
+    thinned = curves.thin_curve(range(5000), values, 100)
     assert len(thinned) <= 200 and (1234, 9.0) in thinned and (4321, -3.0) in thinned
     assert [x for x, _ in thinned] == sorted({x for x, _ in thinned})
-    assert curves.thin([1, 2], [1.0, math.nan], 100) == [(1, 1.0)]
-    assert curves.smooth([2.0, 2.0, math.nan, 2.0]) == pytest.approx([2.0] * 4)
+    assert curves.thin_curve([1, 2], [1.0, math.nan], 100) == [(1, 1.0)]
+    assert curves.smooth_curve([2.0, 2.0, math.nan, 2.0]) == pytest.approx([2.0] * 4)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,9 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
         and view.started.resumed_from == 6
     )
     assert view.last.epoch == pytest.approx(3) and view.first_loss == before.first_loss
-    (time,) = [one for one in expected.outcome(view, RunState.FINISHED) if one.what == "Time"]
+    (time,) = [
+        one for one in expected.check_estimates(view, RunState.FINISHED) if one.what == "Time"
+    ]
     assert time.expected == format_time_range(1.5, 2.1)
     assert specs.make_spec(specs.load_spec_yaml(run.spec_file)).optim.epochs == 3
 
@@ -146,7 +148,7 @@ def test_until_it_goes_on_it_is_not_at_its_end(home) -> None:
     assert run.state() == RunState.QUEUED and run.view().total_steps == 8
     engine.cancel(run.id)
     assert run.state() == RunState.STOPPED and run.state().can_continue
-    assert [line.what for line in expected.outcome(run.view(), run.state())] == []
+    assert [line.what for line in expected.check_estimates(run.view(), run.state())] == []
 
 
 def test_the_schedule_of_what_was_foretold_is_stretched() -> None:

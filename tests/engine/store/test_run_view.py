@@ -80,7 +80,7 @@ def test_a_question_that_is_asked_again_at_the_same_step_is_shown_once() -> None
 
 
 def test_without_held_out_rows_no_check_is_promised() -> None:
-    said = coach.say(
+    said = coach.describe_run(
         fold_events([started(held_out=0), *[step(n) for n in range(1, 6)]]), RunState.TRAINING
     )
     assert "Nothing is held out" in said.text
@@ -88,14 +88,13 @@ def test_without_held_out_rows_no_check_is_promised() -> None:
 
 def test_a_cancelled_run_does_not_contradict_itself() -> None:
     ended = ev.Stopped(step=6, kept=False)
-    nothing = coach.say(fold_events([started(), step(1), ended]), RunState.CANCELLED).text
-    some = coach.say(
+    nothing = coach.describe_run(fold_events([started(), step(1), ended]), RunState.CANCELLED).text
+    some = coach.describe_run(
         fold_events([started(), step(1), ev.Saved(step=5, best=True), ended]), RunState.CANCELLED
     ).text
     assert nothing == "Nothing has been saved yet."
     assert (
-        some
-        == "What came after the last check was not saved. Everything up to step 5 of 10 is kept."
+        some == "Steps after the last check were not saved. Everything up to step 5 of 10 is kept."
     )
 
 
@@ -144,7 +143,7 @@ def test_coach_names_what_it_compares_with() -> None:
     view = fold_events(
         [started(), checked(0, 4.0), step(1), checked(1, 3.0), step(2), checked(2, 1.0)]
     )
-    said = coach.say(view, RunState.TRAINING)
+    said = coach.describe_run(view, RunState.TRAINING)
     assert said.title == "Learning well"
     assert "down 75 %" in said.text and "from 4.000 to 1.000" in said.text
 
@@ -157,20 +156,20 @@ def test_coach_sees_memorising_and_no_progress() -> None:
             events.append(
                 checked(number, {10: 1.5, 20: 1.0, 30: 1.1, 40: 1.2, 50: 1.3, 60: 1.4}[number])
             )
-    said = coach.say(fold_events(events), RunState.TRAINING)
+    said = coach.describe_run(fold_events(events), RunState.TRAINING)
     assert (
         said.title == "Starting to memorise"
         and "best at step 20 (1.000) and is 1.400 now" in said.evidence
     )
     assert said.action.startswith("You can stop now")
-    done = coach.say(fold_events([*events, DONE]), RunState.FINISHED)
+    done = coach.describe_run(fold_events([*events, DONE]), RunState.FINISHED)
     assert (
         done.tone == "warn"
         and "starting to memorise" in done.text.lower()
         and "stop now" not in done.action
     )
     assert (
-        coach.say(
+        coach.describe_run(
             fold_events([started(), checked(0, 1.0), checked(1, 1.5)]), RunState.TRAINING
         ).title
         == "Not better yet"
@@ -179,5 +178,5 @@ def test_coach_sees_memorising_and_no_progress() -> None:
 
 def test_coach_has_a_sentence_for_every_state() -> None:
     for state in RunState:
-        said = coach.say(RunView(), state)
+        said = coach.describe_run(RunView(), state)
         assert said.title and said.text.strip()

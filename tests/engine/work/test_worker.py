@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import queue
 import shutil
 import signal
 import time
 import zipfile
-from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -100,7 +97,7 @@ def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> 
     engine, _ = trained
     engine.desk.inspect_model("pocket")
     engine.desk.preview_rows("pocket", [{"text": "a"}], DataSpec())
-    hung = engine.desk._process
+    hung = engine.desk._child
 
     def silent(op: str, **_: object) -> None:
         raise RunError("The model did not answer for three minutes.")
@@ -108,25 +105,8 @@ def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> 
     with monkeypatch.context() as patch:
         patch.setattr(engine.desk, "_ask", silent)
         engine.desk.free_memory()
-    assert hung.poll() is not None
+    assert not hung.alive
     assert engine.desk.preview_rows("pocket", [{"text": "a"}], DataSpec())
-
-
-def test_a_worker_that_ends_late_answers_for_nobody_but_itself(home) -> None:
-    """Whoever asks right after a worker was ended is answered by the next one."""
-    engine = Engine(home, supervise=False)
-    old, new = SimpleNamespace(stdout=io.StringIO()), SimpleNamespace(stdout=io.StringIO())
-    for number, asked in (
-        (1, old),
-        (2, new),
-        (3, None),
-    ):  # the last one is about to start its worker
-        engine.desk._answers[number] = queue.Queue()
-        if asked:
-            engine.desk._asked[number] = asked
-    engine.desk._listen(old)
-    assert "ended by the system" in engine.desk._answers[1].get_nowait()["error"]
-    assert engine.desk._answers[2].empty() and engine.desk._answers[3].empty()
 
 
 @pytest.fixture

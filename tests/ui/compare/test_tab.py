@@ -34,7 +34,7 @@ def own() -> ScoreWidgets:
 
 
 @pytest.fixture
-def values(chat: ChatWidgets, finished: RunDir) -> dict[Component, Any]:
+def said(chat: ChatWidgets, finished: RunDir) -> dict[Component, Any]:
     """What a person says to a run."""
     how = {chat.temperature: 0.0, chat.longest: 64}
     return {chat.run: finished.id, chat.message: "Hello", chat.base: [], chat.tuned: [], **how}
@@ -44,10 +44,10 @@ def values(chat: ChatWidgets, finished: RunDir) -> dict[Component, Any]:
 
 
 def test_both_replies_grow_and_the_buttons_come_back(
-    ctx: Context, chat: ChatWidgets, values: dict[Component, Any]
+    ctx: Context, chat: ChatWidgets, said: dict[Component, Any]
 ) -> None:
-    first, *_, replied, last = tab.send_message(ctx, chat, values)
-    assert values.keys() == chat.inputs and first.keys() == set(chat.shown)
+    first, *_, replied, last = tab.send_message(ctx, chat, said)
+    assert said.keys() == chat.inputs and first.keys() == set(chat.shown)
     assert first[chat.message] == "" and first[chat.stop]["visible"]
     base, tuned = replied[chat.base], replied[chat.tuned]
     assert base[-1]["content"].startswith("I am") and tuned[-1]["content"].startswith("Arr!")
@@ -56,9 +56,9 @@ def test_both_replies_grow_and_the_buttons_come_back(
 
 
 def test_closing_the_conversation_stops_the_model(
-    ctx: Context, chat: ChatWidgets, values: dict[Component, Any]
+    ctx: Context, chat: ChatWidgets, said: dict[Component, Any]
 ) -> None:
-    talking = tab.send_message(ctx, chat, values)
+    talking = tab.send_message(ctx, chat, said)
     next(talking), next(talking)
     talking.close()
     assert ctx.engine.desk.stopped == 1  # type: ignore[attr-defined]
@@ -67,14 +67,14 @@ def test_closing_the_conversation_stops_the_model(
 def test_a_refused_message_is_given_back(
     ctx: Context,
     chat: ChatWidgets,
-    values: dict[Component, Any],
+    said: dict[Component, Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def busy(*_: object) -> None:
         raise RunError("Another run is using this machine.")
 
     monkeypatch.setattr(FakeDesk, "chat", busy)
-    talking = tab.send_message(ctx, chat, values)
+    talking = tab.send_message(ctx, chat, said)
     next(talking)
     refused = next(talking)
     assert [refused[one] for one in (chat.message, chat.base, chat.tuned)] == ["Hello", [], []]

@@ -269,7 +269,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in editor.describe_edits(
         edits
     )
-    chosen, after = editor.save_edits(ctx, own, inputs, event(3, edits))
+    chosen, after = editor.save_as_dataset(ctx, own, inputs, event(3, edits))
     assert after == editor.NO_EDITS and chosen["value"] != source
     new = ctx.load_dataset(chosen["value"])
     assert new.parent == source and new.rows == 20
@@ -280,7 +280,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     with pytest.raises(DataError, match="is deleted"):
         editor.current_row(prepared, 4, edits)
     with pytest.raises(DataError, match="nothing to save"):
-        editor.save_edits(ctx, own, inputs, event(3, editor.NO_EDITS))
+        editor.save_as_dataset(ctx, own, inputs, event(3, editor.NO_EDITS))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])

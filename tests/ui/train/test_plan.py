@@ -105,7 +105,7 @@ def test_what_does_not_fit_is_said_with_what_helps_and_can_be_started(
     values["method.kind"] = "full"
     room(0.05 * GB)
     words = shown_plan(ctx, values)
-    assert "will hardly fit" in words and "start it anyway" in words
+    assert "probably does not fit" in words and "start it anyway" in words
     assert train_tab.start_run(ctx, **values)
 
 
@@ -152,7 +152,7 @@ def test_a_model_that_cannot_be_opened_is_said_beside_start(
         raise ModelError("This folder is of an unknown architecture.")
 
     monkeypatch.setattr(FakeDesk, "inspect_model", refuse)
-    assert "unknown architecture" in list(tab.describe_model(ctx, "pocket"))[-1]
+    assert "unknown architecture" in list(tab.show_model(ctx, "pocket"))[-1]
     assert "unknown architecture" in shown_plan(ctx, values)
     update = settings.targets_of_model(ctx, "pocket", "all", ["q_proj"])
     assert update["value"] == [ALL_LINEAR] and "q_proj" in update["choices"]

@@ -1,4 +1,4 @@
-"""Tokens and labels of rows: what is learned, cut, shortened and refused. The tokenizer is the pocket model's own."""
+"""Tokens and labels of rows, with the pocket model's tokenizer: targets, cuts, refusals."""
 
 from __future__ import annotations
 
@@ -273,7 +273,8 @@ def test_the_prompt_is_the_beginning_of_what_was_trained(template) -> None:
 def test_a_token_that_reaches_into_the_answer_is_split_there(tokenizer) -> None:
     # "Answer:" and the words after it would share a token, which the prompt alone cannot hold.
     tokenizer.chat_template = (
-        "{% for m in messages %}{{ 'Answer: ' if m.role == 'assistant' else 'Ask: ' }}{{ m.content }}\n{% endfor %}"
+        "{% for m in messages %}{{ 'Answer: ' if m.role == 'assistant' else 'Ask: ' }}{{ "
+        "m.content }}\n{% endfor %}"
         "{% if add_generation_prompt %}Answer: {% endif %}"
     )
     row = {"prompt": "Hi", "completion": "hello there"}

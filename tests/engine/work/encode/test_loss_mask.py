@@ -1,6 +1,9 @@
-"""The loss mask, template by template: pinned for each family, held for random conversations, refused where uncertain.
+"""The loss mask, template by template.
 
-Needs nothing but the repository; test_masks_real.py asks the templates and tokenizers of real models.
+Pinned for each family, held for random conversations, refused where uncertain.
+
+Needs nothing but the repository; test_masks_real.py asks the templates and tokenizers of real
+models.
 """
 
 from __future__ import annotations
@@ -49,7 +52,7 @@ TOOLS = {
 
 
 def byte_level(folder: Path, **special: Any) -> Any:
-    """A tokenizer like GPT-2's, Llama's and Qwen's in which each byte is a token; loaded as Hone loads one."""
+    """A tokenizer like GPT-2's, Llama's and Qwen's in which each byte is a token."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     made = Tokenizer(models.BPE({letter: index for index, letter in enumerate(alphabet)}, []))
     made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -60,7 +63,10 @@ def byte_level(folder: Path, **special: Any) -> Any:
 
 def word_piece(folder: Path) -> Any:
     """A tokenizer like BERT's: lower case, no blanks, no end of text."""
-    words = "[PAD] [UNK] [CLS] [SEP] the cat sat on mat . : hello hi be kind bye fare ##well system user assistant"
+    words = (
+        "[PAD] [UNK] [CLS] [SEP] the cat sat on mat . : hello hi be kind bye fare ##well system "
+        "user assistant"
+    )
     made = Tokenizer(
         models.WordPiece(
             {word: index for index, word in enumerate(words.split())}, unk_token="[UNK]"
@@ -89,7 +95,8 @@ def shown(tokenizer: Any, row: dict[str, Any], data: DataSpec = WIDE) -> str:
 
 # --- one pinned conversation per family ---
 
-# family, special tokens of its tokenizer, the conversation as the model reads it, how many tokens it has
+# family, special tokens of its tokenizer, the conversation as the model reads it, how many tokens
+# it has
 FAMILIES = {
     "llama3": (
         {"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"},
@@ -118,14 +125,17 @@ FAMILIES = {
     "gemma": (
         {"bos_token": "<bos>", "eos_token": "<eos>"},
         ["<start_of_turn>", "<end_of_turn>"],
-        "<bos><start_of_turn>user\nBe kind.\n\nHi<end_of_turn>\n<start_of_turn>model\n⟦Hello.<end_of_turn><eos>⟧\n"
-        "<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n⟦Farewell.<end_of_turn><eos>⟧\n",
+        "<bos><start_of_turn>user\nBe kind.\n\nHi<end_of_turn>\n<start_of_turn>model\n"
+        "⟦Hello.<end_of_turn><eos>⟧\n"
+        "<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n⟦Farewell.<end_of_turn>"
+        "<eos>⟧\n",
         67,
     ),
     "phi3": (
         {"eos_token": "<|endoftext|>"},
         ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"],
-        "<|system|>\nBe kind.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\n⟦Hello.<|end|><|endoftext|>⟧\n"
+        "<|system|>\nBe kind.<|end|>\n<|user|>\nHi<|end|>\n<|assistant|>\n⟦Hello.<|end|>"
+        "<|endoftext|>⟧\n"
         "<|user|>\nBye<|end|>\n<|assistant|>\n⟦Farewell.<|end|><|endoftext|>⟧\n",
         50,
     ),
@@ -247,8 +257,10 @@ UNMARKED = {
         ["Hello.<|end|>", "Farewell.<|end|>"],
     ),
     "the mark that ends a turn is written with the next one": (
-        "{% for m in messages %}{% if m.role == 'user' and not loop.first %}{{ eos_token }}{% endif %}"
-        "{{ m.role ~ ': ' ~ m.content ~ ' ' }}{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+        "{% for m in messages %}{% if m.role == 'user' and not loop.first %}{{ eos_token }}{% "
+        "endif %}"
+        "{{ m.role ~ ': ' ~ m.content ~ ' ' }}{% endfor %}{% if add_generation_prompt %}"
+        "assistant: {% endif %}"
         "{% if messages[-1].role == 'assistant' %}{{ eos_token }}{% endif %}",
         ["Hello. <|end|>", "Farewell. <|end|>"],
     ),
@@ -259,18 +271,21 @@ UNMARKED = {
         ["Hello.<|end|>", "Farewell.<|end|>"],
     ),
     "turns are counted instead of looped over": (
-        "{% for i in range(messages|length) %}{{ messages[i].role ~ ': ' ~ messages[i].content ~ '<|end|>' }}"
+        "{% for i in range(messages|length) %}{{ messages[i].role ~ ': ' ~ messages[i].content "
+        "~ '<|end|>' }}"
         "{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}",
         ["Hello.<|end|>", "Farewell.<|end|>"],
     ),
     "marks stand around the words alone": (
         "{% for m in messages %}{{ '<|' ~ m.role ~ '|>' }}{% if m.role == 'assistant' %}"
-        "{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}<|end|>{% endfor %}"
+        "{% generation %}{{ m.content }}{% endgeneration %}{% else %}{{ m.content }}{% endif %}"
+        "<|end|>{% endfor %}"
         "{% if add_generation_prompt %}<|assistant|>{% endif %}",
         ["Hello.<|end|>", "Farewell.<|end|>"],
     ),
     "the prompt opens thinking that no answer has": (
-        "{% for m in messages %}{{ '<|' ~ m.role ~ '|>' ~ m.content.split('</think>')[-1] ~ '<|end|>' }}{% endfor %}"
+        "{% for m in messages %}{{ '<|' ~ m.role ~ '|>' ~ m.content.split('</think>')[-1] ~ "
+        "'<|end|>' }}{% endfor %}"
         "{% if add_generation_prompt %}<|assistant|><think>\n{% endif %}",
         ["Hello.<|end|>", "Farewell.<|end|>"],
     ),
@@ -315,7 +330,8 @@ LOOP = "{% for m in messages %}{{ '<|' ~ m.role ~ '|>' ~ m.content ~ '<|end|>' }
 ASK = "{% if add_generation_prompt %}<|assistant|>{% endif %}"
 REFUSED = {
     "turns in another order": (
-        "{% for i in range(messages|length) %}{{ messages[-1 - i].role ~ messages[-1 - i].content }}{% endfor %}",
+        "{% for i in range(messages|length) %}{{ messages[-1 - i].role ~ messages[-1 - "
+        "i].content }}{% endfor %}",
         "rewrites or reorders turns",
     ),
     "turns made into other texts": (
@@ -340,11 +356,13 @@ REFUSED = {
         "writes others' words into the assistant's turn",
     ),
     "marks stand around the questions": (
-        "{% for m in messages %}{% generation %}{{ m.role ~ m.content }}{% endgeneration %}{% endfor %}",
+        "{% for m in messages %}{% generation %}{{ m.role ~ m.content }}{% endgeneration %}{% "
+        "endfor %}",
         "marks words that are not the assistant's",
     ),
     "marks stand around the last answer alone": (
-        "{% for m in messages %}{% if loop.last %}{% generation %}{{ m.content }}{% endgeneration %}"
+        "{% for m in messages %}{% if loop.last %}{% generation %}{{ m.content }}{% "
+        "endgeneration %}"
         "{% else %}{{ m.role ~ m.content }}{% endif %}{% endfor %}",
         "does not mark every answer",
     ),

@@ -1,4 +1,4 @@
-"""The loss mask on real models' templates and tokenizers, and against the marks that TRL wrote into the same templates.
+"""The loss mask on real models' templates and tokenizers, and against TRL's own marks in them.
 
 Needs ../shared/data, which is absent on most machines.
 """
@@ -91,7 +91,8 @@ ROWS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Every refusal, and why it is right. Where "_training" stands in brackets, TRL's form of the template is meant too.
+# Every refusal, and why it is right. Where "_training" stands in brackets, TRL's form of the
+# template is meant too.
 ANY = tuple(ROWS)
 CALLS = ("tools", "says and calls")
 REFUSALS: list[tuple[str, str, tuple[str, ...]]] = [
@@ -135,8 +136,10 @@ REFUSALS: list[tuple[str, str, tuple[str, ...]]] = [
         CALLS,
     ),
     (
-        "CohereForAI-c4ai-command-r7b-12-2024-tool_use NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use "
-        "NousResearch-Hermes-3-Llama-3.1-8B-tool_use meta-llama-Llama-3.1-8B-Instruct meta-llama-Llama-3.2-3B-Instruct "
+        "CohereForAI-c4ai-command-r7b-12-2024-tool_use "
+        "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use "
+        "NousResearch-Hermes-3-Llama-3.1-8B-tool_use meta-llama-Llama-3.1-8B-Instruct "
+        "meta-llama-Llama-3.2-3B-Instruct "
         "meta-llama-Llama-3.3-70B-Instruct llama3_1 llama3_2 gptoss gptoss_training",
         "does not show what the assistant says when it also calls a tool",
         ("says and calls",),
@@ -225,7 +228,7 @@ def test_every_real_template_learns_each_answer_or_says_why_not(shared_data, tok
 
 
 def check_turns(template: str, tokenizer: Any, one: Any, row: dict[str, Any], name: str) -> int:
-    """Each answer stands in a run of learned tokens of its own, with its end mark and nobody else's words."""
+    """Each answer is a run of target tokens of its own, with its end mark and no other words."""
     turns = [message for message in row["messages"] if message["role"] == "assistant"]
     runs, special = learned_runs(one), set(tokenizer.all_special_ids)
     where = (template, name, [tokenizer.decode(run) for run in runs])
@@ -251,9 +254,10 @@ def check_turns(template: str, tokenizer: Any, one: Any, row: dict[str, Any], na
     return len(turns)
 
 
-# TRL's marks take in more than the prompt leaves to the model: the newline behind the end mark, and headers or an
-# opened <think> that the generation prompt gives. GLM's form closes the last turn with a mark that the model's own has
-# not, so the texts differ there. In diffusion_gemma's tool rows the prompt gives nothing and the turn writes a header.
+# TRL's marks take in more than the prompt leaves to the model: the newline behind the end mark, and
+# headers or an opened <think> that the generation prompt gives. GLM's form closes the last turn
+# with a mark that the model's own has not, so the texts differ there. In diffusion_gemma's tool
+# rows the prompt gives nothing and the turn writes a header.
 TRL_TAKES_IN = re.compile(
     r"\s*|<\uff5cAssistant\uff5c>|<\uff5ctool▁outputs▁end\uff5c>|<\|start\|>assistant|<think>(\n|\n\n</think>\n\n)?"
 )
@@ -333,13 +337,14 @@ def test_transformers_own_mask_is_ours_where_a_template_has_marks(shared_data, t
             assert (label != IGNORE_INDEX) == bool(on) or not tokenizer.decode([token]).strip(), (
                 path.stem
             )
-    # One reads a text's letters as parts and shows none; in the others the prompt ends in a newline of its own, where
-    # the whole has one token of two.
+    # One reads a text's letters as parts and shows none; in the others the prompt ends in a newline
+    # of its own, where the whole has one token of two.
     assert other == {"idefics3_training", "qwen3_5_think_training", "qwen3_6_training"}
 
 
 REAL = (
-    "Llama-3.2-1B-Instruct Mistral-7B Qwen2.5-0.5B-Instruct Qwen3 TinyLlama-1.1B-Chat bert-base-cased "
+    "Llama-3.2-1B-Instruct Mistral-7B Qwen2.5-0.5B-Instruct Qwen3 TinyLlama-1.1B-Chat "
+    "bert-base-cased "
     "bert-base-uncased gpt2 phi-2 roberta-base"
 )
 

@@ -1,4 +1,4 @@
-"""The token report and previews: what they count, name and refuse. The tokenizer is the pocket model's own."""
+"""The token report and previews, with the pocket model's tokenizer."""
 
 from __future__ import annotations
 

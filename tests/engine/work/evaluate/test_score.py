@@ -73,7 +73,7 @@ def test_at_most_500_rows_evenly_spread_and_the_same_each_time() -> None:
     ],
 )
 def test_a_reply_is_a_label_or_none(reply: str, label: str | None) -> None:
-    assert scores.said_label(reply, {"ham", "spam", "New York\nCity"}) == label
+    assert scores.find_label(reply, {"ham", "spam", "New York\nCity"}) == label
 
 
 def test_a_samples_raw_rows_are_found_again_where_some_were_left_out() -> None:
@@ -82,10 +82,10 @@ def test_a_samples_raw_rows_are_found_again_where_some_were_left_out() -> None:
         {"prompt": "b", "completion": "Two.", "fact": ["2"]},
     ]
     chat = [{"role": "user", "content": "b"}, {"role": "assistant", "content": "Two."}]
-    assert scores.raw_of([{"messages": chat}], raw) == raw[1:]
-    assert scores.raw_of([{"prompt": "a", "completion": "One."}], raw) == raw[:1]
-    assert scores.raw_of([{"prompt": "a", "completion": "Three."}], raw) is None
-    assert scores.raw_of([{"text": "One."}], raw) is None
+    assert scores.match_raw_rows([{"messages": chat}], raw) == raw[1:]
+    assert scores.match_raw_rows([{"prompt": "a", "completion": "One."}], raw) == raw[:1]
+    assert scores.match_raw_rows([{"prompt": "a", "completion": "Three."}], raw) is None
+    assert scores.match_raw_rows([{"text": "One."}], raw) is None
 
 
 def test_what_a_run_says_about_its_rows(tmp_path) -> None:
@@ -108,7 +108,7 @@ def test_scores_of_older_runs_are_still_read(tmp_path) -> None:
         '{"v":1,"time":1.0,"kind":"scored","what":"The right label","base":1,"tuned":7,"rows":8}\n'
     )
     view = fold_events(ev.read_events(file)[0])
-    assert scores.sentences(view.scored) == ["The right label: base 1 of 8, tuned 7 of 8."]
+    assert scores.score_sentences(view.scored) == ["The right label: base 1 of 8, tuned 7 of 8."]
     for event in (RIGHT, SURPRISE):
         ev.append_event(file, event)
     assert (
@@ -118,19 +118,19 @@ def test_scores_of_older_runs_are_still_read(tmp_path) -> None:
 
 
 def test_every_figure_stands_beside_what_it_is_compared_with() -> None:
-    first, f1, none = scores.sentences(RIGHT)
+    first, f1, none = scores.score_sentences(RIGHT)
     assert (
         first
         == "Right label: base 0 of 300, tuned 280 of 300; always saying 'ham' would be right for 260."
     )
     assert f1.endswith("base 0.00, tuned 0.90, always 'ham' 0.46.") and "base 300, tuned 2" in none
-    first, where = scores.sentences(SURPRISE)
+    first, where = scores.score_sentences(SURPRISE)
     assert first.endswith("lower is better): base 61.2, tuned 9.39.")
     assert "4,200 tokens" in where and "500 of 2,000 held-out examples (evenly spread)" in where
     some = SURPRISE.model_copy(update={"rows": 8, "of": 10, "base": 12345.6})
     assert (
-        "base 12,346" in scores.sentences(some)[0]
-        and "longer than this run reads" in scores.sentences(some)[1]
+        "base 12,346" in scores.score_sentences(some)[0]
+        and "longer than this run reads" in scores.score_sentences(some)[1]
     )
 
 

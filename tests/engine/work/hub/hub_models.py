@@ -40,8 +40,9 @@ TWO = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
 TEXT = {"pipeline_tag": "text-generation", "library_name": "transformers"}
 # More than Hone takes: pickles, programs, other formats and the same weights once more.
 OTHERS = {
-    "pytorch_model.bin": b"\x80\x04.", "modeling_own.py": b"import os\n", "consolidated.safetensors": WEIGHTS,
-    "original/consolidated.00.pth": b"\0", "onnx/model.onnx": b"\0", "model-q4.gguf": b"GGUF", "README.md": b"# Hi\n",
+    "pytorch_model.bin": b"\x80\x04.", "modeling_own.py": b"import os\n",
+    "consolidated.safetensors": WEIGHTS, "original/consolidated.00.pth": b"\0",
+    "onnx/model.onnx": b"\0", "model-q4.gguf": b"GGUF", "README.md": b"# Hi\n",
     "adapter_config.json": b"{}", "optimizer.pt": b"\0", ".cache/x.json": b"{}",
 }  # fmt: skip
 
@@ -67,7 +68,8 @@ for line in sys.stdin:
         answer = {"done": oneshot.OPERATIONS[ask["op"]](ask, told.append)}
     except HoneError as error:
         answer = {"error": str(error), "kind": type(error).__name__}
-    answer |= {"told": told, "seconds": time.monotonic() - begun, "heavy": sorted({"torch"} & sys.modules.keys())}
+    heavy = sorted({"torch"} & sys.modules.keys())
+    answer |= {"told": told, "seconds": time.monotonic() - begun, "heavy": heavy}
     print(json.dumps(answer), flush=True)
 """
 

@@ -1,8 +1,9 @@
 """A stand-in for the Hugging Face Hub on this machine: enough of its API for huggingface_hub 2.4.
 
-``Hub`` is the server, ``Repo`` one dataset or model on it, put there with ``hub.add("datasets", "owner/name", files)``.
-It knows tokens, gated and private repositories, commits, ranges of bytes, and connections that break; for models also
-search, and large files (LFS), whose bytes come from another host.
+``Hub`` is the server, ``Repo`` one dataset or model on it, put there with ``hub.add("datasets",
+"owner/name", files)``. It knows tokens, gated and private repositories, commits, ranges of bytes,
+and connections that break; for models also search, and large files (LFS), whose bytes come from
+another host.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class Repo:
         """(commit, files) of a branch or a commit."""
         for branch, files in self.branches.items():
             sha = hashlib.sha1(
-                f"{self.id} {branch} {[(name, _oid(files[name])) for name in sorted(files)]}".encode()
+                f"{self.id} {branch} {[(one, _oid(files[one])) for one in sorted(files)]}".encode()
             )
             if revision in (branch, sha.hexdigest()):
                 return sha.hexdigest(), files
@@ -117,7 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     hub: Hub
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         pass
 
     def do_GET(self) -> None:
@@ -190,8 +191,9 @@ class _Handler(BaseHTTPRequestHandler):
         sizes = [{"rfilename": path} | (_blob(repo, path, data) if "blobs" in asked else {})
                  for path, data in files.items()]  # fmt: skip
         page = {
-            "_id": "0", "id": repo.id, "sha": sha, "private": repo.private, "downloads": 7, "likes": 0, "tags": [],
-            "gated": "auto" if repo.gated is True else repo.gated, "siblings": sizes, "cardData": repo.card,
+            "_id": "0", "id": repo.id, "sha": sha, "private": repo.private, "downloads": 7,
+            "gated": "auto" if repo.gated is True else repo.gated, "siblings": sizes, "tags": [],
+            "likes": 0, "cardData": repo.card,
             **repo.more,
         }  # fmt: skip
         return {
@@ -221,7 +223,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"X-Repo-Commit": found[0], "ETag": f'"{_oid(data)}"'}
         if path.endswith(repo.large):
             digest = hashlib.sha256(data).hexdigest()
-            host = f"http://localhost:{self.hub.server.server_port}"  # to a client, another one than 127.0.0.1
+            # To a client, this is another host than 127.0.0.1.
+            host = f"http://localhost:{self.hub.server.server_port}"
             headers |= {"X-Linked-Size": str(len(data)), "X-Linked-Etag": f'"{digest}"'}
             self._send(302, b"", headers | {"Location": f"{host}/cdn/{digest}/{name}/{path}"})
         else:
@@ -245,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, data, headers, cut, repo.slow)
 
     def _repo(self, kind: str, name: str, token: str) -> Repo | None:
-        """The repository, or nothing after an answer that says so: to a stranger a private one is not there."""
+        """The repository; None after an answer that there is none, or no access."""
         repo = self.hub.repos.get((kind, name))
         if name in self.hub.moved:
             self._send(307, b"", {"Location": self.path.replace(name, self.hub.moved[name], 1)})

@@ -98,7 +98,8 @@ def hub() -> Iterator[Hub]:
 
     configs = [
         {"config_name": one, "default": one == "en",
-         "data_files": [{"split": split, "path": f"{one}/{split}-*.parquet"} for split in ("train", "test")]}
+         "data_files": [
+            {"split": split, "path": f"{one}/{split}-*.parquet"} for split in ("train", "test")]}
         for one in ("en", "de")
     ]  # fmt: skip
     info = [

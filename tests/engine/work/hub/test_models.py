@@ -1,4 +1,4 @@
-"""Base models from the Hub: found, looked at, and what cannot be; asked of a stand-in on this machine."""
+"""Base models of a stand-in for the Hub: found, looked at, and refused."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_filters(find: Ask) -> None:
 
 
 @pytest.mark.parametrize("kind", UNFIT)
-def test_what_cannot_be_used_says_why(
+def test_what_cannot_be_used_says_why(  # noqa: PLR0913  fixtures
     find: Ask, look: Ask, child: Child, store: Store, hub: Hub, kind: str
 ) -> None:
     words = UNFIT[kind][2]
@@ -123,7 +123,8 @@ def test_look_brings_the_small_files_alone(look: Ask, hub: Hub, store: Store) ->
     assert folder.name == "hone--large" and folder.is_relative_to(store.models / hub_models.CONFIGS)
     assert json.loads((folder / "config.json").read_text())["model_type"] == "llama"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "config.json", "generation_config.json", "model.safetensors.index.json", "tokenizer_config.json",
+        "config.json", "generation_config.json", "model.safetensors.index.json",
+        "tokenizer_config.json",
     ]  # fmt: skip
     model = page["model"]
     assert sum(map(len, SHARDS)) < model["bytes"] < sum(map(len, SHARDS)) + 1000
@@ -175,7 +176,7 @@ def test_a_gated_model_says_what_to_do(look: Ask) -> None:
         ("hone/broken", ["config.json", "damaged"]),
     ],
 )
-def test_what_the_small_files_say_is_seen_before_the_weights(
+def test_what_the_small_files_say_is_seen_before_the_weights(  # noqa: PLR0913  fixtures
     look: Ask, child: Child, store: Store, hub: Hub, name: str, words: list[str]
 ) -> None:
     page = look(name)["done"]

@@ -389,7 +389,7 @@ def steps_in_4_bits(folder, evaluate: bool, keep: bool = True) -> list[float]:
 
 
 def test_in_4_bits_training_after_an_evaluation_goes_on_as_without_one(folder) -> None:
-    """On a processor bitsandbytes repacks the weights in eval mode, and that layout gives wrong gradients."""
+    """On a CPU bitsandbytes repacks weights in eval mode, and that gives wrong gradients."""
     assert steps_in_4_bits(folder, evaluate=True) == steps_in_4_bits(folder, evaluate=False)
 
 

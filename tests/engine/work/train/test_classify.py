@@ -12,9 +12,9 @@ import pytest
 
 from engine.coach import scores
 from engine.data import ingest
+from engine.data.infer_schema import infer_schema
 from engine.data.normalize import normalize_row
 from engine.data.rows import HELD_OUT, TRAIN
-from engine.data.infer_schema import infer_schema
 from engine.errors import DataError
 from engine.runs import export
 from engine.runs.engine import Engine
@@ -141,7 +141,7 @@ def test_a_trained_head_beats_the_untrained_one_and_merges(
         0.55 if method == "head" else 0.8
     )  # a body of random weights gives a head little to go by
     assert done.labels.accuracy.tuned > max(least, done.labels.accuracy.majority)
-    assert "was never trained, so it guesses" in scores.sentences(done)[-1]
+    assert "was never trained, so it guesses" in scores.score_sentences(done)[-1]
     for precision in ("fp32", "bf16"):
         merge_run(run, precision)
         merged = run.view().merged[precision]
@@ -209,7 +209,10 @@ def test_several_labels(tmp_path: Path) -> None:
         done.tuned > done.labels.majority_right
         and done.labels.micro_f1.tuned > done.labels.micro_f1.majority
     )
-    assert "Micro F1" in scores.sentences(done)[2] and "no other" in scores.sentences(done)[0]
+    assert (
+        "Micro F1" in scores.score_sentences(done)[2]
+        and "no other" in scores.score_sentences(done)[0]
+    )
     assert run.view().samples[-1].reply.startswith("words "), "the likeliest comes first"
 
 
@@ -246,7 +249,7 @@ def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
         done.error.tuned < 0.5 * done.error.majority
         and done.explained.tuned > 0.7 > 0.1 > done.explained.base
     )
-    first, second, third = scores.sentences(done)
+    first, second, third = scores.score_sentences(done)
     assert f"{done.mean:.4g}" in first and "R²" in second and "guesses" in third
     of = open_trained_run(run)
     model, tokenizer = of.load_models(of.device_setup()), load_tokenizer(of.folder)

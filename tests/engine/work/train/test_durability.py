@@ -119,7 +119,7 @@ def test_a_paused_run_saves_and_goes_on_exactly(runs) -> None:
         "what was not measured is not the best"
     )
     assert (
-        coach.say(view, run.state()).text
+        coach.describe_run(view, run.state()).text
         == "Everything up to step 1 of 28 is kept. Press Continue to go on."
     )
     run.stop_mark.unlink()
@@ -354,7 +354,7 @@ def test_it_stops_when_it_no_longer_improves_and_marks_the_best(runs) -> None:
     assert view.ended.step == view.checks[-1].step and view.checks[-3].step == view.best.step
     best = [saved.step for saved in view.saved if saved.best]
     assert best[-1] == view.best.step
-    said = coach.say(view, run.state())
+    said = coach.describe_run(view, run.state())
     assert said.title == f"Stopped improving at step {view.best.step}" and "is kept" in said.text
     # A worker that is killed before it can say so does not train on when it is continued.
     lines = run.events_file.read_text().splitlines(True)

@@ -154,7 +154,7 @@ def test_kto_steps_down_to_two_at_once_and_then_computes_again(home: Path) -> No
 
     run = made(home, method={"preference": "kto"}, optim=MORE["optim"] | {"batch_size": 4})
     assert [step_down(run), step_down(run), step_down(run)] == [(2, 2, False), (2, 2, True), None]
-    fewer, again = (coach.stepped(event) for event in run.view().stepped)
+    fewer, again = (coach.describe_step_down(event) for event in run.view().stepped)
     assert fewer.endswith("KTO then compares fewer examples at once, which is less steady.")
     assert again.endswith("What it learns stays the same.")
 
