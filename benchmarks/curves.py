@@ -24,10 +24,11 @@ from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev
-from engine.store.files import ROOT
+from engine.store.event_log import read_events
+from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 
-CURVES = ROOT / "tests" / "curves"
+CURVES = PROJECT_FOLDER / "tests" / "curves"
 Row = dict[str, Any]
 
 
@@ -194,7 +195,7 @@ def merged(engine: Engine, name: str) -> Path:
 def record(engine: Engine, recipe: Recipe) -> str:
     """Train it and keep its figures; how it went, in a line."""
     run = trained(engine, recipe)
-    events = ev.read_events(run.events_file)[0]
+    events = read_events(run.events_file)[0]
     began = next(one for one in events if isinstance(one, ev.Started))
     steps = [one for one in events if isinstance(one, ev.Step)]
     checks = [one for one in events if isinstance(one, ev.Evaluated)]

@@ -25,7 +25,7 @@ from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.process import oneshot
 from engine.spec.run import DataSpec
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
 
 MB = 2**20
@@ -56,7 +56,7 @@ def table(folder: Path) -> None:
     print("| file | MB | shape | rows | seconds | peak MB |\n|---|---|---|---|---|---|")
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         words = [sys.executable, "-m", "benchmarks.data", "--one", str(path)]
-        done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(words, cwd=PROJECT_FOLDER, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
         print(
             f"| {path.relative_to(folder)} | {path.stat().st_size / MB:.2f} | {found['shape'][:70]} | "

@@ -21,7 +21,7 @@ import yaml
 from engine.model.parameters import count_parameters
 from engine.spec import presets
 from engine.spec.method import MethodSpec
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 
 LABELS = 3
 # What the library leaves open, and every published model fills in.
@@ -114,7 +114,9 @@ def row(name: str, task: str, config: dict[str, Any]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "config.json").write_text(json.dumps(config), encoding="utf-8")
         command = [sys.executable, "-W", "ignore", "-m", "benchmarks.inspect", "--one", home, task]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=PROJECT_FOLDER, capture_output=True, text=True, check=False
+        )
     if done.returncode:
         raise SystemExit(f"{name}: {done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.gate import BATCH
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 
 KINDS = {
     "ours": "Hone",
@@ -48,7 +48,11 @@ class Turn(NamedTuple):
 def rows(shape: str, count: int) -> list[dict[str, str]]:
     """Examples in the words of the pocket model's world; lengths vary as in real chats."""
     chance = random.Random(7)
-    read = (ROOT / "presets" / "samples" / "pirate.train.jsonl").read_text(encoding="utf-8").split()
+    read = (
+        (PROJECT_FOLDER / "presets" / "samples" / "pirate.train.jsonl")
+        .read_text(encoding="utf-8")
+        .split()
+    )
     words = [word for word in read if word.isalpha()]
 
     def text(length: int) -> str:
@@ -85,7 +89,7 @@ def build(work: Path, shape: str, vocabulary: int, count: int, factory: str) -> 
         vocab_size=vocabulary, **shape_of, max_position_embeddings=2048, tie_word_embeddings=False
     )
     LlamaForCausalLM(config).save_pretrained(work / "model")
-    AutoTokenizer.from_pretrained(ROOT / "presets" / "pocket" / "model").save_pretrained(
+    AutoTokenizer.from_pretrained(PROJECT_FOLDER / "presets" / "pocket" / "model").save_pretrained(
         work / "model"
     )
     (work / "rows.json").write_text(json.dumps(rows(shape, count + HELD)))
@@ -95,7 +99,7 @@ def build(work: Path, shape: str, vocabulary: int, count: int, factory: str) -> 
     command = [factory, "-m", "benchmarks.factory", str(work), "tokens"]
     subprocess.run(
         command,
-        cwd=ROOT,
+        cwd=PROJECT_FOLDER,
         check=True,
         stdout=(work / "tokens.log").open("wb"),
         stderr=subprocess.STDOUT,
@@ -149,7 +153,11 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
         }
         log = (work / f"{kind}.log").open("wb")
         process = subprocess.Popen(
-            [python, "-m", *module, str(rounds)], cwd=ROOT, stdout=log, stderr=log, env=environment
+            [python, "-m", *module, str(rounds)],
+            cwd=PROJECT_FOLDER,
+            stdout=log,
+            stderr=log,
+            env=environment,
         )
         line = listener.accept()  # one after the other: who is slow to start disturbs nobody
         assert line.recv() == "ready"

@@ -26,15 +26,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from engine.runs.engine import Engine
 from engine.spec import run as specs
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 from tests import warm
 
 # The machine is shared: a slow moment is no failure.
 settings.register_profile("hone", deadline=None)
 settings.load_profile("hone")
-SHARED = ROOT.parent / "shared" / "data"
-SLOW_FOLDERS = (ROOT / "tests" / "browser", ROOT / "tests" / "engine" / "work")
+SHARED = PROJECT_FOLDER.parent / "shared" / "data"
+SLOW_FOLDERS = (PROJECT_FOLDER / "tests" / "browser", PROJECT_FOLDER / "tests" / "engine" / "work")
 SLOW_FIXTURES = {"trained", "browser"}
 STACK = ExitStack()
 

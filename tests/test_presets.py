@@ -12,11 +12,11 @@ import pytest
 
 from engine.coach.scores import SAMPLE_SCORERS
 from engine.spec import presets
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 
 SAMPLES = [sample.id for sample in presets.bundled_samples()]
 ANSWERS = ("completion", "output", "label")
-POCKET_SCRIPTS = ROOT / "presets" / "pocket"
+POCKET_SCRIPTS = PROJECT_FOLDER / "presets" / "pocket"
 
 
 def read_rows(path: Path) -> list[dict]:
@@ -33,13 +33,13 @@ def in_the_makers_folder(code: str, *arguments: str) -> str:
 
 @pytest.fixture(scope="module")
 def maker():
-    sys.path.insert(0, str(ROOT / "presets" / "samples"))
+    sys.path.insert(0, str(PROJECT_FOLDER / "presets" / "samples"))
     before = set(sys.modules)
     yield importlib.import_module("make")
-    sys.path.remove(str(ROOT / "presets" / "samples"))
+    sys.path.remove(str(PROJECT_FOLDER / "presets" / "samples"))
     sys.path.remove(str(POCKET_SCRIPTS))
     for name in set(sys.modules) - before:
-        if getattr(sys.modules[name], "__file__", None) and str(ROOT / "presets") in str(
+        if getattr(sys.modules[name], "__file__", None) and str(PROJECT_FOLDER / "presets") in str(
             sys.modules[name].__file__
         ):
             del sys.modules[name]
@@ -53,7 +53,7 @@ def test_the_samples_come_out_again_byte_by_byte(maker, tmp_path: Path) -> None:
     )
     for name in written:
         assert (tmp_path / name).read_bytes() == (
-            ROOT / "presets" / "samples" / name
+            PROJECT_FOLDER / "presets" / "samples" / name
         ).read_bytes(), name
 
 

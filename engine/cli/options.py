@@ -13,10 +13,10 @@ import typer
 
 from engine.errors import RunError
 from engine.runs.engine import Engine
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 
-DEFAULT_HOME = ROOT / "workspace"
+DEFAULT_HOME = PROJECT_FOLDER / "workspace"
 LEFT_SENTENCE = "You left. A worker that has started keeps running; 'show' says how far it is."
 
 Home = Annotated[Path, typer.Option(help="The folder where Hone keeps its files.")]

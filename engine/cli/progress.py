@@ -10,6 +10,7 @@ from engine.cli.options import exit_unless, print_result
 from engine.coach import coach, expected
 from engine.runs.engine import Engine
 from engine.store import events as ev
+from engine.store.event_log import read_events
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 
@@ -26,7 +27,7 @@ def follow_run(engine: Engine, run: RunDir, as_json: bool) -> None:
             # Until the supervisor has let go of it, the reason why its worker ended may still come.
             settled = engine.at_work != run.id
             state = run.state()
-            events, offset = ev.read_events(run.events_file, offset)
+            events, offset = read_events(run.events_file, offset)
             if not as_json:
                 print_events(events)
             if settled and not state.live:

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from engine import errors
 from engine.errors import HoneError
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 
 OBEDIENCE_SECONDS = 5  # between the request to end and the kill
 ENDED: dict[str, Any] = {}  # stands in the queue of an answer that will not come
@@ -63,7 +63,7 @@ class Child:
                 stderr=file,  # a file, never a pipe that somebody must drain
                 text=True,
                 encoding="utf-8",
-                cwd=ROOT,
+                cwd=PROJECT_FOLDER,
                 env={**(environment or os.environ), "PYTHONIOENCODING": "utf-8"},
                 start_new_session=True,  # Ctrl-C in the terminal is the app's to handle
             )

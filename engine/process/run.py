@@ -10,7 +10,7 @@ from collections import deque
 from typing import Protocol
 
 from engine import hardware
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 
 # Seconds that a killed worker may take to free its memory. The system counts a kill first; one
@@ -48,7 +48,7 @@ class ProcessBackend:
                 stdin=subprocess.DEVNULL,
                 stdout=log,  # a file, never a pipe that somebody must drain
                 stderr=subprocess.STDOUT,
-                cwd=ROOT,
+                cwd=PROJECT_FOLDER,
                 env=os.environ | {"PYTHONIOENCODING": "utf-8"},
                 start_new_session=True,
             )

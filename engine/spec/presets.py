@@ -28,7 +28,7 @@ class Recipe(BaseModel):
     length: Literal["", "longest"] = ""  # takes the longest row whole, as far as the model reads
 
 
-class Sample(BaseModel):
+class BundledSample(BaseModel):
     """A bundled dataset with the spec that suits it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,12 +84,12 @@ def bundled_recipes() -> tuple[Recipe, ...]:
 
 
 @cache
-def bundled_samples() -> tuple[Sample, ...]:
+def bundled_samples() -> tuple[BundledSample, ...]:
     """The bundled samples, easiest first; ``about`` in a sample's file is about it."""
     found = []
     for path in (PRESETS_FOLDER / "samples").glob("*.yaml"):
         values = read_yaml(path)
-        found.append(Sample(id=path.stem, values=values, **values.pop("about")))
+        found.append(BundledSample(id=path.stem, values=values, **values.pop("about")))
     return tuple(sorted(found, key=lambda sample: sample.order))
 
 

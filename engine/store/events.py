@@ -6,12 +6,10 @@ events of a newer schema that it does not know.
 
 from __future__ import annotations
 
-import os
 import time
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 EVENT_SCHEMA = 1
 
@@ -311,41 +309,3 @@ Event = Annotated[
     Field(discriminator="kind"),
 ]
 _ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
-
-
-def append_event(path: Path, event: Event) -> None:
-    """Add one event; it is on disk when this returns."""
-    line = event.model_dump_json() + "\n"
-    with path.open("a+b") as file:
-        if file.seek(
-            0, os.SEEK_END
-        ):  # a line that a killed worker left half-written is closed first
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.write(line.encode())
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def read_events(path: Path, offset: int = 0, most: int = -1) -> tuple[list[Event], int]:
-    """The events from a byte offset on, and the offset to go on from (before any half-written line).
-
-    ``most`` bytes are read at once where it is given; the rest follows from that offset.
-    """
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            data = file.read(most)
-            if most > 0 and b"\n" not in data:  # one line that is longer
-                data += file.read()
-    except FileNotFoundError:
-        return [], 0
-    whole = data[: data.rfind(b"\n") + 1]
-    events: list[Event] = []
-    for line in whole.splitlines():
-        try:
-            events.append(_ADAPTER.validate_json(line))
-        except ValidationError:
-            continue  # half-written by a killed worker, or of a newer schema
-    return events, offset + len(whole)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+PROJECT_FOLDER = Path(__file__).resolve().parent.parent.parent
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ from engine.errors import HoneError
 from engine.spec import run as specs
 from engine.spec.run import Shape
 from engine.store import events as ev
+from engine.store.event_log import append_event
 from engine.store.files import write_json, write_whole
 from engine.store.run_view import RunState, RunView
 from engine.store.view_cache import VIEWS
@@ -100,7 +101,7 @@ class RunDir:
             return ""
 
     def emit(self, event: ev.Event) -> None:
-        ev.append_event(self.events_file, event)
+        append_event(self.events_file, event)
 
     def view(self) -> RunView:
         return VIEWS.view(self.events_file)

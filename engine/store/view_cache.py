@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.store import events as ev
+from engine.store.event_log import read_events
 from engine.store.run_view import RunView, fold_events
 
 STEPS_HELD = 200_000  # steps kept folded in all: about 13 MB
@@ -40,7 +40,7 @@ class ViewCache:
                 known = _CachedView(RunView(), 0, b"")
             view, offset = known.view, known.offset
             while True:  # in pieces: as objects, the events of a long run are many times its file
-                fresh, end = ev.read_events(file, offset, READ_BYTES)
+                fresh, end = read_events(file, offset, READ_BYTES)
                 if end == offset:
                     break
                 offset = end

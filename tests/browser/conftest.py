@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import start
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from tests import warm
 
-SCREENSHOTS = ROOT / "tests" / "screenshots"
+SCREENSHOTS = PROJECT_FOLDER / "tests" / "screenshots"
 QUIET = (
     "background-networking",
     "component-update",
@@ -47,10 +47,12 @@ def app(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    app_itself = ["-m", "tests.warm_app"] if warm.ADDRESS in os.environ else [str(ROOT / "app.py")]
+    app_itself = (
+        ["-m", "tests.warm_app"] if warm.ADDRESS in os.environ else [str(PROJECT_FOLDER / "app.py")]
+    )
     options = ["--no-browser", "--port", str(port), "--home", str(home), *more]
     words = [sys.executable, *app_itself, *options]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | (env or {})
+    environment = os.environ | {"PYTHONPATH": str(PROJECT_FOLDER)} | (env or {})
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             assert process.stdout

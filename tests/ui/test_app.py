@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 import app
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from tests.ui.fakes import fake_engine
 from ui import form, theme
 
@@ -86,12 +86,14 @@ def test_the_app_process_imports_no_torch() -> None:
     heavy = ("torch", "transformers", "peft", "trl", "datasets")
     code = f"import app, sys; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=PROJECT_FOLDER, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "ui").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "path", sorted((PROJECT_FOLDER / "ui").glob("*.py")), ids=lambda path: path.name
+)
 def test_files_stay_short_and_know_their_place(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert source.count("\n") < 400

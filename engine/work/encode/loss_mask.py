@@ -25,7 +25,13 @@ from engine.work.encode.messages import (
     remove_blanks,
     replace_words,
 )
-from engine.work.encode.prompts import HELLO_TURN, NEUTRAL_WORDS, common_prefix, first_usable_form
+from engine.work.encode.prompts import (
+    HELLO_TURN,
+    NEUTRAL_WORDS,
+    ChatPrompts,
+    common_prefix,
+    first_usable_form,
+)
 from engine.work.encode.template import Rendered, Span, render_chat, render_traced
 
 Learn = Literal["answers", "last", "all"]
@@ -47,38 +53,33 @@ def compute_loss_mask(
 
     Raises DataError where the mask is uncertain, or where the template leaves something out.
     """
-    answers = _answer_indices(messages)
-    wanted = answers[-1:] if learn == "last" else answers
-    wanted = [index for index in wanted if messages[index].get("weight") != 0]
 
     def mask_form(form: list[Message], offered: list[Tool] | None) -> LossMask:
         chat = _MaskedChat(tokenizer, form, offered)
         text = chat.whole.text
         check_complete(text, form, tools)
         if learn == "all":
-            return LossMask(text, [(0, len(text))], sorted({*chat.prompt_ends().values()}))
+            return LossMask(text, [(0, len(text))], sorted({*chat.ends_in(text).values()}))
+        answers = chat.answers[-1:] if learn == "last" else chat.answers
+        # Turns of weight 0 are read and not learned.
+        wanted = [index for index in answers if messages[index].get("weight") != 0]
         targets = {index: chat.target_spans(index) for index in wanted}
-        borders = {index: spans[0][0] for index, spans in targets.items() if index == answers[-1]}
-        borders |= chat.prompt_ends()
+        last = {index: spans[0][0] for index, spans in targets.items() if index == answers[-1]}
+        borders = last | chat.ends_in(text)
         flat = [span for spans in targets.values() for span in spans]
         return LossMask(text, flat, sorted({*borders.values()}))
 
     return first_usable_form(mask_form, tokenizer, messages, tools)
 
 
-def _answer_indices(messages: list[Message]) -> list[int]:
-    return [index for index, message in enumerate(messages) if message["role"] == "assistant"]
-
-
-class _MaskedChat:
+class _MaskedChat(ChatPrompts):
     """One rendered conversation, and the target characters of its turns."""
 
     def __init__(
         self, tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None
     ) -> None:
-        self.tokenizer, self.messages, self.tools = tokenizer, messages, tools
+        super().__init__(tokenizer, messages, tools)
         self.whole = self.render(messages)
-        self.prompts: dict[int, str | None] = {}
 
     def render(self, messages: list[Message], prompt: bool = False) -> Rendered:
         return render_traced(self.tokenizer, messages, self.tools, prompt)
@@ -88,26 +89,6 @@ class _MaskedChat:
         altered = [*self.messages]
         altered[index] = replace_words(altered[index], words)
         return self.render(altered)
-
-    def prompt_before(self, index: int) -> str | None:
-        """The prompt for this turn; None where the template refuses the messages before it."""
-        if index not in self.prompts:
-            try:
-                self.prompts[index] = render_chat(
-                    self.tokenizer, self.messages[:index], self.tools, prompt=True
-                )
-            except DataError:
-                self.prompts[index] = None
-        return self.prompts[index]
-
-    def prompt_ends(self) -> dict[int, int]:
-        """Where each answer's prompt ends, for those prompts with which the text begins."""
-        prompts = {index: self.prompt_before(index) for index in _answer_indices(self.messages)}
-        return {
-            index: len(prompt)
-            for index, prompt in prompts.items()
-            if prompt is not None and self.whole.text.startswith(prompt)
-        }
 
     def target_spans(self, index: int) -> list[Span]:
         """The target characters of an assistant's turn; raises DataError if uncertain."""
@@ -125,13 +106,13 @@ class _MaskedChat:
 
     def _generation_spans(self, index: int, turn: Span | None) -> list[Span]:
         """What the template's own generation blocks say."""
-        answers, marked = _answer_indices(self.messages), self.whole.generation
+        marked = self.whole.generation
         spans = []
         if turn:
             spans = [span for span in marked if _is_inside(span, turn)]
-            self._check_generation_blocks(answers)
-        elif len(marked) == len(answers):
-            spans = [marked[answers.index(index)]]
+            self._check_generation_blocks()
+        elif len(marked) == len(self.answers):
+            spans = [marked[self.answers.index(index)]]
         if not spans:
             raise DataError(
                 "This chat template does not mark every answer, so some could not be learned. "
@@ -139,9 +120,9 @@ class _MaskedChat:
             )
         return spans
 
-    def _check_generation_blocks(self, answers: list[int]) -> None:
+    def _check_generation_blocks(self) -> None:
         """Raises DataError where a generation block has words that are no assistant's."""
-        turns = [turn for index in answers if (turn := _turn_span(self.whole, index))]
+        turns = [turn for index in self.answers if (turn := _turn_span(self.whole, index))]
         for span in self.whole.generation:
             words = self.whole.text[slice(*span)].strip()
             empty = words in ("", self.tokenizer.eos_token)
@@ -173,7 +154,7 @@ class _MaskedChat:
 
     def _prompt_at(self, index: int, start: int) -> str:
         """What the generation prompt writes where this turn begins."""
-        prompt = self.prompt_before(index)
+        prompt = self.before(index)
         if prompt is None:
             return self._added_by_prompt([HELLO_TURN])
         if prompt.startswith(self.whole.text[:start]):
@@ -196,7 +177,7 @@ class _MaskedChat:
 
     def _span_between_prefixes(self, index: int) -> Span:
         """An answer between two renderings that begin the text: up to it and with it."""
-        before = self.prompt_before(index)
+        before = self.before(index)
         after = render_chat(self.tokenizer, self.messages[: index + 1], self.tools)
         if before is None or not after.startswith(before) or not self.whole.text.startswith(after):
             raise _uncertain_mask()

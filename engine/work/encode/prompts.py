@@ -30,7 +30,7 @@ def prompt_text(
     def render_form(form: list[Message], offered: list[Tool] | None) -> tuple[str, list[int]]:
         text = render_chat(tokenizer, form, offered, prompt=True)
         check_complete(text, form, tools)
-        starts = _answer_starts(tokenizer, form, offered, text)
+        starts = list(ChatPrompts(tokenizer, form, offered).ends_in(text).values())
         # Some templates open <think> for the answer and then take all thinking out of it. No
         # trained answer follows such an opening, so the prompt ends before it.
         heads = [
@@ -43,19 +43,35 @@ def prompt_text(
     return first_usable_form(render_form, tokenizer, messages, tools)
 
 
-def _answer_starts(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None, text: str
-) -> list[int]:
-    found = []
-    for index, message in enumerate(messages):
-        if message["role"] == "assistant":
+class ChatPrompts:
+    """The prompts that ask for each answer of a conversation."""
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None
+    ) -> None:
+        self.tokenizer, self.messages, self.tools = tokenizer, messages, tools
+        self.answers = [at for at, one in enumerate(messages) if one["role"] == "assistant"]
+        self._prompts: dict[int, str | None] = {}
+
+    def before(self, index: int) -> str | None:
+        """The prompt for a turn; None where the template refuses the messages before it."""
+        if index not in self._prompts:
             try:
-                earlier = render_chat(tokenizer, messages[:index], tools, prompt=True)
+                self._prompts[index] = render_chat(
+                    self.tokenizer, self.messages[:index], self.tools, prompt=True
+                )
             except DataError:
-                continue
-            if text.startswith(earlier):
-                found.append(len(earlier))
-    return found
+                self._prompts[index] = None
+        return self._prompts[index]
+
+    def ends_in(self, text: str) -> dict[int, int]:
+        """Where each answer's prompt ends, for those prompts with which the text begins."""
+        prompts = {index: self.before(index) for index in self.answers}
+        return {
+            index: len(prompt)
+            for index, prompt in prompts.items()
+            if prompt is not None and text.startswith(prompt)
+        }
 
 
 def _with_neutral_answers(

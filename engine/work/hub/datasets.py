@@ -30,6 +30,10 @@ from engine.work.hub.errors import (
 FILE_KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
 # The branch where the Hub keeps its own copy of a dataset as Parquet.
 PARQUET_COPY = "refs/convert/parquet"
+PROGRAM_NOTE = (
+    "The dataset's program was not run; its rows come from the Hub's Parquet copy "
+    f"({PARQUET_COPY})."
+)
 
 
 class HubDataset(NamedTuple):
@@ -97,20 +101,13 @@ def open_dataset(name: str) -> HubDataset:
         sizes=sizes,
         configs=configs,
         default=default_config(card, configs),
-        notes=[_program_note()] if is_program else [],
+        notes=[PROGRAM_NOTE] if is_program else [],
     )
 
 
 def _licence(page: Any) -> str:
     found = getattr(page.card_data, "license", None) or "not stated"
     return ", ".join(found) if isinstance(found, list) else str(found)
-
-
-def _program_note() -> str:
-    return (
-        "The dataset's program was not run; its rows come from the Hub's Parquet copy "
-        f"({PARQUET_COPY})."
-    )
 
 
 def _parquet_copy(api: HfApi, name: str) -> Any:

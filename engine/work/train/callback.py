@@ -19,6 +19,7 @@ from engine.estimate.duration import (
 )
 from engine.runs import disk_space
 from engine.store import events as ev
+from engine.store.event_log import read_events
 from engine.store.run_dir import RunDir
 from engine.work import compat
 from engine.work.memory import memory_gb
@@ -92,7 +93,7 @@ class RunCallback(TrainerCallback):
         From the first on, it waits for a gain anew; the others came sooner than a gain could.
         """
         step, extended_at, stopped_at = 0, 0, set()
-        for event in ev.read_events(self.run.events_file)[0]:
+        for event in read_events(self.run.events_file)[0]:
             if isinstance(event, ev.Evaluated):
                 step = event.step
             elif isinstance(event, ev.Extended):

@@ -21,11 +21,11 @@ from engine.errors import DataError
 from engine.process import oneshot
 from engine.spec import presets
 from engine.spec.run import DataSpec
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
 from tests.engine.data.malformed import CASES, GOOD, NASTY, Case
 
-TABLE = ROOT / "docs" / "data-errors.md"
+TABLE = PROJECT_FOLDER / "docs" / "data-errors.md"
 # Index of a case -> the case, what became of it, what was said.
 SAID: dict[int, tuple[Case, str, str]] = {}
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import main
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 
-SAMPLE = ROOT / "presets" / "samples" / "pirate.train.jsonl"
+SAMPLE = PROJECT_FOLDER / "presets" / "samples" / "pirate.train.jsonl"
 
 
 def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import pytest
-from transformers import AutoConfig
 
 from engine.estimate import memory
 from engine.estimate.case import MemoryInputs
@@ -14,9 +13,9 @@ from engine.estimate.memory import estimate_memory
 from engine.hardware import GB
 from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
-from engine.store.files import ROOT
-from engine.work.model.describe import info_from_config
+from engine.store.files import PROJECT_FOLDER
 
+pytestmark = pytest.mark.slow
 SHAPES = {
     "llama": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
               "num_key_value_heads": 8, "vocab_size": 128_256},
@@ -26,6 +25,10 @@ SHAPES = {
 
 
 def info_of(kind: str, task: str = "write") -> ModelInfo:
+    from transformers import AutoConfig
+
+    from engine.work.model.describe import info_from_config
+
     config = AutoConfig.for_model(kind, **SHAPES[kind])
     return info_from_config(config, task, kind)
 
@@ -137,7 +140,11 @@ def test_the_peak_is_this_process_own() -> None:
     words = "from engine.work.train.callback import memory_gb; print(memory_gb())"
     large = b"x" * GB
     found = subprocess.run(
-        [sys.executable, "-c", words], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", words],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=PROJECT_FOLDER,
     )
     assert 0.1 < float(found.stdout) < 0.9 and len(large) == GB
 

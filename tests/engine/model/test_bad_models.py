@@ -30,14 +30,14 @@ from engine.model import local, parameters, safety
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
 from tests.engine.model.bad_models import BAD, CANARY, CONFIG, INDEX, TOKENS, Bad, pickled, program
 from tests.engine.tiny import save_model
 from tests.engine.work.hub.hub_models import TWO, Child, about, files, fill, sharded
 from tests.engine.work.hub.hub_server import Hub
 
-TABLE = ROOT / "docs" / "model-errors.md"
+TABLE = PROJECT_FOLDER / "docs" / "model-errors.md"
 SAID: dict[tuple[str, str], str] = {}  # group and title -> what was said
 SECONDS = 5.0
 
@@ -129,7 +129,7 @@ def test_the_canary_would_sing(tmp_path: Path) -> None:
 def test_nothing_of_torch_is_needed_to_refuse(folder: Path) -> None:
     code = "import sys; from engine.model import safety; print({'torch', 'transformers'} & sys.modules.keys())"
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=PROJECT_FOLDER, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
 

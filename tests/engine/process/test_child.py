@@ -16,7 +16,7 @@ import pytest
 from engine.errors import DataError, ModelError, RunError
 from engine.process import child as child_module
 from engine.process.child import Child, Failures
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 
 FAILURES = Failures(RunError, ended="It has ended.", silent="It is silent.", deadline=20)
 WORKER = """
@@ -161,7 +161,7 @@ def test_a_busy_worker_ends_with_its_app(tmp_path: Path) -> None:
         "print(child._process.pid, flush=True); threading.Event().wait()"
     )
     with subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=ROOT
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=PROJECT_FOLDER
     ) as app:
         assert app.stdout
         pid = int(app.stdout.readline())
@@ -185,6 +185,6 @@ def test_a_oneshot_fails_by_itself_before_memory_runs_out(tmp_path: Path) -> Non
         "except MemoryError as error:\n    print(oneshot.describe_error(error))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_FOLDER
     )
     assert "memory ran out while this data was read" in done.stdout

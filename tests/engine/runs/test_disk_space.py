@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import torch
 
 from engine.runs import disk_space
 from tests.engine.work.train import killed_runs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "count"), [(1000, 20), (7, 190)])
 def test_whatever_torch_says_of_a_full_disk_is_understood(
     tmp_path: Path, size: int, count: int
 ) -> None:
     """Its words differ when it notices only at the end, as with many small optimizer states."""
+    import torch
+
     with killed_runs.small_disk(tmp_path / "disk") as there:
         if not there:
             pytest.skip("a volume in memory cannot be mounted here")

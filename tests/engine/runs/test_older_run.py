@@ -8,11 +8,11 @@ import shutil
 import pytest
 
 from engine.runs.engine import Engine
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 
-OLDER = ROOT / "tests" / "fixtures" / "older"
+OLDER = PROJECT_FOLDER / "tests" / "fixtures" / "older"
 
 
 def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> None:

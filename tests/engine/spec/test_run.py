@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from engine.errors import SpecError
 from engine.spec import presets
 from engine.spec import run as specs
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 
 
 def leaves(model: type[BaseModel] = specs.RunSpec, prefix: str = "") -> list[str]:
@@ -112,7 +112,7 @@ def test_all_linear_stands_alone() -> None:
 
 
 def test_every_yaml_under_presets_is_read() -> None:
-    files = sorted((ROOT / "presets").rglob("*.yaml"))
+    files = sorted((PROJECT_FOLDER / "presets").rglob("*.yaml"))
     recipes, samples = presets.bundled_recipes(), presets.bundled_samples()
     assert len(recipes) == sum(path.parent.name == "recipes" for path in files) >= 4
     assert len(samples) == sum(path.parent.name == "samples" for path in files) == 5

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.coach import coach
 from engine.store import events as ev
+from engine.store.event_log import append_event, read_events
 from engine.store.run_view import RunState, RunView, fold_events
 
 
@@ -118,23 +119,21 @@ def test_speed_after_a_cut_back_is_never_negative() -> None:
 
 def test_reading_goes_on_where_it_stopped_and_waits_for_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
-    ev.append_event(path, step(1))
-    first, offset = ev.read_events(path)
+    append_event(path, step(1))
+    first, offset = read_events(path)
     with path.open("ab") as file:
         file.write(b'{"v":1,"kind":"st')
     assert [e.step for e in first] == [1]
-    assert ev.read_events(path, offset) == ([], offset)
-    ev.append_event(
-        path, step(2)
-    )  # the half-written line of a killed worker is closed, then skipped
-    assert [e.step for e in ev.read_events(path, offset)[0]] == [2]
+    assert read_events(path, offset) == ([], offset)
+    append_event(path, step(2))  # the half-written line of a killed worker is closed, then skipped
+    assert [e.step for e in read_events(path, offset)[0]] == [2]
 
 
 @given(st.binary(max_size=400))
 def test_reading_never_raises(tmp_path_factory, junk: bytes) -> None:
     path = tmp_path_factory.mktemp("events") / "events.jsonl"
     path.write_bytes(junk)
-    events, offset = ev.read_events(path)
+    events, offset = read_events(path)
     assert 0 <= offset <= len(junk)
     fold_events(events)
 

@@ -15,7 +15,7 @@ from engine.data import datasets, ingest
 from engine.data.rows import read_rows, write_rows
 from engine.errors import RunError
 from engine.spec import run as specs
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
@@ -73,7 +73,7 @@ def test_the_lock_of_another_process_is_the_truth_about_alive(home) -> None:
         "print('held', flush=True); time.sleep(60)"
     )
     words = [sys.executable, "-c", code, str(run.path / "lock")]
-    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=ROOT) as holder:
+    with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=PROJECT_FOLDER) as holder:
         assert holder.stdout and holder.stdout.readline().strip() == b"held"
         assert run.alive and run.alive
         with pytest.raises(RunError, match="Stop it first"):

@@ -19,6 +19,7 @@ from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import Shape
 from engine.store import events as ev
+from engine.store.event_log import append_event, read_events
 from engine.store.run_dir import DataSummary, RunDir, read_data_summary
 from engine.store.run_view import RunState, fold_events
 from engine.work.evaluate.pair import load_pair
@@ -107,13 +108,13 @@ def test_scores_of_older_runs_are_still_read(tmp_path) -> None:
     file.write_text(
         '{"v":1,"time":1.0,"kind":"scored","what":"The right label","base":1,"tuned":7,"rows":8}\n'
     )
-    view = fold_events(ev.read_events(file)[0])
+    view = fold_events(read_events(file)[0])
     assert scores.score_sentences(view.scored) == ["The right label: base 1 of 8, tuned 7 of 8."]
     for event in (RIGHT, SURPRISE):
-        ev.append_event(file, event)
+        append_event(file, event)
     assert (
-        ev.read_events(file)[0][1:] == [RIGHT, SURPRISE]
-        and fold_events(ev.read_events(file)[0]).scored == SURPRISE
+        read_events(file)[0][1:] == [RIGHT, SURPRISE]
+        and fold_events(read_events(file)[0]).scored == SURPRISE
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.process.oneshot import online_environment
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
 from tests.engine.work.hub.hub_server import Hub
 
@@ -190,7 +190,7 @@ class Child:
         }
         self.process = subprocess.Popen(
             [sys.executable, "-c", CHILD],
-            cwd=ROOT,
+            cwd=PROJECT_FOLDER,
             env=env,
             text=True,
             stdin=subprocess.PIPE,

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from engine.process.oneshot import online_environment
-from engine.store.files import ROOT
+from engine.store.files import PROJECT_FOLDER
 from engine.work.hub.dataset_card import card_configs
 from tests.engine.work.hub.hub_server import PARQUET_COPY, Hub, jsonl, parquet
 
@@ -187,7 +187,7 @@ def start(url: str, home: Path, **more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", CHILD]
     return subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=PROJECT_FOLDER,
         env=env,
         text=True,
         stdin=subprocess.PIPE,

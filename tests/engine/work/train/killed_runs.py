@@ -25,7 +25,8 @@ from engine.process.run import ProcessBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
-from engine.store.files import ROOT
+from engine.store.event_log import read_events
+from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
@@ -51,7 +52,7 @@ class Doomed(ProcessBackend):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                cwd=ROOT,
+                cwd=PROJECT_FOLDER,
                 env=os.environ | {"HONE_HOW": json.dumps(self.how)},
                 start_new_session=True,
             )
@@ -147,7 +148,7 @@ def new_events(run: RunDir, offset: int) -> Iterator[ev.Event]:
     """The events from an offset on, as they come; ends with the worker."""
     while True:
         alive = run.alive or run.queued
-        events, offset = ev.read_events(run.events_file, offset)
+        events, offset = read_events(run.events_file, offset)
         yield from events
         if not alive and not events:
             return
@@ -157,7 +158,7 @@ def new_events(run: RunDir, offset: int) -> Iterator[ev.Event]:
 def differences(run: RunDir, whole: RunDir) -> list[str]:
     """What a run that was disturbed has learned otherwise than one that was left alone: every loss, bit for bit."""
     found, losses = [], dict(zip(whole.view().steps, whole.view().losses, strict=True))
-    events = [event for event in ev.read_events(run.events_file)[0] if isinstance(event, ev.Step)]
+    events = [event for event in read_events(run.events_file)[0] if isinstance(event, ev.Step)]
     found += [
         f"step {one.step}: loss {one.loss!r}" for one in events if losses.get(one.step) != one.loss
     ]
@@ -185,7 +186,7 @@ def order(run: RunDir) -> dict[tuple[int, int], list[str]]:
 
 def lost(run: RunDir, killed_at: int, resumed_from: int) -> tuple[int, float]:
     """Steps that were made and must be made again, and the seconds they had taken."""
-    events = [event for event in ev.read_events(run.events_file)[0] if isinstance(event, ev.Step)]
+    events = [event for event in read_events(run.events_file)[0] if isinstance(event, ev.Step)]
     seconds = {event.step: event.seconds for event in events}
     return killed_at - resumed_from, seconds[killed_at] - seconds.get(resumed_from, 0.0)
 

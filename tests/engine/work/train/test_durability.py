@@ -22,6 +22,7 @@ from engine.process.fake import FakeBackend
 from engine.runs import disk_space
 from engine.runs.engine import Engine
 from engine.store import events as ev
+from engine.store.event_log import append_event
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
@@ -274,7 +275,7 @@ def test_a_disk_that_says_that_it_is_full_pauses_the_run(
 ) -> None:
     """The same where nothing can be mounted: every write of an event or a manifest fails from one on."""
     run = _with_one_checkpoint(runs, tmp_path / "ws")
-    left, append = calls, ev.append_event
+    left, append = calls, append_event
 
     def full(path: Path, event: ev.Event) -> None:
         nonlocal left
@@ -284,7 +285,7 @@ def test_a_disk_that_says_that_it_is_full_pauses_the_run(
         append(path, event)
 
     with monkeypatch.context() as patch:
-        patch.setattr(ev, "append_event", full)
+        patch.setattr("engine.store.run_dir.append_event", full)
         assert work(run) == 1
     _is_paused(run)
     assert work(run) == 0 and run.state() == RunState.FINISHED

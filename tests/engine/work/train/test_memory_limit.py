@@ -21,6 +21,7 @@ from engine.spec import run as specs
 from engine.spec.batch import BatchLayout, initial_layout, smaller_layout
 from engine.spec.run import OptimSpec
 from engine.store import events as ev
+from engine.store.event_log import read_events
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
@@ -123,7 +124,7 @@ def losses(run: RunDir) -> list[float]:
     return list(
         {
             event.step: event.loss
-            for event in ev.read_events(run.events_file)[0]
+            for event in read_events(run.events_file)[0]
             if isinstance(event, ev.Step)
         }.values()
     )
