@@ -1,7 +1,8 @@
-"""The order of the packages: each may import those to its left, and no two modules import each other in a circle."""
+"""The order of the packages, circles of imports, and what the documents say about both."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -41,9 +42,10 @@ WORK: Mapping[str, tuple[str, ...]] = {
     "train": MODEL,
     "evaluate": MODEL,
     "merge": MODEL,
-    "desk": MODEL,
-    "oneshot": MODEL,
-    "__main__": (*MODEL, "train", "evaluate", "merge", "desk", "oneshot"),
+    "serve": (),
+    "desk": (*MODEL, "serve"),
+    "oneshot": (*MODEL, "serve"),
+    "__main__": (*MODEL, "train", "evaluate", "merge", "serve", "desk", "oneshot"),
 }
 PAGE = ("text", "handlers", "context", "form")
 DRAWN = (*PAGE, "theme", "charts")
@@ -126,3 +128,28 @@ def test_the_rule_sees_an_import_to_the_right(
     (tmp_path / "engine" / "data").mkdir(parents=True)
     (tmp_path / "engine" / "data" / "bad.py").write_text(source)
     assert list(against_the_order(tmp_path, "engine", ENGINE))
+
+
+# --- what the documents say ---
+
+
+def mentioned(document: str) -> set[str]:
+    """Paths of ours that a document names in backticks."""
+    text = (ROOT / document).read_text(encoding="utf-8")
+    return set(re.findall(r"`((?:engine|ui|tests|scripts|docs|presets)/[\w/.-]+)`", text))
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+def test_documents_name_files_that_exist(document: str) -> None:
+    paths = mentioned(document)
+    assert paths
+    assert not [path for path in paths if not (ROOT / path).exists()]
+
+
+def test_the_spine_can_be_read_in_an_afternoon() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    spine = text.partition("<!-- spine")[2].partition("<!-- /spine")[0]
+    files = re.findall(r"^\| `([\w/.]+)` \|", spine, re.MULTILINE)
+    assert len(files) > 10
+    lines = sum(len((ROOT / file).read_text(encoding="utf-8").splitlines()) for file in files)
+    assert lines < 4000

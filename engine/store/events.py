@@ -1,7 +1,6 @@
-"""What a worker reports: one JSON line per event in ``events.jsonl``, and nothing else.
+"""The events that a worker reports; engine.store.event_log writes and reads them.
 
-The reader tolerates a half-written last line (the worker may be writing it, or died doing so) and
-events of a newer schema that it does not know.
+The names of kinds and fields are on users' disks: they never change, and new fields have defaults.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field
 
 EVENT_SCHEMA = 1
 
@@ -45,7 +44,8 @@ class Started(_Event):
     learned: int  # of these, tokens with a loss
     cut: int  # rows cut at the length limit
     resumed_from: int = 0  # step; 0 is a fresh start
-    goal: str = ""  # engine.spec.objective.ObjectiveKind; empty in events that are older than the fields from here on
+    # Events that are older than the fields from here on have their defaults.
+    goal: str = ""  # engine.spec.objective.ObjectiveKind
     preference: str = ""  # dpo, orpo or kto, where it learns to prefer
     rank: int = 0  # of the adapter; 0 where there is none
     versions: dict[str, str] = {}  # of Python and the libraries
@@ -54,7 +54,7 @@ class Started(_Event):
 
 
 class Proving(_Event):
-    """The longest examples are about to go forward and backward once, in this layout of the batch."""
+    """The longest examples are about to be trained on once, to see whether this layout fits."""
 
     kind: Literal["proving"] = "proving"
     batch: int
@@ -64,7 +64,7 @@ class Proving(_Event):
 
 
 class Proved(_Event):
-    """They did, and it fits."""
+    """The layout of the last ``proving`` event fits into memory."""
 
     kind: Literal["proved"] = "proved"
     memory_gb: float  # peak so far, with the optimizer's states
@@ -72,20 +72,18 @@ class Proved(_Event):
 
 
 class SteppedDown(_Event):
-    """It did not fit: the run goes on with less in memory at once and the same effective batch."""
+    """The layout did not fit: the run goes on with a smaller one of the same effective batch."""
 
     kind: Literal["stepped_down"] = "stepped_down"
     batch: int
     accumulation: int
     checkpointing: bool
     why: str
-    compared: bool = (
-        False  # the examples of a batch are compared with each other (KTO), and now there are fewer
-    )
+    compared: bool = False  # KTO compares the examples of a batch: there are fewer now
 
 
 class Estimated(_Event):
-    """What was foretold before the first step, for the report to compare with what came."""
+    """The estimates before the first step, for the report to compare with what came."""
 
     kind: Literal["estimated"] = "estimated"
     trainable: int  # from the config alone
@@ -93,9 +91,7 @@ class Estimated(_Event):
     parts: dict[str, float] = {}  # of the memory, in GB
     seconds_low: float  # of the whole run, from the pass that was measured
     seconds_high: float
-    checks_seconds: float = (
-        0.0  # of these, as the check before the first step says; 0 until it was made
-    )
+    checks_seconds: float = 0.0  # of these, by the first check; 0 until it was made
 
 
 class Step(_Event):
@@ -119,13 +115,11 @@ class Evaluated(_Event):
     step: int
     loss: float
     seconds: float
-    accuracy: float | None = (
-        None  # share of held-out rows whose label is right, for runs that choose labels
-    )
+    accuracy: float | None = None  # share of right labels, for runs that choose labels
 
 
 class Sampled(_Event):
-    """The model was asked a fixed prompt."""
+    """The model was asked one of the sample prompts."""
 
     kind: Literal["sampled"] = "sampled"
     step: int
@@ -159,7 +153,7 @@ class Stopped(_Event):
 
 
 class Paused(_Event):
-    """The run was saved and waits for the user: he asked for it, or the disk is full."""
+    """The run was saved and waits for the user, who asked for it or must make room on the disk."""
 
     kind: Literal["paused"] = "paused"
     step: int
@@ -199,7 +193,7 @@ class Merging(_Event):
 
 
 class Merged(_Event):
-    """A merge ended; ``ok`` only when the loaded merged model agreed with base plus adapter."""
+    """A merge ended; ``ok`` only where the merged model agrees with base plus adapter."""
 
     kind: Literal["merged"] = "merged"
     ok: bool
@@ -214,13 +208,13 @@ class Merged(_Event):
 
 
 class Scoring(_Event):
-    """Base and tuned model are to be scored on the held-out rows; a score or Warned says how it ended."""
+    """Scoring of base and tuned model began; a score or ``warned`` says how it ended."""
 
     kind: Literal["scoring"] = "scoring"
 
 
 class ComparedScore(BaseModel):
-    """One figure of the base model, of the tuned one, and of always answering the most frequent label or the mean."""
+    """One figure of three: base model, tuned model, always the most frequent label or the mean."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     base: float
@@ -229,10 +223,10 @@ class ComparedScore(BaseModel):
 
 
 class LabelScores(BaseModel):
-    """What is known beside the count where the right answer is one of a few labels."""
+    """The figures beside the count where the right answer is one of a few labels."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    majority: str  # the label that most training rows have; where they have several, the commonest of such lists
+    majority: str  # the commonest label (or list of labels) of the training rows
     majority_right: int  # held-out rows that have it too
     accuracy: ComparedScore  # share of right replies
     macro_f1: (
@@ -240,13 +234,11 @@ class LabelScores(BaseModel):
     )
     no_label_base: int  # replies that are no label at all; each counts as wrong
     no_label_tuned: int
-    micro_f1: ComparedScore | None = (
-        None  # F1 over all labels of all rows at once, where rows have several
-    )
+    micro_f1: ComparedScore | None = None  # over all labels at once, where rows have several
 
 
 class Scored(_Event):
-    """Held-out replies of base and tuned model were checked: by the sample's own function, or against the label."""
+    """Right replies of base and tuned model to held-out rows."""
 
     kind: Literal["scored"] = "scored"
     what: str  # what counts as right, in words
@@ -259,7 +251,7 @@ class Scored(_Event):
 
 
 class NumberScore(_Event):
-    """How far the numbers that base and tuned head give are from the right ones, beside always saying the mean."""
+    """Distance of the numbers that base and tuned model give from the right ones."""
 
     kind: Literal["number_score"] = "number_score"
     mean: float  # of the training rows
@@ -271,7 +263,7 @@ class NumberScore(_Event):
 
 
 class Perplexity(_Event):
-    """How surprised base and tuned model are by the held-out rows: exp of the mean loss of all learned tokens."""
+    """Perplexity of base and tuned model on held-out rows: exp of the mean loss of a token."""
 
     kind: Literal["perplexity"] = "perplexity"
     what: str  # of which tokens, in words
@@ -284,28 +276,8 @@ class Perplexity(_Event):
 
 ScoreEvent = Scored | NumberScore | Perplexity
 Event = Annotated[
-    Phase
-    | Started
-    | Proving
-    | Proved
-    | SteppedDown
-    | Estimated
-    | Step
-    | Evaluated
-    | Sampled
-    | Saved
-    | Warned
-    | Stopped
-    | Paused
-    | Failed
-    | Finished
-    | Extended
-    | Merging
-    | Merged
-    | Scoring
-    | Scored
-    | NumberScore
-    | Perplexity,
+    Phase | Started | Proving | Proved | SteppedDown | Estimated | Step | Evaluated | Sampled
+    | Saved | Warned | Stopped | Paused | Failed | Finished | Extended | Merging | Merged
+    | Scoring | Scored | NumberScore | Perplexity,
     Field(discriminator="kind"),
-]
-_ADAPTER: TypeAdapter[Event] = TypeAdapter(Event)
+]  # fmt: skip

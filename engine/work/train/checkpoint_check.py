@@ -53,21 +53,23 @@ def find_unreadable(folder: Path) -> str:
     weights = [file for file in folder.rglob("*.safetensors") if file.is_file()]
     if not weights:
         return "its weights are missing"
-    states = (_state_problem(folder, name) for name in STATE_FILES)
-    return next(filter(None, chain(map(_weights_problem, weights), states)), "")
+    states = (find_state_problem(folder, name) for name in STATE_FILES)
+    return next(filter(None, chain(map(find_weights_problem, weights), states)), "")
 
 
-def _weights_problem(file: Path) -> str:
+def find_weights_problem(file: Path) -> str:
+    """What is wrong with a file of weights, or an empty string."""
     try:
         finite = all(torch.isfinite(tensor).all() for tensor in _read_tensors(file))
     except (SafetensorError, RuntimeError) as error:
         if out_of_memory(error):
             raise
         return f"{file.name} cannot be read"
-    return "" if finite else f"{file.name} holds numbers that are none (NaN)"
+    return "" if finite else f"{file.name} holds values that are not numbers (NaN)"
 
 
-def _state_problem(folder: Path, name: str) -> str:
+def find_state_problem(folder: Path, name: str) -> str:
+    """What is wrong with one of STATE_FILES, or an empty string."""
     if not (folder / name).is_file():
         return f"{name} is missing"
     try:

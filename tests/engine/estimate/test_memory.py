@@ -25,7 +25,8 @@ SHAPES = {
 
 
 def info_of(kind: str, task: str = "write") -> ModelInfo:
-    from transformers import AutoConfig
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers.optimization import Adafactor
 
     from engine.work.model.describe import info_from_config
 
@@ -36,6 +37,16 @@ def info_of(kind: str, task: str = "write") -> ModelInfo:
 @pytest.fixture(scope="module")
 def llama() -> ModelInfo:
     return info_of("llama")
+
+
+SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "vocab_size": 500}
+SMALL_CONFIG = AutoConfig.for_model("llama", **SMALL, num_attention_heads=4)
+SMALL_INFO = info_from_config(SMALL_CONFIG, "write")
+
+
+@pytest.fixture
+def llama_model() -> PreTrainedModel:
+    return AutoModelForCausalLM.from_config(SMALL_CONFIG)
 
 
 def setting(info: ModelInfo, **more: object) -> MemoryInputs:
@@ -101,6 +112,23 @@ def test_what_saves_memory_saves_it_where_it_should(llama, more: dict, part: str
     for name in ("reserve", *(["activations"] if part == "weights" else [])):
         del before[name], after[name]
     assert all(after[name] <= before[name] for name in before)
+
+
+@pytest.mark.parametrize("kind", ["lora", "full"])
+@pytest.mark.parametrize("name", ["adamw", "adafactor"])
+def test_optimizers_keep_as_much_as_the_table_says(llama_model, kind: str, name: str) -> None:
+    """Adafactor keeps a number for each row and column of a matrix, and none for each weight."""
+    model = apply_method(llama_model, MethodSpec(kind=kind), SMALL_INFO)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    options = {"lr": 1e-3, "scale_parameter": False, "relative_step": False}
+    optimizer = torch.optim.AdamW(weights) if name == "adamw" else Adafactor(weights, **options)
+    for weight in weights:
+        weight.grad = torch.ones_like(weight)
+    optimizer.step()
+    states = [one for state in optimizer.state.values() for one in state.values()]
+    kept = sum(one.nbytes for one in states if torch.is_tensor(one))
+    each = kept / sum(weight.numel() for weight in weights)
+    assert each == pytest.approx(OPTIMIZER_BYTES[name], abs=0.5)
 
 
 def test_attention_dropout_costs_the_square_of_the_length() -> None:

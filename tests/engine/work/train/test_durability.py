@@ -192,7 +192,7 @@ DAMAGES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
     "wrong manifest": (lambda new, _: (new / "complete.json").write_text("[]"), "complete.json cannot be read"),
     "manifest of another step": (
         lambda new, old: shutil.copy(old / "complete.json", new), "complete.json is that of another step"),
-    "weights that are no numbers": (lambda new, _: not_numbers(new), f"{WEIGHTS} holds numbers that are none (NaN)"),
+    "weights that are no numbers": (lambda new, _: not_numbers(new), f"{WEIGHTS} holds values that are not numbers (NaN)"),
     "a file of another step": (
         lambda new, old: shutil.copy(old / "scheduler.pt", new), "scheduler.pt is not as it was written"),
     "a folder for a file": (lambda new, _: folder_instead(new / "optimizer.pt"), "optimizer.pt is missing"),
