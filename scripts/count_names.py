@@ -1,9 +1,9 @@
-"""Count what makes code hard to navigate: names with two meanings, one-word names, conditional expressions.
+"""Count what makes code hard to navigate: names with two meanings, one-word names, long lines.
 
     python3 scripts/count_names.py [FOLDER] [--list]
 
-Counts engine/, ui/, app.py and start.py below FOLDER (this project by default); ``--list`` names what was counted.
-Needs the standard library alone, so it also counts an older checkout.
+Counts engine/, ui/, app.py and start.py below FOLDER (this project by default); ``--list`` names
+what was counted. Needs the standard library alone, so it also counts an older checkout.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ships as data: samples as their script writes them, and the pocket model within its bounds."""
+"""What ships as data: samples as their scripts write them, the pocket model, its exam."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_rows(path: Path) -> list[dict]:
 
 
 def in_the_makers_folder(code: str, *arguments: str) -> str:
-    """Run code beside make.py, in a process of its own: the makers' modules have names that others use too."""
+    """Run code beside make.py in a process: the makers' modules have names that others use, too."""
     words = [sys.executable, "-W", "error", "-c", code, *arguments]
     done = subprocess.run(words, cwd=POCKET_SCRIPTS, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
@@ -108,10 +108,12 @@ def test_the_pocket_model_is_what_it_should_be() -> None:
 def test_the_shipped_weights_pass_the_exam_of_their_card() -> None:
     """All 200 questions, and the very number that the card tells."""
     code = (
-        "import torch; from transformers import AutoModelForCausalLM, AutoTokenizer; from exam import sit_exam;"
+        "import torch; from transformers import AutoModelForCausalLM, AutoTokenizer\n"
+        "from exam import sit_exam\n"
         "from world import held_out; torch.set_num_threads(2);"
         "model = AutoModelForCausalLM.from_pretrained('model', dtype='float32').eval();"
-        "print(sum(a.right for a in sit_exam(model, AutoTokenizer.from_pretrained('model'), held_out(200))))"
+        "tokenizer = AutoTokenizer.from_pretrained('model')\n"
+        "print(sum(a.right for a in sit_exam(model, tokenizer, held_out(200))))"
     )
     right = int(in_the_makers_folder(code))
     card = (presets.POCKET_MODEL / "README.md").read_text(encoding="utf-8")
@@ -124,12 +126,15 @@ def test_the_shipped_weights_pass_the_exam_of_their_card() -> None:
 
 def test_a_making_that_was_interrupted_ends_in_the_same_weights(tmp_path: Path) -> None:
     code = (
-        "import sys, torch; from pathlib import Path; from corpus import batch; from transformers import AutoTokenizer;"
+        "import sys, torch; from pathlib import Path; from corpus import batch\n"
+        "from transformers import AutoTokenizer\n"
         "from training import new_trainee, rate, train_step\n"
-        "torch.set_num_threads(1); tokenizer = AutoTokenizer.from_pretrained('model'); state = Path(sys.argv[1])\n"
+        "torch.set_num_threads(1); tokenizer = AutoTokenizer.from_pretrained('model')\n"
+        "state = Path(sys.argv[1])\n"
         "def go(trainee, end):\n"
         "    while trainee.step < end:\n"
-        "        train_step(trainee, batch(tokenizer, 1, trainee.step, 1), rate(trainee.step, 4, 1e-3))\n"
+        "        rows = batch(tokenizer, 1, trainee.step, 1)\n"
+        "        train_step(trainee, rows, rate(trainee.step, 4, 1e-3))\n"
         "    return trainee\n"
         "straight = go(new_trainee(tokenizer, 1), 4)\n"
         "go(new_trainee(tokenizer, 1), 2).save(state)\n"

@@ -1,4 +1,4 @@
-"""Rules of the house that a machine can check: who may import whom, what is never called, pins, lint, types."""
+"""Rules that a machine can check: who imports torch, what is never called, pins, lint, types."""
 
 from __future__ import annotations
 
@@ -47,7 +47,10 @@ def tree_of(path: Path) -> ast.Module:
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:
-    """Every module that a file imports, in functions too, with its line: ``from a import b`` gives a and a.b."""
+    """Every module that a file imports, in functions too, with its line.
+
+    ``from a import b`` gives a and a.b.
+    """
     package = path.relative_to(ROOT).parent.parts
     for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
@@ -75,7 +78,7 @@ def offences(files: list[Path], forbidden: set[str]) -> list[str]:
 
 
 def front() -> list[Path]:
-    """All that runs in the app's process: everything but the workers, the makers of presets and the tests."""
+    """All that runs in the app's process: not the workers, makers of presets, and tests."""
     work = ROOT / "engine" / "work"
     files = [path for path in python_files("engine", "ui") if work not in path.parents]
     return [*files, ROOT / "app.py", ROOT / "start.py"]
@@ -145,8 +148,10 @@ def is_text(node: ast.AST | None) -> TypeGuard[ast.Constant]:
 
 ALLOWED = {
     "tests/engine/model/test_local.py",  # shows that a config with it is refused
-    "engine/work/train/checkpoint_check.py",  # opens the states of a run's own checkpoints, as plain tensors (weights_only)
-    "presets/pocket/training.py",  # reads the state that it wrote itself, as plain tensors (weights_only)
+    # Opens the states of a run's own checkpoints, as plain tensors (weights_only).
+    "engine/work/train/checkpoint_check.py",
+    # Reads the state that it wrote itself, as plain tensors (weights_only).
+    "presets/pocket/training.py",
 }
 
 

@@ -1,4 +1,4 @@
-"""start.py: its one sentence for an old Python, when it installs, what it says on failure, what it starts."""
+"""start.py: what an old Python is told, when it installs, what failures say, what it starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ SUCCESS = [
 ]
 NO_BUILD = [
     "Collecting torch==2.13.0 (from -r requirements.txt)",
-    "ERROR: Could not find a version that satisfies the requirement torch==2.13.0 (from versions: none)",
+    "ERROR: Could not find a version that satisfies the requirement torch==2.13.0"
+    " (from versions: none)",
     "ERROR: No matching distribution found for torch==2.13.0",
 ]
 OFFLINE = [
@@ -67,7 +68,7 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.ROOT = str(tmp_path)
-    for name in ("VENV", "PYTHON", "LOG", "STAMP", "UNFINISHED"):
+    for name in ("VENV", "PYTHON", "INSTALL_LOG", "STAMP", "UNFINISHED"):
         setattr(module, name, getattr(module, name).replace(str(ROOT), str(tmp_path)))
     (tmp_path / "requirements.txt").write_text("# what and why\nsix==1.17.0  # a reason\n")
     (tmp_path / "requirements-test.txt").write_text("pytest==9.2.0  # runs the tests\n")
@@ -96,7 +97,7 @@ def pip(venv: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
 def started(start: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The commands that start.py became."""
     commands: list[list[str]] = []
-    monkeypatch.setattr(start, "run", lambda command: commands.append(command) or 0)
+    monkeypatch.setattr(start, "run_command", lambda command: commands.append(command) or 0)
     return commands
 
 
@@ -156,7 +157,7 @@ def test_first_start_installs_once(
     assert pip.calls == 1 and len(started) == 2
     assert pip.command[:4] == [start.PYTHON, "-m", "pip", "install"]
     assert pip.command[-2:] == ["-r", os.path.join(start.ROOT, "requirements.txt")]
-    assert Path(start.LOG).read_text().splitlines() == SUCCESS
+    assert Path(start.INSTALL_LOG).read_text().splitlines() == SUCCESS
 
 
 def test_changed_requirements_are_installed(
@@ -171,9 +172,9 @@ def test_changed_requirements_are_installed(
 def test_another_python_is_another_stamp(
     start: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = start.digest("requirements.txt")
+    before = start.requirements_digest("requirements.txt")
     monkeypatch.setattr(sys, "version_info", (3, sys.version_info[1] + 1, 0))
-    assert start.digest("requirements.txt") != before
+    assert start.requirements_digest("requirements.txt") != before
 
 
 def test_tests_add_their_requirements_in_one_call_and_are_remembered(
@@ -246,7 +247,7 @@ def test_folder_that_may_not_be_written_is_said(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def refuse(_: object) -> None:
-        raise PermissionError(13, "Permission denied", start.LOG)
+        raise PermissionError(13, "Permission denied", start.INSTALL_LOG)
 
     monkeypatch.setattr(start, "install_packages", refuse)
     assert start.main([]) == 1
@@ -269,8 +270,8 @@ def test_folder_that_may_not_be_written_is_said(
 def test_failure_names_the_package_and_the_next_step(
     start: ModuleType, lines: list[str], package: str, advice: str
 ) -> None:
-    said = start.explain("\n".join(lines))
-    assert f"could not install {package}." in said and advice in said and start.LOG in said
+    said = start.explain_failure("\n".join(lines))
+    assert f"could not install {package}." in said and advice in said and start.INSTALL_LOG in said
 
 
 def test_progress_counts_our_own_packages(start: ModuleType) -> None:
@@ -280,12 +281,14 @@ def test_progress_counts_our_own_packages(start: ModuleType) -> None:
         "Collecting numpy<3 (from gradio==6.31.0->-r requirements.txt (line 6))",
         "  Downloading numpy-2.4.6-cp311-cp311-manylinux_2_28_x86_64.whl (16.2 MB)",
         "  Downloading idna-3.20-py3-none-any.whl (68 kB)",
-        "Processing /opt/wheels/torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl (from -r requirements.txt (line 14))",
-        "Requirement already satisfied: PyYAML==6.0.3 in ./.venv/lib (from -r requirements.txt (line 11)) (6.0.3)",
+        "Processing /opt/wheels/torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl"
+        " (from -r requirements.txt (line 14))",
+        "Requirement already satisfied: PyYAML==6.0.3 in ./.venv/lib"
+        " (from -r requirements.txt (line 11)) (6.0.3)",
         "Collecting gradio==6.31.0 (from -r requirements.txt (line 6))",
         "Installing collected packages: numpy, torch, gradio",
     ]
-    said = [start.condense(line, ["gradio", "torch", "pyyaml"], seen) for line in lines]
+    said = [start.summarise_pip_line(line, ["gradio", "torch", "pyyaml"], seen) for line in lines]
     assert [words for words in said if words] == [
         "Installing gradio (1 of 3) ...",
         "    downloading numpy, 16.2 MB",
@@ -305,7 +308,7 @@ def test_progress_counts_our_own_packages(start: ModuleType) -> None:
     ],
 )
 def test_package_names(start: ModuleType, text: str, name: str) -> None:
-    assert start.package(text) == name
+    assert start.package_name(text) == name
 
 
 # What it starts
@@ -378,7 +381,7 @@ def test_windows_waits_and_passes_the_exit_code_on(
 
     monkeypatch.setattr(start.os, "name", "nt")
     monkeypatch.setattr(subprocess, "Popen", Child)
-    assert start.run(["python", "app.py"]) == 5
+    assert start.run_command(["python", "app.py"]) == 5
 
 
 def test_help_installs_nothing(start: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

@@ -67,7 +67,7 @@ class WarmPopen(subprocess.Popen[Any]):
 
     def _execute_child(self, args: Any, *rest: Any) -> None:
         words = [str(word) for word in args] if isinstance(args, list | tuple) else []
-        # The positions of CPython 3.11 to 3.13: the folder, the environment, the ends of three pipes.
+        # Positions in CPython 3.11 to 3.13: folder, environment, the ends of three pipes.
         cwd, env, pipes = rest[4], dict(rest[5] or os.environ), rest[9:15]
         module = words[2] if words[:2] == [sys.executable, "-m"] else ""
         if not (WARM.fullmatch(module) and fits(env)):

@@ -1,4 +1,4 @@
-"""The app with workers from the warm process: ``python -m tests.warm_app [arguments of app.py]``."""
+"""The app with workers from the warm process; takes the arguments of app.py."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def find_run(engine: Engine, run_id: str) -> RunDir:
     """The run with this id, or the newest one for 'last'; raises RunError."""
     if run_id != "last":
         return engine.store.run(run_id)
-    newest = next((run for run in engine.store.all_runs() if run.readable), None)
+    newest = next((run for run in engine.store.all_runs() if run.is_readable), None)
     if newest is None:
         raise RunError("There is no run yet. Train one first.")
     return newest

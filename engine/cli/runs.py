@@ -29,7 +29,7 @@ NOT_PRINTED = ("expected", "coach")  # parts of a summary that 'show' prints as 
 def list_runs(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     """List all runs."""
     with open_engine(home) as engine:
-        rows = [summarize_run(run) for run in engine.store.all_runs() if run.readable]
+        rows = [summarize_run(run) for run in engine.store.all_runs() if run.is_readable]
     lines = [
         f"{row['run']:<48} {row['state']:<12} {row['step']}/{row['steps']}  "
         f"best {row['held_out_loss_best']}"

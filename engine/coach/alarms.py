@@ -29,7 +29,7 @@ def all_masked(curves: CurveLevels) -> Sign | None:
     """No token has a loss, or no gradient comes through."""
     grads = [one for one in curves.view.grads if math.isfinite(one)]
     no_gradient = len(grads) >= 3 and max(grads) == 0
-    if curves.taken < 3 or (max(curves.losses) > 0 and not no_gradient):
+    if curves.step_count < 3 or (max(curves.losses) > 0 and not no_gradient):
         return None
     what = "gradient" if grads and max(grads) == 0 else "loss"
     return make_sign(
@@ -37,7 +37,7 @@ def all_masked(curves: CurveLevels) -> Sign | None:
         "bad",
         "Nothing is learned",
         "No word of the answers counts in the loss (all are masked), so nothing can change.",
-        f"The {what} is exactly 0 in all {curves.taken:,} steps so far.",
+        f"The {what} is exactly 0 in all {curves.step_count:,} steps so far.",
         "Stop the run.",
         "Look at the coloured words on the Data tab: those are learned. Correct the columns or "
         "Learn from, or raise the longest example if answers are cut off.",
@@ -47,7 +47,11 @@ def all_masked(curves: CurveLevels) -> Sign | None:
 def answers_leak(curves: CurveLevels) -> Sign | None:
     """The model knows the answers before it has learned anything."""
     first = curves.view.first_loss
-    if not curves.writes or curves.taken < 3 or max(curves.start.mean, first or 0) > LOW_LOSS:
+    if (
+        not curves.writes_text
+        or curves.step_count < 3
+        or max(curves.start.mean, first or 0) > LOW_LOSS
+    ):
         return None
     held = f"; held-out loss before training {first:.3f}" if first is not None else ""
     return make_sign(
@@ -66,7 +70,7 @@ def loss_diverges(curves: CurveLevels) -> Sign | None:
     """The loss stands far above where it began."""
     start, now = curves.start, curves.now
     grew = is_below(start, now) and now.mean >= GROWTH * start.mean
-    if curves.taken < 8 or not grew or not _held_out_rose(curves):
+    if curves.step_count < 8 or not grew or not _held_out_rose(curves):
         return None
     return make_sign(
         "diverging",
@@ -85,9 +89,9 @@ def _lower_rate(curves: CurveLevels) -> str:
 
 def rate_too_high(curves: CurveLevels) -> Sign | None:
     """The loss jumped, which costs what the model knew, even where it comes down again."""
-    if curves.taken < MIN_STEPS:
+    if curves.step_count < MIN_STEPS:
         return None
-    top, start = curves.highest, curves.start
+    top, start = curves.highest_level, curves.start
     # The noise of a run that jumps is the jumping itself, so a large jump needs no other proof.
     jumped = top.mean > max(JUMP * start.mean, start.mean + 0.2) or (
         top.mean > GROWTH * start.mean and is_below(start, top)
@@ -117,31 +121,31 @@ def rate_too_high(curves: CurveLevels) -> Sign | None:
 def _held_out_rose(curves: CurveLevels) -> bool:
     """Whether the held-out loss jumped, too; also where it was not measured often enough to say."""
     first = curves.view.first_loss
-    if first is None or len(curves.later) < RISING_CHECKS:
+    if first is None or len(curves.later_checks) < RISING_CHECKS:
         return True
-    return max(loss for _, loss in curves.later) > (1 + RISE_SHARE) * first
+    return max(loss for _, loss in curves.later_checks) > (1 + RISE_SHARE) * first
 
 
 def _early_worst_check(curves: CurveLevels) -> tuple[int, float] | None:
     """(step, loss) of the highest held-out loss, if far above the first and before any progress."""
-    if curves.view.first_loss is None or not curves.later:
+    if curves.view.first_loss is None or not curves.later_checks:
         return None
-    step, loss = max(curves.later, key=lambda one: one[1])
+    step, loss = max(curves.later_checks, key=lambda one: one[1])
     early = curves.level_at(step).mean > 0.8 * curves.start.mean
     return (step, loss) if early and loss > HELD_OUT_GROWTH * curves.view.first_loss else None
 
 
-def memorises(curves: CurveLevels) -> Sign | None:
+def starts_memorising(curves: CurveLevels) -> Sign | None:
     """Held-out loss rises for several checks while training loss falls.
 
     With few rows it need not even rise.
     """
-    if not curves.later:
+    if not curves.later_checks:
         return _memorises_unchecked(curves)
     first, (best_step, best) = curves.checks[0][1], min(curves.checks, key=lambda one: one[1])
-    last, then = curves.later[-1][1], curves.level_at(best_step)
+    last, then = curves.later_checks[-1][1], curves.level_at(best_step)
     apart = curves.now.mean < BY_HEART_SHARE * last and last > 0.1 * first
-    known_by_heart = curves.few and curves.epoch >= 2 and apart
+    known_by_heart = curves.has_few_examples and curves.epoch >= 2 and apart
     falls = is_below(curves.now, then)
     if not (falls and _held_out_rises(curves)) and not known_by_heart:
         return None
@@ -149,7 +153,7 @@ def memorises(curves: CurveLevels) -> Sign | None:
         f"Held-out loss was best at step {best_step:,} ({best:.3f}) and is {last:.3f} now; "
         f"training loss went from {then.mean:.3f} to {curves.now.mean:.3f}."
     )
-    if curves.few:
+    if curves.has_few_examples:
         return _too_few_examples(curves, numbers)
     return make_sign(
         "memorising",
@@ -165,7 +169,10 @@ def memorises(curves: CurveLevels) -> Sign | None:
 def _held_out_rises(curves: CurveLevels) -> bool:
     """Whether the held-out loss has been above its best for several checks, and stays there."""
     best_step, best = min(curves.checks, key=lambda one: one[1])
-    after, last = [loss for step, loss in curves.checks if step > best_step], curves.later[-1][1]
+    after, last = (
+        [loss for step, loss in curves.checks if step > best_step],
+        curves.later_checks[-1][1],
+    )
     if len(after) < RISING_CHECKS or curves.as_right:
         return False
     lasting = last - best > LASTING_SHARE * (max(after) - best)  # it is not on its way back
@@ -176,8 +183,8 @@ def _held_out_rises(curves: CurveLevels) -> bool:
 def _memorises_unchecked(curves: CurveLevels) -> Sign | None:
     """Without held-out rows: few rows whose loss has all but gone."""
     start, now = curves.start, curves.now
-    early = curves.epoch < 5 or curves.taken < MIN_STEPS
-    if not curves.few or early or curves.view.checks or now.mean > 0.05 * start.mean:
+    early = curves.epoch < 5 or curves.step_count < MIN_STEPS
+    if not curves.has_few_examples or early or curves.view.checks or now.mean > 0.05 * start.mean:
         return None
     numbers = f"Training loss went from {start.mean:.3f} to {now.mean:.3f}; nothing is held out."
     return _too_few_examples(curves, numbers)
@@ -201,13 +208,13 @@ def _too_few_examples(curves: CurveLevels, numbers: str) -> Sign:
 
 def nothing_moves(curves: CurveLevels) -> Sign | None:
     """After a good part of the run nothing has moved: too small a rate, or nothing to find."""
-    early = curves.taken < MIN_STEPS or curves.share < SURE_SHARE or curves.rate_rises
+    early = curves.step_count < MIN_STEPS or curves.share_done < SURE_SHARE or curves.rate_rises
     if early or is_below(curves.start, curves.now, 2.5):
         return None
     if _loss_fell(curves) and not _labels_are_guessed(curves):
         return None
     numbers = _unmoved_numbers(curves)
-    if curves.path < MIN_PATH:
+    if curves.rate_sum < MIN_PATH:
         return make_sign(
             "rate-low",
             "warn",
@@ -232,12 +239,12 @@ def nothing_moves(curves: CurveLevels) -> Sign | None:
 def _unmoved_numbers(curves: CurveLevels) -> str:
     numbers = (
         f"Training loss {curves.start.mean:.3f} at the start, {curves.now.mean:.3f} after "
-        f"{curves.taken:,} steps"
+        f"{curves.step_count:,} steps"
     )
     first, checks = curves.view.first_loss, curves.view.checks
-    if curves.later and first is not None:
-        numbers += f"; held-out loss {first:.3f} before, {curves.later[-1][1]:.3f} now"
-    if curves.chooses and checks and checks[-1].accuracy is not None:
+    if curves.later_checks and first is not None:
+        numbers += f"; held-out loss {first:.3f} before, {curves.later_checks[-1][1]:.3f} now"
+    if curves.chooses_labels and checks and checks[-1].accuracy is not None:
         numbers += f"; right on {100 * checks[-1].accuracy:.0f} % of the held-out examples"
     return numbers
 
@@ -247,15 +254,15 @@ def _loss_fell(curves: CurveLevels) -> bool:
     start, now, first = curves.start, curves.now, curves.view.first_loss
     if start.mean - now.mean > STILL_SHARE * abs(start.mean) and is_below(now, start, 2.5):
         return True
-    if not curves.later or first is None:
+    if not curves.later_checks or first is None:
         return False
-    return first - curves.later[-1][1] > STILL_SHARE * abs(first)
+    return first - curves.later_checks[-1][1] > STILL_SHARE * abs(first)
 
 
 def _labels_are_guessed(curves: CurveLevels) -> bool:
     """Whether labels are right no more often than before training, beyond chance."""
     began, shares = curves.view.started, curves.accuracies
-    if began is None or not curves.chooses or len(shares) <= RISING_CHECKS:
+    if began is None or not curves.chooses_labels or len(shares) <= RISING_CHECKS:
         return False
     if curves.now.mean < 0.7 * curves.start.mean:
         return False

@@ -16,19 +16,21 @@ def describe_run(view: RunView, state: RunState) -> CoachMessage:
     return STATE_MESSAGES[state](view)
 
 
-def _message(tone: Tone, title: str, text: str) -> CoachMessage:
+def _make_message(tone: Tone, title: str, text: str) -> CoachMessage:
     return CoachMessage(tone=tone, title=title, text=text.strip())
 
 
-def _queued(_: RunView) -> CoachMessage:
+def _queued_message(_: RunView) -> CoachMessage:
     text = "Another run is using this machine. This one starts by itself afterwards."
-    return _message("info", "Waiting", text)
+    return _make_message("info", "Waiting", text)
 
 
-def _preparing(view: RunView) -> CoachMessage:
+def _preparing_message(view: RunView) -> CoachMessage:
     if view.proving is None:
-        return _message("info", "Getting ready", view.phase or "Starting the training process.")
-    return _message(
+        return _make_message(
+            "info", "Getting ready", view.phase or "Starting the training process."
+        )
+    return _make_message(
         "info",
         "Checking whether it fits",
         f"The longest examples ({view.proving.length:,} tokens) go through the model once, "
@@ -36,44 +38,46 @@ def _preparing(view: RunView) -> CoachMessage:
     )
 
 
-def _training(view: RunView) -> CoachMessage:
+def _training_message(view: RunView) -> CoachMessage:
     return find_sign(view).message
 
 
-def _failed(view: RunView) -> CoachMessage:
+def _failed_message(view: RunView) -> CoachMessage:
     text = view.ended.text if isinstance(view.ended, ev.Failed) else ""
-    return _message("bad", "It stopped with an error", f"{text} {_kept(view)}")
+    return _make_message("bad", "It stopped with an error", f"{text} {_saved_text(view)}")
 
 
-def _interrupted(view: RunView) -> CoachMessage:
+def _interrupted_message(view: RunView) -> CoachMessage:
     why = view.last_word or "The training process ended without a message."
-    return _message("warn", "Interrupted", f"{why} {_kept(view)} Press Continue to go on.")
+    return _make_message(
+        "warn", "Interrupted", f"{why} {_saved_text(view)} Press Continue to go on."
+    )
 
 
-def _cancelled(view: RunView) -> CoachMessage:
+def _cancelled_message(view: RunView) -> CoachMessage:
     lost = "Steps after the last check were not saved. " if view.saved else ""
-    return _message("info", "Cancelled", lost + _kept(view))
+    return _make_message("info", "Cancelled", lost + _saved_text(view))
 
 
-def _stopped(view: RunView) -> CoachMessage:
-    text = f"{_kept(view)} Compare it, export it, or press Continue."
-    return _message("warn", "Stopped and kept", text)
+def _stopped_message(view: RunView) -> CoachMessage:
+    text = f"{_saved_text(view)} Compare it, export it, or press Continue."
+    return _make_message("warn", "Stopped and kept", text)
 
 
-def _paused(view: RunView) -> CoachMessage:
+def _paused_message(view: RunView) -> CoachMessage:
     why = view.ended.why if isinstance(view.ended, ev.Paused) else ""
-    text = f"{why} {_kept(view)} Press Continue to go on."
-    return _message("warn" if why else "info", "Paused", text)
+    text = f"{why} {_saved_text(view)} Press Continue to go on."
+    return _make_message("warn" if why else "info", "Paused", text)
 
 
-def _finished(view: RunView) -> CoachMessage:
+def _finished_message(view: RunView) -> CoachMessage:
     """What came of it, and what was the matter where something was."""
     loss = _loss_change(view)
     if isinstance(view.ended, ev.Finished) and view.ended.early and view.best:
         title = f"Stopped improving at step {view.best.step}"
         kept = f"The version of step {view.best.step} is kept"
         text = f"{kept}; training ended at step {view.ended.step}. {loss}"
-        return _message("good", title, text)
+        return _make_message("good", title, text)
     sign = find_sign(view)
     found, action = sign.message, "Now try it on the Compare tab."
     tone: Tone = "good"
@@ -86,15 +90,15 @@ def _finished(view: RunView) -> CoachMessage:
 
 
 STATE_MESSAGES: dict[RunState, Callable[[RunView], CoachMessage]] = {
-    RunState.QUEUED: _queued,
-    RunState.PREPARING: _preparing,
-    RunState.TRAINING: _training,
-    RunState.FAILED: _failed,
-    RunState.INTERRUPTED: _interrupted,
-    RunState.CANCELLED: _cancelled,
-    RunState.STOPPED: _stopped,
-    RunState.PAUSED: _paused,
-    RunState.FINISHED: _finished,
+    RunState.QUEUED: _queued_message,
+    RunState.PREPARING: _preparing_message,
+    RunState.TRAINING: _training_message,
+    RunState.FAILED: _failed_message,
+    RunState.INTERRUPTED: _interrupted_message,
+    RunState.CANCELLED: _cancelled_message,
+    RunState.STOPPED: _stopped_message,
+    RunState.PAUSED: _paused_message,
+    RunState.FINISHED: _finished_message,
 }
 
 
@@ -124,7 +128,7 @@ def _loss_change(view: RunView) -> str:
     return f"{loss} is down {share:.0f} %, from {first:.3f} to {best.loss:.3f}.{right}"
 
 
-def _kept(view: RunView) -> str:
+def _saved_text(view: RunView) -> str:
     if not view.saved:
         return "Nothing has been saved yet."
     return f"Everything up to step {view.saved[-1].step} of {view.total_steps} is kept."

@@ -26,10 +26,10 @@ def check_estimates(view: RunView, state: RunState) -> list[EstimateCheck]:
     """The comparison as far as the run has come; empty for runs without estimates."""
     if view.estimated is None or view.started is None:
         return []
-    return list(_checks(view, view.estimated, view.started, state))
+    return list(_compare_figures(view, view.estimated, view.started, state))
 
 
-def _checks(
+def _compare_figures(
     view: RunView, estimate: ev.Estimated, began: ev.Started, state: RunState
 ) -> Iterator[EstimateCheck]:
     yield EstimateCheck(

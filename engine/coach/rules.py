@@ -14,9 +14,9 @@ from engine.coach.alarms import (
     all_masked,
     answers_leak,
     loss_diverges,
-    memorises,
     nothing_moves,
     rate_too_high,
+    starts_memorising,
 )
 from engine.coach.message import Sign, make_sign
 from engine.coach.windows import CurveLevels
@@ -37,9 +37,9 @@ def find_sign(view: RunView) -> Sign:
 def reached_plateau(curves: CurveLevels) -> Sign | None:
     """Several checks brought nothing, although the learning rate is still high."""
     fast = bool(curves.view.lrs) and curves.view.lrs[-1] >= FAST_SHARE * curves.top_rate
-    if len(curves.later) <= RISING_CHECKS or not fast:
+    if len(curves.later_checks) <= RISING_CHECKS or not fast:
         return None
-    before, recent = curves.later[:-RISING_CHECKS], curves.later[-RISING_CHECKS:]
+    before, recent = curves.later_checks[:-RISING_CHECKS], curves.later_checks[-RISING_CHECKS:]
     best, now = min(loss for _, loss in before), min(loss for _, loss in recent)
     first = curves.checks[0][1]
     improves = best - now > FLAT_SHARE * abs(best)
@@ -62,16 +62,16 @@ def reached_plateau(curves: CurveLevels) -> Sign | None:
 def learns_well(curves: CurveLevels) -> Sign | None:
     """Held-out loss is below the base model's."""
     first, check = curves.view.first_loss, curves.view.best
-    if first is None or check is None or not curves.later:
+    if first is None or check is None or not curves.later_checks:
         return None
-    best_step, best = min(curves.later, key=lambda one: one[1])
+    best_step, best = min(curves.later_checks, key=lambda one: one[1])
     if best > (1 - STILL_SHARE / 3) * first:
         return None
     share = min(99.0, 100 * (1 - best / first))  # never "100 %": something is always left
     right = ""
     if check.accuracy is not None:
         right = f" It is right on {100 * check.accuracy:.0f} % of them."
-    training = f"; {_training_numbers(curves)}" if curves.taken else ""
+    training = f"; {_training_numbers(curves)}" if curves.step_count else ""
     return make_sign(
         "learning",
         "good",
@@ -96,7 +96,7 @@ def nothing_held_out(curves: CurveLevels) -> Sign | None:
         "info",
         "Training",
         "Nothing is held out, so there is no telling how it does on new examples.",
-        f"{_training_numbers(curves).capitalize()}." if curves.taken >= MIN_STEPS else "",
+        f"{_training_numbers(curves).capitalize()}." if curves.step_count >= MIN_STEPS else "",
         after="Next time hold out some examples on the Data tab (held-out share).",
     )
 
@@ -105,7 +105,7 @@ def too_early(curves: CurveLevels) -> Sign:
     """Nothing can be said yet."""
     view = curves.view
     done = f"Step {view.step:,} of {view.total_steps:,}" if view.total_steps else "No step yet"
-    if not curves.later:
+    if not curves.later_checks:
         text = "The first steps are noisy. The first check on held-out examples comes next."
         return make_sign("warming", "info", "Warming up", text, f"{done}.")
     first = f", {view.first_loss:.3f} before training" if view.first_loss is not None else ""
@@ -114,7 +114,7 @@ def too_early(curves: CurveLevels) -> Sign:
         "info",
         "Not better yet",
         "Loss on examples it has never seen is not below the base model's yet.",
-        f"{done}: held-out loss {curves.later[-1][1]:.3f}{first}.",
+        f"{done}: held-out loss {curves.later_checks[-1][1]:.3f}{first}.",
         "Wait for the next checks.",
     )
 
@@ -125,7 +125,7 @@ RULES: tuple[Callable[[CurveLevels], Sign | None], ...] = (
     loss_diverges,
     rate_too_high,
     nothing_moves,
-    memorises,
+    starts_memorising,
     reached_plateau,
     learns_well,
     nothing_held_out,

@@ -42,11 +42,11 @@ class CurveLevels:
         return [value for value in self.view.losses if math.isfinite(value)]
 
     @property
-    def taken(self) -> int:
+    def step_count(self) -> int:
         return len(self.losses)
 
     @property
-    def share(self) -> float:
+    def share_done(self) -> float:
         """Share of the run that is done."""
         return self.view.step / self.view.total_steps if self.view.total_steps else 0.0
 
@@ -57,41 +57,44 @@ class CurveLevels:
     @property
     def window(self) -> int:
         """Steps in a window: an eighth of what there is, from 4 to 100."""
-        return max(4, min(100, self.taken // 8))
+        return max(4, min(100, self.step_count // 8))
 
     @property
     def start(self) -> Level:
         """Training loss before the learning rate has done anything."""
-        return self._level(0, max(3, min(self.window, self.taken // 20)))
+        return self._window_level(0, max(3, min(self.window, self.step_count // 20)))
 
     @property
     def now(self) -> Level:
         """Training loss of the newest window."""
-        return self._level(self.taken - self.window, self.taken)
+        return self._window_level(self.step_count - self.window, self.step_count)
 
     @cached_property
-    def highest(self) -> Level:
+    def highest_level(self) -> Level:
         """Training loss of the highest half window."""
         size = max(4, self.window // 2)
-        starts = range(0, max(1, self.taken - size + 1), max(1, size // 4))
-        return max(self._level(at, at + size) for at in starts)
+        starts = range(0, max(1, self.step_count - size + 1), max(1, size // 4))
+        return max(self._window_level(at, at + size) for at in starts)
 
     def level_at(self, step: int) -> Level:
         """Training loss in the window that ends at a step; 0 is the start."""
         end = bisect_right(self.view.steps, step)
-        return self._level(end - self.window, end) if end else self.start
+        return self._window_level(end - self.window, end) if end else self.start
 
-    def _level(self, begin: int, end: int) -> Level:
-        begin, end = max(0, begin), min(end, self.taken)
+    def _window_level(self, begin: int, end: int) -> Level:
+        begin, end = max(0, begin), min(end, self.step_count)
         count = max(1, end - begin)
-        return Level((self._sums[end] - self._sums[begin]) / count, self._noise / math.sqrt(count))
+        return Level(
+            (self._loss_sums[end] - self._loss_sums[begin]) / count,
+            self._loss_noise / math.sqrt(count),
+        )
 
     @cached_property
-    def _sums(self) -> list[float]:
+    def _loss_sums(self) -> list[float]:
         return [0.0, *accumulate(self.losses)]
 
     @cached_property
-    def _noise(self) -> float:
+    def _loss_noise(self) -> float:
         """Standard deviation of a single loss.
 
         Taken from the distances of neighbours, which a slope hardly changes.
@@ -108,12 +111,12 @@ class CurveLevels:
         return [(one.step, one.loss) for one in self.view.checks if math.isfinite(one.loss)]
 
     @cached_property
-    def later(self) -> list[tuple[int, float]]:
+    def later_checks(self) -> list[tuple[int, float]]:
         """(step, held-out loss) of the checks after training began."""
         return [one for one in self.checks if one[0] > 0]
 
     @cached_property
-    def path(self) -> float:
+    def rate_sum(self) -> float:
         """How far the optimizer can have moved a weight: the sum of the learning rates."""
         return math.fsum(self.view.lrs)
 
@@ -127,13 +130,13 @@ class CurveLevels:
         return len(self.view.lrs) > 1 and self.view.lrs[-1] > self.view.lrs[-2]
 
     @property
-    def writes(self) -> bool:
+    def writes_text(self) -> bool:
         """Whether the loss is that of tokens that the model writes."""
         began = self.view.started
         return began is not None and began.goal in ("", "write") and not began.preference
 
     @property
-    def chooses(self) -> bool:
+    def chooses_labels(self) -> bool:
         """Whether it learns to choose labels."""
         return self.view.started is not None and self.view.started.goal in (
             "classify",
@@ -153,14 +156,14 @@ class CurveLevels:
         """
         shares, began = self.accuracies, self.view.started
         row = 1 / max(1, began.held_out) if began else 0.0
-        return self.chooses and bool(shares) and shares[-1] > max(shares) - 1.5 * row
+        return self.chooses_labels and bool(shares) and shares[-1] > max(shares) - 1.5 * row
 
     @property
-    def few(self) -> bool:
+    def has_few_examples(self) -> bool:
         """Whether there are so few examples that they are soon learned by heart."""
         began = self.view.started
         if began is None:
             return False
         return began.rows <= FEW_ROWS or (
-            self.writes and began.trainable > WEIGHTS_PER_TOKEN * began.learned > 0
+            self.writes_text and began.trainable > WEIGHTS_PER_TOKEN * began.learned > 0
         )

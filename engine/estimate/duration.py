@@ -209,7 +209,7 @@ def speed_of_run(info: ModelInfo, spec: RunSpec, view: RunView) -> PastSpeed | N
     if speed <= 0 or tokens <= 0:
         return None
     step = max(tokens / speed - STEP_SECONDS, 0.2 * tokens / speed)  # seconds of its arithmetic
-    how = Pass(view.fit.checkpointing if view.fit else spec.optim.checkpointing == "on")
+    how = Pass(view.layout.checkpointing if view.layout else spec.optim.checkpointing == "on")
     try:
         each = flops_per_token(info, spec.method, began.tokens / began.rows, how=how)
     except HoneError:  # its settings name modules that this reading of the model lacks

@@ -171,7 +171,7 @@ def runs_using(store: Store, folder: str) -> list[RunDir]:
     """The runs that need a model: without it they can neither resume nor answer."""
     path = store.models / folder
     names = {str(path), str(path.resolve())}  # all models may stand on another disk, behind a link
-    return [run for run in store.all_runs() if run.readable and run.spec.model.source in names]
+    return [run for run in store.all_runs() if run.is_readable and run.spec.model.source in names]
 
 
 def remove_model(store: Store, folder: str) -> None:

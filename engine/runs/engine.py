@@ -128,7 +128,7 @@ class Engine:
     def resume(self, run_id: str) -> None:
         """Put a run that ended early back in the queue; raises RunError for any other."""
         run = self.store.run(run_id)
-        with self._queue.changing():  # another job of the same run may just have been put in
+        with self._queue.hold_lock():  # another job of the same run may just have been put in
             if not run.state().can_continue or run.queued or run.alive:
                 working = " Another job of it works or waits." if run.state().can_continue else ""
                 raise RunError(
@@ -140,7 +140,7 @@ class Engine:
 
     def extend(self, run_id: str, epochs: float) -> None:
         """Train a finished run for more epochs, from its newest checkpoint; raises HoneError."""
-        with self._queue.changing():  # of two who press the button at once, one extends it
+        with self._queue.hold_lock():  # of two who press the button at once, one extends it
             run = self.store.run(run_id)
             _require_extendable(run, epochs)
             values, began = run.spec.model_dump(), run.view().started
@@ -189,7 +189,7 @@ class Engine:
 
     def queue(self) -> list[WaitingJob]:
         """What waits, the next one first."""
-        return self._queue.waiting()
+        return self._queue.waiting_jobs()
 
     def move(self, run_id: str, where: QueueMove) -> None:
         """Change a waiting job's place in the queue; raises RunError where it does not wait."""

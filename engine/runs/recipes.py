@@ -77,7 +77,7 @@ def saved_recipes(store: Store) -> dict[str, Recipe]:
 
 def load_recipe(store: Store, recipe_id: str) -> Recipe:
     """A saved recipe; raises RunError or SpecError."""
-    path = store.recipe(recipe_id)
+    path = store.recipe_file(recipe_id)
     if not path.is_file():
         raise RunError("This recipe is not there any more. Choose another.")
     return parse_recipe(path.read_text(encoding="utf-8"), path.name)
@@ -88,9 +88,9 @@ def store_recipe(store: Store, recipe: Recipe) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", recipe.name.lower()).strip("-")[:RECIPE_NAME_LENGTH]
     recipe_id = slug or f"recipe-{secrets.token_hex(3)}"
     same = next((key for key, one in saved_recipes(store).items() if one.name == recipe.name), "")
-    path = store.recipe(same or recipe_id)
+    path = store.recipe_file(same or recipe_id)
     if not same and path.exists():  # another name that reads the same
-        path = store.recipe(f"{recipe_id}-{secrets.token_hex(2)}")
+        path = store.recipe_file(f"{recipe_id}-{secrets.token_hex(2)}")
     if not same and len(list(store.recipes.glob("*.yaml"))) >= MOST_RECIPES:
         raise RunError(f"There are {MOST_RECIPES} recipes already. Delete some first.")
     write_whole(path, dump_recipe(recipe))
@@ -99,7 +99,7 @@ def store_recipe(store: Store, recipe: Recipe) -> str:
 
 def remove_recipe(store: Store, recipe_id: str) -> None:
     """Remove a recipe."""
-    store.recipe(recipe_id).unlink(missing_ok=True)
+    store.recipe_file(recipe_id).unlink(missing_ok=True)
 
 
 def dump_recipe(recipe: Recipe) -> str:

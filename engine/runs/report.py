@@ -151,7 +151,7 @@ def write_report(run: RunDir) -> None:
 def report_settings(run: RunDir, view: RunView) -> list[ReportSetting]:
     """What a run was started with, in words."""
     spec, began = run.spec, view.started
-    layout, length = view.fit or initial_layout(spec.optim), spec.data.max_length
+    layout, length = view.layout or initial_layout(spec.optim), spec.data.max_length
     reasons = began.reasons if began else {}
     why = {name: f"; {text}" for name, text in reasons.items()}
     origin = ""

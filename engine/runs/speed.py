@@ -53,7 +53,7 @@ class SpeedHistory:
         for run in list(self.store.all_runs())[:NEWEST_RUNS]:
             if len(found) == RUNS_ENOUGH:
                 break
-            if not run.readable or run.alive or not run.events_file.is_file():
+            if not run.is_readable or run.alive or not run.events_file.is_file():
                 continue
             spec = run.spec
             if spec.model.source != info.source or spec.method.kind != method.kind:

@@ -10,7 +10,7 @@ from engine.store.run_dir import RunDir, read_data_summary
 
 def current_layout(run: RunDir) -> BatchLayout:
     """The layout that a run goes on with."""
-    return run.view().fit or initial_layout(run.spec.optim)
+    return run.view().layout or initial_layout(run.spec.optim)
 
 
 def step_down(run: RunDir, why: str = "") -> BatchLayout | None:

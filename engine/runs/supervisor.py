@@ -61,7 +61,7 @@ class Supervisor:
         first = FileLock(self.store.locks / "supervisor.lock")
         if not self._become_first(first):
             return
-        self.store.sweep()
+        self.store.remove_leftovers()
         for run in self.store.all_runs():
             if run.alive:
                 self.at_work = run.id
@@ -85,7 +85,9 @@ class Supervisor:
     def _work_on_next(self) -> bool:
         """Do the next job; False where none waits, or where it could not be done."""
         try:
-            following = next((one.run for one in self.queue.waiting() if not one.run.alive), None)
+            following = next(
+                (one.run for one in self.queue.waiting_jobs() if not one.run.alive), None
+            )
             if following is None:
                 return False
             self.at_work = following.id

@@ -51,7 +51,7 @@ def origin_run(store: Store, run_id: str) -> RunDir:
             "The run to start from is gone; it may have been deleted. Choose another on the Runs "
             "tab, or start from the base model (model.start empty)."
         ) from None
-    if not run.readable or not run.has_result:
+    if not run.is_readable or not run.has_result:
         raise RunError(
             f"The run to start from, '{run_id}', has not saved anything yet. Choose another."
         )

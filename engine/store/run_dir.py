@@ -70,7 +70,7 @@ class RunDir:
         write_json(self.path / "meta.json", self.meta | changes)
 
     @property
-    def readable(self) -> bool:
+    def is_readable(self) -> bool:
         """Whether its settings can be read: people handle these folders, and older versions wrote them."""
         try:
             return bool(self.spec and {"name", "note", "created", "data"} <= self.meta.keys())

@@ -36,13 +36,13 @@ class RunQueue:
         # One that a thread may take again while it holds it; other threads and processes wait.
         self._lock = FileLock(store.locks / "queue.lock")
 
-    def changing(self) -> AbstractContextManager[object]:
+    def hold_lock(self) -> AbstractContextManager[object]:
         """Nobody else changes the queue within it."""
         return self._lock.acquire(timeout=10)
 
-    def waiting(self) -> list[WaitingJob]:
+    def waiting_jobs(self) -> list[WaitingJob]:
         """What waits, the next one first."""
-        listed = {run_id: at for at, run_id in enumerate(self._listed())}
+        listed = {run_id: at for at, run_id in enumerate(self._read_order())}
         found = []
         for run in self.store.all_runs():
             try:
@@ -58,19 +58,19 @@ class RunQueue:
 
     def add(self, run: RunDir, job: str) -> None:
         """Put a job at the end."""
-        with self.changing():
+        with self.hold_lock():
             # One that works keeps its place: a worker that finds too little memory puts its run back for less.
-            listed = self._listed()
+            listed = self._read_order()
             others = (one for one in self.store.all_runs() if one.id in listed and one.id != run.id)
             matter = {one.id for one in others if one.queued or one.alive}
-            self._write([*(one for one in listed if one in matter), run.id])
+            self._write_order([*(one for one in listed if one in matter), run.id])
             write_whole(run.queue_mark, job)
 
     def move(self, run_id: str, where: QueueMove) -> None:
         """Change a waiting job's place; raises RunError where it does not wait."""
-        with self.changing():
+        with self.hold_lock():
             run = self.store.run(run_id)
-            order = [one.run.id for one in self.waiting()]
+            order = [one.run.id for one in self.waiting_jobs()]
             if run_id not in order:
                 raise RunError(
                     f"'{run.meta['name']}' does not wait any more: it is {run.state().value}."
@@ -83,14 +83,14 @@ class RunQueue:
                     f"'{where}' is not a way to move in the queue. Choose up, down or first."
                 )
             order.insert(max(0, at + steps[where]), run_id)
-            self._write([*(one for one in self._listed() if one not in order), *order])
+            self._write_order([*(one for one in self._read_order() if one not in order), *order])
 
-    def _listed(self) -> list[str]:
+    def _read_order(self) -> list[str]:
         try:
             found = json.loads(self.file.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return []
         return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
 
-    def _write(self, ids: list[str]) -> None:
+    def _write_order(self, ids: list[str]) -> None:
         write_json(self.file, ids)

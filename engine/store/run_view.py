@@ -1,4 +1,4 @@
-"""RunView: what a run's events add up to. A pure fold; nothing else decides what a page shows."""
+"""RunView: what a run's events add up to. A pure fold; nothing else decides what is shown."""
 
 from __future__ import annotations
 
@@ -30,19 +30,20 @@ class RunState(StrEnum):
 
     @property
     def live(self) -> bool:
-        """Something may still happen without the user."""
+        """Whether something may still happen without the user."""
         return self in (RunState.QUEUED, RunState.PREPARING, RunState.TRAINING)
 
     @property
     def can_continue(self) -> bool:
-        """It ended before its last step."""
-        return self in (
-            RunState.STOPPED,
-            RunState.PAUSED,
-            RunState.CANCELLED,
-            RunState.FAILED,
-            RunState.INTERRUPTED,
-        )
+        """Whether it ended before its last step."""
+        return not self.live and self != RunState.FINISHED
+
+
+END_STATES = {
+    ev.Finished: RunState.FINISHED,
+    ev.Paused: RunState.PAUSED,
+    ev.Failed: RunState.FAILED,
+}
 
 
 def _float_array() -> array[float]:
@@ -51,7 +52,7 @@ def _float_array() -> array[float]:
 
 @dataclass
 class RunView:
-    """A run as its events tell it. Of each step, in arrays of equal length: ``steps`` to ``seconds``."""
+    """What a run's events say so far; ``steps`` to ``seconds`` are arrays with a value per step."""
 
     started: ev.Started | None = None
     attempt: int = 0  # how many times a worker has started to train
@@ -60,9 +61,7 @@ class RunView:
     steps: array[int] = field(default_factory=lambda: array("q"))
     losses: array[float] = field(default_factory=_float_array)
     lrs: array[float] = field(default_factory=_float_array)
-    grads: array[float] = field(
-        default_factory=_float_array
-    )  # norm of the gradient; NaN where it is not known
+    grads: array[float] = field(default_factory=_float_array)  # norms of gradients; NaN: not known
     speeds: array[float] = field(default_factory=_float_array)  # tokens per second
     tokens: array[int] = field(default_factory=lambda: array("q"))  # seen since the start
     seconds: array[float] = field(default_factory=_float_array)  # since the start
@@ -82,29 +81,20 @@ class RunView:
     score_problem: str = ""  # why the last scoring came to nothing
     proving: ev.Proving | None = None  # a layout that is being tried
     proved: tuple[BatchLayout, ev.Proved] | None = None  # the newest layout that fitted
-    fit: BatchLayout | None = None  # the layout that was stepped down to
+    layout: BatchLayout | None = None  # that was stepped down to
     stepped: list[ev.SteppedDown] = field(default_factory=list)
-    epochs_before: list[float] = field(
-        default_factory=list
-    )  # that it was to have before each time it was extended
+    epochs_before: list[float] = field(default_factory=list)  # the plan before each extension
     estimated: ev.Estimated | None = None
 
     def state(self, alive: bool, queued: bool) -> RunState:
-        """The state, given whether a worker holds the run's lock and whether the run waits in the queue."""
+        """The state, given whether a worker holds the run's lock and whether the run is queued."""
         if alive and not self.interlude and self.ended is None:
             return RunState.PREPARING if self.preparing else RunState.TRAINING
         if queued:
             return RunState.QUEUED
-        match self.ended:
-            case ev.Finished():
-                return RunState.FINISHED
-            case ev.Stopped(kept=kept):
-                return RunState.STOPPED if kept else RunState.CANCELLED
-            case ev.Paused():
-                return RunState.PAUSED
-            case ev.Failed():
-                return RunState.FAILED
-        return RunState.INTERRUPTED
+        if isinstance(self.ended, ev.Stopped):
+            return RunState.STOPPED if self.ended.kept else RunState.CANCELLED
+        return END_STATES.get(type(self.ended), RunState.INTERRUPTED)
 
     @property
     def first_loss(self) -> float | None:
@@ -119,7 +109,7 @@ class RunView:
 
     @property
     def kept(self) -> ev.Evaluated | None:
-        """The check of the version that stands as the result; None where none was measured."""
+        """The check of the version that is the result; None where it was not measured."""
         step = next((saved.step for saved in reversed(self.saved) if saved.best), 0)
         return next((check for check in self.checks if check.step == step > 0), None)
 
@@ -133,15 +123,15 @@ class RunView:
 
     @property
     def seconds_left(self) -> float | None:
-        """Time to the last step at the speed so far, checks included; None before the first steps."""
+        """Time to the last step at the speed so far, with checks; None before the second step."""
         if self.last is None or self.started is None or self.last.step < 2:
             return None
         return self.last.seconds / self.last.step * max(0, self.total_steps - self.last.step)
 
     def copy(self) -> RunView:
-        """Another one that what is folded into this one does not change."""
-        grown: dict[str, Any] = {one.name: copy(getattr(self, one.name)) for one in fields(self)}
-        return RunView(**grown)
+        """A view that later events do not change."""
+        values: dict[str, Any] = {one.name: copy(getattr(self, one.name)) for one in fields(self)}
+        return RunView(**values)
 
 
 def fold_events(events: Iterable[ev.Event], view: RunView | None = None) -> RunView:
@@ -152,15 +142,14 @@ def fold_events(events: Iterable[ev.Event], view: RunView | None = None) -> RunV
     return view
 
 
-def _add_event(view: RunView, event: ev.Event) -> None:
+def _add_event(  # noqa: C901, PLR0912  a flat list: one case for each kind of event
+    view: RunView, event: ev.Event
+) -> None:
     match event:
         case ev.Phase():
             view.phase, view.ended, view.preparing, view.last_word = event.text, None, True, ""
-            view.interlude, view.merging, view.scoring = (
-                False,
-                "",
-                False,
-            )  # what was killed could not say that it ended
+            # A merge or a scoring that was killed could not say that it ended.
+            view.interlude, view.merging, view.scoring = False, "", False
         case ev.Started():
             _cut_back(view, event.resumed_from)
             view.started, view.ended, view.preparing, view.last_word = event, None, False, ""
@@ -171,35 +160,21 @@ def _add_event(view: RunView, event: ev.Event) -> None:
             view.proved = (layout_of(view.proving), event)
             view.proving = None
         case ev.SteppedDown():
-            view.fit, view.proving, view.memory_gb = layout_of(event), None, 0.0
+            view.layout, view.proving, view.memory_gb = layout_of(event), None, 0.0
             view.stepped.append(event)
         case ev.Estimated():
             view.estimated = event
         case ev.Step():
-            tokens = event.tokens - (view.tokens[-1] if view.tokens else 0)
-            seconds = event.seconds - (view.seconds[-1] if view.seconds else 0.0)
-            view.steps.append(event.step)
-            view.losses.append(event.loss)
-            view.lrs.append(event.lr)
-            view.grads.append(math.nan if event.grad_norm is None else event.grad_norm)
-            view.speeds.append(tokens / seconds if seconds > 0 else 0.0)
-            view.tokens.append(event.tokens)
-            view.seconds.append(event.seconds)
-            view.memory_gb = max(view.memory_gb, event.memory_gb)
-            view.last = event
+            _add_step(view, event)
         case ev.Evaluated():
             view.checks = [check for check in view.checks if check.step != event.step] + [event]
         case ev.Sampled():
-            again = (
-                event.step,
-                event.prompt,
-            )  # a run that was killed before its first checkpoint asks once more
-            view.samples = [one for one in view.samples if (one.step, one.prompt) != again] + [
-                event
-            ]
+            # A run that was killed before its first checkpoint asks once more.
+            others = [one for one in view.samples if not _same_sample(one, event)]
+            view.samples = [*others, event]
         case ev.Saved():
             view.saved.append(event)
-            if event.best:  # the adapter is another one now than the one that was merged and scored
+            if event.best:  # what was merged and scored was another adapter
                 view.merged, view.scored = {}, None
         case ev.Warned() if view.scoring:
             view.scoring, view.score_problem = False, event.text
@@ -221,18 +196,35 @@ def _add_event(view: RunView, event: ev.Event) -> None:
             view.scoring, view.scored = False, event
 
 
+def _add_step(view: RunView, event: ev.Step) -> None:
+    tokens = event.tokens - (view.tokens[-1] if view.tokens else 0)
+    seconds = event.seconds - (view.seconds[-1] if view.seconds else 0.0)
+    view.steps.append(event.step)
+    view.losses.append(event.loss)
+    view.lrs.append(event.lr)
+    view.grads.append(math.nan if event.grad_norm is None else event.grad_norm)
+    view.speeds.append(tokens / seconds if seconds > 0 else 0.0)
+    view.tokens.append(event.tokens)
+    view.seconds.append(event.seconds)
+    view.memory_gb = max(view.memory_gb, event.memory_gb)
+    view.last = event
+
+
+def _same_sample(one: ev.Sampled, other: ev.Sampled) -> bool:
+    return (one.step, one.prompt) == (other.step, other.prompt)
+
+
 def _extend_view(view: RunView, event: ev.Extended) -> None:
-    """It is no longer at its end, and what was foretold of the whole holds for the longer one in proportion."""
+    """A finished run has more steps to do; its estimates grow in proportion."""
     if view.started:
         times = event.epochs / view.started.epochs
         view.epochs_before.append(view.started.epochs)
         steps = math.ceil(view.started.steps * times - 1e-6)  # until the trainer has counted them
         view.started = view.started.model_copy(update={"epochs": event.epochs, "steps": steps})
-        if told := view.estimated:
-            parts = ("seconds_low", "seconds_high", "checks_seconds")
-            view.estimated = told.model_copy(
-                update={name: times * getattr(told, name) for name in parts}
-            )
+        if estimate := view.estimated:
+            names = ("seconds_low", "seconds_high", "checks_seconds")
+            longer = {name: times * getattr(estimate, name) for name in names}
+            view.estimated = estimate.model_copy(update=longer)
     view.ended = ev.Stopped(time=event.time, step=view.step, kept=True)
 
 
@@ -242,19 +234,12 @@ def layout_of(event: ev.Proving | ev.SteppedDown) -> BatchLayout:
 
 
 def _cut_back(view: RunView, step: int) -> None:
-    """Forget what lies beyond the checkpoint that a continued run starts from: it is trained again."""
+    """Forget what lies beyond the checkpoint that a resumed run starts from."""
     kept = bisect_right(view.steps, step)
     if view.last and kept < len(view.steps):
         view.last = _step_event(view, kept - 1) if kept else None
-    for series in (
-        view.steps,
-        view.losses,
-        view.lrs,
-        view.grads,
-        view.speeds,
-        view.tokens,
-        view.seconds,
-    ):
+    by_step = (view.steps, view.losses, view.lrs, view.grads, view.speeds, view.tokens)
+    for series in (*by_step, view.seconds):
         del series[kept:]
     view.checks = [check for check in view.checks if check.step <= step]
     view.samples = [sample for sample in view.samples if sample.step <= step]
@@ -262,7 +247,7 @@ def _cut_back(view: RunView, step: int) -> None:
 
 
 def _step_event(view: RunView, at: int) -> ev.Step | None:
-    """A step that was folded, as an event; its epoch is told from where the newest one stood."""
+    """The event of an earlier step; its epoch is in proportion to that of the newest one."""
     assert view.last
     return view.last.model_copy(
         update={

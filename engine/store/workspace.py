@@ -91,7 +91,7 @@ class Store:
             )
         return RunDir(self.runs / run_id)
 
-    def recipe(self, recipe_id: str) -> Path:
+    def recipe_file(self, recipe_id: str) -> Path:
         """Where a recipe is kept, or will be; raises RunError. The id may come from a visitor."""
         if not isinstance(recipe_id, str) or not ID_PATTERN.fullmatch(recipe_id):
             raise RunError(f"There is no recipe '{str(recipe_id)[:80]}'.")
@@ -113,7 +113,7 @@ class Store:
             raise RunError("This run is still working or waiting. Stop it first, then delete it.")
         remove_whole(run.path)
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Remove what is left of runs whose deletion was cut off."""
         for doomed in self.runs.glob(".deleted-*"):
             shutil.rmtree(doomed, ignore_errors=True)

@@ -19,7 +19,7 @@ def build_run_list(elem_id: str) -> gr.Dropdown:
 
 def refresh_runs(ctx: Context, current: str | None) -> Any:
     """The list as it is now; keeps the choice, or takes the newest run."""
-    found = [run for run in ctx.engine.store.all_runs() if run.has_result and run.readable]
+    found = [run for run in ctx.engine.store.all_runs() if run.has_result and run.is_readable]
     ids = [run.id for run in found]
     chosen = current if current in ids else next(iter(ids), None)
     return gr.update(choices=[(_run_label(run), run.id) for run in found], value=chosen)

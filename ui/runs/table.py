@@ -25,8 +25,8 @@ HEADERS = (
 
 def runs_table(runs: Sequence[RunDir], picked: str) -> str:
     """Runs in the order given; those that cannot be read are named below."""
-    rows = [_run_row(run, run.id == picked) for run in runs if run.readable]
-    damaged = [run.id for run in runs if not run.readable]
+    rows = [_run_row(run, run.id == picked) for run in runs if run.is_readable]
+    damaged = [run.id for run in runs if not run.is_readable]
     shown = line("No runs yet. Press Start on the Train tab.")
     if rows:
         shown = table(HEADERS, rows, "runs")

@@ -63,7 +63,7 @@ def shown_run(ctx: Context, run_id: str) -> RunDir | None:
             pass  # deleted meanwhile
     if alive := ctx.engine.live():
         return alive[0]
-    return next((run for run in ctx.engine.store.all_runs() if run.readable), None)
+    return next((run for run in ctx.engine.store.all_runs() if run.is_readable), None)
 
 
 def act_on_run(ctx: Context, action: str, run_id: str) -> None:

@@ -123,7 +123,7 @@ def recipe_file(ctx: Context, recipe_id: str | None) -> str:
     if not recipe_id:
         raise SpecError("Choose a recipe first.")
     recipes.load_recipe(ctx.engine.store, recipe_id)  # raises RunError for one that is gone
-    return str(ctx.engine.store.recipe(recipe_id))
+    return str(ctx.engine.store.recipe_file(recipe_id))
 
 
 def add_recipe_file(ctx: Context, file: str) -> Any:

@@ -1,4 +1,4 @@
-"""The memory that is foretold: what moves it and which way, what fits, and one real run beside it."""
+"""The memory estimate: what moves it and which way, what fits, and a real run to compare."""
 
 from __future__ import annotations
 
@@ -25,8 +25,7 @@ SHAPES = {
 
 
 def info_of(kind: str, task: str = "write") -> ModelInfo:
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
-from transformers.optimization import Adafactor
+    from transformers import AutoConfig
 
     from engine.work.model.describe import info_from_config
 
@@ -37,16 +36,6 @@ from transformers.optimization import Adafactor
 @pytest.fixture(scope="module")
 def llama() -> ModelInfo:
     return info_of("llama")
-
-
-SMALL = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "vocab_size": 500}
-SMALL_CONFIG = AutoConfig.for_model("llama", **SMALL, num_attention_heads=4)
-SMALL_INFO = info_from_config(SMALL_CONFIG, "write")
-
-
-@pytest.fixture
-def llama_model() -> PreTrainedModel:
-    return AutoModelForCausalLM.from_config(SMALL_CONFIG)
 
 
 def setting(info: ModelInfo, **more: object) -> MemoryInputs:
@@ -71,7 +60,8 @@ def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
     half = estimate_memory(setting(llama, kind="full"))
     assert (half.gradients, half.optimizer) == (2 * 8_030_261_248, 4 * 8_030_261_248)
     four = estimate_memory(setting(llama, kind="qlora"))
-    # 6.98 billion are in linear layers and take half a byte, the embeddings and the head stay in 16 bits.
+    # 6.98 billion are in linear layers and take half a byte, the embeddings and the head stay in
+    # 16 bits.
     assert 5.4 * GB < four.weights < 5.8 * GB
 
 
@@ -116,9 +106,19 @@ def test_what_saves_memory_saves_it_where_it_should(llama, more: dict, part: str
 
 @pytest.mark.parametrize("kind", ["lora", "full"])
 @pytest.mark.parametrize("name", ["adamw", "adafactor"])
-def test_optimizers_keep_as_much_as_the_table_says(llama_model, kind: str, name: str) -> None:
+def test_optimizers_keep_as_much_as_the_table_says(kind: str, name: str) -> None:
     """Adafactor keeps a number for each row and column of a matrix, and none for each weight."""
-    model = apply_method(llama_model, MethodSpec(kind=kind), SMALL_INFO)
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers.optimization import Adafactor
+
+    from engine.work.model.adapters import apply_method
+    from engine.work.model.describe import info_from_config
+
+    sizes = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}
+    config = AutoConfig.for_model("llama", **sizes, vocab_size=500, num_attention_heads=4)
+    info = info_from_config(config, "write")
+    model = apply_method(AutoModelForCausalLM.from_config(config), MethodSpec(kind=kind), info)
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     options = {"lr": 1e-3, "scale_parameter": False, "relative_step": False}
     optimizer = torch.optim.AdamW(weights) if name == "adamw" else Adafactor(weights, **options)
@@ -128,7 +128,7 @@ def test_optimizers_keep_as_much_as_the_table_says(llama_model, kind: str, name:
     states = [one for state in optimizer.state.values() for one in state.values()]
     kept = sum(one.nbytes for one in states if torch.is_tensor(one))
     each = kept / sum(weight.numel() for weight in weights)
-    assert each == pytest.approx(OPTIMIZER_BYTES[name], abs=0.5)
+    assert each == pytest.approx(memory.OPTIMIZER_BYTES[name], abs=0.5)
 
 
 def test_attention_dropout_costs_the_square_of_the_length() -> None:

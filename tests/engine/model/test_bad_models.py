@@ -401,8 +401,10 @@ def test_the_table_of_messages_is_up_to_date() -> None:
     lines = [
         "# What Hone says about models that cannot be used",
         "",
-        "Made by `tests/engine/model/test_bad_models.py`, which makes each of these mistakes and reads what is said. None of",
-        "the folders' programs and pickles is ever run: each would leave a file behind that the tests look for.",
+        "Made by `tests/engine/model/test_bad_models.py`, which makes each of these mistakes and "
+        "reads what is said. None of",
+        "the folders' programs and pickles is ever run: each would leave a file behind that the "
+        "tests look for.",
     ]
     group = ""
     for (now, title), said in SAID.items():

@@ -118,7 +118,7 @@ def test_a_folder_that_cannot_be_read_hides_no_other(make, home, capsys) -> None
         (engine.store.runs / name / "spec.yaml").write_text(spec)
     (engine.store.datasets / "abc").mkdir()
     (engine.store.datasets / "abc" / "card.json").write_text("")
-    assert [one.readable for one in engine.store.all_runs()] == [False, False, True]
+    assert [one.is_readable for one in engine.store.all_runs()] == [False, False, True]
     assert len(datasets.list_datasets(engine.store)) == 5
     assert cli(["runs", "--home", str(home)]) == 0 and run.id in capsys.readouterr().out
     assert cli(["show", "last", "--home", str(home)]) == 0
@@ -224,7 +224,7 @@ def test_a_worker_that_is_killed_for_memory_goes_on_with_less(home, kills) -> No
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().ended and idle(run))
     effective = SPEC.optim.batch_size * SPEC.optim.accumulation
-    assert run.state() == RunState.FINISHED and run.view().fit == (4, effective // 4, False)
+    assert run.state() == RunState.FINISHED and run.view().layout == (4, effective // 4, False)
     assert not run.view().warnings
     engine.close()
 
@@ -286,7 +286,7 @@ def test_one_that_never_fits_ends_with_what_would_help(home, kills) -> None:
     engine = Engine(home, Starved(-9, fits=0))
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
-    assert run.state() == RunState.INTERRUPTED and run.view().fit == (1, 8, True)
+    assert run.state() == RunState.INTERRUPTED and run.view().layout == (1, 8, True)
     assert "no smaller layout left" in run.view().warnings[0] and "4-bit" in run.view().warnings[0]
     engine.close()
 

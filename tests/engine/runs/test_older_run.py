@@ -25,7 +25,7 @@ def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> 
         "\n".join(f"  source: {model}" if line.endswith("/model") else line for line in lines)
     )
     run = engine.store.run("older")
-    assert run.readable and run.state() == RunState.INTERRUPTED
+    assert run.is_readable and run.state() == RunState.INTERRUPTED
     engine.resume("older")
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
     engine.close()

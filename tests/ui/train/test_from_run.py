@@ -18,7 +18,7 @@ from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
-from tests.ui.fakes import FakeDesk
+from tests.ui.fakes import FakeDesk, lay_out
 from tests.ui.train.test_plan import plain
 from ui import form
 from ui.context import LOCAL, Context
@@ -213,7 +213,6 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
         20,
     )
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
-    with gr.Blocks():
-        own = tab.build(ctx)
+    own = lay_out(lambda: tab.build(ctx))
     picked = tab.choose_run(ctx, own, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
     assert picked[own.card.extension]["visible"] and picked[own.card.train_on]["visible"]

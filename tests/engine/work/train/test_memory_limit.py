@@ -148,7 +148,7 @@ def scarce(monkeypatch: pytest.MonkeyPatch) -> Limited:
 def same(run: RunDir, free_run: RunDir) -> None:
     view, free = run.view(), free_run.view()
     assert not free.stepped and view.stepped, "it is the limit that makes it step down"
-    assert view.fit.batch * view.fit.accumulation == 16 and view.fit.batch < 16
+    assert view.layout.batch * view.layout.accumulation == 16 and view.layout.batch < 16
     assert view.step == free.step == view.total_steps == 2
     assert losses(run) == pytest.approx(losses(free_run), rel=1e-3)
     assert all("needs more memory than there is" in step.why for step in view.stepped)
