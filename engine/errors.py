@@ -13,7 +13,7 @@ from __future__ import annotations
 
 
 class HoneError(Exception):
-    """A mistake that the user can put right; the message is one or two plain sentences."""
+    """A mistake that the user can correct; the message is one or two plain sentences."""
 
 
 class SpecError(HoneError):
@@ -23,7 +23,8 @@ class SpecError(HoneError):
 class DataError(HoneError):
     """Data that cannot be used; the message names the file, the row and the field.
 
-    ``bad_rows`` is how many rows could be left out to make the rest usable; 0 where that would not help.
+    ``bad_rows`` is how many rows could be left out to make the rest usable; 0 where that would not
+    help.
     """
 
     def __init__(self, text: str, bad_rows: int = 0) -> None:

@@ -97,11 +97,16 @@ def is_slow(item: pytest.Item) -> bool:
     return bool(item.get_closest_marker("slow") or fixtures & SLOW_FIXTURES)
 
 
-@pytest.fixture(autouse=True)
-def _cold(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tests about the start of workers get workers that start as everywhere."""
-    if request.node.get_closest_marker("cold"):
-        monkeypatch.delenv(warm.ADDRESS, raising=False)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Tests about the start of workers, and their fixtures, get workers that start as everywhere."""
+    address = os.environ.get(warm.ADDRESS)
+    if address and item.get_closest_marker("cold"):
+        del os.environ[warm.ADDRESS]
+    result = yield
+    if address:
+        os.environ[warm.ADDRESS] = address
+    return result
 
 
 class Halves(LoadScopeScheduling):

@@ -37,16 +37,17 @@ def resolve_objective(
             return "prefer"
         return "classify" if shape == Shape.LABEL and "write" not in tasks else "write"
     if data.goal in LABEL_OBJECTIVES and shape != Shape.LABEL:
-        raise SpecError(
-            f"What to learn (data.goal): '{OBJECTIVE_NAMES[data.goal]}' needs rows with a "
-            f"text and a label; these are {shape.value}. Choose Automatic on the Data tab, or other data."
-        )
+        raise _unsuitable(data.goal, "rows with a text and a label", shape)
     if data.goal == "prefer" and shape not in PREFERENCE_SHAPES:
-        raise SpecError(
-            f"What to learn (data.goal): '{OBJECTIVE_NAMES['prefer']}' needs rows with better "
-            f"and worse answers; these are {shape.value}. Choose Automatic on the Data tab, or other data."
-        )
+        raise _unsuitable(data.goal, "rows with better and worse answers", shape)
     return data.goal
+
+
+def _unsuitable(goal: ObjectiveKind, needed: str, shape: Shape) -> SpecError:
+    return SpecError(
+        f"What to learn (data.goal): '{OBJECTIVE_NAMES[goal]}' needs {needed}; these are "
+        f"{shape.value}. Choose Automatic on the Data tab, or other data."
+    )
 
 
 def has_preference(data: DataSpec, row: dict[str, Any]) -> bool:

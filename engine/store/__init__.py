@@ -1,1 +1,1 @@
-"""What is on the disk: the workspace, run folders and their events. Knows nothing about models or training."""
+"""What is on the disk: the workspace, run folders and their events."""

@@ -39,18 +39,16 @@ class RunDir:
         self.about_file = self.data / "about.json"
         self.checkpoints = path / "checkpoints"
         self.adapter = path / "adapter"
-        self.start = (
-            path / "start"
-        )  # the result of another run that it starts from (engine.runs.warm_start)
-        self.queue_mark = (
-            path / "queued"
-        )  # holds what to do: train, score, merge-fp32 or merge-bf16
+        # The result of another run that this one starts from (engine.runs.warm_start).
+        self.start = path / "start"
+        # Holds what to do: train, score, merge-fp32 or merge-bf16.
+        self.queue_mark = path / "queued"
         self.stop_mark = path / "stop"  # holds how: keep, pause or cancel
         self.ballast = path / ".ballast"  # room for the last words on a full disk
         self.lock = FileLock(path / "lock")
 
     def merged(self, precision: str) -> Path:
-        """Where the merged model of this precision stands once it has been checked."""
+        """The folder of the merged model of this precision, once it has been checked."""
         return self.path / "merged" / precision
 
     @property
@@ -59,7 +57,10 @@ class RunDir:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """``name`` and ``note``, which the user may change; ``created``, in seconds since 1970; ``data``, its name."""
+        """``name`` and ``note``, which the user may change, ``created`` and the name of ``data``.
+
+        ``created`` is in seconds since 1970.
+        """
         value: dict[str, Any] = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
         return value
 
@@ -71,7 +72,7 @@ class RunDir:
 
     @property
     def is_readable(self) -> bool:
-        """Whether its settings can be read: people handle these folders, and older versions wrote them."""
+        """Whether its settings can be read: the folder may be damaged, or from an older version."""
         try:
             return bool(self.spec and {"name", "note", "created", "data"} <= self.meta.keys())
         except (HoneError, OSError, ValueError, AttributeError):
@@ -81,8 +82,9 @@ class RunDir:
     def alive(self) -> bool:
         """Whether a worker holds the lock: the only truth about "running"."""
         probe = FileLock(self.path / "lock")
-        # A probe holds the lock for an instant, and another one then takes it for a worker: probes of this process
-        # wait for each other, and those of other processes are gone at the second try.
+        # A probe holds the lock for an instant, and another probe would take it for a worker:
+        # probes of this process wait for each other, and those of other processes are gone at the
+        # second try.
         with _PROBING:
             for pause in (0.01, 0.0):
                 try:
@@ -107,17 +109,16 @@ class RunDir:
         return VIEWS.view(self.events_file)
 
     def state(self, view: RunView | None = None) -> RunState:
-        # The lock is asked before the events are read: a worker that ends in between has written its last event.
+        # The lock is probed before the events are read: a worker that ends in between has written
+        # its last event.
         alive, queued = self.alive, self.queued == "train"
         return (view or self.view()).state(alive, queued)
 
     @property
     def has_result(self) -> bool:
         """Whether it has saved something that can be used: an adapter, or a whole model."""
-        return any(
-            (self.adapter / name).is_file()
-            for name in ("adapter_model.safetensors", "model.safetensors")
-        )
+        names = ("adapter_model.safetensors", "model.safetensors")
+        return any((self.adapter / name).is_file() for name in names)
 
     @property
     def size(self) -> int:
@@ -126,19 +127,19 @@ class RunDir:
         for folder, _, names in os.walk(self.path):
             for name in names:
                 with contextlib.suppress(OSError):
-                    found += os.path.getsize(os.path.join(folder, name))
+                    found += Path(folder, name).stat().st_size
         return found
 
 
 class DataSummary(NamedTuple):
-    """What a run's rows are, as was written down when it began."""
+    """The format and labels of a run's rows, as they were when it began."""
 
     shape: Shape | None = None
     labels: tuple[str, ...] = ()
 
 
 def read_data_summary(file: Path) -> DataSummary:
-    """What a run's ``about.json`` says; empty for runs that are older than it."""
+    """What ``about.json`` of a run says; empty for runs that are older than that file."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         return DataSummary(Shape(found["shape"]), tuple(map(str, found.get("labels") or ())))

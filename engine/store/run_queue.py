@@ -1,7 +1,7 @@
-"""The order in which runs wait, kept as a list of ids in a small file: marks made together may share a time.
+"""The order in which runs wait, as a list of ids in ``queue.json``.
 
-Which runs wait is said by their ``queued`` marks alone. One that waits and stands not in the file (somebody copied
-it here, or the file is damaged) comes after those that do, oldest mark first.
+Which runs wait is decided by their ``queued`` marks alone. A waiting run that the file does not
+list (somebody copied it here, or the file is damaged) comes after the others, oldest mark first.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class RunQueue:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.file = store.home / "queue.json"
-        # One that a thread may take again while it holds it; other threads and processes wait.
+        # The thread that holds it may take it again; other threads and processes wait.
         self._lock = FileLock(store.locks / "queue.lock")
 
     def hold_lock(self) -> AbstractContextManager[object]:
-        """Nobody else changes the queue within it."""
+        """A block within which nobody else changes the queue."""
         return self._lock.acquire(timeout=10)
 
     def waiting_jobs(self) -> list[WaitingJob]:
-        """What waits, the next one first."""
+        """The jobs that wait, the next one first."""
         listed = {run_id: at for at, run_id in enumerate(self._read_order())}
         found = []
         for run in self.store.all_runs():
@@ -59,29 +59,26 @@ class RunQueue:
     def add(self, run: RunDir, job: str) -> None:
         """Put a job at the end."""
         with self.hold_lock():
-            # One that works keeps its place: a worker that finds too little memory puts its run back for less.
+            # A run that works keeps its position: a worker that finds too little memory puts its
+            # run back with a smaller layout.
             listed = self._read_order()
             others = (one for one in self.store.all_runs() if one.id in listed and one.id != run.id)
-            matter = {one.id for one in others if one.queued or one.alive}
-            self._write_order([*(one for one in listed if one in matter), run.id])
+            kept = {one.id for one in others if one.queued or one.alive}
+            self._write_order([*(one for one in listed if one in kept), run.id])
             write_whole(run.queue_mark, job)
 
     def move(self, run_id: str, where: QueueMove) -> None:
-        """Change a waiting job's place; raises RunError where it does not wait."""
+        """Move a waiting job in the queue; raises RunError where it does not wait."""
         with self.hold_lock():
             run = self.store.run(run_id)
             order = [one.run.id for one in self.waiting_jobs()]
             if run_id not in order:
-                raise RunError(
-                    f"'{run.meta['name']}' does not wait any more: it is {run.state().value}."
-                )
+                raise RunError(f"'{run.meta['name']}' is no longer waiting: it is {run.state()}.")
             at = order.index(run_id)
             order.remove(run_id)
             steps = {"first": -at, "up": -1, "down": 1}
             if where not in steps:
-                raise RunError(
-                    f"'{where}' is not a way to move in the queue. Choose up, down or first."
-                )
+                raise RunError(f"'{where}' is not a move in the queue. Choose up, down or first.")
             order.insert(max(0, at + steps[where]), run_id)
             self._write_order([*(one for one in self._read_order() if one not in order), *order])
 

@@ -39,7 +39,7 @@ class RunState(StrEnum):
         return not self.live and self != RunState.FINISHED
 
 
-END_STATES = {
+END_STATES: dict[type, RunState] = {
     ev.Finished: RunState.FINISHED,
     ev.Paused: RunState.PAUSED,
     ev.Failed: RunState.FAILED,

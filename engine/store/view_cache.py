@@ -1,6 +1,7 @@
-"""Folded views of runs that grow with their event files: whoever asks again reads only what is new.
+"""Views of runs that grow with their event files: asking again reads only the new events.
 
-Shared by all of a process: the page's panels, its tables and the engine. Bounded by the steps that it holds.
+Shared by the whole process: the page's panels, its tables and the engine. Bounded by the steps
+that it holds.
 """
 
 from __future__ import annotations
@@ -12,9 +13,9 @@ from typing import NamedTuple
 from engine.store.event_log import read_events
 from engine.store.run_view import RunView, fold_events
 
-STEPS_HELD = 200_000  # steps kept folded in all: about 13 MB
-READ_BYTES = 2**18  # bytes that are read at once
-TAIL_BYTES = 64  # bytes before the offset that tell whether the file is still the same one
+STEPS_HELD = 200_000  # of all views together: about 13 MB
+READ_BYTES = 2**18  # at once
+TAIL_BYTES = 64  # before the offset; they tell whether the file is still the same one
 
 
 class _CachedView(NamedTuple):
@@ -34,9 +35,8 @@ class ViewCache:
         """The run as it is now; a copy, which later events do not change."""
         with self._lock:
             known = self._known.pop(file, None)
-            if (
-                known is None or _read_tail(file, known.offset) != known.tail
-            ):  # a file put in the place of another
+            # The file may have been replaced by another.
+            if known is None or _read_tail(file, known.offset) != known.tail:
                 known = _CachedView(RunView(), 0, b"")
             view, offset = known.view, known.offset
             while True:  # in pieces: as objects, the events of a long run are many times its file

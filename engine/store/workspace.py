@@ -1,11 +1,13 @@
 """The workspace on disk, and the only owner of paths in it.
 
     workspace/
-      runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ start/ checkpoints/ adapter/ merged/
+      runs/<id>/       spec.yaml meta.json events.jsonl worker.log lock data/ start/ checkpoints/
+                       adapter/ merged/
       datasets/<id>/   rows.arrow card.json     (id: a hash of the content)
       prepared/<key>/  rows as runs use them; may be deleted at any time
       tokens/<key>/    rows as tokens, for a model and its settings; may be deleted at any time
-      models/          base models, put here or downloaded (.incoming/ while they come, .configs/ for looking)
+      models/          base models, put here or downloaded (.incoming/ while they are downloaded,
+                       .configs/ the configs of models that were looked at)
       recipes/         settings that the user has saved under a name, a YAML file each
       queue.json       in which order runs wait (engine.store.run_queue)
 
@@ -41,14 +43,8 @@ class Store:
         self.locks = self.home / "locks"
         self.prepared = self.home / "prepared"
         self.recipes = self.home / "recipes"
-        for folder in (
-            self.runs,
-            self.datasets,
-            self.models,
-            self.locks,
-            self.prepared,
-            self.recipes,
-        ):
+        folders = (self.runs, self.datasets, self.models, self.locks, self.prepared, self.recipes)
+        for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
 
     def create_run(
@@ -61,8 +57,8 @@ class Store:
     ) -> RunDir:
         """A new run's folder with its spec and the exact rows it will use, the split frozen.
 
-        ``about`` tells what the data is: at least its ``name`` and ``shape``. ``more`` adds to the folder before it
-        is there for others.
+        ``about`` describes the data, at least its ``name`` and ``shape``. ``more`` adds to the
+        folder before others can see it.
         """
         stem = spec.name or spec.data.source.partition(":")[2]
         slug = re.sub(r"[^a-z0-9]+", "-", stem.lower()).strip("-")[:24] or "run"
@@ -80,19 +76,20 @@ class Store:
         return run
 
     def run(self, run_id: str) -> RunDir:
-        """An existing run; raises RunError. The id may come from a visitor, so it never reaches a path unchecked."""
-        if (
-            not isinstance(run_id, str)
-            or not ID_PATTERN.fullmatch(run_id)
-            or not (self.runs / run_id / "spec.yaml").is_file()
-        ):
+        """An existing run; raises RunError.
+
+        The id may come from a visitor, so it never reaches a path unchecked.
+        """
+        valid = isinstance(run_id, str) and ID_PATTERN.fullmatch(run_id)
+        if not valid or not (self.runs / run_id / "spec.yaml").is_file():
             raise RunError(
-                f"There is no run '{str(run_id)[:80]}'. It may have been deleted; look at the Runs tab."
+                f"There is no run '{str(run_id)[:80]}'. It may have been deleted; look at the Runs "
+                "tab."
             )
         return RunDir(self.runs / run_id)
 
     def recipe_file(self, recipe_id: str) -> Path:
-        """Where a recipe is kept, or will be; raises RunError. The id may come from a visitor."""
+        """The file of a recipe, which need not exist; raises RunError for an id that is none."""
         if not isinstance(recipe_id, str) or not ID_PATTERN.fullmatch(recipe_id):
             raise RunError(f"There is no recipe '{str(recipe_id)[:80]}'.")
         return self.recipes / f"{recipe_id}.yaml"
@@ -114,6 +111,6 @@ class Store:
         remove_whole(run.path)
 
     def remove_leftovers(self) -> None:
-        """Remove what is left of runs whose deletion was cut off."""
+        """Finish deletions that were cut off."""
         for doomed in self.runs.glob(".deleted-*"):
             shutil.rmtree(doomed, ignore_errors=True)

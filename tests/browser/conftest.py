@@ -80,7 +80,7 @@ def serve() -> Iterator[Serve]:
             assert process.wait(20) == 0, "it did not leave cleanly"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     chromium = start.find_browser()
     if not chromium:

@@ -92,7 +92,7 @@ def change_queue(ctx: Context, act: str, run_id: str) -> None:
     elif run.queued:
         ctx.engine.cancel(run_id)
     else:
-        raise RunError(f"'{run.meta['name']}' does not wait any more: it is {run.state().value}.")
+        raise RunError(f"'{run.meta['name']}' is no longer waiting: it is {run.state().value}.")
 
 
 # --- what is shown ---

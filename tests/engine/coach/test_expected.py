@@ -1,4 +1,4 @@
-"""What is told of a run is what happened: why it ended, which version is kept, how long it took, what was asked."""
+"""What is said of a run is what happened: why it ended, what is kept, how long it took."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The order in which runs wait: changed, kept over restarts, the same where times are coarse. No torch."""
+"""The order in which runs wait: changed, kept over restarts, the same where times are coarse."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_does_not_wait_cannot_be_moved_and_that_is_said(asking) -> None:
     with pytest.raises(RunError, match="not a way to move"):
         asking.move(run.id, "away")
     asking.cancel(run.id)
-    with pytest.raises(RunError, match="'run 0' does not wait any more: it is cancelled"):
+    with pytest.raises(RunError, match="'run 0' is no longer waiting: it is cancelled"):
         asking.move(run.id, "up")
     with pytest.raises(RunError, match="There is no run"):
         asking.move("../../etc", "up")

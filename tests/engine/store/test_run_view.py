@@ -16,8 +16,8 @@ from engine.store.run_view import RunState, RunView, fold_events
 
 def started(**changes) -> ev.Started:
     values = {
-        "pid": 1, "device": "CPU", "precision": "fp32", "trainable": 1, "total": 2, "steps": 10, "epochs": 1,
-        "rows": 8, "held_out": 2, "tokens": 80, "learned": 30, "cut": 0,
+        "pid": 1, "device": "CPU", "precision": "fp32", "trainable": 1, "total": 2, "steps": 10,
+        "epochs": 1, "rows": 8, "held_out": 2, "tokens": 80, "learned": 30, "cut": 0,
     }  # fmt: skip
     return ev.Started(**(values | changes))
 
@@ -54,10 +54,11 @@ DONE = ev.Finished(step=10, seconds=1, memory_gb=1)
         ([started(), ev.Failed(text="x")], False, False, RunState.FAILED),
         ([started(), DONE], False, False, RunState.FINISHED),
         ([started(), DONE, ev.Merging(precision="fp32")], True, False, RunState.FINISHED),
-        ([started(), ev.Stopped(step=1, kept=True), ev.Phase(text="again")], True, False, RunState.PREPARING),
-        ([started(), ev.Stopped(step=1, kept=True)], False, True, RunState.QUEUED),
-        ([started(), ev.Stopped(step=1, kept=True), ev.Merging(precision="bf16"), ev.Phase(text="after a kill")],
+        ([started(), ev.Stopped(step=1, kept=True), ev.Phase(text="again")],
          True, False, RunState.PREPARING),
+        ([started(), ev.Stopped(step=1, kept=True)], False, True, RunState.QUEUED),
+        ([started(), ev.Stopped(step=1, kept=True), ev.Merging(precision="bf16"),
+          ev.Phase(text="after a kill")], True, False, RunState.PREPARING),
     ],
 )  # fmt: skip
 def test_state_follows_lock_queue_and_events(

@@ -69,8 +69,8 @@ def test_the_lock_of_another_process_is_the_truth_about_alive(home) -> None:
     run = make_run(home)
     assert not run.alive
     code = (
-        "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); lock.acquire(); "
-        "print('held', flush=True); time.sleep(60)"
+        "import sys, time; from filelock import FileLock; lock = FileLock(sys.argv[1]); "
+        "lock.acquire(); print('held', flush=True); time.sleep(60)"
     )
     words = [sys.executable, "-c", code, str(run.path / "lock")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, cwd=PROJECT_FOLDER) as holder:

@@ -78,7 +78,7 @@ def test_what_does_not_wait_is_said(waits: Context) -> None:
     run = waits.engine.start(SPEC)
     waits.engine.cancel(run.id)
     for what in queue.ACTS:
-        with pytest.raises(RunError, match="does not wait any more: it is cancelled"):
+        with pytest.raises(RunError, match="is no longer waiting: it is cancelled"):
             queue.change_queue(waits, what, run.id)
         with pytest.raises(RunError, match="There is no run"):
             queue.change_queue(waits, what, "../../etc")

@@ -1,4 +1,4 @@
-"""Runs under a hard limit of memory: they step down by themselves, and learn what they would have learned anyway."""
+"""Runs under a hard limit of memory step down by themselves and learn the same."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.engine.tiny import WORDS
 
+# What a worker's libraries reserve when they are imported counts towards the limit.
+pytestmark = pytest.mark.cold
 GB = 2**30
 LIMIT = 1.1  # GB: libraries and eight examples of 500 tokens have room, sixteen have not
 GROUP_LIMIT = 0.9  # GB: the same where memory counts that is used, and not what is asked for
