@@ -133,7 +133,7 @@ def wire_settings(ctx: Context, page: Page, chosen: Dependency, counted: Depende
     model = page.model
     described = gr.on(
         [page.blocks.load, model.source.change],
-        bind(model_tab.show_model, ctx),
+        bind(model_tab.show_chosen_model, ctx),
         model.source,
         model.about,
         **QUIET,

@@ -147,7 +147,7 @@ def _normalize_feedback(row: Row, roles: Roles) -> Row:
             f"'{roles['prompt']}' is a text and not a conversation, so a column for the answer is "
             "needed."
         )
-    return _normalize_answer(row, roles) | {"good": MARKS[mark]}
+    return _normalize_instances(row, roles)[0] | {"good": MARKS[mark]}
 
 
 def _split_speakers(text: str) -> str | list[Message]:

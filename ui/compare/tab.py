@@ -11,16 +11,22 @@ from gradio.components import Component
 
 from engine.data.rows import read_rows
 from engine.errors import HoneError, RunError
+from ui.compare.conversation import (
+    Turn,
+    add_message,
+    add_reply,
+    as_messages,
+    question_of,
+    suggestion_buttons,
+)
 from ui.compare.run_list import build_run_list, refresh_runs
 from ui.compare.score import build_score, show_score, wire_score
 from ui.context import Context
 from ui.handlers import QUIET, Updates, Values, bind
-from ui.text import escape_html, line, tab_intro
+from ui.text import line, tab_intro
 from ui.theme import raw_html
 
-Turn = dict[str, Any]
 SUGGESTIONS = 6
-LONGEST_SUGGESTION = 200  # characters
 SUGGESTION_SCRIPT = (
     "element.addEventListener('click', (e) => { const b = e.target.closest('button');"
     " if (b) trigger('pick', { text: b.textContent }); })"
@@ -224,43 +230,3 @@ def suggest_messages(ctx: Context, run_id: str | None) -> str:
 def use_suggestion(event: gr.EventData) -> str:
     """A suggested message, put into the box where it can still be changed."""
     return str(event.text)
-
-
-# --- conversations: pure functions ---
-
-
-def add_message(turns: list[Turn], message: str) -> list[Turn]:
-    return [*turns, {"role": "user", "content": message}]
-
-
-def add_reply(turns: list[Turn], reply: str) -> list[Turn]:
-    return [*turns, {"role": "assistant", "content": reply or "…"}]
-
-
-def as_messages(turns: list[Turn]) -> list[dict[str, str]]:
-    """Messages as the engine takes them: Gradio gives text in parts."""
-    return [{"role": turn["role"], "content": _turn_text(turn["content"])} for turn in turns]
-
-
-def _turn_text(content: Any) -> str:
-    if isinstance(content, str):
-        return content
-    return "".join(part if isinstance(part, str) else part.get("text", "") for part in content)
-
-
-def question_of(row: dict[str, Any]) -> str:
-    """What a row asks, if it is short enough to put on a button."""
-    if "messages" in row:
-        text = next((m["content"] for m in row["messages"] if m["role"] == "user"), "")
-    else:
-        text = row.get("prompt") or " ".join(row.get("text", "").split()[:8])
-    return text.strip() if len(text) <= LONGEST_SUGGESTION else ""
-
-
-def suggestion_buttons(texts: list[str]) -> str:
-    if not texts:
-        return ""
-    buttons = (
-        f'<button type="button" class="suggest">{escape_html(text)}</button>' for text in texts
-    )
-    return '<p class="try">Try one that it has never seen:</p>' + "".join(buttons)

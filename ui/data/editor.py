@@ -11,21 +11,16 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.data import edit
-from engine.data.prepared import Prepared
 from engine.errors import DataError
-from engine.text import count_of
 from ui.context import Context
+from ui.data.edits import NEW_ROW, NO_EDITS, Edits, current_row, describe_edits
 from ui.data.inputs import DataInputs
 from ui.data.intake import dataset_choices
 from ui.handlers import QUIET, Updates, Values, bind, download_on_click
 from ui.text import line
 from ui.theme import raw_html
 
-# Edits that are not saved yet: rows by their number (None: deleted), and new rows.
-Edits = dict[str, Any]
-NO_EDITS: Edits = {"changed": {}, "added": []}
 TEXT_BOXES = 12  # texts of a row that can be changed here
-NEW_ROW = 0  # the number that adds a row
 
 
 @dataclass(frozen=True)
@@ -207,36 +202,7 @@ def write_rows_file(ctx: Context, inputs: DataInputs, kind: str, values: Values)
     return str(path)
 
 
-# --- rows and edits ---
-
-
-def current_row(prepared: Prepared, number: int, edits: Edits) -> dict[str, Any]:
-    """A row with its edits, or an empty one to add; raises DataError where there is none."""
-    if number == NEW_ROW:
-        return edit.blank_row(prepared.train_rows()[0])
-    if str(number) in edits["changed"]:
-        row = edits["changed"][str(number)]
-        if row is None:
-            raise DataError(
-                f"Row {number:,} is deleted. Press “Discard the changes” to bring it back."
-            )
-    else:
-        row = edit.find_row(prepared, number)
-        if row is None:
-            raise DataError(f"There is no row {number:,} in use. The numbers are below the rows.")
-    return row  # type: ignore[no-any-return]
-
-
-def describe_edits(edits: Edits) -> str:
-    """What is changed and not saved yet."""
-    deleted = sum(row is None for row in edits["changed"].values())
-    parts = (
-        ("changed", len(edits["changed"]) - deleted),
-        ("deleted", deleted),
-        ("added", len(edits["added"])),
-    )
-    words = ", ".join(f"{count_of(number, 'row')} {what}" for what, number in parts if number)
-    return line(f"{words}. Not saved yet." if words else "Nothing is changed yet.")
+# --- which row is open ---
 
 
 def _row_number(editor: Editor, values: Values) -> int:

@@ -99,7 +99,7 @@ def follow_choice(source: str) -> tuple[Any, Any]:
     return gr.update(visible=False), gr.update(variant=variant)
 
 
-def show_model(ctx: Context, source: str) -> Iterator[str]:
+def show_chosen_model(ctx: Context, source: str) -> Iterator[str]:
     """What the model is; until it is read, that it is being read."""
     if ctx.known_model(source) is None:
         yield READING_MODEL

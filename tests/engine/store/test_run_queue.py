@@ -85,7 +85,7 @@ def test_two_who_change_it_at_once_lose_nothing(asking, home) -> None:
 
 def test_what_does_not_wait_cannot_be_moved_and_that_is_said(asking) -> None:
     (run,) = started(asking, 1)
-    with pytest.raises(RunError, match="not a way to move"):
+    with pytest.raises(RunError, match="not a move in the queue"):
         asking.move(run.id, "away")
     asking.cancel(run.id)
     with pytest.raises(RunError, match="'run 0' is no longer waiting: it is cancelled"):

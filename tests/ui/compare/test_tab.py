@@ -15,7 +15,7 @@ from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import FakeDesk, lay_out
-from ui.compare import score, tab
+from ui.compare import conversation, score, tab
 from ui.compare.score import ScoreWidgets
 from ui.compare.tab import ChatWidgets
 from ui.context import Context
@@ -87,12 +87,12 @@ def test_gradio_s_parts_become_text() -> None:
         "role": "user",
         "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}],
     }
-    assert tab.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
+    assert conversation.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
 
 
 def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir) -> None:
     shown = tab.suggest_messages(ctx, finished.id)
-    first = tab.question_of(read_rows(finished.held_out_file)[0])
+    first = conversation.question_of(read_rows(finished.held_out_file)[0])
     assert first in shown.replace("&#x27;", "'")
     assert "nothing to compare" in tab.suggest_messages(ctx, None)
 

@@ -18,6 +18,7 @@ from tests.ui.fakes import FakeDesk
 from ui import form
 from ui.context import Context
 from ui.data import add, editor, findings, look, pager, preview, reading
+from ui.data import edits as row_edits
 from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
@@ -248,7 +249,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     def event(number: int, edits: dict[str, Any], opened: str = "") -> Values:
         return fields | {own.number: number, own.edits: edits, own.opened: opened}
 
-    def opened(number: int, edits: dict[str, Any] = editor.NO_EDITS) -> Values:
+    def opened(number: int, edits: dict[str, Any] = row_edits.NO_EDITS) -> Values:
         key = editor.open_row(ctx, own, inputs, event(number, edits))[own.opened]
         return event(number, edits, key)
 
@@ -258,7 +259,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
 
     again = editor.open_row(ctx, own, inputs, opened(3))
     assert again == gr.skip(), "a row that is open keeps what is typed in it"
-    edits = kept(3, editor.NO_EDITS, "Why?", "Because.")
+    edits = kept(3, row_edits.NO_EDITS, "Why?", "Because.")
     shown = editor.open_row(ctx, own, inputs, event(3, edits))
     assert [shown[box]["value"] for box in own.texts[:2]] == ["Why?", "Because."]
     edits = kept(0, edits, "New?", "Yes.")
@@ -266,21 +267,21 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     typed = dict.fromkeys(own.texts, "Why?")
     with pytest.raises(DataError, match="still show another row"):  # of other data, by now
         editor.keep_row(ctx, own, inputs, opened(3, edits) | typed | make_values())
-    assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in editor.describe_edits(
+    assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in row_edits.describe_edits(
         edits
     )
     chosen, after = editor.save_as_dataset(ctx, own, inputs, event(3, edits))
-    assert after == editor.NO_EDITS and chosen["value"] != source
+    assert after == row_edits.NO_EDITS and chosen["value"] != source
     new = ctx.load_dataset(chosen["value"])
     assert new.parent == source and new.rows == 20
     assert {"prompt": "New?", "completion": "Yes."} in list(new.read_rows())
     prepared = ctx.prepare(DataSpec(source=source))
     with pytest.raises(DataError, match="no row 99"):
-        editor.current_row(prepared, 99, editor.NO_EDITS)
+        row_edits.current_row(prepared, 99, row_edits.NO_EDITS)
     with pytest.raises(DataError, match="is deleted"):
-        editor.current_row(prepared, 4, edits)
+        row_edits.current_row(prepared, 4, edits)
     with pytest.raises(DataError, match="nothing to save"):
-        editor.save_as_dataset(ctx, own, inputs, event(3, editor.NO_EDITS))
+        editor.save_as_dataset(ctx, own, inputs, event(3, row_edits.NO_EDITS))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])

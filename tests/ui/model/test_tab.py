@@ -15,9 +15,9 @@ from ui.train import tab as train_tab
 
 
 def test_a_model_is_read_once_and_then_described(ctx: Context) -> None:
-    reading, about = tab.show_model(ctx, "pocket")
+    reading, about = tab.show_chosen_model(ctx, "pocket")
     assert "ten seconds" in reading and "5,000,000 weights" in about
-    assert list(tab.show_model(ctx, "pocket")) == [about]
+    assert list(tab.show_chosen_model(ctx, "pocket")) == [about]
 
 
 def test_a_folder_that_is_no_model_is_refused(ctx: Context, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def test_a_model_that_cannot_be_opened_is_said_beside_start(
         raise ModelError("This folder is of an unknown architecture.")
 
     monkeypatch.setattr(FakeDesk, "inspect_model", refuse)
-    assert "unknown architecture" in list(tab.show_model(ctx, "pocket"))[-1]
+    assert "unknown architecture" in list(tab.show_chosen_model(ctx, "pocket"))[-1]
     assert "unknown architecture" in shown_plan(ctx, values)
     update = settings.targets_of_model(ctx, "pocket", "all", ["q_proj"])
     assert update["value"] == [ALL_LINEAR] and "q_proj" in update["choices"]
