@@ -27,11 +27,12 @@ PRECISIONS = [
 ]
 MERGE = "Merge and check"
 NOTHING_TO_EXPORT = (
-    "There is nothing to export yet. Start a run on the Train tab; from its first check on it can "
-    "be exported."
+    "There is nothing to export yet. Start a run on the Train tab. You can export it after its "
+    "first check."
 )
 NOT_MERGED = (
-    "Merging makes one model of the base model and this adapter. It is checked before you get it."
+    "Merging combines the base model and this adapter into one model. It is checked before you can "
+    "download it."
 )
 COPY_SCRIPT = (
     "element.addEventListener('click', async (e) => { if (!e.target.closest('.copy')) return; await"
@@ -69,8 +70,8 @@ def build(ctx: Context) -> None:
         raw_html(
             tab_intro(
                 "Use it elsewhere",
-                "Choose a run. Take the small adapter, or merge it into a model that needs nothing "
-                "else.",
+                "Choose a run. Download the small adapter, or merge it into a model that works on "
+                "its own.",
             )
         )
         own = build_widgets()
@@ -194,7 +195,7 @@ def adapter_card(run: RunDir) -> str:
     )
     if kept:
         text += f" Best held-out loss {format_loss(kept.loss)} at step {kept.step}."
-    needs = "It needs the base model. Any program that uses PEFT can load it."
+    needs = "It works together with the base model. Any program that uses PEFT can load it."
     return card("Adapter", line(text), line(needs))
 
 
@@ -209,7 +210,7 @@ def merged_card(run: RunDir, precision: str, state: MergeState) -> str:
         reason = state.result.text or "It did not agree with the adapter, so it was removed."
         return status_box("bad", "The merge was refused", reason)
     if not state.ready:
-        text = "Its folder is not there any more. Merge again."
+        text = "Its folder is no longer there. Merge again."
         return status_box("warn", "The merged model is gone", text)
     lines = [*_check_lines(state.result), _folder_line(run.merged(precision))]
     return card(f"Merged model, {precision}", *lines)

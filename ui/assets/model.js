@@ -71,7 +71,7 @@
     function build(data) {
       const host = element.querySelector('.block-map'), card = make('section', 'card'), flow = make('div', 'block-flow');
       card.append(make('h3', '', 'One layer, and which of its parts get an adapter (target modules)'));
-      card.append(make('p', 'line', 'Text passes through the layer from left to right and top to bottom. Every marked part gets an adapter; the model itself does not change. Press a part to mark it or not.'));
+      card.append(make('p', 'line', 'Text passes through the layer from left to right and top to bottom. Every marked part gets an adapter; the model itself does not change. Press a part to mark or unmark it.'));
       const bar = make('div', 'group-bar');
       bar.setAttribute('role', 'group'); bar.setAttribute('aria-label', 'Groups of parts');
       for (const group of data.groups) {

@@ -18,8 +18,8 @@ from ui.theme import raw_html
 SCORING = "Both models get the held-out examples. This takes seconds to minutes."
 NO_RESULT = "Its process ended before it was done. Score again."
 NOT_SCORED = (
-    "Both models get the held-out examples: how many replies are right, or how surprised is each "
-    "model by the right ones?"
+    "Scoring gives the held-out examples to both models. It counts the right replies, or measures "
+    "how surprised each model is by the right answers (perplexity)."
 )
 
 

@@ -32,8 +32,8 @@ SUGGESTION_SCRIPT = (
     " if (b) trigger('pick', { text: b.textContent }); })"
 )
 NOTHING_TO_COMPARE = (
-    "There is nothing to compare yet. Start a run on the Train tab; from its first check on it can "
-    "be compared."
+    "There is nothing to compare yet. Start a run on the Train tab. You can compare it after its "
+    "first check."
 )
 
 

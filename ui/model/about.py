@@ -32,7 +32,7 @@ def _task_text(info: ModelInfo) -> str:
     if not info.writes:
         return f"It can learn to choose labels. It cannot write: it is an encoder {family}."
     also = ", and can learn to choose labels" if "classify" in info.tasks else ""
-    return f"It writes texts and answers{also}. It is a causal language model {family}."
+    return f"It writes text and answers{also}. It is a causal language model {family}."
 
 
 def _trait_list(info: ModelInfo, origin: ModelOrigin | None) -> str:

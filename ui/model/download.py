@@ -170,7 +170,7 @@ def panel_html(ctx: Context, name: str) -> str:
     free = shutil.disk_usage(ctx.engine.store.models).free
     facts = f"Licence: {licence}. All below is based on its description alone."
     if size:
-        space = f"{format_hub_bytes(free)} of disk space are free"
+        space = f"{format_hub_bytes(free)} of disk space is free"
         facts = f"{format_hub_bytes(size)} to download; {space}. {facts}"
     body = line(facts)
     download = ctx.downloads.state_of(name)

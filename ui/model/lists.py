@@ -17,7 +17,7 @@ from ui.theme import raw_html
 GATED_NOTE = "terms to accept"
 NOTHING_FOUND = "Nothing was found. Use fewer words or fewer filters."
 ASSUMPTIONS = (
-    "{1} of memory are free. What fits is estimated for LoRA with one example of {0:,} tokens at a "
+    "{1} of memory is free. What fits is estimated for LoRA with one example of {0:,} tokens at a "
     "time."
 )
 LIST_SCRIPT = "HonePicks(element, trigger, watch); ['choose', 'resume', 'halt', 'discard']"

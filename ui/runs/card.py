@@ -11,8 +11,8 @@ from ui.theme import raw_html
 
 LONGEST_NAME, LONGEST_NOTE = 80, 2000  # characters
 MORE_EPOCHS = (
-    "Training continues from its newest checkpoint, with the learning rate along the longer "
-    "schedule: with cosine or linear it jumps up first, then falls again."
+    "Training continues from the newest checkpoint on a longer learning rate schedule: with cosine "
+    "or linear the rate first jumps up, then falls again."
 )
 
 

@@ -1,18 +1,31 @@
-"""A run that an older version began goes on with this one; tests/fixtures/older.py made it."""
+"""Runs and a workspace that older versions made: they open, continue with the same losses, export.
+
+``tests/fixtures/older.py`` says how the run was made. ``tests/fixtures/workspace`` is from commit
+a7446e1, before the code was put into packages: its dataset, its model, a run that was killed in
+its second epoch, and the same run finished and merged.
+"""
 
 from __future__ import annotations
 
 import json
 import shutil
+import zipfile
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from engine.data.datasets import load_dataset
+from engine.runs import export
 from engine.runs.engine import Engine
+from engine.runs.report import make_report
 from engine.store.files import PROJECT_FOLDER
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 
-OLDER = PROJECT_FOLDER / "tests" / "fixtures" / "older"
+pytestmark = pytest.mark.slow
+FIXTURES = PROJECT_FOLDER / "tests" / "fixtures"
+OLDER = FIXTURES / "older"
 
 
 def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> None:
@@ -37,3 +50,47 @@ def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> 
         json.loads((OLDER / "losses.json").read_text()), rel=1e-4
     )
     assert not view.warnings
+
+
+@pytest.fixture
+def workspace(home) -> Iterator[tuple[Engine, dict[str, Any]]]:
+    """A copy of the older workspace at its new place."""
+    shutil.copytree(FIXTURES / "workspace", home)
+    for file in (home / "made.json", *home.glob("runs/*/spec.yaml"), *home.glob("runs/*/*.json")):
+        file.write_text(file.read_text().replace("@HOME@", str(home)))
+    engine = Engine(home)
+    yield engine, json.loads((home / "made.json").read_text())
+    engine.close()
+
+
+def test_an_older_workspace_opens_and_exports(workspace) -> None:
+    engine, made = workspace
+    whole, killed = engine.store.run(made["whole"]), engine.store.run(made["killed"])
+    assert whole.state() == RunState.FINISHED and killed.state() == RunState.INTERRUPTED
+    assert list(whole.view().losses) == made["losses"]
+    assert whole.view().merged["fp32"].ok
+    dataset = load_dataset(engine.store, whole.spec.data.source)
+    assert dataset.rows == 28
+    report = make_report(whole)
+    assert report.base and report.settings
+    for archive, holds in (
+        (export.adapter_zip(whole), "adapter_model.safetensors"),
+        (export.merged_zip(whole, "fp32"), "model.safetensors"),
+    ):
+        with zipfile.ZipFile(archive) as opened:
+            assert opened.testzip() is None
+            assert any(name.endswith(holds) for name in opened.namelist())
+
+
+def test_an_older_run_continues_and_merges(workspace) -> None:
+    engine, made = workspace
+    killed, whole = engine.store.run(made["killed"]), engine.store.run(made["whole"])
+    engine.resume(killed.id)
+    wait_for(killed, lambda run: run.view().ended is not None and idle(run), 120)
+    assert killed.state() == RunState.FINISHED, killed.log.read_text()[-2000:]
+    assert killed.view().started.resumed_from == 9
+    # Equal to the last bit on the machine that made it; another processor rounds otherwise.
+    assert list(killed.view().losses) == pytest.approx(made["losses"], rel=1e-4)
+    engine.merge(whole.id, "bf16")
+    wait_for(whole, lambda run: idle(run) and "bf16" in run.view().merged, 120)
+    assert whole.view().merged["bf16"].ok
