@@ -199,8 +199,8 @@ def require_labels(kind: ObjectiveKind, labels: Sequence[str], rows: int) -> Non
     if len(labels) > max(2, rows / 2):
         raise DataError(
             f"There are {len(labels)} different labels in {rows} examples: these look like "
-            "answers, not labels. Set what to learn to Write answers or text, or choose another column for "
-            "the label on the Data tab."
+            "answers, not labels. Set what to learn to Write answers or text, or choose another "
+            "column for the label on the Data tab."
         )
 
 

@@ -14,7 +14,7 @@ from engine.text import count_of
 from engine.work.encode.preferences import encode_preferences, paired_examples, unpaired_examples
 from engine.work.model.load import Head
 from engine.work.train.inputs import TrainingInputs
-from engine.work.train.objective import ExampleCounts, Sample, left_out_warnings, require_examples
+from engine.work.train.objective import ExampleCounts, left_out_warnings, require_examples
 from engine.work.train.preference_trainers import make_preference_trainer
 from engine.work.train.samples import SamplePrompts
 from engine.work.train.trainer import preserved_precision
@@ -33,7 +33,7 @@ class PreferenceObjective:
         self.packed = False
         shape = Shape.PREFERENCE if "rejected" in inputs.train[0] else Shape.FEEDBACK
         self.preference: str = resolve_preference_method(self.spec.method, shape)
-        check_method(self.preference, self.spec.method)
+        check_reference(self.preference, self.spec.method)
         found = encode_preferences(inputs.tokenizer, inputs.train, self.spec.data)
         require_examples(len(found.sides), found.lost + found.same, self.spec.data)
         held_out = encode_preferences(inputs.tokenizer, inputs.held_out, self.spec.data)
@@ -63,7 +63,7 @@ class PreferenceObjective:
             learned=sum(side.target_tokens for side in sides),
             cut=sum(any(side.cut_tokens > 0 for side in row) for row in rows),
         )
-        self.prompts = SamplePrompts(inputs)
+        self.sample_replies = SamplePrompts(inputs).sample_replies
 
     def _setting_warnings(self) -> list[str]:
         """What the user should know of the settings and the marks."""
@@ -113,12 +113,8 @@ class PreferenceObjective:
                 callbacks=callbacks,
             )
 
-    def sample_replies(self, model: Any) -> list[Sample]:
-        """Greedy replies."""
-        return self.prompts.sample_replies(model)
 
-
-def check_method(preference: str, method: MethodSpec) -> None:
+def check_reference(preference: str, method: MethodSpec) -> None:
     """Raise SpecError for a method that changes the base, which is DPO's and KTO's reference."""
     if preference == "orpo" or not method.adapts:
         return

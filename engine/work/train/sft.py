@@ -19,7 +19,7 @@ from engine.work.kernels.packing import Packing
 from engine.work.model.batches import pad_rows
 from engine.work.model.load import Head
 from engine.work.train.inputs import TrainingInputs
-from engine.work.train.objective import ExampleCounts, Sample, left_out_warnings, require_examples
+from engine.work.train.objective import ExampleCounts, left_out_warnings, require_examples
 from engine.work.train.samples import SamplePrompts
 from engine.work.train.trainer import HoneTrainer
 
@@ -92,7 +92,7 @@ class SftObjective:
             learned=sum(train.rows["learned"]),
             cut=sum(train.rows["cut"]),
         )
-        self.prompts = SamplePrompts(inputs)
+        self.sample_replies = SamplePrompts(inputs).sample_replies
 
     def make_trainer(
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
@@ -101,10 +101,6 @@ class SftObjective:
         trainer = make_sft_trainer(model, self.tokenizer, self.data, arguments, callbacks)
         self.reasons, self.packed = trainer.packing.reasons, trainer.packing.packed
         return trainer
-
-    def sample_replies(self, model: Any) -> list[Sample]:
-        """Greedy replies."""
-        return self.prompts.sample_replies(model)
 
 
 def make_sft_trainer(

@@ -325,9 +325,9 @@ def test_what_an_attempt_before_said_of_memory_is_not_said_of_this_one(home) -> 
     run = Engine(home, supervise=False).start(SPEC)
     run.log.write_text("terminate: std::bad_alloc")
     said = run.log.stat().st_size
-    assert exit_status.ended_for_memory(run, -6, 0, said=0) and not exit_status.ended_for_memory(
-        run, -6, 0, said
-    )
+    assert exit_status.ended_for_memory(
+        run, -6, 0, log_size=0
+    ) and not exit_status.ended_for_memory(run, -6, 0, said)
 
 
 def test_a_merge_without_memory_starts_no_training(home) -> None:
@@ -349,7 +349,7 @@ def test_who_asked_to_stop_is_not_overruled_by_a_kill(home, kills) -> None:
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
     assert run.state() == RunState.INTERRUPTED and not run.view().stepped
-    assert "before it had stopped" in run.view().warnings[0]
+    assert "before the run had stopped" in run.view().warnings[0]
     engine.close()
 
 

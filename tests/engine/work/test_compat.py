@@ -1,4 +1,4 @@
-"""What Hone uses of other libraries without their promise: after an upgrade, this says what moved."""
+"""Private parts of other libraries that Hone uses: after an upgrade, this says what moved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Real workers on the pocket model: training, counts, stop, kill and continue, merge, chat, score."""
+"""Real workers on the pocket model: training, stop, kill and continue, merge, chat, score."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_small_run_learns_and_leaves_everything_it_should(trained) -> None:
 
 
 def test_what_was_foretold_is_what_came(trained) -> None:
-    """The counts of the config are those of PEFT on the loaded model; tests/engine/model/test_parameters.py has all methods."""
+    """The counts of the config are those of PEFT on the loaded model (test_parameters has more)."""
     engine, run = trained
     view, info = run.view(), engine.desk.inspect_model("pocket")
     foretold = parameters.count_parameters(info, run.spec.method)
@@ -65,7 +65,7 @@ def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) 
 
 
 def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
-    """A real Llama of 260 thousand weights without a chat template learns to continue plain text."""
+    """A real Llama of 260,000 weights without a chat template learns to continue plain text."""
     engine = Engine(home)
     file = shared_data / "datasets" / "mlx_wikisql_text" / "train.jsonl"
     source = oneshot.ingest_files(engine.store, [(file, "wikisql.jsonl")])

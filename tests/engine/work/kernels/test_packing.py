@@ -28,7 +28,7 @@ WRITES = sorted(
     set(ARCHITECTURES)
     - {"bert", "roberta", "distilbert", "electra", "albert", "deberta-v2", "modernbert"}
 )
-USUAL = {"bloom", "falcon"}  # positions that are not given but made from the mask
+PADDED = {"bloom", "falcon"}  # positions come from the mask
 
 
 def model_of(
@@ -59,8 +59,8 @@ def examples(count: int = 5, longest: int = 60) -> list[dict[str, list[int]]]:
     return made
 
 
-def plain(model, rows: list[dict[str, list[int]]]) -> torch.Tensor:
-    """The mean loss over all learned tokens, each example by itself, by the model's own code."""
+def model_loss(model, rows: list[dict[str, list[int]]]) -> torch.Tensor:
+    """The mean loss over all target tokens, each example by itself, by the model's own code."""
     total, count = torch.zeros(()), 0
     for row in rows:
         logits = (
@@ -74,7 +74,7 @@ def plain(model, rows: list[dict[str, list[int]]]) -> torch.Tensor:
     return total / count
 
 
-def slope(model, found: torch.Tensor) -> torch.Tensor:
+def gradient(model, found: torch.Tensor) -> torch.Tensor:
     """All gradients as one vector."""
     model.zero_grad(set_to_none=True)
     found.backward()
@@ -87,27 +87,27 @@ def slope(model, found: torch.Tensor) -> torch.Tensor:
     )
 
 
-def quick(model, rows: list[dict[str, list[int]]]) -> tuple[packing.Packing, torch.Tensor]:
-    way = packing.choose_packing(model, rows, [len(row["input_ids"]) for row in rows], len(rows))
-    return way, packing.packed_loss(
-        model, way, packed_attention.PackingCollator()(rows) | {"use_cache": False}
+def packed_loss(model, rows: list[dict[str, list[int]]]) -> tuple[packing.Packing, torch.Tensor]:
+    chosen = packing.choose_packing(model, rows, [len(row["input_ids"]) for row in rows], len(rows))
+    return chosen, packing.packed_loss(
+        model, chosen, packed_attention.PackingCollator()(rows) | {"use_cache": False}
     )
 
 
 @pytest.mark.parametrize("kind", WRITES)
 def test_rows_without_padding_give_the_same_loss_and_gradient(kind: str) -> None:
     model, rows = model_of(kind), examples()
-    expected = plain(model, rows)
-    wanted = slope(model, expected)
-    if kind in USUAL:
-        way = packing.choose_packing(model, rows, [60] * 5, 5)
-        assert not way.packed and "are padded" in way.reasons["batch"]
+    expected = model_loss(model, rows)
+    wanted = gradient(model, expected)
+    if kind in PADDED:
+        chosen = packing.choose_packing(model, rows, [60] * 5, 5)
+        assert not chosen.packed and "are padded" in chosen.reasons["batch"]
         assert model.config._attn_implementation != packed_attention.ATTENTION_NAME
         return
-    way, found = quick(model, rows)
-    assert way.packed and way.chunked_loss, way.reasons
+    chosen, found = packed_loss(model, rows)
+    assert chosen.packed and chosen.chunked_loss, chosen.reasons
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert cosine_similarity(slope(model, found), wanted, dim=0) > 0.9999
+    assert cosine_similarity(gradient(model, found), wanted, dim=0) > 0.9999
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -116,32 +116,32 @@ def test_layers_that_look_back_only_so_far_do_so_in_a_row_too(
     kind: str, dtype: torch.dtype
 ) -> None:
     model, rows = model_of(kind, sliding_window=16, dtype=dtype), examples()
-    expected = plain(model, rows)
-    wanted = slope(model, expected)
-    way, found = quick(model, rows)
+    expected = model_loss(model, rows)
+    wanted = gradient(model, expected)
+    chosen, found = packed_loss(model, rows)
     exact = dtype == torch.float32
-    assert way.packed
+    assert chosen.packed
     assert found.item() == pytest.approx(expected.item(), rel=1e-5 if exact else 2e-3)
-    assert cosine_similarity(slope(model, found), wanted, dim=0) > (0.9999 if exact else 0.99)
+    assert cosine_similarity(gradient(model, found), wanted, dim=0) > (0.9999 if exact else 0.99)
 
 
 def test_in_bf16_the_gradient_is_that_of_the_usual_way_but_for_rounding() -> None:
     model, rows = model_of("llama", dtype=torch.bfloat16), examples()
-    expected = plain(model, rows)
-    wanted = slope(model, expected)
-    _, found = quick(model, rows)
+    expected = model_loss(model, rows)
+    wanted = gradient(model, expected)
+    _, found = packed_loss(model, rows)
     assert found.item() == pytest.approx(expected.item(), rel=2e-3)
-    assert cosine_similarity(slope(model, found), wanted, dim=0) > 0.99
+    assert cosine_similarity(gradient(model, found), wanted, dim=0) > 0.99
 
 
 def test_examples_longer_than_the_plain_products_suit_give_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, rows = model_of("llama", dtype=torch.bfloat16), examples()
-    _, short = quick(model, rows)
+    _, short = packed_loss(model, rows)
     monkeypatch.setattr(packed_attention, "SHORT_EXAMPLE", 32)
     packed_attention._causal_bias.cache_clear()
-    _, found = quick(model, rows)
+    _, found = packed_loss(model, rows)
     packed_attention._causal_bias.cache_clear()
     assert found.item() == pytest.approx(short.item(), rel=2e-3)
 
@@ -193,11 +193,11 @@ def test_norms_that_are_trained_keep_their_own_way() -> None:
 def test_weights_in_fp32_that_are_computed_with_in_bf16_have_their_head_in_bf16_too() -> None:
     model, rows = model_of("llama", MethodSpec(kind="full")), examples()
     with torch.autocast("cpu", torch.bfloat16):
-        expected = plain(model, rows)
-        wanted = slope(model, expected)
-        way, found = quick(model, rows)
-        got = slope(model, found)
-    assert way.chunked_loss
+        expected = model_loss(model, rows)
+        wanted = gradient(model, expected)
+        chosen, found = packed_loss(model, rows)
+        got = gradient(model, found)
+    assert chosen.chunked_loss
     assert found.item() == pytest.approx(expected.item(), rel=2e-3)
     assert cosine_similarity(got, wanted, dim=0) > 0.99
 
@@ -209,44 +209,46 @@ def test_a_row_that_leaks_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         torch.Tensor, "diff", lambda borders: honest(borders[[0, -1]])
     )  # one long example
-    way = packing.choose_packing(model, rows, [60] * 5, 5)
-    assert not way.packed and "mixes examples" in way.reasons["batch"]
+    chosen = packing.choose_packing(model, rows, [60] * 5, 5)
+    assert not chosen.packed and "mixes examples" in chosen.reasons["batch"]
     assert model.config._attn_implementation == "sdpa"
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3"])
 def test_one_switch_turns_all_kernels_off(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, rows = model_of(kind), examples()
-    _, found = quick(model, rows)
+    _, found = packed_loss(model, rows)
     monkeypatch.setattr(patch, "ENABLED", False)
     model = model_of(kind)
     assert not any("forward" in vars(module) for module in model.modules())
-    way = packing.choose_packing(model, rows, [60] * 5, 5)
-    assert way[:2] == (False, False) and "HONE_KERNELS=0" in way.reasons["batch"]
-    assert found.item() == pytest.approx(plain(model, rows).item(), rel=1e-5)
+    chosen = packing.choose_packing(model, rows, [60] * 5, 5)
+    assert chosen[:2] == (False, False) and "HONE_KERNELS=0" in chosen.reasons["batch"]
+    assert found.item() == pytest.approx(model_loss(model, rows).item(), rel=1e-5)
 
 
 def test_a_model_that_carries_a_state_goes_the_usual_way() -> None:
     config = AutoConfig.for_model(
         "mamba", vocab_size=500, hidden_size=32, num_hidden_layers=2, state_size=8
     )
-    way = packing.choose_packing(AutoModelForCausalLM.from_config(config), examples(), [60] * 5, 5)
-    assert not way.packed
+    chosen = packing.choose_packing(
+        AutoModelForCausalLM.from_config(config), examples(), [60] * 5, 5
+    )
+    assert not chosen.packed
 
 
 def test_scores_that_the_model_changes_after_its_head_are_computed_at_once() -> None:
     model, rows = model_of("gemma3_text", final_logit_softcapping=0.5), examples()
-    expected = plain(model, rows)
-    way, found = quick(model, rows)
-    assert way.packed and not way.chunked_loss
+    expected = model_loss(model, rows)
+    chosen, found = packed_loss(model, rows)
+    assert chosen.packed and not chosen.chunked_loss
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_scores_that_are_scaled_after_the_head_may_be_scaled_before_it() -> None:
     model, rows = model_of("granite", logits_scaling=4.0), examples()
-    expected = plain(model, rows)
-    way, found = quick(model, rows)
-    assert way.chunked_loss
+    expected = model_loss(model, rows)
+    chosen, found = packed_loss(model, rows)
+    assert chosen.chunked_loss
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
 
 
@@ -256,30 +258,30 @@ def test_all_weights_the_head_among_them_get_their_gradient_in_pieces(
     monkeypatch.setattr(head_loss, "LEAST_LOGIT_ROWS", 64)  # tokens at once
     monkeypatch.setattr(head_loss, "LOGITS_AT_ONCE", 1)
     model, rows = model_of("phi", MethodSpec(kind="full")), examples()  # its head has a bias
-    expected = plain(model, rows)
-    wanted = slope(model, expected)
-    way, found = quick(model, rows)
-    assert way.chunked_loss
+    expected = model_loss(model, rows)
+    wanted = gradient(model, expected)
+    chosen, found = packed_loss(model, rows)
+    assert chosen.chunked_loss
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert cosine_similarity(slope(model, found), wanted, dim=0) > 0.9999
+    assert cosine_similarity(gradient(model, found), wanted, dim=0) > 0.9999
 
 
 def test_a_head_that_is_trained_whole_is_trained_in_a_row_too() -> None:
     model, rows = model_of("llama", MethodSpec(rank=4, save=("lm_head",))), examples()
-    expected = plain(model, rows)
-    wanted = slope(model, expected)
-    _, found = quick(model, rows)
+    expected = model_loss(model, rows)
+    wanted = gradient(model, expected)
+    _, found = packed_loss(model, rows)
     assert found.item() == pytest.approx(expected.item(), rel=1e-5)
-    assert cosine_similarity(slope(model, found), wanted, dim=0) > 0.9999
+    assert cosine_similarity(gradient(model, found), wanted, dim=0) > 0.9999
 
 
 def test_computing_again_instead_of_keeping_goes_with_rows() -> None:
     model, rows = model_of("llama"), examples()
-    _, found = quick(model, rows)
-    wanted = slope(model, found)
+    _, found = packed_loss(model, rows)
+    wanted = gradient(model, found)
     model.activation_checkpointing_enable({"use_reentrant": False})
-    _, again = quick(model, rows)
-    assert cosine_similarity(slope(model, again), wanted, dim=0) > 0.999999
+    _, again = packed_loss(model, rows)
+    assert cosine_similarity(gradient(model, again), wanted, dim=0) > 0.999999
 
 
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.3}, {"rslora": True}, {"kind": "dora"}])
@@ -288,12 +290,12 @@ def test_the_quick_adapter_computes_what_pefts_own_does(options: dict) -> None:
 
     def twice() -> list[torch.Tensor]:
         torch.manual_seed(3)  # of dropout
-        found = plain(model, row)
-        return [found.detach(), slope(model, found)]
+        found = model_loss(model, row)
+        return [found.detach(), gradient(model, found)]
 
     quickly = twice()
     with model.disable_adapter():
-        without = plain(model, row).item()
+        without = model_loss(model, row).item()
     for module in model.modules():
         if isinstance(module, Linear):
             module.__dict__.pop("forward", None)  # PEFT's own again
@@ -301,12 +303,12 @@ def test_the_quick_adapter_computes_what_pefts_own_does(options: dict) -> None:
     assert quickly[0].item() == pytest.approx(own[0].item(), rel=1e-6)
     assert cosine_similarity(quickly[1], own[1], dim=0) > 0.999999
     with model.disable_adapter():
-        assert plain(model, row).item() == without != quickly[0].item()
+        assert model_loss(model, row).item() == without != quickly[0].item()
 
 
 def test_biases_that_are_trained_learn() -> None:
     model, row = model_of("qwen2", MethodSpec(rank=4, bias="all")), examples(1)
-    plain(model, row).backward()
+    model_loss(model, row).backward()
     biases = [
         weights
         for name, weights in model.named_parameters()
@@ -344,7 +346,7 @@ def test_the_held_out_loss_is_that_of_all_tokens_in_whatever_batches_they_come(
             [],
         )
         found.append(trainer.evaluate()["eval_loss"])
-    assert found == pytest.approx([plain(model_of(kind).eval(), rows).item()] * 3, rel=1e-5)
+    assert found == pytest.approx([model_loss(model_of(kind).eval(), rows).item()] * 3, rel=1e-5)
 
 
 def test_batches_in_random_order_waste_what_is_said() -> None:

@@ -38,7 +38,7 @@ def test_weights_are_read_ahead(tmp_path: Path, advised: list[tuple[int, ...]]) 
 def test_not_where_they_would_push_out_what_others_need(
     tmp_path: Path, advised: list[tuple[int, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "free_gb", lambda _: 0.01)
+    monkeypatch.setattr(load, "free_memory_gb", lambda _: 0.01)
     load.read_ahead(tmp_path)
     assert not advised
 
@@ -46,13 +46,13 @@ def test_not_where_they_would_push_out_what_others_need(
 def test_before_the_rows_become_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[Any] = []
 
-    def lesson(_: Any) -> None:
+    def make_objective(_: Any) -> None:
         done.append("tokens")
         raise DataError("enough")
 
-    monkeypatch.setattr(train, "material", lambda _: SimpleNamespace(spec=RunSpec()))
+    monkeypatch.setattr(train, "load_inputs", lambda _: SimpleNamespace(spec=RunSpec()))
     monkeypatch.setattr(train, "read_ahead", done.append)
-    monkeypatch.setattr(train, "make_lesson", lesson)
+    monkeypatch.setattr(train, "make_objective", make_objective)
     run: Any = SimpleNamespace(emit=lambda _: None, start=tmp_path / "start")
     with pytest.raises(DataError, match="enough"):
         train.train(run)

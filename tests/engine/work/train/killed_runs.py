@@ -1,7 +1,7 @@
-"""Runs whose workers die, and what they must look like afterwards: shared by the tests and ``benchmarks.kill``.
+"""Runs whose workers die, and how they must look afterwards; for tests and ``benchmarks.kill``.
 
-As a module, ``python -m tests.engine.work.train.killed_runs RUN JOB`` is a worker that notes the order of its examples, and may be told
-to meet a loss that is no number, or not to see that the disk is full before it writes.
+``python -m tests.engine.work.train.killed_runs RUN JOB`` is a worker that notes the order of its
+examples. It can be made to meet a loss that is no number, or not to see that the disk is full.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def train(run: RunDir, **how: Any) -> RunDir:
 
 
 def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:
-    """A run of a tiny model in 32 bits, with dropout and accumulation; ``more`` are parts of the settings."""
+    """A run of a tiny model in 32 bits, with dropout and accumulation; ``more``: settings."""
     folder = engine.store.home / KINDS[goal]
     if not folder.is_dir():
         save_model(folder, KINDS[goal], vocab=320, **SHAPE)
@@ -156,7 +156,7 @@ def new_events(run: RunDir, offset: int) -> Iterator[ev.Event]:
 
 
 def differences(run: RunDir, whole: RunDir) -> list[str]:
-    """What a run that was disturbed has learned otherwise than one that was left alone: every loss, bit for bit."""
+    """Where a disturbed run differs from one that was left alone: every loss, bit for bit."""
     found, losses = [], dict(zip(whole.view().steps, whole.view().losses, strict=True))
     events = [event for event in read_events(run.events_file)[0] if isinstance(event, ev.Step)]
     found += [
@@ -214,7 +214,7 @@ def resize(folder: Path, room: int) -> None:
 
 @contextlib.contextmanager
 def noted(run: RunDir, how: dict[str, Any]) -> Iterator[None]:
-    """Note the order of examples beside the run; ``nan`` or ``interrupt`` names a step at which that happens."""
+    """Note the order of examples; ``nan`` or ``interrupt``: the step at which that happens."""
     from engine.work.train.trainer import HoneTrainer
 
     attempt, training_step = run.view().attempt + 1, HoneTrainer.training_step

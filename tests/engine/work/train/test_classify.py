@@ -1,4 +1,4 @@
-"""Classification heads on tiny models of several architectures: real runs, scores, merges, and what others can load."""
+"""Classification heads on tiny models of several architectures: runs, scores, merges, exports."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
 
 
 def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
-    """The adapter carries its labels: the shown lines name them, and agree with what the page says."""
+    """The adapter carries its labels: the shown lines name them, and agree with the page."""
     import contextlib
     import io
 

@@ -1,4 +1,4 @@
-"""A run is never lost: kills, pauses, damaged checkpoints, full disks, losses that are no number, early stopping.
+"""A run is never lost: kills, pauses, damaged checkpoints, full disks, NaN, early stopping.
 
 That other goals and methods go on as exactly: test_resume.py.
 """
@@ -59,7 +59,7 @@ def work(run: RunDir) -> int:
 
 
 def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home) -> None:
-    """Mid-epoch in later epochs and while a checkpoint is written, with dropout and accumulation."""
+    """Mid-epoch and while a checkpoint is written, with dropout and accumulation."""
     whole, backend, draw = runs.whole(), Doomed(), random.Random(1)
     engine = Engine(home, backend)
     run, offset, partial = make(engine, sampling={"save_minutes": 0}), 0, 0
@@ -178,26 +178,54 @@ def folder_instead(file: Path) -> None:
     file.mkdir()
 
 
-WEIGHTS = "adapter_model.safetensors"
-DAMAGES: dict[str, tuple[Callable[[Path, Path], object], str]] = {
+WEIGHTS, MANIFEST = "adapter_model.safetensors", "complete.json"
+Damage = Callable[[Path, Path], object]  # of the newest checkpoint, beside the one before it
+
+
+def removed(name: str) -> Damage:
+    return lambda new, _: (new / name).unlink()
+
+
+def of_another_step(name: str) -> Damage:
+    return lambda new, old: shutil.copy(old / name, new)
+
+
+def write_over(path: Path, text: str) -> None:
+    """A file in the place of what was there, file or folder."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.write_text(text)
+
+
+DAMAGES: dict[str, tuple[Damage, str]] = {
     "cut off": (lambda new, _: cut(new / "optimizer.pt"), "optimizer.pt is cut off"),
     "empty": (lambda new, _: (new / WEIGHTS).write_bytes(b""), f"{WEIGHTS} is cut off"),
     "a bit flipped": (lambda new, _: flip(new / WEIGHTS), f"{WEIGHTS} is not as it was written"),
-    "no weights": (lambda new, _: (new / WEIGHTS).unlink(), f"{WEIGHTS} is missing"),
-    "no optimizer": (lambda new, _: (new / "optimizer.pt").unlink(), "optimizer.pt is missing"),
-    "no schedule": (lambda new, _: (new / "scheduler.pt").unlink(), "scheduler.pt is missing"),
-    "no random state": (lambda new, _: (new / "rng_state.pth").unlink(), "rng_state.pth is missing"),
-    "no trainer state": (lambda new, _: (new / "trainer_state.json").unlink(), "trainer_state.json is missing"),
-    "no manifest": (lambda new, _: (new / "complete.json").unlink(), "complete.json is missing"),
-    "wrong manifest": (lambda new, _: (new / "complete.json").write_text("[]"), "complete.json cannot be read"),
-    "manifest of another step": (
-        lambda new, old: shutil.copy(old / "complete.json", new), "complete.json is that of another step"),
-    "weights that are no numbers": (lambda new, _: not_numbers(new), f"{WEIGHTS} holds values that are not numbers (NaN)"),
+    "no weights": (removed(WEIGHTS), f"{WEIGHTS} is missing"),
+    "no optimizer": (removed("optimizer.pt"), "optimizer.pt is missing"),
+    "no schedule": (removed("scheduler.pt"), "scheduler.pt is missing"),
+    "no random state": (removed("rng_state.pth"), "rng_state.pth is missing"),
+    "no trainer state": (removed("trainer_state.json"), "trainer_state.json is missing"),
+    "no manifest": (removed(MANIFEST), f"{MANIFEST} is missing"),
+    "wrong manifest": (
+        lambda new, _: write_over(new / MANIFEST, "[]"),
+        f"{MANIFEST} cannot be read",
+    ),
+    "manifest of another step": (of_another_step(MANIFEST), f"{MANIFEST} is that of another step"),
+    "weights that are no numbers": (
+        lambda new, _: not_numbers(new),
+        f"{WEIGHTS} holds values that are not numbers (NaN)",
+    ),
     "a file of another step": (
-        lambda new, old: shutil.copy(old / "scheduler.pt", new), "scheduler.pt is not as it was written"),
-    "a folder for a file": (lambda new, _: folder_instead(new / "optimizer.pt"), "optimizer.pt is missing"),
-    "a file for the folder": (lambda new, _: (shutil.rmtree(new), new.write_text("x")), "it is no folder"),
-}  # fmt: skip
+        of_another_step("scheduler.pt"),
+        "scheduler.pt is not as it was written",
+    ),
+    "a folder for a file": (
+        lambda new, _: folder_instead(new / "optimizer.pt"),
+        "optimizer.pt is missing",
+    ),
+    "a file for the folder": (lambda new, _: write_over(new, "x"), "it is no folder"),
+}
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
@@ -253,7 +281,7 @@ def test_the_newest_two_stay(runs) -> None:
 
 @pytest.mark.parametrize("room", [0, 10_000, 30_000, 60_000, 100_000, 130_000])
 def test_a_full_disk_pauses_the_run_and_loses_nothing(runs, tmp_path, monkeypatch, room) -> None:
-    """On a real small volume, without the look before each save: so it fills in the middle of a write."""
+    """On a real small volume, without the check before each save: it fills during a write."""
     with killed_runs.small_disk(tmp_path / "disk") as there:
         if not there:
             pytest.skip("a volume in memory cannot be mounted here")
@@ -273,7 +301,7 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(runs, tmp_path, monkeypatc
 def test_a_disk_that_says_that_it_is_full_pauses_the_run(
     runs, tmp_path, monkeypatch, calls
 ) -> None:
-    """The same where nothing can be mounted: every write of an event or a manifest fails from one on."""
+    """Without a mount: every write of an event or a manifest fails from one on."""
     run = _with_one_checkpoint(runs, tmp_path / "ws")
     left, append = calls, append_event
 

@@ -143,7 +143,7 @@ def test_other_ways_learn_too(home: Path, method: dict[str, Any]) -> None:
     "method", [{"init": "pissa"}, {"init": "olora"}, {"bias": "all"}, {"bias": "lora_only"}]
 )
 def test_what_changes_the_base_has_none_to_compare_with(home: Path, method: dict[str, Any]) -> None:
-    """TRL puts a second adapter beside the first, whose start would change the base weights again."""
+    """TRL adds a second adapter, whose start would change the base weights again."""
     with pytest.raises(SpecError, match="the preference method ORPO"):
         objective(made(home, method=method))
     assert objective(made(home, method=method | {"preference": "orpo"})).preference == "orpo"
@@ -172,8 +172,12 @@ def test_marks_are_learned_by_kto_and_bad_ones_are_kept_for_it(home: Path) -> No
 
 def test_only_good_marks_are_nothing_to_tell_apart(home: Path) -> None:
     source = feedback(home, marks(15, 0))
-    with pytest.raises(DataError, match="nothing to tell apart"):
-        objective(made(home, data={"source": source, "held_out": 0.0}))
+    with pytest.raises(SpecError, match="nothing to tell apart"):
+        made(home, data={"source": source, "held_out": 0.0})
+    from engine.work.train.preferences import require_both_marks
+
+    with pytest.raises(DataError, match="All answers are marked bad"):
+        require_both_marks([False, False])
 
 
 def test_one_at_a_time_is_too_few_for_kto(home: Path) -> None:
