@@ -9,7 +9,7 @@
   };
 
   /* Buttons with data-do trigger that event with their name. A list that is drawn anew keeps focus and choice. */
-  window.HonePicks = function (element, trigger, watch) {
+  window.HoneButtonList = function (element, trigger, watch) {
     let focused = null, chosen = null;
     const find = (key) => [...element.querySelectorAll('[data-key]')].find((e) => e.dataset.key === key);
     const mark = () => { for (const e of element.querySelectorAll('.pick')) e.dataset.chosen = String(e.dataset.key === chosen); };
@@ -32,7 +32,7 @@
   };
 
   /* The drawing. It is built once for a model; after that only what changed is set, so that the focus stays. */
-  window.HoneMap = function (element, props, trigger, watch) {
+  window.HoneLayerDiagram = function (element, props, trigger, watch) {
     let built = '';
 
     function box(part) {

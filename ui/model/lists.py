@@ -20,7 +20,7 @@ ASSUMPTIONS = (
     "{1} of memory is free. What fits is estimated for LoRA with one example of {0:,} tokens at a "
     "time."
 )
-LIST_SCRIPT = "HonePicks(element, trigger, watch); ['choose', 'resume', 'halt', 'discard']"
+LIST_SCRIPT = "HoneButtonList(element, trigger, watch); ['choose', 'resume', 'halt', 'discard']"
 FIT_TONES = {"fits": "good", "four": "warn", "large": "bad"}
 FIT_WORDS = {"fits": "fits", "four": "fits in 4 bit", "large": "too large"}
 Act = tuple[str, str]  # the event that a button triggers, and its label

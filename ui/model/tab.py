@@ -24,7 +24,7 @@ from ui.theme import raw_html
 READING_MODEL = line(
     "Reading the model's description. The first time takes about ten seconds.", "wait"
 )
-MAP_SCRIPT = "HoneMap(element, props, trigger, watch); ['toggle_part', 'take_group']"
+DIAGRAM_SCRIPT = "HoneLayerDiagram(element, props, trigger, watch); ['toggle_part', 'take_group']"
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def build(ctx: Context) -> ModelTab:
                 about = raw_html(READING_MODEL, elem_id="model-about")
                 diagram = raw_html(
                     html_template='<div class="block-map"></div>',
-                    js_on_load=MAP_SCRIPT,
+                    js_on_load=DIAGRAM_SCRIPT,
                     elem_id="model-map",
                 )
                 memory = raw_html(elem_id="model-memory")

@@ -17,7 +17,7 @@ from ui.theme import raw_html
 
 QUEUE_POLL_SECONDS = 2.0  # while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Remove"}  # event -> label
-QUEUE_SCRIPT = f"HonePicks(element, trigger, watch); {list(ACTS)}"
+QUEUE_SCRIPT = f"HoneButtonList(element, trigger, watch); {list(ACTS)}"
 JOBS = {
     "train": "train",
     "score": "score",
