@@ -62,9 +62,9 @@ def _score_text(
     run, data = trained.run, trained.spec.data
     if "refused" in data.fixes:  # as in training
         rows = [row for row in rows if _is_encodable(pair, row)]
-    if trained.goal == "prefer" and "rejected" in rows[0]:
+    if trained.kind == "prefer" and "rejected" in rows[0]:
         return score_preferences(pair, rows, total)
-    if trained.goal == "prefer":  # of marked answers, only the good ones should be written
+    if trained.kind == "prefer":  # of marked answers, only the good ones should be written
         rows = [row for row in rows if row.get("good", True)]
     if found := _sample_rows(data.source, rows):
         return score_sample(pair, *found, rows, total)

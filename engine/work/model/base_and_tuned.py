@@ -16,8 +16,7 @@ from engine.model.fingerprint import require_same_base
 from engine.model.info import ModelInfo
 from engine.spec.objective import ObjectiveKind, resolve_objective, task_for_objective
 from engine.spec.run import RunSpec, Shape
-from engine.store import run_dir
-from engine.store.run_dir import RunDir
+from engine.store.run_dir import RunDir, read_data_summary
 from engine.work.model.describe import inspect_model
 from engine.work.model.load import (
     DEFAULT_CONTEXT,
@@ -66,7 +65,7 @@ class TrainedRun(NamedTuple):
     spec: RunSpec
     folder: Path  # of the base model
     info: ModelInfo
-    goal: ObjectiveKind
+    kind: ObjectiveKind
     head: Head | None
 
     @property
@@ -93,19 +92,33 @@ class TrainedRun(NamedTuple):
             ) from error
 
 
+class RunBase(NamedTuple):
+    """The base model of a run, and what the run's rows make it learn."""
+
+    folder: Path
+    info: ModelInfo  # built for the objective's task
+    kind: ObjectiveKind
+    labels: tuple[str, ...]  # of the training rows, where they have any
+
+
+def open_base(run: RunDir) -> RunBase:
+    """The base model of a run, not loaded; raises HoneError where it is missing or has changed."""
+    spec, began, summary = run.spec, run.view().started, read_data_summary(run.about_file)
+    folder = local.checked_folder(spec.model.source)
+    require_same_base(began.model_hash if began else "", folder)
+    tasks = inspect_model(spec.model.source).tasks
+    kind = resolve_objective(spec.data, summary.shape or Shape.CHAT, tasks)
+    info = inspect_model(spec.model.source, task_for_objective(kind))
+    return RunBase(folder, info, kind, tuple(summary.labels))
+
+
 def open_trained_run(run: RunDir) -> TrainedRun:
     """A run's result, not loaded yet; raises HoneError where there is none or its base changed."""
     if not run.has_result:
         raise RunError("This run has saved nothing yet. Train it first.")
-    spec, began = run.spec, run.view().started
-    folder = local.checked_folder(spec.model.source)
-    require_same_base(began.model_hash if began else "", folder)
-    about = run_dir.read_data_summary(run.about_file)
-    goal = resolve_objective(
-        spec.data, about.shape or Shape.CHAT, inspect_model(spec.model.source).tasks
-    )
-    info = inspect_model(spec.model.source, task_for_objective(goal))
-    return TrainedRun(run, spec, folder, info, goal, head_of(goal, about.labels))
+    base = open_base(run)
+    head = head_of(base.kind, base.labels)
+    return TrainedRun(run, run.spec, base.folder, base.info, base.kind, head)
 
 
 def is_whole_model(result: Path) -> bool:

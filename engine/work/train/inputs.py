@@ -9,13 +9,12 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.rows import Rows, read_rows
 from engine.errors import DataError
-from engine.model import fingerprint, local
 from engine.model.info import ModelInfo
-from engine.spec.objective import ObjectiveKind, resolve_objective, task_for_objective
-from engine.spec.run import RunSpec, Shape
-from engine.store.run_dir import RunDir, read_data_summary
+from engine.spec.objective import ObjectiveKind
+from engine.spec.run import RunSpec
+from engine.store.run_dir import RunDir
 from engine.work.encode.tokenizer import load_tokenizer
-from engine.work.model.describe import inspect_model
+from engine.work.model.base_and_tuned import open_base
 
 
 class TrainingInputs(NamedTuple):
@@ -40,14 +39,8 @@ class TrainingInputs(NamedTuple):
 
 def load_inputs(run: RunDir) -> TrainingInputs:
     """Read a run's settings, base model and rows; raises HoneError where they do not fit."""
-    spec, began = run.spec, run.view().started
-    folder = local.checked_folder(spec.model.source)
-    summary = read_data_summary(run.about_file)
-    tasks = inspect_model(spec.model.source).tasks
-    kind = resolve_objective(spec.data, summary.shape or Shape.CHAT, tasks)
-    info = inspect_model(spec.model.source, task_for_objective(kind))
-    info.check_length(spec.data.max_length)
-    fingerprint.require_same_base(began.model_hash if began else "", folder)
+    spec, base = run.spec, open_base(run)
+    base.info.check_length(spec.data.max_length)
     train, held_out = read_rows(run.train_file), read_rows(run.held_out_file)
     if not len(train):
         raise DataError(
@@ -56,12 +49,12 @@ def load_inputs(run: RunDir) -> TrainingInputs:
         )
     return TrainingInputs(
         spec=spec,
-        kind=kind,
-        info=info,
-        tokenizer=load_tokenizer(folder, spec.data.template),
+        kind=base.kind,
+        info=base.info,
+        tokenizer=load_tokenizer(base.folder, spec.data.template),
         train=train,
         held_out=held_out,
-        labels=tuple(summary.labels),
+        labels=base.labels,
         files=(run.train_file, run.held_out_file),
         cache=run.path.parent.parent / "tokens",
         start=run.start,
