@@ -167,7 +167,7 @@ def _add(engine: Engine, name: str, rows: list[Row]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.jsonl"
         path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-        return oneshot.ingest_files(engine.store, [(path, path.name)])
+        return oneshot.add_dataset_files(engine.store, [(path, path.name)])
 
 
 def trained(engine: Engine, recipe: Recipe) -> RunDir:

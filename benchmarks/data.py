@@ -105,7 +105,7 @@ def gigabyte() -> None:
             first = time.perf_counter() - began
             peak = watch(app)
             began = time.perf_counter()
-            source = oneshot.ingest_files(store, [(path, path.name)])
+            source = oneshot.add_dataset_files(store, [(path, path.name)])
             indexed, helper = time.perf_counter() - began, peak()
             peak = watch(app)
             began = time.perf_counter()

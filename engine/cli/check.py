@@ -70,7 +70,7 @@ def _report_on_files(
         raise SpecError(f"There is no file '{missing}'. Check its name.")
     named = [(file.resolve(), file.name) for file in files]
     try:
-        source = oneshot.ingest_files(engine.store, named, options)
+        source = oneshot.add_dataset_files(engine.store, named, options)
     except DataError as error:
         return str(error), {"usable": False, "error": str(error)}, NOT_USABLE
     spec = specs.make_spec({"data": {"source": source, **data}}).data

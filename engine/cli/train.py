@@ -84,5 +84,5 @@ def _spec_from_file(engine: Engine, file: Path) -> RunSpec:
             raise SpecError(
                 f"data.file: there is no file '{name}' beside {file.name}. Check its name."
             )
-        data["source"] = oneshot.ingest_files(engine.store, [(path, path.name)])
+        data["source"] = oneshot.add_dataset_files(engine.store, [(path, path.name)])
     return specs.make_spec(values)

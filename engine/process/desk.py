@@ -26,8 +26,8 @@ from engine.spec.objective import Task
 from engine.spec.run import DataSpec
 from engine.store.workspace import Store
 
-COMMAND = (sys.executable, "-m", "engine.work", "desk")
-LOG_NAME = "desk.log"
+DESK_COMMAND = (sys.executable, "-m", "engine.work", "desk")
+DESK_LOG = "desk.log"
 DESK_FAILURES = Failures(
     RunError,
     ended="The process that holds the model was ended by the system. Try again.",
@@ -173,5 +173,5 @@ class Desk:
                 self._child.end()
                 self._child = None
             if self._child is None:
-                self._child = Child(COMMAND, self.store.home / LOG_NAME, DESK_FAILURES)
+                self._child = Child(DESK_COMMAND, self.store.home / DESK_LOG, DESK_FAILURES)
             return self._child

@@ -23,8 +23,8 @@ from engine.spec.run import DataSpec
 from engine.store.workspace import Store
 from engine.text import OnProgress
 
-COMMAND = (sys.executable, "-m", "engine.work.oneshot")
-LOG_NAME = "aside.log"
+ONESHOT_COMMAND = (sys.executable, "-m", "engine.work.oneshot")
+ONESHOT_LOG = "aside.log"
 SMALL_ROWS, SMALL_BYTES = 20_000, 20 * 2**20  # up to here a process takes longer to start
 ONLINE = {"describe_dataset", "ingest_dataset", "search_models", "describe_model", "download_model"}
 OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
@@ -39,7 +39,7 @@ DATA_FAILURES = Failures(
 )
 
 
-def ingest_files(
+def add_dataset_files(
     store: Store,
     files: list[tuple[Path, str]],
     options: ReadOptions | None = None,
@@ -54,7 +54,7 @@ def ingest_files(
     return str(ask_oneshot(store, "ingest_files", on_progress, **values))
 
 
-def reread_files(
+def reread_dataset_files(
     store: Store, source: str, options: ReadOptions, on_progress: OnProgress = lambda _: None
 ) -> str:
     """Read a dataset's files with other options; returns the new source. Raises DataError."""
@@ -99,7 +99,7 @@ def ask_oneshot(
     """
     # The app is offline by default; who asks the Hub needs the network.
     environment = online_environment(store.home / "hub") if op in ONLINE else None
-    child = Child(COMMAND, store.home / LOG_NAME, failures, environment)
+    child = Child(ONESHOT_COMMAND, store.home / ONESHOT_LOG, failures, environment)
     try:
         if stop:
             threading.Thread(target=_end_on, args=(stop, child), daemon=True).start()

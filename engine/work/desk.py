@@ -142,7 +142,7 @@ class DeskWorker:
             torch.cuda.empty_cache()
 
 
-def describe_error(error: Exception) -> HoneError:
+def describe_desk_error(error: Exception) -> HoneError:
     """An unexpected error, as the user reads it."""
     return RunError(
         "Something unexpected went wrong in the model's process. The details are in desk.log."
@@ -152,4 +152,4 @@ def describe_error(error: Exception) -> HoneError:
 def serve_desk() -> None:
     """Answer questions until the app ends."""
     desk = DeskWorker()
-    serve(desk.operations, describe_error, desk.stopped)
+    serve(desk.operations, describe_desk_error, desk.stopped)

@@ -27,13 +27,13 @@ from engine.work.serve import Operation, Question, Report, serve
 LEAST_MEMORY = 2 * GB  # libraries reserve more than they use
 
 
-def ingest_files(question: Question, report: Report) -> str:
+def ingest_uploads(question: Question, report: Report) -> str:
     uploads = [Upload(Path(path), name) for path, name in question["files"]]
     options = ReadOptions(**question["options"])
     return ingest.ingest_files(_store(question), uploads, options, report)
 
 
-def reread_files(question: Question, report: Report) -> str:
+def reread_uploads(question: Question, report: Report) -> str:
     store = _store(question)
     folder = datasets.load_dataset(store, question["source"]).folder
     return ingest.reread_files(store, folder, ReadOptions(**question["options"]), report)
@@ -50,7 +50,7 @@ def describe_dataset(question: Question, report: Report) -> dict[str, Any]:
     return describe_hub_dataset(question["name"]).model_dump()
 
 
-def ingest_dataset(question: Question, report: Report) -> str:
+def ingest_slice(question: Question, report: Report) -> str:
     """Add a slice of a Hub dataset; returns the source."""
     from engine.work.hub.dataset_rows import read_slice
 
@@ -66,7 +66,7 @@ def ingest_dataset(question: Question, report: Report) -> str:
     return ingest.ingest_rows(store, name, items, notes, report, files=[wanted.name])
 
 
-def search_models(question: Question, report: Report) -> list[dict[str, Any]]:
+def find_models(question: Question, report: Report) -> list[dict[str, Any]]:
     from engine.work.hub.search import search_hub_models
 
     return [one.model_dump() for one in search_hub_models(**_arguments(question))]
@@ -78,7 +78,7 @@ def describe_model(question: Question, report: Report) -> dict[str, Any]:
     return describe_hub_model(_store(question), question["name"]).model_dump(mode="json")
 
 
-def download_model(question: Question, report: Report) -> str:
+def fetch_model(question: Question, report: Report) -> str:
     from engine.work.hub.download import download_hub_model
 
     name, revision = question["name"], question["revision"]
@@ -90,14 +90,14 @@ def download_model(question: Question, report: Report) -> str:
 
 
 OPERATIONS: dict[str, Operation] = {
-    "ingest_files": ingest_files,
-    "reread_files": reread_files,
+    "ingest_files": ingest_uploads,
+    "reread_files": reread_uploads,
     "prepare_dataset": prepare_data,
     "describe_dataset": describe_dataset,
-    "ingest_dataset": ingest_dataset,
-    "search_models": search_models,
+    "ingest_dataset": ingest_slice,
+    "search_models": find_models,
     "describe_model": describe_model,
-    "download_model": download_model,
+    "download_model": fetch_model,
 }
 
 
@@ -118,7 +118,7 @@ def _slice_name(wanted: hub.HubSpec) -> str:
     return f"{name} [{wanted.first}:{end}]"
 
 
-def describe_error(error: Exception) -> HoneError:
+def describe_data_error(error: Exception) -> HoneError:
     """An unexpected error, as the user reads it."""
     if isinstance(error, MemoryError):
         return DataError(
@@ -150,4 +150,4 @@ def limit_memory() -> None:
 
 if __name__ == "__main__":
     limit_memory()
-    serve(OPERATIONS, describe_error)
+    serve(OPERATIONS, describe_data_error)

@@ -108,7 +108,7 @@ def add_files(
 
     def read_files(on_progress: OnProgress) -> str:
         named = [(path, path.name) for path in paths]
-        return oneshot.ingest_files(ctx.engine.store, named, None, on_progress)
+        return oneshot.add_dataset_files(ctx.engine.store, named, None, on_progress)
 
     yield from take_in(ctx, shown, box, read_files)
     for path in paths:
@@ -129,7 +129,9 @@ def add_pasted(
     path.write_text(text, encoding="utf-8")
 
     def read_pasted(on_progress: OnProgress) -> str:
-        return oneshot.ingest_files(ctx.engine.store, [(path, "Pasted rows")], None, on_progress)
+        return oneshot.add_dataset_files(
+            ctx.engine.store, [(path, "Pasted rows")], None, on_progress
+        )
 
     try:
         yield from take_in(ctx, shown, box, read_pasted)

@@ -133,7 +133,9 @@ def reread_dataset(
         ctx,
         shown,
         None,
-        lambda on_progress: oneshot.reread_files(ctx.engine.store, source, options, on_progress),
+        lambda on_progress: oneshot.reread_dataset_files(
+            ctx.engine.store, source, options, on_progress
+        ),
     )
 
 

@@ -43,7 +43,7 @@ def give(case: Case, folder: Path, home: Path) -> tuple[str, list[str], list[Fin
     store = Store(home)
     start, before = time.monotonic(), psutil.Process().memory_info().rss
     try:
-        source = oneshot.ingest_files(store, files)
+        source = oneshot.add_dataset_files(store, files)
         prepared = oneshot.prepare_rows(store, DataSpec(source=source))
     except DataError as error:
         return "", [], [], str(error)

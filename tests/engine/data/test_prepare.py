@@ -301,9 +301,11 @@ def test_answers_marked_as_bad_are_not_written(store: Store, tmp_path: Path) -> 
 def test_files_can_be_read_in_another_way(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_bytes("One day.\nÜber alles.\n\nTwo.\n\nThree.\n\nFour.\n".encode("cp1252"))
-    source = oneshot.ingest_files(store, [(path, "a.txt")])
+    source = oneshot.add_dataset_files(store, [(path, "a.txt")])
     assert "looks like Windows-1252" in " ".join(datasets.load_dataset(store, source).notes)
-    other = oneshot.reread_files(store, source, ReadOptions(encoding="cp1251", parts="line"))
+    other = oneshot.reread_dataset_files(
+        store, source, ReadOptions(encoding="cp1251", parts="line")
+    )
     assert [one["text"] for one in datasets.load_dataset(store, other).read_rows()] == [
         "One day.",
         "\u042cber alles.",
@@ -479,7 +481,7 @@ def test_the_same_file_twice_at_once_is_one_dataset(store: Store, tmp_path: Path
     path.write_text("\n".join(json.dumps(row(n)) for n in range(200)))
     with ThreadPoolExecutor(4) as pool:
         sources = list(
-            pool.map(lambda _: oneshot.ingest_files(store, [(path, "a.jsonl")]), range(4))
+            pool.map(lambda _: oneshot.add_dataset_files(store, [(path, "a.jsonl")]), range(4))
         )
         made = list(
             pool.map(

@@ -182,7 +182,7 @@ def test_a_oneshot_fails_by_itself_before_memory_runs_out(tmp_path: Path) -> Non
         "oneshot.psutil.swap_memory = lambda: type('Swap', (), {'free': 0})\n"
         "oneshot.limit_memory()\n"
         "try:\n    bytearray(3 * 2**30)\n"
-        "except MemoryError as error:\n    print(oneshot.describe_error(error))\n"
+        "except MemoryError as error:\n    print(oneshot.describe_data_error(error))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PROJECT_FOLDER

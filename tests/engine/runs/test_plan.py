@@ -112,7 +112,7 @@ def test_a_preference_method_that_the_rows_do_not_allow_is_a_problem(
     row = '{"prompt": "Question %s?", "completion": "Answer %s", "label": %s}'
     rows = (row % (at, at, ["true", "false"][at % 2]) for at in range(80))
     file.write_text("\n".join(rows))
-    source = oneshot.ingest_files(engine.store, [(file, file.name)])
+    source = oneshot.add_dataset_files(engine.store, [(file, file.name)])
     for method, count in (("dpo", 1), ("kto", 0), ("auto", 0)):
         values = {"data": {"source": source}, "method": {"preference": method}}
         problems = engine.plan(specs.make_spec(values)).problems

@@ -68,7 +68,7 @@ def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
     """A real Llama of 260,000 weights without a chat template learns to continue plain text."""
     engine = Engine(home)
     file = shared_data / "datasets" / "mlx_wikisql_text" / "train.jsonl"
-    source = oneshot.ingest_files(engine.store, [(file, "wikisql.jsonl")])
+    source = oneshot.add_dataset_files(engine.store, [(file, "wikisql.jsonl")])
     values = {
         "model": {"source": str(shared_data / "models" / "stories260K")},
         "data": {"source": source, "max_length": 256},

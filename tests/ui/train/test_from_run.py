@@ -138,7 +138,7 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
     file.write_text(
         "question,answer\n" + "".join(f"How much is {n}?,It is {n}.\n" for n in range(40))
     )
-    source = oneshot.ingest_files(ctx.engine.store, [(file, "rows.csv")])
+    source = oneshot.add_dataset_files(ctx.engine.store, [(file, "rows.csv")])
     spec = specs.make_spec({"data": {"source": source}, "model": {"start": "no-such-run"}})
     run = ctx.engine.store.create_run(
         spec, *[ctx.prepare(spec.data).train_file] * 2, {"name": "rows", "shape": ""}

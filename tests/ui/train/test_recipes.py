@@ -34,7 +34,7 @@ def file_values(values: dict[str, Any], ctx: Context, tmp_path: Path) -> dict[st
         f'{{"prompt": "Question {n}?", "completion": "Answer number {n}."}}' for n in range(120)
     )
     (tmp_path / "own.jsonl").write_text(rows)
-    source = oneshot.ingest_files(ctx.engine.store, [(tmp_path / "own.jsonl", "own.jsonl")])
+    source = oneshot.add_dataset_files(ctx.engine.store, [(tmp_path / "own.jsonl", "own.jsonl")])
     values["data.source"] = source
     counted(ctx, values)
     return values

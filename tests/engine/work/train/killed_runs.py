@@ -107,7 +107,7 @@ def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
         "data": {
-            "source": oneshot.ingest_files(engine.store, [(file, file.name)]),
+            "source": oneshot.add_dataset_files(engine.store, [(file, file.name)]),
             "max_length": 64,
         },
         "method": {"rank": 4, "dropout": 0.1},

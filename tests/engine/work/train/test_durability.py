@@ -261,7 +261,9 @@ def test_a_checkpoint_that_cannot_be_read_again_does_not_count(runs, monkeypatch
     from engine.work.train import checkpoints
 
     run = runs.new()
-    monkeypatch.setattr(checkpoints, "unreadable", lambda folder: "optimizer.pt cannot be read")
+    monkeypatch.setattr(
+        checkpoints, "find_unreadable", lambda folder: "optimizer.pt cannot be read"
+    )
     assert work(run) == 1
     assert run.view().ended.text.startswith(
         "The checkpoint of step 7 was written and could not be read again"

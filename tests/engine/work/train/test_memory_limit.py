@@ -101,7 +101,7 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
     file.write_text("\n".join(json.dumps({"text": text}) for text in texts))
     values = {
         "data": {
-            "source": oneshot.ingest_files(engine.store, [(file, "texts.jsonl")]),
+            "source": oneshot.add_dataset_files(engine.store, [(file, "texts.jsonl")]),
             "max_length": 512,
             "held_out": 0,
         },

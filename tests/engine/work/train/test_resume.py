@@ -138,7 +138,7 @@ def away(run: RunDir, monkeypatch: pytest.MonkeyPatch, *steps: int) -> None:
             raise OSError(errno.EIO, "Input/output error", str(file))
         return checksum(file)
 
-    monkeypatch.setattr(checkpoint_check, "_checksum", read)
+    monkeypatch.setattr(checkpoint_check, "_file_checksum", read)
 
 
 def test_a_drive_that_is_away_for_a_while_costs_no_checkpoint(runs: Runs, monkeypatch) -> None:
@@ -171,7 +171,7 @@ def test_a_lack_of_memory_while_it_is_read_is_no_damage(runs: Runs, monkeypatch)
         )
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoint_check, "_tensors", short)
+        patch.setattr(checkpoint_check, "_read_tensors", short)
         with pytest.raises(RuntimeError, match="allocate"):
             checkpoints.find_newest(run)
     assert checkpoints.find_newest(run) == run.checkpoints / "checkpoint-28"
