@@ -116,7 +116,7 @@ class DownloadedModel(BaseModel):
 
 
 def folder_name(name: str) -> str:
-    """The folder OWNER--NAME of a model; raises ModelError, since a name may come from a visitor."""
+    """The folder OWNER--NAME of a model; raises ModelError: a name may come from a visitor."""
     if not isinstance(name, str) or not MODEL_NAME.fullmatch(name) or "--" in name or ".." in name:
         raise ModelError(
             f"'{str(name)[:100]}' is not a model's name. Write it as on its page: owner/name, "

@@ -134,8 +134,8 @@ def _build_model(attempt: Attempt) -> Any:
     load_start_adapter(model, attempt.run)
     if attempt.layout.checkpointing and not model.supports_gradient_checkpointing:
         raise RunError(
-            f"Models like '{info.name}' cannot recompute to save memory (gradient checkpointing). Set "
-            "that to Never under More settings, and the longest example lower on the Data tab."
+            f"Models like '{info.name}' cannot recompute to save memory (gradient checkpointing). "
+            "Set that to Never under More settings, and the longest example lower on the Data tab."
         )
     save_initial_adapter(model, spec.method, attempt.run.checkpoints)
     return model

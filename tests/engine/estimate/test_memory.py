@@ -17,7 +17,8 @@ from engine.store.files import PROJECT_FOLDER
 
 pytestmark = pytest.mark.slow
 SHAPES = {
-    "llama": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+    "llama": {"hidden_size": 4096, "intermediate_size": 14336, "num_hidden_layers": 32,
+        "num_attention_heads": 32,
               "num_key_value_heads": 8, "vocab_size": 128_256},
     "bert": {},
     "gpt2": {},

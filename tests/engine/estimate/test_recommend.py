@@ -38,8 +38,10 @@ def model(width: int = 256, layers: int = 4, kind: str = "llama", **more: Any) -
     )
     parameters = 32_000 * width + sum(module.weights for module in modules)
     values: dict[str, Any] = {
-        "source": "x", "name": "X", "model_type": kind, "layers": layers, "hidden_size": width, "heads": 4,
-        "kv_heads": 4, "vocab_size": 32_000, "context": 2048, "parameters": parameters, "dtype": "bfloat16",
+        "source": "x", "name": "X", "model_type": kind, "layers": layers, "hidden_size": width,
+            "heads": 4,
+        "kv_heads": 4, "vocab_size": 32_000, "context": 2048, "parameters": parameters,
+            "dtype": "bfloat16",
         "megabytes": 1.0, "has_template": True, "modules": modules,
         "groups": {g: tuple(shapes) for g in ("fewest", "attention", "all")},
         "tasks": ("write", "classify"),
@@ -50,7 +52,8 @@ def model(width: int = 256, layers: int = 4, kind: str = "llama", **more: Any) -
 def case(free: float = 16 * GB, device: Any = "cpu", **more: Any) -> Case:
     machine = Machine(device, "bf16", False, free, 100 * GB)
     values: dict[str, Any] = {
-        "info": model(), "goal": "write", "rows": 700, "labels": 0, "lengths": SHORT, "machine": machine,
+        "info": model(), "goal": "write", "rows": 700, "labels": 0, "lengths": SHORT,
+            "machine": machine,
         "capable": True,
     }  # fmt: skip
     return Case(**(values | more))
@@ -61,7 +64,8 @@ BIG = model(4096, 32)
 
 @pytest.mark.parametrize(
     ("width", "kind", "lora", "full"),
-    [(256, "llama", 2e-3, 2e-4), (576, "llama", 1e-3, 1e-4), (2048, "llama", 5e-4, 5e-5), (4096, "llama", 3e-4, 3e-5),
+    [(256, "llama", 2e-3, 2e-4), (576, "llama", 1e-3, 1e-4), (2048, "llama", 5e-4, 5e-5),
+        (4096, "llama", 3e-4, 3e-5),
      (8192, "llama", 2e-4, 2e-5), (1024, "qwen3", 5e-4, 5e-5)],
 )  # fmt: skip
 def test_smaller_models_take_larger_steps(width: int, kind: str, lora: float, full: float) -> None:
@@ -190,7 +194,8 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(
     width: int, rows: int, longest: int, free: float, goal: Any, device: Any, kind: Any
 ) -> None:
     asked = case(
-        free, device, info=model(width), rows=rows, goal=goal, labels=2 if goal == "classify" else 0,
+        free, device, info=model(width), rows=rows, goal=goal,
+            labels=2 if goal == "classify" else 0,
         lengths=Lengths((0, longest // 2 + 1, longest + 1), (1, 2), longest),
         preference="dpo" if goal == "prefer" else "",
     )  # fmt: skip

@@ -198,11 +198,14 @@ def test_a_method_that_does_not_fit_the_model(tiny: Tiny) -> None:
 
     info = inspect_model(str(tiny.llama))
     for title, ask, kind, words in (
-        ("Rank above the layer's width", lambda: parameters.check_method(info, MethodSpec(rank=65)), SpecError,
+        ("Rank above the layer's width", lambda: parameters.check_method(info, MethodSpec(rank=65)),
+            SpecError,
          ("method.rank", "q_proj", "64 wide", "Set it to 64 or less")),
-        ("Targets that match nothing", lambda: parameters.check_method(info, MethodSpec(targets=("c_attn",))), ModelError,
+        ("Targets that match nothing", lambda: parameters.check_method(info,
+            MethodSpec(targets=("c_attn",))), ModelError,
          ("c_attn", "q_proj", "Choose the target modules")),
-        ("Layers that are not there", lambda: parameters.check_method(info, MethodSpec(layers="7")), SpecError,
+        ("Layers that are not there", lambda: parameters.check_method(info, MethodSpec(layers="7")),
+            SpecError,
          ("method.layers", "from 0 to 2")),
         ("A context too short for the data", lambda: info.check_length(512), SpecError,
          ("256 tokens", "512", "Data tab")),
@@ -333,7 +336,8 @@ def test_no_room_for_a_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 # Whatever else
 
 
-VALUES = [None, True, 0, -1, 1, 7, 10**6, 10**18, -(10**9), 0.5, 1e308, "", "x", "../x", "llama", [], [1], ["a"], {},
+VALUES = [None, True, 0, -1, 1, 7, 10**6, 10**18, -(10**9), 0.5, 1e308, "", "x", "../x", "llama",
+    [], [1], ["a"], {},
           {"a": 1}, {"rope_type": "x"}, [[1]], "float16", "é\n"]  # fmt: skip
 
 

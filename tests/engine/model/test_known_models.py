@@ -12,7 +12,8 @@ from tests.engine.model.test_parameters import info_of
 KNOWN = {one.name: one for one in presets.known_models()}
 PUBLISHED = {name: (task, parameters, config) for name, task, parameters, config in published()}
 COUNTED = (
-    "google/gemma-3-270m-it", "FacebookAI/roberta-large", "answerdotai/ModernBERT-base", "microsoft/deberta-v3-base",
+    "google/gemma-3-270m-it", "FacebookAI/roberta-large", "answerdotai/ModernBERT-base",
+        "microsoft/deberta-v3-base",
     "Qwen/Qwen1.5-MoE-A2.7B", "mistralai/Mixtral-8x7B-Instruct-v0.1", "Qwen/Qwen2.5-72B-Instruct",
 )  # fmt: skip
 
