@@ -1,4 +1,4 @@
-"""How long a run would take: the arithmetic, the sources of the speed, and the place told without torch."""
+"""Duration estimates: arithmetic, sources of the speed, and the machine found without torch."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def setting(info: ModelInfo, **more: object) -> MemoryInputs:
 
 
 def test_the_fixed_parts_follow_from_the_counts(llama) -> None:
-    """8.03 billion weights and 41.9 million in the adapter: published numbers of Llama 3 8B at rank 16."""
+    """Llama 3 8B at rank 16: 8.03 billion weights and 41.9 million in the adapter (published)."""
     found = estimate_memory(setting(llama))
     assert found.weights == 2 * 8_030_261_248
     assert found.adapter == found.gradients == 4 * 41_943_040

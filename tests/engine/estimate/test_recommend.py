@@ -190,7 +190,7 @@ def test_a_method_of_one_s_own_gets_values_that_suit_it() -> None:
     device=st.sampled_from(["cpu", "cuda"]),
     kind=st.sampled_from([None, "lora", "qlora", "full", "dora"]),
 )
-def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(
+def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(  # noqa: PLR0913  @given
     width: int, rows: int, longest: int, free: float, goal: Any, device: Any, kind: Any
 ) -> None:
     asked = case(

@@ -1,4 +1,4 @@
-"""A bad model never ends in a traceback, a hang or somebody else's code: what is wrong and what to do is one sentence.
+"""A bad model ends in one sentence, never in a traceback, a hang or somebody else's code.
 
 Writes the table of messages, docs/model-errors.md.
 """
@@ -127,7 +127,10 @@ def test_the_canary_would_sing(tmp_path: Path) -> None:
 
 
 def test_nothing_of_torch_is_needed_to_refuse(folder: Path) -> None:
-    code = "import sys; from engine.model import safety; print({'torch', 'transformers'} & sys.modules.keys())"
+    code = (
+        "import sys; from engine.model import safety; "
+        "print({'torch', 'transformers'} & sys.modules.keys())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT_FOLDER, capture_output=True, text=True, check=True
     )
@@ -313,7 +316,7 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
 
 
 def test_half_a_download_is_no_model(folder: Path) -> None:
-    """Whatever has come so far, in the order in which files come, is refused until the last byte is there."""
+    """A partial download, at any point, is refused until the last byte is there."""
     there = [path for path in folder.iterdir() if path.name != "generation_config.json"]
     order = sorted(there, key=lambda path: (path.suffix == ".safetensors", path.name))
     content = {path: path.read_bytes() for path in order}
@@ -399,7 +402,7 @@ def test_the_recommended_models_pass(tmp_path: Path) -> None:
 
 
 def test_the_table_of_messages_is_up_to_date() -> None:
-    """Made from what was said just now; a changed message is written into the table, to be looked at and committed."""
+    """A changed message is written into the table, to be looked at and committed."""
     if len(SAID) < len(BAD) + 18:
         pytest.skip("not all cases were run, or not in this process")
     lines = [

@@ -1,4 +1,4 @@
-"""The models that Hone recommends, and others that are well known, build to what their authors published."""
+"""Recommended and other well-known models build to what their authors published."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Target groups: the usual table holds for every architecture, and what is unknown falls back with its reason."""
+"""Target groups: the table holds for every architecture, or a fallback states its reason."""
 
 from __future__ import annotations
 
