@@ -80,7 +80,7 @@ def test_checks_are_counted_as_a_run_makes_them(steps: int, wanted: int, made: i
     assert duration.count_checks(steps, every) == len(at) == made
 
 
-def test_checks_that_cost_too_much_are_not_all_foretold() -> None:
+def test_checks_that_cost_too_much_are_not_all_counted() -> None:
     pace = duration.MeasuredSpeed(flops=1e12, token_seconds=1.0)
     slow = duration.estimate_from_measurement(
         pace, job(optim={"epochs": 4}, sampling={"max_new_tokens": 100, "checks": 50}), 8, False
@@ -114,7 +114,7 @@ def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
     )
 
 
-def test_an_earlier_run_foretells_itself(trained: tuple[Engine, RunDir]) -> None:
+def test_an_earlier_run_predicts_its_own_duration(trained: tuple[Engine, RunDir]) -> None:
     engine, run = trained
     info, spec, view = engine.desk.inspect_model("pocket"), run.spec, run.view()
     assert view.started and view.last

@@ -178,7 +178,7 @@ def test_the_peak_is_this_process_own() -> None:
     assert 0.1 < float(found.stdout) < 0.9 and len(large) == GB
 
 
-def test_a_real_run_needs_what_was_foretold(trained) -> None:
+def test_a_real_run_needs_what_was_estimated(trained) -> None:
     """``python -m benchmarks.memory`` compares larger ones; here the libraries are most of it."""
     _, run = trained
     assert run.view().last.memory_gb == pytest.approx(run.view().estimated.memory_gb, rel=0.25)

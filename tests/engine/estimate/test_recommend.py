@@ -213,7 +213,7 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(  
 @pytest.mark.parametrize(
     ("preference", "words"), [("kto", "less steady"), ("dpo", "learns the same"), ("", "the same")]
 )
-def test_what_stepping_down_changes_is_foretold(preference: str, words: str) -> None:
+def test_the_effect_of_stepping_down_is_stated(preference: str, words: str) -> None:
     goal: Any = "prefer" if preference else "write"
     spec = specs.make_spec({"optim": {"batch_size": 16}})
     needs = forecast.forecast_run(case(goal=goal, preference=preference), spec).needs

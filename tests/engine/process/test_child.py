@@ -109,7 +109,7 @@ def test_a_torn_last_line_is_no_answer(start: Start) -> None:
         answer(child, "count")
 
 
-def test_whoever_waits_for_a_worker_that_is_killed_is_told(start: Start) -> None:
+def test_whoever_waits_for_a_killed_worker_gets_an_error(start: Start) -> None:
     child = start()
     talk = child.ask("talk")
     next(talk)

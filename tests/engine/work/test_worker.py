@@ -37,13 +37,13 @@ def test_a_small_run_learns_and_leaves_everything_it_should(trained) -> None:
     assert "precision" in view.started.reasons
 
 
-def test_what_was_foretold_is_what_came(trained) -> None:
+def test_the_estimate_is_what_came(trained) -> None:
     """The counts of the config are those of PEFT on the loaded model (test_parameters has more)."""
     engine, run = trained
     view, info = run.view(), engine.desk.inspect_model("pocket")
-    foretold = parameters.count_parameters(info, run.spec.method)
-    assert view.started.trainable == foretold.trainable == view.estimated.trainable
-    assert view.started.total == foretold.total == info.parameters + foretold.trainable
+    estimated = parameters.count_parameters(info, run.spec.method)
+    assert view.started.trainable == estimated.trainable == view.estimated.trainable
+    assert view.started.total == estimated.total == info.parameters + estimated.trainable
     assert view.proved[0] == (16, 1, False) and view.proved[1].seconds > 0
     assert 0 < view.estimated.checks_seconds < view.estimated.seconds_high
     assert 0 < view.estimated.seconds_low < view.estimated.seconds_high
