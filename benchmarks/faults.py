@@ -90,7 +90,7 @@ def _full(folder: Path, half: RunDir, whole: RunDir, room: int) -> int:
 
 
 def _with_room(folder: Path, room: int, go: Callable[[], None], run: RunDir) -> None:
-    ask, disk.free_bytes = disk.free_bytes, lambda _: 2**60
+    ask, disk.free_bytes = disk.free_bytes, lambda folder: 2**60
     try:
         killed_runs.resize(folder, 2**20)  # the mark of the queue and the worker's lock have room
         go()

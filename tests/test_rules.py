@@ -240,6 +240,7 @@ def test_what_the_readme_points_to_is_there() -> None:
     assert not [link for link in links if link not in headings and not (ROOT / link).is_file()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", [["ruff", "check", "."], ["mypy"]], ids=["ruff", "mypy"])
 def test_lint_and_types(tool: list[str]) -> None:
     pytest.importorskip(tool[0])

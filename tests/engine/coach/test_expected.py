@@ -185,6 +185,7 @@ def test_a_wish_that_could_not_be_written_is_not_shown_as_one(run) -> None:
     assert not shown["buttons"] and shown["label"] == "Pausing…"
 
 
+@pytest.mark.slow
 def test_a_check_that_stopping_brought_does_not_use_up_the_patience(run) -> None:
     from engine.work.train.callback import CheckSchedule, RunCallback
 
@@ -237,6 +238,7 @@ def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
     assert told["Time in checks and samples"] == "4 s (67 %)" and told["Time"] == "6 s"
 
 
+@pytest.mark.slow
 def test_time_goes_on_from_the_checkpoint_with_the_check_that_came_before_it(run) -> None:
     from engine.work.train.callback import CheckSchedule, RunCallback
 

@@ -548,6 +548,7 @@ def test_a_column_that_may_matter_is_not_passed_over(
         assert set(dataset.roles.values()) == set(row_)
 
 
+@pytest.mark.slow
 def test_a_worker_s_library_maps_the_same_files(store: Store, tmp_path: Path) -> None:
     from datasets import Dataset
 

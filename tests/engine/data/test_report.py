@@ -18,6 +18,7 @@ def check(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     return code, capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_good_data_is_usable(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = check(capsys, str(SAMPLE))
     assert code == 0 and said.rstrip().endswith("Usable.")
@@ -30,6 +31,7 @@ def test_good_data_is_usable(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in said
 
 
+@pytest.mark.slow
 def test_warnings_and_stops_have_their_own_codes(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -50,6 +52,7 @@ def test_warnings_and_stops_have_their_own_codes(
     )
 
 
+@pytest.mark.slow
 def test_answers_that_are_cut_away_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = check(capsys, str(SAMPLE), "--length", "16", "--json")
     found = json.loads(said)

@@ -164,6 +164,7 @@ def test_a_classifier_is_measured_too(trained: tuple[Engine, RunDir]) -> None:
     assert found.flops > 1e8 and found.token_seconds == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
 @pytest.mark.parametrize("kind", ["lora", "qlora", "head", "full"])
 @pytest.mark.parametrize("bias", ["none", "all"])

@@ -17,6 +17,7 @@ from engine.store.workspace import Store
 from tests.engine.estimate.test_recommend import GB, model
 
 
+@pytest.mark.slow
 def test_the_pocket_model_in_words_and_as_json(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -53,6 +54,7 @@ def test_the_pocket_model_in_words_and_as_json(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("more", "words"),
     [
@@ -70,6 +72,7 @@ def test_mistakes_are_said(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_head_alone(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = [
         "inspect",

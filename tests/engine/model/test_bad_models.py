@@ -37,6 +37,8 @@ from tests.engine.tiny import save_model
 from tests.engine.work.hub.hub_models import TWO, Child, about, files, fill, sharded
 from tests.engine.work.hub.hub_server import Hub
 
+pytestmark = pytest.mark.slow
+
 TABLE = PROJECT_FOLDER / "docs" / "model-errors.md"
 SAID: dict[tuple[str, str], str] = {}  # group and title -> what was said
 SECONDS = 5.0

@@ -9,6 +9,8 @@ from engine.model.parameters import count_parameters
 from engine.spec import presets
 from tests.engine.model.test_parameters import info_of
 
+pytestmark = pytest.mark.slow
+
 KNOWN = {one.name: one for one in presets.known_models()}
 PUBLISHED = {name: (task, parameters, config) for name, task, parameters, config in published()}
 COUNTED = (

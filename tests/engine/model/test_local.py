@@ -76,6 +76,7 @@ def test_a_path_that_cannot_be_is_refused(path: str) -> None:
         local.checked_folder(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [

@@ -12,6 +12,8 @@ from engine.model.parameters import count_parameters
 from engine.spec.method import MethodSpec
 from tests.engine.tiny import ARCHITECTURES, config_of
 
+pytestmark = pytest.mark.slow
+
 ROBERTA = {
     "vocab_size": 50265,
     "max_position_embeddings": 514,

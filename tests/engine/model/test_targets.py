@@ -12,6 +12,8 @@ from engine.spec.method import MethodSpec
 from tests.engine.model.test_parameters import info_of, pefts, tasks
 from tests.engine.tiny import ARCHITECTURES, config_of
 
+pytestmark = pytest.mark.slow
+
 LLAMA = ("q_proj v_proj", "q_proj k_proj v_proj o_proj")
 BERT = ("query value", "query key value dense")
 FUSED = ("query_key_value", "query_key_value dense")

@@ -76,6 +76,7 @@ def test_a_change_that_cannot_be_is_said(setting: str, words: str) -> None:
     assert words in str(caught.value)
 
 
+@pytest.mark.slow
 def test_again_extend_and_queue_on_the_command_line(engine, home, capsys) -> None:
     run = done(engine)
     assert (
