@@ -63,7 +63,7 @@ def check_method(info: ModelInfo, method: MethodSpec) -> None:
         )
     if unknown := [name for name in method.save if name not in info.saveable]:
         problems.append(
-            f"Parts trained whole (method.save): {info.name} has no {', '.join(unknown)}. "
+            f"Modules trained in full (method.save): {info.name} has no {', '.join(unknown)}. "
             f"It has: {', '.join(info.saveable) or 'none'}."
         )
     if problems:

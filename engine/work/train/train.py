@@ -109,7 +109,8 @@ def _train_with_layout(
     if resume:
         checkpoints.recover(run, resume)
     disk_space.require_room(run, parameter_counts(model)[0], before_start=True)
-    steps, first = spec.optim.steps(objective.counts.rows), step_of(resume) if resume else 0
+    steps = spec.optim.steps(objective.counts.rows)
+    first = step_of(resume) if resume else 0
     schedule = check_schedule(spec, steps)
     callback = RunCallback(run, schedule, make_started, lambda: objective.sample_replies(model))
     callback.restore(first)

@@ -72,7 +72,7 @@ def test_an_older_workspace_opens_and_exports(workspace) -> None:
     dataset = load_dataset(engine.store, whole.spec.data.source)
     assert dataset.rows == 28
     report = make_report(whole)
-    assert report.base and report.settings
+    assert report.model_hash and report.settings
     for archive, holds in (
         (export.adapter_zip(whole), "adapter_model.safetensors"),
         (export.merged_zip(whole, "fp32"), "model.safetensors"),

@@ -91,7 +91,7 @@ def test_again_extend_and_queue_on_the_command_line(engine, home, capsys) -> Non
     assert "Epochs (optim.epochs): must be at most 100.0; it is 101.0." in capsys.readouterr().err
     assert cli(["queue", "--home", str(home)]) == 0 and "Nothing waits" in capsys.readouterr().out
     assert cli(["move", run.id, "up", "--home", str(home)]) == 2
-    assert "does not wait" in capsys.readouterr().err
+    assert "is no longer waiting" in capsys.readouterr().err
 
 
 # --- pause ---

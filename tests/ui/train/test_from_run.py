@@ -82,7 +82,7 @@ def test_what_does_not_wait_is_said(waits: Context) -> None:
             queue.change_queue(waits, what, run.id)
         with pytest.raises(RunError, match="There is no run"):
             queue.change_queue(waits, what, "../../etc")
-    with pytest.raises(RunError, match="not a way to move"):
+    with pytest.raises(RunError, match="not a move in the queue"):
         waits.engine.resume(run.id)
         queue.change_queue(waits, "delete", run.id)
 
