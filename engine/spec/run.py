@@ -133,7 +133,7 @@ class SamplingSpec(SpecPart):
         ge=1,
         le=100,
         title="Checks during the run",
-        description="How often the held-out loss is measured, the sample prompts are asked and a "
+        description="How often the held-out loss is measured, the questions are asked and a "
         "checkpoint is saved. In long runs, checks that would take more than a tenth of the time "
         "are left out.",
     )
