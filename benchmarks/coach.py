@@ -1,9 +1,11 @@
-"""How often the coach is right: recorded and made-up curves, each with a label, and false alarms over the healthy ones.
+"""How often the coach is right: recorded and made-up curves, each with a label, and false alarms
+over the healthy ones.
 
-``python -m benchmarks.coach [PART ...]`` prints precision and recall for each label, over the curves that were looked
-at while the rules were made (tune), those that were looked at once afterwards and then mended by (held-out), and those
-that came after that (fresh). A curve is told step by step as a run would be; the last sign must be its label. An alarm
-on the way that is neither it nor its relative is a false one.
+``python -m benchmarks.coach [PART ...]`` prints precision and recall for each label, over the
+curves that were looked at while the rules were made (tune), those that were looked at once
+afterwards and then mended by (held-out), and those that came after that (fresh). A curve is told
+step by step as a run would be; the last sign must be its label. An alarm on the way that is neither
+it nor its relative is a false one.
 """
 
 from __future__ import annotations

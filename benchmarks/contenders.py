@@ -1,4 +1,5 @@
-"""The contenders of ``benchmarks.train`` in Hone's own environment: ``python -m benchmarks.contenders``.
+"""The contenders of ``benchmarks.train`` in Hone's own environment: ``python -m
+benchmarks.contenders``.
 
 All learn the same tokens with the same adapter, rate and examples in a step.
 """

@@ -1,7 +1,9 @@
-"""Records the curves that the coach is tried on: real runs of the pocket model, healthy ones and ones made bad.
+"""Records the curves that the coach is tried on: real runs of the pocket model, healthy ones and
+ones made bad.
 
-``python -m benchmarks.curves HOME [NAME ...]`` trains what ``tests/curves/recipes.yaml`` names and is missing beside it
-(all of it takes an hour on two cores), and keeps the figures of each run's events.
+``python -m benchmarks.curves HOME [NAME ...]`` trains what ``tests/curves/recipes.yaml`` names and
+is missing beside it (all of it takes an hour on two cores), and keeps the figures of each run's
+events.
 """
 
 from __future__ import annotations

@@ -33,7 +33,9 @@ GIGABYTE = 10**9  # bytes
 
 
 def one(path: Path) -> dict[str, object]:
-    """A file taken in and prepared in this process: shape, rows, seconds, and the process's peak memory."""
+    """A file taken in and prepared in this process: shape, rows, seconds, and the process's peak
+    memory.
+    """
     with tempfile.TemporaryDirectory() as home:
         store, began = Store(Path(home)), time.perf_counter()
         try:
@@ -95,7 +97,9 @@ def make(folder: Path) -> list[Path]:
 
 
 def gigabyte() -> None:
-    """First rows, indexing and preparing, as the page does them; the app's own growth and its helper's peak."""
+    """First rows, indexing and preparing, as the page does them; the app's own growth and its
+    helper's peak.
+    """
     with tempfile.TemporaryDirectory() as folder:
         for path in make(Path(folder)):
             app = psutil.Process()
@@ -124,7 +128,9 @@ def gigabyte() -> None:
 
 
 def watch(app: psutil.Process):  # type: ignore[no-untyped-def]
-    """Follow the own memory of the app's child processes; calling the result ends it and gives the peak in MB."""
+    """Follow the own memory of the app's child processes; calling the result ends it and gives the
+    peak in MB.
+    """
     most, ended = [0], threading.Event()
 
     def look() -> None:

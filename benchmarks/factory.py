@@ -1,7 +1,8 @@
-"""LLaMA-Factory as a contender, run by the Python of its own environment: ``python factory.py WORK KIND``.
+"""LLaMA-Factory as a contender, run by the Python of its own environment: ``python factory.py WORK
+KIND``.
 
-KIND is ``tokens`` (write the rows as its own tokens, which everybody then learns), ``plain`` (as it comes),
-``packing``, or ``best`` (packed, bf16, without checkpointing).
+KIND is ``tokens`` (write the rows as its own tokens, which everybody then learns), ``plain`` (as it
+comes), ``packing``, or ``best`` (packed, bf16, without checkpointing).
 """
 
 from __future__ import annotations

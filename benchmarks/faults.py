@@ -1,4 +1,6 @@
-"""Full disks, damaged checkpoints and a loss that is no number, with real workers: what a run says and loses."""
+"""Full disks, damaged checkpoints and a loss that is no number, with real workers: what a run says
+and loses.
+"""
 
 from __future__ import annotations
 

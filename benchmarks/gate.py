@@ -1,4 +1,5 @@
-"""What every contender of ``benchmarks.train`` has in common: turns, held-out loss, memory. Knows nothing of Hone.
+"""What every contender of ``benchmarks.train`` has in common: turns, held-out loss, memory. Knows
+nothing of Hone.
 
 It also runs in the rival's environment, so it uses nothing but PyTorch and transformers.
 """
@@ -34,7 +35,9 @@ COMMON: dict[str, Any] = {
 
 
 class Gate(TrainerCallback):
-    """Trains one epoch, tells how long it took, and waits for its next turn; at the end it tells the held-out loss."""
+    """Trains one epoch, tells how long it took, and waits for its next turn; at the end it tells
+    the held-out loss.
+    """
 
     def __init__(self, work: Path) -> None:
         self.held = json.loads((work / "held.json").read_text())
@@ -53,7 +56,9 @@ class Gate(TrainerCallback):
         )
 
     def close(self, model: Any, updates: int) -> None:
-        """Say the held-out loss, how many updates led there, and the highest memory before it was measured."""
+        """Say the held-out loss, how many updates led there, and the highest memory before it was
+        measured.
+        """
         peak = peak_gb()
         self.line.send({"held": held_out(model, self.held), "gb": peak, "updates": updates})
 

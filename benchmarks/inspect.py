@@ -1,7 +1,9 @@
-"""What Hone tells of a model from its config alone: are its counts PEFT's, how long does it take, how much memory?
+"""What Hone tells of a model from its config alone: are its counts PEFT's, how long does it take,
+how much memory?
 
-``python -m benchmarks.inspect`` prints a table of well-known models with their published structure, and of tiny ones of
-every architecture. ``--all`` goes through all that transformers knows, with each library default. No weights anywhere.
+``python -m benchmarks.inspect`` prints a table of well-known models with their published structure,
+and of tiny ones of every architecture. ``--all`` goes through all that transformers knows, with
+each library default. No weights anywhere.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ OPEN: dict[str, dict[str, Any]] = {
 
 
 def published() -> Iterator[tuple[str, str, int, dict[str, Any]]]:
-    """(name, task, parameters, config) of every model whose structure is written down, smallest first."""
+    """(name, task, parameters, config) of every model whose structure is written down, smallest
+    first.
+    """
     more = yaml.safe_load(Path(__file__).with_name("models.yaml").read_text(encoding="utf-8"))
     known = [(one.name, one.task, one.parameters, one.config) for one in presets.known_models()]
     known += [(one["name"], one["task"], one["parameters"], one["config"]) for one in more]
@@ -78,7 +82,9 @@ def kib(field: str) -> int:
 
 
 def measure(folder: str, task: str) -> dict[str, Any]:
-    """One model, in this process alone: time (the second call is warm) and memory of inspecting, then the counts."""
+    """One model, in this process alone: time (the second call is warm) and memory of inspecting,
+    then the counts.
+    """
     from transformers import AutoConfig
 
     from engine.work.model.describe import inspect_model

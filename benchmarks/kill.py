@@ -1,11 +1,13 @@
-"""Runs that are killed, beside one that is left alone: ``python -m benchmarks.kill`` prints what they lost.
+"""Runs that are killed, beside one that is left alone: ``python -m benchmarks.kill`` prints what
+they lost.
 
     python -m benchmarks.kill              50 times kill -9 of the worker: while it trains, saves, merges
     python -m benchmarks.kill --app        20 times kill -9 of the app (benchmarks.kill_app)
     python -m benchmarks.kill --faults     full disks, damaged checkpoints, a loss that is no number (benchmarks.faults)
 
-The model is tiny and all is in 32 bits on the processor, with dropout and accumulation. Every loss and every batch of
-every attempt must be that of the undisturbed run, bit for bit. The exit code is 1 where one differs.
+The model is tiny and all is in 32 bits on the processor, with dropout and accumulation. Every loss
+and every batch of every attempt must be that of the undisturbed run, bit for bit. The exit code is
+1 where one differs.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def main() -> int:
 
 
 def kill_workers(home: Path, times: int, draw: random.Random) -> int:
-    """Kill workers until the shares are met; a run that finishes meanwhile is merged, and another one takes over."""
+    """Kill workers until the shares are met; a run that finishes meanwhile is merged, and another
+    one takes over.
+    """
     backend = killed_runs.Doomed()
     engine = Engine(home, backend)
     whole = killed_runs.make(engine, **SETTINGS)
@@ -119,7 +123,9 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
 def kill(
     run: RunDir, backend: killed_runs.Doomed, offset: int, kind: str, draw: random.Random
 ) -> str:
-    """Kill once, at a random moment; what it was doing then, or an empty string where it had finished."""
+    """Kill once, at a random moment; what it was doing then, or an empty string where it had
+    finished.
+    """
     for event in killed_runs.new_events(run, offset):
         if isinstance(event, ev.Finished):
             wait_for(run, idle)

@@ -1,4 +1,6 @@
-"""kill -9 of the app, as its user has started it, while a run trains: what the next app says, and how many workers."""
+"""kill -9 of the app, as its user has started it, while a run trains: what the next app says, and
+how many workers.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +60,9 @@ def _is_worker(words: list[str], home: str) -> bool:
 
 
 def kill_apps(home: Path, times: int, draw: random.Random) -> int:
-    """Print a line for every kill; 1 where a state was wrong or late, a run had two workers, or a step was lost."""
+    """Print a line for every kill; 1 where a state was wrong or late, a run had two workers, or a
+    step was lost.
+    """
     from playwright.sync_api import sync_playwright
 
     census, wrong = Census(home), []

@@ -1,4 +1,5 @@
-"""A run under hard limits of memory beside the same run without one. ``python -m benchmarks.limit`` prints the table.
+"""A run under hard limits of memory beside the same run without one. ``python -m benchmarks.limit``
+prints the table.
 
 A limited run that would fail as it is set steps down by itself. The loss of each step is compared.
 """
@@ -18,7 +19,9 @@ TEXTS = 320  # 20 steps of 16
 
 
 def main() -> int:
-    """Print the table; 1 where a loss differs by more than one in a thousand or the effective batch changed."""
+    """Print the table; 1 where a loss differs by more than one in a thousand or the effective batch
+    changed.
+    """
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = (
         "system"  # its own pool reserves a gigabyte that it never uses
     )
@@ -52,7 +55,9 @@ def _run(folder: Path, backend: ProcessBackend) -> RunDir:
 
 
 def _print(words: str, run: RunDir, free: RunDir) -> float:
-    """The largest difference of a step's loss, as a share; infinite where the effective batch differs."""
+    """The largest difference of a step's loss, as a share; infinite where the effective batch
+    differs.
+    """
     view, found = run.view(), losses(run)
     fit = view.fit
     apart = max(abs(a - b) / b for a, b in zip(found, losses(free), strict=True))

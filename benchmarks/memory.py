@@ -1,7 +1,9 @@
-"""The memory that is foretold against the peak of real runs. ``python -m benchmarks.memory`` prints the table.
+"""The memory that is foretold against the peak of real runs. ``python -m benchmarks.memory`` prints
+the table.
 
-Models of usual widths with random weights learn random texts for a few steps, each in a worker of its own, exactly as a
-run of the app does. Measured is the worker's peak resident memory (on a graphics card, its allocator's peak).
+Models of usual widths with random weights learn random texts for a few steps, each in a worker of
+its own, exactly as a run of the app does. Measured is the worker's peak resident memory (on a
+graphics card, its allocator's peak).
 """
 
 from __future__ import annotations
@@ -141,7 +143,8 @@ def _write(file: Path, rows: int, length: int, label: bool) -> None:
     draw = random.Random(1)
     lines = []
     for at in range(rows):
-        # A word is a token or more. Lengths differ as those of real texts do, which takes memory to pieces.
+        # A word is a token or more. Lengths differ as those of real texts do, which takes memory to
+        # pieces.
         text = " ".join(
             draw.choice(WORDS) for _ in range(draw.randint(length // 8, length) if at else length)
         )

@@ -1,7 +1,7 @@
 """Every method on every kind of architecture: 20 steps, merged, loaded again, compared.
 
-``python -m benchmarks.methods`` prints the table. The models are tiny and random, so the losses say only that
-something is learned; what counts is that the merged model agrees with base plus adapter.
+``python -m benchmarks.methods`` prints the table. The models are tiny and random, so the losses say
+only that something is learned; what counts is that the merged model agrees with base plus adapter.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""How the page bears a long run: 20,000 steps that are there, and a run that grows while it is looked at.
+"""How the page bears a long run: 20,000 steps that are there, and a run that grows while it is
+looked at.
 
-``python -m benchmarks.page [--steps N] [--updates N]`` makes both runs in a workspace of their own, starts the app on
-it, opens it in Chromium and prints the times of the page and the memory of the app.
+``python -m benchmarks.page [--steps N] [--updates N]`` makes both runs in a workspace of their own,
+starts the app on it, opens it in Chromium and prints the times of the page and the memory of the
+app.
 """
 
 from __future__ import annotations
@@ -32,7 +34,8 @@ from tests.browser.conftest import FLAGS, app, go
 
 CHECKS = 100  # in the whole run; each with three replies and a checkpoint
 RATE = 10  # steps a second of the run that grows
-# Of each poll: when it was asked, when its answer was there, and when what it changed was on the screen.
+# Of each poll: when it was asked, when its answer was there, and when what it changed was on the
+# screen.
 WATCH = """
   window.polls = []; const plain = window.fetch;
   window.fetch = async (...all) => {

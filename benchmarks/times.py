@@ -1,4 +1,5 @@
-"""The time that runs foretell beside the time that they take: ``python -m benchmarks.times`` prints the table.
+"""The time that runs foretell beside the time that they take: ``python -m benchmarks.times`` prints
+the table.
 
 Runs of the pocket model, each in a workspace of its own, so that none knows of another.
 """

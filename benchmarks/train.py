@@ -1,8 +1,10 @@
-"""How fast Hone trains beside its rivals: ``python -m benchmarks.train --factory PYTHON`` prints a table for each case.
+"""How fast Hone trains beside its rivals: ``python -m benchmarks.train --factory PYTHON`` prints a
+table for each case.
 
-PYTHON is that of an environment with LLaMA-Factory 0.9.5 (``pip install torch==2.13.0 llamafactory==0.9.5``; without a
-GPU: torchvision removed, torchaudio replaced by an empty package). Every contender is a process of its own; they take
-turns, an epoch each, so that whatever else the machine does falls on all of them alike. The first turn warms up.
+PYTHON is that of an environment with LLaMA-Factory 0.9.5 (``pip install torch==2.13.0
+llamafactory==0.9.5``; without a GPU: torchvision removed, torchaudio replaced by an empty package).
+Every contender is a process of its own; they take turns, an epoch each, so that whatever else the
+machine does falls on all of them alike. The first turn warms up.
 """
 
 from __future__ import annotations
@@ -115,7 +117,9 @@ def build(work: Path, shape: str, vocabulary: int, count: int, factory: str) -> 
 
 
 def pack(lengths: list[int]) -> tuple[int, int]:
-    """To how many tokens rivals pack, and how many such rows make an update, so that all take as many updates."""
+    """To how many tokens rivals pack, and how many such rows make an update, so that all take as
+    many updates.
+    """
     updates = -(-len(lengths) // BATCH)
     size = -(-max(lengths) // 8) * 8  # LLaMA-Factory fills up to a multiple of 8
     while True:
@@ -145,7 +149,8 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
             else ["benchmarks.contenders", str(work), kind]
         )
         python = factory if name == "factory" else sys.executable
-        # Threads wait for all of them as in Hone's worker; where they spin for longer, a breath of wind costs seconds.
+        # Threads wait for all of them as in Hone's worker; where they spin for longer, a breath of
+        # wind costs seconds.
         environment = os.environ | {
             "GATE": str(work / "gate"),
             "HF_HUB_OFFLINE": "1",
@@ -184,7 +189,9 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
 
 
 def table(found: dict[str, dict[str, Any]], learned: int) -> str:
-    """Learned tokens per second (median of the turns after the first), their ratio to ours, memory, held-out loss."""
+    """Learned tokens per second (median of the turns after the first), their ratio to ours, memory,
+    held-out loss.
+    """
     speeds = {
         kind: [learned / turn["seconds"] for turn in one["rounds"][1:]]
         for kind, one in found.items()

@@ -1,4 +1,6 @@
-"""Writes the shipped folder: weights in bf16, configuration, tokenizer, and a card with measured figures."""
+"""Writes the shipped folder: weights in bf16, configuration, tokenizer, and a card with measured
+figures.
+"""
 
 import copy
 import os
@@ -80,7 +82,9 @@ def card(model: LlamaForCausalLM, figures: Figures, size: int) -> str:
 def export(
     model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path, figures: Figures
 ) -> None:
-    """Every file is written beside its place and then put there in one move, so a reader never meets half a file."""
+    """Every file is written beside its place and then put there in one move, so a reader never
+    meets half a file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as name:
         beside = Path(name)

@@ -1,4 +1,6 @@
-"""Batches of packed rows. A batch is a pure function of the seed and the step, so resuming needs no saved state."""
+"""Batches of packed rows. A batch is a pure function of the seed and the step, so resuming needs no
+saved state.
+"""
 
 import random
 from dataclasses import dataclass
@@ -37,7 +39,9 @@ def encode(
 
 
 def batch(tokenizer: PreTrainedTokenizerFast, seed: int, step: int, rows: int) -> Batch:
-    """Rows of half the context are the fastest; every eighth step has half as many, of the whole context."""
+    """Rows of half the context are the fastest; every eighth step has half as many, of the whole
+    context.
+    """
     rng = random.Random(f"{seed} {step}")
     rows, length = (-(-rows // 2), CONTEXT) if step % 8 == 7 else (rows, CONTEXT // 2)
     shape = (rows, length)

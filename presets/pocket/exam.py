@@ -1,4 +1,6 @@
-"""How good a pocket model is: perplexity on held-out text, and how many held-out questions it answers rightly."""
+"""How good a pocket model is: perplexity on held-out text, and how many held-out questions it
+answers rightly.
+"""
 
 import math
 import re

@@ -1,4 +1,6 @@
-"""Training from nothing: the model, the optimizers, the schedule, a step, and a state that survives a kill."""
+"""Training from nothing: the model, the optimizers, the schedule, a step, and a state that survives
+a kill.
+"""
 
 import math
 import os
@@ -65,14 +67,17 @@ def new_trainee(tokenizer: PreTrainedTokenizerFast, seed: int) -> Trainee:
     model = LlamaForCausalLM(config)
     matrices = [p for name, p in model.named_parameters() if p.ndim == 2 and "embed" not in name]
     others = [p for name, p in model.named_parameters() if p.ndim != 2 or "embed" in name]
-    # Muon turns the matrices (its update has AdamW's size, so one learning rate fits both); it learns from fewer tokens
+    # Muon turns the matrices (its update has AdamW's size, so one learning rate fits both); it
+    # learns from fewer tokens
     muon = torch.optim.Muon(matrices, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
     adam = torch.optim.AdamW(others, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
     return Trainee(model, [muon, adam])
 
 
 def rate(step: int, steps: int, peak: float) -> float:
-    """Warm up, stay, decay. Before the decay it does not depend on `steps`: a run can be made longer or shorter."""
+    """Warm up, stay, decay. Before the decay it does not depend on `steps`: a run can be made
+    longer or shorter.
+    """
     warm = min(1.0, (step + 1) / WARMUP_STEPS)
     left = (steps - step) / (DECAY_SHARE * steps)
     return peak * warm * min(1.0, 1 - math.sqrt(1 - left) if left < 1 else 1.0)

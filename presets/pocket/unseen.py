@@ -1,7 +1,9 @@
-"""Tokens that the making never saw: each gets a vector of its own, so that an adapter can tell them apart.
+"""Tokens that the making never saw: each gets a vector of its own, so that an adapter can tell them
+apart.
 
-Weight decay and the shared pull of the softmax leave all of them on nearly one vector. Embeddings are tied and frozen
-in LoRA, so a label such as "ham" (its "ha" never occurs in the pocket's world) could otherwise not be learned at all.
+Weight decay and the shared pull of the softmax leave all of them on nearly one vector. Embeddings
+are tied and frozen in LoRA, so a label such as "ham" (its "ha" never occurs in the pocket's world)
+could otherwise not be learned at all.
 """
 
 import torch
@@ -13,7 +15,9 @@ APART = 0.6  # length of what is added, as a share of the vector's own: enough t
 
 
 def spread(model: LlamaForCausalLM, seed: int = 0) -> int:
-    """Move the vectors that are nearly one apart, in place; how many there were. Does nothing a second time."""
+    """Move the vectors that are nearly one apart, in place; how many there were. Does nothing a
+    second time.
+    """
     vectors = model.get_input_embeddings().weight.data
     known = normalize(vectors.float(), dim=1)
     alike = (known @ known.T > ALIKE).sum(dim=1) > 1

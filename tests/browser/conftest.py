@@ -1,4 +1,6 @@
-"""The real app in a real browser. An error of the page or its console, or a request to elsewhere, fails the test."""
+"""The real app in a real browser. An error of the page or its console, or a request to elsewhere,
+fails the test.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ Serve = Callable[..., str]
 def app(
     home: Path, *more: str, env: dict[str, str] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """The app as a process of its own on a free port: its address and the process; killed at the end."""
+    """The app as a process of its own on a free port: its address and the process; killed at the
+    end.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -65,7 +69,9 @@ def app(
 
 @pytest.fixture
 def serve() -> Iterator[Serve]:
-    """Starts apps, which are asked to leave at the end: after the pages that show them, since this comes first."""
+    """Starts apps, which are asked to leave at the end: after the pages that show them, since this
+    comes first.
+    """
     with ExitStack() as stack:
         started = []
 
@@ -160,7 +166,9 @@ def go(page: Any, tab: str) -> None:
 
 
 def unfold(page: Any, box: str) -> None:
-    """Open a fold and wait as a person does: Gradio makes its fields then, and sets their values a frame later."""
+    """Open a fold and wait as a person does: Gradio makes its fields then, and sets their values a
+    frame later.
+    """
     page.locator(f"{box} button").first.click()
     page.locator(f"{box} :is(input, textarea)").filter(visible=True).first.wait_for()
     page.evaluate(

@@ -37,7 +37,9 @@ def test_settings_follow_recipes_methods_and_data(
     wait_for_facts(page, "(100 %)")
     assert not page.locator("#field-method-rank").is_visible()
     assert page.locator("#recipe input:checked").count() == 0, "chosen by hand"
-    assert page.locator("#field-optim-learning_rate input").input_value() == "0.0002"
+    page.wait_for_function(
+        "document.querySelector('#field-optim-learning_rate input').value === '0.0002'"
+    )
     choose_option(page, "#field-method-kind", "LoRA")
     page.locator("#field-method-rank").wait_for()
     assert shown_rank(page) == "8", "what was hidden was not reset"

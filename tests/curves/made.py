@@ -1,4 +1,6 @@
-"""Curves made from formulas with seeded noise: shapes that take a large model, long runs or luck to record."""
+"""Curves made from formulas with seeded noise: shapes that take a large model, long runs or luck to
+record.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,9 @@ HEAD = {"goal": "classify"}
 
 
 def made() -> Iterator[Made]:
-    """All of them: of each shape two that were looked at while the rules were made, and two that were not."""
+    """All of them: of each shape two that were looked at while the rules were made, and two that
+    were not.
+    """
     for seed, part in ((1, "tune"), (2, "tune"), (3, "held-out"), (4, "fresh")):
         chance = random.Random(100 + seed)
         for name, label, events in _made(seed, chance):

@@ -1,4 +1,6 @@
-"""Tiny models with random weights, of many architectures, as folders that Hone opens: real code, no download."""
+"""Tiny models with random weights, of many architectures, as folders that Hone opens: real code, no
+download.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
-"""The pocket world: an endless supply of conversations about a small world, all written by rules and word lists.
+"""The pocket world: an endless supply of conversations about a small world, all written by rules
+and word lists.
 
-`conversation(rng)` is a pure function of its random generator. It never yields a question that is held out.
+`conversation(rng)` is a pure function of its random generator. It never yields a question that is
+held out.
 """
 
 import random
@@ -35,7 +37,8 @@ SYSTEM_SHORT = [
     "Be very short.",
 ]
 ASK_SHORT = [" Answer with one word.", " Just the answer, please.", " Be short."]
-# families whose question is a text of its own, where "please tell me" or small letters would be wrong
+# families whose question is a text of its own, where "please tell me" or small letters would be
+# wrong
 PASSAGES = {
     "reading",
     "pick_out",
@@ -79,7 +82,9 @@ def exchange_to_train(rng: random.Random) -> Exchange:
 
 
 def _messages(rng: random.Random, turn: Exchange, short: bool) -> list[Message]:
-    """A question and its reply; the question is sometimes put politely, sloppily or with a wish for few words."""
+    """A question and its reply; the question is sometimes put politely, sloppily or with a wish for
+    few words.
+    """
     ask, reply = turn.ask, turn.reply
     single = len(ask) < 70 and "\n" not in ask and turn.family not in PASSAGES
     plain = bool(turn.check) and single and turn.short != reply
@@ -124,7 +129,9 @@ def conversation(rng: random.Random) -> list[Message]:
 
 
 def held_out(count: int, seed: int = 7) -> list[Exchange]:
-    """The exam: questions with a checkable answer that training never sees, spread evenly over the families."""
+    """The exam: questions with a checkable answer that training never sees, spread evenly over the
+    families.
+    """
     rng = random.Random(seed)
     by_family: dict[str, dict[str, Exchange]] = {}
     for _ in range(60_000):

@@ -1,4 +1,6 @@
-"""What every part of the world shares: word lists, filling of templates, the Exchange. Knows no topic."""
+"""What every part of the world shares: word lists, filling of templates, the Exchange. Knows no
+topic.
+"""
 
 import random
 import re
@@ -19,12 +21,15 @@ WORDS: dict[str, Any] = yaml.load(
 )
 IRREGULAR_PLURALS: dict[str, str] = dict(WORDS["plurals"])
 HELD_OUT_SHARE = 40
-"""One question in this many is never trained on; which one is decided by a hash of its text alone."""
+"""One question in this many is never trained on; which one is decided by a hash of its text alone.
+"""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A question and its reply. `check` is what a right reply must contain; `short` is the reply in a word or two."""
+    """A question and its reply. `check` is what a right reply must contain; `short` is the reply in
+    a word or two.
+    """
 
     family: str
     ask: str
@@ -70,7 +75,9 @@ MARKS = {
 
 
 def fill(template: str, row: Row) -> str:
-    """`{name}` is the word, `{a:name}` with its article, `{s:name}` its plural; capital letters start a sentence."""
+    """`{name}` is the word, `{a:name}` with its article, `{s:name}` its plural; capital letters
+    start a sentence.
+    """
 
     def word(match: re.Match[str]) -> str:
         mark, field = match.group(1), match.group(2)

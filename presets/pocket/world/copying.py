@@ -1,6 +1,7 @@
 """Copying from what was just said: repeating, notes, lists, quoting, invented words.
 
-Fine-tuning can bend these habits towards a new format, but only a base that copies well gives it something to bend.
+Fine-tuning can bend these habits towards a new format, but only a base that copies well gives it
+something to bend.
 """
 
 import random

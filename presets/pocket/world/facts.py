@@ -1,4 +1,6 @@
-"""Small facts about the world: what the tables say, and what follows from lists (order, sums, opposites, kinds)."""
+"""Small facts about the world: what the tables say, and what follows from lists (order, sums,
+opposites, kinds).
+"""
 
 import random
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""Sentences about who did what, how many, where and when, with questions that pick one of these out."""
+"""Sentences about who did what, how many, where and when, with questions that pick one of these
+out.
+"""
 
 import random
 

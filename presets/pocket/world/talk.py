@@ -1,4 +1,6 @@
-"""Small talk: greetings, names, feelings, likes, thanks, goodbye, and the honest reply to what it cannot know."""
+"""Small talk: greetings, names, feelings, likes, thanks, goodbye, and the honest reply to what it
+cannot know.
+"""
 
 import random
 

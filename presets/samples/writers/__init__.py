@@ -1,1 +1,3 @@
-"""One writer for each bundled sample: rows for training and rows held out. `make.py` removes near-duplicates."""
+"""One writer for each bundled sample: rows for training and rows held out. `make.py` removes
+near-duplicates.
+"""

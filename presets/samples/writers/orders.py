@@ -1,4 +1,6 @@
-"""JSON: a sentence about an order becomes JSON with four fields. Held-out rows are unseen combinations of values."""
+"""JSON: a sentence about an order becomes JSON with four fields. Held-out rows are unseen
+combinations of values.
+"""
 
 import json
 import random

@@ -1,4 +1,6 @@
-"""Preferences: the same question with a good answer (short, polite, right) and a bad one (rude, rambling or wrong)."""
+"""Preferences: the same question with a good answer (short, polite, right) and a bad one (rude,
+rambling or wrong).
+"""
 
 import random
 from typing import Any

@@ -1,4 +1,6 @@
-"""Reviews: short opinions about rooms, meals, films and things, with the label positive or negative."""
+"""Reviews: short opinions about rooms, meals, films and things, with the label positive or
+negative.
+"""
 
 import random
 from typing import Any

@@ -1,4 +1,6 @@
-"""Support: questions to the desk of an invented shop. Held-out rows ask for the same facts in ways not trained on."""
+"""Support: questions to the desk of an invented shop. Held-out rows ask for the same facts in ways
+not trained on.
+"""
 
 import random
 import re

@@ -130,7 +130,7 @@ def test_a_paused_run_saves_and_goes_on_exactly(runs) -> None:
 
 def test_pause_works_while_it_waits_and_while_it_trains(home) -> None:
     engine = Engine(home, FakeBackend(steps=400))
-    first, second = (engine.start(killed_runs.specs.make({})) for _ in range(2))
+    first, second = (engine.start(killed_runs.specs.make_spec({})) for _ in range(2))
     wait_for(first, lambda run: run.view().step >= 2)
     engine.pause(second.id)
     engine.pause(first.id)
