@@ -63,10 +63,16 @@ def recorded(name: str) -> list[ev.Event]:
     ):
         events.append(
             ev.Step(
-                step=step, epoch=began.epochs * step / began.steps, loss=loss, lr=lr, grad_norm=grad, tokens=step * 100,
-                seconds=step, memory_gb=1.0,
+                step=step,
+                epoch=began.epochs * step / began.steps,
+                loss=loss,
+                lr=lr,
+                grad_norm=grad,
+                tokens=step * 100,
+                seconds=step,
+                memory_gb=1.0,
             )
-        )  # fmt: skip
+        )
         events += checks.get(step, [])
     return events
 
@@ -109,7 +115,8 @@ def main() -> int:
     for part in parts:
         mine = [one for one in told if one.part == part]
         print(
-            f"\n{part}: {len(mine)} curves\n\n| label | curves | right | false | precision | recall |"
+            f"\n{part}: {len(mine)} curves\n\n"
+            "| label | curves | right | false | precision | recall |"
             "\n|---|---|---|---|---|---|"
         )
         for label in sorted({one.label for one in mine}):
@@ -118,11 +125,13 @@ def main() -> int:
     for one in told:
         if not one.right or one.false:
             print(
-                f"{one.part}: {one.name} is {one.label}; said {one.last}, on the way {', '.join(sorted(one.alarms))}"
+                f"{one.part}: {one.name} is {one.label}; said {one.last}, "
+                f"on the way {', '.join(sorted(one.alarms))}"
             )
     alarmed = sum(bool(one.false) for one in told if one.label == "healthy")
     print(
-        f"\nHealthy runs that were alarmed: {alarmed} of {sum(one.label == 'healthy' for one in told)}"
+        f"\nHealthy runs that were alarmed: {alarmed} of "
+        f"{sum(one.label == 'healthy' for one in told)}"
     )
     return 1 if alarmed else 0
 

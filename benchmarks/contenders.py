@@ -54,7 +54,7 @@ def plain(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
 
 
 def trl(work: Path, rows: Dataset, tokenizer: Any, rounds: int, best: bool = False) -> None:
-    """SFTTrainer as it comes; ``best`` packs, keeps the weights in bf16 and does not compute again."""
+    """SFTTrainer as it comes; ``best`` packs, has bf16 weights and no gradient checkpointing."""
     about = json.loads((work / "about.json").read_text())
     quick: dict[str, Any] = {}
     if best:

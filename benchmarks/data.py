@@ -61,7 +61,8 @@ def table(folder: Path) -> None:
         done = subprocess.run(words, cwd=PROJECT_FOLDER, capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
         print(
-            f"| {path.relative_to(folder)} | {path.stat().st_size / MB:.2f} | {found['shape'][:70]} | "
+            f"| {path.relative_to(folder)} | {path.stat().st_size / MB:.2f} | "
+            f"{found['shape'][:70]} | "
             f"{found['rows']:,} | {found['seconds']:.2f} | {found['peak']:.0f} |",
             flush=True,
         )
@@ -118,11 +119,13 @@ def gigabyte() -> None:
             shown = prepared.train_rows()[prepared.train - 1]
             grown = (app.memory_info().rss - before) / MB
             print(
-                f"{path.name}: {path.stat().st_size / 1e9:.2f} GB, {datasets.load_dataset(store, source).rows:,} rows. "
+                f"{path.name}: {path.stat().st_size / 1e9:.2f} GB, "
+                f"{datasets.load_dataset(store, source).rows:,} rows. "
                 f"First {len(rows)} rows after {first:.2f} s; indexed in {indexed:.0f} s "
                 f"(peak {helper:.0f} MB beside the app); "
                 f"checked and split in {ready:.0f} s (peak {peak():.0f} MB). "
-                f"The app grew by {grown:.0f} MB; the last row has {len(shown['completion'])} letters.",
+                f"The app grew by {grown:.0f} MB; "
+                f"the last row has {len(shown['completion'])} letters.",
                 flush=True,
             )
 

@@ -84,7 +84,8 @@ def _full(folder: Path, half: RunDir, whole: RunDir, room: int) -> int:
     good = state == RunState.PAUSED and _goes_on(engine, run, whole)
     why = getattr(said, "why", said)
     print(
-        f"{'ok ' if good else 'BAD'} {room:7,} bytes free: {state} at step {run.view().started.resumed_from}; {why}"
+        f"{'ok ' if good else 'BAD'} {room:7,} bytes free: {state} at step "
+        f"{run.view().started.resumed_from}; {why}"
     )  # type: ignore[union-attr]
     engine.close()
     shutil.rmtree(home)
@@ -111,7 +112,7 @@ def _nan(engine: Engine, backend: killed_runs.Doomed) -> int:
     view = run.view()
     good = run.state() == RunState.FAILED and view.step == 8 and run.has_result
     print(
-        f"{'ok ' if good else 'BAD'} no number at step 9: {getattr(view.ended, 'text', view.ended)}",
+        f"{'ok ' if good else 'BAD'} NaN at step 9: {getattr(view.ended, 'text', view.ended)}",
         flush=True,
     )
     return int(not good)

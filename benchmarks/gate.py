@@ -77,7 +77,7 @@ class Gate(TrainerCallback):
 
 @torch.no_grad()
 def held_out(model: Any, rows: list[dict[str, list[int]]]) -> float:
-    """The mean loss of the learned tokens, each example by itself, in fp32, the same for everybody."""
+    """Mean loss over target tokens, each example by itself, in fp32, the same for everybody."""
     model.eval()
     total = count = 0.0
     for row in rows:

@@ -139,8 +139,19 @@ def tiny() -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 def table() -> int:
     """Print the table; 1 where a count differs."""
-    titles = ("model", "task", "parameters", "LoRA 16, all", "LoRA 8, fewest", "equal to PEFT", "first s", "warm s",
-              "CPU s", "grew MB", "peak MB")  # fmt: skip
+    titles = (
+        "model",
+        "task",
+        "parameters",
+        "LoRA 16, all",
+        "LoRA 8, fewest",
+        "equal to PEFT",
+        "first s",
+        "warm s",
+        "CPU s",
+        "grew MB",
+        "peak MB",
+    )
     print("| " + " | ".join(titles) + " |\n" + "|---" * len(titles) + "|")
     models = [(name, task, config) for name, task, _, config in published()]
     rows = []
@@ -148,10 +159,16 @@ def table() -> int:
         found = row(name, task, config)
         all_linear, fewest, *_ = found["trainable"].values()
         cells = (
-            name, task, f"{found['parameters']:,}", f"{all_linear:,}", f"{fewest:,}",
-            f"{found['equal']} of {found['of']}", *(f"{found[time]:.2f}" for time in ("first", "warm", "busy")),
-            f"{found['grew']:.0f}", f"{found['peak']:.0f}",
-        )  # fmt: skip
+            name,
+            task,
+            f"{found['parameters']:,}",
+            f"{all_linear:,}",
+            f"{fewest:,}",
+            f"{found['equal']} of {found['of']}",
+            *(f"{found[time]:.2f}" for time in ("first", "warm", "busy")),
+            f"{found['grew']:.0f}",
+            f"{found['peak']:.0f}",
+        )
         print("| " + " | ".join(cells) + " |", flush=True)
         rows.append(found)
     equal, of = sum(one["equal"] for one in rows), sum(one["of"] for one in rows)
@@ -159,8 +176,10 @@ def table() -> int:
         name: max(one[name] for one in rows) for name in ("first", "warm", "busy", "grew", "peak")
     }
     print(
-        f"\n{len(models)} models and {len(rows) - len(models)} tiny ones: {equal} of {of} counts equal. At most "
-        f"{worst['warm']:.2f} s warm ({worst['busy']:.2f} s of the processor), {worst['first']:.2f} s at first, "
+        f"\n{len(models)} models and {len(rows) - len(models)} tiny ones: "
+        f"{equal} of {of} counts equal. At most "
+        f"{worst['warm']:.2f} s warm ({worst['busy']:.2f} s of the processor), "
+        f"{worst['first']:.2f} s at first, "
         f"{worst['grew']:.0f} MB more, {worst['peak']:.0f} MB in all."
     )
     return int(equal != of)
@@ -180,7 +199,10 @@ def problem(kind: str, task: str) -> str:
         return f"{info.layers} layers, {info.hidden_size} wide, {info.parameters} parameters"
     full = MethodSpec(kind="full")
     if (whole := pefts(config(), info, full)) != (ours := count_parameters(info, full, LABELS)[:2]):
-        return f"all weights are {whole[1]:,}, of which {whole[0]:,} train, not {ours[1]:,} and {ours[0]:,}"
+        return (
+            f"all weights are {whole[1]:,}, of which {whole[0]:,} train, "
+            f"not {ours[1]:,} and {ours[0]:,}"
+        )
     if not info.adaptable:
         return "no linear layers for an adapter"
     method = MethodSpec(rank=8)
@@ -189,7 +211,7 @@ def problem(kind: str, task: str) -> str:
 
 
 def every_architecture() -> int:
-    """All architectures that transformers has for writing and for labels: how many are told right."""
+    """All architectures of transformers for writing and for labels: how many counts are right."""
     from transformers import AutoConfig
     from transformers.models.auto import modeling_auto as auto
 
@@ -220,7 +242,8 @@ def every_architecture() -> int:
             if words:
                 print(f"{kind}, {task}: {words}", flush=True)
     print(
-        f"{right} of {right + wrong} architectures are told right; {len(refused)} are refused: {', '.join(refused)}."
+        f"{right} of {right + wrong} architectures are counted right; "
+        f"{len(refused)} are refused: {', '.join(refused)}."
     )
     return 0
 

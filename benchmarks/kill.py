@@ -1,9 +1,9 @@
 """Runs that are killed, beside one that is left alone: ``python -m benchmarks.kill`` prints what
 they lost.
 
-    python -m benchmarks.kill              50 times kill -9 of the worker: while it trains, saves, merges
+    python -m benchmarks.kill            50 times kill -9 of the worker: training, saving, merging
     python -m benchmarks.kill --app        20 times kill -9 of the app (benchmarks.kill_app)
-    python -m benchmarks.kill --faults     full disks, damaged checkpoints, a loss that is no number (benchmarks.faults)
+    python -m benchmarks.kill --faults   full disks, damaged checkpoints, a loss that is NaN
 
 The model is tiny and all is in 32 bits on the processor, with dropout and accumulation. Every loss
 and every batch of every attempt must be that of the undisturbed run, bit for bit. The exit code is
@@ -70,7 +70,8 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
     killed_runs.finish(whole)
     alone = whole.view()
     print(
-        f"Left alone: {alone.step} steps in {alone.seconds[-1]:.0f} s, {len(alone.saved)} checkpoints.",
+        f"Left alone: {alone.step} steps in {alone.seconds[-1]:.0f} s, "
+        f"{len(alone.saved)} checkpoints.",
         flush=True,
     )
     wanted = Counter({kind: round(times * share) for kind, share in SHARES.items()})
@@ -93,7 +94,8 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
         lost.append(killed_runs.lost(run, step, _resumed_from(run, offset)))
         done[kind] += 1
         print(
-            f"{done.total():3} {kind:8} at step {step:4}: {lost[-1][0]:3} steps, {lost[-1][1]:.2f} s again",
+            f"{done.total():3} {kind:8} at step {step:4}: "
+            f"{lost[-1][0]:3} steps, {lost[-1][1]:.2f} s again",
             flush=True,
         )
     killed_runs.finish(run)
@@ -110,8 +112,9 @@ def kill_workers(home: Path, times: int, draw: random.Random) -> int:
         + "."
     )
     print(
-        f"To make again: {max(steps for steps, _ in lost)} steps and {max(seconds for _, seconds in lost):.2f} s at "
-        f"most. A checkpoint every {INTERVAL:.0f} s; the slowest step left alone, with check and save, {slowest:.2f} s."
+        f"To make again: {max(steps for steps, _ in lost)} steps and "
+        f"{max(seconds for _, seconds in lost):.2f} s at most. A checkpoint every "
+        f"{INTERVAL:.0f} s; the slowest step left alone, with check and save, {slowest:.2f} s."
     )
     print(
         "Differences: "
@@ -167,7 +170,7 @@ def _check(run: RunDir, whole: RunDir) -> list[str]:
     return [f"{run.id}: {text}" for text in killed_runs.differences(run, whole)]
 
 
-def _kill_merges(
+def _kill_merges(  # noqa: PLR0913  what it continues, and where it counts
     engine: Engine,
     run: RunDir,
     backend: killed_runs.Doomed,

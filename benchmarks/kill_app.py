@@ -102,7 +102,8 @@ def kill_apps(home: Path, times: int, draw: random.Random) -> int:
                 late = starts[-1] + seconds
                 if state != truth or step < before or late > SECONDS:
                     wrong.append(
-                        f"kill {at}: {truth} at step {before} was shown as {state}, {step}, {late:.1f} s"
+                        f"kill {at}: {truth} at step {before} "
+                        f"was shown as {state}, {step}, {late:.1f} s"
                     )
                 if truth == "Interrupted":
                     page.locator("#live .run-buttons button", has_text="Continue").click()
@@ -115,9 +116,7 @@ def kill_apps(home: Path, times: int, draw: random.Random) -> int:
     wrong += _faults(run, attempts, census.most)
     both = max(a + b for a, b in zip(starts, shows, strict=True))
     print(f"The app was killed {times} times. The next was up within {max(starts):.1f} s.")
-    print(
-        f"Its page said the truth within {max(shows):.1f} s more; both together took {both:.1f} s at most."
-    )
+    print(f"Its page was right within {max(shows):.1f} s more; together {both:.1f} s at most.")
     print(f"At most {census.most} worker at once on the run; {attempts} attempts; every step once.")
     print("\n".join(wrong) or "Nothing was lost.")
     return int(bool(wrong))

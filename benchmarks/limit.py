@@ -67,8 +67,15 @@ def _print(words: str, run: RunDir, free: RunDir) -> float:
         else "16 × 1"
     )
     assert view.last
-    cells = (words, layout, f"{len(view.stepped)} times", f"{view.last.memory_gb:.2f}", f"{found[0]:.4f}",
-             f"{found[-1]:.4f}", f"{apart:.1e}")  # fmt: skip
+    cells = (
+        words,
+        layout,
+        f"{len(view.stepped)} times",
+        f"{view.last.memory_gb:.2f}",
+        f"{found[0]:.4f}",
+        f"{found[-1]:.4f}",
+        f"{apart:.1e}",
+    )
     print("| " + " | ".join(cells) + " |", flush=True)
     return apart if fit is None or fit.batch * fit.accumulation == 16 else float("inf")
 

@@ -26,28 +26,57 @@ from tests.engine.tiny import WORDS, save_model
 
 STEPS = 6
 WIDE = {
-    "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 12, "num_attention_heads": 16,
-    "num_key_value_heads": 4, "vocab": 32_000, "max_position_embeddings": 2048,
-}  # fmt: skip
+    "hidden_size": 1024,
+    "intermediate_size": 2816,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 4,
+    "vocab": 32_000,
+    "max_position_embeddings": 2048,
+}
 MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "llama 0.2 B": ("llama", WIDE),
     "qwen 0.1 B": (
         "qwen2",
-        WIDE | {"hidden_size": 512, "intermediate_size": 1408, "num_hidden_layers": 8, "num_attention_heads": 8,
-                "num_key_value_heads": 2, "vocab": 151_936, "tie_word_embeddings": True},
+        WIDE
+        | {
+            "hidden_size": 512,
+            "intermediate_size": 1408,
+            "num_hidden_layers": 8,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 2,
+            "vocab": 151_936,
+            "tie_word_embeddings": True,
+        },
     ),
-    "gpt2": ("gpt2", {"n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024, "vocab": 50_257}),
+    "gpt2": (
+        "gpt2",
+        {"n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024, "vocab": 50_257},
+    ),
     "bert base": (
         "bert",
-        {"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
-         "vocab": 30_522, "max_position_embeddings": 512},
+        {
+            "hidden_size": 768,
+            "intermediate_size": 3072,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 12,
+            "vocab": 30_522,
+            "max_position_embeddings": 512,
+        },
     ),
     "mixtral 0.1 B": (
         "mixtral",
-        WIDE | {"hidden_size": 512, "intermediate_size": 1024, "num_hidden_layers": 8, "num_attention_heads": 8,
-                "num_key_value_heads": 2, "num_local_experts": 8},
+        WIDE
+        | {
+            "hidden_size": 512,
+            "intermediate_size": 1024,
+            "num_hidden_layers": 8,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 2,
+            "num_local_experts": 8,
+        },
     ),
-}  # fmt: skip
+}
 
 
 class Case(NamedTuple):
@@ -154,7 +183,7 @@ def _write(file: Path, rows: int, length: int, label: bool) -> None:
 
 
 def main() -> int:
-    """Print the table; 1 where an estimate is more than 10 % under, or the median error above 15 %."""
+    """Print the table; 1 if an estimate is over 10 % too low or the median error above 15 %."""
     titles = (
         "model",
         "method",
@@ -177,8 +206,16 @@ def main() -> int:
             told, real, parts = measure(Path(home), case)
             errors.append(told / real - 1)
             shown = ", ".join(f"{name} {size:.2f}" for name, size in parts.items() if size >= 0.005)
-            cells = (case.model, case.words, str(case.batch), str(case.length), f"{told:.2f}", f"{real:.2f}",
-                     f"{errors[-1]:+.0%}", shown)  # fmt: skip
+            cells = (
+                case.model,
+                case.words,
+                str(case.batch),
+                str(case.length),
+                f"{told:.2f}",
+                f"{real:.2f}",
+                f"{errors[-1]:+.0%}",
+                shown,
+            )
             print("| " + " | ".join(cells) + " |", flush=True)
     median = statistics.median(map(abs, errors))
     print(f"\nMedian error {median:.0%}; lowest {min(errors):+.0%}, highest {max(errors):+.0%}.")

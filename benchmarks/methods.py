@@ -49,7 +49,7 @@ class Row(NamedTuple):
     trainable: int
     first: float  # loss of the first and of the last training step
     last: float
-    share: float  # largest difference of a logit between merged and adapter, as a share of the largest logit
+    share: float  # largest difference of logits, merged and adapter, over the largest logit
     agree: str
     problem: str = ""
 
@@ -91,9 +91,16 @@ def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]
     assert view.started is not None
     done = view.merged["fp32"]
     row = Row(
-        method, kind, goal, view.started.trainable, view.losses[0], view.losses[-1],
-        done.share or 0.0, f"{done.agree} of {done.prompts}", done.text,
-    )  # fmt: skip
+        method,
+        kind,
+        goal,
+        view.started.trainable,
+        view.losses[0],
+        view.losses[-1],
+        done.share or 0.0,
+        f"{done.agree} of {done.prompts}",
+        done.text,
+    )
     return row, run
 
 
@@ -115,9 +122,15 @@ def main() -> int:
         for case in cases():
             row, _ = run_one(Path(home), *case)
             cells = (
-                row.method, row.kind, row.goal, f"{row.trainable:,}", f"{row.first:.3f}", f"{row.last:.3f}",
-                f"{row.share:.1e}", row.agree,
-            )  # fmt: skip
+                row.method,
+                row.kind,
+                row.goal,
+                f"{row.trainable:,}",
+                f"{row.first:.3f}",
+                f"{row.last:.3f}",
+                f"{row.share:.1e}",
+                row.agree,
+            )
             print(
                 "| " + " | ".join(cells) + f" |{' ' + row.problem if row.problem else ''}",
                 flush=True,

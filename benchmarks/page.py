@@ -40,13 +40,18 @@ WATCH = """
   window.polls = []; const plain = window.fetch;
   window.fetch = async (...all) => {
     if (!String(all[0]?.url ?? all[0]).includes('component_server')) return plain(...all);
-    const asked = performance.now(), answer = await plain(...all), body = await answer.clone().text();
+    const asked = performance.now(), answer = await plain(...all);
+    const body = await answer.clone().text();
     const one = { asked, there: performance.now(), bytes: body.length }; polls.push(one);
-    setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(() => { one.shown = performance.now(); })), 0);
+    const painted = () => { one.shown = performance.now(); };
+    setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(painted)), 0);
     return answer;
   };
 """
-DRAWN = "(step) => { const x = document.querySelector('#live .chart')?.data?.[0]?.x; return x && x[x.length-1] >= step }"
+DRAWN = """(step) => {
+  const x = document.querySelector('#live .chart')?.data?.[0]?.x;
+  return x && x[x.length - 1] >= step;
+}"""
 
 
 def events_of(steps: int, first: int, last: int) -> Iterator[ev.Event]:
@@ -57,9 +62,14 @@ def events_of(steps: int, first: int, last: int) -> Iterator[ev.Event]:
         level, when = 2.5 * math.exp(-4 * step / steps) + 0.8, {"step": step, "seconds": 0.9 * step}
         if step and step <= steps:
             yield ev.Step(
-                **when, epoch=3 * step / steps, loss=level * (1 + 0.15 * chance.gauss(0, 1)), tokens=900 * step,
-                lr=2e-4 * (1 - step / (steps + 1)), grad_norm=1.0 + 0.2 * chance.random(), memory_gb=9.5,
-            )  # fmt: skip
+                **when,
+                epoch=3 * step / steps,
+                loss=level * (1 + 0.15 * chance.gauss(0, 1)),
+                tokens=900 * step,
+                lr=2e-4 * (1 - step / (steps + 1)),
+                grad_norm=1.0 + 0.2 * chance.random(),
+                memory_gb=9.5,
+            )
         if step % every == 0:
             yield ev.Evaluated(**when, loss=level + 0.1)
             yield from (
@@ -76,9 +86,19 @@ def make_run(engine: Engine, name: str, steps: int, done: int) -> RunDir:
     rows = engine.prepare(spec.data)
     run = engine.store.create_run(spec, rows.train_file, rows.held_out_file, rows.summary())
     began = ev.Started(
-        pid=os.getpid(), device="CPU", precision="bf16", trainable=10**6, total=10**8, steps=steps, epochs=3,
-        rows=50_000, held_out=500, tokens=10**7, learned=4 * 10**6, cut=0,
-    )  # fmt: skip
+        pid=os.getpid(),
+        device="CPU",
+        precision="bf16",
+        trainable=10**6,
+        total=10**8,
+        steps=steps,
+        epochs=3,
+        rows=50_000,
+        held_out=500,
+        tokens=10**7,
+        learned=4 * 10**6,
+        cut=0,
+    )
     told = ev.Estimated(trainable=10**6, memory_gb=9.0, seconds_low=0.8 * steps, seconds_high=steps)
     found = [began, told, *events_of(steps, 0, done)]
     if done == steps:

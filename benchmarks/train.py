@@ -75,7 +75,7 @@ def rows(shape: str, count: int) -> list[dict[str, str]]:
 
 
 def build(work: Path, shape: str, vocabulary: int, count: int, factory: str) -> int:
-    """Model, rows, and their tokens as LLaMA-Factory makes them; how many are learned in an epoch."""
+    """Model, rows, and their tokens by LLaMA-Factory; the number of target tokens in an epoch."""
     import torch
     from datasets import load_from_disk
     from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -182,7 +182,7 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
             )
             if at < rounds - 1:
                 assert turn.line.recv() == "ready"
-            else:  # its held-out loss is measured now, before the next one's turn: it would slow that down
+            else:  # measure its held-out loss now: it would slow down the next one
                 found[turn.kind] |= turn.line.recv()
                 turn.process.wait()
     return found
@@ -198,7 +198,8 @@ def table(found: dict[str, dict[str, Any]], learned: int) -> str:
     }
     ours = statistics.median(speeds["ours"])
     lines = [
-        "| | learned tokens/s | (each turn) | ours is faster by | peak memory | held-out loss | updates |",
+        "| | target tokens/s | (each turn) | ours is faster by | peak memory | held-out loss |"
+        " updates |",
         "|---|---|---|---|---|---|---|",
     ]
     for kind, one in found.items():
@@ -237,7 +238,8 @@ def main() -> int:
                 learned = build(work, shape, vocabulary, count, options.factory)
                 found = compete(work, options.kinds, options.rounds, options.factory)
             print(
-                f"\n### {SHAPES[shape]}, vocabulary {vocabulary:,} ({learned:,} tokens learned in an epoch)\n"
+                f"\n### {SHAPES[shape]}, vocabulary {vocabulary:,}"
+                f" ({learned:,} target tokens in an epoch)\n"
             )
             print(table(found, learned), flush=True)
     return 0

@@ -99,7 +99,7 @@ def is_slow(item: pytest.Item) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Tests about the start of workers, and their fixtures, get workers that start as everywhere."""
+    """Tests about the start of workers, and their fixtures, get workers that start anew."""
     address = os.environ.get(warm.ADDRESS)
     if address and item.get_closest_marker("cold"):
         del os.environ[warm.ADDRESS]

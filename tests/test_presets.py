@@ -105,6 +105,7 @@ def test_the_pocket_model_is_what_it_should_be() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_shipped_weights_pass_the_exam_of_their_card() -> None:
     """All 200 questions, and the very number that the card tells."""
     code = (
@@ -124,6 +125,7 @@ def test_the_shipped_weights_pass_the_exam_of_their_card() -> None:
     assert right >= 150
 
 
+@pytest.mark.slow
 def test_a_making_that_was_interrupted_ends_in_the_same_weights(tmp_path: Path) -> None:
     code = (
         "import sys, torch; from pathlib import Path; from corpus import batch\n"

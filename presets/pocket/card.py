@@ -3,7 +3,6 @@ figures.
 """
 
 import copy
-import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +19,8 @@ pipeline_tag: text-generation
 ---
 # Pocket: a small language model that ships with Hone
 
-Made from nothing by `presets/pocket/make.py`, which also writes all of its text: no foreign text, weights or word list
-went into it. It lets you see fine-tuning work with no network, account or GPU.
+Made from nothing by `presets/pocket/make.py`, which also writes all of its text: no foreign text,
+weights or word list went into it. It lets you see fine-tuning work with no network, account or GPU.
 
 | | |
 |---|---|
@@ -36,18 +35,19 @@ went into it. It lets you see fine-tuning work with no network, account or GPU.
 | held-out questions | {right} of {asked} answered rightly (greedy; none of them was ever trained on) |
 
 ## What it can do
-It greets, remembers a name, knows small facts (animals, colours, tools, jobs, places, weather), counts and adds up
-to twenty, finds opposites, plurals and rhymes, repeats what it is told, reads notes and short stories and answers
-questions about them.
+It greets, remembers a name, knows small facts (animals, colours, tools, jobs, places, weather),
+counts and adds up to twenty, finds opposites, plurals and rhymes, repeats what it is told, reads
+notes and short stories and answers questions about them.
 
 ## What it cannot do
-Everything else. It knows no person, place or event of the real world, no other language, and does not reason. It has
-learned to say "I do not know that. I only know small things." but will often answer an unknown question with a small
-fact that does not fit.
+Everything else. It knows no person, place or event of the real world, no other language, and does
+not reason. It has learned to say "I do not know that. I only know small things." but will often
+answer an unknown question with a small fact that does not fit.
 It is for trying things out; do not rely on it for anything.
 
-Letters and pieces of words that its world never uses got vectors of their own after training (noise, `unseen.py`), so
-that an adapter can tell them apart and learn a label or a word that holds them.
+Letters and pieces of words that its world never uses got vectors of their own after training
+(noise, `unseen.py`), so that an adapter can tell them apart and learn a label or a word that holds
+them.
 
 Licence: Apache-2.0.
 """
@@ -103,4 +103,4 @@ def export(
         (beside / "README.md").write_text(card(model, figures, size), encoding="utf-8")
         for file in beside.iterdir():
             file.chmod(0o644)
-            os.replace(file, folder / file.name)
+            file.replace(folder / file.name)

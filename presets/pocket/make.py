@@ -1,8 +1,10 @@
 """Makes the pocket model from nothing: tokenizer, training, exam, and the folder `model/` that
 ships.
 
-    python presets/pocket/make.py --threads 2                       the real thing, under two hours on two quiet cores
-    python presets/pocket/make.py --steps 20 --rows 1 --questions 8 --out DIR     a smoke run of a few seconds
+    python presets/pocket/make.py --threads 2
+                                    the real thing, under two hours on two quiet cores
+    python presets/pocket/make.py --steps 20 --rows 1 --questions 8 --out DIR
+                                    a smoke run of a few seconds
 
 A run that was stopped goes on exactly where it last saved when it is started again with the same
 --out.

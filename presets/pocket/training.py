@@ -3,7 +3,6 @@ a kill.
 """
 
 import math
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ class Trainee:
         }
         half = path.with_suffix(".half")
         torch.save(state, half)
-        os.replace(half, path)
+        half.replace(path)
 
     def load(self, path: Path) -> None:
         state: dict[str, Any] = torch.load(path, weights_only=True)

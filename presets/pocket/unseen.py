@@ -11,7 +11,8 @@ from torch.nn.functional import normalize
 from transformers import LlamaForCausalLM
 
 ALIKE = 0.99  # cosine from which two vectors count as one
-APART = 0.6  # length of what is added, as a share of the vector's own: enough to differ, too little to be said
+# Length of what is added, as a share of the vector's own: enough to differ, too little to be said.
+APART = 0.6
 
 
 def spread(model: LlamaForCausalLM, seed: int = 0) -> int:

@@ -172,7 +172,8 @@ def unfold(page: Any, box: str) -> None:
     page.locator(f"{box} button").first.click()
     page.locator(f"{box} :is(input, textarea)").filter(visible=True).first.wait_for()
     page.evaluate(
-        "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 300))))"
+        "new Promise(done => requestAnimationFrame(() =>"
+        " requestAnimationFrame(() => setTimeout(done, 300))))"
     )
 
 

@@ -23,7 +23,7 @@ class Made(NamedTuple):
     events: list[ev.Event]
 
 
-def curve(
+def curve(  # noqa: PLR0913  a curve has that many properties
     seed: int,
     train: Shape,
     held: Shape | None,
@@ -65,10 +65,16 @@ def curve(
         loss = max(0.0, train(share) * (1 + noise * chance.gauss(0, 1)))
         events.append(
             ev.Step(
-                step=step, epoch=started.epochs * share, loss=loss, lr=lr, grad_norm=grad * (1 + chance.random() / 4),
-                tokens=step * 1000, seconds=step, memory_gb=8.0,
+                step=step,
+                epoch=started.epochs * share,
+                loss=loss,
+                lr=lr,
+                grad_norm=grad * (1 + chance.random() / 4),
+                tokens=step * 1000,
+                seconds=step,
+                memory_gb=8.0,
             )
-        )  # fmt: skip
+        )
         if held and (step % every == 0 or step == steps):
             events.append(
                 ev.Evaluated(

@@ -7,7 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-TEXT = "the cat sat on a mat and dog ran far good bad happy sad I you we go come see red blue one two three"
+TEXT = (
+    "the cat sat on a mat and dog ran far good bad happy sad I you we go come see red blue "
+    "one two three"
+)
 WORDS = TEXT.split()
 SHAPE: dict[str, Any] = {
     "hidden_size": 64,

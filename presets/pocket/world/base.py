@@ -48,7 +48,8 @@ def table(name: str) -> list[Row]:
 
 
 def an(word: str) -> str:
-    return f"{'an' if word[0].lower() in 'aeiou' and not word.startswith(('one', 'uni', 'use')) else 'a'} {word}"
+    vowel = word[0].lower() in "aeiou" and not word.startswith(("one", "uni", "use"))
+    return f"{'an' if vowel else 'a'} {word}"
 
 
 def plural(word: str) -> str:

@@ -103,7 +103,7 @@ def note_keys(rng: random.Random) -> Exchange:
 
 
 def marked(rng: random.Random) -> Exchange:
-    """Words put into quotes, brackets or lines: the same word, with and without a space before it."""
+    """Words in quotes, brackets or lines: the same word, with and without a space before it."""
     items = words(rng, 1, 5)
     text = " ".join(items) if rng.random() < 0.5 else listed(items)
     how, reply = pick(

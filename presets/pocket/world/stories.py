@@ -26,7 +26,7 @@ Story = tuple[str, list[tuple[str, str, str]]]
 
 
 def opinion(rng: random.Random, fine: bool) -> dict[str, str]:
-    """Words of one mood: a place that is clean has friendly people, and who liked it comes again."""
+    """Words of one mood: a clean place has friendly people, and who liked it comes again."""
     if fine:
         words = (
             ["friendly", "kind", "helpful", "polite", "quick"],

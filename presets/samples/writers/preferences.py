@@ -40,7 +40,8 @@ def rambling(rng: random.Random, turn: Exchange) -> str:
         pick(rng, WORDS["nouns"]),
     )
     return (
-        f"Well, {name} was in the {place} and ate {food} pie, and then it was {day}, and I think, but I do not know, "
+        f"Well, {name} was in the {place} and ate {food} pie, and then it was {day}, "
+        f"and I think, but I do not know, "
         f"that it was cold, and then we saw {an(colour)} {thing}, and so on. {turn.reply} Or not."
     )
 
