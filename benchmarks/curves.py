@@ -152,9 +152,9 @@ def spec_of(engine: Engine, recipe: Recipe) -> specs.RunSpec:
             ("source", sample.train_file, recipe.rows),
             ("held_out_source", sample.held_out_file, recipe.held),
         )
-        for field, path, how in parts:
+        for field, file, how in parts:
             rows = changed(
-                [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()],
+                [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()],
                 how,
                 chance,
             )

@@ -82,11 +82,12 @@ def _full(folder: Path, half: RunDir, whole: RunDir, room: int) -> int:
     said, state = run.view().ended, run.state()
     killed_runs.resize(folder, 2**28)
     good = state == RunState.PAUSED and _goes_on(engine, run, whole)
-    why = getattr(said, "why", said)
+    why, began = getattr(said, "why", said), run.view().started
+    assert began
     print(
         f"{'ok ' if good else 'BAD'} {room:7,} bytes free: {state} at step "
-        f"{run.view().started.resumed_from}; {why}"
-    )  # type: ignore[union-attr]
+        f"{began.resumed_from}; {why}"
+    )
     engine.close()
     shutil.rmtree(home)
     return int(not good)

@@ -16,13 +16,14 @@ import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
 from engine.model.parameters import count_parameters
 from engine.spec import presets
 from engine.spec.method import MethodSpec
+from engine.spec.objective import Task
 from engine.store.files import PROJECT_FOLDER
 
 LABELS = 3
@@ -92,7 +93,7 @@ def measure(folder: str, task: str) -> dict[str, Any]:
     before, seconds = kib("VmRSS"), []
     for _ in range(2):
         begin = time.perf_counter(), time.process_time()
-        info = inspect_model("hub:model", task, folder=Path(folder))
+        info = inspect_model("hub:model", cast(Task, task), folder=Path(folder))
         seconds.append((time.perf_counter() - begin[0], time.process_time() - begin[1]))
     peak = kib("VmHWM")
     pairs = {}
@@ -125,7 +126,8 @@ def row(name: str, task: str, config: dict[str, Any]) -> dict[str, Any]:
         )
     if done.returncode:
         raise SystemExit(f"{name}: {done.stderr[-2000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    measured: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def tiny() -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -194,7 +196,7 @@ def problem(kind: str, task: str) -> str:
     def config() -> Any:
         return AutoConfig.for_model(kind, **OPEN.get(kind, {}))
 
-    info = info_from_config(config(), task, kind)
+    info = info_from_config(config(), cast(Task, task), kind)
     if not info.layers or not info.hidden_size or not info.parameters:
         return f"{info.layers} layers, {info.hidden_size} wide, {info.parameters} parameters"
     full = MethodSpec(kind="full")
@@ -238,9 +240,9 @@ def every_architecture() -> int:
             refused.append(kind)
             continue
         right, wrong = right + (not any(said.values())), wrong + any(said.values())
-        for task, words in said.items():
+        for which, words in said.items():
             if words:
-                print(f"{kind}, {task}: {words}", flush=True)
+                print(f"{kind}, {which}: {words}", flush=True)
     print(
         f"{right} of {right + wrong} architectures are counted right; "
         f"{len(refused)} are refused: {', '.join(refused)}."

@@ -24,7 +24,7 @@ from tests.conftest import SMALL, wait_for
 
 LONG = SMALL | {
     "name": "Killed",
-    "optim": SMALL["optim"] | {"epochs": 40},
+    "optim": {"epochs": 40, "batch_size": 16, "learning_rate": 3e-3},
     "sampling": {"checks": 10},
 }
 BOTH = 4  # every so many times the worker dies with the app, as in a power cut

@@ -59,7 +59,7 @@ def _print(words: str, run: RunDir, free: RunDir) -> float:
     differs.
     """
     view, found = run.view(), losses(run)
-    fit = view.fit
+    fit = view.layout
     apart = max(abs(a - b) / b for a, b in zip(found, losses(free), strict=True))
     layout = (
         f"{fit.batch} × {fit.accumulation}{', recomputed' if fit.checkpointing else ''}"
