@@ -150,7 +150,7 @@ def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any
     assert found.flops > 1e9 and 0 < found.token_seconds < 1 and found.packed
     if kind == "lora":
         padded = engine.desk.measure_speed(
-            "pocket", "write", MethodSpec(kind=kind), machine, 8, 64, False
+            "pocket", "write", MethodSpec(kind=kind), machine, BatchShape(8, 64, False)
         )
         assert padded.flops > 1e9 and not padded.packed
 
