@@ -113,7 +113,7 @@ def edits_and_saves(page: Any, home: Path) -> None:
         for source, label in datasets.list_datasets(store)
         if "(edit 1)" in label
     )
-    assert {"prompt": "Was kostet Artikel 0?", "completion": "Nichts."} in list(new.read())
+    assert {"prompt": "Was kostet Artikel 0?", "completion": "Nichts."} in list(new.read_rows())
 
 
 def takes_the_rows_away(page: Any) -> None:
