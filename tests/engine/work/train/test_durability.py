@@ -290,9 +290,9 @@ def test_a_full_disk_pauses_the_run_and_loses_nothing(runs, tmp_path, monkeypatc
         run = _with_one_checkpoint(runs, tmp_path / "disk" / "ws")
         ask = disk_space.free_bytes
         killed_runs.resize(tmp_path / "disk", room + disk_space.BALLAST_BYTES)
-        monkeypatch.setattr(disk_space, "free", lambda _: 2**60)
+        monkeypatch.setattr(disk_space, "free_bytes", lambda _: 2**60)
         assert work(run) == 1
-        monkeypatch.setattr(disk_space, "free", ask)
+        monkeypatch.setattr(disk_space, "free_bytes", ask)
         _is_paused(run)
         killed_runs.resize(tmp_path / "disk", 2**26)
         assert work(run) == 0 and run.state() == RunState.FINISHED
@@ -347,7 +347,7 @@ def test_too_little_room_is_told_before_the_first_step_and_before_a_checkpoint(
     runs, monkeypatch
 ) -> None:
     run = runs.new()
-    monkeypatch.setattr(disk_space, "free", lambda _: 2**20)
+    monkeypatch.setattr(disk_space, "free_bytes", lambda _: 2**20)
     assert work(run) == 1
     why = run.view().ended.why
     assert why.startswith("The disk is full: about 0.003") and "and 0.001 GB are free" in why
