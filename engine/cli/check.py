@@ -12,7 +12,7 @@ from engine import hardware
 from engine.cli.options import DEFAULT_HOME, AsJson, Home, exit_unless, open_engine, print_result
 from engine.data import datasets
 from engine.data import report as data_report
-from engine.data.readers import ReadOptions
+from engine.data.readers.table import ReadOptions
 from engine.errors import DataError, SpecError
 from engine.estimate import report as model_report
 from engine.estimate.case import Setup, case_of_model

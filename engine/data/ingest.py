@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.infer_schema import infer_schema
-from engine.data.readers import BadRow, ReadOptions, read_table
+from engine.data.readers.formats import read_table
+from engine.data.readers.table import BadRow, ReadOptions
 from engine.data.rows import HELD_OUT, Row, RowWriter, row_to_json
 from engine.data.upload import Arranged, Upload, arrange_uploads
 from engine.errors import DataError

@@ -10,8 +10,9 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from engine.data.readers import BadRow, ReadOptions, Row, Table, read_table
-from engine.data.rows import HELD_OUT, TRAIN
+from engine.data.readers.formats import read_table
+from engine.data.readers.table import BadRow, ReadOptions, Table
+from engine.data.rows import HELD_OUT, TRAIN, Row
 from engine.errors import DataError
 
 CLASS_LIST_SIZE = 200_000  # bytes of a list of class names at most

@@ -16,7 +16,7 @@ from typing import Any
 from engine.data import datasets, hub
 from engine.data.prepare import prepare_dataset
 from engine.data.prepared import Prepared
-from engine.data.readers import ReadOptions
+from engine.data.readers.table import ReadOptions
 from engine.errors import DataError
 from engine.process.child import Child, Failures
 from engine.spec.run import DataSpec

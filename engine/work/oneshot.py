@@ -14,7 +14,7 @@ import psutil
 
 from engine.data import datasets, hub, ingest
 from engine.data.prepare import prepare_dataset
-from engine.data.readers import ReadOptions
+from engine.data.readers.table import ReadOptions
 from engine.data.rows import TRAIN
 from engine.data.upload import Upload
 from engine.errors import DataError, HoneError

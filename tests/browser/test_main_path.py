@@ -111,7 +111,7 @@ def reloads_stops_and_continues(page: Any) -> None:
 
 
 def compares(page: Any) -> None:
-    press_button(page, "Compare it")
+    press_button(page, "Compare with the base model")
     page.locator("#chips button").first.click()
     page.wait_for_function("document.querySelector('#message textarea').value !== ''")
     page.get_by_role("button", name="Send", exact=True).click()

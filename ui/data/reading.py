@@ -9,8 +9,8 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.data.datasets import Dataset
-from engine.data.readers import ReadOptions
 from engine.data.readers.encoding import ENCODINGS
+from engine.data.readers.table import ReadOptions
 from engine.data.schema import ROLES
 from engine.process import oneshot
 from engine.spec.run import Shape

@@ -18,7 +18,8 @@ from huggingface_hub import hf_hub_download, try_to_load_from_cache
 from tqdm import tqdm  # type: ignore[import-untyped]
 
 from engine.data.hub import HubSpec
-from engine.data.readers import BadRow, ReadOptions, read_table
+from engine.data.readers.formats import read_table
+from engine.data.readers.table import BadRow, ReadOptions
 from engine.data.rows import Row
 from engine.errors import DataError
 from engine.work.hub.dataset_card import DATA_ENDINGS, DatasetConfig

@@ -16,7 +16,7 @@ from engine.data.quality import pii
 from engine.data.quality.languages import language_shares, script_shares
 from engine.data.quality.near_duplicates import NearDuplicates
 from engine.data.quality.split import choose_held_out
-from engine.data.readers import ReadOptions
+from engine.data.readers.table import ReadOptions
 from engine.data.rows import read_rows
 from engine.data.upload import Upload
 from engine.errors import DataError

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data.readers import BadRow, ReadOptions, read_table
+from engine.data.readers.formats import read_table
+from engine.data.readers.table import BadRow, ReadOptions
 from engine.errors import DataError
 
 NAMES = ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a", "a.parquet", "a.xlsx"]
