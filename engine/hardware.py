@@ -61,8 +61,8 @@ class MachineLoad(NamedTuple):
 def first_card() -> Any:
     """NVML's handle of the NVIDIA card that a worker takes: the first of CUDA_VISIBLE_DEVICES.
 
-    None where there is no card or none is visible. Numbers are taken as NVML counts, by bus; CUDA
-    counts alike where all cards are of one kind or CUDA_DEVICE_ORDER is PCI_BUS_ID.
+    None where there is no card or none is visible. Numbers are taken as NVML counts, by bus; so do
+    the workers, which set CUDA_DEVICE_ORDER to PCI_BUS_ID.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
     try:

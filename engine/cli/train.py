@@ -14,6 +14,7 @@ from engine.process import oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
+from engine.spec.spec_file import changed_spec, load_spec_yaml
 from engine.store.run_dir import RunDir
 
 SpecFile = Annotated[
@@ -41,7 +42,7 @@ def train_again(
 ) -> None:
     """Train again with the settings of a run, some of them changed."""
     with open_engine(home, supervise=True) as engine:
-        spec = specs.changed_spec(find_run(engine, run).spec, set_ or [])
+        spec = changed_spec(find_run(engine, run).spec, set_ or [])
         follow_run(engine, _start_run(engine, spec), as_json)
 
 
@@ -75,7 +76,7 @@ def _start_run(engine: Engine, spec: RunSpec) -> RunDir:
 
 def _spec_from_file(engine: Engine, file: Path) -> RunSpec:
     """The settings in a spec file; a data file that it names is ingested like an upload."""
-    values = specs.load_spec_yaml(file)
+    values = load_spec_yaml(file)
     values.pop("about", None)  # the title and summary of a bundled sample
     data: Any = values.get("data")
     if isinstance(data, dict) and "file" in data:

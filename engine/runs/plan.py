@@ -20,7 +20,8 @@ from engine.estimate.duration import TimeRange, Workload
 from engine.estimate.forecast import Forecast
 from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.hardware import GB
-from engine.model import local, parameters
+from engine.model import local
+from engine.model.check_method import check_method
 from engine.model.info import ModelInfo
 from engine.process import oneshot
 from engine.process.desk import Desk
@@ -205,7 +206,7 @@ def method_problems(info: ModelInfo, spec: RunSpec) -> list[str]:
     if problems.found:  # unknown targets must not hide what else is wrong
         method = method.model_copy(update={"targets": _existing_targets(info, method.targets)})
     with problems.collect():
-        parameters.check_method(info, method)
+        check_method(info, method)
     return problems.found
 
 

@@ -19,8 +19,10 @@ from engine.model.info import ALL_LINEAR, ModelInfo
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.method import MethodSpec
+from engine.spec.optim import OptimSpec
 from engine.spec.presets import Recipe
-from engine.spec.run import YAML_ERRORS, OptimSpec, RunSpec
+from engine.spec.run import RunSpec
+from engine.spec.spec_file import YAML_ERRORS
 from engine.store.files import write_whole
 from engine.store.workspace import Store
 

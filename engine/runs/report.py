@@ -13,10 +13,10 @@ from engine.coach import coach, curves, scores
 from engine.coach.expected import EstimateCheck, check_estimates
 from engine.coach.message import CoachMessage
 from engine.runs import warm_start
-from engine.spec import run as specs
 from engine.spec.batch import initial_layout
 from engine.spec.method import describe_method
 from engine.spec.run import RunSpec
+from engine.spec.spec_file import dump_spec_yaml
 from engine.store import events as ev
 from engine.store.files import write_json
 from engine.store.run_dir import RunDir
@@ -117,7 +117,7 @@ def make_report(run: RunDir) -> RunReport:
         data_hash=began.data_hash if began else "",
         model_hash=began.model_hash if began else "",
         command="\n".join(repeat_commands(spec, view)),
-        spec=specs.dump_spec_yaml(_initial_spec(spec, view)),
+        spec=dump_spec_yaml(_initial_spec(spec, view)),
     )
 
 

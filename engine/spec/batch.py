@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from engine.spec.run import OptimSpec
+from engine.spec.optim import OptimSpec
 from engine.text import count_of
 
 KTO_COMPARES_FEWER = "KTO then compares fewer examples at once, which is less steady."

@@ -7,12 +7,9 @@ stored or how they are trained.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 
@@ -21,6 +18,7 @@ from engine.spec.data import DataSpec as DataSpec
 from engine.spec.data import Fix as Fix
 from engine.spec.data import Shape as Shape
 from engine.spec.method import MethodSpec, SpecPart
+from engine.spec.optim import OptimSpec
 
 
 class ModelSpec(SpecPart):
@@ -39,90 +37,6 @@ class ModelSpec(SpecPart):
         description="The id of another run whose adapter this one starts from; model, method and "
         "rank must be the same. Leave empty to start from the base model alone.",
     )
-
-
-class OptimSpec(SpecPart):
-    """How long and how fast it learns."""
-
-    epochs: float = Field(
-        3.0,
-        gt=0.0,
-        le=100.0,
-        title="Epochs",
-        description="How many times the model goes through all examples.",
-    )
-    learning_rate: float = Field(
-        1e-3,
-        gt=0.0,
-        le=1.0,
-        title="Learning rate",
-        description="Size of each step. Too high and the loss jumps; too low and nothing is "
-        "learned.",
-    )
-    batch_size: int = Field(
-        8,
-        ge=1,
-        le=512,
-        title="Batch size",
-        description="Examples processed together. More makes training steadier and needs more "
-        "memory.",
-    )
-    accumulation: int = Field(
-        1,
-        ge=1,
-        le=512,
-        title="Gradient accumulation",
-        description="Batches added up before each step: a larger effective batch without more "
-        "memory.",
-    )
-    warmup: float = Field(
-        0.05,
-        ge=0.0,
-        le=0.5,
-        title="Warm-up share",
-        description="Share of the steps in which the learning rate rises from zero.",
-    )
-    weight_decay: float = Field(
-        0.0,
-        ge=0.0,
-        le=1.0,
-        title="Weight decay",
-        description="Pulls the trained weights towards zero. Rarely needed.",
-    )
-    schedule: Literal["cosine", "linear", "constant"] = Field(
-        "cosine",
-        title="Learning-rate schedule",
-        description="How the learning rate falls after the warm-up.",
-    )
-    optimizer: Literal["adamw", "adamw_8bit", "adafactor"] = Field(
-        "adamw",
-        title="Optimizer",
-        description="How the weights are updated. AdamW in 8 bit and Adafactor store less for each "
-        "trained weight, which matters for full fine-tuning.",
-    )
-    patience: Literal["off", "gentle", "strict"] = Field(
-        "off",
-        title="Stop when it no longer improves (early stopping)",
-        description="Ends the run when the held-out loss has not improved for five checks in a row "
-        "(gentle) or two (strict). The best version is kept. Has no effect without held-out "
-        "examples.",
-    )
-    checkpointing: Literal["auto", "on", "off"] = Field(
-        "auto",
-        title="Recompute to save memory (gradient checkpointing)",
-        description="Needs much less memory for long examples and takes about a third longer. "
-        "Automatic turns it on where the run would not fit otherwise.",
-    )
-
-    @property
-    def effective_batch(self) -> int:
-        """Examples per optimizer step."""
-        return self.batch_size * self.accumulation
-
-    def steps(self, rows: int) -> int:
-        """Optimizer steps of a whole run, as transformers' Trainer counts them."""
-        batches = math.ceil(rows / self.batch_size)
-        return math.ceil(self.epochs * max(1, math.ceil(batches / self.accumulation)))
 
 
 class SamplingSpec(SpecPart):
@@ -266,27 +180,6 @@ def make_spec(values: dict[str, Any]) -> RunSpec:
         ) from None
 
 
-def changed_spec(spec: RunSpec, settings: Iterable[str]) -> RunSpec:
-    """The spec with settings such as ``optim.epochs=5``, values as YAML; raises SpecError."""
-    values = spec.model_dump()
-    for setting in settings:
-        path, given, text = setting.partition("=")
-        *parts, name = path.strip().split(".")
-        target: Any = values
-        for part in parts:
-            target = target.get(part) if isinstance(target, dict) else None
-        if not given or not isinstance(target, dict):
-            raise SpecError(
-                f"'{setting}' is not a setting with a value. Write it like optim.epochs=5."
-            )
-        try:
-            target[name] = yaml.safe_load(text)
-        except YAML_ERRORS:
-            message = f"The value of '{setting}' cannot be read as YAML. Put it in quotes."
-            raise SpecError(message) from None
-    return make_spec(values)
-
-
 # pydantic's kinds of problem in plain words; any other keeps pydantic's own sentence.
 PROBLEM_TEXTS = {
     "int_type": "must be a whole number",
@@ -336,30 +229,3 @@ def _field_title(path: str) -> str:
         return spec_field(".".join(path.split(".")[:2])).title or path
     except (KeyError, AttributeError):
         return path
-
-
-# What PyYAML raises for texts that are no YAML, or whose values are not what their tags say.
-YAML_ERRORS = (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError, RecursionError)
-
-
-def load_spec_yaml(path: Path) -> dict[str, Any]:
-    """The nested values of a spec file; raises SpecError where it is not a YAML mapping."""
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SpecError(
-            f"The file '{path}' cannot be read: {error.strerror}. Check the name and the folder."
-        ) from None
-    except YAML_ERRORS as error:
-        why = (str(error) or "it is damaged").splitlines()[0]
-        raise SpecError(f"'{path.name}' cannot be read as YAML: {why}.") from None
-    if not isinstance(values, dict):
-        raise SpecError(
-            f"'{path.name}' holds no settings. Start from one of presets/samples/*.yaml."
-        )
-    return values
-
-
-def dump_spec_yaml(spec: RunSpec) -> str:
-    """The spec as YAML that ``load_spec_yaml`` and ``make_spec`` read back to an equal spec."""
-    return yaml.safe_dump(spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from engine.errors import HoneError
 from engine.spec import run as specs
 from engine.spec.run import Shape
+from engine.spec.spec_file import dump_spec_yaml, load_spec_yaml
 from engine.store import events as ev
 from engine.store.event_log import append_event
 from engine.store.files import write_json, write_whole
@@ -53,7 +54,7 @@ class RunDir:
 
     @property
     def spec(self) -> specs.RunSpec:
-        return specs.make_spec(specs.load_spec_yaml(self.spec_file))
+        return specs.make_spec(load_spec_yaml(self.spec_file))
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ class RunDir:
         return value
 
     def set_spec(self, spec: specs.RunSpec) -> None:
-        write_whole(self.spec_file, specs.dump_spec_yaml(spec))
+        write_whole(self.spec_file, dump_spec_yaml(spec))
 
     def set_meta(self, **changes: str) -> None:
         write_json(self.path / "meta.json", self.meta | changes)

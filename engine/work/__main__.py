@@ -18,6 +18,8 @@ from pathlib import Path
 # (docs/performance.md).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+# Cards are counted as the driver counts them, which is what engine.hardware shows.
+os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 # One card: the trainers would spread a batch over all of them, and train with a multiple of what
 # is shown.
 os.environ["CUDA_VISIBLE_DEVICES"] = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]

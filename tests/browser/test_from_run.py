@@ -11,6 +11,7 @@ from filelock import FileLock
 from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
+from engine.spec.spec_file import changed_spec
 from engine.store.run_dir import RunDir
 from tests.browser.conftest import OpenPage, Serve, go, picture, reload, unfold
 from tests.browser.test_train import (
@@ -120,7 +121,7 @@ def runs_again_with_changes(page: Any, engine: Engine, done: RunDir) -> None:
         "document.querySelector('#train-queue').innerText.includes('3 jobs')", timeout=WAIT
     )
     made = engine.queue()[-1].run
-    assert made.spec.model_dump() == specs.changed_spec(done.spec, ["optim.epochs=1"]).model_dump()
+    assert made.spec.model_dump() == changed_spec(done.spec, ["optim.epochs=1"]).model_dump()
 
 
 def trains_on(page: Any, done: RunDir) -> None:

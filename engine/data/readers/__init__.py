@@ -1,1 +1,1 @@
-"""A reader for each file format: a path in, rows out. formats.py lists them and says how to add one."""
+"""A reader for each file format: path in, rows out. formats.py says how to add one."""

@@ -7,8 +7,8 @@ from typing import Any
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import PreTrainedModel
 
+from engine.model.check_method import check_method
 from engine.model.info import ModelInfo
-from engine.model.parameters import check_method
 from engine.spec.method import MethodSpec
 from engine.work import compat
 from engine.work.kernels.patch import patch_model

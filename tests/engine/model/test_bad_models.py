@@ -26,7 +26,8 @@ from hypothesis import strategies as st
 from engine import hardware
 from engine.errors import HoneError, ModelError, RunError, SpecError
 from engine.model import hub as hub_models
-from engine.model import local, parameters, safety
+from engine.model import local, safety
+from engine.model.check_method import check_method
 from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
@@ -203,13 +204,13 @@ def test_a_method_that_does_not_fit_the_model(tiny: Tiny) -> None:
 
     info = inspect_model(str(tiny.llama))
     for title, ask, kind, words in (
-        ("Rank above the layer's width", lambda: parameters.check_method(info, MethodSpec(rank=65)),
+        ("Rank above the layer's width", lambda: check_method(info, MethodSpec(rank=65)),
             SpecError,
          ("method.rank", "q_proj", "64 wide", "Set it to 64 or less")),
-        ("Targets that match nothing", lambda: parameters.check_method(info,
+        ("Targets that match nothing", lambda: check_method(info,
             MethodSpec(targets=("c_attn",))), ModelError,
          ("c_attn", "q_proj", "Choose the target modules")),
-        ("Layers that are not there", lambda: parameters.check_method(info, MethodSpec(layers="7")),
+        ("Layers that are not there", lambda: check_method(info, MethodSpec(layers="7")),
             SpecError,
          ("method.layers", "from 0 to 2")),
         ("A context too short for the data", lambda: info.check_length(512), SpecError,

@@ -15,6 +15,7 @@ from engine.process.desk import Desk
 from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
+from engine.spec.spec_file import changed_spec, dump_spec_yaml
 from tests.conftest import idle, wait_for
 from tests.ui.fakes import INFO, FakeDesk
 from ui.context import LOCAL, Context
@@ -77,8 +78,8 @@ def test_train_and_again_refuse_what_the_page_refuses_in_the_same_words(
     wait_for(first, idle)
     if MEMORY in said:
         shrink_machine(monkeypatch)
-    spec, file = specs.changed_spec(SPEC, changes), home / "spec.yaml"
-    file.write_text(specs.dump_spec_yaml(spec))
+    spec, file = changed_spec(SPEC, changes), home / "spec.yaml"
+    file.write_text(dump_spec_yaml(spec))
     again = [word for change in changes for word in ("--set", change)]
     found = []
     for command in (["train", str(file)], ["again", first.id, *again]):

@@ -14,6 +14,7 @@ from engine.runs import warm_start
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
+from engine.spec.spec_file import changed_spec, load_spec_yaml
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, fold_events
@@ -37,7 +38,7 @@ def done(engine: Engine, spec: RunSpec = SPEC) -> RunDir:
 
 
 def changed(spec: RunSpec, *settings: str) -> RunSpec:
-    return specs.changed_spec(spec, settings)
+    return changed_spec(spec, settings)
 
 
 # --- again ---
@@ -138,7 +139,7 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
         one for one in expected.check_estimates(view, RunState.FINISHED) if one.what == "Time"
     ]
     assert time.expected == format_time_range(1.5, 2.1)
-    assert specs.make_spec(specs.load_spec_yaml(run.spec_file)).optim.epochs == 3
+    assert specs.make_spec(load_spec_yaml(run.spec_file)).optim.epochs == 3
 
 
 def test_until_it_goes_on_it_is_not_at_its_end(home) -> None:

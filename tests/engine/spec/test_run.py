@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from engine.errors import SpecError
 from engine.spec import presets
 from engine.spec import run as specs
+from engine.spec.spec_file import dump_spec_yaml, load_spec_yaml
 from engine.store.files import PROJECT_FOLDER
 
 
@@ -78,8 +79,8 @@ def test_yaml_round_trip(tmp_path) -> None:
     spec = specs.make_spec(
         {"method": {"rank": 3, "targets": ["q_proj"]}, "sampling": {"prompts": ["Ahoy, ünïcode?"]}}
     )
-    (tmp_path / "s.yaml").write_text(specs.dump_spec_yaml(spec), encoding="utf-8")
-    assert specs.make_spec(specs.load_spec_yaml(tmp_path / "s.yaml")) == spec
+    (tmp_path / "s.yaml").write_text(dump_spec_yaml(spec), encoding="utf-8")
+    assert specs.make_spec(load_spec_yaml(tmp_path / "s.yaml")) == spec
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_yaml_round_trip(tmp_path) -> None:
 def test_a_broken_spec_file_is_one_sentence(tmp_path, text: str) -> None:
     (tmp_path / "s.yaml").write_text(text)
     with pytest.raises(SpecError, match=r"s\.yaml"):
-        specs.load_spec_yaml(tmp_path / "s.yaml")
+        load_spec_yaml(tmp_path / "s.yaml")
 
 
 def test_alpha_follows_rank_unless_set() -> None:

@@ -20,6 +20,7 @@ from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.spec.run import DataSpec
+from engine.spec.spec_file import dump_spec_yaml
 from engine.store import events as ev
 from engine.store.run_view import RunState
 from tests.conftest import SMALL, idle, wait_for
@@ -264,7 +265,7 @@ def test_nothing_left_to_learn_is_one_plain_message(home) -> None:
         )
     )
     run_spec = run.spec
-    (run.path / "spec.yaml").write_text(specs.dump_spec_yaml(run_spec))
+    (run.path / "spec.yaml").write_text(dump_spec_yaml(run_spec))
     wait_for(run, idle)
     view = run.view()
     if run.state() == RunState.FAILED:

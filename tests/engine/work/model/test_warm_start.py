@@ -12,6 +12,7 @@ from engine.model import local
 from engine.runs import warm_start
 from engine.runs.engine import Engine
 from engine.spec import run as specs
+from engine.spec.spec_file import changed_spec
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import SMALL, idle, wait_for
@@ -35,9 +36,7 @@ def by_worker(engine: Engine, run: RunDir, attempt: int = 1) -> RunDir:
 def onward(trained) -> RunDir:
     """A short run that started from the adapter of the one that all tests share."""
     engine, run = trained
-    return by_worker(
-        engine, engine.start(specs.changed_spec(warm_start.warm_start_spec(run), SHORT))
-    )
+    return by_worker(engine, engine.start(changed_spec(warm_start.warm_start_spec(run), SHORT)))
 
 
 def test_the_first_held_out_loss_is_the_other_s_best(trained, onward) -> None:
@@ -76,7 +75,7 @@ def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home
     run = RunDir(home)
     home.mkdir()
     warm_start.copy_result(other, run.start)
-    spec = specs.changed_spec(other.spec, ["method.targets=[q_proj]"])
+    spec = changed_spec(other.spec, ["method.targets=[q_proj]"])
     info = inspect_model("pocket")
     place = choose_device(spec.place, spec.method)
     model = apply_method(
@@ -98,10 +97,8 @@ def test_a_fully_trained_model_is_trained_on(home, tmp_path) -> None:
     save_model(tmp_path / "tiny", "llama")
     engine = Engine(home, supervise=False)
     values = SMALL | {"model": {"source": str(tmp_path / "tiny")}, "method": {"kind": "full"}}
-    first = engine.start(specs.changed_spec(specs.make_spec(values), SHORT))
+    first = engine.start(changed_spec(specs.make_spec(values), SHORT))
     train(first)
-    second = engine.start(
-        specs.changed_spec(warm_start.warm_start_spec(first), ["optim.epochs=0.02"])
-    )
+    second = engine.start(changed_spec(warm_start.warm_start_spec(first), ["optim.epochs=0.02"]))
     train(second)
     assert second.view().first_loss == first.view().best.loss < first.view().first_loss

@@ -19,7 +19,7 @@ from engine.process.run import ProcessBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.batch import BatchLayout, initial_layout, smaller_layout
-from engine.spec.run import OptimSpec
+from engine.spec.optim import OptimSpec
 from engine.store import events as ev
 from engine.store.event_log import read_events
 from engine.store.run_dir import RunDir
