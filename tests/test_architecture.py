@@ -139,7 +139,10 @@ def mentioned(document: str) -> set[str]:
     return set(re.findall(r"`((?:engine|ui|tests|scripts|docs|presets)/[\w/.-]+)`", text))
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/architecture.md"])
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/durability.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_documents_name_files_that_exist(document: str) -> None:
     paths = mentioned(document)
     assert paths

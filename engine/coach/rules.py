@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.coach.alarms import (
+from engine.coach.message import Sign, make_sign
+from engine.coach.problem_rules import (
     MIN_STEPS,
     RISING_CHECKS,
     STILL_SHARE,
@@ -18,7 +19,6 @@ from engine.coach.alarms import (
     rate_too_high,
     starts_memorising,
 )
-from engine.coach.message import Sign, make_sign
 from engine.coach.windows import CurveLevels
 from engine.store.run_view import RunView
 

@@ -102,7 +102,8 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
         raise ModelError(f"Its {path.name} is not a safetensors file, or is damaged. {GET_AGAIN}")
     try:
         with safe_open(path, framework="np") as tensors:
-            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in tensors.keys()}  # noqa: SIM118  no dict
+            names = tuple(tensors.keys())
+            shapes = {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
     except SafetensorError:
         _refuse_damaged(path, size, header)
     if not shapes:

@@ -36,7 +36,8 @@ class _LogsAccuracy:
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the share to a check's figures, which go on to the callbacks."""
         found = compat.noted_metrics(self, self.metrics_name)["eval"].get(self.accuracy_name)
-        first = self.starts_at_reference and self.state.global_step == 0  # type: ignore[attr-defined]
+        step = self.state.global_step  # type: ignore[attr-defined]
+        first = self.starts_at_reference and step == 0
         if "eval_loss" in logs and found and not first:
             logs["eval_accuracy"] = sum(map(float, found)) / len(found)
         super().log(logs, start_time)  # type: ignore[misc]
