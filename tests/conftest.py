@@ -8,6 +8,7 @@ of one is marked ``cold``.
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
@@ -158,10 +160,24 @@ SMALL = {
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, RunDir]]:
-    """An engine on a workspace that holds one finished run of the pocket model."""
-    engine = Engine(tmp_path_factory.mktemp("trained") / "workspace")
+    """An engine on a workspace of its own with one finished run, trained once for all processes."""
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+    with FileLock(common / "trained.lock"):
+        if not (common / "trained").exists():
+            train_small(common / "trained.draft")
+            (common / "trained.draft").rename(common / "trained")
+    home = tmp_path_factory.mktemp("trained") / "workspace"
+    engine = Engine(shutil.copytree(common / "trained", home))
+    yield engine, next(iter(engine.store.all_runs()))
+    engine.close()
+
+
+def train_small(home: Path) -> None:
+    """Train one small run to its end."""
+    engine = Engine(home)
     run = engine.start(specs.make_spec(SMALL))
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
     assert run.state().value == "finished", run.view().ended
-    yield engine, run
     engine.close()

@@ -27,7 +27,14 @@ from typing import Any
 
 ADDRESS = "HONE_TEST_WARM"  # the environment variable that holds the socket's path
 ONE_SHOT = ("engine.work.oneshot", "engine.data.ingest", "engine.data.prepare")  # no torch
-WORKERS = ("engine.work.__main__", "engine.work.train.train", "engine.work.desk", *ONE_SHOT)
+WORKERS = (
+    "engine.work.__main__",
+    "engine.work.desk",
+    "engine.work.merge",
+    "engine.work.evaluate.score",
+    *(f"engine.work.train.{name}" for name in ("train", "sft", "classify", "preferences")),
+    *ONE_SHOT,
+)
 # Read when libraries are imported: a child that needs other values needs its own imports.
 IMPORTED = re.compile(r"(HF|TRANSFORMERS|OMP|GOMP|MKL|CUDA|PYTORCH|TORCH|TOKENIZERS|LD|PYTHON)_?")
 WARM = re.compile(r"engine\.work(\.oneshot)?|tests\.[\w.]+")

@@ -96,7 +96,7 @@ def test_every_entry_of_the_table_is_of_a_real_architecture() -> None:
 def test_what_is_unknown_falls_back_to_all_linear_with_the_reason(kind: str) -> None:
     info = default_info(kind, num_hidden_layers=2)
     assert info.groups["fewest"] == info.groups["attention"] == info.groups["all"] != ()
-    assert f"does not know the attention of this architecture ({kind})" in info.group_reason
+    assert f"does not know the attention layers of this architecture ({kind})" in info.group_reason
     assert "all linear layers" in info.group_reason
 
 

@@ -1,8 +1,8 @@
 """Runs and a workspace that older versions made: they open, continue with the same losses, export.
 
-``tests/fixtures/older.py`` says how the run was made. ``tests/fixtures/workspace`` is from commit
-a7446e1, before the code was put into packages: its dataset, its model, a run that was killed in
-its second epoch, and the same run finished and merged.
+``tests/fixtures/older.py`` says how the run was made. ``tests/fixtures/older_workspace`` is from
+commit a7446e1, before the code was put into packages: its dataset, its model, a run that was
+killed in its second epoch, and the same run finished and merged.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_a_checkpoint_of_an_older_version_goes_on_with_the_same_losses(home) -> 
 @pytest.fixture
 def workspace(home) -> Iterator[tuple[Engine, dict[str, Any]]]:
     """A copy of the older workspace at its new place."""
-    shutil.copytree(FIXTURES / "workspace", home)
+    shutil.copytree(FIXTURES / "older_workspace", home)
     for file in (home / "made.json", *home.glob("runs/*/spec.yaml"), *home.glob("runs/*/*.json")):
         file.write_text(file.read_text().replace("@HOME@", str(home)))
     engine = Engine(home)
