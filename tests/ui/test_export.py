@@ -14,7 +14,7 @@ from ui import export
 from ui.context import Context
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own() -> export.ExportWidgets:
     return lay_out(export.build_widgets)
 

@@ -18,6 +18,8 @@ from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
 from engine.store.workspace import Store
 
+pytestmark = pytest.mark.slow  # hundreds of megabytes of real files
+
 
 def jsonl(path: Path) -> int:
     return len(pd.read_json(path, lines=True, dtype=False))

@@ -23,12 +23,12 @@ from ui.context import Context
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def chat() -> ChatWidgets:
     return lay_out(tab.build_chat)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def own() -> ScoreWidgets:
     return lay_out(score.build_score)
 

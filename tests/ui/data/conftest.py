@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gradio as gr
@@ -10,9 +10,9 @@ import pytest
 from gradio.components import Component
 
 from engine.spec.run import DataSpec, RunSpec
-from tests.ui.fakes import lay_out
+from tests.ui.fakes import fake_engine, lay_out
 from ui import form
-from ui.context import Context
+from ui.context import LOCAL, Context
 from ui.data import tab as data_tab
 from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
@@ -21,10 +21,12 @@ from ui.data.tab import DataTab
 Values = dict[Component, Any]
 
 
-@pytest.fixture
-def tab(ctx: Context) -> DataTab:
-    """The tab by itself."""
-    return lay_out(lambda: data_tab.build(ctx))
+@pytest.fixture(scope="session")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataTab]:
+    """The tab by itself: widgets that the handlers name, on an engine that nobody asks."""
+    engine = fake_engine(tmp_path_factory.mktemp("tab") / "workspace")
+    yield lay_out(lambda: data_tab.build(Context(engine, LOCAL)))
+    engine.close()
 
 
 @pytest.fixture

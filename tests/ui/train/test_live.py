@@ -60,7 +60,9 @@ def test_a_bug_does_not_look_like_a_lost_connection(
 
 
 def test_stop_then_continue(ctx: Context, values: dict[str, Any]) -> None:
-    ctx.engine.backend = FakeBackend(steps=60, seconds=0.02)
+    backend = ctx.engine.backend
+    assert isinstance(backend, FakeBackend)
+    backend.steps, backend.seconds = 100, 0.02
     run = ctx.engine.store.run(tab.start_run(ctx, **values))
     wait_for(run, lambda run: run.view().step > 2, 20)
     answer = ask(ctx, {"run": run.id})
