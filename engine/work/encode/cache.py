@@ -105,8 +105,9 @@ def _remove_old(cache: Path) -> None:
 
 
 def _remove_folder(folder: Path) -> None:
-    # Another run may have removed it already.
-    with suppress(FileNotFoundError):
+    # Another run may have removed it already, or have its files open where that keeps them (NFS,
+    # Windows); what is left is hidden, and removed later.
+    with suppress(OSError):
         remove_whole(folder)
 
 
