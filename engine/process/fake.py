@@ -21,6 +21,9 @@ class FakeBackend:
         with run.lock.acquire(timeout=5):
             if run.queued != job:
                 return 0
+            # Before the mark goes, so that nobody sees a run that neither waits nor works.
+            if job == "train":
+                run.emit(ev.Phase(text="Loading the model."))
             run.queue_mark.unlink(missing_ok=True)
             if job == "train":
                 return self._train(run)
@@ -36,7 +39,6 @@ class FakeBackend:
     def _train(self, run: RunDir) -> int:
         before = run.view()
         done, steps, epochs = before.step, before.total_steps or self.steps, run.spec.optim.epochs
-        run.emit(ev.Phase(text="Loading the model."))
         run.emit(
             ev.Started(
                 pid=os.getpid(), device="CPU", precision="fp32", trainable=10, total=100,
