@@ -104,13 +104,11 @@ def _prepare_draft(
     rows, facts = read_rows(draft / "normal.arrow"), collector.facts
     labelled = schema.shape == Shape.LABEL
     with_labels = labelled and len(set(facts.labels)) <= max(MAX_CLASSES, len(rows) // 2)
-    on_progress("Looking for problems in the rows")
     cleaner = Cleaner(spec.fixes, facts, rows)
     cleaner.find_all(with_labels)
     kept = cleaner.kept
     held_out = _held_out_rows(kept, facts, spec, with_labels)
     trained = [at for at in kept if at not in held_out]
-    on_progress("Writing the rows")
     _write_part(draft / "train.arrow", rows, facts, trained)
     _write_part(draft / "heldout.arrow", rows, facts, sorted(held_out))
     findings = [*_schema_findings(schema, dataset, other), *cleaner.findings]
