@@ -61,11 +61,9 @@ def _print(words: str, run: RunDir, free: RunDir) -> float:
     view, found = run.view(), losses(run)
     fit = view.layout
     apart = max(abs(a - b) / b for a, b in zip(found, losses(free), strict=True))
-    layout = (
-        f"{fit.batch} × {fit.accumulation}{', recomputed' if fit.checkpointing else ''}"
-        if fit
-        else "16 × 1"
-    )
+    layout = f"{fit.batch} × {fit.accumulation}" if fit else "16 × 1"
+    if fit and fit.checkpointing:
+        layout += ", recomputed"
     assert view.last
     cells = (
         words,

@@ -177,7 +177,8 @@ def _write(file: Path, rows: int, length: int, label: bool) -> None:
         text = " ".join(
             draw.choice(WORDS) for _ in range(draw.randint(length // 8, length) if at else length)
         )
-        more = f', "label": "{"good" if at % 2 else "bad"}"' if label else ""
+        kind = ("bad", "good")[at % 2]
+        more = f', "label": "{kind}"' if label else ""
         lines.append(f'{{"text": "{at} {text}"{more}}}')
     file.write_text("\n".join(lines), encoding="utf-8")
 

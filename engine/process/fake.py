@@ -21,8 +21,8 @@ class FakeBackend:
         with run.lock.acquire(timeout=5):
             if run.queued != job:
                 return 0
-            # Before the mark goes, so that nobody sees a run that neither waits nor works.
             if job == "train":
+                # Before the mark goes, so that nobody sees a run that neither waits nor works.
                 run.emit(ev.Phase(text="Loading the model."))
             run.queue_mark.unlink(missing_ok=True)
             if job == "train":

@@ -1,4 +1,4 @@
-"""kill -9 of the app and of the worker, three times each, seen through the page of the next app."""
+"""kill -9 of the app and of the worker, five times each, seen through the page of the next app."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from engine.store.workspace import Store
 from tests.browser.conftest import app
 from tests.conftest import SMALL, wait_for
 
-TIMES = 3  # benchmarks.kill --app does it twenty times
+TIMES = 5
 LONG = SMALL | {
     "name": "Long run",
-    "optim": SMALL["optim"] | {"epochs": 4},
+    "optim": SMALL["optim"] | {"epochs": 6},
     "sampling": {"checks": 30, "max_new_tokens": 4},
 }
 

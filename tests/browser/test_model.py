@@ -77,7 +77,7 @@ def test_a_model_is_found_brought_used_and_removed(
     go(page, "Model")
     page.locator("#search-box > button").click()
     searches_with_filters(page)
-    is_told_what_cannot_be_used(page, hub)
+    sees_what_cannot_be_used(page, hub)
     looks_before_it_comes(page, hub)
     downloads_and_watches(page)
     uses_it(page)
@@ -120,7 +120,7 @@ def searches_with_filters(page: Any) -> None:
     choose_option(page, "#hub-size", "Any")
 
 
-def is_told_what_cannot_be_used(page: Any, hub: Hub) -> None:
+def sees_what_cannot_be_used(page: Any, hub: Hub) -> None:
     search(page, "unfit/pickles", "unfit/pickles")
     assert "harmful" in page.locator("#hub-found .pick.off").inner_text()
     search(page, "hone/gated", "hone/gated")

@@ -143,7 +143,7 @@ def test_several_instances_are_several_rows() -> None:
     ]
 
 
-def test_columns_without_a_name_are_told_apart_by_what_they_hold() -> None:
+def test_columns_without_a_name_are_distinguished_by_what_they_hold() -> None:
     rows = [
         {"column 1": label, "column 2": f"some longer text {n}"}
         for n, label in enumerate("abab" * 10)

@@ -294,7 +294,7 @@ def test_one_that_never_fits_ends_with_what_would_help(home, kills) -> None:
 @pytest.mark.parametrize(
     ("code", "words", "steps"), [(-6, "terminate: std::bad_alloc", 1), (-6, "assertion", 0)]
 )
-def test_a_library_that_gives_up_for_want_of_memory_is_told_from_a_crash(
+def test_a_library_that_runs_out_of_memory_is_distinguished_from_a_crash(
     home, code: int, words: str, steps
 ) -> None:
     engine = Engine(home, Starved(code, fits=4, words=words))

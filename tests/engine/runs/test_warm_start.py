@@ -153,7 +153,7 @@ def test_until_it_goes_on_it_is_not_at_its_end(home) -> None:
     assert [line.what for line in expected.check_estimates(run.view(), run.state())] == []
 
 
-def test_the_schedule_of_what_was_foretold_is_stretched() -> None:
+def test_the_estimated_schedule_is_stretched() -> None:
     started = ev.Started(
         pid=1, device="CPU", precision="fp32", trainable=1, total=2, steps=7, epochs=0.7, rows=8,
         held_out=2,

@@ -56,7 +56,7 @@ def test_the_defaults_start(finished: RunDir) -> None:
     assert finished.spec.data.source == "sample:pirate" and finished.spec.model.source == "pocket"
 
 
-def test_what_start_would_do_is_told_at_once(ctx: Context, values: dict[str, Any], room) -> None:
+def test_what_start_would_do_is_shown_at_once(ctx: Context, values: dict[str, Any], room) -> None:
     words = next(plan.show_plan(ctx, **values))["facts"]
     assert "Counting" in words and "You will train on" in words
     ctx.load_model("pocket")
@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_said_with_what_helps_and_can_be_started(
     assert train_tab.start_run(ctx, **values)
 
 
-def test_stepping_down_is_foretold(ctx: Context, values: dict[str, Any], room) -> None:
+def test_stepping_down_is_estimated(ctx: Context, values: dict[str, Any], room) -> None:
     counted(ctx, values)
     values["optim.batch_size"] = 512
     spec = form.read_spec(values)
@@ -119,7 +119,7 @@ def test_stepping_down_is_foretold(ctx: Context, values: dict[str, Any], room) -
     assert "the run will step down" in words and "256 examples at once" in words
 
 
-def test_a_mistake_in_the_form_is_told_beside_it(ctx: Context, values: dict[str, Any]) -> None:
+def test_a_mistake_in_the_form_is_shown_beside_it(ctx: Context, values: dict[str, Any]) -> None:
     values["optim.epochs"] = -1
     assert "Epochs" in shown_plan(ctx, values)
 

@@ -66,15 +66,13 @@ def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(5.9, False), (6, True), (13, True), (13.1, False)])
-def test_a_time_is_judged_by_the_range_that_was_told(seconds: float, good: bool) -> None:
+def test_a_time_is_judged_by_the_range_that_was_shown(seconds: float, good: bool) -> None:
     assert (
         format_time_range(6.4, 12.6) == "6 to 13 s" and is_within_range(seconds, 6.4, 12.6) == good
     )
 
 
-def test_the_panel_tells_of_stepping_down_and_of_what_was_foretold(
-    ctx: Context, finished: RunDir
-) -> None:
+def test_the_panel_shows_stepping_down_and_the_estimate(ctx: Context, finished: RunDir) -> None:
     down = ev.SteppedDown(
         batch=4, accumulation=4, checkpointing=False, why="16 examples at once need more. <b>"
     )

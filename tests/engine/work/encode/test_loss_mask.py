@@ -293,7 +293,7 @@ UNMARKED = {
 
 
 @pytest.mark.parametrize("way", UNMARKED)
-def test_answers_are_told_however_the_template_writes_them(pocket, way) -> None:
+def test_answers_are_found_however_the_template_writes_them(pocket, way) -> None:
     source, answers = UNMARKED[way]
     tokenizer = load_tokenizer(presets.POCKET_MODEL)
     tokenizer.chat_template = source
@@ -378,7 +378,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_be_told_is_refused_in_plain_words(case) -> None:
+def test_an_uncertain_mask_is_refused_in_plain_words(case) -> None:
     source, reason = REFUSED[case]
     tokenizer = load_tokenizer(presets.POCKET_MODEL)
     tokenizer.chat_template = source

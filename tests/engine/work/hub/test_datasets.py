@@ -328,7 +328,7 @@ def test_one_kind_of_file_is_read_per_split(ask: Ask) -> None:
     assert ask("hone/mixed", split="test")["rows"] == [{"a": "3"}]
 
 
-def test_what_came_is_kept_and_its_progress_told(ask: Ask, hub: Hub) -> None:
+def test_what_came_is_kept_and_its_progress_reported(ask: Ask, hub: Hub) -> None:
     got = ask("hone/tables")
     assert len(got["rows"]) == 5000
     shares = [share for _, share in got["told"]]

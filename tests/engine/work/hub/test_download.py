@@ -112,7 +112,7 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
     assert len(hub.asked) == begun
 
 
-def test_shards_come_and_their_progress_is_told(get: Ask, store: Store, two: Repo) -> None:
+def test_shards_come_and_their_progress_is_reported(get: Ask, store: Store, two: Repo) -> None:
     answer = get("hone/two")
     assert [(Path(answer["done"]) / name).read_bytes() for name in TWO] == SHARDS
     told = [hub_models.DownloadProgress(**part) for part in answer["told"]]

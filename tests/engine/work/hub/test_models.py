@@ -74,7 +74,7 @@ def test_the_most_downloaded_come_first(find: Ask) -> None:
     assert names(find(limit=2)) == ["hone/small", "hone/large"]
 
 
-def test_what_is_told_of_a_model(find: Ask, hub: Hub) -> None:
+def test_the_description_of_a_model(find: Ask, hub: Hub) -> None:
     found = find(query="HALF")["done"][0]
     assert found["problem"] == "" and found["safetensors"] and found["gated"] == ""
     assert (found["downloads"], found["licence"], found["task"]) == (700, "mit", "text-generation")

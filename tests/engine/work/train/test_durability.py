@@ -229,7 +229,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(runs, damage) -> None:
+def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(runs, damage) -> None:
     from engine.work.train import checkpoints
 
     run = runs.copy(runs.whole(), f"damaged-{list(DAMAGES).index(damage)}")
@@ -343,7 +343,7 @@ def _is_paused(run: RunDir) -> None:
     )
 
 
-def test_too_little_room_is_told_before_the_first_step_and_before_a_checkpoint(
+def test_too_little_room_is_reported_before_the_first_step_and_before_a_checkpoint(
     runs, monkeypatch
 ) -> None:
     run = runs.new()
@@ -434,5 +434,5 @@ def test_checks_take_a_tenth_of_the_time_at_most_once_a_run_is_long(runs) -> Non
         (3, False, "exit code 3"),
     ],
 )
-def test_the_end_of_a_worker_is_told_apart(code, memory, words) -> None:
+def test_the_ends_of_a_worker_are_distinguished(code, memory, words) -> None:
     assert words in exit_status.describe_training_end(code, memory)
