@@ -19,7 +19,6 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,20 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from engine.runs.engine import Engine
 from engine.store.run_view import RunState
-from ui import export, form, theme
-from ui.compare import tab as compare_tab
+from ui import form, theme
 from ui.compare.run_list import refresh_runs
+from ui.compare.tab import CompareTab
 from ui.context import DEMO, LOCAL, Context, Policy
-from ui.data import tab as data_tab
 from ui.data.inputs import DataInputs
+from ui.data.tab import DataTab, wire_data
+from ui.export import build_export
 from ui.handlers import QUIET, bind, log_to_file
-from ui.model import tab as model_tab
+from ui.model.tab import ModelTab, show_chosen_model, wire_model
 from ui.runs import queue
-from ui.runs import tab as runs_tab
+from ui.runs.tab import RunsTab
 from ui.train import from_run, live, memory
-from ui.train import tab as train_tab
 from ui.train.data_choice import choose_data
+from ui.train.tab import TrainTab, form_widgets
 from ui.train.wiring import Before, wire_train
 
 HERE = Path(__file__).resolve().parent
@@ -55,18 +55,21 @@ UNLESS_CHOSEN = """(first) => document.querySelector("#nav [data-tab-id=data][ar
     ? {__type__: "update", selected: first} : {__type__: "update"}"""
 
 
-@dataclass(frozen=True)
 class Page:
     """All tabs, for the wiring between them."""
 
-    blocks: gr.Blocks
-    tabs: gr.Tabs
-    first: gr.HTML  # the tab to open with, for the page to take or leave
-    data: data_tab.DataTab
-    model: model_tab.ModelTab
-    train: train_tab.TrainTab
-    compare: compare_tab.CompareTab
-    runs: runs_tab.RunsTab
+    def __init__(self, ctx: Context, blocks: gr.Blocks) -> None:
+        self.blocks = blocks
+        with gr.Tabs(elem_id="nav") as self.tabs:
+            self.data, self.model = DataTab(ctx), ModelTab(ctx)
+            self.train, self.compare = TrainTab(ctx), CompareTab(ctx)
+            build_export(ctx)
+            self.runs = RunsTab(ctx)
+        # The tab to open with, for the page to take or leave.
+        self.first = gr.HTML(visible=False)
+        fields = self.data.fields | {"model.source": self.model.source} | self.train.fields
+        # Every widget of the form by its path, in the order of ``form.FORM_PATHS``.
+        self.fields: dict[str, Any] = {path: fields[path] for path in form.FORM_PATHS}
 
 
 def create_app(
@@ -83,12 +86,7 @@ def create_app(
         title="Hone", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
     ) as blocks:
         theme.build_header(ctx.engine.device.text)
-        with gr.Tabs(elem_id="nav") as tabs:
-            data, model, train = data_tab.build(ctx), model_tab.build(ctx), train_tab.build(ctx)
-            compare = compare_tab.build(ctx)
-            export.build(ctx)
-            runs = runs_tab.build(ctx)
-        page = Page(blocks, tabs, gr.HTML(visible=False), data, model, train, compare, runs)
+        page = Page(ctx, blocks)
         chosen = wire_dataset_choice(ctx, page)
         counted = wire_data_view(ctx, page)
         wire_settings(ctx, page, chosen, counted)
@@ -98,51 +96,37 @@ def create_app(
     return blocks
 
 
-def form_fields(page: Page) -> dict[str, Any]:
-    """Every widget of the form by its path, in the order of ``form.FORM_PATHS``."""
-    all_fields = page.data.fields | {"model.source": page.model.source} | page.train.fields
-    return {path: all_fields[path] for path in form.FORM_PATHS}
-
-
 def wire_dataset_choice(ctx: Context, page: Page) -> Dependency:
     """Another dataset brings its own settings; returns the event that sets them."""
-    fields, data, train = form_fields(page), page.data, page.train
-    outputs = train_tab.form_widgets(train, fields) | {"settled": data.settled}
+    fields, data, train = page.fields, page.data, page.train
+    outputs = form_widgets(train, fields) | {"settled": data.settled}
     del outputs["data.source"], outputs["model.source"]
-    return data.source.change(
-        bind(choose_data, ctx, outputs=outputs),
-        [data.source, page.model.source, fields["model.start"], train.filled],
-        list(outputs.values()),
-        **QUIET,
-    )
+    inputs = [data.source, page.model.source, fields["model.start"], train.filled]
+    choose = bind(choose_data, ctx, outputs=outputs)
+    return data.source.change(choose, inputs, list(outputs.values()), **QUIET)
 
 
 def wire_data_view(ctx: Context, page: Page) -> Dependency:
     """Show the rows as the chosen model sees them; returns the event that counts their tokens."""
-    fields, data, model = form_fields(page), page.data, page.model.source
+    fields, data, model = page.fields, page.data, page.model.source
     inputs = DataInputs(model, {path: fields[path] for path in form.DATA_PATHS})
     # Not on a change of the source itself: the settings of the rows before are reset first.
     changed = [field.change for path, field in inputs.fields.items() if path != "data.source"]
     load = page.blocks.load
     moments = [load, data.tab.select, data.settled.change, model.change, *changed]
-    return data_tab.wire_data(ctx, data, inputs, load, moments)
+    return wire_data(ctx, data, inputs, load, moments)
 
 
 def wire_settings(ctx: Context, page: Page, chosen: Dependency, counted: Dependency) -> None:
     """Describe the chosen model; the Train tab then follows model and data."""
     model = page.model
-    described = gr.on(
-        [page.blocks.load, model.source.change],
-        bind(model_tab.show_chosen_model, ctx),
-        model.source,
-        model.about,
-        **QUIET,
-    )
-    fields, train = form_fields(page), page.train
+    events = [page.blocks.load, model.source.change]
+    described = gr.on(events, bind(show_chosen_model, ctx), model.source, model.about, **QUIET)
+    fields, train = page.fields, page.train
     wire_train(ctx, train, fields, Before(page.blocks.load, described, chosen, counted))
     recipe = [train.recipes.recipe, train.recipes.note]
     memory.wire_memory(ctx, model, fields, train.refreshed, recipe)
-    model_tab.wire_model(ctx, model, page.blocks)
+    wire_model(ctx, model, page.blocks)
 
 
 def wire_navigation(ctx: Context, page: Page) -> None:
@@ -164,7 +148,7 @@ def wire_runs(ctx: Context, page: Page) -> None:
     runs.card.extend.click(
         bind(from_run.extend_run, ctx), [runs.picked, runs.card.epochs], watched, **QUIET
     )
-    widgets = train_tab.form_widgets(train, form_fields(page))
+    widgets = form_widgets(train, page.fields)
     fills = {runs.card.again: from_run.use_settings, runs.card.train_on: from_run.use_adapter}
     for button, fill in fills.items():
         handler = bind(fill, ctx, outputs=widgets)
@@ -207,11 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         engine = Engine(options.home, model_roots=options.models)
     except OSError as error:
-        print(
-            f"Hone cannot keep its files in {options.home}: {error.strerror}. "
-            "Choose another folder with --home.",
-            file=sys.stderr,
-        )
+        problem = f"Hone cannot keep its files in {options.home}: {error.strerror}."
+        print(problem, "Choose another folder with --home.", file=sys.stderr)
         return 2
     blocks = create_app(options.home, DEMO if space else LOCAL, engine)
     leave = threading.Event()
@@ -275,20 +256,11 @@ def _argument_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--home", type=Path, default=HERE / "workspace", help="where Hone keeps its files"
     )
-    parser.add_argument(
-        "--port",
-        type=_port_number,
-        default=DEFAULT_PORT,
-        help=f"port to serve on (default {DEFAULT_PORT}; the next free one if taken)",
-    )
-    parser.add_argument(
-        "--models",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="a folder with model folders to choose from; may be repeated",
-    )
+    about = f"port to serve on (default {DEFAULT_PORT}; the next free one if taken)"
+    parser.add_argument("--port", type=_port_number, default=DEFAULT_PORT, help=about)
+    about = "a folder with model folders to choose from; may be repeated"
+    folders: dict[str, Any] = {"type": Path, "action": "append", "default": [], "metavar": "DIR"}
+    parser.add_argument("--models", help=about, **folders)
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     return parser
 

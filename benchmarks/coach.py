@@ -17,17 +17,16 @@ from typing import NamedTuple
 
 from benchmarks.curves import CURVES, recipes
 from engine.coach import rules
-from engine.coach.message import ALARMS
+from engine.coach.message import ALARMS, HEALTHY_SIGNS
 from engine.store import events as ev
 from engine.store.run_view import RunView, fold_events
 from tests.curves.made import made
 
 RELATIVES = ({"diverging", "rate-high"}, {"memorising", "small", "plateau"}, {"rate-low", "stuck"})
-QUIET = ("warming", "learning", "alone")  # what may be said of a healthy run
 MOMENTS = 60  # at which a curve is looked at on its way
 
 
-class Told(NamedTuple):
+class CoachedCurve(NamedTuple):
     """A curve, what is the matter with it, and what the coach said."""
 
     name: str
@@ -38,7 +37,7 @@ class Told(NamedTuple):
 
     @property
     def right(self) -> bool:
-        return self.last in QUIET if self.label == "healthy" else self.last == self.label
+        return self.last in HEALTHY_SIGNS if self.label == "healthy" else self.last == self.label
 
     @property
     def false(self) -> frozenset[str]:
@@ -77,7 +76,7 @@ def recorded(name: str) -> list[ev.Event]:
     return events
 
 
-def tell(name: str, part: str, label: str, events: list[ev.Event]) -> Told:
+def coach_curve(name: str, part: str, label: str, events: list[ev.Event]) -> CoachedCurve:
     """Fold a curve bit by bit and note what the coach says."""
     view, alarms, last = RunView(), set(), "warming"
     size = max(1, len(events) // MOMENTS)
@@ -85,35 +84,35 @@ def tell(name: str, part: str, label: str, events: list[ev.Event]) -> Told:
         fold_events(events[at : at + size], view)
         last = rules.find_sign(view).kind
         alarms |= {last} & set(ALARMS)
-    return Told(name, part, label, last, frozenset(alarms))
+    return CoachedCurve(name, part, label, last, frozenset(alarms))
 
 
-def all_told() -> Iterator[Told]:
+def coach_all_curves() -> Iterator[CoachedCurve]:
     """Every curve there is."""
     for one in recipes():
         if (CURVES / f"{one.name}.json").exists():
-            yield tell(one.name, one.part, one.label, recorded(one.name))
+            yield coach_curve(one.name, one.part, one.label, recorded(one.name))
     for curve in made():
-        yield tell(curve.name, curve.part, curve.label, curve.events)
+        yield coach_curve(curve.name, curve.part, curve.label, curve.events)
 
 
-def rates(told: list[Told], label: str) -> tuple[int, int, int, float, float]:
+def rates(curves: list[CoachedCurve], label: str) -> tuple[int, int, int, float, float]:
     """How many there are, how many were right, false calls of it, precision and recall."""
-    of = [one for one in told if one.label == label]
+    of = [one for one in curves if one.label == label]
     right = sum(one.right for one in of)
     if label == "healthy":
-        wrong = sum(one.last in QUIET for one in told if one.label != label)
+        wrong = sum(one.last in HEALTHY_SIGNS for one in curves if one.label != label)
     else:
-        wrong = sum(label in one.false for one in told)
+        wrong = sum(label in one.false for one in curves)
     return len(of), right, wrong, right / max(1, right + wrong), right / max(1, len(of))
 
 
 def main() -> int:
     """Print the tables; exit code 1 where a healthy run was alarmed."""
     parts = sys.argv[1:] or ["tune", "held-out", "fresh"]
-    told = [one for one in all_told() if one.part in parts]
+    curves = [one for one in coach_all_curves() if one.part in parts]
     for part in parts:
-        mine = [one for one in told if one.part == part]
+        mine = [one for one in curves if one.part == part]
         print(
             f"\n{part}: {len(mine)} curves\n\n"
             "| label | curves | right | false | precision | recall |"
@@ -122,16 +121,16 @@ def main() -> int:
         for label in sorted({one.label for one in mine}):
             count, right, wrong, precision, recall = rates(mine, label)
             print(f"| {label} | {count} | {right} | {wrong} | {precision:.2f} | {recall:.2f} |")
-    for one in told:
+    for one in curves:
         if not one.right or one.false:
             print(
                 f"{one.part}: {one.name} is {one.label}; said {one.last}, "
                 f"on the way {', '.join(sorted(one.alarms))}"
             )
-    alarmed = sum(bool(one.false) for one in told if one.label == "healthy")
+    alarmed = sum(bool(one.false) for one in curves if one.label == "healthy")
     print(
         f"\nHealthy runs that were alarmed: {alarmed} of "
-        f"{sum(one.label == 'healthy' for one in told)}"
+        f"{sum(one.label == 'healthy' for one in curves)}"
     )
     return 1 if alarmed else 0
 

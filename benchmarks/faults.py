@@ -15,7 +15,7 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.engine.work.train import killed_runs
-from tests.engine.work.train.test_durability import DAMAGES
+from tests.engine.work.train.test_checkpoints import DAMAGES
 
 ROOMS = tuple(
     range(0, 110_000, 10_000)

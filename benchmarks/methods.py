@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from engine.process import oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
@@ -75,7 +76,8 @@ def run_one(home: Path, method: str, kind: str, goal: str) -> tuple[Row, RunDir]
         save_model(folder, kind)
     sample = "reviews" if goal == "classify" else "pirate"
     engine = Engine(home / "workspace", supervise=False)
-    rows = engine.prepare(specs.make_spec({"data": {"source": f"sample:{sample}"}}).data).train
+    data = specs.make_spec({"data": {"source": f"sample:{sample}"}}).data
+    rows = oneshot.prepare_rows(engine.store, data).train
     values = {
         "model": {"source": str(folder)},
         "data": {"source": f"sample:{sample}", "max_length": 64, "goal": goal},

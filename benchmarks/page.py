@@ -26,6 +26,7 @@ import psutil
 from playwright.sync_api import Page, sync_playwright
 
 import start
+from engine.process import oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
@@ -83,7 +84,7 @@ def events_of(steps: int, first: int, last: int) -> Iterator[ev.Event]:
 def make_run(engine: Engine, name: str, steps: int, done: int) -> RunDir:
     """A run whose worker has come to a step."""
     spec = specs.make_spec({"name": name})
-    rows = engine.prepare(spec.data)
+    rows = oneshot.prepare_rows(engine.store, spec.data)
     run = engine.store.create_run(spec, rows.train_file, rows.held_out_file, rows.summary())
     began = ev.Started(
         pid=os.getpid(),

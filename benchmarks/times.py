@@ -97,7 +97,7 @@ def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found
     now = ctx.plan(spec)
     before = now.seconds or engine.estimate_time(now, measure=True)
     run = engine.start(spec)
-    while run.queued or run.alive or engine.at_work:
+    while run.queued or run.alive or engine.supervisor.at_work:
         time.sleep(0.2)
     view = run.view()
     engine.close()

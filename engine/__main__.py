@@ -13,6 +13,7 @@ import typer
 from typer.main import get_command
 
 from engine.cli import check, results, runs, train
+from engine.cli.options import PlainCommand
 from engine.errors import HoneError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     for name, command in COMMANDS.items():
-        app.command(name)(command)
+        app.command(name, cls=PlainCommand)(command)
     try:
         get_command(app)(arguments, prog_name="python -m engine")
     except SystemExit as end:

@@ -7,7 +7,6 @@ together.
 from __future__ import annotations
 
 import os
-import platform
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -23,17 +22,15 @@ from engine.text import count_of
 
 GB = 2**30
 # Limit and use of the container's memory, in version 2 and version 1 of Linux's control groups.
-CGROUP_FILES = tuple(
-    (Path("/sys/fs/cgroup") / limit, Path("/sys/fs/cgroup") / used)
-    for limit, used in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
-    )
+CGROUP = Path("/sys/fs/cgroup")
+CGROUP_FILES = (
+    (CGROUP / "memory.max", CGROUP / "memory.current"),
+    (CGROUP / "memory/memory.limit_in_bytes", CGROUP / "memory/memory.usage_in_bytes"),
 )
-OOM_KILL_FILES = (Path("/proc/vmstat"),)
+OOM_KILL_FILE = Path("/proc/vmstat")
 CPU_INFO = Path("/proc/cpuinfo")
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
-AMPERE = 8.0  # compute capability from which cards compute in bf16
+AMPERE = (8, 0)  # compute capability from which cards compute in bf16
 
 
 class Device(NamedTuple):
@@ -65,21 +62,17 @@ def first_card() -> Any:
     the workers, which set CUDA_DEVICE_ORDER to PCI_BUS_ID.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0].strip()
-    try:
+    with suppress(pynvml.NVMLError):
         pynvml.nvmlInit()
         if visible.isdigit():
             return pynvml.nvmlDeviceGetHandleByIndex(int(visible))
         if visible.startswith("MIG-"):
             return pynvml.nvmlDeviceGetHandleByUUID(visible)
-        cards = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
-        # CUDA takes the beginning of a UUID, too.
-        return next((one for one in cards if _has_uuid(one, visible)), None)
-    except pynvml.NVMLError:
-        return None
-
-
-def _has_uuid(card: Any, start: str) -> bool:
-    return start.startswith("GPU-") and pynvml.nvmlDeviceGetUUID(card).startswith(start)
+        if visible.startswith("GPU-"):  # CUDA takes the beginning of a UUID, too
+            cards = map(pynvml.nvmlDeviceGetHandleByIndex, range(pynvml.nvmlDeviceGetCount()))
+            uuid = pynvml.nvmlDeviceGetUUID
+            return next((card for card in cards if uuid(card).startswith(visible)), None)
+    return None
 
 
 @cache
@@ -96,15 +89,12 @@ def detect_device() -> Device:
 def current_load(pid: int | None = None) -> MachineLoad:
     """The load now; the processor's share is measured since the call before."""
     memory = psutil.virtual_memory()
-    process = None
+    process: float | None = None
     if pid is not None:
-        try:
+        with suppress(psutil.Error):  # it has just ended
             process = psutil.Process(pid).memory_info().rss / GB
-        except psutil.Error:
-            process = None  # it has just ended
-    return MachineLoad(
-        psutil.cpu_percent(), (memory.total - memory.available) / GB, memory.total / GB, process
-    )
+    used = (memory.total - memory.available) / GB
+    return MachineLoad(psutil.cpu_percent(), used, memory.total / GB, process)
 
 
 def free_memory_gb(kind: str) -> float:
@@ -131,14 +121,11 @@ def total_memory_gb(kind: str) -> float:
 
 def count_memory_kills() -> int:
     """How often the system has ended a process for want of memory; 0 where only Linux would say."""
-    found = 0
-    for file in OOM_KILL_FILES:
-        try:
-            lines = file.read_text().splitlines()
-        except OSError:
-            continue
-        found += sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
-    return found
+    try:
+        lines = OOM_KILL_FILE.read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("oom_kill "))
 
 
 def _read_number(file: Path) -> int | None:
@@ -166,6 +153,7 @@ class Machine(NamedTuple):
     autocast: bool  # fp32 weights are computed with in bf16
     free: float  # bytes of memory
     disk: float  # bytes free where runs are kept
+    capable: bool  # the device computes in bf16 itself
 
     @property
     def name(self) -> str:
@@ -176,9 +164,10 @@ def choose_machine(place: PlaceSpec, method: MethodSpec, home: Path) -> Machine:
     """The device and precision that these settings lead to, and what is free there."""
     card = detect_device().kind == "cuda"
     kind: Literal["cpu", "cuda"] = "cuda" if card and place.device != "cpu" else "cpu"
-    precision, autocast = resolve_precision(place, method, computes_in_bf16(kind))
-    free = free_memory_gb(kind) * GB
-    return Machine(kind, precision, autocast, free, psutil.disk_usage(str(home)).free)
+    capable = computes_in_bf16(kind)
+    precision, autocast = resolve_precision(place, method, capable)
+    free, disk = free_memory_gb(kind) * GB, psutil.disk_usage(str(home)).free
+    return Machine(kind, precision, autocast, free, disk, capable)
 
 
 def resolve_precision(
@@ -198,23 +187,18 @@ def resolve_precision(
 def computes_in_bf16(device: str) -> bool:
     """Whether this device computes in bf16 itself."""
     if device == "cuda":
-        return _compute_capability() >= AMPERE
-    if platform.system() != "Linux":
-        return False
+        return _card_computes_in_bf16()
     try:
         lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
+    except OSError:  # not Linux
         return False
     flags = next((line for line in lines if line.startswith("flags")), "")
     return not BF16_FLAGS.isdisjoint(flags.split())
 
 
-def _compute_capability() -> float:
+def _card_computes_in_bf16() -> bool:
     card = first_card()
-    if card is None:
-        return 0.0
     try:
-        major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(card)
+        return card is not None and pynvml.nvmlDeviceGetCudaComputeCapability(card) >= AMPERE
     except pynvml.NVMLError:
-        return AMPERE  # a part of a card (MIG) does not say; the first to have parts was an Ampere
-    return float(major + minor / 10)
+        return True  # a part of a card (MIG) does not say; the first to have parts was an Ampere

@@ -9,9 +9,6 @@ from collections.abc import Callable
 OnProgress = Callable[[str], None]  # called with a sentence on how far a long job is
 
 
-# --- numbers ---
-
-
 def count_of(number: int, one: str, many: str = "") -> str:
     """1 row, 2 rows."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
@@ -42,9 +39,6 @@ def format_loss(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-# --- sizes ---
-
-
 def format_bytes(size: float) -> str:
     """Bytes of memory or of files on the disk; a GB is 2^30 bytes."""
     kilobytes, megabytes, gigabytes = size / 2**10, size / 2**20, size / 2**30
@@ -53,11 +47,6 @@ def format_bytes(size: float) -> str:
     if gigabytes >= 1:
         return f"{gigabytes:.1f} GB"
     return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.1f} MB"
-
-
-def format_gigabytes(size: float) -> str:
-    """Bytes of the disk, always in GB (2^30 bytes), so that two sizes can be compared."""
-    return f"{size / 2**30:.{1 if size >= 2**30 else 3}f} GB"
 
 
 def format_hub_bytes(size: float) -> str:
@@ -72,9 +61,6 @@ def format_hub_progress(done: float, total: float) -> str:
     if total >= 1e9:
         return f"{done / 1e9:.2f} of {total / 1e9:.2f} GB"
     return f"{done / 1e6:.1f} of {total / 1e6:.1f} MB"
-
-
-# --- times ---
 
 
 def format_date(seconds: float) -> str:

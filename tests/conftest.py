@@ -14,16 +14,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
 from filelock import FileLock
 from hypothesis import settings
-from xdist.scheduler import LoadScopeScheduling
 
-# Two tests at once: idle threads leave the core to others.
+# Several tests at once: a thread each, and idle threads leave the core to others.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from engine.runs.engine import Engine
@@ -91,6 +91,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fast = [item for item in items if not is_slow(item)]
         config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
         items[:] = fast
+    # The longest first, so that no process is left with one of them at the end.
+    items.sort(key=lambda item: not set(SLOW_FOLDERS) & set(item.path.parents))
 
 
 def is_slow(item: pytest.Item) -> bool:
@@ -102,24 +104,8 @@ def is_slow(item: pytest.Item) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Tests about the start of workers, and their fixtures, get workers that start anew."""
-    address = os.environ.get(warm.ADDRESS)
-    if address and item.get_closest_marker("cold"):
-        del os.environ[warm.ADDRESS]
-    result = yield
-    if address:
-        os.environ[warm.ADDRESS] = address
-    return result
-
-
-class Halves(LoadScopeScheduling):
-    """Of two processes one has the browser's tests, the other the rest, a file at a time."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        return "browser" if "browser/" in nodeid else nodeid.partition("::")[0]
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Halves:
-    return Halves(config, log)
+    with warm.cold() if item.get_closest_marker("cold") else nullcontext():
+        return (yield)
 
 
 @pytest.fixture
@@ -175,9 +161,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, 
 
 
 def train_small(home: Path) -> None:
-    """Train one small run to its end."""
+    """Train one small run to its end, in a worker whose memory is all its own."""
     engine = Engine(home)
-    run = engine.start(specs.make_spec(SMALL))
-    wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
+    with warm.cold():
+        run = engine.start(specs.make_spec(SMALL))
+        wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
     assert run.state().value == "finished", run.view().ended
     engine.close()

@@ -1,4 +1,5 @@
-"""Worker processes forked from one that has imported torch already, which saves six seconds each.
+"""Workers and apps forked from a process that has imported torch and gradio already, which saves
+three to six seconds each.
 
 ``python -m tests.warm SOCKET MODULE ...`` is that process. ``WarmPopen`` asks it for a child
 instead of starting Python anew, and is a ``subprocess.Popen`` in every other way: pipes, pid,
@@ -13,6 +14,7 @@ import contextlib
 import gc
 import json
 import os
+import random
 import re
 import runpy
 import select
@@ -34,13 +36,18 @@ WORKERS = (
     "engine.work.evaluate.score",
     *(f"engine.work.train.{name}" for name in ("train", "sft", "classify", "preferences")),
     *ONE_SHOT,
+    "app",
 )
 # Read when libraries are imported: a child that needs other values needs its own imports.
-IMPORTED = re.compile(r"(HF|TRANSFORMERS|OMP|GOMP|MKL|CUDA|PYTORCH|TORCH|TOKENIZERS|LD|PYTHON)_?")
+IMPORTED = re.compile(r"(HF|TRANSFORMERS|OMP|GOMP|MKL|PYTORCH|TOKENIZERS|LD|PYTHON)_?")
 WARM = re.compile(r"engine\.work(\.oneshot)?|tests\.[\w.]+")
-OFFLINE = dict.fromkeys(
-    ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"),
-    "1",
+OFFLINE = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
+OTHERWISE_ALIKE = (
+    "PYTHONPATH",
+    "PYTHONIOENCODING",
+    "PYTHONUNBUFFERED",
+    "TOKENIZERS_PARALLELISM",
+    "HF_HUB_DISABLE_TELEMETRY",  # gradio says True where Hone says 1
 )
 LENGTH = 8  # bytes that say how long a message is
 
@@ -124,7 +131,7 @@ def fits(env: dict[str, str]) -> bool:
 def imported(env: dict[str, str]) -> dict[str, str]:
     """What imports depend on."""
     asked = {name: value for name, value in env.items() if IMPORTED.match(name)}
-    for name in ("PYTHONPATH", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "TOKENIZERS_PARALLELISM"):
+    for name in OTHERWISE_ALIKE:
         asked.pop(name, None)
     return OFFLINE | asked
 
@@ -193,6 +200,7 @@ def become(question: dict[str, Any], fds: list[int]) -> None:
             os.dup2(fd, standard)
         os.closerange(3, 256)
         os.chdir(question["cwd"])
+        random.seed()  # else all apps would have one id
         os.environ.clear()
         os.environ.update(question["env"])
         for number, mode in enumerate(("r", "w", "w")):
@@ -220,7 +228,8 @@ def become(question: dict[str, Any], fds: list[int]) -> None:
 def warm_process(folder: Path, preloaded: Sequence[str]) -> Iterator[None]:
     """The warm process for as long as the block lasts; children find it by the environment."""
     address = folder / "warm"
-    environment = os.environ | OFFLINE | {"TOKENIZERS_PARALLELISM": "false"}
+    quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    environment = os.environ | OFFLINE | quiet
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.warm", str(address), *preloaded],
         stdin=subprocess.PIPE,
@@ -232,6 +241,17 @@ def warm_process(folder: Path, preloaded: Sequence[str]) -> Iterator[None]:
     finally:
         del os.environ[ADDRESS]
         process.communicate()
+
+
+@contextlib.contextmanager
+def cold() -> Iterator[None]:
+    """Children that are started meanwhile start anew."""
+    address = os.environ.pop(ADDRESS, None)
+    try:
+        yield
+    finally:
+        if address:
+            os.environ[ADDRESS] = address
 
 
 def main(address: str, *preloaded: str) -> None:

@@ -22,25 +22,13 @@ def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> g
     bins = list(pairwise(edges))
     middles, widths = [(low + high) / 2 for low, high in bins], [high - low for low, high in bins]
     colours = [LIMIT if low >= limit else LEARN for low in edges[:-1]]
-    bars = go.Bar(
-        x=middles,
-        y=list(counts),
-        width=widths,
-        marker={"color": colours},
-        hovertemplate="%{y} rows<extra></extra>",
-    )
+    marker, hover = {"color": colours}, "%{y} rows<extra></extra>"
+    bars = go.Bar(x=middles, y=list(counts), width=widths, marker=marker, hovertemplate=hover)
     figure = go.Figure(bars, _figure_layout("tokens in a row", "rows"))
     if edges and limit <= edges[-1] * 1.5:
         figure.add_vline(x=limit, line={"color": LIMIT, "width": 2, "dash": "dash"})
-        figure.add_annotation(
-            x=limit,
-            y=1,
-            yref="paper",
-            text=f"limit {limit}",
-            showarrow=False,
-            xanchor="left",
-            xshift=4,
-        )
+        place = {"x": limit, "y": 1, "yref": "paper", "xanchor": "left", "xshift": 4}
+        figure.add_annotation(text=f"limit {limit}", showarrow=False, **place)
     return figure
 
 
@@ -49,10 +37,9 @@ def label_chart(counts: Mapping[str, int]) -> go.Figure:
     names = [_short_name(name) for name in counts][:MOST_LABELS]
     values = list(counts.values())[:MOST_LABELS]
     bars = go.Bar(y=names, x=values, orientation="h", marker={"color": LEARN})
+    axis = {"autorange": "reversed", "showgrid": False}
     figure = go.Figure(bars, _figure_layout("rows", ""))
-    return figure.update_layout(
-        yaxis={"autorange": "reversed", "showgrid": False}, height=60 + 24 * max(4, len(names))
-    )
+    return figure.update_layout(yaxis=axis, height=60 + 24 * max(4, len(names)))
 
 
 def _short_name(name: str) -> str:

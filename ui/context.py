@@ -17,6 +17,7 @@ from engine.estimate.lengths import Lengths
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo
+from engine.process import oneshot
 from engine.process.downloads import Downloads
 from engine.process.hub import look_up_model
 from engine.runs.engine import Engine
@@ -58,7 +59,7 @@ class Context:
     def prepare(self, spec: DataSpec, on_progress: OnProgress = lambda _: None) -> Prepared:
         """The rows for training with these settings, and findings; raises DataError."""
         with self._locks[spec.source]:  # two requests of one page share one answer
-            return self.engine.prepare(spec, on_progress)
+            return oneshot.prepare_rows(self.engine.store, spec, on_progress)
 
     def count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
         """The tokens of the rows, counted by the desk and remembered; raises HoneError."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gradio as gr
-from gradio.components import Component
 
 from engine.errors import RunError
 from engine.runs import export
@@ -18,8 +16,8 @@ from engine.text import format_bytes, format_loss, format_share
 from ui.compare.run_list import build_run_list, refresh_runs
 from ui.context import Context
 from ui.handlers import QUIET, Updates, bind, download_on_click
-from ui.text import card, escape_html, line, status_box, tab_intro
-from ui.theme import raw_html
+from ui.text import card, escape_html, line, status_box
+from ui.theme import build_intro, make_button, raw_html
 
 PRECISIONS = [
     ("bf16: half the size, for most uses", "bf16"),
@@ -41,40 +39,50 @@ COPY_SCRIPT = (
 )
 
 
-@dataclass(frozen=True)
 class ExportWidgets:
     """The run, and what can be taken from it."""
 
-    run: gr.Dropdown
-    adapter: gr.HTML
-    take_adapter: gr.Button
-    adapter_file: gr.DownloadButton
-    precision: gr.Radio
-    merged: gr.HTML
-    merge: gr.Button
-    take_merged: gr.Button
-    merged_file: gr.DownloadButton
-    code: gr.HTML
-    timer: gr.Timer  # ticks while a merge works
-
-    @property
-    def shown(self) -> list[Component]:
-        """The widgets that another run changes."""
+    def __init__(self) -> None:
+        self.run = build_run_list("export-run")
+        hidden: dict[str, Any] = {"visible": "hidden"}
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=320):
+                self.adapter = raw_html(elem_id="export-adapter")
+                label = "Download the adapter (zip)"
+                self.take_adapter = make_button(label, "take-adapter", interactive=False)
+                self.adapter_file = gr.DownloadButton("Adapter", elem_id="adapter-file", **hidden)
+            with gr.Column(min_width=320):
+                self.precision = gr.Radio(
+                    PRECISIONS,
+                    value="bf16",
+                    label="Merged model",
+                    info="How exactly its weights are stored (precision).",
+                    elem_id="precision",
+                )
+                self.merged = raw_html(elem_id="export-merged")
+                self.merge = make_button(MERGE, "merge", interactive=False)
+                label = "Download the merged model (zip)"
+                self.take_merged = make_button(label, "take-merged", visible=False)
+                self.merged_file = gr.DownloadButton(
+                    "Merged model", elem_id="merged-file", **hidden
+                )
+        # Not gr.Code, which keeps the height that it had while the tab was hidden.
+        self.code = raw_html(elem_id="code", js_on_load=COPY_SCRIPT)
+        self.timer = gr.Timer(1.0, active=False)  # ticks while a merge works
         buttons = [self.take_adapter, self.merge, self.take_merged]
-        return [self.adapter, self.merged, self.code, *buttons, self.timer]
+        # The widgets that another run changes.
+        self.shown = [self.adapter, self.merged, self.code, *buttons, self.timer]
 
 
-def build(ctx: Context) -> None:
+def build_export(ctx: Context) -> None:
     """Lay the tab out and wire it."""
     with gr.Tab("Export", id="export") as tab:
-        raw_html(
-            tab_intro(
-                "Use it elsewhere",
-                "Choose a run. Download the small adapter, or merge it into a model that works on "
-                "its own.",
-            )
+        build_intro(
+            "Use it elsewhere",
+            "Choose a run. Download the small adapter, or merge it into a model that works on its "
+            "own.",
         )
-        own = build_widgets()
+        own = ExportWidgets()
     chosen, show = [own.run, own.precision], bind(show_export, ctx, own)
     listed = tab.select(bind(refresh_runs, ctx), own.run, own.run, **QUIET)
     listed.then(show, chosen, own.shown, **QUIET)
@@ -82,38 +90,6 @@ def build(ctx: Context) -> None:
     own.merge.click(bind(start_merge, ctx, own), chosen, own.shown, api_visibility="private")
     download_on_click(own.take_adapter, bind(zip_adapter, ctx), own.run, own.adapter_file)
     download_on_click(own.take_merged, bind(zip_merged, ctx), chosen, own.merged_file)
-
-
-def build_widgets() -> ExportWidgets:
-    """Lay the widgets out."""
-    run = build_run_list("export-run")
-    with gr.Row(equal_height=False, elem_classes="exports"):
-        with gr.Column(min_width=320):
-            adapter = raw_html(elem_id="export-adapter")
-            take_adapter = gr.Button(
-                "Download the adapter (zip)", size="md", interactive=False, elem_id="take-adapter"
-            )
-            adapter_file = gr.DownloadButton("Adapter", visible="hidden", elem_id="adapter-file")
-        with gr.Column(min_width=320):
-            precision = gr.Radio(
-                PRECISIONS,
-                value="bf16",
-                label="Merged model",
-                info="How exactly its weights are stored (precision).",
-                elem_id="precision",
-            )
-            merged = raw_html(elem_id="export-merged")
-            merge = gr.Button(MERGE, size="md", interactive=False, elem_id="merge")
-            take_merged = gr.Button(
-                "Download the merged model (zip)", size="md", visible=False, elem_id="take-merged"
-            )
-            merged_file = gr.DownloadButton("Merged model", visible="hidden", elem_id="merged-file")
-    # Not gr.Code, which keeps the height that it had while the tab was hidden.
-    code = raw_html(elem_id="code", js_on_load=COPY_SCRIPT)
-    return ExportWidgets(
-        run, adapter, take_adapter, adapter_file, precision, merged, merge, take_merged,
-        merged_file, code, gr.Timer(1.0, active=False),
-    )  # fmt: skip
 
 
 class MergeState(NamedTuple):
@@ -177,8 +153,7 @@ def zip_merged(ctx: Context, run_id: str | None, precision: str) -> str:
 
 def merge_state(run: RunDir, precision: str) -> MergeState:
     """Whether a merge waits or works, how the last one of this precision ended, if it is there."""
-    queued, alive = run.queued.startswith("merge"), run.alive
-    view = run.view()
+    queued, alive, view = run.queued.startswith("merge"), run.alive, run.view()
     # A worker that is alive after the end of training merges, although it says so only once its
     # libraries are loaded.
     works = alive and bool(view.merging or view.ended) and not view.scoring
@@ -190,9 +165,8 @@ def merge_state(run: RunDir, precision: str) -> MergeState:
 def adapter_card(run: RunDir) -> str:
     """The adapter: what it is and how large."""
     method, kept = run.spec.method, run.view().kept
-    text = (
-        f"{_size_of(run.adapter.iterdir())}. LoRA rank {method.rank}, alpha {method.scale_alpha}."
-    )
+    size = _size_of(run.adapter.iterdir())
+    text = f"{size}. LoRA rank {method.rank}, alpha {method.scale_alpha}."
     if kept:
         text += f" Best held-out loss {format_loss(kept.loss)} at step {kept.step}."
     needs = "It works together with the base model. Any program that uses PEFT can load it."
@@ -229,10 +203,9 @@ def _check_lines(result: ev.Merged) -> list[str]:
         same = f"{result.agree} of {result.prompts} replies are the same as with the adapter"
         found.append(line(f"Checked: {same}.", "good"))
     if result.share is not None and result.tolerance is not None:
-        differ = (
-            f"Its scores (logits) differ by at most {format_share(result.share, 1)} of the largest"
-        )
-        found.append(line(f"{differ}; up to {format_share(result.tolerance, 1)} is allowed."))
+        share, allowed = format_share(result.share, 1), format_share(result.tolerance, 1)
+        differ = f"Its scores (logits) differ by at most {share} of the largest"
+        found.append(line(f"{differ}; up to {allowed} is allowed."))
     if result.text:
         found.append(line(result.text))
     return found

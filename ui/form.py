@@ -24,102 +24,42 @@ from engine.spec.run import DataSpec, RunSpec, Shape
 # Every field, in the order of the form. Fields of data are on the Data tab (except the seed), the
 # model on the Model tab, all others on the Train tab.
 FORM_PATHS = (
-    "data.source",
-    "model.source",
-    "data.shape",
-    "data.roles",
-    "data.fixes",
-    "data.goal",
-    "data.system",
-    "data.learn",
-    "data.template",
-    "data.max_length",
-    "data.held_out",
-    "data.held_out_source",
-    "name",
-    "model.start",
-    "method.kind",
-    "method.rank",
-    "method.alpha",
-    "method.targets",
-    "method.dropout",
-    "method.rslora",
-    "method.init",
-    "method.plus",
-    "method.bias",
-    "method.layers",
-    "method.save",
-    "method.ranks",
-    "method.preference",
-    "method.beta",
-    "optim.epochs",
-    "optim.learning_rate",
-    "optim.batch_size",
-    "optim.accumulation",
-    "optim.warmup",
-    "optim.weight_decay",
-    "optim.schedule",
-    "optim.optimizer",
-    "optim.checkpointing",
-    "optim.patience",
-    "data.seed",
-    "sampling.checks",
-    "sampling.save_minutes",
-    "sampling.prompts",
-    "sampling.max_new_tokens",
-    "place.device",
-    "place.precision",
-)
+    "data.source", "model.source", "data.shape", "data.roles", "data.fixes", "data.goal",
+    "data.system", "data.learn", "data.template", "data.max_length", "data.held_out",
+    "data.held_out_source", "name", "model.start",
+    "method.kind", "method.rank", "method.alpha", "method.targets", "method.dropout",
+    "method.rslora", "method.init", "method.plus", "method.bias", "method.layers", "method.save",
+    "method.ranks", "method.preference", "method.beta",
+    "optim.epochs", "optim.learning_rate", "optim.batch_size", "optim.accumulation",
+    "optim.warmup", "optim.weight_decay", "optim.schedule", "optim.optimizer",
+    "optim.checkpointing", "optim.patience", "data.seed",
+    "sampling.checks", "sampling.save_minutes", "sampling.prompts", "sampling.max_new_tokens",
+    "place.device", "place.precision",
+)  # fmt: skip
 DATA_PATHS = tuple(path for path in FORM_PATHS if path.startswith("data."))
 # Lists that are written one item per line.
 LIST_PATHS = ("sampling.prompts", "method.save")
 SLIDER_STEPS = {
-    "method.rank": 1,
-    "method.dropout": 0.01,
-    "data.held_out": 0.01,
-    "optim.warmup": 0.01,
-}
+    "method.rank": 1, "method.dropout": 0.01, "data.held_out": 0.01, "optim.warmup": 0.01,
+}  # fmt: skip
 TEXT_LINES = {"sampling.prompts": 3, "data.system": 2, "method.ranks": 2, "method.save": 1}
 ALL_LINEAR_LABEL = f"All linear layers ({ALL_LINEAR})"
 CHOICE_LABELS = {
-    "auto": "Automatic",
-    "cpu": "Processor",
-    "cuda": "GPU",
-    "bf16": "bf16 (16 bit)",
-    "fp32": "fp32 (32 bit)",
-    "cosine": "Cosine",
-    "linear": "Linear",
-    "constant": "Constant",
-    "answers": "Answers",
-    "last": "Last answer only",
-    "all": "All text",
-    "model": "The model's own",
-    "plain": "Plain (User: … Assistant: …)",
-    "chatml": "ChatML (Qwen and many others)",
-    "llama3": "Llama 3",
-    "gemma": "Gemma",
-    "phi3": "Phi 3",
-    "mistral": "Mistral",
-    "alpaca": "Alpaca (### Instruction)",
-    **{kind: method.name for kind, method in METHODS.items()},
-    "zero": "Zero",
-    "gaussian": "Gaussian",
-    "pissa": "PiSSA",
-    "olora": "OLoRA",
-    "none": "None",
-    "lora_only": "Of the adapted layers",
-    "dpo": "DPO",
-    "orpo": "ORPO",
-    "kto": "KTO",
-    "adamw": "AdamW",
-    "adamw_8bit": "AdamW in 8 bit",
-    "adafactor": "Adafactor",
-    "on": "Always",
-    "off": "Never",
-    "gentle": "Gentle (five checks)",
-    "strict": "Strict (two checks)",
-    **objective.OBJECTIVE_NAMES,
-}
+    "auto": "Automatic", "cpu": "Processor", "cuda": "GPU",
+    "bf16": "bf16 (16 bit)", "fp32": "fp32 (32 bit)",
+    "cosine": "Cosine", "linear": "Linear", "constant": "Constant",
+    "answers": "Answers", "last": "Last answer only", "all": "All text",
+    "model": "The model's own", "plain": "Plain (User: … Assistant: …)",
+    "chatml": "ChatML (Qwen and many others)", "llama3": "Llama 3", "gemma": "Gemma",
+    "phi3": "Phi 3", "mistral": "Mistral", "alpaca": "Alpaca (### Instruction)",
+    "zero": "Zero", "gaussian": "Gaussian", "pissa": "PiSSA", "olora": "OLoRA",
+    "none": "None", "lora_only": "Of the adapted layers",
+    "dpo": "DPO", "orpo": "ORPO", "kto": "KTO",
+    "adamw": "AdamW", "adamw_8bit": "AdamW in 8 bit", "adafactor": "Adafactor",
+    "on": "Always", "off": "Never",
+    "gentle": "Gentle (five checks)", "strict": "Strict (two checks)",
+    **{kind: method.name for kind, method in METHODS.items()}, **objective.OBJECTIVE_NAMES,
+}  # fmt: skip
 # Choices whose label differs in one field.
 SPECIAL_LABELS = {"method.bias": {"all": "All biases"}}
 TARGET_GROUPS = {
@@ -155,13 +95,9 @@ def make_widget(path: str, **options: Any) -> Component:
     if path in STATE_PATHS:
         return gr.State(value)
     widget, own = _widget_type(path, field)
-    common = {
-        "label": field.title,
-        "info": field.description,
-        "value": value,
-        "elem_id": "field-" + path.replace(".", "-"),
-    }
-    return widget(**(own | common | options))
+    common = {"label": field.title, "info": field.description, "value": value}
+    elem_id = "field-" + path.replace(".", "-")
+    return widget(**(own | common | {"elem_id": elem_id} | options))
 
 
 def _widget_type(path: str, field: FieldInfo) -> tuple[type[Component], dict[str, Any]]:

@@ -33,6 +33,8 @@ QUIET: dict[str, Any] = {
     "show_progress_on": [],
     "api_visibility": "private",
 }
+LATEST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
+EACH_CHANGE: dict[str, Any] = {"trigger_mode": "multiple", **QUIET}
 Outputs = Mapping[str, Component] | None
 ERROR_TITLES = {
     SpecError: "Check the settings",
@@ -102,14 +104,18 @@ def _by_component(answer: Any, outputs: Outputs) -> Any:
     return {outputs[name]: value for name, value in answer.items()} or gr.skip()
 
 
+def hide_widget() -> Any:
+    """Hide the output of an event."""
+    return gr.update(visible=False)
+
+
 def download_on_click(
     button: gr.Button, make_file: Callable[..., Any], inputs: Any, file: gr.DownloadButton
 ) -> None:
     """Make a file when ``button`` is pressed, then click ``file``, the hidden button for it."""
     made = button.click(make_file, inputs, file, **QUIET)
-    selector = ", ".join(
-        part.format(file.elem_id) for part in ("#{} a", "#{} button", "a#{}", "button#{}")
-    )
+    name = file.elem_id
+    selector = f"#{name} a, #{name} button, a#{name}, button#{name}"
     click = f"() => setTimeout(() => document.querySelector('{selector}')?.click(), 300)"
     made.success(None, js=click, api_visibility="private")
 

@@ -46,6 +46,11 @@ def line(text: str, tone: str = "", links: bool = False) -> str:
     return f'<p class="line" data-tone="{tone}">{inner}</p>'
 
 
+def definition_row(term: str, html: str) -> str:
+    """A term of a ``<dl>`` with its definition, which is HTML."""
+    return f"<div><dt>{escape_html(term)}</dt><dd>{html}</dd></div>"
+
+
 def tile_strip(items: Iterable[Tile]) -> str:
     """A strip of figures: label, value, what to compare it with."""
     cells = (
@@ -64,17 +69,8 @@ def table(headers: Sequence[str], rows: Iterable[str], kind: str = "plain") -> s
     return f'<div class="scroll" tabindex="0"><table class="{kind}">{inner}</table></div>'
 
 
-def table_row(cells: Iterable[str]) -> str:
-    """A row of plain text for a table."""
-    return "<tr>" + "".join(f"<td>{escape_html(cell)}</td>" for cell in cells) + "</tr>"
-
-
 def status_box(
-    tone: str,
-    title: str,
-    text: str,
-    links: bool = False,
-    details: Mapping[str, str] | None = None,
+    tone: str, title: str, text: str, links: bool = False, details: Mapping[str, str] | None = None
 ) -> str:
     """The coloured box above everything else; ``details`` are more paragraphs, by their class."""
     inner = with_links(text) if links else escape_html(text)
@@ -88,8 +84,3 @@ def status_box(
         '<span class="dot" aria-hidden="true"></span>'
         f"<div><h2>{escape_html(title)}</h2><p>{inner}</p>{below}</div></section>"
     )
-
-
-def tab_intro(title: str, text: str) -> str:
-    """A tab's heading, and what to do next in one line."""
-    return f'<div class="intro"><h2>{escape_html(title)}</h2><p>{escape_html(text)}</p></div>'

@@ -25,13 +25,7 @@ EDGE_COLOUR = ("#c9cfd8", "#3a4250")
 TEXT_COLOUR = ("#151a23", "#e8ebf0")
 MUTED_COLOUR = ("#566070", "#9aa4b2")
 BRAND_COLOUR = ("#4338ca", "#5b54e8")
-BRAND_HOVER = ("#3730a3", "#6d67f0")
 RAISED_COLOUR = ("#ffffff", "#1b1f28")
-RAISED_HOVER = ("#f1f3f6", "#232936")
-FIELD_COLOUR = ("#ffffff", "#0f1218")
-DANGER_COLOUR = ("#b42318", "#fda29b")
-DANGER_EDGE = ("#f0c4bf", "#5b2a27")
-DANGER_HOVER = ("#fef3f2", "#2a1a1b")
 
 THEME_COLOURS = {
     "body_background_fill": PAGE_COLOUR,
@@ -47,17 +41,17 @@ THEME_COLOURS = {
     "body_text_color": TEXT_COLOUR,
     "body_text_color_subdued": MUTED_COLOUR,
     "button_primary_background_fill": BRAND_COLOUR,
-    "button_primary_background_fill_hover": BRAND_HOVER,
+    "button_primary_background_fill_hover": ("#3730a3", "#6d67f0"),
     "button_primary_border_color": BRAND_COLOUR,
     "button_primary_text_color": ("#ffffff", "#ffffff"),
     "button_secondary_background_fill": RAISED_COLOUR,
-    "button_secondary_background_fill_hover": RAISED_HOVER,
+    "button_secondary_background_fill_hover": ("#f1f3f6", "#232936"),
     "button_secondary_border_color": EDGE_COLOUR,
     "button_cancel_background_fill": RAISED_COLOUR,
-    "button_cancel_background_fill_hover": DANGER_HOVER,
-    "button_cancel_text_color": DANGER_COLOUR,
-    "button_cancel_border_color": DANGER_EDGE,
-    "input_background_fill": FIELD_COLOUR,
+    "button_cancel_background_fill_hover": ("#fef3f2", "#2a1a1b"),
+    "button_cancel_text_color": ("#b42318", "#fda29b"),
+    "button_cancel_border_color": ("#f0c4bf", "#5b2a27"),
+    "input_background_fill": ("#ffffff", "#0f1218"),
     "input_border_color": EDGE_COLOUR,
     "input_placeholder_color": MUTED_COLOUR,
     "color_accent_soft": ("#eef0fe", "#252a45"),
@@ -93,9 +87,9 @@ def make_theme() -> gr.themes.Base:
         **light,
         **dark,
         block_shadow="none",
+        block_shadow_dark="none",
         input_border_width="1px",
         input_border_width_dark="1px",
-        block_shadow_dark="none",
         block_label_border_width="0px",
         button_border_width="1px",
         layout_gap="16px",
@@ -123,6 +117,18 @@ def launch_options() -> dict[str, Any]:
 def raw_html(value: str = "", **more: Any) -> gr.HTML:
     """Hone's own HTML, without Gradio's styles for text."""
     return gr.HTML(value, apply_default_css=False, **more)
+
+
+def make_button(
+    label: str = "Run", elem_id: str | None = None, width: int | None = None, **more: Any
+) -> gr.Button:
+    """A button of medium size, at least ``width`` pixels wide."""
+    return gr.Button(label, size="md", min_width=width, elem_id=elem_id, **more)
+
+
+def build_intro(title: str, text: str) -> None:
+    """Lay out a tab's heading, and what to do next in one line."""
+    raw_html(f'<div class="intro"><h2>{escape_html(title)}</h2><p>{escape_html(text)}</p></div>')
 
 
 def boot_id(_: str) -> str:

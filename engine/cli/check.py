@@ -9,14 +9,15 @@ from typing import Annotated, Any, Literal
 import typer
 
 from engine import hardware
-from engine.cli.options import DEFAULT_HOME, AsJson, Home, exit_unless, open_engine, print_result
+from engine.cli.options import WORKSPACE, AsJson, Home, open_engine, print_result
 from engine.data import datasets
 from engine.data import report as data_report
 from engine.data.readers.table import ReadOptions
 from engine.errors import DataError, SpecError
 from engine.estimate import report as model_report
 from engine.estimate.case import Setup, case_of_model
-from engine.process import locate, oneshot
+from engine.process import oneshot
+from engine.process.hub import locate_model
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.method import MethodKind
@@ -30,7 +31,7 @@ def check_data(  # noqa: PLR0913  options of a command
     files: Annotated[
         list[Path], typer.Argument(metavar="FILES...", help="Data files that belong together.")
     ],
-    home: Home = DEFAULT_HOME,
+    home: Home = WORKSPACE,
     as_json: AsJson = False,
     model: Annotated[str, typer.Option(help="A base model: 'pocket' or a folder.")] = "pocket",
     length: Length = 256,
@@ -45,25 +46,19 @@ def check_data(  # noqa: PLR0913  options of a command
 
     Exit code 0: usable, 1: usable with warnings, 2: not usable. Nothing is kept in the workspace.
     """
-    data = {"max_length": length, "template": template}
+    data, options = {"max_length": length, "template": template}, ReadOptions(encoding=encoding)
     with (
         tempfile.TemporaryDirectory(prefix="hone-") as scratch,
         open_engine(Path(scratch)) as engine,
     ):
-        text, values, code = _report_on_files(
-            engine, files, model, data, ReadOptions(encoding=encoding)
-        )
+        text, values, code = _report_on_files(engine, files, model, data, options)
     print_result(text, values, as_json)
     if code:
         raise typer.Exit(code)
 
 
 def _report_on_files(
-    engine: Engine,
-    files: list[Path],
-    model: str,
-    data: dict[str, Any],
-    options: ReadOptions,
+    engine: Engine, files: list[Path], model: str, data: dict[str, Any], options: ReadOptions
 ) -> tuple[str, dict[str, Any], int]:
     """The report in sentences and as values, and the exit code."""
     if missing := next((file for file in files if not file.is_file()), None):
@@ -74,10 +69,10 @@ def _report_on_files(
     except DataError as error:
         return str(error), {"usable": False, "error": str(error)}, NOT_USABLE
     spec = specs.make_spec({"data": {"source": source, **data}}).data
-    prepared = engine.prepare(spec)
-    tokens = (
-        engine.desk.count_tokens(model, prepared.train_rows(), spec) if prepared.train else None
-    )
+    prepared = oneshot.prepare_rows(engine.store, spec)
+    tokens = None
+    if prepared.train:
+        tokens = engine.desk.count_tokens(model, prepared.train_rows(), spec)
     dataset = datasets.load_dataset(engine.store, source)
     found = data_report.report_values(dataset, prepared, tokens, spec)
     code = data_report.exit_code(found)
@@ -94,7 +89,7 @@ def show_model(  # noqa: PLR0913  options of a command
             "downloaded).",
         ),
     ],
-    home: Home = DEFAULT_HOME,
+    home: Home = WORKSPACE,
     as_json: AsJson = False,
     task: Annotated[
         Literal["write", "classify"] | None, typer.Option(help="What the model is built for.")
@@ -115,15 +110,15 @@ def show_model(  # noqa: PLR0913  options of a command
     if min(length, batch, labels) < 1:
         raise SpecError("--length, --batch and --labels must be at least 1.")
     with open_engine(home) as engine:
-        source, folder = locate.locate_model(engine.store, model)
+        source, folder = locate_model(engine.store, model)
         info = engine.desk.inspect_model(source, task, folder)
         # Raises SpecError for a rank out of bounds; the method "head" needs a task to be valid.
         kind = "lora" if method == "head" else method
         specs.make_spec({"method": {"kind": kind, "rank": rank}})
         chosen = model_report.method_from_words(info, method, rank, targets)
         machine = hardware.choose_machine(specs.PlaceSpec(), chosen, engine.store.home)
-        capable = hardware.computes_in_bf16(machine.device)
-        case = case_of_model(info, labels, machine, capable)
+        case = case_of_model(info, labels, machine)
         found = model_report.report_model(case, Setup(chosen, length, batch))
     print_result(model_report.report_text(found), found, as_json)
-    exit_unless(found["fits"] != "no")
+    if found["fits"] == "no":
+        raise typer.Exit(1)

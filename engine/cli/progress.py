@@ -6,7 +6,9 @@ import sys
 import time
 from typing import Any
 
-from engine.cli.options import exit_unless, print_result
+import typer
+
+from engine.cli.options import print_result
 from engine.coach import coach, expected
 from engine.runs.engine import Engine
 from engine.store import events as ev
@@ -25,7 +27,7 @@ def follow_run(engine: Engine, run: RunDir, as_json: bool) -> None:
     while True:
         try:
             # Until the supervisor has let go of it, the reason why its worker ended may still come.
-            settled = engine.at_work != run.id
+            settled = engine.supervisor.at_work != run.id
             state = run.state()
             events, offset = read_events(run.events_file, offset)
             if not as_json:
@@ -37,7 +39,8 @@ def follow_run(engine: Engine, run: RunDir, as_json: bool) -> None:
             print("Stopping after this step; what was learned is kept.", file=sys.stderr)
             engine.stop(run.id)
     print_result(coach.describe_run(run.view(), state).plain_text, summarize_run(run), as_json)
-    exit_unless(state in (RunState.FINISHED, RunState.STOPPED))
+    if state not in (RunState.FINISHED, RunState.STOPPED):
+        raise typer.Exit(1)
 
 
 def print_events(events: list[ev.Event]) -> None:

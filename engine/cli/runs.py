@@ -9,15 +9,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import (
-    DEFAULT_HOME,
-    AsJson,
-    Home,
-    RunId,
-    find_run,
-    open_engine,
-    print_result,
-)
+from engine.cli.options import WORKSPACE, AsJson, Home, RunId, open_engine, open_run, print_result
 from engine.cli.progress import summarize_run
 from engine.coach import coach
 from engine.runs.engine import Engine
@@ -26,7 +18,7 @@ from engine.store.run_queue import QueueMove
 NOT_PRINTED = ("expected", "coach")  # parts of a summary that 'show' prints as sentences
 
 
-def list_runs(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+def list_runs(home: Home = WORKSPACE, as_json: AsJson = False) -> None:
     """List all runs."""
     with open_engine(home) as engine:
         rows = [summarize_run(run) for run in engine.store.all_runs() if run.is_readable]
@@ -38,10 +30,9 @@ def list_runs(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     print_result("\n".join(lines) or "There is no run yet.", rows, as_json)
 
 
-def show_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+def show_run(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) -> None:
     """Show one run."""
-    with open_engine(home) as engine:
-        found = find_run(engine, run)
+    with open_run(home, run) as (_, found):
         view, summary = found.view(), summarize_run(found)
         verdict = coach.describe_run(view, found.state(view)).plain_text
     estimates = [
@@ -52,19 +43,18 @@ def show_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> 
     print_result("\n".join([verdict, *estimates, *figures]), summary, as_json)
 
 
-def stop_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+def stop_run(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) -> None:
     """Stop a run after its current step, and keep what it has learned."""
     _end_run(Engine.stop, run, home, as_json)
 
 
-def pause_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+def pause_run(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) -> None:
     """Pause a run after its current step; 'continue' resumes it."""
     _end_run(Engine.pause, run, home, as_json)
 
 
 def _end_run(end: Callable[[Engine, str], None], run: str, home: Path, as_json: bool) -> None:
-    with open_engine(home) as engine:
-        found = find_run(engine, run)
+    with open_run(home, run) as (engine, found):
         end(engine, found.id)
         while found.state().live:
             time.sleep(0.1)
@@ -72,7 +62,7 @@ def _end_run(end: Callable[[Engine, str], None], run: str, home: Path, as_json: 
         print_result(text, summarize_run(found), as_json)
 
 
-def list_queue(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+def list_queue(home: Home = WORKSPACE, as_json: AsJson = False) -> None:
     """List the waiting jobs, the next one first."""
     with open_engine(home) as engine:
         _print_queue(engine, as_json)
@@ -80,13 +70,13 @@ def list_queue(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
 
 def move_run(
     run: RunId,
-    where: Annotated[QueueMove, typer.Argument(help="Where to move it.")],
-    home: Home = DEFAULT_HOME,
+    where: Annotated[QueueMove, typer.Argument(metavar="WHERE", help="Where to move it.")],
+    home: Home = WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
     """Move a waiting run up or down in the queue, or to its front."""
-    with open_engine(home) as engine:
-        engine.move(find_run(engine, run).id, where)
+    with open_run(home, run) as (engine, found):
+        engine.move(found.id, where)
         _print_queue(engine, as_json)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli.options import DEFAULT_HOME, AsJson, Home, RunId, find_run, open_engine
+from engine.cli.options import WORKSPACE, AsJson, Home, RunId, open_engine, open_run
 from engine.cli.progress import follow_run
 from engine.errors import SpecError
 from engine.process import oneshot
@@ -18,8 +18,7 @@ from engine.spec.spec_file import changed_spec, load_spec_yaml
 from engine.store.run_dir import RunDir
 
 SpecFile = Annotated[
-    Path,
-    typer.Argument(metavar="SPEC", help="A YAML file such as presets/samples/pirate.yaml."),
+    Path, typer.Argument(metavar="SPEC", help="A YAML file such as presets/samples/pirate.yaml.")
 ]
 SettingChanges = Annotated[
     list[str] | None,
@@ -31,25 +30,24 @@ SettingChanges = Annotated[
 ]
 
 
-def train_from_file(spec: SpecFile, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+def train_from_file(spec: SpecFile, home: Home = WORKSPACE, as_json: AsJson = False) -> None:
     """Train with the settings in a YAML file, and wait until the run ends."""
     with open_engine(home, supervise=True) as engine:
         follow_run(engine, _start_run(engine, _spec_from_file(engine, spec)), as_json)
 
 
 def train_again(
-    run: RunId, set_: SettingChanges = None, home: Home = DEFAULT_HOME, as_json: AsJson = False
+    run: RunId, set_: SettingChanges = None, home: Home = WORKSPACE, as_json: AsJson = False
 ) -> None:
     """Train again with the settings of a run, some of them changed."""
-    with open_engine(home, supervise=True) as engine:
-        spec = changed_spec(find_run(engine, run).spec, set_ or [])
+    with open_run(home, run, supervise=True) as (engine, found):
+        spec = changed_spec(found.spec, set_ or [])
         follow_run(engine, _start_run(engine, spec), as_json)
 
 
-def continue_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+def continue_run(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) -> None:
     """Continue a run that was paused or ended early."""
-    with open_engine(home, supervise=True) as engine:
-        found = find_run(engine, run)
+    with open_run(home, run, supervise=True) as (engine, found):
         engine.resume(found.id)
         follow_run(engine, found, as_json)
 
@@ -57,12 +55,11 @@ def continue_run(run: RunId, home: Home = DEFAULT_HOME, as_json: AsJson = False)
 def train_longer(
     run: RunId,
     epochs: Annotated[float, typer.Argument(metavar="EPOCHS", help="How many more epochs.")],
-    home: Home = DEFAULT_HOME,
+    home: Home = WORKSPACE,
     as_json: AsJson = False,
 ) -> None:
     """Train a finished run for more epochs."""
-    with open_engine(home, supervise=True) as engine:
-        found = find_run(engine, run)
+    with open_run(home, run, supervise=True) as (engine, found):
         engine.extend(found.id, epochs)
         follow_run(engine, found, as_json)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from engine.coach.message import ALARMS, CoachMessage, Tone
+from engine.coach.message import ALARMS, CoachMessage, Tone, loss_drop_text
 from engine.coach.rules import find_sign
 from engine.spec.batch import KTO_COMPARES_FEWER
 from engine.store import events as ev
@@ -13,23 +11,24 @@ from engine.store.run_view import RunState, RunView, layout_of
 
 def describe_run(view: RunView, state: RunState) -> CoachMessage:
     """What to tell the user about a run now."""
-    return STATE_MESSAGES[state](view)
+    match state:
+        case RunState.PREPARING:
+            return _preparing_message(view)
+        case RunState.TRAINING:
+            return find_sign(view).message
+        case RunState.FINISHED:
+            return _finished_message(view)
+    return _idle_message(view, state)
 
 
 def _make_message(tone: Tone, title: str, text: str) -> CoachMessage:
     return CoachMessage(tone=tone, title=title, text=text.strip())
 
 
-def _queued_message(_: RunView) -> CoachMessage:
-    text = "Another run is using this machine. This one starts by itself afterwards."
-    return _make_message("info", "Waiting", text)
-
-
 def _preparing_message(view: RunView) -> CoachMessage:
     if view.proving is None:
-        return _make_message(
-            "info", "Getting ready", view.phase or "Starting the training process."
-        )
+        text = view.phase or "Starting the training process."
+        return _make_message("info", "Getting ready", text)
     return _make_message(
         "info",
         "Checking whether it fits",
@@ -38,35 +37,29 @@ def _preparing_message(view: RunView) -> CoachMessage:
     )
 
 
-def _training_message(view: RunView) -> CoachMessage:
-    return find_sign(view).message
-
-
-def _failed_message(view: RunView) -> CoachMessage:
-    text = view.ended.text if isinstance(view.ended, ev.Failed) else ""
-    return _make_message("bad", "It stopped with an error", f"{text} {_saved_text(view)}")
-
-
-def _interrupted_message(view: RunView) -> CoachMessage:
-    why = view.last_word or "The training process ended without a message."
-    return _make_message(
-        "warn", "Interrupted", f"{why} {_saved_text(view)} Press Continue to go on."
-    )
-
-
-def _cancelled_message(view: RunView) -> CoachMessage:
-    lost = "Steps after the last check were not saved. " if view.saved else ""
-    return _make_message("info", "Cancelled", lost + _saved_text(view))
-
-
-def _stopped_message(view: RunView) -> CoachMessage:
-    text = f"{_saved_text(view)} Compare it, export it, or press Continue."
-    return _make_message("warn", "Stopped and kept", text)
-
-
-def _paused_message(view: RunView) -> CoachMessage:
-    why = view.ended.why if isinstance(view.ended, ev.Paused) else ""
-    text = f"{why} {_saved_text(view)} Press Continue to go on."
+def _idle_message(view: RunView, state: RunState) -> CoachMessage:
+    """A run that waits, or that ended before its last step."""
+    ended, kept = view.ended, "Nothing has been saved yet."
+    if view.saved:
+        kept = f"Everything up to step {view.saved[-1].step} of {view.total_steps} is kept."
+    match state:
+        case RunState.QUEUED:
+            text = "Another run is using this machine. This one starts by itself afterwards."
+            return _make_message("info", "Waiting", text)
+        case RunState.FAILED:
+            text = ended.text if isinstance(ended, ev.Failed) else ""
+            return _make_message("bad", "It stopped with an error", f"{text} {kept}")
+        case RunState.INTERRUPTED:
+            why = view.last_word or "The training process ended without a message."
+            return _make_message("warn", "Interrupted", f"{why} {kept} Press Continue to go on.")
+        case RunState.CANCELLED:
+            lost = "Steps after the last check were not saved. " if view.saved else ""
+            return _make_message("info", "Cancelled", lost + kept)
+        case RunState.STOPPED:
+            text = f"{kept} Compare it, export it, or press Continue."
+            return _make_message("warn", "Stopped and kept", text)
+    why = ended.why if isinstance(ended, ev.Paused) else ""
+    text = f"{why} {kept} Press Continue to go on."
     return _make_message("warn" if why else "info", "Paused", text)
 
 
@@ -89,30 +82,10 @@ def _finished_message(view: RunView) -> CoachMessage:
     )
 
 
-STATE_MESSAGES: dict[RunState, Callable[[RunView], CoachMessage]] = {
-    RunState.QUEUED: _queued_message,
-    RunState.PREPARING: _preparing_message,
-    RunState.TRAINING: _training_message,
-    RunState.FAILED: _failed_message,
-    RunState.INTERRUPTED: _interrupted_message,
-    RunState.CANCELLED: _cancelled_message,
-    RunState.STOPPED: _stopped_message,
-    RunState.PAUSED: _paused_message,
-    RunState.FINISHED: _finished_message,
-}
-
-
 def describe_step_down(event: ev.SteppedDown) -> str:
     """That less is kept in memory, why, and what it changes."""
     effect = KTO_COMPARES_FEWER if event.compared else "What it learns stays the same."
     return f"{event.why} It goes on with {layout_of(event).text}. {effect}"
-
-
-def accuracy_text(check: ev.Evaluated | None) -> str:
-    """The share of right labels, for runs that choose labels."""
-    if check is None or check.accuracy is None:
-        return ""
-    return f"right on {100 * check.accuracy:.0f} %"
 
 
 def _loss_change(view: RunView) -> str:
@@ -120,15 +93,7 @@ def _loss_change(view: RunView) -> str:
     best, first = view.best, view.first_loss
     if best is None or first is None:
         return "No examples were held out, so there is no telling how it does on new ones."
-    loss = "Loss on examples it has never seen"
-    if best.loss >= first:
-        return f"{loss} did not fall: {first:.3f} before, {best.loss:.3f} at best."
-    share = min(99.0, 100 * (1 - best.loss / first))  # never "100 %": something is always left
-    right = f" It is {accuracy_text(best)} of them." if accuracy_text(best) else ""
-    return f"{loss} is down {share:.0f} %, from {first:.3f} to {best.loss:.3f}.{right}"
-
-
-def _saved_text(view: RunView) -> str:
-    if not view.saved:
-        return "Nothing has been saved yet."
-    return f"Everything up to step {view.saved[-1].step} of {view.total_steps} is kept."
+    if best.loss < first:
+        return loss_drop_text(first, best.loss, best)
+    numbers = f"{first:.3f} before, {best.loss:.3f} at best"
+    return f"Loss on examples it has never seen did not fall: {numbers}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from engine.estimate.duration import CHECKS_SHARE, FREE_CHECK_SECONDS
 from engine.store import events as ev
@@ -12,26 +12,20 @@ from engine.store.run_view import RunState, RunView
 from engine.text import format_time_range, is_within_range
 
 
-class EstimateCheck(BaseModel):
+class EstimateCheck(BaseModel, frozen=True, extra="ignore"):
     """One figure that was estimated, and what it came to."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
     what: str
     expected: str
     real: str
     good: bool  # the estimate was near enough
 
 
-def check_estimates(view: RunView, state: RunState) -> list[EstimateCheck]:
+def check_estimates(view: RunView, state: RunState) -> Iterator[EstimateCheck]:
     """The comparison as far as the run has come; empty for runs without estimates."""
-    if view.estimated is None or view.started is None:
-        return []
-    return list(_compare_figures(view, view.estimated, view.started, state))
-
-
-def _compare_figures(
-    view: RunView, estimate: ev.Estimated, began: ev.Started, state: RunState
-) -> Iterator[EstimateCheck]:
+    estimate, began = view.estimated, view.started
+    if estimate is None or began is None:
+        return
     yield EstimateCheck(
         what="Trained weights",
         expected=f"{estimate.trainable:,}",

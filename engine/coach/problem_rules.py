@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from engine.coach.message import Sign, make_sign
+from engine.coach.message import Sign, accuracy_text, make_sign
 from engine.coach.windows import CurveLevels, is_below
 
 MIN_STEPS = 12  # before which only a disaster is called
@@ -34,8 +34,6 @@ def all_masked(curves: CurveLevels) -> Sign | None:
     what = "gradient" if grads and max(grads) == 0 else "loss"
     return make_sign(
         "masked",
-        "bad",
-        "Nothing is learned",
         "No word of the answers counts in the loss (all are masked), so nothing can change.",
         f"The {what} is exactly 0 in all {curves.step_count:,} steps so far.",
         "Stop the run.",
@@ -47,17 +45,12 @@ def all_masked(curves: CurveLevels) -> Sign | None:
 def answers_leak(curves: CurveLevels) -> Sign | None:
     """The model knows the answers before it has learned anything."""
     first = curves.view.first_loss
-    if (
-        not curves.writes_text
-        or curves.step_count < 3
-        or max(curves.start.mean, first or 0) > LOW_LOSS
-    ):
+    low = max(curves.start.mean, first or 0) <= LOW_LOSS
+    if not curves.writes_text or curves.step_count < 3 or not low:
         return None
     held = f"; held-out loss before training {first:.3f}" if first is not None else ""
     return make_sign(
         "leak",
-        "warn",
-        "It already knows the answers",
         "It makes hardly any mistakes from the very first step. The prompts may contain the "
         "answers, or the model may have been trained on these rows before.",
         f"Training loss of the first steps {curves.start.mean:.3f}{held}. Texts that are new to a "
@@ -74,8 +67,6 @@ def loss_diverges(curves: CurveLevels) -> Sign | None:
         return None
     return make_sign(
         "diverging",
-        "bad",
-        "It is getting worse",
         "The loss rises instead of falling (it diverges): the steps are too large.",
         f"Training loss {now.mean:.3f} now, {start.mean:.3f} at the start.",
         "Stop the run.",
@@ -101,17 +92,10 @@ def rate_too_high(curves: CurveLevels) -> Sign | None:
             f"Training loss {start.mean:.3f} at the start, {top.mean:.3f} after the jump, "
             f"{curves.now.mean:.3f} now."
         )
-    elif worst := _early_worst_check(curves):
-        numbers = (
-            f"Held-out loss {curves.checks[0][1]:.3f} before training, {worst[1]:.3f} at step "
-            f"{worst[0]:,}."
-        )
-    else:
+    elif not (numbers := _early_peak_numbers(curves)):
         return None
     return make_sign(
         "rate-high",
-        "warn",
-        "The learning rate is too high",
         "The loss jumped during the run. Such a jump destroys what the model knew before.",
         numbers,
         after=_lower_rate(curves),
@@ -126,20 +110,19 @@ def _held_out_rose(curves: CurveLevels) -> bool:
     return max(loss for _, loss in curves.later_checks) > (1 + RISE_SHARE) * first
 
 
-def _early_worst_check(curves: CurveLevels) -> tuple[int, float] | None:
-    """(step, loss) of the highest held-out loss, if far above the first and before any progress."""
-    if curves.view.first_loss is None or not curves.later_checks:
-        return None
+def _early_peak_numbers(curves: CurveLevels) -> str:
+    """The highest held-out loss; empty unless it is far above the first and before any progress."""
+    first = curves.view.first_loss
+    if first is None or not curves.later_checks:
+        return ""
     step, loss = max(curves.later_checks, key=lambda one: one[1])
     early = curves.level_at(step).mean > 0.8 * curves.start.mean
-    return (step, loss) if early and loss > HELD_OUT_GROWTH * curves.view.first_loss else None
+    numbers = f"Held-out loss {first:.3f} before training, {loss:.3f} at step {step:,}."
+    return numbers if early and loss > HELD_OUT_GROWTH * first else ""
 
 
 def starts_memorising(curves: CurveLevels) -> Sign | None:
-    """Held-out loss rises for several checks while training loss falls.
-
-    With few rows it need not even rise.
-    """
+    """Held-out loss rises over checks while training loss falls; with few rows it need not rise."""
     if not curves.later_checks:
         return _memorises_unchecked(curves)
     first, (best_step, best) = curves.checks[0][1], min(curves.checks, key=lambda one: one[1])
@@ -157,8 +140,6 @@ def starts_memorising(curves: CurveLevels) -> Sign | None:
         return _too_few_examples(curves, numbers)
     return make_sign(
         "memorising",
-        "warn",
-        "Starting to memorise",
         "It learns its examples by heart and gets worse on new ones (overfitting).",
         numbers,
         "You can stop now: the best version is kept.",
@@ -169,10 +150,8 @@ def starts_memorising(curves: CurveLevels) -> Sign | None:
 def _held_out_rises(curves: CurveLevels) -> bool:
     """Whether the held-out loss has been above its best for several checks, and stays there."""
     best_step, best = min(curves.checks, key=lambda one: one[1])
-    after, last = (
-        [loss for step, loss in curves.checks if step > best_step],
-        curves.later_checks[-1][1],
-    )
+    after = [loss for step, loss in curves.checks if step > best_step]
+    last = curves.later_checks[-1][1]
     if len(after) < RISING_CHECKS or curves.as_right:
         return False
     lasting = last - best > LASTING_SHARE * (max(after) - best)  # it is not on its way back
@@ -196,8 +175,6 @@ def _too_few_examples(curves: CurveLevels, numbers: str) -> Sign:
     rank = f" at rank {began.rank}" if began.rank else ""
     return make_sign(
         "small",
-        "warn",
-        "Too few examples for what is trained",
         f"{began.rows:,} examples are learned by heart{rank}, which helps little with new "
         "questions.",
         f"{numbers} {began.trainable:,} weights are trained on {began.learned:,} target tokens.",
@@ -217,8 +194,6 @@ def nothing_moves(curves: CurveLevels) -> Sign | None:
     if curves.rate_sum < MIN_PATH:
         return make_sign(
             "rate-low",
-            "warn",
-            "The learning rate is too low",
             "The loss hardly changes: the steps are too small to get anywhere.",
             f"{numbers}. The learning rate is {curves.top_rate:.1g} at most.",
             after=f"Start again with ten times the learning rate ({10 * curves.top_rate:.1g}) or "
@@ -226,8 +201,6 @@ def nothing_moves(curves: CurveLevels) -> Sign | None:
         )
     return make_sign(
         "stuck",
-        "warn",
-        "It finds no pattern",
         "It does not get better, although its steps are large enough. The answers may not follow "
         "from the prompts.",
         f"{numbers}.",
@@ -244,8 +217,8 @@ def _unmoved_numbers(curves: CurveLevels) -> str:
     first, checks = curves.view.first_loss, curves.view.checks
     if curves.later_checks and first is not None:
         numbers += f"; held-out loss {first:.3f} before, {curves.later_checks[-1][1]:.3f} now"
-    if curves.chooses_labels and checks and checks[-1].accuracy is not None:
-        numbers += f"; right on {100 * checks[-1].accuracy:.0f} % of the held-out examples"
+    if curves.chooses_labels and checks and (right := accuracy_text(checks[-1])):
+        numbers += f"; {right} of the held-out examples"
     return numbers
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from engine.coach.message import Sign, make_sign
+from engine.coach.message import Sign, loss_drop_text, make_sign
 from engine.coach.problem_rules import (
     MIN_STEPS,
     RISING_CHECKS,
@@ -49,8 +49,6 @@ def reached_plateau(curves: CurveLevels) -> Sign | None:
         return None
     return make_sign(
         "plateau",
-        "info",
-        "It has stopped improving",
         "More steps hardly help on examples it has never seen (a plateau).",
         f"Held-out loss {best:.3f} at best until step {before[-1][0]:,}, {now:.3f} in the "
         f"{RISING_CHECKS} checks since.",
@@ -67,17 +65,10 @@ def learns_well(curves: CurveLevels) -> Sign | None:
     best_step, best = min(curves.later_checks, key=lambda one: one[1])
     if best > (1 - STILL_SHARE / 3) * first:
         return None
-    share = min(99.0, 100 * (1 - best / first))  # never "100 %": something is always left
-    right = ""
-    if check.accuracy is not None:
-        right = f" It is right on {100 * check.accuracy:.0f} % of them."
     training = f"; {_training_numbers(curves)}" if curves.step_count else ""
     return make_sign(
         "learning",
-        "good",
-        "Learning well",
-        f"Loss on examples it has never seen is down {share:.0f} %, from {first:.3f} to "
-        f"{best:.3f}.{right}",
+        loss_drop_text(first, best, check),
         f"Best at step {best_step:,}{training}.",
         "Let it run. You can stop at any time and keep the result.",
     )
@@ -93,8 +84,6 @@ def nothing_held_out(curves: CurveLevels) -> Sign | None:
         return None
     return make_sign(
         "alone",
-        "info",
-        "Training",
         "Nothing is held out, so there is no telling how it does on new examples.",
         f"{_training_numbers(curves).capitalize()}." if curves.step_count >= MIN_STEPS else "",
         after="Next time hold out some examples on the Data tab (held-out share).",
@@ -107,12 +96,10 @@ def too_early(curves: CurveLevels) -> Sign:
     done = f"Step {view.step:,} of {view.total_steps:,}" if view.total_steps else "No step yet"
     if not curves.later_checks:
         text = "The first steps are noisy. The first check on held-out examples comes next."
-        return make_sign("warming", "info", "Warming up", text, f"{done}.")
+        return make_sign("warming", text, f"{done}.")
     first = f", {view.first_loss:.3f} before training" if view.first_loss is not None else ""
     return make_sign(
-        "warming",
-        "info",
-        "Not better yet",
+        "early",
         "Loss on examples it has never seen is not below the base model's yet.",
         f"{done}: held-out loss {curves.later_checks[-1][1]:.3f}{first}.",
         "Wait for the next checks.",

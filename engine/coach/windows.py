@@ -47,7 +47,6 @@ class CurveLevels:
 
     @property
     def share_done(self) -> float:
-        """Share of the run that is done."""
         return self.view.step / self.view.total_steps if self.view.total_steps else 0.0
 
     @property
@@ -84,10 +83,8 @@ class CurveLevels:
     def _window_level(self, begin: int, end: int) -> Level:
         begin, end = max(0, begin), min(end, self.step_count)
         count = max(1, end - begin)
-        return Level(
-            (self._loss_sums[end] - self._loss_sums[begin]) / count,
-            self._loss_noise / math.sqrt(count),
-        )
+        total = self._loss_sums[end] - self._loss_sums[begin]
+        return Level(total / count, self._loss_noise / math.sqrt(count))
 
     @cached_property
     def _loss_sums(self) -> list[float]:
@@ -100,10 +97,8 @@ class CurveLevels:
         Taken from the distances of neighbours, which a slope hardly changes.
         """
         recent = self.losses[-4 * self.window :]
-        return (
-            median([abs(after - before) for before, after in pairwise(recent)] or [0.0])
-            / MEDIAN_DISTANCE
-        )
+        distances = [abs(after - before) for before, after in pairwise(recent)]
+        return median(distances or [0.0]) / MEDIAN_DISTANCE
 
     @cached_property
     def checks(self) -> list[tuple[int, float]]:
@@ -137,11 +132,8 @@ class CurveLevels:
 
     @property
     def chooses_labels(self) -> bool:
-        """Whether it learns to choose labels."""
-        return self.view.started is not None and self.view.started.goal in (
-            "classify",
-            "multilabel",
-        )
+        began = self.view.started
+        return began is not None and began.goal in ("classify", "multilabel")
 
     @cached_property
     def accuracies(self) -> list[float]:

@@ -60,7 +60,6 @@ class Dataset(BaseModel):
         return f"'{name}', row {number - first + 1}"
 
     def read_rows(self) -> Rows:
-        """Its rows, as they came."""
         return read_rows(self.folder / "rows.arrow")
 
     def schema_for(self, spec: DataSpec) -> Schema:
@@ -117,9 +116,7 @@ def _files_digest(files: tuple[Path, ...]) -> str:
 
 def list_datasets(store: Store) -> list[tuple[str, str]]:
     """Return (source, label) of every sample, then of every added dataset, the newest first."""
-    found = [
-        (f"sample:{sample.id}", f"Sample: {sample.title}") for sample in presets.bundled_samples()
-    ]
+    found = [(f"sample:{one.id}", f"Sample: {one.title}") for one in presets.bundled_samples()]
     added: list[Dataset] = []
     for path in store.datasets.glob("[!.]*/card.json"):
         try:

@@ -22,12 +22,8 @@ from engine.store.workspace import Store
 EDITABLE_ROWS = 100_000  # more are better edited in a program made for it
 # A spreadsheet takes a cell that begins so for a formula (OWASP: CSV injection).
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-TURN_TITLES = {
-    "system": "System",
-    "user": "User",
-    "assistant": "Assistant",
-    "tool": "Tool's answer",
-}
+TURN_TITLES = {role: role.capitalize() for role in ("system", "user", "assistant")}
+TURN_TITLES["tool"] = "Tool's answer"
 
 
 def editable_fields(row: Row) -> list[tuple[str, str]]:
@@ -42,10 +38,7 @@ def editable_fields(row: Row) -> list[tuple[str, str]]:
 
 
 def with_edited_fields(row: Row, texts: list[str]) -> Row:
-    """Return the row with other texts, in the order of ``editable_fields``.
-
-    Raises DataError where one is empty.
-    """
+    """Return the row with these texts for its ``editable_fields``; DataError where one is empty."""
     if len(texts) != len(editable_fields(row)):
         raise DataError("This row has changed meanwhile. Open it again.")
     made: Row = json.loads(row_to_json(row))
@@ -64,20 +57,12 @@ def with_edited_fields(row: Row, texts: list[str]) -> Row:
 
 def check_row(row: Row) -> None:
     """Raise DataError where a normal row would not be read back as it is."""
-    raw = as_table_row(row, _shape_of(row))
+    raw = as_table_row(row)
     schema = infer_schema("This row", list(raw), [raw])
     try:
         normalize_row(raw, schema)
     except DataError as error:
         raise DataError(f"This row cannot be kept: {error}") from None
-
-
-def _shape_of(row: Row) -> Shape:
-    if "text" in row:
-        return Shape.TEXT
-    if "rejected" in row:
-        return Shape.PREFERENCE
-    return Shape.CHAT if "messages" in row else Shape.COMPLETION
 
 
 def blank_row(row: Row) -> Row:
@@ -92,8 +77,7 @@ def blank_row(row: Row) -> Row:
 def find_row(prepared: Prepared, number: int) -> Row | None:
     """The row with this number in the user's data, where it is among those that are used."""
     for rows in (prepared.train_rows(), prepared.held_out_rows()):
-        at = rows.index_of(number)
-        if at is not None:
+        if (at := rows.index_of(number)) is not None:
             return rows[at]
     return None
 
@@ -101,10 +85,7 @@ def find_row(prepared: Prepared, number: int) -> Row | None:
 def save_edited_rows(
     store: Store, prepared: Prepared, changed: dict[int, Row | None], added: list[Row], source: str
 ) -> str:
-    """Make a dataset of the used rows with these changes and additions; return its source.
-
-    ``changed`` is by row number; None deletes the row.
-    """
+    """Make a dataset of the used rows, ``changed`` by number (None deletes); return its source."""
     if prepared.train + prepared.held_out > EDITABLE_ROWS:
         raise DataError(
             f"Data of more than {EDITABLE_ROWS:,} rows cannot be changed here. "
@@ -148,10 +129,7 @@ def rows_to_jsonl(rows: Iterable[Row], shape: Shape) -> str:
 
 
 def rows_to_csv(rows: Iterable[Row], shape: Shape) -> str:
-    """Rows as CSV; a conversation is one cell of JSON.
-
-    Cells that a spreadsheet would run get a ' in front.
-    """
+    """Rows as CSV; a conversation is one cell of JSON, and a ' precedes what might be a formula."""
     table = [as_table_row(row, shape) for row in rows]
     columns = list(dict.fromkeys(column for row in table for column in row))
     out = io.StringIO(newline="")

@@ -10,20 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.data.column_names import (
-    ANSWER_PAIRS,
-    CHAT_COLUMNS,
-    INPUT_COLUMNS,
-    LABEL_COLUMNS,
-    LABEL_WORDS,
-    MARK_COLUMNS,
-    PROMPT_COLUMNS,
-    SYSTEM_COLUMNS,
-    TEXT_COLUMNS,
-    TEXT_PAIRS,
-    TOOL_COLUMNS,
-    TURN_COLUMNS,
-)
+from engine.data import column_names as known
 from engine.data.rows import Row
 from engine.data.schema import Schema
 from engine.errors import DataError
@@ -55,7 +42,7 @@ class _Columns:
         return [str(value) for value in self.values(column) if isinstance(value, str | int)]
 
     def system_role(self) -> dict[str, str]:
-        column = self.first(SYSTEM_COLUMNS)
+        column = self.first(known.SYSTEM_COLUMNS)
         return {"system": column} if column else {}
 
 
@@ -81,15 +68,15 @@ def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Sche
 
 
 def _infer_by_names(name: str, table: _Columns) -> Schema | None:
-    chat = table.first(CHAT_COLUMNS)
+    chat = table.first(known.CHAT_COLUMNS)
     # One row with a list is enough: the others are then bad rows, and no sign of another shape.
     if chat and not any(map(_is_list, table.values(chat))):
         raise DataError(
             f"'{name}': the column '{chat}' should hold a list of turns, but no row has one. "
             "Use JSON or JSONL."
         )
-    mark = table.first(MARK_COLUMNS)
-    if mark and not _holds_marks(table.values(mark)):
+    mark = table.first(known.MARK_COLUMNS)
+    if not _holds_marks(table.values(mark)):
         mark = ""
     if table.has("chosen", "rejected"):
         return _preference_schema(table, chat)
@@ -97,7 +84,7 @@ def _infer_by_names(name: str, table: _Columns) -> Schema | None:
         return _chat_schema(table, chat, mark)
     if found := _pair_schema(table, mark):
         return found
-    if any(table.has(*columns) for columns in TURN_COLUMNS):
+    if any(table.has(*columns) for columns in known.TURN_COLUMNS):
         raise DataError(
             f"'{name}': each row is one turn of a conversation, where Hone needs one conversation "
             "per row. Put the turns of each conversation into one list named 'messages' (JSON or "
@@ -108,7 +95,7 @@ def _infer_by_names(name: str, table: _Columns) -> Schema | None:
 
 def _preference_schema(table: _Columns, chat: str) -> Schema:
     roles = {"chosen": table.names["chosen"], "rejected": table.names["rejected"]}
-    if prompt := chat or table.first(PROMPT_COLUMNS):
+    if prompt := chat or table.first(known.PROMPT_COLUMNS):
         roles["prompt"] = prompt
     reason = "Every row has a better answer ('chosen') and a worse one."
     return Schema(Shape.PREFERENCE, reason, roles | table.system_role())
@@ -116,19 +103,19 @@ def _preference_schema(table: _Columns, chat: str) -> Schema:
 
 def _chat_schema(table: _Columns, chat: str, mark: str) -> Schema:
     if mark:
-        reason = (
-            f"Every row has a list of turns ('{chat}'). '{mark}' says whether the answer is good."
-        )
-        return Schema(Shape.FEEDBACK, reason, {"prompt": chat, "mark": mark} | table.system_role())
+        roles = {"prompt": chat, "mark": mark} | table.system_role()
+        reason = f"Every row has a list of turns ('{chat}')."
+        reason += f" '{mark}' says whether the answer is good."
+        return Schema(Shape.FEEDBACK, reason, roles)
     roles = {"messages": chat} | table.system_role()
-    if tools := table.first(TOOL_COLUMNS):
+    if tools := table.first(known.TOOL_COLUMNS):
         roles["tools"] = tools
     return Schema(Shape.CHAT, f"Every row has a list of turns in the column '{chat}'.", roles)
 
 
 def _pair_schema(table: _Columns, mark: str) -> Schema | None:
     """A prompt and its answer, by the names of two columns."""
-    for prompt, answer in ANSWER_PAIRS:
+    for prompt, answer in known.ANSWER_PAIRS:
         if not table.has(prompt, answer):
             continue
         roles = {"prompt": table.names[prompt], "completion": table.names[answer]}
@@ -137,7 +124,7 @@ def _pair_schema(table: _Columns, mark: str) -> Schema | None:
         if mark and mark not in roles.values():
             reason = f"{reason} '{mark}' says whether the answer is good."
             return Schema(Shape.FEEDBACK, reason, roles | {"mark": mark})
-        if extra := table.first(INPUT_COLUMNS, *roles.values()):
+        if extra := table.first(known.INPUT_COLUMNS, *roles.values()):
             return Schema(Shape.ALPACA, reason, roles | {"input": extra})
         return Schema(Shape.ALPACA if prompt == "instruction" else Shape.COMPLETION, reason, roles)
     if table.has("instruction", "instances"):
@@ -150,17 +137,15 @@ def _pair_schema(table: _Columns, mark: str) -> Schema | None:
 def _text_schema(table: _Columns) -> Schema | None:
     """A text, or two, with a label or without one; None where no column is known to hold text."""
     label = _label_column(table)
-    pair = next(
-        ([table.names[name] for name in pair] for pair in TEXT_PAIRS if table.has(*pair)), []
-    )
-    text = table.first(TEXT_COLUMNS, label)
-    values, count = table.texts(label), len(table.rows)
+    known_pair = next((pair for pair in known.TEXT_PAIRS if table.has(*pair)), ())
+    pair = [table.names[name] for name in known_pair]
+    text = table.first(known.TEXT_COLUMNS, label)
+    values, count = table.texts(label) if label else [], len(table.rows)
     if count >= 20 and len(set(values)) > count // 2 and not _all_decimals(values):
         if text or pair:
             roles = {"prompt": text or pair[0], "completion": label}
-            reason = (
-                f"Nearly every row has its own '{label}', so it is taken as the answer to the text."
-            )
+            reason = f"Nearly every row has its own '{label}'"
+            reason += ", so it is taken as the answer to the text."
             return Schema(Shape.COMPLETION, reason, roles)
         label = ""
     if pair and label:
@@ -182,17 +167,13 @@ def _text_schema(table: _Columns) -> Schema | None:
 
 def _label_column(table: _Columns) -> str:
     """The column that holds labels; one with words is preferred to one with numbers."""
-    labels = [table.names[name] for name in LABEL_COLUMNS if name in table.names]
-    named = (column for name, column in table.names.items() if LABEL_WORDS & _words_of(name))
-    for column in named:
-        if column not in labels and _holds_labels(table.texts(column), len(table.rows)):
+    labels = [table.names[name] for name in known.LABEL_COLUMNS if name in table.names]
+    for name, column in table.names.items():
+        named = known.LABEL_WORDS.intersection(re.split(r"[\W_]+", name)) and column not in labels
+        if named and _holds_labels(table.texts(column), len(table.rows)):
             labels.append(column)
     words = (column for column in labels if not _all_integers(table.values(column)))
     return next(words, labels[0] if labels else "")
-
-
-def _words_of(name: str) -> set[str]:
-    return set(re.split(r"[\W_]+", name))
 
 
 def _infer_by_content(columns: Sequence[str], table: _Columns) -> Schema:

@@ -12,9 +12,9 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ PROGRESS_INTERVAL = 0.3  # seconds
 ORIGINALS_LIMIT = 64 * 2**20  # bytes of files that are kept, so that they can be read again
 
 RowAndPart = tuple[Row | BadRow, int]  # a row, and TRAIN or HELD_OUT
+Card = dict[str, Any]  # the fields of datasets.Dataset
 
 
 @dataclass
@@ -44,7 +45,8 @@ class _Source:
 
     name: str
     rows: Iterable[RowAndPart]
-    card: Callable[[], dict[str, Any]]  # called after all rows have been read
+    notes: Sequence[list[str]]  # lists that may grow while the rows are read
+    card: Card  # further fields
     class_names: dict[str, str] = field(default_factory=dict)  # by class number
     originals: Sequence[Upload] = ()
 
@@ -55,31 +57,25 @@ def ingest_files(
     options: ReadOptions | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> str:
-    """Take in files as one dataset and return its source (``dataset:ID``).
-
-    Raises DataError where they hold no examples.
-    """
+    """Take in files as one dataset; return its source. DataError where they hold no examples."""
     arranged = arrange_uploads(uploads, options or ReadOptions())
     tables = [table for table, _ in arranged.tables]
-    more = len(tables) - 1
-    name = f"{tables[0].name} and {more} more" if more else tables[0].name
+    first, more = tables[0], len(tables) - 1
+    name = f"{first.name} and {more} more" if more else first.name
     size = sum(upload.path.stat().st_size for upload in uploads)
     starts: list[tuple[str, int]] = []
-
-    def card() -> dict[str, Any]:
-        notes = [*arranged.notes, *(note for table in tables for note in table.notes)]
-        return {
-            "files": [upload.name for upload in uploads],
-            "bytes": size,
-            "kind": tables[0].kind,
-            "notes": list(dict.fromkeys(notes)),
-            "options": asdict(tables[0].options),
-            "starts": starts,
-        }
-
+    card = {
+        "files": [upload.name for upload in uploads],
+        "bytes": size,
+        "kind": first.kind,
+        "options": asdict(first.options),
+        "starts": starts,
+    }
+    notes = [arranged.notes, *(table.notes for table in tables)]
     originals = uploads if size <= ORIGINALS_LIMIT else []
     rows = _rows_of_tables(arranged, starts)
-    return _store_dataset(store, _Source(name, rows, card, arranged.names, originals), on_progress)
+    source = _Source(name, rows, notes, card, arranged.names, originals)
+    return _store_dataset(store, source, on_progress)
 
 
 def _rows_of_tables(arranged: Arranged, starts: list[tuple[str, int]]) -> Iterator[RowAndPart]:
@@ -97,15 +93,10 @@ def _rows_of_tables(arranged: Arranged, starts: list[tuple[str, int]]) -> Iterat
 def reread_files(
     store: Store, folder: Path, options: ReadOptions, on_progress: OnProgress = lambda _: None
 ) -> str:
-    """Read a dataset's own files with other options and return the new source.
-
-    Raises DataError where the files were not kept.
-    """
+    """Read a dataset's own files with other options; DataError where they were not kept."""
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
-    uploads = [
-        Upload(folder / f"original-{number}", name)
-        for number, name in enumerate(card.get("files", []))
-    ]
+    names = enumerate(card.get("files", []))
+    uploads = [Upload(folder / f"original-{number}", name) for number, name in names]
     if not uploads or not all(upload.path.is_file() for upload in uploads):
         raise DataError(
             f"The file of '{card['name']}' was too large to keep. Add it again to read it in "
@@ -118,7 +109,7 @@ def peek_rows(upload: Upload, count: int) -> list[Row]:
     """The first rows of a file that may be huge, at once; none where it cannot be read in part."""
     head = upload.path
     try:
-        if Path(upload.name).suffix.lower() != ".parquet":
+        if upload.suffix != ".parquet":
             head = upload.path.with_name(f"{upload.path.name}.head")
             with upload.path.open("rb") as file:
                 head.write_bytes(file.read(PEEK_BYTES).rpartition(b"\n")[0])
@@ -143,8 +134,7 @@ def ingest_rows(
 
     ``notes`` may grow while the rows are read; ``card`` are further fields of the dataset's card.
     """
-    source = _Source(name, rows, lambda: {**card, "notes": notes})
-    return _store_dataset(store, source, on_progress)
+    return _store_dataset(store, _Source(name, rows, [notes], card), on_progress)
 
 
 def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> str:
@@ -152,7 +142,8 @@ def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> st
     digest = hashlib.sha256(source.name.encode())
     with draft_folder(store.datasets) as draft:
         found = _write_rows(draft / "rows.arrow", source, digest, on_progress)
-        card = {"name": source.name, "created": time.time(), **found, **source.card()}
+        notes = list(dict.fromkeys(chain(*source.notes)))
+        card = {"name": source.name, "created": time.time(), **found, **source.card, "notes": notes}
         write_json(draft / "card.json", card)
         for number, upload in enumerate(source.originals):
             shutil.copyfile(upload.path, draft / f"original-{number}")
@@ -164,14 +155,12 @@ def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> st
     return f"dataset:{key}"
 
 
-def _write_rows(
-    path: Path, source: _Source, digest: Any, on_progress: OnProgress
-) -> dict[str, Any]:
+def _write_rows(path: Path, source: _Source, digest: Any, on_progress: OnProgress) -> Card:
     """Write all rows, and return what the card says of them. Adds them to the digest."""
     name = source.name
     seen: list[Row] = []
     columns: dict[str, None] = {}
-    spelling: dict[str, str] = {}  # of a column's name, as it was met first
+    spelling: dict[str, str] = {}  # of columns, as met first: files of a table may differ in case
     problems: list[str] = []
     bad = held_out = 0
     reported = time.monotonic()
@@ -182,7 +171,9 @@ def _write_rows(
                 if len(problems) < PROBLEMS_KEPT:
                     problems.append(row.problem)
                 continue
-            made = _with_known_spelling(row, spelling)
+            made = {spelling.setdefault(key.lower(), key): value for key, value in row.items()}
+            if len(made) < len(row):  # two of its columns differ only in case
+                made = row
             text = row_to_json(made)
             digest.update(text.encode() + bytes([part]))
             writer.add(text, number, part)
@@ -210,18 +201,9 @@ def _write_rows(
         "bad": bad,
         "problems": problems,
         "columns": list(columns),
-        "shape": schema.shape.value,
-        "reason": schema.reason,
-        "roles": schema.roles,
-        "certain": schema.certain,
+        **schema._asdict(),
         "labels": labels,
     }
-
-
-def _with_known_spelling(row: Row, spelling: dict[str, str]) -> Row:
-    """A row with its columns spelled as at first: files of one table may differ in case."""
-    made = {spelling.setdefault(key.lower(), key): value for key, value in row.items()}
-    return made if len(made) == len(row) else row
 
 
 def _names_by_number(names: dict[str, str], values: list[str]) -> dict[str, str]:

@@ -19,17 +19,10 @@ from engine.errors import DataError
 from engine.spec.run import Shape
 
 Roles = dict[str, str]  # role -> column
-MEDIA_FIELDS = (
-    "images",
-    "videos",
-    "audios",
-    "image",
-    "audio",
-)  # beside a chat, as in LLaMA-Factory
+MEDIA_FIELDS = ("images", "videos", "audios", "image", "audio")  # of LLaMA-Factory's chats
 SPEAKER_MARKS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
-MARKS = dict.fromkeys(("true", "1", "good", "yes"), True) | dict.fromkeys(
-    ("false", "0", "bad", "no"), False
-)
+MARKS = {"true": True, "1": True, "good": True, "yes": True}
+MARKS |= {"false": False, "0": False, "bad": False, "no": False}
 INSTANCE_ROLES = {"prompt": "prompt", "input": "input", "completion": "output"}
 ANSWER_COLUMNS = ("completion", "output", "label")  # of normal rows and of raw ones
 
@@ -37,8 +30,7 @@ ANSWER_COLUMNS = ("completion", "output", "label")  # of normal rows and of raw 
 def normalize_row(row: Row, schema: Schema, class_names: dict[str, str] | None = None) -> list[Row]:
     """Convert a row to one normal row, or several where it holds several examples.
 
-    ``class_names`` are the names that class numbers stand for. Raises DataError that says what is
-    wrong with the row.
+    ``class_names`` are by class number. Raises DataError that says what is wrong with the row.
     """
     roles = schema.roles
     match schema.shape:
@@ -62,17 +54,12 @@ def normalize_row(row: Row, schema: Schema, class_names: dict[str, str] | None =
 
 def _normalize_instances(row: Row, roles: Roles) -> list[Row]:
     """One row, or one per instance of an instruction."""
-    instances = row.get(roles["completion"])
-    if isinstance(instances, list) and _are_instances(instances):
-        prompt = _field_text(row, roles["prompt"], "question")
-        rows = ({"prompt": prompt, **instance} for instance in instances)
-        return [_normalize_answer(one, INSTANCE_ROLES) for one in rows]
-    return [_normalize_answer(row, roles)]
-
-
-def _are_instances(values: list[Any]) -> bool:
-    """Whether an answer is a list of inputs with their outputs."""
-    return bool(values) and all(isinstance(one, dict) and "output" in one for one in values)
+    found = row.get(roles["completion"])
+    instances = found if isinstance(found, list) else []
+    if not instances or not all(isinstance(one, dict) and "output" in one for one in instances):
+        return [_normalize_answer(row, roles)]
+    prompt = _field_text(row, roles["prompt"], "question")
+    return [_normalize_answer({"prompt": prompt, **one}, INSTANCE_ROLES) for one in instances]
 
 
 def _normalize_answer(row: Row, roles: Roles) -> Row:
@@ -80,23 +67,21 @@ def _normalize_answer(row: Row, roles: Roles) -> Row:
     asked, found = row.get(roles["prompt"]), row.get(roles["completion"])
     if isinstance(asked, list) and any(isinstance(turn, dict) for turn in asked):  # as TRL has them
         answers = found if isinstance(found, list) else [_answer_message(found)]
-        return {"messages": _system_messages(row, roles) + read_messages([*asked, *answers])}
+        return {"messages": _after_system(row, roles, read_messages([*asked, *answers]))}
     prompt = _field_text(row, roles["prompt"], "question")
     answer = _field_text(row, roles["completion"], "answer")
     if "input" in roles and row.get(roles["input"]) not in (None, ""):
         prompt = f"{prompt}\n\n{_field_text(row, roles['input'], 'input')}"
-    if system := _system_messages(row, roles):
-        turns = [make_message("user", prompt), make_message("assistant", answer)]
-        return {"messages": system + turns}
-    return {"prompt": prompt, "completion": answer}
+    if not _system_text(row, roles):
+        return {"prompt": prompt, "completion": answer}
+    turns = [make_message("user", prompt), make_message("assistant", answer)]
+    return {"messages": _after_system(row, roles, turns)}
 
 
 def _normalize_chat(row: Row, roles: Roles) -> Row:
     _refuse_media(row)
-    system, messages = _system_messages(row, roles), read_messages(row.get(roles["messages"]))
-    if messages[0]["role"] == "system":  # the conversation's own wins
-        system = []
-    made: Row = {"messages": system + messages}
+    messages = read_messages(row.get(roles["messages"]))
+    made: Row = {"messages": _after_system(row, roles, messages)}
     if "tools" in roles and (tools := read_tools(row.get(roles["tools"]))):
         made["tools"] = tools
     return made
@@ -104,15 +89,11 @@ def _normalize_chat(row: Row, roles: Roles) -> Row:
 
 def _normalize_preference(row: Row, roles: Roles) -> Row:
     _refuse_media(row)
-    before, chosen = _read_prompt(row, roles), row.get(roles["chosen"])
-    rejected = row.get(roles["rejected"])
-    if not before and isinstance(chosen, str) and isinstance(rejected, str):
-        chosen, rejected = _split_speakers(chosen), _split_speakers(rejected)
-    if (
-        isinstance(chosen, list)
-        and isinstance(rejected, list)
-        and max(len(chosen), len(rejected)) > 1
-    ):
+    before = _read_prompt(row, roles)
+    chosen, rejected = answers = row.get(roles["chosen"]), row.get(roles["rejected"])
+    if not before and all(isinstance(one, str) for one in answers):
+        chosen, rejected = answers = _split_speakers(chosen), _split_speakers(rejected)
+    if all(isinstance(one, list) for one in answers) and max(map(len, answers)) > 1:
         # Both hold the whole conversation; only answers to the same question can be compared.
         if chosen[:-1] != rejected[:-1]:
             raise DataError(
@@ -123,11 +104,11 @@ def _normalize_preference(row: Row, roles: Roles) -> Row:
     better, worse = _answer_text(chosen, "better"), _answer_text(rejected, "worse")
     if isinstance(before, str):
         _field_text({"prompt": before}, "prompt", "question")
-        if not (system := _system_messages(row, roles)):
+        if not _system_text(row, roles):
             return {"prompt": before, "completion": better, "rejected": worse}
-        before = [*system, make_message("user", before)]
+        before = [make_message("user", before)]
     messages = read_messages([*before, make_message("assistant", better)])
-    return {"messages": messages, "rejected": worse}
+    return {"messages": _after_system(row, roles, messages), "rejected": worse}
 
 
 def _normalize_feedback(row: Row, roles: Roles) -> Row:
@@ -137,10 +118,9 @@ def _normalize_feedback(row: Row, roles: Roles) -> Row:
         raise DataError(f"'{roles['mark']}' is {mark or 'empty'}, where true or false is needed.")
     before = _read_prompt(row, roles)
     if isinstance(before, list):
-        answers = []
         if "completion" in roles:
-            answers = [_answer_message(row.get(roles["completion"]))]
-        messages = _system_messages(row, roles) + read_messages([*before, *answers])
+            before = [*before, _answer_message(row.get(roles["completion"]))]
+        messages = _after_system(row, roles, read_messages(before))
         return {"messages": messages, "good": MARKS[mark]}
     if "completion" not in roles:
         raise DataError(
@@ -188,10 +168,18 @@ def _refuse_media(row: Row) -> None:
         raise DataError(f"it comes with {media}, which Hone cannot train on.")
 
 
-def _system_messages(row: Row, roles: Roles) -> list[Message]:
+def _system_text(row: Row, roles: Roles) -> str:
     if "system" not in roles or not row.get(roles["system"]):
-        return []
-    return [make_message("system", _field_text(row, roles["system"], "system text"))]
+        return ""
+    return _field_text(row, roles["system"], "system text")
+
+
+def _after_system(row: Row, roles: Roles, messages: list[Message]) -> list[Message]:
+    """The messages after the row's system text; those that bring one keep theirs."""
+    text = _system_text(row, roles)
+    if not text or messages[0]["role"] == "system":
+        return messages
+    return [make_message("system", text), *messages]
 
 
 def _field_text(row: Row, column: str, what: str) -> str:
@@ -213,7 +201,7 @@ def _read_label(row: Row, column: str, class_names: dict[str, str]) -> str:
     return ", ".join(class_names.get(one, one) for one in texts)
 
 
-def as_table_row(row: Row, shape: Shape) -> Row:
+def as_table_row(row: Row, shape: Shape | None = None) -> Row:
     """Convert a normal row back to columns from which its schema is inferred again."""
     if "text" in row:
         return {"text": row["text"]}

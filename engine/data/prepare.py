@@ -32,7 +32,7 @@ from engine.store.files import draft_folder, publish_folder, write_json
 from engine.store.workspace import Store
 from engine.text import OnProgress, count_of
 
-VERSION = 3  # raised when the same settings would give other rows
+VERSION = 4  # raised when the same settings would give other rows
 # Different labels: with more of them, and few rows of each, they are numbers or lists, no classes.
 MAX_CLASSES = 20
 FEW_TRAINING_ROWS = 50  # below this a finding says so
@@ -88,19 +88,14 @@ def _prepared_key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> st
 
 
 def _prepare_draft(
-    draft: Path,
-    spec: DataSpec,
-    dataset: Dataset,
-    other: Dataset | None,
-    on_progress: OnProgress,
+    draft: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, on_progress: OnProgress
 ) -> Prepared:
     schema = dataset.schema_for(spec)
     with RowWriter(draft / "normal.arrow") as writer:
         collector = RowCollector(writer, spec, on_progress)
         collector.add_dataset(dataset, schema, TRAIN if other else None)
         if other:
-            others_schema = other.schema_for(DataSpec(source=other.source))
-            collector.add_dataset(other, others_schema, HELD_OUT)
+            collector.add_dataset(other, other.schema_for(DataSpec()), HELD_OUT)
     rows, facts = read_rows(draft / "normal.arrow"), collector.facts
     labelled = schema.shape == Shape.LABEL
     with_labels = labelled and len(set(facts.labels)) <= max(MAX_CLASSES, len(rows) // 2)
@@ -152,19 +147,15 @@ def _held_out_rows(kept: list[int], facts: RowFacts, spec: DataSpec, with_labels
 def _schema_findings(schema: Schema, dataset: Dataset, other: Dataset | None) -> list[Finding]:
     """What the user has to confirm about the columns, and whether held-out data fits."""
     found = []
-    if other and not _is_same_kind(other, schema):
-        values = {"name": other.name, "theirs": other.shape, "ours": schema.shape}
-        found.append(make_finding("misfit", 0, values))
+    if other:
+        same = other.shape == schema.shape or {other.shape, schema.shape} <= CONVERSATIONS
+        if not (same and other.certain):
+            values = {"name": other.name, "theirs": other.shape, "ours": schema.shape}
+            found.append(make_finding("misfit", 0, values))
     if not schema.certain:
         columns = f"Columns: {', '.join(dataset.columns[:12])}"
         found.append(make_finding("unsure", 0, {"reason": schema.reason}, example=columns))
     return found
-
-
-def _is_same_kind(other: Dataset, schema: Schema) -> bool:
-    """Whether held-out data is of the kind that is trained on."""
-    same = other.shape == schema.shape or {other.shape, schema.shape} <= CONVERSATIONS
-    return other.certain and same
 
 
 def _goal_findings(spec: DataSpec, shape: Shape, marks: Counter[bool], kept: int) -> list[Finding]:

@@ -41,19 +41,11 @@ def report_values(
     """The report as plain values, for JSON."""
     findings = [*prepared.findings, *(token_findings(tokens, spec) if tokens else [])]
     return {
-        "name": dataset.name,
-        "shape": prepared.shape.value,
-        "reason": prepared.reason,
+        **prepared.model_dump(mode="json", exclude={"folder", "total"}),
         "task": prepared.task,
-        "roles": prepared.roles,
         "columns": dataset.columns,
         "notes": dataset.notes,
         "rows": prepared.total,
-        "train": prepared.train,
-        "held_out": prepared.held_out,
-        "labels": prepared.labels,
-        "languages": prepared.languages,
-        "scripts": prepared.scripts,
         "tokens": tokens.model_dump() if tokens else None,
         "findings": [finding.model_dump() for finding in findings],
     }

@@ -9,7 +9,7 @@ import hashlib
 
 from engine.data.datasets import Dataset
 from engine.data.ingest import PROBLEMS_KEPT
-from engine.data.messages import with_system
+from engine.data.messages import make_message, with_system
 from engine.data.normalize import last_answer, normalize_row
 from engine.data.quality.near_duplicates import COMPARED_ROWS, NearDuplicates
 from engine.data.quality.pii import find_pii
@@ -45,9 +45,7 @@ class RowCollector:
 
     def __init__(self, writer: RowWriter, spec: DataSpec, on_progress: OnProgress) -> None:
         self.facts = RowFacts()
-        self._writer = writer
-        self._spec = spec
-        self._on_progress = on_progress
+        self._writer, self._spec, self._on_progress = writer, spec, on_progress
         self._near_duplicates = NearDuplicates()
         self._group_of: dict[bytes, int] = {}  # key of a row -> its group
 
@@ -97,17 +95,16 @@ def _with_system_prompt(row: Row, system: str) -> Row:
     """The row with the system prompt for all rows, unless it brings its own."""
     if not system.strip() or "text" in row:
         return row
-    turns = row.get("messages") or [
-        {"role": "user", "content": row["prompt"]},
-        {"role": "assistant", "content": row["completion"]},
+    kept = dict(row)
+    turns = kept.pop("messages", None) or [
+        make_message("user", kept.pop("prompt")),
+        make_message("assistant", kept.pop("completion")),
     ]
-    kept = {key: row[key] for key in row if key not in ("messages", "prompt", "completion")}
     return {"messages": with_system(turns, system), **kept}
 
 
 def row_text(row: Row) -> str:
     """All that a row says, for comparing and searching."""
     if "messages" in row:
-        said = (turn["content"] for turn in row["messages"] if turn["role"] != "system")
-        return "\n".join(said)
+        return "\n".join(turn["content"] for turn in row["messages"] if turn["role"] != "system")
     return row.get("text") or f"{row['prompt']}\n{row['completion']}"

@@ -8,7 +8,7 @@ the user's file. ``datasets.Dataset.from_file`` opens the same files in a worker
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -27,27 +27,21 @@ class RowWriter:
     def __init__(self, path: Path) -> None:
         self._sink = pa.OSFile(str(path), "wb")
         self._stream = pa.ipc.new_stream(self._sink, ARROW_SCHEMA)
-        self._texts: list[str] = []
-        self._numbers: list[int] = []
-        self._parts: list[int] = []
-        self._size = 0
+        self._batch: list[Row] = []
+        self._size = 0  # characters of the batch
         self.count = 0
 
     def add(self, text: str, number: int = 0, part: int = TRAIN) -> None:
         """Add one row as JSON, its number in the user's file, and its part."""
-        self._texts.append(text)
-        self._numbers.append(number or self.count + 1)
-        self._parts.append(part)
-        self._size += len(text)
         self.count += 1
-        if self._size > WRITE_BATCH or len(self._texts) >= 10_000:
+        self._batch.append({"row": text, "number": number or self.count, "part": part})
+        self._size += len(text)
+        if self._size > WRITE_BATCH or len(self._batch) >= 10_000:
             self._flush()
 
     def _flush(self) -> None:
-        columns = zip((self._texts, self._numbers, self._parts), ARROW_SCHEMA, strict=True)
-        arrays = [pa.array(values, field.type) for values, field in columns]
-        self._stream.write_batch(pa.record_batch(arrays, schema=ARROW_SCHEMA))
-        self._texts, self._numbers, self._parts, self._size = [], [], [], 0
+        self._stream.write_batch(pa.RecordBatch.from_pylist(self._batch, ARROW_SCHEMA))
+        self._batch, self._size = [], 0
 
     def __enter__(self) -> RowWriter:
         return self
@@ -78,7 +72,6 @@ class Rows(Sequence[Row]):
         return row
 
     def row_json(self, index: int) -> str:
-        """Return a row as JSON."""
         return str(self._table.column(0)[index].as_py())
 
     def __iter__(self) -> Iterator[Row]:
@@ -87,9 +80,8 @@ class Rows(Sequence[Row]):
     def items(self) -> Iterator[tuple[Row, int, int]]:
         """Yield (row, number in the user's file, part)."""
         for batch in self._table.to_batches():
-            for text, number, part in zip(
-                *(column.to_pylist() for column in batch.columns), strict=True
-            ):
+            columns = (column.to_pylist() for column in batch.columns)
+            for text, number, part in zip(*columns, strict=True):
                 yield json.loads(text), number, part
 
     def index_of(self, number: int) -> int | None:
@@ -105,13 +97,6 @@ class Rows(Sequence[Row]):
 def row_to_json(row: Row) -> str:
     """A row as compact JSON, as it is stored."""
     return json.dumps(row, ensure_ascii=False, separators=(",", ":"))
-
-
-def write_rows(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows to a new file."""
-    with RowWriter(path) as writer:
-        for row in rows:
-            writer.add(row_to_json(row))
 
 
 def read_rows(path: Path) -> Rows:

@@ -14,32 +14,17 @@ from engine.spec.run import Shape
 # The roles of a shape's columns, as the user reads them. The first REQUIRED_ROLES are required.
 ROLES: dict[Shape, dict[str, str]] = {
     Shape.CHAT: {"messages": "Conversation", "system": "System prompt", "tools": "Tools"},
-    Shape.ALPACA: {
-        "prompt": "Instruction",
-        "completion": "Output",
-        "input": "Input",
-        "system": "System prompt",
-    },
-    Shape.COMPLETION: {
-        "prompt": "Prompt or question",
-        "completion": "Answer",
-        "system": "System prompt",
-    },
-    Shape.PREFERENCE: {
-        "chosen": "Better answer",
-        "rejected": "Worse answer",
-        "prompt": "Prompt or conversation",
-        "system": "System prompt",
-    },
-    Shape.FEEDBACK: {
-        "prompt": "Prompt or conversation",
-        "mark": "Good or bad",
-        "completion": "Answer",
-        "system": "System prompt",
-    },
+    Shape.ALPACA: {"prompt": "Instruction", "completion": "Output", "input": "Input",
+                   "system": "System prompt"},
+    Shape.COMPLETION: {"prompt": "Prompt or question", "completion": "Answer",
+                       "system": "System prompt"},
+    Shape.PREFERENCE: {"chosen": "Better answer", "rejected": "Worse answer",
+                       "prompt": "Prompt or conversation", "system": "System prompt"},
+    Shape.FEEDBACK: {"prompt": "Prompt or conversation", "mark": "Good or bad",
+                     "completion": "Answer", "system": "System prompt"},
     Shape.LABEL: {"text": "Text", "label": "Label", "second": "Second text"},
     Shape.TEXT: {"text": "Text"},
-}
+}  # fmt: skip
 REQUIRED_ROLES = dict.fromkeys(Shape, 2) | {Shape.CHAT: 1, Shape.TEXT: 1}
 SHAPE_TASKS = {
     Shape.CHAT: "Chat: the model learns to answer as the assistant does in these conversations.",

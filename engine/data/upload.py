@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from engine.data.readers.formats import read_table
-from engine.data.readers.table import BadRow, ReadOptions, Table
-from engine.data.rows import HELD_OUT, TRAIN, Row
+from engine.data.readers.table import BadRow, FileRows, ReadOptions, Table
+from engine.data.rows import HELD_OUT, TRAIN
 from engine.errors import DataError
 
 CLASS_LIST_SIZE = 200_000  # bytes of a list of class names at most
 CLASS_NAME_LENGTH = 60
 # The name of a file that may list class names, and of one that holds nothing else.
 CLASS_LIST_NAME = re.compile(
-    r"(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)", re.IGNORECASE
+    r"(?i)(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)"
 )
-CLASS_LIST_ONLY = re.compile(r"(class(es)?|categories|labels?|mapping)([_. -].*)?$", re.IGNORECASE)
-TEXT_HALF = re.compile(r"(.*?)[_.-]?(texts?|sentences?|inputs?)$", re.IGNORECASE)
-LABEL_HALF = re.compile(r"(.*?)[_.-]?(labels?|targets?)$", re.IGNORECASE)
+CLASS_LIST_ONLY = re.compile(r"(?i)(class(es)?|categories|labels?|mapping)([_. -].*)?$")
+TEXT_HALF = re.compile(r"(?i)(.*?)[_.-]?(texts?|sentences?|inputs?)$")
+LABEL_HALF = re.compile(r"(?i)(.*?)[_.-]?(labels?|targets?)$")
 HELD_OUT_NAME = re.compile(
-    r"(^|[_.\- ])(valid|validation|val|dev|test|eval|heldout|held-out|held_out)([_.\- ]|$)",
-    re.IGNORECASE,
+    r"(?i)(^|[_. -])(val|valid(ation)?|dev|test|eval|held[_-]?out)([_. -]|$)"
 )
-NOT_EXAMPLES = re.compile(
-    r"(readme|licen[cs]e|changelog|notice|dataset_infos?)([_.-].*)?$", re.IGNORECASE
-)
+NOT_EXAMPLES = re.compile(r"(?i)(readme|licen[cs]e|changelog|notice|dataset_infos?)([_.-].*)?$")
 # File names or suffixes that are classes.
 CLASS_FILE_NAMES = {"pos", "neg", "positive", "negative", "ham", "spam"}
 
@@ -81,7 +77,7 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
             "Add it with the data."
         )
     pairs = _text_label_pairs(data)
-    tables: list[tuple[Table, str]] = []
+    tables: list[Table] = []
     for upload in data:
         if upload in pairs.values():
             continue
@@ -92,7 +88,7 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
             table = read_table(upload.path, upload.name, options)
             if class_name := _class_of(upload, data):
                 table.rows = _with_label(table.rows, class_name)
-        tables.append((table, upload.stem))
+        tables.append(table)
     if any(_class_of(upload, data) for upload in data):
         notes.append("Each file is a class: its name is the label.")
     return Arranged(_assign_parts(tables, notes), names, notes)
@@ -108,15 +104,15 @@ def _example_files(uploads: list[Upload], notes: list[str]) -> list[Upload]:
     return [upload for upload in uploads if upload not in others]
 
 
-def _assign_parts(tables: list[tuple[Table, str]], notes: list[str]) -> list[tuple[Table, int]]:
+def _assign_parts(tables: list[Table], notes: list[str]) -> list[tuple[Table, int]]:
     """Hold out the files named valid, dev or test, unless there are no others."""
-    held_out = [table.name for table, stem in tables if HELD_OUT_NAME.search(stem)]
+    held_out = [one.name for one in tables if HELD_OUT_NAME.search(Path(one.name).stem)]
     if len(held_out) == len(tables):
         held_out = []
     if held_out:
         names = " and ".join(f"'{name}'" for name in held_out)
         notes.append(f"Held out because of the file's name: {names}.")
-    return [(table, HELD_OUT if table.name in held_out else TRAIN) for table, _ in tables]
+    return [(table, HELD_OUT if table.name in held_out else TRAIN) for table in tables]
 
 
 def read_class_names(upload: Upload) -> dict[str, str]:
@@ -127,16 +123,14 @@ def read_class_names(upload: Upload) -> dict[str, str]:
         return {}
     try:
         text = upload.path.read_text(encoding="utf-8-sig")
-        values: Any = [line for line in text.splitlines() if line.strip()]
-        if upload.suffix == ".json":
-            values = json.loads(text)
+        lines = [line for line in text.splitlines() if line.strip()]
+        found: Any = json.loads(text) if upload.suffix == ".json" else lines
     except (ValueError, RecursionError):
         return {}
-    if isinstance(values, dict):
-        return values if all(isinstance(one, str) for one in values.values()) else {}
-    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+    values = found.values() if isinstance(found, dict) else found
+    if not isinstance(found, list | dict) or not all(isinstance(one, str) for one in values):
         return {}
-    return _number_names(values)
+    return found if isinstance(found, dict) else _number_names(found)
 
 
 def _number_names(lines: list[str]) -> dict[str, str]:
@@ -146,8 +140,8 @@ def _number_names(lines: list[str]) -> dict[str, str]:
     numbered = [re.fullmatch(r"(-?\d+)[\t,;: ]\s*(\S.*)", line) for line in lines]
     if all(numbered):
         return {found[1]: found[2] for found in numbered if found}
-    unlike_names = (len(line) > CLASS_NAME_LENGTH or re.fullmatch(r"-?\d+", line) for line in lines)
-    if len(lines) < 2 or any(unlike_names):
+    unlike = (len(line) > CLASS_NAME_LENGTH or re.fullmatch(r"-?\d+", line) for line in lines)
+    if len(lines) < 2 or any(unlike):
         return {}
     return {str(number): line for number, line in enumerate(lines)}
 
@@ -165,7 +159,7 @@ def _join_lines(text_file: Upload, label_file: Upload, options: ReadOptions) -> 
     texts = read_table(text_file.path, text_file.name, by_line)
     labels = read_table(label_file.path, label_file.name, by_line)
 
-    def rows() -> Iterator[Row | BadRow]:
+    def rows() -> FileRows:
         for number, (text, label) in enumerate(zip_longest(texts.rows, labels.rows), start=1):
             if text is None or label is None:
                 short = texts.name if text is None else labels.name
@@ -194,5 +188,5 @@ def _class_of(upload: Upload, data: list[Upload]) -> str:
     return ""
 
 
-def _with_label(rows: Iterator[Row | BadRow], label: str) -> Iterator[Row | BadRow]:
+def _with_label(rows: FileRows, label: str) -> FileRows:
     return (row if isinstance(row, BadRow) else {**row, "label": label} for row in rows)

@@ -10,9 +10,7 @@ from engine.estimate.case import MemoryInputs
 from engine.model.info import LinearModule
 
 OUTPUT_COPIES = 1.2  # of a linear layer's output
-WIDTH_COPIES = (
-    7.5  # of a block's width: norms in fp32, residuals, queries and keys twice (rotation)
-)
+WIDTH_COPIES = 7.5  # of a block's width: fp32 norms, residuals, queries and keys twice (rotation)
 # With gradient checkpointing: blocks in memory, which are the one that is computed again and what
 # others left behind. By the bits of quantised weights, which are dequantised for each product.
 RECOMPUTED_BLOCKS = {None: 1.25, 4: 3.5, 8: 6.0}
@@ -55,46 +53,31 @@ def logit_bytes(inputs: MemoryInputs) -> int:
 
 def _token_bytes(inputs: MemoryInputs) -> float:
     """What a token leaves in all blocks together."""
-    info, size = inputs.info, inputs.activation_bytes
-    adapted = {id(module) for module in _adapted_modules(inputs)}
+    info, method, size = inputs.info, inputs.method, inputs.activation_bytes
+    adapted = info.resolve_targets(method.targets) if method.adapts else ()
     kept = 0.0
     for module in info.modules:
         kept += module.count * OUTPUT_COPIES * size * module.outs
-        if id(module) in adapted:
+        if module.name in adapted:
             kept += module.count * _adapter_bytes(inputs, module)
-        elif inputs.method.kind == "full":
+        elif method.kind == "full":
             kept += module.count * size * module.ins  # its input, for the gradient of its weights
-    kept += _expert_bytes(inputs)
-    kept += info.layers * WIDTH_COPIES * size * info.hidden_size
-    kept += info.layers * _attention_bytes(inputs)
-    return kept
-
-
-def _adapted_modules(inputs: MemoryInputs) -> list[LinearModule]:
-    """The model's own entries of the modules that get an adapter."""
-    if not inputs.method.adapts:
-        return []
-    names = inputs.info.resolve_targets(inputs.method.targets)
-    return [module for module in inputs.info.modules if module.name in names]
-
-
-def _has_lora_kernel(inputs: MemoryInputs) -> bool:
-    """Whether adapters are computed in one step with their layers (engine.work.kernels.lora)."""
-    method = inputs.method
-    slow = method.dropout or inputs.autocast or inputs.info.transposed
-    return method.kind == "lora" and not slow
+    each = WIDTH_COPIES * size * info.hidden_size + _attention_bytes(inputs)
+    return kept + _expert_bytes(inputs) + info.layers * each
 
 
 def _adapter_bytes(inputs: MemoryInputs, module: LinearModule) -> float:
     """What an adapter keeps of a token: input and inner output in fp32; DoRA both outputs, too."""
-    rank = inputs.method.rank_of(module.name)
-    if _has_lora_kernel(inputs):  # layers share their input, in its own precision
+    method, rank = inputs.method, inputs.method.rank_of(module.name)
+    slow = method.dropout or inputs.autocast or inputs.info.transposed
+    if method.kind == "lora" and not slow:
+        # Computed in one step with its layer (engine.work.kernels.lora): layers share their input.
         return inputs.activation_bytes * (SHARED_INPUT * module.ins + rank)
     # An input that is fp32 already needs no copy, and layers share it.
     input_bytes = 4 if inputs.activation_bytes == 2 else 2
-    if inputs.method.dropout:
+    if method.dropout:
         input_bytes += 5
-    both_outputs = 10 * module.outs if inputs.method.kind == "dora" else 0
+    both_outputs = 10 * module.outs if method.kind == "dora" else 0
     return module.ins * input_bytes + 4 * rank + both_outputs
 
 

@@ -25,7 +25,6 @@ class Case(NamedTuple):
     labels: int  # outputs of a classification head
     lengths: Lengths | None  # None before the rows were counted
     machine: Machine
-    capable: bool  # the device computes in bf16 natively
     max_length: int = DEFAULT_LENGTH  # of the settings, until the rows were counted
     preference: str = ""  # dpo, orpo or kto
 
@@ -84,7 +83,7 @@ class MemoryInputs(NamedTuple):
 
 def memory_inputs(case: Case, setup: Setup) -> MemoryInputs:
     """What the memory of this case depends on with these settings."""
-    precision, autocast = resolve_precision(setup.place, setup.method, case.capable)
+    precision, autocast = resolve_precision(setup.place, setup.method, case.machine.capable)
     return MemoryInputs(
         info=case.info,
         method=setup.method,
@@ -100,7 +99,7 @@ def memory_inputs(case: Case, setup: Setup) -> MemoryInputs:
     )
 
 
-def case_of_model(info: ModelInfo, labels: int, machine: Machine, capable: bool) -> Case:
+def case_of_model(info: ModelInfo, labels: int, machine: Machine) -> Case:
     """A case for a model alone, before there is any data."""
     goal: ObjectiveKind = "classify" if info.task == "classify" else "write"
-    return Case(info, goal, 1, labels, None, machine, capable)
+    return Case(info, goal, 1, labels, None, machine)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from engine.errors import HoneError
 from engine.estimate.lengths import Lengths
@@ -51,10 +51,9 @@ class BatchShape(NamedTuple):
     packed: bool  # without padding, where the model allows it
 
 
-class MeasuredSpeed(BaseModel):
+class MeasuredSpeed(BaseModel, frozen=True):
     """What the desk measured of a model on this machine."""
 
-    model_config = ConfigDict(frozen=True)
     flops: float  # a second of training
     packed: bool = False  # whether it trains without padding (engine.work.kernels.packing)
     token_seconds: float  # for one more token of the replies to all sample prompts
@@ -115,7 +114,10 @@ def flops_per_token(
     info: ModelInfo, method: MethodSpec, length: float, labels: int = 2, how: Pass = ONE_PASS
 ) -> float:
     """Arithmetic for a token of a row of this length: two per weight and pass, and attention."""
-    body = sum(module.weights * _active_share(info, module.part) for module in info.modules)
+    body: float = sum(module.weights for module in info.modules)
+    if info.experts and info.experts_active:  # a token passes some of them
+        weights = sum(module.weights for module in info.modules if module.part == "experts")
+        body -= weights * (1 - info.experts_active / info.experts)
     if info.task == "write":
         body += how.scored * info.vocab_size * info.hidden_size  # the output head, tied or not
     forward = 2 * body + 4 * length * info.hidden_size * info.layers
@@ -125,13 +127,6 @@ def flops_per_token(
     total = (3 if how.checkpointing else 2) * forward
     total += 2 * body if method.kind == "full" else 6 * counted.adapter + 2 * counted.saved
     return total * SLOWDOWN.get(method.kind, 1.0)
-
-
-def _active_share(info: ModelInfo, part: str) -> float:
-    """The share of a part's weights that a token passes."""
-    if part == "experts" and info.experts and info.experts_active:
-        return info.experts_active / info.experts
-    return 1.0
 
 
 def estimate_from_past(speed: PastSpeed, job: Workload, checkpointing: bool) -> TimeRange:

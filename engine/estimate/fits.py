@@ -31,18 +31,18 @@ class ModelFit(NamedTuple):
     rough: bool = False  # estimated from the number of weights alone
 
 
-def check_fit(info: ModelInfo, machine: Machine, capable: bool) -> ModelFit:
-    """What fits, from the model's structure; ``capable`` as in ``Case``."""
-    case = case_of_model(info, FIT_LABELS, machine, capable)
+def check_fit(info: ModelInfo, machine: Machine) -> ModelFit:
+    """What fits, from the model's structure."""
+    case = case_of_model(info, FIT_LABELS, machine)
     length = min(FIT_LENGTH, info.context or FIT_LENGTH)
     lora = bytes_needed(case, Setup(MethodSpec(kind="lora"), length))
     four = bytes_needed(case, Setup(MethodSpec(kind="qlora"), length))
     return _model_fit(lora, four, case.budget)
 
 
-def check_fit_by_size(parameters: int, machine: Machine, capable: bool) -> ModelFit:
+def check_fit_by_size(parameters: int, machine: Machine) -> ModelFit:
     """What probably fits, from the number of weights alone."""
-    lora = parameters * BYTES_PER_WEIGHT["bf16" if capable else "fp32"] + OVERHEAD_BYTES
+    lora = parameters * BYTES_PER_WEIGHT["bf16" if machine.capable else "fp32"] + OVERHEAD_BYTES
     four = parameters * BYTES_PER_WEIGHT["four"] + OVERHEAD_BYTES
     return _model_fit(lora, four, machine.free * USABLE_SHARE)._replace(rough=True)
 

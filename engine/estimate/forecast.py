@@ -24,7 +24,7 @@ class Forecast(NamedTuple):
     needs: float  # bytes of memory in the layout that the settings ask for
     fit: BatchLayout | None  # the first layout that fits into what is free; None where none does
     fit_needs: float  # bytes, in that layout or in the smallest one
-    disk: float  # bytes that it writes
+    disk: float  # bytes of the checkpoints that are there at once, and of the result
     helps: tuple[str, ...]  # what would make it fit
     effect: str  # of stepping down on what is learned
 
@@ -36,6 +36,7 @@ def forecast_run(case: Case, spec: RunSpec) -> Forecast:
     length = spec.data.max_length
     if case.lengths:
         length = min(length, case.lengths.longest)
+    checkpoint = 4 + OPTIMIZER_BYTES[spec.optim.optimizer]
     kto = case.preference == "kto"
     fit: BatchLayout | None = initial_layout(spec.optim)
     asked = smallest = _layout_bytes(case, spec, initial_layout(spec.optim), length)
@@ -51,7 +52,7 @@ def forecast_run(case: Case, spec: RunSpec) -> Forecast:
         needs=asked,
         fit=fit,
         fit_needs=smallest,
-        disk=bytes_written(counted, spec),
+        disk=float(counted.trainable * (CHECKPOINTS_ON_DISK * checkpoint + 4)),
         helps=() if fit else tuple(suggest_changes(case, spec.method, length)),
         effect=KTO_COMPARES_FEWER if fewer else SAME_RESULT,
     )
@@ -61,9 +62,3 @@ def _layout_bytes(case: Case, spec: RunSpec, fit: BatchLayout, length: int) -> f
     optimizer, place = spec.optim.optimizer, spec.place
     setup = Setup(spec.method, length, fit.batch, fit.checkpointing, optimizer, place)
     return bytes_needed(case, setup)
-
-
-def bytes_written(counted: ParameterCount, spec: RunSpec) -> float:
-    """Bytes of the checkpoints that are there at once, and of the result."""
-    checkpoint = 4 + OPTIMIZER_BYTES[spec.optim.optimizer]
-    return float(counted.trainable * (CHECKPOINTS_ON_DISK * checkpoint + 4))

@@ -52,9 +52,8 @@ class Lengths(NamedTuple):
     def _cut_bins(self, limit: int) -> list[tuple[float, int]]:
         """The middle of each bin, cut at a limit, with its rows."""
         bins = zip(self.edges, self.edges[1:], self.counts, strict=False)
-        return [
-            (min(limit, (low + min(high, self.longest)) / 2), count) for low, high, count in bins
-        ]
+        longest = self.longest
+        return [(min(limit, (low + min(high, longest)) / 2), count) for low, high, count in bins]
 
 
 def lengths_of_report(

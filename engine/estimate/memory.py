@@ -6,9 +6,10 @@ the output head. Needs no torch and reads no weights.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from engine.estimate.activations import activation_bytes, logit_bytes
 from engine.estimate.case import Case, MemoryInputs, Setup, memory_inputs
@@ -28,10 +29,9 @@ RESERVE_SHARE = 0.12  # freed memory that the allocator keeps, of activations, l
 LONGEST, LARGEST_BATCH = 131_072, 512  # that are tried
 
 
-class MemoryEstimate(BaseModel):
+class MemoryEstimate(BaseModel, frozen=True):
     """Bytes of the peak, by part."""
 
-    model_config = ConfigDict(frozen=True)
     weights: int
     adapter: int
     gradients: int
@@ -55,6 +55,10 @@ def estimate_memory(inputs: MemoryInputs) -> MemoryEstimate:
     states = OPTIMIZER_BYTES[inputs.optimizer]
     if inputs.optimizer == "adamw":  # its states have the precision of the weights
         states = 2 * trained
+    on_cpu = inputs.device == "cpu"  # a card holds a part of a weight file at a time
+    file_bytes = inputs.info.parameters * inputs.weight_bytes if on_cpu else 0
+    # A checkpoint of all weights is built in memory; copies that autocast made leave room for it.
+    checkpoint = file_bytes if full and not inputs.autocast else 0
     activations, logits = activation_bytes(inputs), logit_bytes(inputs)
     changing = activations + logits + trained * counted.trainable
     found = MemoryEstimate(
@@ -65,10 +69,11 @@ def estimate_memory(inputs: MemoryInputs) -> MemoryEstimate:
         activations=activations,
         logits=logits,
         framework=FRAMEWORK_BYTES[inputs.device],
-        reserve=int(RESERVE_SHARE * changing) + _checkpoint_bytes(inputs),
+        reserve=int(RESERVE_SHARE * changing) + checkpoint,
     )
-    # It may take more to load a model and quantise it than to train it.
-    more = found.framework + found.weights + _file_bytes(inputs) - found.total
+    # It may take more to load a model and quantise it, file and weights together, than to train it.
+    loading = found.framework + found.weights + (file_bytes if inputs.method.bits else 0)
+    more = loading - found.total
     return found.model_copy(update={"reserve": found.reserve + max(0, more)})
 
 
@@ -86,27 +91,10 @@ def _base_bytes(inputs: MemoryInputs) -> int:
     return size
 
 
-def _file_bytes(inputs: MemoryInputs) -> int:
-    """The weight file, read beside the quantised weights; a card holds a part of it at a time."""
-    if not inputs.method.bits or inputs.device != "cpu":
-        return 0
-    return inputs.info.parameters * inputs.weight_bytes
-
-
-def _checkpoint_bytes(inputs: MemoryInputs) -> int:
-    """A checkpoint of all weights, built in memory; copies that autocast made leave room for it."""
-    if inputs.method.kind != "full" or inputs.device != "cpu" or inputs.autocast:
-        return 0
-    return inputs.info.parameters * inputs.weight_bytes
-
-
 def usual_methods(inputs: MemoryInputs) -> dict[str, MemoryInputs]:
     """This run with the four usual methods, to compare."""
-    method = inputs.method
-    if not method.adapts:
-        method = method.model_copy(update={"kind": "lora"})
-    lora = method.model_copy(update={"kind": "lora"})
-    qlora = method.model_copy(update={"kind": "qlora", "init": "zero"})
+    lora = inputs.method.model_copy(update={"kind": "lora"})
+    qlora = inputs.method.model_copy(update={"kind": "qlora", "init": "zero"})
     full, half = MethodSpec(kind="full"), inputs._replace(precision="bf16", autocast=False)
     return {
         "Full, fp32": half._replace(method=full, precision="fp32"),
@@ -145,13 +133,5 @@ def largest_batch(inputs: MemoryInputs, free: float, most: int = LARGEST_BATCH) 
 
 def _largest_that_fits(inputs_for: Callable[[int], MemoryInputs], free: float, most: int) -> int:
     """The largest number up to ``most`` that fits, given that all smaller ones do too."""
-    if estimate_memory(inputs_for(most)).total <= free:
-        return most
-    low, high = 0, most - 1
-    while low < high:
-        middle = (low + high + 1) // 2
-        if estimate_memory(inputs_for(middle)).total <= free:
-            low = middle
-        else:
-            high = middle - 1
-    return low
+    numbers = range(1, most + 1)
+    return bisect_right(numbers, free, key=lambda one: estimate_memory(inputs_for(one)).total)

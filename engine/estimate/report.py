@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.errors import SpecError
-from engine.estimate.case import Case, MemoryInputs, Setup, memory_inputs
+from engine.estimate.case import Case, Setup, memory_inputs
 from engine.estimate.memory import bytes_needed, estimate_memory, largest_batch, largest_length
 from engine.hardware import GB
 from engine.model.info import ModelInfo
@@ -30,8 +30,12 @@ def report_model(case: Case, setup: Setup) -> dict[str, Any]:
     info.check_length(setup.length)
     counted = count_parameters(info, method, case.labels)
     inputs = memory_inputs(case, setup._replace(checkpointing=False))
+    one_example = inputs._replace(batch=1, checkpointing=True)
     expected = estimate_memory(inputs)
     recomputing = bytes_needed(case, setup._replace(checkpointing=True))
+    fits = "recomputing" if recomputing <= free else "no"
+    if expected.total <= free:
+        fits = "yes"
     memory_gb = {name: size / GB for name, size in expected.model_dump().items()}
     return {
         "model": info.name,
@@ -56,29 +60,17 @@ def report_model(case: Case, setup: Setup) -> dict[str, Any]:
         "memory_gb": memory_gb | {"total": expected.total / GB},
         "memory_recomputing_gb": recomputing / GB,
         "free_gb": free / GB,
-        "fits": _fit_word(expected.total, recomputing, free),
-        "largest_length": largest_length(_one_example(inputs), free),
+        "fits": fits,
+        "largest_length": largest_length(one_example, free),
         "largest_batch": largest_batch(inputs, free),
     }
-
-
-def _one_example(inputs: MemoryInputs) -> MemoryInputs:
-    return inputs._replace(batch=1, checkpointing=True)
-
-
-def _fit_word(needed: float, recomputing: float, free: float) -> str:
-    if needed <= free:
-        return "yes"
-    return "recomputing" if recomputing <= free else "no"
 
 
 def report_text(found: dict[str, Any]) -> str:
     """The report in words."""
     parts = ", ".join(f"{name} {size:,}" for name, size in found["parts"].items())
     memory_gb = found["memory_gb"]
-    memory_parts = ", ".join(
-        f"{name} {size:.2f}" for name, size in memory_gb.items() if name != "total"
-    )
+    sizes = (f"{name} {size:.2f}" for name, size in memory_gb.items() if name != "total")
     rank = f", rank {found['rank']}" if found["rank"] else ""
     where = f" on {', '.join(found['targets'])}" if found["targets"] else ""
     name = METHODS[found["method"]].name
@@ -91,7 +83,7 @@ def report_text(found: dict[str, Any]) -> str:
         f"{name}{rank}{where}: {found['trainable']:,} of {found['total']:,} weights train "
         f"({share:.2g} %).",
         f"Memory for {found['batch']} × {found['length']} tokens in {found['precision']}: "
-        f"{memory_gb['total']:.2f} GB ({memory_parts}).",
+        f"{memory_gb['total']:.2f} GB ({', '.join(sizes)}).",
         _fit_sentence(found),
         f"At most {found['largest_length']:,} tokens, one example at a time; "
         f"at most {found['largest_batch']} examples of {found['length']} tokens together.",

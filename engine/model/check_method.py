@@ -37,8 +37,7 @@ def _layer_problems(info: ModelInfo, method: MethodSpec, chosen: list[LinearModu
     if layers is not None and layers[-1] >= info.layers:
         problems.append(
             f"Layers (method.layers): {info.name} has {info.layers} layers, counted from 0 to "
-            f"{info.layers - 1}; "
-            f"'{method.layers}' asks for others."
+            f"{info.layers - 1}; '{method.layers}' asks for others."
         )
     if not info.adaptable:
         problems.append(
@@ -60,8 +59,7 @@ def _rank_problems(method: MethodSpec, chosen: list[LinearModule]) -> list[str]:
         widths[module.name] = min(width, widths.get(module.name, width))
     return [
         f"Rank (method.rank): {name} is only {width} wide, so a rank of {method.rank_of(name)} is "
-        "no adapter "
-        f"for it. Set it to {width} or less."
+        f"no adapter for it. Set it to {width} or less."
         for name, width in widths.items()
         if method.rank_of(name) > width
     ]

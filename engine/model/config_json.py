@@ -25,12 +25,9 @@ SETTINGS_FILES = (
 # Keys by which a file makes a library run code (facts: load-time attacks that work although
 # trust_remote_code is off).
 FORBIDDEN_KEYS = {
-    "auto_map",
-    "trust_remote_code",
-    "_attn_implementation_internal",
-    "auto_mapping",
+    "auto_map", "trust_remote_code", "_attn_implementation_internal", "auto_mapping",
     "custom_pipelines",
-}
+}  # fmt: skip
 # Keys by which it names other files. Old tokenizers keep the path of a special_tokens_map_file,
 # which nobody opens.
 FILE_KEY = re.compile(
@@ -49,25 +46,24 @@ PACKED_FORMATS = {
     "mlx": "MLX", "compressed-tensors": "compressed tensors", "fp8": "FP8", "mxfp4": "MXFP4",
 }  # fmt: skip
 PACKED_ADVICE = "which cannot be trained here. Choose the model that it was made from."
-JSON_BYTES, JSON_DEPTH = (
-    8 * 2**20,
-    64,
-)  # of one file, and levels of nesting; real ones have about 2 MB, and 6
-# Counts are loops and sizes are memory: what no model has would hang the page. Real ones stay well
-# below.
-SIZE_KEY = r".*(size|dim|embd|d_model|d_ff|width|inner|positions?|position_embeddings|ctx|length)"
-CEILINGS = [
-    (re.compile(SIZE_KEY), 2**27),
-    (re.compile(r".*(layers?|blocks|stages|depth)"), 400),
-    (re.compile(r".*(groups?|group_num)"), 32),
-    (re.compile(r".*heads?"), 4096),
-    (re.compile(r".*experts?"), 4096),
-    (re.compile(r"num_labels|.*classes"), 100_000),
-]
-WIDTH_KEY = re.compile(
-    r"hidden_size|intermediate_size|n_embd|d_model|ffn_dim|dim|hidden_dim|head_dim|embedding_size"
+# Of one file, and levels of nesting; real ones have about 2 MB, and 6.
+JSON_BYTES, JSON_DEPTH = 8 * 2**20, 64
+WIDTH_KEY = (
+    "hidden_size|intermediate_size|n_embd|d_model|ffn_dim|dim|hidden_dim|head_dim|embedding_size"
 )
-LARGEST_WIDTH, LARGEST_VOCABULARY = 2**20, 10**7
+SIZE_KEY = ".*(size|dim|embd|d_model|d_ff|width|inner|positions?|position_embeddings|ctx|length)"
+# Counts are loops and sizes are memory: what no model has would hang the page. Real ones stay well
+# below. The first key that matches counts.
+CEILINGS = {
+    "vocab_size": 10**7,
+    WIDTH_KEY: 2**20,
+    SIZE_KEY: 2**27,
+    ".*(layers?|blocks|stages|depth)": 400,
+    ".*(groups?|group_num)": 32,
+    ".*heads?": 4096,
+    ".*experts?": 4096,
+    "num_labels|.*classes": 100_000,
+}
 POSITIVE_KEYS = {
     "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads",
     "n_head", "n_heads", "vocab_size",
@@ -129,8 +125,7 @@ def _check_keys(file: str, values: dict[str, Any]) -> None:
         if key in FORBIDDEN_KEYS and value not in (None, False, {}):
             raise ModelError(
                 f"It wants to run code of its own (the key '{key}' in {file}), and Hone never runs "
-                "code of others. "
-                "Choose a model of a standard architecture."
+                "code of others. Choose a model of a standard architecture."
             )
         if KERNEL_KEY.fullmatch(key):
             _check_kernels(file, key, list(value.values()) if isinstance(value, dict) else [value])
@@ -147,13 +142,12 @@ def _check_keys(file: str, values: dict[str, Any]) -> None:
 
 def _check_kernels(file: str, key: str, named: list[Any]) -> None:
     for kernel in named:
-        if kernel is None or (isinstance(kernel, str) and kernel in BUILT_IN_KERNELS):
-            continue
-        raise ModelError(
-            f"It asks for program code from elsewhere ('{key}' in {file} is '{excerpt(kernel)}'), "
-            "and Hone never "
-            f"runs code of others. Take the line '{key}' out of {file}, or choose another model."
-        )
+        if kernel is not None and not (isinstance(kernel, str) and kernel in BUILT_IN_KERNELS):
+            raise ModelError(
+                f"It asks for program code from elsewhere ('{key}' in {file} is "
+                f"'{excerpt(kernel)}'), and Hone never runs code of others. Take the line '{key}' "
+                f"out of {file}, or choose another model."
+            )
 
 
 def is_plain_name(name: str) -> bool:
@@ -184,8 +178,7 @@ def _check_config(values: dict[str, Any]) -> None:
     if not isinstance(kind, str) or not kind:
         raise ModelError(
             f"It is of an architecture that Hone cannot open: its {CONFIG_FILE} names no "
-            "model_type. "
-            "Choose a standard transformers model."
+            "model_type. Choose a standard transformers model."
         )
     for key, value, _ in nested_items(values):
         if key in ("quantization_config", "compression_config") and value:
@@ -209,23 +202,13 @@ def _packing_format(settings: Any) -> str:
 
 
 def _check_number(key: str, number: float) -> None:
-    least, most = _bounds(key)
-    if number < least or number > most:
+    least = 1 if key in POSITIVE_KEYS else -math.inf
+    most = next((most for keys, most in CEILINGS.items() if re.fullmatch(keys, key)), math.inf)
+    if not least <= number <= most:
         raise ModelError(
             f"It cannot be a model: '{key}' in {CONFIG_FILE} is {number:,}, where {max(0, least)} "
-            f"to {most:,} are "
-            "possible. Get the model again, or choose another."
+            f"to {most:,} are possible. Get the model again, or choose another."
         )
-
-
-def _bounds(key: str) -> tuple[float, float]:
-    """The least and largest value that a number of the config may have."""
-    least = 1 if key in POSITIVE_KEYS else -math.inf
-    if key == "vocab_size":
-        return least, LARGEST_VOCABULARY
-    if WIDTH_KEY.fullmatch(key):
-        return least, LARGEST_WIDTH
-    return least, next((most for words, most in CEILINGS if words.fullmatch(key)), math.inf)
 
 
 def excerpt(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -68,8 +69,6 @@ def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide a run's result; imports none of them."""
     found = {"python": platform.python_version()}
     for name in RUN_LIBRARIES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return found

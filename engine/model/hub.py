@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from engine.errors import ModelError
 from engine.store.files import remove_whole
@@ -30,17 +31,15 @@ FOLDER_NAME = re.compile(r"\w([\w.-]{0,200}\w)?", re.ASCII)
 COMMIT_HASH = re.compile(r"([0-9a-f]{40})?")
 
 
-class HubModel(BaseModel):
+class HubModel(BaseModel, frozen=True):
     """What the Hub tells of a model."""
 
-    model_config = ConfigDict(frozen=True)
     name: str  # owner/name
     revision: str  # a commit
     task: str  # as the Hub calls it: text-generation, fill-mask ...; empty if it does not say
     licence: str
-    gated: (
-        str  # auto or manual: access after accepting the owner's terms, or after the owner's reply
-    )
+    # auto or manual: access after accepting the owner's terms, or after the owner's reply
+    gated: str
     downloads: int  # of the last 30 days
     parameters: int | None
     bytes: int | None  # to download
@@ -49,10 +48,9 @@ class HubModel(BaseModel):
     problem: str  # why it cannot be used here, in a sentence or two; empty if it can
 
 
-class DownloadProgress(BaseModel):
+class DownloadProgress(BaseModel, frozen=True):
     """How far the download of a model is."""
 
-    model_config = ConfigDict(frozen=True)
     step: str  # what is being done, such as "Downloading model.safetensors"
     done: int = 0  # bytes that are here
     total: int = 0  # bytes of the model; 0 in steps that download none
@@ -75,10 +73,9 @@ class DownloadProgress(BaseModel):
         return f"{words}, {self.speed / 1e6:.1f} MB/s, {left} left"
 
 
-class HubPage(BaseModel):
+class HubPage(BaseModel, frozen=True):
     """A model before it is downloaded."""
 
-    model_config = ConfigDict(frozen=True)
     model: HubModel
     folder: Path | None  # its small files; None where they may not be read, or would be of no use
     todo: str  # what the user must do before it can be downloaded; empty if nothing
@@ -87,10 +84,9 @@ class HubPage(BaseModel):
     downloaded: bool
 
 
-class ModelOrigin(BaseModel):
+class ModelOrigin(BaseModel, frozen=True):
     """Where a downloaded model came from: hone.json in its folder."""
 
-    model_config = ConfigDict(frozen=True)
     repo: str
     revision: str
     licence: str
@@ -99,20 +95,18 @@ class ModelOrigin(BaseModel):
     files: dict[str, str]  # name -> hash as the Hub states it: sha256, or git's
 
 
-class DownloadedModel(BaseModel):
+class DownloadedModel(NamedTuple):
     """A model that was downloaded from the Hub, or a part of one."""
 
-    model_config = ConfigDict(frozen=True)
-    name: str
+    origin: ModelOrigin
     folder: str
-    path: Path
-    revision: str
-    licence: str
-    date: str
     bytes: int  # on disk
-    total: int  # when it is complete
     whole: bool
     coming: bool  # a download is under way
+
+    @property
+    def name(self) -> str:
+        return self.origin.repo
 
 
 def folder_name(name: str) -> str:
@@ -142,18 +136,9 @@ def _read_downloaded(store: Store, path: Path, whole: bool) -> DownloadedModel |
     if not about:
         return None
     files = [file for file in path.iterdir() if file.is_file() and file.name != ORIGIN_FILE]
-    return DownloadedModel(
-        name=about.repo,
-        folder=path.name,
-        path=path,
-        revision=about.revision,
-        licence=about.licence,
-        date=about.date,
-        bytes=sum(file.stat().st_size for file in files),
-        total=about.bytes,
-        whole=whole,
-        coming=not whole and _is_locked(store, path.name),
-    )
+    size = sum(file.stat().st_size for file in files)
+    coming = not whole and _is_locked(store, path.name)
+    return DownloadedModel(about, path.name, size, whole, coming)
 
 
 def read_origin(path: Path) -> ModelOrigin | None:
@@ -177,9 +162,8 @@ def runs_using(store: Store, folder: str) -> list[RunDir]:
 def remove_model(store: Store, folder: str) -> None:
     """Delete a downloaded model or a partial download; raises ModelError while it is in use."""
     paths = [store.models / folder, store.models / INCOMING / folder]
-    if not FOLDER_NAME.fullmatch(str(folder)):
-        paths = []
-    there = [path for path in paths if read_origin(path)]
+    valid = FOLDER_NAME.fullmatch(str(folder))
+    there = [path for path in paths if valid and read_origin(path)]
     if not there:
         raise ModelError(
             f"There is no downloaded model '{str(folder)[:100]}'. It may have been removed already."

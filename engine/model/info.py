@@ -1,25 +1,26 @@
-"""What a base model consists of: linear layers, parts, limits. Read from its config alone.
+"""What a base model consists of: linear layers, parts, limits, groups of target modules.
 
-``engine.work.model.describe`` fills it in on the meta device; nothing here loads weights or
-imports torch.
+Read from its config alone: ``engine.work.model.describe`` fills it in on the meta device. Nothing
+here loads weights or imports torch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from engine.errors import ModelError, SpecError
 from engine.spec.objective import Task
+from engine.spec.presets import PRESETS_FOLDER, read_yaml
 
 ALL_LINEAR = "all-linear"
 
 
-class LinearModule(BaseModel):
+class LinearModule(BaseModel, frozen=True):
     """The linear layers that share a path, for example ``model.layers.*.self_attn.q_proj``."""
 
-    model_config = ConfigDict(frozen=True)
     name: str  # the last part of its path, which a spec's targets name
     path: str  # with * for the number of the block
     ins: int
@@ -45,10 +46,9 @@ class LinearModule(BaseModel):
         return self.count * rank * (self.ins + self.outs)
 
 
-class ModelInfo(BaseModel):
+class ModelInfo(BaseModel, frozen=True):
     """What a base model is, read from its config on the meta device, built for one task."""
 
-    model_config = ConfigDict(frozen=True)
     source: str
     name: str
     model_type: str
@@ -113,8 +113,7 @@ class ModelInfo(BaseModel):
         if missing := [name for name in wanted if name not in names]:
             raise ModelError(
                 f"{self.name} has no module called {', '.join(missing)}. It has: "
-                f"{', '.join(names)}. "
-                "Choose the target modules again on the Train tab."
+                f"{', '.join(names)}. Choose the target modules again on the Train tab."
             )
         return tuple(wanted)
 
@@ -141,3 +140,30 @@ class ModelInfo(BaseModel):
                 "tokens at once; "
                 f"it is {max_length}. Set it to {self.context} or less on the Data tab."
             )
+
+
+@cache
+def _load_architectures() -> dict[str, dict[str, list[str]]]:
+    return read_yaml(PRESETS_FOLDER / "architectures.yaml")
+
+
+def target_groups(
+    model_type: str, modules: Iterable[LinearModule]
+) -> tuple[dict[str, tuple[str, ...]], str]:
+    """The groups fewest, attention and all; and, where they are all the same, the reason."""
+    fit = [module for module in modules if not module.refused]
+    every = tuple(dict.fromkeys(module.name for module in fit))
+    inside = {module.name for module in fit if module.part == "attention"}
+    wanted = _load_architectures().get(model_type) or _load_architectures()["default"]
+    groups = {
+        name: tuple(n for n in every if n in wanted[name] and n in inside)
+        for name in ("fewest", "attention")
+    }
+    if groups["fewest"]:
+        return groups | {"all": every}, ""
+    reason = (
+        f"Hone does not know the attention layers of this architecture ({model_type}): none has a "
+        "usual name (q_proj, query, query_key_value and the like). Every group therefore means all "
+        "linear layers."
+    )
+    return dict.fromkeys(("fewest", "attention", "all"), every), reason

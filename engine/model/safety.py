@@ -92,9 +92,10 @@ def _check_files(path: Path) -> None:
 
 
 def _homes(path: Path) -> list[Path]:
-    """The folders that links of a model may lead to."""
-    # The Hub's cache keeps a model as links:
-    # models--OWNER--NAME/snapshots/COMMIT/FILE -> ../../blobs/HASH
+    """The folders that links of a model may lead to; the Hub's cache keeps a model as links:
+
+    models--OWNER--NAME/snapshots/COMMIT/FILE -> ../../blobs/HASH
+    """
     real = path.resolve()
     cache = real.parent.parent
     if real.parent.name == "snapshots" and cache.name.startswith("models--"):
@@ -116,9 +117,7 @@ def _refuse_other_folder(path: Path) -> NoReturn:
     """Raise ModelError with what a folder is that has no config.json."""
     if (path / ADAPTER_CONFIG).is_file():
         base = config_json.read_json_object(path / ADAPTER_CONFIG).get("base_model_name_or_path")
-        named = ""
-        if isinstance(base, str) and base.isprintable() and base:
-            named = f": {base[:100]}"
+        named = f": {base[:100]}" if isinstance(base, str) and base and base.isprintable() else ""
         raise ModelError(
             f"It is an adapter ({ADAPTER_CONFIG}), not a whole model. Choose the model that it was "
             f"made for{named}."

@@ -154,14 +154,12 @@ def _refuse_without_weights(folder: Path) -> NoReturn:
     if pickles and (folder / config_json.CONFIG_FILE).is_file():
         raise ModelError(
             f"It has no *.safetensors weights, only {pickles[0]}, a format that can carry harmful "
-            "code. "
-            "Get the safetensors version of this model, or convert it first."
+            "code. Get the safetensors version of this model, or convert it first."
         )
     if other := [name for name in names if name.endswith(".safetensors")]:
         raise ModelError(
             f"It has {other[0]}, but neither {SINGLE_FILE} nor {INDEX_FILE}, which says what is in "
-            "which file. "
-            "Get the file that is missing, or the transformers version of this model."
+            "which file. Get the file that is missing, or the transformers version of this model."
         )
     refuse_gguf(names)
     raise ModelError(

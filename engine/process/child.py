@@ -139,16 +139,14 @@ class Child:
 
     def _wait_for(self, answers: queue.Queue[dict[str, Any]]) -> dict[str, Any]:
         """The next line of an answer. Other answers count as signs of life, too."""
-        asked = time.monotonic()
-        while True:
-            silence = time.monotonic() - max(asked, self._last_line)
-            try:
-                answer = answers.get(timeout=max(0.01, self.failures.deadline - silence))
-                break
-            except queue.Empty:
-                if time.monotonic() - max(asked, self._last_line) >= self.failures.deadline:
-                    self.end()
-                    raise self.failures.kind(self.failures.silent) from None
+        asked, answer = time.monotonic(), None
+        while answer is None:
+            left = max(asked, self._last_line) + self.failures.deadline - time.monotonic()
+            if left <= 0:
+                self.end()
+                raise self.failures.kind(self.failures.silent)
+            with contextlib.suppress(queue.Empty):
+                answer = answers.get(timeout=left)
         if answer is ENDED:
             raise self._ended_error()
         if "error" in answer:

@@ -73,13 +73,10 @@ class Desk:
     def count_tokens(self, model: str, rows: Sequence[Row], data: DataSpec) -> TokenReport:
         """Token counts of these rows, or of 5,000 of them evenly spread; raises ModelError."""
         indices = spread_indices(len(rows), MEASURED_ROWS)
+        asked = [rows[index] for index in indices]
+        spec = data.model_dump(mode="json")
         answer = self._ask(
-            "count_tokens",
-            model=model,
-            rows=[rows[index] for index in indices],
-            indices=indices,
-            total=len(rows),
-            data=data.model_dump(mode="json"),
+            "count_tokens", model=model, rows=asked, indices=indices, total=len(rows), data=spec
         )
         return TokenReport.model_validate(answer)
 
@@ -87,16 +84,10 @@ class Desk:
         self, model: str, task: Task, method: MethodSpec, machine: Machine, shape: BatchShape
     ) -> MeasuredSpeed:
         """How fast this machine trains a model, measured in about a second; raises HoneError."""
-        answer = self._ask(
-            "measure_speed",
-            model=model,
-            task=task,
-            method=method.model_dump(mode="json"),
-            device=machine.device,
-            bf16=machine.precision == "bf16",
-            autocast=machine.autocast,
-            shape=shape,
-        )
+        asked: dict[str, Any] = {"model": model, "task": task, "shape": shape}
+        asked |= {"method": method.model_dump(mode="json"), "device": machine.device}
+        asked |= {"bf16": machine.precision == "bf16", "autocast": machine.autocast}
+        answer = self._ask("measure_speed", **asked)
         return MeasuredSpeed.model_validate(answer)
 
     def chat(
@@ -130,15 +121,10 @@ class Desk:
                 "This run has not saved anything yet. Let it reach its first check, then compare."
             )
         rows = read_rows(run.train_file)
-        yield from self._stream(
-            "chat",
-            run=str(run.path),
-            plain_text=len(rows) > 0 and "text" in rows[0],
-            base=base,
-            tuned=tuned,
-            temperature=temperature,
-            max_new_tokens=max_new_tokens,
-        )
+        plain_text = len(rows) > 0 and "text" in rows[0]
+        asked: dict[str, Any] = {"run": str(run.path), "plain_text": plain_text, "base": base}
+        asked |= {"tuned": tuned, "temperature": temperature, "max_new_tokens": max_new_tokens}
+        yield from self._stream("chat", **asked)
 
     def free_memory(self) -> None:
         """Make the worker unload its model and cut short what it says, before a run starts."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,19 +54,13 @@ class Downloads:
             if (now := self._states.get(name)) and now.live:
                 return
             stop = self._stops[name] = threading.Event()
-            self._states[name] = Download(
-                name, DownloadProgress(step=f"Asking the Hub for '{name}'")
-            )
+            asking = DownloadProgress(step=f"Asking the Hub for '{name}'")
+            self._states[name] = Download(name, asking)
         threading.Thread(target=self._download, args=(name, revision, stop), daemon=True).start()
 
     def stop(self, name: str) -> None:
         """End a download; what was downloaded is kept."""
         if stop := self._stops.get(name):
-            stop.set()
-
-    def close(self) -> None:
-        """End all downloads."""
-        for stop in list(self._stops.values()):
             stop.set()
 
     def state_of(self, name: str) -> Download | None:
@@ -93,17 +86,12 @@ class Downloads:
         def on_progress(progress: DownloadProgress) -> None:
             self._states[name] = Download(name, progress)
 
-        self._states[name] = _run_download(
-            name, lambda: download_model(self.store, name, on_progress, stop, revision)
-        )
-
-
-def _run_download(name: str, download: Callable[[], Path]) -> Download:
-    try:
-        return Download(name, live=False, path=download())
-    except HoneError as error:
-        problem = str(error)
-    except Exception:
-        LOGGER.exception("download of %s", name)
-        problem = "Something unexpected went wrong. The details are in app.log."
-    return Download(name, live=False, problem=problem)
+        path, problem = None, ""
+        try:
+            path = download_model(self.store, name, on_progress, stop, revision)
+        except HoneError as error:
+            problem = str(error)
+        except Exception:
+            LOGGER.exception("download of %s", name)
+            problem = "Something unexpected went wrong. The details are in app.log."
+        self._states[name] = Download(name, live=False, problem=problem, path=path)

@@ -36,8 +36,11 @@ def ended_for_memory(run: RunDir, code: int, kills: int, log_size: int) -> bool:
     ``kills``: processes that the system has ended for this reason meanwhile. ``log_size``: bytes
     of the run's log before the worker began.
     """
-    killed = code == KILLED_CODE and kills > 0
-    return killed or (code < 0 and _log_ends_in_bad_alloc(run, log_size))
+    if code == KILLED_CODE and kills > 0:
+        return True
+    # The last words of a library that found no memory and gave up.
+    words = run.log.read_bytes()[log_size:][-2000:] if run.log.exists() else b""
+    return code < 0 and b"std::bad_alloc" in words
 
 
 def describe_start_failure(error: OSError) -> str:
@@ -91,9 +94,3 @@ def _crash_name(code: int, name: str) -> str:
     if name in CRASH_SIGNALS:
         return f"signal {-code}, {name}"
     return WINDOWS_CRASHES.get(code & 0xFFFFFFFF, "") if sys.platform == "win32" else ""
-
-
-def _log_ends_in_bad_alloc(run: RunDir, log_size: int) -> bool:
-    """Whether a worker's last words are those of a library that found no memory and gave up."""
-    words = run.log.read_bytes()[log_size:][-2000:] if run.log.exists() else b""
-    return b"std::bad_alloc" in words

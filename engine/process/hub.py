@@ -1,4 +1,4 @@
-"""Models of the Hub, asked for in a child process: search, look up, download."""
+"""Models of the Hub, asked for in a child process: search, look up, locate, download."""
 
 from __future__ import annotations
 
@@ -8,14 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ModelError
-from engine.model.hub import (
-    COMMIT_HASH,
-    DownloadProgress,
-    HubModel,
-    HubPage,
-    folder_name,
-    read_origin,
-)
+from engine.model import catalog, hub, local
+from engine.model.hub import DownloadProgress, HubModel, HubPage
 from engine.process.child import Failures
 from engine.process.oneshot import DEADLINE, ask_oneshot
 from engine.store.workspace import Store
@@ -50,8 +44,36 @@ def search_models(  # noqa: PLR0913  the filters of the Hub's own search
 
 def look_up_model(store: Store, name: str) -> HubPage:
     """What a model is, from its page and its small files; raises ModelError."""
-    folder_name(name)
+    hub.folder_name(name)
     return HubPage(**ask_oneshot(store, "describe_model", failures=HUB_FAILURES, name=name))
+
+
+def locate_model(store: Store, name: str) -> tuple[str, Path | None]:
+    """A model by what a person calls it: pocket, a folder, or owner/name. Raises ModelError.
+
+    Returns its source, as a spec names it, and the folder of its config where its weights are not
+    here.
+    """
+    if name == "pocket":
+        return name, None
+    try:
+        folder = Path(name).expanduser()
+        if folder.is_dir():
+            return str(folder.resolve()), None
+    except (OSError, ValueError, RuntimeError):  # no name that a folder can have
+        pass
+    if Path(name).is_absolute():
+        raise ModelError(
+            f"'{name}' is not a folder on this machine. Give the whole path of the model's folder."
+        )
+    source = catalog.source_of(store, name)
+    if not local.hub_name(source) or catalog.known_model(name):
+        return source, catalog.config_folder(store, source)
+    page = look_up_model(store, name)
+    if page.folder is None:
+        reason = page.model.problem or page.todo
+        raise ModelError(reason or f"The config of '{name}' cannot be read.")
+    return source, page.folder
 
 
 def download_model(
@@ -66,10 +88,10 @@ def download_model(
     A model that is complete stays as it is. ``revision`` is the commit that was looked at; empty
     takes the newest. Set ``stop`` to end it: what came is kept.
     """
-    folder = store.models / folder_name(name)
-    if read_origin(folder):
+    folder = store.models / hub.folder_name(name)
+    if hub.read_origin(folder):
         return folder  # no network is needed for it
-    if not COMMIT_HASH.fullmatch(revision):
+    if not hub.COMMIT_HASH.fullmatch(revision):
         raise ModelError(f"'{revision[:60]}' is not a commit. Look the model up again.")
     asked = {"name": name, "revision": revision}
 

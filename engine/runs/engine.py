@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine import hardware
-from engine.data.prepared import Prepared
 from engine.data.rows import read_rows
 from engine.errors import RunError, SpecError
 from engine.estimate.duration import TimeRange
-from engine.model import local
-from engine.process import oneshot
+from engine.model import fingerprint, local
 from engine.process.desk import Desk
 from engine.process.run import Backend, ProcessBackend
 from engine.runs import disk_space, warm_start
@@ -23,14 +21,13 @@ from engine.runs.plan import START_GB, Known, Plan, find_out, make_plan
 from engine.runs.speed import SpeedHistory
 from engine.runs.supervisor import Supervisor
 from engine.spec import run as specs
-from engine.spec.run import DataSpec, RunSpec
+from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
 from engine.store.run_queue import QueueMove, RunQueue, WaitingJob
 from engine.store.run_view import RunState
 from engine.store.workspace import Store
-from engine.text import OnProgress
 
 
 class Engine:
@@ -48,28 +45,23 @@ class Engine:
         supervise: bool = True,
     ) -> None:
         self.store = Store(home)
-        self.backend = backend or ProcessBackend()
         self.model_roots = (self.store.models, *model_roots)
         self.device = hardware.detect_device()
         self.desk = Desk(self.store, self._running_name)
         self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
-        self._supervisor = Supervisor(
-            self.store, self._queue, self.backend, lambda: self.desk.free_memory()
+        self.supervisor = Supervisor(
+            self.store, self._queue, backend or ProcessBackend(), lambda: self.desk.free_memory()
         )
         if supervise:
-            self._supervisor.start()
+            self.supervisor.start()
 
     def close(self) -> None:
         """Stop supervising and end the desk; workers go on."""
-        self._supervisor.close()
+        self.supervisor.close()
         self.desk.close()
 
     # --- before a run ---
-
-    def prepare(self, spec: DataSpec, on_progress: OnProgress = lambda _: None) -> Prepared:
-        """The rows of a run with this DataSpec, and what was noticed in them; raises DataError."""
-        return oneshot.prepare_rows(self.store, spec, on_progress)
 
     def plan(self, spec: RunSpec, known: Known | None = None) -> Plan:
         """What a run would do and everything that is wrong with it; nothing is queued.
@@ -106,7 +98,7 @@ class Engine:
         run = self.store.create_run(
             spec, prepared.train_file, prepared.held_out_file, prepared.summary(), self._copy_start
         )
-        self._supervisor.enqueue(run, "train")
+        self.supervisor.enqueue(run, "train")
         return run
 
     def _copy_start(self, run: RunDir) -> None:
@@ -126,7 +118,7 @@ class Engine:
         self._request_end(run_id, "pause")
 
     def resume(self, run_id: str) -> None:
-        """Put a run that ended early back in the queue; raises RunError for any other."""
+        """Put a run that ended early back in the queue; raises HoneError where it cannot go on."""
         run = self.store.run(run_id)
         with self._queue.hold_lock():  # another job of the same run may just have been put in
             if not run.state().can_continue or run.queued or run.alive:
@@ -135,8 +127,9 @@ class Engine:
                     f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.{working}"
                 )
             began = run.view().started
+            _require_base(run)
             disk_space.require_room(run, began.trainable if began else 0)
-            self._supervisor.enqueue(run, "train")
+            self.supervisor.enqueue(run, "train")
 
     def extend(self, run_id: str, epochs: float) -> None:
         """Train a finished run for more epochs, from its newest checkpoint; raises HoneError."""
@@ -149,11 +142,11 @@ class Engine:
             before = began.epochs if began else values["optim"]["epochs"]
             values["optim"]["epochs"] = before + epochs
             spec = specs.make_spec(values)
-            local.checked_folder(spec.model.source)
+            _require_base(run)
             hardware.require_disk(self.store.home, START_GB, "a run")
             run.set_spec(spec)
             run.emit(ev.Extended(epochs=spec.optim.epochs))
-            self._supervisor.enqueue(run, "train")
+            self.supervisor.enqueue(run, "train")
 
     def merge(self, run_id: str, precision: str) -> None:
         """Put a merge in the queue; its result is an event of the run."""
@@ -161,7 +154,7 @@ class Engine:
         if precision not in ("fp32", "bf16"):
             raise RunError(f"'{precision}' is not a precision. Choose fp32 or bf16.")
         _require_result(run, "merge")
-        self._supervisor.enqueue(run, f"merge-{precision}")
+        self.supervisor.enqueue(run, f"merge-{precision}")
 
     def score(self, run_id: str) -> None:
         """Queue scoring both models on the held-out rows; the result is an event of the run."""
@@ -173,7 +166,7 @@ class Engine:
                 "Choose a held-out share on the Data tab and train again."
             )
         run.emit(ev.Scoring())  # said here: the worker needs seconds before it can
-        self._supervisor.enqueue(run, "score")
+        self.supervisor.enqueue(run, "score")
 
     def delete(self, run_id: str) -> None:
         """Remove a run and its files; raises RunError while it works."""
@@ -181,11 +174,6 @@ class Engine:
         self.store.delete_run(run_id)
 
     # --- the queue ---
-
-    @property
-    def at_work(self) -> str:
-        """The id of the run whose worker is waited for, until its end is on record."""
-        return self._supervisor.at_work
 
     def queue(self) -> list[WaitingJob]:
         """What waits, the next one first."""
@@ -207,31 +195,25 @@ class Engine:
     def _request_end(self, run_id: str, how: str) -> None:
         """Make a worker end ("keep", "cancel" or "pause"), or take a waiting job off the queue."""
         run = self.store.run(run_id)
-        job = run.queued
-        if run.alive:
-            write_whole(run.stop_mark, how)
-        elif job:
-            # Whoever takes the queue mark away decides: a worker that has just done so sees the
-            # stop mark.
-            write_whole(run.stop_mark, how)
-            try:
-                run.queue_mark.unlink()
-            except FileNotFoundError:
-                return
-            run.stop_mark.unlink(missing_ok=True)
-            _record_withdrawal(run, job, how)
-        else:
+        job, alive = run.queued, run.alive
+        if not alive and not job:
             raise RunError(f"'{run.meta['name']}' is not running: it is {run.state().value}.")
-
-
-def _record_withdrawal(run: RunDir, job: str, how: str) -> None:
-    """Note that a job left the queue; a run that had ended before is what it was."""
-    view = run.view()
-    if job == "score":
-        run.emit(ev.Warned(text="It was taken out of the queue before it began."))
-    elif job == "train" and view.ended is None:
-        paused = how == "pause"
-        run.emit(ev.Paused(step=view.step) if paused else ev.Stopped(step=view.step, kept=False))
+        write_whole(run.stop_mark, how)
+        if alive:
+            return
+        # Whoever takes the queue mark away decides: a worker that has just done so sees the stop
+        # mark.
+        try:
+            run.queue_mark.unlink()
+        except FileNotFoundError:
+            return
+        run.stop_mark.unlink(missing_ok=True)
+        view = run.view()
+        if job == "score":
+            run.emit(ev.Warned(text="It was taken out of the queue before it began."))
+        elif job == "train" and view.ended is None:  # a run that had ended before is what it was
+            cancelled = ev.Stopped(step=view.step, kept=False)
+            run.emit(ev.Paused(step=view.step) if how == "pause" else cancelled)
 
 
 def _require_result(run: RunDir, verb: str, then: str = "") -> None:
@@ -241,6 +223,12 @@ def _require_result(run: RunDir, verb: str, then: str = "") -> None:
         raise RunError(
             f"This run is still working or waiting. Wait until it is done, then {then or verb}."
         )
+
+
+def _require_base(run: RunDir) -> None:
+    """Raise HoneError where the base model is gone, or is not the one that the run began with."""
+    began, folder = run.view().started, local.checked_folder(run.spec.model.source)
+    fingerprint.require_same_base(began.model_hash if began else "", folder)
 
 
 def _require_extendable(run: RunDir, epochs: float) -> None:

@@ -86,18 +86,11 @@ class Plan(NamedTuple):
     @property
     def workload(self) -> Workload | None:
         """What the duration depends on; None where too little is known."""
-        case = self.case
-        if self.prepared is None or case is None or case.lengths is None:
+        case, prepared = self.case, self.prepared
+        if prepared is None or case is None or case.lengths is None:
             return None
-        return Workload(
-            case.info,
-            self.spec,
-            self.rows,
-            self.prepared.held_out,
-            case.lengths,
-            case.preference,
-            case.labels,
-        )
+        data = (self.rows, prepared.held_out, case.lengths)
+        return Workload(case.info, self.spec, *data, case.preference, case.labels)
 
 
 def find_out(store: Store, spec: RunSpec, desk: Desk | None = None) -> Known:
@@ -172,7 +165,6 @@ def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
         labels=len(head_outputs(goal, prepared.labels)),
         lengths=known.lengths,
         machine=machine,
-        capable=hardware.computes_in_bf16(machine.device),
         max_length=spec.data.max_length,
         preference=preference,
     )

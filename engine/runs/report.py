@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from engine.coach import coach, curves, scores
 from engine.coach.expected import EstimateCheck, check_estimates
@@ -66,9 +66,7 @@ class RunReport(_ReportPart):
     ended: float | None
     verdict: CoachMessage
     settings: tuple[ReportSetting, ...]
-    training: tuple[tuple[float, float], ...] = Field(
-        (), description="lowest and highest of each stretch"
-    )
+    training: tuple[tuple[float, float], ...] = ()  # lowest and highest of each stretch
     smooth: tuple[tuple[float, float], ...] = ()
     held_out: tuple[tuple[float, float], ...] = ()
     best_step: int | None
@@ -81,7 +79,7 @@ class RunReport(_ReportPart):
     data_hash: str
     model_hash: str
     command: str
-    spec: str  # as YAML
+    spec: str  # as YAML, as before any extension
 
 
 def make_report(run: RunDir) -> RunReport:
@@ -89,6 +87,9 @@ def make_report(run: RunDir) -> RunReport:
     view, spec, meta = run.view(), run.spec, run.meta
     state = run.state(view)
     began, said = view.started, coach.describe_run(view, state)
+    smooth = curves.smooth_curve(view.losses, view.total_steps)
+    held_out = [(float(one.step), one.loss) for one in view.checks if math.isfinite(one.loss)]
+    first = spec.optim.model_copy(update={"epochs": _epochs_planned(spec, view)[0]})
     return RunReport(
         run=run.id,
         name=meta["name"],
@@ -99,14 +100,8 @@ def make_report(run: RunDir) -> RunReport:
         verdict=said,
         settings=tuple(report_settings(run, view)),
         training=tuple(curves.thin_curve(view.steps, view.losses, CURVE_BUCKETS)),
-        smooth=tuple(
-            curves.thin_curve(
-                view.steps, curves.smooth_curve(view.losses, view.total_steps), CURVE_BUCKETS
-            )
-        ),
-        held_out=tuple(
-            (float(one.step), one.loss) for one in view.checks if math.isfinite(one.loss)
-        ),
+        smooth=tuple(curves.thin_curve(view.steps, smooth, CURVE_BUCKETS)),
+        held_out=tuple(held_out),
         best_step=view.kept.step if view.kept else None,
         samples=tuple(sampled_prompts(view)),
         score=tuple(scores.score_sentences(view.scored)) if view.scored else (),
@@ -117,7 +112,7 @@ def make_report(run: RunDir) -> RunReport:
         data_hash=began.data_hash if began else "",
         model_hash=began.model_hash if began else "",
         command="\n".join(repeat_commands(spec, view)),
-        spec=dump_spec_yaml(_initial_spec(spec, view)),
+        spec=dump_spec_yaml(spec.model_copy(update={"optim": first})),
     )
 
 
@@ -128,13 +123,6 @@ def repeat_commands(spec: RunSpec, view: RunView) -> list[str]:
         "python3 start.py train spec.yaml",
         *(f"python3 start.py extend RUN {epochs:g}" for epochs in more),
     ]
-
-
-def _initial_spec(spec: RunSpec, view: RunView) -> RunSpec:
-    """The settings before any extension."""
-    return spec.model_copy(
-        update={"optim": spec.optim.model_copy(update={"epochs": _epochs_planned(spec, view)[0]})}
-    )
 
 
 def _epochs_planned(spec: RunSpec, view: RunView) -> list[float]:
@@ -163,8 +151,8 @@ def report_settings(run: RunDir, view: RunView) -> list[ReportSetting]:
     again = "; with gradient checkpointing" if layout.checkpointing else ""
     fixes = f"; fixed: {', '.join(spec.data.fixes)}" if spec.data.fixes else ""
     loss = f"; loss {reasons['loss']}" if "loss" in reasons else ""
-    rows = trains = steps = ""
-    device = "–"
+    rows, trains, steps, device = "", "", "", "–"
+    learning = f"{spec.optim.schedule}, seed {spec.data.seed}"
     if began:
         rows = f"{began.rows:,} to learn from, {began.held_out:,} held out"
         share = f" ({100 * began.trainable / began.total:.2g} %)" if began.total else ""
@@ -177,11 +165,7 @@ def report_settings(run: RunDir, view: RunView) -> list[ReportSetting]:
         ("Method", describe_method(spec.method), trains),
         ("Passes", _epochs_in_words(spec, view), steps),
         ("Batch", batch, f"examples of up to {length} tokens{why.get('batch', '')}{again}"),
-        (
-            "Learning rate",
-            f"{spec.optim.learning_rate:g}",
-            f"{spec.optim.schedule}, seed {spec.data.seed}",
-        ),
+        ("Learning rate", f"{spec.optim.learning_rate:g}", learning),
         ("Runs on", device, reasons.get("precision", "") + loss),
     )
     return [ReportSetting(label=label, value=value, note=note) for label, value, note in found]

@@ -34,9 +34,8 @@ class SpeedHistory:
         self, workload: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None = None
     ) -> TimeRange | None:
         """The time range; None where nothing is known. ``desk`` measures what is not known yet."""
-        if found := duration.median_speed(
-            self._earlier_runs(workload.info, workload.spec.method, machine)
-        ):
+        earlier = self._earlier_runs(workload.info, workload.spec.method, machine)
+        if found := duration.median_speed(earlier):
             return duration.estimate_from_past(found, workload, layout.checkpointing)
         measured = self._measured_speed(workload, machine, layout, desk)
         if measured is None:
@@ -69,12 +68,8 @@ class SpeedHistory:
         self, workload: Workload, machine: Machine, layout: BatchLayout, desk: Desk | None
     ) -> MeasuredSpeed | None:
         info, method, limit = workload.info, workload.spec.method, workload.spec.data.max_length
-        packed = info.task == "write" and not workload.preference
-        wide = (
-            workload.lengths.mean(limit)
-            if packed
-            else workload.lengths.mean_padded(layout.batch, limit)
-        )
+        packed, lengths = info.task == "write" and not workload.preference, workload.lengths
+        wide = lengths.mean(limit) if packed else lengths.mean_padded(layout.batch, limit)
         rounded = max(LENGTH_STEP, round(wide / LENGTH_STEP) * LENGTH_STEP)
         length = min(MOST_TOKENS, rounded, info.context or MOST_TOKENS)
         where = (machine.device, machine.precision, machine.autocast)

@@ -59,7 +59,9 @@ class Supervisor:
     def _work_through_queue(self) -> None:
         """Wait for workers that an earlier app left, then do what is queued, in its order."""
         first = FileLock(self.store.locks / "supervisor.lock")
-        if not self._become_first(first):
+        try:
+            first.acquire(cancel_check=lambda: self._closed)
+        except Timeout:  # closed while another supervised
             return
         self.store.remove_leftovers()
         for run in self.store.all_runs():
@@ -73,26 +75,14 @@ class Supervisor:
                 self._wake.clear()
         first.release()
 
-    def _become_first(self, lock: FileLock) -> bool:
-        while not self._closed:
-            try:
-                lock.acquire(timeout=1)
-                return True
-            except Timeout:
-                continue
-        return False
-
     def _work_on_next(self) -> bool:
         """Do the next job; False where none waits, or where it could not be done."""
         try:
-            following = next(
-                (one.run for one in self.queue.waiting_jobs() if not one.run.alive), None
-            )
-            if following is None:
-                return False
-            self.at_work = following.id
-            self._run_job(following)
-            return True
+            waiting = (one.run for one in self.queue.waiting_jobs())
+            if run := next((run for run in waiting if not run.alive), None):
+                self.at_work = run.id
+                self._run_job(run)
+            return run is not None
         except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue goes on
             SUPERVISOR_LOG.exception("the queue stumbled")
             return False
@@ -100,12 +90,8 @@ class Supervisor:
             self.at_work = ""
 
     def _run_job(self, run: RunDir) -> None:
-        mark, job, kills = (
-            run.queue_mark.stat().st_mtime_ns,
-            run.queued,
-            hardware.count_memory_kills(),
-        )
-        log_size = _file_size(run.log)
+        mark, job = run.queue_mark.stat().st_mtime_ns, run.queued
+        kills, log_size = hardware.count_memory_kills(), _file_size(run.log)
         try:
             # The desk and a run do not fit into the same memory, nor compute at once.
             self.free_memory()
@@ -119,16 +105,13 @@ class Supervisor:
                 run.queue_mark.unlink()
         if code:
             kills = hardware.count_memory_kills() - max(kills, getattr(self.backend, "kills", 0))
-            self._explain_end(
-                run, job, code, exit_status.ended_for_memory(run, code, kills, log_size)
-            )
+            no_memory = exit_status.ended_for_memory(run, code, kills, log_size)
+            self._explain_end(run, job, code, no_memory)
 
     def _wait_for_orphan(self, run: RunDir) -> None:
         """Wait for a worker that an earlier app left, and explain its end from its log."""
-        log_size = _file_size(run.log)
-        counts = deque(
-            [hardware.count_memory_kills()], maxlen=round(DYING_SECONDS / ORPHAN_POLL_SECONDS)
-        )
+        log_size, polls = _file_size(run.log), round(DYING_SECONDS / ORPHAN_POLL_SECONDS)
+        counts = deque([hardware.count_memory_kills()], maxlen=polls)
         while run.alive:
             if self._closed:
                 return
@@ -137,9 +120,8 @@ class Supervisor:
         try:
             kills, code = hardware.count_memory_kills() - counts[0], exit_status.KILLED_CODE
             if exit_status.ended_for_memory(run, code, kills, log_size):
-                self._explain_end(
-                    run, "" if run.view().interlude else "train", code, no_memory=True
-                )
+                job = "" if run.view().interlude else "train"
+                self._explain_end(run, job, code, no_memory=True)
         except Exception:  # the run was deleted meanwhile, or worse; the queue goes on
             SUPERVISOR_LOG.exception("what an earlier app left stumbled")
 

@@ -64,7 +64,12 @@ def warm_start_spec(run: RunDir) -> RunSpec:
     method = spec.method.model_dump()
     if spec.method.adapts:
         # A result that began as PiSSA or OLoRA is a plain adapter of twice the rank.
-        about = _adapter_config(run)
+        try:
+            about = config_json.read_json_object(run.adapter / "adapter_config.json")
+        except ModelError:
+            raise RunError(
+                f"The saved adapter of '{run.meta['name']}' is damaged. Choose another run."
+            ) from None
         alpha = about.get("lora_alpha", spec.method.scale_alpha)
         if alpha != int(alpha):
             raise RunError(
@@ -104,15 +109,6 @@ def origin_name(run: RunDir) -> str:
         return str(config_json.read_json_object(run.start / START_ABOUT_FILE)["name"])
     except (ModelError, KeyError):
         return ""
-
-
-def _adapter_config(run: RunDir) -> dict[str, Any]:
-    try:
-        return config_json.read_json_object(run.adapter / "adapter_config.json")
-    except ModelError:
-        raise RunError(
-            f"The saved adapter of '{run.meta['name']}' is damaged. Choose another run."
-        ) from None
 
 
 def _model_differences(run: RunDir, spec: RunSpec) -> Iterator[str]:

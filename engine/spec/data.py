@@ -24,101 +24,45 @@ class Shape(StrEnum):
     TEXT = "plain text"
 
 
-# The first six change the rows (engine.data.prepare), the others their tokens
+# The first line's change the rows (engine.data.prepare), the others their tokens
 # (engine.work.encode.encode).
 Fix = Literal[
-    "unusable",
-    "duplicates",
-    "similar",
-    "leaked",
-    "personal",
-    "balance",
-    "refused",
-    "literal",
-    "shorten",
-]
+    "unusable", "duplicates", "similar", "leaked", "personal", "balance",
+    "refused", "literal", "shorten",
+]  # fmt: skip
 Template = Literal["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistral", "alpaca"]
 
 
 class DataSpec(SpecPart):
     """Which examples, and how they are read, fixed, split, formatted for the model and cut."""
 
-    source: str = Field(
-        "sample:pirate",
-        pattern=SOURCE_PATTERN,
-        title="Data",
-        description="The examples to learn from: a bundled sample or your own data.",
-    )
-    shape: Shape | None = Field(
-        None,
-        title="Row format",
-        description="Detected automatically. Change it if it is wrong.",
-    )
-    roles: dict[str, str] = Field(
-        {},
-        max_length=8,
-        title="Columns",
-        description="Which column plays which part. Detected automatically. Change it if it is "
-        "wrong.",
-    )
+    source: str = Field("sample:pirate", pattern=SOURCE_PATTERN, title="Data")
+    """The examples to learn from: a bundled sample or your own data."""
+    shape: Shape | None = Field(None, title="Row format")
+    """Detected automatically. Change it if it is wrong."""
+    roles: dict[str, str] = Field({}, max_length=8, title="Columns")
+    """Which column plays which part. Detected automatically. Change it if it is wrong."""
     goal: Literal["auto", "write", "classify", "multilabel", "regress", "prefer"] = Field(
-        "auto",
-        title="What to learn",
-        description="Write answers or text, choose a label, or prefer better answers. Automatic "
-        "decides by the rows and the model.",
+        "auto", title="What to learn"
     )
-    system: str = Field(
-        "",
-        max_length=4000,
-        title="Instruction for all rows (system prompt)",
-        description="Given to the model before each conversation. Rows with their own keep it.",
-    )
-    template: Template = Field(
-        "model",
-        title="Chat format (template)",
-        description="How messages are written for the model. Keep the model's own unless you know "
-        "better. A model without one gets the plain format: lines that start with User: and "
-        "Assistant:.",
-    )
-    learn: Literal["answers", "last", "all"] = Field(
-        "answers",
-        title="Learn from",
-        description="Which words count in the loss (loss mask). Answers is right in nearly all "
-        "cases.",
-    )
-    fixes: tuple[Fix, ...] = Field(
-        (),
-        title="Fixes",
-        description="What is left out or changed before training. Each fix can be undone; the "
-        "original is kept.",
-    )
-    held_out: float = Field(
-        0.1,
-        ge=0.0,
-        le=0.5,
-        title="Held-out share",
-        description="Share of the examples that are never trained on, to check whether the model "
-        "gets better on new ones. Samples bring their own held-out part.",
-    )
-    held_out_source: str | None = Field(
-        None,
-        pattern=SOURCE_PATTERN,
-        title="Held-out data",
-        description="Other data to hold out instead of a share of this data.",
-    )
-    max_length: int = Field(
-        256,
-        ge=16,
-        le=32768,
-        title="Longest example (tokens)",
-        description="Longer examples are cut here. A lower limit trains faster and needs less "
-        "memory.",
-    )
-    seed: int = Field(
-        42,
-        ge=0,
-        le=2**31 - 1,
-        title="Seed",
-        description="Decides the split, the order of the examples and the adapter's first weights. "
-        "The same seed repeats a run.",
-    )
+    """Write answers or text, choose a label, or prefer better answers. Automatic decides by the
+    rows and the model."""
+    system: str = Field("", max_length=4000, title="Instruction for all rows (system prompt)")
+    """Given to the model before each conversation. Rows with their own keep it."""
+    template: Template = Field("model", title="Chat format (template)")
+    """How messages are written for the model. Keep the model's own unless you know better. A model
+    without one gets the plain format: lines that start with User: and Assistant:."""
+    learn: Literal["answers", "last", "all"] = Field("answers", title="Learn from")
+    """Which words count in the loss (loss mask). Answers is right in nearly all cases."""
+    fixes: tuple[Fix, ...] = Field((), title="Fixes")
+    """What is left out or changed before training. Each fix can be undone; the original is kept."""
+    held_out: float = Field(0.1, ge=0.0, le=0.5, title="Held-out share")
+    """Share of the examples that are never trained on, to check whether the model gets better on
+    new ones. Samples bring their own held-out part."""
+    held_out_source: str | None = Field(None, pattern=SOURCE_PATTERN, title="Held-out data")
+    """Other data to hold out instead of a share of this data."""
+    max_length: int = Field(256, ge=16, le=32768, title="Longest example (tokens)")
+    """Longer examples are cut here. A lower limit trains faster and needs less memory."""
+    seed: int = Field(42, ge=0, le=2**31 - 1, title="Seed")
+    """Decides the split, the order of the examples and the adapter's first weights. The same seed
+    repeats a run."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 MethodKind = Literal["lora", "qlora", "lora8", "dora", "head", "full"]
 
@@ -54,121 +54,73 @@ METHODS: dict[MethodKind, Method] = {
 }
 
 
-class SpecPart(BaseModel):
-    """Base of all parts of a spec: frozen, and an unknown key is an error rather than ignored."""
+class SpecPart(BaseModel, frozen=True, extra="forbid", use_attribute_docstrings=True):
+    """Base of all parts of a spec: frozen, and an unknown key is an error rather than ignored.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    The string under a field is its help, as users read it.
+    """
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        for field in cls.model_fields.values():
+            if field.description:
+                field.description = " ".join(field.description.split())
 
 
 class MethodSpec(SpecPart):
     """What is trained: an adapter (LoRA, Hu et al. 2021), the head, or all weights."""
 
-    kind: MethodKind = Field(
-        "lora",
-        title="Method",
-        description="What is trained. LoRA suits nearly everything; QLoRA (4 bit) needs the least "
-        "memory.",
-    )
-    rank: int = Field(
-        16,
-        ge=1,
-        le=256,
-        title="Rank",
-        description="How much the adapter can learn. A higher rank learns more and needs more "
-        "memory; 8 to 32 is usual.",
-    )
-    alpha: int | None = Field(
-        None,
-        ge=1,
-        le=1024,
-        title="Alpha",
-        description="How strongly the adapter acts: its output is scaled by alpha / rank. Leave "
-        "empty for twice the rank.",
-    )
-    dropout: float = Field(
-        0.0,
-        ge=0.0,
-        le=0.5,
-        title="Dropout",
-        description="Share of the adapter's input that is left out at random. A little (0.05) "
-        "helps against memorising.",
-    )
-    targets: tuple[str, ...] = Field(
-        ("all-linear",),
-        min_length=1,
-        title="Target modules",
-        description="The parts of each layer that get an adapter. More parts learn more and need "
-        "more memory.",
-    )
-    rslora: bool = Field(
-        False,
-        title="Rank-stabilised scaling (rsLoRA)",
-        description="Scales by alpha / √rank, so that high ranks (64 and more) keep learning.",
-    )
+    kind: MethodKind = Field("lora", title="Method")
+    """What is trained. LoRA suits nearly everything; QLoRA (4 bit) needs the least memory."""
+    rank: int = Field(16, ge=1, le=256, title="Rank")
+    """How much the adapter can learn. A higher rank learns more and needs more memory; 8 to 32 is
+    usual."""
+    alpha: int | None = Field(None, ge=1, le=1024, title="Alpha")
+    """How strongly the adapter acts: its output is scaled by alpha / rank. Leave empty for twice
+    the rank."""
+    dropout: float = Field(0.0, ge=0.0, le=0.5, title="Dropout")
+    """Share of the adapter's input that is left out at random. A little (0.05) helps against
+    memorising."""
+    targets: tuple[str, ...] = Field(("all-linear",), min_length=1, title="Target modules")
+    """The parts of each layer that get an adapter. More parts learn more and need more memory."""
+    rslora: bool = Field(False, title="Rank-stabilised scaling (rsLoRA)")
+    """Scales by alpha / √rank, so that high ranks (64 and more) keep learning."""
     init: Literal["zero", "gaussian", "pissa", "olora"] = Field(
-        "zero",
-        title="How the adapter starts (initialisation)",
-        description="Zero changes nothing at first. PiSSA and OLoRA start from the main directions "
-        "of the weights, which can learn faster.",
+        "zero", title="How the adapter starts (initialisation)"
     )
-    plus: float = Field(
-        1.0,
-        ge=1.0,
-        le=64.0,
-        title="Faster output matrix (LoRA+)",
-        description="How many times faster the adapter's output matrix learns than its input "
-        "matrix. 1 is plain LoRA; the paper uses 16.",
-    )
-    bias: Literal["none", "lora_only", "all"] = Field(
-        "none",
-        title="Biases",
-        description="Which biases are trained: none, those of the adapted layers, or all.",
-    )
+    """Zero changes nothing at first. PiSSA and OLoRA start from the main directions of the weights,
+    which can learn faster."""
+    plus: float = Field(1.0, ge=1.0, le=64.0, title="Faster output matrix (LoRA+)")
+    """How many times faster the adapter's output matrix learns than its input matrix. 1 is plain
+    LoRA; the paper uses 16."""
+    bias: Literal["none", "lora_only", "all"] = Field("none", title="Biases")
+    """Which biases are trained: none, those of the adapted layers, or all."""
     layers: str = Field(
         "",
         max_length=200,
         pattern=r"^\s*(\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*)?$",
         title="Layers",
-        description="Which layers get an adapter, counted from 0, such as 8-15 or 0,2,4. Leave "
-        "empty for all.",
     )
+    """Which layers get an adapter, counted from 0, such as 8-15 or 0,2,4. Leave empty for all."""
     save: tuple[str, ...] = Field(
-        (),
-        max_length=4,
-        title="Modules trained in full (modules to save)",
-        description="Modules that are trained in full beside the adapter, such as the embeddings. "
-        "Needs much more memory.",
+        (), max_length=4, title="Modules trained in full (modules to save)"
     )
-    ranks: dict[str, int] = Field(
-        {},
-        max_length=16,
-        title="Ranks of single modules",
-        description="A different rank for some modules: one per line, such as q_proj: 32.",
-    )
-    preference: Literal["auto", "dpo", "orpo", "kto"] = Field(
-        "auto",
-        title="Preference method",
-        description="How better and worse answers are learned. Automatic takes DPO for pairs and "
-        "KTO for single marks.",
-    )
-    beta: float = Field(
-        0.1,
-        gt=0.0,
-        le=10.0,
-        title="Preference strength (beta)",
-        description="How close the model stays to the base model while it learns preferences. "
-        "Higher stays closer.",
-    )
+    """Modules that are trained in full beside the adapter, such as the embeddings. Needs much more
+    memory."""
+    ranks: dict[str, int] = Field({}, max_length=16, title="Ranks of single modules")
+    """A different rank for some modules: one per line, such as q_proj: 32."""
+    preference: Literal["auto", "dpo", "orpo", "kto"] = Field("auto", title="Preference method")
+    """How better and worse answers are learned. Automatic takes DPO for pairs and KTO for single
+    marks."""
+    beta: float = Field(0.1, gt=0.0, le=10.0, title="Preference strength (beta)")
+    """How close the model stays to the base model while it learns preferences. Higher stays closer.
+    """
 
     @field_validator("layers")
     @classmethod
     def _check_ranges(cls, layers: str) -> str:
-        for part in layers.replace(" ", "").split(","):
-            first, _, last = part.partition("-")
-            if len(first) > 4 or len(last) > 4 or (last and int(first) > int(last)):
-                raise ValueError(
-                    "must be layers or ranges from a lower to a higher one, such as 8-15"
-                )
+        if any(first > last or last > 9999 for first, last in _layer_ranges(layers)):
+            raise ValueError("must be layers or ranges from a lower to a higher one, such as 8-15")
         return layers
 
     @field_validator("init", mode="before")
@@ -190,7 +142,6 @@ class MethodSpec(SpecPart):
 
     @property
     def adapts(self) -> bool:
-        """Whether an adapter is trained."""
         return METHODS[self.kind].adapts
 
     @property
@@ -201,15 +152,18 @@ class MethodSpec(SpecPart):
     @property
     def layer_numbers(self) -> tuple[int, ...] | None:
         """The blocks that get an adapter; None for all."""
-        found: set[int] = set()
-        for part in self.layers.replace(" ", "").split(",") if self.layers.strip() else []:
-            first, _, last = part.partition("-")
-            found |= set(range(int(first), int(last or first) + 1))
-        return tuple(sorted(found)) if self.layers.strip() else None
+        ranges = _layer_ranges(self.layers)
+        found = {number for first, last in ranges for number in range(first, last + 1)}
+        return tuple(sorted(found)) if ranges else None
 
     def rank_of(self, name: str) -> int:
-        """The rank of a module."""
         return self.ranks.get(name, self.rank)
+
+
+def _layer_ranges(layers: str) -> list[tuple[int, int]]:
+    """The first and last block of each range, such as 8-15 or 4."""
+    parts = [part.partition("-") for part in "".join(layers.split()).split(",") if part]
+    return [(int(first), int(last or first)) for first, _, last in parts]
 
 
 def describe_method(method: MethodSpec) -> str:

@@ -7,18 +7,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
-
-from engine.spec import run as specs
+from pydantic import BaseModel
 
 PRESETS_FOLDER = Path(__file__).resolve().parent.parent.parent / "presets"
 POCKET_MODEL = PRESETS_FOLDER / "pocket" / "model"
 
 
-class Recipe(BaseModel):
+class Recipe(BaseModel, frozen=True, extra="forbid"):
     """A named set of settings that differ from the defaults."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str
     summary: str
     cost: str  # what it costs, for the user
@@ -28,10 +25,9 @@ class Recipe(BaseModel):
     length: Literal["", "longest"] = ""  # takes the longest row whole, as far as the model reads
 
 
-class BundledSample(BaseModel):
+class BundledSample(BaseModel, frozen=True, extra="forbid"):
     """A bundled dataset with the spec that suits it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     id: str
     title: str
     summary: str
@@ -47,10 +43,9 @@ class BundledSample(BaseModel):
         return PRESETS_FOLDER / "samples" / f"{self.id}.heldout.jsonl"
 
 
-class KnownModel(BaseModel):
+class KnownModel(BaseModel, frozen=True, extra="forbid"):
     """A model of the Hub that Hone recommends, with its published structure."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
     name: str  # owner/name on the Hub
     title: str
     licence: str
@@ -77,10 +72,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 @cache
 def bundled_recipes() -> tuple[Recipe, ...]:
     """The recipes in the order of their file names."""
-    return tuple(
-        Recipe.model_validate(read_yaml(path))
-        for path in sorted((PRESETS_FOLDER / "recipes").glob("*.yaml"))
-    )
+    files = sorted((PRESETS_FOLDER / "recipes").glob("*.yaml"))
+    return tuple(Recipe.model_validate(read_yaml(path)) for path in files)
 
 
 @cache
@@ -95,9 +88,8 @@ def bundled_samples() -> tuple[BundledSample, ...]:
 
 def sample_values(source: str) -> dict[str, Any]:
     """The spec that suits a bundled sample, nested; empty for any other data."""
-    return next(
-        (sample.values for sample in bundled_samples() if source == f"sample:{sample.id}"), {}
-    )
+    found = (one.values for one in bundled_samples() if source == f"sample:{one.id}")
+    return next(found, {})
 
 
 @cache
@@ -111,14 +103,9 @@ def nest_values(values: dict[str, Any]) -> dict[str, Any]:
     """``{"optim.epochs": 2}`` as ``{"optim": {"epochs": 2}}``."""
     result: dict[str, Any] = {}
     for path, value in values.items():
-        part, _, name = path.rpartition(".")
+        *parts, name = path.split(".")
         target = result
-        for step in part.split(".") if part else []:
-            target = target.setdefault(step, {})
+        for part in parts:
+            target = target.setdefault(part, {})
         target[name] = value
     return result
-
-
-def recipe_spec(recipe: Recipe) -> specs.RunSpec:
-    """The defaults with a recipe's values, checked."""
-    return specs.make_spec(nest_values(recipe.values))

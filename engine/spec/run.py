@@ -24,54 +24,27 @@ from engine.spec.optim import OptimSpec
 class ModelSpec(SpecPart):
     """Which base model."""
 
-    source: str = Field(
-        "pocket",
-        title="Base model",
-        description="The model to fine-tune. The pocket model ships with Hone; others come from "
-        "the Hub or a folder.",
-    )
-    start: str = Field(
-        "",
-        pattern=r"^[a-z0-9-]{0,80}$",
-        title="Starts from",
-        description="The id of another run whose adapter this one starts from; model, method and "
-        "rank must be the same. Leave empty to start from the base model alone.",
-    )
+    source: str = Field("pocket", title="Base model")
+    """The model to fine-tune. The pocket model ships with Hone; others come from the Hub or a
+    folder."""
+    start: str = Field("", pattern=r"^[a-z0-9-]{0,80}$", title="Starts from")
+    """The id of another run whose adapter this one starts from; model, method and rank must be the
+    same. Leave empty to start from the base model alone."""
 
 
 class SamplingSpec(SpecPart):
     """What is measured and asked during training."""
 
-    checks: int = Field(
-        10,
-        ge=1,
-        le=100,
-        title="Checks during the run",
-        description="How often the held-out loss is measured, the questions are asked and a "
-        "checkpoint is saved. In long runs, checks that would take more than a tenth of the time "
-        "are left out.",
-    )
-    save_minutes: float = Field(
-        5.0,
-        ge=0.0,
-        le=1440.0,
-        title="Checkpoint every (minutes)",
-        description="The most work that a crash or a power cut can cost. A run also saves at every "
-        "check, and when you stop or pause it. 0 saves after every step.",
-    )
-    prompts: tuple[str, ...] = Field(
-        (),
-        max_length=5,
-        title="Questions to ask during training",
-        description="One question per line. Leave empty to ask the first held-out ones.",
-    )
-    max_new_tokens: int = Field(
-        64,
-        ge=1,
-        le=4096,
-        title="Longest reply (tokens)",
-        description="Replies are cut after this many tokens.",
-    )
+    checks: int = Field(10, ge=1, le=100, title="Checks during the run")
+    """How often the held-out loss is measured, the questions are asked and a checkpoint is saved.
+    In long runs, checks that would take more than a tenth of the time are left out."""
+    save_minutes: float = Field(5.0, ge=0.0, le=1440.0, title="Checkpoint every (minutes)")
+    """The most work that a crash or a power cut can cost. A run also saves at every check, and when
+    you stop or pause it. 0 saves after every step."""
+    prompts: tuple[str, ...] = Field((), max_length=5, title="Questions to ask during training")
+    """One question per line. Leave empty to ask the first held-out ones."""
+    max_new_tokens: int = Field(64, ge=1, le=4096, title="Longest reply (tokens)")
+    """Replies are cut after this many tokens."""
 
     def steps_between_checks(self, steps: int) -> int:
         """Steps from one check to the next, in a run of so many steps."""
@@ -81,28 +54,17 @@ class SamplingSpec(SpecPart):
 class PlaceSpec(SpecPart):
     """On which device and in which precision it runs."""
 
-    device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto",
-        title="Device",
-        description="Automatic uses the GPU (graphics card) where there is one.",
-    )
-    precision: Literal["auto", "bf16", "fp32"] = Field(
-        "auto",
-        title="Precision",
-        description="Automatic uses bf16 (16-bit weights), which is faster, where the hardware "
-        "computes in it.",
-    )
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", title="Device")
+    """Automatic uses the GPU (graphics card) where there is one."""
+    precision: Literal["auto", "bf16", "fp32"] = Field("auto", title="Precision")
+    """Automatic uses bf16 (16-bit weights), which is faster, where the hardware computes in it."""
 
 
 class RunSpec(SpecPart):
     """One run, whole."""
 
-    name: str = Field(
-        "",
-        max_length=80,
-        title="Name",
-        description="What to call this run. Leave empty to use the data's name.",
-    )
+    name: str = Field("", max_length=80, title="Name")
+    """What to call this run. Leave empty to use the data's name."""
     model: ModelSpec = ModelSpec()
     data: DataSpec = DataSpec()
     method: MethodSpec = MethodSpec()
@@ -156,17 +118,13 @@ class RunSpec(SpecPart):
             )
 
 
-SPEC_PARTS = ("model", "data", "method", "optim", "sampling", "place")
-
-
 def spec_field(path: str) -> FieldInfo:
     """The declaration of a field by its dotted path, for example ``optim.epochs``."""
-    info: FieldInfo | None = None
+    *parts, name = path.split(".")
     model: Any = RunSpec
-    for name in path.split("."):
-        info = model.model_fields[name]
-        model = info.annotation
-    assert info is not None
+    for part in parts:
+        model = model.model_fields[part].annotation
+    info: FieldInfo = model.model_fields[name]
     return info
 
 
@@ -175,9 +133,7 @@ def make_spec(values: dict[str, Any]) -> RunSpec:
     try:
         return RunSpec.model_validate(values)
     except ValidationError as error:
-        raise SpecError(
-            "\n".join(_problem_sentence(problem) for problem in error.errors())
-        ) from None
+        raise SpecError("\n".join(map(_problem_sentence, error.errors()))) from None
 
 
 # pydantic's kinds of problem in plain words; any other keeps pydantic's own sentence.
@@ -212,13 +168,11 @@ def _problem_sentence(problem: Any) -> str:
     path = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
+    message = str(problem["msg"]).removeprefix("Value error, ")
     if not path:
-        return str(problem["msg"]).removeprefix("Value error, ")
+        return message
     rule = FIELD_RULES.get(path) or PROBLEM_TEXTS.get(problem["type"])
-    if rule is None:
-        rule = str(problem["msg"]).removeprefix("Value error, ")
-    else:
-        rule = rule.format(**problem.get("ctx", {}))
+    rule = rule.format(**problem.get("ctx", {})) if rule else message
     given = "nothing is given" if problem["input"] is None else f"it is {problem['input']!r}"
     return f"{_field_title(path)} ({path}): {rule}; {given}."
 

@@ -229,9 +229,7 @@ class LabelScores(BaseModel):
     majority: str  # the commonest label (or list of labels) of the training rows
     majority_right: int  # held-out rows that have it too
     accuracy: ComparedScore  # share of right replies
-    macro_f1: (
-        ComparedScore  # F1 of each label that the scored rows have, averaged with equal weight
-    )
+    macro_f1: ComparedScore  # mean F1 of the labels that the scored rows have, equally weighted
     no_label_base: int  # replies that are no label at all; each counts as wrong
     no_label_tuned: int
     micro_f1: ComparedScore | None = None  # over all labels at once, where rows have several

@@ -49,12 +49,9 @@ class RunQueue:
                 made, job = run.queue_mark.stat().st_mtime_ns, run.queued
             except FileNotFoundError:
                 continue
-            found.append((listed.get(run.id, len(listed)), made, run.id, job))
-        return [
-            WaitingJob(RunDir(self.store.runs / run_id), job)
-            for *_, run_id, job in sorted(found)
-            if job
-        ]
+            if job:
+                found.append((listed.get(run.id, len(listed)), made, run.id, WaitingJob(run, job)))
+        return [waiting for *_, waiting in sorted(found)]
 
     def add(self, run: RunDir, job: str) -> None:
         """Put a job at the end."""
@@ -64,7 +61,7 @@ class RunQueue:
             listed = self._read_order()
             others = (one for one in self.store.all_runs() if one.id in listed and one.id != run.id)
             kept = {one.id for one in others if one.queued or one.alive}
-            self._write_order([*(one for one in listed if one in kept), run.id])
+            write_json(self.file, [*(one for one in listed if one in kept), run.id])
             write_whole(run.queue_mark, job)
 
     def move(self, run_id: str, where: QueueMove) -> None:
@@ -80,7 +77,8 @@ class RunQueue:
             if where not in steps:
                 raise RunError(f"'{where}' is not a move in the queue. Choose up, down or first.")
             order.insert(max(0, at + steps[where]), run_id)
-            self._write_order([*(one for one in self._read_order() if one not in order), *order])
+            others = [one for one in self._read_order() if one not in order]
+            write_json(self.file, [*others, *order])
 
     def _read_order(self) -> list[str]:
         try:
@@ -88,6 +86,3 @@ class RunQueue:
         except (OSError, ValueError):
             return []
         return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
-
-    def _write_order(self, ids: list[str]) -> None:
-        write_json(self.file, ids)

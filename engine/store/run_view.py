@@ -142,9 +142,7 @@ def fold_events(events: Iterable[ev.Event], view: RunView | None = None) -> RunV
     return view
 
 
-def _add_event(  # noqa: C901, PLR0912  a flat list: one case for each kind of event
-    view: RunView, event: ev.Event
-) -> None:
+def _add_event(view: RunView, event: ev.Event) -> None:  # noqa: C901, PLR0912  a flat list of kinds
     match event:
         case ev.Phase():
             view.phase, view.ended, view.preparing, view.last_word = event.text, None, True, ""
@@ -170,7 +168,8 @@ def _add_event(  # noqa: C901, PLR0912  a flat list: one case for each kind of e
             view.checks = [check for check in view.checks if check.step != event.step] + [event]
         case ev.Sampled():
             # A run that was killed before its first checkpoint asks once more.
-            others = [one for one in view.samples if not _same_sample(one, event)]
+            asked = (event.step, event.prompt)
+            others = [one for one in view.samples if (one.step, one.prompt) != asked]
             view.samples = [*others, event]
         case ev.Saved():
             view.saved.append(event)
@@ -210,10 +209,6 @@ def _add_step(view: RunView, event: ev.Step) -> None:
     view.last = event
 
 
-def _same_sample(one: ev.Sampled, other: ev.Sampled) -> bool:
-    return (one.step, one.prompt) == (other.step, other.prompt)
-
-
 def _extend_view(view: RunView, event: ev.Extended) -> None:
     """A finished run has more steps to do; its estimates grow in proportion."""
     if view.started:
@@ -237,7 +232,7 @@ def _cut_back(view: RunView, step: int) -> None:
     """Forget what lies beyond the checkpoint that a resumed run starts from."""
     kept = bisect_right(view.steps, step)
     if view.last and kept < len(view.steps):
-        view.last = _step_event(view, kept - 1) if kept else None
+        view.last = _earlier_step(view, view.last, kept - 1) if kept else None
     by_step = (view.steps, view.losses, view.lrs, view.grads, view.speeds, view.tokens)
     for series in (*by_step, view.seconds):
         del series[kept:]
@@ -246,16 +241,8 @@ def _cut_back(view: RunView, step: int) -> None:
     view.saved = [saved for saved in view.saved if saved.step <= step]
 
 
-def _step_event(view: RunView, at: int) -> ev.Step | None:
-    """The event of an earlier step; its epoch is in proportion to that of the newest one."""
-    assert view.last
-    return view.last.model_copy(
-        update={
-            "step": view.steps[at],
-            "epoch": view.last.epoch * view.steps[at] / view.last.step,
-            "loss": view.losses[at],
-            "lr": view.lrs[at],
-            "tokens": view.tokens[at],
-            "seconds": view.seconds[at],
-        }
-    )
+def _earlier_step(view: RunView, last: ev.Step, at: int) -> ev.Step:
+    """The event of an earlier step; its epoch is in proportion to that of the last one."""
+    then = {"step": view.steps[at], "tokens": view.tokens[at], "seconds": view.seconds[at]}
+    then |= {"loss": view.losses[at], "lr": view.lrs[at]}
+    return last.model_copy(update=then | {"epoch": last.epoch * view.steps[at] / last.step})

@@ -96,12 +96,9 @@ class Store:
 
     def all_runs(self) -> Iterator[RunDir]:
         """All runs, newest first."""
-        folders = (
-            path
-            for path in self.runs.iterdir()
-            if (path / "spec.yaml").is_file() and ID_PATTERN.fullmatch(path.name)
-        )
-        return (RunDir(path) for path in sorted(folders, key=lambda path: path.name, reverse=True))
+        for path in sorted(self.runs.iterdir(), reverse=True):
+            if (path / "spec.yaml").is_file() and ID_PATTERN.fullmatch(path.name):
+                yield RunDir(path)
 
     def delete_run(self, run_id: str) -> None:
         """Remove a run and all its files; raises RunError while a worker uses it."""

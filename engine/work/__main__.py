@@ -68,18 +68,14 @@ def _run_job(run: RunDir, job: str) -> int:
             device_lock.release()
         return 0
     except HoneError as error:
-        text, full = str(error), isinstance(error, disk_space.DiskFullError)
-        if full:
-            _free_disk(run, job)
+        text, full, details = str(error), isinstance(error, disk_space.DiskFullError), ""
     except Exception as error:
-        full = disk_space.is_disk_full(error)
-        if full:
-            text = disk_space.explain_full_disk(run, error)
-            _free_disk(run, job)
-        else:
-            text = _describe_error(error)
-        _write_log(traceback.format_exc())
-    _write_log(text)
+        full, details = disk_space.is_disk_full(error), traceback.format_exc()
+        text = disk_space.explain_full_disk(run, error) if full else _describe_error(error)
+    if full:
+        _free_disk(run, job)
+    with contextlib.suppress(OSError):  # the log may be on the full disk
+        print(f"{details}{text}", file=sys.stderr, flush=True)
     with contextlib.suppress(OSError):  # no room even for this event: the exit code has to do
         _record_failure(run, job, text, full)
     return 1
@@ -91,7 +87,8 @@ def _record_failure(run: RunDir, job: str, text: str, full: bool) -> None:
     elif job != "train":
         run.emit(ev.Warned(text=text))
     elif full:
-        run.emit(ev.Paused(step=_saved_step(run), why=text))
+        saved = run.view().saved
+        run.emit(ev.Paused(step=saved[-1].step if saved else 0, why=text))
     else:
         run.emit(ev.Failed(text=text))
 
@@ -132,16 +129,6 @@ def _free_disk(run: RunDir, job: str) -> None:
         checkpoints.remove_partial(run)
     elif job.startswith("merge-"):
         shutil.rmtree(run.path / "merged" / f".{job.removeprefix('merge-')}", ignore_errors=True)
-
-
-def _saved_step(run: RunDir) -> int:
-    saved = run.view().saved
-    return saved[-1].step if saved else 0
-
-
-def _write_log(text: str) -> None:
-    with contextlib.suppress(OSError):  # the log may be on the full disk
-        print(text, file=sys.stderr, flush=True)
 
 
 def _lock_device(run: RunDir, job: str) -> FileLock:

@@ -117,8 +117,7 @@ def prepare_inputs(trainer: Any, batch: Any) -> Any:
 
 def noted_metrics(trainer: Any, name: str = "_metrics") -> dict[str, dict[str, list[Any]]]:
     """What TRL's trainers note of each batch, by mode and name; ORPO's note ``_stored_metrics``."""
-    found: dict[str, dict[str, list[Any]]] = getattr(trainer, name, {})
-    return found
+    return getattr(trainer, name, {})
 
 
 def set_last_rates(scheduler: Any, rates: Iterable[float]) -> None:
@@ -130,8 +129,7 @@ def allow_numpy_state() -> AbstractContextManager[None]:
     """Lets ``torch.load(weights_only=True)`` read NumPy's random state, and nothing else."""
     from transformers.trainer_pt_utils import safe_globals
 
-    allowed: AbstractContextManager[None] = safe_globals()
-    return allowed
+    return safe_globals()
 
 
 def softmax_gradient(above: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:

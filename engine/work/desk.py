@@ -39,14 +39,9 @@ class DeskWorker:
 
     @property
     def operations(self) -> dict[str, Operation]:
-        return {
-            "inspect_model": self.inspect_model,
-            "preview_rows": self.preview_rows,
-            "count_tokens": self.count_tokens,
-            "measure_speed": self.measure_speed,
-            "chat": self.chat,
-            "free_memory": self.free_memory,
-        }
+        found = [self.inspect_model, self.preview_rows, self.count_tokens, self.measure_speed]
+        found += [self.chat, self.free_memory]
+        return {operation.__name__: operation for operation in found}
 
     def inspect_model(self, question: Question, report: Report) -> Any:
         folder = Path(question["folder"]) if question["folder"] else None
@@ -74,10 +69,8 @@ class DeskWorker:
             torch.bfloat16 if question["bf16"] else torch.float32,
             autocast=question["autocast"],
         )
-        method, shape = (
-            MethodSpec.model_validate(question["method"]),
-            BatchShape(*question["shape"]),
-        )
+        method = MethodSpec.model_validate(question["method"])
+        shape = BatchShape(*question["shape"])
         return measure_speed(question["model"], question["task"], method, setup, shape)
 
     def chat(self, question: Question, report: Report) -> Any:

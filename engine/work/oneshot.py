@@ -67,9 +67,10 @@ def ingest_slice(question: Question, report: Report) -> str:
 
 
 def find_models(question: Question, report: Report) -> list[dict[str, Any]]:
-    from engine.work.hub.search import search_hub_models
+    from engine.work.hub.models import search_hub_models
 
-    return [one.model_dump() for one in search_hub_models(**_arguments(question))]
+    asked = {key: value for key, value in question.items() if key not in ("id", "op", "home")}
+    return [one.model_dump() for one in search_hub_models(**asked)]
 
 
 def describe_model(question: Question, report: Report) -> dict[str, Any]:
@@ -81,11 +82,10 @@ def describe_model(question: Question, report: Report) -> dict[str, Any]:
 def fetch_model(question: Question, report: Report) -> str:
     from engine.work.hub.download import download_hub_model
 
-    name, revision = question["name"], question["revision"]
-
     def report_bytes(progress: DownloadProgress) -> None:
         report(progress.model_dump())
 
+    name, revision = question["name"], question["revision"]
     return str(download_hub_model(_store(question), name, revision, report_bytes))
 
 
@@ -103,10 +103,6 @@ OPERATIONS: dict[str, Operation] = {
 
 def _store(question: Question) -> Store:
     return Store(Path(question["home"]))
-
-
-def _arguments(question: Question) -> dict[str, Any]:
-    return {key: value for key, value in question.items() if key not in ("id", "op", "home")}
 
 
 def _slice_name(wanted: hub.HubSpec) -> str:

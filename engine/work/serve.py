@@ -39,15 +39,15 @@ def serve(
         number = question["id"]
 
         def report(part: Any, number: int = number) -> None:
-            _write(out, json.dumps({"id": number, "part": part}))
+            out.write(json.dumps({"id": number, "part": part}) + "\n")
 
-        _write(out, _answer(operations, describe_error, question, report))
+        out.write(_answer(operations, describe_error, question, report) + "\n")
         stopped.discard(number)
 
 
 def _take_stdout() -> TextIO:
-    """The pipe to the app; whatever a library prints from now on goes to the log."""
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    """The pipe to the app, line by line; whatever a library prints from now on goes to the log."""
+    out = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     return out
@@ -80,8 +80,3 @@ def _answer(
         error = describe_error(unexpected)
     kinds = (kind.__name__ for kind in type(error).__mro__ if hasattr(errors, kind.__name__))
     return json.dumps({"id": number, "error": str(error), "kind": next(kinds)})
-
-
-def _write(out: TextIO, line: str) -> None:
-    out.write(line + "\n")
-    out.flush()

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.spec_file import changed_spec
@@ -21,6 +20,7 @@ from tests.browser.test_train import (
     shown_rank,
     wait_for_facts,
 )
+from tests.fake_backend import FakeBackend
 
 DONE = {
     "name": "done",

@@ -15,7 +15,7 @@ import pytest
 
 from engine.spec.presets import POCKET_MODEL
 from tests.browser.conftest import OpenPage, Serve, go, picture
-from tests.engine.work.hub.hub_models import about, fill
+from tests.engine.work.hub.hub_models import about, fill_models
 from tests.engine.work.hub.hub_server import Hub
 
 WAIT = 60_000  # milliseconds
@@ -27,7 +27,7 @@ SHOWN = "document.querySelector('#field-model-source input').value"
 def hub() -> Iterator[Hub]:
     """A Hub with models of every sort; one can be trained and takes some seconds to download."""
     hub = Hub()
-    fill(hub)
+    fill_models(hub)
     files = {path.name: path.read_bytes() for path in POCKET_MODEL.iterdir() if path.is_file()}
     page = about(650, 4_000_000, "license:apache-2.0")
     hub.add(

@@ -14,10 +14,10 @@ from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.estimate.duration import MeasuredSpeed
 from engine.hardware import Machine
 from engine.model.info import LinearModule, ModelInfo
-from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
+from tests.fake_backend import FakeBackend
 
 Made = TypeVar("Made")
 
@@ -34,31 +34,14 @@ def lay_out(build: Callable[[], Made]) -> Made:
 
 def linear(name: str, ins: int, outs: int, part: str) -> LinearModule:
     block = "self_attn" if part == "attention" else "mlp"
-    return LinearModule(
-        name=name,
-        path=f"model.layers.*.{block}.{name}",
-        ins=ins,
-        outs=outs,
-        layers=tuple(range(6)),
-        part=part,
-    )
+    path, layers = f"model.layers.*.{block}.{name}", tuple(range(6))
+    return LinearModule(name=name, path=path, ins=ins, outs=outs, layers=layers, part=part)
 
 
 INFO = ModelInfo(
-    source="pocket",
-    name="Pocket",
-    model_type="llama",
-    layers=6,
-    hidden_size=256,
-    heads=8,
-    kv_heads=4,
-    vocab_size=6000,
-    context=512,
-    parameters=5_000_000,
-    dtype="float32",
-    megabytes=20.0,
-    has_template=True,
-    tasks=("write", "classify"),
+    source="pocket", name="Pocket", model_type="llama", tasks=("write", "classify"), layers=6,
+    hidden_size=256, heads=8, kv_heads=4, vocab_size=6000, context=512, parameters=5_000_000,
+    dtype="float32", megabytes=20.0, has_template=True,
     modules=(
         linear("q_proj", 256, 256, "attention"),
         linear("k_proj", 256, 128, "attention"),
@@ -73,7 +56,7 @@ INFO = ModelInfo(
         "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
         "all": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
     },
-)
+)  # fmt: skip
 
 
 class FakeDesk:
@@ -86,11 +69,10 @@ class FakeDesk:
     def inspect_model(
         self, model: str, task: str | None = None, folder: Path | None = None
     ) -> ModelInfo:
-        update = {"source": model, "task": task or INFO.task}
-        head = (
-            {"head": ("score",), "head_per_label": INFO.hidden_size} if task == "classify" else {}
-        )
-        return INFO.model_copy(update=update | head)
+        update: dict[str, Any] = {"source": model, "task": task or INFO.task}
+        if task == "classify":
+            update |= {"head": ("score",), "head_per_label": INFO.hidden_size}
+        return INFO.model_copy(update=update)
 
     def preview_rows(
         self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec
@@ -98,25 +80,19 @@ class FakeDesk:
         shown = []
         for row in rows:
             parts = [(m["content"], m["role"] == "assistant") for m in row.get("messages", [])]
-            parts = parts or [
-                (row.get("prompt", ""), False),
-                (row.get("completion", row.get("text", "")), True),
-            ]
+            reply = row.get("completion", row.get("text", ""))
+            parts = parts or [(row.get("prompt", ""), False), (reply, True)]
             pairs = [(word + " ", learned) for text, learned in parts for word in text.split()]
-            shown.append(
-                PreviewRow(
-                    tokens=[text for text, _ in pairs],
-                    learned=[learned for _, learned in pairs],
-                    kept=min(len(pairs), data.max_length),
-                    length=len(pairs),
-                )
-            )
+            tokens, learned = [text for text, _ in pairs], [learned for _, learned in pairs]
+            kept = min(len(pairs), data.max_length)
+            shown.append(PreviewRow(tokens=tokens, learned=learned, kept=kept, length=len(pairs)))
         return shown
 
     def count_tokens(
         self, model: str, rows: Sequence[dict[str, Any]], data: DataSpec
     ) -> TokenReport:
         seen = self.preview_rows(model, rows, data)
+        longest = max((row.length for row in seen), default=0)
         return TokenReport(
             rows=len(rows),
             measured=len(rows),
@@ -126,12 +102,10 @@ class FakeDesk:
             lost=sum(not any(row.learned[: row.kept]) for row in seen),
             edges=[0, 10, 20],
             counts=[len(rows), 0],
-            longest_rows=[
-                at for at, row in enumerate(seen) if row.length == max(one.length for one in seen)
-            ],
+            longest_rows=[at for at, row in enumerate(seen) if row.length == longest],
             cut_rows=[at for at, row in enumerate(seen) if row.cut > 0],
             lost_rows=[at for at, row in enumerate(seen) if not any(row.learned[: row.kept])],
-            longest=max((row.length for row in seen), default=0),
+            longest=longest,
         )
 
     def measure_speed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,10 +20,9 @@ from tests.ui.fakes import fake_engine
 from ui import form, theme
 
 # Gradio leaves event loops open; they are collected here, where that is expected.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 
 @pytest.fixture
@@ -35,11 +35,8 @@ def blocks(home: Path) -> Iterator[gr.Blocks]:
 
 def test_every_field_is_on_the_page(blocks: gr.Blocks) -> None:
     ids = {block.elem_id for block in blocks.blocks.values()}
-    assert {
-        "field-" + path.replace(".", "-")
-        for path in form.FORM_PATHS
-        if path not in form.STATE_PATHS
-    } <= ids
+    shown = set(form.FORM_PATHS) - set(form.STATE_PATHS)
+    assert {"field-" + path.replace(".", "-") for path in shown} <= ids
 
 
 def test_tabs_hold_nothing_but_tabs(blocks: gr.Blocks) -> None:
@@ -97,17 +94,12 @@ def test_the_app_process_imports_no_torch() -> None:
 def test_files_stay_short_and_know_their_place(path: Path) -> None:
     source = path.read_text(encoding="utf-8")
     assert source.count("\n") < 400
-    names = [
-        node.module or ""
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.ImportFrom)
-    ]
+    nodes = ast.walk(ast.parse(source))
+    names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     assert not [name for name in names if name.startswith("engine.work")]
 
 
 def test_a_taken_port_gives_the_next() -> None:
-    import socket
-
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

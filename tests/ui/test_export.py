@@ -16,7 +16,7 @@ from ui.context import Context
 
 @pytest.fixture(scope="module")
 def own() -> export.ExportWidgets:
-    return lay_out(export.build_widgets)
+    return lay_out(export.ExportWidgets)
 
 
 def test_merging_ends_with_figures_and_a_zip(

@@ -8,18 +8,17 @@ import pytest
 from engine.errors import SpecError
 from engine.spec import presets
 from engine.spec import run as specs
-from engine.spec.run import SPEC_PARTS, RunSpec
+from engine.spec.run import RunSpec
 from tests.ui.fakes import INFO
 from ui import form
 
 
 def declared() -> list[str]:
     """The dotted path of every field that a user may set."""
-    parts = {part: RunSpec.model_fields[part].annotation for part in SPEC_PARTS}
-    return [
-        "name",
-        *(f"{part}.{name}" for part, model in parts.items() for name in model.model_fields),
-    ]
+    fields = RunSpec.model_fields.items()
+    parts = {part: field.annotation for part, field in fields if part != "name"}
+    names = (f"{part}.{name}" for part, model in parts.items() for name in model.model_fields)
+    return ["name", *names]
 
 
 def test_the_form_has_every_field() -> None:
@@ -29,9 +28,8 @@ def test_the_form_has_every_field() -> None:
 @pytest.mark.parametrize("path", form.FORM_PATHS)
 def test_a_widget_says_what_its_field_says(path: str) -> None:
     field = specs.spec_field(path)
-    choices = (
-        {"choices": [field.default]} if path.endswith(".source") else {}
-    )  # found on this machine, not declared
+    # Sources are found on this machine, not declared.
+    choices = {"choices": [field.default]} if path.endswith(".source") else {}
     widget = form.make_widget(path, **choices)
     assert field.title and field.description
     if path not in form.STATE_PATHS:  # set by buttons and lists, which have words of their own
@@ -54,7 +52,7 @@ def test_filling_and_collecting_gives_the_same_spec(name: str) -> None:
 
 @pytest.mark.parametrize("recipe", presets.bundled_recipes(), ids=lambda recipe: recipe.name)
 def test_a_recipe_survives_the_form(recipe: presets.Recipe) -> None:
-    spec = presets.recipe_spec(recipe)
+    spec = specs.make_spec(presets.nest_values(recipe.values))
     assert form.read_spec(form.widget_values(spec, None)) == spec
 
 
@@ -64,10 +62,7 @@ def test_all_linear_is_shown_as_the_names_that_the_model_has() -> None:
 
 
 def test_an_empty_alpha_follows_the_rank() -> None:
-    values = form.widget_values(RunSpec(), None) | {
-        "method.alpha": " ",
-        "method.rank": 4,
-    }
+    values = form.widget_values(RunSpec(), None) | {"method.alpha": " ", "method.rank": 4}
     assert form.read_spec(values).method.scale_alpha == 8
     assert form.read_spec(values | {"method.alpha": "12"}).method.alpha == 12
 

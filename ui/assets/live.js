@@ -122,7 +122,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
 
   /* --- words --- */
   function showAnswer(answer) {
-    $('.live').dataset.empty = String(!answer.state); $('.live').dataset.state = answer.state || '';
+    $('.live').dataset.empty = String(!answer.state);
     if (!answer.state) {
       const words = answer.problem ? ['bad', 'This cannot be shown now', answer.problem]
         : ['info', 'Ready when you are', 'Press Start. The default settings work well. The time it will take is shown below the button.'];

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import gradio as gr
 from gradio.components import Component
 
@@ -13,7 +11,7 @@ from engine.store.run_view import RunView
 from ui.context import Context
 from ui.handlers import QUIET, Updates, bind
 from ui.text import card, line, status_box
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
 SCORING = "Both models get the held-out examples. This takes seconds to minutes."
 NO_RESULT = "Its process ended before it was done. Score again."
@@ -23,27 +21,15 @@ NOT_SCORED = (
 )
 
 
-@dataclass(frozen=True)
 class ScoreWidgets:
     """The score, the button that asks for it, and the clock that runs while it is made."""
 
-    card: gr.HTML
-    button: gr.Button
-    timer: gr.Timer
-
-    @property
-    def shown(self) -> list[Component]:
-        return [self.card, self.button, self.timer]
-
-
-def build_score() -> ScoreWidgets:
-    """Lay the widgets out."""
-    score = raw_html(elem_id="score")
-    with gr.Row():
-        button = gr.Button(
-            "Score", size="md", scale=0, min_width=132, interactive=False, elem_id="score-run"
-        )
-    return ScoreWidgets(score, button, gr.Timer(1.0, active=False))
+    def __init__(self) -> None:
+        self.card = raw_html(elem_id="score")
+        with gr.Row():
+            self.button = make_button("Score", "score-run", 132, scale=0, interactive=False)
+        self.timer = gr.Timer(1.0, active=False)
+        self.shown: list[Component] = [self.card, self.button, self.timer]
 
 
 def wire_score(ctx: Context, own: ScoreWidgets, run: gr.Dropdown) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -20,11 +19,11 @@ from ui.compare.conversation import (
     suggestion_buttons,
 )
 from ui.compare.run_list import build_run_list, refresh_runs
-from ui.compare.score import build_score, show_score, wire_score
+from ui.compare.score import ScoreWidgets, show_score, wire_score
 from ui.context import Context
 from ui.handlers import QUIET, Updates, Values, bind
-from ui.text import line, tab_intro
-from ui.theme import raw_html
+from ui.text import line
+from ui.theme import build_intro, make_button, raw_html
 
 SUGGESTIONS = 6
 SUGGESTION_SCRIPT = (
@@ -37,105 +36,63 @@ NOTHING_TO_COMPARE = (
 )
 
 
-@dataclass(frozen=True)
-class CompareTab:
-    """What the other tabs need."""
-
-    tab: gr.Tab
-    run: gr.Dropdown
-
-
-@dataclass(frozen=True)
 class ChatWidgets:
     """One message, both conversations, and how the replies are generated."""
 
-    run: gr.Dropdown
-    base: gr.Chatbot
-    tuned: gr.Chatbot
-    suggestions: gr.HTML
-    message: gr.Textbox
-    send: gr.Button
-    stop: gr.Button
-    clear: gr.Button
-    temperature: gr.Slider
-    longest: gr.Slider
+    def __init__(self) -> None:
+        self.run = build_run_list("compare-run")
+        with gr.Row(equal_height=True, elem_classes="panes"):
+            self.base = _chat_pane("Base model, before training", "base-pane")
+            self.tuned = _chat_pane("Tuned model, after training", "tuned-pane")
+        self.suggestions = raw_html(elem_id="chips", js_on_load=SUGGESTION_SCRIPT)
+        small: dict[str, Any] = {"width": 92, "scale": 0}
+        with gr.Row(elem_classes="ask", equal_height=True):
+            self.message = gr.Textbox(
+                label="Message to both models",
+                show_label=False,
+                placeholder="Say something to both models",
+                lines=1,
+                max_lines=6,
+                scale=6,
+                min_width=180,
+                container=False,
+                elem_id="message",
+            )
+            self.send = make_button("Send", variant="primary", **small)
+            self.stop = make_button("Stop", variant="stop", visible=False, **small)
+            self.clear = make_button("Clear", **small)
+        with gr.Accordion("How the replies are made", open=False), gr.Row():
+            info = "0 always gives the likeliest reply; higher values vary it more."
+            self.temperature = gr.Slider(0, 1.5, 0, step=0.05, label="Temperature", info=info)
+            info = "Replies are cut off after this many tokens."
+            self.longest = gr.Slider(
+                8, 1024, 128, step=8, label="Longest reply (tokens)", info=info
+            )
+        # What a reply depends on, and what it changes.
+        self.inputs: set[Component] = {
+            self.run, self.message, self.temperature, self.longest, self.base, self.tuned,
+        }  # fmt: skip
+        self.shown = [self.message, self.base, self.tuned, self.send, self.stop]
 
-    @property
-    def inputs(self) -> set[Component]:
-        """What a reply depends on."""
-        chats = {self.base, self.tuned}
-        return {self.run, self.message, self.temperature, self.longest} | chats
 
-    @property
-    def shown(self) -> list[Component]:
-        """What a reply changes."""
-        return [self.message, self.base, self.tuned, self.send, self.stop]
+class CompareTab:
+    """The tab; ``run`` is the list of runs to compare."""
 
-
-def build(ctx: Context) -> CompareTab:
-    """Lay the tab out and wire it."""
-    with gr.Tab("Compare", id="compare") as tab:
-        raw_html(
-            tab_intro(
+    def __init__(self, ctx: Context) -> None:
+        with gr.Tab("Compare", id="compare") as tab:
+            build_intro(
                 "Is it better?",
                 "Choose a run and say something. Both models get the same message and reply at the "
                 "same time.",
             )
-        )
-        chat = build_chat()
-        score = build_score()
-    run = chat.run
-    _wire_chat(ctx, chat)
-    wire_score(ctx, score, run)
-    listed = tab.select(bind(refresh_runs, ctx), run, run, **QUIET)
-    listed.then(bind(suggest_messages, ctx), run, chat.suggestions, **QUIET)
-    listed.then(bind(show_score, ctx, score), run, score.shown, **QUIET)
-    return CompareTab(tab, run)
-
-
-def build_chat() -> ChatWidgets:
-    """Lay the widgets out."""
-    run = build_run_list("compare-run")
-    with gr.Row(equal_height=True, elem_classes="panes"):
-        base = _chat_pane("Base model, before training", "base-pane")
-        tuned = _chat_pane("Tuned model, after training", "tuned-pane")
-    suggestions = raw_html(elem_id="chips", js_on_load=SUGGESTION_SCRIPT)
-    small: dict[str, Any] = {"size": "md", "scale": 0, "min_width": 92}
-    with gr.Row(elem_classes="ask", equal_height=True):
-        message = gr.Textbox(
-            label="Message to both models",
-            show_label=False,
-            placeholder="Say something to both models",
-            lines=1,
-            max_lines=6,
-            scale=6,
-            min_width=180,
-            container=False,
-            elem_id="message",
-        )
-        send = gr.Button("Send", variant="primary", **small)
-        stop = gr.Button("Stop", variant="stop", visible=False, **small)
-        clear = gr.Button("Clear", **small)
-    with gr.Accordion("How the replies are made", open=False), gr.Row():
-        temperature = gr.Slider(
-            0,
-            1.5,
-            0,
-            step=0.05,
-            label="Temperature",
-            info="0 always gives the likeliest reply; higher values vary it more.",
-        )
-        longest = gr.Slider(
-            8,
-            1024,
-            128,
-            step=8,
-            label="Longest reply (tokens)",
-            info="Replies are cut off after this many tokens.",
-        )
-    return ChatWidgets(
-        run, base, tuned, suggestions, message, send, stop, clear, temperature, longest
-    )
+            chat = ChatWidgets()
+            score = ScoreWidgets()
+        self.run = run = chat.run
+        _wire_chat(ctx, chat)
+        wire_score(ctx, score, run)
+        listed = tab.select(bind(refresh_runs, ctx), run, run, **QUIET)
+        listed.then(bind(suggest_messages, ctx), run, chat.suggestions, **QUIET)
+        listed.then(bind(show_score, ctx, score), run, score.shown, **QUIET)
 
 
 def _chat_pane(label: str, elem_id: str) -> gr.Chatbot:
@@ -152,14 +109,8 @@ def _chat_pane(label: str, elem_id: str) -> gr.Chatbot:
 
 
 def _wire_chat(ctx: Context, chat: ChatWidgets) -> None:
-    talking = gr.on(
-        [chat.message.submit, chat.send.click],
-        bind(send_message, ctx, chat),
-        chat.inputs,
-        chat.shown,
-        concurrency_limit=4,
-        **QUIET,
-    )
+    sent, send = [chat.message.submit, chat.send.click], bind(send_message, ctx, chat)
+    talking = gr.on(sent, send, chat.inputs, chat.shown, concurrency_limit=4, **QUIET)
     idle, both = bind(send_or_stop, False), [chat.send, chat.stop]
     # Cancelling closes the generator, and with it the model's thread.
     chat.stop.click(idle, None, both, cancels=[talking], queue=False, **QUIET)

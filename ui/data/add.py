@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,13 @@ from engine.data import ingest
 from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.process import oneshot
-from engine.text import OnProgress, count_of
+from engine.text import count_of
 from ui.context import Context
-from ui.data import hub
-from ui.data.hub import HubWidgets
+from ui.data.hub import HubWidgets, wire_hub
 from ui.data.intake import IntakeWidgets, take_in, wait_line
-from ui.handlers import QUIET, Updates, bind
+from ui.handlers import QUIET, Updates, bind, hide_widget
 from ui.text import card, escape_html
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
 LARGE_UPLOAD = 20 * 2**20  # bytes from which the first rows are shown before all are read
 LONGEST_PASTE = 2_000_000  # characters
@@ -45,38 +44,29 @@ dataset; files named valid, dev or test are held out.
 """
 
 
-@dataclass(frozen=True)
 class AddWidgets:
     """The widgets that data is added with."""
 
-    upload: gr.File
-    folder: gr.File
-    paste: gr.Textbox
-    use_paste: gr.Button
-    hub: HubWidgets
-    problem: gr.HTML
-
-
-def build_adding(ctx: Context) -> AddWidgets:
-    """Lay the widgets out."""
-    upload = gr.File(label="Add files", file_count="multiple", height=132, elem_id="upload")
-    problem = raw_html(visible=False, elem_id="add-problem")
-    with gr.Accordion("Other ways to add data", open=False, elem_id="more-ways"):
-        paste = gr.Textbox(
-            label="Paste rows",
-            info="A table copied from a spreadsheet, JSON, or text.",
-            lines=4,
-            max_lines=12,
-            elem_id="paste",
+    def __init__(self, ctx: Context) -> None:
+        self.upload = gr.File(
+            label="Add files", file_count="multiple", height=132, elem_id="upload"
         )
-        use_paste = gr.Button("Use these rows", size="md", elem_id="use-paste")
-        folder = gr.File(
-            label="A whole folder", file_count="directory", height=110, elem_id="folder"
-        )
-        hub_widgets = hub.build_hub(ctx)
-    with gr.Accordion("Which files can I use?", open=False):
-        gr.Markdown(FILE_FORMATS)
-    return AddWidgets(upload, folder, paste, use_paste, hub_widgets, problem)
+        self.problem = raw_html(visible=False, elem_id="add-problem")
+        with gr.Accordion("Other ways to add data", open=False, elem_id="more-ways"):
+            self.paste = gr.Textbox(
+                label="Paste rows",
+                info="A table copied from a spreadsheet, JSON, or text.",
+                lines=4,
+                max_lines=12,
+                elem_id="paste",
+            )
+            self.use_paste = make_button("Use these rows", "use-paste")
+            self.folder = gr.File(
+                label="A whole folder", file_count="directory", height=110, elem_id="folder"
+            )
+            self.hub = HubWidgets(ctx)
+        with gr.Accordion("Which files can I use?", open=False):
+            gr.Markdown(FILE_FORMATS)
 
 
 def wire_adding(ctx: Context, adding: AddWidgets, shown: IntakeWidgets) -> None:
@@ -86,8 +76,8 @@ def wire_adding(ctx: Context, adding: AddWidgets, shown: IntakeWidgets) -> None:
         box.upload(bind(add_files, ctx, shown, box), box, [*outputs, box], **QUIET)
     paste = adding.paste
     adding.use_paste.click(bind(add_pasted, ctx, shown, paste), paste, [*outputs, paste], **QUIET)
-    hub.wire_hub(ctx, adding.hub, shown)
-    adding.upload.clear(bind(hide_problem), None, adding.problem, **QUIET)
+    wire_hub(ctx, adding.hub, shown)
+    adding.upload.clear(bind(hide_widget), None, adding.problem, **QUIET)
 
 
 # --- handlers ---
@@ -106,11 +96,10 @@ def add_files(
         rows = ingest.peek_rows(Upload(paths[0], paths[0].name), PEEKED_ROWS)
         yield {shown.preview: first_rows(rows, paths[0].name)}
 
-    def read_files(on_progress: OnProgress) -> str:
-        named = [(path, path.name) for path in paths]
-        return oneshot.add_dataset_files(ctx.engine.store, named, None, on_progress)
-
-    yield from take_in(ctx, shown, box, read_files)
+    named = [(path, path.name) for path in paths]
+    yield from take_in(
+        ctx, shown, box, partial(oneshot.add_dataset_files, ctx.engine.store, named, None)
+    )
     for path in paths:
         path.unlink(missing_ok=True)  # the rows are in the workspace now
 
@@ -127,21 +116,13 @@ def add_pasted(
     folder.mkdir(exist_ok=True)
     path = folder / f"pasted-{threading.get_ident()}"
     path.write_text(text, encoding="utf-8")
-
-    def read_pasted(on_progress: OnProgress) -> str:
-        return oneshot.add_dataset_files(
-            ctx.engine.store, [(path, "Pasted rows")], None, on_progress
-        )
-
+    named = [(path, "Pasted rows")]
     try:
-        yield from take_in(ctx, shown, box, read_pasted)
+        yield from take_in(
+            ctx, shown, box, partial(oneshot.add_dataset_files, ctx.engine.store, named, None)
+        )
     finally:
         path.unlink(missing_ok=True)
-
-
-def hide_problem() -> Any:
-    """The file was removed, and with it what was wrong with it."""
-    return gr.update(visible=False)
 
 
 def first_rows(rows: list[dict[str, Any]], name: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -16,73 +15,46 @@ from ui.context import Context
 from ui.data.edits import NEW_ROW, NO_EDITS, Edits, current_row, describe_edits
 from ui.data.inputs import DataInputs
 from ui.data.intake import dataset_choices
-from ui.handlers import QUIET, Updates, Values, bind, download_on_click
+from ui.handlers import LATEST, QUIET, Updates, Values, bind, download_on_click
 from ui.text import line
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
 TEXT_BOXES = 12  # texts of a row that can be changed here
+TOO_MANY_TURNS = (
+    f"This row has more than {TEXT_BOXES} turns. Edit it in the file, and add the file again."
+)
 
 
-@dataclass(frozen=True)
 class Editor:
     """The editor's widgets."""
 
-    box: gr.Accordion
-    edits: gr.State
-    opened: gr.State  # which row of which data the boxes hold
-    number: gr.Number
-    problem: gr.HTML
-    texts: list[gr.Textbox]
-    keep: gr.Button
-    delete: gr.Button
-    summary: gr.HTML
-    save: gr.Button
-    discard: gr.Button
-    downloads: dict[str, gr.Button]  # by the kind of file
-    file: gr.DownloadButton
-
-
-def build_editor() -> Editor:
-    """Lay the editor out."""
-    with gr.Accordion("Edit or download the rows", open=False, elem_id="editor") as box:
-        edits, opened = gr.State(NO_EDITS), gr.State("")
-        number = gr.Number(
-            1, precision=0, label="Row", info="The number below each row. 0 adds a new row."
-        )
-        problem = raw_html()
-        texts = [_build_text_box(at) for at in range(TEXT_BOXES)]
-        with gr.Row(elem_classes="pager"):
-            keep = _editor_button("Keep this row", "edit-keep", 140, visible=False)
-            delete = _editor_button("Delete this row", "edit-delete", 140, visible=False)
-        summary = raw_html(describe_edits(NO_EDITS), elem_id="edit-told")
-        with gr.Row(elem_classes="pager"):
-            save = _editor_button("Save as new data", "edit-save", 150, variant="primary")
-            discard = _editor_button("Discard the changes", "edit-forget", 150)
-        with gr.Row(elem_classes="pager"):
-            downloads = {
-                kind: _editor_button(f"Download as {kind.upper()}", f"take-{kind}", 150)
-                for kind in ("jsonl", "csv")
-            }
-            file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
-    return Editor(
-        box, edits, opened, number, problem, texts, keep, delete, summary, save, discard, downloads,
-        file,
-    )  # fmt: skip
+    def __init__(self) -> None:
+        with gr.Accordion("Edit or download the rows", open=False, elem_id="editor") as self.box:
+            self.edits = gr.State(NO_EDITS)
+            self.opened = gr.State("")  # which row of which data the boxes hold
+            self.number = gr.Number(
+                1, precision=0, label="Row", info="The number below each row. 0 adds a new row."
+            )
+            self.problem = raw_html()
+            self.texts = [_build_text_box(at) for at in range(TEXT_BOXES)]
+            with gr.Row(elem_classes="pager"):
+                self.keep = make_button("Keep this row", "edit-keep", 140, visible=False)
+                self.delete = make_button("Delete this row", "edit-delete", 140, visible=False)
+            self.summary = raw_html(describe_edits(NO_EDITS), elem_id="edit-told")
+            with gr.Row(elem_classes="pager"):
+                self.save = make_button("Save as new data", "edit-save", 150, variant="primary")
+                self.discard = make_button("Discard the changes", "edit-forget", 150)
+            with gr.Row(elem_classes="pager"):
+                self.downloads = {
+                    kind: make_button(f"Download as {kind.upper()}", f"take-{kind}", 150)
+                    for kind in ("jsonl", "csv")
+                }
+                self.file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
 
 
 def _build_text_box(at: int) -> gr.Textbox:
-    return gr.Textbox(
-        label="Text",
-        info="Edit it here.",
-        lines=2,
-        max_lines=14,
-        visible=False,
-        elem_id=f"edit-{at}",
-    )
-
-
-def _editor_button(label: str, elem_id: str, width: int, **more: Any) -> gr.Button:
-    return gr.Button(label, size="md", min_width=width, elem_id=elem_id, **more)
+    common = {"label": "Text", "info": "Edit it here.", "lines": 2, "max_lines": 14}
+    return gr.Textbox(**common, visible=False, elem_id=f"edit-{at}")
 
 
 def wire_editor(ctx: Context, editor: Editor, inputs: DataInputs) -> None:
@@ -90,19 +62,10 @@ def wire_editor(ctx: Context, editor: Editor, inputs: DataInputs) -> None:
     edits, source = editor.edits, inputs.fields["data.source"]
     fields = set(inputs.fields.values())
     row = fields | {editor.opened, editor.number, edits}
-    gr.on(
-        [
-            editor.number.change,
-            edits.change,
-            editor.box.expand,
-            *(field.change for field in inputs.fields.values()),
-        ],
-        bind(open_row, ctx, editor, inputs),
-        row,
-        [editor.opened, editor.problem, *editor.texts, editor.keep, editor.delete],
-        trigger_mode="always_last",
-        **QUIET,
-    )
+    changes = [field.change for field in inputs.fields.values()]
+    events = [editor.number.change, edits.change, editor.box.expand, *changes]
+    shown = [editor.opened, editor.problem, *editor.texts, editor.keep, editor.delete]
+    gr.on(events, bind(open_row, ctx, editor, inputs), row, shown, **LATEST)
     keep = bind(keep_row, ctx, editor, inputs)
     editor.keep.click(keep, row | set(editor.texts), edits, **QUIET)
     editor.delete.click(bind(delete_row, editor, inputs), row, edits, **QUIET)
@@ -128,10 +91,7 @@ def open_row(ctx: Context, editor: Editor, inputs: DataInputs, values: Values) -
         prepared = ctx.prepare(inputs.data_spec(values))
         fields = edit.editable_fields(current_row(prepared, number, values[editor.edits]))
         if len(fields) > TEXT_BOXES:
-            raise DataError(
-                f"This row has more than {TEXT_BOXES} turns. Edit it in the file, and add the file "
-                "again."
-            )
+            raise DataError(TOO_MANY_TURNS)
     except DataError as error:
         boxes: list[Component] = [*editor.texts, editor.keep, editor.delete]
         hidden = dict.fromkeys(boxes, gr.update(visible=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, get_args
 
 import gradio as gr
@@ -13,50 +12,32 @@ from engine.spec.run import DataSpec, Fix
 from engine.text import format_count
 from ui.handlers import QUIET, Updates, bind
 from ui.text import escape_html
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
 FIX_KINDS: tuple[str, ...] = get_args(Fix)
 LEVEL_TONES = {"stop": "bad", "warn": "warn", "info": "idle"}
 ROW_NUMBERS_SHOWN = 8  # numbers of rows that a finding lists
 
 
-@dataclass(frozen=True)
 class FixBox:
     """A finding with its button; hidden where nothing is found."""
 
-    group: gr.Group
-    text: gr.HTML
-    button: gr.Button
+    def __init__(self, kind: str) -> None:
+        with gr.Row(visible=False, elem_classes="mend", equal_height=False) as self.group:
+            self.text = raw_html()
+            self.button = make_button(elem_id=f"fix-{kind}", width=200, scale=0)
 
 
-@dataclass(frozen=True)
 class FindingWidgets:
     """Findings with a fix, those without one, and the button that confirms the detected columns."""
 
-    fixes: dict[str, FixBox]
-    others: gr.HTML
-    confirm: gr.Button
-
-    @property
-    def shown(self) -> list[Component]:
-        """The widgets that other findings change."""
+    def __init__(self) -> None:
+        self.fixes = {kind: FixBox(kind) for kind in FIX_KINDS}
+        self.others = raw_html(elem_id="findings")
+        self.confirm = make_button("Yes, the columns are right", "agree", visible=False)
         boxes = [one for box in self.fixes.values() for one in (box.group, box.text, box.button)]
-        return [*boxes, self.others, self.confirm]
-
-
-def build_findings() -> FindingWidgets:
-    """Lay the widgets out."""
-    fixes = {kind: _build_fix_box(kind) for kind in FIX_KINDS}
-    others = raw_html(elem_id="findings")
-    confirm = gr.Button("Yes, the columns are right", size="md", visible=False, elem_id="agree")
-    return FindingWidgets(fixes, others, confirm)
-
-
-def _build_fix_box(kind: str) -> FixBox:
-    with gr.Row(visible=False, elem_classes="mend", equal_height=False) as group:
-        text = raw_html()
-        button = gr.Button(size="md", scale=0, min_width=200, elem_id=f"fix-{kind}")
-    return FixBox(group, text, button)
+        # The widgets that other findings change.
+        self.shown: list[Component] = [*boxes, self.others, self.confirm]
 
 
 def wire_fixes(findings: FindingWidgets, fixes: Component) -> None:
@@ -86,7 +67,11 @@ def finding_updates(
         one = by_fix.get(kind)  # type: ignore[call-overload]
         applied = kind in spec.fixes
         if one:
-            updates |= _finding_update(box, one)
+            updates |= {
+                box.group: gr.update(visible=True),
+                box.text: finding_card(one),
+                box.button: gr.update(value="Undo" if one.done else one.button),
+            }
         elif complete or not applied:
             updates |= {
                 box.group: gr.update(visible=applied),
@@ -94,14 +79,6 @@ def finding_updates(
                 box.button: gr.update(value="Undo"),
             }
     return updates
-
-
-def _finding_update(box: FixBox, one: Finding) -> Updates:
-    return {
-        box.group: gr.update(visible=True),
-        box.text: finding_card(one),
-        box.button: gr.update(value="Undo" if one.done else one.button),
-    }
 
 
 def no_finding_updates(findings: FindingWidgets) -> Updates:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
@@ -15,59 +15,35 @@ from ui.context import Context
 from ui.data.intake import IntakeWidgets, take_in, wait_line
 from ui.handlers import QUIET, Updates, Values, bind
 from ui.text import line, status_box
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
 
-@dataclass(frozen=True)
 class HubWidgets:
     """The dataset's name, what its page says, and which rows of it to download."""
 
-    name: gr.Textbox
-    look_up: gr.Button
-    about: gr.HTML
-    config: gr.Dropdown
-    split: gr.Dropdown
-    first: gr.Number
-    most: gr.Number
-    download: gr.Button
-
-
-def build_hub(ctx: Context) -> HubWidgets:
-    """Lay the widgets out and wire those that look a dataset up."""
-    hub = HubWidgets(
-        name=gr.Textbox(
+    def __init__(self, ctx: Context) -> None:
+        hidden: dict[str, Any] = {"visible": False}
+        self.name = gr.Textbox(
             label="Hugging Face Hub",
             info="The dataset's name as on its page: owner/name.",
             elem_id="hub-name",
-        ),
-        look_up=gr.Button("Look it up", size="md", elem_id="hub-look"),
-        about=raw_html(visible=False),
-        config=gr.Dropdown(
-            [],
-            label="Subset (config)",
-            info="Some datasets have several.",
-            visible=False,
-            elem_id="hub-config",
-        ),
-        split=gr.Dropdown(
-            [],
-            label="Split",
-            info="Most datasets have one for training and one for testing.",
-            visible=False,
-            elem_id="hub-split",
-        ),
-        first=gr.Number(
-            0, precision=0, label="Start at row", info="0 is the first row.", visible=False
-        ),
-        most=gr.Number(
-            5000, precision=0, label="Rows at most", info="0 downloads all.", visible=False
-        ),
-        download=gr.Button("Download", size="md", visible=False, elem_id="hub-get"),
-    )
-    found = [hub.about, hub.config, hub.split, hub.first, hub.most, hub.download]
-    hub.look_up.click(bind(show_hub_dataset, ctx, hub), hub.name, found, **QUIET)
-    hub.config.input(bind(offer_splits, ctx), [hub.name, hub.config], hub.split, **QUIET)
-    return hub
+        )
+        self.look_up = make_button("Look it up", "hub-look")
+        self.about = raw_html(**hidden)
+        info = "Some datasets have several."
+        self.config = gr.Dropdown(
+            [], label="Subset (config)", info=info, elem_id="hub-config", **hidden
+        )
+        info = "Most datasets have one for training and one for testing."
+        self.split = gr.Dropdown([], label="Split", info=info, elem_id="hub-split", **hidden)
+        number: dict[str, Any] = {"precision": 0, **hidden}
+        self.first = gr.Number(0, label="Start at row", info="0 is the first row.", **number)
+        self.most = gr.Number(5000, label="Rows at most", info="0 downloads all.", **number)
+        self.download = make_button("Download", "hub-get", **hidden)
+        self.choice = [self.config, self.split, self.first, self.most, self.download]
+        found = [self.about, *self.choice]
+        self.look_up.click(bind(show_hub_dataset, ctx, self), self.name, found, **QUIET)
+        self.config.input(bind(offer_splits, ctx), [self.name, self.config], self.split, **QUIET)
 
 
 def wire_hub(ctx: Context, hub: HubWidgets, shown: IntakeWidgets) -> None:
@@ -82,12 +58,11 @@ def wire_hub(ctx: Context, hub: HubWidgets, shown: IntakeWidgets) -> None:
 
 def show_hub_dataset(ctx: Context, hub: HubWidgets, name: str) -> Updates:
     """Show what a Hub dataset holds, and offer its splits."""
-    choice = (hub.config, hub.split, hub.first, hub.most, hub.download)
     try:
         info = oneshot.look_up_dataset(ctx.engine.store, (name or "").strip())
     except DataError as error:
         refused = status_box("bad", "This dataset cannot be read", str(error))
-        hidden = {widget: gr.update(visible=False) for widget in choice}
+        hidden = dict.fromkeys(hub.choice, gr.update(visible=False))
         return {hub.about: gr.update(value=refused, visible=True), **hidden}
     configs = list(info.splits)
     default = info.default or next(iter(configs), "")
@@ -128,9 +103,5 @@ def add_hub_dataset(
         count=int(values[hub.most] or 0) or None,
     )
     yield {shown.problem: wait_line(f"Looking up {wanted.name} on the Hub.")}
-    yield from take_in(
-        ctx,
-        shown,
-        None,
-        lambda on_progress: oneshot.ingest_hub_dataset(ctx.engine.store, wanted, on_progress),
-    )
+    download = partial(oneshot.ingest_hub_dataset, ctx.engine.store, wanted)
+    yield from take_in(ctx, shown, None, download)

@@ -56,10 +56,7 @@ def run_with_progress(work: Callable[[OnProgress], Any]) -> Iterator[str | Done]
 
 
 def take_in(
-    ctx: Context,
-    shown: IntakeWidgets,
-    box: Component | None,
-    work: Callable[[OnProgress], str],
+    ctx: Context, shown: IntakeWidgets, box: Component | None, work: Callable[[OnProgress], str]
 ) -> Iterator[Updates]:
     """Show the progress of ``work``, then choose the dataset it made and empty ``box``."""
     emptied: Updates = {box: None} if box else {}

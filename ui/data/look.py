@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import gradio as gr
 from gradio.components import Component
@@ -17,38 +16,32 @@ from engine.spec.run import DataSpec
 from ui import charts
 from ui.context import Context
 from ui.data import preview
+from ui.data.editor import Editor
 from ui.data.findings import FindingWidgets, finding_updates, no_finding_updates
 from ui.data.inputs import DataInputs
 from ui.data.intake import Done, run_with_progress
-from ui.data.pager import (
-    OPENING_TOKENIZER,
-    Pager,
-    RowOrder,
-    order_choices,
-    rows_card,
-    worst_rows,
-)
+from ui.data.pager import OPENING_TOKENIZER, Pager, RowOrder, order_choices, rows_card, worst_rows
 from ui.data.reading import ReadingWidgets, column_updates, option_updates
 from ui.handlers import Updates, Values
 from ui.text import card, line, status_box
+from ui.theme import raw_html
 
 
-@dataclass(frozen=True)
 class DataView:
-    """The widgets that show a dataset."""
+    """The widgets that show a dataset, and the editor of its rows."""
 
-    facts: gr.HTML
-    findings: FindingWidgets
-    pager: Pager
-    lengths: gr.Plot
-    labels: gr.Plot
-    reading: ReadingWidgets
-
-    @property
-    def shown(self) -> list[Component]:
-        """The widgets that other data changes."""
+    def __init__(self, reading: ReadingWidgets) -> None:
+        self.reading = reading
+        self.facts = raw_html(elem_id="data-facts")
+        self.findings = FindingWidgets()
+        self.pager = Pager()
+        self.editor = Editor()
+        with gr.Row(equal_height=False):
+            self.lengths = gr.Plot(label="Lengths", visible=False, elem_id="lengths")
+            self.labels = gr.Plot(label="Labels", visible=False, elem_id="labels")
         own = [self.facts, self.lengths, self.labels]
-        return [*own, *self.findings.shown, *self.pager.shown, *self.reading.shown]
+        # The widgets that other data changes.
+        self.shown: list[Component] = own + self.findings.shown + self.pager.shown + reading.shown
 
 
 def show_data(

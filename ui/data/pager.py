@@ -19,7 +19,7 @@ from ui.data import preview
 from ui.data.inputs import DataInputs
 from ui.handlers import QUIET, Updates, Values, bind
 from ui.text import card, line
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
 ROWS_PER_PAGE = 3
 HELD_OUT = "held"
@@ -37,22 +37,26 @@ OPENING_TOKENIZER = card(
 PAGE_STEPS = {"back": -1, "forth": 1, "random": 0}
 
 
-@dataclass(frozen=True)
 class Pager:
     """The rows on show, and what turns to others."""
 
-    rows: gr.HTML
-    index: gr.State  # of the first row on show, within its order
-    worst: gr.State  # order -> indices of its rows
-    order: gr.Dropdown
-    back: gr.Button
-    forth: gr.Button
-    random: gr.Button
-
-    @property
-    def shown(self) -> list[Component]:
-        """The widgets that other data changes."""
-        return [self.rows, self.index, self.worst, self.order]
+    def __init__(self) -> None:
+        self.rows = raw_html(OPENING_TOKENIZER, elem_id="preview")
+        with gr.Row(elem_classes="pager"):
+            self.back = make_button("Previous", width=90)
+            self.forth = make_button("Next rows", width=90)
+            self.random = make_button("Random", width=90)
+            self.order = gr.Dropdown(
+                order_choices(None, 0),
+                value="order",
+                label="Which rows",
+                container=False,
+                elem_id="order",
+            )
+        self.index = gr.State(0)  # of the first row on show, within its order
+        self.worst = gr.State({})  # order -> indices of its rows
+        # The widgets that other data changes.
+        self.shown: list[Component] = [self.rows, self.index, self.worst, self.order]
 
 
 @dataclass(frozen=True)
@@ -70,23 +74,6 @@ class RowOrder:
         if self.name == "order":
             return range(self.prepared.train)
         return self.worst.get(self.name, [])
-
-
-def build_pager() -> Pager:
-    """Lay the widgets out."""
-    rows = raw_html(OPENING_TOKENIZER, elem_id="preview")
-    with gr.Row(elem_classes="pager"):
-        back = gr.Button("Previous", size="md", min_width=90)
-        forth = gr.Button("Next rows", size="md", min_width=90)
-        random_rows = gr.Button("Random", size="md", min_width=90)
-        order = gr.Dropdown(
-            order_choices(None, 0),
-            value="order",
-            label="Which rows",
-            container=False,
-            elem_id="order",
-        )
-    return Pager(rows, gr.State(0), gr.State({}), order, back, forth, random_rows)
 
 
 def wire_pager(ctx: Context, pager: Pager, inputs: DataInputs) -> None:

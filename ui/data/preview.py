@@ -64,18 +64,12 @@ def _token_tiles(tokens: TokenReport | str | None, limit: int) -> list[Tile]:
     total = round(mean * tokens.rows)
     learned = round(tokens.learned / max(1, tokens.tokens) * total)
     about = "about " if tokens.measured < tokens.rows else ""
-    lengths = f"{mean:.0f} a row, longest {format_count(tokens.longest)}"
+    longest, most = format_count(tokens.longest), format_count(limit)
+    lengths = f"{mean:.0f} a row, longest {longest}, limit {most}"
+    share = format_share(tokens.learned, tokens.tokens)
     return [
-        (
-            "Tokens (pieces of words)",
-            about + format_count(total),
-            f"{lengths}, limit {format_count(limit)}",
-        ),
-        (
-            "Learned",
-            format_share(tokens.learned, tokens.tokens),
-            f"{about}{format_count(learned)} tokens",
-        ),
+        ("Tokens (pieces of words)", about + format_count(total), lengths),
+        ("Learned", share, f"{about}{format_count(learned)} tokens"),
     ]
 
 
@@ -127,8 +121,7 @@ def _token_spans(row: PreviewRow) -> str:
     for at, (token, learned, is_special) in enumerate(tokens):
         if at == TOKENS_SHOWN:
             more = count_of(len(row.tokens) - TOKENS_SHOWN, "more token")
-            parts.append(f"{_closing(opened)} … {more}")
-            return "".join(parts)
+            return "".join([*parts, f"{_closing(opened)} … {more}"])
         tag = _token_tag(learned, at >= kept)
         if tag != opened:
             parts.append(_closing(opened) + f"<{tag}>")

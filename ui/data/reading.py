@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 
 import gradio as gr
 from gradio.components import Component
@@ -20,7 +20,6 @@ from ui.data.intake import IntakeWidgets, take_in
 from ui.handlers import QUIET, Updates, Values, bind
 
 MOST_ROLES = max(map(len, ROLES.values()))
-REREAD_INFO = "The file is read again when you change this."
 HEADER_CHOICES = [("Detect automatically", ""), ("Yes", "yes"), ("No", "no")]
 HEADER_VALUES = {"yes": True, "no": False}
 TEXT_UNITS = [
@@ -36,53 +35,39 @@ ENCODING_CHOICES = [
 ENCODED_KINDS = ("jsonl", "json", "csv", "txt", "labelled")  # of files that hold text
 
 
-@dataclass(frozen=True)
 class ReadingWidgets:
     """The shape of the rows, a column for each part of it, and how the file is decoded."""
 
-    shape: Component
-    roles: Component  # part of an example -> column, as the user chose it; empty: as detected
-    fixes: Component
-    columns: list[gr.Dropdown]  # in the order of the shape's parts
-    encoding: gr.Dropdown
-    header: gr.Dropdown
-    unit: gr.Dropdown  # of a text file, which one example is
-
-    @property
-    def shown(self) -> list[Component]:
-        """The widgets that another dataset changes."""
-        return [*self.columns, self.encoding, self.header, self.unit]
-
-
-def build_reading() -> ReadingWidgets:
-    """Lay the widgets out."""
-    shape, roles, fixes = map(form.make_widget, ("data.shape", "data.roles", "data.fixes"))
-    columns = [
-        gr.Dropdown(
-            [],
-            label="Column",
-            info="The column that holds it.",
-            visible=False,
-            elem_id=f"role-{number}",
+    def __init__(self) -> None:
+        self.shape = form.make_widget("data.shape")
+        # Part of an example -> column, as the user chose it; empty: as detected.
+        self.roles = form.make_widget("data.roles")
+        self.fixes = form.make_widget("data.fixes")
+        column = {"label": "Column", "info": "The column that holds it.", "visible": False}
+        # In the order of the shape's parts.
+        self.columns = [
+            gr.Dropdown([], elem_id=f"role-{number}", **column) for number in range(MOST_ROLES)
+        ]
+        again = {"value": "", "info": "The file is read again when you change this."}
+        self.encoding = gr.Dropdown(
+            ENCODING_CHOICES, label="Text encoding", elem_id="encoding", **again
         )
-        for number in range(MOST_ROLES)
-    ]
-    again = {"value": "", "info": REREAD_INFO}
-    encoding = gr.Dropdown(ENCODING_CHOICES, label="Text encoding", elem_id="encoding", **again)
-    header = gr.Dropdown(
-        HEADER_CHOICES, label="The first line names the columns", elem_id="header", **again
-    )
-    unit = gr.Dropdown(TEXT_UNITS, label="One example is a", elem_id="parts", **again)
-    return ReadingWidgets(shape, roles, fixes, columns, encoding, header, unit)
+        self.header = gr.Dropdown(
+            HEADER_CHOICES, label="The first line names the columns", elem_id="header", **again
+        )
+        # Of a text file: what one example is.
+        self.unit = gr.Dropdown(TEXT_UNITS, label="One example is a", elem_id="parts", **again)
+        self.options = [self.encoding, self.header, self.unit]
+        # The widgets that another dataset changes.
+        self.shown: list[Component] = [*self.columns, *self.options]
 
 
 def wire_reading(ctx: Context, reading: ReadingWidgets, shown: IntakeWidgets) -> None:
     """Columns are noted as chosen; another encoding, header or unit reads the file again."""
-    options, source = (reading.encoding, reading.header, reading.unit), shown.source
+    source, shape, roles = shown.source, reading.shape, reading.roles
     again = bind(reread_dataset, ctx, reading, shown)
-    for option in options:
-        option.input(again, {source, *options}, [source, shown.problem], **QUIET)
-    shape, roles = reading.shape, reading.roles
+    for option in reading.options:
+        option.input(again, {source, *reading.options}, [source, shown.problem], **QUIET)
     shape.input(bind(choose_shape, ctx), [source, shape, roles], roles, **QUIET)
     for column in reading.columns:
         chosen = [source, shape, *reading.columns]
@@ -128,15 +113,9 @@ def reread_dataset(
         header=HEADER_VALUES.get(values[reading.header]),
         parts=values[reading.unit],
     )
-    source = values[shown.source]
-    yield from take_in(
-        ctx,
-        shown,
-        None,
-        lambda on_progress: oneshot.reread_dataset_files(
-            ctx.engine.store, source, options, on_progress
-        ),
-    )
+    store, source = ctx.engine.store, values[shown.source]
+    reread = partial(oneshot.reread_dataset_files, store, source, options)
+    yield from take_in(ctx, shown, None, reread)
 
 
 # --- what is shown ---
@@ -159,14 +138,12 @@ def option_updates(reading: ReadingWidgets, dataset: Dataset) -> Updates:
     """How the files were read, where their kind leaves a choice."""
     options = dataset.options
     encoding = str(options.get("encoding") or "")
+    if encoding not in ENCODINGS:
+        encoding = ""
+    unit = str(options.get("parts") or "")
     header = {"True": "yes", "False": "no"}.get(str(options.get("header")), "")
     return {
-        reading.encoding: gr.update(
-            visible=dataset.kind in ENCODED_KINDS,
-            value=encoding if encoding in ENCODINGS else "",
-        ),
+        reading.encoding: gr.update(visible=dataset.kind in ENCODED_KINDS, value=encoding),
         reading.header: gr.update(visible=dataset.kind in ("csv", "xlsx"), value=header),
-        reading.unit: gr.update(
-            visible=dataset.kind == "txt", value=str(options.get("parts") or "")
-        ),
+        reading.unit: gr.update(visible=dataset.kind == "txt", value=unit),
     }

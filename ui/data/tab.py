@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -12,100 +10,61 @@ from gradio.events import Dependency
 
 from ui import form
 from ui.context import Context
-from ui.data.add import AddWidgets, build_adding, wire_adding
-from ui.data.editor import Editor, build_editor, wire_editor
-from ui.data.findings import build_findings, wire_fixes
+from ui.data.add import AddWidgets, wire_adding
+from ui.data.editor import wire_editor
+from ui.data.findings import wire_fixes
 from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets, dataset_choices, held_out_choices
 from ui.data.look import DataView, show_data
-from ui.data.pager import build_pager, wire_pager
-from ui.data.reading import ReadingWidgets, build_reading, confirm_columns, wire_reading
-from ui.handlers import QUIET, bind
-from ui.text import tab_intro
-from ui.theme import raw_html
+from ui.data.pager import wire_pager
+from ui.data.reading import ReadingWidgets, confirm_columns, wire_reading
+from ui.handlers import LATEST, QUIET, bind
+from ui.theme import build_intro, make_button
 
 
-@dataclass(frozen=True)
 class DataTab:
-    """What the other tabs need, and what is wired once all tabs are built."""
+    """The tab. What concerns it alone is wired here, the rest once all tabs are built."""
 
-    tab: gr.Tab
-    fields: dict[str, Component]  # by path; the seed is on the Train tab
-    view: DataView
-    editor: Editor
-    settled: gr.State  # the dataset that was chosen last, once the fields fit it
-    next: gr.Button
+    def __init__(self, ctx: Context) -> None:
+        self.fields: dict[str, Component] = {}  # by path; the seed is on the Train tab
+        with gr.Tab("Data", id="data") as self.tab:
+            text = "Choose a sample or add your own data, check the rows, then go on."
+            build_intro("What should it learn?", text)
+            with gr.Row(equal_height=False, elem_classes="page data"):
+                with gr.Column(scale=0, min_width=340, elem_classes="side"):
+                    self._add_fields("data.source", choices=dataset_choices(ctx))
+                    self.source = self.fields["data.source"]
+                    adding = AddWidgets(ctx)
+                    with gr.Accordion("How it is read", open=False, elem_id="reading"):
+                        reading = ReadingWidgets()
+                    with gr.Accordion("What it learns from", open=False, elem_id="learning"):
+                        self._add_fields("data.goal", "data.learn", "data.max_length")
+                        self._add_fields("data.system", "data.template")
+                    with gr.Accordion("What is held out", open=False, elem_id="splitting"):
+                        self._add_fields("data.held_out")
+                        held_out = {"choices": held_out_choices(ctx), "value": ""}
+                        self._add_fields("data.held_out_source", **held_out)
+                    self.next = make_button("Next: choose a model", variant="primary")
+                with gr.Column(scale=1, min_width=320):
+                    self.view = DataView(reading)
+            self.settled = gr.State("")  # the dataset chosen last, once the fields fit it
+        columns = {"data.shape": reading.shape, "data.roles": reading.roles}
+        self.fields |= columns | {"data.fixes": reading.fixes}
+        intake = IntakeWidgets(self.source, adding.problem, self.view.pager.rows)
+        wire_adding(ctx, adding, intake)
+        wire_reading(ctx, reading, intake)
+        findings = self.view.findings
+        wire_fixes(findings, reading.fixes)
+        confirmed = list(columns.values())
+        findings.confirm.click(bind(confirm_columns, ctx), self.source, confirmed, **QUIET)
 
-    @property
-    def source(self) -> Component:
-        return self.fields["data.source"]
-
-
-def build(ctx: Context) -> DataTab:
-    """Lay the tab out and wire what concerns it alone."""
-    fields: dict[str, Component] = {}
-
-    def add_fields(*paths: str, **more: Any) -> None:
+    def _add_fields(self, *paths: str, **more: Any) -> None:
         for path in paths:
-            fields[path] = form.make_widget(path, **more)
-
-    with gr.Tab("Data", id="data") as tab:
-        raw_html(
-            tab_intro(
-                "What should it learn?",
-                "Choose a sample or add your own data, check the rows, then go on.",
-            )
-        )
-        with gr.Row(equal_height=False, elem_classes="page data"):
-            with gr.Column(scale=0, min_width=340, elem_classes="side"):
-                add_fields("data.source", choices=dataset_choices(ctx))
-                adding = build_adding(ctx)
-                with gr.Accordion("How it is read", open=False, elem_id="reading"):
-                    reading = build_reading()
-                with gr.Accordion("What it learns from", open=False, elem_id="learning"):
-                    add_fields("data.goal", "data.learn", "data.max_length")
-                    add_fields("data.system", "data.template")
-                with gr.Accordion("What is held out", open=False, elem_id="splitting"):
-                    add_fields("data.held_out")
-                    add_fields("data.held_out_source", choices=held_out_choices(ctx), value="")
-                next_tab = gr.Button("Next: choose a model", variant="primary", size="md")
-            with gr.Column(scale=1, min_width=320):
-                view, editor = _build_view(reading)
-        settled = gr.State("")
-    fields |= {
-        "data.shape": reading.shape,
-        "data.roles": reading.roles,
-        "data.fixes": reading.fixes,
-    }
-    _wire_adding_and_fixes(ctx, fields["data.source"], adding, view)
-    return DataTab(tab, fields, view, editor, settled, next_tab)
-
-
-def _build_view(reading: ReadingWidgets) -> tuple[DataView, Editor]:
-    facts = raw_html(elem_id="data-facts")
-    findings = build_findings()
-    pager = build_pager()
-    editor = build_editor()
-    with gr.Row(equal_height=False):
-        lengths = gr.Plot(label="Lengths", visible=False, elem_id="lengths")
-        labels = gr.Plot(label="Labels", visible=False, elem_id="labels")
-    return DataView(facts, findings, pager, lengths, labels, reading), editor
-
-
-def _wire_adding_and_fixes(
-    ctx: Context, source: Component, adding: AddWidgets, view: DataView
-) -> None:
-    intake = IntakeWidgets(source, adding.problem, view.pager.rows)
-    reading = view.reading
-    wire_adding(ctx, adding, intake)
-    wire_reading(ctx, reading, intake)
-    wire_fixes(view.findings, reading.fixes)
-    confirmed = [reading.shape, reading.roles]
-    view.findings.confirm.click(bind(confirm_columns, ctx), source, confirmed, **QUIET)
+            self.fields[path] = form.make_widget(path, **more)
 
 
 def wire_data(
-    ctx: Context, tab: DataTab, inputs: DataInputs, load: Any, moments: Sequence[Any]
+    ctx: Context, tab: DataTab, inputs: DataInputs, load: Any, moments: list[Any]
 ) -> Dependency:
     """The rows are shown as the chosen model sees them, anew after each of the ``moments``.
 
@@ -114,15 +73,9 @@ def wire_data(
     pager, held_out_source = tab.view.pager, tab.fields["data.held_out_source"]
     load(bind(refresh_datasets, ctx), None, [tab.source, held_out_source], **QUIET)
     wire_pager(ctx, pager, inputs)
-    wire_editor(ctx, tab.editor, inputs)
-    return gr.on(
-        list(moments),
-        bind(show_data, ctx, tab.view, inputs),
-        inputs.widgets,
-        tab.view.shown,
-        trigger_mode="always_last",
-        **QUIET,
-    )
+    wire_editor(ctx, tab.view.editor, inputs)
+    show = bind(show_data, ctx, tab.view, inputs)
+    return gr.on(moments, show, inputs.widgets, tab.view.shown, **LATEST)
 
 
 def refresh_datasets(ctx: Context) -> tuple[Any, Any]:

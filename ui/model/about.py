@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.model.hub import ModelOrigin
 from engine.model.info import ModelInfo
 from engine.text import format_count, format_hub_bytes, format_large_number, format_share
-from ui.text import Tile, card, escape_html, line, tile_strip
+from ui.text import Tile, card, definition_row, escape_html, line, tile_strip
 
 # As engine.work.model.describe names them -> as the page does, in the order of the bar.
 PART_NAMES = {
@@ -44,10 +44,7 @@ def _trait_list(info: ModelInfo, origin: ModelOrigin | None) -> str:
     if origin:
         fetched = f"licence {origin.licence}, downloaded {origin.date[:10]}"
         traits.append(("From", f"Hugging Face Hub, {fetched}"))
-    rows = "".join(
-        f"<div><dt>{escape_html(name)}</dt><dd>{escape_html(text)}</dd></div>"
-        for name, text in traits
-    )
+    rows = "".join(definition_row(name, escape_html(text)) for name, text in traits)
     return f'<dl class="facts traits">{rows}</dl>'
 
 
@@ -74,18 +71,12 @@ def _size_tiles(info: ModelInfo) -> list[Tile]:
     context = ("Context", "no limit", "of its own")
     if info.context:
         context = ("Context", format_count(info.context), "tokens it reads at once")
+    weights = f"{format_count(info.parameters)} weights"
+    width = f"each {format_count(info.hidden_size)} wide (hidden size)"
     return [
-        (
-            "Parameters",
-            format_large_number(info.parameters),
-            f"{format_count(info.parameters)} weights",
-        ),
+        ("Parameters", format_large_number(info.parameters), weights),
         _disk_tile(info),
-        (
-            "Layers",
-            format_count(info.layers),
-            f"each {format_count(info.hidden_size)} wide (hidden size)",
-        ),
+        ("Layers", format_count(info.layers), width),
         context,
     ]
 
@@ -107,10 +98,8 @@ def _parts_card(info: ModelInfo) -> str:
         f'<i data-part="{escape_html(name)}" style="flex-grow:{size}"></i>' for name, size in found
     )
     keys = "".join(_part_key(name, size, info.parameters) for name, size in found)
-    return card(
-        "Where its weights are",
-        f'<div class="shares" aria-hidden="true">{bar}</div><ul class="keys">{keys}</ul>',
-    )
+    html = f'<div class="shares" aria-hidden="true">{bar}</div><ul class="keys">{keys}</ul>'
+    return card("Where its weights are", html)
 
 
 def _part_key(name: str, size: int, total: int) -> str:

@@ -7,23 +7,20 @@ shows them again.
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 from gradio.components import Component
 
 from engine.model import catalog, hub, local
-from engine.process.downloads import Download
 from engine.text import format_hub_bytes
 from ui.context import Context
 from ui.handlers import QUIET, Updates, bind
 from ui.model import lists
 from ui.model.choose import model_choices
 from ui.text import escape_html, line
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
-POLL_SECONDS = 1.0
 TERMS = (
     "It is gated: its owner has terms. Accept them on its page, {}, then give Hone your token: "
     "set HF_TOKEN, or run 'hf auth login', and start Hone again."
@@ -33,37 +30,22 @@ DEMO_NOTE = "The public demo downloads no models. Run Hone on your own machine t
 NO_SPACE = "There is not enough disk space for it. Free some, or choose a smaller model."
 
 
-@dataclass(frozen=True)
 class DownloadWidgets:
     """The panel, the clock that keeps it up to date, and the list of downloaded models."""
 
-    panel: gr.Column
-    about: gr.HTML
-    start: gr.Button
-    stop: gr.Button
-    timer: gr.Timer
-    listed: gr.HTML
-
-    @property
-    def shown(self) -> list[Component]:
-        """The widgets that a download changes."""
-        return [self.panel, self.about, self.start, self.stop, self.timer, self.listed]
-
-
-def build_panel(listed: gr.HTML) -> DownloadWidgets:
-    """Lay the panel out; ``listed`` is the list of downloaded models."""
-    with gr.Column(visible=False, elem_id="get-model", elem_classes="boxed") as panel:
-        about = raw_html(elem_id="get-about")
-        with gr.Row(elem_classes="run-acts"):
-            start = gr.Button(
-                "Download", variant="primary", size="md", min_width=140, elem_id="get-it"
-            )
-            stop = gr.Button(
-                "Stop", variant="stop", size="md", min_width=100, visible=False, elem_id="get-stop"
-            )
-    # Within the tab: beside the tabs it would count as one. Outside the panel, which may be hidden.
-    timer = gr.Timer(POLL_SECONDS, active=False)
-    return DownloadWidgets(panel, about, start, stop, timer, listed)
+    def __init__(self, listed: gr.HTML) -> None:
+        with gr.Column(visible=False, elem_id="get-model", elem_classes="boxed") as self.panel:
+            self.about = raw_html(elem_id="get-about")
+            with gr.Row(elem_classes="run-acts"):
+                self.start = make_button("Download", "get-it", 140, variant="primary")
+                self.stop = make_button("Stop", "get-stop", 100, variant="stop", visible=False)
+        # Within the tab: beside the tabs it would count as one. Outside the panel, which may hide.
+        self.timer = gr.Timer(1.0, active=False)
+        self.listed = listed
+        # The widgets that a download changes.
+        self.shown: list[Component] = [
+            self.panel, self.about, self.start, self.stop, self.timer, listed,
+        ]  # fmt: skip
 
 
 def wire_downloads(ctx: Context, own: DownloadWidgets, source: gr.Dropdown, load: Any) -> None:
@@ -181,7 +163,8 @@ def panel_html(ctx: Context, name: str) -> str:
         body += f'<p class="line" role="status">{escape_html(download.status)}</p>'
     else:
         body += _terms_line(name, page, bool(known and known.gated))
-        body += _space_lines(size, bytes_here(ctx, name), free) + _problem_line(download)
+        body += _space_lines(size, bytes_here(ctx, name), free)
+        body += line(download.problem, "bad") if download and download.problem else ""
     return f"<h3>{escape_html(name)} is not on this machine yet</h3>{body}"
 
 
@@ -205,7 +188,3 @@ def _space_lines(size: int | None, here: int, free: int) -> str:
         size_here = format_hub_bytes(here)
         found += line(f"{size_here} of it are here already; the download continues from there.")
     return found
-
-
-def _problem_line(download: Download | None) -> str:
-    return line(download.problem, "bad") if download and download.problem else ""

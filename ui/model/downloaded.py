@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -10,46 +9,33 @@ import gradio as gr
 from engine.errors import ModelError
 from engine.model import hub
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import QUIET, bind, hide_widget
 from ui.model import lists
 from ui.model.choose import model_choices
 from ui.model.download import downloaded_list
 from ui.text import line
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
 
-@dataclass(frozen=True)
 class DownloadedWidgets:
     """The list, and the box that asks before a model is removed."""
 
-    listed: gr.HTML
-    sure: gr.Column
-    question: gr.HTML
-    folder: gr.State  # of the model that is asked about
-    yes: gr.Button
-    no: gr.Button
-
-
-def build_downloaded(ctx: Context) -> DownloadedWidgets:
-    """Lay the widgets out."""
-    with gr.Accordion("Downloaded models", open=False, elem_id="here-box"):
-        listed = lists.build_list(downloaded_list(ctx), "here-models")
-        folder = gr.State("")
-        with gr.Column(visible=False, elem_id="model-sure", elem_classes="boxed") as sure:
-            question = raw_html()
-            with gr.Row(elem_classes="run-acts"):
-                yes = gr.Button(
-                    "Remove it", variant="stop", size="md", min_width=100, elem_id="remove-yes"
-                )
-                no = gr.Button("Keep it", size="md", min_width=100)
-    return DownloadedWidgets(listed, sure, question, folder, yes, no)
+    def __init__(self, ctx: Context) -> None:
+        with gr.Accordion("Downloaded models", open=False, elem_id="here-box"):
+            self.listed = lists.build_list(downloaded_list(ctx), "here-models")
+            self.folder = gr.State("")  # of the model that is asked about
+            with gr.Column(visible=False, elem_id="model-sure", elem_classes="boxed") as self.sure:
+                self.question = raw_html()
+                with gr.Row(elem_classes="run-acts"):
+                    self.yes = make_button("Remove it", "remove-yes", 100, variant="stop")
+                    self.no = make_button("Keep it", width=100)
 
 
 def wire_removal(ctx: Context, own: DownloadedWidgets, source: gr.Dropdown) -> None:
     """Ask, then remove the model or keep it."""
     asked = [own.sure, own.question, own.folder]
     own.listed.discard(bind(ask_removal, ctx), None, asked, **QUIET)
-    own.no.click(bind(keep_model), None, own.sure, **QUIET)
+    own.no.click(bind(hide_widget), None, own.sure, **QUIET)
     left = [own.sure, own.listed, source]
     own.yes.click(bind(remove_downloaded, ctx), [own.folder, source], left, **QUIET)
 
@@ -66,11 +52,6 @@ def ask_removal(ctx: Context, event: gr.EventData) -> tuple[Any, str, str]:
     return gr.update(visible=True), line(lists.removal_question(one, runs)), one.folder
 
 
-def keep_model() -> Any:
-    """The model is not removed."""
-    return gr.update(visible=False)
-
-
 def remove_downloaded(ctx: Context, folder: str, source: str) -> tuple[Any, str, Any]:
     """Delete a model's files; where it was chosen, the pocket model is chosen instead."""
     ctx.policy.require_download()
@@ -78,8 +59,7 @@ def remove_downloaded(ctx: Context, folder: str, source: str) -> tuple[Any, str,
     hub.remove_model(ctx.engine.store, folder)
     ctx.forget_model(removed)
     ctx.downloads.forget(folder.replace("--", "/"))
-    choices = model_choices(ctx, source)
-    chosen = gr.update(choices=choices)
+    chosen = gr.update(choices=model_choices(ctx, source))
     if source == removed:
-        chosen = gr.update(choices=choices, value="pocket")
+        chosen["value"] = "pocket"
     return gr.update(visible=False), downloaded_list(ctx), chosen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,61 +24,45 @@ from ui.handlers import QUIET, bind
 from ui.model import lists
 from ui.model.choose import model_choices
 from ui.text import line
-from ui.theme import raw_html
+from ui.theme import make_button, raw_html
 
 TASK_FILTER = [
-    ("Any", ""),
-    ("Write text", "text-generation"),
-    ("Choose labels", "text-classification"),
+    ("Any", ""), ("Write text", "text-generation"), ("Choose labels", "text-classification"),
     ("Encode text", "fill-mask"),
-]
+]  # fmt: skip
 LICENCE_FILTER = [
-    ("Any", ""),
-    ("Apache 2.0", "apache-2.0"),
-    ("MIT", "mit"),
-    ("Gemma", "gemma"),
+    ("Any", ""), ("Apache 2.0", "apache-2.0"), ("MIT", "mit"), ("Gemma", "gemma"),
     ("Llama 3.2", "llama3.2"),
-]
+]  # fmt: skip
 SIZE_FILTER = [
-    ("Fits this machine", "fits"),
-    ("Up to 1 B", "1"),
-    ("Up to 4 B", "4"),
-    ("Up to 9 B", "9"),
+    ("Fits this machine", "fits"), ("Up to 1 B", "1"), ("Up to 4 B", "4"), ("Up to 9 B", "9"),
     ("Any", ""),
-]
+]  # fmt: skip
 FITS_PER_UPDATE = 3  # models whose fit is worked out between two updates of the list
 SEARCH_HINT = line(
     "Search for a name, such as SmolLM2 or Qwen3. Models that fit this machine come first."
 )
 
 
-@dataclass(frozen=True)
 class SearchWidgets:
     """The widgets that a model is found with."""
 
-    recommended: gr.HTML
-    found: gr.HTML
-    folder: gr.Textbox
-    use_folder: gr.Button
-    refused: gr.HTML  # why the folder cannot be used
-
-
-def build_search(ctx: Context) -> SearchWidgets:
-    """Lay the widgets out and wire the search on the Hub."""
-    with gr.Accordion("Recommended models", open=True, elem_id="known-box"):
-        recommended = lists.build_list(recommended_list(ctx), "known-models")
-    with gr.Accordion("Search the Hugging Face Hub", open=False, elem_id="search-box"):
-        found = _build_hub_search(ctx)
-    with gr.Accordion("A folder on this machine", open=False, elem_id="folder-box"):
-        folder = gr.Textbox(
-            label="Folder",
-            info="The full path of a folder with config.json, a tokenizer and *.safetensors files.",
-            placeholder="/home/me/models/SmolLM2-135M",
-            elem_id="model-folder",
-        )
-        use_folder = gr.Button("Use this folder", size="md", elem_id="use-folder")
-        refused = raw_html(visible=False, elem_id="folder-problem")
-    return SearchWidgets(recommended, found, folder, use_folder, refused)
+    def __init__(self, ctx: Context) -> None:
+        with gr.Accordion("Recommended models", open=True, elem_id="known-box"):
+            self.recommended = lists.build_list(recommended_list(ctx), "known-models")
+        with gr.Accordion("Search the Hugging Face Hub", open=False, elem_id="search-box"):
+            self.found = _build_hub_search(ctx)
+        with gr.Accordion("A folder on this machine", open=False, elem_id="folder-box"):
+            self.folder = gr.Textbox(
+                label="Folder",
+                info="The full path of a folder with config.json, a tokenizer and *.safetensors "
+                "files.",
+                placeholder="/home/me/models/SmolLM2-135M",
+                elem_id="model-folder",
+            )
+            self.use_folder = make_button("Use this folder", "use-folder")
+            # Why the folder cannot be used.
+            self.refused = raw_html(visible=False, elem_id="folder-problem")
 
 
 def _build_hub_search(ctx: Context) -> gr.HTML:
@@ -89,35 +72,21 @@ def _build_hub_search(ctx: Context) -> gr.HTML:
         elem_id="hub-query",
     )
     with gr.Row(elem_classes="filters"):
-        task = gr.Dropdown(
-            TASK_FILTER,
-            value="text-generation",
-            label="Task",
-            info="What it can do.",
-            min_width=120,
-            elem_id="hub-task",
-        )
-        licence = gr.Dropdown(
-            LICENCE_FILTER,
-            value="",
-            label="Licence",
-            info="Its terms.",
-            min_width=120,
-            elem_id="hub-licence",
-        )
-        size = gr.Dropdown(
-            SIZE_FILTER,
-            value="fits",
-            label="Size",
-            info="Its number of weights.",
-            min_width=240,
-            elem_id="hub-size",
-        )
-    go = gr.Button("Search", size="md", elem_id="hub-search")
+        task = _build_filter("Task", "What it can do.", TASK_FILTER, "text-generation")
+        licence = _build_filter("Licence", "Its terms.", LICENCE_FILTER, "")
+        size = _build_filter("Size", "Its number of weights.", SIZE_FILTER, "fits", width=240)
+    go = make_button("Search", "hub-search")
     found = lists.build_list(SEARCH_HINT, "hub-found")
     wanted: list[Component] = [query, task, size, licence]
     gr.on([go.click, query.submit], bind(search_hub, ctx), wanted, found, **QUIET)
     return found
+
+
+def _build_filter(
+    label: str, info: str, choices: list[tuple[str, str]], value: str, width: int = 120
+) -> gr.Dropdown:
+    shown = {"label": label, "info": info, "min_width": width}
+    return gr.Dropdown(choices, value=value, elem_id=f"hub-{label.lower()}", **shown)
 
 
 # --- handlers ---
@@ -188,10 +157,9 @@ def estimate_fit(
     ctx: Context, source: str, machine: Machine, parameters: int | None = None
 ) -> ModelFit | None:
     """What fits: exact where the config has been read, else from the size; None without both."""
-    capable = hardware.computes_in_bf16(machine.device)
     if info := ctx.known_model(source):
-        return fits.check_fit(info, machine, capable)
-    return fits.check_fit_by_size(parameters, machine, capable) if parameters else None
+        return fits.check_fit(info, machine)
+    return fits.check_fit_by_size(parameters, machine) if parameters else None
 
 
 def recommended_list(ctx: Context) -> str:

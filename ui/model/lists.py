@@ -31,9 +31,6 @@ def build_list(html: str, elem_id: str) -> gr.HTML:
     return raw_html(html, js_on_load=LIST_SCRIPT, elem_id=elem_id, elem_classes="model-list")
 
 
-# --- models to choose from ---
-
-
 def recommended_models(models: Sequence[tuple[KnownModel, ModelFit | None]], free: float) -> str:
     """The models that Hone recommends: by task, and last those that are too large."""
     small = [pair for pair in models if pair[1] is None or pair[1].word != "large"]
@@ -106,9 +103,6 @@ def fit_chip(fit: ModelFit | None) -> str:
     return f'<span class="mark" data-tone="{FIT_TONES[fit.word]}">{escape_html(text)}</span>'
 
 
-# --- models that were downloaded ---
-
-
 def downloaded_models(
     models: Sequence[DownloadedModel], downloads: dict[str, Download], may_remove: bool
 ) -> str:
@@ -128,15 +122,15 @@ def _begun_download(one: Download) -> str:
 
 def _downloaded_model(one: DownloadedModel, download: Download | None, may_remove: bool) -> str:
     size = format_hub_bytes(one.bytes)
-    bar = "" if one.whole else progress_bar(100 * one.bytes / max(1, one.total), one.name)
+    bar = "" if one.whole else progress_bar(100 * one.bytes / max(1, one.origin.bytes), one.name)
     if download and download.live and not one.whole:
         acts = [("choose", "Show"), ("halt", "Stop")]
         return _list_item(one.name, bar, download.status, acts)
     if one.coming and not one.whole:
         return _list_item(one.name, bar, "It is being downloaded.", [("choose", "Show")])
-    text, acts = f"{size} · {one.licence}", [("choose", "Use it")]
+    text, acts = f"{size} · {one.origin.licence}", [("choose", "Use it")]
     if not one.whole:
-        text = f"{size} of {format_hub_bytes(one.total)} are here"
+        text = f"{size} of {format_hub_bytes(one.origin.bytes)} are here"
         acts = [("choose", "Show"), ("resume", "Resume")]
     busy = one.coming or (download is not None and download.live)
     if may_remove and not busy:

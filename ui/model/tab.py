@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -15,11 +14,11 @@ from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.model import about as model_about
 from ui.model.choose import choose_listed, model_choices, refresh_models
-from ui.model.download import DownloadWidgets, build_panel, wire_downloads
-from ui.model.downloaded import DownloadedWidgets, build_downloaded, wire_removal
-from ui.model.find import SearchWidgets, build_search, list_recommended, open_folder
-from ui.text import line, status_box, tab_intro
-from ui.theme import raw_html
+from ui.model.download import DownloadWidgets, wire_downloads
+from ui.model.downloaded import DownloadedWidgets, wire_removal
+from ui.model.find import SearchWidgets, list_recommended, open_folder
+from ui.text import line, status_box
+from ui.theme import build_intro, make_button, raw_html
 
 READING_MODEL = line(
     "Reading the model's description. The first time takes about ten seconds.", "wait"
@@ -27,53 +26,31 @@ READING_MODEL = line(
 DIAGRAM_SCRIPT = "HoneLayerDiagram(element, props, trigger, watch); ['toggle_part', 'take_group']"
 
 
-@dataclass(frozen=True)
 class ModelTab:
-    """What the other tabs need, and the widgets that ui.train.memory fills."""
+    """The tab; ui.train.memory fills ``verdict``, ``map`` and ``memory``."""
 
-    tab: gr.Tab
-    source: gr.Dropdown
-    message: gr.HTML  # on a model that cannot be chosen
-    about: gr.HTML
-    verdict: gr.HTML
-    map: gr.HTML
-    memory: gr.HTML
-    next: gr.Button
-    search: SearchWidgets
-    download: DownloadWidgets
-    downloaded: DownloadedWidgets
-
-
-def build(ctx: Context) -> ModelTab:
-    """Lay the tab out."""
-    with gr.Tab("Model", id="model") as tab:
-        raw_html(
-            tab_intro(
-                "Which model should learn it?",
-                "Keep the pocket model to try things out, or choose another one.",
-            )
-        )
-        with gr.Row(equal_height=False, elem_classes="page model"):
-            with gr.Column(scale=0, min_width=340, elem_classes="side"):
-                source = form.make_widget("model.source", choices=model_choices(ctx))
-                next_tab = gr.Button("Next: train it", variant="primary", size="md")
-                search = build_search(ctx)
-                downloaded = build_downloaded(ctx)
-            with gr.Column(scale=1, min_width=320, elem_id="model-page"):
-                message = raw_html(visible=False, elem_id="model-told")
-                download = build_panel(downloaded.listed)
-                verdict = raw_html(elem_id="model-verdict")
-                about = raw_html(READING_MODEL, elem_id="model-about")
-                diagram = raw_html(
-                    html_template='<div class="block-map"></div>',
-                    js_on_load=DIAGRAM_SCRIPT,
-                    elem_id="model-map",
-                )
-                memory = raw_html(elem_id="model-memory")
-    return ModelTab(
-        tab, source, message, about, verdict, diagram, memory, next_tab, search, download,
-        downloaded,
-    )  # fmt: skip
+    def __init__(self, ctx: Context) -> None:
+        with gr.Tab("Model", id="model") as self.tab:
+            text = "Keep the pocket model to try things out, or choose another one."
+            build_intro("Which model should learn it?", text)
+            with gr.Row(equal_height=False, elem_classes="page model"):
+                with gr.Column(scale=0, min_width=340, elem_classes="side"):
+                    self.source = form.make_widget("model.source", choices=model_choices(ctx))
+                    self.next = make_button("Next: train it", variant="primary")
+                    self.search = SearchWidgets(ctx)
+                    self.downloaded = DownloadedWidgets(ctx)
+                with gr.Column(scale=1, min_width=320, elem_id="model-page"):
+                    # On a model that cannot be chosen.
+                    self.message = raw_html(visible=False, elem_id="model-told")
+                    self.download = DownloadWidgets(self.downloaded.listed)
+                    self.verdict = raw_html(elem_id="model-verdict")
+                    self.about = raw_html(READING_MODEL, elem_id="model-about")
+                    self.map = raw_html(
+                        html_template='<div class="block-map"></div>',
+                        js_on_load=DIAGRAM_SCRIPT,
+                        elem_id="model-map",
+                    )
+                    self.memory = raw_html(elem_id="model-memory")
 
 
 def wire_model(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:

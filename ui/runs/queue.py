@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -11,37 +10,29 @@ from engine.errors import RunError
 from engine.store.run_queue import WaitingJob
 from engine.text import count_of
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import EACH_CHANGE, QUIET, bind
 from ui.text import escape_html, line
 from ui.theme import raw_html
 
 QUEUE_POLL_SECONDS = 2.0  # while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Remove"}  # event -> label
 QUEUE_SCRIPT = f"HoneButtonList(element, trigger, watch); {list(ACTS)}"
-JOBS = {
-    "train": "train",
-    "score": "score",
-    "merge-fp32": "merge (fp32)",
-    "merge-bf16": "merge (bf16)",
-}
+JOBS = {"merge-fp32": "merge (fp32)", "merge-bf16": "merge (bf16)"}  # others are called as they are
 HINT_SCRIPT = (
     "element.addEventListener('click', (e) => {"
     " if (e.target.closest('button')) trigger('lead'); }); ['lead']"
 )
 
 
-@dataclass(frozen=True)
 class QueueList:
-    """The list on the Runs tab, and the clock that keeps it up to date while anything happens."""
+    """The list on the Runs tab, and the clock that keeps it up to date while anything happens.
 
-    shown: gr.HTML
-    timer: gr.Timer
+    Within the Runs tab, since a timer beside the tabs would count as one.
+    """
 
-
-def build_queue() -> QueueList:
-    """Lay the list out; within the Runs tab, since a timer beside the tabs would count as one."""
-    shown = raw_html(js_on_load=QUEUE_SCRIPT, elem_id="queue")
-    return QueueList(shown, gr.Timer(QUEUE_POLL_SECONDS, active=False))
+    def __init__(self) -> None:
+        self.shown = raw_html(js_on_load=QUEUE_SCRIPT, elem_id="queue")
+        self.timer = gr.Timer(QUEUE_POLL_SECONDS, active=False)
 
 
 def build_queue_hint() -> gr.HTML:
@@ -51,10 +42,10 @@ def build_queue_hint() -> gr.HTML:
 
 def wire_queue(ctx: Context, queue: QueueList, hint: gr.HTML, *moments: Any) -> None:
     """``moments`` are the events after which something may work or wait."""
-    outputs = [queue.shown, hint, queue.timer]
     shown = [queue.shown, hint]
+    outputs = [*shown, queue.timer]
     for moment in (queue.timer.tick, *moments):
-        moment(bind(refresh_queue, ctx), shown, outputs, trigger_mode="multiple", **QUIET)
+        moment(bind(refresh_queue, ctx), shown, outputs, **EACH_CHANGE)
     for act in ACTS:
         getattr(queue.shown, act)(bind(press_queue_button, ctx, act), shown, outputs, **QUIET)
 

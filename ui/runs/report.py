@@ -11,8 +11,8 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from engine.text import format_count, format_date
 from ui import charts
-from ui.text import STATE_LABELS, card, escape_html, line, status_box
-from ui.theme import ASSETS
+from ui.text import STATE_LABELS, card, definition_row, escape_html, line, status_box
+from ui.theme import read_asset
 
 HEAD = (
     '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -68,17 +68,11 @@ def report_document(report: RunReport) -> str:
 
 def report_styles() -> str:
     """The page's colours, light and dark, and the report's own rules."""
-    page, file, report = (
-        (ASSETS / name).read_text(encoding="utf-8")
-        for name in ("app.css", "report-file.css", "report.css")
-    )
+    page, file, report = map(read_asset, ("app.css", "report-file.css", "report.css"))
     light, dark = re.findall(r"(?:^:root|^\.dark) \{(.*?)^\}", page, re.S | re.M)
     screen = f"@media not print {{ :root {{{dark}}} }}"
     colours = f":root {{{light}}}@media (prefers-color-scheme: dark) {{ {screen} }}"
     return "\n".join([colours, file, report])
-
-
-# --- the parts ---
 
 
 def _loss_card(report: RunReport) -> str:
@@ -90,14 +84,10 @@ def _loss_card(report: RunReport) -> str:
 
 def _settings_card(report: RunReport) -> str:
     items = (
-        _definition(one.label, f"{escape_html(one.value)}<small>{escape_html(one.note)}</small>")
+        definition_row(one.label, f"{escape_html(one.value)}<small>{escape_html(one.note)}</small>")
         for one in report.settings
     )
     return card("Settings", f'<dl class="settings">{"".join(items)}</dl>')
-
-
-def _definition(term: str, html: str) -> str:
-    return f"<div><dt>{escape_html(term)}</dt><dd>{html}</dd></div>"
 
 
 def _expected_card(report: RunReport) -> str:
@@ -145,10 +135,10 @@ def _reply_heading(step: int, marks: tuple[str, ...]) -> str:
 
 def _repeat_card(report: RunReport) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    facts = _definition("Versions", escape_html(versions)) if versions else ""
+    facts = definition_row("Versions", escape_html(versions)) if versions else ""
     for name, value in (("Data", report.data_hash), ("Base model", report.model_hash)):
         if value:
-            facts += _definition(f"{name} (sha256)", f"<code>{escape_html(value)}</code>")
+            facts += definition_row(f"{name} (sha256)", f"<code>{escape_html(value)}</code>")
     spec = f"<pre>{escape_html(report.spec)}</pre>"
     return card(
         "How to repeat it",

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
 from engine.runs import report as reports
 from engine.store.run_view import RunState
 from engine.text import format_bytes
 from ui.context import Context
-from ui.handlers import QUIET, Updates, bind, download_on_click
+from ui.handlers import QUIET, Updates, bind, download_on_click, hide_widget
 from ui.runs import report as report_view
-from ui.runs.card import LONGEST_NAME, LONGEST_NOTE, RunCard, build_card
-from ui.runs.queue import QueueList, build_queue
+from ui.runs.card import LONGEST_NAME, LONGEST_NOTE, RunCard
+from ui.runs.queue import QueueList
 from ui.runs.table import runs_table
-from ui.text import line, tab_intro
-from ui.theme import raw_html
+from ui.text import line
+from ui.theme import build_intro, make_button, raw_html
 
 PICK_SCRIPT = (
     "element.addEventListener('click', (e) => { const row = e.target.closest('[data-run]');"
@@ -26,49 +24,26 @@ PICK_SCRIPT = (
 )
 
 
-@dataclass(frozen=True)
 class RunsTab:
     """The table, the card of the run picked in it, and the question before a run is deleted."""
 
-    tab: gr.Tab
-    queue: QueueList
-    table: gr.HTML
-    picked: gr.State  # the run's id
-    card: RunCard
-    sure: gr.Column
-    question: gr.HTML
-    yes: gr.Button
-    no: gr.Button
-
-    @property
-    def shown(self) -> list[Component]:
-        """The widgets that another run changes."""
-        card = self.card
+    def __init__(self, ctx: Context) -> None:
+        with gr.Tab("Runs", id="runs") as self.tab:
+            text = "Choose a run to open it, to train again from it, or to rename or delete it."
+            build_intro("What did I try?", text)
+            self.queue = QueueList()
+            self.table = raw_html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
+            self.picked = gr.State("")  # the run's id
+            self.card = card = RunCard()
+            with gr.Column(visible=False, elem_id="sure", elem_classes="boxed") as self.sure:
+                self.question = raw_html()
+                with gr.Row(elem_classes="run-acts"):
+                    self.yes = make_button("Delete for good", "delete-yes", variant="stop")
+                    self.no = make_button("Keep it")
         parts = [card.box, card.name, card.note, card.extension, card.train_on, card.report]
-        return [self.table, self.picked, self.sure, *parts]
-
-
-def build(ctx: Context) -> RunsTab:
-    """Lay the tab out and wire what concerns it alone."""
-    with gr.Tab("Runs", id="runs") as tab:
-        raw_html(
-            tab_intro(
-                "What did I try?",
-                "Choose a run to open it, to train again from it, or to rename or delete it.",
-            )
-        )
-        queue = build_queue()
-        table = raw_html(elem_id="runs-table", js_on_load=PICK_SCRIPT)
-        picked = gr.State("")
-        card = build_card()
-        with gr.Column(visible=False, elem_id="sure", elem_classes="boxed") as sure:
-            question = raw_html()
-            with gr.Row(elem_classes="run-acts"):
-                yes = gr.Button("Delete for good", variant="stop", size="md", elem_id="delete-yes")
-                no = gr.Button("Keep it", size="md")
-    own = RunsTab(tab, queue, table, picked, card, sure, question, yes, no)
-    _wire_run_card(ctx, own)
-    return own
+        # The widgets that another run changes.
+        self.shown = [self.table, self.picked, self.sure, *parts]
+        _wire_run_card(ctx, self)
 
 
 def _wire_run_card(ctx: Context, own: RunsTab) -> None:
@@ -78,7 +53,7 @@ def _wire_run_card(ctx: Context, own: RunsTab) -> None:
     card.save.click(bind(save_meta, ctx), [picked, card.name, card.note], own.table, **QUIET)
     download_on_click(card.take_report, bind(download_report, ctx), picked, card.report_file)
     card.delete.click(bind(ask_deletion, ctx), picked, [own.sure, own.question], **QUIET)
-    own.no.click(bind(keep_run), None, own.sure, **QUIET)
+    own.no.click(bind(hide_widget), None, own.sure, **QUIET)
     own.yes.click(bind(delete_run, ctx, own), picked, own.shown, **QUIET)
 
 
@@ -125,11 +100,6 @@ def ask_deletion(ctx: Context, picked: str) -> tuple[Any, str]:
     question = f"Delete “{run.meta['name']}” with its adapter and checkpoints?"
     frees = f"This frees {format_bytes(run.size)} and cannot be undone."
     return gr.update(visible=True), line(f"{question} {frees}")
-
-
-def keep_run() -> Any:
-    """The run is not deleted."""
-    return gr.update(visible=False)
 
 
 def delete_run(ctx: Context, own: RunsTab, picked: str) -> Updates:

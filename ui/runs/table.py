@@ -11,16 +11,8 @@ from engine.text import format_bytes, format_date, format_duration, format_loss,
 from ui.text import STATE_LABELS, escape_html, line, table
 
 HEADERS = (
-    "Name",
-    "State",
-    "Held-out loss",
-    "Time",
-    "Model",
-    "Data",
-    "Method",
-    "On disk",
-    "Started",
-)
+    "Name", "State", "Held-out loss", "Time", "Model", "Data", "Method", "On disk", "Started",
+)  # fmt: skip
 
 
 def runs_table(runs: Sequence[RunDir], picked: str) -> str:

@@ -20,9 +20,6 @@ DATA_FIELDS = tuple(path for path in form.DATA_PATHS if path != "data.seed")
 MODEL_FIELDS = ("model.source", "method.targets")
 
 
-# --- handlers ---
-
-
 def use_settings(ctx: Context, picked: str) -> dict[str, Any]:
     """Put a run's settings into the form; what no longer exists is named and left as it is."""
     run = ctx.engine.store.run(picked)

@@ -17,23 +17,14 @@ from ui.context import Context
 from ui.handlers import error_message
 from ui.text import STATE_LABELS
 from ui.theme import read_asset
-from ui.train.live_parts import (
-    figures_of,
-    finite_or_none,
-    log_tail,
-    machine_load,
-    progress_of,
-    samples_by_prompt,
-)
+from ui.train import live_parts
+from ui.train.live_parts import finite_or_none, machine_load
 
 POINTS_PER_ANSWER = 8000  # the page asks again at once for the rest
 # Events of the panel's buttons, and the engine's method that each calls.
 RUN_ACTIONS = {
-    "stop_run": "stop",
-    "pause_run": "pause",
-    "cancel_run": "cancel",
-    "continue_run": "resume",
-}
+    "stop_run": "stop", "pause_run": "pause", "cancel_run": "cancel", "continue_run": "resume",
+}  # fmt: skip
 LIVE_TEMPLATE = read_asset("live.html")
 # Gradio finds the names of the events in the script.
 LIVE_EVENTS = [*RUN_ACTIONS, "compare_run", "live_change"]
@@ -79,6 +70,7 @@ def poll_answer(
     """Everything the panel needs that the page does not have yet."""
     same = cursor.get("run") == run.id and cursor.get("attempt") == view.attempt
     request = _end_request(run) if state.live else ""
+    pid = view.started.pid if view.started and state == RunState.TRAINING else None
     answer: dict[str, Any] = {
         "run": run.id,
         "attempt": view.attempt,
@@ -92,26 +84,29 @@ def poll_answer(
         "buttons": run_buttons(view, state),
         "sentence": coach_sentence(view, state, stopping=bool(request)),
         "warnings": [*map(coach.describe_step_down, view.stepped), *view.warnings],
-        "progress": progress_of(view, state),
-        "tiles": figures_of(view),
-        "outcome": []
-        if state.live
-        else [list(one.model_dump().values()) for one in expected.check_estimates(view, state)],
-        "load": machine_load(_worker_of(view, state)),
+        "progress": live_parts.progress_of(view, state),
+        "tiles": live_parts.figures_of(view),
+        "outcome": [] if state.live else _outcome(view, state),
+        "load": machine_load(pid),
     }
     answer |= _new_points(view, int(cursor.get("index") or 0) if same else 0)
     if request:
         answer["label"] = "Pausing…" if request == "pause" else "Stopping…"
         answer["buttons"] = []
     if cursor.get("samples") != len(view.samples) or not same:
-        answer["samples"] = samples_by_prompt(view)
+        answer["samples"] = live_parts.samples_by_prompt(view)
         answer["sampled"] = len(view.samples)
     if not same:
         rows = report.report_settings(run, view)
         answer["settings"] = [[one.label, one.value, one.note] for one in rows]
     if cursor.get("log"):
-        answer["log"] = log_tail(run.log)
+        answer["log"] = live_parts.log_tail(run.log)
     return answer
+
+
+def _outcome(view: RunView, state: RunState) -> list[list[Any]]:
+    """[what, expected, actual, whether it was met] of each estimate."""
+    return [list(one.model_dump().values()) for one in expected.check_estimates(view, state)]
 
 
 def _new_points(view: RunView, index: int) -> dict[str, Any]:
@@ -161,8 +156,3 @@ def _end_request(run: RunDir) -> str:
         return run.stop_mark.read_text().strip()
     except FileNotFoundError:  # the run has just ended
         return ""
-
-
-def _worker_of(view: RunView, state: RunState) -> int | None:
-    """The process id of a run that trains."""
-    return view.started.pid if view.started and state == RunState.TRAINING else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import hardware
-from engine.coach import coach
+from engine.coach.message import accuracy_text
 from engine.store import events as ev
 from engine.store.run_view import RunState, RunView
 from engine.text import format_count, format_duration, format_loss
@@ -56,7 +56,7 @@ def held_out_figure(view: RunView) -> list[str]:
     if not view.checks:
         expected = view.started and view.started.held_out
         return ["–", "no check yet" if expected else "nothing was held out"]
-    notes = [coach.accuracy_text(view.checks[-1])]
+    notes = [accuracy_text(view.checks[-1])]
     if view.first_loss is not None:
         notes.append(f"before training {format_loss(view.first_loss)}")
     if view.best:

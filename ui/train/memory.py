@@ -21,7 +21,7 @@ from engine.spec.objective import ObjectiveKind
 from engine.spec.run import RunSpec
 from ui import form
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import EACH_CHANGE, QUIET, bind
 from ui.model import diagram
 from ui.model.tab import ModelTab
 from ui.text import line, status_box
@@ -30,14 +30,8 @@ from ui.train.recipes import SET_BY_HAND
 
 # Settings that the memory depends on, by the beginning of their path.
 MEMORY_FIELDS = (
-    "method.",
-    "optim.batch",
-    "optim.acc",
-    "optim.opt",
-    "optim.check",
-    "place.",
-    "data.max_length",
-)
+    "method.", "optim.batch", "optim.acc", "optim.opt", "optim.check", "place.", "data.max_length",
+)  # fmt: skip
 MEMORY_WAITING = line("The memory estimate comes once the model is read.", "wait")
 
 
@@ -56,15 +50,9 @@ def wire_memory(
     targets = fields["method.targets"]
     shown = {"verdict": tab.verdict, "map": tab.map, "memory": tab.memory}
     changes = [fields[path].change for path in fields if path.startswith(MEMORY_FIELDS)]
-    gr.on(
-        [refreshed.change, *changes],
-        bind(show_memory, ctx, outputs=shown),
-        None,
-        list(shown.values()),
-        inputs_kwargs=fields,
-        trigger_mode="multiple",  # not always_last: see ui.train.wiring
-        **QUIET,
-    )
+    events, show = [refreshed.change, *changes], bind(show_memory, ctx, outputs=shown)
+    # Not LATEST: see ui.train.wiring.
+    gr.on(events, show, None, list(shown.values()), inputs_kwargs=fields, **EACH_CHANGE)
     for pressed in (tab.map.toggle_part, tab.map.take_group):
         pressed(None, None, list(recipe), js=SET_BY_HAND, api_visibility="private")
     tab.map.toggle_part(bind(toggle_module, ctx), [tab.source, targets], targets, **QUIET)
@@ -125,5 +113,4 @@ def _case_of(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
     except HoneError as error:
         machine = hardware.choose_machine(spec.place, spec.method, ctx.engine.store.home)
         goal: ObjectiveKind = "classify" if info.task == "classify" else "write"
-        capable = hardware.computes_in_bf16(machine.device)
-        return Case(info, goal, 1, 2, None, machine, capable, spec.data.max_length), str(error)
+        return Case(info, goal, 1, 2, None, machine, spec.data.max_length), str(error)

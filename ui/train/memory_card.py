@@ -34,6 +34,7 @@ METHOD_TITLES = {
     "LoRA, bf16": "LoRA, 16 bit",
     "QLoRA, 4 bit": "LoRA on 4-bit weights (QLoRA)",
 }
+FOUR_BIT = "the 4-bit method (QLoRA)"  # as forecasts name it
 
 
 class Bar(NamedTuple):
@@ -71,11 +72,9 @@ def _what_helps(estimate: Forecast, case: Case) -> str:
     if not estimate.helps:
         return "Choose a smaller model."
     words = " or ".join(estimate.helps)
-    if any("4-bit" in one for one in estimate.helps):
+    if FOUR_BIT in words:
         size = memory.bytes_needed(case, Setup(MethodSpec(kind="qlora"), estimate.length))
-        words = words.replace(
-            "the 4-bit method (QLoRA)", f"the 4-bit method, QLoRA ({format_bytes(size)})"
-        )
+        words = words.replace(FOUR_BIT, f"the 4-bit method, QLoRA ({format_bytes(size)})")
     return f"Use {words}."
 
 
@@ -95,11 +94,8 @@ def memory_card(estimate: Forecast, case: Case, spec: RunSpec) -> str:
     at = f"--at:{100 * free / scale:.2f}%"
     mark = f'<p class="free-note" style="{at}"><span>{format_bytes(free)} free</span></p>'
     name = "graphics card" if case.machine.device == "cuda" else "machine"
-    about = (
-        f"An estimate for {count_of(optim.batch_size, 'example')} of "
-        f"{count_of(estimate.length, 'token')} at once. "
-        f"The dashed line is the free memory of this {name}."
-    )
+    batch = f"{count_of(optim.batch_size, 'example')} of {count_of(estimate.length, 'token')}"
+    about = f"An estimate for {batch} at once. The dashed line is the free memory of this {name}."
     return card(
         "Memory during training",
         line(about),

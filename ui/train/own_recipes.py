@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,54 +11,43 @@ from gradio.components import Component
 
 from engine.errors import SpecError
 from engine.runs import recipes
+from engine.spec.presets import Recipe
 from ui import form
 from ui.context import Context
 from ui.handlers import QUIET, bind, download_on_click
 from ui.text import escape_html
+from ui.theme import make_button
 from ui.train.recipe_values import recipe_settings, widget_updates
 from ui.train.recipes import SET_BY_RECIPE
 
 
-@dataclass(frozen=True)
 class OwnRecipes:
-    """The widgets."""
+    """The fold of the user's recipes."""
 
-    saved: gr.Dropdown
-    name: gr.Textbox
-    save: gr.Button
-    delete: gr.Button
-    download: gr.Button
-    file: gr.DownloadButton
-    upload: gr.UploadButton
-
-
-def build_own_recipes(ctx: Context) -> OwnRecipes:
-    """Lay out the fold of the user's recipes."""
-    with gr.Accordion("My recipes", open=False, elem_id="my-recipes"):
-        name = gr.Textbox(
-            label="Save these settings as",
-            info="Keeps the training settings for another time, without data and model.",
-            placeholder="A name",
-            max_length=recipes.RECIPE_NAME_LENGTH,
-            elem_id="recipe-name",
-        )
-        save = gr.Button("Save", size="md", elem_id="save-recipe")
-        saved = gr.Dropdown(
-            saved_choices(ctx),
-            value=None,
-            label="Saved recipes",
-            info="Choose one to use its settings. Download it to share it.",
-            elem_id="own-recipe",
-        )
-        with gr.Row(elem_classes="run-acts"):
-            common = {"size": "md", "min_width": 90, "interactive": False}
-            download = gr.Button("Download", elem_id="take-recipe", **common)
-            delete = gr.Button("Delete", variant="stop", elem_id="delete-recipe", **common)
-        file = gr.DownloadButton("Recipe", visible="hidden", elem_id="recipe-file")
-        upload = gr.UploadButton(
-            "Add one from a file", file_types=[".yaml", ".yml"], size="md", elem_id="bring-recipe"
-        )
-    return OwnRecipes(saved, name, save, delete, download, file, upload)
+    def __init__(self, ctx: Context) -> None:
+        with gr.Accordion("My recipes", open=False, elem_id="my-recipes"):
+            self.name = gr.Textbox(
+                label="Save these settings as",
+                info="Keeps the training settings for another time, without data and model.",
+                placeholder="A name",
+                max_length=recipes.RECIPE_NAME_LENGTH,
+                elem_id="recipe-name",
+            )
+            self.save = make_button("Save", "save-recipe")
+            self.saved = gr.Dropdown(
+                saved_choices(ctx),
+                value=None,
+                label="Saved recipes",
+                info="Choose one to use its settings. Download it to share it.",
+                elem_id="own-recipe",
+            )
+            off: dict[str, Any] = {"interactive": False}
+            with gr.Row(elem_classes="run-acts"):
+                self.download = make_button("Download", "take-recipe", 90, **off)
+                self.delete = make_button("Delete", "delete-recipe", 90, variant="stop", **off)
+            self.file = gr.DownloadButton("Recipe", visible="hidden", elem_id="recipe-file")
+            kinds = {"file_types": [".yaml", ".yml"], "size": "md", "elem_id": "bring-recipe"}
+            self.upload = gr.UploadButton("Add one from a file", **kinds)
 
 
 def wire_own_recipes(ctx: Context, own: OwnRecipes, form_widgets: Mapping[str, Component]) -> None:
@@ -105,9 +93,7 @@ def save_recipe(ctx: Context, recipe_name: str, **values: Any) -> tuple[Any, str
     spec = form.read_spec(values)
     made = recipes.recipe_from_spec(spec, recipe_name.strip(), ctx.known_model(spec.model.source))
     gr.Info(f"“{escape_html(made.name)}” is saved.")
-    return gr.update(
-        value=recipes.store_recipe(ctx.engine.store, made), choices=saved_choices(ctx)
-    ), ""
+    return _store_and_choose(ctx, made), ""
 
 
 def delete_recipe(ctx: Context, recipe_id: str | None) -> Any:
@@ -128,7 +114,9 @@ def recipe_file(ctx: Context, recipe_id: str | None) -> str:
 
 def add_recipe_file(ctx: Context, file: str) -> Any:
     """Check a recipe file and add it to the user's recipes."""
-    found = recipes.read_recipe_file(Path(file), Path(file).name)
-    return gr.update(
-        value=recipes.store_recipe(ctx.engine.store, found), choices=saved_choices(ctx)
-    )
+    return _store_and_choose(ctx, recipes.read_recipe_file(Path(file), Path(file).name))
+
+
+def _store_and_choose(ctx: Context, recipe: Recipe) -> Any:
+    made = recipes.store_recipe(ctx.engine.store, recipe)
+    return gr.update(value=made, choices=saved_choices(ctx))

@@ -16,7 +16,7 @@ from engine.spec.method import METHODS
 from engine.text import count_of, format_bytes, format_count, format_share, format_time_range
 from ui import form
 from ui.context import Context
-from ui.text import escape_html, line
+from ui.text import definition_row, escape_html, line
 from ui.train import settings
 
 WAITING_FOR_MODEL = line("Counting the weights that will train…", "wait")
@@ -26,9 +26,6 @@ TASKS_IN_WORDS = {
     "regress": "give a number",
     "prefer": "prefer better answers",
 }
-
-
-# --- handler ---
 
 
 def show_plan(ctx: Context, **values: Any) -> Iterator[dict[str, Any]]:
@@ -76,7 +73,7 @@ def plan_card(plan: Plan) -> str:
         items = {"Task": TASKS_IN_WORDS[plan.case.goal].format(plan.case.labels)} | items
     # A percent sign stays on the line of its number.
     cells = ((name, escape_html(text).replace(" %", "&nbsp;%")) for name, text in items.items())
-    rows = "".join(f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in cells)
+    rows = "".join(definition_row(name, text) for name, text in cells)
     problems = "".join(line(text, "bad") for text in plan.problems)
     warnings = "".join(line(text, tone) for text, tone in plan_warnings(plan))
     return _card(f'{rows_line(plan)}<dl class="facts">{rows}</dl>{problems}{warnings}')

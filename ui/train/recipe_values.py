@@ -47,7 +47,9 @@ def recipe_settings(
     advised = advice.values if advice else {}
     suited = values_by_path(RunSpec()) | (sample or advised)
     suited |= {"data.goal": spec.data.goal, "data.learn": spec.data.learn}
-    summary = _summary(recipe, bool(sample))
+    summary = SAMPLE_SUMMARY if sample else RECOMMENDED_SUMMARY
+    if recipe:
+        summary = f"{recipe.summary} {recipe.cost}"
     reasons = _reasons(advice, suited, own) if advice else {}
     return RecipeSettings(suited | own, recipe.group if recipe else "all", reasons, summary)
 
@@ -110,12 +112,6 @@ def _longest_row(case: Case | None, otherwise: int) -> int:
         return otherwise
     longest = max(SHORTEST_LENGTH, case.lengths.longest)
     return min(case.info.context or LONGEST_CONTEXT, longest)
-
-
-def _summary(recipe: Recipe | None, is_sample: bool) -> str:
-    if recipe:
-        return f"{recipe.summary} {recipe.cost}"
-    return SAMPLE_SUMMARY if is_sample else RECOMMENDED_SUMMARY
 
 
 def _reasons(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
@@ -41,24 +40,18 @@ UNLESS_CHANGED = """(proposal, recipe) => proposal.recipe === (recipe ?? null)
 CLOSE_RATES = (1 / 3, 3)
 
 
-@dataclass(frozen=True)
 class Recipes:
-    """The widgets."""
+    """The choice of a recipe, and the note that says what it does."""
 
-    recipe: gr.Radio
-    note: gr.HTML
-
-
-def build_recipes() -> Recipes:
-    """Lay out the choice of a recipe."""
-    recipe = gr.Radio(
-        recipe_names("any"),
-        value=RECOMMENDED,
-        label="Recipe",
-        info="Sets several of the settings below at once.",
-        elem_id="recipe",
-    )
-    return Recipes(recipe, raw_html(note_html(RECOMMENDED_SUMMARY, {}), elem_id="recipe-note"))
+    def __init__(self) -> None:
+        self.recipe = gr.Radio(
+            recipe_names("any"),
+            value=RECOMMENDED,
+            label="Recipe",
+            info="Sets several of the settings below at once.",
+            elem_id="recipe",
+        )
+        self.note = raw_html(note_html(RECOMMENDED_SUMMARY, {}), elem_id="recipe-note")
 
 
 # --- handlers; what they do not return stays as it is ---
@@ -139,10 +132,8 @@ def kind_of_rows(shape: Shape) -> str:
 
 def recipe_names(rows: str) -> list[str]:
     """The recipes for rows of a kind, after the recommended one."""
-    return [
-        RECOMMENDED,
-        *(one.name for one in presets.bundled_recipes() if one.data in ("any", rows)),
-    ]
+    names = [one.name for one in presets.bundled_recipes() if one.data in ("any", rows)]
+    return [RECOMMENDED, *names]
 
 
 def bundled_recipe(name: str | None) -> Recipe | None:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import gradio as gr
-from gradio.components import Component
 
 from engine.errors import HoneError
 from engine.model.info import ALL_LINEAR, ModelInfo
@@ -22,24 +19,21 @@ from ui.theme import raw_html
 OWN_CHOICE = "own"  # target modules chosen one by one
 HEAD_KIND = "head"  # the method that trains only a new head
 # Under More settings, in columns of groups.
-ADAPTER_PATHS = tuple(
-    f"method.{name}"
-    for name in ("dropout", "rslora", "init", "plus", "bias", "layers", "ranks", "save")
-)
+ADAPTER_PATHS = (
+    "method.dropout", "method.rslora", "method.init", "method.plus", "method.bias",
+    "method.layers", "method.ranks", "method.save",
+)  # fmt: skip
+CHECK_PATHS = (
+    "sampling.checks", "sampling.save_minutes", "optim.patience", "sampling.prompts",
+    "sampling.max_new_tokens",
+)  # fmt: skip
 MORE_COLUMNS = (
     {
         "Steps": ("optim.warmup", "optim.schedule", "optim.weight_decay", "data.seed"),
         "Memory": ("optim.accumulation", "optim.checkpointing", "optim.optimizer"),
     },
     {
-        "During training": (
-            "name",
-            "sampling.checks",
-            "sampling.save_minutes",
-            "optim.patience",
-            "sampling.prompts",
-            "sampling.max_new_tokens",
-        ),
+        "During training": ("name", *CHECK_PATHS),
         "Hardware": ("place.device", "place.precision"),
     },
 )
@@ -49,56 +43,42 @@ TO_MORE = (
 )
 
 
-@dataclass(frozen=True)
 class Settings:
     """The widgets, and the boxes that are hidden where they do not apply."""
 
-    fields: dict[str, Component]  # by path
-    group: gr.Radio
-    methods: gr.HTML
-    adapter: gr.Column
-    preferring: gr.Column
+    def __init__(self, initial: Mapping[str, Any]) -> None:
+        """Lay out the main settings, with these values."""
+        self.initial = initial
+        # An open list that gets shorter breaks in Gradio 6.31, so it starts with the choices for
+        # the first data.
+        kinds = {"value": initial["method.kind"], "choices": method_choices(labels=False)}
+        self.fields = {"method.kind": form.make_widget("method.kind", **kinds)}  # by path
+        self.methods = raw_html(elem_id="methods")
+        with gr.Column(elem_id="adapter") as self.adapter:
+            self._add_fields("method.rank", "method.alpha")
+            self.group = _build_group()
+            self._add_fields("method.targets")
+        with gr.Column(visible=False, elem_id="preferring") as self.preferring:
+            self._add_fields("method.preference", "method.beta")
+        self._add_fields("optim.epochs", "optim.learning_rate", "optim.batch_size")
+        raw_html(TO_MORE, js_on_load="HoneMore(element)", elem_id="to-more")
+        self._add_fields("model.start")
 
+    def build_more(self) -> None:
+        """Lay out the other settings."""
+        with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row(equal_height=False):
+            with gr.Column(min_width=250, elem_id="adapter-more") as self.more:
+                raw_html('<h4 class="group">Adapter</h4>')
+                self._add_fields(*ADAPTER_PATHS)
+            for column in MORE_COLUMNS:
+                with gr.Column(min_width=250):
+                    for title, paths in column.items():
+                        raw_html(f'<h4 class="group">{title}</h4>')
+                        self._add_fields(*paths)
 
-def build_settings(initial: Mapping[str, Any]) -> Settings:
-    """Lay out the main settings, with these values."""
-    fields: dict[str, Component] = {}
-    add = partial(_add_fields, fields, initial)
-    # An open list that gets shorter breaks in Gradio 6.31, so it starts with the choices for the
-    # first data.
-    fields["method.kind"] = form.make_widget(
-        "method.kind", value=initial["method.kind"], choices=method_choices(labels=False)
-    )
-    methods = raw_html(elem_id="methods")
-    with gr.Column(elem_id="adapter") as adapter:
-        add("method.rank", "method.alpha")
-        group = _build_group()
-        add("method.targets")
-    with gr.Column(visible=False, elem_id="preferring") as preferring:
-        add("method.preference", "method.beta")
-    add("optim.epochs", "optim.learning_rate", "optim.batch_size")
-    raw_html(TO_MORE, js_on_load="HoneMore(element)", elem_id="to-more")
-    return Settings(fields, group, methods, adapter, preferring)
-
-
-def build_more_settings(initial: Mapping[str, Any], settings: Settings) -> gr.Column:
-    """Lay out the other settings and add them to ``settings``; returns the box of the adapter's."""
-    add = partial(_add_fields, settings.fields, initial)
-    with gr.Accordion("More settings", open=False, elem_id="more"), gr.Row(equal_height=False):
-        with gr.Column(min_width=250, elem_id="adapter-more") as box:
-            raw_html('<h4 class="group">Adapter</h4>')
-            add(*ADAPTER_PATHS)
-        for column in MORE_COLUMNS:
-            with gr.Column(min_width=250):
-                for title, paths in column.items():
-                    raw_html(f'<h4 class="group">{title}</h4>')
-                    add(*paths)
-    return box
-
-
-def _add_fields(fields: dict[str, Component], initial: Mapping[str, Any], *paths: str) -> None:
-    for path in paths:
-        fields[path] = form.make_widget(path, value=initial[path])
+    def _add_fields(self, *paths: str) -> None:
+        for path in paths:
+            self.fields[path] = form.make_widget(path, value=self.initial[path])
 
 
 def _build_group() -> gr.Radio:

@@ -13,13 +13,11 @@ from gradio.events import Dependency
 from engine.runs.recipes import RECIPE_FIELDS
 from ui import form
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import EACH_CHANGE, LATEST, QUIET, bind
 from ui.train import from_run, plan, recipes, settings
 from ui.train.own_recipes import wire_own_recipes
 from ui.train.tab import TrainTab, form_widgets, label_start, start_run
 
-LATEST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
-EACH_CHANGE: dict[str, Any] = {"trigger_mode": "multiple", **QUIET}
 IN_THE_PAGE: dict[str, Any] = {"api_visibility": "private"}  # for events without a handler
 
 
@@ -59,13 +57,9 @@ class Wiring:
         """The page takes what the handler sets, unless another recipe is chosen when it arrives."""
         proposal = gr.JSON(visible=False)
         widgets, recipe = form_widgets(self.tab, self.fields), self.tab.recipes.recipe
-        asked = event(
-            bind(recipes.propose_updates, self.ctx, handler),
-            recipe,
-            [self.fields["method.targets"], proposal],
-            inputs_kwargs=self.fields,
-            **LATEST,
-        )
+        ask = bind(recipes.propose_updates, self.ctx, handler)
+        found = [self.fields["method.targets"], proposal]
+        asked = event(ask, recipe, found, inputs_kwargs=self.fields, **LATEST)
         outputs = [widgets[name] for name in recipes.SET_BY_RECIPE]
         taken = {"js": recipes.UNLESS_CHANGED, **IN_THE_PAGE}
         return asked.then(None, [proposal, recipe], outputs, **taken)
@@ -86,18 +80,12 @@ def _wire_recipes(wiring: Wiring, before: Before) -> None:
     recipe, targets = tab.recipes.recipe, fields["method.targets"]
     model_choice = [fields["model.source"], tab.settings.group, targets]
     named = before.read.then(bind(settings.targets_of_model, ctx), model_choice, targets, **QUIET)
-    offered = before.data.then(
-        bind(recipes.offer_recipes, ctx), recipe, recipe, inputs_kwargs=fields, **LATEST
-    )
+    whole_form = {"inputs_kwargs": fields, **LATEST}
+    offered = before.data.then(bind(recipes.offer_recipes, ctx), recipe, recipe, **whole_form)
     for after in (named.then, offered.then, tab.tab.select):
         wiring.refresh_after(wiring.propose(after, recipes.follow_choices))
-    counted = before.counted.then(
-        bind(settings.offer_methods, ctx),
-        None,
-        fields["method.kind"],
-        inputs_kwargs=fields,
-        **LATEST,
-    )
+    offer = bind(settings.offer_methods, ctx)
+    counted = before.counted.then(offer, None, fields["method.kind"], **whole_form)
     wiring.refresh_after(wiring.propose(counted.then, recipes.follow_counts))
     wiring.refresh_after(wiring.propose(recipe.input, recipes.choose_recipe))
     wire_own_recipes(ctx, tab.own_recipes, form_widgets(tab, fields))
@@ -120,23 +108,13 @@ def _wire_choices_by_hand(wiring: Wiring) -> None:
 def _wire_plan(wiring: Wiring, load: Any) -> None:
     """Every change shows what Start would do, and the settings that apply."""
     tab, own = wiring.tab, wiring.tab.settings
-    shown = {
-        "facts": tab.facts,
-        "method.alpha": wiring.fields["method.alpha"],
-        "methods": own.methods,
-        "adapter": own.adapter,
-        "more": tab.more,
-        "preferring": own.preferring,
-    }
+    shown = {"facts": tab.facts, "method.alpha": wiring.fields["method.alpha"]}
+    shown |= {"methods": own.methods, "adapter": own.adapter}
+    shown |= {"more": own.more, "preferring": own.preferring}
     changes = [own.fields[path].change for path in own.fields if path not in form.DATA_PATHS]
-    gr.on(
-        [load, tab.refreshed.change, *changes],
-        bind(plan.show_plan, wiring.ctx, outputs=shown),
-        None,
-        list(shown.values()),
-        inputs_kwargs=wiring.fields,
-        **LATEST,
-    )
+    events = [load, tab.refreshed.change, *changes]
+    show = bind(plan.show_plan, wiring.ctx, outputs=shown)
+    gr.on(events, show, None, list(shown.values()), inputs_kwargs=wiring.fields, **LATEST)
 
 
 def _wire_start(wiring: Wiring) -> None:

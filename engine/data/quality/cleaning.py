@@ -48,8 +48,6 @@ class Cleaner:
         self, name: str, found: list[int], values: dict[str, Any] | None = None, **fields: Any
     ) -> None:
         """Note these rows, and leave them out where that was chosen."""
-        if not found:
-            return
         fields.setdefault("rows", [self._facts.numbers[at] for at in found[:ROWS_LISTED]])
         finding = make_finding(name, len(found), values, self._fixes, **fields)
         self.findings.append(finding)
@@ -88,14 +86,10 @@ class Cleaner:
             self._note(name, equal, example=self._example(equal[0]))
         if near:
             other = first[facts.parts[near[0]], facts.groups[near[0]]]
-            part = f" Looked at the first {facts.compared:,} rows."
-            self._note(
-                "similar",
-                near,
-                {"part": part if facts.compared < rows else ""},
-                example=f"{self._example(other)}\n{self._example(near[0])}",
-                level="warn" if len(near) > rows // 10 else "info",
-            )
+            example = f"{self._example(other)}\n{self._example(near[0])}"
+            part = f" Looked at the first {facts.compared:,} rows." if facts.compared < rows else ""
+            level = "warn" if len(near) > rows // 10 else "info"
+            self._note("similar", near, {"part": part}, example=example, level=level)
 
     def _find_leaks(self) -> None:
         facts = self._facts

@@ -50,150 +50,80 @@ class FindingText(NamedTuple):
 
 
 FINDING_TEXTS = {
-    "unusable": FindingText(
-        "stop",
-        "{rows} of {total:,} cannot be used",
+    "unusable": FindingText("stop", "{rows} of {total:,} cannot be used",
         "Training needs every row to be right. Correct them in the file, or leave them out.",
-        "unusable",
-        LEAVE_OUT,
-    ),
-    "unsure": FindingText(
-        "stop",
-        "Which column is which?",
-        "{reason} Choose under “How it is read”, or confirm that it is right.",
-    ),
-    "misfit": FindingText(
-        "stop",
-        "The held-out data '{name}' does not fit",
+        "unusable", LEAVE_OUT),
+    "unsure": FindingText("stop", "Which column is which?",
+        "{reason} Choose under “How it is read”, or confirm that it is right."),
+    "misfit": FindingText("stop", "The held-out data '{name}' does not fit",
         "It was read as {theirs}, but the model is trained on {ours}. Choose other held-out data, "
-        "or a share.",
-    ),
-    "duplicates": FindingText(
-        "warn",
+        "or a share."),
+    "duplicates": FindingText("warn",
         "{count:,} row repeats another exactly|{count:,} rows repeat another exactly",
-        REPEATED,
-        "duplicates",
-        LEAVE_OUT,
-    ),
-    "all rows the same": FindingText(
-        "warn",
-        "All rows are the same",
-        REPEATED,
-        "duplicates",
-        LEAVE_OUT,
-        kind="duplicates",
-    ),
-    "similar": FindingText(
-        "info",
+        REPEATED, "duplicates", LEAVE_OUT),
+    "all rows the same": FindingText("warn", "All rows are the same",
+        REPEATED, "duplicates", LEAVE_OUT, kind="duplicates"),
+    "similar": FindingText("info",
         "{count:,} row is nearly the same as another|{count:,} rows are nearly the same as another",
         "Rows that are nearly alike are kept on one side of the split, so the check stays honest."
         "{part}",
-        "similar",
-        LEAVE_OUT,
-    ),
-    "leaked": FindingText(
-        "warn",
+        "similar", LEAVE_OUT),
+    "leaked": FindingText("warn",
         "{count:,} of {held_out} is also in the training data|"
         "{count:,} of {held_out} are also in the training data",
         "The model has seen their answers, so the check would look better than it is.",
-        "leaked",
-        "Leave it out of the check|Leave these {count:,} out of the check",
-    ),
-    "personal": FindingText(
-        "warn",
-        "{rows} may hold personal data",
+        "leaked", "Leave it out of the check|Leave these {count:,} out of the check"),
+    "personal": FindingText("warn", "{rows} may hold personal data",
         "Found what looks like {kinds}. A model can repeat what it has learned to anybody who "
         "asks.",
-        "personal",
-        LEAVE_OUT,
-    ),
-    "balance": FindingText(
-        "warn",
+        "personal", LEAVE_OUT),
+    "balance": FindingText("warn",
         "“{most}” is far more frequent than “{least}” ({most_rows:,} to {least_rows:,} rows)",
         "The model may learn to always say the frequent label. "
         "Look at macro F1 rather than accuracy.",
-        "balance",
-        "Balance: leave {count:,} rows of frequent labels out",
-    ),
-    "labels": FindingText(
-        "warn",
-        "There is only one label: “{label}”",
-        "The model will learn to always say it. Add rows with other labels.",
-    ),
-    "rare": FindingText(
-        "info",
+        "balance", "Balance: leave {count:,} rows of frequent labels out"),
+    "labels": FindingText("warn", "There is only one label: “{label}”",
+        "The model will learn to always say it. Add rows with other labels."),
+    "rare": FindingText("info",
         "{count:,} label has fewer than 5 rows|{count:,} labels have fewer than 5 rows",
-        "The model will hardly learn them: {names}. Add rows, or merge them with another label.",
-    ),
-    "few": FindingText(
-        "info",
-        "Only {rows} to learn from",
+        "The model will hardly learn them: {names}. Add rows, or merge them with another label."),
+    "few": FindingText("info", "Only {rows} to learn from",
         "That can teach a tone or a format, but hardly any facts. 100 to 500 good rows are a usual "
-        "start: about {more} more would help.",
-    ),
-    "bad answers": FindingText(
-        "info",
+        "start: about {more} more would help."),
+    "bad answers": FindingText("info",
         "{count:,} answer is marked as bad|{count:,} answers are marked as bad",
         f"They are left out, since what to learn is set to {WRITE}. "
         f"{COMPARE} learns from them too.",
-        kind="feedback",
-    ),
-    "worse answers": FindingText(
-        "info",
-        "The worse answers are not used",
+        kind="feedback"),
+    "worse answers": FindingText("info", "The worse answers are not used",
         f"What to learn is set to {WRITE}, so only the better ones are learned. "
         f"{COMPARE} learns from both.",
-        kind="feedback",
-    ),
-    "marks": FindingText(
-        "info",
-        "{good:,} good and {bad_answers} to learn from",
-        "The model learns to give answers like the good ones and unlike the bad ones.",
-    ),
-    "all good": FindingText(
-        "stop",
-        "All answers are marked good",
+        kind="feedback"),
+    "marks": FindingText("info", "{good:,} good and {bad_answers} to learn from",
+        "The model learns to give answers like the good ones and unlike the bad ones."),
+    "all good": FindingText("stop", "All answers are marked good",
         f"There is nothing to tell apart. Add bad ones, or set what to learn to {WRITE}.",
-        kind="marks",
-    ),
-    "all bad": FindingText(
-        "stop",
-        "All answers are marked bad",
-        "There is nothing to tell apart. Add good ones.",
-        kind="marks",
-    ),
-    "split": FindingText(
-        "warn",
-        "No rows could be held out",
-        "All rows are too similar to check whether the model gets better on new ones.",
-    ),
+        kind="marks"),
+    "all bad": FindingText("stop", "All answers are marked bad",
+        "There is nothing to tell apart. Add good ones.", kind="marks"),
+    "split": FindingText("warn", "No rows could be held out",
+        "All rows are too similar to check whether the model gets better on new ones."),
     # About tokens. {measured} says on how many rows, where not on all.
-    "refused": FindingText(
-        "stop",
-        "{rows} cannot be learned with this model",
-        "{reason}{measured}",
-        "refused",
-        LEAVE_OUT,
-    ),
-    "cut": FindingText(
-        "warn",
+    "refused": FindingText("stop", "{rows} cannot be learned with this model",
+        "{reason}{measured}", "refused", LEAVE_OUT),
+    "cut": FindingText("warn",
         "{count:,} row is longer than {limit:,} tokens|"
         "{count:,} rows are longer than {limit:,} tokens",
         "They are cut at the end.{lost} The longest has {longest:,} tokens. Raise the limit, or "
         "take words out of the middle of long prompts, so that the answers stay whole.{measured}",
-        "shorten",
-        "Shorten long prompts",
-    ),
-    "control": FindingText(
-        "warn",
+        "shorten", "Shorten long prompts"),
+    "control": FindingText("warn",
         "{count:,} row holds control tokens in the text|"
         "{count:,} rows hold control tokens in the text",
         "{names} in a text begins or ends turns for this model. Kept as text, it is plain letters."
         "{measured}",
-        "literal",
-        "Keep them as text",
-    ),
-}
+        "literal", "Keep them as text"),
+}  # fmt: skip
 
 
 def make_finding(

@@ -24,9 +24,6 @@ class NearDuplicates:
         self._group: list[int] = []
         self._answer: list[int] = []  # a key of each short answer
 
-    def __len__(self) -> int:
-        return len(self._hashes)
-
     def add(self, text: str, answer: str = "") -> int:
         """Add a row; return its group: that of the first row it nearly equals, or a new one.
 

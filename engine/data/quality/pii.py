@@ -15,19 +15,16 @@ CARD_NUMBER = re.compile(
     r"(?<![\w.,/-])(?:\d{4}([ -]?)\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -]?)\d{6}\2\d{5})(?![\w/-])"
 )
 REGIONS = ("US", "GB", "DE", "FR", "IN")  # tried for a number without its country
-PII_KINDS = ("e-mail address", "telephone number", "card number")
 
 
 def find_pii(text: str) -> tuple[str, str] | None:
     """Return the first personal data in a text as (kind, what was found), or None."""
     if "@" in text and (found := EMAIL.search(text)):
-        return PII_KINDS[0], found[0]
-    for match in CARD_NUMBER.finditer(text):
-        if is_card(match[0]):
-            return PII_KINDS[2], match[0]
-    for match in TELEPHONE.finditer(text):
-        if is_telephone(match[0]):
-            return PII_KINDS[1], match[0]
+        return "e-mail address", found[0]
+    if number := next(filter(is_card, (match[0] for match in CARD_NUMBER.finditer(text))), ""):
+        return "card number", number
+    if number := next(filter(is_telephone, (match[0] for match in TELEPHONE.finditer(text))), ""):
+        return "telephone number", number
     return None
 
 

@@ -11,10 +11,7 @@ SplitRow = tuple[int, bytes, str, int]
 
 
 def choose_held_out(items: Iterable[SplitRow], share: float, seed: int) -> set[int]:
-    """Return the indices of the rows held out: a share of each label (stratified).
-
-    A group of near duplicates is never split.
-    """
+    """Return the indices of the held-out rows: a share of each label; no group is divided."""
     groups: dict[int, list[SplitRow]] = defaultdict(list)
     for item in items:
         groups[item[0]].append(item)

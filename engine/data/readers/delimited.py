@@ -5,19 +5,18 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from engine.data.readers.encoding import TextLine, read_lines
-from engine.data.readers.table import ROW_LIMIT, BadRow, ReadOptions
-from engine.data.rows import Row
+from engine.data.readers.table import ROW_LIMIT, BadRow, FileRows, ReadOptions
 from engine.errors import DataError
 
 NO_SEPARATOR = "\x1f"  # a character that no text holds: a table of one column
 HEADER_ROWS = 200  # rows looked at to tell a header from an example
 QUOTE_LINES = 5000  # lines of a TSV looked at to tell whether its quotation marks are quotes
+WORD_END = re.compile(r"[\W_]+")
 QUOTED = re.compile(r'"[^"]*"')
 COLUMN_NAMES = re.compile(
     r"text|label|prompt|completion|response|question|answer|instruction|input|output|context|query"
@@ -27,16 +26,7 @@ COLUMN_NAMES = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class _Dialect:
-    delimiter: str
-    quoting: bool  # whether quotation marks enclose cells
-    spaced: bool = False  # "a", "b": the blank is not part of the cell
-
-
-def read_delimited(
-    path: Path, name: str, options: ReadOptions, notes: list[str]
-) -> Iterator[Row | BadRow]:
+def read_delimited(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield one row per record; the separator is detected from the first lines."""
     lines = read_lines(path, name, options.encoding)
     start = list(islice(lines, HEADER_ROWS))
@@ -50,24 +40,22 @@ def read_delimited(
     quoting = delimiter != "\t" or _quotes_close(path, name, options.encoding)
     if not quoting:
         notes.append("Quotation marks are taken as part of the text: not all of them are closed.")
-    dialect = _Dialect(delimiter, quoting, any(f'"{delimiter} "' in text for text in texts))
-    records = _read_records(chain(start[1:] if hint else start, lines), name, dialect)
+    # "a", "b": the blank is not part of the cell.
+    spaced = any(f'"{delimiter} "' in text for text in texts)
+    first_lines = start[1:] if hint else start
+    records = _read_records(chain(first_lines, lines), name, delimiter, quoting, spaced)
     peeked = list(islice(records, HEADER_ROWS))
     whole = [cells for cells in peeked if not isinstance(cells, BadRow)]
     if not whole:
         yield from (one for one in peeked if isinstance(one, BadRow))
         return
-    headed = options.header if options.header is not None else has_header(whole)
+    headed, header = read_header(whole, options, name)
     if headed:
-        header = check_header(whole[0], name)
         peeked.remove(whole[0])
-    else:
-        header = default_header(len(whole[0]))
-        if options.header is None:
-            notes.append(
-                "The first line looks like an example, so the columns are called "
-                "column 1, column 2 …"
-            )
+    elif options.header is None:
+        notes.append(
+            "The first line looks like an example, so the columns are called column 1, column 2 …"
+        )
     for number, cells in enumerate(chain(peeked, records), start=1):
         if isinstance(cells, BadRow):
             yield cells
@@ -99,7 +87,7 @@ def _quotes_close(path: Path, name: str, encoding: str) -> bool:
         return True
     widths = set()
     try:
-        for cells in _read_records(iter(lines), name, _Dialect("\t", quoting=True)):
+        for cells in _read_records(iter(lines), name, "\t"):
             if isinstance(cells, BadRow):
                 return False
             widths.add(len(cells))
@@ -110,11 +98,11 @@ def _quotes_close(path: Path, name: str, encoding: str) -> bool:
 
 
 def _read_records(
-    lines: Iterator[TextLine], name: str, dialect: _Dialect
+    lines: Iterator[TextLine], name: str, delimiter: str, quoting: bool = True, spaced: bool = False
 ) -> Iterator[list[str] | BadRow]:
-    """Yield the cells of each record.
+    """Yield the cells of each record; after one with misplaced quotes, the next line starts anew.
 
-    A line with misplaced quotes is bad, and the next one starts anew.
+    ``quoting``: whether quotation marks enclose cells.
     """
     csv.field_size_limit(ROW_LIMIT)
     number = 0  # of the line that was handed out last
@@ -130,14 +118,9 @@ def _read_records(
                 )
             yield line.text + "\n"
 
-    kind: Any = csv.QUOTE_MINIMAL if dialect.quoting else csv.QUOTE_NONE
-    reader = csv.reader(
-        texts(),
-        delimiter=dialect.delimiter,
-        quoting=kind,
-        strict=True,
-        skipinitialspace=dialect.spaced,
-    )
+    style: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": spaced, "strict": True}
+    style["quoting"] = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
+    reader = csv.reader(texts(), **style)
     while True:
         opened = number + 1
         try:
@@ -157,10 +140,11 @@ def _read_records(
             yield cells
 
 
-def has_header(rows: list[list[str]]) -> bool:
+def _has_header(rows: list[list[str]]) -> bool:
     """Whether the first row names columns rather than being an example itself."""
     first = [cell.strip() for cell in rows[0]]
-    if any(map(_is_column_name, first)):
+    words = (word for cell in first if cell.isidentifier() for word in WORD_END.split(cell.lower()))
+    if any(map(COLUMN_NAMES.fullmatch, words)):
         return True
     if len(first) == 1:  # a list of texts, unless one small word stands above numbers or sentences
         others = [row[0].strip() for row in rows[1:] if row]
@@ -179,25 +163,22 @@ def has_header(rows: list[list[str]]) -> bool:
     )
 
 
-def _is_column_name(cell: str) -> bool:
-    words = re.split(r"[\W_]+", cell.lower())
-    return cell.isidentifier() and any(COLUMN_NAMES.fullmatch(word) for word in words)
-
-
-def check_header(cells: list[str], name: str) -> list[str]:
-    """Return the column names; raises DataError where two are the same or several are empty."""
-    header = [cell.strip() for cell in cells]
+def read_header(rows: list[list[str]], options: ReadOptions, name: str) -> tuple[bool, list[str]]:
+    """Whether the first row is a header, and the column names; DataError for bad names."""
+    headed = _has_header(rows) if options.header is None else options.header
+    if not headed:
+        return False, [f"column {number}" for number in range(1, len(rows[0]) + 1)]
+    header = [cell.strip() for cell in rows[0]]
     if header.count("") > 1:
         raise DataError(
             f"'{name}': {header.count('')} columns have no name. "
             "The first line must name every column."
         )
-    for cell in header:
-        if header.count(cell) > 1:
-            raise DataError(f"'{name}': the column '{cell}' appears twice. Rename or remove one.")
-    return header
+    check_unique(header, name)
+    return True, header
 
 
-def default_header(count: int) -> list[str]:
-    """Names for the columns of a table without a header."""
-    return [f"column {number}" for number in range(1, count + 1)]
+def check_unique(columns: list[str], name: str) -> None:
+    """Raise DataError where two columns have the same name."""
+    if again := next((one for one in columns if columns.count(one) > 1), ""):
+        raise DataError(f"'{name}': the column '{again}' appears twice. Rename or remove one.")

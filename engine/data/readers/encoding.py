@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +37,8 @@ LATIN_LANGUAGES = {  # encoding -> languages (ISO 639-1) written in it
     "cp1250": {"pl", "cs", "sk", "hu", "sl", "hr", "ro", "bs", "sq"},
     "cp1254": {"tr", "az"},
 }  # fmt: skip
+# A few words around the first letter that is not ASCII.
+EXCERPT = re.compile(r"[ -~]{0,20}[^\x00-\x7f][^\r\n]{0,29}")
 READ_CHUNK = 2**20
 WIDE_SHARE = 0.25  # share of bytes above 127 from which letters may take two bytes
 SAMPLE_BYTES = 2**18  # of lines that are not ASCII, from which the encoding is guessed
@@ -50,10 +53,7 @@ class TextLine(NamedTuple):
 
 
 def decide_encoding(path: Path, name: str, options: ReadOptions, notes: list[str]) -> ReadOptions:
-    """Return the options with the encoding in which the file is read.
-
-    Anything but plain UTF-8 is named in a note. Raises DataError where it cannot be detected.
-    """
+    """Return the options with the file's encoding, noted unless it is UTF-8; raises DataError."""
     if not options.encoding:
         return dataclasses.replace(options, encoding=_detect_encoding(path, name, notes))
     if options.encoding not in ENCODINGS:
@@ -78,10 +78,10 @@ def _detect_encoding(path: Path, name: str, notes: list[str]) -> str:
         notes.append("The file is UTF-8, but some of its rows hold other bytes.")
         return "utf-8-sig"
     encoding = _guess_encoding(sample, name)
-    lines = sample.decode(encoding, errors="replace").splitlines()
-    shown = next((line for line in lines if not line.isascii()), "")
+    excerpt = EXCERPT.search(sample.decode(encoding, errors="replace"))
+    shown = excerpt[0].strip() if excerpt else ""
     notes.append(
-        f"'{name}' is not UTF-8; it looks like {ENCODINGS[encoding]}: “{_excerpt(shown)}”. "
+        f"'{name}' is not UTF-8; it looks like {ENCODINGS[encoding]}: “{shown}”. "
         "If this looks wrong, choose another encoding."
     )
     return encoding
@@ -109,11 +109,8 @@ def _guess_encoding(sample: bytes, name: str) -> str:
 
     # Chinese, Japanese and Korean text is mostly high bytes; elsewhere only accents are.
     wide = sum(byte > 127 for byte in sample) > WIDE_SHARE * len(sample)
-    choices = [
-        one
-        for one in ENCODINGS
-        if not one.startswith("utf") and (wide or one.startswith(("cp12", "koi")))
-    ]
+    names = ("cp", "koi", "gb", "big", "euc") if wide else ("cp12", "koi")
+    choices = [one for one in ENCODINGS if one.startswith(names)]
     found = from_bytes(sample, cp_isolation=choices).best()
     if found is None:
         raise DataError(
@@ -134,12 +131,6 @@ def _choose_latin(sample: bytes, guess: str) -> str:
         except UnicodeDecodeError:
             continue
     return max(found, key=lambda one: (found[one], one == "cp1252", one == guess), default=guess)
-
-
-def _excerpt(text: str) -> str:
-    """A few words around the first letter that is not ASCII."""
-    at = next((index for index, letter in enumerate(text) if not letter.isascii()), 0)
-    return text[max(0, at - 20) : at + 30].strip()
 
 
 def _is_utf8(path: Path) -> bool:
@@ -202,7 +193,7 @@ def read_text(path: Path, name: str, encoding: str) -> str:
 
 @contextmanager
 def _open_text(path: Path, name: str, encoding: str) -> Iterator[TextIO]:
-    # Broken bytes of UTF-8 become surrogates, so that engine.data.readers.limits can name the row.
+    # Broken bytes of UTF-8 become surrogates, so that engine.data.readers.table can name the row.
     errors = "surrogateescape" if encoding.startswith("utf-8") else "strict"
     try:
         with path.open(encoding=encoding, errors=errors, newline=None) as file:

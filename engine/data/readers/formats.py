@@ -14,14 +14,11 @@ Then add a case to tests/engine/data/readers, and tell users about it in ``ui.da
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from engine.data.readers import delimited, encoding, json_rows, parquet_xlsx, plain_text
-from engine.data.readers.limits import row_problem
 from engine.data.readers.sniff import check_file_type, detect_kind
-from engine.data.readers.table import BadRow, Format, ReadOptions, Table
-from engine.data.rows import Row
+from engine.data.readers.table import BadRow, FileRows, Format, ReadOptions, Table, row_problem
 from engine.errors import DataError
 
 FILE_LIMIT = 8 * 2**30  # bytes
@@ -34,15 +31,9 @@ FORMATS = (
     Format("txt", "text", (".txt", ".md", ".text"), plain_text.read_text_parts),
     Format("labelled", "text", (), plain_text.read_labelled_lines),  # recognised by its content
     Format("parquet", "Parquet", (".parquet",), parquet_xlsx.read_parquet, magic="a Parquet file"),
-    Format(
-        "xlsx",
-        "XLSX",
-        (".xlsx", ".xlsm"),
-        parquet_xlsx.read_workbook,
-        magic="a ZIP archive or an Office file",
-        in_memory=True,
-    ),
-)
+    Format("xlsx", "XLSX", (".xlsx", ".xlsm"), parquet_xlsx.read_workbook,
+           magic="a ZIP archive or an Office file", in_memory=True),
+)  # fmt: skip
 BY_KIND = {one.kind: one for one in FORMATS}
 BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 
@@ -76,7 +67,7 @@ def read_table(path: Path, name: str, options: ReadOptions | None = None) -> Tab
     return Table(name, found.kind, rows, notes, options)
 
 
-def _check_rows(rows: Iterator[Row | BadRow]) -> Iterator[Row | BadRow]:
+def _check_rows(rows: FileRows) -> FileRows:
     """Apply the limits that hold for every format."""
     for number, row in enumerate(rows, start=1):
         if isinstance(row, dict) and (problem := row_problem(row)):

@@ -1,7 +1,4 @@
-"""JSON lines and JSON files, stricter than the library.
-
-Repeated keys, NaN, infinity and huge numbers are refused.
-"""
+"""JSON lines and JSON files; repeated keys, NaN, infinity and huge numbers are refused."""
 
 from __future__ import annotations
 
@@ -9,16 +6,17 @@ import json
 import math
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
-from engine.data.readers.encoding import read_lines, read_text
-from engine.data.readers.table import DEPTH_LIMIT, TOO_LARGE, BadRow, ReadOptions
+from engine.data.readers.encoding import TextLine, read_lines, read_text
+from engine.data.readers.table import TOO_DEEP, TOO_LARGE, BadRow, FileRows, ReadOptions
 from engine.data.rows import Row
 from engine.errors import DataError
 
 JSON_SPACE = re.compile(r"[ \t\n\r]*")  # what JSON allows between values
-TOO_DEEP = f"is nested too deeply (the limit is {DEPTH_LIMIT} levels)."
 NOT_AN_OBJECT = 'is not an object like {"prompt": ..., "completion": ...}. Correct or remove it.'
 
 
@@ -63,18 +61,12 @@ STRICT_JSON = json.JSONDecoder(
 )
 
 
-def read_json_lines(
-    path: Path, name: str, options: ReadOptions, notes: list[str]
-) -> Iterator[Row | BadRow]:
+def read_json_lines(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield one object per line."""
-    held: BadRow | None = None  # an incomplete line waits: as the last one, it means a cut file
+    lines = (line for line in read_lines(path, name, options.encoding) if line.text.strip())
+    end = TextLine(0, "")
     good = 0
-    for line in read_lines(path, name, options.encoding):
-        if not line.text.strip():
-            continue
-        if held:
-            yield held
-            held = None
+    for line, following in pairwise(chain(lines, [end])):
         where = f"Line {line.number}"
         if line.too_long:
             yield BadRow(f"{where} {TOO_LARGE}")
@@ -82,20 +74,18 @@ def read_json_lines(
         try:
             row = _decode_line(line.text, where)
         except json.JSONDecodeError as error:
-            if good and _breaks_off(line.text, error):
+            if good and following is end and _breaks_off(line.text, error):
                 stand = "rows stand" if good > 1 else "row stands"
-                held = BadRow(
+                yield BadRow(
                     f"{where}, the last one, is incomplete; the file may have been cut off. "
                     f"{good} good {stand} before it."
                 )
             else:
-                place = f"character {error.colno}: {error.msg}"
-                yield BadRow(f"{where} is not valid JSON ({place}). Correct it.")
+                problem = f"character {error.colno}: {error.msg}"
+                yield BadRow(f"{where} is not valid JSON ({problem}). Correct it.")
         else:
             good += isinstance(row, dict)
             yield row
-    if held:
-        yield held
 
 
 def _decode_line(text: str, where: str) -> Row | BadRow:
@@ -115,19 +105,19 @@ def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
     return error.pos > 0 and at_end
 
 
-def read_json_file(
-    path: Path, name: str, options: ReadOptions, notes: list[str]
-) -> Iterator[Row | BadRow]:
+def read_json_file(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield the rows of one JSON list, or of the one list that an object holds."""
     text = read_text(path, name, options.encoding)
     start = _skip_space(text, 0)
     if text.startswith("[", start):
         yield from _read_array(text, start, name)
     else:
-        yield from _rows_of_object(_decode_value(text, name), name, notes)
+        with _naming_errors(f"'{name}'"):
+            value = STRICT_JSON.decode(text)
+        yield from _rows_of_object(value, name, notes)
 
 
-def _read_array(text: str, start: int, name: str) -> Iterator[Row | BadRow]:
+def _read_array(text: str, start: int, name: str) -> FileRows:
     """Yield the rows of one JSON list, read one at a time so that a problem is named by its row."""
     cut = " The list has no ']' at its end: the file may have been cut off."
     if text.rstrip().endswith("]"):
@@ -137,16 +127,8 @@ def _read_array(text: str, start: int, name: str) -> Iterator[Row | BadRow]:
     while number or not text.startswith("]", at):
         number += 1
         where = f"'{name}': row {number}"
-        try:
+        with _naming_errors(where, f"{TOO_DEEP} Flatten or remove it.", cut):
             row, at = STRICT_JSON.raw_decode(text, at)
-        except RecursionError:
-            raise DataError(f"{where} {TOO_DEEP} Flatten or remove it.") from None
-        except _InvalidValue as wrong:
-            raise DataError(f"{where} {wrong}") from None
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"{where} is not valid JSON ({_position(error)}). Correct it.{cut}"
-            ) from None
         yield row if isinstance(row, dict) else BadRow(f"Row {number} {NOT_AN_OBJECT}")
         at = _skip_space(text, at)
         if text.startswith("]", at):
@@ -167,33 +149,29 @@ def _skip_space(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _position(error: json.JSONDecodeError) -> str:
-    return f"line {error.lineno}, character {error.colno}: {error.msg}"
-
-
-def _decode_value(text: str, name: str) -> Any:
+@contextmanager
+def _naming_errors(where: str, too_deep: str = TOO_DEEP, cut: str = "") -> Iterator[None]:
+    """Turn what is wrong with a value into a DataError that begins with ``where``."""
     try:
-        return STRICT_JSON.decode(text)
+        yield
     except RecursionError:
-        raise DataError(f"'{name}' {TOO_DEEP}") from None
+        raise DataError(f"{where} {too_deep}") from None
     except _InvalidValue as wrong:
-        raise DataError(f"'{name}' {wrong}") from None
+        raise DataError(f"{where} {wrong}") from None
     except json.JSONDecodeError as error:
-        raise DataError(f"'{name}' is not valid JSON ({_position(error)}). Correct it.") from None
+        problem = f"line {error.lineno}, character {error.colno}: {error.msg}"
+        raise DataError(f"{where} is not valid JSON ({problem}). Correct it.{cut}") from None
 
 
-def _rows_of_object(value: Any, name: str, notes: list[str]) -> Iterator[Row | BadRow]:
+def _rows_of_object(value: Any, name: str, notes: list[str]) -> FileRows:
     """Yield the rows of the one list of objects that an object holds."""
     if not isinstance(value, dict):
         raise DataError(
             f"'{name}' holds one value, not a list of examples. "
             "Put the examples into a list: [ ... ]."
         )
-    lists = [
-        key
-        for key, inner in value.items()
-        if isinstance(inner, list) and inner and isinstance(inner[0], dict)
-    ]
+    filled = {key: inner for key, inner in value.items() if isinstance(inner, list) and inner}
+    lists = [key for key, inner in filled.items() if isinstance(inner[0], dict)]
     if not lists:
         raise DataError(
             f"'{name}' holds no list of examples. Put the examples into a list: "

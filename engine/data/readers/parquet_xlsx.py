@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime
 import math
 import zipfile
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from engine.data.readers.delimited import check_header, default_header, has_header
-from engine.data.readers.table import BadRow, ReadOptions
-from engine.data.rows import Row
+import pyarrow as pa
+
+from engine.data.readers.delimited import HEADER_ROWS, check_unique, read_header
+from engine.data.readers.table import FileRows, ReadOptions
 from engine.errors import DataError
 
 PARQUET_BATCH = 1000  # rows read at a time
@@ -21,18 +21,15 @@ UNPACKED_LIMIT = 2**30  # bytes that a workbook may unpack to
 ZIP_RATIO = 100  # times that a large workbook may grow when unpacked
 
 
-def read_parquet(
-    path: Path, name: str, options: ReadOptions, notes: list[str]
-) -> Iterator[Row | BadRow]:
+def read_parquet(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield the rows of a Parquet file, batch by batch; columns of bytes are left out and named."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         file = pq.ParquetFile(path, memory_map=True)
         fields = list(file.schema_arrow)
-        _check_columns([field.name for field in fields], name)
-        binary = [field.name for field in fields if _holds_bytes(pa, field.type)]
+        check_unique(file.schema_arrow.names, name)
+        binary = [field.name for field in fields if _holds_bytes(field.type)]
         columns = [field.name for field in fields if field.name not in binary]
         if binary:
             notes.append(f"Left out, since they hold no text: {', '.join(map(repr, binary))}.")
@@ -40,19 +37,19 @@ def read_parquet(
             for row in batch.to_pylist():
                 yield {key: _json_value(inner) for key, inner in row.items()}
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, TypeError) as error:
-        reason = str(error).splitlines()[0][:100]
+        reason = str(error).partition("\n")[0][:100]
         raise DataError(
             f"'{name}' cannot be read as Parquet: it is damaged or cut off ({reason}). "
             "Export or download it again."
         ) from None
 
 
-def _holds_bytes(pa: Any, kind: Any) -> bool:
+def _holds_bytes(kind: Any) -> bool:
     types = pa.types
     if types.is_struct(kind):
-        return any(_holds_bytes(pa, field.type) for field in kind)
+        return any(_holds_bytes(field.type) for field in kind)
     if types.is_list(kind) or types.is_large_list(kind) or types.is_dictionary(kind):
-        return _holds_bytes(pa, kind.value_type)
+        return _holds_bytes(kind.value_type)
     if types.is_map(kind) or isinstance(kind, pa.BaseExtensionType):
         return True
     return bool(
@@ -60,16 +57,8 @@ def _holds_bytes(pa: Any, kind: Any) -> bool:
     )
 
 
-def _check_columns(names: list[str], name: str) -> None:
-    if again := next((one for one in names if names.count(one) > 1), ""):
-        raise DataError(f"'{name}': the column '{again}' appears twice. Rename or remove one.")
-
-
 def _json_value(value: Any) -> Any:
-    """Convert a Parquet value to JSON's types.
-
-    Arrow adds empty fields to structs to make rows alike; those are dropped.
-    """
+    """Convert a Parquet value to JSON's types, without the empty fields of Arrow's structs."""
     if isinstance(value, dict):
         return {key: _json_value(inner) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
@@ -83,9 +72,7 @@ def _json_value(value: Any) -> Any:
     return value
 
 
-def read_workbook(
-    path: Path, name: str, options: ReadOptions, notes: list[str]
-) -> Iterator[Row | BadRow]:
+def read_workbook(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield the rows of a workbook's first sheet that holds any."""
     cells = _first_sheet(path, name, notes)
     if len(cells[0]) > MAX_COLUMNS:
@@ -96,10 +83,9 @@ def read_workbook(
     notes.append("Only the values of the cells are read; formulas and macros are not run.")
     texts = [[_cell_text(cell) for cell in row] for row in cells]
     texts = [row for row in texts if any(row)]
-    used = [at for at in range(len(texts[0])) if any(row[at] for row in texts)] if texts else []
+    used = [at for at in range(len(texts[0])) if any(row[at] for row in texts)]
     texts = [[row[at] for at in used] for row in texts]
-    headed = options.header if options.header is not None else has_header(texts[:200])
-    header = check_header(texts[0], name) if headed else default_header(len(used))
+    headed, header = read_header(texts[:HEADER_ROWS], options, name)
     for row in texts[1:] if headed else texts:
         yield dict(zip(header, row, strict=True))
 

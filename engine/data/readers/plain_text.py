@@ -8,8 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from engine.data.readers.encoding import TextLine, read_lines
-from engine.data.readers.table import TOO_LARGE, BadRow, ReadOptions
-from engine.data.rows import Row
+from engine.data.readers.table import TOO_LARGE, BadRow, FileRows, ReadOptions
 
 MIN_PARTS = 4  # with fewer, another way of splitting is tried
 SPLIT_LINES = 20_000  # lines looked at to choose how to split
@@ -23,9 +22,7 @@ SPLIT_NOTES = {
 }
 
 
-def read_text_parts(
-    path: Path, name: str, options: ReadOptions, notes: list[str]
-) -> Iterator[Row | BadRow]:
+def read_text_parts(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield one row {"text": ...} per part."""
     split = options.parts or _choose_split(read_lines(path, name, options.encoding))
     notes.append(SPLIT_NOTES[split].format(length=options.length))
@@ -100,13 +97,8 @@ def _cut_sentence(sentence: str, most: int) -> Iterator[str]:
     yield sentence
 
 
-def read_labelled_lines(
-    path: Path, name: str, options: ReadOptions, notes: list[str]
-) -> Iterator[Row | BadRow]:
-    """Yield a label and a text per line.
-
-    Knows ``NUM:dist How far ...`` (TREC) and ``__label__good Nice ...`` (fastText).
-    """
+def read_labelled_lines(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
+    """Yield a label and a text per line, as in TREC (``NUM:dist``) or fastText (``__label__x``)."""
     notes.append("Read as lines that begin with their label.")
     for line in read_lines(path, name, options.encoding):
         label, _, rest = line.text.strip().partition(" ")

@@ -38,16 +38,13 @@ MAGIC = {
     b"ID3": "a sound file", b"\x80\x02": "a pickle", b"\x80\x03": "a pickle",
     b"\x80\x04": "a pickle", b"\x80\x05": "a pickle",
 }  # fmt: skip
-TREC_LINE = re.compile(r"[A-Za-z]+:[A-Za-z]+ \S")  # NUM:dist How far is it ...
-FASTTEXT_LINE = re.compile(r"__label__\S+\s+\S")
+# TREC's (NUM:dist How far is it ...) and fastText's (__label__good Nice one).
+LABELLED_LINE = re.compile(r"[A-Za-z]+:[A-Za-z]+ \S|__label__\S+\s+\S")
 SEPARATORS = (("\t", "tabs"), (";", "semicolons"), (",", "commas"), ("|", "bars"))
 
 
 def check_file_type(path: Path, name: str, declared: Format | None) -> None:
-    """Raise DataError for a file that is not accepted, by its suffix and its first bytes.
-
-    ``declared`` is the format that its suffix stands for.
-    """
+    """Raise DataError for a bad suffix or bad first bytes; ``declared`` is the suffix's format."""
     suffix = Path(name).suffix.lower()
     head = _read_head(path)
     if not head.strip():
@@ -66,11 +63,11 @@ def check_file_type(path: Path, name: str, declared: Format | None) -> None:
 
 
 def detect_kind(path: Path, declared: str, encoding: str, notes: list[str]) -> str:
-    """Return the kind of a text file by its content.
-
-    ``declared`` is the kind that its suffix stands for; empty for an unknown suffix.
-    """
-    text = _whole_lines(_read_head(path).decode(encoding, errors="ignore"))
+    """Return the kind of a text file by its content; ``declared`` is its suffix's kind or empty."""
+    text = _read_head(path).decode(encoding, errors="ignore")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if len(text) > SNIFFED_BYTES // 4:  # then the last line may have been cut off
+        text = text.rpartition("\n")[0] or text
     if declared in ("jsonl", "json"):
         return _json_kind(text, declared, notes)
     if declared in ("txt", ""):
@@ -81,14 +78,6 @@ def detect_kind(path: Path, declared: str, encoding: str, notes: list[str]) -> s
 def _read_head(path: Path) -> bytes:
     with path.open("rb") as file:
         return file.read(SNIFFED_BYTES)
-
-
-def _whole_lines(text: str) -> str:
-    """Text without its last line where that may have been cut off."""
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if len(text) > SNIFFED_BYTES // 4 and "\n" in text:
-        return text[: text.rfind("\n")]
-    return text
 
 
 def _json_kind(text: str, declared: str, notes: list[str]) -> str:
@@ -127,8 +116,7 @@ def _text_kind(text: str, declared: str, notes: list[str]) -> str:
 
 
 def _begins_with_labels(rows: list[str]) -> bool:
-    found = [TREC_LINE.match(row) or FASTTEXT_LINE.match(row) for row in rows]
-    labels = [match[0].split()[0] for match in found if match]
+    labels = [found[0].split()[0] for row in rows if (found := LABELLED_LINE.match(row))]
     if len(rows) <= 3 or len(labels) <= 0.98 * len(rows):
         return False
     # Labels repeat; "Romeo:hello there" in a play begins with many different words.

@@ -1,23 +1,29 @@
-"""What every reader yields: rows as dictionaries, or what is wrong with them."""
+"""What every reader yields: rows, or what is wrong with them; and what no row may hold."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from engine.data.rows import Row
 
 ROW_LIMIT = 5 * 2**20  # characters of one row
 DEPTH_LIMIT = 64
+TOO_DEEP = f"is nested too deeply (the limit is {DEPTH_LIMIT} levels)."
 TOO_LARGE = "is larger than the limit of 5 MB for one row. Split or remove it."
+BROKEN = re.compile("[\0\ud800-\udfff]")
 
 
 class BadRow(NamedTuple):
     """A row that cannot be read, and why: a sentence that begins with its row or line number."""
 
     problem: str
+
+
+FileRows = Iterator[Row | BadRow]
 
 
 @dataclass(frozen=True)
@@ -36,13 +42,13 @@ class Table:
 
     name: str
     kind: str
-    rows: Iterator[Row | BadRow]
+    rows: FileRows
     notes: list[str]
     options: ReadOptions
 
 
 # Arguments: the file, its name as the user knows it, options, notes to append to.
-Reader = Callable[[Path, str, ReadOptions, list[str]], Iterator[Row | BadRow]]
+Reader = Callable[[Path, str, ReadOptions, list[str]], FileRows]
 
 
 @dataclass(frozen=True)
@@ -55,3 +61,33 @@ class Format:
     read: Reader
     magic: str = ""  # what the first bytes of a binary format look like, as in sniff.MAGIC
     in_memory: bool = False  # whether the whole file has to be in memory at once
+
+
+def row_problem(row: Row) -> str:
+    """What is wrong with a row, as the end of a sentence; empty where nothing is."""
+    size = 0
+    stack: list[tuple[Any, int]] = [(row, 0)]  # not recursion, since depth is what is checked
+    while stack:
+        value, depth = stack.pop()
+        if depth > DEPTH_LIMIT:
+            return f"{TOO_DEEP} Put its values higher up."
+        if isinstance(value, str):
+            if found := BROKEN.search(value):
+                return _broken_character(found[0])
+            size += len(value)
+        elif isinstance(value, dict):
+            stack += [(inner, depth + 1) for pair in value.items() for inner in pair]
+        elif isinstance(value, list):
+            stack += [(inner, depth + 1) for inner in value]
+    return TOO_LARGE if size > ROW_LIMIT else ""
+
+
+def _broken_character(character: str) -> str:
+    if character == "\0":
+        return "contains binary data (a NUL character). Remove it."
+    # surrogateescape turns a byte that is not UTF-8 into one of these.
+    if "\udc80" <= character <= "\udcff":
+        return (
+            "has bytes that are not UTF-8. Save it again with the encoding UTF-8, or leave it out."
+        )
+    return "has a broken character (half of a surrogate pair). Correct it."

@@ -3,9 +3,8 @@
     cache/KEY/tokens.arrow   token ids and labels
     cache/KEY/left.json      how many rows it has, and how many were left out
 
-``Dataset.from_generator`` with a fingerprint caches, too, in fewer lines. It would not keep how
-many rows were left out, never removes old sets, and raises ArrowInvalid in every later run once a
-power cut has damaged a file, where this cache encodes the rows again.
+``Dataset.from_generator`` would not keep how many rows were left out, never removes old sets, and
+raises ArrowInvalid in every later run once a power cut has damaged a file.
 """
 
 from __future__ import annotations
@@ -59,17 +58,13 @@ class EncodedRows(NamedTuple):
 
     @property
     def lengths(self) -> list[int]:
-        """The tokens of each row."""
         return list(self.rows["length"])
 
 
 def load_or_encode(
     cache: Path, file: Path, rows: Rows, tokenizer: PreTrainedTokenizerBase, data: DataSpec
 ) -> EncodedRows:
-    """The rows of ``file`` as tokens, from the cache if they are in it.
-
-    Raises DataError as ``encode_rows`` does.
-    """
+    """The rows of ``file`` as tokens, cached or encoded; raises DataError as ``encode_rows``."""
     folder = cache / _cache_key(file, tokenizer, data)
     there = folder.exists()
     try:
@@ -143,14 +138,11 @@ def _write_folder(
 
 
 def _record_batch(batch: list[Encoded]) -> pa.RecordBatch:
-    columns = [
-        [one.ids for one in batch],
-        [one.labels for one in batch],
-        [len(one.ids) for one in batch],
-        [one.target_tokens for one in batch],
-        [one.cut_tokens > 0 for one in batch],
-    ]
-    arrays = [
-        pa.array(values, field.type) for values, field in zip(columns, TOKEN_SCHEMA, strict=True)
-    ]
-    return pa.record_batch(arrays, schema=TOKEN_SCHEMA)
+    columns = {
+        "input_ids": [one.ids for one in batch],
+        "labels": [one.labels for one in batch],
+        "length": [len(one.ids) for one in batch],
+        "learned": [one.target_tokens for one in batch],
+        "cut": [one.cut_tokens > 0 for one in batch],
+    }
+    return pa.record_batch(columns, schema=TOKEN_SCHEMA)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
-from engine.data.messages import Message, with_system
+from engine.data.messages import Message, make_message, with_system
 from engine.data.rows import Row
 from engine.errors import DataError
 from engine.spec.objective import has_preference
@@ -22,7 +22,6 @@ from engine.work.encode.loss_mask import compute_loss_mask
 from engine.work.encode.template import Span
 from engine.work.encode.tokens import (
     TextTokens,
-    control_pattern,
     plain_text_ids,
     tokenize_pieces,
     unwrap_control_tokens,
@@ -47,29 +46,19 @@ class Encoded(NamedTuple):
 
     @property
     def target_tokens(self) -> int:
-        """How many tokens have a label."""
         return sum(label != IGNORE_INDEX for label in self.labels)
 
 
 def row_messages(row: Row, system: str = "") -> list[Message]:
-    """A chat or prompt/completion row as messages.
-
-    ``system`` is the system prompt for rows that have none.
-    """
+    """A chat or prompt/completion row as messages; ``system`` is the prompt where it has none."""
     if "messages" in row:
         return with_system(list(row["messages"]), system)
-    pair = [
-        {"role": "user", "content": row["prompt"]},
-        {"role": "assistant", "content": row["completion"]},
-    ]
+    pair = [make_message("user", row["prompt"]), make_message("assistant", row["completion"])]
     return with_system(pair, system)
 
 
 def encode_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
-    """One normalised row, truncated to ``data.max_length``.
-
-    Raises DataError where its loss mask is uncertain.
-    """
+    """One row, truncated to ``data.max_length``; raises DataError if its loss mask is uncertain."""
     return truncate_encoded(encode_uncut(tokenizer, row, data), data)
 
 
@@ -92,7 +81,10 @@ def encode_chosen_and_rejected(
     Their prompts are shortened alike, by what the longer of the two needs.
     """
     if "text" in row:
-        ids = _append_end(tokenizer, encode_text(tokenizer, row["text"], "literal" in data.fixes))
+        ids = encode_text(tokenizer, row["text"], "literal" in data.fixes)
+        end = tokenizer.eos_token_id
+        if end is not None and ids[-1:] != [end]:
+            ids = [*ids, end]  # so that the model learns to stop
         return [Encoded(ids, ids, len(ids))]
     rows = [row]
     if has_preference(data, row):
@@ -107,16 +99,15 @@ def encode_chosen_and_rejected(
 
 
 def _replace_answer(row: Row, answer: str) -> Row:
-    """The row with another last answer."""
     if "messages" in row:
-        return row | {"messages": [*row["messages"][:-1], {"role": "assistant", "content": answer}]}
+        return row | {"messages": [*row["messages"][:-1], make_message("assistant", answer)]}
     return row | {"completion": answer}
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:
     """A plain text's token ids. ``literal``: control tokens in it are read as ordinary letters."""
     if literal:
-        text = wrap_control_tokens(text, control_pattern(tokenizer))
+        text = wrap_control_tokens(tokenizer, text)
     text, _, literals = unwrap_control_tokens(text, [])
     return plain_text_ids(tokenizer, text, literals)
 
@@ -127,7 +118,7 @@ def encode_conversation(
     """Ids, labels, and the index of the token with which the last answer begins."""
     messages, tools = row_messages(row, data.system), row.get("tools") or []
     if "literal" in data.fixes:
-        messages, tools = wrap_control_tokens([messages, tools], control_pattern(tokenizer))
+        messages, tools = wrap_control_tokens(tokenizer, [messages, tools])
     mask = compute_loss_mask(tokenizer, messages, tools, data.learn)
     borders = [(border, border) for border in mask.borders]
     text, spans, literals = unwrap_control_tokens(mask.text, [*mask.spans, *borders])
@@ -139,10 +130,8 @@ def encode_conversation(
 
 def _first_token(tokens: TextTokens, start: int) -> int:
     """The index of the first token at or after this character; 0 where there is none."""
-    for index, (begin, end) in enumerate(tokens.offsets):
-        if begin >= start and end > begin:
-            return index
-    return 0
+    offsets = enumerate(tokens.offsets)
+    return next((index for index, (begin, end) in offsets if begin >= start and end > begin), 0)
 
 
 def encode_rows(
@@ -214,9 +203,3 @@ def _longest_ignored(labels: list[int]) -> Span:
             best = max(best, (start, index), key=lambda run: run[1] - run[0])
             start = index + 1
     return best
-
-
-def _append_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
-    """End a plain text with the end-of-text token, so that the model learns to stop."""
-    end = tokenizer.eos_token_id
-    return ids if end is None or (ids and ids[-1] == end) else [*ids, end]

@@ -7,12 +7,14 @@ nothing about tokens.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.messages import Message
 from engine.errors import DataError
+from engine.work.encode import prompts
 from engine.work.encode.messages import (
     ADVICE,
     Tool,
@@ -25,16 +27,7 @@ from engine.work.encode.messages import (
     remove_blanks,
     replace_words,
 )
-from engine.work.encode.prompts import (
-    HELLO_TURN,
-    NEUTRAL_WORDS,
-    ChatPrompts,
-    common_prefix,
-    first_usable_form,
-)
 from engine.work.encode.template import Rendered, Span, render_chat, render_traced
-
-Learn = Literal["answers", "last", "all"]
 
 
 class LossMask(NamedTuple):
@@ -42,14 +35,13 @@ class LossMask(NamedTuple):
 
     text: str
     spans: list[Span]
-    # Where prompts that ask for an answer end; the last is where the last answer begins.
-    borders: list[int]
+    borders: list[int]  # ends of the prompts for an answer; at the last, the last answer begins
 
 
 def compute_loss_mask(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool], learn: Learn
+    tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool], learn: str
 ) -> LossMask:
-    """The conversation's text and its loss mask.
+    """The conversation's text and its loss mask; ``learn`` is that of DataSpec.
 
     Raises DataError where the mask is uncertain, or where the template leaves something out.
     """
@@ -69,17 +61,15 @@ def compute_loss_mask(
         flat = [span for spans in targets.values() for span in spans]
         return LossMask(text, flat, sorted({*borders.values()}))
 
-    return first_usable_form(mask_form, tokenizer, messages, tools)
+    return prompts.first_usable_form(mask_form, tokenizer, messages, tools)
 
 
-class _MaskedChat(ChatPrompts):
+class _MaskedChat(prompts.ChatPrompts):
     """One rendered conversation, and the target characters of its turns."""
 
-    def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, messages: list[Message], tools: list[Tool] | None
-    ) -> None:
-        super().__init__(tokenizer, messages, tools)
-        self.whole = self.render(messages)
+    @cached_property
+    def whole(self) -> Rendered:
+        return self.render(self.messages)
 
     def render(self, messages: list[Message], prompt: bool = False) -> Rendered:
         return render_traced(self.tokenizer, messages, self.tools, prompt)
@@ -92,7 +82,7 @@ class _MaskedChat(ChatPrompts):
 
     def target_spans(self, index: int) -> list[Span]:
         """The target characters of an assistant's turn; raises DataError if uncertain."""
-        turn = _turn_span(self.whole, index)
+        turn = self.whole.turn_span(index)
         if self.whole.generation:
             spans = self._generation_spans(index, turn)
         elif turn:
@@ -101,7 +91,12 @@ class _MaskedChat(ChatPrompts):
         else:
             spans = [self._span_between_prefixes(index)]
         spans = [*spans[:-1], (spans[-1][0], self._answer_end(index, spans[-1], turn))]
-        self._check_answer(index, "".join(self.whole.text[start:end] for start, end in spans))
+        # The turn's own words and tool calls must be among its targets.
+        targets = remove_blanks("".join(self.whole.text[slice(*span)] for span in spans))
+        if not contains_words(targets, answer_after_thinking(self.messages[index])):
+            raise _uncertain_mask()
+        if not contains_calls(targets, self.messages[index]):
+            raise_missing("tool calls in the assistant's turn")
         return spans
 
     def _generation_spans(self, index: int, turn: Span | None) -> list[Span]:
@@ -122,7 +117,7 @@ class _MaskedChat(ChatPrompts):
 
     def _check_generation_blocks(self) -> None:
         """Raises DataError where a generation block has words that are no assistant's."""
-        turns = [turn for index in self.answers if (turn := _turn_span(self.whole, index))]
+        turns = [turn for index in self.answers if (turn := self.whole.turn_span(index))]
         for span in self.whole.generation:
             words = self.whole.text[slice(*span)].strip()
             empty = words in ("", self.tokenizer.eos_token)
@@ -140,13 +135,11 @@ class _MaskedChat(ChatPrompts):
         # The prompt opens something that this turn does not write, such as <think>. Where the two
         # diverge must not depend on the answer's first letters, so the turn is compared with turns
         # that hold other words.
-        others = [text]
-        for words in NEUTRAL_WORDS:
-            other = self.render_with(index, words)
-            if place := _turn_span(other, index):
-                others.append(other.text[slice(*place)])
-        fixed = common_prefix(others)
-        shared = len(common_prefix([fixed, given]))
+        others = (
+            self.render_with(index, words).turn_text(index) for words in prompts.NEUTRAL_WORDS
+        )
+        fixed = prompts.common_prefix([text, *filter(None, others)])
+        shared = len(prompts.common_prefix([fixed, given]))
         overlap = max(size for size in range(len(fixed) + 1) if given.endswith(fixed[:size]))
         if given.strip() and not max(shared, overlap):
             raise _uncertain_mask()
@@ -155,11 +148,10 @@ class _MaskedChat(ChatPrompts):
     def _prompt_at(self, index: int, start: int) -> str:
         """What the generation prompt writes where this turn begins."""
         prompt = self.before(index)
-        if prompt is None:
-            return self._added_by_prompt([HELLO_TURN])
-        if prompt.startswith(self.whole.text[:start]):
+        if prompt is not None and prompt.startswith(self.whole.text[:start]):
             return prompt[start:]
-        return self._added_by_prompt(self.messages[:index])
+        before = [prompts.HELLO_TURN] if prompt is None else self.messages[:index]
+        return self._added_by_prompt(before)
 
     def _added_by_prompt(self, messages: list[Message]) -> str:
         """What a generation prompt adds to these messages, in or after the last turn."""
@@ -184,10 +176,7 @@ class _MaskedChat(ChatPrompts):
         return len(before), len(after)
 
     def _answer_end(self, index: int, span: Span, turn: Span | None) -> int:
-        """After the mark that ends the turn.
-
-        Blanks before the mark are targets, blanks after it are not.
-        """
+        """After the turn's end mark; blanks before it are targets, those after it are not."""
         start, end = span
         text, eos = self.whole.text, self.tokenizer.eos_token
         words = remove_blanks(answer_after_thinking(self.messages[index]))
@@ -214,7 +203,7 @@ class _MaskedChat(ChatPrompts):
         """
         marks = [self.tokenizer.eos_token] if self.tokenizer.eos_token else []
         if index + 1 < len(self.messages) and self.messages[index + 1]["role"] != "assistant":
-            following = _turn_span(self.whole, index + 1)
+            following = self.whole.turn_span(index + 1)
             if following and following[0] in next_starts:
                 special, bos = self.tokenizer.all_special_tokens, self.tokenizer.bos_token
                 marks += [one for one in special if one != bos]
@@ -226,13 +215,11 @@ class _MaskedChat(ChatPrompts):
         Some templates write a tool's answer into the turn that called it. The turn then ends where
         it would if nothing followed it.
         """
-        if not self._contains_others(index, self.whole.text[slice(*turn)]):
+        written = self.whole.text[slice(*turn)]
+        if not self._contains_others(index, written):
             return turn
-        alone = self.render(self.messages[: index + 1])
-        place = _turn_span(alone, index)
-        text = alone.text[slice(*place)] if place else ""
-        begins = self.whole.text[slice(*turn)].startswith(text)
-        if not text or not begins or self._contains_others(index, text):
+        text = self.render(self.messages[: index + 1]).turn_text(index)
+        if not text or not written.startswith(text) or self._contains_others(index, text):
             raise DataError(
                 f"This chat template writes others' words into the assistant's turn. {ADVICE}"
             )
@@ -243,31 +230,15 @@ class _MaskedChat(ChatPrompts):
         squeezed = remove_blanks(written)
         for number, other in enumerate(self.messages):
             words = content_of(other).strip()
-            if other["role"] == "assistant" or not words or not contains_words(squeezed, words):
-                continue
-            changed = self.render_with(number, NEUTRAL_WORDS[0])
-            place = _turn_span(changed, index)
-            if place is None or not changed.text[slice(*place)].startswith(written):
-                return True
+            if other["role"] != "assistant" and words and contains_words(squeezed, words):
+                changed = self.render_with(number, prompts.NEUTRAL_WORDS[0])
+                if not changed.turn_text(index).startswith(written):
+                    return True
         return False
-
-    def _check_answer(self, index: int, targets: str) -> None:
-        """Raises DataError unless the turn's own words and tool calls are among its targets."""
-        squeezed = remove_blanks(targets)
-        if not contains_words(squeezed, answer_after_thinking(self.messages[index])):
-            raise _uncertain_mask()
-        if not contains_calls(squeezed, self.messages[index]):
-            raise_missing("tool calls in the assistant's turn")
 
 
 def _is_inside(span: Span, turn: Span) -> bool:
     return turn[0] <= span[0] and span[1] <= turn[1]
-
-
-def _turn_span(rendered: Rendered, index: int) -> Span | None:
-    """The one place where a message was written; None where there is none, or more than one."""
-    spans = [span for span in rendered.pieces.get(index, []) if rendered.text[slice(*span)].strip()]
-    return spans[0] if rendered.traced and len(spans) == 1 else None
 
 
 def _uncertain_mask() -> DataError:

@@ -95,10 +95,7 @@ def check_complete(text: str, messages: list[Message], tools: list[Tool]) -> Non
 
 
 def contains_calls(squeezed: str, message: Message) -> bool:
-    """Whether a text without its blanks contains each tool call of a message.
-
-    Each tool's name as often as it is called, and the names of its arguments.
-    """
+    """Whether a text without blanks has each tool's name, once per call, and its arguments'."""
     calls = [call["function"] for call in message.get("tool_calls", [])]
     names = [remove_blanks(call["name"]) for call in calls]
     return all(squeezed.count(name) >= names.count(name) for name in names) and all(
@@ -112,7 +109,6 @@ def _call_arguments(call: dict[str, Any]) -> dict[str, Any]:
 
 
 def raise_missing(what: str) -> NoReturn:
-    """Raises DataError: the template leaves this out."""
     raise DataError(
         f"This model's chat template does not show {what}, so it could not be learned or read. "
         f"{ADVICE}"
@@ -120,10 +116,7 @@ def raise_missing(what: str) -> NoReturn:
 
 
 def _clean_message(message: Message, separate: bool) -> Message:
-    """The message without Hone's own and empty fields.
-
-    ``separate`` moves thinking to the field ``reasoning_content``.
-    """
+    """The message without Hone's own and empty fields; ``separate``: thinking in its own field."""
     kept = {
         key: value for key, value in message.items() if key != "weight" and value not in (None, [])
     }

@@ -34,10 +34,7 @@ class EncodedPreferences(NamedTuple):
 def encode_preferences(
     tokenizer: PreTrainedTokenizerBase, rows: Rows, data: DataSpec
 ) -> EncodedPreferences:
-    """All rows as tokens, truncated.
-
-    Raises DataError for a row with an uncertain loss mask, unless ``data.fixes`` has "refused".
-    """
+    """All rows as tokens, truncated; raises DataError as ``encode_rows`` does."""
     found, marks = [], []
     lost = same = refused = 0
     for at, row in enumerate(rows):
@@ -61,10 +58,7 @@ def encode_preferences(
 def encode_preference(
     tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
 ) -> list[Encoded]:
-    """One row's answers, each after the same prompt, truncated.
-
-    Raises DataError where the template writes the prompt differently before the two.
-    """
+    """A row's answers after the same prompt, truncated; raises DataError if the prompts differ."""
     sides = encode_chosen_and_rejected(tokenizer, row, data)
     prompts = [question_ids(side) for side in sides]
     if any(one != prompts[0] for one in prompts):
@@ -75,20 +69,16 @@ def encode_preference(
     return [truncate_encoded(side, data) for side in sides]
 
 
-def answer_start(one: Encoded) -> int:
-    """The index of the answer's first token."""
-    return next((at for at, label in enumerate(one.labels) if label != IGNORE_INDEX), len(one.ids))
-
-
 def question_ids(one: Encoded) -> list[int]:
     """The tokens before the answer."""
-    return one.ids[: answer_start(one)]
+    labelled = (at for at, label in enumerate(one.labels) if label != IGNORE_INDEX)
+    return one.ids[: next(labelled, None)]
 
 
 def answer_ids(one: Encoded) -> list[int]:
     """The answer's tokens, without what the template writes after it."""
     last = max(at for at, label in enumerate(one.labels) if label != IGNORE_INDEX)
-    return one.ids[answer_start(one) : last + 1]
+    return one.ids[len(question_ids(one)) : last + 1]
 
 
 def paired_examples(found: EncodedPreferences) -> list[dict[str, Any]]:

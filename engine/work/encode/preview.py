@@ -22,13 +22,7 @@ from engine.work.encode.tokens import control_pattern
 
 HISTOGRAM_BINS = 30  # at most
 WORST_ROWS = 20  # in each list of rows
-FIELDS_READ = (
-    "messages",
-    "tools",
-    "prompt",
-    "completion",
-    "text",
-)  # what the model reads of a row
+FIELDS_READ = ("messages", "tools", "prompt", "completion", "text")  # what the model reads of a row
 ROWS_PER_REPORT = 500  # between two reports of progress
 
 
@@ -75,11 +69,16 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
             refused[index] = str(error)
         if found := _typed_control_tokens(row, control, data):
             typed[index] = found
+    often = Counter(token for found in typed.values() for token in found)
     return {
         "rows": total,
         "measured": len(rows),
         **_token_counts(encoded),
-        "control": _control_report(typed),
+        "control": {
+            "rows": len(typed),
+            "tokens": [token for token, _ in often.most_common()],
+            "example": next(iter(typed), None),
+        },
         "refused": {
             "rows": len(refused),
             "first": next(iter(refused), None),
@@ -110,15 +109,6 @@ def _token_counts(encoded: dict[int, list[Encoded]]) -> dict[str, Any]:
     }
 
 
-def _control_report(typed: dict[int, set[str]]) -> dict[str, Any]:
-    often = Counter(token for found in typed.values() for token in found)
-    return {
-        "rows": len(typed),
-        "tokens": [token for token, _ in often.most_common()],
-        "example": next(iter(typed), None),
-    }
-
-
 def length_histogram(lengths: list[int]) -> tuple[list[int], list[int]]:
     """Edges of bins of one round width from 0, and the number of lengths in each bin."""
     if not lengths:
@@ -132,7 +122,6 @@ def length_histogram(lengths: list[int]) -> tuple[list[int], list[int]]:
 
 
 def _largest_rows(sizes: dict[int, int]) -> list[int]:
-    """The rows with the largest sizes, largest first."""
     return sorted(sizes, key=lambda index: (-sizes[index], index))[:WORST_ROWS]
 
 

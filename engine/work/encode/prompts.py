@@ -99,10 +99,7 @@ def first_usable_form(
     messages: list[Message],
     tools: list[Tool],
 ) -> Made:
-    """What ``make`` returns for the first form of the messages that it accepts.
-
-    Raises the DataError that says most where it accepts none.
-    """
+    """What ``make`` returns for the first form that it accepts; raises the clearest DataError."""
     problems: list[DataError] = []
     # A template for tools may fail where there are none, unless it is given an empty list.
     choices: list[list[Tool] | None] = [tools] if tools else [None, []]

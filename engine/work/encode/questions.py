@@ -13,12 +13,7 @@ from engine.spec.run import DataSpec
 from engine.work.encode.encode import encode_conversation, encode_text, row_messages
 from engine.work.encode.messages import Tool
 from engine.work.encode.prompts import prompt_text
-from engine.work.encode.tokens import (
-    control_pattern,
-    tokenize_pieces,
-    unwrap_control_tokens,
-    wrap_control_tokens,
-)
+from engine.work.encode.tokens import tokenize_pieces, unwrap_control_tokens, wrap_control_tokens
 
 
 def prompt_ids(
@@ -37,7 +32,7 @@ def prompt_ids(
         # Some tokenizers end every text.
         return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
     if literal:
-        messages, tools = wrap_control_tokens([messages, tools], control_pattern(tokenizer))
+        messages, tools = wrap_control_tokens(tokenizer, [messages, tools])
     text, borders = prompt_text(tokenizer, messages, tools or [])
     text, spans, literals = unwrap_control_tokens(text, [(border, border) for border in borders])
     return tokenize_pieces(tokenizer, text, literals, [border for border, _ in spans]).ids

@@ -39,6 +39,16 @@ class Rendered(NamedTuple):
     # Whether ``pieces`` can be relied on.
     traced: bool
 
+    def turn_span(self, index: int) -> Span | None:
+        """The one place where a message was written; None where there is none, or more than one."""
+        spans = [span for span in self.pieces.get(index, []) if self.text[slice(*span)].strip()]
+        return spans[0] if self.traced and len(spans) == 1 else None
+
+    def turn_text(self, index: int) -> str:
+        """What stands in the one place of a message; empty where there is none."""
+        span = self.turn_span(index)
+        return self.text[slice(*span)] if span else ""
+
 
 def render_chat(
     tokenizer: PreTrainedTokenizerBase,
@@ -46,12 +56,9 @@ def render_chat(
     tools: list[Tool] | None,
     prompt: bool = False,
 ) -> str:
-    """The conversation as text; raises DataError where the template refuses it.
-
-    ``prompt`` adds the generation prompt.
-    """
+    """The conversation as text; ``prompt`` adds the generation prompt. Raises DataError."""
     try:
-        text: str = tokenizer.apply_chat_template(
+        return tokenizer.apply_chat_template(
             messages, tools=tools, tokenize=False, add_generation_prompt=prompt
         )
     # A template may raise whatever it likes, for example on a system turn.
@@ -59,7 +66,6 @@ def render_chat(
         raise DataError(
             f"The model's chat template does not accept this conversation ({error}). {ADVICE}"
         ) from error
-    return text
 
 
 def render_traced(
@@ -127,10 +133,7 @@ def _traced_template(source: str) -> Template:
     _insert_marks(tree)
     tree.set_environment(environment)
     code = environment.compile(tree)
-    template: Template = environment.template_class.from_code(
-        environment, code, environment.make_globals(None)
-    )
-    return template
+    return environment.template_class.from_code(environment, code, environment.make_globals(None))
 
 
 def _call_node(name: str, *arguments: nodes.Expr) -> nodes.Output:

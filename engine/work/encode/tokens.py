@@ -26,28 +26,29 @@ class TextTokens(NamedTuple):
     offsets: list[Span]
 
 
-def control_tokens(tokenizer: PreTrainedTokenizerBase) -> set[str]:
-    """The texts that this tokenizer reads as special tokens."""
-    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    return {text for text in added | set(tokenizer.all_special_tokens) if text.strip()}
-
-
 def control_pattern(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
-    """Matches a control token; longer ones first, since one may contain another."""
-    longest = sorted(control_tokens(tokenizer), key=len, reverse=True)
+    """Matches a special token of this tokenizer; longer ones first: one may contain another."""
+    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    texts = {text for text in added | set(tokenizer.all_special_tokens) if text.strip()}
+    longest = sorted(texts, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest)) or "(?!)")
 
 
-def wrap_control_tokens(value: Any, control: re.Pattern[str]) -> Any:
+def wrap_control_tokens(tokenizer: PreTrainedTokenizerBase, value: Any) -> Any:
     """A row's value with each control token in its texts between the private characters."""
-    if isinstance(value, str):
+    control = control_pattern(tokenizer)
+
+    def wrap(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: wrap(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [wrap(item) for item in value]
+        if not isinstance(value, str):
+            return value
         clean = value.replace(LITERAL_OPEN, "").replace(LITERAL_CLOSE, "")
-        return control.sub(lambda found: LITERAL_OPEN + found.group() + LITERAL_CLOSE, clean)
-    if isinstance(value, dict):
-        return {key: wrap_control_tokens(item, control) for key, item in value.items()}
-    if isinstance(value, list):
-        return [wrap_control_tokens(item, control) for item in value]
-    return value
+        return control.sub(rf"{LITERAL_OPEN}\g<0>{LITERAL_CLOSE}", clean)
+
+    return wrap(value)
 
 
 def unwrap_control_tokens(text: str, spans: list[Span]) -> tuple[str, list[Span], list[Span]]:
@@ -136,5 +137,4 @@ def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str, plain: bool = False
     found = tokenizer(
         text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=plain
     )
-    offsets = [(start, end) for start, end in found["offset_mapping"]]
-    return TextTokens(list(found["input_ids"]), offsets)
+    return TextTokens(found["input_ids"], found["offset_mapping"])

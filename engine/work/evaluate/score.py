@@ -22,13 +22,12 @@ from engine.spec.run import Shape
 from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
-from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_row
+from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_row, has_targets
 from engine.work.encode.preferences import encode_preference
 from engine.work.encode.questions import row_prompt_ids
-from engine.work.evaluate.classifier_score import LABEL_CRITERION, score_head
-from engine.work.evaluate.label_scores import LabelAnswers, Labels, label_scores
-from engine.work.evaluate.pair import Pair, load_pair
-from engine.work.model.base_and_tuned import TrainedRun, open_trained_run
+from engine.work.evaluate import classifier_score
+from engine.work.evaluate.classifier_score import LabelAnswers, Labels
+from engine.work.model.base_and_tuned import Pair, TrainedRun, load_pair, open_trained_run
 from engine.work.model.batches import map_by_length, pad_rows
 from engine.work.model.generate import greedy_replies
 
@@ -50,7 +49,8 @@ def score_run(run: RunDir) -> None:
     rows = [held[index] for index in spread_indices(len(held))]
     pair = load_pair(trained)
     if trained.head:
-        run.emit(score_head(pair, trained, rows, read_rows(run.train_file), len(held)))
+        train = read_rows(run.train_file)
+        run.emit(classifier_score.score_head(pair, trained, rows, train, len(held)))
     else:
         run.emit(_score_text(pair, trained, rows, len(held)))
 
@@ -127,21 +127,11 @@ def score_labels(
     base, tuned = (list(map(read_label, said)) for said in replies)
     truth = [frozenset([last_answer(row)]) for row in asked]
     answers = LabelAnswers(truth, base, tuned, frozenset([counts.most_common(1)[0][0]]))
-    return ev.Scored(
-        what=LABEL_CRITERION[False],
-        base=answers.count_right(base),
-        tuned=answers.count_right(tuned),
-        rows=len(truth),
-        of=total,
-        labels=label_scores(answers),
-    )
+    return classifier_score.score_label_answers(answers, total)
 
 
 def _ask_both(pair: Pair, rows: list[Row], new: int) -> tuple[list[Row], list[str], list[str]]:
-    """The rows whose question fits the model's context, and what base and tuned model reply.
-
-    ``new``: tokens of a reply, at most.
-    """
+    """The rows whose question leaves room for ``new`` tokens, and base's and tuned's replies."""
     prompts = [_prompt_ids(pair, row, new) for row in rows]
     fit = [index for index, ids in enumerate(prompts) if len(ids) + new <= pair.context]
     if not fit:
@@ -169,14 +159,15 @@ def _prompt_ids(pair: Pair, row: Row, new: int) -> list[int]:
 def score_perplexity(pair: Pair, rows: list[Row], total: int) -> ev.Perplexity:
     """exp of the mean loss over all target tokens of the rows, cut where training cuts them."""
     encoded = [encode_row(pair.tokenizer, row, pair.data) for row in rows]
-    encoded = [one for one in encoded if _target_count(one)]
-    tokens = sum(map(_target_count, encoded))
+    encoded = [one for one in encoded if has_targets(one)]
+    # The first token is never predicted.
+    tokens = sum(label != IGNORE_INDEX for one in encoded for label in one.labels[1:])
     if not tokens:
         raise RunError(
             f"No held-out example keeps an answer within {pair.data.max_length} tokens, so there "
             "is nothing to score. Raise the longest example on the Data tab and train again."
         )
-    losses = pair.measure_both(lambda: _total_loss(pair, encoded))
+    losses = pair.measure_both(lambda: sum(_row_losses(pair, encoded)))
     if not all(math.isfinite(loss) and loss / tokens < math.log(1e300) for loss in losses):
         raise RunError(
             "The loss on the held-out examples is no longer a number, so this run has no "
@@ -184,20 +175,8 @@ def score_perplexity(pair: Pair, rows: list[Row], total: int) -> ev.Perplexity:
         )
     base, tuned = (math.exp(loss / tokens) for loss in losses)
     what = "the whole text" if "text" in rows[0] else TARGETS_IN_WORDS[pair.data.learn]
-    rows_scored = len(encoded)
-    return ev.Perplexity(
-        what=what, base=base, tuned=tuned, tokens=tokens, rows=rows_scored, of=total
-    )
-
-
-def _target_count(one: Encoded) -> int:
-    """Target tokens of a row; the first token is never predicted."""
-    return sum(label != IGNORE_INDEX for label in one.labels[1:])
-
-
-def _total_loss(pair: Pair, encoded: list[Encoded]) -> float:
-    """The summed loss of all target tokens."""
-    return sum(_row_losses(pair, encoded))
+    measured = len(encoded)
+    return ev.Perplexity(what=what, base=base, tuned=tuned, tokens=tokens, rows=measured, of=total)
 
 
 @torch.no_grad()
@@ -215,8 +194,7 @@ def _row_losses(pair: Pair, encoded: list[Encoded]) -> list[float]:
         logits = out.logits[:, :-1][has_target].float()
         losses = cross_entropy(logits, targets[has_target], reduction="none")
         by_row = losses.new_zeros(has_target.shape).masked_scatter(has_target, losses)
-        found: list[float] = by_row.sum(dim=1).tolist()
-        return found
+        return by_row.sum(dim=1).tolist()
 
     return map_by_length(encoded, lambda one: len(one.ids), lambda size: tokens // size, compute)
 
@@ -227,7 +205,7 @@ def _row_losses(pair: Pair, encoded: list[Encoded]) -> list[float]:
 def score_preferences(pair: Pair, rows: list[Row], total: int) -> ev.Scored:
     """In how many pairs the better answer, as a whole, is the likelier one."""
     encoded = [encode_preference(pair.tokenizer, row, pair.data) for row in rows]
-    sides = [both for both in encoded if all(map(_target_count, both))]
+    sides = [both for both in encoded if all(map(has_targets, both))]
     if not sides:
         raise RunError(
             f"No held-out pair keeps both answers within {pair.data.max_length} tokens, so there "

@@ -1,13 +1,10 @@
 """Which files of a Hub dataset belong to which config and split, from its card and list of files.
 
 The Hub's own rules, with one difference: a file is only ever chosen from that list, so a card that
-names a path of this machine, a URL or another dataset finds nothing. Neither ``datasets`` nor the
-Hub's Parquet branch replaces this: ``datasets.data_files`` globs whatever path or URL a card names,
-and takes 1.0 to 1.7 s and 148 MB to import (``huggingface_hub`` 0.4 s and 36 MB); the Parquet
-branch has few private datasets, at most 5 GB of each, and not the text of a CSV file as it stands
-there.
-
-Knows nothing about the network or what is in the files.
+names a path of this machine, a URL or another dataset finds nothing. ``datasets.data_files`` globs
+whatever a card names, and takes 1.0 to 1.7 s and 148 MB to import (``huggingface_hub`` 0.4 s and
+36 MB); the Hub's Parquet branch has few private datasets, at most 5 GB of each, and not the text of
+a CSV file as it stands there. Knows nothing about the network or what is in the files.
 """
 
 from __future__ import annotations
@@ -76,10 +73,7 @@ def card_configs(card: dict[str, Any], paths: Iterable[str]) -> dict[str, Datase
 
 
 def parquet_copy_configs(card: dict[str, Any], paths: Iterable[str]) -> dict[str, DatasetConfig]:
-    """The configs of the Hub's Parquet copy: CONFIG/SPLIT/0000.parquet.
-
-    A split that was cut short is CONFIG/partial-SPLIT.
-    """
+    """The configs of the Hub's Parquet copy: CONFIG/SPLIT/0000.parquet (partial-SPLIT if cut)."""
     found: dict[str, Splits] = defaultdict(lambda: defaultdict(list))
     for path in data_files(paths):
         if path.count("/") == 2:
@@ -101,10 +95,7 @@ def default_config(card: dict[str, Any], configs: dict[str, DatasetConfig]) -> s
 
 
 def _dataset_info(card: dict[str, Any], name: str, only: bool) -> dict[str, Any]:
-    """What the card says about a config's rows and columns.
-
-    The ``only`` config of a dataset may have another name there.
-    """
+    """The card's info on a config; that of the ``only`` config may have another name."""
     infos = card.get("dataset_info") or []
     infos = infos if isinstance(infos, list) else [infos]
     info: dict[str, Any] = infos[0] if only and len(infos) == 1 else {}
@@ -176,10 +167,7 @@ def _parts_match(path: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def _splits_by_name(files: list[str]) -> Splits:
-    """The Hub's choice where the card names no files.
-
-    Shards, else folders named after a split, else files named so, else all files as train.
-    """
+    """The Hub's choice: shards, else folders named after a split, else files, else all as train."""
     shards = {path: found[1] for path in files if (found := DATA_SHARD.fullmatch(path))}
     folders = {path: split for path in files if (split := _named_split(*path.split("/")[:-1]))}
     names = {path: split for path in files if (split := _named_split(path.rpartition("/")[2]))}

@@ -39,8 +39,7 @@ def read_slice(
 ) -> Iterator[Row | BadRow]:
     """The rows of a slice; raises DataError, and then none of them may be used.
 
-    ``notes`` receives what was done to read them, for the user; it is complete at the iterator's
-    end.
+    ``notes`` receives what was done to read them, for the user, complete at the iterator's end.
     """
     notes = [] if notes is None else notes
     if spec.first < 0 or (spec.count is not None and spec.count < 1):
@@ -50,7 +49,7 @@ def read_slice(
     with explained_errors(DATASET, spec.name):
         on_share(f"Asking the Hub for '{spec.name}'", 0.0)
         dataset = open_dataset(spec.name)
-        notes += dataset.notes
+        notes += dataset.info.notes
         split, seen = _split_rows(dataset, spec, cache, on_share, notes), 0
         for seen, row in enumerate(split, start=1):
             if seen > spec.first:
@@ -84,28 +83,20 @@ def _split_rows(
     """All rows of a split; a file is downloaded when the rows before it have been taken."""
     config = _chosen_config(dataset, spec)
     notes += _config_notes(config)
-    files = _one_kind(config.splits[spec.split], notes)
+    files, labels = _one_kind(config.splits[spec.split], notes), config.labels
     whole = len(files) if spec.count is None else 0
-    download = partial(
-        hf_hub_download,
-        dataset.name,
-        repo_type="dataset",
-        revision=dataset.revision,
-        cache_dir=cache,
-    )
     for number, path in enumerate(files):
         _check_download_size(dataset, files if whole else files[: number + 1], cache)
-        local = download(path, tqdm_class=_progress_bar(path, number, whole, on_share))
+        bar = _progress_bar(path, number, whole, on_share)
+        local = hf_hub_download(filename=path, tqdm_class=bar, **_cache_options(dataset, cache))
         # The Hub, too, takes a text by its lines.
         table = read_table(Path(local), path, ReadOptions(parts="line"))
         try:
             for row in table.rows:
-                if not isinstance(row, BadRow):
-                    yield _with_class_names(row, config.labels)
-                elif len(files) > 1:
-                    yield BadRow(f"'{path}': {row.problem}")
+                if isinstance(row, BadRow):
+                    yield BadRow(f"'{path}': {row.problem}") if len(files) > 1 else row
                 else:
-                    yield row
+                    yield {key: _class_name(value, labels.get(key)) for key, value in row.items()}
         finally:
             # Every file would repeat the same notes.
             notes += [note for note in table.notes if note not in notes]
@@ -113,7 +104,7 @@ def _split_rows(
 
 def _chosen_config(dataset: HubDataset, spec: HubSpec) -> DatasetConfig:
     """The config asked for; raises DataError where it, or its split, is missing."""
-    name = spec.config or dataset.default
+    name = spec.config or dataset.info.default
     if name not in dataset.configs:
         wrong = f"has no config '{name}'"
         if not name:
@@ -133,15 +124,11 @@ def _chosen_config(dataset: HubDataset, spec: HubSpec) -> DatasetConfig:
 def _config_notes(config: DatasetConfig) -> list[str]:
     notes = []
     if config.ignored:
-        notes.append(
-            "The card's own options for reading its files were not followed: "
-            f"{_join_names(config.ignored)}."
-        )
+        ignored = _join_names(config.ignored)
+        notes.append(f"The card's own options for reading its files were not followed: {ignored}.")
     for column, names in config.labels.items():
-        notes.append(
-            f"Class numbers in the column '{column}' were read as their names: "
-            f"{_join_names(names.values())}."
-        )
+        classes = _join_names(names.values())
+        notes.append(f"Class numbers in the column '{column}' were read as their names: {classes}.")
     return notes
 
 
@@ -153,10 +140,7 @@ def _join_names(names: Iterable[str]) -> str:
 
 
 def _one_kind(paths: list[str], notes: list[str]) -> list[str]:
-    """The files of the kind that a split has most of.
-
-    Files of other kinds describe the data, or hold the same rows again.
-    """
+    """The files of the kind that a split has most of; others describe it or hold its rows again."""
     count = Counter(PurePosixPath(path).suffix for path in paths)
     kind = max(DATA_ENDINGS, key=lambda ending: count[ending])
     if others := [path for path in paths if not path.endswith(kind)]:
@@ -173,25 +157,21 @@ def _check_download_size(dataset: HubDataset, files: list[str], cache: Path) -> 
             "example the first 10,000 rows."
         )
     cache.mkdir(parents=True, exist_ok=True)
-    here = partial(
-        try_to_load_from_cache,
-        dataset.name,
-        cache_dir=cache,
-        revision=dataset.revision,
-        repo_type="dataset",
-    )
-    missing = sum(dataset.sizes[path] for path in files if not isinstance(here(path), str))
+    here = partial(try_to_load_from_cache, **_cache_options(dataset, cache))
+    missing = sum(dataset.sizes[path] for path in files if not isinstance(here(filename=path), str))
     if missing > (free := shutil.disk_usage(cache).free):
         raise OSError(
             errno.ENOSPC, f"{missing / MIB:.0f} MB are needed and {free / MIB:.0f} MB are free"
         )
 
 
-def _progress_bar(path: str, before: int, files: int, on_share: OnShare) -> Any:
-    """A progress bar class for the library.
+def _cache_options(dataset: HubDataset, cache: Path) -> dict[str, Any]:
+    name, revision = dataset.info.name, dataset.info.revision
+    return {"repo_id": name, "repo_type": "dataset", "revision": revision, "cache_dir": cache}
 
-    The share is known only where all files of a split (``files``) are wanted.
-    """
+
+def _progress_bar(path: str, before: int, files: int, on_share: OnShare) -> Any:
+    """A progress bar class for the library; without the number of ``files`` no share is known."""
 
     class Bar(tqdm):
         def display(self, *_: object, **__: object) -> None:
@@ -200,10 +180,6 @@ def _progress_bar(path: str, before: int, files: int, on_share: OnShare) -> Any:
             on_share(f"Downloading {path}: {size}", (before + done) / files if files else -1.0)
 
     return Bar
-
-
-def _with_class_names(row: Row, labels: dict[str, dict[str, str]]) -> Row:
-    return {column: _class_name(value, labels.get(column)) for column, value in row.items()}
 
 
 def _class_name(value: Any, names: dict[str, str] | None) -> Any:

@@ -12,20 +12,8 @@ from huggingface_hub import HfApi, errors
 
 from engine.data.hub import HubInfo
 from engine.errors import DataError
-from engine.work.hub.dataset_card import (
-    DatasetConfig,
-    card_configs,
-    data_files,
-    default_config,
-    parquet_copy_configs,
-)
-from engine.work.hub.errors import (
-    DATASET,
-    FIRST_ANSWER_SECONDS,
-    PAGE_SECONDS,
-    explained_errors,
-    first_answer,
-)
+from engine.work.hub import dataset_card
+from engine.work.hub.errors import DATASET, PAGE_SECONDS, explained_errors, open_hub_page
 
 FILE_KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
 # The branch where the Hub keeps its own copy of a dataset as Parquet.
@@ -39,51 +27,29 @@ PROGRAM_NOTE = (
 class HubDataset(NamedTuple):
     """A dataset at one commit: what is read cannot change in the meantime."""
 
-    name: str
-    revision: str
-    licence: str
-    gated: bool
+    info: HubInfo
     sizes: dict[str, int]  # bytes of all its files
-    configs: dict[str, DatasetConfig]
-    default: str  # empty where a config must be chosen
-    notes: list[str]
+    configs: dict[str, dataset_card.DatasetConfig]
 
 
 def describe_hub_dataset(name: str) -> HubInfo:
     """A dataset's configs, splits, licence and size; raises DataError."""
     with explained_errors(DATASET, name):
-        found = open_dataset(name)
-        return HubInfo(
-            name=found.name,
-            revision=found.revision,
-            splits={
-                key: {split: config.rows.get(split) for split in config.splits}
-                for key, config in found.configs.items()
-            },
-            default=found.default,
-            licence=found.licence,
-            gated=found.gated,
-            size=sum(found.sizes[path] for path in data_files(found.sizes)) or None,
-            notes=found.notes,
-        )
+        return open_dataset(name).info
 
 
 def open_dataset(name: str) -> HubDataset:
     """What a dataset's page and list of files say; raises DataError and the library's errors."""
     api = HfApi()
-    first_answer(
-        DATASET,
-        name,
-        lambda: api.dataset_info(name, expand=["sha"], timeout=FIRST_ANSWER_SECONDS),
-    )
-    page: Any = api.dataset_info(name, files_metadata=True, timeout=PAGE_SECONDS)
+    page: Any = open_hub_page(DATASET, api.dataset_info, name)
     name = page.id  # an old name leads to the new one
     card = page.card_data.to_dict() if page.card_data else {}
     is_program = f"{name.rpartition('/')[2]}.py" in _file_sizes(page) and not card.get("configs")
     source = _parquet_copy(api, name) if is_program else page
     sizes = _file_sizes(source)
     try:
-        configs = (parquet_copy_configs if is_program else card_configs)(card, sizes)
+        read = dataset_card.parquet_copy_configs if is_program else dataset_card.card_configs
+        configs = read(card, sizes)
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise DataError(
             f"The card of '{name}' does not say plainly which files it has. Choose another one."
@@ -93,16 +59,20 @@ def open_dataset(name: str) -> HubDataset:
             f"The dataset '{name}' has no files that Hone reads ({FILE_KINDS}), or its card names "
             "files that are not in it. Choose another one."
         )
-    return HubDataset(
+    info = HubInfo(
         name=name,
         revision=source.sha,
+        splits={
+            key: {split: config.rows.get(split) for split in config.splits}
+            for key, config in configs.items()
+        },
+        default=dataset_card.default_config(card, configs),
         licence=_licence(page),
         gated=bool(page.gated),
-        sizes=sizes,
-        configs=configs,
-        default=default_config(card, configs),
+        size=sum(sizes[path] for path in dataset_card.data_files(sizes)) or None,
         notes=[PROGRAM_NOTE] if is_program else [],
     )
+    return HubDataset(info, sizes, configs)
 
 
 def _licence(page: Any) -> str:

@@ -8,60 +8,44 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from huggingface_hub import ModelInfo
 
 from engine.errors import ModelError
-from engine.model import config_json, safety
-from engine.model.hub import (
-    INCOMING,
-    ORIGIN_FILE,
-    DownloadProgress,
-    ModelOrigin,
-    exclusive,
-    folder_name,
-    read_origin,
-)
+from engine.model import config_json, hub, safety
 from engine.store.files import write_json
 from engine.store.workspace import Store
 from engine.text import format_hub_bytes
 from engine.work.hub.errors import MODEL, explained_errors
-from engine.work.hub.fetch import PART, DownloadMeter, HubFile, fetch_file
-from engine.work.hub.model_files import needed_files, why_unusable
-from engine.work.hub.models import allowed_files, fetch_small_files, open_page, page_licence
+from engine.work.hub.fetch import PART, DownloadMeter, HubFile, OnDownload, fetch_file
+from engine.work.hub.model_files import needed_files
+from engine.work.hub.models import allowed_files, describe_page, fetch_small_files, open_page
 
 DISK_RESERVE = 256 * 10**6  # bytes left free on the disk: a run writes, too
 
-OnDownload = Callable[[DownloadProgress], None]
-
 
 def download_hub_model(store: Store, name: str, revision: str, on_progress: OnDownload) -> Path:
-    """Download a model; returns its folder.
-
-    Raises ModelError, and then what came is kept for the next try.
-    """
+    """Download a model into its folder; raises ModelError, and what came is kept for next time."""
     with explained_errors(MODEL, name):
-        on_progress(DownloadProgress(step=f"Asking the Hub for '{name}'"))
+        on_progress(hub.DownloadProgress(step=f"Asking the Hub for '{name}'"))
         page = open_page(name, revision)
-        folder = folder_name(page.id)
-        with exclusive(store, folder):
+        folder = hub.folder_name(page.id)
+        with hub.exclusive(store, folder):
             return _download_page(store, page, store.models / folder, on_progress)
 
 
 def _download_page(store: Store, page: ModelInfo, folder: Path, on_progress: OnDownload) -> Path:
-    if read_origin(folder):
+    if hub.read_origin(folder):
         return folder
     if folder.exists() or folder.is_symlink():
         raise ModelError(
             f"There is already a folder '{folder.name}' among the models, not from here. "
             "Rename it first."
         )
-    names = [one.rfilename for one in page.siblings or []]
-    if problem := why_unusable(names, page.tags or [], page.library_name or ""):
+    if problem := describe_page(page).problem:
         raise ModelError(f"'{page.id}' cannot be used. {problem}")
-    files, incoming = allowed_files(page), store.models / INCOMING / folder.name
+    files, incoming = allowed_files(page), store.models / hub.INCOMING / folder.name
     incoming.mkdir(parents=True, exist_ok=True)
     _drop_changed(incoming, files)
     _write_origin(page, incoming, [files[name] for name in needed_files(files, None)])
@@ -79,27 +63,27 @@ def _download_page(store: Store, page: ModelInfo, folder: Path, on_progress: OnD
     for file in needed:
         meter.begin_file(file.name)
         fetch_file(page.id, str(page.sha), file, incoming, meter.add_bytes)
-    on_progress(DownloadProgress(step=f"Checking '{page.id}'"))
+    on_progress(hub.DownloadProgress(step=f"Checking '{page.id}'"))
     safety.check_model_folder(incoming)
     incoming.rename(folder)
     return folder
 
 
 def _write_origin(page: ModelInfo, incoming: Path, needed: list[HubFile]) -> None:
-    about = ModelOrigin(
+    about = hub.ModelOrigin(
         repo=page.id,
         revision=str(page.sha),
-        licence=page_licence(page),
+        licence=describe_page(page).licence,
         date=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
         bytes=sum(file.size for file in needed),
         files={file.name: file.hash for file in needed},
     )
-    write_json(incoming / ORIGIN_FILE, about.model_dump())
+    write_json(incoming / hub.ORIGIN_FILE, about.model_dump())
 
 
 def _drop_changed(incoming: Path, files: dict[str, HubFile]) -> None:
     """Remove what came of files that have changed on the Hub since; the others are resumed."""
-    before = read_origin(incoming)
+    before = hub.read_origin(incoming)
     hashes = before.files if before else {}
     same = {name for name, file in files.items() if file.hash and hashes.get(name) == file.hash}
     _drop_except(incoming, same)
@@ -107,7 +91,7 @@ def _drop_changed(incoming: Path, files: dict[str, HubFile]) -> None:
 
 def _drop_except(incoming: Path, kept: set[str]) -> None:
     for path in incoming.iterdir():
-        if path.name != ORIGIN_FILE and path.name.removesuffix(PART) not in kept:
+        if path.name != hub.ORIGIN_FILE and path.name.removesuffix(PART) not in kept:
             path.unlink()
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import errno
 import json
-import queue
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import NamedTuple, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from huggingface_hub import constants, errors, get_token
 
@@ -32,8 +33,7 @@ Answer = TypeVar("Answer")
 class HubKind(NamedTuple):
     """Datasets or models, and the words about them."""
 
-    word: str
-    listing: str  # the page where all of them are found
+    word: str  # its plural is the page where all of them are found
     pages: str  # what the address of one page begins with
     error: type[HoneError]
     instead: str  # what can be done without the Hub
@@ -43,7 +43,6 @@ class HubKind(NamedTuple):
 
 DATASET = HubKind(
     word="dataset",
-    listing="datasets",
     pages="datasets/",
     error=DataError,
     instead="add the data as a file",
@@ -52,7 +51,6 @@ DATASET = HubKind(
 )
 MODEL = HubKind(
     word="model",
-    listing="models",
     pages="",
     error=ModelError,
     instead="choose a model that is on this machine",
@@ -66,32 +64,40 @@ def first_answer(kind: HubKind, name: str, ask: Callable[[], Answer]) -> Answer:
     try:
         return _with_timeout(FIRST_ANSWER_SECONDS, ask)
     except errors.HFValidationError:
-        raise kind.error(_invalid_name(kind, name)) from None
-    except (*NETWORK_ERRORS, queue.Empty) as error:
+        raise kind.error(
+            f"'{name[:100]}' is not a {kind.word}'s name. Write it as on its page: owner/name, "
+            "without an address."
+        ) from None
+    except NETWORK_ERRORS as error:
         raise kind.error(
             f"The Hub ({constants.ENDPOINT}) cannot be reached. Check the network, "
             f"or {kind.instead}."
         ) from error
 
 
+def open_hub_page(kind: HubKind, ask: Callable[..., Answer], name: str, **options: Any) -> Answer:
+    """A page with the sizes of its files; raises the kind's error, and the library's errors."""
+    first = partial(ask, name, expand=["sha"], timeout=FIRST_ANSWER_SECONDS, **options)
+    first_answer(kind, name, first)
+    return ask(name, files_metadata=True, timeout=PAGE_SECONDS, **options)
+
+
 def _with_timeout(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """Ask, but wait no longer than this; raises queue.Empty.
+    """Ask, but wait no longer than this; raises TimeoutError.
 
     Without a network, looking up the address alone may take half a minute.
     """
-    answers: queue.SimpleQueue[tuple[Answer | None, Exception | None]] = queue.SimpleQueue()
+    answer: Future[Answer] = Future()
 
     def work() -> None:
         try:
-            answers.put((ask(), None))
+            answer.set_result(ask())
         except Exception as error:
-            answers.put((None, error))
+            answer.set_exception(error)
 
+    # Not in a pool, whose threads the process would wait for at its end.
     threading.Thread(target=work, daemon=True).start()
-    answer, error = answers.get(timeout=seconds)
-    if error:
-        raise error
-    return answer  # type: ignore[return-value]  # an answer where there is no error
+    return answer.result(seconds)
 
 
 @contextmanager
@@ -106,13 +112,6 @@ def explained_errors(kind: HubKind, name: str) -> Iterator[None]:
         wrapped = isinstance(error, errors.LocalEntryNotFoundError)
         reason = error.__cause__ or error if wrapped else error
         raise kind.error(explain_hub_error(kind, name, reason)) from error
-
-
-def _invalid_name(kind: HubKind, name: str) -> str:
-    return (
-        f"'{name[:100]}' is not a {kind.word}'s name. Write it as on its page: owner/name, "
-        "without an address."
-    )
 
 
 def explain_hub_error(kind: HubKind, name: str, error: BaseException) -> str:
@@ -150,7 +149,7 @@ def _explain_refusal(kind: HubKind, name: str, error: errors.HfHubHTTPError) -> 
     if isinstance(error, errors.RepositoryNotFoundError) or (code == 401 and not get_token()):
         return (
             f"There is no {kind.word} '{name}' that you may read. Check the name on "
-            f"{constants.ENDPOINT}/{kind.listing}. If it is a private one, {LOGIN_ADVICE}."
+            f"{constants.ENDPOINT}/{kind.word}s. If it is a private one, {LOGIN_ADVICE}."
         )
     if isinstance(error, errors.DisabledRepoError):
         return f"The Hub has closed the {kind.word} '{name}'. Choose another one."

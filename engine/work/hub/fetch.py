@@ -27,10 +27,9 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]
 from engine.errors import ModelError
 from engine.model.hub import DownloadProgress
 
+OnDownload = Callable[[DownloadProgress], None]
 PART = ".part"
-RETRIES = (
-    2  # in a row without a byte in between; one second passes after the first, two after the second
-)
+RETRIES = 2  # in a row without a byte in between, after one second and then two
 REPORT_SECONDS = 0.5  # between two reports of progress
 WINDOW_SECONDS = 15.0  # over which the speed is measured
 SETTLED_SECONDS = 2.0  # until there is a speed: the first small files come slowly
@@ -117,9 +116,7 @@ def _is_whole(path: Path, file: HubFile) -> bool:
 class DownloadMeter:
     """Counts the bytes of a model's download and measures their speed."""
 
-    def __init__(
-        self, total: int, here: int, on_progress: Callable[[DownloadProgress], None]
-    ) -> None:
+    def __init__(self, total: int, here: int, on_progress: OnDownload) -> None:
         """``here``: bytes that an earlier download brought."""
         self.total, self.done, self.on_progress = total, here, on_progress
         self.step = ""
@@ -142,14 +139,7 @@ class DownloadMeter:
         self._report()
 
     def _report(self) -> None:
-        progress = DownloadProgress(
-            step=self.step, done=self.done, total=self.total, speed=self._speed()
-        )
-        self.on_progress(progress)
-
-    def _speed(self) -> float:
-        """Bytes a second; 0 where it is not known yet."""
         (then, before), (now, done) = self.samples[0], self.samples[-1]
-        if now - then < SETTLED_SECONDS:
-            return 0.0
-        return max(done - before, 0) / (now - then)
+        speed = max(done - before, 0) / (now - then) if now - then >= SETTLED_SECONDS else 0.0
+        progress = DownloadProgress(step=self.step, done=self.done, total=self.total, speed=speed)
+        self.on_progress(progress)

@@ -47,10 +47,7 @@ def why_unusable(names: Collection[str], tags: Collection[str], library: str = "
 def _why_incomplete(
     names: Collection[str], top: set[str], tags: Collection[str], library: str
 ) -> str:
-    """Why a model without a config or without safetensors is unusable.
-
-    ``top`` are its files outside of folders.
-    """
+    """Why a model without config or safetensors is unusable; ``top``: its files in no folder."""
     if library == "peft" or ADAPTER_CONFIG in top:
         bases = (tag.rpartition(":")[2] for tag in tags if tag.startswith("base_model:adapter:"))
         base = next((f": {base}" for base in bases if base), "")
@@ -95,8 +92,7 @@ def safe_files(names: Iterable[str]) -> list[str]:
 def needed_files(names: Collection[str], folder: Path | None) -> list[str]:
     """The files that make the model, the small ones first; raises ModelError.
 
-    The weights are those that the index in ``folder`` names; without a folder, those with the usual
-    names.
+    The weights are those that the index in ``folder`` names; without one, those with usual names.
     """
     single = SINGLE_FILE in names
     if single:
@@ -105,15 +101,11 @@ def needed_files(names: Collection[str], folder: Path | None) -> list[str]:
     elif folder is None:
         found = sorted(name for name in names if WEIGHT_SHARD.fullmatch(name))
     else:
-        found = _indexed_shards(names, folder)
+        found = sorted(weights.read_index(folder))
+        if missing := [name for name in found if name not in names]:
+            raise ModelError(
+                f"Its {INDEX_FILE} names {missing[0][:80]}, which is not there. "
+                "Choose another model."
+            )
     small = [name for name in SMALL_FILES if name in names and not (single and name == INDEX_FILE)]
     return [*small, *(name for name in TOKENIZER_FILES if name in names), *found]
-
-
-def _indexed_shards(names: Collection[str], folder: Path) -> list[str]:
-    found = sorted(weights.read_index(folder))
-    if missing := [name for name in found if name not in names]:
-        raise ModelError(
-            f"Its {INDEX_FILE} names {missing[0][:80]}, which is not there. Choose another model."
-        )
-    return found

@@ -1,4 +1,4 @@
-"""What a base model of the Hugging Face Hub is, from its page and its small files.
+"""Finds base models of the Hugging Face Hub, and describes them by their page and small files.
 
 engine.work.hub.download brings the weights. Runs in a process that was started with
 ``engine.process.oneshot.online_environment``.
@@ -10,30 +10,26 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, ModelInfo, errors
+from huggingface_hub import HfApi, ModelInfo, constants, errors, get_session
+
+# The library keeps these there for others, it says.
+from huggingface_hub.utils import (  # type: ignore[attr-defined]
+    build_hf_headers,
+    hf_raise_for_status,
+)
 
 from engine.errors import ModelError
-from engine.model import config_json
-from engine.model.hub import (
-    COMMIT_HASH,
-    CONFIGS,
-    INCOMING,
-    ORIGIN_FILE,
-    HubModel,
-    HubPage,
-    folder_name,
-    read_origin,
-)
+from engine.model import config_json, hub
 from engine.store.files import whole_folder
 from engine.store.workspace import Store
 from engine.text import format_hub_bytes
 from engine.work.hub.errors import (
     FIRST_ANSWER_SECONDS,
     MODEL,
-    PAGE_SECONDS,
     explain_hub_error,
     explained_errors,
     first_answer,
+    open_hub_page,
 )
 from engine.work.hub.fetch import HubFile, fetch_file
 from engine.work.hub.model_files import SMALL_FILES, needed_files, safe_files, why_unusable
@@ -42,14 +38,15 @@ from engine.work.hub.model_files import SMALL_FILES, needed_files, safe_files, w
 DTYPE_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "BF16": 2, "F16": 2, "I16": 2}
 # Bytes of one small file; the largest indexes have ten million.
 SMALL_FILE_LIMIT = 64 * 2**20
+PAGE_FIELDS = [
+    "downloads", "gated", "library_name", "pipeline_tag", "safetensors", "sha", "siblings", "tags",
+]  # fmt: skip
+MAX_RESULTS = 100  # models asked for at once
 MANUAL_GATE = " Its owner decides on each request, which may take days."
 
 
-def describe_page(page: ModelInfo, problem: str = "", size: int | None = None) -> HubModel:
-    """A model as its page describes it.
-
-    ``problem`` and ``size`` (bytes to download) are what is known from its files.
-    """
+def describe_page(page: ModelInfo, problem: str = "", size: int | None = None) -> hub.HubModel:
+    """A model by its page; ``problem`` and ``size`` (bytes to download) come from its files."""
     files = None if page.siblings is None else [one.rfilename for one in page.siblings]
     weights = page.safetensors
     counts = weights.parameters if weights else {}
@@ -58,7 +55,7 @@ def describe_page(page: ModelInfo, problem: str = "", size: int | None = None) -
         has_safetensors = any(name.endswith(".safetensors") for name in files)
         problem = problem or why_unusable(files, page.tags or [], page.library_name or "")
     estimate = sum(count * DTYPE_BYTES.get(dtype, 1) for dtype, count in counts.items())
-    return HubModel(
+    return hub.HubModel(
         name=page.id,
         revision=page.sha or "",
         task=page.pipeline_tag or "",
@@ -85,7 +82,7 @@ def page_licence(page: ModelInfo) -> str:
     return f"{own} (its own)" if own else text or "not stated"
 
 
-def describe_hub_model(store: Store, name: str) -> HubPage:
+def describe_hub_model(store: Store, name: str) -> hub.HubPage:
     """What a model is, with its small files where they may be read; raises ModelError."""
     with explained_errors(MODEL, name):
         page = open_page(name)
@@ -104,33 +101,24 @@ def describe_hub_model(store: Store, name: str) -> HubPage:
                 model = describe_page(page, size=size)
             except ModelError as error:
                 model, folder = describe_page(page, str(error)), None
-        own_name = folder_name(page.id)
-        incoming = store.models / INCOMING / own_name
-        return HubPage(
+        own_name = hub.folder_name(page.id)
+        incoming = (store.models / hub.INCOMING / own_name).glob("*")
+        return hub.HubPage(
             model=model,
             folder=folder,
             todo=todo,
-            here=sum(one.stat().st_size for one in incoming.glob("*") if one.name != ORIGIN_FILE),
+            here=sum(one.stat().st_size for one in incoming if one.name != hub.ORIGIN_FILE),
             free=shutil.disk_usage(store.models).free,
-            downloaded=read_origin(store.models / own_name) is not None,
+            downloaded=hub.read_origin(store.models / own_name) is not None,
         )
 
 
 def open_page(name: str, revision: str = "") -> ModelInfo:
-    """A model's page at a commit, with the sizes of its files.
-
-    Raises ModelError and the library's errors.
-    """
-    api, at = HfApi(), revision or None
-    first_answer(
-        MODEL,
-        name,
-        lambda: api.model_info(name, revision=at, expand=["sha"], timeout=FIRST_ANSWER_SECONDS),
-    )
-    page = api.model_info(name, revision=at, files_metadata=True, timeout=PAGE_SECONDS)
+    """A model's page at a commit, with file sizes; raises ModelError and the library's errors."""
+    page = open_hub_page(MODEL, HfApi().model_info, name, revision=revision or None)
     # An old name leads to a new one. The name and the commit become names of folders.
-    folder_name(page.id)
-    if not page.sha or not COMMIT_HASH.fullmatch(page.sha):
+    hub.folder_name(page.id)
+    if not page.sha or not hub.COMMIT_HASH.fullmatch(page.sha):
         raise ModelError(
             f"The Hub does not say which version of '{page.id}' is its newest. Try again later."
         )
@@ -145,15 +133,14 @@ def allowed_files(page: ModelInfo) -> dict[str, HubFile]:
 
 def _hub_file(sibling: Any) -> HubFile:
     """A file of the page's list; large files (LFS) have a size and a hash of their own."""
-    large = sibling.lfs
-    if large:
+    if large := sibling.lfs:
         return HubFile(sibling.rfilename, large.size or 0, large.sha256 or "", large=True)
     return HubFile(sibling.rfilename, sibling.size or 0, sibling.blob_id or "", large=False)
 
 
 def _small_files(store: Store, page: ModelInfo, files: dict[str, HubFile]) -> Path:
     """The folder of a model's small files at its commit; it is there whole or not at all."""
-    folder = store.models / CONFIGS / str(page.sha) / folder_name(page.id)
+    folder = store.models / hub.CONFIGS / str(page.sha) / hub.folder_name(page.id)
     if not folder.is_dir():
         with whole_folder(folder) as draft:
             fetch_small_files(page, files, draft)
@@ -167,3 +154,39 @@ def fetch_small_files(page: ModelInfo, files: dict[str, HubFile], folder: Path) 
             size = format_hub_bytes(files[name].size)
             raise ModelError(f"The {name} of '{page.id}' has {size}. Choose another model.")
         fetch_file(page.id, str(page.sha), files[name], folder)
+
+
+def search_hub_models(  # noqa: PLR0913  the fields of the search form
+    query: str, task: str, licence: str, largest: int | None, largest_bytes: int | None, limit: int
+) -> list[hub.HubModel]:
+    """Models by name, task and licence, the most downloaded first; raises ModelError.
+
+    With ``largest`` (parameters) or ``largest_bytes``, models of unknown size are left out.
+    """
+    limit = max(1, min(limit, MAX_RESULTS))
+    params: dict[str, Any] = {"sort": "downloads", "limit": limit, "expand": PAGE_FIELDS}
+    params |= {"search": query.strip()} if query.strip() else {}
+    params |= {"pipeline_tag": task} if task else {}
+    params |= {"filter": f"license:{licence}"} if licence else {}
+    # A parameter has at least one byte, so both are limits of the number of parameters.
+    if sizes := [size for size in (largest, largest_bytes) if size is not None]:
+        # The Hub takes whole billions only. Models that are slightly too large are dropped below,
+        # so more are asked for.
+        params |= {"num_parameters": f"max:{-(-min(sizes) // 10**9)}B", "limit": MAX_RESULTS}
+    with explained_errors(MODEL, query):
+        pages = first_answer(MODEL, query, lambda: _list_models(params))
+        found = [describe_page(page) for page in pages]
+    found = [one for one in found if _is_within(one.parameters, largest)]
+    return [one for one in found if _is_within(one.bytes, largest_bytes)][:limit]
+
+
+def _list_models(params: dict[str, Any]) -> list[ModelInfo]:
+    # Not HfApi.list_models: it retries a busy Hub for half a minute before it says so.
+    url, headers = f"{constants.ENDPOINT}/api/models", build_hf_headers()
+    answer = get_session().get(url, params=params, headers=headers, timeout=FIRST_ANSWER_SECONDS)
+    hf_raise_for_status(answer)
+    return [ModelInfo(**item) for item in answer.json()]  # type: ignore[no-untyped-call]
+
+
+def _is_within(size: int | None, largest: int | None) -> bool:
+    return largest is None or (size is not None and size <= largest)

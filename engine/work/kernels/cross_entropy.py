@@ -8,8 +8,6 @@ the head. Head and cross-entropy then run over them in chunks and compute the gr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -31,13 +29,12 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         autocast = torch.is_autocast_enabled(device)
         dtype = torch.get_autocast_dtype(device) if autocast else weight.dtype
         head = weight.to(dtype)
-        rows = max(
-            LEAST_LOGIT_ROWS, LOGITS_AT_ONCE // weight.shape[0] // ROW_MULTIPLE * ROW_MULTIPLE
-        )
+        fitting = LOGITS_AT_ONCE // weight.shape[0] // ROW_MULTIPLE * ROW_MULTIPLE
+        rows = max(LEAST_LOGIT_ROWS, fitting)
         total = hidden.new_zeros((), dtype=torch.float32)
         hidden_grad = torch.empty_like(hidden) if needs[0] else None
-        weight_grad = _zeros_like(weight) if needs[1] else None
-        bias_grad = _zeros_like(bias) if bias is not None and needs[2] else None
+        weight_grad = torch.zeros_like(weight, dtype=torch.float32) if needs[1] else None
+        bias_grad = torch.zeros_like(bias, dtype=torch.float32) if needs[2] else None
         narrow_buffer, wide_buffer = _buffer(rows, len(head), dtype, hidden.device)
         for start in range(0, len(hidden), rows):
             chunk = hidden[start : start + rows].to(dtype)
@@ -80,10 +77,6 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         )
 
 
-def _zeros_like(weights: torch.Tensor) -> torch.Tensor:
-    return torch.zeros_like(weights, dtype=torch.float32)
-
-
 @lru_cache(maxsize=1)
 def _buffer(
     rows: int, vocabulary: int, dtype: torch.dtype, device: torch.device
@@ -112,16 +105,8 @@ def hidden_states(
     model: Any, head: torch.nn.Module, inputs: dict[str, Any], positions: torch.Tensor
 ) -> torch.Tensor:
     """What the output head would read at these positions (positions x width)."""
-    with _identity_head(head):
-        found: torch.Tensor = model(**inputs, logits_to_keep=positions).logits[0]
-    return found
-
-
-@contextmanager
-def _identity_head(head: torch.nn.Module) -> Iterator[None]:
-    """Inside the block the head returns its input."""
     head.forward = lambda hidden: hidden
     try:
-        yield
+        return model(**inputs, logits_to_keep=positions).logits[0]
     finally:
         del head.forward

@@ -84,10 +84,7 @@ def attend_per_example(
     for name in ("cu_seq_lens_k", "max_length_q", "max_length_k"):
         options.pop(name, None)
     if borders is None:
-        found: torch.Tensor = sdpa_attention_forward(
-            module, query, key, value, attention_mask, **options
-        )[0]
-        return found, None
+        return sdpa_attention_forward(module, query, key, value, attention_mask, **options)
     lengths, window = borders.diff().tolist(), options.get("sliding_window") or 0
     on_bf16_cpu = query.dtype == torch.bfloat16 and query.device.type == "cpu"
     eager = on_bf16_cpu and not options.get("dropout")
@@ -101,8 +98,11 @@ def attend_per_example(
         if short:
             parts.append(_attend_eagerly(module, qkv, several, window, options.get("scaling")))
             continue
-        for one in zip(*(part.split(several, dim=2) for part in qkv), strict=True):
-            mask = _window_mask(one[0], window)
+        examples = zip(*(part.split(several, dim=2) for part in qkv), strict=True)
+        for length, one in zip(several, examples, strict=True):
+            mask = None  # where no window cuts an example off, causality alone needs none
+            if 0 < window < length:
+                mask = _causal_bias(length, window, query.dtype).to(query.device)
             parts.append(sdpa_attention_forward(module, *one, mask, **options)[0])
     return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0], None
 
@@ -137,8 +137,7 @@ class _EagerAttention(torch.autograd.Function):
         for start, end, reach in _example_ranges(lengths):
             q, k, v = query[:, start:reach], key[:, start:reach], value[:, start:reach]
             size = reach - start
-            bias = _causal_bias(SHORT_EXAMPLE, window, q.dtype)[:size, :size]
-            bias = bias.expand(len(q), -1, -1)
+            bias = _causal_bias(SHORT_EXAMPLE, window, q.dtype)[:size, :size].expand(len(q), -1, -1)
             shares.append(torch.baddbmm(bias, q, k.transpose(1, 2), alpha=scale).softmax(-1))
             found[:, start:end] = (shares[-1] @ v)[:, : end - start]
         ctx.save_for_backward(query, key, value, *shares)
@@ -170,14 +169,6 @@ def _example_ranges(lengths: list[int]) -> Iterator[tuple[int, int, int]]:
     for length in lengths:
         yield start, start + length, start + -(-length // EXAMPLE_MULTIPLE) * EXAMPLE_MULTIPLE
         start += length
-
-
-def _window_mask(query: torch.Tensor, window: int) -> torch.Tensor | None:
-    """The mask of an example that is longer than the sliding window; causality alone needs none."""
-    length = query.shape[2]
-    if not 0 < window < length:
-        return None
-    return _causal_bias(length, window, query.dtype).to(query.device)
 
 
 @lru_cache(maxsize=4)

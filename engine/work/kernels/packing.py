@@ -18,11 +18,7 @@ from torch import nn
 from engine.work import compat
 from engine.work.encode.encode import IGNORE_INDEX
 from engine.work.kernels import patch
-from engine.work.kernels.cross_entropy import (
-    ChunkedCrossEntropy,
-    hidden_states,
-    shifted_targets,
-)
+from engine.work.kernels.cross_entropy import ChunkedCrossEntropy, hidden_states, shifted_targets
 from engine.work.kernels.packed_attention import ATTENTION_NAME, PackingCollator, packed
 from engine.work.memory import out_of_memory
 
@@ -60,11 +56,9 @@ def choose_packing(model: Any, examples: Any, lengths: Sequence[int], batch: int
         return Packing(False, False, {"batch": batches, "loss": MODEL_LOSS})
     chunked = _head_is_plain(model, few[:1])
     how = "at once, since the model does more with them, or trains its last layer"
-    reasons = {
-        "batch": f"examples are packed into one row, which saves {padding}",
-        "loss": f"of target tokens only, {'in chunks' if chunked else how}",
-    }
-    return Packing(True, chunked, reasons)
+    batches = f"examples are packed into one row, which saves {padding}"
+    loss = f"of target tokens only, {'in chunks' if chunked else how}"
+    return Packing(True, chunked, {"batch": batches, "loss": loss})
 
 
 def padding_share(lengths: Sequence[int], batch: int) -> float:
@@ -77,10 +71,7 @@ def padding_share(lengths: Sequence[int], batch: int) -> float:
 def packed_loss(
     model: Any, packing: Packing, inputs: dict[str, Any], count: Any = None
 ) -> torch.Tensor:
-    """The mean cross-entropy of the targets of a packed row, or their sum divided by ``count``.
-
-    ``inputs`` comes from PackingCollator.
-    """
+    """The mean cross-entropy of a row of PackingCollator, or the summed one over ``count``."""
     inputs = {name: value for name, value in inputs.items() if name != "attention_mask"}
     positions, targets = shifted_targets(inputs.pop("labels"))
     with packed():
@@ -91,8 +82,7 @@ def packed_loss(
         else:
             logits = model(**inputs, logits_to_keep=positions).logits[0]
             total = nn.functional.cross_entropy(logits.float(), targets, reduction="sum")
-    found: torch.Tensor = total / (len(targets) if count is None else count)
-    return found
+    return total / (len(targets) if count is None else count)
 
 
 def pack_examples(model: Any, examples: Sequence[Example]) -> dict[str, Any]:
@@ -164,9 +154,8 @@ def _logits_alone(model: Any, example: Example) -> torch.Tensor:
     """Logits at the positions of an example that have targets (positions x vocabulary)."""
     ids = torch.tensor([example["input_ids"]], device=model.device)
     positions, _ = shifted_targets(torch.tensor([example["labels"]]))
-    output = model(input_ids=ids, use_cache=False, logits_to_keep=positions.to(model.device))
-    logits: torch.Tensor = output.logits[0]
-    return logits
+    kept = positions.to(model.device)
+    return model(input_ids=ids, use_cache=False, logits_to_keep=kept).logits[0]
 
 
 def _head_is_plain(model: Any, few: Sequence[Example]) -> bool:

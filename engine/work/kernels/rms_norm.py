@@ -25,7 +25,6 @@ class _RmsNorm(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *above: torch.Tensor) -> tuple[Any, ...]:
-        """The gradient of x."""
         x, weight, scale = ctx.saved_tensors
         normalised, grad = x.float() * scale, (above[0] * weight).float()
         share = (grad * normalised).mean(-1, keepdim=True)

@@ -1,36 +1,44 @@
-"""A spec's method on a loaded model: LoRA and its relatives, the head alone, or all weights."""
+"""A spec's method on a loaded model: LoRA and its relatives, the head alone, or all weights.
+
+A run that starts from the result of another takes over every weight, or is refused.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, set_peft_model_state_dict
+from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
+from engine.errors import ModelError, RunError
+from engine.model import local
 from engine.model.check_method import check_method
 from engine.model.info import ModelInfo
+from engine.model.weights import read_shapes
 from engine.spec.method import MethodSpec
+from engine.spec.run import RunSpec
+from engine.store.run_dir import RunDir
 from engine.work import compat
 from engine.work.kernels.patch import patch_model
+from engine.work.model.base_and_tuned import is_whole_model
+from engine.work.model.load import ADAPTER_FILE, adapter_shapes
 
 PEFT_INIT: dict[str, Any] = {"zero": True}  # PEFT's names of initialisations, where not Hone's
 
 
-def lora_config(method: MethodSpec, info: ModelInfo, inference: bool = False) -> LoraConfig:
+def _lora_config(method: MethodSpec, info: ModelInfo) -> LoraConfig:
     """The PEFT config of a method; the head alone is an adapter without matrices."""
     task = "SEQ_CLS" if info.task == "classify" else "CAUSAL_LM"
     if method.kind == "head":
-        return LoraConfig(
-            task_type=task,
-            target_modules=compat.no_target_modules(),
-            modules_to_save=list(info.head),
-            inference_mode=inference,
-        )
-    layers = method.layer_numbers
+        none, head = compat.no_target_modules(), list(info.head)
+        return LoraConfig(task_type=task, target_modules=none, modules_to_save=head)
+    layers, alpha, ranks = method.layer_numbers, method.scale_alpha, method.ranks
     return LoraConfig(
         task_type=task,
         r=method.rank,
-        lora_alpha=method.scale_alpha,
+        lora_alpha=alpha,
         lora_dropout=method.dropout,
         target_modules=list(info.resolve_targets(method.targets)),
         use_dora=method.kind == "dora",
@@ -41,16 +49,11 @@ def lora_config(method: MethodSpec, info: ModelInfo, inference: bool = False) ->
         layers_pattern=None if layers is None else info.blocks,
         modules_to_save=[*method.save, *info.head] or None,
         ensure_weight_tying=bool(method.save) and info.tied,
-        rank_pattern=dict(method.ranks),
-        alpha_pattern={name: _alpha_for_rank(method, rank) for name, rank in method.ranks.items()},
+        rank_pattern=dict(ranks),
+        # Modules of another rank are scaled as strongly as the others.
+        alpha_pattern={name: max(1, round(alpha * r / method.rank)) for name, r in ranks.items()},
         fan_in_fan_out=info.transposed,
-        inference_mode=inference,
     )
-
-
-def _alpha_for_rank(method: MethodSpec, rank: int) -> int:
-    """The alpha that scales a module of another rank as strongly as the others."""
-    return max(1, round(method.scale_alpha * rank / method.rank))
 
 
 def apply_method(
@@ -65,7 +68,7 @@ def apply_method(
         # prepare_model_for_kbit_training would also make fp32 copies of norms and head.
         for weights in model.parameters():
             weights.requires_grad = False
-    tuned = get_peft_model(model, lora_config(method, info), autocast_adapter_dtype=True)
+    tuned = get_peft_model(model, _lora_config(method, info), autocast_adapter_dtype=True)
     for name, weights in tuned.named_parameters():
         # Small steps vanish when they are added to 16-bit weights: what is trained is fp32.
         if weights.requires_grad and ("lora_" in name or "modules_to_save" in name):
@@ -77,7 +80,35 @@ def apply_method(
 def parameter_counts(model: Any) -> tuple[int, int]:
     """Trainable parameters and all of them, as PEFT counts."""
     if isinstance(model, PeftModel):
-        trainable, total = model.get_nb_trainable_parameters()
-        return int(trainable), int(total)
-    weights = list(model.parameters())
-    return sum(one.numel() for one in weights if one.requires_grad), sum(w.numel() for w in weights)
+        return model.get_nb_trainable_parameters()
+    return model.num_parameters(only_trainable=True), model.num_parameters()
+
+
+# --- starting from the result of another run ---
+
+
+def start_model_folder(run: RunDir, spec: RunSpec) -> Path:
+    """The folder of the weights that a run starts from: a fully trained model's, or the base's."""
+    return run.start if is_whole_model(run.start) else local.checked_folder(spec.model.source)
+
+
+def load_start_adapter(model: Any, run: RunDir) -> None:
+    """Load the weights of the adapter that the run starts from, if any; raises RunError."""
+    file = run.start / ADAPTER_FILE
+    if not file.is_file():
+        return
+    try:
+        saved = read_shapes(file)
+    except ModelError:
+        raise RunError(
+            f"The adapter to start from ({file}) is damaged. Start a new run from another one."
+        ) from None
+    shapes = adapter_shapes(model)
+    if wrong := sorted(name for name in {*shapes, *saved} if shapes.get(name) != saved.get(name)):
+        raise RunError(
+            f"The adapter to start from does not fit these settings: {len(wrong)} of its parts "
+            f"differ, such as {wrong[0].removeprefix('base_model.model.')}. Take the same model, "
+            "labels, target modules and rank as its run ('Train on from here' on the Runs tab sets "
+            "them)."
+        )
+    set_peft_model_state_dict(model, load_file(file))

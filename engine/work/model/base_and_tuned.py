@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import nn
@@ -15,8 +15,9 @@ from engine.model import local
 from engine.model.fingerprint import require_same_base
 from engine.model.info import ModelInfo
 from engine.spec.objective import ObjectiveKind, resolve_objective, task_for_objective
-from engine.spec.run import RunSpec, Shape
+from engine.spec.run import DataSpec, RunSpec, Shape
 from engine.store.run_dir import RunDir, read_data_summary
+from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.model.describe import inspect_model
 from engine.work.model.load import (
     DEFAULT_CONTEXT,
@@ -27,6 +28,8 @@ from engine.work.model.load import (
     load_adapter,
     load_model,
 )
+
+Measured = TypeVar("Measured")
 
 
 class BaseAndTuned(nn.Module):
@@ -90,6 +93,28 @@ class TrainedRun(NamedTuple):
             raise RunError(
                 "The saved model of this run cannot be loaded. Continue the run, or choose another."
             ) from error
+
+
+class Pair(NamedTuple):
+    """Base and tuned model as one, with what is needed to ask them."""
+
+    model: Any
+    tokenizer: Any
+    data: DataSpec
+    context: int  # tokens that it reads at once
+
+    def measure_both(self, measure: Callable[[], Measured]) -> tuple[Measured, Measured]:
+        """What ``measure`` gives with the base model, and with the tuned one."""
+        with self.model.disable_adapter():
+            base = measure()
+        return base, measure()
+
+
+def load_pair(trained: TrainedRun) -> Pair:
+    """Load the base and tuned model of a run; raises HoneError."""
+    model = trained.load_models(trained.device_setup())
+    tokenizer = load_tokenizer(trained.folder, trained.spec.data.template)
+    return Pair(model, tokenizer, trained.spec.data, trained.context)
 
 
 class RunBase(NamedTuple):

@@ -101,17 +101,11 @@ def compute_logits(
 
     def compute(batch: list[list[int]]) -> torch.Tensor:
         ids, mask = (part.to(model.device) for part in pad_rows(batch, tokenizer.pad_token_id))
-        found: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits.float().cpu()
-        return found
+        return model(input_ids=ids, attention_mask=mask).logits.float().cpu()
 
     found = map_by_length(rows, len, lambda _: TEXTS_AT_ONCE, compute)
     model.train(training)
     return torch.stack(found)
-
-
-def label_probabilities(logits: torch.Tensor, head: Head) -> torch.Tensor:
-    """The probability of each label: of all together 1 where one is chosen, else each by itself."""
-    return logits.sigmoid() if head.problem == MULTI_LABEL else logits.softmax(-1)
 
 
 def predicted_labels(logits: torch.Tensor, head: Head) -> list[str]:
@@ -127,7 +121,9 @@ def describe_output(
     """One text's outputs as a short reply: the likeliest labels first, or the number."""
     if head.problem == REGRESSION:
         return f"{logits.item() * scale.spread + scale.mean:.4g}"
-    best = label_probabilities(logits, head).topk(min(shown, len(head.labels)))
+    # Together 1 where one label is chosen, else each by itself.
+    probabilities = logits.sigmoid() if head.problem == MULTI_LABEL else logits.softmax(-1)
+    best = probabilities.topk(min(shown, len(head.labels)))
     ranked = zip(best.indices.tolist(), best.values.tolist(), strict=True)
     return ", ".join(f"{head.labels[at]} {_percent_text(share)}" for at, share in ranked)
 

@@ -12,8 +12,7 @@ from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
 from engine.model import local, safety
-from engine.model.info import LinearModule, ModelInfo
-from engine.model.targets import target_groups
+from engine.model.info import LinearModule, ModelInfo, target_groups
 from engine.model.weights import check_weight_count
 from engine.spec.objective import Task
 from engine.work.model.linear_layers import linear_modules, part_of
@@ -189,9 +188,6 @@ def _context_length(model: PreTrainedModel, text: Any) -> int:
 
 def _block_list_name(modules: tuple[LinearModule, ...]) -> str:
     """The name of the list of blocks, as PEFT's layers_pattern wants it."""
-    names = Counter(
-        module.path.partition(".*")[0].rpartition(".")[2]
-        for module in modules
-        if ".*" in module.path
-    )
+    paths = (module.path.partition(".*") for module in modules)
+    names = Counter(before.rpartition(".")[2] for before, star, _ in paths if star)
     return names.most_common(1)[0][0] if names else ""

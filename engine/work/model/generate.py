@@ -50,9 +50,10 @@ def generation_options(
 ) -> dict[str, Any]:
     """Arguments of ``generate``."""
     sampled = decoding.temperature > 0
-    chosen: dict[str, Any] = {
+    return {
         "max_new_tokens": decoding.max_new_tokens,
         "pad_token_id": tokenizer.pad_token_id,
+        "eos_token_id": end_tokens(model, tokenizer) or None,
         "use_cache": True,
         "do_sample": sampled,
         # A model's own generation config may bring sampling settings that greedy decoding refuses.
@@ -60,9 +61,6 @@ def generation_options(
         "top_p": 0.95 if sampled else None,
         "top_k": None,
     }
-    if ends := end_tokens(model, tokenizer):
-        chosen["eos_token_id"] = ends
-    return chosen
 
 
 @torch.no_grad()

@@ -19,7 +19,8 @@ from engine.work import compat
 
 # Name, path with *, inputs, outputs, has a bias, transposed.
 LayerKey = tuple[str, str, int, int, bool, bool]
-# Layers without a name of their own are called by their list: ffn.2.
+# The end of a path, which a spec's targets name. Layers without a name of their own are called by
+# their list: ffn.2.
 LAYER_NAME = re.compile(r"[^.]*[^.\d][^.]*(\.\d+)*$")
 LAYER_NUMBER = re.compile(r"\.(\d+)(?=\.)")
 ATTENTION = re.compile(r"(^|[._])(attn|attentions?)\b|\.(q|k|v|o)_proj$", re.IGNORECASE)
@@ -44,7 +45,8 @@ def linear_modules(
     for path, layer in model.named_modules():
         if not path or path.partition(".")[0] in heads:
             continue
-        name = module_name(path)
+        end = LAYER_NAME.search(path)
+        name = end[0] if end else path
         if layer is output or not isinstance(layer, nn.Linear | Conv1D):
             others.add(name)
             continue
@@ -72,12 +74,6 @@ def linear_modules(
         )
         for (name, path, ins, outs, bias, transposed), layers in found.items()
     )
-
-
-def module_name(path: str) -> str:
-    """The end of a path that a spec's targets name."""
-    found = LAYER_NAME.search(path)
-    return found[0] if found else path
 
 
 def part_of(path: str) -> str:

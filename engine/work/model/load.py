@@ -23,13 +23,9 @@ from engine.spec.objective import ObjectiveKind, Task, head_outputs
 from engine.spec.run import PlaceSpec
 from engine.work import compat
 from engine.work.memory import out_of_memory
-from engine.work.model.structure import (
-    AUTO_CLASSES,
-    head_names,
-    load_config,
-    require_task,
-)
+from engine.work.model.structure import AUTO_CLASSES, head_names, load_config, require_task
 
+ADAPTER_FILE = "adapter_model.safetensors"
 DEFAULT_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
 # Modules that make up a new classification head; they stay unquantised, since they are trained.
 HEAD_MODULES = ("classifier", "pre_classifier", "score", "head", "pooler")
@@ -127,9 +123,9 @@ def load_model(
     task: Task = "classify" if head else "write"
     require_task(config, folder.name, task)
     options: dict[str, Any] = {"config": config, "dtype": setup.dtype, "use_safetensors": True}
+    options |= {"local_files_only": True, "output_loading_info": True}
     if head:
         options["ignore_mismatched_sizes"] = True  # a head for other labels is replaced
-        config.num_labels = len(head.labels)
         config.id2label = dict(enumerate(head.labels))
         config.label2id = {name: n for n, name in enumerate(head.labels)}
         config.problem_type = head.problem
@@ -137,13 +133,8 @@ def load_model(
         options["quantization_config"] = _quantization_config(method.bits, setup, task)
         options["device_map"] = {"": setup.device}
     try:
-        model, found = AUTO_CLASSES[task].from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-            **options,
-        )
+        auto = AUTO_CLASSES[task]
+        model, found = auto.from_pretrained(folder, trust_remote_code=False, **options)
     except Exception as error:
         if out_of_memory(error):
             raise
@@ -155,8 +146,7 @@ def load_model(
     compat.keep_differentiable(model)
     for name in new:
         _keep_head_fp32(getattr(model, name))
-    loaded: PreTrainedModel = model if "device_map" in options else model.to(setup.device)
-    return loaded
+    return model if "device_map" in options else model.to(setup.device)
 
 
 def _require_weights(folder: Path, found: dict[str, Any], new: set[str]) -> None:
@@ -202,9 +192,8 @@ def _keep_head_fp32(head: torch.nn.Module) -> None:
 
 def load_adapter(model: PreTrainedModel, adapter: Path) -> PeftModel:
     """The base with a saved adapter in eval mode; raises RunError for a damaged or foreign one."""
-    file = adapter / "adapter_model.safetensors"
     try:
-        saved = weights.read_shapes(file)
+        saved = weights.read_shapes(adapter / ADAPTER_FILE)
         config_json.read_json_object(adapter / "adapter_config.json")
     except (ModelError, OSError) as error:
         raise RunError(

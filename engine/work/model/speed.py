@@ -15,6 +15,7 @@ import torch
 from engine.errors import ModelError
 from engine.estimate.duration import BatchShape, flops_per_token
 from engine.model import local
+from engine.model.info import ModelInfo
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
 from engine.work.kernels import packing
@@ -35,66 +36,73 @@ def measure_speed(
     source: str, task: Task, method: MethodSpec, setup: DeviceSetup, shape: BatchShape
 ) -> dict[str, float]:
     """The fields of a MeasuredSpeed; raises ModelError where even two blocks are too large."""
-    folder = local.checked_folder(source)
-    config, all_layers = load_config(folder), info_from_config(load_config(folder), task).layers
-    text = config.get_text_config()
+    config = load_config(local.checked_folder(source))
+    layers, text = info_from_config(config, task).layers, config.get_text_config()
     blocks = min(BLOCKS_TRIED, text.num_hidden_layers)
     text.num_hidden_layers, text.vocab_size = blocks, min(VOCABULARY, text.vocab_size)
     info = info_from_config(config, task)
     if info.parameters > MAX_PARAMETERS:
         raise ModelError("Two blocks of this model are too large to try.")
-    # Options that name layers or start from the weights do not change how long a pass takes.
-    narrowest = min(
-        (min(module.ins, module.outs) for module in info.adaptable), default=method.rank
-    )
-    plain = MethodSpec(
-        kind=method.kind if method.kind in ("dora", "full", "head") else "lora",
-        rank=min(method.rank, narrowest),
-        targets=method.targets,
-    )
-    flops = flops_per_token(info, plain, shape.length)
-    batch, length, device = shape.batch, shape.length, setup.device
-    while batch > 1 and batch * length * flops > MAX_FLOPS:
+    method = _plain_method(method, info)
+    batch, flops = shape.batch, flops_per_token(info, method, shape.length)
+    while batch > 1 and batch * shape.length * flops > MAX_FLOPS:
         batch //= 2
     config.num_labels, config.pad_token_id = 2, None if batch == 1 else 0
+    auto: Any = AUTO_CLASSES[task]
     with torch.random.fork_rng(devices=[]):
-        model: Any = AUTO_CLASSES[task].from_config(
-            config, trust_remote_code=False, dtype=setup.dtype
-        )
-        model = apply_method(model.to(device), plain, info).train()
-
-    ids = torch.ones((batch, length), dtype=torch.long, device=device)
-    targets = torch.zeros(batch, dtype=torch.long, device=device)
-    padded: dict[str, Any] = {"input_ids": ids, "labels": targets}
-    chosen = packing.Packing(False, False, {})
-    row: dict[str, Any] = {}
-    if task == "write":
-        padded |= {"labels": ids, "use_cache": False}
-    if shape.packed:
-        same = [{"input_ids": [1] * length, "labels": [1] * length}] * batch
-        chosen = packing.choose_packing(model, same, [length] * batch, batch)
-        row = packing.pack_examples(model, same) | {"use_cache": False}
-    mixed = setup.autocast or (setup.dtype == torch.bfloat16 and task == "classify")  # fp32 head
+        model = auto.from_config(config, trust_remote_code=False, dtype=setup.dtype)
+        model = apply_method(model.to(setup.device), method, info).train()
+    packed, compute_loss = _prepare_batch(model, task, setup, shape._replace(batch=batch))
 
     def train_step() -> None:
-        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
-            if chosen.packed:
-                loss = packing.packed_loss(model, chosen, row)
-            else:
-                loss = model(**padded).loss
-        loss.backward()
+        compute_loss().backward()
         model.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def generate_token() -> None:
-        model(input_ids=ids[:1, :1].expand(REPLIES_AT_ONCE, 1))
+        model(input_ids=torch.ones((REPLIES_AT_ONCE, 1), dtype=torch.long, device=setup.device))
 
-    trained = batch * length * flops / _shortest_time(train_step, device)
+    trained = batch * shape.length * flops / _shortest_time(train_step, setup.device)
     free_buffer()
     written = 0.0
     if task == "write":
-        written = _shortest_time(generate_token, device) * all_layers / blocks
-    return {"flops": trained, "token_seconds": written, "packed": chosen.packed}
+        written = _shortest_time(generate_token, setup.device) * layers / blocks
+    return {"flops": trained, "token_seconds": written, "packed": packed}
+
+
+def _plain_method(method: MethodSpec, info: ModelInfo) -> MethodSpec:
+    """The method without options that do not change how long a pass takes, of a rank that fits."""
+    widths = (min(module.ins, module.outs) for module in info.adaptable)
+    return MethodSpec(
+        kind=method.kind if method.kind in ("dora", "full", "head") else "lora",
+        rank=min([method.rank, *widths]),
+        targets=method.targets,
+    )
+
+
+def _prepare_batch(
+    model: Any, task: Task, setup: DeviceSetup, shape: BatchShape
+) -> tuple[bool, Callable[[], torch.Tensor]]:
+    """Whether a batch of this shape is packed, and the forward pass that gives its loss."""
+    ids = torch.ones((shape.batch, shape.length), dtype=torch.long, device=setup.device)
+    inputs: dict[str, Any] = {"input_ids": ids, "labels": torch.zeros_like(ids[:, 0])}
+    chosen = packing.Packing(False, False, {})
+    if task == "write":
+        inputs |= {"labels": ids, "use_cache": False}
+    if shape.packed:
+        same = [{"input_ids": [1] * shape.length, "labels": [1] * shape.length}] * shape.batch
+        chosen = packing.choose_packing(model, same, [shape.length] * shape.batch, shape.batch)
+        if chosen.packed:
+            inputs = packing.pack_examples(model, same) | {"use_cache": False}
+    mixed = setup.autocast or (setup.dtype == torch.bfloat16 and task == "classify")  # fp32 head
+
+    def compute_loss() -> torch.Tensor:
+        with torch.autocast(setup.device.type, torch.bfloat16, enabled=mixed):
+            if chosen.packed:
+                return packing.packed_loss(model, chosen, inputs)
+            return model(**inputs).loss
+
+    return chosen.packed, compute_loss
 
 
 def _shortest_time(work: Callable[[], Any], device: torch.device) -> float:

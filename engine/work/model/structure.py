@@ -71,8 +71,7 @@ def empty_model(config: PreTrainedConfig, name: str, task: Task) -> PreTrainedMo
     try:
         # Unlike accelerate's init_empty_weights, this keeps tied weights tied: counted once.
         with torch.device("meta"):
-            made: PreTrainedModel = AUTO_CLASSES[task].from_config(config, trust_remote_code=False)
-            return made
+            return AUTO_CLASSES[task].from_config(config, trust_remote_code=False)
     except Exception as error:
         raise ModelError(BAD_CONFIG.format(name)) from error
 
@@ -102,10 +101,9 @@ def head_names(model: PreTrainedModel) -> set[str]:
     """The names of the modules beside the body that make up a classification head."""
     if model.get_output_embeddings() is not None:
         return set()
-    beside = (
-        (name, child) for name, child in model.named_children() if name != model.base_model_prefix
-    )
-    return {name for name, child in beside if next(child.parameters(), None) is not None}
+    beside = dict(model.named_children())
+    beside.pop(model.base_model_prefix, None)
+    return {name for name, child in beside.items() if next(child.parameters(), None) is not None}
 
 
 def input_embeddings(model: PreTrainedModel) -> Any:

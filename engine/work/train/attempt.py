@@ -46,9 +46,6 @@ def training_arguments(attempt: Attempt, fresh: bool) -> dict[str, Any]:
         "per_device_eval_batch_size": layout.batch,
         "gradient_accumulation_steps": layout.accumulation,
         "activation_checkpointing": layout.checkpointing,
-        "activation_checkpointing_kwargs": (
-            {"use_reentrant": False} if layout.checkpointing else None
-        ),
         "optim": OPTIMIZERS.get(spec.optim.optimizer, spec.optim.optimizer),
         "lr_scheduler_type": spec.optim.schedule,
         "warmup_steps": spec.optim.warmup,  # below 1 it is a share

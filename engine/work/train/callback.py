@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback
+from transformers import TrainerControl as Control
+from transformers import TrainerState as State
+from transformers import TrainingArguments as Args
 
 from engine.estimate.duration import (
     CHECK_SECONDS,
@@ -26,8 +27,6 @@ from engine.work.memory import memory_gb
 from engine.work.train import checkpoints
 from engine.work.train.objective import Sample
 from engine.work.train.trainer import preserved_random_state
-
-EARLY_STOPPING_CHECKS = {"gentle": 5, "strict": 2}  # checks in a row without a gain
 
 
 class CheckSchedule(NamedTuple):
@@ -102,9 +101,7 @@ class RunCallback(TrainerCallback):
                 stopped_at.add(step)
         return extended_at, stopped_at
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **_: Any) -> None:
         self.began = self.saved_at = time.monotonic()
         started = self.make_started(state.max_steps)
         self.trainable, self.total_steps = started.trainable, state.max_steps
@@ -113,9 +110,7 @@ class RunCallback(TrainerCallback):
         if not state.global_step and not args.do_eval:
             self._sample(0)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_step_end(self, args: Args, state: State, control: Control, **_: Any) -> None:
         last = state.global_step >= state.max_steps
         self.stop = "" if last else self._read_stop_mark()
         now = time.monotonic()
@@ -142,12 +137,7 @@ class RunCallback(TrainerCallback):
         return self.checks_seconds <= max(FREE_CHECK_SECONDS, CHECKS_SHARE * training)
 
     def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any],
-        **_: Any,
+        self, args: Args, state: State, control: Control, logs: dict[str, Any], **_: Any
     ) -> None:
         if "loss" not in logs:
             return  # a log of an evaluation, or the summary at the end
@@ -166,12 +156,7 @@ class RunCallback(TrainerCallback):
         state.log_history.clear()  # it would be saved in every checkpoint, and grow with every step
 
     def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        metrics: dict[str, float],
-        **_: Any,
+        self, args: Args, state: State, control: Control, metrics: dict[str, float], **_: Any
     ) -> None:
         loss, accuracy = metrics["eval_loss"], metrics.get("eval_accuracy")
         step = state.global_step
@@ -202,9 +187,7 @@ class RunCallback(TrainerCallback):
             count = count_checks(self.total_steps, self.schedule.every)
             self.run.emit(replace_check_time(estimated, spent + CHECK_SECONDS, count))
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_save(self, args: Args, state: State, control: Control, **_: Any) -> None:
         step = state.global_step
         checkpoints.commit(self.run, step)
         # Without held-out rows nothing tells which version is best: the newest is taken.
@@ -227,19 +210,9 @@ class LearningRateCallback(TrainerCallback):
     A checkpoint brings the rate of the schedule that it was made with, such as the 0 at its end.
     """
 
-    def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        optimizer: Optimizer,
-        lr_scheduler: LambdaLR,
-        **_: Any,
-    ) -> None:
+    def on_train_begin(self, args: Args, state: State, control: Control, **more: Any) -> None:
         """Set the rates of this step; those of a run that was not extended stay as they are."""
-        rates = zip(
-            optimizer.param_groups, lr_scheduler.base_lrs, lr_scheduler.lr_lambdas, strict=True
-        )
-        for group, base, share in rates:
-            group["lr"] = base * share(lr_scheduler.last_epoch)
-        compat.set_last_rates(lr_scheduler, [group["lr"] for group in optimizer.param_groups])
+        groups, schedule = more["optimizer"].param_groups, more["lr_scheduler"]
+        for group, base, share in zip(groups, schedule.base_lrs, schedule.lr_lambdas, strict=True):
+            group["lr"] = base * share(schedule.last_epoch)
+        compat.set_last_rates(schedule, [group["lr"] for group in groups])

@@ -32,7 +32,9 @@ def find_problem(folder: Path) -> str:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         if manifest["step"] != step_of(folder):
             return f"{MANIFEST} is that of another step"
-        for name, expected in _manifest_files(manifest).items():
+        # Older versions wrote sizes alone.
+        files = manifest.get("files") or {key: {"size": n} for key, n in manifest["sizes"].items()}
+        for name, expected in files.items():
             if problem := _find_difference(folder / name, expected):
                 return problem
     except FileNotFoundError:
@@ -40,11 +42,6 @@ def find_problem(folder: Path) -> str:
     except (IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
         return f"{MANIFEST} cannot be read"
     return find_unreadable(folder)
-
-
-def _manifest_files(manifest: dict[str, Any]) -> dict[str, Any]:
-    """Size and checksum of each file; older versions wrote sizes alone."""
-    return manifest.get("files") or {name: {"size": n} for name, n in manifest["sizes"].items()}
 
 
 def find_unreadable(folder: Path) -> str:
@@ -90,13 +87,9 @@ def find_state_problem(folder: Path, name: str) -> str:
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
     """Size and checksum of each file, for the manifest."""
     files = sorted(file for file in folder.rglob("*") if file.is_file() and file.name != MANIFEST)
-    return {
-        file.relative_to(folder).as_posix(): {
-            "size": file.stat().st_size,
-            "sha256": _file_checksum(file),
-        }
-        for file in files
-    }
+    names = [file.relative_to(folder).as_posix() for file in files]
+    found = [{"size": file.stat().st_size, "sha256": _file_checksum(file)} for file in files]
+    return dict(zip(names, found, strict=True))
 
 
 def step_of(folder: Path) -> int:

@@ -13,7 +13,6 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
 
 from engine.errors import RunError
 from engine.model import fingerprint
@@ -70,22 +69,16 @@ def commit(run: RunDir, step: int) -> None:
             f"The checkpoint of step {step} was written and could not be read again ({problem}). "
             "The one before is kept. The disk may be failing: check it, then press Continue."
         )
-    write_manifest(draft, step, files)
-    for folder in (draft, *(path for path in draft.rglob("*") if path.is_dir())):
-        _sync_to_disk(folder)
-    final = run.checkpoints / draft.name
-    _remove_checkpoint(final)
-    draft.rename(final)
-    _sync_to_disk(run.checkpoints)
-
-
-def write_manifest(draft: Path, step: int, files: dict[str, dict[str, Any]]) -> None:
-    """Write sizes and checksums of a checkpoint's files, once all of them are on the disk."""
     for name in files:
         _sync_to_disk(draft / name)
     manifest = {"step": step, "files": files, "versions": fingerprint.library_versions()}
     (draft / MANIFEST).write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    _sync_to_disk(draft / MANIFEST)
+    for path in (draft / MANIFEST, *filter(Path.is_dir, draft.rglob("*")), draft):
+        _sync_to_disk(path)
+    final = run.checkpoints / draft.name
+    _remove_checkpoint(final)
+    draft.rename(final)
+    _sync_to_disk(run.checkpoints)
 
 
 def remove_old(run: RunDir) -> None:
@@ -125,55 +118,38 @@ def _result_files(folder: Path) -> Iterator[Path]:
 # --- found again ---
 
 
-class _Search(NamedTuple):
-    """What looking for the newest checkpoint found."""
-
-    found: Path | None
-    damaged: list[Path]
-    problems: list[tuple[int, str]]  # steps, and what is wrong with them
-    hindrance: str  # why one could not be read now, although it may be whole
-
-
 def find_newest(run: RunDir) -> Path | None:
     """The newest checkpoint that can be used; damaged and partial ones are reported and removed.
 
     Raises RunError, and removes nothing, where none can be read now and one may be whole: a drive
     may be away.
     """
-    search = _search_newest(run)
-    if search.hindrance and not search.found:
-        raise RunError(
-            f"The checkpoints of this run cannot be read now ({search.hindrance}). Nothing was "
-            "removed. Check that the drive is connected and works, then press Continue."
-        )
-    for folder in search.damaged:
-        _remove_checkpoint(folder)
-    remove_partial(run)
-    then = "starts again from the beginning"
-    if search.found:
-        then = f"goes on from step {step_of(search.found)}"
-    for step, problem in sorted(search.problems):
-        text = f"The checkpoint of step {step} cannot be used ({problem}). The run {then}."
-        run.emit(ev.Warned(text=text))
-    return search.found
-
-
-def _search_newest(run: RunDir) -> _Search:
-    drafts = saving_folder(run).glob("checkpoint-*")
-    partial = [folder for folder in drafts if not (run.checkpoints / folder.name).exists()]
-    problems = [(step_of(folder), "it was cut off while it was written") for folder in partial]
-    damaged: list[Path] = []
-    hindrance = ""
+    damaged: dict[Path, str] = {}  # and what is wrong with each
+    found, hindrance, then = None, "", "starts again from the beginning"
     for folder in _newest_first(run):
         try:
             problem = find_problem(folder)
-        except OSError as error:
+        except OSError as error:  # it may be whole
             problem = hindrance = error.strerror or str(error)
         if not problem:
-            return _Search(folder, damaged, problems, hindrance)
-        damaged.append(folder)
-        problems.append((step_of(folder), problem))
-    return _Search(None, damaged, problems, hindrance)
+            found, then = folder, f"goes on from step {step_of(folder)}"
+            break
+        damaged[folder] = problem
+    if hindrance and not found:
+        raise RunError(
+            f"The checkpoints of this run cannot be read now ({hindrance}). Nothing was "
+            "removed. Check that the drive is connected and works, then press Continue."
+        )
+    drafts = saving_folder(run).glob("checkpoint-*")
+    partial = [folder for folder in drafts if not (run.checkpoints / folder.name).exists()]
+    for folder in damaged:
+        _remove_checkpoint(folder)
+    remove_partial(run)
+    problems = dict.fromkeys(partial, "it was cut off while it was written") | damaged
+    for folder in sorted(problems, key=step_of):
+        text = f"The checkpoint of step {step_of(folder)} cannot be used ({problems[folder]}). "
+        run.emit(ev.Warned(text=f"{text}The run {then}."))
+    return found
 
 
 def recover(run: RunDir, folder: Path) -> None:

@@ -36,7 +36,7 @@ from engine.work.model.classifier import (
     set_pad_token,
     tokenize_texts,
 )
-from engine.work.model.load import Head, head_of
+from engine.work.model.load import head_of
 from engine.work.train.inputs import TrainingInputs
 from engine.work.train.objective import SAMPLE_PROMPTS, ExampleCounts, Sample
 from engine.work.train.trainer import HoneTrainer
@@ -51,14 +51,7 @@ class ClassificationTrainer(HoneTrainer):
 
     metadata: dict[str, Any]
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        # Else the model would have to spread the loss over accumulated batches; only some do.
-        self.model_accepts_loss_kwargs = False
-
-    def _save(
-        self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None
-    ) -> None:
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
         write_json(Path(output_dir or self.args.output_dir) / LABELS_FILE, self.metadata)
 
@@ -89,8 +82,7 @@ class ClassificationObjective:
         self.packed = False
         head = head_of(inputs.kind, inputs.labels)
         assert head is not None
-        self.head: Head | None = head
-        self.layer: Head = head
+        self.head = head
         require_labels(inputs.kind, head.labels, len(inputs.train))
         self.scale = _choose_scale(inputs)
         self.train, self.held_out = self._encode(inputs.train), self._encode(inputs.held_out)
@@ -107,10 +99,9 @@ class ClassificationObjective:
         self.prompts = list(inputs.spec.sampling.prompts) or row_texts(first)
 
     def _encode(self, rows: Rows) -> LabelledExamples:
-        targets = [self._target(row, rows.row_number(at)) for at, row in enumerate(rows)]
-        found = [
-            (row, target) for row, target in zip(rows, targets, strict=True) if target is not None
-        ]
+        numbered = ((row, rows.row_number(at)) for at, row in enumerate(rows))
+        targets = [(row, self._target(row, number)) for row, number in numbered]
+        found = [(row, target) for row, target in targets if target is not None]
         texts = row_texts(row for row, _ in found)
         ids, cut = tokenize_texts(self.tokenizer, texts, self.inputs.spec.data)
         unknown = len(targets) - len(found)
@@ -118,7 +109,7 @@ class ClassificationObjective:
 
     def _target(self, row: Row, number: int) -> Target | None:
         """What the head should give; None where it has no output for it."""
-        label, names = last_answer(row), self.layer.labels
+        label, names = last_answer(row), self.head.labels
         if self.inputs.kind == "regress":
             return (_require_number(label, number) - self.scale.mean) / self.scale.spread
         if self.inputs.kind == "classify":
@@ -149,7 +140,7 @@ class ClassificationObjective:
         """The trainer; where labels are chosen, its checks count the right ones too."""
         set_pad_token(model, self.tokenizer)
         model.config.get_text_config().use_cache = False  # needed for generating text alone
-        counts = self.layer.problem != REGRESSION
+        counts = self.head.problem != REGRESSION
         options = {"prediction_loss_only": not counts, "label_names": ["labels"]}
         trainer = ClassificationTrainer(
             model=model,
@@ -162,7 +153,9 @@ class ClassificationObjective:
             preprocess_logits_for_metrics=choose_labels if counts else None,
             callbacks=callbacks,
         )
-        trainer.metadata = head_metadata(self.layer, self.scale)
+        trainer.metadata = head_metadata(self.head, self.scale)
+        # Else the model would have to spread the loss over accumulated batches; only some do.
+        trainer.model_accepts_loss_kwargs = False
         return trainer
 
     def sample_replies(self, model: Any) -> list[Sample]:
@@ -170,7 +163,7 @@ class ClassificationObjective:
         ids = tokenize_texts(self.tokenizer, self.prompts, self.inputs.spec.data).ids
         outputs = compute_logits(model, self.tokenizer, ids)
         return [
-            (text, describe_output(one, self.layer, self.scale, SAMPLE_LABELS_SHOWN))
+            (text, describe_output(one, self.head, self.scale, SAMPLE_LABELS_SHOWN))
             for text, one in zip(self.prompts, outputs, strict=True)
         ]
 

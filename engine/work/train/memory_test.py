@@ -42,8 +42,14 @@ def run_memory_test(trainer: Trainer, attempt: Attempt) -> MemoryTest:
     model: Any = trainer.model
     indices = longest_examples(objective.lengths, layout.batch)
     if layout.checkpointing:
-        model.activation_checkpointing_enable({"use_reentrant": False})
-    reserved = _reserve_optimizer_states(model, attempt.inputs.spec.optim.optimizer)
+        model.activation_checkpointing_enable()
+    # Memory of the size of the optimizer's states, which come with the first step only.
+    each = OPTIMIZER_BYTES[attempt.inputs.spec.optim.optimizer]
+    reserved = [
+        torch.ones(weights.numel() * each, dtype=torch.uint8, device=weights.device)
+        for weights in model.parameters()
+        if weights.requires_grad
+    ]
     try:
         # The run begins with the same random numbers with and without a test.
         with torch.random.fork_rng():
@@ -62,16 +68,6 @@ def run_memory_test(trainer: Trainer, attempt: Attempt) -> MemoryTest:
         model.zero_grad(set_to_none=True)
         for noted in compat.noted_metrics(trainer).values():
             noted.clear()
-
-
-def _reserve_optimizer_states(model: Any, optimizer: str) -> list[torch.Tensor]:
-    """Memory of the size of the optimizer's states, which come with the first step only."""
-    each = OPTIMIZER_BYTES[optimizer]
-    trained = [weights for weights in model.parameters() if weights.requires_grad]
-    return [
-        torch.ones(weights.numel() * each, dtype=torch.uint8, device=weights.device)
-        for weights in trained
-    ]
 
 
 def _forward_backward(trainer: Trainer, indices: list[int], attempt: Attempt) -> None:

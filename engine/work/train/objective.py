@@ -1,4 +1,7 @@
-"""The interface of a training objective: tokenised examples, a trainer, and sample prompts."""
+"""The interface of a training objective: tokenised examples, a trainer, and sample prompts.
+
+Below it, what the objectives share.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,13 @@ from typing import Any, NamedTuple, Protocol
 
 from transformers import Trainer, TrainerCallback
 
+from engine.data.messages import with_system
 from engine.errors import DataError
 from engine.spec.run import DataSpec
+from engine.work.encode.questions import first_questions, prompt_ids
+from engine.work.model.generate import greedy_replies
 from engine.work.model.load import Head
+from engine.work.train.inputs import TrainingInputs
 
 SAMPLE_PROMPTS = 3  # asked at every check where the user names none
 
@@ -29,12 +36,15 @@ class Objective(Protocol):
     """What a run trains. Its constructor raises DataError where nothing can be learned."""
 
     warnings: list[str]  # about the examples, for the user
-    head: Head | None  # a new classification head, where the objective needs one
     counts: ExampleCounts
     lengths: list[int]  # tokens of each training example, in the order of the trainer's dataset
     preference: str  # dpo, orpo or kto; empty for other objectives
     reasons: dict[str, str]  # what was chosen automatically, and why
     packed: bool  # its batches have no padding
+
+    @property
+    def head(self) -> Head | None:
+        """A new classification head, where the objective needs one."""
 
     def make_trainer(
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
@@ -67,4 +77,37 @@ def left_out_warnings(lost: int, refused: int, rows: int) -> list[str]:
         found.append(f"{lost} of {rows} examples lose their whole answer at this length: left out.")
     if refused:
         found.append(f"{refused} of {rows} examples do not fit the model's chat format: left out.")
+    return found
+
+
+class SamplePrompts:
+    """A run's fixed prompts: the user's, or the first held-out questions that are short enough."""
+
+    def __init__(self, inputs: TrainingInputs) -> None:
+        self.tokenizer = inputs.tokenizer
+        context = inputs.context
+        # Tokens of a prompt: the reply needs room in the context, too.
+        longest = min(inputs.spec.data.max_length, context // 2)
+        self.max_new_tokens = min(inputs.spec.sampling.max_new_tokens, context - longest)
+        self.prompts = _choose_prompts(inputs, longest)
+
+    def sample_replies(self, model: Any) -> list[Sample]:
+        """Each prompt with the model's greedy reply."""
+        ids = [ids for _, ids in self.prompts]
+        replies = greedy_replies(model, self.tokenizer, ids, self.max_new_tokens)
+        return list(zip([prompt for prompt, _ in self.prompts], replies, strict=True))
+
+
+def _choose_prompts(inputs: TrainingInputs, longest: int) -> list[tuple[str, list[int]]]:
+    """The prompts as texts and as token ids, of at most ``longest`` tokens."""
+    spec, rows = inputs.spec, inputs.held_out or inputs.train
+    if not spec.sampling.prompts:
+        return first_questions(inputs.tokenizer, rows, SAMPLE_PROMPTS, longest, spec.data)
+    plain, literal = "text" in rows[0], "literal" in spec.data.fixes
+    system = "" if plain else spec.data.system
+    found = []
+    for prompt in spec.sampling.prompts:
+        chat = with_system([{"role": "user", "content": prompt}], system)
+        ids = prompt_ids(inputs.tokenizer, chat, plain, literal=literal)
+        found.append((prompt, ids[:longest]))
     return found

@@ -118,13 +118,12 @@ def _make_orpo_trainer(
 ) -> OrpoTrainer:
     texts = {"prompt": "", "chosen": "", "rejected": ""}  # it looks for texts before it tokenises
     train, held_out = ([one | texts for one in rows] for rows in data)
-    config = ORPOConfig(
-        **common
-        | {
-            "max_length": longest_side(*data),
-            "include_num_input_tokens_seen": "no",  # its batches have no name that Trainer knows
-        }
+    longest = max(
+        len(one["prompt_ids"]) + max(len(one["chosen_ids"]), len(one["rejected_ids"]))
+        for one in train + held_out
     )
+    # Trainer does not know the names in its batches, so it cannot count their tokens.
+    config = ORPOConfig(**common | {"max_length": longest, "include_num_input_tokens_seen": "no"})
     return OrpoTrainer(args=config, **_to_datasets((train, held_out)), **options)
 
 
@@ -134,13 +133,3 @@ def _to_datasets(data: tuple[Examples, Examples]) -> dict[str, Dataset | None]:
         "train_dataset": Dataset.from_list(train),
         "eval_dataset": Dataset.from_list(held_out) if held_out else None,
     }
-
-
-def longest_side(*parts: Examples) -> int:
-    """Tokens of the longest question with an answer."""
-    return max(
-        len(one["prompt_ids"]) + len(one[f"{side}_ids"])
-        for rows in parts
-        for one in rows
-        for side in ("chosen", "rejected")
-    )

@@ -14,9 +14,13 @@ from engine.text import count_of
 from engine.work.encode.preferences import encode_preferences, paired_examples, unpaired_examples
 from engine.work.model.load import Head
 from engine.work.train.inputs import TrainingInputs
-from engine.work.train.objective import ExampleCounts, left_out_warnings, require_examples
+from engine.work.train.objective import (
+    ExampleCounts,
+    SamplePrompts,
+    left_out_warnings,
+    require_examples,
+)
 from engine.work.train.preference_trainers import make_preference_trainer
-from engine.work.train.samples import SamplePrompts
 from engine.work.train.trainer import preserved_precision
 
 STEADY_KTO_BATCH = 4  # examples at once, from where KTO's estimate of the reference is of use
@@ -43,9 +47,7 @@ class PreferenceObjective:
         if self.preference == "kto":
             rows = [[side] for side in sides]
             self.train, self.held_out = unpaired_examples(found), unpaired_examples(held_out)
-            marks = [bool(one["label"]) for one in self.train]
-            require_both_marks(marks)
-            self.weights = mark_weights(marks)
+            self.weights = mark_weights([bool(one["label"]) for one in self.train])
         else:
             self.train, self.held_out = paired_examples(found), paired_examples(held_out)
         self.warnings = left_out_warnings(found.lost, found.refused, len(inputs.train))
@@ -131,22 +133,20 @@ def check_reference(preference: str, method: MethodSpec) -> None:
         )
 
 
-def require_both_marks(marks: list[bool]) -> None:
-    """Raise DataError where all answers have the same mark."""
-    if len(set(marks)) == 2:
-        return
-    if marks[0]:
+def mark_weights(marks: list[bool]) -> tuple[float, float]:
+    """Weights of good and bad answers by which the rarer ones weigh as much (KTO's equation 8).
+
+    Raises DataError where all answers have the same mark.
+    """
+    good, bad = sum(marks), len(marks) - sum(marks)
+    if not bad:
         raise DataError(
             "All answers are marked good, so there is nothing to tell apart. Add answers marked "
             "bad on the Data tab, or set what to learn to Write answers or text."
         )
-    raise DataError(
-        "All answers are marked bad, so there is nothing to tell apart. Add answers marked good on "
-        "the Data tab."
-    )
-
-
-def mark_weights(marks: list[bool]) -> tuple[float, float]:
-    """Weights of good and bad answers by which the rarer ones weigh as much (KTO's equation 8)."""
-    good, bad = sum(marks), len(marks) - sum(marks)
+    if not good:
+        raise DataError(
+            "All answers are marked bad, so there is nothing to tell apart. Add answers marked "
+            "good on the Data tab."
+        )
     return max(1.0, bad / good), max(1.0, good / bad)

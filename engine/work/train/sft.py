@@ -19,8 +19,12 @@ from engine.work.kernels.packing import Packing
 from engine.work.model.batches import pad_rows
 from engine.work.model.load import Head
 from engine.work.train.inputs import TrainingInputs
-from engine.work.train.objective import ExampleCounts, left_out_warnings, require_examples
-from engine.work.train.samples import SamplePrompts
+from engine.work.train.objective import (
+    ExampleCounts,
+    SamplePrompts,
+    left_out_warnings,
+    require_examples,
+)
 from engine.work.train.trainer import HoneTrainer
 
 TOKEN_COLUMNS = ["input_ids", "labels"]
@@ -33,11 +37,7 @@ class SftTrainer(HoneTrainer):
     held_out: torch.Tensor  # summed loss and number of the target tokens that a check has seen
 
     def compute_loss(
-        self,
-        model: Any,
-        inputs: Any,
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         inputs["use_cache"] = False
         if self.packing.packed:
@@ -113,7 +113,11 @@ def make_sft_trainer(
     """The trainer, with batches packed if this model allows it."""
     batch = arguments["per_device_train_batch_size"]
     chosen = packing.choose_packing(model, data.train, data.lengths, batch)
-    _switch_off_router_loss(model)
+    config = model.config.get_text_config()
+    if hasattr(config, "router_aux_loss_coef"):
+        # The loss that keeps the experts of a mixture evenly used is no concern of an adapter, and
+        # would hide what is learned.
+        config.output_router_logits, config.router_aux_loss_coef = False, 0.0
     padding = partial(pad_examples, filler=tokenizer.pad_token_id)
     held_out = data.held_out.select_columns(TOKEN_COLUMNS) if len(data.held_out) else None
     trainer = SftTrainer(
@@ -136,13 +140,3 @@ def pad_examples(examples: Sequence[dict[str, list[int]]], filler: int) -> dict[
     ids, mask = pad_rows([one["input_ids"] for one in examples], filler)
     labels, _ = pad_rows([one["labels"] for one in examples], IGNORE_INDEX)
     return {"input_ids": ids, "labels": labels, "attention_mask": mask}
-
-
-def _switch_off_router_loss(model: Any) -> None:
-    """Leave out the loss that keeps the experts of a mixture evenly used.
-
-    It is no concern of an adapter, and would hide what is learned.
-    """
-    config = model.config.get_text_config()
-    if hasattr(config, "router_aux_loss_coef"):
-        config.output_router_logits, config.router_aux_loss_coef = False, 0.0

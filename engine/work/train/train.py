@@ -19,7 +19,6 @@ from transformers import PrinterCallback, Trainer
 
 from engine.errors import RunError
 from engine.estimate.duration import replace_check_time
-from engine.model import local
 from engine.runs import disk_space
 from engine.runs.step_down import current_layout, step_down
 from engine.spec.batch import BatchLayout
@@ -28,23 +27,19 @@ from engine.store import events as ev
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
 from engine.work.memory import memory_gb, out_of_memory
-from engine.work.model.adapters import apply_method, parameter_counts
+from engine.work.model import adapters
 from engine.work.model.init_conversion import save_initial_adapter
 from engine.work.model.load import choose_device, load_model, read_ahead
-from engine.work.model.warm_start import load_start_adapter, start_model_folder
 from engine.work.train import checkpoints
 from engine.work.train.attempt import Attempt, started_event, training_arguments
-from engine.work.train.callback import (
-    EARLY_STOPPING_CHECKS,
-    CheckSchedule,
-    LearningRateCallback,
-    RunCallback,
-)
+from engine.work.train.callback import CheckSchedule, LearningRateCallback, RunCallback
 from engine.work.train.checkpoint_check import step_of
 from engine.work.train.inputs import TrainingInputs, load_inputs
 from engine.work.train.memory_test import estimate_run, run_memory_test
 from engine.work.train.objective import Objective
 from engine.work.train.trainer import HoneTrainer
+
+EARLY_STOPPING_CHECKS = {"gentle": 5, "strict": 2}  # checks in a row without a gain
 
 
 def train(run: RunDir) -> None:
@@ -52,9 +47,12 @@ def train(run: RunDir) -> None:
     run.emit(ev.Phase(text="Reading the examples."))
     inputs = load_inputs(run)
     # The weights are read from the disk while the rows become tokens.
-    read_ahead(start_model_folder(run) or local.checked_folder(inputs.spec.model.source))
+    read_ahead(adapters.start_model_folder(run, inputs.spec))
     objective = make_objective(inputs)
-    _report_warnings(run, objective)
+    view = run.view()
+    for text in objective.warnings:
+        if not view.steps and text not in view.warnings:  # else an earlier attempt has said it
+            run.emit(ev.Warned(text=text))
     if run.view().proving:
         # Where nothing smaller is left, the same is tried again: it may not have been memory.
         step_down(
@@ -86,14 +84,6 @@ def make_objective(inputs: TrainingInputs) -> Objective:
     return ClassificationObjective(inputs)
 
 
-def _report_warnings(run: RunDir, objective: Objective) -> None:
-    """Tell the user what to know of the examples, once: an earlier attempt may have done it."""
-    view = run.view()
-    for text in objective.warnings:
-        if not view.steps and text not in view.warnings:
-            run.emit(ev.Warned(text=text))
-
-
 # --- one attempt ---
 
 
@@ -108,10 +98,14 @@ def _train_with_layout(
     resume = checkpoints.find_newest(run)
     if resume:
         checkpoints.recover(run, resume)
-    disk_space.require_room(run, parameter_counts(model)[0], before_start=True)
+    disk_space.require_room(run, adapters.parameter_counts(model)[0], before_start=True)
     steps = spec.optim.steps(objective.counts.rows)
     first = step_of(resume) if resume else 0
-    schedule = check_schedule(spec, steps)
+    schedule = CheckSchedule(
+        spec.sampling.steps_between_checks(steps),
+        60 * spec.sampling.save_minutes,
+        EARLY_STOPPING_CHECKS.get(spec.optim.patience),
+    )
     callback = RunCallback(run, schedule, make_started, lambda: objective.sample_replies(model))
     callback.restore(first)
     if first >= steps or callback.exhausted:
@@ -129,24 +123,11 @@ def _train_with_layout(
 
 def _build_model(attempt: Attempt) -> Any:
     """The base model with only what the method trains left trainable."""
-    spec, info = attempt.inputs.spec, attempt.inputs.info
+    run, spec, info = attempt.run, attempt.inputs.spec, attempt.inputs.info
     torch.manual_seed(spec.data.seed)
-    model = apply_method(_load_base(attempt), spec.method, info)
-    load_start_adapter(model, attempt.run)
-    if attempt.layout.checkpointing and not model.supports_gradient_checkpointing:
-        raise RunError(
-            f"Models like '{info.name}' cannot recompute to save memory (gradient checkpointing). "
-            "Set that to Never under More settings, and the longest example lower on the Data tab."
-        )
-    save_initial_adapter(model, spec.method, attempt.run.checkpoints)
-    return model
-
-
-def _load_base(attempt: Attempt) -> Any:
-    spec = attempt.inputs.spec
-    folder = start_model_folder(attempt.run) or local.checked_folder(spec.model.source)
+    folder, head = adapters.start_model_folder(run, spec), attempt.objective.head
     try:
-        return load_model(folder, attempt.setup, spec.method, attempt.objective.head)
+        base = load_model(folder, attempt.setup, spec.method, head)
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -155,15 +136,15 @@ def _load_base(attempt: Attempt) -> Any:
             "The model's weights alone need more memory than there is."
             + ("" if spec.method.bits == 4 else advice)
         ) from error
-
-
-def check_schedule(spec: RunSpec, steps: int) -> CheckSchedule:
-    """How often a run of so many steps is checked and saved, and when it stops early."""
-    return CheckSchedule(
-        spec.sampling.steps_between_checks(steps),
-        60 * spec.sampling.save_minutes,
-        EARLY_STOPPING_CHECKS.get(spec.optim.patience),
-    )
+    model = adapters.apply_method(base, spec.method, info)
+    adapters.load_start_adapter(model, run)
+    if attempt.layout.checkpointing and not model.supports_gradient_checkpointing:
+        raise RunError(
+            f"Models like '{info.name}' cannot recompute to save memory (gradient checkpointing). "
+            "Set that to Never under More settings, and the longest example lower on the Data tab."
+        )
+    save_initial_adapter(model, spec.method, run.checkpoints)
+    return model
 
 
 def _make_trainer(

@@ -76,8 +76,7 @@ class HoneTrainer(Trainer):
     def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
         """A check may be left out, so the random numbers that it draws do not count."""
         with preserved_random_state():
-            found: dict[str, float] = super().evaluate(*args, **options)
-        return found
+            return super().evaluate(*args, **options)
 
     def evaluation_loop(self, *args: Any, **options: Any) -> Any:
         """Raises RunError for a held-out loss that is not finite."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 
 from engine.__main__ import COMMANDS, main
-from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
+from tests.fake_backend import FakeBackend
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 
@@ -34,9 +37,28 @@ def test_every_command_has_plain_help(
         ([], "Missing command"),
         (["fly"], "No such command 'fly'"),
         (["show"], "Missing argument 'RUN'"),
-        (["move", "last", "aside"], "'aside' is not one of 'up', 'down', 'first'"),
-        (["inspect", "pocket", "--rank", "many"], "Invalid value for '--rank'"),
         (["reply", "last"], "Missing option '--prompt'"),
+        (
+            ["move", "last", "aside"],
+            "Invalid value for 'WHERE': 'aside' is not one of 'up', 'down', 'first'.",
+        ),
+        (
+            ["merge", "last", "--precision", "fp16"],
+            "Invalid value for '--precision': 'fp16' is not one of 'fp32', 'bf16'.",
+        ),
+        (
+            ["inspect", "pocket", "--method", "adapter"],
+            "Invalid value for '--method': 'adapter' is not one of 'lora', 'qlora', 'lora8', "
+            "'dora', 'head', 'full'.",
+        ),
+        (
+            ["inspect", "pocket", "--rank", "many"],
+            "Invalid value for '--rank': it must be a whole number, not 'many'.",
+        ),
+        (
+            ["extend", "last", "abc"],
+            "Invalid value for 'EPOCHS': it must be a number, not 'abc'.",
+        ),
     ],
 )
 def test_a_wrong_call_is_said_without_a_traceback(
@@ -67,6 +89,26 @@ def test_runs_and_show_as_sentences_and_as_json(
     assert json.loads(capsys.readouterr().out) == [shown]
     assert main(["show", run.id, "--home", str(home)]) == 0
     assert "state: finished" in capsys.readouterr().out
+
+
+class KilledMerge:
+    """A merge worker that the system kills."""
+
+    def work(self, run: RunDir, job: str) -> int:
+        run.emit(ev.Merging(precision="fp32"))
+        run.queue_mark.unlink()
+        return -9
+
+
+def test_merge_waits_for_the_reason_why_its_worker_ended(
+    home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Engine(home, supervise=False).start(SPEC)
+    assert FakeBackend(steps=5, seconds=0).work(run, "train") == 0
+    monkeypatch.setattr("engine.runs.engine.ProcessBackend", KilledMerge)
+    monkeypatch.setattr("engine.process.exit_status.ended_for_memory", lambda *_: time.sleep(0.5))
+    assert main(["merge", run.id, "--home", str(home)]) == 1
+    assert capsys.readouterr().err == "The merge was ended by the system. Try again.\n"
 
 
 def test_leaving_says_what_goes_on(

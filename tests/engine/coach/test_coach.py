@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.coach import Told, all_told, rates, recorded
+from benchmarks.coach import CoachedCurve, coach_all_curves, rates, recorded
 from benchmarks.curves import CURVES, recipes
 from engine.coach import rules
 from engine.coach.message import ALARMS
@@ -18,30 +18,30 @@ SAMPLES = ("pirate", "json", "support", "reviews", "preferences")
 
 
 @pytest.fixture(scope="module")
-def told() -> list[Told]:
-    return list(all_told())
+def curves() -> list[CoachedCurve]:
+    return list(coach_all_curves())
 
 
-def test_there_are_curves_of_every_sign_recorded_and_made(told: list[Told]) -> None:
-    labels = Counter(one.label for one in told)
+def test_there_are_curves_of_every_sign_recorded_and_made(curves: list[CoachedCurve]) -> None:
+    labels = Counter(one.label for one in curves)
     assert set(labels) == {"healthy", *ALARMS} and min(labels.values()) >= 3
     assert len([one for one in recipes() if (CURVES / f"{one.name}.json").exists()]) >= 35
     assert max(path.stat().st_size for path in CURVES.glob("*.json")) < 16_000
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_no_sample_is_alarmed_as_it_ships(told: list[Told], name: str) -> None:
-    [one] = [one for one in told if one.name == name]
+def test_no_sample_is_alarmed_as_it_ships(curves: list[CoachedCurve], name: str) -> None:
+    [one] = [one for one in curves if one.name == name]
     assert one.right and not one.alarms
 
 
-def test_no_healthy_run_is_alarmed(told: list[Told]) -> None:
-    assert not [one for one in told if one.label == "healthy" and (one.false or not one.right)]
+def test_no_healthy_run_is_alarmed(curves: list[CoachedCurve]) -> None:
+    assert not [one for one in curves if one.label == "healthy" and (one.false or not one.right)]
 
 
 @pytest.mark.parametrize("part", ["tune", "held-out", "fresh"])
-def test_precision_and_recall(told: list[Told], part: str) -> None:
-    mine = [one for one in told if one.part == part]
+def test_precision_and_recall(curves: list[CoachedCurve], part: str) -> None:
+    mine = [one for one in curves if one.part == part]
     for label in {one.label for one in mine}:
         _, _, _, precision, recall = rates(mine, label)
         assert precision >= 0.75 and recall >= 0.5, (part, label, precision, recall)

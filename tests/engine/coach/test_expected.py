@@ -10,7 +10,6 @@ import pytest
 from engine.coach import coach, expected
 from engine.process.child import Child
 from engine.process.desk import DESK_FAILURES
-from engine.process.fake import FakeBackend
 from engine.runs import report
 from engine.runs.engine import Engine
 from engine.spec import run as specs
@@ -19,12 +18,14 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, fold_events
 from tests.conftest import idle, wait_for
 from tests.engine.store.test_run_view import DONE, checked, started, step
+from tests.fake_backend import FakeBackend
 from ui import charts
 from ui.train import live
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 PHASE = ev.Phase(text="Loading the model.")
-TOLD = ev.Estimated(trainable=1, memory_gb=1, seconds_low=1, seconds_high=9)
+KILLED = ev.Warned(text="It was killed.")
+ESTIMATED = ev.Estimated(trainable=1, memory_gb=1, seconds_low=1, seconds_high=9)
 
 
 def saved(number: int, best: bool = True) -> ev.Saved:
@@ -39,7 +40,7 @@ def run(home) -> RunDir:
     return made
 
 
-def tell(run: RunDir, *events: ev.Event) -> None:
+def emit_all(run: RunDir, *events: ev.Event) -> None:
     for event in events:
         run.emit(event)
 
@@ -54,18 +55,9 @@ def tell(run: RunDir, *events: ev.Event) -> None:
             [ev.Warned(text="3 rows are left out."), PHASE, started(), step(1)],
             "ended without a message",
         ),
-        ([started(), step(1), ev.Warned(text="It was killed.")], "It was killed."),
-        (
-            [
-                started(),
-                step(1),
-                ev.Warned(text="It was killed."),
-                ev.Scoring(),
-                ev.Warned(text="No."),
-            ],
-            "It was killed.",
-        ),
-        ([started(), step(1), ev.Warned(text="It was killed."), PHASE], "ended without a message"),
+        ([started(), step(1), KILLED], "It was killed."),
+        ([started(), step(1), KILLED, ev.Scoring(), ev.Warned(text="No.")], "It was killed."),
+        ([started(), step(1), KILLED, PHASE], "ended without a message"),
         (
             [ev.Warned(text="A checkpoint is damaged."), started(resumed_from=1), step(2)],
             "ended without a message",
@@ -87,20 +79,16 @@ def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
     run = engine.start(SPEC)
     wait_for(run, lambda run: run.view().warnings and idle(run))
     said = coach.describe_run(run.view(), run.state())
-    assert (
-        said.title == "Interrupted"
-        and "could not be started (Resource temporarily unavailable)" in said.text
-    )
+    assert said.title == "Interrupted"
+    assert "could not be started (Resource temporarily unavailable)" in said.text
     monkeypatch.undo()
     engine.resume(run.id)
     wait_for(run, lambda run: run.state() == RunState.FINISHED)
     monkeypatch.setattr(FakeBackend, "work", full)
     engine.merge(run.id, "fp32")
     wait_for(run, lambda run: run.view().merged and idle(run))
-    assert (
-        "could not be started" in run.view().merged["fp32"].text
-        and run.state() == RunState.FINISHED
-    )
+    assert "could not be started" in run.view().merged["fp32"].text
+    assert run.state() == RunState.FINISHED
     engine.score(run.id)
     wait_for(run, lambda run: run.view().score_problem and idle(run))
     assert "could not be started" in run.view().score_problem and run.state() == RunState.FINISHED
@@ -129,12 +117,12 @@ def test_one_that_is_not_what_the_queue_expects_does_not_stop_the_queue(home, mo
 
 
 def test_a_run_that_was_interrupted_and_then_scored_is_not_training(run) -> None:
-    tell(run, PHASE, started(), step(1), saved(1), ev.Scoring())
+    emit_all(run, PHASE, started(), step(1), saved(1), ev.Scoring())
     with run.lock.acquire():
-        tell(run, ev.Perplexity(what="the answers", base=2, tuned=1, tokens=4, rows=2, of=2))
+        emit_all(run, ev.Perplexity(what="the answers", base=2, tuned=1, tokens=4, rows=2, of=2))
         assert run.state() == RunState.INTERRUPTED
         report.write_report(run)
-        tell(run, PHASE)
+        emit_all(run, PHASE)
         assert run.state() == RunState.PREPARING
     assert "perplexity" in (run.path / report.REPORT_FILE).read_text().lower()
 
@@ -143,25 +131,15 @@ def test_a_run_that_was_interrupted_and_then_scored_is_not_training(run) -> None
 
 
 def test_a_better_version_that_was_never_saved_is_not_called_kept(run) -> None:
-    tell(
-        run,
-        started(),
-        checked(0, 4.0),
-        step(1),
-        checked(1, 3.0),
-        saved(1),
-        step(2),
-        checked(2, 2.0),
-    )
+    events = [started(), checked(0, 4.0), step(1), checked(1, 3.0), saved(1), step(2)]
+    emit_all(run, *events, checked(2, 2.0))
     view = run.view()
     assert view.best and view.best.step == 2 and view.kept and view.kept.step == 1
-    assert (
-        report.make_report(run).best_step == 1
-        and live.poll_answer(run, view, RunState.INTERRUPTED, {})["best"] == 1
-    )
-    tell(run, saved(2, best=False), step(3), saved(3, best=False))
+    assert report.make_report(run).best_step == 1
+    assert live.poll_answer(run, view, RunState.INTERRUPTED, {})["best"] == 1
+    emit_all(run, saved(2, best=False), step(3), saved(3, best=False))
     assert run.view().kept == view.kept
-    tell(run, started(resumed_from=0))
+    emit_all(run, started(resumed_from=0))
     assert run.view().kept is None
 
 
@@ -177,7 +155,7 @@ def test_only_a_run_with_a_result_is_offered_for_comparing() -> None:
 
 
 def test_a_wish_that_could_not_be_written_is_not_shown_as_one(run) -> None:
-    tell(run, started(), step(1))
+    emit_all(run, started(), step(1))
     run.stop_mark.write_text("")  # the disk was full
     assert live.poll_answer(run, run.view(), RunState.TRAINING, {})["buttons"]
     run.stop_mark.write_text("pause")
@@ -190,11 +168,11 @@ def test_a_check_that_stopping_brought_does_not_use_up_the_patience(run) -> None
     from engine.work.train.callback import CheckSchedule, RunCallback
 
     way = [started(), checked(2, 1.0), step(4), checked(4, 1.5), step(5), checked(5, 1.4)]
-    tell(run, *way, ev.Stopped(step=5, kept=True))
+    emit_all(run, *way, ev.Stopped(step=5, kept=True))
     found = RunCallback(run, CheckSchedule(2, 300, 2), lambda _: started(), list)
     found.restore(5)
     assert found.checks_without_gain == 1 and not found.exhausted
-    tell(run, started(resumed_from=5), step(6), checked(6, 1.3))
+    emit_all(run, started(resumed_from=5), step(6), checked(6, 1.3))
     found = RunCallback(run, CheckSchedule(2, 300, 2), lambda _: started(), list)
     found.restore(6)
     assert found.exhausted
@@ -208,9 +186,9 @@ def test_an_app_that_died_while_it_made_a_run_longer_made_it_no_longer(home) -> 
     had = values["optim"]["epochs"]
     values["optim"]["epochs"] += 1
     run.set_spec(specs.make_spec(values))  # and here it died
-    told = report.make_report(run)
-    (passes,) = (one.value for one in told.settings if one.label == "Passes")
-    assert passes == f"{had:g} epochs" and "extend" not in told.command
+    made = report.make_report(run)
+    (passes,) = (one.value for one in made.settings if one.label == "Passes")
+    assert passes == f"{had:g} epochs" and "extend" not in made.command
     engine.extend(run.id, 1)
     assert run.spec.optim.epochs == run.view().started.epochs == had + 1
     engine.close()
@@ -229,20 +207,20 @@ def test_what_a_deletion_left_is_removed_by_the_next_app(home, run) -> None:
 
 def test_the_share_of_checks_is_of_the_time_with_the_last_check() -> None:
     done = ev.Finished(step=1, seconds=6.0, memory_gb=1, checks_seconds=4.0)
-    told = {
+    figures = {
         line.what: line.real
         for line in expected.check_estimates(
-            fold_events([started(), TOLD, step(1), done]), RunState.FINISHED
+            fold_events([started(), ESTIMATED, step(1), done]), RunState.FINISHED
         )
     }
-    assert told["Time in checks and samples"] == "4 s (67 %)" and told["Time"] == "6 s"
+    assert figures["Time in checks and samples"] == "4 s (67 %)" and figures["Time"] == "6 s"
 
 
 @pytest.mark.slow
 def test_time_goes_on_from_the_checkpoint_with_the_check_that_came_before_it(run) -> None:
     from engine.work.train.callback import CheckSchedule, RunCallback
 
-    tell(run, started(), step(3), ev.Saved(step=3, best=True, checks_seconds=4.0, seconds=11.0))
+    emit_all(run, started(), step(3), ev.Saved(step=3, best=True, checks_seconds=4.0, seconds=11.0))
     found = RunCallback(run, CheckSchedule(1, 300, None), lambda _: started(), list)
     found.restore(3)
     assert (found.earlier_seconds, found.checks_seconds) == (11.0, 4.0)
@@ -252,7 +230,7 @@ def test_the_peak_of_memory_is_that_of_the_layout_that_it_ended_with() -> None:
     less = ev.SteppedDown(batch=1, accumulation=8, checkpointing=False, why="x")
     wide = step(1).model_copy(update={"memory_gb": 9.0})
     assert fold_events([started(), wide]).memory_gb == 9.0
-    ended = fold_events([started(), TOLD, wide, less, ev.Failed(text="x")])
+    ended = fold_events([started(), ESTIMATED, wide, less, ev.Failed(text="x")])
     assert [line.what for line in expected.check_estimates(ended, RunState.FAILED)] == [
         "Trained weights"
     ]

@@ -120,9 +120,8 @@ REFUSED = {
 
 
 def take(store: Store, *files: Path) -> datasets.Dataset:
-    return datasets.load_dataset(
-        store, ingest.ingest_files(store, [Upload(file, file.name) for file in files])
-    )
+    uploads = [Upload(file, file.name) for file in files]
+    return datasets.load_dataset(store, ingest.ingest_files(store, uploads))
 
 
 def test_every_file_is_known_here(shared_data: Path) -> None:
@@ -131,22 +130,13 @@ def test_every_file_is_known_here(shared_data: Path) -> None:
     assert there == {name for name, *_ in KNOWN} | set(REFUSED)
 
 
-@pytest.mark.parametrize(
-    ("name", "shape", "count", "bad"),
-    KNOWN,
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_real_files_are_recognised_and_counted(  # noqa: PLR0913  fixtures and parameters
-    shared_data: Path, home: Path, name: str, shape: Shape, count: Callable[[Path], int], bad: int
-) -> None:
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: known[0])
+def test_real_files_are_recognised_and_counted(shared_data: Path, home: Path, known) -> None:
+    name, shape, count, bad = known
     path, store = shared_data / "datasets" / name, Store(home)
     dataset = take(store, path)
-    assert (dataset.shape, dataset.certain, dataset.rows, dataset.bad) == (
-        shape,
-        True,
-        count(path),
-        0,
-    )
+    assert dataset.shape == shape and dataset.certain
+    assert (dataset.rows, dataset.bad) == (count(path), 0)
     prepared = prepare_dataset(store, DataSpec(source=dataset.source))
     found = next((finding.count for finding in prepared.findings if finding.kind == "unusable"), 0)
     assert found == bad
@@ -182,21 +172,11 @@ def test_real_folders_are_put_together(  # noqa: PLR0913  fixtures and parameter
 
 def test_real_tool_calls_keep_their_names_and_arguments(shared_data: Path, home: Path) -> None:
     store = Store(home)
-    dataset = take(
-        store, shared_data / "datasets" / "openai_chat" / "weather_chat_fine_tuning.jsonl"
-    )
+    dataset = take(store, shared_data / "datasets/openai_chat/weather_chat_fine_tuning.jsonl")
     row = prepare_dataset(store, DataSpec(source=dataset.source, held_out=0.0)).train_rows()[0]
     call = row["messages"][1]["tool_calls"][0]["function"]
-    assert call == {
-        "name": "get_current_weather",
-        "arguments": {"location": "San Francisco, CA", "unit": "celsius"},
-    }
-    assert [turn["role"] for turn in row["messages"]] == [
-        "user",
-        "assistant",
-        "tool",
-        "tool",
-        "tool",
-        "assistant",
-    ]
+    arguments = {"location": "San Francisco, CA", "unit": "celsius"}
+    assert call == {"name": "get_current_weather", "arguments": arguments}
+    roles = [turn["role"] for turn in row["messages"]]
+    assert roles == ["user", "assistant", "tool", "tool", "tool", "assistant"]
     assert row["tools"][0]["function"]["name"] == "get_current_weather"

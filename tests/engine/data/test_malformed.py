@@ -16,7 +16,6 @@ import pytest
 from engine.data import datasets
 from engine.data.quality.findings import Finding
 from engine.data.quality.token_report import TokenReport
-from engine.data.rows import read_rows
 from engine.errors import DataError
 from engine.process import oneshot
 from engine.spec import presets
@@ -70,14 +69,9 @@ def is_slow(case: Case) -> bool:
 def test_malformed(case: Case, tmp_path: Path, home: Path) -> None:
     source, notes, findings, refusal = give(case, tmp_path, home)
     store = Store(home)
-    said = (
-        [refusal]
-        if refusal
-        else [
-            *notes,
-            *(f"{f.title}. {f.text} {f.example} {f.button}" for f in findings if f.kind != "few"),
-        ]
-    )
+    others = [finding for finding in findings if finding.kind != "few"]
+    said = [refusal] if refusal else list(notes)
+    said += [f"{one.title}. {one.text} {one.example} {one.button}" for one in others]
     if case.outcome in TOKENIZED:
         said += tokens_say(store, source)
     text = " ".join(said)
@@ -93,41 +87,29 @@ def test_malformed(case: Case, tmp_path: Path, home: Path) -> None:
     assert (case.outcome == "fix") == bool(stops), text
     if case.outcome == "accepted":
         assert not notes and not [finding for finding in findings if finding.level != "info"], text
-    fixed = oneshot.prepare_rows(
-        store, DataSpec(source=source, fixes=tuple(finding.fix for finding in stops))
-    )
+    fixes = tuple(finding.fix for finding in stops)
+    fixed = oneshot.prepare_rows(store, DataSpec(source=source, fixes=fixes))
     assert case.rows is None or fixed.train + fixed.held_out == case.rows
     fixed.require_usable()
     if stops:
         with pytest.raises(DataError):
             oneshot.prepare_rows(store, DataSpec(source=source)).require_usable()
-    words = " ".join(text.split())
-    SAID[CASES.index(case)] = (
-        case,
-        {"accepted": "accepted as it is", "fix": "to be fixed"}.get(
-            case.outcome, "accepted, and said"
-        ),
-        words,
-    )
+    outcomes = {"accepted": "accepted as it is", "fix": "to be fixed"}
+    outcome = outcomes.get(case.outcome, "accepted, and said")
+    SAID[CASES.index(case)] = case, outcome, " ".join(text.split())
 
 
 def tokens_say(store: Store, source: str) -> list[str]:
     """What the token report says with the pocket model."""
-    from engine.data import report as check
+    from engine.data.report import token_findings
     from engine.work.encode.preview import token_report
     from engine.work.encode.tokenizer import load_tokenizer
 
     spec = DataSpec(source=source, max_length=64, held_out=0.0)
     rows = list(oneshot.prepare_rows(store, spec).train_rows())
-    counted = token_report(
-        load_tokenizer(presets.POCKET_MODEL),
-        rows,
-        list(range(len(rows))),
-        len(rows),
-        spec,
-        lambda _: None,
-    )
-    found = check.token_findings(TokenReport.model_validate(counted), spec)
+    tokenizer, numbers = load_tokenizer(presets.POCKET_MODEL), list(range(len(rows)))
+    counted = token_report(tokenizer, rows, numbers, len(rows), spec, lambda _: None)
+    found = token_findings(TokenReport.model_validate(counted), spec)
     return [f"{finding.title}. {finding.text}" for finding in found]
 
 
@@ -140,14 +122,10 @@ def test_text_is_kept_as_it_is(tmp_path: Path, home: Path) -> None:
     for case in CASES:
         if case.number in wanted:
             source, *_ = give(case, tmp_path, home)
-            rows = [
-                (row["prompt"], row["completion"])
-                for row in datasets.load_dataset(Store(home), source).read_rows()
-            ]
-            assert rows == [
-                *((row["prompt"], row["completion"]) for row in GOOD),
-                *wanted[case.number],
-            ]
+            rows = [*datasets.load_dataset(Store(home), source).read_rows()]
+            assert rows[: len(GOOD)] == GOOD
+            others = [(row["prompt"], row["completion"]) for row in rows[len(GOOD) :]]
+            assert others == wanted[case.number]
 
 
 def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
@@ -155,19 +133,13 @@ def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
         if case.number == 35:
             give(case, tmp_path, home)
     store = Store(home)
-    cards = [
-        datasets.load_dataset(store, source)
-        for source, _ in datasets.list_datasets(store)
-        if source.startswith("dataset:")
-    ]
+    sources = [source for source, _ in datasets.list_datasets(store) if "dataset:" in source]
+    cards = [datasets.load_dataset(store, source) for source in sources]
     assert {card.name for card in cards} == set(NASTY)
-    assert all(
-        re.fullmatch(r"[0-9a-f]{16}", card.folder.name) and card.folder.parent == store.datasets
-        for card in cards
-    )
-    assert not list(tmp_path.glob("x.csv")) and len(
-        read_rows(cards[0].folder / "rows.arrow")
-    ) == len(GOOD)
+    for card in cards:
+        assert re.fullmatch(r"[0-9a-f]{16}", card.folder.name)
+        assert card.folder.parent == store.datasets
+    assert not list(tmp_path.glob("x.csv")) and len(cards[0].read_rows()) == len(GOOD)
 
 
 def test_the_table_of_messages_is_up_to_date() -> None:
@@ -184,13 +156,11 @@ def test_the_table_of_messages_is_up_to_date() -> None:
         "| # | input | outcome | what is said |",
         "|---|---|---|---|",
     ]
-    for place in sorted(SAID):
-        case, outcome, said = SAID[place]
+    for _, (case, outcome, said) in sorted(SAID.items()):
         cells = (str(case.number), case.title, outcome, " ".join(said.split())[:600] or "–")
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     text = "\n".join(lines) + "\n"
     if not TABLE.is_file() or TABLE.read_text(encoding="utf-8") != text:
         TABLE.write_text(text, encoding="utf-8")
-        assert os.environ.get("HONE_WRITE_DOCS"), (
-            "docs/data-errors.md was out of date and has been written anew"
-        )
+        message = "docs/data-errors.md was out of date and has been written anew"
+        assert os.environ.get("HONE_WRITE_DOCS"), message

@@ -26,18 +26,11 @@ def infer(*rows: dict) -> Schema:
     ("row", "shape", "made"),
     [
         ({"messages": CHAT}, Shape.CHAT, {"messages": CHAT}),
-        (
-            {"id": 1, "conversations": [HUMAN, GPT]},
-            Shape.CHAT,
-            {"messages": CHAT},
-        ),
+        ({"id": 1, "conversations": [HUMAN, GPT]}, Shape.CHAT, {"messages": CHAT}),
         ({"system": "S", "messages": CHAT},
          Shape.CHAT, {"messages": [{"role": "system", "content": "S"}, *CHAT]}),
-        (
-            {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, CHAT[1]]},
-            Shape.CHAT,
-            {"messages": CHAT},
-        ),
+        ({"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}, CHAT[1]]},
+         Shape.CHAT, {"messages": CHAT}),
         ({"instruction": "Do", "input": "", "output": "Yes."},
          Shape.ALPACA, {"prompt": "Do", "completion": "Yes."}),
         ({"instruction": "Do", "input": "it", "output": "Y"},
@@ -109,34 +102,42 @@ def test_recognised_and_converted(row: dict, shape: Shape, made: dict) -> None:
     assert found.shape == shape and found.reason.endswith(".") and found.certain
     assert normalize_row(row, found) == [made]
     again = as_table_row(made, shape)  # what the editor saves is read back as it was
-    other = (
-        again | {"good": False} if shape == Shape.FEEDBACK else again
-    )  # marks are told by having both
+    # Marks are recognised by having both.
+    other = again | {"good": False} if shape == Shape.FEEDBACK else again
     assert normalize_row(again, infer(again, other)) == [made]
 
 
 def test_unused_columns_are_said() -> None:
-    assert (
-        "not used: 'id', 'by'."
-        in infer({"prompt": "a", "completion": "b", "id": 1, "by": 2}).reason
-    )
+    found = infer({"prompt": "a", "completion": "b", "id": 1, "by": 2})
+    assert "not used: 'id', 'by'." in found.reason
+
+
+@pytest.mark.parametrize("own", [[], [{"role": "system", "content": "Own"}]])
+def test_a_system_column_precedes_conversations_without_their_own(own: list) -> None:
+    wanted = [*(own or [{"role": "system", "content": "S"}]), *CHAT]
+    rows = [
+        {"messages": [*own, *CHAT]},
+        {"messages": [*own, CHAT[0]], "chosen": "Yes.", "rejected": "No."},
+        {"messages": [*own, *CHAT], "label": True},
+        {"prompt": [*own, CHAT[0]], "completion": CHAT[1:]},
+    ]
+    for row in rows:
+        row["system"] = "S"
+        assert normalize_row(row, infer(row))[0]["messages"] == wanted
 
 
 @pytest.mark.parametrize("mark", [None, "", "maybe"])
 def test_an_answer_without_a_mark_is_not_taken_for_a_good_one(mark) -> None:
     found = infer(*({"prompt": "a", "completion": "b", "label": good} for good in (True, False)))
-    assert (
-        normalize_row({"prompt": "a", "completion": "b", "label": False}, found)[0]["good"] is False
-    )
+    row = {"prompt": "a", "completion": "b"}
+    assert normalize_row(row | {"label": False}, found)[0]["good"] is False
     with pytest.raises(DataError, match="where true or false is needed"):
-        normalize_row({"prompt": "a", "completion": "b", "label": mark}, found)
+        normalize_row(row | {"label": mark}, found)
 
 
 def test_several_instances_are_several_rows() -> None:
-    row = {
-        "instruction": "Do",
-        "instances": [{"input": "a", "output": "A"}, {"input": "", "output": "B"}],
-    }
+    instances = [{"input": "a", "output": "A"}, {"input": "", "output": "B"}]
+    row = {"instruction": "Do", "instances": instances}
     assert normalize_row(row, infer(row)) == [
         {"prompt": "Do\n\na", "completion": "A"},
         {"prompt": "Do", "completion": "B"},
@@ -144,22 +145,23 @@ def test_several_instances_are_several_rows() -> None:
 
 
 def test_columns_without_a_name_are_distinguished_by_what_they_hold() -> None:
-    rows = [
-        {"column 1": label, "column 2": f"some longer text {n}"}
-        for n, label in enumerate("abab" * 10)
-    ]
-    found = infer(*rows)
+    found = infer(
+        *({"column 1": "ab"[n % 2], "column 2": f"some longer text {n}"} for n in range(40))
+    )
     assert (found.shape, found.certain) == (Shape.LABEL, True)
     assert found.roles == {"text": "column 2", "label": "column 1"}
+
+
+def test_a_column_of_row_numbers_without_a_name_is_no_answer() -> None:
+    found = infer(*({"": str(n), "text": f"A sentence, number {n}."} for n in range(30)))
+    assert (found.shape, found.roles) == (Shape.TEXT, {"text": "text"})
 
 
 def test_a_guess_asks_to_be_confirmed() -> None:
     found = infer(*({"frage": f"Was ist {n}?", "antwort": f"Das ist {n}."} for n in range(9)))
     assert (found.shape, found.certain) == (Shape.COMPLETION, False)
-    assert (
-        found.roles == {"prompt": "frage", "completion": "antwort"}
-        and "Is that right?" in found.reason
-    )
+    assert found.roles == {"prompt": "frage", "completion": "antwort"}
+    assert "Is that right?" in found.reason
 
 
 def test_numbers_alone_are_no_text() -> None:
@@ -169,17 +171,15 @@ def test_numbers_alone_are_no_text() -> None:
 
 def test_class_numbers_get_their_names() -> None:
     found = infer({"text": "a", "label": 0}, {"text": "b", "label": 1})
-    assert normalize_row({"text": "a", "label": 1}, found, {"0": "bad", "1": "good"}) == [
-        {"prompt": "a", "completion": "good"}
-    ]
+    made = normalize_row({"text": "a", "label": 1}, found, {"0": "bad", "1": "good"})
+    assert made == [{"prompt": "a", "completion": "good"}]
 
 
 def test_the_user_may_say_what_the_columns_are() -> None:
     columns = ["a", "b", "c"]
     found = check_schema(Shape.LABEL, {"text": "b", "label": "a"}, columns, "file")
-    assert normalize_row({"a": "x", "b": "Text.", "c": 1}, found) == [
-        {"prompt": "Text.", "completion": "x"}
-    ]
+    made = normalize_row({"a": "x", "b": "Text.", "c": 1}, found)
+    assert made == [{"prompt": "Text.", "completion": "x"}]
     for roles, words in (
         ({"text": "b"}, "choose the column for: Label"),
         ({"text": "b", "label": "z"}, "no column 'z'"),
@@ -219,28 +219,42 @@ def test_what_is_nearly_a_chat_is_not_taken_for_text(row: dict, words: str) -> N
         ({"messages": [{"role": "narrator", "content": "x"}, *CHAT]}, "unknown role 'narrator'"),
         ({"messages": [CHAT[0], *CHAT]}, "turns 1 and 2 are both the user's"),
         ({"messages": [CHAT[0], {"role": "assistant", "content": ""}]}, "turn 2 is empty"),
-        (
-            {"messages": [CHAT[0], {"role": "assistant", "tool_calls": [{"function": {}}]}]},
-            "cannot be read",
-        ),
+        ({"messages": [CHAT[0], {"role": "assistant", "tool_calls": [{"function": {}}]}]},
+         "cannot be read"),
         ({"messages": [CHAT[0] | {"tool_calls": [CALL]}, CHAT[1]]}, "Only the assistant can"),
         ({"messages": [*CHAT, {"role": "system", "content": "3"}]}, "must come first"),
         ({"messages": ["Hi"]}, "not an object"),
         ({"messages": CHAT[1:]}, "comes first, with no question before it"),
         ({"messages": [CHAT[0], {"role": "assistant", "content": None}]}, "turn 2 is empty"),
-        (
-            {"messages": [CHAT[0], {"role": "assistant", "content": {}}]},
-            "expected text, got an object",
-        ),
+        ({"messages": [CHAT[0], {"role": "assistant", "content": {}}]},
+         "expected text, got an object"),
         ({"messages": [CHAT[0], CHAT[1] | {"weight": 0}]}, "all its answers have the weight 0"),
         ({"messages": [CHAT[0], CHAT[1] | {"weight": 0.5}]}, "has the weight 0.5"),
         ({"messages": CHAT, "tools": "{"}, "list of tools is not valid JSON"),
         ({"prompt": "a", "chosen": "b", "rejected": ""}, "no worse answer"),
         ({"messages": CHAT, "images": ["1.jpg"]}, "comes with images"),
     ],
-)
+)  # fmt: skip
 def test_bad_rows_are_named(row: dict, words: str) -> None:
     good = {"messages": CHAT} if "messages" in row else {"prompt": "a", "completion": "b"}
     with pytest.raises(DataError) as error:
         normalize_row(row, infer(good, row))
     assert words in str(error.value)
+
+
+def test_a_list_of_labels_is_read_as_labels() -> None:
+    rows = [{"text": f"Text {n}.", "labels": ["a", "b"][: 1 + n % 2]} for n in range(30)]
+    found = infer(*rows)
+    assert found.shape == Shape.LABEL and found.roles["label"] == "labels"
+    assert [normalize_row(row, found)[0]["completion"] for row in rows[:2]] == ["a", "a, b"]
+    numbered = normalize_row({"text": "x", "labels": [0, 2]}, found, {"0": "joy", "2": "fear"})
+    assert numbered[0]["completion"] == "joy, fear"
+    for wrong in ([], [""], [["a"]]):
+        with pytest.raises(DataError):
+            normalize_row({"text": "x", "labels": wrong}, found)
+
+
+def test_measured_numbers_are_a_label_although_every_row_has_its_own() -> None:
+    numbers = infer(*({"text": f"Text {n}.", "label": f"{n / 7:.3f}"} for n in range(40)))
+    answers = infer(*({"text": f"Text {n}.", "label": f"Answer {n}."} for n in range(40)))
+    assert (numbers.shape, answers.shape) == (Shape.LABEL, Shape.COMPLETION)

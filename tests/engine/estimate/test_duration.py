@@ -11,6 +11,7 @@ from engine import hardware
 from engine.estimate import duration
 from engine.estimate.duration import BatchShape
 from engine.estimate.lengths import lengths_of_report
+from engine.process import oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.method import MethodSpec
@@ -60,14 +61,14 @@ def test_twice_the_passes_take_twice_as_long_and_half_the_speed_too() -> None:
 
 
 def test_the_first_check_tells_what_all_of_them_add() -> None:
-    told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=75, seconds_high=140)
-    once = duration.replace_check_time(told, 3, 5)
+    estimated = ev.Estimated(trainable=1, memory_gb=1, seconds_low=75, seconds_high=140)
+    once = duration.replace_check_time(estimated, 3, 5)
     assert (once.seconds_low, once.seconds_high, once.checks_seconds) == (75 + 7.5, 140 + 15, 15)
     # A run that was killed before its first checkpoint makes that check again.
     assert duration.replace_check_time(once, 3, 5) == once
-    assert duration.replace_check_time(duration.replace_check_time(told, 9, 5), 3, 5) == once
+    assert duration.replace_check_time(duration.replace_check_time(estimated, 9, 5), 3, 5) == once
     # What would take more than its share is left out, but for the first and the last.
-    assert duration.replace_check_time(told, 20, 100).checks_seconds == 30 + 2 * 20
+    assert duration.replace_check_time(estimated, 20, 100).checks_seconds == 30 + 2 * 20
 
 
 @pytest.mark.parametrize(
@@ -120,13 +121,13 @@ def test_an_earlier_run_predicts_its_own_duration(trained: tuple[Engine, RunDir]
     assert view.started and view.last
     shown = duration.speed_of_run(info, spec, view)
     assert shown
-    prepared = engine.prepare(spec.data)
+    prepared = oneshot.prepare_rows(engine.store, spec.data)
     report = engine.desk.count_tokens("pocket", prepared.train_rows(), spec.data)
     found = lengths_of_report(report.edges, report.counts, report.longest)
     assert found
     asked = duration.Workload(info, spec, view.started.rows, view.started.held_out, found)
-    told = duration.estimate_from_past(shown, asked, False)
-    assert told.low < 1.3 * view.last.seconds and told.high > 0.7 * view.last.seconds
+    estimated = duration.estimate_from_past(shown, asked, False)
+    assert estimated.low < 1.3 * view.last.seconds and estimated.high > 0.7 * view.last.seconds
 
 
 def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.estimate import forecast, recommend, settings
+from engine.estimate import forecast, recommend
 from engine.estimate.case import USABLE_SHARE, Case, Setup
 from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.estimate.memory import bytes_needed
@@ -50,13 +50,9 @@ def model(width: int = 256, layers: int = 4, kind: str = "llama", **more: Any) -
 
 
 def case(free: float = 16 * GB, device: Any = "cpu", **more: Any) -> Case:
-    machine = Machine(device, "bf16", False, free, 100 * GB)
-    values: dict[str, Any] = {
-        "info": model(), "goal": "write", "rows": 700, "labels": 0, "lengths": SHORT,
-            "machine": machine,
-        "capable": True,
-    }  # fmt: skip
-    return Case(**(values | more))
+    machine = Machine(device, "bf16", False, free, 100 * GB, True)
+    values: dict[str, Any] = {"info": model(), "goal": "write", "rows": 700, "labels": 0}
+    return Case(**(values | {"lengths": SHORT, "machine": machine} | more))
 
 
 BIG = model(4096, 32)
@@ -70,23 +66,21 @@ BIG = model(4096, 32)
 )  # fmt: skip
 def test_smaller_models_take_larger_steps(width: int, kind: str, lora: float, full: float) -> None:
     asked = case(info=model(width, kind=kind))
-    assert settings.recommend_learning_rate(asked, "lora")[0] == lora
-    assert settings.recommend_learning_rate(asked, "full")[0] == full
+    assert recommend.recommend_learning_rate(asked, "lora")[0] == lora
+    assert recommend.recommend_learning_rate(asked, "full")[0] == full
 
 
 def test_preferences_and_encoders_take_smaller_ones() -> None:
     prefer = case(goal="prefer", preference="dpo", info=BIG)
-    assert settings.recommend_learning_rate(prefer, "lora")[0] == 1e-5
-    assert settings.recommend_learning_rate(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
+    assert recommend.recommend_learning_rate(prefer, "lora")[0] == 1e-5
+    assert recommend.recommend_learning_rate(prefer._replace(preference="orpo"), "lora")[0] == 1e-4
     encoder = case(
         goal="classify",
         labels=2,
         info=model(768, 12, kind="bert", tasks=("classify",), task="classify"),
     )
-    assert (
-        settings.recommend_learning_rate(encoder, "full")[0] == 5e-5
-        and settings.recommend_learning_rate(encoder, "lora")[0] == 5e-4
-    )
+    assert recommend.recommend_learning_rate(encoder, "full")[0] == 5e-5
+    assert recommend.recommend_learning_rate(encoder, "lora")[0] == 5e-4
 
 
 @pytest.mark.parametrize(
@@ -96,27 +90,27 @@ def test_preferences_and_encoders_take_smaller_ones() -> None:
 def test_few_rows_take_more_passes_and_many_a_larger_adapter(
     rows: int, epochs: int, rank: int
 ) -> None:
-    assert settings.recommend_epochs(case(rows=rows))[0] == epochs
-    assert settings.recommend_rank(case(rows=rows))[0] == rank
+    assert recommend.recommend_epochs(case(rows=rows))[0] == epochs
+    assert recommend.recommend_rank(case(rows=rows))[0] == rank
 
 
 def test_labels_and_preferences_need_little_room() -> None:
-    assert settings.recommend_rank(case(goal="classify", labels=3))[0] == 8
-    assert settings.recommend_rank(case(goal="prefer"))[0] == 8
-    assert settings.recommend_epochs(case(goal="prefer", rows=700))[0] == 2
+    assert recommend.recommend_rank(case(goal="classify", labels=3))[0] == 8
+    assert recommend.recommend_rank(case(goal="prefer"))[0] == 8
+    assert recommend.recommend_epochs(case(goal="prefer", rows=700))[0] == 2
 
 
 def test_the_longest_row_stays_whole_where_it_does_not_cost_much() -> None:
-    length, why = settings.recommend_length(case(), specs.MethodSpec())
+    length, why = recommend.recommend_length(case(), specs.MethodSpec())
     assert length == 64 and "57 tokens" in why
     odd = Lengths((0, 50, 100, 5000), (960, 39, 1), 1900)
-    length, why = settings.recommend_length(case(lengths=odd), specs.MethodSpec())
+    length, why = recommend.recommend_length(case(lengths=odd), specs.MethodSpec())
     assert length == 64 and "are cut" in why
     long = Lengths((0, 1000, 4000), (10, 90), 3900)
-    length, why = settings.recommend_length(case(lengths=long), specs.MethodSpec())
+    length, why = recommend.recommend_length(case(lengths=long), specs.MethodSpec())
     assert length == 2048 and "reads no more at once" in why
     assert (
-        settings.recommend_length(case(lengths=None, max_length=192), specs.MethodSpec())[0] == 192
+        recommend.recommend_length(case(lengths=None, max_length=192), specs.MethodSpec())[0] == 192
     )
 
 
@@ -129,10 +123,8 @@ def test_the_batch_is_what_fits_and_the_effective_one_stays() -> None:
         asked._replace(machine=asked.machine._replace(free=(needs[1] + 1) / USABLE_SHARE))
     ).values
     assert tight["method.kind"] == "lora"
-    assert (
-        1 <= tight["optim.batch_size"] <= 4
-        and tight["optim.batch_size"] * tight["optim.accumulation"] == 16
-    )
+    assert 1 <= tight["optim.batch_size"] <= 4
+    assert tight["optim.batch_size"] * tight["optim.accumulation"] == 16
     least = bytes_needed(asked, Setup(specs.MethodSpec(), 2048))
     assert least < needs[0]
     tighter = recommend.recommend_settings(
@@ -173,11 +165,8 @@ def test_what_would_help_is_named() -> None:
 
 def test_a_method_of_one_s_own_gets_values_that_suit_it() -> None:
     own = recommend.recommend_settings(case(), "full")
-    assert (
-        own.values["method.kind"] == "full"
-        and own.kind == "lora"
-        and "method.rank" not in own.values
-    )
+    assert own.values["method.kind"] == "full" and own.kind == "lora"
+    assert "method.rank" not in own.values
     assert own.values["optim.learning_rate"] == 2e-4
 
 
@@ -204,10 +193,10 @@ def test_whatever_is_recommended_is_a_valid_spec_with_a_reason_for_each_value(  
     assert found.values.keys() == found.reasons.keys() and all(found.reasons.values())
     assert spec.data.max_length <= asked.info.context
     assert spec.optim.effective_batch in (4, 8, 16)
-    told = forecast.forecast_run(asked, spec)
+    planned = forecast.forecast_run(asked, spec)
     best = next(option for option in found.options if option.kind == spec.method.kind)
     if best.fits:
-        assert told.fit is not None, "what is said to fit can be laid out so that it does"
+        assert planned.fit is not None, "what is said to fit can be laid out so that it does"
 
 
 @pytest.mark.parametrize(
@@ -217,16 +206,13 @@ def test_the_effect_of_stepping_down_is_stated(preference: str, words: str) -> N
     goal: Any = "prefer" if preference else "write"
     spec = specs.make_spec({"optim": {"batch_size": 16}})
     needs = forecast.forecast_run(case(goal=goal, preference=preference), spec).needs
-    told = forecast.forecast_run(case(needs - 1, goal=goal, preference=preference), spec)
-    assert told.fit and told.fit.batch == 8 and words in told.effect
+    planned = forecast.forecast_run(case(needs - 1, goal=goal, preference=preference), spec)
+    assert planned.fit and planned.fit.batch == 8 and words in planned.effect
     spec = specs.make_spec({"optim": {"batch_size": 2}})
     needs = forecast.forecast_run(case(goal=goal, preference=preference), spec).needs
-    told = forecast.forecast_run(case(needs - 1, goal=goal, preference=preference), spec)
-    assert (
-        told.fit
-        and told.fit.batch == (2 if preference == "kto" else 1)
-        and "learns the same" in told.effect
-    )
+    planned = forecast.forecast_run(case(needs - 1, goal=goal, preference=preference), spec)
+    assert planned.fit and planned.fit.batch == (2 if preference == "kto" else 1)
+    assert "learns the same" in planned.effect
 
 
 # --- lengths ---
@@ -236,11 +222,8 @@ def test_lengths_of_a_report() -> None:
     assert lengths_of_report([], [], 0) is None
     found = lengths_of_report([0, 10, 20, 30], [5, 4, 1], 27)
     assert found and (found.quantile(0.5), found.quantile(0.9), found.quantile(1.0)) == (10, 20, 27)
-    assert (
-        found.rows_longer_than(27) == 0
-        and found.rows_longer_than(20) == 1
-        and found.rows_longer_than(9) == 5
-    )
+    assert found.rows_longer_than(27) == 0 and found.rows_longer_than(20) == 1
+    assert found.rows_longer_than(9) == 5
     assert found.mean(1000) == pytest.approx((5 * 5 + 4 * 15 + 23.5) / 10)
     assert found.mean(1000) < found.mean_padded(4, 1000) < found.mean_padded(64, 1000) <= 27
     assert found.mean_padded(64, 8) <= 8

@@ -5,104 +5,44 @@ Writes the table of messages, docs/model-errors.md.
 
 from __future__ import annotations
 
-import json
 import os
-import random
 import re
 import shutil
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from engine import hardware
-from engine.errors import HoneError, ModelError, RunError, SpecError
+from engine.errors import ModelError, RunError, SpecError
 from engine.model import hub as hub_models
 from engine.model import local, safety
 from engine.model.check_method import check_method
-from engine.spec import presets
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
 from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
-from tests.engine.model.bad_models import BAD, CANARY, CONFIG, INDEX, TOKENS, Bad, pickled, program
+from tests.engine.model.bad_models import BAD, Bad
+from tests.engine.model.conftest import SECONDS, Tiny, open_whole, refusal
+from tests.engine.model.spoil import CANARY
 from tests.engine.tiny import save_model
-from tests.engine.work.hub.hub_models import TWO, Child, about, files, fill, sharded
+from tests.engine.work.hub.hub_child import Child
+from tests.engine.work.hub.hub_models import TWO, about, files, fill_models, sharded
 from tests.engine.work.hub.hub_server import Hub
 
 pytestmark = pytest.mark.slow
 
 TABLE = PROJECT_FOLDER / "docs" / "model-errors.md"
 SAID: dict[tuple[str, str], str] = {}  # group and title -> what was said
-SECONDS = 5.0
-
-
-class Tiny(NamedTuple):
-    """Small real models, never to be changed."""
-
-    llama: Path  # three shards
-    bert: Path
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
-    home = tmp_path_factory.mktemp("models")
-    llama = save_model(home / "llama", "llama")
-    from transformers import AutoModelForCausalLM
-
-    whole = AutoModelForCausalLM.from_pretrained(llama)
-    (llama / "model.safetensors").unlink()
-    whole.save_pretrained(llama, max_shard_size="300KB")
-    assert len(list(llama.glob("model-*-of-00003.safetensors"))) == 3
-    return Tiny(llama, save_model(home / "bert", "bert"))
-
-
-@pytest.fixture
-def folder(tiny: Tiny, tmp_path: Path) -> Path:
-    """A copy of the small model that a test may spoil."""
-    return shutil.copytree(tiny.llama, tmp_path / "model")
-
-
-def refusal(ask: Callable[[], object]) -> str:
-    """What is said to something that has to fail, which comes in time and is fit for people."""
-    begun = time.monotonic()
-    with pytest.raises(HoneError) as caught:
-        ask()
-    assert time.monotonic() - begun < SECONDS
-    text = str(caught.value)
-    assert not re.search(r"Traceback|Error\b|Exception|errno|\n|0x[0-9a-f]{6}", text), text
-    assert text.endswith(".") and text.count(". ") <= 4 and len(text) < 420, text
-    return text
 
 
 def notice(group: str, title: str, text: str, *words: str) -> None:
     """Keep what was said for the table; the words have to stand in it."""
     assert not [word for word in words if word not in text], text
     SAID[group, title] = text
-
-
-def open_whole(folder: Path, at: str) -> None:
-    """All that is asked of a model before it trains, up to a place."""
-    from engine.work.encode.tokenizer import load_tokenizer
-    from engine.work.model.describe import inspect_model
-    from engine.work.model.load import choose_device, load_model
-
-    local.checked_folder(str(folder))
-    if at == "gate":
-        return
-    inspect_model(str(folder))
-    if at == "tokens":
-        load_tokenizer(folder)
-    if at == "load":
-        load_model(folder, choose_device(PlaceSpec(device="cpu", precision="fp32")))
 
 
 # Folders
@@ -116,73 +56,6 @@ def test_a_bad_folder_is_refused(bad: Bad, folder: Path) -> None:
         safety.check_model_folder(folder)
     assert "model" in text and not (folder.parent / CANARY).exists()
     notice(bad.group, bad.title, text.replace(str(folder.parent), "…"), *bad.words)
-
-
-def test_the_canary_would_sing(tmp_path: Path) -> None:
-    (folder := tmp_path / "model").mkdir()
-    for spoil, command in (
-        (pickled("x.bin"), ["-m", "pickle", "x.bin"]),
-        (program("own.py"), ["own.py"]),
-    ):
-        spoil(folder)
-        subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True)
-        (tmp_path / CANARY).unlink()
-
-
-def test_nothing_of_torch_is_needed_to_refuse(folder: Path) -> None:
-    code = (
-        "import sys; from engine.model import safety; "
-        "print({'torch', 'transformers'} & sys.modules.keys())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT_FOLDER, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "set()"
-
-
-def test_good_folders_pass(tiny: Tiny, folder: Path, tmp_path: Path) -> None:
-    open_whole(folder, "load")
-    # As it is in the Hub's cache, where each file is a link.
-    cache = tmp_path / "models--hone--tiny"
-    snapshot, blobs = cache / "snapshots" / ("0" * 40), cache / "blobs"
-    snapshot.mkdir(parents=True)
-    blobs.mkdir()
-    for number, file in enumerate(sorted(folder.iterdir())):
-        shutil.copy(file, blobs / f"{number:040x}")
-        (snapshot / file.name).symlink_to(f"../../blobs/{number:040x}")
-    open_whole(snapshot, "load")
-    (snapshot / CONFIG).unlink()
-    (snapshot / CONFIG).symlink_to(folder / CONFIG)
-    assert "leads out" in refusal(lambda: safety.check_model_folder(snapshot))
-    # Behind a link, since models may be on another disk.
-    (tmp_path / "link").symlink_to(folder)
-    safety.check_model_folder(tmp_path / "link")
-    # What old configs hold, which does no harm.
-    for name, more in (
-        (
-            CONFIG,
-            {"attn_implementation": "flash_attention_2", "time_step_limit": [0.0, float("inf")]},
-        ),
-        (TOKENS, {"special_tokens_map_file": "/root/.cache/x.json", "model_max_length": 10**30}),
-    ):
-        (folder / name).write_text(json.dumps(json.loads((folder / name).read_text()) | more))
-    open_whole(folder, "tokens")
-    open_whole(folder, "load")
-    open_whole(tiny.bert, "tokens")
-
-
-def test_a_model_that_is_only_looked_at_is_checked_too(tmp_path: Path) -> None:
-    from engine.work.model.describe import inspect_model
-
-    for more in (
-        {"auto_map": {"AutoConfig": "own.Own"}},
-        {"num_hidden_layers": 10**9},
-        {"model_type": "own"},
-    ):
-        (tmp_path / CONFIG).write_text(json.dumps({"model_type": "llama"} | more))
-        program("own.py")(tmp_path)
-        refusal(lambda: inspect_model("hub:hone/own", folder=tmp_path))
-        assert not (tmp_path.parent / CANARY).exists()
 
 
 # What does not go together
@@ -260,7 +133,7 @@ DISK = "The disk and the Hub"
 @pytest.fixture(scope="module")
 def hub() -> Iterator[Hub]:
     hub = Hub()
-    fill(hub)
+    fill_models(hub)
     hub.add("models", "hone/two", files(sharded()), more=about(1, 100), large=".safetensors")
     with hub.running():
         yield hub
@@ -318,90 +191,10 @@ def test_what_goes_wrong_with_a_download(hub: Hub, child: Child, home: Path) -> 
     )
 
 
-def test_half_a_download_is_no_model(folder: Path) -> None:
-    """A partial download, at any point, is refused until the last byte is there."""
-    there = [path for path in folder.iterdir() if path.name != "generation_config.json"]
-    order = sorted(there, key=lambda path: (path.suffix == ".safetensors", path.name))
-    content = {path: path.read_bytes() for path in order}
-    for path in order:
-        path.unlink()
-    for path in order:
-        for size in (0, len(content[path]) // 2, len(content[path]) - 1):
-            path.write_bytes(content[path][:size])
-            refusal(lambda: safety.check_model_folder(folder))
-        path.write_bytes(content[path])
-    safety.check_model_folder(folder)
-
-
 def test_no_room_for_a_run(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.hardware.psutil.disk_usage", lambda _: SimpleNamespace(free=10**7))
     text = refusal(lambda: hardware.require_disk(home, 0.5, "a run"))
     notice(DISK, "No room for a run", text, "too full for a run", "make room")
-
-
-# Whatever else
-
-
-VALUES = [None, True, 0, -1, 1, 7, 10**6, 10**18, -(10**9), 0.5, 1e308, "", "x", "../x", "llama",
-    [], [1], ["a"], {},
-          {"a": 1}, {"rope_type": "x"}, [[1]], "float16", "é\n"]  # fmt: skip
-
-
-KINDS = ["gpt2", "bert", "mixtral", "mamba2", "t5", "vit", "gemma3", "albert", "rwkv", "rag"]
-
-
-def mutate(folder: Path, rng: random.Random) -> str:
-    """Spoil one thing of a model; says what."""
-    file = rng.choice(sorted(folder.iterdir()))
-    kind = rng.choice(["value", "value", "value", "kind", "cut", "swap", "bytes", "drop"])
-    if kind in ("value", "kind"):
-        file = folder / (
-            CONFIG if kind == "kind" else rng.choice([CONFIG, CONFIG, CONFIG, TOKENS, INDEX])
-        )
-        values = json.loads(file.read_text())
-        key = rng.choice([*sorted(values), "attention_dropout", "head_dim", "n_positions"])
-        more = {"model_type": rng.choice(KINDS)} if kind == "kind" else {key: rng.choice(VALUES)}
-        file.write_text(json.dumps(values | more))
-        return f"{file.name}: {more}"
-    content, other = file.read_bytes(), rng.choice(sorted(folder.iterdir()))
-    at = rng.randrange(min(len(content), 3000))
-    if kind == "drop":
-        file.unlink()
-    elif kind == "cut":
-        file.write_bytes(content[: rng.randrange(len(content))])
-    elif kind == "bytes":
-        file.write_bytes(content[:at] + rng.randbytes(rng.randrange(1, 9)) + content[at + 1 :])
-    else:
-        file.write_bytes(other.read_bytes())
-    return f"{kind} {file.name} {other.name}"
-
-
-@pytest.mark.filterwarnings("ignore")
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(seed=st.integers(0, 2**32))
-def test_any_spoilt_model_opens_or_is_refused(seed: int, tiny: Tiny, tmp_path: Path) -> None:
-    from engine.work.model.describe import inspect_model
-
-    rng = random.Random(seed)
-    folder = shutil.copytree(tiny.llama, tmp_path / "model", dirs_exist_ok=True)
-    what = mutate(folder, rng)
-    begun = time.monotonic()
-    try:
-        safety.check_model_folder(folder)
-        inspect_model(str(folder))
-    except ModelError as error:
-        assert str(error).endswith(".") and "model" in str(error), what
-    finally:
-        shutil.rmtree(folder)
-    assert time.monotonic() - begun < SECONDS
-
-
-def test_the_recommended_models_pass(tmp_path: Path) -> None:
-    from engine.model import config_json
-
-    for one in presets.known_models():
-        (tmp_path / CONFIG).write_text(json.dumps(one.config))
-        config_json.check_settings_files(tmp_path)
 
 
 def test_the_table_of_messages_is_up_to_date() -> None:

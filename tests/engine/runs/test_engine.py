@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import time
 from collections import namedtuple
@@ -11,16 +12,18 @@ import pytest
 
 from engine.__main__ import main as cli
 from engine.data import datasets
-from engine.errors import RunError, SpecError
+from engine.errors import ModelError, RunError, SpecError
+from engine.model import fingerprint
 from engine.process import exit_status
-from engine.process.fake import FakeBackend
 from engine.process.run import ProcessBackend
 from engine.runs.engine import Engine
 from engine.runs.step_down import current_layout
+from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
+from tests.fake_backend import FakeBackend
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 
@@ -89,7 +92,8 @@ def test_stop_keeps_cancel_does_not_and_both_continue(make) -> None:
 def test_a_run_cancelled_while_the_desk_makes_room_never_starts(make, monkeypatch) -> None:
     engine = make()
     worked: list[str] = []
-    monkeypatch.setattr(engine.backend, "work", lambda run, job: worked.append(job) or 0)
+    backend = engine.supervisor.backend
+    monkeypatch.setattr(backend, "work", lambda run, job: worked.append(job) or 0)
     monkeypatch.setattr(engine.desk, "free_memory", lambda: time.sleep(0.5))
     run = engine.start(SPEC)
     time.sleep(0.2)
@@ -272,11 +276,11 @@ def test_a_worker_that_an_earlier_app_left_is_explained_too(
     with run.lock.acquire():
         engine = Engine(home, FakeBackend(steps=3))
         time.sleep(0.6)
-        assert engine.at_work == run.id and run.state() == RunState.PREPARING
+        assert engine.supervisor.at_work == run.id and run.state() == RunState.PREPARING
         found.append(counted)
         with run.log.open("a") as log:
             log.write(words)
-    wait_for(run, lambda run: not engine.at_work and idle(run))
+    wait_for(run, lambda run: not engine.supervisor.at_work and idle(run))
     assert run.state() == (RunState.FINISHED if for_memory else RunState.INTERRUPTED)
     assert len(run.view().stepped) == for_memory and not run.view().warnings
     engine.close()
@@ -325,9 +329,8 @@ def test_what_an_attempt_before_said_of_memory_is_not_said_of_this_one(home) -> 
     run = Engine(home, supervise=False).start(SPEC)
     run.log.write_text("terminate: std::bad_alloc")
     said = run.log.stat().st_size
-    assert exit_status.ended_for_memory(
-        run, -6, 0, log_size=0
-    ) and not exit_status.ended_for_memory(run, -6, 0, said)
+    assert exit_status.ended_for_memory(run, -6, 0, log_size=0)
+    assert not exit_status.ended_for_memory(run, -6, 0, said)
 
 
 def test_a_merge_without_memory_starts_no_training(home) -> None:
@@ -336,11 +339,9 @@ def test_a_merge_without_memory_starts_no_training(home) -> None:
     wait_for(run, lambda run: run.view().warnings and idle(run))
     engine.merge(run.id, "fp32")
     wait_for(run, lambda run: run.view().merged and idle(run))
-    assert (
-        not run.view().merged["fp32"].ok
-        and not run.view().stepped
-        and len(run.view().warnings) == 1
-    )
+    assert not run.view().merged["fp32"].ok
+    assert not run.view().stepped
+    assert len(run.view().warnings) == 1
     engine.close()
 
 
@@ -400,3 +401,30 @@ def test_a_run_whose_score_waits_is_not_continued(home) -> None:
     with pytest.raises(RunError, match="Another job of it works or waits"):
         engine.resume(run.id)
     assert run.queued == "score"
+
+
+@pytest.mark.parametrize(("fail", "action"), [("It broke.", "resume"), ("", "extend")])
+def test_a_run_goes_on_only_with_the_base_model_that_it_began_with(
+    home, tmp_path, fail: str, action: str
+) -> None:
+    model = shutil.copytree(presets.POCKET_MODEL, tmp_path / "model")
+    engine = Engine(home, supervise=False)
+    run = engine.start(SPEC.model_copy(update={"model": specs.ModelSpec(source=str(model))}))
+    FakeBackend(steps=5, seconds=0, fail=fail).work(run, "train")
+    view = run.view()
+    known = {"model_hash": fingerprint.hash_model(model), "resumed_from": view.step}
+    run.emit(view.started.model_copy(update=known))
+    run.emit(view.ended)
+    goes_on = {"resume": lambda: engine.resume(run.id), "extend": lambda: engine.extend(run.id, 1)}
+    config = (model / "config.json").read_text()
+    (model / "config.json").write_text(config + "\n")
+    with pytest.raises(RunError, match="made for another model"):
+        goes_on[action]()
+    (model / "config.json").write_text(config)
+    model.rename(tmp_path / "moved")
+    with pytest.raises(ModelError, match="is not a folder on this machine"):
+        goes_on[action]()
+    assert not run.queued and run.spec.optim.epochs == SPEC.optim.epochs
+    (tmp_path / "moved").rename(model)
+    goes_on[action]()
+    assert run.queued == "train"

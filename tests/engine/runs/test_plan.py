@@ -12,11 +12,11 @@ from engine.__main__ import main as cli
 from engine.errors import SpecError
 from engine.process import oneshot
 from engine.process.desk import Desk
-from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.spec_file import changed_spec, dump_spec_yaml
 from tests.conftest import idle, wait_for
+from tests.fake_backend import FakeBackend
 from tests.ui.fakes import INFO, FakeDesk
 from ui.context import LOCAL, Context
 

@@ -28,7 +28,7 @@ def test_what_ships_is_a_recipe_like_any_other(recipe: presets.Recipe) -> None:
         == recipe.values.keys()
     )
     assert recipe.summary.endswith(".") and recipe.cost.endswith(".")
-    assert presets.recipe_spec(recipe)
+    assert specs.make_spec(presets.nest_values(recipe.values))
 
 
 def test_there_are_recipes_for_every_kind_of_rows() -> None:

@@ -9,7 +9,6 @@ import pytest
 from engine.__main__ import main as cli
 from engine.coach import expected
 from engine.errors import HoneError, RunError, SpecError
-from engine.process.fake import FakeBackend
 from engine.runs import warm_start
 from engine.runs.engine import Engine
 from engine.spec import run as specs
@@ -20,6 +19,7 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, fold_events
 from engine.text import format_time_range
 from tests.conftest import idle, wait_for
+from tests.fake_backend import FakeBackend
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}, "optim": {"epochs": 2}})
 
@@ -52,11 +52,9 @@ def test_settings_are_changed_as_yaml_and_checked() -> None:
         "name=My run",
         "data.shape=",
     )
-    assert (
-        spec.optim.learning_rate == 5e-4
-        and spec.method.targets == ("q_proj", "v_proj")
-        and spec.name == "My run"
-    )
+    assert spec.optim.learning_rate == 5e-4
+    assert spec.method.targets == ("q_proj", "v_proj")
+    assert spec.name == "My run"
     assert spec.data == SPEC.data
 
 
@@ -108,10 +106,8 @@ def test_a_run_is_paused_and_taken_up_again_on_the_command_line(home, capsys) ->
     step = run.view().step
     assert cli(["continue", run.id, "--home", str(home)]) == 0
     assert run.state() == RunState.FINISHED and run.view().started.resumed_from == step
-    assert (
-        cli(["pause", run.id, "--home", str(home)]) == 2
-        and "is not running" in capsys.readouterr().err
-    )
+    assert cli(["pause", run.id, "--home", str(home)]) == 2
+    assert "is not running" in capsys.readouterr().err
     engine.close()
 
 
@@ -129,11 +125,9 @@ def test_a_finished_run_goes_on_for_more_epochs(engine) -> None:
         lambda run: run.view().total_steps == 9 and run.state() == RunState.FINISHED and idle(run),
     )
     view = run.view()
-    assert (
-        list(view.steps) == list(range(1, 10))
-        and view.attempt == 2
-        and view.started.resumed_from == 6
-    )
+    assert list(view.steps) == list(range(1, 10))
+    assert view.attempt == 2
+    assert view.started.resumed_from == 6
     assert view.last.epoch == pytest.approx(3) and view.first_loss == before.first_loss
     (time,) = [
         one for one in expected.check_estimates(view, RunState.FINISHED) if one.what == "Time"
@@ -159,13 +153,13 @@ def test_the_estimated_schedule_is_stretched() -> None:
         held_out=2,
         tokens=9, learned=9, cut=0,
     )  # fmt: skip
-    told = ev.Estimated(trainable=1, memory_gb=1, seconds_low=10, seconds_high=20, checks_seconds=4)
+    plan = ev.Estimated(trainable=1, memory_gb=1, seconds_low=10, seconds_high=20, checks_seconds=4)
     view = fold_events(
-        [told, started, ev.Finished(step=7, seconds=12, memory_gb=1), ev.Extended(epochs=1.4)]
+        [plan, started, ev.Finished(step=7, seconds=12, memory_gb=1), ev.Extended(epochs=1.4)]
     )
     assert (view.total_steps, view.started.epochs) == (14, 1.4)
-    told = view.estimated
-    assert (told.seconds_low, told.seconds_high, told.checks_seconds) == (20, 40, 8)
+    longer = view.estimated
+    assert (longer.seconds_low, longer.seconds_high, longer.checks_seconds) == (20, 40, 8)
     assert view.state(alive=False, queued=False) == RunState.STOPPED
 
 
@@ -177,7 +171,7 @@ def test_what_cannot_be_extended_is_said_and_nothing_changes(engine, home) -> No
             engine.extend(run.id, epochs)
     failed = Engine(home, FakeBackend(), supervise=False).start(SPEC)
     wait_for(failed, idle)
-    engine.backend.fail = "It broke."  # type: ignore[attr-defined]
+    engine.supervisor.backend.fail = "It broke."  # type: ignore[attr-defined]
     broken = done(engine)
     with pytest.raises(RunError, match=r"it is failed\. Continue it first"):
         engine.extend(broken.id, 1)
@@ -280,7 +274,7 @@ def test_one_that_began_as_pissa_goes_on_as_what_it_became(engine) -> None:
 
 
 def test_a_run_without_a_result_is_nothing_to_start_from(engine) -> None:
-    engine.backend.fail = "It broke."  # type: ignore[attr-defined]
+    engine.supervisor.backend.fail = "It broke."  # type: ignore[attr-defined]
     broken = done(engine)
     for start, words in ((broken.id, "has not saved anything yet"), ("no-such-run", "is gone")):
         with pytest.raises(HoneError, match=words):

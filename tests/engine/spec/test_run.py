@@ -118,7 +118,7 @@ def test_every_yaml_under_presets_is_read() -> None:
     assert len(recipes) == sum(path.parent.name == "recipes" for path in files) >= 4
     assert len(samples) == sum(path.parent.name == "samples" for path in files) == 5
     for recipe in recipes:
-        assert presets.recipe_spec(recipe)
+        assert specs.make_spec(presets.nest_values(recipe.values))
     for sample in samples:
         assert specs.make_spec(sample.values).data.source == f"sample:{sample.id}"
         assert sample.train_file.is_file() and sample.held_out_file.is_file()

@@ -8,13 +8,13 @@ import threading
 import pytest
 
 from engine.errors import RunError
-from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
+from tests.fake_backend import FakeBackend
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 

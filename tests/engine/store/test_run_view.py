@@ -157,17 +157,13 @@ def test_coach_sees_memorising_and_no_progress() -> None:
                 checked(number, {10: 1.5, 20: 1.0, 30: 1.1, 40: 1.2, 50: 1.3, 60: 1.4}[number])
             )
     said = coach.describe_run(fold_events(events), RunState.TRAINING)
-    assert (
-        said.title == "Starting to memorise"
-        and "best at step 20 (1.000) and is 1.400 now" in said.evidence
-    )
+    assert said.title == "Starting to memorise"
+    assert "best at step 20 (1.000) and is 1.400 now" in said.evidence
     assert said.action.startswith("You can stop now")
     done = coach.describe_run(fold_events([*events, DONE]), RunState.FINISHED)
-    assert (
-        done.tone == "warn"
-        and "starting to memorise" in done.text.lower()
-        and "stop now" not in done.action
-    )
+    assert done.tone == "warn"
+    assert "starting to memorise" in done.text.lower()
+    assert "stop now" not in done.action
     assert (
         coach.describe_run(
             fold_events([started(), checked(0, 1.0), checked(1, 1.5)]), RunState.TRAINING

@@ -12,12 +12,18 @@ import pytest
 from filelock import FileLock
 
 from engine.data import datasets, ingest
-from engine.data.rows import read_rows, write_rows
+from engine.data.rows import RowWriter, read_rows, row_to_json
 from engine.errors import RunError
 from engine.spec import run as specs
 from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
+
+
+def write_rows(path, rows) -> None:
+    with RowWriter(path) as writer:
+        for row in rows:
+            writer.add(row_to_json(row))
 
 
 def test_rows_survive_line_separators_and_odd_characters(tmp_path) -> None:
@@ -44,10 +50,8 @@ def make_run(home, **values) -> RunDir:
 def test_a_run_is_found_renamed_and_deleted(home) -> None:
     store = Store(home)
     run = make_run(home, name="Ahoy / ../x")
-    assert (
-        list(read_rows(run.train_file)) == [{"text": "a"}]
-        and len(read_rows(run.held_out_file)) == 0
-    )
+    assert list(read_rows(run.train_file)) == [{"text": "a"}]
+    assert len(read_rows(run.held_out_file)) == 0
     assert [found.id for found in store.all_runs()] == [run.id]
     assert ".." not in run.id and "/" not in run.id
     run.set_meta(name="<b>new</b>", note="n")

@@ -6,11 +6,16 @@ import inspect
 from importlib import import_module
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from torch.nn import functional
+from transformers import AutoModelForCausalLM, Trainer
 
 from engine.work import compat
+from engine.work.train.checkpoint_check import find_state_problem
+from tests.engine.tiny import config_of
 
 JINJA = (
     "{% for message in messages %}{% generation %}{{ message.content }}{% endgeneration %}"
@@ -27,8 +32,6 @@ def test_every_method_that_is_overridden_is_still_there(name: str) -> None:
 
 
 def test_trainer_calls_what_is_overridden_as_before() -> None:
-    from transformers import Trainer
-
     expected = {
         "_get_grad_norm": ["self", "model", "grad_norm"],
         "_load_from_checkpoint": ["self", "resume_from_checkpoint", "model"],
@@ -53,10 +56,6 @@ def test_a_template_compiles_with_generation_marks() -> None:
 
 
 def test_a_model_says_how_it_attends() -> None:
-    from transformers import AutoModelForCausalLM
-
-    from tests.engine.tiny import config_of
-
     config = config_of("llama")
     config._attn_implementation = "eager"
     compat.use_default_attention(config)
@@ -67,11 +66,6 @@ def test_a_model_says_how_it_attends() -> None:
 
 
 def test_peft_refuses_layers_of_mamba_and_knows_an_adapter_without_matrices() -> None:
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM
-
-    from tests.engine.tiny import config_of
-
     model = AutoModelForCausalLM.from_config(config_of("mamba"))
     with pytest.raises(ValueError, match="Mamba"):
         compat.convert_targets(LoraConfig(target_modules=["out_proj"]), model, "out_proj")
@@ -110,10 +104,6 @@ def test_rates_that_are_set_are_the_last_ones() -> None:
 
 
 def test_numpys_random_state_is_read_and_nothing_else(tmp_path: Path) -> None:
-    import numpy as np
-
-    from engine.work.train.checkpoint_check import find_state_problem
-
     torch.save(np.random.get_state(), tmp_path / "rng_state.pth")
     assert find_state_problem(tmp_path, "rng_state.pth") == ""
     torch.save(tmp_path, tmp_path / "rng_state.pth")
@@ -121,7 +111,6 @@ def test_numpys_random_state_is_read_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_trainers_note_metrics_by_mode_and_place_batches() -> None:
-    from transformers import Trainer
     from trl import DPOTrainer
     from trl.experimental.orpo import ORPOTrainer
 

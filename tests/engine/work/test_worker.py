@@ -1,28 +1,30 @@
-"""Real workers on the pocket model: training, stop, kill and continue, merge, chat, score."""
+"""Real workers on the pocket model: training, stop, kill and continue, merge, export."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 import zipfile
 
 import psutil
 import pytest
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from engine.errors import RunError
 from engine.model import parameters
 from engine.process import oneshot
 from engine.runs import export
 from engine.runs.engine import Engine
-from engine.spec import presets
 from engine.spec import run as specs
-from engine.spec.run import DataSpec
-from engine.spec.spec_file import dump_spec_yaml
 from engine.store import events as ev
 from engine.store.run_view import RunState
+from engine.work import merge
+from engine.work.train.checkpoint_check import step_of
 from tests.conftest import SMALL, idle, wait_for
 
 
@@ -53,11 +55,8 @@ def test_the_estimate_is_what_came(trained) -> None:
 
 def test_the_last_step_is_checked_even_where_the_checks_do_not_fall_on_it(home) -> None:
     engine = Engine(home)
-    run = engine.start(
-        specs.make_spec(
-            SMALL | {"optim": SMALL["optim"] | {"epochs": 0.2}, "sampling": {"checks": 4}}
-        )
-    )
+    values = SMALL | {"optim": SMALL["optim"] | {"epochs": 0.2}, "sampling": {"checks": 4}}
+    run = engine.start(specs.make_spec(values))
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 120)
     view = run.view()
     assert view.total_steps == 9 and [check.step for check in view.checks] == [0, 2, 4, 6, 8, 9]
@@ -94,22 +93,6 @@ def test_examples_longer_than_the_model_reads_are_refused(home) -> None:
     engine.close()
 
 
-def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> None:
-    engine, _ = trained
-    engine.desk.inspect_model("pocket")
-    engine.desk.preview_rows("pocket", [{"text": "a"}], DataSpec())
-    hung = engine.desk._child
-
-    def silent(op: str, **_: object) -> None:
-        raise RunError("The model did not answer for three minutes.")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(engine.desk, "_ask", silent)
-        engine.desk.free_memory()
-    assert not hung.alive
-    assert engine.desk.preview_rows("pocket", [{"text": "a"}], DataSpec())
-
-
 @pytest.fixture
 def long_run(home):
     """A run that takes long enough to be disturbed."""
@@ -133,9 +116,8 @@ def test_stop_keeps_a_usable_run_and_continue_finishes_it(long_run) -> None:
     wait_for(run, idle)
     view = run.view()
     assert run.state() == RunState.STOPPED
-    assert view.checks[-1].step == view.saved[-1].step == view.step, (
-        "the kept version is measured and saved"
-    )
+    # The kept version is measured and saved.
+    assert view.checks[-1].step == view.saved[-1].step == view.step
     assert (run.adapter / "adapter_model.safetensors").is_file()
     step = view.step
     engine.resume(run.id)
@@ -149,9 +131,8 @@ def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(lon
     engine, run = long_run
     wait_for(run, lambda run: run.view().saved)
     if psutil.POSIX:
-        assert psutil.Process(run.view().started.pid).nice() > psutil.Process().nice(), (
-            "the page comes first"
-        )
+        # The page comes first.
+        assert psutil.Process(run.view().started.pid).nice() > psutil.Process().nice()
     os.kill(run.view().started.pid, signal.SIGKILL)
     killed = time.monotonic()
     wait_for(run, lambda run: run.state() == RunState.INTERRUPTED, 5)
@@ -159,9 +140,7 @@ def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(lon
     assert time.monotonic() - killed < 5
     assert "killed by the system (signal 9)" in run.view().warnings[-1]
     # A checkpoint that was cut off while being written is passed over.
-    newest = max(
-        run.checkpoints.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1])
-    )
+    newest = max(run.checkpoints.glob("checkpoint-*"), key=step_of)
     shutil.copytree(newest, run.checkpoints / "checkpoint-99999")
     (run.checkpoints / "checkpoint-99999" / "optimizer.pt").write_bytes(b"half")
     engine.resume(run.id)
@@ -180,8 +159,6 @@ def test_cancel_saves_nothing_of_its_last_steps(long_run) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_merge_is_checked_and_loads_as_a_plain_model(trained, precision: str) -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     engine, run = trained
     engine.merge(run.id, precision)
     wait_for(run, lambda run: idle(run) and precision in run.view().merged)
@@ -199,8 +176,6 @@ def test_merge_is_checked_and_loads_as_a_plain_model(trained, precision: str) ->
 
 
 def test_a_merge_beyond_tolerance_is_refused_and_removed(trained, monkeypatch) -> None:
-    from engine.work import merge
-
     _, run = trained
     monkeypatch.setitem(merge.LOGIT_TOLERANCE, "fp32", -1.0)
     shutil.rmtree(run.merged("fp32"), ignore_errors=True)
@@ -212,60 +187,10 @@ def test_a_merge_beyond_tolerance_is_refused_and_removed(trained, monkeypatch) -
     run.events_file.write_bytes(before)
 
 
-def test_chat_streams_both_and_stops(trained) -> None:
-    engine, run = trained
-    ask = [{"role": "user", "content": "What is a cat?"}]
-    parts = list(engine.desk.chat(run.id, ask, ask, max_new_tokens=40))
-    base, tuned = parts[-1]
-    assert len(parts) > 1 and base and tuned and base != tuned
-    stream = engine.desk.chat(run.id, ask, ask, temperature=1.0, max_new_tokens=400)
-    next(stream)
-    stream.close()
-    began = time.monotonic()
-    assert engine.desk.inspect_model("pocket").layers > 0
-    list(engine.desk.chat(run.id, ask, ask, max_new_tokens=1))
-    assert time.monotonic() - began < 5, "the stopped reply no longer occupies the desk"
-
-
-def test_base_reply_equals_the_bare_base_model(trained) -> None:
-    """The mixed batch's base row is the base, token for token (in fp32)."""
-    from engine.spec.run import PlaceSpec
-    from engine.work.encode.questions import prompt_ids
-    from engine.work.encode.tokenizer import load_tokenizer
-    from engine.work.model.generate import Decoding, greedy_replies, stream_pair
-    from engine.work.model.load import choose_device, load_adapter, load_model
-
-    _, run = trained
-    tokenizer = load_tokenizer(presets.POCKET_MODEL)
-    place = choose_device(PlaceSpec(precision="fp32"))
-    ask = prompt_ids(tokenizer, [{"role": "user", "content": "What is a cat?"}], False)
-    bare = greedy_replies(load_model(presets.POCKET_MODEL, place), tokenizer, [ask], 24)[0]
-    tuned_model = load_adapter(load_model(presets.POCKET_MODEL, place), run.adapter)
-    tuned = greedy_replies(tuned_model, tokenizer, [ask], 24)[0]
-    heard: list[list[str]] = []
-    stream_pair(tuned_model, tokenizer, (ask, ask), Decoding(24), heard.append)
-    assert [text.strip() for text in heard[-1]] == [bare, tuned]
-
-
-def test_chat_is_refused_while_a_run_uses_the_machine(trained) -> None:
-    engine, run = trained
-    other = engine.start(specs.make_spec(SMALL))
-    wait_for(other, lambda run: run.alive)
-    with pytest.raises(RunError, match="is using this machine now"):
-        next(engine.desk.chat(run.id, [], []))
-    engine.cancel(other.id)
-    wait_for(other, idle)
-
-
 def test_nothing_left_to_learn_is_one_plain_message(home) -> None:
     engine = Engine(home)
-    run = engine.start(
-        specs.make_spec(
-            SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"}
-        )
-    )
-    run_spec = run.spec
-    (run.path / "spec.yaml").write_text(dump_spec_yaml(run_spec))
+    values = SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"}
+    run = engine.start(specs.make_spec(values))
     wait_for(run, idle)
     view = run.view()
     if run.state() == RunState.FAILED:
@@ -283,23 +208,17 @@ def test_adapter_zip_names_no_folder_of_this_machine(trained) -> None:
 
 
 def test_the_shown_python_lines_run(trained, tmp_path) -> None:
-    import subprocess
-    import sys
-
     _, run = trained
     script = tmp_path / "load.py"
     script.write_text(export.python_lines(run))
-    done = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "assistant" in done.stdout
 
 
 def test_a_full_disk_while_it_trains_is_a_plain_message(trained, monkeypatch, tmp_path) -> None:
-    import errno
-
-    from engine.work import __main__ as worker
+    from engine.work import __main__ as worker  # it changes the environment
 
     _, run = trained
     copy = type(run)(shutil.copytree(run.path, tmp_path / "ws" / "runs" / run.id))

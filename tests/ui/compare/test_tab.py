@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import pytest
-from gradio.components import Component
 
 from engine.data.rows import read_rows
 from engine.errors import RunError
-from engine.process.fake import FakeBackend
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
+from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk, lay_out
 from ui.compare import conversation, score, tab
 from ui.compare.score import ScoreWidgets
 from ui.compare.tab import ChatWidgets
 from ui.context import Context
+from ui.handlers import Values
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
 
 @pytest.fixture(scope="module")
 def chat() -> ChatWidgets:
-    return lay_out(tab.build_chat)
+    return lay_out(ChatWidgets)
 
 
 @pytest.fixture(scope="module")
 def own() -> ScoreWidgets:
-    return lay_out(score.build_score)
+    return lay_out(ScoreWidgets)
 
 
 @pytest.fixture
-def said(chat: ChatWidgets, finished: RunDir) -> dict[Component, Any]:
+def said(chat: ChatWidgets, finished: RunDir) -> Values:
     """What a person says to a run."""
     how = {chat.temperature: 0.0, chat.longest: 64}
     return {chat.run: finished.id, chat.message: "Hello", chat.base: [], chat.tuned: [], **how}
@@ -44,7 +43,7 @@ def said(chat: ChatWidgets, finished: RunDir) -> dict[Component, Any]:
 
 
 def test_both_replies_grow_and_the_buttons_come_back(
-    ctx: Context, chat: ChatWidgets, said: dict[Component, Any]
+    ctx: Context, chat: ChatWidgets, said: Values
 ) -> None:
     first, *_, replied, last = tab.send_message(ctx, chat, said)
     assert said.keys() == chat.inputs and first.keys() == set(chat.shown)
@@ -56,7 +55,7 @@ def test_both_replies_grow_and_the_buttons_come_back(
 
 
 def test_closing_the_conversation_stops_the_model(
-    ctx: Context, chat: ChatWidgets, said: dict[Component, Any]
+    ctx: Context, chat: ChatWidgets, said: Values
 ) -> None:
     talking = tab.send_message(ctx, chat, said)
     next(talking), next(talking)
@@ -65,10 +64,7 @@ def test_closing_the_conversation_stops_the_model(
 
 
 def test_a_refused_message_is_given_back(
-    ctx: Context,
-    chat: ChatWidgets,
-    said: dict[Component, Any],
-    monkeypatch: pytest.MonkeyPatch,
+    ctx: Context, chat: ChatWidgets, said: Values, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def busy(*_: object) -> None:
         raise RunError("Another run is using this machine.")
@@ -83,10 +79,8 @@ def test_a_refused_message_is_given_back(
 
 
 def test_gradio_s_parts_become_text() -> None:
-    turn = {
-        "role": "user",
-        "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}],
-    }
+    parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
+    turn = {"role": "user", "content": parts}
     assert conversation.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
 
 

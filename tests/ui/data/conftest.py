@@ -7,25 +7,22 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.components import Component
 
 from engine.spec.run import DataSpec, RunSpec
 from tests.ui.fakes import fake_engine, lay_out
 from ui import form
 from ui.context import LOCAL, Context
-from ui.data import tab as data_tab
 from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
-
-Values = dict[Component, Any]
+from ui.handlers import Values
 
 
 @pytest.fixture(scope="session")
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataTab]:
     """The tab by itself: widgets that the handlers name, on an engine that nobody asks."""
     engine = fake_engine(tmp_path_factory.mktemp("tab") / "workspace")
-    yield lay_out(lambda: data_tab.build(Context(engine, LOCAL)))
+    yield lay_out(lambda: DataTab(Context(engine, LOCAL)))
     engine.close()
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.components import Component
 
 from engine.data.quality.token_report import PreviewRow, RefusedRows, TokenReport
 from engine.errors import DataError, RunError, SpecError
@@ -22,11 +21,11 @@ from ui.data import edits as row_edits
 from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
+from ui.handlers import Values
 from ui.train import plan
 from ui.train import tab as train_tab
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
-Values = dict[Component, Any]
 MakeValues = Callable[..., Values]
 Show = Callable[..., list[Values]]
 Upload = Callable[..., list[Values]]
@@ -70,12 +69,8 @@ def source_of(upload: Upload, tab: DataTab) -> Callable[..., str]:
 
 
 def text_of(shown: Values) -> str:
-    parts = [
-        one if isinstance(one, str) else str(one.get("value", ""))
-        for one in shown.values()
-        if isinstance(one, str | dict)
-    ]
-    return "\n".join(parts)
+    values = [one.get("value", "") if isinstance(one, dict) else one for one in shown.values()]
+    return "\n".join(map(str, values))
 
 
 # --- looking at data ---
@@ -158,11 +153,9 @@ def test_a_file_that_is_none_is_refused_on_the_page(intake: IntakeWidgets, uploa
 
 
 def test_pasted_rows_come_in(ctx: Context, tab: DataTab, intake: IntakeWidgets) -> None:
-    text = "prompt\tcompletion\n" + "".join(
-        f"{row['prompt']}\t{row['completion']}\n" for row in GOOD
-    )
+    rows = "".join(f"{row['prompt']}\t{row['completion']}\n" for row in GOOD)
     box = gr.Textbox()
-    *_, last = add.add_pasted(ctx, intake, box, text)
+    *_, last = add.add_pasted(ctx, intake, box, "prompt\tcompletion\n" + rows)
     dataset = ctx.load_dataset(last[tab.source]["value"])
     assert dataset.shape == Shape.COMPLETION and dataset.rows == 20 and last[box] is None
     with pytest.raises(DataError, match="The box is empty"):
@@ -242,7 +235,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     make_values: MakeValues,
     source_of: Callable[..., str],
 ) -> None:
-    own = tab.editor
+    own = tab.view.editor
     source = source_of(GOOD)
     fields = make_values(source=source)
 
@@ -267,9 +260,8 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     typed = dict.fromkeys(own.texts, "Why?")
     with pytest.raises(DataError, match="still show another row"):  # of other data, by now
         editor.keep_row(ctx, own, inputs, opened(3, edits) | typed | make_values())
-    assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in row_edits.describe_edits(
-        edits
-    )
+    summary = row_edits.describe_edits(edits)
+    assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in summary
     chosen, after = editor.save_as_dataset(ctx, own, inputs, event(3, edits))
     assert after == row_edits.NO_EDITS and chosen["value"] != source
     new = ctx.load_dataset(chosen["value"])

@@ -26,16 +26,11 @@ def test_the_reason_of_a_group_is_shown() -> None:
 def test_a_part_that_can_get_no_adapter_is_closed_and_says_why() -> None:
     info = INFO.model_copy(update={"modules": (*INFO.modules, NARROW)})
     shown = layer_diagram(info, MethodSpec())
-    boxes = {
-        box["name"]: box
-        for column in shown["columns"]
-        for step in column["steps"]
-        for box in step["boxes"]
-    }
-    assert boxes["gate"]["closed"] and not boxes["gate"]["pressed"] and not boxes["gate"]["adapter"]
-    assert (
-        boxes["gate"]["where"].endswith("no adapter, too narrow") and not boxes["q_proj"]["closed"]
-    )
+    steps = [step for column in shown["columns"] for step in column["steps"]]
+    boxes = {box["name"]: box for step in steps for box in step["boxes"]}
+    gate = boxes["gate"]
+    assert gate["closed"] and not gate["pressed"] and not gate["adapter"]
+    assert gate["where"].endswith("no adapter, too narrow") and not boxes["q_proj"]["closed"]
     assert shown["reason"] == "No adapter can be added to gate (too narrow)."
     with pytest.raises(ModelError, match="too narrow"):
         toggle_target(info, ["q_proj"], "gate")

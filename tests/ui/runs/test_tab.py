@@ -23,7 +23,7 @@ def test_runs_are_named_noted_and_deleted(ctx: Context, finished: RunDir) -> Non
     (ctx.engine.store.runs / "broken-run" / "spec.yaml").write_text("old: 1")
     shown = tab.refresh_table(ctx, "")
     assert finished.id in shown and "cannot be read" in shown and "broken-run" in shown
-    own = lay_out(lambda: tab.build(ctx))
+    own = lay_out(lambda: tab.RunsTab(ctx))
     assert tab.delete_run(ctx, own, finished.id).keys() <= set(own.shown)
     assert "No runs yet" in tab.refresh_table(ctx, "")
 

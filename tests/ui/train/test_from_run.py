@@ -11,13 +11,13 @@ import pytest
 
 from engine.errors import RunError, SpecError
 from engine.process import oneshot
-from engine.process.fake import FakeBackend
 from engine.runs import warm_start
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
+from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk, lay_out
 from tests.ui.train.test_plan import plain
 from ui import form
@@ -56,14 +56,11 @@ def test_the_queue_is_listed_moved_and_emptied(waits: Context) -> None:
         waits.engine.start(SPEC.model_copy(update={"name": n})) for n in ("one", NASTY, "three")
     )
     shown, lead, timer = queue.refresh_queue(waits, "", "")
-    assert (
-        shown.index("1. one") < shown.index("2. &lt;img") < shown.index("3. three")
-        and "<img" not in shown
-    )
+    assert shown.index("1. one") < shown.index("2. &lt;img") < shown.index("3. three")
+    assert "<img" not in shown
     assert "3 jobs wait" in lead and timer["active"]
-    assert queue.refresh_queue(waits, shown, lead)[:2] == (gr.skip(), gr.skip()), (
-        "what is the same stays"
-    )
+    same = queue.refresh_queue(waits, shown, lead)[:2]
+    assert same == (gr.skip(), gr.skip()), "what is the same stays"
     shown = queue.press_queue_button(waits, "first", shown, lead, pressed(third.id))[0]
     shown = queue.press_queue_button(waits, "down", shown, lead, pressed(first.id))[0]
     assert [one.run.id for one in waits.engine.queue()] == [third.id, second.id, first.id]
@@ -88,10 +85,8 @@ def test_what_does_not_wait_is_said(waits: Context) -> None:
 
 
 def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
-    works, other = (
-        waits.engine.start(SPEC.model_copy(update={"name": "works"})),
-        waits.engine.start(SPEC),
-    )
+    works = waits.engine.start(SPEC.model_copy(update={"name": "works"}))
+    other = waits.engine.start(SPEC)
     works.queue_mark.unlink()
     with works.lock.acquire():
         shown = queue.refresh_queue(waits, "", "")[0]
@@ -102,16 +97,11 @@ def test_what_works_now_stands_above_what_waits(waits: Context) -> None:
 
 
 def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
+    method = {"rank": 4, "alpha": 9, "targets": ["q_proj", "v_proj"], "ranks": {"q_proj": 2}}
     values = {
         "name": "mine",
         "data": {"source": "sample:json", "max_length": 200, "held_out": 0.2},
-        "method": {
-            "rank": 4,
-            "alpha": 9,
-            "targets": ["q_proj", "v_proj"],
-            "ranks": {"q_proj": 2},
-            "dropout": 0.1,
-        },
+        "method": method | {"dropout": 0.1},
         "optim": {"epochs": 1.5, "learning_rate": 3e-4, "schedule": "linear"},
         "sampling": {"prompts": ["Who?"]},
     }
@@ -121,9 +111,8 @@ def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
     assert "“mine”" in updates["note"] and updates["group"] == "fewest"
     assert form.read_spec(filled(updates)) == run.spec
     # The source has changed, which the page may report twice: the settings stay.
-    assert choose_data(ctx, "sample:json", "pocket", "", "sample:json") == {
-        "settled": "sample:json"
-    }
+    same = choose_data(ctx, "sample:json", "pocket", "", "sample:json")
+    assert same == {"settled": "sample:json"}
     assert choose_data(ctx, "sample:pirate", "pocket", "", "sample:json")["filled"] == ""
     by_hand = choose_data(ctx, "sample:json", "pocket", "", "")
     assert "data.shape" in by_hand, "chosen by hand, later"
@@ -135,37 +124,28 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
     said: list[str] = []
     monkeypatch.setattr(gr, "Warning", lambda text, duration: said.append(text))
     file = tmp_path / "rows.csv"
-    file.write_text(
-        "question,answer\n" + "".join(f"How much is {n}?,It is {n}.\n" for n in range(40))
-    )
+    rows = "".join(f"How much is {n}?,It is {n}.\n" for n in range(40))
+    file.write_text("question,answer\n" + rows)
     source = oneshot.add_dataset_files(ctx.engine.store, [(file, "rows.csv")])
     spec = specs.make_spec({"data": {"source": source}, "model": {"start": "no-such-run"}})
-    run = ctx.engine.store.create_run(
-        spec, *[ctx.prepare(spec.data).train_file] * 2, {"name": "rows", "shape": ""}
-    )
+    file = ctx.prepare(spec.data).train_file
+    run = ctx.engine.store.create_run(spec, file, file, {"name": "rows", "shape": ""})
     shutil.rmtree(ctx.engine.store.datasets / source.partition(":")[2])
-    run.set_spec(
-        spec.model_copy(
-            update={"model": spec.model.model_copy(update={"source": str(tmp_path / "gone")})}
-        )
-    )
-    monkeypatch.setattr(
-        FakeDesk,
-        "inspect_model",
-        lambda *_: (_ for _ in ()).throw(RunError("'gone' is not a folder.")),
-    )
+    model = spec.model.model_copy(update={"source": str(tmp_path / "gone")})
+    run.set_spec(spec.model_copy(update={"model": model}))
+
+    def refuse(*_: object) -> None:
+        raise RunError("'gone' is not a folder.")
+
+    monkeypatch.setattr(FakeDesk, "inspect_model", refuse)
     updates = from_run.use_settings(ctx, run.id)
     kept = filled(updates)
     assert not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys()
     assert updates["filled"] == "" and "group" not in updates
     assert {"method.rank", "optim.epochs", "data.seed"} <= kept.keys() and kept["model.start"] == ""
     words = " ".join(said)
-    for part in (
-        "is gone, so the settings start from the base model",
-        "other data on the Data tab",
-        "not a folder",
-    ):
-        assert part in words
+    assert "is gone, so the settings start from the base model" in words
+    assert "other data on the Data tab" in words and "not a folder" in words
 
 
 def test_ids_of_runs_that_are_not_there_are_a_sentence(ctx: Context) -> None:
@@ -207,12 +187,12 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
         with pytest.raises(SpecError, match=r"[Ee]pochs"):
             from_run.extend_run(ctx, finished.id, epochs)
     assert from_run.extend_run(ctx, finished.id, 2)[1] == finished.id
-    wait_for(
-        finished,
-        lambda run: run.view().attempt == 2 and run.state() == RunState.FINISHED and idle(run),
-        20,
-    )
+
+    def has_ended(run: RunDir) -> bool:
+        return run.view().attempt == 2 and run.state() == RunState.FINISHED and idle(run)
+
+    wait_for(finished, has_ended, 20)
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
-    own = lay_out(lambda: tab.build(ctx))
+    own = lay_out(lambda: tab.RunsTab(ctx))
     picked = tab.choose_run(ctx, own, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
     assert picked[own.card.extension]["visible"] and picked[own.card.train_on]["visible"]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.process.fake import FakeBackend
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView, fold_events
 from tests.conftest import wait_for
+from tests.fake_backend import FakeBackend
 from ui.context import Context
 from ui.train import live, live_parts, tab
 
@@ -31,19 +31,10 @@ def test_a_cursor_gets_only_what_is_new(ctx: Context, finished: RunDir) -> None:
     whole = ask(ctx, {"run": ""})
     assert whole["run"] == finished.id and whole["from"] == 0 and len(whole["steps"]) == 20
     assert whole["settings"] and whole["samples"]
-    cursor = {
-        "run": finished.id,
-        "attempt": whole["attempt"],
-        "index": whole["next"],
-        "samples": whole["sampled"],
-    }
+    cursor = {"run": finished.id, "attempt": whole["attempt"], "index": whole["next"]}
+    cursor["samples"] = whole["sampled"]
     rest = ask(ctx, cursor)
-    assert (
-        rest["steps"] == []
-        and "samples" not in rest
-        and "settings" not in rest
-        and "log" not in rest
-    )
+    assert rest["steps"] == [] and not {"samples", "settings", "log"} & rest.keys()
     assert ask(ctx, cursor | {"attempt": 99})["from"] == 0
     assert "log" in ask(ctx, cursor | {"log": True})
 
@@ -60,24 +51,19 @@ def test_a_bug_does_not_look_like_a_lost_connection(
 
 
 def test_stop_then_continue(ctx: Context, values: dict[str, Any]) -> None:
-    backend = ctx.engine.backend
+    backend = ctx.engine.supervisor.backend
     assert isinstance(backend, FakeBackend)
     backend.steps, backend.seconds = 100, 0.02
     run = ctx.engine.store.run(tab.start_run(ctx, **values))
     wait_for(run, lambda run: run.view().step > 2, 20)
     answer = ask(ctx, {"run": run.id})
-    assert answer["live"] and [event for event, _ in answer["buttons"]] == [
-        "stop_run",
-        "pause_run",
-        "cancel_run",
-    ]
+    buttons = [event for event, _ in answer["buttons"]]
+    assert answer["live"] and buttons == ["stop_run", "pause_run", "cancel_run"]
     live.act_on_run(ctx, "stop", run.id)
     wait_for(run, lambda run: run.state() == RunState.STOPPED and not run.queued, 20)
     answer = ask(ctx, {"run": run.id})
-    assert not answer["live"] and [event for event, _ in answer["buttons"]] == [
-        "compare_run",
-        "continue_run",
-    ]
+    buttons = [event for event, _ in answer["buttons"]]
+    assert not answer["live"] and buttons == ["compare_run", "continue_run"]
     live.act_on_run(ctx, "resume", run.id)
     wait_for(run, lambda run: run.state() == RunState.FINISHED, 20)
     answer = ask(ctx, {"run": run.id})
@@ -111,8 +97,5 @@ def test_figures_before_anything_is_known() -> None:
 def test_first_and_newest_reply_stand_together() -> None:
     asked = [ev.Sampled(step=step, prompt="Who?", reply=str(step)) for step in (0, 5, 10)]
     [found] = live_parts.samples_by_prompt(fold_events(asked))
-    assert [reply["when"] for reply in found["replies"]] == [
-        "Before training",
-        "After step 5",
-        "After step 10",
-    ]
+    when = [reply["when"] for reply in found["replies"]]
+    assert when == ["Before training", "After step 5", "After step 10"]

@@ -8,7 +8,7 @@ import pytest
 
 from engine.data.quality.token_report import RefusedRows
 from engine.errors import ModelError, SpecError
-from engine.hardware import Machine
+from engine.hardware import Machine, computes_in_bf16
 from engine.model import parameters
 from engine.model.info import ALL_LINEAR
 from engine.runs.engine import Engine
@@ -45,7 +45,7 @@ def room(monkeypatch: pytest.MonkeyPatch):
     """Sets how many bytes of memory are free."""
 
     def free(size: float) -> None:
-        machine = Machine("cpu", "fp32", False, size, 100 * GB)
+        machine = Machine("cpu", "fp32", False, size, 100 * GB, computes_in_bf16("cpu"))
         monkeypatch.setattr("engine.hardware.choose_machine", lambda *_: machine)
 
     free(20 * GB)

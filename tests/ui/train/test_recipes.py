@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from engine.errors import RunError, SpecError
+from engine.process import oneshot
 from engine.runs import recipes
 from engine.spec import presets
 from tests.ui.fakes import INFO
@@ -28,12 +29,8 @@ def plain_values(updates: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def file_values(values: dict[str, Any], ctx: Context, tmp_path: Path) -> dict[str, Any]:
     """The form with rows of the user's own, counted."""
-    from engine.process import oneshot
-
-    rows = "\n".join(
-        f'{{"prompt": "Question {n}?", "completion": "Answer number {n}."}}' for n in range(120)
-    )
-    (tmp_path / "own.jsonl").write_text(rows)
+    row = '{{"prompt": "Question {0}?", "completion": "Answer number {0}."}}'
+    (tmp_path / "own.jsonl").write_text("\n".join(row.format(n) for n in range(120)))
     source = oneshot.add_dataset_files(ctx.engine.store, [(tmp_path / "own.jsonl", "own.jsonl")])
     values["data.source"] = source
     counted(ctx, values)
@@ -58,9 +55,8 @@ def test_every_recipe_can_be_chosen(
     updates = train_recipes.choose_recipe(ctx, recipe.name, **values)
     assert updates.keys() == set(SET_BY_RECIPE)
     spec = form.read_spec(values | plain_values(updates))
-    assert all(
-        recipe_values.values_by_path(spec)[path] == value for path, value in recipe.values.items()
-    )
+    found = recipe_values.values_by_path(spec)
+    assert all(found[path] == value for path, value in recipe.values.items())
     assert updates["group"] == recipe.group
     assert recipe.cost in updates["note"].replace("&#x27;", "'")
 
@@ -69,14 +65,10 @@ def test_recipes_are_offered_by_the_rows(ctx: Context, values: dict[str, Any]) -
     assert "Classifier" not in train_recipes.offer_recipes(ctx, RECOMMENDED, **values)["choices"]
     values["data.source"] = "sample:reviews"
     offered = train_recipes.offer_recipes(ctx, "Preferences", **values)
-    assert (
-        "Classifier" in offered["choices"]
-        and "Preferences" not in offered["choices"]
-        and offered["value"] is None
-    )
-    assert "value" not in train_recipes.offer_recipes(ctx, "Classifier", **values), (
-        "another may have been chosen meanwhile"
-    )
+    assert "Classifier" in offered["choices"] and "Preferences" not in offered["choices"]
+    assert offered["value"] is None
+    offered = train_recipes.offer_recipes(ctx, "Classifier", **values)
+    assert "value" not in offered, "another may have been chosen meanwhile"
 
 
 def test_what_is_recommended_follows_the_model_and_says_why(
@@ -89,15 +81,10 @@ def test_what_is_recommended_follows_the_model_and_says_why(
     assert found["data.max_length"] == 16, "the longest row"
     assert "Why these values" in note and "smaller models bear larger steps" in note
     assert updates["group"] == "all"
-    ctx._models["pocket"] = INFO.model_copy(
-        update={"hidden_size": 4096, "parameters": 7_000_000_000}
-    )
-    assert (
-        plain_values(train_recipes.choose_recipe(ctx, RECOMMENDED, **file_values))[
-            "optim.learning_rate"
-        ]
-        == 0.0003
-    )
+    larger = {"hidden_size": 4096, "parameters": 7_000_000_000}
+    ctx._models["pocket"] = INFO.model_copy(update=larger)
+    found = plain_values(train_recipes.choose_recipe(ctx, RECOMMENDED, **file_values))
+    assert found["optim.learning_rate"] == 0.0003
 
 
 def test_the_sample_s_own_settings_are_recommended_for_the_pocket_model(
@@ -158,16 +145,14 @@ def test_own_recipes_are_saved_chosen_taken_and_deleted(
     chosen, name = own_recipes.save_recipe(ctx, "  Mine <b> ", **values)
     assert name == "" and chosen["choices"] == [("Mine <b>", chosen["value"])]
     kept = recipes.load_recipe(ctx.engine.store, chosen["value"])
-    assert kept.group == "fewest" and not {"data.source", "model.source", "data.fixes"} & set(
-        kept.values
-    )
+    assert kept.group == "fewest"
+    assert not {"data.source", "model.source", "data.fixes"} & set(kept.values)
     updates = own_recipes.choose_own_recipe(ctx, chosen["value"], **values)
     assert updates["method.rank"] == 24 and updates["group"] == "fewest"
     assert updates["recipe"] is None
     assert plain(updates["method.targets"]) == ["q_proj", "v_proj"]
-    assert (
-        Path(own_recipes.recipe_file(ctx, chosen["value"])).read_text().startswith("name: Mine <b>")
-    )
+    file = Path(own_recipes.recipe_file(ctx, chosen["value"]))
+    assert file.read_text().startswith("name: Mine <b>")
     assert own_recipes.delete_recipe(ctx, chosen["value"])["choices"] == []
     with pytest.raises(RunError, match="not there any more"):
         own_recipes.choose_own_recipe(ctx, chosen["value"], **values)
@@ -175,13 +160,10 @@ def test_own_recipes_are_saved_chosen_taken_and_deleted(
 
 def test_names_that_another_model_lacks_give_way(ctx: Context, values: dict[str, Any]) -> None:
     counted(ctx, values)
-    recipe = recipes.parse_recipe(
-        "name: x\nsummary: ''\ncost: ''\nvalues: {method.targets: [c_attn]}", "x.yaml"
-    )
-    found = recipe_values._targets_and_group(
-        recipe_values.recipe_settings(ctx, recipe, values), ctx.known_model("pocket")
-    )
-    assert found == (INFO.groups["all"], "all")
+    text = "name: x\nsummary: ''\ncost: ''\nvalues: {method.targets: [c_attn]}"
+    found = recipe_values.recipe_settings(ctx, recipes.parse_recipe(text, "x.yaml"), values)
+    targets = recipe_values._targets_and_group(found, ctx.known_model("pocket"))
+    assert targets == (INFO.groups["all"], "all")
 
 
 def test_without_a_name_or_a_choice_it_says_what_to_do(
@@ -196,14 +178,10 @@ def test_without_a_name_or_a_choice_it_says_what_to_do(
 
 
 def test_a_file_is_checked_before_it_is_kept(ctx: Context, tmp_path: Path) -> None:
-    (tmp_path / "good.yaml").write_text(
-        "name: From afar\nsummary: s\ncost: c\nvalues: {optim.epochs: 2}\n"
-    )
-    assert own_recipes.add_recipe_file(ctx, str(tmp_path / "good.yaml"))["choices"] == [
-        ("From afar", "from-afar")
-    ]
-    (tmp_path / "bad.yaml").write_text(
-        "name: x\nsummary: s\ncost: c\nvalues: {data.source: /etc/passwd}\n"
-    )
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("name: From afar\nsummary: s\ncost: c\nvalues: {optim.epochs: 2}\n")
+    choices = own_recipes.add_recipe_file(ctx, str(good))["choices"]
+    assert choices == [("From afar", "from-afar")]
+    bad.write_text("name: x\nsummary: s\ncost: c\nvalues: {data.source: /etc/passwd}\n")
     with pytest.raises(SpecError, match="not part of a recipe"):
-        own_recipes.add_recipe_file(ctx, str(tmp_path / "bad.yaml"))
+        own_recipes.add_recipe_file(ctx, str(bad))

@@ -23,7 +23,7 @@ def started(trainable: int = 10) -> ev.Started:
     )  # fmt: skip
 
 
-def foretold(memory_gb: float = 1.0) -> ev.Estimated:
+def estimated(memory_gb: float = 1.0) -> ev.Estimated:
     return ev.Estimated(trainable=10, memory_gb=memory_gb, seconds_low=40, seconds_high=80)
 
 
@@ -33,23 +33,21 @@ def step(number: int = 1) -> ev.Step:
 
 def test_estimated_and_real_stand_side_by_side() -> None:
     done = ev.Finished(step=2, seconds=57.3, memory_gb=1, checks_seconds=20)
-    view = fold_events([foretold(), started(), step(), done])
-    checks = expected.check_estimates(view, RunState.FINISHED)
+    view = fold_events([estimated(), started(), step(), done])
+    checks = list(expected.check_estimates(view, RunState.FINISHED))
     assert [tuple(one.model_dump().values()) for one in checks] == [
         ("Trained weights", "10", "10", True),
         ("Peak memory", "1.0 GB", "1.1 GB", True),
         ("Time", "40 to 80 s", "57 s", True),
         ("Time in checks and samples", "up to 30 s", "20 s (35 %)", True),
     ]
-    stopped = fold_events([foretold(), started(), step(), ev.Stopped(step=1, kept=True)])
-    assert len(expected.check_estimates(stopped, RunState.STOPPED)) == 2, (
-        "a run that ended early says nothing of the time"
-    )
-    assert expected.check_estimates(RunView(), RunState.FINISHED) == []
-    view = fold_events(
-        [foretold(3.0), started(11), step(), done.model_copy(update={"seconds": 99})]
-    )
-    checks = expected.check_estimates(view, RunState.FINISHED)
+    stopped = fold_events([estimated(), started(), step(), ev.Stopped(step=1, kept=True)])
+    checks = list(expected.check_estimates(stopped, RunState.STOPPED))
+    assert len(checks) == 2, "a run that ended early says nothing of the time"
+    assert not list(expected.check_estimates(RunView(), RunState.FINISHED))
+    slow = done.model_copy(update={"seconds": 99})
+    view = fold_events([estimated(3.0), started(11), step(), slow])
+    checks = list(expected.check_estimates(view, RunState.FINISHED))
     assert [one.good for one in checks] == [False, False, False, True]
 
 
@@ -67,24 +65,19 @@ def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
 
 @pytest.mark.parametrize(("seconds", "good"), [(5.9, False), (6, True), (13, True), (13.1, False)])
 def test_a_time_is_judged_by_the_range_that_was_shown(seconds: float, good: bool) -> None:
-    assert (
-        format_time_range(6.4, 12.6) == "6 to 13 s" and is_within_range(seconds, 6.4, 12.6) == good
-    )
+    assert format_time_range(6.4, 12.6) == "6 to 13 s"
+    assert is_within_range(seconds, 6.4, 12.6) == good
 
 
 def test_the_panel_shows_stepping_down_and_the_estimate(ctx: Context, finished: RunDir) -> None:
     down = ev.SteppedDown(
         batch=4, accumulation=4, checkpointing=False, why="16 examples at once need more. <b>"
     )
-    for event in (down, foretold(), step(21)):
+    for event in (down, estimated(), step(21)):
         finished.emit(event)
     answer = live.poll_run(ctx, {"run": finished.id})
     assert "It goes on with 4 examples at once, 4 batches added up" in answer["warnings"][0]
-    assert [name for name, *_ in answer["outcome"]] == [
-        "Trained weights",
-        "Peak memory",
-        "Time",
-    ]
+    assert [name for name, *_ in answer["outcome"]] == ["Trained weights", "Peak memory", "Time"]
     assert ["Batch", "4 × 4"] in [entry[:2] for entry in answer["settings"]]
     shown = report_view.report_page(report.make_report(finished))
     assert "Expected and actual" in shown and "4 examples at once" in shown and "<b>" not in shown
@@ -92,23 +85,18 @@ def test_the_panel_shows_stepping_down_and_the_estimate(ctx: Context, finished: 
 
 def test_proving_is_said_while_it_lasts(ctx: Context, finished: RunDir) -> None:
     proving = ev.Proving(batch=8, accumulation=2, checkpointing=False, length=190)
-    sentence = live.coach_sentence(
-        fold_events([ev.Phase(text="Proving."), proving]), RunState.PREPARING, False
-    )
+    view = fold_events([ev.Phase(text="Proving."), proving])
+    sentence = live.coach_sentence(view, RunState.PREPARING, False)
     assert "190 tokens" in sentence["text"] and "8 examples at once" in sentence["text"]
 
 
 def test_accuracy_is_shown_where_it_is_measured() -> None:
-    checks = [
-        ev.Evaluated(step=0, loss=0.7, seconds=0),
-        ev.Evaluated(step=2, loss=0.4, seconds=3, accuracy=0.92),
-    ]
-    view = fold_events([started(), *checks])
+    first = ev.Evaluated(step=0, loss=0.7, seconds=0)
+    second = ev.Evaluated(step=2, loss=0.4, seconds=3, accuracy=0.92)
+    view = fold_events([started(), first, second])
     assert "right on 92 %" in live_parts.held_out_figure(view)[1]
-    assert (
-        "It is right on 92 % of them."
-        in live.coach_sentence(view, RunState.TRAINING, False)["text"]
-    )
+    sentence = live.coach_sentence(view, RunState.TRAINING, False)
+    assert "It is right on 92 % of them." in sentence["text"]
 
 
 def test_runs_are_listed_with_their_method(ctx: Context, finished: RunDir) -> None:

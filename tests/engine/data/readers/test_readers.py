@@ -17,6 +17,7 @@ from engine.errors import DataError
 
 NAMES = ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a", "a.parquet", "a.xlsx"]
 ROW = '{"prompt": "a", "completion": "b"}'
+PARTS = [*'{}[],:";1 \n\r\ufeff', '"a"', "1e999", "NaN", "\\ud800", "\\u0000"]
 
 
 class Read(NamedTuple):
@@ -59,12 +60,7 @@ def table(tmp_path: Path, name: str, content: str | bytes, **options) -> Read:
         ("a.csv", "prompt,completion\na,b\n\n,\n", 2, ""),
         ("a.json", f"[ {ROW} ,\n{ROW}\n]\n", 2, ""),
         ("a.csv", "text\r" + ("x" * 99 + "\r") * 60_000, 60_000, ""),
-        (
-            "a.jsonl",
-            "[" + ", ".join([f'{{"text": "{"x" * 2**20}"}}'] * 6) + "]",
-            6,
-            "one JSON list",
-        ),
+        ("a.jsonl", json.dumps([{"text": "x" * 2**20}] * 6), 6, "one JSON list"),
     ],
 )
 def test_accepted(tmp_path: Path, name: str, content: str | bytes, rows: int, note: str) -> None:
@@ -75,11 +71,8 @@ def test_accepted(tmp_path: Path, name: str, content: str | bytes, rows: int, no
 
 def test_text_stays_text(tmp_path: Path) -> None:
     rows = table(tmp_path, "a.csv", "\ufeffprompt,completion\nNA,007\nnull,1e5\n,None\n").rows
-    assert [list(row.items()) for row in rows] == [
-        [("prompt", "NA"), ("completion", "007")],
-        [("prompt", "null"), ("completion", "1e5")],
-        [("prompt", ""), ("completion", "None")],
-    ]
+    assert [list(row) for row in rows] == [["prompt", "completion"]] * 3
+    assert [list(row.values()) for row in rows] == [["NA", "007"], ["null", "1e5"], ["", "None"]]
 
 
 @pytest.mark.parametrize(
@@ -106,13 +99,10 @@ def test_text_stays_text(tmp_path: Path) -> None:
         ("a.json", "[" * 100_000, "row 1 is nested too deeply"),
     ],
 )
-def test_refused_in_plain_words(
-    tmp_path: Path, name: str, content: str | bytes, words: str
-) -> None:
+def test_refused_in_plain_words(tmp_path: Path, name, content, words: str) -> None:
     with pytest.raises(DataError) as error:
         table(tmp_path, name, content)
-    assert words in str(error.value)
-    assert f"'{name}'" in str(error.value)
+    assert words in str(error.value) and f"'{name}'" in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +112,7 @@ def test_refused_in_plain_words(
         ("a.jsonl", '{"text": "a\\u0000b"}\n\x00', "Line 2 is not valid JSON"),
         ("a.jsonl", ROW + '\n{"prompt": "a", "comp', "Line 2, the last one, is incomplete"),
         ("a.jsonl", '{"a": x}\n' + ROW, "Line 1 is not valid JSON"),
+        ("a.jsonl", ROW + '\n{"a": "b\n' + ROW, "Line 2 is not valid JSON"),
         ("a.jsonl", '{"a": 1, "a": 2}\n', "Line 1 repeats the key 'a'"),
         ("a.jsonl", '{"a": NaN}', "Line 1 holds NaN"),
         ("a.jsonl", '{"a": ' + "9" * 5000 + "}", "number of 5000 digits"),
@@ -138,14 +129,12 @@ def test_refused_in_plain_words(
         ("a.json", '[{"a": 1}, 3]', "Row 2 is not an object"),
         (
             "a.json",
-            '[{"a": "' + "x" * (6 * 2**20) + '"}]',
+            json.dumps([{"a": "x" * (6 * 2**20)}]),
             "Row 1 is larger than the limit of 5 MB",
         ),
     ],
 )
-def test_a_bad_row_is_handed_on_with_its_place(
-    tmp_path: Path, name: str, content: str | bytes, words: str
-) -> None:
+def test_a_bad_row_comes_with_its_number(tmp_path: Path, name, content, words: str) -> None:
     found = table(tmp_path, name, content)
     assert any(words in problem for problem in found.bad), found.bad
 
@@ -154,18 +143,9 @@ def test_a_bad_row_is_handed_on_with_its_place(
     ("name", "content", "columns", "rows"),
     [
         ("SMSSpam", 'ham\tGo "there\nspam\tFree\nham\tOk\nham\tNo\n', ["column 1", "column 2"], 4),
-        (
-            "a.tsv",
-            "fine, really\t1\nbad, sadly\t0\nso, so\t0\nwell\t1\n",
-            ["column 1", "column 2"],
-            4,
-        ),
-        (
-            "a.csv",
-            '"3","Fears for T N","Unions"\n"4","The Race","TORONTO"\n',
-            ["column 1", "column 2", "column 3"],
-            2,
-        ),
+        ("a.tsv", "fine, really\t1\nbad, so\t0\nso, so\t0\nwell\t1\n", ["column 1", "column 2"], 4),
+        ("a.csv", '"3","Fears for T N","Unions"\n"4","The Race","TORONTO"\n',
+         ["column 1", "column 2", "column 3"], 2),
         ("a.csv", "sep=;\nprompt;completion\na, b;c\n", ["prompt", "completion"], 1),
         ("a.csv", "prompt|completion\na, b|c\n", ["prompt", "completion"], 1),
         ("a.csv", "Frage,Antwort\na,b\nc,d\n", ["Frage", "Antwort"], 2),
@@ -175,98 +155,61 @@ def test_a_bad_row_is_handed_on_with_its_place(
         ("reviews.pos", "a fine film\nanother\nso good\nwell\n", ["text"], 4),
         ("data", f"{ROW}\n{ROW}\n", ["prompt", "completion"], 2),
     ],
-)
-def test_tables_without_header_or_ending(
-    tmp_path: Path, name: str, content: str, columns: list, rows: int
-) -> None:
+)  # fmt: skip
+def test_tables_without_header_or_ending(tmp_path: Path, name, content, columns, rows) -> None:
     found = table(tmp_path, name, content)
     assert [list(row) for row in found.rows] == [columns] * rows and not found.bad
 
 
 @pytest.mark.parametrize(
-    ("way", "rows"),
+    ("split", "rows"),
     [
         ("paragraph", ["One. Two.\nThree.", "Four."]),
         ("line", ["One. Two.", "Three.", "Four."]),
         ("length", ["One. Two.", "Three. Four."]),
     ],
 )
-def test_text_is_split_as_the_user_chooses(tmp_path: Path, way: str, rows: list[str]) -> None:
-    found = table(tmp_path, "a.txt", "One. Two.\nThree.\n\nFour.\n", parts=way, length=12)
+def test_text_is_split_as_the_user_chooses(tmp_path: Path, split: str, rows: list[str]) -> None:
+    found = table(tmp_path, "a.txt", "One. Two.\nThree.\n\nFour.\n", parts=split, length=12)
     assert [row["text"] for row in found.rows] == rows
 
 
 def test_the_user_may_choose_the_encoding_and_the_header(tmp_path: Path) -> None:
-    found = table(
-        tmp_path,
-        "a.csv",
-        "prompt,completion\nä,ö\n".encode("cp1252"),
-        encoding="cp1252",
-        header=False,
-    )
-    assert found.rows == [
-        {"column 1": "prompt", "column 2": "completion"},
-        {"column 1": "ä", "column 2": "ö"},
-    ]
+    content = "prompt,completion\nä,ö\n".encode("cp1252")
+    found = table(tmp_path, "a.csv", content, encoding="cp1252", header=False)
+    assert [list(row) for row in found.rows] == [["column 1", "column 2"]] * 2
+    assert [list(row.values()) for row in found.rows] == [["prompt", "completion"], ["ä", "ö"]]
     with pytest.raises(DataError, match="cannot be read as UTF-16"):
         table(tmp_path, "a.csv", "prompt,completion\nab,c\n", encoding="utf-16")
     with pytest.raises(DataError, match="not an encoding that Hone knows"):
         table(tmp_path, "a.csv", "prompt,completion\na,b\n", encoding="rot13")
 
 
-@given(st.sampled_from(NAMES), st.binary(max_size=300))
-def test_whatever_bytes_come_either_rows_or_a_data_error(
-    tmp_path_factory, name: str, content: bytes
-) -> None:
-    try:
-        found = table(tmp_path_factory.mktemp("f"), name, content)
-    except DataError:
-        return
-    json.dumps(found.rows, allow_nan=False, ensure_ascii=False).encode()
-
-
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.text(), min_size=1), min_size=1))
 def test_json_rows_come_back_as_they_are(tmp_path_factory, rows) -> None:
     clean = [row for row in rows if "\\u0000" not in json.dumps(row)]
-    content = "\n".join(json.dumps(row) for row in clean)
     if clean:
-        assert table(tmp_path_factory.mktemp("f"), "a.jsonl", content).rows == clean
-        assert (
-            table(tmp_path_factory.mktemp("f"), "a.json", json.dumps(clean, indent=1)).rows == clean
-        )
+        folder = tmp_path_factory.mktemp("f")
+        assert table(folder, "a.jsonl", "\n".join(map(json.dumps, clean))).rows == clean
+        assert table(folder, "a.json", json.dumps(clean, indent=1)).rows == clean
 
 
-PARTS = [
-    "{",
-    "}",
-    "[",
-    "]",
-    ",",
-    ":",
-    '"',
-    '"a"',
-    "1",
-    "1e999",
-    "NaN",
-    "\\ud800",
-    "\\u0000",
-    "\n",
-    "\r",
-    "\ufeff",
-    ";",
-    " ",
-]
-
-
-@given(st.sampled_from(NAMES), st.lists(st.sampled_from(PARTS), max_size=40))
-def test_whatever_pieces_of_json_and_csv_come_either_rows_or_a_data_error(
-    tmp_path_factory, name, parts
-) -> None:
+def rows_or_data_error(folder: Path, name: str, content: str | bytes) -> None:
     try:
-        found = table(tmp_path_factory.mktemp("f"), name, "".join(parts))
+        found = table(folder, name, content)
     except DataError:
         return
     json.dumps(found.rows, allow_nan=False, ensure_ascii=False).encode()
+
+
+@given(st.sampled_from(NAMES), st.binary(max_size=300))
+def test_any_bytes_give_rows_or_a_data_error(tmp_path_factory, name: str, content: bytes) -> None:
+    rows_or_data_error(tmp_path_factory.mktemp("f"), name, content)
+
+
+@given(st.sampled_from(NAMES), st.lists(st.sampled_from(PARTS), max_size=40))
+def test_any_pieces_of_json_give_rows_or_a_data_error(tmp_path_factory, name, parts) -> None:
+    rows_or_data_error(tmp_path_factory.mktemp("f"), name, "".join(parts))
 
 
 def test_a_huge_line_is_passed_over_without_reading_it_whole(tmp_path: Path) -> None:
@@ -284,15 +227,12 @@ def test_lines_within_quotes_stay_as_they_are(tmp_path: Path) -> None:
     cell = "first\n\nsecond\n\n\nthird"
     rows = "".join(f'"{cell} {n}",b{n}\n\n' for n in range(300))
     found = table(tmp_path, "a.csv", "prompt,completion\n" + rows)
-    assert [row["prompt"] for row in found.rows] == [
-        f"{cell} {n}" for n in range(300)
-    ] and not found.bad
-    found = table(
-        tmp_path, "a.tsv", "prompt\tcompletion\n" + "".join(f'"one\n{n}"\tb\n' for n in range(20))
-    )
-    assert [row["prompt"] for row in found.rows] == [
-        f"one\n{n}" for n in range(20)
-    ] and not found.bad
+    assert [row["prompt"] for row in found.rows] == [f"{cell} {n}" for n in range(300)]
+    assert not found.bad
+    rows = "".join(f'"one\n{n}"\tb\n' for n in range(20))
+    found = table(tmp_path, "a.tsv", "prompt\tcompletion\n" + rows)
+    assert [row["prompt"] for row in found.rows] == [f"one\n{n}" for n in range(20)]
+    assert not found.bad
 
 
 @pytest.mark.parametrize(

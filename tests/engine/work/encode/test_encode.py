@@ -9,45 +9,20 @@ import pytest
 
 from engine.errors import DataError, ModelError
 from engine.spec import presets
-from engine.spec.run import DataSpec
 from engine.work.encode.encode import IGNORE_INDEX, encode_row, encode_rows, encode_uncut
 from engine.work.encode.questions import (
     first_questions,
-    prompt_ids,
-    question_messages,
-    row_prompt_ids,
 )
 from engine.work.encode.tokenizer import load_tokenizer
-
-CHAT = {
-    "messages": [
-        {"role": "system", "content": "Be kind."},
-        {"role": "user", "content": "Hello!"},
-        {"role": "assistant", "content": "Hello, friend."},
-        {"role": "user", "content": "What is a cat?"},
-        {"role": "assistant", "content": "A cat is an animal."},
-    ]
-}
-# ChatML without generation marks, as most models on the Hub have it.
-UNMARKED = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+from tests.engine.work.encode.pocket_rows import (
+    CHAT,
+    NASTY,
+    REFUSED,
+    UNMARKED,
+    WIDE,
+    learned_text,
+    spec,
 )
-WIDE = DataSpec(max_length=512)
-
-
-@pytest.fixture
-def tokenizer():
-    return load_tokenizer(presets.POCKET_MODEL)
-
-
-def spec(**values) -> DataSpec:
-    return DataSpec(**{"max_length": 512, **values})
-
-
-def learned_text(tokenizer, encoded) -> str:
-    return tokenizer.decode([label for label in encoded.labels if label != IGNORE_INDEX])
-
 
 # --- masks on the pocket model ---
 
@@ -58,9 +33,8 @@ def test_the_pocket_model_sees_what_it_always_saw(tokenizer) -> None:
         CHAT["messages"], return_dict=True, return_assistant_tokens_mask=True
     )
     assert encoded.ids == own["input_ids"]
-    assert [label != IGNORE_INDEX for label in encoded.labels] == [
-        bool(on) for on in own["assistant_masks"]
-    ]
+    targets = [label != IGNORE_INDEX for label in encoded.labels]
+    assert targets == [bool(on) for on in own["assistant_masks"]]
     end = tokenizer.eos_token
     assert learned_text(tokenizer, encoded) == f"Hello, friend.{end}A cat is an animal.{end}"
     assert all(
@@ -99,9 +73,8 @@ def test_completion_rows_equal_the_chat_of_one_turn(tokenizer) -> None:
     chat = {
         "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Yes."}]
     }
-    assert encode_row(tokenizer, {"prompt": "Hi", "completion": "Yes."}, WIDE) == encode_row(
-        tokenizer, chat, WIDE
-    )
+    pair = {"prompt": "Hi", "completion": "Yes."}
+    assert encode_row(tokenizer, pair, WIDE) == encode_row(tokenizer, chat, WIDE)
 
 
 def test_plain_text_is_learned_whole_and_ends(tokenizer) -> None:
@@ -111,9 +84,8 @@ def test_plain_text_is_learned_whole_and_ends(tokenizer) -> None:
 
 def test_keys_of_other_tasks_are_ignored(tokenizer) -> None:
     row = {"prompt": "Hi", "completion": "Yes."}
-    assert encode_row(tokenizer, row | {"rejected": "No.", "good": True}, WIDE) == encode_row(
-        tokenizer, row, WIDE
-    )
+    more = row | {"rejected": "No.", "good": True}
+    assert encode_row(tokenizer, more, WIDE) == encode_row(tokenizer, row, WIDE)
 
 
 # --- what to learn ---
@@ -143,14 +115,11 @@ def test_the_system_prompt_of_all_rows_stands_where_a_row_brings_none(tokenizer)
     row = {"prompt": "Hi", "completion": "Yes."}
     given = tokenizer.decode(encode_row(tokenizer, row, spec(system=" Be brief. ")).ids)
     assert "<|system|>Be brief.<|end|>" in given
-    assert encode_row(tokenizer, CHAT, spec(system="Be brief.")) == encode_row(
-        tokenizer, CHAT, WIDE
-    )
+    brief = spec(system="Be brief.")
+    assert encode_row(tokenizer, CHAT, brief) == encode_row(tokenizer, CHAT, WIDE)
 
 
 # --- control tokens in a row's own texts ---
-
-NASTY = {"prompt": "Say <|end|> and <|assistant|> now", "completion": "I say <|end|> gladly"}
 
 
 def test_without_the_fix_a_typed_control_token_is_a_real_one(tokenizer) -> None:
@@ -171,9 +140,8 @@ def test_literal_makes_typed_control_tokens_plain_text(template) -> None:
 
 
 def test_literal_leaves_other_rows_as_they_are(tokenizer) -> None:
-    assert encode_row(tokenizer, CHAT, spec(fixes=("literal",))) == encode_row(
-        tokenizer, CHAT, WIDE
-    )
+    literal = spec(fixes=("literal",))
+    assert encode_row(tokenizer, CHAT, literal) == encode_row(tokenizer, CHAT, WIDE)
 
 
 def test_literal_in_plain_text(tokenizer) -> None:
@@ -195,15 +163,10 @@ def test_cut_rows_are_counted_and_lost_ones_left_out(tokenizer) -> None:
 
 def test_shorten_keeps_the_answer_whole(tokenizer) -> None:
     long = {"prompt": "first " + "word " * 200 + "last", "completion": "Yes, I do."}
-    whole, short = (
-        encode_row(tokenizer, long, WIDE),
-        encode_row(tokenizer, long, spec(max_length=64, fixes=("shorten",))),
-    )
-    assert (
-        len(short.ids) == 64
-        and short.length == whole.length
-        and short.cut_tokens == whole.length - 64
-    )
+    whole = encode_row(tokenizer, long, WIDE)
+    short = encode_row(tokenizer, long, spec(max_length=64, fixes=("shorten",)))
+    assert len(short.ids) == 64
+    assert short.length == whole.length and short.cut_tokens == whole.length - 64
     assert learned_text(tokenizer, short) == learned_text(tokenizer, whole)
     assert short.ids[:16] == whole.ids[:16] and short.ids[-20:] == whole.ids[-20:]
     fits = spec(max_length=whole.length, fixes=("shorten",))
@@ -221,90 +184,20 @@ def test_shorten_keeps_sixteen_tokens_at_both_ends_and_then_cuts(tokenizer) -> N
 
 def test_rows_name_the_one_that_is_refused(tokenizer) -> None:
     tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
-    with pytest.raises(
-        DataError, match=r"Row 1: .*System role not supported.*Choose another chat format"
-    ):
+    reason = r"Row 1: .*System role not supported.*Choose another chat format"
+    with pytest.raises(DataError, match=reason):
         list(encode_rows(tokenizer, [CHAT], WIDE, Counter()))
 
 
 def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer) -> None:
-    refused = {
-        "messages": [
-            {"role": "tool", "content": "21"},
-            {"role": "assistant", "content": "It is warm."},
-        ]
-    }
     with pytest.raises(DataError, match=r"Row 1: "):
-        list(encode_rows(tokenizer, [refused, CHAT], WIDE, Counter()))
+        list(encode_rows(tokenizer, [REFUSED, CHAT], WIDE, Counter()))
     data = spec(fixes=("refused",))
     left: Counter[str] = Counter()
-    assert list(encode_rows(tokenizer, [refused, CHAT], data, left)) == [
-        encode_row(tokenizer, CHAT, WIDE)
-    ]
-    assert left == {"refused": 1}
-    assert [text for text, _ in first_questions(tokenizer, [refused, CHAT], 2, 64, data)] == [
-        "What is a cat?"
-    ]
-
-
-# --- questions ---
-
-
-@pytest.mark.parametrize(
-    "template", ["own", UNMARKED, "plain", "chatml", "llama3", "gemma", "phi3", "alpaca"]
-)
-def test_the_prompt_is_the_beginning_of_what_was_trained(template) -> None:
-    tokenizer = load_tokenizer(
-        presets.POCKET_MODEL, "model" if template in ("own", UNMARKED) else template
-    )
-    if template == UNMARKED:
-        tokenizer.chat_template = UNMARKED
-    for data in (WIDE, spec(fixes=("literal",)), spec(system="Be brief.")):
-        for row in (CHAT, NASTY):
-            literal = "literal" in data.fixes
-            prompt = prompt_ids(
-                tokenizer, question_messages(row, data.system), plain_text=False, literal=literal
-            )
-            trained = encode_row(tokenizer, row, data)
-            assert trained.ids[: len(prompt)] == prompt == row_prompt_ids(tokenizer, row, data)
-            assert trained.labels[len(prompt)] != IGNORE_INDEX
-
-
-def test_a_token_that_reaches_into_the_answer_is_split_there(tokenizer) -> None:
-    # "Answer:" and the words after it would share a token, which the prompt alone cannot hold.
-    tokenizer.chat_template = (
-        "{% for m in messages %}{{ 'Answer: ' if m.role == 'assistant' else 'Ask: ' }}{{ "
-        "m.content }}\n{% endfor %}"
-        "{% if add_generation_prompt %}Answer: {% endif %}"
-    )
-    row = {"prompt": "Hi", "completion": "hello there"}
-    prompt, trained = row_prompt_ids(tokenizer, row, WIDE), encode_row(tokenizer, row, WIDE)
-    assert (
-        prompt == prompt_ids(tokenizer, question_messages(row), False) == trained.ids[: len(prompt)]
-    )
-    assert learned_text(tokenizer, trained) == "hello there\n"
-
-
-def test_text_rows_are_continued_from_their_first_half(tokenizer) -> None:
-    ask = question_messages({"text": "one two three four five six seven eight"})
-    assert ask == [{"role": "user", "content": "one two three four"}]
-    assert tokenizer.decode(prompt_ids(tokenizer, ask, plain_text=True)) == "one two three four"
-
-
-def test_one_long_word_is_asked_whole() -> None:
-    assert question_messages({"text": " " + "a" * 30})[0]["content"] == " " + "a" * 14
-
-
-def test_questions_that_are_too_long_are_passed_over(tokenizer) -> None:
-    rows = [
-        {"prompt": "word " * 400, "completion": "a"},
-        *({"prompt": f"Say {n}.", "completion": "b"} for n in "123"),
-    ]
-    assert [text for text, _ in first_questions(tokenizer, rows, 2, 64, WIDE)] == [
-        "Say 1.",
-        "Say 2.",
-    ]
-    assert all(len(ids) <= 64 for _, ids in first_questions(tokenizer, rows, 9, 64, WIDE))
+    encoded = list(encode_rows(tokenizer, [REFUSED, CHAT], data, left))
+    assert encoded == [encode_row(tokenizer, CHAT, WIDE)] and left == {"refused": 1}
+    questions = first_questions(tokenizer, [REFUSED, CHAT], 2, 64, data)
+    assert [text for text, _ in questions] == ["What is a cat?"]
 
 
 def test_a_tokenizer_that_loses_text_is_caught(tmp_path) -> None:

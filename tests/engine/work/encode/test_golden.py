@@ -10,12 +10,8 @@ from engine.spec.run import DataSpec
 from engine.work.encode import cache
 from engine.work.encode.encode import encode_chosen_and_rejected, truncate_encoded
 from engine.work.encode.tokenizer import load_tokenizer
+from tests.engine.work.encode.pocket_rows import TOOLS
 
-CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"city": "Oslo"}}}
-TOOL = {
-    "type": "function",
-    "function": {"name": "look_up", "description": "Weather.", "parameters": {"type": "object"}},
-}
 SYSTEM = {"role": "system", "content": "Be kind."}
 ROWS = [
     {"text": "Once upon a time, naïve <|end|> 😀."},
@@ -32,15 +28,6 @@ ROWS = [
         ]
     },
 ]
-WITH_TOOLS = {
-    "messages": [
-        {"role": "user", "content": "Warm?"},
-        {"role": "assistant", "content": "I look.", "tool_calls": [CALL]},
-        {"role": "tool", "name": "look_up", "content": "21 C"},
-        {"role": "assistant", "content": "Yes."},
-    ],
-    "tools": [TOOL],
-}
 SPECS = [
     DataSpec(max_length=512),
     DataSpec(max_length=24, learn="last"),
@@ -49,7 +36,7 @@ SPECS = [
     DataSpec(max_length=512, goal="prefer"),
 ]
 # A template, and the rows that it accepts.
-CASES = {"model": ROWS, "plain": ROWS, "chatml": [*ROWS, WITH_TOOLS], "llama3": ROWS}
+CASES = {"model": ROWS, "plain": ROWS, "chatml": [*ROWS, TOOLS], "llama3": ROWS}
 GOLDEN = "e98653144d28cb808d53a24eb1abd0cdb66d7e10033a4e92ae2ac396e86a6d9d"
 
 

@@ -18,6 +18,7 @@ from engine.work.encode.encode import IGNORE_INDEX, encode_row
 from engine.work.encode.messages import answer_after_thinking, remove_blanks
 from engine.work.encode.questions import prompt_ids, row_prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
+from tests.engine.work.encode.real_templates import EXPECTED, ROWS, said
 
 WIDE = DataSpec(max_length=8192)
 NAMES = ("Llama-3.2-1B-Instruct", "Qwen3")
@@ -25,140 +26,10 @@ NAMES = ("Llama-3.2-1B-Instruct", "Qwen3")
 MARK = re.compile(
     r"<[|\uff5c][^<>|\uff5c\s]{1,40}[|\uff5c]>|<\|\w+>|<\w+\|>|<end_of_utterance>|</?s>|<(?:start|end)_of_turn>|\[/?INST\]"
 )
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Weather of a place",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string", "description": "Its name"}},
-            "required": ["city"],
-        },
-    },
-}
-CALL = [{"type": "function", "function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}]
-
-
-def said(*texts: str) -> list[dict[str, Any]]:
-    """Turns of user and assistant one after the other."""
-    return [
-        {"role": ("user", "assistant")[index % 2], "content": text}
-        for index, text in enumerate(texts)
-    ]
-
-
-ROWS: dict[str, dict[str, Any]] = {
-    "single": {"messages": said("Which hue is red?", "A colour of fire.")},
-    "multi": {
-        "messages": said(
-            "First question", "Alpha reply.", "Second thing", "Beta words!", "Third", "Gamma, done."
-        )
-    },
-    "system": {
-        "messages": [
-            {"role": "system", "content": "Speak like a pirate."},
-            *said("Hello friend", "Arr matey.", "Bye", "Farewell."),
-        ]
-    },
-    "think": {
-        "messages": said(
-            "Sum 1 and 2",
-            "<think>\nWe add them.\n</think>\n\nIt is three.",
-            "And 4?",
-            "<think>\nMore adding.\n</think>\n\nSeven now.",
-        )
-    },
-    "tools": {
-        "messages": [
-            {"role": "user", "content": "How warm is the capital of Norway?"},
-            {"role": "assistant", "content": "", "tool_calls": CALL},
-            {"role": "tool", "name": "get_weather", "content": '{"celsius": 21}'},
-            {"role": "assistant", "content": "Warm enough."},
-            *said("Thanks a lot", "You are welcome."),
-        ],
-        "tools": [WEATHER],
-    },
-    "says and calls": {
-        "messages": [
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "How warm is the capital of Norway?"},
-            {"role": "assistant", "content": "Let me look.", "tool_calls": CALL},
-            {"role": "tool", "name": "get_weather", "content": "21 celsius"},
-            {"role": "assistant", "content": "Warm enough."},
-        ],
-        "tools": [WEATHER],
-    },
-}
-
-# Every refusal, and why it is right. Where "_training" stands in brackets, TRL's form of the
-# template is meant too.
-ANY = tuple(ROWS)
-CALLS = ("tools", "says and calls")
-REFUSALS: list[tuple[str, str, tuple[str, ...]]] = [
-    # templates' own refusals
-    (
-        "fireworks-ai-llama-3-firefunction-v2",
-        "'functions' is undefined",
-        ANY,
-    ),  # wants a variable that nobody gives
-    (
-        "google-gemma-2-2b-it gemma gemma_training",
-        "System role not supported",
-        ("system", "says and calls"),
-    ),
-    ("google-gemma-2-2b-it gemma gemma_training", "roles must alternate", ("tools",)),
-    (
-        "gemma3 gemma3_training cohere cohere_training cohere2 cohere2_training",
-        "roles must alternate",
-        CALLS,
-    ),
-    ("llava_next llava_next_training", "Only user and assistant roles", CALLS),
-    ("llama-cpp-deepseek-r1", "not JSON serializable", CALLS),  # a filter of llama.cpp's own
-    # templates that leave something out
-    (
-        "mistralai-Mistral-Nemo-Instruct-2407",
-        "does not show the system prompt",
-        ("system", "says and calls"),
-    ),
-    ("idefics3 idefics3_training", "does not show", CALLS),
-    (
-        "microsoft-Phi-3.5-mini-instruct phi3 phi3_training phi3_5 phi3_5_training",
-        "does not show tool calls",
-        CALLS,
-    ),
-    ("llama3 llama3_training qwen2_5_vl qwen2_5_vl_training", "does not show tool calls", CALLS),
-    ("lfm2 lfm2_training", "does not show tool calls in the assistant's turn", CALLS),
-    # they tell a calling turn by content None, which transformers takes out of the messages
-    (
-        "deepseek-ai-DeepSeek-R1-Distill-Llama-8B deepseek-ai-DeepSeek-R1-Distill-Qwen-32B",
-        "not show tool calls",
-        CALLS,
-    ),
-    (
-        "CohereForAI-c4ai-command-r7b-12-2024-tool_use "
-        "NousResearch-Hermes-2-Pro-Llama-3-8B-tool_use "
-        "NousResearch-Hermes-3-Llama-3.1-8B-tool_use meta-llama-Llama-3.1-8B-Instruct "
-        "meta-llama-Llama-3.2-3B-Instruct "
-        "meta-llama-Llama-3.3-70B-Instruct llama3_1 llama3_2 gptoss gptoss_training",
-        "does not show what the assistant says when it also calls a tool",
-        ("says and calls",),
-    ),
-    # it writes a tool's answer before the words of the turn that called it
-    ("diffusion_gemma", "others' words into the assistant's turn", ("says and calls",)),
-]
-EXPECTED = {
-    (name, row): reason
-    for names, reason, rows in REFUSALS
-    for name in names.split()
-    for row in rows
-}
 # After an answer these write no mark: GLM's models stop at the next turn's.
 ENDLESS = re.compile("glm4moe|command-r-plus")
-SPLIT = (
-    "diffusion_gemma_training",
-    "says and calls",
-)  # a tool's answer stands within the turn, outside the marks
+# A tool's answer stands within the turn, outside the marks.
+SPLIT = ("diffusion_gemma_training", "says and calls")
 # What else an answer's tokens may hold: channels, whom it is for, thinking that is empty.
 FRAME = re.compile(r"assistant|final|all|think|</?think>")
 
@@ -236,17 +107,13 @@ def check_turns(template: str, tokenizer: Any, one: Any, row: dict[str, Any], na
         runs = [runs[1] + runs[0], *runs[2:]]  # the call ends in a mark, the words behind it do not
     assert len(runs) == len(turns), where
     for run, turn in zip(runs, turns, strict=True):
-        text, words = (
-            remove_blanks(tokenizer.decode(run)),
-            remove_blanks(answer_after_thinking(turn)),
-        )
+        text = remove_blanks(tokenizer.decode(run))
+        words = remove_blanks(answer_after_thinking(turn))
         assert words in text, where
         assert not turn.get("tool_calls") or ("get_weather" in text and "Oslo" in text), where
         for other in row["messages"]:
-            if other is not turn:
-                assert (
-                    not other["content"] or remove_blanks(answer_after_thinking(other)) not in text
-                ), where
+            if other is not turn and other["content"]:
+                assert remove_blanks(answer_after_thinking(other)) not in text, where
         assert ENDLESS.search(template) or run[-1] in special, where
         if name in ("single", "multi", "system"):
             plain = tokenizer.decode([token for token in run if token not in special])
@@ -267,10 +134,8 @@ KNOWN = {("diffusion_gemma", "tools")}
 def test_the_mask_agrees_with_trls_marked_templates(shared_data, tokenizers) -> None:
     counts: Counter[str] = Counter()
     for path in sorted(shared_data.glob("chat_templates/trl/*_training.jinja")):
-        own, marked = (
-            path.with_name(path.name.replace("_training", "")).read_text(),
-            path.read_text(),
-        )
+        own = path.with_name(path.name.replace("_training", "")).read_text()
+        marked = path.read_text()
         for name, row in ROWS.items():
             if (path.stem.removesuffix("_training"), name) in KNOWN:
                 continue
@@ -292,16 +157,11 @@ def test_the_mask_agrees_with_trls_marked_templates(shared_data, tokenizers) -> 
             ours = [label != IGNORE_INDEX for label in mine.labels]
             both = list(zip(mine.ids, ours, map(bool, theirs["assistant_masks"]), strict=True))
             counts["equal"] += all(one == other for _, one, other in both)
-            assert all(other for _, one, other in both if one), (
-                path.stem,
-                name,
-            )  # never more than TRL's
+            # Never more than TRL's.
+            assert all(other for _, one, other in both if one), (path.stem, name)
             for run in differing_runs(both):
-                assert TRL_TAKES_IN.fullmatch(tokenizer.decode(run)), (
-                    path.stem,
-                    name,
-                    tokenizer.decode(run),
-                )
+                text = tokenizer.decode(run)
+                assert TRL_TAKES_IN.fullmatch(text), (path.stem, name, text)
             counts["same text"] += 1
     print(dict(counts))
     assert counts["same text"] == 87 and counts["equal"] == 14
@@ -324,9 +184,8 @@ def test_transformers_own_mask_is_ours_where_a_template_has_marks(shared_data, t
         turns = ROWS["multi"]["messages"]
         mine = encode_row(tokenizer, ROWS["multi"], WIDE)
         if path.stem.startswith("llava"):  # wants texts as parts
-            turns = [
-                turn | {"content": [{"type": "text", "text": turn["content"]}]} for turn in turns
-            ]
+            parts = [[{"type": "text", "text": turn["content"]}] for turn in turns]
+            turns = [turn | {"content": part} for turn, part in zip(turns, parts, strict=True)]
         theirs = tokenizer.apply_chat_template(
             turns, return_dict=True, return_assistant_tokens_mask=True
         )
@@ -379,6 +238,7 @@ def test_real_tokenizers_learn_the_answers_words(shared_data, name, template) ->
     mended = encode_row(tokenizer, nasty, data)
     clean = encode_row(tokenizer, {"messages": said("A b", "An end.")}, data)
     special = set(tokenizer.all_special_ids)
-    assert sum(token in special for token in mended.ids) == sum(
-        token in special for token in clean.ids
+    mended_special, clean_special = (
+        sum(token in special for token in one.ids) for one in (mended, clean)
     )
+    assert mended_special == clean_special

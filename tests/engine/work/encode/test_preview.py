@@ -8,46 +8,30 @@ import pytest
 
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.process.desk import MEASURED_ROWS, Desk
-from engine.spec import presets
 from engine.spec.run import DataSpec
 from engine.work.desk import DeskWorker as Worker
 from engine.work.encode import preview
-from engine.work.encode.tokenizer import load_tokenizer
+from tests.engine.work.encode.pocket_rows import REFUSED
 
 DATA = DataSpec(max_length=32)
 GOOD = {"prompt": "Hi", "completion": "Yes."}
 LONG = {"prompt": "Hi", "completion": "Yes, of course. " * 20}
 LOST = {"prompt": "word " * 100, "completion": "Yes."}
 TYPED = {"prompt": "Say <|end|>", "completion": "No."}
-REFUSED = {
-    "messages": [{"role": "tool", "content": "21"}, {"role": "assistant", "content": "It is warm."}]
-}
 ROWS = [GOOD, LONG, LOST, TYPED, REFUSED, GOOD]
 
 
-@pytest.fixture(scope="module")
-def tokenizer():
-    return load_tokenizer(presets.POCKET_MODEL)
-
-
 def measured(tokenizer, rows, data=DATA) -> TokenReport:
-    told: list[int] = []
-    return TokenReport(
-        **preview.token_report(
-            tokenizer, rows, list(range(len(rows))), len(rows), data, told.append
-        )
-    )
+    progress: list[int] = []
+    indices = list(range(len(rows)))
+    report = preview.token_report(tokenizer, rows, indices, len(rows), data, progress.append)
+    return TokenReport(**report)
 
 
 def test_the_report_counts_and_names_rows(tokenizer) -> None:
     found = measured(tokenizer, ROWS)
-    assert (found.rows, found.measured, found.cut, found.lost, found.refused.rows) == (
-        6,
-        6,
-        2,
-        1,
-        1,
-    )
+    counts = (found.rows, found.measured, found.cut, found.lost, found.refused.rows)
+    assert counts == (6, 6, 2, 1, 1)
     assert set(found.longest_rows[:2]) == set(found.cut_rows) == {1, 2} and found.lost_rows == [2]
     assert found.longest == max(preview.preview_row(tokenizer, row, DATA)["length"] for row in ROWS)
     assert (found.control.rows, found.control.tokens, found.control.example) == (1, ["<|end|>"], 3)
@@ -60,9 +44,8 @@ def test_the_report_counts_and_names_rows(tokenizer) -> None:
 
 def test_no_rows_make_an_empty_report(tokenizer) -> None:
     found = measured(tokenizer, [])
-    assert (
-        found.rows == found.longest == found.tokens == 0 and found.edges == found.longest_rows == []
-    )
+    assert found.rows == found.longest == found.tokens == 0
+    assert found.edges == found.longest_rows == []
 
 
 @pytest.mark.parametrize("lengths", [[1], [5, 29], [30], [7, 300, 301, 12_345], list(range(1000))])
@@ -76,10 +59,8 @@ def test_the_histogram_holds_every_length_once(lengths) -> None:
 def test_the_worst_rows_are_twenty_at_most(tokenizer) -> None:
     rows = [{"prompt": "Hi", "completion": "Yes. " * (20 + number % 30)} for number in range(60)]
     found = measured(tokenizer, rows)
-    assert len(found.longest_rows) == len(found.cut_rows) == 20 and found.longest_rows[:2] == [
-        29,
-        59,
-    ]
+    assert len(found.longest_rows) == len(found.cut_rows) == 20
+    assert found.longest_rows[:2] == [29, 59]
 
 
 def test_control_tokens_are_found_in_calls_and_tools_too(tokenizer) -> None:
@@ -98,28 +79,21 @@ def test_control_tokens_are_found_in_calls_and_tools_too(tokenizer) -> None:
 def test_of_a_preference_the_longer_answer_is_measured(tokenizer) -> None:
     pair = GOOD | {"rejected": "No. " * 60}
     found = measured(tokenizer, [pair])
-    assert (
-        found.cut == 1 and found.longest > 100 and found.tokens > measured(tokenizer, [GOOD]).tokens
-    )
+    assert found.cut == 1 and found.longest > 100
+    assert found.tokens > measured(tokenizer, [GOOD]).tokens
     write = DATA.model_copy(update={"goal": "write"})
-    assert (
-        TokenReport(**preview.token_report(tokenizer, [pair], [0], 1, write, lambda _: None)).cut
-        == 0
-    )
+    assert measured(tokenizer, [pair], write).cut == 0
 
 
 def test_a_preview_has_all_tokens_and_tells_what_is_cut(tokenizer) -> None:
     shown = PreviewRow(**preview.preview_row(tokenizer, LONG, DATA))
     assert shown.kept == 32 and len(shown.tokens) == shown.length and shown.cut == shown.length - 32
-    assert (
-        "".join(shown.tokens)
-        == f"<|start|><|user|>Hi<|end|><|assistant|>{LONG['completion']}<|end|>"
-    )
+    text = f"<|start|><|user|>Hi<|end|><|assistant|>{LONG['completion']}<|end|>"
+    assert "".join(shown.tokens) == text
     special = [token for token, on in zip(shown.tokens, shown.special, strict=True) if on]
     assert special == ["<|start|>", "<|user|>", "<|end|>", "<|assistant|>", "<|end|>"]
-    shortened = PreviewRow(
-        **preview.preview_row(tokenizer, LOST, DATA.model_copy(update={"fixes": ("shorten",)}))
-    )
+    shorten = DATA.model_copy(update={"fixes": ("shorten",)})
+    shortened = PreviewRow(**preview.preview_row(tokenizer, LOST, shorten))
     assert len(shortened.tokens) == max(32, 32 + sum(shortened.learned)) and shortened.length > 100
 
 
@@ -152,9 +126,8 @@ def test_the_desk_hands_the_data_spec_on() -> None:
     assert "".join(shown.tokens).startswith(
         "<|start|><|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi"
     )
-    assert (
-        desk.count_tokens("pocket", ROWS, data).refused.rows == 0
-    )  # ChatML shows what tools answer
+    # ChatML shows what tools answer.
+    assert desk.count_tokens("pocket", ROWS, data).refused.rows == 0
     assert desk.count_tokens("pocket", ROWS, DATA).refused.rows == 1
 
 
@@ -163,9 +136,6 @@ def test_many_rows_are_measured_in_part_and_evenly() -> None:
     rows = [GOOD] * 3 * MEASURED_ROWS
     rows[-3] = TYPED
     found = desk.count_tokens("pocket", rows, DATA)
-    assert (found.rows, found.measured, found.control.example) == (
-        3 * MEASURED_ROWS,
-        MEASURED_ROWS,
-        3 * MEASURED_ROWS - 3,
-    )
+    assert (found.rows, found.measured) == (len(rows), MEASURED_ROWS)
+    assert found.control.example == len(rows) - 3
     assert desk.asked[0]["indices"][:3] == [0, 3, 6] and len(desk.asked[0]["rows"]) == MEASURED_ROWS

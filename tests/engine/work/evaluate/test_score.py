@@ -13,7 +13,6 @@ from engine.coach import scores
 from engine.data import ingest
 from engine.data.rows import TRAIN, read_rows, spread_indices
 from engine.errors import RunError
-from engine.process.fake import FakeBackend
 from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
@@ -22,8 +21,9 @@ from engine.store import events as ev
 from engine.store.event_log import append_event, read_events
 from engine.store.run_dir import DataSummary, RunDir, read_data_summary
 from engine.store.run_view import RunState, fold_events
-from engine.work.evaluate.pair import load_pair
+from engine.work.model.base_and_tuned import load_pair, open_trained_run
 from tests.conftest import SMALL, idle, wait_for
+from tests.fake_backend import FakeBackend
 
 SURPRISE = ev.Perplexity(
     what="the whole text", base=61.24, tuned=9.387, tokens=4200, rows=500, of=2000
@@ -49,15 +49,11 @@ RIGHT = ev.Scored(
 
 
 def test_at_most_500_rows_evenly_spread_and_the_same_each_time() -> None:
-    assert (
-        spread_indices(3) == [0, 1, 2]
-        and spread_indices(500) == list(range(500))
-        and spread_indices(0) == []
-    )
+    assert spread_indices(3) == [0, 1, 2] and spread_indices(0) == []
+    assert spread_indices(500) == list(range(500))
     picked = spread_indices(12_345)
-    assert len(picked) == len(set(picked)) == 500 and picked == sorted(picked) == spread_indices(
-        12_345
-    )
+    assert len(picked) == len(set(picked)) == 500
+    assert picked == sorted(picked) == spread_indices(12_345)
     assert picked[0] == 0 and {b - a for a, b in pairwise(picked)} == {24, 25}
 
 
@@ -91,9 +87,8 @@ def test_a_samples_raw_rows_are_found_again_where_some_were_left_out() -> None:
 
 def test_what_a_run_says_about_its_rows(tmp_path) -> None:
     assert read_data_summary(tmp_path / "about.json") == DataSummary(None, ())
-    (tmp_path / "about.json").write_text(
-        json.dumps({"shape": Shape.LABEL.value, "labels": ["a", 2], "more": 1})
-    )
+    about = {"shape": Shape.LABEL.value, "labels": ["a", 2], "more": 1}
+    (tmp_path / "about.json").write_text(json.dumps(about))
     assert read_data_summary(tmp_path / "about.json") == DataSummary(Shape.LABEL, ("a", "2"))
     for text in ("{", "[]", '{"shape": "of tomorrow"}'):
         (tmp_path / "about.json").write_text(text)
@@ -112,10 +107,8 @@ def test_scores_of_older_runs_are_still_read(tmp_path) -> None:
     assert scores.score_sentences(view.scored) == ["The right label: base 1 of 8, tuned 7 of 8."]
     for event in (RIGHT, SURPRISE):
         append_event(file, event)
-    assert (
-        read_events(file)[0][1:] == [RIGHT, SURPRISE]
-        and fold_events(read_events(file)[0]).scored == SURPRISE
-    )
+    events, _ = read_events(file)
+    assert events[1:] == [RIGHT, SURPRISE] and fold_events(events).scored == SURPRISE
 
 
 def test_every_figure_stands_beside_what_it_is_compared_with() -> None:
@@ -127,18 +120,14 @@ def test_every_figure_stands_beside_what_it_is_compared_with() -> None:
     assert first.endswith("lower is better): base 61.2, tuned 9.39.")
     assert "4,200 tokens" in where and "500 of 2,000 held-out examples (evenly spread)" in where
     some = SURPRISE.model_copy(update={"rows": 8, "of": 10, "base": 12345.6})
-    assert (
-        "base 12,346" in scores.score_sentences(some)[0]
-        and "longer than this run reads" in scores.score_sentences(some)[1]
-    )
+    first, where = scores.score_sentences(some)
+    assert "base 12,346" in first and "longer than this run reads" in where
 
 
 def test_a_score_belongs_to_the_adapter_that_was_scored() -> None:
     killed = [ev.Phase(text="x"), ev.Saved(step=1, best=True), ev.Scoring()]
-    assert (
-        fold_events(killed).scoring
-        and fold_events(killed).state(alive=True, queued=False) == RunState.INTERRUPTED
-    )
+    view = fold_events(killed)
+    assert view.scoring and view.state(alive=True, queued=False) == RunState.INTERRUPTED
     failed = fold_events([*killed, ev.Warned(text="No room.")])
     assert (failed.scoring, failed.score_problem, failed.warnings) == (False, "No room.", [])
     view = fold_events([*killed, RIGHT])
@@ -199,14 +188,10 @@ def test_labels_are_counted_beside_the_most_frequent_one(home, capsys) -> None:
     assert isinstance(done, ev.Scored) and done.rows == done.of == len(truth)
     labels = done.labels
     assert labels.majority == "positive" and labels.majority_right == truth.count("positive")
-    assert (
-        done.tuned > labels.majority_right > done.base
-        and labels.no_label_base > labels.no_label_tuned
-    )
-    assert (
-        labels.accuracy.tuned == done.tuned / done.rows
-        and labels.accuracy.base == done.base / done.rows
-    )
+    assert done.tuned > labels.majority_right > done.base
+    assert labels.no_label_base > labels.no_label_tuned
+    assert labels.accuracy.tuned == done.tuned / done.rows
+    assert labels.accuracy.base == done.base / done.rows
     # Of two labels, always saying the one gives it an F1 of 2p / (1 + p), and the other 0: the
     # mean is half of it.
     share = truth.count("positive") / len(truth)
@@ -221,9 +206,8 @@ def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) ->
     wait_for(run, lambda run: idle(run) and not run.view().scoring)
     view = run.view()
     done = view.scored
-    assert (
-        isinstance(done, ev.Perplexity) and done.what == "the whole text" and done.rows == done.of
-    )
+    assert isinstance(done, ev.Perplexity) and done.what == "the whole text"
+    assert done.rows == done.of
     assert done.tokens > 5 * done.rows and done.tuned < 0.5 * done.base
     # The trainer measured the same in bf16 and in one batch, so its mean is over tokens as well.
     assert math.log(done.base) == pytest.approx(view.first_loss, rel=0.02)
@@ -234,33 +218,26 @@ def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) ->
 def test_answers_have_a_perplexity_and_a_samples_own_score_stays(trained) -> None:
     """The worker's own function, on the pirate run: with its facts, and without them."""
     from engine.work.evaluate import score as worker
-    from engine.work.model.base_and_tuned import open_trained_run as trained_run
 
     _, run = trained
     before = run.events_file.read_bytes()
     worker.score_run(run)
     done = run.view().scored
-    assert (
-        isinstance(done, ev.Scored)
-        and done.labels is None
-        and done.tuned > done.base
-        and done.rows == done.of
-    )
-    pair, rows = load_pair(trained_run(run)), list(read_rows(run.held_out_file))
+    assert isinstance(done, ev.Scored) and done.labels is None
+    assert done.tuned > done.base and done.rows == done.of
+    pair, rows = load_pair(open_trained_run(run)), list(read_rows(run.held_out_file))
     done = worker.score_perplexity(pair, rows, len(rows))
     assert done.what == "the answers" and done.rows == len(rows)
     assert math.log(done.base) == pytest.approx(run.view().first_loss, rel=0.02)
     assert math.log(done.tuned) == pytest.approx(run.view().best.loss, rel=0.02)
     encoded = [worker.encode_row(pair.tokenizer, row, pair.data) for row in rows[:9]]
-    one_by_one = sum(worker._total_loss(pair, [one]) for one in encoded)
-    assert worker._total_loss(pair, encoded) == pytest.approx(one_by_one, rel=0.02), (
-        "padding changes nothing"
-    )
+    one_by_one = sum(worker._row_losses(pair, [one])[0] for one in encoded)
+    padded = sum(worker._row_losses(pair, encoded))
+    assert padded == pytest.approx(one_by_one, rel=0.02), "padding changes nothing"
     with pytest.raises(RunError, match="every held-out question is longer"):
         worker._ask_both(pair._replace(context=8), rows, 8)
-    shorter = pair._replace(
-        data=pair.data.model_copy(update={"fixes": ("shorten",), "max_length": 20})
-    )
+    data = pair.data.model_copy(update={"fixes": ("shorten",), "max_length": 20})
+    shorter = pair._replace(data=data)
     whole, cut = worker._prompt_ids(pair, rows[0], 12), worker._prompt_ids(shorter, rows[0], 12)
     assert len(whole) > len(cut) == 8 and cut[:4] == whole[:4] and cut[-4:] == whole[-4:]
     run.events_file.write_bytes(before)

@@ -1,4 +1,4 @@
-"""Models for the stand-in of the Hub, one of every sort, and a child process that asks for them.
+"""Models for the stand-in of the Hub, one of every sort.
 
 Their weights are random: nothing here is loaded, only found, looked at and brought.
 """
@@ -7,14 +7,8 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-from engine.process.oneshot import online_environment
-from engine.store.files import PROJECT_FOLDER
-from engine.store.workspace import Store
 from tests.engine.work.hub.hub_server import Hub
 
 CONFIG = {"model_type": "llama", "hidden_size": 64, "architectures": ["LlamaForCausalLM"]}
@@ -45,33 +39,6 @@ OTHERS = {
     "onnx/model.onnx": b"\0", "model-q4.gguf": b"GGUF", "README.md": b"# Hi\n",
     "adapter_config.json": b"{}", "optimizer.pt": b"\0", ".cache/x.json": b"{}",
 }  # fmt: skip
-
-# Asks arrive as JSON lines, for one child serves many tests.
-CHILD = """
-import json, os, shutil, sys, time, warnings
-from types import SimpleNamespace
-from huggingface_hub import constants
-from engine.errors import HoneError
-from engine.work import oneshot
-from engine.work.hub import download, errors, fetch, models
-warnings.simplefilter("error")
-time.sleep = lambda seconds: None
-usage, endpoint = shutil.disk_usage, constants.ENDPOINT
-for line in sys.stdin:
-    ask, told = json.loads(line), []
-    os.environ["HF_TOKEN"] = ask.pop("token", "")
-    constants.ENDPOINT = ask.pop("endpoint", endpoint)
-    free = ask.pop("free", 10**12)
-    shutil.disk_usage = lambda path: SimpleNamespace(free=free)
-    begun = time.monotonic()
-    try:
-        answer = {"done": oneshot.OPERATIONS[ask["op"]](ask, told.append)}
-    except HoneError as error:
-        answer = {"error": str(error), "kind": type(error).__name__}
-    heavy = sorted({"torch"} & sys.modules.keys())
-    answer |= {"told": told, "seconds": time.monotonic() - begun, "heavy": heavy}
-    print(json.dumps(answer), flush=True)
-"""
 
 
 def files(
@@ -110,7 +77,7 @@ def about(
     return TEXT | {"downloads": downloads, "tags": list(tags)} | counts | more
 
 
-def fill(hub: Hub) -> None:
+def fill_models(hub: Hub) -> None:
     """Put one model of every sort on the Hub."""
 
     def add(name: str, files: dict[str, bytes], more: dict[str, Any], **how: Any) -> None:
@@ -177,38 +144,3 @@ UNFIT: dict[str, tuple[list[str], dict[str, Any], list[str]]] = {
     "dumb": (["model.safetensors", "config.json"], about(13), ["no tokenizer"]),
     "empty": ([], about(12), ["no weights"]),
 }
-
-
-class Child:
-    """A process that answers what the app asks aside, with its own workspace for each ask."""
-
-    def __init__(self, url: str, home: Path) -> None:
-        env = online_environment(home / "cache") | {
-            "HF_ENDPOINT": url,
-            "HF_HOME": str(home),
-            "PYTHONIOENCODING": "utf8",
-        }
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD],
-            cwd=PROJECT_FOLDER,
-            env=env,
-            text=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-
-    def ask(self, store: Store, op: str, **what: Any) -> dict[str, Any]:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"home": str(store.home), "op": op, **what}) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, "the child has ended"
-        answer: dict[str, Any] = json.loads(line)
-        assert not answer["heavy"]
-        return answer
-
-    def close(self) -> None:
-        assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
-        self.process.wait(10)
-        self.process.stdout.close()

@@ -1,69 +1,35 @@
 """A stand-in for the Hugging Face Hub on this machine: enough of its API for huggingface_hub 2.4.
 
-``Hub`` is the server, ``Repo`` one dataset or model on it, put there with ``hub.add("datasets",
-"owner/name", files)``. It knows tokens, gated and private repositories, commits, ranges of bytes,
-and connections that break; for models also search, and large files (LFS), whose bytes come from
-another host.
+``Hub`` is the server; ``hub.add("datasets", "owner/name", files)`` puts a repository on it. It
+knows tokens, gated and private repositories, commits, ranges of bytes, and connections that break;
+for models also search, and large files (LFS), whose bytes come from another host.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, get_args
 from urllib.parse import parse_qs, unquote, urlsplit
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import yaml
 from huggingface_hub.hf_api import ExpandModelProperty_T
 
-TOKENS = {
-    "hf_member",
-    "hf_stranger",
-}  # known to the stand-in; only the member has accepted every owner's terms
+from tests.engine.work.hub.hub_repo import Repo, git_hash
+
+# Known to the stand-in; only the member has accepted every owner's terms.
+TOKENS = {"hf_member", "hf_stranger"}
 API = re.compile(r"/api/(datasets|models)/(.+)")
 RESOLVE = re.compile(r"/(datasets/)?(.+?)/resolve/(.+)")
 VERB = re.compile(r"/revision/(.+)")
 PARQUET_COPY = "refs/convert/parquet"
-
-
-@dataclass
-class Repo:
-    """One repository: its files by branch, and how it is to behave."""
-
-    kind: str  # datasets or models
-    id: str
-    branches: dict[str, dict[str, bytes]]
-    card: dict[str, Any] = field(default_factory=dict)
-    gated: bool | str = False  # True: auto
-    private: bool = False
-    cut: dict[str, int] = field(
-        default_factory=dict
-    )  # file -> the byte at which every connection breaks
-    more: dict[str, Any] = field(
-        default_factory=dict
-    )  # of its page: tags, downloads, library_name, pipeline_tag ...
-    large: str = "no file"  # how the names of large files end
-    slow: float = 0.0  # seconds between pieces of 64 kB
-
-    def find(self, revision: str) -> tuple[str, dict[str, bytes]] | None:
-        """(commit, files) of a branch or a commit."""
-        for branch, files in self.branches.items():
-            sha = hashlib.sha1(
-                f"{self.id} {branch} {[(one, _oid(files[one])) for one in sorted(files)]}".encode()
-            )
-            if revision in (branch, sha.hexdigest()):
-                return sha.hexdigest(), files
-        return None
 
 
 @dataclass
@@ -102,9 +68,7 @@ class Hub:
 
     @contextmanager
     def running(self) -> Iterator[Hub]:
-        thread = threading.Thread(
-            target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
+        thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
             yield self
@@ -121,25 +85,16 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *args: Any) -> None:
         pass
 
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_HEAD(self) -> None:
-        self._answer()
-
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
-        self.asked = Asked(
-            f"{self.command} {path}", {key.lower(): value for key, value in self.headers.items()}
-        )
+        headers = {key.lower(): value for key, value in self.headers.items()}
+        self.asked = Asked(f"{self.command} {path}", headers)
         self.hub.asked.append(self.asked)
         token = self.headers.get("Authorization", "").removeprefix("Bearer ")
         if token and token not in TOKENS:
             self._fail(401, "", "Invalid credentials in Authorization header")
-        elif status := next(
-            (code for end, code in self.hub.failing.items() if path.endswith(end)), 0
-        ):
-            self._fail(status, "", "Something is wrong")
+        elif failing := [code for end, code in self.hub.failing.items() if path.endswith(end)]:
+            self._fail(failing[0], "", "Something is wrong")
         elif path == "/api/models":
             self._search(parse_qs(urlsplit(self.path).query), token)
         elif path.startswith("/cdn/"):
@@ -150,6 +105,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._resolve("datasets" if found[1] else "models", found[2], found[3], token)
         else:
             self._fail(404, "", "Not found")
+
+    do_GET = do_HEAD = _answer
 
     def _api(self, kind: str, rest: str, token: str) -> None:
         """What a repository is, and which files it has."""
@@ -174,10 +131,10 @@ class _Handler(BaseHTTPRequestHandler):
         for repo in (repo for (kind, _), repo in self.hub.repos.items() if kind == "models"):
             more, total = repo.more, repo.more.get("safetensors", {}).get("total", 0)
             most = int(asked.get("num_parameters", ["max:0B"])[0][4:-1]) * 10**9
+            task = more.get("pipeline_tag")
             fits = (
                 asked.get("search", [""])[0].lower() in repo.id.lower()
-                and more.get("pipeline_tag")
-                in asked.get("pipeline_tag", [more.get("pipeline_tag")])
+                and task in asked.get("pipeline_tag", [task])
                 and set(asked.get("filter", [])) <= set(more.get("tags", []))
                 and (not most or 0 < total <= most)
             )
@@ -188,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _page(self, repo: Repo, sha: str, files: dict[str, bytes]) -> dict[str, Any]:
         asked = parse_qs(urlsplit(self.path).query)
-        sizes = [{"rfilename": path} | (_blob(repo, path, data) if "blobs" in asked else {})
+        sizes = [{"rfilename": path} | (repo.listed(path, data) if "blobs" in asked else {})
                  for path, data in files.items()]  # fmt: skip
         page = {
             "_id": "0", "id": repo.id, "sha": sha, "private": repo.private, "downloads": 7,
@@ -196,11 +153,8 @@ class _Handler(BaseHTTPRequestHandler):
             "likes": 0, "cardData": repo.card,
             **repo.more,
         }  # fmt: skip
-        return {
-            key: value
-            for key, value in page.items()
-            if key in ["_id", "id", *asked.get("expand", page)]
-        }
+        wanted = ["_id", "id", *asked.get("expand", page)]
+        return {key: value for key, value in page.items() if key in wanted}
 
     def _resolve(self, kind: str, name: str, rest: str, token: str) -> None:
         """A file's bytes, whole or a range of them."""
@@ -208,19 +162,16 @@ class _Handler(BaseHTTPRequestHandler):
         if repo is None:
             return
         if repo.gated and token != "hf_member":
-            self._fail(
-                403 if token else 401, "GatedRepo", f"Access to dataset {name} is restricted."
-            )
+            status = 403 if token else 401
+            self._fail(status, "GatedRepo", f"Access to dataset {name} is restricted.")
             return
-        revision = next(
-            (one for one in (PARQUET_COPY,) if rest.startswith(one)), rest.split("/")[0]
-        )
+        revision = PARQUET_COPY if rest.startswith(PARQUET_COPY) else rest.split("/")[0]
         found, path = repo.find(revision), rest[len(revision) + 1 :]
         if found is None or path not in found[1]:
             self._fail(404, "EntryNotFound" if found else "RevisionNotFound", f"{path} is not here")
             return
         data = found[1][path]
-        headers = {"X-Repo-Commit": found[0], "ETag": f'"{_oid(data)}"'}
+        headers = {"X-Repo-Commit": found[0], "ETag": f'"{git_hash(data)}"'}
         if path.endswith(repo.large):
             digest = hashlib.sha256(data).hexdigest()
             # To a client, this is another host than 127.0.0.1.
@@ -254,10 +205,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(307, b"", {"Location": self.path.replace(name, self.hub.moved[name], 1)})
             return None
         if repo is None or (repo.private and token != "hf_member"):
-            if token:
-                self._fail(404, "RepoNotFound", "Repository not found")
-            else:
-                self._fail(401, "", "Invalid username or password.")
+            unknown = (404, "RepoNotFound", "Repository not found")
+            self._fail(*unknown if token else (401, "", "Invalid username or password."))
             return None
         return repo
 
@@ -293,29 +242,3 @@ class _Handler(BaseHTTPRequestHandler):
                 time.sleep(slow)
         except ConnectionError:  # whoever asked is gone
             self.close_connection = True
-
-
-def _oid(data: bytes) -> str:
-    """As git hashes a file."""
-    return hashlib.sha1(f"blob {len(data)}\0".encode() + data).hexdigest()
-
-
-def _blob(repo: Repo, path: str, data: bytes) -> dict[str, Any]:
-    """What a page tells of a file, if asked; of a large one git keeps a pointer only."""
-    if not path.endswith(repo.large):
-        return {"size": len(data), "blobId": _oid(data)}
-    large = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest(), "pointerSize": 134}
-    return {"size": len(data), "blobId": _oid(b"a pointer"), "lfs": large}
-
-
-# --- files for it ---
-
-
-def parquet(rows: dict[str, list[Any]]) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(pa.table(rows), sink, compression="none")
-    return sink.getvalue()
-
-
-def jsonl(rows: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()

@@ -1,13 +1,9 @@
-"""Base models downloaded from the Hub: whole or not at all, resumed, listed and removed."""
+"""Base models downloaded from the Hub: whole or not at all, and resumed."""
 
 from __future__ import annotations
 
 import json
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from filelock import FileLock
@@ -16,74 +12,12 @@ from engine.errors import ModelError
 from engine.model import hub as hub_models
 from engine.model import local, safety
 from engine.process.hub import download_model
-from engine.spec import run as specs
-from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 from engine.work.hub.fetch import DownloadMeter
-from tests.engine.work.hub.hub_models import (
-    OTHERS,
-    SHARDS,
-    TWO,
-    WEIGHTS,
-    Child,
-    about,
-    files,
-    fill,
-    safetensors,
-    sharded,
-)
-from tests.engine.work.hub.hub_server import Hub, Repo
-
-Ask = Callable[..., dict[str, Any]]
-BIG = safetensors(5, 2_048_000, "layer.0")
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[Hub]:
-    hub = Hub()
-    fill(hub)
-    with hub.running():
-        yield hub
-
-
-@pytest.fixture(scope="module")
-def child(hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    child = Child(hub.url, tmp_path_factory.mktemp("home"))
-    yield child
-    child.close()
-
-
-@pytest.fixture
-def store(home: Path) -> Store:
-    return Store(home)
-
-
-@pytest.fixture
-def get(child: Child, store: Store) -> Ask:
-    return lambda name, **more: child.ask(
-        store, "download_model", **{"name": name, "revision": ""} | more
-    )
-
-
-@pytest.fixture
-def two(hub: Hub) -> Iterator[Repo]:
-    """A model in two shards, whose behaviour a test may change."""
-    repo = hub.add("models", "hone/two", files(sharded()), more=about(1, 100), large=".safetensors")
-    yield repo
-    del hub.repos["models", "hone/two"]
-
-
-@pytest.fixture
-def app(store: Store, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """The app's own side, which asks in a new process each time."""
-    monkeypatch.setenv("HF_ENDPOINT", hub.url)
-    monkeypatch.setenv("HF_HOME", str(store.home))
-    return store
-
-
-def partial(store: Store, name: str = "hone--two") -> Path:
-    return store.models / hub_models.INCOMING / name
-
+from tests.engine.work.hub.hub_child import Ask, incoming_folder
+from tests.engine.work.hub.hub_models import OTHERS, SHARDS, TWO, WEIGHTS, files, safetensors
+from tests.engine.work.hub.hub_repo import Repo
+from tests.engine.work.hub.hub_server import Hub
 
 # Whole
 
@@ -100,11 +34,8 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
     assert not [line for line in asked for other in OTHERS if line.endswith(f"/{other}")]
     assert local.list_models([store.models])[1:] == [(str(folder), "hone--small")]
     note = json.loads((folder / "hone.json").read_text())
-    assert (note["repo"], note["licence"], note["bytes"]) == (
-        "hone/small",
-        "apache-2.0",
-        sum(map(len, files().values())),
-    )
+    assert (note["repo"], note["licence"]) == ("hone/small", "apache-2.0")
+    assert note["bytes"] == sum(map(len, files().values()))
     assert len(note["revision"]) == 40 and note["date"].startswith("20")
     assert not list((store.models / hub_models.INCOMING).iterdir())
     begun = len(hub.asked)
@@ -115,11 +46,11 @@ def test_a_model_comes_with_what_it_needs_and_no_more(get: Ask, store: Store, hu
 def test_shards_come_and_their_progress_is_reported(get: Ask, store: Store, two: Repo) -> None:
     answer = get("hone/two")
     assert [(Path(answer["done"]) / name).read_bytes() for name in TWO] == SHARDS
-    told = [hub_models.DownloadProgress(**part) for part in answer["told"]]
-    first, last = told[0], told[-1]
+    reports = [hub_models.DownloadProgress(**part) for part in answer["progress"]]
+    first, last = reports[0], reports[-1]
     assert (first.step, first.percent) == ("Asking the Hub for 'hone/two'", None)
     assert (last.in_words(), last.percent) == ("Checking 'hone/two'", None)
-    second = next(one for one in told if TWO[1] in one.step)
+    second = next(one for one in reports if TWO[1] in one.step)
     assert second.in_words() == f"Downloading {TWO[1]}: 0.2 of 0.4 MB (50%)"
 
 
@@ -130,7 +61,7 @@ def test_the_commit_that_was_looked_at_comes(get: Ask, store: Store, two: Repo) 
     assert seen
     old = two.find("old")
     assert old and get("hone/two", revision=old[0])["done"]
-    assert hub_models.list_downloaded(store)[0].revision == old[0]
+    assert hub_models.list_downloaded(store)[0].origin.revision == old[0]
     with pytest.raises(ModelError, match="not a commit"):
         download_model(store, "hone/half", revision="../main")
 
@@ -152,21 +83,14 @@ def test_it_goes_on_where_it_broke_off(get: Ask, store: Store, hub: Hub, two: Re
     two.cut = {TWO[1]: 150_000}
     before = hub.sent(TWO[0]), hub.sent(TWO[1])
     answer = get("hone/two")
-    assert (
-        "broke off" in answer["error"]
-        and "kept" in answer["error"]
-        and answer["kind"] == "ModelError"
-    )
+    assert "broke off" in answer["error"] and "kept" in answer["error"]
+    assert answer["kind"] == "ModelError"
     assert not (store.models / "hone--two").exists() and len(local.list_models([store.models])) == 1
-    assert (partial(store) / f"{TWO[1]}.part").stat().st_size == 150_000
+    assert (incoming_folder(store) / f"{TWO[1]}.part").stat().st_size == 150_000
     (found,) = hub_models.list_downloaded(store)
-    assert (found.name, found.folder, found.whole, found.coming) == (
-        "hone/two",
-        "hone--two",
-        False,
-        False,
-    )
-    assert 350_000 < found.bytes < found.total
+    assert (found.name, found.folder) == ("hone/two", "hone--two")
+    assert (found.whole, found.coming) == (False, False)
+    assert 350_000 < found.bytes < found.origin.bytes
     two.cut = {}
     assert get("hone/two")["done"]
     assert [(store.models / "hone--two" / name).read_bytes() for name in TWO] == SHARDS
@@ -194,7 +118,7 @@ def test_a_file_that_changed_meanwhile_comes_anew_and_the_others_do_not(
     newer = safetensors(4, 200_000, "layer.1")
     two.branches["main"] = {**two.branches["main"], TWO[1]: newer}
     two.cut, before = {}, hub.sent(TWO[0])
-    (partial(store) / "stray.bin").write_bytes(b"x")
+    (incoming_folder(store) / "stray.bin").write_bytes(b"x")
     assert get("hone/two")["done"]
     folder = store.models / "hone--two"
     assert (folder / TWO[1]).read_bytes() == newer and not (folder / "stray.bin").exists()
@@ -205,12 +129,11 @@ def test_a_file_that_changed_meanwhile_comes_anew_and_the_others_do_not(
 def test_what_came_damaged_is_thrown_away(get: Ask, store: Store, two: Repo, name: str) -> None:
     two.cut = {name: 10}
     assert "broke off" in get("hone/two")["error"]
-    (partial(store) / f"{name}.part").write_bytes(b"?" * 10)
+    part = incoming_folder(store) / f"{name}.part"
+    part.write_bytes(b"?" * 10)
     two.cut = {}
     assert "came damaged" in get("hone/two")["error"]
-    assert (
-        not (partial(store) / f"{name}.part").exists() and not (store.models / "hone--two").exists()
-    )
+    assert not part.exists() and not (store.models / "hone--two").exists()
     assert get("hone/two")["done"]
 
 
@@ -231,7 +154,7 @@ def test_a_hub_that_fails_in_the_middle(
     hub.failing = {TWO[1]: status}
     try:
         answer = get("hone/two")
-        assert f"({status})" in answer["error"] and (partial(store) / TWO[0]).is_file()
+        assert f"({status})" in answer["error"] and (incoming_folder(store) / TWO[0]).is_file()
     finally:
         hub.failing = {}
     assert get("hone/two")["done"]
@@ -271,118 +194,23 @@ def test_one_download_of_a_model_at_a_time(get: Ask, store: Store, two: Repo) ->
             hub_models.remove_model(store, "hone--two")
 
 
-# Listed and removed
-
-
-def test_what_broke_off_can_be_removed(get: Ask, store: Store, two: Repo) -> None:
-    two.cut = {TWO[1]: 100}
-    assert "error" in get("hone/two")
-    hub_models.remove_model(store, "hone--two")
-    assert hub_models.list_downloaded(store) == [] and not list(partial(store).parent.iterdir())
-
-
-def run_on(store: Store, folder: Path) -> RunDir:
-    rows = store.home / "rows.arrow"
-    rows.touch()
-    spec = specs.make_spec(
-        {"name": "mine", "model": {"source": str(folder)}, "data": {"source": "sample:pirate"}}
-    )
-    return store.create_run(spec, rows, rows, {"name": "rows"})
-
-
-def test_a_model_in_use_is_not_removed(get: Ask, store: Store) -> None:
-    folder = Path(get("hone/small")["done"])
-    get("hone/encoder")
-    run = run_on(store, folder)
-    assert [one.id for one in hub_models.runs_using(store, "hone--small")] == [run.id]
-    assert hub_models.runs_using(store, "hone--encoder") == []
-    with run.lock, pytest.raises(ModelError, match="The run mine uses this model"):
-        hub_models.remove_model(store, "hone--small")
-    run.queue_mark.write_text("train")
-    with pytest.raises(ModelError, match="The run mine uses this model"):
-        hub_models.remove_model(store, "hone--small")
-    assert (folder / "model.safetensors").is_file()
-    hub_models.remove_model(store, "hone--encoder")
-    assert [one.name for one in hub_models.list_downloaded(store)] == ["hone/small"]
-    run.queue_mark.unlink()
-    hub_models.remove_model(store, "hone--small")
-    assert not folder.exists() and hub_models.list_downloaded(store) == []
-
-
-@pytest.mark.parametrize(
-    "folder", ["", ".", "..", "../runs", "/etc", "a/b", ".incoming", ".configs", "a\\b", "x" * 999]
-)
-def test_only_models_are_removed(get: Ask, store: Store, folder: str) -> None:
-    assert get("hone/small")["done"]
-    with pytest.raises(ModelError, match="no downloaded model"):
-        hub_models.remove_model(store, folder)
-    assert (store.models / "hone--small" / "model.safetensors").is_file() and store.runs.is_dir()
-
-
-def test_a_link_is_no_downloaded_model(get: Ask, store: Store, tmp_path: Path) -> None:
-    assert get("hone/small")["done"]
-    elsewhere = tmp_path / "hone--small"
-    (store.models / "hone--small").rename(elsewhere)
-    (store.models / "hone--small").symlink_to(elsewhere)
-    with pytest.raises(ModelError, match="no downloaded model"):
-        hub_models.remove_model(store, "hone--small")
-    assert (elsewhere / "model.safetensors").is_file()
-
-
-# The app's side of it
-
-
-def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
-    big = files({"model.safetensors": BIG})
-    repo = hub.add("models", "hone/slow", big, more=about(1, 100), large=".safetensors", slow=0.15)
-    told: list[hub_models.DownloadProgress] = []
-    stop, seen = threading.Event(), []
-
-    def on_progress(progress: hub_models.DownloadProgress) -> None:
-        told.append(progress)
-        if progress.speed and not stop.is_set():
-            seen.append(hub_models.list_downloaded(app)[0].coming)
-            stop.set()
-
-    begun = time.monotonic()
-    with pytest.raises(ModelError, match=r"was stopped\. What came is kept"):
-        download_model(app, "hone/slow", on_progress, stop)
-    assert time.monotonic() - begun < 5
-    assert seen == [True] and 0 < told[-1].done < told[-1].total
-    assert f"model.safetensors: {told[-1].done / 1e6:.1f} of 2.0 MB (" in told[-1].in_words()
-    assert told[-1].in_words().endswith("left")
-    (found,) = hub_models.list_downloaded(app)
-    assert not found.coming and not found.whole and 0 < found.bytes < len(BIG)
-    repo.slow = 0.0
-    here = (partial(app, "hone--slow") / "model.safetensors.part").stat().st_size
-    assert download_model(app, "hone/slow", stop=threading.Event()) == app.models / "hone--slow"
-    assert (app.models / "hone--slow" / "model.safetensors").read_bytes() == BIG
-    (last,) = [one for one in hub.asked if "/cdn/" in one.line and "hone/slow" in one.line][1:]
-    assert last.headers["range"] == f"bytes={here}-"
-
-
-def test_an_error_keeps_its_kind_on_its_way(app: Store) -> None:
-    with pytest.raises(ModelError, match="GGUF"):
-        download_model(app, "unfit/gguf")
-
-
 # Words
 
 
 def test_progress_is_put_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[hub_models.DownloadProgress] = []
+    reports: list[hub_models.DownloadProgress] = []
     clock = iter(range(0, 1000, 10))
     monkeypatch.setattr("engine.work.hub.fetch.time.monotonic", lambda: float(next(clock)))
-    meter = DownloadMeter(4_000_000_000, 1_000_000_000, told.append)
+    meter = DownloadMeter(4_000_000_000, 1_000_000_000, reports.append)
     meter.begin_file("model.safetensors")
     meter.add_bytes(500_000_000)
-    assert [one.percent for one in told] == [25, 38]
-    assert [one.in_words() for one in told] == [
+    assert [one.percent for one in reports] == [25, 38]
+    assert [one.in_words() for one in reports] == [
         "Downloading model.safetensors: 1.00 of 4.00 GB (25%)",
         "Downloading model.safetensors: 1.50 of 4.00 GB (38%), 50.0 MB/s, 50 s left",
     ]
     for _ in range(3):
         meter.add_bytes(0)
-    assert told[-1].in_words() == "Downloading model.safetensors: 1.50 of 4.00 GB (38%)", (
+    assert reports[-1].in_words() == "Downloading model.safetensors: 1.50 of 4.00 GB (38%)", (
         "nothing moves: no time is promised"
     )

@@ -15,6 +15,10 @@ from engine.spec import run as specs
 from engine.spec.spec_file import changed_spec
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
+from engine.work.model import adapters
+from engine.work.model.describe import inspect_model
+from engine.work.model.load import choose_device, load_model
+from engine.work.train.train import train
 from tests.conftest import SMALL, idle, wait_for
 from tests.engine.tiny import save_model
 
@@ -23,11 +27,7 @@ SHORT = ("optim.epochs=0.08", "sampling.checks=1", "sampling.max_new_tokens=4", 
 
 def by_worker(engine: Engine, run: RunDir, attempt: int = 1) -> RunDir:
     """The run, once a worker process has trained it to its end."""
-    wait_for(
-        run,
-        lambda run: run.view().attempt == attempt and run.view().ended is not None and idle(run),
-        240,
-    )
+    wait_for(run, lambda run: run.view().attempt == attempt and run.view().ended and idle(run), 240)
     assert run.state() == RunState.FINISHED, run.view().ended
     return run
 
@@ -42,8 +42,8 @@ def onward(trained) -> RunDir:
 def test_the_first_held_out_loss_is_the_other_s_best(trained, onward) -> None:
     _, other = trained
     assert onward.view().first_loss == other.view().best.loss
-    told = json.loads((onward.start / "about.json").read_text())
-    assert told == {"run": other.id, "name": "small"}
+    origin = json.loads((onward.start / "about.json").read_text())
+    assert origin == {"run": other.id, "name": "small"}
 
 
 def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained, onward) -> None:
@@ -52,11 +52,8 @@ def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained,
     engine.extend(onward.id, 0.12)
     view, steps = by_worker(engine, onward, attempt=2).view(), before.total_steps
     total = onward.spec.optim.steps(view.started.rows)
-    assert (
-        total > 2 * steps
-        and list(view.steps) == list(range(1, total + 1))
-        and view.total_steps == total
-    )
+    assert total > 2 * steps and view.total_steps == total
+    assert list(view.steps) == list(range(1, total + 1))
     assert view.losses[:steps] == before.losses and view.started.resumed_from == steps
     highest = onward.spec.optim.learning_rate
     cosine = [highest * 0.5 * (1 + math.cos(math.pi * step / total)) for step in range(total + 1)]
@@ -66,34 +63,25 @@ def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained,
 
 
 def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home) -> None:
-    from engine.work.model import warm_start as work
-    from engine.work.model.adapters import apply_method
-    from engine.work.model.describe import inspect_model
-    from engine.work.model.load import choose_device, load_model
-
     _, other = trained
     run = RunDir(home)
     home.mkdir()
     warm_start.copy_result(other, run.start)
     spec = changed_spec(other.spec, ["method.targets=[q_proj]"])
-    info = inspect_model("pocket")
-    place = choose_device(spec.place, spec.method)
-    model = apply_method(
-        load_model(local.checked_folder("pocket"), place, spec.method), spec.method, info
-    )
+    setup = choose_device(spec.place, spec.method)
+    base = load_model(local.checked_folder("pocket"), setup, spec.method)
+    model = adapters.apply_method(base, spec.method, inspect_model("pocket"))
     with pytest.raises(RunError, match=r"parts differ, such as .*mlp\.down_proj\.lora_A"):
-        work.load_start_adapter(model, run)
+        adapters.load_start_adapter(model, run)
     file = run.start / "adapter_model.safetensors"
     data = file.read_bytes()
     file.unlink()
     file.write_bytes(data[: len(data) // 2])
     with pytest.raises(RunError, match="is damaged"):
-        work.load_start_adapter(model, run)
+        adapters.load_start_adapter(model, run)
 
 
 def test_a_fully_trained_model_is_trained_on(home, tmp_path) -> None:
-    from engine.work.train.train import train
-
     save_model(tmp_path / "tiny", "llama")
     engine = Engine(home, supervise=False)
     values = SMALL | {"model": {"source": str(tmp_path / "tiny")}, "method": {"kind": "full"}}

@@ -101,23 +101,19 @@ def make(engine: Engine, goal: str = "write", **more: Any) -> RunDir:
     if not folder.is_dir():
         save_model(folder, KINDS[goal], vocab=320, **SHAPE)
     draw, file = random.Random(5), engine.store.home / f"{goal}.jsonl"
-    file.write_text(
-        "\n".join(json.dumps(_row(draw, goal, at)) for at in range(ROWS)), encoding="utf-8"
-    )
+    rows = [json.dumps(_row(draw, goal, at)) for at in range(ROWS)]
+    file.write_text("\n".join(rows), encoding="utf-8")
+    source = oneshot.add_dataset_files(engine.store, [(file, file.name)])
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
-        "data": {
-            "source": oneshot.add_dataset_files(engine.store, [(file, file.name)]),
-            "max_length": 64,
-        },
+        "data": {"source": source, "max_length": 64},
         "method": {"rank": 4, "dropout": 0.1},
         "optim": OPTIM,
         "sampling": {"checks": 4, "max_new_tokens": 4},
         "place": {"device": "cpu", "precision": "fp32"},
     }
-    return engine.start(
-        specs.make_spec({key: value | more.get(key, {}) for key, value in values.items()})
-    )
+    values = {key: value | more.get(key, {}) for key, value in values.items()}
+    return engine.start(specs.make_spec(values))
 
 
 def _row(draw: random.Random, goal: str, at: int) -> dict[str, str]:
@@ -157,11 +153,10 @@ def new_events(run: RunDir, offset: int) -> Iterator[ev.Event]:
 
 def differences(run: RunDir, whole: RunDir) -> list[str]:
     """Where a disturbed run differs from one that was left alone: every loss, bit for bit."""
-    found, losses = [], dict(zip(whole.view().steps, whole.view().losses, strict=True))
-    events = [event for event in read_events(run.events_file)[0] if isinstance(event, ev.Step)]
-    found += [
-        f"step {one.step}: loss {one.loss!r}" for one in events if losses.get(one.step) != one.loss
-    ]
+    losses = dict(zip(whole.view().steps, whole.view().losses, strict=True))
+    steps = [event for event in read_events(run.events_file)[0] if isinstance(event, ev.Step)]
+    wrong_losses = [one for one in steps if losses.get(one.step) != one.loss]
+    found = [f"step {one.step}: loss {one.loss!r}" for one in wrong_losses]
     if list(run.view().steps) != list(losses):
         found.append("a step is missing or stands there twice")
     batches = {step: made for (_, step), made in order(whole).items()}
@@ -169,10 +164,8 @@ def differences(run: RunDir, whole: RunDir) -> list[str]:
     wrong = {step for (_, step), made in order(run).items() if batches[step][: len(made)] != made}
     found += [f"step {step}: other examples" for step in sorted(wrong)]
     checks = {check.step: check.loss for check in whole.view().checks}
-    found += [
-        f"check of step {c.step}" for c in run.view().checks if checks.get(c.step, c.loss) != c.loss
-    ]
-    return found
+    wrong_checks = [c for c in run.view().checks if checks.get(c.step, c.loss) != c.loss]
+    return found + [f"check of step {check.step}" for check in wrong_checks]
 
 
 def order(run: RunDir) -> dict[tuple[int, int], list[str]]:
@@ -195,9 +188,8 @@ def lost(run: RunDir, killed_at: int, resumed_from: int) -> tuple[int, float]:
 def small_disk(folder: Path) -> Iterator[bool]:
     """A volume of its own in memory; False where none may be made."""
     folder.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)], check=False
-    )
+    command = ["mount", "-t", "tmpfs", "-o", "size=1g", "tmpfs", str(folder)]
+    done = subprocess.run(command, check=False)
     try:
         yield done.returncode == 0
     finally:
@@ -221,13 +213,10 @@ def noted(run: RunDir, how: dict[str, Any]) -> Iterator[None]:
 
     def noting(self: HoneTrainer, model: Any, inputs: Any, *more: Any, **options: Any) -> Any:
         step = self.state.global_step + 1
-        seen = hashlib.sha256(
-            repr(
-                sorted((k, getattr(v, "tolist", lambda v=v: v)()) for k, v in inputs.items())
-            ).encode()
-        )
+        seen = sorted((k, getattr(v, "tolist", lambda v=v: v)()) for k, v in inputs.items())
+        digest = hashlib.sha256(repr(seen).encode()).hexdigest()
         with (run.path / "order.txt").open("a") as file:
-            file.write(f"{attempt} {step} {seen.hexdigest()[:12]}\n")
+            file.write(f"{attempt} {step} {digest[:12]}\n")
         if step == how.get("interrupt"):
             raise KeyboardInterrupt
         if step == how.get("nan"):

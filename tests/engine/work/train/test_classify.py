@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import random
 import zipfile
@@ -12,16 +14,21 @@ import pytest
 
 from engine.coach import scores
 from engine.data import ingest
-from engine.data.infer_schema import infer_schema
-from engine.data.normalize import normalize_row
 from engine.data.rows import HELD_OUT, TRAIN
 from engine.errors import DataError
 from engine.runs import export
 from engine.runs.engine import Engine
 from engine.spec import run as specs
-from engine.spec.run import Shape
+from engine.spec.run import DataSpec, Shape
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
+from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.evaluate.score import score_run
+from engine.work.merge import merge_run
+from engine.work.model import classifier
+from engine.work.model.base_and_tuned import open_trained_run
+from engine.work.train.callback import RunCallback
+from engine.work.train.train import load_inputs, make_objective, train
 from tests.engine.tiny import WORDS, save_model
 
 PLAIN = [word for word in WORDS if word not in ("good", "happy", "bad", "sad", "red", "blue")]
@@ -70,37 +77,34 @@ def make(
         save_model(folder, kind)
     engine = Engine(home / "workspace", supervise=False)
     parts = [TRAIN] * (len(rows) - held) + [HELD_OUT] * held if held else [TRAIN] * len(rows)
+    items = list(zip(rows, parts, strict=True))
+    data = {"source": ingest.ingest_rows(engine.store, "rows", items, []), "shape": Shape.LABEL}
+    data |= {"roles": {"text": "text", "label": "label"}, "goal": "classify"}
     values: dict[str, Any] = {
         "model": {"source": str(folder)},
-        "data": {
-            "source": ingest.ingest_rows(
-                engine.store, "rows", list(zip(rows, parts, strict=True)), []
-            ),
-            "shape": Shape.LABEL,
-            "roles": {"text": "text", "label": "label"},
-            "goal": "classify",
-            "max_length": 64,
-            "held_out": 0.25,
-        },
+        "data": data | {"max_length": 64, "held_out": 0.25},
         "method": {"rank": 8},
         "optim": {"epochs": 6, "batch_size": 16, "learning_rate": 5e-3},
         "sampling": {"checks": 2},
     }
-    return engine.start(
-        specs.make_spec({key: value | more.get(key, {}) for key, value in values.items()})
-    )
+    values = {key: value | more.get(key, {}) for key, value in values.items()}
+    return engine.start(specs.make_spec(values))
 
 
-def learn(
-    home: Path, rows: list[dict[str, Any]], kind: str = "bert", held: int = 0, **more: Any
-) -> RunDir:
+def learn(home: Path, rows: list[dict[str, Any]], kind: str = "bert", **more: Any) -> RunDir:
     """A finished run."""
-    from engine.work.train.train import train
-
-    run = make(home, rows, kind, held, **more)
+    run = make(home, rows, kind, **more)
     train(run)
     assert isinstance(run.view().ended, ev.Finished)
     return run
+
+
+def replies(run: RunDir, *texts: str) -> list[list[str]]:
+    """What base and tuned model say of each text."""
+    trained = open_trained_run(run)
+    model = trained.load_models(trained.device_setup())
+    tokenizer = load_tokenizer(trained.folder)
+    return [classifier.describe_both_outputs(model, tokenizer, trained, text) for text in texts]
 
 
 @pytest.mark.parametrize(
@@ -118,28 +122,19 @@ def learn(
 def test_a_trained_head_beats_the_untrained_one_and_merges(
     tmp_path: Path, kind: str, method: str
 ) -> None:
-    from engine.work.evaluate.score import score_run
-    from engine.work.merge import merge_run
-
     run = learn(tmp_path, judged(), kind, method={"kind": method})
     view = run.view()
     before, best = view.checks[0], view.best
     assert best is not None and best.loss < before.loss and before.step == 0
-    assert (
-        before.accuracy is not None
-        and best.accuracy is not None
-        and best.accuracy > before.accuracy
-    )
+    assert before.accuracy is not None and best.accuracy is not None
+    assert best.accuracy > before.accuracy
     score_run(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.labels and done.guessing and done.rows == done.of
-    assert done.base / done.rows == pytest.approx(before.accuracy), (
-        "it guesses as it did when the run began"
-    )
+    assert done.base / done.rows == pytest.approx(before.accuracy), "it guesses as at the start"
     assert done.tuned / done.rows == pytest.approx(best.accuracy)
-    least = (
-        0.55 if method == "head" else 0.8
-    )  # a body of random weights gives a head little to go by
+    # A body of random weights gives a head little to go by.
+    least = 0.55 if method == "head" else 0.8
     assert done.labels.accuracy.tuned > max(least, done.labels.accuracy.majority)
     assert "was never trained, so it guesses" in scores.score_sentences(done)[-1]
     for precision in ("fp32", "bf16"):
@@ -151,9 +146,6 @@ def test_a_trained_head_beats_the_untrained_one_and_merges(
 
 
 def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
-    from engine.work.evaluate.score import score_run
-    from engine.work.train.train import train
-
     engine = Engine(home, supervise=False)
     values = {"source": "sample:reviews", "goal": "classify", "max_length": 192}
     optim = {"epochs": 0.5, "batch_size": 16, "learning_rate": 3e-3}
@@ -168,23 +160,13 @@ def test_the_pocket_model_tells_reviews_apart(home: Path) -> None:
 
 def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
     """The adapter carries its labels: the shown lines name them, and agree with the page."""
-    import contextlib
-    import io
-
-    from engine.work.encode.tokenizer import load_tokenizer
-    from engine.work.model.base_and_tuned import open_trained_run
-    from engine.work.model.classifier import describe_both_outputs
-
     run = learn(tmp_path, judged())
-    of = open_trained_run(run)
-    model, tokenizer = of.load_models(of.device_setup()), load_tokenizer(of.folder)
-    base, tuned = describe_both_outputs(model, tokenizer, of, "the cat and happy dog")
+    [(base, tuned)] = replies(run, "the cat and happy dog")
     assert base.endswith("(a guess: before training its last layer is random)")
     assert tuned.startswith("plus ") and "minus" in tuned and "guess" not in tuned
     with zipfile.ZipFile(export.adapter_zip(run)) as archive:
-        about = json.loads(
-            archive.read(next(name for name in archive.namelist() if name.endswith("labels.json")))
-        )
+        name = next(name for name in archive.namelist() if name.endswith("labels.json"))
+        about = json.loads(archive.read(name))
     assert about == {"labels": ["minus", "plus"], "problem_type": "single_label_classification"}
     lines = export.python_lines(run).replace("Hello!", "the cat and happy dog")
     with contextlib.redirect_stdout(io.StringIO()) as out:
@@ -194,108 +176,62 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
 
 
 def test_several_labels(tmp_path: Path) -> None:
-    from engine.work.evaluate.score import score_run
-
     run = learn(tmp_path, coloured(), "llama", data={"goal": "multilabel"})
-    assert json.loads((run.adapter / "labels.json").read_text())["labels"] == [
-        "blue",
-        "red",
-        "words",
-    ]
+    labels = json.loads((run.adapter / "labels.json").read_text())["labels"]
+    assert labels == ["blue", "red", "words"]
     score_run(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.labels and done.labels.micro_f1
-    assert (
-        done.tuned > done.labels.majority_right
-        and done.labels.micro_f1.tuned > done.labels.micro_f1.majority
-    )
-    assert (
-        "Micro F1" in scores.score_sentences(done)[2]
-        and "no other" in scores.score_sentences(done)[0]
-    )
+    assert done.tuned > done.labels.majority_right
+    assert done.labels.micro_f1.tuned > done.labels.micro_f1.majority
+    first, _, third, *_ = scores.score_sentences(done)
+    assert "no other" in first and "Micro F1" in third
     assert run.view().samples[-1].reply.startswith("words "), "the likeliest comes first"
 
 
 def test_batches_that_are_added_up_are_one_batch(tmp_path: Path) -> None:
     """The library would sum the losses of several labels where a batch is made of parts."""
+    more = {"data": {"goal": "multilabel"}, "place": {"precision": "fp32"}}
     optim = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-3}
-    goal, place = {"goal": "multilabel"}, {"precision": "fp32"}
-    whole = learn(tmp_path / "a", coloured(64), data=goal, optim=optim, place=place).view()
-    parts = learn(
-        tmp_path / "b",
-        coloured(64),
-        data=goal,
-        optim=optim | {"batch_size": 4, "accumulation": 4},
-        place=place,
-    ).view()
+    whole = learn(tmp_path / "a", coloured(64), optim=optim, **more).view()
+    optim |= {"batch_size": 4, "accumulation": 4}
+    parts = learn(tmp_path / "b", coloured(64), optim=optim, **more).view()
     assert parts.losses == pytest.approx(whole.losses, rel=0.02)
     assert list(parts.grads) == pytest.approx(list(whole.grads), rel=0.05)
 
 
 def test_numbers_are_given_in_their_own_units(tmp_path: Path) -> None:
-    from engine.work.encode.tokenizer import load_tokenizer
-    from engine.work.evaluate.score import score_run
-    from engine.work.model.base_and_tuned import open_trained_run
-    from engine.work.model.classifier import describe_both_outputs
-
     run = learn(tmp_path, priced(), data={"goal": "regress"})
-    assert run.view().checks[0].accuracy is None and run.view().first_loss == pytest.approx(
-        1, abs=0.3
-    )
+    assert run.view().checks[0].accuracy is None
+    assert run.view().first_loss == pytest.approx(1, abs=0.3)
     score_run(run)
     done = run.view().scored
     assert isinstance(done, ev.NumberScore) and done.explained and done.rows == done.of
-    assert (
-        done.error.tuned < 0.5 * done.error.majority
-        and done.explained.tuned > 0.7 > 0.1 > done.explained.base
-    )
+    assert done.error.tuned < 0.5 * done.error.majority
+    assert done.explained.tuned > 0.7 > 0.1 > done.explained.base
     first, second, third = scores.score_sentences(done)
     assert f"{done.mean:.4g}" in first and "R²" in second and "guesses" in third
-    of = open_trained_run(run)
-    model, tokenizer = of.load_models(of.device_setup()), load_tokenizer(of.folder)
-    low, high = (
-        float(describe_both_outputs(model, tokenizer, of, text)[1])
-        for text in ("the cat", "the cat" + " good" * 5)
-    )
+    low, high = (float(tuned) for _, tuned in replies(run, "the cat", "the cat" + " good" * 5))
     assert low == pytest.approx(1000, abs=300) and high == pytest.approx(2250, abs=300)
 
 
-def test_numbers_that_are_gone_on_with_keep_the_units_that_the_head_has_learned(
-    tmp_path: Path,
-) -> None:
-    from engine.work.encode.tokenizer import load_tokenizer
-    from engine.work.evaluate.score import score_run
-    from engine.work.model.base_and_tuned import open_trained_run
-    from engine.work.model.classifier import describe_both_outputs, read_scale
-
+def test_a_warm_start_keeps_the_units_that_the_head_has_learned(tmp_path: Path) -> None:
     other, asked = learn(tmp_path, priced(), data={"goal": "regress"}), "the cat good good"
-    of = open_trained_run(other)
-    said = describe_both_outputs(
-        of.load_models(of.device_setup()), load_tokenizer(of.folder), of, asked
-    )[1]
+    [(_, said)] = replies(other, asked)
     rows = [row | {"label": 300 - row["label"] / 10} for row in priced(100)]
-    run = learn(
-        tmp_path,
-        rows,
-        data={"goal": "regress"},
-        model={"start": other.id},
-        optim={"learning_rate": 1e-6, "epochs": 1},
-        sampling={"prompts": [asked]},
-    )
+    more = {"model": {"start": other.id}, "sampling": {"prompts": [asked]}}
+    optim = {"learning_rate": 1e-6, "epochs": 1}
+    run = learn(tmp_path, rows, data={"goal": "regress"}, optim=optim, **more)
     assert float(run.view().samples[0].reply) == pytest.approx(float(said), rel=0.01)
-    assert read_scale(run.adapter) == read_scale(other.adapter)
+    assert classifier.read_scale(run.adapter) == classifier.read_scale(other.adapter)
     score_run(run)
-    assert run.view().scored.mean == pytest.approx(130, abs=15), (
-        "what needs no model is of its own rows"
-    )
+    assert run.view().scored.mean == pytest.approx(130, abs=15), "the mean is of its own rows"
 
 
 def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from engine.work.model.base_and_tuned import open_trained_run
-    from engine.work.model.classifier import has_new_head
     from tests.engine.tiny import config_of
 
     save_model(tmp_path / "bert", "bert")
@@ -304,22 +240,18 @@ def test_a_base_model_that_has_a_head_for_other_labels(tmp_path: Path) -> None:
         config = config_of("bert", num_labels=labels)
         AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path / "bert")
         run = learn(tmp_path, judged(60), optim={"epochs": 1})
-        assert has_new_head(open_trained_run(run)) == (labels == 5)
+        assert classifier.has_new_head(open_trained_run(run)) == (labels == 5)
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_been(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.work.train.callback import RunCallback
-    from engine.work.train.train import train
-
     whole = learn(tmp_path / "a", judged(), optim={"epochs": 1}).view()
     run, ended = make(tmp_path / "b", judged(), optim={"epochs": 1}), RunCallback.on_step_end
 
     def stop(self: RunCallback, args: Any, state: Any, control: Any, **more: Any) -> None:
-        if (
-            state.global_step == 5
-        ):  # a check is due then; another one would move the random numbers on
+        # A check is due then; another one would move the random numbers on.
+        if state.global_step == 5:
             run.stop_mark.write_text("keep")
         ended(self, args, state, control, **more)
 
@@ -336,53 +268,30 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize(
-    ("rows", "goal", "text"),
+    ("labels", "goal", "text"),
     [
-        (
-            [{"text": f"a {n}", "label": "one"} for n in range(9)],
-            "classify",
-            "only one label, 'one'",
-        ),
-        (
-            [{"text": f"a {n}", "label": f"Answer {n}."} for n in range(40)],
-            "classify",
-            "look like answers, not labels",
-        ),
-        (
-            [{"text": f"a {n}", "label": "many"} for n in range(9)],
-            "regress",
-            "Row 1: 'many' is not a number",
-        ),
-        ([{"text": f"a {n}", "label": "7"} for n in range(9)], "regress", r"the same number \(7\)"),
-        (
-            [{"text": f"a {n}", "label": ["x", "x"]} for n in range(9)],
-            "multilabel",
-            "only one label, 'x'",
-        ),
+        (["one"] * 9, "classify", "only one label, 'one'"),
+        ([f"Answer {n}." for n in range(40)], "classify", "look like answers, not labels"),
+        (["many"] * 9, "regress", "Row 1: 'many' is not a number"),
+        (["7"] * 9, "regress", r"the same number \(7\)"),
+        ([["x", "x"]] * 9, "multilabel", "only one label, 'x'"),
     ],
 )
-def test_labels_that_teach_nothing(
-    tmp_path: Path, rows: list[dict[str, Any]], goal: str, text: str
-) -> None:
-    from engine.work.train.train import load_inputs, make_objective
-
+def test_labels_that_teach_nothing(tmp_path: Path, labels: list[Any], goal: str, text: str) -> None:
+    rows = [{"text": f"a {n}", "label": label} for n, label in enumerate(labels)]
     run = make(tmp_path, rows, data={"goal": goal})
     with pytest.raises(DataError, match=text):
         make_objective(load_inputs(run))
 
 
 def test_held_out_labels_that_nobody_taught_are_left_out_and_count_as_wrong(tmp_path: Path) -> None:
-    from engine.work.evaluate.score import score_run
-
     new = [{"text": "the dog and me", "label": "new"}, {"text": "the far dog", "label": "new"}]
     run = learn(tmp_path, judged(80) + new, held=12, optim={"epochs": 1}, data={"system": "Judge."})
     view = run.view()
     assert view.started and view.started.held_out == 10 and view.started.cut == 0
-    assert any(
-        "2 of 12 held-out examples have a label that no training example has" in one
-        for one in view.warnings
-    )
-    assert any("reads the text alone" in one for one in view.warnings)
+    warnings = " ".join(view.warnings)
+    assert "2 of 12 held-out examples have a label that no training example has" in warnings
+    assert "reads the text alone" in warnings
     assert all("Judge" not in sample.prompt for sample in view.samples)
     score_run(run)
     done = run.view().scored
@@ -393,47 +302,14 @@ def test_long_texts_are_cut_in_front_of_what_ends_them(tmp_path: Path) -> None:
     """The end that a tokenizer adds stays: a head may read it."""
     from tokenizers.processors import TemplateProcessing
 
-    from engine.spec.run import DataSpec
-    from engine.work.encode.tokenizer import load_tokenizer
-    from engine.work.model.classifier import tokenize_texts
-
     tokenizer = load_tokenizer(save_model(tmp_path / "bert", "bert"))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
     )
-    read = tokenize_texts(tokenizer, ["good", "good " * 50, "a</s>b"], DataSpec(max_length=16))
+    texts = ["good", "good " * 50, "a</s>b"]
+    read = classifier.tokenize_texts(tokenizer, texts, DataSpec(max_length=16))
     assert len(read.ids[0]) < len(read.ids[1]) == 16 and read.cut == 1
     assert all(ids[0] == 1 and ids[-1] == 2 for ids in read.ids) and read.ids[2].count(2) == 2
-    literal = tokenize_texts(tokenizer, ["a</s>b"], DataSpec(max_length=64, fixes=("literal",)))
+    data = DataSpec(max_length=64, fixes=("literal",))
+    literal = classifier.tokenize_texts(tokenizer, ["a</s>b"], data)
     assert literal.ids[0].count(2) == 1
-
-
-# --- rows ---
-
-
-def test_a_list_of_labels_is_read_as_labels() -> None:
-    rows = [{"text": f"Text {n}.", "labels": ["a", "b"][: 1 + n % 2]} for n in range(30)]
-    found = infer_schema("rows", ["text", "labels"], rows)
-    assert found.shape == Shape.LABEL and found.roles["label"] == "labels"
-    assert [normalize_row(row, found)[0]["completion"] for row in rows[:2]] == ["a", "a, b"]
-    numbered = normalize_row({"text": "x", "labels": [0, 2]}, found, {"0": "joy", "2": "fear"})
-    assert numbered[0]["completion"] == "joy, fear"
-    for wrong in ([], [""], [["a"]]):
-        with pytest.raises(DataError):
-            normalize_row({"text": "x", "labels": wrong}, found)
-
-
-def test_measured_numbers_are_a_label_although_every_row_has_its_own() -> None:
-    rows = [{"text": f"Text {n}.", "label": f"{n / 7:.3f}"} for n in range(40)]
-    assert infer_schema("rows", ["text", "label"], rows).shape == Shape.LABEL
-    rows = [{"text": f"Text {n}.", "label": f"Answer {n}."} for n in range(40)]
-    assert infer_schema("rows", ["text", "label"], rows).shape == Shape.COMPLETION
-
-
-def test_a_share_is_held_out_of_rows_that_each_have_their_own_number(home: Path) -> None:
-    engine = Engine(home, supervise=False)
-    rows = [{"text": f"Text {n} of {n * 31 % 97}.", "label": n / 7} for n in range(100)]
-    source = ingest.ingest_rows(engine.store, "rows", [(row, TRAIN) for row in rows], [])
-    prepared = engine.prepare(specs.DataSpec(source=source, held_out=0.2))
-    assert prepared.shape == Shape.LABEL and 15 <= prepared.held_out <= 25
-    assert not {"rare", "balance"} & {finding.kind for finding in prepared.findings}

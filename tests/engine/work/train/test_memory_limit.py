@@ -32,8 +32,8 @@ pytestmark = pytest.mark.cold
 GB = 2**30
 LIMIT = 1.1  # GB: libraries and eight examples of 500 tokens have room, sixteen have not
 GROUP_LIMIT = 0.9  # GB: the same where memory counts that is used, and not what is asked for
-V1 = Path("/sys/fs/cgroup/memory")
-V2 = Path("/sys/fs/cgroup")
+V1, V2 = Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup")
+LIMITS = ("memory.limit_in_bytes", "memory.max")
 
 
 class Limited(ProcessBackend):
@@ -63,12 +63,8 @@ class Grouped(Limited):
         self.group = group
 
     def apply(self) -> None:
-        name = (
-            "memory.limit_in_bytes"
-            if (self.group / "memory.limit_in_bytes").exists()
-            else "memory.max"
-        )
-        (self.group / name).write_text(str(int(self.limit * GB)) if self.limit else "-1")
+        file = next(self.group / name for name in LIMITS if (self.group / name).exists())
+        file.write_text(str(int(self.limit * GB)) if self.limit else "-1")
         assert self.worker
         (self.group / "cgroup.procs").write_text(str(self.worker.pid))
 
@@ -83,7 +79,7 @@ def control_group() -> Iterator[Path | None]:
         yield None
         return
     try:
-        limits = any((group / name).exists() for name in ("memory.limit_in_bytes", "memory.max"))
+        limits = any((group / name).exists() for name in LIMITS)
         yield group if limits else None
     finally:
         for _ in range(100):  # it is busy until the last worker is gone for good
@@ -99,19 +95,15 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
     draw, file = random.Random(1), home.parent / "texts.jsonl"
     texts = [" ".join(draw.choice(WORDS) for _ in range(480)) for _ in range(count)]
     file.write_text("\n".join(json.dumps({"text": text}) for text in texts))
+    source = oneshot.add_dataset_files(engine.store, [(file, "texts.jsonl")])
     values = {
-        "data": {
-            "source": oneshot.add_dataset_files(engine.store, [(file, "texts.jsonl")]),
-            "max_length": 512,
-            "held_out": 0,
-        },
+        "data": {"source": source, "max_length": 512, "held_out": 0},
         "optim": {"epochs": 1, "batch_size": 16},
         "sampling": {"checks": 2, "max_new_tokens": 4, "prompts": ["the cat"]},
     }
     run = engine.start(specs.make_spec(values))
-    if (
-        isinstance(backend, Limited) and not backend.limit
-    ):  # memory gets scarce when half the way is done
+    # Memory gets scarce when half of the steps are done.
+    if isinstance(backend, Limited) and not backend.limit:
         wait_for(run, lambda run: bool(run.view().saved), 240)
         backend.limit = LIMIT
         backend.apply()
@@ -123,13 +115,8 @@ def train(home: Path, backend: ProcessBackend, count: int = 32) -> RunDir:
 
 def losses(run: RunDir) -> list[float]:
     """Of each step, the newest where a step was taken again."""
-    return list(
-        {
-            event.step: event.loss
-            for event in read_events(run.events_file)[0]
-            if isinstance(event, ev.Step)
-        }.values()
-    )
+    steps = [event for event in read_events(run.events_file)[0] if isinstance(event, ev.Step)]
+    return list({event.step: event.loss for event in steps}.values())
 
 
 @pytest.fixture(scope="module")
@@ -141,9 +128,8 @@ def free_run(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
 def scarce(monkeypatch: pytest.MonkeyPatch) -> Limited:
     if sys.platform != "linux":
         pytest.skip("needs Linux's resource limits")
-    monkeypatch.setenv(
-        "ARROW_DEFAULT_MEMORY_POOL", "system"
-    )  # its own pool reserves a gigabyte that it never uses
+    # Arrow's own pool reserves a gigabyte that it never uses.
+    monkeypatch.setenv("ARROW_DEFAULT_MEMORY_POOL", "system")
     return Limited()
 
 
@@ -163,7 +149,7 @@ def test_a_run_that_does_not_fit_steps_down_and_learns_the_same(home, scarce, fr
     assert run.view().last.memory_gb < 0.9 * free_run.view().last.memory_gb
 
 
-def test_memory_that_runs_out_later_costs_no_more_than_the_way_from_the_last_checkpoint(
+def test_memory_that_runs_out_later_costs_the_steps_since_a_checkpoint(
     home, scarce, free_run
 ) -> None:
     run = train(home, scarce)
@@ -181,20 +167,18 @@ def test_a_worker_that_the_system_kills_for_memory_steps_down(home, free_run) ->
 
 
 @pytest.mark.parametrize(
-    ("batch", "accumulation", "way"),
+    ("batch", "accumulation", "layouts"),
     [
         (8, 1, [(4, 2, False), (2, 4, False), (1, 8, False), (1, 8, True)]),
         (6, 2, [(3, 4, False), (1, 12, False), (1, 12, True)]),
         (1, 1, [(1, 1, True)]),
     ],
 )
-def test_every_layout_has_the_same_effective_batch(batch, accumulation, way) -> None:
+def test_every_layout_has_the_same_effective_batch(batch, accumulation, layouts) -> None:
     optim = OptimSpec(batch_size=batch, accumulation=accumulation)
     found, fit = [], initial_layout(optim)
     while (fit := smaller_layout(fit, optim)) is not None:
         found.append(tuple(fit))
-    assert found == way
-    assert (
-        smaller_layout(BatchLayout(1, 8, False), OptimSpec(batch_size=8, checkpointing="off"))
-        is None
-    )
+    assert found == layouts
+    never = OptimSpec(batch_size=8, checkpointing="off")
+    assert smaller_layout(BatchLayout(1, 8, False), never) is None

@@ -11,13 +11,21 @@ import pytest
 
 from engine.coach import coach
 from engine.data.ingest import ingest_files
+from engine.data.rows import read_rows
 from engine.data.upload import Upload
 from engine.errors import DataError, RunError, SpecError
 from engine.runs.engine import Engine
+from engine.runs.step_down import step_down
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
+from engine.work.encode.encode import IGNORE_INDEX, encode_row
+from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.evaluate.score import score_run
+from engine.work.train.preferences import mark_weights
+from engine.work.train.train import load_inputs, make_objective, train
 
+ANIMALS = "cat dog cow hen pig fox owl bee ant rat bat hog elk cod eel"
 MORE: dict[str, Any] = {
     "optim": {"epochs": 0.5, "batch_size": 16, "learning_rate": 1e-3},
     "sampling": {"checks": 1, "max_new_tokens": 4},
@@ -34,16 +42,12 @@ def made(home: Path, **values: Any) -> RunDir:
 
 
 def trained(run: RunDir) -> RunDir:
-    from engine.work.train.train import train
-
     train(run)
     assert run.state().value == "finished"
     return run
 
 
 def objective(run: RunDir) -> Any:
-    from engine.work.train.train import load_inputs, make_objective
-
     return make_objective(load_inputs(run))
 
 
@@ -56,49 +60,22 @@ def feedback(home: Path, rows: list[tuple[str, str, bool]]) -> str:
 
 
 def marks(good: int, bad: int) -> list[tuple[str, str, bool]]:
-    names = [
-        "cat",
-        "dog",
-        "cow",
-        "hen",
-        "pig",
-        "fox",
-        "owl",
-        "bee",
-        "ant",
-        "rat",
-        "bat",
-        "hog",
-        "elk",
-        "cod",
-        "eel",
-    ]
-    rows = [
-        (f"What is a {name}?", f"A {name} is an animal. It is kind.", True) for name in names[:good]
-    ]
-    return rows + [(f"Where is the {name}?", f"Go away, {name}!", False) for name in names[:bad]]
+    names = ANIMALS.split()
+    kind = [(f"What is a {one}?", f"A {one} is an animal. It is kind.", True) for one in names]
+    rude = [(f"Where is the {one}?", f"Go away, {one}!", False) for one in names]
+    return kind[:good] + rude[:bad]
 
 
 def test_what_is_compared_is_what_the_page_shows(home: Path) -> None:
-    from engine.work.encode.encode import IGNORE_INDEX, encode_row
-    from engine.work.encode.tokenizer import load_tokenizer
-
     run = made(home)
     found, tokenizer = objective(run), load_tokenizer(presets.POCKET_MODEL)
     assert found.preference == "dpo" and found.counts.rows == len(found.train)
-    from engine.data.rows import read_rows
-
     for row, one in list(zip(read_rows(run.train_file), found.train, strict=True))[:40]:
         shown = encode_row(tokenizer, row, run.spec.data)
-        learned = [
-            token
-            for token, label in zip(shown.ids, shown.labels, strict=True)
-            if label != IGNORE_INDEX
-        ]
-        assert one["chosen_ids"] == learned
-        assert (one["prompt_ids"] + one["chosen_ids"]) == shown.ids[
-            : len(one["prompt_ids"]) + len(learned)
-        ]
+        both = zip(shown.ids, shown.labels, strict=True)
+        assert one["chosen_ids"] == [token for token, label in both if label != IGNORE_INDEX]
+        whole = one["prompt_ids"] + one["chosen_ids"]
+        assert whole == shown.ids[: len(whole)]
         assert one["rejected_ids"] != one["chosen_ids"]
 
 
@@ -109,8 +86,6 @@ def test_dpo_begins_at_the_base_and_learns_which_answer_is_better(home: Path) ->
     assert view.checks[0].loss == pytest.approx(math.log(2), abs=2e-3)
     assert view.best.loss < 0.5 * view.checks[0].loss
     assert view.checks[0].accuracy is None and view.checks[-1].accuracy > 0.9
-    from engine.work.evaluate.score import score_run
-
     score_run(run)
     scored = run.view().scored
     assert scored.rows == 50 and scored.tuned > 45 and scored.tuned >= scored.base
@@ -122,21 +97,17 @@ def test_dpo_begins_at_the_base_and_learns_which_answer_is_better(home: Path) ->
     [{"preference": "orpo"}, {"preference": "kto"}, {"kind": "qlora"}, {"kind": "full"}],
     ids=["orpo", "kto", "qlora", "full"],
 )
-def test_other_ways_learn_too(home: Path, method: dict[str, Any]) -> None:
+def test_other_methods_learn_too(home: Path, method: dict[str, Any]) -> None:
     rate = 1e-4 if method.get("kind") == "full" else 1e-3
-    run = trained(
-        made(home, method={"rank": 8, **method}, optim=MORE["optim"] | {"learning_rate": rate})
-    )
-    view = run.view()
-    assert (
-        view.best.loss < (0.9 if method.get("preference") == "orpo" else 0.8) * view.checks[0].loss
-    )
+    optim = MORE["optim"] | {"learning_rate": rate}
+    view = trained(made(home, method={"rank": 8, **method}, optim=optim)).view()
+    most = 0.9 if method.get("preference") == "orpo" else 0.8
+    assert view.best.loss < most * view.checks[0].loss
     if method.get("preference") != "kto":
         assert view.checks[-1].accuracy > 0.8
     if method.get("kind") in ("qlora", "full"):
-        assert view.checks[0].loss == pytest.approx(math.log(2), abs=1e-2), (
-            "the reference is the base"
-        )
+        # The reference is the base.
+        assert view.checks[0].loss == pytest.approx(math.log(2), abs=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -150,8 +121,6 @@ def test_what_changes_the_base_has_none_to_compare_with(home: Path, method: dict
 
 
 def test_kto_steps_down_to_two_at_once_and_then_computes_again(home: Path) -> None:
-    from engine.runs.step_down import step_down
-
     run = made(home, method={"preference": "kto"}, optim=MORE["optim"] | {"batch_size": 4})
     assert [step_down(run), step_down(run), step_down(run)] == [(2, 2, False), (2, 2, True), None]
     fewer, again = (coach.describe_step_down(event) for event in run.view().stepped)
@@ -161,9 +130,8 @@ def test_kto_steps_down_to_two_at_once_and_then_computes_again(home: Path) -> No
 
 def test_marks_are_learned_by_kto_and_bad_ones_are_kept_for_it(home: Path) -> None:
     source = feedback(home, marks(15, 10))
-    run = made(
-        home, data={"source": source, "held_out": 0.0}, optim=MORE["optim"] | {"batch_size": 5}
-    )
+    optim = MORE["optim"] | {"batch_size": 5}
+    run = made(home, data={"source": source, "held_out": 0.0}, optim=optim)
     found = objective(run)
     assert found.preference == "kto" and [one["label"] for one in found.train].count(False) == 10
     assert found.weights == (1.0, 1.5) and "each bad one counts 1.5 times" in found.warnings[-1]
@@ -174,10 +142,8 @@ def test_only_good_marks_are_nothing_to_tell_apart(home: Path) -> None:
     source = feedback(home, marks(15, 0))
     with pytest.raises(SpecError, match="nothing to tell apart"):
         made(home, data={"source": source, "held_out": 0.0})
-    from engine.work.train.preferences import require_both_marks
-
     with pytest.raises(DataError, match="All answers are marked bad"):
-        require_both_marks([False, False])
+        mark_weights([False, False])
 
 
 def test_one_at_a_time_is_too_few_for_kto(home: Path) -> None:
