@@ -1,4 +1,4 @@
-"""Backends that do one job of one run: a worker process; tests.fake_backend has one for tests."""
+"""Backends that do one job of one run: here a worker process; tests have others."""
 
 from __future__ import annotations
 
