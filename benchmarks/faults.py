@@ -23,7 +23,7 @@ ROOMS = tuple(
 
 
 def spoil(home: Path) -> int:
-    """Print a line for each; 1 where a run was lost or learned otherwise."""
+    """Print a line for each; 1 where a run was lost or ended in other losses."""
     backend = killed_runs.Doomed()
     engine = Engine(home, backend)
     whole = killed_runs.make(engine)

@@ -34,7 +34,7 @@ KINDS = {
     "factory-packing": "LLaMA-Factory, packing",
     "factory-best": "LLaMA-Factory: packed, bf16, nothing recomputed",
 }
-SHAPES = {"chat": "short varied chat, 30 % learned", "text": "long plain text, all learned"}
+SHAPES = {"chat": "short varied chat, 30 % targets", "text": "long plain text, all targets"}
 HELD = 16  # examples of the held-out loss
 CUTOFF = 512
 
@@ -67,9 +67,9 @@ def rows(shape: str, count: int) -> list[dict[str, str]]:
             if shape == "chat"
             else chance.randrange(380, 480)
         )
-        learned = max(3, round(size * (0.3 if shape == "chat" else 0.95)))
+        target_tokens = max(3, round(size * (0.3 if shape == "chat" else 0.95)))
         made.append(
-            {"instruction": text(max(2, size - learned)), "input": "", "output": text(learned)}
+            {"instruction": text(max(2, size - target_tokens)), "input": "", "output": text(target_tokens)}
         )
     return made
 
@@ -188,12 +188,12 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
     return found
 
 
-def table(found: dict[str, dict[str, Any]], learned: int) -> str:
+def table(found: dict[str, dict[str, Any]], target_tokens: int) -> str:
     """Learned tokens per second (median of the turns after the first), their ratio to ours, memory,
     held-out loss.
     """
     speeds = {
-        kind: [learned / turn["seconds"] for turn in one["rounds"][1:]]
+        kind: [target_tokens / turn["seconds"] for turn in one["rounds"][1:]]
         for kind, one in found.items()
     }
     ours = statistics.median(speeds["ours"])
@@ -235,13 +235,13 @@ def main() -> int:
             with tempfile.TemporaryDirectory(prefix="hone-bench-") as folder:
                 work = Path(folder)
                 count = options.count if shape == "chat" else options.count // 3
-                learned = build(work, shape, vocabulary, count, options.factory)
+                target_tokens = build(work, shape, vocabulary, count, options.factory)
                 found = compete(work, options.kinds, options.rounds, options.factory)
             print(
                 f"\n### {SHAPES[shape]}, vocabulary {vocabulary:,}"
-                f" ({learned:,} target tokens in an epoch)\n"
+                f" ({target_tokens:,} target tokens in an epoch)\n"
             )
-            print(table(found, learned), flush=True)
+            print(table(found, target_tokens), flush=True)
     return 0
 
 
