@@ -69,7 +69,11 @@ def rows(shape: str, count: int) -> list[dict[str, str]]:
         )
         target_tokens = max(3, round(size * (0.3 if shape == "chat" else 0.95)))
         made.append(
-            {"instruction": text(max(2, size - target_tokens)), "input": "", "output": text(target_tokens)}
+            {
+                "instruction": text(max(2, size - target_tokens)),
+                "input": "",
+                "output": text(target_tokens),
+            }
         )
     return made
 
@@ -189,7 +193,7 @@ def compete(work: Path, kinds: list[str], rounds: int, factory: str) -> dict[str
 
 
 def table(found: dict[str, dict[str, Any]], target_tokens: int) -> str:
-    """Learned tokens per second (median of the turns after the first), their ratio to ours, memory,
+    """Target tokens per second (median of the turns after the first), their ratio to ours, memory,
     held-out loss.
     """
     speeds = {

@@ -90,9 +90,10 @@ def _normalize_chat(row: Row, roles: Roles) -> Row:
 def _normalize_preference(row: Row, roles: Roles) -> Row:
     _refuse_media(row)
     before = _read_prompt(row, roles)
-    chosen, rejected = answers = row.get(roles["chosen"]), row.get(roles["rejected"])
+    answers: list[Any] = [row.get(roles["chosen"]), row.get(roles["rejected"])]
     if not before and all(isinstance(one, str) for one in answers):
-        chosen, rejected = answers = _split_speakers(chosen), _split_speakers(rejected)
+        answers = list(map(_split_speakers, answers))
+    chosen, rejected = answers
     if all(isinstance(one, list) for one in answers) and max(map(len, answers)) > 1:
         # Both hold the whole conversation; only answers to the same question can be compared.
         if chosen[:-1] != rejected[:-1]:

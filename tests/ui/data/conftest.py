@@ -1,8 +1,10 @@
-"""A Data tab, and the values that its handlers get."""
+"""A Data tab, the values that its handlers get, and rows that are added as a file."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -12,10 +14,18 @@ from engine.spec.run import DataSpec, RunSpec
 from tests.ui.fakes import fake_engine, lay_out
 from ui import form
 from ui.context import LOCAL, Context
+from ui.data import add
 from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
 from ui.handlers import Values
+
+MakeValues = Callable[..., Values]
+Upload = Callable[..., list[Values]]
+GOOD = [
+    {"prompt": f"What is number {n} called?", "completion": f"It is called {n * 37}, of course."}
+    for n in range(20)
+]
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +59,25 @@ def make_values(inputs: DataInputs) -> Callable[..., Values]:
         return {inputs.model: "pocket", **held}
 
     return make
+
+
+@pytest.fixture
+def upload(ctx: Context, tmp_path: Path, intake: IntakeWidgets) -> Upload:
+    """Adds rows as a file."""
+
+    def steps(rows: list[Any], name: str = "mine.jsonl") -> list[Values]:
+        file = tmp_path / name
+        file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows))
+        return list(add.add_files(ctx, intake, None, [str(file)]))
+
+    return steps
+
+
+@pytest.fixture
+def source_of(upload: Upload, tab: DataTab) -> Callable[..., str]:
+    """Adds rows as a file; its source."""
+
+    def source(rows: list[Any], name: str = "mine.jsonl") -> str:
+        return upload(rows, name)[-1][tab.source]["value"]
+
+    return source

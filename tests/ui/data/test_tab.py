@@ -1,8 +1,7 @@
-"""The Data tab's handlers as plain functions: data is added, shown, fixed, mapped, edited."""
+"""The Data tab's handlers as plain functions: data is added, shown, fixed, mapped."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,11 @@ import pytest
 from engine.data.quality.token_report import PreviewRow, RefusedRows, TokenReport
 from engine.errors import DataError, RunError, SpecError
 from engine.spec.run import DataSpec, RunSpec, Shape
+from tests.ui.data.conftest import GOOD, MakeValues, Upload
 from tests.ui.fakes import FakeDesk
 from ui import form
 from ui.context import Context
-from ui.data import add, editor, findings, look, pager, preview, reading
-from ui.data import edits as row_edits
+from ui.data import add, findings, look, pager, preview, reading
 from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
@@ -26,14 +25,7 @@ from ui.train import plan
 from ui.train import tab as train_tab
 
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
-MakeValues = Callable[..., Values]
 Show = Callable[..., list[Values]]
-Upload = Callable[..., list[Values]]
-
-GOOD = [
-    {"prompt": f"What is number {n} called?", "completion": f"It is called {n * 37}, of course."}
-    for n in range(20)
-]
 
 
 @pytest.fixture
@@ -44,28 +36,6 @@ def show(ctx: Context, tab: DataTab, inputs: DataInputs, make_values: MakeValues
         return list(look.show_data(ctx, tab.view, inputs, make_values(**changes)))
 
     return steps
-
-
-@pytest.fixture
-def upload(ctx: Context, tmp_path: Path, intake: IntakeWidgets) -> Upload:
-    """Adds rows as a file."""
-
-    def steps(rows: list[Any], name: str = "mine.jsonl") -> list[Values]:
-        file = tmp_path / name
-        file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows))
-        return list(add.add_files(ctx, intake, None, [str(file)]))
-
-    return steps
-
-
-@pytest.fixture
-def source_of(upload: Upload, tab: DataTab) -> Callable[..., str]:
-    """Adds rows as a file; its source."""
-
-    def source(rows: list[Any], name: str = "mine.jsonl") -> str:
-        return upload(rows, name)[-1][tab.source]["value"]
-
-    return source
 
 
 def text_of(shown: Values) -> str:
@@ -223,69 +193,6 @@ def test_names_and_rows_cannot_bring_html(show: Show, source_of: Callable[..., s
     source = source_of([*rows, rows[0], f'{{"{NASTY}"'], name)
     for shown in show(source=source):
         assert "<img" not in text_of(shown)
-
-
-# --- editing rows ---
-
-
-def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
-    ctx: Context,
-    tab: DataTab,
-    inputs: DataInputs,
-    make_values: MakeValues,
-    source_of: Callable[..., str],
-) -> None:
-    own = tab.view.editor
-    source = source_of(GOOD)
-    fields = make_values(source=source)
-
-    def event(number: int, edits: dict[str, Any], opened: str = "") -> Values:
-        return fields | {own.number: number, own.edits: edits, own.opened: opened}
-
-    def opened(number: int, edits: dict[str, Any] = row_edits.NO_EDITS) -> Values:
-        key = editor.open_row(ctx, own, inputs, event(number, edits))[own.opened]
-        return event(number, edits, key)
-
-    def kept(number: int, edits: dict[str, Any], *texts: str) -> dict[str, Any]:
-        typed = dict.fromkeys(own.texts, "") | dict(zip(own.texts, texts, strict=False))
-        return editor.keep_row(ctx, own, inputs, opened(number, edits) | typed)
-
-    again = editor.open_row(ctx, own, inputs, opened(3))
-    assert again == gr.skip(), "a row that is open keeps what is typed in it"
-    edits = kept(3, row_edits.NO_EDITS, "Why?", "Because.")
-    shown = editor.open_row(ctx, own, inputs, event(3, edits))
-    assert [shown[box]["value"] for box in own.texts[:2]] == ["Why?", "Because."]
-    edits = kept(0, edits, "New?", "Yes.")
-    edits = editor.delete_row(own, inputs, opened(4, edits))
-    typed = dict.fromkeys(own.texts, "Why?")
-    with pytest.raises(DataError, match="still show another row"):  # of other data, by now
-        editor.keep_row(ctx, own, inputs, opened(3, edits) | typed | make_values())
-    summary = row_edits.describe_edits(edits)
-    assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in summary
-    chosen, after = editor.save_as_dataset(ctx, own, inputs, event(3, edits))
-    assert after == row_edits.NO_EDITS and chosen["value"] != source
-    new = ctx.load_dataset(chosen["value"])
-    assert new.parent == source and new.rows == 20
-    assert {"prompt": "New?", "completion": "Yes."} in list(new.read_rows())
-    prepared = ctx.prepare(DataSpec(source=source))
-    with pytest.raises(DataError, match="no row 99"):
-        row_edits.current_row(prepared, 99, row_edits.NO_EDITS)
-    with pytest.raises(DataError, match="is deleted"):
-        row_edits.current_row(prepared, 4, edits)
-    with pytest.raises(DataError, match="nothing to save"):
-        editor.save_as_dataset(ctx, own, inputs, event(3, row_edits.NO_EDITS))
-
-
-@pytest.mark.parametrize("kind", ["jsonl", "csv"])
-def test_rows_are_taken_as_a_file_and_come_back_the_same(
-    ctx: Context, inputs: DataInputs, make_values: MakeValues, intake: IntakeWidgets, kind: str
-) -> None:
-    path = editor.write_rows_file(ctx, inputs, kind, make_values())
-    *_, last = add.add_files(ctx, intake, None, [path])
-    source = last[intake.source]["value"]
-    assert ctx.load_dataset(source).shape == Shape.CHAT
-    prepared, before = ctx.prepare(DataSpec(source=source, held_out=0.0)), ctx.prepare(DataSpec())
-    assert list(prepared.train_rows()) == [*before.train_rows(), *before.held_out_rows()]
 
 
 def test_rows_that_the_model_cannot_learn_stop_the_start(

@@ -60,7 +60,7 @@ def test_estimated_and_real_stand_side_by_side() -> None:
 def test_a_range_of_time_is_round(low: float, high: float, words: str) -> None:
     assert format_time_range(low, high) == words
     least, most = rounded_range(low, high)
-    assert least <= low and high <= most, "all of it is told"
+    assert least <= low and high <= most, "all of it is shown"
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(5.9, False), (6, True), (13, True), (13.1, False)])
