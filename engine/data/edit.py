@@ -51,18 +51,14 @@ def with_edited_fields(row: Row, texts: list[str]) -> Row:
         made["text"] = texts[0]
     else:
         made["prompt"], made["completion"] = texts
-    check_row(made)
-    return made
-
-
-def check_row(row: Row) -> None:
-    """Raise DataError where a normal row would not be read back as it is."""
-    raw = as_table_row(row)
+    # What is saved must be read back as it is.
+    raw = as_table_row(made)
     schema = infer_schema("This row", list(raw), [raw])
     try:
         normalize_row(raw, schema)
     except DataError as error:
         raise DataError(f"This row cannot be kept: {error}") from None
+    return made
 
 
 def blank_row(row: Row) -> Row:

@@ -93,18 +93,16 @@ def _read_turn(turn: Row, number: int) -> Message:
         message["tool_calls"] = calls
     if name == "tool" and turn.get("name"):
         message["name"] = str(turn["name"])
-    if name == "assistant" and _read_weight(turn, number) == 0:
+    if name == "assistant" and _has_zero_weight(turn, number):
         message["weight"] = 0
     return message
 
 
-def _read_weight(turn: Row, number: int) -> int:
+def _has_zero_weight(turn: Row, number: int) -> bool:
     weight = turn.get("weight", turn.get("loss_weight"))
-    if weight is None:
-        return 1
-    if weight not in (0, 1):
+    if weight not in (None, 0, 1):
         raise DataError(f"turn {number} has the weight {weight}; known are 0 (not learned) and 1.")
-    return int(weight)
+    return bool(weight == 0)
 
 
 def read_content(value: Any, number: int) -> tuple[str, list[Row]]:

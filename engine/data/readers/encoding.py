@@ -15,22 +15,15 @@ from engine.data.readers.table import ROW_LIMIT, ReadOptions
 from engine.errors import DataError
 
 ENCODINGS = {
-    "utf-8-sig": "UTF-8",
-    "utf-16": "UTF-16",
-    "cp1252": "Windows-1252 (Western Europe)",
-    "cp1250": "Windows-1250 (Central Europe)",
-    "cp1251": "Windows-1251 (Cyrillic)",
-    "koi8_r": "KOI8-R (Cyrillic)",
-    "cp1253": "Windows-1253 (Greek)",
-    "cp1254": "Windows-1254 (Turkish)",
-    "cp1255": "Windows-1255 (Hebrew)",
-    "cp1256": "Windows-1256 (Arabic)",
-    "gb18030": "GB18030 or GBK (Chinese)",
-    "big5": "Big5 (Chinese)",
-    "cp932": "Shift-JIS (Japanese)",
-    "euc_jp": "EUC-JP (Japanese)",
+    "utf-8-sig": "UTF-8", "utf-16": "UTF-16",
+    "cp1252": "Windows-1252 (Western Europe)", "cp1250": "Windows-1250 (Central Europe)",
+    "cp1251": "Windows-1251 (Cyrillic)", "koi8_r": "KOI8-R (Cyrillic)",
+    "cp1253": "Windows-1253 (Greek)", "cp1254": "Windows-1254 (Turkish)",
+    "cp1255": "Windows-1255 (Hebrew)", "cp1256": "Windows-1256 (Arabic)",
+    "gb18030": "GB18030 or GBK (Chinese)", "big5": "Big5 (Chinese)",
+    "cp932": "Shift-JIS (Japanese)", "euc_jp": "EUC-JP (Japanese)",
     "cp949": "CP949 or EUC-KR (Korean)",
-}
+}  # fmt: skip
 LATIN_LANGUAGES = {  # encoding -> languages (ISO 639-1) written in it
     "cp1252": {"en", "de", "fr", "es", "pt", "it", "nl", "sv", "da", "no", "nb", "nn", "fi", "is",
                "ca", "gl", "eu"},
