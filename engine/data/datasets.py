@@ -17,7 +17,7 @@ from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.spec import presets
 from engine.spec.run import DataSpec, Shape
-from engine.store.files import write_json
+from engine.store.files import draft_folder, write_json
 from engine.store.workspace import Store
 
 
@@ -97,11 +97,12 @@ def _sample_folder(store: Store, key: str) -> Path:
     folder = store.datasets / f".sample-{key}-{_files_digest(files)}"
     if (folder / "card.json").is_file():
         return folder
-    # A page that is opened asks for it several times at once.
-    with FileLock(store.locks / f"sample-{key}.lock"):
+    # A page that is opened asks for it several times at once. It is made in a workspace of its own,
+    # since the user may have added the same files.
+    with FileLock(store.locks / f"sample-{key}.lock"), draft_folder(store.datasets) as draft:
         if not (folder / "card.json").is_file():
             uploads = [Upload(file, file.name) for file in files]
-            made = load_dataset(store, ingest.ingest_files(store, uploads))
+            made = load_dataset(Store(draft), ingest.ingest_files(Store(draft), uploads))
             card = json.loads((made.folder / "card.json").read_text(encoding="utf-8"))
             write_json(made.folder / "card.json", card | {"name": sample.title, "notes": []})
             made.folder.rename(folder)

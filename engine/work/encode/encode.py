@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.messages import Message, make_message, with_system
-from engine.data.rows import Row
+from engine.data.rows import Row, Rows
 from engine.errors import DataError
 from engine.spec.objective import has_preference
 from engine.spec.run import DataSpec
@@ -28,6 +29,7 @@ from engine.work.encode.tokens import (
     wrap_control_tokens,
 )
 
+Made = TypeVar("Made")
 IGNORE_INDEX = -100  # the label of a token without a loss, as in PyTorch's cross-entropy
 TOKENS_KEPT_AT_ENDS = 16  # of a stretch of tokens that is shortened in the middle
 
@@ -135,26 +137,36 @@ def _first_token(tokens: TextTokens, start: int) -> int:
 
 
 def encode_rows(
-    tokenizer: PreTrainedTokenizerBase, rows: Iterable[Row], data: DataSpec, left: Counter[str]
+    tokenizer: PreTrainedTokenizerBase, rows: Rows, data: DataSpec, left: Counter[str]
 ) -> Iterator[Encoded]:
-    """The rows that have targets, truncated.
+    """The rows that have targets, truncated; raises DataError as ``encode_each`` does.
 
     ``left`` counts the rows left out: ``lost`` have no target within the maximum length,
-    ``refused`` have an uncertain loss mask. The latter raise DataError unless ``data.fixes`` has
-    "refused".
+    ``refused`` have an uncertain loss mask.
     """
-    for number, row in enumerate(rows, start=1):
-        try:
-            encoded = encode_row(tokenizer, row, data)
-        except DataError as error:
-            if "refused" not in data.fixes:
-                raise DataError(f"Row {number}: {error}") from error
-            left["refused"] += 1
-            continue
+    for _, encoded in encode_each(rows, partial(encode_row, tokenizer, data=data), data, left):
         if has_targets(encoded):
             yield encoded
         else:
             left["lost"] += 1
+
+
+def encode_each(
+    rows: Rows, encode: Callable[[Row], Made], data: DataSpec, left: Counter[str]
+) -> Iterator[tuple[Row, Made]]:
+    """Each row, encoded. A row that is refused raises DataError with its number in the user's file.
+
+    Where ``data.fixes`` has "refused", ``left["refused"]`` counts it instead.
+    """
+    for row, number, _ in rows.items():
+        try:
+            made = encode(row)
+        except DataError as error:
+            if "refused" not in data.fixes:
+                raise DataError(f"Row {number}: {error}") from error
+            left["refused"] += 1
+        else:
+            yield row, made
 
 
 def has_targets(encoded: Encoded) -> bool:

@@ -5,6 +5,8 @@ The tokens are those that the page shows. Knows nothing about training.
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import partial
 from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
@@ -16,6 +18,7 @@ from engine.work.encode.encode import (
     IGNORE_INDEX,
     Encoded,
     encode_chosen_and_rejected,
+    encode_each,
     has_targets,
     truncate_encoded,
 )
@@ -34,25 +37,19 @@ class EncodedPreferences(NamedTuple):
 def encode_preferences(
     tokenizer: PreTrainedTokenizerBase, rows: Rows, data: DataSpec
 ) -> EncodedPreferences:
-    """All rows as tokens, truncated; raises DataError as ``encode_rows`` does."""
-    found, marks = [], []
-    lost = same = refused = 0
-    for at, row in enumerate(rows):
-        try:
-            sides = encode_preference(tokenizer, row, data)
-        except DataError as error:
-            if "refused" not in data.fixes:
-                raise DataError(f"Row {rows.row_number(at)}: {error}") from error
-            refused += 1
-            continue
+    """All rows as tokens, truncated; raises DataError as ``encode_each`` does."""
+    found, marks, left = [], [], Counter[str]()
+    for row, sides in encode_each(
+        rows, partial(encode_preference, tokenizer, data=data), data, left
+    ):
         if not all(map(has_targets, sides)):
-            lost += 1
+            left["lost"] += 1
         elif len(sides) == 2 and sides[0].ids == sides[1].ids:
-            same += 1
+            left["same"] += 1
         else:
             found.append(sides)
             marks.append(bool(row.get("good", True)))
-    return EncodedPreferences(found, marks, lost, same, refused)
+    return EncodedPreferences(found, marks, left["lost"], left["same"], left["refused"])
 
 
 def encode_preference(

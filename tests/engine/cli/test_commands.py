@@ -13,6 +13,7 @@ from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
+from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
 
@@ -89,6 +90,23 @@ def test_runs_and_show_as_sentences_and_as_json(
     assert json.loads(capsys.readouterr().out) == [shown]
     assert main(["show", run.id, "--home", str(home)]) == 0
     assert "state: finished" in capsys.readouterr().out
+
+
+def test_a_run_is_paused_and_taken_up_again_on_the_command_line(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Engine(home, FakeBackend(steps=60))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().step >= 2)
+    assert main(["pause", run.id, "--home", str(home)]) == 0
+    assert "is paused" in capsys.readouterr().out and run.state() == RunState.PAUSED
+    wait_for(run, idle)
+    step = run.view().step
+    assert main(["continue", run.id, "--home", str(home)]) == 0
+    assert run.state() == RunState.FINISHED and run.view().started.resumed_from == step
+    assert main(["pause", run.id, "--home", str(home)]) == 2
+    assert "is not running" in capsys.readouterr().err
+    engine.close()
 
 
 class KilledMerge:

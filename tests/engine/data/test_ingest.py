@@ -16,6 +16,7 @@ from engine.data.rows import read_rows
 from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.process import oneshot
+from engine.spec.presets import bundled_samples
 from engine.spec.run import DataSpec, Shape
 from engine.store.workspace import Store
 from tests.engine.data.made_rows import find, labelled_rows, make_rows, row, rows_of, to_jsonl
@@ -50,6 +51,14 @@ def test_the_same_file_twice_at_once_is_one_dataset(store: Store, tmp_path: Path
         made = list(pool.map(lambda _: prepare_dataset(store, spec), range(4)))
     assert len(set(sources)) == 1 and len({one.folder for one in made}) == 1
     assert made[0].train == 180
+
+
+def test_a_sample_leaves_a_dataset_of_the_same_files_alone(store: Store) -> None:
+    sample = bundled_samples()[0]
+    uploads = [Upload(file, file.name) for file in (sample.train_file, sample.held_out_file)]
+    source = ingest_files(store, uploads)
+    assert datasets.load_dataset(store, f"sample:{sample.id}").name == sample.title
+    assert datasets.load_dataset(store, source).name != sample.title
 
 
 def test_rows_are_found_by_their_number(store: Store, add_rows, tmp_path: Path) -> None:

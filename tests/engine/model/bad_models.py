@@ -25,7 +25,7 @@ from tests.engine.model.spoil import (
     replaced,
     shards_to,
     write,
-)  # fmt: skip
+)
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 269060552\n"
 
@@ -38,7 +38,7 @@ class Bad(NamedTuple):
     at: str = "gate"  # where it is noticed: gate, inspect, tokens, load
 
 
-WEIGHTS = (drop("*.safetensors", INDEX),)
+NO_WEIGHTS = drop("*.safetensors", INDEX)
 FIRST = "model-00001-of-00003.safetensors"
 OWN = {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}
 FOLDER, WHOLE, CODE = "What the folder is", "Whether it is whole", "Code of others"
@@ -65,7 +65,7 @@ BAD = [
         ("FP8", "made from")),
     Bad(FOLDER, "Packed in 4 bits", edit(CONFIG, quantization_config={"load_in_4bit": True}),
         ("bitsandbytes",)),
-    Bad(WHOLE, "Config without weights", both(*WEIGHTS),
+    Bad(WHOLE, "Config without weights", NO_WEIGHTS,
         ("no *.safetensors", "model.safetensors.index.json")),
     Bad(WHOLE, "No index", drop(INDEX), (FIRST, INDEX, "which says")),
     Bad(WHOLE, "A shard is missing", drop(FIRST), ("1 of its 3 files", FIRST)),
@@ -94,7 +94,7 @@ BAD = [
         ("lacks 12", "k_proj.bias"), "load"),
     Bad(WHOLE, "Weights of other shapes", edit(CONFIG, intermediate_size=64), ("cannot be loaded",),
         "load"),
-    Bad(CODE, "Pickled weights only", both(*WEIGHTS, pickled("pytorch_model.bin")),
+    Bad(CODE, "Pickled weights only", both(NO_WEIGHTS, pickled("pytorch_model.bin")),
         ("pytorch_model.bin", "harmful")),
     Bad(CODE, "An index of pickles", both(pickled("x.bin"), shards_to("x.bin")),
         ("x.bin", "not a safetensors")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 
 import pytest
@@ -10,17 +9,15 @@ import pytest
 from engine.errors import ModelError
 from engine.model import local, safety
 from engine.spec import presets
+from tests.engine.model.spoil import CONFIG, INDEX, TOKENS, drop, edit, write
+
+WEIGHTS = "model.safetensors"
 
 
 @pytest.fixture
 def folder(tmp_path):
     """A copy of the pocket model that a test may spoil."""
     return shutil.copytree(presets.POCKET_MODEL, tmp_path / "model")
-
-
-def edit(folder, name: str, **changes) -> None:
-    path = folder / name
-    path.write_text(json.dumps((json.loads(path.read_text()) if path.exists() else {}) | changes))
 
 
 def test_the_pocket_model_passes() -> None:
@@ -30,38 +27,20 @@ def test_the_pocket_model_passes() -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: shutil.rmtree(f), "not a folder"),
-        (lambda f: (f / "config.json").unlink(), "no config.json"),
-        (lambda f: (f / "config.json").write_text("[1"), "config.json is damaged"),
-        (lambda f: (f / "config.json").write_text("[" * 100_000), "config.json is damaged"),
-        (
-            lambda f: (f / "model.safetensors").rename(f / "pytorch_model.bin"),
-            "can carry harmful code",
-        ),
-        (lambda f: (f / "model.safetensors").unlink(), r"no \*.safetensors"),
-        (lambda f: (f / "tokenizer.json").unlink(), "no tokenizer"),
-        (lambda f: edit(f, "config.json", auto_map={"AutoModel": "x.Y"}), "run code of its own"),
-        (
-            lambda f: edit(f, "tokenizer_config.json", auto_map={"AutoTokenizer": ["x.Y"]}),
-            "run code of its own",
-        ),
-        (
-            lambda f: edit(f, "config.json", text_config={"trust_remote_code": True}),
-            "run code of its own",
-        ),
-        (
-            lambda f: edit(f, "config.json", _attn_implementation_internal="evil/kernel"),
-            "run code of its own",
-        ),
-        (
-            lambda f: edit(f, "tokenizer_config.json", vocab_file="/etc/passwd"),
-            "outside the folder",
-        ),
-        (
-            lambda f: edit(f, "model.safetensors.index.json", weight_map={"a": "../x.safetensors"}),
-            "outside the folder",
-        ),
-        (lambda f: edit(f, "model.safetensors.index.json", weight_map=[]), "index.json is damaged"),
+        (shutil.rmtree, "not a folder"),
+        (drop(CONFIG), "no config.json"),
+        (write(CONFIG, "[1"), "config.json is damaged"),
+        (write(CONFIG, "[" * 100_000), "config.json is damaged"),
+        (lambda f: (f / WEIGHTS).rename(f / "pytorch_model.bin"), "can carry harmful code"),
+        (drop(WEIGHTS), r"no \*.safetensors"),
+        (drop("tokenizer.json"), "no tokenizer"),
+        (edit(CONFIG, auto_map={"AutoModel": "x.Y"}), "run code of its own"),
+        (edit(TOKENS, auto_map={"AutoTokenizer": ["x.Y"]}), "run code of its own"),
+        (edit(CONFIG, text_config={"trust_remote_code": True}), "run code of its own"),
+        (edit(CONFIG, _attn_implementation_internal="evil/kernel"), "run code of its own"),
+        (edit(TOKENS, vocab_file="/etc/passwd"), "outside the folder"),
+        (edit(INDEX, weight_map={"a": "../x.safetensors"}), "outside the folder"),
+        (edit(INDEX, weight_map=[]), "index.json is damaged"),
     ],
 )
 def test_unsafe_or_broken_folders_are_refused(folder, spoil, words: str) -> None:
@@ -80,14 +59,11 @@ def test_a_path_that_cannot_be_is_refused(path: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: edit(f, "config.json", num_hidden_layers=5), "lacks 9 of the weights"),
-        (lambda f: edit(f, "config.json", num_hidden_layers=50), "does not match its config.json"),
-        (lambda f: (f / "model.safetensors").write_bytes(b"\0" * 9), "is damaged"),
-        (
-            lambda f: edit(f, "config.json", architectures=["BertModel"], model_type="bert"),
-            "fills gaps",
-        ),
-        (lambda f: (f / "config.json").write_text("{}"), "cannot open"),
+        (edit(CONFIG, num_hidden_layers=5), "lacks 9 of the weights"),
+        (edit(CONFIG, num_hidden_layers=50), "does not match its config.json"),
+        (write(WEIGHTS, b"\0" * 9), "is damaged"),
+        (edit(CONFIG, architectures=["BertModel"], model_type="bert"), "fills gaps"),
+        (write(CONFIG, "{}"), "cannot open"),
     ],
 )
 def test_weights_that_do_not_make_the_model_are_refused(folder, spoil, words: str) -> None:

@@ -44,37 +44,6 @@ def changed(spec: RunSpec, *settings: str) -> RunSpec:
 # --- again ---
 
 
-def test_settings_are_changed_as_yaml_and_checked() -> None:
-    spec = changed(
-        SPEC,
-        "optim.learning_rate=5e-4",
-        "method.targets=[q_proj, v_proj]",
-        "name=My run",
-        "data.shape=",
-    )
-    assert spec.optim.learning_rate == 5e-4
-    assert spec.method.targets == ("q_proj", "v_proj")
-    assert spec.name == "My run"
-    assert spec.data == SPEC.data
-
-
-@pytest.mark.parametrize(
-    ("setting", "words"),
-    [
-        ("optim.epochs", "Write it like optim.epochs=5"),
-        ("optim.epochs.x=3", "Write it like optim.epochs=5"),
-        ("optim.epochs=-1", "Epochs (optim.epochs): must be more than 0.0; it is -1."),
-        ("optim.speed=3", "'optim.speed' is not a setting"),
-        ("name=[", "cannot be read as YAML"),
-        ("model.start=../../etc", "must be the id of a run"),
-    ],
-)
-def test_a_change_that_cannot_be_is_said(setting: str, words: str) -> None:
-    with pytest.raises(SpecError) as caught:
-        changed(SPEC, setting)
-    assert words in str(caught.value)
-
-
 @pytest.mark.slow
 def test_again_extend_and_queue_on_the_command_line(engine, home, capsys) -> None:
     run = done(engine)
@@ -91,24 +60,6 @@ def test_again_extend_and_queue_on_the_command_line(engine, home, capsys) -> Non
     assert cli(["queue", "--home", str(home)]) == 0 and "Nothing waits" in capsys.readouterr().out
     assert cli(["move", run.id, "up", "--home", str(home)]) == 2
     assert "is no longer waiting" in capsys.readouterr().err
-
-
-# --- pause ---
-
-
-def test_a_run_is_paused_and_taken_up_again_on_the_command_line(home, capsys) -> None:
-    engine = Engine(home, FakeBackend(steps=60))
-    run = engine.start(SPEC)
-    wait_for(run, lambda run: run.view().step >= 2)
-    assert cli(["pause", run.id, "--home", str(home)]) == 0
-    assert "is paused" in capsys.readouterr().out and run.state() == RunState.PAUSED
-    wait_for(run, idle)
-    step = run.view().step
-    assert cli(["continue", run.id, "--home", str(home)]) == 0
-    assert run.state() == RunState.FINISHED and run.view().started.resumed_from == step
-    assert cli(["pause", run.id, "--home", str(home)]) == 2
-    assert "is not running" in capsys.readouterr().err
-    engine.close()
 
 
 # --- more epochs ---

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from engine.errors import SpecError
 from engine.spec import presets
 from engine.spec import run as specs
-from engine.spec.spec_file import dump_spec_yaml, load_spec_yaml
+from engine.spec.spec_file import changed_spec, dump_spec_yaml, load_spec_yaml
 from engine.store.files import PROJECT_FOLDER
 
 
@@ -122,3 +122,29 @@ def test_every_yaml_under_presets_is_read() -> None:
     for sample in samples:
         assert specs.make_spec(sample.values).data.source == f"sample:{sample.id}"
         assert sample.train_file.is_file() and sample.held_out_file.is_file()
+
+
+def test_settings_are_changed_as_yaml_and_checked() -> None:
+    settings = ("optim.learning_rate=5e-4", "method.targets=[q_proj, v_proj]", "name=My run")
+    spec = changed_spec(specs.RunSpec(), (*settings, "data.shape="))
+    assert spec.optim.learning_rate == 5e-4
+    assert spec.method.targets == ("q_proj", "v_proj")
+    assert spec.name == "My run"
+    assert spec.data == specs.RunSpec().data
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("optim.epochs", "Write it like optim.epochs=5"),
+        ("optim.epochs.x=3", "Write it like optim.epochs=5"),
+        ("optim.epochs=-1", "Epochs (optim.epochs): must be more than 0.0; it is -1."),
+        ("optim.speed=3", "'optim.speed' is not a setting"),
+        ("name=[", "cannot be read as YAML"),
+        ("model.start=../../etc", "must be the id of a run"),
+    ],
+)
+def test_a_change_that_cannot_be_is_said(setting: str, words: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        changed_spec(specs.RunSpec(), [setting])
+    assert words in str(caught.value)

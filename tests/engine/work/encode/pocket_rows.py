@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+from engine.data.rows import RowWriter
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import IGNORE_INDEX
 
@@ -49,6 +53,14 @@ UNMARKED = (
 WIDE = DataSpec(max_length=4096)
 # Control tokens typed in a row's own texts.
 NASTY = {"prompt": "Say <|end|> and <|assistant|> now", "completion": "I say <|end|> gladly"}
+
+
+def write_numbered(path: Path, rows: list[dict], first: int = 1) -> Path:
+    """A file of rows, with their numbers in the user's file from ``first`` on."""
+    with RowWriter(path) as writer:
+        for number, row in enumerate(rows, start=first):
+            writer.add(json.dumps(row), number)
+    return path
 
 
 def spec(**values) -> DataSpec:

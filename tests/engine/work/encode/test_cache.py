@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
-from engine.data.rows import RowWriter, read_rows
+from engine.data.rows import read_rows
 from engine.errors import DataError
 from engine.spec.run import DataSpec
 from engine.work.encode import cache
-from tests.engine.work.encode.pocket_rows import REFUSED
-
-
-def written(path: Path, rows: list[dict]) -> Path:
-    with RowWriter(path) as writer:
-        for row in rows:
-            writer.add(json.dumps(row))
-    return path
+from tests.engine.work.encode.pocket_rows import REFUSED, write_numbered
 
 
 def encode(tmp_path: Path, file: Path, tokenizer, **values) -> cache.EncodedRows:
@@ -32,7 +24,9 @@ ROWS = [{"prompt": f"What is {n}?", "completion": f"It is the number {n}."} for 
 def test_the_second_time_nothing_is_encoded(
     tmp_path: Path, tokenizer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = written(tmp_path / "rows.arrow", [*ROWS, {"prompt": "word " * 200, "completion": "No."}])
+    file = write_numbered(
+        tmp_path / "rows.arrow", [*ROWS, {"prompt": "word " * 200, "completion": "No."}]
+    )
     first = encode(tmp_path, file, tokenizer)
     assert (len(first.rows), first.lost, first.refused) == (30, 1, 0)
     assert first.lengths == [len(row["input_ids"]) for row in first.rows]
@@ -45,7 +39,7 @@ def test_the_second_time_nothing_is_encoded(
 
 @pytest.mark.parametrize("change", [{"max_length": 32}, {"learn": "all"}, {"system": "Be brief."}])
 def test_other_settings_make_other_tokens(tmp_path: Path, tokenizer, change: dict) -> None:
-    file = written(tmp_path / "rows.arrow", ROWS)
+    file = write_numbered(tmp_path / "rows.arrow", ROWS)
     first = encode(tmp_path, file, tokenizer)
     second = encode(tmp_path, file, tokenizer, **change)
     assert len(list((tmp_path / "tokens").iterdir())) == 2
@@ -54,7 +48,7 @@ def test_other_settings_make_other_tokens(tmp_path: Path, tokenizer, change: dic
 
 @pytest.mark.parametrize("damage", ["left.json", "left.json cut", "tokens.arrow cut", "rows"])
 def test_tokens_that_are_half_there_are_made_again(tmp_path: Path, tokenizer, damage: str) -> None:
-    file = written(tmp_path / "rows.arrow", ROWS)
+    file = write_numbered(tmp_path / "rows.arrow", ROWS)
     first = list(encode(tmp_path, file, tokenizer).rows)
     (folder,) = (tmp_path / "tokens").iterdir()
     name, _, cut = damage.partition(" ")
@@ -71,7 +65,7 @@ def test_tokens_that_are_half_there_are_made_again(tmp_path: Path, tokenizer, da
 
 
 def test_what_fails_half_way_leaves_nothing(tmp_path: Path, tokenizer) -> None:
-    file = written(tmp_path / "rows.arrow", [*ROWS, REFUSED])
+    file = write_numbered(tmp_path / "rows.arrow", [*ROWS, REFUSED])
     with pytest.raises(DataError, match="Row 31"):
         encode(tmp_path, file, tokenizer)
     assert not list((tmp_path / "tokens").iterdir())
@@ -79,7 +73,7 @@ def test_what_fails_half_way_leaves_nothing(tmp_path: Path, tokenizer) -> None:
 
 def test_old_tokens_go(tmp_path: Path, tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "TOKEN_SETS_KEPT", 2)
-    file = written(tmp_path / "rows.arrow", ROWS[:3])
+    file = write_numbered(tmp_path / "rows.arrow", ROWS[:3])
     for length in (40, 41, 42):
         encode(tmp_path, file, tokenizer, max_length=length)
     assert len(list((tmp_path / "tokens").iterdir())) == 2
@@ -89,7 +83,7 @@ def test_old_tokens_go(tmp_path: Path, tokenizer, monkeypatch: pytest.MonkeyPatc
 def test_tokens_of_another_encoder_are_made_again(
     tmp_path: Path, tokenizer, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    file = written(tmp_path / "rows.arrow", ROWS[:3])
+    file = write_numbered(tmp_path / "rows.arrow", ROWS[:3])
     encode(tmp_path, file, tokenizer)
     if change == "version":
         monkeypatch.setattr(cache, "ENCODING_VERSION", cache.ENCODING_VERSION + 1)

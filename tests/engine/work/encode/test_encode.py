@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
+from engine.data.rows import Rows, read_rows
 from engine.errors import DataError, ModelError
 from engine.spec import presets
 from engine.work.encode.encode import IGNORE_INDEX, encode_row, encode_rows, encode_uncut
+from engine.work.encode.preferences import encode_preferences
 from engine.work.encode.questions import (
     first_questions,
 )
@@ -22,7 +25,13 @@ from tests.engine.work.encode.pocket_rows import (
     WIDE,
     learned_text,
     spec,
+    write_numbered,
 )
+
+
+def numbered_rows(folder: Path, rows: list[dict], first: int = 1) -> Rows:
+    return read_rows(write_numbered(folder / "rows.arrow", rows, first))
+
 
 # --- masks on the pocket model ---
 
@@ -153,11 +162,11 @@ def test_literal_in_plain_text(tokenizer) -> None:
 # --- cut and shortened ---
 
 
-def test_cut_rows_are_counted_and_lost_ones_left_out(tokenizer) -> None:
+def test_cut_rows_are_counted_and_lost_ones_left_out(tokenizer, tmp_path) -> None:
     long = {"prompt": "word " * 100, "completion": "Yes."}
     assert encode_row(tokenizer, long, spec(max_length=20)).cut_tokens > 0
-    left: Counter[str] = Counter()
-    assert len(list(encode_rows(tokenizer, [long, CHAT], spec(max_length=40), left))) == 1
+    rows, left = numbered_rows(tmp_path, [long, CHAT]), Counter[str]()
+    assert len(list(encode_rows(tokenizer, rows, spec(max_length=40), left))) == 1
     assert left == {"lost": 1}
 
 
@@ -182,19 +191,23 @@ def test_shorten_keeps_sixteen_tokens_at_both_ends_and_then_cuts(tokenizer) -> N
     assert uncut.ids[:40] == short.ids
 
 
-def test_rows_name_the_one_that_is_refused(tokenizer) -> None:
+def test_a_row_that_is_refused_is_named_by_its_number_in_the_users_file(
+    tokenizer, tmp_path
+) -> None:
     tokenizer.chat_template = "{{ raise_exception('System role not supported') }}"
-    reason = r"Row 1: .*System role not supported.*Choose another chat format"
+    reason = r"Row 7: .*System role not supported.*Choose another chat format"
     with pytest.raises(DataError, match=reason):
-        list(encode_rows(tokenizer, [CHAT], WIDE, Counter()))
+        list(encode_rows(tokenizer, numbered_rows(tmp_path, [CHAT], 7), WIDE, Counter()))
+    with pytest.raises(DataError, match=reason):
+        encode_preferences(tokenizer, numbered_rows(tmp_path, [CHAT], 7), WIDE)
 
 
-def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer) -> None:
+def test_rows_that_are_refused_are_left_out_where_the_user_chose_so(tokenizer, tmp_path) -> None:
+    rows = numbered_rows(tmp_path, [REFUSED, CHAT])
     with pytest.raises(DataError, match=r"Row 1: "):
-        list(encode_rows(tokenizer, [REFUSED, CHAT], WIDE, Counter()))
-    data = spec(fixes=("refused",))
-    left: Counter[str] = Counter()
-    encoded = list(encode_rows(tokenizer, [REFUSED, CHAT], data, left))
+        list(encode_rows(tokenizer, rows, WIDE, Counter()))
+    data, left = spec(fixes=("refused",)), Counter[str]()
+    encoded = list(encode_rows(tokenizer, rows, data, left))
     assert encoded == [encode_row(tokenizer, CHAT, WIDE)] and left == {"refused": 1}
     questions = first_questions(tokenizer, [REFUSED, CHAT], 2, 64, data)
     assert [text for text, _ in questions] == ["What is a cat?"]
