@@ -28,7 +28,7 @@ from transformers import PreTrainedTokenizerBase
 from engine.data.rows import Rows
 from engine.spec.run import DataSpec
 from engine.store.files import remove_whole, whole_folder, write_json
-from engine.work.encode.encode import Encoded, encode_rows
+from engine.work.encode.encode import encode_rows
 
 # Raise it when the code encodes any row differently; test_golden.py notices when it must be.
 ENCODING_VERSION = 1
@@ -133,16 +133,12 @@ def _write_folder(
     ):
         while batch := list(islice(encoded, ROWS_PER_BATCH)):
             left["rows"] += len(batch)
-            stream.write_batch(_record_batch(batch))
+            columns = {
+                "input_ids": [one.ids for one in batch],
+                "labels": [one.labels for one in batch],
+                "length": [len(one.ids) for one in batch],
+                "learned": [one.target_tokens for one in batch],
+                "cut": [one.cut_tokens > 0 for one in batch],
+            }
+            stream.write_batch(pa.record_batch(columns, schema=TOKEN_SCHEMA))
     write_json(folder / "left.json", left)
-
-
-def _record_batch(batch: list[Encoded]) -> pa.RecordBatch:
-    columns = {
-        "input_ids": [one.ids for one in batch],
-        "labels": [one.labels for one in batch],
-        "length": [len(one.ids) for one in batch],
-        "learned": [one.target_tokens for one in batch],
-        "cut": [one.cut_tokens > 0 for one in batch],
-    }
-    return pa.record_batch(columns, schema=TOKEN_SCHEMA)

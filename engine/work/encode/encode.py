@@ -61,7 +61,7 @@ def row_messages(row: Row, system: str = "") -> list[Message]:
 
 def encode_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
     """One row, truncated to ``data.max_length``; raises DataError if its loss mask is uncertain."""
-    return truncate_encoded(encode_uncut(tokenizer, row, data), data)
+    return truncate_encoded(encode_chosen_and_rejected(tokenizer, row, data)[0], data)
 
 
 def truncate_encoded(encoded: Encoded, data: DataSpec) -> Encoded:
@@ -70,17 +70,12 @@ def truncate_encoded(encoded: Encoded, data: DataSpec) -> Encoded:
     return Encoded(ids, labels, encoded.length)
 
 
-def encode_uncut(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> Encoded:
-    """One row without truncation; its prompt is shortened if ``data.fixes`` says so."""
-    return encode_chosen_and_rejected(tokenizer, row, data)[0]
-
-
 def encode_chosen_and_rejected(
     tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec
 ) -> list[Encoded]:
     """The row and, of a preference, the row with its rejected answer; both untruncated.
 
-    Their prompts are shortened alike, by what the longer of the two needs.
+    If ``data.fixes`` has "shorten", their prompts are shortened alike, as the longer one needs.
     """
     if "text" in row:
         ids = encode_text(tokenizer, row["text"], "literal" in data.fixes)

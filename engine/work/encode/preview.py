@@ -16,7 +16,7 @@ from engine.data.rows import Row
 from engine.errors import DataError
 from engine.spec.objective import has_preference
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_uncut, has_targets
+from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_chosen_and_rejected, has_targets
 from engine.work.encode.preferences import encode_preference
 from engine.work.encode.tokens import control_pattern
 
@@ -29,7 +29,7 @@ ROWS_PER_REPORT = 500  # between two reports of progress
 def preview_row(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> dict[str, Any]:
     """One row as the fields of a PreviewRow: all its tokens, or why it cannot be shown."""
     try:
-        one = encode_uncut(tokenizer, row, data)
+        one = encode_chosen_and_rejected(tokenizer, row, data)[0]
     except DataError as error:
         empty: dict[str, Any] = {"tokens": [], "learned": [], "special": []}
         return empty | {"kept": 0, "length": 0, "problem": str(error)}

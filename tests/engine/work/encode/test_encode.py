@@ -11,7 +11,12 @@ import pytest
 from engine.data.rows import Rows, read_rows
 from engine.errors import DataError, ModelError
 from engine.spec import presets
-from engine.work.encode.encode import IGNORE_INDEX, encode_row, encode_rows, encode_uncut
+from engine.work.encode.encode import (
+    IGNORE_INDEX,
+    encode_chosen_and_rejected,
+    encode_row,
+    encode_rows,
+)
 from engine.work.encode.preferences import encode_preferences
 from engine.work.encode.questions import (
     first_questions,
@@ -185,7 +190,8 @@ def test_shorten_keeps_the_answer_whole(tokenizer) -> None:
 def test_shorten_keeps_sixteen_tokens_at_both_ends_and_then_cuts(tokenizer) -> None:
     long = {"prompt": "word " * 100, "completion": "Yes, I do. " * 20}
     whole, data = encode_row(tokenizer, long, WIDE), spec(max_length=40, fixes=("shorten",))
-    short, uncut = encode_row(tokenizer, long, data), encode_uncut(tokenizer, long, data)
+    short = encode_row(tokenizer, long, data)
+    uncut = encode_chosen_and_rejected(tokenizer, long, data)[0]
     start = whole.labels.index(whole.ids[-1])  # the end mark is learned
     assert start and len(short.ids) == 40 and len(uncut.ids) == 32 + whole.target_tokens
     assert uncut.ids[:40] == short.ids
