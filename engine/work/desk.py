@@ -64,11 +64,8 @@ class DeskWorker:
         """How fast this machine trains a model, for estimates of time."""
         from engine.work.model.speed import measure_speed  # it brings PEFT
 
-        setup = DeviceSetup(
-            torch.device(question["device"]),
-            torch.bfloat16 if question["bf16"] else torch.float32,
-            autocast=question["autocast"],
-        )
+        dtype = torch.bfloat16 if question["bf16"] else torch.float32
+        setup = DeviceSetup(torch.device(question["device"]), dtype, autocast=question["autocast"])
         method = MethodSpec.model_validate(question["method"])
         shape = BatchShape(*question["shape"])
         return measure_speed(question["model"], question["task"], method, setup, shape)
@@ -135,14 +132,10 @@ class DeskWorker:
             torch.cuda.empty_cache()
 
 
-def describe_desk_error(error: Exception) -> HoneError:
-    """An unexpected error, as the user reads it."""
-    return RunError(
-        "Something unexpected went wrong in the model's process. The details are in desk.log."
-    )
-
-
 def serve_desk() -> None:
     """Answer questions until the app ends."""
     desk = DeskWorker()
-    serve(desk.operations, describe_desk_error, desk.stopped)
+    unexpected = RunError(
+        "Something unexpected went wrong in the model's process. The details are in desk.log."
+    )
+    serve(desk.operations, lambda _: unexpected, desk.stopped)
