@@ -29,7 +29,7 @@ from engine.work.encode.tokens import (
     wrap_control_tokens,
 )
 
-Made = TypeVar("Made")
+EncodedRow = TypeVar("EncodedRow")
 IGNORE_INDEX = -100  # the label of a token without a loss, as in PyTorch's cross-entropy
 TOKENS_KEPT_AT_ENDS = 16  # of a stretch of tokens that is shortened in the middle
 
@@ -147,8 +147,8 @@ def encode_rows(
 
 
 def encode_each(
-    rows: Rows, encode: Callable[[Row], Made], data: DataSpec, left: Counter[str]
-) -> Iterator[tuple[Row, Made]]:
+    rows: Rows, encode: Callable[[Row], EncodedRow], data: DataSpec, left: Counter[str]
+) -> Iterator[tuple[Row, EncodedRow]]:
     """Each row, encoded. A row that is refused raises DataError with its number in the user's file.
 
     Where ``data.fixes`` has "refused", ``left["refused"]`` counts it instead.
