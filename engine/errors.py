@@ -21,15 +21,7 @@ class SpecError(HoneError):
 
 
 class DataError(HoneError):
-    """Data that cannot be used; the message names the file, the row and the field.
-
-    ``bad_rows`` is how many rows could be left out to make the rest usable; 0 where that would not
-    help.
-    """
-
-    def __init__(self, text: str, bad_rows: int = 0) -> None:
-        super().__init__(text)
-        self.bad_rows = bad_rows
+    """Data that cannot be used; the message names the file, the row and the field."""
 
 
 class ModelError(HoneError):
