@@ -120,6 +120,8 @@ class Engine:
     def resume(self, run_id: str) -> None:
         """Put a run that ended early back in the queue; raises HoneError where it cannot go on."""
         run = self.store.run(run_id)
+        if run.state().can_continue:
+            _require_base(run)  # reads much of a large model, so nobody waits for the lock
         with self._queue.hold_lock():  # another job of the same run may just have been put in
             if not run.state().can_continue or run.queued or run.alive:
                 working = " Another job of it works or waits." if run.state().can_continue else ""
@@ -127,14 +129,15 @@ class Engine:
                     f"'{run.meta['name']}' cannot be continued: it is {run.state().value}.{working}"
                 )
             began = run.view().started
-            _require_base(run)
             disk_space.require_room(run, began.trainable if began else 0)
             self.supervisor.enqueue(run, "train")
 
     def extend(self, run_id: str, epochs: float) -> None:
         """Train a finished run for more epochs, from its newest checkpoint; raises HoneError."""
+        run = self.store.run(run_id)
+        _require_extendable(run, epochs)
+        _require_base(run)
         with self._queue.hold_lock():  # of two who press the button at once, one extends it
-            run = self.store.run(run_id)
             _require_extendable(run, epochs)
             values, began = run.spec.model_dump(), run.view().started
             # An app that was killed in here may have changed the settings and no more, so the
@@ -142,7 +145,6 @@ class Engine:
             before = began.epochs if began else values["optim"]["epochs"]
             values["optim"]["epochs"] = before + epochs
             spec = specs.make_spec(values)
-            _require_base(run)
             hardware.require_disk(self.store.home, START_GB, "a run")
             run.set_spec(spec)
             run.emit(ev.Extended(epochs=spec.optim.epochs))
