@@ -18,15 +18,8 @@ from engine.store.run_dir import RunDir
 from engine.work.encode.encode import encode_row
 from engine.work.encode.questions import first_questions
 from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.model import classifier
 from engine.work.model.base_and_tuned import TrainedRun, is_whole_model, open_trained_run
-from engine.work.model.classifier import (
-    LABELS_FILE,
-    compute_logits,
-    predicted_labels,
-    row_texts,
-    set_pad_token,
-    tokenize_texts,
-)
 from engine.work.model.generate import greedy_replies
 from engine.work.model.load import DeviceSetup, Head, choose_device, load_adapter, load_model
 
@@ -87,10 +80,11 @@ def _write_merged(
     plain = tuned.tuned if whole else _merge_weights(trained, tuned, setup)
     plain = plain.to(setup.dtype)
     if trained.head:
-        set_pad_token(plain, tokenizer)
+        classifier.set_pad_token(plain, tokenizer)
     plain.save_pretrained(draft)
     if trained.head:
-        shutil.copyfile(trained.run.adapter / LABELS_FILE, draft / LABELS_FILE)
+        labels = classifier.LABELS_FILE
+        shutil.copyfile(trained.run.adapter / labels, draft / labels)
     tokenizer.save_pretrained(draft)
     return expected
 
@@ -119,7 +113,8 @@ def _comparison_prompts(trained: TrainedRun, tokenizer: PreTrainedTokenizerBase)
     run, data = trained.run, trained.spec.data
     rows = read_rows(run.held_out_file) or read_rows(run.train_file)
     if trained.head:
-        return tokenize_texts(tokenizer, row_texts(rows[:COMPARED_PROMPTS]), data).ids
+        texts = classifier.row_texts(rows[:COMPARED_PROMPTS])
+        return classifier.tokenize_texts(tokenizer, texts, data).ids
     limit = max(8, data.max_length - REPLY_TOKENS)  # question and reply fit the context together
     found = [ids for _, ids in first_questions(tokenizer, rows, COMPARED_PROMPTS, limit, data)]
     short = data.model_copy(update={"max_length": limit})
@@ -165,8 +160,9 @@ def _compute_outputs(
 ) -> _Outputs:
     """Logits and greedy replies; of a classification head, logits and labels (as a reply)."""
     if head:
-        outputs = compute_logits(model, tokenizer, prompts)
-        return _Outputs(outputs, [", ".join(predicted_labels(one, head)) for one in outputs])
+        outputs = classifier.compute_logits(model, tokenizer, prompts)
+        labels = [classifier.predicted_labels(one, head) for one in outputs]
+        return _Outputs(outputs, [", ".join(names) for names in labels])
     logits = []
     for prompt in prompts:
         ids = torch.tensor([prompt], device=model.device)

@@ -15,14 +15,8 @@ from engine.model import local, safety
 from engine.model.info import LinearModule, ModelInfo, target_groups
 from engine.model.weights import check_weight_count
 from engine.spec.objective import Task
+from engine.work.model import structure
 from engine.work.model.linear_layers import linear_modules, part_of
-from engine.work.model.structure import (
-    empty_model,
-    head_names,
-    input_embeddings,
-    load_config,
-    tasks_of,
-)
 
 # A number of labels that is no model's width: the weights of each label are told by it.
 PROBE_LABELS = 1009
@@ -45,8 +39,8 @@ def inspect_model(source: str, task: Task | None = None, folder: Path | None = N
 
 
 def _inspect_folder(folder: Path, task: Task | None, source: str, name: str) -> ModelInfo:
-    config = load_config(folder)
-    possible: tuple[Task, ...] = tasks_of(config) or ("write",)
+    config = structure.load_config(folder)
+    possible: tuple[Task, ...] = structure.tasks_of(config) or ("write",)
     info = info_from_config(config, task or possible[0], name)
     found = {"source": source, "has_template": local.has_chat_template(folder)}
     return info.model_copy(update=found)
@@ -56,16 +50,16 @@ def info_from_config(config: PreTrainedConfig, task: Task, name: str = "model") 
     """A ModelInfo from a config; raises ModelError. What only the folder tells is left empty."""
     if task == "classify":
         config.num_labels = PROBE_LABELS
-    model = empty_model(config, name, task)
+    model = structure.empty_model(config, name, task)
     text = config.get_text_config()
-    embeddings, head = input_embeddings(model), model.get_output_embeddings()
+    embeddings, head = structure.input_embeddings(model), model.get_output_embeddings()
     parts, biases = _parameters_by_part(model)
     width = _first_number(text, "hidden_size", "dim", "d_model", "n_embd")
     width = width or getattr(embeddings, "embedding_dim", 0)
     heads = _first_number(text, "num_attention_heads", "n_heads")
-    new_head = tuple(sorted(head_names(model))) if task == "classify" else ()
+    new_head = tuple(sorted(structure.head_names(model))) if task == "classify" else ()
     head_fixed, head_per_label = _head_parameters(model, new_head)
-    modules = linear_modules(model, head_names(model), head, width)
+    modules = linear_modules(model, structure.head_names(model), head, width)
     layers = _first_number(text, "num_hidden_layers", "n_layers")
     groups, reason = target_groups(config.model_type, modules)
     return ModelInfo(
@@ -73,7 +67,7 @@ def info_from_config(config: PreTrainedConfig, task: Task, name: str = "model") 
         name=name,
         model_type=config.model_type,
         task=task,
-        tasks=tasks_of(config),
+        tasks=structure.tasks_of(config),
         layers=layers or 1 + max((m.layers[-1] for m in modules), default=-1),
         hidden_size=width,
         heads=heads,
@@ -108,8 +102,8 @@ def info_from_config(config: PreTrainedConfig, task: Task, name: str = "model") 
 
 def _parameters_by_part(model: PreTrainedModel) -> tuple[dict[str, int], int]:
     """Parameters of the body by part, and how many of them are biases; tied ones once."""
-    parts, biases, heads = Counter[str](), 0, head_names(model)
-    head, first = model.get_output_embeddings(), input_embeddings(model)
+    parts, biases, heads = Counter[str](), 0, structure.head_names(model)
+    head, first = model.get_output_embeddings(), structure.input_embeddings(model)
     for name, weights in model.named_parameters():  # without duplicates
         path, _, last = name.rpartition(".")
         if path.partition(".")[0] in heads:
@@ -142,7 +136,7 @@ def _head_parameters(model: PreTrainedModel, names: tuple[str, ...]) -> tuple[in
 def _saveable_modules(model: PreTrainedModel) -> dict[str, int]:
     """Parameters of modules that can be trained whole: embeddings, and an output head not tied."""
     found = {}
-    first, head = input_embeddings(model), model.get_output_embeddings()
+    first, head = structure.input_embeddings(model), model.get_output_embeddings()
     tied = _has_tied_head(first, head)
     for path, module in model.named_modules():
         name = path.rpartition(".")[2]

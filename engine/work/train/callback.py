@@ -11,13 +11,7 @@ from transformers import TrainerControl as Control
 from transformers import TrainerState as State
 from transformers import TrainingArguments as Args
 
-from engine.estimate.duration import (
-    CHECK_SECONDS,
-    CHECKS_SHARE,
-    FREE_CHECK_SECONDS,
-    count_checks,
-    replace_check_time,
-)
+from engine.estimate import duration
 from engine.runs import disk_space
 from engine.store import events as ev
 from engine.store.event_log import read_events
@@ -134,7 +128,8 @@ class RunCallback(TrainerCallback):
     def _can_afford_check(self) -> bool:
         """Whether checks have taken less than their share of the time of training."""
         training = self.seconds - self.checks_seconds
-        return self.checks_seconds <= max(FREE_CHECK_SECONDS, CHECKS_SHARE * training)
+        allowed = max(duration.FREE_CHECK_SECONDS, duration.CHECKS_SHARE * training)
+        return self.checks_seconds <= allowed
 
     def on_log(
         self, args: Args, state: State, control: Control, logs: dict[str, Any], **_: Any
@@ -184,8 +179,9 @@ class RunCallback(TrainerCallback):
         self.checks_seconds += spent
         estimated = self.run.view().estimated
         if step == 0 and estimated:
-            count = count_checks(self.total_steps, self.schedule.every)
-            self.run.emit(replace_check_time(estimated, spent + CHECK_SECONDS, count))
+            count = duration.count_checks(self.total_steps, self.schedule.every)
+            each = spent + duration.CHECK_SECONDS
+            self.run.emit(duration.replace_check_time(estimated, each, count))
 
     def on_save(self, args: Args, state: State, control: Control, **_: Any) -> None:
         step = state.global_step

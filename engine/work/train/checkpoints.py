@@ -22,13 +22,8 @@ from engine.store.files import link_or_copy
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
 from engine.work.model import init_conversion
-from engine.work.train.checkpoint_check import (
-    MANIFEST,
-    describe_files,
-    find_problem,
-    find_unreadable,
-    step_of,
-)
+from engine.work.train import checkpoint_check
+from engine.work.train.checkpoint_check import MANIFEST, step_of
 
 SAVING = ".saving"
 REMOVED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint
@@ -60,8 +55,8 @@ def commit(run: RunDir, step: int) -> None:
     """Make what the trainer has just written a checkpoint; raises RunError if it cannot be read."""
     draft = saving_folder(run) / f"checkpoint-{step}"
     try:
-        problem = find_unreadable(draft)
-        files = describe_files(draft)
+        problem = checkpoint_check.find_unreadable(draft)
+        files = checkpoint_check.describe_files(draft)
     except OSError as error:
         problem = error.strerror or str(error)
     if problem:
@@ -128,7 +123,7 @@ def find_newest(run: RunDir) -> Path | None:
     found, hindrance, then = None, "", "starts again from the beginning"
     for folder in _newest_first(run):
         try:
-            problem = find_problem(folder)
+            problem = checkpoint_check.find_problem(folder)
         except OSError as error:  # it may be whole
             problem = hindrance = error.strerror or str(error)
         if not problem:

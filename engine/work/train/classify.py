@@ -23,19 +23,7 @@ from engine.data.rows import Row, Rows
 from engine.errors import DataError
 from engine.spec.objective import ObjectiveKind, split_labels
 from engine.store.files import write_json
-from engine.work.model.classifier import (
-    LABELS_FILE,
-    REGRESSION,
-    NumberScale,
-    compute_logits,
-    describe_output,
-    head_metadata,
-    parse_number,
-    read_scale,
-    row_texts,
-    set_pad_token,
-    tokenize_texts,
-)
+from engine.work.model import classifier
 from engine.work.model.load import head_of
 from engine.work.train.inputs import TrainingInputs
 from engine.work.train.objective import SAMPLE_PROMPTS, ExampleCounts, Sample
@@ -53,7 +41,7 @@ class ClassificationTrainer(HoneTrainer):
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
         super()._save(output_dir, state_dict)
-        write_json(Path(output_dir or self.args.output_dir) / LABELS_FILE, self.metadata)
+        write_json(Path(output_dir or self.args.output_dir) / classifier.LABELS_FILE, self.metadata)
 
 
 class LabelledExamples(NamedTuple):
@@ -96,14 +84,14 @@ class ClassificationObjective:
         )
         self.warnings = self._warnings()
         first = (inputs.held_out or inputs.train)[:SAMPLE_PROMPTS]
-        self.prompts = list(inputs.spec.sampling.prompts) or row_texts(first)
+        self.prompts = list(inputs.spec.sampling.prompts) or classifier.row_texts(first)
 
     def _encode(self, rows: Rows) -> LabelledExamples:
         numbered = ((row, rows.row_number(at)) for at, row in enumerate(rows))
         targets = [(row, self._target(row, number)) for row, number in numbered]
         found = [(row, target) for row, target in targets if target is not None]
-        texts = row_texts(row for row, _ in found)
-        ids, cut = tokenize_texts(self.tokenizer, texts, self.inputs.spec.data)
+        texts = classifier.row_texts(row for row, _ in found)
+        ids, cut = classifier.tokenize_texts(self.tokenizer, texts, self.inputs.spec.data)
         unknown = len(targets) - len(found)
         return LabelledExamples(ids, [target for _, target in found], cut, unknown)
 
@@ -138,9 +126,9 @@ class ClassificationObjective:
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
     ) -> Trainer:
         """The trainer; where labels are chosen, its checks count the right ones too."""
-        set_pad_token(model, self.tokenizer)
+        classifier.set_pad_token(model, self.tokenizer)
         model.config.get_text_config().use_cache = False  # needed for generating text alone
-        counts = self.head.problem != REGRESSION
+        counts = self.head.problem != classifier.REGRESSION
         options = {"prediction_loss_only": not counts, "label_names": ["labels"]}
         trainer = ClassificationTrainer(
             model=model,
@@ -153,17 +141,17 @@ class ClassificationObjective:
             preprocess_logits_for_metrics=choose_labels if counts else None,
             callbacks=callbacks,
         )
-        trainer.metadata = head_metadata(self.head, self.scale)
+        trainer.metadata = classifier.head_metadata(self.head, self.scale)
         # Else the model would have to spread the loss over accumulated batches; only some do.
         trainer.model_accepts_loss_kwargs = False
         return trainer
 
     def sample_replies(self, model: Any) -> list[Sample]:
         """What the head says of the fixed texts now."""
-        ids = tokenize_texts(self.tokenizer, self.prompts, self.inputs.spec.data).ids
-        outputs = compute_logits(model, self.tokenizer, ids)
+        ids = classifier.tokenize_texts(self.tokenizer, self.prompts, self.inputs.spec.data).ids
+        outputs = classifier.compute_logits(model, self.tokenizer, ids)
         return [
-            (text, describe_output(one, self.head, self.scale, SAMPLE_LABELS_SHOWN))
+            (text, classifier.describe_output(one, self.head, self.scale, SAMPLE_LABELS_SHOWN))
             for text, one in zip(self.prompts, outputs, strict=True)
         ]
 
@@ -197,15 +185,15 @@ def require_labels(kind: ObjectiveKind, labels: Sequence[str], rows: int) -> Non
         )
 
 
-def _choose_scale(inputs: TrainingInputs) -> NumberScale:
+def _choose_scale(inputs: TrainingInputs) -> classifier.NumberScale:
     """The scale of the numbers; a head that is trained further keeps the one it has learned."""
     if inputs.kind != "regress":
-        return NumberScale()
-    scale = label_scale(inputs.train)
-    return read_scale(inputs.start) if (inputs.start / LABELS_FILE).is_file() else scale
+        return classifier.NumberScale()
+    scale, learned = label_scale(inputs.train), inputs.start / classifier.LABELS_FILE
+    return classifier.read_scale(inputs.start) if learned.is_file() else scale
 
 
-def label_scale(rows: Rows) -> NumberScale:
+def label_scale(rows: Rows) -> classifier.NumberScale:
     """Mean and spread of the numbers; raises DataError for no number, or equal ones."""
     numbers = [
         _require_number(last_answer(row), rows.row_number(at)) for at, row in enumerate(rows)
@@ -215,11 +203,11 @@ def label_scale(rows: Rows) -> NumberScale:
         raise DataError(
             f"All examples have the same number ({numbers[0]:g}), so there is nothing to learn."
         )
-    return NumberScale(mean, spread)
+    return classifier.NumberScale(mean, spread)
 
 
 def _require_number(label: str, row: int) -> float:
-    value = parse_number(label)
+    value = classifier.parse_number(label)
     if math.isnan(value):
         raise DataError(
             f"Row {row}: '{label[:40]}' is not a number, and this run learns to give one. Correct "

@@ -13,13 +13,8 @@ from engine.spec.run import Shape
 from engine.text import count_of
 from engine.work.encode.preferences import encode_preferences, paired_examples, unpaired_examples
 from engine.work.model.load import Head
+from engine.work.train import objective
 from engine.work.train.inputs import TrainingInputs
-from engine.work.train.objective import (
-    ExampleCounts,
-    SamplePrompts,
-    left_out_warnings,
-    require_examples,
-)
 from engine.work.train.preference_trainers import make_preference_trainer
 from engine.work.train.trainer import preserved_precision
 
@@ -39,7 +34,7 @@ class PreferenceObjective:
         self.preference: str = resolve_preference_method(self.spec.method, shape)
         check_reference(self.preference, self.spec.method)
         found = encode_preferences(inputs.tokenizer, inputs.train, self.spec.data)
-        require_examples(len(found.sides), found.lost + found.same, self.spec.data)
+        objective.require_examples(len(found.sides), found.lost + found.same, self.spec.data)
         held_out = encode_preferences(inputs.tokenizer, inputs.held_out, self.spec.data)
         sides = [side for row in found.sides for side in row]
         rows = found.sides
@@ -50,7 +45,7 @@ class PreferenceObjective:
             self.weights = mark_weights([bool(one["label"]) for one in self.train])
         else:
             self.train, self.held_out = paired_examples(found), paired_examples(held_out)
-        self.warnings = left_out_warnings(found.lost, found.refused, len(inputs.train))
+        self.warnings = objective.left_out_warnings(found.lost, found.refused, len(inputs.train))
         if found.same:
             self.warnings.append(
                 f"{found.same} of {len(inputs.train)} examples have two answers that are the same "
@@ -58,14 +53,14 @@ class PreferenceObjective:
             )
         self.warnings += self._setting_warnings()
         self.lengths = [max(len(side.ids) for side in row) for row in rows]
-        self.counts = ExampleCounts(
+        self.counts = objective.ExampleCounts(
             rows=len(self.train),
             held_out=len(self.held_out),
             tokens=sum(len(side.ids) for side in sides),
             learned=sum(side.target_tokens for side in sides),
             cut=sum(any(side.cut_tokens > 0 for side in row) for row in rows),
         )
-        self.sample_replies = SamplePrompts(inputs).sample_replies
+        self.sample_replies = objective.SamplePrompts(inputs).sample_replies
 
     def _setting_warnings(self) -> list[str]:
         """What the user should know of the settings and the marks."""

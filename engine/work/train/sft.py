@@ -18,13 +18,8 @@ from engine.work.kernels.packed_attention import PackingCollator
 from engine.work.kernels.packing import Packing
 from engine.work.model.batches import pad_rows
 from engine.work.model.load import Head
+from engine.work.train import objective
 from engine.work.train.inputs import TrainingInputs
-from engine.work.train.objective import (
-    ExampleCounts,
-    SamplePrompts,
-    left_out_warnings,
-    require_examples,
-)
 from engine.work.train.trainer import HoneTrainer
 
 TOKEN_COLUMNS = ["input_ids", "labels"]
@@ -80,19 +75,19 @@ class SftObjective:
         self.packed = False
         spec, cache, tokenizer = inputs.spec.data, inputs.cache, inputs.tokenizer
         train = load_or_encode(cache, inputs.files[0], inputs.train, tokenizer, spec)
-        require_examples(len(train.rows), train.lost, spec)
-        self.warnings = left_out_warnings(train.lost, train.refused, len(inputs.train))
+        objective.require_examples(len(train.rows), train.lost, spec)
+        self.warnings = objective.left_out_warnings(train.lost, train.refused, len(inputs.train))
         held_out = load_or_encode(cache, inputs.files[1], inputs.held_out, tokenizer, spec)
         self.data = SftData(train.rows, held_out.rows, train.lengths)
         self.lengths = train.lengths
-        self.counts = ExampleCounts(
+        self.counts = objective.ExampleCounts(
             rows=len(train.rows),
             held_out=len(held_out.rows),
             tokens=sum(self.lengths),
             learned=sum(train.rows["learned"]),
             cut=sum(train.rows["cut"]),
         )
-        self.sample_replies = SamplePrompts(inputs).sample_replies
+        self.sample_replies = objective.SamplePrompts(inputs).sample_replies
 
     def make_trainer(
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]

@@ -110,7 +110,7 @@ def test_a_run_without_any_whole_checkpoint_begins_anew_and_says_so(runs) -> Non
 
 def test_a_checkpoint_that_cannot_be_read_again_does_not_count(runs, monkeypatch) -> None:
     run, problem = runs.new(), "optimizer.pt cannot be read"
-    monkeypatch.setattr(checkpoints, "find_unreadable", lambda _: problem)
+    monkeypatch.setattr(checkpoint_check, "find_unreadable", lambda _: problem)
     assert work(run) == 1
     expected = "The checkpoint of step 7 was written and could not be read again"
     assert run.view().ended.text.startswith(expected)
