@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 # Several tests at once: a thread each, and idle threads leave the core to others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -106,6 +107,20 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Tests about the start of workers, and their fixtures, get workers that start anew."""
     with warm.cold() if item.get_closest_marker("cold") else nullcontext():
         return (yield)
+
+
+class Halves(LoadScopeScheduling):
+    """Of two processes one has the browser's tests, the other the rest, a file at a time.
+
+    Two pages that watch a training at once take twice as long as one after the other.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "browser" if "browser/" in nodeid else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Halves:
+    return Halves(config, log)
 
 
 @pytest.fixture
