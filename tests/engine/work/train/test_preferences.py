@@ -27,7 +27,7 @@ from engine.work.train.train import load_inputs, make_objective, train
 
 ANIMALS = "cat dog cow hen pig fox owl bee ant rat bat hog elk cod eel"
 MORE: dict[str, Any] = {
-    "optim": {"epochs": 0.5, "batch_size": 16, "learning_rate": 1e-3},
+    "optim": {"epochs": 0.25, "batch_size": 8, "learning_rate": 1e-3},
     "sampling": {"checks": 1, "max_new_tokens": 4},
 }
 
