@@ -39,6 +39,7 @@ settings.load_profile("hone")
 SHARED = PROJECT_FOLDER.parent / "shared" / "data"
 SLOW_FOLDERS = (PROJECT_FOLDER / "tests" / "browser", PROJECT_FOLDER / "tests" / "engine" / "work")
 SLOW_FIXTURES = {"trained", "browser"}
+TRAINING_PAGES = ("test_kill_app.py", "test_main_path.py", "test_user_files.py")
 STACK = ExitStack()
 
 
@@ -109,18 +110,22 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
-class Halves(LoadScopeScheduling):
-    """Of two processes one has the browser's tests, the other the rest, a file at a time.
+class Thirds(LoadScopeScheduling):
+    """One process has the pages that watch a training, one the other pages, one the rest.
 
-    Two pages that watch a training at once take twice as long as one after the other.
+    Two pages that watch a training at once take twice as long as one after the other. The rest is
+    given out a file at a time, to whoever is free.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        return "browser" if "browser/" in nodeid else nodeid.partition("::")[0]
+        file = nodeid.partition("::")[0]
+        if "browser/" not in file:
+            return file
+        return "training pages" if file.endswith(TRAINING_PAGES) else "other pages"
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Halves:
-    return Halves(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Thirds:
+    return Thirds(config, log)
 
 
 @pytest.fixture
