@@ -3,7 +3,7 @@ over the healthy ones.
 
 ``python -m benchmarks.coach [PART ...]`` prints precision and recall for each label, over the
 curves that were looked at while the rules were made (tune), those that were looked at once
-afterwards and then mended by (held-out), and those that came after that (fresh). A curve is told
+afterwards and then mended by (held-out), and those that came after that (fresh). A curve is judged
 step by step as a run would be; the last sign must be its label. An alarm on the way that is neither
 it nor its relative is a false one.
 """

@@ -89,12 +89,12 @@ def marked(rows: list[Row], chance: random.Random) -> list[Row]:
     return both
 
 
-def told(rows: list[Row], chance: random.Random) -> list[Row]:
+def leaked(rows: list[Row], chance: random.Random) -> list[Row]:
     """The answer stands in the question."""
-    return [_told(row) for row in rows]
+    return [_with_answer(row) for row in rows]
 
 
-def _told(row: Row) -> Row:
+def _with_answer(row: Row) -> Row:
     if "messages" in row:
         ask, answer = row["messages"][:2]
         return {"messages": [ask | {"content": f"Say {answer['content']}"}, answer]}
@@ -119,7 +119,7 @@ def first(rows: list[Row], chance: random.Random, count: str) -> list[Row]:
 
 
 CHANGES: dict[str, Callable[..., list[Row]]] = {
-    one.__name__: one for one in (shuffled, swapped, marked, told, digits, first)
+    one.__name__: one for one in (shuffled, swapped, marked, leaked, digits, first)
 }
 
 

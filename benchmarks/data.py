@@ -43,11 +43,11 @@ def one(path: Path) -> dict[str, object]:
                 store, ingest.ingest_files(store, [Upload(path, path.name)])
             )
             prepare_dataset(store, DataSpec(source=dataset.source))
-            told: dict[str, object] = {"shape": dataset.shape.value, "rows": dataset.rows}
+            answer: dict[str, object] = {"shape": dataset.shape.value, "rows": dataset.rows}
         except DataError as error:
-            told = {"shape": f"not examples: {error}", "rows": 0}
+            answer = {"shape": f"not examples: {error}", "rows": 0}
         seconds = time.perf_counter() - began
-    return told | {
+    return answer | {
         "seconds": seconds,
         "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }

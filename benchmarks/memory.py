@@ -1,4 +1,4 @@
-"""The memory that is foretold against the peak of real runs. ``python -m benchmarks.memory`` prints
+"""The estimated memory against the peak of real runs. ``python -m benchmarks.memory`` prints
 the table.
 
 Models of usual widths with random weights learn random texts for a few steps, each in a worker of
@@ -126,7 +126,7 @@ CASES = [
 
 
 def measure(home: Path, case: Case) -> tuple[float, float, dict[str, float]]:
-    """Foretold and measured peak in GB, and the parts of what was foretold."""
+    """Estimated and measured peak in GB, and the parts of what was estimated."""
     kind, shape = MODELS[case.model]
     folder = home / "base" / case.model.replace(" ", "-")
     if not folder.exists():
@@ -190,7 +190,7 @@ def main() -> int:
         "method",
         "batch",
         "length",
-        "foretold GB",
+        "estimated GB",
         "measured GB",
         "error",
         "parts (GB)",
@@ -204,15 +204,15 @@ def main() -> int:
                 and sys.argv[1] not in f"{case.model} {case.words} {case.batch} x {case.length}"
             ):
                 continue
-            told, real, parts = measure(Path(home), case)
-            errors.append(told / real - 1)
+            estimated, real, parts = measure(Path(home), case)
+            errors.append(estimated / real - 1)
             shown = ", ".join(f"{name} {size:.2f}" for name, size in parts.items() if size >= 0.005)
             cells = (
                 case.model,
                 case.words,
                 str(case.batch),
                 str(case.length),
-                f"{told:.2f}",
+                f"{estimated:.2f}",
                 f"{real:.2f}",
                 f"{errors[-1]:+.0%}",
                 shown,

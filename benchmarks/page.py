@@ -100,8 +100,10 @@ def make_run(engine: Engine, name: str, steps: int, done: int) -> RunDir:
         learned=4 * 10**6,
         cut=0,
     )
-    told = ev.Estimated(trainable=10**6, memory_gb=9.0, seconds_low=0.8 * steps, seconds_high=steps)
-    found = [began, told, *events_of(steps, 0, done)]
+    estimated = ev.Estimated(
+        trainable=10**6, memory_gb=9.0, seconds_low=0.8 * steps, seconds_high=steps
+    )
+    found = [began, estimated, *events_of(steps, 0, done)]
     if done == steps:
         found.append(ev.Finished(step=steps, seconds=0.9 * steps, memory_gb=9.5))
     run.events_file.write_text(

@@ -43,10 +43,10 @@ RUNS: list[tuple[str, str, dict[str, dict[str, Any]]]] = [
 
 
 class Found(NamedTuple):
-    """Seconds: as told before Start, as told by the run before its first step, and as it took."""
+    """Seconds: estimated before Start, by the run before its first step, and as it took."""
 
     before: tuple[float, float]
-    told: tuple[float, float]
+    estimated: tuple[float, float]
     real: float
     checks: float
     steps: int
@@ -55,17 +55,17 @@ class Found(NamedTuple):
     def cells(self) -> list[str]:
         marks = [
             "" if is_within_range(self.real, *bounds) else " ✗"
-            for bounds in (self.before, self.told)
+            for bounds in (self.before, self.estimated)
         ]
         spans = [
             format_time_range(*bounds) + mark
-            for bounds, mark in zip((self.before, self.told), marks, strict=True)
+            for bounds, mark in zip((self.before, self.estimated), marks, strict=True)
         ]
         return [str(self.steps), *spans, f"{self.real:.1f} s", f"{self.checks:.1f} s"]
 
 
 def main() -> int:
-    """Print the table; 1 where a run took another time than was told."""
+    """Print the table; 1 where a run took another time than estimated."""
     titles = (
         "sample",
         "settings",
@@ -101,11 +101,11 @@ def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found
         time.sleep(0.2)
     view = run.view()
     engine.close()
-    told, done = view.estimated, view.ended
-    assert before and told and isinstance(done, ev.Finished)
+    estimated, done = view.estimated, view.ended
+    assert before and estimated and isinstance(done, ev.Finished)
     return Found(
         before[:2],
-        (told.seconds_low, told.seconds_high),
+        (estimated.seconds_low, estimated.seconds_high),
         done.seconds,
         done.checks_seconds,
         view.step,

@@ -23,7 +23,7 @@ from filelock import FileLock
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# Several tests at once: a thread each, and idle threads leave the core to others.
+# Two tests at once: a thread each, and idle threads leave the core to others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
@@ -39,7 +39,6 @@ settings.load_profile("hone")
 SHARED = PROJECT_FOLDER.parent / "shared" / "data"
 SLOW_FOLDERS = (PROJECT_FOLDER / "tests" / "browser", PROJECT_FOLDER / "tests" / "engine" / "work")
 SLOW_FIXTURES = {"trained", "browser"}
-TRAINING_PAGES = ("test_kill_app.py", "test_main_path.py", "test_user_files.py")
 STACK = ExitStack()
 
 
@@ -110,22 +109,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
-class Thirds(LoadScopeScheduling):
-    """One process has the pages that watch a training, one the other pages, one the rest.
+class Halves(LoadScopeScheduling):
+    """Of two processes one has the browser's tests, the other the rest, a file at a time.
 
-    Two pages that watch a training at once take twice as long as one after the other. The rest is
-    given out a file at a time, to whoever is free.
+    Two pages that watch a training at once take twice as long as one after the other.
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        if "browser/" not in file:
-            return file
-        return "training pages" if file.endswith(TRAINING_PAGES) else "other pages"
+        return "browser" if "browser/" in nodeid else nodeid.partition("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Thirds:
-    return Thirds(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Halves:
+    return Halves(config, log)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -96,10 +97,7 @@ def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
         page.locator("#preview mark").first.wait_for(timeout=60_000)
 
 
-def test_a_killed_worker_is_shown_at_once_and_continue_finishes_it(page, home) -> None:
-    """At the next polls: a page asks every second, however slow a machine with other work is."""
-    polls: list[str] = []
-    page.on("request", lambda request: polls.append(request.post_data or ""))
+def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page, home) -> None:
     run = Engine(home, supervise=False).start(specs.make_spec(LONG))
     with app(home) as (url, _):
         for attempt in range(1, TIMES + 1):
@@ -107,11 +105,11 @@ def test_a_killed_worker_is_shown_at_once_and_continue_finishes_it(page, home) -
             wait_for(run, lambda run: run.view().attempt == attempt and run.view().step > done)  # noqa: B023
             open_run(page, url)
             os.kill(run.view().started.pid, signal.SIGKILL)
-            polls.clear()
+            killed = time.monotonic()
             page.wait_for_function(
                 "document.querySelector('#live .run-state').textContent === 'Interrupted'"
             )
-            assert sum("poll_run" in one for one in polls) <= 3
+            assert time.monotonic() - killed < 5
             page.locator("#live .run-buttons button", has_text="Continue").click()
         wait_for(run, lambda run: run.state() == RunState.FINISHED, 300)
     view = run.view()
