@@ -116,7 +116,7 @@ def show_model(  # noqa: PLR0913  options of a command
         kind = "lora" if method == "head" else method
         specs.make_spec({"method": {"kind": kind, "rank": rank}})
         chosen = model_report.method_from_words(info, method, rank, targets)
-        machine = hardware.choose_machine(specs.PlaceSpec(), chosen, engine.store.home)
+        machine = hardware.choose_machine(specs.PlaceSpec(), chosen, engine.store.root)
         case = case_of_model(info, labels, machine)
         found = model_report.report_model(case, Setup(chosen, length, batch))
     print_result(model_report.report_text(found), found, as_json)

@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 CHAT_COLUMNS = ("messages", "conversations", "conversation")
-MARK_COLUMNS = ("label", "good", "kto_tag", "thumbs_up")
-PROMPT_COLUMNS = ("prompt", "question", "instruction", "input")
+# Of these a column is a chat only where it holds turns.
+MAYBE_CHAT_COLUMNS = (
+    "dialog", "dialogue", "dialogs", "dialogues", "chat", "turns", "contents", "utterances",
+    "chat_messages", "thread", "transcript", "dialogue_turns",
+)  # fmt: skip
+MARK_COLUMNS = (
+    "label", "good", "kto_tag", "thumbs_up", "thumbs", "thumb", "feedback", "user_feedback",
+    "vote", "votes", "reaction", "like", "liked", "is_good", "helpful", "is_helpful", "desirable",
+    "is_desirable", "binary_label", "completion_label", "labels", "rating", "score", "preference",
+)  # fmt: skip
+PROMPT_COLUMNS = ("prompt", "question", "instruction", "input", "query", "context", "prompts")
 INPUT_COLUMNS = ("input", "context")
-SYSTEM_COLUMNS, TOOL_COLUMNS = ("system_prompt", "system"), ("functions", "tools")
+HISTORY_COLUMNS = (
+    "history", "chat_history", "conversation_history", "dialog_history", "dialogue_history",
+    "previous_turns", "past_messages", "prior_turns",
+)  # fmt: skip
+SYSTEM_COLUMNS = (
+    "system_prompt", "system", "system_message", "system_instruction", "systeminstruction",
+)  # fmt: skip
+TOOL_COLUMNS = ("functions", "tools")
+PREFERENCE_PAIRS = (
+    ("chosen", "rejected"), ("preferred_output", "non_preferred_output"),
+    ("chosen_response", "rejected_response"), ("response_chosen", "response_rejected"),
+    ("chosen_answer", "rejected_answer"), ("preferred", "rejected"), ("preferred", "dispreferred"),
+    ("preferred", "non_preferred"), ("preferred", "nonpreferred"),
+    ("preferred_response", "dispreferred_response"), ("preferred_response", "rejected_response"),
+    ("accepted", "rejected"), ("winner", "loser"), ("win", "lose"), ("better", "worse"),
+    ("better_answer", "worse_answer"), ("better_response", "worse_response"),
+    ("good_answer", "bad_answer"), ("good_response", "bad_response"), ("response_w", "response_l"),
+)  # fmt: skip
 ANSWER_PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("query", "response"),
     ("instruction", "output"), ("instruction", "response"), ("input", "output"),
@@ -14,7 +40,17 @@ ANSWER_PAIRS = (
     ("input", "target"), ("source", "target"), ("document", "summary"), ("text", "summary"),
     ("article", "summary"), ("article", "highlights"), ("dialogue", "summary"),
     ("text", "translation"), ("text", "response"), ("text", "target"), ("message", "reply"),
-    ("comment", "reply"),
+    ("comment", "reply"), ("question", "answers"), ("prompt", "output"), ("question", "output"),
+    ("instruction", "completion"), ("instruction", "answer"), ("query", "output"),
+    ("query", "completion"), ("inputs", "outputs"), ("inputs", "targets"), ("request", "response"),
+    ("input", "response"), ("input", "completion"), ("input", "answer"), ("human", "assistant"),
+    ("user", "assistant"), ("user", "bot"), ("human", "bot"), ("human", "gpt"), ("human", "ai"),
+    ("questions", "answers"), ("prompts", "responses"), ("problem", "solution"),
+)  # fmt: skip
+# Columns that may hold the answer to a conversation which stands in another column.
+REPLY_COLUMNS = (
+    "completion", "response", "answer", "output", "reply", "target", "completions", "responses",
+    "outputs", "assistant", "label",
 )  # fmt: skip
 TEXT_COLUMNS = (
     "text", "sentence", "review", "content", "tweet", "message", "comment", "body", "document",
@@ -35,4 +71,11 @@ LABEL_WORDS = {
 TURN_COLUMNS = (
     {"role", "content"}, {"from", "value"}, {"role", "text", "parent_id"},
     {"role", "text", "message_id"},
+)  # fmt: skip
+# A chat between people has a conversation for each of them, in which that person answers.
+ANSWERS_OF = "answers of "
+# Fields of an object in which a conversation or a text lies, the first found first.
+INNER_FIELDS = (
+    "messages", "content", "text", "value", "answer", "response", "output", "completion",
+    "message", "choices", "generated_text", "body",
 )  # fmt: skip

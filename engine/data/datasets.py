@@ -94,12 +94,12 @@ def _sample_folder(store: Store, key: str) -> Path:
         names = ", ".join(sample.id for sample in presets.bundled_samples())
         raise DataError(f"There is no sample '{key}'. The samples are: {names}.")
     files = (sample.train_file, sample.held_out_file)
-    folder = store.datasets / f".sample-{key}-{_files_digest(files)}"
+    folder = store.samples / f".sample-{key}-{_files_digest(files)}"
     if (folder / "card.json").is_file():
         return folder
     # A page that is opened asks for it several times at once. It is made in a workspace of its own,
     # since the user may have added the same files.
-    with FileLock(store.locks / f"sample-{key}.lock"), draft_folder(store.datasets) as draft:
+    with FileLock(store.locks / f"sample-{key}.lock"), draft_folder(store.samples) as draft:
         if not (folder / "card.json").is_file():
             uploads = [Upload(file, file.name) for file in files]
             made = load_dataset(Store(draft), ingest.ingest_files(Store(draft), uploads))

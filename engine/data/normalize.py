@@ -9,20 +9,25 @@ A preference keeps its worse answer as "rejected", feedback its mark as "good".
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from engine.data.messages import Message, make_message, read_content, read_messages, read_tools
+from engine.data.columns.cells import is_blank
+from engine.data.columns.marks import read_mark
+from engine.data.columns.paths import read_path
+from engine.data.messages import Message, check_messages, make_message, read_messages
 from engine.data.rows import Row
 from engine.data.schema import Schema
+from engine.data.turns.compared import join_answer, join_compared
+from engine.data.turns.content import read_content
+from engine.data.turns.fields import as_list, holds_turns
+from engine.data.turns.history import read_history
+from engine.data.turns.overlap import join_turns
+from engine.data.turns.tool_calls import read_tools
 from engine.errors import DataError
 from engine.spec.run import Shape
 
-Roles = dict[str, str]  # role -> column
+Roles = dict[str, str]  # role -> column, or a path as in engine.data.columns.paths
 MEDIA_FIELDS = ("images", "videos", "audios", "image", "audio")  # of LLaMA-Factory's chats
-SPEAKER_MARKS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")
-MARKS = {"true": True, "1": True, "good": True, "yes": True}
-MARKS |= {"false": False, "0": False, "bad": False, "no": False}
 INSTANCE_ROLES = {"prompt": "prompt", "input": "input", "completion": "output"}
 ANSWER_COLUMNS = ("completion", "output", "label")  # of normal rows and of raw ones
 
@@ -37,10 +42,8 @@ def normalize_row(row: Row, schema: Schema, class_names: dict[str, str] | None =
         case Shape.TEXT:
             made = {"text": _field_text(row, roles["text"], "text")}
         case Shape.LABEL:
-            columns = [roles[role] for role in ("text", "second") if role in roles]
-            prompt = "\n\n".join(_field_text(row, column, "text") for column in columns)
             label = _read_label(row, roles["label"], class_names or {})
-            made = {"prompt": prompt, "completion": label}
+            made = {"prompt": _texts_to_label(row, roles), "completion": label}
         case Shape.CHAT:
             made = _normalize_chat(row, roles)
         case Shape.PREFERENCE:
@@ -52,9 +55,16 @@ def normalize_row(row: Row, schema: Schema, class_names: dict[str, str] | None =
     return [made]
 
 
+def _texts_to_label(row: Row, roles: Roles) -> str:
+    """A row's text, and the second one where it has it."""
+    columns = [roles[role] for role in ("text", "second") if role in roles]
+    filled = [column for column in columns if not is_blank(read_path(row, column))]
+    return "\n\n".join(_field_text(row, column, "text") for column in filled or columns)
+
+
 def _normalize_instances(row: Row, roles: Roles) -> list[Row]:
     """One row, or one per instance of an instruction."""
-    found = row.get(roles["completion"])
+    found = read_path(row, roles["completion"])
     instances = found if isinstance(found, list) else []
     if not instances or not all(isinstance(one, dict) and "output" in one for one in instances):
         return [_normalize_answer(row, roles)]
@@ -63,105 +73,66 @@ def _normalize_instances(row: Row, roles: Roles) -> list[Row]:
 
 
 def _normalize_answer(row: Row, roles: Roles) -> Row:
-    """Prompt and answer; the input follows the prompt."""
-    asked, found = row.get(roles["prompt"]), row.get(roles["completion"])
-    if isinstance(asked, list) and any(isinstance(turn, dict) for turn in asked):  # as TRL has them
-        answers = found if isinstance(found, list) else [_answer_message(found)]
-        return {"messages": _after_system(row, roles, read_messages([*asked, *answers]))}
+    """Prompt and answer; the input follows the prompt, and both follow the earlier turns."""
+    asked, found = (read_path(row, roles[role]) for role in ("prompt", "completion"))
+    if _is_conversation(asked) or _is_conversation(found):  # as TRL has them
+        return {"messages": _after_system(row, roles, join_answer(asked, found))}
     prompt = _field_text(row, roles["prompt"], "question")
     answer = _field_text(row, roles["completion"], "answer")
-    if "input" in roles and row.get(roles["input"]) not in (None, ""):
+    if "input" in roles and not is_blank(read_path(row, roles["input"])):
         prompt = f"{prompt}\n\n{_field_text(row, roles['input'], 'input')}"
-    if not _system_text(row, roles):
+    history = read_history(read_path(row, roles["history"])) if "history" in roles else []
+    if not history and not _system_text(row, roles):
         return {"prompt": prompt, "completion": answer}
-    turns = [make_message("user", prompt), make_message("assistant", answer)]
-    return {"messages": _after_system(row, roles, turns)}
+    before = join_turns(history, [make_message("user", prompt)])
+    messages = check_messages([*before, make_message("assistant", answer)])
+    return {"messages": _after_system(row, roles, messages)}
 
 
 def _normalize_chat(row: Row, roles: Roles) -> Row:
     _refuse_media(row)
-    messages = read_messages(row.get(roles["messages"]))
+    messages = read_messages(read_path(row, roles["messages"]))
     made: Row = {"messages": _after_system(row, roles, messages)}
-    if "tools" in roles and (tools := read_tools(row.get(roles["tools"]))):
+    if "tools" in roles and (tools := read_tools(read_path(row, roles["tools"]))):
         made["tools"] = tools
     return made
 
 
 def _normalize_preference(row: Row, roles: Roles) -> Row:
     _refuse_media(row)
-    before = _read_prompt(row, roles)
-    answers: list[Any] = [row.get(roles["chosen"]), row.get(roles["rejected"])]
-    if not before and all(isinstance(one, str) for one in answers):
-        answers = list(map(_split_speakers, answers))
-    chosen, rejected = answers
-    if all(isinstance(one, list) for one in answers) and max(map(len, answers)) > 1:
-        # Both hold the whole conversation; only answers to the same question can be compared.
-        if chosen[:-1] != rejected[:-1]:
-            raise DataError(
-                "its two conversations differ before the last answer, so the answers cannot be "
-                "compared."
-            )
-        before = [*before, *chosen[:-1]] if isinstance(before, list) else chosen[:-1]
-    better, worse = _answer_text(chosen, "better"), _answer_text(rejected, "worse")
-    if isinstance(before, str):
-        _field_text({"prompt": before}, "prompt", "question")
-        if not _system_text(row, roles):
-            return {"prompt": before, "completion": better, "rejected": worse}
-        before = [make_message("user", before)]
-    messages = read_messages([*before, make_message("assistant", better)])
+    asked = read_path(row, roles["prompt"]) if "prompt" in roles else None
+    chosen, rejected = (read_path(row, roles[role]) for role in ("chosen", "rejected"))
+    messages, worse = join_compared(asked, chosen, rejected)
+    if isinstance(asked, str) and len(messages) == 2 and not _system_text(row, roles):
+        question, answer = (message["content"] for message in messages)
+        return {"prompt": question, "completion": answer, "rejected": worse}
     return {"messages": _after_system(row, roles, messages), "rejected": worse}
 
 
 def _normalize_feedback(row: Row, roles: Roles) -> Row:
     _refuse_media(row)
-    mark = str(row.get(roles["mark"], "")).strip().lower()
-    if mark not in MARKS:
-        raise DataError(f"'{roles['mark']}' is {mark or 'empty'}, where true or false is needed.")
-    before = _read_prompt(row, roles)
-    if isinstance(before, list):
-        if "completion" in roles:
-            before = [*before, _answer_message(row.get(roles["completion"]))]
-        messages = _after_system(row, roles, read_messages(before))
-        return {"messages": messages, "good": MARKS[mark]}
-    if "completion" not in roles:
+    value = read_path(row, roles["mark"])
+    mark = None if is_blank(value) else read_mark(value)
+    if mark is None:
+        given = "empty" if is_blank(value) else str(value).strip().lower()
+        raise DataError(f"'{roles['mark']}' is {given}, where true or false is needed.")
+    asked = read_path(row, roles["prompt"])
+    if "completion" in roles:
+        return _normalize_instances(row, roles)[0] | {"good": mark}
+    if not _is_conversation(asked):
         raise DataError(
             f"'{roles['prompt']}' is a text and not a conversation, so a column for the answer is "
             "needed."
         )
-    return _normalize_instances(row, roles)[0] | {"good": MARKS[mark]}
+    return {"messages": _after_system(row, roles, read_messages(asked)), "good": mark}
 
 
-def _split_speakers(text: str) -> str | list[Message]:
-    """Turns of a text with "Human:" and "Assistant:" parts (HH-RLHF); of another, the text."""
-    parts = SPEAKER_MARKS.split(text)
-    if len(parts) < 5 or parts[0].strip():
-        return text
-    roles = {"Human": "user", "Assistant": "assistant"}
-    turns = zip(parts[1::2], parts[2::2], strict=True)
-    return [make_message(roles[speaker], said.strip()) for speaker, said in turns]
-
-
-def _answer_text(value: Any, which: str) -> str:
-    """The text of an answer that is a text, a turn, or a list that ends with one."""
-    if isinstance(value, list) and value:
-        value = value[-1]
-    if isinstance(value, dict):
-        value = read_content(value.get("content", value.get("value")), 1)[0]
-    if not isinstance(value, str) or not value.strip():
-        raise DataError(f"no {which} answer: the field is empty or holds no text.")
-    return value
-
-
-def _answer_message(value: Any) -> Message:
-    return make_message("assistant", _answer_text(value, "good"))
-
-
-def _read_prompt(row: Row, roles: Roles) -> Any:
-    """What comes before the answer: a text or a list of turns; empty where no column has it."""
-    value = row.get(roles["prompt"]) if "prompt" in roles else []
-    if not isinstance(value, str | list):
-        raise DataError(f"no question: the field '{roles['prompt']}' is empty or holds no text.")
-    return value
+def _is_conversation(value: Any) -> bool:
+    """Whether a value holds turns, perhaps with unknown speakers; a text may hold them as JSON."""
+    found = as_list(value)
+    if isinstance(value, str):
+        return found is not value and holds_turns(found)
+    return isinstance(found, list) and any(isinstance(turn, dict) for turn in found)
 
 
 def _refuse_media(row: Row) -> None:
@@ -170,9 +141,11 @@ def _refuse_media(row: Row) -> None:
 
 
 def _system_text(row: Row, roles: Roles) -> str:
-    if "system" not in roles or not row.get(roles["system"]):
-        return ""
-    return _field_text(row, roles["system"], "system text")
+    """The system text of a row; empty where it has none that can be read."""
+    value = read_path(row, roles["system"]) if "system" in roles else None
+    if isinstance(value, list | dict):  # Gemini's and Anthropic's parts
+        value = read_content(value, 1)[0]
+    return "" if is_blank(value) else str(value)
 
 
 def _after_system(row: Row, roles: Roles, messages: list[Message]) -> list[Message]:
@@ -185,18 +158,18 @@ def _after_system(row: Row, roles: Roles, messages: list[Message]) -> list[Messa
 
 def _field_text(row: Row, column: str, what: str) -> str:
     """A field's text; numbers (a label's class number) stay as they are written."""
-    value = row.get(column)
+    value = read_path(row, column)
     if isinstance(value, list | dict):
         got = "a list" if isinstance(value, list) else "an object"
         raise DataError(f"expected text in '{column}', got {got}.")
-    if value is None or not str(value).strip():
+    if is_blank(value):
         raise DataError(f"no {what}: the field '{column}' is empty.")
     return str(value)
 
 
 def _read_label(row: Row, column: str, class_names: dict[str, str]) -> str:
     """A row's label; several, given as a list, are joined with commas."""
-    value = row.get(column)
+    value = read_path(row, column)
     labels = value if isinstance(value, list) and value else [value]
     texts = [_field_text({column: one}, column, "label").strip() for one in labels]
     return ", ".join(class_names.get(one, one) for one in texts)

@@ -11,8 +11,10 @@ from engine.data.datasets import Dataset
 from engine.data.ingest import PROBLEMS_KEPT
 from engine.data.messages import make_message, with_system
 from engine.data.normalize import last_answer, normalize_row
+from engine.data.quality.group_columns import group_columns, group_value
 from engine.data.quality.near_duplicates import COMPARED_ROWS, NearDuplicates
 from engine.data.quality.pii import find_pii
+from engine.data.quality.substance import SubstanceCollector
 from engine.data.rows import Row, RowWriter, row_to_json
 from engine.data.schema import Schema
 from engine.errors import DataError
@@ -48,11 +50,13 @@ class RowCollector:
         self._writer, self._spec, self._on_progress = writer, spec, on_progress
         self._near_duplicates = NearDuplicates()
         self._group_of: dict[bytes, int] = {}  # key of a row -> its group
+        self.substance = SubstanceCollector()
 
     def add_dataset(self, dataset: Dataset, schema: Schema, part: int | None = None) -> None:
         """Add every row; ``part`` overrides the one that the dataset says."""
         self.facts.bad_count += dataset.bad
         self.facts.bad += dataset.problems
+        grouping = group_columns(dataset.columns, schema.roles.values())
         for count, (raw, number, own_part) in enumerate(dataset.read_rows().items(), start=1):
             if count % PROGRESS_ROWS == 0:
                 self._on_progress(f"{count:,} rows checked")
@@ -63,14 +67,20 @@ class RowCollector:
                 if len(self.facts.bad) < PROBLEMS_KEPT:
                     self.facts.bad.append(f"{dataset.row_title(number)}: {error}")
                 continue
+            places = [(name, value) for name in grouping if (value := group_value(raw.get(name)))]
             for row in rows:
-                self._add_row(row, number, own_part if part is None else part, schema.shape)
+                place = number, own_part if part is None else part
+                if self._add_row(row, *place, schema.shape):
+                    self.substance.add(
+                        *_question_and_answer(row), schema.shape == Shape.LABEL, places
+                    )
 
-    def _add_row(self, row: Row, number: int, part: int, shape: Shape) -> None:
+    def _add_row(self, row: Row, number: int, part: int, shape: Shape) -> bool:
+        """Write a row and note its facts, unless its answer is marked bad and thus left out."""
         facts, at = self.facts, self._writer.count
         if "good" in row and not has_preference(self._spec, row) and row.pop("good") is False:
             facts.bad_answers += 1
-            return
+            return False
         label = str(row.get("completion", "")) if shape == Shape.LABEL else ""
         row = _with_system_prompt(row, self._spec.system)
         written, text = row_to_json(row), row_text(row)
@@ -89,6 +99,7 @@ class RowCollector:
         facts.marks.append(row.get("good", True))
         if found := find_pii(text):
             facts.personal[at] = found
+        return True
 
 
 def _with_system_prompt(row: Row, system: str) -> Row:
@@ -108,3 +119,16 @@ def row_text(row: Row) -> str:
     if "messages" in row:
         return "\n".join(turn["content"] for turn in row["messages"] if turn["role"] != "system")
     return row.get("text") or f"{row['prompt']}\n{row['completion']}"
+
+
+def _question_and_answer(row: Row) -> tuple[str, str]:
+    """All that is asked in a row, and all that is answered; of plain text, the text and nothing."""
+    if "text" in row:
+        return row["text"], ""
+    if "messages" not in row:
+        return row["prompt"], str(row["completion"])
+    said: dict[bool, list[str]] = {False: [], True: []}
+    for turn in row["messages"]:
+        if turn["role"] != "system":
+            said[turn["role"] == "assistant"].append(turn["content"])
+    return "\n".join(said[False]), "\n".join(said[True])

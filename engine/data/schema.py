@@ -6,8 +6,9 @@ Knows nothing about files (engine.data.readers), and does not change rows (engin
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from engine.data.columns.paths import root_column
 from engine.errors import DataError
 from engine.spec.run import Shape
 
@@ -15,9 +16,9 @@ from engine.spec.run import Shape
 ROLES: dict[Shape, dict[str, str]] = {
     Shape.CHAT: {"messages": "Conversation", "system": "System prompt", "tools": "Tools"},
     Shape.ALPACA: {"prompt": "Instruction", "completion": "Output", "input": "Input",
-                   "system": "System prompt"},
-    Shape.COMPLETION: {"prompt": "Prompt or question", "completion": "Answer",
-                       "system": "System prompt"},
+                   "system": "System prompt", "history": "Earlier turns"},
+    Shape.COMPLETION: {"prompt": "Prompt or question", "completion": "Answer", "input": "Input",
+                       "system": "System prompt", "history": "Earlier turns"},
     Shape.PREFERENCE: {"chosen": "Better answer", "rejected": "Worse answer",
                        "prompt": "Prompt or conversation", "system": "System prompt"},
     Shape.FEEDBACK: {"prompt": "Prompt or conversation", "mark": "Good or bad",
@@ -43,8 +44,27 @@ class Schema(NamedTuple):
 
     shape: Shape
     reason: str
-    roles: dict[str, str]  # role -> column
+    roles: dict[str, str]  # role -> column, or a path as in engine.data.columns.paths
     certain: bool = True
+    alternative: Schema | None = None  # the other reading that is possible, of an uncertain one
+
+    def or_else(self, alternative: Schema | None) -> Schema:
+        """This reading, to be confirmed, beside another one; the same reading is no other."""
+        same = alternative and (alternative.shape, alternative.roles) == (self.shape, self.roles)
+        return self._replace(certain=False, alternative=None if same else alternative)
+
+    def as_card(self) -> dict[str, Any]:
+        """Its fields, as a dataset's card keeps them."""
+        other = self.alternative.as_card() if self.alternative else None
+        return {**self._asdict(), "alternative": other}
+
+
+def schema_from_card(card: dict[str, Any]) -> Schema:
+    """The schema of these fields of a card; an older one knows no alternative."""
+    other = card.get("alternative")
+    kept = {name: card[name] for name in ("reason", "roles", "certain")}
+    found = Schema(Shape(card["shape"]), **kept)
+    return found._replace(alternative=schema_from_card(other)) if other else found
 
 
 def check_schema(shape: Shape, roles: dict[str, str], columns: Sequence[str], name: str) -> Schema:
@@ -57,7 +77,7 @@ def check_schema(shape: Shape, roles: dict[str, str], columns: Sequence[str], na
         raise DataError(
             f"'{unknown[0]}' is not a part of {shape}. The parts are: {', '.join(known)}."
         )
-    if absent := [column for column in roles.values() if column not in columns]:
+    if absent := [path for path in roles.values() if not root_column(path, columns)]:
         have = ", ".join(map(repr, columns[:12]))
         raise DataError(f"'{name}' has no column '{absent[0]}'. Its columns are: {have}.")
     if len(set(roles.values())) < len(roles):

@@ -156,7 +156,7 @@ def runs_using(store: Store, folder: str) -> list[RunDir]:
     """The runs that need a model: without it they can neither resume nor answer."""
     path = store.models / folder
     names = {str(path), str(path.resolve())}  # all models may stand on another disk, behind a link
-    return [run for run in store.all_runs() if run.is_readable and run.spec.model.source in names]
+    return [run for run in store.every_run() if run.is_readable and run.spec.model.source in names]
 
 
 def remove_model(store: Store, folder: str) -> None:
@@ -170,10 +170,9 @@ def remove_model(store: Store, folder: str) -> None:
         )
     with exclusive(store, folder):
         if using := [run for run in runs_using(store, folder) if run.alive or run.queued]:
-            raise ModelError(
-                f"The run {using[0].meta['name']} uses this model now. Wait for it or stop it "
-                "first."
-            )
+            own = next((run for run in using if run.owner == store.owner), None)
+            name = f"The run {own.name}" if own else "Another user's run"
+            raise ModelError(f"{name} uses this model now. Wait for it or stop it first.")
         for path in there:
             remove_whole(path)
 

@@ -1,9 +1,11 @@
 """The app's side of a worker that answers questions in JSON lines; the other is engine.work.serve.
 
     question   {"id", "op", ...}                {"op": "stop", "which": id} cuts an answer short
-    answer     {"id", "part"} while it works, then {"id", "done"} or {"id", "error", "kind"}
+    answer     {"id", "seconds"} as it is taken up, and wherever what comes may take so long;
+               {"id", "part"} while it works, then {"id", "done"} or {"id", "error", "kind"}
 
-The worker ends with the app, since its stdin closes then. Knows nothing about what is asked.
+The worker ends with the app, since its stdin closes then; and it is ended where a question takes
+more than its allowance. Knows nothing about what is asked.
 """
 
 from __future__ import annotations
@@ -11,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import queue
 import subprocess
 import threading
@@ -20,21 +21,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import psutil
+
 from engine import errors
-from engine.errors import HoneError
+from engine.errors import HoneError, RunError
+from engine.process.allowance import Failures, Watch
+from engine.process.environment import private_environment
+from engine.process.usage import usage_of
 from engine.store.files import PROJECT_FOLDER
 
 OBEDIENCE_SECONDS = 5  # between the request to end and the kill
+LOOK_SECONDS = 0.1  # between two looks at what the process uses, while somebody waits for it
 ENDED: dict[str, Any] = {}  # stands in the queue of an answer that will not come
 
 
-class Failures(NamedTuple):
-    """What is raised where no answer comes."""
-
-    kind: type[HoneError]
-    ended: str  # message: the process has ended
-    silent: str  # message: it said nothing at all for ``deadline``, and was ended for it
-    deadline: float  # seconds
+class LostQuestionError(RunError):
+    """The process ended before it took this question up, so it can be asked again in another."""
 
 
 class AnswerPart(NamedTuple):
@@ -42,6 +44,14 @@ class AnswerPart(NamedTuple):
 
     value: Any
     final: bool
+
+
+class Question:
+    """A question that waits for its answer."""
+
+    def __init__(self, number: int, watch: Watch) -> None:
+        self.number, self.watch = number, watch
+        self.answers = queue.Queue[dict[str, Any]]()
 
 
 class Child:
@@ -64,13 +74,15 @@ class Child:
                 text=True,
                 encoding="utf-8",
                 cwd=PROJECT_FOLDER,
-                env={**(environment or os.environ), "PYTHONIOENCODING": "utf-8"},
+                env={**(environment or private_environment()), "PYTHONIOENCODING": "utf-8"},
                 start_new_session=True,  # Ctrl-C in the terminal is the app's to handle
             )
+        self._watched = _process_of(self._process.pid)
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, queue.Queue[dict[str, Any]]] = {}
+        self._waiting: dict[int, Question] = {}
         self._ended = False
-        self._last_line = time.monotonic()
+        self._why = failures.ended  # what whoever waits is told once it has ended
+        self._stage = 0.0  # seconds that the question may take which is being answered
         self._lock = threading.Lock()  # of _waiting and _ended
         self._pipe_lock = threading.Lock()
         threading.Thread(target=self._listen, daemon=True).start()
@@ -82,32 +94,33 @@ class Child:
     def ask(self, op: str, **values: Any) -> Iterator[AnswerPart]:
         """The parts of an answer as they come, then its end; closing the iterator stops the worker.
 
-        Raises the worker's own error, or what ``failures`` says.
+        Raises the worker's own error, what ``failures`` says, or LostQuestionError.
         """
-        number, answers = next(self._numbers), queue.Queue[dict[str, Any]]()
+        allowance = self.failures.allowance_of(op)
+        question = Question(next(self._numbers), Watch(allowance, self._usage()))
         with self._lock:
             if self._ended:
-                raise self._ended_error()
-            self._waiting[number] = answers
+                raise LostQuestionError(self._why)
+            self._waiting[question.number] = question
         final = False
         try:
-            self._send({"id": number, "op": op, **values})
+            self._send(question, {"id": question.number, "op": op, **values})
             while not final:
-                answer = self._wait_for(answers)
+                answer = self._wait_for(question)
                 final = "part" not in answer
                 yield AnswerPart(answer["done" if final else "part"], final)
         finally:
             with self._lock:
-                del self._waiting[number]
+                del self._waiting[question.number]
             if not final:
-                self._stop(number)
+                self._stop(question)
 
     def stop_answers(self) -> None:
         """Cut short whatever the worker is saying."""
         with self._lock:
-            numbers = list(self._waiting)
-        for number in numbers:
-            self._stop(number)
+            waiting = list(self._waiting.values())
+        for question in waiting:
+            self._stop(question)
 
     def end(self) -> None:
         """End the process, with force where it does not obey, and wait for it."""
@@ -121,37 +134,50 @@ class Child:
         with contextlib.suppress(OSError):  # it ended with something still to be sent
             self._process.stdin.close()
 
-    def _stop(self, number: int) -> None:
+    def _usage(self) -> Any:
+        return usage_of(self._watched) if self._watched else None
+
+    def _stop(self, question: Question) -> None:
         with contextlib.suppress(HoneError):  # it has ended
-            self._send({"op": "stop", "which": number})
+            self._send(question, {"op": "stop", "which": question.number})
 
-    def _ended_error(self) -> HoneError:
-        return self.failures.kind(self.failures.ended)
+    def _ended_error(self, question: Question) -> HoneError:
+        return self.failures.kind(self._why) if question.watch.begun else self._lost()
 
-    def _send(self, question: dict[str, Any]) -> None:
+    def _lost(self) -> LostQuestionError:
+        return LostQuestionError(self._why)
+
+    def _send(self, question: Question, values: dict[str, Any]) -> None:
         assert self._process.stdin is not None
         try:
             with self._pipe_lock:
-                self._process.stdin.write(json.dumps(question) + "\n")
+                self._process.stdin.write(json.dumps(values) + "\n")
                 self._process.stdin.flush()
         except (OSError, ValueError):  # a broken pipe, or one that ``end`` has closed
-            raise self._ended_error() from None
+            raise self._ended_error(question) from None
 
-    def _wait_for(self, answers: queue.Queue[dict[str, Any]]) -> dict[str, Any]:
-        """The next line of an answer. Other answers count as signs of life, too."""
-        asked, answer = time.monotonic(), None
-        while answer is None:
-            left = max(asked, self._last_line) + self.failures.deadline - time.monotonic()
-            if left <= 0:
-                self.end()
-                raise self.failures.kind(self.failures.silent)
-            with contextlib.suppress(queue.Empty):
-                answer = answers.get(timeout=left)
-        if answer is ENDED:
-            raise self._ended_error()
-        if "error" in answer:
-            raise getattr(errors, answer["kind"])(answer["error"])
-        return answer
+    def _wait_for(self, question: Question) -> dict[str, Any]:
+        """The next line of an answer; ends the process where the allowance is used up."""
+        while True:
+            try:
+                answer = question.answers.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                self._look(question)
+                continue
+            if answer is ENDED:
+                raise self._ended_error(question)
+            if "error" in answer:
+                raise getattr(errors, answer["kind"])(answer["error"])
+            return answer
+
+    def _look(self, question: Question) -> None:
+        """End the process, and raise, where it uses more than it may or does not get on."""
+        usage = self._usage()
+        if usage and (met := question.watch.look(usage, time.monotonic(), self._stage)):
+            self._why = self.failures.words[met]
+            self._process.kill()  # it would not listen
+            self.end()
+            raise self._ended_error(question)
 
     def _listen(self) -> None:
         """Hand out answers until the process ends; then wait for it, so that no zombie is left."""
@@ -162,12 +188,31 @@ class Child:
                     answer = json.loads(line)
                 except ValueError:  # it ended in the middle of a line
                     continue
-                self._last_line = time.monotonic()
-                if waiting := self._waiting.get(answer["id"]):
-                    waiting.put(answer)
+                self._hand_out(answer)
         with self._lock:
             self._ended = True
             left = list(self._waiting.values())
-        for waiting in left:
-            waiting.put(ENDED)
+        for question in left:
+            question.answers.put(ENDED)
         self._process.wait()
+
+    def _hand_out(self, answer: dict[str, Any]) -> None:
+        seconds = answer.get("seconds")
+        if seconds is not None:
+            self._stage = seconds
+        with self._lock:
+            waiting = list(self._waiting.values())
+        for question in waiting:
+            question.watch.heard = time.monotonic()  # others' answers are signs of life, too
+            if question.number != answer["id"]:
+                continue
+            if seconds is None:
+                question.answers.put(answer)
+            else:
+                question.watch.allow(seconds, self._usage())
+
+
+def _process_of(pid: int) -> psutil.Process | None:
+    with contextlib.suppress(psutil.Error):  # it has ended at once
+        return psutil.Process(pid)
+    return None

@@ -20,33 +20,53 @@ from engine.estimate.duration import BatchShape, MeasuredSpeed
 from engine.hardware import Machine
 from engine.model import catalog
 from engine.model.info import ModelInfo
-from engine.process.child import Child, Failures
+from engine.process.allowance import Allowance, Failures
+from engine.process.child import Child, LostQuestionError
+from engine.process.environment import private_environment
+from engine.process.limits import child_limits
+from engine.spec.limits import Limits
 from engine.spec.method import MethodSpec
 from engine.spec.objective import Task
 from engine.spec.run import DataSpec
+from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
 DESK_COMMAND = (sys.executable, "-m", "engine.work", "desk")
 DESK_LOG = "desk.log"
+GROWTH = 1.2 * 2**30  # bytes that a tokenizer or a config may take
+TEXT = Allowance(silence=15, memory=GROWTH)  # for work on text, which has no model's weights
 DESK_FAILURES = Failures(
     RunError,
     ended="The process that holds the model was ended by the system. Try again.",
-    silent="The model did not answer for three minutes, so it was unloaded. Try again.",
-    deadline=180,
+    silent="This took too long, so the process that holds the model was ended. The next question "
+    "starts a new one. If it happens again, choose another model or another chat format.",
+    deadline=120,
+    memory="This took too much memory, so the process that holds the model was ended. The next "
+    "question starts a new one. If it happens again, choose another model.",
+    allowances={
+        "inspect_model": TEXT,
+        "preview_rows": TEXT,
+        "count_tokens": TEXT._replace(cpu=1800),
+        "chat": Allowance(silence=60),  # between two parts; the worker asks for more to load
+        "free_memory": Allowance(silence=15, patience=10),
+    },
 )
 MEASURED_ROWS = 5_000  # rows that a token report reads at most
 TEMPERATURES, REPLY_TOKENS = (0, 2), (1, 4096)  # bounds of a chat's settings
+MOST_MESSAGES = 2000  # of a conversation
 
 
 class Desk:
     """Questions to the worker; safe to use from several threads."""
 
-    def __init__(self, store: Store, running_name: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, store: Store, why_busy: Callable[[str], str] = lambda _: "") -> None:
         self.store = store
-        self.running_name = running_name  # of the run that uses the device now; empty for none
+        # What an owner is told while a run uses the device; empty where none does.
+        self.why_busy = why_busy
         self._lock = threading.Lock()
         self._child: Child | None = None
         self._infos: dict[tuple[str, Task | None], ModelInfo] = {}
+        self._closed = False
 
     def inspect_model(
         self, model: str, task: Task | None = None, folder: Path | None = None
@@ -92,7 +112,7 @@ class Desk:
 
     def chat(
         self,
-        run_id: str,
+        run: RunDir,
         base: list[Message],
         tuned: list[Message],
         temperature: float = 0.0,
@@ -101,7 +121,7 @@ class Desk:
         """Replies of base and tuned model as they grow; closing the iterator stops the model.
 
         Raises RunError while a run uses the device, or where the run has saved nothing; SpecError
-        for settings out of bounds.
+        for settings out of bounds and for more text than is taken.
         """
         if not (
             TEMPERATURES[0] <= temperature <= TEMPERATURES[1]
@@ -110,12 +130,10 @@ class Desk:
             raise SpecError(
                 "The temperature must be from 0 to 2, and the longest reply from 1 to 4096 tokens."
             )
-        if name := self.running_name():
-            raise RunError(
-                f"'{name}' is using this machine now. Wait until it is done, or press Stop and "
-                "keep; then ask again."
-            )
-        run = self.store.run(run_id)
+        for messages in (base, tuned):
+            require_readable_chat(self.store.limits, messages)
+        if why := self.why_busy(run.owner):
+            raise RunError(why)
         if not run.has_result:
             raise RunError(
                 "This run has not saved anything yet. Let it reach its first check, then compare."
@@ -133,12 +151,16 @@ class Desk:
             return
         try:
             child.stop_answers()
-            self._ask("free_memory")
+            list(child.ask("free_memory"))
         except HoneError:
-            self.close()  # a worker that hangs, or has just ended, must not keep a run waiting
+            self._end_worker()  # one that hangs, or has just ended, must not keep a run waiting
 
     def close(self) -> None:
-        """End the worker."""
+        """End the worker; what waits for an answer gets an error."""
+        self._closed = True
+        self._end_worker()
+
+    def _end_worker(self) -> None:
         with self._lock:
             child, self._child = self._child, None
         if child is not None:
@@ -148,9 +170,26 @@ class Desk:
         return list(self._stream(op, **values))[-1]
 
     def _stream(self, op: str, **values: Any) -> Iterator[Any]:
-        """The parts of an answer, then its end."""
-        for answer in self._worker().ask(op, **values):
-            yield answer.value
+        """The parts of an answer, then its end.
+
+        What another's question ended the worker for is asked once more, of a new one.
+        """
+        try:
+            yield from self._ask_worker(op, values)
+        except LostQuestionError:
+            if self._closed:
+                raise
+            yield from self._ask_worker(op, values)
+
+    def _ask_worker(self, op: str, values: dict[str, Any]) -> Iterator[Any]:
+        child = self._worker()
+        try:
+            for answer in child.ask(op, **values):
+                yield answer.value
+        except HoneError:
+            if not child.alive and self._child is child:
+                self._worker()  # it starts now, so that the next question need not wait for it
+            raise
 
     def _worker(self) -> Child:
         """The worker, started anew where it has ended."""
@@ -159,5 +198,28 @@ class Desk:
                 self._child.end()
                 self._child = None
             if self._child is None:
-                self._child = Child(DESK_COMMAND, self.store.home / DESK_LOG, DESK_FAILURES)
+                limits = child_limits(self.store.limits)
+                environment = private_environment() | limits.as_environment()
+                failures = _within(DESK_FAILURES, limits.memory)
+                log = self.store.root / DESK_LOG
+                self._child = Child(DESK_COMMAND, log, failures, environment)
             return self._child
+
+
+def _within(failures: Failures, memory: float) -> Failures:
+    """The same with no more memory for any question than a process may have."""
+    allowances = {
+        op: one._replace(memory=min(one.memory, memory)) for op, one in failures.allowances.items()
+    }
+    return failures._replace(allowances=allowances)
+
+
+def require_readable_chat(limits: Limits, messages: Sequence[Message]) -> None:
+    """Raise RunError for more text than is taken, before anybody reads it as tokens."""
+    length = sum(len(str(message.get("content") or "")) for message in messages)
+    if length > limits.chat_characters or len(messages) > MOST_MESSAGES:
+        raise RunError(
+            f"This conversation is too long: {limits.who} takes up to "
+            f"{limits.chat_characters:,.0f} characters. Shorten the message, or press Clear and "
+            "start again."
+        )

@@ -20,6 +20,9 @@ MERGE_NO_MEMORY = (
     "The system ended the merge because memory ran out. "
     "Close other programs, or choose bf16, which needs half as much."
 )
+# Stands in the log where the app has ended a worker for it.
+MEMORY_LIMIT = "This process was ended: it used more memory than it may."
+ENDED_AT_REQUEST = "You ended its process at once."
 KILLED_CODE = -getattr(signal, "SIGKILL", 9)
 CRASH_SIGNALS = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}
 # Windows ends a process that crashed with a status of its own, as an exit code.
@@ -38,9 +41,9 @@ def ended_for_memory(run: RunDir, code: int, kills: int, log_size: int) -> bool:
     """
     if code == KILLED_CODE and kills > 0:
         return True
-    # The last words of a library that found no memory and gave up.
+    # The last words of the app, or of a library that found no memory and gave up.
     words = run.log.read_bytes()[log_size:][-2000:] if run.log.exists() else b""
-    return code < 0 and b"std::bad_alloc" in words
+    return code < 0 and (b"std::bad_alloc" in words or MEMORY_LIMIT.encode() in words)
 
 
 def describe_start_failure(error: OSError) -> str:

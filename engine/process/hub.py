@@ -10,15 +10,17 @@ from typing import Any
 from engine.errors import ModelError
 from engine.model import catalog, hub, local
 from engine.model.hub import DownloadProgress, HubModel, HubPage
-from engine.process.child import Failures
-from engine.process.oneshot import DEADLINE, ask_oneshot
+from engine.process.allowance import Failures
+from engine.process.oneshot import ask_oneshot
 from engine.store.workspace import Store
 
 HUB_FAILURES = Failures(
     ModelError,
     ended="The system ended this; memory may have run out. What came is kept: try again.",
-    silent="This was ended: nothing happened for half an hour. What came is kept: try again.",
-    deadline=DEADLINE,
+    silent="This was ended: nothing happened for too long. What came is kept: try again.",
+    deadline=1800,  # a large file is checked without a word
+    slow="This was ended: it took more processor time than it may. What came is kept: try again.",
+    memory="This was ended: it took more memory than it may.",
 )
 
 

@@ -6,7 +6,6 @@ here, too.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from dataclasses import asdict
@@ -18,24 +17,34 @@ from engine.data.prepare import prepare_dataset
 from engine.data.prepared import Prepared
 from engine.data.readers.table import ReadOptions
 from engine.errors import DataError
-from engine.process.child import Child, Failures
+from engine.process.allowance import Allowance, Failures
+from engine.process.child import Child, LostQuestionError
+from engine.process.environment import online_environment, private_environment
+from engine.process.limits import child_limits
+from engine.process.turns import TURNS
+from engine.spec.limits import Limits
 from engine.spec.run import DataSpec
 from engine.store.workspace import Store
 from engine.text import OnProgress
 
 ONESHOT_COMMAND = (sys.executable, "-m", "engine.work.oneshot")
 ONESHOT_LOG = "aside.log"
+ONLINE_PATIENCE = 300  # seconds in which nothing comes from the network
 SMALL_ROWS, SMALL_BYTES = 20_000, 20 * 2**20  # up to here a process takes longer to start
 ONLINE = {"describe_dataset", "ingest_dataset", "search_models", "describe_model", "download_model"}
-OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
-DEADLINE = 1800  # seconds of silence; an XLSX file of 256 MB takes minutes before its first row
+READING = {"ingest_files", "reread_files", "prepare_dataset", "ingest_dataset"}  # they take turns
 DATA_FAILURES = Failures(
     DataError,
     ended="Reading this data was ended by the system; memory may have run out. "
     "Split the file, or try again.",
-    silent="Reading this data was ended: nothing happened for half an hour. "
+    silent="Reading this data was ended: it took too long without a result. "
     "Split the file, or try again.",
-    deadline=DEADLINE,
+    deadline=600,  # an XLSX file of 256 MB takes minutes before its first row
+    patience=60,
+    slow="Reading this data was ended: it took more processor time than it may. "
+    "Split the file into smaller ones.",
+    memory="Reading this data was ended: it took more memory than it may. "
+    "Split the file into smaller ones.",
 )
 
 
@@ -44,29 +53,38 @@ def add_dataset_files(
     files: list[tuple[Path, str]],
     options: ReadOptions | None = None,
     on_progress: OnProgress = lambda _: None,
+    stop: threading.Event | None = None,
 ) -> str:
     """Add files as one dataset; returns its source. Raises DataError.
 
-    Each file is given as its path and the user's name for it.
+    Each file is given as its path and the user's name for it. Setting ``stop`` ends the reading.
     """
     uploads = [[str(path), name] for path, name in files]
     values: dict[str, Any] = {"files": uploads, "options": asdict(options or ReadOptions())}
-    return str(ask_oneshot(store, "ingest_files", on_progress, **values))
+    return str(ask_oneshot(store, "ingest_files", on_progress, stop=stop, **values))
 
 
 def reread_dataset_files(
-    store: Store, source: str, options: ReadOptions, on_progress: OnProgress = lambda _: None
+    store: Store,
+    source: str,
+    options: ReadOptions,
+    on_progress: OnProgress = lambda _: None,
+    stop: threading.Event | None = None,
 ) -> str:
     """Read a dataset's files with other options; returns the new source. Raises DataError."""
     values: dict[str, Any] = {"source": source, "options": asdict(options)}
-    return str(ask_oneshot(store, "reread_files", on_progress, **values))
+    return str(ask_oneshot(store, "reread_files", on_progress, stop=stop, **values))
 
 
 def ingest_hub_dataset(
-    store: Store, wanted: hub.HubSpec, on_progress: OnProgress = lambda _: None
+    store: Store,
+    wanted: hub.HubSpec,
+    on_progress: OnProgress = lambda _: None,
+    stop: threading.Event | None = None,
 ) -> str:
     """Download a dataset of the Hub and add it; returns its source. Raises DataError."""
-    return str(ask_oneshot(store, "ingest_dataset", on_progress, wanted=wanted.model_dump()))
+    asked = wanted.model_dump()
+    return str(ask_oneshot(store, "ingest_dataset", on_progress, stop=stop, wanted=asked))
 
 
 def look_up_dataset(store: Store, name: str) -> hub.HubInfo:
@@ -97,19 +115,48 @@ def ask_oneshot(
 
     Setting ``stop`` ends the process.
     """
-    # The app is offline by default; who asks the Hub needs the network.
-    environment = online_environment(store.home / "hub") if op in ONLINE else None
-    child = Child(ONESHOT_COMMAND, store.home / ONESHOT_LOG, failures, environment)
+    if op not in READING:
+        return _ask_process(store, op, on_progress, failures, stop, values)
+    with TURNS.take(store.limits.readers_at_once, on_progress, stop) as taken:
+        if not taken:
+            raise failures.kind("This was stopped before it began.")
+        return _ask_process(store, op, on_progress, failures, stop, values)
+
+
+def _ask_process(  # noqa: PLR0913  all that one process is given
+    store: Store,
+    op: str,
+    on_progress: OnProgress,
+    failures: Failures,
+    stop: threading.Event | None,
+    values: dict[str, Any],
+) -> Any:
+    limits = child_limits(store.limits)
+    # The app is offline by default; who asks the Hub needs the network, and may need its token.
+    with_token = store.limits.mode != "demo"
+    own = online_environment(store.hub_cache, with_token) if op in ONLINE else private_environment()
+    patience = ONLINE_PATIENCE if op in ONLINE else failures.patience
+    allowance = Allowance(failures.deadline, patience, limits.cpu_seconds, limits.memory)
+    failures = failures._replace(allowances={op: allowance})
+    environment = own | limits.as_environment()
+    child = Child(ONESHOT_COMMAND, store.root / ONESHOT_LOG, failures, environment)
     try:
         if stop:
             threading.Thread(target=_end_on, args=(stop, child), daemon=True).start()
-        for answer in child.ask(op, home=str(store.home), **values):
+        for answer in child.ask(op, workspace=_as_question(store), **values):
             if answer.final:
                 return answer.value
             on_progress(answer.value)
+    except LostQuestionError as error:
+        raise failures.kind(str(error)) from None
     finally:
         child.end()
     raise AssertionError("an answer has an end")
+
+
+def _as_question(store: Store) -> tuple[str, str, Limits]:
+    """What the process needs to have the same view of the workspace."""
+    return str(store.root), store.owner, store.limits
 
 
 def _end_on(stop: threading.Event, child: Child) -> None:
@@ -117,20 +164,3 @@ def _end_on(stop: threading.Event, child: Child) -> None:
     while child.alive:
         if stop.wait(0.2):
             child.end()
-
-
-def online_environment(cache: Path) -> dict[str, str]:
-    """Environment of a process that asks the Hub: online, no telemetry, a cache of our own.
-
-    HF_TOKEN, HF_HOME (where ``hf auth login`` keeps its token) and HF_ENDPOINT pass through.
-    """
-    kept = {key: value for key, value in os.environ.items() if key not in OFFLINE}
-    return kept | {
-        "HF_HUB_CACHE": str(cache),
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "HF_HUB_DISABLE_SYMLINKS_WARNING": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_XET": "1",  # plain HTTP: its breaks are seen, and it needs no cache
-        "HF_HUB_DOWNLOAD_TIMEOUT": "20",  # seconds without a byte
-        "HF_HUB_ETAG_TIMEOUT": "10",
-    }

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import subprocess
 import sys
 from collections import deque
+from contextlib import suppress
 from typing import Protocol
 
+import psutil
+
 from engine import hardware
+from engine.process import exit_status
+from engine.process.environment import private_environment
+from engine.process.limits import ChildLimits
+from engine.process.usage import usage_of
+from engine.spec.limits import UNLIMITED
 from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 
@@ -30,18 +36,26 @@ class ProcessBackend:
 
     kills = 0  # kills for lack of memory that the system had counted before the worker was dying
 
+    def __init__(self, limits: ChildLimits | None = None) -> None:
+        self.limits = limits or ChildLimits()
+
     def work(self, run: RunDir, job: str) -> int:
-        """Start the worker and wait for it."""
+        """Start the worker and wait for it; it is ended where it uses more memory than it may."""
         worker = self.start(run, job)
         counts: deque[int] = deque(maxlen=DYING_SECONDS)
         while True:
             counts.append(hardware.count_memory_kills())
             self.kills = counts[0]
-            with contextlib.suppress(subprocess.TimeoutExpired):
+            with suppress(subprocess.TimeoutExpired):
                 return worker.wait(timeout=1)
+            if self.limits.memory < UNLIMITED and _memory_of(worker.pid) > self.limits.memory:
+                with run.log.open("a", encoding="utf-8") as log:
+                    log.write(f"\n{exit_status.MEMORY_LIMIT}\n")
+                worker.kill()
 
     def start(self, run: RunDir, job: str) -> subprocess.Popen[bytes]:
         """``python -m engine.work``, which outlives this process."""
+        own = {"PYTHONIOENCODING": "utf-8", **self.limits.as_environment()}
         with run.log.open("ab") as log:
             return subprocess.Popen(
                 [sys.executable, "-m", "engine.work", str(run.path), job],
@@ -49,6 +63,14 @@ class ProcessBackend:
                 stdout=log,  # a file, never a pipe that somebody must drain
                 stderr=subprocess.STDOUT,
                 cwd=PROJECT_FOLDER,
-                env=os.environ | {"PYTHONIOENCODING": "utf-8"},
+                env=private_environment() | own,
                 start_new_session=True,
             )
+
+
+def _memory_of(pid: int) -> float:
+    """Bytes of resident memory; 0 for a process that has ended."""
+    with suppress(psutil.Error):
+        usage = usage_of(psutil.Process(pid))
+        return usage.memory if usage else 0.0
+    return 0.0

@@ -25,7 +25,7 @@ from engine.model.check_method import check_method
 from engine.model.info import ModelInfo
 from engine.process import oneshot
 from engine.process.desk import Desk
-from engine.runs import warm_start
+from engine.runs import quota, warm_start
 from engine.spec.method import MethodSpec
 from engine.spec.objective import (
     head_outputs,
@@ -34,6 +34,7 @@ from engine.spec.objective import (
     task_for_objective,
 )
 from engine.spec.run import RunSpec
+from engine.store.space import require_space
 from engine.store.workspace import Store
 from engine.text import format_bytes
 
@@ -77,6 +78,7 @@ class Plan(NamedTuple):
     case: Case | None = None  # None until the model is known and fits the data
     forecast: Forecast | None = None  # weights, memory and disk; None where the method does not fit
     seconds: TimeRange | None = None  # None until it is known or measured
+    asked: RunSpec | None = None  # the settings before the limits of the mode
 
     def require(self) -> None:
         """Raise SpecError that names all problems at once."""
@@ -120,6 +122,8 @@ def lengths_of(tokens: TokenReport | None) -> Lengths | None:
 def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
     """The plan from what is known; asks the desk only for a known model rebuilt for labels."""
     problems, info, prepared = Problems(known.problems), known.info, known.prepared
+    rows = rows_with_targets(prepared, known.tokens) if prepared else 0
+    asked, spec = spec, quota.shortened_spec(spec, rows, store.limits)
     if prepared:
         with problems.collect():
             prepared.require_usable()
@@ -142,9 +146,14 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
         problems.found += memory_problems(case, smallest)
     with problems.collect():
         disk = smallest.disk / GB if smallest else 0.0
-        hardware.require_disk(store.home, max(START_GB, disk), "a run")
-    rows = rows_with_targets(prepared, known.tokens) if prepared else 0
-    return Plan(spec, tuple(problems.found), prepared, rows, case, estimate)
+        hardware.require_disk(store.root, max(START_GB, disk), "a run")
+    with problems.collect():
+        require_space(store, smallest.disk if smallest else 0.0)
+    with problems.collect():
+        quota.require_run_place(store)
+    with problems.collect():
+        quota.require_short_prompts(spec)
+    return Plan(spec, tuple(problems.found), prepared, rows, case, estimate, asked=asked)
 
 
 def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
@@ -154,7 +163,7 @@ def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
     goal = resolve_objective(spec.data, prepared.shape, info.tasks)
     if info.task != task_for_objective(goal):
         info = desk.inspect_model(spec.model.source, task_for_objective(goal))
-    machine = hardware.choose_machine(spec.place, spec.method, store.home)
+    machine = hardware.choose_machine(spec.place, spec.method, store.root)
     preference = ""
     if goal == "prefer":
         preference = resolve_preference_method(spec.method, prepared.shape)

@@ -93,8 +93,10 @@ def store_recipe(store: Store, recipe: Recipe) -> str:
     path = store.recipe_file(same or recipe_id)
     if not same and path.exists():  # another name that reads the same
         path = store.recipe_file(f"{recipe_id}-{secrets.token_hex(2)}")
-    if not same and len(list(store.recipes.glob("*.yaml"))) >= MOST_RECIPES:
-        raise RunError(f"There are {MOST_RECIPES} recipes already. Delete some first.")
+    most = min(MOST_RECIPES, store.limits.recipes)
+    if not same and len(list(store.recipes.glob("*.yaml"))) >= most:
+        raise RunError(f"There are {most:.0f} recipes already. Delete some first.")
+    store.recipes.mkdir(parents=True, exist_ok=True)
     write_whole(path, dump_recipe(recipe))
     return path.stem
 

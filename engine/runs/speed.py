@@ -49,7 +49,7 @@ class SpeedHistory:
     ) -> list[PastSpeed]:
         """What the newest runs of this model with this kind of method showed."""
         found: list[PastSpeed] = []
-        for run in list(self.store.all_runs())[:NEWEST_RUNS]:
+        for run in self.store.every_run("events.jsonl")[:NEWEST_RUNS]:
             if len(found) == RUNS_ENOUGH:
                 break
             if not run.is_readable or run.alive or not run.events_file.is_file():

@@ -40,6 +40,7 @@ class Supervisor:
         self.at_work = ""  # id of the run whose worker is waited for, until its end is on record
         self._wake = threading.Event()
         self._closed = False
+        self._stumbled: dict[Path, int] = {}  # runs that cannot be worked on -> time of the mark
 
     def start(self) -> None:
         """Begin in a thread of its own."""
@@ -64,7 +65,7 @@ class Supervisor:
         except Timeout:  # closed while another supervised
             return
         self.store.remove_leftovers()
-        for run in self.store.all_runs():
+        for run in self.store.every_run("lock"):
             if run.alive:
                 self.at_work = run.id
                 self._wait_for_orphan(run)
@@ -77,17 +78,25 @@ class Supervisor:
 
     def _work_on_next(self) -> bool:
         """Do the next job; False where none waits, or where it could not be done."""
+        run: RunDir | None = None
         try:
             waiting = (one.run for one in self.queue.waiting_jobs())
-            if run := next((run for run in waiting if not run.alive), None):
+            if run := next((run for run in waiting if self._is_free(run)), None):
                 self.at_work = run.id
+                self.queue.note_turn(run.owner)
                 self._run_job(run)
             return run is not None
         except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue goes on
             SUPERVISOR_LOG.exception("the queue stumbled")
+            if run is not None:  # the others must not wait for one whose folder is damaged
+                self._stumbled[run.path] = _time_of_mark(run)
             return False
         finally:
             self.at_work = ""
+
+    def _is_free(self, run: RunDir) -> bool:
+        """Whether a waiting run can be worked on."""
+        return not run.alive and self._stumbled.get(run.path) != _time_of_mark(run)
 
     def _run_job(self, run: RunDir) -> None:
         mark, job = run.queue_mark.stat().st_mtime_ns, run.queued
@@ -144,6 +153,13 @@ def _record_problem(run: RunDir, job: str, text: str) -> None:
         run.emit(ev.Merged(ok=False, precision=job.removeprefix("merge-"), text=text))
     else:
         run.emit(ev.Warned(text=text))
+
+
+def _time_of_mark(run: RunDir) -> int:
+    try:
+        return run.queue_mark.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _file_size(file: Path) -> int:

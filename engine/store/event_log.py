@@ -38,7 +38,7 @@ def read_events(path: Path, offset: int = 0, most: int = -1) -> tuple[list[Event
             data = file.read(most)
             if most > 0 and b"\n" not in data:  # one line that is longer
                 data += file.read()
-    except FileNotFoundError:
+    except OSError:  # none yet, or the folder is damaged
         return [], 0
     whole = data[: data.rfind(b"\n") + 1]
     events: list[Event] = []

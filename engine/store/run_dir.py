@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +24,9 @@ from engine.store.run_view import RunState, RunView
 from engine.store.view_cache import VIEWS
 
 _PROBING = threading.Lock()
+OWNERS = "owners"  # the folder of the homes of all owners but one (engine.store.workspace)
+JOBS = ("train", "score", "merge-fp32", "merge-bf16")
+LAST_SECOND = 2.0**37  # that every system can tell the date of
 
 
 class RunDir:
@@ -42,11 +46,37 @@ class RunDir:
         self.adapter = path / "adapter"
         # The result of another run that this one starts from (engine.runs.warm_start).
         self.start = path / "start"
-        # Holds what to do: train, score, merge-fp32 or merge-bf16.
+        # Holds what to do, one of JOBS.
         self.queue_mark = path / "queued"
         self.stop_mark = path / "stop"  # holds how: keep, pause or cancel
         self.ballast = path / ".ballast"  # room for the last words on a full disk
         self.lock = FileLock(path / "lock")
+
+    @property
+    def home(self) -> Path:
+        """The folder of the owner's files."""
+        return self.path.parent.parent
+
+    @property
+    def root(self) -> Path:
+        """The workspace that the owner's folder is in, or is."""
+        home = self.home
+        # Who keeps a workspace in a folder of that name has the locks in it.
+        shared = home.parent.name == OWNERS and not (home / "locks").is_dir()
+        return home.parent.parent if shared else home
+
+    @property
+    def owner(self) -> str:
+        """Whose run it is; empty for the owner of the workspace itself."""
+        return "" if self.root == self.home else self.home.name
+
+    @property
+    def name(self) -> str:
+        """What the user calls it; its id where that cannot be read."""
+        try:
+            return str(self.meta["name"])
+        except (OSError, ValueError, LookupError, TypeError):
+            return self.id
 
     def merged(self, precision: str) -> Path:
         """The folder of the merged model of this precision, once it has been checked."""
@@ -54,7 +84,11 @@ class RunDir:
 
     @property
     def spec(self) -> specs.RunSpec:
-        return specs.make_spec(load_spec_yaml(self.spec_file))
+        try:
+            about = self.spec_file.stat()
+        except OSError:
+            return specs.make_spec(load_spec_yaml(self.spec_file))  # says what is wrong
+        return _read_spec(self.spec_file, (about.st_ino, about.st_mtime_ns, about.st_size))
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -75,8 +109,10 @@ class RunDir:
     def is_readable(self) -> bool:
         """Whether its settings can be read: the folder may be damaged, or from an older version."""
         try:
-            return bool(self.spec and {"name", "note", "created", "data"} <= self.meta.keys())
-        except (HoneError, OSError, ValueError, AttributeError):
+            meta = self.meta
+            words = all(isinstance(meta[key], str) for key in ("name", "note", "data"))
+            return bool(self.spec and words and 0 <= meta["created"] < LAST_SECOND)
+        except (HoneError, OSError, ValueError, LookupError, TypeError, RecursionError):
             return False
 
     @property
@@ -93,15 +129,18 @@ class RunDir:
                         return False
                 except Timeout:
                     time.sleep(pause)
+                except OSError:  # the folder is damaged, and no worker could hold it
+                    return False
         return True
 
     @property
     def queued(self) -> str:
-        """What waits to be done, or an empty string."""
+        """What waits to be done, or an empty string; a mark that cannot be read is none."""
         try:
-            return self.queue_mark.read_text()
-        except FileNotFoundError:
+            job = self.queue_mark.read_text(encoding="utf-8")
+        except (OSError, ValueError):
             return ""
+        return job if job in JOBS else ""
 
     def emit(self, event: ev.Event) -> None:
         append_event(self.events_file, event)
@@ -132,6 +171,11 @@ class RunDir:
         return found
 
 
+@lru_cache(maxsize=1000)  # to read YAML takes a list of runs its time
+def _read_spec(file: Path, version: tuple[int, ...]) -> specs.RunSpec:
+    return specs.make_spec(load_spec_yaml(file))
+
+
 class DataSummary(NamedTuple):
     """The format and labels of a run's rows, as they were when it began."""
 
@@ -144,5 +188,5 @@ def read_data_summary(file: Path) -> DataSummary:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         return DataSummary(Shape(found["shape"]), tuple(map(str, found.get("labels") or ())))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return DataSummary()

@@ -1,4 +1,7 @@
-"""The order in which runs wait, as a list of ids in ``queue.json``.
+"""The order in which jobs wait: each owner's own order, and the owners in turn.
+
+    queue.json    keys of runs in the order of their jobs (RunQueue.key_of)
+    turns.json    the owners, whose job began longest ago first
 
 Which runs wait is decided by their ``queued`` marks alone. A waiting run that the file does not
 list (somebody copied it here, or the file is damaged) comes after the others, oldest mark first.
@@ -8,14 +11,17 @@ from __future__ import annotations
 
 import json
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from filelock import FileLock
 
 from engine.errors import RunError
+from engine.spec.limits import UNLIMITED
 from engine.store.files import write_json, write_whole
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
+from engine.text import count_of
 
 QueueMove = Literal["up", "down", "first"]
 
@@ -25,6 +31,7 @@ class WaitingJob(NamedTuple):
 
     run: RunDir
     job: str
+    place: int  # among the jobs of all owners, from 1
 
 
 class RunQueue:
@@ -32,7 +39,7 @@ class RunQueue:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self.file = store.home / "queue.json"
+        self.file, self.turns_file = store.root / "queue.json", store.root / "turns.json"
         # The thread that holds it may take it again; other threads and processes wait.
         self._lock = FileLock(store.locks / "queue.lock")
 
@@ -41,48 +48,93 @@ class RunQueue:
         return self._lock.acquire(timeout=10)
 
     def waiting_jobs(self) -> list[WaitingJob]:
-        """The jobs that wait, the next one first."""
-        listed = {run_id: at for at, run_id in enumerate(self._read_order())}
+        """The jobs of all owners that wait, the next one first."""
+        by_owner: dict[str, list[tuple[int, RunDir, str]]] = {}
+        for at, (run, job) in enumerate(self._marked_runs()):
+            by_owner.setdefault(run.owner, []).append((at, run, job))
+        turns = {owner: at for at, owner in enumerate(_read_names(self.turns_file))}
         found = []
-        for run in self.store.all_runs():
+        for owner, jobs in by_owner.items():
+            for turn, (at, run, job) in enumerate(jobs):
+                found.append((turn, turns.get(owner, -1), at, run, job))
+        ordered = sorted(found, key=lambda one: one[:3])
+        return [WaitingJob(run, job, place) for place, (*_, run, job) in enumerate(ordered, 1)]
+
+    def _marked_runs(self) -> list[tuple[RunDir, str]]:
+        """The runs that wait and their jobs, whose turn it is aside."""
+        listed = {key: at for at, key in enumerate(_read_names(self.file))}
+        found = []
+        for run in self.store.every_run("queued"):
             try:
                 made, job = run.queue_mark.stat().st_mtime_ns, run.queued
-            except FileNotFoundError:
+            except OSError:
                 continue
             if job:
-                found.append((listed.get(run.id, len(listed)), made, run.id, WaitingJob(run, job)))
-        return [waiting for *_, waiting in sorted(found)]
+                found.append((listed.get(key_of(run), len(listed)), made, run.id, run, job))
+        return [(run, job) for *_, run, job in sorted(found, key=lambda one: one[:3])]
 
     def add(self, run: RunDir, job: str) -> None:
-        """Put a job at the end."""
+        """Put a job at the end of its owner's."""
         with self.hold_lock():
             # A run that works keeps its position: a worker that finds too little memory puts its
             # run back with a smaller layout.
-            listed = self._read_order()
-            others = (one for one in self.store.all_runs() if one.id in listed and one.id != run.id)
-            kept = {one.id for one in others if one.queued or one.alive}
-            write_json(self.file, [*(one for one in listed if one in kept), run.id])
+            listed, own = _read_names(self.file), key_of(run)
+            others = (one for one in self.store.every_run() if key_of(one) in listed)
+            kept = {key_of(one) for one in others if one.queued or one.alive} - {own}
+            write_json(self.file, [*(key for key in listed if key in kept), own])
             write_whole(run.queue_mark, job)
 
-    def move(self, run_id: str, where: QueueMove) -> None:
-        """Move a waiting job in the queue; raises RunError where it does not wait."""
+    def require_place(self, owner: str) -> None:
+        """Raise RunError where this owner, or all of them together, have enough jobs waiting."""
+        limits = self.store.limits
+        if min(limits.waiting_each, limits.waiting_all) == UNLIMITED:
+            return
+        waiting = self.waiting_jobs()
+        own = sum(one.run.owner == owner for one in waiting)
+        if own >= limits.waiting_each:
+            jobs = count_of(own, "job of yours waits", "jobs of yours wait")
+            raise RunError(
+                f"{jobs} already. {limits.who} takes no more at a time from one user. Wait until "
+                "it begins, or remove it from the queue."
+            )
+        if len(waiting) >= limits.waiting_all:
+            raise RunError(
+                f"{len(waiting)} jobs of all users wait already. {limits.who} takes no more at a "
+                "time. Try again in a few minutes."
+            )
+
+    def note_turn(self, owner: str) -> None:
+        """Note that a job of this owner begins: others come first now."""
+        if not self.store.all_owners():
+            return
+        waiting = {one.run.owner for one in self.waiting_jobs()} - {owner}
+        turns = [one for one in _read_names(self.turns_file) if one in waiting]
+        write_json(self.turns_file, [*turns, owner])
+
+    def move(self, run: RunDir, where: QueueMove) -> None:
+        """Move a waiting job among its owner's; raises RunError where it does not wait."""
+        steps = {"first": -(10**6), "up": -1, "down": 1}
+        if where not in steps:
+            raise RunError(f"'{where}' is not a move in the queue. Choose up, down or first.")
         with self.hold_lock():
-            run = self.store.run(run_id)
-            order = [one.run.id for one in self.waiting_jobs()]
-            if run_id not in order:
-                raise RunError(f"'{run.meta['name']}' is no longer waiting: it is {run.state()}.")
-            at = order.index(run_id)
-            order.remove(run_id)
-            steps = {"first": -at, "up": -1, "down": 1}
-            if where not in steps:
-                raise RunError(f"'{where}' is not a move in the queue. Choose up, down or first.")
-            order.insert(max(0, at + steps[where]), run_id)
-            others = [one for one in self._read_order() if one not in order]
+            order = [key_of(one) for one, _ in self._marked_runs() if one.owner == run.owner]
+            if key_of(run) not in order:
+                raise RunError(f"'{run.name}' is no longer waiting: it is {run.state()}.")
+            at = order.index(key_of(run))
+            order.remove(key_of(run))
+            order.insert(max(0, at + steps[where]), key_of(run))
+            others = [key for key in _read_names(self.file) if key not in order]
             write_json(self.file, [*others, *order])
 
-    def _read_order(self) -> list[str]:
-        try:
-            found = json.loads(self.file.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return []
-        return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []
+
+def key_of(run: RunDir) -> str:
+    """A run in ``queue.json``: its id, after its owner's name and / where it has one."""
+    return f"{run.owner}/{run.id}" if run.owner else run.id
+
+
+def _read_names(file: Path) -> list[str]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return []
+    return [one for one in found if isinstance(one, str)] if isinstance(found, list) else []

@@ -57,7 +57,7 @@ def _read_tail(file: Path, offset: int) -> bytes:
         with file.open("rb") as opened:
             opened.seek(max(0, offset - TAIL_BYTES))
             return opened.read(min(TAIL_BYTES, offset))
-    except FileNotFoundError:
+    except OSError:
         return b""
 
 

@@ -30,9 +30,11 @@ from filelock import FileLock, Timeout
 
 from engine.errors import HoneError
 from engine.hardware import detect_device
+from engine.process.limits import hold_to_files
 from engine.runs import disk_space, report
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
+from engine.work.heartbeat import Heart
 
 LESS_MEMORY = "Lower the batch size or the longest example, then start again."
 NICENESS = 5  # of 19: less than a third of the weight of others
@@ -40,6 +42,7 @@ NICENESS = 5  # of 19: less than a third of the weight of others
 
 def main(arguments: list[str]) -> int:
     """Do one job; the exit code."""
+    hold_to_files()
     if arguments == ["desk"]:
         from engine.work.desk import serve_desk
 
@@ -50,7 +53,7 @@ def main(arguments: list[str]) -> int:
         if run.queued != job:  # taken out of the queue while this process was starting
             return 0
         try:
-            code = _run_job(run, job)
+            code = _run_job(run, job, Heart(run.path))
             with contextlib.suppress(OSError):  # a full disk; the page makes it from the events
                 report.write_report(run)
             return code
@@ -58,18 +61,20 @@ def main(arguments: list[str]) -> int:
             disk_space.release_ballast(run)
 
 
-def _run_job(run: RunDir, job: str) -> int:
+def _run_job(run: RunDir, job: str, heart: Heart) -> int:
     """Do the job under the device's lock, or record why it failed; the exit code."""
     try:
         disk_space.keep_ballast(run)
         if _take_job(run, job):
-            device_lock = _lock_device(run, job)
+            device_lock = _lock_device(run, job, heart)
             _dispatch(run, job)
             device_lock.release()
         return 0
     except HoneError as error:
         text, full, details = str(error), isinstance(error, disk_space.DiskFullError), ""
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a library in Rust panics with one that is no Exception
         full, details = disk_space.is_disk_full(error), traceback.format_exc()
         text = disk_space.explain_full_disk(run, error) if full else _describe_error(error)
     if full:
@@ -109,12 +114,17 @@ def _take_job(run: RunDir, job: str) -> bool:
     return True
 
 
-def _describe_error(error: Exception) -> str:
+def _describe_error(error: BaseException) -> str:
     """A message for an unexpected error."""
     if isinstance(error, MemoryError):
         return f"The machine's memory ran out. {LESS_MEMORY}"
     if type(error).__name__ == "OutOfMemoryError":
         return f"The graphics card's memory ran out. {LESS_MEMORY}"
+    if type(error).__name__ == "PanicException":
+        return (
+            "A library gave up on this model's tokenizer or on the data "
+            f"({str(error)[:200]}). Choose another model."
+        )
     if isinstance(error, OSError):
         return f"A file could not be used: {error.strerror}."
     return f"An unexpected error ended the work ({type(error).__name__}). The log has the details."
@@ -131,15 +141,16 @@ def _free_disk(run: RunDir, job: str) -> None:
         shutil.rmtree(run.path / "merged" / f".{job.removeprefix('merge-')}", ignore_errors=True)
 
 
-def _lock_device(run: RunDir, job: str) -> FileLock:
+def _lock_device(run: RunDir, job: str, heart: Heart) -> FileLock:
     """Wait for the device's lock: no two processes of a workspace compute on one device at once."""
-    lock = FileLock(run.path.parent.parent / "locks" / f"{detect_device().kind}.lock")
+    lock = FileLock(run.root / "locks" / f"{detect_device().kind}.lock")
     try:
         lock.acquire(timeout=0)
     except Timeout:
         if job == "train":
             run.emit(ev.Phase(text="Waiting for another run on this machine."))
-        lock.acquire()
+        with heart.waiting():
+            lock.acquire()
     return lock
 
 

@@ -102,7 +102,8 @@ class DeskWorker:
                 report(texts)
 
         length, temperature = min(question["max_new_tokens"], room), question["temperature"]
-        decoding = Decoding(length, temperature, lambda: question["id"] in self.stopped)
+        asked = question["id"]
+        decoding = Decoding(length, temperature, lambda: asked in self.stopped, plain)
         stream_pair(self.model, tokenizer, (base, tuned), decoding, on_text)
         return texts
 

@@ -20,8 +20,11 @@ from engine.data.upload import Upload
 from engine.errors import DataError, HoneError
 from engine.hardware import GB, free_memory_gb
 from engine.model.hub import DownloadProgress
+from engine.process.limits import hold_to_files, hold_to_processor_time, own_limits
+from engine.spec.limits import Limits
 from engine.spec.run import DataSpec
 from engine.store.workspace import Store
+from engine.text import format_bytes
 from engine.work.serve import Operation, Question, Report, serve
 
 LEAST_MEMORY = 2 * GB  # libraries reserve more than they use
@@ -60,7 +63,7 @@ def ingest_slice(question: Question, report: Report) -> str:
     store, wanted = _store(question), hub.HubSpec(**question["wanted"])
     slice_name = _slice_name(wanted)
     notes = [f"From the Hugging Face Hub: {wanted.name}, {slice_name}."]
-    rows = read_slice(wanted, store.home / "hub", report_share, notes)
+    rows = read_slice(wanted, store.hub_cache, report_share, notes)
     items = ((row, TRAIN) for row in rows)
     name = f"{wanted.name} ({slice_name})"
     return ingest.ingest_rows(store, name, items, notes, report, files=[wanted.name])
@@ -69,7 +72,7 @@ def ingest_slice(question: Question, report: Report) -> str:
 def find_models(question: Question, report: Report) -> list[dict[str, Any]]:
     from engine.work.hub.models import search_hub_models
 
-    asked = {key: value for key, value in question.items() if key not in ("id", "op", "home")}
+    asked = {key: value for key, value in question.items() if key not in ("id", "op", "workspace")}
     return [one.model_dump() for one in search_hub_models(**asked)]
 
 
@@ -102,7 +105,8 @@ OPERATIONS: dict[str, Operation] = {
 
 
 def _store(question: Question) -> Store:
-    return Store(Path(question["home"]))
+    root, owner, limits = question["workspace"]
+    return Store(Path(root), owner, Limits(*limits))
 
 
 def _slice_name(wanted: hub.HubSpec) -> str:
@@ -114,7 +118,7 @@ def _slice_name(wanted: hub.HubSpec) -> str:
     return f"{name} [{wanted.first}:{end}]"
 
 
-def describe_data_error(error: Exception) -> HoneError:
+def describe_data_error(error: BaseException) -> HoneError:
     """An unexpected error, as the user reads it."""
     if isinstance(error, MemoryError):
         return DataError(
@@ -124,6 +128,12 @@ def describe_data_error(error: Exception) -> HoneError:
     if not isinstance(error, OSError):
         return DataError(
             "This data could not be read because of a bug in Hone. The details are in aside.log."
+        )
+    if error.errno == errno.EFBIG:
+        most = format_bytes(own_limits().file_bytes)
+        return DataError(
+            f"This data takes more room than the {most} that it may. Split the file into smaller "
+            "ones."
         )
     if error.errno == errno.ENOSPC:
         return DataError(
@@ -139,11 +149,13 @@ def limit_memory() -> None:
 
         bytes_free = int(free_memory_gb("cpu") * GB) + psutil.swap_memory().free
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        limit = max(LEAST_MEMORY, bytes_free)
+        limit = int(min(max(LEAST_MEMORY, bytes_free), own_limits().memory))
         if hard == resource.RLIM_INFINITY or limit < hard:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
 
 
 if __name__ == "__main__":
     limit_memory()
+    hold_to_files()
+    hold_to_processor_time()
     serve(OPERATIONS, describe_data_error)

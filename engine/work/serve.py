@@ -16,13 +16,30 @@ from engine import errors
 from engine.errors import HoneError
 
 Question = dict[str, Any]
-Report = Callable[[Any], None]  # sends a part of the answer
-Operation = Callable[[Question, Report], Any]  # from a question to the end of its answer
+Operation = Callable[[Question, "Report"], Any]  # from a question to the end of its answer
+
+
+class Report:
+    """Tells the app how the answer to one question comes along."""
+
+    def __init__(self, out: TextIO, number: int) -> None:
+        self.out, self.number = out, number
+
+    def __call__(self, part: Any) -> None:
+        """Send a part of the answer."""
+        self._write(part=part)
+
+    def expect(self, seconds: float) -> None:
+        """What comes now may take so many seconds without a word; 0: as long as the app thinks."""
+        self._write(seconds=seconds)
+
+    def _write(self, **values: Any) -> None:
+        self.out.write(json.dumps({"id": self.number, **values}) + "\n")
 
 
 def serve(
     operations: Mapping[str, Operation],
-    describe_error: Callable[[Exception], HoneError],
+    describe_error: Callable[[BaseException], HoneError],
     stopped: set[int] | None = None,
 ) -> None:
     """Answer one question after the other; does not return.
@@ -36,13 +53,10 @@ def serve(
     threading.Thread(target=_listen, args=(questions, stopped), daemon=True).start()
     while True:
         question = questions.get()
-        number = question["id"]
-
-        def report(part: Any, number: int = number) -> None:
-            out.write(json.dumps({"id": number, "part": part}) + "\n")
-
+        report = Report(out, question["id"])
+        report.expect(0)
         out.write(_answer(operations, describe_error, question, report) + "\n")
-        stopped.discard(number)
+        stopped.discard(question["id"])
 
 
 def _take_stdout() -> TextIO:
@@ -65,7 +79,7 @@ def _listen(questions: queue.Queue[Question], stopped: set[int]) -> None:
 
 def _answer(
     operations: Mapping[str, Operation],
-    describe_error: Callable[[Exception], HoneError],
+    describe_error: Callable[[BaseException], HoneError],
     question: Question,
     report: Report,
 ) -> str:
@@ -74,7 +88,9 @@ def _answer(
         return json.dumps({"id": number, "done": operations[question["op"]](question, report)})
     except HoneError as known:
         error = known
-    except Exception as unexpected:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as unexpected:  # a library in Rust panics with one that is no Exception
         print(time.strftime("%Y-%m-%d %H:%M:%S"))
         traceback.print_exc()
         error = describe_error(unexpected)

@@ -112,8 +112,8 @@ def add_pasted(
         raise DataError("The box is empty. Copy some rows and paste them into it.")
     if len(text) > LONGEST_PASTE:
         raise DataError("This is too much text to paste. Save it as a file and add the file.")
-    folder = ctx.engine.store.home / "tmp"
-    folder.mkdir(exist_ok=True)
+    folder = ctx.engine.store.tmp
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"pasted-{threading.get_ident()}"
     path.write_text(text, encoding="utf-8")
     named = [(path, "Pasted rows")]

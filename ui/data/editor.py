@@ -154,7 +154,7 @@ def write_rows_file(ctx: Context, inputs: DataInputs, kind: str, values: Values)
             "workspace folder."
         )
     rows = [*prepared.train_rows(), *prepared.held_out_rows()]
-    folder = ctx.engine.store.home / "tmp" / secrets.token_hex(8)
+    folder = ctx.engine.store.tmp / secrets.token_hex(8)
     folder.mkdir(parents=True)
     path = folder / f"rows.{kind}"
     write = edit.rows_to_csv if kind == "csv" else edit.rows_to_jsonl

@@ -150,7 +150,7 @@ def search_hub(ctx: Context, query: str, task: str, size: str, licence: str) -> 
 
 def default_machine(ctx: Context) -> Machine:
     """What a run would have to itself with the default settings."""
-    return hardware.choose_machine(PlaceSpec(), MethodSpec(), ctx.engine.store.home)
+    return hardware.choose_machine(PlaceSpec(), MethodSpec(), ctx.engine.store.root)
 
 
 def estimate_fit(

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from engine.errors import RunError
+from engine.store.run_dir import RunDir
 from engine.store.run_queue import WaitingJob
 from engine.text import count_of
 from ui.context import Context
@@ -18,6 +18,7 @@ QUEUE_POLL_SECONDS = 2.0  # while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Remove"}  # event -> label
 QUEUE_SCRIPT = f"HoneButtonList(element, trigger, watch); {list(ACTS)}"
 JOBS = {"merge-fp32": "merge (fp32)", "merge-bf16": "merge (bf16)"}  # others are called as they are
+ANOTHER = "another user's run"
 HINT_SCRIPT = (
     "element.addEventListener('click', (e) => {"
     " if (e.target.closest('button')) trigger('lead'); }); ['lead']"
@@ -55,15 +56,15 @@ def wire_queue(ctx: Context, queue: QueueList, hint: gr.HTML, *moments: Any) -> 
 
 def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[Any, Any, Any]:
     """List, hint and clock as they are now; what has not changed is left alone."""
-    waiting = ctx.engine.queue()
-    ids = {one.run.id for one in waiting}
-    live = ctx.engine.live()
-    working = [str(run.meta["name"]) for run in live if run.id not in ids]
-    new_list, new_hint = queue_list(working, waiting), queue_hint(len(waiting))
+    engine = ctx.engine
+    waiting, total, owner = engine.queue(), engine.count_waiting(), engine.store.owner
+    busy = engine.busy_run() if waiting else None
+    new_list = queue_list(run_in_words(busy, owner) if busy else "", waiting, total, owner)
+    new_hint = queue_hint([one.place for one in waiting if one.run.owner == owner], total)
     return (
         gr.skip() if new_list == shown else new_list,
         gr.skip() if new_hint == hint else new_hint,
-        gr.update(active=bool(live)),
+        gr.update(active=bool(waiting or engine.live())),
     )
 
 
@@ -77,38 +78,53 @@ def press_queue_button(
 
 def change_queue(ctx: Context, act: str, run_id: str) -> None:
     """Do one of ``ACTS``; raises RunError for a run that does not wait."""
-    run = ctx.engine.store.run(run_id)
-    if act != "out":
-        ctx.engine.move(run_id, act)  # type: ignore[arg-type]
-    elif run.queued:
-        ctx.engine.cancel(run_id)
+    if act == "out":
+        ctx.engine.remove_from_queue(run_id)
     else:
-        raise RunError(f"'{run.meta['name']}' is no longer waiting: it is {run.state().value}.")
+        ctx.engine.move(run_id, act)  # type: ignore[arg-type]
 
 
 # --- what is shown ---
 
 
-def queue_list(working: list[str], waiting: list[WaitingJob]) -> str:
-    """What works now, then what waits; nothing where nothing waits."""
+def run_in_words(run: RunDir, owner: str) -> str:
+    """What an owner is told of a run: its name if he may see it."""
+    if run.owner == owner:
+        return run.name
+    return ANOTHER if owner else f"{run.name} ({run.owner})"
+
+
+def queue_list(working: str, waiting: list[WaitingJob], total: int, owner: str) -> str:
+    """What works now, then what waits; nothing where nothing of this owner's waits."""
     if not waiting:
         return ""
-    now = line(f"Now: {', '.join(working)}.") if working else ""
-    items = "".join(_queue_item(at, one, len(waiting)) for at, one in enumerate(waiting))
+    now = line(f"Now: {working}.") if working else ""
+    places = {one.place: one for one in waiting}
+    own = [one.place for one in waiting if one.run.owner == owner]
+    items = "".join(
+        _queue_item(places[place], own, owner) if place in places else _other_item(place)
+        for place in range(1, total + 1)
+    )
     return f'<section class="card queue"><h3>Waiting</h3>{now}<ol>{items}</ol></section>'
 
 
-def _queue_item(at: int, one: WaitingJob, count: int) -> str:
-    name = escape_html(one.run.meta["name"])
-    disabled = {"up": at == 0, "first": at == 0, "down": at == count - 1}
-    buttons = "".join(
-        _act_button(act, one.run.id, name, disabled.get(act, False))
-        for act in ACTS
-        if act != "first" or count > 2
-    )
+def _other_item(place: int) -> str:
+    """The job of somebody whose name and id are nobody else's business."""
+    return f"<li><span>{place}. {ANOTHER}</span></li>"
+
+
+def _queue_item(one: WaitingJob, own: list[int], owner: str) -> str:
+    """A job with its buttons; ``own`` are the places that the owner's jobs may take."""
+    name = escape_html(run_in_words(one.run, owner))
+    acts = ["out"]
+    if one.place in own:
+        acts = [act for act in ACTS if act != "first" or len(own) > 2]
+    disabled = {act: one.place == own[0] for act in ("up", "first") if own}
+    disabled["down"] = bool(own) and one.place == own[-1]
+    buttons = "".join(_act_button(act, one.run.id, name, disabled.get(act, False)) for act in acts)
     job = escape_html(JOBS.get(one.job, one.job))
     return (
-        f'<li><b>{at + 1}. {name}</b> <span class="chip">{job}</span>'
+        f'<li><b>{one.place}. {name}</b> <span class="chip">{job}</span>'
         f'<span class="acts">{buttons}</span></li>'
     )
 
@@ -122,11 +138,14 @@ def _act_button(act: str, run_id: str, name: str, disabled: bool) -> str:
     )
 
 
-def queue_hint(count: int) -> str:
-    """How many jobs wait."""
-    if not count:
+def queue_hint(own: list[int], total: int) -> str:
+    """How many jobs wait, and which of them comes first for this owner."""
+    if not total:
         return ""
-    waiting = "1 job waits." if count == 1 else f"{count_of(count, 'job')} wait."
-    return (
-        f'<p class="line">{waiting} <button type="button" class="mini">Show the queue</button></p>'
-    )
+    waiting = "1 job waits." if total == 1 else f"{count_of(total, 'job')} wait."
+    if own and len(own) < total:
+        waiting = f"{waiting} Yours is number {own[0]}."
+    elif not own:
+        waiting = f"Other users: {waiting}"
+    button = ' <button type="button" class="mini">Show the queue</button>' if own else ""
+    return f'<p class="line">{waiting}{button}</p>'

@@ -111,6 +111,6 @@ def _case_of(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
     try:
         return ctx.known_case(spec), ""
     except HoneError as error:
-        machine = hardware.choose_machine(spec.place, spec.method, ctx.engine.store.home)
+        machine = hardware.choose_machine(spec.place, spec.method, ctx.engine.store.root)
         goal: ObjectiveKind = "classify" if info.task == "classify" else "write"
         return Case(info, goal, 1, 2, None, machine, spec.data.max_length), str(error)

@@ -27,14 +27,17 @@ def read_text_parts(path: Path, name: str, options: ReadOptions, notes: list[str
     split = options.parts or _choose_split(read_lines(path, name, options.encoding))
     notes.append(SPLIT_NOTES[split].format(length=options.length))
     lines = read_lines(path, name, options.encoding)
-    if split == "line":
-        parts = _split_lines(lines)
-    elif split == "paragraph":
-        parts = _split_paragraphs(lines)
-    else:
-        parts = _split_by_length(lines, options.length)
-    for part in parts:
+    for part in split_text(lines, split, options.length):
         yield {"text": part} if isinstance(part, str) else part
+
+
+def split_text(lines: Iterable[TextLine], split: str, length: int) -> Iterator[str | BadRow]:
+    """The parts of a text, by its lines, its paragraphs or at the ends of sentences."""
+    if split == "line":
+        return _split_lines(lines)
+    if split == "paragraph":
+        return _split_paragraphs(lines)
+    return _split_by_length(lines, length)
 
 
 def _choose_split(lines: Iterator[TextLine]) -> str:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from engine.data.rows import Row
+from engine.errors import DataError
 
 ROW_LIMIT = 5 * 2**20  # characters of one row
 DEPTH_LIMIT = 64
 TOO_DEEP = f"is nested too deeply (the limit is {DEPTH_LIMIT} levels)."
 TOO_LARGE = "is larger than the limit of 5 MB for one row. Split or remove it."
+MAX_COLUMNS = 16_384  # as many as Excel has
 BROKEN = re.compile("[\0\ud800-\udfff]")
 
 
@@ -21,6 +23,14 @@ class BadRow(NamedTuple):
     """A row that cannot be read, and why: a sentence that begins with its row or line number."""
 
     problem: str
+
+
+class HeldOutRow(dict[str, Any]):
+    """A row that its own file puts into the held-out part: {"train": [...], "test": [...]}."""
+
+
+class NoRowsError(DataError):
+    """A file that is whole, but holds no rows: a report or a manifest beside the data."""
 
 
 FileRows = Iterator[Row | BadRow]
@@ -65,6 +75,8 @@ class Format:
 
 def row_problem(row: Row) -> str:
     """What is wrong with a row, as the end of a sentence; empty where nothing is."""
+    if len(row) > MAX_COLUMNS:
+        return f"has {len(row):,} fields; at most {MAX_COLUMNS:,} are read. Remove or split it."
     size = 0
     stack: list[tuple[Any, int]] = [(row, 0)]  # not recursion, since depth is what is checked
     while stack:

@@ -20,10 +20,10 @@ from engine.errors import DataError
 from engine.spec.objective import has_preference
 from engine.spec.run import DataSpec
 from engine.work.encode.loss_mask import compute_loss_mask
+from engine.work.encode.plain_text import encode_whole_text
 from engine.work.encode.template import Span
 from engine.work.encode.tokens import (
     TextTokens,
-    plain_text_ids,
     tokenize_pieces,
     unwrap_control_tokens,
     wrap_control_tokens,
@@ -78,10 +78,7 @@ def encode_chosen_and_rejected(
     If ``data.fixes`` has "shorten", their prompts are shortened alike, as the longer one needs.
     """
     if "text" in row:
-        ids = encode_text(tokenizer, row["text"], "literal" in data.fixes)
-        end = tokenizer.eos_token_id
-        if end is not None and ids[-1:] != [end]:
-            ids = [*ids, end]  # so that the model learns to stop
+        ids = encode_whole_text(tokenizer, row["text"], "literal" in data.fixes)
         return [Encoded(ids, ids, len(ids))]
     rows = [row]
     if has_preference(data, row):
@@ -99,14 +96,6 @@ def _replace_answer(row: Row, answer: str) -> Row:
     if "messages" in row:
         return row | {"messages": [*row["messages"][:-1], make_message("assistant", answer)]}
     return row | {"completion": answer}
-
-
-def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:
-    """A plain text's token ids. ``literal``: control tokens in it are read as ordinary letters."""
-    if literal:
-        text = wrap_control_tokens(tokenizer, text)
-    text, _, literals = unwrap_control_tokens(text, [])
-    return plain_text_ids(tokenizer, text, literals)
 
 
 def encode_conversation(

@@ -10,8 +10,9 @@ from engine.data.messages import Message
 from engine.data.rows import Row
 from engine.errors import DataError
 from engine.spec.run import DataSpec
-from engine.work.encode.encode import encode_conversation, encode_text, row_messages
+from engine.work.encode.encode import encode_conversation, row_messages
 from engine.work.encode.messages import Tool
+from engine.work.encode.plain_text import encode_text, ends_every_text
 from engine.work.encode.prompts import prompt_text
 from engine.work.encode.tokens import tokenize_pieces, unwrap_control_tokens, wrap_control_tokens
 
@@ -29,13 +30,19 @@ def prompt_ids(
     """
     if plain_text:
         ids = encode_text(tokenizer, messages[-1]["content"], literal)
-        # Some tokenizers end every text.
-        return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+        return _without_end(tokenizer, ids)
     if literal:
         messages, tools = wrap_control_tokens(tokenizer, [messages, tools])
     text, borders = prompt_text(tokenizer, messages, tools or [])
     text, spans, literals = unwrap_control_tokens(text, [(border, border) for border in borders])
     return tokenize_pieces(tokenizer, text, literals, [border for border, _ in spans]).ids
+
+
+def _without_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
+    """A text that goes on: without the end that some tokenizers put after every text."""
+    if size := ends_every_text(tokenizer):
+        return ids[:-size]
+    return ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids
 
 
 def question_messages(row: Row, system: str = "") -> list[Message]:

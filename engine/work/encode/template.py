@@ -55,11 +55,19 @@ def render_chat(
     messages: list[Message],
     tools: list[Tool] | None,
     prompt: bool = False,
+    template: str | None = None,
 ) -> str:
-    """The conversation as text; ``prompt`` adds the generation prompt. Raises DataError."""
+    """The conversation as text; ``prompt`` adds the generation prompt. Raises DataError.
+
+    ``template``: the source of another template than the tokenizer's.
+    """
     try:
         return tokenizer.apply_chat_template(
-            messages, tools=tools, tokenize=False, add_generation_prompt=prompt
+            messages,
+            chat_template=template,
+            tools=tools,
+            tokenize=False,
+            add_generation_prompt=prompt,
         )
     # A template may raise whatever it likes, for example on a system turn.
     except Exception as error:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from engine.errors import ModelError
+from engine.errors import DataError, ModelError
+from engine.model import config_json
 from engine.spec import presets
 
 TEMPLATE_FOLDER = presets.PRESETS_FOLDER / "templates"
 SENTENCE = "The cat sat on the mat."  # a tokenizer must give it back
+# The attribute of a tokenizer that holds how many tokens its model has embeddings for; absent where
+# it has one for each.
+TABLE_ROWS = "embedding_rows"
 
 
 def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizerBase:
@@ -40,10 +46,56 @@ def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizer
             f"The tokenizer in '{folder.name}' loses text: its vocabulary is missing. "
             "Copy the model again."
         )
-    if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    _note_table(tokenizer, folder)
+    if tokenizer.pad_token is None or not is_in_table(tokenizer, tokenizer.pad_token_id):
+        tokenizer.pad_token = _padding(tokenizer)
     tokenizer.padding_side = "right"
     if template != "model" or not tokenizer.chat_template:
         name = "plain" if template == "model" else template
         tokenizer.chat_template = (TEMPLATE_FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
     return tokenizer
+
+
+def _padding(tokenizer: Any) -> str | None:
+    """A token to pad with where there is none: the end token, or another that the model knows."""
+    for token in (tokenizer.eos_token, tokenizer.unk_token):
+        if token and is_in_table(tokenizer, tokenizer.convert_tokens_to_ids(token)):
+            return str(token)
+    limited = hasattr(tokenizer, TABLE_ROWS)
+    return str(tokenizer.convert_ids_to_tokens(0)) if limited else None
+
+
+# --- tokens that the model has no embedding for ---
+
+
+def _note_table(tokenizer: Any, folder: Path) -> None:
+    """Note the rows of the model's embedding table where the tokenizer has more tokens."""
+    try:
+        config = config_json.read_json_object(folder / config_json.CONFIG_FILE)
+    except ModelError:  # a tokenizer alone
+        return
+    part = config.get("text_config")
+    text = part if isinstance(part, dict) else config
+    rows = text.get("vocab_size", config.get("vocab_size"))
+    last = max([tokenizer.vocab_size - 1, *tokenizer.added_tokens_decoder])
+    if isinstance(rows, int) and last >= rows > 0:
+        setattr(tokenizer, TABLE_ROWS, rows)
+
+
+def is_in_table(tokenizer: PreTrainedTokenizerBase, token: int) -> bool:
+    """Whether the model has an embedding for a token of its tokenizer."""
+    rows = getattr(tokenizer, TABLE_ROWS, None)
+    return rows is None or token < rows
+
+
+def require_in_table(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> None:
+    """Raise DataError for a token that the model has no embedding for: it can never read one."""
+    rows = getattr(tokenizer, TABLE_ROWS, None)
+    if rows is None or not ids or max(ids) < rows:
+        return
+    unknown = tokenizer.convert_ids_to_tokens(max(ids))
+    raise DataError(
+        f"The text holds '{unknown}', a token of the model's tokenizer that the model itself does "
+        f"not know (it knows {rows:,} tokens). Take it out of the text, leave such rows out, or "
+        "choose another model."
+    )

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.errors import DataError
 from engine.work.encode.template import Span
+from engine.work.encode.tokenizer import require_in_table
 
 LITERAL_OPEN, LITERAL_CLOSE = "\U000f0020", "\U000f0021"
 
@@ -96,18 +97,6 @@ def tokenize_pieces(
     return made
 
 
-def plain_text_ids(
-    tokenizer: PreTrainedTokenizerBase, text: str, literals: list[Span]
-) -> list[int]:
-    """A plain text's token ids, with the special tokens that the tokenizer adds to every text."""
-    if not literals:
-        return list(tokenizer.encode(text))
-    bare, full = tokenizer.encode("a", add_special_tokens=False), tokenizer.encode("a")
-    at = next(at for at in range(len(full)) if full[at : at + len(bare)] == bare)
-    ids = tokenize_pieces(tokenizer, text, literals, []).ids
-    return [*full[:at], *ids, *full[at + len(bare) :]]
-
-
 @lru_cache(maxsize=4)
 def can_join_pieces(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether a text that is cut between tokens gives the same ids as the whole text."""
@@ -133,8 +122,12 @@ def _tokenize_middle(
 
 
 def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str, plain: bool = False) -> TextTokens:
-    """``plain``: control tokens in the text are read as ordinary letters."""
+    """``plain``: control tokens in the text are read as ordinary letters.
+
+    Raises DataError for a token that the model does not know.
+    """
     found = tokenizer(
         text, add_special_tokens=False, return_offsets_mapping=True, split_special_tokens=plain
     )
+    require_in_table(tokenizer, found["input_ids"])
     return TextTokens(found["input_ids"], found["offset_mapping"])

@@ -1,7 +1,7 @@
 """What a dataset of the Hugging Face Hub holds: its configs, splits, licence and size.
 
 Nothing of the data is downloaded here (engine.work.hub.dataset_rows does that). Runs in a process
-that was started with ``engine.process.oneshot.online_environment``.
+that was started with ``engine.process.environment.online_environment``.
 """
 
 from __future__ import annotations

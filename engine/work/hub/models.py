@@ -1,7 +1,7 @@
 """Finds base models of the Hugging Face Hub, and describes them by their page and small files.
 
 engine.work.hub.download brings the weights. Runs in a process that was started with
-``engine.process.oneshot.online_environment``.
+``engine.process.environment.online_environment``.
 """
 
 from __future__ import annotations

@@ -14,8 +14,11 @@ from transformers import (
 )
 from transformers.generation.streamers import BaseStreamer
 
+from engine.work.encode.tokenizer import is_in_table
+from engine.work.encode.turn_ends import TurnEnds, find_turn_ends
 from engine.work.model.base_and_tuned import supports_mixed_batch
 from engine.work.model.batches import map_by_length, pad_rows
+from engine.work.model.generation_config import end_ids
 
 PROMPTS_AT_ONCE = 16
 
@@ -28,6 +31,7 @@ class Decoding(NamedTuple):
     max_new_tokens: int
     temperature: float = 0.0  # 0 takes the most likely token each time
     stopped: Callable[[], bool] = lambda: False  # asked after each token
+    plain_text: bool = False  # a text is continued; else a conversation
 
 
 def left_padded_batch(
@@ -38,11 +42,22 @@ def left_padded_batch(
     return {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
 
 
-def end_tokens(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> list[int]:
-    """Tokens that end a reply: the tokenizer's and the model's (Gemma ends turns by another)."""
-    named = model.generation_config.eos_token_id if model.generation_config else None
-    found = [tokenizer.eos_token_id, *(named if isinstance(named, list) else [named])]
-    return list(dict.fromkeys(token for token in found if token is not None))
+def reply_ends(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, plain_text: bool
+) -> TurnEnds:
+    """What ends a reply: what the template writes after an answer, or what the model names."""
+    ends = find_turn_ends(tokenizer, plain_text)
+    named = [token for token in end_ids(model.generation_config) if is_in_table(tokenizer, token)]
+    return ends._replace(tokens=tuple(dict.fromkeys([*ends.tokens, *named])))
+
+
+def reply_text(tokenizer: PreTrainedTokenizerBase, ids: list[int], ends: TurnEnds) -> str:
+    """A reply's tokens as text, up to what ends it (which need not be a special token)."""
+    stop = next((at for at, token in enumerate(ids) if token in ends.tokens), len(ids))
+    text = str(tokenizer.decode(ids[:stop], skip_special_tokens=True))
+    for words in ends.texts:
+        text = text.partition(words)[0]
+    return text
 
 
 def generation_options(
@@ -50,17 +65,23 @@ def generation_options(
 ) -> dict[str, Any]:
     """Arguments of ``generate``."""
     sampled = decoding.temperature > 0
-    return {
+    ends = reply_ends(model, tokenizer, decoding.plain_text)
+    options: dict[str, Any] = {
         "max_new_tokens": decoding.max_new_tokens,
         "pad_token_id": tokenizer.pad_token_id,
-        "eos_token_id": end_tokens(model, tokenizer) or None,
+        "eos_token_id": list(ends.tokens) or None,
         "use_cache": True,
         "do_sample": sampled,
         # A model's own generation config may bring sampling settings that greedy decoding refuses.
         "temperature": decoding.temperature if sampled else None,
         "top_p": 0.95 if sampled else None,
         "top_k": None,
+        # One reply at a time, token by token: beams cannot be streamed.
+        "num_beams": 1,
     }
+    if ends.texts:
+        options |= {"stop_strings": list(ends.texts), "tokenizer": tokenizer}
+    return options
 
 
 @torch.no_grad()
@@ -69,16 +90,19 @@ def greedy_replies(
     tokenizer: PreTrainedTokenizerBase,
     prompts: list[list[int]],
     max_new_tokens: int,
+    plain_text: bool = False,
 ) -> list[str]:
     """Greedy replies to tokenised prompts, in their order; the model's mode is left as it was."""
     training = model.training
     model.eval()
-    options = generation_options(model, tokenizer, Decoding(max_new_tokens))
+    decoding = Decoding(max_new_tokens, plain_text=plain_text)
+    options = generation_options(model, tokenizer, decoding)
+    ends = reply_ends(model, tokenizer, plain_text)
 
     def reply(part: list[list[int]]) -> list[str]:
         batch = left_padded_batch(tokenizer, part, model.device)
         new = model.generate(**batch, **options)[:, batch["input_ids"].shape[1] :]
-        return [text.strip() for text in tokenizer.batch_decode(new, skip_special_tokens=True)]
+        return [reply_text(tokenizer, ids, ends).strip() for ids in new.tolist()]
 
     texts = map_by_length(prompts, len, lambda _: PROMPTS_AT_ONCE, reply)
     model.train(training)
@@ -89,7 +113,7 @@ class _PairStreamer(BaseStreamer):
     """Hands on the texts of all rows of a batch after each token (TextStreamer refuses a batch)."""
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, rows: int, ends: list[int], on_texts: OnTexts
+        self, tokenizer: PreTrainedTokenizerBase, rows: int, ends: TurnEnds, on_texts: OnTexts
     ) -> None:
         self.tokenizer, self.ends, self.on_texts = tokenizer, ends, on_texts
         self.ids: list[list[int]] = [[] for _ in range(rows)]
@@ -101,10 +125,10 @@ class _PairStreamer(BaseStreamer):
             self.prompt_seen = True
             return
         for row, token in enumerate(value.flatten().tolist()):
-            self.done[row] |= token in self.ends
+            self.done[row] |= token in self.ends.tokens
             if not self.done[row]:
                 self.ids[row].append(token)
-        texts = [self.tokenizer.decode(ids, skip_special_tokens=True) for ids in self.ids]
+        texts = [reply_text(self.tokenizer, ids, self.ends) for ids in self.ids]
         # Bytes of an unfinished character decode to the replacement mark: they wait for the rest.
         self.on_texts([text.rstrip("\ufffd").lstrip() for text in texts])
 
@@ -133,10 +157,11 @@ def stream_pair(
 ) -> None:
     """Base and tuned replies from one copy of the weights; in one batch where PEFT can mix them."""
     options = generation_options(model, tokenizer, decoding)
+    ends = reply_ends(model, tokenizer, decoding.plain_text)
     options["stopping_criteria"] = StoppingCriteriaList([_StopWhenAsked(decoding.stopped)])
 
     def stream(rows: Sequence[list[int]], on_rows: OnTexts, **more: Any) -> None:
-        streamer = _PairStreamer(tokenizer, len(rows), end_tokens(model, tokenizer), on_rows)
+        streamer = _PairStreamer(tokenizer, len(rows), ends, on_rows)
         batch = left_padded_batch(tokenizer, rows, model.device)
         model.generate(**batch, **options, **more, streamer=streamer)
 

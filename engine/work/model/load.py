@@ -23,6 +23,7 @@ from engine.spec.objective import ObjectiveKind, Task, head_outputs
 from engine.spec.run import PlaceSpec
 from engine.work import compat
 from engine.work.memory import out_of_memory
+from engine.work.model.generation_config import GENERATION_FILE, read_generation_config
 from engine.work.model.structure import AUTO_CLASSES, head_names, load_config, require_task
 
 ADAPTER_FILE = "adapter_model.safetensors"
@@ -129,6 +130,10 @@ def load_model(
         config.id2label = dict(enumerate(head.labels))
         config.label2id = {name: n for n, name in enumerate(head.labels)}
         config.problem_type = head.problem
+    else:
+        options["generation_config"], left_out = read_generation_config(folder)
+        if left_out:
+            print(f"Left out of {GENERATION_FILE}: {', '.join(left_out)}.", flush=True)
     if method and method.bits:
         options["quantization_config"] = _quantization_config(method.bits, setup, task)
         options["device_map"] = {"": setup.device}

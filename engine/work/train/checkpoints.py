@@ -29,10 +29,17 @@ SAVING = ".saving"
 REMOVED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint
 RESULT_DRAFT = ".draft"
 # What a result consists of: an adapter, or a whole model where all weights were trained. The
-# weights come last: who finds them finds all. Other programs need the chat template and the labels.
+# weights come last: who finds them finds all. The tokenizer, the generation config and asking.json
+# are there for other programs, which then ask and stop as Hone does (docs/exports.md).
 RESULT_FILES = (
     "chat_template.jinja",
+    "additional_chat_templates/*.jinja",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
     "labels.json",
+    "asking.json",
     "adapter_config.json",
     "config.json",
     "generation_config.json",
@@ -90,15 +97,17 @@ def publish_result(run: RunDir, step: int) -> None:
     draft.mkdir()
     # What is converted is changed, so it must be a file of its own.
     copy = shutil.copyfile if start.is_file() else link_or_copy
-    for file in _result_files(source):
-        copy(file, draft / file.name)
+    for name in _result_files(source):
+        (draft / name).parent.mkdir(exist_ok=True)
+        copy(source / name, draft / name)
     if start.is_file():
         init_conversion.convert_to_plain_lora(draft, start)
-    for file in draft.iterdir():
-        _sync_to_disk(file)
-    run.adapter.mkdir(exist_ok=True)
-    for file in _result_files(draft):
-        file.replace(run.adapter / file.name)
+    names = list(_result_files(draft))
+    for name in names:
+        _sync_to_disk(draft / name)
+    for name in names:
+        (run.adapter / name).parent.mkdir(parents=True, exist_ok=True)
+        (draft / name).replace(run.adapter / name)
     _sync_to_disk(run.adapter)
     # Replacing a file by a link to itself leaves the link: the draft may not be empty.
     shutil.rmtree(draft, ignore_errors=True)
@@ -106,8 +115,9 @@ def publish_result(run: RunDir, step: int) -> None:
 
 
 def _result_files(folder: Path) -> Iterator[Path]:
+    """The files of a result in a folder, as paths below it."""
     for pattern in RESULT_FILES:
-        yield from sorted(folder.glob(pattern))
+        yield from (file.relative_to(folder) for file in sorted(folder.glob(pattern)))
 
 
 # --- found again ---

@@ -32,6 +32,11 @@ class TrainingInputs(NamedTuple):
     start: Path  # the result of the run that this one starts from, if any
 
     @property
+    def plain_text(self) -> bool:
+        """Whether the rows are texts to be continued, without turns."""
+        return "text" in self.train[0]
+
+    @property
     def context(self) -> int:
         """Tokens that the model reads at once, as far as this run needs to know."""
         return self.info.context or self.spec.data.max_length + self.spec.sampling.max_new_tokens
@@ -56,6 +61,6 @@ def load_inputs(run: RunDir) -> TrainingInputs:
         held_out=held_out,
         labels=base.labels,
         files=(run.train_file, run.held_out_file),
-        cache=run.path.parent.parent / "tokens",
+        cache=run.home / "tokens",
         start=run.start,
     )

@@ -85,6 +85,7 @@ class SamplePrompts:
 
     def __init__(self, inputs: TrainingInputs) -> None:
         self.tokenizer = inputs.tokenizer
+        self.plain_text = inputs.plain_text
         context = inputs.context
         # Tokens of a prompt: the reply needs room in the context, too.
         longest = min(inputs.spec.data.max_length, context // 2)
@@ -94,7 +95,7 @@ class SamplePrompts:
     def sample_replies(self, model: Any) -> list[Sample]:
         """Each prompt with the model's greedy reply."""
         ids = [ids for _, ids in self.prompts]
-        replies = greedy_replies(model, self.tokenizer, ids, self.max_new_tokens)
+        replies = greedy_replies(model, self.tokenizer, ids, self.max_new_tokens, self.plain_text)
         return list(zip([prompt for prompt, _ in self.prompts], replies, strict=True))
 
 
@@ -103,7 +104,7 @@ def _choose_prompts(inputs: TrainingInputs, longest: int) -> list[tuple[str, lis
     spec, rows = inputs.spec, inputs.held_out or inputs.train
     if not spec.sampling.prompts:
         return first_questions(inputs.tokenizer, rows, SAMPLE_PROMPTS, longest, spec.data)
-    plain, literal = "text" in rows[0], "literal" in spec.data.fixes
+    plain, literal = inputs.plain_text, "literal" in spec.data.fixes
     system = "" if plain else spec.data.system
     found = []
     for prompt in spec.sampling.prompts:

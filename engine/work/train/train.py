@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PrinterCallback, Trainer
+from transformers import PrinterCallback, Trainer, TrainerCallback
 
 from engine.errors import RunError
 from engine.estimate.duration import replace_check_time
@@ -26,8 +26,11 @@ from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
+from engine.work.encode.asking import find_asking
 from engine.work.memory import memory_gb, out_of_memory
 from engine.work.model import adapters
+from engine.work.model.generate import reply_ends
+from engine.work.model.generation_config import set_ends
 from engine.work.model.init_conversion import save_initial_adapter
 from engine.work.model.load import choose_device, load_model, read_ahead
 from engine.work.train import checkpoints
@@ -114,6 +117,7 @@ def _train_with_layout(
         _report_end(run, callback, first, steps)
         return
     trainer = _make_trainer(attempt, model, callback, resume)
+    trainer.rehearse_saving()
     tested = run.view().proved
     if tested is None or tested[0] != layout:
         _test_memory(attempt, trainer)
@@ -136,6 +140,10 @@ def _build_model(attempt: Attempt) -> Any:
             "The model's weights alone need more memory than there is."
             + ("" if spec.method.bits == 4 else advice)
         ) from error
+    if head is None:  # what is saved says where a reply ends, and samples stop there
+        inputs = attempt.inputs
+        ends = reply_ends(base, inputs.tokenizer, inputs.plain_text)
+        set_ends(base.generation_config, ends.tokens)
     model = adapters.apply_method(base, spec.method, info)
     adapters.load_start_adapter(model, run)
     if attempt.layout.checkpointing and not model.supports_gradient_checkpointing:
@@ -149,13 +157,18 @@ def _build_model(attempt: Attempt) -> Any:
 
 def _make_trainer(
     attempt: Attempt, model: Any, callback: RunCallback, resume: Path | None
-) -> Trainer:
-    method = attempt.inputs.spec.method
+) -> HoneTrainer:
+    inputs = attempt.inputs
+    method = inputs.spec.method
     arguments = training_arguments(attempt, fresh=not resume)
-    trainer = attempt.objective.make_trainer(model, arguments, [callback, LearningRateCallback()])
+    callbacks: list[TrainerCallback] = [callback, LearningRateCallback()]
+    trainer = attempt.objective.make_trainer(model, arguments, callbacks)
+    assert isinstance(trainer, HoneTrainer)
     trainer.remove_callback(PrinterCallback)  # all that it would print is in the events
-    if isinstance(trainer, HoneTrainer) and method.adapts:
+    if method.adapts:
         trainer.lora_plus_ratio = method.plus
+    if attempt.objective.head is None:
+        trainer.asking = find_asking(inputs.tokenizer, inputs.spec.data, inputs.plain_text)
     return trainer
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,11 @@ from peft.optimizers import create_loraplus_optimizer
 from transformers import Trainer
 
 from engine.errors import RunError
+from engine.store.files import write_json
+from engine.work.encode.asking import Asking
+from engine.work.memory import out_of_memory
+
+ASKING_FILE = "asking.json"
 
 
 @contextmanager
@@ -45,6 +52,8 @@ class HoneTrainer(Trainer):
 
     # LoRA+ (Hayou et al., arXiv:2402.12354): the output matrix learns this much faster.
     lora_plus_ratio: float = 1.0
+    # How the result is asked; a classification head is not.
+    asking: Asking | None = None
     optimizer: Any
     step_loss: torch.Tensor | float = 0.0  # of the batches of the current step so far
 
@@ -104,6 +113,44 @@ class HoneTrainer(Trainer):
             resume_from_checkpoint, dtype=torch.float32, local_files_only=True, use_safetensors=True
         )
         own.load_state_dict(saved.state_dict())
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        """With what other programs need to ask it as Hone does: its ends, and ``asking.json``."""
+        super()._save(output_dir, state_dict)
+        if self.asking:
+            own: Any = self.model
+            folder = Path(output_dir or self.args.output_dir)
+            own.generation_config.save_pretrained(folder)
+            write_json(folder / ASKING_FILE, self.asking._asdict())
+
+    def rehearse_saving(self) -> None:
+        """Save everything but a whole model's weights, and remove it; raises RunError.
+
+        What cannot be saved is known before the first step, not at the first checkpoint.
+        """
+        own: Any = self.model
+        folder = Path(str(self.args.output_dir)) / "rehearsal"
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            if isinstance(own, PeftModel):
+                self._save(str(folder))
+            else:
+                own.config.save_pretrained(folder)
+                self.processing_class.save_pretrained(folder)  # type: ignore[union-attr]
+                if own.can_generate():
+                    own.generation_config.save_pretrained(folder)
+        except OSError:
+            raise  # the disk's fault, which is told in words elsewhere
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise RunError(
+                f"What this run trains could not be saved ({reason}), so it was not begun. Get the "
+                "model again, or choose another."
+            ) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Nothing: the card is written at export, not beside each checkpoint."""

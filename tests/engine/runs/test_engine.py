@@ -17,6 +17,7 @@ from engine.runs.engine import Engine
 from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev
+from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
@@ -146,11 +147,11 @@ def test_mistakes_on_the_command_line_are_one_sentence_and_2(
     assert said in error and "Traceback" not in error
 
 
-def test_the_desk_refuses_settings_that_make_no_sense(make) -> None:
+def test_the_desk_refuses_settings_that_make_no_sense(make, home) -> None:
     engine = make(steps=3)
     for temperature, longest in ((-1, 8), (float("nan"), 8), (float("inf"), 8), (0, 0), (0, 10**9)):
         with pytest.raises(SpecError, match="must be from 0 to 2"):
-            next(engine.desk.chat("x", [], [], temperature, longest))
+            next(engine.desk.chat(RunDir(home), [], [], temperature, longest))
 
 
 def test_what_waits_survives_the_app(make, home) -> None:

@@ -36,15 +36,15 @@ def test_a_desk_that_hangs_does_not_keep_a_run_waiting(trained, monkeypatch) -> 
 def test_chat_streams_both_and_stops(trained) -> None:
     engine, run = trained
     ask = [{"role": "user", "content": "What is a cat?"}]
-    parts = list(engine.desk.chat(run.id, ask, ask, max_new_tokens=40))
+    parts = list(engine.chat(run.id, ask, ask, max_new_tokens=40))
     base, tuned = parts[-1]
     assert len(parts) > 1 and base and tuned and base != tuned
-    stream = engine.desk.chat(run.id, ask, ask, temperature=1.0, max_new_tokens=400)
+    stream = engine.chat(run.id, ask, ask, temperature=1.0, max_new_tokens=400)
     next(stream)
     stream.close()
     began = time.monotonic()
     assert engine.desk.inspect_model("pocket").layers > 0
-    list(engine.desk.chat(run.id, ask, ask, max_new_tokens=1))
+    list(engine.chat(run.id, ask, ask, max_new_tokens=1))
     assert time.monotonic() - began < 5, "the stopped reply no longer occupies the desk"
 
 
@@ -67,6 +67,6 @@ def test_chat_is_refused_while_a_run_uses_the_machine(trained) -> None:
     other = engine.start(specs.make_spec(SMALL))
     wait_for(other, lambda run: run.alive)
     with pytest.raises(RunError, match="is using this machine now"):
-        next(engine.desk.chat(run.id, [], []))
+        next(engine.chat(run.id, [], []))
     engine.cancel(other.id)
     wait_for(other, idle)

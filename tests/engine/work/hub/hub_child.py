@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.model.hub import INCOMING
-from engine.process.oneshot import online_environment
+from engine.process.environment import online_environment
 from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
 
@@ -41,7 +41,7 @@ def fail(*args, **options):
 def read_slice(ask, report):
     spec = HubSpec(**{key: value for key, value in ask.items() if key in HubSpec.model_fields})
     on_share = lambda *part: report(part)
-    for row in dataset_rows.read_slice(spec, Path(ask["home"], "hub"), on_share, answer["notes"]):
+    for row in dataset_rows.read_slice(spec, Path(ask["workspace"][0], "hub"), on_share, answer["notes"]):
         bad = isinstance(row, dataset_rows.BadRow)
         answer["rows"].append({"bad": row.problem} if bad else row)
 
@@ -84,7 +84,9 @@ class Child:
 
     def ask(self, store: Store, op: str, **what: Any) -> dict[str, Any]:
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(json.dumps({"home": str(store.home), "op": op, **what}) + "\n")
+        workspace = (str(store.root), store.owner, store.limits)
+        question = {"workspace": workspace, "op": op, **what}
+        self.process.stdin.write(json.dumps(question) + "\n")
         self.process.stdin.flush()
         line = self.process.stdout.readline()
         assert line, "the child has ended"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.process.oneshot import online_environment
+from engine.process.environment import online_environment
 from engine.store.workspace import Store
 from tests.engine.work.hub.hub_child import WRONG_NAMES, Ask, Child
 from tests.engine.work.hub.hub_datasets import NUMBERS, ODD, OUTSIDE

@@ -1,0 +1,128 @@
+"""Marks of good and bad, in the spelling of many tools and languages, and who gives them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from engine.data.columns.cells import is_blank
+
+# Words that say of anything whether it is so; they are marks beside an answer alone.
+YES_WORDS = set(
+    "true 1 yes y t on ja oui vrai si sí sim sì да да́ 是 对 真 はい 正 네 예 evet doğru tak prawda "
+    "verdadero verdadeiro vero wahr waar richtig sant نعم हाँ".split()
+)
+NO_WORDS = set(
+    "false 0 -1 no n f off nein non faux não nao нет 否 不 不是 假 いいえ 誤 아니요 아니오 hayır yanlış "
+    "nie fałsz falso falsch onwaar nee nej لا नहीं".split()
+)
+# Words that judge.
+GOOD_WORDS = set(
+    "good great best better thumbs_up thumb_up thumbsup thumbup up upvote upvoted like liked love "
+    "chosen choose accept accepted approve approved correct right pass passed ok okay valid keep "
+    "kept helpful desirable desired preferred satisfied satisfactory success successful win won "
+    "positive usable useful safe verified gold include included "
+    "gut korrekt akzeptiert angenommen bon bien correcte accepté bueno correcto aceptado aprobado "
+    "bom correto aprovado buono corretto goed dobry хорошо хороший верно правильно 好 正确 赞 喜欢 "
+    "通过 接受 良い 正解 좋음 iyi 👍 ✅ ✔ ✓ ☑ ❤ 💚 🟢 😀 😊 🙂 ⭐ 🆗 👌 💯 + o ○".split()
+)
+BAD_WORDS = set(
+    "bad poor worse worst thumbs_down thumb_down thumbsdown thumbdown down downvote downvoted "
+    "dislike disliked hate rejected reject refuse refused decline declined disapproved incorrect "
+    "wrong fail failed not_ok invalid discard discarded drop dropped delete deleted unhelpful "
+    "not_helpful undesirable undesired unsatisfied unsatisfactory dissatisfied failure lose lost "
+    "negative unusable useless unsafe exclude excluded error cancelled canceled "
+    "schlecht inkorrekt abgelehnt mauvais incorrecte rejeté refusé malo mal incorrecto rechazado "
+    "mau ruim incorreto rejeitado cattivo sbagliato scorretto slecht zły плохо плохой неверно "
+    "неправильно 坏 差 错 错误 踩 不好 拒绝 悪い 不正解 나쁨 kötü 👎 ❌ ✖ ✗ ✘ ❎ 💔 🔴 😞 😠 🙁 ☹ "
+    "🚫 🗑 - x ×".split()
+)
+UNDECIDED_WORDS = set(
+    "ignore ignored skip skipped unsure maybe pending draft todo unknown unclear undecided partial "
+    "partially partly partially_correct needs_review in_review review to_review open flagged "
+    "unverified unreviewed duplicate spam neutral submitted neither tie both na n/a none offen "
+    "unklar unsicher".split()
+)
+MOOD_WORDS = {"positive", "negative"}  # as often what a text feels as what an answer is worth
+OPINIONS = GOOD_WORDS | BAD_WORDS
+MARK_NAMES = (
+    "label", "good", "kto_tag", "thumbs_up", "thumbs", "thumb", "feedback", "user_feedback",
+    "vote", "votes", "reaction", "like", "liked", "is_good", "helpful", "is_helpful", "desirable",
+    "is_desirable", "binary_label", "completion_label", "rating", "score",
+)  # fmt: skip
+# Words in the name of a column that says whether a row is good, or whether it is not.
+VERDICT_NAMES = set(
+    "verdict status correct correctness approved approval accepted acceptance quality valid "
+    "validity verified verification usable keep include decision judgement judgment outcome passed "
+    "review reviewed grade gold state helpful helpfulness good acceptable ok".split()
+)
+AGAINST_NAMES = set(
+    "cancelled canceled rejected discard discarded incorrect wrong invalid bad flag flagged "
+    "exclude excluded deleted error errors skip skipped spam hallucinated hallucination duplicate "
+    "ignore ignored broken".split()
+)
+SKIN = re.compile("[\ufe0f\u200d\U0001f3fb-\U0001f3ff]")
+WHOLE_NUMBER = re.compile(r"([-+]?\d{1,6})(?:[.,]0+)?")
+NAME_PARTS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
+
+
+def plain_word(value: Any) -> str:
+    """A mark as the tables here write it: "Thumbs Up" as thumbs_up, 1.0 as 1."""
+    text = SKIN.sub("", str(value).casefold()).strip().strip("'\"`").strip()
+    if number := WHOLE_NUMBER.fullmatch(text):
+        return str(int(number[1]))
+    if len(text) > 1:
+        text = text.strip(":.!* ") or text
+    return re.sub(r"[\s_\-]+", "_", text) if len(text) > 1 else text
+
+
+def read_mark(value: Any) -> bool | None:
+    """Whether a mark says good or bad; None where it says neither."""
+    word = plain_word(value)
+    if word in YES_WORDS or word in GOOD_WORDS:
+        return True
+    return False if word in NO_WORDS or word in BAD_WORDS or word == "-1" else None
+
+
+def words_of(values: Iterable[Any]) -> set[str]:
+    """The different marks of a column; empty fields have none."""
+    return {plain_word(value) for value in values if not is_blank(value)}
+
+
+def are_marks(values: Iterable[Any]) -> bool:
+    """Whether a column says of each answer that it is good or bad.
+
+    Words that judge, true and false need not be there both.
+    """
+    words = words_of(values)
+    if not words or len(words) > 2 or any(read_mark(word) is None for word in words):
+        return False
+    both = len({read_mark(word) for word in words}) == 2
+    return both or words <= OPINIONS | {"true", "false"}
+
+
+def judges(values: Iterable[Any]) -> bool:
+    """Whether a column's words themselves are a judgement: accept and reject, not yes and no."""
+    words = words_of(values)
+    known = OPINIONS | UNDECIDED_WORDS
+    return len(words) > 1 and words <= known and bool(words & OPINIONS) and bool(words - MOOD_WORDS)
+
+
+def name_words(column: str) -> set[str]:
+    """The words of a column's name, in lower case."""
+    return {word.lower() for word in NAME_PARTS.split(column) if word}
+
+
+def is_verdict_name(column: str) -> bool:
+    return bool(name_words(column) & (VERDICT_NAMES | AGAINST_NAMES))
+
+
+def says_bad(column: str, value: str) -> bool:
+    """Whether a value of a column says that its row is not to be learned."""
+    word = plain_word(value)
+    if word in BAD_WORDS or word in UNDECIDED_WORDS - {"neutral", "submitted", "none"}:
+        return True
+    if name_words(column) & AGAINST_NAMES:
+        return word in YES_WORDS
+    return word in NO_WORDS

@@ -1,0 +1,92 @@
+"""Characters that nobody can see, letters that were read in the wrong encoding, and lost ones."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+CONTROL = "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+# Zero-width space and joiners, marks of direction, soft hyphen, a byte-order mark within a text.
+HIDDEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
+INVISIBLE = re.compile(f"[{CONTROL}{HIDDEN}]")
+OVERRIDES = "\u202d\u202e"  # show letters in another order than they stand in
+# UTF-8 read as Windows-1252 or Latin-1: Latin letters with accents, signs, quotes and dashes; other
+# alphabets, of which one pair alone may be meant as it stands.
+_REST = "\x80-\xbf€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ"
+_QUOTES = "…‘’“”–—"  # noqa: RUF001  meant
+GARBLED = re.compile(
+    f"(?:[ÂÃ][{_REST}{_QUOTES}]|[ÄÅÐÑØÙ][{_REST}]|â[\x80-\x9f€‚„†][{_REST}{_QUOTES}]|ðŸ[{_REST}{_QUOTES}]{{2}}"
+    f"|ï¿½|ï»¿)+|(?:[ÄÅÎÏÐÑØÙã][{_REST}{_QUOTES}]+){{2,}}"
+)
+LOST = "\ufffd"
+
+
+def find_invisible(text: str) -> str:
+    """Invisible characters of a text that its script does not need, as names; empty for none."""
+    found = [letter for at, letter in _invisible(text) if _is_out_of_place(text, at)]
+    return ", ".join(dict.fromkeys(map(_name, found)))
+
+
+def remove_invisible(text: str) -> str:
+    """The text without them."""
+    gone = {at for at, _ in _invisible(text) if _is_out_of_place(text, at)}
+    return "".join(letter for at, letter in enumerate(text) if at not in gone)
+
+
+def _invisible(text: str) -> list[tuple[int, str]]:
+    return [(match.start(), match[0]) for match in INVISIBLE.finditer(text)]
+
+
+def _is_out_of_place(text: str, at: int) -> bool:
+    """Joiners belong into emoji and many scripts, marks of direction between two directions."""
+    letter = text[at]
+    near = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
+    if letter in "\u200c\u200d":
+        return all(one.isascii() or _is_latin(one) for one in near)
+    if letter not in OVERRIDES and unicodedata.bidirectional(letter) in (
+        "L", "R", "AL", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI",
+    ):  # fmt: skip
+        return not any(
+            unicodedata.bidirectional(one) in ("R", "AL") for one in text if one != letter
+        )
+    return True
+
+
+def _is_latin(letter: str) -> bool:
+    return unicodedata.name(letter, "").startswith("LATIN")
+
+
+def _name(letter: str) -> str:
+    name = unicodedata.name(letter, "control character")
+    return f"{name.lower()} (U+{ord(letter):04X})"
+
+
+def find_garbled(text: str) -> str:
+    """A word of the text whose letters were read in the wrong encoding; empty for none."""
+    match = next((one for one in GARBLED.finditer(text) if _decoded(one[0]) is not None), None)
+    if match is None:
+        return ""
+    start, end = text.rfind(" ", 0, match.start()) + 1, text.find(" ", match.end())
+    word = text[start : end if end >= 0 else None][:40]
+    return f"{word} (for {repair_garbled(word)})"
+
+
+def repair_garbled(text: str) -> str:
+    """The text with letters as they were meant, where they can be told."""
+    return GARBLED.sub(lambda match: _decoded(match[0]) or match[0], text)
+
+
+def _decoded(garbled: str) -> str | None:
+    """What the bytes of such letters are in UTF-8; None where they are none."""
+    for _ in range(2):  # some files went through it twice
+        try:
+            # Windows-1252 with the five bytes that it has no letter for.
+            data = b"".join(
+                letter.encode("latin-1" if letter < "\u0100" else "cp1252") for letter in garbled
+            )
+            garbled = data.decode("utf-8")
+        except (UnicodeEncodeError, UnicodeDecodeError):
+            return None
+        if not GARBLED.search(garbled):
+            return garbled
+    return None

@@ -1,0 +1,117 @@
+"""Many texts as numbers: the words of each, so that numpy compares all of them at once."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import defaultdict
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[Any]
+WORDS_COMPARED = 256  # of one text
+TOKENS_COMPARED = 2**24  # of all texts; more would take too much memory
+# Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Chinese characters):
+# each letter counts as a word.
+UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
+TOKEN = re.compile(
+    rf"[{UNSPACED}]|[^\W{UNSPACED}]+|[.!?;:,\n\r…。！？；：，、()\[\]{{}}|–—]+"  # noqa: RUF001  marks
+)
+
+
+class Texts(NamedTuple):
+    """The words of all texts in one row of numbers. A text belongs to a row of the data."""
+
+    words: Numbers  # ids
+    starts: Numbers  # of each text, in words
+    sizes: Numbers  # words of each text
+    clauses: Numbers  # starts of the parts between punctuation marks, in words
+    rows: Numbers  # the row of each text
+    answers: Numbers  # whether it is an answer
+    hashes: Numbers  # by word id
+    masked: Numbers  # the same, but one for all numbers
+    numbers: Numbers  # whether a word is a number, by word id
+
+    def without_answers(self) -> Texts:
+        """The questions alone."""
+        asked = ~self.answers[self.of_words]
+        begins = np.zeros(len(self.words), dtype=bool)
+        begins[self.clauses] = True
+        sizes = self.sizes[~self.answers]
+        return self._replace(
+            words=self.words[asked],
+            starts=np.concatenate([[0], np.cumsum(sizes)[:-1]]),
+            sizes=sizes,
+            clauses=np.flatnonzero(begins[asked]),
+            rows=self.rows[~self.answers],
+            answers=self.answers[~self.answers],
+        )
+
+    @property
+    def of_words(self) -> Numbers:
+        """The text of each word."""
+        return np.repeat(np.arange(len(self.starts)), self.sizes)
+
+
+class TextCollector:
+    """Takes in texts one by one."""
+
+    def __init__(self) -> None:
+        self._ids: defaultdict[str, int] = defaultdict()
+        self._ids.default_factory = self._ids.__len__
+        self._tokens, self._sizes = array("I"), array("I")
+        self._rows, self._answers = array("q"), array("b")
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._tokens) >= TOKENS_COMPARED
+
+    def add(self, row: int, text: str, is_answer: bool = False) -> None:
+        """Add a text of a row; what comes after its first words is not compared."""
+        found = TOKEN.findall(text[: 12 * WORDS_COMPARED].casefold())[:WORDS_COMPARED]
+        self._tokens.extend(map(self._ids.__getitem__, found))
+        self._sizes.append(len(found))
+        self._rows.append(row)
+        self._answers.append(is_answer)
+
+    def finish(self) -> Texts:
+        """All texts that hold a word."""
+        known = [*self._ids, "."]
+        is_mark = np.array([not token[0].isalnum() for token in known])
+        is_number = np.array([not token.isalpha() for token in known]) & ~is_mark
+        hashes = mix(np.arange(len(known), dtype=np.uint64))
+        tokens = np.array(self._tokens, dtype=np.uint32)
+        marks = is_mark[tokens]
+        sizes = np.array(self._sizes, dtype=np.int64)
+        of_tokens = np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)[~marks]
+        present, starts, counts = np.unique(of_tokens, return_index=True, return_counts=True)
+        passed = np.cumsum(marks, dtype=np.int32)[~marks]  # marks before each word
+        begins = np.diff(passed, prepend=-1) != 0
+        begins[starts] = True
+        return Texts(
+            words=tokens[~marks],
+            starts=starts,
+            sizes=counts,
+            clauses=np.flatnonzero(begins),
+            rows=np.array(self._rows, dtype=np.int64)[present],
+            answers=np.array(self._answers, dtype=bool)[present],
+            hashes=hashes,
+            masked=np.where(is_number, np.uint64(1), hashes),
+            numbers=is_number,
+        )
+
+
+def mix(values: Numbers) -> Numbers:
+    """Well spread 64-bit numbers, one for each number (the finaliser of SplitMix64)."""
+    found = (values + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return found ^ (found >> np.uint64(31))
+
+
+def sums_between(values: Numbers, starts: Numbers, ends: Numbers) -> Numbers:
+    """The sum of the values of each stretch; whole numbers wrap around."""
+    running = np.concatenate([np.zeros(1, values.dtype), np.cumsum(values, dtype=values.dtype)])
+    return running[ends] - running[starts]

@@ -1,0 +1,145 @@
+"""Chats exported by WhatsApp as text: a date, a time and a name before each message.
+
+The form of the date follows the telephone's language; a message may run over several lines.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from engine.data.readers.chats.conversations import LONGEST_NAME, Said, conversation_rows
+from engine.data.readers.encoding import TextLine, read_lines
+from engine.data.readers.table import BadRow, FileRows, ReadOptions
+from engine.text import count_of
+
+MARKS = "\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"  # marks of writing direction
+# 31.12.24, 22:00 | 12/31/24, 10:00 PM | 2024-12-31 22:00:05 | 24/12/31 下午10:00 | 31/12/24 à 22:00
+STAMP = (
+    r"(?P<date>\d{1,4}[./\-年]\s?\d{1,2}[./\-月]\s?\d{1,4}[.日]?)"
+    r"[^\d\n]{0,14}?(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.]\d{2})?(?P<half>[^\d\n\]\-–—:]{0,14}?)"
+)
+LINE = re.compile(
+    rf"[{MARKS}]*(?:\[{STAMP}\]\s|{STAMP.replace('?P<', '?P<bare_')}\s[-–—]\s)(?P<rest>.*)"
+)
+SENDER = re.compile(rf"(?P<who>[^:\n]{{1,{LONGEST_NAME}}}?):\s(?P<text>.*)")
+AFTERNOON = re.compile(r"(?i)p\s?\.?\s?m|μ\.?μ|下午|晚上|오후|午後|م")
+# What stands in place of a picture, a call or a deleted message.
+NO_TEXT = re.compile(
+    r"<[^<>\n]{3,60}>"  # <Media omitted> in any language, <attached: ...>
+    r"|\S+\.\w{2,4} \([^()\n]{3,40}\)"  # IMG-1.jpg (file attached)
+    r"|(?i:null|missed (voice|video) call.*|(voice|video) call.*"
+    r"|(this message was|you) deleted( this message)?\.?"
+    r"|(diese nachricht wurde|du hast diese nachricht) gelöscht\.?"
+    r"|(se eliminó|eliminaste) este mensaje\.?|(ce message a été|vous avez) supprimé.*"
+    r"|(essa|esta) mensagem foi apagada\.?|(questo messaggio è stato|hai) eliminato.*"
+    r"|waiting for this message.*|.{0,20}\b(image|video|audio|sticker|gif|document) omitted)"
+)
+EDITED = re.compile(rf"\s*[{MARKS}]*<[^<>\n]{{3,40}}>\s*$")
+LEAST_SHARE, LEAST_LINES = 0.4, 4  # of the lines that begin as messages do
+
+
+class _Line(NamedTuple):
+    """A line that begins a message or a notice."""
+
+    numbers: tuple[int, ...]  # of its date, in the file's order
+    minute: int  # of the day
+    rest: str
+
+
+def is_whatsapp(lines: list[str]) -> bool:
+    """Whether the first lines of a text are those of such a chat."""
+    begun = [found for line in lines if (found := _begin(line))]
+    said = [found for one in begun if (found := SENDER.match(one.rest))]
+    enough = len(said) >= max(LEAST_LINES, LEAST_SHARE * len(lines))
+    return enough and len({one["who"] for one in said}) < max(3, len(said) // 2 + 1)
+
+
+def read_whatsapp(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
+    """Yield the conversations of one chat."""
+    lines = [*_messages(read_lines(path, name, options.encoding))]
+    bad = [one for one in lines if isinstance(one, BadRow)]
+    begun = [one for one in lines if isinstance(one, _Line)]
+    day_first = _day_comes_first([one.numbers for one in begun])
+    written: list[Said] = []
+    for one in begun:
+        found = SENDER.match(one.rest)
+        # The program's own words begin with a mark of direction, whatever the language.
+        if not found or _is_no_text(text := one.rest[found.start("text") :]):
+            continue
+        who = found["who"].strip(f" ~\u202f\u00a0{_marks()}")
+        text = EDITED.sub("", text).strip(f" \n{_marks()}")
+        if who and text:
+            written.append(Said(who, text, _time(one, day_first)))
+    if silent := len(begun) - len(written):
+        notes.append(
+            f"{count_of(silent, 'notice or message', 'notices or messages')} without text "
+            "(pictures, calls, deleted ones) left out."
+        )
+    yield from bad
+    yield from conversation_rows([written], name, notes)
+
+
+def _marks() -> str:
+    return "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+
+
+def _is_no_text(text: str) -> bool:
+    bare = text.strip(f" \n{_marks()}")
+    return text.startswith("\u200e") or not bare or bool(NO_TEXT.fullmatch(bare))
+
+
+def _messages(lines: Iterable[TextLine]) -> Iterator[_Line | BadRow]:
+    """Messages and notices, with the lines that belong to each."""
+    held: _Line | None = None
+    for line in lines:
+        if line.too_long:
+            yield BadRow(f"Line {line.number} is larger than the limit of 5 MB. Remove it.")
+            continue
+        begun = _begin(line.text)
+        if begun:
+            if held:
+                yield held
+            held = begun
+        elif held:
+            held = held._replace(rest=f"{held.rest}\n{line.text}")
+    if held:
+        yield held
+
+
+def _begin(line: str) -> _Line | None:
+    found = LINE.match(line[:300])
+    if not found:
+        return None
+    part = found.groupdict()
+    date, half = part["date"] or part["bare_date"], part["half"] or part["bare_half"] or ""
+    hour, minute = part["hour"] or part["bare_hour"], part["minute"] or part["bare_minute"]
+    before = line[
+        found.start("date") if part["date"] else found.start("bare_date") : found.start("rest")
+    ]
+    hours = int(hour) % 12 + 12 if AFTERNOON.search(half + before) else int(hour)
+    numbers = tuple(map(int, re.findall(r"\d+", date)))
+    return _Line(numbers, hours * 60 + int(minute), line[found.start("rest") :])
+
+
+def _day_comes_first(dates: list[tuple[int, ...]]) -> bool:
+    """Whether 03/04/24 is in April: as the file's other dates say, else yes."""
+    return not any(len(one) == 3 and one[0] <= 12 < one[1] <= 31 for one in dates)
+
+
+def _time(line: _Line, day_first: bool) -> float | None:
+    if len(line.numbers) != 3:
+        return None
+    first, second, third = line.numbers
+    if first > 31 or (first >= 1000):
+        year, month, day = first, second, third
+    else:
+        year, day, month = (third, first, second) if day_first else (third, second, first)
+    try:
+        date = datetime.date(year + 2000 if year < 100 else year, month, day)
+    except ValueError:
+        return None
+    return (date.toordinal() * 1440 + line.minute) * 60.0

@@ -1,0 +1,190 @@
+"""Which part of a JSON value holds the rows: a list, one list of an object, splits, or columns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from engine.data.readers.class_names import Names, feature_names, name_classes
+from engine.data.readers.chats.exports import (
+    is_conversation,
+    is_person_chat,
+    person_chat_rows,
+    person_chats,
+)
+from engine.data.readers.table import BadRow, FileRows, HeldOutRow, NoRowsError
+from engine.data.rows import Row
+from engine.errors import DataError
+
+NOT_AN_OBJECT = 'is not an object like {"prompt": ..., "completion": ...}. Correct or remove it.'
+TRAIN_KEY = re.compile(r"(?i)train(ing)?([_-]?(data|set|split|sft))?")
+HELD_OUT_KEY = re.compile(
+    r"(?i)(val|valid(ation)?|dev(elopment)?|test(ing)?|eval(uation)?|held[_-]?out)"
+    r"([_-]?(data|set|split|sft))?"
+)
+# Of several lists of objects, the one of these names holds the rows.
+ROW_KEYS = ("data", "rows", "examples", "records", "items", "samples", "dataset", "instances")
+MOST_COLUMNS_OF_LISTS = 200
+
+
+def rows_of_value(value: Any, name: str, notes: list[str]) -> FileRows:
+    """Yield the rows of a file that is one JSON value and no list of objects; raises DataError."""
+    if isinstance(value, list):
+        return _rows_of_lists(value, name, notes)
+    if not isinstance(value, dict):
+        raise NoRowsError(
+            f"'{name}' holds one value, not a list of examples. "
+            "Put the examples into a list: [ ... ]."
+        )
+    if chats := person_chats(value):
+        return person_chat_rows(chats, notes)
+    if is_conversation(value):
+        return iter([value])
+    if found := _rows_of_splits(value, name, notes):
+        return found
+    return _rows_of_object(value, name, notes)
+
+
+def _rows_of_object(value: Row, name: str, notes: list[str]) -> FileRows:
+    lists = [key for key, inner in value.items() if _is_row_list(inner)]
+    known = [key for wanted in ROW_KEYS for key in lists if key.lower() == wanted]
+    if len(lists) > 1 and not known:
+        found = ", ".join(map(repr, lists))
+        raise DataError(
+            f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one."
+        )
+    if not lists:
+        return _rows_without_a_list(value, name, notes)
+    key = (known or lists)[0]
+    notes.append(f"The rows are those of the list '{key}'.")
+    rest = [one for one in lists if one != key and one != "features"]
+    if rest:
+        notes.append(f"Not read, since the rows are in '{key}': {', '.join(map(repr, rest))}.")
+    names = feature_names(value.get("features"))
+    return _named(plain_rows(_unwrapped(value[key])), names, notes)
+
+
+def _rows_without_a_list(value: Row, name: str, notes: list[str]) -> FileRows:
+    """Rows by number, or columns of values, as tables are written by pandas."""
+    inner = list(value.values())
+    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        return _rows_of_lists([value["columns"], *value["data"]], name, notes)
+    wrapped = next((value[key] for key in ROW_KEYS if isinstance(value.get(key), dict)), None)
+    if wrapped and (found := _rows_of_splits(wrapped, name, notes)):
+        return found
+    if inner and all(isinstance(one, dict) for one in inner):
+        if all(key.isdigit() for key in value):
+            notes.append("The rows are the file's numbered objects.")
+            return iter(inner)
+        if _are_numbered_alike(inner):
+            notes.append("Read column by column.")
+            return _rows_of_columns({key: list(one.values()) for key, one in value.items()})
+    if inner and all(isinstance(one, list) for one in inner) and _are_columns(inner):
+        notes.append("Read column by column.")
+        return _rows_of_columns(value)
+    raise NoRowsError(
+        f"'{name}' holds no list of examples. Put the examples into a list: "
+        "[ {...}, {...} ], or use JSONL."
+    )
+
+
+def _is_row_list(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _unwrapped(rows: list[Any]) -> list[Any]:
+    """The rows themselves, where each stands in an object with its number (the Hub's viewer)."""
+    wrapped = all(isinstance(one, dict) and "row_idx" in one and isinstance(one.get("row"), dict)
+                  for one in rows)  # fmt: skip
+    return [one["row"] for one in rows] if wrapped else rows
+
+
+def plain_rows(rows: list[Any]) -> FileRows:
+    """The rows of a list; what is no object is a bad row."""
+    for number, row in enumerate(rows, start=1):
+        yield row if isinstance(row, dict) else BadRow(f"Row {number} {NOT_AN_OBJECT}")
+
+
+def _named(rows: FileRows, names: dict[str, Names], notes: list[str]) -> FileRows:
+    return name_classes(rows, names, notes) if names else rows
+
+
+def _rows_of_splits(value: Row, name: str, notes: list[str]) -> FileRows | None:
+    """The rows of {"train": [...], "test": [...]}; None where the keys are no names of splits."""
+    splits = {key: one for key, one in value.items() if isinstance(one, dict | list) and one}
+    trained = [key for key in splits if TRAIN_KEY.fullmatch(key)]
+    held_out = [key for key in splits if HELD_OUT_KEY.fullmatch(key)]
+    rest = [key for key in splits if key not in (*trained, *held_out)]
+    lists = [key for key in (*trained, *held_out) if _is_row_list(_split_list(splits[key]))]
+    if len(lists) < 2 or len(lists) < len(trained) + len(held_out):
+        return None
+    if any(_is_row_list(splits[key]) for key in rest):
+        return None
+    if not trained:
+        trained, held_out = held_out, []
+    if held_out:
+        names = " and ".join(f"'{key}'" for key in held_out)
+        notes.append(f"The file holds its own parts; held out: {names}.")
+    else:
+        notes.append(f"The rows are those of {' and '.join(map(repr, trained))}.")
+    return _split_rows(splits, trained, held_out)
+
+
+def _split_list(value: Any) -> Any:
+    """A split's rows, which may stand in an object of their own ({"data": [...]})."""
+    if isinstance(value, dict):
+        return next((value[key] for key in ROW_KEYS if isinstance(value.get(key), list)), None)
+    return value
+
+
+def _split_rows(splits: Row, trained: list[str], held_out: list[str]) -> FileRows:
+    number = 0
+    for key in (*trained, *held_out):
+        for row in _split_list(splits[key]):
+            number += 1
+            if not isinstance(row, dict):
+                yield BadRow(f"Row {number} {NOT_AN_OBJECT}")
+            else:
+                yield HeldOutRow(row) if key in held_out else row
+
+
+def _are_columns(columns: list[list[Any]]) -> bool:
+    """Whether lists are columns: as long as each other, and of plain values or lists."""
+    lengths = {len(one) for one in columns}
+    return len(columns) > 1 and len(lengths) == 1 and lengths != {0}
+
+
+def _are_numbered_alike(columns: list[Row]) -> bool:
+    """Whether objects are columns: {"text": {"0": ...}, "label": {"0": ...}}."""
+    first = list(columns[0])
+    return (
+        bool(first)
+        and all(key.isdigit() for key in first)
+        and all(list(one) == first for one in columns)
+    )
+
+
+def _rows_of_columns(columns: dict[str, list[Any]]) -> Iterator[Row]:
+    for values in zip(*columns.values(), strict=True):
+        yield dict(zip(columns, values, strict=True))
+
+
+def _rows_of_lists(value: list[Any], name: str, notes: list[str]) -> FileRows:
+    """Rows that are lists, the first of which names the columns: [["text", "label"], [...], ...]."""
+    header = value[0] if value else None
+    named = isinstance(header, list) and header and all(isinstance(one, str) for one in header)
+    if not named or not all(isinstance(row, list) for row in value):
+        return plain_rows(value)
+    if len(set(header)) < len(header):
+        raise DataError(f"'{name}': the first list names a column twice. Rename or remove one.")
+    notes.append("The first list names the columns.")
+    return _rows_under_header(header, value[1:])
+
+
+def _rows_under_header(header: list[str], rows: list[list[Any]]) -> FileRows:
+    for number, row in enumerate(rows, start=1):
+        if len(row) != len(header):
+            yield BadRow(f"Row {number} has {len(row)} values, the first list has {len(header)}.")
+        else:
+            yield dict(zip(header, row, strict=True))

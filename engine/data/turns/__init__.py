@@ -1,0 +1,1 @@
+"""The turns of conversations as other tools write them."""

@@ -1,0 +1,127 @@
+"""The parts of a turn under the names of many tools, and lists of turns in many forms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from engine.data.columns.cells import decode_cell, is_blank
+from engine.data.rows import Row
+from engine.data.turns.roles import known_role
+
+# In this order. The others only where they name a known role.
+ROLE_FIELDS = ("role", "from", "speaker", "author", "sender")
+OTHER_ROLE_FIELDS = ("participant", "actor", "who", "name", "type", "source", "side")
+TEXT_FIELDS = (
+    "content", "value", "text", "utterance", "message", "body", "parts", "data", "msg",
+)  # fmt: skip
+LIST_FIELDS = ("messages", "conversations", "conversation", "turns", "contents", "dialog")
+RANK = {"system": 0, "user": 1, "assistant": 2, "tool": 3}
+
+
+def role_name(turn: Row) -> str:
+    """Whose turn it is, as the file says it; empty where it does not."""
+    given = [name for field in ROLE_FIELDS if (name := _name_in(turn.get(field)))]
+    if given:
+        return next(filter(known_role, given), given[0])
+    more = (_name_in(turn.get(field)) for field in OTHER_ROLE_FIELDS)
+    return next(filter(known_role, more), "")
+
+
+def _name_in(value: Any) -> str:
+    if isinstance(value, dict):  # ChatGPT's author
+        value = value.get("role") or value.get("name")
+    return "" if is_blank(value) or not isinstance(value, str) else value
+
+
+def turn_content(turn: Row) -> Any:
+    """What is said in a turn: a text, a list of parts or an object with either."""
+    found = (turn[field] for field in TEXT_FIELDS if turn.get(field) is not None)
+    return next(found, None)
+
+
+def as_list(value: Any) -> Any:
+    """A conversation's list of turns, out of the cell, object or columns that hold it."""
+    value = decode_cell(value)
+    if not isinstance(value, dict):
+        return list(value) if isinstance(value, tuple) else value
+    for field in LIST_FIELDS:
+        if isinstance(inner := decode_cell(value.get(field)), list):
+            return inner
+    lists = [one for one in value.values() if isinstance(one, list)]
+    if len(lists) == len(value) > 1 and len(set(map(len, lists))) == 1:  # columns of a table
+        turns = [dict(zip(value, turn, strict=True)) for turn in zip(*lists, strict=True)]
+        return turns if holds_turns(turns) else value
+    return value
+
+
+def split_turns(turns: list[Any]) -> Iterator[Any]:
+    """Each turn by itself: pairs of a question and its answer become two.
+
+    A list of texts is said by the user and the assistant in turn.
+    """
+    texts = len(turns) > 1 and all(isinstance(turn, str) for turn in turns)
+    for number, turn in enumerate(turns):
+        if texts:
+            yield {"role": ("user", "assistant")[number % 2], "content": turn}
+        elif isinstance(turn, list | tuple) and _is_pair(turn):
+            yield from _turns_of_pair(turn)
+        elif isinstance(turn, dict):
+            yield from _turns_of_object(turn)
+        else:
+            yield turn
+
+
+def _is_pair(turn: list[Any] | tuple[Any, ...]) -> bool:
+    return len(turn) == 2 and all(isinstance(one, str) or one is None for one in turn)
+
+
+def _turns_of_pair(pair: list[Any] | tuple[Any, ...]) -> Iterator[Row]:
+    """A question and its answer; either may be missing, as a greeting has no question."""
+    for role, text in zip(("user", "assistant"), pair, strict=True):
+        if text is not None:
+            yield {"role": role, "content": text}
+
+
+def _turns_of_object(turn: Row) -> Iterator[Row]:
+    turn = {str(key).strip().lower(): value for key, value in turn.items()}
+    if role_name(turn):
+        yield from _tool_results(turn)
+        return
+    if turn_content(turn) is None and (said := _said_by_key(turn)):
+        yield from said
+    else:
+        yield turn
+
+
+def _said_by_key(turn: Row) -> list[Row]:
+    """Turns of {"human": text, "assistant": text}, the question first."""
+    said = [(known_role(key), text) for key, text in turn.items() if isinstance(text, str | list)]
+    known = sorted((one for one in said if one[0]), key=lambda one: RANK[one[0]])
+    # An empty system or first field is nothing that was said.
+    kept = (one for one in known if one[0] == "assistant" or not is_blank(one[1]))
+    return [{"role": role, "content": text} for role, text in kept]
+
+
+def _tool_results(turn: Row) -> Iterator[Row]:
+    """The turn; the results of tools that it brings (Anthropic's form) precede it as their own."""
+    parts = turn_content(turn)
+    if not isinstance(parts, list):
+        yield turn
+        return
+    results = [one for one in parts if isinstance(one, dict) and one.get("type") == "tool_result"]
+    yield from ({"role": "tool", "content": one.get("content") or ""} for one in results)
+    rest = [part for part in parts if part not in results]
+    if rest or not results:
+        yield {**turn, "content": rest} if results else turn
+
+
+def holds_turns(value: Any) -> bool:
+    """Whether a value is a list of turns whose speakers are known."""
+    if not isinstance(value, list) or not value or len(value) > 10_000:
+        return False
+    if not all(isinstance(turn, dict) for turn in value):
+        return False
+    turns = list(split_turns(value))
+    roles = {known_role(role_name(turn)) for turn in turns}
+    return "" not in roles and bool(roles & {"user", "assistant"})

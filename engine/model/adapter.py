@@ -1,0 +1,281 @@
+"""An adapter that another program made with PEFT: what its files say, and whether a model fits it.
+
+Only its config and the header of its weights are read, both with limits. What Hone keeps is a
+config written anew (``plain_config``): of the stranger's, only numbers and names that are known
+here reach a library, so no pattern of his is matched and no module of his is imported.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.errors import ModelError
+from engine.model import config_json, weights
+
+CONFIG_NAME, WEIGHTS_NAME, LABELS_NAME = (
+    "adapter_config.json", "adapter_model.safetensors", "labels.json",
+)  # fmt: skip
+ADAPTER_FILES = (CONFIG_NAME, WEIGHTS_NAME, LABELS_NAME)  # all that is ever opened of an adapter
+CONFIG_BYTES = 2**20
+MERGE_INSTEAD = (
+    "Merge it with the program that made it, and choose the merged model on the Model tab."
+)
+# Fields of PEFT's LoraConfig that Hone follows, and those that say nothing which the weights do not
+# say, or which ended with the training.
+FOLLOWED = {
+    "r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "use_dora", "modules_to_save",
+    "alpha_pattern", "ensure_weight_tying", "peft_type", "task_type", "init_lora_weights",
+    "base_model_name_or_path", "peft_version",
+}  # fmt: skip
+NOT_NEEDED = {
+    "auto_mapping", "revision", "inference_mode", "target_modules", "exclude_modules",
+    "layers_to_transform", "layers_pattern", "rank_pattern", "fan_in_fan_out", "loftq_config",
+    "eva_config", "megatron_config", "megatron_core", "runtime_config", "qalora_group_size",
+}  # fmt: skip
+# Starts that leave the base weights as they are; after any other the adapter fits changed ones.
+PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
+TASKS = {None: None, "CAUSAL_LM": "write", "SEQ_CLS": "classify"}
+HEAD_NAMES = ("score", "classifier", "pre_classifier")
+PATTERN = re.compile(r"\^?[\w.]{1,200}")  # a key of alpha_pattern that is a plain name
+OUTER, MATRIX = "base_model.model.", re.compile(r"(.+)\.lora_(A|B)\.weight")
+MAGNITUDE = re.compile(r"(.+)\.lora_magnitude_vector")
+
+
+class Matrices(NamedTuple):
+    """The sizes of the two small matrices beside one layer."""
+
+    rank: int
+    ins: int
+    outs: int
+
+
+class ForeignAdapter(NamedTuple):
+    """An adapter as its files describe it."""
+
+    base_name: str  # of its base model, as its config says; may be empty
+    made_with: str  # the version of PEFT; may be empty
+    task: str  # write or classify
+    rank: int
+    alpha: int
+    dropout: float
+    rslora: bool
+    dora: bool
+    bias: str
+    keeps_tied: bool  # embeddings and output head were trained as one
+    matrices: dict[str, Matrices]  # path of a layer -> its matrices
+    alphas: dict[str, float]  # path of a layer -> its own alpha, where it has one
+    saved: dict[str, int]  # modules that were trained in full -> their numbers
+
+
+def find_files(folder: Path) -> dict[str, Path]:
+    """The files of a folder by name; raises ModelError where it is none, or leads elsewhere."""
+    try:
+        there = folder.is_absolute() and folder.is_dir()
+        found = {one.name: one for one in folder.iterdir()} if there else {}
+    except (OSError, ValueError):
+        there, found = False, {}
+    if not there:
+        raise ModelError(
+            f"'{folder}' is not a folder on this machine. Give the whole path of the adapter's "
+            "folder."
+        )
+    return found
+
+
+def read_adapter(files: Mapping[str, Path], name: str) -> ForeignAdapter:
+    """What these files, by name, hold; raises ModelError for what Hone cannot use."""
+    try:
+        _require_files(files)
+        config = config_json.read_json_object(files[CONFIG_NAME], CONFIG_BYTES)
+        shapes = weights.read_shapes(files[WEIGHTS_NAME])
+        return _describe(config, shapes)
+    except ModelError as error:
+        text = str(error).replace("Get the model again", "Get the adapter again")
+        raise ModelError(f"'{name}' cannot be added. {text}") from None
+
+
+def _require_files(files: Mapping[str, Path]) -> None:
+    """Raise ModelError unless config and weights are there, as files."""
+    for name in ADAPTER_FILES:
+        if name in files and (files[name].is_symlink() or not files[name].is_file()):
+            raise ModelError(f"Its {name} is not a file. Put the file itself in its place.")
+    if CONFIG_NAME in files and WEIGHTS_NAME in files:
+        return
+    if any(re.fullmatch(r"model.*\.safetensors", name) for name in files):
+        raise ModelError("It is a whole model, not an adapter. Choose it on the Model tab.")
+    pickles = sorted(name for name in files if name.endswith(weights.PICKLES))
+    adapter_pickles = [name for name in pickles if name.startswith("adapter_model")]
+    if adapter_pickles and WEIGHTS_NAME not in files:
+        raise ModelError(
+            f"Its weights are in {adapter_pickles[0]}, a format (pickle) that can carry harmful "
+            f"code. Save it as {WEIGHTS_NAME}, which PEFT's save_pretrained writes."
+        )
+    steps = sorted(name for name in files if re.fullmatch(r"checkpoint-\d+", name))
+    if steps:
+        raise ModelError(f"It holds checkpoints. Choose one of their folders, such as {steps[-1]}.")
+    missing = CONFIG_NAME if CONFIG_NAME not in files else WEIGHTS_NAME
+    raise ModelError(f"Its {missing} is missing. Add it together with the other files.")
+
+
+def _describe(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> ForeignAdapter:
+    _refuse_other_kinds(config)
+    matrices, rest = _read_matrices(shapes, bool(config.get("use_dora")))
+    saved = _read_saved(rest, config)
+    rank, alpha = _whole(config, "r", 8), _whole(config, "lora_alpha", 8)
+    task = TASKS[config.get("task_type")] or ("write", "classify")[_has_head(saved)]
+    return ForeignAdapter(
+        base_name=_text(config, "base_model_name_or_path"),
+        made_with=_text(config, "peft_version")[:20],
+        task=task,
+        rank=rank,
+        alpha=alpha,
+        dropout=_dropout(config),
+        rslora=config.get("use_rslora") is True,
+        dora=config.get("use_dora") is True,
+        bias=_bias(config),
+        keeps_tied=config.get("ensure_weight_tying") is True,
+        matrices=matrices,
+        alphas=_read_alphas(config.get("alpha_pattern") or {}, matrices, alpha),
+        saved=saved,
+    )
+
+
+def _refuse_other_kinds(config: dict[str, Any]) -> None:
+    kind, task = config.get("peft_type"), config.get("task_type")
+    if kind != "LORA":
+        said = config_json.excerpt(kind)
+        raise ModelError(f"It is an adapter of the kind '{said}'; Hone opens LoRA. {MERGE_INSTEAD}")
+    if task is not None and task not in TASKS:
+        raise ModelError(
+            f"It was made for a task that Hone does not train ('{config_json.excerpt(task)}')."
+        )
+    start = config.get("init_lora_weights", True)
+    if not any(start is one or start == one for one in PLAIN_STARTS):
+        raise ModelError(
+            f"It began by changing the weights of its base model ('{config_json.excerpt(start)}'), "
+            f"so it does not fit the base model as it is. {MERGE_INSTEAD}"
+        )
+    for key, value in config.items():
+        if value and key not in FOLLOWED and key not in NOT_NEEDED:
+            raise ModelError(
+                f"It uses '{config_json.excerpt(key)}', which Hone does not know how to follow. "
+                f"{MERGE_INSTEAD}"
+            )
+
+
+def _read_matrices(
+    shapes: Mapping[str, tuple[int, ...]], dora: bool
+) -> tuple[dict[str, Matrices], dict[str, tuple[int, ...]]]:
+    """The pairs of matrices by layer, and the tensors that are none."""
+    pairs: dict[str, dict[str, tuple[int, ...]]] = {}
+    rest: dict[str, tuple[int, ...]] = {}
+    sizes: set[str] = set()
+    for key, shape in shapes.items():
+        name = key.removeprefix(OUTER)
+        if found := MATRIX.fullmatch(name):
+            pairs.setdefault(found[1], {})[found[2]] = shape
+        elif found := MAGNITUDE.fullmatch(name):
+            sizes.add(found[1])
+        else:
+            rest[name] = shape
+    if embedded := [name for name in rest if ".lora_embedding_" in name]:
+        raise ModelError(
+            f"It changes the embeddings by LoRA ({_layer_of(embedded[0])}), which Hone cannot "
+            f"merge truly. {MERGE_INSTEAD}"
+        )
+    if dora and sizes != set(pairs):
+        raise ModelError("Some of its sizes (DoRA) are missing. Get the adapter again.")
+    matrices = {}
+    for path, both in pairs.items():
+        a, b = both.get("A", ()), both.get("B", ())
+        if len(a) != 2 or len(b) != 2 or a[0] != b[1]:
+            raise ModelError(
+                f"Its two matrices beside {path[:100]} do not fit each other. Get the adapter "
+                "again."
+            )
+        matrices[path] = Matrices(a[0], a[1], b[0])
+    if not matrices:
+        raise ModelError(f"Its {WEIGHTS_NAME} holds no LoRA matrices. Get the adapter again.")
+    return matrices, rest
+
+
+def _read_saved(rest: Mapping[str, tuple[int, ...]], config: dict[str, Any]) -> dict[str, int]:
+    """The modules trained in full; raises ModelError for tensors that belong to nothing."""
+    named = config.get("modules_to_save") or []
+    named = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
+    found: dict[str, int] = {}
+    for key, shape in rest.items():
+        path, _, leaf = key.rpartition(".")
+        module = next((part for part in path.split(".") if part in named), "")
+        if module:
+            found[module] = found.get(module, 0) + math.prod(shape)
+        elif leaf != "bias" or _bias(config) == "none":
+            raise ModelError(
+                f"It brings its own '{(path or key)[:100]}' (tokens may have been added to its "
+                f"base model), so it does not fit that model as it is. {MERGE_INSTEAD}"
+            )
+    return found
+
+
+def _read_alphas(patterns: Any, matrices: Mapping[str, Matrices], alpha: int) -> dict[str, float]:
+    """The alpha of each layer that has one of its own, by PEFT's rule: the first name that fits."""
+    if not isinstance(patterns, dict):
+        raise ModelError("Its alpha_pattern is no list of names and numbers.")
+    for key, value in patterns.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not PATTERN.fullmatch(key) or not number or not 0 < value <= 1024:
+            raise ModelError(
+                f"Its alpha_pattern says '{config_json.excerpt(key)}', which is no plain name of a "
+                f"layer with a number. {MERGE_INSTEAD}"
+            )
+    found = {}
+    for path in matrices:
+        fits = (float(value) for key, value in patterns.items() if _is_named(path, key))
+        own = next(fits, float(alpha))
+        if own != alpha:
+            found[path] = own
+    return found
+
+
+def _is_named(path: str, key: str) -> bool:
+    if key.startswith("^"):
+        return path == key[1:]
+    return path == key or path.endswith("." + key)
+
+
+def _layer_of(key: str) -> str:
+    return key.partition(".lora_")[0].rpartition(".")[2][:60]
+
+
+def _has_head(saved: Mapping[str, int]) -> bool:
+    return any(name in saved for name in HEAD_NAMES)
+
+
+def _whole(config: dict[str, Any], key: str, default: int) -> int:
+    value = config.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise ModelError(
+            f"Its {key} is '{config_json.excerpt(value)}' and should be a whole number. "
+            f"{MERGE_INSTEAD}"
+        )
+    return int(value)
+
+
+def _dropout(config: dict[str, Any]) -> float:
+    value = config.get("lora_dropout", 0.0)
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return min(max(float(value), 0.0), 0.5) if number else 0.0
+
+
+def _bias(config: dict[str, Any]) -> str:
+    value = config.get("bias", "none")
+    return value if value in ("none", "all", "lora_only") else "none"
+
+
+def _text(config: dict[str, Any], key: str) -> str:
+    value = config.get(key)
+    return value[:300] if isinstance(value, str) and value.isprintable() else ""

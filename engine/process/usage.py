@@ -1,0 +1,51 @@
+"""What a process has used so far, asked of the system: its processor time, memory, bytes moved."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import NamedTuple
+
+import psutil
+
+
+class Usage(NamedTuple):
+    """What a process has used since it began."""
+
+    cpu: float  # seconds of processor time
+    memory: int  # bytes, resident now
+    moved: int  # bytes read and written; 0 where the system does not say
+
+
+def usage_of(process: psutil.Process) -> Usage | None:
+    """What a process has used; None once it has ended."""
+    moved = 0
+    try:
+        with process.oneshot():
+            times, memory = process.cpu_times(), process.memory_info().rss
+            with contextlib.suppress(psutil.AccessDenied, AttributeError):  # not on macOS
+                counters = process.io_counters()
+                moved = int(counters.read_bytes + counters.write_bytes)
+    except psutil.Error:
+        return None
+    return Usage(times.user + times.system, memory, moved)
+
+
+class Activity:
+    """Notes when a process last got on: computed, read or wrote."""
+
+    def __init__(self, usage: Usage | None, now: float) -> None:
+        self.usage, self.at = usage, now
+
+    def note(self, usage: Usage, now: float) -> None:
+        """Take a new look; ``now`` is by the monotonic clock."""
+        before = self.usage
+        if before is None or self._differ(before, usage):
+            self.usage, self.at = usage, now
+
+    @staticmethod
+    def _differ(before: Usage, now: Usage) -> bool:
+        # A process that only waits is woken now and then, which costs it next to nothing.
+        return now.cpu - before.cpu >= LEAST_WORK or now.moved != before.moved
+
+
+LEAST_WORK = 0.05  # seconds of processor time that are a sign of life

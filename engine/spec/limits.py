@@ -1,0 +1,113 @@
+"""What one owner may use: one table for each mode. The engine enforces it; the page shows it."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+from engine.text import count_of, format_bytes
+
+MB, GB = 2**20, 2**30
+UNLIMITED = math.inf
+Mode = Literal["local", "users", "demo"]
+
+
+class Limits(NamedTuple):
+    """Bounds of one mode; ``UNLIMITED`` where there is none."""
+
+    mode: Mode
+    who: str  # sets these limits, at the beginning of a sentence
+    upload_bytes: float  # of the files that are added as one dataset
+    dataset_rows: float
+    datasets: float  # of one owner
+    runs: float  # of one owner
+    recipes: float  # of one owner
+    run_steps: float
+    run_minutes: float  # of a run, a merge or a score, however often it is continued
+    waiting_each: float  # jobs of one owner
+    waiting_all: float  # jobs of all owners together
+    owner_bytes: float  # on the disk
+    forget_hours: float  # after an owner's last sign of life
+    chat_characters: float  # of a conversation
+    child_memory: float  # bytes of a process that reads, answers or trains
+    child_cpu_seconds: float  # of processor time of a process that reads or asks the Hub
+    child_file_bytes: float  # of one file that a process writes
+    readers_at_once: int  # processes that read data
+
+    @property
+    def forgets(self) -> bool:
+        """Whether owners are removed some time after their last visit."""
+        return self.forget_hours < UNLIMITED
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """What a visitor should know before he begins; empty where nothing is limited."""
+        if self.mode == "local":
+            return ()
+        size, rows = format_bytes(self.upload_bytes), f"{self.dataset_rows:,.0f} rows"
+        found = [f"Data: up to {size} and {rows} at a time."]
+        if self.run_steps < UNLIMITED:
+            steps, minutes = f"{self.run_steps:.0f} steps", f"{self.run_minutes:.0f} minutes"
+            found.append(f"A run: up to {steps} and {minutes}; what it has learned by then stays.")
+        waiting = count_of(int(self.waiting_each), "job")
+        found.append(f"Waiting: {waiting} of yours, {self.waiting_all:.0f} of all users.")
+        found.append(f"Space: {format_bytes(self.owner_bytes)} for all that is yours.")
+        if self.forgets:
+            hours = count_of(int(self.forget_hours), "hour")
+            found.append(f"All that is yours is deleted {hours} after your last visit.")
+        return tuple(found)
+
+
+LOCAL = Limits(
+    mode="local",
+    who="Hone",
+    upload_bytes=8 * GB,
+    dataset_rows=UNLIMITED,
+    datasets=UNLIMITED,
+    runs=UNLIMITED,
+    recipes=200,
+    run_steps=UNLIMITED,
+    run_minutes=UNLIMITED,
+    waiting_each=UNLIMITED,
+    waiting_all=UNLIMITED,
+    owner_bytes=UNLIMITED,
+    forget_hours=UNLIMITED,
+    chat_characters=400_000,
+    child_memory=UNLIMITED,
+    child_cpu_seconds=UNLIMITED,
+    child_file_bytes=UNLIMITED,
+    readers_at_once=2,
+)
+USERS = LOCAL._replace(
+    mode="users",
+    who="This machine is shared: it",
+    upload_bytes=2 * GB,
+    dataset_rows=2_000_000,
+    datasets=200,
+    runs=500,
+    waiting_each=10,
+    waiting_all=100,
+    owner_bytes=100 * GB,
+    child_file_bytes=50 * GB,
+)
+DEMO = Limits(
+    mode="demo",
+    who="The public demo",
+    upload_bytes=5 * MB,
+    dataset_rows=2_000,
+    datasets=20,
+    runs=20,
+    recipes=10,
+    run_steps=60,
+    run_minutes=3,
+    waiting_each=1,
+    waiting_all=8,
+    owner_bytes=200 * MB,
+    forget_hours=2,
+    chat_characters=20_000,
+    child_memory=4 * GB,
+    child_cpu_seconds=120,
+    child_file_bytes=200 * MB,
+    readers_at_once=2,
+)
+TABLES: dict[Mode, Limits] = {"local": LOCAL, "users": USERS, "demo": DEMO}

@@ -1,0 +1,66 @@
+"""How much of the disk an owner's files take, and whether there is room for more of them."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import shutil
+import time
+from pathlib import Path
+
+from engine.errors import RunError
+from engine.store.workspace import Store
+from engine.text import format_bytes
+
+DRAFT_SECONDS = 3600  # after which nobody writes a draft any more
+
+
+def bytes_below(folder: Path) -> int:
+    """Bytes of all files below a folder; others may move files meanwhile."""
+    found = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(OSError):
+                found += Path(parent, name).lstat().st_size
+    return found
+
+
+def require_space(store: Store, needed: float = 0.0) -> None:
+    """Raise RunError where an owner's files would take more than he may have on the disk.
+
+    What can be made again is removed first.
+    """
+    limit = store.limits.owner_bytes
+    if math.isinf(limit) or bytes_below(store.home) + needed <= limit:
+        return
+    clear_caches(store)
+    used = bytes_below(store.home)
+    if used + needed > limit:
+        more = f", and this needs about {format_bytes(needed)} more" if needed else ""
+        raise RunError(
+            f"Your data and runs take {format_bytes(used)}{more}. {store.limits.who} keeps up to "
+            f"{format_bytes(limit)} for each user. Delete data or runs that you no longer need."
+        )
+
+
+def clear_caches(store: Store) -> None:
+    """Remove what is made again when it is needed: prepared rows, tokens, parts of the Hub's data.
+
+    A worker that has such a file open keeps it until it ends.
+    """
+    for folder in (store.prepared, store.tokens, store.hub_cache):
+        for path in folder.glob("*"):
+            if path.name.startswith(".draft-") and not _is_old(path):
+                continue  # somebody writes it
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > DRAFT_SECONDS
+    except OSError:
+        return False

@@ -1,0 +1,1 @@
+"""Who may come in, and what of each request is let through to the page."""

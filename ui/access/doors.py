@@ -1,0 +1,106 @@
+"""The ways in, one for each mode: who a request comes from, or what is answered instead."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from typing import NamedTuple, Protocol
+
+from starlette.datastructures import URL
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from ui.access.pages import closed_page
+from ui.access.signing import Signer, cookie_header
+from ui.access.visitor import LOCAL_VISITOR, Visitor
+
+COOKIE_SECONDS = 30 * 24 * 3600
+LOCAL = "local"  # what a cookie of the local mode holds
+DEMO_OWNER = re.compile(r"v-[0-9a-f]{32}")
+TOKEN_NEEDED = "Open the address that Hone printed in its terminal window when it started."
+
+
+class Admission(NamedTuple):
+    """Who a request comes from; else the answer that it gets."""
+
+    visitor: Visitor | None = None
+    cookie: str = ""  # a Set-Cookie header for the answer
+    answer: Response | None = None
+
+
+class Door(Protocol):
+    """A way in."""
+
+    async def admit(self, request: Request) -> Admission:
+        """Who a request comes from; exactly one of visitor and answer is there."""
+
+
+class OpenDoor:
+    """Everybody who reaches the page is the owner of the workspace (``--no-token``)."""
+
+    async def admit(self, request: Request) -> Admission:
+        return Admission(LOCAL_VISITOR)
+
+
+class TokenDoor:
+    """Who knows the token of the printed address gets a cookie: not other accounts of this machine.
+
+    The cookie is signed with the workspace's key, so pages outlive a restart of the app.
+    """
+
+    def __init__(self, cookie: str, signer: Signer) -> None:
+        self.token = secrets.token_urlsafe(24)
+        self._cookie, self._signer = cookie, signer
+
+    async def admit(self, request: Request) -> Admission:
+        if request.url.path == "/" and "token" in request.query_params:
+            given = request.query_params["token"].encode("utf-8", "replace")
+            if hmac.compare_digest(given, self.token.encode()):
+                value = self._signer.sign(LOCAL)
+                cookie = cookie_header(self._cookie, value, "Strict", seconds=COOKIE_SECONDS)
+                return Admission(None, cookie, without_token(request))
+        signed = request.cookies.get(self._cookie, "")
+        if self._signer.read(signed, COOKIE_SECONDS) == LOCAL:
+            return Admission(LOCAL_VISITOR)
+        return Admission(answer=refusal(request, TOKEN_NEEDED))
+
+
+class DemoDoor:
+    """Every browser is an owner of its own, named by a signed cookie.
+
+    ``framed``: the page is shown in a frame of another site, over https.
+    """
+
+    def __init__(self, cookie: str, signer: Signer, framed: bool) -> None:
+        self._cookie, self._signer, self._framed = cookie, signer, framed
+
+    async def admit(self, request: Request) -> Admission:
+        signed = request.cookies.get(self._cookie, "")
+        owner = self._signer.read(signed, COOKIE_SECONDS) or ""
+        if DEMO_OWNER.fullmatch(owner):
+            return Admission(Visitor(owner))
+        # Only who opens the page becomes an owner; a request for anything else is nobody's.
+        if request.url.path != "/" or request.method != "GET":
+            why = "Your visit has ended, or your browser keeps no cookies. Reload the page."
+            return Admission(answer=refusal(request, why))
+        owner = f"v-{secrets.token_hex(16)}"
+        secure = self._framed or request.url.scheme == "https"
+        same_site = "None" if self._framed else "Lax"
+        value = self._signer.sign(owner)
+        cookie = cookie_header(self._cookie, value, same_site, secure, COOKIE_SECONDS)
+        return Admission(Visitor(owner), cookie)
+
+
+def refusal(request: Request, why: str) -> Response:
+    """401: as a small page where somebody opened the page, else as JSON."""
+    if request.url.path == "/":
+        return closed_page(why)
+    return JSONResponse({"error": why}, 401)
+
+
+def without_token(request: Request) -> Response:
+    """To the same address without the token, which then stands in no history."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
+    address = URL("/").include_query_params(**dict(kept))
+    return RedirectResponse(str(address), 303)

@@ -1,0 +1,257 @@
+"""The guard of the page: every request passes it, before Gradio sees any of it.
+
+It asks where a request comes from (host, page), who sends it (ui.access.doors), whether the page
+needs that route (ui.access.routes), and whether what it names is the visitor's.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gradio as gr
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from engine.store.workspace import Store
+from ui.access import downloads, event_body
+from ui.access.claims import Claims
+from ui.access.doors import Door
+from ui.access.event_body import StrangeBody
+from ui.access.origin import foreign_problem, host_problem
+from ui.access.routes import Kind, find_route
+from ui.access.uploads import Uploads
+from ui.access.visitor import Visitor
+
+APP_LOG = logging.getLogger("hone")
+LARGEST_BODY = 32 * 2**20  # bytes of an event; pasted rows are the largest
+NOT_HERE = "There is nothing here. Go back to the page."
+NOT_YOURS = "This belongs to another page. Reload yours."
+TOO_LONG = "This is too much at once. Save it as a file and add the file."
+BUG = "Something went wrong in Hone. Its details are in app.log."
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the guard knows of the place that it guards."""
+
+    door: Door
+    store: Store  # of the workspace; each visitor's own is asked of it
+    uploads: Uploads
+    hosts: frozenset[str] | None = None  # names that the page is reached by; None: by any
+    framed: bool = False  # the page is shown within a page of huggingface.co (a Space)
+    claims: Claims = field(default_factory=Claims)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every answer says to a browser, unless it says something stricter itself."""
+        parents = "'self' https://huggingface.co" if self.framed else "'none'"
+        policy = (
+            f"frame-ancestors {parents}; object-src 'none'; base-uri 'self'; form-action 'self'"
+        )
+        found = {
+            "content-security-policy": policy,
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+        }
+        return found if self.framed else found | {"x-frame-options": "DENY"}
+
+
+class Guard:
+    """The page's outermost layer."""
+
+    def __init__(self, app: ASGIApp, page: Any, site: Site) -> None:
+        self.app, self.page, self.site = app, page, site
+        self._headers = site.headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":  # the page has none
+            await send({"type": "websocket.close", "code": 1008})
+        else:
+            await self._answer(scope, receive, Answering(send, self._headers))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Answering) -> None:
+        request = Request(scope, receive)
+        try:
+            answer = await self._admit(request, send)
+            if answer is None:
+                return
+        except StrangeBody as error:
+            answer = JSONResponse({"error": str(error)}, 400)
+        except ClientDisconnect:
+            return
+        except Exception as error:
+            APP_LOG.error("bug at %s", scope["path"], exc_info=error)
+            if send.begun:
+                return
+            answer = JSONResponse({"error": BUG}, 500)
+        await answer(scope, receive, send)
+
+    async def _admit(self, request: Request, send: Answering) -> Response | None:
+        """The guard's own answer; None where Gradio has answered."""
+        site, path = self.site, request.url.path
+        if problem := host_problem(request, site.hosts):
+            return JSONResponse({"error": problem}, 400)
+        if problem := foreign_problem(request, forwarded=site.framed):
+            return JSONResponse({"error": problem}, 403)
+        found = find_route(request.method, path)
+        if found and found[0].kind == "public":
+            await self.app(request.scope, request.receive, send)
+            return None
+        admission = await site.door.admit(request)
+        send.cookie = admission.cookie
+        if admission.visitor is None:
+            return admission.answer
+        return await self._serve(request, send, admission.visitor, found)
+
+    async def _serve(
+        self, request: Request, send: Answering, visitor: Visitor, found: Any
+    ) -> Response | None:
+        """Answer a visitor who was let in."""
+        path, store = request.url.path, self.site.store.for_owner(visitor.owner)
+        store.touch_owner()
+        if path == "/whoami" and request.method == "GET":
+            return JSONResponse({"name": visitor.name})
+        if path.startswith(downloads.PREFIX) and request.method == "GET":
+            return downloads.send_file(store, path)
+        if found is None:
+            return JSONResponse({"error": NOT_HERE}, 404)
+        route, name = found
+        request.scope.setdefault("state", {})["visitor"] = visitor
+        return await self._check_and_pass(request, send, visitor.owner, (route.kind, name))
+
+    async def _check_and_pass(
+        self, request: Request, send: Answering, owner: str, what: tuple[Kind, str]
+    ) -> Response | None:
+        """Pass a request on where all that it names is its sender's."""
+        kind, name = what
+        query = request.query_params
+        receive = request.receive
+        own = True
+        match kind:
+            case "plain":
+                if "deep_link" in query:
+                    return JSONResponse({"error": NOT_HERE}, 404)
+            case "session":
+                name = name or query.get("session_hash", "")
+                own = self._claim("session", name, owner)
+            case "progress":
+                own = self._claim("upload", query.get("upload_id", ""), owner)
+            case "upload":
+                upload = query.get("upload_id")
+                if upload is None or self._claim("upload", upload, owner):
+                    return await self.site.uploads.receive(request, owner)
+                own = False
+            case _:
+                raw = await _read_body(request)
+                if raw is None:
+                    return JSONResponse({"error": TOO_LONG}, 413)
+                own = self._check_body(kind, event_body.parse_body(raw), owner)
+                receive = _again(raw, request.receive)
+                if kind == "event":
+                    send.on_json = lambda answer: self._note_event(answer, owner)
+        if not own:
+            return JSONResponse({"error": NOT_YOURS}, 403)
+        await self.app(_uncompressed(request.scope, kind), receive, send)
+        return None
+
+    def _claim(self, kind: str, name: str, owner: str) -> bool:
+        if not event_body.SESSION.fullmatch(name):
+            raise StrangeBody
+        return self.site.claims.claim(kind, name, owner)
+
+    def _check_body(self, kind: Kind, body: dict[str, Any], owner: str) -> bool:
+        """Whether what a body names is its sender's; raises StrangeBody."""
+        blocks: gr.Blocks = self.page.get_blocks()
+        if not self._claim("session", event_body.session_of(body), owner):
+            return False
+        if kind == "event":
+            event_body.check_event(blocks, body, lambda path: self.site.uploads.owns(owner, path))
+        elif kind == "server":
+            event_body.check_server_call(blocks, body)
+        elif kind == "cancel":
+            return self.site.claims.holds("event", str(body.get("event_id")), owner)
+        return True
+
+    def _note_event(self, answer: Any, owner: str) -> None:
+        """Only who has asked for an event may cancel it."""
+        if isinstance(answer, dict) and isinstance(answer.get("event_id"), str):
+            self.site.claims.claim("event", answer["event_id"], owner)
+
+
+class Answering:
+    """``send`` with the headers of every answer, and without those that let other pages read it."""
+
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self._send, self._headers = send, headers
+        self.begun = False
+        self.cookie = ""
+        self.on_json: Any = None  # is given the answer, where it is to be looked at
+        self._seen = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            self._change(MutableHeaders(scope=message))
+        elif message["type"] == "http.response.body" and self.on_json:
+            self._seen += message.get("body", b"")
+            if not message.get("more_body"):
+                self.on_json(_json_of(self._seen))
+        await self._send(message)
+
+    def _change(self, headers: MutableHeaders) -> None:
+        for name in [name for name in headers.keys() if name.startswith("access-control-")]:
+            del headers[name]
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        if self.cookie:
+            headers.append("set-cookie", self.cookie)
+
+
+def _json_of(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
+async def _read_body(request: Request) -> bytes | None:
+    """The whole body; None where it is too long."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > LARGEST_BODY:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _again(raw: bytes, receive: Receive) -> Receive:
+    """A body that has been read, once more; then what comes after it."""
+    given = False
+
+    async def once_more() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    return once_more
+
+
+def _uncompressed(scope: Scope, kind: Kind) -> Scope:
+    """The request of an event asks for a plain answer, since the guard reads it."""
+    if kind != "event":
+        return scope
+    kept = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+    return {**scope, "headers": kept}

@@ -1,0 +1,68 @@
+"""The pages before the page: the login, and what is said to those who are not let in.
+
+They are whole without a script, and ask for nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from starlette.responses import HTMLResponse
+
+from ui.text import escape_html
+
+ASSETS = Path(__file__).parent.parent / "assets"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+COME_BACK = '<p><a href="/">I have opened it already: try again</a></p>'
+
+
+def login_page(problem: str = "", name: str = "", status: int = 200) -> HTMLResponse:
+    """Name and password; ``problem`` says why the last attempt failed."""
+    said = f'<p class="problem" role="alert">{escape_html(problem)}</p>' if problem else ""
+    body = (
+        f"{said}<form method='post' action='/login'>"
+        "<label for='name'>Name</label>"
+        f'<input id="name" name="name" value="{escape_html(name)}" autocomplete="username" '
+        'autocapitalize="none" spellcheck="false" required maxlength="40" autofocus>'
+        "<label for='password'>Password</label>"
+        '<input id="password" name="password" type="password" autocomplete="current-password" '
+        'required maxlength="1024">'
+        "<button>Log in</button></form>"
+    )
+    return _page("Log in to Hone", body, status)
+
+
+def closed_page(why: str) -> HTMLResponse:
+    """401: why nobody is let in here, and what to do."""
+    return _page("Hone is closed here", f"<p>{escape_html(why)}</p>{COME_BACK}", 401)
+
+
+def _page(title: str, body: str, status: int) -> HTMLResponse:
+    logo = _asset("logo.svg").replace("<svg ", '<svg aria-hidden="true" ')
+    html = (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape_html(title)}</title><style>{_styles()}</style></head>"
+        f"<body><main><header>{logo}<h1>{escape_html(title)}</h1></header>{body}</main></body>"
+        "</html>"
+    )
+    return HTMLResponse(html, status, HEADERS)
+
+
+@cache
+def _styles() -> str:
+    """The page's colours, light and dark, and these pages' own rules."""
+    light, dark = re.findall(r"(?:^:root|^\.dark) \{(.*?)^\}", _asset("app.css"), re.S | re.M)
+    darker = f"@media (prefers-color-scheme: dark) {{ :root {{{dark}}} }}"
+    return f":root {{{light}}}{darker}{_asset('door.css')}"
+
+
+@cache
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")

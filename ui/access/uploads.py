@@ -1,0 +1,195 @@
+"""Uploaded files: who uploaded which, how much at a time, and when they go.
+
+Gradio keeps an upload in a folder named after its contents and tells its path to the page, which
+sends the path back to the handler. Anybody could send any path, so a handler takes only those that
+its own visitor has uploaded, and only they are ever removed.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gradio.route_utils import upload_fn
+from gradio.routes import file_upload_statuses
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Message
+
+from engine.errors import DataError
+from engine.text import format_bytes
+
+INCOMING = "incoming-"  # begins the name of a folder into which an upload is being written
+UPLOADED = re.compile(r"[0-9a-f]{64}")  # the folder of a whole upload: the hash of its contents
+FORM_BYTES = 2**20  # of an upload that are no file: names and borders
+HOUR = 3600.0
+NOT_YOURS = "This file was not uploaded from this page. Choose it again."
+NO_LENGTH = "An upload must say how long it is."
+BROKEN_OFF = "The upload was broken off. Choose the file again."
+
+
+class TooLarge(Exception):
+    """More arrived than may be uploaded at once."""
+
+
+class Uploads:
+    """The uploads of all owners, below Gradio's temporary folder; safe to use from several threads.
+
+    ``largest``: bytes of one upload, and ``most`` of all that an owner has uploaded and not used.
+    """
+
+    def __init__(self, folder: Path, largest: float, most: float | None = None) -> None:
+        self.folder = folder.resolve()
+        self.largest, self.most = largest, most or 4 * largest
+        self._owners: defaultdict[Path, set[str]] = defaultdict(set)
+        self._sizes: dict[Path, int] = {}
+        self._lock = threading.Lock()
+
+    # --- coming in ---
+
+    async def receive(self, request: Request, owner: str) -> Response:
+        """Take an upload in; what is broken off or too large leaves nothing behind."""
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal():
+            return JSONResponse({"error": NO_LENGTH}, 411)
+        if problem := self._problem_of(int(length), owner):
+            return JSONResponse({"error": problem}, 413)
+        folder = self.folder / f"{INCOMING}{secrets.token_hex(8)}"
+        folder.mkdir(parents=True)
+        try:
+            paths, _, _ = await upload_fn(
+                _bounded(request, self.largest + FORM_BYTES),
+                str(folder),
+                self.largest,
+                request.query_params.get("upload_id"),
+                force_move=True,
+                upload_progress=file_upload_statuses,
+            )
+            return JSONResponse([str(self._keep(folder, Path(path), owner)) for path in paths])
+        except (MultiPartException, HTTPException, TooLarge, ClientDisconnect) as error:
+            too_large = isinstance(error, TooLarge) or "allowed size" in str(error)
+            said = self._too_large() if too_large else BROKEN_OFF
+            return JSONResponse({"error": said}, 413 if too_large else 400)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _problem_of(self, length: int, owner: str) -> str:
+        if length > self.largest + FORM_BYTES:
+            return self._too_large()
+        with self._lock:
+            held = sum(
+                self._sizes[path] for path, owners in self._owners.items() if owner in owners
+            )
+        if held + length > self.most:
+            return (
+                f"There are {format_bytes(held)} of your uploads here that were not used. Reload "
+                "the page, and try again in an hour."
+            )
+        return ""
+
+    def _too_large(self) -> str:
+        return f"Files of up to {format_bytes(self.largest)} can be added at a time."
+
+    def _keep(self, folder: Path, path: Path, owner: str) -> Path:
+        """Move a whole file to where Gradio looks for it, and note whose it is."""
+        target = self.folder / path.relative_to(folder)
+        size = path.stat().st_size
+        target.parent.mkdir(exist_ok=True)
+        path.replace(target)
+        with self._lock:
+            self._owners[target].add(owner)
+            self._sizes[target] = size
+        return target
+
+    # --- being used ---
+
+    def require(self, owner: str, files: Iterable[Any]) -> list[Path]:
+        """The files' paths, if this owner has uploaded every one of them; else raises DataError."""
+        found = []
+        for file in files:
+            path = Path(file) if isinstance(file, str) else None
+            with self._lock:
+                # As it was told to the page, to the letter: no other way to write a path counts.
+                own = path is not None and owner in self._owners.get(path, ())
+            if path is None or not own or not path.is_file():
+                raise DataError(NOT_YOURS)
+            found.append(path)
+        return found
+
+    def discard(self, owner: str, paths: Iterable[Path]) -> None:
+        """Remove files that an owner has uploaded; one that another has uploaded too stays."""
+        for path in paths:
+            with self._lock:
+                owners = self._owners.get(path, set())
+                if owner not in owners:
+                    continue
+                owners.discard(owner)
+                if owners:
+                    continue
+                del self._owners[path], self._sizes[path]
+            path.unlink(missing_ok=True)
+            if UPLOADED.fullmatch(path.parent.name):
+                _remove_if_empty(path.parent)
+
+    # --- being swept ---
+
+    def sweep(self, seconds: float = HOUR) -> int:
+        """Remove what was uploaded or broken off this long ago; returns how much that was."""
+        before, found = time.time() - seconds, 0
+        if not self.folder.is_dir():
+            return 0
+        for path in self.folder.iterdir():
+            ours = path.name.startswith((INCOMING, "tmp")) or UPLOADED.fullmatch(path.name)
+            if ours and not path.is_symlink() and _last_change(path) < before:
+                found += 1
+                self._forget_below(path)
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+        return found
+
+    def _forget_below(self, folder: Path) -> None:
+        with self._lock:
+            for path in [one for one in self._owners if folder in one.parents]:
+                del self._owners[path], self._sizes[path]
+
+
+def _last_change(path: Path) -> float:
+    """When something last changed in it: a file that is being written counts."""
+    try:
+        inside = list(path.rglob("*")) if path.is_dir() else []
+        return max(one.stat().st_mtime for one in (path, *inside))
+    except OSError:  # it is going at this moment
+        return time.time()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        pass
+
+
+def _bounded(request: Request, most: float) -> Request:
+    """The request, whose body ends with TooLarge after so many bytes, whatever its header says."""
+    receive, seen = request.receive, 0
+
+    async def counted() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > most:
+            raise TooLarge
+        return message
+
+    return Request(request.scope, counted)
