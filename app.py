@@ -12,27 +12,29 @@ OFFLINE_SETTINGS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLI
 for name in (*OFFLINE_SETTINGS, "HF_HUB_DISABLE_TELEMETRY"):
     os.environ.setdefault(name, "1")
 
-import argparse
 import signal
-import socket
 import sys
 import threading
 import webbrowser
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
+
+from ui.options import end_without_home, prepare_folders, read_options
+
+if __name__ == "__main__":
+    prepare_folders(read_options(None))
 
 import gradio as gr
 from gradio.events import Dependency
-from starlette.middleware import Middleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from engine.errors import HoneError
 from engine.runs.engine import Engine
+from engine.spec.limits import TABLES
 from engine.store.run_view import RunState
-from ui import form, theme
+from ui import form, header, serve
 from ui.compare.run_list import refresh_runs
 from ui.compare.tab import CompareTab
-from ui.context import DEMO, LOCAL, Context, Policy
+from ui.context import Context
 from ui.data.inputs import DataInputs
 from ui.data.tab import DataTab, wire_data
 from ui.export import build_export
@@ -45,9 +47,6 @@ from ui.train.data_choice import choose_data
 from ui.train.tab import TrainTab, form_widgets
 from ui.train.wiring import Before, wire_train
 
-HERE = Path(__file__).resolve().parent
-DEFAULT_PORT = 7860
-LARGEST_FILE = "8gb"
 # The page takes the tab it should open with, unless the user has already chosen another one or has
 # the menu open.
 UNLESS_CHOSEN = """(first) => document.querySelector("#nav [data-tab-id=data][aria-selected=true]")
@@ -72,20 +71,11 @@ class Page:
         self.fields: dict[str, Any] = {path: fields[path] for path in form.FORM_PATHS}
 
 
-def create_app(
-    home: Path,
-    policy: Policy = LOCAL,
-    engine: Engine | None = None,
-    model_roots: Sequence[Path] = (),
-) -> gr.Blocks:
-    """The whole page over one workspace."""
-    ctx = Context(engine or Engine(home, model_roots=model_roots), policy)
-    log_to_file(ctx.engine.store.home / "app.log")
-    gr.set_static_paths([theme.PLOTLY.parent, ctx.engine.store.runs, ctx.engine.store.recipes])
-    with gr.Blocks(
-        title="Hone", fill_width=True, analytics_enabled=False, delete_cache=(3600, 86400)
-    ) as blocks:
-        theme.build_header(ctx.engine.device.text)
+def create_app(ctx: Context) -> gr.Blocks:
+    """The whole page. What is somebody's is not in it: that comes when he opens it."""
+    log_to_file(ctx.engine.store.root / "app.log")
+    with gr.Blocks(title="Hone", fill_width=True, analytics_enabled=False) as blocks:
+        header.build_header(ctx, blocks)
         page = Page(ctx, blocks)
         chosen = wire_dataset_choice(ctx, page)
         counted = wire_data_view(ctx, page)
@@ -185,84 +175,32 @@ def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM. Runs continue without this process."""
-    options = _argument_parser().parse_args(arguments)
-    space = "SPACE_ID" in os.environ  # a Hugging Face Space: everybody can reach it
-    os.environ["GRADIO_TEMP_DIR"] = str(options.home.resolve() / "tmp")
+    options = read_options(arguments)
+    prepare_folders(options)
     try:
-        engine = Engine(options.home, model_roots=options.models)
+        engine = Engine(options.home, model_roots=options.models, limits=TABLES[options.mode])
+        ctx, address = Context(engine), serve.choose_address(options)
+        site = serve.make_site(options, engine.store, ctx.uploads, address.port)
     except OSError as error:
-        problem = f"Hone cannot keep its files in {options.home}: {error.strerror}."
-        print(problem, "Choose another folder with --home.", file=sys.stderr)
+        end_without_home(options, error)
+    except HoneError as error:
+        print(error, file=sys.stderr)
         return 2
-    blocks = create_app(options.home, DEMO if space else LOCAL, engine)
+    serve.start_sweeping(ctx.uploads)
+    blocks = create_app(ctx)
     leave = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: leave.set())
-    _, url, _ = blocks.launch(**_launch_options(options.port, space), **theme.launch_options())
+    url = serve.serve(blocks, site, address)
     ready = f"Hone is ready at {url} (started in {time.perf_counter() - STARTED:.1f} s)."
     print(f"{ready} Press Ctrl-C to quit; training continues.", flush=True)
-    if not options.no_browser and not space:
+    if not (options.no_browser or options.in_space or options.host):
         webbrowser.open(url)
     while not leave.wait(1):  # a wait without a limit would not be woken by signals on Windows
         pass
     blocks.close(verbose=False)
     engine.close()
     return 0
-
-
-def _launch_options(port: int, space: bool) -> dict[str, Any]:
-    """What Gradio's ``launch`` is given; in a Space everybody may connect, else this machine."""
-    hosts = ["localhost", "127.0.0.1"]
-    if space:
-        hosts.append(os.environ.get("SPACE_HOST", "*"))
-    return {
-        "server_name": "0.0.0.0" if space else "127.0.0.1",
-        "server_port": port if space else _free_port(port),
-        "app_kwargs": {"middleware": [Middleware(TrustedHostMiddleware, allowed_hosts=hosts)]},
-        "max_file_size": LARGEST_FILE,
-        "prevent_thread_lock": True,
-        "quiet": True,
-        "ssr_mode": False,
-        "run_history": False,
-        "enable_monitoring": False,
-        "footer_links": [],
-    }
-
-
-def _free_port(wanted: int) -> int:
-    """The wanted port, or the next one that is free."""
-    for port in range(wanted, wanted + 100):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise SystemExit(f"No free port from {wanted} to {wanted + 99}. Choose another with --port.")
-
-
-def _port_number(text: str) -> int:
-    """A port number, for argparse."""
-    if not text.isdigit() or not 1 <= int(text) <= 65435:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a port; give a number from 1 to 65435")
-    return int(text)
-
-
-def _argument_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="app.py", description="Hone: fine-tune a language model in your browser."
-    )
-    parser.add_argument(
-        "--home", type=Path, default=HERE / "workspace", help="where Hone keeps its files"
-    )
-    about = f"port to serve on (default {DEFAULT_PORT}; the next free one if taken)"
-    parser.add_argument("--port", type=_port_number, default=DEFAULT_PORT, help=about)
-    about = "a folder with model folders to choose from; may be repeated"
-    folders: dict[str, Any] = {"type": Path, "action": "append", "default": [], "metavar": "DIR"}
-    parser.add_argument("--models", help=about, **folders)
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    return parser
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typer.main import get_command
 from engine.cli import check, results, runs, train
 from engine.cli.options import PlainCommand
 from engine.errors import HoneError
+from engine.store.files import keep_private
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.train_from_file,
@@ -57,4 +58,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    keep_private()
     sys.exit(main())

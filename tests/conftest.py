@@ -39,6 +39,10 @@ settings.load_profile("hone")
 SHARED = PROJECT_FOLDER.parent / "shared" / "data"
 SLOW_FOLDERS = (PROJECT_FOLDER / "tests" / "browser", PROJECT_FOLDER / "tests" / "engine" / "work")
 SLOW_FIXTURES = {"trained", "browser"}
+# A minute or more each, the browser's aside.
+LONGEST_FILES = {
+    "test_worker", "test_memory_limit", "test_preferences", "test_classify", "test_resume",
+}  # fmt: skip
 STACK = ExitStack()
 
 
@@ -93,7 +97,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
         items[:] = fast
     # The longest first, so that no process is left with one of them at the end.
-    items.sort(key=lambda item: not set(SLOW_FOLDERS) & set(item.path.parents))
+    items.sort(key=lambda item: (item.path.stem not in LONGEST_FILES, not in_slow_folder(item)))
+
+
+def in_slow_folder(item: pytest.Item) -> bool:
+    return bool(set(SLOW_FOLDERS) & set(item.path.parents))
 
 
 def is_slow(item: pytest.Item) -> bool:

@@ -41,21 +41,27 @@ WORK: Mapping[str, tuple[str, ...]] = {
     "model": (*TOOLS, "kernels"),
     "train": MODEL,
     "evaluate": MODEL,
-    "merge": MODEL,
+    "stranger": (),
+    "merge_check": (*MODEL, "stranger"),
+    "merge": (*MODEL, "merge_check"),
     "serve": (),
     "desk": (*MODEL, "serve"),
     "oneshot": (*MODEL, "serve"),
-    "__main__": (*MODEL, "train", "evaluate", "merge", "serve", "desk", "oneshot"),
+    "__main__": (*MODEL, "train", "evaluate", "merge_check", "merge", "serve", "desk", "oneshot"),
 }
-PAGE = ("text", "handlers", "context", "form")
+PAGE = ("text", "access", "handlers", "context", "form")
 DRAWN = (*PAGE, "theme", "charts")
 UI: Mapping[str, tuple[str, ...]] = {
     "text": (),
-    "handlers": ("text",),
-    "context": ("text", "handlers"),
+    "options": (),
+    "access": ("text",),
+    "handlers": ("text", "access"),
+    "context": ("text", "access", "handlers"),
     "form": ("text", "handlers", "context"),
     "theme": PAGE,
     "charts": (*PAGE, "theme"),
+    "header": DRAWN,
+    "serve": (*DRAWN, "options"),
     "data": DRAWN,
     "model": DRAWN,
     "compare": DRAWN,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import defaultdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 from engine.data import datasets
 from engine.data.datasets import Dataset
@@ -24,6 +25,9 @@ from engine.runs.engine import Engine
 from engine.runs.plan import Known, Plan, Problems, lengths_of, make_case
 from engine.spec.run import DataSpec, RunSpec
 from engine.text import OnProgress
+from ui.access.policy import Policy, policy_of
+from ui.access.uploads import HOUR, Uploads
+from ui.access.visitor import LOCAL_VISITOR, NOT_ADMITTED, Visitor, visitor_of
 
 REPORTS_KEPT = 50  # token reports in memory
 
@@ -38,11 +42,21 @@ def _uncut(spec: DataSpec) -> DataSpec:
 
 
 class Context:
-    """Shared by all visitors; holds nothing that belongs to one of them."""
+    """What handlers work with. The page is built with the one that all visitors share.
 
-    def __init__(self, engine: Engine, policy: Policy) -> None:
+    A handler gets a visitor's own view (``for_visitor``): his engine, which reaches his files
+    alone, and what he may do. What is known of models and rows is shared.
+    """
+
+    def __init__(
+        self, engine: Engine, policy: Policy | None = None, uploads: Uploads | None = None
+    ) -> None:
         self.engine = engine
-        self.policy = policy
+        self.visitor = LOCAL_VISITOR
+        limits = engine.store.limits
+        self.policy = policy or policy_of(limits.mode, self.visitor)
+        kept = HOUR if limits.forgets else 24 * HOUR  # seconds, of an upload that nobody uses
+        self.uploads = uploads or Uploads(engine.store.root / "tmp", limits.upload_bytes, kept)
         self._models: dict[str, ModelInfo] = {}
         self._unusable: dict[str, str] = {}
         self.downloads = Downloads(engine.store)
@@ -52,17 +66,39 @@ class Context:
         self._reports: dict[str, TokenReport] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
+    def for_visitor(self, visitor: Visitor) -> Context:
+        """The view of one visitor."""
+        view = copy.copy(self)
+        view.visitor = visitor
+        view.policy = policy_of(self.engine.store.limits.mode, visitor)
+        if visitor.owner != self.engine.store.owner:
+            view.engine = self.engine.for_owner(visitor.owner)
+        return view
+
+    def for_request(self, request: Any) -> Context:
+        """The view of who has sent a request; raises RunError where nobody was let in.
+
+        Without a request, which is a call from within Hone, it is the owner's of a local workspace.
+        """
+        if request is None and self.engine.store.limits.mode == "local":
+            return self
+        if request is None:
+            raise RunError(NOT_ADMITTED)
+        return self.for_visitor(visitor_of(request))
+
     def load_dataset(self, source: str) -> Dataset:
         """A dataset's card by its source; raises DataError."""
         return datasets.load_dataset(self.engine.store, source)
 
     def prepare(self, spec: DataSpec, on_progress: OnProgress = lambda _: None) -> Prepared:
         """The rows for training with these settings, and findings; raises DataError."""
-        with self._locks[spec.source]:  # two requests of one page share one answer
+        # Two requests of one page share one answer.
+        with self._locks[f"{self.visitor.owner} {spec.source}"]:
             return oneshot.prepare_rows(self.engine.store, spec, on_progress)
 
     def count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
         """The tokens of the rows, counted by the desk and remembered; raises HoneError."""
+        self.check_model(model)
         found = self.engine.desk.count_tokens(model, prepared.train_rows(), spec)
         self._measured[_report_key(model, prepared, spec)] = found
         self._reports[_report_key(model, prepared, _uncut(spec))] = found
@@ -80,6 +116,7 @@ class Context:
         problems, source = Problems(), spec.model.source
         info, prepared, tokens, row_lengths = self.known_model(source), None, None, None
         with problems.collect():
+            self.check_model(source)
             if wait:
                 local.checked_folder(source)
                 info = self.load_model(source)
@@ -130,11 +167,14 @@ class Context:
         return self._unusable.get(source, "")
 
     def known_model(self, source: str) -> ModelInfo | None:
-        """A base model's description if it is loaded already."""
-        return self._models.get(source)
+        """A base model's description if it is loaded already, and this visitor may name it."""
+        found = self._models.get(source)
+        return found if found and self.may_name(source) else None
 
     def opened_folders(self) -> list[str]:
         """Model folders that were opened by their path and still exist."""
+        if not self.policy.may_open_folders:
+            return []
         known = {"pocket", *(source for source, _ in self.model_choices())}
         return [
             one
@@ -154,11 +194,21 @@ class Context:
 
     def check_model(self, source: str) -> None:
         """Raise RunError for a model that this visitor may not name."""
+        if self.policy.may_open_folders and self.policy.may_download:
+            return
         if name := local.hub_name(source):
             if catalog.known_model(name) is None:
                 self.policy.require_download()
         elif source not in {known for known, _ in self.model_choices()}:
             self.policy.require_folders()
+
+    def may_name(self, source: str) -> bool:
+        """Whether this visitor may name a model."""
+        try:
+            self.check_model(source)
+        except RunError:
+            return False
+        return True
 
     def model_choices(self) -> list[tuple[str, str]]:
         """(source, label) of every base model found."""
@@ -185,26 +235,3 @@ class Context:
     def known_hub_page(self, name: str) -> HubPage | None:
         """The page as it was last fetched."""
         return self._pages.get(name)
-
-
-class Policy(NamedTuple):
-    """Permissions of everybody who reaches this app."""
-
-    may_open_folders: bool  # open model folders of this machine by their path
-    may_download: bool  # search the Hub, download models, delete them
-
-    def require_folders(self) -> None:
-        """Raise RunError where folders may not be opened."""
-        if not self.may_open_folders:
-            raise RunError("Folders are closed in the public demo. Run Hone on your own machine.")
-
-    def require_download(self) -> None:
-        """Raise RunError where models may not be downloaded or deleted."""
-        if not self.may_download:
-            raise RunError(
-                "The public demo downloads and deletes no models. Run Hone on your own machine."
-            )
-
-
-LOCAL = Policy(may_open_folders=True, may_download=True)
-DEMO = Policy(may_open_folders=False, may_download=False)

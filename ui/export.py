@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import gradio as gr
 
@@ -13,6 +13,7 @@ from engine.runs import export
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.text import format_bytes, format_loss, format_share
+from ui.access import downloads
 from ui.compare.run_list import build_run_list, refresh_runs
 from ui.context import Context
 from ui.handlers import QUIET, Updates, bind, download_on_click
@@ -44,13 +45,11 @@ class ExportWidgets:
 
     def __init__(self) -> None:
         self.run = build_run_list("export-run")
-        hidden: dict[str, Any] = {"visible": "hidden"}
         with gr.Row(equal_height=False):
             with gr.Column(min_width=320):
                 self.adapter = raw_html(elem_id="export-adapter")
                 label = "Download the adapter (zip)"
                 self.take_adapter = make_button(label, "take-adapter", interactive=False)
-                self.adapter_file = gr.DownloadButton("Adapter", elem_id="adapter-file", **hidden)
             with gr.Column(min_width=320):
                 self.precision = gr.Radio(
                     PRECISIONS,
@@ -63,9 +62,6 @@ class ExportWidgets:
                 self.merge = make_button(MERGE, "merge", interactive=False)
                 label = "Download the merged model (zip)"
                 self.take_merged = make_button(label, "take-merged", visible=False)
-                self.merged_file = gr.DownloadButton(
-                    "Merged model", elem_id="merged-file", **hidden
-                )
         # Not gr.Code, which keeps the height that it had while the tab was hidden.
         self.code = raw_html(elem_id="code", js_on_load=COPY_SCRIPT)
         self.timer = gr.Timer(1.0, active=False)  # ticks while a merge works
@@ -88,8 +84,8 @@ def build_export(ctx: Context) -> None:
     listed.then(show, chosen, own.shown, **QUIET)
     gr.on([own.run.change, own.precision.change, own.timer.tick], show, chosen, own.shown, **QUIET)
     own.merge.click(bind(start_merge, ctx, own), chosen, own.shown, api_visibility="private")
-    download_on_click(own.take_adapter, bind(zip_adapter, ctx), own.run, own.adapter_file)
-    download_on_click(own.take_merged, bind(zip_merged, ctx), chosen, own.merged_file)
+    download_on_click(own.take_adapter, bind(zip_adapter, ctx), own.run)
+    download_on_click(own.take_merged, bind(zip_merged, ctx), chosen)
 
 
 class MergeState(NamedTuple):
@@ -139,13 +135,15 @@ def start_merge(ctx: Context, own: ExportWidgets, run_id: str | None, precision:
 
 
 def zip_adapter(ctx: Context, run_id: str | None) -> str:
-    """The adapter as a file."""
-    return str(export.adapter_zip(ctx.engine.store.run(run_id or "")))
+    """The link to the adapter as a file."""
+    run = ctx.engine.store.run(run_id or "")
+    return downloads.run_link(run, export.adapter_zip(run))
 
 
 def zip_merged(ctx: Context, run_id: str | None, precision: str) -> str:
-    """The merged model as a file."""
-    return str(export.merged_zip(ctx.engine.store.run(run_id or ""), precision))
+    """The link to the merged model as a file."""
+    run = ctx.engine.store.run(run_id or "")
+    return downloads.run_link(run, export.merged_zip(run, precision))
 
 
 # --- what is shown: functions of a run's folder ---

@@ -24,9 +24,9 @@ from engine.spec.run import DataSpec, RunSpec, Shape
 # Every field, in the order of the form. Fields of data are on the Data tab (except the seed), the
 # model on the Model tab, all others on the Train tab.
 FORM_PATHS = (
-    "data.source", "model.source", "data.shape", "data.roles", "data.fixes", "data.goal",
-    "data.system", "data.learn", "data.template", "data.max_length", "data.held_out",
-    "data.held_out_source", "name", "model.start",
+    "data.source", "model.source", "data.shape", "data.roles", "data.fixes", "data.left_out",
+    "data.goal", "data.system", "data.learn", "data.template", "data.max_length",
+    "data.held_out", "data.held_out_source", "name", "model.start",
     "method.kind", "method.rank", "method.alpha", "method.targets", "method.dropout",
     "method.rslora", "method.init", "method.plus", "method.bias", "method.layers", "method.save",
     "method.ranks", "method.preference", "method.beta",
@@ -74,7 +74,7 @@ TARGET_GROUP_NOTES = {
 }
 SHARE_CHOICE = ("A share of this data", "")
 # Fields without a widget of their own: other widgets set them.
-STATE_PATHS = ("data.roles", "data.fixes", "model.start")
+STATE_PATHS = ("data.roles", "data.fixes", "data.left_out", "model.start")
 # Fields that would not get this widget by their type, and its choices; none: those of the field.
 CHOICE_WIDGETS: dict[str, tuple[type[Component], list[tuple[str, str]]]] = {
     "data.source": (gr.Dropdown, []),

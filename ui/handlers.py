@@ -1,12 +1,12 @@
 """Wraps handlers for Gradio: fixed first arguments, named outputs, errors as messages on the page.
 
+A handler that is given the page's context gets the view of it that belongs to the visitor who asks.
 An expected error (engine.errors) becomes a message in plain words. Anything else is a bug in Hone:
 it is logged with its traceback under an id, and the page shows the id.
 """
 
 from __future__ import annotations
 
-import functools
 import html
 import inspect
 import logging
@@ -16,12 +16,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import gradio as gr
 from gradio.components import Component
 
 from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
+from ui.access.event_body import STRANGE
 
 Values = dict[Component, Any]  # of a handler whose inputs are a set
 Updates = dict[Component, Any]  # the widgets that an event changes; all others stay as they are
@@ -36,6 +37,9 @@ QUIET: dict[str, Any] = {
 LATEST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 EACH_CHANGE: dict[str, Any] = {"trigger_mode": "multiple", **QUIET}
 Outputs = Mapping[str, Component] | None
+Call = Callable[..., Any]  # a handler with its first arguments; it takes the request before others
+FOLLOW_LINK = """(link) => { const a = document.createElement("a");
+    a.href = link; a.download = ""; document.body.append(a); a.click(); a.remove(); }"""
 ERROR_TITLES = {
     SpecError: "Check the settings",
     DataError: "This data cannot be used as it is",
@@ -67,31 +71,53 @@ def error_message(error: Exception) -> tuple[str, str]:
 def bind(handler: Callable[..., Any], *first: Any, outputs: Outputs = None) -> Callable[..., Any]:
     """The handler with its first arguments fixed, as a plain function whose errors are messages.
 
+    Gradio gives it the request, which says whose view of a first argument the handler gets.
     With ``outputs``, components by name, the handler returns or yields ``{name: value}``; what it
     does not name stays as it is. Inputs have names where the event gets ``inputs_kwargs``.
     """
-    bound = functools.partial(handler, *first)
+
+    def call(request: Any, *args: Any, **named: Any) -> Any:
+        return handler(*_of_visitor(first, request), *args, **named)
+
     is_generator = inspect.isgeneratorfunction(handler)
-    wrapper = (_wrap_generator if is_generator else _wrap_function)(bound, outputs)
-    # Gradio finds special arguments by annotation, and cannot do so on a partial object.
+    wrapper = (_wrap_generator if is_generator else _wrap_function)(call, outputs)
+    # Gradio finds special arguments by annotation.
+    signature = inspect.signature(handler)
+    left = list(signature.parameters.values())[len(first) :]
+    asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     wrapper.__name__ = handler.__name__
-    wrapper.__signature__ = inspect.signature(bound)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = typing.get_type_hints(handler)
+    wrapper.__signature__ = signature.replace(parameters=[asked, *left])  # type: ignore[attr-defined]
+    wrapper.__annotations__ = typing.get_type_hints(handler) | {"request": gr.Request}
     return wrapper
 
 
-def _wrap_function(bound: Callable[..., Any], outputs: Outputs) -> Callable[..., Any]:
-    def run(*args: Any, **named: Any) -> Any:
+class PerVisitor(Protocol):
+    """What each visitor has a view of: the context of the page (ui.context)."""
+
+    def for_request(self, request: Any) -> PerVisitor:
+        """The view of the visitor who has sent a request."""
+
+
+def _of_visitor(first: tuple[Any, ...], request: Any) -> tuple[Any, ...]:
+    """The first arguments, of which the context is the visitor's own."""
+    if first and hasattr(first[0], "for_request"):
+        shared: PerVisitor = first[0]
+        return shared.for_request(request), *first[1:]
+    return first
+
+
+def _wrap_function(call: Call, outputs: Outputs) -> Call:
+    def run(request: Any = None, *args: Any, **named: Any) -> Any:
         with _errors_as_messages():
-            return _by_component(bound(*args, **named), outputs)
+            return _by_component(call(request, *args, **named), outputs)
 
     return run
 
 
-def _wrap_generator(bound: Callable[..., Any], outputs: Outputs) -> Callable[..., Any]:
-    def run(*args: Any, **named: Any) -> Iterator[Any]:
+def _wrap_generator(call: Call, outputs: Outputs) -> Call:
+    def run(request: Any = None, *args: Any, **named: Any) -> Iterator[Any]:
         with _errors_as_messages():
-            for answer in bound(*args, **named):
+            for answer in call(request, *args, **named):
                 yield _by_component(answer, outputs)
 
     return run
@@ -104,20 +130,31 @@ def _by_component(answer: Any, outputs: Outputs) -> Any:
     return {outputs[name]: value for name, value in answer.items()} or gr.skip()
 
 
+def event_text(event: gr.EventData, name: str) -> str:
+    """What a widget says of its event under a name; raises SpecError where it says no such thing.
+
+    A page can send anything here.
+    """
+    value = getattr(event, name, None)
+    if not isinstance(value, str):
+        raise SpecError(STRANGE)
+    return value
+
+
 def hide_widget() -> Any:
     """Hide the output of an event."""
     return gr.update(visible=False)
 
 
-def download_on_click(
-    button: gr.Button, make_file: Callable[..., Any], inputs: Any, file: gr.DownloadButton
-) -> None:
-    """Make a file when ``button`` is pressed, then click ``file``, the hidden button for it."""
-    made = button.click(make_file, inputs, file, **QUIET)
-    name = file.elem_id
-    selector = f"#{name} a, #{name} button, a#{name}, button#{name}"
-    click = f"() => setTimeout(() => document.querySelector('{selector}')?.click(), 300)"
-    made.success(None, js=click, api_visibility="private")
+def download_on_click(button: gr.Button, make_file: Callable[..., Any], inputs: Any) -> None:
+    """Make a file when ``button`` is pressed, then take it away.
+
+    ``make_file`` returns a link of ui.access.downloads.
+    """
+    with button.parent:  # beside the tabs it would count as one
+        link = gr.HTML(visible=False)
+    made = button.click(make_file, inputs, link, **QUIET)
+    made.success(None, link, None, js=FOLLOW_LINK, api_visibility="private")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ STATE_LABELS = {
     RunState.FAILED: "Error",
     RunState.INTERRUPTED: "Interrupted",
     RunState.FINISHED: "Finished",
+    RunState.IMPORTED: "Added",
 }
 
 Tile = tuple[str, str, str]  # a figure: label, value, what it is compared with

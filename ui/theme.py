@@ -16,6 +16,7 @@ ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("page.js", "live.js", "model.js")
 STYLES = ("app.css", "model.css", "report.css")
 PLOTLY = Path(plotly.__file__).parent / "package_data" / "plotly.min.js"
+PLOTLY_PATH = "/plotly.min.js"  # where it is served
 
 # Colours by meaning, as (light, dark). app.css holds the same for Hone's own HTML.
 PAGE_COLOUR = ("#f6f7f9", "#0c0e13")
@@ -105,7 +106,7 @@ def read_asset(name: str) -> str:
 def launch_options() -> dict[str, Any]:
     """The arguments of ``launch`` for the look."""
     scripts = "".join(f"<script>{read_asset(name)}</script>" for name in SCRIPTS)
-    plotly_url = f'<script>window.HONE_PLOTLY = "gradio_api/file={PLOTLY.as_posix()}";</script>'
+    plotly_url = f'<script>window.HONE_PLOTLY = "{PLOTLY_PATH.lstrip("/")}";</script>'
     return {
         "theme": make_theme(),
         "css": "\n".join(read_asset(name) for name in STYLES),

@@ -7,6 +7,7 @@ from engine.coach.rules import find_sign
 from engine.spec.batch import KTO_COMPARES_FEWER
 from engine.store import events as ev
 from engine.store.run_view import RunState, RunView, layout_of
+from engine.text import format_duration
 
 
 def describe_run(view: RunView, state: RunState) -> CoachMessage:
@@ -18,7 +19,38 @@ def describe_run(view: RunView, state: RunState) -> CoachMessage:
             return find_sign(view).message
         case RunState.FINISHED:
             return _finished_message(view)
+        case RunState.IMPORTED:
+            return _imported_message(view)
     return _idle_message(view, state)
+
+
+def describe_stopping(view: RunView, disobeyed: bool) -> CoachMessage:
+    """What to tell the user of a run that was asked to end."""
+    if not disobeyed:
+        return _make_message("info", "Stopping", "It stops after the current step.")
+    text = (
+        "It has not stopped yet: the current step takes long, or it hangs. End it now ends it at "
+        f"once. {_kept_text(view)}"
+    )
+    return _make_message("warn", "Stopping", text)
+
+
+def describe_silence(view: RunView, seconds: float) -> CoachMessage:
+    """What to tell the user of a run that has given no sign of life for some time."""
+    text = (
+        "The training process does nothing: it was suspended, or it hangs in a library or a "
+        "driver. If that does not change, press End it now; the next run can begin then. "
+        f"{_kept_text(view)} Continue goes on from there."
+    )
+    return _make_message(
+        "bad", f"No sign of life for {format_duration(10 * (seconds // 10))}", text
+    )
+
+
+def _kept_text(view: RunView) -> str:
+    if not view.saved:
+        return "Nothing has been saved yet."
+    return f"Everything up to step {view.saved[-1].step} of {view.total_steps} is kept."
 
 
 def _make_message(tone: Tone, title: str, text: str) -> CoachMessage:
@@ -39,9 +71,7 @@ def _preparing_message(view: RunView) -> CoachMessage:
 
 def _idle_message(view: RunView, state: RunState) -> CoachMessage:
     """A run that waits, or that ended before its last step."""
-    ended, kept = view.ended, "Nothing has been saved yet."
-    if view.saved:
-        kept = f"Everything up to step {view.saved[-1].step} of {view.total_steps} is kept."
+    ended, kept = view.ended, _kept_text(view)
     match state:
         case RunState.QUEUED:
             text = "Another run is using this machine. This one starts by itself afterwards."
@@ -61,6 +91,18 @@ def _idle_message(view: RunView, state: RunState) -> CoachMessage:
     why = ended.why if isinstance(ended, ev.Paused) else ""
     text = f"{why} {kept} Press Continue to go on."
     return _make_message("warn" if why else "info", "Paused", text)
+
+
+def _imported_message(view: RunView) -> CoachMessage:
+    """An adapter that another program made."""
+    origin = view.imported.base_name if view.imported else ""
+    named = f" Its own config names '{origin}' as its base model." if origin else ""
+    return _make_message(
+        "info",
+        "Added from outside",
+        f"Another program made this adapter.{named} Compare, score, merge or export it, or train "
+        "on from it.",
+    )
 
 
 def _finished_message(view: RunView) -> CoachMessage:

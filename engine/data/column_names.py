@@ -13,7 +13,7 @@ MARK_COLUMNS = (
     "vote", "votes", "reaction", "like", "liked", "is_good", "helpful", "is_helpful", "desirable",
     "is_desirable", "binary_label", "completion_label", "labels", "rating", "score", "preference",
 )  # fmt: skip
-PROMPT_COLUMNS = ("prompt", "question", "instruction", "input", "query", "context", "prompts")
+PROMPT_COLUMNS = ("prompt", "question", "instruction", "input", "query", "context")
 INPUT_COLUMNS = ("input", "context")
 HISTORY_COLUMNS = (
     "history", "chat_history", "conversation_history", "dialog_history", "dialogue_history",
@@ -45,7 +45,7 @@ ANSWER_PAIRS = (
     ("query", "completion"), ("inputs", "outputs"), ("inputs", "targets"), ("request", "response"),
     ("input", "response"), ("input", "completion"), ("input", "answer"), ("human", "assistant"),
     ("user", "assistant"), ("user", "bot"), ("human", "bot"), ("human", "gpt"), ("human", "ai"),
-    ("questions", "answers"), ("prompts", "responses"), ("problem", "solution"),
+    ("problem", "solution"),
 )  # fmt: skip
 # Columns that may hold the answer to a conversation which stands in another column.
 REPLY_COLUMNS = (

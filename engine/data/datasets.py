@@ -6,13 +6,14 @@ import hashlib
 import json
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from engine.data import ingest
 from engine.data.rows import Rows, read_rows
-from engine.data.schema import Schema, check_schema
+from engine.data.schema import Schema, check_schema, schema_from_card
 from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.spec import presets
@@ -42,6 +43,8 @@ class Dataset(BaseModel):
     reason: str
     roles: dict[str, str]
     certain: bool = True
+    alternative: dict[str, Any] | None = None  # the other reading, as Schema.as_card gives it
+    nested: list[str] = []  # paths to what lies in the columns, as far as they are offered
     labels: dict[str, str] = {}  # names that class numbers stand for
     notes: list[str] = []
     options: dict[str, str | int | bool | None] = {}  # how the files were read
@@ -65,7 +68,7 @@ class Dataset(BaseModel):
     def schema_for(self, spec: DataSpec) -> Schema:
         """Return the user's schema, else the inferred one; raises DataError for a bad choice."""
         if not spec.shape and not spec.roles:
-            return Schema(self.shape, self.reason, self.roles, self.certain)
+            return schema_from_card(self.model_dump())
         shape = spec.shape or self.shape
         roles = spec.roles or (self.roles if shape == self.shape else {})
         return check_schema(shape, roles, self.columns, self.name)
@@ -115,9 +118,14 @@ def _files_digest(files: tuple[Path, ...]) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:12]
 
 
+def list_samples() -> list[tuple[str, str]]:
+    """Return (source, label) of every sample."""
+    return [(f"sample:{one.id}", f"Sample: {one.title}") for one in presets.bundled_samples()]
+
+
 def list_datasets(store: Store) -> list[tuple[str, str]]:
     """Return (source, label) of every sample, then of every added dataset, the newest first."""
-    found = [(f"sample:{one.id}", f"Sample: {one.title}") for one in presets.bundled_samples()]
+    found = list_samples()
     added: list[Dataset] = []
     for path in store.datasets.glob("[!.]*/card.json"):
         try:

@@ -18,9 +18,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from engine.data.columns.paths import nested_paths
 from engine.data.infer_schema import infer_schema
 from engine.data.readers.formats import read_table
-from engine.data.readers.table import BadRow, ReadOptions
+from engine.data.readers.table import MAX_COLUMNS, BadRow, HeldOutRow, ReadOptions
 from engine.data.rows import HELD_OUT, Row, RowWriter, row_to_json
 from engine.data.upload import Arranged, Upload, arrange_uploads
 from engine.errors import DataError
@@ -33,6 +34,8 @@ PEEK_BYTES = 2**20  # bytes of a large file that are looked at before it is read
 SCHEMA_ROWS = 1000  # rows from which the schema is inferred
 PROBLEMS_KEPT = 50  # problems kept in words
 PROGRESS_INTERVAL = 0.3  # seconds
+# Characters of rows from which they are compared with their file, and how much more is too much.
+LEAST_UNPACKED, GROWTH = 2**28, 50
 ORIGINALS_LIMIT = 64 * 2**20  # bytes of files that are kept, so that they can be read again
 
 RowAndPart = tuple[Row | BadRow, int]  # a row, and TRAIN or HELD_OUT
@@ -87,7 +90,7 @@ def _rows_of_tables(arranged: Arranged, starts: list[tuple[str, int]]) -> Iterat
             number += 1
             if isinstance(row, BadRow) and len(arranged.tables) > 1:
                 row = BadRow(f"'{table.name}': {row.problem}")
-            yield row, part
+            yield row, HELD_OUT if isinstance(row, HeldOutRow) else part
 
 
 def reread_files(
@@ -162,7 +165,7 @@ def _write_rows(path: Path, source: _Source, digest: Any, on_progress: OnProgres
     columns: dict[str, None] = {}
     spelling: dict[str, str] = {}  # of columns, as met first: files of a table may differ in case
     problems: list[str] = []
-    bad = held_out = 0
+    bad = held_out = written = 0
     reported = time.monotonic()
     with RowWriter(path) as writer:
         for number, (row, part) in enumerate(source.rows, start=1):
@@ -178,6 +181,8 @@ def _write_rows(path: Path, source: _Source, digest: Any, on_progress: OnProgres
             digest.update(text.encode() + bytes([part]))
             writer.add(text, number, part)
             columns.update(dict.fromkeys(made))
+            written += len(text)
+            _require_bounds(source, len(columns), written)
             held_out += part == HELD_OUT
             if len(seen) < SCHEMA_ROWS:
                 seen.append(made)
@@ -201,9 +206,26 @@ def _write_rows(path: Path, source: _Source, digest: Any, on_progress: OnProgres
         "bad": bad,
         "problems": problems,
         "columns": list(columns),
-        **schema._asdict(),
+        **schema.as_card(),
+        "nested": nested_paths(seen),
         "labels": labels,
     }
+
+
+def _require_bounds(source: _Source, columns: int, written: int) -> None:
+    """Raise DataError for rows that are no table, or that are far larger than their file."""
+    if columns > MAX_COLUMNS:
+        raise DataError(
+            f"'{source.name}': its rows have more than {MAX_COLUMNS:,} different fields. "
+            "Give all rows the same ones."
+        )
+    size = int(source.card.get("bytes", 0))
+    if size and written > max(LEAST_UNPACKED, GROWTH * size):
+        raise DataError(
+            f"'{source.name}' has {size / 2**20:,.1f} MB, but its rows take more than "
+            f"{written / 2**20:,.0f} MB: it repeats the same values or names over and over. "
+            "Add the part that you need."
+        )
 
 
 def _names_by_number(names: dict[str, str], values: list[str]) -> dict[str, str]:

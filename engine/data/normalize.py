@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.data.columns.cells import is_blank
+from engine.data.columns.cells import decode_cell, is_blank
 from engine.data.columns.marks import read_mark
 from engine.data.columns.paths import read_path
 from engine.data.messages import Message, check_messages, make_message, read_messages
@@ -169,7 +169,7 @@ def _field_text(row: Row, column: str, what: str) -> str:
 
 def _read_label(row: Row, column: str, class_names: dict[str, str]) -> str:
     """A row's label; several, given as a list, are joined with commas."""
-    value = read_path(row, column)
+    value = decode_cell(read_path(row, column))
     labels = value if isinstance(value, list) and value else [value]
     texts = [_field_text({column: one}, column, "label").strip() for one in labels]
     return ", ".join(class_names.get(one, one) for one in texts)

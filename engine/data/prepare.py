@@ -18,12 +18,15 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from engine.data.datasets import Dataset, load_dataset
-from engine.data.ingest import MIN_EXAMPLES
 from engine.data.prepared import Prepared
 from engine.data.quality.cleaning import Cleaner
+from engine.data.quality.deciding_columns import deciding_findings
 from engine.data.quality.findings import Finding, make_finding
 from engine.data.quality.languages import LANGUAGE_TEXTS, language_shares, script_shares
+from engine.data.quality.overlap import overlap_findings
+from engine.data.quality.readings import list_readings
 from engine.data.quality.split import choose_held_out
+from engine.data.quality.split_findings import split_findings
 from engine.data.row_facts import RowCollector, RowFacts, row_text
 from engine.data.rows import HELD_OUT, TRAIN, Rows, RowWriter, read_rows, spread_indices
 from engine.data.schema import Schema
@@ -32,14 +35,15 @@ from engine.store.files import draft_folder, publish_folder, write_json
 from engine.store.workspace import Store
 from engine.text import OnProgress, count_of
 
-VERSION = 4  # raised when the same settings would give other rows
+VERSION = 5  # raised when the same settings would give other rows
 # Different labels: with more of them, and few rows of each, they are numbers or lists, no classes.
 MAX_CLASSES = 20
 FEW_TRAINING_ROWS = 50  # below this a finding says so
 PREPARED_SETS_KEPT = 24  # on disk
 # The fields of DataSpec that decide which rows there are.
 KEY_FIELDS = {
-    "source", "shape", "roles", "goal", "system", "fixes", "held_out", "held_out_source", "seed",
+    "source", "shape", "roles", "goal", "system", "fixes", "left_out", "held_out",
+    "held_out_source", "seed",
 }  # fmt: skip
 TOKEN_FIXES = {"refused", "literal", "shorten"}  # made when rows become tokens, not here
 CONVERSATIONS = {Shape.CHAT, Shape.ALPACA, Shape.COMPLETION}
@@ -99,17 +103,23 @@ def _prepare_draft(
     rows, facts = read_rows(draft / "normal.arrow"), collector.facts
     labelled = schema.shape == Shape.LABEL
     with_labels = labelled and len(set(facts.labels)) <= max(MAX_CLASSES, len(rows) // 2)
+    if HELD_OUT in facts.parts:
+        facts.clusters = collector.substance.find_repeated_questions(facts.groups, with_labels)
+    else:
+        facts.clusters = collector.substance.find_clusters(facts.groups, with_labels)
     cleaner = Cleaner(spec.fixes, facts, rows)
     cleaner.find_all(with_labels)
     kept = cleaner.kept
     held_out = _held_out_rows(kept, facts, spec, with_labels)
     trained = [at for at in kept if at not in held_out]
+    overlap, alike = collector.substance.measure_overlap(sorted(held_out), trained, with_labels)
     _write_part(draft / "train.arrow", rows, facts, trained)
     _write_part(draft / "heldout.arrow", rows, facts, sorted(held_out))
-    findings = [*_schema_findings(schema, dataset, other), *cleaner.findings]
-    unsplit = spec.held_out > 0 and not held_out and HELD_OUT not in facts.parts
-    if unsplit and len(kept) >= MIN_EXAMPLES:
-        findings.append(make_finding("split", len(kept)))
+    findings = _schema_findings(schema, dataset, other)
+    findings += deciding_findings(collector.values[0], spec.left_out, schema.shape)
+    findings += cleaner.findings
+    findings += split_findings(facts, kept, held_out, spec.held_out)
+    findings += overlap_findings(overlap, [facts.numbers[at] for at in alike])
     marks = Counter(facts.marks[at] for at in trained)
     findings += _goal_findings(spec, schema.shape, marks, len(kept))
     if len(trained) < FEW_TRAINING_ROWS:
@@ -123,9 +133,10 @@ def _prepare_draft(
         shape=schema.shape,
         reason=schema.reason,
         roles=schema.roles,
-        total=len(rows) + facts.bad_count + facts.bad_answers,
+        total=len(rows) + facts.bad_count + facts.bad_answers + facts.left_out,
         train=len(trained),
         held_out=len(held_out),
+        overlap=overlap,
         labels=dict(labels.most_common()),
         languages=language_shares(texts),
         scripts=script_shares(texts),
@@ -138,7 +149,7 @@ def _held_out_rows(kept: list[int], facts: RowFacts, spec: DataSpec, with_labels
     if HELD_OUT in facts.parts:
         return {at for at in kept if facts.parts[at] == HELD_OUT}
     items = (
-        (facts.groups[at], facts.keys[at], facts.labels[at] if with_labels else "", at)
+        (facts.clusters[at], facts.keys[at], facts.labels[at] if with_labels else "", at)
         for at in kept
     )
     return choose_held_out(items, spec.held_out, spec.seed)
@@ -154,7 +165,9 @@ def _schema_findings(schema: Schema, dataset: Dataset, other: Dataset | None) ->
             found.append(make_finding("misfit", 0, values))
     if not schema.certain:
         columns = f"Columns: {', '.join(dataset.columns[:12])}"
-        found.append(make_finding("unsure", 0, {"reason": schema.reason}, example=columns))
+        name = "two readings" if schema.alternative else "unsure"
+        more = {"example": columns, "readings": list_readings(schema, dataset)}
+        found.append(make_finding(name, 0, {"reason": schema.reason}, **more))
     return found
 
 

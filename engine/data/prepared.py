@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.data.ingest import MIN_EXAMPLES
 from engine.data.quality.findings import Finding
+from engine.data.quality.overlap import Overlap
 from engine.data.rows import Rows, read_rows
 from engine.data.schema import SHAPE_TASKS
 from engine.errors import DataError
@@ -27,6 +28,7 @@ class Prepared(BaseModel):
     total: int  # rows of the dataset, readable or not
     train: int
     held_out: int
+    overlap: Overlap | None = None  # of held-out rows with training rows
     labels: dict[str, int] = {}  # of the training rows, the most frequent first
     languages: dict[str, float] = {}
     scripts: dict[str, float] = {}

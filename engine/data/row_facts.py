@@ -11,6 +11,7 @@ from engine.data.datasets import Dataset
 from engine.data.ingest import PROBLEMS_KEPT
 from engine.data.messages import make_message, with_system
 from engine.data.normalize import last_answer, normalize_row
+from engine.data.quality.deciding_columns import ValueCounts, leaves_out
 from engine.data.quality.group_columns import group_columns, group_value
 from engine.data.quality.near_duplicates import COMPARED_ROWS, NearDuplicates
 from engine.data.quality.pii import find_pii
@@ -23,6 +24,7 @@ from engine.spec.run import DataSpec, Shape
 from engine.text import OnProgress
 
 PROGRESS_ROWS = 5000
+SAMPLED_ROWS = 50  # in which nested columns are looked for
 
 
 class RowFacts:
@@ -33,6 +35,7 @@ class RowFacts:
         self.parts: list[int] = []
         self.keys: list[bytes] = []  # hashes of the content
         self.groups: list[int] = []  # rows that are nearly the same share one
+        self.clusters: list[int] = []  # rows that share their substance; found once all are there
         self.labels: list[str] = []
         self.marks: list[bool] = []  # whether an answer is good
         self.personal: dict[int, tuple[str, str]] = {}  # index -> kind of personal data, the text
@@ -40,6 +43,7 @@ class RowFacts:
         self.bad: list[str] = []  # problems of rows that are not normal, the first ones
         self.bad_count = 0
         self.bad_answers = 0  # rows left out since their answer is marked bad
+        self.left_out = 0  # rows left out by the value of a column
 
 
 class RowCollector:
@@ -51,15 +55,22 @@ class RowCollector:
         self._near_duplicates = NearDuplicates()
         self._group_of: dict[bytes, int] = {}  # key of a row -> its group
         self.substance = SubstanceCollector()
+        self.values: list[ValueCounts] = []  # of each dataset's unused columns
 
     def add_dataset(self, dataset: Dataset, schema: Schema, part: int | None = None) -> None:
         """Add every row; ``part`` overrides the one that the dataset says."""
         self.facts.bad_count += dataset.bad
         self.facts.bad += dataset.problems
         grouping = group_columns(dataset.columns, schema.roles.values())
+        values = ValueCounts(dataset.columns, dataset.read_rows()[:SAMPLED_ROWS], schema)
+        self.values.append(values)
         for count, (raw, number, own_part) in enumerate(dataset.read_rows().items(), start=1):
             if count % PROGRESS_ROWS == 0:
                 self._on_progress(f"{count:,} rows checked")
+            values.add(raw)
+            if leaves_out(raw, self._spec.left_out):
+                self.facts.left_out += 1
+                continue
             try:
                 rows = normalize_row(raw, schema, dataset.labels)
             except DataError as error:

@@ -22,7 +22,8 @@ ROLES: dict[Shape, dict[str, str]] = {
     Shape.PREFERENCE: {"chosen": "Better answer", "rejected": "Worse answer",
                        "prompt": "Prompt or conversation", "system": "System prompt"},
     Shape.FEEDBACK: {"prompt": "Prompt or conversation", "mark": "Good or bad",
-                     "completion": "Answer", "system": "System prompt"},
+                     "completion": "Answer", "system": "System prompt", "input": "Input",
+                     "history": "Earlier turns"},
     Shape.LABEL: {"text": "Text", "label": "Label", "second": "Second text"},
     Shape.TEXT: {"text": "Text"},
 }  # fmt: skip

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
+from engine.data.readers.class_names import (
+    LIST_ONLY,
+    Names,
+    info_file_names,
+    listed_names,
+    name_classes,
+)
+from engine.data.readers.companions import find_companions
 from engine.data.readers.formats import read_table
-from engine.data.readers.table import BadRow, FileRows, ReadOptions, Table
+from engine.data.readers.table import (
+    BadRow,
+    FileRows,
+    HeldOutRow,
+    ReadOptions,
+    Table,
+)
 from engine.data.rows import HELD_OUT, TRAIN
 from engine.errors import DataError
 
-CLASS_LIST_SIZE = 200_000  # bytes of a list of class names at most
-CLASS_NAME_LENGTH = 60
-# The name of a file that may list class names, and of one that holds nothing else.
-CLASS_LIST_NAME = re.compile(
-    r"(?i)(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)"
-)
-CLASS_LIST_ONLY = re.compile(r"(?i)(class(es)?|categories|labels?|mapping)([_. -].*)?$")
 TEXT_HALF = re.compile(r"(?i)(.*?)[_.-]?(texts?|sentences?|inputs?)$")
 LABEL_HALF = re.compile(r"(?i)(.*?)[_.-]?(labels?|targets?)$")
 HELD_OUT_NAME = re.compile(
@@ -61,9 +66,10 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
     notes: list[str] = []
     names: dict[str, str] = {}
     data: list[Upload] = []
+    described = _described_names(uploads)
     for upload in _example_files(uploads, notes):
-        may_list = len(uploads) > 1 or CLASS_LIST_ONLY.match(upload.stem)
-        if found := read_class_names(upload) if may_list else {}:
+        may_list = len(uploads) > 1 or LIST_ONLY.match(upload.stem)
+        if found := listed_names(upload.path, upload.name) if may_list else {}:
             names = found
             notes.append(
                 f"'{upload.name}' is a list of {len(found)} names; "
@@ -76,6 +82,7 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
             f"'{uploads[0].name}' is a list of {len(names)} names, not examples. "
             "Add it with the data."
         )
+    data = _without_companions(data, options, notes)
     pairs = _text_label_pairs(data)
     tables: list[Table] = []
     for upload in data:
@@ -88,6 +95,8 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
             table = read_table(upload.path, upload.name, options)
             if class_name := _class_of(upload, data):
                 table.rows = _with_label(table.rows, class_name)
+        if described:
+            table.rows = name_classes(table.rows, described, table.notes)
         tables.append(table)
     if any(_class_of(upload, data) for upload in data):
         notes.append("Each file is a class: its name is the label.")
@@ -104,6 +113,29 @@ def _example_files(uploads: list[Upload], notes: list[str]) -> list[Upload]:
     return [upload for upload in uploads if upload not in others]
 
 
+def _described_names(uploads: list[Upload]) -> dict[str, Names]:
+    """Class names by column, where a file beside the data describes it (dataset_info.json)."""
+    found: dict[str, Names] = {}
+    for upload in uploads:
+        if len(uploads) > 1:
+            found = info_file_names(upload.path, upload.name) | found
+    return found
+
+
+def _without_companions(data: list[Upload], options: ReadOptions, notes: list[str]) -> list[Upload]:
+    """The files that hold the rows, without a report or a manifest beside them; those are named."""
+    halves = [
+        one for one in data if TEXT_HALF.fullmatch(one.stem) or LABEL_HALF.fullmatch(one.stem)
+    ]
+    others = [(one.path, one.name) for one in data if one not in halves]
+    aside = find_companions(others, options) if len(data) > 1 else []
+    if not aside or len(aside) == len(data):
+        return data
+    names = ", ".join(map(repr, aside))
+    notes.append(f"Not read, since the rows are in the other files: {names}.")
+    return [one for one in data if one.name not in aside]
+
+
 def _assign_parts(tables: list[Table], notes: list[str]) -> list[tuple[Table, int]]:
     """Hold out the files named valid, dev or test, unless there are no others."""
     held_out = [one.name for one in tables if HELD_OUT_NAME.search(Path(one.name).stem)]
@@ -113,37 +145,6 @@ def _assign_parts(tables: list[Table], notes: list[str]) -> list[tuple[Table, in
         names = " and ".join(f"'{name}'" for name in held_out)
         notes.append(f"Held out because of the file's name: {names}.")
     return [(table, HELD_OUT if table.name in held_out else TRAIN) for table in tables]
-
-
-def read_class_names(upload: Upload) -> dict[str, str]:
-    """The class names that a file lists, by their numbers; empty where it is no such list."""
-    if upload.suffix not in (".txt", ".json") or not CLASS_LIST_NAME.search(upload.stem):
-        return {}
-    if upload.path.stat().st_size > CLASS_LIST_SIZE:
-        return {}
-    try:
-        text = upload.path.read_text(encoding="utf-8-sig")
-        lines = [line for line in text.splitlines() if line.strip()]
-        found: Any = json.loads(text) if upload.suffix == ".json" else lines
-    except (ValueError, RecursionError):
-        return {}
-    values = found.values() if isinstance(found, dict) else found
-    if not isinstance(found, list | dict) or not all(isinstance(one, str) for one in values):
-        return {}
-    return found if isinstance(found, dict) else _number_names(found)
-
-
-def _number_names(lines: list[str]) -> dict[str, str]:
-    """Class names by number: numbered in the lines themselves ("0 World"), or counted from 0."""
-    if len(set(lines)) < len(lines):
-        return {}
-    numbered = [re.fullmatch(r"(-?\d+)[\t,;: ]\s*(\S.*)", line) for line in lines]
-    if all(numbered):
-        return {found[1]: found[2] for found in numbered if found}
-    unlike = (len(line) > CLASS_NAME_LENGTH or re.fullmatch(r"-?\d+", line) for line in lines)
-    if len(lines) < 2 or any(unlike):
-        return {}
-    return {str(number): line for number, line in enumerate(lines)}
 
 
 def _text_label_pairs(data: list[Upload]) -> dict[str, Upload]:
@@ -189,4 +190,9 @@ def _class_of(upload: Upload, data: list[Upload]) -> str:
 
 
 def _with_label(rows: FileRows, label: str) -> FileRows:
-    return (row if isinstance(row, BadRow) else {**row, "label": label} for row in rows)
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield row
+        else:
+            made = {**row, "label": label}
+            yield HeldOutRow(made) if isinstance(row, HeldOutRow) else made

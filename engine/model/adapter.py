@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import ModelError
 from engine.model import config_json, weights
+from engine.spec.objective import Task
 
 CONFIG_NAME, WEIGHTS_NAME, LABELS_NAME = (
     "adapter_config.json", "adapter_model.safetensors", "labels.json",
@@ -38,7 +39,7 @@ NOT_NEEDED = {
 }  # fmt: skip
 # Starts that leave the base weights as they are; after any other the adapter fits changed ones.
 PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
-TASKS = {None: None, "CAUSAL_LM": "write", "SEQ_CLS": "classify"}
+TASKS: dict[str, Task] = {"CAUSAL_LM": "write", "SEQ_CLS": "classify"}
 HEAD_NAMES = ("score", "classifier", "pre_classifier")
 PATTERN = re.compile(r"\^?[\w.]{1,200}")  # a key of alpha_pattern that is a plain name
 OUTER, MATRIX = "base_model.model.", re.compile(r"(.+)\.lora_(A|B)\.weight")
@@ -58,7 +59,7 @@ class ForeignAdapter(NamedTuple):
 
     base_name: str  # of its base model, as its config says; may be empty
     made_with: str  # the version of PEFT; may be empty
-    task: str  # write or classify
+    task: Task
     rank: int
     alpha: int
     dropout: float
@@ -126,11 +127,11 @@ def _describe(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> 
     matrices, rest = _read_matrices(shapes, bool(config.get("use_dora")))
     saved = _read_saved(rest, config)
     rank, alpha = _whole(config, "r", 8), _whole(config, "lora_alpha", 8)
-    task = TASKS[config.get("task_type")] or ("write", "classify")[_has_head(saved)]
+    guessed: Task = "classify" if any(name in saved for name in HEAD_NAMES) else "write"
     return ForeignAdapter(
         base_name=_text(config, "base_model_name_or_path"),
         made_with=_text(config, "peft_version")[:20],
-        task=task,
+        task=TASKS.get(_text(config, "task_type"), guessed),
         rank=rank,
         alpha=alpha,
         dropout=_dropout(config),
@@ -249,10 +250,6 @@ def _is_named(path: str, key: str) -> bool:
 
 def _layer_of(key: str) -> str:
     return key.partition(".lora_")[0].rpartition(".")[2][:60]
-
-
-def _has_head(saved: Mapping[str, int]) -> bool:
-    return any(name in saved for name in HEAD_NAMES)
 
 
 def _whole(config: dict[str, Any], key: str, default: int) -> int:

@@ -137,7 +137,7 @@ def _ranges(numbers: list[int]) -> Iterator[str]:
 
 
 def _check_saved(saved: dict[str, int], info: ModelInfo, keeps_tied: bool, model: str) -> None:
-    """Raise ModelError where a module trained in full is none of the model's, or of another size."""
+    """Raise ModelError where a module trained in full is none of the model's, or another size."""
     for name, count in saved.items():
         mine = info.saveable.get(name)
         if mine is None:

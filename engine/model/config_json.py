@@ -64,6 +64,7 @@ CEILINGS = {
     ".*experts?": 4096,
     "num_labels|.*classes": 100_000,
 }
+MOST_LABELS = 20_000  # that a config names; libraries take seconds over more
 POSITIVE_KEYS = {
     "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads",
     "n_head", "n_heads", "vocab_size",
@@ -186,9 +187,18 @@ def _check_config(values: dict[str, Any]) -> None:
                 f"It is packed as {_packing_format(value)} ('{key}' in {CONFIG_FILE}), "
                 f"{PACKED_ADVICE}"
             )
+        if key in ("id2label", "label2id") and _count(value) > MOST_LABELS:
+            raise ModelError(
+                f"Its {CONFIG_FILE} names {len(value):,} labels, where up to {MOST_LABELS:,} are "
+                "possible. Choose another model."
+            )
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int | float) and not isinstance(number, bool):
                 _check_number(key, number)
+
+
+def _count(value: Any) -> int:
+    return len(value) if isinstance(value, dict | list) else 0
 
 
 def _packing_format(settings: Any) -> str:

@@ -18,6 +18,7 @@ from engine.model.config_json import CONFIG_FILE, SETTINGS_FILES
 
 # A tokenizer has one of these files.
 VOCABULARIES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt")
+VOCABULARY_BYTES = 40 * 2**20  # of one of these files; the largest of real models has 33 MB
 TEMPLATES_FOLDER = "additional_chat_templates"
 ADAPTER_CONFIG = "adapter_config.json"
 MOST_FILES = 10_000
@@ -136,6 +137,11 @@ def _check_tokenizer(path: Path) -> None:
             "It has no tokenizer. Copy tokenizer.json and tokenizer_config.json into its folder."
         )
     for file in found:
+        if (size := file.stat().st_size) > VOCABULARY_BYTES:
+            raise ModelError(
+                f"Its {file.name} has {size / 2**20:,.0f} MB, and no vocabulary needs more than "
+                f"{VOCABULARY_BYTES / 2**20:,.0f} MB. Choose another model."
+            )
         with file.open("rb") as data:
             start = data.read(64)
             data.seek(max(0, file.stat().st_size - 64))

@@ -1,11 +1,13 @@
-"""Asking a run to end: a mark that its worker obeys, or a waiting job that leaves the queue."""
+"""Ending a run: a mark that its worker obeys, force, or a waiting job that leaves the queue."""
 
 from __future__ import annotations
 
 from typing import Literal
 
 from engine.errors import RunError
+from engine.process.end import end_process
 from engine.store import events as ev
+from engine.store import heartbeat
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
 
@@ -32,3 +34,22 @@ def request_end(run: RunDir, how: EndRequest) -> None:
     elif job == "train" and view.ended is None:  # a run that had ended before is what it was
         cancelled = ev.Stopped(step=view.step, kept=False)
         run.emit(ev.Paused(step=view.step) if how == "pause" else cancelled)
+
+
+def end_now(run: RunDir) -> None:
+    """End a worker at once, with force where it does not obey; a waiting job leaves the queue.
+
+    What came after its last checkpoint is lost. Raises RunError where nothing works or waits.
+    """
+    if not run.alive:
+        request_end(run, "cancel")
+        return
+    sign = heartbeat.read_sign(run.path)
+    process = heartbeat.process_of(sign) if sign else None
+    if process is None:
+        raise RunError(
+            f"The process of '{run.name}' cannot be found on this machine. Wait a moment, then try "
+            "again; restarting the machine ends it in any case."
+        )
+    write_whole(run.stop_mark, "end")
+    end_process(process)

@@ -17,6 +17,7 @@ from engine.data.rows import read_rows
 from engine.errors import RunError
 from engine.estimate.duration import TimeRange
 from engine.process.desk import Desk
+from engine.process.limits import child_limits
 from engine.process.run import Backend, ProcessBackend
 from engine.runs import disk_space, ending, quota, require, warm_start
 from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan
@@ -26,9 +27,9 @@ from engine.spec import run as specs
 from engine.spec.limits import LOCAL, Limits
 from engine.spec.run import RunSpec
 from engine.store import events as ev
-from engine.store.files import remove_whole
+from engine.store.files import close_to_others, remove_whole
 from engine.store.run_dir import RunDir
-from engine.store.run_queue import QueueMove, RunQueue, WaitingJob
+from engine.store.run_queue import QueueMove, RunQueue, WaitingJob, name_for
 from engine.store.workspace import Store
 
 
@@ -49,13 +50,17 @@ class Engine:
         limits: Limits = LOCAL,
     ) -> None:
         self.store = Store(home, limits=limits)
+        close_to_others(self.store.own_paths())
         self.model_roots = (self.store.models, *model_roots)
         self.device = hardware.detect_device()
         self.desk = Desk(self.store, self._why_busy)
         self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
         self.supervisor = Supervisor(
-            self.store, self._queue, backend or ProcessBackend(), lambda: self.desk.free_memory()
+            self.store,
+            self._queue,
+            backend or ProcessBackend(child_limits(limits)),
+            lambda: self.desk.free_memory(),
         )
         if supervise:
             self.supervisor.start()
@@ -93,7 +98,7 @@ class Engine:
         if workload is None or case is None or forecast is None or forecast.fit is None:
             return None
         # While a run uses the machine, the measurement would disturb it and be wrong.
-        desk = self.desk if measure and self.busy_run() is None else None
+        desk = self.desk if measure and self._busy_run() is None else None
         return self._speeds.estimate(workload, case.machine, forecast.fit, desk)
 
     # --- a run ---
@@ -135,6 +140,10 @@ class Engine:
     def pause(self, run_id: str) -> None:
         """Save after the current step and wait for ``resume``; a waiting run leaves the queue."""
         ending.request_end(self.store.run_to_end(run_id), "pause")
+
+    def end_now(self, run_id: str) -> None:
+        """End a worker at once that does not obey; what came after its last checkpoint is lost."""
+        ending.end_now(self.store.run_to_end(run_id))
 
     def resume(self, run_id: str) -> None:
         """Put a run that ended early back in the queue; raises HoneError where it cannot go on."""
@@ -243,13 +252,18 @@ class Engine:
         waiting = (one.run for one in self.queue() if one.run.owner == owner)
         return working + [run for run in waiting if run.id not in ids]
 
-    def busy_run(self) -> RunDir | None:
+    def working_now(self) -> str:
+        """What uses the device now, as this owner may know it; empty where nothing does."""
+        run = self._busy_run()
+        return name_for(self.store.owner, run) if run else ""
+
+    def _busy_run(self) -> RunDir | None:
         """The run of any owner that uses the device now."""
         return next((run for run in self.store.every_run("lock") if run.alive), None)
 
     def _why_busy(self, owner: str) -> str:
         """What an owner is told while a run uses the device; empty where none does."""
-        run = self.busy_run()
+        run = self._busy_run()
         if run is None:
             return ""
         if run.owner != owner:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from engine.errors import RunError
 from engine.model import local
@@ -34,11 +35,11 @@ def _write_zip(run: RunDir, folder: Path, stem: str) -> Path:
     draft = target.with_suffix(".part")
     # Weights do not compress: storing them is ten times as fast and a few percent larger.
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_STORED) as archive:
-        for file in sorted(folder.iterdir()):
+        for file in sorted(folder.rglob("*")):
             if file.name == "adapter_config.json":
                 archive.writestr(f"{stem}/{file.name}", _portable_config(file))
             elif file.is_file() and not file.name.startswith("."):
-                archive.write(file, f"{stem}/{file.name}")
+                archive.write(file, f"{stem}/{file.relative_to(folder).as_posix()}")
         archive.write(run.spec_file, f"{stem}/hone-spec.yaml")
     draft.replace(target)
     return target
@@ -52,44 +53,91 @@ def _portable_config(config: Path) -> str:
 
 
 def python_lines(run: RunDir, precision: str = "") -> str:
-    """Lines of Python that load a run's result and ask it something.
+    """Lines of Python that load a run's result and ask it something, as Hone asks it.
 
     With a precision, they load the model that was merged in it.
     """
     if (run.adapter / "labels.json").is_file():
         return _classifier_lines(run, precision)
-    if precision:
-        load = (
-            "from transformers import AutoModelForCausalLM, AutoTokenizer",
-            f'tokenizer = AutoTokenizer.from_pretrained(r"{run.merged(precision)}")',
-            f'model = AutoModelForCausalLM.from_pretrained(r"{run.merged(precision)}")',
-        )
+    result = run.merged(precision) if precision else run.adapter
+    whole = bool(precision) or _is_whole_model(run)
+    kind = "AutoModelForCausalLM" if whole else "AutoPeftModelForCausalLM"
+    names = "AutoModelForCausalLM, AutoTokenizer" if whole else "AutoTokenizer, GenerationConfig"
+    lines = [f"from transformers import {names}"]
+    lines += [] if whole else [f"from peft import {kind}"]
+    lines += [
+        f"tokenizer = {_load_tokenizer_line(run, result)}",
+        f'model = {kind}.from_pretrained(r"{result}")',
+    ]
+    if not whole and (result / "generation_config.json").is_file():
+        lines.append(f'model.generation_config = GenerationConfig.from_pretrained(r"{result}")')
+    lines += _ask_lines(run, result)
+    return "\n".join(lines)
+
+
+def _is_whole_model(run: RunDir) -> bool:
+    return any(run.adapter.glob("model*.safetensors"))
+
+
+def _load_tokenizer_line(run: RunDir, result: Path) -> str:
+    if (result / "tokenizer_config.json").is_file():
+        return f'AutoTokenizer.from_pretrained(r"{result}")'
+    # A result of an earlier version has the chat template alone, which need not be the base's own.
+    base, file, template = local.model_path(run.spec.model.source), "chat_template.jinja", ""
+    if (result / file).is_file():
+        template = f', chat_template=open(r"{result / file}", encoding="utf-8").read()'
+    return f'AutoTokenizer.from_pretrained(r"{base}"{template})'
+
+
+def _ask_lines(run: RunDir, result: Path) -> list[str]:
+    """Lines that ask a model that writes: its question has the very tokens that Hone's has."""
+    asking = _read_asking(run, result)
+    if asking["plain_text"]:
+        lines = ['ids = tokenizer("Hello!", return_tensors="pt")']
+        if added := asking.get("left_off_tokens"):
+            lines.append(f"ids = {{name: part[:, :-{added}] for name, part in ids.items()}}")
     else:
-        base = local.model_path(run.spec.model.source)
-        # The chat template of the training, which need not be the base model's own.
-        file, template = run.adapter / "chat_template.jinja", ""
-        if file.is_file():
-            template = f', chat_template=open(r"{file}", encoding="utf-8").read()'
-        load = (
-            "from peft import AutoPeftModelForCausalLM; from transformers import AutoTokenizer",
-            f'tokenizer = AutoTokenizer.from_pretrained(r"{base}"{template})',
-            f'model = AutoPeftModelForCausalLM.from_pretrained(r"{run.adapter}")',
-        )
-    ask = (
-        'ids = tokenizer.apply_chat_template([{"role": "user", "content": "Hello!"}], '
-        'add_generation_prompt=True, return_tensors="pt", return_dict=True)'
-    )
-    if run_dir.read_data_summary(run.about_file).shape == Shape.TEXT:
-        ask = 'ids = tokenizer("Hello", return_tensors="pt", add_special_tokens=False)'
-    say = "print(tokenizer.decode(model.generate(**ids, max_new_tokens=64)[0]))"
-    return "\n".join([*load, ask, say])
+        turns: list[dict[str, Any]] = [{"role": "user", "content": "Hello!"}]
+        if system := asking.get("system"):
+            turns.insert(0, {"role": "system", "content": system})
+        if asking.get("in_parts"):
+            turns = [
+                turn | {"content": [{"type": "text", "text": turn["content"]}]} for turn in turns
+            ]
+        tools = ", tools=[]" if asking.get("empty_tools") else ""
+        off = f".removesuffix({left_off!r})" if (left_off := asking.get("left_off")) else ""
+        lines = [
+            f"chat = {turns!r}",
+            f"text = tokenizer.apply_chat_template(chat{tools}, tokenize=False, "
+            f"add_generation_prompt=True){off}",
+            'ids = tokenizer(text, add_special_tokens=False, return_tensors="pt")',
+        ]
+    stop = ""
+    if texts := asking.get("stop_texts"):
+        stop = f", stop_strings={list(texts)!r}, tokenizer=tokenizer"
+    return [
+        *lines,
+        'reply = model.generate(input_ids=ids["input_ids"], '
+        f'attention_mask=ids["attention_mask"], max_new_tokens=64{stop})',
+        "print(tokenizer.decode(reply[0]))",
+    ]
+
+
+def _read_asking(run: RunDir, result: Path) -> dict[str, Any]:
+    """How a result is asked (engine.work.model.asking); of earlier versions, as far as known."""
+    file = result / "asking.json"
+    if file.is_file():
+        found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return found
+    plain_text = run_dir.read_data_summary(run.about_file).shape == Shape.TEXT
+    return {"plain_text": plain_text, "system": run.spec.data.system.strip()}
 
 
 def _classifier_lines(run: RunDir, precision: str) -> str:
     """Lines of Python for a model that chooses labels or gives a number."""
     base = local.model_path(run.spec.model.source)
     result = run.merged(precision) if precision else run.adapter
-    whole = bool(precision) or any(run.adapter.glob("model*.safetensors"))
+    whole = bool(precision) or _is_whole_model(run)
     about = json.loads((run.adapter / "labels.json").read_text(encoding="utf-8"))
     lines = ["from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline"]
     if whole:

@@ -110,8 +110,8 @@ def make_report(run: RunDir) -> RunReport:
         warnings=(*map(coach.describe_step_down, view.stepped), *view.warnings),
         versions=began.versions if began else {},
         data_hash=began.data_hash if began else "",
-        model_hash=began.model_hash if began else "",
-        command="\n".join(repeat_commands(spec, view)),
+        model_hash=view.model_hash,
+        command="" if view.imported else "\n".join(repeat_commands(spec, view)),
         spec=dump_spec_yaml(spec.model_copy(update={"optim": first})),
     )
 
@@ -138,6 +138,8 @@ def write_report(run: RunDir) -> None:
 
 def report_settings(run: RunDir, view: RunView) -> list[ReportSetting]:
     """What a run was started with, in words."""
+    if view.imported:
+        return _imported_settings(run, view.imported)
     spec, began = run.spec, view.started
     layout, length = view.layout or initial_layout(spec.optim), spec.data.max_length
     reasons = began.reasons if began else {}
@@ -167,6 +169,20 @@ def report_settings(run: RunDir, view: RunView) -> list[ReportSetting]:
         ("Batch", batch, f"examples of up to {length} tokens{why.get('batch', '')}{again}"),
         ("Learning rate", f"{spec.optim.learning_rate:g}", learning),
         ("Runs on", device, reasons.get("precision", "") + loss),
+    )
+    return [ReportSetting(label=label, value=value, note=note) for label, value, note in found]
+
+
+def _imported_settings(run: RunDir, origin: ev.Imported) -> list[ReportSetting]:
+    """What the files of a foreign adapter say."""
+    spec = run.spec
+    named = f"its own config names {origin.base_name}" if origin.base_name else ""
+    program = f"PEFT {origin.made_with}" if origin.made_with else "another program"
+    found = (
+        ("Base model", Path(spec.model.source).name, named),
+        ("Method", describe_method(spec.method), f"on {', '.join(spec.method.targets)}"),
+        ("Made with", program, ""),
+        ("Data to score it on", run.meta["data"] or "none", ""),
     )
     return [ReportSetting(label=label, value=value, note=note) for label, value, note in found]
 

@@ -20,8 +20,8 @@ def require_result(run: RunDir, verb: str, then: str = "") -> None:
 
 def require_base(run: RunDir) -> None:
     """The base model is there, and is the one that the run began with."""
-    began, folder = run.view().started, local.checked_folder(run.spec.model.source)
-    fingerprint.require_same_base(began.model_hash if began else "", folder)
+    folder = local.checked_folder(run.spec.model.source)
+    fingerprint.require_same_base(run.view().model_hash, folder)
 
 
 def require_continuable(run: RunDir) -> None:
@@ -37,6 +37,8 @@ def require_extendable(run: RunDir, epochs: float) -> None:
     name, state = run.name, run.state()
     if state != RunState.FINISHED or run.queued or run.alive:
         next_step = "Continue it first." if state.can_continue else "Wait until it is done."
+        if state == RunState.IMPORTED:
+            next_step = "Train on from its adapter."
         raise RunError(
             f"'{name}' cannot be trained for more epochs now: it is {state.value}. {next_step}"
         )

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from engine import hardware
 from engine.process import exit_status
 from engine.process.run import DYING_SECONDS, Backend
+from engine.runs.forgetting import FORGET_POLL_SECONDS, Forgetter
 from engine.runs.step_down import step_down
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
@@ -45,11 +46,23 @@ class Supervisor:
     def start(self) -> None:
         """Begin in a thread of its own."""
         threading.Thread(target=self._work_through_queue, daemon=True).start()
+        if self.store.limits.forgets:
+            threading.Thread(target=self._forget_owners, daemon=True).start()
 
     def close(self) -> None:
         """Stop supervising; workers go on."""
         self._closed = True
         self._wake.set()
+
+    def _forget_owners(self) -> None:
+        """Remove owners who do not come back, for as long as the app is there."""
+        forgetter = Forgetter(self.store)
+        while not self._closed:
+            try:
+                forgetter.remove_unseen()
+            except OSError:  # somebody else has removed a folder meanwhile
+                SUPERVISOR_LOG.exception("forgetting stumbled")
+            time.sleep(FORGET_POLL_SECONDS)
 
     def enqueue(self, run: RunDir, job: str) -> None:
         """Put a job at the end of the queue."""
@@ -128,24 +141,27 @@ class Supervisor:
             time.sleep(ORPHAN_POLL_SECONDS)
         try:
             kills, code = hardware.count_memory_kills() - counts[0], exit_status.KILLED_CODE
-            if exit_status.ended_for_memory(run, code, kills, log_size):
+            no_memory = exit_status.ended_for_memory(run, code, kills, log_size)
+            if no_memory or run.end_request == "end":
                 job = "" if run.view().interlude else "train"
-                self._explain_end(run, job, code, no_memory=True)
+                self._explain_end(run, job, code, no_memory)
         except Exception:  # the run was deleted meanwhile, or worse; the queue goes on
             SUPERVISOR_LOG.exception("what an earlier app left stumbled")
 
     def _explain_end(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Record why a worker ended; after a kill for memory, queue it with a smaller layout."""
-        view = run.view()
+        view, said = run.view(), ""
+        if run.end_request == "end":
+            said = exit_status.ENDED_AT_REQUEST
         ended = job == "train" and run.state(view) == RunState.INTERRUPTED
         if no_memory and ended and not run.stop_mark.exists() and step_down(run):
             self.enqueue(run, "train")
         elif view.merging:
             text = exit_status.describe_merge_end(code, no_memory)
-            _record_problem(run, f"merge-{view.merging}", text)
+            _record_problem(run, f"merge-{view.merging}", said or text)
         elif ended:
             text = exit_status.describe_training_end(code, no_memory, run.stop_mark.exists())
-            _record_problem(run, job, text)
+            _record_problem(run, job, said or text)
 
 
 def _record_problem(run: RunDir, job: str, text: str) -> None:

@@ -90,8 +90,7 @@ def require_compatible(store: Store, spec: RunSpec, shape: Shape, labels: Iterab
     if found:
         name = run.meta["name"]
         raise SpecError("\n".join([f"It cannot start from '{name}' with these settings.", *found]))
-    began = run.view().started
-    require_same_base(began.model_hash if began else "", local.checked_folder(spec.model.source))
+    require_same_base(run.view().model_hash, local.checked_folder(spec.model.source))
 
 
 def copy_result(run: RunDir, folder: Path) -> None:

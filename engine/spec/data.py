@@ -56,6 +56,11 @@ class DataSpec(SpecPart):
     """Which words count in the loss (loss mask). Answers is right in nearly all cases."""
     fixes: tuple[Fix, ...] = Field((), title="Fixes")
     """What is left out or changed before training. Each fix can be undone; the original is kept."""
+    left_out: dict[str, tuple[str, ...]] = Field(
+        {}, max_length=16, title="Rows left out by a column"
+    )
+    """Rows in which a column has one of these values are not learned. A column without values does
+    not matter."""
     held_out: float = Field(0.1, ge=0.0, le=0.5, title="Held-out share")
     """Share of the examples that are never trained on, to check whether the model gets better on
     new ones. Samples bring their own held-out part."""

@@ -185,6 +185,15 @@ class Extended(_Event):
     epochs: float
 
 
+class Imported(_Event):
+    """An adapter that another program made was added: its files are in adapter/, nothing ran."""
+
+    kind: Literal["imported"] = "imported"
+    base_name: str = ""  # its base model, as its own config says
+    made_with: str = ""  # the version of PEFT, as its own config says
+    model_hash: str = ""  # of the base model that it was added for
+
+
 class Merging(_Event):
     """A merge worker began."""
 
@@ -275,7 +284,7 @@ class Perplexity(_Event):
 ScoreEvent = Scored | NumberScore | Perplexity
 Event = Annotated[
     Phase | Started | Proving | Proved | SteppedDown | Estimated | Step | Evaluated | Sampled
-    | Saved | Warned | Stopped | Paused | Failed | Finished | Extended | Merging | Merged
+    | Saved | Warned | Stopped | Paused | Failed | Finished | Extended | Imported | Merging | Merged
     | Scoring | Scored | NumberScore | Perplexity,
     Field(discriminator="kind"),
 ]  # fmt: skip

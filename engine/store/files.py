@@ -6,8 +6,8 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +72,19 @@ def link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:
         shutil.copyfile(source, target)
+
+
+def keep_private() -> None:
+    """Let nobody else read what this process and its children write from now on."""
+    os.umask(0o077)
+
+
+def close_to_others(paths: Iterable[Path]) -> None:
+    """Take everybody else's rights to these files and folders; links stay as they are."""
+    for path in paths:
+        with suppress(OSError):  # it is not there, or belongs to somebody else
+            if path.is_symlink():
+                continue
+            mode = path.stat().st_mode & 0o777
+            if mode & 0o077:
+                path.chmod(mode & 0o700)

@@ -48,7 +48,7 @@ class RunDir:
         self.start = path / "start"
         # Holds what to do, one of JOBS.
         self.queue_mark = path / "queued"
-        self.stop_mark = path / "stop"  # holds how: keep, pause or cancel
+        self.stop_mark = path / "stop"  # holds how: keep, pause, cancel or end
         self.ballast = path / ".ballast"  # room for the last words on a full disk
         self.lock = FileLock(path / "lock")
 
@@ -141,6 +141,14 @@ class RunDir:
         except (OSError, ValueError):
             return ""
         return job if job in JOBS else ""
+
+    @property
+    def end_request(self) -> str:
+        """How it was asked to end: keep, pause, cancel or end (at once); empty if it was not."""
+        try:
+            return self.stop_mark.read_text(encoding="utf-8").strip()
+        except (OSError, ValueError):
+            return ""
 
     def emit(self, event: ev.Event) -> None:
         append_event(self.events_file, event)

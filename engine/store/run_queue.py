@@ -24,6 +24,7 @@ from engine.store.workspace import Store
 from engine.text import count_of
 
 QueueMove = Literal["up", "down", "first"]
+ANOTHER = "another user's run"
 
 
 class WaitingJob(NamedTuple):
@@ -125,6 +126,13 @@ class RunQueue:
             order.insert(max(0, at + steps[where]), key_of(run))
             others = [key for key in _read_names(self.file) if key not in order]
             write_json(self.file, [*others, *order])
+
+
+def name_for(owner: str, run: RunDir) -> str:
+    """What an owner is told of a run; the owner "" is told the names of all."""
+    if run.owner == owner:
+        return run.name
+    return ANOTHER if owner else f"{run.name} ({run.owner})"
 
 
 def key_of(run: RunDir) -> str:

@@ -27,6 +27,7 @@ class RunState(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     FINISHED = "finished"
+    IMPORTED = "imported"
 
     @property
     def live(self) -> bool:
@@ -36,13 +37,14 @@ class RunState(StrEnum):
     @property
     def can_continue(self) -> bool:
         """Whether it ended before its last step."""
-        return not self.live and self != RunState.FINISHED
+        return not self.live and self not in (RunState.FINISHED, RunState.IMPORTED)
 
 
 END_STATES: dict[type, RunState] = {
     ev.Finished: RunState.FINISHED,
     ev.Paused: RunState.PAUSED,
     ev.Failed: RunState.FAILED,
+    ev.Imported: RunState.IMPORTED,
 }
 
 
@@ -71,7 +73,7 @@ class RunView:
     saved: list[ev.Saved] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     last_word: str = ""  # the warning after which nothing more came of this attempt
-    ended: ev.Stopped | ev.Paused | ev.Failed | ev.Finished | None = None
+    ended: ev.Stopped | ev.Paused | ev.Failed | ev.Finished | ev.Imported | None = None
     preparing: bool = True  # this attempt has not taken its first step yet
     interlude: bool = False  # the newest job was a merge or a scoring
     merging: str = ""  # precision of a merge that has begun and not ended
@@ -95,6 +97,17 @@ class RunView:
         if isinstance(self.ended, ev.Stopped):
             return RunState.STOPPED if self.ended.kept else RunState.CANCELLED
         return END_STATES.get(type(self.ended), RunState.INTERRUPTED)
+
+    @property
+    def imported(self) -> ev.Imported | None:
+        """Where it came from, for a run that is an adapter made by another program."""
+        return self.ended if isinstance(self.ended, ev.Imported) else None
+
+    @property
+    def model_hash(self) -> str:
+        """Of the base model that the result belongs to; empty where it is not known."""
+        known = self.imported or self.started
+        return known.model_hash if known else ""
 
     @property
     def first_loss(self) -> float | None:
@@ -180,7 +193,7 @@ def _add_event(view: RunView, event: ev.Event) -> None:  # noqa: C901, PLR0912  
         case ev.Warned():
             view.warnings.append(event.text)
             view.last_word = event.text
-        case ev.Stopped() | ev.Paused() | ev.Failed() | ev.Finished():
+        case ev.Stopped() | ev.Paused() | ev.Failed() | ev.Finished() | ev.Imported():
             view.ended, view.proving = event, None
         case ev.Extended():
             _extend_view(view, event)

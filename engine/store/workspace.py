@@ -38,6 +38,10 @@ ID_PATTERN = re.compile(r"[a-z0-9-]{1,80}")
 OWNER_PATTERN = re.compile(r"[a-z0-9-]{1,40}")
 SEEN = "seen"  # its time is that of an owner's last sign of life
 SEEN_SECONDS = 60  # how exactly that time is known
+ROOT_NAMES = (
+    "runs", "datasets", "prepared", "tokens", "recipes", "tmp", "hub", "models", "locks", OWNERS,
+    "queue.json", "turns.json", "app.log", "aside.log", "desk.log",
+)  # fmt: skip
 
 
 class Store:
@@ -61,8 +65,13 @@ class Store:
         self.locks = self.root / "locks"
         if not owner:
             folders = (self.runs, self.datasets, self.models, self.locks)
+            self.root.mkdir(0o700, parents=True, exist_ok=True)
             for folder in (*folders, self.prepared, self.recipes):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(exist_ok=True)
+
+    def own_paths(self) -> list[Path]:
+        """What stands in the folder of the workspace, which may hold other things too."""
+        return [self.root / name for name in ROOT_NAMES]
 
     def for_owner(self, owner: str) -> Store:
         """The same workspace as another owner has it; a folder is made once there is a file."""
@@ -161,18 +170,16 @@ class Store:
         """Note a sign of life; cheap, so that every request may call it."""
         mark = self.home / SEEN
         try:
-            if time.time() - mark.stat().st_mtime > SEEN_SECONDS:
+            if abs(time.time() - mark.stat().st_mtime) > SEEN_SECONDS:  # a clock may be set back
                 os.utime(mark)
         except FileNotFoundError:
             if self.owner and self.home.is_dir():  # who has no files needs no mark
                 mark.touch()
 
-    def seconds_unseen(self) -> float:
-        """Seconds since this owner's last sign of life."""
-        for mark in (self.home / SEEN, self.home):
-            if mark.exists():
-                return max(0.0, time.time() - mark.stat().st_mtime)
-        return 0.0
+    def last_seen(self) -> float:
+        """The time of this owner's last sign of life, in seconds since 1970."""
+        times = [mark.stat().st_mtime for mark in (self.home / SEEN, self.home) if mark.exists()]
+        return times[0] if times else time.time()
 
     def remove_owner(self) -> None:
         """Remove all files of this owner, who must not be "" and have no run at work."""

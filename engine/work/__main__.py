@@ -33,6 +33,7 @@ from engine.hardware import detect_device
 from engine.process.limits import hold_to_files
 from engine.runs import disk_space, report
 from engine.store import events as ev
+from engine.store.files import keep_private
 from engine.store.run_dir import RunDir
 from engine.work.heartbeat import Heart
 
@@ -180,6 +181,7 @@ def _lower_priority() -> None:
 
 
 if __name__ == "__main__":
+    keep_private()
     if sys.argv[1:] != ["desk"]:
         _lower_priority()
     sys.exit(main(sys.argv[1:]))

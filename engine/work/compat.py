@@ -19,7 +19,7 @@ OVERRIDDEN: dict[str, tuple[str, ...]] = {
     "transformers.Trainer": (
         "_get_grad_norm",  # a gradient that is not finite ends the run before the step
         "_load_from_checkpoint",  # whole models keep the names that saving gave them
-        "_save",  # what the outputs of a classification head stand for
+        "_save",  # how the result is asked, or what the outputs of its head stand for
         "create_model_card",  # written at export, not with each checkpoint
         "evaluation_loop",
         "prediction_step",
@@ -27,7 +27,12 @@ OVERRIDDEN: dict[str, tuple[str, ...]] = {
     ),
     "trl.DPOTrainer": ("_prepare_dataset", "log"),  # the examples are tokens already
     "trl.KTOTrainer": ("_prepare_dataset",),
-    "trl.experimental.orpo.ORPOTrainer": ("get_batch_logps", "log", "tokenize_row"),
+    "trl.experimental.orpo.ORPOTrainer": (
+        "concatenated_forward",  # the loss of the chosen answer, without its question
+        "get_batch_logps",
+        "log",
+        "tokenize_row",
+    ),
 }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from engine.data.messages import with_system
-from engine.errors import HoneError, RunError
+from engine.errors import HoneError, ModelError, RunError
 from engine.estimate.duration import BatchShape
 from engine.model import local
 from engine.spec.method import MethodSpec
@@ -26,6 +26,7 @@ from engine.work.model.load import DeviceSetup
 from engine.work.serve import Operation, Question, Report, serve
 
 REPORT_INTERVAL = 0.08  # seconds; a page that redraws for every token falls behind
+LOAD_SECONDS = 600  # that a large model may take to be read from a slow disk
 
 
 class DeskWorker:
@@ -73,7 +74,9 @@ class DeskWorker:
     def chat(self, question: Question, report: Report) -> Any:
         """Both replies to one message, reported as they grow."""
         trained = open_trained_run(RunDir(Path(question["run"])))
+        report.expect(LOAD_SECONDS)
         self._load(trained)
+        report.expect(0)
         data = trained.spec.data
         tokenizer = self._tokenizer(trained.folder, data.template)
         if trained.head:
@@ -136,7 +139,18 @@ class DeskWorker:
 def serve_desk() -> None:
     """Answer questions until the app ends."""
     desk = DeskWorker()
-    unexpected = RunError(
+    serve(desk.operations, describe_desk_error, desk.stopped)
+
+
+def describe_desk_error(error: BaseException) -> HoneError:
+    """An unexpected error, as the user reads it."""
+    if type(error).__name__ == "PanicException":  # of a library in Rust
+        return ModelError(
+            f"The tokenizer of this model fails on this text ({str(error)[:200]}). "
+            "Choose another model."
+        )
+    if isinstance(error, MemoryError):
+        return RunError("The machine's memory ran out. Close other programs, then try again.")
+    return RunError(
         "Something unexpected went wrong in the model's process. The details are in desk.log."
     )
-    serve(desk.operations, lambda _: unexpected, desk.stopped)

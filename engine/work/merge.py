@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
+from engine.data.messages import make_message, with_system
 from engine.data.rows import read_rows
 from engine.hardware import GB, require_disk
 from engine.spec.run import PlaceSpec
 from engine.store import events as ev
+from engine.store.files import write_json
 from engine.store.run_dir import RunDir
+from engine.work import merge_check
 from engine.work.encode.encode import encode_row
-from engine.work.encode.questions import first_questions
+from engine.work.encode.questions import first_questions, prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.merge_check import Outputs, Question
 from engine.work.model import classifier
+from engine.work.model.asking import ASKING_FILE, HELLO, find_asking
 from engine.work.model.base_and_tuned import TrainedRun, is_whole_model, open_trained_run
-from engine.work.model.generate import greedy_replies
+from engine.work.model.generate import greedy_replies, reply_ends, reply_text
+from engine.work.model.generation_config import set_ends
 from engine.work.model.load import DeviceSetup, Head, choose_device, load_adapter, load_model
 
 COMPARED_PROMPTS = 8  # held-out prompts that both are compared on
 REPLY_TOKENS = 32
-# Largest allowed difference of a logit, as a share of the largest logit. fp32 differs by rounding
-# alone; in bf16 the merged weights are rounded to 8 bits, which an adapter beside the base is not.
-LOGIT_TOLERANCE = {"fp32": 1e-4, "bf16": 0.05}
-# Training in 8 bits rounds what passes through the layers too, which a merged model does not.
-INT8_TOLERANCE = 0.05
-
-
-class _Outputs(NamedTuple):
-    logits: torch.Tensor  # all tokens of all prompts x vocabulary, or all texts x labels; fp32
-    replies: list[str]
 
 
 def merge_run(run: RunDir, precision: str) -> None:
@@ -42,24 +38,41 @@ def merge_run(run: RunDir, precision: str) -> None:
     trained = open_trained_run(run)
     weights = 2 * trained.info.parameters * (2 if precision == "bf16" else 4)
     require_disk(run.path, weights / GB + 0.05, "the merged model")
-    tokenizer = load_tokenizer(trained.folder, trained.spec.data.template)
-    prompts = _comparison_prompts(trained, tokenizer)
     device = trained.spec.place.device
     setup = choose_device(PlaceSpec.model_validate({"device": device, "precision": precision}))
     draft, final = run.path / "merged" / f".{precision}", run.merged(precision)
     shutil.rmtree(draft, ignore_errors=True)
-    expected = _write_merged(trained, tokenizer, setup, prompts, draft)
+    try:
+        event = _merge_and_check(trained, setup, draft)
+        shutil.rmtree(final, ignore_errors=True)
+        if event.ok:
+            draft.rename(final)
+            size = sum(file.stat().st_size for file in final.rglob("*") if file.is_file())
+            event = event.model_copy(update={"megabytes": size / 1e6})
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    run.emit(event)
+
+
+def _merge_and_check(trained: TrainedRun, setup: DeviceSetup, draft: Path) -> ev.Merged:
+    """Write the merged model to ``draft``; how it compares with base and adapter."""
+    tokenizer = load_tokenizer(trained.folder, trained.spec.data.template)
+    prompts = _comparison_prompts(trained, tokenizer)
+    expected, question = _write_merged(trained, tokenizer, setup, prompts, draft)
     plain = load_model(draft, setup, None, trained.head).eval()
     found = _compute_outputs(plain, tokenizer, prompts, trained.head)
-    event = _compare_outputs(expected, found, precision, trained.spec.method.bits)
-    shutil.rmtree(final, ignore_errors=True)
-    if event.ok:
-        draft.rename(final)
-        size = sum(file.stat().st_size for file in final.iterdir())
-        event = event.model_copy(update={"megabytes": size / 1e6})
-    else:
-        shutil.rmtree(draft)
-    run.emit(event)
+    bits, precision = trained.spec.method.bits, setup.precision
+    if question is None:
+        return merge_check.compare_outputs(expected, found, precision, bits)
+    del plain
+    stranger = merge_check.ask_stranger(draft, question, setup.device.type)
+    said = [reply_text(tokenizer, ids, question.ends).strip() for ids in stranger.replies]
+    found = found._replace(replies=said)
+    event = merge_check.compare_outputs(expected, found, precision, bits)
+    if problem := merge_check.find_stranger_problem(question, stranger):
+        return event.model_copy(update={"ok": False, "text": event.text or problem})
+    told = event.text or merge_check.words_that_end(question.ends.texts)
+    return event.model_copy(update={"text": told})
 
 
 def _write_merged(
@@ -68,44 +81,54 @@ def _write_merged(
     setup: DeviceSetup,
     prompts: list[list[int]],
     draft: Path,
-) -> _Outputs:
-    """Merge and write the model to ``draft``; returns what it should give.
+) -> tuple[Outputs, Question | None]:
+    """Merge and write the model to ``draft``.
 
-    A whole model is compared with itself as it was trained, in fp32; an adapter with base and
-    adapter in the merge's precision.
+    Returns what it should give, and what a stranger's program is asked of a model that writes. A
+    whole model is compared with itself as it was trained, in fp32; an adapter with base and adapter
+    in the merge's precision.
     """
     whole = is_whole_model(trained.run.adapter)
     tuned = trained.load_models(setup._replace(dtype=torch.float32) if whole else setup)
     expected = _compute_outputs(tuned, tokenizer, prompts, trained.head)
+    if trained.head is None:
+        greedy = greedy_replies(tuned, tokenizer, prompts, REPLY_TOKENS, trained.plain_text)
+        expected = expected._replace(replies=greedy)
     plain = tuned.tuned if whole else _merge_weights(trained, tuned, setup)
     plain = plain.to(setup.dtype)
+    question = None
     if trained.head:
         classifier.set_pad_token(plain, tokenizer)
+    else:
+        question = _stranger_question(trained, tokenizer, plain, prompts)
+        set_ends(plain.generation_config, question.ends.tokens)
     plain.save_pretrained(draft)
     if trained.head:
         labels = classifier.LABELS_FILE
         shutil.copyfile(trained.run.adapter / labels, draft / labels)
+    else:
+        asking = find_asking(tokenizer, trained.spec.data, trained.plain_text)
+        write_json(draft / ASKING_FILE, asking._asdict())
     tokenizer.save_pretrained(draft)
-    return expected
+    return expected, question
 
 
-def _compare_outputs(
-    expected: _Outputs, found: _Outputs, precision: str, bits: int | None
-) -> ev.Merged:
-    largest = (expected.logits - found.logits).abs().max().item()
-    share = largest / expected.logits.abs().max().item()
-    tolerance = max(LOGIT_TOLERANCE[precision], INT8_TOLERANCE if bits == 8 else 0.0)
-    ok = share <= tolerance
-    return ev.Merged(
-        ok=ok,
-        precision=precision,
-        largest=largest,
-        share=share,
-        tolerance=tolerance,
-        agree=sum(a == b for a, b in zip(expected.replies, found.replies, strict=True)),
-        prompts=len(found.replies),
-        text="" if ok else _refusal_text(share, tolerance, precision),
-    )
+def _stranger_question(
+    trained: TrainedRun,
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    prompts: list[list[int]],
+) -> Question:
+    """What a program that has the files alone is asked, and what it should make of it."""
+    plain_text, data = trained.plain_text, trained.spec.data
+    ends = reply_ends(model, tokenizer, plain_text)
+    if plain_text:
+        return Question(prompts, REPLY_TOKENS, ends, {"text": HELLO}, None)
+    asking = find_asking(tokenizer, data, plain_text)
+    chat = with_system([make_message("user", HELLO)], data.system)
+    by_template = not (asking.in_parts or asking.empty_tools or asking.left_off)
+    ids = prompt_ids(tokenizer, chat, plain_text=False) if by_template else None
+    return Question(prompts, REPLY_TOKENS, ends, {"chat": chat}, ids)
 
 
 def _comparison_prompts(trained: TrainedRun, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
@@ -113,8 +136,11 @@ def _comparison_prompts(trained: TrainedRun, tokenizer: PreTrainedTokenizerBase)
     run, data = trained.run, trained.spec.data
     rows = read_rows(run.held_out_file) or read_rows(run.train_file)
     if trained.head:
-        texts = classifier.row_texts(rows[:COMPARED_PROMPTS])
+        texts = classifier.row_texts(rows[:COMPARED_PROMPTS]) or [HELLO]
         return classifier.tokenize_texts(tokenizer, texts, data).ids
+    if not rows:  # an adapter that was added without data
+        chat = with_system([make_message("user", HELLO)], data.system)
+        return [prompt_ids(tokenizer, chat, trained.plain_text)]
     limit = max(8, data.max_length - REPLY_TOKENS)  # question and reply fit the context together
     found = [ids for _, ids in first_questions(tokenizer, rows, COMPARED_PROMPTS, limit, data)]
     short = data.model_copy(update={"max_length": limit})
@@ -141,30 +167,20 @@ def _transpose_back(base: Any, trained: TrainedRun, setup: DeviceSetup) -> Any:
     return plain
 
 
-def _refusal_text(share: float, tolerance: float, precision: str) -> str:
-    advice = "Take the adapter instead."
-    if precision != "fp32":
-        advice = "Try fp32, which does not round."
-    return (
-        f"Its scores differ by up to {100 * share:.2g} % of the largest from those of base plus "
-        f"adapter, and at most {100 * tolerance:.2g} % is allowed, so it was removed. {advice}"
-    )
-
-
 @torch.no_grad()
 def _compute_outputs(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
     prompts: list[list[int]],
     head: Head | None,
-) -> _Outputs:
-    """Logits and greedy replies; of a classification head, logits and labels (as a reply)."""
+) -> Outputs:
+    """Logits; of a classification head, its labels too (as replies)."""
     if head:
         outputs = classifier.compute_logits(model, tokenizer, prompts)
         labels = [classifier.predicted_labels(one, head) for one in outputs]
-        return _Outputs(outputs, [", ".join(names) for names in labels])
+        return Outputs(outputs, [", ".join(names) for names in labels])
     logits = []
     for prompt in prompts:
         ids = torch.tensor([prompt], device=model.device)
         logits.append(model(input_ids=ids, use_cache=False).logits[0].float().cpu())
-    return _Outputs(torch.cat(logits), greedy_replies(model, tokenizer, prompts, REPLY_TOKENS))
+    return Outputs(torch.cat(logits), [])

@@ -23,6 +23,7 @@ from engine.model.hub import DownloadProgress
 from engine.process.limits import hold_to_files, hold_to_processor_time, own_limits
 from engine.spec.limits import Limits
 from engine.spec.run import DataSpec
+from engine.store.files import keep_private
 from engine.store.workspace import Store
 from engine.text import format_bytes
 from engine.work.serve import Operation, Question, Report, serve
@@ -155,6 +156,7 @@ def limit_memory() -> None:
 
 
 if __name__ == "__main__":
+    keep_private()
     limit_memory()
     hold_to_files()
     hold_to_processor_time()

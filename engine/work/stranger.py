@@ -1,68 +1,32 @@
-"""Asks a saved model as a program would that knows nothing of Hone: plain transformers, its files.
+"""Asks a saved model as a stranger's program would: plain transformers and the model's files.
 
-``python -m engine.work.stranger FOLDER`` reads questions from its input and writes what it replied:
+``python -m engine.work.stranger FOLDER`` reads a question from its input and writes the answer:
 
-    {"prompts": [[ids]], "new_tokens": n, "device": "cpu"}
-    {"replies": [[ids]], "texts": [text], "ends": [ids]}
+    {"prompts": [[ids]], "new_tokens": n, "device": "cpu", "chat": [message] or "text": text}
+    {"replies": [[ids]], "ends": [ids], "asked": [ids]}
+
+It imports nothing of Hone, so that it cannot know of Hone's options.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from engine.errors import RunError
-from engine.store.files import PROJECT_FOLDER
-
-MODULE = "engine.work.stranger"
-DEADLINE = 3600  # seconds; a large model takes minutes to load
-
-
-class StrangerReplies(NamedTuple):
-    """What a saved model replies by itself."""
-
-    replies: list[list[int]]  # greedy, with the token that ended each
-    texts: list[str]
-    ends: list[int]  # tokens at which it stops
-
-
-def ask_as_stranger(
-    folder: Path, prompts: list[list[int]], new_tokens: int, device: str
-) -> StrangerReplies:
-    """Greedy replies of a model folder in a process of its own; raises RunError if it cannot."""
-    question = {"prompts": prompts, "new_tokens": new_tokens, "device": device}
-    try:
-        done = subprocess.run(
-            [sys.executable, "-m", MODULE, str(folder)],
-            input=json.dumps(question),
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            cwd=PROJECT_FOLDER,
-            env=os.environ | {"PYTHONIOENCODING": "utf-8"},
-            timeout=DEADLINE,
-            check=True,
-        )
-        return StrangerReplies(**json.loads(done.stdout.splitlines()[-1]))
-    except (subprocess.SubprocessError, ValueError, IndexError) as error:
-        raise RunError(
-            "The saved model could not be loaded and asked by a program of its own, so it was "
-            "removed. The log has the details."
-        ) from error
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 def answer(folder: str, question: dict[str, Any]) -> dict[str, Any]:
-    """In the child: the replies of the model in a folder, by its own files alone."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModelForCausalLM.from_pretrained(folder).to(question["device"])
-    import torch
-
+    """The model's greedy replies, the tokens that end them, and a question as its ids."""
+    only = {"local_files_only": True, "trust_remote_code": False}
+    tokenizer = AutoTokenizer.from_pretrained(folder, **only)
+    model = AutoModelForCausalLM.from_pretrained(folder, **only).to(question["device"])
+    if chat := question.get("chat"):
+        asked = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
+    else:
+        asked = tokenizer(question["text"])["input_ids"]
     replies = []
     for prompt in question["prompts"]:
         ids = torch.tensor([prompt], device=model.device)
@@ -70,11 +34,8 @@ def answer(folder: str, question: dict[str, Any]) -> dict[str, Any]:
         made = model.generate(ids, attention_mask=torch.ones_like(ids), **options)
         replies.append(made[0, len(prompt) :].tolist())
     named = model.generation_config.eos_token_id
-    return {
-        "replies": replies,
-        "texts": tokenizer.batch_decode(replies, skip_special_tokens=True),
-        "ends": named if isinstance(named, list) else [named] if named is not None else [],
-    }
+    ends = named if isinstance(named, list) else [named]
+    return {"replies": replies, "ends": [end for end in ends if end is not None], "asked": asked}
 
 
 if __name__ == "__main__":

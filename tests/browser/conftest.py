@@ -33,6 +33,7 @@ FLAGS = [
     "--no-first-run",
     *(f"--disable-{name}" for name in QUIET),
 ]
+TOKEN = "with a token"  # for ``app``: as users start it
 HERE = re.compile(r"(http|ws)://127\.0\.0\.1:\d+/|data:|blob:")
 LEAVING: set[Any] = (
     set()
@@ -46,7 +47,7 @@ def app(
     home: Path, *more: str, env: dict[str, str] | None = None
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The app as a process of its own on a free port: its address and the process; killed at the
-    end.
+    end. Without a token, except where a test is about who may come in.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -54,7 +55,9 @@ def app(
     app_itself = (
         ["-m", "tests.warm_app"] if warm.ADDRESS in os.environ else [str(PROJECT_FOLDER / "app.py")]
     )
-    options = ["--no-browser", "--port", str(port), "--home", str(home), *more]
+    open_to_all = [] if {"--users", "--demo", TOKEN} & set(more) else ["--no-token"]
+    more = tuple(word for word in more if word != TOKEN)
+    options = ["--no-browser", *open_to_all, "--port", str(port), "--home", str(home), *more]
     words = [sys.executable, *app_itself, *options]
     environment = os.environ | {"PYTHONPATH": str(PROJECT_FOLDER)} | (env or {})
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as process:

@@ -71,7 +71,7 @@ def label_loss(run: SavedRun, model: Any, row: Row) -> float:
 
 
 def share_right(run: SavedRun, model: Any) -> float | None:
-    """The share of held-out rows whose label, or all of whose labels, are right; None for numbers."""
+    """The share of held-out rows that get all of their labels and no other; None for numbers."""
     assert run.head
     if run.goal == "regress":
         return None

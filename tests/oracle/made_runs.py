@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from pathlib import Path
 from typing import Any
 
 from engine.data import ingest
@@ -33,7 +32,7 @@ KINDS: dict[str, dict[str, Any]] = {
 LABELLED = {"shape": Shape.LABEL, "roles": {"text": "text", "label": "label"}}
 ROLES = {
     Shape.PREFERENCE: {"prompt": "prompt", "chosen": "chosen", "rejected": "rejected"},
-    Shape.FEEDBACK: {"prompt": "prompt", "completion": "completion", "good": "label"},
+    Shape.FEEDBACK: {"prompt": "prompt", "completion": "completion", "mark": "label"},
 }
 METHODS: dict[str, dict[str, Any]] = {
     "LoRA": {"kind": "lora", "rank": 4},
@@ -83,14 +82,15 @@ def _row(draw: random.Random, kind: str) -> dict[str, Any]:
         turns += [("assistant", words()), ("user", words())] * draw.randint(0, 1)
         turns += [("assistant", words())]
         return {"messages": [{"role": role, "content": said} for role, said in turns]}
-    if kind == "text":
-        return {"text": words(30)}
-    if kind == "several labels":
-        return {"text": words(), "label": draw.choice((["red"], ["blue", "red"], ["blue"]))}
-    if kind == "number":
-        return {"text": words(), "label": draw.randint(0, 9) * 12.5}
-    if kind in ("DPO", "ORPO"):
-        return {"prompt": words(), "chosen": words(), "rejected": words()}
-    if kind == "KTO":
-        return {"prompt": words(), "completion": words(), "label": draw.random() < 0.6}
-    return {"text": words(), "label": draw.choice(("good", "bad"))}
+    labels: dict[str, Any] = {
+        "several labels": draw.choice((["red"], ["blue", "red"], ["blue"])),
+        "number": draw.randint(0, 9) * 12.5,
+        "KTO": draw.random() < 0.6,
+    }
+    label = labels.get(kind, draw.choice(("good", "bad")))
+    rows: dict[str, dict[str, Any]] = {
+        "text": {"text": words(30)},
+        "DPO": {"prompt": words(), "chosen": words(), "rejected": words()},
+        "KTO": {"prompt": words(), "completion": words(), "label": label},
+    }
+    return rows.get("DPO" if kind == "ORPO" else kind, {"text": words(), "label": label})

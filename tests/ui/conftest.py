@@ -12,7 +12,8 @@ from engine.store.run_dir import RunDir
 from tests.conftest import wait_for
 from tests.ui.fakes import fake_engine
 from ui import form
-from ui.context import LOCAL, Context
+from ui.access.policy import LOCAL
+from ui.context import Context
 from ui.train import tab
 from ui.train.data_choice import suited_spec
 

@@ -72,10 +72,10 @@ def check_event(blocks: gr.Blocks, body: dict[str, Any], owns: OwnsFile) -> None
     """Raise StrangeBody for an event that there is not, or with values of other widgets."""
     data, trigger, about = body.get("data"), body.get("trigger_id"), body.get("event_data")
     fn = blocks.fns.get(_number_of(body.get("fn_index")))
-    known = trigger is None or _number_of(trigger) in blocks.blocks
-    if fn is None or not isinstance(data, list) or not known or body.get("batched"):
+    named = trigger is None or _number_of(trigger) >= 0
+    if fn is None or not isinstance(data, list) or not named or body.get("batched"):
         raise StrangeBody
-    if about is not None and not _is_event_data(about):
+    if _takes_event_data(fn.fn) and not isinstance(about, dict):
         raise StrangeBody
     if fn.cancels:  # Gradio replaces what it is given
         return
@@ -100,11 +100,9 @@ def _number_of(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else -1
 
 
-def _is_event_data(value: Any) -> bool:
-    """What a widget says of an event: names with plain values."""
-    return isinstance(value, dict) and not any(
-        isinstance(one, dict) and "path" in one for one in _all_values(value)
-    )
+def _takes_event_data(handler: Any) -> bool:
+    """Whether a handler is told what a widget says of the event itself."""
+    return gr.EventData in getattr(handler, "__annotations__", {}).values()
 
 
 # --- values of widgets ---

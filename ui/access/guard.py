@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -209,7 +208,7 @@ class Answering:
         await self._send(message)
 
     def _change(self, headers: MutableHeaders) -> None:
-        for name in [name for name in headers.keys() if name.startswith("access-control-")]:
+        for name in [name for name in headers if name.startswith("access-control-")]:
             del headers[name]
         for name, value in self._headers.items():
             headers.setdefault(name, value)

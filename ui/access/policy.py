@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engine.errors import RunError
+from engine.spec.limits import Mode
+from ui.access.visitor import Visitor
 
 OWN_MACHINE = "Run Hone on your own machine."
 
@@ -43,3 +45,10 @@ DEMO = Policy(
     folders_closed=f"Folders are closed in the public demo. {OWN_MACHINE}",
     hub_closed=f"The public demo downloads nothing and deletes no models. {OWN_MACHINE}",
 )
+
+
+def policy_of(mode: Mode, visitor: Visitor) -> Policy:
+    """What a visitor may do in a mode."""
+    if mode == "demo":
+        return DEMO
+    return LOCAL if mode == "local" or visitor.admin else USER

@@ -31,6 +31,7 @@ ROUTES = (
     _route("GET HEAD", r"/(?!.*\.\.)(?:assets|static|svelte)/[\w./@~+-]+", "public"),
     _route("GET HEAD", r"/(?:gradio_api/)?theme\.css", "public"),
     _route("GET HEAD", r"/(?:favicon\.ico|robots\.txt|manifest\.json)", "public"),
+    _route("GET HEAD", r"/plotly\.min\.js", "public"),
     # Asked by Gradio itself when it starts; it does nothing a second time.
     _route("GET", rf"{API}/startup-events", "public"),
     _route("GET HEAD", r"/", "plain"),

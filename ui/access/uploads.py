@@ -7,6 +7,7 @@ its own visitor has uploaded, and only they are ever removed.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
 import shutil
@@ -32,6 +33,7 @@ INCOMING = "incoming-"  # begins the name of a folder into which an upload is be
 UPLOADED = re.compile(r"[0-9a-f]{64}")  # the folder of a whole upload: the hash of its contents
 FORM_BYTES = 2**20  # of an upload that are no file: names and borders
 HOUR = 3600.0
+UNUSED = 4  # uploads of the largest size that an owner may have here without using them
 NOT_YOURS = "This file was not uploaded from this page. Choose it again."
 NO_LENGTH = "An upload must say how long it is."
 BROKEN_OFF = "The upload was broken off. Choose the file again."
@@ -44,12 +46,12 @@ class TooLarge(Exception):
 class Uploads:
     """The uploads of all owners, below Gradio's temporary folder; safe to use from several threads.
 
-    ``largest``: bytes of one upload, and ``most`` of all that an owner has uploaded and not used.
+    ``largest``: bytes of one upload; ``kept``: seconds for which one that nobody uses is kept.
     """
 
-    def __init__(self, folder: Path, largest: float, most: float | None = None) -> None:
+    def __init__(self, folder: Path, largest: float, kept: float = 24 * HOUR) -> None:
         self.folder = folder.resolve()
-        self.largest, self.most = largest, most or 4 * largest
+        self.largest, self.most, self.kept = largest, UNUSED * largest, kept
         self._owners: defaultdict[Path, set[str]] = defaultdict(set)
         self._sizes: dict[Path, int] = {}
         self._lock = threading.Lock()
@@ -102,25 +104,31 @@ class Uploads:
     def _keep(self, folder: Path, path: Path, owner: str) -> Path:
         """Move a whole file to where Gradio looks for it, and note whose it is."""
         target = self.folder / path.relative_to(folder)
-        size = path.stat().st_size
         target.parent.mkdir(exist_ok=True)
         path.replace(target)
-        with self._lock:
-            self._owners[target].add(owner)
-            self._sizes[target] = size
+        self.note(owner, target)
         return target
 
+    def note(self, owner: str, path: Path) -> None:
+        """Note that a file below the folder is an upload of this owner's."""
+        size = path.stat().st_size
+        with self._lock:
+            self._owners[path].add(owner)
+            self._sizes[path] = size
+
     # --- being used ---
+
+    def owns(self, owner: str, path: Path) -> bool:
+        """Whether this owner has uploaded the file at a path, as it was told to the page."""
+        with self._lock:
+            return owner in self._owners.get(path, ())
 
     def require(self, owner: str, files: Iterable[Any]) -> list[Path]:
         """The files' paths, if this owner has uploaded every one of them; else raises DataError."""
         found = []
         for file in files:
-            path = Path(file) if isinstance(file, str) else None
-            with self._lock:
-                # As it was told to the page, to the letter: no other way to write a path counts.
-                own = path is not None and owner in self._owners.get(path, ())
-            if path is None or not own or not path.is_file():
+            path = Path(file) if isinstance(file, str) else Path()
+            if not self.owns(owner, path) or not path.is_file():
                 raise DataError(NOT_YOURS)
             found.append(path)
         return found
@@ -142,26 +150,26 @@ class Uploads:
 
     # --- being swept ---
 
-    def sweep(self, seconds: float = HOUR) -> int:
-        """Remove what was uploaded or broken off this long ago; returns how much that was."""
-        before, found = time.time() - seconds, 0
-        if not self.folder.is_dir():
-            return 0
-        for path in self.folder.iterdir():
-            ours = path.name.startswith((INCOMING, "tmp")) or UPLOADED.fullmatch(path.name)
-            if ours and not path.is_symlink() and _last_change(path) < before:
+    def sweep(self) -> int:
+        """Remove uploads that were broken off or never used; returns how many there were."""
+        found = 0
+        for path in self.folder.iterdir() if self.folder.is_dir() else ():
+            broken_off = path.name.startswith((INCOMING, "tmp"))
+            if path.is_symlink() or not (broken_off or UPLOADED.fullmatch(path.name)):
+                continue
+            if time.time() - _last_change(path) > min(HOUR if broken_off else self.kept, self.kept):
                 found += 1
-                self._forget_below(path)
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
+                self._remove(path)
         return found
 
-    def _forget_below(self, folder: Path) -> None:
+    def _remove(self, path: Path) -> None:
         with self._lock:
-            for path in [one for one in self._owners if folder in one.parents]:
-                del self._owners[path], self._sizes[path]
+            for file in [one for one in self._owners if path in one.parents]:
+                del self._owners[file], self._sizes[file]
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _last_change(path: Path) -> float:
@@ -174,10 +182,8 @@ def _last_change(path: Path) -> float:
 
 
 def _remove_if_empty(folder: Path) -> None:
-    try:
+    with contextlib.suppress(OSError):
         folder.rmdir()
-    except OSError:
-        pass
 
 
 def _bounded(request: Request, most: float) -> Request:

@@ -21,7 +21,7 @@ from ui.compare.conversation import (
 from ui.compare.run_list import build_run_list, refresh_runs
 from ui.compare.score import ScoreWidgets, show_score, wire_score
 from ui.context import Context
-from ui.handlers import QUIET, Updates, Values, bind
+from ui.handlers import QUIET, Updates, Values, bind, event_text
 from ui.text import line
 from ui.theme import build_intro, make_button, raw_html
 
@@ -180,4 +180,4 @@ def suggest_messages(ctx: Context, run_id: str | None) -> str:
 
 def use_suggestion(event: gr.EventData) -> str:
     """A suggested message, put into the box where it can still be changed."""
-    return str(event.text)
+    return event_text(event, "text")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -87,21 +86,22 @@ def add_files(
     ctx: Context, shown: IntakeWidgets, box: Component | None, files: list[str] | None
 ) -> Iterator[Updates]:
     """Add uploaded files as one dataset; what is wrong with them stays on the page."""
-    paths = [Path(file) for file in files or []]
-    if not paths:
+    if not files:
         yield gr.skip()
         return
-    yield {shown.problem: wait_line(f"Reading {count_of(len(paths), 'file')}.")}
-    if sum(path.stat().st_size for path in paths) > LARGE_UPLOAD:
-        rows = ingest.peek_rows(Upload(paths[0], paths[0].name), PEEKED_ROWS)
-        yield {shown.preview: first_rows(rows, paths[0].name)}
-
-    named = [(path, path.name) for path in paths]
-    yield from take_in(
-        ctx, shown, box, partial(oneshot.add_dataset_files, ctx.engine.store, named, None)
-    )
-    for path in paths:
-        path.unlink(missing_ok=True)  # the rows are in the workspace now
+    uploads, owner = ctx.uploads, ctx.visitor.owner
+    paths = uploads.require(owner, files)
+    try:
+        yield {shown.problem: wait_line(f"Reading {count_of(len(paths), 'file')}.")}
+        if sum(path.stat().st_size for path in paths) > LARGE_UPLOAD:
+            rows = ingest.peek_rows(Upload(paths[0], paths[0].name), PEEKED_ROWS)
+            yield {shown.preview: first_rows(rows, paths[0].name)}
+        named = [(path, path.name) for path in paths]
+        yield from take_in(
+            ctx, shown, box, partial(oneshot.add_dataset_files, ctx.engine.store, named, None)
+        )
+    finally:
+        uploads.discard(owner, paths)  # the rows are in the workspace now, or nobody waits for them
 
 
 def add_pasted(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from typing import Any
 
 import gradio as gr
@@ -11,6 +10,7 @@ from gradio.components import Component
 
 from engine.data import edit
 from engine.errors import DataError
+from ui.access import downloads
 from ui.context import Context
 from ui.data.edits import NEW_ROW, NO_EDITS, Edits, current_row, describe_edits
 from ui.data.inputs import DataInputs
@@ -49,7 +49,6 @@ class Editor:
                     kind: make_button(f"Download as {kind.upper()}", f"take-{kind}", 150)
                     for kind in ("jsonl", "csv")
                 }
-                self.file = gr.DownloadButton("Rows", visible="hidden", elem_id="rows-file")
 
 
 def _build_text_box(at: int) -> gr.Textbox:
@@ -76,7 +75,7 @@ def wire_editor(ctx: Context, editor: Editor, inputs: DataInputs) -> None:
     editor.save.click(save, fields | {edits}, [source, edits], **QUIET)
     for kind, button in editor.downloads.items():
         write = bind(write_rows_file, ctx, inputs, kind)
-        download_on_click(button, write, fields, editor.file)
+        download_on_click(button, write, fields)
 
 
 # --- handlers ---
@@ -146,7 +145,7 @@ def save_as_dataset(
 
 
 def write_rows_file(ctx: Context, inputs: DataInputs, kind: str, values: Values) -> str:
-    """Write all rows in use to a file."""
+    """Write all rows in use to a file; returns the link to it."""
     prepared = ctx.prepare(inputs.data_spec(values))
     if prepared.train + prepared.held_out > edit.EDITABLE_ROWS:
         raise DataError(
@@ -154,12 +153,10 @@ def write_rows_file(ctx: Context, inputs: DataInputs, kind: str, values: Values)
             "workspace folder."
         )
     rows = [*prepared.train_rows(), *prepared.held_out_rows()]
-    folder = ctx.engine.store.tmp / secrets.token_hex(8)
-    folder.mkdir(parents=True)
-    path = folder / f"rows.{kind}"
+    path, link = downloads.new_file(ctx.engine.store, f"rows.{kind}")
     write = edit.rows_to_csv if kind == "csv" else edit.rows_to_jsonl
     path.write_text(write(rows, prepared.shape), encoding="utf-8", newline="")
-    return str(path)
+    return link
 
 
 # --- which row is open ---

@@ -58,6 +58,7 @@ def wire_hub(ctx: Context, hub: HubWidgets, shown: IntakeWidgets) -> None:
 
 def show_hub_dataset(ctx: Context, hub: HubWidgets, name: str) -> Updates:
     """Show what a Hub dataset holds, and offer its splits."""
+    ctx.policy.require_download()
     try:
         info = oneshot.look_up_dataset(ctx.engine.store, (name or "").strip())
     except DataError as error:
@@ -87,7 +88,9 @@ def _about_dataset(info: HubInfo) -> str:
 
 def offer_splits(ctx: Context, name: str, config: str) -> Any:
     """The splits of another config."""
-    splits = list(oneshot.look_up_dataset(ctx.engine.store, name.strip()).splits.get(config, {}))
+    ctx.policy.require_download()
+    info = oneshot.look_up_dataset(ctx.engine.store, (name or "").strip())
+    splits = list(info.splits.get(config, {}))
     return gr.update(choices=splits, value=next(iter(splits), None))
 
 
@@ -95,8 +98,9 @@ def add_hub_dataset(
     ctx: Context, hub: HubWidgets, shown: IntakeWidgets, values: Values
 ) -> Iterator[Updates]:
     """Download a dataset's split, or some rows of it, and take it in."""
+    ctx.policy.require_download()
     wanted = HubSpec(
-        name=values[hub.name].strip(),
+        name=(values[hub.name] or "").strip(),
         config=values[hub.config] or "",
         split=values[hub.split] or "train",
         first=int(values[hub.first] or 0),

@@ -78,6 +78,11 @@ def wait_line(text: str) -> Any:
     return gr.update(value=line(text, "wait"), visible=True)
 
 
+def sample_choices() -> list[tuple[str, str]]:
+    """(label, source) of every sample, which all visitors have."""
+    return [(label, source) for source, label in datasets.list_samples()]
+
+
 def dataset_choices(ctx: Context) -> list[tuple[str, str]]:
     """(label, source) of every dataset."""
     return [(label, source) for source, label in datasets.list_datasets(ctx.engine.store)]

@@ -121,6 +121,7 @@ def rows_card(ctx: Context, model: str, spec: DataSpec, order: RowOrder, index: 
     if not picked:
         return card(preview.TITLE, line("There are no such rows."))
     try:
+        ctx.check_model(model)
         seen = ctx.engine.desk.preview_rows(model, [rows[at] for at in picked], spec)
     except HoneError as error:
         return card(preview.TITLE, line(str(error), "warn"))

@@ -14,7 +14,12 @@ from ui.data.add import AddWidgets, wire_adding
 from ui.data.editor import wire_editor
 from ui.data.findings import wire_fixes
 from ui.data.inputs import DataInputs
-from ui.data.intake import IntakeWidgets, dataset_choices, held_out_choices
+from ui.data.intake import (
+    IntakeWidgets,
+    dataset_choices,
+    held_out_choices,
+    sample_choices,
+)
 from ui.data.look import DataView, show_data
 from ui.data.pager import wire_pager
 from ui.data.reading import ReadingWidgets, confirm_columns, wire_reading
@@ -32,7 +37,8 @@ class DataTab:
             build_intro("What should it learn?", text)
             with gr.Row(equal_height=False, elem_classes="page data"):
                 with gr.Column(scale=0, min_width=340, elem_classes="side"):
-                    self._add_fields("data.source", choices=dataset_choices(ctx))
+                    # Filled for each visitor when the page is loaded, as is what can be held out.
+                    self._add_fields("data.source", choices=sample_choices())
                     self.source = self.fields["data.source"]
                     adding = AddWidgets(ctx)
                     with gr.Accordion("How it is read", open=False, elem_id="reading"):
@@ -42,8 +48,7 @@ class DataTab:
                         self._add_fields("data.system", "data.template")
                     with gr.Accordion("What is held out", open=False, elem_id="splitting"):
                         self._add_fields("data.held_out")
-                        held_out = {"choices": held_out_choices(ctx), "value": ""}
-                        self._add_fields("data.held_out_source", **held_out)
+                        self._add_fields("data.held_out_source", value="")
                     self.next = make_button("Next: choose a model", variant="primary")
                 with gr.Column(scale=1, min_width=320):
                     self.view = DataView(reading)

@@ -11,6 +11,7 @@ import gradio as gr
 from engine.errors import HoneError
 from engine.model import catalog, local
 from ui.context import Context
+from ui.handlers import event_text
 from ui.text import line, status_box
 
 STAYS_CHOSEN = "\nThe model shown below stays chosen."
@@ -35,7 +36,7 @@ def choose_listed(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]
 
     A model that is neither here nor known is looked up on the Hub first.
     """
-    name = str(event.name)
+    name = event_text(event, "name")
     source = catalog.source_of(ctx.engine.store, name)
     if _must_look_up(ctx, name, source):
         asking = line(f"Looking up {name} on the Hub.", "wait")

@@ -15,7 +15,7 @@ from gradio.components import Component
 from engine.model import catalog, hub, local
 from engine.text import format_hub_bytes
 from ui.context import Context
-from ui.handlers import QUIET, Updates, bind
+from ui.handlers import QUIET, Updates, bind, event_text
 from ui.model import lists
 from ui.model.choose import model_choices
 from ui.text import escape_html, line
@@ -102,14 +102,14 @@ def stop_chosen(ctx: Context, own: DownloadWidgets, source: str) -> Updates:
 def resume_listed(ctx: Context, own: DownloadWidgets, source: str, event: gr.EventData) -> Updates:
     """Resume a download of the list."""
     ctx.policy.require_download()
-    ctx.downloads.start(str(event.name))
+    ctx.downloads.start(event_text(event, "name"))
     return show_downloads(ctx, own, source)
 
 
 def stop_listed(ctx: Context, own: DownloadWidgets, source: str, event: gr.EventData) -> Updates:
     """Stop a download of the list."""
     ctx.policy.require_download()
-    ctx.downloads.stop(str(event.name))
+    ctx.downloads.stop(event_text(event, "name"))
     return show_downloads(ctx, own, source)
 
 

@@ -9,7 +9,7 @@ import gradio as gr
 from engine.errors import ModelError
 from engine.model import hub
 from ui.context import Context
-from ui.handlers import QUIET, bind, hide_widget
+from ui.handlers import QUIET, bind, event_text, hide_widget
 from ui.model import lists
 from ui.model.choose import model_choices
 from ui.model.download import downloaded_list
@@ -43,7 +43,7 @@ def wire_removal(ctx: Context, own: DownloadedWidgets, source: gr.Dropdown) -> N
 def ask_removal(ctx: Context, event: gr.EventData) -> tuple[Any, str, str]:
     """Ask before removing a model, and say what that frees; returns its folder, too."""
     ctx.policy.require_download()
-    name = str(event.name)
+    name = event_text(event, "name")
     found = {one.name: one for one in hub.list_downloaded(ctx.engine.store)}
     if name not in found:
         raise ModelError(f"'{name[:100]}' is not on this machine any more.")

@@ -23,7 +23,6 @@ class RunCard:
                 self.again = make_button("Use its settings", "use-settings", 150)
                 self.train_on = make_button("Train on from here", "train-on", 150)
                 self.take_report = make_button("Download the report", "take-report", 160)
-            self.report_file = gr.DownloadButton("Report", visible="hidden", elem_id="report-file")
             with gr.Accordion("More", open=False, elem_id="run-more"):
                 # More epochs for a finished run.
                 with gr.Row(visible=False, elem_classes="run-acts more-epochs") as self.extension:

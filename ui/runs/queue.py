@@ -6,11 +6,10 @@ from typing import Any
 
 import gradio as gr
 
-from engine.store.run_dir import RunDir
-from engine.store.run_queue import WaitingJob
+from engine.store.run_queue import ANOTHER, WaitingJob, name_for
 from engine.text import count_of
 from ui.context import Context
-from ui.handlers import EACH_CHANGE, QUIET, bind
+from ui.handlers import EACH_CHANGE, QUIET, bind, event_text
 from ui.text import escape_html, line
 from ui.theme import raw_html
 
@@ -18,7 +17,6 @@ QUEUE_POLL_SECONDS = 2.0  # while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Remove"}  # event -> label
 QUEUE_SCRIPT = f"HoneButtonList(element, trigger, watch); {list(ACTS)}"
 JOBS = {"merge-fp32": "merge (fp32)", "merge-bf16": "merge (bf16)"}  # others are called as they are
-ANOTHER = "another user's run"
 HINT_SCRIPT = (
     "element.addEventListener('click', (e) => {"
     " if (e.target.closest('button')) trigger('lead'); }); ['lead']"
@@ -58,8 +56,7 @@ def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[An
     """List, hint and clock as they are now; what has not changed is left alone."""
     engine = ctx.engine
     waiting, total, owner = engine.queue(), engine.count_waiting(), engine.store.owner
-    busy = engine.busy_run() if waiting else None
-    new_list = queue_list(run_in_words(busy, owner) if busy else "", waiting, total, owner)
+    new_list = queue_list(engine.working_now() if waiting else "", waiting, total, owner)
     new_hint = queue_hint([one.place for one in waiting if one.run.owner == owner], total)
     return (
         gr.skip() if new_list == shown else new_list,
@@ -72,7 +69,7 @@ def press_queue_button(
     ctx: Context, act: str, shown: str | None, hint: str | None, event: gr.EventData
 ) -> tuple[Any, Any, Any]:
     """Move a job or remove it. Its id comes from the page: the engine checks that it waits."""
-    change_queue(ctx, act, str(event.name))
+    change_queue(ctx, act, event_text(event, "name"))
     return refresh_queue(ctx, shown, hint)
 
 
@@ -85,13 +82,6 @@ def change_queue(ctx: Context, act: str, run_id: str) -> None:
 
 
 # --- what is shown ---
-
-
-def run_in_words(run: RunDir, owner: str) -> str:
-    """What an owner is told of a run: its name if he may see it."""
-    if run.owner == owner:
-        return run.name
-    return ANOTHER if owner else f"{run.name} ({run.owner})"
 
 
 def queue_list(working: str, waiting: list[WaitingJob], total: int, owner: str) -> str:
@@ -115,7 +105,7 @@ def _other_item(place: int) -> str:
 
 def _queue_item(one: WaitingJob, own: list[int], owner: str) -> str:
     """A job with its buttons; ``own`` are the places that the owner's jobs may take."""
-    name = escape_html(run_in_words(one.run, owner))
+    name = escape_html(name_for(owner, one.run))
     acts = ["out"]
     if one.place in own:
         acts = [act for act in ACTS if act != "first" or len(own) > 2]

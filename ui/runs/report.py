@@ -45,7 +45,8 @@ def verdict_card(report: RunReport) -> str:
 
 def write_report_file(run: RunDir) -> Path:
     """Write the report into the run's folder; returns its path."""
-    path = run.path / f"{run.id}.html"
+    path = run.path / "export" / f"{run.id}.html"
+    path.parent.mkdir(exist_ok=True)
     path.write_text(report_document(reports.make_report(run)), encoding="utf-8")
     return path
 
@@ -134,6 +135,8 @@ def _reply_heading(step: int, marks: tuple[str, ...]) -> str:
 
 
 def _repeat_card(report: RunReport) -> str:
+    if not report.command:
+        return ""
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     facts = definition_row("Versions", escape_html(versions)) if versions else ""
     for name, value in (("Data", report.data_hash), ("Base model", report.model_hash)):

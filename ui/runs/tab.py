@@ -9,8 +9,9 @@ import gradio as gr
 from engine.runs import report as reports
 from engine.store.run_view import RunState
 from engine.text import format_bytes
+from ui.access import downloads
 from ui.context import Context
-from ui.handlers import QUIET, Updates, bind, download_on_click, hide_widget
+from ui.handlers import QUIET, Updates, bind, download_on_click, event_text, hide_widget
 from ui.runs import report as report_view
 from ui.runs.card import LONGEST_NAME, LONGEST_NOTE, RunCard
 from ui.runs.queue import QueueList
@@ -51,7 +52,7 @@ def _wire_run_card(ctx: Context, own: RunsTab) -> None:
     own.tab.select(bind(refresh_table, ctx), picked, own.table, **QUIET)
     own.table.pick(bind(choose_run, ctx, own), None, own.shown, **QUIET)
     card.save.click(bind(save_meta, ctx), [picked, card.name, card.note], own.table, **QUIET)
-    download_on_click(card.take_report, bind(download_report, ctx), picked, card.report_file)
+    download_on_click(card.take_report, bind(download_report, ctx), picked)
     card.delete.click(bind(ask_deletion, ctx), picked, [own.sure, own.question], **QUIET)
     own.no.click(bind(hide_widget), None, own.sure, **QUIET)
     own.yes.click(bind(delete_run, ctx, own), picked, own.shown, **QUIET)
@@ -67,7 +68,7 @@ def refresh_table(ctx: Context, picked: str) -> str:
 
 def choose_run(ctx: Context, own: RunsTab, event: gr.EventData) -> Updates:
     """Pick a run; its card stands below the table."""
-    run, card = ctx.engine.store.run(str(event.run)), own.card
+    run, card = ctx.engine.store.run(event_text(event, "run")), own.card
     return {
         own.table: refresh_table(ctx, run.id),
         own.picked: run.id,
@@ -90,8 +91,9 @@ def save_meta(ctx: Context, picked: str, name: str, note: str) -> str:
 
 
 def download_report(ctx: Context, picked: str) -> str:
-    """The run's report as one file that needs nothing else."""
-    return str(report_view.write_report_file(ctx.engine.store.run(picked)))
+    """The link to the run's report as one file that needs nothing else."""
+    run = ctx.engine.store.run(picked)
+    return downloads.run_link(run, report_view.write_report_file(run))
 
 
 def ask_deletion(ctx: Context, picked: str) -> tuple[Any, str]:

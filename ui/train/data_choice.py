@@ -12,7 +12,9 @@ from ui.context import Context
 from ui.train.recipes import RECOMMENDED
 from ui.train.settings import target_choices
 
-ROW_FIELDS = ("data.shape", "data.roles", "data.fixes", "data.held_out_source")
+ROW_FIELDS = (
+    "data.shape", "data.roles", "data.fixes", "data.left_out", "data.held_out_source",
+)  # fmt: skip
 
 
 def choose_data(

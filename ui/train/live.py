@@ -18,12 +18,14 @@ from ui.handlers import error_message
 from ui.text import STATE_LABELS
 from ui.theme import read_asset
 from ui.train import live_parts
+from ui.train.live_ending import add_ending, ending_of
 from ui.train.live_parts import finite_or_none, machine_load
 
 POINTS_PER_ANSWER = 8000  # the page asks again at once for the rest
 # Events of the panel's buttons, and the engine's method that each calls.
 RUN_ACTIONS = {
-    "stop_run": "stop", "pause_run": "pause", "cancel_run": "cancel", "continue_run": "resume",
+    "stop_run": "stop", "pause_run": "pause", "cancel_run": "cancel", "end_run": "end_now",
+    "continue_run": "resume",
 }  # fmt: skip
 LIVE_TEMPLATE = read_asset("live.html")
 # Gradio finds the names of the events in the script.
@@ -58,7 +60,7 @@ def shown_run(ctx: Context, run_id: str) -> RunDir | None:
 
 
 def act_on_run(ctx: Context, action: str, run_id: str) -> None:
-    """Stop, pause, cancel or resume the run that the panel shows."""
+    """Stop, pause, cancel, end or resume the run that the panel shows."""
     if action not in RUN_ACTIONS.values():
         raise RunError(f"'{action}' is not something that can be done with a run.")
     getattr(ctx.engine, action)(run_id)
@@ -69,7 +71,6 @@ def poll_answer(
 ) -> dict[str, Any]:
     """Everything the panel needs that the page does not have yet."""
     same = cursor.get("run") == run.id and cursor.get("attempt") == view.attempt
-    request = _end_request(run) if state.live else ""
     pid = view.started.pid if view.started and state == RunState.TRAINING else None
     answer: dict[str, Any] = {
         "run": run.id,
@@ -82,7 +83,7 @@ def poll_answer(
         "name": run.meta["name"],
         "label": STATE_LABELS[state],
         "buttons": run_buttons(view, state),
-        "sentence": coach_sentence(view, state, stopping=bool(request)),
+        "sentence": coach.describe_run(view, state).model_dump(),
         "warnings": [*map(coach.describe_step_down, view.stepped), *view.warnings],
         "progress": live_parts.progress_of(view, state),
         "tiles": live_parts.figures_of(view),
@@ -90,9 +91,7 @@ def poll_answer(
         "load": machine_load(pid),
     }
     answer |= _new_points(view, int(cursor.get("index") or 0) if same else 0)
-    if request:
-        answer["label"] = "Pausing…" if request == "pause" else "Stopping…"
-        answer["buttons"] = []
+    add_ending(answer, ending_of(run, state), view)
     if cursor.get("samples") != len(view.samples) or not same:
         answer["samples"] = live_parts.samples_by_prompt(view)
         answer["sampled"] = len(view.samples)
@@ -141,18 +140,3 @@ def run_buttons(view: RunView, state: RunState) -> list[list[str]]:
     elif state.can_continue:
         buttons.append(["continue_run", "Continue"])
     return buttons
-
-
-def coach_sentence(view: RunView, state: RunState, stopping: bool) -> dict[str, str]:
-    """How the run is going, in plain words."""
-    if stopping:
-        return {"tone": "info", "title": "Stopping", "text": "It stops after the current step."}
-    return coach.describe_run(view, state).model_dump()
-
-
-def _end_request(run: RunDir) -> str:
-    """How the run was asked to end: keep, pause or cancel; empty if it was not."""
-    try:
-        return run.stop_mark.read_text().strip()
-    except FileNotFoundError:  # the run has just ended
-        return ""

@@ -21,7 +21,7 @@ from engine.spec.objective import ObjectiveKind
 from engine.spec.run import RunSpec
 from ui import form
 from ui.context import Context
-from ui.handlers import EACH_CHANGE, QUIET, bind
+from ui.handlers import EACH_CHANGE, QUIET, bind, event_text
 from ui.model import diagram
 from ui.model.tab import ModelTab
 from ui.text import line, status_box
@@ -86,13 +86,13 @@ def show_memory(ctx: Context, **values: Any) -> dict[str, Any]:
 
 def toggle_module(ctx: Context, model: str, names: list[str], event: gr.EventData) -> list[str]:
     """Add a target module, or remove it; the field on the Train tab holds them."""
-    return diagram.toggle_target(ctx.load_model(model), names, str(event.name))
+    return diagram.toggle_target(ctx.load_model(model), names, event_text(event, "name"))
 
 
 def take_group(ctx: Context, model: str, event: gr.EventData) -> list[str]:
     """The target modules of a group."""
     groups = ctx.load_model(model).groups
-    return list(groups.get(str(event.name), groups["all"]))
+    return list(groups.get(event_text(event, "name"), groups["all"]))
 
 
 def _read_spec(values: Mapping[str, Any]) -> RunSpec:

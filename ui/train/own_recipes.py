@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,6 +12,7 @@ from engine.errors import SpecError
 from engine.runs import recipes
 from engine.spec.presets import Recipe
 from ui import form
+from ui.access import downloads
 from ui.context import Context
 from ui.handlers import QUIET, bind, download_on_click
 from ui.text import escape_html
@@ -24,7 +24,7 @@ from ui.train.recipes import SET_BY_RECIPE
 class OwnRecipes:
     """The fold of the user's recipes."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self) -> None:
         with gr.Accordion("My recipes", open=False, elem_id="my-recipes"):
             self.name = gr.Textbox(
                 label="Save these settings as",
@@ -34,8 +34,8 @@ class OwnRecipes:
                 elem_id="recipe-name",
             )
             self.save = make_button("Save", "save-recipe")
-            self.saved = gr.Dropdown(
-                saved_choices(ctx),
+            self.saved = gr.Dropdown(  # filled for each visitor when the page is loaded
+                [],
                 value=None,
                 label="Saved recipes",
                 info="Choose one to use its settings. Download it to share it.",
@@ -45,13 +45,15 @@ class OwnRecipes:
             with gr.Row(elem_classes="run-acts"):
                 self.download = make_button("Download", "take-recipe", 90, **off)
                 self.delete = make_button("Delete", "delete-recipe", 90, variant="stop", **off)
-            self.file = gr.DownloadButton("Recipe", visible="hidden", elem_id="recipe-file")
             kinds = {"file_types": [".yaml", ".yml"], "size": "md", "elem_id": "bring-recipe"}
             self.upload = gr.UploadButton("Add one from a file", **kinds)
 
 
-def wire_own_recipes(ctx: Context, own: OwnRecipes, form_widgets: Mapping[str, Component]) -> None:
+def wire_own_recipes(
+    ctx: Context, own: OwnRecipes, form_widgets: Mapping[str, Component], load: Any
+) -> None:
     """Connect the buttons; ``form_widgets`` are the fields by path, group, note and recipe."""
+    load(bind(refresh_recipes, ctx), None, own.saved, **QUIET)
     fields = {"inputs_kwargs": {path: form_widgets[path] for path in form.FORM_PATHS}}
     outputs = {name: form_widgets[name] for name in (*SET_BY_RECIPE, "recipe")}
     choose = bind(choose_own_recipe, ctx, outputs=outputs)
@@ -60,7 +62,7 @@ def wire_own_recipes(ctx: Context, own: OwnRecipes, form_widgets: Mapping[str, C
     own.saved.input(choose, *chosen, **fields, **QUIET)
     own.save.click(bind(save_recipe, ctx), own.name, [own.saved, own.name], **fields, **QUIET)
     own.delete.click(bind(delete_recipe, ctx), own.saved, own.saved, **QUIET)
-    download_on_click(own.download, bind(recipe_file, ctx), own.saved, own.file)
+    download_on_click(own.download, bind(recipe_file, ctx), own.saved)
     added = own.upload.upload(bind(add_recipe_file, ctx), own.upload, own.saved, **QUIET)
     added.success(choose, *chosen, **fields, **QUIET)
 
@@ -105,16 +107,25 @@ def delete_recipe(ctx: Context, recipe_id: str | None) -> Any:
 
 
 def recipe_file(ctx: Context, recipe_id: str | None) -> str:
-    """The path of the chosen recipe's file."""
+    """The link to the chosen recipe's file."""
     if not recipe_id:
         raise SpecError("Choose a recipe first.")
     recipes.load_recipe(ctx.engine.store, recipe_id)  # raises RunError for one that is gone
-    return str(ctx.engine.store.recipe_file(recipe_id))
+    return downloads.recipe_link(recipe_id)
 
 
-def add_recipe_file(ctx: Context, file: str) -> Any:
+def refresh_recipes(ctx: Context) -> Any:
+    """The visitor's recipes, when the page is opened."""
+    return gr.update(choices=saved_choices(ctx))
+
+
+def add_recipe_file(ctx: Context, file: str | None) -> Any:
     """Check a recipe file and add it to the user's recipes."""
-    return _store_and_choose(ctx, recipes.read_recipe_file(Path(file), Path(file).name))
+    owner, paths = ctx.visitor.owner, ctx.uploads.require(ctx.visitor.owner, [file])
+    try:
+        return _store_and_choose(ctx, recipes.read_recipe_file(paths[0], paths[0].name))
+    finally:
+        ctx.uploads.discard(owner, paths)
 
 
 def _store_and_choose(ctx: Context, recipe: Recipe) -> Any:

@@ -51,7 +51,7 @@ class TrainTab:
                     self.facts = raw_html(elem_id="train-facts")
                     self.recipes = Recipes()
                     self.settings = Settings(initial)
-                    self.own_recipes = OwnRecipes(ctx)
+                    self.own_recipes = OwnRecipes()
                 with gr.Column(scale=1, min_width=320):
                     self.live = _build_live_panel(ctx)
                     self.settings.build_more()

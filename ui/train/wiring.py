@@ -88,7 +88,7 @@ def _wire_recipes(wiring: Wiring, before: Before) -> None:
     counted = before.counted.then(offer, None, fields["method.kind"], **whole_form)
     wiring.refresh_after(wiring.propose(counted.then, recipes.follow_counts))
     wiring.refresh_after(wiring.propose(recipe.input, recipes.choose_recipe))
-    wire_own_recipes(ctx, tab.own_recipes, form_widgets(tab, fields))
+    wire_own_recipes(ctx, tab.own_recipes, form_widgets(tab, fields), before.load)
 
 
 def _wire_choices_by_hand(wiring: Wiring) -> None:

@@ -14,6 +14,10 @@ SENTENCE_LENGTH = 25  # letters from which a text with a space is a sentence
 # Letters of scripts that write without spaces: a sentence of them is shorter.
 DENSE = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0eff]")
 DENSE_LENGTH = 6
+DATE = re.compile(r"[\d.:/T+\- ]+(?:[AP]M|Z|UTC)?", re.IGNORECASE)
+ADDRESS = re.compile(
+    r"\w+://|www\.|[\w.+-]+@[\w.-]+$|[0-9a-f]{8,}(?:-[0-9a-f]{4,}){0,4}$", re.IGNORECASE
+)
 QUESTION_END = ("?", "？", "؟", ";?")
 
 
@@ -64,13 +68,28 @@ def are_questions(texts: Sequence[str]) -> bool:
     return bool(texts) and ends > 0.5 * len(texts)
 
 
+def are_references(texts: Sequence[str]) -> bool:
+    """Whether a column's values name something and say nothing: numbers, dates, keys, addresses."""
+    found = sum(map(_is_reference, texts))
+    return bool(texts) and found > 0.9 * len(texts)
+
+
+def _is_reference(text: str) -> bool:
+    text = text.strip()
+    if " " in text and not DATE.fullmatch(text):
+        return False
+    digits = sum(map(str.isdigit, text))
+    return not text or digits * 2 >= len(text) or bool(ADDRESS.match(text))
+
+
 def could_matter(texts: Sequence[str], rows: int) -> bool:
     """Whether a column holds sentences or a few different words; ids and dates are neither."""
     return are_sentences(texts) or (rows >= 10 and holds_labels(texts, rows))
 
 
 def all_integers(values: Iterable[Any]) -> bool:
-    return all(str(value).strip().lstrip("-").isdigit() for value in values if not is_blank(value))
+    texts = [str(value).strip().lstrip("-") for value in values if not is_blank(value)]
+    return bool(texts) and all(map(str.isdigit, texts))
 
 
 def all_decimals(texts: Sequence[str]) -> bool:

@@ -46,11 +46,6 @@ UNDECIDED_WORDS = set(
 )
 MOOD_WORDS = {"positive", "negative"}  # as often what a text feels as what an answer is worth
 OPINIONS = GOOD_WORDS | BAD_WORDS
-MARK_NAMES = (
-    "label", "good", "kto_tag", "thumbs_up", "thumbs", "thumb", "feedback", "user_feedback",
-    "vote", "votes", "reaction", "like", "liked", "is_good", "helpful", "is_helpful", "desirable",
-    "is_desirable", "binary_label", "completion_label", "rating", "score",
-)  # fmt: skip
 # Words in the name of a column that says whether a row is good, or whether it is not.
 VERDICT_NAMES = set(
     "verdict status correct correctness approved approval accepted acceptance quality valid "
@@ -114,7 +109,13 @@ def name_words(column: str) -> set[str]:
     return {word.lower() for word in NAME_PARTS.split(column) if word}
 
 
+def is_against(column: str) -> bool:
+    """Whether a column's yes means that a row is bad: "was_cancelled"."""
+    return bool(name_words(column) & AGAINST_NAMES)
+
+
 def is_verdict_name(column: str) -> bool:
+    """Whether a column's name says that it judges its row, for or against it."""
     return bool(name_words(column) & (VERDICT_NAMES | AGAINST_NAMES))
 
 
@@ -123,6 +124,6 @@ def says_bad(column: str, value: str) -> bool:
     word = plain_word(value)
     if word in BAD_WORDS or word in UNDECIDED_WORDS - {"neutral", "submitted", "none"}:
         return True
-    if name_words(column) & AGAINST_NAMES:
+    if is_against(column):
         return word in YES_WORDS
     return word in NO_WORDS

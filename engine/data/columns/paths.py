@@ -49,7 +49,7 @@ def nested_paths(rows: Sequence[Row]) -> list[str]:
     found: dict[str, None] = {}
     for row in rows[:ROWS_SEARCHED]:
         for column, value in row.items():
-            for path in _paths_below(str(column), decode_cell(value), DEEPEST):
+            for path in _paths_below(str(column), value, DEEPEST):
                 if len(found) >= MOST_PATHS:
                     return list(found)
                 found[path] = None

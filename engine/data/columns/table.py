@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
 from engine.data import column_names as known
 from engine.data.columns.cells import decode_cell, is_blank
-from engine.data.columns.paths import nested_paths, read_path
+from engine.data.columns.paths import ROWS_SEARCHED, nested_paths, read_path
 from engine.data.rows import Row
-from engine.data.turns.fields import holds_turns, role_name
+from engine.data.turns.fields import as_list, holds_turns, list_field, role_name
 
 STEPS_INSIDE = 5
 
@@ -33,10 +36,15 @@ class Columns:
     def with_nested(self) -> Columns:
         """Also what lies in objects, by the last name of its path, where no column has the name."""
         names = dict(self.names)
-        for path in nested_paths(self.rows):
-            if not path.endswith("]"):
-                names.setdefault(path.rsplit(".", 1)[-1].lower(), path)
+        for path in self.nested:
+            names.setdefault(path.rsplit(".", 1)[-1].lower(), path)
         return Columns(names, self.rows)
+
+    @cached_property
+    def nested(self) -> list[str]:
+        """Paths to texts, numbers and conversations in objects, but to nothing in a list."""
+        paths = [path for path in nested_paths(self.rows) if "[" not in path]
+        return [path for path in paths if self.texts(path) or self.holds_turns(path)]
 
     @property
     def columns(self) -> list[str]:
@@ -68,28 +76,51 @@ class Columns:
 
     def holds_turns(self, column: str) -> bool:
         """Whether nearly all its values are conversations with known speakers."""
-        values = self.filled(column)
+        values = [as_list(value) for value in self.filled(column)]
         return bool(values) and sum(map(holds_turns, values)) > 0.8 * len(values)
 
     def inside(self, column: str) -> str:
         """The column, or the path to the text or the conversation in its objects and lists."""
-        path, value = column, next(iter(self.filled(column)), None) if column else None
-        for _ in range(STEPS_INSIDE):
-            if isinstance(value, dict) and not role_name(value):
-                field = next((name for name in known.INNER_FIELDS if name in value), "")
-                if not field and len(value) == 1:
-                    field = str(next(iter(value)))
-                if not field:
-                    return column
-                path, value = f"{path}.{field}", decode_cell(value[field])
-            elif isinstance(value, dict) and isinstance(value.get("content"), str):
-                return f"{path}.content"
-            elif isinstance(value, list) and value and not holds_turns(value):
-                path, value = f"{path}[0]", decode_cell(value[0])
-            else:
-                return path
-        return column
+        if not column:
+            return ""
+        # Not decoded: a list that an answer holds as text is what is said.
+        values = (value for value in self.values(column) if not is_blank(value))
+        ways = (_way_inside(column, value) for value in islice(values, ROWS_SEARCHED))
+        found = Counter(way for way in ways if way)
+        return found.most_common(1)[0][0] if found else column
 
     def system_role(self) -> dict[str, str]:
         column = self.first(known.SYSTEM_COLUMNS)
         return {"system": column} if column else {}
+
+
+def _way_inside(column: str, value: Any) -> str:
+    """The path from a column to the text or the conversation in its value; empty if there is none.
+
+    Of a list it is the first.
+    """
+    path = column
+    for _ in range(STEPS_INSIDE):
+        if isinstance(value, dict) and (field := list_field(value)):
+            return f"{path}.{field}"
+        if holds_turns(as_list(value)) or not isinstance(value, list | dict):
+            return path
+        if isinstance(value, list):
+            path, value = f"{path}[0]", value[0] if value else None
+        elif role_name(value) and isinstance(value.get("content"), str):
+            return f"{path}.content"
+        elif role_name(value):
+            return path
+        elif field := _inner_field(value):
+            path, value = f"{path}.{field}", value[field]
+        else:
+            return column
+        if is_blank(value):
+            return ""
+    return column
+
+
+def _inner_field(value: Row) -> str:
+    """The field of an object in which its text lies; empty where none is known."""
+    found = next((name for name in known.INNER_FIELDS if name in value), "")
+    return found or (str(next(iter(value))) if len(value) == 1 else "")

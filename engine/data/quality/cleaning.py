@@ -93,9 +93,9 @@ class Cleaner:
 
     def _find_leaks(self) -> None:
         facts = self._facts
-        trained = {facts.groups[at] for at in self.kept if facts.parts[at] == TRAIN}
+        trained = {facts.clusters[at] for at in self.kept if facts.parts[at] == TRAIN}
         held_out = (at for at in self.kept if facts.parts[at] == HELD_OUT)
-        leaks = [at for at in held_out if facts.groups[at] in trained]
+        leaks = [at for at in held_out if facts.clusters[at] in trained]
         if leaks:
             values = {"held_out": count_of(facts.parts.count(HELD_OUT), "held-out row")}
             self._note("leaked", leaks, values, example=self._example(leaks[0]))

@@ -8,14 +8,19 @@ that were found already is a frame.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 
 import numpy as np
 
 from engine.data.quality.pieces import CLAUSE, REST, TEMPLATE, WHOLE, Pieces, find_pieces
+from engine.data.quality.wording import find_alike, index_wording, share_of_pairs
 from engine.data.quality.words import Numbers, Texts
 
 LARGEST_SHARE = 0.25  # of all rows that one group may have; what is in more is no substance
+CHAINED_SHARE = 0.05  # of all rows, from which a group no longer grows by what few rows share
+ALIKE = 0.6  # of the wording that two texts share
+ROWS_ASKED = 4  # of a group, when it is compared with another
 FRAMED_GROUPS = 4  # groups with nothing else in common that a frame runs through
 
 
@@ -25,9 +30,11 @@ class Clusters:
     def __init__(self, groups: list[int]) -> None:
         self._parent = list(groups)  # a row of the group
         self._rows, self._joined = [0] * len(groups), [1] * len(groups)
+        self._some: dict[int, list[int]] = {}  # a few rows of groups that have grown
         for group in groups:
             self._rows[group] += 1
         self._most = max(2, int(LARGEST_SHARE * len(groups)))
+        self._chained = max(2, int(CHAINED_SHARE * len(groups)))
 
     def begin(self) -> None:
         """From here on, count each group as one that has not grown."""
@@ -42,18 +49,40 @@ class Clusters:
 
     def join(self, rows: Iterable[int], always: bool = False) -> None:
         """Make one group of the groups of these rows, unless what they share is but a frame."""
-        roots = list({self.find(row) for row in rows})
-        if len(roots) < 2 or sum(self._rows[root] for root in roots) > self._most:
+        inside = Counter(map(self.find, rows))
+        # Groups that hold something else as well.
+        mixed = sum(self._joined[root] > 1 and self._rows[root] > inside[root] for root in inside)
+        if not always and mixed >= FRAMED_GROUPS and 2 * mixed >= len(inside):
             return
-        grown = sum(self._joined[root] > 1 for root in roots)
-        if not always and grown >= FRAMED_GROUPS and 2 * grown >= len(roots):
+        limit = min(self._most, max(self._chained, 2 * inside.total()))
+        roots = list(inside)
+        if sum(self._rows[root] for root in roots) > limit:  # without what is mostly of others
+            roots = [root for root in roots if 2 * inside[root] >= self._rows[root]]
+        if sum(self._rows[root] for root in roots) <= limit:
+            self._merge(roots)
+
+    def join_pair(self, one: int, other: int) -> None:
+        """Make one group of two, unless it becomes too large."""
+        small, large = sorted((self._rows[one], self._rows[other]))
+        if small + large <= self._most and (small + large <= self._chained or 4 * small <= large):
+            self._merge([one, other])
+
+    def _merge(self, roots: list[int]) -> None:
+        if len(roots) < 2:
             return
+        some = [row for root in roots for row in self.some_rows(root)][:ROWS_ASKED]
         first = min(roots)
         for root in roots:
             if root != first:
                 self._parent[root] = first
                 self._rows[first] += self._rows[root]
                 self._joined[first] += self._joined[root]
+        self._some[first] = some
+
+    def some_rows(self, row: int) -> list[int]:
+        """A few rows of the group of a row."""
+        root = self.find(row)
+        return self._some.get(root, [root])
 
     def names(self) -> list[int]:
         """The group of each row."""
@@ -83,14 +112,35 @@ def join_by_substance(
     agree = np.maximum.reduceat(said, begins) == np.minimum.reduceat(said, begins)
     agree |= np.logical_and.reduceat(texts.answers[pieces.texts], begins)
     whole = np.minimum.reduceat(pieces.kinds == WHOLE, begins)
+    kinds = np.maximum.reduceat(pieces.kinds, begins)
     checked = np.logical_or.reduceat(pieces.checked, begins)
     if labels:  # what is short and like another text means something else with another label
-        checked |= np.isin(np.maximum.reduceat(pieces.kinds, begins), (REST, TEMPLATE))
+        checked |= np.isin(kinds, (REST, TEMPLATE))
     weight = pieces.sizes[begins] * np.log(len(texts.starts) / (ends - begins))
-    order = np.lexsort((pieces.keys[begins], -weight, ~agree, ~whole))
+    template = kinds == TEMPLATE
+    order = np.lexsort((pieces.keys[begins], -weight, ~agree, template, ~whole))
     listed = rows.tolist()
     for at in order[(agree | ~checked)[order]]:
         clusters.join(listed[begins[at] : ends[at]], always=bool(whole[at]))
+
+
+def join_by_wording(clusters: Clusters, texts: Texts, answers: Numbers, labels: bool) -> None:
+    """Join groups whose rows share most of their wording, all in all; labels must be the same."""
+    chosen = np.flatnonzero(~texts.answers)
+    wording, rows = index_wording(texts, chosen), texts.rows[chosen].tolist()
+    text_of = {row: text for text, row in enumerate(rows)}
+    for one, other in find_alike(wording, ALIKE):
+        left, right = clusters.find(rows[one]), clusters.find(rows[other])
+        if left == right or (labels and answers[rows[one]] != answers[rows[other]]):
+            continue
+        pairs = [
+            (text_of[first], text_of[second])
+            for first in clusters.some_rows(left)
+            for second in clusters.some_rows(right)
+            if first in text_of and second in text_of
+        ]
+        if len(pairs) < 2 or share_of_pairs(wording, *np.array(pairs).T).mean() >= ALIKE:
+            clusters.join_pair(left, right)
 
 
 def _shared_pieces(pieces: Pieces) -> Pieces:

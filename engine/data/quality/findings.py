@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from engine.data.quality.readings import Reading
 from engine.spec.objective import OBJECTIVE_NAMES
 from engine.spec.run import Fix
 from engine.text import count_of
@@ -33,6 +34,10 @@ class Finding(BaseModel):
     fix: Fix | None = None
     button: str = ""  # what pressing the fix does
     done: bool = False  # the fix has been applied; count is then what it changed
+    readings: list[Reading] = []  # between which the user has to choose, where there are two
+    column: str = ""  # that is asked about: whether rows are left out by its value
+    values: dict[str, int] = {}  # of the column, and in how many rows each stands
+    suggested: list[str] = []  # values whose rows are probably not good
 
 
 class FindingText(NamedTuple):
@@ -55,6 +60,19 @@ FINDING_TEXTS = {
         "unusable", LEAVE_OUT),
     "unsure": FindingText("stop", "Which column is which?",
         "{reason} Choose under “How it is read”, or confirm that it is right."),
+    "two readings": FindingText("stop", "Which column is which?",
+        "{reason} Two readings are possible, shown with the same row. Choose the right one, or "
+        "other columns under “How it is read”.", kind="unsure"),
+    "verdict": FindingText("stop", "Does '{column}' say which rows are good?",
+        "It holds: {values}. It is not used so far: all rows would be learned alike. Leave out "
+        "the rows that are not good, or say that it does not matter."),
+    "few values": FindingText("warn", "'{column}' repeats with {different} values and is not used",
+        "It holds: {values}. If it says which rows are good, leave the others out; if it does not, "
+        "say that it does not matter.", kind="verdict"),
+    "values left out": FindingText("info", "Left out by '{column}': {gone}",
+        "The rows where it is: {values}.", kind="verdict"),
+    "no matter": FindingText("info", "'{column}' does not matter, as you said",
+        "No row is left out because of it.", kind="verdict"),
     "misfit": FindingText("stop", "The held-out data '{name}' does not fit",
         "It was read as {theirs}, but the model is trained on {ours}. Choose other held-out data, "
         "or a share."),
@@ -65,13 +83,13 @@ FINDING_TEXTS = {
         REPEATED, "duplicates", LEAVE_OUT, kind="duplicates"),
     "similar": FindingText("info",
         "{count:,} row is nearly the same as another|{count:,} rows are nearly the same as another",
-        "Rows that are nearly alike are kept on one side of the split, so the check stays honest."
-        "{part}",
+        "Rows that are nearly alike are kept on one side of the split.{part}",
         "similar", LEAVE_OUT),
     "leaked": FindingText("warn",
         "{count:,} of {held_out} is also in the training data|"
         "{count:,} of {held_out} are also in the training data",
-        "The model has seen their answers, so the check would look better than it is.",
+        "A training row says the same, perhaps with another greeting or number. So the check would "
+        "look better than it is.",
         "leaked", "Leave it out of the check|Leave these {count:,} out of the check"),
     "personal": FindingText("warn", "{rows} may hold personal data",
         "Found what looks like {kinds}. A model can repeat what it has learned to anybody who "
@@ -108,6 +126,18 @@ FINDING_TEXTS = {
         "There is nothing to tell apart. Add good ones.", kind="marks"),
     "split": FindingText("warn", "No rows could be held out",
         "All rows are too similar to check whether the model gets better on new ones."),
+    "kept together": FindingText("info", "{rows} have their substance in common with others",
+        "The same sentence, question, answer or template, or the same conversation or document. "
+        "They form {groups}, each kept whole: either learned or held out."),
+    "few clusters": FindingText("warn", "{held_out} held out, where {wanted:,} were wanted",
+        "{joined} share their substance with others and form {groups}, of which the largest has "
+        "{largest}. Groups are held out whole, so the share is not met, and the check says "
+        "less. Add rows that are unlike these.",
+        kind="kept together"),
+    "overlap": FindingText("info",
+        "{count:,} of {compared} shares most of its wording with a training row|"
+        "{count:,} of {compared} share most of their wording with a training row",
+        "So scores on them say little about rows that are really new."),
     # About tokens. {measured} says on how many rows, where not on all.
     "refused": FindingText("stop", "{rows} cannot be learned with this model",
         "{reason}{measured}", "refused", LEAVE_OUT),

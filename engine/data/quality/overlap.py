@@ -5,14 +5,13 @@ Text alone never shows that two rows do not say the same. So what was found is c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
-
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from engine.data.quality.findings import Finding, FindingLevel, make_finding
+from engine.data.quality.wording import index_wording
 from engine.data.quality.words import Numbers, Texts
-from engine.data.rows import SCORED_ROWS, spread_indices
+from engine.data.rows import spread_indices
 from engine.text import count_of
 
 MOST = 0.6  # of a row's wording, a rare word counting more than a frequent one
@@ -32,99 +31,72 @@ class Overlap(BaseModel):
     answers: int  # of those compared, rows with a long answer that a training row has, too
 
 
-class _Questions(NamedTuple):
-    """The distinct words of each text, and in which texts each word stands."""
-
-    of_texts: Numbers  # word ids, text by text
-    starts: Numbers  # of each text
-    of_words: Numbers  # texts, word by word
-    places: Numbers  # of each word id in these
-    weights: Numbers  # by word id
-
-
 def measure_overlap(
-    texts: Texts, held_out: list[int], trained: list[int], answers: Numbers
+    texts: Texts, held_out: list[int], trained: list[int], answers: Numbers, labels: bool
 ) -> tuple[Overlap, list[int]]:
     """Compare held-out rows with training rows; also return those that share their wording.
 
-    ``answers`` is a key of each row's answer, 0 where it is short or a label.
+    ``answers`` is a key of each row's answer. Where they are labels, only rows with the same one
+    are compared: another row with another label does not help.
     """
     rows = [held_out[at] for at in spread_indices(len(held_out))]
     is_trained = np.zeros(len(answers), dtype=bool)
     is_trained[trained] = True
-    known = np.unique(answers[is_trained])
-    again = np.isin(answers[rows], known[known != 0])
-    chosen = ~texts.answers & (is_trained | np.isin(np.arange(len(answers)), rows))[texts.rows]
-    alike = _rows_worded_alike(texts, np.flatnonzero(chosen), is_trained) if rows else []
+    is_long = np.zeros(len(answers), dtype=bool)
+    is_long[texts.rows[texts.answers]] = True
+    again = np.isin(answers[rows], answers[is_trained & is_long]) & is_long[rows]
+    is_compared = is_trained.copy()
+    is_compared[rows] = True
+    chosen = np.flatnonzero(~texts.answers & is_compared[texts.rows])
+    wording, alike = index_wording(texts, chosen), []
+    text_rows = texts.rows[chosen]
+    usable = is_trained[text_rows]
+    for text in np.flatnonzero(~usable).tolist():
+        row = int(text_rows[text])
+        known = usable & (answers[text_rows] == answers[row]) if labels else usable
+        if wording.shared_with_all(text)[known].max(initial=0.0) >= MOST:
+            alike.append(row)
     found = Overlap(
         compared=len(rows), of=len(held_out), wording=len(alike), answers=int(again.sum())
     )
     return found, alike
 
 
-def _rows_worded_alike(texts: Texts, chosen: Numbers, is_trained: Numbers) -> list[int]:
-    """The rows among the chosen texts that share most of their wording with one trained row."""
-    asked = _index_words(texts, chosen)
-    trained = is_trained[texts.rows[chosen]]
-    found = []
-    for text in np.flatnonzero(~trained):
-        words = asked.of_texts[asked.starts[text] : asked.starts[text + 1]]
-        whole = float(asked.weights[words].sum())
-        common = np.zeros(len(chosen))
-        for word in words:
-            common[asked.of_words[asked.places[word] : asked.places[word + 1]]] += asked.weights[
-                word
-            ]
-        if whole > 0 and common[trained].max(initial=0.0) >= MOST * whole:
-            found.append(int(texts.rows[chosen[text]]))
-    return found
-
-
-def _index_words(texts: Texts, chosen: Numbers) -> _Questions:
-    renamed = np.full(len(texts.starts), -1)
-    renamed[chosen] = np.arange(len(chosen))
-    of_words = renamed[texts.of_words]
-    inside = of_words >= 0
-    size = len(texts.hashes)
-    pairs = np.unique(of_words[inside] * size + texts.words[inside].astype(np.int64))
-    of_texts, words = pairs // size, pairs % size
-    order = np.argsort(words, kind="stable")
-    counts = np.bincount(words, minlength=size)
-    return _Questions(
-        of_texts=words,
-        starts=np.searchsorted(of_texts, np.arange(len(chosen) + 1)),
-        of_words=of_texts[order],
-        places=np.concatenate([[0], np.cumsum(counts)]),
-        weights=np.log(len(chosen) / np.maximum(1, counts)),
-    )
-
-
 # --- in words ---
 
 
-def describe_overlap(found: Mapping[str, Any] | None) -> str:
-    """What to keep in mind beside a score; ``found`` are the fields of an Overlap.
+def overlap_findings(overlap: Overlap, alike: list[int]) -> list[Finding]:
+    """What the data report says of it; ``alike`` are the numbers of rows that are worded alike."""
+    if not overlap.wording:
+        return []
+    most = 2 * overlap.wording > overlap.compared
+    values = {"compared": count_of(overlap.compared, "held-out row")}
+    level: FindingLevel = "warn" if most else "info"
+    return [make_finding("overlap", overlap.wording, values, rows=alike[:20], level=level)]
 
-    None stands for a run that is older than this comparison, or whose rows were not compared.
+
+def describe_overlap(found: Overlap | None) -> str:
+    """What to keep in mind beside a score.
+
+    None stands for a run that is older than this comparison. Empty where nothing is held out.
     """
     if found is None:
         return NOT_COMPARED
-    overlap = Overlap(**found)
-    if not overlap.compared:
+    if not found.compared:
         return ""
-    shown = f"{overlap.compared:,} held-out examples"
-    if overlap.compared < overlap.of:
-        shown += f" looked at (of {overlap.of:,})"
-    if overlap.compared == 1:
-        shown = "the only held-out example"
+    shown = f"Of {count_of(found.compared, 'held-out example')}"
+    if found.compared < found.of:
+        shown += f" that were looked at ({found.of:,} in all)"
     answers = ""
-    if overlap.answers:
-        have = "has an answer" if overlap.answers == 1 else "have answers"
-        answers = f" {overlap.answers:,} {have} that training examples have, too."
-    if not overlap.wording:
-        return f"Of {shown}, none is worded much like a training example.{answers} {UNSEEN}"
-    alike = count_of(overlap.wording, "shares", "share")
-    text = f"Of {shown}, {alike} most of the wording with a training example.{answers}"
-    if 2 * overlap.wording > overlap.compared:
-        return f"{text} So this says little about examples that are really new."
+    if found.answers:
+        have = "has an answer" if found.answers == 1 else "have answers"
+        answers = f"; {found.answers:,} {have} that training examples have, too"
+    if not found.wording:
+        return f"{shown}, none is worded much like a training example{answers}. {UNSEEN}"
+    share = "shares" if found.wording == 1 else "share"
+    text = (
+        f"{shown}, {found.wording:,} {share} most of the wording with a training example{answers}."
+    )
+    if 2 * found.wording > found.compared:
+        return f"{text} Expect less on examples that are really new."
     return f"{text} {UNSEEN}"

@@ -17,6 +17,7 @@ LONGEST_OPENING = 10  # words of a usual beginning or end
 MIN_BRANCHES = 3  # ways in which a usual beginning goes on
 MIN_FIXED = 4  # words that a template fixes
 FIXED_SHARE = 0.5  # of a text's words that its template fixes
+LONGEST_SLOT = 3  # words in a template's slot; a longer one holds a sentence of its own
 # Pairs of words, as a share of the most frequent pair of the text, from which they are fixed.
 FIXED_PAIRS = 0.25
 WHOLE, CLAUSE, REST, TEMPLATE = range(4)
@@ -89,10 +90,10 @@ def _rests(texts: Texts, backwards: bool) -> list[Pieces]:
     ends = texts.starts + texts.sizes
     totals = sums_between(words, texts.starts, ends)
     masked = sums_between(numbers.astype(np.int64), texts.starts, ends)
-    at = np.flatnonzero(texts.sizes > MIN_WORDS)  # texts that are long enough
-    opening = np.zeros(len(at), dtype=np.uint64)  # key of the words so far, in their order
-    removed = np.zeros(len(at), dtype=np.uint64)  # the same in any order
-    hidden = np.zeros(len(at), dtype=np.int64)  # numbers among them
+    at: Numbers = np.flatnonzero(texts.sizes > MIN_WORDS)  # texts that are long enough
+    opening: Numbers = np.zeros(len(at), dtype=np.uint64)  # key of the words so far, in their order
+    removed: Numbers = np.zeros(len(at), dtype=np.uint64)  # the same in any order
+    hidden: Numbers = np.zeros(len(at), dtype=np.int64)  # numbers among them
     found = []
     for length in range(1, LONGEST_OPENING + 1):
         here = ends[at] - length if backwards else texts.starts[at] + length - 1
@@ -132,14 +133,16 @@ def _templates(texts: Texts, answers: Numbers) -> Pieces:
 def _skeletons(texts: Texts) -> tuple[Numbers, Numbers]:
     """A key of the words of each text that other texts have in the same place, and their number."""
     of_words, words = texts.of_words, texts.hashes[texts.words]
-    pairs = mix(words[:-1]) + words[1:]
-    inside = of_words[:-1] == of_words[1:]
-    _, which, counts = np.unique(pairs, return_inverse=True, return_counts=True)
-    frequent = np.where(inside, counts[which], 0)
-    before, after = np.append(0, frequent), np.append(frequent, 0)
-    most = np.maximum.reduceat(np.maximum(before, after), texts.starts)
-    limit = np.maximum(MIN_FIXED, FIXED_PAIRS * most)[of_words]
-    fixed = np.maximum(before, after) >= limit
+    frequency = np.zeros(len(words), dtype=np.int64)  # of the most frequent pair of each word
+    for distance in (1, 2):  # a slot of one word may stand between two fixed ones
+        pairs = mix(mix(words[:-distance]) + words[distance:] + np.uint64(distance))
+        inside = of_words[:-distance] == of_words[distance:]
+        _, which, counts = np.unique(pairs, return_inverse=True, return_counts=True)
+        frequent = np.where(inside, counts[which], 0)
+        np.maximum(frequency[:-distance], frequent, out=frequency[:-distance])
+        np.maximum(frequency[distance:], frequent, out=frequency[distance:])
+    most = np.maximum.reduceat(frequency, texts.starts)
+    fixed = frequency >= np.maximum(MIN_FIXED, FIXED_PAIRS * most)[of_words]
     place = np.cumsum(fixed)
     place = place - place[texts.starts[of_words]]  # among the fixed words of the text
     gap = np.append(False, ~fixed[:-1])  # a slot stands before it
@@ -147,4 +150,8 @@ def _skeletons(texts: Texts) -> tuple[Numbers, Numbers]:
     signs = mix(words + mix((2 * place + gap).astype(np.uint64)))
     ends = texts.starts + texts.sizes
     keys = sums_between(np.where(fixed, signs, np.uint64(0)), texts.starts, ends)
-    return keys, sums_between(fixed.astype(np.int64), texts.starts, ends)
+    here = np.arange(len(words))
+    before = np.maximum.accumulate(np.where(fixed, here, -1))  # the last fixed word
+    slots = here - np.maximum(before, texts.starts[of_words] - 1)
+    short = np.maximum.reduceat(slots, texts.starts) <= LONGEST_SLOT
+    return keys, short * sums_between(fixed.astype(np.int64), texts.starts, ends)

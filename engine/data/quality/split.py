@@ -6,39 +6,48 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 
-# Group of near duplicates, key of the content, label or "", index.
+# Cluster of rows that share their substance, key of the content, label or "", index.
 SplitRow = tuple[int, bytes, str, int]
 
 
 def choose_held_out(items: Iterable[SplitRow], share: float, seed: int) -> set[int]:
-    """Return the indices of the held-out rows: a share of each label; no group is divided."""
-    groups: dict[int, list[SplitRow]] = defaultdict(list)
+    """Return the indices of the held-out rows: a share of each label; no cluster is divided."""
+    clusters: dict[int, list[SplitRow]] = defaultdict(list)
     for item in items:
-        groups[item[0]].append(item)
+        clusters[item[0]].append(item)
     by_label: dict[str, list[list[SplitRow]]] = defaultdict(list)
-    for group in groups.values():
-        by_label[min((key, label) for _, key, label, _ in group)[1]].append(group)
+    for cluster in clusters.values():
+        by_label[min((key, label) for _, key, label, _ in cluster)[1]].append(cluster)
     held: set[int] = set()
     owed = 0.0  # rows that the labels before were too small to give
     for label in sorted(by_label):
-        drawn = sorted(by_label[label], key=lambda group: _hash_order(group, seed))
-        total = sum(map(len, drawn))
-        owed += share * total
-        for group in drawn:
-            # A group larger than what is wanted stays in training, and so does a label's last one.
-            if len(group) > owed + 0.5 or total - len(group) < 1:
-                continue
-            held |= {item[3] for item in group}
-            total -= len(group)
-            owed -= len(group)
-            if owed < 0.5:
-                break
-    if share > 0 and not held and len(groups) > 1:
-        smallest = min(groups.values(), key=lambda group: (len(group), _hash_order(group, seed)))
+        drawn = sorted(by_label[label], key=lambda cluster: _hash_order(cluster, seed))
+        owed += share * sum(map(len, drawn))
+        chosen = _draw_clusters(drawn, owed)
+        held |= {item[3] for cluster in chosen for item in cluster}
+        owed -= sum(map(len, chosen))
+    if share > 0 and not held and len(clusters) > 1:
+        smallest = min(clusters.values(), key=lambda one: (len(one), _hash_order(one, seed)))
         held = {item[3] for item in smallest}
     return held
 
 
-def _hash_order(group: list[SplitRow], seed: int) -> bytes:
-    key = min(item[1] for item in group)
+def _draw_clusters(drawn: list[list[SplitRow]], wanted: float) -> list[list[SplitRow]]:
+    """The first clusters that make about this many rows; the last one of a label always stays.
+
+    Where only large ones are left, one of up to twice the rows that are wanted is better than none.
+    """
+    chosen: dict[int, list[SplitRow]] = {}
+    for most in (1.0, 2.0):
+        for at, cluster in enumerate(drawn):
+            if wanted < 0.5 or len(chosen) + 1 >= len(drawn):
+                break
+            if at not in chosen and len(cluster) <= max(wanted + 0.5, most * wanted):
+                chosen[at] = cluster
+                wanted -= len(cluster)
+    return list(chosen.values())
+
+
+def _hash_order(cluster: list[SplitRow], seed: int) -> bytes:
+    key = min(item[1] for item in cluster)
     return hashlib.blake2b(key, key=str(seed).encode(), digest_size=8).digest()

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from engine.data.quality.clusters import Clusters, join_by_substance
+from engine.data.quality.clusters import Clusters, join_by_substance, join_by_wording
 from engine.data.quality.overlap import Overlap, measure_overlap
 from engine.data.quality.words import Numbers, TextCollector, Texts
 
@@ -50,6 +50,7 @@ class SubstanceCollector:
             clusters.join(rows, always=True)
         clusters.begin()
         join_by_substance(clusters, self._finished, self._answer_keys, labels)
+        join_by_wording(clusters, self._finished, self._answer_keys, labels)
         return clusters.names()
 
     def find_repeated_questions(self, groups: list[int], labels: bool) -> list[int]:
@@ -59,9 +60,11 @@ class SubstanceCollector:
         join_by_substance(clusters, asked, self._answer_keys, labels, templates=False)
         return clusters.names()
 
-    def measure_overlap(self, held_out: list[int], trained: list[int]) -> tuple[Overlap, list[int]]:
+    def measure_overlap(
+        self, held_out: list[int], trained: list[int], labels: bool
+    ) -> tuple[Overlap, list[int]]:
         """What these rows have in common, and the held-out ones that share their wording."""
-        return measure_overlap(self._finished, held_out, trained, self._answer_keys)
+        return measure_overlap(self._finished, held_out, trained, self._answer_keys, labels)
 
     @cached_property
     def _finished(self) -> Texts:

@@ -108,7 +108,8 @@ def mix(values: Numbers) -> Numbers:
     found = (values + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return found ^ (found >> np.uint64(31))
+    mixed: Numbers = found ^ (found >> np.uint64(31))
+    return mixed
 
 
 def sums_between(values: Numbers, starts: Numbers, ends: Numbers) -> Numbers:

@@ -1,4 +1,4 @@
-"""Names that class numbers stand for: in a file's own features, beside it, or in a list of names."""
+"""Names that class numbers stand for: in a file's own features, beside it, or in a list."""
 
 from __future__ import annotations
 
@@ -104,13 +104,14 @@ def name_classes(rows: FileRows, columns: Mapping[str, Names], notes: list[str])
 
 def _first_names(names: Iterable[Any]) -> list[str]:
     """Some of the names, from inside where they belong to a field."""
-    flat = [one for name in names
-            for one in (_first_names(name.values()) if isinstance(name, dict) else [name])]  # fmt: skip
+    flat: list[str] = []
+    for name in names:
+        flat += _first_names(name.values()) if isinstance(name, dict) else [str(name)]
     return flat if len(flat) <= NAMES_LISTED else [*flat[:NAMES_LISTED], "…"]
 
 
 def metadata_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
-    """The class names in the metadata of an Arrow schema, where the `datasets` library puts them."""
+    """The class names in the metadata of an Arrow schema, as the `datasets` library writes them."""
     try:
         found = json.loads((metadata or {}).get(b"huggingface", b"{}"))
         return feature_names(found["info"]["features"])

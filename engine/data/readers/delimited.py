@@ -4,80 +4,146 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
 from engine.data.readers.encoding import TextLine, read_lines
-from engine.data.readers.table import ROW_LIMIT, BadRow, FileRows, ReadOptions
+from engine.data.readers.layout import (
+    COLUMN_NAMES,
+    HEADER_ROWS,
+    Cells,
+    read_layout,
+    require_few_columns,
+    rows_of_layout,
+)
+from engine.data.readers.table import MAX_COLUMNS, ROW_LIMIT, BadRow, FileRows, ReadOptions
 from engine.errors import DataError
 
 NO_SEPARATOR = "\x1f"  # a character that no text holds: a table of one column
-HEADER_ROWS = 200  # rows looked at to tell a header from an example
+SEPARATORS = "\t,;|"
+PEEKED_CHARACTERS = 2**22
 QUOTE_LINES = 5000  # lines of a TSV looked at to tell whether its quotation marks are quotes
-WORD_END = re.compile(r"[\W_]+")
+CLEAR_SHARE, CLEAR_LINES = 0.8, 3  # of lines that a separator parts alike, where the first has none
 QUOTED = re.compile(r'"[^"]*"')
-COLUMN_NAMES = re.compile(
-    r"text|label|prompt|completion|response|question|answer|instruction|input|output|context|query"
-    r"|sentence|review|content|category|class|sentiment|chosen|rejected|messages|title|description"
-    r"|id|name|system|source|target|message|body|summary|document|topic|score|rating|intent|data"
-    r"|date|tag|type|lang|language|comment|split|url"
-)
+HINT = re.compile(r'"?sep=(.)"?')  # what Excel writes into the first line
 
 
 def read_delimited(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
-    """Yield one row per record; the separator is detected from the first lines."""
+    """Yield one row per record; separator, header and names are judged from the first lines."""
     lines = read_lines(path, name, options.encoding)
-    start = list(islice(lines, HEADER_ROWS))
-    while start and not start[0].text.strip():
+    start = _peek_lines(lines)
+    while start and not start[0].text.strip("\ufeff \t"):
+        start.pop(0)
+    if not start:
+        return
+    hint = HINT.fullmatch(start[0].text.strip("\ufeff "))
+    if hint:
         start.pop(0)
     texts = [line.text for line in start if line.text.strip()]
     if not texts:
         return
-    hint = re.fullmatch(r"sep=(.)", texts[0].strip())  # what Excel writes
-    delimiter = hint[1] if hint else _guess_delimiter(texts)
+    delimiter = hint[1] if hint else choose_delimiter(texts)
     quoting = delimiter != "\t" or _quotes_close(path, name, options.encoding)
     if not quoting:
         notes.append("Quotation marks are taken as part of the text: not all of them are closed.")
+    if quoting and _is_unclosed_title(texts, delimiter):
+        notes.append(f"Passed over above the header: “{texts[0][:60]}”.")
+        start = start[start.index(next(one for one in start if one.text.strip())) + 1 :]
     # "a", "b": the blank is not part of the cell.
     spaced = any(f'"{delimiter} "' in text for text in texts)
-    first_lines = start[1:] if hint else start
-    records = _read_records(chain(first_lines, lines), name, delimiter, quoting, spaced)
-    peeked = list(islice(records, HEADER_ROWS))
-    whole = [cells for cells in peeked if not isinstance(cells, BadRow)]
+    records = _read_records(chain(start, lines), name, delimiter, quoting, spaced)
+    peeked = _peek_records(records, name)
+    whole = [at for at, cells in enumerate(peeked) if not isinstance(cells, BadRow)]
     if not whole:
         yield from (one for one in peeked if isinstance(one, BadRow))
         return
-    headed, header = read_header(whole, options, name)
-    if headed:
-        peeked.remove(whole[0])
-    elif options.header is None:
+    tables = [cells for cells in peeked if not isinstance(cells, BadRow)]
+    layout = read_layout(tables, options, name, notes)
+    if not layout.headed and options.header is None:
         notes.append(
             "The first line looks like an example, so the columns are called column 1, column 2 …"
         )
-    for number, cells in enumerate(chain(peeked, records), start=1):
-        if isinstance(cells, BadRow):
-            yield cells
-        elif len(cells) != len(header):
-            first = "header" if headed else "first row"
-            yield BadRow(
-                f"Row {number} has {len(cells)} values, the {first} has {len(header)}. "
-                "Put quotes around text that contains the separator."
-            )
-        else:
-            yield dict(zip(header, cells, strict=True))
+    # What cannot be read above the header is part of what stands there.
+    first = whole[layout.above - 1] + 1 if layout.above else 0
+    for bad in (one for one in peeked[:first] if isinstance(one, BadRow)):
+        notes.append(f"Passed over above the header: {bad.problem}")
+    yield from rows_of_layout(layout, chain(peeked[first:], records))
 
 
-def _guess_delimiter(lines: list[str]) -> str:
-    """The separator of which most lines have as many as the first; quoted text does not count."""
-    bare = [QUOTED.sub("", line) for line in lines]
+def _peek_lines(lines: Iterator[TextLine]) -> list[TextLine]:
+    """Some of the first lines; fewer where they are long."""
+    found: list[TextLine] = []
+    size = 0
+    for line in islice(lines, HEADER_ROWS):
+        found.append(line)
+        size += len(line.text)
+        if size > PEEKED_CHARACTERS:
+            break
+    return found
 
-    def score(mark: str) -> tuple[float, int]:
-        wanted = bare[0].count(mark)
-        return sum(line.count(mark) == wanted for line in bare) / len(bare), wanted
 
-    return max((mark for mark in "\t,;|" if mark in bare[0]), key=score, default=NO_SEPARATOR)
+def _peek_records(records: Iterator[Cells | BadRow], name: str) -> list[Cells | BadRow]:
+    found: list[Cells | BadRow] = []
+    size = 0
+    for cells in islice(records, HEADER_ROWS):
+        found.append(cells)
+        if not isinstance(cells, BadRow):
+            require_few_columns(len(cells), name)
+            size += sum(map(len, cells)) + len(cells)
+        if size > PEEKED_CHARACTERS:
+            break
+    return found
+
+
+def choose_delimiter(lines: Sequence[str]) -> str:
+    """The separator that parts the most lines into equally many cells, else that of one column.
+
+    One that the first line lacks must be clear from the others: then that line is a title.
+    """
+    shares = {mark: _alike(lines, mark) for mark in SEPARATORS}
+    column_name = lines[0].strip("\ufeff ")
+    one_column = column_name.isidentifier() and (
+        column_name.islower() or bool(COLUMN_NAMES.fullmatch(column_name.lower()))
+    )
+
+    def may_part(mark: str) -> bool:
+        if mark in QUOTED.sub("", lines[0]):
+            return shares[mark][0] > 0
+        clear = shares[mark][0] >= CLEAR_SHARE and len(lines) > CLEAR_LINES
+        return clear and not one_column
+
+    return max(filter(may_part, SEPARATORS), key=shares.__getitem__, default=NO_SEPARATOR)
+
+
+def _alike(lines: Sequence[str], mark: str) -> tuple[float, int]:
+    """The share of lines, or of records, that a mark parts into as many cells; and how many."""
+    if not any(mark in line for line in lines):
+        return 0.0, 0
+    widths = [QUOTED.sub("", line).count(mark) + 1 for line in lines]
+    try:  # a cell may hold several lines
+        records = [len(cells) for cells in csv.reader((f"{one}\n" for one in lines), delimiter=mark)
+                   if len(cells) > 1 or any(cells)]  # fmt: skip
+    except csv.Error:
+        records = []
+    return max(_usual_width(widths), _usual_width(records))
+
+
+def _usual_width(widths: Sequence[int]) -> tuple[float, int]:
+    counted = Counter(width for width in widths if width > 1)
+    if not counted:
+        return 0.0, 0
+    width = max(counted, key=lambda one: (counted[one], one))
+    return round(counted[width] / len(widths), 2), width
+
+
+def _is_unclosed_title(texts: Sequence[str], delimiter: str) -> bool:
+    """Whether a quotation mark is opened in a title above the table and never closed."""
+    first = texts[0].strip("\ufeff ")
+    lone = first.startswith('"') and first.count('"') == 1 and delimiter not in first
+    return lone and delimiter != NO_SEPARATOR and sum(delimiter in one for one in texts) >= 2
 
 
 def _quotes_close(path: Path, name: str, encoding: str) -> bool:
@@ -85,21 +151,23 @@ def _quotes_close(path: Path, name: str, encoding: str) -> bool:
     lines = list(islice(read_lines(path, name, encoding), QUOTE_LINES))
     if not any('"' in line.text for line in lines):
         return True
-    widths = set()
+    widths: list[int] = []
     try:
         for cells in _read_records(iter(lines), name, "\t"):
             if isinstance(cells, BadRow):
                 return False
-            widths.add(len(cells))
+            widths.append(len(cells))
+            if len(cells) > MAX_COLUMNS:  # refused later
+                return True
     except DataError:  # never closed, unless it is closed behind the lines that were looked at
         if len(lines) < QUOTE_LINES:
             return False
-    return len(widths) <= 1
+    return len(set(widths[1:])) <= 1  # the first may be a title
 
 
 def _read_records(
     lines: Iterator[TextLine], name: str, delimiter: str, quoting: bool = True, spaced: bool = False
-) -> Iterator[list[str] | BadRow]:
+) -> Iterator[Cells | BadRow]:
     """Yield the cells of each record; after one with misplaced quotes, the next line starts anew.
 
     ``quoting``: whether quotation marks enclose cells.
@@ -138,47 +206,3 @@ def _read_records(
         # An empty line is no row; a row of empty cells (",") is one, and is refused later.
         if len(cells) > 1 or "".join(cells).strip():
             yield cells
-
-
-def _has_header(rows: list[list[str]]) -> bool:
-    """Whether the first row names columns rather than being an example itself."""
-    first = [cell.strip() for cell in rows[0]]
-    words = (word for cell in first if cell.isidentifier() for word in WORD_END.split(cell.lower()))
-    if any(map(COLUMN_NAMES.fullmatch, words)):
-        return True
-    if len(first) == 1:  # a list of texts, unless one small word stands above numbers or sentences
-        others = [row[0].strip() for row in rows[1:] if row]
-        small_word = first[0].isidentifier() and first[0].islower()
-        return small_word and all(" " in one or one.isdigit() for one in others)
-    if len(rows) < 2:
-        return True
-    if any(not cell or len(cell) > 60 or len(cell.split()) > 6 for cell in first):
-        return False
-    if any(re.fullmatch(r"[-+]?\d+([.,]\d+)?", cell) for cell in first):
-        return False
-    # A cell that comes again in its own column is a value ("ham"), not a name.
-    return not any(
-        cell in {row[at].strip() for row in rows[1:] if at < len(row)}
-        for at, cell in enumerate(first)
-    )
-
-
-def read_header(rows: list[list[str]], options: ReadOptions, name: str) -> tuple[bool, list[str]]:
-    """Whether the first row is a header, and the column names; DataError for bad names."""
-    headed = _has_header(rows) if options.header is None else options.header
-    if not headed:
-        return False, [f"column {number}" for number in range(1, len(rows[0]) + 1)]
-    header = [cell.strip() for cell in rows[0]]
-    if header.count("") > 1:
-        raise DataError(
-            f"'{name}': {header.count('')} columns have no name. "
-            "The first line must name every column."
-        )
-    check_unique(header, name)
-    return True, header
-
-
-def check_unique(columns: list[str], name: str) -> None:
-    """Raise DataError where two columns have the same name."""
-    if again := next((one for one in columns if columns.count(one) > 1), ""):
-        raise DataError(f"'{name}': the column '{again}' appears twice. Rename or remove one.")

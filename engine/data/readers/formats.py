@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.data.readers import delimited, encoding, json_rows, parquet_xlsx, plain_text
+from engine.data.readers import delimited, encoding, json_rows, parquet, plain_text, workbook
+from engine.data.readers.chats import subtitles, whatsapp
 from engine.data.readers.sniff import check_file_type, detect_kind
 from engine.data.readers.table import BadRow, FileRows, Format, ReadOptions, Table, row_problem
 from engine.errors import DataError
@@ -30,8 +31,10 @@ FORMATS = (
     Format("csv", "table", (".csv", ".tsv", ".tab"), delimited.read_delimited),
     Format("txt", "text", (".txt", ".md", ".text"), plain_text.read_text_parts),
     Format("labelled", "text", (), plain_text.read_labelled_lines),  # recognised by its content
-    Format("parquet", "Parquet", (".parquet",), parquet_xlsx.read_parquet, magic="a Parquet file"),
-    Format("xlsx", "XLSX", (".xlsx", ".xlsm"), parquet_xlsx.read_workbook,
+    Format("whatsapp", "text", (), whatsapp.read_whatsapp),  # likewise
+    Format("subtitles", "text", (".srt", ".vtt", ".sbv", ".lrc"), subtitles.read_subtitles),
+    Format("parquet", "Parquet", (".parquet",), parquet.read_parquet, magic="a Parquet file"),
+    Format("xlsx", "XLSX", (".xlsx", ".xlsm"), workbook.read_workbook,
            magic="a ZIP archive or an Office file", in_memory=True),
 )  # fmt: skip
 BY_KIND = {one.kind: one for one in FORMATS}

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
+from engine.data.readers.chats.people import is_slack_message
 from engine.data.readers.encoding import TextLine, read_lines, read_text
+from engine.data.readers.exports import plain_export_rows
+from engine.data.readers.json_shapes import NOT_AN_OBJECT, rows_of_value
 from engine.data.readers.table import TOO_DEEP, TOO_LARGE, BadRow, FileRows, ReadOptions
 from engine.data.rows import Row
 from engine.errors import DataError
 
 JSON_SPACE = re.compile(r"[ \t\n\r]*")  # what JSON allows between values
-NOT_AN_OBJECT = 'is not an object like {"prompt": ..., "completion": ...}. Correct or remove it.'
 
 
 class _InvalidValue(Exception):
@@ -27,8 +30,8 @@ class _InvalidValue(Exception):
 def _unique_keys(found: list[tuple[str, Any]]) -> Row:
     row = dict(found)
     if len(row) < len(found):
-        keys = [key for key, _ in found]
-        again = next(key for key in keys if keys.count(key) > 1)
+        counted = Counter(key for key, _ in found)
+        again = next(key for key, times in counted.items() if times > 1)
         raise _InvalidValue(f"repeats the key '{again}'. Keep one of them.")
     return row
 
@@ -62,7 +65,11 @@ STRICT_JSON = json.JSONDecoder(
 
 
 def read_json_lines(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
-    """Yield one object per line."""
+    """Yield one object per line; those of a known export as plain rows."""
+    return plain_export_rows(_read_lines_of_json(path, name, options), name, notes)
+
+
+def _read_lines_of_json(path: Path, name: str, options: ReadOptions) -> FileRows:
     lines = (line for line in read_lines(path, name, options.encoding) if line.text.strip())
     end = TextLine(0, "")
     good = 0
@@ -106,15 +113,26 @@ def _breaks_off(text: str, error: json.JSONDecodeError) -> bool:
 
 
 def read_json_file(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
-    """Yield the rows of one JSON list, or of the one list that an object holds."""
+    """Yield the rows of one JSON value: of its list, or of what an object holds."""
     text = read_text(path, name, options.encoding)
     start = _skip_space(text, 0)
-    if text.startswith("[", start):
-        yield from _read_array(text, start, name)
+    if text.startswith("[", start) and not _is_special_list(text, start):
+        rows = _read_array(text, start, name)
     else:
         with _naming_errors(f"'{name}'"):
             value = STRICT_JSON.decode(text)
-        yield from _rows_of_object(value, name, notes)
+        rows = rows_of_value(value, name, notes)
+    return plain_export_rows(rows, name, notes)
+
+
+def _is_special_list(text: str, start: int) -> bool:
+    """Whether a list is no list of objects, each a row: of lists, or of a channel's messages."""
+    try:
+        first, _ = STRICT_JSON.raw_decode(text, _skip_space(text, start + 1))
+    except (ValueError, RecursionError, _InvalidValue):
+        return False  # told with its row's number
+    is_header = isinstance(first, list) and bool(first) and isinstance(first[0], str | dict)
+    return is_header or (isinstance(first, dict) and is_slack_message(first))
 
 
 def _read_array(text: str, start: int, name: str) -> FileRows:
@@ -161,27 +179,3 @@ def _naming_errors(where: str, too_deep: str = TOO_DEEP, cut: str = "") -> Itera
     except json.JSONDecodeError as error:
         problem = f"line {error.lineno}, character {error.colno}: {error.msg}"
         raise DataError(f"{where} is not valid JSON ({problem}). Correct it.{cut}") from None
-
-
-def _rows_of_object(value: Any, name: str, notes: list[str]) -> FileRows:
-    """Yield the rows of the one list of objects that an object holds."""
-    if not isinstance(value, dict):
-        raise DataError(
-            f"'{name}' holds one value, not a list of examples. "
-            "Put the examples into a list: [ ... ]."
-        )
-    filled = {key: inner for key, inner in value.items() if isinstance(inner, list) and inner}
-    lists = [key for key, inner in filled.items() if isinstance(inner[0], dict)]
-    if not lists:
-        raise DataError(
-            f"'{name}' holds no list of examples. Put the examples into a list: "
-            "[ {...}, {...} ], or use JSONL."
-        )
-    if len(lists) > 1 or lists[0] in ("messages", "conversations"):
-        found = ", ".join(map(repr, lists))
-        raise DataError(
-            f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one."
-        )
-    notes.append(f"The rows are those of the list '{lists[0]}'.")
-    for number, row in enumerate(value[lists[0]], start=1):
-        yield row if isinstance(row, dict) else BadRow(f"Row {number} {NOT_AN_OBJECT}")

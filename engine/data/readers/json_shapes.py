@@ -6,13 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from engine.data.readers.chats.people import chats_of, is_message_list, person_rows
 from engine.data.readers.class_names import Names, feature_names, name_classes
-from engine.data.readers.chats.exports import (
-    is_conversation,
-    is_person_chat,
-    person_chat_rows,
-    person_chats,
-)
 from engine.data.readers.table import BadRow, FileRows, HeldOutRow, NoRowsError
 from engine.data.rows import Row
 from engine.errors import DataError
@@ -25,25 +20,40 @@ HELD_OUT_KEY = re.compile(
 )
 # Of several lists of objects, the one of these names holds the rows.
 ROW_KEYS = ("data", "rows", "examples", "records", "items", "samples", "dataset", "instances")
-MOST_COLUMNS_OF_LISTS = 200
+CHAT_KEYS = ("messages", "conversations", "conversation")
+TURN_KEYS = {"role", "from", "speaker", "author"}
+NAMED_ROWS = 4  # objects with the same fields from which an object's values are its rows
 
 
 def rows_of_value(value: Any, name: str, notes: list[str]) -> FileRows:
     """Yield the rows of a file that is one JSON value and no list of objects; raises DataError."""
     if isinstance(value, list):
+        if is_message_list(value):
+            return person_rows([value], name, notes)
         return _rows_of_lists(value, name, notes)
     if not isinstance(value, dict):
         raise NoRowsError(
             f"'{name}' holds one value, not a list of examples. "
             "Put the examples into a list: [ ... ]."
         )
-    if chats := person_chats(value):
-        return person_chat_rows(chats, notes)
-    if is_conversation(value):
+    if chats := chats_of(value):
+        return person_rows(chats, name, notes)
+    if _is_conversation(value):
         return iter([value])
     if found := _rows_of_splits(value, name, notes):
         return found
     return _rows_of_object(value, name, notes)
+
+
+def _is_conversation(value: Row) -> bool:
+    """Whether an object is one conversation, and no list of them."""
+    turns: list[Any] = next((value[key] for key in CHAT_KEYS if _is_row_list(value.get(key))), [])
+    return _is_turns(turns)
+
+
+def _is_turns(turns: list[Any]) -> bool:
+    first = turns[0] if turns else None
+    return isinstance(first, dict) and bool(TURN_KEYS & set(first)) and "messages" not in first
 
 
 def _rows_of_object(value: Row, name: str, notes: list[str]) -> FileRows:
@@ -74,12 +84,13 @@ def _rows_without_a_list(value: Row, name: str, notes: list[str]) -> FileRows:
     if wrapped and (found := _rows_of_splits(wrapped, name, notes)):
         return found
     if inner and all(isinstance(one, dict) for one in inner):
-        if all(key.isdigit() for key in value):
-            notes.append("The rows are the file's numbered objects.")
-            return iter(inner)
         if _are_numbered_alike(inner):
             notes.append("Read column by column.")
             return _rows_of_columns({key: list(one.values()) for key, one in value.items()})
+        same = len(inner) >= NAMED_ROWS and all(one.keys() == inner[0].keys() for one in inner)
+        if all(key.isdigit() for key in value) or same:
+            notes.append("The rows are the values of the file's one object.")
+            return iter(inner)
     if inner and all(isinstance(one, list) for one in inner) and _are_columns(inner):
         notes.append("Read column by column.")
         return _rows_of_columns(value)
@@ -171,9 +182,11 @@ def _rows_of_columns(columns: dict[str, list[Any]]) -> Iterator[Row]:
 
 
 def _rows_of_lists(value: list[Any], name: str, notes: list[str]) -> FileRows:
-    """Rows that are lists, the first of which names the columns: [["text", "label"], [...], ...]."""
-    header = value[0] if value else None
-    named = isinstance(header, list) and header and all(isinstance(one, str) for one in header)
+    """Rows that are lists, of which the first names the columns: [["text", "label"], ...]."""
+    if value and all(isinstance(row, list) and _is_turns(row) for row in value):
+        return ({"messages": row} for row in value)
+    header = value[0] if value and isinstance(value[0], list) else []
+    named = bool(header) and all(isinstance(one, str) for one in header)
     if not named or not all(isinstance(row, list) for row in value):
         return plain_rows(value)
     if len(set(header)) < len(header):

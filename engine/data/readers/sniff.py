@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from engine.data.readers.chats.subtitles import is_subtitles
+from engine.data.readers.chats.whatsapp import is_whatsapp
 from engine.data.readers.table import Format
 from engine.errors import DataError
 
-SNIFFED_BYTES = 65_536
+SNIFFED_BYTES, SNIFFED_LINES = 65_536, 300
 ACCEPTED = "Use JSONL, JSON, CSV, TSV, Parquet, XLSX, TXT or MD."
 ARCHIVES = {".zip", ".gz", ".tgz", ".tar", ".bz2", ".xz", ".7z", ".rar", ".zst"}
 REFUSED_TYPES = {
@@ -99,10 +101,14 @@ def _json_kind(text: str, declared: str, notes: list[str]) -> str:
 def _text_kind(text: str, declared: str, notes: list[str]) -> str:
     """Return the kind of a text whose suffix does not say what is in it."""
     rows = [line for line in text.split("\n") if line.strip()]
-    if _begins_with_labels(rows):
-        return "labelled"
-    if declared == "txt":
-        return "txt"
+    kinds = (
+        (is_whatsapp, "whatsapp"),
+        (is_subtitles, "subtitles"),
+        (_begins_with_labels, "labelled"),
+    )
+    special = next((kind for looks_so, kind in kinds if looks_so(rows[:SNIFFED_LINES])), "")
+    if special or declared == "txt":
+        return special or declared
     if rows and rows[0].lstrip("\ufeff").startswith("{"):
         return "jsonl"
     if text.lstrip("\ufeff \n").startswith(("[{", "[\n")):

@@ -116,6 +116,8 @@ def _without_prompt(asked: Any, answer: Any) -> Any:
     """The answer without the prompt, where its text begins with the whole of it."""
     if not isinstance(asked, str) or not isinstance(answer, str):
         return answer
+    if isinstance(split_speakers(asked), list):  # HH-RLHF's, whose answers begin with a space
+        answer = answer.strip()
     prompt, text = asked.strip(), answer.strip()
     repeated = len(prompt) >= REPEATED_PROMPT and text.startswith(prompt)
     return (text.removeprefix(prompt).strip() if repeated else "") or answer

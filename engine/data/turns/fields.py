@@ -16,6 +16,7 @@ TEXT_FIELDS = (
     "content", "value", "text", "utterance", "message", "body", "parts", "data", "msg",
 )  # fmt: skip
 LIST_FIELDS = ("messages", "conversations", "conversation", "turns", "contents", "dialog")
+NAME_LENGTH = 20  # letters of a speaker's name in a field of any name
 RANK = {"system": 0, "user": 1, "assistant": 2, "tool": 3}
 
 
@@ -25,7 +26,15 @@ def role_name(turn: Row) -> str:
     if given:
         return next(filter(known_role, given), given[0])
     more = (_name_in(turn.get(field)) for field in OTHER_ROLE_FIELDS)
-    return next(filter(known_role, more), "")
+    return next(filter(known_role, more), "") or _name_by_content(turn)
+
+
+def _name_by_content(turn: Row) -> str:
+    """The speaker of a turn of two texts whose fields have foreign names; empty if unclear."""
+    if len(turn) != 2 or not all(isinstance(text, str) for text in turn.values()):
+        return ""
+    names = [text for text in turn.values() if len(text) <= NAME_LENGTH and known_role(text)]
+    return names[0] if len(names) == 1 and not any(map(known_role, turn)) else ""
 
 
 def _name_in(value: Any) -> str:
@@ -37,7 +46,10 @@ def _name_in(value: Any) -> str:
 def turn_content(turn: Row) -> Any:
     """What is said in a turn: a text, a list of parts or an object with either."""
     found = (turn[field] for field in TEXT_FIELDS if turn.get(field) is not None)
-    return next(found, None)
+    if (said := next(found, None)) is not None:
+        return said
+    name = _name_by_content(turn)
+    return next((text for text in turn.values() if text != name), None) if name else None
 
 
 def as_list(value: Any) -> Any:
@@ -45,14 +57,19 @@ def as_list(value: Any) -> Any:
     value = decode_cell(value)
     if not isinstance(value, dict):
         return list(value) if isinstance(value, tuple) else value
-    for field in LIST_FIELDS:
-        if isinstance(inner := decode_cell(value.get(field)), list):
-            return inner
+    if field := list_field(value):
+        return decode_cell(value[field])
     lists = [one for one in value.values() if isinstance(one, list)]
     if len(lists) == len(value) > 1 and len(set(map(len, lists))) == 1:  # columns of a table
         turns = [dict(zip(value, turn, strict=True)) for turn in zip(*lists, strict=True)]
         return turns if holds_turns(turns) else value
     return value
+
+
+def list_field(value: Row) -> str:
+    """The field of an object in which its conversation lies; empty where it has none."""
+    lists = (name for name in LIST_FIELDS if isinstance(decode_cell(value.get(name)), list))
+    return next(lists, "")
 
 
 def split_turns(turns: list[Any]) -> Iterator[Any]:

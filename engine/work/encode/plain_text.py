@@ -25,13 +25,19 @@ def split_own_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> OwnMarks:
     before, after = _added_tokens(tokenizer)
     begins = [tokenizer.bos_token, *tokenizer.convert_ids_to_tokens(before)[:1]]
     ends = [tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(after)[-1:]]
-    left, begin, end = text.lstrip(), "", ""
+    left = text.lstrip()
     if begin := next((one for one in begins if one and left.startswith(one)), ""):
         text = left.removeprefix(begin)
     right = text.rstrip()
     if end := next((one for one in ends if one and right.endswith(one)), ""):
         text = right.removesuffix(end)
     return OwnMarks(begin, text, end)
+
+
+def without_own_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """A text without those marks at its ends that the tokenizer adds to every text anyway."""
+    (before, after), own = _added_tokens(tokenizer), split_own_marks(tokenizer, text)
+    return ("" if before else own.begin) + own.body + ("" if after else own.end)
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:

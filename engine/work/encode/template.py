@@ -15,9 +15,10 @@ from jinja2 import Template, nodes
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.messages import Message
-from engine.errors import DataError
+from engine.errors import DataError, ModelError
 from engine.work import compat
 from engine.work.encode.messages import ADVICE, Tool
+from engine.work.encode.render_limits import limit_rendering, require_proportion
 
 Span = tuple[int, int]  # characters: start, end
 
@@ -62,18 +63,23 @@ def render_chat(
     ``template``: the source of another template than the tokenizer's.
     """
     try:
-        return tokenizer.apply_chat_template(
-            messages,
-            chat_template=template,
-            tools=tools,
-            tokenize=False,
-            add_generation_prompt=prompt,
-        )
+        with limit_rendering():
+            text = tokenizer.apply_chat_template(
+                messages,
+                chat_template=template,
+                tools=tools,
+                tokenize=False,
+                add_generation_prompt=prompt,
+            )
+    except ModelError:
+        raise
     # A template may raise whatever it likes, for example on a system turn.
     except Exception as error:
         raise DataError(
             f"The model's chat template does not accept this conversation ({error}). {ADVICE}"
         ) from error
+    require_proportion(text, messages)
+    return text
 
 
 def render_traced(
@@ -88,15 +94,16 @@ def render_traced(
     chat = compat.template_messages(messages)
     tracer = _Tracer(chat)
     try:
-        text = _traced_template(tokenizer.get_chat_template(tools=tools)).render(
-            messages=chat,
-            tools=compat.template_data(tools),
-            documents=None,
-            add_generation_prompt=prompt,
-            **tokenizer.special_tokens_map,
-            hone_open=tracer.open_turn,
-            hone_close=tracer.close_turn,
-        )
+        with limit_rendering():
+            text = _traced_template(tokenizer.get_chat_template(tools=tools)).render(
+                messages=chat,
+                tools=compat.template_data(tools),
+                documents=None,
+                add_generation_prompt=prompt,
+                **tokenizer.special_tokens_map,
+                hone_open=tracer.open_turn,
+                hone_close=tracer.close_turn,
+            )
     # The plain template rendered well, so only the tracing failed.
     except Exception:
         return untraced

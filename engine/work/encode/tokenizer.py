@@ -31,7 +31,9 @@ def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizer
         )
         ids = tokenizer.encode(SENTENCE, add_special_tokens=False)
         decoded = tokenizer.decode(ids, skip_special_tokens=True)
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the library, in Rust, panics with one that is no Exception
         raise ModelError(
             f"The tokenizer in '{folder.name}' cannot be loaded. Copy the model again."
         ) from error

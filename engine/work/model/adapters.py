@@ -15,7 +15,9 @@ from transformers import PreTrainedModel
 from engine.errors import ModelError, RunError
 from engine.model import local
 from engine.model.check_method import check_method
+from engine.model.config_json import read_json_object
 from engine.model.info import ModelInfo
+from engine.model.safety import ADAPTER_CONFIG
 from engine.model.weights import read_shapes
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
@@ -57,9 +59,12 @@ def _lora_config(method: MethodSpec, info: ModelInfo) -> LoraConfig:
 
 
 def apply_method(
-    model: PreTrainedModel, method: MethodSpec, info: ModelInfo
+    model: PreTrainedModel, method: MethodSpec, info: ModelInfo, start: Path | None = None
 ) -> PreTrainedModel | PeftModel:
-    """The model with only what the method trains left trainable; raises SpecError for a misfit."""
+    """The model with only what the method trains left trainable; raises SpecError for a misfit.
+
+    ``start``: the folder of the adapter that the run starts from, if any; it keeps its scales.
+    """
     if method.kind == "full":
         return model.train()
     if method.adapts:
@@ -68,13 +73,28 @@ def apply_method(
         # prepare_model_for_kbit_training would also make fp32 copies of norms and head.
         for weights in model.parameters():
             weights.requires_grad = False
-    tuned = get_peft_model(model, _lora_config(method, info), autocast_adapter_dtype=True)
+    config = _lora_config(method, info)
+    if start and method.adapts and (start / ADAPTER_CONFIG).is_file():
+        _keep_scales(config, start / ADAPTER_CONFIG)
+    tuned = get_peft_model(model, config, autocast_adapter_dtype=True)
     for name, weights in tuned.named_parameters():
         # Small steps vanish when they are added to 16-bit weights: what is trained is fp32.
         if weights.requires_grad and ("lora_" in name or "modules_to_save" in name):
             weights.data = weights.data.float()
     patch_model(tuned)
     return tuned
+
+
+def _keep_scales(config: LoraConfig, start: Path) -> None:
+    """Scale each module as the adapter does that the run starts from: alpha may differ by module."""
+    try:
+        values = read_json_object(start)
+    except ModelError:
+        raise RunError(
+            f"The adapter to start from ({start}) is damaged. Start a new run from another one."
+        ) from None
+    config.lora_alpha = values.get("lora_alpha", config.lora_alpha)
+    config.alpha_pattern = values.get("alpha_pattern") or {}
 
 
 def parameter_counts(model: Any) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import torch
 from torch import nn
 
+from engine.data.rows import read_rows
 from engine.errors import ModelError, RunError
 from engine.model import local
 from engine.model.fingerprint import require_same_base
@@ -76,6 +77,12 @@ class TrainedRun(NamedTuple):
         """Tokens that the model reads at once."""
         return self.info.context or max(self.spec.data.max_length, DEFAULT_CONTEXT)
 
+    @property
+    def plain_text(self) -> bool:
+        """Whether it continues texts, without turns."""
+        rows = read_rows(self.run.train_file)
+        return len(rows) > 0 and "text" in rows[0]
+
     def device_setup(self) -> DeviceSetup:
         """The device and precision that it was trained with."""
         return choose_device(self.spec.place, self.spec.method)
@@ -128,9 +135,9 @@ class RunBase(NamedTuple):
 
 def open_base(run: RunDir) -> RunBase:
     """The base model of a run, not loaded; raises HoneError where it is missing or has changed."""
-    spec, began, summary = run.spec, run.view().started, read_data_summary(run.about_file)
+    spec, summary = run.spec, read_data_summary(run.about_file)
     folder = local.checked_folder(spec.model.source)
-    require_same_base(began.model_hash if began else "", folder)
+    require_same_base(run.view().model_hash, folder)
     tasks = inspect_model(spec.model.source).tasks
     kind = resolve_objective(spec.data, summary.shape or Shape.CHAT, tasks)
     info = inspect_model(spec.model.source, task_for_objective(kind))

@@ -17,6 +17,8 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.rows import Row
 from engine.spec.run import DataSpec
+from engine.work.encode.plain_text import without_own_marks
+from engine.work.encode.tokenizer import require_in_table
 from engine.work.model.base_and_tuned import TrainedRun
 from engine.work.model.batches import map_by_length, pad_rows
 from engine.work.model.load import Head
@@ -69,11 +71,14 @@ class TokenizedTexts(NamedTuple):
 def tokenize_texts(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], data: DataSpec
 ) -> TokenizedTexts:
-    """Texts as token ids, truncated at their end, before the tokens that end every text."""
+    """Texts as token ids, truncated at their end, before the tokens that end every text.
+
+    Raises DataError for a token that the model does not know.
+    """
     if not texts:
         return TokenizedTexts([], 0)
     made = tokenizer(
-        list(texts),
+        [without_own_marks(tokenizer, text) for text in texts],
         truncation=True,
         max_length=data.max_length,
         split_special_tokens="literal" in data.fixes,
@@ -81,6 +86,8 @@ def tokenize_texts(
         # GPT-2 would look these up among its words; BERT takes zeros by itself.
         return_token_type_ids=False,
     )
+    for ids in made["input_ids"]:
+        require_in_table(tokenizer, ids)
     cut = sum(bool(one.overflowing) for one in made.encodings)
     return TokenizedTexts(list(made["input_ids"]), cut)
 

@@ -106,7 +106,8 @@ class RunCallback(TrainerCallback):
 
     def on_step_end(self, args: Args, state: State, control: Control, **_: Any) -> None:
         last = state.global_step >= state.max_steps
-        self.stop = "" if last else self._read_stop_mark()
+        request = self.run.end_request
+        self.stop = "" if last else {"end": "cancel"}.get(request, request)
         now = time.monotonic()
         due = state.global_step % self.schedule.every == 0 and not self.stop
         # A version that is kept is measured like every other.
@@ -118,12 +119,6 @@ class RunCallback(TrainerCallback):
         control.should_training_stop = last or bool(self.stop)
         if control.should_save:
             disk_space.require_room(self.run, self.trainable)
-
-    def _read_stop_mark(self) -> str:
-        try:
-            return self.run.stop_mark.read_text().strip()
-        except FileNotFoundError:
-            return ""
 
     def _can_afford_check(self) -> bool:
         """Whether checks have taken less than their share of the time of training."""

@@ -69,6 +69,16 @@ class OrpoTrainer(_LogsAccuracy, HoneTrainer, ORPOTrainer):
         found = ORPOTrainer.get_batch_logps(logits.float(), *args, **options)
         return found.clamp(max=MAX_LOG_PROBABILITY)
 
+    def concatenated_forward(self, model: Any, batch: Any) -> Any:
+        """With the loss of the chosen answers alone: TRL's runs over the questions too.
+
+        As in the paper, it is the mean over each answer's tokens, then over the answers.
+        """
+        chosen, rejected, chosen_logits, rejected_logits, _, *more = super().concatenated_forward(
+            model, batch
+        )
+        return chosen, rejected, chosen_logits, rejected_logits, -chosen.mean(), *more
+
     def tokenize_row(self, feature: dict[str, Any], model: Any = None) -> dict[str, Any]:
         """A row's tokens under the names that this trainer knows."""
         question: list[int] = feature["prompt_ids"]

@@ -26,9 +26,9 @@ from engine.spec.run import RunSpec
 from engine.store import events as ev
 from engine.store.files import write_whole
 from engine.store.run_dir import RunDir
-from engine.work.encode.asking import find_asking
 from engine.work.memory import memory_gb, out_of_memory
 from engine.work.model import adapters
+from engine.work.model.asking import find_asking
 from engine.work.model.generate import reply_ends
 from engine.work.model.generation_config import set_ends
 from engine.work.model.init_conversion import save_initial_adapter
@@ -144,7 +144,7 @@ def _build_model(attempt: Attempt) -> Any:
         inputs = attempt.inputs
         ends = reply_ends(base, inputs.tokenizer, inputs.plain_text)
         set_ends(base.generation_config, ends.tokens)
-    model = adapters.apply_method(base, spec.method, info)
+    model = adapters.apply_method(base, spec.method, info, run.start)
     adapters.load_start_adapter(model, run)
     if attempt.layout.checkpointing and not model.supports_gradient_checkpointing:
         raise RunError(

@@ -17,10 +17,8 @@ from transformers import Trainer
 
 from engine.errors import RunError
 from engine.store.files import write_json
-from engine.work.encode.asking import Asking
 from engine.work.memory import out_of_memory
-
-ASKING_FILE = "asking.json"
+from engine.work.model.asking import ASKING_FILE, Asking
 
 
 @contextmanager
@@ -136,7 +134,7 @@ class HoneTrainer(Trainer):
                 self._save(str(folder))
             else:
                 own.config.save_pretrained(folder)
-                self.processing_class.save_pretrained(folder)  # type: ignore[union-attr]
+                self.processing_class.save_pretrained(folder)
                 if own.can_generate():
                     own.generation_config.save_pretrained(folder)
         except OSError:

@@ -45,6 +45,17 @@ FOLDER, WHOLE, CODE = "What the folder is", "Whether it is whole", "Code of othe
 OUTSIDE, NUMBERS = "Paths that leave the folder", "What no model has"
 JSON = "Files that are not JSON settings"
 
+
+def split(expression: str) -> dict[str, object]:
+    """Where a tokenizer parts words."""
+    pattern = {"Regex": expression}
+    return {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
+
+
+def labels(count: int) -> dict[str, int]:
+    return {str(number): number for number in range(count)}
+
+
 BAD = [
     Bad(FOLDER, "A folder that is not there", shutil.rmtree, ("not a folder", "whole path")),
     Bad(FOLDER, "A folder that is no model", both(drop("*"), write("notes.txt", "Hi")),
@@ -161,6 +172,20 @@ BAD = [
         ("numbers", CONFIG), "inspect"),
     Bad(NUMBERS, "A word for a number", edit(CONFIG, hidden_size="wide"), ("numbers", CONFIG),
         "inspect"),
+    Bad(NUMBERS, "200,000 labels", edit(CONFIG, id2label=labels(200_000)),
+        ("200,000 labels", "20,000")),
+    Bad(NUMBERS, "A list of 30,000 labels", edit(CONFIG, id2label=["x"] * 30_000),
+        ("30,000 labels",)),
+    Bad(NUMBERS, "30,000 labels, the other way round", edit(CONFIG, label2id=labels(30_000)),
+        ("30,000 labels",)),
+    Bad(NUMBERS, "A vocabulary of 49 MB", cut("tokenizer.json", 49 * 2**20),
+        ("tokenizer.json has 49 MB", "40 MB")),
+    Bad(NUMBERS, "Another vocabulary of 60 MB", cut("vocab.txt", 60 * 2**20),
+        ("vocab.txt has 60 MB",)),
+    Bad(NUMBERS, "A regular expression that takes forever", edit("tokenizer.json", pre_tokenizer=
+        split("(e+)+$|(.*)*b")), ("tokenizer", "cannot be loaded"), "tokens"),
+    Bad(NUMBERS, "Another that takes forever", edit("tokenizer.json", pre_tokenizer=
+        split("^(\\w|\\w\\w|\\W)*[0-9]")), ("tokenizer", "cannot be loaded"), "tokens"),
     Bad(JSON, "A config of 300 MB", cut(CONFIG, 300 * 2**20), (CONFIG, "300 MB")),
     Bad(JSON, "A config that is cut off", cut(CONFIG, 100), (CONFIG, "damaged")),
     Bad(JSON, "A config that is not UTF-8", write(CONFIG, '{"x": "é"}'.encode("latin-1")),

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,10 +16,12 @@ import pytest
 
 from engine.errors import DataError, ModelError, RunError
 from engine.process import child as child_module
-from engine.process.child import Child, Failures
+from engine.process.allowance import Allowance, Failures
+from engine.process.child import Child, LostQuestionError
 from engine.store.files import PROJECT_FOLDER
 
 FAILURES = Failures(RunError, ended="It has ended.", silent="It is silent.", deadline=20)
+FAILURES = FAILURES._replace(slow="It is slow.", memory="It is large.")
 WORKER = """
 import os, time
 from engine.errors import DataError, HoneError, ModelError
@@ -48,8 +51,31 @@ def until_stopped(question, report):
 def sleep(question, report):
     time.sleep(60)
 
+def burn(question, report):
+    while True:
+        if question.get("talks"):
+            report("still here")
+
+def grow(question, report):
+    kept = []
+    while True:
+        kept.append(bytearray(8 * 2**20))
+
+def slow(question, report):
+    report.expect(60)
+    time.sleep(question["seconds"])
+    report.expect(0)
+    return "slept"
+
+class PanicException(BaseException):
+    """As a library in Rust raises it."""
+
+def panic(question, report):
+    raise PanicException("retry-limit-in-match over")
+
 stopped = set()
 operations = {"count": count, "special": special, "bug": bug, "talk": until_stopped, "sleep": sleep}
+operations |= {"burn": burn, "grow": grow, "slow": slow, "panic": panic}
 serve(operations, lambda error: ModelError(f"A bug: {error}."), stopped)
 """
 Start = Callable[..., Child]
@@ -130,6 +156,63 @@ def test_a_silent_worker_is_ended_at_its_deadline(start: Start) -> None:
     assert 3.9 < time.monotonic() - began < 8 and not child.alive
 
 
+@pytest.mark.parametrize(
+    ("op", "values", "allowance", "words"),
+    [
+        ("burn", {}, Allowance(silence=1), "It is silent"),
+        ("burn", {"talks": True}, Allowance(silence=20, cpu=1), "It is slow"),
+        ("grow", {}, Allowance(silence=20, memory=200 * 2**20), "It is large"),
+        ("sleep", {}, Allowance(silence=60, patience=1), "It is silent"),
+    ],
+)
+def test_a_question_that_takes_more_than_it_may_ends_its_process(
+    start: Start, op: str, values: dict[str, object], allowance: Allowance, words: str
+) -> None:
+    child = start(failures=FAILURES._replace(allowances={op: allowance}))
+    assert answer(child, "count", to=0) == ["end"]
+    usage, began = psutil.Process(child._process.pid).memory_info().rss, time.monotonic()
+    with pytest.raises(RunError, match=words) as caught:
+        answer(child, op, **values)
+    assert not isinstance(caught.value, LostQuestionError) and not child.alive
+    assert time.monotonic() - began < 15 and usage < 200 * 2**20
+
+
+@pytest.mark.skipif(not psutil.POSIX, reason="SIGSTOP")
+def test_a_suspended_process_is_ended_and_what_waits_can_be_asked_again(start: Start) -> None:
+    child = start(failures=FAILURES._replace(patience=1.5, deadline=60))
+    talk = child.ask("talk")
+    next(talk)
+    lost: list[Exception] = []
+
+    def ask_behind() -> None:
+        try:
+            answer(child, "count", to=1)
+        except RunError as error:
+            lost.append(error)
+
+    behind = threading.Thread(target=ask_behind)
+    behind.start()
+    time.sleep(0.3)
+    os.kill(child._process.pid, signal.SIGSTOP)
+    with pytest.raises(RunError, match="It is silent") as caught:
+        list(talk)
+    behind.join(10)
+    assert not isinstance(caught.value, LostQuestionError), "it had begun"
+    assert [type(error) for error in lost] == [LostQuestionError] and not child.alive
+
+
+def test_a_worker_may_say_that_what_comes_takes_longer(start: Start) -> None:
+    child = start(failures=FAILURES._replace(deadline=0.5))
+    assert answer(child, "slow", seconds=1.5) == ["slept"]
+
+
+def test_a_panic_in_rust_is_a_fault_like_any_other(start: Start) -> None:
+    child = start()
+    with pytest.raises(ModelError, match="A bug: retry-limit-in-match over"):
+        answer(child, "panic")
+    assert answer(child, "count", to=0) == ["end"], "it goes on"
+
+
 def test_a_worker_that_does_not_obey_is_killed(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +236,7 @@ def test_a_worker_that_ends_by_itself_leaves_no_zombie(start: Start) -> None:
 def test_a_busy_worker_ends_with_its_app(tmp_path: Path) -> None:
     code = (
         "import sys, threading; from pathlib import Path; from engine.errors import RunError; "
-        "from engine.process.child import Child, Failures; "
+        "from engine.process.allowance import Failures; from engine.process.child import Child; "
         f"child = Child((sys.executable, '-c', {WORKER!r}), Path({str(tmp_path / 'log')!r}), "
         "Failures(RunError, '', '', 60)); "
         "list(child.ask('count', to=0)); "

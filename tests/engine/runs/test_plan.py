@@ -18,7 +18,8 @@ from engine.spec.spec_file import changed_spec, dump_spec_yaml
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import INFO, FakeDesk
-from ui.context import LOCAL, Context
+from ui.access.policy import LOCAL
+from ui.context import Context
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 RANK = (

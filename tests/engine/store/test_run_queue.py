@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 
 import pytest
@@ -15,6 +16,7 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
+from ui.runs import queue
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 
@@ -130,3 +132,64 @@ def test_a_run_that_is_put_back_for_want_of_memory_goes_on_first(asking) -> None
         first.queue_mark.write_text("train")  # as the worker does
         assert asking.live()[0].id == first.id
     assert ids(asking) == [first.id, second.id, third.id]
+
+
+# --- several owners ---
+
+
+def test_the_owners_take_turns_and_each_keeps_its_own_order(asking) -> None:
+    ada, bob = asking.for_owner("ada"), asking.for_owner("bob")
+    a = [run.id for run in started(ada, 3)]
+    b = [run.id for run in started(bob, 2)]
+    own = [run.id for run in started(asking, 1)]
+    assert ids(asking) == [a[0], b[0], own[0], a[1], b[1], a[2]]
+    assert [(one.run.id, one.place) for one in bob.queue()] == [(b[0], 2), (b[1], 5)]
+    bob.move(b[1], "first")
+    assert ids(bob) == [b[1], b[0]] and ids(ada) == a
+
+
+def test_who_has_just_been_served_comes_last(asking) -> None:
+    ada, bob = asking.for_owner("ada"), asking.for_owner("bob")
+    started(ada, 3)
+    served = []
+    for number in range(4):
+        if number == 1:
+            started(bob, 2)
+        run = asking.queue()[0].run
+        asking._queue.note_turn(run.owner)
+        run.queue_mark.unlink()
+        served.append(run.owner)
+    assert served == ["ada", "bob", "ada", "bob"]
+
+
+@pytest.mark.parametrize("text", ["{", "[1, {}]", "\x00", "[" * 10**5])
+def test_damaged_turns_lose_no_run(asking, text: str) -> None:
+    ada = asking.for_owner("ada")
+    (run,), (own,) = started(ada, 1), started(asking, 1)
+    (asking.store.root / "turns.json").write_text(text)
+    assert sorted(ids(asking)) == sorted([run.id, own.id])
+    asking._queue.note_turn("ada")
+    assert ids(asking) == [own.id, run.id]
+
+
+def test_what_an_owner_is_shown_of_others_is_a_place_without_a_name(asking) -> None:
+    ada, bob = asking.for_owner("ada"), asking.for_owner("bob")
+    (run,), (other,) = started(ada, 1), started(bob, 1)
+    shown = queue.queue_list(bob.working_now(), bob.queue(), bob.count_waiting(), "bob")
+    assert other.id in shown and "1. another user" in shown and "2. run 0" in shown
+    assert run.id not in shown and "ada" not in shown
+    seen = queue.queue_list("", asking.queue(), asking.count_waiting(), "")
+    assert "1. run 0 (ada)" in seen and "2. run 0 (bob)" in seen and seen.count("data-do") == 2
+    with run.lock.acquire():
+        assert bob.working_now() == "another user's run" and ada.working_now() == "run 0"
+        assert asking.working_now() == "run 0 (ada)"
+    assert queue.queue_hint([2], 3).startswith('<p class="line">3 jobs wait. Yours is number 2.')
+
+
+def test_a_run_of_another_owner_with_the_same_id_is_another_run(asking) -> None:
+    ada, bob = asking.for_owner("ada"), asking.for_owner("bob")
+    (run,) = started(ada, 1)
+    shutil.copytree(run.path, bob.store.runs / run.id)
+    assert len(asking.queue()) == 2
+    bob.cancel(run.id)
+    assert run.queued and [one.run.owner for one in asking.queue()] == ["ada"]

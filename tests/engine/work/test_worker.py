@@ -23,7 +23,7 @@ from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.store.run_view import RunState
-from engine.work import merge
+from engine.work import merge, merge_check
 from engine.work.train.checkpoint_check import step_of
 from tests.conftest import SMALL, idle, wait_for
 
@@ -177,7 +177,7 @@ def test_merge_is_checked_and_loads_as_a_plain_model(trained, precision: str) ->
 
 def test_a_merge_beyond_tolerance_is_refused_and_removed(trained, monkeypatch) -> None:
     _, run = trained
-    monkeypatch.setitem(merge.LOGIT_TOLERANCE, "fp32", -1.0)
+    monkeypatch.setitem(merge_check.LOGIT_TOLERANCE, "fp32", -1.0)
     shutil.rmtree(run.merged("fp32"), ignore_errors=True)
     before = run.events_file.read_bytes()
     merge.merge_run(run, "fp32")

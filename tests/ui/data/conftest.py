@@ -13,7 +13,8 @@ import pytest
 from engine.spec.run import DataSpec, RunSpec
 from tests.ui.fakes import fake_engine, lay_out
 from ui import form
-from ui.context import LOCAL, Context
+from ui.access.policy import LOCAL
+from ui.context import Context
 from ui.data import add
 from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets

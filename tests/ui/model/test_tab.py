@@ -9,7 +9,8 @@ import gradio as gr
 import pytest
 
 from engine.errors import RunError
-from ui.context import DEMO, Context
+from ui.access.policy import DEMO
+from ui.context import Context
 from ui.model import choose, find, tab
 from ui.train import tab as train_tab
 

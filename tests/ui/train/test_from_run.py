@@ -21,7 +21,8 @@ from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk, lay_out
 from tests.ui.train.test_plan import plain
 from ui import form
-from ui.context import LOCAL, Context
+from ui.access.policy import LOCAL
+from ui.context import Context
 from ui.runs import queue, tab
 from ui.train import from_run, plan
 from ui.train import tab as train_tab

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.coach import expected
+from engine.coach import coach, expected
 from engine.runs import report
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
@@ -86,7 +86,7 @@ def test_the_panel_shows_stepping_down_and_the_estimate(ctx: Context, finished: 
 def test_proving_is_said_while_it_lasts(ctx: Context, finished: RunDir) -> None:
     proving = ev.Proving(batch=8, accumulation=2, checkpointing=False, length=190)
     view = fold_events([ev.Phase(text="Proving."), proving])
-    sentence = live.coach_sentence(view, RunState.PREPARING, False)
+    sentence = coach.describe_run(view, RunState.PREPARING).model_dump()
     assert "190 tokens" in sentence["text"] and "8 examples at once" in sentence["text"]
 
 
@@ -95,7 +95,7 @@ def test_accuracy_is_shown_where_it_is_measured() -> None:
     second = ev.Evaluated(step=2, loss=0.4, seconds=3, accuracy=0.92)
     view = fold_events([started(), first, second])
     assert "right on 92 %" in live_parts.held_out_figure(view)[1]
-    sentence = live.coach_sentence(view, RunState.TRAINING, False)
+    sentence = coach.describe_run(view, RunState.TRAINING).model_dump()
     assert "It is right on 92 % of them." in sentence["text"]
 
 

@@ -83,8 +83,7 @@ def _chatgpt_turn(message: Row) -> tuple[Any, Any] | None:
 def _claude_text(message: Row) -> str:
     """A message's text, which newer exports keep in parts beside thoughts and calls of tools."""
     parts = message.get("content")
-    texts = [
-        part["text"] for part in (parts if isinstance(parts, list) else [])
-        if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
-    ]  # fmt: skip
+    parts = parts if isinstance(parts, list) else []
+    said = (part for part in parts if isinstance(part, dict) and part.get("type") == "text")
+    texts = [part["text"] for part in said if isinstance(part.get("text"), str)]
     return "\n".join(texts) or str(message.get("text") or "")

@@ -18,8 +18,10 @@ from engine.text import count_of
 PAUSE = 8 * 3600  # seconds of silence after which another conversation begins
 LATE_ANSWER = 48 * 3600  # seconds up to which what follows a pause may still be the answer
 MOST_TURNS, MOST_CHARACTERS = 8, 2000  # of one conversation
+MIN_PIECES = 4  # conversations that even a small chat is cut into
 MOST_PERSONS = 6  # who are offered
 LONGEST_NAME = 60
+QUESTION_MARKS = ("?", "\uff1f")
 
 
 class Said(NamedTuple):
@@ -36,11 +38,13 @@ Chat = Sequence[Said]  # in the order of time
 def conversation_rows(chats: Sequence[Chat], name: str, notes: list[str]) -> Iterator[Row]:
     """Yield rows with one conversation for each person; raises NoRowsError where nobody answers."""
     persons = offered_persons(chats)
+    joined = [_join_turns(chat) for chat in chats]
+    # A small chat makes small conversations, so that there are enough of them.
+    most_turns = min(MOST_TURNS, max(2, sum(map(len, joined)) // (2 * MIN_PIECES)))
     made = False
-    for chat in chats:
-        turns = _join_turns(chat)
+    for turns in joined:
         several = len({turn.who for turn in turns}) > 2
-        for start, end in _pieces(turns):
+        for start, end in _pieces(turns, most_turns):
             found = {
                 f"{ANSWERS_OF}{person}": _conversation(turns, start, end, person, several)
                 for person in persons
@@ -56,7 +60,7 @@ def conversation_rows(chats: Sequence[Chat], name: str, notes: list[str]) -> Ite
         )
     notes.append(
         f"Read as a chat of {count_of(count, 'message')}. A new conversation begins after a pause "
-        f"of {PAUSE // 3600} hours, or after {MOST_TURNS} turns; what one person wrote in several "
+        f"of {PAUSE // 3600} hours, or after {most_turns} turns; what one person wrote in several "
         "messages is one turn."
     )
 
@@ -64,7 +68,9 @@ def conversation_rows(chats: Sequence[Chat], name: str, notes: list[str]) -> Ite
 def offered_persons(chats: Sequence[Chat]) -> list[str]:
     """Those who write most; who asks least comes first, being likelier the one who answers."""
     counts = Counter(said.who for chat in chats for said in chat)
-    asked = Counter(said.who for chat in chats for said in chat if said.text.rstrip()[-1:] in "?？")
+    asked = Counter(
+        said.who for chat in chats for said in chat if said.text.rstrip().endswith(QUESTION_MARKS)
+    )
     most = [person for person, _ in counts.most_common(MOST_PERSONS)]
     return sorted(most, key=lambda person: round(asked[person] / counts[person], 1))
 
@@ -87,11 +93,11 @@ def _pause(before: Said, after: Said, seconds: float) -> bool:
     return abs(after.when - before.when) > seconds
 
 
-def _pieces(turns: list[Said]) -> Iterator[tuple[int, int]]:
+def _pieces(turns: list[Said], most_turns: int) -> Iterator[tuple[int, int]]:
     """Where each conversation begins and ends among the turns."""
     start, size = 0, 0
     for at, turn in enumerate(turns):
-        full = at - start >= MOST_TURNS or size > MOST_CHARACTERS
+        full = at - start >= most_turns or size > MOST_CHARACTERS
         if at > start and (full or _pause(turns[at - 1], turn, PAUSE)):
             yield start, at
             start, size = at, 0
@@ -109,9 +115,9 @@ def _conversation(
     """
     piece = turns[start:end]
     following = turns[end] if end < len(turns) else None
-    if following and following.who == person != piece[-1].who:
-        if not _pause(piece[-1], following, LATE_ANSWER):
-            piece = [*piece, following]
+    answers = following is not None and following.who == person != piece[-1].who
+    if following and answers and not _pause(piece[-1], following, LATE_ANSWER):
+        piece = [*piece, following]
     made: list[dict[str, str]] = []
     for turn in piece:
         role = "assistant" if turn.who == person else "user"

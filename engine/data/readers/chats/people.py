@@ -33,7 +33,7 @@ def chats_of(value: Any) -> list[list[Row]]:
         chat for group in groups if isinstance(group, dict)
         for chat in group.get("list") or [] if isinstance(chat, dict)
     ]  # fmt: skip
-    found = [one.get("messages") for one in listed] or [value.get("messages")]
+    found: list[Any] = [one.get("messages") for one in listed] or [value.get("messages")]
     return [messages for messages in found if is_message_list(messages)]
 
 

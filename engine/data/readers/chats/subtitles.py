@@ -19,6 +19,7 @@ LYRICS_TIME = re.compile(r"\s*(?:[\[<]\d{1,3}:\d{2}(?:[.:]\d{1,3})?[\]>]\s*)+")
 LYRICS_FIELD = re.compile(r"\[(ar|ti|al|au|by|re|ve|length|offset):.*\]\s*", re.IGNORECASE)
 TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|<\d[\d:.]*>|\{\\[^{}]{0,100}\}")
 VTT_BLOCK = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)\b.*")
+MIN_EXAMPLES = 12
 PAUSE = 5.0  # seconds without words after which a new paragraph begins
 LEAST_TIMES, LEAST_SHARE = 3, 0.15  # lines with times, of all, from which a text is subtitles
 Times = tuple[float, float]  # seconds at which a cue begins and ends
@@ -36,9 +37,11 @@ def is_subtitles(lines: list[str]) -> bool:
 def read_subtitles(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield {"text": ...}: a cue each where lines are wanted, else about ``options.length``."""
     notes.append(NOTE)
-    words = _words(read_lines(path, name, options.encoding))
+    words = [*_words(read_lines(path, name, options.encoding))]
     split = options.parts or "length"
-    for part in split_text(words, split, options.length):
+    # A short film still makes enough examples.
+    length = min(options.length, max(100, sum(len(one.text) for one in words) // MIN_EXAMPLES))
+    for part in split_text(words, split, length):
         yield part if isinstance(part, BadRow) else {"text": part}
 
 

@@ -52,7 +52,7 @@ class _Line(NamedTuple):
 
 def is_whatsapp(lines: list[str]) -> bool:
     """Whether the first lines of a text are those of such a chat."""
-    begun = [found for line in lines if (found := _begin(line))]
+    begun = filter(None, map(_begin, lines))
     said = [found for one in begun if (found := SENDER.match(one.rest))]
     enough = len(said) >= max(LEAST_LINES, LEAST_SHARE * len(lines))
     return enough and len({one["who"] for one in said}) < max(3, len(said) // 2 + 1)

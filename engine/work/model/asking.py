@@ -18,6 +18,7 @@ from engine.work.encode.prompts import prompt_text
 from engine.work.encode.template import render_chat
 from engine.work.encode.turn_ends import find_turn_ends
 
+ASKING_FILE = "asking.json"
 HELLO = "Hello!"
 
 

@@ -1,0 +1,113 @@
+"""Tables of questions and answers, by the names of their columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.data import column_names as known
+from engine.data.columns.cells import is_blank
+from engine.data.columns.contents import are_own_texts
+from engine.data.columns.marked import add_mark
+from engine.data.columns.table import Columns
+from engine.data.schema import Schema
+from engine.spec.run import Shape
+
+CHOICE_LENGTH = 3  # letters of an answer that names one of several choices
+ENDS_COMPARED = 200  # letters
+
+
+def find_answers(table: Columns) -> Schema | None:
+    """A prompt and its answer, by the names of two columns."""
+    for prompt_name, answer_name in known.ANSWER_PAIRS:
+        if not table.has(prompt_name, answer_name):
+            continue
+        prompt, answer = (table.inside(table.names[one]) for one in (prompt_name, answer_name))
+        if _has_instances(table, answer_name):
+            answer = table.names[answer_name]
+        if not table.filled(prompt) and table.rows:
+            continue
+        return _complete(table, prompt_name, _other_prompt(table, prompt, answer), answer)
+    if table.has("instruction", "instances"):
+        roles = {"prompt": table.names["instruction"], "completion": table.names["instances"]}
+        reason = "Every row has an instruction with its 'instances' of input and output."
+        return Schema(Shape.ALPACA, reason, roles)
+    return None
+
+
+def _has_instances(table: Columns, name: str) -> bool:
+    values = table.filled(table.names[name])
+    lists = [value for value in values if isinstance(value, list) and value]
+    return bool(lists) and all(isinstance(one, dict) and "output" in one
+                               for value in lists for one in value)  # fmt: skip
+
+
+def _complete(table: Columns, prompt_name: str, prompt: str, answer: str) -> Schema:
+    """The schema of a prompt and an answer, with the columns that belong to them."""
+    roles = {"prompt": prompt, "completion": answer} | table.system_role()
+    reason = f"Every row has the columns '{prompt}' and '{answer}'."
+    if history := table.first(known.HISTORY_COLUMNS, *roles.values()):
+        roles["history"] = history
+        reason += f" '{history}' holds the turns before."
+    extra = table.inside(table.first(known.INPUT_COLUMNS, *_roots(roles)))
+    if extra and _repeats(table, extra, answer):
+        extra = ""
+    if extra:
+        roles["input"] = extra
+    alpaca = prompt_name == "instruction" or bool(extra)
+    found = Schema(Shape.ALPACA if alpaca else Shape.COMPLETION, reason, roles)
+    if _repeats(table, prompt, answer):
+        return _whole_text(prompt, answer)
+    if choices := _choices_beside(table, roles):
+        doubt = f"But '{choices}' holds choices that the model would not see. Is that right?"
+        return found._replace(reason=f"{reason} {doubt}", certain=False)
+    return add_mark(table, found)
+
+
+def _roots(roles: dict[str, str]) -> Iterator[str]:
+    """The columns in use, also those in which a path begins."""
+    for path in roles.values():
+        yield path
+        yield path.partition("[")[0].partition(".")[0]
+
+
+def _other_prompt(table: Columns, prompt: str, answer: str) -> str:
+    """The prompt, or another column that is asked where the prompt holds the answer."""
+    if not _repeats(table, prompt, answer):
+        return prompt
+    names = (table.names[name] for name in known.PROMPT_COLUMNS if name in table.names)
+    others = (table.inside(name) for name in names)
+    usable = (one for one in others if one not in (prompt, answer) and table.texts(one)
+              and not _repeats(table, one, answer))  # fmt: skip
+    return next(usable, prompt)
+
+
+def _repeats(table: Columns, column: str, answer: str) -> bool:
+    """Whether the texts of a column end with the answers of their rows, sentences nearly all."""
+    ends = rows = 0
+    for text, said in zip(table.values(column), table.values(answer), strict=True):
+        if not isinstance(text, str) or not isinstance(said, str) or is_blank(said):
+            continue
+        rows += 1
+        words, end = text.rstrip(), said.strip()[-ENDS_COMPARED:]
+        ends += len(words) > len(said.strip()) and words.endswith(end)
+    return rows > 0 and ends > 0.8 * rows and are_own_texts(table.texts(answer))
+
+
+def _whole_text(column: str, answer: str) -> Schema:
+    """A column that ends with the answer is not what is asked: the model would copy it."""
+    reason = (
+        f"'{column}' ends with the answer ('{answer}'), so it cannot be the question. It is taken "
+        "as text, and the model learns all of it. Is that right?"
+    )
+    return Schema(Shape.TEXT, reason, {"text": column}, certain=False)
+
+
+def _choices_beside(table: Columns, roles: dict[str, str]) -> str:
+    """A column with choices, one of which the answer names by its number or letter."""
+    answers = table.texts(roles["completion"])
+    if not answers or any(len(one.strip()) > CHOICE_LENGTH for one in answers):
+        return ""
+    for column in table.columns:
+        if column not in roles.values() and table.is_list(column):
+            return column
+    return ""

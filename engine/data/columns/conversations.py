@@ -1,0 +1,103 @@
+"""Tables whose rows are conversations, perhaps with a mark, or with the answer beside them."""
+
+from __future__ import annotations
+
+from engine.data import column_names as known
+from engine.data.columns.marked import add_mark
+from engine.data.columns.paths import read_path
+from engine.data.columns.table import Columns
+from engine.data.messages import read_turns
+from engine.data.rows import Row
+from engine.data.schema import Schema
+from engine.data.turns.fields import holds_turns
+from engine.errors import DataError
+from engine.spec.run import Shape
+
+ROWS_READ = 50
+
+
+def find_chat_column(name: str, table: Columns) -> str:
+    """The column of conversations by its name; DataError where none of its rows has a list."""
+    if chat := table.first(known.CHAT_COLUMNS):
+        path = table.inside(chat)
+        # One row with a list is enough: the others are then bad rows, no sign of another shape.
+        if not table.is_list(path) and not table.is_list(chat) and not table.holds_turns(path):
+            if any(isinstance(value, dict) for value in table.filled(chat)):
+                return ""
+            raise DataError(
+                f"'{name}': the column '{chat}' should hold a list of turns, but no row has one. "
+                "Use JSON or JSONL."
+            )
+        return chat if path.startswith(f"{chat}[") else path
+    for maybe in known.MAYBE_CHAT_COLUMNS:
+        column = table.names.get(maybe, "")
+        if column and _are_texts_in_turn(table, column):
+            return column
+        if column and table.holds_turns(inner := table.inside(column)):
+            return inner
+    return ""
+
+
+def find_turns_by_content(table: Columns) -> str:
+    """A column of conversations whatever its name: both the user and the assistant speak in it."""
+    for column in table.columns:
+        path = table.inside(column)
+        if table.holds_turns(path) and _speakers(table, path) >= {"user", "assistant"}:
+            return path
+    return ""
+
+
+def make_chat_schema(table: Columns, chat: str) -> Schema:
+    """A conversation in each row; where nobody answers in it, the answer is sought beside it."""
+    roles = {"messages": chat} | table.system_role()
+    if tools := table.first(known.TOOL_COLUMNS, chat):
+        roles["tools"] = tools
+    reason = f"Every row has a list of turns ('{chat}')."
+    if "assistant" not in _speakers(table, chat):
+        reply = table.inside(table.first(known.REPLY_COLUMNS, chat))
+        if reply and any(isinstance(value, str | list | dict) for value in table.filled(reply)):
+            pair = {"prompt": chat, "completion": reply} | table.system_role()
+            reason = f"Every row has a conversation ('{chat}') and its answer ('{reply}')."
+            return add_mark(table, Schema(Shape.COMPLETION, reason, pair))
+    found = Schema(Shape.CHAT, reason, roles)
+    if _are_texts_in_turn(table, chat):
+        doubt = "It does not say who speaks: the user and the assistant are taken in turn."
+        return found._replace(reason=f"{reason} {doubt} Is that right?", certain=False)
+    return add_mark(table, found, {"prompt": chat} | table.system_role())
+
+
+def find_persons(table: Columns) -> Schema | None:
+    """A chat between people: whose answers to learn has to be asked."""
+    columns = [one for one in table.columns if one.startswith(known.ANSWERS_OF)]
+    if not columns:
+        return None
+    readings = [
+        Schema(Shape.CHAT, f"The model learns to answer as in the column '{column}'.",
+               {"messages": column}, certain=False)
+        for column in columns
+    ]  # fmt: skip
+    people = ", ".join(column.removeprefix(known.ANSWERS_OF) for column in columns[:8])
+    first = readings[0]
+    reason = f"A chat between people ({people}). {first.reason} Is that right?"
+    return first._replace(reason=reason).or_else(readings[1] if len(readings) > 1 else None)
+
+
+def _speakers(table: Columns, column: str) -> set[str]:
+    roles: set[str] = set()
+    for row in table.rows[:ROWS_READ]:
+        roles |= _roles_of(row, column)
+    return roles
+
+
+def _roles_of(row: Row, column: str) -> set[str]:
+    try:
+        return {turn["role"] for turn in read_turns(read_path(row, column))}
+    except DataError:
+        return {"user", "assistant"}  # a bad row says nothing
+
+
+def _are_texts_in_turn(table: Columns, column: str) -> bool:
+    """Whether the conversations are lists of texts, without speakers."""
+    lists = [value for value in table.filled(column) if isinstance(value, list)]
+    texts = [one for one in lists if len(one) > 1 and all(isinstance(turn, str) for turn in one)]
+    return bool(lists) and len(texts) > 0.5 * len(lists) and not any(map(holds_turns, lists))

@@ -1,0 +1,114 @@
+"""Tables whose column names say nothing: what the columns hold decides, or the user."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.data.columns.contents import (
+    are_questions,
+    are_references,
+    holds_label_lists,
+    holds_labels,
+)
+from engine.data.columns.marked import find_mark
+from engine.data.columns.table import Columns
+from engine.data.schema import Schema
+from engine.spec.run import Shape
+
+UNNAMED = "No column's name says what it is."
+ASK = "Is that right?"
+
+
+def guess_schema(columns: Sequence[str], table: Columns) -> Schema:
+    """Guess from what columns hold; certain only where no other reading is possible."""
+    if len(columns) == 1:
+        reason = f"The only column, '{columns[0]}', is taken as text. The model learns all of it."
+        return Schema(Shape.TEXT, reason, {"text": columns[0]})
+    count = len(table.rows)
+    texts = {column: table.texts(column) for column in columns}
+    labels = [one for one in columns if holds_labels(texts[one], count)]
+    worded = [one for one in columns if texts[one] and one not in labels]
+    said = [one for one in worded if not are_references(texts[one])]
+    found = _guess_label_lists(columns, table, said or labels)
+    if found is None and len(said) < 2 and labels:
+        found = _guess_labels(table, columns, said or worded, labels)
+    if found is None and len(said) < 2:
+        found = _guess_text(columns, said, worded)
+    return found or _guess_answers(table, _longest(said, texts, columns), labels)
+
+
+def _longest(said: list[str], texts: dict[str, list[str]], columns: Sequence[str]) -> list[str]:
+    """The two columns with the longest texts, as they stand unless only the second asks."""
+    length = {one: sum(map(len, texts[one])) / max(1, len(texts[one])) for one in said}
+    chosen = sorted(said, key=lambda one: -length[one])[:2]
+    first, second = (column for column in columns if column in chosen)
+    if are_questions(texts[second]) and not are_questions(texts[first]):
+        return [second, first]
+    return [first, second]
+
+
+def _guess_answers(table: Columns, pair: list[str], labels: list[str]) -> Schema:
+    """A question and its answer; the other reading is a mark, a category, or the other way."""
+    found = _asked(*pair)
+    if mark := find_mark(table, found)[0]:
+        reason = f"{UNNAMED} '{mark}' says whether '{pair[1]}' is a good answer to '{pair[0]}'."
+        roles = {**found.roles, "mark": mark}
+        return Schema(Shape.FEEDBACK, f"{reason} {ASK}", roles).or_else(found)
+    if len(labels) == 1:
+        roles = {"text": pair[0], "second": pair[1], "label": labels[0]}
+        reason = f"'{labels[0]}' is the label of two texts ('{pair[0]}', '{pair[1]}')."
+        return found.or_else(Schema(Shape.LABEL, reason, roles))
+    return found.or_else(_asked(*reversed(pair)))
+
+
+def _asked(prompt: str, answer: str) -> Schema:
+    reason = f"{UNNAMED} '{prompt}' was taken as the question and '{answer}' as the answer. {ASK}"
+    return Schema(Shape.COMPLETION, reason, {"prompt": prompt, "completion": answer}, certain=False)
+
+
+def _guess_labels(
+    table: Columns, columns: Sequence[str], said: list[str], labels: list[str]
+) -> Schema | None:
+    """A label, and one text; sure where nothing else could be either of them."""
+    by_length = sorted(labels, key=lambda one: -sum(map(len, table.texts(one))))
+    if not said:
+        said, labels = by_length[:1], by_length[1:]
+    if not labels:
+        return None
+    text, label = said[0], labels[-1] if labels[-1] != said[0] else labels[0]
+    count = len(set(table.texts(label)))
+    reason = f"The column '{label}' has {count} different values, which are taken as labels."
+    found = Schema(Shape.LABEL, reason, {"text": text, "label": label})
+    unread = [one for one in columns if one not in found.roles.values() and not table.texts(one)]
+    if len(labels) == 1 and not any(table.filled(one) for one in unread):
+        return found
+    other = next((one for one in labels if one != label), "")
+    second = found._replace(roles={"text": text, "label": other}) if other else _alone(text)
+    return found._replace(reason=f"{reason} {ASK}").or_else(second)
+
+
+def _guess_text(columns: Sequence[str], said: list[str], worded: list[str]) -> Schema:
+    """The only column that says something; a column of numbers could be its label."""
+    text = (said or worded or list(columns))[0]
+    reason = f"{UNNAMED} The one with text was taken: '{text}'. {ASK}"
+    number = next((one for one in worded if one != text), "")
+    label = f"'{number}' is the label of '{text}', or its number."
+    roles = {"text": text, "label": number}
+    return Schema(Shape.TEXT, reason, {"text": text}).or_else(
+        Schema(Shape.LABEL, label, roles) if number else None
+    )
+
+
+def _guess_label_lists(columns: Sequence[str], table: Columns, texts: list[str]) -> Schema | None:
+    """A text with a list of labels, which nothing but the contents tells."""
+    lists = [one for one in columns if holds_label_lists(table.filled(one), len(table.rows))]
+    text = next((one for one in texts if one not in lists), "")
+    if not lists or not text:
+        return None
+    reason = f"{UNNAMED} '{text}' was taken as the text and '{lists[0]}' as its labels. {ASK}"
+    return Schema(Shape.LABEL, reason, {"text": text, "label": lists[0]}).or_else(_alone(text))
+
+
+def _alone(text: str) -> Schema:
+    reason = f"The column '{text}' alone. The model learns all of it."
+    return Schema(Shape.TEXT, reason, {"text": text})

@@ -1,0 +1,123 @@
+"""Columns that may say whether a row is good: their values are counted, and asked about."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from engine.data.columns.cells import is_blank
+from engine.data.columns.contents import are_references
+from engine.data.columns.marks import (
+    BAD_WORDS,
+    NO_WORDS,
+    YES_WORDS,
+    is_verdict_name,
+    judges,
+    plain_word,
+    says_bad,
+)
+from engine.data.columns.paths import nested_paths, read_path
+from engine.data.quality.findings import Finding, make_finding
+from engine.data.rows import Row
+from engine.data.schema import Schema
+from engine.spec.run import Shape
+from engine.text import count_of
+
+MOST_VALUES = 12  # of a column that is asked about
+VALUE_LENGTH = 60
+FEW_ROWS = 10  # below this a repeated value says nothing
+ROWS_A_VALUE = 5  # rows for each value, where neither name nor values say what a column is
+EMPTY = "(empty)"
+ANSWERED = (Shape.CHAT, Shape.ALPACA, Shape.COMPLETION, Shape.FEEDBACK, Shape.PREFERENCE)
+LeftOut = Mapping[str, Sequence[str]]  # column -> values
+
+
+def value_text(value: Any) -> str | None:
+    """A value as it is counted and chosen; empty where there is none, None for a long one."""
+    if is_blank(value):
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if not isinstance(value, str | int) or len(text := str(value).strip()) > VALUE_LENGTH:
+        return None
+    return text
+
+
+def leaves_out(row: Row, left_out: LeftOut) -> bool:
+    """Whether a row has one of the values whose rows are left out."""
+    return any(value_text(read_path(row, column)) in set(values)
+               for column, values in left_out.items() if values)  # fmt: skip
+
+
+class ValueCounts:
+    """How often each value stands in the columns from which nothing is learned."""
+
+    def __init__(self, columns: Sequence[str], sample: Sequence[Row], schema: Schema) -> None:
+        used = _columns_in_use(schema)
+        paths = [*columns, *nested_paths(sample)]
+        self.rows = 0
+        self.of = {one: Counter[str]() for one in paths if not _lies_in(one, used)}
+
+    def add(self, row: Row) -> None:
+        """Count a row's values; a column with too many or too long ones is given up."""
+        self.rows += 1
+        for column, counts in list(self.of.items()):
+            text = value_text(read_path(row, column))
+            if text is not None:
+                counts[text] += 1
+            if text is None or len(counts) > MOST_VALUES:
+                del self.of[column]
+
+
+def _columns_in_use(schema: Schema) -> set[str]:
+    """The columns of a schema and, while it is to be confirmed, those of its alternative."""
+    other = schema.alternative.roles if schema.alternative else {}
+    return {*schema.roles.values(), *other.values()}
+
+
+def _lies_in(path: str, columns: Iterable[str]) -> bool:
+    return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in columns)
+
+
+def deciding_findings(counts: ValueCounts, left_out: LeftOut, shape: Shape) -> Iterator[Finding]:
+    """A question for each column that may decide, and what was answered already."""
+    for column, found in counts.of.items():
+        if column in left_out:
+            yield _answered(column, found, left_out[column])
+        elif kind := _kind_of(column, found, counts.rows, shape):
+            yield _question(kind, column, found)
+
+
+def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
+    """ "verdict" where a column judges its rows, "few values" where it might; else empty."""
+    name, values = column.rsplit(".", 1)[-1], [value for value in counts if value]
+    words = {plain_word(value) for value in values}
+    if len(counts) == 1:  # the same in every row
+        bad = bool(words & BAD_WORDS) or any(says_bad(name, value) for value in values)
+        return "verdict" if bad and (is_verdict_name(name) or words & BAD_WORDS) else ""
+    judged = is_verdict_name(name) or judges(values) or bool(words) and words <= BAD_WORDS
+    if judged or (shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS):
+        return "verdict"
+    repeated = rows >= FEW_ROWS and 1 < len(values) <= max(2, rows // ROWS_A_VALUE)
+    is_date = are_references(values) and not all(word.lstrip("-").isdigit() for word in words)
+    return "few values" if repeated and not is_date else ""
+
+
+def _question(kind: str, column: str, counts: Counter[str]) -> Finding:
+    ordered = dict(counts.most_common())
+    shown = ", ".join(f"{value or EMPTY} ({count:,})" for value, count in ordered.items())
+    bad = [value for value in ordered if value and says_bad(column.rsplit(".", 1)[-1], value)]
+    values = {"column": column, "values": shown, "different": len(ordered)}
+    more = {"column": column, "values": ordered, "suggested": bad if kind == "verdict" else []}
+    return make_finding(kind, counts.total(), values, **more)
+
+
+def _answered(column: str, counts: Counter[str], chosen: Sequence[str]) -> Finding:
+    gone = sum(counts[value] for value in chosen)
+    shown = ", ".join(value or EMPTY for value in chosen)
+    values = {"column": column, "values": shown, "gone": count_of(gone, "row")}
+    name = "values left out" if chosen else "no matter"
+    return make_finding(name, gone, values, column=column, values=dict(counts), done=True)

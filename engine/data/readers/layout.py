@@ -1,0 +1,237 @@
+"""Where a table's header is and what its columns are called, judged from many of its rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from engine.data.readers.table import MAX_COLUMNS, BadRow, FileRows, ReadOptions
+from engine.errors import DataError
+
+HEADER_ROWS = 200  # rows looked at
+MOST_ABOVE = 20  # rows that may stand above the header
+SURE_ROWS, SURE_SHARE = 4, 0.9  # rows, and their share, that show a header to be too short
+WORD_END = re.compile(r"[\W_]+")
+COLUMN_NAMES = re.compile(
+    r"text|label|prompt|completion|response|question|answer|instruction|input|output|context|query"
+    r"|sentence|review|content|category|class|sentiment|chosen|rejected|messages|title|description"
+    r"|id|name|system|source|target|message|body|summary|document|topic|score|rating|intent|data"
+    r"|date|tag|type|lang|language|comment|split|url"
+)
+COMMENT = re.compile(r"(#|//|%)\s")
+NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
+
+Cells = list[str]
+
+
+class Layout(NamedTuple):
+    """What stands above the rows, and the columns' names; None for one that is left out."""
+
+    above: int  # rows to pass over, with the header
+    headed: bool
+    columns: list[str | None]
+    counting: int | None  # a column without a name that only numbers the rows
+
+
+def read_layout(rows: Sequence[Cells], options: ReadOptions, name: str, notes: list[str]) -> Layout:
+    """Find the header of a table among its first rows; DataError where its names cannot be used.
+
+    Whatever is passed over or left out is noted.
+    """
+    require_few_columns(max(map(len, rows)), name)
+    top = _table_start(rows)
+    if passed := [" ".join(filter(None, map(str.strip, row)))[:60] for row in rows[:top]]:
+        where = "above the header" if options.header is not False else "at the top"
+        notes.append(f"Passed over {where}: {', '.join(f'“{text}”' for text in passed)}.")
+    table = rows[top:]
+    headed = _has_header(table) if options.header is None else options.header
+    body = table[1:] if headed else table
+    header = [" ".join(cell.strip("\ufeff").split()) for cell in table[0]] if headed else []
+    width = _table_width(header, body)
+    header = _fit_header(header, width, body, notes) if headed else [""] * width
+    columns: list[str | None] = [title or f"column {at + 1}" for at, title in enumerate(header)]
+    nameless = [at for at in range(width) if not header[at]]
+    left_out = [at for at in nameless if body and not _has_value(body, at)]
+    counting = next((at for at in nameless if headed and _counts(body, at)), None)
+    for at in [*left_out, *([] if counting is None else [counting])]:
+        columns[at] = None
+    _note_left_out(left_out, counting, notes)
+    if headed:
+        _note_nameless([at for at in nameless if columns[at] is not None], notes)
+        check_unique([one for one in columns if one is not None], name)
+    return Layout(top + headed, headed, columns, counting)
+
+
+def require_few_columns(count: int, name: str) -> None:
+    """Raise DataError for a table with more columns than are read."""
+    if count > MAX_COLUMNS:
+        raise DataError(
+            f"'{name}' has {count} columns; at most {MAX_COLUMNS} are read. "
+            "Save what you need as CSV."
+        )
+
+
+def check_unique(columns: Sequence[str], name: str) -> None:
+    """Raise DataError where two columns have the same name."""
+    seen: set[str] = set()
+    for column in columns:
+        if column in seen:
+            raise DataError(f"'{name}': the column '{column}' appears twice. Rename or remove one.")
+        seen.add(column)
+
+
+def rows_of_layout(layout: Layout, rows: Iterator[Cells | BadRow]) -> FileRows:
+    """Yield the rows under the header; one that does not fit it is a bad row."""
+    columns, width = layout.columns, len(layout.columns)
+    kept = [(at, column) for at, column in enumerate(columns) if column is not None]
+    last = max((at for at, _ in kept), default=-1)
+    unnamed = [at for at, column in enumerate(columns) if column is None and at != layout.counting]
+    first = "header" if layout.headed else "first row"
+    for number, cells in enumerate(rows, start=1):
+        if isinstance(cells, BadRow):
+            yield cells
+        elif len(cells) <= last or any(map(str.strip, cells[width:])):
+            yield BadRow(
+                f"Row {number} has {len(cells)} values, the {first} has {width}. "
+                "Put quotes around text that contains the separator."
+            )
+        elif stray := [at for at in unnamed if at < len(cells) and cells[at].strip()]:
+            yield BadRow(
+                f"Row {number} has a value in column {stray[0] + 1}, which has no name. "
+                "Name the column, or remove the value."
+            )
+        else:
+            yield {column: cells[at] for at, column in kept}
+
+
+def _table_start(rows: Sequence[Cells]) -> int:
+    """The row with which the table begins: behind titles, comments and empty rows."""
+    usual = Counter(filter(None, map(_filled, rows))).most_common(1)
+    if len(rows) < 3 or not usual or (width := usual[0][0]) < 2:
+        return 0
+    top = 0
+    while top < min(MOST_ABOVE, len(rows) - 2) and _is_title(rows, top, width):
+        top += 1
+    if top and not _has_header(rows[top:]) and len(rows[top - 1]) >= len(rows[top]):
+        top = 0  # rows without a header, of which the first has empty cells
+    return top + _is_parted_title(rows[top : top + 3])
+
+
+def _is_title(rows: Sequence[Cells], at: int, usual: int) -> bool:
+    """Whether a row is a comment, or has much fewer cells than rows usually have."""
+    filled = _filled(rows[at])
+    if COMMENT.match(rows[at][0].strip() if rows[at] else "") and _filled(rows[at + 1]) >= 2:
+        return True
+    few = filled <= 1 or filled <= (usual - 1) // 2
+    return few and not _names_what_is_below(rows[at], rows[at:])
+
+
+def _is_parted_title(rows: Sequence[Cells]) -> bool:
+    """Whether a title has a separator in it, and so as many cells as the header below it."""
+    if len(rows) < 3 or all(_is_name(cell) for cell in rows[0] if cell.strip()):
+        return False
+    first, header, below = map(_names_columns, rows)
+    return header and not first and not below
+
+
+def _is_name(cell: str) -> bool:
+    return cell.strip().isidentifier()
+
+
+def _names_columns(row: Cells) -> bool:
+    """Whether a row holds names only, half of which columns usually have."""
+    cells = [cell.strip().lower() for cell in row if cell.strip()]
+    known = sum(any(map(COLUMN_NAMES.fullmatch, WORD_END.split(cell))) for cell in cells)
+    return bool(cells) and all(map(_is_name, cells)) and 2 * known >= len(cells)
+
+
+def _filled(row: Cells) -> int:
+    return sum(bool(cell.strip()) for cell in row)
+
+
+def _table_width(header: Cells, body: Sequence[Cells]) -> int:
+    """How many columns there are: as many as the header has, unless nearly all rows say another."""
+    if not body:
+        return len(header)
+    widths = Counter(map(len, body))
+    usual, times = widths.most_common(1)[0]
+    sure = len(body) >= SURE_ROWS and times >= SURE_SHARE * len(body)
+    if not header or (usual > len(header) and sure):
+        return usual
+    if usual < len(header) and max(widths) == usual and (sure or not any(header[usual:])):
+        return usual
+    return len(header)
+
+
+def _fit_header(header: Cells, width: int, body: Sequence[Cells], notes: list[str]) -> Cells:
+    """The header with as many names as there are columns."""
+    if surplus := [title for title in header[width:] if title]:
+        notes.append(
+            f"The header names {len(header)} columns, the rows have {width}: "
+            f"{', '.join(map(repr, surplus))} left out."
+        )
+    missing = width - len(header)
+    if missing == 1 and _counts(body, 0):  # as R writes a table with the names of its rows
+        return ["", *header]
+    return [*header[:width], *([""] * missing)]
+
+
+def _counts(body: Sequence[Cells], at: int) -> bool:
+    """Whether a column only numbers the rows: 0, 1, 2 … or 1, 2, 3 …"""
+    cells = [row[at].strip() for row in body if at < len(row)]
+    if len(cells) < 2 or not all(cell.isascii() and cell.isdigit() for cell in cells):
+        return False
+    first = int(cells[0])
+    return first in (0, 1) and cells == [str(first + n) for n in range(len(cells))]
+
+
+def _note_left_out(left_out: Sequence[int], counting: int | None, notes: list[str]) -> None:
+    if left_out:
+        one = len(left_out) == 1
+        notes.append(
+            f"{len(left_out)} {'column' if one else 'columns'} without a name and without values "
+            f"{'was' if one else 'were'} left out."
+        )
+    if counting is not None:
+        notes.append(f"Column {counting + 1} has no name and only numbers the rows: left out.")
+
+
+def _note_nameless(nameless: Sequence[int], notes: list[str]) -> None:
+    if nameless:
+        names = ", ".join(f"'column {at + 1}'" for at in nameless[:20])
+        notes.append(f"The header does not name every column; called so: {names}.")
+
+
+def _has_header(rows: Sequence[Cells]) -> bool:
+    """Whether the first row names columns rather than being an example itself."""
+    first = [cell.strip("\ufeff ") for cell in rows[0]]
+    words = (word for cell in first if cell.isidentifier() for word in WORD_END.split(cell.lower()))
+    if any(map(COLUMN_NAMES.fullmatch, words)):
+        return True
+    if len(first) == 1:  # a list of texts, unless one small word stands above numbers or sentences
+        others = [row[0].strip() for row in rows[1:] if row]
+        small_word = first[0].isidentifier() and first[0].islower()
+        return small_word and all(" " in one or one.isdigit() for one in others)
+    if len(rows) < 2:
+        return True
+    named = [cell for cell in first if cell]
+    unlike = (len(one) > 60 or len(one.split()) > 6 or NUMBER.fullmatch(one) for one in named)
+    if not named or any(unlike) or not _names_what_is_below(first, rows):
+        return False
+    # A cell that comes again in its own column is a value ("ham"), not a name.
+    return not any(
+        cell in {row[at].strip() for row in rows[1:] if at < len(row)}
+        for at, cell in enumerate(first) if cell
+    )  # fmt: skip
+
+
+def _names_what_is_below(first: Cells, rows: Sequence[Cells]) -> bool:
+    """Whether only columns that are empty or count the rows have no name."""
+    unnamed = [at for at, cell in enumerate(first) if not cell]
+    return all(_counts(rows[1:], at) or not _has_value(rows[1:], at) for at in unnamed)
+
+
+def _has_value(rows: Sequence[Cells], at: int) -> bool:
+    return any(at < len(row) and row[at].strip() for row in rows)

@@ -1,0 +1,129 @@
+"""Deleting data with all that was made of it, and all that an owner has."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from engine.data import datasets
+from engine.data.datasets import Dataset
+from engine.errors import DataError, HoneError, RunError
+from engine.runs.engine import Engine
+from engine.store.files import remove_whole
+from engine.store.run_dir import RunDir
+from engine.store.space import bytes_below, clear_caches
+from engine.store.workspace import Store
+
+END_SECONDS = 30.0  # for runs that must end before their files are removed
+
+
+class DatasetUse(NamedTuple):
+    """A dataset, and what would stay if it alone were deleted."""
+
+    dataset: Dataset
+    runs: list[RunDir]  # which trained on it; each holds a copy of the rows
+    edits: list[Dataset]  # which were made of it by hand
+    bytes: int  # on the disk
+
+    @property
+    def live_runs(self) -> list[RunDir]:
+        return [run for run in self.runs if run.alive or run.queued]
+
+
+def find_use(store: Store, source: str) -> DatasetUse:
+    """What was made of a dataset; raises DataError for a sample and for what is not there."""
+    if source.startswith("sample:"):
+        raise DataError("The samples come with Hone and cannot be deleted.")
+    dataset = datasets.load_dataset(store, source)
+    runs = [run for run in store.all_runs() if run.is_readable and source in _sources_of(run)]
+    listed = (one for one, _ in datasets.list_datasets(store) if one.startswith("dataset:"))
+    others = (datasets.load_dataset(store, one) for one in listed)
+    edits = [one for one in others if one.parent == source]
+    return DatasetUse(dataset, runs, edits, bytes_below(dataset.folder))
+
+
+def _sources_of(run: RunDir) -> tuple[str | None, ...]:
+    data = run.spec.data
+    return data.source, data.held_out_source
+
+
+def delete_dataset(engine: Engine, source: str, with_runs: bool = False) -> DatasetUse:
+    """Delete a dataset and what is cached of it, with ``with_runs`` its runs too.
+
+    Returns what it was. Runs that work are stopped first; raises HoneError.
+    """
+    use = find_use(engine.store, source)
+    if with_runs:
+        _end_runs(engine, use.runs)
+        for run in use.runs:
+            remove_whole(run.path)
+    remove_whole(use.dataset.folder)
+    _clear(engine.store)
+    return use
+
+
+class Belongings(NamedTuple):
+    """How much an owner has."""
+
+    runs: int
+    datasets: int
+    recipes: int
+    bytes: int  # on the disk
+
+
+def count_belongings(store: Store) -> Belongings:
+    """What ``delete_everything`` would delete."""
+    folders = (store.runs, store.datasets, store.recipes, store.prepared, store.tokens)
+    return Belongings(
+        runs=len(list(store.all_runs())),
+        datasets=len(list(store.datasets.glob("[!.]*"))),
+        recipes=len(list(store.recipes.glob("*.yaml"))),
+        bytes=sum(map(bytes_below, (*folders, store.hub_cache, store.tmp))),
+    )
+
+
+def delete_everything(engine: Engine) -> Belongings:
+    """Delete all that the engine's owner has, damaged folders too; models stay.
+
+    Runs that work are stopped first. Returns what it was; raises HoneError.
+    """
+    store = engine.store
+    found = count_belongings(store)
+    _end_runs(engine, store.all_runs())
+    if store.owner:
+        store.remove_owner()
+        return found
+    for folder in (store.runs, store.datasets, store.recipes):
+        for path in folder.glob("[!.]*"):
+            if path.is_dir():
+                remove_whole(path)
+            else:
+                path.unlink(missing_ok=True)
+    _clear(store)
+    return found
+
+
+def _end_runs(engine: Engine, runs: Iterable[RunDir]) -> None:
+    """Stop runs that work or wait, and wait for their ends; raises RunError."""
+    engine.desk.free_memory()
+    live = [run for run in runs if run.alive or run.queued]
+    for run in live:
+        try:
+            engine.cancel(run.id)
+        except HoneError:
+            continue  # it has just ended
+    end = time.monotonic() + END_SECONDS
+    while left := [run for run in live if run.alive or run.queued]:
+        if time.monotonic() > end:
+            raise RunError(
+                f"'{left[0].name}' does not stop, so nothing was deleted. End it on the Train tab, "
+                "then try again."
+            )
+        time.sleep(0.1)
+
+
+def _clear(store: Store) -> None:
+    clear_caches(store)
+    shutil.rmtree(store.tmp, ignore_errors=True)

@@ -1,0 +1,1 @@
+"""Adapters that other programs made, added as runs of their own."""

@@ -1,0 +1,82 @@
+"""What the outputs of a foreign classification head stand for: labels.json beside its weights.
+
+Hone writes that file with its own adapters. Without it nobody knows which output is which label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from engine.data.prepared import Prepared
+from engine.errors import ModelError, SpecError
+from engine.model import config_json
+from engine.model.adapter import CONFIG_BYTES, LABELS_NAME, MERGE_INSTEAD, ForeignAdapter
+from engine.model.info import ModelInfo
+from engine.spec.objective import ObjectiveKind, head_outputs
+
+GOALS: dict[str, ObjectiveKind] = {
+    "single_label_classification": "classify",
+    "multi_label_classification": "multilabel",
+    "regression": "regress",
+}
+
+
+class LabelledHead(NamedTuple):
+    """A classification head with its labels, in the order of its outputs."""
+
+    goal: ObjectiveKind
+    labels: tuple[str, ...]
+    metadata: dict[str, Any]  # as labels.json holds it
+
+
+def read_head(
+    files: Mapping[str, Path], adapter: ForeignAdapter, info: ModelInfo
+) -> LabelledHead | None:
+    """The head; None for an adapter that writes. Raises ModelError where it is not certain."""
+    if adapter.task == "write":
+        return None
+    if LABELS_NAME not in files:
+        raise ModelError(
+            "It chooses labels, and its files do not say which output stands for which label: "
+            f"there is no {LABELS_NAME}. {MERGE_INSTEAD}"
+        )
+    values = config_json.read_json_object(files[LABELS_NAME], CONFIG_BYTES)
+    goal, labels, scale = (values.get(key) for key in ("problem_type", "labels", "scale"))
+    known = isinstance(goal, str) and goal in GOALS and isinstance(labels, list) and labels
+    if not known or not all(isinstance(one, str) for one in labels):
+        raise ModelError(f"Its {LABELS_NAME} is damaged. Get the adapter again.")
+    kind, names = GOALS[str(goal)], tuple(labels)
+    metadata: dict[str, Any] = {"labels": list(names), "problem_type": goal}
+    if kind == "regress":
+        if not _is_scale(scale):
+            raise ModelError(f"Its {LABELS_NAME} is damaged. Get the adapter again.")
+        metadata["scale"] = {key: scale[key] for key in ("mean", "spread")}
+    if head_outputs(kind, names) != names:
+        raise ModelError(
+            f"Its labels stand in another order than Hone's, which is alphabetical. {MERGE_INSTEAD}"
+        )
+    head = sum(count for name, count in adapter.saved.items() if name in info.head)
+    if head != info.head_parameters(len(names)):
+        raise ModelError(
+            f"Its {LABELS_NAME} names {len(names)} labels, and its head is for another number. Get "
+            "the adapter again."
+        )
+    return LabelledHead(kind, names, metadata)
+
+
+def _is_scale(scale: Any) -> bool:
+    if not isinstance(scale, dict):
+        return False
+    values = [scale.get(key) for key in ("mean", "spread")]
+    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
+
+
+def require_same_labels(head: LabelledHead, prepared: Prepared) -> None:
+    """Raise SpecError where rows have other labels than the head."""
+    if head_outputs(head.goal, prepared.labels) != head.labels:
+        raise SpecError(
+            f"It tells {', '.join(head.labels[:5])} apart, and the rows of '{prepared.name}' have "
+            "other labels. Choose other data, or none."
+        )

@@ -1,0 +1,94 @@
+"""The files of an adapter as they were added: a folder, single files, or a zip of one folder.
+
+Out of a zip come only the files that are read, by their names, never by their paths.
+"""
+
+from __future__ import annotations
+
+import stat
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from engine.errors import ModelError
+from engine.hardware import GB, require_disk
+from engine.model.adapter import ADAPTER_FILES, CONFIG_BYTES, CONFIG_NAME, WEIGHTS_NAME
+from engine.store.files import draft_folder
+from engine.text import format_bytes
+
+CHUNK = 2**20
+MOST_ENTRIES = 10_000
+ZIP = ".zip"
+
+
+@contextmanager
+def adapter_files(
+    uploads: Sequence[tuple[Path, str]], scratch: Path, largest: float
+) -> Iterator[Mapping[str, Path]]:
+    """The files by name; those of a zip in a folder below ``scratch`` that goes afterwards.
+
+    ``uploads``: path and the user's name of each; ``largest``: bytes of all. Raises ModelError.
+    """
+    zips = [name for _, name in uploads if name.lower().endswith(ZIP)]
+    if not zips:
+        yield {PurePosixPath(name).name: path for path, name in uploads}
+        return
+    if len(uploads) > 1:
+        raise ModelError(f"'{zips[0]}' came with other files. Add one zip file, or files alone.")
+    path, name = uploads[0]
+    try:
+        with zipfile.ZipFile(path) as archive, draft_folder(scratch) as folder:
+            yield _unpack(archive, name, folder, largest)
+    except (zipfile.BadZipFile, NotImplementedError, EOFError):
+        raise ModelError(f"'{name}' is damaged or no zip file. Zip the folder again.") from None
+
+
+def _unpack(
+    archive: zipfile.ZipFile, name: str, folder: Path, largest: float
+) -> Mapping[str, Path]:
+    """Unpack what is read; of the other files there are only names."""
+    entries = _entries_of_one_folder(archive, name)
+    wanted = {key: entries[key] for key in ADAPTER_FILES if key in entries}
+    size = sum(entry.file_size for entry in wanted.values())
+    if size > largest:
+        raise ModelError(
+            f"'{name}' holds {format_bytes(size)}, and at most {format_bytes(largest)} can be "
+            "added at a time."
+        )
+    require_disk(folder, size / GB, "the adapter")
+    for key, entry in wanted.items():
+        most = entry.file_size if key == WEIGHTS_NAME else CONFIG_BYTES
+        if entry.flag_bits & 1:
+            raise ModelError(f"'{name}' is locked with a password. Zip the folder without one.")
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise ModelError(f"In '{name}', {key} is a link and no file. Zip the folder again.")
+        with archive.open(entry) as source, (folder / key).open("wb") as target:
+            _copy(source, target, most, f"In '{name}', {key}")
+    return {key: folder / key for key in entries}
+
+
+def _entries_of_one_folder(archive: zipfile.ZipFile, name: str) -> dict[str, zipfile.ZipInfo]:
+    """The entries beside the config, by their plain names."""
+    infos = [info for info in archive.infolist() if not info.is_dir()]
+    if len(infos) > MOST_ENTRIES:
+        raise ModelError(f"'{name}' holds {len(infos):,} files. Zip the adapter's folder alone.")
+    paths = {info: PurePosixPath(info.filename.replace("\\", "/")) for info in infos}
+    folders = sorted({str(path.parent) for path in paths.values() if path.name == CONFIG_NAME})
+    if len(folders) > 1:
+        raise ModelError(
+            f"'{name}' holds {len(folders)} adapters ({', '.join(folders)[:160]}). Zip the folder "
+            "of one of them."
+        )
+    inside = {info: path for info, path in paths.items() if str(path.parent) in folders}
+    return {path.name: info for info, path in (inside or paths).items()}
+
+
+def _copy(source: BinaryIO, target: BinaryIO, most: int, what: str) -> None:
+    left = most
+    while chunk := source.read(CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            raise ModelError(f"{what} is larger than it says. Zip the folder again.")
+        target.write(chunk)

@@ -1,0 +1,105 @@
+"""Limits within which a chat template renders: it is a stranger's program.
+
+Jinja's sandbox keeps it from files and other objects, not from loops of 10 thousand million turns
+or texts of 10 GB. A timer of the system ends the one, a limit on this process's memory the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ModelError
+
+SECONDS = 3.0  # of processor time for one conversation; a long one takes milliseconds
+MEMORY = 512 * 2**20  # bytes beyond what the process has
+# Characters that a template may add to its messages, and times that it may repeat them.
+CHARACTERS, REPEATS = 1_000_000, 8
+ADVICE = "Choose another chat format (template) on the Data tab, or another model."
+USED_MEMORY = Path("/proc/self/statm")  # Linux: pages, the sixth number of them for data
+
+
+class RenderTimeError(Exception):
+    """A template has used up its processor time."""
+
+
+@contextlib.contextmanager
+def limit_rendering() -> Iterator[None]:
+    """A block for a template; raises ModelError where it takes too long or too much memory."""
+    try:
+        with _limited_time(), _limited_memory():
+            yield
+    except RenderTimeError:
+        raise ModelError(
+            f"The model's chat template takes too long: more than {SECONDS:.0f} seconds of "
+            f"processor time for one conversation. {ADVICE}"
+        ) from None
+    except MemoryError:
+        raise ModelError(
+            f"The model's chat template takes too much memory for one conversation. {ADVICE}"
+        ) from None
+    except RecursionError:
+        raise ModelError(f"The model's chat template calls itself without end. {ADVICE}") from None
+
+
+def require_proportion(text: str, messages: Any) -> None:
+    """Raise ModelError where a template has written far more than its messages hold."""
+    if len(text) <= CHARACTERS:
+        return
+    if len(text) > CHARACTERS + REPEATS * len(str(messages)):
+        raise ModelError(
+            f"The model's chat template writes {len(text):,} characters for one conversation. "
+            f"{ADVICE}"
+        )
+
+
+@contextlib.contextmanager
+def _limited_time() -> Iterator[None]:
+    """Raise RenderTimeError in the block after so much processor time."""
+    # Not on Windows; and only the main thread hears signals. There the app's deadline has to do.
+    if not hasattr(signal, "setitimer") or not _in_main_thread():
+        yield
+        return
+    running = True
+
+    def ring(*_: Any) -> None:
+        if running:
+            raise RenderTimeError
+
+    before = signal.signal(signal.SIGPROF, ring)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS, 0.5)  # again, should an except clause swallow it
+    try:
+        yield
+    finally:
+        running = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+@contextlib.contextmanager
+def _limited_memory() -> Iterator[None]:
+    """Make the system refuse more memory in the block, which is then a MemoryError."""
+    try:
+        import resource
+
+        used = int(USED_MEMORY.read_bytes().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except (ImportError, OSError, IndexError, ValueError):  # not Linux
+        yield
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = used + MEMORY
+    most = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()

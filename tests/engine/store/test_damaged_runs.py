@@ -1,0 +1,132 @@
+"""A damaged run folder breaks nothing but itself: not the list of runs, not the queue, no page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.runs.engine import Engine
+from engine.spec import run as specs
+from engine.store import events as ev
+from engine.store.run_dir import RunDir
+from tests.conftest import idle, wait_for
+from tests.fake_backend import FakeBackend
+from tests.ui.fakes import FakeDesk
+from ui.runs.table import runs_table
+
+SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
+BINARY = b"\xff\xfe\x00train"
+
+
+def as_folder(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    file.mkdir()
+
+
+def with_meta(run: RunDir, **changes: object) -> None:
+    (run.path / "meta.json").write_text(json.dumps(run.meta | changes))
+
+
+DAMAGES: dict[str, Callable[[RunDir], object]] = {
+    "queued is a folder": lambda run: as_folder(run.queue_mark),
+    "queued is binary": lambda run: run.queue_mark.write_bytes(BINARY),
+    "queued is no job": lambda run: run.queue_mark.write_text("format the disk"),
+    "queued is empty": lambda run: run.queue_mark.write_text(""),
+    "queued leads nowhere": lambda run: run.queue_mark.symlink_to(run.path / "gone"),
+    "stop is a folder": lambda run: as_folder(run.stop_mark),
+    "events are a folder": lambda run: as_folder(run.events_file),
+    "events are binary": lambda run: run.events_file.write_bytes(BINARY * 100),
+    "events are of nobody": lambda run: run.events_file.write_text('{"kind": "step"}\n[]\n1\n'),
+    "settings are a folder": lambda run: as_folder(run.spec_file),
+    "settings are binary": lambda run: run.spec_file.write_bytes(BINARY),
+    "meta is a folder": lambda run: as_folder(run.path / "meta.json"),
+    "meta is binary": lambda run: (run.path / "meta.json").write_bytes(BINARY),
+    "meta is a list": lambda run: (run.path / "meta.json").write_text("[1]"),
+    "meta is nested": lambda run: (run.path / "meta.json").write_text("[" * 100_000),
+    "no name": lambda run: (run.path / "meta.json").write_text("{}"),
+    "a name that is a list": lambda run: with_meta(run, name=[1]),
+    "no time": lambda run: with_meta(run, created="yesterday"),
+    "a time that nobody has": lambda run: with_meta(run, created=1e300),
+    "the lock is a folder": lambda run: as_folder(run.path / "lock"),
+    "the adapter is a file": lambda run: run.adapter.write_bytes(b""),
+    "data is a file": lambda run: run.data.rename(run.path / "d") and run.data.write_bytes(b""),
+    "the log is a folder": lambda run: as_folder(run.log),
+}
+
+
+@pytest.fixture
+def runs(home: Path) -> tuple[Engine, RunDir, RunDir]:
+    """An engine with two runs that have ended, of which the first will be damaged."""
+    engine = Engine(home, FakeBackend(), supervise=False)
+    engine.desk = FakeDesk()  # type: ignore[assignment]
+    made = [engine.start(SPEC) for _ in range(2)]
+    for run in made:
+        engine.cancel(run.id)
+    return engine, made[0], made[1]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_the_others_are_listed_and_wait_and_work(
+    runs: tuple[Engine, RunDir, RunDir], damage: str, home: Path
+) -> None:
+    asking, bad, good = runs
+    DAMAGES[damage](bad)
+    asking.resume(good.id)
+    waiting = asking.queue()
+    assert good.id in [one.run.id for one in waiting]
+    assert good.id in [run.id for run in asking.live()]
+    assert good.id in runs_table(list(asking.store.all_runs()), "")
+    asking.move(good.id, "first")
+    assert asking.plan(SPEC).problems == ()
+    engine = Engine(home, FakeBackend(steps=2, seconds=0))
+    wait_for(good, lambda run: idle(run) and run.state().value == "finished", 20)
+    engine.close()
+
+
+def test_a_waiting_run_that_cannot_be_worked_on_does_not_keep_the_others_waiting(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = Engine(home, FakeBackend(), supervise=False)
+    bad, good = asking.start(SPEC), asking.start(SPEC)
+
+    class Stumbles(FakeBackend):
+        def work(self, run: RunDir, job: str) -> int:
+            if run.id == bad.id:
+                as_folder(run.queue_mark)  # can neither be read nor removed
+                raise PermissionError(13, "Permission denied")
+            return super().work(run, job)
+
+    engine = Engine(home, Stumbles(steps=2, seconds=0))
+    wait_for(good, lambda run: idle(run) and run.state().value == "finished", 20)
+    engine.close()
+
+
+def test_a_folder_that_may_not_be_looked_into_is_passed_over(
+    runs: tuple[Engine, RunDir, RunDir], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking, bad, good = runs
+    stat = Path.stat
+
+    def refuse(path: Path, **options: bool) -> object:
+        if bad.id in path.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refuse)  # what root is never told
+    asking.resume(good.id)
+    assert [one.run.id for one in asking.queue()] == [good.id]
+    assert good.id in runs_table(list(asking.store.all_runs()), "")
+
+
+def test_a_mark_that_is_written_anew_is_tried_again(home: Path) -> None:
+    engine = Engine(home, FakeBackend(steps=2, seconds=0), supervise=False)
+    run = engine.start(SPEC)
+    engine.supervisor._stumbled[run.path] = run.queue_mark.stat().st_mtime_ns
+    assert not engine.supervisor._work_on_next() and run.queued
+    engine.cancel(run.id)
+    run.emit(ev.Stopped(step=0, kept=True))
+    engine.resume(run.id)
+    assert engine.supervisor._work_on_next() and run.state().value == "finished"

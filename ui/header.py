@@ -1,0 +1,49 @@
+"""The top of the page: name, machine and theme; in a demo what to expect; who has logged in."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from engine.spec.limits import Limits
+from ui import theme
+from ui.context import Context
+from ui.handlers import QUIET, bind
+from ui.text import escape_html
+
+DEMO_TITLE = "This is a public demo"
+DEMO_TEXT = (
+    "Others use this machine too, so everybody gets a little of it, one after the other. Nobody "
+    "else sees what is yours, but put nothing here that is secret: for that, run Hone on your own "
+    "machine."
+)
+
+
+def build_header(ctx: Context, blocks: gr.Blocks) -> None:
+    """Lay it out."""
+    theme.build_header(ctx.engine.device.text)
+    limits = ctx.engine.store.limits
+    if limits.mode == "demo":
+        theme.raw_html(demo_banner(limits), elem_id="demo")
+    if limits.mode == "users":
+        who = theme.raw_html(elem_id="who")
+        blocks.load(bind(show_visitor, ctx), None, who, **QUIET)
+
+
+def show_visitor(ctx: Context) -> str:
+    """Who has logged in, with the button that logs out."""
+    name, role = escape_html(ctx.visitor.name), " (administrator)" * ctx.visitor.admin
+    return (
+        f'<form class="who" method="post" action="logout"><span>Logged in as <b>{name}</b>{role}'
+        '</span><button class="mini">Log out</button></form>'
+    )
+
+
+def demo_banner(limits: Limits) -> str:
+    """What everybody should know before he begins."""
+    items = "".join(f"<li>{escape_html(words)}</li>" for words in limits.in_words)
+    return (
+        '<section class="status demo" data-tone="info"><span class="dot" aria-hidden="true">'
+        f"</span><div><h2>{DEMO_TITLE}</h2><p>{DEMO_TEXT}</p>"
+        f"<details><summary>What you can do here</summary><ul>{items}</ul></details>"
+        "</div></section>"
+    )
