@@ -96,12 +96,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fast = [item for item in items if not is_slow(item)]
         config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
         items[:] = fast
-    # The longest first, so that no process is left with one of them at the end.
-    items.sort(key=lambda item: (item.path.stem not in LONGEST_FILES, not in_slow_folder(item)))
+    items.sort(key=place_in_order)
 
 
-def in_slow_folder(item: pytest.Item) -> bool:
-    return bool(set(SLOW_FOLDERS) & set(item.path.parents))
+def place_in_order(item: pytest.Item) -> tuple[bool, bool, bool]:
+    """The longest first, so that no process is left with one of them at the end."""
+    folders = set(item.path.parents)
+    longest, slow = item.path.stem in LONGEST_FILES, bool(folders & set(SLOW_FOLDERS))
+    return SLOW_FOLDERS[0] not in folders, not longest, not slow
 
 
 def is_slow(item: pytest.Item) -> bool:

@@ -406,7 +406,10 @@ def test_chromium_is_installed_where_it_can_be(
     monkeypatch.setattr(start.os, "geteuid", lambda: 0)
     monkeypatch.setattr(subprocess, "call", lambda command, **_: called.append(command) or 0)
     start.provide_browser()
-    assert called == [["apt-get", "-qq", "update"], ["apt-get", "-qq", "install", "-y", "chromium"]]
+    assert called == [
+        ["apt-get", "-qq", "update"],
+        ["apt-get", "-qq", "install", "-y", "chromium-headless-shell"],
+    ]
 
 
 def test_missing_browser_is_said_and_stops_nothing(

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 
 from engine.data import datasets, ingest
 from engine.data.infer_schema import infer_schema
-from engine.data.normalize import as_table_row, normalize_row
+from engine.data.normalize import as_table_row, join_labels, normalize_row
 from engine.data.prepared import Prepared
 from engine.data.rows import HELD_OUT, TRAIN, Row, row_to_json
 from engine.errors import DataError
@@ -34,6 +34,8 @@ def editable_fields(row: Row) -> list[tuple[str, str]]:
         found = [("Text", row["text"])]
     else:
         found = [("Prompt", row["prompt"]), ("Answer", row["completion"])]
+        if "labels" in row:
+            found[1] = ("Labels, one per line", "\n".join(row["labels"]))
     return [*found, ("Worse answer", row["rejected"])] if "rejected" in row else found
 
 
@@ -51,6 +53,9 @@ def with_edited_fields(row: Row, texts: list[str]) -> Row:
         made["text"] = texts[0]
     else:
         made["prompt"], made["completion"] = texts
+    if "labels" in made and "prompt" in made:
+        made["labels"] = [one.strip() for one in made["completion"].split("\n") if one.strip()]
+        made["completion"] = join_labels(made["labels"])
     # What is saved must be read back as it is.
     raw = as_table_row(made)
     schema = infer_schema("This row", list(raw), [raw])

@@ -4,7 +4,8 @@
     {"prompt": text, "completion": text}
     {"text": text}
 
-A preference keeps its worse answer as "rejected", feedback its mark as "good".
+A preference keeps its worse answer as "rejected", feedback its mark as "good", and a text whose
+labels are a list in the file that list as "labels".
 """
 
 from __future__ import annotations
@@ -24,11 +25,13 @@ from engine.data.turns.history import read_history
 from engine.data.turns.overlap import join_turns
 from engine.data.turns.tool_calls import read_tools
 from engine.errors import DataError
+from engine.spec.objective import split_labels
 from engine.spec.run import Shape
 
 Roles = dict[str, str]  # role -> column, or a path as in engine.data.columns.paths
 MEDIA_FIELDS = ("images", "videos", "audios", "image", "audio")  # of LLaMA-Factory's chats
 INSTANCE_ROLES = {"prompt": "prompt", "input": "input", "completion": "output"}
+LABEL_JOINTS = (", ", "; ", " | ")  # between several labels that are one answer
 ANSWER_COLUMNS = ("completion", "output", "label")  # of normal rows and of raw ones
 
 
@@ -42,8 +45,8 @@ def normalize_row(row: Row, schema: Schema, class_names: dict[str, str] | None =
         case Shape.TEXT:
             made = {"text": _field_text(row, roles["text"], "text")}
         case Shape.LABEL:
-            label = _read_label(row, roles["label"], class_names or {})
-            made = {"prompt": _texts_to_label(row, roles), "completion": label}
+            labels = _read_labels(row, roles["label"], class_names or {})
+            made = {"prompt": _texts_to_label(row, roles), **labels}
         case Shape.CHAT:
             made = _normalize_chat(row, roles)
         case Shape.PREFERENCE:
@@ -167,12 +170,40 @@ def _field_text(row: Row, column: str, what: str) -> str:
     return str(value)
 
 
-def _read_label(row: Row, column: str, class_names: dict[str, str]) -> str:
-    """A row's label; several, given as a list, are joined with commas."""
+def _read_labels(row: Row, column: str, class_names: dict[str, str]) -> Row:
+    """A row's label as the answer; of a list of labels the list, too, since they may hold commas."""
     value = decode_cell(read_path(row, column))
     labels = value if isinstance(value, list) and value else [value]
-    texts = [_field_text({column: one}, column, "label").strip() for one in labels]
-    return ", ".join(class_names.get(one, one) for one in texts)
+    texts = [str(one).strip() for one in _plain_labels(labels, column)]
+    named = list(dict.fromkeys(class_names.get(one, one) for one in texts))
+    if not isinstance(value, list):
+        return {"completion": named[0]}
+    return {"completion": join_labels(named), "labels": named}
+
+
+def _plain_labels(labels: list[Any], column: str) -> list[Any]:
+    """Labels that are texts or numbers; raises DataError for marked passages and the like."""
+    for one in labels:
+        if isinstance(one, list | dict):
+            raise DataError(
+                f"'{column}' marks parts of the text, where a label for all of it is needed."
+            )
+        if is_blank(one):
+            raise DataError(f"no label: the field '{column}' is empty.")
+    return labels
+
+
+def join_labels(labels: list[str]) -> str:
+    """Several labels as one answer, with a separator that none of them holds if there is one."""
+    marks = (mark for mark in LABEL_JOINTS if not any(mark.strip() in one for one in labels))
+    return next(marks, LABEL_JOINTS[0]).join(labels)
+
+
+def row_labels(row: Row) -> list[str]:
+    """The labels of a normal row: as its file lists them, else those that its answer holds."""
+    return (
+        [str(one) for one in row["labels"]] if "labels" in row else split_labels(last_answer(row))
+    )
 
 
 def as_table_row(row: Row, shape: Shape | None = None) -> Row:
@@ -180,7 +211,7 @@ def as_table_row(row: Row, shape: Shape | None = None) -> Row:
     if "text" in row:
         return {"text": row["text"]}
     if shape == Shape.LABEL and "prompt" in row:
-        return {"text": row["prompt"], "label": row["completion"]}
+        return {"text": row["prompt"], "label": row.get("labels", row["completion"])}
     if "rejected" not in row:
         columns = ("messages", "tools", "prompt", "completion", "good")
         return {key: row[key] for key in columns if key in row}

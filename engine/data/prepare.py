@@ -127,6 +127,7 @@ def _prepare_draft(
         findings.append(make_finding("few", len(trained), {"more": more}))
     texts = [row_text(rows[kept[at]]) for at in spread_indices(len(kept), LANGUAGE_TEXTS)]
     labels = Counter(facts.labels[at] for at in trained) if labelled else Counter[str]()
+    each = Counter(one for at in trained for one in facts.each_label(at))
     return Prepared(
         folder=draft,
         name=dataset.name,
@@ -138,6 +139,7 @@ def _prepare_draft(
         held_out=len(held_out),
         overlap=overlap,
         labels=dict(labels.most_common()),
+        each_label=dict(each.most_common()),
         languages=language_shares(texts),
         scripts=script_shares(texts),
         findings=findings,

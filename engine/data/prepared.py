@@ -30,6 +30,7 @@ class Prepared(BaseModel):
     held_out: int
     overlap: Overlap | None = None  # of held-out rows with training rows
     labels: dict[str, int] = {}  # of the training rows, the most frequent first
+    each_label: dict[str, int] = {}  # the same one by one, where rows hold lists of them
     languages: dict[str, float] = {}
     scripts: dict[str, float] = {}
     findings: list[Finding] = []
@@ -55,7 +56,8 @@ class Prepared(BaseModel):
 
     def summary(self) -> dict[str, Any]:
         """What a run's folder keeps of it beside the rows."""
-        return self.model_dump(mode="json", exclude={"folder"}) | {"labels": list(self.labels)}
+        lists = {"labels": list(self.labels), "each_label": list(self.each_label)}
+        return self.model_dump(mode="json", exclude={"folder"}) | lists
 
     def require_usable(self) -> None:
         """Raise DataError where something must be fixed before training."""

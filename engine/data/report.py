@@ -15,7 +15,7 @@ LEVEL_WORDS = {"stop": "MUST BE FIXED", "warn": "Warning", "info": "Note"}
 
 
 def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:
-    """What the tokens say: rows that are refused or cut, or that hold control tokens."""
+    """What the tokens say: rows that are refused or cut, control tokens, answers without an end."""
     measured = lost = ""
     if report.measured < report.rows:
         measured = f" Measured on {report.measured:,} of {report.rows:,} rows."
@@ -31,6 +31,9 @@ def token_findings(report: TokenReport, spec: DataSpec) -> list[Finding]:
         "names": names,
     }
     counts = {"refused": report.refused.rows, "cut": report.cut, "control": report.control.rows}
+    counts["templated"] = report.templated
+    if report.endless:
+        counts[f"endless {report.endless}"] = 1
     made = [make_finding(kind, count, values, spec.fixes) for kind, count in counts.items()]
     return [finding for finding in made if finding.count or finding.done]
 
@@ -73,7 +76,7 @@ def format_report(values: dict[str, Any]) -> str:
         f"Scripts: {_list_shares(values['scripts'])}",
     ]
     if values["labels"]:
-        labels = list(values["labels"].items())[:10]
+        labels = list((values["each_label"] or values["labels"]).items())[:10]
         lines.append("Labels: " + ", ".join(f"{label} {count:,}" for label, count in labels))
     if tokens := values["tokens"]:
         share = tokens["learned"] / max(1, tokens["tokens"])

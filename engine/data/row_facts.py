@@ -19,7 +19,7 @@ from engine.data.quality.substance import SubstanceCollector
 from engine.data.rows import Row, RowWriter, row_to_json
 from engine.data.schema import Schema
 from engine.errors import DataError
-from engine.spec.objective import has_preference
+from engine.spec.objective import has_preference, split_labels
 from engine.spec.run import DataSpec, Shape
 from engine.text import OnProgress
 
@@ -37,6 +37,7 @@ class RowFacts:
         self.groups: list[int] = []  # rows that are nearly the same share one
         self.clusters: list[int] = []  # rows that share their substance; found once all are there
         self.labels: list[str] = []
+        self.label_lists: dict[int, tuple[str, ...]] = {}  # index -> labels, of rows that list them
         self.marks: list[bool] = []  # whether an answer is good
         self.personal: dict[int, tuple[str, str]] = {}  # index -> kind of personal data, the text
         self.compared = 0  # rows among which near duplicates were looked for
@@ -44,6 +45,12 @@ class RowFacts:
         self.bad_count = 0
         self.bad_answers = 0  # rows left out since their answer is marked bad
         self.left_out = 0  # rows left out by the value of a column
+
+    def each_label(self, at: int) -> tuple[str, ...]:
+        """A row's labels one by one; none where no row of the data holds a list of them."""
+        if not self.label_lists:
+            return ()
+        return self.label_lists.get(at) or tuple(split_labels(self.labels[at]))
 
 
 class RowCollector:
@@ -107,6 +114,8 @@ class RowCollector:
         # Equal rows are one group, however many there are.
         facts.groups.append(self._group_of.setdefault(key, group))
         facts.labels.append(label)
+        if listed := row.get("labels"):
+            facts.label_lists[at] = tuple(listed)
         facts.marks.append(row.get("good", True))
         if found := find_pii(text):
             facts.personal[at] = found

@@ -31,7 +31,7 @@ from engine.process.usage import usage_of
 from engine.store.files import PROJECT_FOLDER
 
 OBEDIENCE_SECONDS = 5  # between the request to end and the kill
-LOOK_SECONDS = 0.1  # between two looks at what the process uses, while somebody waits for it
+LOOK_SECONDS = 0.1  # between two looks at what a process uses, while somebody waits for it
 ENDED: dict[str, Any] = {}  # stands in the queue of an answer that will not come
 
 
@@ -52,6 +52,7 @@ class Question:
     def __init__(self, number: int, watch: Watch) -> None:
         self.number, self.watch = number, watch
         self.answers = queue.Queue[dict[str, Any]]()
+        self.next_look = time.monotonic() + LOOK_SECONDS
 
 
 class Child:
@@ -158,20 +159,22 @@ class Child:
 
     def _wait_for(self, question: Question) -> dict[str, Any]:
         """The next line of an answer; ends the process where the allowance is used up."""
-        while True:
-            try:
+        answer = None
+        while answer is None:
+            with contextlib.suppress(queue.Empty):
                 answer = question.answers.get(timeout=LOOK_SECONDS)
-            except queue.Empty:
-                self._look(question)
-                continue
-            if answer is ENDED:
-                raise self._ended_error(question)
-            if "error" in answer:
-                raise getattr(errors, answer["kind"])(answer["error"])
-            return answer
+            self._look(question)
+        if answer is ENDED:
+            raise self._ended_error(question)
+        if "error" in answer:
+            raise getattr(errors, answer["kind"])(answer["error"])
+        return answer
 
     def _look(self, question: Question) -> None:
         """End the process, and raise, where it uses more than it may or does not get on."""
+        if time.monotonic() < question.next_look:
+            return
+        question.next_look = time.monotonic() + LOOK_SECONDS
         usage = self._usage()
         if usage and (met := question.watch.look(usage, time.monotonic(), self._stage)):
             self._why = self.failures.words[met]

@@ -130,7 +130,8 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
             require_trainable_rows(spec, known.tokens)
     if prepared and spec.model.start:
         with problems.collect():
-            warm_start.require_compatible(store, spec, prepared.shape, prepared.labels)
+            labels = prepared.labels, prepared.each_label
+            warm_start.require_compatible(store, spec, prepared.shape, *labels)
     case = estimate = smallest = None
     if info and prepared and not problems.found:
         with problems.collect():
@@ -171,7 +172,7 @@ def make_case(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Case:
         info=info,
         goal=goal,
         rows=rows_with_targets(prepared, known.tokens),
-        labels=len(head_outputs(goal, prepared.labels)),
+        labels=len(head_outputs(goal, prepared.labels, prepared.each_label)),
         lengths=known.lengths,
         machine=machine,
         max_length=spec.data.max_length,

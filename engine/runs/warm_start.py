@@ -83,10 +83,17 @@ def warm_start_spec(run: RunDir) -> RunSpec:
     return make_spec(spec.model_dump() | {"method": method, "model": model})
 
 
-def require_compatible(store: Store, spec: RunSpec, shape: Shape, labels: Iterable[str]) -> None:
+def require_compatible(
+    store: Store,
+    spec: RunSpec,
+    shape: Shape,
+    labels: Iterable[str],
+    each_label: Iterable[str] = (),
+) -> None:
     """Raise HoneError with everything that keeps a run from starting from ``spec.model.start``."""
     run = origin_run(store, spec.model.start)
-    found = [*_model_differences(run, spec), *_objective_differences(run, spec.data, shape, labels)]
+    about = run_dir.DataSummary(shape, tuple(labels), tuple(each_label))
+    found = [*_model_differences(run, spec), *_objective_differences(run, spec.data, about)]
     if found:
         name = run.meta["name"]
         raise SpecError("\n".join([f"It cannot start from '{name}' with these settings.", *found]))
@@ -157,12 +164,10 @@ def _value_in_words(value: Any) -> str:
     return ", ".join(value) if isinstance(value, tuple | list) else f"'{value}'"
 
 
-def _objective_differences(
-    run: RunDir, data: DataSpec, shape: Shape, labels: Iterable[str]
-) -> Iterator[str]:
+def _objective_differences(run: RunDir, data: DataSpec, rows: run_dir.DataSummary) -> Iterator[str]:
     """Where objective or labels differ whatever the model can do, which is not known here."""
     about = run_dir.read_data_summary(run.about_file)
-    old_shape = about.shape or Shape.CHAT
+    shape, old_shape = rows.shape or Shape.CHAT, about.shape or Shape.CHAT
     pairs = [
         (resolve_objective(data, shape, can), resolve_objective(run.spec.data, old_shape, can))
         for can in POSSIBLE_TASKS
@@ -172,8 +177,8 @@ def _objective_differences(
         yield f"What to learn (data.goal): it learned to {words}. Choose that on the Data tab."
         return
     mine, other = pairs[-1]
-    there = head_outputs(other, about.labels)
-    if mine == other and there != head_outputs(mine, list(labels)):
+    there = head_outputs(other, about.labels, about.each_label)
+    if mine == other and there != head_outputs(mine, rows.labels, rows.each_label):
         more = " …" if len(there) > LABELS_NAMED else ""
         names = ", ".join(there[:LABELS_NAMED])
         yield f"Labels: it tells {names}{more} apart. These rows have others."

@@ -74,17 +74,24 @@ def task_for_objective(goal: ObjectiveKind) -> Task:
 
 
 def split_labels(label: str) -> list[str]:
-    """The labels of a row with several; commas, semicolons or bars separate them."""
+    """The labels that a text holds; commas, semicolons or bars separate them.
+
+    Of a row that holds a list, use the list: a label may have a comma in it.
+    """
     return [part for part in (one.strip() for one in LABEL_SEPARATORS.split(label)) if part]
 
 
-def head_outputs(goal: ObjectiveKind, labels: Iterable[str]) -> tuple[str, ...]:
+def head_outputs(
+    goal: ObjectiveKind, labels: Iterable[str], each_label: Iterable[str] = ()
+) -> tuple[str, ...]:
     """What each output of a classification head stands for, in a fixed order.
 
-    Empty for objectives without such a head.
+    ``labels`` are the answers of the rows, ``each_label`` the labels one by one where rows hold
+    lists. Empty for objectives without such a head.
     """
     if goal == "regress":
         return ("value",)
     if goal == "multilabel":
-        return tuple(sorted({part for label in labels for part in split_labels(label)}))
+        parts = {*each_label} or {part for label in labels for part in split_labels(label)}
+        return tuple(sorted(parts))
     return tuple(sorted(set(labels))) if goal == "classify" else ()

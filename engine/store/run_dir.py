@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from engine.errors import HoneError
+from engine.errors import HoneError, RunError
 from engine.spec import run as specs
 from engine.spec.run import Shape
 from engine.spec.spec_file import dump_spec_yaml, load_spec_yaml
@@ -75,7 +75,7 @@ class RunDir:
         """What the user calls it; its id where that cannot be read."""
         try:
             return str(self.meta["name"])
-        except (OSError, ValueError, LookupError, TypeError):
+        except RunError:
             return self.id
 
     def merged(self, precision: str) -> Path:
@@ -94,9 +94,21 @@ class RunDir:
     def meta(self) -> dict[str, Any]:
         """``name`` and ``note``, which the user may change, ``created`` and the name of ``data``.
 
-        ``created`` is in seconds since 1970.
+        ``created`` is in seconds since 1970. Raises RunError where the file is damaged.
         """
-        value: dict[str, Any] = json.loads((self.path / "meta.json").read_text(encoding="utf-8"))
+        try:
+            value: dict[str, Any] = json.loads(
+                (self.path / "meta.json").read_text(encoding="utf-8")
+            )
+            if not all(isinstance(value[key], str) for key in ("name", "note", "data")):
+                raise TypeError("a text is something else")
+            if not 0 <= value["created"] < LAST_SECOND:
+                raise ValueError("no such time")
+        except (OSError, ValueError, LookupError, TypeError, RecursionError):
+            raise RunError(
+                f"The run '{self.id}' is damaged: meta.json in its folder cannot be read. Put the "
+                "file back, or delete the folder."
+            ) from None
         return value
 
     def set_spec(self, spec: specs.RunSpec) -> None:
@@ -109,10 +121,8 @@ class RunDir:
     def is_readable(self) -> bool:
         """Whether its settings can be read: the folder may be damaged, or from an older version."""
         try:
-            meta = self.meta
-            words = all(isinstance(meta[key], str) for key in ("name", "note", "data"))
-            return bool(self.spec and words and 0 <= meta["created"] < LAST_SECOND)
-        except (HoneError, OSError, ValueError, LookupError, TypeError, RecursionError):
+            return bool(self.spec and self.meta)
+        except HoneError:
             return False
 
     @property
@@ -189,12 +199,14 @@ class DataSummary(NamedTuple):
 
     shape: Shape | None = None
     labels: tuple[str, ...] = ()
+    each_label: tuple[str, ...] = ()  # one by one, where rows hold lists of them
 
 
 def read_data_summary(file: Path) -> DataSummary:
     """What ``about.json`` of a run says; empty for runs that are older than that file."""
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-        return DataSummary(Shape(found["shape"]), tuple(map(str, found.get("labels") or ())))
+        labels, each = (tuple(map(str, found.get(key) or ())) for key in ("labels", "each_label"))
+        return DataSummary(Shape(found["shape"]), labels, each)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return DataSummary()

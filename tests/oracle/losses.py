@@ -118,13 +118,16 @@ def gain(model: Any, reference: Any, tokens: Tokens) -> torch.Tensor:
 
 
 def orpo_loss(run: SavedRun, model: Any, pairs: list[list[Tokens]]) -> float:
-    """Hong et al. 2024, equation 6: the loss of the better answers, and their odds."""
-    lost, tokens, odds = 0.0, 0, 0.0
+    """Hong et al. 2024, equation 6: the loss of the better answer, and the odds of both.
+
+    As there, an answer's log-probability is the mean over its tokens.
+    """
+    found = 0.0
     for pair in pairs:
         better, worse = (log_chances(model, one) for one in pair)
-        lost, tokens = lost - float(better.sum()), tokens + len(better)
-        odds += float(logsigmoid(log_odds(better) - log_odds(worse)))
-    return lost / tokens - run.method["beta"] * odds / len(pairs)
+        odds = logsigmoid(log_odds(better) - log_odds(worse))
+        found -= float(better.mean() + run.method["beta"] * odds)
+    return found / len(pairs)
 
 
 def log_odds(chances: torch.Tensor) -> torch.Tensor:

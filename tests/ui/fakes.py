@@ -18,6 +18,8 @@ from engine.runs.engine import Engine
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
 from tests.fake_backend import FakeBackend
+from ui.access import downloads
+from ui.context import Context
 
 Made = TypeVar("Made")
 
@@ -30,6 +32,13 @@ def lay_out(build: Callable[[], Made]) -> Made:
             made = build()
         gc.collect()
     return made
+
+
+def file_of(ctx: Context, link: str) -> Path:
+    """The file that a visitor gets who follows a link."""
+    answer = downloads.send_file(ctx.engine.store, "/" + link)
+    assert answer.status_code == 200, link
+    return Path(answer.path)
 
 
 def linear(name: str, ins: int, outs: int, part: str) -> LinearModule:

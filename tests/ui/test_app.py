@@ -12,12 +12,12 @@ from pathlib import Path
 
 import gradio as gr
 import pytest
-from starlette.testclient import TestClient
 
 import app
 from engine.store.files import PROJECT_FOLDER
 from tests.ui.fakes import fake_engine
-from ui import form, theme
+from ui import form, serve, theme
+from ui.context import Context
 
 # Gradio leaves event loops open; they are collected here, where that is expected.
 pytestmark = pytest.mark.filterwarnings(
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.fixture
 def blocks(home: Path) -> Iterator[gr.Blocks]:
     engine = fake_engine(home)
-    yield app.create_app(home, engine=engine)
+    yield app.create_app(Context(engine))
     engine.close()
     gc.collect()
 
@@ -71,14 +71,6 @@ def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
         assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
 
 
-def test_a_foreign_host_is_refused(blocks: gr.Blocks) -> None:
-    middleware = app._launch_options(0, space=False)["app_kwargs"]["middleware"]
-    api = gr.routes.App.create_app(blocks, app_kwargs={"middleware": middleware})
-    client = TestClient(api, base_url="http://evil.example")
-    assert client.get("/").status_code == 400
-    assert TestClient(api, base_url="http://127.0.0.1").get("/config").status_code == 200
-
-
 def test_the_app_process_imports_no_torch() -> None:
     heavy = ("torch", "transformers", "peft", "trl", "datasets")
     code = f"import app, sys; print([m for m in {heavy} if m in sys.modules])"
@@ -104,4 +96,4 @@ def test_a_taken_port_gives_the_next() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert app._free_port(port) > port
+        assert serve.free_port(port) > port

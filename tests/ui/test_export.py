@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from engine.errors import RunError
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
-from tests.ui.fakes import lay_out
+from tests.ui.fakes import file_of, lay_out
 from ui import export
 from ui.context import Context
 
@@ -33,8 +31,8 @@ def test_merging_ends_with_figures_and_a_zip(
     shown = export.show_export(ctx, own, finished.id, "bf16")
     assert "8 of 8 replies" in shown[own.merged] and shown[own.take_merged]["visible"]
     assert "merged" in shown[own.code]
-    assert Path(export.zip_merged(ctx, finished.id, "bf16")).suffix == ".zip"
-    assert Path(export.zip_adapter(ctx, finished.id)).stat().st_size > 0
+    assert file_of(ctx, export.zip_merged(ctx, finished.id, "bf16")).suffix == ".zip"
+    assert file_of(ctx, export.zip_adapter(ctx, finished.id)).stat().st_size > 0
 
 
 def test_what_was_merged_before_the_run_went_on_is_not_offered(
@@ -55,7 +53,7 @@ def test_a_base_model_that_has_gone_locks_nothing(
     text = finished.spec_file.read_text()
     finished.spec_file.write_text(text.replace("source: pocket", "source: /gone/model"))
     assert "/gone/model" in export.show_export(ctx, own, finished.id, "bf16")[own.code]
-    assert Path(export.zip_adapter(ctx, finished.id)).is_file()
+    assert file_of(ctx, export.zip_adapter(ctx, finished.id)).is_file()
 
 
 def test_nothing_to_export_is_said(ctx: Context, own: export.ExportWidgets) -> None:

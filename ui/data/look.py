@@ -130,4 +130,4 @@ def _length_plot(tokens: TokenReport | None, limit: int) -> object:
 def _label_plot(prepared: Prepared) -> object:
     if not prepared.labels:
         return gr.update(visible=False)
-    return gr.update(value=charts.label_chart(prepared.labels), visible=True)
+    return gr.update(value=charts.label_chart(prepared.each_label or prepared.labels), visible=True)

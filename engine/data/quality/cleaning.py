@@ -112,6 +112,9 @@ class Cleaner:
         labels = Counter(facts.labels[at] for at in self.kept if facts.parts[at] == TRAIN)
         if not labels:
             return
+        if facts.label_lists:  # the combinations are no labels of their own
+            self._find_rare_labels(Counter(one for at in self.kept for one in facts.each_label(at)))
+            return
         most, least = max(labels, key=labels.__getitem__), min(labels, key=labels.__getitem__)
         if len(labels) == 1:
             self.findings.append(make_finding("labels", labels.total(), {"label": most}))
@@ -119,6 +122,9 @@ class Cleaner:
             values: dict[str, Any] = {"most": most, "least": least}
             values |= {"most_rows": labels[most], "least_rows": labels[least]}
             self._note("balance", self._surplus(BALANCED * labels[least]), values, rows=[])
+        self._find_rare_labels(labels)
+
+    def _find_rare_labels(self, labels: Counter[str]) -> None:
         if rare := {label: count for label, count in labels.items() if count < RARE_LABEL_ROWS}:
             names = ", ".join(f"“{label}” ({count})" for label, count in list(rare.items())[:8])
             self.findings.append(make_finding("rare", len(rare), {"names": names}))

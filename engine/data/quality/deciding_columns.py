@@ -60,16 +60,28 @@ class ValueCounts:
         paths = [*columns, *nested_paths(sample)]
         self.rows = 0
         self.of = {one: Counter[str]() for one in paths if not _lies_in(one, used)}
+        self._label = schema.roles.get("label", "")
+        # Column -> value -> label, as long as a column is the label in another writing.
+        self._labels = {one: dict[str, str]() for one in self.of if self._label}
 
     def add(self, row: Row) -> None:
         """Count a row's values; a column with too many or too long ones is given up."""
         self.rows += 1
+        label = str(read_path(row, self._label))
         for column, counts in list(self.of.items()):
             text = value_text(read_path(row, column))
-            if text is not None:
-                counts[text] += 1
-            if text is None or len(counts) > MOST_VALUES:
+            if text is None or (text not in counts and len(counts) == MOST_VALUES):
                 del self.of[column]
+                continue
+            counts[text] += 1
+            if self._labels.get(column, {}).setdefault(text, label) != label:
+                del self._labels[column]
+
+    def undecided(self) -> dict[str, Counter[str]]:
+        """The columns left, without the label's number or another writing of it."""
+        same = {column for column, labels in self._labels.items()
+                if len(set(labels.values())) == len(labels) > 1}  # fmt: skip
+        return {column: counts for column, counts in self.of.items() if column not in same}
 
 
 def _columns_in_use(schema: Schema) -> set[str]:
@@ -84,7 +96,7 @@ def _lies_in(path: str, columns: Iterable[str]) -> bool:
 
 def deciding_findings(counts: ValueCounts, left_out: LeftOut, shape: Shape) -> Iterator[Finding]:
     """A question for each column that may decide, and what was answered already."""
-    for column, found in counts.of.items():
+    for column, found in counts.undecided().items():
         if column in left_out:
             yield _answered(column, found, left_out[column])
         elif kind := _kind_of(column, found, counts.rows, shape):
@@ -111,7 +123,7 @@ def _question(kind: str, column: str, counts: Counter[str]) -> Finding:
     shown = ", ".join(f"{value or EMPTY} ({count:,})" for value, count in ordered.items())
     bad = [value for value in ordered if value and says_bad(column.rsplit(".", 1)[-1], value)]
     values = {"column": column, "values": shown, "different": len(ordered)}
-    more = {"column": column, "values": ordered, "suggested": bad if kind == "verdict" else []}
+    more = {"column": column, "choices": ordered, "suggested": bad if kind == "verdict" else []}
     return make_finding(kind, counts.total(), values, **more)
 
 
@@ -120,4 +132,4 @@ def _answered(column: str, counts: Counter[str], chosen: Sequence[str]) -> Findi
     shown = ", ".join(value or EMPTY for value in chosen)
     values = {"column": column, "values": shown, "gone": count_of(gone, "row")}
     name = "values left out" if chosen else "no matter"
-    return make_finding(name, gone, values, column=column, values=dict(counts), done=True)
+    return make_finding(name, gone, values, column=column, choices=dict(counts), done=True)

@@ -36,7 +36,7 @@ class Finding(BaseModel):
     done: bool = False  # the fix has been applied; count is then what it changed
     readings: list[Reading] = []  # between which the user has to choose, where there are two
     column: str = ""  # that is asked about: whether rows are left out by its value
-    values: dict[str, int] = {}  # of the column, and in how many rows each stands
+    choices: dict[str, int] = {}  # values of the column, and in how many rows each stands
     suggested: list[str] = []  # values whose rows are probably not good
 
 
@@ -153,6 +153,17 @@ FINDING_TEXTS = {
         "{names} in a text begins or ends turns for this model. Kept as text, it is plain letters."
         "{measured}",
         "literal", "Keep them as text"),
+    "templated": FindingText("info",
+        "{count:,} row is in a chat format already|{count:,} rows are in a chat format already",
+        "They are read as they stand: their control tokens begin and end turns, and none is added "
+        "twice.{measured}"),
+    "endless format": FindingText("warn", "Nothing ends an answer in this chat format",
+        "The chat format (template) writes no mark after the last answer, so the model cannot "
+        "learn where to stop, and its replies may run on to their limit. Choose another one on the "
+        "Data tab.", kind="endless"),
+    "endless tokenizer": FindingText("warn", "Nothing ends a text for this model",
+        "Its tokenizer has no end token, so the model cannot learn where to stop, and what it "
+        "writes runs on to its limit. Choose another model if that matters.", kind="endless"),
 }  # fmt: skip
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict
 
 
@@ -57,3 +59,6 @@ class TokenReport(BaseModel):
     lost_rows: list[int] = []
     control: ControlTokens = ControlTokens()
     refused: RefusedRows = RefusedRows()
+    templated: int = 0  # plain texts that a chat template has written: read as they stand
+    # Where nothing ends an answer, so that training cannot teach where it stops: what lacks an end.
+    endless: Literal["", "format", "tokenizer"] = ""

@@ -169,6 +169,7 @@ def _rows(
             with RowWriter(folder / name):
                 pass
         about = {"name": "", "shape": shape.value, "labels": list(labels)}
+        about["each_label"] = list(labels)
         yield folder / "train.arrow", folder / "heldout.arrow", about
 
 

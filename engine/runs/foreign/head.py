@@ -53,7 +53,7 @@ def read_head(
         if not _is_scale(scale):
             raise ModelError(f"Its {LABELS_NAME} is damaged. Get the adapter again.")
         metadata["scale"] = {key: scale[key] for key in ("mean", "spread")}
-    if head_outputs(kind, names) != names:
+    if head_outputs(kind, names, names) != names:
         raise ModelError(
             f"Its labels stand in another order than Hone's, which is alphabetical. {MERGE_INSTEAD}"
         )
@@ -75,7 +75,7 @@ def _is_scale(scale: Any) -> bool:
 
 def require_same_labels(head: LabelledHead, prepared: Prepared) -> None:
     """Raise SpecError where rows have other labels than the head."""
-    if head_outputs(head.goal, prepared.labels) != head.labels:
+    if head_outputs(head.goal, prepared.labels, prepared.each_label) != head.labels:
         raise SpecError(
             f"It tells {', '.join(head.labels[:5])} apart, and the rows of '{prepared.name}' have "
             "other labels. Choose other data, or none."

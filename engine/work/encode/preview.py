@@ -14,11 +14,14 @@ from transformers import PreTrainedTokenizerBase
 
 from engine.data.rows import Row
 from engine.errors import DataError
-from engine.spec.objective import has_preference
+from engine.spec.objective import LABEL_OBJECTIVES, has_preference
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_chosen_and_rejected, has_targets
+from engine.work.encode.plain_text import split_own_marks
 from engine.work.encode.preferences import encode_preference
+from engine.work.encode.templated import is_templated
 from engine.work.encode.tokens import control_pattern
+from engine.work.encode.turn_ends import find_turn_ends
 
 HISTOGRAM_BINS = 30  # at most
 WORST_ROWS = 20  # in each list of rows
@@ -58,7 +61,7 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
     """
     encoded: dict[int, list[Encoded]] = {}
     refused: dict[int, str] = {}
-    control = control_pattern(tokenizer)
+    control, templated = control_pattern(tokenizer), 0
     typed: dict[int, set[str]] = {}
     for done, (index, row) in enumerate(zip(indices, rows, strict=True)):
         if done % ROWS_PER_REPORT == 0:
@@ -67,7 +70,9 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
             encoded[index] = encode_preference(tokenizer, row, data)
         except DataError as error:
             refused[index] = str(error)
-        if found := _typed_control_tokens(row, control, data):
+        if "text" in row and is_templated(tokenizer, row["text"]):
+            templated += 1
+        elif found := _typed_control_tokens(_without_marks(tokenizer, row), control, data):
             typed[index] = found
     often = Counter(token for found in typed.values() for token in found)
     return {
@@ -84,7 +89,26 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
             "first": next(iter(refused), None),
             "reason": next(iter(refused.values()), ""),
         },
+        "templated": templated,
+        "endless": _what_lacks_an_end(tokenizer, rows[0], data) if rows else "",
     }
+
+
+def _without_marks(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
+    """The row without the marks that begin and end a plain text: they are meant."""
+    if "text" not in row:
+        return row
+    return row | {"text": split_own_marks(tokenizer, row["text"]).body}
+
+
+def _what_lacks_an_end(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> str:
+    """The field ``endless`` of a TokenReport; heads give no answers, nor do encoders."""
+    if data.goal in LABEL_OBJECTIVES or tokenizer.mask_token is not None:
+        return ""
+    plain_text = "text" in row
+    if find_turn_ends(tokenizer, plain_text).taught:
+        return ""
+    return "tokenizer" if plain_text else "format"
 
 
 def _token_counts(encoded: dict[int, list[Encoded]]) -> dict[str, Any]:

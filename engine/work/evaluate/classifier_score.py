@@ -10,9 +10,8 @@ import numpy as np
 import torch
 from sklearn.metrics import f1_score, mean_absolute_error, r2_score  # type: ignore[import-untyped]
 
-from engine.data.normalize import last_answer
+from engine.data.normalize import last_answer, row_labels
 from engine.data.rows import Row
-from engine.spec.objective import split_labels
 from engine.store import events as ev
 from engine.work.model import classifier
 from engine.work.model.base_and_tuned import Pair, TrainedRun
@@ -95,8 +94,7 @@ def score_head(
 
 
 def _true_labels(row: Row, several: bool) -> Labels:
-    answer = last_answer(row)
-    return frozenset(split_labels(answer) if several else [answer])
+    return frozenset(row_labels(row) if several else [last_answer(row)])
 
 
 def _score_numbers(

@@ -86,7 +86,7 @@ def apply_method(
 
 
 def _keep_scales(config: LoraConfig, start: Path) -> None:
-    """Scale each module as the adapter does that the run starts from: alpha may differ by module."""
+    """Scale each module as the adapter that the run starts from: alpha may differ by module."""
     try:
         values = read_json_object(start)
     except ModelError:

@@ -131,6 +131,7 @@ class RunBase(NamedTuple):
     info: ModelInfo  # built for the objective's task
     kind: ObjectiveKind
     labels: tuple[str, ...]  # of the training rows, where they have any
+    each_label: tuple[str, ...]  # one by one, where rows hold lists of them
 
 
 def open_base(run: RunDir) -> RunBase:
@@ -141,7 +142,7 @@ def open_base(run: RunDir) -> RunBase:
     tasks = inspect_model(spec.model.source).tasks
     kind = resolve_objective(spec.data, summary.shape or Shape.CHAT, tasks)
     info = inspect_model(spec.model.source, task_for_objective(kind))
-    return RunBase(folder, info, kind, tuple(summary.labels))
+    return RunBase(folder, info, kind, summary.labels, summary.each_label)
 
 
 def open_trained_run(run: RunDir) -> TrainedRun:
@@ -149,7 +150,7 @@ def open_trained_run(run: RunDir) -> TrainedRun:
     if not run.has_result:
         raise RunError("This run has saved nothing yet. Train it first.")
     base = open_base(run)
-    head = head_of(base.kind, base.labels)
+    head = head_of(base.kind, base.labels, base.each_label)
     return TrainedRun(run, run.spec, base.folder, base.info, base.kind, head)
 
 

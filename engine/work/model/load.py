@@ -57,9 +57,13 @@ class Head(NamedTuple):
     problem: str  # as transformers' problem_type
 
 
-def head_of(kind: ObjectiveKind, labels: Iterable[str]) -> Head | None:
+def head_of(
+    kind: ObjectiveKind, labels: Iterable[str], each_label: Iterable[str] = ()
+) -> Head | None:
     """The head for an objective, from the training rows' labels; None where it writes text."""
-    return Head(head_outputs(kind, labels), PROBLEM_TYPES[kind]) if kind in PROBLEM_TYPES else None
+    if kind not in PROBLEM_TYPES:
+        return None
+    return Head(head_outputs(kind, labels, each_label), PROBLEM_TYPES[kind])
 
 
 def choose_device(spec: PlaceSpec, method: MethodSpec | None = None) -> DeviceSetup:

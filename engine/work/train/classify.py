@@ -18,10 +18,10 @@ from transformers import (
     TrainingArguments,
 )
 
-from engine.data.normalize import last_answer
+from engine.data.normalize import last_answer, row_labels
 from engine.data.rows import Row, Rows
 from engine.errors import DataError
-from engine.spec.objective import ObjectiveKind, split_labels
+from engine.spec.objective import ObjectiveKind
 from engine.store.files import write_json
 from engine.work.model import classifier
 from engine.work.model.load import head_of
@@ -68,7 +68,7 @@ class ClassificationObjective:
         self.inputs, self.tokenizer = inputs, inputs.tokenizer
         self.reasons: dict[str, str] = {}
         self.packed = False
-        head = head_of(inputs.kind, inputs.labels)
+        head = head_of(inputs.kind, inputs.labels, inputs.each_label)
         assert head is not None
         self.head = head
         require_labels(inputs.kind, head.labels, len(inputs.train))
@@ -102,7 +102,7 @@ class ClassificationObjective:
             return (_require_number(label, number) - self.scale.mean) / self.scale.spread
         if self.inputs.kind == "classify":
             return names.index(label) if label in names else None
-        parts = split_labels(label)
+        parts = row_labels(row)
         if not parts or not set(parts) <= set(names):
             return None
         return [float(name in parts) for name in names]

@@ -27,6 +27,7 @@ class TrainingInputs(NamedTuple):
     train: Rows
     held_out: Rows
     labels: tuple[str, ...]  # of the training rows, where they have any
+    each_label: tuple[str, ...]  # one by one, where rows hold lists of them
     files: tuple[Path, Path]  # that hold the training rows and the held-out ones
     cache: Path  # where encoded rows are kept
     start: Path  # the result of the run that this one starts from, if any
@@ -60,6 +61,7 @@ def load_inputs(run: RunDir) -> TrainingInputs:
         train=train,
         held_out=held_out,
         labels=base.labels,
+        each_label=base.each_label,
         files=(run.train_file, run.held_out_file),
         cache=run.home / "tokens",
         start=run.start,

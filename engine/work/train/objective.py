@@ -13,6 +13,7 @@ from engine.data.messages import with_system
 from engine.errors import DataError
 from engine.spec.run import DataSpec
 from engine.work.encode.questions import first_questions, prompt_ids
+from engine.work.encode.turn_ends import find_turn_ends
 from engine.work.model.generate import greedy_replies
 from engine.work.model.load import Head
 from engine.work.train.inputs import TrainingInputs
@@ -78,6 +79,19 @@ def left_out_warnings(lost: int, refused: int, rows: int) -> list[str]:
     if refused:
         found.append(f"{refused} of {rows} examples do not fit the model's chat format: left out.")
     return found
+
+
+def endless_warnings(inputs: TrainingInputs) -> list[str]:
+    """What to tell the user where training cannot teach where an answer stops."""
+    if find_turn_ends(inputs.tokenizer, inputs.plain_text).taught:
+        return []
+    what = "The tokenizer has no end token"
+    if not inputs.plain_text:
+        what = "The chat format (template) writes no mark after the last answer"
+    return [
+        f"{what}, so the model cannot learn where to stop, and its replies may run on to their "
+        "limit."
+    ]
 
 
 class SamplePrompts:

@@ -51,6 +51,7 @@ class PreferenceObjective:
                 f"{found.same} of {len(inputs.train)} examples have two answers that are the same "
                 "at this length, so neither is better: left out."
             )
+        self.warnings += objective.endless_warnings(inputs)
         self.warnings += self._setting_warnings()
         self.lengths = [max(len(side.ids) for side in row) for row in rows]
         self.counts = objective.ExampleCounts(

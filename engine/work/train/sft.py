@@ -77,6 +77,7 @@ class SftObjective:
         train = load_or_encode(cache, inputs.files[0], inputs.train, tokenizer, spec)
         objective.require_examples(len(train.rows), train.lost, spec)
         self.warnings = objective.left_out_warnings(train.lost, train.refused, len(inputs.train))
+        self.warnings += objective.endless_warnings(inputs)
         held_out = load_or_encode(cache, inputs.files[1], inputs.held_out, tokenizer, spec)
         self.data = SftData(train.rows, held_out.rows, train.lengths)
         self.lengths = train.lengths

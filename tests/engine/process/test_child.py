@@ -67,8 +67,8 @@ def slow(question, report):
     report.expect(0)
     return "slept"
 
-class PanicException(BaseException):
-    """As a library in Rust raises it."""
+class PanicException(BaseException):  # as a library in Rust raises it
+    pass
 
 def panic(question, report):
     raise PanicException("retry-limit-in-match over")

@@ -58,6 +58,9 @@ def test_reading_waits_for_its_turn(home, monkeypatch: pytest.MonkeyPatch) -> No
     stop = threading.Event()
     stop.set()
     store = Store(home)
-    with oneshot.TURNS.take(2, lambda _: None), oneshot.TURNS.take(2, lambda _: None):
-        with pytest.raises(DataError, match="stopped before it began"):
-            oneshot.add_dataset_files(store, [], stop=stop)
+    with (
+        oneshot.TURNS.take(2, lambda _: None),
+        oneshot.TURNS.take(2, lambda _: None),
+        pytest.raises(DataError, match="stopped before it began"),
+    ):
+        oneshot.add_dataset_files(store, [], stop=stop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,11 @@ from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk
+from ui.compare.run_list import refresh_runs
+from ui.context import Context
+from ui.runs import queue
 from ui.runs.table import runs_table
+from ui.train import live
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 BINARY = b"\xff\xfe\x00train"
@@ -58,31 +63,44 @@ DAMAGES: dict[str, Callable[[RunDir], object]] = {
 
 
 @pytest.fixture
-def runs(home: Path) -> tuple[Engine, RunDir, RunDir]:
-    """An engine with two runs that have ended, of which the first will be damaged."""
+def runs(home: Path) -> tuple[Engine, dict[str, RunDir], RunDir]:
+    """An engine with one run that has ended for each damage, and one that stays whole."""
     engine = Engine(home, FakeBackend(), supervise=False)
     engine.desk = FakeDesk()  # type: ignore[assignment]
-    made = [engine.start(SPEC) for _ in range(2)]
-    for run in made:
-        engine.cancel(run.id)
-    return engine, made[0], made[1]
+    whole = engine.start(SPEC)
+    engine.cancel(whole.id)
+    copies = (engine.store.runs / f"20990101-000000-{at:04}" for at in range(len(DAMAGES)))
+    damaged = {
+        damage: RunDir(Path(shutil.copytree(whole.path, copy)))
+        for damage, copy in zip(DAMAGES, copies, strict=True)
+    }
+    return engine, damaged, whole
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
 def test_the_others_are_listed_and_wait_and_work(
-    runs: tuple[Engine, RunDir, RunDir], damage: str, home: Path
+    runs: tuple[Engine, dict[str, RunDir], RunDir], home: Path
 ) -> None:
-    asking, bad, good = runs
-    DAMAGES[damage](bad)
-    asking.resume(good.id)
-    waiting = asking.queue()
-    assert good.id in [one.run.id for one in waiting]
-    assert good.id in [run.id for run in asking.live()]
-    assert good.id in runs_table(list(asking.store.all_runs()), "")
-    asking.move(good.id, "first")
+    asking, damaged, whole = runs
+    for damage, run in damaged.items():
+        DAMAGES[damage](run)
+        table = runs_table([run, whole], "")
+        assert f'data-run="{whole.id}"' in table, damage
+        if run.spec_file.is_file():
+            assert run.id in table, damage
+    asking.resume(whole.id)
+    assert [one.run.id for one in asking.queue()] == [whole.id]
+    assert [run.id for run in asking.live()] == [whole.id]
+    asking.move(whole.id, "first")
     assert asking.plan(SPEC).problems == ()
+    ctx = Context(asking)
+    assert queue.refresh_queue(ctx, "", "")[0].count("<li>") == 1
+    assert refresh_runs(ctx, None)["choices"] == []
+    assert live.poll_run(ctx, {})["run"] == whole.id
+    for damage, run in damaged.items():
+        answer = live.poll_run(ctx, {"run": run.id, "log": True})
+        assert "mistake in Hone" not in str(answer), (damage, answer)
     engine = Engine(home, FakeBackend(steps=2, seconds=0))
-    wait_for(good, lambda run: idle(run) and run.state().value == "finished", 20)
+    wait_for(whole, lambda run: idle(run) and run.state().value == "finished", 20)
     engine.close()
 
 
@@ -105,9 +123,11 @@ def test_a_waiting_run_that_cannot_be_worked_on_does_not_keep_the_others_waiting
 
 
 def test_a_folder_that_may_not_be_looked_into_is_passed_over(
-    runs: tuple[Engine, RunDir, RunDir], monkeypatch: pytest.MonkeyPatch
+    home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asking, bad, good = runs
+    asking = Engine(home, FakeBackend(), supervise=False)
+    bad, good = asking.start(SPEC), asking.start(SPEC)
+    asking.cancel(good.id)
     stat = Path.stat
 
     def refuse(path: Path, **options: bool) -> object:

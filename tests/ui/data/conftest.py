@@ -69,6 +69,7 @@ def upload(ctx: Context, tmp_path: Path, intake: IntakeWidgets) -> Upload:
     def steps(rows: list[Any], name: str = "mine.jsonl") -> list[Values]:
         file = tmp_path / name
         file.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in rows))
+        ctx.uploads.note("", file)
         return list(add.add_files(ctx, intake, None, [str(file)]))
 
     return steps

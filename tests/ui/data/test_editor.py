@@ -11,6 +11,7 @@ import pytest
 from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
 from tests.ui.data.conftest import GOOD, MakeValues
+from tests.ui.fakes import file_of
 from ui.context import Context
 from ui.data import add, editor
 from ui.data import edits as row_edits
@@ -72,8 +73,9 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
 def test_rows_are_taken_as_a_file_and_come_back_the_same(
     ctx: Context, inputs: DataInputs, make_values: MakeValues, intake: IntakeWidgets, kind: str
 ) -> None:
-    path = editor.write_rows_file(ctx, inputs, kind, make_values())
-    *_, last = add.add_files(ctx, intake, None, [path])
+    path = file_of(ctx, editor.write_rows_file(ctx, inputs, kind, make_values()))
+    ctx.uploads.note("", path)
+    *_, last = add.add_files(ctx, intake, None, [str(path)])
     source = last[intake.source]["value"]
     assert ctx.load_dataset(source).shape == Shape.CHAT
     prepared, before = ctx.prepare(DataSpec(source=source, held_out=0.0)), ctx.prepare(DataSpec())

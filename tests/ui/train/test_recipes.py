@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.errors import RunError, SpecError
+from engine.errors import DataError, RunError, SpecError
 from engine.process import oneshot
 from engine.runs import recipes
 from engine.spec import presets
-from tests.ui.fakes import INFO
+from tests.ui.fakes import INFO, file_of
 from tests.ui.train.test_plan import counted, plain
 from ui import form
 from ui.context import Context
@@ -151,7 +151,7 @@ def test_own_recipes_are_saved_chosen_taken_and_deleted(
     assert updates["method.rank"] == 24 and updates["group"] == "fewest"
     assert updates["recipe"] is None
     assert plain(updates["method.targets"]) == ["q_proj", "v_proj"]
-    file = Path(own_recipes.recipe_file(ctx, chosen["value"]))
+    file = file_of(ctx, own_recipes.recipe_file(ctx, chosen["value"]))
     assert file.read_text().startswith("name: Mine <b>")
     assert own_recipes.delete_recipe(ctx, chosen["value"])["choices"] == []
     with pytest.raises(RunError, match="not there any more"):
@@ -180,8 +180,12 @@ def test_without_a_name_or_a_choice_it_says_what_to_do(
 def test_a_file_is_checked_before_it_is_kept(ctx: Context, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text("name: From afar\nsummary: s\ncost: c\nvalues: {optim.epochs: 2}\n")
+    with pytest.raises(DataError, match="not uploaded from this page"):
+        own_recipes.add_recipe_file(ctx, str(good))
+    ctx.uploads.note("", good)
     choices = own_recipes.add_recipe_file(ctx, str(good))["choices"]
     assert choices == [("From afar", "from-afar")]
     bad.write_text("name: x\nsummary: s\ncost: c\nvalues: {data.source: /etc/passwd}\n")
+    ctx.uploads.note("", bad)
     with pytest.raises(SpecError, match="not part of a recipe"):
         own_recipes.add_recipe_file(ctx, str(bad))
