@@ -33,6 +33,7 @@ WORKERS = (
     "engine.work.__main__",
     "engine.work.desk",
     "engine.work.merge",
+    "engine.work.stranger",
     "engine.work.evaluate.score",
     *(f"engine.work.train.{name}" for name in ("train", "sft", "classify", "preferences")),
     *ONE_SHOT,
@@ -40,7 +41,7 @@ WORKERS = (
 )
 # Read when libraries are imported: a child that needs other values needs its own imports.
 IMPORTED = re.compile(r"(HF|TRANSFORMERS|OMP|GOMP|MKL|PYTORCH|TOKENIZERS|LD|PYTHON)_?")
-WARM = re.compile(r"engine\.work(\.oneshot)?|tests\.[\w.]+")
+WARM = re.compile(r"engine\.work(\.oneshot|\.stranger)?|tests\.[\w.]+")
 OFFLINE = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
 OTHERWISE_ALIKE = (
     "PYTHONPATH",
@@ -203,6 +204,8 @@ def become(question: dict[str, Any], fds: list[int]) -> None:
         random.seed()  # else all apps would have one id
         os.environ.clear()
         os.environ.update(question["env"])
+        if ADDRESS in os.environ:  # what it starts in its turn is forked as well
+            subprocess.Popen = WarmPopen  # type: ignore[misc]
         for number, mode in enumerate(("r", "w", "w")):
             name = ("stdin", "stdout", "stderr")[number]
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

@@ -69,7 +69,7 @@ def with_edited_fields(row: Row, texts: list[str]) -> Row:
 def blank_row(row: Row) -> Row:
     """An empty row of the same form: one question and one answer, or one text."""
     defaults = {"prompt": "", "completion": "", "text": "", "rejected": "", "good": True}
-    made: Row = {key: value for key, value in defaults.items() if key in row}
+    made: Row = {key: value for key, value in (defaults | {"labels": []}).items() if key in row}
     if "messages" in row:
         made["messages"] = [{"role": role, "content": ""} for role in ("user", "assistant")]
     return made

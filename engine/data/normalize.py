@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.data.column_names import ANSWERS_OF
 from engine.data.columns.cells import decode_cell, is_blank
 from engine.data.columns.marks import read_mark
 from engine.data.columns.paths import read_path
@@ -48,6 +49,8 @@ def normalize_row(row: Row, schema: Schema, class_names: dict[str, str] | None =
             labels = _read_labels(row, roles["label"], class_names or {})
             made = {"prompt": _texts_to_label(row, roles), **labels}
         case Shape.CHAT:
+            if _is_absent_person(row, roles["messages"]):
+                return []
             made = _normalize_chat(row, roles)
         case Shape.PREFERENCE:
             made = _normalize_preference(row, roles)
@@ -90,6 +93,11 @@ def _normalize_answer(row: Row, roles: Roles) -> Row:
     before = join_turns(history, [make_message("user", prompt)])
     messages = check_messages([*before, make_message("assistant", answer)])
     return {"messages": _after_system(row, roles, messages)}
+
+
+def _is_absent_person(row: Row, column: str) -> bool:
+    """Whether the person whose answers are learned says nothing in this part of a chat."""
+    return column.startswith(ANSWERS_OF) and not read_path(row, column)
 
 
 def _normalize_chat(row: Row, roles: Roles) -> Row:
@@ -171,9 +179,9 @@ def _field_text(row: Row, column: str, what: str) -> str:
 
 
 def _read_labels(row: Row, column: str, class_names: dict[str, str]) -> Row:
-    """A row's label as the answer; of a list of labels the list, too, since they may hold commas."""
+    """A row's label as the answer, and of several the list itself: they may hold commas."""
     value = decode_cell(read_path(row, column))
-    labels = value if isinstance(value, list) and value else [value]
+    labels = value if isinstance(value, list) else [value]
     texts = [str(one).strip() for one in _plain_labels(labels, column)]
     named = list(dict.fromkeys(class_names.get(one, one) for one in texts))
     if not isinstance(value, list):
@@ -183,7 +191,7 @@ def _read_labels(row: Row, column: str, class_names: dict[str, str]) -> Row:
 
 def _plain_labels(labels: list[Any], column: str) -> list[Any]:
     """Labels that are texts or numbers; raises DataError for marked passages and the like."""
-    for one in labels:
+    for one in labels or [None]:
         if isinstance(one, list | dict):
             raise DataError(
                 f"'{column}' marks parts of the text, where a label for all of it is needed."

@@ -163,7 +163,8 @@ class Child:
         while answer is None:
             with contextlib.suppress(queue.Empty):
                 answer = question.answers.get(timeout=LOOK_SECONDS)
-            self._look(question)
+            if answer is None or "part" in answer:
+                self._look(question)
         if answer is ENDED:
             raise self._ended_error(question)
         if "error" in answer:

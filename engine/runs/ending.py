@@ -36,7 +36,7 @@ def request_end(run: RunDir, how: EndRequest) -> None:
         run.emit(ev.Paused(step=view.step) if how == "pause" else cancelled)
 
 
-def end_now(run: RunDir) -> None:
+def end_now(run: RunDir, why: Literal["end", "limit"] = "end") -> None:
     """End a worker at once, with force where it does not obey; a waiting job leaves the queue.
 
     What came after its last checkpoint is lost. Raises RunError where nothing works or waits.
@@ -51,5 +51,5 @@ def end_now(run: RunDir) -> None:
             f"The process of '{run.name}' cannot be found on this machine. Wait a moment, then try "
             "again; restarting the machine ends it in any case."
         )
-    write_whole(run.stop_mark, "end")
+    write_whole(run.stop_mark, why)
     end_process(process)

@@ -20,6 +20,7 @@ from engine.process import exit_status
 from engine.process.run import DYING_SECONDS, Backend
 from engine.runs.forgetting import FORGET_POLL_SECONDS, Forgetter
 from engine.runs.step_down import step_down
+from engine.runs.time_limit import TimeLimit, describe_time_limit
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_queue import RunQueue
@@ -117,7 +118,8 @@ class Supervisor:
         try:
             # The desk and a run do not fit into the same memory, nor compute at once.
             self.free_memory()
-            code = self.backend.work(run, job) if run.queued == job else 0
+            with TimeLimit(run, job, self.store.limits):
+                code = self.backend.work(run, job) if run.queued == job else 0
         except OSError as error:
             _record_problem(run, job, exit_status.describe_start_failure(error))
             raise
@@ -134,25 +136,26 @@ class Supervisor:
         """Wait for a worker that an earlier app left, and explain its end from its log."""
         log_size, polls = _file_size(run.log), round(DYING_SECONDS / ORPHAN_POLL_SECONDS)
         counts = deque([hardware.count_memory_kills()], maxlen=polls)
-        while run.alive:
-            if self._closed:
-                return
-            counts.append(hardware.count_memory_kills())
-            time.sleep(ORPHAN_POLL_SECONDS)
+        job = "" if run.view().interlude else "train"
+        with TimeLimit(run, job, self.store.limits):
+            while run.alive:
+                if self._closed:
+                    return
+                counts.append(hardware.count_memory_kills())
+                time.sleep(ORPHAN_POLL_SECONDS)
         try:
             kills, code = hardware.count_memory_kills() - counts[0], exit_status.KILLED_CODE
             no_memory = exit_status.ended_for_memory(run, code, kills, log_size)
-            if no_memory or run.end_request == "end":
-                job = "" if run.view().interlude else "train"
+            if no_memory or run.end_request in ("end", "limit"):
                 self._explain_end(run, job, code, no_memory)
         except Exception:  # the run was deleted meanwhile, or worse; the queue goes on
             SUPERVISOR_LOG.exception("what an earlier app left stumbled")
 
     def _explain_end(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Record why a worker ended; after a kill for memory, queue it with a smaller layout."""
-        view, said = run.view(), ""
-        if run.end_request == "end":
-            said = exit_status.ENDED_AT_REQUEST
+        reasons = {"end": exit_status.ENDED_AT_REQUEST}
+        reasons["limit"] = describe_time_limit(self.store.limits)
+        view, said = run.view(), reasons.get(run.end_request, "")
         ended = job == "train" and run.state(view) == RunState.INTERRUPTED
         if no_memory and ended and not run.stop_mark.exists() and step_down(run):
             self.enqueue(run, "train")

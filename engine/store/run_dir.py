@@ -154,7 +154,7 @@ class RunDir:
 
     @property
     def end_request(self) -> str:
-        """How it was asked to end: keep, pause, cancel or end (at once); empty if it was not."""
+        """How it was asked to end: keep, pause, cancel, end or limit (both at once); else empty."""
         try:
             return self.stop_mark.read_text(encoding="utf-8").strip()
         except (OSError, ValueError):

@@ -107,7 +107,7 @@ class RunCallback(TrainerCallback):
     def on_step_end(self, args: Args, state: State, control: Control, **_: Any) -> None:
         last = state.global_step >= state.max_steps
         request = self.run.end_request
-        self.stop = "" if last else {"end": "cancel"}.get(request, request)
+        self.stop = "" if last else {"end": "cancel", "limit": "cancel"}.get(request, request)
         now = time.monotonic()
         due = state.global_step % self.schedule.every == 0 and not self.stop
         # A version that is kept is measured like every other.
