@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.columns.paths import nested_paths
+from engine.data import bounds
 from engine.data.infer_schema import infer_schema
 from engine.data.readers.formats import read_table
 from engine.data.readers.table import MAX_COLUMNS, BadRow, HeldOutRow, ReadOptions
@@ -61,6 +62,7 @@ def ingest_files(
     on_progress: OnProgress = lambda _: None,
 ) -> str:
     """Take in files as one dataset; return its source. DataError where they hold no examples."""
+    bounds.require_upload(store, [upload.path for upload in uploads])
     arranged = arrange_uploads(uploads, options or ReadOptions())
     tables = [table for table, _ in arranged.tables]
     first, more = tables[0], len(tables) - 1
@@ -143,6 +145,7 @@ def ingest_rows(
 def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> str:
     """Write rows and card into a draft, then name it: a dataset is there whole or not at all."""
     digest = hashlib.sha256(source.name.encode())
+    source.rows = bounds.bounded_rows(source.rows, source.name, store.limits)
     with draft_folder(store.datasets) as draft:
         found = _write_rows(draft / "rows.arrow", source, digest, on_progress)
         notes = list(dict.fromkeys(chain(*source.notes)))
@@ -152,6 +155,9 @@ def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> st
             shutil.copyfile(upload.path, draft / f"original-{number}")
         key = digest.hexdigest()[:16]
         folder = store.datasets / key
+        if not folder.exists():
+            bounds.require_dataset_place(store)
+        bounds.require_room(store)
         if not publish_folder(draft, folder):
             # The same rows are there; the card may say more about where they came from this time.
             write_json(folder / "card.json", card)

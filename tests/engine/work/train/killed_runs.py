@@ -42,6 +42,7 @@ class Doomed(ProcessBackend):
     """Workers that can be killed, and that do what ``how`` says."""
 
     def __init__(self, **how: Any) -> None:
+        super().__init__()
         self.how = how
         self.worker: subprocess.Popen[bytes] | None = None
 

@@ -5,14 +5,17 @@ That other goals and methods go on as exactly: test_resume.py.
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
 import time
 
 import pytest
 
 from engine.coach import coach
 from engine.process import exit_status
+from engine.process.end import end_process
 from engine.runs.engine import Engine
 from engine.store import events as ev
 from engine.store.run_view import RunState
@@ -27,8 +30,12 @@ from tests.fake_backend import FakeBackend
 # kill -9
 
 
-def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home) -> None:
-    """Mid-epoch and while a checkpoint is written, with dropout and accumulation."""
+def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home, monkeypatch) -> None:
+    """Mid-epoch and while a checkpoint is written, with dropout and accumulation.
+
+    The last one hangs before: it is suspended, says nothing, and obeys only force.
+    """
+    monkeypatch.setattr(end_process, "__defaults__", (0.3,))
     whole, backend, draw = runs.whole(), Doomed(), random.Random(1)
     engine = Engine(home, backend)
     run, offset, partial = make(engine, sampling={"save_minutes": 0}), 0, 0
@@ -41,7 +48,14 @@ def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home) ->
             while not list(run.checkpoints.glob(".saving/checkpoint-*")) and time.monotonic() < end:
                 time.sleep(0.0005)
         time.sleep(draw.uniform(0, 0.02))
-        backend.kill()
+        if kill < 2:
+            backend.kill()
+        else:
+            os.kill(backend.worker.pid, signal.SIGSTOP)
+            engine.stop(run.id)
+            time.sleep(0.5)
+            assert run.alive, "it does not obey"
+            engine.end_now(run.id)
         backend.worker.wait()
         killed_at, offset = run.view().step, run.events_file.stat().st_size
         partial += bool(list(run.checkpoints.glob(".saving/checkpoint-*")))
@@ -50,6 +64,7 @@ def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home) ->
         assert 0 <= killed_at - run.view().started.resumed_from <= 1, "it saves after every step"
     killed_runs.finish(run)
     engine.close()
+    assert run.view().warnings[-1] == exit_status.ENDED_AT_REQUEST
     assert partial, "none was hit while it saved"
     assert not differences(run, whole)
 
