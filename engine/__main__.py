@@ -12,7 +12,7 @@ from collections.abc import Callable
 import typer
 from typer.main import get_command
 
-from engine.cli import check, results, runs, train
+from engine.cli import adapter, check, results, runs, train
 from engine.cli.options import PlainCommand
 from engine.errors import HoneError
 from engine.store.files import keep_private
@@ -33,6 +33,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reply": results.ask_models,
     "merge": results.merge_adapter,
     "score": results.score_models,
+    "import-adapter": adapter.import_adapter,
 }
 
 

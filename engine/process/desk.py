@@ -100,6 +100,15 @@ class Desk:
         )
         return TokenReport.model_validate(answer)
 
+    def describe_asking(self, folder: Path, data: DataSpec, plain_text: bool) -> dict[str, Any]:
+        """``asking`` and ``generation``: how a result is asked and ends its replies, as files.
+
+        ``folder``: of its base model. Raises HoneError.
+        """
+        spec = data.model_dump(mode="json")
+        found = self._ask("describe_asking", folder=str(folder), data=spec, plain_text=plain_text)
+        return dict(found)
+
     def measure_speed(
         self, model: str, task: Task, method: MethodSpec, machine: Machine, shape: BatchShape
     ) -> MeasuredSpeed:

@@ -19,9 +19,12 @@ from engine.store.run_dir import RunDir
 from engine.work.encode import preview
 from engine.work.encode.questions import prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.encode.turn_ends import find_turn_ends
+from engine.work.model.asking import find_asking
 from engine.work.model.base_and_tuned import open_trained_run
 from engine.work.model.describe import inspect_model
 from engine.work.model.generate import Decoding, stream_pair
+from engine.work.model.generation_config import read_generation_config, set_ends
 from engine.work.model.load import DeviceSetup
 from engine.work.serve import Operation, Question, Report, serve
 
@@ -41,7 +44,7 @@ class DeskWorker:
     @property
     def operations(self) -> dict[str, Operation]:
         found = [self.inspect_model, self.preview_rows, self.count_tokens, self.measure_speed]
-        found += [self.chat, self.free_memory]
+        found += [self.chat, self.describe_asking, self.free_memory]
         return {operation.__name__: operation for operation in found}
 
     def inspect_model(self, question: Question, report: Report) -> Any:
@@ -70,6 +73,15 @@ class DeskWorker:
         method = MethodSpec.model_validate(question["method"])
         shape = BatchShape(*question["shape"])
         return measure_speed(question["model"], question["task"], method, setup, shape)
+
+    def describe_asking(self, question: Question, report: Report) -> Any:
+        """How a result of this model is asked and where its replies end, for the saved files."""
+        data, folder = DataSpec.model_validate(question["data"]), Path(question["folder"])
+        tokenizer, plain_text = self._tokenizer(folder, data.template), question["plain_text"]
+        config, _ = read_generation_config(folder)
+        set_ends(config, find_turn_ends(tokenizer, plain_text).tokens)
+        asking = find_asking(tokenizer, data, plain_text)
+        return {"asking": asking._asdict(), "generation": config.to_diff_dict()}
 
     def chat(self, question: Question, report: Report) -> Any:
         """Both replies to one message, reported as they grow."""
