@@ -18,8 +18,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from engine.data.columns.paths import nested_paths
 from engine.data import bounds
+from engine.data.columns.paths import nested_paths
 from engine.data.infer_schema import infer_schema
 from engine.data.readers.formats import read_table
 from engine.data.readers.table import MAX_COLUMNS, BadRow, HeldOutRow, ReadOptions

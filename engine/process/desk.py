@@ -100,8 +100,8 @@ class Desk:
         )
         return TokenReport.model_validate(answer)
 
-    def describe_asking(self, folder: Path, data: DataSpec, plain_text: bool) -> dict[str, Any]:
-        """``asking`` and ``generation``: how a result is asked and ends its replies, as files.
+    def describe_asking(self, folder: Path, data: DataSpec, plain_text: bool) -> dict[str, str]:
+        """How a result is asked and where its replies end: names and texts of the files to save.
 
         ``folder``: of its base model. Raises HoneError.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from engine.data import datasets
@@ -16,7 +17,7 @@ from engine.store.run_dir import RunDir
 from engine.store.space import bytes_below, clear_caches
 from engine.store.workspace import Store
 
-END_SECONDS = 30.0  # for runs that must end before their files are removed
+END_SECONDS = 15.0  # for runs that must end before their files are removed
 
 
 class DatasetUse(NamedTuple):
@@ -95,33 +96,39 @@ def delete_everything(engine: Engine) -> Belongings:
     if store.owner:
         store.remove_owner()
         return found
-    for folder in (store.runs, store.datasets, store.recipes):
-        for path in folder.glob("[!.]*"):
-            if path.is_dir():
-                remove_whole(path)
-            else:
-                path.unlink(missing_ok=True)
+    own = [*store.runs.glob("*"), *store.datasets.glob("*"), *store.recipes.glob("*")]
+    for path in own:
+        if path.name.startswith(".sample-"):
+            continue  # Hone's own, for all
+        if path.is_dir():
+            remove_whole(path)
+        else:
+            path.unlink(missing_ok=True)
     _clear(store)
     return found
 
 
 def _end_runs(engine: Engine, runs: Iterable[RunDir]) -> None:
-    """Stop runs that work or wait, and wait for their ends; raises RunError."""
+    """Stop runs that work or wait, with force where they do not obey; raises RunError."""
     engine.desk.free_memory()
     live = [run for run in runs if run.alive or run.queued]
-    for run in live:
-        try:
-            engine.cancel(run.id)
-        except HoneError:
-            continue  # it has just ended
+    for end in (engine.cancel, engine.end_now):
+        for run in (run for run in live if run.alive or run.queued):
+            with suppress(HoneError):  # it has just ended
+                end(run.id)
+        if not (left := _wait_for_ends(live)):
+            return
+    raise RunError(f"'{left[0].name}' does not stop, so nothing was deleted. Try again later.")
+
+
+def _wait_for_ends(live: Iterable[RunDir]) -> list[RunDir]:
+    """The runs that still work or wait after some time."""
     end = time.monotonic() + END_SECONDS
     while left := [run for run in live if run.alive or run.queued]:
         if time.monotonic() > end:
-            raise RunError(
-                f"'{left[0].name}' does not stop, so nothing was deleted. End it on the Train tab, "
-                "then try again."
-            )
+            break
         time.sleep(0.1)
+    return left
 
 
 def _clear(store: Store) -> None:

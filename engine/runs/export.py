@@ -64,7 +64,7 @@ def python_lines(run: RunDir, precision: str = "") -> str:
     kind = "AutoModelForCausalLM" if whole else "AutoPeftModelForCausalLM"
     names = "AutoModelForCausalLM, AutoTokenizer" if whole else "AutoTokenizer, GenerationConfig"
     lines = [f"from transformers import {names}"]
-    lines += [] if whole else [f"from peft import {kind}"]
+    lines += [] if whole else [f"from peft import {kind}; from pathlib import Path"]
     lines += [
         f"tokenizer = {_load_tokenizer_line(run, result)}",
         f'model = {kind}.from_pretrained(r"{result}")',
@@ -85,7 +85,7 @@ def _load_tokenizer_line(run: RunDir, result: Path) -> str:
     # A result of an earlier version has the chat template alone, which need not be the base's own.
     base, file, template = local.model_path(run.spec.model.source), "chat_template.jinja", ""
     if (result / file).is_file():
-        template = f', chat_template=open(r"{result / file}", encoding="utf-8").read()'
+        template = f', chat_template=Path(r"{result / file}").read_text(encoding="utf-8")'
     return f'AutoTokenizer.from_pretrained(r"{base}"{template})'
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -75,13 +76,17 @@ class DeskWorker:
         return measure_speed(question["model"], question["task"], method, setup, shape)
 
     def describe_asking(self, question: Question, report: Report) -> Any:
-        """How a result of this model is asked and where its replies end, for the saved files."""
+        """How a result of this model is asked and where its replies end, as files to be saved."""
         data, folder = DataSpec.model_validate(question["data"]), Path(question["folder"])
         tokenizer, plain_text = self._tokenizer(folder, data.template), question["plain_text"]
         config, _ = read_generation_config(folder)
         set_ends(config, find_turn_ends(tokenizer, plain_text).tokens)
         asking = find_asking(tokenizer, data, plain_text)
-        return {"asking": asking._asdict(), "generation": config.to_diff_dict()}
+        return {
+            "asking.json": json.dumps(asking._asdict(), ensure_ascii=False, indent=1),
+            "generation_config.json": config.to_json_string(),
+            "chat_template.jinja": tokenizer.get_chat_template(),
+        }
 
     def chat(self, question: Question, report: Report) -> Any:
         """Both replies to one message, reported as they grow."""

@@ -49,8 +49,8 @@ def make_run(engine: Engine, kind: str, method: str) -> RunDir:
     if not folder.is_dir():
         save_model(folder, base, vocab=320, **SIZE)
     draw = random.Random(kind)
-    items = [(_row(draw, kind), TRAIN) for _ in range(TRAINED)]
-    items += [(_row(draw, kind), HELD_OUT) for _ in range(HELD)]
+    items = [(row_of(draw, kind), TRAIN) for _ in range(TRAINED)]
+    items += [(row_of(draw, kind), HELD_OUT) for _ in range(HELD)]
     more = KINDS[kind]
     data = {"source": ingest.ingest_rows(engine.store, kind, items, []), "max_length": 48}
     data |= more["data"] if "shape" in more["data"] else LABELLED | more["data"]
@@ -71,7 +71,7 @@ def make_run(engine: Engine, kind: str, method: str) -> RunDir:
     return run
 
 
-def _row(draw: random.Random, kind: str) -> dict[str, Any]:
+def row_of(draw: random.Random, kind: str) -> dict[str, Any]:
     """A row of this kind, as a user's file would hold it."""
 
     def words(most: int = 9) -> str:

@@ -15,6 +15,7 @@ from engine.estimate.duration import MeasuredSpeed
 from engine.hardware import Machine
 from engine.model.info import LinearModule, ModelInfo
 from engine.runs.engine import Engine
+from engine.spec.limits import LOCAL, Limits
 from engine.spec.method import MethodSpec
 from engine.spec.run import DataSpec
 from tests.fake_backend import FakeBackend
@@ -145,8 +146,8 @@ class FakeDesk:
         pass
 
 
-def fake_engine(home: Path, backend: FakeBackend | None = None) -> Engine:
+def fake_engine(home: Path, backend: FakeBackend | None = None, limits: Limits = LOCAL) -> Engine:
     """An engine whose runs and replies are made up at once."""
-    engine = Engine(home, backend or FakeBackend(seconds=0.005))
+    engine = Engine(home, backend or FakeBackend(seconds=0.005), limits=limits)
     engine.desk = FakeDesk()  # type: ignore[assignment]
     return engine

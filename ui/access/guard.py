@@ -24,7 +24,7 @@ from ui.access.claims import Claims
 from ui.access.doors import Door
 from ui.access.event_body import StrangeBody
 from ui.access.origin import foreign_problem, host_problem
-from ui.access.routes import Kind, find_route
+from ui.access.routes import Kind, Route, find_route
 from ui.access.uploads import Uploads
 from ui.access.visitor import Visitor
 
@@ -113,54 +113,63 @@ class Guard:
         return await self._serve(request, send, admission.visitor, found)
 
     async def _serve(
-        self, request: Request, send: Answering, visitor: Visitor, found: Any
+        self, request: Request, send: Answering, visitor: Visitor, found: tuple[Route, str] | None
     ) -> Response | None:
         """Answer a visitor who was let in."""
         path, store = request.url.path, self.site.store.for_owner(visitor.owner)
         store.touch_owner()
+        request.scope.setdefault("state", {})["visitor"] = visitor
         if path == "/whoami" and request.method == "GET":
             return JSONResponse({"name": visitor.name})
         if path.startswith(downloads.PREFIX) and request.method == "GET":
             return downloads.send_file(store, path)
-        if found is None:
+        if found is None or "deep_link" in request.query_params:
             return JSONResponse({"error": NOT_HERE}, 404)
         route, name = found
-        request.scope.setdefault("state", {})["visitor"] = visitor
-        return await self._check_and_pass(request, send, visitor.owner, (route.kind, name))
+        match route.kind:
+            case "nothing":
+                return JSONResponse({"success": True})
+            case "upload":
+                return await self._take_upload(request, visitor.owner)
+            case "event" | "cancel" | "server" as kind:
+                return await self._pass_body(request, send, visitor.owner, kind)
+            case kind:
+                return await self._pass_named(request, send, visitor.owner, (kind, name))
 
-    async def _check_and_pass(
+    async def _take_upload(self, request: Request, owner: str) -> Response:
+        upload = request.query_params.get("upload_id")
+        if upload is not None and not self._claim("upload", upload, owner):
+            return JSONResponse({"error": NOT_YOURS}, 403)
+        return await self.site.uploads.receive(request, owner)
+
+    async def _pass_named(
         self, request: Request, send: Answering, owner: str, what: tuple[Kind, str]
     ) -> Response | None:
-        """Pass a request on where all that it names is its sender's."""
-        kind, name = what
-        query = request.query_params
-        receive = request.receive
+        """Pass a request on whose address names a session or an upload, if it is its sender's."""
+        (kind, name), query = what, request.query_params
         own = True
-        match kind:
-            case "plain":
-                if "deep_link" in query:
-                    return JSONResponse({"error": NOT_HERE}, 404)
-            case "session":
-                name = name or query.get("session_hash", "")
-                own = self._claim("session", name, owner)
-            case "progress":
-                own = self._claim("upload", query.get("upload_id", ""), owner)
-            case "upload":
-                upload = query.get("upload_id")
-                if upload is None or self._claim("upload", upload, owner):
-                    return await self.site.uploads.receive(request, owner)
-                own = False
-            case _:
-                raw = await _read_body(request)
-                if raw is None:
-                    return JSONResponse({"error": TOO_LONG}, 413)
-                own = self._check_body(kind, event_body.parse_body(raw), owner)
-                receive = _again(raw, request.receive)
-                if kind == "event":
-                    send.on_json = lambda answer: self._note_event(answer, owner)
+        if kind == "session":
+            own = self._claim("session", name or query.get("session_hash", ""), owner)
+        elif kind == "progress":
+            own = self._claim("upload", query.get("upload_id", ""), owner)
         if not own:
             return JSONResponse({"error": NOT_YOURS}, 403)
-        await self.app(_uncompressed(request.scope, kind), receive, send)
+        await self.app(request.scope, request.receive, send)
+        return None
+
+    async def _pass_body(
+        self, request: Request, send: Answering, owner: str, kind: Kind
+    ) -> Response | None:
+        """Pass a request on whose body names a session, if all that it names is its sender's."""
+        raw = await _read_body(request)
+        if raw is None:
+            return JSONResponse({"error": TOO_LONG}, 413)
+        if not self._check_body(kind, event_body.parse_body(raw), owner):
+            return JSONResponse({"error": NOT_YOURS}, 403)
+        if kind == "event":
+            send.on_json = lambda answer: self._note_event(answer, owner)
+        scope = _uncompressed(request.scope, kind)
+        await self.app(scope, _again(raw, request.receive), send)
         return None
 
     def _claim(self, kind: str, name: str, owner: str) -> bool:

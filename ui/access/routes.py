@@ -10,8 +10,11 @@ import re
 from typing import Literal, NamedTuple
 
 API = "/gradio_api"
-# How a request is checked: open to everybody; nothing of it is somebody's; or what it names.
-Kind = Literal["public", "plain", "event", "cancel", "server", "session", "upload", "progress"]
+# How a request is checked: open to everybody; nothing of it is somebody's; nothing is done for it
+# (Gradio's page sends it and wants an answer); or what it names.
+Kind = Literal[
+    "public", "plain", "nothing", "event", "cancel", "server", "session", "upload", "progress",
+]  # fmt: skip
 
 
 class Route(NamedTuple):
@@ -37,7 +40,7 @@ ROUTES = (
     _route("GET HEAD", r"/", "plain"),
     _route("GET", r"/config/?", "plain"),
     _route("GET", rf"{API}/app_id/?", "plain"),
-    _route("POST", rf"{API}/reset/?", "plain"),  # does nothing
+    _route("POST", rf"{API}/reset/?", "nothing"),
     _route("POST", rf"{API}/(?:queue/join|run/[\w-]+)/?", "event"),
     _route("POST", rf"{API}/cancel", "cancel"),
     _route("POST", rf"{API}/component_server/?", "server"),

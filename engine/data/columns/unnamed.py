@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from engine.data.columns.contents import (
+    all_integers,
     are_questions,
     are_references,
     holds_label_lists,
@@ -15,6 +17,7 @@ from engine.data.columns.table import Columns
 from engine.data.schema import Schema
 from engine.spec.run import Shape
 
+NO_NAME = re.compile(r"column \d+|\d+|")  # of a column in a file whose columns have none
 UNNAMED = "No column's name says what it is."
 ASK = "Is that right?"
 
@@ -32,6 +35,8 @@ def guess_schema(columns: Sequence[str], table: Columns) -> Schema:
     found = _guess_label_lists(columns, table, said or labels)
     if found is None and len(said) < 2 and labels:
         found = _guess_labels(table, columns, said or worded, labels)
+    if found is None and len(said) == 2 and len(labels) == 1:
+        found = _numbered_classes(table, columns, said, labels[0])
     if found is None and len(said) < 2:
         found = _guess_text(columns, said, worded)
     return found or _guess_answers(table, _longest(said, texts, columns), labels)
@@ -85,6 +90,20 @@ def _guess_labels(
     other = next((one for one in labels if one != label), "")
     second = found._replace(roles={"text": text, "label": other}) if other else _alone(text)
     return found._replace(reason=f"{reason} {ASK}").or_else(second)
+
+
+def _numbered_classes(
+    table: Columns, columns: Sequence[str], said: list[str], label: str
+) -> Schema | None:
+    """A title, a text and a class number, as files without names have them; neither text asks."""
+    named = not all(map(NO_NAME.fullmatch, columns))
+    asks = any(are_questions(table.texts(one)) for one in said)
+    if named or asks or not all_integers(table.values(label)):
+        return None
+    count = len(set(table.texts(label)))
+    reason = f"The column '{label}' has {count} different numbers, which are taken as labels."
+    roles = {"text": said[0], "second": said[1], "label": label}
+    return Schema(Shape.LABEL, reason, roles)
 
 
 def _guess_text(columns: Sequence[str], said: list[str], worded: list[str]) -> Schema:

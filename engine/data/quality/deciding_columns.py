@@ -111,8 +111,10 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
         bad = bool(words & BAD_WORDS) or any(says_bad(name, value) for value in values)
         return "verdict" if bad and (is_verdict_name(name) or words & BAD_WORDS) else ""
     judged = is_verdict_name(name) or judges(values) or bool(words) and words <= BAD_WORDS
-    if judged or (shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS):
+    if judged:
         return "verdict"
+    if shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS:
+        return "few values"
     repeated = rows >= FEW_ROWS and 1 < len(values) <= max(2, rows // ROWS_A_VALUE)
     is_date = are_references(values) and not all(word.lstrip("-").isdigit() for word in words)
     return "few values" if repeated and not is_date else ""

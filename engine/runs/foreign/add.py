@@ -31,10 +31,10 @@ from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec, make_spec
 from engine.store import events as ev
 from engine.store import space
-from engine.store.files import draft_folder, write_json
+from engine.store.files import draft_folder, write_json, write_whole
 from engine.store.run_dir import RunDir
 
-ASKED_FILES = {"asking": "asking.json", "generation": "generation_config.json"}
+ASKED_FILES = ("asking.json", "generation_config.json", "chat_template.jinja")
 TASK_WORDS = {"write": "write", "classify": "choose labels"}
 SEEN_BEFORE = (
     "It was trained elsewhere, perhaps on some of these held-out examples: then its score is too "
@@ -75,7 +75,8 @@ def add_adapter(
     space.require_space(engine.store, files[WEIGHTS_NAME].stat().st_size)
     spec = _make_spec(parts, choices, label)
     with _rows(engine, spec, choices, parts.head) as (train, held_out, about):
-        plain_text, asked = about["shape"] == Shape.TEXT.value, {}
+        plain_text = about["shape"] == Shape.TEXT.value
+        asked: dict[str, str] = {}
         if parts.head is None:
             asked = engine.desk.describe_asking(parts.base_folder, spec.data, plain_text)
         return engine.store.create_run(
@@ -177,12 +178,12 @@ def _rows(
         yield folder / "train.arrow", folder / "heldout.arrow", about
 
 
-def _fill_run(run: RunDir, parts: _Parts, asked: dict[str, Any]) -> None:
+def _fill_run(run: RunDir, parts: _Parts, asked: dict[str, str]) -> None:
     """The adapter's files, its config written anew, and the event that says where it is from."""
     run.adapter.mkdir()
-    for part, name in ASKED_FILES.items():
-        if part in asked:
-            write_json(run.adapter / name, asked[part])
+    for name in ASKED_FILES:
+        if name in asked:
+            write_whole(run.adapter / name, asked[name])
     base = str(parts.base_folder)
     config = adapter_fit.plain_config(parts.adapter, parts.method, parts.info, base)
     write_json(run.adapter / CONFIG_NAME, config)

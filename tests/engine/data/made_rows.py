@@ -16,12 +16,21 @@ VERBS = (
 )  # fmt: skip
 
 
+SYLLABLES = ("ba", "ce", "di", "fo", "gu", "ha", "je", "ki", "lo", "mu")
+
+
+def name_of(number: int) -> str:
+    """A made-up name for each number."""
+    return "".join(SYLLABLES[int(digit)] for digit in str(number))
+
+
 def row(number: int) -> dict[str, str]:
-    """Rows that are unlike each other."""
+    """Rows that are unlike each other: each has names of its own, in the question and the answer."""
     one, two = SUBJECTS[number % 10], SUBJECTS[number // 10 % 10]
+    name, other = name_of(number), name_of(number + 5000)
     return {
-        "prompt": f"What does the {one} do at {number}?",
-        "completion": f"The {one} {VERBS[number * 7 % 10]} a {two}.",
+        "prompt": f"What does the {one} {name} do at {number}?",
+        "completion": f"The {one} {name} {VERBS[number * 7 % 10]} a {two} {other}.",
     }
 
 

@@ -77,66 +77,68 @@ def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
+    """Workers with a folder of their own, which is called like what they do."""
     made: list[subprocess.Popen[str]] = []
 
     def start(what: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", WORKER, str(tmp_path), what]
-        worker = subprocess.Popen(command, cwd=PROJECT_FOLDER, stdout=subprocess.PIPE, text=True)
-        made.append(worker)
-        assert worker.stdout and worker.stdout.readline() == "begun\n"
-        return worker
+        (tmp_path / what).mkdir()
+        command = [sys.executable, "-c", WORKER, str(tmp_path / what), what]
+        made.append(
+            subprocess.Popen(command, cwd=PROJECT_FOLDER, stdout=subprocess.PIPE, text=True)
+        )
+        return made[-1]
 
     yield start
     for worker in made:
-        with pytest.MonkeyPatch.context():
-            end_process(psutil.Process(worker.pid), 0.1) if worker.poll() is None else None
+        if worker.poll() is None:
+            end_process(psutil.Process(worker.pid), 0.1)
         worker.communicate()
 
 
-@pytest.mark.parametrize(
-    "what",
-    ["compute", "compute_without_a_pause", "compute_in_a_thread", "have_a_child_compute",
-     "wait_for_others"],
-)  # fmt: skip
-def test_whoever_works_is_alive(start: Start, tmp_path: Path, what: str) -> None:
-    start(what)
-    end = time.monotonic() + 2.2
+def test_whoever_works_is_alive_and_whoever_hangs_is_not(start: Start, tmp_path: Path) -> None:
+    works = ["compute", "compute_without_a_pause", "compute_in_a_thread", "write"]
+    works += ["have_a_child_compute", "wait_for_others"]
+    hangs = ["sleep", "wait_for_a_lock"]
+    workers = [start(what) for what in works + hangs]
+    for worker in workers:
+        assert worker.stdout and worker.stdout.readline() == "begun\n"
+    time.sleep(1.4)
+    silent = dict.fromkeys(works + hangs, 0.0)
+    end = time.monotonic() + 1.2
     while time.monotonic() < end:
-        assert not heartbeat.silent_seconds(tmp_path)
-        time.sleep(0.2)
-
-
-@pytest.mark.parametrize("what", ["sleep", "wait_for_a_lock"])
-def test_whoever_hangs_gives_no_sign(start: Start, tmp_path: Path, what: str) -> None:
-    start(what)
-    time.sleep(2.2)
-    assert 1.5 < heartbeat.silent_seconds(tmp_path) < 3.5
+        for what in silent:
+            silent[what] = max(silent[what], heartbeat.silent_seconds(tmp_path / what))
+        time.sleep(0.1)
+    assert not any(silent[what] for what in works), silent
+    assert all(1.5 < silent[what] < 6 for what in hangs), silent
 
 
 @pytest.mark.skipif(not psutil.POSIX, reason="SIGSTOP")
 def test_a_suspended_process_gives_no_sign_and_can_be_ended(start: Start, tmp_path: Path) -> None:
-    worker = start("compute")
-    assert not heartbeat.silent_seconds(tmp_path)
+    worker, folder = start("compute"), tmp_path / "compute"
+    assert worker.stdout and worker.stdout.readline() == "begun\n"
+    assert not heartbeat.silent_seconds(folder)
     os.kill(worker.pid, signal.SIGSTOP)
     time.sleep(1.8)
-    assert heartbeat.silent_seconds(tmp_path) > 1.5
+    assert heartbeat.silent_seconds(folder) > 1.5
     os.kill(worker.pid, signal.SIGCONT)
     time.sleep(0.5)
-    assert not heartbeat.silent_seconds(tmp_path), "it goes on"
+    assert not heartbeat.silent_seconds(folder), "it goes on"
     os.kill(worker.pid, signal.SIGSTOP)
-    sign = heartbeat.read_sign(tmp_path)
+    sign = heartbeat.read_sign(folder)
     assert sign and sign.pid == worker.pid
     process = heartbeat.process_of(sign)
     assert process
     end_process(process, 0.2)
     assert worker.wait(5) == -signal.SIGKILL
-    assert heartbeat.process_of(sign) is None and not heartbeat.silent_seconds(tmp_path)
+    assert heartbeat.process_of(sign) is None and not heartbeat.silent_seconds(folder)
 
 
 @pytest.mark.skipif(not psutil.POSIX, reason="signals")
 def test_a_process_that_does_not_obey_is_killed(start: Start) -> None:
     worker = start("deaf")
-    assert worker.stdout and worker.stdout.readline() == "deaf\n"
+    assert worker.stdout and worker.stdout.readline() == "begun\n"
+    assert worker.stdout.readline() == "deaf\n"
     end_process(psutil.Process(worker.pid), 0.2)
     assert worker.wait(5) == -signal.SIGKILL
 

@@ -33,7 +33,7 @@ from tests.engine.work.odd_models import (
     save_odd_model,
 )
 
-LOADS = ("model", "reply", "print", "from peft")  # lines that need weights
+LOADS = ("model", "reply", "print")  # lines that need weights
 
 
 def saved(tmp_path: Path, rows: list[dict[str, Any]], tokenizer: Any, **data: Any) -> RunDir:
@@ -72,12 +72,11 @@ PAIRS = [{"prompt": f"see {one}", "chosen": "good", "rejected": "bad"} for one i
 TEXTS = [{"text": f"the cat sat on a mat and {one}"} for one in WORDS]
 
 
-@pytest.mark.parametrize("adds", ["", "<s> $A"])
 @pytest.mark.parametrize(
     "template", [CHATML, LLAMA3, GEMMA, PHI, INST, THINKING, PARTS, HEADINGS, CLOSED, ""]
 )
-def test_a_question_in_each_template(tmp_path, template, adds) -> None:
-    run = saved(tmp_path, CHAT, make_tokenizer(template, adds))
+def test_a_question_in_each_template(tmp_path, template) -> None:
+    run = saved(tmp_path, CHAT, make_tokenizer(template, "<s> $A"))
     asked = asked_by_lines(run)
     assert asked == asked_by_hone(run, plain_text=False)
     assert asked.count(1) <= 1, "begun twice"
@@ -100,9 +99,8 @@ def test_a_question_of_each_kind_of_run(tmp_path, rows, data) -> None:
 
 
 @pytest.mark.parametrize("adds", ["", "<s> $A", "<s> $A </s>", "$A </s>"])
-@pytest.mark.parametrize("template", [CHATML, ""])
-def test_a_text_to_be_continued(tmp_path, template, adds) -> None:
-    run = saved(tmp_path, TEXTS, make_tokenizer(template, adds))
+def test_a_text_to_be_continued(tmp_path, adds) -> None:
+    run = saved(tmp_path, TEXTS, make_tokenizer(CHATML, adds))
     asked = asked_by_lines(run)
     assert asked == asked_by_hone(run, plain_text=True)
     assert asked.count(1) == adds.count("<s>") and not asked.count(2)

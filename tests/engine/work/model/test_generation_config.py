@@ -27,7 +27,10 @@ def read(folder: Path, values: Any, name: str = "generation_config.json") -> tup
 @pytest.mark.parametrize(
     ("values", "left_out"),
     [
-        ({"do_sample": False, "temperature": 0.6, "top_p": 0.9, "top_k": 20}, ["temperature", "top_k", "top_p"]),
+        (
+            {"do_sample": False, "temperature": 0.6, "top_p": 0.9, "top_k": 20},
+            ["temperature", "top_k", "top_p"],
+        ),
         ({"temperature": 0.6, "top_p": 0.9}, ["temperature", "top_p"]),
         ({"do_sample": True, "temperature": 0.6, "top_p": 0.9}, []),
         ({"do_sample": True, "temperature": -0.5, "top_p": 1.5}, ["temperature", "top_p"]),
