@@ -25,9 +25,8 @@ from engine.runs.engine import Engine
 from engine.runs.plan import Known, Plan, Problems, lengths_of, make_case
 from engine.spec.run import DataSpec, RunSpec
 from engine.text import OnProgress
-from ui.access.policy import Policy, policy_of
 from ui.access.uploads import HOUR, Uploads
-from ui.access.visitor import LOCAL_VISITOR, NOT_ADMITTED, Visitor, visitor_of
+from ui.access.visitor import LOCAL_VISITOR, NOT_ADMITTED, Policy, Visitor, policy_of, visitor_of
 
 REPORTS_KEPT = 50  # token reports in memory
 

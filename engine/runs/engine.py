@@ -98,7 +98,8 @@ class Engine:
         if workload is None or case is None or forecast is None or forecast.fit is None:
             return None
         # While a run uses the machine, the measurement would disturb it and be wrong.
-        desk = self.desk if measure and self._busy_run() is None else None
+        busy = self.count_waiting() or self._busy_run()
+        desk = self.desk if measure and not busy else None
         return self._speeds.estimate(workload, case.machine, forecast.fit, desk)
 
     # --- a run ---

@@ -16,7 +16,7 @@ from ui.access.signing import Signer, cookie_header
 from ui.access.visitor import LOCAL_VISITOR, Visitor
 
 COOKIE_SECONDS = 30 * 24 * 3600
-LOCAL = "local"  # what a cookie of the local mode holds
+ADMITTED = "local"  # what a cookie of the local mode holds
 DEMO_OWNER = re.compile(r"v-[0-9a-f]{32}")
 TOKEN_NEEDED = "Open the address that Hone printed in its terminal window when it started."
 
@@ -57,11 +57,11 @@ class TokenDoor:
         if request.url.path == "/" and "token" in request.query_params:
             given = request.query_params["token"].encode("utf-8", "replace")
             if hmac.compare_digest(given, self.token.encode()):
-                value = self._signer.sign(LOCAL)
+                value = self._signer.sign(ADMITTED)
                 cookie = cookie_header(self._cookie, value, "Strict", seconds=COOKIE_SECONDS)
                 return Admission(None, cookie, without_token(request))
         signed = request.cookies.get(self._cookie, "")
-        if self._signer.read(signed, COOKIE_SECONDS) == LOCAL:
+        if self._signer.read(signed, COOKIE_SECONDS) == ADMITTED:
             return Admission(LOCAL_VISITOR)
         return Admission(answer=refusal(request, TOKEN_NEEDED))
 

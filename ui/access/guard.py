@@ -6,30 +6,28 @@ needs that route (ui.access.routes), and whether what it names is the visitor's.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.store.workspace import Store
 from ui.access import downloads, event_body
 from ui.access.claims import Claims
 from ui.access.doors import Door
 from ui.access.event_body import StrangeBody
+from ui.access.messages import Answering, again, read_body, uncompressed
 from ui.access.origin import foreign_problem, host_problem
 from ui.access.routes import Kind, Route, find_route
 from ui.access.uploads import Uploads
 from ui.access.visitor import Visitor
 
 APP_LOG = logging.getLogger("hone")
-LARGEST_BODY = 32 * 2**20  # bytes of an event; pasted rows are the largest
 NOT_HERE = "There is nothing here. Go back to the page."
 NOT_YOURS = "This belongs to another page. Reload yours."
 TOO_LONG = "This is too much at once. Save it as a file and add the file."
@@ -116,25 +114,35 @@ class Guard:
         self, request: Request, send: Answering, visitor: Visitor, found: tuple[Route, str] | None
     ) -> Response | None:
         """Answer a visitor who was let in."""
-        path, store = request.url.path, self.site.store.for_owner(visitor.owner)
+        store, owner = self.site.store, visitor.owner
+        if owner != store.owner:
+            store = store.for_owner(owner)
         store.touch_owner()
         request.scope.setdefault("state", {})["visitor"] = visitor
+        answer = self._answer_itself(request, store, visitor, found)
+        if answer or found is None:
+            return answer
+        route, name = found
+        match route.kind:
+            case "upload":
+                return await self._take_upload(request, owner)
+            case "event" | "cancel" | "server" as kind:
+                return await self._pass_body(request, send, owner, kind)
+            case kind:
+                return await self._pass_named(request, send, owner, (kind, name))
+
+    def _answer_itself(
+        self, request: Request, store: Store, visitor: Visitor, found: tuple[Route, str] | None
+    ) -> Response | None:
+        """The answer to what is none of Gradio's business."""
+        path = request.url.path
         if path == "/whoami" and request.method == "GET":
             return JSONResponse({"name": visitor.name})
         if path.startswith(downloads.PREFIX) and request.method == "GET":
             return downloads.send_file(store, path)
         if found is None or "deep_link" in request.query_params:
             return JSONResponse({"error": NOT_HERE}, 404)
-        route, name = found
-        match route.kind:
-            case "nothing":
-                return JSONResponse({"success": True})
-            case "upload":
-                return await self._take_upload(request, visitor.owner)
-            case "event" | "cancel" | "server" as kind:
-                return await self._pass_body(request, send, visitor.owner, kind)
-            case kind:
-                return await self._pass_named(request, send, visitor.owner, (kind, name))
+        return JSONResponse({"success": True}) if found[0].kind == "nothing" else None
 
     async def _take_upload(self, request: Request, owner: str) -> Response:
         upload = request.query_params.get("upload_id")
@@ -161,15 +169,15 @@ class Guard:
         self, request: Request, send: Answering, owner: str, kind: Kind
     ) -> Response | None:
         """Pass a request on whose body names a session, if all that it names is its sender's."""
-        raw = await _read_body(request)
+        raw = await read_body(request)
         if raw is None:
             return JSONResponse({"error": TOO_LONG}, 413)
         if not self._check_body(kind, event_body.parse_body(raw), owner):
             return JSONResponse({"error": NOT_YOURS}, 403)
         if kind == "event":
             send.on_json = lambda answer: self._note_event(answer, owner)
-        scope = _uncompressed(request.scope, kind)
-        await self.app(scope, _again(raw, request.receive), send)
+        scope = uncompressed(request.scope, kind)
+        await self.app(scope, again(raw, request.receive), send)
         return None
 
     def _claim(self, kind: str, name: str, owner: str) -> bool:
@@ -194,72 +202,3 @@ class Guard:
         """Only who has asked for an event may cancel it."""
         if isinstance(answer, dict) and isinstance(answer.get("event_id"), str):
             self.site.claims.claim("event", answer["event_id"], owner)
-
-
-class Answering:
-    """``send`` with the headers of every answer, and without those that let other pages read it."""
-
-    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
-        self._send, self._headers = send, headers
-        self.begun = False
-        self.cookie = ""
-        self.on_json: Any = None  # is given the answer, where it is to be looked at
-        self._seen = b""
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.begun = True
-            self._change(MutableHeaders(scope=message))
-        elif message["type"] == "http.response.body" and self.on_json:
-            self._seen += message.get("body", b"")
-            if not message.get("more_body"):
-                self.on_json(_json_of(self._seen))
-        await self._send(message)
-
-    def _change(self, headers: MutableHeaders) -> None:
-        for name in [name for name in headers if name.startswith("access-control-")]:
-            del headers[name]
-        for name, value in self._headers.items():
-            headers.setdefault(name, value)
-        if self.cookie:
-            headers.append("set-cookie", self.cookie)
-
-
-def _json_of(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return None
-
-
-async def _read_body(request: Request) -> bytes | None:
-    """The whole body; None where it is too long."""
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > LARGEST_BODY:
-            return None
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _again(raw: bytes, receive: Receive) -> Receive:
-    """A body that has been read, once more; then what comes after it."""
-    given = False
-
-    async def once_more() -> Message:
-        nonlocal given
-        if given:
-            return await receive()
-        given = True
-        return {"type": "http.request", "body": raw, "more_body": False}
-
-    return once_more
-
-
-def _uncompressed(scope: Scope, kind: Kind) -> Scope:
-    """The request of an event asks for a plain answer, since the guard reads it."""
-    if kind != "event":
-        return scope
-    kept = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
-    return {**scope, "headers": kept}

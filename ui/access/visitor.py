@@ -1,10 +1,11 @@
-"""Who asks: a visitor, as the guard of the page has recognised him."""
+"""Who asks, as the guard of the page has recognised him, and what he may do beyond his own."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 from engine.errors import RunError
+from engine.spec.limits import Mode
 
 NOT_ADMITTED = "Hone does not know who asks. Reload the page."
 
@@ -29,3 +30,51 @@ def visitor_of(request: Any) -> Visitor:
     if not isinstance(visitor, Visitor):
         raise RunError(NOT_ADMITTED)
     return visitor
+
+
+# --- what he may do ---
+
+OWN_MACHINE = "Run Hone on your own machine."
+
+
+class Policy(NamedTuple):
+    """Permissions of a visitor, and what is said where he has none."""
+
+    may_open_folders: bool  # open model folders of this machine by their path
+    may_download: bool  # ask the Hub, download models and datasets, delete models
+    folders_closed: str = ""
+    hub_closed: str = ""
+
+    def require_folders(self) -> None:
+        """Raise RunError where folders may not be opened."""
+        if not self.may_open_folders:
+            raise RunError(self.folders_closed)
+
+    def require_download(self) -> None:
+        """Raise RunError where the Hub may not be asked: it is asked with this machine's token."""
+        if not self.may_download:
+            raise RunError(self.hub_closed)
+
+
+LOCAL_POLICY = Policy(may_open_folders=True, may_download=True)
+USER_POLICY = Policy(
+    may_open_folders=False,
+    may_download=False,
+    folders_closed="Folders of this machine are closed to all but the administrator. Ask him "
+    "for the model.",
+    hub_closed="Only the administrator of this machine downloads and deletes what comes from the "
+    "Hub. Ask him for it, or add the data as a file.",
+)
+DEMO_POLICY = Policy(
+    may_open_folders=False,
+    may_download=False,
+    folders_closed=f"Folders are closed in the public demo. {OWN_MACHINE}",
+    hub_closed=f"The public demo downloads nothing and deletes no models. {OWN_MACHINE}",
+)
+
+
+def policy_of(mode: Mode, visitor: Visitor) -> Policy:
+    """What a visitor may do in a mode."""
+    if mode == "demo":
+        return DEMO_POLICY
+    return LOCAL_POLICY if mode == "local" or visitor.admin else USER_POLICY

@@ -18,7 +18,7 @@ from engine.spec.spec_file import changed_spec, dump_spec_yaml
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import INFO, FakeDesk
-from ui.access.policy import LOCAL
+from ui.access.visitor import LOCAL_POLICY
 from ui.context import Context
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
@@ -86,7 +86,7 @@ def test_train_and_again_refuse_what_the_page_refuses_in_the_same_words(
     for command in (["train", str(file)], ["again", first.id, *again]):
         assert cli([*command, "--home", str(home)]) == 2
         found.append(capsys.readouterr().err.strip())
-    ctx = Context(engine, LOCAL)
+    ctx = Context(engine, LOCAL_POLICY)
     ctx.count_tokens("pocket", ctx.prepare(spec.data), spec.data)
     with pytest.raises(SpecError) as caught:
         ctx.plan(spec, wait=True).require()

@@ -13,7 +13,7 @@ import pytest
 from engine.spec.run import DataSpec, RunSpec
 from tests.ui.fakes import fake_engine, lay_out
 from ui import form
-from ui.access.policy import LOCAL
+from ui.access.visitor import LOCAL_POLICY
 from ui.context import Context
 from ui.data import add
 from ui.data.inputs import DataInputs
@@ -33,7 +33,7 @@ GOOD = [
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataTab]:
     """The tab by itself: widgets that the handlers name, on an engine that nobody asks."""
     engine = fake_engine(tmp_path_factory.mktemp("tab") / "workspace")
-    yield lay_out(lambda: DataTab(Context(engine, LOCAL)))
+    yield lay_out(lambda: DataTab(Context(engine, LOCAL_POLICY)))
     engine.close()
 
 

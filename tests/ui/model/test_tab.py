@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from engine.errors import RunError
-from ui.access.policy import DEMO
+from ui.access.visitor import DEMO_POLICY
 from ui.context import Context
 from ui.model import choose, find, tab
 from ui.train import tab as train_tab
@@ -42,7 +42,7 @@ def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) ->
 def test_folders_are_closed_in_the_demo(
     ctx: Context, tmp_path: Path, values: dict[str, Any]
 ) -> None:
-    ctx.policy = DEMO
+    ctx.policy = DEMO_POLICY
     with pytest.raises(RunError, match="closed"):
         find.open_folder(ctx, str(tmp_path))
     values["model.source"] = str(tmp_path)  # as a client that skips the page would send it

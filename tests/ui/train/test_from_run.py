@@ -21,7 +21,7 @@ from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk, lay_out
 from tests.ui.train.test_plan import plain
 from ui import form
-from ui.access.policy import LOCAL
+from ui.access.visitor import LOCAL_POLICY
 from ui.context import Context
 from ui.runs import queue, tab
 from ui.train import from_run, plan
@@ -37,7 +37,7 @@ def waits(home: Path) -> Context:
     """A page where nothing is worked on."""
     engine = Engine(home, FakeBackend(), supervise=False)
     engine.desk = FakeDesk()  # type: ignore[assignment]
-    return Context(engine, LOCAL)
+    return Context(engine, LOCAL_POLICY)
 
 
 def pressed(run_id: str) -> gr.EventData:

@@ -93,7 +93,7 @@ def test_nothing_is_measured_while_a_run_uses_the_machine(
     ctx: Context, values: dict[str, Any], room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted(ctx, values)
-    monkeypatch.setattr(Engine, "live", lambda _: [object()])
+    monkeypatch.setattr(Engine, "count_waiting", lambda _: 1)
     assert "known once the run has started" in shown_plan(ctx, values)
     assert ctx.engine.desk.paced == 0  # type: ignore[attr-defined]
 

@@ -1,0 +1,84 @@
+"""What passes through the guard: a request's body read and given on, an answer's headers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from ui.access.routes import Kind
+
+LARGEST_BODY = 32 * 2**20  # bytes of an event; pasted rows are the largest
+
+
+class Answering:
+    """``send`` with the headers of every answer, and without those that let other pages read it."""
+
+    def __init__(self, send: Send, headers: Mapping[str, str]) -> None:
+        self._send, self._headers = send, headers
+        self.begun = False
+        self.cookie = ""
+        self.on_json: Any = None  # is given the answer, where it is to be looked at
+        self._seen = b""
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.begun = True
+            self._change(MutableHeaders(scope=message))
+        elif message["type"] == "http.response.body" and self.on_json:
+            self._seen += message.get("body", b"")
+            if not message.get("more_body"):
+                self.on_json(_json_of(self._seen))
+        await self._send(message)
+
+    def _change(self, headers: MutableHeaders) -> None:
+        for name in [name for name in headers if name.startswith("access-control-")]:
+            del headers[name]
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        if self.cookie:
+            headers.append("set-cookie", self.cookie)
+
+
+def _json_of(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except ValueError:
+        return None
+
+
+async def read_body(request: Request) -> bytes | None:
+    """The whole body; None where it is too long."""
+    parts, size = [], 0
+    async for part in request.stream():
+        size += len(part)
+        if size > LARGEST_BODY:
+            return None
+        parts.append(part)
+    return b"".join(parts)
+
+
+def again(raw: bytes, receive: Receive) -> Receive:
+    """A body that has been read, once more; then what comes after it."""
+    given = False
+
+    async def once_more() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": raw, "more_body": False}
+
+    return once_more
+
+
+def uncompressed(scope: Scope, kind: Kind) -> Scope:
+    """The request of an event asks for a plain answer, since the guard reads it."""
+    if kind != "event":
+        return scope
+    kept = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
+    return {**scope, "headers": kept}
