@@ -10,6 +10,7 @@ import typer
 
 from engine.cli.options import print_result
 from engine.coach import coach, expected
+from engine.coach.caution import score_caution
 from engine.runs.engine import Engine
 from engine.store import events as ev
 from engine.store.event_log import read_events
@@ -38,7 +39,8 @@ def follow_run(engine: Engine, run: RunDir, as_json: bool) -> None:
         except KeyboardInterrupt:
             print("Stopping after this step; what was learned is kept.", file=sys.stderr)
             engine.stop(run.id)
-    print_result(coach.describe_run(run.view(), state).plain_text, summarize_run(run), as_json)
+    said = [coach.describe_run(run.view(), state).plain_text, score_caution(run)]
+    print_result("\n".join(filter(None, said)), summarize_run(run), as_json)
     if state not in (RunState.FINISHED, RunState.STOPPED):
         raise typer.Exit(1)
 
@@ -84,6 +86,7 @@ def summarize_run(run: RunDir) -> dict[str, Any]:
         "held_out_loss_before": view.first_loss,
         "held_out_loss_best": best.loss if best else None,
         "best_step": best.step if best else None,
+        "caution": score_caution(run),
         "seconds": last.seconds if last else None,
         "trainable": started.trainable if started else None,
         "memory_gb": last.memory_gb if last else None,

@@ -10,6 +10,7 @@ import typer
 
 from engine.cli.options import WORKSPACE, AsJson, Home, RunId, open_run, print_result
 from engine.coach import scores
+from engine.coach.caution import score_caution
 from engine.errors import SpecError
 from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
@@ -64,7 +65,9 @@ def score_models(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) ->
     view = found.view()
     if view.scored is None or view.scored == before:
         _fail(view.score_problem or "Scoring ended without a result. See the run's log.")
-    print_result("\n".join(scores.score_sentences(view.scored)), view.scored.model_dump(), as_json)
+    caution = score_caution(found)
+    sentences = [*scores.score_sentences(view.scored), *filter(None, [caution])]
+    print_result("\n".join(sentences), view.scored.model_dump() | {"caution": caution}, as_json)
 
 
 def _fail(problem: str) -> NoReturn:

@@ -138,4 +138,4 @@ def _loss_change(view: RunView) -> str:
     if best.loss < first:
         return loss_drop_text(first, best.loss, best)
     numbers = f"{first:.3f} before, {best.loss:.3f} at best"
-    return f"Loss on examples it has never seen did not fall: {numbers}."
+    return f"Loss on held-out examples did not fall: {numbers}."

@@ -75,5 +75,5 @@ def loss_drop_text(first: float, best: float, check: ev.Evaluated) -> str:
     """How far the held-out loss has fallen, and how many labels are right at its best check."""
     share = min(99.0, 100 * (1 - best / first))  # never "100 %": something is always left
     right = f" It is {accuracy_text(check)} of them." if accuracy_text(check) else ""
-    loss = "Loss on examples it has never seen"
+    loss = "Loss on held-out examples"
     return f"{loss} is down {share:.0f} %, from {first:.3f} to {best:.3f}.{right}"

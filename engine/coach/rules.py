@@ -49,7 +49,7 @@ def reached_plateau(curves: CurveLevels) -> Sign | None:
         return None
     return make_sign(
         "plateau",
-        "More steps hardly help on examples it has never seen (a plateau).",
+        "More steps hardly help on held-out examples (a plateau).",
         f"Held-out loss {best:.3f} at best until step {before[-1][0]:,}, {now:.3f} in the "
         f"{RISING_CHECKS} checks since.",
         "You can stop now: the best version is kept.",
@@ -100,7 +100,7 @@ def too_early(curves: CurveLevels) -> Sign:
     first = f", {view.first_loss:.3f} before training" if view.first_loss is not None else ""
     return make_sign(
         "early",
-        "Loss on examples it has never seen is not below the base model's yet.",
+        "Loss on held-out examples is not below the base model's yet.",
         f"{done}: held-out loss {curves.later_checks[-1][1]:.3f}{first}.",
         "Wait for the next checks.",
     )

@@ -8,6 +8,7 @@ from engine.data.datasets import Dataset
 from engine.data.ingest import MIN_EXAMPLES
 from engine.data.prepared import Prepared
 from engine.data.quality.findings import Finding, make_finding
+from engine.data.quality.overlap import describe_overlap
 from engine.data.quality.token_report import TokenReport
 from engine.spec.run import DataSpec
 
@@ -49,6 +50,7 @@ def report_values(
         "columns": dataset.columns,
         "notes": dataset.notes,
         "rows": prepared.total,
+        "caution": describe_overlap(prepared.overlap) if prepared.overlap else "",
         "tokens": tokens.model_dump() if tokens else None,
         "findings": [finding.model_dump() for finding in findings],
     }
@@ -72,6 +74,7 @@ def format_report(values: dict[str, Any]) -> str:
         *values["notes"],
         f"{values['rows']:,} rows: {values['train']:,} to learn from, "
         f"{values['held_out']:,} held out.",
+        *filter(None, [values["caution"]]),
         f"Languages: {_list_shares(values['languages'])}",
         f"Scripts: {_list_shares(values['scripts'])}",
     ]

@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from engine.coach import coach, curves, scores
+from engine.coach.caution import score_caution
 from engine.coach.expected import EstimateCheck, check_estimates
 from engine.coach.message import CoachMessage
 from engine.runs import warm_start
@@ -72,6 +73,7 @@ class RunReport(_ReportPart):
     best_step: int | None
     samples: tuple[SampledPrompt, ...]
     score: tuple[str, ...]  # in sentences
+    caution: str = ""  # beside every figure of held-out rows
     merged: tuple[str, ...]
     expected: tuple[EstimateCheck, ...]
     warnings: tuple[str, ...]
@@ -105,6 +107,7 @@ def make_report(run: RunDir) -> RunReport:
         best_step=view.kept.step if view.kept else None,
         samples=tuple(sampled_prompts(view)),
         score=tuple(scores.score_sentences(view.scored)) if view.scored else (),
+        caution=score_caution(run),
         merged=tuple(map(_describe_merge, view.merged.values())),
         expected=tuple(check_estimates(view, state)),
         warnings=(*map(coach.describe_step_down, view.stepped), *view.warnings),

@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -200,6 +201,7 @@ class DataSummary(NamedTuple):
     shape: Shape | None = None
     labels: tuple[str, ...] = ()
     each_label: tuple[str, ...] = ()  # one by one, where rows hold lists of them
+    overlap: Mapping[str, Any] | None = None  # of engine.data.quality.overlap.Overlap
 
 
 def read_data_summary(file: Path) -> DataSummary:
@@ -207,6 +209,6 @@ def read_data_summary(file: Path) -> DataSummary:
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
         labels, each = (tuple(map(str, found.get(key) or ())) for key in ("labels", "each_label"))
-        return DataSummary(Shape(found["shape"]), labels, each)
+        return DataSummary(Shape(found["shape"]), labels, each, found.get("overlap"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return DataSummary()

@@ -140,6 +140,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     fill('.warnings', answer.warnings, (words) => make('li', words)); $('.warnings').hidden = !answer.warnings.length;
     fill('.outcome tbody', answer.outcome, outcome); $('.outcome').hidden = !answer.outcome.length;
     if (answer.settings) fill('.settings', answer.settings, setting);
+    if (answer.caution !== undefined) { text('.caution', answer.caution); $('.caution').hidden = !answer.caution; }
     if (answer.samples) fill('.samples', answer.samples, sample, 'The first replies come with the first check.');
     if (answer.log !== undefined) text('.log pre', answer.log || 'The log is empty.');
   }

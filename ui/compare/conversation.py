@@ -44,4 +44,4 @@ def suggestion_buttons(texts: list[str]) -> str:
     buttons = (
         f'<button type="button" class="suggest">{escape_html(text)}</button>' for text in texts
     )
-    return '<p class="try">Try one that it has never seen:</p>' + "".join(buttons)
+    return '<p class="try">Try one that was held out:</p>' + "".join(buttons)

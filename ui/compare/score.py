@@ -5,6 +5,7 @@ from __future__ import annotations
 import gradio as gr
 from gradio.components import Component
 
+from engine.coach.caution import score_caution
 from engine.coach.scores import score_sentences
 from engine.errors import RunError
 from engine.store.run_view import RunView
@@ -57,7 +58,7 @@ def show_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
     working = view.scoring and at_work
     label = "Score again" if view.scored else "Score"
     return {
-        own.card: score_card(view, working),
+        own.card: score_card(view, working, score_caution(run)),
         own.button: gr.update(interactive=not working, value=label),
         own.timer: gr.update(active=working),
     }
@@ -74,8 +75,8 @@ def start_score(ctx: Context, own: ScoreWidgets, run_id: str | None) -> Updates:
 # --- what is shown ---
 
 
-def score_card(view: RunView, working: bool) -> str:
-    """The score in words, each figure beside what it is compared with."""
+def score_card(view: RunView, working: bool, caution: str = "") -> str:
+    """The score in words, each figure beside what it is compared with, and the caution below."""
     if working:
         return status_box("info", "Scoring", SCORING)
     problem = ""
@@ -84,6 +85,6 @@ def score_card(view: RunView, working: bool) -> str:
     elif view.scoring:
         problem = status_box("bad", "Scoring ended without a result", NO_RESULT)
     if view.scored:
-        lines = map(line, score_sentences(view.scored))
-        return problem + card("Score on examples it has never seen", *lines)
+        sentences = [*score_sentences(view.scored), *filter(None, [caution])]
+        return problem + card("Score on held-out examples", *map(line, sentences))
     return problem or card("Not scored yet", line(NOT_SCORED))

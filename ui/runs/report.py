@@ -80,7 +80,8 @@ def _loss_card(report: RunReport) -> str:
     drawn = charts.loss_curves_svg(
         report.training, report.smooth, report.held_out, report.best_step
     )
-    return card("Loss by step", CURVE_KEYS, drawn) if drawn else ""
+    caution = line(report.caution) if report.caution else ""
+    return card("Loss by step", CURVE_KEYS, drawn, caution) if drawn else ""
 
 
 def _settings_card(report: RunReport) -> str:
@@ -107,7 +108,8 @@ def _expected_card(report: RunReport) -> str:
 
 
 def _scores_card(report: RunReport) -> str:
-    sentences = [*report.score, *report.merged]
+    caution = [report.caution] if report.score and report.caution else []
+    sentences = [*report.score, *caution, *report.merged]
     return card("Scores on held-out examples", *map(line, sentences)) if sentences else ""
 
 

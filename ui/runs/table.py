@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine.coach.caution import short_caution
 from engine.spec.method import short_method_name
 from engine.store.run_dir import RunDir
 from engine.text import format_bytes, format_date, format_duration, format_loss, format_share
@@ -43,7 +44,7 @@ def _run_row(run: RunDir, picked: bool) -> str:
     cells = (
         name,
         f'<span class="chip" data-state="{state.value}">{STATE_LABELS[state]}</span>',
-        _loss_cell(view.kept.loss if view.kept else None, view.first_loss),
+        _loss_cell(view.kept.loss if view.kept else None, view.first_loss, short_caution(run)),
         format_duration(view.last.seconds) if view.last else "–",
         escape_html(Path(spec.model.source).name),
         escape_html(meta["data"]),
@@ -54,11 +55,12 @@ def _run_row(run: RunDir, picked: bool) -> str:
     return f'<tr data-picked="{pressed}">{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
 
 
-def _loss_cell(best: float | None, first: float | None) -> str:
-    """The best held-out loss beside the one before training."""
+def _loss_cell(best: float | None, first: float | None, caution: str) -> str:
+    """The best held-out loss beside the one before training, and what to keep in mind."""
     if best is None:
         return "–"
+    mind = f"<small>{caution}</small>" if caution else ""
     if first is None:
-        return format_loss(best)
+        return format_loss(best) + mind
     down = f", down {format_share(first - best, first)}" if best < first else ""
-    return f"{format_loss(best)}<small>from {format_loss(first)}{down}</small>"
+    return f"{format_loss(best)}<small>from {format_loss(first)}{down}</small>{mind}"

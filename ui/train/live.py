@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.coach import coach, expected
+from engine.coach.caution import score_caution
 from engine.errors import HoneError, RunError
 from engine.runs import report
 from engine.store.run_dir import RunDir
@@ -97,6 +98,7 @@ def poll_answer(
         answer["sampled"] = len(view.samples)
     if not same:
         rows = report.report_settings(run, view)
+        answer["caution"] = score_caution(run)
         answer["settings"] = [[one.label, one.value, one.note] for one in rows]
     if cursor.get("log"):
         answer["log"] = live_parts.log_tail(run.log)

@@ -100,3 +100,10 @@ def describe_overlap(found: Overlap | None) -> str:
     if 2 * found.wording > found.compared:
         return f"{text} Expect less on examples that are really new."
     return f"{text} {UNSEEN}"
+
+
+def name_overlap(found: Overlap) -> str:
+    """The same in a few words; empty where no held-out row is worded like a training row."""
+    if not found.wording:
+        return ""
+    return f"{found.wording:,} of {found.compared:,} held out are worded like training rows"
