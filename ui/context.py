@@ -89,11 +89,16 @@ class Context:
         """A dataset's card by its source; raises DataError."""
         return datasets.load_dataset(self.engine.store, source)
 
-    def prepare(self, spec: DataSpec, on_progress: OnProgress = lambda _: None) -> Prepared:
+    def prepare(
+        self,
+        spec: DataSpec,
+        on_progress: OnProgress = lambda _: None,
+        stop: threading.Event | None = None,
+    ) -> Prepared:
         """The rows for training with these settings, and findings; raises DataError."""
         # Two requests of one page share one answer.
         with self._locks[f"{self.visitor.owner} {spec.source}"]:
-            return oneshot.prepare_rows(self.engine.store, spec, on_progress)
+            return oneshot.prepare_rows(self.engine.store, spec, on_progress, stop)
 
     def count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
         """The tokens of the rows, counted by the desk and remembered; raises HoneError."""

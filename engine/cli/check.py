@@ -12,6 +12,7 @@ from engine import hardware
 from engine.cli.options import WORKSPACE, AsJson, Home, open_engine, print_result
 from engine.data import datasets
 from engine.data import report as data_report
+from engine.data.prepared import Prepared
 from engine.data.readers.table import ReadOptions
 from engine.errors import DataError, SpecError
 from engine.estimate import report as model_report
@@ -75,9 +76,23 @@ def _report_on_files(
         tokens = engine.desk.count_tokens(model, prepared.train_rows(), spec)
     dataset = datasets.load_dataset(engine.store, source)
     found = data_report.report_values(dataset, prepared, tokens, spec)
+    found["readings"] = _show_readings(engine, model, prepared, spec)
     code = data_report.exit_code(found)
     text = f"{data_report.format_report(found)}\n{DATA_VERDICTS[code]}"
     return text, {"usable": code < NOT_USABLE, **found}, code
+
+
+def _show_readings(
+    engine: Engine, model: str, prepared: Prepared, spec: specs.DataSpec
+) -> list[dict[str, Any]]:
+    """The readings between which to choose, each with a row as the model would see it."""
+    shown = []
+    for reading in (one for finding in prepared.findings for one in finding.readings):
+        read = spec.model_copy(update={"shape": reading.shape, "roles": reading.roles})
+        rows = [reading.row] if reading.row else []
+        seen = engine.desk.preview_rows(model, rows, read) if rows else [None]
+        shown.append(data_report.reading_values(reading, seen[0]))
+    return shown
 
 
 def show_model(  # noqa: PLR0913  options of a command

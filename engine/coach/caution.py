@@ -1,10 +1,10 @@
-"""What to keep in mind beside every score of a run: how much held-out rows resemble training rows."""
+"""What to keep in mind beside a score: how much held-out rows resemble training rows."""
 
 from __future__ import annotations
 
 from pydantic import ValidationError
 
-from engine.data.quality.overlap import Overlap, describe_overlap, name_overlap
+from engine.data.likeness.overlap import Overlap, describe_overlap, name_overlap
 from engine.store.run_dir import RunDir, read_data_summary
 
 

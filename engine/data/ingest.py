@@ -32,7 +32,8 @@ from engine.text import OnProgress
 
 MIN_EXAMPLES = 4  # below this there is nothing to learn from and nothing to hold out
 PEEK_BYTES = 2**20  # bytes of a large file that are looked at before it is read whole
-SCHEMA_ROWS = 1000  # rows from which the schema is inferred
+# Rows from which the schema is inferred, and their fields: fewer rows where they have many.
+SCHEMA_ROWS, SCHEMA_CELLS = 1000, 300_000
 PROBLEMS_KEPT = 50  # problems kept in words
 PROGRESS_INTERVAL = 0.3  # seconds
 # Characters of rows from which they are compared with their file, and how much more is too much.
@@ -190,7 +191,7 @@ def _write_rows(path: Path, source: _Source, digest: Any, on_progress: OnProgres
             written += len(text)
             _require_bounds(source, len(columns), written)
             held_out += part == HELD_OUT
-            if len(seen) < SCHEMA_ROWS:
+            if len(seen) < SCHEMA_ROWS and len(seen) * len(columns) < SCHEMA_CELLS:
                 seen.append(made)
             if time.monotonic() - reported > PROGRESS_INTERVAL:
                 reported = time.monotonic()

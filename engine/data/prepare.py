@@ -14,16 +14,17 @@ import os
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from engine.data.datasets import Dataset, load_dataset
+from engine.data.likeness.overlap import overlap_findings
 from engine.data.prepared import Prepared
 from engine.data.quality.cleaning import Cleaner
 from engine.data.quality.deciding_columns import deciding_findings
 from engine.data.quality.findings import Finding, make_finding
 from engine.data.quality.languages import LANGUAGE_TEXTS, language_shares, script_shares
-from engine.data.quality.overlap import overlap_findings
 from engine.data.quality.readings import list_readings
 from engine.data.quality.split import choose_held_out
 from engine.data.quality.split_findings import split_findings
@@ -168,7 +169,7 @@ def _schema_findings(schema: Schema, dataset: Dataset, other: Dataset | None) ->
     if not schema.certain:
         columns = f"Columns: {', '.join(dataset.columns[:12])}"
         name = "two readings" if schema.alternative else "unsure"
-        more = {"example": columns, "readings": list_readings(schema, dataset)}
+        more: dict[str, Any] = {"example": columns, "readings": list_readings(schema, dataset)}
         found.append(make_finding(name, 0, {"reason": schema.reason}, **more))
     return found
 

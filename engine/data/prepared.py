@@ -8,8 +8,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from engine.data.ingest import MIN_EXAMPLES
+from engine.data.likeness.overlap import Overlap
 from engine.data.quality.findings import Finding
-from engine.data.quality.overlap import Overlap
 from engine.data.rows import Rows, read_rows
 from engine.data.schema import SHAPE_TASKS
 from engine.errors import DataError

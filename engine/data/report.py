@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from itertools import groupby
 from typing import Any
 
 from engine.data.datasets import Dataset
 from engine.data.ingest import MIN_EXAMPLES
+from engine.data.likeness.overlap import describe_overlap
 from engine.data.prepared import Prepared
 from engine.data.quality.findings import Finding, make_finding
-from engine.data.quality.overlap import describe_overlap
-from engine.data.quality.token_report import TokenReport
+from engine.data.quality.readings import Reading
+from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.spec.run import DataSpec
 
 LEVEL_WORDS = {"stop": "MUST BE FIXED", "warn": "Warning", "info": "Note"}
@@ -90,7 +93,35 @@ def format_report(values: dict[str, Any]) -> str:
         )
     for finding in values["findings"]:
         lines += _finding_lines(finding)
+        if finding["readings"]:
+            lines += _reading_lines(values["readings"])
     return "\n".join(lines)
+
+
+def reading_values(reading: Reading, row: PreviewRow | None) -> dict[str, Any]:
+    """A reading as plain values, with its row as the model would see it."""
+    seen = mark_learned(row) if row else ""
+    return {**reading.model_dump(mode="json"), "seen": seen}
+
+
+def mark_learned(row: PreviewRow) -> str:
+    """A row's text as the model sees it; what is learned stands between [[ and ]]."""
+    parts = [row.problem]
+    tokens = zip(row.tokens, row.learned, strict=True)
+    for learned, group in groupby(tokens, key=lambda token: token[1]):
+        text = "".join(token for token, _ in group)
+        parts.append(f"[[{text}]]" if learned else text)
+    return "".join(parts)
+
+
+def _reading_lines(readings: list[dict[str, Any]]) -> list[str]:
+    lines = []
+    for number, one in enumerate(readings, start=1):
+        roles = json.dumps(one["roles"], ensure_ascii=False)
+        lines.append(f"  Reading {number}: {one['title']}")
+        lines += [f"    {line}" for line in one["seen"].splitlines()]
+        lines.append(f"    To choose it: data.shape: '{one['shape']}', data.roles: {roles}")
+    return lines
 
 
 def _list_shares(shares: dict[str, float]) -> str:

@@ -9,13 +9,13 @@ import hashlib
 
 from engine.data.datasets import Dataset
 from engine.data.ingest import PROBLEMS_KEPT
+from engine.data.likeness.group_columns import group_columns, group_value
+from engine.data.likeness.substance import SubstanceCollector
 from engine.data.messages import make_message, with_system
 from engine.data.normalize import last_answer, normalize_row
 from engine.data.quality.deciding_columns import ValueCounts, leaves_out
-from engine.data.quality.group_columns import group_columns, group_value
 from engine.data.quality.near_duplicates import COMPARED_ROWS, NearDuplicates
 from engine.data.quality.pii import find_pii
-from engine.data.quality.substance import SubstanceCollector
 from engine.data.rows import Row, RowWriter, row_to_json
 from engine.data.schema import Schema
 from engine.errors import DataError

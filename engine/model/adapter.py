@@ -17,11 +17,13 @@ from engine.errors import ModelError
 from engine.model import config_json, weights
 from engine.spec.objective import Task
 
-CONFIG_NAME, WEIGHTS_NAME, LABELS_NAME = (
-    "adapter_config.json", "adapter_model.safetensors", "labels.json",
+CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
+LABELS_NAME, TEMPLATE_NAME = "labels.json", "chat_template.jinja"
+# All that is ever opened of an adapter.
+ADAPTER_FILES = (
+    CONFIG_NAME, WEIGHTS_NAME, LABELS_NAME, TEMPLATE_NAME, config_json.TOKENIZER_CONFIG,
 )  # fmt: skip
-ADAPTER_FILES = (CONFIG_NAME, WEIGHTS_NAME, LABELS_NAME)  # all that is ever opened of an adapter
-CONFIG_BYTES = 2**20
+CONFIG_BYTES = 2**20  # of each of them but the weights
 MERGE_INSTEAD = (
     "Merge it with the program that made it, and choose the merged model on the Model tab."
 )
@@ -97,6 +99,19 @@ def read_adapter(files: Mapping[str, Path], name: str) -> ForeignAdapter:
     except ModelError as error:
         text = str(error).replace("Get the model again", "Get the adapter again")
         raise ModelError(f"'{name}' cannot be added. {text}") from None
+
+
+def own_template(files: Mapping[str, Path]) -> str:
+    """The chat template that lies beside an adapter, as trainers save it; empty for none."""
+    file, settings = files.get(TEMPLATE_NAME), files.get(config_json.TOKENIZER_CONFIG)
+    try:
+        if file and file.stat().st_size <= CONFIG_BYTES:
+            return file.read_text(encoding="utf-8")
+        values = config_json.read_json_object(settings, CONFIG_BYTES) if settings else {}
+    except (OSError, ValueError, ModelError):
+        return ""
+    found = values.get("chat_template")
+    return found if isinstance(found, str) else ""
 
 
 def _require_files(files: Mapping[str, Path]) -> None:

@@ -100,6 +100,13 @@ class Desk:
         )
         return TokenReport.model_validate(answer)
 
+    def match_template(self, folder: Path, own: str) -> str:
+        """Which setting (data.template) writes chats as a chat template does; empty for none.
+
+        ``folder``: of the base model. Raises HoneError.
+        """
+        return str(self._ask("match_template", folder=str(folder), own=own))
+
     def describe_asking(self, folder: Path, data: DataSpec, plain_text: bool) -> dict[str, str]:
         """How a result is asked and where its replies end: names and texts of the files to save.
 

@@ -94,14 +94,18 @@ def look_up_dataset(store: Store, name: str) -> hub.HubInfo:
 
 
 def prepare_rows(
-    store: Store, spec: DataSpec, on_progress: OnProgress = lambda _: None
+    store: Store,
+    spec: DataSpec,
+    on_progress: OnProgress = lambda _: None,
+    stop: threading.Event | None = None,
 ) -> Prepared:
     """The rows that a run trains on, prepared in a process if they are many. Raises DataError."""
     dataset = datasets.load_dataset(store, spec.source)
     if dataset.rows <= SMALL_ROWS and dataset.bytes <= SMALL_BYTES:
         return prepare_dataset(store, spec, on_progress)
     values = spec.model_dump(mode="json")
-    return Prepared.model_validate(ask_oneshot(store, "prepare_dataset", on_progress, spec=values))
+    found = ask_oneshot(store, "prepare_dataset", on_progress, stop=stop, spec=values)
+    return Prepared.model_validate(found)
 
 
 def ask_oneshot(

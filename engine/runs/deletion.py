@@ -35,9 +35,9 @@ class DatasetUse(NamedTuple):
 
 def find_use(store: Store, source: str) -> DatasetUse:
     """What was made of a dataset; raises DataError for a sample and for what is not there."""
-    if source.startswith("sample:"):
+    if str(source).startswith("sample:"):
         raise DataError("The samples come with Hone and cannot be deleted.")
-    dataset = datasets.load_dataset(store, source)
+    dataset = datasets.load_dataset(store, str(source))
     runs = [run for run in store.all_runs() if run.is_readable and source in _sources_of(run)]
     listed = (one for one, _ in datasets.list_datasets(store) if one.startswith("dataset:"))
     others = (datasets.load_dataset(store, one) for one in listed)

@@ -40,12 +40,19 @@ class Limits(NamedTuple):
         return self.forget_hours < UNLIMITED
 
     @property
+    def data_in_words(self) -> str:
+        """How much data is taken; empty where nothing but the machine limits it."""
+        if self.mode == "local":
+            return ""
+        size, rows = format_bytes(self.upload_bytes), f"{self.dataset_rows:,.0f} rows"
+        return f"Data: up to {size} and {rows} at a time."
+
+    @property
     def in_words(self) -> tuple[str, ...]:
         """What a visitor should know before he begins; empty where nothing is limited."""
         if self.mode == "local":
             return ()
-        size, rows = format_bytes(self.upload_bytes), f"{self.dataset_rows:,.0f} rows"
-        found = [f"Data: up to {size} and {rows} at a time."]
+        found = [self.data_in_words]
         if self.run_steps < UNLIMITED:
             steps, minutes = f"{self.run_steps:.0f} steps", f"{self.run_minutes:.0f} minutes"
             found.append(f"A run: up to {steps} and {minutes}; what it has learned by then stays.")

@@ -201,7 +201,7 @@ class DataSummary(NamedTuple):
     shape: Shape | None = None
     labels: tuple[str, ...] = ()
     each_label: tuple[str, ...] = ()  # one by one, where rows hold lists of them
-    overlap: Mapping[str, Any] | None = None  # of engine.data.quality.overlap.Overlap
+    overlap: Mapping[str, Any] | None = None  # of engine.data.likeness.overlap.Overlap
 
 
 def read_data_summary(file: Path) -> DataSummary:

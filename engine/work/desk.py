@@ -21,7 +21,7 @@ from engine.work.encode import preview
 from engine.work.encode.questions import prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.encode.turn_ends import find_turn_ends
-from engine.work.model.asking import find_asking
+from engine.work.model.asking import find_asking, matching_template
 from engine.work.model.base_and_tuned import open_trained_run
 from engine.work.model.describe import inspect_model
 from engine.work.model.generate import Decoding, stream_pair
@@ -45,7 +45,8 @@ class DeskWorker:
     @property
     def operations(self) -> dict[str, Operation]:
         found = [self.inspect_model, self.preview_rows, self.count_tokens, self.measure_speed]
-        found += [self.chat, self.describe_asking, self.free_memory]
+        found += [self.chat, self.describe_asking, self.match_template]
+        found += [self.free_memory]
         return {operation.__name__: operation for operation in found}
 
     def inspect_model(self, question: Question, report: Report) -> Any:
@@ -74,6 +75,10 @@ class DeskWorker:
         method = MethodSpec.model_validate(question["method"])
         shape = BatchShape(*question["shape"])
         return measure_speed(question["model"], question["task"], method, setup, shape)
+
+    def match_template(self, question: Question, report: Report) -> Any:
+        """The setting that writes chats as this chat template does; empty for none."""
+        return matching_template(Path(question["folder"]), question["own"])
 
     def describe_asking(self, question: Question, report: Report) -> Any:
         """How a result of this model is asked and where its replies end, as files to be saved."""

@@ -19,7 +19,7 @@ from ui.context import Context
 from ui.data.hub import HubWidgets, wire_hub
 from ui.data.intake import IntakeWidgets, take_in, wait_line
 from ui.handlers import QUIET, Updates, bind, hide_widget
-from ui.text import card, escape_html
+from ui.text import card, escape_html, line
 from ui.theme import make_button, raw_html
 
 LARGE_UPLOAD = 20 * 2**20  # bytes from which the first rows are shown before all are read
@@ -50,6 +50,8 @@ class AddWidgets:
         self.upload = gr.File(
             label="Add files", file_count="multiple", height=132, elem_id="upload"
         )
+        if limit := ctx.engine.store.limits.data_in_words:
+            raw_html(line(limit), elem_id="data-limit")
         self.problem = raw_html(visible=False, elem_id="add-problem")
         with gr.Accordion("Other ways to add data", open=False, elem_id="more-ways"):
             self.paste = gr.Textbox(

@@ -61,7 +61,9 @@ def finding_updates(
     by_fix = {one.fix: one for one in found if one.fix}
     updates: Updates = {
         findings.others: finding_list([one for one in found if one.fix is None]),
-        findings.confirm: gr.update(visible=any(one.kind == "unsure" for one in found)),
+        findings.confirm: gr.update(
+            visible=any(one.kind == "unsure" and len(one.readings) < 2 for one in found)
+        ),
     }
     for kind, box in findings.fixes.items():
         one = by_fix.get(kind)  # type: ignore[call-overload]

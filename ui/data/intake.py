@@ -19,6 +19,10 @@ from ui.context import Context
 from ui.handlers import Updates
 from ui.text import line, status_box
 
+Work = Callable[[OnProgress, threading.Event], Any]  # is to end when the event is set
+STILL = ""  # nothing new is known
+STILL_SECONDS = 1.0
+
 
 @dataclass(frozen=True)
 class IntakeWidgets:
@@ -35,28 +39,40 @@ class Done(NamedTuple):
     value: Any
 
 
-def run_with_progress(work: Callable[[OnProgress], Any]) -> Iterator[str | Done]:
-    """Run slow work in a thread; yields its progress, then its result. Raises what it raises."""
+def run_with_progress(work: Work) -> Iterator[str | Done]:
+    """Run slow work in a thread; yields its progress, then its result. Raises what it raises.
+
+    What has nothing new to say yields an empty text each second: when the page has gone, Gradio
+    closes a generator where it yields, and then the work is stopped, too.
+    """
     reports: queue.Queue[str | Done | Exception] = queue.Queue()
+    stop = threading.Event()
 
     def run_work() -> None:
         try:
-            reports.put(Done(work(reports.put)))
+            reports.put(Done(work(reports.put, stop)))
         except Exception as error:
             reports.put(error)
 
     threading.Thread(target=run_work, daemon=True).start()
-    while True:
-        report = reports.get()
-        if isinstance(report, Exception):
-            raise report
-        yield report
-        if isinstance(report, Done):
-            return
+    try:
+        while True:
+            try:
+                report = reports.get(timeout=STILL_SECONDS)
+            except queue.Empty:
+                yield STILL
+                continue
+            if isinstance(report, Exception):
+                raise report
+            yield report
+            if isinstance(report, Done):
+                return
+    finally:
+        stop.set()
 
 
 def take_in(
-    ctx: Context, shown: IntakeWidgets, box: Component | None, work: Callable[[OnProgress], str]
+    ctx: Context, shown: IntakeWidgets, box: Component | None, work: Work
 ) -> Iterator[Updates]:
     """Show the progress of ``work``, then choose the dataset it made and empty ``box``."""
     emptied: Updates = {box: None} if box else {}
@@ -67,7 +83,7 @@ def take_in(
                 hidden = gr.update(visible=False)
                 yield {shown.source: chosen, shown.problem: hidden, **emptied}
             else:
-                yield {shown.problem: wait_line(report)}
+                yield {shown.problem: wait_line(report) if report else gr.skip()}
     except HoneError as error:
         refused = status_box("bad", "This cannot be used as it is", str(error))
         yield {shown.problem: gr.update(value=refused, visible=True), **emptied}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import gradio as gr
 from gradio.components import Component
@@ -21,6 +22,13 @@ from ui.data.findings import FindingWidgets, finding_updates, no_finding_updates
 from ui.data.inputs import DataInputs
 from ui.data.intake import Done, run_with_progress
 from ui.data.pager import OPENING_TOKENIZER, Pager, RowOrder, order_choices, rows_card, worst_rows
+from ui.data.questions import (
+    QuestionWidgets,
+    no_question_updates,
+    question_updates,
+    reading_updates,
+    without_asked,
+)
 from ui.data.reading import ReadingWidgets, column_updates, option_updates
 from ui.handlers import Updates, Values
 from ui.text import card, line, status_box
@@ -32,6 +40,7 @@ class DataView:
 
     def __init__(self, reading: ReadingWidgets) -> None:
         self.reading = reading
+        self.questions = QuestionWidgets()
         self.facts = raw_html(elem_id="data-facts")
         self.findings = FindingWidgets()
         self.pager = Pager()
@@ -41,7 +50,8 @@ class DataView:
             self.labels = gr.Plot(label="Labels", visible=False, elem_id="labels")
         own = [self.facts, self.lengths, self.labels]
         # The widgets that other data changes.
-        self.shown: list[Component] = own + self.findings.shown + self.pager.shown + reading.shown
+        own += [*self.findings.shown, *self.questions.shown]
+        self.shown: list[Component] = own + self.pager.shown + reading.shown
 
 
 def show_data(
@@ -51,11 +61,12 @@ def show_data(
     spec = inputs.data_spec(values)
     dataset = ctx.load_dataset(spec.source)
     try:
-        for report in run_with_progress(lambda on_progress: ctx.prepare(spec, on_progress)):
+        for report in run_with_progress(partial(ctx.prepare, spec)):
             if isinstance(report, Done):
                 prepared: Prepared = report.value
             else:
-                yield {view.facts: card(dataset.name, line(report, "wait"))}
+                waits = card(dataset.name, line(report, "wait"))
+                yield {view.facts: waits if report else gr.skip()}
     except HoneError as error:
         yield misfit_updates(view, dataset, spec, str(error))
         return
@@ -63,7 +74,8 @@ def show_data(
     begun = {pager.rows: OPENING_TOKENIZER, pager.index: 0}
     yield dataset_updates(view, dataset, spec, prepared, None) | begun
     first = rows_card(ctx, model, spec, RowOrder("order", prepared, {}), 0)
-    yield {pager.rows: first, pager.index: 0}
+    readings = reading_updates(ctx, view.questions, model, spec, prepared.findings)
+    yield {pager.rows: first, pager.index: 0, **readings}
     # The rows stay: the user may have turned the page while the tokens were counted.
     tokens = count_tokens(ctx, model, prepared, spec)
     yield dataset_updates(view, dataset, spec, prepared, tokens)
@@ -91,6 +103,7 @@ def misfit_updates(view: DataView, dataset: Dataset, spec: DataSpec, problem: st
         view.lengths: hidden,
         view.labels: hidden,
         **no_finding_updates(view.findings),
+        **no_question_updates(view.questions),
         **column_updates(view.reading, dataset, spec.shape or dataset.shape, spec.roles),
         **option_updates(view.reading, dataset),
     }
@@ -115,7 +128,8 @@ def dataset_updates(
         view.pager.order: gr.update(choices=orders),
         view.lengths: _length_plot(counted, spec.max_length),
         view.labels: _label_plot(prepared),
-        **finding_updates(view.findings, found, spec, complete=counted is not None),
+        **question_updates(view.questions, found, spec),
+        **finding_updates(view.findings, without_asked(found), spec, complete=counted is not None),
         **column_updates(view.reading, dataset, prepared.shape, prepared.roles),
         **option_updates(view.reading, dataset),
     }

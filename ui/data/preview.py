@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from engine.data.datasets import Dataset
 from engine.data.prepared import Prepared
+from engine.data.quality.readings import Reading
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.spec import presets
 from engine.text import count_of, format_count, format_share
@@ -88,12 +89,18 @@ def _language_line(prepared: Prepared) -> str:
 
 def preview_card(rows: list[PreviewRow], numbers: list[int], where: str) -> str:
     """Rows with target tokens marked, control tokens visible and the cut drawn."""
-    shown = (_row_card(row, number) for row, number in zip(rows, numbers, strict=True))
+    shown = (row_card(row, number) for row, number in zip(rows, numbers, strict=True))
     where_line = f'<p class="where">{escape_html(where)}</p>'
     return card(TITLE, where_line, LEGEND, *shown)
 
 
-def _row_card(row: PreviewRow, number: int) -> str:
+def reading_card(reading: Reading, row: str) -> str:
+    """A reading in words, and its row as HTML."""
+    return f'<div class="reading"><p>{escape_html(reading.title)}</p>{row}</div>'
+
+
+def row_card(row: PreviewRow, number: int) -> str:
+    """One row: its tokens, or why it cannot be learned."""
     body, note = f'<div class="tokens" tabindex="0">{_token_spans(row)}</div>', _row_note(row)
     if row.problem:
         body, note = line(row.problem, "bad"), "cannot be learned"

@@ -43,6 +43,8 @@ class ReadingWidgets:
         # Part of an example -> column, as the user chose it; empty: as detected.
         self.roles = form.make_widget("data.roles")
         self.fixes = form.make_widget("data.fixes")
+        # Column -> values whose rows are left out.
+        self.left_out = form.make_widget("data.left_out")
         column = {"label": "Column", "info": "The column that holds it.", "visible": False}
         # In the order of the shape's parts.
         self.columns = [
@@ -125,7 +127,8 @@ def column_updates(
     reading: ReadingWidgets, dataset: Dataset, shape: Shape, roles: dict[str, str]
 ) -> Updates:
     """A dropdown for each part of the shape, with all columns to choose from."""
-    columns = [("–", ""), *((column, column) for column in dataset.columns)]
+    names = [*dataset.columns, *(path for path in dataset.nested if path not in dataset.columns)]
+    columns = [("–", ""), *((name, name) for name in names)]
     updates: Updates = dict.fromkeys(reading.columns, gr.update(visible=False))
     for dropdown, (role, label) in zip(reading.columns, ROLES[shape].items(), strict=False):
         updates[dropdown] = gr.update(

@@ -22,7 +22,9 @@ from ui.data.intake import (
 )
 from ui.data.look import DataView, show_data
 from ui.data.pager import wire_pager
+from ui.data.questions import wire_questions
 from ui.data.reading import ReadingWidgets, confirm_columns, wire_reading
+from ui.data.removal import RemovalWidgets, wire_removal
 from ui.handlers import LATEST, QUIET, bind
 from ui.theme import build_intro, make_button
 
@@ -49,17 +51,20 @@ class DataTab:
                     with gr.Accordion("What is held out", open=False, elem_id="splitting"):
                         self._add_fields("data.held_out")
                         self._add_fields("data.held_out_source", value="")
+                    removal = RemovalWidgets(self.source, self.fields["data.held_out_source"])
                     self.next = make_button("Next: choose a model", variant="primary")
                 with gr.Column(scale=1, min_width=320):
                     self.view = DataView(reading)
             self.settled = gr.State("")  # the dataset chosen last, once the fields fit it
         columns = {"data.shape": reading.shape, "data.roles": reading.roles}
-        self.fields |= columns | {"data.fixes": reading.fixes}
+        self.fields |= columns | {"data.fixes": reading.fixes, "data.left_out": reading.left_out}
         intake = IntakeWidgets(self.source, adding.problem, self.view.pager.rows)
         wire_adding(ctx, adding, intake)
         wire_reading(ctx, reading, intake)
+        wire_removal(ctx, removal)
         findings = self.view.findings
         wire_fixes(findings, reading.fixes)
+        wire_questions(ctx, self.view.questions, self.source, self.fields)
         confirmed = list(columns.values())
         findings.confirm.click(bind(confirm_columns, ctx), self.source, confirmed, **QUIET)
 

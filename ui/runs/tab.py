@@ -15,6 +15,7 @@ from ui.handlers import QUIET, Updates, bind, download_on_click, event_text, hid
 from ui.runs import report as report_view
 from ui.runs.card import LONGEST_NAME, LONGEST_NOTE, RunCard
 from ui.runs.queue import QueueList
+from ui.runs.removal import RemovalWidgets
 from ui.runs.table import runs_table
 from ui.text import line
 from ui.theme import build_intro, make_button, raw_html
@@ -41,6 +42,7 @@ class RunsTab:
                 with gr.Row(elem_classes="run-acts"):
                     self.yes = make_button("Delete for good", "delete-yes", variant="stop")
                     self.no = make_button("Keep it")
+            RemovalWidgets(ctx)
         parts = [card.box, card.name, card.note, card.extension, card.train_on, card.report]
         # The widgets that another run changes.
         self.shown = [self.table, self.picked, self.sure, *parts]

@@ -11,7 +11,9 @@ from engine.errors import HoneError
 from engine.estimate.case import USABLE_SHARE, Case
 from engine.estimate.duration import TimeRange
 from engine.estimate.methods import MethodOption, explain_method, method_options
+from engine.runs import quota
 from engine.runs.plan import Plan, what_helps
+from engine.spec.limits import Limits
 from engine.spec.method import METHODS
 from engine.text import count_of, format_bytes, format_count, format_share, format_time_range
 from ui import form
@@ -49,15 +51,16 @@ def _plan_updates(ctx: Context, values: Mapping[str, Any]) -> Iterator[dict[str,
         yield {"facts": _card(rows_line(plan) + WAITING_FOR_MODEL), "method.alpha": alpha}
         return
     advice = method_advice(method_options(plan.case), plan.case)
-    yield {"facts": plan_card(plan), "method.alpha": alpha, "methods": advice}
+    limits = ctx.engine.store.limits
+    yield {"facts": plan_card(plan, limits), "method.alpha": alpha, "methods": advice}
     if plan.seconds is None and (seconds := ctx.engine.estimate_time(plan, measure=True)):
-        yield {"facts": plan_card(plan._replace(seconds=seconds))}
+        yield {"facts": plan_card(plan._replace(seconds=seconds), limits)}
 
 
 # --- what is shown: pure functions ---
 
 
-def plan_card(plan: Plan) -> str:
+def plan_card(plan: Plan, limits: Limits) -> str:
     """All estimates, each with the figure that it is compared with."""
     assert plan.case and plan.forecast
     estimate, machine = plan.forecast, plan.case.machine
@@ -76,7 +79,9 @@ def plan_card(plan: Plan) -> str:
     rows = "".join(definition_row(name, text) for name, text in cells)
     problems = "".join(line(text, "bad") for text in plan.problems)
     warnings = "".join(line(text, tone) for text, tone in plan_warnings(plan))
-    return _card(f'{rows_line(plan)}<dl class="facts">{rows}</dl>{problems}{warnings}')
+    asked = quota.limit_notes(plan.asked or plan.spec, plan.rows, plan.seconds, limits)
+    notes = "".join(map(line, asked))
+    return _card(f'{rows_line(plan)}{notes}<dl class="facts">{rows}</dl>{problems}{warnings}')
 
 
 def problem_card(problems: Sequence[str]) -> str:

@@ -18,7 +18,7 @@ DATE = re.compile(r"[\d.:/T+\- ]+(?:[AP]M|Z|UTC)?", re.IGNORECASE)
 ADDRESS = re.compile(
     r"\w+://|www\.|[\w.+-]+@[\w.-]+$|[0-9a-f]{8,}(?:-[0-9a-f]{4,}){0,4}$", re.IGNORECASE
 )
-QUESTION_END = ("?", "？", "؟", ";?")
+QUESTION_END = ("?", "\uff1f", "\u061f")  # the last two: Chinese and Arabic
 
 
 def holds_labels(texts: Sequence[str], rows: int) -> bool:

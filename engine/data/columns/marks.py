@@ -9,54 +9,61 @@ from typing import Any
 from engine.data.columns.cells import is_blank
 
 # Words that say of anything whether it is so; they are marks beside an answer alone.
-YES_WORDS = set(
+_YES_WORDS = (
     "true 1 yes y t on ja oui vrai si sí sim sì да да́ 是 对 真 はい 正 네 예 evet doğru tak prawda "
-    "verdadero verdadeiro vero wahr waar richtig sant نعم हाँ".split()
+    "verdadero verdadeiro vero wahr waar richtig sant نعم हाँ"
 )
-NO_WORDS = set(
-    "false 0 -1 no n f off nein non faux não nao нет 否 不 不是 假 いいえ 誤 아니요 아니오 hayır yanlış "
-    "nie fałsz falso falsch onwaar nee nej لا नहीं".split()
+_NO_WORDS = (
+    "false 0 -1 no n f off nein non faux não nao нет 否 不 不是 假 いいえ 誤 아니요 아니오 "
+    "nie fałsz falso falsch onwaar nee nej لا नहीं hay\u0131r yanl\u0131\u015f"
 )
 # Words that judge.
-GOOD_WORDS = set(
-    "good great best better thumbs_up thumb_up thumbsup thumbup up upvote upvoted like liked love "
-    "chosen choose accept accepted approve approved correct right pass passed ok okay valid keep "
-    "kept helpful desirable desired preferred satisfied satisfactory success successful win won "
-    "positive usable useful safe verified gold include included "
-    "gut korrekt akzeptiert angenommen bon bien correcte accepté bueno correcto aceptado aprobado "
+_GOOD_WORDS = (
+    "good great best better thumbs_up thumb_up thumbsup thumbup up upvote upvoted like liked "
+    "love chosen choose accept accepted approve approved correct right pass passed ok okay "
+    "valid keep kept helpful desirable desired preferred satisfied satisfactory success "
+    "successful win won positive usable useful safe verified gold include included gut "
+    "korrekt akzeptiert angenommen bon bien correcte accepté bueno correcto aceptado aprobado "
     "bom correto aprovado buono corretto goed dobry хорошо хороший верно правильно 好 正确 赞 喜欢 "
-    "通过 接受 良い 正解 좋음 iyi 👍 ✅ ✔ ✓ ☑ ❤ 💚 🟢 😀 😊 🙂 ⭐ 🆗 👌 💯 + o ○".split()
+    "通过 接受 良い 正解 좋음 iyi 👍 ✅ ✔ ✓ ☑ ❤ 💚 🟢 😀 😊 🙂 ⭐ 🆗 👌 💯 + o ○"
 )
-BAD_WORDS = set(
+_BAD_WORDS = (
     "bad poor worse worst thumbs_down thumb_down thumbsdown thumbdown down downvote downvoted "
-    "dislike disliked hate rejected reject refuse refused decline declined disapproved incorrect "
-    "wrong fail failed not_ok invalid discard discarded drop dropped delete deleted unhelpful "
-    "not_helpful undesirable undesired unsatisfied unsatisfactory dissatisfied failure lose lost "
-    "negative unusable useless unsafe exclude excluded error cancelled canceled "
-    "schlecht inkorrekt abgelehnt mauvais incorrecte rejeté refusé malo mal incorrecto rechazado "
-    "mau ruim incorreto rejeitado cattivo sbagliato scorretto slecht zły плохо плохой неверно "
-    "неправильно 坏 差 错 错误 踩 不好 拒绝 悪い 不正解 나쁨 kötü 👎 ❌ ✖ ✗ ✘ ❎ 💔 🔴 😞 😠 🙁 ☹ "
-    "🚫 🗑 - x ×".split()
+    "dislike disliked hate rejected reject refuse refused decline declined disapproved "
+    "incorrect wrong fail failed not_ok invalid discard discarded drop dropped delete deleted "
+    "unhelpful not_helpful undesirable undesired unsatisfied unsatisfactory dissatisfied "
+    "failure lose lost negative unusable useless unsafe exclude excluded error cancelled "
+    "canceled schlecht inkorrekt abgelehnt mauvais incorrecte rejeté refusé malo mal "
+    "incorrecto rechazado mau ruim incorreto rejeitado cattivo sbagliato scorretto slecht zły "
+    "плохо плохой неверно неправильно 坏 差 错 错误 踩 不好 拒绝 悪い 不正解 나쁨 kötü "
+    "👎 ❌ ✖ ✗ ✘ ❎ 💔 🔴 😞 😠 🙁 ☹ 🚫 🗑 - x ×"
 )
-UNDECIDED_WORDS = set(
-    "ignore ignored skip skipped unsure maybe pending draft todo unknown unclear undecided partial "
-    "partially partly partially_correct needs_review in_review review to_review open flagged "
-    "unverified unreviewed duplicate spam neutral submitted neither tie both na n/a none offen "
-    "unklar unsicher".split()
+_UNDECIDED_WORDS = (
+    "ignore ignored skip skipped unsure maybe pending draft todo unknown unclear undecided "
+    "partial partially partly partially_correct needs_review in_review review to_review open "
+    "flagged unverified unreviewed duplicate spam neutral submitted neither tie both na n/a "
+    "none offen unklar unsicher"
 )
 MOOD_WORDS = {"positive", "negative"}  # as often what a text feels as what an answer is worth
-OPINIONS = GOOD_WORDS | BAD_WORDS
 # Words in the name of a column that says whether a row is good, or whether it is not.
-VERDICT_NAMES = set(
+_VERDICT_NAMES = (
     "verdict status correct correctness approved approval accepted acceptance quality valid "
-    "validity verified verification usable keep include decision judgement judgment outcome passed "
-    "review reviewed grade gold state helpful helpfulness good acceptable ok".split()
+    "validity verified verification usable keep include decision judgement judgment outcome "
+    "passed review reviewed grade gold state helpful helpfulness good acceptable ok"
 )
-AGAINST_NAMES = set(
+_AGAINST_NAMES = (
     "cancelled canceled rejected discard discarded incorrect wrong invalid bad flag flagged "
-    "exclude excluded deleted error errors skip skipped spam hallucinated hallucination duplicate "
-    "ignore ignored broken".split()
+    "exclude excluded deleted error errors skip skipped spam hallucinated hallucination "
+    "duplicate ignore ignored broken"
 )
+YES_WORDS = frozenset(_YES_WORDS.split())
+NO_WORDS = frozenset(_NO_WORDS.split())
+GOOD_WORDS = frozenset(_GOOD_WORDS.split())
+BAD_WORDS = frozenset(_BAD_WORDS.split())
+UNDECIDED_WORDS = frozenset(_UNDECIDED_WORDS.split())
+VERDICT_NAMES = frozenset(_VERDICT_NAMES.split())
+AGAINST_NAMES = frozenset(_AGAINST_NAMES.split())
+OPINIONS = GOOD_WORDS | BAD_WORDS
 SKIN = re.compile("[\ufe0f\u200d\U0001f3fb-\U0001f3ff]")
 WHOLE_NUMBER = re.compile(r"([-+]?\d{1,6})(?:[.,]0+)?")
 NAME_PARTS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
@@ -65,10 +72,10 @@ NAME_PARTS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
 def plain_word(value: Any) -> str:
     """A mark as the tables here write it: "Thumbs Up" as thumbs_up, 1.0 as 1."""
     text = SKIN.sub("", str(value).casefold()).strip().strip("'\"`").strip()
-    if number := WHOLE_NUMBER.fullmatch(text):
-        return str(int(number[1]))
     if len(text) > 1:
         text = text.strip(":.!* ") or text
+    if number := WHOLE_NUMBER.fullmatch(text):
+        return str(int(number[1]))
     return re.sub(r"[\s_\-]+", "_", text) if len(text) > 1 else text
 
 

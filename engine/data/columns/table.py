@@ -101,26 +101,26 @@ def _way_inside(column: str, value: Any) -> str:
     """
     path = column
     for _ in range(STEPS_INSIDE):
-        if isinstance(value, dict) and (field := list_field(value)):
-            return f"{path}.{field}"
-        if holds_turns(as_list(value)) or not isinstance(value, list | dict):
-            return path
-        if isinstance(value, list):
+        if isinstance(value, list) and not holds_turns(value):
             path, value = f"{path}[0]", value[0] if value else None
-        elif role_name(value) and isinstance(value.get("content"), str):
-            return f"{path}.content"
-        elif role_name(value):
-            return path
-        elif field := _inner_field(value):
+        elif isinstance(value, dict) and (field := _inner_field(value)):
             path, value = f"{path}.{field}", value[field]
         else:
-            return column
+            # An object without such a field is a turn, or nothing that can be read.
+            unknown = isinstance(value, dict) and not (
+                role_name(value) or holds_turns(as_list(value))
+            )
+            return column if unknown else path
         if is_blank(value):
             return ""
     return column
 
 
 def _inner_field(value: Row) -> str:
-    """The field of an object in which its text lies; empty where none is known."""
+    """The field of an object in which its conversation or its text lies; empty where it is none."""
+    if (field := list_field(value)) or holds_turns(as_list(value)):
+        return field
+    if role_name(value):
+        return "content" if isinstance(value.get("content"), str) else ""
     found = next((name for name in known.INNER_FIELDS if name in value), "")
     return found or (str(next(iter(value))) if len(value) == 1 else "")

@@ -110,7 +110,7 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
     if len(counts) == 1:  # the same in every row
         bad = bool(words & BAD_WORDS) or any(says_bad(name, value) for value in values)
         return "verdict" if bad and (is_verdict_name(name) or words & BAD_WORDS) else ""
-    judged = is_verdict_name(name) or judges(values) or bool(words) and words <= BAD_WORDS
+    judged = is_verdict_name(name) or judges(values) or (bool(words) and words <= BAD_WORDS)
     if judged:
         return "verdict"
     if shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS:
@@ -125,7 +125,8 @@ def _question(kind: str, column: str, counts: Counter[str]) -> Finding:
     shown = ", ".join(f"{value or EMPTY} ({count:,})" for value, count in ordered.items())
     bad = [value for value in ordered if value and says_bad(column.rsplit(".", 1)[-1], value)]
     values = {"column": column, "values": shown, "different": len(ordered)}
-    more = {"column": column, "choices": ordered, "suggested": bad if kind == "verdict" else []}
+    suggested = bad if kind == "verdict" else []
+    more: dict[str, Any] = {"column": column, "choices": ordered, "suggested": suggested}
     return make_finding(kind, counts.total(), values, **more)
 
 

@@ -22,7 +22,7 @@ BATCH_ROWS, BATCH_BYTES = 1000, 2**26  # read at a time, at most
 # From so many values (or bytes) on they are compared with the size of the file: real data does not
 # shrink to a thousandth.
 MANY_VALUES, VALUES_PER_BYTE = 5_000_000, 100
-MANY_BYTES, GROWTH = 2**28, 200
+MANY_BYTES, GROWTH = 2**28, 100
 MOST_IN_A_ROW = 2_000_000  # values of one row, lists and all
 
 
@@ -43,7 +43,7 @@ def read_parquet(path: Path, name: str, options: ReadOptions, notes: list[str]) 
         columns = [field.name for field in schema if field.name not in binary]
         if binary:
             notes.append(f"Left out, since they hold no text: {', '.join(map(repr, binary))}.")
-        rows = _read_batches(file, columns)
+        rows = _read_batches(file, columns, path.stat().st_size, name)
         yield from name_classes(rows, {key: names[key] for key in columns if key in names}, notes)
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, TypeError) as error:
         reason = str(error).partition("\n")[0][:100]
@@ -66,6 +66,10 @@ def _require_plausible(metadata: Any, size: int, name: str) -> None:
             f"'{name}' has {size / 2**10:,.0f} kB, but {values:,} values: it repeats the same ones "
             "over and over, or was made to fill the memory. Export the rows that you need."
         )
+    _require_growth(unpacked, size, name)
+
+
+def _require_growth(unpacked: int, size: int, name: str) -> None:
     if unpacked > max(MANY_BYTES, GROWTH * size):
         raise DataError(
             f"'{name}' has {size / 2**10:,.0f} kB and would unpack to {unpacked / 2**20:,.0f} MB. "
@@ -79,10 +83,13 @@ def _texts(metadata: Any) -> list[str]:
     return [one.path for one in columns if one.physical_type == "BYTE_ARRAY"]
 
 
-def _read_batches(file: Any, columns: list[str]) -> FileRows:
+def _read_batches(file: Any, columns: list[str], size: int, name: str) -> FileRows:
     number = 0
     for batch in file.iter_batches(batch_size=_batch_rows(file.metadata), columns=columns):
-        small = sum(map(_unpacked_size, batch.columns)) <= BATCH_BYTES
+        unpacked = sum(map(_unpacked_size, batch.columns))
+        if not number:
+            _require_growth(unpacked * file.metadata.num_rows // max(1, batch.num_rows), size, name)
+        small = unpacked <= BATCH_BYTES
         for part in [batch] if small else _rows_apart(batch):
             number += part.num_rows
             if not small and sum(map(_unpacked_size, part.columns)) > ROW_LIMIT:

@@ -10,9 +10,10 @@ import posixpath
 import re
 import zipfile
 from array import array
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
 from xml.parsers import expat
 
 from engine.errors import DataError
@@ -23,8 +24,9 @@ CELL_LIMIT = 5_000_000  # cells with values, of all sheets together
 AREA_LIMIT = 20_000_000  # cells of the rectangle around them
 TEXT_LIMIT = 2**28  # characters of all cells of a sheet
 SHEET_LIMIT = 500
-DEPTH_LIMIT = 200
 READ_CHUNK = 2**18
+OnStart = Callable[[str, dict[str, str]], None]  # a tag begins: its name and attributes
+OnText = Callable[[str], None]
 REFERENCE = re.compile(r"([A-Z]{1,4})([0-9]{1,8})")
 
 
@@ -35,7 +37,6 @@ class SheetScan:
     name: str
     rows: int = 0  # that have a value
     cells: int = 0
-    last_cell: str = ""  # the reference of a cell at the far end
     top: int = 0
     bottom: int = 0
     left: int = 0
@@ -51,8 +52,9 @@ class SheetScan:
         """Raise DataError for a sheet that would fill the memory."""
         area = self.columns * (self.bottom - self.top + 1) if self.cells else 0
         if area > AREA_LIMIT:
+            last = f"{_column_letters(self.right)}{self.bottom + 1}"
             raise DataError(
-                f"'{name}': the sheet '{self.name}' reaches to the cell {self.last_cell}, so it "
+                f"'{name}': the sheet '{self.name}' reaches to the cell {last}, so it "
                 f"would have {area:,} cells; at most {AREA_LIMIT:,} are read, and only "
                 f"{self.cells:,} hold a value. Delete the cells that stand far away, or save what "
                 "you need as CSV."
@@ -114,30 +116,17 @@ def _check_zip(path: Path, name: str) -> None:
         )
 
 
-def _parse(
-    archive: zipfile.ZipFile, part: str, start: Any, end: Any = None, text: Any = None
-) -> None:
+def _parse(archive: zipfile.ZipFile, part: str, start: OnStart, text: OnText | None = None) -> None:
     """Stream a part of the archive through handlers; tags come without their namespaces."""
-    depth = 0
 
     def start_tag(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > DEPTH_LIMIT:
-            raise ValueError("its XML is nested too deeply")
-        start(tag.rpartition(":")[2], attributes)
-
-    def end_tag(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-        if end:
-            end(tag.rpartition(":")[2])
+        start(tag.rpartition(":")[2] if ":" in tag else tag, attributes)
 
     parser = expat.ParserCreate()
-    parser.StartElementHandler, parser.EndElementHandler = start_tag, end_tag
+    parser.buffer_text = True
+    parser.StartElementHandler = start_tag
     parser.StartDoctypeDeclHandler = _refuse_doctype
     if text:
-        parser.buffer_text = True
         parser.CharacterDataHandler = text
     with archive.open(part) as file:
         while chunk := file.read(READ_CHUNK):
@@ -198,75 +187,76 @@ def _shared_lengths(archive: zipfile.ZipFile) -> array[int]:
 
 
 class _CellScan:
-    """Follows the cells of one sheet; ends early where there are more than ``budget``."""
+    """Follows the cells of one sheet; ends early where there are more than ``budget``.
+
+    Knows when a cell begins, not when it ends: it is counted when the next one begins.
+    """
 
     def __init__(self, title: str, lengths: array[int], budget: int) -> None:
         self.found, self._lengths, self._budget = SheetScan(title), lengths, budget
         self._row = self._column = self._last_row = -1
-        self._shared = self._valued = self._formula = False
-        self._reading = ""  # the tag whose text is read
-        self._index = ""
+        self._shared = self._valued = self._formula = self._reading = False
+        self._index = ""  # of a shared text
 
     def read(self, archive: zipfile.ZipFile, part: str) -> SheetScan:
         try:
-            _parse(archive, part, self._start, self._end, self._text)
+            _parse(archive, part, self._start, self._text)
+            self._end_cell()
         except _TooManyError:
             self.found.cells = self._budget + 1
         return self.found
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        if tag == "row":
-            number = attributes.get("r", "")
-            self._row = int(number) - 1 if number.isdigit() else self._row + 1
-            self._column = -1
-        elif tag == "c":
+        if tag == "c":
             self._begin_cell(attributes)
-        elif tag == "f":
-            self._formula = True
-        if tag in ("v", "t"):
-            self._reading = tag
+        elif tag in ("v", "t"):
+            self._reading = self._valued = True
+        else:
+            self._reading = False
+            self._formula = self._formula or tag == "f"
+            if tag == "row":
+                self._end_cell()
+                number = attributes.get("r", "")
+                self._row = int(number) - 1 if number.isdigit() else self._row + 1
+                self._column = -1
 
     def _begin_cell(self, attributes: dict[str, str]) -> None:
+        self._end_cell()
         place = REFERENCE.fullmatch(attributes.get("r", ""))
         self._column += 1
         if place:
             self._column, self._row = _column_number(place[1]), int(place[2]) - 1
-        self._shared, self._valued = attributes.get("t") == "s", False
-        self._formula, self._index = False, ""
+        self._shared = attributes.get("t") == "s"
 
     def _text(self, characters: str) -> None:
         if not self._reading:
             return
-        self._valued = True
-        if self._reading == "v" and self._shared:
+        if self._shared:
             self._index += characters
         else:
             self.found.characters += len(characters)
 
-    def _end(self, tag: str) -> None:
-        if tag in ("v", "t"):
-            self._reading = ""
-        elif tag == "c":
-            if self._valued:
-                self._count_cell()
-            elif self._formula:
-                self.found.unsolved += 1
+    def _end_cell(self) -> None:
+        if self._valued:
+            self._count_cell()
+        elif self._formula:
+            self.found.unsolved += 1
+        self._reading = self._valued = self._formula = False
+        self._index = ""
 
     def _count_cell(self) -> None:
         found, row, column = self.found, self._row, self._column
-        if self._index.isdigit() and int(self._index) < len(self._lengths):
-            found.characters += self._lengths[int(self._index)]
+        index = self._index.strip()
+        if index.isdigit() and int(index) < len(self._lengths):
+            found.characters += self._lengths[int(index)]
         if not found.cells:
             found.top, found.left, found.bottom, found.right = row, column, row, column
         found.cells += 1
-        found.rows += row != self._last_row
-        self._last_row = row
-        if row > found.bottom or column > found.right or not found.last_cell:
-            found.last_cell = (
-                f"{_column_letters(max(column, found.right))}{max(row, found.bottom) + 1}"
-            )
-        found.top, found.left = min(found.top, row), min(found.left, column)
-        found.bottom, found.right = max(found.bottom, row), max(found.right, column)
+        if row != self._last_row:
+            found.rows += 1
+            self._last_row = row
+            found.top, found.bottom = min(found.top, row), max(found.bottom, row)
+        found.left, found.right = min(found.left, column), max(found.right, column)
         if found.cells > self._budget:
             raise _TooManyError
 
@@ -275,6 +265,7 @@ class _TooManyError(Exception):
     """There are more cells than are looked at."""
 
 
+@cache
 def _column_number(letters: str) -> int:
     number = 0
     for letter in letters:

@@ -46,9 +46,9 @@ def _question_and_turns(before: list[Message], inside: list[Message]) -> list[Me
     """What is asked, from the prompt and from the turns that the answers bring."""
     joined = join_turns(before, inside)
     (_, asked), (_, brought) = split_system(before), split_system(inside)
-    if asked and brought and len(split_system(joined)[1]) == len(asked) + len(brought):
-        if asked[-1]["role"] == brought[0]["role"]:
-            raise DataError("its question is not the one that the conversation of its answer has.")
+    apart = len(split_system(joined)[1]) == len(asked) + len(brought)
+    if asked and brought and apart and asked[-1]["role"] == brought[0]["role"]:
+        raise DataError("its question is not the one that the conversation of its answer has.")
     return joined
 
 

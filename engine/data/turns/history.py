@@ -12,7 +12,7 @@ from engine.data.turns.roles import known_role
 from engine.errors import DataError
 
 HH_MARKS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")  # of HH-RLHF
-ANY_MARKS = re.compile(r"(?:^|\n)[ \t]*([^\W\d_][\w ]{0,20}?)[ \t]*[:：][ \t]*")
+ANY_MARKS = re.compile(r"(?:^|\n)[ \t]*([^\W\d_][\w ]{0,20}?)[ \t]*[:\uff1a][ \t]*")
 SHORT_MARKS = {"q": "user", "a": "assistant"}
 
 

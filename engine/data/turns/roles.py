@@ -10,7 +10,7 @@ _ROLE_WORDS = {
     "user": "user human prompter customer client visitor caller person student patient requester "
     "asker interviewer usr question query prompt instruction input q "
     "nutzer benutzer kunde mensch frage usuario cliente humano persona pregunta utilisateur "
-    "humain utilizador pergunta utente domanda gebruiker klant użytkownik kullanıcı "
+    "humain utilizador pergunta utente domanda gebruiker klant użytkownik kullan\u0131c\u0131 "
     "пользователь человек вопрос 用户 人类 问题 用戶 ユーザー ユーザ 人間 質問 사용자 مستخدم",
     "assistant": "assistant gpt model bot chatgpt ai agent chatbot llm claude gemini llama qwen "
     "mistral deepseek copilot support operator advisor doctor tutor teacher helper robot machine "
@@ -22,15 +22,16 @@ _ROLE_WORDS = {
 }
 ROLE_NAMES = {word: role for role, words in _ROLE_WORDS.items() for word in words.split()}
 ROLE_NAMES["function_call"] = "assistant"  # LLaMA-Factory's: its text is a call
-ASIDE = re.compile(r"\s*[(\[{（【].*?[)\]}）】]")  # "Assistant (model)"
-AROUND = " \t\r\n\u00a0\u200b\ufeff:：*#<>|\"'-_."
+BRACKETS = "()[]{}\uff08\uff09\u3010\u3011"  # the last four: Chinese ones
+ASIDE = re.compile(r"\s*[(\[{\uff08\u3010].*?[)\]}\uff09\u3011]")  # "Assistant (model)"
+AROUND = " \t\r\n\u00a0\u200b\ufeff:\uff1a*#<>|\"'-_."
 BETWEEN = re.compile(r"[\s_\-.]+")
 
 
 def known_role(name: object) -> str:
     """The role that a name stands for; empty where it is none."""
     text = str(name).casefold()
-    plain = ASIDE.sub("", text).strip(AROUND) or text.strip(AROUND + "()[]{}（）【】")
+    plain = ASIDE.sub("", text).strip(AROUND) or text.strip(AROUND + BRACKETS)
     joined = BETWEEN.sub("_", plain)
     if joined in ROLE_NAMES:
         return ROLE_NAMES[joined]

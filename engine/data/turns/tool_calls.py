@@ -28,7 +28,7 @@ def read_call(value: Any, number: int) -> Row:
     try:
         value = json.loads(value) if isinstance(value, str) else value
         name = value["name"]
-        arguments = next((value[field] for field in ARGUMENT_FIELDS if field in value), {})
+        arguments: Any = next((value[field] for field in ARGUMENT_FIELDS if field in value), {})
         for _ in range(2):
             if isinstance(arguments, str) and arguments.strip():
                 arguments = json.loads(arguments)

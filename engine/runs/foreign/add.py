@@ -19,6 +19,7 @@ from engine.model.adapter import (
     LABELS_NAME,
     WEIGHTS_NAME,
     ForeignAdapter,
+    own_template,
     read_adapter,
 )
 from engine.model.info import ModelInfo
@@ -39,6 +40,10 @@ TASK_WORDS = {"write": "write", "classify": "choose labels"}
 SEEN_BEFORE = (
     "It was trained elsewhere, perhaps on some of these held-out examples: then its score is too "
     "good."
+)
+OTHER_FORMAT = (
+    "Its files bring a chat format (template) that is neither the base model's nor one of Hone's. "
+    "Here it is asked in another one, so its replies may be worse than they are elsewhere."
 )
 Models = Sequence[tuple[str, str]]  # source and label
 
@@ -61,6 +66,7 @@ class _Parts(NamedTuple):
     head: LabelledHead | None
     base: str
     base_folder: Path
+    template: str | None  # the setting that writes chats as its own template; None: it has none
 
 
 def add_adapter(
@@ -134,7 +140,9 @@ def _read_parts(
         head = read_head(files, adapter, info)
     except (ModelError, SpecError) as error:
         raise type(error)(f"'{label}' cannot be added. {error}") from None
-    return _Parts(files, adapter, info, method, head, base, folder)
+    own = own_template(files)
+    template = engine.desk.match_template(folder, own) if own and head is None else None
+    return _Parts(files, adapter, info, method, head, base, folder, template)
 
 
 def _make_spec(parts: _Parts, choices: Choices, label: str) -> RunSpec:
@@ -142,6 +150,8 @@ def _make_spec(parts: _Parts, choices: Choices, label: str) -> RunSpec:
     data = choices.data or DataSpec()
     longest = min(data.max_length, parts.info.context or data.max_length)
     values: dict[str, Any] = {"max_length": max(16, longest)}
+    if parts.template:
+        values["template"] = parts.template
     if parts.head:
         values["goal"] = parts.head.goal
     elif data.goal in ("classify", "multilabel", "regress"):
@@ -197,5 +207,7 @@ def _fill_run(run: RunDir, parts: _Parts, asked: dict[str, str]) -> None:
             model_hash=fingerprint.hash_model(parts.base_folder),
         )
     )
+    if parts.template == "":
+        run.emit(ev.Warned(text=OTHER_FORMAT))
     if len(read_rows(run.held_out_file)):
         run.emit(ev.Warned(text=SEEN_BEFORE))

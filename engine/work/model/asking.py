@@ -6,16 +6,19 @@ It is kept beside the weights (``asking.json``); the Export tab's lines follow i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
 
 from transformers import PreTrainedTokenizerBase
 
 from engine.data.messages import Message, make_message, with_system
 from engine.errors import DataError
+from engine.spec.data import Template
 from engine.spec.run import DataSpec
 from engine.work.encode.plain_text import ends_every_text
 from engine.work.encode.prompts import prompt_text
 from engine.work.encode.template import render_chat
+from engine.work.encode.tokenizer import TEMPLATE_FOLDER, load_tokenizer
 from engine.work.encode.turn_ends import find_turn_ends
 
 ASKING_FILE = "asking.json"
@@ -68,3 +71,43 @@ def _ways_to_render(
 
 def _with_parts(message: Message) -> Message:
     return message | {"content": [{"type": "text", "text": message["content"]}]}
+
+
+# --- the chat template of a result that another program made ---
+
+SAMPLE_CHATS = tuple(
+    [make_message(role, f"{role} {at}") for at, role in enumerate(roles)]
+    for roles in (
+        ("user",),
+        ("user", "assistant", "user"),
+        ("system", "user", "assistant", "user", "assistant"),
+    )
+)
+
+
+def matching_template(folder: Path, own: str) -> str:
+    """The setting (data.template) that writes chats as a template does; empty where none does."""
+    tokenizer = load_tokenizer(folder)
+    sources = {"model": tokenizer.chat_template}
+    for name in get_args(Template)[1:]:
+        sources[name] = (TEMPLATE_FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
+    wanted = _written_samples(tokenizer, own)
+    if not any(wanted):
+        return ""
+    for name, source in sources.items():
+        if _written_samples(tokenizer, source) == wanted:
+            return name
+    return ""
+
+
+def _written_samples(tokenizer: PreTrainedTokenizerBase, source: Any) -> list[str]:
+    """The sample chats as a template writes them; empty texts for those that it refuses."""
+    tokenizer.chat_template = source
+    found = []
+    for chat in SAMPLE_CHATS:
+        try:
+            prompt = chat[-1]["role"] == "user"
+            found.append(render_chat(tokenizer, chat, None, prompt=prompt))
+        except DataError:
+            found.append("")
+    return found

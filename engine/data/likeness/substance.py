@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from engine.data.quality.clusters import Clusters, join_by_substance, join_by_wording
-from engine.data.quality.overlap import Overlap, measure_overlap
-from engine.data.quality.words import Numbers, TextCollector, Texts
+from engine.data.likeness.clusters import Clusters, join_by_substance, join_by_wording
+from engine.data.likeness.overlap import Overlap, measure_overlap
+from engine.data.likeness.words import Numbers, TextCollector, Texts
 
 # Words from which an answer is no label, name or number that many questions can have in common.
 ANSWER_WORDS = 4

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from engine.data.quality.pieces import CLAUSE, REST, TEMPLATE, WHOLE, Pieces, find_pieces
-from engine.data.quality.wording import find_alike, index_wording, share_of_pairs
-from engine.data.quality.words import Numbers, Texts
+from engine.data.likeness.pieces import CLAUSE, REST, TEMPLATE, WHOLE, Pieces, find_pieces
+from engine.data.likeness.wording import find_alike, index_wording, share_of_pairs
+from engine.data.likeness.words import Numbers, Texts
 
 LARGEST_SHARE = 0.25  # of all rows that one group may have; what is in more is no substance
 CHAINED_SHARE = 0.05  # of all rows, from which a group no longer grows by what few rows share

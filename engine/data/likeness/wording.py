@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.data.quality.words import Numbers, Texts, mix, sums_between
+from engine.data.likeness.words import Numbers, Texts, mix, sums_between
 
 BANDS, BAND_HASHES = 21, 3  # of two texts that share half of their wording, 94 % are found
 PAIRS_COMPARED = 2**21  # at most

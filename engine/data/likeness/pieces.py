@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.data.quality.words import Numbers, Texts, mix, sums_between
+from engine.data.likeness.words import Numbers, Texts, mix, sums_between
 
 MIN_WORDS = 3  # of a piece; fewer are in too many texts by chance
 LONGEST_OPENING = 10  # words of a usual beginning or end

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from engine.data.likeness.wording import index_wording
+from engine.data.likeness.words import Numbers, Texts
 from engine.data.quality.findings import Finding, FindingLevel, make_finding
-from engine.data.quality.wording import index_wording
-from engine.data.quality.words import Numbers, Texts
 from engine.data.rows import spread_indices
 from engine.text import count_of
 

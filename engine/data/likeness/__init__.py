@@ -1,0 +1,1 @@
+"""Which rows say the same: pieces and wording that texts share, found by numbers alone."""

@@ -1,0 +1,76 @@
+"""Deleting the chosen data on the Data tab, and everything on the Runs tab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from engine.data import datasets, ingest
+from engine.data.upload import Upload
+from engine.errors import DataError
+from engine.spec import run as specs
+from engine.store.run_dir import RunDir
+from tests.ui.fakes import lay_out
+from ui.context import Context
+from ui.data import removal
+from ui.data.removal import RemovalWidgets
+from ui.runs import removal as removal_of_all
+from ui.runs.tab import refresh_table
+
+NASTY = "<img src=x onerror=alert(1)>.jsonl"
+
+
+@pytest.fixture
+def own() -> RemovalWidgets:
+    return lay_out(lambda: RemovalWidgets(gr.Dropdown(), gr.Dropdown()))
+
+
+@pytest.fixture
+def source(ctx: Context, tmp_path: Path) -> str:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("".join(f'{{"prompt": "q {at}", "completion": "a {at}"}}\n' for at in range(9)))
+    return ingest.ingest_files(ctx.engine.store, [Upload(file, NASTY)])
+
+
+def test_the_button_is_there_for_data_that_was_added(
+    ctx: Context, own: RemovalWidgets, source: str
+) -> None:
+    for one, visible in ((source, True), ("sample:pirate", False), ("", False)):
+        shown = removal.offer_removal(ctx, own, one)
+        assert shown[own.ask]["visible"] is visible and not shown[own.sure]["visible"]
+
+
+def test_the_question_names_the_copies_and_the_data_goes(
+    ctx: Context, own: RemovalWidgets, source: str
+) -> None:
+    run = ctx.engine.start(specs.make_spec({"name": "Mine <b>", "data": {"source": source}}))
+    ctx.engine.cancel(run.id)
+    asked = removal.ask_removal(ctx, own, source)
+    assert "9 rows" in asked[own.question] and "<img" not in asked[own.question]
+    assert "“Mine &lt;b&gt;”" in asked[own.question] and asked[own.with_runs]["visible"]
+    assert asked[own.with_runs]["label"] == "Delete 1 run too"
+    done = removal.remove_data(ctx, own, source, False)
+    assert done[own.source]["value"] == "sample:pirate" and run.path.is_dir()
+    assert source not in [one for _, one in done[own.source]["choices"]]
+    with pytest.raises(DataError, match="no dataset"):
+        removal.remove_data(ctx, own, source, False)
+
+
+def test_its_runs_go_where_that_is_ticked(
+    ctx: Context, own: RemovalWidgets, source: str, finished: RunDir
+) -> None:
+    run = ctx.engine.start(specs.make_spec({"data": {"source": source}}))
+    removal.remove_data(ctx, own, source, True)
+    assert not run.path.exists() and finished.path.is_dir()
+
+
+def test_everything_goes_after_a_question_that_says_how_much(
+    ctx: Context, source: str, finished: RunDir
+) -> None:
+    visible, question = removal_of_all.ask_removal(ctx)
+    assert visible["visible"] and "1 run, 1 dataset and 0 recipes" in question
+    removal_of_all.remove_all(ctx)
+    assert "No runs yet" in refresh_table(ctx, "") and not finished.path.exists()
+    assert source not in [one for one, _ in datasets.list_datasets(ctx.engine.store)]

@@ -1,0 +1,171 @@
+"""What only the user can say: which of two readings is right, and what a column decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from engine.data.quality.deciding_columns import EMPTY
+from engine.data.quality.findings import Finding
+from engine.data.quality.readings import Reading
+from engine.data.quality.token_report import PreviewRow
+from engine.errors import DataError, HoneError
+from engine.spec.run import DataSpec
+from engine.text import format_count
+from ui.context import Context
+from ui.data import preview
+from ui.data.findings import finding_card
+from ui.handlers import QUIET, Updates, bind
+from ui.text import line
+from ui.theme import make_button, raw_html
+
+READINGS = 2  # between which one question chooses
+LeftOut = dict[str, list[str]]  # column -> values whose rows are left out
+TWO_READINGS = (
+    '<section class="question-head"><h3>Which of the two is right?</h3>'
+    "<p>This file can be read in two ways. Here is one row in both, as the model would see it.</p>"
+    "</section>"
+)
+
+
+class QuestionWidgets:
+    """The card before all others: hidden where there is nothing to ask."""
+
+    def __init__(self) -> None:
+        with gr.Column(visible=False, elem_classes="question", elem_id="readings") as self.group:
+            raw_html(TWO_READINGS)
+            with gr.Row(equal_height=False):
+                self.texts, self.buttons = [], []
+                for number in range(READINGS):
+                    with gr.Column(min_width=260):
+                        self.texts.append(raw_html(elem_id=f"reading-text-{number}"))
+                        self.buttons.append(make_button("This one", elem_id=f"reading-{number}"))
+        with gr.Column(
+            visible=False, elem_classes="question", elem_id="column-question"
+        ) as self.asks:
+            self.asked = gr.State("")  # the column
+            self.question = raw_html()
+            self.values = gr.CheckboxGroup(
+                [],
+                label="Leave out the rows where it is",
+                info="Ticked rows are not learned and not held out.",
+                elem_id="column-values",
+            )
+            with gr.Row(elem_classes="pager"):
+                self.leave_out = make_button("Leave the ticked rows out", "column-leave-out", 190)
+                self.no_matter = make_button("It does not matter", "column-no-matter", 150)
+        self.again = make_button("Ask again about columns", "column-again", visible=False)
+        column = [self.asks, self.asked, self.question, self.values, self.again]
+        # The widgets that other findings change.
+        self.shown: list[Component] = [self.group, *self.texts, *self.buttons, *column]
+
+
+def wire_questions(
+    ctx: Context, questions: QuestionWidgets, source: Component, fields: dict[str, Component]
+) -> None:
+    """An answer is kept in the settings of the data: as columns, or as values left out."""
+    chosen, left_out = [fields["data.shape"], fields["data.roles"]], fields["data.left_out"]
+    for number, button in enumerate(questions.buttons):
+        button.click(bind(choose_reading, ctx, number), source, chosen, **QUIET)
+    asked = [questions.asked, questions.values, left_out]
+    questions.leave_out.click(bind(leave_rows_out), asked, left_out, **QUIET)
+    questions.no_matter.click(bind(ignore_column), asked, left_out, **QUIET)
+    questions.again.click(bind(ask_again), None, left_out, **QUIET)
+
+
+# --- handlers ---
+
+
+def choose_reading(ctx: Context, number: int, source: str) -> tuple[str, dict[str, str]]:
+    """The shape and the columns of the reading that was chosen."""
+    schema = ctx.load_dataset(source).schema_for(DataSpec())
+    chosen = schema.alternative if number else schema
+    if chosen is None:
+        raise DataError("This data is read in one way. Choose columns under “How it is read”.")
+    return chosen.shape.value, chosen.roles
+
+
+def leave_rows_out(column: str, ticked: list[str], left_out: LeftOut) -> LeftOut:
+    """Leave out the rows in which a column has one of the ticked values."""
+    if not ticked:
+        raise DataError("Tick what to leave out, or press “It does not matter”.")
+    return {**left_out, column: ticked}
+
+
+def ignore_column(column: str, _: list[str], left_out: LeftOut) -> LeftOut:
+    """A column does not matter: no row is left out because of it."""
+    return {**left_out, column: []}
+
+
+def ask_again() -> LeftOut:
+    """Nothing is answered yet."""
+    return {}
+
+
+# --- what is shown ---
+
+
+def question_updates(questions: QuestionWidgets, found: list[Finding], spec: DataSpec) -> Updates:
+    """The first question that is open; ``asked_column`` tells which column that is."""
+    readings = list_open_readings(found)
+    updates: Updates = {questions.group: gr.update(visible=len(readings) == READINGS)}
+    one = None if readings else asked_column(found)
+    updates |= {
+        questions.asks: gr.update(visible=one is not None),
+        questions.again: gr.update(visible=bool(spec.left_out)),
+    }
+    if one:
+        choices = [(f"{value or EMPTY} ({format_count(rows)})", value)
+                   for value, rows in one.choices.items()]  # fmt: skip
+        updates |= {
+            questions.asked: one.column,
+            questions.question: finding_card(one),
+            questions.values: gr.update(choices=choices, value=one.suggested),
+        }
+    return updates
+
+
+def list_open_readings(found: list[Finding]) -> list[Reading]:
+    """The readings between which the user has to choose; none where the data is read in one way."""
+    return next((one.readings for one in found if len(one.readings) == READINGS), [])
+
+
+def asked_column(found: list[Finding]) -> Finding | None:
+    """The first finding that asks about a column, those that stop a training before others."""
+    asked = [one for one in found if one.column and not one.done]
+    return min(asked, key=lambda one: one.level != "stop", default=None)
+
+
+def without_asked(found: list[Finding]) -> list[Finding]:
+    """The findings but for the one that the card about a column shows."""
+    asked = None if list_open_readings(found) else asked_column(found)
+    return [one for one in found if one is not asked]
+
+
+def reading_updates(
+    ctx: Context, questions: QuestionWidgets, model: str, spec: DataSpec, found: list[Finding]
+) -> Updates:
+    """The row of each open reading, as the model would see it."""
+    updates: Updates = {}
+    for text, reading in zip(questions.texts, list_open_readings(found), strict=False):
+        updates[text] = _reading_card(ctx, model, spec, reading)
+    return updates
+
+
+def _reading_card(ctx: Context, model: str, spec: DataSpec, reading: Reading) -> str:
+    if not reading.row:
+        return preview.reading_card(reading, line("No row can be read in this way.", "warn"))
+    read = spec.model_copy(update={"shape": reading.shape, "roles": reading.roles})
+    try:
+        rows: list[PreviewRow] = ctx.engine.desk.preview_rows(model, [reading.row], read)
+    except HoneError as error:
+        return preview.reading_card(reading, line(str(error), "warn"))
+    return preview.reading_card(reading, preview.row_card(rows[0], reading.number))
+
+
+def no_question_updates(questions: QuestionWidgets) -> Updates:
+    """Nothing is asked: there are no rows."""
+    hidden: dict[str, Any] = gr.update(visible=False)
+    return {questions.group: hidden, questions.asks: hidden, questions.again: hidden}
