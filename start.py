@@ -41,7 +41,7 @@ UNFINISHED = os.path.join(
 DOWNLOADS = "https://www.python.org/downloads/"
 COMMANDS = ("check", "inspect", "train", "runs", "show", "queue", "move")
 COMMANDS += ("stop", "pause", "continue", "extend", "again", "reply", "merge", "score")
-COMMANDS += ("import-adapter",)
+COMMANDS += ("import-adapter", "data", "delete", "delete-data", "delete-all")
 # The shell is Chromium without its windows, which saves a third of a page's processor time.
 HEADLESS_SHELL = "chromium-headless-shell"
 BROWSERS = (

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import typer
 from typer.main import get_command
 
-from engine.cli import adapter, check, results, runs, train
+from engine.cli import adapter, check, deletion, results, runs, train
 from engine.cli.options import PlainCommand
 from engine.errors import HoneError
 from engine.store.files import keep_private
@@ -33,6 +33,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reply": results.ask_models,
     "merge": results.merge_adapter,
     "score": results.score_models,
+    "data": deletion.list_data,
+    "delete": deletion.delete_run,
+    "delete-data": deletion.delete_data,
+    "delete-all": deletion.delete_all,
     "import-adapter": adapter.import_adapter,
 }
 

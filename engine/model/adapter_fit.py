@@ -24,7 +24,8 @@ def method_of_adapter(adapter: ForeignAdapter, info: ModelInfo, model: str) -> M
     ``model``: the name of the base model as the user knows it; ``info``: built for the task.
     """
     places = _find_layers(adapter, info, model)
-    names = list(dict.fromkeys(module.name for module, _ in places.values()))
+    changed = {module.name for module, _ in places.values()}
+    names = [name for name in dict.fromkeys(one.name for one in info.modules) if name in changed]
     ranks = _ranks_by_name(adapter, places)
     layers = _chosen_layers(info, names, places)
     own_head = {name: count for name, count in adapter.saved.items() if name in info.head}

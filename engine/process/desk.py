@@ -47,6 +47,8 @@ DESK_FAILURES = Failures(
         "inspect_model": TEXT,
         "preview_rows": TEXT,
         "count_tokens": TEXT._replace(cpu=1800),
+        "match_template": TEXT,
+        "describe_asking": TEXT,
         "chat": Allowance(silence=60),  # between two parts; the worker asks for more to load
         "free_memory": Allowance(silence=15, patience=10),
     },

@@ -51,6 +51,11 @@ def _unpack(
     """Unpack what is read; of the other files there are only names."""
     entries = _entries_of_one_folder(archive, name)
     wanted = {key: entries[key] for key in ADAPTER_FILES if key in entries}
+    for key in [key for key in wanted if key != WEIGHTS_NAME]:
+        if wanted[key].file_size > CONFIG_BYTES:
+            if key == CONFIG_NAME:
+                raise ModelError(f"In '{name}', {key} is too large to be one.")
+            del wanted[key], entries[key]
     size = sum(entry.file_size for entry in wanted.values())
     if size > largest:
         raise ModelError(
@@ -59,13 +64,12 @@ def _unpack(
         )
     require_disk(folder, size / GB, "the adapter")
     for key, entry in wanted.items():
-        most = entry.file_size if key == WEIGHTS_NAME else CONFIG_BYTES
         if entry.flag_bits & 1:
             raise ModelError(f"'{name}' is locked with a password. Zip the folder without one.")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ModelError(f"In '{name}', {key} is a link and no file. Zip the folder again.")
         with archive.open(entry) as source, (folder / key).open("wb") as target:
-            _copy(source, target, most, f"In '{name}', {key}")
+            _copy(source, target, entry.file_size, f"In '{name}', {key}")
     return {key: folder / key for key in entries}
 
 

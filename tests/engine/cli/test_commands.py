@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from engine.__main__ import COMMANDS, main
+from engine.data import ingest
+from engine.data.upload import Upload
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
@@ -138,3 +140,29 @@ def test_leaving_says_what_goes_on(
     monkeypatch.setattr(Engine, "queue", interrupt)
     assert main(["queue", "--home", str(home)]) == 130
     assert "A worker that has started keeps running" in capsys.readouterr().err
+
+
+def test_data_runs_and_everything_are_listed_and_deleted(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine, where = Engine(home, FakeBackend(), supervise=False), ["--home", str(home)]
+    file = tmp_path / "mine.jsonl"
+    file.write_text("".join(f'{{"prompt": "q {at}", "completion": "a"}}\n' for at in range(9)))
+    source = ingest.ingest_files(engine.store, [Upload(file, file.name)])
+    data = {"data": {"source": source}}
+    kept, gone, extra = (engine.start(specs.make_spec(data)) for _ in range(3))
+    for run in (kept, gone, extra):
+        engine.cancel(run.id)
+    assert main(["data", *where, "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["data"] == source and row["rows"] == 9 and len(row["runs"]) == 3
+    assert main(["delete-data", source, *where]) == 2 and main(["delete-all", *where]) == 2
+    said = capsys.readouterr().err
+    assert "Nothing was deleted: add --yes" in said and "They stay (--with-runs)" in said
+    assert main(["delete", gone.id, *where, "--yes"]) == 0 and not gone.path.exists()
+    assert main(["delete-data", source, *where, "--yes", "--with-runs"]) == 0
+    assert not kept.path.exists() and main(["delete-data", source, *where, "--yes"]) == 2
+    assert "no dataset" in capsys.readouterr().err
+    last = engine.start(SPEC)
+    assert main(["delete-all", *where, "--yes"]) == 0 and not last.path.exists()
+    assert "Deleted 1 run, 0 datasets and 0 recipes" in capsys.readouterr().out

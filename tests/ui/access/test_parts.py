@@ -1,4 +1,4 @@
-"""The parts of the guard by themselves: signatures, claims, throttle, accounts, sessions, options."""
+"""The parts of the guard by themselves: signatures, claims, throttle, accounts, sessions."""
 
 from __future__ import annotations
 

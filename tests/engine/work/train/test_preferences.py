@@ -220,5 +220,61 @@ def mean_log_probability(model: Any, question: list[int], answer: list[int]) -> 
     return logits.log_softmax(-1)[range(len(answer)), answer].mean()
 
 
+def test_orpo_learns_the_answers_and_not_the_questions(home: Path) -> None:
+    """The loss by hand, from the logits of the plain model: as in the paper, a mean per answer."""
+    found = objective(made(home, method={"preference": "orpo", "beta": 0.3}))
+    model = AutoModelForCausalLM.from_pretrained(presets.POCKET_MODEL).eval()
+    arguments = {"output_dir": str(home / "out"), "report_to": "none", "use_cpu": True}
+    trainer = found.make_trainer(model, arguments | {"per_device_train_batch_size": 3}, [])
+    losses = []
+    for row in found.train[:3]:
+        chosen, rejected = (
+            mean_log_probability(model, row["prompt_ids"], row[f"{side}_ids"])
+            for side in ("chosen", "rejected")
+        )
+        odds = (chosen - rejected) - (torch.log1p(-chosen.exp()) - torch.log1p(-rejected.exp()))
+        losses.append(float(-chosen - 0.3 * torch.nn.functional.logsigmoid(odds)))
+    for count in (1, 2, 3):
+        rows = [trainer.train_dataset[at] for at in range(count)]
+        with torch.no_grad():
+            loss = trainer.compute_loss(model, trainer.data_collator(rows))
+        assert float(loss) == pytest.approx(sum(losses[:count]) / count, abs=1e-5)
+
+
+@torch.no_grad()
+def mean_log_probability(model: Any, question: list[int], answer: list[int]) -> torch.Tensor:
+    """Of an answer's tokens after a question."""
+    logits = model(torch.tensor([question + answer])).logits[0, len(question) - 1 : -1]
+    return logits.log_softmax(-1)[range(len(answer)), answer].mean()
+
+
+def test_orpo_learns_the_answers_and_not_the_questions(home: Path) -> None:
+    """The loss by hand, from the logits of the plain model: as in the paper, a mean per answer."""
+    found = objective(made(home, method={"preference": "orpo", "beta": 0.3}))
+    model = AutoModelForCausalLM.from_pretrained(presets.POCKET_MODEL).eval()
+    arguments = {"output_dir": str(home / "out"), "report_to": "none", "use_cpu": True}
+    trainer = found.make_trainer(model, arguments | {"per_device_train_batch_size": 3}, [])
+    losses = []
+    for row in found.train[:3]:
+        chosen, rejected = (
+            mean_log_probability(model, row["prompt_ids"], row[f"{side}_ids"])
+            for side in ("chosen", "rejected")
+        )
+        odds = (chosen - rejected) - (torch.log1p(-chosen.exp()) - torch.log1p(-rejected.exp()))
+        losses.append(float(-chosen - 0.3 * torch.nn.functional.logsigmoid(odds)))
+    for count in (1, 2, 3):
+        rows = [trainer.train_dataset[at] for at in range(count)]
+        with torch.no_grad():
+            loss = trainer.compute_loss(model, trainer.data_collator(rows))
+        assert float(loss) == pytest.approx(sum(losses[:count]) / count, abs=1e-5)
+
+
+@torch.no_grad()
+def mean_log_probability(model: Any, question: list[int], answer: list[int]) -> torch.Tensor:
+    """Of an answer's tokens after a question."""
+    logits = model(torch.tensor([question + answer])).logits[0, len(question) - 1 : -1]
+    return logits.log_softmax(-1)[range(len(answer)), answer].mean()
+
+
 def test_writing_the_better_answers_is_still_possible(home: Path) -> None:
     assert type(objective(made(home, data={"goal": "write"}))).__name__ == "SftObjective"
