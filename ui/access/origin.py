@@ -18,9 +18,8 @@ def host_problem(request: Request, hosts: frozenset[str] | None) -> str:
     here (DNS rebinding)."""
     if hosts is None:
         return ""
-    name = urlsplit(f"//{request.headers.get('host', '')}")
     try:
-        known = name.hostname in hosts
+        known = urlsplit(f"//{request.headers.get('host', '')}").hostname in hosts
     except ValueError:
         known = False
     return "" if known else UNKNOWN_HOST

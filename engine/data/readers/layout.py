@@ -114,7 +114,8 @@ def _table_start(rows: Sequence[Cells]) -> int:
     top = 0
     while top < min(MOST_ABOVE, len(rows) - 2) and _is_title(rows, top, width):
         top += 1
-    if top and not _has_header(rows[top:]) and len(rows[top - 1]) >= len(rows[top]):
+    full = top > 0 and len(rows[top - 1]) >= len(rows[top])
+    if full and not (_has_header(rows[top:]) and _stands_out(rows[top], rows[top + 1 :])):
         top = 0  # rows without a header, of which the first has empty cells
     return top + _is_parted_title(rows[top : top + 3])
 
@@ -125,7 +126,16 @@ def _is_title(rows: Sequence[Cells], at: int, usual: int) -> bool:
     if COMMENT.match(rows[at][0].strip() if rows[at] else "") and _filled(rows[at + 1]) >= 2:
         return True
     few = filled <= 1 or filled <= (usual - 1) // 2
-    return few and not _names_what_is_below(rows[at], rows[at:])
+    width = max(map(len, rows[at : at + 3]))
+    return few and not _names_what_is_below([*rows[at], *[""] * width][:width], rows[at:])
+
+
+def _stands_out(header: Cells, body: Sequence[Cells]) -> bool:
+    """Whether names are unlike what is below them: known ones, or much shorter."""
+    lengths = [[len(row[at]) for row in body if at < len(row)] for at in range(len(header))]
+    longer = (sum(found) > 2 * len(found) * len(cell) > 0
+              for cell, found in zip(header, lengths, strict=True))  # fmt: skip
+    return _names_columns(header) or any(longer)
 
 
 def _is_parted_title(rows: Sequence[Cells]) -> bool:

@@ -125,7 +125,7 @@ def test_merge_waits_for_the_reason_why_its_worker_ended(
 ) -> None:
     run = Engine(home, supervise=False).start(SPEC)
     assert FakeBackend(steps=5, seconds=0).work(run, "train") == 0
-    monkeypatch.setattr("engine.runs.engine.ProcessBackend", KilledMerge)
+    monkeypatch.setattr("engine.runs.engine.ProcessBackend", lambda *_: KilledMerge())
     monkeypatch.setattr("engine.process.exit_status.ended_for_memory", lambda *_: time.sleep(0.5))
     assert main(["merge", run.id, "--home", str(home)]) == 1
     assert capsys.readouterr().err == "The merge was ended by the system. Try again.\n"

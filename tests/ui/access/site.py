@@ -106,7 +106,8 @@ class Stranger:
         """Ask for an event."""
         body = {"fn_index": number, "data": data, "event_data": event, "trigger_id": 0}
         body |= {"session_hash": self.session, **more}
-        return self.http.post(f"{API}/queue/join", content=json.dumps(body))
+        headers = {"Content-Type": "application/json"}
+        return self.http.post(f"{API}/queue/join", content=json.dumps(body), headers=headers)
 
     def call(self, name: str, *data: Any, event: Any = None, which: int = 0) -> Answer:
         """Run a handler to its end."""
