@@ -1,0 +1,98 @@
+"""Where two readings are possible, both are given; one is certain only where the other is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from engine.data.normalize import normalize_row
+from engine.data.rows import Row
+from engine.data.schema import Schema, Shape, schema_from_card
+from tests.engine.data.columns.tables import ask, bad, good, infer, read_rows
+
+LABEL, ANSWER, TEXT = Shape.LABEL, Shape.COMPLETION, Shape.TEXT
+# Layout -> the two readings, each with the columns in the order of its roles.
+ASKED: dict[str, tuple[Callable[[int], Row], Shape, Shape]] = {
+    "German": (lambda n: {"Kategorie": f"K{n % 3}", "Frage": ask(n), "Antwort": good(n)},
+               ANSWER, LABEL),
+    "French": (lambda n: {"catégorie": "abc"[n % 3], "question": ask(n), "réponse": good(n)},
+               ANSWER, LABEL),
+    "Spanish": (lambda n: {"pregunta": ask(n), "respuesta": good(n), "tema": "xy"[n % 2]},
+                ANSWER, LABEL),
+    "Chinese": (lambda n: {"类别": "甲乙"[n % 2], "问题": f"第{n}个问题是什么？", "答案": f"答案{n}在这里。"},
+                ANSWER, LABEL),
+    "numbered": (lambda n: {"Nr": n, "Thema": "ab"[n % 2], "Frage": ask(n), "Antwort": good(n)},
+                 ANSWER, LABEL),
+    "answers of a word": (lambda n: {"Thema": "ab"[n % 2], "Frage": ask(n), "Antwort": f"Wort{n}"},
+                          ANSWER, LABEL),
+    "question and answer": (lambda n: {"Frage": ask(n), "Antwort": good(n)}, ANSWER, ANSWER),
+    "two categories": (lambda n: {"a": "xy"[n % 2], "b": "pqr"[n % 3], "c": ask(n), "d": good(n)},
+                       ANSWER, ANSWER),
+    "numbers and a text": (lambda n: {"Nr": n, "Inhalt": good(n)}, TEXT, LABEL),
+    "known names, and a text more": (
+        lambda n: {"category": "ab"[n % 2], "text": ask(n), "antwort": good(n)}, LABEL, ANSWER),
+    "a title that asks": (
+        lambda n: {"topic": "ab"[n % 2], "title": ask(n), "body": good(n)}, LABEL, ANSWER),
+    "a text and a few words": (lambda n: {"text": good(n), "note": "ab"[n % 2]}, TEXT, LABEL),
+    "a text and a text": (lambda n: {"text": ask(n), "note": good(n)}, TEXT, ANSWER),
+    "a label in an object": (lambda n: {"text": good(n), "meta": {"kind": "ab"[n % 2]}},
+                             TEXT, LABEL),
+    "people": (lambda n: {"answers of Ann": [{"role": "user", "content": ask(n)},
+                                             {"role": "assistant", "content": good(n)}],
+                          "answers of Bob": [{"role": "user", "content": good(n)},
+                                             {"role": "assistant", "content": ask(n)}]},
+               Shape.CHAT, Shape.CHAT),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", ASKED)
+def test_two_readings_are_asked_about(layout: str) -> None:
+    make_row, first, second = ASKED[layout]
+    rows = [make_row(number) for number in range(24)]
+    schema = infer(rows)
+    assert not schema.certain and "Is that right?" in schema.reason
+    other = schema.alternative
+    assert other and (schema.shape, other.shape) == (first, second)
+    assert (schema.shape, schema.roles) != (other.shape, other.roles)
+    for one in (schema, other):
+        assert normalize_row(rows[0], one)
+    assert schema_from_card(schema.as_card()) == schema  # as a dataset keeps it
+
+
+CERTAIN: dict[str, tuple[Callable[[int], Row], Shape]] = {
+    "a text and its class": (lambda n: {"Satz": good(n), "Klasse": "AB"[n % 2]}, LABEL),
+    "a row number, a text, a class": (
+        lambda n: {"Nr": n, "Satz": good(n), "Klasse": "AB"[n % 2]}, LABEL),
+    "a date, a text, a class": (
+        lambda n: {"Datum": f"2024-01-{n + 1:02}", "Satz": good(n), "Klasse": "AB"[n % 2]}, LABEL),
+    "answers of two words": (lambda n: {"Frage": ask(n), "Antwort": ["ja", "nein"][n % 2]}, LABEL),
+    "class number first, no names": (
+        lambda n: {"column 1": n % 4, "column 2": f"Head {n} of it", "column 3": bad(n)}, LABEL),
+    "known names": (lambda n: {"question": ask(n), "answer": good(n)}, ANSWER),
+    "known names, and a key": (lambda n: {"id": n, "text": good(n), "label": "ab"[n % 2]}, LABEL),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", CERTAIN)
+def test_a_guess_is_certain_where_nothing_else_is_possible(layout: str) -> None:
+    make_row, shape = CERTAIN[layout]
+    schema, _ = read_rows(make_row, 24)
+    assert (schema.shape, schema.certain, schema.alternative) == (shape, True, None)
+
+
+def test_the_column_that_asks_is_the_question_wherever_it_stands() -> None:
+    schema, _ = read_rows(lambda n: {"Antwort": good(n), "Frage": ask(n)})
+    assert schema.roles == {"prompt": "Frage", "completion": "Antwort"}
+
+
+def test_choices_that_the_model_would_not_see_are_asked_about() -> None:
+    schema, _ = read_rows(
+        lambda n: {"question": ask(n), "choices": ["one", "two"], "answer": n % 2}
+    )
+    assert not schema.certain and "'choices'" in schema.reason
+
+
+def test_an_older_card_has_no_alternative() -> None:
+    card = {"shape": "plain text", "reason": "So.", "roles": {"text": "a"}, "certain": False}
+    assert schema_from_card(card) == Schema(Shape.TEXT, "So.", {"text": "a"}, certain=False)
