@@ -41,7 +41,7 @@ from ui.export import build_export
 from ui.handlers import QUIET, bind, log_to_file
 from ui.model.tab import ModelTab, show_chosen_model, wire_model
 from ui.runs import queue
-from ui.runs.tab import RunsTab
+from ui.runs.tab import RunsTab, wire_adding
 from ui.train import from_run, live, memory
 from ui.train.data_choice import choose_data
 from ui.train.tab import TrainTab, form_widgets
@@ -145,6 +145,7 @@ def wire_runs(ctx: Context, page: Page) -> None:
         filled = button.click(handler, runs.picked, list(widgets.values()), **QUIET)
         # The tab is opened afterwards: what that triggers must see the form as it is then.
         filled.success(bind(open_tab, "train"), None, page.tabs, **QUIET)
+    wire_adding(ctx, runs, page.fields)
     opened = (page.blocks.load, runs.tab.select, train.tab.select)
     changed = (train.live.live_change, train.live.change)
     queue.wire_queue(ctx, runs.queue, train.lead, *opened, *changed)

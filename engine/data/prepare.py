@@ -108,7 +108,7 @@ def _prepare_draft(
         facts.clusters = collector.substance.find_repeated_questions(facts.groups, with_labels)
     else:
         facts.clusters = collector.substance.find_clusters(facts.groups, with_labels)
-    cleaner = Cleaner(spec.fixes, facts, rows)
+    cleaner = Cleaner(spec.fixes, facts, rows, collector.substance.contradictions)
     cleaner.find_all(with_labels)
     kept = cleaner.kept
     held_out = _held_out_rows(kept, facts, spec, with_labels)

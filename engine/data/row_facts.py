@@ -16,11 +16,12 @@ from engine.data.normalize import last_answer, normalize_row
 from engine.data.quality.deciding_columns import ValueCounts, leaves_out
 from engine.data.quality.near_duplicates import COMPARED_ROWS, NearDuplicates
 from engine.data.quality.pii import find_pii
+from engine.data.quality.repairs import has_lost_letter, repair_row
 from engine.data.rows import Row, RowWriter, row_to_json
 from engine.data.schema import Schema
 from engine.errors import DataError
 from engine.spec.objective import has_preference, split_labels
-from engine.spec.run import DataSpec, Shape
+from engine.spec.run import DataSpec, Fix, Shape
 from engine.text import OnProgress
 
 PROGRESS_ROWS = 5000
@@ -40,6 +41,9 @@ class RowFacts:
         self.label_lists: dict[int, tuple[str, ...]] = {}  # index -> labels, of rows that list them
         self.marks: list[bool] = []  # whether an answer is good
         self.personal: dict[int, tuple[str, str]] = {}  # index -> kind of personal data, the text
+        # What a fix mends within rows -> number and example of each row that has it.
+        self.repairs: dict[Fix, list[tuple[int, str]]] = {}
+        self.lost: list[int] = []  # rows with letters that were lost when they were saved
         self.compared = 0  # rows among which near duplicates were looked for
         self.bad: list[str] = []  # problems of rows that are not normal, the first ones
         self.bad_count = 0
@@ -88,19 +92,26 @@ class RowCollector:
             places = [(name, value) for name in grouping if (value := group_value(raw.get(name)))]
             for row in rows:
                 place = number, own_part if part is None else part
-                if self._add_row(row, *place, schema.shape):
-                    self.substance.add(
-                        *_question_and_answer(row), schema.shape == Shape.LABEL, places
-                    )
+                if added := self._add_row(row, *place, schema.shape):
+                    said = _question_and_answer(added)
+                    self.substance.add(*said, schema.shape == Shape.LABEL, places)
 
-    def _add_row(self, row: Row, number: int, part: int, shape: Shape) -> bool:
-        """Write a row and note its facts, unless its answer is marked bad and thus left out."""
+    def _add_row(self, row: Row, number: int, part: int, shape: Shape) -> Row | None:
+        """Write a row and note its facts; return it with its repairs.
+
+        None for one that is left out: its answer is marked bad, or nothing is left of it.
+        """
         facts, at = self.facts, self._writer.count
         if "good" in row and not has_preference(self._spec, row) and row.pop("good") is False:
             facts.bad_answers += 1
-            return False
-        label = str(row.get("completion", "")) if shape == Shape.LABEL else ""
-        row = _with_system_prompt(row, self._spec.system)
+            return None
+        repaired, found = repair_row(row, self._spec.fixes, shape == Shape.LABEL)
+        for fix, example in found.items():
+            facts.repairs.setdefault(fix, []).append((number, example))
+        if repaired is None:
+            return None
+        label = str(repaired.get("completion", "")) if shape == Shape.LABEL else ""
+        row = _with_system_prompt(repaired, self._spec.system)
         written, text = row_to_json(row), row_text(row)
         self._writer.add(written, number, part)
         key = hashlib.blake2b(written.encode(), digest_size=8).digest()
@@ -117,9 +128,11 @@ class RowCollector:
         if listed := row.get("labels"):
             facts.label_lists[at] = tuple(listed)
         facts.marks.append(row.get("good", True))
-        if found := find_pii(text):
-            facts.personal[at] = found
-        return True
+        if has_lost_letter(row):
+            facts.lost.append(at)
+        if private := find_pii(text):
+            facts.personal[at] = private
+        return repaired
 
 
 def _with_system_prompt(row: Row, system: str) -> Row:

@@ -56,6 +56,7 @@ class Engine:
         self.desk = Desk(self.store, self._why_busy)
         self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
+        self._busy: list[RunDir] = []  # the run that was found at work last, for all views
         self.supervisor = Supervisor(
             self.store,
             self._queue,
@@ -260,7 +261,11 @@ class Engine:
 
     def _busy_run(self) -> RunDir | None:
         """The run of any owner that uses the device now."""
-        return next((run for run in self.store.every_run("lock") if run.alive), None)
+        known = self._busy[:1]  # to look at all of them takes a while
+        if not (known and known[0].alive):
+            known = [run for run in self.store.every_run("lock") if run.alive]
+            self._busy[:] = known
+        return known[0] if known else None
 
     def _why_busy(self, owner: str) -> str:
         """What an owner is told while a run uses the device; empty where none does."""

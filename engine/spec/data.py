@@ -27,7 +27,8 @@ class Shape(StrEnum):
 # The first line's change the rows (engine.data.prepare), the others their tokens
 # (engine.work.encode.encode).
 Fix = Literal[
-    "unusable", "duplicates", "similar", "leaked", "personal", "balance",
+    "unusable", "garbled", "invisible", "stamps", "turns", "commas", "lost", "contradictions",
+    "duplicates", "similar", "leaked", "personal", "balance",
     "refused", "literal", "shorten",
 ]  # fmt: skip
 Template = Literal["model", "plain", "chatml", "llama3", "gemma", "phi3", "mistral", "alpaca"]

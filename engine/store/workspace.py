@@ -199,18 +199,22 @@ class Store:
 
 def _names_in(folder: Path) -> list[str]:
     try:
-        return [path.name for path in folder.iterdir()]
+        with os.scandir(folder) as entries:
+            return [entry.name for entry in entries]
     except OSError:
         return []
 
 
 def _runs_in(folder: Path, having: str = "spec.yaml") -> Iterator[RunDir]:
     for name in _names_in(folder):
-        there = ID_PATTERN.fullmatch(name) and _is_file(folder / name / having)
-        if there and _is_file(folder / name / "spec.yaml"):
+        if not ID_PATTERN.fullmatch(name):
+            continue
+        # Texts, not paths: the queue is looked through for every page, every other second.
+        inside = f"{folder}{os.sep}{name}{os.sep}"
+        if _is_file(inside + having) and _is_file(f"{inside}spec.yaml"):
             yield RunDir(folder / name)
 
 
-def _is_file(path: Path) -> bool:
+def _is_file(path: str | Path) -> bool:
     """Whether this is a file; False in a folder that may not even be looked into."""
     return os.path.isfile(path)  # noqa: PTH113  Path.is_file raises PermissionError there

@@ -58,6 +58,8 @@ def ask_removal(ctx: Context, own: RemovalWidgets, source: str) -> Updates:
     """Say what would be deleted and what would stay."""
     use = deletion.find_use(ctx.engine.store, source)
     label = f"Delete {count_of(len(use.runs), 'run')} too"
+    if live := len(use.live_runs):  # at most one works, and the others wait
+        label += "; it is stopped first" if live == 1 else f"; {live} of them are stopped first"
     return {
         own.sure: gr.update(visible=True),
         own.question: removal_question(use),
@@ -89,9 +91,8 @@ def removal_question(use: DatasetUse) -> str:
     ]
     if use.runs:
         names = _listed([run.name for run in use.runs])
-        working = f" {count_of(len(use.live_runs), 'run')} will be stopped." * bool(use.live_runs)
         text = f"These runs trained on it and hold a copy of its rows: {names}."
-        found.append(line(text + working, "warn"))
+        found.append(line(text, "warn"))
     if use.edits:
         names = _listed([edit.name for edit in use.edits])
         found.append(

@@ -21,7 +21,8 @@ class RemovalWidgets:
     """The button, and the question before anything is deleted."""
 
     def __init__(self, ctx: Context) -> None:
-        self.ask = make_button("Delete everything of mine…", "delete-all")
+        with gr.Row():
+            self.ask = make_button("Delete everything of mine…", "delete-all", 240, scale=0)
         with gr.Column(visible=False, elem_id="all-sure", elem_classes="boxed") as self.sure:
             self.question = raw_html()
             with gr.Row(elem_classes="run-acts"):
@@ -54,8 +55,10 @@ def remove_all(ctx: Context) -> tuple[Any, str]:
 def removal_question(found: Belongings) -> str:
     """How much there is."""
     kinds = {"run": found.runs, "dataset": found.datasets, "recipe": found.recipes}
-    *first, last = (count_of(number, one) for one, number in kinds.items())
-    what = f"{', '.join(first)} and {last} ({format_bytes(found.bytes)} with all copies)"
+    named = [count_of(number, one) for one, number in kinds.items() if number]
+    what = " and ".join([", ".join(named[:-1]), named[-1]] if named[1:] else named)
+    size = format_bytes(found.bytes)
     return line(
-        f"Delete {what}? Runs that still work are stopped first. Models stay. This is for good."
+        f"Delete {what or 'what is left'} ({size} with all copies)? Runs that still work are "
+        "stopped first. Models stay. This is for good."
     )

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from engine.runs import report as reports
 from engine.store.run_view import RunState
@@ -13,6 +15,7 @@ from ui.access import downloads
 from ui.context import Context
 from ui.handlers import QUIET, Updates, bind, download_on_click, event_text, hide_widget
 from ui.runs import report as report_view
+from ui.runs.add_adapter import AdapterWidgets, Picking, offer_choices, wire_adapters
 from ui.runs.card import LONGEST_NAME, LONGEST_NOTE, RunCard
 from ui.runs.queue import QueueList
 from ui.runs.removal import RemovalWidgets
@@ -42,6 +45,7 @@ class RunsTab:
                 with gr.Row(elem_classes="run-acts"):
                     self.yes = make_button("Delete for good", "delete-yes", variant="stop")
                     self.no = make_button("Keep it")
+            self.adding = AdapterWidgets()
             RemovalWidgets(ctx)
         parts = [card.box, card.name, card.note, card.extension, card.train_on, card.report]
         # The widgets that another run changes.
@@ -60,6 +64,15 @@ def _wire_run_card(ctx: Context, own: RunsTab) -> None:
     own.yes.click(bind(delete_run, ctx, own), picked, own.shown, **QUIET)
 
 
+def wire_adding(ctx: Context, own: RunsTab, fields: Mapping[str, Component]) -> None:
+    """An adapter that is added is picked in the table; ``fields``: the form's."""
+
+    adding = own.adding
+    picking = Picking(lambda visitor, run_id: show_run(visitor, own, run_id), own.shown)
+    wire_adapters(ctx, adding, fields, picking)
+    own.tab.select(bind(offer_choices, ctx), adding.base, [adding.base, adding.folder], **QUIET)
+
+
 # --- handlers ---
 
 
@@ -69,8 +82,13 @@ def refresh_table(ctx: Context, picked: str) -> str:
 
 
 def choose_run(ctx: Context, own: RunsTab, event: gr.EventData) -> Updates:
+    """Pick a run of the table."""
+    return show_run(ctx, own, event_text(event, "run"))
+
+
+def show_run(ctx: Context, own: RunsTab, run_id: str) -> Updates:
     """Pick a run; its card stands below the table."""
-    run, card = ctx.engine.store.run(event_text(event, "run")), own.card
+    run, card = ctx.engine.store.run(run_id), own.card
     return {
         own.table: refresh_table(ctx, run.id),
         own.picked: run.id,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
 from functools import cached_property
@@ -10,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from engine.data.likeness.clusters import Clusters, join_by_substance, join_by_wording
+from engine.data.likeness.contradictions import Contradictions
 from engine.data.likeness.overlap import Overlap, measure_overlap
-from engine.data.likeness.words import Numbers, TextCollector, Texts
+from engine.data.likeness.words import Numbers, TextCollector, Texts, text_key
 
 # Words from which an answer is no label, name or number that many questions can have in common.
 ANSWER_WORDS = 4
@@ -23,6 +23,7 @@ class SubstanceCollector:
     def __init__(self) -> None:
         self._texts = TextCollector()
         self._answers: list[int] = []  # a key of each row's answer or label; 0 for none
+        self.contradictions = Contradictions()
         # A column and its value -> the rows that have it, where such rows belong together.
         self._together: dict[tuple[str, str], list[int]] = defaultdict(list)
 
@@ -31,13 +32,15 @@ class SubstanceCollector:
     ) -> None:
         """Add the next row; ``places`` are (column, value) of what it is a part of."""
         row = len(self._answers)
-        self._answers.append(_text_key(answer))
+        self._answers.append(text_key(answer))
+        is_short = is_label or len(answer.split(None, ANSWER_WORDS)) < ANSWER_WORDS
+        self.contradictions.add(row, text_key(question), self._answers[-1], is_short)
         for place in places:
             self._together[place].append(row)
         if self._texts.is_full:
             return
         self._texts.add(row, question)
-        if not is_label and len(answer.split(None, ANSWER_WORDS)) >= ANSWER_WORDS:
+        if not is_short:
             self._texts.add(row, answer, is_answer=True)
 
     def find_clusters(self, groups: list[int], labels: bool) -> list[int]:
@@ -73,10 +76,3 @@ class SubstanceCollector:
     @cached_property
     def _answer_keys(self) -> Numbers:
         return np.array(self._answers, dtype=np.int64)
-
-
-def _text_key(text: str) -> int:
-    """A number for a text in any case and with any blanks; 0 for an empty one."""
-    words = text.casefold().strip(" .!?\n\t").split()
-    digest = hashlib.blake2b(" ".join(words).encode(), digest_size=8).digest()
-    return int.from_bytes(digest) >> 1 if words else 0

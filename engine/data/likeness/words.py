@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from array import array
 from collections import defaultdict
@@ -116,3 +117,10 @@ def sums_between(values: Numbers, starts: Numbers, ends: Numbers) -> Numbers:
     """The sum of the values of each stretch; whole numbers wrap around."""
     running = np.concatenate([np.zeros(1, values.dtype), np.cumsum(values, dtype=values.dtype)])
     return running[ends] - running[starts]
+
+
+def text_key(text: str) -> int:
+    """A number for a text in any case and with any blanks; 0 for an empty one."""
+    words = text.casefold().strip(" .!?\n\t").split()
+    digest = hashlib.blake2b(" ".join(words).encode(), digest_size=8).digest()
+    return int.from_bytes(digest) >> 1 if words else 0

@@ -12,10 +12,11 @@ INVISIBLE = re.compile(f"[{CONTROL}{HIDDEN}]")
 OVERRIDES = "\u202d\u202e"  # show letters in another order than they stand in
 # UTF-8 read as Windows-1252 or Latin-1: Latin letters with accents, signs, quotes and dashes; other
 # alphabets, of which one pair alone may be meant as it stands.
-_REST = "\x80-\xbf€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ"
+_REST = "\x80-\xbf€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ"  # noqa: RUF001  meant
 _QUOTES = "…‘’“”–—"  # noqa: RUF001  meant
 GARBLED = re.compile(
-    f"(?:[ÂÃ][{_REST}{_QUOTES}]|[ÄÅÐÑØÙ][{_REST}]|â[\x80-\x9f€‚„†][{_REST}{_QUOTES}]|ðŸ[{_REST}{_QUOTES}]{{2}}"
+    f"(?:[ÂÃ][{_REST}{_QUOTES}]|[ÄÅÐÑØÙ][{_REST}]|â[\x80-\x9f€‚„†][{_REST}{_QUOTES}]"  # noqa: RUF001
+    f"|ðŸ[{_REST}{_QUOTES}]{{2}}"
     f"|ï¿½|ï»¿)+|(?:[ÄÅÎÏÐÑØÙã][{_REST}{_QUOTES}]+){{2,}}"
 )
 LOST = "\ufffd"

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from engine.data.likeness.contradictions import Contradictions
 from engine.data.quality.findings import Finding, make_finding
+from engine.data.quality.repairs import DECIMAL_COMMA, NUMBER, REPAIRS, THOUSANDS
 from engine.data.row_facts import RowFacts, row_text
 from engine.data.rows import HELD_OUT, TRAIN, Rows
 from engine.spec.run import Fix
@@ -28,14 +30,20 @@ class Cleaner:
     ``kept`` are the indices of the rows that are left, ``findings`` what was noticed.
     """
 
-    def __init__(self, fixes: tuple[Fix, ...], facts: RowFacts, rows: Rows) -> None:
+    def __init__(
+        self, fixes: tuple[Fix, ...], facts: RowFacts, rows: Rows, contradictions: Contradictions
+    ) -> None:
         self._fixes, self._facts, self._rows = fixes, facts, rows
+        self._contradictions = contradictions
         self.findings: list[Finding] = []
         self.kept = list(range(len(rows)))
 
     def find_all(self, with_labels: bool) -> None:
         """Look for every kind of problem; ``with_labels`` where the answers are class labels."""
         self._find_unusable()
+        self._find_repairs()
+        self._find_lost_letters()
+        self._find_contradictions()
         self._find_duplicates()
         self._find_leaks()
         self._find_personal_data()
@@ -68,6 +76,43 @@ class Cleaner:
             example += f"\n… and {count - EXAMPLES_SHOWN:,} more."
         total = {"total": len(self._rows) + count + self._facts.bad_answers}
         self.findings.append(make_finding("unusable", count, total, self._fixes, example=example))
+
+    def _find_repairs(self) -> None:
+        """What is wrong within rows. A fix has changed them already."""
+        for fix in REPAIRS:
+            if not (found := self._facts.repairs.get(fix)) or not self._is_worth_a_word(fix):
+                continue
+            example = "\n".join(dict.fromkeys(text for _, text in found[:EXAMPLES_SHOWN]))
+            rows = [number for number, _ in found[:ROWS_LISTED]]
+            self.findings.append(
+                make_finding(fix, len(found), None, self._fixes, example=example, rows=rows)
+            )
+
+    def _is_worth_a_word(self, fix: Fix) -> bool:
+        """Whether labels with commas are numbers: all of them, and none in thousands alone."""
+        if fix != "commas" or fix in self._fixes:
+            return True
+        labels = [label.strip() for label in self._facts.labels if label.strip()]
+        numbers = all(NUMBER.fullmatch(label) for label in labels)
+        return numbers and not all(
+            map(THOUSANDS.fullmatch, filter(DECIMAL_COMMA.fullmatch, labels))
+        )
+
+    def _find_lost_letters(self) -> None:
+        if lost := self._facts.lost:
+            self._note("lost", lost, example=self._example(lost[0]))
+
+    def _find_contradictions(self) -> None:
+        if not all(self._facts.marks):
+            return  # of a good and a bad answer nobody expects that they are equal
+        short, long = self._contradictions.find(self.kept)
+        if rows := sorted(row for group in short for row in group):
+            first = short[0][:2]
+            example = "\n".join(map(self._example, first))
+            self._note("contradictions", rows, example=example)
+        if long:
+            example = "\n".join(map(self._example, long[:2]))
+            self._note("several answers", long, example=example)
 
     def _find_duplicates(self) -> None:
         facts, rows = self._facts, len(self._rows)
@@ -104,7 +149,10 @@ class Cleaner:
         personal = self._facts.personal
         if private := [at for at in self.kept if at in personal]:
             counts = Counter(personal[at][0] for at in private)
-            kinds = ", ".join(count_of(number, kind) for kind, number in counts.items())
+            kinds = ", ".join(
+                count_of(number, kind, "e-mail addresses" if kind == "e-mail address" else "")
+                for kind, number in counts.items()
+            )
             self._note("personal", private, {"kinds": kinds}, example=personal[private[0]][1])
 
     def _find_label_problems(self) -> None:

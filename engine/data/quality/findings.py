@@ -76,6 +76,45 @@ FINDING_TEXTS = {
     "misfit": FindingText("stop", "The held-out data '{name}' does not fit",
         "It was read as {theirs}, but the model is trained on {ours}. Choose other held-out data, "
         "or a share."),
+    "garbled": FindingText("warn",
+        "{count:,} row holds garbled letters|{count:,} rows hold garbled letters",
+        "The text was once read in the wrong encoding, and the model would learn to write so.",
+        "garbled", "Put the letters right"),
+    "invisible": FindingText("warn",
+        "{count:,} row holds invisible characters|{count:,} rows hold invisible characters",
+        "Nobody sees them, but the model learns to write them, and words with them are other words "
+        "to it.",
+        "invisible", "Take them out"),
+    "stamps": FindingText("warn",
+        "{count:,} row holds times of a chat export or of subtitles|"
+        "{count:,} rows hold times of a chat export or of subtitles",
+        "The model would learn to write dates and times. The names before what was said stay.",
+        "stamps", "Take the times out"),
+    "turns": FindingText("warn",
+        "{count:,} row carries the marks of a chat format|"
+        "{count:,} rows carry the marks of a chat format",
+        "The chat format is written around every row anyway, so its marks would stand there twice. "
+        "Without them, the row's turns are read as turns.",
+        "turns", "Take the marks out"),
+    "commas": FindingText("warn",
+        "{count:,} label has a decimal comma|{count:,} labels have a decimal comma",
+        "So they are read as words, not as numbers. With a point they are numbers.",
+        "commas", "Read the comma as a decimal point"),
+    "lost": FindingText("warn",
+        "{count:,} row has lost letters (�)|{count:,} rows have lost letters (�)",
+        "They were lost when the file was saved, and cannot be brought back. Save it again as "
+        "UTF-8 from where it came, or leave these rows out.",
+        "lost", LEAVE_OUT),
+    "contradictions": FindingText("warn",
+        "{count:,} row contradicts another|{count:,} rows contradict others",
+        "The same text has different labels or short answers, so the model cannot learn which is "
+        "right. Where one of them is more frequent, only the others are counted here.",
+        "contradictions", LEAVE_OUT),
+    "several answers": FindingText("info",
+        "{count:,} row asks what another asks, with another answer|"
+        "{count:,} rows ask what others ask, with other answers",
+        "That is right where several answers are good, and wrong where they contradict each other. "
+        "Look at a few. They are kept on one side of the split."),
     "duplicates": FindingText("warn",
         "{count:,} row repeats another exactly|{count:,} rows repeat another exactly",
         REPEATED, "duplicates", LEAVE_OUT),

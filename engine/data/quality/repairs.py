@@ -1,4 +1,4 @@
-"""What is wrong within the texts of rows and can be put right: found in each, changed on request."""
+"""What is wrong within the texts of rows and can be put right, each kind on request."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from engine.data.quality import characters, stamps, templated
 from engine.data.rows import Row
 from engine.spec.run import Fix
 
+NUMBER = re.compile(r"[+-]?\d+(?:[.,]\d+)*")
+THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")  # 1,234
 DECIMAL_COMMA = re.compile(r"\s*[+-]?(?:\d{1,3}(?:\.\d{3})+|\d+),\d+\s*")
 
 
@@ -23,7 +25,7 @@ IN_TEXTS: dict[Fix, _Repair] = {
     "invisible": _Repair(characters.find_invisible, characters.remove_invisible),
     "stamps": _Repair(stamps.find_stamp, stamps.remove_stamps),
 }
-REPAIRS: tuple[Fix, ...] = (*IN_TEXTS, "templated", "commas")
+REPAIRS: tuple[Fix, ...] = (*IN_TEXTS, "turns", "commas")
 
 
 def repair_row(
@@ -31,7 +33,7 @@ def repair_row(
 ) -> tuple[Row | None, dict[Fix, str]]:
     """The row with what the chosen fixes mend, and what was found in it, by its fix.
 
-    None in place of a row of which nothing is left.
+    None in place of a row of which nothing is left, or whose marks make no conversation.
     """
     found: dict[Fix, str] = {}
     made: Row | None = row
@@ -43,9 +45,9 @@ def repair_row(
                 row = _with_texts(row, list(map(repair.mend, texts)))
                 made = row if all(map(str.strip, _texts(row))) else None
     if example := templated.find_marks(row):
-        found["templated"] = example
-        if "templated" in fixes and made:
-            made = templated.without_marks(row) or row
+        found["turns"] = example
+        if "turns" in fixes and made:
+            made = templated.without_marks(made)
     if is_label and made and DECIMAL_COMMA.fullmatch(str(made.get("completion", ""))):
         found["commas"] = str(made["completion"])
         if "commas" in fixes:

@@ -17,8 +17,8 @@ BEGINS = re.compile(
     r"|<\|start_header_id\|>(?P<b>\w+)<\|end_header_id\|>\s*"
     r"|<start_of_turn>(?P<c>\w+)\n?"
     r"|<\|(?P<d>user|assistant|system)\|>\n?"
-    r"|^\#{2,3}[ ]*(?P<e>Instruction|Input|Response|Output|Human|Assistant|User|System|Question|Answer)"
-    r"[ ]*:[ ]*\n?"
+    r"|^\#{2,3}[ ]*(?P<e>Instruction|Input|Response|Output|Human|Assistant|User|System|Question"
+    r"|Answer)[ ]*:[ ]*\n?"
     r"|^(?P<f>USER|ASSISTANT|Human|Assistant|User)[ ]?:[ ](?=.*^(?:ASSISTANT|Assistant)[ ]?:)"
     r"|^(?P<g>ASSISTANT|Assistant)[ ]?:[ ]?\Z"
     r"|(?P<inst>\[INST\])[ ]?|[ ]?(?P<end>\[/INST\])[ ]?"
@@ -27,8 +27,10 @@ BEGINS = re.compile(
 )
 ENDS = re.compile(
     r"<\|im_end\|>\n?|<\|eot_id\|>|<end_of_turn>\n?|<\|end\|>\n?|<\|endoftext\|>|<\|begin_of_text\|>"
-    r"|</?s>|<bos>|<eos>"
+    r"|<[be]os>|\A\s*<s>|<s>\s*\Z|</s>(?=\s*(?:<s>\s*)?\Z)"
 )
+# Headings that people write, too: marks only where one of them begins a turn of either side.
+TELLING = {"instruction", "response", "human", "assistant"}
 ROLES = {
     "user": "user", "human": "user", "instruction": "user", "input": "user", "question": "user",
     "assistant": "assistant", "model": "assistant", "response": "assistant", "output": "assistant",
@@ -40,9 +42,15 @@ FIRST_SIGN = re.compile(r"[<\[#]|(?:USER|ASSISTANT|Human|Assistant|User) ?:")
 
 
 def find_marks(row: Row) -> str:
-    """The first mark of a row's question or answer; empty where it has none or is no conversation."""
-    for text in _texts(row):
-        if FIRST_SIGN.search(text) and (match := BEGINS.search(text) or ENDS.search(text)):
+    """The first mark of a row's question or answer; empty where there is none."""
+    for text, is_answer in _texts(row):
+        if not FIRST_SIGN.search(text):
+            continue
+        marks = [one for one in BEGINS.finditer(text) if not (is_answer and one["e"])]
+        headings = {str(one["e"]).lower() for one in marks if one["e"]}
+        if headings and not headings & TELLING:
+            marks = [one for one in marks if not one["e"]]
+        if match := next(iter(marks), None) or ENDS.search(text):
             return match[0].strip()
     return ""
 
@@ -96,9 +104,10 @@ def _role(match: re.Match[str]) -> str:
     return NAMELESS.get(name) or ROLES.get(match[name].lower(), "system")
 
 
-def _texts(row: Row) -> list[str]:
+def _texts(row: Row) -> list[tuple[str, bool]]:
+    """Each text, and whether it is an answer."""
     if "text" in row:
         return []
     if "messages" in row:
-        return [turn["content"] for turn in row["messages"]]
-    return [row["prompt"], str(row["completion"])]
+        return [(turn["content"], turn["role"] == "assistant") for turn in row["messages"]]
+    return [(row["prompt"], False), (str(row["completion"]), True)]

@@ -10,13 +10,16 @@ import contextlib
 import os
 import signal
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from engine.errors import ModelError
 
 SECONDS = 3.0  # of processor time for one conversation; a long one takes milliseconds
+RING_AGAIN = 0.1  # seconds after an error that something has swallowed
 MEMORY = 512 * 2**20  # bytes beyond what the process has
 # Characters that a template may add to its messages, and times that it may repeat them.
 CHARACTERS, REPEATS = 1_000_000, 8
@@ -67,12 +70,13 @@ def _limited_time() -> Iterator[None]:
         return
     running = True
 
-    def ring(*_: Any) -> None:
-        if running:
+    def ring(_: int, frame: FrameType | None) -> None:
+        # Nobody would hear of an error within the clean-up of a weak reference.
+        if running and frame and frame.f_code.co_filename != weakref.__file__:
             raise RenderTimeError
 
     before = signal.signal(signal.SIGPROF, ring)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS, 0.5)  # again, should an except clause swallow it
+    signal.setitimer(signal.ITIMER_PROF, SECONDS, RING_AGAIN)
     try:
         yield
     finally:

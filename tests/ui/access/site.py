@@ -6,6 +6,7 @@ import gc
 import json
 import re
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +25,6 @@ from ui.context import Context
 from ui.options import Options, read_options
 
 API = "/gradio_api"
-# Gradio leaves event loops and sockets open; they are collected here, where that is expected.
 UNTIDY = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
@@ -37,6 +37,7 @@ class Served(NamedTuple):
     opened: str  # as it is printed: in local mode with its token
     ctx: Context
     blocks: gr.Blocks
+    clients: list[httpx.Client]  # of everybody who has come
 
     @property
     def home(self) -> Path:
@@ -59,10 +60,16 @@ def serving(home: Path, *words: str) -> Iterator[Served]:
         site = serve.make_site(options, engine.store, ctx.uploads, address.port)
         blocks = app.create_app(ctx)
         opened = serve.serve(blocks, site, address)
-        yield Served(f"http://127.0.0.1:{address.port}", opened, ctx, blocks)
-        blocks.close(verbose=False)
-    engine.close()
-    gc.collect()
+        try:
+            yield Served(f"http://127.0.0.1:{address.port}", opened, ctx, blocks, clients := [])
+        finally:
+            for client in clients:
+                client.close()
+            blocks.close(verbose=False)
+            engine.close()
+            with warnings.catch_warnings():  # Gradio leaves event loops and sockets open
+                warnings.simplefilter("ignore", ResourceWarning)
+                gc.collect()
 
 
 class Answer(NamedTuple):
@@ -84,6 +91,7 @@ class Stranger:
         self.served = served
         known = {"Origin": served.url, **headers}
         self.http = httpx.Client(base_url=served.url, headers=known, timeout=30, trust_env=False)
+        served.clients.append(self.http)
         self.session = secrets.token_hex(8)
 
     def enter(self, address: str = "/") -> Stranger:

@@ -20,10 +20,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         yield page
 
 
+@pytest.fixture(scope="module")
+def cookies(served: Served) -> httpx.Cookies:
+    return Stranger(served).enter(served.opened).http.cookies
+
+
 @pytest.fixture
-def owner(served: Served) -> Stranger:
+def owner(served: Served, cookies: httpx.Cookies) -> Stranger:
     """Who has opened the printed address."""
-    return Stranger(served).enter(served.opened)
+    found = Stranger(served)
+    found.http.cookies.update(cookies)
+    return found
 
 
 # --- the token ---

@@ -18,12 +18,14 @@ from engine.text import count_of
 
 MARKS = "\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"  # marks of writing direction
 # 31.12.24, 22:00 | 12/31/24, 10:00 PM | 2024-12-31 22:00:05 | 24/12/31 下午10:00 | 31/12/24 à 22:00
+BETWEEN = rf"[{MARKS}]*[./\-年년月월][{MARKS}]*\s?"  # the numbers of a date
 STAMP = (
-    r"(?P<date>\d{1,4}[./\-年]\s?\d{1,2}[./\-月]\s?\d{1,4}[.日]?)"
+    rf"(?P<date>\d{{1,4}}{BETWEEN}\d{{1,2}}{BETWEEN}\d{{1,4}}[{MARKS}.日일]*)"
     r"[^\d\n]{0,14}?(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.]\d{2})?(?P<half>[^\d\n\]\-–—:]{0,14}?)"
 )
 LINE = re.compile(
-    rf"[{MARKS}]*(?:\[{STAMP}\]\s|{STAMP.replace('?P<', '?P<bare_')}\s[-–—]\s)(?P<rest>.*)"
+    rf"[{MARKS}]*(?:\[{STAMP}\]\s|{STAMP.replace('?P<', '?P<bare_')}(?:\s[-–—]\s|,\s(?=.{{1,60}} : )))"
+    r"(?P<rest>.*)"
 )
 SENDER = re.compile(rf"(?P<who>[^:\n]{{1,{LONGEST_NAME}}}?):\s(?P<text>.*)")
 AFTERNOON = re.compile(r"(?i)p\s?\.?\s?m|μ\.?μ|下午|晚上|오후|午後|م")

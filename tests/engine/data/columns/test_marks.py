@@ -30,7 +30,8 @@ from tests.engine.data.columns.tables import (
         ("label", (True, False)), ("label", (1, 0)), ("label", ("+1", "-1")), ("label", (1, -1)),
         ("label", ("Yes", "No")), ("label", ("chosen", "rejected")), ("good", ("ja", "nein")),
         ("feedback", ("👍", "👎")), ("feedback", ("👍🏽", "👎🏽")), ("feedback", (":+1:", ":-1:")),
-        ("thumbs", ("up", "down")), ("vote", ("upvote", "downvote")), ("kto_tag", ("TRUE", "FALSE")),
+        ("thumbs", ("up", "down")), ("vote", ("upvote", "downvote")),
+        ("kto_tag", ("TRUE", "FALSE")),
         ("rating", ("Like", "Dislike")), ("label", ("Thumbs Up", "Thumbs Down")),
         ("label", ("desirable", "undesirable")), ("label", ("accepted", "rejected")),
         ("label", ("correct", "incorrect")), ("label", ("✅", "❌")), ("label", ("是", "否")),
@@ -74,7 +75,8 @@ def test_what_may_be_a_mark_is_asked_about(name: str, marks: tuple[Any, Any]) ->
         (["good", "bad"], True, True), (["good"], True, False), (["1"], False, False),
         (["1", "0", "2"], False, False), (["yes", "maybe"], False, False),
         (["accept", "reject", "ignore"], False, True), (["positive", "negative"], True, False),
-        (["a", "b"], False, False), ([None, " "], False, False), (["Good ", "BAD", None], True, True),
+        (["a", "b"], False, False), ([None, " "], False, False),
+        (["Good ", "BAD", None], True, True),
     ],
 )  # fmt: skip
 def test_which_words_are_marks(values: list[Any], marks: bool, opinion: bool) -> None:

@@ -1,4 +1,4 @@
-"""Chat templates are strangers' programs: each ends soon, in little memory, with a plain sentence."""
+"""Chat templates are strangers' programs: each ends soon, in little memory, with a sentence."""
 
 from __future__ import annotations
 
@@ -63,19 +63,25 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory):
     ("source", "words"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
 )
 def test_a_template_without_end_is_refused(monkeypatch, tokenizer, source: str, words: str) -> None:
-    monkeypatch.setattr(render_limits, "SECONDS", 0.3)
+    monkeypatch.setattr(render_limits, "SECONDS", 0.3 if "too long" in words else 6)
+    monkeypatch.setattr(render_limits, "MEMORY", 64 * 2**20)
     tokenizer.chat_template = source
     before, limits = signal.getsignal(signal.SIGPROF), resource.getrlimit(resource.RLIMIT_DATA)
     began = time.monotonic()
-    row, spec = {"messages": CHAT}, DataSpec()
     with pytest.raises(ModelError, match=words) as caught:
-        preview_row(tokenizer, row, spec)
+        preview_row(tokenizer, {"messages": CHAT}, DataSpec())
     assert time.monotonic() - began < 15 and str(caught.value).endswith("or another model.")
     assert signal.getsignal(signal.SIGPROF) == before
     assert resource.getrlimit(resource.RLIMIT_DATA) == limits, "all is as it was"
-    # One row is enough for all of them.
-    with pytest.raises(ModelError, match=words):
-        token_report(tokenizer, [row] * 1000, list(range(1000)), 1000, spec, lambda _: None)
+
+
+def test_one_row_is_enough_for_all_of_them(monkeypatch, tokenizer) -> None:
+    monkeypatch.setattr(render_limits, "SECONDS", 0.3)
+    tokenizer.chat_template, rows = LONG_LOOPS["loops"], [{"messages": CHAT}] * 1000
+    began = time.monotonic()
+    with pytest.raises(ModelError, match="takes too long"):
+        token_report(tokenizer, rows, list(range(1000)), 1000, DataSpec(), lambda _: None)
+    assert time.monotonic() - began < 15
 
 
 def test_what_a_template_raises_is_still_about_the_row(tokenizer) -> None:

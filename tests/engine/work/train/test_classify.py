@@ -98,9 +98,12 @@ def test_what_it_says_in_chat_and_in_a_program(tmp_path: Path) -> None:
 
 
 def test_several_labels(tmp_path: Path) -> None:
-    run = learn(tmp_path, coloured(), "llama", data={"goal": "multilabel"})
+    # Labels of a list are taken as they are, whatever marks they hold.
+    odd = {"blue": "blue; cold", "red": "red, warm", "words": "words | all"}
+    rows = [row | {"label": [odd[one] for one in row["label"]]} for row in coloured()]
+    run = learn(tmp_path, rows, "llama", data={"goal": "multilabel"})
     labels = json.loads((run.adapter / "labels.json").read_text())["labels"]
-    assert labels == ["blue", "red", "words"]
+    assert labels == ["blue; cold", "red, warm", "words | all"]
     score_run(run)
     done = run.view().scored
     assert isinstance(done, ev.Scored) and done.labels and done.labels.micro_f1

@@ -162,7 +162,7 @@ def test_marks_cannot_be_learned_as_pairs(home: Path) -> None:
 def test_orpo_learns_the_answers_and_not_the_questions(home: Path) -> None:
     """The loss by hand, from the logits of the plain model: as in the paper, a mean per answer."""
     found = objective(made(home, method={"preference": "orpo", "beta": 0.3}))
-    model = AutoModelForCausalLM.from_pretrained(presets.POCKET_MODEL).eval()
+    model = AutoModelForCausalLM.from_pretrained(presets.POCKET_MODEL, dtype=torch.float32).eval()
     arguments: dict[str, Any] = {"output_dir": str(home / "out"), "use_cpu": True}
     arguments |= {
         "activation_checkpointing": False,

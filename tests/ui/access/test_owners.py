@@ -1,0 +1,266 @@
+"""Two visitors of one Hone: whatever the second sends, nothing of the first is shown or changed.
+
+Every handler of the page is called with the first one's ids in every place, through plain HTTP.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+import pytest
+
+from tests.conftest import idle, wait_for
+from tests.ui.access.site import API, UNTIDY, Answer, Served, Stranger, file_data, serving
+from ui.access import accounts
+from ui.access.accounts import add_account
+
+pytestmark = UNTIDY
+SECRET = "zebra"  # in every name and row of the first visitor
+ROWS = "prompt,completion\n" + "".join(f"Say {SECRET} {n}.,{SECRET} {n}.\n" for n in range(20))
+PASSWORDS = {"boss": "a password for the boss", "anna": "a password for anna",
+             "ben": "a password for ben"}  # fmt: skip
+# What a page may say of a run that is another's: that it is there.
+ANOTHERS = "another user's run"
+
+
+class Place(NamedTuple):
+    """A page with two visitors, and all that the first one has."""
+
+    served: Served
+    first: Stranger
+    second: Stranger
+    ids: dict[str, str]
+    folder: Path
+
+    def digest(self) -> str:
+        """A hash of all files of the first visitor, but for the mark of his visits."""
+        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        parts = [
+            path.relative_to(self.folder).as_posix().encode() + path.read_bytes()
+            for path in files
+            if path.name not in ("seen", "lock") and "locks" not in path.parts
+        ]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+@pytest.fixture(scope="module", params=["demo", "users", "admin"])
+def place(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """In a demo, among users, and beside an administrator, who works in the workspace itself."""
+    home = tmp_path_factory.mktemp(request.param) / "workspace"
+    words, names = ["--demo"], ("", "")
+    if request.param != "demo":
+        file = home.parent / "users.json"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(accounts, "COST", 10)
+            for name, password in PASSWORDS.items():
+                add_account(file, name, password, admin=name == "boss")
+        words = ["--users", str(file)]
+        names = ("boss" if request.param == "admin" else "anna", "ben")
+    with serving(home, *words) as served:
+        first, second = (come_in(served, name) for name in names)
+        owner = {"demo": lambda: first.owner, "users": lambda: "anna", "admin": lambda: ""}
+        yield make_things(Place(served, first, second, {}, Path()), owner[request.param]())
+
+
+def come_in(served: Served, name: str) -> Stranger:
+    visitor = Stranger(served)
+    if name:
+        assert visitor.log_in(name, PASSWORDS[name]).status_code == 303
+    return visitor.enter()
+
+
+def make_things(place: Place, owner: str) -> Place:
+    """The first visitor adds data, trains on it, saves a recipe, downloads and leaves an upload."""
+    served, first = place.served, place.first
+    upload = first.upload(f"{SECRET}.csv", ROWS.encode()).json()[0]
+    added = first.call("add_files", [file_data(upload)])
+    dataset = re.search(r"dataset:[0-9a-f]{16}", added.text)
+    assert dataset, added
+    engine = served.ctx.engine.for_owner(owner)
+    run = engine.store.run(start_run(first, dataset.group()))
+    wait_for(run, lambda run: run.view().ended is not None and idle(run), 30)
+    run.set_meta(name=f"{SECRET} run", note=f"{SECRET} note")
+    form = form_values(served, "save_recipe", {})
+    saved = first.call("save_recipe", f"{SECRET} recipe", *form)
+    assert saved.ok, saved
+    ids = {"run": run.id, "dataset": dataset.group(), "recipe": f"{SECRET}-recipe"}
+    ids["upload"] = first.upload("left.csv", ROWS.encode()).json()[0]
+    link = first.call("zip_adapter", run.id)
+    ids["download"] = re.search(r"download/run/[\w./-]+", link.text).group()
+    assert first.http.get("/" + ids["download"]).status_code == 200
+    return place._replace(ids=ids, folder=engine.store.home)
+
+
+def form_values(served: Served, name: str, changes: dict[str, Any]) -> list[Any]:
+    """What the form holds when the page opens, for an event that takes all of it."""
+    inputs = served.blocks.fns[served.functions(name)[0]].inputs
+    named = {f"field-{path.replace('.', '-')}": value for path, value in changes.items()}
+    fields = [
+        one for one in inputs if (one.elem_id or "").startswith("field-") or one.elem_id is None
+    ]
+    return [named.get(one.elem_id, one.value) for one in fields]
+
+
+def start_run(visitor: Stranger, dataset: str) -> str:
+    opened = visitor.call("refresh_datasets")  # as the page does when it is opened
+    assert opened.ok, opened
+    values = form_values(visitor.served, "start_run", {"data.source": dataset})
+    started = visitor.call("start_run", *values)
+    found = re.search(r"\d{8}-\d{6}-[a-z0-9-]+", started.text)
+    assert found, started
+    return found.group()
+
+
+# --- every handler ---
+
+
+def odd_inputs(place: Place, block: Any, value: str) -> Any:
+    """A value of the first visitor's in a widget that can hold it."""
+    if isinstance(block, gr.File):
+        return [file_data(place.ids["upload"])]
+    if isinstance(block, gr.UploadButton):
+        return file_data(place.ids["upload"])
+    if isinstance(block, gr.Textbox | gr.HTML | gr.Dropdown | gr.Radio):
+        return value
+    return block.value if not isinstance(block, gr.State) and not callable(block.value) else None
+
+
+def call_all(
+    visitor: Stranger, calls: list[tuple[int, list[Any], Any]]
+) -> list[tuple[int, Answer]]:
+    """The answers to many events, which are asked for at once."""
+    answers, waiting = [], {}
+    for number, data, event in calls:
+        joined = visitor.join(number, data, event)
+        if joined.status_code == 200:
+            waiting[joined.json()["event_id"]] = number
+        else:
+            answers.append((number, Answer(joined.status_code, joined.text, False)))
+    ended = visitor.collect(list(waiting)) if waiting else {}
+    return answers + [(waiting[event], answer) for event, answer in ended.items()]
+
+
+def test_every_handler_refuses_another_s_ids(place: Place) -> None:
+    served, ids, before = place.served, place.ids, place.digest()
+    calls = []
+    for number, fn in served.blocks.fns.items():
+        if fn.fn is None:
+            continue
+        for value in (ids["run"], ids["dataset"], ids["recipe"]):
+            data = [odd_inputs(place, block, value) for block in fn.inputs]
+            event = {"name": value, "run": value, "text": "", "_": ids["run"]}
+            calls.append((number, data, event))
+    assert len(calls) > 200
+    answers = call_all(place.second, calls)
+    assert len(answers) == len(calls)
+    shown = [(served.blocks.fns[number].name, answer) for number, answer in answers
+             if SECRET in answer.text.replace(ids["recipe"], "")]  # fmt: skip
+    assert not shown, shown[:3]
+    assert place.digest() == before
+    mistakes = [answer.text for _, answer in answers if "mistake in Hone" in answer.text]
+    assert not mistakes, mistakes[:3]
+
+
+# --- everything else that has an address ---
+
+
+def probes(place: Place) -> list[tuple[str, str]]:
+    """What the second visitor may ask for, in the hope to get at what is the first one's."""
+    ids, home = place.ids, place.served.home
+    owner = place.folder.name
+    run, adapter = ids["run"], f"{ids['run']}-adapter.zip"
+    names = (
+        adapter,
+        f"../{adapter}",
+        "..",
+        "spec.yaml",
+        "../spec.yaml",
+        f"{run}.html",
+        ".",
+        "%2e%2e",
+    )
+    paths = [
+        *(f"/download/run/{run}/{name}" for name in names),
+        f"/{ids['download']}", f"/download/run/../{owner}/runs/{run}/{adapter}",
+        f"/download/run/..%2f..%2f{owner}%2fruns%2f{run}/{adapter}",
+        f"/download/run/{run}%2fexport/{adapter}", f"/download//run/{run}/{adapter}",
+        f"/download/recipe/{ids['recipe']}", f"/download/recipe/../{owner}/{ids['recipe']}",
+        f"/download/file/{adapter}", "/download/file/..", "/download/", "/download/run",
+        "/download/x/y/z",
+    ]  # fmt: skip
+    inside = [path for path in place.folder.rglob("*") if path.is_file()]
+    assert len(inside) > 10
+    for path in [*inside, Path(ids["upload"]), home / "session.key", home / "app.log"]:
+        relative = path.relative_to(home)
+        paths += [f"{API}/file={path}", f"/file={path}", f"{API}/file/{path}", f"/{relative}"]
+        paths += [
+            f"/download/file/{path.name}",
+            f"/download/run/{run}/{path.name}",
+            f"/assets/{path}",
+        ]
+    return [("GET", path) for path in paths]
+
+
+def test_two_hundred_probes_get_at_nothing(place: Place) -> None:
+    asked = probes(place)
+    assert len(asked) > 200
+    before = place.digest()
+    got = []
+    for method, path in asked:
+        answer = place.second.http.request(method, path)
+        if answer.status_code != 404 or SECRET in answer.text:
+            got.append((path, answer.status_code))
+    assert not got and place.digest() == before
+    assert place.first.http.get("/" + place.ids["download"]).status_code == 200
+
+
+def test_sessions_events_and_uploads_are_their_owner_s(place: Place) -> None:
+    first, second = place.first, place.second
+    number = place.served.functions("refresh_table")[0]
+    event = first.join(number, [None]).json()["event_id"]
+    taken = {"session_hash": first.session}
+    tries = [
+        second.http.get(f"{API}/queue/data?session_hash={first.session}"),
+        second.http.get(f"{API}/heartbeat/{first.session}"),
+        second.join(number, [None], **taken),
+        second.ask("live", "poll_run", {"run": place.ids["run"]}, **taken),
+        second.http.post(f"{API}/cancel", json={"fn_index": number, "event_id": event, **taken}),
+        second.http.post(
+            f"{API}/cancel",
+            json={"fn_index": number, "event_id": event, "session_hash": second.session},
+        ),
+    ]
+    assert [one.status_code for one in tries] == [403] * len(tries)
+    assert first.collect([event])[event].ok
+    first.http.post(f"{API}/upload?upload_id=abc", files={"files": ("a.csv", b"a,b")})
+    assert second.http.get(f"{API}/upload_progress?upload_id=abc").status_code == 403
+    assert (
+        second.http.post(f"{API}/upload?upload_id=abc", files={"files": ("a", b"")}).status_code
+        == 403
+    )
+
+
+def test_a_poll_shows_nothing_of_another_s_run(place: Place) -> None:
+    own = place.first.ask("live", "poll_run", {"run": place.ids["run"]}).json()
+    assert own["run"] == place.ids["run"] and SECRET in own["name"]
+    for cursor in ({"run": place.ids["run"], "log": True}, {}, {"run": "../" + place.ids["run"]}):
+        shown = place.second.ask("live", "poll_run", cursor)
+        assert shown.json()["run"] == "" and SECRET not in shown.text
+
+
+def test_both_may_add_the_same_file(place: Place) -> None:
+    same = b"prompt,completion\n" + b"".join(b"Say %d.,%d.\n" % (n, n) for n in range(9))
+    paths = {visitor.upload("same.csv", same).json()[0] for visitor in (place.first, place.second)}
+    for visitor in (place.first, place.second):
+        assert visitor.call("add_files", [file_data(path) for path in paths]).ok
+    assert not any(Path(path).exists() for path in paths)
+
+
+def test_the_page_as_it_is_served_names_nobody(place: Place) -> None:
+    nobodys = place.second.http.get("/config").text + place.second.http.get("/").text
+    assert SECRET not in nobodys and place.ids["run"] not in nobodys
