@@ -29,10 +29,11 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 from engine.runs.engine import Engine
 from engine.spec import run as specs
-from engine.store.files import PROJECT_FOLDER
+from engine.store.files import PROJECT_FOLDER, keep_private
 from engine.store.run_dir import RunDir
 from tests import warm
 
+keep_private()  # as the app does
 # The machine is shared: a slow moment is no failure.
 settings.register_profile("hone", deadline=None)
 settings.load_profile("hone")

@@ -125,7 +125,8 @@ def _reading_lines(readings: list[dict[str, Any]]) -> list[str]:
 
 
 def _list_shares(shares: dict[str, float]) -> str:
-    return ", ".join(f"{name} {share:.0%}" for name, share in list(shares.items())[:5])
+    named = {"unknown" if name == "?" else name: share for name, share in shares.items()}
+    return ", ".join(f"{name} {share:.0%}" for name, share in list(named.items())[:5])
 
 
 def _finding_lines(finding: dict[str, Any]) -> list[str]:

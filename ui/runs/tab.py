@@ -47,7 +47,15 @@ class RunsTab:
                     self.no = make_button("Keep it")
             self.adding = AdapterWidgets()
             RemovalWidgets(ctx)
-        parts = [card.box, card.name, card.note, card.extension, card.train_on, card.report]
+        parts = [
+            card.open,
+            card.box,
+            card.name,
+            card.note,
+            card.extension,
+            card.train_on,
+            card.report,
+        ]
         # The widgets that another run changes.
         self.shown = [self.table, self.picked, self.sure, *parts]
         _wire_run_card(ctx, self)
@@ -93,6 +101,7 @@ def show_run(ctx: Context, own: RunsTab, run_id: str) -> Updates:
         own.table: refresh_table(ctx, run.id),
         own.picked: run.id,
         own.sure: gr.update(visible=False),
+        card.open: gr.update(visible=run.state() != RunState.IMPORTED),
         card.box: gr.update(visible=True),
         card.name: run.meta["name"],
         card.note: run.meta["note"],

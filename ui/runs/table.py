@@ -47,7 +47,7 @@ def _run_row(run: RunDir, picked: bool) -> str:
         _loss_cell(view.kept.loss if view.kept else None, view.first_loss, short_caution(run)),
         format_duration(view.last.seconds) if view.last else "–",
         escape_html(Path(spec.model.source).name),
-        escape_html(meta["data"]),
+        escape_html(meta["data"] or "–"),
         escape_html(short_method_name(spec.method)),
         format_bytes(run.size),
         format_date(meta["created"]),

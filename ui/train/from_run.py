@@ -9,6 +9,7 @@ import gradio as gr
 from engine.errors import DataError, HoneError, ModelError, RunError
 from engine.runs import warm_start
 from engine.spec.run import RunSpec
+from engine.store.run_dir import RunDir
 from ui import form
 from ui.context import Context
 from ui.data import intake
@@ -33,14 +34,21 @@ def use_settings(ctx: Context, picked: str) -> dict[str, Any]:
                 "base model."
             )
             spec = spec.model_copy(update={"model": spec.model.model_copy(update={"start": ""})})
-    return form_updates(ctx, spec, f"The settings of “{run.meta['name']}”.", problems)
+    return form_updates(
+        ctx, spec, f"The settings of “{run.meta['name']}”.", problems, _has_data(run)
+    )
 
 
 def use_adapter(ctx: Context, picked: str) -> dict[str, Any]:
     """Put a run's settings into the form, to continue from its adapter."""
     run = warm_start.origin_run(ctx.engine.store, picked)
     note = f"The settings of “{run.meta['name']}”, starting from its adapter."
-    return form_updates(ctx, warm_start.warm_start_spec(run), note, [])
+    return form_updates(ctx, warm_start.warm_start_spec(run), note, [], _has_data(run))
+
+
+def _has_data(run: RunDir) -> bool:
+    """Whether it has rows: an adapter that was added without data leaves the form's as they are."""
+    return bool(run.meta["data"])
 
 
 def extend_run(ctx: Context, picked: str, epochs: float | None) -> tuple[gr.Tabs, str]:
@@ -68,14 +76,16 @@ def forget_start() -> str:
 # --- the form ---
 
 
-def form_updates(ctx: Context, spec: RunSpec, note: str, problems: list[str]) -> dict[str, Any]:
+def form_updates(
+    ctx: Context, spec: RunSpec, note: str, problems: list[str], with_data: bool = True
+) -> dict[str, Any]:
     """Fields by path, ``group``, ``recipe``, ``note``, and in ``filled`` the source of the data.
 
     Fields whose data or model no longer exists are left out, and the page shows why.
     """
     source, model = spec.data.source, spec.model.source
     updates = form.widget_values(spec, None) | offered_values(ctx, spec)
-    missing: set[str] = set()
+    missing: set[str] = set() if with_data else set(DATA_FIELDS)
     try:
         for one in filter(None, (source, spec.data.held_out_source)):
             ctx.load_dataset(one)

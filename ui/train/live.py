@@ -49,7 +49,7 @@ def poll_run(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
 
 
 def shown_run(ctx: Context, run_id: str) -> RunDir | None:
-    """The run asked for, else one that is alive, else the newest; None in an empty workspace."""
+    """The run asked for, else one that is alive, else the newest that was trained here, if any."""
     if run_id:
         try:
             return ctx.engine.store.run(run_id)
@@ -57,7 +57,8 @@ def shown_run(ctx: Context, run_id: str) -> RunDir | None:
             pass  # deleted meanwhile
     if alive := ctx.engine.live():
         return alive[0]
-    return next((run for run in ctx.engine.store.all_runs() if run.is_readable), None)
+    readable = (run for run in ctx.engine.store.all_runs() if run.is_readable)
+    return next((run for run in readable if run.state() != RunState.IMPORTED), None)
 
 
 def act_on_run(ctx: Context, action: str, run_id: str) -> None:

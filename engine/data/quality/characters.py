@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-CONTROL = "\x01-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f"
+CONTROL = "\x01-\x08\x0b\x0c\x0e-\x1f\x7f"
 # Zero-width space and joiners, marks of direction, soft hyphen, a byte-order mark within a text.
 HIDDEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 INVISIBLE = re.compile(f"[{CONTROL}{HIDDEN}]")
@@ -19,6 +19,8 @@ GARBLED = re.compile(
     f"|ðŸ[{_REST}{_QUOTES}]{{2}}"
     f"|ï¿½|ï»¿)+|(?:[ÄÅÎÏÐÑØÙã][{_REST}{_QUOTES}]+){{2,}}"
 )
+# Windows-1252's quotes and dashes, read as Latin-1, in which these are control characters.
+UPPER_CONTROL = re.compile("[\x80-\x9f]")
 LOST = "\ufffd"
 
 
@@ -64,7 +66,10 @@ def _name(letter: str) -> str:
 
 def find_garbled(text: str) -> str:
     """A word of the text whose letters were read in the wrong encoding; empty for none."""
+    if text.isascii():
+        return ""
     match = next((one for one in GARBLED.finditer(text) if _decoded(one[0]) is not None), None)
+    match = match or UPPER_CONTROL.search(text)
     if match is None:
         return ""
     start, end = text.rfind(" ", 0, match.start()) + 1, text.find(" ", match.end())
@@ -74,7 +79,10 @@ def find_garbled(text: str) -> str:
 
 def repair_garbled(text: str) -> str:
     """The text with letters as they were meant, where they can be told."""
-    return GARBLED.sub(lambda match: _decoded(match[0]) or match[0], text)
+    text = GARBLED.sub(lambda match: _decoded(match[0]) or match[0], text)
+    return UPPER_CONTROL.sub(
+        lambda match: match[0].encode("latin-1").decode("cp1252", "ignore"), text
+    )
 
 
 def _decoded(garbled: str) -> str | None:

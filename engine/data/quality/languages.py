@@ -11,6 +11,16 @@ from typing import Any
 LANGUAGE_TEXTS = 300  # texts looked at
 LANGUAGE_LETTERS = 400  # of each
 MIN_PROBABILITY = 0.5  # from which a language is named
+SHORT_TEXT = 20  # Latin letters; in fewer a language cannot be told
+WHOLE_WORDS = 4  # Latin letters that a letter which stands for a syllable or a word counts for
+# Scripts of one language; Chinese characters without kana are Chinese.
+ONE_LANGUAGE = {
+    "Hiragana": "ja", "Katakana": "ja", "Hangul": "ko", "Thai": "th", "Greek": "el",
+    "Hebrew": "he", "Armenian": "hy", "Georgian": "ka", "Tamil": "ta", "Telugu": "te",
+    "Kannada": "kn", "Malayalam": "ml", "Gujarati": "gu", "Gurmukhi": "pa", "Sinhala": "si",
+    "Khmer": "km", "Lao": "lo", "Myanmar": "my", "Ethiopic": "am",
+}  # fmt: skip
+SYLLABLES = {"Cjk", "Hiragana", "Katakana", "Hangul", "Ethiopic"}
 
 
 @cache
@@ -27,7 +37,17 @@ def language_shares(texts: Sequence[str]) -> dict[str, float]:
 
 
 def _language_of(text: str) -> str:
-    if len(text) < 20:  # too short to tell
+    scripts = Counter(_script_of(letter) for letter in text if letter.isalpha())
+    size = sum(count * (WHOLE_WORDS if script in SYLLABLES else 1)
+               for script, count in scripts.items())  # fmt: skip
+    letters = scripts.total()
+    for script, code in ONE_LANGUAGE.items():
+        # Japanese is written with Chinese characters as well.
+        if scripts[script] > (0.1 if code == "ja" else 0.5) * letters:
+            return code
+    if scripts["Cjk"] > 0.5 * letters:
+        return "zh"
+    if size < SHORT_TEXT:
         return "?"
     code, probability = _identifier().classify(text)
     return str(code) if probability >= MIN_PROBABILITY else "?"

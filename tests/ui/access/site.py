@@ -25,8 +25,10 @@ from ui.context import Context
 from ui.options import Options, read_options
 
 API = "/gradio_api"
-UNTIDY = pytest.mark.filterwarnings(
-    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+UNTIDY = pytest.mark.filterwarnings(  # what Gradio leaves open, and what its queue asks of pandas
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+    "ignore::pandas.errors.Pandas4Warning",
 )
 
 

@@ -21,7 +21,11 @@ from ui.access.accounts import add_account
 
 pytestmark = UNTIDY
 SECRET = "zebra"  # in every name and row of the first visitor
-ROWS = "prompt,completion\n" + "".join(f"Say {SECRET} {n}.,{SECRET} {n}.\n" for n in range(20))
+WORDS = "red green blue black white brown grey pink small large old new wet dry".split()
+ROWS = "prompt,completion\n" + "".join(
+    f"How is the {word} {SECRET} of {WORDS[n - 3]} friends?,It is {WORDS[n - 5]} and {n} years old.\n"
+    for n, word in enumerate(WORDS)
+)
 PASSWORDS = {"boss": "a password for the boss", "anna": "a password for anna",
              "ben": "a password for ben"}  # fmt: skip
 # What a page may say of a run that is another's: that it is there.
