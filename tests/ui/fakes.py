@@ -139,6 +139,12 @@ class FakeDesk:
         finally:
             self.stopped += 1
 
+    def describe_asking(self, folder: Path, data: DataSpec, plain_text: bool) -> dict[str, str]:
+        return {"asking.json": "{}"}
+
+    def match_template(self, folder: Path, own: str) -> str:
+        return "chatml" if "im_start" in own else ""
+
     def free_memory(self) -> None:
         pass
 

@@ -47,17 +47,9 @@ class RunsTab:
                     self.no = make_button("Keep it")
             self.adding = AdapterWidgets()
             RemovalWidgets(ctx)
-        parts = [
-            card.open,
-            card.box,
-            card.name,
-            card.note,
-            card.extension,
-            card.train_on,
-            card.report,
-        ]
+        parts = [card.box, card.name, card.note, card.open, card.extension, card.train_on]
         # The widgets that another run changes.
-        self.shown = [self.table, self.picked, self.sure, *parts]
+        self.shown = [self.table, self.picked, self.sure, *parts, card.report]
         _wire_run_card(ctx, self)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from engine.data.likeness.pieces import CLAUSE, REST, TEMPLATE, WHOLE, Pieces, find_pieces
 from engine.data.likeness.wording import find_alike, index_wording, share_of_pairs
-from engine.data.likeness.words import Numbers, Texts
+from engine.data.likeness.words import Numbers, Texts, count_each
 
 LARGEST_SHARE = 0.25  # of all rows that one group may have; what is in more is no substance
 CHAINED_SHARE = 0.05  # of all rows, from which a group no longer grows by what few rows share
@@ -145,17 +145,15 @@ def join_by_wording(clusters: Clusters, texts: Texts, answers: Numbers, labels: 
 
 def _shared_pieces(pieces: Pieces) -> Pieces:
     """The pieces that stand in several texts and are no small part of them, sorted by key."""
-    order = np.lexsort((pieces.kinds, pieces.texts, pieces.keys))
-    pieces = pieces.select(order)
-    again = (np.diff(pieces.keys) == 0) & (np.diff(pieces.texts) == 0)
-    pieces = pieces.select(~np.append(False, again))
-    _, which, counts = np.unique(pieces.keys, return_inverse=True, return_counts=True)
-    shared = counts[which] > 1
     # Words of each text in clauses that no other text has.
-    own = np.where((pieces.kinds == CLAUSE) & ~shared, pieces.sizes, 0)
+    repeated = count_each(pieces.keys) > 1
+    own = np.where((pieces.kinds == CLAUSE) & ~repeated, pieces.sizes, 0)
     texts = int(pieces.texts.max(initial=-1)) + 1
     alone = np.bincount(pieces.texts, weights=own, minlength=texts)
     large = (pieces.kinds != CLAUSE) | (pieces.sizes >= alone[pieces.texts])
-    pieces = pieces.select(shared & large)
-    _, which, counts = np.unique(pieces.keys, return_inverse=True, return_counts=True)
-    return pieces.select(counts[which] > 1)
+    pieces = pieces.select(repeated & large)
+    order = np.lexsort((pieces.kinds, pieces.texts, pieces.keys))
+    pieces = pieces.select(order)
+    again = (np.diff(pieces.keys) == 0) & (np.diff(pieces.texts) == 0)
+    pieces = pieces.select(~np.append(False, again)[: len(order)])
+    return pieces.select(count_each(pieces.keys) > 1)

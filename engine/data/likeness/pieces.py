@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.data.likeness.words import Numbers, Texts, mix, sums_between
+from engine.data.likeness.words import Numbers, Texts, count_each, distinct, mix, sums_between
 
 MIN_WORDS = 3  # of a piece; fewer are in too many texts by chance
 LONGEST_OPENING = 10  # words of a usual beginning or end
@@ -100,7 +100,7 @@ def _rests(texts: Texts, backwards: bool) -> list[Pieces]:
         after = ends[at] - length - 1 if backwards else texts.starts[at] + length
         opening = mix(opening + words[here])
         removed, hidden = removed + words[here], hidden + numbers[here]
-        usual = _branches(opening, words[after]) >= MIN_BRANCHES
+        usual = _branches(opening, texts.words[after]) >= MIN_BRANCHES
         sizes, rest_numbers = texts.sizes[at] - length, masked[at] - hidden
         made = _make_pieces(at, totals[at] - removed, sizes, REST)
         made = made._replace(checked=rest_numbers > 0)
@@ -112,10 +112,13 @@ def _rests(texts: Texts, backwards: bool) -> list[Pieces]:
 
 def _branches(openings: Numbers, following: Numbers) -> Numbers:
     """For each opening, in how many ways it goes on in all texts."""
-    distinct, first = np.unique(mix(openings + mix(following)), return_index=True)
-    del distinct
-    keys, counts = np.unique(openings[first], return_counts=True)
-    return counts[np.searchsorted(keys, openings)]
+    order = np.argsort(openings)
+    begins = np.append(True, openings[order][1:] != openings[order][:-1])[: len(order)]
+    group = np.cumsum(begins) - 1  # of each place in this order
+    ways = distinct((group.astype(np.uint64) << np.uint64(32)) + following[order])
+    found = np.empty(len(order), dtype=np.int64)
+    found[order] = np.bincount((ways >> np.uint64(32)).astype(np.int64), minlength=1)[group]
+    return found
 
 
 def _templates(texts: Texts, answers: Numbers) -> Pieces:
@@ -137,8 +140,7 @@ def _skeletons(texts: Texts) -> tuple[Numbers, Numbers]:
     for distance in (1, 2):  # a slot of one word may stand between two fixed ones
         pairs = mix(mix(words[:-distance]) + words[distance:] + np.uint64(distance))
         inside = of_words[:-distance] == of_words[distance:]
-        _, which, counts = np.unique(pairs, return_inverse=True, return_counts=True)
-        frequent = np.where(inside, counts[which], 0)
+        frequent = np.where(inside, count_each(pairs), 0)
         np.maximum(frequency[:-distance], frequent, out=frequency[:-distance])
         np.maximum(frequency[distance:], frequent, out=frequency[distance:])
     most = np.maximum.reduceat(frequency, texts.starts)

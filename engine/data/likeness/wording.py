@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.data.likeness.words import Numbers, Texts, mix, sums_between
+from engine.data.likeness.words import Numbers, Texts, distinct, mix, sums_between
 
 BANDS, BAND_HASHES = 21, 3  # of two texts that share half of their wording, 94 % are found
 PAIRS_COMPARED = 2**21  # at most
@@ -45,7 +45,7 @@ def index_wording(texts: Texts, chosen: Numbers) -> Wording:
     renamed[chosen] = np.arange(len(chosen))
     of_words = renamed[texts.of_words]
     inside, size = of_words >= 0, len(texts.hashes)
-    pairs = np.unique(of_words[inside] * size + texts.words[inside].astype(np.int64))
+    pairs = distinct(of_words[inside] * size + texts.words[inside].astype(np.int64))
     of_texts, words = pairs // size, pairs % size
     counts = np.bincount(words, minlength=size)
     starts = np.searchsorted(of_texts, np.arange(len(chosen) + 1))
@@ -98,7 +98,7 @@ def _candidate_pairs(wording: Wording) -> tuple[Numbers, Numbers]:
         same = key[order][1:] == key[order][:-1]
         one, other = texts[order[:-1][same]], texts[order[1:][same]]
         found.append(np.minimum(one, other) * count + np.maximum(one, other))
-    pairs = np.unique(np.concatenate(found))[:PAIRS_COMPARED]
+    pairs = distinct(np.concatenate(found))[:PAIRS_COMPARED]
     return pairs // count, pairs % count
 
 

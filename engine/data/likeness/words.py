@@ -113,6 +113,23 @@ def mix(values: Numbers) -> Numbers:
     return mixed
 
 
+def count_each(keys: Numbers) -> Numbers:
+    """How often the value of each place stands in all places."""
+    order = np.argsort(keys)
+    ordered = keys[order]
+    begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
+    counts = np.diff(np.append(begins, len(keys)))
+    found = np.empty(len(keys), dtype=np.int32)
+    found[order] = np.repeat(counts, counts)
+    return found
+
+
+def distinct(keys: Numbers) -> Numbers:
+    """The different values, sorted."""
+    ordered = np.sort(keys)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+
+
 def sums_between(values: Numbers, starts: Numbers, ends: Numbers) -> Numbers:
     """The sum of the values of each stretch; whole numbers wrap around."""
     running = np.concatenate([np.zeros(1, values.dtype), np.cumsum(values, dtype=values.dtype)])

@@ -21,7 +21,7 @@ from engine.errors import DataError
 UNPACKED_LIMIT = 2**30  # bytes that a workbook may unpack to
 ZIP_RATIO = 100  # times that a large workbook may grow when unpacked
 CELL_LIMIT = 5_000_000  # cells with values, of all sheets together
-AREA_LIMIT = 20_000_000  # cells of the rectangle around them
+AREA_LIMIT = 10_000_000  # cells of the rectangle around them
 TEXT_LIMIT = 2**28  # characters of all cells of a sheet
 SHEET_LIMIT = 500
 READ_CHUNK = 2**18

@@ -58,13 +58,16 @@ def load_tokenizer(folder: Path, template: str = "model") -> PreTrainedTokenizer
     return tokenizer
 
 
-def _padding(tokenizer: Any) -> str | None:
-    """A token to pad with where there is none: the end token, or another that the model knows."""
-    for token in (tokenizer.eos_token, tokenizer.unk_token):
+def _padding(tokenizer: Any) -> str:
+    """A token to pad with where there is none: the end token, or another that the model knows.
+
+    Without any special token it is the last one, which is hardly ever written.
+    """
+    for token in (tokenizer.eos_token, tokenizer.unk_token, *tokenizer.all_special_tokens):
         if token and is_in_table(tokenizer, tokenizer.convert_tokens_to_ids(token)):
             return str(token)
-    limited = hasattr(tokenizer, TABLE_ROWS)
-    return str(tokenizer.convert_ids_to_tokens(0)) if limited else None
+    last = getattr(tokenizer, TABLE_ROWS, len(tokenizer)) - 1
+    return str(tokenizer.convert_ids_to_tokens(last))
 
 
 # --- tokens that the model has no embedding for ---

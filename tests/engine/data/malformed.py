@@ -195,6 +195,10 @@ CASES = [
     Case(27, "Control tokens in the text",
          one("a.jsonl", with_line('{"prompt": "a<|end|>b", "completion": "c"}')),
          "control", ("1 row", "<|end|>"), 13),
+    Case(27, "Texts in a chat format already",
+         one("a.jsonl", "\n".join(json.dumps({"text": f"<|user|>Question {n}?<|end|><|assistant|>"
+                                              f"Answer number {n}.<|end|>"}) for n in range(12))),
+         "control", ("12 rows are in a chat format already", "as they stand"), 12),
     Case(28, "All rows longer than the limit",
          one("a.jsonl", "\n".join(json.dumps({"prompt": f"word {n} " * 300, "completion": "b"})
                                   for n in range(12))),

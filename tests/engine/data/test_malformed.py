@@ -9,6 +9,7 @@ import os
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from engine.data import datasets
 from engine.data.quality.findings import Finding
 from engine.data.quality.token_report import TokenReport
+from engine.data.rows import Row
 from engine.errors import DataError
 from engine.process import oneshot
 from engine.spec import presets
@@ -101,16 +103,44 @@ def test_malformed(case: Case, tmp_path: Path, home: Path) -> None:
 
 def tokens_say(store: Store, source: str) -> list[str]:
     """What the token report says with the pocket model."""
-    from engine.data.report import token_findings
-    from engine.work.encode.preview import token_report
     from engine.work.encode.tokenizer import load_tokenizer
 
     spec = DataSpec(source=source, max_length=64, held_out=0.0)
     rows = list(oneshot.prepare_rows(store, spec).train_rows())
-    tokenizer, numbers = load_tokenizer(presets.POCKET_MODEL), list(range(len(rows)))
+    return report_says(load_tokenizer(presets.POCKET_MODEL), rows, spec)
+
+
+def report_says(tokenizer: Any, rows: list[Row], spec: DataSpec) -> list[str]:
+    from engine.data.report import token_findings
+    from engine.work.encode.preview import token_report
+
+    numbers = list(range(len(rows)))
     counted = token_report(tokenizer, rows, numbers, len(rows), spec, lambda _: None)
     found = token_findings(TokenReport.model_validate(counted), spec)
     return [f"{finding.title}. {finding.text}" for finding in found]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(3))
+def test_what_the_model_cannot_learn_or_read_is_said(number: int) -> None:
+    from engine.work.encode.tokenizer import TABLE_ROWS
+    from tests.engine.work.odd_models import CHATML, HEADINGS, make_tokenizer
+
+    larger = make_tokenizer(CHATML)
+    larger.add_tokens(["<tool>"], special_tokens=True)
+    setattr(larger, TABLE_ROWS, len(larger) - 1)
+    title, tokenizer, row, outcome, words = (
+        ("A token that the model has no embedding for", larger,
+         {"prompt": "Hi", "completion": "<tool> Yes."}, "to be fixed", "The text holds '<tool>'"),
+        ("A chat format that ends no answer", make_tokenizer(HEADINGS),
+         {"prompt": "Hi", "completion": "Yes."}, "accepted, and said", "cannot learn where to"),
+        ("Texts for a tokenizer without an end token", make_tokenizer(CHATML, eos=None),
+         {"text": "Once."}, "accepted, and said", "has no end token"),
+    )[number]  # fmt: skip
+    said = report_says(tokenizer, [row], DataSpec(max_length=64))
+    assert words in said[0], said
+    case = Case(27, title, dict, "control", ())
+    SAID[len(CASES) + number] = case, outcome, said[0]
 
 
 def test_text_is_kept_as_it_is(tmp_path: Path, home: Path) -> None:
@@ -144,7 +174,7 @@ def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
 
 def test_the_table_of_messages_is_up_to_date() -> None:
     """The table is made from what was said just now; a changed message is written into it."""
-    if len(SAID) < len(CASES):
+    if len(SAID) < len(CASES) + 3:
         pytest.skip("not all cases were run, or not in this process")
     lines = [
         "# What Hone says about bad data",
@@ -156,7 +186,9 @@ def test_the_table_of_messages_is_up_to_date() -> None:
         "| # | input | outcome | what is said |",
         "|---|---|---|---|",
     ]
-    for _, (case, outcome, said) in sorted(SAID.items()):
+    for _, (case, outcome, said) in sorted(
+        SAID.items(), key=lambda one: (one[1][0].number, one[0])
+    ):
         cells = (str(case.number), case.title, outcome, " ".join(said.split())[:600] or "–")
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     text = "\n".join(lines) + "\n"

@@ -180,8 +180,8 @@ BAD = [
         ("30,000 labels",)),
     Bad(NUMBERS, "A vocabulary of 49 MB", cut("tokenizer.json", 49 * 2**20),
         ("tokenizer.json has 49 MB", "40 MB")),
-    Bad(NUMBERS, "Another vocabulary of 60 MB", cut("vocab.txt", 60 * 2**20),
-        ("vocab.txt has 60 MB",)),
+    Bad(NUMBERS, "Another vocabulary of 60 MB", both(write("vocab.txt", "the"),
+        cut("vocab.txt", 60 * 2**20)), ("vocab.txt has 60 MB",)),
     Bad(NUMBERS, "A regular expression that takes forever", edit("tokenizer.json", pre_tokenizer=
         split("(e+)+$|(.*)*b")), ("tokenizer", "cannot be loaded"), "tokens"),
     Bad(NUMBERS, "Another that takes forever", edit("tokenizer.json", pre_tokenizer=

@@ -1,4 +1,4 @@
-"""A workspace is its user's alone: folders 0700, files 0600, also where an older version made it."""
+"""A workspace is its user's alone: folders 0700, files 0600, also one of an older version."""
 
 from __future__ import annotations
 

@@ -15,6 +15,8 @@ from tests.engine.work.encode.pocket_rows import TOOLS
 SYSTEM = {"role": "system", "content": "Be kind."}
 ROWS = [
     {"text": "Once upon a time, naïve <|end|> 😀."},
+    {"text": "\n<|start|>It begins and ends itself.<|end|>\n"},
+    {"text": "<|user|>Hi<|end|><|assistant|>Yes.<|end|>"},
     {"prompt": "Say <|end|> now. " + "word " * 60, "completion": "I say <|end|> gladly.\n"},
     {"prompt": "Hi", "completion": "Yes.", "rejected": "No, never."},
     {"prompt": "Hi", "completion": "Yes.", "good": False},
@@ -37,7 +39,7 @@ SPECS = [
 ]
 # A template, and the rows that it accepts.
 CASES = {"model": ROWS, "plain": ROWS, "chatml": [*ROWS, TOOLS], "llama3": ROWS}
-GOLDEN = "e98653144d28cb808d53a24eb1abd0cdb66d7e10033a4e92ae2ac396e86a6d9d"
+GOLDEN = "7aab7a8cae2c640972b454838deea9ca87a6680963518340072f3720b6cdc05b"
 
 
 def test_encoded_rows_change_only_with_the_version_of_the_token_cache() -> None:
@@ -48,7 +50,7 @@ def test_encoded_rows_change_only_with_the_version_of_the_token_cache() -> None:
             for row in rows:
                 sides = encode_chosen_and_rejected(tokenizer, row, data)
                 found.update(json.dumps([truncate_encoded(one, data) for one in sides]).encode())
-    assert (cache.ENCODING_VERSION, found.hexdigest()) == (1, GOLDEN), (
+    assert (cache.ENCODING_VERSION, found.hexdigest()) == (2, GOLDEN), (
         "Rows are encoded differently now, and tokens in users' caches would be stale: raise "
         "ENCODING_VERSION in engine/work/encode/cache.py, then pin the new version and hash here. "
         "(After an upgrade of transformers, tokenizers or Jinja, pin the new hash alone.)"
