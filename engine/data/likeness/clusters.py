@@ -63,8 +63,7 @@ class Clusters:
 
     def join_pair(self, one: int, other: int) -> None:
         """Make one group of two, unless it becomes too large."""
-        small, large = sorted((self._rows[one], self._rows[other]))
-        if small + large <= self._most and (small + large <= self._chained or 4 * small <= large):
+        if self._rows[one] + self._rows[other] <= self._most:
             self._merge([one, other])
 
     def _merge(self, roots: list[int]) -> None:

@@ -18,8 +18,9 @@ MIN_BRANCHES = 3  # ways in which a usual beginning goes on
 MIN_FIXED = 4  # words that a template fixes
 FIXED_SHARE = 0.5  # of a text's words that its template fixes
 LONGEST_SLOT = 3  # words in a template's slot; a longer one holds a sentence of its own
-# Pairs of words, as a share of the most frequent pair of the text, from which they are fixed.
-FIXED_PAIRS = 0.25
+# A word is fixed that stands beside another one in so many rows, and in this share of those in
+# which the most frequent pair of its clause stands.
+MIN_ROWS, FIXED_PAIRS = 4, 0.25
 WHOLE, CLAUSE, REST, TEMPLATE = range(4)
 
 
@@ -90,7 +91,8 @@ def _rests(texts: Texts, backwards: bool) -> list[Pieces]:
     ends = texts.starts + texts.sizes
     totals = sums_between(words, texts.starts, ends)
     masked = sums_between(numbers.astype(np.int64), texts.starts, ends)
-    at: Numbers = np.flatnonzero(texts.sizes > MIN_WORDS)  # texts that are long enough
+    # Of answers, such rests are often the same values of the same fields by chance.
+    at: Numbers = np.flatnonzero(~texts.answers & (texts.sizes > MIN_WORDS))
     opening: Numbers = np.zeros(len(at), dtype=np.uint64)  # key of the words so far, in their order
     removed: Numbers = np.zeros(len(at), dtype=np.uint64)  # the same in any order
     hidden: Numbers = np.zeros(len(at), dtype=np.int64)  # numbers among them
@@ -124,7 +126,8 @@ def _branches(openings: Numbers, following: Numbers) -> Numbers:
 def _templates(texts: Texts, answers: Numbers) -> Pieces:
     """Texts that are alike but for words in slots: "My name is {x} and I want {y}"."""
     keys, fixed = _skeletons(texts)
-    enough = fixed >= np.maximum(MIN_FIXED, FIXED_SHARE * texts.sizes)
+    least = np.where(texts.answers, MIN_FIXED // 2, MIN_FIXED)
+    enough = fixed >= np.maximum(least, FIXED_SHARE * texts.sizes)
     # A template of questions has one of answers beside it, or one label.
     replies = answers.astype(np.uint64)
     replies[texts.rows[texts.answers]] = np.where(enough, keys, texts.rows)[texts.answers]
@@ -143,8 +146,9 @@ def _skeletons(texts: Texts) -> tuple[Numbers, Numbers]:
         frequent = np.where(inside, count_each(pairs), 0)
         np.maximum(frequency[:-distance], frequent, out=frequency[:-distance])
         np.maximum(frequency[distance:], frequent, out=frequency[distance:])
-    most = np.maximum.reduceat(frequency, texts.starts)
-    fixed = frequency >= np.maximum(MIN_FIXED, FIXED_PAIRS * most)[of_words]
+    most = np.maximum.reduceat(frequency, texts.clauses)
+    lengths = np.diff(np.append(texts.clauses, len(words)))
+    fixed = frequency >= np.repeat(np.maximum(MIN_ROWS, FIXED_PAIRS * most), lengths)
     place = np.cumsum(fixed)
     place = place - place[texts.starts[of_words]]  # among the fixed words of the text
     gap = np.append(False, ~fixed[:-1])  # a slot stands before it

@@ -21,9 +21,11 @@ from engine.runs.engine import Engine
 from engine.runs.plan import find_out
 from engine.spec import run as specs
 from engine.spec.limits import DEMO, LOCAL, TABLES, USERS, Limits
+from engine.store.files import PROJECT_FOLDER
 from engine.store.run_dir import RunDir
 from engine.store.space import bytes_below
 from engine.store.workspace import Store
+from engine.text import format_bytes
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk
@@ -332,3 +334,23 @@ def test_a_long_conversation_is_refused_before_it_is_read_as_tokens(
         with pytest.raises(RunError, match="takes up to 20,000 characters"):
             next(ada.chat(run.id, *pair))
     engine.close()
+
+
+# --- what the documents say ---
+
+
+def test_the_document_has_the_same_table() -> None:
+    text = (PROJECT_FOLDER / "docs" / "limits.md").read_text(encoding="utf-8")
+    table = text.partition("<!-- table")[2].partition("<!-- /table")[0]
+    rows = [line.strip("| ").split(" | ")[1:] for line in table.splitlines() if "| " in line][1:]
+    size, plain = format_bytes, "{:,.0f}".format
+    shown = {
+        "upload_bytes": size, "dataset_rows": plain, "datasets": plain, "runs": plain,
+        "recipes": plain, "run_steps": plain, "run_minutes": plain, "waiting_each": plain,
+        "waiting_all": plain, "owner_bytes": size, "forget_hours": plain, "chat_characters": plain,
+    }  # fmt: skip
+    wanted = []
+    for name, words in shown.items():
+        values = (getattr(limits, name) for limits in TABLES.values())
+        wanted.append(["–" if math.isinf(value) else words(value) for value in values])
+    assert rows == wanted

@@ -70,7 +70,7 @@ def test_everything_goes_after_a_question_that_says_how_much(
     ctx: Context, source: str, finished: RunDir
 ) -> None:
     visible, question = removal_of_all.ask_removal(ctx)
-    assert visible["visible"] and "1 run, 1 dataset and 0 recipes" in question
+    assert visible["visible"] and "1 run and 1 dataset" in question
     removal_of_all.remove_all(ctx)
     assert "No runs yet" in refresh_table(ctx, "") and not finished.path.exists()
     assert source not in [one for one, _ in datasets.list_datasets(ctx.engine.store)]
