@@ -72,6 +72,7 @@ class RowCollector:
         """Add every row; ``part`` overrides the one that the dataset says."""
         self.facts.bad_count += dataset.bad
         self.facts.bad += dataset.problems
+        self.substance.expect(dataset.rows)
         grouping = group_columns(dataset.columns, schema.roles.values())
         values = ValueCounts(dataset.columns, dataset.read_rows()[:SAMPLED_ROWS], schema)
         self.values.append(values)

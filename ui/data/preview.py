@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from engine.data.datasets import Dataset
 from engine.data.prepared import Prepared
-from engine.data.quality.readings import Reading
 from engine.data.quality.token_report import PreviewRow, TokenReport
 from engine.spec import presets
 from engine.text import count_of, format_count, format_share
@@ -94,9 +93,9 @@ def preview_card(rows: list[PreviewRow], numbers: list[int], where: str) -> str:
     return card(TITLE, where_line, LEGEND, *shown)
 
 
-def reading_card(reading: Reading, row: str) -> str:
+def reading_card(title: str, row: str) -> str:
     """A reading in words, and its row as HTML."""
-    return f'<div class="reading"><p>{escape_html(reading.title)}</p>{row}</div>'
+    return f'<div class="reading"><p>{escape_html(title)}</p>{row}</div>'
 
 
 def row_card(row: PreviewRow, number: int) -> str:

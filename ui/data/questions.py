@@ -22,6 +22,7 @@ from ui.text import line
 from ui.theme import make_button, raw_html
 
 READINGS = 2  # between which one question chooses
+ORDINALS = ("First", "Second")
 LeftOut = dict[str, list[str]]  # column -> values whose rows are left out
 TWO_READINGS = (
     '<section class="question-head"><h3>Which of the two is right?</h3>'
@@ -41,7 +42,8 @@ class QuestionWidgets:
                 for number in range(READINGS):
                     with gr.Column(min_width=260):
                         self.texts.append(raw_html(elem_id=f"reading-text-{number}"))
-                        self.buttons.append(make_button("This one", elem_id=f"reading-{number}"))
+                        label = f"The {ORDINALS[number].lower()} is right"
+                        self.buttons.append(make_button(label, elem_id=f"reading-{number}"))
         with gr.Column(
             visible=False, elem_classes="question", elem_id="column-question"
         ) as self.asks:
@@ -149,20 +151,22 @@ def reading_updates(
 ) -> Updates:
     """The row of each open reading, as the model would see it."""
     updates: Updates = {}
-    for text, reading in zip(questions.texts, list_open_readings(found), strict=False):
-        updates[text] = _reading_card(ctx, model, spec, reading)
+    open_readings = zip(ORDINALS, questions.texts, list_open_readings(found), strict=False)
+    for ordinal, text, reading in open_readings:
+        row = _reading_row(ctx, model, spec, reading)
+        updates[text] = preview.reading_card(f"{ordinal}: {reading.title}", row)
     return updates
 
 
-def _reading_card(ctx: Context, model: str, spec: DataSpec, reading: Reading) -> str:
+def _reading_row(ctx: Context, model: str, spec: DataSpec, reading: Reading) -> str:
     if not reading.row:
-        return preview.reading_card(reading, line("No row can be read in this way.", "warn"))
+        return line("No row can be read in this way.", "warn")
     read = spec.model_copy(update={"shape": reading.shape, "roles": reading.roles})
     try:
         rows: list[PreviewRow] = ctx.engine.desk.preview_rows(model, [reading.row], read)
     except HoneError as error:
-        return preview.reading_card(reading, line(str(error), "warn"))
-    return preview.reading_card(reading, preview.row_card(rows[0], reading.number))
+        return line(str(error), "warn")
+    return preview.row_card(rows[0], reading.number)
 
 
 def no_question_updates(questions: QuestionWidgets) -> Updates:

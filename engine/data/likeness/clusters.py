@@ -116,8 +116,11 @@ def join_by_substance(
     if labels:  # what is short and like another text means something else with another label
         checked |= np.isin(kinds, (REST, TEMPLATE))
     weight = pieces.sizes[begins] * np.log(len(texts.starts) / (ends - begins))
+    # A template that goes with one of answers says more than an answer that two rows share.
+    asked = whole & ~np.logical_or.reduceat(texts.answers[pieces.texts], begins)
     template = kinds == TEMPLATE
-    order = np.lexsort((pieces.keys[begins], -weight, ~agree, template, ~whole))
+    strong = asked | (template & (labels or bool(texts.answers.any())))
+    order = np.lexsort((pieces.keys[begins], -weight, ~agree, template, ~whole, ~strong, ~asked))
     listed = rows.tolist()
     for at in order[(agree | ~checked)[order]]:
         clusters.join(listed[begins[at] : ends[at]], always=bool(whole[at]))

@@ -39,7 +39,10 @@ def measure_overlap(
     ``answers`` is a key of each row's answer. Where they are labels, only rows with the same one
     are compared: another row with another label does not help.
     """
-    rows = [held_out[at] for at in spread_indices(len(held_out))]
+    has_text = np.zeros(len(answers), dtype=bool)  # of very large data, not all rows are compared
+    has_text[texts.rows[~texts.answers]] = True
+    known = [row for row in held_out if has_text[row]]
+    rows = [known[at] for at in spread_indices(len(known))]
     is_trained = np.zeros(len(answers), dtype=bool)
     is_trained[trained] = True
     is_long = np.zeros(len(answers), dtype=bool)

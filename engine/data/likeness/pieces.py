@@ -146,8 +146,11 @@ def _skeletons(texts: Texts) -> tuple[Numbers, Numbers]:
         frequent = np.where(inside, count_each(pairs), 0)
         np.maximum(frequency[:-distance], frequent, out=frequency[:-distance])
         np.maximum(frequency[distance:], frequent, out=frequency[distance:])
-    most = np.maximum.reduceat(frequency, texts.clauses)
     lengths = np.diff(np.append(texts.clauses, len(words)))
+    # A clause is judged by itself, unless it is as short as those between the marks of JSON.
+    whole = np.maximum.reduceat(frequency, texts.starts)[of_words[texts.clauses]]
+    clause = np.maximum.reduceat(frequency, texts.clauses)
+    most = np.where(lengths >= MIN_WORDS, clause, whole)
     fixed = frequency >= np.repeat(np.maximum(MIN_ROWS, FIXED_PAIRS * most), lengths)
     place = np.cumsum(fixed)
     place = place - place[texts.starts[of_words]]  # among the fixed words of the text

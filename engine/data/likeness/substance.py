@@ -27,6 +27,10 @@ class SubstanceCollector:
         # A column and its value -> the rows that have it, where such rows belong together.
         self._together: dict[tuple[str, str], list[int]] = defaultdict(list)
 
+    def expect(self, rows: int) -> None:
+        """Prepare for this many more rows."""
+        self._texts.expect(2 * rows)
+
     def add(
         self, question: str, answer: str, is_label: bool, places: Iterable[tuple[str, str]]
     ) -> None:

@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[Any]
-WORDS_COMPARED = 256  # of one text
-TOKENS_COMPARED = 2**24  # of all texts; more would take too much memory
+WORDS_COMPARED = 256  # of one text, where there are not too many
+FEWEST_COMPARED = 24
+TOKENS_COMPARED = 2**23  # of all texts; more would take too much memory
 # Scripts that put no spaces between words (Thai, Lao, Burmese, Khmer, kana, Chinese characters):
 # each letter counts as a word.
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
@@ -64,6 +65,12 @@ class TextCollector:
         self._ids.default_factory = self._ids.__len__
         self._tokens, self._sizes = array("I"), array("I")
         self._rows, self._answers = array("q"), array("b")
+        self._longest = WORDS_COMPARED
+
+    def expect(self, texts: int) -> None:
+        """Prepare for this many more texts: of many texts only the first words are compared."""
+        share = (TOKENS_COMPARED - len(self._tokens)) // max(1, texts)
+        self._longest = min(WORDS_COMPARED, max(FEWEST_COMPARED, share))
 
     @property
     def is_full(self) -> bool:
@@ -71,7 +78,7 @@ class TextCollector:
 
     def add(self, row: int, text: str, is_answer: bool = False) -> None:
         """Add a text of a row; what comes after its first words is not compared."""
-        found = TOKEN.findall(text[: 12 * WORDS_COMPARED].casefold())[:WORDS_COMPARED]
+        found = TOKEN.findall(text[: 12 * self._longest].casefold())[: self._longest]
         self._tokens.extend(map(self._ids.__getitem__, found))
         self._sizes.append(len(found))
         self._rows.append(row)

@@ -24,8 +24,11 @@ from engine.spec import presets
 from engine.spec.run import DataSpec
 from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
-from tests.engine.data.malformed import CASES, GOOD, NASTY, Case
+from tests.engine.data.asked_cases import ASKED, answer_to
+from tests.engine.data.malformed import CASES as MALFORMED
+from tests.engine.data.malformed import GOOD, NASTY, Case
 
+CASES = [*MALFORMED, *ASKED]
 TABLE = PROJECT_FOLDER / "docs" / "data-errors.md"
 # Index of a case -> the case, what became of it, what was said.
 SAID: dict[int, tuple[Case, str, str]] = {}
@@ -86,17 +89,18 @@ def test_malformed(case: Case, tmp_path: Path, home: Path) -> None:
         SAID[CASES.index(case)] = case, "refused", refusal
         return
     stops = [finding for finding in findings if finding.level == "stop"]
-    assert (case.outcome == "fix") == bool(stops), text
+    assert (case.outcome in ("fix", "asked")) == bool(stops), text
     if case.outcome == "accepted":
         assert not notes and not [finding for finding in findings if finding.level != "info"], text
-    fixes = tuple(finding.fix for finding in stops)
-    fixed = oneshot.prepare_rows(store, DataSpec(source=source, fixes=fixes))
+    fixes = tuple(finding.fix for finding in stops if finding.fix)
+    spec = DataSpec(source=source, fixes=fixes, **answer_to(stops))
+    fixed = oneshot.prepare_rows(store, spec)
     assert case.rows is None or fixed.train + fixed.held_out == case.rows
     fixed.require_usable()
     if stops:
         with pytest.raises(DataError):
             oneshot.prepare_rows(store, DataSpec(source=source)).require_usable()
-    outcomes = {"accepted": "accepted as it is", "fix": "to be fixed"}
+    outcomes = {"accepted": "accepted as it is", "fix": "to be fixed", "asked": "asked about"}
     outcome = outcomes.get(case.outcome, "accepted, and said")
     SAID[CASES.index(case)] = case, outcome, " ".join(text.split())
 
