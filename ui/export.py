@@ -163,12 +163,19 @@ def merge_state(run: RunDir, precision: str) -> MergeState:
 def adapter_card(run: RunDir) -> str:
     """The adapter: what it is and how large."""
     method, kept = run.spec.method, run.view().kept
-    size = _size_of(run.adapter.iterdir())
-    text = f"{size}. LoRA rank {method.rank}, alpha {method.scale_alpha}."
+    title, made = "Adapter", f"LoRA rank {method.rank}, alpha {method.scale_alpha}"
+    needs = "It works together with the base model. Any program that uses PEFT can load it."
+    if method.kind == "full":
+        title, made = "Trained model", "All of its weights were trained"
+        needs = "It works on its own. Any program that uses transformers can load it."
+    elif method.kind == "head":
+        made = "The last layer alone"
+    text = f"{_size_of(run.adapter.rglob('*'))}. {made}."
     if kept:
         text += f" Best held-out loss {format_loss(kept.loss)} at step {kept.step}."
-    needs = "It works together with the base model. Any program that uses PEFT can load it."
-    return card("Adapter", line(text), line(needs))
+    if (run.adapter / "asking.json").is_file():
+        needs += " Its tokenizer, chat format and end of a reply are with it."
+    return card(title, line(text), line(needs))
 
 
 def merged_card(run: RunDir, precision: str, state: MergeState) -> str:

@@ -27,6 +27,7 @@ from engine.spec import run as specs
 from engine.spec.limits import LOCAL, Limits
 from engine.spec.run import RunSpec
 from engine.store import events as ev
+from engine.store import heartbeat
 from engine.store.files import close_to_others, remove_whole
 from engine.store.run_dir import RunDir
 from engine.store.run_queue import QueueMove, RunQueue, WaitingJob, name_for
@@ -258,6 +259,13 @@ class Engine:
         """What uses the device now, as this owner may know it; empty where nothing does."""
         run = self._busy_run()
         return name_for(self.store.owner, run) if run else ""
+
+    def hung_run(self) -> RunDir | None:
+        """The run that works and gives no sign of life, where this owner may end it."""
+        run = self._busy_run()
+        if run is None or self.store.owner not in ("", run.owner):
+            return None
+        return run if heartbeat.silent_seconds(run.path) else None
 
     def _busy_run(self) -> RunDir | None:
         """The run of any owner that uses the device now."""

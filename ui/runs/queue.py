@@ -10,12 +10,14 @@ from engine.store.run_queue import ANOTHER, WaitingJob, name_for
 from engine.text import count_of
 from ui.context import Context
 from ui.handlers import EACH_CHANGE, QUIET, bind, event_text
-from ui.text import escape_html, line
+from ui.text import card, escape_html, line
 from ui.theme import raw_html
 
 QUEUE_POLL_SECONDS = 2.0  # while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Remove"}  # event -> label
-QUEUE_SCRIPT = f"HoneButtonList(element, trigger, watch); {list(ACTS)}"
+END, END_LABEL = "end", "End it now"  # of the job that works, where it gives no sign of life
+EVENTS = [*ACTS, END]
+QUEUE_SCRIPT = f"HoneButtonList(element, trigger, watch); {EVENTS}"
 JOBS = {"merge-fp32": "merge (fp32)", "merge-bf16": "merge (bf16)"}  # others are called as they are
 HINT_SCRIPT = (
     "element.addEventListener('click', (e) => {"
@@ -45,7 +47,7 @@ def wire_queue(ctx: Context, queue: QueueList, hint: gr.HTML, *moments: Any) -> 
     outputs = [*shown, queue.timer]
     for moment in (queue.timer.tick, *moments):
         moment(bind(refresh_queue, ctx), shown, outputs, **EACH_CHANGE)
-    for act in ACTS:
+    for act in EVENTS:
         getattr(queue.shown, act)(bind(press_queue_button, ctx, act), shown, outputs, **QUIET)
 
 
@@ -57,6 +59,8 @@ def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[An
     engine = ctx.engine
     waiting, total, owner = engine.queue(), engine.count_waiting(), engine.store.owner
     new_list = queue_list(engine.working_now() if waiting else "", waiting, total, owner)
+    if hung := engine.hung_run():
+        new_list = hung_card(name_for(owner, hung), hung.id) + new_list
     new_hint = queue_hint([one.place for one in waiting if one.run.owner == owner], total)
     return (
         gr.skip() if new_list == shown else new_list,
@@ -74,8 +78,10 @@ def press_queue_button(
 
 
 def change_queue(ctx: Context, act: str, run_id: str) -> None:
-    """Do one of ``ACTS``; raises RunError for a run that does not wait."""
-    if act == "out":
+    """Do one of ``EVENTS``; raises RunError for a run that does not wait, or cannot be ended."""
+    if act == END:
+        ctx.engine.end_now(run_id)
+    elif act == "out":
         ctx.engine.remove_from_queue(run_id)
     else:
         ctx.engine.move(run_id, act)  # type: ignore[arg-type]
@@ -96,6 +102,16 @@ def queue_list(working: str, waiting: list[WaitingJob], total: int, owner: str) 
         for place in range(1, total + 1)
     )
     return f'<section class="card queue"><h3>Waiting</h3>{now}<ol>{items}</ol></section>'
+
+
+def hung_card(name: str, run_id: str) -> str:
+    """The job that works, and gives no sign of life: a training, a merge or a scoring."""
+    text = (
+        f"{name}: its process does nothing; it was suspended, or it hangs in a library or a "
+        "driver. What was saved before is kept when you end it."
+    )
+    button = _act_button(END, run_id, escape_html(name), False, END_LABEL)
+    return card("No sign of life", line(text, "bad"), f'<span class="acts">{button}</span>')
 
 
 def _other_item(place: int) -> str:
@@ -119,8 +135,8 @@ def _queue_item(one: WaitingJob, own: list[int], owner: str) -> str:
     )
 
 
-def _act_button(act: str, run_id: str, name: str, disabled: bool) -> str:
-    safe_id, label = escape_html(run_id), ACTS[act]
+def _act_button(act: str, run_id: str, name: str, disabled: bool, label: str = "") -> str:
+    safe_id, label = escape_html(run_id), label or ACTS[act]
     return (
         f'<button type="button" class="mini" data-do="{act}" data-name="{safe_id}" '
         f'data-key="{act} {safe_id}" aria-label="{label}: {name}"{" disabled" * disabled}>'

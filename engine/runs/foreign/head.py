@@ -43,16 +43,13 @@ def read_head(
             f"there is no {LABELS_NAME}. {MERGE_INSTEAD}"
         )
     values = config_json.read_json_object(files[LABELS_NAME], CONFIG_BYTES)
-    goal, labels, scale = (values.get(key) for key in ("problem_type", "labels", "scale"))
-    known = isinstance(goal, str) and goal in GOALS and isinstance(labels, list) and labels
-    if not known or not all(isinstance(one, str) for one in labels):
+    kind, names = GOALS.get(str(values.get("problem_type"))), _names(values.get("labels"))
+    scale = _scale(values.get("scale"))
+    if kind is None or not names or (kind == "regress" and not scale):
         raise ModelError(f"Its {LABELS_NAME} is damaged. Get the adapter again.")
-    kind, names = GOALS[str(goal)], tuple(labels)
-    metadata: dict[str, Any] = {"labels": list(names), "problem_type": goal}
+    metadata: dict[str, Any] = {"labels": list(names), "problem_type": values["problem_type"]}
     if kind == "regress":
-        if not _is_scale(scale):
-            raise ModelError(f"Its {LABELS_NAME} is damaged. Get the adapter again.")
-        metadata["scale"] = {key: scale[key] for key in ("mean", "spread")}
+        metadata["scale"] = scale
     if head_outputs(kind, names, names) != names:
         raise ModelError(
             f"Its labels stand in another order than Hone's, which is alphabetical. {MERGE_INSTEAD}"
@@ -66,11 +63,18 @@ def read_head(
     return LabelledHead(kind, names, metadata)
 
 
-def _is_scale(scale: Any) -> bool:
-    if not isinstance(scale, dict):
-        return False
-    values = [scale.get(key) for key in ("mean", "spread")]
-    return all(isinstance(one, int | float) and not isinstance(one, bool) for one in values)
+def _names(labels: Any) -> tuple[str, ...]:
+    """The labels; none where they are not texts."""
+    found = labels if isinstance(labels, list) else []
+    return tuple(found) if all(isinstance(one, str) for one in found) else ()
+
+
+def _scale(scale: Any) -> dict[str, float]:
+    """Mean and spread of the numbers; empty where they are not given."""
+    values = scale if isinstance(scale, dict) else {}
+    found = {key: values.get(key) for key in ("mean", "spread")}
+    numbers = [value for value in found.values() if type(value) in (int, float)]
+    return {key: float(value) for key, value in found.items()} if len(numbers) == 2 else {}
 
 
 def require_same_labels(head: LabelledHead, prepared: Prepared) -> None:

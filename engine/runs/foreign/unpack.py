@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 
 from engine.errors import ModelError
 from engine.hardware import GB, require_disk
@@ -89,7 +89,7 @@ def _entries_of_one_folder(archive: zipfile.ZipFile, name: str) -> dict[str, zip
     return {path.name: info for info, path in (inside or paths).items()}
 
 
-def _copy(source: BinaryIO, target: BinaryIO, most: int, what: str) -> None:
+def _copy(source: IO[bytes], target: IO[bytes], most: int, what: str) -> None:
     left = most
     while chunk := source.read(CHUNK):
         left -= len(chunk)

@@ -6,6 +6,7 @@ or texts of 10 GB. A timer of the system ends the one, a limit on this process's
 
 from __future__ import annotations
 
+import _weakrefset
 import contextlib
 import os
 import signal
@@ -20,6 +21,7 @@ from engine.errors import ModelError
 
 SECONDS = 3.0  # of processor time for one conversation; a long one takes milliseconds
 RING_AGAIN = 0.1  # seconds after an error that something has swallowed
+CLEANERS = (weakref.__file__, _weakrefset.__file__)
 MEMORY = 512 * 2**20  # bytes beyond what the process has
 # Characters that a template may add to its messages, and times that it may repeat them.
 CHARACTERS, REPEATS = 1_000_000, 8
@@ -71,8 +73,11 @@ def _limited_time() -> Iterator[None]:
     running = True
 
     def ring(_: int, frame: FrameType | None) -> None:
-        # Nobody would hear of an error within the clean-up of a weak reference.
-        if running and frame and frame.f_code.co_filename != weakref.__file__:
+        # Nobody would hear of an error while a weak reference or an object is cleaned up.
+        cleaning = frame and (
+            frame.f_code.co_filename in CLEANERS or frame.f_code.co_name == "__del__"
+        )
+        if running and not cleaning:
             raise RenderTimeError
 
     before = signal.signal(signal.SIGPROF, ring)

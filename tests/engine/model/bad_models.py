@@ -46,12 +46,6 @@ OUTSIDE, NUMBERS = "Paths that leave the folder", "What no model has"
 JSON = "Files that are not JSON settings"
 
 
-def split(expression: str) -> dict[str, object]:
-    """Where a tokenizer parts words."""
-    pattern = {"Regex": expression}
-    return {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False}
-
-
 def labels(count: int) -> dict[str, int]:
     return {str(number): number for number in range(count)}
 
@@ -182,10 +176,6 @@ BAD = [
         ("tokenizer.json has 49 MB", "40 MB")),
     Bad(NUMBERS, "Another vocabulary of 60 MB", both(write("vocab.txt", "the"),
         cut("vocab.txt", 60 * 2**20)), ("vocab.txt has 60 MB",)),
-    Bad(NUMBERS, "A regular expression that takes forever", edit("tokenizer.json", pre_tokenizer=
-        split("(e+)+$|(.*)*b")), ("tokenizer", "cannot be loaded"), "tokens"),
-    Bad(NUMBERS, "Another that takes forever", edit("tokenizer.json", pre_tokenizer=
-        split("^(\\w|\\w\\w|\\W)*[0-9]")), ("tokenizer", "cannot be loaded"), "tokens"),
     Bad(JSON, "A config of 300 MB", cut(CONFIG, 300 * 2**20), (CONFIG, "300 MB")),
     Bad(JSON, "A config that is cut off", cut(CONFIG, 100), (CONFIG, "damaged")),
     Bad(JSON, "A config that is not UTF-8", write(CONFIG, '{"x": "é"}'.encode("latin-1")),

@@ -12,6 +12,7 @@ from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
+from tests.conftest import idle, wait_for
 from tests.ui.fakes import lay_out
 from ui.context import Context
 from ui.data import removal
@@ -46,7 +47,7 @@ def test_the_question_names_the_copies_and_the_data_goes(
     ctx: Context, own: RemovalWidgets, source: str
 ) -> None:
     run = ctx.engine.start(specs.make_spec({"name": "Mine <b>", "data": {"source": source}}))
-    ctx.engine.cancel(run.id)
+    wait_for(run, lambda run: idle(run) and run.view().ended is not None, 20)
     asked = removal.ask_removal(ctx, own, source)
     assert "9 rows" in asked[own.question] and "<img" not in asked[own.question]
     assert "“Mine &lt;b&gt;”" in asked[own.question] and asked[own.with_runs]["visible"]

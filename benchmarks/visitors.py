@@ -1,0 +1,286 @@
+"""A public demo under load: 50 visitors at once, of whom some train, and each tries to see another.
+
+``python -m benchmarks.visitors [--visitors 50] [--trainers 10] [--minutes 5]`` starts
+``app.py --demo`` in a workspace of its own and speaks plain HTTP to it. Every visitor opens the
+page, adds rows that hold a secret word of his, polls as the page does, and asks for what is another's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import re
+import secrets
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import psutil
+
+from engine.store.files import PROJECT_FOLDER
+
+API = "/gradio_api"
+ADDRESS = re.compile(r"(http://[\d.]+:\d+)\S*")
+RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]+")
+PAUSE = 2.0  # seconds between two things that a visitor does
+WORDS = ("river", "stone", "cloud", "lamp", "forest", "paper", "window", "bridge", "candle")
+
+
+class Tally:
+    """What all visitors measured; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = {"page": [], "update": [], "data": []}
+        self.counts: Counter[str] = Counter()
+        self.errors: list[str] = []
+        self.leaks: list[str] = []
+        self.secrets: list[str] = []
+        self.lock = threading.Lock()
+
+    def measure(self, what: str, began: float) -> None:
+        with self.lock:
+            self.seconds[what].append(time.monotonic() - began)
+
+    def count(self, what: str) -> None:
+        with self.lock:
+            self.counts[what] += 1
+
+    def fail(self, what: str) -> None:
+        with self.lock:
+            self.errors.append(what[:300])
+
+    def require_own(self, text: str, own: str, where: str) -> None:
+        """Note it where an answer holds another visitor's secret word."""
+        with self.lock:
+            foreign = [word for word in self.secrets if word != own and word in text]
+            self.leaks += [f"{where}: {word}" for word in foreign]
+
+
+class Things(NamedTuple):
+    """What a visitor has, for others to try."""
+
+    run: str
+    dataset: str
+    upload: str
+
+
+class Page:
+    """One opened page, by its config alone."""
+
+    def __init__(self, url: str) -> None:
+        self.http = httpx.Client(base_url=url, timeout=120, trust_env=False)
+        self.http.headers["Origin"] = url
+        self.session = secrets.token_hex(8)
+        entered = self.http.get("/", headers={"Sec-Fetch-Site": "none"})
+        assert entered.status_code == 200, entered.text[:200]
+        self.config: dict[str, Any] = self.http.get("/config").json()
+        self.widgets = {one["id"]: one for one in self.config["components"]}
+        self.named = {one["props"].get("elem_id"): one["id"] for one in self.config["components"]}
+
+    def events_of(self, elem_id: str | None, event: str) -> list[dict[str, Any]]:
+        """The events of a widget; of the page itself where no widget is named."""
+        wanted = self.named[elem_id] if elem_id else None
+        return [
+            one
+            for one in self.config["dependencies"]
+            if any(name == event and wanted in (None, target) for target, name in one["targets"])
+            and one["backend_fn"]
+        ]
+
+    def run_event(self, event: dict[str, Any], given: dict[str, Any]) -> tuple[bool, str]:
+        """Ask for an event and wait for its end; values by the widget's elem_id."""
+        data = [self._value_of(number, given) for number in event["inputs"]]
+        body = {"fn_index": event["id"], "data": data, "session_hash": self.session}
+        joined = self.http.post(f"{API}/queue/join", json=body | {"trigger_id": None})
+        if joined.status_code != 200:
+            return False, joined.text
+        wanted, texts = joined.json()["event_id"], []
+        with self.http.stream(
+            "GET", f"{API}/queue/data", params={"session_hash": self.session}
+        ) as lines:
+            for line in lines.iter_lines():
+                message = json.loads(line[5:]) if line.startswith("data:") else {}
+                if message.get("event_id") != wanted:
+                    continue
+                texts.append(json.dumps(message.get("output")))
+                if message["msg"] == "process_completed":
+                    return bool(message["success"]), "\n".join(texts)
+        return False, "the stream ended"
+
+    def _value_of(self, number: int, given: dict[str, Any]) -> Any:
+        props = self.widgets[number]["props"]
+        return given.get(props.get("elem_id"), props.get("value"))
+
+    def ask_live(self, run: str) -> httpx.Response:
+        """One poll of the live panel."""
+        body = {"component_id": self.named["live"], "fn_name": "poll_run", "data": {"run": run}}
+        return self.http.post(
+            f"{API}/component_server/", json=body | {"session_hash": self.session}
+        )
+
+
+class Visitor(threading.Thread):
+    """Somebody who comes, adds data, perhaps trains, looks, and tries what is another's."""
+
+    def __init__(
+        self, url: str, tally: Tally, everybody: list[Visitor], over: threading.Event
+    ) -> None:
+        super().__init__(daemon=True)
+        self.url, self.tally, self.everybody, self.over = url, tally, everybody, over
+        self.word = f"zq{secrets.token_hex(5)}"
+        self.trains = threading.Event()  # whose turn it is to train
+        self.things = Things("", "", "")
+
+    def run(self) -> None:
+        try:
+            page = self._open()
+            self._add_data(page)
+            while not self.over.wait(PAUSE * random.uniform(0.5, 1.5)):
+                self._look(page)
+                self._try_another(page)
+                if self.trains.is_set() and not self.things.run:
+                    self._train(page)
+        except Exception as error:
+            self.tally.fail(f"{type(error).__name__}: {error}")
+
+    def _open(self) -> Page:
+        began = time.monotonic()
+        page = Page(self.url)
+        for event in page.events_of(None, "load"):
+            ok, said = page.run_event(event, {})
+            self.tally.require_own(said, self.word, "page")
+            if not ok:
+                self.tally.fail(f"load: {said}")
+        self.tally.measure("page", began)
+        return page
+
+    def _add_data(self, page: Page) -> None:
+        began = time.monotonic()
+        rows = [
+            {"prompt": f"Where is the {word} {number}?", "completion": f"By {self.word} {number}."}
+            for number in range(12)
+            for word in WORDS
+        ]
+        content = "\n".join(map(json.dumps, rows)).encode()
+        sent = page.http.post(f"{API}/upload", files={"files": ("rows.jsonl", content)})
+        path = sent.json()[0]
+        self.things = self.things._replace(upload=path)
+        file = {"path": path, "orig_name": "rows.jsonl", "meta": {"_type": "gradio.FileData"}}
+        ok, said = page.run_event(page.events_of("upload", "upload")[0], {"upload": [file]})
+        found = re.search(r"dataset:[0-9a-f]+", said)
+        if not ok or not found:
+            self.tally.fail(f"add: {said}")
+            return
+        self.things = self.things._replace(dataset=found.group())
+        self.tally.measure("data", began)
+
+    def _train(self, page: Page) -> None:
+        given = {"field-data-source": self.things.dataset, "field-optim-epochs": 0.5}
+        ok, said = page.run_event(page.events_of("start", "click")[0], given)
+        found = RUN_ID.search(said)
+        if ok and found:
+            self.things = self.things._replace(run=found.group())
+            self.tally.count("runs started")
+        elif "waiting" in said or "waits" in said:
+            self.tally.count("told that the queue is full")
+        else:
+            self.tally.fail(f"start: {said}")
+
+    def _look(self, page: Page) -> None:
+        began = time.monotonic()
+        answer = page.ask_live(self.things.run)
+        self.tally.measure("update", began)
+        self.tally.require_own(answer.text, self.word, "poll")
+        if answer.status_code != 200 or "problem" in answer.json():
+            self.tally.fail(f"poll: {answer.status_code} {answer.text}")
+
+    def _try_another(self, page: Page) -> None:
+        other = random.choice(self.everybody)
+        if other is self:
+            return
+        run, dataset, upload = other.things
+        tries = [lambda: page.http.get(f"{API}/file={upload}")] if upload else []
+        if run:
+            tries += [
+                lambda: page.ask_live(run),
+                lambda: page.http.get(f"/download/run/{run}/{run}-adapter.zip"),
+            ]
+        if dataset:
+            event = page.events_of("field-data-source", "change")[0]
+            tries.append(lambda: page.run_event(event, {"field-data-source": dataset}))
+        for attempt in tries:
+            got = attempt()
+            self.tally.count("probes")
+            text = got.text if isinstance(got, httpx.Response) else got[1]
+            self.tally.require_own(text, self.word, "probe")
+
+
+def serve_demo(home: Path) -> tuple[subprocess.Popen[str], str]:
+    """The app as a demo in a process of its own, and its address."""
+    words = [sys.executable, str(PROJECT_FOLDER / "app.py"), "--demo", "--no-browser"]
+    words += ["--home", str(home), "--port", "17990"]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT_FOLDER)}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout
+    found = ADDRESS.search(process.stdout.readline())
+    assert found, "the app did not start"
+    return process, found.group(1)
+
+
+def percentile(values: list[float], share: float) -> float:
+    return statistics.quantiles(values, n=100)[round(share * 100) - 1] if len(values) > 1 else 0.0
+
+
+def report(tally: Tally, memory: tuple[float, float], visitors: list[Visitor]) -> str:
+    """The figures in lines."""
+    lines = [f"{len(visitors)} visitors, {len(tally.errors)} errors, {len(tally.leaks)} leaks"]
+    lines += [f"{what}: {count}" for what, count in tally.counts.items()]
+    for what, found in tally.seconds.items():
+        half, most = percentile(found, 0.5), percentile(found, 0.95)
+        lines.append(f"{what}: median {half:.2f} s, p95 {most:.2f} s, of {len(found)}")
+    lines.append(f"memory of the app: {memory[0]:.0f} MB before, {memory[1]:.0f} MB after")
+    return "\n".join([*lines, *tally.errors[:10], *tally.leaks[:10]])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--visitors", type=int, default=50)
+    parser.add_argument("--trainers", type=int, default=10)
+    parser.add_argument("--minutes", type=float, default=5)
+    asked = parser.parse_args()
+    tally, over = Tally(), threading.Event()
+    with tempfile.TemporaryDirectory() as folder:
+        process, url = serve_demo(Path(folder) / "workspace")
+        app = psutil.Process(process.pid)
+        before = app.memory_info().rss / 2**20
+        everybody: list[Visitor] = []
+        everybody += [Visitor(url, tally, everybody, over) for _ in range(asked.visitors)]
+        tally.secrets = [one.word for one in everybody]
+        ends = time.monotonic() + 60 * asked.minutes
+        for one in everybody:
+            one.start()
+            time.sleep(min(1.0, 30 / asked.visitors))
+        for one in everybody[: asked.trainers]:  # in turn
+            one.trains.set()
+            time.sleep(max(0.0, min(15.0, ends - time.monotonic())))
+        time.sleep(max(0.0, ends - time.monotonic()))
+        over.set()
+        for one in everybody:
+            one.join(timeout=60)
+        print(report(tally, (before, app.memory_info().rss / 2**20), everybody))
+        process.terminate()
+        process.wait(20)
+    return bool(tally.errors or tally.leaks)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
