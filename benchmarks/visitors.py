@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.visitors [--visitors 50] [--trainers 10] [--minutes 5]`` starts
 ``app.py --demo`` in a workspace of its own and speaks plain HTTP to it. Every visitor opens the
-page, adds rows that hold a secret word of his, polls as the page does, and asks for what is another's.
+page, adds rows that hold a secret word of his, polls as the page does, and asks for what is
+another's.
 """
 
 from __future__ import annotations
@@ -98,23 +99,33 @@ class Page:
 
     def run_event(self, event: dict[str, Any], given: dict[str, Any]) -> tuple[bool, str]:
         """Ask for an event and wait for its end; values by the widget's elem_id."""
-        data = [self._value_of(number, given) for number in event["inputs"]]
-        body = {"fn_index": event["id"], "data": data, "session_hash": self.session}
-        joined = self.http.post(f"{API}/queue/join", json=body | {"trigger_id": None})
-        if joined.status_code != 200:
-            return False, joined.text
-        wanted, texts = joined.json()["event_id"], []
-        with self.http.stream(
-            "GET", f"{API}/queue/data", params={"session_hash": self.session}
-        ) as lines:
+        return self.run_events([event], given)[0]
+
+    def run_events(
+        self, events: list[dict[str, Any]], given: dict[str, Any]
+    ) -> list[tuple[bool, str]]:
+        """Ask for events at once, as a page does, and wait for their ends: success and answers."""
+        ended: dict[str, bool] = {}
+        texts: dict[str, list[str]] = {}
+        for event in events:
+            data = [self._value_of(number, given) for number in event["inputs"]]
+            body = {"fn_index": event["id"], "data": data, "session_hash": self.session}
+            joined = self.http.post(f"{API}/queue/join", json=body | {"trigger_id": None})
+            if joined.status_code != 200:
+                return [(False, joined.text)]
+            texts[joined.json()["event_id"]] = []
+        asked = {"session_hash": self.session}
+        with self.http.stream("GET", f"{API}/queue/data", params=asked) as lines:
             for line in lines.iter_lines():
                 message = json.loads(line[5:]) if line.startswith("data:") else {}
-                if message.get("event_id") != wanted:
+                if (number := message.get("event_id")) not in texts:
                     continue
-                texts.append(json.dumps(message.get("output")))
+                texts[number].append(json.dumps(message.get("output")))
                 if message["msg"] == "process_completed":
-                    return bool(message["success"]), "\n".join(texts)
-        return False, "the stream ended"
+                    ended[number] = bool(message["success"])
+                if ended.keys() == texts.keys():
+                    break
+        return [(ended.get(number, False), "\n".join(said)) for number, said in texts.items()]
 
     def _value_of(self, number: int, given: dict[str, Any]) -> Any:
         props = self.widgets[number]["props"]
@@ -155,8 +166,7 @@ class Visitor(threading.Thread):
     def _open(self) -> Page:
         began = time.monotonic()
         page = Page(self.url)
-        for event in page.events_of(None, "load"):
-            ok, said = page.run_event(event, {})
+        for ok, said in page.run_events(page.events_of(None, "load"), {}):
             self.tally.require_own(said, self.word, "page")
             if not ok:
                 self.tally.fail(f"load: {said}")
@@ -229,7 +239,10 @@ def serve_demo(home: Path) -> tuple[subprocess.Popen[str], str]:
     words = [sys.executable, str(PROJECT_FOLDER / "app.py"), "--demo", "--no-browser"]
     words += ["--home", str(home), "--port", "17990"]
     environment = os.environ | {"PYTHONPATH": str(PROJECT_FOLDER)}
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
+    with (home.parent / "app.stderr").open("w") as log:
+        process = subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
+        )
     assert process.stdout
     found = ADDRESS.search(process.stdout.readline())
     assert found, "the app did not start"

@@ -22,16 +22,28 @@ class OwnMarks(NamedTuple):
 
 def split_own_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> OwnMarks:
     """Split a text from the begin and end marks that it brings, and from blanks outside them."""
+    begins, ends = _outer_marks(tokenizer)
+    left = text.lstrip()
+    if begin := next((one for one in begins if left.startswith(one)), ""):
+        text = left.removeprefix(begin)
+    right = text.rstrip()
+    if end := next((one for one in ends if right.endswith(one)), ""):
+        text = right.removesuffix(end)
+    return OwnMarks(begin, text, end)
+
+
+def meant_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> set[str]:
+    """The marks that are no accident in a text that brings its own: it may be several in one."""
+    own = split_own_marks(tokenizer, text)
+    return {one for marks in _outer_marks(tokenizer) for one in marks if own.begin or own.end}
+
+
+def _outer_marks(tokenizer: PreTrainedTokenizerBase) -> tuple[list[str], list[str]]:
+    """What begins a text, and what ends one."""
     before, after = _added_tokens(tokenizer)
     begins = [tokenizer.bos_token, *tokenizer.convert_ids_to_tokens(before)[:1]]
     ends = [tokenizer.eos_token, *tokenizer.convert_ids_to_tokens(after)[-1:]]
-    left = text.lstrip()
-    if begin := next((one for one in begins if one and left.startswith(one)), ""):
-        text = left.removeprefix(begin)
-    right = text.rstrip()
-    if end := next((one for one in ends if one and right.endswith(one)), ""):
-        text = right.removesuffix(end)
-    return OwnMarks(begin, text, end)
+    return [str(one) for one in begins if one], [str(one) for one in ends if one]
 
 
 def without_own_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
@@ -48,7 +60,7 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) ->
     """
     begin, body, end = split_own_marks(tokenizer, text)
     if literal and not is_templated(tokenizer, text):
-        body = wrap_control_tokens(tokenizer, body)
+        body = wrap_control_tokens(tokenizer, body, meant_marks(tokenizer, text))
     plain, _, literals = unwrap_control_tokens(begin + body + end, [])
     if literals:
         ids = tokenize_pieces(tokenizer, plain, literals, []).ids

@@ -17,7 +17,7 @@ from engine.errors import DataError
 from engine.spec.objective import LABEL_OBJECTIVES, has_preference
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_chosen_and_rejected, has_targets
-from engine.work.encode.plain_text import split_own_marks
+from engine.work.encode.plain_text import meant_marks
 from engine.work.encode.preferences import encode_preference
 from engine.work.encode.templated import is_templated
 from engine.work.encode.tokens import control_pattern
@@ -72,7 +72,7 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
             refused[index] = str(error)
         if "text" in row and is_templated(tokenizer, row["text"]):
             templated += 1
-        elif found := _typed_control_tokens(_without_marks(tokenizer, row), control, data):
+        elif found := _typed_control_tokens(row, control, data) - _meant(tokenizer, row):
             typed[index] = found
     often = Counter(token for found in typed.values() for token in found)
     return {
@@ -94,11 +94,9 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
     }
 
 
-def _without_marks(tokenizer: PreTrainedTokenizerBase, row: Row) -> Row:
-    """The row without the marks that begin and end a plain text: they are meant."""
-    if "text" not in row:
-        return row
-    return row | {"text": split_own_marks(tokenizer, row["text"]).body}
+def _meant(tokenizer: PreTrainedTokenizerBase, row: Row) -> set[str]:
+    """The control tokens of a plain text that are no accident."""
+    return meant_marks(tokenizer, row["text"]) if "text" in row else set()
 
 
 def _what_lacks_an_end(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> str:

@@ -33,6 +33,10 @@ class _Format(NamedTuple):
     openings: frozenset[str]  # what stands before the first turn's words
     pairs: frozenset[tuple[str, str]]  # control tokens that follow each other; first after ""
 
+    @property
+    def marks(self) -> set[str]:
+        return {mark for pair in self.pairs for mark in pair}
+
 
 def is_templated(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
     """Whether a text has been written by a chat template."""
@@ -50,7 +54,9 @@ def _find_format(tokenizer: PreTrainedTokenizerBase, text: str) -> _Format | Non
     body = text.lstrip().removeprefix(begin).lstrip()
     marks = ["", *control_pattern(tokenizer).findall(body)]
     for one in _formats(tokenizer, str(tokenizer.chat_template)):
-        if body.startswith(tuple(one.openings)) and one.pairs.issuperset(pairwise(marks)):
+        # Others, such as a tool's, may stand within the turns.
+        known = [mark for mark in marks if mark in one.marks]
+        if body.startswith(tuple(one.openings)) and one.pairs.issuperset(pairwise(known)):
             return one
     return None
 

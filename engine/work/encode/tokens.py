@@ -7,6 +7,7 @@ prevent that, it is rendered between two private characters and tokenised as ord
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -27,17 +28,25 @@ class TextTokens(NamedTuple):
     offsets: list[Span]
 
 
-def control_pattern(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
-    """Matches a special token of this tokenizer; longer ones first: one may contain another."""
+def control_pattern(
+    tokenizer: PreTrainedTokenizerBase, but: Set[str] = frozenset()
+) -> re.Pattern[str]:
+    """Matches a special token of this tokenizer; longer ones first: one may contain another.
+
+    ``but``: tokens that it does not match.
+    """
     added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    texts = {text for text in added | set(tokenizer.all_special_tokens) if text.strip()}
+    special = (added | set(tokenizer.all_special_tokens)) - but
+    texts = {text for text in special if text.strip()}
     longest = sorted(texts, key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest)) or "(?!)")
 
 
-def wrap_control_tokens(tokenizer: PreTrainedTokenizerBase, value: Any) -> Any:
-    """A row's value with each control token in its texts between the private characters."""
-    control = control_pattern(tokenizer)
+def wrap_control_tokens(
+    tokenizer: PreTrainedTokenizerBase, value: Any, but: Set[str] = frozenset()
+) -> Any:
+    """A row's value with each control token in its texts, ``but`` these, between private characters."""
+    control = control_pattern(tokenizer, but)
 
     def wrap(value: Any) -> Any:
         if isinstance(value, dict):

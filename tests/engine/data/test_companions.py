@@ -49,8 +49,10 @@ def test_a_report_beside_a_json_object(store: Store, add_files) -> None:
         ({"train.json": json.dumps({"data": make_rows(12)}),
           "test.json": json.dumps({"data": make_rows(12, 20)})}, 20),
         ({"a.txt": "One.\n\nTwo.\n\nThree.\n", "b.txt": "Four.\n\nFive.\n\nSix.\n"}, 6),
-        ({"x_text.txt": "a\nb\nc\nd\n", "x_labels.txt": "0\n1\n0\n1\n", "mapping.txt": "no\nyes"}, 4),
-        ({"a.csv": "text,label\n" + "a b c,x\nd e f,y\n" * 4, "report.csv": "text,label\nq,x\n"}, 9),
+        ({"x_text.txt": "a\nb\nc\nd\n", "x_labels.txt": "0\n1\n0\n1\n",
+          "mapping.txt": "no\nyes"}, 4),
+        ({"a.csv": "text,label\n" + "a b c,x\nd e f,y\n" * 4,
+          "report.csv": "text,label\nq,x\n"}, 9),
     ],
 )  # fmt: skip
 def test_files_with_rows_stay(store: Store, add_files, files: dict[str, str], rows: int) -> None:

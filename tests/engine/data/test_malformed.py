@@ -25,10 +25,11 @@ from engine.spec.run import DataSpec
 from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
 from tests.engine.data.asked_cases import ASKED, answer_to
+from tests.engine.data.file_cases import FILES
 from tests.engine.data.malformed import CASES as MALFORMED
 from tests.engine.data.malformed import GOOD, NASTY, Case
 
-CASES = [*MALFORMED, *ASKED]
+CASES = [*MALFORMED, *ASKED, *FILES]
 TABLE = PROJECT_FOLDER / "docs" / "data-errors.md"
 # Index of a case -> the case, what became of it, what was said.
 SAID: dict[int, tuple[Case, str, str]] = {}

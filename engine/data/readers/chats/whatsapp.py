@@ -23,10 +23,9 @@ STAMP = (
     rf"(?P<date>\d{{1,4}}{BETWEEN}\d{{1,2}}{BETWEEN}\d{{1,4}}[{MARKS}.日일]*)"
     r"[^\d\n]{0,14}?(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.]\d{2})?(?P<half>[^\d\n\]\-–—:]{0,14}?)"
 )
-LINE = re.compile(
-    rf"[{MARKS}]*(?:\[{STAMP}\]\s|{STAMP.replace('?P<', '?P<bare_')}(?:\s[-–—]\s|,\s(?=.{{1,60}} : )))"
-    r"(?P<rest>.*)"
-)
+BARE_STAMP = STAMP.replace("?P<", "?P<bare_")
+BARE_END = r"(?:\s[-–—]\s|,\s(?=.{1,60} : ))"
+LINE = re.compile(rf"[{MARKS}]*(?:\[{STAMP}\]\s|{BARE_STAMP}{BARE_END})(?P<rest>.*)")
 SENDER = re.compile(rf"(?P<who>[^:\n]{{1,{LONGEST_NAME}}}?):\s(?P<text>.*)")
 AFTERNOON = re.compile(r"(?i)p\s?\.?\s?m|μ\.?μ|下午|晚上|오후|午後|م")
 # What stands in place of a picture, a call or a deleted message.

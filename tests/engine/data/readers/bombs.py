@@ -1,4 +1,4 @@
-"""Small files that would fill the memory or the disk, or take hours, if they were read as they ask."""
+"""Small files that would fill the memory or the disk if they were read as they ask."""
 
 from __future__ import annotations
 

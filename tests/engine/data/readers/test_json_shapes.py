@@ -57,8 +57,8 @@ def talk(n: int) -> list[dict[str, str]]:
     ("value", "count"),
     [
         ({"messages": talk(1)}, 1),
-        ({"id": 7, "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]},
-         1),
+        ({"id": 7, "conversations": [{"from": "human", "value": "a"},
+                                     {"from": "gpt", "value": "b"}]}, 1),
         ({"conversations": [{"messages": talk(n)} for n in range(3)]}, 3),
         ([talk(n) for n in range(5)], 5),
         ([{"messages": talk(n)} for n in range(4)], 4),

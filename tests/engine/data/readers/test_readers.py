@@ -5,34 +5,18 @@ from __future__ import annotations
 import json
 import tracemalloc
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.data.readers.formats import read_table
-from engine.data.readers.table import BadRow, ReadOptions
 from engine.errors import DataError
+from tests.engine.data.readers.reading import read_made as table
 
 NAMES = ["a.jsonl", "a.json", "a.csv", "a.tsv", "a.txt", "a", "a.parquet", "a.xlsx"]
 ROW = '{"prompt": "a", "completion": "b"}'
 PARTS = [*'{}[],:";1 \n\r\ufeff', '"a"', "1e999", "NaN", "\\ud800", "\\u0000"]
-
-
-class Read(NamedTuple):
-    rows: list[dict]
-    bad: list[str]
-    notes: list[str]
-
-
-def table(tmp_path: Path, name: str, content: str | bytes, **options) -> Read:
-    path = tmp_path / "upload"
-    path.write_bytes(content.encode() if isinstance(content, str) else content)
-    found = read_table(path, name, ReadOptions(**options))
-    rows = list(found.rows)
-    good = [row for row in rows if not isinstance(row, BadRow)]
-    return Read(good, [row.problem for row in rows if isinstance(row, BadRow)], found.notes)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,25 @@ def test_a_templated_text_is_read_as_the_conversation_is(template, adds, turns) 
     assert is_templated(tokenizer, text)
 
 
+@pytest.mark.parametrize("data", [DATA, LITERAL], ids=["as it is", "kept as text"])
+@pytest.mark.parametrize("text", ["<s>red</s><s>blue</s>", "red</s>blue</s>", "<s>red</s>blue"])
+def test_several_texts_in_one_keep_the_marks_between_them(text, data) -> None:
+    tokenizer = make_tokenizer(CHATML, "<s> $A")
+    ids = ids_of(tokenizer, text, data)
+    assert ids[0] == 1 and ids[-1] == 2 and ids[-2] != 2
+    assert ids.count(2) == 2 and ids.count(1) == max(1, text.count("<s>"))
+    report = token_report(tokenizer, [{"text": text}], [0], 1, DATA, lambda _: None)
+    assert report["control"]["rows"] == 0
+
+
+def test_a_tools_tokens_may_stand_in_a_templated_text() -> None:
+    tokenizer = make_tokenizer(CHATML, "<s> $A")
+    tokenizer.add_tokens(["<|tool|>"], special_tokens=True)
+    turns = [*TURNS, TURNS[0], {"role": "assistant", "content": "<|tool|>sat<|tool|>"}]
+    text = tokenizer.apply_chat_template(turns, tokenize=False)
+    assert is_templated(tokenizer, text) and ids_of(tokenizer, text, LITERAL)[0] != 1
+
+
 def test_a_templated_text_in_another_format_than_the_models() -> None:
     tokenizer = make_tokenizer(CHATML, "<s> $A")
     text = tokenizer.apply_chat_template(TURNS, tokenize=False)

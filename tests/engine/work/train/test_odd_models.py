@@ -18,9 +18,11 @@ from engine.store.run_dir import RunDir
 from engine.work import merge
 from engine.work.encode.questions import prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.model.base_and_tuned import open_trained_run
+from engine.work.model.generate import Decoding, stream_pair
 from engine.work.train.train import load_inputs, make_objective, train
 from tests.engine.tiny import WORDS
-from tests.engine.work.odd_models import CHATML, HEADINGS, make_tokenizer, save_odd_model
+from tests.engine.work.odd_models import CHATML, CLOSED, HEADINGS, make_tokenizer, save_odd_model
 
 ROWS = [
     {"prompt": f"see {one} {other}", "completion": "happy dog"}
@@ -103,6 +105,25 @@ def test_an_adapter_stops_where_it_was_taught_and_its_tokenizer_may_know_too_muc
     refused = run.view().merged["fp32"]
     assert not refused.ok and "does not stop where its answers end" in refused.text
     assert not run.merged("fp32").exists()
+
+
+def test_words_that_end_a_reply_are_learned_cut_off_and_told(tmp_path) -> None:
+    """No token ends a turn, but the words [END]: other programs must be told."""
+    folder = save_odd_model(tmp_path / "model", make_tokenizer(CLOSED))
+    run = new_run(tmp_path, folder, optim={"epochs": 8})
+    train(run)
+    assert run.view().samples[-1].reply == "happy dog"
+    names: dict[str, Any] = {}
+    exec(export.python_lines(run).replace("Hello!", "see red cat"), names)
+    assert names["tokenizer"].decode(names["reply"][0]).endswith("happy dog [END]")
+    trained = open_trained_run(run)
+    model, tokenizer, heard = trained.load_models(trained.device_setup()), names["tokenizer"], []
+    ask = prompt_ids(tokenizer, [{"role": "user", "content": "see red cat"}], False)
+    stream_pair(model, tokenizer, (ask, ask), Decoding(16), heard.append)
+    assert heard[-1][1].strip() == "happy dog"
+    merge.merge_run(run, "fp32")
+    merged = run.view().merged["fp32"]
+    assert merged.ok and merged.agree == 6 and "end with “[END]”, which is no token" in merged.text
 
 
 @pytest.mark.parametrize(

@@ -175,13 +175,13 @@ def test_whose_answers_to_learn_is_asked(tmp_path: Path, store: Store, name: str
 # --- subtitles ---
 
 SRT = "".join(
-    f"{n + 1}\n00:00:{n:02},000 --> 00:00:{n + 1:02},500\n<i>Sentence {n} is said</i>\nhere &amp; now."
-    "\n\n"
+    f"{n + 1}\n00:00:{n:02},000 --> 00:00:{n + 1:02},500\n"
+    f"<i>Sentence {n} is said</i>\nhere &amp; now.\n\n"
     for n in range(40)
 )
 VTT = "WEBVTT - a film\n\nNOTE made\nby hand\n\n" + "".join(
-    f"cue {n}\n00:{n:02}.000 --> 00:{n + 1:02}.500 align:start\n<v Bob>Sentence {n} is said\nhere &amp; "
-    "now.\n\n"
+    f"cue {n}\n00:{n:02}.000 --> 00:{n + 1:02}.500 align:start\n"
+    f"<v Bob>Sentence {n} is said\nhere &amp; now.\n\n"
     for n in range(40)
 )
 SBV = "".join(f"0:00:{n:02}.000,0:00:{n + 1:02}.000\nSentence {n} is said\nhere & now.\n\n"
