@@ -18,7 +18,6 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from engine.data import bounds
 from engine.data.columns.paths import nested_paths
 from engine.data.infer_schema import infer_schema
 from engine.data.readers.formats import read_table
@@ -26,6 +25,7 @@ from engine.data.readers.table import MAX_COLUMNS, BadRow, HeldOutRow, ReadOptio
 from engine.data.rows import HELD_OUT, Row, RowWriter, row_to_json
 from engine.data.upload import Arranged, Upload, arrange_uploads
 from engine.errors import DataError
+from engine.store import data_limits
 from engine.store.files import draft_folder, publish_folder, write_json
 from engine.store.workspace import Store
 from engine.text import OnProgress
@@ -63,7 +63,7 @@ def ingest_files(
     on_progress: OnProgress = lambda _: None,
 ) -> str:
     """Take in files as one dataset; return its source. DataError where they hold no examples."""
-    bounds.require_upload(store, [upload.path for upload in uploads])
+    data_limits.require_upload(store, [upload.path for upload in uploads])
     arranged = arrange_uploads(uploads, options or ReadOptions())
     tables = [table for table, _ in arranged.tables]
     first, more = tables[0], len(tables) - 1
@@ -146,7 +146,7 @@ def ingest_rows(
 def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> str:
     """Write rows and card into a draft, then name it: a dataset is there whole or not at all."""
     digest = hashlib.sha256(source.name.encode())
-    source.rows = bounds.bounded_rows(source.rows, source.name, store.limits)
+    source.rows = data_limits.bounded_rows(source.rows, source.name, store.limits)
     with draft_folder(store.datasets) as draft:
         found = _write_rows(draft / "rows.arrow", source, digest, on_progress)
         notes = list(dict.fromkeys(chain(*source.notes)))
@@ -157,8 +157,8 @@ def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> st
         key = digest.hexdigest()[:16]
         folder = store.datasets / key
         if not folder.exists():
-            bounds.require_dataset_place(store)
-        bounds.require_room(store)
+            data_limits.require_dataset_place(store)
+        data_limits.require_room(store)
         if not publish_folder(draft, folder):
             # The same rows are there; the card may say more about where they came from this time.
             write_json(folder / "card.json", card)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.data import bounds, datasets, hub
+from engine.data import datasets, hub
 from engine.data.prepare import prepare_dataset
 from engine.data.prepared import Prepared
 from engine.data.readers.table import ReadOptions
@@ -24,6 +24,7 @@ from engine.process.limits import child_limits
 from engine.process.turns import TURNS
 from engine.spec.limits import Limits
 from engine.spec.run import DataSpec
+from engine.store import data_limits
 from engine.store.workspace import Store
 from engine.text import OnProgress
 
@@ -59,7 +60,7 @@ def add_dataset_files(
 
     Each file is given as its path and the user's name for it. Setting ``stop`` ends the reading.
     """
-    bounds.require_upload(store, [path for path, _ in files])
+    data_limits.require_upload(store, [path for path, _ in files])
     uploads = [[str(path), name] for path, name in files]
     values: dict[str, Any] = {"files": uploads, "options": asdict(options or ReadOptions())}
     return str(ask_oneshot(store, "ingest_files", on_progress, stop=stop, **values))

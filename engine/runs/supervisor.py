@@ -18,9 +18,9 @@ from filelock import FileLock, Timeout
 from engine import hardware
 from engine.process import exit_status
 from engine.process.run import DYING_SECONDS, Backend
-from engine.runs.forgetting import FORGET_POLL_SECONDS, Forgetter
+from engine.runs.limits.forgetting import FORGET_POLL_SECONDS, Forgetter
+from engine.runs.limits.time_limit import TimeLimit, describe_time_limit
 from engine.runs.step_down import step_down
-from engine.runs.time_limit import TimeLimit, describe_time_limit
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.run_queue import RunQueue

@@ -24,9 +24,9 @@ from engine.model.adapter import (
 )
 from engine.model.info import ModelInfo
 from engine.process import oneshot
-from engine.runs import quota
 from engine.runs.engine import Engine
 from engine.runs.foreign.head import LabelledHead, read_head, require_same_labels
+from engine.runs.limits import quota
 from engine.spec.data import DataSpec, Shape
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec, make_spec

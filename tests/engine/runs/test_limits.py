@@ -16,8 +16,9 @@ from engine.data.upload import Upload
 from engine.errors import DataError, HoneError, RunError, SpecError
 from engine.process import oneshot
 from engine.process.desk import MOST_MESSAGES
-from engine.runs import quota, recipes, time_limit
+from engine.runs import recipes
 from engine.runs.engine import Engine
+from engine.runs.limits import quota, time_limit
 from engine.runs.plan import find_out
 from engine.spec import run as specs
 from engine.spec.limits import DEMO, LOCAL, TABLES, USERS, Limits

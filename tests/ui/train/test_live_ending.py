@@ -138,7 +138,7 @@ def test_nothing_is_ended_that_does_not_work(ctx: Context, finished: RunDir) -> 
         ctx.engine.end_now(finished.id)
 
 
-def test_a_run_that_waits_for_its_turn_gives_no_alarm(ctx: Context, hung: RunDir) -> None:
+def test_a_sign_of_life_ends_the_alarm(ctx: Context, hung: RunDir) -> None:
     answer = live.poll_run(ctx, {"run": hung.id})
     assert answer["label"] == "No sign of life"
     sign = heartbeat.read_sign(hung.path)
