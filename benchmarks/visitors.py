@@ -40,7 +40,7 @@ class Tally:
     """What all visitors measured; safe to use from several threads."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, list[float]] = {"page": [], "update": [], "data": []}
+        self.seconds: dict[str, list[float]] = {"page": [], "filled": [], "update": [], "data": []}
         self.counts: Counter[str] = Counter()
         self.errors: list[str] = []
         self.leaks: list[str] = []
@@ -166,11 +166,12 @@ class Visitor(threading.Thread):
     def _open(self) -> Page:
         began = time.monotonic()
         page = Page(self.url)
+        self.tally.measure("page", began)
         for ok, said in page.run_events(page.events_of(None, "load"), {}):
             self.tally.require_own(said, self.word, "page")
             if not ok:
                 self.tally.fail(f"load: {said}")
-        self.tally.measure("page", began)
+        self.tally.measure("filled", began)
         return page
 
     def _add_data(self, page: Page) -> None:
@@ -218,19 +219,15 @@ class Visitor(threading.Thread):
         if other is self:
             return
         run, dataset, upload = other.things
-        tries = [lambda: page.http.get(f"{API}/file={upload}")] if upload else []
+        got = [page.http.get(f"{API}/file={upload}").text] if upload else []
         if run:
-            tries += [
-                lambda: page.ask_live(run),
-                lambda: page.http.get(f"/download/run/{run}/{run}-adapter.zip"),
-            ]
+            got.append(page.ask_live(run).text)
+            got.append(page.http.get(f"/download/run/{run}/{run}-adapter.zip").text)
         if dataset:
             event = page.events_of("field-data-source", "change")[0]
-            tries.append(lambda: page.run_event(event, {"field-data-source": dataset}))
-        for attempt in tries:
-            got = attempt()
+            got.append(page.run_event(event, {"field-data-source": dataset})[1])
+        for text in got:
             self.tally.count("probes")
-            text = got.text if isinstance(got, httpx.Response) else got[1]
             self.tally.require_own(text, self.word, "probe")
 
 
