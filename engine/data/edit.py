@@ -21,7 +21,7 @@ from engine.store.workspace import Store
 
 EDITABLE_ROWS = 100_000  # more are better edited in a program made for it
 # A spreadsheet takes a cell that begins so for a formula (OWASP: CSV injection).
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 TURN_TITLES = {role: role.capitalize() for role in ("system", "user", "assistant")}
 TURN_TITLES["tool"] = "Tool's answer"
 
@@ -141,5 +141,6 @@ def rows_to_csv(rows: Iterable[Row], shape: Shape) -> str:
 
 
 def _csv_cell(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
+    if not isinstance(value, str):  # a number stays one
+        return json.dumps(value, ensure_ascii=False)
+    return f"'{value}" if value.startswith(FORMULA_STARTS) else value

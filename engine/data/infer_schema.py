@@ -27,6 +27,8 @@ from engine.data.schema import Schema
 from engine.errors import DataError
 from engine.spec.run import Shape
 
+MOST_CELLS, FEWEST_ROWS = 400_000, 50  # of a wide table fewer rows are looked at
+
 
 def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Schema:
     """Infer the schema of a table; raises DataError where no row could be an example."""
@@ -35,7 +37,7 @@ def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Sche
             f"'{name}': its rows have no fields. "
             "Each needs some, such as 'prompt' and 'completion'."
         )
-    table = Columns.of(columns, rows)
+    table = Columns.of(columns, rows[: max(FEWEST_ROWS, MOST_CELLS // len(columns))])
     found = _infer_by_names(name, table) or _infer_by_contents(name, columns, table)
     if found.shape == Shape.TEXT and rows and all_integers(table.values(found.roles["text"])):
         raise DataError(

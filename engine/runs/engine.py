@@ -20,6 +20,7 @@ from engine.process.desk import Desk
 from engine.process.limits import child_limits
 from engine.process.run import Backend, ProcessBackend
 from engine.runs import disk_space, ending, require, warm_start
+from engine.runs.busy import BusyRun
 from engine.runs.limits import quota
 from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan
 from engine.runs.speed import SpeedHistory
@@ -31,7 +32,7 @@ from engine.store import events as ev
 from engine.store import heartbeat
 from engine.store.files import close_to_others, remove_whole
 from engine.store.run_dir import RunDir
-from engine.store.run_queue import QueueMove, RunQueue, WaitingJob, name_for
+from engine.store.run_queue import QueueMove, RunQueue, WaitingJob
 from engine.store.workspace import Store
 
 
@@ -55,10 +56,10 @@ class Engine:
         close_to_others(self.store.own_paths())
         self.model_roots = (self.store.models, *model_roots)
         self.device = hardware.detect_device()
-        self.desk = Desk(self.store, self._why_busy)
+        self._busy = BusyRun(self.store)
+        self.desk = Desk(self.store, self._busy.why_busy)
         self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
-        self._busy: list[RunDir] = []  # the run that was found at work last, for all views
         self.supervisor = Supervisor(
             self.store,
             self._queue,
@@ -101,7 +102,7 @@ class Engine:
         if workload is None or case is None or forecast is None or forecast.fit is None:
             return None
         # While a run uses the machine, the measurement would disturb it and be wrong.
-        busy = self.count_waiting() or self._busy_run()
+        busy = self.count_waiting() or self._busy.find()
         desk = self.desk if measure and not busy else None
         return self._speeds.estimate(workload, case.machine, forecast.fit, desk)
 
@@ -258,32 +259,11 @@ class Engine:
 
     def working_now(self) -> str:
         """What uses the device now, as this owner may know it; empty where nothing does."""
-        run = self._busy_run()
-        return name_for(self.store.owner, run) if run else ""
+        return self._busy.name_for(self.store.owner)
 
     def hung_run(self) -> RunDir | None:
         """The run that works and gives no sign of life, where this owner may end it."""
-        run = self._busy_run()
+        run = self._busy.find()
         if run is None or self.store.owner not in ("", run.owner):
             return None
         return run if heartbeat.silent_seconds(run.path) else None
-
-    def _busy_run(self) -> RunDir | None:
-        """The run of any owner that uses the device now."""
-        known = self._busy[:1]  # to look at all of them takes a while
-        if not (known and known[0].alive):
-            known = [run for run in self.store.every_run("lock") if run.alive]
-            self._busy[:] = known
-        return known[0] if known else None
-
-    def _why_busy(self, owner: str) -> str:
-        """What an owner is told while a run uses the device; empty where none does."""
-        run = self._busy_run()
-        if run is None:
-            return ""
-        if run.owner != owner:
-            return "Another user's run is using this machine now. Ask again when it is done."
-        return (
-            f"'{run.name}' is using this machine now. Wait until it is done, or press Stop and "
-            "keep; then ask again."
-        )

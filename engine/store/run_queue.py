@@ -10,11 +10,12 @@ list (somebody copied it here, or the file is damaged) comes after the others, o
 from __future__ import annotations
 
 import json
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from engine.errors import RunError
 from engine.spec.limits import UNLIMITED
@@ -44,9 +45,15 @@ class RunQueue:
         # The thread that holds it may take it again; other threads and processes wait.
         self._lock = FileLock(store.locks / "queue.lock")
 
-    def hold_lock(self) -> AbstractContextManager[object]:
-        """A block within which nobody else changes the queue."""
-        return self._lock.acquire(timeout=10)
+    @contextmanager
+    def hold_lock(self) -> Iterator[None]:
+        """A block within which nobody else changes the queue; RunError where it is not to be had."""
+        try:
+            held = self._lock.acquire(timeout=10)
+        except Timeout:
+            raise RunError("The queue is being changed just now. Try again in a moment.") from None
+        with held:
+            yield
 
     def waiting_jobs(self) -> list[WaitingJob]:
         """The jobs of all owners that wait, the next one first."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from transformers.pytorch_utils import Conv1D
 
 from engine.data.messages import make_message, with_system
 from engine.data.rows import read_rows
+from engine.errors import DataError
 from engine.hardware import GB, require_disk
 from engine.spec.run import PlaceSpec
 from engine.store import events as ev
@@ -120,15 +122,14 @@ def _stranger_question(
     prompts: list[list[int]],
 ) -> Question:
     """What a program that has the files alone is asked, and what it should make of it."""
-    plain_text, data = trained.plain_text, trained.spec.data
-    ends = reply_ends(model, tokenizer, plain_text)
-    if plain_text:
-        return Question(prompts, REPLY_TOKENS, ends, {"text": HELLO}, None)
-    asking = find_asking(tokenizer, data, plain_text)
-    chat = with_system([make_message("user", HELLO)], data.system)
-    by_template = not (asking.in_parts or asking.empty_tools or asking.left_off)
-    ids = prompt_ids(tokenizer, chat, plain_text=False) if by_template else None
-    return Question(prompts, REPLY_TOKENS, ends, {"chat": chat}, ids)
+    ends = reply_ends(model, tokenizer, trained.plain_text)
+    asking = find_asking(tokenizer, trained.spec.data, trained.plain_text)
+    chat = with_system([make_message("user", HELLO)], trained.spec.data.system)
+    ids = list[int]()
+    if not (asking.plain_text or asking.in_parts or asking.empty_tools or asking.left_off):
+        with suppress(DataError):  # each row may have more than this one, such as a tool
+            ids = prompt_ids(tokenizer, chat, plain_text=False)
+    return Question(prompts, REPLY_TOKENS, ends, chat if ids else [], ids)
 
 
 def _comparison_prompts(trained: TrainedRun, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

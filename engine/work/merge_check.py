@@ -11,10 +11,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
+from engine.data.messages import Message
 from engine.errors import RunError
 from engine.process.environment import private_environment
 from engine.store import events as ev
@@ -43,8 +44,10 @@ class Question(NamedTuple):
     prompts: list[list[int]]
     new_tokens: int
     ends: TurnEnds
-    hello: dict[str, Any]  # a conversation as {"chat"}, or a text as {"text"}
-    hello_ids: list[int] | None  # as Hone asks it; None where a template alone does not give it
+    # A conversation, and its tokens as Hone asks it; empty for texts, and where the template alone
+    # does not give them.
+    chat: list[Message]
+    chat_ids: list[int]
 
 
 class StrangerReplies(NamedTuple):
@@ -52,16 +55,17 @@ class StrangerReplies(NamedTuple):
 
     replies: list[list[int]]  # greedy, with the token that ended each
     ends: list[int]  # tokens at which it stops
-    asked: list[int]  # the question in its tokens
+    asked: list[int]  # the conversation in its tokens
 
 
 def ask_stranger(folder: Path, question: Question, device: str) -> StrangerReplies:
     """The answer of a process that has a folder and nothing else; raises RunError for none."""
-    asked = {"prompts": question.prompts, "new_tokens": question.new_tokens, "device": device}
+    asked = {"prompts": question.prompts, "new_tokens": question.new_tokens}
+    asked |= {"device": device, "chat": question.chat}
     try:
         done = subprocess.run(
             [sys.executable, "-m", STRANGER, str(folder)],
-            input=json.dumps(asked | question.hello),
+            input=json.dumps(asked),
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
@@ -86,7 +90,7 @@ def find_stranger_problem(question: Question, found: StrangerReplies) -> str:
             "Asked by a program that has its files alone, it does not stop where its answers end, "
             "so it was removed. Merge again."
         )
-    if question.hello_ids is not None and found.asked != question.hello_ids:
+    if found.asked != question.chat_ids:
         return (
             "Its saved tokenizer reads a question otherwise than the training did, so it was "
             "removed. Get the base model again, train and merge."

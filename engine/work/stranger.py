@@ -2,7 +2,7 @@
 
 ``python -m engine.work.stranger FOLDER`` reads a question from its input and writes the answer:
 
-    {"prompts": [[ids]], "new_tokens": n, "device": "cpu", "chat": [message] or "text": text}
+    {"prompts": [[ids]], "new_tokens": n, "device": "cpu", "chat": [messages]}
     {"replies": [[ids]], "ends": [ids], "asked": [ids]}
 
 It imports nothing of Hone, so that it cannot know of Hone's options.
@@ -23,11 +23,9 @@ def answer(folder: str, question: dict[str, Any]) -> dict[str, Any]:
     only = {"local_files_only": True, "trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(folder, **only)
     model = AutoModelForCausalLM.from_pretrained(folder, **only).to(question["device"])
-    if chat := question.get("chat"):
+    asked, replies = [], []
+    if chat := question["chat"]:
         asked = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
-    else:
-        asked = tokenizer(question["text"])["input_ids"]
-    replies = []
     for prompt in question["prompts"]:
         ids = torch.tensor([prompt], device=model.device)
         options = {"max_new_tokens": question["new_tokens"], "do_sample": False}

@@ -58,19 +58,21 @@ def test_a_messy_table_is_made_right(
 
 
 def corrects_the_columns(page: Any) -> None:
+    page.locator("#readings", has_text="Which of the two is right?").wait_for(timeout=WAIT)
     page.locator("#reading > button").click()
-    choose_option(page, "#role-0", "Frage")
+    choose_option(page, "#role-0", "Antwort")
     # Both parts have the same column for a moment: that is said, and nothing is trained on.
     page.locator("#data-facts", has_text="one column is chosen for two parts").wait_for(
         timeout=WAIT
     )
-    choose_option(page, "#role-1", "Antwort")
+    choose_option(page, "#role-0", "Frage")
     page.locator("#data-facts", has_text="As you chose").wait_for(timeout=WAIT)
     page.wait_for_function(
         "document.querySelector('#preview .row-card mark')?.textContent.startsWith('Der Artikel')",
         timeout=2 * WAIT,
     )
     assert not page.locator("#findings", has_text="Which column").count()
+    page.locator("#readings").wait_for(state="hidden", timeout=WAIT)
 
 
 def fixes_and_undoes(page: Any) -> None:

@@ -64,6 +64,7 @@ UNDECIDED_WORDS = frozenset(_UNDECIDED_WORDS.split())
 VERDICT_NAMES = frozenset(_VERDICT_NAMES.split())
 AGAINST_NAMES = frozenset(_AGAINST_NAMES.split())
 OPINIONS = GOOD_WORDS | BAD_WORDS
+MOST_WORDS = 12  # different ones; a column with more holds no marks
 SKIN = re.compile("[\ufe0f\u200d\U0001f3fb-\U0001f3ff]")
 WHOLE_NUMBER = re.compile(r"([-+]?\d{1,6})(?:[.,]0+)?")
 NAME_PARTS = re.compile(r"[\W_]+|(?<=[a-z])(?=[A-Z])")
@@ -88,8 +89,14 @@ def read_mark(value: Any) -> bool | None:
 
 
 def words_of(values: Iterable[Any]) -> set[str]:
-    """The different marks of a column; empty fields have none."""
-    return {plain_word(value) for value in values if not is_blank(value)}
+    """The different marks of a column, of which empty fields have none; too many are not counted."""
+    words: set[str] = set()
+    for value in values:
+        if not is_blank(value):
+            words.add(plain_word(value))
+        if len(words) > MOST_WORDS:
+            break
+    return words
 
 
 def are_marks(values: Iterable[Any]) -> bool:

@@ -24,6 +24,7 @@ from engine.data.schema import Schema
 from engine.spec.run import Shape
 from engine.text import count_of
 
+MOST_COLUMNS = 200  # that are counted
 MOST_VALUES = 12  # of a column that is asked about
 VALUE_LENGTH = 60
 FEW_ROWS = 10  # below this a repeated value says nothing
@@ -57,9 +58,9 @@ class ValueCounts:
 
     def __init__(self, columns: Sequence[str], sample: Sequence[Row], schema: Schema) -> None:
         used = _columns_in_use(schema)
-        paths = [*columns, *nested_paths(sample)]
+        paths = [one for one in (*columns, *nested_paths(sample)) if not _lies_in(one, used)]
         self.rows = 0
-        self.of = {one: Counter[str]() for one in paths if not _lies_in(one, used)}
+        self.of = {one: Counter[str]() for one in paths[:MOST_COLUMNS]}
         self._label = schema.roles.get("label", "")
         # Column -> value -> label, as long as a column is the label in another writing.
         self._labels = {one: dict[str, str]() for one in self.of if self._label}

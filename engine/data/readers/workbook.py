@@ -80,8 +80,8 @@ def _read_cells(path: Path, name: str, scan: SheetScan, notes: list[str]) -> Ite
     areas = _downward_areas(merged, first_row, first_column)
     if areas:
         notes.append(
-            f"{count_of(len(areas), 'merged area')} of cells: each of its rows has the value that "
-            "the area shows."
+            f"{count_of(len({*chain(*(row.values() for row in areas.values()))}), 'merged area')} "
+            "of cells: each of its rows has the value that the area shows."
         )
     held: dict[tuple[int, int], str] = {}  # top left cell of an area -> its value
     for at, row in enumerate(rows):

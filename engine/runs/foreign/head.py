@@ -72,9 +72,10 @@ def _names(labels: Any) -> tuple[str, ...]:
 def _scale(scale: Any) -> dict[str, float]:
     """Mean and spread of the numbers; empty where they are not given."""
     values = scale if isinstance(scale, dict) else {}
-    found = {key: values.get(key) for key in ("mean", "spread")}
-    numbers = [value for value in found.values() if type(value) in (int, float)]
-    return {key: float(value) for key, value in found.items()} if len(numbers) == 2 else {}
+    found = {
+        key: values[key] for key in ("mean", "spread") if type(values.get(key)) in (int, float)
+    }
+    return found if len(found) == 2 else {}
 
 
 def require_same_labels(head: LabelledHead, prepared: Prepared) -> None:

@@ -45,7 +45,10 @@ def control_pattern(
 def wrap_control_tokens(
     tokenizer: PreTrainedTokenizerBase, value: Any, but: Set[str] = frozenset()
 ) -> Any:
-    """A row's value with each control token in its texts, ``but`` these, between private characters."""
+    """A row's value with each control token in its texts between the private characters.
+
+    ``but``: tokens that are left as they are.
+    """
     control = control_pattern(tokenizer, but)
 
     def wrap(value: Any) -> Any:

@@ -37,12 +37,12 @@ def test_they_answer_as_the_run_does(
     made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [one["state"] for one in made] == ["imported", "imported"]
     assert [one["name"] for one in made] == [checkpoint.name, "Again"]
-    *_, expected = other.desk.chat(run.id, QUESTION, QUESTION, max_new_tokens=12)
+    *_, expected = other.desk.chat(run, QUESTION, QUESTION, max_new_tokens=12)
     engine = Engine(home, supervise=False)
     for one in made:
-        *_, said = engine.desk.chat(one["run"], QUESTION, QUESTION, max_new_tokens=12)
-        assert said == expected
         again = engine.store.run(one["run"])
+        *_, said = engine.desk.chat(again, QUESTION, QUESTION, max_new_tokens=12)
+        assert said == expected
         assert again.spec.method.rank == SMALL["method"]["rank"]
         assert {file.name for file in again.adapter.iterdir()} == {
             "adapter_config.json", "adapter_model.safetensors", "asking.json",
