@@ -5,6 +5,8 @@
     python3 start.py train SPEC.yaml        the same without a browser; also check, inspect, runs,
                                             show, stop, continue, reply, merge, score and more
                                             (add --help to any)
+    python3 start.py user add NAME [--admin]
+                                            users who log in, for --users FILE; also list, remove
     python3 start.py test [--fast] [pytest arguments]
                                             the tests; --fast: those that answer within a minute
 
@@ -139,6 +141,8 @@ def command_for(arguments):
         return (
             [PYTHON, "-P", "-m", "pytest", "-c", config, "--rootdir", ROOT] + arguments[1:] + tests
         )
+    if arguments[:1] == ["user"]:
+        return [PYTHON, "-P", "-m", "ui.users"] + arguments[1:]
     if arguments and arguments[0] in COMMANDS:
         return [PYTHON, "-P", "-m", "engine"] + arguments
     return [PYTHON, os.path.join(ROOT, "app.py")] + arguments

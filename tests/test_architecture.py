@@ -62,6 +62,7 @@ UI: Mapping[str, tuple[str, ...]] = {
     "charts": (*PAGE, "theme"),
     "header": DRAWN,
     "serve": (*DRAWN, "options"),
+    "users": ("access",),
     "data": DRAWN,
     "model": DRAWN,
     "compare": DRAWN,

@@ -318,6 +318,8 @@ def test_routes(start: ModuleType) -> None:
     app = [start.PYTHON, os.path.join(start.ROOT, "app.py")]
     assert start.command_for([]) == app
     assert start.command_for(["--port", "7861"]) == [*app, "--port", "7861"]
+    users = [start.PYTHON, "-P", "-m", "ui.users"]
+    assert start.command_for(["user", "add", "anna"]) == [*users, "add", "anna"]
     engine = [start.PYTHON, "-P", "-m", "engine"]
     assert start.command_for(["train", "a.yaml"]) == [*engine, "train", "a.yaml"]
     assert start.command_for(["reply", "last", "--prompt", "Hi"]) == [

@@ -8,8 +8,16 @@ from engine.data.likeness.overlap import Overlap, describe_overlap, name_overlap
 from engine.store.run_dir import RunDir, read_data_summary
 
 
+SEEN_BEFORE = (
+    "This adapter was trained elsewhere, perhaps on some of these held-out examples: then its "
+    "score is too good."
+)
+
+
 def score_caution(run: RunDir) -> str:
     """One or two sentences; empty where nothing was held out."""
+    if _has_held_out(run) and run.view().imported:
+        return SEEN_BEFORE
     return describe_overlap(_overlap_of(run)) if _has_held_out(run) else ""
 
 

@@ -47,7 +47,7 @@ class RunQueue:
 
     @contextmanager
     def hold_lock(self) -> Iterator[None]:
-        """A block within which nobody else changes the queue; RunError where it is not to be had."""
+        """A block within which nobody else changes the queue; raises RunError."""
         try:
             held = self._lock.acquire(timeout=10)
         except Timeout:

@@ -161,5 +161,5 @@ def check_accounts(accounts: Accounts) -> None:
     if not accounts.all():
         raise HoneError(
             f"There are no users in {accounts.path} yet. Add the first: "
-            "python3 start.py user add NAME --admin"
+            f"python3 start.py user add NAME --admin --users {accounts.path}"
         )

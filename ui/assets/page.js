@@ -4,12 +4,14 @@
   const dark = () => (localStorage.getItem(KEY) || (matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light')) === 'dark';
   const apply = () => document.body.classList.toggle('dark', dark());
   document.addEventListener('DOMContentLoaded', apply);
+  /* Whose session has ended gets the login page. */
+  const leaveIfOut = () => fetch('whoami').then((answer) => { if (answer.status === 401) location.reload(); }, () => {});
   /* A restarted app has lost this page's state and would refuse it in jargon, so the page reloads. */
   window.HoneRestart = function (server) {
     let boot = '';
     setInterval(async () => {
       if (document.hidden) return;
-      const now = await server.boot_id('').catch(() => '');
+      const now = await server.boot_id('').catch(() => { leaveIfOut(); return ''; });
       boot ||= now;
       if (now && now !== boot) location.reload();
     }, 2000);

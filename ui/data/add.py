@@ -36,7 +36,11 @@ FILE_FORMATS = """\
 
 **Preferences**: columns `prompt`, `chosen` and `rejected`
 
-**Plain text** (TXT, MD, or a column `text`): the model learns to write more text like it
+**Plain text** (TXT, MD, or a column `text`; subtitles without their times): the model learns to
+write more text like it
+
+**Exports**: conversations of ChatGPT and Claude; chats of WhatsApp, Telegram, Discord, Slack and
+Messenger (Hone asks whose answers to learn); tasks of Label Studio with choices, ratings or texts
 
 Hone detects the format and the columns, and you can correct both. Files added together become one
 dataset; files named valid, dev or test are held out.

@@ -32,7 +32,8 @@ ENCODING_CHOICES = [
     ("Detect automatically", ""),
     *((label, key) for key, label in ENCODINGS.items()),
 ]
-ENCODED_KINDS = ("jsonl", "json", "csv", "txt", "labelled")  # of files that hold text
+# Of files that hold text.
+ENCODED_KINDS = ("jsonl", "json", "csv", "txt", "labelled", "whatsapp", "subtitles")
 
 
 class ReadingWidgets:
@@ -148,5 +149,5 @@ def option_updates(reading: ReadingWidgets, dataset: Dataset) -> Updates:
     return {
         reading.encoding: gr.update(visible=dataset.kind in ENCODED_KINDS, value=encoding),
         reading.header: gr.update(visible=dataset.kind in ("csv", "xlsx"), value=header),
-        reading.unit: gr.update(visible=dataset.kind == "txt", value=unit),
+        reading.unit: gr.update(visible=dataset.kind in ("txt", "subtitles"), value=unit),
     }

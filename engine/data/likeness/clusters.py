@@ -19,7 +19,7 @@ from engine.data.likeness.words import Numbers, Texts, count_each
 
 LARGEST_SHARE = 0.25  # of all rows that one group may have; what is in more is no substance
 CHAINED_SHARE = 0.05  # of all rows, from which a group no longer grows by what few rows share
-ALIKE = 0.6  # of the wording that two texts share
+ALIKE = 0.55  # of the wording that two texts share
 ROWS_ASKED = 4  # of a group, when it is compared with another
 FRAMED_GROUPS = 4  # groups with nothing else in common that a frame runs through
 

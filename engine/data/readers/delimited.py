@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data.readers.encoding import TextLine, read_lines
+from engine.data.readers.exports import plain_export_rows
 from engine.data.readers.layout import (
     COLUMN_NAMES,
     HEADER_ROWS,
@@ -28,33 +29,13 @@ PEEKED_CHARACTERS = 2**22
 QUOTE_LINES = 5000  # lines of a TSV looked at to tell whether its quotation marks are quotes
 CLEAR_SHARE, CLEAR_LINES = 0.8, 3  # of lines that a separator parts alike, where the first has none
 QUOTED = re.compile(r'"[^"]*"')
+RULE = re.compile(r"\s*:?-*:?\s*")  # of a Markdown table, between header and rows
 HINT = re.compile(r'"?sep=(.)"?')  # what Excel writes into the first line
 
 
 def read_delimited(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield one row per record; separator, header and names are judged from the first lines."""
-    lines = read_lines(path, name, options.encoding)
-    start = _peek_lines(lines)
-    while start and not start[0].text.strip("\ufeff \t"):
-        start.pop(0)
-    if not start:
-        return
-    hint = HINT.fullmatch(start[0].text.strip("\ufeff "))
-    if hint:
-        start.pop(0)
-    texts = [line.text for line in start if line.text.strip()]
-    if not texts:
-        return
-    delimiter = hint[1] if hint else choose_delimiter(texts)
-    quoting = delimiter != "\t" or _quotes_close(path, name, options.encoding)
-    if not quoting:
-        notes.append("Quotation marks are taken as part of the text: not all of them are closed.")
-    if quoting and _is_unclosed_title(texts, delimiter):
-        notes.append(f"Passed over above the header: “{texts[0][:60]}”.")
-        start = start[start.index(next(one for one in start if one.text.strip())) + 1 :]
-    # "a", "b": the blank is not part of the cell.
-    spaced = any(f'"{delimiter} "' in text for text in texts)
-    records = _read_records(chain(start, lines), name, delimiter, quoting, spaced)
+    records = _open_records(path, name, options, notes)
     peeked = _peek_records(records, name)
     whole = [at for at, cells in enumerate(peeked) if not isinstance(cells, BadRow)]
     if not whole:
@@ -70,7 +51,36 @@ def read_delimited(path: Path, name: str, options: ReadOptions, notes: list[str]
     first = whole[layout.above - 1] + 1 if layout.above else 0
     for bad in (one for one in peeked[:first] if isinstance(one, BadRow)):
         notes.append(f"Passed over above the header: {bad.problem}")
-    yield from rows_of_layout(layout, chain(peeked[first:], records))
+    rows = rows_of_layout(layout, chain(peeked[first:], records))
+    yield from plain_export_rows(rows, name, notes)
+
+
+def _open_records(
+    path: Path, name: str, options: ReadOptions, notes: list[str]
+) -> Iterator[Cells | BadRow]:
+    """The records of a table, parted by the separator that its first lines show."""
+    lines = read_lines(path, name, options.encoding)
+    start = _peek_lines(lines)
+    while start and not start[0].text.strip("\ufeff \t"):
+        start.pop(0)
+    hint = HINT.fullmatch(start[0].text.strip("\ufeff ")) if start else None
+    if hint:
+        start.pop(0)
+    texts = [line.text for line in start if line.text.strip()]
+    if not texts:
+        return iter(())
+    delimiter = hint[1] if hint else choose_delimiter(texts)
+    quoting = delimiter != "\t" or _quotes_close(path, name, options.encoding)
+    if not quoting:
+        notes.append("Quotation marks are taken as part of the text: not all of them are closed.")
+    if quoting and _is_unclosed_title(texts, delimiter):
+        notes.append(f"Passed over above the header: “{texts[0][:60]}”.")
+        start = start[1 + next(at for at, line in enumerate(start) if line.text.strip()) :]
+    # "a", "b": the blank is not part of the cell.
+    spaced = any(f'"{delimiter} "' in text for text in texts)
+    records = _read_records(chain(start, lines), name, delimiter, quoting, spaced)
+    is_markdown = delimiter == "|" and texts[0].lstrip("\ufeff ").startswith("|")
+    return _parts_of_markdown(records) if is_markdown else records
 
 
 def _peek_lines(lines: Iterator[TextLine]) -> list[TextLine]:
@@ -206,3 +216,12 @@ def _read_records(
         # An empty line is no row; a row of empty cells (",") is one, and is refused later.
         if len(cells) > 1 or "".join(cells).strip():
             yield cells
+
+
+def _parts_of_markdown(records: Iterator[Cells | BadRow]) -> Iterator[Cells | BadRow]:
+    """The records of a Markdown table: no line of dashes, no blanks around cells."""
+    for cells in records:
+        if isinstance(cells, BadRow):
+            yield cells
+        elif not all(RULE.fullmatch(cell) for cell in cells):
+            yield [cell.strip() for cell in cells]

@@ -11,11 +11,13 @@ from itertools import chain, islice
 from typing import Any
 
 from engine.data.readers.chats.assistants import conversation_of, is_assistant_chat
+from engine.data.readers.chats.people import person_rows
 from engine.data.readers.table import BadRow, FileRows, HeldOutRow, NoRowsError
 from engine.data.rows import Row
 from engine.spec.objective import LABEL_SEPARATORS
 from engine.text import count_of
 
+DISCORD_TABLE = {"AuthorID", "Author", "Date", "Content"}  # the columns of its export as CSV
 PEEKED_TASKS = 1000  # tasks looked at to tell whether one may have several labels
 # How Label Studio keeps what was said of a whole task; other kinds mark a part of it.
 VALUE_KEYS = ("choices", "text", "rating", "number", "taxonomy", "selected", "datetime")
@@ -26,15 +28,25 @@ def plain_export_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
     first = next(rows, None)
     if first is None:
         return
-    rows = chain([first], rows)
-    if isinstance(first, dict) and is_assistant_chat(first):
-        yield from _chat_rows(rows, name, notes)
-    elif isinstance(first, dict) and _is_task(first):
-        yield from _task_rows(rows, name, notes)
-    elif isinstance(first, dict) and _has_questions(first):
-        yield from _question_rows(rows, notes)
-    else:
-        yield from rows
+    kinds = ((is_assistant_chat, _chat_rows), (_is_task, _task_rows), (_is_short_task, _short_rows),
+             (_has_questions, _question_rows), (_is_discord_row, _discord_rows))  # fmt: skip
+    readers = (read for fits, read in kinds if isinstance(first, dict) and fits(first))
+    yield from next(readers, _same_rows)(chain([first], rows), name, notes)
+
+
+def _same_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
+    return rows
+
+
+def _is_discord_row(row: Row) -> bool:
+    return row.keys() >= DISCORD_TABLE
+
+
+def _discord_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
+    """The messages of a channel that Discord's exporter has written as a table."""
+    lowered = ({key.lower(): value for key, value in row.items()}
+               for row in rows if isinstance(row, dict))  # fmt: skip
+    return person_rows([[*lowered]], name, notes)
 
 
 def _chat_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
@@ -165,6 +177,24 @@ def _one_or_list(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
+def _is_short_task(row: Row) -> bool:
+    return {"annotation_id", "annotator"} <= row.keys()
+
+
+def _short_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
+    return map(_with_choices, rows)
+
+
+def _with_choices(row: Row | BadRow) -> Row | BadRow:
+    """A task of the short form, whose labels are {"choices": [...]} where there are several."""
+    if isinstance(row, BadRow):
+        return row
+    return {
+        key: value["choices"] if isinstance(value, dict) and "choices" in value else value
+        for key, value in row.items()
+    }
+
+
 # --- paragraphs with questions (SQuAD) ---
 
 
@@ -174,7 +204,7 @@ def _has_questions(row: Row) -> bool:
     return isinstance(first, dict) and "qas" in first
 
 
-def _question_rows(rows: FileRows, notes: list[str]) -> FileRows:
+def _question_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
     """A row for each question that the text answers."""
     unanswered = 0
     for row in rows:

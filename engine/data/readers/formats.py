@@ -16,8 +16,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.data.readers import delimited, encoding, json_rows, parquet, plain_text, workbook
+from engine.data.readers import delimited, encoding, json_rows, parquet, plain_text
 from engine.data.readers.chats import subtitles, whatsapp
+from engine.data.readers.excel import workbook
 from engine.data.readers.sniff import check_file_type, detect_kind
 from engine.data.readers.table import BadRow, FileRows, Format, ReadOptions, Table, row_problem
 from engine.errors import DataError

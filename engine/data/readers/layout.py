@@ -117,7 +117,7 @@ def _table_start(rows: Sequence[Cells]) -> int:
     full = top > 0 and len(rows[top - 1]) >= len(rows[top])
     if full and not (_has_header(rows[top:]) and _stands_out(rows[top], rows[top + 1 :])):
         top = 0  # rows without a header, of which the first has empty cells
-    return top + _is_parted_title(rows[top : top + 3])
+    return top + _is_parted_title(rows[top:])
 
 
 def _is_title(rows: Sequence[Cells], at: int, usual: int) -> bool:
@@ -133,16 +133,18 @@ def _is_title(rows: Sequence[Cells], at: int, usual: int) -> bool:
 def _stands_out(header: Cells, body: Sequence[Cells]) -> bool:
     """Whether names are unlike what is below them: known ones, or much shorter."""
     lengths = [[len(row[at]) for row in body if at < len(row)] for at in range(len(header))]
-    longer = (sum(found) > 2 * len(found) * len(cell) > 0
+    longer = (2 * sum(found) > 3 * len(found) * len(cell) > 0
               for cell, found in zip(header, lengths, strict=True))  # fmt: skip
     return _names_columns(header) or any(longer)
 
 
 def _is_parted_title(rows: Sequence[Cells]) -> bool:
-    """Whether a title has a separator in it, and so as many cells as the header below it."""
+    """Whether a title has separators in it, and so several cells like the header below it."""
     if len(rows) < 3 or all(_is_name(cell) for cell in rows[0] if cell.strip()):
         return False
-    first, header, below = map(_names_columns, rows)
+    first, header, below = map(_names_columns, rows[:3])
+    if len(rows[0]) != len(rows[1]) == len(rows[2]):
+        header = header or (all(map(_is_name, rows[1])) and _stands_out(rows[1], rows[2:]))
     return header and not first and not below
 
 

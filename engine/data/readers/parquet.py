@@ -115,28 +115,40 @@ def _rows_apart(batch: Any) -> Iterator[Any]:
 def _unpacked_size(array: Any) -> int:
     """Characters, or values, of a column once each row has its own."""
     kind = array.type
-    if pa.types.is_dictionary(kind):
+    if pa.types.is_dictionary(kind) and _is_text(kind.value_type):
         lengths = pc.binary_length(array.dictionary)
         return int(pc.sum(lengths.take(array.indices)).as_py() or 0) + len(array)
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+    if _is_list(kind):
         return _unpacked_size(array.flatten()) + len(array)
     if pa.types.is_struct(kind):
         return sum(map(_unpacked_size, array.flatten()))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if _is_text(kind):
         return int(pc.sum(pc.binary_length(array)).as_py() or 0) + len(array)
     return len(array)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _is_list(kind: Any) -> bool:
+    types = pa.types
+    return bool(types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind))
 
 
 def _holds_bytes(kind: Any) -> bool:
     types = pa.types
     if types.is_struct(kind):
         return any(_holds_bytes(field.type) for field in kind)
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_dictionary(kind):
+    if _is_list(kind) or types.is_dictionary(kind):
         return _holds_bytes(kind.value_type)
     if types.is_map(kind) or isinstance(kind, pa.BaseExtensionType):
         return True
     return bool(
-        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+        types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
+        or types.is_binary_view(kind)
     )
 
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
+from engine.coach.caution import SEEN_BEFORE
 from engine.data.prepared import Prepared
 from engine.data.rows import RowWriter, read_rows
 from engine.errors import ModelError, SpecError
@@ -37,10 +38,6 @@ from engine.store.run_dir import RunDir
 
 ASKED_FILES = ("asking.json", "generation_config.json", "chat_template.jinja")
 TASK_WORDS = {"write": "write", "classify": "choose labels"}
-SEEN_BEFORE = (
-    "It was trained elsewhere, perhaps on some of these held-out examples: then its score is too "
-    "good."
-)
 OTHER_FORMAT = (
     "Its files bring a chat format (template) that is neither the base model's nor one of Hone's. "
     "Here it is asked in another one, so its replies may be worse than they are elsewhere."

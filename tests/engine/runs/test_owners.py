@@ -142,9 +142,10 @@ FUNCTIONS: dict[str, Ask] = {
     "delete_everything": lambda t: deletion.delete_everything(t.engine),
 }
 TELLS_NOTHING = {
-    "estimate_time", "queue", "count_waiting", "live", "hung_run", "working_now", "create_run", "all_runs",
-    "recipe_file", "touch_owner", "last_seen", "remove_owner", "own_paths", "list_datasets",
-    "saved_recipes", "find_out", "remove_recipe", "count_belongings", "delete_everything",
+    "estimate_time", "queue", "count_waiting", "live", "hung_run", "working_now", "create_run",
+    "all_runs", "recipe_file", "touch_owner", "last_seen", "remove_owner", "own_paths",
+    "list_datasets", "saved_recipes", "find_out", "remove_recipe",
+    "count_belongings", "delete_everything",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from engine.spec.limits import TABLES
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import fake_engine
 from ui import serve
+from ui.access.guard import Site
 from ui.context import Context
 from ui.options import Options, read_options
 
@@ -39,6 +40,8 @@ class Served(NamedTuple):
     opened: str  # as it is printed: in local mode with its token
     ctx: Context
     blocks: gr.Blocks
+    site: Site
+    site: Site
     clients: list[httpx.Client]  # of everybody who has come
 
     @property
@@ -63,7 +66,8 @@ def serving(home: Path, *words: str) -> Iterator[Served]:
         blocks = app.create_app(ctx)
         opened = serve.serve(blocks, site, address)
         try:
-            yield Served(f"http://127.0.0.1:{address.port}", opened, ctx, blocks, clients := [])
+            url = f"http://127.0.0.1:{address.port}"
+            yield Served(url, opened, ctx, blocks, site, clients := [])
         finally:
             for client in clients:
                 client.close()
@@ -176,3 +180,18 @@ def file_data(path: object) -> dict[str, Any]:
         "orig_name": Path(str(path)).name,
         "meta": {"_type": "gradio.FileData"},
     }
+
+
+def call_all(
+    visitor: Stranger, calls: list[tuple[int, list[Any], Any]]
+) -> list[tuple[int, Answer]]:
+    """The answers to many events, which are asked for at once."""
+    answers, waiting = [], {}
+    for number, data, event in calls:
+        joined = visitor.join(number, data, event)
+        if joined.status_code == 200:
+            waiting[joined.json()["event_id"]] = number
+        else:
+            answers.append((number, Answer(joined.status_code, joined.text, False)))
+    ended = visitor.collect(list(waiting)) if waiting else {}
+    return answers + [(waiting[event], answer) for event, answer in ended.items()]

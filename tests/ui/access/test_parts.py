@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import stat
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import HoneError
+from ui import users
 from ui.access import accounts, login
 from ui.access.accounts import Accounts, add_account, read_accounts, remove_account
 from ui.access.claims import Claims
@@ -231,3 +233,30 @@ def test_a_space_is_a_demo(monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_options([]).mode == "local" and read_options(["--demo"]).mode == "demo"
     monkeypatch.setenv("SPACE_ID", "owner/name")
     assert read_options([]).mode == "demo"
+
+
+# --- the command ---
+
+
+def test_users_are_added_listed_and_removed_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "users.json"
+
+    def run(*words: str, typed: str = "") -> int:
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        return users.main([*words, "--users", str(file)])
+
+    assert run("add", "boss", "--admin", typed="long enough\n") == 0
+    assert (
+        run("add", "anna", typed="short\n") == 1 and run("add", "Anna!", typed="long enough") == 1
+    )
+    assert run("add", "anna", typed="long enough too\n") == 0
+    assert Accounts(file).check("anna", "long enough too")
+    assert run("list") == 0
+    said = capsys.readouterr()
+    assert "boss (administrator)" in said.out and "at least 8" in said.err
+    assert run("remove", "anna") == 0 and run("remove", "anna") == 1
+    assert list(read_accounts(file)) == ["boss"]
+    with pytest.raises(SystemExit):
+        run("add")

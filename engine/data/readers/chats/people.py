@@ -12,10 +12,20 @@ from engine.data.rows import Row
 from engine.text import count_of
 
 # Keys under which programs keep a message's author, text and time; the first found wins.
-AUTHOR_KEYS = ("from", "sender_name", "author", "sender", "user_profile", "user", "username")
+AUTHOR_KEYS = (
+    "from",
+    "sender_name",
+    "author",
+    "sender",
+    "user_profile",
+    "user",
+    "username",
+    "creator",
+)
 NAME_KEYS = ("nickname", "display_name", "real_name", "global_name", "name", "username", "id")
 TEXT_KEYS = ("text", "content", "body", "message")
-TIME_KEYS = ("date_unixtime", "timestamp_ms", "timestamp", "ts", "date", "created_at", "time")
+TIME_KEYS = ("date_unixtime", "timestamp_ms", "timestamp", "ts", "date", "created_at", "time",
+             "created_date", "createTime")  # fmt: skip
 ASSISTANT_ROLES = {
     "user", "assistant", "system", "human", "gpt", "model", "bot", "ai", "tool", "function",
     "developer", "prompter", "chatgpt", "observation",

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from engine.data.ingest import ingest_files
-from engine.data.readers import workbook_scan
+from engine.data.readers.excel import archive
 from engine.data.upload import Upload
 from engine.errors import DataError
 from engine.store.workspace import Store
@@ -48,7 +48,7 @@ def test_a_bomb_is_refused_soon(tmp_path: Path, home: Path, what: str) -> None:
 def test_cells_are_counted_while_they_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workbook_scan, "CELL_LIMIT", 100)
+    monkeypatch.setattr(archive, "CELL_LIMIT", 100)
     rows = "".join(f'<row r="{n}">{cell(f"A{n}", "a")}</row>' for n in range(1, 80))
     with pytest.raises(DataError, match="more than 100 cells"):
         read_made(tmp_path, "a.xlsx", book([rows, rows]))

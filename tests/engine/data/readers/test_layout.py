@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.data.readers.workbook import cell_text
+from engine.data.readers.excel.workbook import cell_text
 from engine.errors import DataError
 from tests.engine.data.malformed import workbook
 from tests.engine.data.readers.reading import read_made

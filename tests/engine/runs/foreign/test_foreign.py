@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from engine.coach.caution import score_caution
 from engine.data import ingest
 from engine.data.rows import HELD_OUT, TRAIN
 from engine.errors import HoneError
@@ -179,7 +180,7 @@ def test_it_is_scored_and_asked_as_peft_would(world: World) -> None:
         held_out_loss(saved, tuned, begin), abs=1e-5
     )
     assert math.log(view.scored.base) == pytest.approx(held_out_loss(saved, begin, begin), abs=1e-5)
-    assert "perhaps on some of these held-out examples" in view.warnings[0]
+    assert "perhaps on some of these held-out examples" in view.warnings[0] == score_caution(run)
     questions = [saved.question(row) for row in saved.held_out[:3]]
     pair = load_pair(open_trained_run(run))
     said = greedy_replies(pair.model, pair.tokenizer, questions, 6)

@@ -7,6 +7,8 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from engine.data.readers.excel.archive import scan_workbook
+from engine.data.readers.excel.cells import SheetScan
 from engine.data.readers.layout import (
     HEADER_ROWS,
     Cells,
@@ -15,7 +17,6 @@ from engine.data.readers.layout import (
     rows_of_layout,
 )
 from engine.data.readers.table import FileRows, ReadOptions
-from engine.data.readers.workbook_scan import SheetScan, scan_workbook
 from engine.errors import DataError
 from engine.text import count_of
 
@@ -30,10 +31,10 @@ def read_workbook(path: Path, name: str, options: ReadOptions, notes: list[str])
         raise DataError(
             f"'{name}' has no rows: its sheets are empty. Choose a file with examples in it."
         )
-    scan = filled[0]
+    scan = _choose_sheet(filled)
     scan.require_readable(name)
     require_few_columns(scan.columns, name)
-    _note_sheets(scan, filled[1:], notes)
+    _note_sheets(scan, [one for one in filled if one is not scan], notes)
     cells = (row for row in _read_cells(path, name, scan, notes) if any(map(str.strip, row)))
     peeked = list(islice(cells, HEADER_ROWS))
     if not peeked:
@@ -44,6 +45,13 @@ def read_workbook(path: Path, name: str, options: ReadOptions, notes: list[str])
             "The first row looks like an example, so the columns are called column 1, column 2 …"
         )
     yield from rows_of_layout(layout, chain(peeked[layout.above :], cells))
+
+
+def _choose_sheet(filled: Sequence[SheetScan]) -> SheetScan:
+    """The first sheet, unless it is a page of text before a table."""
+    first = filled[0]
+    tables = (one for one in filled if one.columns > 1 and one.rows > first.rows)
+    return next(tables, first) if first.columns == 1 else first
 
 
 def _note_sheets(scan: SheetScan, others: Sequence[SheetScan], notes: list[str]) -> None:

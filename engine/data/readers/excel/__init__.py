@@ -1,0 +1,1 @@
+"""Excel workbooks: looked through for what would do harm, then read."""
