@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 
@@ -21,13 +22,13 @@ def choose_held_out(items: Iterable[SplitRow], share: float, seed: int) -> set[i
     held: set[int] = set()
     owed = 0.0  # rows that the labels before were too small to give
     for label in sorted(by_label):
-        drawn = sorted(by_label[label], key=lambda cluster: _hash_order(cluster, seed))
+        drawn = sorted(by_label[label], key=lambda cluster: _draw_order(cluster, seed))
         owed += share * sum(map(len, drawn))
         chosen = _draw_clusters(drawn, owed)
         held |= {item[3] for cluster in chosen for item in cluster}
         owed -= sum(map(len, chosen))
     if share > 0 and not held and len(clusters) > 1:
-        smallest = min(clusters.values(), key=lambda one: (len(one), _hash_order(one, seed)))
+        smallest = min(clusters.values(), key=lambda one: (len(one), _draw_order(one, seed)))
         held = {item[3] for item in smallest}
     return held
 
@@ -38,7 +39,7 @@ def _draw_clusters(drawn: list[list[SplitRow]], wanted: float) -> list[list[Spli
     Where only large ones are left, one of up to twice the rows that are wanted is better than none.
     """
     chosen: dict[int, list[SplitRow]] = {}
-    for most in (1.0, 2.0):
+    for most in (1.5, 2.0):
         for at, cluster in enumerate(drawn):
             if wanted < 0.5 or len(chosen) + 1 >= len(drawn):
                 break
@@ -48,6 +49,8 @@ def _draw_clusters(drawn: list[list[SplitRow]], wanted: float) -> list[list[Spli
     return list(chosen.values())
 
 
-def _hash_order(cluster: list[SplitRow], seed: int) -> bytes:
+def _draw_order(cluster: list[SplitRow], seed: int) -> float:
+    """Smallest first: by chance, but a cluster of two comes first twice as often as one row."""
     key = min(item[1] for item in cluster)
-    return hashlib.blake2b(key, key=str(seed).encode(), digest_size=8).digest()
+    drawn = hashlib.blake2b(key, key=str(seed).encode(), digest_size=8).digest()
+    return -math.log((int.from_bytes(drawn) + 1) / 2**64) / len(cluster)
