@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import ModelError
 from engine.model import config_json, weights
+from engine.model.safety import homes_of_links
 from engine.spec.objective import Task
 
 CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
@@ -75,10 +76,14 @@ class ForeignAdapter(NamedTuple):
 
 
 def find_files(folder: Path) -> dict[str, Path]:
-    """The files of a folder by name; raises ModelError where it is none, or leads elsewhere."""
+    """The files of a folder by name; raises ModelError where it is none.
+
+    A link within the Hub's cache is the file that it leads to; any other stays one, and is refused.
+    """
     try:
         there = folder.is_absolute() and folder.is_dir()
-        found = {one.name: one for one in folder.iterdir()} if there else {}
+        homes = homes_of_links(folder) if there else []
+        found = {one.name: _followed(one, homes) for one in folder.iterdir()} if there else {}
     except (OSError, ValueError):
         there, found = False, {}
     if not there:
@@ -87,6 +92,12 @@ def find_files(folder: Path) -> dict[str, Path]:
             "folder."
         )
     return found
+
+
+def _followed(file: Path, homes: Iterable[Path]) -> Path:
+    real = file.resolve()
+    inside = file.is_symlink() and any(real.is_relative_to(home) for home in homes)
+    return real if inside else file
 
 
 def read_adapter(files: Mapping[str, Path], name: str) -> ForeignAdapter:
@@ -118,7 +129,7 @@ def _require_files(files: Mapping[str, Path]) -> None:
     """Raise ModelError unless config and weights are there, as files."""
     for name in ADAPTER_FILES:
         if name in files and (files[name].is_symlink() or not files[name].is_file()):
-            raise ModelError(f"Its {name} is not a file. Put the file itself in its place.")
+            raise ModelError(f"Its {name} is a link or no file. Put the file itself in its place.")
     if CONFIG_NAME in files and WEIGHTS_NAME in files:
         return
     if any(re.fullmatch(r"model.*\.safetensors", name) for name in files):

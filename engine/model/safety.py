@@ -75,7 +75,7 @@ def _check_files(path: Path) -> None:
         files += (path / TEMPLATES_FOLDER).iterdir()
     if len(files) > MOST_FILES:
         raise ModelError(f"It holds {len(files):,} files. Choose the folder of one model.")
-    homes = _homes(path)
+    homes = homes_of_links(path)
     for file in files:
         if file.is_symlink() and not file.exists():
             raise ModelError(
@@ -92,7 +92,7 @@ def _check_files(path: Path) -> None:
             )
 
 
-def _homes(path: Path) -> list[Path]:
+def homes_of_links(path: Path) -> list[Path]:
     """The folders that links of a model may lead to; the Hub's cache keeps a model as links:
 
     models--OWNER--NAME/snapshots/COMMIT/FILE -> ../../blobs/HASH

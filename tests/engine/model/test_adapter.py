@@ -177,7 +177,7 @@ def spoil(folder: Path, case: str) -> None:
         ("no JSON", "adapter_config.json is damaged. Get the adapter again"),
         ("deep", "adapter_config.json is damaged"),
         ("huge", "has 2 MB. Get the adapter again"),
-        ("link", "adapter_model.safetensors is not a file"),
+        ("link", "adapter_model.safetensors is a link or no file"),
     ],
 )
 def test_files_that_are_not_those_of_an_adapter(tmp_path: Path, case: str, words: str) -> None:
@@ -194,6 +194,20 @@ def test_files_that_are_not_those_of_an_adapter(tmp_path: Path, case: str, words
 def test_a_folder_that_is_none(path: str) -> None:
     with pytest.raises(ModelError, match="is not a folder on this machine"):
         find_files(Path(path))
+
+
+def test_a_folder_of_the_hubs_cache_is_links(tmp_path: Path) -> None:
+    cache = tmp_path / "models--someone--mine"
+    save_adapter(cache / "blobs")
+    snapshot = cache / "snapshots" / "0123abcd"
+    snapshot.mkdir(parents=True)
+    for file in (cache / "blobs").iterdir():
+        (snapshot / file.name).symlink_to(f"../../blobs/{file.name}")
+    assert read_adapter(find_files(snapshot), "mine").rank == 4
+    (snapshot / WEIGHTS).unlink()
+    (snapshot / WEIGHTS).symlink_to("/etc/passwd")
+    with pytest.raises(ModelError, match="is a link or no file"):
+        read_adapter(find_files(snapshot), "mine")
 
 
 def test_a_pickle_beside_the_safetensors_is_never_opened(tmp_path: Path) -> None:
