@@ -1,4 +1,4 @@
-"""The Dockerfiles, as far as they can be tried without Docker: each command means what it should."""
+"""The Dockerfiles, as far as they can be tried without Docker: what each command means."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from engine.cli.options import WORKSPACE, AsJson, Home, RunId, open_engine, open
 from engine.cli.progress import summarize_run
 from engine.coach import coach
 from engine.runs.engine import Engine
+from engine.store import heartbeat
 from engine.store.run_queue import QueueMove
 
 NOT_PRINTED = ("expected", "coach")  # parts of a summary that 'show' prints as sentences
@@ -34,7 +35,9 @@ def show_run(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) -> Non
     """Show one run."""
     with open_run(home, run) as (_, found):
         view, summary = found.view(), summarize_run(found)
-        verdict = coach.describe_run(view, found.state(view)).plain_text
+        silent = heartbeat.silent_seconds(found.path) if found.alive else 0.0
+        said = coach.describe_silence(view, silent) if silent else None
+        verdict = (said or coach.describe_run(view, found.state(view))).plain_text
     estimates = [
         f"{one['what']}: expected {one['expected']}, real {one['real']}"
         for one in summary["expected"]
@@ -43,9 +46,17 @@ def show_run(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) -> Non
     print_result("\n".join([verdict, *estimates, *figures]), summary, as_json)
 
 
-def stop_run(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) -> None:
-    """Stop a run after its current step, and keep what it has learned."""
-    _end_run(Engine.stop, run, home, as_json)
+def stop_run(
+    run: RunId,
+    now: Annotated[bool, typer.Option("--now", help="End it at once, though it hangs.")] = False,
+    home: Home = WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Stop a run after its current step, and keep what it has learned.
+
+    With --now its process is ended by force: what came after the last checkpoint is lost.
+    """
+    _end_run(Engine.end_now if now else Engine.stop, run, home, as_json)
 
 
 def pause_run(run: RunId, home: Home = WORKSPACE, as_json: AsJson = False) -> None:

@@ -81,8 +81,8 @@ LOCAL = Limits(
     forget_hours=UNLIMITED,
     chat_characters=400_000,
     child_memory=UNLIMITED,
-    child_cpu_seconds=UNLIMITED,
-    child_file_bytes=UNLIMITED,
+    child_cpu_seconds=6 * 3600,
+    child_file_bytes=500 * GB,
     readers_at_once=2,
 )
 USERS = LOCAL._replace(
@@ -95,6 +95,7 @@ USERS = LOCAL._replace(
     waiting_each=10,
     waiting_all=100,
     owner_bytes=100 * GB,
+    child_cpu_seconds=3600,
     child_file_bytes=50 * GB,
 )
 DEMO = Limits(

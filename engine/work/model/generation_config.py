@@ -20,17 +20,23 @@ GENERATION_FILE = "generation_config.json"
 # the second is left out.
 FIRST = ("do_sample", "num_beams", "use_cache", "return_dict_in_generate")
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
-# Numbers that the library accepts in the file and refuses when it generates: above 0 and at most.
-BOUNDS = {
+# Numbers that the library accepts in the file and refuses when it generates, and their largest
+# value; all are above 0, and floats.
+LARGEST = {
     "temperature": float("inf"),
+    "repetition_penalty": float("inf"),
     "top_p": 1.0,
     "typical_p": 1.0,
-    "repetition_penalty": float("inf"),
-    "top_k": float("inf"),
     "min_p": 1.0,
 }
-# Settings of the caller: a model that brings them fails wherever no tokenizer or list is expected.
-NEVER_KEPT = ("stop_strings", "return_dict_in_generate", "num_return_sequences", "max_time")
+# Settings of the caller, and ways to generate that need a second model or code from elsewhere.
+NEVER_KEPT = {
+    "stop_strings", "return_dict_in_generate", "num_return_sequences", "max_time", "penalty_alpha",
+    "dola_layers", "low_memory", "num_beam_groups", "diversity_penalty", "constraints",
+    "force_words_ids", "prompt_lookup_num_tokens", "assistant_early_exit", "is_assistant",
+    "speculation_type", "use_mtp", "watermarking_config", "compile_config", "token_healing",
+    "continuous_batching_config", "guidance_scale", "cache_implementation", "cache_config",
+}  # fmt: skip
 
 
 def read_generation_config(folder: Path) -> tuple[GenerationConfig, list[str]]:
@@ -62,7 +68,7 @@ def make_generation_config(values: dict[str, Any]) -> tuple[GenerationConfig, li
         if value is None or name == "transformers_version":
             continue
         if _is_usable(name, value) and _can_be_saved(kept | {name: value}):
-            kept[name] = value
+            kept[name] = float(value) if name in LARGEST else value
         else:
             left_out.append(f"{name}={value!r}")
     return GenerationConfig(**kept), left_out
@@ -80,15 +86,14 @@ def end_ids(config: GenerationConfig | None) -> list[int]:
 
 
 def _is_usable(name: str, value: Any) -> bool:
-    if name in NEVER_KEPT:
+    if name in NEVER_KEPT or value in ([], {}):
         return False
     if name in TOKEN_IDS:
         ids = value if isinstance(value, list) and name == "eos_token_id" else [value]
-        return bool(ids) and all(type(token) is int and token >= 0 for token in ids)
-    if name in BOUNDS:
-        number = type(value) in (int, float)
-        return number and 0 < value <= BOUNDS[name]
-    return True
+        return all(type(token) is int and token >= 0 for token in ids)
+    if name in LARGEST:
+        return type(value) in (int, float) and 0 < value <= LARGEST[name]
+    return name != "top_k" or (type(value) is int and value >= 0)
 
 
 def _can_be_saved(values: dict[str, Any]) -> bool:

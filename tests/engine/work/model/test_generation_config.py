@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from transformers import GenerationConfig
+import torch
+from transformers import AutoModelForCausalLM, GenerationConfig
 
 from engine.work.model.generation_config import read_generation_config, set_ends
+from tests.engine.tiny import config_of
 
 ENDS = {"bos_token_id": 1, "eos_token_id": [2, 3]}
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    return AutoModelForCausalLM.from_config(config_of("llama", 320, num_hidden_layers=1)).eval()
 
 
 def read(folder: Path, values: Any, name: str = "generation_config.json") -> tuple[dict, list[str]]:
@@ -50,13 +57,27 @@ def read(folder: Path, values: Any, name: str = "generation_config.json") -> tup
         ({"streamer": "x", "top_k": 50}, ["streamer"]),
         ({"suppress_tokens": [7], "forced_eos_token_id": 7}, ["suppress_tokens"]),
         ({"watermarking_config": {"odd": 1}}, ["watermarking_config"]),
+        ({"do_sample": True, "temperature": 2, "repetition_penalty": 2}, []),
+        ({"bad_words_ids": [], "suppress_tokens": [7]}, ["bad_words_ids"]),
+        ({"penalty_alpha": 0.6, "repetition_penalty": 1.1}, ["penalty_alpha"]),
+        ({"prompt_lookup_num_tokens": 3, "no_repeat_ngram_size": 3}, ["prompt_lookup_num_tokens"]),
+        ({"num_beams": 4, "num_beam_groups": 2}, ["num_beam_groups"]),
+        ({"do_sample": True, "top_k": -1}, ["top_k"]),
+        ({"do_sample": True, "top_k": 0, "max_length": 20}, []),
     ],
 )  # fmt: skip
-def test_what_cannot_be_saved_is_left_out_and_the_rest_kept(tmp_path, values, left_out) -> None:
+def test_what_cannot_be_saved_is_left_out_and_the_rest_kept(
+    tmp_path, model, values, left_out
+) -> None:
     saved, found = read(tmp_path, ENDS | values)
     assert found == left_out
     kept = {key: value for key, value in values.items() if key not in left_out}
     assert saved == kept | ENDS | {"eos_token_id": [4, 2, 3]}
+    model.generation_config = GenerationConfig.from_pretrained(tmp_path / "saved")
+    ids = torch.tensor([[5, 6]])
+    for options in ({}, {"do_sample": True}):
+        made = model.generate(ids, attention_mask=ids > 0, **{"max_new_tokens": 3} | options)
+        assert made.shape[0] == 1
 
 
 @pytest.mark.parametrize("eos", ["</s>", -1, [], [2, "x"], {"id": 2}, True])
