@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import inspect
+import itertools
 import logging
 import secrets
 import typing
@@ -76,19 +77,33 @@ def bind(handler: Callable[..., Any], *first: Any, outputs: Outputs = None) -> C
     does not name stays as it is. Inputs have names where the event gets ``inputs_kwargs``.
     """
 
+    signature, hints = inspect.signature(handler), typing.get_type_hints(handler)
+    left = list(signature.parameters.values())[len(first) :]
+    declared = [hints.get(one.name) for one in left]
+
     def call(request: Any, *args: Any, **named: Any) -> Any:
-        return handler(*_of_visitor(first, request), *args, **named)
+        given = map(_never_none, args, itertools.chain(declared, itertools.repeat(None)))
+        filled = {name: "" if value is None else value for name, value in named.items()}
+        return handler(*_of_visitor(first, request), *given, **filled)
 
     is_generator = inspect.isgeneratorfunction(handler)
     wrapper = (_wrap_generator if is_generator else _wrap_function)(call, outputs)
     # Gradio finds special arguments by annotation.
-    signature = inspect.signature(handler)
-    left = list(signature.parameters.values())[len(first) :]
     asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     wrapper.__name__ = handler.__name__
     wrapper.__signature__ = signature.replace(parameters=[asked, *left])  # type: ignore[attr-defined]
-    wrapper.__annotations__ = typing.get_type_hints(handler) | {"request": gr.Request}
+    wrapper.__annotations__ = hints | {"request": gr.Request}
     return wrapper
+
+
+def _never_none(value: Any, declared: Any) -> Any:
+    """An empty text where a handler takes a text: a list in which nothing is chosen gives None."""
+    if declared == Values and isinstance(value, dict):
+        return {
+            widget: "" if one is None and isinstance(widget, gr.Dropdown) else one
+            for widget, one in value.items()
+        }
+    return "" if value is None and declared is str else value
 
 
 class PerVisitor(Protocol):

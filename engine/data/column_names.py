@@ -12,6 +12,7 @@ MARK_COLUMNS = (
     "label", "good", "kto_tag", "thumbs_up", "thumbs", "thumb", "feedback", "user_feedback",
     "vote", "votes", "reaction", "like", "liked", "is_good", "helpful", "is_helpful", "desirable",
     "is_desirable", "binary_label", "completion_label", "labels", "rating", "score", "preference",
+    "chosen", "is_chosen", "preferred", "accepted",
 )  # fmt: skip
 PROMPT_COLUMNS = ("prompt", "question", "instruction", "input", "query", "context")
 INPUT_COLUMNS = ("input", "context")

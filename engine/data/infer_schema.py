@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from engine.data import column_names as known
 from engine.data.columns.answers import find_answers
-from engine.data.columns.contents import all_integers
+from engine.data.columns.contents import all_integers, are_own_texts
 from engine.data.columns.conversations import (
     find_chat_column,
     find_persons,
@@ -75,4 +75,8 @@ def _infer_by_contents(name: str, columns: Sequence[str], table: Columns) -> Sch
     nested = table.with_nested()
     if len(nested.names) > len(table.names) and (found := _infer_by_names(name, nested)):
         return found
+    inner = [path for path in nested.nested if nested.texts(path)]
+    if inner and not any(are_own_texts(table.texts(column)) for column in columns):
+        flat = [column for column in columns if table.texts(column)]
+        return guess_schema([*flat, *inner], Columns.of([*flat, *inner], table.rows))
     return guess_schema(columns, table)

@@ -14,7 +14,7 @@ from engine.errors import DataError, HoneError, RunError
 from engine.runs.engine import Engine
 from engine.store.files import remove_whole
 from engine.store.run_dir import RunDir
-from engine.store.space import bytes_below, clear_caches
+from engine.store.space import bytes_below, bytes_used, clear_caches
 from engine.store.workspace import Store
 
 END_SECONDS = 15.0  # for runs that must end before their files are removed
@@ -76,12 +76,11 @@ class Belongings(NamedTuple):
 
 def count_belongings(store: Store) -> Belongings:
     """What ``delete_everything`` would delete."""
-    folders = (store.runs, store.datasets, store.recipes, store.prepared, store.tokens)
     return Belongings(
         runs=len(list(store.all_runs())),
         datasets=len(list(store.datasets.glob("[!.]*"))),
         recipes=len(list(store.recipes.glob("*.yaml"))),
-        bytes=sum(map(bytes_below, (*folders, store.hub_cache, store.tmp))),
+        bytes=bytes_used(store),
     )
 
 

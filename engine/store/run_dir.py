@@ -129,6 +129,8 @@ class RunDir:
     @property
     def alive(self) -> bool:
         """Whether a worker holds the lock: the only truth about "running"."""
+        if not self.path.is_dir():  # deleted; a probe would make the folder anew
+            return False
         probe = FileLock(self.path / "lock")
         # A probe holds the lock for an instant, and another probe would take it for a worker:
         # probes of this process wait for each other, and those of other processes are gone at the

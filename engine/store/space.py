@@ -13,6 +13,8 @@ from engine.errors import RunError
 from engine.store.workspace import Store
 from engine.text import format_bytes
 
+KNOWN_SECONDS = 10.0
+_KNOWN: dict[Path, tuple[float, int]] = {}  # home -> when it was counted, bytes
 DRAFT_SECONDS = 3600  # after which nobody writes a draft any more
 
 
@@ -26,22 +28,36 @@ def bytes_below(folder: Path) -> int:
     return found
 
 
+def bytes_used(store: Store) -> int:
+    """Bytes of all files of an owner."""
+    return sum(map(bytes_below, store.own_folders()))
+
+
 def require_space(store: Store, needed: float = 0.0) -> None:
     """Raise RunError where an owner's files would take more than he may have on the disk.
 
     What can be made again is removed first.
     """
     limit = store.limits.owner_bytes
-    if math.isinf(limit) or bytes_below(store.home) + needed <= limit:
+    if math.isinf(limit) or _is_known_to_fit(store, needed):
         return
-    clear_caches(store)
-    used = bytes_below(store.home)
+    used = bytes_used(store)
+    if used + needed > limit:
+        clear_caches(store)
+        used = bytes_used(store)
+    _KNOWN[store.home] = (time.monotonic(), used)
     if used + needed > limit:
         more = f", and this needs about {format_bytes(needed)} more" if needed else ""
         raise RunError(
             f"Your data and runs take {format_bytes(used)}{more}. {store.limits.who} keeps up to "
             f"{format_bytes(limit)} for each user. Delete data or runs that you no longer need."
         )
+
+
+def _is_known_to_fit(store: Store, needed: float) -> bool:
+    """Whether there was much room a moment ago: large folders are not counted at every key."""
+    at, used = _KNOWN.get(store.home, (-math.inf, 0))
+    return time.monotonic() - at < KNOWN_SECONDS and used + needed < store.limits.owner_bytes / 2
 
 
 def clear_caches(store: Store) -> None:

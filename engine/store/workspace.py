@@ -69,6 +69,11 @@ class Store:
             for folder in (*folders, self.prepared, self.recipes):
                 folder.mkdir(exist_ok=True)
 
+    def own_folders(self) -> tuple[Path, ...]:
+        """The folders of this owner's files."""
+        found = (self.runs, self.datasets, self.recipes, self.prepared, self.tokens)
+        return (*found, self.hub_cache, self.tmp)
+
     def own_paths(self) -> list[Path]:
         """What stands in the folder of the workspace, which may hold other things too."""
         return [self.root / name for name in ROOT_NAMES]

@@ -28,7 +28,7 @@ def answer(folder: str, question: dict[str, Any]) -> dict[str, Any]:
         asked = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     for prompt in question["prompts"]:
         ids = torch.tensor([prompt], device=model.device)
-        options = {"max_new_tokens": question["new_tokens"], "do_sample": False}
+        options = {"max_new_tokens": question["new_tokens"], "do_sample": False, "num_beams": 1}
         made = model.generate(ids, attention_mask=torch.ones_like(ids), **options)
         replies.append(made[0, len(prompt) :].tolist())
     named = model.generation_config.eos_token_id

@@ -31,7 +31,7 @@ def _route(methods: str, pattern: str, kind: Kind) -> Route:
 
 ROUTES = (
     # Gradio's own scripts, styles and fonts, the same for everybody.
-    _route("GET HEAD", r"/(?!.*\.\.)(?:assets|static|svelte)/[\w./@~+-]+", "public"),
+    _route("GET HEAD", r"/(?:assets|static|svelte)(?:/[\w@~+-][\w.@~+-]*)+", "public"),
     _route("GET HEAD", r"/(?:gradio_api/)?theme\.css", "public"),
     _route("GET HEAD", r"/(?:favicon\.ico|robots\.txt|manifest\.json)", "public"),
     _route("GET HEAD", r"/plotly\.min\.js", "public"),

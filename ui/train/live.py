@@ -36,6 +36,7 @@ LIVE_SCRIPT = f"HoneLive(element, props, server, trigger, watch); {LIVE_EVENTS}"
 
 def poll_run(ctx: Context, cursor: dict[str, Any]) -> dict[str, Any]:
     """The answer to one poll; never raises, since the page takes an error for a lost connection."""
+    cursor = cursor if isinstance(cursor, dict) else {}  # whatever was sent
     try:
         run = shown_run(ctx, str(cursor.get("run") or ""))
         if run is None:
@@ -92,7 +93,9 @@ def poll_answer(
         "outcome": [] if state.live else _outcome(view, state),
         "load": machine_load(pid),
     }
-    answer |= _new_points(view, int(cursor.get("index") or 0) if same else 0)
+    index = cursor.get("index")
+    known = index if same and isinstance(index, int) and index > 0 else 0
+    answer |= _new_points(view, known)
     add_ending(answer, ending_of(run, state), view)
     if cursor.get("samples") != len(view.samples) or not same:
         answer["samples"] = live_parts.samples_by_prompt(view)

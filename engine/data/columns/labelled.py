@@ -101,7 +101,7 @@ def _overlap(some: list[str], others: list[str]) -> bool:
 def _text_alone(table: Columns, text: str) -> Schema:
     reason = f"The column '{text}' holds text. The model learns all of it."
     found, count = Schema(Shape.TEXT, reason, {"text": text}), len(table.rows)
-    others = [column for column in (*table.columns, *table.nested) if column != text]
+    others = [column for column in (*table.columns, *table.nested_everywhere) if column != text]
     lists = (one for one in others if holds_label_lists(table.filled(one), count))
     if labels := next(lists, ""):
         reason = f"Every row has a text ('{text}') and labels ('{labels}')."

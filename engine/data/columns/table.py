@@ -43,7 +43,12 @@ class Columns:
     @cached_property
     def nested(self) -> list[str]:
         """Paths to texts, numbers and conversations in objects, but to nothing in a list."""
-        paths = [path for path in nested_paths(self.rows) if "[" not in path]
+        return [path for path in self.nested_everywhere if "[" not in path]
+
+    @cached_property
+    def nested_everywhere(self) -> list[str]:
+        """Paths to texts, numbers and conversations in objects and at the beginning of lists."""
+        paths = nested_paths(self.rows)
         return [path for path in paths if self.texts(path) or self.holds_turns(path)]
 
     @property

@@ -39,17 +39,29 @@ def guess_schema(columns: Sequence[str], table: Columns) -> Schema:
         found = _numbered_classes(table, columns, said, labels[0])
     if found is None and len(said) < 2:
         found = _guess_text(columns, said, worded)
+    if found is None and len(said) > 2 and not labels:
+        return _guess_compared(table, _longest(said, texts, columns, most=3))
     return found or _guess_answers(table, _longest(said, texts, columns), labels)
 
 
-def _longest(said: list[str], texts: dict[str, list[str]], columns: Sequence[str]) -> list[str]:
-    """The two columns with the longest texts, as they stand unless only the second asks."""
+def _longest(
+    said: list[str], texts: dict[str, list[str]], columns: Sequence[str], most: int = 2
+) -> list[str]:
+    """The columns with the longest texts: that which asks first, else as they stand."""
     length = {one: sum(map(len, texts[one])) / max(1, len(texts[one])) for one in said}
-    chosen = sorted(said, key=lambda one: -length[one])[:2]
-    first, second = (column for column in columns if column in chosen)
-    if are_questions(texts[second]) and not are_questions(texts[first]):
-        return [second, first]
-    return [first, second]
+    chosen = sorted(said, key=lambda one: -length[one])[:most]
+    ordered = [column for column in columns if column in chosen]
+    return sorted(ordered, key=lambda one: not are_questions(texts[one]))
+
+
+def _guess_compared(table: Columns, three: list[str]) -> Schema:
+    """A question and its answer; or a better and a worse answer to it."""
+    prompt, better, worse = three
+    reason = f"'{better}' was taken as the better answer to '{prompt}', '{worse}' as the worse one."
+    roles = {"prompt": prompt, "chosen": better, "rejected": worse}
+    return _guess_answers(table, [prompt, better], []).or_else(
+        Schema(Shape.PREFERENCE, reason, roles)
+    )
 
 
 def _guess_answers(table: Columns, pair: list[str], labels: list[str]) -> Schema:

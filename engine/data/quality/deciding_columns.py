@@ -14,6 +14,7 @@ from engine.data.columns.marks import (
     YES_WORDS,
     is_verdict_name,
     judges,
+    name_words,
     plain_word,
     says_bad,
 )
@@ -28,7 +29,8 @@ MOST_COLUMNS = 200  # that are counted
 MOST_VALUES = 12  # of a column that is asked about
 VALUE_LENGTH = 60
 FEW_ROWS = 10  # below this a repeated value says nothing
-ROWS_A_VALUE = 5  # rows for each value, where neither name nor values say what a column is
+ROWS_A_VALUE = 3  # rows for each value, where neither name nor values say what a column is
+SCORE_NAMES = {"rating", "score", "stars", "rank", "reward", "points"}
 EMPTY = "(empty)"
 ANSWERED = (Shape.CHAT, Shape.ALPACA, Shape.COMPLETION, Shape.FEEDBACK, Shape.PREFERENCE)
 LeftOut = Mapping[str, Sequence[str]]  # column -> values
@@ -115,6 +117,8 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
     if judged:
         return "verdict"
     if shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS:
+        return "few values"
+    if len(values) > 1 and name_words(name) & SCORE_NAMES:
         return "few values"
     repeated = rows >= FEW_ROWS and 1 < len(values) <= max(2, rows // ROWS_A_VALUE)
     is_date = are_references(values) and not all(word.lstrip("-").isdigit() for word in words)

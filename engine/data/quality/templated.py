@@ -51,7 +51,9 @@ def find_marks(row: Row) -> str:
         headings = {str(one["e"]).lower() for one in marks if one["e"]}
         if headings and not headings & TELLING:
             marks = [one for one in marks if not one["e"]]
-        if match := next(iter(marks), None) or ENDS.search(text):
+        match = next(iter(marks), None) or ENDS.search(text)
+        is_struck = text.count("<s>") == text.count("</s>") and not text.startswith("<s>")
+        if match and (marks or not is_struck or "s>" not in match[0]):
             return match[0].strip()
     return ""
 

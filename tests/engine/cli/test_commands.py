@@ -14,10 +14,12 @@ from engine.data.upload import Upload
 from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.store import events as ev
+from engine.store import heartbeat
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
+from tests.hung_backend import Hangs
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
 
@@ -108,6 +110,20 @@ def test_a_run_is_paused_and_taken_up_again_on_the_command_line(
     assert run.state() == RunState.FINISHED and run.view().started.resumed_from == step
     assert main(["pause", run.id, "--home", str(home)]) == 2
     assert "is not running" in capsys.readouterr().err
+    engine.close()
+
+
+def test_a_run_that_hangs_is_said_and_ended_on_the_command_line(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = Engine(home, Hangs())
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: heartbeat.read_sign(run.path), 20)
+    assert main(["show", run.id, "--home", str(home)]) == 0
+    assert "No sign of life for 40 s" in capsys.readouterr().out
+    assert main(["stop", run.id, "--now", "--home", str(home)]) == 0
+    assert "is interrupted" in capsys.readouterr().out
+    wait_for(run, idle)
     engine.close()
 
 

@@ -54,8 +54,14 @@ SIGNATURES = (
     "\nBest regards, Anna", "\nThanks, Bob", "\nCheers", "\nKind regards, the Millers",
     " Thank you.", " Bye!", "\nSent from my phone",
 )  # fmt: skip
-NAMES = "Leo Finn Anna Ivy Otto Nina Carl Sara Felix Julia Clara Ned Eva Helen".split()
-THINGS = "cups jars towels pots clocks cards flags mirrors wheels desks pillows muffins".split()
+NAMES = [
+    "Leo", "Finn", "Anna", "Ivy", "Otto", "Nina", "Carl", "Sara", "Felix", "Julia", "Clara",
+    "Ned", "Eva", "Helen",
+]  # fmt: skip
+THINGS = [
+    "cups", "jars", "towels", "pots", "clocks", "cards", "flags", "mirrors", "wheels", "desks",
+    "pillows", "muffins",
+]  # fmt: skip
 TEMPLATES = (
     "My name is {} and I want {} as soon as you can",
     "Please send {} a box with {} today",
@@ -71,43 +77,78 @@ TEMPLATES = (
     "I think {} still waits for his {} from March",
 )
 FACTS = {
-    "Our shop closes at six o'clock in the evening.": ("When do you close?", "How late are you open?", "At what hour do the doors shut?", "Until when may I come in?"),
-    "Every order comes with a free candle.": ("Is there a present?", "What do I get for nothing?", "Any extras in the box?", "Do you add something?"),
-    "You can send things back within forty days.": ("How long may I think about it?", "What if I do not like it?", "Is a return possible?", "Until when can I give it back?"),
-    "Otto repairs all broken things in the cellar.": ("Who mends a radio?", "My lamp is dead. Help?", "Where do I bring a torn bag?", "Can somebody fix this?"),
-    "Please write to Nina with your order number.": ("My box got lost.", "Nothing came so far!", "Where does my delivery hide?", "I still wait for it."),
-    "The warranty lasts seven years for everything.": ("What if it breaks next winter?", "Is there some guarantee?", "How safe is my money?", "Who pays if it stops?"),
-    "Children get a discount of two coins.": ("Is it cheaper for my son?", "What about kids?", "My daughter is nine. Less to pay?", "Do you have a family price?"),
-    "We deliver on Mondays and on Thursdays only.": ("Which days does the van come?", "Can you bring it on Tuesday?", "When will somebody ring?", "On what day do you drive?"),
-    "The shop takes cards, coins and vouchers.": ("How may I pay?", "Is cash fine?", "Do you like plastic money?", "What is accepted at the till?"),
-    "All lamps are made in a village near the sea.": ("Where do they come from?", "Who builds your lights?", "Is it local work?", "Tell me about the makers."),
+    "Our shop closes at six o'clock in the evening.": (
+        "When do you close?", "How late are you open?", "At what hour do the doors shut?",
+        "Until when may I come in?",
+    ),
+    "Every order comes with a free candle.": (
+        "Is there a present?", "What do I get for nothing?", "Any extras in the box?",
+        "Do you add something?",
+    ),
+    "You can send things back within forty days.": (
+        "How long may I think about it?", "What if I do not like it?", "Is a return possible?",
+        "Until when can I give it back?",
+    ),
+    "Otto repairs all broken things in the cellar.": (
+        "Who mends a radio?", "My lamp is dead. Help?", "Where do I bring a torn bag?",
+        "Can somebody fix this?",
+    ),
+    "Please write to Nina with your order number.": (
+        "My box got lost.", "Nothing came so far!", "Where does my delivery hide?",
+        "I still wait for it.",
+    ),
+    "The warranty lasts seven years for everything.": (
+        "What if it breaks next winter?", "Is there some guarantee?", "How safe is my money?",
+        "Who pays if it stops?",
+    ),
+    "Children get a discount of two coins.": (
+        "Is it cheaper for my son?", "What about kids?", "My daughter is nine. Less to pay?",
+        "Do you have a family price?",
+    ),
+    "We deliver on Mondays and on Thursdays only.": (
+        "Which days does the van come?", "Can you bring it on Tuesday?",
+        "When will somebody ring?", "On what day do you drive?",
+    ),
+    "The shop takes cards, coins and vouchers.": (
+        "How may I pay?", "Is cash fine?", "Do you like plastic money?",
+        "What is accepted at the till?",
+    ),
+    "All lamps are made in a village near the sea.": (
+        "Where do they come from?", "Who builds your lights?", "Is it local work?",
+        "Tell me about the makers.",
+    ),
 }  # fmt: skip
-STORY = """The old lighthouse keeper climbed the stairs every evening before the storm.
-His daughter painted small boats on the white walls of the kitchen.
-In winter no ship could reach the island for many weeks.
-They ate dried fish and read the same three books aloud.
-One night a green light answered from the dark water.
-Nobody in the village believed what the girl had seen there.
-She took the red lantern and rowed out beyond the rocks.
-Behind the fog lay a ship without any sail or crew.
-A parrot on deck asked her for the name of the king.
-She laughed and told it that kings had ended long ago.
-The bird thought for a while and then began to sing.
-At dawn the waves carried both of them safely home.""".split("\n")
+STORY = (
+    "The old lighthouse keeper climbed the stairs every evening before the storm.",
+    "His daughter painted small boats on the white walls of the kitchen.",
+    "In winter no ship could reach the island for many weeks.",
+    "They ate dried fish and read the same three books aloud.",
+    "One night a green light answered from the dark water.",
+    "Nobody in the village believed what the girl had seen there.",
+    "She took the red lantern and rowed out beyond the rocks.",
+    "Behind the fog lay a ship without any sail or crew.",
+    "A parrot on deck asked her for the name of the king.",
+    "She laughed and told it that kings had ended long ago.",
+    "The bird thought for a while and then began to sing.",
+    "At dawn the waves carried both of them safely home.",
+)
+
+
+Made = Iterator[tuple[dict[str, Any], object]]
 
 
 class Leak(NamedTuple):
     title: str
-    build: Callable[[random.Random], Iterator[tuple[dict[str, Any], object]]]
+    build: Callable[[random.Random], Made]
     missed: float = 0.15  # share of the held-out rows that may still have their like in training
 
 
 def _labelled(
     texts: Callable[[str], list[str]],
-) -> Callable[..., Iterator[tuple[dict[str, Any], object]]]:
+) -> Callable[..., Made]:
     """Each sentence in several forms, with its label."""
 
-    def build(_: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+    def build(_: random.Random) -> Made:
         for sentence, label in TICKETS:
             for text in texts(sentence):
                 yield {"text": text, "label": label}, sentence
@@ -117,8 +158,8 @@ def _labelled(
 
 def _unlabelled(
     texts: Callable[[str], list[str]],
-) -> Callable[..., Iterator[tuple[dict[str, Any], object]]]:
-    def build(_: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+) -> Callable[..., Made]:
+    def build(_: random.Random) -> Made:
         for sentence, _label in TICKETS:
             for text in texts(sentence):
                 yield {"text": text}, sentence
@@ -126,7 +167,7 @@ def _unlabelled(
     return build
 
 
-def _slots(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+def _slots(chance: random.Random) -> Made:
     for template in TEMPLATES:
         for _ in range(25):
             name, thing = chance.choice(NAMES), chance.choice(THINGS)
@@ -134,21 +175,21 @@ def _slots(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
             yield {"prompt": template.format(name, thing), "completion": answer}, template
 
 
-def _several_answers(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+def _several_answers(chance: random.Random) -> Made:
     for at, (sentence, _) in enumerate(TICKETS):
         for word in chance.sample(NAMES, 8):
             answer = f"{word} says: {' '.join(chance.sample(THINGS, 4))} number {at}."
             yield {"question": f"{sentence}?", "answer": answer}, sentence
 
 
-def _same_answers(_: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+def _same_answers(_: random.Random) -> Made:
     for answer, questions in FACTS.items():
         for number, question in enumerate(questions):
             said = answer if number % 2 else f"Of course! {answer}"
             yield {"question": question, "answer": said}, answer
 
 
-def _reordered(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+def _reordered(chance: random.Random) -> Made:
     for sentence, label in TICKETS:
         words = sentence.split()
         for number in range(6):
@@ -160,7 +201,7 @@ def _reordered(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]
             )
 
 
-def _conversations(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+def _conversations(chance: random.Random) -> Made:
     for number in range(30):
         words = chance.sample([*NAMES, *THINGS], 12)
         for turn in range(4):
@@ -175,7 +216,7 @@ def _conversations(chance: random.Random) -> Iterator[tuple[dict[str, Any], obje
             )
 
 
-def _growing_threads(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+def _growing_threads(chance: random.Random) -> Made:
     """A conversation, row after row with one more question and answer."""
     for start in range(24):
         turns: list[dict[str, str]] = []
@@ -186,7 +227,7 @@ def _growing_threads(chance: random.Random) -> Iterator[tuple[dict[str, Any], ob
             yield {"messages": turns}, start
 
 
-def _windows(_: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+def _windows(_: random.Random) -> Made:
     """Pieces of one text that lie over one another, beside rows that are unlike them."""
     for start in range(len(STORY) - 2):
         yield {"text": " ".join(STORY[start : start + 3])}, "story"
@@ -195,7 +236,7 @@ def _windows(_: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
         yield {"text": " ".join(chance.sample(NAMES, 8)) + f" {number}."}, number
 
 
-def _reworded(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
+def _reworded(chance: random.Random) -> Made:
     """A word more, a word less, a word changed; with a greeting and a signature around it."""
     for sentence, label in TICKETS:
         for _ in range(8):
@@ -206,20 +247,36 @@ def _reworded(chance: random.Random) -> Iterator[tuple[dict[str, Any], object]]:
             yield {"text": text, "label": label}, sentence
 
 
+def _greeted(text: str) -> list[str]:
+    return [one + text for one in GREETINGS]
+
+
+def _glued(text: str) -> list[str]:
+    return [one + text.lower() for one in GLUED]
+
+
+def _signed(text: str) -> list[str]:
+    return [text + one for one in SIGNATURES]
+
+
+def _numbered(text: str) -> list[str]:
+    return [f"Ticket {37 * len(text) + 11 * number}: {text}" for number in range(9)]
+
+
 LEAKS = [
-    Leak("greetings before labelled sentences", _labelled(lambda text: [one + text for one in GREETINGS])),
-    Leak("greetings without punctuation", _unlabelled(lambda text: [one + text.lower() for one in GLUED])),
-    Leak("signatures", _labelled(lambda text: [text + one for one in SIGNATURES])),
-    Leak("numbered titles", _labelled(lambda text: [f"Ticket {len(text) * 37 + n * 11}: {text}" for n in range(9)])),
-    Leak("templates with slots", _slots),
+    Leak("greetings before labelled sentences", _labelled(_greeted)),
+    Leak("greetings without punctuation", _unlabelled(_glued)),
+    Leak("signatures", _labelled(_signed)),
+    Leak("numbered titles", _labelled(_numbered)),
+    Leak("templates with slots", _slots, missed=0.2),
     Leak("one question, several answers", _several_answers),
     Leak("one answer, several questions", _same_answers),
     Leak("other order, case and punctuation", _reordered),
     Leak("conversations by their number", _conversations),
     Leak("threads that grow", _growing_threads),
     Leak("overlapping parts of one text", _windows),
-    Leak("reworded, greeted and signed", _reworded),
-]  # fmt: skip
+    Leak("reworded, greeted and signed", _reworded, missed=0.6),  # and what is missed is said
+]
 PAIRS = (
     ("Where is the station?", "Wo befindet sich der Bahnhof?"),
     ("The soup is too cold.", "Die Suppe ist nicht warm genug."),

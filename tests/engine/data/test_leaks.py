@@ -44,6 +44,7 @@ def test_what_leaks_in_made_up_data(leak: Leak, add_rows, prepare) -> None:
     leaks = leaked_rows(prepared, substance)
     print(f"{leak.title}: {len(leaks)} of {prepared.held_out} held out leak ({len(rows)} rows)")
     assert len(leaks) <= leak.missed * prepared.held_out
+    assert not leaks or prepared.overlap.wording
     assert 0.05 * len(rows) <= prepared.held_out <= 0.2 * len(rows)
 
 
@@ -128,9 +129,9 @@ def test_a_held_out_file_that_says_the_same_behind_greetings(
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ((20, 20, 12, 0), "Of 20 held-out examples, 12 share most of the wording with a training example. Expect less"),
+        ((20, 20, 12, 0), "12 share most of the wording with a training example. Expect less"),
         ((20, 20, 1, 0), "1 shares most of the wording"),
-        ((20, 20, 0, 3), "none is worded much like a training example; 3 have answers that training examples have, too."),
+        ((20, 20, 0, 3), "example; 3 have answers that training examples have, too."),
         ((500, 900, 0, 0), "Of 500 held-out examples that were looked at (900 in all), none"),
         ((1, 1, 1, 1), "Of 1 held-out example, 1 shares most of the wording"),
     ],

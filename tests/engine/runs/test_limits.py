@@ -117,6 +117,22 @@ def test_who_has_used_up_his_space_is_told_what_to_do(home: Path, tmp_path: Path
     engine.close()
 
 
+def test_the_space_of_the_administrator_is_his_own(home: Path) -> None:
+    engine = make_engine(home, DEMO._replace(owner_bytes=2**20), supervise=False)
+    for folder in (engine.store.models / "large", engine.for_owner("ada").store.datasets / "x"):
+        folder.mkdir(parents=True)
+        (folder / "rows.arrow").write_bytes(bytes(2**21))
+    assert engine.plan(PIRATE, find_out(engine.store, PIRATE)).problems == ()
+    engine.close()
+
+
+def test_a_run_that_was_deleted_is_not_made_anew_by_a_look(demo: Engine) -> None:
+    run = demo.start(PIRATE)
+    demo.cancel(run.id)
+    demo.delete(run.id)
+    assert not run.alive and not run.queued and not run.path.exists()
+
+
 def test_what_can_be_made_again_is_removed_before_anything_is_refused(demo: Engine) -> None:
     prepared = oneshot.prepare_rows(demo.store, PIRATE.data)
     (demo.store.tokens / "x").mkdir(parents=True)

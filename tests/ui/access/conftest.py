@@ -37,7 +37,9 @@ class Place(NamedTuple):
 
     def digest(self) -> str:
         """A hash of all files of the first visitor, but for the mark of his visits."""
-        files = sorted(path for path in self.folder.rglob("*") if path.is_file())
+        kept = [self.folder / name for name in ("runs", "recipes", "tmp/own")]
+        kept += [path for path in self.folder.glob("datasets/*") if path.name[0] != "."]
+        files = sorted(path for folder in kept for path in folder.rglob("*") if path.is_file())
         parts = [
             path.relative_to(self.folder).as_posix().encode() + path.read_bytes()
             for path in files

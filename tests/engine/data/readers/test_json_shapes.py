@@ -127,6 +127,13 @@ def test_annotations_that_cannot_be_learned_are_told_truly(tmp_path: Path) -> No
         read_made(tmp_path, "a.json", json.dumps([task(n) for n in range(4)]))
 
 
+def test_the_short_form_of_tasks(tmp_path: Path) -> None:
+    about = {"annotation_id": 1, "annotator": 1, "id": 1}
+    rows = [{"text": "a", "topic": {"choices": ["x, y", "z"]}} | about, {"text": "b", "topic": "z"}]
+    found = read_made(tmp_path, "a.json", json.dumps(rows))
+    assert [row["topic"] for row in found.rows] == [["x, y", "z"], "z"]
+
+
 def test_questions_about_paragraphs_are_rows(tmp_path: Path) -> None:
     unanswered = {"question": "Who?", "answers": [], "is_impossible": True}
     part = {"context": "A text.", "qas": [*QUESTIONS, unanswered]}

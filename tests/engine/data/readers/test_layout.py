@@ -32,6 +32,16 @@ def numbered(header: str, first: int, mark: str = ",") -> str:
         ("FAQ of the year 2024\nFrage,Antwort\n" + lines(), PAIR_NAMES, "“FAQ of the year 2024”"),
         ("FAQ 2024;;\n;;\nFrage;Antwort;\n" + lines(";", end=";"), PAIR_NAMES, "“FAQ 2024”"),
         ("Report, March 2024\nquestion,answer\n" + lines(), ["question", "answer"], "“Report"),
+        (
+            "The shop, by Bob, in May\nFrage,Antwort\n" + lines(),
+            PAIR_NAMES,
+            "“The shop by Bob in May”",
+        ),
+        (
+            "| Frage | Antwort |\n|---|:-:|\n" + lines(" | ", start="| ", end=" |"),
+            PAIR_NAMES,
+            "2 columns without a name",
+        ),
         ("# exported on Monday, by Bob\nFrage,Antwort\n" + lines(), PAIR_NAMES, "exported on"),
         ("\n\n  \nFrage\tAntwort\n" + lines("\t"), PAIR_NAMES, ""),
         ("sep=;\nFrage;Antwort\n" + lines(";"), PAIR_NAMES, ""),

@@ -56,6 +56,12 @@ def account(said: list[tuple[str, str]]) -> dict:
     return {"personal_information": {"first_name": "Bob"}, "chats": {"list": [telegram(said)]}}
 
 
+def discord_table(said: list[tuple[str, str]]) -> str:
+    lines = [f'"{who}","{who}","2024-01-01T10:{n:02}:00","{text}","",""'
+             for n, (who, text) in enumerate(said)]  # fmt: skip
+    return "\n".join(["AuthorID,Author,Date,Content,Attachments,Reactions", *lines])
+
+
 STAMPS = {
     "iOS, German": "[01.01.24, 10:{:02}:00] {}: {}",
     "iOS, US": "\u200e[1/13/24, 10:{:02}:00\u202fPM] {}: {}",
@@ -95,6 +101,12 @@ def test_chats_in_json(tmp_path: Path, form: Any) -> None:
     told = [one for row in found.rows for one in contents(row, "Bob")]
     assert told == [text for _, text in SAID]
     assert "16 messages" in found.said
+
+
+def test_a_channel_as_a_table(tmp_path: Path) -> None:
+    found = read_made(tmp_path, "channel.csv", discord_table(SAID))
+    told = [one for row in found.rows for one in contents(row, "Bob")]
+    assert told == [text for _, text in SAID] and not found.bad
 
 
 @pytest.mark.parametrize("form", STAMPS.values(), ids=STAMPS)
