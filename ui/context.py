@@ -237,5 +237,5 @@ class Context:
         return page
 
     def known_hub_page(self, name: str) -> HubPage | None:
-        """The page as it was last fetched, for those who may fetch it: it may be a private one's."""
+        """The page as it was last fetched, for those who may fetch it: the model may be private."""
         return self._pages.get(name) if self.policy.may_download else None

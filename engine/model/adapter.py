@@ -174,11 +174,12 @@ def _describe(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> 
 def _refuse_other_kinds(config: dict[str, Any]) -> None:
     kind, task = config.get("peft_type"), config.get("task_type")
     if kind != "LORA":
-        said = config_json.excerpt(kind)
+        said = config_json.excerpt(kind or "not named")
         raise ModelError(f"It is an adapter of the kind '{said}'; Hone opens LoRA. {MERGE_INSTEAD}")
     if task is not None and task not in TASKS:
         raise ModelError(
-            f"It was made for a task that Hone does not train ('{config_json.excerpt(task)}')."
+            f"It was made for a task that Hone does not train ('{config_json.excerpt(task)}'). "
+            "Choose another adapter."
         )
     start = config.get("init_lora_weights", True)
     if not any(start is one or start == one for one in PLAIN_STARTS):

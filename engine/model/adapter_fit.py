@@ -67,7 +67,8 @@ def _find_layers(
     for path, sizes in adapter.matrices.items():
         module, block = _find_layer(path, info)
         if module is None:
-            wrong.append(f"{path[:100]} is not in it")
+            _refuse_head(path.rpartition(".")[2], info)
+            wrong.append(f"{path[:100]}, which is not in it")
         elif module.refused:
             raise ModelError(
                 f"It changes {module.name}, which Hone does not adapt: {module.refused}. "
@@ -75,12 +76,20 @@ def _find_layers(
             )
         elif (sizes.ins, sizes.outs) != (module.ins, module.outs):
             mine, theirs = f"{sizes.ins} × {sizes.outs}", f"{module.ins} × {module.outs}"
-            wrong.append(f"{path} has {theirs} numbers there, and the adapter is for {mine}")
+            wrong.append(f"{path}, which has {theirs} numbers there and {mine} in the adapter")
         else:
             found[path] = module, block
     if wrong:
         raise ModelError(_other_base(adapter, wrong, model))
     return found
+
+
+def _refuse_head(name: str, info: ModelInfo) -> None:
+    """Raise ModelError for matrices beside the output head or a classification head."""
+    if name in info.saveable or name in info.head:
+        raise ModelError(
+            f"It changes {name} by LoRA, which Hone trains in full or not at all. {MERGE_INSTEAD}"
+        )
 
 
 def _find_layer(path: str, info: ModelInfo) -> tuple[LinearModule | None, int]:

@@ -7,9 +7,10 @@ and asks nobody whose it is. So the first owner to name one is the only one to u
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 
 MOST_OF_AN_OWNER = 2000  # names kept for an owner; his oldest go first, nobody else's
+MOST_OWNERS = 10_000  # whoever has not been here for longest goes first
 
 
 class Claims:
@@ -18,7 +19,7 @@ class Claims:
     def __init__(self, most: int = MOST_OF_AN_OWNER) -> None:
         self._most = most
         self._owners: dict[str, str] = {}
-        self._names: defaultdict[str, OrderedDict[str, None]] = defaultdict(OrderedDict)
+        self._names: OrderedDict[str, OrderedDict[str, None]] = OrderedDict()
         self._lock = threading.Lock()
 
     def claim(self, kind: str, name: str, owner: str) -> bool:
@@ -27,21 +28,20 @@ class Claims:
         with self._lock:
             if self._owners.setdefault(key, owner) != owner:
                 return False
-            own = self._names[owner]
+            own = self._names.setdefault(owner, OrderedDict())
+            self._names.move_to_end(owner)
             own[key] = None
             own.move_to_end(key)
             while len(own) > self._most:
                 oldest, _ = own.popitem(last=False)
                 del self._owners[oldest]
+            while len(self._names) > MOST_OWNERS:
+                _, gone = self._names.popitem(last=False)
+                for key in gone:
+                    del self._owners[key]
         return True
 
     def holds(self, kind: str, name: str, owner: str) -> bool:
         """Whether a name is this owner's already."""
         with self._lock:
             return self._owners.get(f"{kind} {name}") == owner
-
-    def forget(self, owner: str) -> None:
-        """Drop all names of an owner who is gone."""
-        with self._lock:
-            for key in self._names.pop(owner, ()):
-                self._owners.pop(key, None)

@@ -22,6 +22,7 @@ from tests.fake_backend import FakeBackend
 from tests.ui.fakes import fake_engine
 from ui import serve
 from ui.access.guard import Site
+from ui.access.uploads import Uploads
 from ui.context import Context
 from ui.options import Options, read_options
 
@@ -58,7 +59,9 @@ def serving(home: Path, *words: str) -> Iterator[Served]:
     """Serve a page as app.py does with these words on its command line."""
     options: Options = read_options(["--home", str(home), "--no-browser", *words])
     engine = fake_engine(home, FakeBackend(seconds=0.001), TABLES[options.mode])
-    ctx = Context(engine)
+    # Gradio has one folder for uploads in a process, and several pages may be served at once here.
+    uploads = Uploads(home.parent.parent / "uploads", engine.store.limits.upload_bytes)
+    ctx = Context(engine, uploads=uploads)
     address = serve.Address("127.0.0.1", serve.free_port(17860))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(ctx.uploads.folder))

@@ -119,7 +119,7 @@ def test_the_hub_is_closed_in_the_demo(demo_place: Place, tmp_path: Path) -> Non
     for name, *data in (
         ("open_folder", str(tmp_path)), ("search_hub", "llama"), ("show_hub_dataset", "a/b"),
         ("offer_splits", "a/b", "c"), ("add_hub_dataset", "a/b"), ("resume_listed", "pocket"),
-        ("stop_listed", "pocket"), ("ask_removal",),
+        ("stop_listed", "pocket"), ("remove_downloaded", "", "pocket"),
     ):  # fmt: skip
         answer = visitor.call(name, *data, event={"name": "owner/private"})
         assert answer.refused, name

@@ -92,8 +92,15 @@ def test_a_session_belongs_to_who_names_it_first() -> None:
         claims.claim("session", f"b{number}", "b")
     assert claims.holds("session", "s", "a"), "one owner's many names push out none of another's"
     assert not claims.holds("session", "b0", "b") and claims.holds("session", "b9", "b")
-    claims.forget("a")
-    assert claims.claim("session", "s", "b")
+
+
+def test_owners_who_do_not_come_back_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.access.claims.MOST_OWNERS", 3)
+    claims = Claims()
+    for owner in ("a", "b", "c", "a", "d"):
+        claims.claim("session", f"of {owner}", owner)
+    assert [claims.holds("session", f"of {owner}", owner) for owner in "abcd"] == [1, 0, 1, 1]
+    assert len(claims._owners) == 3
 
 
 # --- throttle ---
