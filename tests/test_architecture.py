@@ -45,9 +45,20 @@ WORK: Mapping[str, tuple[str, ...]] = {
     "merge_check": (*MODEL, "stranger"),
     "merge": (*MODEL, "merge_check"),
     "serve": (),
+    "heartbeat": (),
     "desk": (*MODEL, "serve"),
     "oneshot": (*MODEL, "serve"),
-    "__main__": (*MODEL, "train", "evaluate", "merge_check", "merge", "serve", "desk", "oneshot"),
+    "__main__": (
+        *MODEL,
+        "train",
+        "evaluate",
+        "merge_check",
+        "merge",
+        "serve",
+        "heartbeat",
+        "desk",
+        "oneshot",
+    ),
 }
 PAGE = ("text", "access", "handlers", "context", "form")
 DRAWN = (*PAGE, "theme", "charts")

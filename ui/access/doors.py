@@ -54,7 +54,7 @@ class TokenDoor:
         self._cookie, self._signer = cookie, signer
 
     async def admit(self, request: Request) -> Admission:
-        if request.url.path == "/" and "token" in request.query_params:
+        if request.scope["path"] == "/" and "token" in request.query_params:
             given = request.query_params["token"].encode("utf-8", "replace")
             if hmac.compare_digest(given, self.token.encode()):
                 value = self._signer.sign(ADMITTED)
@@ -81,11 +81,11 @@ class DemoDoor:
         if DEMO_OWNER.fullmatch(owner):
             return Admission(Visitor(owner))
         # Only who opens the page becomes an owner; a request for anything else is nobody's.
-        if request.url.path != "/" or request.method != "GET":
+        if request.scope["path"] != "/" or request.method != "GET":
             why = "Your visit has ended, or your browser keeps no cookies. Reload the page."
             return Admission(answer=refusal(request, why))
         owner = f"v-{secrets.token_hex(16)}"
-        secure = self._framed or request.url.scheme == "https"
+        secure = self._framed or request.scope["scheme"] == "https"
         same_site = "None" if self._framed else "Lax"
         value = self._signer.sign(owner)
         cookie = cookie_header(self._cookie, value, same_site, secure, COOKIE_SECONDS)
@@ -94,7 +94,7 @@ class DemoDoor:
 
 def refusal(request: Request, why: str) -> Response:
     """401: as a small page where somebody opened the page, else as JSON."""
-    if request.url.path == "/":
+    if request.scope["path"] == "/":
         return closed_page(why)
     return JSONResponse({"error": why}, 401)
 

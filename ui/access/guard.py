@@ -95,7 +95,7 @@ class Guard:
 
     async def _admit(self, request: Request, send: Answering) -> Response | None:
         """The guard's own answer; None where Gradio has answered."""
-        site, path = self.site, request.url.path
+        site, path = self.site, request.scope["path"]
         if problem := host_problem(request, site.hosts):
             return JSONResponse({"error": problem}, 400)
         if problem := foreign_problem(request, forwarded=site.framed):
@@ -135,7 +135,7 @@ class Guard:
         self, request: Request, store: Store, visitor: Visitor, found: tuple[Route, str] | None
     ) -> Response | None:
         """The answer to what is none of Gradio's business."""
-        path = request.url.path
+        path = request.scope["path"]
         if path == "/whoami" and request.method == "GET":
             return JSONResponse({"name": visitor.name})
         if path.startswith(downloads.PREFIX) and request.method == "GET":

@@ -97,7 +97,7 @@ class LoginDoor:
         self._checks = anyio.Semaphore(CHECKS_AT_ONCE)
 
     async def admit(self, request: Request) -> Admission:
-        path, method = request.url.path, request.method
+        path, method = request.scope["path"], request.method
         secret = request.cookies.get(self._cookie, "")
         if path == "/login" and method == "POST":
             return await self._log_in(request)
@@ -132,7 +132,7 @@ class LoginDoor:
         return Admission(None, cookie, RedirectResponse("/", 303))
 
     def _cookie_of(self, request: Request, secret: str, seconds: int | None = None) -> str:
-        secure = request.url.scheme == "https"
+        secure = request.scope["scheme"] == "https"
         return cookie_header(self._cookie, secret, "Strict", secure, seconds)
 
 

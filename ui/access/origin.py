@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -10,19 +11,17 @@ SAFE_METHODS = ("GET", "HEAD")
 UNKNOWN_HOST = "Hone is not reached by this name. Open the address that it printed when it started."
 FOREIGN = "This request comes from another page than Hone's, so it was refused."
 UNSIGNED = "This request does not say which page it comes from (Origin), so it was refused."
+HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?", re.ASCII)
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 
 
 def host_problem(request: Request, hosts: frozenset[str] | None) -> str:
     """What is wrong with the name that the request was sent to: foreign names may be made to lead
-    here (DNS rebinding)."""
-    if hosts is None:
+    here (DNS rebinding), and one that is no name could pass for a path."""
+    found = HOST.fullmatch(request.headers.get("host", ""))
+    if found and hosts is None:
         return ""
-    try:
-        known = urlsplit(f"//{request.headers.get('host', '')}").hostname in hosts
-    except ValueError:
-        known = False
-    return "" if known else UNKNOWN_HOST
+    return "" if found and found[1].strip("[]").lower() in (hosts or ()) else UNKNOWN_HOST
 
 
 def foreign_problem(request: Request, forwarded: bool) -> str:

@@ -196,13 +196,14 @@ FINDING_TEXTS = {
         "{count:,} row is in a chat format already|{count:,} rows are in a chat format already",
         "They are read as they stand: their control tokens begin and end turns, and none is added "
         "twice.{measured}"),
-    "endless format": FindingText("warn", "Nothing ends an answer in this chat format",
-        "The chat format (template) writes no mark after the last answer, so the model cannot "
-        "learn where to stop, and its replies may run on to their limit. Choose another one on the "
-        "Data tab.", kind="endless"),
+    "endless format": FindingText("warn", "Nothing ends the last answer in this chat format",
+        "The chat format (template) writes no mark after it, so training cannot teach the model "
+        "where to stop, and replies may run on to their limit. Choose another one on the Data tab.",
+        kind="endless"),
     "endless tokenizer": FindingText("warn", "Nothing ends a text for this model",
-        "Its tokenizer has no end token, so the model cannot learn where to stop, and what it "
-        "writes runs on to its limit. Choose another model if that matters.", kind="endless"),
+        "Its tokenizer has no end token, so training cannot teach the model where to stop, and "
+        "what it writes runs on to its limit. Choose another model if that matters.",
+        kind="endless"),
 }  # fmt: skip
 
 

@@ -67,15 +67,18 @@ def _formats(tokenizer: PreTrainedTokenizerBase, _template: str) -> tuple[_Forma
 
     ``_template`` is part of the key: a tokenizer's template may be replaced.
     """
-    sources = [(TEMPLATE_FOLDER / f"{name}.jinja").read_text(encoding="utf-8") for name in MARKED]
+    files = (TEMPLATE_FOLDER / f"{name}.jinja" for name in MARKED)
+    formats = [_format(tokenizer, file.read_text(encoding="utf-8"), own=False) for file in files]
     with suppress(ValueError):  # it has templates for some uses and none for the others
-        sources.insert(0, tokenizer.get_chat_template())
-    formats = (_format(tokenizer, source) for source in sources)
+        formats.insert(0, _format(tokenizer, tokenizer.get_chat_template(), own=True))
     return tuple(one for one in formats if one)
 
 
-def _format(tokenizer: PreTrainedTokenizerBase, source: str) -> _Format | None:
-    """A template's format; None where nothing in it tells a text from any other."""
+def _format(tokenizer: PreTrainedTokenizerBase, source: str, own: bool) -> _Format | None:
+    """A template's format; None where nothing in it tells a text from any other.
+
+    ``own``: the tokenizer's own template tells by its words too; of others, by its marks alone.
+    """
     turns = [make_message("user", QUESTION), make_message("assistant", ANSWER)]
     system = make_message("system", SYSTEM)
     begin, end = tokenizer.bos_token or "", tokenizer.eos_token or ""
@@ -91,5 +94,6 @@ def _format(tokenizer: PreTrainedTokenizerBase, source: str) -> _Format | None:
             body = text.removeprefix(begin)
             openings.add(body.partition(first)[0].strip())
             pairs.update(pairwise(["", *control.findall(body)]))
-    marked = {one for one in openings if one.startswith("[INST]") or control.search(one)}
+    telling = {one for one in openings if len(one) > 2} if own else set()
+    marked = telling | {one for one in openings if "[INST]" in one or control.search(one)}
     return _Format(begun, frozenset(marked), frozenset(pairs)) if marked else None

@@ -89,8 +89,8 @@ def endless_warnings(inputs: TrainingInputs) -> list[str]:
     if not inputs.plain_text:
         what = "The chat format (template) writes no mark after the last answer"
     return [
-        f"{what}, so the model cannot learn where to stop, and its replies may run on to their "
-        "limit."
+        f"{what}, so training cannot teach the model where to stop, and replies may run on to "
+        "their limit."
     ]
 
 

@@ -25,7 +25,7 @@ def name_of(number: int) -> str:
 
 
 def row(number: int) -> dict[str, str]:
-    """Rows that are unlike each other: each has names of its own, in the question and the answer."""
+    """Rows that are unlike each other: question and answer have names of their own."""
     one, two = SUBJECTS[number % 10], SUBJECTS[number // 10 % 10]
     name, other = name_of(number), name_of(number + 5000)
     return {

@@ -41,7 +41,8 @@ FOUND = {
     ],
 }
 GOOD = [
-    "Tabs\tand\nlines are fine", "👨\u200d👩\u200d👧 a family", "می\u200cخواهم بروم", "שלום \u200eabc",
+    "Tabs\tand\nlines are fine", "👨\u200d👩\u200d👧 a family",
+    "می\u200cخواهم بروم", "שלום \u200eabc",
     "ESPAÑA, São Paulo, Å, NÃO, naïve, “Å”", "l’été à 20 °C – ça va",
     "Ελληνικά и русский",
     "Meet me at 14:22 on 12.03.24 - note: bring it", "The score was 3:22.", "Ratio 12:30: good",

@@ -60,9 +60,16 @@ def test_the_cookie_goes_within_the_frame_and_nowhere_else(guard: Guard) -> None
     assert "access-control-allow-origin" not in opened.headers
 
 
-@pytest.mark.parametrize("host", ["own.example", "owner-name.hf.space", "10.1.2.3:7860"])
+@pytest.mark.parametrize("host", ["own.example", "owner-name.hf.space", "10.1.2.3:7860", "[::1]:7"])
 def test_any_name_leads_here(guard: Guard, host: str) -> None:
     assert ask(guard, "GET", "/", host=host).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["x/theme.css?", "x/theme.css#", "x/", "a b", "x\\theme.css", ""])
+@pytest.mark.parametrize("path", ["/config", "/gradio_api/file=/etc/passwd"])
+def test_a_name_cannot_pass_for_a_path(guard: Guard, host: str, path: str) -> None:
+    """The address that is made of both would be one that is open to everybody."""
+    assert ask(guard, "GET", path, host=host).status_code == 400
 
 
 @pytest.mark.parametrize(
