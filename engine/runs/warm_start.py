@@ -13,7 +13,7 @@ from typing import Any
 from engine.errors import ModelError, RunError, SpecError
 from engine.model import config_json, local
 from engine.model.fingerprint import require_same_base
-from engine.spec.method import METHODS, MethodSpec
+from engine.spec.method import METHODS, MethodKind, MethodSpec
 from engine.spec.objective import (
     OBJECTIVE_NAMES,
     ObjectiveKind,
@@ -39,6 +39,7 @@ SAME_FIELDS = {
     "bias": "Biases",
     "save": "Modules trained in full",
 }
+PLAIN_LORA: set[MethodKind] = {"lora", "qlora", "lora8"}  # that differ in the base weights alone
 LABELS_NAMED = 5  # in an error
 
 
@@ -123,10 +124,19 @@ def _model_differences(run: RunDir, spec: RunSpec) -> Iterator[str]:
     if spec.model.source != old.model.source:
         name = Path(old.model.source).name
         yield f"Base model (model.source): it was made for '{name}'. Choose that one."
-    if spec.method.kind != old.method.kind:
+    if not _same_kind(run, spec.method.kind, old.method.kind):
         yield f"Method (method.kind): it is {METHODS[old.method.kind].name}. Choose that one."
     elif spec.method.adapts:
         yield from _adapter_differences(spec.method, old.method)
+
+
+def _same_kind(run: RunDir, mine: MethodKind, other: MethodKind) -> bool:
+    """Whether one method goes on with the other's result.
+
+    An adapter that was made elsewhere does not say in how many bits its base model was kept.
+    """
+    free = run.view().imported and {mine, other} <= PLAIN_LORA
+    return mine == other or bool(free)
 
 
 def _adapter_differences(mine: MethodSpec, other: MethodSpec) -> Iterator[str]:

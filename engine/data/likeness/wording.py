@@ -71,7 +71,7 @@ def find_alike(wording: Wording, least: float) -> list[tuple[int, int]]:
 
 
 def share_of_pairs(wording: Wording, one: Numbers, other: Numbers) -> Numbers:
-    """What the texts of each pair share, of what they hold on average."""
+    """What the texts of each pair share, of what they hold on average; a single word is nothing."""
     lengths = wording.starts[one + 1] - wording.starts[one]
     ends = np.cumsum(lengths)
     places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(
@@ -82,6 +82,7 @@ def share_of_pairs(wording: Wording, one: Numbers, other: Numbers) -> Numbers:
     wanted = np.repeat(other, lengths) * size + words
     found = known[np.minimum(np.searchsorted(known, wanted), len(known) - 1)] == wanted
     shared = sums_between(wording.weights[words] * found, ends - lengths, ends)
+    shared *= sums_between(found.astype(np.int64), ends - lengths, ends) > 1
     both = wording.totals[one] + wording.totals[other]
     return np.divide(2 * shared, both, out=np.zeros(len(one)), where=both > 0)
 

@@ -51,11 +51,16 @@ def find_marks(row: Row) -> str:
         headings = {str(one["e"]).lower() for one in marks if one["e"]}
         if headings and not headings & TELLING:
             marks = [one for one in marks if not one["e"]]
-        match = next(iter(marks), None) or ENDS.search(text)
+        match = next(iter(marks), None) or _end_of(text)
         is_struck = text.count("<s>") == text.count("</s>") and not text.startswith("<s>")
         if match and (marks or not is_struck or "s>" not in match[0]):
             return match[0].strip()
     return ""
+
+
+def _end_of(text: str) -> re.Match[str] | None:
+    """A mark that a text ends with."""
+    return next((one for one in ENDS.finditer(text) if not text[one.end() :].strip()), None)
 
 
 def without_marks(row: Row) -> Row | None:

@@ -28,8 +28,9 @@ from tests.engine.data.asked_cases import ASKED, answer_to
 from tests.engine.data.file_cases import FILES
 from tests.engine.data.malformed import CASES as MALFORMED
 from tests.engine.data.malformed import GOOD, NASTY, Case
+from tests.engine.data.text_cases import TEXTS
 
-CASES = [*MALFORMED, *ASKED, *FILES]
+CASES = [*MALFORMED, *ASKED, *FILES, *TEXTS]
 TABLE = PROJECT_FOLDER / "docs" / "data-errors.md"
 # Index of a case -> the case, what became of it, what was said.
 SAID: dict[int, tuple[Case, str, str]] = {}

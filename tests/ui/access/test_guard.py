@@ -62,7 +62,7 @@ def test_a_made_up_cookie_does_not(served: Served, cookie: str) -> None:
 
 def test_without_a_cookie_no_handler_answers(served: Served) -> None:
     """The second visitor of a local workspace: another account of the machine."""
-    stranger = Stranger(served)
+    stranger, before = Stranger(served), len(uploaded(served))
     for number in served.blocks.fns:
         assert stranger.join(number, []).status_code == 401
     probes = [
@@ -73,7 +73,11 @@ def test_without_a_cookie_no_handler_answers(served: Served) -> None:
     assert stranger.upload("a.csv", b"a,b").status_code == 401
     assert stranger.ask("live", "poll_run", {}).status_code == 401
     assert stranger.ask("top", "boot_id", "").status_code == 401
-    assert not any(served.ctx.uploads.folder.glob("[0-9a-f]*"))
+    assert len(uploaded(served)) == before
+
+
+def uploaded(served: Served) -> list[Path]:
+    return list(served.ctx.uploads.folder.glob("[0-9a-f]*/*"))
 
 
 # --- other pages and other names ---

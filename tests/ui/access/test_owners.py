@@ -150,7 +150,8 @@ def probes(place: Place) -> list[tuple[str, str]]:
     ]  # fmt: skip
     inside = [path for path in place.folder.rglob("*") if path.is_file()]
     assert len(inside) > 10
-    for path in [*inside, Path(ids["upload"]), home / "session.key", home / "app.log"]:
+    paths += [f"{API}/file={ids['upload']}", f"{API}/file={place.served.ctx.uploads.folder}"]
+    for path in [*inside, home / "session.key", home / "app.log"]:
         relative = path.relative_to(home)
         paths += [f"{API}/file={path}", f"/file={path}", f"{API}/file/{path}", f"/{relative}"]
         paths += [f"/download/file/{path.name}", f"/download/run/{run}/{path.name}"]

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from engine.errors import HoneError
 from engine.runs import warm_start
+from engine.spec.data import Shape
 from engine.spec.limits import DEMO
+from engine.spec.spec_file import changed_spec
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.engine.model.made_adapters import OUTER, save_adapter
@@ -92,7 +95,13 @@ def test_a_folder_without_data_leaves_the_data_of_the_form(
     assert "asked in another one" in run.view().warnings[0]
     filled = from_run.use_adapter(ctx, run.id)
     assert "data.source" not in filled and filled["model.start"] == run.id
-    assert warm_start.warm_start_spec(run).method.alpha == 8
+    spec = warm_start.warm_start_spec(run)
+    assert spec.method.alpha == 8
+    store, known = ctx.engine.store, (Shape.CHAT, ())
+    for kind in ("lora", "qlora", "lora8"):
+        warm_start.require_compatible(store, changed_spec(spec, [f"method.kind={kind}"]), *known)
+    with pytest.raises(HoneError, match="Method .*: it is LoRA"):
+        warm_start.require_compatible(store, changed_spec(spec, ["method.kind=dora"]), *known)
 
 
 @pytest.mark.parametrize(
