@@ -7,6 +7,7 @@ import json
 from tests.engine.data.leaks import GREETINGS, TICKETS
 from tests.engine.data.malformed import GOOD, LINES, Case, one
 
+GREETED = [(first + text, label) for text, label in TICKETS for first in GREETINGS]
 FEW = [row for row in TICKETS if row[1] != "question"]
 
 
@@ -22,7 +23,7 @@ def labelled(rows: list[tuple[str, str]]) -> bytes:
 TEXTS = [
     Case(60, "An invisible character", one("a.jsonl", with_row(prompt="zero\u200bwidth, is it?")),
          "noted", ("1 row holds invisible characters", "U+200B", "Take them out"), 13),
-    Case(60, "A control character other than NUL", one("a.jsonl", with_row(completion="a\x07 bell")),
+    Case(60, "A control character other than NUL", one("a.jsonl", with_row(completion="bell\x07")),
          "noted", ("1 row holds invisible characters", "U+0007"), 13),
     Case(60, "Letters that were read in the wrong encoding",
          one("a.jsonl", with_row(prompt="Was ist fÃ¼r dich?")),
@@ -45,7 +46,7 @@ TEXTS = [
          one("a.jsonl", with_row(prompt="12.03.24, 14:22 - Anna: Are you there?")),
          "noted", ("1 row holds times of a chat export", "Take the times out"), 13),
     Case(64, "The same sentences behind many greetings",
-         one("a.jsonl", labelled([(g + text, label) for text, label in TICKETS for g in GREETINGS])),
+         one("a.jsonl", labelled(GREETED)),
          "noted", ("240 rows have their substance in common", "24 groups", "kept whole"), 240),
     Case(64, "Held-out rows that are worded like training rows",
          lambda: {"train.jsonl": labelled(FEW),
