@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from engine.data.columns.paths import root_column
 from engine.data.datasets import Dataset, load_dataset
 from engine.data.likeness.overlap import overlap_findings
 from engine.data.prepared import Prepared
@@ -100,7 +101,7 @@ def _prepare_draft(
         collector = RowCollector(writer, spec, on_progress)
         collector.add_dataset(dataset, schema, TRAIN if other else None)
         if other:
-            collector.add_dataset(other, other.schema_for(DataSpec()), HELD_OUT)
+            collector.add_dataset(other, _held_out_schema(schema, other), HELD_OUT)
     rows, facts = read_rows(draft / "normal.arrow"), collector.facts
     labelled = schema.shape == Shape.LABEL
     with_labels = labelled and len(set(facts.labels)) <= max(MAX_CLASSES, len(rows) // 2)
@@ -158,13 +159,21 @@ def _held_out_rows(kept: list[int], facts: RowFacts, spec: DataSpec, with_labels
     return choose_held_out(items, spec.held_out, spec.seed)
 
 
+def _held_out_schema(schema: Schema, other: Dataset) -> Schema:
+    """Held-out data is read as the training data, where its own reading would have to be asked."""
+    own = other.schema_for(DataSpec())
+    fits = all(root_column(path, other.columns) for path in schema.roles.values())
+    return own if own.certain or not fits else schema
+
+
 def _schema_findings(schema: Schema, dataset: Dataset, other: Dataset | None) -> list[Finding]:
     """What the user has to confirm about the columns, and whether held-out data fits."""
     found = []
     if other:
-        same = other.shape == schema.shape or {other.shape, schema.shape} <= CONVERSATIONS
-        if not (same and other.certain):
-            values = {"name": other.name, "theirs": other.shape, "ours": schema.shape}
+        own = _held_out_schema(schema, other)
+        same = own.shape == schema.shape or {own.shape, schema.shape} <= CONVERSATIONS
+        if not (same and (own.certain or own is schema)):
+            values = {"name": other.name, "theirs": own.shape, "ours": schema.shape}
             found.append(make_finding("misfit", 0, values))
     if not schema.certain:
         columns = f"Columns: {', '.join(dataset.columns[:12])}"

@@ -14,6 +14,7 @@ from engine.store.workspace import Store
 from engine.text import format_bytes
 
 KNOWN_SECONDS = 10.0
+KEPT_SETS = 3  # that may be in use
 _KNOWN: dict[Path, tuple[float, int]] = {}  # home -> when it was counted, bytes
 DRAFT_SECONDS = 3600  # after which nobody writes a draft any more
 
@@ -43,7 +44,7 @@ def require_space(store: Store, needed: float = 0.0) -> None:
         return
     used = bytes_used(store)
     if used + needed > limit:
-        clear_caches(store)
+        clear_caches(store, KEPT_SETS)
         used = bytes_used(store)
     _KNOWN[store.home] = (time.monotonic(), used)
     if used + needed > limit:
@@ -60,14 +61,16 @@ def _is_known_to_fit(store: Store, needed: float) -> bool:
     return time.monotonic() - at < KNOWN_SECONDS and used + needed < store.limits.owner_bytes / 2
 
 
-def clear_caches(store: Store) -> None:
+def clear_caches(store: Store, keep: int = 0) -> None:
     """Remove what is made again when it is needed: prepared rows, tokens, parts of the Hub's data.
 
-    A worker that has such a file open keeps it until it ends.
+    ``keep`` sets of each kind stay, those that were used last. A worker that has such a file open
+    keeps it until it ends.
     """
     for folder in (store.prepared, store.tokens, store.hub_cache):
-        for path in folder.glob("*"):
-            if path.name.startswith(".draft-") and not _is_old(path):
+        sets = sorted(folder.glob("*"), key=_last_used)
+        for path in sets[: len(sets) - keep]:
+            if path.name.startswith(".draft-") and time.time() - _last_used(path) < DRAFT_SECONDS:
                 continue  # somebody writes it
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
@@ -75,8 +78,8 @@ def clear_caches(store: Store) -> None:
                 path.unlink(missing_ok=True)
 
 
-def _is_old(path: Path) -> bool:
+def _last_used(path: Path) -> float:
     try:
-        return time.time() - path.stat().st_mtime > DRAFT_SECONDS
+        return path.stat().st_mtime
     except OSError:
-        return False
+        return 0.0

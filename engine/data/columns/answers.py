@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.data import column_names as known
 from engine.data.columns.cells import is_blank
-from engine.data.columns.contents import are_own_texts
+from engine.data.columns.contents import are_own_texts, holds_labels
 from engine.data.columns.marked import add_mark
 from engine.data.columns.table import Columns
 from engine.data.schema import Schema
@@ -18,20 +18,25 @@ ENDS_COMPARED = 200  # letters
 
 def find_answers(table: Columns) -> Schema | None:
     """A prompt and its answer, by the names of two columns."""
-    for prompt_name, answer_name in known.ANSWER_PAIRS:
-        if not table.has(prompt_name, answer_name):
-            continue
-        prompt, answer = (table.inside(table.names[one]) for one in (prompt_name, answer_name))
-        if _has_instances(table, answer_name):
-            answer = table.names[answer_name]
-        if not table.filled(prompt) and table.rows:
-            continue
-        return _complete(table, prompt_name, _other_prompt(table, prompt, answer), answer)
+    if pair := _choose_pair(table):
+        prompt, answer = (table.inside(table.names[name]) for name in pair)
+        if _has_instances(table, pair[1]):
+            answer = table.names[pair[1]]
+        return _complete(table, pair[0], _other_prompt(table, prompt, answer), answer)
     if table.has("instruction", "instances"):
         roles = {"prompt": table.names["instruction"], "completion": table.names["instances"]}
         reason = "Every row has an instruction with its 'instances' of input and output."
         return Schema(Shape.ALPACA, reason, roles)
     return None
+
+
+def _choose_pair(table: Columns) -> tuple[str, str] | None:
+    """The first known pair of names, but no category where another pair has what is asked."""
+    pairs = [pair for pair in known.ANSWER_PAIRS if table.has(*pair)]
+    filled = [pair for pair in pairs if table.filled(table.names[pair[0]]) or not table.rows]
+    asking = (pair for pair in filled
+              if not holds_labels(table.texts(table.names[pair[0]]), len(table.rows)))  # fmt: skip
+    return next(asking, filled[0] if filled else None)
 
 
 def _has_instances(table: Columns, name: str) -> bool:

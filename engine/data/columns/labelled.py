@@ -9,8 +9,10 @@ from engine.data import column_names as known
 from engine.data.columns.contents import (
     all_decimals,
     all_integers,
+    are_distinct,
     are_own_texts,
     are_questions,
+    are_sentences,
     could_matter,
     holds_label_lists,
     holds_labels,
@@ -38,6 +40,10 @@ def find_texts(table: Columns) -> Schema | None:
             reason += ", so it is taken as the answer to the text."
             return Schema(Shape.COMPLETION, reason, roles)
         label = ""
+    if label and (text or pair) and are_sentences(values) and are_distinct(values):
+        named = Schema(Shape.LABEL, f"'{label}' is named as a label.",
+                       {"text": text or pair[0], "label": label})  # fmt: skip
+        return _or_answered(named, text or pair[0], label)
     if pair and label:
         return _pair_with_label(table, pair[0], pair[1], label)
     if text and label:
@@ -47,13 +53,32 @@ def find_texts(table: Columns) -> Schema | None:
 
 def find_label_column(table: Columns) -> str:
     """The column that holds labels; one with words is preferred to one with numbers."""
+    labels = _label_columns(table)
+    words = (column for column in labels if not all_integers(table.values(column)))
+    return next(words, labels[0] if labels else "")
+
+
+def _label_columns(table: Columns) -> list[str]:
+    """The columns whose names say that they hold labels."""
     labels = [table.names[name] for name in known.LABEL_COLUMNS if name in table.names]
     for name, column in table.names.items():
         named = known.LABEL_WORDS.intersection(re.split(r"[\W_]+", name)) and column not in labels
         if named and holds_labels(table.texts(column), len(table.rows)):
             labels.append(column)
-    words = (column for column in labels if not all_integers(table.values(column)))
-    return next(words, labels[0] if labels else "")
+    return labels
+
+
+def _other_label(table: Columns, label: str) -> str:
+    """A further column of labels that is not the same label in another writing; else empty."""
+    ours = table.texts(label)
+    for column in _label_columns(table):
+        theirs = table.texts(column)
+        if column == label or not holds_labels(theirs, len(table.rows)):
+            continue
+        pairs = set(zip(ours, theirs, strict=False))
+        if len(theirs) != len(ours) or not len(pairs) == len(set(ours)) == len(set(theirs)):
+            return column
+    return ""
 
 
 def _pair_with_label(table: Columns, first: str, second: str, label: str) -> Schema:
@@ -66,16 +91,22 @@ def _pair_with_label(table: Columns, first: str, second: str, label: str) -> Sch
 def _text_with_label(table: Columns, text: str, label: str) -> Schema:
     reason = f"Every row has a text ('{text}') and a label ('{label}')."
     found = Schema(Shape.LABEL, reason, {"text": text, "label": label})
-    other = other_text(table, (text, label))
-    return _or_answered(found, text, other) if other else found
+    if other := other_text(table, (text, label)):
+        return _or_answered(found, text, other)
+    if second := _other_label(table, label):
+        doubt = f"{reason} But '{second}' could be the label as well. Is that right?"
+        words = f"Every row has a text ('{text}') and a label ('{second}')."
+        other_label = Schema(Shape.LABEL, words, {"text": text, "label": second})
+        return found._replace(reason=doubt).or_else(other_label)
+    return found
 
 
 def _or_answered(found: Schema, question: str, answer: str) -> Schema:
     """A label, or an answer in a further column: asked."""
     doubt = f"{found.reason} But '{answer}' could be the answer to '{question}'. Is that right?"
-    reason = f"'{answer}' is taken as the answer to '{question}'. '{found.roles['label']}' is not "
+    reason = f"'{answer}' is taken as the answer to '{question}', and nothing as a label."
     roles = {"prompt": question, "completion": answer}
-    other = Schema(Shape.COMPLETION, f"{reason}used.", roles)
+    other = Schema(Shape.COMPLETION, reason, roles)
     return found._replace(reason=doubt).or_else(other)
 
 

@@ -89,7 +89,7 @@ def read_mark(value: Any) -> bool | None:
 
 
 def words_of(values: Iterable[Any]) -> set[str]:
-    """The different marks of a column, of which empty fields have none; at most a few are counted."""
+    """The different marks of a column, of which empty fields have none; the first few."""
     words: set[str] = set()
     for value in values:
         if not is_blank(value):

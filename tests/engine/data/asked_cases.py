@@ -9,7 +9,7 @@ from engine.data.quality.findings import Finding
 from tests.engine.data.malformed import GOOD, Case, one
 
 KINDS = ("a", "b", "c")
-VERDICTS = ("accept", "reject", "accept", "accept")
+VERDICTS = ("accept", "accept", "reject", "accept", "accept", "ignore")
 
 
 def with_fields(*fields: dict[str, Any]) -> str:
@@ -51,7 +51,7 @@ ASKED = [
          "asked", ("Which column is which", "could be a label or an answer"), 12),
     Case(38, "An annotation tool's verdict",
          one("a.jsonl", with_fields(*({"verdict": one} for one in VERDICTS))),
-         "asked", ("Does 'verdict' say which rows are good", "accept (9)"), 9),
+         "asked", ("Does 'verdict' say which rows are good", "accept (8)"), 8),
     Case(38, "A mark under an unknown name",
          one("a.jsonl", with_fields({"Urteil": "gut"}, {"Urteil": "schlecht"})),
          "asked", ("'Urteil' says whether the answer is good", "Two readings"), 12),

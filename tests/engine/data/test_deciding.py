@@ -10,6 +10,7 @@ from engine.data.prepared import Prepared
 from engine.data.quality.deciding_columns import leaves_out, value_text
 from engine.data.quality.findings import Finding
 from engine.errors import DataError
+from engine.spec.run import Shape
 from tests.engine.data.made_rows import make_rows, rows_of
 
 VERDICTS: list[tuple[str, list[Any], list[str]]] = [
@@ -58,7 +59,8 @@ def test_a_verdict_stops_until_it_is_answered(
 @pytest.mark.parametrize(
     ("name", "values"),
     [
-        ("category", ["a", "b", "c"]), ("has_image", [True, False]), ("stars", [1, 2, 3, 4]),
+        ("category", ["a", "b", "c"]), ("rating", [1, 2, 3, 4, 5]),
+        ("has_image", [True, False]), ("stars", [1, 2, 3, 4]),
         ("gut", ["ja", "nein"]), ("lang", ["en", "de"]),
     ],
 )  # fmt: skip
@@ -129,6 +131,19 @@ def test_a_column_of_the_other_reading_is_asked_about_once(add_rows, prepare) ->
     assert label["completion"] == "a"
     with pytest.raises(DataError, match="Which column is which"):
         prepared.require_usable()
+
+
+def test_held_out_data_with_the_same_columns_is_read_alike(add_rows, prepare) -> None:
+    def rows(start: int) -> list[dict[str, Any]]:
+        return [{"Frage": row["prompt"], "Antwort": row["completion"]}
+                for row in make_rows(start, start + 30)]  # fmt: skip
+
+    train, held_out = add_rows(rows(0)), add_rows(rows(40))
+    roles = {"prompt": "Frage", "completion": "Antwort"}
+    chosen = {"shape": Shape.COMPLETION, "roles": roles, "held_out_source": held_out}
+    prepared = prepare(train, **chosen)
+    prepared.require_usable()
+    assert prepared.held_out == 30 and rows_of(prepared)[-1].keys() == {"prompt", "completion"}
 
 
 def test_which_values_are_counted() -> None:

@@ -46,6 +46,20 @@ def test_warnings_and_stops_have_their_own_codes(
 
 
 @pytest.mark.slow
+def test_both_readings_are_shown_as_the_model_would_see_them(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "faq.csv"
+    rows = (f"K{n % 2};Wo steht Ding {n}?;Im Fach {n}, links.\n" for n in range(12))
+    path.write_text("Kategorie;Frage;Antwort\n" + "".join(rows), encoding="utf-8")
+    code, said = check(capsys, str(path))
+    assert code == 2 and "MUST BE FIXED: Which column is which?" in said
+    first, _, second = said.partition("Reading 2: Classify")
+    assert "Wo steht Ding 0?<|end|><|assistant|>[[Im Fach 0, links.<|end|>]]" in first
+    assert "[[K0<|end|>]]" in second and 'data.roles: {"text": "Frage"' in second
+
+
+@pytest.mark.slow
 def test_answers_that_are_cut_away_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
     code, said = check(capsys, str(SAMPLE), "--length", "16", "--json")
     found = json.loads(said)

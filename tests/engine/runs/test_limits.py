@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -134,11 +135,14 @@ def test_a_run_that_was_deleted_is_not_made_anew_by_a_look(demo: Engine) -> None
 
 
 def test_what_can_be_made_again_is_removed_before_anything_is_refused(demo: Engine) -> None:
-    prepared = oneshot.prepare_rows(demo.store, PIRATE.data)
-    (demo.store.tokens / "x").mkdir(parents=True)
-    (demo.store.tokens / "x" / "tokens.arrow").write_bytes(b"x" * 210_000_000)
-    assert demo.plan(PIRATE, find_out(demo.store, PIRATE)).problems == ()
-    assert bytes_below(demo.store.tokens) == 0 and not prepared.train_file.exists()
+    for at in range(5):
+        folder = demo.store.tokens / f"key-{at}"
+        folder.mkdir(parents=True)
+        (folder / "tokens.arrow").write_bytes(bytes(45_000_000))
+        os.utime(folder, (1e9 + at, 1e9 + at))
+    run = demo.start(PIRATE)
+    assert {path.name for path in demo.store.tokens.iterdir()} == {"key-2", "key-3", "key-4"}
+    assert run.train_file.is_file(), "what the plan has just prepared is still there"
 
 
 def test_there_are_only_so_many_datasets_and_recipes(home: Path, tmp_path: Path) -> None:

@@ -38,6 +38,15 @@ ASKED: dict[str, tuple[Callable[[int], Row], Shape, Shape]] = {
     "a text and a text": (lambda n: {"text": ask(n), "note": good(n)}, TEXT, ANSWER),
     "a label in an object": (lambda n: {"text": good(n), "meta": {"kind": "ab"[n % 2]}},
                              TEXT, LABEL),
+    "a label in a list of objects": (
+        lambda n: {"text": good(n), "annotations": [{"result": [{"kind": "ab"[n % 2]}]}]},
+        TEXT, LABEL),
+    "two labels": (
+        lambda n: {"text": good(n), "sentiment": "ab"[n % 2], "topic": "xyz"[n % 3]}, LABEL, LABEL),
+    "three texts": (lambda n: {"Frage": ask(n), "gut": good(n), "schlecht": bad(n)},
+                    ANSWER, Shape.PREFERENCE),
+    "texts in one object": (lambda n: {"translation": {"en": good(n), "de": bad(n)}},
+                            ANSWER, ANSWER),
     "people": (lambda n: {"answers of Ann": [{"role": "user", "content": ask(n)},
                                              {"role": "assistant", "content": good(n)}],
                           "answers of Bob": [{"role": "user", "content": good(n)},
@@ -79,6 +88,20 @@ def test_a_guess_is_certain_where_nothing_else_is_possible(layout: str) -> None:
     make_row, shape = CERTAIN[layout]
     schema, _ = read_rows(make_row, 24)
     assert (schema.shape, schema.certain, schema.alternative) == (shape, True, None)
+
+
+def test_sentences_named_as_labels_are_asked_about_in_a_small_table() -> None:
+    schema, _ = read_rows(lambda n: {"text": ask(n), "label": good(n)}, 12)
+    assert not schema.certain and schema.alternative
+    assert (schema.shape, schema.alternative.shape) == (LABEL, ANSWER)
+
+
+def test_a_category_is_not_what_is_asked_where_a_text_is() -> None:
+    schema, rows = read_rows(
+        lambda n: {"source": "ab"[n % 2], "text": ask(n), "target": good(n)}, 24
+    )
+    assert schema.roles == {"prompt": "text", "completion": "target"}
+    assert rows[0] == {"prompt": ask(0), "completion": good(0)}
 
 
 def test_the_column_that_asks_is_the_question_wherever_it_stands() -> None:
