@@ -118,6 +118,7 @@ STORE: dict[str, Ask] = {
     "last_seen": lambda t: t.store.last_seen() > 0,
     "remove_owner": lambda t: t.store.remove_owner(),
     "own_paths": lambda t: None,
+    "own_folders": lambda t: t.store.own_folders(),
 }
 # For the engine's own work; nothing that is shown to somebody may come from them (see below).
 OF_ALL_OWNERS = {"for_owner", "close", "every_run", "all_owners", "all_homes", "remove_leftovers"}
@@ -144,6 +145,7 @@ FUNCTIONS: dict[str, Ask] = {
 TELLS_NOTHING = {
     "estimate_time", "queue", "count_waiting", "live", "hung_run", "working_now", "create_run",
     "all_runs", "recipe_file", "touch_owner", "last_seen", "remove_owner", "own_paths",
+    "own_folders",
     "list_datasets", "saved_recipes", "find_out", "remove_recipe",
     "count_belongings", "delete_everything",
 }  # fmt: skip

@@ -100,7 +100,7 @@ def test_a_folder_without_data_leaves_the_data_of_the_form(
     store, known = ctx.engine.store, (Shape.CHAT, ())
     for kind in ("lora", "qlora", "lora8"):
         warm_start.require_compatible(store, changed_spec(spec, [f"method.kind={kind}"]), *known)
-    with pytest.raises(HoneError, match="Method .*: it is LoRA"):
+    with pytest.raises(HoneError, match=r"Method .*: it is LoRA"):
         warm_start.require_compatible(store, changed_spec(spec, ["method.kind=dora"]), *known)
 
 
