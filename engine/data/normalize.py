@@ -19,7 +19,7 @@ from engine.data.columns.paths import read_path
 from engine.data.messages import Message, check_messages, make_message, read_messages
 from engine.data.rows import Row
 from engine.data.schema import Schema
-from engine.data.turns.compared import join_answer, join_compared
+from engine.data.turns.compared import join_answer, join_compared, read_question
 from engine.data.turns.content import read_content
 from engine.data.turns.fields import as_list, holds_turns
 from engine.data.turns.history import read_history
@@ -85,13 +85,11 @@ def _normalize_answer(row: Row, roles: Roles) -> Row:
         return {"messages": _after_system(row, roles, join_answer(asked, found))}
     prompt = _field_text(row, roles["prompt"], "question")
     answer = _field_text(row, roles["completion"], "answer")
-    if "input" in roles and not is_blank(read_path(row, roles["input"])):
-        prompt = f"{prompt}\n\n{_field_text(row, roles['input'], 'input')}"
-    history = read_history(read_path(row, roles["history"])) if "history" in roles else []
-    if not history and not _system_text(row, roles):
-        return {"prompt": prompt, "completion": answer}
-    before = join_turns(history, [make_message("user", prompt)])
-    messages = check_messages([*before, make_message("assistant", answer)])
+    before = _with_input_and_history(row, roles, prompt)
+    if isinstance(before, str) and not _system_text(row, roles):
+        return {"prompt": before, "completion": answer}
+    turns = [make_message("user", before)] if isinstance(before, str) else before
+    messages = check_messages([*turns, make_message("assistant", answer)])
     return {"messages": _after_system(row, roles, messages)}
 
 
@@ -113,11 +111,20 @@ def _normalize_preference(row: Row, roles: Roles) -> Row:
     _refuse_media(row)
     asked = read_path(row, roles["prompt"]) if "prompt" in roles else None
     chosen, rejected = (read_path(row, roles[role]) for role in ("chosen", "rejected"))
-    messages, worse = join_compared(asked, chosen, rejected)
+    before = _with_input_and_history(row, roles, asked)
+    messages, worse = join_compared(before, chosen, rejected)
     if isinstance(asked, str) and len(messages) == 2 and not _system_text(row, roles):
         question, answer = (message["content"] for message in messages)
         return {"prompt": question, "completion": answer, "rejected": worse}
     return {"messages": _after_system(row, roles, messages), "rejected": worse}
+
+
+def _with_input_and_history(row: Row, roles: Roles, asked: Any) -> Any:
+    """What is asked with its input, after the earlier turns; as it is where it has neither."""
+    if "input" in roles and isinstance(asked, str) and not is_blank(read_path(row, roles["input"])):
+        asked = f"{asked}\n\n{_field_text(row, roles['input'], 'input')}"
+    history = read_history(read_path(row, roles["history"])) if "history" in roles else []
+    return join_turns(history, read_question(asked)) if history else asked
 
 
 def _normalize_feedback(row: Row, roles: Roles) -> Row:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from engine.data import column_names as known
 from engine.data.columns.cells import is_blank
 from engine.data.columns.contents import are_own_texts, holds_labels
@@ -50,15 +48,13 @@ def _complete(table: Columns, prompt_name: str, prompt: str, answer: str) -> Sch
     """The schema of a prompt and an answer, with the columns that belong to them."""
     roles = {"prompt": prompt, "completion": answer} | table.system_role()
     reason = f"Every row has the columns '{prompt}' and '{answer}'."
-    if history := table.first(known.HISTORY_COLUMNS, *roles.values()):
+    if history := table.history_column(*roles.values()):
         roles["history"] = history
         reason += f" '{history}' holds the turns before."
-    extra = table.inside(table.first(known.INPUT_COLUMNS, *_roots(roles)))
-    if extra and _repeats(table, extra, answer):
-        extra = ""
-    if extra:
+    extra = table.input_column(prompt, *roles.values())
+    if extra and not _repeats(table, extra, answer):
         roles["input"] = extra
-    alpaca = prompt_name == "instruction" or bool(extra)
+    alpaca = prompt_name == "instruction" or "input" in roles
     found = Schema(Shape.ALPACA if alpaca else Shape.COMPLETION, reason, roles)
     if _repeats(table, prompt, answer):
         return _whole_text(prompt, answer)
@@ -66,13 +62,6 @@ def _complete(table: Columns, prompt_name: str, prompt: str, answer: str) -> Sch
         doubt = f"But '{choices}' holds choices that the model would not see. Is that right?"
         return found._replace(reason=f"{reason} {doubt}", certain=False)
     return add_mark(table, found)
-
-
-def _roots(roles: dict[str, str]) -> Iterator[str]:
-    """The columns in use, also those in which a path begins."""
-    for path in roles.values():
-        yield path
-        yield path.partition("[")[0].partition(".")[0]
 
 
 def _other_prompt(table: Columns, prompt: str, answer: str) -> str:

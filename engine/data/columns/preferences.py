@@ -28,8 +28,17 @@ def find_preferences(table: Columns, chat: str) -> Schema | None:
     roles = {"chosen": better, "rejected": worse}
     if prompt := _choose_prompt(table, chat, better, worse):
         roles["prompt"] = prompt
+        if prompt != chat and not _whole(table, better):
+            roles |= _roles_beside(table, roles)
     reason = f"Every row has a better answer ('{better}') and a worse one."
     return Schema(Shape.PREFERENCE, reason, roles | table.system_role())
+
+
+def _roles_beside(table: Columns, roles: dict[str, str]) -> dict[str, str]:
+    """The input of an instruction and the turns before it, as in LLaMA-Factory's tables."""
+    extra = table.input_column(roles["prompt"], *roles.values())
+    found = {"input": extra, "history": table.history_column(*roles.values())}
+    return {role: column for role, column in found.items() if column}
 
 
 def _hold_answers(table: Columns, column: str) -> bool:

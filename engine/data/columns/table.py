@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from engine.data.rows import Row
 from engine.data.turns.fields import as_list, holds_turns, list_field, role_name
 
 STEPS_INSIDE = 5
+ROOT = re.compile(r"[.\[]")  # ends the column in which a path begins
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,22 @@ class Columns:
         ways = (_way_inside(column, value) for value in islice(values, ROWS_SEARCHED))
         found = Counter(way for way in ways if way)
         return found.most_common(1)[0][0] if found else column
+
+    def lies_within(self, column: str, other: str) -> bool:
+        """Whether the texts of a column stand in those of another one, in nearly all rows."""
+        pairs = zip(self.values(column), self.values(other), strict=True)
+        texts = [pair for pair in pairs if all(isinstance(one, str) for one in pair)]
+        filled = [(one.strip(), whole) for one, whole in texts if not is_blank(one)]
+        return bool(filled) and sum(one in whole for one, whole in filled) > 0.8 * len(filled)
+
+    def input_column(self, prompt: str, *taken: str) -> str:
+        """The column with an instruction's input, unless the prompt holds it already."""
+        used = {root for path in (prompt, *taken) for root in (path, ROOT.split(path)[0])}
+        column = self.inside(self.first(known.INPUT_COLUMNS, *used))
+        return "" if column and self.lies_within(column, prompt) else column
+
+    def history_column(self, *taken: str) -> str:
+        return self.first(known.HISTORY_COLUMNS, *taken)
 
     def system_role(self) -> dict[str, str]:
         column = self.first(known.SYSTEM_COLUMNS)

@@ -74,6 +74,8 @@ def read_question(value: Any) -> list[Message]:
         return [make_message("user", turns)] if isinstance(turns, str) else turns
     if isinstance(found, dict) and not role_name(found):
         return [make_message("user", read_content(found, 1)[0])]
+    if isinstance(found, list) and len(found) == 1 and isinstance(found[0], str):
+        return [make_message("user", found[0])]
     if isinstance(found, list):
         return read_turns(found)
     return read_turns([found]) if isinstance(found, dict) else [make_message("user", str(found))]

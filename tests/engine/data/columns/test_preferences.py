@@ -75,6 +75,8 @@ LAYOUTS: dict[str, tuple[Callable[[int], Row], str]] = {
     "objects": (lambda n: {
         "prompt": {"text": ask(n)}, "chosen": {"content": good(n), "score": 2},
         "rejected": {"content": bad(n), "score": 1}}, "prompt.text"),
+    "a list of one text": (lambda n: {
+        "prompt": [ask(n)], "chosen": [good(n)], "rejected": [bad(n)]}, "prompt[0]"),
     "an empty system column": (lambda n: {
         "system": " ", "prompt": ask(n), "chosen": WHOLE(n), "rejected": OTHER(n)}, "prompt"),
 }  # fmt: skip
@@ -132,6 +134,39 @@ def test_a_system_turn_stands_once(make_row: Callable[[int], Row]) -> None:
         assert turns_of(row) == [
             ("system", "Be kind."), ("user", ask(number)), ("assistant", good(number)),
         ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make_row", "asked"),
+    [
+        (lambda n: {"instruction": ask(n), "input": "Soon.", "chosen": good(n), "rejected": bad(n)},
+         f"{ask(0)}\n\nSoon."),
+        (lambda n: {"question": ask(n), "context": "Soon.", "chosen": good(n), "rejected": bad(n)},
+         f"{ask(0)}\n\nSoon."),
+        (lambda n: {"instruction": ask(n), "input": " ", "chosen": good(n), "rejected": bad(n)},
+         ask(0)),
+        (lambda n: {"prompt": f"Soon. {ask(n)}", "context": "Soon.", "chosen": good(n),
+                    "rejected": bad(n)}, f"Soon. {ask(0)}"),
+        (lambda n: {"prompt": f"Soon. {ask(n)}", "context": "Soon.", "completion": good(n)},
+         f"Soon. {ask(0)}"),
+    ],
+)  # fmt: skip
+def test_an_input_is_asked_with_its_instruction_and_once(
+    make_row: Callable[[int], Row], asked: str
+) -> None:
+    _, rows = read_rows(make_row)
+    assert turns_of(rows[0]) == [("user", asked), ("assistant", good(0))]
+
+
+def test_earlier_turns_stand_before_what_is_compared() -> None:
+    _, rows = read_rows(
+        lambda n: {"instruction": ask(n), "input": "", "history": [["Hello?", "Hi."]],
+                   "chosen": good(n), "rejected": bad(n), "system": "Be kind."}
+    )  # fmt: skip
+    assert turns_of(rows[0]) == [
+        ("system", "Be kind."), ("user", "Hello?"), ("assistant", "Hi."), ("user", ask(0)),
+        ("assistant", good(0)),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
