@@ -135,4 +135,8 @@ def _finding_lines(finding: dict[str, Any]) -> list[str]:
         title += f" (rows {', '.join(map(str, finding['rows'][:8]))})"
     end = "" if title.endswith("?") else "."
     first = f"{LEVEL_WORDS[finding['level']]}: {title}{end} {finding['text']}"
-    return [first, *(f"    {line}" for line in finding["example"].splitlines())]
+    lines = [first, *(f"    {line}" for line in finding["example"].splitlines())]
+    if finding["column"] and not finding["done"]:
+        left_out = json.dumps({finding["column"]: finding["suggested"]}, ensure_ascii=False)
+        lines.append(f"    To answer it: data.left_out: {left_out}; [] if it does not matter")
+    return lines

@@ -261,6 +261,11 @@ class Engine:
         """What uses the device now, as this owner may know it; empty where nothing does."""
         return self._busy.name_for(self.store.owner)
 
+    def others_run(self) -> RunDir | None:
+        """The run of somebody else that works now, for who may end it: the owner "" alone."""
+        run = None if self.store.owner else self._busy.find()
+        return run if run and run.owner else None
+
     def hung_run(self) -> RunDir | None:
         """The run that works and gives no sign of life, where this owner may end it."""
         run = self._busy.find()

@@ -16,18 +16,16 @@ from engine.spec.run import DataSpec
 from engine.text import format_count
 from ui.context import Context
 from ui.data import preview
-from ui.data.findings import finding_card
 from ui.handlers import QUIET, Updates, bind
-from ui.text import line
+from ui.text import escape_html, line
 from ui.theme import make_button, raw_html
 
 READINGS = 2  # between which one question chooses
 ORDINALS = ("First", "Second")
 LeftOut = dict[str, list[str]]  # column -> values whose rows are left out
 TWO_READINGS = (
-    '<section class="question-head"><h3>Which of the two is right?</h3>'
-    "<p>This file can be read in two ways. Here is one row in both, as the model would see it.</p>"
-    "</section>"
+    "Which of the two is right?",
+    "This file can be read in two ways. Here is one row in both, as the model would see it.",
 )
 
 
@@ -36,7 +34,7 @@ class QuestionWidgets:
 
     def __init__(self) -> None:
         with gr.Column(visible=False, elem_classes="question", elem_id="readings") as self.group:
-            raw_html(TWO_READINGS)
+            raw_html(question_head(*TWO_READINGS))
             with gr.Row(equal_height=False):
                 self.texts, self.buttons = [], []
                 for number in range(READINGS):
@@ -123,10 +121,16 @@ def question_updates(questions: QuestionWidgets, found: list[Finding], spec: Dat
                    for value, rows in one.choices.items()]  # fmt: skip
         updates |= {
             questions.asked: one.column,
-            questions.question: finding_card(one),
+            questions.question: question_head(one.title, one.text),
             questions.values: gr.update(choices=choices, value=one.suggested),
         }
     return updates
+
+
+def question_head(title: str, text: str) -> str:
+    """A question as HTML; its buttons stand below."""
+    body = f"<h3>{escape_html(title)}</h3><p>{escape_html(text)}</p>"
+    return f'<section class="question-head">{body}</section>'
 
 
 def list_open_readings(found: list[Finding]) -> list[Reading]:

@@ -59,13 +59,15 @@ def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[An
     engine = ctx.engine
     waiting, total, owner = engine.queue(), engine.count_waiting(), engine.store.owner
     new_list = queue_list(engine.working_now() if waiting else "", waiting, total, owner)
+    if other := engine.others_run():
+        new_list = other_card(name_for(owner, other), other.id) + new_list
     if hung := engine.hung_run():
         new_list = hung_card(name_for(owner, hung), hung.id) + new_list
     new_hint = queue_hint([one.place for one in waiting if one.run.owner == owner], total)
     return (
         gr.skip() if new_list == shown else new_list,
         gr.skip() if new_hint == hint else new_hint,
-        gr.update(active=bool(waiting or engine.live())),
+        gr.update(active=bool(waiting or other or engine.live())),
     )
 
 
@@ -81,6 +83,8 @@ def change_queue(ctx: Context, act: str, run_id: str) -> None:
     """Do one of ``EVENTS``; raises RunError for a run that does not wait, or cannot be ended."""
     if act == END:
         ctx.engine.end_now(run_id)
+    elif act == HALT:
+        ctx.engine.stop(run_id)
     elif act == "out":
         ctx.engine.remove_from_queue(run_id)
     else:
@@ -102,6 +106,12 @@ def queue_list(working: str, waiting: list[WaitingJob], total: int, owner: str) 
         for place in range(1, total + 1)
     )
     return f'<section class="card queue"><h3>Waiting</h3>{now}<ol>{items}</ol></section>'
+
+
+def other_card(name: str, run_id: str) -> str:
+    """The run of another user that works now, for the administrator."""
+    button = _act_button(HALT, run_id, escape_html(name), False, "Stop and keep")
+    return card("Another user's run", line(f"Now: {name}."), f'<span class="acts">{button}</span>')
 
 
 def hung_card(name: str, run_id: str) -> str:

@@ -36,6 +36,7 @@ def decode_cell(value: Any) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd escapes in the user's text
             found = ast.literal_eval(text)
+        # As JSON has it: tuples as lists, and keys as texts.
+        return json.loads(json.dumps(found)) if isinstance(found, list | dict) else value
     except UNREADABLE:
         return value
-    return found if isinstance(found, list | dict) else value

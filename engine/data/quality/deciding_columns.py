@@ -42,6 +42,8 @@ def value_text(value: Any) -> str | None:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list) and all(isinstance(one, str | int) for one in value):
+        value = ", ".join(map(str, value))  # flags
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if not isinstance(value, str | int) or len(text := str(value).strip()) > VALUE_LENGTH:

@@ -211,10 +211,14 @@ def _question_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
         if isinstance(row, BadRow) or not _has_questions(row):
             yield row
             continue
+        parts = [part for part in row["paragraphs"] if isinstance(part, dict)]
         asked = (
-            (part.get("context"), one) for part in row["paragraphs"] if isinstance(part, dict)
-            for one in part.get("qas") or [] if isinstance(one, dict)
-        )  # fmt: skip
+            (part.get("context"), one)
+            for part in parts
+            if isinstance(part.get("qas"), list)
+            for one in part["qas"]
+            if isinstance(one, dict)
+        )
         for context, one in asked:
             answers = one.get("answers")
             first = answers[0] if isinstance(answers, list) and answers else None

@@ -60,6 +60,7 @@ def test_a_verdict_stops_until_it_is_answered(
     ("name", "values"),
     [
         ("category", ["a", "b", "c"]), ("rating", [1, 2, 3, 4, 5]),
+        ("flags", [["odd"], [], ["odd", "long"]]),
         ("has_image", [True, False]), ("stars", [1, 2, 3, 4]),
         ("gut", ["ja", "nein"]), ("lang", ["en", "de"]),
     ],
@@ -147,8 +148,19 @@ def test_held_out_data_with_the_same_columns_is_read_alike(add_rows, prepare) ->
 
 
 def test_which_values_are_counted() -> None:
-    values = [None, " ", True, 1.0, 1.5, "a ", "x" * 61, [1], {}]
-    assert [value_text(one) for one in values] == ["", "", "true", "1", None, "a", None, None, None]
+    values = [None, " ", True, 1.0, 1.5, "a ", "x" * 61, ["a", 1], [{}], {}]
+    assert [value_text(one) for one in values] == [
+        "",
+        "",
+        "true",
+        "1",
+        None,
+        "a",
+        None,
+        "a, 1",
+        None,
+        None,
+    ]
     assert leaves_out({"a": {"b": 1.0}}, {"a.b": ["1"]}) and leaves_out({}, {"c": [""]})
     assert not leaves_out({"c": "x"}, {"c": [], "d": ["x"]})
 

@@ -118,8 +118,9 @@ def test_everything_that_is_mine_is_deleted_and_nothing_else(
     assert not list(store.all_runs()) and not engine.queue()
     assert theirs.path.is_dir() and (store.models / "mine" / "config.json").is_file()
     assert deletion.count_belongings(store)[:3] == (0, 0, 0)
-    add_rows(engine, tmp_path)  # it goes on
+    again = train(engine, add_rows(engine, tmp_path))
     other.cancel(theirs.id)
+    wait_for(again, lambda run: run.alive, 20)  # the queue goes on
 
 
 def test_a_run_that_does_not_end_is_not_half_deleted(

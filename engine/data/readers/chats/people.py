@@ -39,10 +39,10 @@ def chats_of(value: Any) -> list[list[Row]]:
     if not isinstance(value, dict):
         return []
     groups = [value.get("chats"), value.get("left_chats")]  # of a whole Telegram account
+    lists = [group.get("list") for group in groups if isinstance(group, dict)]
     listed = [
-        chat for group in groups if isinstance(group, dict)
-        for chat in group.get("list") or [] if isinstance(chat, dict)
-    ]  # fmt: skip
+        chat for one in lists if isinstance(one, list) for chat in one if isinstance(chat, dict)
+    ]
     found: list[Any] = [one.get("messages") for one in listed] or [value.get("messages")]
     return [messages for messages in found if is_message_list(messages)]
 

@@ -181,7 +181,8 @@ def learn(home, name: str, rows: list[dict], **optim) -> tuple[Engine, RunDir]:
 
 def test_labels_are_counted_beside_the_most_frequent_one(home, capsys) -> None:
     engine, run = learn(home, "reviews", reviews(90, 40), epochs=6)
-    assert read_data_summary(run.about_file) == DataSummary(Shape.LABEL, ("positive", "negative"))
+    summary = read_data_summary(run.about_file)
+    assert summary == DataSummary(Shape.LABEL, ("positive", "negative"), (), summary.overlap)
     engine.close()
     assert cli(["score", run.id, "--home", str(home), "--json"]) == 0
     done, truth = run.view().scored, [row["completion"] for row in read_rows(run.held_out_file)]
