@@ -16,7 +16,8 @@ from ui.theme import raw_html
 QUEUE_POLL_SECONDS = 2.0  # while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Remove"}  # event -> label
 END, END_LABEL = "end", "End it now"  # of the job that works, where it gives no sign of life
-EVENTS = [*ACTS, END]
+HALT = "halt"  # the run of another user, by the administrator
+EVENTS = [*ACTS, END, HALT]
 QUEUE_SCRIPT = f"HoneButtonList(element, trigger, watch); {EVENTS}"
 JOBS = {"merge-fp32": "merge (fp32)", "merge-bf16": "merge (bf16)"}  # others are called as they are
 HINT_SCRIPT = (
@@ -58,8 +59,10 @@ def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[An
     """List, hint and clock as they are now; what has not changed is left alone."""
     engine = ctx.engine
     waiting, total, owner = engine.queue(), engine.count_waiting(), engine.store.owner
-    new_list = queue_list(engine.working_now() if waiting else "", waiting, total, owner)
-    if other := engine.others_run():
+    other = engine.others_run()
+    working = engine.working_now() if waiting and not other else ""
+    new_list = queue_list(working, waiting, total, owner)
+    if other:
         new_list = other_card(name_for(owner, other), other.id) + new_list
     if hung := engine.hung_run():
         new_list = hung_card(name_for(owner, hung), hung.id) + new_list

@@ -104,6 +104,7 @@ ENGINE: dict[str, Ask] = {
     "move": lambda t: t.engine.move(t.waiting.id, "first"),
     "remove_from_queue": lambda t: t.engine.remove_from_queue(t.waiting.id),
     "live": lambda t: t.engine.live(),
+    "others_run": lambda t: t.engine.others_run(),
     "hung_run": lambda t: t.engine.hung_run(),
     "working_now": lambda t: t.engine.working_now(),
 }
@@ -143,7 +144,8 @@ FUNCTIONS: dict[str, Ask] = {
     "delete_everything": lambda t: deletion.delete_everything(t.engine),
 }
 TELLS_NOTHING = {
-    "estimate_time", "queue", "count_waiting", "live", "hung_run", "working_now", "create_run",
+    "estimate_time", "queue", "count_waiting", "live", "hung_run",
+    "others_run", "working_now", "create_run",
     "all_runs", "recipe_file", "touch_owner", "last_seen", "remove_owner", "own_paths",
     "own_folders",
     "list_datasets", "saved_recipes", "find_out", "remove_recipe",

@@ -16,6 +16,7 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
+from ui.context import Context
 from ui.runs import queue
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
@@ -184,6 +185,21 @@ def test_what_an_owner_is_shown_of_others_is_a_place_without_a_name(asking) -> N
         assert bob.working_now() == "another user's run" and ada.working_now() == "run 0"
         assert asking.working_now() == "run 0 (ada)"
     assert queue.queue_hint([2], 3).startswith('<p class="line">3 jobs wait. Yours is number 2.')
+
+
+def test_the_administrator_may_end_what_another_user_trains(asking) -> None:
+    (run,) = started(asking.for_owner("ada"), 1)
+    run.queue_mark.unlink()
+    pages = {owner: Context(asking.for_owner(owner)) for owner in ("", "ada", "bob")}
+    with run.lock.acquire():
+        shown = {owner: queue.refresh_queue(ctx, "", "")[0] for owner, ctx in pages.items()}
+        assert "run 0 (ada)" in shown[""] and f'data-do="halt" data-name="{run.id}"' in shown[""]
+        assert not any(isinstance(shown[owner], str) for owner in ("ada", "bob"))
+        with pytest.raises(RunError, match="There is no run"):
+            queue.change_queue(pages["bob"], "halt", run.id)
+        assert not run.end_request
+        queue.change_queue(pages[""], "halt", run.id)
+    assert run.end_request == "keep"
 
 
 def test_a_run_of_another_owner_with_the_same_id_is_another_run(asking) -> None:
