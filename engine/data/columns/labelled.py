@@ -21,6 +21,8 @@ from engine.data.columns.table import Columns
 from engine.data.schema import Schema
 from engine.spec.run import Shape
 
+# Of the columns that could be labels, one so named is it.
+PLAIN_NAMES = ("label", "labels", "label_text", "label_name", "class")
 MANY_ROWS = 20  # from here on labels have to repeat
 
 
@@ -69,7 +71,9 @@ def _label_columns(table: Columns) -> list[str]:
 
 
 def _other_label(table: Columns, label: str) -> str:
-    """A further column of labels that is not the same label in another writing; else empty."""
+    """Another column of labels, where neither name nor values say which is meant; else empty."""
+    if label.lower() in PLAIN_NAMES:
+        return ""
     ours = table.texts(label)
     for column in _label_columns(table):
         theirs = table.texts(column)

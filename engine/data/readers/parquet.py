@@ -23,7 +23,6 @@ BATCH_ROWS, BATCH_BYTES = 1000, 2**26  # read at a time, at most
 # shrink to a thousandth.
 MANY_VALUES, VALUES_PER_BYTE = 5_000_000, 100
 MANY_BYTES, GROWTH = 2**28, 100
-MOST_IN_A_ROW = 2_000_000  # values of one row, lists and all
 
 
 def read_parquet(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
@@ -55,18 +54,28 @@ def read_parquet(path: Path, name: str, options: ReadOptions, notes: list[str]) 
 
 def _require_plausible(metadata: Any, size: int, name: str) -> None:
     """Raise DataError for a file that would unpack to much more than any real one does."""
-    values = metadata.num_rows * max(1, metadata.num_columns)
-    unpacked = most = 0
-    for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        chunks = [group.column(at) for at in range(group.num_columns)]
-        unpacked += sum(one.total_uncompressed_size for one in chunks)
-        values = max(values, most := most + sum(one.num_values for one in chunks))
+    groups = [metadata.row_group(at) for at in range(metadata.num_row_groups)]
+    values = max(
+        metadata.num_rows * max(1, metadata.num_columns),
+        sum(_count_values(metadata, group) for group in groups),
+    )
     if values > max(MANY_VALUES, VALUES_PER_BYTE * size):
         raise DataError(
             f"'{name}' has {size / 2**10:,.0f} kB, but {values:,} values: it repeats the same ones "
             "over and over, or was made to fill the memory. Export the rows that you need."
         )
-    _require_growth(unpacked, size, name)
+    _require_growth(sum(group.total_byte_size for group in groups), size, name)
+
+
+def _count_values(metadata: Any, group: Any) -> int:
+    """The values of a group of rows: one for each row and column, and more in lists.
+
+    Only lists are asked for: for a damaged column the library ends the process.
+    """
+    columns = range(group.num_columns)
+    listed = [at for at in columns if metadata.schema.column(at).max_repetition_level]
+    in_lists = sum(group.column(at).num_values for at in listed)
+    return int(in_lists + group.num_rows * (group.num_columns - len(listed)))
 
 
 def _require_growth(unpacked: int, size: int, name: str) -> None:
@@ -100,12 +109,11 @@ def _read_batches(file: Any, columns: list[str], size: int, name: str) -> FileRo
 
 def _batch_rows(metadata: Any) -> int:
     """How many rows to read at a time: fewer where each has many values or bytes."""
-    rows, least = max(1, int(metadata.num_rows)), BATCH_ROWS
+    least = BATCH_ROWS
     for group in map(metadata.row_group, range(metadata.num_row_groups)):
-        chunks = [group.column(at) for at in range(group.num_columns)]
-        size = sum(one.total_uncompressed_size + 8 * one.num_values for one in chunks)
-        least = min(least, BATCH_BYTES * max(1, int(group.num_rows)) // max(1, int(size)))
-    return max(1, min(least, rows))
+        size = int(group.total_byte_size) + 8 * _count_values(metadata, group)
+        least = min(least, BATCH_BYTES * max(1, int(group.num_rows)) // max(1, size))
+    return max(1, least)
 
 
 def _rows_apart(batch: Any) -> Iterator[Any]:

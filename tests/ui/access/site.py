@@ -68,7 +68,6 @@ def serving(home: Path, *words: str) -> Iterator[Served]:
         site = serve.make_site(options, engine.store, ctx.uploads, address.port)
         blocks = app.create_app(ctx)
         opened = serve.serve(blocks, site, address)
-        blocks._queue.sleep_when_free = 0.001  # seconds; Gradio waits 50 ms between two events
         try:
             url = f"http://127.0.0.1:{address.port}"
             yield Served(url, opened, ctx, blocks, site, clients := [])

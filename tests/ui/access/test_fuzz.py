@@ -43,7 +43,7 @@ def test_no_handler_takes_odd_values_for_a_mistake_of_hone_s(
     for number, fn in functions.items():
         calls.append((number, [fitting(one, dice) for one in fn.inputs], {}))
         calls.append((number, [None for _ in fn.inputs], {"name": None, "run": 1, "text": []}))
-        values = dice.sample(ODD, 3)
+        values = dice.sample(ODD, 2)
         calls += [(number, [value for _ in fn.inputs], dice.choice(ODD)) for value in values]
         calls.append((number, [], None))
     answers = call_all(visitor, calls)

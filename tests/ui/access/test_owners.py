@@ -54,6 +54,7 @@ def tells(place: Place, text: str) -> bool:
     return SECRET in text
 
 
+@pytest.mark.parametrize("place", ["demo_place", "users_place"], indirect=True)
 def test_every_handler_refuses_another_s_ids(place: Place) -> None:
     served, ids, before = place.served, place.ids, place.digest()
     event = {"name": ids["run"], "run": ids["run"], "text": ""}
