@@ -38,7 +38,8 @@ def numbered(header: str, first: int, mark: str = ",") -> str:
             "“The shop by Bob in May”",
         ),
         (
-            "| Frage | Antwort |\n|---|:-:|\n" + lines(" | ", start="| ", end=" |"),
+            "| Frage | Antwort |\n|---|:-:|\n"
+            + "".join(f"| {one} | {two} |\n" for one, two in PAIRS),
             PAIR_NAMES,
             "2 columns without a name",
         ),

@@ -41,7 +41,8 @@ def fail(*args, **options):
 def read_slice(ask, report):
     spec = HubSpec(**{key: value for key, value in ask.items() if key in HubSpec.model_fields})
     on_share = lambda *part: report(part)
-    for row in dataset_rows.read_slice(spec, Path(ask["workspace"][0], "hub"), on_share, answer["notes"]):
+    cache = Path(ask["workspace"][0], "hub")
+    for row in dataset_rows.read_slice(spec, cache, on_share, answer["notes"]):
         bad = isinstance(row, dataset_rows.BadRow)
         answer["rows"].append({"bad": row.problem} if bad else row)
 
