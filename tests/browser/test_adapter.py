@@ -14,15 +14,17 @@ def test_it_is_added_and_asked(
 ) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    other = shutil.make_archive(str(tmp_path / "other"), "zip", made(tmp_path / "b", width=512))
-    mine = shutil.make_archive(str(tmp_path / "mine"), "zip", made(tmp_path / "a"))
+    other = shutil.make_archive(
+        str(tmp_path / "other"), "zip", made(tmp_path / "b", width=512, layers=4)
+    )
+    mine = shutil.make_archive(str(tmp_path / "mine"), "zip", made(tmp_path / "a", layers=4))
     url = serve(home)
     page = open_page(url)
     go(page, "Runs")
     unfold(page, "#add-adapter")
     for file, then in ((other, "#adapter-problem .status"), (mine, "#run-card")):
         page.set_input_files("#adapter-files input[type=file]", file)
-        page.locator("#adapter-files").get_by_text(Path(file).name).wait_for()
+        page.locator("#adapter-files .file-preview").get_by_text(Path(file).stem).wait_for()
         page.locator("#add-adapter-go").click()
         page.locator(then).filter(has_text="for another model" if file is other else "").wait_for()
     page.locator("#run-report").get_by_text("Added from outside").wait_for()

@@ -96,7 +96,8 @@ def finding_card(one: Finding) -> str:
     """One finding as HTML; its button stands beside it."""
     title = f"<h4>{escape_html(one.title)}</h4>"
     if one.done:
-        return f'<section class="finding" data-tone="good">{title}<p>Fixed.</p></section>'
+        done = f"<p>{escape_html(one.text if one.column else 'Fixed.')}</p>"
+        return f'<section class="finding" data-tone="good">{title}{done}</section>'
     example = where = ""
     if one.example:
         example = f'<pre class="example" tabindex="0">{escape_html(one.example)}</pre>'

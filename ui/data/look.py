@@ -43,6 +43,7 @@ class DataView:
         self.questions = QuestionWidgets()
         self.facts = raw_html(elem_id="data-facts")
         self.findings = FindingWidgets()
+        self.questions.build_again()
         self.pager = Pager()
         self.editor = Editor()
         with gr.Row(equal_height=False):

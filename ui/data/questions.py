@@ -56,10 +56,14 @@ class QuestionWidgets:
             with gr.Row(elem_classes="pager"):
                 self.leave_out = make_button("Leave the ticked rows out", "column-leave-out", 190)
                 self.no_matter = make_button("It does not matter", "column-no-matter", 150)
-        self.again = make_button("Ask again about columns", "column-again", visible=False)
-        column = [self.asks, self.asked, self.question, self.values, self.again]
+        column = [self.asks, self.asked, self.question, self.values]
         # The widgets that other findings change.
         self.shown: list[Component] = [self.group, *self.texts, *self.buttons, *column]
+
+    def build_again(self) -> None:
+        """Lay out the button that takes the answers about columns back."""
+        self.again = make_button("Ask again about columns", "column-again", visible=False)
+        self.shown.append(self.again)
 
 
 def wire_questions(

@@ -28,10 +28,10 @@ from ui.train.live import shown_run
 WEIGHTS = "adapter_model.safetensors"
 
 
-def made(folder: Path, width: int = 256, **config: Any) -> Path:
-    """An adapter for the pocket model, or one of another width."""
+def made(folder: Path, width: int = 256, layers: int = 6, **config: Any) -> Path:
+    """An adapter for the made-up desk's model, or for one of another size."""
     shapes = {}
-    for layer in range(6):
+    for layer in range(layers):
         path = f"{OUTER}model.layers.{layer}.self_attn.q_proj"
         shapes |= {f"{path}.lora_A.weight": (4, width), f"{path}.lora_B.weight": (width, 4)}
     save_adapter(folder, shapes, **{"base_model_name_or_path": "model"} | config)
