@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.data.readers.chats.people import chats_of, is_message_list, person_rows
 from engine.data.readers.class_names import Names, feature_names, name_classes
+from engine.data.readers.layout import HEADER_ROWS, check_unique, has_header
 from engine.data.readers.table import BadRow, FileRows, HeldOutRow, NoRowsError
 from engine.data.rows import Row
 from engine.errors import DataError
@@ -185,14 +186,15 @@ def _rows_of_lists(value: list[Any], name: str, notes: list[str]) -> FileRows:
     """Rows that are lists, of which the first names the columns: [["text", "label"], ...]."""
     if value and all(isinstance(row, list) and _is_turns(row) for row in value):
         return ({"messages": row} for row in value)
-    header = value[0] if value and isinstance(value[0], list) else []
-    named = bool(header) and all(isinstance(one, str) for one in header)
-    if not named or not all(isinstance(row, list) for row in value):
+    if not value or not all(isinstance(row, list) and row for row in value):
         return plain_rows(value)
-    if len(set(header)) < len(header):
-        raise DataError(f"'{name}': the first list names a column twice. Rename or remove one.")
+    texts = [["" if cell is None else str(cell) for cell in row] for row in value[:HEADER_ROWS]]
+    if not has_header(texts):
+        notes.append("The rows are lists without names, so the columns are called column 1, …")
+        return _rows_under_header([f"column {at + 1}" for at in range(len(value[0]))], value)
     notes.append("The first list names the columns.")
-    return _rows_under_header(header, value[1:])
+    check_unique(texts[0], name)
+    return _rows_under_header(texts[0], value[1:])
 
 
 def _rows_under_header(header: list[str], rows: list[list[Any]]) -> FileRows:

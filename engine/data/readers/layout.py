@@ -46,7 +46,7 @@ def read_layout(rows: Sequence[Cells], options: ReadOptions, name: str, notes: l
         where = "above the header" if options.header is not False else "at the top"
         notes.append(f"Passed over {where}: {', '.join(f'“{text}”' for text in passed)}.")
     table = rows[top:]
-    headed = _has_header(table) if options.header is None else options.header
+    headed = has_header(table) if options.header is None else options.header
     body = table[1:] if headed else table
     header = [" ".join(cell.strip("\ufeff").split()) for cell in table[0]] if headed else []
     width = _table_width(header, body)
@@ -115,7 +115,7 @@ def _table_start(rows: Sequence[Cells]) -> int:
     while top < min(MOST_ABOVE, len(rows) - 2) and _is_title(rows, top, width):
         top += 1
     full = top > 0 and len(rows[top - 1]) >= len(rows[top])
-    if full and not (_has_header(rows[top:]) and _stands_out(rows[top], rows[top + 1 :])):
+    if full and not (has_header(rows[top:]) and _stands_out(rows[top], rows[top + 1 :])):
         top = 0  # rows without a header, of which the first has empty cells
     return top + _is_parted_title(rows[top:])
 
@@ -216,7 +216,7 @@ def _note_nameless(nameless: Sequence[int], notes: list[str]) -> None:
         notes.append(f"The header does not name every column; called so: {names}.")
 
 
-def _has_header(rows: Sequence[Cells]) -> bool:
+def has_header(rows: Sequence[Cells]) -> bool:
     """Whether the first row names columns rather than being an example itself."""
     first = [cell.strip("\ufeff ") for cell in rows[0]]
     words = (word for cell in first if cell.isidentifier() for word in WORD_END.split(cell.lower()))

@@ -110,7 +110,7 @@ def _turns_or_value(value: Any) -> Any:
     if not isinstance(value, str) or holds_turns(found):
         return found
     # An object in a text is what is said, unless it is a turn.
-    is_turn = isinstance(found, dict) and known_role(found.get("role", found.get("from", "")))
+    is_turn = isinstance(found, dict) and known_role(str(found.get("role", found.get("from", ""))))
     return found if is_turn else value
 
 

@@ -22,10 +22,15 @@ RANK = {"system": 0, "user": 1, "assistant": 2, "tool": 3}
 
 def role_name(turn: Row) -> str:
     """Whose turn it is, as the file says it; empty where it does not."""
-    given = [name for field in ROLE_FIELDS if (name := _name_in(turn.get(field)))]
+    given = ""
+    for field in ROLE_FIELDS:
+        if field in turn and (name := _name_in(turn[field])):
+            if known_role(name):
+                return name
+            given = given or name
     if given:
-        return next(filter(known_role, given), given[0])
-    more = (_name_in(turn.get(field)) for field in OTHER_ROLE_FIELDS)
+        return given
+    more = (_name_in(turn.get(field)) for field in OTHER_ROLE_FIELDS if field in turn)
     return next(filter(known_role, more), "") or _name_by_content(turn)
 
 
@@ -101,6 +106,9 @@ def _turns_of_pair(pair: list[Any] | tuple[Any, ...]) -> Iterator[Row]:
 
 
 def _turns_of_object(turn: Row) -> Iterator[Row]:
+    if isinstance(turn.get("content"), str) and isinstance(turn.get("role"), str):
+        yield turn  # as nearly all files have them
+        return
     turn = {str(key).strip().lower(): value for key, value in turn.items()}
     if role_name(turn):
         yield from _tool_results(turn)

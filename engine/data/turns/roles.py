@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _ROLE_WORDS = {
     "system": "system developer sys system_prompt system_message system_instruction "
@@ -25,12 +26,16 @@ ROLE_NAMES["function_call"] = "assistant"  # LLaMA-Factory's: its text is a call
 BRACKETS = "()[]{}\uff08\uff09\u3010\u3011"  # the last four: Chinese ones
 ASIDE = re.compile(r"\s*[(\[{\uff08\u3010].*?[)\]}\uff09\u3011]")  # "Assistant (model)"
 AROUND = " \t\r\n\u00a0\u200b\ufeff:\uff1a*#<>|\"'-_."
+LONGEST_NAME = 60  # characters
 BETWEEN = re.compile(r"[\s_\-.]+")
 
 
-def known_role(name: object) -> str:
+@lru_cache(maxsize=4096)
+def known_role(name: str) -> str:
     """The role that a name stands for; empty where it is none."""
-    text = str(name).casefold()
+    if len(name) > LONGEST_NAME:
+        return ""
+    text = name.casefold()
     plain = ASIDE.sub("", text).strip(AROUND) or text.strip(AROUND + BRACKETS)
     joined = BETWEEN.sub("_", plain)
     if joined in ROLE_NAMES:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import json
 import re
 import secrets
 import warnings
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 import httpx
@@ -27,6 +29,7 @@ from ui.context import Context
 from ui.options import Options, read_options
 
 API = "/gradio_api"
+Found = TypeVar("Found")
 UNTIDY = pytest.mark.filterwarnings(  # what Gradio leaves open, and what its queue asks of pandas
     "ignore::ResourceWarning",
     "ignore::pytest.PytestUnraisableExceptionWarning",
@@ -166,6 +169,12 @@ class Stranger:
 
     def upload(self, name: str, content: bytes) -> httpx.Response:
         return self.http.post(f"{API}/upload", files={"files": (name, content)})
+
+
+def run_aside(work: Coroutine[Any, Any, Found]) -> Found:
+    """Run a coroutine in a thread of its own: the browser's tests keep a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def first_value(block: Any) -> Any:

@@ -5,7 +5,6 @@ Every handler of the page is called with the first one's ids in every place, thr
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +13,7 @@ import gradio as gr
 import pytest
 
 from tests.ui.access.conftest import SECRET, Place
-from tests.ui.access.site import API, UNTIDY, call_all, file_data
+from tests.ui.access.site import API, UNTIDY, call_all, file_data, run_aside
 from ui.access.visitor import Visitor
 
 pytestmark = UNTIDY
@@ -104,7 +103,7 @@ def test_every_handler_by_itself_refuses_another_s_ids(place: Place) -> None:
                 if tells(place, said):
                     shown.append((fn.name, value, said[:300]))
 
-    asyncio.run(run_all())
+    run_aside(run_all())
     assert not shown, shown[:3]
     assert place.digest() == before
 

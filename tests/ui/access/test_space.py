@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from engine.spec.limits import DEMO
 from engine.store.workspace import Store
+from tests.ui.access.site import run_aside
 from ui import serve
 from ui.access.guard import Guard
 from ui.access.uploads import Uploads
@@ -43,7 +43,7 @@ def ask(guard: Guard, method: str, path: str, **headers: str) -> httpx.Response:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             return await client.request(method, path, headers=named)
 
-    return asyncio.run(send())
+    return run_aside(send())
 
 
 def test_the_cookie_goes_within_the_frame_and_nowhere_else(guard: Guard) -> None:

@@ -49,6 +49,12 @@ def test_rows_are_found_inside_an_object(
     assert found.held_out == held_out and note in found.said
 
 
+def test_lists_without_names_are_rows(tmp_path: Path) -> None:
+    pairs = [[row["prompt"], row["completion"]] for row in ROWS]
+    found = read_made(tmp_path, "a.json", json.dumps(pairs))
+    assert [[*row.values()] for row in found.rows] == pairs and "column 1" in found.said
+
+
 def talk(n: int) -> list[dict[str, str]]:
     return [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": f"{n}."}]
 
