@@ -13,13 +13,18 @@ import pytest
 import start
 from engine.store.files import PROJECT_FOLDER
 from ui.options import read_options
+from ui.users import USERS_FILE
 
 FILES = ("Dockerfile", "Dockerfile.cpu")
 
 
+def read(name: str) -> str:
+    return (PROJECT_FOLDER / name).read_text(encoding="utf-8")
+
+
 def commands(name: str) -> list[tuple[str, str]]:
     """(instruction, the rest) of each command; continued lines are one."""
-    text = (PROJECT_FOLDER / name).read_text(encoding="utf-8").replace("\\\n", " ")
+    text = read(name).replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     return [(line.split()[0], line.partition(" ")[2].strip()) for line in lines]
 
@@ -65,8 +70,12 @@ def test_it_starts_the_page_for_users_who_log_in(name: str) -> None:
     assert Path(command[1]).name == "app.py"
     options = read_options(command[2:])
     assert options.mode == "users" and options.host == "0.0.0.0" and options.no_browser
+    # What users and commands mean without further words is the volume.
     volume = Path(one(name, "VOLUME"))
-    assert options.home == volume and options.users and options.users.parent == volume
+    assert volume == Path(one(name, "WORKDIR")) / "workspace"
+    assert options.home == PROJECT_FOLDER / "workspace"
+    assert options.users and PROJECT_FOLDER / options.users == USERS_FILE
+    assert options.users.parent.name == volume.name
     assert str(options.port) == one(name, "EXPOSE")
 
 
@@ -87,3 +96,10 @@ def test_the_two_differ_in_where_torch_comes_from() -> None:
     assert len(differ) == 1
     assert "NVIDIA_VISIBLE_DEVICES" in differ[0][0][1]
     assert "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu" in differ[0][1][1]
+
+
+def test_the_readme_names_the_torch_of_the_requirements_for_a_space() -> None:
+    pinned = re.search(r"^torch==(\S+)", read("requirements.txt"), re.MULTILINE)
+    told = re.search(r"torch==(\S+)\+cpu", read("README.md"))
+    assert pinned and told and told[1] == pinned[1]
+    assert re.search(r"^app_file: app\.py$", read("README.md"), re.MULTILINE)

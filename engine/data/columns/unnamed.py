@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from engine.data import column_names as known
 from engine.data.columns.contents import (
     all_integers,
     are_questions,
@@ -13,6 +14,7 @@ from engine.data.columns.contents import (
     holds_labels,
 )
 from engine.data.columns.marked import find_mark
+from engine.data.columns.marks import name_words
 from engine.data.columns.table import Columns
 from engine.data.schema import Schema
 from engine.spec.run import Shape
@@ -86,7 +88,7 @@ def _asked(prompt: str, answer: str) -> Schema:
 def _guess_labels(
     table: Columns, columns: Sequence[str], said: list[str], labels: list[str]
 ) -> Schema | None:
-    """A label, and one text; sure where nothing else could be either of them."""
+    """A label and one text; sure by the label's name, or where no column has a name."""
     by_length = sorted(labels, key=lambda one: -sum(map(len, table.texts(one))))
     if not said:
         said, labels = by_length[:1], by_length[1:]
@@ -97,10 +99,16 @@ def _guess_labels(
     reason = f"The column '{label}' has {count} different values, which are taken as labels."
     found = Schema(Shape.LABEL, reason, {"text": text, "label": label})
     unread = [one for one in columns if one not in found.roles.values() and not table.texts(one)]
-    if len(labels) == 1 and not any(table.filled(one) for one in unread):
+    sure = bool(name_words(label) & known.LABEL_WORDS) or all(map(NO_NAME.fullmatch, columns))
+    if sure and len(labels) == 1 and not any(table.filled(one) for one in unread):
         return found
     other = next((one for one in labels if one != label), "")
-    second = found._replace(roles={"text": text, "label": other}) if other else _alone(text)
+    if other:
+        second = found._replace(roles={"text": text, "label": other})
+    elif are_questions(table.texts(text)):
+        second = _asked(text, label)
+    else:
+        second = _alone(text)
     return found._replace(reason=f"{reason} {ASK}").or_else(second)
 
 

@@ -189,7 +189,7 @@ def _rows_of_lists(value: list[Any], name: str, notes: list[str]) -> FileRows:
     if not value or not all(isinstance(row, list) and row for row in value):
         return plain_rows(value)
     texts = [["" if cell is None else str(cell) for cell in row] for row in value[:HEADER_ROWS]]
-    if not has_header(texts):
+    if any(cell.rstrip().endswith((".", "?", "!")) for cell in texts[0]) or not has_header(texts):
         notes.append("The rows are lists without names, so the columns are called column 1, …")
         return _rows_under_header([f"column {at + 1}" for at in range(len(value[0]))], value)
     notes.append("The first list names the columns.")

@@ -86,12 +86,15 @@ def rows_of_layout(layout: Layout, rows: Iterator[Cells | BadRow]) -> FileRows:
     """Yield the rows under the header; one that does not fit it is a bad row."""
     columns, width = layout.columns, len(layout.columns)
     kept = [(at, column) for at, column in enumerate(columns) if column is not None]
+    names = [column for _, column in kept]
     last = max((at for at, _ in kept), default=-1)
     unnamed = [at for at, column in enumerate(columns) if column is None and at != layout.counting]
     first = "header" if layout.headed else "first row"
     for number, cells in enumerate(rows, start=1):
         if isinstance(cells, BadRow):
             yield cells
+        elif len(cells) == width == len(kept):
+            yield dict(zip(names, cells, strict=True))
         elif len(cells) <= last or any(map(str.strip, cells[width:])):
             yield BadRow(
                 f"Row {number} has {len(cells)} values, the {first} has {width}. "

@@ -30,6 +30,14 @@ ASKED: dict[str, tuple[Callable[[int], Row], Shape, Shape]] = {
     "two categories": (lambda n: {"a": "xy"[n % 2], "b": "pqr"[n % 3], "c": ask(n), "d": good(n)},
                        ANSWER, ANSWER),
     "numbers and a text": (lambda n: {"Nr": n, "Inhalt": good(n)}, TEXT, LABEL),
+    "a text and its class": (lambda n: {"Satz": good(n), "Klasse": "AB"[n % 2]}, LABEL, TEXT),
+    "a text and its author": (
+        lambda n: {"Nr": n, "Autor": ["Ann", "Bob"][n % 2], "Brief": bad(n)}, LABEL, TEXT),
+    "a date, a text, a class": (
+        lambda n: {"Datum": f"2024-01-{n + 1:02}", "Satz": good(n), "Klasse": "AB"[n % 2]},
+        LABEL, TEXT),
+    "answers of two words": (lambda n: {"Frage": ask(n), "Antwort": ["ja", "nein"][n % 2]},
+                             LABEL, ANSWER),
     "known names, and a text more": (
         lambda n: {"category": "ab"[n % 2], "text": ask(n), "antwort": good(n)}, LABEL, ANSWER),
     "a title that asks": (
@@ -70,12 +78,11 @@ def test_two_readings_are_asked_about(layout: str) -> None:
 
 
 CERTAIN: dict[str, tuple[Callable[[int], Row], Shape]] = {
-    "a text and its class": (lambda n: {"Satz": good(n), "Klasse": "AB"[n % 2]}, LABEL),
-    "a row number, a text, a class": (
-        lambda n: {"Nr": n, "Satz": good(n), "Klasse": "AB"[n % 2]}, LABEL),
-    "a date, a text, a class": (
-        lambda n: {"Datum": f"2024-01-{n + 1:02}", "Satz": good(n), "Klasse": "AB"[n % 2]}, LABEL),
-    "answers of two words": (lambda n: {"Frage": ask(n), "Antwort": ["ja", "nein"][n % 2]}, LABEL),
+    "a text and its class, no names": (
+        lambda n: {"column 1": good(n), "column 2": "AB"[n % 2]}, LABEL),
+    "a row number, a text, a class, no names": (
+        lambda n: {"column 1": n, "column 2": good(n), "column 3": "AB"[n % 2]}, LABEL),
+    "a label by its name": (lambda n: {"Satz": good(n), "Label": "AB"[n % 2]}, LABEL),
     "class number first, no names": (
         lambda n: {"column 1": n % 4, "column 2": f"Head {n} of it", "column 3": bad(n)}, LABEL),
     "known names": (lambda n: {"question": ask(n), "answer": good(n)}, ANSWER),
