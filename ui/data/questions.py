@@ -56,7 +56,7 @@ class QuestionWidgets:
             with gr.Row(elem_classes="pager"):
                 self.leave_out = make_button("Leave the ticked rows out", "column-leave-out", 190)
                 self.no_matter = make_button("It does not matter", "column-no-matter", 150)
-        column = [self.asks, self.asked, self.question, self.values]
+        column = [self.asks, self.asked, self.question, self.values, self.leave_out]
         # The widgets that other findings change.
         self.shown: list[Component] = [self.group, *self.texts, *self.buttons, *column]
 
@@ -126,7 +126,10 @@ def question_updates(questions: QuestionWidgets, found: list[Finding], spec: Dat
         updates |= {
             questions.asked: one.column,
             questions.question: question_head(one.title, one.text),
-            questions.values: gr.update(choices=choices, value=one.suggested),
+            questions.values: gr.update(
+                choices=choices, value=one.suggested, visible=bool(choices)
+            ),
+            questions.leave_out: gr.update(visible=bool(choices)),
         }
     return updates
 

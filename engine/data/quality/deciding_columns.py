@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 from engine.data.columns.cells import is_blank
@@ -11,6 +12,7 @@ from engine.data.columns.contents import are_references
 from engine.data.columns.marks import (
     BAD_WORDS,
     NO_WORDS,
+    VERDICT_NAMES,
     YES_WORDS,
     is_verdict_name,
     judges,
@@ -68,11 +70,16 @@ class ValueCounts:
         self._label = schema.roles.get("label", "")
         # Column -> value -> label, as long as a column is the label in another writing.
         self._labels = {one: dict[str, str]() for one in self.of if self._label}
+        names = VERDICT_NAMES | SCORE_NAMES
+        # Least and greatest number of each column that may score its rows.
+        self.scores = {one: [inf, -inf] for one in self.of if name_words(_last_name(one)) & names}
 
     def add(self, row: Row) -> None:
         """Count a row's values; a column with too many or too long ones is given up."""
         self.rows += 1
         label = str(read_path(row, self._label))
+        for column in list(self.scores):
+            self._note_score(column, read_path(row, column))
         for column, counts in list(self.of.items()):
             text = value_text(read_path(row, column))
             if text is None or (text not in counts and len(counts) == MOST_VALUES):
@@ -81,6 +88,16 @@ class ValueCounts:
             counts[text] += 1
             if self._labels.get(column, {}).setdefault(text, label) != label:
                 del self._labels[column]
+
+    def _note_score(self, column: str, value: Any) -> None:
+        try:
+            number = None if is_blank(value) else float(value)
+        except (TypeError, ValueError):
+            del self.scores[column]
+            return
+        if number is not None:
+            low, high = self.scores[column]
+            self.scores[column] = [min(low, number), max(high, number)]
 
     def undecided(self) -> dict[str, Counter[str]]:
         """The columns left, without the label's number or another writing of it."""
@@ -107,10 +124,23 @@ def deciding_findings(counts: ValueCounts, left_out: LeftOut, shape: Shape) -> I
         elif kind := _kind_of(column, found, counts.rows, shape):
             yield _question(kind, column, found)
 
+    if shape != Shape.PREFERENCE:  # whose answers have their scores
+        yield from (_ask_score(column, *bounds) for column, bounds in counts.scores.items()
+                    if column not in counts.of and column not in left_out)  # fmt: skip
+
+
+def _ask_score(column: str, low: float, high: float) -> Finding:
+    values = {"column": column, "low": f"{low:g}", "high": f"{high:g}"}
+    return make_finding("score", 0, values, column=column)
+
+
+def _last_name(path: str) -> str:
+    return path.rsplit(".", 1)[-1]
+
 
 def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
     """ "verdict" where a column judges its rows, "few values" where it might; else empty."""
-    name, values = column.rsplit(".", 1)[-1], [value for value in counts if value]
+    name, values = _last_name(column), [value for value in counts if value]
     words = {plain_word(value) for value in values}
     if len(counts) == 1:  # the same in every row
         bad = bool(words & BAD_WORDS) or any(says_bad(name, value) for value in values)
@@ -130,7 +160,7 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
 def _question(kind: str, column: str, counts: Counter[str]) -> Finding:
     ordered = dict(counts.most_common())
     shown = ", ".join(f"{value or EMPTY} ({count:,})" for value, count in ordered.items())
-    bad = [value for value in ordered if value and says_bad(column.rsplit(".", 1)[-1], value)]
+    bad = [value for value in ordered if value and says_bad(_last_name(column), value)]
     values = {"column": column, "values": shown, "different": len(ordered)}
     suggested = bad if kind == "verdict" else []
     more: dict[str, Any] = {"column": column, "choices": ordered, "suggested": suggested}

@@ -69,6 +69,9 @@ FINDING_TEXTS = {
     "few values": FindingText("warn", "'{column}' repeats with {different} values and is not used",
         "It holds: {values}. If it says which rows are good, leave the others out; if it does not, "
         "say that it does not matter.", kind="verdict"),
+    "score": FindingText("warn", "'{column}' may say how good a row is, and is not used",
+        "It holds numbers from {low} to {high}. If some of them mean that a row is not good, leave "
+        "these rows out in the file; if not, say that it does not matter.", kind="verdict"),
     "values left out": FindingText("info", "Left out by '{column}': {gone}",
         "The rows where it is: {values}.", kind="verdict"),
     "no matter": FindingText("info", "'{column}' does not matter, as you said",

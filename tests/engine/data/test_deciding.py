@@ -79,7 +79,7 @@ def test_a_column_that_repeats_is_asked_about_but_stops_nothing(
     ("name", "values"),
     [
         ("id", list(range(24))), ("source", ["web"]), ("verdict", ["accept"]),
-        ("date", ["2024-01-01", "2024-01-02"]), ("score", [n / 7 for n in range(24)]),
+        ("date", ["2024-01-01", "2024-01-02"]), ("lead_time", [n / 7 for n in range(24)]),
         ("url", [f"https://example.org/{n}" for n in range(24)]), ("empty", [None, ""]),
         ("note", [f"A remark of its own, number {n}, in words." for n in range(24)]),
     ],
@@ -88,6 +88,21 @@ def test_what_decides_nothing_is_not_asked_about(
     add_rows, prepare, name: str, values: list[Any]
 ) -> None:
     assert not asked(prepare(add_rows(with_column(name, values))))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("quality", [n / 7 for n in range(24)]), ("score", [f"{n / 7:.3f}" for n in range(24)]),
+        ("reward", list(range(-12, 12))), ("verification", [n * 1.5 for n in range(24)]),
+    ],
+)  # fmt: skip
+def test_a_score_of_rows_is_asked_about(add_rows, prepare, name: str, values: list[Any]) -> None:
+    source = add_rows(with_column(name, values))
+    (found,) = asked(prepare(source))
+    assert (found.level, found.column, found.choices) == ("warn", name, {})
+    assert f"to {float(values[-1]):g}" in found.text
+    assert not asked(prepare(source, left_out={name: []}))
 
 
 def test_a_verdict_against_every_row_is_asked_about(add_rows, prepare) -> None:
