@@ -139,7 +139,7 @@ def _last_name(path: str) -> str:
 
 
 def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
-    """ "verdict" where a column judges its rows, "few values" where it might; else empty."""
+    """What is asked: "verdict" of a column that judges its rows, "few values"; or nothing."""
     name, values = _last_name(column), [value for value in counts if value]
     words = {plain_word(value) for value in values}
     if len(counts) == 1:  # the same in every row
