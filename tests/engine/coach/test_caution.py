@@ -30,7 +30,7 @@ def run(home: Path, tmp_path: Path) -> RunDir:
     rows = [tmp_path / name for name in ("train.arrow", "heldout.arrow")]
     for file in rows:
         file.touch()
-    about = {"shape": "plain text", "overlap": FOUND}
+    about = {"name": "rows", "shape": "plain text", "overlap": FOUND}
     made = Store(home).create_run(make_spec({"name": "one"}), *rows, about)
     events = [
         started(steps=2, held_out=24), checked(0, 4.0), step(1, 3.0), step(2, 2.0), checked(2, 1.0),
