@@ -17,7 +17,8 @@ from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.text import format_time_range, is_within_range
-from ui.context import Context, Policy
+from ui.access.visitor import Policy
+from ui.context import Context
 
 # By sample: what is set otherwise than the sample says.
 RUNS: list[tuple[str, str, dict[str, dict[str, Any]]]] = [

@@ -40,13 +40,28 @@ def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Sche
     table = Columns.of(columns, rows[: max(FEWEST_ROWS, MOST_CELLS // len(columns))])
     found = _infer_by_names(name, table) or _infer_by_contents(name, columns, table)
     if found.shape == Shape.TEXT and rows and all_integers(table.values(found.roles["text"])):
-        raise DataError(
-            f"'{name}' holds nothing but numbers. If they are labels, add the file with their "
-            "texts at the same time."
-        )
+        raise DataError(_no_text(name, columns, table))
     used = {root_column(path, columns) for path in found.roles.values()}
     rest = ", ".join(f"'{column}'" for column in columns if column not in used)
     return found._replace(reason=f"{found.reason} Columns not used: {rest}.") if rest else found
+
+
+def _no_text(name: str, columns: Sequence[str], table: Columns) -> str:
+    """Why a table cannot be learned from: it holds numbers, perhaps beside lists and objects."""
+    nested = [
+        column for column in columns
+        if any(isinstance(value, list | dict) for value in table.values(column))
+    ]  # fmt: skip
+    if not nested:
+        return (
+            f"'{name}' holds nothing but numbers. If they are labels, add the file with their "
+            "texts at the same time."
+        )
+    listed = ", ".join(f"'{column}'" for column in nested[:8])
+    return (
+        f"'{name}': no column holds text: {listed} hold lists or objects, the others numbers. Put "
+        "the texts into a column of their own, or export them as CSV."
+    )
 
 
 def _infer_by_names(name: str, table: Columns) -> Schema | None:

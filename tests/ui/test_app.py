@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import os
 import socket
 import subprocess
 import sys
@@ -89,6 +90,22 @@ def test_files_stay_short_and_know_their_place(path: Path) -> None:
     nodes = ast.walk(ast.parse(source))
     names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
     assert not [name for name in names if name.startswith("engine.work")]
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_gradio_makes_one(tmp_path: Path) -> None:
+    """Gradio makes its temporary folder when it is imported: in the workspace, or nowhere."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "temporary").mkdir()
+    done = subprocess.run(
+        [sys.executable, "app.py", "--home", str(tmp_path / "file" / "workspace")],
+        cwd=PROJECT_FOLDER,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path / "temporary")},
+        check=False,
+    )
+    assert done.returncode == 2 and "cannot keep its files" in done.stderr
+    assert "Traceback" not in done.stderr and not list((tmp_path / "temporary").iterdir())
 
 
 def test_a_taken_port_gives_the_next() -> None:

@@ -23,7 +23,7 @@ from gradio.routes import file_upload_statuses
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message
 
 from engine.errors import DataError
@@ -59,12 +59,15 @@ class Uploads:
     # --- coming in ---
 
     async def receive(self, request: Request, owner: str) -> Response:
-        """Take an upload in; what is broken off or too large leaves nothing behind."""
+        """Take an upload in; what is broken off or too large leaves nothing behind.
+
+        The page shows what is answered as it is, so a refusal is plain text.
+        """
         length = request.headers.get("content-length", "")
         if not length.isdecimal():
-            return JSONResponse({"error": NO_LENGTH}, 411)
+            return PlainTextResponse(NO_LENGTH, 411)
         if problem := self._problem_of(int(length), owner):
-            return JSONResponse({"error": problem}, 413)
+            return PlainTextResponse(problem, 413)
         folder = self.folder / f"{INCOMING}{secrets.token_hex(8)}"
         folder.mkdir(parents=True)
         try:
@@ -80,7 +83,7 @@ class Uploads:
         except (MultiPartException, HTTPException, TooLarge, ClientDisconnect) as error:
             too_large = isinstance(error, TooLarge) or "allowed size" in str(error)
             said = self._too_large() if too_large else BROKEN_OFF
-            return JSONResponse({"error": said}, 413 if too_large else 400)
+            return PlainTextResponse(said, 413 if too_large else 400)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
