@@ -49,7 +49,7 @@ def index_wording(texts: Texts, chosen: Numbers) -> Wording:
     of_texts, words = pairs // size, pairs % size
     counts = np.bincount(words, minlength=size)
     starts = np.searchsorted(of_texts, np.arange(len(chosen) + 1))
-    weights = np.log(len(chosen) / np.maximum(1, counts))
+    weights = np.log(max(1, len(chosen)) / np.maximum(1, counts))
     return Wording(
         known=pairs,
         words=words,

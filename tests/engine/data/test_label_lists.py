@@ -106,6 +106,24 @@ def test_edits_and_exports_keep_the_list(store: Store, add_files, prepare) -> No
         assert set(prepare(add_files({name: text})).each_label) == set(prepare(new).each_label)
 
 
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ([[0, 3, "PER"]], "'label' marks parts of the text"),
+        ([{"start": 0, "end": 3}], "'label' marks parts of the text"),
+        ([], "no label: the field 'label' is empty"),
+        ([None], "no label: the field 'label' is empty"),
+    ],
+)
+def test_a_list_of_no_labels_is_told_truly(add_files, prepare, label: Any, words: str) -> None:
+    rows = [{"text": row["completion"], "label": label} for row in make_rows(8)]
+    rows += [{"text": row["completion"], "label": ["a"]} for row in make_rows(8, 16)]
+    for some in (rows, rows[:8]):  # also where no row is left
+        found = find(prepare(add_files({"rows.jsonl": to_jsonl(some)}), shape=Shape.LABEL,
+                             roles={"text": "text", "label": "label"}), "unusable")  # fmt: skip
+        assert found and found.count == 8 and words in found.example
+
+
 def test_the_given_case(add_files, prepare) -> None:
     if not CASE.is_file():
         pytest.skip("needs the shared case 08")

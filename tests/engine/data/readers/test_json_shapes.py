@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.data.infer_schema import infer_schema
 from engine.data.readers.table import NoRowsError
 from engine.errors import DataError
 from tests.engine.data.readers.reading import read_made
@@ -47,6 +48,20 @@ def test_rows_are_found_inside_an_object(
     found = read_made(tmp_path, "a.json", json.dumps(value))
     assert found.rows == ROWS and not found.bad
     assert found.held_out == held_out and note in found.said
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [{"image": [1]}, [1, 2], {"box": {"x": 1}}, [{"id": 3}]],
+)
+def test_objects_are_not_called_numbers(tmp_path: Path, inner: Any) -> None:
+    rows = [{"id": n, "data": inner} for n in range(8)]
+    with pytest.raises(
+        DataError, match="no column that holds text. Lists or objects stand in: 'data'"
+    ):
+        infer_schema("a.json", ["id", "data"], rows)
+    with pytest.raises(DataError, match="holds nothing but numbers"):
+        infer_schema("a.json", ["id"], rows)
 
 
 def test_lists_without_names_are_rows(tmp_path: Path) -> None:
