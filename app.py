@@ -15,7 +15,6 @@ for name in (*OFFLINE_SETTINGS, "HF_HUB_DISABLE_TELEMETRY"):
 import signal
 import sys
 import threading
-import webbrowser
 from collections.abc import Sequence
 from typing import Any
 
@@ -196,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ready = f"Hone is ready at {url} (started in {time.perf_counter() - STARTED:.1f} s)."
     print(f"{ready} Press Ctrl-C to quit; training continues.", flush=True)
     if not (options.no_browser or options.in_space or options.host):
-        webbrowser.open(url)
+        serve.open_browser(url, options.home)
     while not leave.wait(1):  # a wait without a limit would not be woken by signals on Windows
         pass
     blocks.close(verbose=False)

@@ -6,24 +6,29 @@ import os
 import socket
 import threading
 import time
+import webbrowser
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 from gradio.routes import App, ORJSONResponse
 from starlette.responses import FileResponse
 
+from engine.store.files import write_whole
 from engine.store.workspace import Store
 from ui import theme
 from ui.access.accounts import Accounts
 from ui.access.doors import DemoDoor, Door, OpenDoor, TokenDoor
 from ui.access.guard import Guard, Site
 from ui.access.login import LoginDoor, check_accounts
+from ui.access.pages import opening_file
 from ui.access.signing import Signer, load_key
 from ui.access.uploads import Uploads
 from ui.options import Options
 
 THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "::1"})
 SWEEP_SECONDS = 600
+OPENING_FILE = "open-hone.html"
 
 
 class Address(NamedTuple):
@@ -94,6 +99,17 @@ def serve(blocks: gr.Blocks, site: Site, address: Address) -> str:
     if isinstance(site.door, TokenDoor):
         return f"{url}?token={site.door.token}"
     return str(url)
+
+
+def open_browser(url: str, home: Path) -> None:
+    """Open the page in the user's browser.
+
+    Through a file that he alone may read: what a program is started with, all accounts of a machine
+    can see, and the address holds the token.
+    """
+    path = home.resolve() / OPENING_FILE
+    write_whole(path, opening_file(url))
+    webbrowser.open(path.as_uri())
 
 
 def start_sweeping(uploads: Uploads) -> None:

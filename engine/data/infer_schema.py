@@ -59,8 +59,8 @@ def _no_text(name: str, columns: Sequence[str], table: Columns) -> str:
         )
     listed = ", ".join(f"'{column}'" for column in nested[:8])
     return (
-        f"'{name}' has no column that holds text. Lists or objects stand in: {listed}. Put the texts "
-        "into a column of their own, or export them as CSV."
+        f"'{name}' has no column that holds text. Lists or objects stand in: {listed}. Put the "
+        "texts into a column of their own, or export them as CSV."
     )
 
 

@@ -80,6 +80,8 @@ def _run_job(run: RunDir, job: str, heart: Heart) -> int:
         text = disk_space.explain_full_disk(run, error) if full else _describe_error(error)
     if full:
         _free_disk(run, job)
+    with contextlib.suppress(OSError):  # where it failed before it took the job
+        run.queue_mark.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # the log may be on the full disk
         print(f"{details}{text}", file=sys.stderr, flush=True)
     with contextlib.suppress(OSError):  # no room even for this event: the exit code has to do

@@ -10,7 +10,9 @@ import pytest
 
 from tests.browser.conftest import TOKEN, app, picture
 from tests.browser.test_appearance import serious_violations
+from ui import serve
 from ui.access.accounts import add_account
+from ui.access.pages import opening_file
 
 SIZES = {"desk": (1280, 900, "light"), "phone": (390, 844, "dark")}
 
@@ -44,7 +46,9 @@ def test_the_printed_address_opens_the_page_and_no_other_does(
     browser: Any, page: Any, home: Path
 ) -> None:
     with app(home, TOKEN) as (url, _):
-        page.goto(url)
+        file = home / serve.OPENING_FILE
+        file.write_text(opening_file(url))
+        page.goto(file.as_uri())
         wait_for_page(page)
         assert "token" not in page.url
         page.reload()

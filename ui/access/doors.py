@@ -11,7 +11,7 @@ from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from ui.access.pages import closed_page
+from ui.access.pages import closed_page, leading_page
 from ui.access.signing import Signer, cookie_header
 from ui.access.visitor import LOCAL_VISITOR, Visitor
 
@@ -100,7 +100,13 @@ def refusal(request: Request, why: str) -> Response:
 
 
 def without_token(request: Request) -> Response:
-    """To the same address without the token, which then stands in no history."""
+    """To the same address without the token, which then stands in no history.
+
+    A browser that comes from elsewhere (a file, a web terminal) would not send the new cookie along
+    a redirect: for it a page of Hone's own leads on.
+    """
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
-    address = URL("/").include_query_params(**dict(kept))
-    return RedirectResponse(str(address), 303)
+    address = str(URL("/").include_query_params(**dict(kept)))
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
+        return leading_page(address)
+    return RedirectResponse(address, 303)

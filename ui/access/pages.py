@@ -43,12 +43,27 @@ def closed_page(why: str) -> HTMLResponse:
     return _page("Hone is closed here", f"<p>{escape_html(why)}</p>{COME_BACK}", 401)
 
 
-def _page(title: str, body: str, status: int) -> HTMLResponse:
+def leading_page(address: str) -> HTMLResponse:
+    """Leads on to an address at once."""
+    link = f'<p><a href="{escape_html(address)}">Open Hone</a></p>'
+    return _page("Opening Hone", link, 200, _refresh(address))
+
+
+def opening_file(address: str) -> str:
+    """A file that leads to an address, for a browser that is not to be told it in words."""
+    return f'<!doctype html><meta charset="utf-8">{_refresh(address)}<title>Hone</title>'
+
+
+def _refresh(address: str) -> str:
+    return f'<meta http-equiv="refresh" content="0;url={escape_html(address)}">'
+
+
+def _page(title: str, body: str, status: int, head: str = "") -> HTMLResponse:
     logo = _asset("logo.svg").replace("<svg ", '<svg aria-hidden="true" ')
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape_html(title)}</title><style>{_styles()}</style></head>"
+        f"<title>{escape_html(title)}</title>{head}<style>{_styles()}</style></head>"
         f"<body><main><header>{logo}<h1>{escape_html(title)}</h1></header>{body}</main></body>"
         "</html>"
     )

@@ -46,6 +46,14 @@ def test_the_printed_address_lets_in_and_its_token_leaves_the_address(served: Se
     assert Stranger(served).enter(served.opened).http.get("/config").status_code == 200
 
 
+def test_who_comes_from_elsewhere_is_led_on_by_a_page_of_hone_s(served: Served) -> None:
+    """A file or a web terminal: along a redirect the browser would not send the new cookie."""
+    came = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    answer = httpx.get(served.opened + "&__theme=dark", headers=came)
+    assert answer.status_code == 200 and "set-cookie" in answer.headers
+    assert 'content="0;url=/?__theme=dark"' in answer.text and "<script" not in answer.text
+
+
 @pytest.mark.parametrize("token", ["", "x", "é", "%00", "a" * 5000, "local.1.x"])
 def test_another_token_does_not(served: Served, token: str) -> None:
     answer = httpx.get(f"{served.url}/?token={token}", follow_redirects=False)

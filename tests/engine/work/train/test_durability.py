@@ -56,6 +56,7 @@ def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home, mo
             time.sleep(0.5)
             assert run.alive, "it does not obey"
             engine.end_now(run.id)
+            wait_for(run, lambda run: exit_status.ENDED_AT_REQUEST in run.view().warnings, 10)
         backend.worker.wait()
         killed_at, offset = run.view().step, run.events_file.stat().st_size
         partial += bool(list(run.checkpoints.glob(".saving/checkpoint-*")))
@@ -64,7 +65,6 @@ def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home, mo
         assert 0 <= killed_at - run.view().started.resumed_from <= 1, "it saves after every step"
     killed_runs.finish(run)
     engine.close()
-    assert exit_status.ENDED_AT_REQUEST in run.view().warnings
     assert partial, "none was hit while it saved"
     assert not differences(run, whole)
 

@@ -40,6 +40,7 @@ class Limited(ProcessBackend):
     """Workers that may have a limited amount of memory, by a resource limit."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.limit = 0.0  # GB; 0 is none
         self.worker: subprocess.Popen[bytes] | None = None
 
