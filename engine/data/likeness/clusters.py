@@ -17,7 +17,8 @@ from engine.data.likeness.pieces import CLAUSE, REST, TEMPLATE, WHOLE, Pieces, f
 from engine.data.likeness.wording import find_alike, index_wording, share_of_pairs
 from engine.data.likeness.words import Numbers, Texts, count_each
 
-LARGEST_SHARE = 0.25  # of all rows that one group may have; what is in more is no substance
+LARGEST_SHARE = 0.4  # of all rows that have a piece in common; what is in more is no substance
+ALIKE_SHARE = 0.25  # of all rows, up to which groups grow by being worded alike
 CHAINED_SHARE = 0.05  # of all rows, from which a group no longer grows by what few rows share
 ALIKE = 0.55  # of the wording that two texts share
 ROWS_ASKED = 4  # of a group, when it is compared with another
@@ -63,7 +64,7 @@ class Clusters:
 
     def join_pair(self, one: int, other: int) -> None:
         """Make one group of two, unless it becomes too large."""
-        if self._rows[one] + self._rows[other] <= self._most:
+        if self._rows[one] + self._rows[other] <= ALIKE_SHARE * len(self._parent):
             self._merge([one, other])
 
     def _merge(self, roots: list[int]) -> None:
