@@ -12,7 +12,7 @@ from engine.cli.options import WORKSPACE, AsJson, Home, open_engine, print_resul
 from engine.cli.progress import summarize_run
 from engine.errors import SpecError
 from engine.model import local
-from engine.model.adapter import find_files
+from engine.model.adapter_files import find_files
 from engine.process import oneshot
 from engine.runs.engine import Engine
 from engine.runs.foreign.add import Choices, Models, add_adapter, find_base

@@ -9,22 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from engine.errors import ModelError
 from engine.model import config_json, weights
-from engine.model.safety import homes_of_links
+from engine.model.adapter_files import CONFIG_BYTES, CONFIG_NAME, WEIGHTS_NAME, require_files
 from engine.spec.objective import Task
 
-CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
-LABELS_NAME, TEMPLATE_NAME = "labels.json", "chat_template.jinja"
-# All that is ever opened of an adapter.
-ADAPTER_FILES = (
-    CONFIG_NAME, WEIGHTS_NAME, LABELS_NAME, TEMPLATE_NAME, config_json.TOKENIZER_CONFIG,
-)  # fmt: skip
-CONFIG_BYTES = 2**20  # of each of them but the weights
 MERGE_INSTEAD = (
     "Merge it with the program that made it, and choose the merged model on the Model tab."
 )
@@ -75,77 +68,19 @@ class ForeignAdapter(NamedTuple):
     saved: dict[str, int]  # modules that were trained in full -> their numbers
 
 
-def find_files(folder: Path) -> dict[str, Path]:
-    """The files of a folder by name; raises ModelError where it is none.
-
-    A link within the Hub's cache is the file that it leads to; any other stays one, and is refused.
-    """
-    try:
-        there = folder.is_absolute() and folder.is_dir()
-        homes = homes_of_links(folder) if there else []
-        found = {one.name: _followed(one, homes) for one in folder.iterdir()} if there else {}
-    except (OSError, ValueError):
-        there, found = False, {}
-    if not there:
-        raise ModelError(
-            f"'{folder}' is not a folder on this machine. Give the whole path of the adapter's "
-            "folder."
-        )
-    return found
-
-
-def _followed(file: Path, homes: Iterable[Path]) -> Path:
-    real = file.resolve()
-    inside = file.is_symlink() and any(real.is_relative_to(home) for home in homes)
-    return real if inside else file
-
-
 def read_adapter(files: Mapping[str, Path], name: str) -> ForeignAdapter:
     """What these files, by name, hold; raises ModelError for what Hone cannot use."""
     try:
-        _require_files(files)
+        require_files(files)
         config = config_json.read_json_object(files[CONFIG_NAME], CONFIG_BYTES)
         shapes = weights.read_shapes(files[WEIGHTS_NAME])
         return _describe(config, shapes)
     except ModelError as error:
         text = str(error).replace("Get the model again", "Get the adapter again")
         raise ModelError(f"'{name}' cannot be added. {text}") from None
-
-
-def own_template(files: Mapping[str, Path]) -> str:
-    """The chat template that lies beside an adapter, as trainers save it; empty for none."""
-    file, settings = files.get(TEMPLATE_NAME), files.get(config_json.TOKENIZER_CONFIG)
-    try:
-        if file and file.stat().st_size <= CONFIG_BYTES:
-            return file.read_text(encoding="utf-8")
-        values = config_json.read_json_object(settings, CONFIG_BYTES) if settings else {}
-    except (OSError, ValueError, ModelError):
-        return ""
-    found = values.get("chat_template")
-    return found if isinstance(found, str) else ""
-
-
-def _require_files(files: Mapping[str, Path]) -> None:
-    """Raise ModelError unless config and weights are there, as files."""
-    for name in ADAPTER_FILES:
-        if name in files and (files[name].is_symlink() or not files[name].is_file()):
-            raise ModelError(f"Its {name} is a link or no file. Put the file itself in its place.")
-    if CONFIG_NAME in files and WEIGHTS_NAME in files:
-        return
-    if any(re.fullmatch(r"model.*\.safetensors", name) for name in files):
-        raise ModelError("It is a whole model, not an adapter. Choose it on the Model tab.")
-    pickles = sorted(name for name in files if name.endswith(weights.PICKLES))
-    adapter_pickles = [name for name in pickles if name.startswith("adapter_model")]
-    if adapter_pickles and WEIGHTS_NAME not in files:
-        raise ModelError(
-            f"Its weights are in {adapter_pickles[0]}, a format (pickle) that can carry harmful "
-            f"code. Save it as {WEIGHTS_NAME}, which PEFT's save_pretrained writes."
-        )
-    steps = sorted(name for name in files if re.fullmatch(r"checkpoint-\d+", name))
-    if steps:
-        raise ModelError(f"It holds checkpoints. Choose one of their folders, such as {steps[-1]}.")
-    missing = CONFIG_NAME if CONFIG_NAME not in files else WEIGHTS_NAME
-    raise ModelError(f"Its {missing} is missing. Add it together with the other files.")
+    except OSError as error:
+        why = error.strerror or "the disk failed"
+        raise ModelError(f"'{name}' cannot be read ({why}). Copy it to another place.") from None
 
 
 def _describe(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> ForeignAdapter:
@@ -176,7 +111,7 @@ def _refuse_other_kinds(config: dict[str, Any]) -> None:
     if kind != "LORA":
         said = config_json.excerpt(kind or "not named")
         raise ModelError(f"It is an adapter of the kind '{said}'; Hone opens LoRA. {MERGE_INSTEAD}")
-    if task is not None and task not in TASKS:
+    if task is not None and str(task) not in TASKS:
         raise ModelError(
             f"It was made for a task that Hone does not train ('{config_json.excerpt(task)}'). "
             "Choose another adapter."
@@ -281,7 +216,8 @@ def _layer_of(key: str) -> str:
 
 def _whole(config: dict[str, Any], key: str, default: int) -> int:
     value = config.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value != int(value):
         raise ModelError(
             f"Its {key} is '{config_json.excerpt(value)}' and should be a whole number. "
             f"{MERGE_INSTEAD}"

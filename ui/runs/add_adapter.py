@@ -11,7 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.errors import DataError, HoneError
-from engine.model.adapter import find_files
+from engine.model.adapter_files import find_files
 from engine.runs.foreign.add import Choices, add_adapter
 from engine.runs.foreign.unpack import adapter_files
 from ui import form

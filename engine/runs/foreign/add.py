@@ -15,14 +15,8 @@ from engine.data.prepared import Prepared
 from engine.data.rows import RowWriter, read_rows
 from engine.errors import ModelError, SpecError
 from engine.model import adapter_fit, fingerprint, hub, local
-from engine.model.adapter import (
-    CONFIG_NAME,
-    LABELS_NAME,
-    WEIGHTS_NAME,
-    ForeignAdapter,
-    own_template,
-    read_adapter,
-)
+from engine.model.adapter import ForeignAdapter, read_adapter
+from engine.model.adapter_files import CONFIG_NAME, LABELS_NAME, WEIGHTS_NAME, own_template
 from engine.model.info import ModelInfo
 from engine.process import oneshot
 from engine.runs.engine import Engine

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from engine.data.prepared import Prepared
 from engine.errors import ModelError, SpecError
 from engine.model import config_json
-from engine.model.adapter import CONFIG_BYTES, LABELS_NAME, MERGE_INSTEAD, ForeignAdapter
+from engine.model.adapter import MERGE_INSTEAD, ForeignAdapter
+from engine.model.adapter_files import CONFIG_BYTES, LABELS_NAME
 from engine.model.info import ModelInfo
 from engine.spec.objective import ObjectiveKind, head_outputs
 

@@ -14,7 +14,7 @@ from typing import IO
 
 from engine.errors import ModelError
 from engine.hardware import GB, require_disk
-from engine.model.adapter import ADAPTER_FILES, CONFIG_BYTES, CONFIG_NAME, WEIGHTS_NAME
+from engine.model.adapter_files import ADAPTER_FILES, CONFIG_BYTES, CONFIG_NAME, WEIGHTS_NAME
 from engine.store.files import draft_folder
 from engine.text import format_bytes
 

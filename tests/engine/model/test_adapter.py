@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from engine.errors import HoneError, ModelError
-from engine.model.adapter import MERGE_INSTEAD, find_files, own_template, read_adapter
+from engine.model.adapter import MERGE_INSTEAD, read_adapter
+from engine.model.adapter_files import find_files, own_template
 from engine.model.adapter_fit import method_of_adapter, plain_config
 from engine.spec.method import MethodSpec
 from tests.engine.model.made_adapters import (
@@ -88,6 +89,10 @@ def test_nothing_else_of_its_config_is_kept(tmp_path: Path) -> None:
         (None, {"lora_bias": True}, "uses 'lora_bias'"),
         (None, {"a_field_of_tomorrow": "x"}, "uses 'a_field_of_tomorrow'"),
         (None, {"lora_alpha": 45.25}, "lora_alpha is '45.25' and should be a whole number"),
+        (None, {"lora_alpha": float("inf")}, "lora_alpha is 'inf' and should be a whole number"),
+        (None, {"task_type": ["CAUSAL_LM"]}, "a task that Hone does not train"),
+        (None, {"peft_type": ["LORA"]}, "of the kind"),
+        (None, {"alpha_pattern": ["q_proj"]}, "alpha_pattern is no list of names"),
         (None, {"r": "4"}, "r is '4' and should be a whole number"),
         (None, {"alpha_pattern": {"(q|v)_proj": 3}}, "is no plain name of a layer"),
         (None, {"alpha_pattern": {"q_proj": True}}, "is no plain name of a layer"),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import ModelError
-from engine.model.adapter import CONFIG_NAME, WEIGHTS_NAME
+from engine.model.adapter_files import CONFIG_NAME, WEIGHTS_NAME
 from engine.runs.foreign.unpack import adapter_files
 
 GOOD = {CONFIG_NAME: b"{}", WEIGHTS_NAME: b"weights"}
