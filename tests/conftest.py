@@ -38,7 +38,9 @@ keep_private()  # as the app does
 settings.register_profile("hone", deadline=None)
 settings.load_profile("hone")
 SHARED = PROJECT_FOLDER.parent / "shared" / "data"
-SLOW_FOLDERS = (PROJECT_FOLDER / "tests" / "browser", PROJECT_FOLDER / "tests" / "engine" / "work")
+SLOW_FOLDERS = tuple(
+    PROJECT_FOLDER / "tests" / name for name in ("browser", "engine/work", "oracle")
+)
 SLOW_FIXTURES = {"trained", "browser"}
 # A minute or more each, the browser's aside.
 LONGEST_FILES = {
