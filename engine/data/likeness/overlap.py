@@ -56,8 +56,8 @@ def measure_overlap(
     usable = is_trained[text_rows]
     for text in np.flatnonzero(~usable).tolist():
         row = int(text_rows[text])
-        known = usable & (answers[text_rows] == answers[row]) if labels else usable
-        if wording.shared_with_all(text)[known].max(initial=0.0) >= MOST:
+        others = usable & (answers[text_rows] == answers[row]) if labels else usable
+        if wording.shared_with_all(text)[others].max(initial=0.0) >= MOST:
             alike.append(row)
     found = Overlap(
         compared=len(rows), of=len(held_out), wording=len(alike), answers=int(again.sum())

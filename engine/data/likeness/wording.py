@@ -84,7 +84,8 @@ def share_of_pairs(wording: Wording, one: Numbers, other: Numbers) -> Numbers:
     shared = sums_between(wording.weights[words] * found, ends - lengths, ends)
     shared *= sums_between(found.astype(np.int64), ends - lengths, ends) > 1
     both = wording.totals[one] + wording.totals[other]
-    return np.divide(2 * shared, both, out=np.zeros(len(one)), where=both > 0)
+    alike: Numbers = np.divide(2 * shared, both, out=np.zeros(len(one)), where=both > 0)
+    return alike
 
 
 def _candidate_pairs(wording: Wording) -> tuple[Numbers, Numbers]:

@@ -133,14 +133,16 @@ def count_each(keys: Numbers) -> Numbers:
 
 def distinct(keys: Numbers) -> Numbers:
     """The different values, sorted."""
-    ordered = np.sort(keys)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    ordered: Numbers = np.sort(keys)
+    found: Numbers = ordered[np.append(True, ordered[1:] != ordered[:-1])[: len(ordered)]]
+    return found
 
 
 def sums_between(values: Numbers, starts: Numbers, ends: Numbers) -> Numbers:
     """The sum of the values of each stretch; whole numbers wrap around."""
     running = np.concatenate([np.zeros(1, values.dtype), np.cumsum(values, dtype=values.dtype)])
-    return running[ends] - running[starts]
+    found: Numbers = running[ends] - running[starts]
+    return found
 
 
 def text_key(text: str) -> int:
