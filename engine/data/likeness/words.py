@@ -44,7 +44,7 @@ class Texts(NamedTuple):
         sizes = self.sizes[~self.answers]
         return self._replace(
             words=self.words[asked],
-            starts=np.concatenate([[0], np.cumsum(sizes)[:-1]]),
+            starts=np.cumsum(sizes) - sizes,
             sizes=sizes,
             clauses=np.flatnonzero(begins[asked]),
             rows=self.rows[~self.answers],
@@ -122,6 +122,8 @@ def mix(values: Numbers) -> Numbers:
 
 def count_each(keys: Numbers) -> Numbers:
     """How often the value of each place stands in all places."""
+    if not len(keys):
+        return np.zeros(0, dtype=np.int32)
     order = np.argsort(keys)
     ordered = keys[order]
     begins = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))

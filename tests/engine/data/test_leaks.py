@@ -6,8 +6,11 @@ import json
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.data.likeness.overlap import UNSEEN, Overlap, describe_overlap, name_overlap
+from engine.data.likeness.substance import SubstanceCollector
 from engine.data.prepared import Prepared
 from tests.engine.data.leaks import GREETINGS, LEAKS, NAMES, PAIRS, THINGS, TICKETS, Leak
 from tests.engine.data.made_rows import find, make_rows, to_jsonl
@@ -121,6 +124,26 @@ def test_a_held_out_file_that_says_the_same_behind_greetings(
     prepared = prepare(source)
     assert find(prepared, "leaked").count == 10
     assert prepare(source, fixes=("leaked",)).held_out == 10
+
+
+WORDS = st.sampled_from(["", "!", "a", "b c", "7", "你", "\n", "hello there", "😀", "é", ",", "x"])
+TEXT = st.lists(WORDS, max_size=8).map(" ".join)
+
+
+@given(st.lists(st.tuples(TEXT, TEXT), max_size=20), st.booleans())
+def test_odd_texts_have_a_cluster_each(rows: list[tuple[str, str]], labels: bool) -> None:
+    found, numbers = SubstanceCollector(), list(range(len(rows)))
+    found.expect(len(rows))
+    for question, answer in rows:
+        found.add(question, answer, labels, [])
+    for clusters in (
+        found.find_clusters(numbers, labels),
+        found.find_repeated_questions(numbers, labels),
+    ):
+        assert len(clusters) == len(rows)
+        assert all(clusters[cluster] == cluster for cluster in clusters)
+    overlap, alike = found.measure_overlap(numbers[::3], numbers[1::3], labels)
+    assert len(alike) == overlap.wording <= overlap.compared <= overlap.of == len(numbers[::3])
 
 
 # What is said beside a score.
