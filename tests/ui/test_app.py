@@ -92,6 +92,7 @@ def test_files_stay_short_and_know_their_place(path: Path) -> None:
     assert not [name for name in names if name.startswith("engine.work")]
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_written_is_said_before_gradio_makes_one(tmp_path: Path) -> None:
     """Gradio makes its temporary folder when it is imported: in the workspace, or nowhere."""
     (tmp_path / "file").write_text("")
