@@ -63,11 +63,11 @@ def delete_data(
         use = deletion.find_use(engine.store, data)
         runs = [run.id for run in use.runs]
         copies = f"{count_of(len(runs), 'run')} trained on it, with a copy of its rows"
-        told = f"{copies}: {', '.join(runs)}." if runs else ""
+        said = f"{copies}: {', '.join(runs)}." if runs else ""
         if runs:
-            told += " They are deleted, too." if with_runs else " They stay (--with-runs)."
+            said += " They are deleted, too." if with_runs else " They stay (--with-runs)."
         question = f"Delete '{use.dataset.name}' ({format_bytes(use.bytes)}) for good?"
-        _ask(f"{told} {question}".strip(), yes)
+        _ask(f"{said} {question}".strip(), yes)
         deletion.delete_dataset(engine, data, with_runs)
     values = {"data": data, "runs": runs if with_runs else []}
     print_result(f"Deleted '{use.dataset.name}'.", values, as_json)

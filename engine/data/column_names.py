@@ -33,6 +33,7 @@ PREFERENCE_PAIRS = (
     ("accepted", "rejected"), ("winner", "loser"), ("win", "lose"), ("better", "worse"),
     ("better_answer", "worse_answer"), ("better_response", "worse_response"),
     ("good_answer", "bad_answer"), ("good_response", "bad_response"), ("response_w", "response_l"),
+    ("accept", "reject"),
 )  # fmt: skip
 ANSWER_PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("query", "response"),

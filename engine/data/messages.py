@@ -122,6 +122,9 @@ def _read_turn(turn: Row, number: int) -> Message:
 
 
 def _has_zero_weight(turn: Row, number: int) -> bool:
+    """Whether an answer is not learned: by its weight, or by axolotl's "train" and "training"."""
+    if any(str(turn.get(field)).lower() == "false" for field in ("train", "training")):
+        return True
     weight = turn.get("weight", turn.get("loss_weight"))
     if weight not in (None, 0, 1):
         raise DataError(f"turn {number} has the weight {weight}; known are 0 (not learned) and 1.")

@@ -73,8 +73,8 @@ def _merge_and_check(trained: TrainedRun, setup: DeviceSetup, draft: Path) -> ev
     event = merge_check.compare_outputs(expected, found, precision, bits)
     if problem := merge_check.find_stranger_problem(question, stranger):
         return event.model_copy(update={"ok": False, "text": event.text or problem})
-    told = event.text or merge_check.words_that_end(question.ends.texts)
-    return event.model_copy(update={"text": told})
+    text = event.text or merge_check.words_that_end(question.ends.texts)
+    return event.model_copy(update={"text": text})
 
 
 def _write_merged(

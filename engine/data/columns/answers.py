@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from engine.data import column_names as known
 from engine.data.columns.cells import is_blank
 from engine.data.columns.contents import are_own_texts, holds_labels
@@ -12,6 +14,7 @@ from engine.spec.run import Shape
 
 CHOICE_LENGTH = 3  # letters of an answer that names one of several choices
 ENDS_COMPARED = 200  # letters
+DECISIONS = {"accept", "reject", "ignore"}  # what Prodigy writes under "answer"
 
 
 def find_answers(table: Columns) -> Schema | None:
@@ -30,11 +33,20 @@ def find_answers(table: Columns) -> Schema | None:
 
 def _choose_pair(table: Columns) -> tuple[str, str] | None:
     """The first known pair of names, but no category where another pair has what is asked."""
-    pairs = [pair for pair in known.ANSWER_PAIRS if table.has(*pair)]
+    pairs = [
+        pair for pair in known.ANSWER_PAIRS
+        if table.has(*pair) and not _only_decides(table, table.names[pair[1]])
+    ]  # fmt: skip
     filled = [pair for pair in pairs if table.filled(table.names[pair[0]]) or not table.rows]
     asking = (pair for pair in filled
               if not holds_labels(table.texts(table.names[pair[0]]), len(table.rows)))  # fmt: skip
     return next(asking, filled[0] if filled else None)
+
+
+def _only_decides(table: Columns, column: str) -> bool:
+    """Whether a column says what an annotator decided about a row, and answers nothing."""
+    found = set(table.texts(column))
+    return bool(found) and found <= DECISIONS
 
 
 def _has_instances(table: Columns, name: str) -> bool:
@@ -101,7 +113,9 @@ def _choices_beside(table: Columns, roles: dict[str, str]) -> str:
     answers = table.texts(roles["completion"])
     if not answers or any(len(one.strip()) > CHOICE_LENGTH for one in answers):
         return ""
-    for column in table.columns:
-        if column not in roles.values() and table.is_list(column):
-            return column
-    return ""
+    named = {one.strip().lower() for one in answers}
+    rest = [column for column in table.columns if column not in roles.values()]
+    of_letters = [column for column in rest if re.split(r"[\W_]+", column.lower())[-1] in named]
+    if len(of_letters) > 1:  # 'A', 'B' or 'option_a', 'option_b'
+        return of_letters[0]
+    return next(filter(table.is_list, rest), "")

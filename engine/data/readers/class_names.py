@@ -85,7 +85,7 @@ def with_class_name(value: Any, names: Names) -> Any:
 
 def name_classes(rows: FileRows, columns: Mapping[str, Names], notes: list[str]) -> FileRows:
     """Yield the rows with the names of their classes; says so once for each column."""
-    told: set[str] = set()
+    named: set[str] = set()
     for row in rows:
         here = [] if isinstance(row, BadRow) else [one for one in columns if one in row]
         if isinstance(row, BadRow) or not here:
@@ -94,8 +94,8 @@ def name_classes(rows: FileRows, columns: Mapping[str, Names], notes: list[str])
         made = row | {column: with_class_name(row[column], columns[column]) for column in here}
         yield HeldOutRow(made) if isinstance(row, HeldOutRow) else made
         for column in here:
-            if column not in told:
-                told.add(column)
+            if column not in named:
+                named.add(column)
                 listed = ", ".join(_first_names(columns[column].values()))
                 notes.append(
                     f"Class numbers in the column '{column}' were read as their names: {listed}."

@@ -139,7 +139,8 @@ def test_what_the_model_cannot_learn_or_read_is_said(number: int) -> None:
         ("A token that the model has no embedding for", larger,
          {"prompt": "Hi", "completion": "<tool> Yes."}, "to be fixed", "The text holds '<tool>'"),
         ("A chat format that ends no answer", make_tokenizer(HEADINGS),
-         {"prompt": "Hi", "completion": "Yes."}, "accepted, and said", "cannot teach the model where"),
+         {"prompt": "Hi", "completion": "Yes."}, "accepted, and said",
+         "cannot teach the model where"),
         ("Texts for a tokenizer without an end token", make_tokenizer(CHATML, eos=None),
          {"text": "Once."}, "accepted, and said", "has no end token"),
     )[number]  # fmt: skip

@@ -75,6 +75,9 @@ LAYOUTS: dict[str, tuple[Callable[[int], Row], str]] = {
     "objects": (lambda n: {
         "prompt": {"text": ask(n)}, "chosen": {"content": good(n), "score": 2},
         "rejected": {"content": bad(n), "score": 1}}, "prompt.text"),
+    "Prodigy": (lambda n: {
+        "input": {"text": ask(n)}, "accept": {"text": good(n)}, "reject": {"text": bad(n)},
+        "answer": "accept"}, "input.text"),
     "a list of one text": (lambda n: {
         "prompt": [ask(n)], "chosen": [good(n)], "rejected": [bad(n)]}, "prompt[0]"),
     "an empty system column": (lambda n: {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -116,11 +116,26 @@ def test_the_column_that_asks_is_the_question_wherever_it_stands() -> None:
     assert schema.roles == {"prompt": "Frage", "completion": "Antwort"}
 
 
-def test_choices_that_the_model_would_not_see_are_asked_about() -> None:
+@pytest.mark.parametrize(
+    ("choices", "answers"),
+    [
+        ({"choices": ["one", "two"]}, (0, 1)), ({"A": "one", "B": "two"}, "AB"),
+        ({"option_a": "one", "option_b": "two"}, "ab"),
+        ({"choice 1": "one", "choice 2": "two"}, "12"),
+    ],
+)  # fmt: skip
+def test_choices_that_the_model_would_not_see_are_asked_about(
+    choices: Row, answers: Sequence[object]
+) -> None:
+    schema, _ = read_rows(lambda n: {"question": ask(n), **choices, "answer": answers[n % 2]})
+    assert not schema.certain and f"'{next(iter(choices))}'" in schema.reason
+
+
+def test_what_an_annotator_decided_is_no_answer() -> None:
     schema, _ = read_rows(
-        lambda n: {"question": ask(n), "choices": ["one", "two"], "answer": n % 2}
+        lambda n: {"question": ask(n), "text": good(n), "answer": ["accept", "reject"][n % 2]}
     )
-    assert not schema.certain and "'choices'" in schema.reason
+    assert "answer" not in schema.roles.values()
 
 
 def test_an_older_card_has_no_alternative() -> None:
