@@ -57,7 +57,7 @@ def test_rows_are_found_inside_an_object(
 def test_objects_are_not_called_numbers(tmp_path: Path, inner: Any) -> None:
     rows = [{"id": n, "data": inner} for n in range(8)]
     with pytest.raises(
-        DataError, match="no column that holds text. Lists or objects stand in: 'data'"
+        DataError, match=r"no column that holds text\. Lists or objects stand in: 'data'"
     ):
         infer_schema("a.json", ["id", "data"], rows)
     with pytest.raises(DataError, match="holds nothing but numbers"):
