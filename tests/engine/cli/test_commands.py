@@ -87,8 +87,8 @@ def test_runs_and_show_as_sentences_and_as_json(
     assert (shown["step"], shown["steps"], shown["best_step"]) == (5, 5, 5)
     assert list(shown) == [
         "run", "name", "state", "model", "data", "coach", "step", "steps", "held_out_loss_before",
-        "held_out_loss_best", "best_step", "caution", "seconds", "trainable", "memory_gb", "expected",
-        "merged", "score",
+        "held_out_loss_best", "best_step", "caution", "seconds", "trainable", "memory_gb",
+        "expected", "merged", "score",
     ]  # fmt: skip
     assert main(["runs", "--home", str(home), "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == [shown]
