@@ -35,6 +35,11 @@ PREFERENCE_PAIRS = (
     ("good_answer", "bad_answer"), ("good_response", "bad_response"), ("response_w", "response_l"),
     ("accept", "reject"),
 )  # fmt: skip
+# Worse answers beside what is otherwise a table of answers, or a chat (as ms-swift has them).
+WORSE_COLUMNS = (
+    "rejected_response", "rejected_messages", "rejected", "rejected_answer", "rejected_output",
+)  # fmt: skip
+BETTER_COLUMNS = ("messages", "conversations", "completion", "response", "answer", "output")
 ANSWER_PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("query", "response"),
     ("instruction", "output"), ("instruction", "response"), ("input", "output"),
@@ -49,6 +54,10 @@ ANSWER_PAIRS = (
     ("user", "assistant"), ("user", "bot"), ("human", "bot"), ("human", "gpt"), ("human", "ai"),
     ("problem", "solution"),
 )  # fmt: skip
+# Words in the name of a column that may hold the answer as somebody put it right.
+CORRECTED_WORDS = {
+    "corrected", "correction", "edited", "revised", "improved", "fixed", "rewritten",
+}  # fmt: skip
 # Columns that may hold the answer to a conversation which stands in another column.
 REPLY_COLUMNS = (
     "completion", "response", "answer", "output", "reply", "target", "completions", "responses",

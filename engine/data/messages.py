@@ -18,6 +18,8 @@ from engine.data.turns.tool_calls import read_call, read_calls
 from engine.errors import DataError
 
 Message = dict[str, Any]
+LEARNED_FIELDS = ("train", "training", "loss")  # of a turn: axolotl's, and ms-swift's
+NOT_LEARNED = ("false", "0", "0.0")
 
 
 def make_message(role: str, content: str) -> Message:
@@ -122,8 +124,8 @@ def _read_turn(turn: Row, number: int) -> Message:
 
 
 def _has_zero_weight(turn: Row, number: int) -> bool:
-    """Whether an answer is not learned: by its weight, or by axolotl's "train" and "training"."""
-    if any(str(turn.get(field)).lower() == "false" for field in ("train", "training")):
+    """Whether an answer is not learned: by its weight, or as axolotl and ms-swift say it."""
+    if any(str(turn.get(field)).lower() in NOT_LEARNED for field in LEARNED_FIELDS):
         return True
     weight = turn.get("weight", turn.get("loss_weight"))
     if weight not in (None, 0, 1):

@@ -73,7 +73,23 @@ def _complete(table: Columns, prompt_name: str, prompt: str, answer: str) -> Sch
     if choices := _choices_beside(table, roles):
         doubt = f"But '{choices}' holds choices that the model would not see. Is that right?"
         return found._replace(reason=f"{reason} {doubt}", certain=False)
+    if corrected := _corrected_beside(table, roles):
+        doubt = f"But '{corrected}' could be the answer as it was corrected. Is that right?"
+        words = f"'{corrected}' is taken as the answer to '{prompt}'."
+        other = found._replace(reason=words, roles=roles | {"completion": corrected})
+        return found._replace(reason=f"{reason} {doubt}").or_else(other)
     return add_mark(table, found)
+
+
+def _corrected_beside(table: Columns, roles: dict[str, str]) -> str:
+    """A column with answers of its own whose name says that they were put right."""
+    for name, column in table.names.items():
+        words = set(re.split(r"[\W_]+", name))
+        if column in roles.values() or not words & known.CORRECTED_WORDS:
+            continue
+        if are_own_texts(table.texts(column)):
+            return column
+    return ""
 
 
 def _other_prompt(table: Columns, prompt: str, answer: str) -> str:

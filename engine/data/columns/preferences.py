@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.data import column_names as known
+from engine.data.columns.contents import are_own_texts
 from engine.data.columns.paths import read_path
 from engine.data.columns.table import Columns
 from engine.data.rows import Row
@@ -20,6 +21,7 @@ ROWS_COMPARED = 50
 def find_preferences(table: Columns, chat: str) -> Schema | None:
     """The schema of a preference table; ``chat`` is its column of conversations, if it has one."""
     pair = next((pair for pair in known.PREFERENCE_PAIRS if table.has(*pair)), None)
+    pair = pair or _worse_beside(table)
     if pair is None:
         return None
     better, worse = (table.inside(table.names[name]) for name in pair)
@@ -32,6 +34,17 @@ def find_preferences(table: Columns, chat: str) -> Schema | None:
             roles |= _roles_beside(table, roles)
     reason = f"Every row has a better answer ('{better}') and a worse one."
     return Schema(Shape.PREFERENCE, reason, roles | table.system_role())
+
+
+def _worse_beside(table: Columns) -> tuple[str, str] | None:
+    """An answer or a chat and a worse answer to it, which is a text or a turn of its own."""
+    better = next((name for name in known.BETTER_COLUMNS if name in table.names), "")
+    for worse in (name for name in known.WORSE_COLUMNS if better and name in table.names):
+        column = (table.inside(table.names[worse]),)
+        texts = [text for row in table.rows[:ROWS_COMPARED] for text in _answer_texts(row, column)]
+        if are_own_texts(texts):
+            return better, worse
+    return None
 
 
 def _roles_beside(table: Columns, roles: dict[str, str]) -> dict[str, str]:

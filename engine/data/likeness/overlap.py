@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.data.likeness.wording import index_wording
 from engine.data.likeness.words import Numbers, Texts
-from engine.data.quality.findings import Finding, FindingLevel, make_finding
+from engine.data.quality.findings import Finding, make_finding
 from engine.data.rows import spread_indices
 from engine.text import count_of
 
@@ -72,10 +72,8 @@ def overlap_findings(overlap: Overlap, alike: list[int]) -> list[Finding]:
     """What the data report says of it; ``alike`` are the numbers of rows that are worded alike."""
     if not overlap.wording:
         return []
-    most = 2 * overlap.wording > overlap.compared
     values = {"compared": count_of(overlap.compared, "held-out row")}
-    level: FindingLevel = "warn" if most else "info"
-    return [make_finding("overlap", overlap.wording, values, rows=alike[:20], level=level)]
+    return [make_finding("overlap", overlap.wording, values, rows=alike[:20])]
 
 
 def describe_overlap(found: Overlap | None) -> str:

@@ -43,7 +43,8 @@ def _draw_clusters(drawn: list[list[SplitRow]], wanted: float) -> list[list[Spli
         for at, cluster in enumerate(drawn):
             if wanted < 0.5 or len(chosen) + 1 >= len(drawn):
                 break
-            if at not in chosen and len(cluster) <= max(wanted + 0.5, most * wanted):
+            room = wanted + 0.5 if chosen else max(wanted + 0.5, most * wanted)
+            if at not in chosen and len(cluster) <= room:
                 chosen[at] = cluster
                 wanted -= len(cluster)
     return list(chosen.values())

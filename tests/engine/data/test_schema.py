@@ -74,6 +74,8 @@ def infer(*rows: dict) -> Schema:
          {"messages": [CHAT[0], CHAT[1] | {"weight": 0}, *CHAT]}),
         ({"conversations": [HUMAN, GPT | {"training": "false"}, HUMAN, GPT | {"training": True}]},
          Shape.CHAT, {"messages": [CHAT[0], CHAT[1] | {"weight": 0}, *CHAT]}),
+        ({"messages": [CHAT[0], CHAT[1] | {"loss": False}, CHAT[0], CHAT[1] | {"loss": 1.0}]},
+         Shape.CHAT, {"messages": [CHAT[0], CHAT[1] | {"weight": 0}, *CHAT]}),
         ({"chosen": "\n\nHuman: Hi\n\nAssistant: Yes.",
           "rejected": "\n\nHuman: Hi\n\nAssistant: No."},
          Shape.PREFERENCE, {"messages": CHAT, "rejected": "No."}),

@@ -73,7 +73,7 @@ def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
         "model": {"source": str(shared_data / "models" / "stories260K")},
         "data": {"source": source, "max_length": 256},
         "method": {"rank": 16},
-        "optim": {"epochs": 0.5, "learning_rate": 5e-3},
+        "optim": {"epochs": 1, "learning_rate": 5e-3},
     }
     run = engine.start(specs.make_spec(values))
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)

@@ -75,6 +75,15 @@ LAYOUTS: dict[str, tuple[Callable[[int], Row], str]] = {
     "objects": (lambda n: {
         "prompt": {"text": ask(n)}, "chosen": {"content": good(n), "score": 2},
         "rejected": {"content": bad(n), "score": 1}}, "prompt.text"),
+    "ms-swift": (lambda n: {"messages": WHOLE(n), "rejected_response": bad(n)}, ""),
+    "ms-swift, two chats": (lambda n: {
+        "messages": WHOLE(n), "rejected_messages": OTHER(n)}, ""),
+    "a chat and a turn": (lambda n: {
+        "conversations": WHOLE(n), "rejected": {"from": "gpt", "value": bad(n)}}, ""),
+    "a response and a worse one": (lambda n: {
+        "query": ask(n), "response": good(n), "rejected_response": bad(n)}, "query"),
+    "a completion and a worse one": (lambda n: {
+        "prompt": ask(n), "completion": good(n), "rejected": bad(n)}, "prompt"),
     "Prodigy": (lambda n: {
         "input": {"text": ask(n)}, "accept": {"text": good(n)}, "reject": {"text": bad(n)},
         "answer": "accept"}, "input.text"),

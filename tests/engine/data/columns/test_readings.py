@@ -51,6 +51,15 @@ ASKED: dict[str, tuple[Callable[[int], Row], Shape, Shape]] = {
         TEXT, LABEL),
     "two labels": (
         lambda n: {"text": good(n), "sentiment": "ab"[n % 2], "topic": "xyz"[n % 3]}, LABEL, LABEL),
+    "a corrected answer": (
+        lambda n: {"prompt": ask(n), "response": bad(n), "corrected_response": good(n)},
+        ANSWER, ANSWER),
+    "an edited answer": (
+        lambda n: {"question": ask(n), "Answer (edited)": good(n), "answer": bad(n)},
+        ANSWER, ANSWER),
+    "an instruction and its improved output": (
+        lambda n: {"instruction": ask(n), "input": "", "output": bad(n), "improved": good(n)},
+        Shape.ALPACA, Shape.ALPACA),
     "three texts": (lambda n: {"Frage": ask(n), "gut": good(n), "schlecht": bad(n)},
                     ANSWER, Shape.PREFERENCE),
     "texts in one object": (lambda n: {"translation": {"en": good(n), "de": bad(n)}},
