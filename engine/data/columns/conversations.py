@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from engine.data import column_names as known
 from engine.data.columns.marked import add_mark
+from engine.data.columns.marks import are_marks, words_of
 from engine.data.columns.paths import read_path
 from engine.data.columns.table import Columns
 from engine.data.messages import read_turns
@@ -14,6 +17,7 @@ from engine.errors import DataError
 from engine.spec.run import Shape
 
 ROWS_READ = 50
+MARK_FIELDS = {*known.MARK_COLUMNS, "correct", "is_correct", "approved"}  # of a turn
 
 
 def find_chat_column(name: str, table: Columns) -> str:
@@ -63,7 +67,21 @@ def make_chat_schema(table: Columns, chat: str) -> Schema:
     if _are_texts_in_turn(table, chat):
         doubt = "It does not say who speaks: the user and the assistant are taken in turn."
         return found._replace(reason=f"{reason} {doubt} Is that right?", certain=False)
+    if field := _mark_in_turns(table, chat):
+        doubt = f"Its turns have marks ('{field}'), which are not used: all answers are learned."
+        return found._replace(reason=f"{reason} {doubt} Is that right?", certain=False)
     return add_mark(table, found, {"prompt": chat} | table.system_role())
+
+
+def _mark_in_turns(table: Columns, chat: str) -> str:
+    """A field of turns that says which are good, and not of all the same; empty if none."""
+    marks: dict[str, list[Any]] = {}
+    for turns in (value for value in table.filled(chat) if isinstance(value, list)):
+        for name, value in (pair for turn in turns if isinstance(turn, dict)
+                            for pair in turn.items() if pair[0] in MARK_FIELDS):  # fmt: skip
+            marks.setdefault(name, []).append(value)
+    return next((name for name, values in marks.items()
+                 if are_marks(values) and len(words_of(values)) > 1), "")  # fmt: skip
 
 
 def find_persons(table: Columns) -> Schema | None:

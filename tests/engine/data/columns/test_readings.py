@@ -140,6 +140,17 @@ def test_choices_that_the_model_would_not_see_are_asked_about(
     assert not schema.certain and f"'{next(iter(choices))}'" in schema.reason
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [("feedback", ("thumbs_up", "thumbs_down")), ("rating", (1, 0)), ("is_correct", (True, False))],
+)
+def test_marks_of_turns_are_asked_about(field: str, values: tuple[object, object]) -> None:
+    schema, _ = read_rows(lambda n: {"messages": [
+        {"role": "user", "content": ask(n)},
+        {"role": "assistant", "content": good(n), field: values[n % 2]}]})  # fmt: skip
+    assert not schema.certain and f"'{field}'" in schema.reason
+
+
 def test_what_an_annotator_decided_is_no_answer() -> None:
     schema, _ = read_rows(
         lambda n: {"question": ask(n), "text": good(n), "answer": ["accept", "reject"][n % 2]}
