@@ -6,7 +6,7 @@ import os
 import time
 
 STARTED = time.perf_counter()
-# Before gradio is imported: it asks the network at import and at start unless told not to.
+# Before gradio is imported: it asks the network at import and at start unless that is off.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 OFFLINE_SETTINGS = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 for name in (*OFFLINE_SETTINGS, "HF_HUB_DISABLE_TELEMETRY"):
@@ -27,6 +27,7 @@ import gradio as gr
 from gradio.events import Dependency
 
 from engine.errors import HoneError
+from engine.process.environment import forget_secrets
 from engine.runs.engine import Engine
 from engine.spec.limits import TABLES
 from engine.store.run_view import RunState
@@ -51,6 +52,8 @@ from ui.train.wiring import Before, wire_train
 UNLESS_CHOSEN = """(first) => document.querySelector("#nav [data-tab-id=data][aria-selected=true]")
     && !document.querySelector("#nav .overflow-dropdown:not(.hide)")
     ? {__type__: "update", selected: first} : {__type__: "update"}"""
+
+MOST_WAITING = 300  # events of all pages that are in the queue
 
 
 class Page:
@@ -81,7 +84,8 @@ def create_app(ctx: Context) -> gr.Blocks:
         wire_settings(ctx, page, chosen, counted)
         wire_navigation(ctx, page)
         wire_runs(ctx, page)
-    blocks.queue(default_concurrency_limit=8)
+    # Not api_open: whoever speaks to the page directly waits in the queue as the page does.
+    blocks.queue(default_concurrency_limit=8, max_size=MOST_WAITING, api_open=False)
     return blocks
 
 
@@ -176,6 +180,8 @@ def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM. Runs continue without this process."""
     options = read_options(arguments)
+    if options.mode == "demo":
+        forget_secrets()
     prepare_folders(options)
     try:
         engine = Engine(options.home, model_roots=options.models, limits=TABLES[options.mode])

@@ -55,7 +55,13 @@ class Context:
         limits = engine.store.limits
         self.policy = policy or policy_of(limits.mode, self.visitor)
         kept = HOUR if limits.forgets else 24 * HOUR  # seconds, of an upload that nobody uses
-        self.uploads = uploads or Uploads(engine.store.root / "tmp", limits.upload_bytes, kept)
+        self.uploads = uploads or Uploads(
+            engine.store.root / "tmp",
+            limits.upload_bytes,
+            kept,
+            limits.upload_files,
+            limits.upload_seconds,
+        )
         self._models: dict[str, ModelInfo] = {}
         self._unusable: dict[str, str] = {}
         self.downloads = Downloads(engine.store)

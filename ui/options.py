@@ -1,4 +1,4 @@
-"""What app.py is told on its command line and by its environment. Knows nothing of the page."""
+"""The options of app.py, from its command line and environment. Knows nothing of the page."""
 
 from __future__ import annotations
 

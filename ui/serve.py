@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -117,7 +118,8 @@ def start_sweeping(uploads: Uploads) -> None:
 
     def sweep() -> None:
         while True:
-            uploads.sweep()
+            with suppress(OSError):  # a file that is in use (Windows); the next round takes it
+                uploads.sweep()
             time.sleep(SWEEP_SECONDS)
 
     threading.Thread(target=sweep, daemon=True).start()

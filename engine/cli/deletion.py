@@ -38,7 +38,7 @@ def list_data(home: Home = WORKSPACE, as_json: AsJson = False) -> None:
         for use in uses
     ]
     lines = [f"{row['data']:<26} {row['rows']:>9} rows  {row['name']}" for row in rows]
-    print_result("\n".join(lines) or "No data was added yet.", rows, as_json)
+    print_result("\n".join(lines) or "No data has been added yet.", rows, as_json)
 
 
 def delete_run(
@@ -65,7 +65,8 @@ def delete_data(
         copies = f"{count_of(len(runs), 'run')} trained on it, with a copy of its rows"
         said = f"{copies}: {', '.join(runs)}." if runs else ""
         if runs:
-            said += " They are deleted, too." if with_runs else " They stay (--with-runs)."
+            kept = " They stay; --with-runs deletes them, too."
+            said += " They are deleted, too." if with_runs else kept
         question = f"Delete '{use.dataset.name}' ({format_bytes(use.bytes)}) for good?"
         _ask(f"{said} {question}".strip(), yes)
         deletion.delete_dataset(engine, data, with_runs)

@@ -8,8 +8,8 @@ from engine.data.likeness.overlap import Overlap, describe_overlap, name_overlap
 from engine.store.run_dir import RunDir, read_data_summary
 
 SEEN_BEFORE = (
-    "This adapter was trained elsewhere, perhaps on some of these held-out examples: then its "
-    "score is too good."
+    "This adapter was trained elsewhere, perhaps on some of these held-out examples. If so, its "
+    "score is better than it would be on new ones."
 )
 
 

@@ -38,9 +38,9 @@ def describe_stopping(view: RunView, disobeyed: bool) -> CoachMessage:
 def describe_silence(view: RunView, seconds: float) -> CoachMessage:
     """What to tell the user of a run that has given no sign of life for some time."""
     text = (
-        "The training process does nothing: it was suspended, or it hangs in a library or a "
-        "driver. If that does not change, press End it now; the next run can begin then. "
-        f"{_kept_text(view)} Continue goes on from there."
+        "The training process is doing nothing: it may be suspended, or it may hang in a library "
+        "or a driver. If that does not change, press End it now; the next run can then begin. "
+        f"{_kept_text(view)}{' Continue goes on from there.' if view.saved else ''}"
     )
     return _make_message(
         "bad", f"No sign of life for {format_duration(10 * (seconds // 10))}", text

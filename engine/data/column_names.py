@@ -61,7 +61,9 @@ CORRECTED_WORDS = {
 # Columns that may hold the answer to a conversation which stands in another column.
 REPLY_COLUMNS = (
     "completion", "response", "answer", "output", "reply", "target", "completions", "responses",
-    "outputs", "assistant", "label",
+    "outputs", "assistant", "reference_answer", "reference_response", "expected_answer",
+    "expected_response", "expected_output", "ideal", "ideal_answer", "gold_answer",
+    "correct_answer", "target_answer", "ground_truth", "reference", "label",
 )  # fmt: skip
 TEXT_COLUMNS = (
     "text", "sentence", "review", "content", "tweet", "message", "comment", "body", "document",

@@ -17,9 +17,11 @@ from engine.data.columns.conversations import (
     find_turns_by_content,
     make_chat_schema,
 )
+from engine.data.columns.described import Described, find_described
 from engine.data.columns.labelled import find_texts
 from engine.data.columns.paths import root_column
 from engine.data.columns.preferences import find_preferences
+from engine.data.columns.segments import find_segments
 from engine.data.columns.table import Columns
 from engine.data.columns.unnamed import guess_schema
 from engine.data.rows import Row
@@ -30,15 +32,21 @@ from engine.spec.run import Shape
 MOST_CELLS, FEWEST_ROWS = 400_000, 50  # of a wide table fewer rows are looked at
 
 
-def infer_schema(name: str, columns: Sequence[str], rows: Sequence[Row]) -> Schema:
-    """Infer the schema of a table; raises DataError where no row could be an example."""
+def infer_schema(
+    name: str, columns: Sequence[str], rows: Sequence[Row], described: Described | None = None
+) -> Schema:
+    """Infer the schema of a table, unless a file beside it describes its columns.
+
+    Raises DataError where no row could be an example.
+    """
     if not columns:
         raise DataError(
             f"'{name}': its rows have no fields. "
             "Each needs some, such as 'prompt' and 'completion'."
         )
     table = Columns.of(columns, rows[: max(FEWEST_ROWS, MOST_CELLS // len(columns))])
-    found = _infer_by_names(name, table) or _infer_by_contents(name, columns, table)
+    found = find_described(name, described, columns) if described else None
+    found = found or _infer_by_names(name, table) or _infer_by_contents(name, columns, table)
     if found.shape == Shape.TEXT and rows and all_integers(table.values(found.roles["text"])):
         raise DataError(_no_text(name, columns, table))
     used = {root_column(path, columns) for path in found.roles.values()}
@@ -65,7 +73,7 @@ def _no_text(name: str, columns: Sequence[str], table: Columns) -> str:
 
 
 def _infer_by_names(name: str, table: Columns) -> Schema | None:
-    if found := find_persons(table):
+    if found := find_persons(table) or find_segments(name, table):
         return found
     chat = find_chat_column(name, table)
     if found := find_preferences(table, chat):

@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from engine.data.columns.described import Described
 from engine.data.columns.paths import nested_paths
 from engine.data.infer_schema import infer_schema
 from engine.data.readers.formats import read_table
@@ -53,6 +54,7 @@ class _Source:
     notes: Sequence[list[str]]  # lists that may grow while the rows are read
     card: Card  # further fields
     class_names: dict[str, str] = field(default_factory=dict)  # by class number
+    described: Described = field(default_factory=dict)  # columns by their roles
     originals: Sequence[Upload] = ()
 
 
@@ -80,7 +82,7 @@ def ingest_files(
     notes = [arranged.notes, *(table.notes for table in tables)]
     originals = uploads if size <= ORIGINALS_LIMIT else []
     rows = _rows_of_tables(arranged, starts)
-    source = _Source(name, rows, notes, card, arranged.names, originals)
+    source = _Source(name, rows, notes, card, arranged.names, arranged.described, originals)
     return _store_dataset(store, source, on_progress)
 
 
@@ -203,10 +205,12 @@ def _write_rows(path: Path, source: _Source, digest: Any, on_progress: OnProgres
             f"'{name}': {writer.count} examples found; at least {MIN_EXAMPLES} are needed. "
             "Add more."
         )
-    schema = infer_schema(name, list(columns), seen)
+    schema = infer_schema(name, list(columns), seen, source.described)
     label = schema.roles.get("label", "")
     labels = _names_by_number(source.class_names, [str(row.get(label, "")) for row in seen])
     digest.update(f"{bad} {json.dumps(labels, sort_keys=True)}".encode())
+    if source.described:  # the same rows, read in another way
+        digest.update(json.dumps(dict(source.described), sort_keys=True).encode())
     return {
         "rows": writer.count,
         "held_out": held_out,

@@ -18,8 +18,10 @@ from engine.data.turns.tool_calls import read_call, read_calls
 from engine.errors import DataError
 
 Message = dict[str, Any]
-LEARNED_FIELDS = ("train", "training", "loss")  # of a turn: axolotl's, and ms-swift's
-NOT_LEARNED = ("false", "0", "0.0")
+# Of a turn: axolotl's, ms-swift's, and what others call it.
+LEARNED_FIELDS = ("train", "training", "loss", "loss_mask", "trainable")
+WEIGHT_FIELDS = ("weight", "loss_weight")
+NOT_LEARNED, LEARNED = ("false", "0", "0.0"), ("true", "1", "1.0")
 
 
 def make_message(role: str, content: str) -> Message:
@@ -125,9 +127,10 @@ def _read_turn(turn: Row, number: int) -> Message:
 
 def _has_zero_weight(turn: Row, number: int) -> bool:
     """Whether an answer is not learned: by its weight, or as axolotl and ms-swift say it."""
-    if any(str(turn.get(field)).lower() in NOT_LEARNED for field in LEARNED_FIELDS):
+    if any(str(turn.get(one)).strip().lower() in NOT_LEARNED for one in LEARNED_FIELDS):
         return True
-    weight = turn.get("weight", turn.get("loss_weight"))
-    if weight not in (None, 0, 1):
+    weight = next((turn[field] for field in WEIGHT_FIELDS if not is_blank(turn.get(field))), 1)
+    word = str(weight).strip().lower()
+    if word not in (*NOT_LEARNED, *LEARNED):
         raise DataError(f"turn {number} has the weight {weight}; known are 0 (not learned) and 1.")
-    return bool(weight == 0)
+    return word in NOT_LEARNED

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
+from engine.data.columns.described import Described, read_described
 from engine.data.readers.class_names import (
     LIST_ONLY,
     Names,
@@ -59,6 +60,7 @@ class Arranged:
     tables: list[tuple[Table, int]]  # with TRAIN or HELD_OUT
     names: dict[str, str]
     notes: list[str]
+    described: Described  # columns by their roles, where a file beside the data says them
 
 
 def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
@@ -100,7 +102,7 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
         tables.append(table)
     if any(_class_of(upload, data) for upload in data):
         notes.append("Each file is a class: its name is the label.")
-    return Arranged(_assign_parts(tables, notes), names, notes)
+    return Arranged(_assign_parts(tables, notes), names, notes, _described_columns(uploads))
 
 
 def _example_files(uploads: list[Upload], notes: list[str]) -> list[Upload]:
@@ -120,6 +122,13 @@ def _described_names(uploads: list[Upload]) -> dict[str, Names]:
         if len(uploads) > 1:
             found = info_file_names(upload.path, upload.name) | found
     return found
+
+
+def _described_columns(uploads: list[Upload]) -> Described:
+    """The columns as a file beside the data describes them (LLaMA-Factory)."""
+    files = {upload.name for upload in uploads}
+    found = (read_described(one.path, one.name, files) for one in uploads if len(uploads) > 1)
+    return next(filter(None, found), {})
 
 
 def _without_companions(data: list[Upload], options: ReadOptions, notes: list[str]) -> list[Upload]:

@@ -126,7 +126,7 @@ def _refuse_damaged(path: Path, size: int, header: int) -> NoReturn:
 
 
 def _expected_size(path: Path, header: int) -> int:
-    """Bytes of the whole file, as its header says; 0 where that cannot be told."""
+    """Bytes of the whole file, as its header says; 0 where it does not say."""
     with path.open("rb") as file:
         file.seek(8)
         head = file.read(header)

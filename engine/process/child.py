@@ -26,11 +26,11 @@ import psutil
 from engine import errors
 from engine.errors import HoneError, RunError
 from engine.process.allowance import Failures, Watch
+from engine.process.end import OBEDIENCE_SECONDS
 from engine.process.environment import private_environment
 from engine.process.usage import usage_of
 from engine.store.files import PROJECT_FOLDER
 
-OBEDIENCE_SECONDS = 5  # between the request to end and the kill
 LOOK_SECONDS = 0.1  # between two looks at what a process uses, while somebody waits for it
 ENDED: dict[str, Any] = {}  # stands in the queue of an answer that will not come
 
@@ -82,7 +82,7 @@ class Child:
         self._numbers = itertools.count(1)
         self._waiting: dict[int, Question] = {}
         self._ended = False
-        self._why = failures.ended  # what whoever waits is told once it has ended
+        self._why = failures.ended  # the message of every error once it has ended
         self._stage = 0.0  # seconds that the question may take which is being answered
         self._lock = threading.Lock()  # of _waiting and _ended
         self._pipe_lock = threading.Lock()

@@ -63,7 +63,7 @@ class Desk:
 
     def __init__(self, store: Store, why_busy: Callable[[str], str] = lambda _: "") -> None:
         self.store = store
-        # What an owner is told while a run uses the device; empty where none does.
+        # Why an owner has to wait while a run uses the device; empty where none does.
         self.why_busy = why_busy
         self._lock = threading.Lock()
         self._child: Child | None = None

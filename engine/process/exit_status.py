@@ -21,7 +21,7 @@ MERGE_NO_MEMORY = (
     "Close other programs, or choose bf16, which needs half as much."
 )
 # Stands in the log where the app has ended a worker for it.
-MEMORY_LIMIT = "This process was ended: it used more memory than it may."
+MEMORY_LIMIT = "This process was ended: it used more memory than is allowed."
 ENDED_AT_REQUEST = "You ended its process at once."
 KILLED_CODE = -getattr(signal, "SIGKILL", 9)
 CRASH_SIGNALS = {"SIGSEGV", "SIGABRT", "SIGBUS", "SIGILL", "SIGFPE", "SIGTRAP"}

@@ -19,8 +19,9 @@ HUB_FAILURES = Failures(
     ended="The system ended this; memory may have run out. What came is kept: try again.",
     silent="This was ended: nothing happened for too long. What came is kept: try again.",
     deadline=1800,  # a large file is checked without a word
-    slow="This was ended: it took more processor time than it may. What came is kept: try again.",
-    memory="This was ended: it took more memory than it may.",
+    slow="This was ended: it took more processor time than is allowed. What came is kept: try "
+    "again.",
+    memory="This was ended: it took more memory than is allowed.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Limits that a child process puts on itself as it starts, as the app has told it.
+"""Limits that a child process puts on itself as it starts; the app passes them to it.
 
 They are the second line: the app looks at its children, too (engine.process.child,
 engine.process.run), and can say which limit one has met.

@@ -42,9 +42,9 @@ DATA_FAILURES = Failures(
     "Split the file, or try again.",
     deadline=600,  # an XLSX file of 256 MB takes minutes before its first row
     patience=60,
-    slow="Reading this data was ended: it took more processor time than it may. "
+    slow="Reading this data was ended: it took more processor time than is allowed. "
     "Split the file into smaller ones.",
-    memory="Reading this data was ended: it took more memory than it may. "
+    memory="Reading this data was ended: it took more memory than is allowed. "
     "Split the file into smaller ones.",
 )
 
@@ -102,7 +102,9 @@ def prepare_rows(
 ) -> Prepared:
     """The rows that a run trains on, prepared in a process if they are many. Raises DataError."""
     dataset = datasets.load_dataset(store, spec.source)
-    if dataset.rows <= SMALL_ROWS and dataset.bytes <= SMALL_BYTES:
+    # Of the rows, not of the file: a small file may hold many words.
+    size = (dataset.folder / "rows.arrow").stat().st_size
+    if dataset.rows <= SMALL_ROWS and size <= SMALL_BYTES:
         return prepare_dataset(store, spec, on_progress)
     values = spec.model_dump(mode="json")
     found = ask_oneshot(store, "prepare_dataset", on_progress, stop=stop, spec=values)

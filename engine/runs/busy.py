@@ -1,4 +1,4 @@
-"""The run that uses the device now, whoever owns it, and what others are told of it."""
+"""The run that uses the device now, whoever owns it, and what others may know of it."""
 
 from __future__ import annotations
 

@@ -12,9 +12,9 @@ from engine.data import datasets
 from engine.data.datasets import Dataset
 from engine.errors import DataError, HoneError, RunError
 from engine.runs.engine import Engine
-from engine.store.files import remove_whole
+from engine.store.files import bytes_below, remove_whole
 from engine.store.run_dir import RunDir
-from engine.store.space import bytes_below, bytes_used, clear_caches
+from engine.store.space import bytes_used, clear_caches
 from engine.store.workspace import Store
 
 END_SECONDS = 15.0  # for runs that must end before their files are removed
@@ -109,8 +109,10 @@ def delete_everything(engine: Engine) -> Belongings:
 
 def _end_runs(engine: Engine, runs: Iterable[RunDir]) -> None:
     """Stop runs that work or wait, with force where they do not obey; raises RunError."""
-    engine.desk.free_memory()
-    live = [run for run in runs if run.alive or run.queued]
+    found = list(runs)
+    if found:  # others' replies are cut short for nothing less
+        engine.desk.free_memory()
+    live = [run for run in found if run.alive or run.queued]
     for end in (engine.cancel, engine.end_now):
         for run in (run for run in live if run.alive or run.queued):
             with suppress(HoneError):  # it has just ended

@@ -218,8 +218,10 @@ class Engine:
 
     def delete(self, run_id: str) -> None:
         """Remove a run and its files; raises RunError while it works."""
-        self.desk.free_memory()
-        self.store.delete_run(run_id)
+        run = self.store.run(run_id)
+        if not (run.alive or run.queued):  # others' replies are cut short for nothing less
+            self.desk.free_memory()
+        self.store.delete_run(run.id)
 
     # --- the queue ---
 

@@ -42,7 +42,7 @@ class Supervisor:
         self.at_work = ""  # id of the run whose worker is waited for, until its end is on record
         self._wake = threading.Event()
         self._closed = False
-        self._stumbled: dict[Path, int] = {}  # runs that cannot be worked on -> time of the mark
+        self._failed: dict[Path, int] = {}  # runs that cannot be worked on -> time of the mark
 
     def start(self) -> None:
         """Begin in a thread of its own."""
@@ -62,7 +62,7 @@ class Supervisor:
             try:
                 forgetter.remove_unseen()
             except OSError:  # somebody else has removed a folder meanwhile
-                SUPERVISOR_LOG.exception("forgetting stumbled")
+                SUPERVISOR_LOG.exception("owners who do not come back could not be removed")
             time.sleep(FORGET_POLL_SECONDS)
 
     def enqueue(self, run: RunDir, job: str) -> None:
@@ -101,16 +101,16 @@ class Supervisor:
                 self._run_job(run)
             return run is not None
         except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue goes on
-            SUPERVISOR_LOG.exception("the queue stumbled")
+            SUPERVISOR_LOG.exception("a job of the queue failed")
             if run is not None:  # the others must not wait for one whose folder is damaged
-                self._stumbled[run.path] = _time_of_mark(run)
+                self._failed[run.path] = _time_of_mark(run)
             return False
         finally:
             self.at_work = ""
 
     def _is_free(self, run: RunDir) -> bool:
         """Whether a waiting run can be worked on."""
-        return not run.alive and self._stumbled.get(run.path) != _time_of_mark(run)
+        return not run.alive and self._failed.get(run.path) != _time_of_mark(run)
 
     def _run_job(self, run: RunDir) -> None:
         mark, job = run.queue_mark.stat().st_mtime_ns, run.queued
@@ -149,7 +149,7 @@ class Supervisor:
             if no_memory or run.end_request in ("end", "limit"):
                 self._explain_end(run, job, code, no_memory)
         except Exception:  # the run was deleted meanwhile, or worse; the queue goes on
-            SUPERVISOR_LOG.exception("what an earlier app left stumbled")
+            SUPERVISOR_LOG.exception("the end of a worker of an earlier app could not be explained")
 
     def _explain_end(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Record why a worker ended; after a kill for memory, queue it with a smaller layout."""
@@ -162,6 +162,8 @@ class Supervisor:
         elif view.merging:
             text = exit_status.describe_merge_end(code, no_memory)
             _record_problem(run, f"merge-{view.merging}", said or text)
+        elif view.scoring and said:
+            _record_problem(run, job, said)
         elif ended:
             text = exit_status.describe_training_end(code, no_memory, run.stop_mark.exists())
             _record_problem(run, job, said or text)

@@ -33,6 +33,12 @@ class Limits(NamedTuple):
     child_cpu_seconds: float  # of processor time of a process that reads or asks the Hub
     child_file_bytes: float  # of one file that a process writes
     readers_at_once: int  # processes that read data
+    # What a page may send (ui.access keeps these).
+    request_bytes: float  # of one request that is no upload; pasted rows are the largest
+    requests_at_once: float  # of one owner: being read, or waiting for their turn
+    open_pages: float  # of one owner
+    upload_files: float  # of one owner that he has not used yet
+    upload_seconds: float  # that one upload may take
 
     @property
     def forgets(self) -> bool:
@@ -84,6 +90,11 @@ LOCAL = Limits(
     child_cpu_seconds=6 * 3600,
     child_file_bytes=500 * GB,
     readers_at_once=2,
+    request_bytes=16 * MB,
+    requests_at_once=UNLIMITED,
+    open_pages=UNLIMITED,
+    upload_files=UNLIMITED,
+    upload_seconds=10 * 60,
 )
 USERS = LOCAL._replace(
     mode="users",
@@ -97,6 +108,11 @@ USERS = LOCAL._replace(
     owner_bytes=100 * GB,
     child_cpu_seconds=3600,
     child_file_bytes=50 * GB,
+    request_bytes=8 * MB,
+    requests_at_once=30,
+    open_pages=30,
+    upload_files=500,
+    upload_seconds=30 * 60,
 )
 DEMO = Limits(
     mode="demo",
@@ -117,5 +133,10 @@ DEMO = Limits(
     child_cpu_seconds=120,
     child_file_bytes=200 * MB,
     readers_at_once=2,
+    request_bytes=4 * MB,
+    requests_at_once=30,
+    open_pages=30,
+    upload_files=300,
+    upload_seconds=2 * 60,
 )
 TABLES: dict[Mode, Limits] = {"local": LOCAL, "users": USERS, "demo": DEMO}

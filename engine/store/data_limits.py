@@ -21,7 +21,7 @@ def require_upload(store: Store, files: Iterable[Path]) -> None:
     size, limits = sum(file.stat().st_size for file in files), store.limits
     if size > limits.upload_bytes:
         raise DataError(
-            f"This is {format_bytes(size)} of data, and {limits.who.lower()} takes up to "
+            f"This is {format_bytes(size)} of data. {limits.who} takes up to "
             f"{format_bytes(limits.upload_bytes)} at a time."
             f"{ELSEWHERE.get(limits.mode, ' Split the file.')}"
         )

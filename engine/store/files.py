@@ -66,6 +66,16 @@ def remove_whole(folder: Path) -> None:
     shutil.rmtree(doomed)
 
 
+def bytes_below(folder: Path) -> int:
+    """Bytes of all files below a folder; others may move files meanwhile."""
+    found = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                found += Path(parent, name).lstat().st_size
+    return found
+
+
 def link_or_copy(source: Path, target: Path) -> None:
     """A file under a second name, for files that are never changed; a copy without hard links."""
     try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from engine.spec.run import Shape
 from engine.spec.spec_file import dump_spec_yaml, load_spec_yaml
 from engine.store import events as ev
 from engine.store.event_log import append_event
-from engine.store.files import write_json, write_whole
+from engine.store.files import bytes_below, write_json, write_whole
 from engine.store.run_view import RunState, RunView
 from engine.store.view_cache import VIEWS
 
@@ -183,13 +181,8 @@ class RunDir:
 
     @property
     def size(self) -> int:
-        """Bytes on disk; a worker may move files meanwhile."""
-        found = 0
-        for folder, _, names in os.walk(self.path):
-            for name in names:
-                with contextlib.suppress(OSError):
-                    found += Path(folder, name).stat().st_size
-        return found
+        """Bytes on disk."""
+        return bytes_below(self.path)
 
 
 @lru_cache(maxsize=1000)  # to read YAML takes a list of runs its time

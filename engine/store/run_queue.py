@@ -26,6 +26,7 @@ from engine.text import count_of
 
 QueueMove = Literal["up", "down", "first"]
 ANOTHER = "another user's run"
+MOST_TURNS = 1000  # owners whose turn is remembered
 
 
 class WaitingJob(NamedTuple):
@@ -103,7 +104,7 @@ class RunQueue:
             jobs = count_of(own, "job of yours waits", "jobs of yours wait")
             raise RunError(
                 f"{jobs} already. {limits.who} takes no more at a time from one user. Wait until "
-                "it begins, or remove it from the queue."
+                "one begins, or remove one from the queue."
             )
         if len(waiting) >= limits.waiting_all:
             raise RunError(
@@ -115,9 +116,9 @@ class RunQueue:
         """Note that a job of this owner begins: others come first now."""
         if not self.store.all_owners():
             return
-        waiting = {one.run.owner for one in self.waiting_jobs()} - {owner}
-        turns = [one for one in _read_names(self.turns_file) if one in waiting]
-        write_json(self.turns_file, [*turns, owner])
+        # Also of owners of whom nothing waits now: who comes back must not come before all others.
+        turns = [one for one in _read_names(self.turns_file) if one != owner]
+        write_json(self.turns_file, [*turns, owner][-MOST_TURNS:])
 
     def move(self, run: RunDir, where: QueueMove) -> None:
         """Move a waiting job among its owner's; raises RunError where it does not wait."""
@@ -136,7 +137,7 @@ class RunQueue:
 
 
 def name_for(owner: str, run: RunDir) -> str:
-    """What an owner is told of a run; the owner "" is told the names of all."""
+    """The name under which an owner sees a run; the owner "" sees the names of all."""
     if run.owner == owner:
         return run.name
     return ANOTHER if owner else f"{run.name} ({run.owner})"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
-import os
 import shutil
 import time
 from pathlib import Path
 
 from engine.errors import RunError
+from engine.store.files import bytes_below
 from engine.store.workspace import Store
 from engine.text import format_bytes
 
@@ -17,16 +16,6 @@ KNOWN_SECONDS = 10.0
 KEPT_SETS = 3  # that may be in use
 _KNOWN: dict[Path, tuple[float, int]] = {}  # home -> when it was counted, bytes
 DRAFT_SECONDS = 3600  # after which nobody writes a draft any more
-
-
-def bytes_below(folder: Path) -> int:
-    """Bytes of all files below a folder; others may move files meanwhile."""
-    found = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            with contextlib.suppress(OSError):
-                found += Path(parent, name).lstat().st_size
-    return found
 
 
 def bytes_used(store: Store) -> int:

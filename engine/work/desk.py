@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import time
 from pathlib import Path
@@ -21,6 +20,7 @@ from engine.work.encode import preview
 from engine.work.encode.questions import prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.encode.turn_ends import find_turn_ends
+from engine.work.memory import release_memory
 from engine.work.model.asking import find_asking, matching_template
 from engine.work.model.base_and_tuned import open_trained_run
 from engine.work.model.describe import inspect_model
@@ -153,9 +153,7 @@ class DeskWorker:
 
     def _unload(self) -> None:
         self.model, self.model_key = None, ()
-        gc.collect()
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
+        release_memory()
 
 
 def serve_desk() -> None:

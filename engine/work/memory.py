@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from pathlib import Path
 
@@ -27,6 +28,13 @@ def out_of_memory(error: BaseException) -> bool:
     text = str(error).lower()
     known = isinstance(error, torch.OutOfMemoryError | MemoryError)
     return known or any(words in text for words in MEMORY_ERRORS)
+
+
+def release_memory() -> None:
+    """Free what nothing holds any more; on a card, also for other processes."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def memory_gb() -> float:

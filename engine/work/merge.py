@@ -23,6 +23,7 @@ from engine.work import merge_check
 from engine.work.encode.encode import encode_row
 from engine.work.encode.questions import first_questions, prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
+from engine.work.memory import release_memory
 from engine.work.merge_check import Outputs, Question
 from engine.work.model import classifier
 from engine.work.model.asking import ASKING_FILE, HELLO, find_asking
@@ -67,6 +68,7 @@ def _merge_and_check(trained: TrainedRun, setup: DeviceSetup, draft: Path) -> ev
     if question is None:
         return merge_check.compare_outputs(expected, found, precision, bits)
     del plain
+    release_memory()  # the other program needs it
     stranger = merge_check.ask_stranger(draft, question, setup.device.type)
     said = [reply_text(tokenizer, ids, question.ends).strip() for ids in stranger.replies]
     found = found._replace(replies=said)

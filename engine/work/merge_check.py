@@ -135,5 +135,5 @@ def words_that_end(texts: Sequence[str]) -> str:
     named = ", ".join(f"“{text.strip()}”" for text in texts)
     return (
         f"Its replies end with {named}, which is no token of the model: other programs must be "
-        "told to stop there, as the lines below do."
+        "set to stop there, as the lines below do."
     )

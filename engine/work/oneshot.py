@@ -133,8 +133,8 @@ def describe_data_error(error: BaseException) -> HoneError:
     if error.errno == errno.EFBIG:
         most = format_bytes(own_limits().file_bytes)
         return DataError(
-            f"This data takes more room than the {most} that it may. Split the file into smaller "
-            "ones."
+            f"This data takes more room than the {most} that are allowed. Split the file into "
+            "smaller ones."
         )
     if error.errno == errno.ENOSPC:
         return DataError(

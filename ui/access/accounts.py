@@ -86,7 +86,10 @@ def add_account(path: Path, name: str, password: str, admin: bool) -> bool:
     """Add a user, or change his password; True where he is new. Raises HoneError."""
     name = checked_name(name)
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise HoneError(f"A password has at least {SHORTEST_PASSWORD} characters.")
+        raise HoneError(
+            f"A password has at least {SHORTEST_PASSWORD} and at most {LONGEST_PASSWORD:,} "
+            "characters."
+        )
     accounts = read_accounts(path)
     other = next((one for one, account in accounts.items() if account.admin and one != name), "")
     if admin and other:

@@ -1,4 +1,4 @@
-"""Whose a session is: the names that pages choose for themselves belong to who uses them first.
+"""Whose a session is, and how much one owner has open and under way.
 
 Gradio keeps the state of a page and its answers under a ``session_hash`` that the page makes up,
 and asks nobody whose it is. So the first owner to name one is the only one to use it.
@@ -7,10 +7,24 @@ and asks nobody whose it is. So the first owner to name one is the only one to u
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 MOST_OF_AN_OWNER = 2000  # names kept for an owner; his oldest go first, nobody else's
 MOST_OWNERS = 10_000  # whoever has not been here for longest goes first
+# Of all owners: Gradio forgets the messages of the oldest of 2,000 pages, even of one that waits.
+MOST_PAGES = 1500
+IDLE_PAGE = 600.0  # seconds without a request, after which a page gives way to a new one
+TOO_MANY_PAGES = "Too many pages are open. Close some; after ten minutes you can open another."
+
+
+class TooManyPages(Exception):
+    """A page more than may be open; what to say is its text."""
+
+    def __init__(self) -> None:
+        super().__init__(TOO_MANY_PAGES)
 
 
 class Claims:
@@ -45,3 +59,58 @@ class Claims:
         """Whether a name is this owner's already."""
         with self._lock:
             return self._owners.get(f"{kind} {name}") == owner
+
+
+class OpenPages:
+    """The sessions that are in use, fewer than Gradio keeps; safe to use from several threads.
+
+    ``most_each``: of one owner.
+    """
+
+    def __init__(self, most_each: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most_each, self._clock = most_each, clock
+        self._pages: OrderedDict[str, tuple[str, float]] = OrderedDict()  # owner, last request
+        self._lock = threading.Lock()
+
+    def enter(self, session: str, owner: str) -> None:
+        """Note a request of a page; raises TooManyPages where it is new and there is no room."""
+        with self._lock:
+            now = self._clock()
+            if session not in self._pages:
+                self._make_room(owner, now)
+            self._pages[session] = (owner, now)
+            self._pages.move_to_end(session)
+
+    def _make_room(self, owner: str, now: float) -> None:
+        own = [name for name, (one, _) in self._pages.items() if one == owner]
+        if len(own) >= self._most_each:
+            self._drop(own[0], now)
+        elif len(self._pages) >= MOST_PAGES:
+            self._drop(next(iter(self._pages)), now)
+
+    def _drop(self, oldest: str, now: float) -> None:
+        if now - self._pages[oldest][1] < IDLE_PAGE:
+            raise TooManyPages
+        del self._pages[oldest]
+
+
+class UnderWay:
+    """How many requests of each owner are being answered; for the thread of the event loop."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def count(self, owner: str) -> int:
+        """How many of an owner's there are now."""
+        return self._counts[owner]
+
+    @contextmanager
+    def one_more(self, owner: str) -> Iterator[None]:
+        """Count one until it is answered."""
+        self._counts[owner] += 1
+        try:
+            yield
+        finally:
+            self._counts[owner] -= 1
+            if not self._counts[owner]:
+                del self._counts[owner]

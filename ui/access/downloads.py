@@ -37,9 +37,14 @@ def recipe_link(recipe_id: str) -> str:
 
 
 def new_file(store: Store, name: str) -> tuple[Path, str]:
-    """A path to write a file to that is only there to be taken away, and the link to it."""
+    """A path to write a file to that is only there to be taken away, and the link to it.
+
+    An earlier file of that name goes: one press after the other must not fill the disk.
+    """
     folder = made_folder(store)
     folder.mkdir(parents=True, exist_ok=True)
+    for earlier in folder.glob(f"*-{name}"):
+        earlier.unlink(missing_ok=True)
     path = folder / f"{secrets.token_hex(8)}-{name}"
     return path, f"download/file/{path.name}"
 

@@ -16,7 +16,9 @@ import gradio as gr
 
 SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
 DEEPEST = 40  # lists and objects within each other
+MOST_VALUES = 200_000  # in one body; the page sends a few hundred
 STRANGE = "The page sent something that this button does not take. Reload the page."
+FILE_MARK = {"_type": "gradio.FileData"}  # how Gradio marks what names a file
 OwnsFile = Callable[[Path], bool]  # whether the visitor has uploaded the file at a path
 
 
@@ -48,13 +50,14 @@ def _no_constant(name: str) -> float:
 
 
 def _all_values(value: Any) -> Iterator[Any]:
-    """Everything within a value; raises StrangeBody where it is nested too deep."""
-    waiting = [(value, 0)]
+    """Everything within a value; raises StrangeBody where that is too much, or too deep."""
+    waiting, seen = [(value, 0)], 1
     while waiting:
         one, depth = waiting.pop()
         yield one
         if isinstance(one, dict | list):
-            if depth > DEEPEST:
+            seen += len(one)
+            if depth > DEEPEST or seen > MOST_VALUES:
                 raise StrangeBody
             inside = one.values() if isinstance(one, dict) else one
             waiting.extend((part, depth + 1) for part in inside)
@@ -101,7 +104,7 @@ def _number_of(value: Any) -> int:
 
 
 def _takes_event_data(handler: Any) -> bool:
-    """Whether a handler is told what a widget says of the event itself."""
+    """Whether a handler takes what a widget says of the event itself."""
     return gr.EventData in getattr(handler, "__annotations__", {}).values()
 
 
@@ -115,7 +118,7 @@ def fits(block: Any, value: Any) -> bool:
     for kind, test in TESTS:
         if isinstance(block, kind):
             return test(value)
-    return True
+    return False
 
 
 def _is_text(value: Any) -> bool:
@@ -135,19 +138,36 @@ def _is_choice(value: Any) -> bool:
 
 
 def _is_turns(value: Any) -> bool:
-    """The messages of a chat, each with a role and its text, as it is or in parts."""
-    return isinstance(value, list) and all(
-        isinstance(turn, dict)
-        and isinstance(turn.get("role"), str)
-        and _is_content(turn.get("content"))
-        for turn in value
+    """The messages of a chat, as Gradio's own page sends them back.
+
+    Other parts than text (``"type": "component"`` or ``"file"``) Gradio would build, fetch or open
+    before any handler sees them.
+    """
+    return isinstance(value, list) and all(map(_is_turn, value))
+
+
+def _is_turn(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= {"role", "content", "metadata", "options"}
+        and isinstance(value.get("role"), str)
+        and _is_content(value.get("content"))
+        and value.get("metadata") is None
+        and value.get("options") is None
     )
 
 
 def _is_content(value: Any) -> bool:
     parts = value if isinstance(value, list) else [value]
-    return all(
-        _is_text(part) or (isinstance(part, dict) and _is_text(part.get("text"))) for part in parts
+    return all(_is_text(part) or _is_text_part(part) for part in parts)
+
+
+def _is_text_part(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= {"text", "type"}
+        and _is_text(value.get("text"))
+        and value.get("type", "text") == "text"
     )
 
 
@@ -156,8 +176,17 @@ def _is_flag(value: Any) -> bool:
 
 
 def _is_files(value: Any) -> bool:
-    files = value if isinstance(value, list) else [value]
-    return all(isinstance(one, dict) and isinstance(one.get("path"), str) for one in files)
+    return all(map(_is_file, value if isinstance(value, list) else [value]))
+
+
+def _is_file(value: Any) -> bool:
+    """A file as the page names it. Gradio would fetch or open what is named within it."""
+    if not isinstance(value, dict) or not isinstance(value.get("path"), str):
+        return False
+    plain = (part for key, part in value.items() if key != "meta")
+    return value.get("meta", FILE_MARK) == FILE_MARK and not any(
+        isinstance(part, dict | list) for part in plain
+    )
 
 
 TESTS: tuple[tuple[type, Callable[[Any], bool]], ...] = (

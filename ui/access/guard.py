@@ -11,27 +11,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import anyio
 import gradio as gr
+from anyio.to_thread import run_sync
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.store.workspace import Store
 from ui.access import downloads, event_body
-from ui.access.claims import Claims
+from ui.access.claims import Claims, OpenPages, TooManyPages, UnderWay
 from ui.access.doors import Door
 from ui.access.event_body import StrangeBody
 from ui.access.messages import Answering, again, read_body, uncompressed
 from ui.access.origin import foreign_problem, host_problem
 from ui.access.routes import Kind, Route, find_route
 from ui.access.uploads import Uploads
-from ui.access.visitor import Visitor
+from ui.access.visitor import Visitor, visitor_of
 
 APP_LOG = logging.getLogger("hone")
 NOT_HERE = "There is nothing here. Go back to the page."
 NOT_YOURS = "This belongs to another page. Reload yours."
 TOO_LONG = "This is too much at once. Save it as a file and add the file."
+TOO_MUCH = "Too much of yours is waiting already. Try again when that is done."
 BUG = "Something went wrong in Hone. Its details are in app.log."
+SHORT_BODY = 2**16  # bytes that are checked in no time
+CHECKS_AT_ONCE = 2  # longer bodies, each in a thread: the page answers everybody else meanwhile
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,9 @@ class Guard:
     def __init__(self, app: ASGIApp, page: Any, site: Site) -> None:
         self.app, self.page, self.site = app, page, site
         self._headers = site.headers
+        self._limits = site.store.limits
+        self._pages, self._under_way = OpenPages(self._limits.open_pages), UnderWay()
+        self._checks = anyio.Semaphore(CHECKS_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -84,6 +92,8 @@ class Guard:
                 return
         except StrangeBody as error:
             answer = JSONResponse({"error": str(error)}, 400)
+        except TooManyPages as error:
+            answer = JSONResponse({"error": str(error)}, 429)
         except ClientDisconnect:
             return
         except Exception as error:
@@ -169,25 +179,45 @@ class Guard:
         self, request: Request, send: Answering, owner: str, kind: Kind
     ) -> Response | None:
         """Pass a request on whose body names a session, if all that it names is its sender's."""
-        raw = await read_body(request)
-        if raw is None:
-            return JSONResponse({"error": TOO_LONG}, 413)
-        if not self._check_body(kind, event_body.parse_body(raw), owner):
-            return JSONResponse({"error": NOT_YOURS}, 403)
-        if kind == "event":
-            send.on_json = lambda answer: self._note_event(answer, owner)
-        scope = uncompressed(request.scope, kind)
-        await self.app(scope, again(raw, request.receive), send)
+        asked = self._under_way.count(owner) + (kind == "event" and self._count_waiting(owner))
+        if asked >= self._limits.requests_at_once:
+            return JSONResponse({"error": TOO_MUCH}, 429)
+        with self._under_way.one_more(owner):
+            raw = await read_body(request, self._limits.request_bytes)
+            if raw is None:
+                return JSONResponse({"error": TOO_LONG}, 413)
+            if not await self._allows(kind, raw, owner):
+                return JSONResponse({"error": NOT_YOURS}, 403)
+            if kind == "event":
+                send.on_json = lambda answer: self._note_event(answer, owner)
+            scope = uncompressed(request.scope, kind)
+            await self.app(scope, again(raw, request.receive), send)
         return None
+
+    def _count_waiting(self, owner: str) -> int:
+        """How many events of an owner are in Gradio's queue and have not begun."""
+        queues = self.page.get_blocks()._queue.event_queue_per_concurrency_id.values()
+        waiting = [event.request for one in queues for event in one.queue]
+        return sum(visitor_of(request).owner == owner for request in waiting)
+
+    async def _allows(self, kind: Kind, raw: bytes, owner: str) -> bool:
+        """Whether what a body names is its sender's; raises StrangeBody."""
+        if len(raw) <= SHORT_BODY:
+            return self._check_body(kind, raw, owner)
+        async with self._checks:
+            return await run_sync(self._check_body, kind, raw, owner)
 
     def _claim(self, kind: str, name: str, owner: str) -> bool:
         if not event_body.SESSION.fullmatch(name):
             raise StrangeBody
-        return self.site.claims.claim(kind, name, owner)
+        own = self.site.claims.claim(kind, name, owner)
+        if own and kind == "session":
+            self._pages.enter(name, owner)
+        return own
 
-    def _check_body(self, kind: Kind, body: dict[str, Any], owner: str) -> bool:
-        """Whether what a body names is its sender's; raises StrangeBody."""
+    def _check_body(self, kind: Kind, raw: bytes, owner: str) -> bool:
         blocks: gr.Blocks = self.page.get_blocks()
+        body = event_body.parse_body(raw)
         if not self._claim("session", event_body.session_of(body), owner):
             return False
         if kind == "event":

@@ -116,8 +116,7 @@ class LoginDoor:
     async def _log_in(self, request: Request) -> Admission:
         name, password = await _read_form(request)
         address = request.client.host if request.client else ""
-        keys = (f"name {name}", f"address {address}")
-        if wait := self._throttle.begin(*keys):
+        if wait := self._throttle.begin(name, address):
             seconds = math.ceil(wait)
             answer = login_page(f"Too many attempts. Try again in {seconds} s.", name, 429)
             answer.headers["Retry-After"] = str(seconds)
@@ -126,7 +125,7 @@ class LoginDoor:
             account = await run_sync(self._accounts.check, name, password)
         if account is None:
             return Admission(answer=login_page(WRONG, name, 401))
-        self._throttle.succeed(*keys)
+        self._throttle.succeed(name, address)
         self._sessions.close(request.cookies.get(self._cookie, ""))
         cookie = self._cookie_of(request, self._sessions.open(name, account))
         return Admission(None, cookie, RedirectResponse("/", 303))
@@ -151,7 +150,11 @@ async def _read_form(request: Request) -> tuple[str, str]:
         body += part
         if len(body) > LONGEST_FORM:
             return "", ""
-    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
+    text = body.decode("utf-8", "replace")
+    try:
+        fields = parse_qs(text, keep_blank_values=True, max_num_fields=10)
+    except ValueError:  # more fields than the form has
+        return "", ""
     name, password = (fields.get(key, [""])[0] for key in ("name", "password"))
     return name.strip().lower()[:40], password
 

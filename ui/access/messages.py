@@ -12,8 +12,6 @@ from starlette.types import Message, Receive, Scope, Send
 
 from ui.access.routes import Kind
 
-LARGEST_BODY = 32 * 2**20  # bytes of an event; pasted rows are the largest
-
 
 class Answering:
     """``send`` with the headers of every answer, and without those that let other pages read it."""
@@ -51,12 +49,12 @@ def _json_of(raw: bytes) -> Any:
         return None
 
 
-async def read_body(request: Request) -> bytes | None:
-    """The whole body; None where it is too long."""
+async def read_body(request: Request, most: float) -> bytes | None:
+    """The whole body; None where it has more bytes than ``most``."""
     parts, size = [], 0
     async for part in request.stream():
         size += len(part)
-        if size > LARGEST_BODY:
+        if size > most:
             return None
         parts.append(part)
     return b"".join(parts)

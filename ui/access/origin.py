@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 
 SAFE_METHODS = ("GET", "HEAD")
-UNKNOWN_HOST = "Hone is not reached by this name. Open the address that it printed when it started."
-FOREIGN = "This request comes from another page than Hone's, so it was refused."
+UNKNOWN_HOST = "Hone does not answer to this name. Open the address that it printed at its start."
+FOREIGN = "This request comes from a page that is not Hone's, so it was refused."
 UNSIGNED = "This request does not say which page it comes from (Origin), so it was refused."
 HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?", re.ASCII)
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}

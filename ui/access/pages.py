@@ -50,7 +50,7 @@ def leading_page(address: str) -> HTMLResponse:
 
 
 def opening_file(address: str) -> str:
-    """A file that leads to an address, for a browser that is not to be told it in words."""
+    """A file that leads to an address, which then stands in no program's arguments."""
     return f'<!doctype html><meta charset="utf-8">{_refresh(address)}<title>Hone</title>'
 
 

@@ -41,7 +41,8 @@ ROUTES = (
     _route("GET", r"/config/?", "plain"),
     _route("GET", rf"{API}/app_id/?", "plain"),
     _route("POST", rf"{API}/reset/?", "nothing"),
-    _route("POST", rf"{API}/(?:queue/join|run/[\w-]+)/?", "event"),
+    # run/predict: only events that do not wait in the queue (Stop in a chat); see app.py.
+    _route("POST", rf"{API}/(?:queue/join|run/predict)/?", "event"),
     _route("POST", rf"{API}/cancel", "cancel"),
     _route("POST", rf"{API}/component_server/?", "server"),
     _route("GET", rf"{API}/queue/data", "session"),

@@ -8,6 +8,7 @@ its own visitor has uploaded, and only they are ever removed.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import secrets
 import shutil
@@ -18,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import anyio
 from gradio.route_utils import upload_fn
 from gradio.routes import file_upload_statuses
 from starlette.exceptions import HTTPException
@@ -34,9 +36,12 @@ UPLOADED = re.compile(r"[0-9a-f]{64}")  # the folder of a whole upload: the hash
 FORM_BYTES = 2**20  # of an upload that are no file: names and borders
 HOUR = 3600.0
 UNUSED = 4  # uploads of the largest size that an owner may have here without using them
+AT_ONCE = 2  # uploads of one owner
 NOT_YOURS = "This file was not uploaded from this page. Choose it again."
 NO_LENGTH = "An upload must say how long it is."
 BROKEN_OFF = "The upload was broken off. Choose the file again."
+BUSY = "Other files of yours are being uploaded. Wait for them, and choose these again."
+TOO_SLOW = "The upload took too long. Choose a smaller file, or try again on a faster connection."
 
 
 class TooLarge(Exception):
@@ -46,14 +51,24 @@ class TooLarge(Exception):
 class Uploads:
     """The uploads of all owners, below Gradio's temporary folder; safe to use from several threads.
 
-    ``largest``: bytes of one upload; ``kept``: seconds for which one that nobody uses is kept.
+    ``largest``: bytes of one upload; ``kept``: seconds for which one that nobody uses is kept;
+    ``files``: of an owner who does not use them; ``seconds``: that one upload may take.
     """
 
-    def __init__(self, folder: Path, largest: float, kept: float = 24 * HOUR) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        largest: float,
+        kept: float = 24 * HOUR,
+        files: float = math.inf,
+        seconds: float = math.inf,
+    ) -> None:
         self.folder = folder.resolve()
         self.largest, self.most, self.kept = largest, UNUSED * largest, kept
+        self.files, self.seconds = files, seconds
         self._owners: defaultdict[Path, set[str]] = defaultdict(set)
         self._sizes: dict[Path, int] = {}
+        self._coming: defaultdict[str, list[int]] = defaultdict(list)  # lengths, of each owner
         self._lock = threading.Lock()
 
     # --- coming in ---
@@ -63,23 +78,40 @@ class Uploads:
 
         The page shows what is answered as it is, so a refusal is plain text.
         """
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal():
+        said = request.headers.get("content-length", "")
+        if not said.isdecimal():
             return PlainTextResponse(NO_LENGTH, 411)
-        if problem := self._problem_of(int(length), owner):
+        length = int(said)
+        if problem := self._reserve(owner, length):
             return PlainTextResponse(problem, 413)
+        try:
+            return await self._take_in(request, owner)
+        finally:
+            with self._lock:
+                self._coming[owner].remove(length)
+                if not self._coming[owner]:
+                    del self._coming[owner]
+
+    async def _take_in(self, request: Request, owner: str) -> Response:
         folder = self.folder / f"{INCOMING}{secrets.token_hex(8)}"
         folder.mkdir(parents=True)
         try:
-            paths, _, _ = await upload_fn(
-                _bounded(request, self.largest + FORM_BYTES),
-                str(folder),
-                self.largest,
-                request.query_params.get("upload_id"),
-                force_move=True,
-                upload_progress=file_upload_statuses,
-            )
+            with anyio.fail_after(self.seconds):
+                paths, _, _ = await upload_fn(
+                    _bounded(request, self.largest + FORM_BYTES),
+                    str(folder),
+                    self.largest,
+                    request.query_params.get("upload_id"),
+                    force_move=True,
+                    upload_progress=file_upload_statuses,
+                )
+            with self._lock:
+                _, files = self._held(owner)
+            if files + len(paths) > self.files:
+                return PlainTextResponse(self._too_many(), 413)
             return JSONResponse([str(self._keep(folder, Path(path), owner)) for path in paths])
+        except TimeoutError:
+            return PlainTextResponse(TOO_SLOW, 408)
         except (MultiPartException, HTTPException, TooLarge, ClientDisconnect) as error:
             too_large = isinstance(error, TooLarge) or "allowed size" in str(error)
             said = self._too_large() if too_large else BROKEN_OFF
@@ -87,22 +119,35 @@ class Uploads:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _problem_of(self, length: int, owner: str) -> str:
+    def _reserve(self, owner: str, length: int) -> str:
+        """Keep room for an upload until it is here; else returns why there is none."""
         if length > self.largest + FORM_BYTES:
             return self._too_large()
         with self._lock:
-            held = sum(
-                self._sizes[path] for path, owners in self._owners.items() if owner in owners
-            )
-        if held + length > self.most:
-            return (
-                f"There are {format_bytes(held)} of your uploads here that were not used. Reload "
-                "the page, and try again in an hour."
-            )
+            held, files = self._held(owner)
+            coming = self._coming.get(owner, [])
+            if len(coming) >= AT_ONCE:
+                return BUSY
+            if held + sum(coming) + length > self.most:
+                return (
+                    f"There are {format_bytes(held + sum(coming))} of your uploads here that were "
+                    "not used. Reload the page, and try again in an hour."
+                )
+            if files >= self.files:
+                return self._too_many()
+            self._coming[owner].append(length)
         return ""
+
+    def _held(self, owner: str) -> tuple[int, int]:
+        """Bytes and number of an owner's unused files, while the lock is held."""
+        sizes = [self._sizes[path] for path, owners in self._owners.items() if owner in owners]
+        return sum(sizes), len(sizes)
 
     def _too_large(self) -> str:
         return f"Files of up to {format_bytes(self.largest)} can be added at a time."
+
+    def _too_many(self) -> str:
+        return f"Up to {self.files:,.0f} unused files are kept here. Put the rows into fewer files."
 
     def _keep(self, folder: Path, path: Path, owner: str) -> Path:
         """Move a whole file to where Gradio looks for it, and note whose it is."""
@@ -122,7 +167,7 @@ class Uploads:
     # --- being used ---
 
     def owns(self, owner: str, path: Path) -> bool:
-        """Whether this owner has uploaded the file at a path, as it was told to the page."""
+        """Whether this owner has uploaded the file at a path, as the page knows it."""
         with self._lock:
             return owner in self._owners.get(path, ())
 

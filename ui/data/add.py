@@ -25,6 +25,8 @@ from ui.theme import make_button, raw_html
 LARGE_UPLOAD = 20 * 2**20  # bytes from which the first rows are shown before all are read
 LONGEST_PASTE = 2_000_000  # characters
 PEEKED_ROWS = 3
+# Only what is read line by line: a damaged Parquet file can end the process that opens it.
+PEEKED_FORMATS = {".jsonl", ".csv", ".tsv", ".txt", ".md"}
 FILE_FORMATS = """\
 **Chat** (JSONL, JSON, Parquet): a list `messages` of turns, each with a `role` and its `content`
 
@@ -99,7 +101,8 @@ def add_files(
     paths = uploads.require(owner, files)
     try:
         yield {shown.problem: wait_line(f"Reading {count_of(len(paths), 'file')}.")}
-        if sum(path.stat().st_size for path in paths) > LARGE_UPLOAD:
+        large = sum(path.stat().st_size for path in paths) > LARGE_UPLOAD
+        if large and paths[0].suffix.lower() in PEEKED_FORMATS:
             rows = ingest.peek_rows(Upload(paths[0], paths[0].name), PEEKED_ROWS)
             yield {shown.preview: first_rows(rows, paths[0].name)}
         named = [(path, path.name) for path in paths]

@@ -174,6 +174,7 @@ def _reading_row(ctx: Context, model: str, spec: DataSpec, reading: Reading) -> 
         return line("No row can be read in this way.", "warn")
     read = spec.model_copy(update={"shape": reading.shape, "roles": reading.roles})
     try:
+        ctx.check_model(model)
         rows: list[PreviewRow] = ctx.engine.desk.preview_rows(model, [reading.row], read)
     except HoneError as error:
         return line(str(error), "warn")

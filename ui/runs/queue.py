@@ -120,8 +120,8 @@ def other_card(name: str, run_id: str) -> str:
 def hung_card(name: str, run_id: str) -> str:
     """The job that works, and gives no sign of life: a training, a merge or a scoring."""
     text = (
-        f"{name}: its process does nothing; it was suspended, or it hangs in a library or a "
-        "driver. What was saved before is kept when you end it."
+        f"{name}: its process is doing nothing; it may be suspended, or it may hang in a library "
+        "or a driver. What was saved before is kept when you end it."
     )
     button = _act_button(END, run_id, escape_html(name), False, END_LABEL)
     return card("No sign of life", line(text, "bad"), f'<span class="acts">{button}</span>')

@@ -78,7 +78,30 @@ def _complete(table: Columns, prompt_name: str, prompt: str, answer: str) -> Sch
         words = f"'{corrected}' is taken as the answer to '{prompt}'."
         other = found._replace(reason=words, roles=roles | {"completion": corrected})
         return found._replace(reason=f"{reason} {doubt}").or_else(other)
+    if second := _second_answer(table, answer):
+        return _or_compared(found, second)
     return add_mark(table, found)
+
+
+def _second_answer(table: Columns, answer: str) -> str:
+    """The path to another answer in the list from which the first is taken; empty if none."""
+    column, _, rest = answer.partition("[0]")
+    if column == answer or column not in table.columns:
+        return ""
+    second = f"{column}[1]{rest}"
+    texts = table.texts(second)
+    full = len(texts) > 0.8 * len(table.texts(answer))
+    return second if full and are_own_texts(texts) else ""
+
+
+def _or_compared(found: Schema, second: str) -> Schema:
+    """The first of several answers, or the first as better than the second (LLaMA-Factory)."""
+    first = found.roles["completion"]
+    doubt = f"But there are several answers, of which only the first ('{first}') is learned."
+    reason = f"'{first}' is taken as the better answer, '{second}' as the worse one."
+    rest = {role: column for role, column in found.roles.items() if role != "completion"}
+    other = Schema(Shape.PREFERENCE, reason, {"chosen": first, "rejected": second} | rest)
+    return found._replace(reason=f"{found.reason} {doubt} Is that right?").or_else(other)
 
 
 def _corrected_beside(table: Columns, roles: dict[str, str]) -> str:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.data import column_names as known
 from engine.data.columns.marked import add_mark
-from engine.data.columns.marks import are_marks, words_of
+from engine.data.columns.marks import are_marks, name_words, words_of
 from engine.data.columns.paths import read_path
 from engine.data.columns.table import Columns
-from engine.data.messages import read_turns
+from engine.data.messages import LEARNED_FIELDS, WEIGHT_FIELDS, read_turns
 from engine.data.rows import Row
 from engine.data.schema import Schema
-from engine.data.turns.fields import holds_turns
+from engine.data.turns.fields import as_list, holds_turns, role_name
+from engine.data.turns.roles import known_role
 from engine.errors import DataError
 from engine.spec.run import Shape
 
 ROWS_READ = 50
 MARK_FIELDS = {*known.MARK_COLUMNS, "correct", "is_correct", "approved"}  # of a turn
+# Words in the name of a field that may say which turns are learned.
+MASK_WORDS = {
+    "mask", "masked", "masking", "train", "training", "trainable", "learn", "learned", "loss",
+    "supervise", "supervised",
+}  # fmt: skip
 
 
 def find_chat_column(name: str, table: Columns) -> str:
@@ -67,21 +71,43 @@ def make_chat_schema(table: Columns, chat: str) -> Schema:
     if _are_texts_in_turn(table, chat):
         doubt = "It does not say who speaks: the user and the assistant are taken in turn."
         return found._replace(reason=f"{reason} {doubt} Is that right?", certain=False)
-    if field := _mark_in_turns(table, chat):
-        doubt = f"Its turns have marks ('{field}'), which are not used: all answers are learned."
-        return found._replace(reason=f"{reason} {doubt} Is that right?", certain=False)
-    return add_mark(table, found, {"prompt": chat} | table.system_role())
+    marked = add_mark(table, found, {"prompt": chat} | table.system_role())
+    doubt = _doubt_of_turns(table, chat)
+    return _doubted(found, marked, doubt) if doubt else marked
 
 
-def _mark_in_turns(table: Columns, chat: str) -> str:
-    """A field of turns that says which are good, and not of all the same; empty if none."""
-    marks: dict[str, list[Any]] = {}
-    for turns in (value for value in table.filled(chat) if isinstance(value, list)):
-        for name, value in (pair for turn in turns if isinstance(turn, dict)
-                            for pair in turn.items() if pair[0] in MARK_FIELDS):  # fmt: skip
-            marks.setdefault(name, []).append(value)
-    return next((name for name, values in marks.items()
-                 if are_marks(values) and len(words_of(values)) > 1), "")  # fmt: skip
+def _doubted(found: Schema, marked: Schema, doubt: str) -> Schema:
+    """A chat whose turns hold what is not used; with a mark of its rows, that reading first."""
+    reason = f"{found.reason} {doubt}: all answers are learned."
+    plain = found._replace(reason=f"{reason} Is that right?", certain=False)
+    if marked.shape != Shape.FEEDBACK:
+        return plain
+    reason = f"{marked.reason.removesuffix(' Is that right?')} {doubt}. Is that right?"
+    return marked._replace(reason=reason).or_else(plain)
+
+
+def _doubt_of_turns(table: Columns, chat: str) -> str:
+    """What the answers carry that may say which are good, or to be learned; empty if nothing."""
+    lists = (value for value in map(as_list, table.filled(chat)) if isinstance(value, list))
+    turns = [turn for value in lists for turn in value if isinstance(turn, dict)]
+    answers = [turn for turn in turns if known_role(role_name(turn)) == "assistant"]
+    for name in dict.fromkeys(name for turn in turns for name in turn if name in MARK_FIELDS):
+        values = [turn[name] for turn in turns if name in turn]
+        several = len(words_of(values)) > 1 or len(values) < len(answers)
+        if are_marks(values) and several:
+            return f"Its turns have marks ('{name}'), which are not used"
+    for name in dict.fromkeys(name for turn in answers for name in turn if _is_mask(name)):
+        if len({str(turn.get(name)) for turn in answers}) > 1:
+            return (
+                f"Its turns have '{name}', which may say which answers to learn and is not used "
+                '(write "train": false into a turn that is not to be learned)'
+            )
+    return ""
+
+
+def _is_mask(name: str) -> bool:
+    """Whether a field of a turn may say that it is learned, in a way that is not known."""
+    return name not in (*LEARNED_FIELDS, *WEIGHT_FIELDS) and bool(name_words(name) & MASK_WORDS)
 
 
 def find_persons(table: Columns) -> Schema | None:

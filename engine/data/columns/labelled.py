@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from typing import Any
 
 from engine.data import column_names as known
 from engine.data.columns.contents import (
@@ -28,7 +29,7 @@ MANY_ROWS = 20  # from here on labels have to repeat
 
 def find_texts(table: Columns) -> Schema | None:
     """A text, or two, with a label or without one; None where no column is known to hold text."""
-    label = find_label_column(table)
+    label = _answers_in_lists(table, find_label_column(table))
     known_pair = next((pair for pair in known.TEXT_PAIRS if table.has(*pair)), ())
     pair = [table.names[name] for name in known_pair]
     text = table.inside(table.first(known.TEXT_COLUMNS, label))
@@ -40,7 +41,8 @@ def find_texts(table: Columns) -> Schema | None:
             roles = {"prompt": text or pair[0], "completion": label}
             reason = f"Nearly every row has its own '{label}'"
             reason += ", so it is taken as the answer to the text."
-            return Schema(Shape.COMPLETION, reason, roles)
+            found = Schema(Shape.COMPLETION, reason, roles)
+            return _or_several(table, found)
         label = ""
     if label and (text or pair) and are_sentences(values) and are_distinct(values):
         named = Schema(Shape.LABEL, f"'{label}' is named as a label.",
@@ -51,6 +53,26 @@ def find_texts(table: Columns) -> Schema | None:
     if text and label:
         return _text_with_label(table, text, label)
     return _text_alone(table, text) if text else None
+
+
+def _answers_in_lists(table: Columns, label: str) -> str:
+    """The path to the texts in lists that are answers, since nearly each row has its own."""
+    first, count = f"{label}[0]", len(table.rows)
+    if not label or not table.is_list(label):
+        return label
+    texts = table.texts(first)
+    alone = count >= MANY_ROWS and not table.texts(f"{label}[1]")
+    own = len(set(texts)) > count // 2 and (alone or are_sentences(texts))
+    return first if own else label
+
+
+def _or_several(table: Columns, found: Schema) -> Schema:
+    """An answer; to be confirmed where it is the first of a list, of which the rest is dropped."""
+    answer = found.roles["completion"]
+    if not answer.endswith("[0]") or not table.texts(answer.removesuffix("[0]") + "[1]"):
+        return found
+    doubt = "Of several only the first is learned. Is that right?"
+    return found._replace(reason=f"{found.reason} {doubt}", certain=False)
 
 
 def find_label_column(table: Columns) -> str:
@@ -144,9 +166,30 @@ def _text_alone(table: Columns, text: str) -> Schema:
         return labelled._replace(reason=f"{reason} Is that right?").or_else(found)
     other = next((one for one in others if could_matter(table.texts(one), count)), "")
     if not other:
-        return found
+        return _or_scored(table, found, others)
     doubt = f"{reason} But '{other}' could be a label or an answer. Is that right?"
     return found._replace(reason=doubt).or_else(_with_other(table, text, other))
+
+
+def _or_scored(table: Columns, found: Schema, others: list[str]) -> Schema:
+    """A text; to be confirmed where a column may score labels, as those of spaCy do."""
+    scored = next((one for one in others if _scores_names(table.filled(one))), "")
+    if not scored:
+        return found
+    doubt = (
+        f"But '{scored}' holds numbers from 0 to 1 for names, which may be labels. If so, put the "
+        "label of each row into a column 'label'. Is that right?"
+    )
+    return found._replace(reason=f"{found.reason} {doubt}", certain=False)
+
+
+def _scores_names(values: list[Any]) -> bool:
+    """Whether a column has objects of numbers from 0 to 1, which may score labels."""
+    return bool(values) and all(
+        isinstance(value, dict)
+        and all(isinstance(one, int | float) and 0 <= one <= 1 for one in value.values())
+        for value in values
+    )
 
 
 def _with_other(table: Columns, text: str, other: str) -> Schema:

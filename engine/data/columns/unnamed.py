@@ -20,6 +20,7 @@ from engine.data.schema import Schema
 from engine.spec.run import Shape
 
 NO_NAME = re.compile(r"column \d+|\d+|")  # of a column in a file whose columns have none
+PLACE = re.compile(r"[\W_]*(\d+|[\W_][ab])$")  # of a text among several, at the end of its name
 UNNAMED = "No column's name says what it is."
 ASK = "Is that right?"
 
@@ -69,15 +70,28 @@ def _guess_compared(table: Columns, three: list[str]) -> Schema:
 def _guess_answers(table: Columns, pair: list[str], labels: list[str]) -> Schema:
     """A question and its answer; the other reading is a mark, a category, or the other way."""
     found = _asked(*pair)
+    if len(labels) == 1 and _are_alike(*pair):
+        doubt = f"{UNNAMED} {_two_texts(pair, labels[0]).reason} {ASK}"
+        return _two_texts(pair, labels[0])._replace(reason=doubt).or_else(found)
     if mark := find_mark(table, found)[0]:
         reason = f"{UNNAMED} '{mark}' says whether '{pair[1]}' is a good answer to '{pair[0]}'."
         roles = {**found.roles, "mark": mark}
         return Schema(Shape.FEEDBACK, f"{reason} {ASK}", roles).or_else(found)
     if len(labels) == 1:
-        roles = {"text": pair[0], "second": pair[1], "label": labels[0]}
-        reason = f"'{labels[0]}' is the label of two texts ('{pair[0]}', '{pair[1]}')."
-        return found.or_else(Schema(Shape.LABEL, reason, roles))
+        return found.or_else(_two_texts(pair, labels[0]))
     return found.or_else(_asked(*reversed(pair)))
+
+
+def _two_texts(pair: list[str], label: str) -> Schema:
+    reason = f"'{label}' is the label of two texts ('{pair[0]}', '{pair[1]}')."
+    roles = {"text": pair[0], "second": pair[1], "label": label}
+    return Schema(Shape.LABEL, reason, roles)
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether two names differ in their number or last letter alone: "question1", "question2"."""
+    stems = {PLACE.sub("", name.strip().lower()) for name in (one, other)}
+    return len(stems) == 1 and bool(stems.pop()) and not NO_NAME.fullmatch(one)
 
 
 def _asked(prompt: str, answer: str) -> Schema:

@@ -89,13 +89,19 @@ class Cleaner:
             )
 
     def _is_worth_a_word(self, fix: Fix) -> bool:
-        """Whether labels with commas are numbers: all of them, and none in thousands alone."""
+        """Whether labels with commas may be numbers: all of them, and none in thousands alone.
+
+        Where one has several commas ("0,1,4"), they are lists.
+        """
         if fix != "commas" or fix in self._fixes:
             return True
         labels = [label.strip() for label in self._facts.labels if label.strip()]
         numbers = all(NUMBER.fullmatch(label) for label in labels)
-        return numbers and not all(
-            map(THOUSANDS.fullmatch, filter(DECIMAL_COMMA.fullmatch, labels))
+        lists = any(one.count(",") > 1 and not THOUSANDS.fullmatch(one) for one in labels)
+        return (
+            numbers
+            and not lists
+            and not all(map(THOUSANDS.fullmatch, filter(DECIMAL_COMMA.fullmatch, labels)))
         )
 
     def _find_lost_letters(self) -> None:

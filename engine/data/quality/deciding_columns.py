@@ -11,7 +11,9 @@ from engine.data.columns.cells import is_blank
 from engine.data.columns.contents import are_references
 from engine.data.columns.marks import (
     BAD_WORDS,
+    NAME_PARTS,
     NO_WORDS,
+    UNDECIDED_WORDS,
     VERDICT_NAMES,
     YES_WORDS,
     is_verdict_name,
@@ -33,6 +35,11 @@ VALUE_LENGTH = 60
 FEW_ROWS = 10  # below this a repeated value says nothing
 ROWS_A_VALUE = 3  # rows for each value, where neither name nor values say what a column is
 SCORE_NAMES = {"rating", "score", "stars", "rank", "reward", "points"}
+# A column so named holds answers, whatever comes before: "incorrect_answers".
+ANSWER_NOUNS = {
+    "answer", "answers", "response", "responses", "output", "outputs", "option", "options",
+    "completion", "completions", "reply", "replies", "text", "texts", "example", "examples",
+}  # fmt: skip
 EMPTY = "(empty)"
 ANSWERED = (Shape.CHAT, Shape.ALPACA, Shape.COMPLETION, Shape.FEEDBACK, Shape.PREFERENCE)
 LeftOut = Mapping[str, Sequence[str]]  # column -> values
@@ -145,8 +152,8 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
     if len(counts) == 1:  # the same in every row
         bad = bool(words & BAD_WORDS) or any(says_bad(name, value) for value in values)
         return "verdict" if bad and (is_verdict_name(name) or words & BAD_WORDS) else ""
-    judged = is_verdict_name(name) or judges(values) or (bool(words) and words <= BAD_WORDS)
-    if judged:
+    named = is_verdict_name(name) and _could_judge(name, counts, words)
+    if named or judges(values) or (bool(words) and words <= BAD_WORDS):
         return "verdict"
     if shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS:
         return "few values"
@@ -155,6 +162,14 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
     repeated = rows >= FEW_ROWS and 1 < len(values) <= max(2, rows // ROWS_A_VALUE)
     is_date = are_references(values) and not all(word.lstrip("-").isdigit() for word in words)
     return "few values" if repeated and not is_date else ""
+
+
+def _could_judge(name: str, counts: Counter[str], words: set[str]) -> bool:
+    """Whether values could be what a name like "correct" says: they repeat, and are no answers."""
+    if words <= YES_WORDS | NO_WORDS | UNDECIDED_WORDS:
+        return True
+    answers = NAME_PARTS.split(name.rstrip("_0123456789"))[-1].lower() in ANSWER_NOUNS
+    return not answers and max(counts.values()) > 1
 
 
 def _question(kind: str, column: str, counts: Counter[str]) -> Finding:

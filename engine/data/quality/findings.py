@@ -100,8 +100,9 @@ FINDING_TEXTS = {
         "Without them, the row's turns are read as turns.",
         "turns", "Take the marks out"),
     "commas": FindingText("warn",
-        "{count:,} label has a decimal comma|{count:,} labels have a decimal comma",
-        "So they are read as words, not as numbers. With a point they are numbers.",
+        "{count:,} label may have a decimal comma|{count:,} labels may have a decimal comma",
+        "They are read as words. If they are numbers, read the comma as a point; if each is "
+        "several labels, leave them as they are.",
         "commas", "Read the comma as a decimal point"),
     "lost": FindingText("warn",
         "{count:,} row has lost letters (�)|{count:,} rows have lost letters (�)",

@@ -102,6 +102,10 @@ def _task_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
     if counts["empty"]:
         verb = "has" if counts["empty"] == 1 else "have"
         notes.append(f"{count_of(counts['empty'], 'task')} {verb} no annotation and no row here.")
+    if counts["cancelled"]:
+        verb = "was" if counts["cancelled"] == 1 else "were"
+        tasks = count_of(counts["cancelled"], "task")
+        notes.append(f"{tasks} {verb} skipped by the annotators (cancelled) and left out here.")
     if counts["parts"]:
         notes.append(
             f"Marked passages are not read ({count_of(counts['parts'], 'task')}): Hone learns "
@@ -161,11 +165,17 @@ def _read_results(results: list[Any]) -> dict[str, list[Any]]:
 def _task_marks(task: Row, answers: dict[str, list[Any]]) -> Iterator[str]:
     whole = _annotations(task)
     if not whole:
-        yield "empty"
+        yield "cancelled" if _is_cancelled(task) else "empty"
     elif not answers:
         yield "parts"
     elif any(_read_results(one["result"]) != answers for one in whole[1:]):
         yield "differ"
+
+
+def _is_cancelled(task: Row) -> bool:
+    found: list[Any] = task.get("annotations", task.get("completions")) or []
+    marks = [one for one in found if isinstance(one, dict)]
+    return any(one.get("was_cancelled") or one.get("skipped") for one in marks)
 
 
 def _has_separator(values: list[Any]) -> bool:

@@ -19,6 +19,8 @@ from pathlib import Path
 from engine.data.readers import delimited, encoding, json_rows, parquet, plain_text
 from engine.data.readers.chats import subtitles, whatsapp
 from engine.data.readers.excel import workbook
+from engine.data.readers.judged_pairs import choose_winners
+from engine.data.readers.scored_labels import name_scored_labels
 from engine.data.readers.sniff import check_file_type, detect_kind
 from engine.data.readers.table import BadRow, FileRows, Format, ReadOptions, Table, row_problem
 from engine.errors import DataError
@@ -68,6 +70,7 @@ def read_table(path: Path, name: str, options: ReadOptions | None = None) -> Tab
         declared = found.kind if found else ""
         found = BY_KIND[detect_kind(path, declared, options.encoding, notes)]
     rows = _check_rows(found.read(path, name, options, notes))
+    rows = choose_winners(name_scored_labels(rows, notes), name, notes)
     return Table(name, found.kind, rows, notes, options)
 
 

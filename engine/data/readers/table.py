@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -103,3 +104,13 @@ def _broken_character(character: str) -> str:
             "has bytes that are not UTF-8. Save it again with the encoding UTF-8, or leave it out."
         )
     return "has a broken character (half of a surrogate pair). Correct it."
+
+
+def peek_row(rows: FileRows) -> tuple[Row | None, FileRows]:
+    """The first row that can be read, if there is one, and all rows again."""
+    passed: list[Row | BadRow] = []
+    for row in rows:
+        passed.append(row)
+        if isinstance(row, dict):
+            return row, chain(passed, rows)
+    return None, iter(passed)

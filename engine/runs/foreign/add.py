@@ -90,17 +90,21 @@ def find_base(base_name: str, models: Models) -> str:
         return ""
     if base_name in {source for source, _ in models}:
         return base_name
-    last = PurePosixPath(base_name.replace("\\", "/")).name.lower()
+    last = _last_part(base_name)
     folders = {source: local.model_path(source) for source, _ in models}
     origins = {source: hub.read_origin(folder) for source, folder in folders.items()}
     for fits in (
         [one for one, about in origins.items() if about and about.repo == base_name],
         [one for one, folder in folders.items() if folder.name.lower() == last],
-        [one for one, about in origins.items() if about and last in about.repo.lower().split("/")],
+        [one for one, about in origins.items() if about and _last_part(about.repo) == last],
     ):
         if len(fits) == 1:
             return fits[0]
     return ""
+
+
+def _last_part(name: str) -> str:
+    return PurePosixPath(name.replace("\\", "/")).name.lower()
 
 
 def _read_parts(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -38,11 +39,13 @@ def adapter_files(
     if len(uploads) > 1:
         raise ModelError(f"'{zips[0]}' came with other files. Add one zip file, or files alone.")
     path, name = uploads[0]
-    try:
-        with zipfile.ZipFile(path) as archive, draft_folder(scratch) as folder:
-            yield _unpack(archive, name, folder, largest)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError):
-        raise ModelError(f"'{name}' is damaged or no zip file. Zip the folder again.") from None
+    with draft_folder(scratch) as folder:
+        try:
+            with zipfile.ZipFile(path) as archive:
+                files = _unpack(archive, name, folder, largest)
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, ValueError):
+            raise ModelError(f"'{name}' is damaged or no zip file. Zip the folder again.") from None
+        yield files
 
 
 def _unpack(
@@ -68,6 +71,8 @@ def _unpack(
             raise ModelError(f"'{name}' is locked with a password. Zip the folder without one.")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ModelError(f"In '{name}', {key} is a link and no file. Zip the folder again.")
+        if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise NotImplementedError(entry.compress_type)  # each fails with errors of its own
         with archive.open(entry) as source, (folder / key).open("wb") as target:
             _copy(source, target, entry.file_size, f"In '{name}', {key}")
     return {key: folder / key for key in entries}

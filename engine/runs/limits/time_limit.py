@@ -58,6 +58,6 @@ class TimeLimit:
 def describe_time_limit(limits: Limits) -> str:
     """Why a job was ended."""
     return (
-        f"It was stopped after {limits.run_minutes:g} minutes: {limits.who} takes no longer for "
-        "one run. What it had saved by then is kept."
+        f"It was stopped after {limits.run_minutes:g} minutes. {limits.who} allows no more for one "
+        "run. What it had saved by then is kept."
     )

@@ -210,7 +210,7 @@ class _MaskedChat(prompts.ChatPrompts):
         return marks
 
     def _own_part(self, index: int, turn: Span) -> Span:
-        """The turn without others' words; raises DataError where it cannot be told.
+        """The turn without others' words; raises DataError where that is uncertain.
 
         Some templates write a tool's answer into the turn that called it. The turn then ends where
         it would if nothing followed it.

@@ -32,7 +32,7 @@ from engine.work.model.batches import map_by_length, pad_rows
 from engine.work.model.generate import greedy_replies
 
 LOGITS_PER_BATCH = 2**25  # numbers in one batch's logits (128 MB in fp32)
-# Tokens beyond the longest label, so that a reply that goes on after it can be told.
+# Tokens beyond the longest label, so that a reply that goes on after it is noticed.
 SPARE_TOKENS = 4
 TARGETS_IN_WORDS = {
     "answers": "the answers",

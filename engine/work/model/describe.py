@@ -18,7 +18,7 @@ from engine.spec.objective import Task
 from engine.work.model import structure
 from engine.work.model.linear_layers import linear_modules, part_of
 
-# A number of labels that is no model's width: the weights of each label are told by it.
+# A number of labels that is no model's width: by it the weights of each label are recognised.
 PROBE_LABELS = 1009
 
 

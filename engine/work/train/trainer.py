@@ -138,7 +138,7 @@ class HoneTrainer(Trainer):
                 if own.can_generate():
                     own.generation_config.save_pretrained(folder)
         except OSError:
-            raise  # the disk's fault, which is told in words elsewhere
+            raise  # the disk's fault, which is explained elsewhere
         except Exception as error:
             if out_of_memory(error):
                 raise

@@ -174,7 +174,7 @@ def test_data_runs_and_everything_are_listed_and_deleted(
     assert row["data"] == source and row["rows"] == 9 and len(row["runs"]) == 3
     assert main(["delete-data", source, *where]) == 2 and main(["delete-all", *where]) == 2
     said = capsys.readouterr().err
-    assert "Nothing was deleted: add --yes" in said and "They stay (--with-runs)" in said
+    assert "Nothing was deleted: add --yes" in said and "They stay; --with-runs" in said
     assert main(["delete", gone.id, *where, "--yes"]) == 0 and not gone.path.exists()
     assert main(["delete-data", source, *where, "--yes", "--with-runs"]) == 0
     assert not kept.path.exists() and main(["delete-data", source, *where, "--yes"]) == 2

@@ -23,9 +23,10 @@ def bomb(what: str) -> Callable[[], dict[str, bytes]]:
     return files
 
 
-def task(text: str, *values: dict) -> dict:
+def task(text: str, *values: dict, cancelled: bool = False) -> dict:
     result = [{"from_name": "topic", "to_name": "text", "value": value} for value in values]
-    return {"id": 1, "data": {"text": text}, "annotations": [{"result": result}] if result else []}
+    made = [{"result": result, "was_cancelled": cancelled}] if result else []
+    return {"id": 1, "data": {"text": text}, "annotations": made}
 
 
 def tasks(*values: dict) -> str:
@@ -85,6 +86,15 @@ FILES = [
     Case(44, "Tasks of Label Studio",
          one("a.json", tasks({"choices": ["yes"]}, {"choices": ["no"]})),
          "noted", ("export of Label Studio",), 12),
+    Case(44, "Tasks of Label Studio that were skipped",
+         one("a.json", json.dumps([*json.loads(tasks({"choices": ["yes"]}, {"choices": ["no"]})),
+                                   task("A text.", {"choices": ["no"]}, cancelled=True)])),
+         "noted", ("1 task was skipped by the annotators (cancelled)",), 12),
+    Case(43, "A description of columns beside the rows",
+         lambda: {"a.jsonl": ROWS.encode(), "dataset_info.json": json.dumps({"a": {
+             "file_name": "a.jsonl", "columns": {"prompt": "prompt", "response": "reply"}}}
+         ).encode()},
+         "refused", ("'dataset_info.json' names a column 'reply'", "Correct it")),
     Case(44, "Marked passages of Label Studio",
          one("a.json", tasks({"start": 0, "end": 3, "labels": ["X"]})),
          "refused", ("mark passages of a text", "add a question with choices")),

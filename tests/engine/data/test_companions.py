@@ -8,6 +8,7 @@ import pytest
 
 from engine.data import datasets
 from engine.errors import DataError
+from engine.spec.run import Shape
 from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
 from tests.engine.data.made_rows import labelled_rows, make_rows, to_jsonl
@@ -84,3 +85,68 @@ def test_the_given_case(store: Store, add_files) -> None:
     dataset = datasets.load_dataset(store, add_files(files))
     assert (dataset.rows, dataset.held_out, dataset.bad) == (36, 6, 0)
     assert "'dataset_manifest.json', 'filter_report.json'" in " ".join(dataset.notes)
+
+
+def factory(columns: dict[str, str], name: str = "rows.jsonl", **more: object) -> str:
+    """LLaMA-Factory's description of a file, beside that of another one."""
+    other = {"file_name": "other.json", "columns": {"prompt": "x", "response": "y"}}
+    return json.dumps({"other": other, "ours": {"file_name": name, "columns": columns, **more}})
+
+
+TURNS = [{"role": "user", "content": "One?"}, {"role": "assistant", "content": "Two."}]
+# The columns of each row, the description, the shape and the first row as it is read.
+DESCRIBED = {
+    "swapped": ({"instruction": "Two.", "output": "One?"},
+                {"prompt": "output", "response": "instruction"}, Shape.ALPACA,
+                {"prompt": "One?", "completion": "Two."}),
+    "renamed": ({"a": "One?", "b": "", "c": "Two.", "d": "Three."},
+                {"prompt": "a", "query": "b", "response": "c"}, Shape.ALPACA,
+                {"prompt": "One?", "completion": "Two."}),
+    "compared": ({"q": "One?", "output": "No.", "better": "Two."},
+                 {"prompt": "q", "chosen": "better", "rejected": "output"}, Shape.PREFERENCE,
+                 {"prompt": "One?", "completion": "Two.", "rejected": "No."}),
+    "marked": ({"q": "One?", "r": "Two.", "flag": True},
+               {"prompt": "q", "response": "r", "kto_tag": "flag"}, Shape.FEEDBACK,
+               {"prompt": "One?", "completion": "Two."}),
+    "a chat": ({"note": "Three.", "talk": TURNS, "rules": "Be kind."},
+               {"messages": "talk", "system": "rules"}, Shape.CHAT,
+               {"messages": [{"role": "system", "content": "Be kind."}, *TURNS]}),
+    "text": ({"prompt": "Three.", "completion": "One?"}, {"prompt": "completion"}, Shape.TEXT,
+             {"text": "One?"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", DESCRIBED)
+def test_columns_are_as_a_description_says(store: Store, add_files, prepare, layout: str) -> None:
+    row, columns, shape, made = DESCRIBED[layout]
+    rows = to_jsonl([row | {"id": n} for n in range(8)])
+    source = add_files({"rows.jsonl": rows, "dataset_info.json": factory(columns)})
+    dataset = datasets.load_dataset(store, source)
+    assert (dataset.shape, dataset.certain) == (shape, True)
+    assert "as 'dataset_info.json' describes them" in dataset.reason
+    assert prepare(source, goal="write").train_rows()[0] == made
+    assert add_files({"rows.jsonl": rows}) != source  # the same rows, read in another way
+
+
+def test_an_older_description_of_answers_in_a_list(store: Store, add_files) -> None:
+    answers = ([f"Two {n}.", f"No {n}."] for n in range(8))
+    rows = to_jsonl([{"instruction": "One?", "output": pair} for pair in answers])
+    about = factory({"prompt": "instruction", "response": "output"}, ranking=True)
+    source = add_files({"rows.jsonl": rows, "dataset_info.json": about})
+    dataset = datasets.load_dataset(store, source)
+    assert dataset.shape == Shape.PREFERENCE
+    assert (dataset.roles["chosen"], dataset.roles["rejected"]) == ("output[0]", "output[1]")
+
+
+def test_a_description_that_does_not_fit(store: Store, add_files) -> None:
+    about = factory({"prompt": "prompt", "response": "answer"})
+    with pytest.raises(DataError, match=r"names a column 'answer', which 'rows\.jsonl'"):
+        add_files({"rows.jsonl": ROWS, "dataset_info.json": about})
+    about = factory({"prompt": "x", "response": "y"}, "others.jsonl")
+    source = add_files({"rows.jsonl": ROWS, "dataset_info.json": about})
+    assert datasets.load_dataset(store, source).roles["prompt"] == "prompt"
+    pair = {name: {"file_name": f"{name}.jsonl", "columns": {"prompt": one, "response": other}}
+            for name, one, other in (("a", "p", "q"), ("b", "q", "p"))}  # fmt: skip
+    files = {f"{name}.jsonl": to_jsonl([{"p": "One?", "q": "Two."}] * 8) for name in pair}
+    with pytest.raises(DataError, match="in different ways"):
+        add_files({**files, "dataset_info.json": json.dumps(pair)})

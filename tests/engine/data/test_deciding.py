@@ -81,6 +81,7 @@ def test_a_column_that_repeats_is_asked_about_but_stops_nothing(
         ("id", list(range(24))), ("source", ["web"]), ("verdict", ["accept"]),
         ("date", ["2024-01-01", "2024-01-02"]), ("lead_time", [n / 7 for n in range(24)]),
         ("url", [f"https://example.org/{n}" for n in range(24)]), ("empty", [None, ""]),
+        ("incorrect_answers", [[f"no {n}", f"not {n}"] for n in range(24)]),
         ("note", [f"A remark of its own, number {n}, in words." for n in range(24)]),
     ],
 )  # fmt: skip
@@ -185,3 +186,25 @@ def test_rows_left_out_leave_the_rest_as_it_is(add_rows, prepare) -> None:
     left = prepare(source, left_out={"verdict": ["reject"]})
     kept = [row for n, row in enumerate(make_rows(24)) if n % 3 != 1]
     assert sorted(row["prompt"] for row in rows_of(left)) == sorted(row["prompt"] for row in kept)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("incorrect_answers", [["Rome", "Oslo"], ["red", "blue"], ["4", "5"]]),
+        ("correct_answer", ["A", "B", "C"]), ("quality", ["fine cloth", "linen", "wool"]),
+        ("gold_response_1", ["one", "two", "one"]),
+    ],
+)  # fmt: skip
+def test_a_name_alone_is_no_verdict_of_few_rows(
+    add_rows, prepare, name: str, values: list[Any]
+) -> None:
+    rows = [row | {name: values[n % 3]} for n, row in enumerate(make_rows(3))]
+    prepared = prepare(add_rows([*rows, make_rows(4)[3] | {name: "other"}]))
+    assert not asked(prepared)
+
+
+@pytest.mark.parametrize("name", ["is_correct_answer", "bad_response"])
+def test_yes_and_no_are_a_verdict_of_an_answer(add_rows, prepare, name: str) -> None:
+    (found,) = asked(prepare(add_rows(with_column(name, [True, False, "maybe"]))))
+    assert found.level == "stop"

@@ -150,7 +150,15 @@ def test_decimal_commas(labels: list[str], numbers: list[str], add_rows, prepare
 
 
 @pytest.mark.parametrize(
-    "labels", [["1,234", "5,678", "9,012"], ["a,b", "c", "d"], ["3.5", "4", "5"]]
+    "labels",
+    [
+        ["1,234", "5,678", "9,012"],
+        ["a,b", "c", "d"],
+        ["3.5", "4", "5"],
+        ["0,1", "1", "0,1,4"],
+        ["1,2,3", "0,2", "3"],
+        ["12", "3,12", "3,4,12"],
+    ],
 )
 def test_what_may_be_thousands_or_no_number(labels: list[str], add_rows, prepare) -> None:
     assert not find(prepare(add_rows(labelled_rows(labels * 5))), "commas")

@@ -38,7 +38,7 @@ TEXTS = [
          "noted", ("2 rows ask what others ask, with other answers",), 13),
     Case(62, "Labels with a decimal comma",
          one("a.jsonl", labelled([(text, f"{at % 5},{at}5") for at, (text, _) in enumerate(FEW)])),
-         "noted", ("16 labels have a decimal comma", "decimal point"), 16),
+         "noted", ("16 labels may have a decimal comma", "decimal point"), 16),
     Case(63, "A prompt in a chat format already",
          one("a.jsonl", with_row(prompt="[INST] What is up? [/INST]", completion="All is well.")),
          "noted", ("1 row carries the marks of a chat format", "[INST]", "Take the marks out"), 13),

@@ -60,7 +60,7 @@ def test_a_file_that_grows_too_long_is_refused_in_words(tmp_path: Path) -> None:
         cwd=PROJECT_FOLDER,
         env={**os.environ, **limits},
     )
-    assert "takes more room than the 3.0 MB that it may. Split the file" in done.stdout
+    assert "takes more room than the 3.0 MB that are allowed. Split the file" in done.stdout
     assert (tmp_path / "file").stat().st_size == 3 * 2**20
 
 

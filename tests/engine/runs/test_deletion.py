@@ -202,3 +202,37 @@ def test_the_supervisor_forgets(home: Path) -> None:
         time.sleep(0.05)
     assert not gone.store.home.exists()
     engine.close()
+
+
+def test_deleting_nothing_cuts_nobody_s_reply_short(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_desk = Engine(home, FakeBackend(), supervise=False)
+    freed: list[bool] = []
+    monkeypatch.setattr(with_desk.desk, "free_memory", lambda: freed.append(True))
+    with pytest.raises(RunError, match="There is no run"):
+        with_desk.delete("")
+    deletion.delete_everything(with_desk)
+    assert not freed
+    with_desk.close()
+
+
+def test_a_small_file_of_many_words_is_prepared_in_a_process_of_its_own(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The size of the rows counts, not that of the file that they came in."""
+    engine = Engine(home, FakeBackend(), supervise=False)
+    source = add_rows(engine, tmp_path)
+    rows = datasets.load_dataset(engine.store, source).folder / "rows.arrow"
+    asked: list[str] = []
+    monkeypatch.setattr(oneshot, "SMALL_BYTES", rows.stat().st_size - 1)
+
+    def ask(store: object, op: str, *_: object, **__: object) -> None:
+        asked.append(op)
+        raise DataError("asked")
+
+    monkeypatch.setattr(oneshot, "ask_oneshot", ask)
+    with pytest.raises(DataError, match="asked"):
+        oneshot.prepare_rows(engine.store, DataSpec(source=source))
+    assert asked == ["prepare_dataset"]
+    engine.close()

@@ -23,9 +23,9 @@ from engine.runs.limits import quota, time_limit
 from engine.runs.plan import find_out
 from engine.spec import run as specs
 from engine.spec.limits import DEMO, LOCAL, TABLES, USERS, Limits
-from engine.store.files import PROJECT_FOLDER
+from engine.store import data_limits
+from engine.store.files import PROJECT_FOLDER, bytes_below
 from engine.store.run_dir import RunDir
-from engine.store.space import bytes_below
 from engine.store.workspace import Store
 from engine.text import format_bytes
 from tests.conftest import idle, wait_for
@@ -99,6 +99,13 @@ def test_larger_files_than_are_taken_are_refused_before_they_are_read(
     files = [write_rows(tmp_path / f"{at}.jsonl", 1000, "x" * 1800) for at in range(3)]
     with pytest.raises(DataError, match=r"5.\d MB .* takes up to 5.0 MB"):
         oneshot.add_dataset_files(demo.store, [(file, file.name) for file in files])
+
+
+def test_a_limit_of_ones_own_machine_is_named_as_hones(home: Path, tmp_path: Path) -> None:
+    file = write_rows(tmp_path / "rows.jsonl", 3)
+    store = Store(home, limits=LOCAL._replace(upload_bytes=1))
+    with pytest.raises(DataError, match=r"of data\. Hone takes up to"):
+        data_limits.require_upload(store, [file])
 
 
 def test_who_has_used_up_his_space_is_told_what_to_do(home: Path, tmp_path: Path) -> None:
@@ -296,7 +303,7 @@ def test_a_run_that_takes_too_long_is_stopped_and_kept(home: Path, soon: Limits)
     run = engine.for_owner("ada").start(PIRATE)
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 20)
     assert run.state().value == "stopped" and run.has_result
-    assert "The public demo takes no longer for one run" in run.view().warnings[0]
+    assert "The public demo allows no more for one run" in run.view().warnings[0]
     with pytest.raises(RunError, match="trains no longer than that"):
         run.emit(run.view().last.model_copy(update={"seconds": 60.0}))  # type: ignore[union-attr]
         engine.for_owner("ada").resume(run.id)

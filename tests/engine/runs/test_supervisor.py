@@ -199,6 +199,19 @@ def test_who_asked_to_stop_is_not_overruled_by_a_kill(home, kills) -> None:
     engine.close()
 
 
+@pytest.mark.parametrize(
+    ("how", "words"), [("end", "You ended its process"), ("limit", "It was stopped after")]
+)
+def test_why_a_scoring_was_ended_is_said(home, how: str, words: str) -> None:
+    engine = Engine(home, FakeBackend(), supervise=False)
+    run = engine.start(SPEC)
+    run.queue_mark.unlink()
+    run.emit(ev.Scoring())
+    run.stop_mark.write_text(how)
+    engine.supervisor._explain_end(run, "score", -9, no_memory=False)
+    assert words in run.view().score_problem and not run.view().scoring
+
+
 def test_a_merge_that_is_killed_is_said(home) -> None:
     engine = Engine(home, Dies(-9, merging=True))
     run = engine.start(SPEC)

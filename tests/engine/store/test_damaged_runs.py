@@ -146,7 +146,7 @@ def test_a_folder_that_may_not_be_looked_into_is_passed_over(
 def test_a_mark_that_is_written_anew_is_tried_again(home: Path) -> None:
     engine = Engine(home, FakeBackend(steps=2, seconds=0), supervise=False)
     run = engine.start(SPEC)
-    engine.supervisor._stumbled[run.path] = run.queue_mark.stat().st_mtime_ns
+    engine.supervisor._failed[run.path] = run.queue_mark.stat().st_mtime_ns
     assert not engine.supervisor._work_on_next() and run.queued
     engine.cancel(run.id)
     run.emit(ev.Stopped(step=0, kept=True))

@@ -163,6 +163,22 @@ def test_who_has_just_been_served_comes_last(asking) -> None:
     assert served == ["ada", "bob", "ada", "bob"]
 
 
+def test_who_comes_back_waits_for_those_who_were_not_served_since(asking) -> None:
+    ada, bob, cat = (asking.for_owner(name) for name in ("ada", "bob", "cat"))
+    started(ada, 3)
+    started(bob, 3)
+    started(cat, 1)
+    served = []
+    for _ in range(6):
+        run = asking.queue()[0].run
+        asking._queue.note_turn(run.owner)
+        run.queue_mark.unlink()
+        served.append(run.owner)
+        if run.owner != "cat" and not cat.queue():
+            started(cat, 1)
+    assert served == ["ada", "bob", "cat", "ada", "bob", "cat"]
+
+
 @pytest.mark.parametrize("text", ["{", "[1, {}]", "\x00", "[" * 10**5])
 def test_damaged_turns_lose_no_run(asking, text: str) -> None:
     ada = asking.for_owner("ada")

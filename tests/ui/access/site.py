@@ -29,6 +29,7 @@ from ui.context import Context
 from ui.options import Options, read_options
 
 API = "/gradio_api"
+AT_ONCE = 20  # events that a stranger asks for at once
 Found = TypeVar("Found")
 UNTIDY = pytest.mark.filterwarnings(  # what Gradio leaves open, and what its queue asks of pandas
     "ignore::ResourceWarning",
@@ -63,7 +64,9 @@ def serving(home: Path, *words: str) -> Iterator[Served]:
     options: Options = read_options(["--home", str(home), "--no-browser", *words])
     engine = fake_engine(home, FakeBackend(seconds=0.001), TABLES[options.mode])
     # Gradio has one folder for uploads in a process, and several pages may be served at once here.
-    uploads = Uploads(home.parent.parent / "uploads", engine.store.limits.upload_bytes)
+    limits = engine.store.limits
+    bounds = {"files": limits.upload_files, "seconds": limits.upload_seconds}
+    uploads = Uploads(home.parent.parent / "uploads", limits.upload_bytes, **bounds)
     ctx = Context(engine, uploads=uploads)
     address = serve.Address("127.0.0.1", serve.free_port(17860))
     with pytest.MonkeyPatch.context() as patch:
@@ -197,7 +200,16 @@ def file_data(path: object) -> dict[str, Any]:
 def call_all(
     visitor: Stranger, calls: list[tuple[int, list[Any], Any]]
 ) -> list[tuple[int, Answer]]:
-    """The answers to many events, which are asked for at once."""
+    """The answers to many events, which are asked for a few at a time: more are told to wait."""
+    answers: list[tuple[int, Answer]] = []
+    for first in range(0, len(calls), AT_ONCE):
+        answers += _call_some(visitor, calls[first : first + AT_ONCE])
+    return answers
+
+
+def _call_some(
+    visitor: Stranger, calls: list[tuple[int, list[Any], Any]]
+) -> list[tuple[int, Answer]]:
     answers, waiting = [], {}
     for number, data, event in calls:
         joined = visitor.join(number, data, event)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import anyio
 import pytest
+from starlette.requests import Request
 
+from engine.store.workspace import Store
 from ui import serve
+from ui.access import downloads, login
 from ui.access.claims import Claims
 from ui.access.signing import Signer, cookie_header, load_key
-from ui.access.throttle import FREE_ATTEMPTS, Throttle
+from ui.access.throttle import FREE_ATTEMPTS, LONGEST_BY_NAME, LONGEST_WAIT, Throttle
 from ui.options import read_options
 
 
@@ -22,6 +26,24 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+# --- the login's form ---
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [("name=Anna+&password=x", ("anna", "x")), ("", ("", "")), ("name", ("", "")),
+     ("&".join(["name=a"] * 11), ("", "")), ("a" * 9000, ("", "")), ("\0;=", ("", ""))],
+)  # fmt: skip
+def test_a_form_that_is_none_has_neither_name_nor_password(
+    body: str, found: tuple[str, str]
+) -> None:
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body.encode(), "more_body": False}
+
+    request = Request({"type": "http", "method": "POST", "headers": []}, receive)
+    assert anyio.run(login._read_form, request) == found
 
 
 # --- signatures ---
@@ -113,6 +135,25 @@ def test_who_guesses_waits_longer_and_longer() -> None:
     assert throttle.begin("name b", "address 2") == 0
 
 
+def test_a_stranger_cannot_keep_a_user_out() -> None:
+    clock = Clock()
+    throttle = Throttle(clock)
+    waits = []
+    for _ in range(2101):  # one who guesses on and on, each time as soon as he may
+        waits.append(throttle.begin("anna", "far away"))
+        clock.now += waits[-1]
+    assert waits[-2:] == [LONGEST_WAIT, 0]
+    assert 0 < throttle.begin("anna", "at home") <= LONGEST_BY_NAME
+    clock.now += LONGEST_BY_NAME
+    assert throttle.begin("anna", "at home") == 0
+    assert throttle.begin("anna", "far away") > LONGEST_BY_NAME
+    throttle.succeed("anna", "at home")
+    assert throttle.begin("anna", "at home") == 0
+    for number in range(1200):  # and many at once
+        clock.now += throttle.begin("ben", f"address {number}")
+    assert throttle.begin("ben", "at home") <= LONGEST_BY_NAME
+
+
 # --- options ---
 
 
@@ -140,3 +181,17 @@ def test_the_browser_is_not_started_with_the_token(
     serve.open_browser("http://127.0.0.1:7860/?token=secret", tmp_path)
     assert opened == [(tmp_path / serve.OPENING_FILE).as_uri()]
     assert "?token=secret" in (tmp_path / serve.OPENING_FILE).read_text()
+
+
+# --- files to take away ---
+
+
+def test_one_download_after_the_other_does_not_fill_the_disk(home: Path) -> None:
+    store = Store(home)
+    links = []
+    for _ in range(5):
+        path, link = downloads.new_file(store, "rows.csv")
+        path.write_text("a")
+        links.append(link)
+    kept = list(downloads.made_folder(store).iterdir())
+    assert [path.name for path in kept] == [links[-1].rpartition("/")[2]]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import pytest
 
 from engine.errors import DataError
-from tests.ui.access.conftest import Place
+from tests.ui.access.conftest import Place, come_in
 from tests.ui.access.site import API, UNTIDY
 from ui.access.uploads import HOUR, Uploads
 
@@ -41,21 +44,83 @@ def test_what_says_too_little_of_its_length_is_cut_off(demo_place: Place) -> Non
     assert not left_in(demo_place.served.ctx.uploads)
 
 
-def test_what_is_broken_off_leaves_nothing(demo_place: Place) -> None:
-    served, first = demo_place.served, demo_place.first
+@contextmanager
+def begun_upload(place: Place, length: int) -> Iterator[socket.socket]:
+    """An upload by the first visitor, of which a megabyte is sent and the rest does not come."""
+    served, first = place.served, place.first
     host, port = served.url.removeprefix("http://").split(":")
     cookie = "; ".join(f"{name}={value}" for name, value in first.http.cookies.items())
     head = (
         f"POST {API}/upload HTTP/1.1\r\nHost: {host}:{port}\r\nOrigin: {served.url}\r\n"
-        f"Cookie: {cookie}\r\nContent-Length: 3000000\r\n"
+        f"Cookie: {cookie}\r\nContent-Length: {length}\r\n"
         "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
         '--b\r\nContent-Disposition: form-data; name="files"; filename="a.csv"\r\n\r\n'
     )
+    before = len(left_in(served.ctx.uploads))
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(head.encode() + b"x" * MB)
+        wait_until(lambda: len(left_in(served.ctx.uploads)) > before)
+        yield connection
+
+
+def nothing_comes(place: Place) -> None:
+    """Wait until nothing is being uploaded any more."""
+    uploads = place.served.ctx.uploads
+    wait_until(lambda: not left_in(uploads) and not uploads._coming)
+
+
+def test_what_is_broken_off_leaves_nothing(demo_place: Place) -> None:
     for _ in range(5):
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(head.encode() + b"x" * MB)
-            wait_until(lambda: bool(left_in(served.ctx.uploads)))
-    wait_until(lambda: not left_in(served.ctx.uploads))
+        with begun_upload(demo_place, 3_000_000):
+            pass
+        nothing_comes(demo_place)
+
+
+def test_what_is_coming_counts_already(demo_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two uploads at the same time do not each find the room that only one of them can have."""
+    first, uploads = demo_place.first, demo_place.served.ctx.uploads
+    monkeypatch.setattr(uploads, "most", 6 * MB)
+    with begun_upload(demo_place, 4 * MB):
+        answer = first.upload("b.csv", b"b" * (3 * MB))
+        assert answer.status_code == 413 and "not used" in answer.text
+        assert demo_place.second.upload("b.csv", b"of another").status_code == 200
+    nothing_comes(demo_place)
+    answer = first.upload("b.csv", b"b" * (3 * MB))
+    assert answer.status_code == 200
+    uploads.discard(first.owner, [Path(answer.json()[0])])
+
+
+def test_two_uploads_at_a_time_are_enough(demo_place: Place) -> None:
+    with begun_upload(demo_place, 3 * MB), begun_upload(demo_place, 2 * MB):
+        answer = demo_place.first.upload("c.csv", b"a,b")
+        assert answer.status_code == 413 and "being uploaded" in answer.text
+    nothing_comes(demo_place)
+
+
+def test_an_upload_that_does_not_end_is_ended(
+    demo_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demo_place.served.ctx.uploads, "seconds", 0.3)
+    with begun_upload(demo_place, 3 * MB) as connection:
+        assert b" 408 " in connection.recv(200)
+    nothing_comes(demo_place)
+
+
+def test_many_small_files_are_too_many(demo_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    visitor, uploads = come_in(demo_place.served), demo_place.served.ctx.uploads
+    monkeypatch.setattr(uploads, "files", 3)
+
+    def send(*names: str) -> httpx.Response:
+        files = [("files", (f"{name}.csv", name.encode())) for name in names]
+        return visitor.http.post(f"{API}/upload", files=files)
+
+    assert send("a", "b", "c", "d").status_code == 413
+    kept = send("a", "b", "c")
+    assert kept.status_code == 200
+    answer = send("e")
+    assert answer.status_code == 413 and "Up to 3 unused files" in answer.text
+    uploads.discard(visitor.owner, [Path(path) for path in kept.json()])
+    assert send("e").status_code == 200
 
 
 def wait_until(condition) -> None:

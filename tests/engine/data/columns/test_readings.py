@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from engine.data.normalize import normalize_row
 from engine.data.rows import Row
 from engine.data.schema import Schema, Shape, schema_from_card
+from engine.errors import DataError
 from tests.engine.data.columns.tables import ask, bad, good, infer, read_rows
 
 LABEL, ANSWER, TEXT = Shape.LABEL, Shape.COMPLETION, Shape.TEXT
@@ -60,6 +62,37 @@ ASKED: dict[str, tuple[Callable[[int], Row], Shape, Shape]] = {
     "an instruction and its improved output": (
         lambda n: {"instruction": ask(n), "input": "", "output": bad(n), "improved": good(n)},
         Shape.ALPACA, Shape.ALPACA),
+    "two answers in a list": (
+        lambda n: {"instruction": ask(n), "input": "", "output": [good(n), bad(n)]},
+        Shape.ALPACA, Shape.PREFERENCE),
+    "answers as objects in a list": (
+        lambda n: {"question": ask(n), "answers": [{"text": good(n)}, {"text": bad(n)}]},
+        ANSWER, Shape.PREFERENCE),
+    "three answers in a list": (
+        lambda n: {"prompt": ask(n), "response": [good(n), bad(n), f"Say {n} again."]},
+        ANSWER, Shape.PREFERENCE),
+    "two answers beside a topic": (
+        lambda n: {"topic": "ab"[n % 2], "question": ask(n), "answer": [good(n), bad(n)]},
+        ANSWER, Shape.PREFERENCE),
+    "pairs of Quora": (
+        lambda n: {"id": n, "qid1": 2 * n, "qid2": 2 * n + 1, "question1": ask(n),
+                   "question2": f"Where is {n}?", "is_duplicate": n % 2}, LABEL, ANSWER),
+    "two texts that are alike": (
+        lambda n: {"sentence_a": good(n), "sentence_b": bad(n), "same": n % 2}, LABEL, ANSWER),
+    "numbered texts": (
+        lambda n: {"Satz 1": good(n), "Satz 2": bad(n), "Urteil": "xyz"[n % 3]}, LABEL, ANSWER),
+    "two sentences": (
+        lambda n: {"sentence1": good(n), "sentence2": bad(n), "paraphrase": "xy"[n % 2]},
+        LABEL, ANSWER),
+    "a mark in turns and beside them": (
+        lambda n: {"messages": [{"role": "user", "content": ask(n)},
+                                {"role": "assistant", "content": good(n),
+                                 "thumbs": ["down", "up"][n % 2]}], "label": n % 2 == 0},
+        Shape.FEEDBACK, Shape.CHAT),
+    "a mask in turns and a mark beside them": (
+        lambda n: {"messages": [{"role": "user", "content": ask(n)},
+                                {"role": "assistant", "content": good(n), "mask": n % 2}],
+                   "label": n % 2 == 0}, Shape.FEEDBACK, Shape.CHAT),
     "three texts": (lambda n: {"Frage": ask(n), "gut": good(n), "schlecht": bad(n)},
                     ANSWER, Shape.PREFERENCE),
     "texts in one object": (lambda n: {"translation": {"en": good(n), "de": bad(n)}},
@@ -94,6 +127,12 @@ CERTAIN: dict[str, tuple[Callable[[int], Row], Shape]] = {
     "a label by its name": (lambda n: {"Satz": good(n), "Label": "AB"[n % 2]}, LABEL),
     "class number first, no names": (
         lambda n: {"column 1": n % 4, "column 2": f"Head {n} of it", "column 3": bad(n)}, LABEL),
+    "a sentence in a list named label": (lambda n: {"text": ask(n), "label": [good(n)]}, ANSWER),
+    "a word of its own in a list": (lambda n: {"text": ask(n), "labels": [f"Wort{n}"]}, ANSWER),
+    "a sentence in a list in a cell": (
+        lambda n: {"text": ask(n), "label": json.dumps([good(n)])}, ANSWER),
+    "labels in lists": (lambda n: {"text": ask(n), "label": ["ab"[n % 2], "c"]}, LABEL),
+    "one of few labels in a list": (lambda n: {"text": ask(n), "label": ["ab"[n % 2]]}, LABEL),
     "known names": (lambda n: {"question": ask(n), "answer": good(n)}, ANSWER),
     "known names, and a key": (lambda n: {"id": n, "text": good(n), "label": "ab"[n % 2]}, LABEL),
 }  # fmt: skip
@@ -142,13 +181,78 @@ def test_choices_that_the_model_would_not_see_are_asked_about(
 
 @pytest.mark.parametrize(
     ("field", "values"),
-    [("feedback", ("thumbs_up", "thumbs_down")), ("rating", (1, 0)), ("is_correct", (True, False))],
+    [
+        ("feedback", ("thumbs_up", "thumbs_down")),
+        ("rating", (1, 0)),
+        ("is_correct", (True, False)),
+        ("mask", (1, 0)),
+        ("masked", (True, False)),
+        ("train_mask", ("yes", "no")),
+        ("train_detail", ([], [{"train": False}])),
+    ],
 )
-def test_marks_of_turns_are_asked_about(field: str, values: tuple[object, object]) -> None:
+def test_what_turns_carry_is_asked_about(field: str, values: tuple[object, object]) -> None:
     schema, _ = read_rows(lambda n: {"messages": [
         {"role": "user", "content": ask(n)},
         {"role": "assistant", "content": good(n), field: values[n % 2]}]})  # fmt: skip
     assert not schema.certain and f"'{field}'" in schema.reason
+
+
+@pytest.mark.parametrize("field", ["feedback", "mask"])
+def test_what_some_turns_carry_alone_is_asked_about(field: str) -> None:
+    more = {"feedback": "thumbs_down", "mask": 1}
+    schema, _ = read_rows(
+        lambda n: {
+            "messages": [
+                {"role": "user", "content": ask(n)},
+                {"role": "assistant", "content": good(n)} | ({field: more[field]} if n % 2 else {}),
+            ]
+        }
+    )
+    assert not schema.certain and f"'{field}'" in schema.reason
+
+
+def test_a_mask_that_is_the_same_for_all_answers_says_nothing() -> None:
+    schema, _ = read_rows(
+        lambda n: {
+            "messages": [
+                {"role": "user", "content": ask(n), "mask": 1},
+                {"role": "assistant", "content": good(n), "mask": 0},
+            ]
+        }
+    )
+    assert schema.certain
+
+
+def test_sentences_in_lists_of_a_small_table_are_asked_about() -> None:
+    schema, rows = read_rows(lambda n: {"text": ask(n), "label": [good(n)]}, 12)
+    assert not schema.certain and schema.alternative
+    assert schema.alternative.shape == ANSWER and rows[0]["completion"] == good(0)
+
+
+def test_the_rest_of_several_answers_in_lists_is_not_dropped_in_silence() -> None:
+    schema, _ = read_rows(lambda n: {"text": ask(n), "label": [good(n), bad(n)][: 1 + n % 2]}, 24)
+    assert schema.shape == ANSWER and not schema.certain and "only the first" in schema.reason
+
+
+SEGMENT = {"label": False, "text": "x"}
+
+
+def test_segments_of_axolotl() -> None:
+    schema, rows = read_rows(
+        lambda n: {"segments": [{"label": False, "text": ask(n)}, {"label": True, "text": good(n)}]}
+    )
+    assert (schema.shape, schema.certain) == (ANSWER, False)
+    assert rows[0] == {"prompt": ask(0), "completion": good(0)}
+
+
+@pytest.mark.parametrize(
+    "labels", [[True], [False, True, False, True], [True, False], [False, False, True]]
+)
+def test_other_segments_are_refused(labels: list[bool]) -> None:
+    parts = [SEGMENT | {"label": label} for label in labels]
+    with pytest.raises(DataError, match="axolotl.s segments.*put what is asked into .prompt."):
+        infer([{"segments": parts}] * 4)
 
 
 def test_what_an_annotator_decided_is_no_answer() -> None:

@@ -16,10 +16,13 @@ from engine.runs.foreign.unpack import adapter_files
 GOOD = {CONFIG_NAME: b"{}", WEIGHTS_NAME: b"weights"}
 
 
-def zipped(path: Path, entries: dict[str, bytes], **modes: int) -> tuple[Path, str]:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def zipped(
+    path: Path, entries: dict[str, bytes], kind: int = zipfile.ZIP_DEFLATED, **modes: int
+) -> tuple[Path, str]:
+    with zipfile.ZipFile(path, "w") as archive:
         for name, data in entries.items():
             info = zipfile.ZipInfo(name)
+            info.compress_type = kind
             info.external_attr = modes.get(Path(name).stem, stat.S_IFREG | 0o600) << 16
             archive.writestr(info, data)
     return path, "mine.zip"
@@ -57,6 +60,30 @@ def spoil_size(path: Path) -> None:
     data = path.read_bytes()
     entry = data.rindex(b"PK\x01\x02")
     path.write_bytes(data[: entry + 24] + struct.pack("<I", 3) + data[entry + 28 :])
+
+
+@pytest.mark.parametrize("at", range(12))
+def test_a_zip_with_damaged_contents_is_refused_and_leaves_nothing(tmp_path: Path, at: int) -> None:
+    upload = zipped(tmp_path / "a.zip", GOOD | {WEIGHTS_NAME: bytes(range(256)) * 4})
+    data, name = bytearray(upload[0].read_bytes()), WEIGHTS_NAME.encode()
+    begin = data.index(name) + len(name) + at
+    data[begin : begin + 2] = b"\xff\xff"
+    upload[0].write_bytes(data)
+    with pytest.raises(ModelError, match="damaged or no zip file"):
+        contents(upload, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_zip_that_is_packed_otherwise_is_refused(tmp_path: Path, kind: int) -> None:
+    with pytest.raises(ModelError, match="Zip the folder again"):
+        contents(zipped(tmp_path / "a.zip", GOOD, kind), tmp_path)
+
+
+def test_what_goes_wrong_with_the_files_is_not_taken_for_a_damaged_zip(tmp_path: Path) -> None:
+    upload = zipped(tmp_path / "a.zip", GOOD)
+    with pytest.raises(NotImplementedError), adapter_files([upload], tmp_path, 10**6):
+        raise NotImplementedError
 
 
 @pytest.mark.parametrize(
