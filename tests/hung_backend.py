@@ -11,7 +11,7 @@ import psutil
 
 from engine.store import events as ev
 from engine.store import heartbeat
-from engine.store.heartbeat import Sign
+from engine.store.heartbeat import LifeSign
 from engine.store.run_dir import RunDir
 
 
@@ -33,7 +33,7 @@ class Hangs:
                 self._begin(run)
             process = psutil.Process(self.worker.pid)
             began = process.create_time() - psutil.boot_time()
-            heartbeat.write_sign(run.path, Sign(process.pid, began, time.monotonic() - 43))
+            heartbeat.write_sign(run.path, LifeSign(process.pid, began, time.monotonic() - 43))
             return self.worker.wait()
 
     def _begin(self, run: RunDir) -> None:

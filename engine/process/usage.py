@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 import psutil
 
+LEAST_WORK = 0.05  # seconds of processor time that are a sign of life
+
 
 class Usage(NamedTuple):
     """What a process has used since it began."""
@@ -46,6 +48,3 @@ class Activity:
     def _differ(before: Usage, now: Usage) -> bool:
         # A process that only waits is woken now and then, which costs it next to nothing.
         return now.cpu - before.cpu >= LEAST_WORK or now.moved != before.moved
-
-
-LEAST_WORK = 0.05  # seconds of processor time that are a sign of life

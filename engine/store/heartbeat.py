@@ -17,7 +17,7 @@ NAME = "heartbeat"
 SILENT_SECONDS = 30.0
 
 
-class Sign(NamedTuple):
+class LifeSign(NamedTuple):
     """What the line says."""
 
     pid: int
@@ -25,13 +25,13 @@ class Sign(NamedTuple):
     at: float  # when it last got on
 
 
-def own_sign() -> Sign:
+def own_sign() -> LifeSign:
     """A sign of this process, now."""
     process = psutil.Process()
-    return Sign(process.pid, _seconds_after_boot(process), time.monotonic())
+    return LifeSign(process.pid, _seconds_after_boot(process), time.monotonic())
 
 
-def write_sign(folder: Path, sign: Sign) -> None:
+def write_sign(folder: Path, sign: LifeSign) -> None:
     """Write the line into a run's folder, in place: that takes no room on a full disk."""
     path = folder / NAME
     line = f"{sign.pid:>10} {sign.began:>20.2f} {sign.at:>20.2f}\n".encode()
@@ -39,16 +39,16 @@ def write_sign(folder: Path, sign: Sign) -> None:
         file.write(line)
 
 
-def read_sign(folder: Path) -> Sign | None:
+def read_sign(folder: Path) -> LifeSign | None:
     """The line of a run's folder; None where there is none that can be read."""
     try:
         pid, began, at = (folder / NAME).read_text(encoding="ascii").split()
-        return Sign(int(pid), float(began), float(at))
+        return LifeSign(int(pid), float(began), float(at))
     except (OSError, ValueError):  # a run of an older version, or one that has not begun
         return None
 
 
-def process_of(sign: Sign) -> psutil.Process | None:
+def process_of(sign: LifeSign) -> psutil.Process | None:
     """The process that wrote it; None once that has ended, also if another has its number now."""
     try:
         process = psutil.Process(sign.pid)

@@ -24,7 +24,7 @@ from engine.work.encode.encode import encode_row
 from engine.work.encode.questions import first_questions, prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.memory import release_memory
-from engine.work.merge_check import Outputs, Question
+from engine.work.merge_check import CheckQuestion, Outputs
 from engine.work.model import classifier
 from engine.work.model.asking import ASKING_FILE, HELLO, find_asking
 from engine.work.model.base_and_tuned import TrainedRun, is_whole_model, open_trained_run
@@ -85,7 +85,7 @@ def _write_merged(
     setup: DeviceSetup,
     prompts: list[list[int]],
     draft: Path,
-) -> tuple[Outputs, Question | None]:
+) -> tuple[Outputs, CheckQuestion | None]:
     """Merge and write the model to ``draft``.
 
     Returns what it should give, and what a stranger's program is asked of a model that writes. A
@@ -122,7 +122,7 @@ def _stranger_question(
     tokenizer: PreTrainedTokenizerBase,
     model: PreTrainedModel,
     prompts: list[list[int]],
-) -> Question:
+) -> CheckQuestion:
     """What a program that has the files alone is asked, and what it should make of it."""
     ends = reply_ends(model, tokenizer, trained.plain_text)
     asking = find_asking(tokenizer, trained.spec.data, trained.plain_text)
@@ -131,7 +131,7 @@ def _stranger_question(
     if not (asking.plain_text or asking.in_parts or asking.empty_tools or asking.left_off):
         with suppress(DataError):  # each row may have more than this one, such as a tool
             ids = prompt_ids(tokenizer, chat, plain_text=False)
-    return Question(prompts, REPLY_TOKENS, ends, chat if ids else [], ids)
+    return CheckQuestion(prompts, REPLY_TOKENS, ends, chat if ids else [], ids)
 
 
 def _comparison_prompts(trained: TrainedRun, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:

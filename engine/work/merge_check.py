@@ -38,7 +38,7 @@ class Outputs(NamedTuple):
     replies: list[str]
 
 
-class Question(NamedTuple):
+class CheckQuestion(NamedTuple):
     """What a stranger's program is asked, and what it should make of it."""
 
     prompts: list[list[int]]
@@ -58,7 +58,7 @@ class StrangerReplies(NamedTuple):
     asked: list[int]  # the conversation in its tokens
 
 
-def ask_stranger(folder: Path, question: Question, device: str) -> StrangerReplies:
+def ask_stranger(folder: Path, question: CheckQuestion, device: str) -> StrangerReplies:
     """The answer of a process that has a folder and nothing else; raises RunError for none."""
     asked = {"prompts": question.prompts, "new_tokens": question.new_tokens}
     asked |= {"device": device, "chat": question.chat}
@@ -82,7 +82,7 @@ def ask_stranger(folder: Path, question: Question, device: str) -> StrangerRepli
         ) from error
 
 
-def find_stranger_problem(question: Question, found: StrangerReplies) -> str:
+def find_stranger_problem(question: CheckQuestion, found: StrangerReplies) -> str:
     """Why other programs would not use a saved model as it was trained; empty where they would."""
     ends = set(question.ends.tokens)
     if not ends <= set(found.ends) or any(ends & set(reply[:-1]) for reply in found.replies):

@@ -16,7 +16,7 @@ import gradio as gr
 
 SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
 DEEPEST = 40  # lists and objects within each other
-MOST_VALUES = 200_000  # in one body; the page sends a few hundred
+MOST_VALUES = 50_000  # in one body; the page sends a few hundred
 STRANGE = "The page sent something that this button does not take. Reload the page."
 FILE_MARK = {"_type": "gradio.FileData"}  # how Gradio marks what names a file
 OwnsFile = Callable[[Path], bool]  # whether the visitor has uploaded the file at a path

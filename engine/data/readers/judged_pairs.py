@@ -173,11 +173,11 @@ def _with_winner(row: Row, judged: _Judged, side: int) -> Row:
     """A row with its better and its worse answer in place of the two and of the judgement."""
     gone = {*judged.answers, *judged.winner}
     made = {key: value for key, value in row.items() if key not in gone}
-    answers = [row.get(column) for column in judged.answers]
+    answers: list[Any] = [row.get(column) for column in judged.answers]
     asked = next((key for key in row if key.strip().lower() in known.PROMPT_COLUMNS), "")
     if asked and (turns := [_as_turns(row[asked], answer) for answer in answers]) and all(turns):
         del made[asked]
-        answers = turns
+        answers = list(turns)
     return made | {"chosen": answers[side], "rejected": answers[1 - side]}
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks.coach import CoachedCurve, coach_all_curves, rates, recorded
 from benchmarks.curves import CURVES, recipes
-from engine.coach import rules
+from engine.coach import coach, rules
 from engine.coach.message import ALARMS
+from engine.store import events as ev
 from engine.store.run_view import RunView, fold_events
 from tests.curves.made import curve, falling, made
 
@@ -47,6 +48,17 @@ def test_precision_and_recall(curves: list[CoachedCurve], part: str) -> None:
         assert precision >= 0.75 and recall >= 0.5, (part, label, precision, recall)
     right = sum(one.right and not one.false for one in mine) / len(mine)
     assert right >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("saved", "words"),
+    [([], "Nothing has been saved yet."), ([5], "up to step 5"), ([5, 10], "up to step 10")],
+)
+def test_a_silent_run_can_go_on_only_from_what_was_saved(saved: list[int], words: str) -> None:
+    view = fold_events([ev.Saved(step=step, best=True) for step in saved])
+    said = coach.describe_silence(view, 41.0)
+    assert said.title == "No sign of life for 40 s" and words in said.text
+    assert ("Continue" in said.text) == bool(saved)
 
 
 def test_a_single_point_says_nothing() -> None:

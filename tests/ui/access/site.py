@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import os
 import re
 import secrets
 import warnings
@@ -29,6 +30,8 @@ from ui.context import Context
 from ui.options import Options, read_options
 
 API = "/gradio_api"
+# Ports of its own for each of the processes that test at once.
+FIRST_PORT = 17860 + 100 * int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
 AT_ONCE = 20  # events that a stranger asks for at once
 Found = TypeVar("Found")
 UNTIDY = pytest.mark.filterwarnings(  # what Gradio leaves open, and what its queue asks of pandas
@@ -68,7 +71,7 @@ def serving(home: Path, *words: str) -> Iterator[Served]:
     bounds = {"files": limits.upload_files, "seconds": limits.upload_seconds}
     uploads = Uploads(home.parent.parent / "uploads", limits.upload_bytes, **bounds)
     ctx = Context(engine, uploads=uploads)
-    address = serve.Address("127.0.0.1", serve.free_port(17860))
+    address = serve.Address("127.0.0.1", serve.free_port(FIRST_PORT))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(ctx.uploads.folder))
         site = serve.make_site(options, engine.store, ctx.uploads, address.port)

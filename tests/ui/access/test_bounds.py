@@ -82,6 +82,23 @@ def test_a_chat_as_gradio_tells_the_page_comes_back() -> None:
         turns = chat.preprocess(chat.data_model(root=sent))
 
 
+def test_a_conversation_goes_on(demo_place: Place) -> None:
+    """What a reply leaves in both panes goes back with the next message."""
+    visitor, blocks = demo_place.first, demo_place.served.blocks
+    fn = blocks.fns[demo_place.served.functions("send_message")[0]]
+    given = {"compare-run": demo_place.ids["run"], "message": "hello"}
+    panes: dict[str, Any] = {"base-pane": [], "tuned-pane": []}
+    for count in (2, 4, 6):
+        values = given | panes
+        data = [values.get(one.elem_id, one.value) for one in fn.inputs]
+        answer = visitor.call("send_message", *data)
+        assert answer.ok, answer
+        told = json.loads(answer.text.splitlines()[-1])["data"]
+        panes = {one.elem_id: value for one, value in zip(fn.outputs, told, strict=True)
+                 if isinstance(one, gr.Chatbot)}  # fmt: skip
+        assert [len(turns) for turns in panes.values()] == [count, count], told
+
+
 def test_all_that_the_page_sends_is_looked_at(demo_place: Place) -> None:
     """A widget of another kind needs a test of its own before its events can work."""
     inputs = {
@@ -179,7 +196,7 @@ def test_one_visitor_does_not_fill_the_queue(demo_place: Place) -> None:
     number, queue = served.functions("refresh_table")[0], served.blocks._queue
     assert visitor.call("refresh_table", None).ok
     waiting = queue.event_queue_per_concurrency_id[served.blocks.fns[number].concurrency_id]
-    before, waiting.concurrency_limit = waiting.concurrency_limit, 0  # nothing is begun
+    waiting.current_concurrency += 100  # nothing is begun
     try:
         joined = [visitor.join(number, [None]) for _ in range(32)]
         assert [one.status_code for one in joined] == [200] * 30 + [429] * 2
@@ -193,7 +210,7 @@ def test_one_visitor_does_not_fill_the_queue(demo_place: Place) -> None:
         assert cancelled.status_code == 200
         assert visitor.join(number, [None]).status_code == 200, "there is room again"
     finally:
-        waiting.concurrency_limit = before
+        waiting.current_concurrency -= 100
     events = [one.json()["event_id"] for one in joined[1:30]]
     assert all(answer.ok for answer in visitor.collect(events).values())
     assert other.collect([elsewhere.json()["event_id"]])
@@ -217,7 +234,7 @@ def test_only_what_does_not_wait_goes_past_the_queue(demo_place: Place) -> None:
         return visitor.http.post(f"{API}/run/{name}", json=body)
 
     assert {run(number).status_code for number in past} == {200}
-    for name in ("refresh_table", "add_pasted", "show_visitor"):
+    for name in ("refresh_table", "add_pasted", "send_message"):
         number = demo_place.served.functions(name)[0]
         assert run(number).status_code == 404 and run(number, name).status_code == 404
 

@@ -251,7 +251,7 @@ def test_segments_of_axolotl() -> None:
 )
 def test_other_segments_are_refused(labels: list[bool]) -> None:
     parts = [SEGMENT | {"label": label} for label in labels]
-    with pytest.raises(DataError, match="axolotl.s segments.*put what is asked into .prompt."):
+    with pytest.raises(DataError, match=r"axolotl.s segments.*put what is asked into .prompt."):
         infer([{"segments": parts}] * 4)
 
 

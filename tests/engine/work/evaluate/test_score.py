@@ -10,6 +10,7 @@ import pytest
 
 from engine.__main__ import main as cli
 from engine.coach import scores
+from engine.coach.caution import score_caution
 from engine.data import ingest
 from engine.data.rows import TRAIN, read_rows, spread_indices
 from engine.errors import RunError
@@ -198,7 +199,8 @@ def test_labels_are_counted_beside_the_most_frequent_one(home, capsys) -> None:
     share = truth.count("positive") / len(truth)
     assert labels.macro_f1.majority == pytest.approx(share / (1 + share))
     assert labels.macro_f1.base < labels.macro_f1.majority < labels.macro_f1.tuned
-    assert json.loads(capsys.readouterr().out) == done.model_dump(mode="json")
+    printed = done.model_dump(mode="json") | {"caution": score_caution(run)}
+    assert json.loads(capsys.readouterr().out) == printed
 
 
 def test_plain_text_has_a_perplexity_that_agrees_with_the_trainers_loss(home) -> None:

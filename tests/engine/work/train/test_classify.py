@@ -204,7 +204,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 )
 def test_labels_that_teach_nothing(tmp_path: Path, labels: list[Any], goal: str, text: str) -> None:
     rows = [{"text": f"a {n}", "label": label} for n, label in enumerate(labels)]
-    run = make(tmp_path, rows, data={"goal": goal})
+    run = make(tmp_path, rows, data={"goal": goal, "held_out": 0})
     with pytest.raises(DataError, match=text):
         make_objective(load_inputs(run))
 
