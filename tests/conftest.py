@@ -1,6 +1,6 @@
 """What several tests share: a workspace, and one small real run of the pocket model.
 
-``--fast`` leaves out whatever starts a worker or a browser or imports torch, and forbids it to the
+``--fast`` leaves out whatever starts a worker, serves a page or imports torch, and forbids that to the
 rest. Elsewhere most workers are forked from a warm process (tests/warm.py); a test about the start
 of one is marked ``cold``.
 """
@@ -39,7 +39,7 @@ settings.register_profile("hone", deadline=None)
 settings.load_profile("hone")
 SHARED = PROJECT_FOLDER.parent / "shared" / "data"
 SLOW_FOLDERS = tuple(
-    PROJECT_FOLDER / "tests" / name for name in ("browser", "engine/work", "oracle")
+    PROJECT_FOLDER / "tests" / name for name in ("browser", "engine/work", "oracle", "ui/access")
 )
 SLOW_FIXTURES = {"trained", "browser"}
 # A minute or more each, the browser's aside.
