@@ -1,8 +1,8 @@
 """What several tests share: a workspace, and one small real run of the pocket model.
 
 ``--fast`` leaves out whatever starts a worker, serves a page or imports torch, and forbids it to
-the rest. Elsewhere most workers are forked from a warm process (tests/warm.py); a test about the start
-of one is marked ``cold``.
+the rest. Elsewhere most workers are forked from a warm process (tests/warm.py); a test about the
+start of one is marked ``cold``.
 """
 
 from __future__ import annotations
