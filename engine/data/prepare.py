@@ -34,7 +34,7 @@ from engine.data.rows import HELD_OUT, TRAIN, Rows, RowWriter, read_rows, spread
 from engine.data.schema import Schema
 from engine.spec.run import DataSpec, Shape
 from engine.store.data_limits import require_room
-from engine.store.files import draft_folder, publish_folder, write_json
+from engine.store.files import draft_folder, last_used, publish_folder, write_json
 from engine.store.workspace import Store
 from engine.text import OnProgress, count_of
 
@@ -75,17 +75,9 @@ def prepare_dataset(
         if not publish_folder(draft, folder) and not (folder / "prepared.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)  # damaged
             publish_folder(draft, folder)
-    for old in sorted(store.prepared.glob("[!.]*"), key=_last_used)[:-PREPARED_SETS_KEPT]:
+    for old in sorted(store.prepared.glob("[!.]*"), key=last_used)[:-PREPARED_SETS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return made.model_copy(update={"folder": folder})
-
-
-def _last_used(folder: Path) -> float:
-    """The time at which a prepared set was used last; 0 where it has just been removed."""
-    try:
-        return folder.stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _prepared_key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:

@@ -10,8 +10,7 @@ from typing import Any
 from engine.errors import RunError
 from engine.model import local
 from engine.spec.run import Shape
-from engine.store import run_dir
-from engine.store.run_dir import RunDir
+from engine.store.run_dir import RunDir, is_whole_model, read_data_summary
 
 
 def adapter_zip(run: RunDir) -> Path:
@@ -60,7 +59,7 @@ def python_lines(run: RunDir, precision: str = "") -> str:
     if (run.adapter / "labels.json").is_file():
         return _classifier_lines(run, precision)
     result = run.merged(precision) if precision else run.adapter
-    whole = bool(precision) or _is_whole_model(run)
+    whole = bool(precision) or is_whole_model(run.adapter)
     kind = "AutoModelForCausalLM" if whole else "AutoPeftModelForCausalLM"
     names = "AutoModelForCausalLM, AutoTokenizer" if whole else "AutoTokenizer, GenerationConfig"
     lines = [f"from transformers import {names}"]
@@ -73,10 +72,6 @@ def python_lines(run: RunDir, precision: str = "") -> str:
         lines.append(f'model.generation_config = GenerationConfig.from_pretrained(r"{result}")')
     lines += _ask_lines(run, result)
     return "\n".join(lines)
-
-
-def _is_whole_model(run: RunDir) -> bool:
-    return any(run.adapter.glob("model*.safetensors"))
 
 
 def _load_tokenizer_line(run: RunDir, result: Path) -> str:
@@ -129,7 +124,7 @@ def _read_asking(run: RunDir, result: Path) -> dict[str, Any]:
     if file.is_file():
         found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         return found
-    plain_text = run_dir.read_data_summary(run.about_file).shape == Shape.TEXT
+    plain_text = read_data_summary(run.about_file).shape == Shape.TEXT
     return {"plain_text": plain_text, "system": run.spec.data.system.strip()}
 
 
@@ -137,7 +132,7 @@ def _classifier_lines(run: RunDir, precision: str) -> str:
     """Lines of Python for a model that chooses labels or gives a number."""
     base = local.model_path(run.spec.model.source)
     result = run.merged(precision) if precision else run.adapter
-    whole = bool(precision) or _is_whole_model(run)
+    whole = bool(precision) or is_whole_model(run.adapter)
     about = json.loads((run.adapter / "labels.json").read_text(encoding="utf-8"))
     lines = ["from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline"]
     if whole:

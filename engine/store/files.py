@@ -98,3 +98,11 @@ def close_to_others(paths: Iterable[Path]) -> None:
             mode = path.stat().st_mode & 0o777
             if mode & 0o077:
                 path.chmod(mode & 0o700)
+
+
+def last_used(path: Path) -> float:
+    """When a file or folder was used last, in seconds since 1970; 0 where it has just gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

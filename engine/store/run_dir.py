@@ -190,6 +190,11 @@ def _read_spec(file: Path, version: tuple[int, ...]) -> specs.RunSpec:
     return specs.make_spec(load_spec_yaml(file))
 
 
+def is_whole_model(result: Path) -> bool:
+    """Whether a result is a whole model rather than an adapter."""
+    return any(result.glob("model*.safetensors"))
+
+
 class DataSummary(NamedTuple):
     """The format and labels of a run's rows, as they were when it began."""
 

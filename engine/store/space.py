@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from engine.errors import RunError
-from engine.store.files import bytes_below
+from engine.store.files import bytes_below, last_used
 from engine.store.workspace import Store
 from engine.text import format_bytes
 
@@ -57,18 +57,11 @@ def clear_caches(store: Store, keep: int = 0) -> None:
     keeps it until it ends.
     """
     for folder in (store.prepared, store.tokens, store.hub_cache):
-        sets = sorted(folder.glob("*"), key=_last_used)
+        sets = sorted(folder.glob("*"), key=last_used)
         for path in sets[: len(sets) - keep]:
-            if path.name.startswith(".draft-") and time.time() - _last_used(path) < DRAFT_SECONDS:
+            if path.name.startswith(".draft-") and time.time() - last_used(path) < DRAFT_SECONDS:
                 continue  # somebody writes it
             if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
             else:
                 path.unlink(missing_ok=True)
-
-
-def _last_used(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

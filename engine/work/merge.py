@@ -18,7 +18,7 @@ from engine.hardware import GB, require_disk
 from engine.spec.run import PlaceSpec
 from engine.store import events as ev
 from engine.store.files import write_json
-from engine.store.run_dir import RunDir
+from engine.store.run_dir import RunDir, is_whole_model
 from engine.work import merge_check
 from engine.work.encode.encode import encode_row
 from engine.work.encode.questions import first_questions, prompt_ids
@@ -27,7 +27,7 @@ from engine.work.memory import release_memory
 from engine.work.merge_check import CheckQuestion, Outputs
 from engine.work.model import classifier
 from engine.work.model.asking import ASKING_FILE, HELLO, find_asking
-from engine.work.model.base_and_tuned import TrainedRun, is_whole_model, open_trained_run
+from engine.work.model.base_and_tuned import TrainedRun, open_trained_run
 from engine.work.model.generate import greedy_replies, reply_ends, reply_text
 from engine.work.model.generation_config import set_ends
 from engine.work.model.load import DeviceSetup, Head, choose_device, load_adapter, load_model

@@ -21,10 +21,9 @@ from engine.model.safety import ADAPTER_CONFIG
 from engine.model.weights import read_shapes
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
-from engine.store.run_dir import RunDir
+from engine.store.run_dir import RunDir, is_whole_model
 from engine.work import compat
 from engine.work.kernels.patch import patch_model
-from engine.work.model.base_and_tuned import is_whole_model
 from engine.work.model.load import ADAPTER_FILE, adapter_shapes
 
 PEFT_INIT: dict[str, Any] = {"zero": True}  # PEFT's names of initialisations, where not Hone's

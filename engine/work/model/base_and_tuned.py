@@ -17,7 +17,7 @@ from engine.model.fingerprint import require_same_base
 from engine.model.info import ModelInfo
 from engine.spec.objective import ObjectiveKind, resolve_objective, task_for_objective
 from engine.spec.run import DataSpec, RunSpec, Shape
-from engine.store.run_dir import RunDir, read_data_summary
+from engine.store.run_dir import RunDir, is_whole_model, read_data_summary
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.model.describe import inspect_model
 from engine.work.model.load import (
@@ -152,11 +152,6 @@ def open_trained_run(run: RunDir) -> TrainedRun:
     base = open_base(run)
     head = head_of(base.kind, base.labels, base.each_label)
     return TrainedRun(run, run.spec, base.folder, base.info, base.kind, head)
-
-
-def is_whole_model(result: Path) -> bool:
-    """Whether a result is a whole model rather than an adapter."""
-    return any(result.glob("model*.safetensors"))
 
 
 def supports_mixed_batch(model: Any) -> bool:

@@ -115,7 +115,7 @@ def test_edits_and_exports_keep_the_list(store: Store, add_files, prepare) -> No
         ([None], "no label: the field 'label' is empty"),
     ],
 )
-def test_a_list_of_no_labels_is_told_truly(add_files, prepare, label: Any, words: str) -> None:
+def test_a_list_of_no_labels_is_refused_truly(add_files, prepare, label: Any, words: str) -> None:
     rows = [{"text": row["completion"], "label": label} for row in make_rows(8)]
     rows += [{"text": row["completion"], "label": ["a"]} for row in make_rows(8, 16)]
     for some in (rows, rows[:8]):  # also where no row is left

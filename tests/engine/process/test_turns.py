@@ -13,7 +13,7 @@ from engine.process.turns import WAITING, Turns
 from engine.store.workspace import Store
 
 
-def test_the_third_waits_and_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_third_waits_and_reads_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turns, "POLL_SECONDS", 0.02)
     own, told, most, now = Turns(), [], [], []
     lock = threading.Lock()

@@ -108,7 +108,7 @@ def test_a_limit_of_ones_own_machine_is_named_as_hones(home: Path, tmp_path: Pat
         data_limits.require_upload(store, [file])
 
 
-def test_who_has_used_up_his_space_is_told_what_to_do(home: Path, tmp_path: Path) -> None:
+def test_who_has_used_up_his_space_reads_what_to_do(home: Path, tmp_path: Path) -> None:
     first = write_rows(tmp_path / "first.jsonl", 1500)
     source = ingest.ingest_files(Store(home, "ada"), [Upload(first, "first.jsonl")])
     limit = 1.5 * bytes_below(Store(home, "ada").home)

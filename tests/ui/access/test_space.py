@@ -91,7 +91,7 @@ def test_only_its_own_page_sends(guard: Guard, headers: dict[str, str], status: 
     assert found.status_code == status
 
 
-def test_who_keeps_no_cookie_is_told(guard: Guard) -> None:
+def test_who_keeps_no_cookie_learns_why(guard: Guard) -> None:
     answer = ask(guard, "GET", "/config")
     assert answer.status_code == 401 and "keeps no cookies" in answer.json()["error"]
 

@@ -27,6 +27,7 @@ BARE_STAMP = STAMP.replace("?P<", "?P<bare_")
 BARE_END = r"(?:\s[-–—]\s|,\s(?=.{1,60} : ))"
 LINE = re.compile(rf"[{MARKS}]*(?:\[{STAMP}\]\s|{BARE_STAMP}{BARE_END})(?P<rest>.*)")
 SENDER = re.compile(rf"(?P<who>[^:\n]{{1,{LONGEST_NAME}}}?):\s(?P<text>.*)")
+MORNING = re.compile(r"(?i)a\s?\.?\s?m|π\.?μ|上午|凌晨|오전|午前|ص")
 AFTERNOON = re.compile(r"(?i)p\s?\.?\s?m|μ\.?μ|下午|晚上|오후|午後|م")
 # What stands in place of a picture, a call or a deleted message.
 NO_TEXT = re.compile(
@@ -121,7 +122,11 @@ def _begin(line: str) -> _Line | None:
     before = line[
         found.start("date") if part["date"] else found.start("bare_date") : found.start("rest")
     ]
-    hours = int(hour) % 12 + 12 if AFTERNOON.search(half + before) else int(hour)
+    hours = int(hour)
+    if AFTERNOON.search(half + before):
+        hours = hours % 12 + 12
+    elif MORNING.search(half + before):  # half past midnight is 12:30 AM
+        hours %= 12
     numbers = tuple(map(int, re.findall(r"\d+", date)))
     return _Line(numbers, hours * 60 + int(minute), line[found.start("rest") :])
 
@@ -135,7 +140,7 @@ def _time(line: _Line, day_first: bool) -> float | None:
     if len(line.numbers) != 3:
         return None
     first, second, third = line.numbers
-    if first > 31 or (first >= 1000):
+    if first > 31:
         year, month, day = first, second, third
     else:
         year, day, month = (third, first, second) if day_first else (third, second, first)

@@ -101,7 +101,7 @@ def row_of(number: int, *cells: str) -> str:
     return f'<row r="{number}">{"".join(cells)}</row>'
 
 
-def test_a_formula_without_a_value_is_told(tmp_path: Path) -> None:
+def test_a_formula_without_a_value_is_noted(tmp_path: Path) -> None:
     formula = '<c r="B{0}"><f>A{0}</f></c>'
     solved = '<c r="B5" t="str"><f>A5</f><v>done</v></c>'
     rows = [row_of(1, cell("A1", "text"), cell("B1", "label"))]

@@ -141,7 +141,7 @@ def test_annotated_tasks_become_texts_and_labels(
     assert "1 task was skipped by the annotators" in found.said
 
 
-def test_annotations_that_cannot_be_learned_are_told_truly(tmp_path: Path) -> None:
+def test_annotations_that_cannot_be_learned_are_refused_truly(tmp_path: Path) -> None:
     spans = [task(n, {"value": {"start": 0, "end": 3, "labels": ["PER"]}}) for n in range(4)]
     with pytest.raises(DataError, match="annotations mark passages of a text"):
         read_made(tmp_path, "a.json", json.dumps(spans))

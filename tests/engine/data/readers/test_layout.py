@@ -95,7 +95,7 @@ def test_a_plain_first_line_stays_what_it_is(
     assert [list(row) for row in found.rows] == [columns] * rows and not found.bad, found
 
 
-def test_a_value_in_a_column_without_a_name_is_told(tmp_path: Path) -> None:
+def test_a_value_in_a_column_without_a_name_is_noted(tmp_path: Path) -> None:
     content = "Frage,Antwort,\n" + lines(end=",") * 20 + "a,b,c\n"
     found = read_made(tmp_path, "a.csv", content)
     assert len(found.rows) == 240

@@ -107,7 +107,7 @@ def test_an_adapter_stops_where_it_was_taught_and_its_tokenizer_may_know_too_muc
     assert not run.merged("fp32").exists()
 
 
-def test_words_that_end_a_reply_are_learned_cut_off_and_told(tmp_path) -> None:
+def test_words_that_end_a_reply_are_learned_cut_off_and_reported(tmp_path) -> None:
     """No token ends a turn, but the words [END]: other programs must be told."""
     folder = save_odd_model(tmp_path / "model", make_tokenizer(CLOSED))
     run = new_run(tmp_path, folder, optim={"epochs": 8})
