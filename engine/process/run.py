@@ -48,10 +48,14 @@ class ProcessBackend:
             self.kills = counts[0]
             with suppress(subprocess.TimeoutExpired):
                 return worker.wait(timeout=1)
-            if self.limits.memory < UNLIMITED and _memory_of(worker.pid) > self.limits.memory:
+            family = _family_of(worker.pid) if self.limits.memory < UNLIMITED else []
+            if sum(map(_memory_of, family)) > self.limits.memory:
                 with run.log.open("a", encoding="utf-8") as log:
                     log.write(f"\n{exit_status.MEMORY_LIMIT}\n")
                 worker.kill()
+                for child in family[1:]:
+                    with suppress(psutil.Error):
+                        child.kill()
 
     def start(self, run: RunDir, job: str) -> subprocess.Popen[bytes]:
         """``python -m engine.work``, which outlives this process."""
@@ -68,9 +72,17 @@ class ProcessBackend:
             )
 
 
-def _memory_of(pid: int) -> float:
+def _family_of(pid: int) -> list[psutil.Process]:
+    """A process and what it has started, such as the one that checks a merge."""
+    with suppress(psutil.Error):
+        process = psutil.Process(pid)
+        return [process, *process.children(recursive=True)]
+    return []
+
+
+def _memory_of(process: psutil.Process) -> float:
     """Bytes of resident memory; 0 for a process that has ended."""
     with suppress(psutil.Error):
-        usage = usage_of(psutil.Process(pid))
+        usage = usage_of(process)
         return usage.memory if usage else 0.0
     return 0.0

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine import hardware
+from engine.errors import HoneError
 from engine.process import exit_status
 from engine.process.run import DYING_SECONDS, Backend
 from engine.runs.limits.forgetting import FORGET_POLL_SECONDS, Forgetter
@@ -61,7 +62,7 @@ class Supervisor:
         while not self._closed:
             try:
                 forgetter.remove_unseen()
-            except OSError:  # somebody else has removed a folder meanwhile
+            except (OSError, HoneError):  # somebody else has removed a folder meanwhile
                 SUPERVISOR_LOG.exception("owners who do not come back could not be removed")
             time.sleep(FORGET_POLL_SECONDS)
 
@@ -78,17 +79,24 @@ class Supervisor:
             first.acquire(cancel_check=lambda: self._closed)
         except Timeout:  # closed while another supervised
             return
+        try:
+            self._take_over()
+        except Exception:  # a folder that cannot be read; the queue must not stand still for it
+            SUPERVISOR_LOG.exception("what an earlier app left could not be looked through")
+        while not self._closed:
+            if not self._work_on_next():
+                self._wake.wait(timeout=1)
+                self._wake.clear()
+        first.release()
+
+    def _take_over(self) -> None:
+        """Finish what an earlier app left: deletions, and workers that still work."""
         self.store.remove_leftovers()
         for run in self.store.every_run("lock"):
             if run.alive:
                 self.at_work = run.id
                 self._wait_for_orphan(run)
                 self.at_work = ""
-        while not self._closed:
-            if not self._work_on_next():
-                self._wake.wait(timeout=1)
-                self._wake.clear()
-        first.release()
 
     def _work_on_next(self) -> bool:
         """Do the next job; False where none waits, or where it could not be done."""

@@ -218,3 +218,15 @@ def test_a_merge_that_is_killed_is_said(home) -> None:
     wait_for(run, lambda run: run.view().merged)
     assert run.view().merged["bf16"].ok is False and not run.view().merging
     engine.close()
+
+
+def test_a_leftover_that_cannot_be_removed_stops_no_queue(home, monkeypatch) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError("a folder of somebody else's")
+
+    monkeypatch.setattr("engine.store.workspace.Store.remove_leftovers", refuse)
+    engine = Engine(home, FakeBackend(steps=2))
+    run = engine.start(SPEC)
+    wait_for(run, lambda run: run.view().ended and idle(run))
+    assert run.state() == RunState.FINISHED
+    engine.close()

@@ -11,6 +11,7 @@ import pytest
 from engine.data.datasets import load_dataset
 from engine.data.ingest import ingest_files
 from engine.data.prepare import prepare_dataset
+from engine.data.readers.chats import whatsapp as whatsapp_lines
 from engine.data.readers.table import NoRowsError
 from engine.data.upload import Upload
 from engine.spec.run import DataSpec, Shape
@@ -220,3 +221,12 @@ def test_times_are_not_learned(tmp_path: Path, name: str, content: str) -> None:
 def test_a_cue_may_be_an_example_of_its_own(tmp_path: Path) -> None:
     found = read_made(tmp_path, "a.srt", SRT, parts="line")
     assert found.rows[:2] == [{"text": "Sentence 0 is said"}, {"text": "here & now."}]
+
+
+@pytest.mark.parametrize(
+    ("stamp", "hour"),
+    [("12:30\u202fAM", 0), ("12:30 PM", 12), ("1:30 a. m.", 1), ("上午12:30", 0), ("12:30", 12)],
+)
+def test_half_past_midnight(stamp: str, hour: int) -> None:
+    begun = whatsapp_lines._begin(f"[1/13/24, {stamp}] Ann: Hello")
+    assert begun and begun.minute == hour * 60 + 30
