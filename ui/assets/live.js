@@ -13,7 +13,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     return e;
   };
 
-  let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null, state = null;
+  let shown = {}, cursor, data, metric = 'loss', logScale = false, drawn = null, failures = 0, wake = null, state = null, plotly = null;
   const chart = $('.chart');
 
   function reset(run) {
@@ -94,9 +94,11 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   async function draw() {
     const ready = data.steps.length > 0 || data.checks.length > 0;
     $('.chart-empty').hidden = ready; chart.hidden = !ready;
-    if (!ready || !element.offsetParent || !(await plotly())) return;
+    if (!ready || !element.offsetParent) return;
+    plotly = await loadPlotly();
+    if (!plotly) return;
     drawn = [data.steps.length, data.checks.length, data.best].join();
-    await Plotly.react(chart, traces(), layout(), { displayModeBar: false, responsive: false });
+    await plotly.react(chart, traces(), layout(), { displayModeBar: false, responsive: false });
     if (!chart.dataset.listens) { chart.dataset.listens = '1'; chart.on('plotly_relayout', zoomed); }
   }
 
@@ -111,10 +113,11 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     if (data.steps.length > 2 * BUCKETS) draw();
   }
 
-  function plotly() {
+  /* Kept apart from window.Plotly: gr.Plot puts a copy of its own there, which knows nothing of this chart. */
+  function loadPlotly() {
     window.HonePlotly ||= new Promise((done) => {
       const script = document.createElement('script');
-      script.src = window.HONE_PLOTLY; script.onload = () => done(true); script.onerror = () => done(false);
+      script.src = window.HONE_PLOTLY; script.onload = () => done(window.Plotly); script.onerror = () => done(null);
       document.head.appendChild(script);
     });
     return window.HonePlotly;
@@ -240,7 +243,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   }
   function pollNow() { if (wake) wake(); }
 
-  $('.whole').addEventListener('click', () => Plotly.relayout(chart, { 'xaxis.autorange': true, 'yaxis.autorange': true }));
+  $('.whole').addEventListener('click', () => plotly.relayout(chart, { 'xaxis.autorange': true, 'yaxis.autorange': true }));
   $('.log-scale').addEventListener('click', (e) => { logScale = !logScale; e.currentTarget.setAttribute('aria-pressed', logScale); draw(); });
   for (const b of element.querySelectorAll('[data-metric]')) b.addEventListener('click', () => {
     metric = b.dataset.metric;
@@ -252,7 +255,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
   $('.copy').addEventListener('click', async (e) => { await navigator.clipboard.writeText($('.log pre').textContent); e.target.textContent = 'Copied'; });
   watch('value', () => { if (props.value !== cursor.run) { reset(props.value); shown = {}; } pollNow(); });
   new MutationObserver(draw).observe(document.body, { attributes: true, attributeFilter: ['class'] });
-  new ResizeObserver(() => { if (!element.offsetParent) return; if (drawn) Plotly.Plots.resize(chart); else draw(); }).observe(chart.parentElement);
+  new ResizeObserver(() => { if (!element.offsetParent) return; if (drawn) plotly.Plots.resize(chart); else draw(); }).observe(chart.parentElement);
 
   let seen = false;
   new ResizeObserver(() => { // polls at once when the tab is opened

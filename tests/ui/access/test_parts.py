@@ -5,11 +5,11 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-import anyio
 import pytest
 from starlette.requests import Request
 
 from engine.store.workspace import Store
+from tests.ui.access.site import run_aside
 from ui import serve
 from ui.access import downloads, login
 from ui.access.claims import Claims
@@ -43,7 +43,7 @@ def test_a_form_that_is_none_has_neither_name_nor_password(
         return {"type": "http.request", "body": body.encode(), "more_body": False}
 
     request = Request({"type": "http", "method": "POST", "headers": []}, receive)
-    assert anyio.run(login._read_form, request) == found
+    assert run_aside(login._read_form(request)) == found
 
 
 # --- signatures ---
