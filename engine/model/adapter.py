@@ -1,14 +1,15 @@
 """An adapter that another program made with PEFT: what its files say, and whether a model fits it.
 
-Only its config and the header of its weights are read, both with limits. What Hone keeps is a
-config written anew (``plain_config``): of the stranger's, only numbers and names that are known
-here reach a library, so no pattern of his is matched and no module of his is imported.
+Only its config and the header of its weights are read, both with limits. Hone keeps a config of its
+own (``plain_config``), made from the numbers and the known names in the original: no library
+matches a pattern or imports a module that a stranger wrote there.
 """
 
 from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +22,8 @@ from engine.spec.objective import Task
 MERGE_INSTEAD = (
     "Merge it with the program that made it, and choose the merged model on the Model tab."
 )
-# Fields of PEFT's LoraConfig that Hone follows, and those that say nothing which the weights do not
-# say, or which ended with the training.
+# Fields of PEFT's LoraConfig that Hone follows; and those that it can do without, since the weights
+# say the same or they matter during training only.
 FOLLOWED = {
     "r", "lora_alpha", "lora_dropout", "bias", "use_rslora", "use_dora", "modules_to_save",
     "alpha_pattern", "ensure_weight_tying", "peft_type", "task_type", "init_lora_weights",
@@ -37,7 +38,7 @@ NOT_NEEDED = {
 PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
 TASKS: dict[str, Task] = {"CAUSAL_LM": "write", "SEQ_CLS": "classify"}
 HEAD_NAMES = ("score", "classifier", "pre_classifier")
-PATTERN = re.compile(r"\^?[\w.]{1,200}")  # a key of alpha_pattern that is a plain name
+PLAIN_KEY = re.compile(r"\^?[\w.]{1,200}")  # a key of alpha_pattern that is a plain name
 OUTER, MATRIX = "base_model.model.", re.compile(r"(.+)\.lora_(A|B)\.weight")
 MAGNITUDE = re.compile(r"(.+)\.lora_magnitude_vector")
 
@@ -87,15 +88,15 @@ def _describe(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> 
     _refuse_other_kinds(config)
     matrices, rest = _read_matrices(shapes, bool(config.get("use_dora")))
     saved = _read_saved(rest, config)
-    rank, alpha = _whole(config, "r", 8), _whole(config, "lora_alpha", 8)
+    alpha, dropout = _whole(config, "lora_alpha", 8), config.get("lora_dropout", 0.0)
     guessed: Task = "classify" if any(name in saved for name in HEAD_NAMES) else "write"
     return ForeignAdapter(
         base_name=_text(config, "base_model_name_or_path"),
         made_with=_text(config, "peft_version")[:20],
         task=TASKS.get(_text(config, "task_type"), guessed),
-        rank=rank,
+        rank=_whole(config, "r", 8),
         alpha=alpha,
-        dropout=_dropout(config),
+        dropout=min(max(float(dropout), 0.0), 0.5) if config_json.is_number(dropout) else 0.0,
         rslora=config.get("use_rslora") is True,
         dora=config.get("use_dora") is True,
         bias=_bias(config),
@@ -146,9 +147,10 @@ def _read_matrices(
         else:
             rest[name] = shape
     if embedded := [name for name in rest if ".lora_embedding_" in name]:
+        layer = embedded[0].partition(".lora_")[0].rpartition(".")[2][:60]
         raise ModelError(
-            f"It changes the embeddings by LoRA ({_layer_of(embedded[0])}), which Hone cannot "
-            f"merge truly. {MERGE_INSTEAD}"
+            f"It changes the embeddings by LoRA ({layer}), which Hone cannot merge correctly. "
+            f"{MERGE_INSTEAD}"
         )
     if dora and sizes != set(pairs):
         raise ModelError("Some of its sizes (DoRA) are missing. Get the adapter again.")
@@ -168,14 +170,13 @@ def _read_matrices(
 
 def _read_saved(rest: Mapping[str, tuple[int, ...]], config: dict[str, Any]) -> dict[str, int]:
     """The modules trained in full; raises ModelError for tensors that belong to nothing."""
-    named = config.get("modules_to_save") or []
-    named = [one for one in named if isinstance(one, str)] if isinstance(named, list) else []
-    found: dict[str, int] = {}
+    named = config.get("modules_to_save")
+    named = named if isinstance(named, list) else []
+    found = Counter[str]()
     for key, shape in rest.items():
         path, _, leaf = key.rpartition(".")
-        module = next((part for part in path.split(".") if part in named), "")
-        if module:
-            found[module] = found.get(module, 0) + math.prod(shape)
+        if module := next((part for part in path.split(".") if part in named), ""):
+            found[module] += math.prod(shape)
         elif leaf != "bias" or _bias(config) == "none":
             raise ModelError(
                 f"It brings its own '{(path or key)[:100]}' (tokens may have been added to its "
@@ -189,46 +190,31 @@ def _read_alphas(patterns: Any, matrices: Mapping[str, Matrices], alpha: int) ->
     if not isinstance(patterns, dict):
         raise ModelError("Its alpha_pattern is no list of names and numbers.")
     for key, value in patterns.items():
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not PATTERN.fullmatch(key) or not number or not 0 < value <= 1024:
+        usable = config_json.is_number(value) and 0 < value <= 1024
+        if not usable or not PLAIN_KEY.fullmatch(key):
             raise ModelError(
                 f"Its alpha_pattern says '{config_json.excerpt(key)}', which is no plain name of a "
                 f"layer with a number. {MERGE_INSTEAD}"
             )
-    found = {}
+    own = {}
     for path in matrices:
         fits = (float(value) for key, value in patterns.items() if _is_named(path, key))
-        own = next(fits, float(alpha))
-        if own != alpha:
-            found[path] = own
-    return found
+        own[path] = next(fits, float(alpha))
+    return {path: value for path, value in own.items() if value != alpha}
 
 
 def _is_named(path: str, key: str) -> bool:
-    if key.startswith("^"):
-        return path == key[1:]
-    return path == key or path.endswith("." + key)
-
-
-def _layer_of(key: str) -> str:
-    return key.partition(".lora_")[0].rpartition(".")[2][:60]
+    return path == key[1:] if key.startswith("^") else f".{path}".endswith(f".{key}")
 
 
 def _whole(config: dict[str, Any], key: str, default: int) -> int:
     value = config.get(key, default)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value != int(value):
+    if not config_json.is_number(value) or not math.isfinite(value) or value != int(value):
         raise ModelError(
             f"Its {key} is '{config_json.excerpt(value)}' and should be a whole number. "
             f"{MERGE_INSTEAD}"
         )
     return int(value)
-
-
-def _dropout(config: dict[str, Any]) -> float:
-    value = config.get("lora_dropout", 0.0)
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return min(max(float(value), 0.0), 0.5) if number else 0.0
 
 
 def _bias(config: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.errors import ModelError
 from engine.model import config_json, weights
-from engine.model.safety import homes_of_links
+from engine.model.safety import homes_of_links, require_folder
 
 CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
 LABELS_NAME, TEMPLATE_NAME = "labels.json", "chat_template.jinja"
@@ -24,18 +24,12 @@ def find_files(folder: Path) -> dict[str, Path]:
 
     A link within the Hub's cache is the file that it leads to; any other stays one, and is refused.
     """
+    require_folder(folder, "adapter")
     try:
-        there = folder.is_absolute() and folder.is_dir()
-        homes = homes_of_links(folder) if there else []
-        found = {one.name: _followed(one, homes) for one in folder.iterdir()} if there else {}
-    except (OSError, ValueError, RuntimeError):  # a name with a NUL, links in a circle
-        there, found = False, {}
-    if not there:
-        raise ModelError(
-            f"'{folder}' is not a folder on this machine. Give the whole path of the adapter's "
-            "folder."
-        )
-    return found
+        homes = homes_of_links(folder)
+        return {one.name: _followed(one, homes) for one in folder.iterdir()}
+    except (OSError, RuntimeError):  # links in a circle
+        raise ModelError(f"'{folder}' cannot be read. Copy the adapter to another place.") from None
 
 
 def _followed(file: Path, homes: Iterable[Path]) -> Path:

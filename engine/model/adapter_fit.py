@@ -12,10 +12,10 @@ from typing import Any
 
 from engine.errors import ModelError
 from engine.model.adapter import MERGE_INSTEAD, ForeignAdapter
-from engine.model.check_method import check_method
+from engine.model.check_method import check_method, lora_options
 from engine.model.info import LinearModule, ModelInfo
 from engine.spec.method import MethodSpec
-from engine.spec.run import RunSpec, make_spec
+from engine.spec.run import make_spec
 
 
 def method_of_adapter(adapter: ForeignAdapter, info: ModelInfo, model: str) -> MethodSpec:
@@ -26,12 +26,9 @@ def method_of_adapter(adapter: ForeignAdapter, info: ModelInfo, model: str) -> M
     places = _find_layers(adapter, info, model)
     changed = {module.name for module, _ in places.values()}
     names = [name for name in dict.fromkeys(one.name for one in info.modules) if name in changed]
-    ranks = _ranks_by_name(adapter, places)
-    layers = _chosen_layers(info, names, places)
-    own_head = {name: count for name, count in adapter.saved.items() if name in info.head}
     saved = {name: count for name, count in adapter.saved.items() if name not in info.head}
     _check_saved(saved, info, adapter.keeps_tied, model)
-    method: dict[str, Any] = {
+    values: dict[str, Any] = {
         "kind": "dora" if adapter.dora else "lora",
         "rank": adapter.rank,
         "alpha": adapter.alpha,
@@ -39,23 +36,23 @@ def method_of_adapter(adapter: ForeignAdapter, info: ModelInfo, model: str) -> M
         "targets": names,
         "rslora": adapter.rslora,
         "bias": adapter.bias,
-        "layers": layers,
+        "layers": _chosen_layers(info, names, places),
         "save": list(saved),
-        "ranks": ranks,
+        "ranks": _ranks_by_name(adapter, places),
     }
-    made: RunSpec = make_spec({"method": method})
-    check_method(info, made.method)
-    count = sum(module.count for module in info.target_modules(names, made.method.layer_numbers))
+    method = make_spec({"method": values}).method
+    check_method(info, method)
+    count = sum(module.count for module in info.target_modules(names, method.layer_numbers))
     if count != len(places):
         raise ModelError(
             f"It changes {len(places)} of the {count} layers of these names in '{model}' "
             f"({', '.join(names)}), a choice that Hone has no setting for. {MERGE_INSTEAD}"
         )
-    if info.task == "classify" and not own_head:
+    if info.task == "classify" and len(saved) == len(adapter.saved):
         raise ModelError(
             f"It chooses labels, and the weights of its head are missing. {MERGE_INSTEAD}"
         )
-    return made.method
+    return method
 
 
 def _find_layers(
@@ -66,8 +63,13 @@ def _find_layers(
     wrong: list[str] = []
     for path, sizes in adapter.matrices.items():
         module, block = _find_layer(path, info)
+        name = path.rpartition(".")[2]
+        if module is None and (name in info.saveable or name in info.head):
+            raise ModelError(
+                f"It changes {name} by LoRA, which Hone trains in full or not at all. "
+                f"{MERGE_INSTEAD}"
+            )
         if module is None:
-            _refuse_head(path.rpartition(".")[2], info)
             wrong.append(f"{path[:100]}, which is not in it")
         elif module.refused:
             raise ModelError(
@@ -80,16 +82,13 @@ def _find_layers(
         else:
             found[path] = module, block
     if wrong:
-        raise ModelError(_other_base(adapter, wrong, model))
-    return found
-
-
-def _refuse_head(name: str, info: ModelInfo) -> None:
-    """Raise ModelError for matrices beside the output head or a classification head."""
-    if name in info.saveable or name in info.head:
+        named = f" Its config names '{adapter.base_name}'." if adapter.base_name else ""
         raise ModelError(
-            f"It changes {name} by LoRA, which Hone trains in full or not at all. {MERGE_INSTEAD}"
+            f"It was made for another model than '{model}': {len(wrong)} of its "
+            f"{len(adapter.matrices)} layers do not fit, such as {wrong[0]}.{named} "
+            "Choose the model that it was made for."
         )
+    return found
 
 
 def _find_layer(path: str, info: ModelInfo) -> tuple[LinearModule | None, int]:
@@ -100,16 +99,6 @@ def _find_layer(path: str, info: ModelInfo) -> tuple[LinearModule | None, int]:
             block = int(found[1]) if found.groups() else -1
             return (module, block) if block in module.layers else (None, block)
     return None, -1
-
-
-def _other_base(adapter: ForeignAdapter, wrong: list[str], model: str) -> str:
-    """That the adapter was made for another model, by which layers that can be seen."""
-    named = f" Its config names '{adapter.base_name}'." if adapter.base_name else ""
-    count = f"{len(wrong)} of its {len(adapter.matrices)} layers do not fit"
-    return (
-        f"It was made for another model than '{model}': {count}, such as {wrong[0]}.{named} "
-        "Choose the model that it was made for."
-    )
 
 
 def _ranks_by_name(
@@ -171,27 +160,12 @@ def plain_config(
     adapter: ForeignAdapter, method: MethodSpec, info: ModelInfo, base: str
 ) -> dict[str, Any]:
     """The adapter's config as Hone keeps it; ``base``: its base model, for other programs."""
-    layers = method.layer_numbers
-    return {
+    return lora_options(method, info) | {
         "peft_type": "LORA",
-        "task_type": "SEQ_CLS" if info.task == "classify" else "CAUSAL_LM",
         "base_model_name_or_path": base,
         "inference_mode": True,
         "init_lora_weights": True,
-        "r": method.rank,
-        "lora_alpha": method.scale_alpha,
-        "lora_dropout": method.dropout,
-        "target_modules": list(method.targets),
-        "layers_to_transform": None if layers is None else list(layers),
-        "layers_pattern": None if layers is None else info.blocks,
-        "rank_pattern": dict(method.ranks),
         "alpha_pattern": _alphas_by_name(adapter),
-        "use_rslora": method.rslora,
-        "use_dora": method.kind == "dora",
-        "bias": method.bias,
-        "modules_to_save": [*method.save, *info.head] or None,
-        "ensure_weight_tying": bool(method.save) and info.tied,
-        "fan_in_fan_out": info.transposed,
     }
 
 

@@ -1,10 +1,36 @@
-"""Whether a method fits a model: rank and width, target modules, layers, modules in full."""
+"""A method on a model: whether it fits, and what PEFT's LoraConfig says of it."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from engine.errors import SpecError
 from engine.model.info import LinearModule, ModelInfo
 from engine.spec.method import MethodSpec
+
+
+def lora_options(method: MethodSpec, info: ModelInfo) -> dict[str, Any]:
+    """The fields of PEFT's LoraConfig that follow from the method; for the others see the callers.
+
+    Raises ModelError for target modules that the model lacks.
+    """
+    layers = method.layer_numbers
+    return {
+        "task_type": "SEQ_CLS" if info.task == "classify" else "CAUSAL_LM",
+        "r": method.rank,
+        "lora_alpha": method.scale_alpha,
+        "lora_dropout": method.dropout,
+        "target_modules": list(info.resolve_targets(method.targets)),
+        "layers_to_transform": None if layers is None else list(layers),
+        "layers_pattern": None if layers is None else info.blocks,
+        "rank_pattern": dict(method.ranks),
+        "use_rslora": method.rslora,
+        "use_dora": method.kind == "dora",
+        "bias": method.bias,
+        "modules_to_save": [*method.save, *info.head] or None,
+        "ensure_weight_tying": bool(method.save) and info.tied,
+        "fan_in_fan_out": info.transposed,
+    }
 
 
 def check_method(info: ModelInfo, method: MethodSpec) -> None:

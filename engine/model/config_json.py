@@ -64,7 +64,7 @@ CEILINGS = {
     ".*experts?": 4096,
     "num_labels|.*classes": 100_000,
 }
-MOST_LABELS = 20_000  # that a config names; libraries take seconds over more
+MOST_LABELS_NAMED = 20_000  # that a config names; libraries take seconds over more
 POSITIVE_KEYS = {
     "hidden_size", "n_embd", "num_hidden_layers", "n_layer", "n_layers", "num_attention_heads",
     "n_head", "n_heads", "vocab_size",
@@ -187,18 +187,15 @@ def _check_config(values: dict[str, Any]) -> None:
                 f"It is packed as {_packing_format(value)} ('{key}' in {CONFIG_FILE}), "
                 f"{PACKED_ADVICE}"
             )
-        if key in ("id2label", "label2id") and _count(value) > MOST_LABELS:
+        labels = value if key in ("id2label", "label2id") else None
+        if isinstance(labels, dict | list) and len(labels) > MOST_LABELS_NAMED:
             raise ModelError(
-                f"Its {CONFIG_FILE} names {len(value):,} labels, where up to {MOST_LABELS:,} are "
-                "possible. Choose another model."
+                f"Its {CONFIG_FILE} names {len(value):,} labels, where up to "
+                f"{MOST_LABELS_NAMED:,} are possible. Choose another model."
             )
         for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, int | float) and not isinstance(number, bool):
+            if is_number(number):
                 _check_number(key, number)
-
-
-def _count(value: Any) -> int:
-    return len(value) if isinstance(value, dict | list) else 0
 
 
 def _packing_format(settings: Any) -> str:
@@ -219,6 +216,11 @@ def _check_number(key: str, number: float) -> None:
             f"It cannot be a model: '{key}' in {CONFIG_FILE} is {number:,}, where {max(0, least)} "
             f"to {most:,} are possible. Get the model again, or choose another."
         )
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value from JSON is a number; True and False are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def excerpt(value: Any) -> str:

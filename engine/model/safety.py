@@ -26,14 +26,7 @@ MOST_FILES = 10_000
 
 def check_model_folder(path: Path) -> None:
     """Raise ModelError unless this is a complete transformers model in safetensors without code."""
-    try:
-        there = path.is_absolute() and path.is_dir()
-    except (OSError, ValueError):  # too long for a path, or with a NUL
-        there = False
-    if not there:
-        raise ModelError(
-            f"'{path}' is not a folder on this machine. Give the whole path of the model's folder."
-        )
+    require_folder(path, "model")
     with _name_the_model(path):
         _check_files(path)
         if not (path / CONFIG_FILE).is_file():
@@ -46,6 +39,18 @@ def check_model_folder(path: Path) -> None:
         config_json.check_settings_files(path)
         weights.check_weights(path)
         _check_tokenizer(path)
+
+
+def require_folder(path: Path, what: str) -> None:
+    """Raise ModelError unless this is the whole path of a folder; ``what``: should be in it."""
+    try:
+        there = path.is_absolute() and path.is_dir()
+    except (OSError, ValueError):  # too long for a path, or with a NUL
+        there = False
+    if not there:
+        raise ModelError(
+            f"'{path}' is not a folder on this machine. Give the whole path of the {what}'s folder."
+        )
 
 
 def check_settings_folder(path: Path) -> None:

@@ -13,29 +13,6 @@ from typing import Any
 
 import torch
 
-# Methods of other libraries' classes that Hone's trainers and collators override. Where the library
-# renames one, nothing fails: the override is simply never called again.
-OVERRIDDEN: dict[str, tuple[str, ...]] = {
-    "transformers.Trainer": (
-        "_get_grad_norm",  # a gradient that is not finite ends the run before the step
-        "_load_from_checkpoint",  # whole models keep the names that saving gave them
-        "_save",  # how the result is asked, or what the outputs of its head stand for
-        "create_model_card",  # written at export, not with each checkpoint
-        "evaluation_loop",
-        "prediction_step",
-        "training_step",
-    ),
-    "trl.DPOTrainer": ("_prepare_dataset", "log"),  # the examples are tokens already
-    "trl.KTOTrainer": ("_prepare_dataset",),
-    "trl.experimental.orpo.ORPOTrainer": (
-        "concatenated_forward",  # the loss of the chosen answer, without its question
-        "get_batch_logps",
-        "log",
-        "tokenize_row",
-    ),
-}
-
-
 # --- chat templates (transformers.utils.chat_template_utils) ---
 
 

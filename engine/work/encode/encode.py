@@ -9,7 +9,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import NamedTuple, TypeVar
 
 from transformers import PreTrainedTokenizerBase
@@ -128,7 +127,7 @@ def encode_rows(
     ``left`` counts the rows left out: ``lost`` have no target within the maximum length,
     ``refused`` have an uncertain loss mask.
     """
-    for _, encoded in encode_each(rows, partial(encode_row, tokenizer, data=data), data, left):
+    for _, encoded in encode_each(rows, lambda row: encode_row(tokenizer, row, data), data, left):
         if has_targets(encoded):
             yield encoded
         else:

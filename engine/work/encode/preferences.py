@@ -6,7 +6,6 @@ The tokens are those that the page shows. Knows nothing about training.
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 from typing import Any, NamedTuple
 
 from transformers import PreTrainedTokenizerBase
@@ -39,9 +38,8 @@ def encode_preferences(
 ) -> EncodedPreferences:
     """All rows as tokens, truncated; raises DataError as ``encode_each`` does."""
     found, marks, left = [], [], Counter[str]()
-    for row, sides in encode_each(
-        rows, partial(encode_preference, tokenizer, data=data), data, left
-    ):
+    encoded = encode_each(rows, lambda row: encode_preference(tokenizer, row, data), data, left)
+    for row, sides in encoded:
         if not all(map(has_targets, sides)):
             left["lost"] += 1
         elif len(sides) == 2 and sides[0].ids == sides[1].ids:

@@ -72,7 +72,7 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
             refused[index] = str(error)
         if "text" in row and is_templated(tokenizer, row["text"]):
             templated += 1
-        elif found := _typed_control_tokens(row, control, data) - _meant(tokenizer, row):
+        elif found := _typed_control_tokens(tokenizer, row, control, data):
             typed[index] = found
     often = Counter(token for found in typed.values() for token in found)
     return {
@@ -92,11 +92,6 @@ def token_report(  # noqa: PLR0913  the six things that a report is made of
         "templated": templated,
         "endless": _what_lacks_an_end(tokenizer, rows[0], data) if rows else "",
     }
-
-
-def _meant(tokenizer: PreTrainedTokenizerBase, row: Row) -> set[str]:
-    """The control tokens of a plain text that are no accident."""
-    return meant_marks(tokenizer, row["text"]) if "text" in row else set()
 
 
 def _what_lacks_an_end(tokenizer: PreTrainedTokenizerBase, row: Row, data: DataSpec) -> str:
@@ -147,15 +142,18 @@ def _largest_rows(sizes: dict[int, int]) -> list[int]:
     return sorted(sizes, key=lambda index: (-sizes[index], index))[:WORST_ROWS]
 
 
-def _typed_control_tokens(row: Row, control: re.Pattern[str], data: DataSpec) -> set[str]:
-    """The tokenizer's special tokens that are typed in a row's own texts."""
+def _typed_control_tokens(
+    tokenizer: PreTrainedTokenizerBase, row: Row, control: re.Pattern[str], data: DataSpec
+) -> set[str]:
+    """The special tokens that are typed in a row's own texts, but for those meant as marks."""
     fields = [*FIELDS_READ, "rejected"] if has_preference(data, row) else FIELDS_READ
-    return {
+    typed = {
         found
         for field in fields
         for text in _all_strings(row.get(field))
         for found in control.findall(text)
     }
+    return typed - meant_marks(tokenizer, row["text"]) if typed and "text" in row else typed
 
 
 def _all_strings(value: Any) -> Iterator[str]:

@@ -30,19 +30,14 @@ def prompt_ids(
     """
     if plain_text:
         ids = encode_text(tokenizer, messages[-1]["content"], literal)
-        return _without_end(tokenizer, ids)
+        if size := ends_every_text(tokenizer):  # which the text that goes on has not
+            return ids[:-size]
+        return ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids
     if literal:
         messages, tools = wrap_control_tokens(tokenizer, [messages, tools])
     text, borders = prompt_text(tokenizer, messages, tools or [])
     text, spans, literals = unwrap_control_tokens(text, [(border, border) for border in borders])
     return tokenize_pieces(tokenizer, text, literals, [border for border, _ in spans]).ids
-
-
-def _without_end(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> list[int]:
-    """A text that goes on: without the end that some tokenizers put after every text."""
-    if size := ends_every_text(tokenizer):
-        return ids[:-size]
-    return ids[:-1] if ids[-1:] == [tokenizer.eos_token_id] else ids
 
 
 def question_messages(row: Row, system: str = "") -> list[Message]:

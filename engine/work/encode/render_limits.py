@@ -19,13 +19,13 @@ from typing import Any
 
 from engine.errors import ModelError
 
-SECONDS = 3.0  # of processor time for one conversation; a long one takes milliseconds
+RENDER_SECONDS = 3.0  # of processor time for one conversation; a long one takes milliseconds
 RING_AGAIN = 0.1  # seconds after an error that something has swallowed
 CLEANERS = (weakref.__file__, _weakrefset.__file__)
-MEMORY = 512 * 2**20  # bytes beyond what the process has
+RENDER_MEMORY = 512 * 2**20  # bytes beyond what the process has
 # Characters that a template may add to its messages, and times that it may repeat them.
-CHARACTERS, REPEATS = 1_000_000, 8
-ADVICE = "Choose another chat format (template) on the Data tab, or another model."
+MOST_CHARACTERS, MOST_REPEATS = 1_000_000, 8
+TEMPLATE_ADVICE = "Choose another chat format (template) on the Data tab, or another model."
 USED_MEMORY = Path("/proc/self/statm")  # Linux: pages, the sixth number of them for data
 
 
@@ -41,25 +41,27 @@ def limit_rendering() -> Iterator[None]:
             yield
     except RenderTimeError:
         raise ModelError(
-            f"The model's chat template takes too long: more than {SECONDS:.0f} seconds of "
-            f"processor time for one conversation. {ADVICE}"
+            f"The model's chat template takes too long: more than {RENDER_SECONDS:.0f} seconds of "
+            f"processor time for one conversation. {TEMPLATE_ADVICE}"
         ) from None
     except MemoryError:
         raise ModelError(
-            f"The model's chat template takes too much memory for one conversation. {ADVICE}"
+            "The model's chat template takes too much memory for one conversation. "
+            f"{TEMPLATE_ADVICE}"
         ) from None
     except RecursionError:
-        raise ModelError(f"The model's chat template calls itself without end. {ADVICE}") from None
+        raise ModelError(
+            f"The model's chat template calls itself without end. {TEMPLATE_ADVICE}"
+        ) from None
 
 
 def require_proportion(text: str, messages: Any) -> None:
     """Raise ModelError where a template has written far more than its messages hold."""
-    if len(text) <= CHARACTERS:
-        return
-    if len(text) > CHARACTERS + REPEATS * len(str(messages)):
+    size = len(text)
+    if size > MOST_CHARACTERS and size > MOST_CHARACTERS + MOST_REPEATS * len(str(messages)):
         raise ModelError(
-            f"The model's chat template writes {len(text):,} characters for one conversation. "
-            f"{ADVICE}"
+            f"The model's chat template writes {size:,} characters for one conversation. "
+            f"{TEMPLATE_ADVICE}"
         )
 
 
@@ -67,7 +69,8 @@ def require_proportion(text: str, messages: Any) -> None:
 def _limited_time() -> Iterator[None]:
     """Raise RenderTimeError in the block after so much processor time."""
     # Not on Windows; and only the main thread hears signals. There the app's deadline has to do.
-    if not hasattr(signal, "setitimer") or not _in_main_thread():
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not hasattr(signal, "setitimer") or not in_main_thread:
         yield
         return
     running = True
@@ -81,7 +84,7 @@ def _limited_time() -> Iterator[None]:
             raise RenderTimeError
 
     before = signal.signal(signal.SIGPROF, ring)
-    signal.setitimer(signal.ITIMER_PROF, SECONDS, RING_AGAIN)
+    signal.setitimer(signal.ITIMER_PROF, RENDER_SECONDS, RING_AGAIN)
     try:
         yield
     finally:
@@ -101,14 +104,10 @@ def _limited_memory() -> Iterator[None]:
         yield
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = used + MEMORY
+    wanted = used + RENDER_MEMORY
     most = wanted if soft == resource.RLIM_INFINITY else min(wanted, soft)
     resource.setrlimit(resource.RLIMIT_DATA, (most, hard))
     try:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
-
-
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()

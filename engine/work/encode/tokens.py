@@ -29,16 +29,17 @@ class TextTokens(NamedTuple):
 
 
 def control_pattern(
-    tokenizer: PreTrainedTokenizerBase, but: Set[str] = frozenset()
+    tokenizer: PreTrainedTokenizerBase, but: Set[str] = frozenset(), every: bool = False
 ) -> re.Pattern[str]:
     """Matches a special token of this tokenizer; longer ones first: one may contain another.
 
-    ``but``: tokens that it does not match.
+    ``but``: tokens that it does not match; ``every``: it matches added tokens that are not special,
+    too.
     """
-    added = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
-    special = (added | set(tokenizer.all_special_tokens)) - but
-    texts = {text for text in special if text.strip()}
-    longest = sorted(texts, key=len, reverse=True)
+    added = tokenizer.added_tokens_decoder.values()
+    texts = {token.content for token in added if every or token.special}
+    texts = (texts | set(tokenizer.all_special_tokens)) - but
+    longest = sorted(filter(str.strip, texts), key=len, reverse=True)
     return re.compile("|".join(map(re.escape, longest)) or "(?!)")
 
 

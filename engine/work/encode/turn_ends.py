@@ -6,9 +6,8 @@ may call another token their end, or none. Samples, scores, Compare, merges and 
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
 
@@ -20,14 +19,14 @@ from engine.work.encode.prompts import HELLO_TURN, NEUTRAL_WORDS
 from engine.work.encode.tokenizer import is_in_table
 from engine.work.encode.tokens import control_pattern
 
-FIRST, LAST = NEUTRAL_WORDS  # the answers of the rendered conversations
+FIRST_WORDS, LAST_WORDS = NEUTRAL_WORDS  # the answers of the rendered conversations
 NEXT_QUESTION = "Qz?"
 PARAMETERS = {"type": "object", "properties": {"of": {"type": "string"}}, "required": ["of"]}
 TOOL: Tool = {
     "type": "function",
     "function": {"name": "look_up", "description": "Looks it up.", "parameters": PARAMETERS},
 }
-CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"of": LAST}}}
+CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"of": LAST_WORDS}}}
 
 
 class TurnEnds(NamedTuple):
@@ -59,23 +58,24 @@ def find_turn_ends(tokenizer: PreTrainedTokenizerBase, plain_text: bool = False)
 @lru_cache(maxsize=4)
 def _ends_of_template(tokenizer: PreTrainedTokenizerBase, _template: str) -> TurnEnds:
     """``_template`` is part of the key: a tokenizer's template may be replaced."""
-    last, between = _last_tail(tokenizer), _middle_tail(tokenizer)
+    first, final = (make_message("assistant", words) for words in (FIRST_WORDS, LAST_WORDS))
+    last = _tail(tokenizer, [final], LAST_WORDS)
+    between = _tail(tokenizer, [first, make_message("user", NEXT_QUESTION), final], FIRST_WORDS)
     texts, marks = list[str](), list[str]()
     for tail in filter(None, (last, between)):
-        mark = _added_pattern(tokenizer).search(tail.end)
+        mark = control_pattern(tokenizer, every=True).search(tail.end)
         marks += [mark.group()] if mark else []
-        words = tail.end[: mark.start()] if mark else tail.end
-        texts += [words.strip()] if words.strip() else []
+        texts.append(_strip_line(tail.end[: mark.start()] if mark else tail.end))
     taught = last is None or bool(last.end.strip())
     marks += _call_marks(tokenizer)
     inside = _marks_inside(tokenizer)
     tokens = [tokenizer.convert_tokens_to_ids(mark) for mark in marks if mark not in inside]
-    if not tokens and not texts and between and between.following.strip():
+    if not tokens and not any(texts) and between:
         # No end is written; what opens the next question shows at least that the answer is over.
-        texts = [_opening(between.following)]
+        texts = [_strip_line(between.following)]
     found = [token for token in tokens if is_in_table(tokenizer, token)]
     ends = dict.fromkeys([*found, *_own_end(tokenizer)])
-    return TurnEnds(tuple(ends), tuple(dict.fromkeys(texts)), taught)
+    return TurnEnds(tuple(ends), tuple(dict.fromkeys(filter(None, texts))), taught)
 
 
 def _own_end(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -83,26 +83,13 @@ def _own_end(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     return () if end is None or not is_in_table(tokenizer, end) else (end,)
 
 
-def _added_pattern(tokenizer: PreTrainedTokenizerBase) -> re.Pattern[str]:
-    """Matches any token that was added to the vocabulary, special or not; longer ones first."""
-    texts = {token.content for token in tokenizer.added_tokens_decoder.values()}
-    texts |= set(tokenizer.all_special_tokens)
-    longest = sorted((text for text in texts if text.strip()), key=len, reverse=True)
-    return re.compile("|".join(map(re.escape, longest)) or "(?!)")
+def _strip_line(text: str) -> str:
+    """A text without blanks around it; one that begins on a line of its own keeps the line break.
 
-
-def _opening(following: str) -> str:
-    """What opens the next question, from the line that it begins on."""
-    return ("\n" if following[: -len(following.lstrip())].count("\n") else "") + following.strip()
-
-
-def _last_tail(tokenizer: PreTrainedTokenizerBase, words: str = LAST) -> _Tail | None:
-    return _tail(tokenizer, [HELLO_TURN, make_message("assistant", words)], LAST)
-
-
-def _middle_tail(tokenizer: PreTrainedTokenizerBase) -> _Tail | None:
-    first, last = (make_message("assistant", words) for words in (FIRST, LAST))
-    return _tail(tokenizer, [HELLO_TURN, first, make_message("user", NEXT_QUESTION), last], FIRST)
+    Without it, an end such as "###" would cut replies in the middle of a line, too.
+    """
+    words = text.strip()
+    return "\n" + words if words and "\n" in text.partition(words)[0] else words
 
 
 def _call_marks(tokenizer: PreTrainedTokenizerBase) -> list[str]:
@@ -111,26 +98,28 @@ def _call_marks(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     Only one that is special: other added tokens close the call itself.
     """
     turn = make_message("assistant", "") | {"tool_calls": [CALL]}
-    tail = _tail(tokenizer, [HELLO_TURN, turn], LAST, [TOOL])
+    tail = _tail(tokenizer, [turn], LAST_WORDS, TOOL)
     found = control_pattern(tokenizer).findall(tail.end) if tail else []
     return [found[-1]] if found and tail and found[-1] not in tail.inside else []
 
 
 def _marks_inside(tokenizer: PreTrainedTokenizerBase) -> set[str]:
     """Tokens that stand in the middle of an answer, such as those that end its thinking."""
-    tail = _last_tail(tokenizer, f"<think>\n{FIRST}\n</think>\n\n{LAST}")
-    return set(_added_pattern(tokenizer).findall(tail.inside)) if tail else set()
+    thinking = make_message("assistant", f"<think>\n{FIRST_WORDS}\n</think>\n\n{LAST_WORDS}")
+    tail = _tail(tokenizer, [thinking], LAST_WORDS)
+    return set(control_pattern(tokenizer, every=True).findall(tail.inside)) if tail else set()
 
 
 def _tail(
-    tokenizer: PreTrainedTokenizerBase, messages: list[Message], words: str, tools: Any = None
+    tokenizer: PreTrainedTokenizerBase, turns: list[Message], words: str, *tools: Tool
 ) -> _Tail | None:
     """What surrounds these words of an answer; None where the template refuses the conversation."""
     try:
-        text, spans, _ = compute_loss_mask(tokenizer, messages, tools or [], "answers")
+        messages = [HELLO_TURN, *turns]
+        text, spans, _ = compute_loss_mask(tokenizer, messages, [*tools], "answers")
     except DataError:
         return None
-    start = text.rindex(words) if words == LAST else text.index(words)
+    start = text.rindex(words) if words == LAST_WORDS else text.index(words)
     end = start + len(words)
     after = text.find(NEXT_QUESTION, end)
     learned = [span for span in spans if after < 0 or span[0] < after] or [(start, end)]

@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 
 from engine.errors import ModelError, RunError
 from engine.model import local
-from engine.model.check_method import check_method
+from engine.model.check_method import check_method, lora_options
 from engine.model.config_json import read_json_object
 from engine.model.info import ModelInfo
 from engine.model.safety import ADAPTER_CONFIG
@@ -31,29 +31,15 @@ PEFT_INIT: dict[str, Any] = {"zero": True}  # PEFT's names of initialisations, w
 
 def _lora_config(method: MethodSpec, info: ModelInfo) -> LoraConfig:
     """The PEFT config of a method; the head alone is an adapter without matrices."""
-    task = "SEQ_CLS" if info.task == "classify" else "CAUSAL_LM"
     if method.kind == "head":
         none, head = compat.no_target_modules(), list(info.head)
-        return LoraConfig(task_type=task, target_modules=none, modules_to_save=head)
-    layers, alpha, ranks = method.layer_numbers, method.scale_alpha, method.ranks
+        return LoraConfig(task_type="SEQ_CLS", target_modules=none, modules_to_save=head)
+    alpha, rank = method.scale_alpha, method.rank
     return LoraConfig(
-        task_type=task,
-        r=method.rank,
-        lora_alpha=alpha,
-        lora_dropout=method.dropout,
-        target_modules=list(info.resolve_targets(method.targets)),
-        use_dora=method.kind == "dora",
-        use_rslora=method.rslora,
+        **lora_options(method, info),
         init_lora_weights=PEFT_INIT.get(method.init, method.init),
-        bias=method.bias,
-        layers_to_transform=None if layers is None else list(layers),
-        layers_pattern=None if layers is None else info.blocks,
-        modules_to_save=[*method.save, *info.head] or None,
-        ensure_weight_tying=bool(method.save) and info.tied,
-        rank_pattern=dict(ranks),
         # Modules of another rank are scaled as strongly as the others.
-        alpha_pattern={name: max(1, round(alpha * r / method.rank)) for name, r in ranks.items()},
-        fan_in_fan_out=info.transposed,
+        alpha_pattern={name: max(1, round(alpha * r / rank)) for name, r in method.ranks.items()},
     )
 
 

@@ -43,6 +43,10 @@ CLOSED = (
     "{% for m in messages %}{{ m.role + ': ' + m.content + ' [END]\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
 )
+NUMBER_SIGNS = (
+    "{% for m in messages %}{{ m.role + ': ' + m.content + '\n###\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ 'assistant: ' }}{% endif %}"
+)
 THINKING = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content.split('</think>')[-1] "
     "| trim + '<|im_end|>\n' }}{% endfor %}"

@@ -65,8 +65,8 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory):
     ("source", "words"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
 )
 def test_a_template_without_end_is_refused(monkeypatch, tokenizer, source: str, words: str) -> None:
-    monkeypatch.setattr(render_limits, "SECONDS", 0.3 if "too long" in words else 6)
-    monkeypatch.setattr(render_limits, "MEMORY", 64 * 2**20)
+    monkeypatch.setattr(render_limits, "RENDER_SECONDS", 0.3 if "too long" in words else 6)
+    monkeypatch.setattr(render_limits, "RENDER_MEMORY", 64 * 2**20)
     tokenizer.chat_template = source
     before, limits = signal.getsignal(signal.SIGPROF), resource.getrlimit(resource.RLIMIT_DATA)
     began = time.monotonic()
@@ -78,7 +78,7 @@ def test_a_template_without_end_is_refused(monkeypatch, tokenizer, source: str, 
 
 
 def test_one_row_is_enough_for_all_of_them(monkeypatch, tokenizer) -> None:
-    monkeypatch.setattr(render_limits, "SECONDS", 0.3)
+    monkeypatch.setattr(render_limits, "RENDER_SECONDS", 0.3)
     tokenizer.chat_template, rows = LONG_LOOPS["loops"], [{"messages": CHAT}] * 1000
     began = time.monotonic()
     with pytest.raises(ModelError, match="takes too long"):

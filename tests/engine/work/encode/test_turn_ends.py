@@ -11,6 +11,7 @@ from engine.spec.run import DataSpec
 from engine.work.encode.encode import IGNORE_INDEX, encode_row
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.encode.turn_ends import find_turn_ends
+from engine.work.model.generate import reply_text
 from tests.engine.work.encode.real_templates import said
 from tests.engine.work.encode.test_loss_mask_real import fitted, templates
 from tests.engine.work.odd_models import (
@@ -20,6 +21,7 @@ from tests.engine.work.odd_models import (
     HEADINGS,
     INST,
     LLAMA3,
+    NUMBER_SIGNS,
     PARTS,
     PHI,
     THINKING,
@@ -60,12 +62,19 @@ def ends_of(template: Any, marks: tuple[str, ...] = (), **tokens: Any) -> tuple[
         (THINKING, ["<|im_end|>", "</s>"], [], True),
         (PARTS, ["<|im_end|>", "</s>"], [], True),
         (CLOSED, ["</s>"], ["[END]"], True),
+        (NUMBER_SIGNS, ["</s>"], ["\n###"], True),
         (HEADINGS, ["</s>"], ["\n### Human:"], False),
         (BARE, ["</s>"], [], False),
     ],
 )
 def test_the_template_says_what_ends_an_answer(template, tokens, texts, taught) -> None:
     assert ends_of(template) == (tokens, texts, taught)
+
+
+def test_an_end_on_a_line_of_its_own_cuts_no_reply_within_a_line() -> None:
+    tokenizer = make_tokenizer(NUMBER_SIGNS)
+    ids = tokenizer.encode("a ### b\n###\nuser: c", add_special_tokens=False)
+    assert reply_text(tokenizer, ids, find_turn_ends(tokenizer)) == "a ### b"
 
 
 def test_a_mark_that_opens_the_next_turn_ends_an_answer_and_is_not_always_taught() -> None:
