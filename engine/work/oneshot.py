@@ -19,7 +19,6 @@ from engine.data.rows import TRAIN
 from engine.data.upload import Upload
 from engine.errors import DataError, HoneError
 from engine.hardware import GB, free_memory_gb
-from engine.model.hub import DownloadProgress
 from engine.process.limits import hold_to_files, hold_to_processor_time, own_limits
 from engine.spec.limits import Limits
 from engine.spec.run import DataSpec
@@ -86,11 +85,8 @@ def describe_model(question: Question, report: Report) -> dict[str, Any]:
 def fetch_model(question: Question, report: Report) -> str:
     from engine.work.hub.download import download_hub_model
 
-    def report_bytes(progress: DownloadProgress) -> None:
-        report(progress.model_dump())
-
-    name, revision = question["name"], question["revision"]
-    return str(download_hub_model(_store(question), name, revision, report_bytes))
+    store, name, revision = _store(question), question["name"], question["revision"]
+    return str(download_hub_model(store, name, revision, lambda now: report(now.model_dump())))
 
 
 OPERATIONS: dict[str, Operation] = {

@@ -26,7 +26,7 @@ FOLLOWED_OPTIONS = {
     "config_name", "data_files", "data_dir", "default", "description", "version", "features",
     "sep", "delimiter",
 }  # fmt: skip
-HIDDEN = re.compile(r"(^|/)(\.|__)")
+HIDDEN_PATH = re.compile(r"(^|/)(\.|__)")
 DATA_SHARD = re.compile(r"data/(.+)-\d{5}-of-\d{5}[^/]*")
 SPLIT_WORDS = {
     split: re.compile(rf"(?:^|[-._ 0-9])(?:{words})(?:[-._ 0-9]|$)")
@@ -51,12 +51,9 @@ class DatasetConfig(NamedTuple):
 
 def data_files(paths: Iterable[str]) -> list[str]:
     """The files that may hold rows."""
-    return [path for path in sorted(paths) if _may_hold_rows(PurePosixPath(path))]
-
-
-def _may_hold_rows(path: PurePosixPath) -> bool:
-    known = path.suffix in DATA_ENDINGS and path.name not in INFO_FILES
-    return known and not HIDDEN.search(str(path))
+    shown = [path for path in sorted(paths) if not HIDDEN_PATH.search(path)]
+    known = [path for path in shown if PurePosixPath(path).suffix in DATA_ENDINGS]
+    return [path for path in known if PurePosixPath(path).name not in INFO_FILES]
 
 
 def card_configs(card: dict[str, Any], paths: Iterable[str]) -> dict[str, DatasetConfig]:

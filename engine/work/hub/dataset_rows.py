@@ -35,13 +35,12 @@ OnShare = Callable[[str, float], None]
 
 
 def read_slice(
-    spec: HubSpec, cache: Path, on_share: OnShare, notes: list[str] | None = None
+    spec: HubSpec, cache: Path, on_share: OnShare, notes: list[str]
 ) -> Iterator[Row | BadRow]:
     """The rows of a slice; raises DataError, and then none of them may be used.
 
     ``notes`` receives what was done to read them, for the user, complete at the iterator's end.
     """
-    notes = [] if notes is None else notes
     if spec.first < 0 or (spec.count is not None and spec.count < 1):
         raise DataError(
             "A slice begins at row 0 or later and has at least one row. Correct the two numbers."

@@ -14,6 +14,7 @@ from engine.data.hub import HubInfo
 from engine.errors import DataError
 from engine.work.hub import dataset_card
 from engine.work.hub.errors import DATASET, PAGE_SECONDS, explained_errors, open_hub_page
+from engine.work.hub.models import page_licence
 
 FILE_KINDS = "Parquet, JSONL, JSON, CSV, TSV or text"
 # The branch where the Hub keeps its own copy of a dataset as Parquet.
@@ -67,17 +68,12 @@ def open_dataset(name: str) -> HubDataset:
             for key, config in configs.items()
         },
         default=dataset_card.default_config(card, configs),
-        licence=_licence(page),
+        licence=page_licence(page),
         gated=bool(page.gated),
         size=sum(sizes[path] for path in dataset_card.data_files(sizes)) or None,
         notes=[PROGRAM_NOTE] if is_program else [],
     )
     return HubDataset(info, sizes, configs)
-
-
-def _licence(page: Any) -> str:
-    found = getattr(page.card_data, "license", None) or "not stated"
-    return ", ".join(found) if isinstance(found, list) else str(found)
 
 
 def _parquet_copy(api: HfApi, name: str) -> Any:

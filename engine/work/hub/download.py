@@ -57,8 +57,8 @@ def _download_page(store: Store, page: ModelInfo, folder: Path, on_progress: OnD
         raise ModelError(f"'{page.id}' cannot be used. {error}") from None
     _write_origin(page, incoming, needed)
     _drop_except(incoming, {file.name for file in needed})
-    _check_disk_space(page.id, incoming, needed)
     total, here = sum(file.size for file in needed), sum(_bytes_here(incoming, f) for f in needed)
+    _check_disk_space(page.id, incoming, total - here)
     meter = DownloadMeter(total, here, on_progress)
     for file in needed:
         meter.begin_file(file.name)
@@ -101,8 +101,7 @@ def _bytes_here(incoming: Path, file: HubFile) -> int:
     return min(file.size, sum(path.stat().st_size for path in paths if path.is_file()))
 
 
-def _check_disk_space(name: str, incoming: Path, needed: list[HubFile]) -> None:
-    missing = sum(file.size - _bytes_here(incoming, file) for file in needed)
+def _check_disk_space(name: str, incoming: Path, missing: int) -> None:
     if missing + DISK_RESERVE > (free := shutil.disk_usage(incoming).free):
         raise ModelError(
             f"'{name}' needs {format_hub_bytes(missing)} more on the disk of "

@@ -60,9 +60,22 @@ MODEL = HubKind(
 
 
 def first_answer(kind: HubKind, name: str, ask: Callable[[], Answer]) -> Answer:
-    """What the Hub answers; raises the kind's error for an invalid name or after a timeout."""
+    """What the Hub answers; raises the kind's error for an invalid name or after a timeout.
+
+    Without a network, looking up the address alone may take half a minute.
+    """
+    answer: Future[Answer] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(ask())
+        except Exception as error:
+            answer.set_exception(error)
+
+    # Not in a pool, whose threads the process would wait for at its end.
+    threading.Thread(target=work, daemon=True).start()
     try:
-        return _with_timeout(FIRST_ANSWER_SECONDS, ask)
+        return answer.result(FIRST_ANSWER_SECONDS)
     except errors.HFValidationError:
         raise kind.error(
             f"'{name[:100]}' is not a {kind.word}'s name. Write it as on its page: owner/name, "
@@ -80,24 +93,6 @@ def open_hub_page(kind: HubKind, ask: Callable[..., Answer], name: str, **option
     first = partial(ask, name, expand=["sha"], timeout=FIRST_ANSWER_SECONDS, **options)
     first_answer(kind, name, first)
     return ask(name, files_metadata=True, timeout=PAGE_SECONDS, **options)
-
-
-def _with_timeout(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """Ask, but wait no longer than this; raises TimeoutError.
-
-    Without a network, looking up the address alone may take half a minute.
-    """
-    answer: Future[Answer] = Future()
-
-    def work() -> None:
-        try:
-            answer.set_result(ask())
-        except Exception as error:
-            answer.set_exception(error)
-
-    # Not in a pool, whose threads the process would wait for at its end.
-    threading.Thread(target=work, daemon=True).start()
-    return answer.result(seconds)
 
 
 @contextmanager

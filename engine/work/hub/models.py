@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import HfApi, ModelInfo, constants, errors, get_session
+from huggingface_hub import DatasetInfo, HfApi, ModelInfo, constants, errors, get_session
 
 # The library keeps these there for others, it says.
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
@@ -70,7 +70,7 @@ def describe_page(page: ModelInfo, problem: str = "", size: int | None = None) -
     )
 
 
-def page_licence(page: ModelInfo) -> str:
+def page_licence(page: ModelInfo | DatasetInfo) -> str:
     """The licence that the card or the tags state; the owner's own licence by its name."""
     card: dict[str, Any] = {}
     if page.card_data:
