@@ -11,6 +11,10 @@ Anything else is a bug of ours: it is logged whole and the page shows only where
 
 from __future__ import annotations
 
+import logging
+
+LOG = logging.getLogger("hone")  # app.log
+
 
 class HoneError(Exception):
     """A mistake that the user can correct; the message is one or two plain sentences."""

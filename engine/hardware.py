@@ -187,18 +187,14 @@ def resolve_precision(
 def computes_in_bf16(device: str) -> bool:
     """Whether this device computes in bf16 itself."""
     if device == "cuda":
-        return _card_computes_in_bf16()
+        card = first_card()
+        try:
+            return card is not None and pynvml.nvmlDeviceGetCudaComputeCapability(card) >= AMPERE
+        except pynvml.NVMLError:
+            return True  # a part of a card (MIG) does not say; an Ampere was the first to have them
     try:
         lines = CPU_INFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:  # not Linux
         return False
     flags = next((line for line in lines if line.startswith("flags")), "")
     return not BF16_FLAGS.isdisjoint(flags.split())
-
-
-def _card_computes_in_bf16() -> bool:
-    card = first_card()
-    try:
-        return card is not None and pynvml.nvmlDeviceGetCudaComputeCapability(card) >= AMPERE
-    except pynvml.NVMLError:
-        return True  # a part of a card (MIG) does not say; the first to have parts was an Ampere

@@ -14,7 +14,7 @@ from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import ModelError, RunError
 from engine.estimate.case import Case
-from engine.estimate.lengths import Lengths
+from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
 from engine.model.info import ModelInfo
@@ -22,7 +22,7 @@ from engine.process import oneshot
 from engine.process.downloads import Downloads
 from engine.process.hub import look_up_model
 from engine.runs.engine import Engine
-from engine.runs.plan import Known, Plan, Problems, lengths_of, make_case
+from engine.runs.plan import Known, Plan, Problems, make_case
 from engine.spec.run import DataSpec, RunSpec
 from engine.text import OnProgress
 from ui.access.uploads import HOUR, Uploads
@@ -119,7 +119,7 @@ class Context:
 
     def known_lengths(self, model: str, prepared: Prepared, spec: DataSpec) -> Lengths | None:
         """The lengths of these rows before any cut; None until they are counted."""
-        return lengths_of(self._reports.get(_report_key(model, prepared, _uncut(spec))))
+        return lengths_of_report(self._reports.get(_report_key(model, prepared, _uncut(spec))))
 
     def known(self, spec: RunSpec, wait: bool = False) -> Known:
         """What is known about a run's model and rows; ``wait`` inspects an unknown model first."""

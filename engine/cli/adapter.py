@@ -22,8 +22,7 @@ from engine.spec.data import SOURCE_PATTERN, DataSpec
 
 def import_adapter(  # noqa: PLR0913  options of a command
     folder: Annotated[
-        Path,
-        typer.Argument(metavar="FOLDER", help="The adapter's folder, or a zip file of it."),
+        Path, typer.Argument(metavar="FOLDER", help="The adapter's folder, or a zip file of it.")
     ],
     base: Annotated[
         str,

@@ -20,8 +20,8 @@ from engine.estimate.case import Setup, case_of_model
 from engine.process import oneshot
 from engine.process.hub import locate_model
 from engine.runs.engine import Engine
-from engine.spec import run as specs
 from engine.spec.method import MethodKind
+from engine.spec.run import DataSpec, PlaceSpec, make_spec
 
 DATA_VERDICTS = ("Usable.", "Usable, with warnings.", "Not usable as it is.")  # by exit code
 NOT_USABLE = 2
@@ -69,7 +69,7 @@ def _report_on_files(
         source = oneshot.add_dataset_files(engine.store, named, options)
     except DataError as error:
         return str(error), {"usable": False, "error": str(error)}, NOT_USABLE
-    spec = specs.make_spec({"data": {"source": source, **data}}).data
+    spec = make_spec({"data": {"source": source, **data}}).data
     prepared = oneshot.prepare_rows(engine.store, spec)
     tokens = None
     if prepared.train:
@@ -83,7 +83,7 @@ def _report_on_files(
 
 
 def _show_readings(
-    engine: Engine, model: str, prepared: Prepared, spec: specs.DataSpec
+    engine: Engine, model: str, prepared: Prepared, spec: DataSpec
 ) -> list[dict[str, Any]]:
     """The readings between which to choose, each with a row as the model would see it."""
     shown = []
@@ -129,9 +129,9 @@ def show_model(  # noqa: PLR0913  options of a command
         info = engine.desk.inspect_model(source, task, folder)
         # Raises SpecError for a rank out of bounds; the method "head" needs a task to be valid.
         kind = "lora" if method == "head" else method
-        specs.make_spec({"method": {"kind": kind, "rank": rank}})
+        make_spec({"method": {"kind": kind, "rank": rank}})
         chosen = model_report.method_from_words(info, method, rank, targets)
-        machine = hardware.choose_machine(specs.PlaceSpec(), chosen, engine.store.root)
+        machine = hardware.choose_machine(PlaceSpec(), chosen, engine.store.root)
         case = case_of_model(info, labels, machine)
         found = model_report.report_model(case, Setup(chosen, length, batch))
     print_result(model_report.report_text(found), found, as_json)

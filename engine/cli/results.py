@@ -77,5 +77,5 @@ def _fail(problem: str) -> NoReturn:
 
 def _wait_for_job(engine: Engine, run: RunDir) -> None:
     # Until the supervisor has let go of it, the reason why its worker ended may still come.
-    while run.queued or run.alive or engine.supervisor.at_work == run.id:
+    while run.is_busy or engine.supervisor.at_work == run.id:
         time.sleep(0.2)

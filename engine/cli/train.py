@@ -12,8 +12,7 @@ from engine.cli.progress import follow_run
 from engine.errors import SpecError
 from engine.process import oneshot
 from engine.runs.engine import Engine
-from engine.spec import run as specs
-from engine.spec.run import RunSpec
+from engine.spec.run import RunSpec, make_spec
 from engine.spec.spec_file import changed_spec, load_spec_yaml
 from engine.store.run_dir import RunDir
 
@@ -83,4 +82,4 @@ def _spec_from_file(engine: Engine, file: Path) -> RunSpec:
                 f"data.file: there is no file '{name}' beside {file.name}. Check its name."
             )
         data["source"] = oneshot.add_dataset_files(engine.store, [(path, path.name)])
-    return specs.make_spec(values)
+    return make_spec(values)

@@ -5,19 +5,36 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from engine.data.likeness.overlap import Overlap, describe_overlap, name_overlap
-from engine.store.run_dir import RunDir, read_data_summary
+from engine.errors import ModelError
+from engine.model.config_json import read_json_object
+from engine.store.run_dir import START_ABOUT_FILE, RunDir, read_data_summary
 
 SEEN_BEFORE = (
     "This adapter was trained elsewhere, perhaps on some of these held-out examples. If so, its "
     "score is better than it would be on new ones."
 )
+START_SEEN_BEFORE = (
+    "It starts from an adapter that was trained elsewhere, perhaps on some of these held-out "
+    "examples. If so, its score is better than it would be on new ones."
+)
 
 
 def score_caution(run: RunDir) -> str:
-    """One or two sentences; empty where nothing was held out."""
-    if _has_held_out(run) and run.view().imported:
+    """A few sentences; empty where nothing was held out."""
+    if not _has_held_out(run):
+        return ""
+    if run.view().imported:
         return SEEN_BEFORE
-    return describe_overlap(_overlap_of(run)) if _has_held_out(run) else ""
+    found = describe_overlap(_overlap_of(run))
+    return f"{found} {START_SEEN_BEFORE}" if was_trained_elsewhere(run) else found
+
+
+def was_trained_elsewhere(run: RunDir) -> bool:
+    """Whether another program trained a run's adapter, or one that it goes back to."""
+    try:
+        return bool(read_json_object(run.start / START_ABOUT_FILE).get("trained_elsewhere"))
+    except ModelError:  # it starts from the base model
+        return run.view().imported is not None
 
 
 def short_caution(run: RunDir) -> str:

@@ -6,7 +6,7 @@ from engine.coach.message import ALARMS, CoachMessage, Tone, loss_drop_text
 from engine.coach.rules import find_sign
 from engine.spec.batch import KTO_COMPARES_FEWER
 from engine.store import events as ev
-from engine.store.run_view import RunState, RunView, layout_of
+from engine.store.run_view import RunState, RunView
 from engine.text import format_duration
 
 
@@ -65,7 +65,7 @@ def _preparing_message(view: RunView) -> CoachMessage:
         "info",
         "Checking whether it fits",
         f"The longest examples ({view.proving.length:,} tokens) go through the model once, "
-        f"{layout_of(view.proving).text}, so that memory does not run out later.",
+        f"{view.proving.layout.text}, so that memory does not run out later.",
     )
 
 
@@ -127,7 +127,7 @@ def _finished_message(view: RunView) -> CoachMessage:
 def describe_step_down(event: ev.SteppedDown) -> str:
     """That less is kept in memory, why, and what it changes."""
     effect = KTO_COMPARES_FEWER if event.compared else "What it learns stays the same."
-    return f"{event.why} It goes on with {layout_of(event).text}. {effect}"
+    return f"{event.why} It goes on with {event.layout.text}. {effect}"
 
 
 def _loss_change(view: RunView) -> str:

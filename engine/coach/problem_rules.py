@@ -13,7 +13,7 @@ from engine.coach.windows import CurveLevels, is_below
 
 MIN_STEPS = 12  # before which only a disaster is called
 SURE_SHARE = 0.25  # of the run, after which a loss that has not moved is called
-GROWTH = 1.25  # a training loss above its start by this much
+LOSS_GROWTH = 1.25  # a training loss above its start by this much
 HELD_OUT_GROWTH = 1.15  # times the held-out loss before training, which has little noise
 JUMP = 2.0  # times its start, for a few steps
 LOW_LOSS = 0.25  # of a text that is new to a model; less means 1.3 likely tokens to choose from
@@ -62,7 +62,7 @@ def answers_leak(curves: CurveLevels) -> Sign | None:
 def loss_diverges(curves: CurveLevels) -> Sign | None:
     """The loss stands far above where it began."""
     start, now = curves.start, curves.now
-    grew = is_below(start, now) and now.mean >= GROWTH * start.mean
+    grew = is_below(start, now) and now.mean >= LOSS_GROWTH * start.mean
     if curves.step_count < 8 or not grew or not _held_out_rose(curves):
         return None
     return make_sign(
@@ -85,7 +85,7 @@ def rate_too_high(curves: CurveLevels) -> Sign | None:
     top, start = curves.highest_level, curves.start
     # The noise of a run that jumps is the jumping itself, so a large jump needs no other proof.
     jumped = top.mean > max(JUMP * start.mean, start.mean + 0.2) or (
-        top.mean > GROWTH * start.mean and is_below(start, top)
+        top.mean > LOSS_GROWTH * start.mean and is_below(start, top)
     )
     if jumped and _held_out_rose(curves):
         numbers = (

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from engine.data.normalize import last_answer
 from engine.data.rows import SCORED_ROWS, Row
-from engine.store import events as ev
+from engine.store.score_events import LabelScores, NumberScore, Perplexity, ScoreEvent
 
 
 class SampleScorer(NamedTuple):
@@ -79,16 +79,16 @@ def match_raw_rows(rows: Sequence[Row], raw: Sequence[Row]) -> list[Row] | None:
 GUESSES = "The base model's last layer is new and was never trained, so it guesses."
 
 
-def score_sentences(done: ev.ScoreEvent) -> list[str]:
+def score_sentences(done: ScoreEvent) -> list[str]:
     """A score in plain sentences, each figure beside what it is compared with."""
-    if isinstance(done, ev.Perplexity):
+    if isinstance(done, Perplexity):
         return [
             "Perplexity (how surprised the model is by new text; lower is better): "
             f"base {format_perplexity(done.base)}, tuned {format_perplexity(done.tuned)}.",
             f"Measured on {done.tokens:,} tokens (pieces of words): {done.what}, in "
             f"{_rows_measured(done.rows, done.of)}.",
         ]
-    if isinstance(done, ev.NumberScore):
+    if isinstance(done, NumberScore):
         return _number_sentences(done)
     right = f"{done.what}: base {done.base} of {done.rows}, tuned {done.tuned} of {done.rows}"
     asked = f"Asked: {_rows_measured(done.rows, done.of or done.rows)}."
@@ -99,7 +99,7 @@ def score_sentences(done: ev.ScoreEvent) -> list[str]:
     return [first, *_label_sentences(done.labels, done.guessing, asked)]
 
 
-def _label_sentences(labels: ev.LabelScores, guessing: bool, asked: str) -> list[str]:
+def _label_sentences(labels: LabelScores, guessing: bool, asked: str) -> list[str]:
     f1, majority = labels.macro_f1, f"always '{labels.majority}'"
     none = f"base {labels.no_label_base}, tuned {labels.no_label_tuned}"
     found = [
@@ -119,7 +119,7 @@ def _label_sentences(labels: ev.LabelScores, guessing: bool, asked: str) -> list
     return [*found, f"Replies that are not a label, counted as wrong: {none}. {asked}"]
 
 
-def _number_sentences(done: ev.NumberScore) -> list[str]:
+def _number_sentences(done: NumberScore) -> list[str]:
     error, explained = done.error, done.explained
     found = [
         f"Mean distance from the right number (lower is better): base {error.base:.3g}, "

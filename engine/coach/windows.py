@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from engine.store.run_view import RunView
 
-FEW_ROWS = 48  # rows that any adapter learns by heart
+FEW_EXAMPLES = 48  # rows that any adapter learns by heart
 WEIGHTS_PER_TOKEN = 1000  # trained weights for each target token: so many learn them by heart
 SIGMAS = 4.0  # standard errors that two windows must lie apart
 # Median distance of neighbours in normal noise with deviation 1: 0.6745 times the square root of 2.
@@ -156,6 +156,6 @@ class CurveLevels:
         began = self.view.started
         if began is None:
             return False
-        return began.rows <= FEW_ROWS or (
+        return began.rows <= FEW_EXAMPLES or (
             self.writes_text and began.trainable > WEIGHTS_PER_TOKEN * began.learned > 0
         )

@@ -7,7 +7,7 @@ its blocks (engine.work.model.speed). Pure functions; the worker measures again 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from statistics import median
 from typing import Literal, NamedTuple
 
@@ -213,9 +213,8 @@ def speed_of_run(info: ModelInfo, spec: RunSpec, view: RunView) -> PastSpeed | N
     return PastSpeed(tokens * each / step, checks / max(1, len(view.checks)))
 
 
-def median_speed(found: Iterable[PastSpeed]) -> PastSpeed | None:
+def median_speed(runs: Sequence[PastSpeed]) -> PastSpeed | None:
     """The median of what several runs showed; None without any."""
-    runs = list(found)
     if not runs:
         return None
     return PastSpeed(median(run.flops for run in runs), median(run.check_seconds for run in runs))

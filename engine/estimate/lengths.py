@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
+
+from engine.data.quality.token_report import TokenReport
 
 
 class Lengths(NamedTuple):
@@ -56,10 +57,9 @@ class Lengths(NamedTuple):
         return [(min(limit, (low + min(high, longest)) / 2), count) for low, high, count in bins]
 
 
-def lengths_of_report(
-    edges: Sequence[int], counts: Sequence[int], longest: int, target_share: float = 1.0
-) -> Lengths | None:
-    """The lengths of a token report; None where it counted no row."""
-    if not sum(counts) or len(edges) <= len(counts):
+def lengths_of_report(tokens: TokenReport | None) -> Lengths | None:
+    """The lengths of a token report, before any cut; None where it counted no row."""
+    if tokens is None or not sum(tokens.counts):
         return None
-    return Lengths(tuple(edges), tuple(counts), longest, target_share)
+    share = tokens.learned / max(1, tokens.tokens)
+    return Lengths(tuple(tokens.edges), tuple(tokens.counts), tokens.longest, share)

@@ -15,8 +15,6 @@ LEAST_LENGTH = 16  # tokens; lengths are multiples of it
 
 
 class MethodOption(NamedTuple):
-    """One method, for a case."""
-
     kind: MethodKind
     needs: float  # bytes at least: one example at a time, with gradient checkpointing
     fits: bool
@@ -50,7 +48,6 @@ def _recommended_kind(case: Case, least: dict[MethodKind, float]) -> MethodKind:
 
 
 def explain_method(case: Case, option: MethodOption) -> str:
-    """Why this method is recommended."""
     size = format_large_number(case.info.parameters)
     match option.kind:
         case "full":

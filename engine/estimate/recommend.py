@@ -77,7 +77,6 @@ def recommend_settings(case: Case, kind: MethodKind | None = None) -> Recommenda
 
 
 def recommend_learning_rate(case: Case, kind: str) -> tuple[float, str]:
-    """The learning rate for a kind of method."""
     info = case.info
     if kind == "head":
         return HEAD_RATE, "Usual for a new layer on top of a model that stays as it is."
@@ -98,7 +97,6 @@ def recommend_learning_rate(case: Case, kind: str) -> tuple[float, str]:
 
 
 def recommend_rank(case: Case) -> tuple[int, str]:
-    """The rank of the adapter."""
     rank, reason = _rank_for_rows(case)
     width = min((min(module.ins, module.outs) for module in case.info.adaptable), default=rank)
     if rank > width:
@@ -133,30 +131,26 @@ def recommend_length(case: Case, method: MethodSpec) -> tuple[int, str]:
     lengths = case.lengths
     if lengths is None:
         return case.max_length, "The rows have not been counted yet."
-    wanted = lengths.longest
-    reason = f"The longest row has {wanted:,} tokens; nothing is cut."
-    most = lengths.quantile(0.95)
-    if wanted > 2 * most:
-        wanted = most
-        cut = lengths.rows_longer_than(_round_up(wanted))
+    longest, most = lengths.longest, lengths.quantile(0.95)
+    has_outliers = longest > 2 * most
+    multiple = math.ceil((most if has_outliers else longest) / LEAST_LENGTH)
+    wanted = LEAST_LENGTH * max(1, multiple)
+    reason = f"The longest row has {longest:,} tokens; nothing is cut."
+    if has_outliers:
+        cut = lengths.rows_longer_than(wanted)
         reason = (
             f"Nearly all rows are whole; {cut:,} of {lengths.rows:,} are cut. "
             "The longest would cost much."
         )
     context = case.info.context or 10**9
-    limit = methods.length_that_fits(case, method, min(context, _round_up(wanted)))
-    if limit < _round_up(wanted):
+    limit = methods.length_that_fits(case, method, min(context, wanted))
+    if limit < wanted:
         cut = lengths.rows_longer_than(limit)
         because = "more does not fit into memory"
         if limit == context:
             because = "the model reads no more at once"
         reason = f"{cut:,} of {lengths.rows:,} rows are cut: {because}."
     return limit, reason
-
-
-def _round_up(length: int) -> int:
-    """The next multiple of 16."""
-    return max(LEAST_LENGTH, math.ceil(length / LEAST_LENGTH) * LEAST_LENGTH)
 
 
 def recommend_batch(case: Case, method: MethodSpec, length: int) -> list[Setting]:

@@ -67,7 +67,6 @@ def report_model(case: Case, setup: Setup) -> dict[str, Any]:
 
 
 def report_text(found: dict[str, Any]) -> str:
-    """The report in words."""
     parts = ", ".join(f"{name} {size:,}" for name, size in found["parts"].items())
     memory_gb = found["memory_gb"]
     sizes = (f"{name} {size:.2f}" for name, size in memory_gb.items() if name != "total")

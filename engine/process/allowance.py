@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from engine.errors import HoneError
-from engine.process.usage import Activity, Usage
+from engine.process.usage import Usage, has_worked
 from engine.spec.limits import UNLIMITED
 
 PATIENCE = 30.0
@@ -57,7 +57,7 @@ class Watch:
         self.heard = time.monotonic()  # when the process last said anything
         self._heard = 0.0  # the same, as of the newest look
         self._cpu_heard = self._cpu_before = self._memory_before = 0.0
-        self._activity = Activity(usage, self.heard)
+        self._worked, self._worked_at = usage, self.heard  # what it had used, when it last worked
 
     def allow(self, seconds: float, usage: Usage | None) -> None:
         """The process takes the question up, or says that what comes may take so long."""
@@ -71,11 +71,12 @@ class Watch:
 
         ``others``: seconds that the question may take which the process answers now.
         """
-        self._activity.note(usage, now)
+        if self._worked is None or has_worked(self._worked, usage):
+            self._worked, self._worked_at = usage, now
         if self.heard > self._heard:
             self._heard, self._cpu_heard = self.heard, usage.cpu
         silence = self.silence if self.begun else max(START_SECONDS, others + PATIENCE)
-        idle = now - max(self._activity.at, self.heard)
+        idle = now - max(self._worked_at, self.heard)
         spent = usage.cpu - self._cpu_heard
         by_the_clock = now - self.heard
         if idle >= min(self.allowance.patience, silence) or spent >= silence:

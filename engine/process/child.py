@@ -46,7 +46,7 @@ class AnswerPart(NamedTuple):
     final: bool
 
 
-class Question:
+class PendingQuestion:
     """A question that waits for its answer."""
 
     def __init__(self, number: int, watch: Watch) -> None:
@@ -80,7 +80,7 @@ class Child:
             )
         self._watched = _process_of(self._process.pid)
         self._numbers = itertools.count(1)
-        self._waiting: dict[int, Question] = {}
+        self._waiting: dict[int, PendingQuestion] = {}
         self._ended = False
         self._why = failures.ended  # the message of every error once it has ended
         self._stage = 0.0  # seconds that the question may take which is being answered
@@ -98,7 +98,7 @@ class Child:
         Raises the worker's own error, what ``failures`` says, or LostQuestionError.
         """
         allowance = self.failures.allowance_of(op)
-        question = Question(next(self._numbers), Watch(allowance, self._usage()))
+        question = PendingQuestion(next(self._numbers), Watch(allowance, self._usage()))
         with self._lock:
             if self._ended:
                 raise LostQuestionError(self._why)
@@ -138,17 +138,15 @@ class Child:
     def _usage(self) -> Any:
         return usage_of(self._watched) if self._watched else None
 
-    def _stop(self, question: Question) -> None:
+    def _stop(self, question: PendingQuestion) -> None:
         with contextlib.suppress(HoneError):  # it has ended
             self._send(question, {"op": "stop", "which": question.number})
 
-    def _ended_error(self, question: Question) -> HoneError:
-        return self.failures.kind(self._why) if question.watch.begun else self._lost()
+    def _ended_error(self, question: PendingQuestion) -> HoneError:
+        kind = self.failures.kind if question.watch.begun else LostQuestionError
+        return kind(self._why)
 
-    def _lost(self) -> LostQuestionError:
-        return LostQuestionError(self._why)
-
-    def _send(self, question: Question, values: dict[str, Any]) -> None:
+    def _send(self, question: PendingQuestion, values: dict[str, Any]) -> None:
         assert self._process.stdin is not None
         try:
             with self._pipe_lock:
@@ -157,7 +155,7 @@ class Child:
         except (OSError, ValueError):  # a broken pipe, or one that ``end`` has closed
             raise self._ended_error(question) from None
 
-    def _wait_for(self, question: Question) -> dict[str, Any]:
+    def _wait_for(self, question: PendingQuestion) -> dict[str, Any]:
         """The next line of an answer; ends the process where the allowance is used up."""
         answer = None
         while answer is None:
@@ -171,7 +169,7 @@ class Child:
             raise getattr(errors, answer["kind"])(answer["error"])
         return answer
 
-    def _look(self, question: Question) -> None:
+    def _look(self, question: PendingQuestion) -> None:
         """End the process, and raise, where it uses more than it may or does not get on."""
         if time.monotonic() < question.next_look:
             return

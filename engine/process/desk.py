@@ -33,8 +33,8 @@ from engine.store.workspace import Store
 
 DESK_COMMAND = (sys.executable, "-m", "engine.work", "desk")
 DESK_LOG = "desk.log"
-GROWTH = 1.2 * 2**30  # bytes that a tokenizer or a config may take
-TEXT = Allowance(silence=15, memory=GROWTH)  # for work on text, which has no model's weights
+TOKENIZER_BYTES = 1.2 * 2**30  # that a tokenizer or a config may take
+TEXT = Allowance(silence=15, memory=TOKENIZER_BYTES)  # for work on text, without a model's weights
 DESK_FAILURES = Failures(
     RunError,
     ended="The process that holds the model was ended by the system. Try again.",
@@ -54,7 +54,6 @@ DESK_FAILURES = Failures(
     },
 )
 MEASURED_ROWS = 5_000  # rows that a token report reads at most
-TEMPERATURES, REPLY_TOKENS = (0, 2), (1, 4096)  # bounds of a chat's settings
 MOST_MESSAGES = 2000  # of a conversation
 
 
@@ -141,10 +140,7 @@ class Desk:
         Raises RunError while a run uses the device, or where the run has saved nothing; SpecError
         for settings out of bounds and for more text than is taken.
         """
-        if not (
-            TEMPERATURES[0] <= temperature <= TEMPERATURES[1]
-            and REPLY_TOKENS[0] <= max_new_tokens <= REPLY_TOKENS[1]
-        ):
+        if not (0 <= temperature <= 2 and 1 <= max_new_tokens <= 4096):
             raise SpecError(
                 "The temperature must be from 0 to 2, and the longest reply from 1 to 4096 tokens."
             )
@@ -218,18 +214,14 @@ class Desk:
             if self._child is None:
                 limits = child_limits(self.store.limits)
                 environment = private_environment() | limits.as_environment()
-                failures = _within(DESK_FAILURES, limits.memory)
+                allowances = {  # no more memory for any question than a process may have
+                    op: one._replace(memory=min(one.memory, limits.memory))
+                    for op, one in DESK_FAILURES.allowances.items()
+                }
+                failures = DESK_FAILURES._replace(allowances=allowances)
                 log = self.store.root / DESK_LOG
                 self._child = Child(DESK_COMMAND, log, failures, environment)
             return self._child
-
-
-def _within(failures: Failures, memory: float) -> Failures:
-    """The same with no more memory for any question than a process may have."""
-    allowances = {
-        op: one._replace(memory=min(one.memory, memory)) for op, one in failures.allowances.items()
-    }
-    return failures._replace(allowances=allowances)
 
 
 def require_readable_chat(limits: Limits, messages: Sequence[Message]) -> None:

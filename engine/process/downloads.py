@@ -5,17 +5,14 @@ Each is a thread here and a process of its own (engine.process.hub); what was do
 
 from __future__ import annotations
 
-import logging
 import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from engine.errors import HoneError
+from engine.errors import LOG, HoneError
 from engine.model.hub import DownloadProgress, folder_name
 from engine.process.hub import download_model
 from engine.store.workspace import Store
-
-LOGGER = logging.getLogger("hone")
 
 
 class Download(NamedTuple):
@@ -92,6 +89,6 @@ class Downloads:
         except HoneError as error:
             problem = str(error)
         except Exception:
-            LOGGER.exception("download of %s", name)
+            LOG.exception("download of %s", name)
             problem = "Something unexpected went wrong. The details are in app.log."
         self._states[name] = Download(name, live=False, problem=problem, path=path)

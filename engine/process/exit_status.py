@@ -7,19 +7,6 @@ import sys
 
 from engine.store.run_dir import RunDir
 
-TRAINING_NO_MEMORY = (
-    "The system ended the training process because memory ran out, and there is no smaller layout "
-    "left to try. "
-    "Set the longest example lower on the Data tab, choose the 4-bit method (QLoRA), or take a "
-    "smaller model."
-)
-STOPPING_NO_MEMORY = (
-    "The system ended the training process because memory ran out, before the run had stopped."
-)
-MERGE_NO_MEMORY = (
-    "The system ended the merge because memory ran out. "
-    "Close other programs, or choose bf16, which needs half as much."
-)
 # Stands in the log where the app has ended a worker for it.
 MEMORY_LIMIT = "This process was ended: it used more memory than is allowed."
 ENDED_AT_REQUEST = "You ended its process at once."
@@ -56,23 +43,27 @@ def describe_start_failure(error: OSError) -> str:
 
 def describe_training_end(code: int, no_memory: bool, stopping: bool = False) -> str:
     """Message for a run whose worker ended; ``stopping``: the user had asked it to stop."""
+    out_of_memory = "The system ended the training process because memory ran out"
+    if no_memory and stopping:
+        return f"{out_of_memory}, before the run had stopped."
     if no_memory:
-        return STOPPING_NO_MEMORY if stopping else TRAINING_NO_MEMORY
+        return (
+            f"{out_of_memory}, and there is no smaller layout left to try. Set the longest example "
+            "lower on the Data tab, choose the 4-bit method (QLoRA), or take a smaller model."
+        )
     name = _signal_name(code)
     if name == "SIGTERM":
         return "The training process was asked to end by the system."
     if crash := _crash_name(code, name):
         return (
             f"The training process crashed ({crash}). That is a fault in a library or a driver, "
-            "not in your data. "
-            "If it happens after Continue, choose the precision fp32 under More settings. "
-            "The end of the log shows what happened."
+            "not in your data. If it happens after Continue, choose the precision fp32 under More "
+            "settings. The end of the log shows what happened."
         )
     if code < 0:
         return (
-            f"The training process was killed by the system (signal {-code}). "
-            "If you did not do that, memory may have run out: lower the batch size or the longest "
-            "example."
+            f"The training process was killed by the system (signal {-code}). If you did not do "
+            "that, memory may have run out: lower the batch size or the longest example."
         )
     return f"The training process ended unexpectedly (exit code {code}). The log has the details."
 
@@ -80,7 +71,10 @@ def describe_training_end(code: int, no_memory: bool, stopping: bool = False) ->
 def describe_merge_end(code: int, no_memory: bool) -> str:
     """Message for a merge whose worker ended."""
     if no_memory:
-        return MERGE_NO_MEMORY
+        return (
+            "The system ended the merge because memory ran out. Close other programs, or choose "
+            "bf16, which needs half as much."
+        )
     if crash := _crash_name(code, _signal_name(code)):
         return f"The merge crashed ({crash}). Try again."
     return "The merge was ended by the system. Try again."

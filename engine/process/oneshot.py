@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,8 +23,6 @@ from engine.process.allowance import Allowance, Failures
 from engine.process.child import Child, LostQuestionError
 from engine.process.environment import online_environment, private_environment
 from engine.process.limits import child_limits
-from engine.process.turns import TURNS
-from engine.spec.limits import Limits
 from engine.spec.run import DataSpec
 from engine.store import data_limits
 from engine.store.workspace import Store
@@ -33,7 +33,11 @@ ONESHOT_LOG = "aside.log"
 ONLINE_PATIENCE = 300  # seconds in which nothing comes from the network
 SMALL_ROWS, SMALL_BYTES = 20_000, 20 * 2**20  # up to here a process takes longer to start
 ONLINE = {"describe_dataset", "ingest_dataset", "search_models", "describe_model", "download_model"}
-READING = {"ingest_files", "reread_files", "prepare_dataset", "ingest_dataset"}  # they take turns
+# These take turns: so many processes read data at once.
+READING = {"ingest_files", "reread_files", "prepare_dataset", "ingest_dataset"}
+READERS = threading.BoundedSemaphore(2)
+TURN_SECONDS = 0.5  # between two looks whether somebody who waits still does
+WAITING = "Other files are being read now. This one waits for its turn."
 DATA_FAILURES = Failures(
     DataError,
     ended="Reading this data was ended by the system; memory may have run out. "
@@ -125,10 +129,26 @@ def ask_oneshot(
     """
     if op not in READING:
         return _ask_process(store, op, on_progress, failures, stop, values)
-    with TURNS.take(store.limits.readers_at_once, on_progress, stop) as taken:
+    with take_turn(READERS, on_progress, stop) as taken:
         if not taken:
             raise failures.kind("This was stopped before it began.")
         return _ask_process(store, op, on_progress, failures, stop, values)
+
+
+@contextmanager
+def take_turn(
+    readers: threading.Semaphore, on_progress: OnProgress, stop: threading.Event | None = None
+) -> Iterator[bool]:
+    """A block in which this one reads; False where ``stop`` was set while it waited."""
+    taken = readers.acquire(blocking=False)
+    while not taken and not (stop and stop.is_set()):
+        on_progress(WAITING)
+        taken = readers.acquire(timeout=TURN_SECONDS)
+    try:
+        yield taken
+    finally:
+        if taken:
+            readers.release()
 
 
 def _ask_process(  # noqa: PLR0913  all that one process is given
@@ -151,7 +171,8 @@ def _ask_process(  # noqa: PLR0913  all that one process is given
     try:
         if stop:
             threading.Thread(target=_end_on, args=(stop, child), daemon=True).start()
-        for answer in child.ask(op, workspace=_as_question(store), **values):
+        workspace = (str(store.root), store.owner, store.limits)
+        for answer in child.ask(op, workspace=workspace, **values):
             if answer.final:
                 return answer.value
             on_progress(answer.value)
@@ -160,11 +181,6 @@ def _ask_process(  # noqa: PLR0913  all that one process is given
     finally:
         child.end()
     raise AssertionError("an answer has an end")
-
-
-def _as_question(store: Store) -> tuple[str, str, Limits]:
-    """What the process needs to have the same view of the workspace."""
-    return str(store.root), store.owner, store.limits
 
 
 def _end_on(stop: threading.Event, child: Child) -> None:

@@ -49,7 +49,8 @@ class ProcessBackend:
             with suppress(subprocess.TimeoutExpired):
                 return worker.wait(timeout=1)
             family = _family_of(worker.pid) if self.limits.memory < UNLIMITED else []
-            if sum(map(_memory_of, family)) > self.limits.memory:
+            used = sum(usage.memory for usage in map(usage_of, family) if usage)
+            if used > self.limits.memory:
                 with run.log.open("a", encoding="utf-8") as log:
                     log.write(f"\n{exit_status.MEMORY_LIMIT}\n")
                 worker.kill()
@@ -78,11 +79,3 @@ def _family_of(pid: int) -> list[psutil.Process]:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
     return []
-
-
-def _memory_of(process: psutil.Process) -> float:
-    """Bytes of resident memory; 0 for a process that has ended."""
-    with suppress(psutil.Error):
-        usage = usage_of(process)
-        return usage.memory if usage else 0.0
-    return 0.0

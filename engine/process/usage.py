@@ -32,19 +32,7 @@ def usage_of(process: psutil.Process) -> Usage | None:
     return Usage(times.user + times.system, memory, moved)
 
 
-class Activity:
-    """Notes when a process last got on: computed, read or wrote."""
-
-    def __init__(self, usage: Usage | None, now: float) -> None:
-        self.usage, self.at = usage, now
-
-    def note(self, usage: Usage, now: float) -> None:
-        """Take a new look; ``now`` is by the monotonic clock."""
-        before = self.usage
-        if before is None or self._differ(before, usage):
-            self.usage, self.at = usage, now
-
-    @staticmethod
-    def _differ(before: Usage, now: Usage) -> bool:
-        # A process that only waits is woken now and then, which costs it next to nothing.
-        return now.cpu - before.cpu >= LEAST_WORK or now.moved != before.moved
+def has_worked(before: Usage, now: Usage) -> bool:
+    """Whether a process has computed, read or written between two looks."""
+    # One that only waits is woken now and then, which costs it next to nothing.
+    return abs(now.cpu - before.cpu) >= LEAST_WORK or now.moved != before.moved

@@ -12,9 +12,9 @@ from engine.data import datasets
 from engine.data.datasets import Dataset
 from engine.errors import DataError, HoneError, RunError
 from engine.runs.engine import Engine
+from engine.store.data_limits import bytes_used, clear_caches
 from engine.store.files import bytes_below, remove_whole
 from engine.store.run_dir import RunDir
-from engine.store.space import bytes_used, clear_caches
 from engine.store.workspace import Store
 
 END_SECONDS = 15.0  # for runs that must end before their files are removed
@@ -30,7 +30,7 @@ class DatasetUse(NamedTuple):
 
     @property
     def live_runs(self) -> list[RunDir]:
-        return [run for run in self.runs if run.alive or run.queued]
+        return [run for run in self.runs if run.is_busy]
 
 
 def find_use(store: Store, source: str) -> DatasetUse:
@@ -38,16 +38,14 @@ def find_use(store: Store, source: str) -> DatasetUse:
     if str(source).startswith("sample:"):
         raise DataError("The samples come with Hone and cannot be deleted.")
     dataset = datasets.load_dataset(store, str(source))
-    runs = [run for run in store.all_runs() if run.is_readable and source in _sources_of(run)]
+    readable = (run for run in store.all_runs() if run.is_readable)
+    runs = [
+        run for run in readable if source in (run.spec.data.source, run.spec.data.held_out_source)
+    ]
     listed = (one for one, _ in datasets.list_datasets(store) if one.startswith("dataset:"))
     others = (datasets.load_dataset(store, one) for one in listed)
     edits = [one for one in others if one.parent == source]
     return DatasetUse(dataset, runs, edits, bytes_below(dataset.folder))
-
-
-def _sources_of(run: RunDir) -> tuple[str | None, ...]:
-    data = run.spec.data
-    return data.source, data.held_out_source
 
 
 def delete_dataset(engine: Engine, source: str, with_runs: bool = False) -> DatasetUse:
@@ -112,24 +110,16 @@ def _end_runs(engine: Engine, runs: Iterable[RunDir]) -> None:
     found = list(runs)
     if found:  # others' replies are cut short for nothing less
         engine.desk.free_memory()
-    live = [run for run in found if run.alive or run.queued]
     for end in (engine.cancel, engine.end_now):
-        for run in (run for run in live if run.alive or run.queued):
+        live = [run for run in found if run.is_busy]
+        for run in live:
             with suppress(HoneError):  # it has just ended
                 end(run.id)
-        if not (left := _wait_for_ends(live)):
-            return
-    raise RunError(f"'{left[0].name}' does not stop, so nothing was deleted. Try again later.")
-
-
-def _wait_for_ends(live: Iterable[RunDir]) -> list[RunDir]:
-    """The runs that still work or wait after some time."""
-    end = time.monotonic() + END_SECONDS
-    while left := [run for run in live if run.alive or run.queued]:
-        if time.monotonic() > end:
-            break
-        time.sleep(0.1)
-    return left
+        deadline = time.monotonic() + END_SECONDS
+        while (live := [run for run in live if run.is_busy]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+    if live:
+        raise RunError(f"'{live[0].name}' does not stop, so nothing was deleted. Try again later.")
 
 
 def _clear(store: Store) -> None:

@@ -15,6 +15,7 @@ import psutil
 from engine.errors import RunError
 from engine.estimate.memory import OPTIMIZER_BYTES
 from engine.hardware import GB
+from engine.store.files import bytes_below
 from engine.store.run_dir import RunDir
 
 # At most: what a checkpoint holds beside weights and optimizer states, and the events that follow.
@@ -41,7 +42,7 @@ def free_bytes(folder: Path) -> int:
 
 def checkpoint_size(run: RunDir, trainable: int) -> int:
     """Bytes of the next checkpoint: as the last one, or estimated from the trainable weights."""
-    sizes = [_folder_size(folder) for folder in run.checkpoints.glob("checkpoint-*")]
+    sizes = [bytes_below(folder) for folder in run.checkpoints.glob("checkpoint-*")]
     each_weight = 4 + OPTIMIZER_BYTES[run.spec.optim.optimizer]
     return max(sizes, default=trainable * each_weight + CHECKPOINT_EXTRA_BYTES)
 
@@ -54,19 +55,15 @@ def require_room(run: RunDir, trainable: int, before_start: bool = False) -> Non
     missing = 1
     if before_start:
         missing = CHECKPOINTS_KEPT + 1 - sum(1 for _ in run.checkpoints.glob("checkpoint-*"))
-    needed = max(1, missing) * checkpoint_size(run, trainable) + BALLAST_BYTES
-    there = free_bytes(run.path)
-    if there < needed:
-        raise DiskFullError(full_disk_sentence(needed, there))
+    if text := _describe_shortage(run, max(1, missing) * checkpoint_size(run, trainable)):
+        raise DiskFullError(text)
 
 
 def explain_full_disk(run: RunDir, error: BaseException) -> str:
     """Why a run is paused, where a write failed although there seemed to be room."""
     began = run.view().started
-    needed = checkpoint_size(run, began.trainable if began else 0) + BALLAST_BYTES
-    there = free_bytes(run.path)
-    if there < needed:
-        return full_disk_sentence(needed, there)
+    if text := _describe_shortage(run, checkpoint_size(run, began.trainable if began else 0)):
+        return text
     files = (one.filename for one in _error_chain(error) if isinstance(one, OSError))
     name = next(filter(None, files), "")
     which = f" that holds {name}" if name else ""
@@ -75,12 +72,15 @@ def explain_full_disk(run: RunDir, error: BaseException) -> str:
     )
 
 
-def full_disk_sentence(needed: int, there: int) -> str:
-    """What to tell the user; both sizes in bytes."""
+def _describe_shortage(run: RunDir, size: int) -> str:
+    """What to tell the user where so many bytes have no room; empty where they have."""
+    needed, there = size + BALLAST_BYTES, free_bytes(run.path)
+    if there >= needed:
+        return ""
     return (
         f"The disk is full: about {_in_gb(needed)} are needed for the next checkpoint and "
-        f"{_in_gb(there)} are free. "
-        "Make room (delete old runs on the Runs tab), then press Continue."
+        f"{_in_gb(there)} are free. Make room (delete old runs on the Runs tab), then press "
+        "Continue."
     )
 
 
@@ -116,7 +116,3 @@ def _error_chain(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _folder_size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

@@ -25,9 +25,8 @@ from engine.runs.limits import quota
 from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan
 from engine.runs.speed import SpeedHistory
 from engine.runs.supervisor import Supervisor
-from engine.spec import run as specs
 from engine.spec.limits import LOCAL, Limits
-from engine.spec.run import RunSpec
+from engine.spec.run import RunSpec, make_spec
 from engine.store import events as ev
 from engine.store import heartbeat
 from engine.store.files import close_to_others, remove_whole
@@ -174,7 +173,7 @@ class Engine:
             # epochs that the worker reported count.
             before = began.epochs if began else values["optim"]["epochs"]
             values["optim"]["epochs"] = before + epochs
-            spec = specs.make_spec(values)
+            spec = make_spec(values)
             quota.require_more_steps(run, spec.optim.epochs, self.store.limits)
             quota.require_time_left(run, self.store.limits)
             hardware.require_disk(self.store.root, START_GB, "a run")
@@ -219,7 +218,7 @@ class Engine:
     def delete(self, run_id: str) -> None:
         """Remove a run and its files; raises RunError while it works."""
         run = self.store.run(run_id)
-        if not (run.alive or run.queued):  # others' replies are cut short for nothing less
+        if not run.is_busy:  # others' replies are cut short for nothing less
             self.desk.free_memory()
         self.store.delete_run(run.id)
 

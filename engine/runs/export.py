@@ -56,10 +56,10 @@ def python_lines(run: RunDir, precision: str = "") -> str:
 
     With a precision, they load the model that was merged in it.
     """
-    if (run.adapter / "labels.json").is_file():
-        return _classifier_lines(run, precision)
     result = run.merged(precision) if precision else run.adapter
     whole = bool(precision) or is_whole_model(run.adapter)
+    if (run.adapter / "labels.json").is_file():
+        return _classifier_lines(run, result, whole)
     kind = "AutoModelForCausalLM" if whole else "AutoPeftModelForCausalLM"
     names = "AutoModelForCausalLM, AutoTokenizer" if whole else "AutoTokenizer, GenerationConfig"
     lines = [f"from transformers import {names}"]
@@ -128,11 +128,9 @@ def _read_asking(run: RunDir, result: Path) -> dict[str, Any]:
     return {"plain_text": plain_text, "system": run.spec.data.system.strip()}
 
 
-def _classifier_lines(run: RunDir, precision: str) -> str:
+def _classifier_lines(run: RunDir, result: Path, whole: bool) -> str:
     """Lines of Python for a model that chooses labels or gives a number."""
     base = local.model_path(run.spec.model.source)
-    result = run.merged(precision) if precision else run.adapter
-    whole = bool(precision) or is_whole_model(run.adapter)
     about = json.loads((run.adapter / "labels.json").read_text(encoding="utf-8"))
     lines = ["from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline"]
     if whole:
@@ -147,7 +145,9 @@ def _classifier_lines(run: RunDir, precision: str) -> str:
             f'base = AutoModelForSequenceClassification.from_pretrained(r"{base}", **named)',
             f'model = PeftModel.from_pretrained(base, r"{result}").merge_and_unload()',
         ]
-    lines.append(f'tokenizer = AutoTokenizer.from_pretrained(r"{result if precision else base}")')
+    lines.append(
+        f'tokenizer = AutoTokenizer.from_pretrained(r"{base if result == run.adapter else result}")'
+    )
     lines.append('says = pipeline("text-classification", model=model, tokenizer=tokenizer)')
     if scale := about.get("scale"):
         number = f'says("Hello!")[0]["score"] * {scale["spread"]!r} + {scale["mean"]!r}'

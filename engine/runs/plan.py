@@ -21,8 +21,8 @@ from engine.estimate.forecast import Forecast
 from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.hardware import GB
 from engine.model import local
-from engine.model.check_method import check_method
 from engine.model.info import ModelInfo
+from engine.model.parameters import check_method
 from engine.process import oneshot
 from engine.process.desk import Desk
 from engine.runs import warm_start
@@ -35,7 +35,8 @@ from engine.spec.objective import (
     task_for_objective,
 )
 from engine.spec.run import RunSpec
-from engine.store.space import require_space
+from engine.store.data_limits import require_space
+from engine.store.run_dir import DataSummary
 from engine.store.workspace import Store
 from engine.text import format_bytes
 
@@ -109,15 +110,7 @@ def find_out(store: Store, spec: RunSpec, desk: Desk | None = None) -> Known:
     if desk and info and prepared and prepared.train:
         with problems.collect():
             tokens = desk.count_tokens(source, prepared.train_rows(), spec.data)
-    return Known(tuple(problems.found), prepared, info, tokens, lengths_of(tokens))
-
-
-def lengths_of(tokens: TokenReport | None) -> Lengths | None:
-    """The row lengths of a token report, before any cut."""
-    if tokens is None:
-        return None
-    share = tokens.learned / max(1, tokens.tokens)
-    return lengths_of_report(tokens.edges, tokens.counts, tokens.longest, share)
+    return Known(tuple(problems.found), prepared, info, tokens, lengths_of_report(tokens))
 
 
 def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
@@ -131,8 +124,8 @@ def make_plan(store: Store, desk: Desk, spec: RunSpec, known: Known) -> Plan:
             require_trainable_rows(spec, known.tokens)
     if prepared and spec.model.start:
         with problems.collect():
-            labels = prepared.labels, prepared.each_label
-            warm_start.require_compatible(store, spec, prepared.shape, *labels)
+            about = DataSummary(prepared.shape, tuple(prepared.labels), tuple(prepared.each_label))
+            warm_start.require_compatible(store, spec, about)
     case = estimate = smallest = None
     if info and prepared and not problems.found:
         with problems.collect():

@@ -17,11 +17,10 @@ from pydantic import ValidationError
 from engine.errors import RunError, SpecError
 from engine.model.info import ALL_LINEAR, ModelInfo
 from engine.spec import presets
-from engine.spec import run as specs
 from engine.spec.method import MethodSpec
 from engine.spec.optim import OptimSpec
 from engine.spec.presets import Recipe
-from engine.spec.run import RunSpec
+from engine.spec.run import RunSpec, make_spec, spec_field
 from engine.spec.spec_file import YAML_ERRORS
 from engine.store.files import write_whole
 from engine.store.workspace import Store
@@ -37,26 +36,20 @@ RECIPE_FIELDS = (
     "sampling.max_new_tokens",
     "place.precision",
 )
-RECIPE_CHARACTERS, MOST_RECIPES = 50_000, 200  # characters of a file; recipes in a workspace
+RECIPE_CHARACTERS = 50_000  # of a file
 RECIPE_NAME_LENGTH, RECIPE_TEXT_LENGTH = 60, 400  # characters
 
 
 def recipe_from_spec(spec: RunSpec, name: str, info: ModelInfo | None = None) -> Recipe:
     """A recipe with a run's settings; a group of target modules stays a group for other models."""
     values = {path: _plain_value(path, spec) for path in RECIPE_FIELDS}
-    groups = ("all", "attention", "fewest")
-    group = next((one for one in groups if _is_target_group(spec, info, one)), "")
+    targets, groups = set(spec.method.targets), info.groups if info else {}
+    found = (one for one in ("all", "attention", "fewest") if targets == {*groups.get(one, ())})
+    group = "all" if targets == {ALL_LINEAR} else next(found, "")
     if group:
         values["method.targets"] = [ALL_LINEAR]
     words = {"name": name, "summary": "Your own settings.", "cost": ""}
     return _checked_recipe({**words, "values": values, "group": group or "all"})
-
-
-def _is_target_group(spec: RunSpec, info: ModelInfo | None, group: str) -> bool:
-    targets = set(spec.method.targets)
-    if info is None:
-        return targets == {ALL_LINEAR}
-    return targets in ({ALL_LINEAR}, set(info.groups[group]))
 
 
 def _plain_value(path: str, spec: RunSpec) -> Any:
@@ -69,7 +62,7 @@ def _plain_value(path: str, spec: RunSpec) -> Any:
 def saved_recipes(store: Store) -> dict[str, Recipe]:
     """All recipes of a workspace by id; files that are not recipes are left out."""
     found = {}
-    for path in sorted(store.recipes.glob("*.yaml"))[:MOST_RECIPES]:
+    for path in sorted(store.recipes.glob("*.yaml")):
         try:
             found[path.stem] = parse_recipe(path.read_text(encoding="utf-8"), path.name)
         except (OSError, UnicodeDecodeError, SpecError):
@@ -93,16 +86,15 @@ def store_recipe(store: Store, recipe: Recipe) -> str:
     path = store.recipe_file(same or recipe_id)
     if not same and path.exists():  # another name that reads the same
         path = store.recipe_file(f"{recipe_id}-{secrets.token_hex(2)}")
-    most = min(MOST_RECIPES, store.limits.recipes)
+    most = store.limits.recipes
     if not same and len(list(store.recipes.glob("*.yaml"))) >= most:
-        raise RunError(f"There are {most:.0f} recipes already. Delete some first.")
+        raise RunError(f"There are {most} recipes already. Delete some first.")
     store.recipes.mkdir(parents=True, exist_ok=True)
     write_whole(path, dump_recipe(recipe))
     return path.stem
 
 
 def remove_recipe(store: Store, recipe_id: str) -> None:
-    """Remove a recipe."""
     store.recipe_file(recipe_id).unlink(missing_ok=True)
 
 
@@ -158,7 +150,7 @@ def _checked_recipe(values: dict[Any, Any]) -> Recipe:
         raise SpecError(f"The name of a recipe has 1 to {RECIPE_NAME_LENGTH} characters.")
     if unknown := [path for path in recipe.values if path not in RECIPE_FIELDS]:
         raise SpecError("\n".join(_describe_unknown(path[:80]) for path in unknown[:20]))
-    spec = specs.make_spec(presets.nest_values(recipe.values))
+    spec = make_spec(presets.nest_values(recipe.values))
     checked = {path: _plain_value(path, spec) for path in recipe.values}
     words = {
         "name": recipe.name.strip(),
@@ -176,7 +168,7 @@ def _describe_problem(problem: Any) -> str:
 
 def _describe_unknown(path: str) -> str:
     try:
-        title = specs.spec_field(path).title
+        title = spec_field(path).title
     except (KeyError, AttributeError):
         return f"'{path}' is not a setting of Hone. Check the spelling, or remove it."
     return (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from engine.coach import coach, curves, scores
 from engine.coach.caution import score_caution
@@ -28,13 +28,11 @@ CURVE_BUCKETS = 300  # points of a curve that is kept
 REPORT_FILE = "report.json"
 
 
-class _ReportPart(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+class _ReportPart(BaseModel, frozen=True, extra="ignore"):
+    """A part of the report, as the file holds it."""
 
 
 class ReportSetting(_ReportPart):
-    """One setting in words."""
-
     label: str
     value: str
     note: str = ""

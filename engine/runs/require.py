@@ -12,7 +12,7 @@ def require_result(run: RunDir, verb: str, then: str = "") -> None:
     """The run has saved something and does nothing now."""
     if not run.has_result:
         raise RunError(f"This run has not saved anything yet, so there is nothing to {verb}.")
-    if run.alive or run.queued:
+    if run.is_busy:
         raise RunError(
             f"This run is still working or waiting. Wait until it is done, then {then or verb}."
         )
@@ -27,7 +27,7 @@ def require_base(run: RunDir) -> None:
 def require_continuable(run: RunDir) -> None:
     """The run ended early, and no other job of it works or waits."""
     state = run.state()
-    if not state.can_continue or run.queued or run.alive:
+    if not state.can_continue or run.is_busy:
         working = " Another job of it works or waits." if state.can_continue else ""
         raise RunError(f"'{run.name}' cannot be continued: it is {state.value}.{working}")
 
@@ -35,7 +35,7 @@ def require_continuable(run: RunDir) -> None:
 def require_extendable(run: RunDir, epochs: float) -> None:
     """The run is finished and has a checkpoint to go on from."""
     name, state = run.name, run.state()
-    if state != RunState.FINISHED or run.queued or run.alive:
+    if state != RunState.FINISHED or run.is_busy:
         next_step = "Continue it first." if state.can_continue else "Wait until it is done."
         if state == RunState.IMPORTED:
             next_step = "Train on from its adapter."

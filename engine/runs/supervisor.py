@@ -6,7 +6,6 @@ was killed finds everything again. Workers live in a session of their own and ou
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -16,11 +15,11 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine import hardware
-from engine.errors import HoneError
+from engine.errors import LOG, HoneError
 from engine.process import exit_status
 from engine.process.run import DYING_SECONDS, Backend
 from engine.runs.limits.forgetting import FORGET_POLL_SECONDS, Forgetter
-from engine.runs.limits.time_limit import TimeLimit, describe_time_limit
+from engine.runs.limits.time_limit import describe_time_limit, limited_time
 from engine.runs.step_down import step_down
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
@@ -28,7 +27,6 @@ from engine.store.run_queue import RunQueue
 from engine.store.run_view import RunState
 from engine.store.workspace import Store
 
-SUPERVISOR_LOG = logging.getLogger("hone")
 ORPHAN_POLL_SECONDS = 0.2
 
 
@@ -63,7 +61,7 @@ class Supervisor:
             try:
                 forgetter.remove_unseen()
             except (OSError, HoneError):  # somebody else has removed a folder meanwhile
-                SUPERVISOR_LOG.exception("owners who do not come back could not be removed")
+                LOG.exception("owners who do not come back could not be removed")
             time.sleep(FORGET_POLL_SECONDS)
 
     def enqueue(self, run: RunDir, job: str) -> None:
@@ -82,7 +80,7 @@ class Supervisor:
         try:
             self._take_over()
         except Exception:  # a folder that cannot be read; the queue must not stand still for it
-            SUPERVISOR_LOG.exception("what an earlier app left could not be looked through")
+            LOG.exception("what an earlier app left could not be looked through")
         while not self._closed:
             if not self._work_on_next():
                 self._wake.wait(timeout=1)
@@ -109,7 +107,7 @@ class Supervisor:
                 self._run_job(run)
             return run is not None
         except Exception:  # a run was cancelled or deleted meanwhile, or worse; the queue goes on
-            SUPERVISOR_LOG.exception("a job of the queue failed")
+            LOG.exception("a job of the queue failed")
             if run is not None:  # the others must not wait for one whose folder is damaged
                 self._failed[run.path] = _time_of_mark(run)
             return False
@@ -126,7 +124,7 @@ class Supervisor:
         try:
             # The desk and a run do not fit into the same memory, nor compute at once.
             self.free_memory()
-            with TimeLimit(run, job, self.store.limits):
+            with limited_time(run, job, self.store.limits):
                 code = self.backend.work(run, job) if run.queued == job else 0
         except OSError as error:
             _record_problem(run, job, exit_status.describe_start_failure(error))
@@ -145,7 +143,7 @@ class Supervisor:
         log_size, polls = _file_size(run.log), round(DYING_SECONDS / ORPHAN_POLL_SECONDS)
         counts = deque([hardware.count_memory_kills()], maxlen=polls)
         job = "" if run.view().interlude else "train"
-        with TimeLimit(run, job, self.store.limits):
+        with limited_time(run, job, self.store.limits):
             while run.alive:
                 if self._closed:
                     return
@@ -157,7 +155,7 @@ class Supervisor:
             if no_memory or run.end_request in ("end", "limit"):
                 self._explain_end(run, job, code, no_memory)
         except Exception:  # the run was deleted meanwhile, or worse; the queue goes on
-            SUPERVISOR_LOG.exception("the end of a worker of an earlier app could not be explained")
+            LOG.exception("the end of a worker of an earlier app could not be explained")
 
     def _explain_end(self, run: RunDir, job: str, code: int, no_memory: bool) -> None:
         """Record why a worker ended; after a kill for memory, queue it with a smaller layout."""

@@ -6,39 +6,25 @@ What the page calls "base" is still the base model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from engine.coach.caution import was_trained_elsewhere
 from engine.errors import ModelError, RunError, SpecError
 from engine.model import config_json, local
 from engine.model.fingerprint import require_same_base
 from engine.spec.method import METHODS, MethodKind, MethodSpec
-from engine.spec.objective import (
-    OBJECTIVE_NAMES,
-    ObjectiveKind,
-    Task,
-    head_outputs,
-    resolve_objective,
-    task_for_objective,
-)
-from engine.spec.run import DataSpec, RunSpec, Shape, make_spec
-from engine.store import run_dir
+from engine.spec.objective import OBJECTIVE_NAMES, Task, head_outputs, resolve_objective
+from engine.spec.run import DataSpec, RunSpec, Shape, make_spec, spec_field
 from engine.store.files import link_or_copy, write_json
-from engine.store.run_dir import RunDir
+from engine.store.run_dir import START_ABOUT_FILE, DataSummary, RunDir, read_data_summary
 from engine.store.workspace import Store
 
-START_ABOUT_FILE = "about.json"  # beside the files: which run they came from
 # What a model may be able to do.
 POSSIBLE_TASKS: tuple[tuple[Task, ...], ...] = (("write", "classify"), ("classify",))
-# Fields of the method that must agree, beside rank and alpha, and what they are called.
-SAME_FIELDS = {
-    "targets": "Target modules",
-    "layers": "Layers",
-    "rslora": "Rank-stabilised scaling",
-    "bias": "Biases",
-    "save": "Modules trained in full",
-}
+# Fields of an adapter's method that must agree.
+SAME_FIELDS = ("rank", "alpha", "ranks", "targets", "layers", "rslora", "bias", "save")
 PLAIN_LORA: set[MethodKind] = {"lora", "qlora", "lora8"}  # that differ in the base weights alone
 LABELS_NAMED = 5  # in an error
 
@@ -84,17 +70,10 @@ def warm_start_spec(run: RunDir) -> RunSpec:
     return make_spec(spec.model_dump() | {"method": method, "model": model})
 
 
-def require_compatible(
-    store: Store,
-    spec: RunSpec,
-    shape: Shape,
-    labels: Iterable[str],
-    each_label: Iterable[str] = (),
-) -> None:
+def require_compatible(store: Store, spec: RunSpec, rows: DataSummary) -> None:
     """Raise HoneError with everything that keeps a run from starting from ``spec.model.start``."""
     run = origin_run(store, spec.model.start)
-    about = run_dir.DataSummary(shape, tuple(labels), tuple(each_label))
-    found = [*_model_differences(run, spec), *_objective_differences(run, spec.data, about)]
+    found = [*_model_differences(run, spec), *_objective_differences(run, spec.data, rows)]
     if found:
         name = run.meta["name"]
         raise SpecError("\n".join([f"It cannot start from '{name}' with these settings.", *found]))
@@ -107,7 +86,9 @@ def copy_result(run: RunDir, folder: Path) -> None:
     for file in run.adapter.iterdir():
         if file.is_file() and not file.name.startswith("."):
             link_or_copy(file, folder / file.name)
-    write_json(folder / START_ABOUT_FILE, {"run": run.id, "name": run.meta["name"]})
+    about = {"run": run.id, "name": run.meta["name"]}
+    about |= {"trained_elsewhere": was_trained_elsewhere(run)}
+    write_json(folder / START_ABOUT_FILE, about)
 
 
 def origin_name(run: RunDir) -> str:
@@ -124,36 +105,21 @@ def _model_differences(run: RunDir, spec: RunSpec) -> Iterator[str]:
     if spec.model.source != old.model.source:
         name = Path(old.model.source).name
         yield f"Base model (model.source): it was made for '{name}'. Choose that one."
-    if not _same_kind(run, spec.method.kind, old.method.kind):
+    kinds = {spec.method.kind, old.method.kind}
+    # An adapter that was made elsewhere does not say in how many bits its base model was kept.
+    if len(kinds) > 1 and not (run.view().imported and kinds <= PLAIN_LORA):
         yield f"Method (method.kind): it is {METHODS[old.method.kind].name}. Choose that one."
     elif spec.method.adapts:
         yield from _adapter_differences(spec.method, old.method)
 
 
-def _same_kind(run: RunDir, mine: MethodKind, other: MethodKind) -> bool:
-    """Whether one method goes on with the other's result.
-
-    An adapter that was made elsewhere does not say in how many bits its base model was kept.
-    """
-    free = run.view().imported and {mine, other} <= PLAIN_LORA
-    return mine == other or bool(free)
-
-
 def _adapter_differences(mine: MethodSpec, other: MethodSpec) -> Iterator[str]:
-    numbers = (
-        ("Rank (method.rank)", mine.rank, other.rank),
-        ("Alpha (method.alpha)", mine.scale_alpha, other.scale_alpha),
-    )
-    for title, here, there in numbers:
-        if here != there:
-            yield f"{title}: it has {there}. Set that; now it is {here}."
-    if mine.ranks != other.ranks:
-        ranks = _value_in_words(other.ranks)
-        yield f"Ranks of single modules (method.ranks): it has {ranks}. Set the same."
-    for name, title in SAME_FIELDS.items():
-        if not _is_same(name, getattr(mine, name), getattr(other, name)):
-            words = _value_in_words(getattr(other, name))
-            yield f"{title} (method.{name}): it has {words}. Set the same."
+    for name in SAME_FIELDS:
+        used = "scale_alpha" if name == "alpha" else name
+        here, there = getattr(mine, used), getattr(other, used)
+        if not _is_same(name, here, there):
+            words = f"it is {_in_words(there)} in that run and {_in_words(here)} here"
+            yield f"{spec_field(f'method.{name}').title} (method.{name}): {words}. Set the same."
 
 
 def _is_same(name: str, here: Any, there: Any) -> bool:
@@ -164,25 +130,24 @@ def _is_same(name: str, here: Any, there: Any) -> bool:
     return set(here) == set(there)
 
 
-def _value_in_words(value: Any) -> str:
+def _in_words(value: Any) -> str:
     if isinstance(value, bool):
-        return "it on" if value else "it off"
-    if not value:
-        return "none"
+        return "on" if value else "off"
     if isinstance(value, dict):
         value = [f"{name}: {rank}" for name, rank in value.items()]
-    return ", ".join(value) if isinstance(value, tuple | list) else f"'{value}'"
+    return (", ".join(value) if isinstance(value, tuple | list) else str(value)) or "empty"
 
 
-def _objective_differences(run: RunDir, data: DataSpec, rows: run_dir.DataSummary) -> Iterator[str]:
+def _objective_differences(run: RunDir, data: DataSpec, rows: DataSummary) -> Iterator[str]:
     """Where objective or labels differ whatever the model can do, which is not known here."""
-    about = run_dir.read_data_summary(run.about_file)
+    about = read_data_summary(run.about_file)
     shape, old_shape = rows.shape or Shape.CHAT, about.shape or Shape.CHAT
     pairs = [
         (resolve_objective(data, shape, can), resolve_objective(run.spec.data, old_shape, can))
         for can in POSSIBLE_TASKS
     ]
-    if not any(_are_compatible(mine, other) for mine, other in pairs):
+    # A model that writes may learn to prefer, and the other way round.
+    if not any(mine == other or {mine, other} == {"write", "prefer"} for mine, other in pairs):
         words = OBJECTIVE_NAMES[pairs[0][1]].lower()
         yield f"What to learn (data.goal): it learned to {words}. Choose that on the Data tab."
         return
@@ -192,8 +157,3 @@ def _objective_differences(run: RunDir, data: DataSpec, rows: run_dir.DataSummar
         more = " …" if len(there) > LABELS_NAMED else ""
         names = ", ".join(there[:LABELS_NAMED])
         yield f"Labels: it tells {names}{more} apart. These rows have others."
-
-
-def _are_compatible(mine: ObjectiveKind, other: ObjectiveKind) -> bool:
-    """Whether one objective can follow the other: a model that writes may learn to prefer."""
-    return mine == other or task_for_objective(mine) == task_for_objective(other) == "write"

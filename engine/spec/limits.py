@@ -21,7 +21,7 @@ class Limits(NamedTuple):
     dataset_rows: float
     datasets: float  # of one owner
     runs: float  # of one owner
-    recipes: float  # of one owner
+    recipes: int  # of one owner
     run_steps: float
     run_minutes: float  # of a run, a merge or a score, however often it is continued
     waiting_each: float  # jobs of one owner
@@ -32,7 +32,6 @@ class Limits(NamedTuple):
     child_memory: float  # bytes of a process that reads, answers or trains
     child_cpu_seconds: float  # of processor time of a process that reads or asks the Hub
     child_file_bytes: float  # of one file that a process writes
-    readers_at_once: int  # processes that read data
     # What a page may send (ui.access keeps these).
     request_bytes: float  # of one request that is no upload; pasted rows are the largest
     requests_at_once: float  # of one owner: being read, or waiting for their turn
@@ -89,7 +88,6 @@ LOCAL = Limits(
     child_memory=UNLIMITED,
     child_cpu_seconds=6 * 3600,
     child_file_bytes=500 * GB,
-    readers_at_once=2,
     request_bytes=16 * MB,
     requests_at_once=UNLIMITED,
     open_pages=UNLIMITED,
@@ -132,7 +130,6 @@ DEMO = Limits(
     child_memory=4 * GB,
     child_cpu_seconds=120,
     child_file_bytes=200 * MB,
-    readers_at_once=2,
     request_bytes=4 * MB,
     requests_at_once=30,
     open_pages=30,

@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from engine.errors import HoneError, RunError
-from engine.spec import run as specs
-from engine.spec.run import Shape
+from engine.spec.run import RunSpec, Shape, make_spec
 from engine.spec.spec_file import dump_spec_yaml, load_spec_yaml
 from engine.store import events as ev
 from engine.store.event_log import append_event
@@ -24,13 +23,12 @@ from engine.store.view_cache import VIEWS
 
 _PROBING = threading.Lock()
 OWNERS = "owners"  # the folder of the homes of all owners but one (engine.store.workspace)
-JOBS = ("train", "score", "merge-fp32", "merge-bf16")
+START_ABOUT_FILE = "about.json"  # in a run's start/: which run that adapter is from
+JOB_KINDS = ("train", "score", "merge-fp32", "merge-bf16")
 LAST_SECOND = 2.0**37  # that every system can tell the date of
 
 
 class RunDir:
-    """One run's folder."""
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self.id = path.name
@@ -45,7 +43,7 @@ class RunDir:
         self.adapter = path / "adapter"
         # The result of another run that this one starts from (engine.runs.warm_start).
         self.start = path / "start"
-        # Holds what to do, one of JOBS.
+        # Holds what to do, one of JOB_KINDS.
         self.queue_mark = path / "queued"
         self.stop_mark = path / "stop"  # holds how: keep, pause, cancel or end
         self.ballast = path / ".ballast"  # room for the last words on a full disk
@@ -82,12 +80,12 @@ class RunDir:
         return self.path / "merged" / precision
 
     @property
-    def spec(self) -> specs.RunSpec:
+    def spec(self) -> RunSpec:
         try:
             about = self.spec_file.stat()
         except OSError:
-            return specs.make_spec(load_spec_yaml(self.spec_file))  # says what is wrong
-        return _read_spec(self.spec_file, (about.st_ino, about.st_mtime_ns, about.st_size))
+            return make_spec(load_spec_yaml(self.spec_file))  # says what is wrong
+        return _load_spec(self.spec_file, (about.st_ino, about.st_mtime_ns, about.st_size))
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -110,7 +108,7 @@ class RunDir:
             ) from None
         return value
 
-    def set_spec(self, spec: specs.RunSpec) -> None:
+    def set_spec(self, spec: RunSpec) -> None:
         write_whole(self.spec_file, dump_spec_yaml(spec))
 
     def set_meta(self, **changes: str) -> None:
@@ -151,7 +149,12 @@ class RunDir:
             job = self.queue_mark.read_text(encoding="utf-8")
         except (OSError, ValueError):
             return ""
-        return job if job in JOBS else ""
+        return job if job in JOB_KINDS else ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job of it works or waits."""
+        return self.alive or bool(self.queued)
 
     @property
     def end_request(self) -> str:
@@ -186,8 +189,8 @@ class RunDir:
 
 
 @lru_cache(maxsize=1000)  # to read YAML takes a list of runs its time
-def _read_spec(file: Path, version: tuple[int, ...]) -> specs.RunSpec:
-    return specs.make_spec(load_spec_yaml(file))
+def _load_spec(file: Path, version: tuple[int, ...]) -> RunSpec:
+    return make_spec(load_spec_yaml(file))
 
 
 def is_whole_model(result: Path) -> bool:

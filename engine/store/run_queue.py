@@ -10,6 +10,7 @@ list (somebody copied it here, or the file is damaged) comes after the others, o
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,8 +31,6 @@ MOST_TURNS = 1000  # owners whose turn is remembered
 
 
 class WaitingJob(NamedTuple):
-    """A job that waits."""
-
     run: RunDir
     job: str
     place: int  # among the jobs of all owners, from 1
@@ -58,19 +57,17 @@ class RunQueue:
 
     def waiting_jobs(self) -> list[WaitingJob]:
         """The jobs of all owners that wait, the next one first."""
-        by_owner: dict[str, list[tuple[int, RunDir, str]]] = {}
-        for at, (run, job) in enumerate(self._marked_runs()):
-            by_owner.setdefault(run.owner, []).append((at, run, job))
         turns = {owner: at for at, owner in enumerate(_read_names(self.turns_file))}
+        earlier = Counter[str]()  # jobs of each owner
         found = []
-        for owner, jobs in by_owner.items():
-            for turn, (at, run, job) in enumerate(jobs):
-                found.append((turn, turns.get(owner, -1), at, run, job))
-        ordered = sorted(found, key=lambda one: one[:3])
-        return [WaitingJob(run, job, place) for place, (*_, run, job) in enumerate(ordered, 1)]
+        for run, job in self._marked_runs():
+            found.append((earlier[run.owner], turns.get(run.owner, -1), run, job))
+            earlier[run.owner] += 1
+        found.sort(key=lambda one: one[:2])
+        return [WaitingJob(run, job, place) for place, (*_, run, job) in enumerate(found, 1)]
 
     def _marked_runs(self) -> list[tuple[RunDir, str]]:
-        """The runs that wait and their jobs, whose turn it is aside."""
+        """The runs that wait and their jobs, in each owner's own order."""
         listed = {key: at for at, key in enumerate(_read_names(self.file))}
         found = []
         for run in self.store.every_run("queued"):
@@ -89,7 +86,7 @@ class RunQueue:
             # run back with a smaller layout.
             listed, own = _read_names(self.file), key_of(run)
             others = (one for one in self.store.every_run() if key_of(one) in listed)
-            kept = {key_of(one) for one in others if one.queued or one.alive} - {own}
+            kept = {key_of(one) for one in others if one.is_busy} - {own}
             write_json(self.file, [*(key for key in listed if key in kept), own])
             write_whole(run.queue_mark, job)
 

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from copy import copy
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any
 
 from engine.spec.batch import BatchLayout
 from engine.store import events as ev
+from engine.store.score_events import NumberScore, Perplexity, Scored, ScoreEvent
 
 
 class RunState(StrEnum):
@@ -48,10 +48,6 @@ END_STATES: dict[type, RunState] = {
 }
 
 
-def _float_array() -> array[float]:
-    return array("d")
-
-
 @dataclass
 class RunView:
     """What a run's events say so far; ``steps`` to ``seconds`` are arrays with a value per step."""
@@ -61,12 +57,12 @@ class RunView:
     phase: str = ""
     last: ev.Step | None = None  # the newest step
     steps: array[int] = field(default_factory=lambda: array("q"))
-    losses: array[float] = field(default_factory=_float_array)
-    lrs: array[float] = field(default_factory=_float_array)
-    grads: array[float] = field(default_factory=_float_array)  # norms of gradients; NaN: not known
-    speeds: array[float] = field(default_factory=_float_array)  # tokens per second
+    losses: array[float] = field(default_factory=lambda: array("d"))
+    lrs: array[float] = field(default_factory=lambda: array("d"))
+    grads: array[float] = field(default_factory=lambda: array("d"))  # norms; NaN: not known
+    speeds: array[float] = field(default_factory=lambda: array("d"))  # tokens per second
     tokens: array[int] = field(default_factory=lambda: array("q"))  # seen since the start
-    seconds: array[float] = field(default_factory=_float_array)  # since the start
+    seconds: array[float] = field(default_factory=lambda: array("d"))  # since the start
     memory_gb: float = 0.0  # peak, of the layout that it goes on with
     checks: list[ev.Evaluated] = field(default_factory=list)
     samples: list[ev.Sampled] = field(default_factory=list)
@@ -79,7 +75,7 @@ class RunView:
     merging: str = ""  # precision of a merge that has begun and not ended
     merged: dict[str, ev.Merged] = field(default_factory=dict)  # precision -> last result
     scoring: bool = False  # a score was asked for and has not come yet
-    scored: ev.ScoreEvent | None = None  # the newest, of the adapter as it is now
+    scored: ScoreEvent | None = None  # the newest, of the adapter as it is now
     score_problem: str = ""  # why the last scoring came to nothing
     proving: ev.Proving | None = None  # a layout that is being tried
     proved: tuple[BatchLayout, ev.Proved] | None = None  # the newest layout that fitted
@@ -143,8 +139,7 @@ class RunView:
 
     def copy(self) -> RunView:
         """A view that later events do not change."""
-        values: dict[str, Any] = {one.name: copy(getattr(self, one.name)) for one in fields(self)}
-        return RunView(**values)
+        return RunView(**{one.name: copy(getattr(self, one.name)) for one in fields(self)})
 
 
 def fold_events(events: Iterable[ev.Event], view: RunView | None = None) -> RunView:
@@ -168,10 +163,10 @@ def _add_event(view: RunView, event: ev.Event) -> None:  # noqa: C901, PLR0912  
         case ev.Proving():
             view.proving = event
         case ev.Proved() if view.proving:
-            view.proved = (layout_of(view.proving), event)
+            view.proved = (view.proving.layout, event)
             view.proving = None
         case ev.SteppedDown():
-            view.layout, view.proving, view.memory_gb = layout_of(event), None, 0.0
+            view.layout, view.proving, view.memory_gb = event.layout, None, 0.0
             view.stepped.append(event)
         case ev.Estimated():
             view.estimated = event
@@ -200,11 +195,10 @@ def _add_event(view: RunView, event: ev.Event) -> None:  # noqa: C901, PLR0912  
         case ev.Merging():
             view.interlude, view.merging, view.scoring = True, event.precision, False
         case ev.Merged():
-            view.merging = ""
-            view.merged[event.precision] = event
+            view.merging, view.merged[event.precision] = "", event
         case ev.Scoring():
             view.interlude, view.scoring, view.score_problem, view.merging = True, True, "", ""
-        case ev.Scored() | ev.NumberScore() | ev.Perplexity():
+        case Scored() | NumberScore() | Perplexity():
             view.scoring, view.scored = False, event
 
 
@@ -236,19 +230,14 @@ def _extend_view(view: RunView, event: ev.Extended) -> None:
     view.ended = ev.Stopped(time=event.time, step=view.step, kept=True)
 
 
-def layout_of(event: ev.Proving | ev.SteppedDown) -> BatchLayout:
-    """The layout of the batch that an event is about."""
-    return BatchLayout(event.batch, event.accumulation, event.checkpointing)
-
-
 def _cut_back(view: RunView, step: int) -> None:
     """Forget what lies beyond the checkpoint that a resumed run starts from."""
     kept = bisect_right(view.steps, step)
     if view.last and kept < len(view.steps):
         view.last = _earlier_step(view, view.last, kept - 1) if kept else None
-    by_step = (view.steps, view.losses, view.lrs, view.grads, view.speeds, view.tokens)
-    for series in (*by_step, view.seconds):
-        del series[kept:]
+    for series in vars(view).values():
+        if isinstance(series, array):
+            del series[kept:]
     view.checks = [check for check in view.checks if check.step <= step]
     view.samples = [sample for sample in view.samples if sample.step <= step]
     view.saved = [saved for saved in view.saved if saved.step <= step]

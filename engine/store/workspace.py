@@ -29,8 +29,8 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RunError
-from engine.spec import run as specs
 from engine.spec.limits import LOCAL, Limits
+from engine.spec.run import RunSpec
 from engine.store.files import link_or_copy, remove_whole, whole_folder, write_json
 from engine.store.run_dir import OWNERS, RunDir
 
@@ -70,7 +70,6 @@ class Store:
                 folder.mkdir(exist_ok=True)
 
     def own_folders(self) -> tuple[Path, ...]:
-        """The folders of this owner's files."""
         found = (self.runs, self.datasets, self.recipes, self.prepared, self.tokens)
         return (*found, self.hub_cache, self.tmp)
 
@@ -86,7 +85,7 @@ class Store:
 
     def create_run(
         self,
-        spec: specs.RunSpec,
+        spec: RunSpec,
         train: Path,
         held_out: Path,
         about: dict[str, Any],
@@ -118,7 +117,7 @@ class Store:
         The id may come from a visitor, so it never reaches a path unchecked.
         """
         valid = isinstance(run_id, str) and ID_PATTERN.fullmatch(run_id)
-        if not valid or not _is_file(self.runs / run_id / "spec.yaml"):
+        if not valid or not _is_there(self.runs / run_id / "spec.yaml"):
             raise RunError(
                 f"There is no run '{str(run_id)[:80]}'. It may have been deleted; look at the Runs "
                 "tab."
@@ -151,7 +150,7 @@ class Store:
     def delete_run(self, run_id: str) -> None:
         """Remove a run and all its files; raises RunError while a worker uses it."""
         run = self.run(run_id)
-        if run.alive or run.queued:
+        if run.is_busy:
             raise RunError("This run is still working or waiting. Stop it first, then delete it.")
         remove_whole(run.path)
 
@@ -165,10 +164,9 @@ class Store:
 
     def all_owners(self) -> list[str]:
         """The owners beside "" that have files."""
-        return [name for name in _names_in(self.root / OWNERS) if OWNER_PATTERN.fullmatch(name)]
+        return [name for name in _entry_names(self.root / OWNERS) if OWNER_PATTERN.fullmatch(name)]
 
     def all_homes(self) -> list[Path]:
-        """The folders of all owners."""
         return [self.root, *(self.root / OWNERS / owner for owner in self.all_owners())]
 
     def touch_owner(self) -> None:
@@ -202,7 +200,7 @@ class Store:
                 shutil.rmtree(doomed, ignore_errors=True)
 
 
-def _names_in(folder: Path) -> list[str]:
+def _entry_names(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return [entry.name for entry in entries]
@@ -211,15 +209,15 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _runs_in(folder: Path, having: str = "spec.yaml") -> Iterator[RunDir]:
-    for name in _names_in(folder):
+    for name in _entry_names(folder):
         if not ID_PATTERN.fullmatch(name):
             continue
         # Texts, not paths: the queue is looked through for every page, every other second.
         inside = f"{folder}{os.sep}{name}{os.sep}"
-        if _is_file(inside + having) and _is_file(f"{inside}spec.yaml"):
+        if _is_there(inside + having) and _is_there(f"{inside}spec.yaml"):
             yield RunDir(folder / name)
 
 
-def _is_file(path: str | Path) -> bool:
+def _is_there(path: str | Path) -> bool:
     """Whether this is a file; False in a folder that may not even be looked into."""
     return os.path.isfile(path)  # noqa: PTH113  Path.is_file raises PermissionError there

@@ -35,7 +35,7 @@ from engine.runs import disk_space, report
 from engine.store import events as ev
 from engine.store.files import keep_private
 from engine.store.run_dir import RunDir
-from engine.work.heartbeat import Heart
+from engine.work.heartbeat import SignWriter
 
 LESS_MEMORY = "Lower the batch size or the longest example, then start again."
 NICENESS = 5  # of 19: less than a third of the weight of others
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
         if run.queued != job:  # taken out of the queue while this process was starting
             return 0
         try:
-            code = _run_job(run, job, Heart(run.path))
+            code = _run_job(run, job, SignWriter(run.path))
             with contextlib.suppress(OSError):  # a full disk; the page makes it from the events
                 report.write_report(run)
             return code
@@ -62,12 +62,12 @@ def main(arguments: list[str]) -> int:
             disk_space.release_ballast(run)
 
 
-def _run_job(run: RunDir, job: str, heart: Heart) -> int:
+def _run_job(run: RunDir, job: str, signs: SignWriter) -> int:
     """Do the job under the device's lock, or record why it failed; the exit code."""
     try:
         disk_space.keep_ballast(run)
         if _take_job(run, job):
-            device_lock = _lock_device(run, job, heart)
+            device_lock = _lock_device(run, job, signs)
             _dispatch(run, job)
             device_lock.release()
         return 0
@@ -144,7 +144,7 @@ def _free_disk(run: RunDir, job: str) -> None:
         shutil.rmtree(run.path / "merged" / f".{job.removeprefix('merge-')}", ignore_errors=True)
 
 
-def _lock_device(run: RunDir, job: str, heart: Heart) -> FileLock:
+def _lock_device(run: RunDir, job: str, signs: SignWriter) -> FileLock:
     """Wait for the device's lock: no two processes of a workspace compute on one device at once."""
     lock = FileLock(run.root / "locks" / f"{detect_device().kind}.lock")
     try:
@@ -152,7 +152,7 @@ def _lock_device(run: RunDir, job: str, heart: Heart) -> FileLock:
     except Timeout:
         if job == "train":
             run.emit(ev.Phase(text="Waiting for another run on this machine."))
-        with heart.waiting():
+        with signs.waiting():
             lock.acquire()
     return lock
 

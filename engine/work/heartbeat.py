@@ -11,26 +11,17 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import psutil
 
-from engine.process.usage import LEAST_WORK, usage_of
+from engine.process.usage import Usage, has_worked, usage_of
 from engine.store import heartbeat
 
-SECONDS = 1.0  # between two signs
+SIGN_SECONDS = 1.0  # between two signs
 
 
-class Work(NamedTuple):
-    """What has been done so far."""
-
-    own: float  # processor seconds of all threads but the one that looks
-    moved: int  # bytes read and written
-    children: float  # processor seconds of child processes that live
-
-
-class Heart:
-    """Beats as long as the process works, or waits for something that it may wait for."""
+class SignWriter:
+    """Writes signs as long as the process works, or waits for something that it may wait for."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._sign = folder, heartbeat.own_sign()
@@ -38,7 +29,7 @@ class Heart:
         self._may_wait = False
         with contextlib.suppress(OSError):  # a full disk; the work itself will say so
             heartbeat.write_sign(folder, self._sign)
-        threading.Thread(target=self._beat, daemon=True).start()
+        threading.Thread(target=self._write_signs, daemon=True).start()
 
     @contextlib.contextmanager
     def waiting(self) -> Iterator[None]:
@@ -49,30 +40,24 @@ class Heart:
         finally:
             self._may_wait = False
 
-    def _beat(self) -> None:
+    def _write_signs(self) -> None:
         before = self._look()
         while True:
-            time.sleep(SECONDS)
+            time.sleep(SIGN_SECONDS)
             now = self._look()
-            if not self._may_wait and not _got_on(before, now):
+            if not self._may_wait and not has_worked(before, now):
                 continue
             with contextlib.suppress(OSError):  # the folder was deleted, or the disk is full
                 heartbeat.write_sign(self._folder, self._sign._replace(at=time.monotonic()))
             before = self._look()  # the sign itself was written, too
 
-    def _look(self) -> Work:
-        usage, children = usage_of(self._process), 0.0
+    def _look(self) -> Usage:
+        """What all threads but this one have used, and the child processes that live.
+
+        A child that ends takes its processor time along, so the sum may fall.
+        """
+        usage, cpu = usage_of(self._process), time.process_time() - time.thread_time()
         with contextlib.suppress(psutil.Error):
-            for child in self._process.children():
-                spent = usage_of(child)
-                children += spent.cpu if spent else 0.0
-        own = time.process_time() - time.thread_time()
-        return Work(own, usage.moved if usage else 0, children)
-
-
-def _got_on(before: Work, now: Work) -> bool:
-    return (
-        now.own - before.own >= LEAST_WORK
-        or now.moved != before.moved
-        or abs(now.children - before.children) >= LEAST_WORK  # one that ended takes its time along
-    )
+            children = map(usage_of, self._process.children())
+            cpu += sum(spent.cpu for spent in children if spent)
+        return Usage(cpu, 0, usage.moved if usage else 0)

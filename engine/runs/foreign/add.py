@@ -24,9 +24,10 @@ from engine.runs.foreign.head import LabelledHead, read_head, require_same_label
 from engine.runs.limits import quota
 from engine.spec.data import DataSpec, Shape
 from engine.spec.method import MethodSpec
+from engine.spec.objective import LABEL_OBJECTIVES
 from engine.spec.run import RunSpec, make_spec
+from engine.store import data_limits
 from engine.store import events as ev
-from engine.store import space
 from engine.store.files import draft_folder, write_json, write_whole
 from engine.store.run_dir import RunDir
 
@@ -69,7 +70,7 @@ def add_adapter(
     """
     quota.require_run_place(engine.store)
     parts = _read_parts(engine, files, label, choices, models)
-    space.require_space(engine.store, files[WEIGHTS_NAME].stat().st_size)
+    data_limits.require_space(engine.store, files[WEIGHTS_NAME].stat().st_size)
     spec = _make_spec(parts, choices, label)
     with _rows(engine, spec, choices, parts.head) as (train, held_out, about):
         plain_text = about["shape"] == Shape.TEXT.value
@@ -149,7 +150,7 @@ def _make_spec(parts: _Parts, choices: Choices, label: str) -> RunSpec:
         values["template"] = parts.template
     if parts.head:
         values["goal"] = parts.head.goal
-    elif data.goal in ("classify", "multilabel", "regress"):
+    elif data.goal in LABEL_OBJECTIVES:
         values["goal"] = "auto"
     return make_spec(
         {

@@ -5,13 +5,13 @@ Out of a zip come only the files that are read, by their names, never by their p
 
 from __future__ import annotations
 
+import shutil
 import stat
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
 
 from engine.errors import ModelError
 from engine.hardware import GB, require_disk
@@ -19,7 +19,6 @@ from engine.model.adapter_files import ADAPTER_FILES, CONFIG_BYTES, CONFIG_NAME,
 from engine.store.files import draft_folder
 from engine.text import format_bytes
 
-CHUNK = 2**20
 MOST_ENTRIES = 10_000
 ZIP = ".zip"
 
@@ -74,7 +73,7 @@ def _unpack(
         if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise NotImplementedError(entry.compress_type)  # each fails with errors of its own
         with archive.open(entry) as source, (folder / key).open("wb") as target:
-            _copy(source, target, entry.file_size, f"In '{name}', {key}")
+            shutil.copyfileobj(source, target)  # no more than the size that was checked
     return {key: folder / key for key in entries}
 
 
@@ -92,12 +91,3 @@ def _entries_of_one_folder(archive: zipfile.ZipFile, name: str) -> dict[str, zip
         )
     inside = {info: path for info, path in paths.items() if str(path.parent) in folders}
     return {path.name: info for info, path in (inside or paths).items()}
-
-
-def _copy(source: IO[bytes], target: IO[bytes], most: int, what: str) -> None:
-    left = most
-    while chunk := source.read(CHUNK):
-        left -= len(chunk)
-        if left < 0:
-            raise ModelError(f"{what} is larger than it says. Zip the folder again.")
-        target.write(chunk)

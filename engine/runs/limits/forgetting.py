@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import time
 
+from engine.errors import LOG
 from engine.store.workspace import Store
 
-LOGGER = logging.getLogger("hone")
 FORGET_POLL_SECONDS = 60.0
 
 
@@ -29,12 +28,12 @@ class Forgetter:
             own = self.store.for_owner(owner)
             if self._seconds_away(own) < 3600 * self.store.limits.forget_hours:
                 continue
-            if any(run.alive or run.queued for run in own.all_runs()):
+            if any(run.is_busy for run in own.all_runs()):
                 continue
             try:
                 own.remove_owner()
             except OSError:
-                LOGGER.exception("an owner's files could not be removed")
+                LOG.exception("an owner's files could not be removed")
                 continue
             del self._seen[owner]
             gone.append(owner)

@@ -12,7 +12,7 @@ from sklearn.metrics import f1_score, mean_absolute_error, r2_score  # type: ign
 
 from engine.data.normalize import last_answer, row_labels
 from engine.data.rows import Row
-from engine.store import events as ev
+from engine.store.score_events import ComparedScore, LabelScores, NumberScore, Scored
 from engine.work.model import classifier
 from engine.work.model.base_and_tuned import Pair, TrainedRun
 
@@ -30,7 +30,7 @@ class LabelAnswers(NamedTuple):
 
 def score_label_answers(
     answers: LabelAnswers, total: int, known: Sequence[str] = (), guessing: bool = False
-) -> ev.Scored:
+) -> Scored:
     """Right labels, accuracy and F1, beside always saying the commonest label.
 
     ``known``: all labels, where rows may have several (micro F1, too). ``total``: held-out rows.
@@ -46,18 +46,18 @@ def score_label_answers(
         table = [[[name in one for name in columns] for one in rows] for rows in (truth, said)]
         return float(f1_score(*map(np.array, table), average=average, zero_division=0.0))
 
-    def compare(measure: Callable[[list[Labels]], float]) -> ev.ComparedScore:
+    def compare(measure: Callable[[list[Labels]], float]) -> ComparedScore:
         base, tuned = measure(answers.base), measure(answers.tuned)
-        return ev.ComparedScore(base=base, tuned=tuned, majority=measure(always))
+        return ComparedScore(base=base, tuned=tuned, majority=measure(always))
 
-    return ev.Scored(
+    return Scored(
         what="All labels of the example right, and no other" if known else "Right label",
         base=count_right(answers.base),
         tuned=count_right(answers.tuned),
         rows=len(truth),
         of=total,
         guessing=guessing,
-        labels=ev.LabelScores(
+        labels=LabelScores(
             majority=", ".join(sorted(answers.common)),
             majority_right=count_right(always),
             accuracy=compare(lambda said: count_right(said) / len(truth)),
@@ -71,7 +71,7 @@ def score_label_answers(
 
 def score_head(
     pair: Pair, trained: TrainedRun, rows: Sequence[Row], train: Sequence[Row], total: int
-) -> ev.Scored | ev.NumberScore:
+) -> Scored | NumberScore:
     """The score of base and tuned head, beside always saying the commonest label or the mean.
 
     A held-out label that no training row has counts as wrong. ``total``: held-out rows there are.
@@ -102,7 +102,7 @@ def _score_numbers(
     logits: tuple[torch.Tensor, torch.Tensor],
     rows: Sequence[Row],
     train: Sequence[Row],
-) -> ev.NumberScore:
+) -> NumberScore:
     """Mean absolute distance from the right numbers, and the variance that is explained (R²)."""
     scale = classifier.read_scale(trained.run.adapter)
     base, tuned = (one[:, 0].numpy() * scale.spread + scale.mean for one in logits)
@@ -113,6 +113,6 @@ def _score_numbers(
     explained = None
     if len(set(truth)) > 1:
         squares = {name: r2_score(truth, one) for name, one in said.items()}
-        explained = ev.ComparedScore(**squares)
-    error = ev.ComparedScore(**distances)
-    return ev.NumberScore(mean=mean, error=error, explained=explained, rows=len(rows), of=len(rows))
+        explained = ComparedScore(**squares)
+    error = ComparedScore(**distances)
+    return NumberScore(mean=mean, error=error, explained=explained, rows=len(rows), of=len(rows))

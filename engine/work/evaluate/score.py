@@ -19,9 +19,9 @@ from engine.data.rows import Row, read_rows, spread_indices
 from engine.errors import DataError, RunError
 from engine.spec import presets
 from engine.spec.run import Shape
-from engine.store import events as ev
 from engine.store import run_dir
 from engine.store.run_dir import RunDir
+from engine.store.score_events import Perplexity, Scored
 from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_row, has_targets
 from engine.work.encode.preferences import encode_preference
 from engine.work.encode.questions import row_prompt_ids
@@ -57,7 +57,7 @@ def score_run(run: RunDir) -> None:
 
 def _score_text(
     pair: Pair, trained: TrainedRun, rows: list[Row], total: int
-) -> ev.Scored | ev.Perplexity:
+) -> Scored | Perplexity:
     """The score of a model that writes text; ``total``: held-out rows there are."""
     run, data = trained.run, trained.spec.data
     if "refused" in data.fixes:  # as in training
@@ -101,19 +101,19 @@ def _sample_rows(source: str, rows: Sequence[Row]) -> tuple[scores.SampleScorer,
 
 def score_sample(
     pair: Pair, scorer: scores.SampleScorer, raw: list[Row], rows: list[Row], total: int
-) -> ev.Scored:
+) -> Scored:
     """Right replies by the sample's own function."""
     _, *replies = _ask_both(pair, rows, scorer.max_new_tokens)
     base, tuned = (
         sum(scorer.right(reply, row) for reply, row in zip(said, raw, strict=True))
         for said in replies
     )
-    return ev.Scored(what=scorer.what, base=base, tuned=tuned, rows=len(rows), of=total)
+    return Scored(what=scorer.what, base=base, tuned=tuned, rows=len(rows), of=total)
 
 
 def score_labels(
     pair: Pair, rows: list[Row], total: int, train: Sequence[Row], known: Sequence[str]
-) -> ev.Scored:
+) -> Scored:
     """Right labels, beside always answering the commonest label of the training rows."""
     counts = Counter(last_answer(row) for row in train)
     labels = {str(label).strip() for label in known} | set(counts) | {last_answer(r) for r in rows}
@@ -156,7 +156,7 @@ def _prompt_ids(pair: Pair, row: Row, new: int) -> list[int]:
 # --- perplexity ---
 
 
-def score_perplexity(pair: Pair, rows: list[Row], total: int) -> ev.Perplexity:
+def score_perplexity(pair: Pair, rows: list[Row], total: int) -> Perplexity:
     """exp of the mean loss over all target tokens of the rows, cut where training cuts them."""
     encoded = [encode_row(pair.tokenizer, row, pair.data) for row in rows]
     encoded = [one for one in encoded if has_targets(one)]
@@ -176,7 +176,7 @@ def score_perplexity(pair: Pair, rows: list[Row], total: int) -> ev.Perplexity:
     base, tuned = (math.exp(loss / tokens) for loss in losses)
     what = "the whole text" if "text" in rows[0] else TARGETS_IN_WORDS[pair.data.learn]
     measured = len(encoded)
-    return ev.Perplexity(what=what, base=base, tuned=tuned, tokens=tokens, rows=measured, of=total)
+    return Perplexity(what=what, base=base, tuned=tuned, tokens=tokens, rows=measured, of=total)
 
 
 @torch.no_grad()
@@ -202,7 +202,7 @@ def _row_losses(pair: Pair, encoded: list[Encoded]) -> list[float]:
 # --- preferences ---
 
 
-def score_preferences(pair: Pair, rows: list[Row], total: int) -> ev.Scored:
+def score_preferences(pair: Pair, rows: list[Row], total: int) -> Scored:
     """In how many pairs the better answer, as a whole, is the likelier one."""
     encoded = [encode_preference(pair.tokenizer, row, pair.data) for row in rows]
     sides = [both for both in encoded if all(map(has_targets, both))]
@@ -218,4 +218,4 @@ def score_preferences(pair: Pair, rows: list[Row], total: int) -> ev.Scored:
 
     base, tuned = pair.measure_both(count_right)
     what = "Finds the better answer likelier than the worse"
-    return ev.Scored(what=what, base=base, tuned=tuned, rows=len(sides), of=total)
+    return Scored(what=what, base=base, tuned=tuned, rows=len(sides), of=total)

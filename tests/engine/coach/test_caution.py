@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from engine.cli.progress import summarize_run
-from engine.coach.caution import score_caution, short_caution
+from engine.coach.caution import SEEN_BEFORE, START_SEEN_BEFORE, score_caution, short_caution
+from engine.runs import warm_start
 from engine.runs.report import make_report
 from engine.spec.run import make_spec
 from engine.store import events as ev
@@ -21,7 +22,7 @@ from ui.runs.table import runs_table
 from ui.train.live import poll_answer
 
 FOUND = {"compared": 24, "of": 24, "wording": 13, "answers": 2}
-SAID = "Of 24 held-out examples, 13 share most of the wording with a training example"
+SAID = "Of 24 held-out examples, 13 are worded much like a training example"
 
 
 @pytest.fixture
@@ -69,3 +70,28 @@ def test_an_older_or_damaged_run_promises_nothing(run: RunDir, overlap: object) 
 def test_nothing_is_said_where_nothing_is_held_out(run: RunDir) -> None:
     run.emit(started(steps=2, held_out=0))
     assert score_caution(run) == ""
+
+
+def started_from(run: RunDir, name: str) -> RunDir:
+    """A run like this one that starts from its result."""
+    spec = run.spec.model_copy(update={"name": name})
+    about = json.loads(run.about_file.read_text())
+    rows = run.train_file, run.held_out_file
+    made = Store(run.home).create_run(
+        spec, *rows, about, lambda draft: warm_start.copy_result(run, draft.start)
+    )
+    made.emit(started(steps=2, held_out=24))
+    return made
+
+
+def test_an_adapter_from_elsewhere_may_know_the_held_out_rows(run: RunDir) -> None:
+    run.adapter.mkdir()
+    assert START_SEEN_BEFORE not in score_caution(started_from(run, "from a run of Hone's"))
+    run.emit(ev.Imported())
+    assert score_caution(run) == SEEN_BEFORE
+    second = started_from(run, "second")
+    second.adapter.mkdir()
+    third = started_from(second, "third")
+    for later in (second, third):
+        assert score_caution(later).startswith(SAID)
+        assert score_caution(later).endswith(START_SEEN_BEFORE)

@@ -10,7 +10,7 @@ import pytest
 from engine import hardware
 from engine.estimate import duration
 from engine.estimate.duration import BatchShape
-from engine.estimate.lengths import lengths_of_report
+from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.process import oneshot
 from engine.runs.engine import Engine
 from engine.spec import run as specs
@@ -93,8 +93,7 @@ def test_checks_that_cost_too_much_are_not_all_counted() -> None:
 
 
 def test_rows_without_padding_and_answers_that_are_short_take_less() -> None:
-    mixed = lengths_of_report([0, 100, 200, 300], [10, 10, 10], 300)
-    assert mixed
+    mixed = Lengths((0, 100, 200, 300), (10, 10, 10), 300)
     longer = job(optim={"epochs": 4})._replace(lengths=mixed)
     pace = duration.MeasuredSpeed(flops=1e9, token_seconds=0.0)
     padded, packed = (
@@ -123,7 +122,7 @@ def test_an_earlier_run_predicts_its_own_duration(trained: tuple[Engine, RunDir]
     assert shown
     prepared = oneshot.prepare_rows(engine.store, spec.data)
     report = engine.desk.count_tokens("pocket", prepared.train_rows(), spec.data)
-    found = lengths_of_report(report.edges, report.counts, report.longest)
+    found = lengths_of_report(report)
     assert found
     asked = duration.Workload(info, spec, view.started.rows, view.started.held_out, found)
     estimated = duration.estimate_from_past(shown, asked, False)

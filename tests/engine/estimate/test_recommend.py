@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.data.quality.token_report import TokenReport
 from engine.estimate import forecast, recommend
 from engine.estimate.case import USABLE_SHARE, Case, Setup
 from engine.estimate.lengths import Lengths, lengths_of_report
@@ -219,8 +220,10 @@ def test_the_effect_of_stepping_down_is_stated(preference: str, words: str) -> N
 
 
 def test_lengths_of_a_report() -> None:
-    assert lengths_of_report([], [], 0) is None
-    found = lengths_of_report([0, 10, 20, 30], [5, 4, 1], 27)
+    report = TokenReport(rows=0, measured=0, tokens=0, learned=0, cut=0, lost=0, longest=0)
+    assert lengths_of_report(report) is None
+    counted = {"edges": [0, 10, 20, 30], "counts": [5, 4, 1], "longest": 27}
+    found = lengths_of_report(report.model_copy(update=counted))
     assert found and (found.quantile(0.5), found.quantile(0.9), found.quantile(1.0)) == (10, 20, 27)
     assert found.rows_longer_than(27) == 0 and found.rows_longer_than(20) == 1
     assert found.rows_longer_than(9) == 5

@@ -8,18 +8,18 @@ import time
 import pytest
 
 from engine.errors import DataError
-from engine.process import oneshot, turns
-from engine.process.turns import WAITING, Turns
+from engine.process import oneshot
+from engine.process.oneshot import READERS, WAITING, take_turn
 from engine.store.workspace import Store
 
 
 def test_the_third_waits_and_reads_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(turns, "POLL_SECONDS", 0.02)
-    own, told, most, now = Turns(), [], [], []
+    monkeypatch.setattr(oneshot, "TURN_SECONDS", 0.02)
+    own, told, most, now = threading.Semaphore(2), [], [], []
     lock = threading.Lock()
 
     def read() -> None:
-        with own.take(2, told.append) as taken:
+        with take_turn(own, told.append) as taken:
             assert taken
             with lock:
                 now.append(1)
@@ -37,20 +37,20 @@ def test_the_third_waits_and_reads_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_who_no_longer_waits_takes_no_turn() -> None:
-    own, stop = Turns(), threading.Event()
-    with own.take(1, lambda _: None):
+    own, stop = threading.Semaphore(1), threading.Event()
+    with take_turn(own, lambda _: None):
         stop.set()
-        with own.take(1, lambda _: None, stop) as taken:
+        with take_turn(own, lambda _: None, stop) as taken:
             assert not taken
-    with own.take(1, lambda _: None) as taken:
+    with take_turn(own, lambda _: None) as taken:
         assert taken, "the turn was given back"
 
 
 def test_a_reader_that_fails_gives_its_turn_back() -> None:
-    own = Turns()
-    with pytest.raises(ZeroDivisionError), own.take(1, lambda _: None):
+    own = threading.Semaphore(1)
+    with pytest.raises(ZeroDivisionError), take_turn(own, lambda _: None):
         _ = 1 / 0
-    with own.take(1, lambda _: None) as taken:
+    with take_turn(own, lambda _: None) as taken:
         assert taken
 
 
@@ -59,8 +59,8 @@ def test_reading_waits_for_its_turn(home, monkeypatch: pytest.MonkeyPatch) -> No
     stop.set()
     store = Store(home)
     with (
-        oneshot.TURNS.take(2, lambda _: None),
-        oneshot.TURNS.take(2, lambda _: None),
+        take_turn(READERS, lambda _: None),
+        take_turn(READERS, lambda _: None),
         pytest.raises(DataError, match="stopped before it began"),
     ):
         oneshot.add_dataset_files(store, [], stop=stop)

@@ -316,10 +316,11 @@ def test_who_does_not_obey_is_ended(
 ) -> None:
     """Only that it is asked for: how a process is ended is tested with real ones."""
     monkeypatch.setattr(time_limit, "end_now", lambda run, why: run.stop_mark.write_text(why))
+    monkeypatch.setattr(time_limit, "GRACE_SECONDS", 0.3)
     engine = make_engine(home, soon, supervise=False)
     run = engine.for_owner("ada").start(PIRATE)
     run.queue_mark.write_text(job)
-    with time_limit.TimeLimit(run, job, soon, grace=0.3):
+    with time_limit.limited_time(run, job, soon):
         assert Stubborn().work(run, job) == -9
     assert run.end_request == "limit" and bool(run.view().warnings) == (job == "train")
     engine.supervisor._explain_end(run, job, -9, no_memory=False)
@@ -329,7 +330,7 @@ def test_who_does_not_obey_is_ended(
 def test_a_job_that_is_done_in_time_is_left_alone(home: Path, soon: Limits) -> None:
     engine = make_engine(home, soon, supervise=False)
     run = engine.start(PIRATE)
-    with time_limit.TimeLimit(run, "train", soon):
+    with time_limit.limited_time(run, "train", soon):
         pass
     time.sleep(0.7)
     assert not run.stop_mark.exists() and not run.view().warnings

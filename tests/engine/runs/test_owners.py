@@ -20,7 +20,7 @@ from engine.runs.engine import Engine
 from engine.spec import run as specs
 from engine.spec.limits import USERS
 from engine.spec.run import DataSpec, Shape
-from engine.store.run_dir import RunDir
+from engine.store.run_dir import DataSummary, RunDir
 from engine.store.workspace import OWNER_PATTERN, Store
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk
@@ -133,7 +133,7 @@ FUNCTIONS: dict[str, Ask] = {
     "find_out": lambda t: plan.find_out(t.store, spec_with(t.source)),
     "origin_run": lambda t: warm_start.origin_run(t.store, t.run.id),
     "require_compatible": lambda t: warm_start.require_compatible(
-        t.store, spec_with("sample:pirate", t.run.id), Shape.CHAT, []
+        t.store, spec_with("sample:pirate", t.run.id), DataSummary(Shape.CHAT)
     ),
     "saved_recipes": lambda t: recipes.saved_recipes(t.store),
     "load_recipe": lambda t: recipes.load_recipe(t.store, t.recipe),

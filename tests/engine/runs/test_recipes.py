@@ -123,8 +123,8 @@ def test_files_that_are_none_are_left_out_and_said(store: Store, tmp_path: Path)
         recipes.read_recipe_file(tmp_path / "long.yaml", "long.yaml")
 
 
-def test_no_more_than_can_be_listed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recipes, "MOST_RECIPES", 2)
+def test_no_more_than_the_limit(store: Store) -> None:
+    store.limits = store.limits._replace(recipes=2)
     for name in ("a", "b"):
         recipes.store_recipe(store, recipes.recipe_from_spec(RunSpec(), name))
     with pytest.raises(HoneError, match="Delete some"):

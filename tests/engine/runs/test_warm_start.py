@@ -162,18 +162,18 @@ def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
-        ("method.rank=4", "Rank (method.rank): it has 16. Set that; now it is 4."),
-        ("method.alpha=3", "Alpha (method.alpha): it has 32. Set that; now it is 3."),
+        ("method.rank=4", "Rank (method.rank): it is 16 in that run and 4 here. Set the same."),
+        ("method.alpha=3", "Alpha (method.alpha): it is 32 in that run and 3 here. Set the same."),
         ("method.kind=dora", "Method (method.kind): it is LoRA. Choose that one."),
         ("method.kind=full", "Method (method.kind): it is LoRA. Choose that one."),
-        ("method.layers=0-2", "Layers (method.layers): it has none. Set the same."),
+        ("method.layers=0-2", "Layers (method.layers): it is empty in that run and 0-2 here."),
         (
             "method.rslora=true",
-            "Rank-stabilised scaling (method.rslora): it has it off. Set the same.",
+            "scaling (rsLoRA) (method.rslora): it is off in that run and on here.",
         ),
         (
             "method.ranks={q_proj: 4}",
-            "Ranks of single modules (method.ranks): it has none. Set the same.",
+            "Ranks of single modules (method.ranks): it is empty in that run and q_proj: 4 here.",
         ),
         ("data={source: sample:reviews, goal: classify}", "it learned to write answers or text"),
     ],
@@ -202,7 +202,7 @@ def test_other_labels_and_other_modules_do_not_agree(engine) -> None:
     named = done(engine, changed(SPEC, "method.targets=[q_proj, v_proj]"))
     with pytest.raises(
         SpecError,
-        match=r"Target modules \(method.targets\): it has q_proj, v_proj\. Set the same\.",
+        match=r"Target modules \(method.targets\): it is q_proj, v_proj in that run and",
     ):
         engine.start(changed(warm_start.warm_start_spec(named), "method.targets=[q_proj]"))
 

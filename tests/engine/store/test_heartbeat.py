@@ -21,8 +21,8 @@ WORKER = """
 import re, sys, threading, time
 from pathlib import Path
 from engine.work import heartbeat
-heartbeat.SECONDS = 0.1
-heart = heartbeat.Heart(Path(sys.argv[1]))
+heartbeat.SIGN_SECONDS = 0.1
+signs = heartbeat.SignWriter(Path(sys.argv[1]))
 
 def compute():
     while True:
@@ -55,7 +55,7 @@ def have_a_child_compute():
     subprocess.run([sys.executable, "-c", "while True: pass"])
 
 def wait_for_others():
-    with heart.waiting():
+    with signs.waiting():
         time.sleep(60)
 
 def deaf():

@@ -13,7 +13,7 @@ from engine.runs import warm_start
 from engine.spec.data import Shape
 from engine.spec.limits import DEMO
 from engine.spec.spec_file import changed_spec
-from engine.store.run_dir import RunDir
+from engine.store.run_dir import DataSummary, RunDir
 from engine.store.run_view import RunState
 from tests.engine.model.made_adapters import OUTER, save_adapter
 from tests.ui.fakes import fake_engine, lay_out
@@ -97,11 +97,11 @@ def test_a_folder_without_data_leaves_the_data_of_the_form(
     assert "data.source" not in filled and filled["model.start"] == run.id
     spec = warm_start.warm_start_spec(run)
     assert spec.method.alpha == 8
-    store, known = ctx.engine.store, (Shape.CHAT, ())
+    store, rows = ctx.engine.store, DataSummary(Shape.CHAT)
     for kind in ("lora", "qlora", "lora8"):
-        warm_start.require_compatible(store, changed_spec(spec, [f"method.kind={kind}"]), *known)
+        warm_start.require_compatible(store, changed_spec(spec, [f"method.kind={kind}"]), rows)
     with pytest.raises(HoneError, match=r"Method .*: it is LoRA"):
-        warm_start.require_compatible(store, changed_spec(spec, ["method.kind=dora"]), *known)
+        warm_start.require_compatible(store, changed_spec(spec, ["method.kind=dora"]), rows)
 
 
 @pytest.mark.parametrize(

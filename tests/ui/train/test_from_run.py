@@ -172,7 +172,7 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert not {"method.rank", "model.start", "recipe"} & changed.keys()
     assert "optim.epochs" in changed
     held["method.rank"] = 5
-    assert "Rank (method.rank): it has 16." in list(plan.show_plan(ctx, **held))[-1]["facts"]
+    assert "Rank (method.rank): it is 16 in that run" in list(plan.show_plan(ctx, **held))[-1]["facts"]
     with pytest.raises(SpecError, match="Rank"):
         train_tab.start_run(ctx, **held)
     assert not from_run.show_start(ctx, from_run.forget_start())[0]["visible"]

@@ -22,6 +22,7 @@ from engine.store import events as ev
 from engine.store.event_log import append_event, read_events
 from engine.store.run_dir import DataSummary, RunDir, read_data_summary
 from engine.store.run_view import RunState, fold_events
+from engine.store.score_events import ComparedScore, LabelScores
 from engine.work.model.base_and_tuned import load_pair, open_trained_run
 from tests.conftest import SMALL, idle, wait_for
 from tests.fake_backend import FakeBackend
@@ -35,11 +36,11 @@ RIGHT = ev.Scored(
     tuned=280,
     rows=300,
     of=300,
-    labels=ev.LabelScores(
+    labels=LabelScores(
         majority="ham",
         majority_right=260,
-        accuracy=ev.ComparedScore(base=0, tuned=280 / 300, majority=260 / 300),
-        macro_f1=ev.ComparedScore(base=0, tuned=0.9, majority=0.46),
+        accuracy=ComparedScore(base=0, tuned=280 / 300, majority=260 / 300),
+        macro_f1=ComparedScore(base=0, tuned=0.9, majority=0.46),
         no_label_base=300,
         no_label_tuned=2,
     ),
