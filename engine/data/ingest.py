@@ -160,7 +160,7 @@ def _store_dataset(store: Store, source: _Source, on_progress: OnProgress) -> st
         folder = store.datasets / key
         if not folder.exists():
             data_limits.require_dataset_place(store)
-        data_limits.require_room(store)
+        data_limits.require_space(store, error=DataError)
         if not publish_folder(draft, folder):
             # The same rows are there; the card may say more about where they came from this time.
             write_json(folder / "card.json", card)

@@ -32,8 +32,9 @@ from engine.data.quality.split_findings import split_findings
 from engine.data.row_facts import RowCollector, RowFacts, row_text
 from engine.data.rows import HELD_OUT, TRAIN, Rows, RowWriter, read_rows, spread_indices
 from engine.data.schema import Schema
+from engine.errors import DataError
 from engine.spec.run import DataSpec, Shape
-from engine.store.data_limits import require_room
+from engine.store.data_limits import require_space
 from engine.store.files import draft_folder, last_used, publish_folder, write_json
 from engine.store.workspace import Store
 from engine.text import OnProgress, count_of
@@ -66,7 +67,7 @@ def prepare_dataset(
         return found
     except (OSError, ValueError, ValidationError):
         pass
-    require_room(store, (dataset.folder / "rows.arrow").stat().st_size)
+    require_space(store, (dataset.folder / "rows.arrow").stat().st_size, DataError)
     with draft_folder(store.prepared) as draft:
         made = _prepare_draft(draft, spec, dataset, other, on_progress)
         # Not before: a file that is still mapped cannot be removed on Windows.

@@ -169,7 +169,7 @@ def remove_model(store: Store, folder: str) -> None:
             f"There is no downloaded model '{str(folder)[:100]}'. It may have been removed already."
         )
     with exclusive(store, folder):
-        if using := [run for run in runs_using(store, folder) if run.alive or run.queued]:
+        if using := [run for run in runs_using(store, folder) if run.is_busy]:
             own = next((run for run in using if run.owner == store.owner), None)
             name = f"The run {own.name}" if own else "Another user's run"
             raise ModelError(f"{name} uses this model now. Wait for it or stop it first.")

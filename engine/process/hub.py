@@ -25,22 +25,14 @@ HUB_FAILURES = Failures(
 )
 
 
-def search_models(  # noqa: PLR0913  the filters of the Hub's own search
-    store: Store,
-    query: str = "",
-    task: str = "",
-    licence: str = "",
-    largest: int | None = None,
-    largest_bytes: int | None = None,
-    limit: int = 30,
+def search_models(
+    store: Store, query: str, task: str = "", licence: str = "", largest: int | None = None
 ) -> list[HubModel]:
     """Models of the Hub, the most downloaded first; raises ModelError.
 
-    ``largest`` is in parameters, ``largest_bytes`` in bytes of download; models of unknown size
-    are then left out.
+    ``largest`` is in parameters; models of unknown size are then left out.
     """
-    asked: dict[str, Any] = {"query": query, "task": task, "licence": licence, "limit": limit}
-    asked |= {"largest": largest, "largest_bytes": largest_bytes}
+    asked: dict[str, Any] = {"query": query, "task": task, "licence": licence, "largest": largest}
     found = ask_oneshot(store, "search_models", failures=HUB_FAILURES, **asked)
     return [HubModel(**one) for one in found]
 

@@ -38,10 +38,6 @@ def require_upload(store: Store, files: Iterable[Path]) -> None:
     require_space(store, size, DataError)
 
 
-def require_room(store: Store, size: float = 0.0) -> None:
-    require_space(store, size, DataError)
-
-
 def bounded_rows(rows: Iterable[AnyRow], name: str, limits: Limits) -> Iterator[AnyRow]:
     """The rows, of which there are not too many."""
     for number, row in enumerate(rows, start=1):

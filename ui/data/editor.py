@@ -10,7 +10,7 @@ from gradio.components import Component
 
 from engine.data import edit
 from engine.errors import DataError
-from engine.store.data_limits import require_room
+from engine.store.data_limits import require_space
 from ui.access import downloads
 from ui.context import Context
 from ui.data.edits import NEW_ROW, NO_EDITS, Edits, current_row, describe_edits
@@ -154,7 +154,7 @@ def write_rows_file(ctx: Context, inputs: DataInputs, kind: str, values: Values)
             "workspace folder."
         )
     size = prepared.train_file.stat().st_size + prepared.held_out_file.stat().st_size
-    require_room(ctx.engine.store, size)
+    require_space(ctx.engine.store, size, DataError)
     rows = [*prepared.train_rows(), *prepared.held_out_rows()]
     path, link = downloads.new_file(ctx.engine.store, f"rows.{kind}")
     write = edit.rows_to_csv if kind == "csv" else edit.rows_to_jsonl

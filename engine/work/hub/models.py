@@ -41,7 +41,7 @@ SMALL_FILE_LIMIT = 64 * 2**20
 PAGE_FIELDS = [
     "downloads", "gated", "library_name", "pipeline_tag", "safetensors", "sha", "siblings", "tags",
 ]  # fmt: skip
-MAX_RESULTS = 100  # models asked for at once
+RESULTS, MOST_ASKED = 30, 100  # models that are shown, and that are asked for at once
 MANUAL_GATE = " Its owner decides on each request, which may take days."
 
 
@@ -156,28 +156,27 @@ def fetch_small_files(page: ModelInfo, files: dict[str, HubFile], folder: Path) 
         fetch_file(page.id, str(page.sha), files[name], folder)
 
 
-def search_hub_models(  # noqa: PLR0913  the fields of the search form
-    query: str, task: str, licence: str, largest: int | None, largest_bytes: int | None, limit: int
+def search_hub_models(
+    query: str, task: str, licence: str, largest: int | None
 ) -> list[hub.HubModel]:
     """Models by name, task and licence, the most downloaded first; raises ModelError.
 
-    With ``largest`` (parameters) or ``largest_bytes``, models of unknown size are left out.
+    With ``largest`` (parameters), models of unknown size are left out.
     """
-    limit = max(1, min(limit, MAX_RESULTS))
-    params: dict[str, Any] = {"sort": "downloads", "limit": limit, "expand": PAGE_FIELDS}
+    params: dict[str, Any] = {"sort": "downloads", "limit": RESULTS, "expand": PAGE_FIELDS}
     params |= {"search": query.strip()} if query.strip() else {}
     params |= {"pipeline_tag": task} if task else {}
     params |= {"filter": f"license:{licence}"} if licence else {}
-    # A parameter has at least one byte, so both are limits of the number of parameters.
-    if sizes := [size for size in (largest, largest_bytes) if size is not None]:
+    if largest is not None:
         # The Hub takes whole billions only. Models that are slightly too large are dropped below,
         # so more are asked for.
-        params |= {"num_parameters": f"max:{-(-min(sizes) // 10**9)}B", "limit": MAX_RESULTS}
+        params |= {"num_parameters": f"max:{-(-largest // 10**9)}B", "limit": MOST_ASKED}
     with explained_errors(MODEL, query):
         pages = first_answer(MODEL, query, lambda: _list_models(params))
         found = [describe_page(page) for page in pages]
-    found = [one for one in found if _is_within(one.parameters, largest)]
-    return [one for one in found if _is_within(one.bytes, largest_bytes)][:limit]
+    if largest is not None:
+        found = [one for one in found if one.parameters and one.parameters <= largest]
+    return found[:RESULTS]
 
 
 def _list_models(params: dict[str, Any]) -> list[ModelInfo]:
@@ -186,7 +185,3 @@ def _list_models(params: dict[str, Any]) -> list[ModelInfo]:
     answer = get_session().get(url, params=params, headers=headers, timeout=FIRST_ANSWER_SECONDS)
     hf_raise_for_status(answer)
     return [ModelInfo(**item) for item in answer.json()]  # type: ignore[no-untyped-call]
-
-
-def _is_within(size: int | None, largest: int | None) -> bool:
-    return largest is None or (size is not None and size <= largest)
