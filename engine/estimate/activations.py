@@ -71,7 +71,7 @@ def _adapter_bytes(inputs: MemoryInputs, module: LinearModule) -> float:
     method, rank = inputs.method, inputs.method.rank_of(module.name)
     slow = method.dropout or inputs.autocast or inputs.info.transposed
     if method.kind == "lora" and not slow:
-        # Computed in one step with its layer (engine.work.kernels.lora): layers share their input.
+        # Computed in one step with its layer (engine.work.kernels.layers); layers share inputs.
         return inputs.activation_bytes * (SHARED_INPUT * module.ins + rank)
     # An input that is fp32 already needs no copy, and layers share it.
     input_bytes = 4 if inputs.activation_bytes == 2 else 2

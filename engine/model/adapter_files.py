@@ -8,9 +8,9 @@ from pathlib import Path
 
 from engine.errors import ModelError
 from engine.model import config_json, weights
-from engine.model.safety import homes_of_links, require_folder
+from engine.model.safety import ADAPTER_CONFIG, homes_of_links, require_folder
 
-CONFIG_NAME, WEIGHTS_NAME = "adapter_config.json", "adapter_model.safetensors"
+CONFIG_NAME, WEIGHTS_NAME = ADAPTER_CONFIG, "adapter_model.safetensors"
 LABELS_NAME, TEMPLATE_NAME = "labels.json", "chat_template.jinja"
 # All that is ever opened of an adapter.
 ADAPTER_FILES = (

@@ -17,9 +17,8 @@ from engine.errors import DataError
 from engine.spec.objective import LABEL_OBJECTIVES, has_preference
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import IGNORE_INDEX, Encoded, encode_chosen_and_rejected, has_targets
-from engine.work.encode.plain_text import meant_marks
+from engine.work.encode.plain_text import is_templated, meant_marks
 from engine.work.encode.preferences import encode_preference
-from engine.work.encode.templated import is_templated
 from engine.work.encode.tokens import control_pattern
 from engine.work.encode.turn_ends import find_turn_ends
 

@@ -1,1 +1,1 @@
-"""Faster equivalents of library computations, each checked; the switch is in ``patch``."""
+"""Faster equivalents of library computations, each checked; the switch is in ``layers``."""

@@ -17,7 +17,7 @@ from torch import nn
 
 from engine.work import compat
 from engine.work.encode.encode import IGNORE_INDEX
-from engine.work.kernels import patch
+from engine.work.kernels import layers
 from engine.work.kernels.cross_entropy import ChunkedCrossEntropy, hidden_states, shifted_targets
 from engine.work.kernels.packed_attention import ATTENTION_NAME, PackingCollator, packed
 from engine.work.memory import out_of_memory
@@ -50,7 +50,9 @@ def choose_packing(model: Any, examples: Any, lengths: Sequence[int], batch: int
     batch.
     """
     padding = f"{100 * padding_share(lengths, batch):.0f} % padding"
-    few = [_label_last(examples[at]) for at in _test_indices(lengths)]
+    short = longest_examples([-length for length in lengths], 2)
+    tried = short[0], longest_examples(lengths, 1)[0], short[-1]  # a long one between short ones
+    few = [_label_last(examples[at]) for at in tried]
     if why := _why_not_packed(model, few):
         batches = f"shorter examples are padded ({padding}): {why}"
         return Packing(False, False, {"batch": batches, "loss": MODEL_LOSS})
@@ -104,26 +106,20 @@ def _why_not_packed(model: Any, few: Sequence[Example]) -> str:
     """Why examples cannot be packed; empty where they can, and then the model is set up for it."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     inputs = inspect.signature(base.forward).parameters
-    layers = getattr(base.config.get_text_config(), "layer_types", None) or ATTENTION_LAYERS
-    if not patch.ENABLED:
+    kinds = getattr(base.config.get_text_config(), "layer_types", None) or ATTENTION_LAYERS
+    if not layers.ENABLED:
         return "HONE_KERNELS=0 turns packing off"
     if compat.attention_of(base) != "sdpa" or not compat.takes_own_attention(base):
         return "this model has an attention of its own"
     if not {"position_ids", "logits_to_keep"} <= inputs.keys():
         return "this model counts positions by itself"
-    if compat.is_stateful(base) or not set(layers) <= ATTENTION_LAYERS:
+    if compat.is_stateful(base) or not set(kinds) <= ATTENTION_LAYERS:
         return "this model carries a state from token to token"
     base.set_attn_implementation(ATTENTION_NAME)
     if _logits_equal(model, few):
         return ""
     base.set_attn_implementation("sdpa")
     return "this model mixes examples that stand in one row"
-
-
-def _test_indices(lengths: Sequence[int]) -> list[int]:
-    """The longest example between two short ones."""
-    short = longest_examples([-length for length in lengths], 2)
-    return [short[0], longest_examples(lengths, 1)[0], short[-1]]
 
 
 def _label_last(example: Example) -> Example:
@@ -136,7 +132,7 @@ def _label_last(example: Example) -> Example:
 def _logits_equal(model: Any, examples: Sequence[Example]) -> bool:
     """Whether the last tokens' logits in a packed row are those of each example alone."""
     try:
-        with _evaluating(model):
+        with evaluating(model):
             row = pack_examples(model, examples)
             positions, _ = shifted_targets(row.pop("labels"))
             with packed():
@@ -164,7 +160,7 @@ def _head_is_plain(model: Any, few: Sequence[Example]) -> bool:
     # A head of another class has an adapter of its own, or is quantised.
     if type(head) is not nn.Linear:
         return False
-    with _evaluating(model):
+    with evaluating(model):
         row = pack_examples(model, few) | {"use_cache": False}
         positions, _ = shifted_targets(row.pop("labels"))
         with packed():
@@ -181,7 +177,7 @@ def _is_close(
 
 
 @contextmanager
-def _evaluating(model: Any) -> Iterator[None]:
+def evaluating(model: Any) -> Iterator[None]:
     """No dropout and no gradients inside the block; afterwards the model's mode is restored."""
     training = model.training
     model.eval()

@@ -14,17 +14,17 @@ from transformers import PreTrainedModel
 
 from engine.errors import ModelError, RunError
 from engine.model import local
-from engine.model.check_method import check_method, lora_options
+from engine.model.adapter_files import CONFIG_NAME, WEIGHTS_NAME
 from engine.model.config_json import read_json_object
 from engine.model.info import ModelInfo
-from engine.model.safety import ADAPTER_CONFIG
+from engine.model.parameters import check_method, lora_options
 from engine.model.weights import read_shapes
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
 from engine.store.run_dir import RunDir, is_whole_model
 from engine.work import compat
-from engine.work.kernels.patch import patch_model
-from engine.work.model.load import ADAPTER_FILE, adapter_shapes
+from engine.work.kernels.layers import patch_model
+from engine.work.model.load import adapter_shapes
 
 PEFT_INIT: dict[str, Any] = {"zero": True}  # PEFT's names of initialisations, where not Hone's
 
@@ -59,8 +59,8 @@ def apply_method(
         for weights in model.parameters():
             weights.requires_grad = False
     config = _lora_config(method, info)
-    if start and method.adapts and (start / ADAPTER_CONFIG).is_file():
-        _keep_scales(config, start / ADAPTER_CONFIG)
+    if start and method.adapts and (start / CONFIG_NAME).is_file():
+        _keep_scales(config, start / CONFIG_NAME)
     tuned = get_peft_model(model, config, autocast_adapter_dtype=True)
     for name, weights in tuned.named_parameters():
         # Small steps vanish when they are added to 16-bit weights: what is trained is fp32.
@@ -99,7 +99,7 @@ def start_model_folder(run: RunDir, spec: RunSpec) -> Path:
 
 def load_start_adapter(model: Any, run: RunDir) -> None:
     """Load the weights of the adapter that the run starts from, if any; raises RunError."""
-    file = run.start / ADAPTER_FILE
+    file = run.start / WEIGHTS_NAME
     if not file.is_file():
         return
     try:

@@ -16,6 +16,7 @@ import torch
 from peft import PeftModel, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from engine.model.adapter_files import CONFIG_NAME, WEIGHTS_NAME
 from engine.spec.method import MethodSpec
 
 CONVERTED_INITS = ("pissa", "olora")
@@ -33,7 +34,7 @@ def save_initial_adapter(model: Any, method: MethodSpec, checkpoints: Path) -> N
 
 def convert_to_plain_lora(folder: Path, start: Path) -> None:
     """Convert the adapter in a folder, in place; ``start``: the file of the untrained adapter."""
-    file, config_file = folder / "adapter_model.safetensors", folder / "adapter_config.json"
+    file, config_file = folder / WEIGHTS_NAME, folder / CONFIG_NAME
     config = json.loads(config_file.read_text(encoding="utf-8"))
     initial, trained = load_file(start), load_file(file)
     for name, weights in trained.items():

@@ -8,10 +8,9 @@ import pytest
 
 from engine.spec.run import DataSpec
 from engine.work.encode.encode import encode_row
-from engine.work.encode.plain_text import without_own_marks
+from engine.work.encode.plain_text import is_templated, without_own_marks
 from engine.work.encode.preview import token_report
 from engine.work.encode.questions import row_prompt_ids
-from engine.work.encode.templated import is_templated
 from tests.engine.work.odd_models import CHATML, GEMMA, HEADINGS, INST, LLAMA3, PHI, make_tokenizer
 
 DATA = DataSpec(max_length=512)

@@ -14,7 +14,7 @@ from engine.model import local
 from engine.spec.method import MethodSpec
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.kernels import cross_entropy as head_loss
-from engine.work.kernels import packed_attention, packing, patch
+from engine.work.kernels import layers, packed_attention, packing
 from engine.work.train.sft import SftData, make_sft_trainer
 from tests.engine.tiny import ARCHITECTURES
 from tests.engine.work.kernels.small_models import examples, gradient, model_loss, model_of
@@ -125,7 +125,7 @@ def test_a_row_that_leaks_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_switch_turns_all_kernels_off(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model, rows = model_of(kind), examples()
     _, found = packed_loss(model, rows)
-    monkeypatch.setattr(patch, "ENABLED", False)
+    monkeypatch.setattr(layers, "ENABLED", False)
     model = model_of(kind)
     assert not any("forward" in vars(module) for module in model.modules())
     chosen = packing.choose_packing(model, rows, [60] * 5, 5)
