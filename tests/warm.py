@@ -33,7 +33,7 @@ WORKERS = (
     "engine.work.__main__",
     "engine.work.desk",
     "engine.work.merge",
-    "engine.work.stranger",
+    "engine.work.independent_check",
     "engine.work.evaluate.score",
     *(f"engine.work.train.{name}" for name in ("train", "sft", "classify", "preferences")),
     *ONE_SHOT,
@@ -41,7 +41,7 @@ WORKERS = (
 )
 # Read when libraries are imported: a child that needs other values needs its own imports.
 IMPORTED = re.compile(r"(HF|TRANSFORMERS|OMP|GOMP|MKL|PYTORCH|TOKENIZERS|LD|PYTHON)_?")
-WARM = re.compile(r"engine\.work(\.oneshot|\.stranger)?|tests\.[\w.]+")
+WARM = re.compile(r"engine\.work(\.oneshot|\.independent_check)?|tests\.[\w.]+")
 OFFLINE = dict.fromkeys(("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE"), "1")
 OTHERWISE_ALIKE = (
     "PYTHONPATH",

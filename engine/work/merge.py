@@ -11,7 +11,6 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.pytorch_utils import Conv1D
 
-from engine.data.messages import make_message, with_system
 from engine.data.rows import read_rows
 from engine.errors import DataError
 from engine.hardware import GB, require_disk
@@ -24,16 +23,15 @@ from engine.work.encode.encode import encode_row
 from engine.work.encode.questions import first_questions, prompt_ids
 from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.memory import release_memory
-from engine.work.merge_check import CheckQuestion, Outputs
+from engine.work.merge_check import REPLY_TOKENS, CheckQuestion, Outputs
 from engine.work.model import classifier
-from engine.work.model.asking import ASKING_FILE, HELLO, find_asking
+from engine.work.model.asking import ASKING_FILE, HELLO, find_asking, hello_chat
 from engine.work.model.base_and_tuned import TrainedRun, open_trained_run
 from engine.work.model.generate import greedy_replies, reply_ends, reply_text
 from engine.work.model.generation_config import set_ends
 from engine.work.model.load import DeviceSetup, Head, choose_device, load_adapter, load_model
 
 COMPARED_PROMPTS = 8  # held-out prompts that both are compared on
-REPLY_TOKENS = 32
 
 
 def merge_run(run: RunDir, precision: str) -> None:
@@ -69,14 +67,14 @@ def _merge_and_check(trained: TrainedRun, setup: DeviceSetup, draft: Path) -> ev
         return merge_check.compare_outputs(expected, found, precision, bits)
     del plain
     release_memory()  # the other program needs it
-    stranger = merge_check.ask_stranger(draft, question, setup.device.type)
-    said = [reply_text(tokenizer, ids, question.ends).strip() for ids in stranger.replies]
+    answer = merge_check.ask_independently(draft, question, setup.device.type)
+    said = [reply_text(tokenizer, ids, question.ends).strip() for ids in answer.replies]
     found = found._replace(replies=said)
     event = merge_check.compare_outputs(expected, found, precision, bits)
-    if problem := merge_check.find_stranger_problem(question, stranger):
-        return event.model_copy(update={"ok": False, "text": event.text or problem})
-    text = event.text or merge_check.words_that_end(question.ends.texts)
-    return event.model_copy(update={"text": text})
+    problem = merge_check.find_reply_problem(question, answer)
+    note = merge_check.describe_ending_words(question.ends.texts)
+    update = {"ok": event.ok and not problem, "text": event.text or problem or note}
+    return event.model_copy(update=update)
 
 
 def _write_merged(
@@ -88,9 +86,9 @@ def _write_merged(
 ) -> tuple[Outputs, CheckQuestion | None]:
     """Merge and write the model to ``draft``.
 
-    Returns what it should give, and what a stranger's program is asked of a model that writes. A
-    whole model is compared with itself as it was trained, in fp32; an adapter with base and adapter
-    in the merge's precision.
+    Returns what it should give, and what the independent program is asked about a model that
+    writes. A whole model is compared with itself as it was trained, in fp32; an adapter with base
+    and adapter in the merge's precision.
     """
     whole = is_whole_model(trained.run.adapter)
     tuned = trained.load_models(setup._replace(dtype=torch.float32) if whole else setup)
@@ -99,39 +97,25 @@ def _write_merged(
         greedy = greedy_replies(tuned, tokenizer, prompts, REPLY_TOKENS, trained.plain_text)
         expected = expected._replace(replies=greedy)
     plain = tuned.tuned if whole else _merge_weights(trained, tuned, setup)
-    plain = plain.to(setup.dtype)
-    question = None
+    plain, question = plain.to(setup.dtype), None
+    draft.mkdir(parents=True)
     if trained.head:
         classifier.set_pad_token(plain, tokenizer)
-    else:
-        question = _stranger_question(trained, tokenizer, plain, prompts)
-        set_ends(plain.generation_config, question.ends.tokens)
-    plain.save_pretrained(draft)
-    if trained.head:
         labels = classifier.LABELS_FILE
         shutil.copyfile(trained.run.adapter / labels, draft / labels)
     else:
         asking = find_asking(tokenizer, trained.spec.data, trained.plain_text)
         write_json(draft / ASKING_FILE, asking._asdict())
+        ends = reply_ends(plain, tokenizer, trained.plain_text)
+        set_ends(plain.generation_config, ends.tokens)
+        chat, ids = hello_chat(trained.spec.data), list[int]()
+        if not (asking.plain_text or asking.in_parts or asking.empty_tools or asking.left_off):
+            with suppress(DataError):  # each row may have more than this one, such as a tool
+                ids = prompt_ids(tokenizer, chat, plain_text=False)
+        question = CheckQuestion(prompts, ends, chat if ids else [], ids)
+    plain.save_pretrained(draft)
     tokenizer.save_pretrained(draft)
     return expected, question
-
-
-def _stranger_question(
-    trained: TrainedRun,
-    tokenizer: PreTrainedTokenizerBase,
-    model: PreTrainedModel,
-    prompts: list[list[int]],
-) -> CheckQuestion:
-    """What a program that has the files alone is asked, and what it should make of it."""
-    ends = reply_ends(model, tokenizer, trained.plain_text)
-    asking = find_asking(tokenizer, trained.spec.data, trained.plain_text)
-    chat = with_system([make_message("user", HELLO)], trained.spec.data.system)
-    ids = list[int]()
-    if not (asking.plain_text or asking.in_parts or asking.empty_tools or asking.left_off):
-        with suppress(DataError):  # each row may have more than this one, such as a tool
-            ids = prompt_ids(tokenizer, chat, plain_text=False)
-    return CheckQuestion(prompts, REPLY_TOKENS, ends, chat if ids else [], ids)
 
 
 def _comparison_prompts(trained: TrainedRun, tokenizer: PreTrainedTokenizerBase) -> list[list[int]]:
@@ -142,8 +126,7 @@ def _comparison_prompts(trained: TrainedRun, tokenizer: PreTrainedTokenizerBase)
         texts = classifier.row_texts(rows[:COMPARED_PROMPTS]) or [HELLO]
         return classifier.tokenize_texts(tokenizer, texts, data).ids
     if not rows:  # an adapter that was added without data
-        chat = with_system([make_message("user", HELLO)], data.system)
-        return [prompt_ids(tokenizer, chat, trained.plain_text)]
+        return [prompt_ids(tokenizer, hello_chat(data), trained.plain_text)]
     limit = max(8, data.max_length - REPLY_TOKENS)  # question and reply fit the context together
     found = [ids for _, ids in first_questions(tokenizer, rows, COMPARED_PROMPTS, limit, data)]
     short = data.model_copy(update={"max_length": limit})

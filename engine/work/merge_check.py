@@ -1,7 +1,7 @@
-"""The check of a merged model: its logits, and what it replies to a program of its own.
+"""Checks a merged model: its logits, and its replies to an independent program.
 
-The replies come from the saved files alone, in a process that knows nothing of Hone
-(engine.work.stranger): a model that stops in Hone alone would run on wherever else it is used.
+That program (engine.work.independent_check) has the saved files and nothing of Hone. A model that
+stopped only in Hone would run on wherever else it is used.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from engine.store.files import PROJECT_FOLDER
 from engine.work.encode.turn_ends import TurnEnds
 
 # Largest allowed difference of a logit, as a share of the largest logit. fp32 differs by rounding
-# alone; in bf16 the merged weights are rounded to 8 bits, which an adapter beside the base is not.
+# alone; in bf16 merging rounds the sum of base and adapter to 8 bits.
 LOGIT_TOLERANCE = {"fp32": 1e-4, "bf16": 0.05}
-# Training in 8 bits rounds what passes through the layers too, which a merged model does not.
+# Training in 8 bits also rounds what passes through the layers; a merged model does not.
 INT8_TOLERANCE = 0.05
+REPLY_TOKENS = 32  # of each compared reply
 DEADLINE = 3600  # seconds; a large model takes minutes to load
-STRANGER = "engine.work.stranger"
 
 
 class Outputs(NamedTuple):
@@ -39,32 +39,31 @@ class Outputs(NamedTuple):
 
 
 class CheckQuestion(NamedTuple):
-    """What a stranger's program is asked, and what it should make of it."""
+    """What the independent program is asked, and what it should find."""
 
     prompts: list[list[int]]
-    new_tokens: int
     ends: TurnEnds
-    # A conversation, and its tokens as Hone asks it; empty for texts, and where the template alone
-    # does not give them.
+    # A conversation and its tokens in Hone; empty for texts, and where the template alone does not
+    # give these tokens.
     chat: list[Message]
     chat_ids: list[int]
 
 
-class StrangerReplies(NamedTuple):
-    """What a saved model does by itself."""
+class IndependentReplies(NamedTuple):
+    """What the independent program found."""
 
     replies: list[list[int]]  # greedy, with the token that ended each
-    ends: list[int]  # tokens at which it stops
-    asked: list[int]  # the conversation in its tokens
+    ends: list[int]  # tokens at which the model stops
+    asked: list[int]  # the conversation's tokens
 
 
-def ask_stranger(folder: Path, question: CheckQuestion, device: str) -> StrangerReplies:
-    """The answer of a process that has a folder and nothing else; raises RunError for none."""
-    asked = {"prompts": question.prompts, "new_tokens": question.new_tokens}
+def ask_independently(folder: Path, question: CheckQuestion, device: str) -> IndependentReplies:
+    """What the independent program finds in a folder; raises RunError where it fails."""
+    asked = {"prompts": question.prompts, "new_tokens": REPLY_TOKENS}
     asked |= {"device": device, "chat": question.chat}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", STRANGER, str(folder)],
+            [sys.executable, "-m", "engine.work.independent_check", str(folder)],
             input=json.dumps(asked),
             stdout=subprocess.PIPE,
             text=True,
@@ -74,26 +73,26 @@ def ask_stranger(folder: Path, question: CheckQuestion, device: str) -> Stranger
             timeout=DEADLINE,
             check=True,
         )
-        return StrangerReplies(**json.loads(done.stdout.splitlines()[-1]))
+        return IndependentReplies(**json.loads(done.stdout.splitlines()[-1]))
     except (subprocess.SubprocessError, ValueError, IndexError, TypeError) as error:
         raise RunError(
-            "The merged model was written, but a program that has its files alone could not load "
-            "and ask it, so it was removed. The log has the details."
+            "The merged model was written, but another program could not load and ask it, so it "
+            "was removed. The log has the details."
         ) from error
 
 
-def find_stranger_problem(question: CheckQuestion, found: StrangerReplies) -> str:
+def find_reply_problem(question: CheckQuestion, found: IndependentReplies) -> str:
     """Why other programs would not use a saved model as it was trained; empty where they would."""
     ends = set(question.ends.tokens)
     if not ends <= set(found.ends) or any(ends & set(reply[:-1]) for reply in found.replies):
         return (
-            "Asked by a program that has its files alone, it does not stop where its answers end, "
-            "so it was removed. Merge again."
+            "In other programs it does not stop where its answers end, so it was removed. Merge "
+            "again."
         )
     if found.asked != question.chat_ids:
         return (
-            "Its saved tokenizer reads a question otherwise than the training did, so it was "
-            "removed. Get the base model again, train and merge."
+            "Its saved tokenizer turns a question into other tokens than in training, so it was "
+            "removed. Download the base model again, then train and merge again."
         )
     return ""
 
@@ -105,35 +104,34 @@ def compare_outputs(
     largest = (expected.logits - found.logits).abs().max().item()
     share = largest / expected.logits.abs().max().item()
     tolerance = max(LOGIT_TOLERANCE[precision], INT8_TOLERANCE if bits == 8 else 0.0)
-    ok = share <= tolerance
+    text = "" if share <= tolerance else _refusal_text(share, tolerance, precision)
     return ev.Merged(
-        ok=ok,
+        ok=not text,
         precision=precision,
         largest=largest,
         share=share,
         tolerance=tolerance,
         agree=sum(a == b for a, b in zip(expected.replies, found.replies, strict=True)),
         prompts=len(found.replies),
-        text="" if ok else _refusal_text(share, tolerance, precision),
+        text=text,
     )
 
 
 def _refusal_text(share: float, tolerance: float, precision: str) -> str:
-    advice = "Take the adapter instead."
-    if precision != "fp32":
-        advice = "Try fp32, which does not round."
+    fp32 = precision == "fp32"
+    advice = "Take the adapter instead." if fp32 else "Try fp32, which does not round."
     return (
-        f"Its scores differ by up to {100 * share:.2g} % of the largest from those of base plus "
-        f"adapter, and at most {100 * tolerance:.2g} % is allowed, so it was removed. {advice}"
+        f"Its logits differ from those of base plus adapter by up to {100 * share:.2g} % of the "
+        f"largest; at most {100 * tolerance:.2g} % is allowed, so it was removed. {advice}"
     )
 
 
-def words_that_end(texts: Sequence[str]) -> str:
-    """What to tell of a model whose replies end in words, which no token marks; else empty."""
+def describe_ending_words(texts: Sequence[str]) -> str:
+    """A note on words that end replies and are no tokens; empty where there are none."""
     if not texts:
         return ""
     named = ", ".join(f"“{text.strip()}”" for text in texts)
     return (
-        f"Its replies end with {named}, which is no token of the model: other programs must be "
-        "set to stop there, as the lines below do."
+        f"Its replies end with {named}, which is no token of the model. Other programs must be set "
+        "to stop there, as the lines below do."
     )

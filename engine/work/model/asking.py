@@ -1,11 +1,11 @@
-"""How a result is asked as Hone asks it, for programs that have nothing but its files.
+"""How to ask a result as Hone does, for programs that have only its files.
 
-It is kept beside the weights (``asking.json``); the Export tab's lines follow it.
+It is kept beside the weights (``asking.json``); the Export tab's lines of Python follow it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -15,6 +15,7 @@ from engine.data.messages import Message, make_message, with_system
 from engine.errors import DataError
 from engine.spec.data import Template
 from engine.spec.run import DataSpec
+from engine.work.encode.messages import message_forms
 from engine.work.encode.plain_text import ends_every_text
 from engine.work.encode.prompts import prompt_text
 from engine.work.encode.template import render_chat
@@ -31,7 +32,7 @@ class Asking(NamedTuple):
     plain_text: bool  # a text to be continued, without turns
     system: str = ""  # the first turn of each conversation
     in_parts: bool = False  # the template wants each turn's text as a list of parts
-    empty_tools: bool = False  # the template wants a list of tools, be it empty
+    empty_tools: bool = False  # the template wants a list of tools, even an empty one
     left_off: str = ""  # what the template writes at the end of a prompt and training has not
     left_off_tokens: int = 0  # that the tokenizer puts behind every text
     stop_texts: tuple[str, ...] = ()  # words that end a reply, beside the end tokens
@@ -41,36 +42,27 @@ def find_asking(tokenizer: PreTrainedTokenizerBase, data: DataSpec, plain_text: 
     """How a run with these settings is asked."""
     if plain_text:
         return Asking(True, left_off_tokens=ends_every_text(tokenizer))
-    stop_texts = find_turn_ends(tokenizer).texts
-    chat = with_system([make_message("user", HELLO)], data.system)
-    system = data.system.strip()
+    found = Asking(False, data.system.strip(), stop_texts=find_turn_ends(tokenizer).texts)
+    chat = hello_chat(data)
     try:
         asked, _ = prompt_text(tokenizer, chat, [])
     except DataError:  # each row has more than this one, such as a tool
-        return Asking(False, system, stop_texts=stop_texts)
-    for in_parts, empty_tools, text in _ways_to_render(tokenizer, chat):
-        if text.startswith(asked):
-            left_off = text[len(asked) :]
-            return Asking(False, system, in_parts, empty_tools, left_off, 0, stop_texts)
-    return Asking(False, system, stop_texts=stop_texts)
+        return found
+    choices: tuple[list[Any] | None, ...] = (None, [])
+    for tools in choices:
+        for form in message_forms(tokenizer.get_chat_template(tools=tools), chat):
+            in_parts, text = not isinstance(form[0]["content"], str), ""
+            with suppress(DataError):
+                text = render_chat(tokenizer, form, tools, prompt=True)
+            if text.startswith(asked):
+                left_off, empty_tools = text.removeprefix(asked), tools is not None
+                return found._replace(in_parts=in_parts, empty_tools=empty_tools, left_off=left_off)
+    return found
 
 
-def _ways_to_render(
-    tokenizer: PreTrainedTokenizerBase, chat: list[Message]
-) -> Iterator[tuple[bool, bool, str]]:
-    """The conversation's prompt in each form that ``prompt_text`` may have taken."""
-    for in_parts in (False, True):
-        form = [_with_parts(message) if in_parts else message for message in chat]
-        for empty_tools in (False, True):
-            tools: list[Any] | None = [] if empty_tools else None
-            try:
-                yield in_parts, empty_tools, render_chat(tokenizer, form, tools, prompt=True)
-            except DataError:
-                continue
-
-
-def _with_parts(message: Message) -> Message:
-    return message | {"content": [{"type": "text", "text": message["content"]}]}
+def hello_chat(data: DataSpec) -> list[Message]:
+    """A conversation that begins as those of a run with these settings."""
+    return with_system([make_message("user", HELLO)], data.system)
 
 
 # --- the chat template of a result that another program made ---
@@ -92,12 +84,8 @@ def matching_template(folder: Path, own: str) -> str:
     for name in get_args(Template)[1:]:
         sources[name] = (TEMPLATE_FOLDER / f"{name}.jinja").read_text(encoding="utf-8")
     wanted = _written_samples(tokenizer, own)
-    if not any(wanted):
-        return ""
-    for name, source in sources.items():
-        if _written_samples(tokenizer, source) == wanted:
-            return name
-    return ""
+    fits = (name for name, one in sources.items() if _written_samples(tokenizer, one) == wanted)
+    return next(fits, "") if any(wanted) else ""
 
 
 def _written_samples(tokenizer: PreTrainedTokenizerBase, source: Any) -> list[str]:

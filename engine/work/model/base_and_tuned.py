@@ -15,7 +15,12 @@ from engine.errors import ModelError, RunError
 from engine.model import local
 from engine.model.fingerprint import require_same_base
 from engine.model.info import ModelInfo
-from engine.spec.objective import ObjectiveKind, resolve_objective, task_for_objective
+from engine.spec.objective import (
+    ObjectiveKind,
+    head_outputs,
+    resolve_objective,
+    task_for_objective,
+)
 from engine.spec.run import DataSpec, RunSpec, Shape
 from engine.store.run_dir import RunDir, is_whole_model, read_data_summary
 from engine.work.encode.tokenizer import load_tokenizer
@@ -25,12 +30,17 @@ from engine.work.model.load import (
     DeviceSetup,
     Head,
     choose_device,
-    head_of,
     load_adapter,
     load_model,
 )
 
 Measured = TypeVar("Measured")
+# How transformers calls what a head gives.
+PROBLEM_TYPES = {
+    "classify": "single_label_classification",
+    "multilabel": "multi_label_classification",
+    "regress": "regression",
+}
 
 
 class BaseAndTuned(nn.Module):
@@ -130,8 +140,7 @@ class RunBase(NamedTuple):
     folder: Path
     info: ModelInfo  # built for the objective's task
     kind: ObjectiveKind
-    labels: tuple[str, ...]  # of the training rows, where they have any
-    each_label: tuple[str, ...]  # one by one, where rows hold lists of them
+    head: Head | None  # for the labels of the training rows
 
 
 def open_base(run: RunDir) -> RunBase:
@@ -142,16 +151,17 @@ def open_base(run: RunDir) -> RunBase:
     tasks = inspect_model(spec.model.source).tasks
     kind = resolve_objective(spec.data, summary.shape or Shape.CHAT, tasks)
     info = inspect_model(spec.model.source, task_for_objective(kind))
-    return RunBase(folder, info, kind, summary.labels, summary.each_label)
+    if kind not in PROBLEM_TYPES:
+        return RunBase(folder, info, kind, None)
+    labels = head_outputs(kind, summary.labels, summary.each_label)
+    return RunBase(folder, info, kind, Head(labels, PROBLEM_TYPES[kind]))
 
 
 def open_trained_run(run: RunDir) -> TrainedRun:
     """A run's result, not loaded yet; raises HoneError where there is none or its base changed."""
     if not run.has_result:
         raise RunError("This run has saved nothing yet. Train it first.")
-    base = open_base(run)
-    head = head_of(base.kind, base.labels, base.each_label)
-    return TrainedRun(run, run.spec, base.folder, base.info, base.kind, head)
+    return TrainedRun(run, run.spec, *open_base(run))
 
 
 def supports_mixed_batch(model: Any) -> bool:

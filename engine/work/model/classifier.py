@@ -19,6 +19,7 @@ from engine.data.rows import Row
 from engine.spec.run import DataSpec
 from engine.work.encode.plain_text import without_own_marks
 from engine.work.encode.tokenizer import require_in_table
+from engine.work.kernels.packing import evaluating
 from engine.work.model.base_and_tuned import TrainedRun
 from engine.work.model.batches import map_by_length, pad_rows
 from engine.work.model.load import Head
@@ -38,18 +39,17 @@ class NumberScale(NamedTuple):
     spread: float = 1.0
 
 
-def text_of(row: Row) -> str:
-    """The text that is given a label."""
+def row_texts(rows: Iterable[Row]) -> list[str]:
+    """The text of each row that is given a label."""
+    return [_row_text(row) for row in rows]
+
+
+def _row_text(row: Row) -> str:
     if "messages" not in row:
         return str(row["prompt"])
     # An instruction for all rows turns every row into messages.
     turns = [turn for turn in row["messages"] if turn["role"] == "user"]
     return "\n\n".join(str(turn["content"]) for turn in turns)
-
-
-def row_texts(rows: Iterable[Row]) -> list[str]:
-    """The text of each row."""
-    return [text_of(row) for row in rows]
 
 
 def parse_number(label: str) -> float:
@@ -97,22 +97,18 @@ def set_pad_token(model: Any, tokenizer: PreTrainedTokenizerBase) -> None:
     model.config.get_text_config().pad_token_id = tokenizer.pad_token_id
 
 
-@torch.no_grad()
 def compute_logits(
     model: Any, tokenizer: PreTrainedTokenizerBase, rows: Sequence[list[int]]
 ) -> torch.Tensor:
     """Logits in fp32 (texts x outputs), without dropout; the model's mode is left as it was."""
-    training = model.training
-    model.eval()
     set_pad_token(model, tokenizer)
 
     def compute(batch: list[list[int]]) -> torch.Tensor:
         ids, mask = (part.to(model.device) for part in pad_rows(batch, tokenizer.pad_token_id))
         return model(input_ids=ids, attention_mask=mask).logits.float().cpu()
 
-    found = map_by_length(rows, len, lambda _: TEXTS_AT_ONCE, compute)
-    model.train(training)
-    return torch.stack(found)
+    with evaluating(model):
+        return torch.stack(map_by_length(rows, len, lambda _: TEXTS_AT_ONCE, compute))
 
 
 def predicted_labels(logits: torch.Tensor, head: Head) -> list[str]:

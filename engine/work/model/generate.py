@@ -6,16 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from transformers import (
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteriaList
 from transformers.generation.streamers import BaseStreamer
 
 from engine.work.encode.tokenizer import is_in_table
 from engine.work.encode.turn_ends import TurnEnds, find_turn_ends
+from engine.work.kernels.packing import evaluating
 from engine.work.model.base_and_tuned import supports_mixed_batch
 from engine.work.model.batches import map_by_length, pad_rows
 from engine.work.model.generation_config import end_ids
@@ -61,11 +57,10 @@ def reply_text(tokenizer: PreTrainedTokenizerBase, ids: list[int], ends: TurnEnd
 
 
 def generation_options(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, decoding: Decoding
+    tokenizer: PreTrainedTokenizerBase, decoding: Decoding, ends: TurnEnds
 ) -> dict[str, Any]:
     """Arguments of ``generate``."""
     sampled = decoding.temperature > 0
-    ends = reply_ends(model, tokenizer, decoding.plain_text)
     options: dict[str, Any] = {
         "max_new_tokens": decoding.max_new_tokens,
         "pad_token_id": tokenizer.pad_token_id,
@@ -84,7 +79,6 @@ def generation_options(
     return options
 
 
-@torch.no_grad()
 def greedy_replies(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerBase,
@@ -93,20 +87,16 @@ def greedy_replies(
     plain_text: bool = False,
 ) -> list[str]:
     """Greedy replies to tokenised prompts, in their order; the model's mode is left as it was."""
-    training = model.training
-    model.eval()
-    decoding = Decoding(max_new_tokens, plain_text=plain_text)
-    options = generation_options(model, tokenizer, decoding)
     ends = reply_ends(model, tokenizer, plain_text)
+    options = generation_options(tokenizer, Decoding(max_new_tokens), ends)
 
     def reply(part: list[list[int]]) -> list[str]:
         batch = left_padded_batch(tokenizer, part, model.device)
         new = model.generate(**batch, **options)[:, batch["input_ids"].shape[1] :]
         return [reply_text(tokenizer, ids, ends).strip() for ids in new.tolist()]
 
-    texts = map_by_length(prompts, len, lambda _: PROMPTS_AT_ONCE, reply)
-    model.train(training)
-    return texts
+    with evaluating(model):
+        return map_by_length(prompts, len, lambda _: PROMPTS_AT_ONCE, reply)
 
 
 class _PairStreamer(BaseStreamer):
@@ -136,17 +126,6 @@ class _PairStreamer(BaseStreamer):
         """Nothing is kept back."""
 
 
-class _StopWhenAsked(StoppingCriteria):
-    def __init__(self, asked: Callable[[], bool]) -> None:
-        self.asked = asked
-
-    def __call__(
-        self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any
-    ) -> torch.Tensor:
-        rows = input_ids.shape[0]
-        return torch.full((rows,), self.asked(), dtype=torch.bool, device=input_ids.device)
-
-
 @torch.no_grad()
 def stream_pair(
     model: Any,
@@ -156,9 +135,13 @@ def stream_pair(
     on_texts: OnTexts,
 ) -> None:
     """Base and tuned replies from one copy of the weights; in one batch where PEFT can mix them."""
-    options = generation_options(model, tokenizer, decoding)
     ends = reply_ends(model, tokenizer, decoding.plain_text)
-    options["stopping_criteria"] = StoppingCriteriaList([_StopWhenAsked(decoding.stopped)])
+    options = generation_options(tokenizer, decoding, ends)
+
+    def stop_if_asked(ids: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        return torch.full((len(ids),), decoding.stopped(), dtype=torch.bool, device=ids.device)
+
+    options["stopping_criteria"] = StoppingCriteriaList([stop_if_asked])
 
     def stream(rows: Sequence[list[int]], on_rows: OnTexts, **more: Any) -> None:
         streamer = _PairStreamer(tokenizer, len(rows), ends, on_rows)

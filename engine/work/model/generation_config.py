@@ -18,7 +18,7 @@ from engine.model import config_json
 GENERATION_FILE = "generation_config.json"
 # Settings that decide what others mean: they come first, so that of two that contradict each other
 # the second is left out.
-FIRST = ("do_sample", "num_beams", "use_cache", "return_dict_in_generate")
+READ_FIRST = ("do_sample", "num_beams", "use_cache", "return_dict_in_generate")
 TOKEN_IDS = ("bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id")
 # Numbers that the library accepts in the file and refuses when it generates, and their largest
 # value; all are above 0, and floats.
@@ -62,8 +62,8 @@ def make_generation_config(values: dict[str, Any]) -> tuple[GenerationConfig, li
     """A config of all the values that can be loaded, used and saved; and those that cannot."""
     kept: dict[str, Any] = {}
     left_out = []
-    rest = sorted(name for name in values if name not in FIRST and not name.startswith("_"))
-    for name in (*FIRST, *rest):
+    rest = sorted(name for name in values if name not in READ_FIRST and not name.startswith("_"))
+    for name in (*READ_FIRST, *rest):
         value = values.get(name)
         if value is None or name == "transformers_version":
             continue

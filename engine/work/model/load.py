@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,24 +16,19 @@ from transformers import BitsAndBytesConfig, PreTrainedModel
 from engine.errors import ModelError, RunError
 from engine.hardware import GB, free_memory_gb
 from engine.model import config_json, weights
+from engine.model.adapter_files import CONFIG_NAME, WEIGHTS_NAME
 from engine.model.fingerprint import OTHER_BASE
 from engine.spec.method import MethodSpec
-from engine.spec.objective import ObjectiveKind, Task, head_outputs
+from engine.spec.objective import Task
 from engine.spec.run import PlaceSpec
 from engine.work import compat
 from engine.work.memory import out_of_memory
 from engine.work.model.generation_config import GENERATION_FILE, read_generation_config
 from engine.work.model.structure import AUTO_CLASSES, head_names, load_config, require_task
 
-ADAPTER_FILE = "adapter_model.safetensors"
 DEFAULT_CONTEXT = 2048  # tokens that a model is trusted to read where its config names no limit
 # Modules that make up a new classification head; they stay unquantised, since they are trained.
 HEAD_MODULES = ("classifier", "pre_classifier", "score", "head", "pooler")
-PROBLEM_TYPES = {
-    "classify": "single_label_classification",
-    "multilabel": "multi_label_classification",
-    "regress": "regression",
-}
 
 
 class DeviceSetup(NamedTuple):
@@ -55,15 +49,6 @@ class Head(NamedTuple):
 
     labels: tuple[str, ...]  # one name for each output
     problem: str  # as transformers' problem_type
-
-
-def head_of(
-    kind: ObjectiveKind, labels: Iterable[str], each_label: Iterable[str] = ()
-) -> Head | None:
-    """The head for an objective, from the training rows' labels; None where it writes text."""
-    if kind not in PROBLEM_TYPES:
-        return None
-    return Head(head_outputs(kind, labels, each_label), PROBLEM_TYPES[kind])
 
 
 def choose_device(spec: PlaceSpec, method: MethodSpec | None = None) -> DeviceSetup:
@@ -202,8 +187,8 @@ def _keep_head_fp32(head: torch.nn.Module) -> None:
 def load_adapter(model: PreTrainedModel, adapter: Path) -> PeftModel:
     """The base with a saved adapter in eval mode; raises RunError for a damaged or foreign one."""
     try:
-        saved = weights.read_shapes(adapter / ADAPTER_FILE)
-        config_json.read_json_object(adapter / "adapter_config.json")
+        saved = weights.read_shapes(adapter / WEIGHTS_NAME)
+        config_json.read_json_object(adapter / CONFIG_NAME)
     except (ModelError, OSError) as error:
         raise RunError(
             "The saved adapter of this run cannot be loaded. Continue the run, or choose another."

@@ -11,12 +11,10 @@ import torch
 from engine.model import fingerprint, local
 from engine.spec.batch import BatchLayout
 from engine.store import events as ev
-from engine.store.run_dir import RunDir
 from engine.work.model.adapters import parameter_counts
 from engine.work.model.load import DeviceSetup
 from engine.work.train.checkpoints import saving_folder
-from engine.work.train.inputs import TrainingInputs
-from engine.work.train.objective import Objective
+from engine.work.train.objective import Objective, TrainingInputs
 
 OPTIMIZERS = {"adamw": "adamw_torch_fused"}  # transformers' names, where not Hone's
 
@@ -24,7 +22,6 @@ OPTIMIZERS = {"adamw": "adamw_torch_fused"}  # transformers' names, where not Ho
 class Attempt(NamedTuple):
     """What is trained, and how it is computed."""
 
-    run: RunDir
     inputs: TrainingInputs
     objective: Objective
     setup: DeviceSetup
@@ -39,7 +36,7 @@ def training_arguments(attempt: Attempt, fresh: bool) -> dict[str, Any]:
     spec, layout, setup = attempt.inputs.spec, attempt.layout, attempt.setup
     evaluates = bool(attempt.objective.counts.held_out)
     return {
-        "output_dir": str(saving_folder(attempt.run)),
+        "output_dir": str(saving_folder(attempt.inputs.run)),
         "num_train_epochs": spec.optim.epochs,
         "learning_rate": spec.optim.learning_rate,
         "per_device_train_batch_size": layout.batch,
@@ -68,7 +65,8 @@ def training_arguments(attempt: Attempt, fresh: bool) -> dict[str, Any]:
 
 def started_event(attempt: Attempt, model: Any) -> Callable[[int], ev.Started]:
     """Makes the event Started of a run of so many steps."""
-    spec, setup, objective = attempt.inputs.spec, attempt.setup, attempt.objective
+    inputs, objective, setup, _ = attempt
+    run, spec = inputs.run, inputs.spec
     trainable, total = parameter_counts(model)
     base = fingerprint.hash_model(local.checked_folder(spec.model.source))
 
@@ -77,16 +75,16 @@ def started_event(attempt: Attempt, model: Any) -> Callable[[int], ev.Started]:
             pid=os.getpid(),
             device=torch.cuda.get_device_name() if setup.device.type == "cuda" else "CPU",
             precision=setup.precision,
-            reasons={"precision": setup.reason} | objective.reasons,
+            reasons={"precision": setup.reason, **objective.reasons},
             trainable=trainable,
             total=total,
             steps=steps,
             epochs=spec.optim.epochs,
-            goal=attempt.inputs.kind,
+            goal=inputs.kind,
             preference=objective.preference,
             rank=spec.method.rank if spec.method.adapts else 0,
             versions=fingerprint.library_versions(),
-            data_hash=fingerprint.hash_files(attempt.inputs.files),
+            data_hash=fingerprint.hash_files([run.train_file, run.held_out_file]),
             model_hash=base,
             **objective.counts._asdict(),
         )

@@ -24,9 +24,13 @@ from engine.errors import DataError
 from engine.spec.objective import ObjectiveKind
 from engine.store.files import write_json
 from engine.work.model import classifier
-from engine.work.model.load import head_of
-from engine.work.train.inputs import TrainingInputs
-from engine.work.train.objective import SAMPLE_PROMPTS, ExampleCounts, Sample
+from engine.work.train.objective import (
+    SAMPLE_PROMPTS,
+    ExampleCounts,
+    Objective,
+    Sample,
+    TrainingInputs,
+)
 from engine.work.train.trainer import HoneTrainer
 
 SAMPLE_LABELS_SHOWN = 3
@@ -59,19 +63,14 @@ class LabelledExamples(NamedTuple):
         )
 
 
-class ClassificationObjective:
+class ClassificationObjective(Objective):
     """The objective of a run that learns to choose labels or to give a number."""
-
-    preference = ""
 
     def __init__(self, inputs: TrainingInputs) -> None:
         self.inputs, self.tokenizer = inputs, inputs.tokenizer
-        self.reasons: dict[str, str] = {}
-        self.packed = False
-        head = head_of(inputs.kind, inputs.labels, inputs.each_label)
-        assert head is not None
-        self.head = head
-        require_labels(inputs.kind, head.labels, len(inputs.train))
+        assert inputs.head is not None
+        self.head = inputs.head
+        require_labels(inputs.kind, self.head.labels, len(inputs.train))
         self.scale = _choose_scale(inputs)
         self.train, self.held_out = self._encode(inputs.train), self._encode(inputs.held_out)
         self.lengths = [len(ids) for ids in self.train.ids]
@@ -186,15 +185,13 @@ def require_labels(kind: ObjectiveKind, labels: Sequence[str], rows: int) -> Non
 
 
 def _choose_scale(inputs: TrainingInputs) -> classifier.NumberScale:
-    """The scale of the numbers; a head that is trained further keeps the one it has learned."""
+    """Mean and spread of the numbers; a head that is trained further keeps those it has learned.
+
+    Raises DataError for no number, or equal ones.
+    """
     if inputs.kind != "regress":
         return classifier.NumberScale()
-    scale, learned = label_scale(inputs.train), inputs.start / classifier.LABELS_FILE
-    return classifier.read_scale(inputs.start) if learned.is_file() else scale
-
-
-def label_scale(rows: Rows) -> classifier.NumberScale:
-    """Mean and spread of the numbers; raises DataError for no number, or equal ones."""
+    rows, start = inputs.train, inputs.run.start
     numbers = [
         _require_number(last_answer(row), rows.row_number(at)) for at, row in enumerate(rows)
     ]
@@ -203,6 +200,8 @@ def label_scale(rows: Rows) -> classifier.NumberScale:
         raise DataError(
             f"All examples have the same number ({numbers[0]:g}), so there is nothing to learn."
         )
+    if (start / classifier.LABELS_FILE).is_file():
+        return classifier.read_scale(start)
     return classifier.NumberScale(mean, spread)
 
 

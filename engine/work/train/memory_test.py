@@ -86,7 +86,7 @@ def estimate_run(attempt: Attempt, test: MemoryTest) -> ev.Estimated:
     """Parameters and memory from the config alone, and the time from the measured pass."""
     spec, info = attempt.inputs.spec, attempt.inputs.info
     layout, setup, objective = attempt.layout, attempt.setup, attempt.objective
-    labels = len(objective.head.labels) if objective.head else 0
+    labels = len(attempt.inputs.head.labels) if attempt.inputs.head else 0
     memory = estimate_memory(
         MemoryInputs(
             info=info,

@@ -1,26 +1,68 @@
-"""The interface of a training objective: tokenised examples, a trainer, and sample prompts.
-
-Below it, what the objectives share.
-"""
+"""A training objective: what it is made from, its interface, and what the objectives share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
-from transformers import Trainer, TrainerCallback
+from transformers import PreTrainedTokenizerBase, Trainer, TrainerCallback
 
 from engine.data.messages import with_system
+from engine.data.rows import Rows, read_rows
 from engine.errors import DataError
-from engine.spec.run import DataSpec
+from engine.model.info import ModelInfo
+from engine.spec.objective import ObjectiveKind
+from engine.spec.run import DataSpec, RunSpec
+from engine.store.run_dir import RunDir
 from engine.work.encode.questions import first_questions, prompt_ids
+from engine.work.encode.tokenizer import load_tokenizer
 from engine.work.encode.turn_ends import find_turn_ends
+from engine.work.model.base_and_tuned import open_base
 from engine.work.model.generate import greedy_replies
 from engine.work.model.load import Head
-from engine.work.train.inputs import TrainingInputs
 
 SAMPLE_PROMPTS = 3  # asked at every check where the user names none
 
 Sample = tuple[str, str]  # a prompt, and the model's reply
+
+
+class TrainingInputs(NamedTuple):
+    """What an objective is made from."""
+
+    run: RunDir
+    spec: RunSpec
+    kind: ObjectiveKind
+    info: ModelInfo
+    head: Head | None
+    tokenizer: PreTrainedTokenizerBase
+    train: Rows
+    held_out: Rows
+
+    @property
+    def plain_text(self) -> bool:
+        """Whether the rows are texts to be continued, without turns."""
+        return "text" in self.train[0]
+
+    @property
+    def context(self) -> int:
+        """Tokens that the model reads at once, as far as this run needs to know."""
+        return self.info.context or self.spec.data.max_length + self.spec.sampling.max_new_tokens
+
+
+def load_inputs(run: RunDir) -> TrainingInputs:
+    """Read a run's settings, base model and rows; raises HoneError where they do not fit."""
+    spec = run.spec
+    folder, info, kind, head = open_base(run)
+    info.check_length(spec.data.max_length)
+    train, held_out = read_rows(run.train_file), read_rows(run.held_out_file)
+    if not len(train):
+        raise DataError(
+            "The rows of this run are missing: an earlier Hone kept them in another form. Start a "
+            "new run."
+        )
+    tokenizer = load_tokenizer(folder, spec.data.template)
+    return TrainingInputs(run, spec, kind, info, head, tokenizer, train, held_out)
 
 
 class ExampleCounts(NamedTuple):
@@ -39,21 +81,16 @@ class Objective(Protocol):
     warnings: list[str]  # about the examples, for the user
     counts: ExampleCounts
     lengths: list[int]  # tokens of each training example, in the order of the trainer's dataset
-    preference: str  # dpo, orpo or kto; empty for other objectives
-    reasons: dict[str, str]  # what was chosen automatically, and why
-    packed: bool  # its batches have no padding
-
-    @property
-    def head(self) -> Head | None:
-        """A new classification head, where the objective needs one."""
+    preference: str = ""  # dpo, orpo or kto; empty for other objectives
+    reasons: Mapping[str, str] = MappingProxyType({})  # what was chosen automatically, and why
+    packed: bool = False  # its batches have no padding
+    # From the model to the run's fixed prompts with its replies.
+    sample_replies: Callable[[Any], list[Sample]]
 
     def make_trainer(
         self, model: Any, arguments: dict[str, Any], callbacks: list[TrainerCallback]
     ) -> Trainer:
         """The trainer with its datasets; ``arguments``: TrainingArguments that all share."""
-
-    def sample_replies(self, model: Any) -> list[Sample]:
-        """The run's fixed prompts, and what the model replies now."""
 
 
 def require_examples(kept: int, lost: int, data: DataSpec) -> None:

@@ -12,26 +12,20 @@ from engine.spec.objective import resolve_preference_method
 from engine.spec.run import Shape
 from engine.text import count_of
 from engine.work.encode.preferences import encode_preferences, paired_examples, unpaired_examples
-from engine.work.model.load import Head
 from engine.work.train import objective
-from engine.work.train.inputs import TrainingInputs
 from engine.work.train.preference_trainers import make_preference_trainer
 from engine.work.train.trainer import preserved_precision
 
 STEADY_KTO_BATCH = 4  # examples at once, from where KTO's estimate of the reference is of use
 
 
-class PreferenceObjective:
+class PreferenceObjective(objective.Objective):
     """The objective of a run that learns which answers are better."""
 
-    head: Head | None = None
-
-    def __init__(self, inputs: TrainingInputs) -> None:
+    def __init__(self, inputs: objective.TrainingInputs) -> None:
         self.spec, self.tokenizer = inputs.spec, inputs.tokenizer
-        self.reasons: dict[str, str] = {}
-        self.packed = False
         shape = Shape.PREFERENCE if "rejected" in inputs.train[0] else Shape.FEEDBACK
-        self.preference: str = resolve_preference_method(self.spec.method, shape)
+        self.preference = resolve_preference_method(self.spec.method, shape)
         check_reference(self.preference, self.spec.method)
         found = encode_preferences(inputs.tokenizer, inputs.train, self.spec.data)
         objective.require_examples(len(found.sides), found.lost + found.same, self.spec.data)
@@ -76,8 +70,8 @@ class PreferenceObjective:
             found.append("The setting Learn from is not used: only the last answers are compared.")
         if self.preference == "kto" and batch < STEADY_KTO_BATCH:
             found.append(
-                f"KTO measures each answer against the others of its batch, and {batch} at once "
-                f"are few. A batch size of {STEADY_KTO_BATCH} or more is steadier."
+                f"KTO measures each answer against the others of its batch, and {batch} is a small "
+                f"batch. With {STEADY_KTO_BATCH} or more, training is steadier."
             )
         if max(self.weights) > 1:
             good = sum(one["label"] for one in self.train)

@@ -17,9 +17,7 @@ from engine.work.kernels import packing
 from engine.work.kernels.packed_attention import PackingCollator
 from engine.work.kernels.packing import Packing
 from engine.work.model.batches import pad_rows
-from engine.work.model.load import Head
 from engine.work.train import objective
-from engine.work.train.inputs import TrainingInputs
 from engine.work.train.trainer import HoneTrainer
 
 TOKEN_COLUMNS = ["input_ids", "labels"]
@@ -63,22 +61,17 @@ class SftData(NamedTuple):
     lengths: list[int]  # tokens of each training row
 
 
-class SftObjective:
+class SftObjective(objective.Objective):
     """The objective of a run that learns to write."""
 
-    head: Head | None = None
-    preference = ""
-
-    def __init__(self, inputs: TrainingInputs) -> None:
-        self.tokenizer = inputs.tokenizer
-        self.reasons: dict[str, str] = {}
-        self.packed = False
-        spec, cache, tokenizer = inputs.spec.data, inputs.cache, inputs.tokenizer
-        train = load_or_encode(cache, inputs.files[0], inputs.train, tokenizer, spec)
+    def __init__(self, inputs: objective.TrainingInputs) -> None:
+        self.tokenizer = tokenizer = inputs.tokenizer
+        run, spec, cache = inputs.run, inputs.spec.data, inputs.run.home / "tokens"
+        train = load_or_encode(cache, run.train_file, inputs.train, tokenizer, spec)
         objective.require_examples(len(train.rows), train.lost, spec)
         self.warnings = objective.left_out_warnings(train.lost, train.refused, len(inputs.train))
         self.warnings += objective.endless_warnings(inputs)
-        held_out = load_or_encode(cache, inputs.files[1], inputs.held_out, tokenizer, spec)
+        held_out = load_or_encode(cache, run.held_out_file, inputs.held_out, tokenizer, spec)
         self.data = SftData(train.rows, held_out.rows, train.lengths)
         self.lengths = train.lengths
         self.counts = objective.ExampleCounts(

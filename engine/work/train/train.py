@@ -1,8 +1,7 @@
 """One training run: read, load the model, test memory, train, save; with less memory, again.
 
 The contents of this package, in the order in which they are used:
-inputs              the run's settings, base model and rows
-objective           what is trained: sft, classify or preferences
+objective           the settings, base model and rows; what is trained: sft, classify, preferences
 attempt             the batch layout, device and TrainingArguments
 callback            events, checks, checkpoints (checkpoints, checkpoint_check) and the stop mark
 memory_test         the longest examples, before the first step
@@ -37,9 +36,8 @@ from engine.work.train import checkpoints
 from engine.work.train.attempt import Attempt, started_event, training_arguments
 from engine.work.train.callback import CheckSchedule, LearningRateCallback, RunCallback
 from engine.work.train.checkpoint_check import step_of
-from engine.work.train.inputs import TrainingInputs, load_inputs
 from engine.work.train.memory_test import estimate_run, run_memory_test
-from engine.work.train.objective import Objective
+from engine.work.train.objective import Objective, TrainingInputs, load_inputs
 from engine.work.train.trainer import HoneTrainer
 
 EARLY_STOPPING_CHECKS = {"gentle": 5, "strict": 2}  # checks in a row without a gain
@@ -63,7 +61,8 @@ def train(run: RunDir) -> None:
         )
     layout = current_layout(run)
     try:
-        _train_with_layout(run, inputs, objective, layout)
+        setup = choose_device(inputs.spec.place, inputs.spec.method)
+        _train_with_layout(Attempt(inputs, objective, setup, layout))
     except Exception as error:
         if not out_of_memory(error):
             raise
@@ -90,12 +89,9 @@ def make_objective(inputs: TrainingInputs) -> Objective:
 # --- one attempt ---
 
 
-def _train_with_layout(
-    run: RunDir, inputs: TrainingInputs, objective: Objective, layout: BatchLayout
-) -> None:
-    spec = inputs.spec
+def _train_with_layout(attempt: Attempt) -> None:
+    run, spec, objective = attempt.inputs.run, attempt.inputs.spec, attempt.objective
     run.emit(ev.Phase(text="Loading the model."))
-    attempt = Attempt(run, inputs, objective, choose_device(spec.place, spec.method), layout)
     model = _build_model(attempt)
     make_started = started_event(attempt, model)
     resume = checkpoints.find_newest(run)
@@ -119,7 +115,7 @@ def _train_with_layout(
     trainer = _make_trainer(attempt, model, callback, resume)
     trainer.rehearse_saving()
     tested = run.view().proved
-    if tested is None or tested[0] != layout:
+    if tested is None or tested[0] != attempt.layout:
         _test_memory(attempt, trainer)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     _report_end(run, callback, trainer.state.global_step, trainer.state.max_steps)
@@ -127,9 +123,10 @@ def _train_with_layout(
 
 def _build_model(attempt: Attempt) -> Any:
     """The base model with only what the method trains left trainable."""
-    run, spec, info = attempt.run, attempt.inputs.spec, attempt.inputs.info
+    inputs = attempt.inputs
+    run, spec, info, head = inputs.run, inputs.spec, inputs.info, inputs.head
     torch.manual_seed(spec.data.seed)
-    folder, head = adapters.start_model_folder(run, spec), attempt.objective.head
+    folder = adapters.start_model_folder(run, spec)
     try:
         base = load_model(folder, attempt.setup, spec.method, head)
     except Exception as error:
@@ -141,7 +138,6 @@ def _build_model(attempt: Attempt) -> Any:
             + ("" if spec.method.bits == 4 else advice)
         ) from error
     if head is None:  # what is saved says where a reply ends, and samples stop there
-        inputs = attempt.inputs
         ends = reply_ends(base, inputs.tokenizer, inputs.plain_text)
         set_ends(base.generation_config, ends.tokens)
     model = adapters.apply_method(base, spec.method, info, run.start)
@@ -158,8 +154,7 @@ def _build_model(attempt: Attempt) -> Any:
 def _make_trainer(
     attempt: Attempt, model: Any, callback: RunCallback, resume: Path | None
 ) -> HoneTrainer:
-    inputs = attempt.inputs
-    method = inputs.spec.method
+    inputs, method = attempt.inputs, attempt.inputs.spec.method
     arguments = training_arguments(attempt, fresh=not resume)
     callbacks: list[TrainerCallback] = [callback, LearningRateCallback()]
     trainer = attempt.objective.make_trainer(model, arguments, callbacks)
@@ -167,14 +162,14 @@ def _make_trainer(
     trainer.remove_callback(PrinterCallback)  # all that it would print is in the events
     if method.adapts:
         trainer.lora_plus_ratio = method.plus
-    if attempt.objective.head is None:
+    if inputs.head is None:
         trainer.asking = find_asking(inputs.tokenizer, inputs.spec.data, inputs.plain_text)
     return trainer
 
 
 def _test_memory(attempt: Attempt, trainer: Trainer) -> None:
     """Run the longest examples, and report what the run will need."""
-    run, objective = attempt.run, attempt.objective
+    run, objective = attempt.inputs.run, attempt.objective
     run.emit(ev.Phase(text="Testing whether the longest examples fit into memory."))
     run.emit(ev.Proving(**attempt.layout._asdict(), length=max(objective.lengths)))
     test = run_memory_test(trainer, attempt)

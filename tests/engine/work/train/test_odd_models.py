@@ -49,7 +49,7 @@ def new_run(tmp_path: Path, folder: Path, rows: list[dict[str, Any]] = ROWS, **m
     return run
 
 
-def strangers_reply(folder: Path, question: list[int]) -> list[int]:
+def independent_reply(folder: Path, question: list[int]) -> list[int]:
     """What plain transformers makes of a folder."""
     model = AutoModelForCausalLM.from_pretrained(folder)
     ids = AutoTokenizer.from_pretrained(folder).pad({"input_ids": [question]}, return_tensors="pt")
@@ -74,11 +74,11 @@ def test_a_base_model_with_another_end_and_odd_settings_learns_where_to_stop(
     tokenizer = load_tokenizer(folder)
     ask = prompt_ids(tokenizer, [{"role": "user", "content": "see red cat"}], False)
     answer = [*tokenizer.encode("happy dog", add_special_tokens=False), END]
-    assert strangers_reply(run.adapter, ask) == answer
+    assert independent_reply(run.adapter, ask) == answer
     merge.merge_run(run, "bf16")
     merged = run.view().merged["bf16"]
     assert merged.ok and merged.agree == merged.prompts == 6 and not merged.text
-    assert strangers_reply(run.merged("bf16"), ask) == answer
+    assert independent_reply(run.merged("bf16"), ask) == answer
     assert not list(run.checkpoints.glob("**/rehearsal"))
 
 

@@ -1,11 +1,12 @@
-"""Asks a saved model as a stranger's program would: plain transformers and the model's files.
+"""Asks a saved model with plain transformers, as any other program would.
 
-``python -m engine.work.stranger FOLDER`` reads a question from its input and writes the answer:
+``python -m engine.work.independent_check FOLDER`` reads a question from its input and writes the
+answer:
 
     {"prompts": [[ids]], "new_tokens": n, "device": "cpu", "chat": [messages]}
     {"replies": [[ids]], "ends": [ids], "asked": [ids]}
 
-It imports nothing of Hone, so that it cannot know of Hone's options.
+It imports nothing of Hone, so it has only what is in the model's files.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 
 def answer(folder: str, question: dict[str, Any]) -> dict[str, Any]:
-    """The model's greedy replies, the tokens that end them, and a question as its ids."""
+    """The model's greedy replies, the tokens that end them, and the conversation as ids."""
     only = {"local_files_only": True, "trust_remote_code": False}
     tokenizer = AutoTokenizer.from_pretrained(folder, **only)
     model = AutoModelForCausalLM.from_pretrained(folder, **only).to(question["device"])
