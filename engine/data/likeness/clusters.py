@@ -1,9 +1,9 @@
-"""Rows that share their substance, found by the pieces that their texts have in common.
+"""Groups of rows that say the same, found by the pieces that their texts have in common.
 
-Of a greeting and a sentence, each of which stands in many rows, the sentence is substance and the
-greeting a frame: a frame runs through rows that have nothing else in common. Substance is taken
-first: what goes with one answer, then what is long and rare. What then runs through many groups
-that were found already is a frame.
+Of a greeting and a sentence that many rows contain, the sentence is their substance and the
+greeting boilerplate: the rows that contain it have nothing else in common. Pieces that go with one
+answer join rows first, then long and rare ones. A piece that many of the groups found so far
+contain is boilerplate.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ALIKE_SHARE = 0.25  # of all rows, up to which groups grow by being worded alike
 CHAINED_SHARE = 0.05  # of all rows, from which a group no longer grows by what few rows share
 ALIKE = 0.55  # of the wording that two texts share
 ROWS_ASKED = 4  # of a group, when it is compared with another
-FRAMED_GROUPS = 4  # groups with nothing else in common that a frame runs through
+BOILERPLATE_GROUPS = 4  # groups with nothing else in common that contain the same boilerplate
 
 
 class Clusters:
@@ -49,11 +49,11 @@ class Clusters:
         return row
 
     def join(self, rows: Iterable[int], always: bool = False) -> None:
-        """Make one group of the groups of these rows, unless what they share is but a frame."""
+        """Make one group of the groups of these rows, unless they share only boilerplate."""
         inside = Counter(map(self.find, rows))
         # Groups that hold something else as well.
         mixed = sum(self._joined[root] > 1 and self._rows[root] > inside[root] for root in inside)
-        if not always and mixed >= FRAMED_GROUPS and 2 * mixed >= len(inside):
+        if not always and mixed >= BOILERPLATE_GROUPS and 2 * mixed >= len(inside):
             return
         limit = min(self._most, max(self._chained, 2 * inside.total()))
         roots = list(inside)

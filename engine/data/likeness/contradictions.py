@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection
 
-LARGEST_SHARE = 0.25  # of all rows that ask the same; more are an instruction, not a question
+ASKED_SHARE = 0.25  # of all rows that ask the same; more are an instruction, not a question
 
 
 class Contradictions:
@@ -24,22 +24,18 @@ class Contradictions:
 
     def find(self, kept: Collection[int]) -> tuple[list[list[int]], list[int]]:
         """Rows of each question whose short answers differ, and rows that differ in long ones."""
-        chosen = set(kept)
+        chosen, most = set(kept), max(3, ASKED_SHARE * self._rows)
         short: list[list[int]] = []
         long: list[int] = []
         for asked in self._asked.values():
             rows = [one for one in asked if one[0] in chosen]
-            if len({answer for _, answer, _ in rows}) < 2 or len(rows) > self._most:
+            if len({answer for _, answer, _ in rows}) < 2 or len(rows) > most:
                 continue
             if all(is_short for _, _, is_short in rows):
                 short.append(_without_majority(rows))
             else:
                 long += [row for row, _, _ in rows]
         return short, sorted(long)
-
-    @property
-    def _most(self) -> float:
-        return max(3, LARGEST_SHARE * self._rows)
 
 
 def _without_majority(rows: list[tuple[int, int, bool]]) -> list[int]:

@@ -17,7 +17,7 @@ NUMBERED = "id|ids|key|uuid|guid|no|nr|number|hash"
 GROUP_COLUMN = re.compile(
     rf"(?:id|uuid|(?:\w+_)?(?:{WHOLES})|(?:\w+_)?(?:{WHOLES}|{ONLY_AS_ID})_?(?:{NUMBERED}|name))$"
 )
-LONGEST_NAME = 200  # characters of a value; what is longer is a text of its own
+LONGEST_VALUE = 200  # characters of a value; what is longer is a text of its own
 
 
 def group_columns(columns: Collection[str], used: Collection[str]) -> list[str]:
@@ -36,4 +36,4 @@ def group_value(value: Any) -> str:
     if isinstance(value, bool | float) or not isinstance(value, str | int):
         return ""
     text = str(value).strip()
-    return text if len(text) <= LONGEST_NAME else ""
+    return text if len(text) <= LONGEST_VALUE else ""

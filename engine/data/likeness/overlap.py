@@ -1,6 +1,6 @@
 """How much held-out rows resemble training rows, and the sentence that stands beside every score.
 
-Text alone never shows that two rows do not say the same. So what was found is counted, and said.
+Texts alone never prove that two rows say different things. So what was found is counted, and said.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from engine.data.rows import spread_indices
 from engine.text import count_of
 
 MOST = 0.6  # of a row's wording, a rare word counting more than a frequent one
-UNSEEN = "The same thing said in quite other words cannot be found by comparing texts."
+UNSEEN = "Comparing texts cannot find what says the same in quite different words."
 NOT_COMPARED = (
     "Whether held-out examples resemble training examples was not looked at when this run began."
 )
@@ -59,13 +59,8 @@ def measure_overlap(
         others = usable & (answers[text_rows] == answers[row]) if labels else usable
         if wording.shared_with_all(text)[others].max(initial=0.0) >= MOST:
             alike.append(row)
-    found = Overlap(
-        compared=len(rows), of=len(held_out), wording=len(alike), answers=int(again.sum())
-    )
-    return found, alike
-
-
-# --- in words ---
+    counts = {"wording": len(alike), "answers": int(again.sum())}
+    return Overlap(compared=len(rows), of=len(held_out), **counts), alike
 
 
 def overlap_findings(overlap: Overlap, alike: list[int]) -> list[Finding]:
@@ -94,10 +89,8 @@ def describe_overlap(found: Overlap | None) -> str:
         answers = f"; {found.answers:,} {have} that training examples have, too"
     if not found.wording:
         return f"{shown}, none is worded much like a training example{answers}. {UNSEEN}"
-    share = "shares" if found.wording == 1 else "share"
-    text = (
-        f"{shown}, {found.wording:,} {share} most of the wording with a training example{answers}."
-    )
+    are = "is" if found.wording == 1 else "are"
+    text = f"{shown}, {found.wording:,} {are} worded much like a training example{answers}."
     if 2 * found.wording > found.compared:
         return f"{text} Expect less on examples that are really new."
     return f"{text} {UNSEEN}"

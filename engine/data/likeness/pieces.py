@@ -130,7 +130,8 @@ def _templates(texts: Texts, answers: Numbers) -> Pieces:
     enough = fixed >= np.maximum(least, FIXED_SHARE * texts.sizes)
     # A template of questions has one of answers beside it, or one label.
     replies = answers.astype(np.uint64)
-    replies[texts.rows[texts.answers]] = np.where(enough, keys, texts.rows)[texts.answers]
+    rows = texts.rows.astype(np.uint64)  # beside signed numbers, keys would become floats
+    replies[texts.rows[texts.answers]] = np.where(enough, keys, rows)[texts.answers]
     asked = np.flatnonzero(enough & ~texts.answers)
     both = mix(mix(keys[asked]) + replies[texts.rows[asked]])
     return _make_pieces(asked, both, fixed[asked], TEMPLATE)

@@ -14,6 +14,7 @@ from engine.data.likeness.words import Numbers, Texts, distinct, mix, sums_betwe
 
 BANDS, BAND_HASHES = 21, 3  # of two texts that share half of their wording, 94 % are found
 PAIRS_COMPARED = 2**21  # at most
+WORDS_AT_ONCE = 2**20  # of pairs that are compared together; each takes some 50 bytes
 
 
 class Wording(NamedTuple):
@@ -27,14 +28,10 @@ class Wording(NamedTuple):
     weights: Numbers  # by word id: 0 for a word that all texts have
     totals: Numbers  # weight of each text
 
-    def words_of(self, text: int) -> Numbers:
-        """The distinct words of a text."""
-        return self.words[self.starts[text] : self.starts[text + 1]]
-
     def shared_with_all(self, text: int) -> Numbers:
         """The share of a text's wording that each text has, too."""
         common = np.zeros(len(self.totals))
-        for word in self.words_of(text):
+        for word in self.words[self.starts[text] : self.starts[text + 1]]:
             common[self.texts[self.places[word] : self.places[word + 1]]] += self.weights[word]
         return common / self.totals[text] if self.totals[text] else np.zeros_like(common)
 
@@ -72,6 +69,13 @@ def find_alike(wording: Wording, least: float) -> list[tuple[int, int]]:
 
 def share_of_pairs(wording: Wording, one: Numbers, other: Numbers) -> Numbers:
     """What the texts of each pair share, of what they hold on average; a single word is nothing."""
+    lengths = wording.starts[one + 1] - wording.starts[one]
+    cuts = np.flatnonzero(np.diff(np.cumsum(lengths) // WORDS_AT_ONCE)) + 1
+    blocks = zip(np.split(one, cuts), np.split(other, cuts), strict=True)
+    return np.concatenate([_share_of_block(wording, *block) for block in blocks])
+
+
+def _share_of_block(wording: Wording, one: Numbers, other: Numbers) -> Numbers:
     lengths = wording.starts[one + 1] - wording.starts[one]
     ends = np.cumsum(lengths)
     places = np.arange(ends[-1] if len(ends) else 0) + np.repeat(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from engine.data.likeness.overlap import UNSEEN, Overlap, describe_overlap, name_overlap
 from engine.data.likeness.substance import SubstanceCollector
+from engine.data.likeness.words import plain_letters
 from engine.data.prepared import Prepared
 from tests.engine.data.leaks import GREETINGS, LEAKS, NAMES, PAIRS, THINGS, TICKETS, Leak
 from tests.engine.data.made_rows import find, make_rows, to_jsonl
@@ -126,6 +128,25 @@ def test_a_held_out_file_that_says_the_same_behind_greetings(
     assert prepare(source, fixes=("leaked",)).held_out == 10
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: unicodedata.normalize("NFD", text), str.upper,
+        lambda text: text.replace("\u00e9", "e"), lambda text: text.replace(" ", "_"),
+        lambda text: text.replace(" ", "\u00a0\u200b"),
+        lambda text: "".join(chr(ord(one) + 0xFEE0) if "!" <= one <= "~" else one for one in text),
+    ],
+)  # fmt: skip
+def test_letters_written_otherwise_make_no_other_text(change, add_rows, prepare) -> None:
+    texts = [f"Le caf\u00e9 {row['completion']}" for row in make_rows(40)]
+    rows = [{"text": text, "label": "ab"[n % 2]} for n, text in enumerate(texts)]
+    rows += [row | {"text": change(row["text"])} for row in rows]
+    prepared = prepare(add_rows(rows))
+    parts = [{plain_letters(row["prompt"]).replace("_", " ").split()[-1] for row in part}
+             for part in (prepared.train_rows(), prepared.held_out_rows())]  # fmt: skip
+    assert prepared.held_out and not parts[0] & parts[1]
+
+
 WORDS = st.sampled_from(["", "!", "a", "b c", "7", "你", "\n", "hello there", "😀", "é", ",", "x"])
 TEXT = st.lists(WORDS, max_size=8).map(" ".join)
 
@@ -152,11 +173,11 @@ def test_odd_texts_have_a_cluster_each(rows: list[tuple[str, str]], labels: bool
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ((20, 20, 12, 0), "12 share most of the wording with a training example. Expect less"),
-        ((20, 20, 1, 0), "1 shares most of the wording"),
+        ((20, 20, 12, 0), "12 are worded much like a training example. Expect less"),
+        ((20, 20, 1, 0), "1 is worded much like a training example"),
         ((20, 20, 0, 3), "example; 3 have answers that training examples have, too."),
         ((500, 900, 0, 0), "Of 500 held-out examples that were looked at (900 in all), none"),
-        ((1, 1, 1, 1), "Of 1 held-out example, 1 shares most of the wording"),
+        ((1, 1, 1, 1), "Of 1 held-out example, 1 is worded much like"),
     ],
 )  # fmt: skip
 def test_a_sentence_of_what_was_found(found: tuple[int, ...], words: str) -> None:
