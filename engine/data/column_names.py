@@ -20,6 +20,7 @@ HISTORY_COLUMNS = (
     "history", "chat_history", "conversation_history", "dialog_history", "dialogue_history",
     "previous_turns", "past_messages", "prior_turns",
 )  # fmt: skip
+HISTORY_WORDS = {"history", "previous", "prior", "past", "earlier", "input", "context"}
 SYSTEM_COLUMNS = (
     "system_prompt", "system", "system_message", "system_instruction", "systeminstruction",
 )  # fmt: skip
@@ -35,10 +36,7 @@ PREFERENCE_PAIRS = (
     ("good_answer", "bad_answer"), ("good_response", "bad_response"), ("response_w", "response_l"),
     ("accept", "reject"),
 )  # fmt: skip
-# Worse answers beside what is otherwise a table of answers, or a chat (as ms-swift has them).
-WORSE_COLUMNS = (
-    "rejected_response", "rejected_messages", "rejected", "rejected_answer", "rejected_output",
-)  # fmt: skip
+# An answer or a chat (as ms-swift has them), beside which a worse answer may stand.
 BETTER_COLUMNS = ("messages", "conversations", "completion", "response", "answer", "output")
 ANSWER_PAIRS = (
     ("prompt", "completion"), ("prompt", "response"), ("question", "answer"), ("query", "response"),
@@ -54,6 +52,18 @@ ANSWER_PAIRS = (
     ("user", "assistant"), ("user", "bot"), ("human", "bot"), ("human", "gpt"), ("human", "ai"),
     ("problem", "solution"),
 )  # fmt: skip
+# Words in the names of columns that hold answers, and which of two is better and which worse.
+ANSWER_NOUNS = {
+    "answer", "answers", "response", "responses", "output", "outputs", "option", "options",
+    "completion", "completions", "reply", "replies", "text", "texts", "example", "examples",
+}  # fmt: skip
+BETTER_WORDS = {"chosen", "preferred", "better", "best", "accepted", "winner", "winning", "good"}
+WORSE_WORDS = {
+    "rejected", "dispreferred", "unpreferred", "worse", "worst", "loser", "losing", "bad", "wrong",
+    "negative", "incorrect",
+}  # fmt: skip
+REASON_WORDS = {"reasoning", "rationale", "explanation", "cot", "thought", "thoughts", "thinking"}
+CHOICE_COLUMNS = {"options", "choices", "alternatives", "candidates", "distractors"}
 # Words in the name of a column that may hold the answer as somebody put it right.
 CORRECTED_WORDS = {
     "corrected", "correction", "edited", "revised", "improved", "fixed", "rewritten",
@@ -63,7 +73,8 @@ REPLY_COLUMNS = (
     "completion", "response", "answer", "output", "reply", "target", "completions", "responses",
     "outputs", "assistant", "reference_answer", "reference_response", "expected_answer",
     "expected_response", "expected_output", "ideal", "ideal_answer", "gold_answer",
-    "correct_answer", "target_answer", "ground_truth", "reference", "label",
+    "correct_answer", "target_answer", "ground_truth", "reference", "label", "choices", "message",
+    "candidates",
 )  # fmt: skip
 TEXT_COLUMNS = (
     "text", "sentence", "review", "content", "tweet", "message", "comment", "body", "document",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.data import column_names as known
-from engine.data.columns.answers import find_answers
+from engine.data.columns.answers import find_answers, find_segments
 from engine.data.columns.contents import all_integers, are_own_texts
 from engine.data.columns.conversations import (
     find_chat_column,
@@ -21,7 +21,6 @@ from engine.data.columns.described import Described, find_described
 from engine.data.columns.labelled import find_texts
 from engine.data.columns.paths import root_column
 from engine.data.columns.preferences import find_preferences
-from engine.data.columns.segments import find_segments
 from engine.data.columns.table import Columns
 from engine.data.columns.unnamed import guess_schema
 from engine.data.rows import Row
@@ -88,7 +87,11 @@ def _infer_by_names(name: str, table: Columns) -> Schema | None:
             "per row. Put the turns of each conversation into one list named 'messages' (JSON or "
             "JSONL)."
         )
-    return find_texts(table)
+    found = find_texts(table)
+    if found and found.shape == Shape.TEXT and (chat := find_turns_by_content(table)):
+        doubt = f"But '{found.roles['text']}' holds text, which is not used."
+        return make_chat_schema(table, chat).doubted(doubt, found)
+    return found
 
 
 def _infer_by_contents(name: str, columns: Sequence[str], table: Columns) -> Schema:

@@ -13,7 +13,7 @@ from engine.data.columns.cells import is_blank
 from engine.data.rows import Row
 from engine.data.turns.content import read_content
 from engine.data.turns.fields import as_list, role_name, split_turns, turn_content
-from engine.data.turns.roles import known_role
+from engine.data.turns.roles import CALL_ROLES, known_role
 from engine.data.turns.tool_calls import read_call, read_calls
 from engine.errors import DataError
 
@@ -106,7 +106,7 @@ def _read_turn(turn: Row, number: int) -> Message:
             "Known are system, user, assistant and tool."
         )
     calls = read_calls(turn, number)
-    if role.strip().lower() == "function_call":
+    if role.strip().lower() in CALL_ROLES:
         content, calls = "", [read_call(value, number)]
     else:
         content, more = read_content(value, number)

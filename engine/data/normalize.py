@@ -10,6 +10,7 @@ labels are a list in the file that list as "labels".
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from engine.data.column_names import ANSWERS_OF
@@ -32,6 +33,9 @@ from engine.spec.run import Shape
 Roles = dict[str, str]  # role -> column, or a path as in engine.data.columns.paths
 MEDIA_FIELDS = ("images", "videos", "audios", "image", "audio")  # of LLaMA-Factory's chats
 INSTANCE_ROLES = {"prompt": "prompt", "input": "input", "completion": "output"}
+NO_INPUT = "<noinput>"  # as Alpaca and Self-Instruct write it
+SHEET_ERROR = re.compile(r"\s*#(N/A|NV|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!)\s*")
+PART_FIELDS = {"start", "end", "start_offset", "end_offset", "offset", "begin", "span"}
 LABEL_JOINTS = (", ", "; ", " | ")  # between several labels that are one answer
 ANSWER_COLUMNS = ("completion", "output", "label")  # of normal rows and of raw ones
 
@@ -49,8 +53,9 @@ def normalize_row(row: Row, schema: Schema, class_names: dict[str, str] | None =
             labels = _read_labels(row, roles["label"], class_names or {})
             made = {"prompt": _texts_to_label(row, roles), **labels}
         case Shape.CHAT:
-            if _is_absent_person(row, roles["messages"]):
-                return []
+            column = roles["messages"]
+            if column.startswith(ANSWERS_OF) and not read_path(row, column):
+                return []  # that person says nothing in this part of a chat
             made = _normalize_chat(row, roles)
         case Shape.PREFERENCE:
             made = _normalize_preference(row, roles)
@@ -93,11 +98,6 @@ def _normalize_answer(row: Row, roles: Roles) -> Row:
     return {"messages": _after_system(row, roles, messages)}
 
 
-def _is_absent_person(row: Row, column: str) -> bool:
-    """Whether the person whose answers are learned says nothing in this part of a chat."""
-    return column.startswith(ANSWERS_OF) and not read_path(row, column)
-
-
 def _normalize_chat(row: Row, roles: Roles) -> Row:
     _refuse_media(row)
     messages = read_messages(read_path(row, roles["messages"]))
@@ -121,7 +121,8 @@ def _normalize_preference(row: Row, roles: Roles) -> Row:
 
 def _with_input_and_history(row: Row, roles: Roles, asked: Any) -> Any:
     """What is asked with its input, after the earlier turns; as it is where it has neither."""
-    if "input" in roles and isinstance(asked, str) and not is_blank(read_path(row, roles["input"])):
+    extra = read_path(row, roles["input"]) if "input" in roles else None
+    if isinstance(asked, str) and not is_blank(extra) and extra != NO_INPUT:
         asked = f"{asked}\n\n{_field_text(row, roles['input'], 'input')}"
     history = read_history(read_path(row, roles["history"])) if "history" in roles else []
     return join_turns(history, read_question(asked)) if history else asked
@@ -177,35 +178,39 @@ def _after_system(row: Row, roles: Roles, messages: list[Message]) -> list[Messa
 def _field_text(row: Row, column: str, what: str) -> str:
     """A field's text; numbers (a label's class number) stay as they are written."""
     value = read_path(row, column)
-    if isinstance(value, list | dict):
+    if isinstance(value, list | dict) and value:
         got = "a list" if isinstance(value, list) else "an object"
         raise DataError(f"expected text in '{column}', got {got}.")
     if is_blank(value):
         raise DataError(f"no {what}: the field '{column}' is empty.")
-    return str(value)
+    if SHEET_ERROR.fullmatch(text := str(value)):
+        raise DataError(f"'{column}' holds {text.strip()}, an error of a spreadsheet's formula.")
+    return text
 
 
 def _read_labels(row: Row, column: str, class_names: dict[str, str]) -> Row:
     """A row's label as the answer, and of several the list itself: they may hold commas."""
     value = decode_cell(read_path(row, column))
-    labels = value if isinstance(value, list) else [value]
-    texts = [str(one).strip() for one in _plain_labels(labels, column)]
+    labels = [_label_name(one) for one in (value if isinstance(value, list) else [value])]
+    if any(isinstance(one, list | dict) for one in labels):
+        raise DataError(
+            f"'{column}' marks parts of the text, where a label for all of it is needed."
+        )
+    if not labels or any(map(is_blank, labels)):
+        raise DataError(f"no label: the field '{column}' is empty.")
+    texts = [str(one).strip() for one in labels]
     named = list(dict.fromkeys(class_names.get(one, one) for one in texts))
     if not isinstance(value, list):
         return {"completion": named[0]}
     return {"completion": join_labels(named), "labels": named}
 
 
-def _plain_labels(labels: list[Any], column: str) -> list[Any]:
-    """Labels that are texts or numbers; raises DataError for marked passages and the like."""
-    for one in labels or [None]:
-        if isinstance(one, list | dict):
-            raise DataError(
-                f"'{column}' marks parts of the text, where a label for all of it is needed."
-            )
-        if is_blank(one):
-            raise DataError(f"no label: the field '{column}' is empty.")
-    return labels
+def _label_name(label: Any) -> Any:
+    """The name of a label that is an object ({"name": "bug"}); any other label as it is."""
+    if not isinstance(label, dict) or PART_FIELDS & label.keys():
+        return label
+    names = (label.get(field) for field in ("name", "label", "title", "value", "text", "id"))
+    return next((one for one in names if isinstance(one, str)), label)
 
 
 def join_labels(labels: list[str]) -> str:
@@ -216,9 +221,9 @@ def join_labels(labels: list[str]) -> str:
 
 def row_labels(row: Row) -> list[str]:
     """The labels of a normal row: as its file lists them, else those that its answer holds."""
-    return (
-        [str(one) for one in row["labels"]] if "labels" in row else split_labels(last_answer(row))
-    )
+    if "labels" in row:
+        return [str(one) for one in row["labels"]]
+    return split_labels(last_answer(row))
 
 
 def as_table_row(row: Row, shape: Shape | None = None) -> Row:

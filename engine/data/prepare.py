@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from pydantic import ValidationError
 
 from engine.data.columns.paths import root_column
@@ -27,8 +28,7 @@ from engine.data.quality.deciding_columns import deciding_findings
 from engine.data.quality.findings import Finding, make_finding
 from engine.data.quality.languages import LANGUAGE_TEXTS, language_shares, script_shares
 from engine.data.quality.readings import list_readings
-from engine.data.quality.split import choose_held_out
-from engine.data.quality.split_findings import split_findings
+from engine.data.quality.split import choose_held_out, split_findings
 from engine.data.row_facts import RowCollector, RowFacts, row_text
 from engine.data.rows import HELD_OUT, TRAIN, Rows, RowWriter, read_rows, spread_indices
 from engine.data.schema import Schema
@@ -56,19 +56,40 @@ CONVERSATIONS = {Shape.CHAT, Shape.ALPACA, Shape.COMPLETION}
 def prepare_dataset(
     store: Store, spec: DataSpec, on_progress: OnProgress = lambda _: None
 ) -> Prepared:
-    """Return the rows that a run with this DataSpec trains on; raises DataError for absent data."""
+    """Return the rows that a run with this DataSpec trains on; raises DataError for absent data.
+
+    A sample as it comes is prepared once for all owners, in the sample's own folder.
+    """
     dataset = load_dataset(store, spec.source)
     other = load_dataset(store, spec.held_out_source) if spec.held_out_source else None
-    folder = store.prepared / _prepared_key(spec, dataset, other)
+    shared = spec.source.startswith("sample:") and _has_default_rows(spec)
+    parent = dataset.folder / "prepared" if shared else store.prepared
+    folder = parent / _prepared_key(spec, dataset, other)
+    if found := _read_prepared(folder):
+        return found
+    if not shared:
+        require_space(store, (dataset.folder / "rows.arrow").stat().st_size, DataError)
+        return _prepare_in(folder, spec, dataset, other, on_progress)
+    with FileLock(store.locks / f"{dataset.content}.lock"):  # of many pages that open at once
+        found = _read_prepared(folder)
+        return found or _prepare_in(folder, spec, dataset, other, on_progress)
+
+
+def _read_prepared(folder: Path) -> Prepared | None:
+    """What was prepared before; None where it is not there, or damaged."""
     try:
         text = (folder / "prepared.json").read_text(encoding="utf-8")
         found = Prepared(folder=folder, **json.loads(text))
         os.utime(folder)
-        return found
     except (OSError, ValueError, ValidationError):
-        pass
-    require_space(store, (dataset.folder / "rows.arrow").stat().st_size, DataError)
-    with draft_folder(store.prepared) as draft:
+        return None
+    return found
+
+
+def _prepare_in(
+    folder: Path, spec: DataSpec, dataset: Dataset, other: Dataset | None, on_progress: OnProgress
+) -> Prepared:
+    with draft_folder(folder.parent) as draft:
         made = _prepare_draft(draft, spec, dataset, other, on_progress)
         # Not before: a file that is still mapped cannot be removed on Windows.
         (draft / "normal.arrow").unlink()
@@ -76,16 +97,25 @@ def prepare_dataset(
         if not publish_folder(draft, folder) and not (folder / "prepared.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)  # damaged
             publish_folder(draft, folder)
-    for old in sorted(store.prepared.glob("[!.]*"), key=last_used)[:-PREPARED_SETS_KEPT]:
+    for old in sorted(folder.parent.glob("[!.]*"), key=last_used)[:-PREPARED_SETS_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return made.model_copy(update={"folder": folder})
 
 
 def _prepared_key(spec: DataSpec, dataset: Dataset, other: Dataset | None) -> str:
-    values = spec.model_dump(mode="json", include=KEY_FIELDS)
-    values["fixes"] = sorted({*spec.fixes} - TOKEN_FIXES)
-    content = [VERSION, dataset.content, other.content if other else "", values]
+    content = [VERSION, dataset.content, other.content if other else "", _row_settings(spec)]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:20]
+
+
+def _row_settings(spec: DataSpec) -> dict[str, Any]:
+    """The settings that decide which rows there are."""
+    values = spec.model_dump(mode="json", include=KEY_FIELDS)
+    return values | {"fixes": sorted({*spec.fixes} - TOKEN_FIXES)}
+
+
+def _has_default_rows(spec: DataSpec) -> bool:
+    """Whether nothing that a user chose or wrote decides which rows there are."""
+    return _row_settings(spec) == _row_settings(DataSpec(source=spec.source))
 
 
 def _prepare_draft(

@@ -159,6 +159,8 @@ def _question_and_answer(row: Row) -> tuple[str, str]:
     """All that is asked in a row, and all that is answered; of plain text, the text and nothing."""
     if "text" in row:
         return row["text"], ""
+    if "labels" in row:  # in any order
+        return row["prompt"], "\n".join(sorted(row["labels"]))
     if "messages" not in row:
         return row["prompt"], str(row["completion"])
     said: dict[bool, list[str]] = {False: [], True: []}

@@ -28,6 +28,7 @@ ROLES: dict[Shape, dict[str, str]] = {
     Shape.LABEL: {"text": "Text", "label": "Label", "second": "Second text"},
     Shape.TEXT: {"text": "Text"},
 }  # fmt: skip
+ASK = "Is that right?"
 REQUIRED_ROLES = dict.fromkeys(Shape, 2) | {Shape.CHAT: 1, Shape.TEXT: 1}
 SHAPE_TASKS = {
     Shape.CHAT: "Chat: the model learns to answer as the assistant does in these conversations.",
@@ -50,10 +51,13 @@ class Schema(NamedTuple):
     certain: bool = True
     alternative: Schema | None = None  # the other reading that is possible, of an uncertain one
 
-    def or_else(self, alternative: Schema | None) -> Schema:
-        """This reading, to be confirmed, beside another one; the same reading is no other."""
+    def doubted(self, doubt: str = "", alternative: Schema | None = None) -> Schema:
+        """This reading, to be confirmed, perhaps beside another one; the same is no other."""
+        reason = " ".join(filter(None, (self.reason, doubt, ASK)))
         same = alternative and (alternative.shape, alternative.roles) == (self.shape, self.roles)
-        return self._replace(certain=False, alternative=None if same else alternative)
+        return self._replace(
+            reason=reason, certain=False, alternative=None if same else alternative
+        )
 
     def as_card(self) -> dict[str, Any]:
         """Its fields, as a dataset's card keeps them."""

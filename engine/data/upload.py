@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
 from engine.data.columns.described import Described, read_described
-from engine.data.readers.class_names import (
-    LIST_ONLY,
-    Names,
-    info_file_names,
-    listed_names,
-    name_classes,
-)
+from engine.data.readers.class_names import LIST_ONLY, info_file_names, listed_names, name_classes
 from engine.data.readers.companions import find_companions
 from engine.data.readers.formats import read_table
-from engine.data.readers.table import (
-    BadRow,
-    FileRows,
-    HeldOutRow,
-    ReadOptions,
-    Table,
-)
-from engine.data.rows import HELD_OUT, TRAIN
+from engine.data.readers.table import BadRow, FileRows, ReadOptions, Table, change_rows
+from engine.data.rows import HELD_OUT, TRAIN, Row
 from engine.errors import DataError
 
 TEXT_HALF = re.compile(r"(?i)(.*?)[_.-]?(texts?|sentences?|inputs?)$")
@@ -68,7 +58,8 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
     notes: list[str] = []
     names: dict[str, str] = {}
     data: list[Upload] = []
-    described = _described_names(uploads)
+    beside = uploads if len(uploads) > 1 else []  # a file alone describes no other
+    class_columns = dict(ChainMap(*(info_file_names(one.path, one.name) for one in beside)))
     for upload in _example_files(uploads, notes):
         may_list = len(uploads) > 1 or LIST_ONLY.match(upload.stem)
         if found := listed_names(upload.path, upload.name) if may_list else {}:
@@ -96,39 +87,27 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
         else:
             table = read_table(upload.path, upload.name, options)
             if class_name := _class_of(upload, data):
-                table.rows = _with_label(table.rows, class_name)
-        if described:
-            table.rows = name_classes(table.rows, described, table.notes)
+                table.rows = change_rows(table.rows, partial(_with_label, label=class_name))
+        if class_columns:
+            table.rows = name_classes(table.rows, class_columns, table.notes)
         tables.append(table)
     if any(_class_of(upload, data) for upload in data):
         notes.append("Each file is a class: its name is the label.")
-    return Arranged(_assign_parts(tables, notes), names, notes, _described_columns(uploads))
+    files = {upload.name for upload in uploads}
+    columns = (read_described(one.path, one.name, files) for one in beside)
+    return Arranged(_assign_parts(tables, notes), names, notes, next(filter(None, columns), {}))
 
 
 def _example_files(uploads: list[Upload], notes: list[str]) -> list[Upload]:
     """The files without hidden files, readmes and licences, unless there are no others."""
-    others = [one for one in uploads if one.name.startswith(".") or NOT_EXAMPLES.match(one.name)]
+    # Hidden files, and the lock that Excel puts beside an open one.
+    others = [one for one in uploads
+              if one.name.startswith((".", "~$")) or NOT_EXAMPLES.match(one.name)]  # fmt: skip
     if not others or len(others) == len(uploads):
         return uploads
     names = ", ".join(repr(upload.name) for upload in others)
     notes.append(f"Not read, since they hold no examples: {names}.")
     return [upload for upload in uploads if upload not in others]
-
-
-def _described_names(uploads: list[Upload]) -> dict[str, Names]:
-    """Class names by column, where a file beside the data describes it (dataset_info.json)."""
-    found: dict[str, Names] = {}
-    for upload in uploads:
-        if len(uploads) > 1:
-            found = info_file_names(upload.path, upload.name) | found
-    return found
-
-
-def _described_columns(uploads: list[Upload]) -> Described:
-    """The columns as a file beside the data describes them (LLaMA-Factory)."""
-    files = {upload.name for upload in uploads}
-    found = (read_described(one.path, one.name, files) for one in uploads if len(uploads) > 1)
-    return next(filter(None, found), {})
 
 
 def _without_companions(data: list[Upload], options: ReadOptions, notes: list[str]) -> list[Upload]:
@@ -198,10 +177,5 @@ def _class_of(upload: Upload, data: list[Upload]) -> str:
     return ""
 
 
-def _with_label(rows: FileRows, label: str) -> FileRows:
-    for row in rows:
-        if isinstance(row, BadRow):
-            yield row
-        else:
-            made = {**row, "label": label}
-            yield HeldOutRow(made) if isinstance(row, HeldOutRow) else made
+def _with_label(row: Row, label: str) -> Row:
+    return row | {"label": label}

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
+from typing import Any
 
 from engine.data import column_names as known
 from engine.data.columns.cells import is_blank
 from engine.data.columns.contents import are_own_texts, holds_labels
-from engine.data.columns.marked import add_mark
+from engine.data.columns.marks import add_mark, name_words
 from engine.data.columns.table import Columns
 from engine.data.schema import Schema
+from engine.errors import DataError
 from engine.spec.run import Shape
 
 CHOICE_LENGTH = 3  # letters of an answer that names one of several choices
@@ -21,7 +24,9 @@ def find_answers(table: Columns) -> Schema | None:
     """A prompt and its answer, by the names of two columns."""
     if pair := _choose_pair(table):
         prompt, answer = (table.inside(table.names[name]) for name in pair)
-        if _has_instances(table, pair[1]):
+        lists = [one for one in table.filled(table.names[pair[1]]) if isinstance(one, list)]
+        instances = list(chain(*lists))
+        if instances and all(isinstance(one, dict) and "output" in one for one in instances):
             answer = table.names[pair[1]]
         return _complete(table, pair[0], _other_prompt(table, prompt, answer), answer)
     if table.has("instruction", "instances"):
@@ -33,86 +38,100 @@ def find_answers(table: Columns) -> Schema | None:
 
 def _choose_pair(table: Columns) -> tuple[str, str] | None:
     """The first known pair of names, but no category where another pair has what is asked."""
-    pairs = [
-        pair for pair in known.ANSWER_PAIRS
-        if table.has(*pair) and not _only_decides(table, table.names[pair[1]])
-    ]  # fmt: skip
-    filled = [pair for pair in pairs if table.filled(table.names[pair[0]]) or not table.rows]
-    asking = (pair for pair in filled
-              if not holds_labels(table.texts(table.names[pair[0]]), len(table.rows)))  # fmt: skip
-    return next(asking, filled[0] if filled else None)
+    filled: list[tuple[str, str]] = []
+    for pair in filter(lambda pair: table.has(*pair), known.ANSWER_PAIRS):
+        prompt, answer = (table.names[name] for name in pair)
+        answers = set(table.texts(answer))
+        # What an annotator decided about a row answers nothing.
+        if (table.rows and not table.filled(prompt)) or (answers and answers <= DECISIONS):
+            continue
+        if _say_nothing(table, prompt, answer):
+            continue
+        if not holds_labels(table.texts(prompt), len(table.rows)):
+            return pair
+        filled.append(pair)
+    return filled[0] if filled else None
 
 
-def _only_decides(table: Columns, column: str) -> bool:
-    """Whether a column says what an annotator decided about a row, and answers nothing."""
-    found = set(table.texts(column))
-    return bool(found) and found <= DECISIONS
-
-
-def _has_instances(table: Columns, name: str) -> bool:
-    values = table.filled(table.names[name])
-    lists = [value for value in values if isinstance(value, list) and value]
-    return bool(lists) and all(isinstance(one, dict) and "output" in one
-                               for value in lists for one in value)  # fmt: skip
+def _say_nothing(table: Columns, prompt: str, answer: str) -> bool:
+    """Whether two columns are a name or labels and labels, while a third one holds texts."""
+    asked, said = table.texts(prompt), table.texts(answer)
+    labels = holds_labels(said, len(table.rows)) and not are_own_texts(asked)
+    named = prompt.strip().lower() in ("human", "user") or holds_labels(asked, len(table.rows))
+    beside = {prompt.strip().lower(), *known.INPUT_COLUMNS, *known.PROMPT_COLUMNS}
+    rest = (table.texts(column) for name, column in table.names.items() if name not in beside)
+    return labels and named and any(map(are_own_texts, rest))
 
 
 def _complete(table: Columns, prompt_name: str, prompt: str, answer: str) -> Schema:
     """The schema of a prompt and an answer, with the columns that belong to them."""
-    roles = {"prompt": prompt, "completion": answer} | table.system_role()
+    within = table if prompt in table.columns else table.with_nested()
+    roles = {"prompt": prompt, "completion": answer} | within.system_role()
     reason = f"Every row has the columns '{prompt}' and '{answer}'."
     if history := table.history_column(*roles.values()):
         roles["history"] = history
         reason += f" '{history}' holds the turns before."
     extra = table.input_column(prompt, *roles.values())
-    if extra and not _repeats(table, extra, answer):
+    if extra and table.texts(extra) and not _repeats(table, extra, answer):
         roles["input"] = extra
     alpaca = prompt_name == "instruction" or "input" in roles
     found = Schema(Shape.ALPACA if alpaca else Shape.COMPLETION, reason, roles)
-    if _repeats(table, prompt, answer):
-        return _whole_text(prompt, answer)
+    if _repeats(table, prompt, answer):  # the model would copy it
+        reason = (
+            f"'{prompt}' ends with the answer ('{answer}'), so it cannot be the question. It is "
+            "taken as text, and the model learns all of it."
+        )
+        return Schema(Shape.TEXT, reason, {"text": prompt}).doubted()
     if choices := _choices_beside(table, roles):
-        doubt = f"But '{choices}' holds choices that the model would not see. Is that right?"
-        return found._replace(reason=f"{reason} {doubt}", certain=False)
-    if corrected := _corrected_beside(table, roles):
-        doubt = f"But '{corrected}' could be the answer as it was corrected. Is that right?"
-        words = f"'{corrected}' is taken as the answer to '{prompt}'."
-        other = found._replace(reason=words, roles=roles | {"completion": corrected})
-        return found._replace(reason=f"{reason} {doubt}").or_else(other)
-    if second := _second_answer(table, answer):
-        return _or_compared(found, second)
+        return found.doubted(f"But '{choices}' holds choices that the model would not see.")
+    if unread := _unread_context(table, roles):
+        return found.doubted(f"But '{unread}' holds no text that could be asked with it.")
+    corrected = _corrected_beside(table, roles)
+    if rival := corrected or _other_answer_beside(table, roles):
+        words = f"'{rival}' is taken as the answer to '{prompt}'."
+        other = found._replace(reason=words, roles=roles | {"completion": rival})
+        what = "the answer as it was corrected" if corrected else "the answer as well"
+        return found.doubted(f"But '{rival}' could be {what}.", other)
+    if second := table.second_answer(answer):
+        # As in older files of LLaMA-Factory.
+        words = f"'{answer}' is taken as the better answer, '{second}' as the worse one."
+        rest = {role: column for role, column in roles.items() if role != "completion"}
+        other = Schema(Shape.PREFERENCE, words, {"chosen": answer, "rejected": second} | rest)
+        doubt = f"But there are several answers, of which only the first ('{answer}') is learned."
+        return found.doubted(doubt, other)
     return add_mark(table, found)
-
-
-def _second_answer(table: Columns, answer: str) -> str:
-    """The path to another answer in the list from which the first is taken; empty if none."""
-    column, _, rest = answer.partition("[0]")
-    if column == answer or column not in table.columns:
-        return ""
-    second = f"{column}[1]{rest}"
-    texts = table.texts(second)
-    full = len(texts) > 0.8 * len(table.texts(answer))
-    return second if full and are_own_texts(texts) else ""
-
-
-def _or_compared(found: Schema, second: str) -> Schema:
-    """The first of several answers, or the first as better than the second (LLaMA-Factory)."""
-    first = found.roles["completion"]
-    doubt = f"But there are several answers, of which only the first ('{first}') is learned."
-    reason = f"'{first}' is taken as the better answer, '{second}' as the worse one."
-    rest = {role: column for role, column in found.roles.items() if role != "completion"}
-    other = Schema(Shape.PREFERENCE, reason, {"chosen": first, "rejected": second} | rest)
-    return found._replace(reason=f"{found.reason} {doubt} Is that right?").or_else(other)
 
 
 def _corrected_beside(table: Columns, roles: dict[str, str]) -> str:
     """A column with answers of its own whose name says that they were put right."""
     for name, column in table.names.items():
-        words = set(re.split(r"[\W_]+", name))
-        if column in roles.values() or not words & known.CORRECTED_WORDS:
-            continue
-        if are_own_texts(table.texts(column)):
+        corrected = name_words(name) & known.CORRECTED_WORDS and column not in roles.values()
+        if corrected and are_own_texts(table.texts(column)):
             return column
     return ""
+
+
+def _other_answer_beside(table: Columns, roles: dict[str, str]) -> str:
+    """Another column with an answer of its own to each row, as files of evaluations have it."""
+    for column in (column for name, column in table.names.items() if _may_answer(name)):
+        texts = table.texts(column)
+        if column in roles.values() or len(texts) < 0.5 * len(table.rows):
+            continue
+        within = any(table.lies_within(column, other) for other in roles.values())
+        if are_own_texts(texts) and not within:
+            return column
+    return ""
+
+
+def _may_answer(name: str) -> bool:
+    return name in known.REPLY_COLUMNS or bool(name_words(name) & known.REASON_WORDS)
+
+
+def _unread_context(table: Columns, roles: dict[str, str]) -> str:
+    """A context that is no text, such as titles with sentences; empty if there is none."""
+    contexts = (table.names[name] for name in known.INPUT_COLUMNS if name in table.names)
+    rest = (one for one in contexts if one not in roles.values() and table.filled(one))
+    return next((one for one in rest if not table.texts(table.inside(one))), "")
 
 
 def _other_prompt(table: Columns, prompt: str, answer: str) -> str:
@@ -138,15 +157,6 @@ def _repeats(table: Columns, column: str, answer: str) -> bool:
     return rows > 0 and ends > 0.8 * rows and are_own_texts(table.texts(answer))
 
 
-def _whole_text(column: str, answer: str) -> Schema:
-    """A column that ends with the answer is not what is asked: the model would copy it."""
-    reason = (
-        f"'{column}' ends with the answer ('{answer}'), so it cannot be the question. It is taken "
-        "as text, and the model learns all of it. Is that right?"
-    )
-    return Schema(Shape.TEXT, reason, {"text": column}, certain=False)
-
-
 def _choices_beside(table: Columns, roles: dict[str, str]) -> str:
     """A column with choices, one of which the answer names by its number or letter."""
     answers = table.texts(roles["completion"])
@@ -157,4 +167,46 @@ def _choices_beside(table: Columns, roles: dict[str, str]) -> str:
     of_letters = [column for column in rest if re.split(r"[\W_]+", column.lower())[-1] in named]
     if len(of_letters) > 1:  # 'A', 'B' or 'option_a', 'option_b'
         return of_letters[0]
-    return next(filter(table.is_list, rest), "")
+    keyed = (one for one in rest if any(map(named.__contains__, _keys_in(table.filled(one)))))
+    listed = (one for one in rest
+              if table.is_list(one) or one.strip().lower() in known.CHOICE_COLUMNS)  # fmt: skip
+    return next(chain(keyed, listed), "")
+
+
+def _keys_in(values: list[Any]) -> set[str]:
+    """The keys of objects, in lower case: {"A": "one", "B": "two"}."""
+    return {str(key).lower() for value in values if isinstance(value, dict) for key in value}
+
+
+def find_segments(name: str, table: Columns) -> Schema | None:
+    """A part that is read and one that is learned (axolotl's template-free "segments").
+
+    Raises DataError where a row has other parts.
+    """
+    column = next((one for one in table.columns if _holds_segments(table.filled(one))), "")
+    if not column:
+        return None
+    if any([one["label"] for one in value] != [False, True] for value in table.filled(column)):
+        raise DataError(
+            f"'{name}': '{column}' holds texts in parts, of which some are learned and others not "
+            "(axolotl's segments). Hone learns answers: put what is asked into 'prompt' and what "
+            "is learned into 'completion', without the marks of a chat format; or the turns of a "
+            "conversation into 'messages', with \"train\": false in those that are not learned."
+        )
+    reason = (
+        f"Every row of '{column}' has a part that is read and one that is learned. They are taken "
+        "as the question and the answer, in the chat format of the model."
+    )
+    roles = {"prompt": f"{column}[0].text", "completion": f"{column}[1].text"}
+    return Schema(Shape.COMPLETION, reason, roles).doubted()
+
+
+def _holds_segments(values: list[Any]) -> bool:
+    lists = bool(values) and all(isinstance(value, list) for value in values)
+    return lists and all(map(_is_segment, chain(*values)))
+
+
+def _is_segment(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return False
+    return isinstance(value.get("text"), str) and isinstance(value.get("label"), bool)

@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.data.columns.cells import is_blank
 
-DECIMAL = re.compile(r"[-+]?\d+(\.\d+)?")
+DECIMAL = re.compile(r"[-+]?\d+([\s']\d{3})*([.,]\d+)?")
 LABEL_LENGTH = 60  # letters of a label at most
 SENTENCE_LENGTH = 25  # letters from which a text with a space is a sentence
 # Letters of scripts that write without spaces: a sentence of them is shorter.
@@ -95,4 +95,4 @@ def all_integers(values: Iterable[Any]) -> bool:
 def all_decimals(texts: Sequence[str]) -> bool:
     """Whether a column holds measured numbers, which are labels however many there are."""
     numbers = bool(texts) and all(DECIMAL.fullmatch(one.strip()) for one in texts)
-    return numbers and any("." in one for one in texts)
+    return numbers and any("." in one or "," in one for one in texts)

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections import ChainMap
+from typing import Any
+
 from engine.data import column_names as known
-from engine.data.columns.marked import add_mark
-from engine.data.columns.marks import are_marks, name_words, words_of
+from engine.data.columns.contents import are_own_texts
+from engine.data.columns.marks import (
+    SCORE_NAMES,
+    add_mark,
+    are_marks,
+    is_verdict_name,
+    judges,
+    name_words,
+    words_of,
+)
 from engine.data.columns.paths import read_path
 from engine.data.columns.table import Columns
 from engine.data.messages import LEARNED_FIELDS, WEIGHT_FIELDS, read_turns
 from engine.data.rows import Row
-from engine.data.schema import Schema
-from engine.data.turns.fields import as_list, holds_turns, role_name
+from engine.data.schema import ASK, Schema
+from engine.data.turns.fields import TEXT_FIELDS, as_list, holds_turns, role_name
 from engine.data.turns.roles import known_role
 from engine.errors import DataError
 from engine.spec.run import Shape
@@ -66,24 +77,36 @@ def make_chat_schema(table: Columns, chat: str) -> Schema:
         if reply and any(isinstance(value, str | list | dict) for value in table.filled(reply)):
             pair = {"prompt": chat, "completion": reply} | table.system_role()
             reason = f"Every row has a conversation ('{chat}') and its answer ('{reply}')."
-            return add_mark(table, Schema(Shape.COMPLETION, reason, pair))
+            answered = Schema(Shape.COMPLETION, reason, pair)
+            if second := table.second_answer(reply):
+                return answered.doubted(f"But there are several, of which '{second}' is not used.")
+            return add_mark(table, answered)
     found = Schema(Shape.CHAT, reason, roles)
     if _are_texts_in_turn(table, chat):
         doubt = "It does not say who speaks: the user and the assistant are taken in turn."
-        return found._replace(reason=f"{reason} {doubt} Is that right?", certain=False)
+        return found.doubted(doubt)
     marked = add_mark(table, found, {"prompt": chat} | table.system_role())
-    doubt = _doubt_of_turns(table, chat)
-    return _doubted(found, marked, doubt) if doubt else marked
-
-
-def _doubted(found: Schema, marked: Schema, doubt: str) -> Schema:
-    """A chat whose turns hold what is not used; with a mark of its rows, that reading first."""
-    reason = f"{found.reason} {doubt}: all answers are learned."
-    plain = found._replace(reason=f"{reason} Is that right?", certain=False)
+    if not (doubt := _doubt_of_turns(table, chat) or _doubt_of_reply(table, chat)):
+        return marked
+    plain = found.doubted(f"{doubt}: all answers are learned.")
     if marked.shape != Shape.FEEDBACK:
         return plain
-    reason = f"{marked.reason.removesuffix(' Is that right?')} {doubt}. Is that right?"
-    return marked._replace(reason=reason).or_else(plain)
+    # A mark of the rows comes first.
+    reason = marked.reason.removesuffix(f" {ASK}")
+    return marked._replace(reason=reason).doubted(f"{doubt}.", plain)
+
+
+def _doubt_of_reply(table: Columns, chat: str) -> str:
+    """A column beside the conversations that holds other answers than they do; empty if none."""
+    column = table.first(known.REPLY_COLUMNS, chat)
+    if not column or not are_own_texts(table.texts(column)):
+        return ""
+    pairs = zip(table.values(column), map(str, table.values(chat)), strict=True)
+    texts = [(said, whole) for said, whole in pairs if isinstance(said, str) and said.strip()]
+    apart = sum(repr(said.strip())[1:-1] not in whole for said, whole in texts)
+    if not texts or apart <= 0.5 * len(texts):
+        return ""
+    return f"'{column}' could hold the answers to be learned, and is not used"
 
 
 def _doubt_of_turns(table: Columns, chat: str) -> str:
@@ -91,13 +114,14 @@ def _doubt_of_turns(table: Columns, chat: str) -> str:
     lists = (value for value in map(as_list, table.filled(chat)) if isinstance(value, list))
     turns = [turn for value in lists for turn in value if isinstance(turn, dict)]
     answers = [turn for turn in turns if known_role(role_name(turn)) == "assistant"]
-    for name in dict.fromkeys(name for turn in turns for name in turn if name in MARK_FIELDS):
-        values = [turn[name] for turn in turns if name in turn]
+    for name in dict.fromkeys(name for turn in turns for name in _fields_of(turn)):
+        values = [found[name] for turn in turns if name in (found := _fields_of(turn))]
         several = len(words_of(values)) > 1 or len(values) < len(answers)
-        if are_marks(values) and several:
+        if several and _may_judge(name, values):
             return f"Its turns have marks ('{name}'), which are not used"
-    for name in dict.fromkeys(name for turn in answers for name in turn if _is_mask(name)):
-        if len({str(turn.get(name)) for turn in answers}) > 1:
+    for name in dict.fromkeys(name for turn in answers for name in turn):
+        may_mask = name not in (*LEARNED_FIELDS, *WEIGHT_FIELDS) and name_words(name) & MASK_WORDS
+        if may_mask and len({str(turn.get(name)) for turn in answers}) > 1:
             return (
                 f"Its turns have '{name}', which may say which answers to learn and is not used "
                 '(write "train": false into a turn that is not to be learned)'
@@ -105,9 +129,18 @@ def _doubt_of_turns(table: Columns, chat: str) -> str:
     return ""
 
 
-def _is_mask(name: str) -> bool:
-    """Whether a field of a turn may say that it is learned, in a way that is not known."""
-    return name not in (*LEARNED_FIELDS, *WEIGHT_FIELDS) and bool(name_words(name) & MASK_WORDS)
+def _fields_of(turn: Row) -> Row:
+    """A turn's fields, and those of objects in it: {"feedback": {"rating": 1}}."""
+    inner = (value for name, value in turn.items() if name not in TEXT_FIELDS)
+    objects = (value for value in inner if isinstance(value, dict))
+    return dict(ChainMap(turn, *objects))
+
+
+def _may_judge(name: str, values: list[Any]) -> bool:
+    """Whether a field of a turn may say how good it is."""
+    named = name in MARK_FIELDS or is_verdict_name(name) or bool(name_words(name) & SCORE_NAMES)
+    numbers = all(isinstance(value, int | float | None) for value in values)
+    return named and (are_marks(values) or judges(values) or numbers)
 
 
 def find_persons(table: Columns) -> Schema | None:
@@ -115,29 +148,24 @@ def find_persons(table: Columns) -> Schema | None:
     columns = [one for one in table.columns if one.startswith(known.ANSWERS_OF)]
     if not columns:
         return None
-    readings = [
-        Schema(Shape.CHAT, f"The model learns to answer as in the column '{column}'.",
-               {"messages": column}, certain=False)
-        for column in columns
-    ]  # fmt: skip
     people = ", ".join(column.removeprefix(known.ANSWERS_OF) for column in columns[:8])
-    first = readings[0]
-    reason = f"A chat between people ({people}). {first.reason} Is that right?"
-    return first._replace(reason=reason).or_else(readings[1] if len(readings) > 1 else None)
+    chat = f"A chat between people ({people})."
+    found = [
+        Schema(Shape.CHAT, f"{chat} The model learns to answer as in the column '{column}'.",
+               {"messages": column})
+        for column in columns[:2]
+    ]  # fmt: skip
+    return found[0].doubted(alternative=found[-1])
 
 
 def _speakers(table: Columns, column: str) -> set[str]:
     roles: set[str] = set()
     for row in table.rows[:ROWS_READ]:
-        roles |= _roles_of(row, column)
+        try:
+            roles |= {turn["role"] for turn in read_turns(read_path(row, column))}
+        except DataError:
+            roles |= {"user", "assistant"}  # a bad row says nothing
     return roles
-
-
-def _roles_of(row: Row, column: str) -> set[str]:
-    try:
-        return {turn["role"] for turn in read_turns(read_path(row, column))}
-    except DataError:
-        return {"user", "assistant"}  # a bad row says nothing
 
 
 def _are_texts_in_turn(table: Columns, column: str) -> bool:

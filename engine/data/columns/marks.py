@@ -1,12 +1,16 @@
-"""Marks of good and bad, in the spelling of many tools and languages, and who gives them."""
+"""Marks of good and bad, in the spelling of many tools and languages, and columns of them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from engine.data import column_names as known
 from engine.data.columns.cells import is_blank
+from engine.data.columns.table import Columns
+from engine.data.schema import Schema
+from engine.spec.run import Shape
 
 # Words that say of anything whether it is so; they are marks beside an answer alone.
 _YES_WORDS = (
@@ -56,6 +60,20 @@ _AGAINST_NAMES = (
     "exclude excluded deleted error errors skip skipped spam hallucinated hallucination "
     "duplicate ignore ignored broken"
 )
+SCORE_NAMES = {
+    "rating",
+    "score",
+    "scores",
+    "stars",
+    "rank",
+    "reward",
+    "points",
+    "votes",
+    "upvotes",
+    "downvotes",
+    "likes",
+    "dislikes",
+}
 YES_WORDS = frozenset(_YES_WORDS.split())
 NO_WORDS = frozenset(_NO_WORDS.split())
 GOOD_WORDS = frozenset(_GOOD_WORDS.split())
@@ -114,8 +132,8 @@ def are_marks(values: Iterable[Any]) -> bool:
 def judges(values: Iterable[Any]) -> bool:
     """Whether a column's words themselves are a judgement: accept and reject, not yes and no."""
     words = words_of(values)
-    known = OPINIONS | UNDECIDED_WORDS
-    return len(words) > 1 and words <= known and bool(words & OPINIONS) and bool(words - MOOD_WORDS)
+    judging = len(words) > 1 and words <= OPINIONS | UNDECIDED_WORDS
+    return judging and bool(words & OPINIONS) and bool(words - MOOD_WORDS)
 
 
 def name_words(column: str) -> set[str]:
@@ -141,3 +159,37 @@ def says_bad(column: str, value: str) -> bool:
     if is_against(column):
         return word in YES_WORDS
     return word in NO_WORDS
+
+
+# --- the column that holds them ---
+
+
+def add_mark(table: Columns, found: Schema, roles: Mapping[str, str] | None = None) -> Schema:
+    """The schema as feedback, where a column marks its answers; asked where it only may do so.
+
+    ``roles`` are those of feedback, where they are not the schema's own.
+    """
+    mark, sure = find_mark(table, found)
+    if not mark:
+        return found
+    reason = f"{found.reason} '{mark}' says whether the answer is good."
+    marked = Schema(Shape.FEEDBACK, reason, {**(roles or found.roles), "mark": mark})
+    if sure and found.certain:
+        return marked
+    words = f"{found.reason} All answers are learned as good ones; '{mark}' is not used."
+    return marked.doubted(alternative=found._replace(reason=words))
+
+
+def find_mark(table: Columns, found: Schema) -> tuple[str, bool]:
+    """The column that marks the answers, and whether that is sure; empty where there is none."""
+    rest = [column for column in table.columns if column not in found.roles.values()]
+    marks = [one for one in rest if are_marks(table.values(one)) and not is_against(one)]
+    named = [table.names[name] for name in known.MARK_COLUMNS if name in table.names]
+    for column in named:
+        if column in marks:
+            return column, not words_of(table.values(column)) <= MOOD_WORDS
+    for column in marks:
+        words = words_of(table.values(column))
+        if len(words) > 1 and (is_verdict_name(column) or judges(table.values(column))):
+            return column, False
+    return "", False

@@ -14,7 +14,7 @@ from engine.data.rows import Row
 from engine.data.turns.fields import holds_turns
 
 STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,4})\]")
-DEEPEST = 5  # steps of a path that is offered
+DEEPEST_PATH = 5  # steps of a path that is offered
 MOST_PATHS = 60
 ROWS_SEARCHED = 50
 
@@ -49,7 +49,7 @@ def nested_paths(rows: Sequence[Row]) -> list[str]:
     found: dict[str, None] = {}
     for row in rows[:ROWS_SEARCHED]:
         for column, value in row.items():
-            for path in _paths_below(str(column), value, DEEPEST):
+            for path in _paths_below(str(column), value, DEEPEST_PATH):
                 if len(found) >= MOST_PATHS:
                     return list(found)
                 found[path] = None

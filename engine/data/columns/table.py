@@ -12,12 +12,12 @@ from typing import Any
 
 from engine.data import column_names as known
 from engine.data.columns.cells import decode_cell, is_blank
+from engine.data.columns.contents import are_own_texts
 from engine.data.columns.paths import ROWS_SEARCHED, nested_paths, read_path
 from engine.data.rows import Row
 from engine.data.turns.fields import as_list, holds_turns, list_field, role_name
 
 STEPS_INSIDE = 5
-ROOT = re.compile(r"[.\[]")  # ends the column in which a path begins
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Columns:
     def filled(self, column: str) -> list[Any]:
         """The values of a column, decoded, without empty ones."""
         found = (decode_cell(value) for value in self.values(column))
-        return [value for value in found if not is_blank(value) and value not in ([], {})]
+        return [value for value in found if not is_blank(value)]
 
     def texts(self, column: str) -> list[str]:
         """Its texts and whole numbers, as text."""
@@ -90,11 +90,22 @@ class Columns:
         """The column, or the path to the text or the conversation in its objects and lists."""
         if not column:
             return ""
-        # Not decoded: a list that an answer holds as text is what is said.
-        values = (value for value in self.values(column) if not is_blank(value))
+        # Not decoded: a list that an answer holds as text is what is said, unless it is numpy's.
+        values = (decode_cell(value) if "array(" in str(value)[:1000] else value
+                  for value in self.values(column) if not is_blank(value))  # fmt: skip
         ways = (_way_inside(column, value) for value in islice(values, ROWS_SEARCHED))
         found = Counter(way for way in ways if way)
         return found.most_common(1)[0][0] if found else column
+
+    def second_answer(self, answer: str) -> str:
+        """The path to another answer in the list from which the first is taken; empty if none."""
+        column, _, rest = answer.partition("[0]")
+        if column == answer:
+            return ""
+        second = f"{column}[1]{rest}"
+        values, texts = self.filled(second), self.texts(second)
+        full = len(values) > 0.8 * len(self.filled(answer))
+        return second if full and (are_own_texts(texts) or not texts) else ""
 
     def lies_within(self, column: str, other: str) -> bool:
         """Whether the texts of a column stand in those of another one, in nearly all rows."""
@@ -105,12 +116,16 @@ class Columns:
 
     def input_column(self, prompt: str, *taken: str) -> str:
         """The column with an instruction's input, unless the prompt holds it already."""
-        used = {root for path in (prompt, *taken) for root in (path, ROOT.split(path)[0])}
+        used = {root for path in (prompt, *taken) for root in (path, re.split(r"[.\[]", path)[0])}
         column = self.inside(self.first(known.INPUT_COLUMNS, *used))
         return "" if column and self.lies_within(column, prompt) else column
 
     def history_column(self, *taken: str) -> str:
-        return self.first(known.HISTORY_COLUMNS, *taken)
+        """The column with earlier turns: by its name, or a context that is a conversation."""
+        named = (column for name, column in self.names.items()
+                 if known.HISTORY_WORDS.intersection(re.split(r"[\W_]+", name)))  # fmt: skip
+        turns = (one for one in named if one not in taken and self.holds_turns(one))
+        return self.first(known.HISTORY_COLUMNS, *taken) or next(turns, "")
 
     def system_role(self) -> dict[str, str]:
         column = self.first(known.SYSTEM_COLUMNS)

@@ -13,8 +13,7 @@ from engine.data.columns.contents import (
     holds_label_lists,
     holds_labels,
 )
-from engine.data.columns.marked import find_mark
-from engine.data.columns.marks import name_words
+from engine.data.columns.marks import find_mark, name_words
 from engine.data.columns.table import Columns
 from engine.data.schema import Schema
 from engine.spec.run import Shape
@@ -22,7 +21,6 @@ from engine.spec.run import Shape
 NO_NAME = re.compile(r"column \d+|\d+|")  # of a column in a file whose columns have none
 PLACE = re.compile(r"[\W_]*(\d+|[\W_][ab])$")  # of a text among several, at the end of its name
 UNNAMED = "No column's name says what it is."
-ASK = "Is that right?"
 
 
 def guess_schema(columns: Sequence[str], table: Columns) -> Schema:
@@ -62,28 +60,26 @@ def _guess_compared(table: Columns, three: list[str]) -> Schema:
     prompt, better, worse = three
     reason = f"'{better}' was taken as the better answer to '{prompt}', '{worse}' as the worse one."
     roles = {"prompt": prompt, "chosen": better, "rejected": worse}
-    return _guess_answers(table, [prompt, better], []).or_else(
-        Schema(Shape.PREFERENCE, reason, roles)
-    )
+    compared = Schema(Shape.PREFERENCE, reason, roles)
+    return _guess_answers(table, [prompt, better], [])._replace(alternative=compared)
 
 
 def _guess_answers(table: Columns, pair: list[str], labels: list[str]) -> Schema:
     """A question and its answer; the other reading is a mark, a category, or the other way."""
     found = _asked(*pair)
     if len(labels) == 1 and _are_alike(*pair):
-        doubt = f"{UNNAMED} {_two_texts(pair, labels[0]).reason} {ASK}"
-        return _two_texts(pair, labels[0])._replace(reason=doubt).or_else(found)
+        return _two_texts(pair, labels[0]).doubted(alternative=found)
     if mark := find_mark(table, found)[0]:
         reason = f"{UNNAMED} '{mark}' says whether '{pair[1]}' is a good answer to '{pair[0]}'."
         roles = {**found.roles, "mark": mark}
-        return Schema(Shape.FEEDBACK, f"{reason} {ASK}", roles).or_else(found)
+        return Schema(Shape.FEEDBACK, reason, roles).doubted(alternative=found)
     if len(labels) == 1:
-        return found.or_else(_two_texts(pair, labels[0]))
-    return found.or_else(_asked(*reversed(pair)))
+        return found.doubted(alternative=_two_texts(pair, labels[0]))
+    return found.doubted(alternative=_asked(*reversed(pair)))
 
 
 def _two_texts(pair: list[str], label: str) -> Schema:
-    reason = f"'{label}' is the label of two texts ('{pair[0]}', '{pair[1]}')."
+    reason = f"{UNNAMED} '{label}' is the label of two texts ('{pair[0]}', '{pair[1]}')."
     roles = {"text": pair[0], "second": pair[1], "label": label}
     return Schema(Shape.LABEL, reason, roles)
 
@@ -95,8 +91,8 @@ def _are_alike(one: str, other: str) -> bool:
 
 
 def _asked(prompt: str, answer: str) -> Schema:
-    reason = f"{UNNAMED} '{prompt}' was taken as the question and '{answer}' as the answer. {ASK}"
-    return Schema(Shape.COMPLETION, reason, {"prompt": prompt, "completion": answer}, certain=False)
+    reason = f"{UNNAMED} '{prompt}' was taken as the question and '{answer}' as the answer."
+    return Schema(Shape.COMPLETION, reason, {"prompt": prompt, "completion": answer})
 
 
 def _guess_labels(
@@ -109,9 +105,7 @@ def _guess_labels(
     if not labels:
         return None
     text, label = said[0], labels[-1] if labels[-1] != said[0] else labels[0]
-    count = len(set(table.texts(label)))
-    reason = f"The column '{label}' has {count} different values, which are taken as labels."
-    found = Schema(Shape.LABEL, reason, {"text": text, "label": label})
+    found = _by_different_values(table, "values", {"text": text, "label": label})
     unread = [one for one in columns if one not in found.roles.values() and not table.texts(one)]
     sure = bool(name_words(label) & known.LABEL_WORDS) or all(map(NO_NAME.fullmatch, columns))
     if sure and len(labels) == 1 and not any(table.filled(one) for one in unread):
@@ -123,7 +117,13 @@ def _guess_labels(
         second = _asked(text, label)
     else:
         second = _alone(text)
-    return found._replace(reason=f"{reason} {ASK}").or_else(second)
+    return found.doubted(alternative=second)
+
+
+def _by_different_values(table: Columns, what: str, roles: dict[str, str]) -> Schema:
+    count = len(set(table.texts(roles["label"])))
+    reason = f"The column '{roles['label']}' has {count} different {what}, taken as labels."
+    return Schema(Shape.LABEL, reason, roles)
 
 
 def _numbered_classes(
@@ -134,22 +134,19 @@ def _numbered_classes(
     asks = any(are_questions(table.texts(one)) for one in said)
     if named or asks or not all_integers(table.values(label)):
         return None
-    count = len(set(table.texts(label)))
-    reason = f"The column '{label}' has {count} different numbers, which are taken as labels."
     roles = {"text": said[0], "second": said[1], "label": label}
-    return Schema(Shape.LABEL, reason, roles)
+    return _by_different_values(table, "numbers", roles)
 
 
 def _guess_text(columns: Sequence[str], said: list[str], worded: list[str]) -> Schema:
     """The only column that says something; a column of numbers could be its label."""
     text = (said or worded or list(columns))[0]
-    reason = f"{UNNAMED} The one with text was taken: '{text}'. {ASK}"
+    reason = f"{UNNAMED} The one with text was taken: '{text}'."
+    found = Schema(Shape.TEXT, reason, {"text": text})
     number = next((one for one in worded if one != text), "")
     label = f"'{number}' is the label of '{text}', or its number."
-    roles = {"text": text, "label": number}
-    return Schema(Shape.TEXT, reason, {"text": text}).or_else(
-        Schema(Shape.LABEL, label, roles) if number else None
-    )
+    labelled = Schema(Shape.LABEL, label, {"text": text, "label": number})
+    return found.doubted(alternative=labelled if number else None)
 
 
 def _guess_label_lists(columns: Sequence[str], table: Columns, texts: list[str]) -> Schema | None:
@@ -158,8 +155,9 @@ def _guess_label_lists(columns: Sequence[str], table: Columns, texts: list[str])
     text = next((one for one in texts if one not in lists), "")
     if not lists or not text:
         return None
-    reason = f"{UNNAMED} '{text}' was taken as the text and '{lists[0]}' as its labels. {ASK}"
-    return Schema(Shape.LABEL, reason, {"text": text, "label": lists[0]}).or_else(_alone(text))
+    reason = f"{UNNAMED} '{text}' was taken as the text and '{lists[0]}' as its labels."
+    found = Schema(Shape.LABEL, reason, {"text": text, "label": lists[0]})
+    return found.doubted(alternative=_alone(text))
 
 
 def _alone(text: str) -> Schema:

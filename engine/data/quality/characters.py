@@ -6,9 +6,20 @@ import re
 import unicodedata
 
 CONTROL = "\x01-\x08\x0b\x0c\x0e-\x1f\x7f"
-# Zero-width space and joiners, marks of direction, soft hyphen, a byte-order mark within a text.
-HIDDEN = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
-INVISIBLE = re.compile(f"[{CONTROL}{HIDDEN}]")
+# Zero-width space and joiners, marks of direction, soft hyphen, a byte-order mark within a text;
+# fillers, marks of annotations and of objects; tags and selectors of variants.
+FORMAT_MARKS = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+FILLERS = "\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u2800\u3164\uffa0\ufff9-\ufffc"
+TAGS, VARIANTS = "\U000e0001-\U000e007f", "\U000e0100-\U000e01ef"
+INVISIBLE = re.compile(f"[{CONTROL}{FORMAT_MARKS}{FILLERS}{TAGS}{VARIANTS}]")
+# Where these belong: flags of England, variants of Chinese characters, Braille, Hangul, Khmer.
+PLACES = (
+    (re.compile(f"[{TAGS}]"), re.compile("\U0001f3f4")),
+    (re.compile(f"[{VARIANTS}]"), re.compile("[\u3400-\u9fff\U00020000-\U0003ffff]")),
+    (re.compile("\u2800"), re.compile("[\u2801-\u28ff]")),
+    (re.compile("[\u115f\u1160]"), re.compile("[\u1100-\u115e\u1161-\u11ff]")),
+    (re.compile("[\u17b4\u17b5]"), re.compile("[\u1780-\u17b3]")),
+)
 OVERRIDES = "\u202d\u202e"  # show letters in another order than they stand in
 # UTF-8 read as Windows-1252 or Latin-1: Latin letters with accents, signs, quotes and dashes; other
 # alphabets, of which one pair alone may be meant as it stands.
@@ -26,26 +37,30 @@ LOST = "\ufffd"
 
 def find_invisible(text: str) -> str:
     """Invisible characters of a text that its script does not need, as names; empty for none."""
-    found = [letter for at, letter in _invisible(text) if _is_out_of_place(text, at)]
-    return ", ".join(dict.fromkeys(map(_name, found)))
+    letters = dict.fromkeys(text[at] for at in _invisible(text))
+    names = ((unicodedata.name(one, "control character").lower(), ord(one)) for one in letters)
+    return ", ".join(f"{name} (U+{code:04X})" for name, code in names)
 
 
 def remove_invisible(text: str) -> str:
     """The text without them."""
-    gone = {at for at, _ in _invisible(text) if _is_out_of_place(text, at)}
+    gone = set(_invisible(text))
     return "".join(letter for at, letter in enumerate(text) if at not in gone)
 
 
-def _invisible(text: str) -> list[tuple[int, str]]:
-    return [(match.start(), match[0]) for match in INVISIBLE.finditer(text)]
+def _invisible(text: str) -> list[int]:
+    found = (match.start() for match in INVISIBLE.finditer(text))
+    return [at for at in found if _is_out_of_place(text, at)]
 
 
 def _is_out_of_place(text: str, at: int) -> bool:
     """Joiners belong into emoji and many scripts, marks of direction between two directions."""
     letter = text[at]
+    if place := next((place for letters, place in PLACES if letters.match(letter)), None):
+        return not place.search(text)
     near = text[max(0, at - 1) : at] + text[at + 1 : at + 2]
     if letter in "\u200c\u200d":
-        return all(one.isascii() or _is_latin(one) for one in near)
+        return all(one.isascii() or unicodedata.name(one, "").startswith("LATIN") for one in near)
     if letter not in OVERRIDES and unicodedata.bidirectional(letter) in (
         "L", "R", "AL", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI",
     ):  # fmt: skip
@@ -53,15 +68,6 @@ def _is_out_of_place(text: str, at: int) -> bool:
             unicodedata.bidirectional(one) in ("R", "AL") for one in text if one != letter
         )
     return True
-
-
-def _is_latin(letter: str) -> bool:
-    return unicodedata.name(letter, "").startswith("LATIN")
-
-
-def _name(letter: str) -> str:
-    name = unicodedata.name(letter, "control character")
-    return f"{name.lower()} (U+{ord(letter):04X})"
 
 
 def find_garbled(text: str) -> str:

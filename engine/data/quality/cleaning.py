@@ -10,7 +10,7 @@ from typing import Any
 
 from engine.data.likeness.contradictions import Contradictions
 from engine.data.quality.findings import Finding, make_finding
-from engine.data.quality.repairs import DECIMAL_COMMA, NUMBER, REPAIRS, THOUSANDS
+from engine.data.quality.repairs import DECIMAL_COMMA, NUMBER_LABEL, REPAIRS, THOUSANDS
 from engine.data.row_facts import RowFacts, row_text
 from engine.data.rows import HELD_OUT, TRAIN, Rows
 from engine.spec.run import Fix
@@ -96,7 +96,7 @@ class Cleaner:
         if fix != "commas" or fix in self._fixes:
             return True
         labels = [label.strip() for label in self._facts.labels if label.strip()]
-        numbers = all(NUMBER.fullmatch(label) for label in labels)
+        numbers = all(NUMBER_LABEL.fullmatch(label) for label in labels)
         lists = any(one.count(",") > 1 and not THOUSANDS.fullmatch(one) for one in labels)
         return (
             numbers
@@ -178,7 +178,17 @@ class Cleaner:
             self._note("balance", self._surplus(BALANCED * labels[least]), values, rows=[])
         self._find_rare_labels(labels)
 
+    def _find_labels_alike(self, labels: Counter[str]) -> None:
+        spellings: dict[str, list[str]] = {}
+        for label in labels:
+            spellings.setdefault("".join(label.casefold().split()), []).append(label)
+        several = [one for one in spellings.values() if len(one) > 1]
+        if count := sum(len(one) - 1 for one in several):
+            names = ", ".join("/".join(f"“{label}”" for label in one) for one in several[:8])
+            self.findings.append(make_finding("labels alike", count, {"names": names}))
+
     def _find_rare_labels(self, labels: Counter[str]) -> None:
+        self._find_labels_alike(labels)
         if rare := {label: count for label, count in labels.items() if count < RARE_LABEL_ROWS}:
             names = ", ".join(f"“{label}” ({count})" for label, count in list(rare.items())[:8])
             self.findings.append(make_finding("rare", len(rare), {"names": names}))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import inf
 from typing import Any
 
+from engine.data import column_names as known
 from engine.data.columns.cells import is_blank
 from engine.data.columns.contents import are_references
 from engine.data.columns.marks import (
     BAD_WORDS,
     NAME_PARTS,
     NO_WORDS,
+    SCORE_NAMES,
     UNDECIDED_WORDS,
     VERDICT_NAMES,
     YES_WORDS,
@@ -22,7 +24,7 @@ from engine.data.columns.marks import (
     plain_word,
     says_bad,
 )
-from engine.data.columns.paths import nested_paths, read_path
+from engine.data.columns.paths import nested_paths, read_path, root_column
 from engine.data.quality.findings import Finding, make_finding
 from engine.data.rows import Row
 from engine.data.schema import Schema
@@ -30,19 +32,12 @@ from engine.spec.run import Shape
 from engine.text import count_of
 
 MOST_COLUMNS = 200  # that are counted
-MOST_VALUES = 12  # of a column that is asked about
+VALUES_ASKED = 12  # of a column that is asked about
 VALUE_LENGTH = 60
-FEW_ROWS = 10  # below this a repeated value says nothing
+ROWS_TO_REPEAT = 10  # below this a repeated value says nothing
 ROWS_A_VALUE = 3  # rows for each value, where neither name nor values say what a column is
-SCORE_NAMES = {"rating", "score", "stars", "rank", "reward", "points"}
-# A column so named holds answers, whatever comes before: "incorrect_answers".
-ANSWER_NOUNS = {
-    "answer", "answers", "response", "responses", "output", "outputs", "option", "options",
-    "completion", "completions", "reply", "replies", "text", "texts", "example", "examples",
-}  # fmt: skip
 EMPTY = "(empty)"
 ANSWERED = (Shape.CHAT, Shape.ALPACA, Shape.COMPLETION, Shape.FEEDBACK, Shape.PREFERENCE)
-LeftOut = Mapping[str, Sequence[str]]  # column -> values
 
 
 def value_text(value: Any) -> str | None:
@@ -60,18 +55,20 @@ def value_text(value: Any) -> str | None:
     return text
 
 
-def leaves_out(row: Row, left_out: LeftOut) -> bool:
-    """Whether a row has one of the values whose rows are left out."""
-    return any(value_text(read_path(row, column)) in set(values)
-               for column, values in left_out.items() if values)  # fmt: skip
+def leaves_out(row: Row, left_out: Mapping[str, Sequence[str]]) -> bool:
+    """Whether a row has one of the values, by column, whose rows are left out."""
+    chosen = ((column, values) for column, values in left_out.items() if values)
+    return any(value_text(read_path(row, column)) in values for column, values in chosen)
 
 
 class ValueCounts:
     """How often each value stands in the columns from which nothing is learned."""
 
     def __init__(self, columns: Sequence[str], sample: Sequence[Row], schema: Schema) -> None:
-        used = _columns_in_use(schema)
-        paths = [one for one in (*columns, *nested_paths(sample)) if not _lies_in(one, used)]
+        # While a schema is to be confirmed, the columns of its alternative are in use as well.
+        other = schema.alternative.roles if schema.alternative else {}
+        used = {*schema.roles.values(), *other.values()}
+        paths = [one for one in (*columns, *nested_paths(sample)) if not root_column(one, used)]
         self.rows = 0
         self.of = {one: Counter[str]() for one in paths[:MOST_COLUMNS]}
         self._label = schema.roles.get("label", "")
@@ -89,7 +86,7 @@ class ValueCounts:
             self._note_score(column, read_path(row, column))
         for column, counts in list(self.of.items()):
             text = value_text(read_path(row, column))
-            if text is None or (text not in counts and len(counts) == MOST_VALUES):
+            if text is None or (text not in counts and len(counts) == VALUES_ASKED):
                 del self.of[column]
                 continue
             counts[text] += 1
@@ -113,17 +110,9 @@ class ValueCounts:
         return {column: counts for column, counts in self.of.items() if column not in same}
 
 
-def _columns_in_use(schema: Schema) -> set[str]:
-    """The columns of a schema and, while it is to be confirmed, those of its alternative."""
-    other = schema.alternative.roles if schema.alternative else {}
-    return {*schema.roles.values(), *other.values()}
-
-
-def _lies_in(path: str, columns: Iterable[str]) -> bool:
-    return any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in columns)
-
-
-def deciding_findings(counts: ValueCounts, left_out: LeftOut, shape: Shape) -> Iterator[Finding]:
+def deciding_findings(
+    counts: ValueCounts, left_out: Mapping[str, Sequence[str]], shape: Shape
+) -> Iterator[Finding]:
     """A question for each column that may decide, and what was answered already."""
     for column, found in counts.undecided().items():
         if column in left_out:
@@ -131,14 +120,11 @@ def deciding_findings(counts: ValueCounts, left_out: LeftOut, shape: Shape) -> I
         elif kind := _kind_of(column, found, counts.rows, shape):
             yield _question(kind, column, found)
 
-    if shape != Shape.PREFERENCE:  # whose answers have their scores
-        yield from (_ask_score(column, *bounds) for column, bounds in counts.scores.items()
-                    if column not in counts.of and column not in left_out)  # fmt: skip
-
-
-def _ask_score(column: str, low: float, high: float) -> Finding:
-    values = {"column": column, "low": f"{low:g}", "high": f"{high:g}"}
-    return make_finding("score", 0, values, column=column)
+    for column, (low, high) in counts.scores.items():
+        # Of preferences, the answers have their scores.
+        if not (column in counts.of or column in left_out or shape == Shape.PREFERENCE):
+            values = {"column": column, "low": f"{low:g}", "high": f"{high:g}"}
+            yield make_finding("score", 0, values, column=column)
 
 
 def _last_name(path: str) -> str:
@@ -159,7 +145,7 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
         return "few values"
     if len(values) > 1 and name_words(name) & SCORE_NAMES:
         return "few values"
-    repeated = rows >= FEW_ROWS and 1 < len(values) <= max(2, rows // ROWS_A_VALUE)
+    repeated = rows >= ROWS_TO_REPEAT and 1 < len(values) <= max(2, rows // ROWS_A_VALUE)
     is_date = are_references(values) and not all(word.lstrip("-").isdigit() for word in words)
     return "few values" if repeated and not is_date else ""
 
@@ -168,7 +154,7 @@ def _could_judge(name: str, counts: Counter[str], words: set[str]) -> bool:
     """Whether values could be what a name like "correct" says: they repeat, and are no answers."""
     if words <= YES_WORDS | NO_WORDS | UNDECIDED_WORDS:
         return True
-    answers = NAME_PARTS.split(name.rstrip("_0123456789"))[-1].lower() in ANSWER_NOUNS
+    answers = NAME_PARTS.split(name.rstrip("_0123456789"))[-1].lower() in known.ANSWER_NOUNS
     return not answers and max(counts.values()) > 1
 
 

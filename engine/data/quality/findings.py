@@ -41,9 +41,9 @@ class Finding(BaseModel):
 
 
 class FindingText(NamedTuple):
-    """The sentences of a finding, with {count}, {rows} ("3 rows") and other values to fill in.
+    """The sentences of a finding, to be filled in: {count}, {rows} ("3 rows") and other values.
 
-    Of "one|many" the first is for a count of 1.
+    {s}, {have} and {are} agree with the count; of "one|many" the first is for a count of 1.
     """
 
     level: FindingLevel
@@ -79,58 +79,43 @@ FINDING_TEXTS = {
     "misfit": FindingText("stop", "The held-out data '{name}' does not fit",
         "It was read as {theirs}, but the model is trained on {ours}. Choose other held-out data, "
         "or a share."),
-    "garbled": FindingText("warn",
-        "{count:,} row holds garbled letters|{count:,} rows hold garbled letters",
+    "garbled": FindingText("warn", "{rows} hold{s} garbled letters",
         "The text was once read in the wrong encoding, and the model would learn to write so.",
         "garbled", "Put the letters right"),
-    "invisible": FindingText("warn",
-        "{count:,} row holds invisible characters|{count:,} rows hold invisible characters",
+    "invisible": FindingText("warn", "{rows} hold{s} invisible characters",
         "Nobody sees them, but the model learns to write them, and words with them are other words "
         "to it.",
         "invisible", "Take them out"),
-    "stamps": FindingText("warn",
-        "{count:,} row holds times of a chat export or of subtitles|"
-        "{count:,} rows hold times of a chat export or of subtitles",
+    "stamps": FindingText("warn", "{rows} hold{s} times of a chat export or of subtitles",
         "The model would learn to write dates and times. The names before what was said stay.",
         "stamps", "Take the times out"),
-    "turns": FindingText("warn",
-        "{count:,} row carries the marks of a chat format|"
-        "{count:,} rows carry the marks of a chat format",
+    "turns": FindingText("warn", "{rows} hold{s} the marks of a chat format",
         "The chat format is written around every row anyway, so its marks would stand there twice. "
         "Without them, the row's turns are read as turns.",
         "turns", "Take the marks out"),
-    "commas": FindingText("warn",
-        "{count:,} label may have a decimal comma|{count:,} labels may have a decimal comma",
+    "commas": FindingText("warn", "{labels} may have a decimal comma",
         "They are read as words. If they are numbers, read the comma as a point; if each is "
         "several labels, leave them as they are.",
         "commas", "Read the comma as a decimal point"),
-    "lost": FindingText("warn",
-        "{count:,} row has lost letters (�)|{count:,} rows have lost letters (�)",
+    "lost": FindingText("warn", "{rows} {have} lost letters (�)",
         "They were lost when the file was saved, and cannot be brought back. Save it again as "
         "UTF-8 from where it came, or leave these rows out.",
         "lost", LEAVE_OUT),
-    "contradictions": FindingText("warn",
-        "{count:,} row contradicts another|{count:,} rows contradict others",
+    "contradictions": FindingText("warn", "{rows} contradict{s} others",
         "The same text has different labels or short answers, so the model cannot learn which is "
         "right. Where one of them is more frequent, only the others are counted here.",
         "contradictions", LEAVE_OUT),
-    "several answers": FindingText("info",
-        "{count:,} row asks what another asks, with another answer|"
-        "{count:,} rows ask what others ask, with other answers",
+    "several answers": FindingText("info", "{rows} ask{s} what others ask, with other answers",
         "That is right where several answers are good, and wrong where they contradict each other. "
         "Look at a few. They are kept on one side of the split."),
-    "duplicates": FindingText("warn",
-        "{count:,} row repeats another exactly|{count:,} rows repeat another exactly",
-        REPEATED, "duplicates", LEAVE_OUT),
+    "duplicates": FindingText("warn", "{rows} repeat{s} another exactly", REPEATED,
+        "duplicates", LEAVE_OUT),
     "all rows the same": FindingText("warn", "All rows are the same",
         REPEATED, "duplicates", LEAVE_OUT, kind="duplicates"),
-    "similar": FindingText("info",
-        "{count:,} row is nearly the same as another|{count:,} rows are nearly the same as another",
+    "similar": FindingText("info", "{rows} {are} nearly the same as another",
         "Rows that are nearly alike are kept on one side of the split.{part}",
         "similar", LEAVE_OUT),
-    "leaked": FindingText("warn",
-        "{count:,} of {held_out} is also in the training data|"
-        "{count:,} of {held_out} are also in the training data",
+    "leaked": FindingText("warn", "{count:,} of {held_out} {are} also in the training data",
         "A training row says the same, perhaps with another greeting or number. So the check would "
         "look better than it is.",
         "leaked", "Leave it out of the check|Leave these {count:,} out of the check"),
@@ -145,14 +130,14 @@ FINDING_TEXTS = {
         "balance", "Balance: leave {count:,} rows of frequent labels out"),
     "labels": FindingText("warn", "There is only one label: “{label}”",
         "The model will learn to always say it. Add rows with other labels."),
-    "rare": FindingText("info",
-        "{count:,} label has fewer than 5 rows|{count:,} labels have fewer than 5 rows",
+    "labels alike": FindingText("warn", "{labels} differ{s} from others in case or blanks alone",
+        "They count as labels of their own: {names}. Write each label in one way.", kind="labels"),
+    "rare": FindingText("info", "{labels} {have} fewer than 5 rows",
         "The model will hardly learn them: {names}. Add rows, or merge them with another label."),
     "few": FindingText("info", "Only {rows} to learn from",
         "That can teach a tone or a format, but hardly any facts. 100 to 500 good rows are a usual "
         "start: about {more} more would help."),
-    "bad answers": FindingText("info",
-        "{count:,} answer is marked as bad|{count:,} answers are marked as bad",
+    "bad answers": FindingText("info", "{answers} {are} marked as bad",
         f"They are left out, since what to learn is set to {WRITE}. "
         f"{COMPARE} learns from them too.",
         kind="feedback"),
@@ -169,35 +154,28 @@ FINDING_TEXTS = {
         "There is nothing to tell apart. Add good ones.", kind="marks"),
     "split": FindingText("warn", "No rows could be held out",
         "All rows are too similar to check whether the model gets better on new ones."),
-    "kept together": FindingText("info", "{rows} have their substance in common with others",
-        "The same sentence, question, answer or template, or the same conversation or document. "
-        "They form {groups}, each kept whole: either learned or held out."),
+    "kept together": FindingText("info", "{rows} say the same as others",
+        "They share a sentence, question, answer or template, or come from the same conversation "
+        "or document. They form {groups}, each kept whole: either learned or held out."),
     "few clusters": FindingText("warn", "{held_out} held out, where {wanted:,} were wanted",
-        "{joined} share their substance with others and form {groups}, of which the largest has "
-        "{largest}. Groups are held out whole, so the share is not met, and the check says "
-        "less. Add rows that are unlike these.",
+        "{joined} say the same as others and form {groups}, of which the largest has {largest}. "
+        "Groups are held out whole, so the share is not met, and the check says less. Add rows "
+        "that are unlike these.",
         kind="kept together"),
-    "overlap": FindingText("info",
-        "{count:,} of {compared} shares most of its wording with a training row|"
-        "{count:,} of {compared} share most of their wording with a training row",
+    "overlap": FindingText("info", "{count:,} of {compared} {are} worded much like a training row",
         "So scores on them say little about rows that are really new."),
     # About tokens. {measured} says on how many rows, where not on all.
     "refused": FindingText("stop", "{rows} cannot be learned with this model",
         "{reason}{measured}", "refused", LEAVE_OUT),
-    "cut": FindingText("warn",
-        "{count:,} row is longer than {limit:,} tokens|"
-        "{count:,} rows are longer than {limit:,} tokens",
+    "cut": FindingText("warn", "{rows} {are} longer than {limit:,} tokens",
         "They are cut at the end.{lost} The longest has {longest:,} tokens. Raise the limit, or "
         "take words out of the middle of long prompts, so that the answers stay whole.{measured}",
         "shorten", "Shorten long prompts"),
-    "control": FindingText("warn",
-        "{count:,} row holds control tokens in the text|"
-        "{count:,} rows hold control tokens in the text",
+    "control": FindingText("warn", "{rows} hold{s} control tokens in the text",
         "{names} in a text begins or ends turns for this model. Kept as text, it is plain letters."
         "{measured}",
         "literal", "Keep them as text"),
-    "templated": FindingText("info",
-        "{count:,} row is in a chat format already|{count:,} rows are in a chat format already",
+    "templated": FindingText("info", "{rows} {are} in a chat format already",
         "They are read as they stand: their control tokens begin and end turns, and none is added "
         "twice.{measured}"),
     "endless format": FindingText("warn", "Nothing ends the last answer in this chat format",
@@ -224,7 +202,11 @@ def make_finding(
     fields of the finding.
     """
     text = FINDING_TEXTS[name]
-    filled = {"count": count, "rows": count_of(count, "row"), **(values or {})}
+    filled: dict[str, Any] = {"count": count, "s": "", "have": "have", "are": "are"}
+    if count == 1:
+        filled |= {"s": "s", "have": "has", "are": "is"}
+    filled |= {f"{noun}s": count_of(count, noun) for noun in ("row", "label", "answer")}
+    filled |= values or {}
 
     def fill(words: str) -> str:
         one, _, many = words.partition("|")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -31,38 +31,29 @@ class Reading(BaseModel):
 def list_readings(schema: Schema, dataset: Dataset) -> list[Reading]:
     """The readings of an uncertain schema: of the same row, where both can read one."""
     schemas = [schema, *([schema.alternative] if schema.alternative else [])]
-    shown: list[tuple[int, Row] | None] = [None] * len(schemas)
-    for raw, number in _first_rows(dataset):
-        made = [_read_row(raw, one, dataset.labels) for one in schemas]
-        if all(made):
-            shown = [(number, row) for row in made if row]
+    shown: list[tuple[int, Row]] = [(0, {})] * len(schemas)
+    for raw, number, _ in islice(dataset.read_rows().items(), ROWS_TRIED):
+        made = [(number, _read_row(raw, one, dataset.labels)) for one in schemas]
+        if all(row for _, row in made):
+            shown = made
             break
-        shown = [old or ((number, row) if row else None)
-                 for old, row in zip(shown, made, strict=True)]  # fmt: skip
-    return [_make_reading(one, found) for one, found in zip(schemas, shown, strict=True)]
+        shown = [old if old[1] else new for old, new in zip(shown, made, strict=True)]
+    return [
+        Reading(shape=one.shape, roles=one.roles, title=_title(one), row=row,
+                number=number if row else 0)
+        for one, (number, row) in zip(schemas, shown, strict=True)
+    ]  # fmt: skip
 
 
-def _first_rows(dataset: Dataset) -> Iterable[tuple[Row, int]]:
-    for count, (row, number, _) in enumerate(dataset.read_rows().items()):
-        if count == ROWS_TRIED:
-            return
-        yield row, number
-
-
-def _read_row(raw: Row, schema: Schema, class_names: dict[str, str]) -> Row | None:
+def _read_row(raw: Row, schema: Schema, class_names: dict[str, str]) -> Row:
+    """The first normal row of a row; empty where it cannot be read so."""
     try:
-        return normalize_row(raw, schema, class_names)[0]
+        return next(iter(normalize_row(raw, schema, class_names)), {})
     except DataError:
-        return None
+        return {}
 
 
-def _make_reading(schema: Schema, found: tuple[int, Row] | None) -> Reading:
-    number, row = found or (0, {})
-    title = f"{SHAPE_TASKS[schema.shape].split(':')[0]}: {describe_roles(schema)}"
-    return Reading(shape=schema.shape, roles=schema.roles, title=title, row=row, number=number)
-
-
-def describe_roles(schema: Schema) -> str:
-    """Which column is which, in the words of the page."""
+def _title(schema: Schema) -> str:
+    """What is learned, and which column is which, in the words of the page."""
     parts = (f"{ROLES[schema.shape][role]} = '{path}'" for role, path in schema.roles.items())
-    return ", ".join(parts)
+    return f"{SHAPE_TASKS[schema.shape].split(':')[0]}: {', '.join(parts)}"

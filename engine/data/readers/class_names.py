@@ -10,20 +10,26 @@ from typing import Any
 
 import yaml
 
-from engine.data.readers.table import BadRow, FileRows, HeldOutRow
+from engine.data.readers.table import FileRows, change_rows
+from engine.data.rows import Row
 
 LIST_SIZE, INFO_SIZE = 200_000, 5_000_000  # bytes of a list of names, of a dataset_info.json
-NAME_LENGTH = 60
-NAMES_LISTED = 20
+CLASS_LENGTH = 60
+CLASSES_LISTED = 20
 # The name of a file that may list class names, and of one that holds nothing else.
-LIST_NAME = re.compile(r"(?i)(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names)([_. -]|$)")
+LIST_NAME = re.compile(
+    r"(?i)(^|[_. -])(class(es)?|categor(y|ies)|labels?|mapping|names|id2label|label2id|config)"
+    r"([_. -]|$)"
+)
 LIST_ONLY = re.compile(r"(?i)(class(es)?|categories|labels?|mapping)([_. -].*)?$")
-INFO_FILES = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json")
+NUMBER_FIRST = re.compile(r"(?P<number>-?\d+)[\t,;:=\s]\s*(?P<name>\S.*)")
+NUMBER_LAST = re.compile(r"(?P<name>\S.*?)\s*[\t,;:=\s]\s*(?P<number>-?\d+)")
+FEATURE_FILES = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json")
 CARD = re.compile(r"\ufeff?---\s*\n(.*?)\n---\s*(\n|$)", re.DOTALL)  # a README's YAML
 
 # A column's names by number, or those of the fields inside it. Lists need no level of their own.
 Names = dict[str, Any]
-UNREADABLE = (OSError, ValueError, RecursionError, yaml.YAMLError)
+UNREADABLE_NAMES = (OSError, ValueError, RecursionError, yaml.YAMLError)
 
 
 def feature_names(features: Any) -> dict[str, Names]:
@@ -36,14 +42,18 @@ def feature_names(features: Any) -> dict[str, Names]:
         features = {str(one["name"]): one.get("type", one) for one in named}
     if not isinstance(features, dict):
         return {}
-    return {str(column): names for column, inner in features.items() if (names := _names_in(inner))}
+    return {
+        str(column): names
+        for column, inner in features.items()
+        if (names := _names_of_feature(inner))
+    }
 
 
-def _names_in(feature: Any) -> Names:
+def _names_of_feature(feature: Any) -> Names:
     """The names in one column's description; empty where it holds no classes."""
     if isinstance(feature, list):
         one_list = len(feature) == 1 and isinstance(feature[0], dict) and "name" not in feature[0]
-        return _names_in(feature[0]) if one_list else feature_names(feature)
+        return _names_of_feature(feature[0]) if one_list else feature_names(feature)
     if not isinstance(feature, dict):
         return {}
     if feature.get("_type") == "ClassLabel" or "class_label" in feature:
@@ -51,7 +61,7 @@ def _names_in(feature: Any) -> Names:
     wrapped = next((feature[key] for key in ("feature", "dtype", "sequence", "list", "struct")
                     if isinstance(feature.get(key), dict | list)), None)  # fmt: skip
     if wrapped is not None:
-        return _names_in(wrapped)
+        return _names_of_feature(wrapped)
     return {} if "_type" in feature or "dtype" in feature else feature_names(feature)
 
 
@@ -86,20 +96,18 @@ def with_class_name(value: Any, names: Names) -> Any:
 def name_classes(rows: FileRows, columns: Mapping[str, Names], notes: list[str]) -> FileRows:
     """Yield the rows with the names of their classes; says so once for each column."""
     named: set[str] = set()
-    for row in rows:
-        here = [] if isinstance(row, BadRow) else [one for one in columns if one in row]
-        if isinstance(row, BadRow) or not here:
-            yield row
-            continue
-        made = row | {column: with_class_name(row[column], columns[column]) for column in here}
-        yield HeldOutRow(made) if isinstance(row, HeldOutRow) else made
-        for column in here:
-            if column not in named:
-                named.add(column)
-                listed = ", ".join(_first_names(columns[column].values()))
-                notes.append(
-                    f"Class numbers in the column '{column}' were read as their names: {listed}."
-                )
+
+    def change(row: Row) -> Row:
+        here = [column for column in columns if column in row]
+        for column in (one for one in here if one not in named):
+            listed = ", ".join(_first_names(columns[column].values()))
+            notes.append(
+                f"Class numbers in the column '{column}' were read as their names: {listed}."
+            )
+        named.update(here)
+        return row | {column: with_class_name(row[column], columns[column]) for column in here}
+
+    return change_rows(rows, change)
 
 
 def _first_names(names: Iterable[Any]) -> list[str]:
@@ -107,7 +115,7 @@ def _first_names(names: Iterable[Any]) -> list[str]:
     flat: list[str] = []
     for name in names:
         flat += _first_names(name.values()) if isinstance(name, dict) else [str(name)]
-    return flat if len(flat) <= NAMES_LISTED else [*flat[:NAMES_LISTED], "…"]
+    return flat if len(flat) <= CLASSES_LISTED else [*flat[:CLASSES_LISTED], "…"]
 
 
 def metadata_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
@@ -115,7 +123,7 @@ def metadata_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, Names]:
     try:
         found = json.loads((metadata or {}).get(b"huggingface", b"{}"))
         return feature_names(found["info"]["features"])
-    except (*UNREADABLE, KeyError, TypeError):
+    except (*UNREADABLE_NAMES, KeyError, TypeError):
         return {}
 
 
@@ -125,11 +133,11 @@ def info_file_names(path: Path, name: str) -> dict[str, Names]:
         if path.stat().st_size > INFO_SIZE:
             return {}
         text = path.read_text(encoding="utf-8-sig")
-        if name.lower() in INFO_FILES:
+        if name.lower() in FEATURE_FILES:
             return _names_of_info(json.loads(text))
         card = CARD.match(text) if name.lower() == "readme.md" else None
         return _names_of_info((yaml.safe_load(card[1]) or {}).get("dataset_info")) if card else {}
-    except (*UNREADABLE, AttributeError):
+    except (*UNREADABLE_NAMES, AttributeError):
         return {}
 
 
@@ -147,30 +155,51 @@ def _names_of_info(info: Any) -> dict[str, Names]:
 
 def listed_names(path: Path, name: str) -> dict[str, str]:
     """The class names that a file lists, by their numbers; empty where it is no such list."""
-    if Path(name).suffix.lower() not in (".txt", ".json") or not LIST_NAME.search(Path(name).stem):
+    suffix = Path(name).suffix.lower()
+    if suffix not in (".txt", ".csv", ".tsv", ".json") or not LIST_NAME.search(Path(name).stem):
         return {}
     if path.stat().st_size > LIST_SIZE:
         return {}
     try:
         text = path.read_text(encoding="utf-8-sig")
         lines = [line for line in text.splitlines() if line.strip()]
-        found: Any = json.loads(text) if name.lower().endswith(".json") else lines
-    except UNREADABLE:
+        if suffix == ".json":
+            return _names_of_json(json.loads(text), Path(name).stem.lower() == "config")
+    except UNREADABLE_NAMES:
         return {}
-    values = found.values() if isinstance(found, dict) else found
-    if not isinstance(found, list | dict) or not all(isinstance(one, str) for one in values):
-        return {}
-    return found if isinstance(found, dict) else _number_names(found)
+    if suffix == ".txt":
+        return _numbered_names(lines) or _counted_names(lines)
+    return _numbered_names(lines) or _numbered_names(lines[1:])  # under a header
 
 
-def _number_names(lines: list[str]) -> dict[str, str]:
-    """Class names by number: numbered in the lines themselves ("0 World"), or counted from 0."""
-    if len(set(lines)) < len(lines):
+def _names_of_json(found: Any, is_config: bool) -> dict[str, str]:
+    """A list of names; names by number or numbers by name, perhaps in a field of a config."""
+    if isinstance(found, dict):
+        inner = (found[key] for key in ("id2label", "label2id", "names") if found.get(key))
+        found = next(inner, {} if is_config else found)
+    if isinstance(found, list) and all(isinstance(one, str) for one in found):
+        return _counted_names(found)
+    if not isinstance(found, dict):
         return {}
-    numbered = [re.fullmatch(r"(-?\d+)[\t,;: ]\s*(\S.*)", line) for line in lines]
-    if all(numbered):
-        return {found[1]: found[2] for found in numbered if found}
-    unlike = (len(line) > NAME_LENGTH or re.fullmatch(r"-?\d+", line) for line in lines)
-    if len(lines) < 2 or any(unlike):
+    if found and all(isinstance(one, int) for one in found.values()):
+        found = {str(number): name for name, number in found.items()}
+    return found if all(isinstance(one, str) for one in found.values()) else {}
+
+
+def _numbered_names(lines: list[str]) -> dict[str, str]:
+    """Class names by the numbers beside them: "0 World" or "World: 0" in each line."""
+    for numbered in (NUMBER_FIRST, NUMBER_LAST):
+        found = [one.groupdict() for line in lines if (one := numbered.fullmatch(line.strip()))]
+        numbers = sorted(int(one["number"]) for one in found)
+        counted = numbers == list(range(numbers[0], numbers[0] + len(lines))) if numbers else False
+        if counted and len({one["name"] for one in found}) == len(lines) > 1:
+            return {one["number"]: one["name"] for one in found}
+    return {}
+
+
+def _counted_names(lines: list[str]) -> dict[str, str]:
+    """Class names counted from 0."""
+    unlike = (len(line) > CLASS_LENGTH or re.fullmatch(r"-?\d+", line) for line in lines)
+    if len(lines) < 2 or len(set(lines)) < len(lines) or any(unlike):
         return {}
     return {str(number): line for number, line in enumerate(lines)}

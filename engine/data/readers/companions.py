@@ -15,12 +15,14 @@ from engine.errors import DataError
 UNREAD_SUFFIXES = {
     ".py", ".sh", ".ipynb", ".yaml", ".yml", ".toml", ".lock", ".cfg", ".ini", ".log", ".pdf",
     ".png", ".jpg", ".jpeg", ".gif", ".svg", ".html", ".htm", ".xml", ".docx", ".doc", ".sha256",
-    ".md5", ".crc", ".bib", ".cff",
+    ".md5", ".crc", ".bib", ".cff", ".db", ".tmp", ".zip", ".gz", ".safetensors", ".bin",
+    ".webp", ".mp3", ".mp4", ".wav",
 }  # fmt: skip
 TEXT_SUFFIXES = {".txt", ".md", ".text", ""}
 ABOUT_DATA = re.compile(
     r"(?i)(^|[_. -])(report|manifest|stats?|statistics|summary|metadata|meta|config|schema|index|"
-    r"log|info|errors?|provenance|checksums?)([_. -]|$)"
+    r"log|info|errors?|provenance|checksums?|results?|metrics?|scores?|counts?|vocab|users|channels|"
+    r"members|submission)([_. -]|$)"
 )
 REPORT_SIZE = 5 * 2**20  # bytes: a larger JSON file is no report
 FIRST_ROWS = 5
@@ -77,7 +79,7 @@ def _may_describe(path: Path, name: str) -> bool:
     suffix = Path(name).suffix.lower()
     if suffix in TEXT_SUFFIXES:
         return True
-    if suffix != ".json":
+    if suffix != ".json" or ABOUT_DATA.search(Path(name).stem):
         return bool(ABOUT_DATA.search(Path(name).stem))
     with path.open("rb") as file:
         return not file.read(1000).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")

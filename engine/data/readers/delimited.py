@@ -5,21 +5,14 @@ from __future__ import annotations
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.data.readers.encoding import TextLine, read_lines
 from engine.data.readers.exports import plain_export_rows
-from engine.data.readers.layout import (
-    COLUMN_NAMES,
-    HEADER_ROWS,
-    Cells,
-    read_layout,
-    require_few_columns,
-    rows_of_layout,
-)
+from engine.data.readers.layout import COLUMN_NAMES, HEADER_ROWS, Cells, read_layout, rows_of_layout
 from engine.data.readers.table import MAX_COLUMNS, ROW_LIMIT, BadRow, FileRows, ReadOptions
 from engine.errors import DataError
 
@@ -31,27 +24,24 @@ CLEAR_SHARE, CLEAR_LINES = 0.8, 3  # of lines that a separator parts alike, wher
 QUOTED = re.compile(r'"[^"]*"')
 RULE = re.compile(r"\s*:?-*:?\s*")  # of a Markdown table, between header and rows
 HINT = re.compile(r'"?sep=(.)"?')  # what Excel writes into the first line
+_Peeked = TypeVar("_Peeked")
 
 
 def read_delimited(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield one row per record; separator, header and names are judged from the first lines."""
     records = _open_records(path, name, options, notes)
-    peeked = _peek_records(records, name)
+    peeked = _peek(records, lambda cells: sum(map(len, cells)) + len(cells))
     whole = [at for at, cells in enumerate(peeked) if not isinstance(cells, BadRow)]
-    if not whole:
+    table = [cells for cells in peeked if not isinstance(cells, BadRow)]
+    if not table:
         yield from (one for one in peeked if isinstance(one, BadRow))
         return
-    tables = [cells for cells in peeked if not isinstance(cells, BadRow)]
-    layout = read_layout(tables, options, name, notes)
-    if not layout.headed and options.header is None:
-        notes.append(
-            "The first line looks like an example, so the columns are called column 1, column 2 …"
-        )
+    layout = read_layout(table, options, name, notes)
     # What cannot be read above the header is part of what stands there.
     first = whole[layout.above - 1] + 1 if layout.above else 0
     for bad in (one for one in peeked[:first] if isinstance(one, BadRow)):
         notes.append(f"Passed over above the header: {bad.problem}")
-    rows = rows_of_layout(layout, chain(peeked[first:], records))
+    rows = rows_of_layout(layout, chain(peeked[first:], records), notes)
     yield from plain_export_rows(rows, name, notes)
 
 
@@ -60,7 +50,7 @@ def _open_records(
 ) -> Iterator[Cells | BadRow]:
     """The records of a table, parted by the separator that its first lines show."""
     lines = read_lines(path, name, options.encoding)
-    start = _peek_lines(lines)
+    start = _peek(lines, lambda line: len(line.text))
     while start and not start[0].text.strip("\ufeff \t"):
         start.pop(0)
     hint = HINT.fullmatch(start[0].text.strip("\ufeff ")) if start else None
@@ -70,42 +60,39 @@ def _open_records(
     if not texts:
         return iter(())
     delimiter = hint[1] if hint else choose_delimiter(texts)
+    if delimiter == NO_SEPARATOR and (inner := _without_outer_quotes(texts)):
+        # Each line as one cell, as spreadsheets save a table that they have not parted.
+        delimiter, texts = choose_delimiter(inner), inner
+        start = [line._replace(text=_unquote(line.text)) for line in start]
+        lines = (line._replace(text=_unquote(line.text)) for line in lines)
     quoting = delimiter != "\t" or _quotes_close(path, name, options.encoding)
     if not quoting:
         notes.append("Quotation marks are taken as part of the text: not all of them are closed.")
     if quoting and _is_unclosed_title(texts, delimiter):
         notes.append(f"Passed over above the header: “{texts[0][:60]}”.")
         start = start[1 + next(at for at, line in enumerate(start) if line.text.strip()) :]
-    # "a", "b": the blank is not part of the cell.
-    spaced = any(f'"{delimiter} "' in text for text in texts)
-    records = _read_records(chain(start, lines), name, delimiter, quoting, spaced)
-    is_markdown = delimiter == "|" and texts[0].lstrip("\ufeff ").startswith("|")
+    style = {
+        "quoting": csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE,
+        # "a", "b": the blank is not part of the cell.
+        "skipinitialspace": any(f'"{delimiter} "' in text for text in texts),
+        "escapechar": "\\" if quoting and _has_backslashes(texts, delimiter) else None,
+    }
+    records = _read_records(chain(start, lines), name, delimiter, style)
+    barred = sum(text.lstrip("\ufeff ").startswith("|") for text in texts)
+    is_markdown = delimiter == "|" and 2 * barred > len(texts)
     return _parts_of_markdown(records) if is_markdown else records
 
 
-def _peek_lines(lines: Iterator[TextLine]) -> list[TextLine]:
-    """Some of the first lines; fewer where they are long."""
-    found: list[TextLine] = []
+def _peek(found: Iterator[_Peeked], size_of: Callable[[_Peeked], int]) -> list[_Peeked]:
+    """Some of the first lines or records; fewer where they are long."""
+    peeked: list[_Peeked] = []
     size = 0
-    for line in islice(lines, HEADER_ROWS):
-        found.append(line)
-        size += len(line.text)
+    for one in islice(found, HEADER_ROWS):
+        peeked.append(one)
+        size += size_of(one)
         if size > PEEKED_CHARACTERS:
             break
-    return found
-
-
-def _peek_records(records: Iterator[Cells | BadRow], name: str) -> list[Cells | BadRow]:
-    found: list[Cells | BadRow] = []
-    size = 0
-    for cells in islice(records, HEADER_ROWS):
-        found.append(cells)
-        if not isinstance(cells, BadRow):
-            require_few_columns(len(cells), name)
-            size += sum(map(len, cells)) + len(cells)
-        if size > PEEKED_CHARACTERS:
-            break
-    return found
+    return peeked
 
 
 def choose_delimiter(lines: Sequence[str]) -> str:
@@ -175,12 +162,41 @@ def _quotes_close(path: Path, name: str, encoding: str) -> bool:
     return len(set(widths[1:])) <= 1  # the first may be a title
 
 
+def _without_outer_quotes(texts: Sequence[str]) -> list[str]:
+    """The lines without the quotes around each, where names stand in the first; else none."""
+    if not all(text.strip("\ufeff ")[:1] == text.strip()[-1:] == '"' for text in texts):
+        return []
+    inner = list(map(_unquote, texts))
+    names = re.split(r"[\t,;|]", inner[0])
+    return inner if len(names) > 1 and all(name.strip().isidentifier() for name in names) else []
+
+
+def _unquote(line: str) -> str:
+    return line.strip("\ufeff \r")[1:-1].replace('""', '"')
+
+
+def _has_backslashes(texts: Sequence[str], delimiter: str) -> bool:
+    """Whether quotation marks within cells follow a backslash, as MySQL writes them."""
+    return (
+        any('\\"' in text for text in texts)
+        and not _is_readable(texts, delimiter=delimiter)
+        and _is_readable(texts, delimiter=delimiter, escapechar="\\")
+    )
+
+
+def _is_readable(texts: Sequence[str], **style: Any) -> bool:
+    try:
+        return bool(list(csv.reader((f"{text}\n" for text in texts), strict=True, **style)))
+    except csv.Error:
+        return False
+
+
 def _read_records(
-    lines: Iterator[TextLine], name: str, delimiter: str, quoting: bool = True, spaced: bool = False
+    lines: Iterator[TextLine], name: str, delimiter: str, style: Mapping[str, Any] | None = None
 ) -> Iterator[Cells | BadRow]:
     """Yield the cells of each record; after one with misplaced quotes, the next line starts anew.
 
-    ``quoting``: whether quotation marks enclose cells.
+    ``style``: further arguments of csv.reader.
     """
     csv.field_size_limit(ROW_LIMIT)
     number = 0  # of the line that was handed out last
@@ -196,9 +212,7 @@ def _read_records(
                 )
             yield line.text + "\n"
 
-    style: dict[str, Any] = {"delimiter": delimiter, "skipinitialspace": spaced, "strict": True}
-    style["quoting"] = csv.QUOTE_MINIMAL if quoting else csv.QUOTE_NONE
-    reader = csv.reader(texts(), **style)
+    reader = csv.reader(texts(), delimiter=delimiter, strict=True, **(style or {}))
     while True:
         opened = number + 1
         try:

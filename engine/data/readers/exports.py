@@ -12,15 +12,29 @@ from typing import Any
 
 from engine.data.readers.chats.assistants import conversation_of, is_assistant_chat
 from engine.data.readers.chats.people import person_rows
-from engine.data.readers.table import BadRow, FileRows, HeldOutRow, NoRowsError
+from engine.data.readers.table import (
+    BadRow,
+    FileRows,
+    HeldOutRow,
+    NoRowsError,
+    change_rows,
+    objects_in,
+)
 from engine.data.rows import Row
 from engine.spec.objective import LABEL_SEPARATORS
 from engine.text import count_of
 
 DISCORD_TABLE = {"AuthorID", "Author", "Date", "Content"}  # the columns of its export as CSV
+SHORT_TASK = {"annotation_id", "annotator"}  # of Label Studio's "JSON-MIN"
 PEEKED_TASKS = 1000  # tasks looked at to tell whether one may have several labels
 # How Label Studio keeps what was said of a whole task; other kinds mark a part of it.
 VALUE_KEYS = ("choices", "text", "rating", "number", "taxonomy", "selected", "datetime")
+TASK_NOTES = {
+    "empty": "Left out: {} without an annotation.",
+    "cancelled": "Left out: {} skipped by the annotators (cancelled).",
+    "parts": "Marked passages are not read ({}): Hone learns labels of whole texts.",
+    "differ": "Annotators disagree on {}; the first one's annotation is used.",
+}
 
 
 def plain_export_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
@@ -28,18 +42,21 @@ def plain_export_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
     first = next(rows, None)
     if first is None:
         return
-    kinds = ((is_assistant_chat, _chat_rows), (_is_task, _task_rows), (_is_short_task, _short_rows),
-             (_has_questions, _question_rows), (_is_discord_row, _discord_rows))  # fmt: skip
-    readers = (read for fits, read in kinds if isinstance(first, dict) and fits(first))
-    yield from next(readers, _same_rows)(chain([first], rows), name, notes)
-
-
-def _same_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
-    return rows
-
-
-def _is_discord_row(row: Row) -> bool:
-    return row.keys() >= DISCORD_TABLE
+    rows = chain([first], rows)
+    if isinstance(first, BadRow):
+        yield from rows
+    elif is_assistant_chat(first):
+        yield from _chat_rows(rows, name, notes)
+    elif _is_task(first):
+        yield from _task_rows(rows, name, notes)
+    elif first.keys() >= SHORT_TASK:
+        yield from change_rows(rows, _with_choices)
+    elif _has_questions(first):
+        yield from _question_rows(rows, notes)
+    elif first.keys() >= DISCORD_TABLE:
+        yield from _discord_rows(rows, name, notes)
+    else:
+        yield from rows
 
 
 def _discord_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
@@ -50,21 +67,21 @@ def _discord_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
 
 
 def _chat_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
-    unanswered = made = 0
-    for row in rows:
-        if isinstance(row, BadRow) or not is_assistant_chat(row):
-            yield row
-        elif found := conversation_of(row):
-            made += 1
-            yield found
-        else:
-            unanswered += 1
-    if not made:
+    counts: Counter[bool] = Counter()  # of conversations, by whether they have an answer
+
+    def change(row: Row) -> Row | None:
+        if not is_assistant_chat(row):
+            return row
+        found = conversation_of(row)
+        counts[found is not None] += 1
+        return found
+
+    yield from change_rows(rows, change)
+    if not counts[True]:
         raise NoRowsError(f"'{name}' holds conversations, but none with a question and its answer.")
     notes.append("Read as exported conversations; calls of tools, thoughts and files left out.")
-    if unanswered:
-        kept = "was" if unanswered == 1 else "were"
-        notes.append(f"{count_of(unanswered, 'conversation')} without an answer {kept} left out.")
+    if counts[False]:
+        notes.append(f"Left out: {count_of(counts[False], 'conversation')} without an answer.")
 
 
 # --- annotated tasks (Label Studio) ---
@@ -78,44 +95,36 @@ def _is_task(row: Row) -> bool:
 def _task_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
     """The data of each task with what was said of it, in a column for each question."""
     peeked = list(islice(rows, PEEKED_TASKS))
-    several = {
+    several = {  # questions of which a label may have to stand in a list
         column for row in peeked if isinstance(row, dict)
-        for column, found in _answers(row).items() if len(found) > 1 or _has_separator(found)
+        for column, found in _answers(row).items()
+        if len(found) > 1 or LABEL_SEPARATORS.search(str(found[0]))
     }  # fmt: skip
     counts: Counter[str] = Counter()
-    for row in chain(peeked, rows):
-        if isinstance(row, BadRow) or not _is_task(row):
-            yield row
-            continue
+
+    def change(row: Row) -> Row | None:
+        if not _is_task(row):
+            return row
         answers = _answers(row)
         counts.update(_task_marks(row, answers))
-        if answers:
-            counts["made"] += 1
-            data = {key: value for key, value in row["data"].items() if key not in answers}
-            yield data | {
-                column: found if column in several else _one_or_list(found)
-                for column, found in answers.items()
-            }
+        if not answers:
+            return None
+        counts["made"] += 1
+        data: Row = row["data"]
+        return data | {
+            column: found if column in several or len(found) > 1 else found[0]
+            for column, found in answers.items()
+        }
+
+    yield from change_rows(chain(peeked, rows), change)
     if not counts["made"]:
         _refuse_tasks(name, counts)
     notes.append("Read as an export of Label Studio: the texts with what was said of them.")
-    if counts["empty"]:
-        verb = "has" if counts["empty"] == 1 else "have"
-        notes.append(f"{count_of(counts['empty'], 'task')} {verb} no annotation and no row here.")
-    if counts["cancelled"]:
-        verb = "was" if counts["cancelled"] == 1 else "were"
-        tasks = count_of(counts["cancelled"], "task")
-        notes.append(f"{tasks} {verb} skipped by the annotators (cancelled) and left out here.")
-    if counts["parts"]:
-        notes.append(
-            f"Marked passages are not read ({count_of(counts['parts'], 'task')}): Hone learns "
-            "labels of whole texts."
-        )
-    if counts["differ"]:
-        notes.append(
-            f"Annotators disagree on {count_of(counts['differ'], 'task')}; the first one's "
-            "annotation is used."
-        )
+    notes += [
+        sentence.format(count_of(counts[mark], "task"))
+        for mark, sentence in TASK_NOTES.items()
+        if counts[mark]
+    ]
 
 
 def _refuse_tasks(name: str, counts: Counter[str]) -> None:
@@ -130,14 +139,21 @@ def _refuse_tasks(name: str, counts: Counter[str]) -> None:
     )
 
 
+def _given(task: Row) -> list[Row]:
+    """All annotations of a task."""
+    return objects_in(task.get("annotations", task.get("completions")))
+
+
 def _annotations(task: Row) -> list[Row]:
     """The finished annotations of a task; one that is marked as the truth comes first."""
-    found: list[Any] = task.get("annotations", task.get("completions")) or []
     whole = [
-        one for one in found if isinstance(one, dict) and isinstance(one.get("result"), list)
-        and one["result"] and not one.get("was_cancelled") and not one.get("skipped")
-    ]  # fmt: skip
+        one for one in _given(task) if objects_in(one.get("result")) and not _is_cancelled(one)
+    ]
     return sorted(whole, key=lambda one: not one.get("ground_truth"))
+
+
+def _is_cancelled(annotation: Row) -> bool:
+    return bool(annotation.get("was_cancelled") or annotation.get("skipped"))
 
 
 def _answers(task: Row) -> dict[str, list[Any]]:
@@ -148,8 +164,8 @@ def _answers(task: Row) -> dict[str, list[Any]]:
 
 def _read_results(results: list[Any]) -> dict[str, list[Any]]:
     made: dict[str, list[Any]] = {}
-    for one in results:
-        value = one.get("value") if isinstance(one, dict) else None
+    for one in objects_in(results):
+        value = one.get("value")
         if not isinstance(value, dict) or {"start", "x", "labels"} & set(value):
             continue
         key = next((key for key in VALUE_KEYS if key in value), "")
@@ -165,40 +181,15 @@ def _read_results(results: list[Any]) -> dict[str, list[Any]]:
 def _task_marks(task: Row, answers: dict[str, list[Any]]) -> Iterator[str]:
     whole = _annotations(task)
     if not whole:
-        yield "cancelled" if _is_cancelled(task) else "empty"
+        yield "cancelled" if any(map(_is_cancelled, _given(task))) else "empty"
     elif not answers:
         yield "parts"
     elif any(_read_results(one["result"]) != answers for one in whole[1:]):
         yield "differ"
 
 
-def _is_cancelled(task: Row) -> bool:
-    found: list[Any] = task.get("annotations", task.get("completions")) or []
-    marks = [one for one in found if isinstance(one, dict)]
-    return any(one.get("was_cancelled") or one.get("skipped") for one in marks)
-
-
-def _has_separator(values: list[Any]) -> bool:
-    """Whether a label would fall apart if it were read from a text."""
-    return any(LABEL_SEPARATORS.search(str(value)) for value in values)
-
-
-def _one_or_list(values: list[Any]) -> Any:
-    return values[0] if len(values) == 1 else values
-
-
-def _is_short_task(row: Row) -> bool:
-    return {"annotation_id", "annotator"} <= row.keys()
-
-
-def _short_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
-    return map(_with_choices, rows)
-
-
-def _with_choices(row: Row | BadRow) -> Row | BadRow:
+def _with_choices(row: Row) -> Row:
     """A task of the short form, whose labels are {"choices": [...]} where there are several."""
-    if isinstance(row, BadRow):
-        return row
     return {
         key: value["choices"] if isinstance(value, dict) and "choices" in value else value
         for key, value in row.items()
@@ -209,30 +200,20 @@ def _with_choices(row: Row | BadRow) -> Row | BadRow:
 
 
 def _has_questions(row: Row) -> bool:
-    parts = row.get("paragraphs")
-    first = parts[0] if isinstance(parts, list) and parts else None
-    return isinstance(first, dict) and "qas" in first
+    return any("qas" in part for part in objects_in(row.get("paragraphs"))[:1])
 
 
-def _question_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
+def _question_rows(rows: FileRows, notes: list[str]) -> FileRows:
     """A row for each question that the text answers."""
     unanswered = 0
     for row in rows:
         if isinstance(row, BadRow) or not _has_questions(row):
             yield row
             continue
-        parts = [part for part in row["paragraphs"] if isinstance(part, dict)]
-        asked = (
-            (part.get("context"), one)
-            for part in parts
-            if isinstance(part.get("qas"), list)
-            for one in part["qas"]
-            if isinstance(one, dict)
-        )
+        asked = ((part.get("context"), one) for part in objects_in(row["paragraphs"])
+                 for one in objects_in(part.get("qas")))  # fmt: skip
         for context, one in asked:
-            answers = one.get("answers")
-            first = answers[0] if isinstance(answers, list) and answers else None
-            text = first.get("text") if isinstance(first, dict) else None
+            text = next((first.get("text") for first in objects_in(one.get("answers"))[:1]), None)
             if not isinstance(text, str):
                 unanswered += 1
                 continue
@@ -240,4 +221,4 @@ def _question_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
             yield HeldOutRow(made) if isinstance(row, HeldOutRow) else made
     notes.append("Read as questions about paragraphs (SQuAD): one row for each question.")
     if unanswered:
-        notes.append(f"{count_of(unanswered, 'question')} that the text does not answer left out.")
+        notes.append(f"Left out: {count_of(unanswered, 'question')} that the text does not answer.")

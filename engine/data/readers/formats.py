@@ -20,8 +20,8 @@ from engine.data.readers import delimited, encoding, json_rows, parquet, plain_t
 from engine.data.readers.chats import subtitles, whatsapp
 from engine.data.readers.excel import workbook
 from engine.data.readers.judged_pairs import choose_winners
-from engine.data.readers.scored_labels import name_scored_labels
 from engine.data.readers.sniff import check_file_type, detect_kind
+from engine.data.readers.special_columns import hold_out_by_column, name_scored_labels
 from engine.data.readers.table import BadRow, FileRows, Format, ReadOptions, Table, row_problem
 from engine.errors import DataError
 
@@ -71,6 +71,7 @@ def read_table(path: Path, name: str, options: ReadOptions | None = None) -> Tab
         found = BY_KIND[detect_kind(path, declared, options.encoding, notes)]
     rows = _check_rows(found.read(path, name, options, notes))
     rows = choose_winners(name_scored_labels(rows, notes), name, notes)
+    rows = hold_out_by_column(rows, notes)
     return Table(name, found.kind, rows, notes, options)
 
 

@@ -15,10 +15,11 @@ from typing import Any
 from engine.data.readers.chats.people import is_slack_message
 from engine.data.readers.encoding import TextLine, read_lines, read_text
 from engine.data.readers.exports import plain_export_rows
-from engine.data.readers.json_shapes import NOT_AN_OBJECT, rows_of_value
+from engine.data.readers.json_shapes import NOT_AN_OBJECT, plain_rows, rows_of_value
 from engine.data.readers.table import TOO_DEEP, TOO_LARGE, BadRow, FileRows, ReadOptions
 from engine.data.rows import Row
 from engine.errors import DataError
+from engine.text import count_of
 
 JSON_SPACE = re.compile(r"[ \t\n\r]*")  # what JSON allows between values
 
@@ -82,10 +83,9 @@ def _read_lines_of_json(path: Path, name: str, options: ReadOptions) -> FileRows
             row = _decode_line(line.text, where)
         except json.JSONDecodeError as error:
             if good and following is end and _breaks_off(line.text, error):
-                stand = "rows stand" if good > 1 else "row stands"
                 yield BadRow(
                     f"{where}, the last one, is incomplete; the file may have been cut off. "
-                    f"{good} good {stand} before it."
+                    f"Before it: {count_of(good, 'good row')}."
                 )
             else:
                 problem = f"character {error.colno}: {error.msg}"
@@ -120,9 +120,22 @@ def read_json_file(path: Path, name: str, options: ReadOptions, notes: list[str]
         rows = _read_array(text, start, name)
     else:
         with _naming_errors(f"'{name}'"):
-            value = STRICT_JSON.decode(text)
-        rows = rows_of_value(value, name, notes)
+            values = _decode_values(text, start)
+        one = len(values) == 1
+        rows = rows_of_value(values[0], name, notes) if one else plain_rows(values)
     return plain_export_rows(rows, name, notes)
+
+
+def _decode_values(text: str, at: int) -> list[Any]:
+    """A file's value; several where objects simply follow each other."""
+    values: list[Any] = []
+    while not values or text.startswith("{", at):
+        value, at = STRICT_JSON.raw_decode(text, at)
+        values.append(value)
+        at = _skip_space(text, at)
+    if at < len(text):
+        STRICT_JSON.decode(text)  # says where there is something else
+    return values
 
 
 def _is_special_list(text: str, start: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from engine.data.readers.chats.people import chats_of, is_message_list, person_rows
-from engine.data.readers.class_names import Names, feature_names, name_classes
+from engine.data.readers.class_names import feature_names, name_classes
 from engine.data.readers.layout import HEADER_ROWS, check_unique, has_header
 from engine.data.readers.table import BadRow, FileRows, HeldOutRow, NoRowsError
 from engine.data.rows import Row
@@ -39,17 +39,16 @@ def rows_of_value(value: Any, name: str, notes: list[str]) -> FileRows:
         )
     if chats := chats_of(value):
         return person_rows(chats, name, notes)
-    if _is_conversation(value):
+    if _is_one_conversation(value):
         return iter([value])
     if found := _rows_of_splits(value, name, notes):
         return found
     return _rows_of_object(value, name, notes)
 
 
-def _is_conversation(value: Row) -> bool:
+def _is_one_conversation(value: Row) -> bool:
     """Whether an object is one conversation, and no list of them."""
-    turns: list[Any] = next((value[key] for key in CHAT_KEYS if _is_row_list(value.get(key))), [])
-    return _is_turns(turns)
+    return _is_turns(next((value[key] for key in CHAT_KEYS if _is_row_list(value.get(key))), []))
 
 
 def _is_turns(turns: list[Any]) -> bool:
@@ -60,6 +59,8 @@ def _is_turns(turns: list[Any]) -> bool:
 def _rows_of_object(value: Row, name: str, notes: list[str]) -> FileRows:
     lists = [key for key, inner in value.items() if _is_row_list(inner)]
     known = [key for wanted in ROW_KEYS for key in lists if key.lower() == wanted]
+    if len(lists) > 1 and all(_is_turns(value[key]) for key in lists):
+        return iter([{"id": key, "messages": value[key]} for key in lists])
     if len(lists) > 1 and not known:
         found = ", ".join(map(repr, lists))
         raise DataError(
@@ -73,7 +74,7 @@ def _rows_of_object(value: Row, name: str, notes: list[str]) -> FileRows:
     if rest:
         notes.append(f"Not read, since the rows are in '{key}': {', '.join(map(repr, rest))}.")
     names = feature_names(value.get("features"))
-    return _named(plain_rows(_unwrapped(value[key])), names, notes)
+    return name_classes(plain_rows(_unwrapped(value[key])), names, notes)
 
 
 def _rows_without_a_list(value: Row, name: str, notes: list[str]) -> FileRows:
@@ -92,9 +93,12 @@ def _rows_without_a_list(value: Row, name: str, notes: list[str]) -> FileRows:
         if all(key.isdigit() for key in value) or same:
             notes.append("The rows are the values of the file's one object.")
             return iter(inner)
-    if inner and all(isinstance(one, list) for one in inner) and _are_columns(inner):
+    if _are_columns(value):
         notes.append("Read column by column.")
         return _rows_of_columns(value)
+    objects = [one for one in inner if isinstance(one, dict) and one]
+    if len(objects) == 1 and not any(isinstance(one, list) and one for one in inner):
+        return _rows_of_object(objects[0], name, notes)  # in a wrapper
     raise NoRowsError(
         f"'{name}' holds no list of examples. Put the examples into a list: "
         "[ {...}, {...} ], or use JSONL."
@@ -114,67 +118,58 @@ def _unwrapped(rows: list[Any]) -> list[Any]:
 
 def plain_rows(rows: list[Any]) -> FileRows:
     """The rows of a list; what is no object is a bad row."""
-    for number, row in enumerate(rows, start=1):
-        yield row if isinstance(row, dict) else BadRow(f"Row {number} {NOT_AN_OBJECT}")
+    return (_object_or_bad(row, number) for number, row in enumerate(rows, start=1))
 
 
-def _named(rows: FileRows, names: dict[str, Names], notes: list[str]) -> FileRows:
-    return name_classes(rows, names, notes) if names else rows
+def _object_or_bad(row: Any, number: int, is_held_out: bool = False) -> Row | BadRow:
+    if not isinstance(row, dict):
+        return BadRow(f"Row {number} {NOT_AN_OBJECT}")
+    return HeldOutRow(row) if is_held_out else row
 
 
 def _rows_of_splits(value: Row, name: str, notes: list[str]) -> FileRows | None:
     """The rows of {"train": [...], "test": [...]}; None where the keys are no names of splits."""
-    splits = {key: one for key, one in value.items() if isinstance(one, dict | list) and one}
-    trained = [key for key in splits if TRAIN_KEY.fullmatch(key)]
-    held_out = [key for key in splits if HELD_OUT_KEY.fullmatch(key)]
-    rest = [key for key in splits if key not in (*trained, *held_out)]
-    lists = [key for key in (*trained, *held_out) if _is_row_list(_split_list(splits[key]))]
-    if len(lists) < 2 or len(lists) < len(trained) + len(held_out):
+    filled = {key: one for key, one in value.items() if isinstance(one, dict | list) and one}
+    trained = {key: _split_list(one) for key, one in filled.items() if TRAIN_KEY.fullmatch(key)}
+    held_out = {key: _split_list(one) for key, one in filled.items() if HELD_OUT_KEY.fullmatch(key)}
+    splits = trained | held_out
+    if len(splits) < 2 or not all(map(_is_row_list, splits.values())):
         return None
-    if any(_is_row_list(splits[key]) for key in rest):
+    if any(_is_row_list(one) for key, one in filled.items() if key not in splits):
         return None
-    if not trained:
-        trained, held_out = held_out, []
-    if held_out:
-        names = " and ".join(f"'{key}'" for key in held_out)
+    if trained and held_out:
+        names = " and ".join(map(repr, held_out))
         notes.append(f"The file holds its own parts; held out: {names}.")
     else:
-        notes.append(f"The rows are those of {' and '.join(map(repr, trained))}.")
-    return _split_rows(splits, trained, held_out)
+        notes.append(f"The rows are those of {' and '.join(map(repr, splits))}.")
+        held_out = {}
+    rows = ((row, key in held_out) for key, split in splits.items() for row in split)
+    return (
+        _object_or_bad(row, number, is_held_out)
+        for number, (row, is_held_out) in enumerate(rows, start=1)
+    )
 
 
 def _split_list(value: Any) -> Any:
     """A split's rows, which may stand in an object of their own ({"data": [...]})."""
+    if isinstance(value, dict) and _are_columns(value):
+        return list(_rows_of_columns(value))
     if isinstance(value, dict):
         return next((value[key] for key in ROW_KEYS if isinstance(value.get(key), list)), None)
     return value
 
 
-def _split_rows(splits: Row, trained: list[str], held_out: list[str]) -> FileRows:
-    number = 0
-    for key in (*trained, *held_out):
-        for row in _split_list(splits[key]):
-            number += 1
-            if not isinstance(row, dict):
-                yield BadRow(f"Row {number} {NOT_AN_OBJECT}")
-            else:
-                yield HeldOutRow(row) if key in held_out else row
-
-
-def _are_columns(columns: list[list[Any]]) -> bool:
-    """Whether lists are columns: as long as each other, and of plain values or lists."""
-    lengths = {len(one) for one in columns}
-    return len(columns) > 1 and len(lengths) == 1 and lengths != {0}
+def _are_columns(value: Row) -> bool:
+    """Whether an object holds columns: lists, as long as each other."""
+    lengths = {len(one) if isinstance(one, list) else 0 for one in value.values()}
+    return len(value) > 1 and len(lengths) == 1 and lengths != {0}
 
 
 def _are_numbered_alike(columns: list[Row]) -> bool:
     """Whether objects are columns: {"text": {"0": ...}, "label": {"0": ...}}."""
     first = list(columns[0])
-    return (
-        bool(first)
-        and all(key.isdigit() for key in first)
-        and all(list(one) == first for one in columns)
-    )
+    numbered = bool(first) and all(map(str.isdigit, first))
+    return numbered and all(list(one) == first for one in columns)
 
 
 def _rows_of_columns(columns: dict[str, list[Any]]) -> Iterator[Row]:

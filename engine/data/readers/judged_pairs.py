@@ -28,6 +28,7 @@ ANSWER_NAMES = {
     "candidate", "summary", "translation", "ref",
 }  # fmt: skip
 BESIDE_ANSWER = {"model", "human", "assistant", "generated", "the"}
+BESIDE_WINNER = {"overall", "which", "id", "index", "idx", "number"}
 WINNER_NAMES = {"winner", "winning", "preference", "preferred", "better", "chosen"}
 TIES = {"tie", "tied", "both", "bothbad", "neither", "equal", "same", "draw", "none", "neutral"}
 TIE = -1
@@ -69,8 +70,7 @@ def choose_winners(rows: FileRows, name: str, notes: list[str]) -> FileRows:
             made = _with_winner(row, judged, side)
             yield HeldOutRow(made) if isinstance(row, HeldOutRow) else made
     if ties:
-        left = "was" if ties == 1 else "were"
-        notes.append(f"{count_of(ties, 'row')} in which neither is better {left} left out.")
+        notes.append(f"Left out: {count_of(ties, 'row')} in which neither is better.")
 
 
 def _require_known(judged: _Judged, rows: Sequence[Row | BadRow], what: str) -> None:
@@ -85,7 +85,7 @@ def _require_known(judged: _Judged, rows: Sequence[Row | BadRow], what: str) -> 
         )
 
 
-def _words(name: str) -> list[str]:
+def _name_parts(name: str) -> list[str]:
     return [word.lower() for word in NAME_WORD.findall(name)]
 
 
@@ -103,7 +103,9 @@ def _find_answers(row: Row) -> _Judged | None:
     if any(set(pair) <= names for pair in known.PREFERENCE_PAIRS):
         return None
     sides = {word for paired in PAIRED for word in paired}
-    words = {key: _words(key) for key, value in row.items() if isinstance(value, str | list | dict)}
+    words = {
+        key: _name_parts(key) for key, value in row.items() if isinstance(value, str | list | dict)
+    }
     answers = [key for key, found in words.items() if set(found) & ANSWER_NAMES
                and set(found) <= ANSWER_NAMES | BESIDE_ANSWER | sides][:MOST_ANSWERS]  # fmt: skip
     for one, other in combinations(sorted(answers, key=lambda key: words[key]), 2):
@@ -115,12 +117,12 @@ def _find_answers(row: Row) -> _Judged | None:
 
 def _find_winner(row: Row, pair: _Judged, rows: Sequence[Row]) -> _Judged | None:
     """The pair with the column, or the two, that say which answer won; None if there is none."""
-    fitting = WINNER_NAMES | ANSWER_NAMES | BESIDE_ANSWER | {"overall", "which", *pair.words}
+    fitting = WINNER_NAMES | ANSWER_NAMES | BESIDE_ANSWER | BESIDE_WINNER | {*pair.words}
     rest = [key for key in row if key not in pair.answers]
-    named = [key for key in rest if set(_words(key)) & WINNER_NAMES
-             and set(_words(key)) <= fitting][:MOST_ANSWERS]  # fmt: skip
+    named = [key for key in rest if set(_name_parts(key)) & WINNER_NAMES
+             and set(_name_parts(key)) <= fitting][:MOST_ANSWERS]  # fmt: skip
     for one, other in permutations(named, 2):
-        if (paired := _differ(_words(one), _words(other))) and paired[:2] == pair.words:
+        if (paired := _differ(_name_parts(one), _name_parts(other))) and paired[:2] == pair.words:
             return pair._replace(winner=(one, other))
     if named:
         judged = [pair._replace(winner=(key,)) for key in named]
@@ -161,7 +163,7 @@ def _side_in_words(value: Any, ours: tuple[str, str]) -> int | None:
     text = str(value).strip()
     if _is_number(text):
         return ours.index(text) if text in ours else None
-    words = set(_words(text))
+    words = set(_name_parts(text))
     if words & TIES:
         return TIE
     letters = [paired[:2] for paired in PAIRED if not paired[0].isdigit()]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from engine.data.readers.table import MAX_COLUMNS, BadRow, FileRows, ReadOptions
 from engine.errors import DataError
+from engine.text import count_of
 
 HEADER_ROWS = 200  # rows looked at
 MOST_ABOVE = 20  # rows that may stand above the header
@@ -21,6 +22,7 @@ COLUMN_NAMES = re.compile(
     r"|date|tag|type|lang|language|comment|split|url"
 )
 COMMENT = re.compile(r"(#|//|%)\s")
+RULE = re.compile(r"\s*:?[-=]+:?\s*")  # under a header
 NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
 
 Cells = list[str]
@@ -57,10 +59,20 @@ def read_layout(rows: Sequence[Cells], options: ReadOptions, name: str, notes: l
     counting = next((at for at in nameless if headed and _counts(body, at)), None)
     for at in [*left_out, *([] if counting is None else [counting])]:
         columns[at] = None
-    _note_left_out(left_out, counting, notes)
+    if left_out:
+        count = count_of(len(left_out), "column")
+        notes.append(f"Left out: {count} without a name and without values.")
+    if counting is not None:
+        notes.append(f"Column {counting + 1} has no name and only numbers the rows: left out.")
     if headed:
-        _note_nameless([at for at in nameless if columns[at] is not None], notes)
+        if called := [str(columns[at]) for at in nameless if columns[at] is not None]:
+            names = ", ".join(map(repr, called[:20]))
+            notes.append(f"The header does not name every column; called so: {names}.")
         check_unique([one for one in columns if one is not None], name)
+    elif options.header is None:
+        notes.append(
+            "The first row looks like an example, so the columns are called column 1, column 2 …"
+        )
     return Layout(top + headed, headed, columns, counting)
 
 
@@ -75,14 +87,12 @@ def require_few_columns(count: int, name: str) -> None:
 
 def check_unique(columns: Sequence[str], name: str) -> None:
     """Raise DataError where two columns have the same name."""
-    seen: set[str] = set()
-    for column in columns:
-        if column in seen:
+    for column, count in Counter(columns).items():
+        if count > 1:
             raise DataError(f"'{name}': the column '{column}' appears twice. Rename or remove one.")
-        seen.add(column)
 
 
-def rows_of_layout(layout: Layout, rows: Iterator[Cells | BadRow]) -> FileRows:
+def rows_of_layout(layout: Layout, rows: Iterator[Cells | BadRow], notes: list[str]) -> FileRows:
     """Yield the rows under the header; one that does not fit it is a bad row."""
     columns, width = layout.columns, len(layout.columns)
     kept = [(at, column) for at, column in enumerate(columns) if column is not None]
@@ -90,7 +100,7 @@ def rows_of_layout(layout: Layout, rows: Iterator[Cells | BadRow]) -> FileRows:
     last = max((at for at, _ in kept), default=-1)
     unnamed = [at for at, column in enumerate(columns) if column is None and at != layout.counting]
     first = "header" if layout.headed else "first row"
-    for number, cells in enumerate(rows, start=1):
+    for number, cells in enumerate(_example_rows(layout, rows, notes), start=1):
         if isinstance(cells, BadRow):
             yield cells
         elif len(cells) == width == len(kept):
@@ -109,6 +119,26 @@ def rows_of_layout(layout: Layout, rows: Iterator[Cells | BadRow]) -> FileRows:
             yield {column: cells[at] for at, column in kept}
 
 
+def _example_rows(
+    layout: Layout, rows: Iterator[Cells | BadRow], notes: list[str]
+) -> Iterator[Cells | BadRow]:
+    """The rows without empty ones and rules, and without the header again (of joined tables)."""
+    header = [column or "" for column in layout.columns] if layout.headed else None
+    counts = Counter[str]()
+    for cells in rows:
+        if isinstance(cells, BadRow):
+            yield cells
+        elif not any(map(str.strip, cells)):
+            counts["of empty cells"] += 1
+        elif [cell.strip() for cell in cells] == header:
+            counts["in which the header stands again"] += 1
+        elif all(map(RULE.fullmatch, cells)):
+            counts["of dashes"] += 1
+        else:
+            yield cells
+    notes += [f"Left out: {count_of(count, 'row')} {what}." for what, count in counts.items()]
+
+
 def _table_start(rows: Sequence[Cells]) -> int:
     """The row with which the table begins: behind titles, comments and empty rows."""
     usual = Counter(filter(None, map(_filled, rows))).most_common(1)
@@ -120,7 +150,7 @@ def _table_start(rows: Sequence[Cells]) -> int:
     full = top > 0 and len(rows[top - 1]) >= len(rows[top])
     if full and not (has_header(rows[top:]) and _stands_out(rows[top], rows[top + 1 :])):
         top = 0  # rows without a header, of which the first has empty cells
-    return top + _is_parted_title(rows[top:])
+    return top + _parted_titles(rows[top:])
 
 
 def _is_title(rows: Sequence[Cells], at: int, usual: int) -> bool:
@@ -141,9 +171,24 @@ def _stands_out(header: Cells, body: Sequence[Cells]) -> bool:
     return _names_columns(header) or any(longer)
 
 
+def _parted_titles(rows: Sequence[Cells]) -> int:
+    """How many rows of titles have separators in them, and so several cells like the header."""
+    for at in range(1, min(MOST_ABOVE, len(rows) - 1)):
+        # Known names, under rows that are none: "Created:,2024-05-01".
+        if _names_columns(rows[at]) and not any(map(_names_columns, rows[:at])):
+            below = _names_columns(rows[at + 1])
+            fits = _filled(rows[at]) >= max(map(_filled, rows[:at]))
+            return at if fits and not below and not all(map(_names_only, rows[:at])) else 0
+    return int(_is_parted_title(rows))
+
+
+def _names_only(row: Cells) -> bool:
+    return all(_is_name(cell) for cell in row if cell.strip())
+
+
 def _is_parted_title(rows: Sequence[Cells]) -> bool:
-    """Whether a title has separators in it, and so several cells like the header below it."""
-    if len(rows) < 3 or all(_is_name(cell) for cell in rows[0] if cell.strip()):
+    """Whether the first row is a title and the second stands out as the names of columns."""
+    if len(rows) < 3 or _names_only(rows[0]):
         return False
     first, header, below = map(_names_columns, rows[:3])
     if len(rows[0]) != len(rows[1]) == len(rows[2]):
@@ -157,9 +202,14 @@ def _is_name(cell: str) -> bool:
 
 def _names_columns(row: Cells) -> bool:
     """Whether a row holds names only, half of which columns usually have."""
-    cells = [cell.strip().lower() for cell in row if cell.strip()]
-    known = sum(any(map(COLUMN_NAMES.fullmatch, WORD_END.split(cell))) for cell in cells)
+    cells = [cell.strip() for cell in row if cell.strip()]
+    known = sum(map(_is_known, cells))
     return bool(cells) and all(map(_is_name, cells)) and 2 * known >= len(cells)
+
+
+def _is_known(name: str) -> bool:
+    """Whether one of the words of a name is one that columns usually have."""
+    return any(map(COLUMN_NAMES.fullmatch, WORD_END.split(name.lower())))
 
 
 def _filled(row: Cells) -> int:
@@ -202,28 +252,10 @@ def _counts(body: Sequence[Cells], at: int) -> bool:
     return first in (0, 1) and cells == [str(first + n) for n in range(len(cells))]
 
 
-def _note_left_out(left_out: Sequence[int], counting: int | None, notes: list[str]) -> None:
-    if left_out:
-        one = len(left_out) == 1
-        notes.append(
-            f"{len(left_out)} {'column' if one else 'columns'} without a name and without values "
-            f"{'was' if one else 'were'} left out."
-        )
-    if counting is not None:
-        notes.append(f"Column {counting + 1} has no name and only numbers the rows: left out.")
-
-
-def _note_nameless(nameless: Sequence[int], notes: list[str]) -> None:
-    if nameless:
-        names = ", ".join(f"'column {at + 1}'" for at in nameless[:20])
-        notes.append(f"The header does not name every column; called so: {names}.")
-
-
 def has_header(rows: Sequence[Cells]) -> bool:
     """Whether the first row names columns rather than being an example itself."""
     first = [cell.strip("\ufeff ") for cell in rows[0]]
-    words = (word for cell in first if cell.isidentifier() for word in WORD_END.split(cell.lower()))
-    if any(map(COLUMN_NAMES.fullmatch, words)):
+    if any(_is_name(cell) and _is_known(cell) for cell in first):
         return True
     if len(first) == 1:  # a list of texts, unless one small word stands above numbers or sentences
         others = [row[0].strip() for row in rows[1:] if row]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ import pyarrow.compute as pc
 from engine.data.readers.class_names import metadata_names, name_classes
 from engine.data.readers.layout import check_unique, require_few_columns
 from engine.data.readers.table import ROW_LIMIT, TOO_LARGE, BadRow, FileRows, ReadOptions
-from engine.data.rows import Row
 from engine.errors import DataError
 
 BATCH_ROWS, BATCH_BYTES = 1000, 2**26  # read at a time, at most
@@ -37,7 +35,7 @@ def read_parquet(path: Path, name: str, options: ReadOptions, notes: list[str]) 
         check_unique(schema.names, name)
         names = metadata_names(schema.metadata)
         # Values that repeat stay numbers until a row is wanted.
-        file = pq.ParquetFile(path, memory_map=True, read_dictionary=_texts(file.metadata))
+        file = pq.ParquetFile(path, memory_map=True, read_dictionary=_text_columns(file.metadata))
         binary = [field.name for field in schema if _holds_bytes(field.type)]
         columns = [field.name for field in schema if field.name not in binary]
         if binary:
@@ -86,7 +84,7 @@ def _require_growth(unpacked: int, size: int, name: str) -> None:
         )
 
 
-def _texts(metadata: Any) -> list[str]:
+def _text_columns(metadata: Any) -> list[str]:
     """The columns of texts, or of lists of them, by their paths."""
     columns = (metadata.schema.column(at) for at in range(metadata.num_columns))
     return [one.path for one in columns if one.physical_type == "BYTE_ARRAY"]
@@ -99,12 +97,14 @@ def _read_batches(file: Any, columns: list[str], size: int, name: str) -> FileRo
         if not number:
             _require_growth(unpacked * file.metadata.num_rows // max(1, batch.num_rows), size, name)
         small = unpacked <= BATCH_BYTES
-        for part in [batch] if small else _rows_apart(batch):
+        rows = (batch.slice(at, 1) for at in range(batch.num_rows))
+        for part in [batch] if small else rows:
             number += part.num_rows
             if not small and sum(map(_unpacked_size, part.columns)) > ROW_LIMIT:
                 yield BadRow(f"Row {number} {TOO_LARGE}")
-            else:
-                yield from map(_json_row, part.to_pylist())
+                continue
+            for row in part.to_pylist():
+                yield {key: _json_value(inner) for key, inner in row.items()}
 
 
 def _batch_rows(metadata: Any) -> int:
@@ -114,10 +114,6 @@ def _batch_rows(metadata: Any) -> int:
         size = int(group.total_byte_size) + 8 * _count_values(metadata, group)
         least = min(least, BATCH_BYTES * max(1, int(group.num_rows)) // max(1, size))
     return max(1, least)
-
-
-def _rows_apart(batch: Any) -> Iterator[Any]:
-    return (batch.slice(at, 1) for at in range(batch.num_rows))
 
 
 def _unpacked_size(array: Any) -> int:
@@ -152,16 +148,10 @@ def _holds_bytes(kind: Any) -> bool:
         return _holds_bytes(kind.value_type)
     if types.is_map(kind) or isinstance(kind, pa.BaseExtensionType):
         return True
-    return bool(
-        types.is_binary(kind)
-        or types.is_large_binary(kind)
-        or types.is_fixed_size_binary(kind)
-        or types.is_binary_view(kind)
-    )
-
-
-def _json_row(row: Row) -> Row:
-    return {key: _json_value(inner) for key, inner in row.items()}
+    binary = (
+        types.is_binary, types.is_large_binary, types.is_fixed_size_binary, types.is_binary_view,
+    )  # fmt: skip
+    return any(is_kind(kind) for is_kind in binary)
 
 
 def _json_value(value: Any) -> Any:
@@ -172,7 +162,7 @@ def _json_value(value: Any) -> Any:
         return [_json_value(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, datetime.date | datetime.time | datetime.datetime):
+    if isinstance(value, datetime.date | datetime.time):
         return value.isoformat()
     if isinstance(value, Decimal | datetime.timedelta):
         return str(value)

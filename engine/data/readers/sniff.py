@@ -42,7 +42,7 @@ MAGIC = {
 }  # fmt: skip
 # TREC's (NUM:dist How far is it ...) and fastText's (__label__good Nice one).
 LABELLED_LINE = re.compile(r"[A-Za-z]+:[A-Za-z]+ \S|__label__\S+\s+\S")
-SEPARATORS = (("\t", "tabs"), (";", "semicolons"), (",", "commas"), ("|", "bars"))
+TABLE_MARKS = (("\t", "tabs"), (";", "semicolons"), (",", "commas"), ("|", "bars"))
 
 
 def check_file_type(path: Path, name: str, declared: Format | None) -> None:
@@ -113,7 +113,7 @@ def _text_kind(text: str, declared: str, notes: list[str]) -> str:
         return "jsonl"
     if text.lstrip("\ufeff \n").startswith(("[{", "[\n")):
         return "json"
-    for mark, what in SEPARATORS:
+    for mark, what in TABLE_MARKS:
         counts = {row.count(mark) for row in rows}
         if len(rows) > 1 and len(counts) == 1 and counts != {0}:
             notes.append(f"Read as a table: its columns stand between {what}.")

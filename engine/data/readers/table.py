@@ -114,3 +114,17 @@ def peek_row(rows: FileRows) -> tuple[Row | None, FileRows]:
         if isinstance(row, dict):
             return row, chain(passed, rows)
     return None, iter(passed)
+
+
+def objects_in(value: Any) -> list[Row]:
+    """The objects of a list; none where the value is no list."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+
+
+def change_rows(rows: FileRows, change: Callable[[Row], Row | None]) -> FileRows:
+    """Yield each row as ``change`` makes it, in its own part, without those that it makes None."""
+    for row in rows:
+        if isinstance(row, BadRow):
+            yield row
+        elif (made := change(row)) is not None:
+            yield HeldOutRow(made) if isinstance(row, HeldOutRow) else made

@@ -8,7 +8,6 @@ from typing import Any
 
 from engine.data.columns.cells import is_blank
 from engine.data.messages import Message, check_messages, make_message, read_turns
-from engine.data.rows import Row
 from engine.data.turns.content import read_content
 from engine.data.turns.fields import as_list, holds_turns, role_name, turn_content
 from engine.data.turns.history import split_speakers
@@ -35,9 +34,9 @@ def join_compared(asked: Any, chosen: Any, rejected: Any) -> tuple[list[Message]
     return check_messages(messages), texts[1]
 
 
-def join_answer(asked: Any, answer: Any, which: str = "good") -> list[Message]:
+def join_answer(asked: Any, answer: Any) -> list[Message]:
     """The messages of a question, or of a conversation that may hold the answer, and the answer."""
-    said = read_answer(_without_prompt(asked, answer), which)
+    said = read_answer(_without_prompt(asked, answer), "good")
     before = without_answer(read_question(asked), [said[-1]["content"]])
     return check_messages([*_question_and_turns(before, said[:-1]), said[-1]])
 
@@ -67,7 +66,7 @@ def _shared_turns(better: list[Message], worse: list[Message]) -> list[Message]:
 def read_question(value: Any) -> list[Message]:
     """The turns before an answer: of a text, a turn, or a list; none where it is empty."""
     found = _turns_or_value(value)
-    if is_blank(found) or found in ([], {}):
+    if is_blank(found):
         return []
     if isinstance(found, str):
         turns = split_speakers(found)
@@ -93,15 +92,13 @@ def read_answer(value: Any, which: str) -> list[Message]:
     elif isinstance(found, list) and len(found) == 1 and isinstance(found[0], str):
         found = [make_message("assistant", found[0])]
     last = found[-1] if isinstance(found, list) and found else None
-    turns = read_turns(found) if isinstance(last, dict) and _says_something(last) else []
+    said = turn_content(last) if isinstance(last, dict) else None
+    speaks = not is_blank(said)
+    calls = isinstance(last, dict) and bool(last.get("tool_calls"))
+    turns = read_turns(found) if speaks or calls else []
     if not turns or turns[-1]["role"] != "assistant":
         raise DataError(f"no {which} answer: the field is empty or holds no text.")
     return turns
-
-
-def _says_something(turn: Row) -> bool:
-    said = turn_content(turn)
-    return not (is_blank(said) or said == []) or bool(turn.get("tool_calls"))
 
 
 def _turns_or_value(value: Any) -> Any:

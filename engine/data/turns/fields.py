@@ -80,29 +80,35 @@ def list_field(value: Row) -> str:
 def split_turns(turns: list[Any]) -> Iterator[Any]:
     """Each turn by itself: pairs of a question and its answer become two.
 
-    A list of texts is said by the user and the assistant in turn.
+    A list of texts is said by the user and the assistant in turn. LangChain's pairs are of a role
+    and what it says.
     """
     texts = len(turns) > 1 and all(isinstance(turn, str) for turn in turns)
+    named = _are_named(turns)
     for number, turn in enumerate(turns):
         if texts:
             yield {"role": ("user", "assistant")[number % 2], "content": turn}
-        elif isinstance(turn, list | tuple) and _is_pair(turn):
-            yield from _turns_of_pair(turn)
+        elif named:
+            yield {"role": turn[0], "content": turn[1]}
+        elif _is_pair(turn):
+            # Either may be missing, as a greeting has no question.
+            said = zip(("user", "assistant"), turn, strict=True)
+            yield from ({"role": role, "content": text} for role, text in said if text is not None)
         elif isinstance(turn, dict):
             yield from _turns_of_object(turn)
         else:
             yield turn
 
 
-def _is_pair(turn: list[Any] | tuple[Any, ...]) -> bool:
-    return len(turn) == 2 and all(isinstance(one, str) or one is None for one in turn)
+def _is_pair(turn: Any) -> bool:
+    """Whether a turn is a question and its answer."""
+    two = isinstance(turn, list | tuple) and len(turn) == 2
+    return two and all(isinstance(one, str | None) for one in turn)
 
 
-def _turns_of_pair(pair: list[Any] | tuple[Any, ...]) -> Iterator[Row]:
-    """A question and its answer; either may be missing, as a greeting has no question."""
-    for role, text in zip(("user", "assistant"), pair, strict=True):
-        if text is not None:
-            yield {"role": role, "content": text}
+def _are_named(turns: list[Any]) -> bool:
+    """Whether turns are pairs of a role and what it says."""
+    return all(_is_pair(turn) and known_role(turn[0] or "") for turn in turns)
 
 
 def _turns_of_object(turn: Row) -> Iterator[Row]:
@@ -145,7 +151,7 @@ def holds_turns(value: Any) -> bool:
     """Whether a value is a list of turns whose speakers are known."""
     if not isinstance(value, list) or not value or len(value) > 10_000:
         return False
-    if not all(isinstance(turn, dict) for turn in value):
+    if not all(isinstance(turn, dict) for turn in value) and not _are_named(value):
         return False
     turns = list(split_turns(value))
     roles = {known_role(role_name(turn)) for turn in turns}

@@ -19,7 +19,7 @@ SHORT_MARKS = {"q": "user", "a": "assistant"}
 def read_history(value: Any) -> list[Message]:
     """The turns of a history: pairs, turns, or a text with speakers; none where it is empty."""
     found = as_list(value)
-    if is_blank(found) or found in ([], {}):
+    if is_blank(found):
         return []
     if isinstance(found, str):
         found = split_speakers(found, ANY_MARKS)

@@ -89,7 +89,7 @@ FILES = [
     Case(44, "Tasks of Label Studio that were skipped",
          one("a.json", json.dumps([*json.loads(tasks({"choices": ["yes"]}, {"choices": ["no"]})),
                                    task("A text.", {"choices": ["no"]}, cancelled=True)])),
-         "noted", ("1 task was skipped by the annotators (cancelled)",), 12),
+         "noted", ("Left out: 1 task skipped by the annotators",), 12),
     Case(43, "A description of columns beside the rows",
          lambda: {"a.jsonl": ROWS.encode(), "dataset_info.json": json.dumps({"a": {
              "file_name": "a.jsonl", "columns": {"prompt": "prompt", "response": "reply"}}}
@@ -104,7 +104,7 @@ FILES = [
          "refused", ("nobody answers anybody",)),
     Case(44, "Subtitles", one("a.srt", SRT), "noted", ("the times are left out",)),
     Case(45, "Formulas whose values are not stored", lambda: {"a.xlsx": book([sheet("B3", "B5")])},
-         "fix", ("2 cells in 'S0' have a formula whose value is not stored", "in Excel"), 10),
+         "fix", ("2 cells of 'S0' with a formula whose value is not stored", "in Excel"), 10),
     Case(45, "A merged area of several rows",
          lambda: {"a.xlsx": book([sheet().replace(cell("B4", PAIRS[2][1]), "")], merged=MERGED)},
          "noted", ("1 merged area of cells",), 12),

@@ -175,7 +175,7 @@ def test_which_values_are_counted() -> None:
         None,
         "a, 1",
         None,
-        None,
+        "",
     ]
     assert leaves_out({"a": {"b": 1.0}}, {"a.b": ["1"]}) and leaves_out({}, {"c": [""]})
     assert not leaves_out({"c": "x"}, {"c": [], "d": ["x"]})

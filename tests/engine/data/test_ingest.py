@@ -88,11 +88,11 @@ def test_files_of_one_table_may_write_their_columns_differently(add_files, prepa
         for bounds in ((8,), (8, 12))
     )
     source = add_files(
-        {"a.csv": f"prompt,completion\n{first}", "b.csv": f"Prompt,Completion\n{second},\n"}
+        {"a.csv": f"prompt,completion\n{first}", "b.csv": f"Prompt,Completion\n{second}x,\n"}
     )
     prepared = prepare(source, fixes=("unusable",))
     assert prepared.train + prepared.held_out == 12
-    assert "'b.csv', row 5: no question" in find(prepare(source), "unusable").example
+    assert "'b.csv', row 5: no answer" in find(prepare(source), "unusable").example
 
 
 def test_files_can_be_read_in_another_way(store: Store, tmp_path: Path) -> None:

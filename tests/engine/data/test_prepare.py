@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from engine.data import datasets
+from engine.data.prepare import prepare_dataset
 from engine.errors import DataError
-from engine.spec.run import Shape
+from engine.spec.run import DataSpec, Shape
+from engine.store.workspace import Store
 from tests.engine.data.made_rows import find, labelled_rows, make_rows, row, rows_of, to_jsonl
 
 
@@ -188,3 +191,15 @@ def test_a_worker_s_library_maps_the_same_files(add_rows, prepare) -> None:
     prepared = prepare(add_rows(make_rows(20)))
     mapped = Dataset.from_file(str(prepared.train_file), in_memory=False)
     assert [json.loads(text) for text in mapped["row"]] == list(prepared.train_rows())
+
+
+def test_a_sample_as_it_comes_is_prepared_once_for_all_owners(home: Path) -> None:
+    """With a word or a choice of a user's it stands in his own folder."""
+    store, spec = Store(home), DataSpec(source="sample:reviews")
+    ada, ben = store.for_owner("ada"), store.for_owner("ben")
+    first = prepare_dataset(ada, spec)
+    assert prepare_dataset(ben, spec) == first and store.samples in first.folder.parents
+    assert not ada.home.exists() and not ben.home.exists()
+    for changed in ({"system": "Be kind."}, {"seed": 7}):
+        own = prepare_dataset(ada, spec.model_copy(update=changed))
+        assert ada.prepared in own.folder.parents

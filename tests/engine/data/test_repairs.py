@@ -20,6 +20,11 @@ FOUND = {
         ("turned \u202eround\u202c letters here", "turned round letters here"),
         ("an escape \x1b[0m sequence in it", "an escape [0m sequence in it"),
         ("joined a\u200db letters of Latin", "joined ab letters of Latin"),
+        ("tags\U000e0041\U000e0042 that nobody sees", "tags that nobody sees"),
+        ("a picture \ufffc was here", "a picture  was here"),
+        ("filled\u3164up and\u115f filled", "filledup and filled"),
+        ("data\U000e0150\U000e0151 hidden in variants", "data hidden in variants"),
+        ("an Arabic \u061cmark and\u2800 Braille", "an Arabic mark and Braille"),
     ],
     "garbled": [
         ("Das ist fÃ¼r dich", "Das ist für dich"),
@@ -38,6 +43,11 @@ FOUND = {
         ("[14:22] <anna> does it work", "<anna> does it work"),
         ("Anna, [12.03.24 14:22]\nhello there", "Anna\nhello there"),
         ("[00:12.00]La la la it sings", "La la la it sings"),
+        ("14:22\tAnna\tAre you there?", "Anna\tAre you there?"),
+        ("09:15:22\t From  Anna : Hello", "Anna : Hello"),
+        ("09:15:22 From Anna to Everyone:\n\tHello", "Anna to Everyone:\n\tHello"),
+        ("[Anna] [\uc624\ud6c4 3:22] Hello there", "[Anna] Hello there"),
+        ("May 12, 2024  9:15:22 AM\nAnna\nHello", "Anna\nHello"),
     ],
 }
 GOOD = [
@@ -46,6 +56,9 @@ GOOD = [
     "ESPAÑA, São Paulo, Å, NÃO, naïve, “Å”", "l’été à 20 °C – ça va",
     "Ελληνικά и русский",
     "Meet me at 14:22 on 12.03.24 - note: bring it", "The score was 3:22.", "Ratio 12:30: good",
+    "\U0001f3f4\U000e0067\U000e0062\U000e007f a flag", "\u8fba\U000e0100 a name",
+    "It rang at 9:15\tand at noon", "On May 12, 2024 9:15 AM it rang", "\u2801\u2800\u2803",
+    "Output: 12", "<human> is a tag",
     "<b>old</b> <s>new</s>", "## Input\nA heading of mine", "Use the word User: or Human: here",
     "x[INSTALL] y", "a -> b --> c", "#### Answer\n12",
 ]  # fmt: skip
@@ -114,6 +127,21 @@ TEMPLATED = [
     ("<start_of_turn>user\nhi<end_of_turn>\n<start_of_turn>model\n", "x<end_of_turn>", ["hi", "x"]),
     ("USER: hi there\nASSISTANT:", "hello", ["hi there", "hello"]),
     ("<|user|>\nhi<|end|>\n<|assistant|>", "ok<|end|>", ["hi", "ok"]),
+    ("<\uff5cUser\uff5c>hi<\uff5cAssistant\uff5c>", "ok<\uff5cend\u2581of\u2581sentence\uff5c>", ["hi", "ok"]),
+    ("<|prompter|>hi<|endoftext|><|assistant|>", "ok<|endoftext|>", ["hi", "ok"]),
+    ("<|START_OF_TURN_TOKEN|><|USER_TOKEN|>hi<|END_OF_TURN_TOKEN|>"
+     "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>", "ok<|END_OF_TURN_TOKEN|>", ["hi", "ok"]),
+    ("<|header_start|>user<|header_end|>\n\nhi<|eot|><|header_start|>assistant<|header_end|>\n\n",
+     "ok<|eot|>", ["hi", "ok"]),
+    ("<|start|>user<|message|>hi<|end|><|start|>assistant", "ok<|return|>", ["hi", "ok"]),
+    ("GPT4 Correct User: hi<|end_of_turn|>GPT4 Correct Assistant:", "ok", ["hi", "ok"]),
+    ("<|im_user|>user<|im_middle|>hi<|im_end|><|im_assistant|>assistant<|im_middle|>", "ok",
+     ["hi", "ok"]),
+    ("<human>: hi\n<bot>:", "ok", ["hi", "ok"]),
+    ("Instruct: hi\nOutput:", "ok", ["hi", "ok"]),
+    ("<reserved_106>hi<reserved_107>", "ok", ["hi", "ok"]),
+    ("<|start_of_role|>user<|end_of_role|>hi<|end_of_text|>\n"
+     "<|start_of_role|>assistant<|end_of_role|>", "ok<|end_of_text|>", ["hi", "ok"]),
 ]  # fmt: skip
 
 
@@ -133,9 +161,21 @@ def test_prompts_that_are_in_a_chat_format_already(add_rows, prepare) -> None:
     assert fixed[1]["messages"][0]["role"] == "system"
 
 
+def test_marks_of_the_worse_answer_go_with_the_others(add_rows, prepare) -> None:
+    rows = [{"prompt": f"Why {n}?", "chosen": f"So {n}.</s>", "rejected": f"Not so {n}.</s>"}
+            for n in range(12)]  # fmt: skip
+    alone = [row | {"chosen": f"So {n}."} for n, row in enumerate(rows)]
+    for source in (add_rows(rows), add_rows(alone)):
+        assert find(prepare(source), "turns").count == 12
+        fixed = rows_of(prepare(source, fixes=("turns",)))
+        assert len(fixed) == 12 and "</s>" not in str(fixed)
+        assert {row["rejected"] for row in fixed} == {f"Not so {n}." for n in range(12)}
+
+
 @pytest.mark.parametrize(
     ("labels", "numbers"),
     [
+        (["1 234,5", "2'500,25", "3,5"], ["1234.5", "2500.25", "3.5"]),
         (["3,5", "4", "2,75", "10,0"], ["3.5", "4", "2.75", "10.0"]),
         (["1.234,5", "12,5", "-3,25", "7"], ["1234.5", "12.5", "-3.25", "7"]),
         (["0,125", "0,250", "0,5", "1,0"], ["0.125", "0.250", "0.5", "1.0"]),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from engine.data.readers.chats.conversations import join_messages
+from engine.data.readers.table import objects_in
 from engine.data.rows import Row
 
-ROLES = {
-    "user": "user",
-    "human": "user",
-    "assistant": "assistant",
-}  # system texts are the program's
+SPEAKERS = {"user": "user", "human": "user", "assistant": "assistant"}  # system: the program's
 
 
 def is_assistant_chat(row: Row) -> bool:
@@ -28,26 +26,17 @@ def conversation_of(row: Row) -> Row | None:
     if isinstance(row.get("mapping"), dict):
         turns = _chatgpt_turns(row["mapping"], row.get("current_node"))
     elif isinstance(row.get("chat_messages"), list):
-        turns = [(one.get("sender"), _claude_text(one)) for one in _objects(row["chat_messages"])]
+        turns = [(one.get("sender"), _claude_text(one)) for one in objects_in(row["chat_messages"])]
     else:
-        turns = [(one.get("role"), one.get("content")) for one in _objects(row["chat"]["messages"])]
-    messages: list[dict[str, str]] = []
-    for sender, said in turns:
-        role = ROLES.get(str(sender).lower(), "")
-        text = said.strip() if isinstance(said, str) else ""
-        if not role or not text or (not messages and role == "assistant"):
-            continue
-        if messages and messages[-1]["role"] == role:
-            messages[-1]["content"] += f"\n\n{text}"
-        else:
-            messages.append({"role": role, "content": text})
-    if messages and messages[-1]["role"] == "user":
-        messages.pop()
-    return {"messages": messages} if messages else None
-
-
-def _objects(values: list[Any]) -> list[Row]:
-    return [one for one in values if isinstance(one, dict)]
+        messages = objects_in(row["chat"]["messages"])
+        turns = [(one.get("role"), one.get("content")) for one in messages]
+    said = (
+        (SPEAKERS[str(sender).lower()], text.strip())
+        for sender, text in turns
+        if str(sender).lower() in SPEAKERS and isinstance(text, str) and text.strip()
+    )
+    joined = join_messages(said, "\n\n")
+    return {"messages": joined} if joined else None
 
 
 def _chatgpt_turns(mapping: Row, last: Any) -> list[tuple[Any, Any]]:
@@ -82,8 +71,6 @@ def _chatgpt_turn(message: Row) -> tuple[Any, Any] | None:
 
 def _claude_text(message: Row) -> str:
     """A message's text, which newer exports keep in parts beside thoughts and calls of tools."""
-    parts = message.get("content")
-    parts = parts if isinstance(parts, list) else []
-    said = (part for part in parts if isinstance(part, dict) and part.get("type") == "text")
-    texts = [part["text"] for part in said if isinstance(part.get("text"), str)]
+    parts = (part for part in objects_in(message.get("content")) if part.get("type") == "text")
+    texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
     return "\n".join(texts) or str(message.get("text") or "")

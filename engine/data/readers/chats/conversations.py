@@ -7,7 +7,7 @@ the persons who write most, in columns of their own: "answers of Ann", "answers 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from engine.data.column_names import ANSWERS_OF
@@ -118,13 +118,24 @@ def _conversation(
     answers = following is not None and following.who == person != piece[-1].who
     if following and answers and not _pause(piece[-1], following, LATE_ANSWER):
         piece = [*piece, following]
+    # Of several persons the model has to know who says what.
+    asked = "{0.who}: {0.text}" if several else "{0.text}"
+    said = (
+        ("assistant", turn.text) if turn.who == person else ("user", asked.format(turn))
+        for turn in piece
+    )
+    return join_messages(said, "\n")
+
+
+def join_messages(said: Iterable[tuple[str, str]], between: str) -> list[dict[str, str]]:
+    """Messages of (role, text), from the first question to the last answer.
+
+    What one side says at once is one message; ``between`` stands between its parts.
+    """
     made: list[dict[str, str]] = []
-    for turn in piece:
-        role = "assistant" if turn.who == person else "user"
-        # Of several persons the model has to know who says what.
-        text = f"{turn.who}: {turn.text}" if several and role == "user" else turn.text
+    for role, text in said:
         if made and made[-1]["role"] == role:
-            made[-1]["content"] += f"\n{text}"
+            made[-1]["content"] += between + text
         elif made or role == "user":
             made.append({"role": role, "content": text})
     if made and made[-1]["role"] == "user":

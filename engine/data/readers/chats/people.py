@@ -5,23 +5,17 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from engine.data.readers.chats.conversations import LONGEST_NAME, Chat, Said, conversation_rows
+from engine.data.readers.table import objects_in
 from engine.data.rows import Row
 from engine.text import count_of
 
 # Keys under which programs keep a message's author, text and time; the first found wins.
-AUTHOR_KEYS = (
-    "from",
-    "sender_name",
-    "author",
-    "sender",
-    "user_profile",
-    "user",
-    "username",
-    "creator",
-)
+AUTHOR_KEYS = ("from", "sender_name", "author", "sender", "user_profile", "user", "username",
+               "creator")  # fmt: skip
 NAME_KEYS = ("nickname", "display_name", "real_name", "global_name", "name", "username", "id")
 TEXT_KEYS = ("text", "content", "body", "message")
 TIME_KEYS = ("date_unixtime", "timestamp_ms", "timestamp", "ts", "date", "created_at", "time",
@@ -34,16 +28,11 @@ WRITTEN_TYPES = {"message", "default", "reply", "text", "generic", "19"}  # 19: 
 MILLISECONDS = 1e11  # numbers above are milliseconds since 1970, not seconds
 
 
-def chats_of(value: Any) -> list[list[Row]]:
+def chats_of(value: Row) -> list[list[Any]]:
     """The messages of each chat in a file's one object; empty where it is something else."""
-    if not isinstance(value, dict):
-        return []
-    groups = [value.get("chats"), value.get("left_chats")]  # of a whole Telegram account
-    lists = [group.get("list") for group in groups if isinstance(group, dict)]
-    listed = [
-        chat for one in lists if isinstance(one, list) for chat in one if isinstance(chat, dict)
-    ]
-    found: list[Any] = [one.get("messages") for one in listed] or [value.get("messages")]
+    groups = objects_in([value.get("chats"), value.get("left_chats")])  # of a Telegram account
+    listed = [chat for group in groups for chat in objects_in(group.get("list"))]
+    found: list[Any] = [one.get("messages") for one in listed or [value]]
     return [messages for messages in found if is_message_list(messages)]
 
 
@@ -54,9 +43,7 @@ def is_slack_message(row: Row) -> bool:
 
 def is_message_list(messages: Any) -> bool:
     """Whether a list is what people wrote, and no conversation with an assistant."""
-    if not isinstance(messages, list) or not messages:
-        return False
-    looked_at = [one for one in messages[:200] if isinstance(one, dict)]
+    looked_at = objects_in(messages)[:200]
     if not looked_at or any("role" in one for one in looked_at):
         return False
     authors = [_author(one) for one in looked_at if any(key in one for key in TEXT_KEYS)]
@@ -67,21 +54,20 @@ def is_message_list(messages: Any) -> bool:
     return strangers and (timed or typed) and 2 * len(known) > len(looked_at)
 
 
-def person_rows(chats: list[list[Row]], name: str, notes: list[str]) -> Iterator[Row]:
+def person_rows(chats: list[list[Any]], name: str, notes: list[str]) -> Iterator[Row]:
     """Yield the conversations of chats; says how many messages held no text."""
     read = [_read_chat(messages) for messages in chats]
     silent = sum(map(len, chats)) - sum(map(len, read))
     if silent:
         notes.append(
-            f"{count_of(silent, 'message')} without text (pictures, calls, notices) "
-            f"{'was' if silent == 1 else 'were'} left out."
+            f"Left out: {count_of(silent, 'message')} without text (pictures, calls, notices)."
         )
     yield from conversation_rows(read, name, notes)
 
 
-def _read_chat(messages: list[Row]) -> Chat:
+def _read_chat(messages: list[Any]) -> Chat:
     """The messages that somebody wrote, the oldest first."""
-    written = [said for one in messages if isinstance(one, dict) and (said := _read_message(one))]
+    written = [said for one in objects_in(messages) if (said := _read_message(one))]
     times = [said.when for said in written if said.when is not None]
     if len(times) == len(written) and times != sorted(times):
         written.sort(key=lambda said: said.when or 0.0)
@@ -94,7 +80,7 @@ def _read_message(message: Row) -> Said | None:
         return None
     text = next((found for key in TEXT_KEYS if (found := _plain_text(message.get(key)))), "")
     who = _author(message)
-    return Said(who, text, _time(message)) if who and text else None
+    return Said(who, text, _time_written(message)) if who and text else None
 
 
 def _author(message: Row) -> str:
@@ -115,7 +101,7 @@ def _plain_text(value: Any) -> str:
     return "".join(text for text in texts if isinstance(text, str)).strip()
 
 
-def _time(message: Row) -> float | None:
+def _time_written(message: Row) -> float | None:
     """When a message was written, in seconds; None where no known field says it."""
     value = next((message[key] for key in TIME_KEYS if message.get(key)), None)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
@@ -123,14 +109,9 @@ def _time(message: Row) -> float | None:
     try:
         number = float(value)
     except ValueError:
-        return _clock_time(str(value))
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.datetime.fromisoformat(str(value)).timestamp()
+        return None
     if not math.isfinite(number):
         return None
     return number / 1000 if number > MILLISECONDS else number
-
-
-def _clock_time(text: str) -> float | None:
-    try:
-        return datetime.datetime.fromisoformat(text).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None

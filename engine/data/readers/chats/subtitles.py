@@ -19,8 +19,8 @@ LYRICS_TIME = re.compile(r"\s*(?:[\[<]\d{1,3}:\d{2}(?:[.:]\d{1,3})?[\]>]\s*)+")
 LYRICS_FIELD = re.compile(r"\[(ar|ti|al|au|by|re|ve|length|offset):.*\]\s*", re.IGNORECASE)
 TAG = re.compile(r"</?[A-Za-z][^<>]{0,200}>|<\d[\d:.]*>|\{\\[^{}]{0,100}\}")
 VTT_BLOCK = re.compile(r"(WEBVTT|NOTE|STYLE|REGION)\b.*")
-MIN_EXAMPLES = 12
-PAUSE = 5.0  # seconds without words after which a new paragraph begins
+LEAST_PARTS = 12
+SILENCE = 5.0  # seconds without words after which a new paragraph begins
 LEAST_TIMES, LEAST_SHARE = 3, 0.15  # lines with times, of all, from which a text is subtitles
 Times = tuple[float, float]  # seconds at which a cue begins and ends
 NOTE = "Read as subtitles: the times are left out, and the words are joined to text."
@@ -37,23 +37,23 @@ def is_subtitles(lines: list[str]) -> bool:
 def read_subtitles(path: Path, name: str, options: ReadOptions, notes: list[str]) -> FileRows:
     """Yield {"text": ...}: a cue each where lines are wanted, else about ``options.length``."""
     notes.append(NOTE)
-    words = [*_words(read_lines(path, name, options.encoding))]
+    words = [*_spoken_lines(read_lines(path, name, options.encoding))]
     split = options.parts or "length"
     # A short film still makes enough examples.
-    length = min(options.length, max(100, sum(len(one.text) for one in words) // MIN_EXAMPLES))
+    length = min(options.length, max(100, sum(len(one.text) for one in words) // LEAST_PARTS))
     for part in split_text(words, split, length):
         yield part if isinstance(part, BadRow) else {"text": part}
 
 
-def _words(lines: Iterable[TextLine]) -> Iterator[TextLine]:
+def _spoken_lines(lines: Iterable[TextLine]) -> Iterator[TextLine]:
     """The lines that are spoken; an empty one stands where nobody spoke for a while."""
     said, ended = "", None
     for times, body in _cues(lines):
-        if times and ended is not None and times[0] - ended > PAUSE:
+        if times and ended is not None and times[0] - ended > SILENCE:
             yield TextLine(0, "")
         ended = times[1] if times else None
         for line in _without_notes(body):
-            text = _plain(line.text)
+            text = html.unescape(TAG.sub("", LYRICS_TIME.sub("", line.text))).strip()
             if text and text != said:  # captions that roll repeat the line before
                 yield line._replace(text=text)
                 said = text
@@ -73,7 +73,10 @@ def _cues(lines: Iterable[TextLine]) -> Iterator[tuple[Times | None, list[TextLi
             body.pop()
         if timed:  # else it is what stands above the first cue
             yield times, body
-        times, body, timed = _read_times(found) if found else None, [], True
+        times, body, timed = None, [], True
+        if found:
+            parts = found.groups()
+            times = _seconds(*parts[:4]), _seconds(*parts[4:8])
     yield times, body
 
 
@@ -90,15 +93,6 @@ def _without_notes(body: list[TextLine]) -> Iterator[TextLine]:
         aside = bool(text) and (aside or bool(VTT_BLOCK.fullmatch(text)))
         if not aside and not LYRICS_FIELD.fullmatch(text):
             yield line
-
-
-def _read_times(found: re.Match[str]) -> Times:
-    parts = found.groups()
-    return _seconds(*parts[:4]), _seconds(*parts[4:8])
-
-
-def _plain(text: str) -> str:
-    return html.unescape(TAG.sub("", LYRICS_TIME.sub("", text))).strip()
 
 
 def _seconds(hours: str | None, minutes: str, seconds: str, part: str | None) -> float:

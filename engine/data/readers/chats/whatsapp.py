@@ -16,16 +16,17 @@ from engine.data.readers.encoding import TextLine, read_lines
 from engine.data.readers.table import BadRow, FileRows, ReadOptions
 from engine.text import count_of
 
-MARKS = "\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"  # marks of writing direction
+# Marks of writing direction.
+MARK_LETTERS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
+MARKS, AROUND = f"[{MARK_LETTERS}]*", f" \n{MARK_LETTERS}"
 # 31.12.24, 22:00 | 12/31/24, 10:00 PM | 2024-12-31 22:00:05 | 24/12/31 下午10:00 | 31/12/24 à 22:00
-BETWEEN = rf"[{MARKS}]*[./\-年년月월][{MARKS}]*\s?"  # the numbers of a date
-STAMP = (
-    rf"(?P<date>\d{{1,4}}{BETWEEN}\d{{1,2}}{BETWEEN}\d{{1,4}}[{MARKS}.日일]*)"
-    r"[^\d\n]{0,14}?(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.]\d{2})?(?P<half>[^\d\n\]\-–—:]{0,14}?)"
+DATE_MARK = rf"{MARKS}[./\-年년月월]{MARKS}\s?"  # the numbers of a date
+LINE_STAMP = (
+    rf"(?P<date>\d{{1,4}}{DATE_MARK}\d{{1,2}}{DATE_MARK}\d{{1,4}}[{MARK_LETTERS}.日일]*)"
+    r"[^\d\n]{0,14}?(?P<hour>\d{1,2})[:.h](?P<minute>\d{2})(?:[:.]\d{2})?[^\d\n\]\-–—:]{0,14}?"
 )
-BARE_STAMP = STAMP.replace("?P<", "?P<bare_")
 BARE_END = r"(?:\s[-–—]\s|,\s(?=.{1,60} : ))"
-LINE = re.compile(rf"[{MARKS}]*(?:\[{STAMP}\]\s|{BARE_STAMP}{BARE_END})(?P<rest>.*)")
+LINE = re.compile(rf"{MARKS}(?P<open>\[)?{LINE_STAMP}(?(open)\]\s|{BARE_END})(?P<rest>.*)")
 SENDER = re.compile(rf"(?P<who>[^:\n]{{1,{LONGEST_NAME}}}?):\s(?P<text>.*)")
 MORNING = re.compile(r"(?i)a\s?\.?\s?m|π\.?μ|上午|凌晨|오전|午前|ص")
 AFTERNOON = re.compile(r"(?i)p\s?\.?\s?m|μ\.?μ|下午|晚上|오후|午後|م")
@@ -40,7 +41,7 @@ NO_TEXT = re.compile(
     r"|(essa|esta) mensagem foi apagada\.?|(questo messaggio è stato|hai) eliminato.*"
     r"|waiting for this message.*|.{0,20}\b(image|video|audio|sticker|gif|document) omitted)"
 )
-EDITED = re.compile(rf"\s*[{MARKS}]*<[^<>\n]{{3,40}}>\s*$")
+EDITED = re.compile(rf"\s*{MARKS}<[^<>\n]{{3,40}}>\s*$")
 LEAST_SHARE, LEAST_LINES = 0.4, 4  # of the lines that begin as messages do
 
 
@@ -65,17 +66,19 @@ def read_whatsapp(path: Path, name: str, options: ReadOptions, notes: list[str])
     lines = [*_messages(read_lines(path, name, options.encoding))]
     bad = [one for one in lines if isinstance(one, BadRow)]
     begun = [one for one in lines if isinstance(one, _Line)]
-    day_first = _day_comes_first([one.numbers for one in begun])
+    dates = [one.numbers for one in begun]
+    # Whether 03/04/24 is in April: as the file's other dates say, else yes.
+    day_first = not any(len(one) == 3 and one[0] <= 12 < one[1] <= 31 for one in dates)
     written: list[Said] = []
     for one in begun:
         found = SENDER.match(one.rest)
+        text = one.rest[found.start("text") :] if found else ""
         # The program's own words begin with a mark of direction, whatever the language.
-        if not found or _is_no_text(text := one.rest[found.start("text") :]):
+        if not found or text.startswith("\u200e") or NO_TEXT.fullmatch(text.strip(AROUND)):
             continue
-        who = found["who"].strip(f" ~\u202f\u00a0{_marks()}")
-        text = EDITED.sub("", text).strip(f" \n{_marks()}")
-        if who and text:
-            written.append(Said(who, text, _time(one, day_first)))
+        who = found["who"].strip(f"~\u202f\u00a0{AROUND}")
+        if who and (text := EDITED.sub("", text).strip(AROUND)):
+            written.append(Said(who, text, _time_of(one, day_first)))
     if silent := len(begun) - len(written):
         notes.append(
             f"{count_of(silent, 'notice or message', 'notices or messages')} without text "
@@ -83,15 +86,6 @@ def read_whatsapp(path: Path, name: str, options: ReadOptions, notes: list[str])
         )
     yield from bad
     yield from conversation_rows([written], name, notes)
-
-
-def _marks() -> str:
-    return "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
-
-
-def _is_no_text(text: str) -> bool:
-    bare = text.strip(f" \n{_marks()}")
-    return text.startswith("\u200e") or not bare or bool(NO_TEXT.fullmatch(bare))
 
 
 def _messages(lines: Iterable[TextLine]) -> Iterator[_Line | BadRow]:
@@ -116,27 +110,16 @@ def _begin(line: str) -> _Line | None:
     found = LINE.match(line[:300])
     if not found:
         return None
-    part = found.groupdict()
-    date, half = part["date"] or part["bare_date"], part["half"] or part["bare_half"] or ""
-    hour, minute = part["hour"] or part["bare_hour"], part["minute"] or part["bare_minute"]
-    before = line[
-        found.start("date") if part["date"] else found.start("bare_date") : found.start("rest")
-    ]
-    hours = int(hour)
-    if AFTERNOON.search(half + before):
+    stamp, hours = line[found.start("date") : found.start("rest")], int(found["hour"])
+    if AFTERNOON.search(stamp):
         hours = hours % 12 + 12
-    elif MORNING.search(half + before):  # half past midnight is 12:30 AM
+    elif MORNING.search(stamp):  # half past midnight is 12:30 AM
         hours %= 12
-    numbers = tuple(map(int, re.findall(r"\d+", date)))
-    return _Line(numbers, hours * 60 + int(minute), line[found.start("rest") :])
+    numbers = tuple(map(int, re.findall(r"\d+", found["date"])))
+    return _Line(numbers, hours * 60 + int(found["minute"]), line[found.start("rest") :])
 
 
-def _day_comes_first(dates: list[tuple[int, ...]]) -> bool:
-    """Whether 03/04/24 is in April: as the file's other dates say, else yes."""
-    return not any(len(one) == 3 and one[0] <= 12 < one[1] <= 31 for one in dates)
-
-
-def _time(line: _Line, day_first: bool) -> float | None:
+def _time_of(line: _Line, day_first: bool) -> float | None:
     if len(line.numbers) != 3:
         return None
     first, second, third = line.numbers

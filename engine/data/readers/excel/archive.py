@@ -21,9 +21,9 @@ SHEET_LIMIT = 500
 
 def scan_workbook(path: Path, name: str) -> list[SheetScan]:
     """Look through every sheet; raises DataError for one that is damaged or made to do harm."""
-    _check_zip(path, name)
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_parts(archive.infolist(), name)
             sheets = _find_sheets(archive)
             if len(sheets) > SHEET_LIMIT:
                 raise DataError(
@@ -47,15 +47,8 @@ def scan_workbook(path: Path, name: str) -> list[SheetScan]:
         ) from None
 
 
-def _check_zip(path: Path, name: str) -> None:
-    """Refuse a workbook that is no archive, or one made to fill the memory (a zip bomb)."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            parts = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError):
-        raise DataError(
-            f"'{name}' is damaged: it is no Excel file. Save it again, or save it as CSV."
-        ) from None
+def _check_parts(parts: list[zipfile.ZipInfo], name: str) -> None:
+    """Refuse a workbook that is made to fill the memory (a zip bomb)."""
     size = sum(part.file_size for part in parts)
     packed = max(1, sum(part.compress_size for part in parts))
     if size > UNPACKED_LIMIT or (size > 50 * 2**20 and size > ZIP_RATIO * packed):

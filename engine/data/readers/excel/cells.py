@@ -17,6 +17,7 @@ from engine.errors import DataError
 
 AREA_LIMIT = 10_000_000  # cells of the rectangle around those that have a value
 TEXT_LIMIT = 2**28  # characters of all cells of a sheet
+NOWHERE = 2**31  # behind every cell
 REFERENCE = re.compile(r"([A-Za-z]{1,4})([0-9]{1,8})")
 
 
@@ -27,9 +28,9 @@ class SheetScan:
     name: str
     rows: int = 0  # that have a value
     cells: int = 0
-    top: int = 0
+    top: int = NOWHERE
     bottom: int = 0
-    left: int = 0
+    left: int = NOWHERE
     right: int = 0
     characters: int = 0
     unsolved: int = 0  # cells with a formula and no value
@@ -120,13 +121,10 @@ class CellScan:
         index = self._index.strip()
         if index.isdigit() and int(index) < len(self._lengths):
             found.characters += self._lengths[int(index)]
-        if not found.cells:
-            found.top, found.left, found.bottom, found.right = row, column, row, column
         found.cells += 1
-        if row != self._last_row:
-            found.rows += 1
-            self._last_row = row
-            found.top, found.bottom = min(found.top, row), max(found.bottom, row)
+        found.rows += row != self._last_row
+        self._last_row = row
+        found.top, found.bottom = min(found.top, row), max(found.bottom, row)
         found.left, found.right = min(found.left, column), max(found.right, column)
         if found.cells > self._budget:
             raise _TooManyError

@@ -31,7 +31,10 @@ def read_workbook(path: Path, name: str, options: ReadOptions, notes: list[str])
         raise DataError(
             f"'{name}' has no rows: its sheets are empty. Choose a file with examples in it."
         )
-    scan = _choose_sheet(filled)
+    scan = filled[0]
+    if scan.columns == 1:  # a page of text may come before the table
+        tables = (one for one in filled if one.columns > 1 and one.rows > scan.rows)
+        scan = next(tables, scan)
     scan.require_readable(name)
     require_few_columns(scan.columns, name)
     _note_sheets(scan, [one for one in filled if one is not scan], notes)
@@ -40,18 +43,7 @@ def read_workbook(path: Path, name: str, options: ReadOptions, notes: list[str])
     if not peeked:
         return
     layout = read_layout(peeked, options, name, notes)
-    if not layout.headed and options.header is None:
-        notes.append(
-            "The first row looks like an example, so the columns are called column 1, column 2 …"
-        )
-    yield from rows_of_layout(layout, chain(peeked[layout.above :], cells))
-
-
-def _choose_sheet(filled: Sequence[SheetScan]) -> SheetScan:
-    """The first sheet, unless it is a page of text before a table."""
-    first = filled[0]
-    tables = (one for one in filled if one.columns > 1 and one.rows > first.rows)
-    return next(tables, first) if first.columns == 1 else first
+    yield from rows_of_layout(layout, chain(peeked[layout.above :], cells), notes)
 
 
 def _note_sheets(scan: SheetScan, others: Sequence[SheetScan], notes: list[str]) -> None:
@@ -65,10 +57,8 @@ def _note_sheets(scan: SheetScan, others: Sequence[SheetScan], notes: list[str])
     notes.append("Only the values of the cells are read; formulas and macros are not run.")
     if scan.unsolved:
         notes.append(
-            f"{count_of(scan.unsolved, 'cell')} in '{scan.name}' "
-            f"{'has' if scan.unsolved == 1 else 'have'} a formula whose value is not stored, and "
-            f"{'is' if scan.unsolved == 1 else 'are'} read as empty. Open the file in Excel, save "
-            "it, and add it again."
+            f"Read as empty: {count_of(scan.unsolved, 'cell')} of '{scan.name}' with a formula "
+            "whose value is not stored. Open the file in Excel, save it, and add it again."
         )
 
 

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable
 from xml.parsers import expat
 
-READ_CHUNK = 2**18
+XML_CHUNK = 2**18
 OnStart = Callable[[str, dict[str, str]], None]  # a tag begins: its name and attributes
 OnText = Callable[[str], None]
 
@@ -26,7 +26,7 @@ def parse_part(
     if text:
         parser.CharacterDataHandler = text
     with archive.open(part) as file:
-        while chunk := file.read(READ_CHUNK):
+        while chunk := file.read(XML_CHUNK):
             parser.Parse(chunk, False)
         parser.Parse(b"", True)
 

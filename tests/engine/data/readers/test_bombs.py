@@ -19,6 +19,8 @@ from engine.store.workspace import Store
 from tests.engine.data.readers.bombs import BOMBS, book, cell, far, parquet, repeated
 from tests.engine.data.readers.reading import read_made
 
+pytestmark = pytest.mark.timed
+
 SECONDS, BYTES = 20, 1.5 * 2**30
 
 
@@ -109,7 +111,7 @@ def test_a_formula_without_a_value_is_noted(tmp_path: Path) -> None:
     rows.append(row_of(5, cell("A5", "Text 5"), solved))
     found = read_made(tmp_path, "a.xlsx", book(["".join(rows)]))
     assert [row["label"] for row in found.rows] == ["", "", "", "done"]
-    assert "3 cells in 'S0' have a formula whose value is not stored" in found.said
+    assert "3 cells of 'S0' with a formula whose value is not stored" in found.said
 
 
 @pytest.mark.parametrize(

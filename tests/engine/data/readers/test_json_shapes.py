@@ -137,8 +137,8 @@ def test_annotated_tasks_become_texts_and_labels(
     tasks += [task(9), task(10, *results, was_cancelled=True)]
     found = read_made(tmp_path, "a.json", json.dumps(tasks))
     assert found.rows == [{"text": f"Text {n}"} | columns for n in range(4)]
-    assert "Label Studio" in found.said and "1 task has no annotation" in found.said
-    assert "1 task was skipped by the annotators" in found.said
+    assert "Label Studio" in found.said and "1 task without an annotation" in found.said
+    assert "1 task skipped by the annotators" in found.said
 
 
 def test_annotations_that_cannot_be_learned_are_refused_truly(tmp_path: Path) -> None:

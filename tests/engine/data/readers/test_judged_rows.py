@@ -49,7 +49,7 @@ def test_the_better_answer_is_the_one_that_won(tmp_path: Path, layout: str, suff
         {"prompt": ask(n), "chosen": good(n), "rejected": bad(n)} for n in kept
     ]  # fmt: skip
     assert f"'{JUDGED[layout][2]}' names" in found.said and not found.bad
-    assert "4 rows in which neither is better were left out" in found.said
+    assert "Left out: 4 rows in which neither is better" in found.said
 
 
 def table(rows: list[dict[str, Any]]) -> str:

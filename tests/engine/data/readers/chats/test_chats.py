@@ -17,6 +17,7 @@ from engine.data.upload import Upload
 from engine.spec.run import DataSpec, Shape
 from engine.store.files import PROJECT_FOLDER
 from engine.store.workspace import Store
+from tests.engine.data.made_rows import find
 from tests.engine.data.readers.reading import read_made
 
 CASES = PROJECT_FOLDER.parent / "shared" / "cases" / "12-telegram-discord-whatsapp"
@@ -183,6 +184,19 @@ def test_whose_answers_to_learn_is_asked(tmp_path: Path, store: Store, name: str
         prepared = prepare_dataset(store, spec)
         prepared.require_usable()
         assert prepared.train + prepared.held_out >= 8
+
+
+def test_the_readings_of_a_chat_in_which_a_person_comes_later(add_files, prepare) -> None:
+    pairs = [("Cid", "Open today?", "Bob", "Yes, till six.")] * 5
+    pairs += [("Bob", "Where are you?", "Ann", "On my way.")] * 5
+    said = [turn for pair in pairs for turn in (pair[:2], pair[2:])]
+    messages = [{"type": "message", "from": who, "text": f"{text} {n}",
+                 "date_unixtime": str(3 * DAY * (n // 2) + n)}
+                for n, (who, text) in enumerate(said)]  # fmt: skip
+    prepared = prepare(add_files({"a.json": json.dumps({"messages": messages})}))
+    first, second = find(prepared, "unsure").readings
+    assert first.roles != second.roles and first.row and second.row
+    assert first.number == 1 and second.number == 6
 
 
 # --- subtitles ---
