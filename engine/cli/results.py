@@ -29,7 +29,7 @@ def ask_models(  # noqa: PLR0913  options of a command
         raise SpecError("--prompt: say something.")
     ask = [{"role": "user", "content": prompt}]
     with open_run(home, run) as (engine, found):
-        *_, (base, tuned) = engine.chat(found.id, ask, ask, temperature, max_new_tokens)
+        *_, (base, tuned) = engine.desk.chat(found, ask, ask, temperature, max_new_tokens)
     print_result(f"base:  {base}\ntuned: {tuned}", {"base": base, "tuned": tuned}, as_json)
 
 

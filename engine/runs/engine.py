@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from engine import hardware
-from engine.data.messages import Message
 from engine.data.rows import read_rows
 from engine.errors import RunError
 from engine.estimate.duration import TimeRange
@@ -28,7 +27,6 @@ from engine.runs.supervisor import Supervisor
 from engine.spec.limits import LOCAL, Limits
 from engine.spec.run import RunSpec, make_spec
 from engine.store import events as ev
-from engine.store import heartbeat
 from engine.store.files import close_to_others, remove_whole
 from engine.store.run_dir import RunDir
 from engine.store.run_queue import QueueMove, RunQueue, WaitingJob
@@ -59,11 +57,9 @@ class Engine:
         self.desk = Desk(self.store, self._busy.why_busy)
         self._queue = RunQueue(self.store)
         self._speeds = SpeedHistory(self.store)
+        backend = backend or ProcessBackend(child_limits(limits))
         self.supervisor = Supervisor(
-            self.store,
-            self._queue,
-            backend or ProcessBackend(child_limits(limits)),
-            lambda: self.desk.free_memory(),
+            self.store, self._queue, backend, lambda: self.desk.free_memory()
         )
         if supervise:
             self.supervisor.start()
@@ -86,8 +82,7 @@ class Engine:
 
         Without ``known`` the desk inspects the model and counts the tokens, which takes seconds.
         """
-        if known is None:
-            known = find_out(self.store, spec, self.desk)
+        known = known or find_out(self.store, spec, self.desk)
         plan = make_plan(self.store, self.desk, spec, known)
         problems = Problems(plan.problems)
         with problems.collect():
@@ -169,8 +164,7 @@ class Engine:
         with self._place_in_queue():  # of two who press the button at once, one extends it
             require.require_extendable(run, epochs)
             values, began = run.spec.model_dump(), run.view().started
-            # An app that was killed in here may have changed the settings and no more, so the
-            # epochs that the worker reported count.
+            # Not those of the settings: an app may have been killed in here after it changed them.
             before = began.epochs if began else values["optim"]["epochs"]
             values["optim"]["epochs"] = before + epochs
             spec = make_spec(values)
@@ -202,18 +196,6 @@ class Engine:
         with self._place_in_queue():
             run.emit(ev.Scoring())  # said here: the worker needs seconds before it can
             self.supervisor.enqueue(run, "score")
-
-    def chat(
-        self,
-        run_id: str,
-        base: list[Message],
-        tuned: list[Message],
-        temperature: float = 0.0,
-        max_new_tokens: int = 128,
-    ) -> Iterator[tuple[str, str]]:
-        """Replies of a run's base and tuned model as they grow, see Desk.chat."""
-        run = self.store.run(run_id)
-        yield from self.desk.chat(run, base, tuned, temperature, max_new_tokens)
 
     def delete(self, run_id: str) -> None:
         """Remove a run and its files; raises RunError while it works."""
@@ -262,14 +244,7 @@ class Engine:
         """What uses the device now, as this owner may know it; empty where nothing does."""
         return self._busy.name_for(self.store.owner)
 
-    def others_run(self) -> RunDir | None:
-        """The run of somebody else that works now, for who may end it: the owner "" alone."""
-        run = None if self.store.owner else self._busy.find()
-        return run if run and run.owner else None
-
-    def hung_run(self) -> RunDir | None:
-        """The run that works and gives no sign of life, where this owner may end it."""
+    def endable_run(self) -> RunDir | None:
+        """The run that works, where this owner may end it: his own; for the owner "", anybody's."""
         run = self._busy.find()
-        if run is None or self.store.owner not in ("", run.owner):
-            return None
-        return run if heartbeat.silent_seconds(run.path) else None
+        return run if run and self.store.owner in ("", run.owner) else None

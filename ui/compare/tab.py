@@ -136,7 +136,8 @@ def send_message(ctx: Context, chat: ChatWidgets, values: Values) -> Iterator[Up
     how = values[chat.temperature], int(values[chat.longest])
     try:
         messages = as_messages(base), as_messages(tuned)
-        for pair in ctx.engine.chat(values[chat.run], *messages, *how):
+        run = ctx.engine.store.run(values[chat.run])
+        for pair in ctx.engine.desk.chat(run, *messages, *how):
             yield _replies(chat, base, tuned, pair)
     except HoneError:
         given_back = {one: values[one] for one in (chat.message, chat.base, chat.tuned)}

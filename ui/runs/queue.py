@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from engine.store import heartbeat
 from engine.store.run_queue import ANOTHER, WaitingJob, name_for
 from engine.text import count_of
 from ui.context import Context
@@ -59,13 +60,14 @@ def refresh_queue(ctx: Context, shown: str | None, hint: str | None) -> tuple[An
     """List, hint and clock as they are now; what has not changed is left alone."""
     engine = ctx.engine
     waiting, total, owner = engine.queue(), engine.count_waiting(), engine.store.owner
-    other = engine.others_run()
+    run = engine.endable_run()
+    other = run if run and run.owner != owner else None
     working = engine.working_now() if waiting and not other else ""
     new_list = queue_list(working, waiting, total, owner)
     if other:
         new_list = other_card(name_for(owner, other), other.id) + new_list
-    if hung := engine.hung_run():
-        new_list = hung_card(name_for(owner, hung), hung.id) + new_list
+    if run and heartbeat.silent_seconds(run.path):
+        new_list = hung_card(name_for(owner, run), run.id) + new_list
     new_hint = queue_hint([one.place for one in waiting if one.run.owner == owner], total)
     return (
         gr.skip() if new_list == shown else new_list,

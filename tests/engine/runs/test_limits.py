@@ -361,7 +361,7 @@ def test_a_long_conversation_is_refused_before_it_is_read_as_tokens(
     short = [{"role": "user", "content": "Hello"}]
     for pair in ((messages, short), (short, messages)):
         with pytest.raises(RunError, match="takes up to 20,000 characters"):
-            next(ada.chat(run.id, *pair))
+            next(ada.desk.chat(run, *pair))
     engine.close()
 
 

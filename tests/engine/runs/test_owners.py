@@ -97,15 +97,13 @@ ENGINE: dict[str, Ask] = {
     "extend": lambda t: t.engine.extend(t.run.id, 1),
     "merge": lambda t: t.engine.merge(t.run.id, "bf16"),
     "score": lambda t: t.engine.score(t.run.id),
-    "chat": lambda t: list(t.engine.chat(t.run.id, [], [])),
     "delete": lambda t: t.engine.delete(t.run.id),
     "queue": lambda t: t.engine.queue(),
     "count_waiting": lambda t: t.engine.count_waiting(),
     "move": lambda t: t.engine.move(t.waiting.id, "first"),
     "remove_from_queue": lambda t: t.engine.remove_from_queue(t.waiting.id),
     "live": lambda t: t.engine.live(),
-    "others_run": lambda t: t.engine.others_run(),
-    "hung_run": lambda t: t.engine.hung_run(),
+    "endable_run": lambda t: t.engine.endable_run(),
     "working_now": lambda t: t.engine.working_now(),
 }
 STORE: dict[str, Ask] = {
@@ -144,8 +142,7 @@ FUNCTIONS: dict[str, Ask] = {
     "delete_everything": lambda t: deletion.delete_everything(t.engine),
 }
 TELLS_NOTHING = {
-    "estimate_time", "queue", "count_waiting", "live", "hung_run",
-    "others_run", "working_now", "create_run",
+    "estimate_time", "queue", "count_waiting", "live", "endable_run", "working_now", "create_run",
     "all_runs", "recipe_file", "touch_owner", "last_seen", "remove_owner", "own_paths",
     "own_folders",
     "list_datasets", "saved_recipes", "find_out", "remove_recipe",

@@ -25,6 +25,8 @@ from engine.work.model.generate import Decoding, greedy_replies, stream_pair
 from engine.work.model.load import choose_device, load_adapter, load_model
 from tests.conftest import SMALL, idle, wait_for
 
+pytestmark = pytest.mark.timed
+
 
 def impatient(desk: Desk, **allowances: Allowance) -> None:
     """Have a desk's process, from now on, with these allowances."""
@@ -50,7 +52,7 @@ def test_a_desk_that_hangs_is_ended_and_what_others_asked_is_not_lost(trained) -
     ask, found = [{"role": "user", "content": "What is a cat?"}], []
     impatient(engine.desk, chat=Allowance(silence=60, patience=1.5))
     hung = engine.desk._child
-    stream = engine.chat(run.id, ask, ask, temperature=1.0, max_new_tokens=2000)
+    stream = engine.desk.chat(run, ask, ask, temperature=1.0, max_new_tokens=2000)
     next(stream)
     os.kill(hung._process.pid, signal.SIGSTOP)
     other = threading.Thread(
@@ -132,15 +134,15 @@ def test_a_question_beyond_its_allowance_ends_the_desk_and_the_next_gets_a_new_o
 def test_chat_streams_both_and_stops(trained) -> None:
     engine, run = trained
     ask = [{"role": "user", "content": "What is a cat?"}]
-    parts = list(engine.chat(run.id, ask, ask, max_new_tokens=40))
+    parts = list(engine.desk.chat(run, ask, ask, max_new_tokens=40))
     base, tuned = parts[-1]
     assert len(parts) > 1 and base and tuned and base != tuned
-    stream = engine.chat(run.id, ask, ask, temperature=1.0, max_new_tokens=400)
+    stream = engine.desk.chat(run, ask, ask, temperature=1.0, max_new_tokens=400)
     next(stream)
     stream.close()
     began = time.monotonic()
     assert engine.desk.inspect_model("pocket").layers > 0
-    list(engine.chat(run.id, ask, ask, max_new_tokens=1))
+    list(engine.desk.chat(run, ask, ask, max_new_tokens=1))
     assert time.monotonic() - began < 5, "the stopped reply no longer occupies the desk"
 
 
@@ -163,6 +165,6 @@ def test_chat_is_refused_while_a_run_uses_the_machine(trained) -> None:
     other = engine.start(specs.make_spec(SMALL))
     wait_for(other, lambda run: run.alive)
     with pytest.raises(RunError, match="is using this machine now"):
-        next(engine.chat(run.id, [], []))
+        next(engine.desk.chat(run, [], []))
     engine.cancel(other.id)
     wait_for(other, idle)
