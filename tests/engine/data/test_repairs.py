@@ -127,7 +127,8 @@ TEMPLATED = [
     ("<start_of_turn>user\nhi<end_of_turn>\n<start_of_turn>model\n", "x<end_of_turn>", ["hi", "x"]),
     ("USER: hi there\nASSISTANT:", "hello", ["hi there", "hello"]),
     ("<|user|>\nhi<|end|>\n<|assistant|>", "ok<|end|>", ["hi", "ok"]),
-    ("<\uff5cUser\uff5c>hi<\uff5cAssistant\uff5c>", "ok<\uff5cend\u2581of\u2581sentence\uff5c>", ["hi", "ok"]),
+    ("<\uff5cUser\uff5c>hi<\uff5cAssistant\uff5c>", "ok<\uff5cend\u2581of\u2581sentence\uff5c>",
+     ["hi", "ok"]),
     ("<|prompter|>hi<|endoftext|><|assistant|>", "ok<|endoftext|>", ["hi", "ok"]),
     ("<|START_OF_TURN_TOKEN|><|USER_TOKEN|>hi<|END_OF_TURN_TOKEN|>"
      "<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>", "ok<|END_OF_TURN_TOKEN|>", ["hi", "ok"]),
