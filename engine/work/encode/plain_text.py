@@ -86,7 +86,8 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) ->
     wrote the whole text. Raises DataError for a token that the model does not know.
     """
     begin, body, end = split_own_marks(tokenizer, text)
-    if literal and not is_templated(tokenizer, text):
+    written = _find_format(tokenizer, text)
+    if literal and not written:
         body = wrap_control_tokens(tokenizer, body, meant_marks(tokenizer, text))
     plain, _, literals = unwrap_control_tokens(begin + body + end, [])
     if literals:
@@ -95,7 +96,7 @@ def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) ->
         ids = tokenizer.encode(plain, add_special_tokens=False)
     require_in_table(tokenizer, ids)
     before, after = _added_tokens(tokenizer)
-    if begin or begins_otherwise(tokenizer, text):
+    if begin or (written and not written.begun):
         before = []
     return [*before, *ids, *([] if end else after)]
 
@@ -140,12 +141,6 @@ class _Format(NamedTuple):
 def is_templated(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
     """Whether a text has been written by a chat template."""
     return _find_format(tokenizer, text) is not None
-
-
-def begins_otherwise(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
-    """Whether a text is in a format that does not begin with the tokenizer's begin token."""
-    found = _find_format(tokenizer, text)
-    return found is not None and not found.begun
 
 
 def _find_format(tokenizer: PreTrainedTokenizerBase, text: str) -> _Format | None:

@@ -26,7 +26,16 @@ def ids_of(tokenizer: Any, text: str, data: DataSpec = DATA) -> list[int]:
 @pytest.mark.parametrize("adds", ["", "<s> $A", BOTH])
 @pytest.mark.parametrize(
     "text",
-    ["the cat", "<s>the cat", "the cat</s>", "<s>the cat</s>", " <s>the cat</s>\n", "\n<s>the cat"],
+    [
+        "the cat",
+        "<s>the cat",
+        "the cat</s>",
+        "<s>the cat</s>",
+        " <s>the cat</s>\n",
+        "\n<s>the cat",
+        "<s><s>the cat",
+        "the cat</s></s>",
+    ],
 )
 @pytest.mark.parametrize("data", [DATA, LITERAL], ids=["as it is", "kept as text"])
 def test_a_text_begins_and_ends_once(text, adds, data) -> None:
