@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from ui.options import end_without_home, prepare_folders, read_options
@@ -30,20 +31,21 @@ from engine.errors import HoneError
 from engine.process.environment import forget_secrets
 from engine.runs.engine import Engine
 from engine.spec.limits import TABLES
+from engine.spec.run import RunSpec
 from engine.store.run_view import RunState
 from ui import form, header, serve
 from ui.compare.run_list import refresh_runs
 from ui.compare.tab import CompareTab
 from ui.context import Context
-from ui.data.inputs import DataInputs
 from ui.data.tab import DataTab, wire_data
 from ui.export import build_export
+from ui.form import DataInputs
 from ui.handlers import QUIET, bind, log_to_file
 from ui.model.tab import ModelTab, show_chosen_model, wire_model
 from ui.runs import queue
-from ui.runs.tab import RunsTab, wire_adding
+from ui.runs.tab import RunsTab, wire_adapter_adding
 from ui.train import from_run, live, memory
-from ui.train.data_choice import choose_data
+from ui.train.data_choice import choose_data, suited_spec
 from ui.train.tab import TrainTab, form_widgets
 from ui.train.wiring import Before, wire_train
 
@@ -137,7 +139,7 @@ def wire_runs(ctx: Context, page: Page) -> None:
     """From a run on the Runs tab to the Train tab: watch it, extend it, train another like it."""
     runs, train = page.runs, page.train
     watched = [page.tabs, train.live]
-    runs.card.open.click(bind(open_run), runs.picked, watched, **QUIET)
+    runs.card.open.click(bind(watch_run), runs.picked, watched, **QUIET)
     runs.card.extend.click(
         bind(from_run.extend_run, ctx), [runs.picked, runs.card.epochs], watched, **QUIET
     )
@@ -148,7 +150,7 @@ def wire_runs(ctx: Context, page: Page) -> None:
         filled = button.click(handler, runs.picked, list(widgets.values()), **QUIET)
         # The tab is opened afterwards: what that triggers must see the form as it is then.
         filled.success(bind(open_tab, "train"), None, page.tabs, **QUIET)
-    wire_adding(ctx, runs, page.fields)
+    wire_adapter_adding(ctx, runs, page.fields)
     opened = (page.blocks.load, runs.tab.select, train.tab.select)
     changed = (train.live.live_change, train.live.change)
     queue.wire_queue(ctx, runs.queue, train.lead, *opened, *changed)
@@ -167,7 +169,7 @@ def open_tab(tab: str) -> gr.Tabs:
     return gr.Tabs(selected=tab)
 
 
-def open_run(run_id: str) -> tuple[gr.Tabs, str]:
+def watch_run(run_id: str) -> tuple[gr.Tabs, str]:
     """Show a run on the Train tab."""
     return gr.Tabs(selected="train"), run_id
 
@@ -175,6 +177,15 @@ def open_run(run_id: str) -> tuple[gr.Tabs, str]:
 def compare_run(ctx: Context, run_id: str) -> tuple[gr.Tabs, Any]:
     """Show a run on the Compare tab."""
     return gr.Tabs(selected="compare"), refresh_runs(ctx, run_id)
+
+
+def warm_up(ctx: Context) -> None:
+    """Read what each page shows first, before anybody comes."""
+    spec = suited_spec(RunSpec().data.source)
+    with suppress(HoneError):  # the page says what is wrong
+        ctx.load_model(spec.model.source)
+        ctx.count_tokens(spec.model.source, ctx.prepare(spec.data), spec.data)
+        ctx.engine.estimate_time(ctx.plan(spec), measure=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -197,7 +208,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     leave = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: leave.set())
-    url = serve.serve(blocks, site, address)
+    url = serve.serve_page(blocks, site, address)
+    if options.mode == "demo":
+        threading.Thread(target=warm_up, args=(ctx,), daemon=True).start()
     ready = f"Hone is ready at {url} (started in {time.perf_counter() - STARTED:.1f} s)."
     print(f"{ready} Press Ctrl-C to quit; training continues.", flush=True)
     if not (options.no_browser or options.in_space or options.host):

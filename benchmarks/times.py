@@ -17,7 +17,6 @@ from engine.spec import presets
 from engine.spec import run as specs
 from engine.store import events as ev
 from engine.text import format_time_range, is_within_range
-from ui.access.visitor import Policy
 from ui.context import Context
 
 # By sample: what is set otherwise than the sample says.
@@ -92,7 +91,7 @@ def measure(home: Path, sample: str, values: dict[str, dict[str, Any]]) -> Found
     for part, changed in values.items():
         settings[part] = settings.get(part, {}) | changed
     engine = Engine(home)
-    ctx, spec = Context(engine, Policy(True, True)), specs.make_spec(settings)
+    ctx, spec = Context(engine), specs.make_spec(settings)
     ctx.load_model(spec.model.source)
     ctx.count_tokens(spec.model.source, ctx.prepare(spec.data), spec.data)
     now = ctx.plan(spec)

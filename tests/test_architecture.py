@@ -61,7 +61,7 @@ WORK: Mapping[str, tuple[str, ...]] = {
     ),
 }
 PAGE = ("text", "access", "handlers", "context", "form")
-DRAWN = (*PAGE, "theme", "charts")
+DRAWN = (*PAGE, "theme", "charts", "confirm")
 UI: Mapping[str, tuple[str, ...]] = {
     "text": (),
     "options": (),
@@ -71,6 +71,7 @@ UI: Mapping[str, tuple[str, ...]] = {
     "form": ("text", "handlers", "context"),
     "theme": PAGE,
     "charts": (*PAGE, "theme"),
+    "confirm": (*PAGE, "theme"),
     "header": DRAWN,
     "serve": (*DRAWN, "options"),
     "users": ("access",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ from engine.data.datasets import Dataset
 from engine.data.prepared import Prepared
 from engine.data.quality.token_report import TokenReport
 from engine.errors import ModelError, RunError
-from engine.estimate.case import Case
 from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.model import catalog, hub, local
 from engine.model.hub import HubPage
@@ -22,11 +22,11 @@ from engine.process import oneshot
 from engine.process.downloads import Downloads
 from engine.process.hub import look_up_model
 from engine.runs.engine import Engine
-from engine.runs.plan import Known, Plan, Problems, make_case
+from engine.runs.plan import Known, Plan, Problems
 from engine.spec.run import DataSpec, RunSpec
 from engine.text import OnProgress
-from ui.access.uploads import HOUR, Uploads
-from ui.access.visitor import LOCAL_VISITOR, NOT_ADMITTED, Policy, Visitor, policy_of, visitor_of
+from ui.access.uploads import Uploads
+from ui.access.visitor import LOCAL_VISITOR, NOT_ADMITTED, Visitor, policy_of, visitor_of
 
 REPORTS_KEPT = 50  # token reports in memory
 
@@ -47,21 +47,12 @@ class Context:
     alone, and what he may do. What is known of models and rows is shared.
     """
 
-    def __init__(
-        self, engine: Engine, policy: Policy | None = None, uploads: Uploads | None = None
-    ) -> None:
+    def __init__(self, engine: Engine, uploads: Uploads | None = None) -> None:
         self.engine = engine
         self.visitor = LOCAL_VISITOR
         limits = engine.store.limits
-        self.policy = policy or policy_of(limits.mode, self.visitor)
-        kept = HOUR if limits.forgets else 24 * HOUR  # seconds, of an upload that nobody uses
-        self.uploads = uploads or Uploads(
-            engine.store.root / "tmp",
-            limits.upload_bytes,
-            kept,
-            limits.upload_files,
-            limits.upload_seconds,
-        )
+        self.policy = policy_of(limits.mode, self.visitor)
+        self.uploads = uploads or Uploads(engine.store.root / "tmp", limits)
         self._models: dict[str, ModelInfo] = {}
         self._unusable: dict[str, str] = {}
         self.downloads = Downloads(engine.store)
@@ -69,6 +60,8 @@ class Context:
         self._measured: dict[str, TokenReport] = {}
         # The newest for these rows, whatever their longest length.
         self._reports: dict[str, TokenReport] = {}
+        # The desk counts for one page at a time; others may have asked for the same rows.
+        self._counting = threading.Lock()
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def for_visitor(self, visitor: Visitor) -> Context:
@@ -109,6 +102,18 @@ class Context:
     def count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
         """The tokens of the rows, counted by the desk and remembered; raises HoneError."""
         self.check_model(model)
+        with self._counting:
+            known = self.known_tokens(model, prepared, spec)
+            return known or self._count_tokens(model, prepared, spec)
+
+    def known_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport | None:
+        """The tokens of the rows if they are counted, and this visitor may name the model."""
+        with suppress(RunError):
+            self.check_model(model)
+            return self._measured.get(_report_key(model, prepared, spec))
+        return None
+
+    def _count_tokens(self, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport:
         found = self.engine.desk.count_tokens(model, prepared.train_rows(), spec)
         self._measured[_report_key(model, prepared, spec)] = found
         self._reports[_report_key(model, prepared, _uncut(spec))] = found
@@ -135,26 +140,13 @@ class Context:
         with problems.collect():
             prepared = self.prepare(spec.data)
         if prepared:
-            tokens = self._measured.get(_report_key(source, prepared, spec.data))
+            tokens = self.known_tokens(source, prepared, spec.data)
             row_lengths = self.known_lengths(source, prepared, spec.data)
         return Known(tuple(problems.found), prepared, info, tokens, row_lengths)
 
     def plan(self, spec: RunSpec, wait: bool = False) -> Plan:
         """What a run would do, and its problems; ``wait`` inspects an unknown model first."""
         return self.engine.plan(spec, self.known(spec, wait))
-
-    def known_case(self, spec: RunSpec) -> Case | None:
-        """What memory depends on; None until the model is known.
-
-        Raises HoneError where data and model do not go together.
-        """
-        info = self.known_model(spec.model.source)
-        if info is None:
-            return None
-        prepared = self.prepare(spec.data)
-        row_lengths = self.known_lengths(spec.model.source, prepared, spec.data)
-        known = Known(prepared=prepared, info=info, lengths=row_lengths)
-        return make_case(self.engine.store, self.engine.desk, spec, known)
 
     def load_model(self, source: str) -> ModelInfo:
         """A base model's description; the first time it takes seconds. Raises HoneError."""
@@ -178,8 +170,11 @@ class Context:
 
     def known_model(self, source: str) -> ModelInfo | None:
         """A base model's description if it is loaded already, and this visitor may name it."""
-        found = self._models.get(source)
-        return found if found and self.may_name(source) else None
+        if found := self._models.get(source):
+            with suppress(RunError):
+                self.check_model(source)
+                return found
+        return None
 
     def opened_folders(self) -> list[str]:
         """Model folders that were opened by their path and still exist."""
@@ -201,6 +196,8 @@ class Context:
         """Forget a model that was deleted or replaced."""
         for known in (self._models, self._unusable):
             known.pop(source, None)
+        for key in [key for key in self._measured if key.startswith(f"{source} ")]:
+            del self._measured[key]
 
     def check_model(self, source: str) -> None:
         """Raise RunError for a model that this visitor may not name."""
@@ -211,14 +208,6 @@ class Context:
                 self.policy.require_download()
         elif source not in {known for known, _ in self.model_choices()}:
             self.policy.require_folders()
-
-    def may_name(self, source: str) -> bool:
-        """Whether this visitor may name a model."""
-        try:
-            self.check_model(source)
-        except RunError:
-            return False
-        return True
 
     def model_choices(self) -> list[tuple[str, str]]:
         """(source, label) of every base model found."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Literal
 
 import gradio as gr
@@ -20,6 +22,7 @@ from engine.spec import objective, presets
 from engine.spec import run as specs
 from engine.spec.method import METHODS
 from engine.spec.run import DataSpec, RunSpec, Shape
+from ui.handlers import Values
 
 # Every field, in the order of the form. Fields of data are on the Data tab (except the seed), the
 # model on the Model tab, all others on the Train tab.
@@ -140,17 +143,28 @@ def read_data_spec(values: Mapping[str, Any]) -> DataSpec:
     return read_spec({path: values[path] for path in DATA_PATHS}).data
 
 
+@dataclass(frozen=True)
+class DataInputs:
+    """The widgets that decide what a model sees of the data: the model, and data fields by path."""
+
+    model: Component
+    fields: dict[str, Component]
+
+    @property
+    def widgets(self) -> set[Component]:
+        return {self.model, *self.fields.values()}
+
+    def data_spec(self, values: Values) -> DataSpec:
+        """The data settings as the form holds them; raises SpecError."""
+        return read_data_spec({path: values[self.fields[path]] for path in DATA_PATHS})
+
+
 def widget_values(spec: RunSpec, info: ModelInfo | None) -> dict[str, Any]:
     """A form's values for this spec; with ``info``, target modules by the model's own names."""
-    shown = {}
-    for path in FORM_PATHS:
-        value: Any = spec
-        for name in path.split("."):
-            value = getattr(value, name)
-        if path == "method.targets":
-            value = info.resolve_targets(value) if info else (ALL_LINEAR,)
-        shown[path] = to_widget_value(path, value)
-    return shown
+    values = {path: attrgetter(path)(spec) for path in FORM_PATHS}
+    targets = values["method.targets"]
+    values["method.targets"] = info.resolve_targets(targets) if info else (ALL_LINEAR,)
+    return {path: to_widget_value(path, value) for path, value in values.items()}
 
 
 def to_widget_value(path: str, value: Any) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -37,7 +37,7 @@ QUIET: dict[str, Any] = {
 }
 LATEST: dict[str, Any] = {"trigger_mode": "always_last", **QUIET}
 EACH_CHANGE: dict[str, Any] = {"trigger_mode": "multiple", **QUIET}
-Outputs = Mapping[str, Component] | None
+NamedOutputs = Mapping[str, Component] | None
 Call = Callable[..., Any]  # a handler with its first arguments; it takes the request before others
 FOLLOW_LINK = """(link) => { const a = document.createElement("a");
     a.href = link; a.download = ""; document.body.append(a); a.click(); a.remove(); }"""
@@ -69,7 +69,9 @@ def error_message(error: Exception) -> tuple[str, str]:
     )
 
 
-def bind(handler: Callable[..., Any], *first: Any, outputs: Outputs = None) -> Callable[..., Any]:
+def bind(
+    handler: Callable[..., Any], *first: Any, outputs: NamedOutputs = None
+) -> Callable[..., Any]:
     """The handler with its first arguments fixed, as a plain function whose errors are messages.
 
     Gradio gives it the request, which says whose view of a first argument the handler gets.
@@ -106,22 +108,14 @@ def _never_none(value: Any, declared: Any) -> Any:
     return "" if value is None and declared is str else value
 
 
-class PerVisitor(Protocol):
-    """What each visitor has a view of: the context of the page (ui.context)."""
-
-    def for_request(self, request: Any) -> PerVisitor:
-        """The view of the visitor who has sent a request."""
-
-
 def _of_visitor(first: tuple[Any, ...], request: Any) -> tuple[Any, ...]:
-    """The first arguments, of which the context is the visitor's own."""
+    """The first arguments, of which the page's context (ui.context) is the visitor's own view."""
     if first and hasattr(first[0], "for_request"):
-        shared: PerVisitor = first[0]
-        return shared.for_request(request), *first[1:]
+        return first[0].for_request(request), *first[1:]
     return first
 
 
-def _wrap_function(call: Call, outputs: Outputs) -> Call:
+def _wrap_function(call: Call, outputs: NamedOutputs) -> Call:
     def run(request: Any = None, *args: Any, **named: Any) -> Any:
         with _errors_as_messages():
             return _by_component(call(request, *args, **named), outputs)
@@ -129,7 +123,7 @@ def _wrap_function(call: Call, outputs: Outputs) -> Call:
     return run
 
 
-def _wrap_generator(call: Call, outputs: Outputs) -> Call:
+def _wrap_generator(call: Call, outputs: NamedOutputs) -> Call:
     def run(request: Any = None, *args: Any, **named: Any) -> Iterator[Any]:
         with _errors_as_messages():
             for answer in call(request, *args, **named):
@@ -138,7 +132,7 @@ def _wrap_generator(call: Call, outputs: Outputs) -> Call:
     return run
 
 
-def _by_component(answer: Any, outputs: Outputs) -> Any:
+def _by_component(answer: Any, outputs: NamedOutputs) -> Any:
     """``{component: value}``, as Gradio takes it; it does not take an empty one."""
     if outputs is None:
         return answer
@@ -156,9 +150,12 @@ def event_text(event: gr.EventData, name: str) -> str:
     return value
 
 
-def hide_widget() -> Any:
-    """Hide the output of an event."""
-    return gr.update(visible=False)
+def set_value(value: Any) -> Any:
+    """Set the outputs of an event to what the handler is bound to."""
+    return value
+
+
+HIDDEN: dict[str, Any] = gr.update(visible=False)
 
 
 def download_on_click(button: gr.Button, make_file: Callable[..., Any], inputs: Any) -> None:

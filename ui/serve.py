@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import inspect
 import os
 import socket
 import threading
@@ -19,10 +21,16 @@ from engine.store.files import write_whole
 from engine.store.workspace import Store
 from ui import theme
 from ui.access.accounts import Accounts
-from ui.access.doors import DemoDoor, Door, OpenDoor, TokenDoor
+from ui.access.authentication import (
+    Authentication,
+    DemoAuthentication,
+    NoAuthentication,
+    TokenAuthentication,
+)
 from ui.access.guard import Guard, Site
-from ui.access.login import LoginDoor, check_accounts
+from ui.access.login import LoginAuthentication
 from ui.access.pages import opening_file
+from ui.access.served_page import ServedPage
 from ui.access.signing import Signer, load_key
 from ui.access.uploads import Uploads
 from ui.options import Options
@@ -49,7 +57,7 @@ class GuardedApp(App):  # type: ignore[misc]  # to mypy, Gradio is Any
 
     def build_middleware_stack(self) -> Any:
         """Outside of Gradio's own layers, of which one tells browsers to let foreign pages read."""
-        return Guard(super().build_middleware_stack(), self, self.site)
+        return Guard(ServedPage(super().build_middleware_stack()), self, self.site)
 
 
 def _send_plotly() -> FileResponse:
@@ -60,28 +68,31 @@ def choose_address(options: Options) -> Address:
     """Where to serve: in a Space and on a named address others may connect, else this machine."""
     if options.in_space:
         return Address("0.0.0.0", int(os.environ.get("GRADIO_SERVER_PORT", options.port)))
-    return Address(options.host or "127.0.0.1", free_port(options.port))
+    host = options.host or "127.0.0.1"
+    return Address(host, free_port(options.port, host))
 
 
 def make_site(options: Options, store: Store, uploads: Uploads, port: int) -> Site:
     """The place that the guard guards; raises HoneError where nobody could come in."""
     hosts = THIS_MACHINE if options.mode != "users" and not options.in_space else None
-    door = _make_door(options, store, f"hone-{port}")
-    return Site(door, store, uploads, hosts, framed=options.in_space)
+    authentication = _make_authentication(options, store, f"hone-{port}")
+    return Site(authentication, store, uploads, hosts, framed=options.in_space)
 
 
-def _make_door(options: Options, store: Store, cookie: str) -> Door:
+def _make_authentication(options: Options, store: Store, cookie: str) -> Authentication:
     if options.users:
-        accounts = Accounts(options.users)
-        check_accounts(accounts)
-        return LoginDoor(cookie, accounts)
+        return LoginAuthentication(cookie, Accounts(options.users))
+    if options.mode == "local" and options.no_token:
+        return NoAuthentication()
+    signer = Signer(load_key(store.root))
     if options.mode == "demo":
-        return DemoDoor(cookie, Signer(load_key(store.root)), options.in_space)
-    return OpenDoor() if options.no_token else TokenDoor(cookie, Signer(load_key(store.root)))
+        return DemoAuthentication(cookie, signer, options.in_space)
+    return TokenAuthentication(cookie, signer)
 
 
-def serve(blocks: gr.Blocks, site: Site, address: Address) -> str:
+def serve_page(blocks: gr.Blocks, site: Site, address: Address) -> str:
     """Serve until ``blocks.close()``; returns the address to open."""
+    _remember_signatures(blocks)
     _, url, _ = blocks.launch(
         server_name=address.host,
         server_port=address.port,
@@ -97,9 +108,17 @@ def serve(blocks: gr.Blocks, site: Site, address: Address) -> str:
         _app=GuardedApp(site),
         **theme.launch_options(),
     )
-    if isinstance(site.door, TokenDoor):
-        return f"{url}?token={site.door.token}"
+    if isinstance(site.authentication, TokenAuthentication):
+        return f"{url}?token={site.authentication.token}"
     return str(url)
+
+
+def _remember_signatures(blocks: gr.Blocks) -> None:
+    """Gradio works out a constructor's signature whenever it describes a widget, and it describes
+    all of them for each page that opens: half of what a page costs."""
+    for kind in {type(block) for block in blocks.blocks.values()}:
+        constructor = inspect.unwrap(kind.__init__)
+        constructor.__signature__ = inspect.signature(constructor)  # where inspect looks first
 
 
 def open_browser(url: str, home: Path) -> None:
@@ -125,14 +144,19 @@ def start_sweeping(uploads: Uploads) -> None:
     threading.Thread(target=sweep, daemon=True).start()
 
 
-def free_port(wanted: int) -> int:
-    """The wanted port, or the next one that is free."""
+def free_port(wanted: int, host: str) -> int:
+    """The wanted port, or the next one that is free; ends the program where there is none."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in range(wanted, wanted + 100):
-        with socket.socket() as probe:
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind(("127.0.0.1", port))
+                probe.bind((host, port))
                 return port
-            except OSError:
-                continue
+            except OSError as error:
+                if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+                    raise SystemExit(
+                        f"Hone cannot be served on '{host}': {error.strerror}. Give --host an "
+                        "address of this machine."
+                    ) from None
     raise SystemExit(f"No free port from {wanted} to {wanted + 99}. Choose another with --port.")

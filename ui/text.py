@@ -1,10 +1,12 @@
-"""States in words, and small pieces of HTML with all text escaped. Knows nothing about widgets."""
+"""States in words, small pieces of HTML with all text escaped, files of ``assets``; no widgets."""
 
 from __future__ import annotations
 
 import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 
 from engine.store.run_view import RunState
 
@@ -22,7 +24,24 @@ STATE_LABELS = {
 }
 
 Tile = tuple[str, str, str]  # a figure: label, value, what it is compared with
+ASSETS = Path(__file__).parent / "assets"
 WEB_ADDRESS = re.compile(r"https?://[\w.:/~-]*[\w/]", re.ASCII)
+
+
+@cache
+def read_asset(name: str) -> str:
+    """The text of a file in ``assets``."""
+    return (ASSETS / name).read_text(encoding="utf-8")
+
+
+def logo() -> str:
+    """Hone's logo as HTML, which a screen reader passes over."""
+    return read_asset("logo.svg").replace("<svg ", '<svg aria-hidden="true" ')
+
+
+def page_colours() -> list[str]:
+    """The CSS variables of the page's colours: light, dark."""
+    return re.findall(r"(?:^:root|^\.dark) \{(.*?)^\}", read_asset("app.css"), re.S | re.M)
 
 
 def escape_html(text: object) -> str:
@@ -45,6 +64,16 @@ def line(text: str, tone: str = "", links: bool = False) -> str:
     """A paragraph of plain text; ``links``: see ``with_links``."""
     inner = with_links(text) if links else escape_html(text)
     return f'<p class="line" data-tone="{tone}">{inner}</p>'
+
+
+def small_button(event: str, name: str, label: str, about: str, disabled: bool = False) -> str:
+    """A button within HTML that triggers ``event`` with ``name``; ``about`` is read aloud."""
+    key, spoken = escape_html(name), escape_html(f"{label.rstrip('…')}: {about}")
+    return (
+        f'<button type="button" class="mini" data-do="{event}" data-name="{key}" '
+        f'data-key="{event} {key}" aria-label="{spoken}"{" disabled" * disabled}>'
+        f"{escape_html(label)}</button>"
+    )
 
 
 def definition_row(term: str, html: str) -> str:

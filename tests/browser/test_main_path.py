@@ -74,6 +74,7 @@ def trains_and_watches(page: Any) -> None:
     page.wait_for_function(f"(b) => {weights} !== b", arg=before)
     page.locator("#group label", has_text="All linear").click()
     page.wait_for_function(f"(b) => {weights} === b", arg=before)
+    page.locator("#field-optim-epochs input").fill("3")
     page.locator("#start").click()
     page.wait_for_function(
         "(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTE
@@ -149,8 +150,8 @@ def names_and_deletes(page: Any, home: Path) -> None:
     page.locator("#runs-table", has_text="My <b>pirate</b>").wait_for()
     picture(page, "7-runs")
     page.locator("#delete-run").click()
-    page.locator("#sure", has_text="This frees").wait_for()
+    page.locator("#delete-run-sure", has_text="This frees").wait_for()
     assert len(list((home / "runs").glob("2*"))) == 1
-    page.locator("#delete-yes").click()
+    page.locator("#delete-run-yes").click()
     page.locator("#runs-table", has_text="No runs yet").wait_for()
     assert not list((home / "runs").glob("2*"))

@@ -181,8 +181,8 @@ def uses_it(page: Any) -> None:
 
 def removes_it(page: Any, home: Path) -> None:
     page.locator("#here-models [data-do=discard]").click()
-    page.locator("#model-sure", has_text="This frees 8.8 MB").wait_for()
-    page.locator("#remove-yes").click()
+    page.locator("#remove-model-sure", has_text="This frees 8.8 MB").wait_for()
+    page.locator("#remove-model-yes").click()
     page.locator("#here-models", has_text="Nothing is downloaded yet").wait_for(timeout=WAIT)
     wait_for_model(page, "Pocket model (ships with Hone)")
     assert not list((home / "models").glob("hone--*"))

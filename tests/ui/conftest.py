@@ -12,7 +12,6 @@ from engine.store.run_dir import RunDir
 from tests.conftest import wait_for
 from tests.ui.fakes import fake_engine
 from ui import form
-from ui.access.visitor import LOCAL_POLICY
 from ui.context import Context
 from ui.train import tab
 from ui.train.data_choice import suited_spec
@@ -21,7 +20,7 @@ from ui.train.data_choice import suited_spec
 @pytest.fixture
 def ctx(home: Path) -> Iterator[Context]:
     engine = fake_engine(home)
-    yield Context(engine, LOCAL_POLICY)
+    yield Context(engine)
     engine.close()
 
 

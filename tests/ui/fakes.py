@@ -37,7 +37,7 @@ def lay_out(build: Callable[[], Made]) -> Made:
 
 def file_of(ctx: Context, link: str) -> Path:
     """The file that a visitor gets who follows a link."""
-    answer = downloads.send_file(ctx.engine.store, "/" + link)
+    answer = downloads.send_file(ctx.engine.store, link.removeprefix("download/"))
     assert answer.status_code == 200, link
     return Path(answer.path)
 

@@ -63,7 +63,7 @@ def test_a_run_s_settings_reach_all_of_the_form(blocks: gr.Blocks) -> None:
     found = {fn.name: (len(fn.inputs), len(fn.outputs)) for fn in blocks.fns.values()}
     assert found["use_settings"] == found["use_adapter"] == (1, 4 + len(form.FORM_PATHS))
     assert found["choose_data"] == (4, len(form.FORM_PATHS) - 2 + 5)
-    assert {"extend_run", "press_queue_button", "forget_start", "show_start"} <= found.keys()
+    assert {"extend_run", "press_queue_button", "set_value", "show_start"} <= found.keys()
 
 
 def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
@@ -109,9 +109,22 @@ def test_a_folder_that_cannot_be_written_is_said_before_gradio_makes_one(tmp_pat
     assert "Traceback" not in done.stderr and not list((tmp_path / "temporary").iterdir())
 
 
-def test_a_taken_port_gives_the_next() -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "0.0.0.0"])
+def test_a_taken_port_gives_the_next(host: str) -> None:
+    """On the address that is served: a port that is taken on another one may be free on it."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind((host, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert serve.free_port(port) > port
+        assert serve.free_port(port, host) > port
+    with socket.socket() as elsewhere:
+        elsewhere.bind(("127.0.0.3", 0))
+        elsewhere.listen()
+        port = elsewhere.getsockname()[1]
+        assert serve.free_port(port, "127.0.0.2") == port
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no.such.name.invalid"])
+def test_an_address_of_no_machine_is_said_to_be_wrong(host: str) -> None:
+    with pytest.raises(SystemExit, match=f"cannot be served on '{host}'.*--host"):
+        serve.free_port(7860, host)

@@ -12,7 +12,7 @@ from ui.runs import tab as runs_tab
 
 def test_expected_errors_are_words(ctx: Context) -> None:
     with pytest.raises(gr.Error) as caught:
-        bind(runs_tab.ask_deletion, ctx)(None, "no-such-run")
+        bind(runs_tab.download_report, ctx)(None, "no-such-run")
     assert "There is no run" in caught.value.message and caught.value.print_exception is False
 
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from engine.errors import HoneError
 from engine.store.files import write_json
+from ui.access.signing import as_text
 
 NAME_PATTERN = re.compile(r"[a-z0-9-]{1,40}")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 8, 1024  # characters
@@ -132,7 +133,7 @@ def hash_password(password: str) -> str:
     salt = secrets.token_bytes(16)
     made = _scrypt(password, salt, COST, BLOCK, LANES)
     figures = "$".join(map(str, (COST, BLOCK, LANES)))
-    return f"scrypt${figures}${_as_text(salt)}${_as_text(made)}"
+    return f"scrypt${figures}${as_text(salt)}${as_text(made)}"
 
 
 def matches(kept: str, password: str) -> bool:
@@ -146,8 +147,9 @@ def matches(kept: str, password: str) -> bool:
 
 def _scrypt(password: str, salt: bytes, cost: int, block: int, lanes: int) -> bytes:
     text = password.encode("utf-8", "surrogatepass")
-    figures: dict[str, int] = {"n": 2**cost, "r": block, "p": lanes, "maxmem": MOST_MEMORY}
-    return hashlib.scrypt(text, salt=salt, dklen=32, **figures)
+    return hashlib.scrypt(
+        text, salt=salt, n=2**cost, r=block, p=lanes, maxmem=MOST_MEMORY, dklen=32
+    )
 
 
 def _parts_of(kept: str) -> tuple[tuple[int, int, int], bytes, bytes] | None:
@@ -158,7 +160,3 @@ def _parts_of(kept: str) -> tuple[tuple[int, int, int], bytes, bytes] | None:
     cost, block, lanes = map(int, found.groups()[:3])
     salt, made = (base64.urlsafe_b64decode(text + "==") for text in found.groups()[3:])
     return (cost, block, lanes), salt, made
-
-
-def _as_text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -1,4 +1,4 @@
-"""Whose a session is, and how much one owner has open and under way.
+"""Whose a session is, and how many pages one owner has open.
 
 Gradio keeps the state of a page and its answers under a ``session_hash`` that the page makes up,
 and asks nobody whose it is. So the first owner to name one is the only one to use it.
@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections import OrderedDict
+from collections.abc import Callable
+
+from ui.access.messages import Refused
 
 MOST_OF_AN_OWNER = 2000  # names kept for an owner; his oldest go first, nobody else's
 MOST_OWNERS = 10_000  # whoever has not been here for longest goes first
@@ -18,13 +19,6 @@ MOST_OWNERS = 10_000  # whoever has not been here for longest goes first
 MOST_PAGES = 1500
 IDLE_PAGE = 600.0  # seconds without a request, after which a page gives way to a new one
 TOO_MANY_PAGES = "Too many pages are open. Close some; after ten minutes you can open another."
-
-
-class TooManyPages(Exception):
-    """A page more than may be open; what to say is its text."""
-
-    def __init__(self) -> None:
-        super().__init__(TOO_MANY_PAGES)
 
 
 class Claims:
@@ -73,7 +67,7 @@ class OpenPages:
         self._lock = threading.Lock()
 
     def enter(self, session: str, owner: str) -> None:
-        """Note a request of a page; raises TooManyPages where it is new and there is no room."""
+        """Note a request of a page; raises Refused where it is new and there is no room."""
         with self._lock:
             now = self._clock()
             if session not in self._pages:
@@ -90,27 +84,5 @@ class OpenPages:
 
     def _drop(self, oldest: str, now: float) -> None:
         if now - self._pages[oldest][1] < IDLE_PAGE:
-            raise TooManyPages
+            raise Refused(TOO_MANY_PAGES, 429)
         del self._pages[oldest]
-
-
-class UnderWay:
-    """How many requests of each owner are being answered; for the thread of the event loop."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-
-    def count(self, owner: str) -> int:
-        """How many of an owner's there are now."""
-        return self._counts[owner]
-
-    @contextmanager
-    def one_more(self, owner: str) -> Iterator[None]:
-        """Count one until it is answered."""
-        self._counts[owner] += 1
-        try:
-            yield
-        finally:
-            self._counts[owner] -= 1
-            if not self._counts[owner]:
-                del self._counts[owner]

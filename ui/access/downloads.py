@@ -19,21 +19,18 @@ from engine.errors import HoneError
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
-PREFIX = "/download/"
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,150}", re.ASCII)
 # What is in a downloaded file is never shown as a page of Hone's.
-HEADERS = {"Content-Security-Policy": "sandbox; default-src 'none'", "Cache-Control": "no-store"}
+FILE_HEADERS = {
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "Cache-Control": "no-store",
+}
 GONE = "This file is not there any more. Press the button again."
 
 
 def run_link(run: RunDir, file: Path) -> str:
     """The link to a file that was made of a run."""
     return f"download/run/{run.id}/{file.name}"
-
-
-def recipe_link(recipe_id: str) -> str:
-    """The link to a recipe."""
-    return f"download/recipe/{recipe_id}"
 
 
 def new_file(store: Store, name: str) -> tuple[Path, str]:
@@ -54,16 +51,17 @@ def made_folder(store: Store) -> Path:
     return store.tmp / "downloads"
 
 
-def send_file(store: Store, path: str) -> Response:
-    """The file of a link, if it is this owner's; 404 for anything else, whatever it is."""
+def send_file(store: Store, name: str) -> Response:
+    """What a link names after /download/, if it is this owner's; 404 for anything else."""
     try:
-        found = _find_file(store, path.removeprefix(PREFIX).split("/"))
+        found = _find_file(store, name.split("/"))
     except (HoneError, OSError, ValueError):
         found = None
     if found is None or found.is_symlink() or not found.is_file():
         return JSONResponse({"error": GONE}, 404)
-    name = re.sub(r"^[0-9a-f]{16}-", "", found.name)
-    return FileResponse(found, headers=HEADERS, filename=name, media_type=_type_of(found))
+    filename = re.sub(r"^[0-9a-f]{16}-", "", found.name)
+    kind = "application/zip" if found.suffix == ".zip" else "application/octet-stream"
+    return FileResponse(found, headers=FILE_HEADERS, filename=filename, media_type=kind)
 
 
 def _find_file(store: Store, parts: list[str]) -> Path | None:
@@ -75,7 +73,3 @@ def _find_file(store: Store, parts: list[str]) -> Path | None:
         case ["file", name] if FILE_NAME.fullmatch(name):
             return made_folder(store) / name
     return None
-
-
-def _type_of(path: Path) -> str:
-    return "application/zip" if path.suffix == ".zip" else "application/octet-stream"

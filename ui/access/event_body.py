@@ -5,24 +5,24 @@ Gradio hands most values to the handlers as they came, so anything could arrive 
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import gradio as gr
+from pydantic import BaseModel, Field, Strict, StrictBool, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
-SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
-DEEPEST = 40  # lists and objects within each other
-MOST_VALUES = 50_000  # in one body; the page sends a few hundred
+from ui.access.messages import Refused
+
+BODY_LEVELS = 40  # lists and objects within each other
+BODY_VALUES = 50_000  # in one body; the page sends a few hundred
 STRANGE = "The page sent something that this button does not take. Reload the page."
-FILE_MARK = {"_type": "gradio.FileData"}  # how Gradio marks what names a file
 OwnsFile = Callable[[Path], bool]  # whether the visitor has uploaded the file at a path
 
 
-class StrangeBody(ValueError):
+class StrangeBody(Refused):
     """A body that no page of Hone's sends; what to say is its text."""
 
     def __init__(self) -> None:
@@ -32,10 +32,8 @@ class StrangeBody(ValueError):
 def parse_body(raw: bytes) -> dict[str, Any]:
     """The JSON object of a request: finite numbers, whole letters, no endless nesting."""
     try:
-        body = json.loads(raw, parse_constant=_no_constant)
-        if b"\\ud" in raw.lower():  # half a letter (a lone surrogate) cannot be written to a file
-            json.dumps(body, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
+        body = from_json(raw, allow_inf_nan=False)
+    except ValueError:
         raise StrangeBody from None
     if not isinstance(body, dict):
         raise StrangeBody
@@ -43,10 +41,6 @@ def parse_body(raw: bytes) -> dict[str, Any]:
         if isinstance(one, float) and not math.isfinite(one):
             raise StrangeBody
     return body
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _all_values(value: Any) -> Iterator[Any]:
@@ -57,18 +51,10 @@ def _all_values(value: Any) -> Iterator[Any]:
         yield one
         if isinstance(one, dict | list):
             seen += len(one)
-            if depth > DEEPEST or seen > MOST_VALUES:
+            if depth > BODY_LEVELS or seen > BODY_VALUES:
                 raise StrangeBody
             inside = one.values() if isinstance(one, dict) else one
             waiting.extend((part, depth + 1) for part in inside)
-
-
-def session_of(body: dict[str, Any]) -> str:
-    """The session that a body names."""
-    session = body.get("session_hash")
-    if not isinstance(session, str) or not SESSION.fullmatch(session):
-        raise StrangeBody
-    return session
 
 
 def check_event(blocks: gr.Blocks, body: dict[str, Any], owns: OwnsFile) -> None:
@@ -78,7 +64,8 @@ def check_event(blocks: gr.Blocks, body: dict[str, Any], owns: OwnsFile) -> None
     named = trigger is None or _number_of(trigger) >= 0
     if fn is None or not isinstance(data, list) or not named or body.get("batched"):
         raise StrangeBody
-    if _takes_event_data(fn.fn) and not isinstance(about, dict):
+    takes_event = gr.EventData in getattr(fn.fn, "__annotations__", {}).values()
+    if takes_event and not isinstance(about, dict):
         raise StrangeBody
     if fn.cancels:  # Gradio replaces what it is given
         return
@@ -103,107 +90,63 @@ def _number_of(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else -1
 
 
-def _takes_event_data(handler: Any) -> bool:
-    """Whether a handler takes what a widget says of the event itself."""
-    return gr.EventData in getattr(handler, "__annotations__", {}).values()
-
-
 # --- values of widgets ---
+
+
+class TextPart(BaseModel, extra="forbid"):
+    """Text within a turn. Other kinds (component, file) Gradio would build, fetch or open before
+    any handler sees them."""
+
+    text: str
+    type: Literal["text"] = "text"
+
+
+class ChatTurn(BaseModel, extra="forbid"):
+    """A message of a chat, as Gradio's own page sends it back."""
+
+    role: str
+    content: str | TextPart | list[str | TextPart]
+    metadata: None = None
+    options: None = None
+
+
+class FileMark(BaseModel, extra="forbid"):
+    """How Gradio marks what names a file."""
+
+    kind: Literal["gradio.FileData"] = Field(alias="_type")
+
+
+class NamedFile(BaseModel, extra="allow"):
+    """A file as the page names it. Gradio would fetch or open what is named within it."""
+
+    __pydantic_extra__: dict[str, str | float | None]
+    path: str
+    meta: FileMark = FileMark(_type="gradio.FileData")
+
+
+Number = Annotated[float, Strict(), Field(gt=-(2**63), lt=2**63)]
+FILE_WIDGETS = (gr.File, gr.UploadButton)
+# What widgets can hold, by their kinds.
+VALUES: dict[tuple[type, ...], TypeAdapter[Any]] = {
+    (gr.Textbox, gr.HTML): TypeAdapter(str),
+    (gr.Checkbox,): TypeAdapter(StrictBool),
+    (gr.Number, gr.Slider, gr.Timer): TypeAdapter(Number),
+    (gr.CheckboxGroup,): TypeAdapter(list[str]),
+    (gr.Radio, gr.Dropdown): TypeAdapter(str | Number),
+    (gr.Chatbot,): TypeAdapter(list[ChatTurn]),
+    FILE_WIDGETS: TypeAdapter(NamedFile | list[NamedFile]),
+}
 
 
 def fits(block: Any, value: Any) -> bool:
     """Whether a widget of this kind can have this value."""
     if value is None or isinstance(block, gr.State):  # its value is the server's own
         return True
-    for kind, test in TESTS:
-        if isinstance(block, kind):
-            return test(value)
-    return False
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 2**63
-
-
-def _is_texts(value: Any) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
-
-
-def _is_choice(value: Any) -> bool:
-    return _is_text(value) or _is_number(value)
-
-
-def _is_turns(value: Any) -> bool:
-    """The messages of a chat, as Gradio's own page sends them back.
-
-    Other parts than text (``"type": "component"`` or ``"file"``) Gradio would build, fetch or open
-    before any handler sees them.
-    """
-    return isinstance(value, list) and all(map(_is_turn, value))
-
-
-def _is_turn(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() <= {"role", "content", "metadata", "options"}
-        and isinstance(value.get("role"), str)
-        and _is_content(value.get("content"))
-        and value.get("metadata") is None
-        and value.get("options") is None
-    )
-
-
-def _is_content(value: Any) -> bool:
-    parts = value if isinstance(value, list) else [value]
-    return all(_is_text(part) or _is_text_part(part) for part in parts)
-
-
-def _is_text_part(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and value.keys() <= {"text", "type"}
-        and _is_text(value.get("text"))
-        and value.get("type", "text") == "text"
-    )
-
-
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_files(value: Any) -> bool:
-    return all(map(_is_file, value if isinstance(value, list) else [value]))
-
-
-def _is_file(value: Any) -> bool:
-    """A file as the page names it. Gradio would fetch or open what is named within it."""
-    if not isinstance(value, dict) or not isinstance(value.get("path"), str):
+    adapter = next((one for kinds, one in VALUES.items() if isinstance(block, kinds)), None)
+    try:
+        return adapter is not None and adapter.validate_python(value) is not None
+    except ValidationError:
         return False
-    plain = (part for key, part in value.items() if key != "meta")
-    return value.get("meta", FILE_MARK) == FILE_MARK and not any(
-        isinstance(part, dict | list) for part in plain
-    )
-
-
-TESTS: tuple[tuple[type, Callable[[Any], bool]], ...] = (
-    (gr.Textbox, _is_text),
-    (gr.HTML, _is_text),
-    (gr.Checkbox, _is_flag),
-    (gr.Number, _is_number),
-    (gr.Slider, _is_number),
-    (gr.Timer, _is_number),
-    (gr.CheckboxGroup, _is_texts),
-    (gr.Radio, _is_choice),
-    (gr.Dropdown, _is_choice),
-    (gr.Chatbot, _is_turns),
-    (gr.File, _is_files),
-    (gr.UploadButton, _is_files),
-)
-FILE_WIDGETS = (gr.File, gr.UploadButton)
 
 
 def _files_are_own(block: Any, value: Any, owns: OwnsFile) -> bool:

@@ -1,12 +1,14 @@
 """The guard of the page: every request passes it, before Gradio sees any of it.
 
-It asks where a request comes from (host, page), who sends it (ui.access.doors), whether the page
-needs that route (ui.access.routes), and whether what it names is the visitor's.
+It asks where a request comes from (host, page), who sends it (ui.access.authentication), whether
+the page needs that route (ui.access.routes), and whether what it names is the visitor's.
 """
 
 from __future__ import annotations
 
 import logging
+import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,30 +22,29 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from engine.store.workspace import Store
 from ui.access import downloads, event_body
-from ui.access.claims import Claims, OpenPages, TooManyPages, UnderWay
-from ui.access.doors import Door
+from ui.access.authentication import Authentication
+from ui.access.claims import Claims, OpenPages
 from ui.access.event_body import StrangeBody
-from ui.access.messages import Answering, again, read_body, uncompressed
-from ui.access.origin import foreign_problem, host_problem
-from ui.access.routes import Kind, Route, find_route
+from ui.access.messages import Answering, Refused, again, read_body, uncompressed
+from ui.access.routes import Kind, Route, check_host, check_sender, find_route
 from ui.access.uploads import Uploads
 from ui.access.visitor import Visitor, visitor_of
 
-APP_LOG = logging.getLogger("hone")
 NOT_HERE = "There is nothing here. Go back to the page."
-NOT_YOURS = "This belongs to another page. Reload yours."
+OTHER_PAGES = "This belongs to another page. Reload yours."
 TOO_LONG = "This is too much at once. Save it as a file and add the file."
 TOO_MUCH = "Too much of yours is waiting already. Try again when that is done."
 BUG = "Something went wrong in Hone. Its details are in app.log."
+SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
 SHORT_BODY = 2**16  # bytes that are checked in no time
-CHECKS_AT_ONCE = 2  # longer bodies, each in a thread: the page answers everybody else meanwhile
+LONG_BODIES_AT_ONCE = 2  # each in a thread: the page answers everybody else meanwhile
 
 
 @dataclass(frozen=True)
 class Site:
     """What the guard knows of the place that it guards."""
 
-    door: Door
+    authentication: Authentication
     store: Store  # of the workspace; each visitor's own is asked of it
     uploads: Uploads
     hosts: frozenset[str] | None = None  # names that the page is reached by; None: by any
@@ -73,8 +74,9 @@ class Guard:
         self.app, self.page, self.site = app, page, site
         self._headers = site.headers
         self._limits = site.store.limits
-        self._pages, self._under_way = OpenPages(self._limits.open_pages), UnderWay()
-        self._checks = anyio.Semaphore(CHECKS_AT_ONCE)
+        self._pages = OpenPages(self._limits.open_pages)
+        self._under_way: Counter[str] = Counter()  # requests of each owner, in this thread alone
+        self._checks = anyio.Semaphore(LONG_BODIES_AT_ONCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -85,114 +87,92 @@ class Guard:
             await self._answer(scope, receive, Answering(send, self._headers))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Answering) -> None:
-        request = Request(scope, receive)
         try:
-            answer = await self._admit(request, send)
-            if answer is None:
-                return
-        except StrangeBody as error:
-            answer = JSONResponse({"error": str(error)}, 400)
-        except TooManyPages as error:
-            answer = JSONResponse({"error": str(error)}, 429)
+            answer = await self._admit(Request(scope, receive), send)
         except ClientDisconnect:
             return
+        except Refused as error:
+            answer = JSONResponse({"error": str(error)}, error.status)
         except Exception as error:
-            APP_LOG.error("bug at %s", scope["path"], exc_info=error)
-            if send.begun:
-                return
-            answer = JSONResponse({"error": BUG}, 500)
-        await answer(scope, receive, send)
+            logging.getLogger("hone").error("bug at %s", scope["path"], exc_info=error)
+            answer = None if send.begun else JSONResponse({"error": BUG}, 500)
+        if answer:
+            await answer(scope, receive, send)
 
     async def _admit(self, request: Request, send: Answering) -> Response | None:
-        """The guard's own answer; None where Gradio has answered."""
-        site, path = self.site, request.scope["path"]
-        if problem := host_problem(request, site.hosts):
-            return JSONResponse({"error": problem}, 400)
-        if problem := foreign_problem(request, forwarded=site.framed):
-            return JSONResponse({"error": problem}, 403)
-        found = find_route(request.method, path)
+        """The guard's own answer; None where Gradio has answered. Raises Refused."""
+        check_host(request, self.site.hosts)
+        check_sender(request, forwarded=self.site.framed)
+        found = find_route(request.method, request.scope["path"])
         if found and found[0].kind == "public":
-            await self.app(request.scope, request.receive, send)
-            return None
-        admission = await site.door.admit(request)
+            return await self._pass(request, send)
+        admission = await self.site.authentication.admit(request)
         send.cookie = admission.cookie
         if admission.visitor is None:
             return admission.answer
+        if found is None or "deep_link" in request.query_params:
+            raise Refused(NOT_HERE, 404)
         return await self._serve(request, send, admission.visitor, found)
 
     async def _serve(
-        self, request: Request, send: Answering, visitor: Visitor, found: tuple[Route, str] | None
+        self, request: Request, send: Answering, visitor: Visitor, found: tuple[Route, str]
     ) -> Response | None:
-        """Answer a visitor who was let in."""
-        store, owner = self.site.store, visitor.owner
+        """Answer a visitor who was let in; what his request names must be his."""
+        store, owner, query = self.site.store, visitor.owner, request.query_params
         if owner != store.owner:
             store = store.for_owner(owner)
         store.touch_owner()
         request.scope.setdefault("state", {})["visitor"] = visitor
-        answer = self._answer_itself(request, store, visitor, found)
-        if answer or found is None:
-            return answer
         route, name = found
         match route.kind:
+            case "nothing":
+                return JSONResponse({"success": True})
+            case "whoami":
+                return JSONResponse({"name": visitor.name})
+            case "download":
+                return downloads.send_file(store, name)
             case "upload":
-                return await self._take_upload(request, owner)
+                if "upload_id" in query:
+                    self._claim("upload", query["upload_id"], owner)
+                return await self.site.uploads.receive(request, owner)
             case "event" | "cancel" | "server" as kind:
-                return await self._pass_body(request, send, owner, kind)
-            case kind:
-                return await self._pass_named(request, send, owner, (kind, name))
+                await self._pass_body(request, send, owner, kind)
+                return None
+            case "session":
+                self._claim("session", name or query.get("session_hash", ""), owner)
+            case "progress":
+                self._claim("upload", query.get("upload_id", ""), owner)
+        return await self._pass(request, send)
 
-    def _answer_itself(
-        self, request: Request, store: Store, visitor: Visitor, found: tuple[Route, str] | None
-    ) -> Response | None:
-        """The answer to what is none of Gradio's business."""
-        path = request.scope["path"]
-        if path == "/whoami" and request.method == "GET":
-            return JSONResponse({"name": visitor.name})
-        if path.startswith(downloads.PREFIX) and request.method == "GET":
-            return downloads.send_file(store, path)
-        if found is None or "deep_link" in request.query_params:
-            return JSONResponse({"error": NOT_HERE}, 404)
-        return JSONResponse({"success": True}) if found[0].kind == "nothing" else None
-
-    async def _take_upload(self, request: Request, owner: str) -> Response:
-        upload = request.query_params.get("upload_id")
-        if upload is not None and not self._claim("upload", upload, owner):
-            return JSONResponse({"error": NOT_YOURS}, 403)
-        return await self.site.uploads.receive(request, owner)
-
-    async def _pass_named(
-        self, request: Request, send: Answering, owner: str, what: tuple[Kind, str]
-    ) -> Response | None:
-        """Pass a request on whose address names a session or an upload, if it is its sender's."""
-        (kind, name), query = what, request.query_params
-        own = True
-        if kind == "session":
-            own = self._claim("session", name or query.get("session_hash", ""), owner)
-        elif kind == "progress":
-            own = self._claim("upload", query.get("upload_id", ""), owner)
-        if not own:
-            return JSONResponse({"error": NOT_YOURS}, 403)
+    async def _pass(self, request: Request, send: Send) -> Response | None:
+        """Let Gradio answer."""
         await self.app(request.scope, request.receive, send)
         return None
 
-    async def _pass_body(
-        self, request: Request, send: Answering, owner: str, kind: Kind
-    ) -> Response | None:
+    async def _pass_body(self, request: Request, send: Answering, owner: str, kind: Kind) -> None:
         """Pass a request on whose body names a session, if all that it names is its sender's."""
-        asked = self._under_way.count(owner) + (kind == "event" and self._count_waiting(owner))
+        asked = self._under_way[owner] + (kind == "event" and self._count_waiting(owner))
         if asked >= self._limits.requests_at_once:
-            return JSONResponse({"error": TOO_MUCH}, 429)
-        with self._under_way.one_more(owner):
+            raise Refused(TOO_MUCH, 429)
+        self._under_way[owner] += 1
+        try:
             raw = await read_body(request, self._limits.request_bytes)
             if raw is None:
-                return JSONResponse({"error": TOO_LONG}, 413)
-            if not await self._allows(kind, raw, owner):
-                return JSONResponse({"error": NOT_YOURS}, 403)
+                raise Refused(TOO_LONG, 413)
+            if len(raw) <= SHORT_BODY:
+                self._check_body(kind, raw, owner)
+            else:
+                async with self._checks:
+                    await run_sync(self._check_body, kind, raw, owner)
+            scope = request.scope
             if kind == "event":
                 send.on_json = lambda answer: self._note_event(answer, owner)
-            scope = uncompressed(request.scope, kind)
+                scope = uncompressed(scope)
             await self.app(scope, again(raw, request.receive), send)
-        return None
+        finally:
+            self._under_way[owner] -= 1
+            if not self._under_way[owner]:
+                del self._under_way[owner]
 
     def _count_waiting(self, owner: str) -> int:
         """How many events of an owner are in Gradio's queue and have not begun."""
@@ -200,33 +180,26 @@ class Guard:
         waiting = [event.request for one in queues for event in one.queue]
         return sum(visitor_of(request).owner == owner for request in waiting)
 
-    async def _allows(self, kind: Kind, raw: bytes, owner: str) -> bool:
-        """Whether what a body names is its sender's; raises StrangeBody."""
-        if len(raw) <= SHORT_BODY:
-            return self._check_body(kind, raw, owner)
-        async with self._checks:
-            return await run_sync(self._check_body, kind, raw, owner)
-
-    def _claim(self, kind: str, name: str, owner: str) -> bool:
-        if not event_body.SESSION.fullmatch(name):
+    def _claim(self, kind: str, name: Any, owner: str) -> None:
+        """Take a name for an owner; raises Refused where it is another's, or none."""
+        if not isinstance(name, str) or not SESSION.fullmatch(name):
             raise StrangeBody
-        own = self.site.claims.claim(kind, name, owner)
-        if own and kind == "session":
+        if not self.site.claims.claim(kind, name, owner):
+            raise Refused(OTHER_PAGES, 403)
+        if kind == "session":
             self._pages.enter(name, owner)
-        return own
 
-    def _check_body(self, kind: Kind, raw: bytes, owner: str) -> bool:
+    def _check_body(self, kind: Kind, raw: bytes, owner: str) -> None:
+        """Raise Refused for a body that the page does not send, or that names another's."""
         blocks: gr.Blocks = self.page.get_blocks()
         body = event_body.parse_body(raw)
-        if not self._claim("session", event_body.session_of(body), owner):
-            return False
+        self._claim("session", body.get("session_hash"), owner)
         if kind == "event":
             event_body.check_event(blocks, body, lambda path: self.site.uploads.owns(owner, path))
         elif kind == "server":
             event_body.check_server_call(blocks, body)
-        elif kind == "cancel":
-            return self.site.claims.holds("event", str(body.get("event_id")), owner)
-        return True
+        elif not self.site.claims.holds("event", str(body.get("event_id")), owner):
+            raise Refused(OTHER_PAGES, 403)
 
     def _note_event(self, answer: Any, owner: str) -> None:
         """Only who has asked for an event may cancel it."""

@@ -18,7 +18,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from engine.errors import HoneError
 from ui.access.accounts import Account, Accounts
-from ui.access.doors import Admission
+from ui.access.authentication import Admission
+from ui.access.messages import read_body
 from ui.access.pages import login_page
 from ui.access.signing import cookie_header
 from ui.access.throttle import Throttle
@@ -28,7 +29,7 @@ IDLE_SECONDS = 12 * 3600.0  # after which a session ends; an open page keeps it 
 LONGEST_SECONDS = 14 * 24 * 3600.0
 MOST_SESSIONS = 20  # of one user; his oldest ends first
 LONGEST_FORM = 8192  # bytes
-CHECKS_AT_ONCE = 2  # passwords: each takes 32 MB
+PASSWORDS_AT_ONCE = 2  # that are checked: each takes 32 MB
 WRONG = "The name or the password is wrong."
 LOG_IN = "Your session has ended. Log in again."
 
@@ -85,16 +86,21 @@ def _key_of(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
 
 
-class LoginDoor:
+class LoginAuthentication:
     """Users log in; the administrator works in the workspace itself, the others each in their own.
 
-    Raises HoneError where the users' file cannot be read.
+    Raises HoneError where the users' file cannot be read or holds nobody.
     """
 
     def __init__(self, cookie: str, accounts: Accounts) -> None:
+        if not accounts.all():
+            raise HoneError(
+                f"There are no users in {accounts.path} yet. Add the first: "
+                f"python3 start.py user add NAME --admin --users {accounts.path}"
+            )
         self._cookie, self._accounts = cookie, accounts
         self._sessions, self._throttle = Sessions(), Throttle()
-        self._checks = anyio.Semaphore(CHECKS_AT_ONCE)
+        self._checks = anyio.Semaphore(PASSWORDS_AT_ONCE)
 
     async def admit(self, request: Request) -> Admission:
         path, method = request.scope["path"], request.method
@@ -144,25 +150,11 @@ def _ask_to_log_in(path: str) -> Response:
 
 
 async def _read_form(request: Request) -> tuple[str, str]:
-    """Name and password as typed; empty where the form is none."""
-    body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > LONGEST_FORM:
-            return "", ""
-    text = body.decode("utf-8", "replace")
+    """Name and password as typed; empty where the form has none."""
+    body = await read_body(request, LONGEST_FORM) or b""
     try:
-        fields = parse_qs(text, keep_blank_values=True, max_num_fields=10)
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=10)
     except ValueError:  # more fields than the form has
         return "", ""
     name, password = (fields.get(key, [""])[0] for key in ("name", "password"))
     return name.strip().lower()[:40], password
-
-
-def check_accounts(accounts: Accounts) -> None:
-    """Raise HoneError where nobody could log in."""
-    if not accounts.all():
-        raise HoneError(
-            f"There are no users in {accounts.path} yet. Add the first: "
-            f"python3 start.py user add NAME --admin --users {accounts.path}"
-        )

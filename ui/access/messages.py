@@ -1,16 +1,23 @@
-"""What passes through the guard: a request's body read and given on, an answer's headers."""
+"""What passes through the guard: a body read and given on, an answer's headers, a refusal."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import Message, Receive, Scope, Send
 
-from ui.access.routes import Kind
+
+class Refused(Exception):
+    """A request that is not passed on: what is answered instead, with this HTTP status."""
+
+    def __init__(self, why: str, status: int = 400) -> None:
+        super().__init__(why)
+        self.status = status
 
 
 class Answering:
@@ -30,7 +37,8 @@ class Answering:
         elif message["type"] == "http.response.body" and self.on_json:
             self._seen += message.get("body", b"")
             if not message.get("more_body"):
-                self.on_json(_json_of(self._seen))
+                with suppress(ValueError):
+                    self.on_json(json.loads(self._seen))
         await self._send(message)
 
     def _change(self, headers: MutableHeaders) -> None:
@@ -40,13 +48,6 @@ class Answering:
             headers.setdefault(name, value)
         if self.cookie:
             headers.append("set-cookie", self.cookie)
-
-
-def _json_of(raw: bytes) -> Any:
-    try:
-        return json.loads(raw)
-    except ValueError:
-        return None
 
 
 async def read_body(request: Request, most: float) -> bytes | None:
@@ -74,9 +75,7 @@ def again(raw: bytes, receive: Receive) -> Receive:
     return once_more
 
 
-def uncompressed(scope: Scope, kind: Kind) -> Scope:
-    """The request of an event asks for a plain answer, since the guard reads it."""
-    if kind != "event":
-        return scope
+def uncompressed(scope: Scope) -> Scope:
+    """The request, which asks for a plain answer, since the guard reads it."""
     kept = [(name, value) for name, value in scope["headers"] if name != b"accept-encoding"]
     return {**scope, "headers": kept}

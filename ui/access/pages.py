@@ -5,16 +5,11 @@ They are whole without a script, and ask for nothing else.
 
 from __future__ import annotations
 
-import re
-from functools import cache
-from pathlib import Path
-
 from starlette.responses import HTMLResponse
 
-from ui.text import escape_html
+from ui.text import escape_html, logo, page_colours, read_asset
 
-ASSETS = Path(__file__).parent.parent / "assets"
-HEADERS = {
+PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
@@ -59,25 +54,14 @@ def _refresh(address: str) -> str:
 
 
 def _page(title: str, body: str, status: int, head: str = "") -> HTMLResponse:
-    logo = _asset("logo.svg").replace("<svg ", '<svg aria-hidden="true" ')
+    light, dark = page_colours()
+    styles = f":root {{{light}}}@media (prefers-color-scheme: dark) {{ :root {{{dark}}} }}"
+    styles += read_asset("login.css")
     html = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape_html(title)}</title>{head}<style>{_styles()}</style></head>"
-        f"<body><main><header>{logo}<h1>{escape_html(title)}</h1></header>{body}</main></body>"
+        f"<title>{escape_html(title)}</title>{head}<style>{styles}</style></head>"
+        f"<body><main><header>{logo()}<h1>{escape_html(title)}</h1></header>{body}</main></body>"
         "</html>"
     )
-    return HTMLResponse(html, status, HEADERS)
-
-
-@cache
-def _styles() -> str:
-    """The page's colours, light and dark, and these pages' own rules."""
-    light, dark = re.findall(r"(?:^:root|^\.dark) \{(.*?)^\}", _asset("app.css"), re.S | re.M)
-    darker = f"@media (prefers-color-scheme: dark) {{ :root {{{dark}}} }}"
-    return f":root {{{light}}}{darker}{_asset('door.css')}"
-
-
-@cache
-def _asset(name: str) -> str:
-    return (ASSETS / name).read_text(encoding="utf-8")
+    return HTMLResponse(html, status, PAGE_HEADERS)

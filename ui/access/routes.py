@@ -1,4 +1,6 @@
-"""Which of Gradio's routes the page needs; all others are closed.
+"""Which requests reach the page: by which name, from which page, and by which route.
+
+Routes are Hone's own, and those of Gradio's that the page needs; all others are closed.
 
 Gradio 6.31 also serves files and pages of elsewhere (file=, proxy=), shared states (deep_link),
 an API (info, call, api), records of runs, monitoring, profiling, and an editor that runs code.
@@ -8,12 +10,24 @@ from __future__ import annotations
 
 import re
 from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
 
+from starlette.requests import Request
+
+from ui.access.messages import Refused
+
+SAFE_METHODS = ("GET", "HEAD")
+UNKNOWN_HOST = "Hone does not answer to this name. Open the address that it printed at its start."
+FOREIGN = "This request comes from a page that is not Hone's, so it was refused."
+UNSIGNED = "This request does not say which page it comes from (Origin), so it was refused."
+HOST = re.compile(r"([\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d+)?", re.ASCII)
+DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 API = "/gradio_api"
 # How a request is checked: open to everybody; nothing of it is somebody's; nothing is done for it
-# (Gradio's page sends it and wants an answer); or what it names.
+# (Gradio's page sends it and wants an answer); Hone answers it itself; or what it names.
 Kind = Literal[
-    "public", "plain", "nothing", "event", "cancel", "server", "session", "upload", "progress",
+    "public", "plain", "nothing", "whoami", "download", "event", "cancel", "server", "session",
+    "upload", "progress",
 ]  # fmt: skip
 
 
@@ -41,6 +55,8 @@ ROUTES = (
     _route("GET", r"/config/?", "plain"),
     _route("GET", rf"{API}/app_id/?", "plain"),
     _route("POST", rf"{API}/reset/?", "nothing"),
+    _route("GET", r"/whoami", "whoami"),
+    _route("GET", r"/download/(.*)", "download"),
     # run/predict: only events that do not wait in the queue (Stop in a chat); see app.py.
     _route("POST", rf"{API}/(?:queue/join|run/predict)/?", "event"),
     _route("POST", rf"{API}/cancel", "cancel"),
@@ -58,3 +74,48 @@ def find_route(method: str, path: str) -> tuple[Route, str] | None:
         if method in route.methods and (found := route.pattern.fullmatch(path)):
             return route, (found.groups() or ("",))[0]
     return None
+
+
+# --- the name a request was sent to, and the page that made a browser send it ---
+
+
+def check_host(request: Request, hosts: frozenset[str] | None) -> None:
+    """Raise Refused for a name that is not Hone's, or none; ``hosts``: None for any name.
+
+    Foreign names may be made to lead here (DNS rebinding), and one that is no name could pass for a
+    path.
+    """
+    found = HOST.fullmatch(request.headers.get("host", ""))
+    if not found or (hosts is not None and found[1].strip("[]").lower() not in hosts):
+        raise Refused(UNKNOWN_HOST)
+
+
+def check_sender(request: Request, forwarded: bool) -> None:
+    """Raise Refused for a request that another page than Hone's own may have sent.
+
+    ``forwarded``: a proxy stands before the page and says by which name it was asked.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    safe = request.method in SAFE_METHODS
+    if site is not None:
+        opened = safe and request.headers.get("sec-fetch-mode") == "navigate"
+        own = site in ("same-origin", "none") or opened
+    else:
+        own = safe if origin is None else _is_own(request, origin, forwarded)
+    if not own:
+        raise Refused(UNSIGNED if site is None and origin is None else FOREIGN, 403)
+
+
+def _is_own(request: Request, origin: str, forwarded: bool) -> bool:
+    names = [request.headers.get("host", "")]
+    if forwarded:
+        names += request.headers.get("x-forwarded-host", "").split(",")
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    if parts.scheme not in DEFAULT_PORTS or not parts.netloc:
+        return False
+    port = DEFAULT_PORTS[parts.scheme]
+    own = parts.netloc.lower().removesuffix(port)
+    return own in {name.strip().lower().removesuffix(port) for name in names if name.strip()}

@@ -34,8 +34,12 @@ class Signer:
         return text if made.isdecimal() and 0 <= time.time() - int(made) <= seconds else None
 
     def _signature(self, body: str) -> str:
-        made = hmac.digest(self._key, body.encode("utf-8", "replace"), hashlib.sha256)
-        return base64.urlsafe_b64encode(made).decode().rstrip("=")
+        return as_text(hmac.digest(self._key, body.encode("utf-8", "replace"), hashlib.sha256))
+
+
+def as_text(raw: bytes) -> str:
+    """Bytes in the letters that a cookie may hold."""
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def load_key(folder: Path) -> bytes:

@@ -8,14 +8,12 @@ its own visitor has uploaded, and only they are ever removed.
 from __future__ import annotations
 
 import contextlib
-import math
 import re
 import secrets
 import shutil
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +27,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import Message
 
 from engine.errors import DataError
+from engine.runs.disk_space import DISK_FULL_ERRNOS
+from engine.spec.limits import Limits
 from engine.text import format_bytes
+from ui.access.messages import Refused
 
 INCOMING = "incoming-"  # begins the name of a folder into which an upload is being written
 UPLOADED = re.compile(r"[0-9a-f]{64}")  # the folder of a whole upload: the hash of its contents
@@ -37,38 +38,30 @@ FORM_BYTES = 2**20  # of an upload that are no file: names and borders
 HOUR = 3600.0
 UNUSED = 4  # uploads of the largest size that an owner may have here without using them
 AT_ONCE = 2  # uploads of one owner
-NOT_YOURS = "This file was not uploaded from this page. Choose it again."
+NOT_UPLOADED = "This file was not uploaded from this page. Choose it again."
 NO_LENGTH = "An upload must say how long it is."
 BROKEN_OFF = "The upload was broken off. Choose the file again."
+TOO_MANY = "Up to {:,.0f} unused files are kept here. Put the rows into fewer files."
+UNUSED_LEFT = "There are {} of your unused uploads here. Reload the page, and try again in an hour."
 BUSY = "Other files of yours are being uploaded. Wait for them, and choose these again."
+FULL_DISK = "The disk is full, so the file was not kept. Free some space, then choose it again."
 TOO_SLOW = "The upload took too long. Choose a smaller file, or try again on a faster connection."
-
-
-class TooLarge(Exception):
-    """More arrived than may be uploaded at once."""
 
 
 class Uploads:
     """The uploads of all owners, below Gradio's temporary folder; safe to use from several threads.
 
-    ``largest``: bytes of one upload; ``kept``: seconds for which one that nobody uses is kept;
-    ``files``: of an owner who does not use them; ``seconds``: that one upload may take.
+    ``largest``: bytes of one upload; ``most``: bytes and ``files``: number of those that an owner
+    does not use; ``kept``: seconds until they go; ``seconds``: that one upload may take.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        largest: float,
-        kept: float = 24 * HOUR,
-        files: float = math.inf,
-        seconds: float = math.inf,
-    ) -> None:
+    def __init__(self, folder: Path, limits: Limits) -> None:
         self.folder = folder.resolve()
-        self.largest, self.most, self.kept = largest, UNUSED * largest, kept
-        self.files, self.seconds = files, seconds
-        self._owners: defaultdict[Path, set[str]] = defaultdict(set)
-        self._sizes: dict[Path, int] = {}
-        self._coming: defaultdict[str, list[int]] = defaultdict(list)  # lengths, of each owner
+        self.largest, self.most = limits.upload_bytes, UNUSED * limits.upload_bytes
+        self.kept = HOUR if limits.forgets else 24 * HOUR
+        self.files, self.seconds = limits.upload_files, limits.upload_seconds
+        self._files: dict[Path, tuple[int, set[str]]] = {}  # bytes, and who has uploaded it
+        self._coming: list[tuple[str, int]] = []  # owner and length of each that is on its way
         self._lock = threading.Lock()
 
     # --- coming in ---
@@ -78,27 +71,33 @@ class Uploads:
 
         The page shows what is answered as it is, so a refusal is plain text.
         """
-        said = request.headers.get("content-length", "")
-        if not said.isdecimal():
-            return PlainTextResponse(NO_LENGTH, 411)
-        length = int(said)
-        if problem := self._reserve(owner, length):
-            return PlainTextResponse(problem, 413)
+        length = request.headers.get("content-length", "")
         try:
-            return await self._take_in(request, owner)
-        finally:
-            with self._lock:
-                self._coming[owner].remove(length)
-                if not self._coming[owner]:
-                    del self._coming[owner]
+            if not length.isdecimal():
+                raise Refused(NO_LENGTH, 411)
+            with self._reserved(owner, int(length)):
+                return JSONResponse(await self._take_in(request, owner))
+        except Refused as error:
+            why, status = str(error), error.status
+        except TimeoutError:
+            why, status = TOO_SLOW, 408
+        except OSError as error:
+            if error.errno not in DISK_FULL_ERRNOS:
+                raise
+            why, status = FULL_DISK, 507
+        except (MultiPartException, HTTPException, ClientDisconnect) as error:
+            too_large = "allowed size" in str(error)
+            why, status = (self._too_large(), 413) if too_large else (BROKEN_OFF, 400)
+        return PlainTextResponse(why, status)
 
-    async def _take_in(self, request: Request, owner: str) -> Response:
+    async def _take_in(self, request: Request, owner: str) -> list[str]:
+        """The paths of the files."""
         folder = self.folder / f"{INCOMING}{secrets.token_hex(8)}"
-        folder.mkdir(parents=True)
         try:
+            folder.mkdir(parents=True)
             with anyio.fail_after(self.seconds):
                 paths, _, _ = await upload_fn(
-                    _bounded(request, self.largest + FORM_BYTES),
+                    self._bounded(request),
                     str(folder),
                     self.largest,
                     request.query_params.get("upload_id"),
@@ -106,48 +105,57 @@ class Uploads:
                     upload_progress=file_upload_statuses,
                 )
             with self._lock:
-                _, files = self._held(owner)
-            if files + len(paths) > self.files:
-                return PlainTextResponse(self._too_many(), 413)
-            return JSONResponse([str(self._keep(folder, Path(path), owner)) for path in paths])
-        except TimeoutError:
-            return PlainTextResponse(TOO_SLOW, 408)
-        except (MultiPartException, HTTPException, TooLarge, ClientDisconnect) as error:
-            too_large = isinstance(error, TooLarge) or "allowed size" in str(error)
-            said = self._too_large() if too_large else BROKEN_OFF
-            return PlainTextResponse(said, 413 if too_large else 400)
+                self._check_number(self._held(owner)[1] + len(paths))
+            return [str(self._keep(folder, Path(path), owner)) for path in paths]
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _reserve(self, owner: str, length: int) -> str:
-        """Keep room for an upload until it is here; else returns why there is none."""
+    @contextlib.contextmanager
+    def _reserved(self, owner: str, length: int) -> Iterator[None]:
+        """Keep room for an upload until it is here; raises Refused where there is none."""
         if length > self.largest + FORM_BYTES:
-            return self._too_large()
+            raise Refused(self._too_large(), 413)
         with self._lock:
             held, files = self._held(owner)
-            coming = self._coming.get(owner, [])
+            coming = [size for one, size in self._coming if one == owner]
+            taken = held + sum(coming)
             if len(coming) >= AT_ONCE:
-                return BUSY
-            if held + sum(coming) + length > self.most:
-                return (
-                    f"There are {format_bytes(held + sum(coming))} of your uploads here that were "
-                    "not used. Reload the page, and try again in an hour."
-                )
-            if files >= self.files:
-                return self._too_many()
-            self._coming[owner].append(length)
-        return ""
+                raise Refused(BUSY, 413)
+            if taken + length > self.most:
+                raise Refused(UNUSED_LEFT.format(format_bytes(taken)), 413)
+            self._check_number(files + 1)
+            self._coming.append((owner, length))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._coming.remove((owner, length))
+
+    def _bounded(self, request: Request) -> Request:
+        """The request, whose body is refused after so many bytes, whatever its header says."""
+        receive, seen = request.receive, 0
+
+        async def counted() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.largest + FORM_BYTES:
+                raise Refused(self._too_large(), 413)
+            return message
+
+        return Request(request.scope, counted)
 
     def _held(self, owner: str) -> tuple[int, int]:
         """Bytes and number of an owner's unused files, while the lock is held."""
-        sizes = [self._sizes[path] for path, owners in self._owners.items() if owner in owners]
+        sizes = [size for size, owners in self._files.values() if owner in owners]
         return sum(sizes), len(sizes)
 
     def _too_large(self) -> str:
         return f"Files of up to {format_bytes(self.largest)} can be added at a time."
 
-    def _too_many(self) -> str:
-        return f"Up to {self.files:,.0f} unused files are kept here. Put the rows into fewer files."
+    def _check_number(self, files: int) -> None:
+        if files > self.files:
+            raise Refused(TOO_MANY.format(self.files), 413)
 
     def _keep(self, folder: Path, path: Path, owner: str) -> Path:
         """Move a whole file to where Gradio looks for it, and note whose it is."""
@@ -161,15 +169,14 @@ class Uploads:
         """Note that a file below the folder is an upload of this owner's."""
         size = path.stat().st_size
         with self._lock:
-            self._owners[path].add(owner)
-            self._sizes[path] = size
+            self._files.setdefault(path, (size, set()))[1].add(owner)
 
     # --- being used ---
 
     def owns(self, owner: str, path: Path) -> bool:
         """Whether this owner has uploaded the file at a path, as the page knows it."""
         with self._lock:
-            return owner in self._owners.get(path, ())
+            return path in self._files and owner in self._files[path][1]
 
     def require(self, owner: str, files: Iterable[Any]) -> list[Path]:
         """The files' paths, if this owner has uploaded every one of them; else raises DataError."""
@@ -177,24 +184,48 @@ class Uploads:
         for file in files:
             path = Path(file) if isinstance(file, str) else Path()
             if not self.owns(owner, path) or not path.is_file():
-                raise DataError(NOT_YOURS)
+                raise DataError(NOT_UPLOADED)
             found.append(path)
         return found
+
+    @contextlib.contextmanager
+    def using(self, owner: str, files: Iterable[Any]) -> Iterator[list[Path]]:
+        """The paths of files that this owner has uploaded; afterwards they are gone."""
+        paths = self.require(owner, files)
+        try:
+            yield paths
+        finally:
+            self.discard(owner, paths)
 
     def discard(self, owner: str, paths: Iterable[Path]) -> None:
         """Remove files that an owner has uploaded; one that another has uploaded too stays."""
         for path in paths:
             with self._lock:
-                owners = self._owners.get(path, set())
+                _, owners = self._files.get(path, (0, set()))
                 if owner not in owners:
                     continue
                 owners.discard(owner)
                 if owners:
                     continue
-                del self._owners[path], self._sizes[path]
+                del self._files[path]
             path.unlink(missing_ok=True)
             if UPLOADED.fullmatch(path.parent.name):
-                _remove_if_empty(path.parent)
+                with contextlib.suppress(OSError):  # it holds another file
+                    path.parent.rmdir()
+        self._remove_traces()
+
+    def _remove_traces(self) -> None:
+        """Remove the empty file that Gradio leaves for each file that it gives to a handler."""
+        for path in self.folder.glob("tmp*"):
+            with contextlib.suppress(OSError):  # another page's, which is being removed, too
+                if path.stat().st_size == 0:
+                    path.unlink()
+
+    def discard_all(self, owner: str) -> None:
+        """Remove all files that an owner has uploaded and not used."""
+        with self._lock:
+            own = [path for path, (_, owners) in self._files.items() if owner in owners]
+        self.discard(owner, own)
 
     # --- being swept ---
 
@@ -212,8 +243,8 @@ class Uploads:
 
     def _remove(self, path: Path) -> None:
         with self._lock:
-            for file in [one for one in self._owners if path in one.parents]:
-                del self._owners[file], self._sizes[file]
+            for file in [one for one in self._files if path in one.parents]:
+                del self._files[file]
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
@@ -227,23 +258,3 @@ def _last_change(path: Path) -> float:
         return max(one.stat().st_mtime for one in (path, *inside))
     except OSError:  # it is going at this moment
         return time.time()
-
-
-def _remove_if_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()
-
-
-def _bounded(request: Request, most: float) -> Request:
-    """The request, whose body ends with TooLarge after so many bytes, whatever its header says."""
-    receive, seen = request.receive, 0
-
-    async def counted() -> Message:
-        nonlocal seen
-        message = await receive()
-        seen += len(message.get("body", b""))
-        if seen > most:
-            raise TooLarge
-        return message
-
-    return Request(request.scope, counted)

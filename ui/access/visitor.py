@@ -38,12 +38,20 @@ OWN_MACHINE = "Run Hone on your own machine."
 
 
 class Policy(NamedTuple):
-    """Permissions of a visitor, and what is said where he has none."""
+    """What a visitor may not do, as the sentence that he is told; empty where he may."""
 
-    may_open_folders: bool  # open model folders of this machine by their path
-    may_download: bool  # ask the Hub, download models and datasets, delete models
     folders_closed: str = ""
     hub_closed: str = ""
+
+    @property
+    def may_open_folders(self) -> bool:
+        """Open model folders of this machine by their path."""
+        return not self.folders_closed
+
+    @property
+    def may_download(self) -> bool:
+        """Ask the Hub, download models and datasets, delete models."""
+        return not self.hub_closed
 
     def require_folders(self) -> None:
         """Raise RunError where folders may not be opened."""
@@ -56,18 +64,14 @@ class Policy(NamedTuple):
             raise RunError(self.hub_closed)
 
 
-LOCAL_POLICY = Policy(may_open_folders=True, may_download=True)
+LOCAL_POLICY = Policy()
 USER_POLICY = Policy(
-    may_open_folders=False,
-    may_download=False,
     folders_closed="Folders of this machine are closed to all but the administrator. Ask him "
     "for the model.",
     hub_closed="Only the administrator of this machine downloads and deletes what comes from the "
     "Hub. Ask him for it, or add the data as a file.",
 )
 DEMO_POLICY = Policy(
-    may_open_folders=False,
-    may_download=False,
     folders_closed=f"Folders are closed in the public demo. {OWN_MACHINE}",
     hub_closed=f"The public demo downloads nothing and deletes no models. {OWN_MACHINE}",
 )

@@ -10,26 +10,15 @@ from gradio.components import Component
 
 from engine.data.rows import read_rows
 from engine.errors import HoneError, RunError
-from ui.compare.conversation import (
-    Turn,
-    add_message,
-    add_reply,
-    as_messages,
-    question_of,
-    suggestion_buttons,
-)
 from ui.compare.run_list import build_run_list, refresh_runs
 from ui.compare.score import ScoreWidgets, show_score, wire_score
 from ui.context import Context
-from ui.handlers import QUIET, Updates, Values, bind, event_text
-from ui.text import line
-from ui.theme import build_intro, make_button, raw_html
+from ui.handlers import QUIET, Updates, Values, bind, event_text, set_value
+from ui.text import escape_html, line
+from ui.theme import build_intro, button_list, make_button
 
-SUGGESTIONS = 6
-SUGGESTION_SCRIPT = (
-    "element.addEventListener('click', (e) => { const b = e.target.closest('button');"
-    " if (b) trigger('pick', { text: b.textContent }); })"
-)
+Turn = dict[str, Any]  # role and content, as Gradio's chatbot holds them
+SUGGESTIONS, LONGEST_SUGGESTION = 6, 200  # messages; characters
 NOTHING_TO_COMPARE = (
     "There is nothing to compare yet. Start a run on the Train tab. You can compare it after its "
     "first check."
@@ -44,7 +33,7 @@ class ChatWidgets:
         with gr.Row(equal_height=True, elem_classes="panes"):
             self.base = _chat_pane("Base model, before training", "base-pane")
             self.tuned = _chat_pane("Tuned model, after training", "tuned-pane")
-        self.suggestions = raw_html(elem_id="chips", js_on_load=SUGGESTION_SCRIPT)
+        self.suggestions = button_list("chips", ["pick"])
         small: dict[str, Any] = {"width": 92, "scale": 0}
         with gr.Row(elem_classes="ask", equal_height=True):
             self.message = gr.Textbox(
@@ -116,7 +105,7 @@ def _wire_chat(ctx: Context, chat: ChatWidgets) -> None:
     chat.stop.click(idle, None, both, cancels=[talking], queue=False, **QUIET)
     talking.failure(idle, None, both, **QUIET)
     for event in (chat.clear.click, chat.run.change):
-        event(bind(clear_conversations), None, [chat.base, chat.tuned], **QUIET)
+        event(bind(set_value, ([], [])), None, [chat.base, chat.tuned], **QUIET)
     chat.run.change(bind(suggest_messages, ctx), chat.run, chat.suggestions, **QUIET)
     chat.suggestions.pick(bind(use_suggestion), None, chat.message, **QUIET)
 
@@ -131,7 +120,8 @@ def send_message(ctx: Context, chat: ChatWidgets, values: Values) -> Iterator[Up
         raise RunError("There is no run to compare yet. Start one on the Train tab.")
     if not message.strip():
         raise RunError("Type a message first.")
-    base, tuned = (add_message(values[pane], message) for pane in (chat.base, chat.tuned))
+    asked = {"role": "user", "content": message}
+    base, tuned = ([*values[pane], asked] for pane in (chat.base, chat.tuned))
     yield {chat.message: "", **_replies(chat, base, tuned), **_buttons(chat, talking=True)}
     how = values[chat.temperature], int(values[chat.longest])
     try:
@@ -149,7 +139,9 @@ def send_message(ctx: Context, chat: ChatWidgets, values: Values) -> Iterator[Up
 def _replies(
     chat: ChatWidgets, base: list[Turn], tuned: list[Turn], pair: tuple[str, str] = ("", "")
 ) -> Updates:
-    return {chat.base: add_reply(base, pair[0]), chat.tuned: add_reply(tuned, pair[1])}
+    replies = ({"role": "assistant", "content": reply or "…"} for reply in pair)
+    turns = ([*asked, reply] for asked, reply in zip((base, tuned), replies, strict=True))
+    return dict(zip((chat.base, chat.tuned), turns, strict=True))
 
 
 def _buttons(chat: ChatWidgets, talking: bool) -> Updates:
@@ -161,9 +153,15 @@ def send_or_stop(talking: bool) -> tuple[Any, Any]:
     return gr.update(visible=not talking), gr.update(visible=talking)
 
 
-def clear_conversations() -> tuple[list[Turn], list[Turn]]:
-    """Begin both conversations anew."""
-    return [], []
+def as_messages(turns: list[Turn]) -> list[dict[str, str]]:
+    """Messages as the engine takes them: Gradio gives text in parts."""
+    return [{"role": turn["role"], "content": _turn_text(turn["content"])} for turn in turns]
+
+
+def _turn_text(content: Any) -> str:
+    if isinstance(content, str):
+        return content
+    return "".join(part if isinstance(part, str) else part.get("text", "") for part in content)
 
 
 def suggest_messages(ctx: Context, run_id: str | None) -> str:
@@ -179,6 +177,26 @@ def suggest_messages(ctx: Context, run_id: str | None) -> str:
     return suggestion_buttons(list(asked))
 
 
+def suggestion_buttons(texts: list[str]) -> str:
+    """The messages as buttons."""
+    if not texts:
+        return ""
+    buttons = (
+        f'<button type="button" class="suggest" data-do="pick" data-name="{text}">{text}</button>'
+        for text in map(escape_html, texts)
+    )
+    return '<p class="try">Try one that was held out:</p>' + "".join(buttons)
+
+
+def question_of(row: dict[str, Any]) -> str:
+    """What a row asks, if it is short enough to put on a button."""
+    if "messages" in row:
+        text = next((m["content"] for m in row["messages"] if m["role"] == "user"), "")
+    else:
+        text = row.get("prompt") or " ".join(row.get("text", "").split()[:8])
+    return text.strip() if len(text) <= LONGEST_SUGGESTION else ""
+
+
 def use_suggestion(event: gr.EventData) -> str:
     """A suggested message, put into the box where it can still be changed."""
-    return event_text(event, "text")
+    return event_text(event, "name")

@@ -18,7 +18,7 @@ from engine.text import count_of
 from ui.context import Context
 from ui.data.hub import HubWidgets, wire_hub
 from ui.data.intake import IntakeWidgets, take_in, wait_line
-from ui.handlers import QUIET, Updates, bind, hide_widget
+from ui.handlers import HIDDEN, QUIET, Updates, bind, set_value
 from ui.text import card, escape_html, line
 from ui.theme import make_button, raw_html
 
@@ -84,7 +84,7 @@ def wire_adding(ctx: Context, adding: AddWidgets, shown: IntakeWidgets) -> None:
     paste = adding.paste
     adding.use_paste.click(bind(add_pasted, ctx, shown, paste), paste, [*outputs, paste], **QUIET)
     wire_hub(ctx, adding.hub, shown)
-    adding.upload.clear(bind(hide_widget), None, adding.problem, **QUIET)
+    adding.upload.clear(bind(set_value, HIDDEN), None, adding.problem, **QUIET)
 
 
 # --- handlers ---
@@ -97,9 +97,8 @@ def add_files(
     if not files:
         yield gr.skip()
         return
-    uploads, owner = ctx.uploads, ctx.visitor.owner
-    paths = uploads.require(owner, files)
-    try:
+    # Afterwards the rows are in the workspace, or nobody waits for them.
+    with ctx.uploads.using(ctx.visitor.owner, files) as paths:
         yield {shown.problem: wait_line(f"Reading {count_of(len(paths), 'file')}.")}
         large = sum(path.stat().st_size for path in paths) > LARGE_UPLOAD
         if large and paths[0].suffix.lower() in PEEKED_FORMATS:
@@ -109,15 +108,13 @@ def add_files(
         yield from take_in(
             ctx, shown, box, partial(oneshot.add_dataset_files, ctx.engine.store, named, None)
         )
-    finally:
-        uploads.discard(owner, paths)  # the rows are in the workspace now, or nobody waits for them
 
 
 def add_pasted(
     ctx: Context, shown: IntakeWidgets, box: Component | None, text: str
 ) -> Iterator[Updates]:
     """Add pasted rows: JSON, a table or text, by its content."""
-    if not (text or "").strip():
+    if not text.strip():
         raise DataError("The box is empty. Copy some rows and paste them into it.")
     if len(text) > LONGEST_PASTE:
         raise DataError("This is too much text to paste. Save it as a file and add the file.")

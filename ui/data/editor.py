@@ -9,17 +9,22 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.data import edit
+from engine.data.prepared import Prepared
 from engine.errors import DataError
 from engine.store.data_limits import require_space
+from engine.text import count_of
 from ui.access import downloads
 from ui.context import Context
-from ui.data.edits import NEW_ROW, NO_EDITS, Edits, current_row, describe_edits
-from ui.data.inputs import DataInputs
 from ui.data.intake import dataset_choices
-from ui.handlers import LATEST, QUIET, Updates, Values, bind, download_on_click
+from ui.form import DataInputs
+from ui.handlers import LATEST, QUIET, Updates, Values, bind, download_on_click, set_value
 from ui.text import line
 from ui.theme import make_button, raw_html
 
+# "changed": rows by their number as a string (None: deleted); "added": new rows.
+Edits = dict[str, Any]
+NO_EDITS: Edits = {"changed": {}, "added": []}
+NEW_ROW = 0  # the number that adds a row
 TEXT_BOXES = 12  # texts of a row that can be changed here
 TOO_MANY_TURNS = (
     f"This row has more than {TEXT_BOXES} turns. Edit it in the file, and add the file again."
@@ -69,8 +74,8 @@ def wire_editor(ctx: Context, editor: Editor, inputs: DataInputs) -> None:
     keep = bind(keep_row, ctx, editor, inputs)
     editor.keep.click(keep, row | set(editor.texts), edits, **QUIET)
     editor.delete.click(bind(delete_row, editor, inputs), row, edits, **QUIET)
-    editor.discard.click(bind(discard_edits), None, edits, **QUIET)
-    source.change(bind(discard_edits), None, edits, **QUIET)
+    editor.discard.click(bind(set_value, NO_EDITS), None, edits, **QUIET)
+    source.change(bind(set_value, NO_EDITS), None, edits, **QUIET)
     edits.change(bind(describe_edits), edits, editor.summary, **QUIET)
     save = bind(save_as_dataset, ctx, editor, inputs)
     editor.save.click(save, fields | {edits}, [source, edits], **QUIET)
@@ -126,11 +131,6 @@ def delete_row(editor: Editor, inputs: DataInputs, values: Values) -> Edits:
     return {**edits, "changed": {**edits["changed"], str(number): None}}
 
 
-def discard_edits() -> Edits:
-    """No row is changed any more."""
-    return NO_EDITS
-
-
 def save_as_dataset(
     ctx: Context, editor: Editor, inputs: DataInputs, values: Values
 ) -> tuple[Any, Edits]:
@@ -179,3 +179,33 @@ def _row_key(editor: Editor, inputs: DataInputs, values: Values) -> str:
 def _check_opened(editor: Editor, inputs: DataInputs, values: Values) -> None:
     if values[editor.opened] != _row_key(editor, inputs, values):
         raise DataError("The boxes still show another row. Wait until this one is shown.")
+
+
+# --- edits that are not saved yet ---
+
+
+def current_row(prepared: Prepared, number: int, edits: Edits) -> dict[str, Any]:
+    """A row with its edits, or an empty one to add; raises DataError where there is none."""
+    if number == NEW_ROW:
+        return edit.blank_row(prepared.train_rows()[0])
+    changed = edits["changed"]
+    if str(number) not in changed:
+        row = edit.find_row(prepared, number)
+        if row is None:
+            raise DataError(f"There is no row {number:,} in use. The numbers are below the rows.")
+        return row
+    if changed[str(number)] is None:
+        raise DataError(f"Row {number:,} is deleted. Press “Discard the changes” to restore it.")
+    return changed[str(number)]  # type: ignore[no-any-return]
+
+
+def describe_edits(edits: Edits) -> str:
+    """What is changed and not saved yet."""
+    deleted = sum(row is None for row in edits["changed"].values())
+    parts = (
+        ("changed", len(edits["changed"]) - deleted),
+        ("deleted", deleted),
+        ("added", len(edits["added"])),
+    )
+    words = ", ".join(f"{count_of(number, 'row')} {what}" for what, number in parts if number)
+    return line(f"{words}. Not saved yet." if words else "Nothing is changed yet.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import get_args
 
 import gradio as gr
 from gradio.components import Component
@@ -59,8 +59,9 @@ def finding_updates(
 ) -> Updates:
     """All findings; until they are complete, an applied fix that is missing stays as it is."""
     by_fix = {one.fix: one for one in found if one.fix}
+    others = "".join(finding_card(one) for one in found if one.fix is None)
     updates: Updates = {
-        findings.others: finding_list([one for one in found if one.fix is None]),
+        findings.others: others and f'<section class="notes">{others}</section>',
         findings.confirm: gr.update(
             visible=any(one.kind == "unsure" and len(one.readings) < 2 for one in found)
         ),
@@ -83,15 +84,6 @@ def finding_updates(
     return updates
 
 
-def no_finding_updates(findings: FindingWidgets) -> Updates:
-    """Nothing is found: there are no rows."""
-    hidden: dict[str, Any] = gr.update(visible=False)
-    updates: Updates = {findings.others: "", findings.confirm: hidden}
-    for box in findings.fixes.values():
-        updates |= {box.group: hidden, box.text: ""}
-    return updates
-
-
 def finding_card(one: Finding) -> str:
     """One finding as HTML; its button stands beside it."""
     title = f"<h4>{escape_html(one.title)}</h4>"
@@ -108,8 +100,3 @@ def finding_card(one: Finding) -> str:
         f'<section class="finding" data-tone="{LEVEL_TONES[one.level]}">{title}'
         f"<p>{escape_html(one.text)}</p>{example}{where}</section>"
     )
-
-
-def finding_list(found: list[Finding]) -> str:
-    """Findings that no button fixes."""
-    return f'<section class="notes">{"".join(map(finding_card, found))}</section>' if found else ""

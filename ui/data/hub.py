@@ -67,13 +67,11 @@ def show_hub_dataset(ctx: Context, hub: HubWidgets, name: str) -> Updates:
         return {hub.about: gr.update(value=refused, visible=True), **hidden}
     configs = list(info.splits)
     default = info.default or next(iter(configs), "")
-    splits = list(info.splits.get(default, {}))
-    split = "train" if "train" in splits else next(iter(splits), None)
     shown = gr.update(visible=bool(configs))
     return {
         hub.about: gr.update(value=line(_about_dataset(info)), visible=True),
         hub.config: gr.update(choices=configs, value=default, visible=len(configs) > 1),
-        hub.split: gr.update(choices=splits, value=split, visible=bool(splits)),
+        hub.split: _split_choices(info, default),
         hub.first: shown,
         hub.most: shown,
         hub.download: shown,
@@ -90,8 +88,13 @@ def offer_splits(ctx: Context, name: str, config: str) -> Any:
     """The splits of another config."""
     ctx.policy.require_download()
     info = oneshot.look_up_dataset(ctx.engine.store, (name or "").strip())
+    return _split_choices(info, config)
+
+
+def _split_choices(info: HubInfo, config: str) -> Any:
     splits = list(info.splits.get(config, {}))
-    return gr.update(choices=splits, value=next(iter(splits), None))
+    split = "train" if "train" in splits else next(iter(splits), None)
+    return gr.update(choices=splits, value=split, visible=bool(splits))
 
 
 def add_hub_dataset(

@@ -19,7 +19,7 @@ from ui.context import Context
 from ui.handlers import Updates
 from ui.text import line, status_box
 
-Work = Callable[[OnProgress, threading.Event], Any]  # is to end when the event is set
+SlowWork = Callable[[OnProgress, threading.Event], Any]  # is to end when the event is set
 STILL = ""  # nothing new is known
 STILL_SECONDS = 1.0
 
@@ -39,7 +39,7 @@ class Done(NamedTuple):
     value: Any
 
 
-def run_with_progress(work: Work) -> Iterator[str | Done]:
+def run_with_progress(work: SlowWork) -> Iterator[str | Done]:
     """Run slow work in a thread; yields its progress, then its result. Raises what it raises.
 
     What has nothing new to say yields an empty text each second: when the page has gone, Gradio
@@ -72,7 +72,7 @@ def run_with_progress(work: Work) -> Iterator[str | Done]:
 
 
 def take_in(
-    ctx: Context, shown: IntakeWidgets, box: Component | None, work: Work
+    ctx: Context, shown: IntakeWidgets, box: Component | None, work: SlowWork
 ) -> Iterator[Updates]:
     """Show the progress of ``work``, then choose the dataset it made and empty ``box``."""
     emptied: Updates = {box: None} if box else {}

@@ -18,18 +18,17 @@ from ui import charts
 from ui.context import Context
 from ui.data import preview
 from ui.data.editor import Editor
-from ui.data.findings import FindingWidgets, finding_updates, no_finding_updates
-from ui.data.inputs import DataInputs
+from ui.data.findings import FindingWidgets, finding_updates
 from ui.data.intake import Done, run_with_progress
 from ui.data.pager import OPENING_TOKENIZER, Pager, RowOrder, order_choices, rows_card, worst_rows
 from ui.data.questions import (
     QuestionWidgets,
-    no_question_updates,
     question_updates,
     reading_updates,
     without_asked,
 )
 from ui.data.reading import ReadingWidgets, column_updates, option_updates
+from ui.form import DataInputs
 from ui.handlers import Updates, Values
 from ui.text import card, line, status_box
 from ui.theme import raw_html
@@ -72,14 +71,18 @@ def show_data(
         yield misfit_updates(view, dataset, spec, str(error))
         return
     pager, model = view.pager, values[inputs.model]
-    begun = {pager.rows: OPENING_TOKENIZER, pager.index: 0}
-    yield dataset_updates(view, dataset, spec, prepared, None) | begun
+    known = ctx.known_tokens(model, prepared, spec)
+    shown = dataset_updates(view, dataset, spec, prepared, known)
+    if known is None:
+        yield shown | {pager.rows: OPENING_TOKENIZER, pager.index: 0}
+        shown = {}
     first = rows_card(ctx, model, spec, RowOrder("order", prepared, {}), 0)
     readings = reading_updates(ctx, view.questions, model, spec, prepared.findings)
-    yield {pager.rows: first, pager.index: 0, **readings}
-    # The rows stay: the user may have turned the page while the tokens were counted.
-    tokens = count_tokens(ctx, model, prepared, spec)
-    yield dataset_updates(view, dataset, spec, prepared, tokens)
+    yield shown | {pager.rows: first, pager.index: 0, **readings}
+    if known is None:
+        # The rows stay: the user may have turned the page while the tokens were counted.
+        tokens = count_tokens(ctx, model, prepared, spec)
+        yield dataset_updates(view, dataset, spec, prepared, tokens)
 
 
 def count_tokens(ctx: Context, model: str, prepared: Prepared, spec: DataSpec) -> TokenReport | str:
@@ -103,8 +106,8 @@ def misfit_updates(view: DataView, dataset: Dataset, spec: DataSpec, problem: st
         view.pager.worst: {},
         view.lengths: hidden,
         view.labels: hidden,
-        **no_finding_updates(view.findings),
-        **no_question_updates(view.questions),
+        **finding_updates(view.findings, [], DataSpec(), complete=True),
+        **question_updates(view.questions, [], DataSpec()),
         **column_updates(view.reading, dataset, spec.shape or dataset.shape, spec.roles),
         **option_updates(view.reading, dataset),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import gradio as gr
 from gradio.components import Component
@@ -16,7 +17,7 @@ from engine.spec.run import DataSpec
 from ui import form
 from ui.context import Context
 from ui.data import preview
-from ui.data.inputs import DataInputs
+from ui.form import DataInputs
 from ui.handlers import QUIET, Updates, Values, bind
 from ui.text import card, line
 from ui.theme import make_button, raw_html
@@ -105,9 +106,7 @@ def turn_page(ctx: Context, pager: Pager, inputs: DataInputs, step: int, values:
 
 def change_order(ctx: Context, pager: Pager, inputs: DataInputs, values: Values) -> Updates:
     """Show the first rows of another order."""
-    spec = inputs.data_spec(values)
-    order = RowOrder(values[pager.order], ctx.prepare(spec), values[pager.worst])
-    return {pager.rows: rows_card(ctx, values[inputs.model], spec, order, 0), pager.index: 0}
+    return turn_page(ctx, pager, inputs, -1, values | {pager.index: 0})
 
 
 # --- what is shown ---
@@ -140,7 +139,5 @@ def worst_rows(tokens: TokenReport | None) -> dict[str, list[int]]:
 
 def order_choices(tokens: TokenReport | None, held_out: int) -> list[tuple[str, str]]:
     """(label, order) of the orders that have rows."""
-    offered = {"order": True, HELD_OUT: held_out > 0}
-    if tokens:
-        offered |= {"longest": True, "cut": bool(tokens.cut_rows), "lost": bool(tokens.lost_rows)}
+    offered: dict[str, Any] = {"order": True, HELD_OUT: held_out > 0} | worst_rows(tokens)
     return [(label, order) for order, label in ORDERS.items() if offered.get(order)]

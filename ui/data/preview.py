@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from operator import itemgetter
+
 from engine.data.datasets import Dataset
 from engine.data.prepared import Prepared
 from engine.data.quality.token_report import PreviewRow, TokenReport
@@ -119,29 +122,23 @@ def _row_note(row: PreviewRow) -> str:
 
 def _token_spans(row: PreviewRow) -> str:
     """Neighbouring tokens of one kind share an element."""
-    kept = _kept_tokens(row)
-    special = row.special or [False] * len(row.tokens)
-    parts: list[str] = []
-    opened = ""
-    tokens = zip(row.tokens, row.learned, special, strict=True)
-    for at, (token, learned, is_special) in enumerate(tokens):
-        if at == TOKENS_SHOWN:
-            more = count_of(len(row.tokens) - TOKENS_SHOWN, "more token")
-            return "".join([*parts, f"{_closing(opened)} … {more}"])
-        tag = _token_tag(learned, at >= kept)
-        if tag != opened:
-            parts.append(_closing(opened) + f"<{tag}>")
-            opened = tag
-        text = escape_html(token)
-        parts.append(f'<i class="special">{text}</i>' if is_special else text)
-    return "".join(parts) + _closing(opened)
+    kept, special = _kept_tokens(row), row.special or [False] * len(row.tokens)
+    tags = (_token_tag(learned, at >= kept) for at, learned in enumerate(row.learned))
+    tokens = list(zip(tags, row.tokens, special, strict=True))
+    spans = [
+        f"<{tag}>{''.join(_token_html(text, marks) for _, text, marks in group)}</{tag.split()[0]}>"
+        for tag, group in groupby(tokens[:TOKENS_SHOWN], key=itemgetter(0))
+    ]
+    if len(tokens) > TOKENS_SHOWN:
+        spans.append(f" … {count_of(len(tokens) - TOKENS_SHOWN, 'more token')}")
+    return "".join(spans)
+
+
+def _token_html(text: str, is_special: bool) -> str:
+    return f'<i class="special">{escape_html(text)}</i>' if is_special else escape_html(text)
 
 
 def _token_tag(learned: bool, cut: bool) -> str:
     if cut:
         return 's class="cut"'
     return "mark" if learned else "span"
-
-
-def _closing(tag: str) -> str:
-    return f"</{tag.split()[0]}>" if tag else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import gradio as gr
 from gradio.components import Component
 
@@ -16,13 +14,13 @@ from engine.spec.run import DataSpec
 from engine.text import format_count
 from ui.context import Context
 from ui.data import preview
-from ui.handlers import QUIET, Updates, bind
+from ui.handlers import QUIET, Updates, bind, set_value
 from ui.text import escape_html, line
 from ui.theme import make_button, raw_html
 
 READINGS = 2  # between which one question chooses
 ORDINALS = ("First", "Second")
-LeftOut = dict[str, list[str]]  # column -> values whose rows are left out
+LeftOutValues = dict[str, list[str]]  # column -> values whose rows are left out
 TWO_READINGS = (
     "Which of the two is right?",
     "This file can be read in two ways. Here is one row in both, as the model would see it.",
@@ -76,7 +74,7 @@ def wire_questions(
     asked = [questions.asked, questions.values, left_out]
     questions.leave_out.click(bind(leave_rows_out), asked, left_out, **QUIET)
     questions.no_matter.click(bind(ignore_column), asked, left_out, **QUIET)
-    questions.again.click(bind(ask_again), None, left_out, **QUIET)
+    questions.again.click(bind(set_value, {}), None, left_out, **QUIET)
 
 
 # --- handlers ---
@@ -91,21 +89,16 @@ def choose_reading(ctx: Context, number: int, source: str) -> tuple[str, dict[st
     return chosen.shape.value, chosen.roles
 
 
-def leave_rows_out(column: str, ticked: list[str], left_out: LeftOut) -> LeftOut:
+def leave_rows_out(column: str, ticked: list[str], left_out: LeftOutValues) -> LeftOutValues:
     """Leave out the rows in which a column has one of the ticked values."""
     if not ticked:
         raise DataError("Tick what to leave out, or press “It does not matter”.")
     return {**left_out, column: ticked}
 
 
-def ignore_column(column: str, _: list[str], left_out: LeftOut) -> LeftOut:
+def ignore_column(column: str, _: list[str], left_out: LeftOutValues) -> LeftOutValues:
     """A column does not matter: no row is left out because of it."""
     return {**left_out, column: []}
-
-
-def ask_again() -> LeftOut:
-    """Nothing is answered yet."""
-    return {}
 
 
 # --- what is shown ---
@@ -179,9 +172,3 @@ def _reading_row(ctx: Context, model: str, spec: DataSpec, reading: Reading) -> 
     except HoneError as error:
         return line(str(error), "warn")
     return preview.row_card(rows[0], reading.number)
-
-
-def no_question_updates(questions: QuestionWidgets) -> Updates:
-    """Nothing is asked: there are no rows."""
-    hidden: dict[str, Any] = gr.update(visible=False)
-    return {questions.group: hidden, questions.asks: hidden, questions.again: hidden}

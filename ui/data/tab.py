@@ -13,7 +13,6 @@ from ui.context import Context
 from ui.data.add import AddWidgets, wire_adding
 from ui.data.editor import wire_editor
 from ui.data.findings import wire_fixes
-from ui.data.inputs import DataInputs
 from ui.data.intake import (
     IntakeWidgets,
     dataset_choices,
@@ -25,6 +24,7 @@ from ui.data.pager import wire_pager
 from ui.data.questions import wire_questions
 from ui.data.reading import ReadingWidgets, confirm_columns, wire_reading
 from ui.data.removal import RemovalWidgets, wire_removal
+from ui.form import DataInputs
 from ui.handlers import LATEST, QUIET, bind
 from ui.theme import build_intro, make_button
 

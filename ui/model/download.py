@@ -1,4 +1,4 @@
-"""The panel of a model that is only looked at: what a download would bring, and how far it is.
+"""Models of the Hub: what a download would bring, how far it is, what is here and how it goes.
 
 Downloads belong to the app (engine.process.downloads), not to the page: a page that is opened anew
 shows them again.
@@ -7,13 +7,15 @@ shows them again.
 from __future__ import annotations
 
 import shutil
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 from gradio.components import Component
 
+from engine.errors import ModelError
 from engine.model import catalog, hub, local
-from engine.text import format_hub_bytes
+from engine.text import count_of, format_hub_bytes
+from ui.confirm import Confirmation
 from ui.context import Context
 from ui.handlers import QUIET, Updates, bind, event_text
 from ui.model import lists
@@ -27,13 +29,24 @@ TERMS = (
 )
 HUB_PAGE = "https://huggingface.co/{}"
 DEMO_NOTE = "The public demo downloads no models. Run Hone on your own machine to use this one."
+DownloadAct = Literal["start", "stop"]
 NO_SPACE = "There is not enough disk space for it. Free some, or choose a smaller model."
 
 
-class DownloadWidgets:
-    """The panel, the clock that keeps it up to date, and the list of downloaded models."""
+class DownloadedWidgets:
+    """The list of downloaded models, and the question before one is removed."""
 
-    def __init__(self, listed: gr.HTML) -> None:
+    def __init__(self, ctx: Context) -> None:
+        with gr.Accordion("Downloaded models", open=False, elem_id="here-box"):
+            self.listed = lists.build_list(downloaded_list(ctx), "here-models")
+            self.folder = gr.State("")  # of the model that is asked about
+            self.sure = Confirmation("remove-model", "Remove it")
+
+
+class DownloadWidgets:
+    """The panel of a model that is only looked at, and the clock that keeps it up to date."""
+
+    def __init__(self, downloaded: DownloadedWidgets) -> None:
         with gr.Column(visible=False, elem_id="get-model", elem_classes="boxed") as self.panel:
             self.about = raw_html(elem_id="get-about")
             with gr.Row(elem_classes="run-acts"):
@@ -41,22 +54,28 @@ class DownloadWidgets:
                 self.stop = make_button("Stop", "get-stop", 100, variant="stop", visible=False)
         # Within the tab: beside the tabs it would count as one. Outside the panel, which may hide.
         self.timer = gr.Timer(1.0, active=False)
-        self.listed = listed
+        self.downloaded, self.listed = downloaded, downloaded.listed
         # The widgets that a download changes.
         self.shown: list[Component] = [
-            self.panel, self.about, self.start, self.stop, self.timer, listed,
+            self.panel, self.about, self.start, self.stop, self.timer, self.listed,
         ]  # fmt: skip
 
 
 def wire_downloads(ctx: Context, own: DownloadWidgets, source: gr.Dropdown, load: Any) -> None:
     """The panel follows the chosen model; a model that has arrived is chosen."""
     gr.on([load, source.change], bind(show_downloads, ctx, own), source, own.shown, **QUIET)
-    own.start.click(bind(start_chosen, ctx, own), source, own.shown, **QUIET)
-    own.stop.click(bind(stop_chosen, ctx, own), source, own.shown, **QUIET)
+    own.start.click(bind(change_chosen, ctx, own, "start"), source, own.shown, **QUIET)
+    own.stop.click(bind(change_chosen, ctx, own, "stop"), source, own.shown, **QUIET)
     followed = bind(follow_download, ctx, own, source)
     own.timer.tick(followed, source, [*own.shown, source], **QUIET)
-    own.listed.resume(bind(resume_listed, ctx, own), source, own.shown, **QUIET)
-    own.listed.halt(bind(stop_listed, ctx, own), source, own.shown, **QUIET)
+    own.listed.resume(bind(change_listed, ctx, own, "start"), source, own.shown, **QUIET)
+    own.listed.halt(bind(change_listed, ctx, own, "stop"), source, own.shown, **QUIET)
+    folder, sure = own.downloaded.folder, own.downloaded.sure
+    own.listed.discard(
+        bind(ask_to_remove, ctx, own.downloaded), None, [*sure.shown, folder], **QUIET
+    )
+    removed = [sure.box, own.listed, source]
+    sure.yes.click(bind(remove_downloaded, ctx), [folder, source], removed, **QUIET)
 
 
 # --- handlers ---
@@ -83,33 +102,28 @@ def show_downloads(ctx: Context, own: DownloadWidgets, source: str) -> Updates:
     return updates
 
 
-def start_chosen(ctx: Context, own: DownloadWidgets, source: str) -> Updates:
-    """Start or resume the download of the chosen model."""
+def change_chosen(ctx: Context, own: DownloadWidgets, act: DownloadAct, source: str) -> Updates:
+    """Start, resume or stop the download of the chosen model."""
+    return change_download(ctx, own, act, source, local.hub_name(source))
+
+
+def change_listed(
+    ctx: Context, own: DownloadWidgets, act: DownloadAct, source: str, event: gr.EventData
+) -> Updates:
+    """Resume or stop a download of the list."""
+    return change_download(ctx, own, act, source, event_text(event, "name"))
+
+
+def change_download(
+    ctx: Context, own: DownloadWidgets, act: DownloadAct, source: str, name: str
+) -> Updates:
+    """Start or stop a download; what has arrived is kept."""
     ctx.policy.require_download()
-    name = local.hub_name(source)
-    page = ctx.known_hub_page(name)
-    ctx.downloads.start(name, page.model.revision if page else "")
-    return show_downloads(ctx, own, source)
-
-
-def stop_chosen(ctx: Context, own: DownloadWidgets, source: str) -> Updates:
-    """Stop the download of the chosen model; what has arrived is kept."""
-    ctx.policy.require_download()
-    ctx.downloads.stop(local.hub_name(source))
-    return show_downloads(ctx, own, source)
-
-
-def resume_listed(ctx: Context, own: DownloadWidgets, source: str, event: gr.EventData) -> Updates:
-    """Resume a download of the list."""
-    ctx.policy.require_download()
-    ctx.downloads.start(event_text(event, "name"))
-    return show_downloads(ctx, own, source)
-
-
-def stop_listed(ctx: Context, own: DownloadWidgets, source: str, event: gr.EventData) -> Updates:
-    """Stop a download of the list."""
-    ctx.policy.require_download()
-    ctx.downloads.stop(event_text(event, "name"))
+    if act == "stop":
+        ctx.downloads.stop(name)
+    else:
+        page = ctx.known_hub_page(name)
+        ctx.downloads.start(name, page.model.revision if page else "")
     return show_downloads(ctx, own, source)
 
 
@@ -124,6 +138,34 @@ def follow_download(
         chosen = gr.update(choices=model_choices(ctx), value=path)
         return show_downloads(ctx, own, path) | {choice: chosen}
     return show_downloads(ctx, own, source)
+
+
+def ask_to_remove(ctx: Context, own: DownloadedWidgets, event: gr.EventData) -> Updates:
+    """Ask before removing a model, and say what that frees."""
+    ctx.policy.require_download()
+    name = event_text(event, "name")
+    found = hub.list_downloaded(ctx.engine.store)
+    one = next((one for one in found if one.name == name), None)
+    if one is None:
+        raise ModelError(f"'{name[:100]}' is not on this machine any more.")
+    text = f"Remove “{name}” from this machine? This frees {format_hub_bytes(one.bytes)}."
+    runs = len(hub.runs_using(ctx.engine.store, one.folder)) if one.whole else 0
+    if runs:
+        text += f" {count_of(runs, 'run')} made with it can then neither continue nor answer."
+    return own.sure.ask(line(f"{text} It can be downloaded again.")) | {own.folder: one.folder}
+
+
+def remove_downloaded(ctx: Context, folder: str, source: str) -> tuple[Any, str, Any]:
+    """Delete a model's files; where it was chosen, the pocket model is chosen instead."""
+    ctx.policy.require_download()
+    removed = str((ctx.engine.store.models / folder).resolve())
+    hub.remove_model(ctx.engine.store, folder)
+    ctx.forget_model(removed)
+    ctx.downloads.forget(folder.replace("--", "/"))
+    chosen = gr.update(choices=model_choices(ctx, source))
+    if source == removed:
+        chosen["value"] = "pocket"
+    return gr.update(visible=False), downloaded_list(ctx), chosen
 
 
 # --- what is shown ---

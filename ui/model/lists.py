@@ -10,9 +10,9 @@ from engine.estimate.fits import FIT_LENGTH, ModelFit
 from engine.model.hub import DownloadedModel, HubModel
 from engine.process.downloads import Download
 from engine.spec.presets import KnownModel
-from engine.text import count_of, format_bytes, format_count, format_hub_bytes, format_large_number
-from ui.text import escape_html, line
-from ui.theme import raw_html
+from engine.text import format_bytes, format_count, format_hub_bytes, format_large_number
+from ui.text import escape_html, line, small_button
+from ui.theme import button_list
 
 GATED_NOTE = "terms to accept"
 NOTHING_FOUND = "Nothing was found. Use fewer words or fewer filters."
@@ -20,15 +20,15 @@ ASSUMPTIONS = (
     "{1} of memory is free. What fits is estimated for LoRA with one example of {0:,} tokens at a "
     "time."
 )
-LIST_SCRIPT = "HoneButtonList(element, trigger, watch); ['choose', 'resume', 'halt', 'discard']"
+LIST_EVENTS = ("choose", "resume", "halt", "discard")
 FIT_TONES = {"fits": "good", "four": "warn", "large": "bad"}
 FIT_WORDS = {"fits": "fits", "four": "fits in 4 bit", "large": "too large"}
-Act = tuple[str, str]  # the event that a button triggers, and its label
+ListAct = tuple[str, str]  # the event that a button triggers, and its label
 
 
 def build_list(html: str, elem_id: str) -> gr.HTML:
-    """The widget of a list; its buttons trigger the events that LIST_SCRIPT names."""
-    return raw_html(html, js_on_load=LIST_SCRIPT, elem_id=elem_id, elem_classes="model-list")
+    """The widget of a list."""
+    return button_list(elem_id, LIST_EVENTS, html, elem_classes="model-list")
 
 
 def recommended_models(models: Sequence[tuple[KnownModel, ModelFit | None]], free: float) -> str:
@@ -138,15 +138,9 @@ def _downloaded_model(one: DownloadedModel, download: Download | None, may_remov
     return _list_item(one.name, bar, text, acts)
 
 
-def _list_item(name: str, bar: str, text: str, acts: Sequence[Act]) -> str:
-    safe_name = escape_html(name)
-    buttons = "".join(
-        f'<button type="button" class="mini" data-do="{do}" data-name="{safe_name}" '
-        f'data-key="{do} {safe_name}" aria-label="{escape_html(label.rstrip("…"))}: {safe_name}">'
-        f"{escape_html(label)}</button>"
-        for do, label in acts
-    )
-    body = f"<b>{safe_name}</b>{bar}<small>{escape_html(text)}</small>"
+def _list_item(name: str, bar: str, text: str, acts: Sequence[ListAct]) -> str:
+    buttons = "".join(small_button(do, name, label, name) for do, label in acts)
+    body = f"<b>{escape_html(name)}</b>{bar}<small>{escape_html(text)}</small>"
     return f'<article class="kept">{body}<div class="kept-acts">{buttons}</div></article>'
 
 
@@ -157,11 +151,3 @@ def progress_bar(percent: float, name: str) -> str:
         f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent:.0f}">'
         f'<i style="width:{percent:.1f}%"></i></div>'
     )
-
-
-def removal_question(one: DownloadedModel, runs: int) -> str:
-    """The question before a model is removed."""
-    question = f"Remove “{one.name}” from this machine? This frees {format_hub_bytes(one.bytes)}."
-    if runs:
-        question += f" {count_of(runs, 'run')} made with it can then neither continue nor answer."
-    return f"{question} It can be downloaded again."

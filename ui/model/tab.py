@@ -14,8 +14,7 @@ from ui.context import Context
 from ui.handlers import QUIET, bind
 from ui.model import about as model_about
 from ui.model.choose import choose_listed, model_choices, refresh_models
-from ui.model.download import DownloadWidgets, wire_downloads
-from ui.model.downloaded import DownloadedWidgets, wire_removal
+from ui.model.download import DownloadedWidgets, DownloadWidgets, wire_downloads
 from ui.model.find import SearchWidgets, list_recommended, open_folder
 from ui.text import line, status_box
 from ui.theme import build_intro, make_button, raw_html
@@ -42,7 +41,7 @@ class ModelTab:
                 with gr.Column(scale=1, min_width=320, elem_id="model-page"):
                     # On a model that cannot be chosen.
                     self.message = raw_html(visible=False, elem_id="model-told")
-                    self.download = DownloadWidgets(self.downloaded.listed)
+                    self.download = DownloadWidgets(self.downloaded)
                     self.verdict = raw_html(elem_id="model-verdict")
                     self.about = raw_html(READING_MODEL, elem_id="model-about")
                     self.map = raw_html(
@@ -64,7 +63,6 @@ def wire_model(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
     tab.tab.select(bind(list_recommended, ctx), None, search.recommended, **QUIET)
     blocks.load(bind(refresh_models, ctx), source, source, **QUIET)
     wire_downloads(ctx, tab.download, source, blocks.load)
-    wire_removal(ctx, tab.downloaded, source)
 
 
 # --- handlers ---

@@ -33,7 +33,7 @@ AS_NAMED = ("The one that the adapter names", "")
 class Picking(NamedTuple):
     """How a run is picked in the table."""
 
-    show_run: Callable[[Context, str], Updates]
+    show_card: Callable[[Context, str], Updates]
     shown: list[Component]  # what that changes
 
 
@@ -116,7 +116,7 @@ def add_from_page(
         yield {own.problem: gr.update(value=refused, visible=True), own.files: None}
         return
     emptied: Updates = {own.files: None, own.folder: "", own.problem: gr.update(visible=False)}
-    yield emptied | picking.show_run(ctx, run.id)
+    yield emptied | picking.show_card(ctx, run.id)
 
 
 @contextmanager
@@ -131,12 +131,8 @@ def _opened(
         path = Path(str(folder).strip())
         yield find_files(path), path.name
         return
-    uploads, owner = ctx.uploads, ctx.visitor.owner
-    paths = uploads.require(owner, files)
-    try:
-        largest = ctx.engine.store.limits.upload_bytes
+    with ctx.uploads.using(ctx.visitor.owner, files) as paths:
         named = [(path, path.name) for path in paths]
+        largest = ctx.engine.store.limits.upload_bytes
         with adapter_files(named, ctx.engine.store.runs, largest) as found:
             yield found, paths[0].stem if len(paths) == 1 else "Adapter"
-    finally:
-        uploads.discard(owner, paths)

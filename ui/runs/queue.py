@@ -11,20 +11,20 @@ from engine.store.run_queue import ANOTHER, WaitingJob, name_for
 from engine.text import count_of
 from ui.context import Context
 from ui.handlers import EACH_CHANGE, QUIET, bind, event_text
-from ui.text import card, escape_html, line
-from ui.theme import raw_html
+from ui.text import card, escape_html, line, small_button
+from ui.theme import button_list
 
 QUEUE_POLL_SECONDS = 2.0  # while something works or waits
 ACTS = {"up": "Up", "down": "Down", "first": "First", "out": "Remove"}  # event -> label
-END, END_LABEL = "end", "End it now"  # of the job that works, where it gives no sign of life
+END = "end"  # the job that works, where it gives no sign of life
+# The job of somebody whose name and id are nobody else's business.
+OTHER_ITEM = f"<li><span>{{}}. {ANOTHER}</span></li>"
 HALT = "halt"  # the run of another user, by the administrator
 EVENTS = [*ACTS, END, HALT]
-QUEUE_SCRIPT = f"HoneButtonList(element, trigger, watch); {EVENTS}"
-JOBS = {"merge-fp32": "merge (fp32)", "merge-bf16": "merge (bf16)"}  # others are called as they are
-HINT_SCRIPT = (
-    "element.addEventListener('click', (e) => {"
-    " if (e.target.closest('button')) trigger('lead'); }); ['lead']"
-)
+JOB_NAMES = {
+    "merge-fp32": "merge (fp32)",
+    "merge-bf16": "merge (bf16)",
+}  # others are called as they are
 
 
 class QueueList:
@@ -34,13 +34,13 @@ class QueueList:
     """
 
     def __init__(self) -> None:
-        self.shown = raw_html(js_on_load=QUEUE_SCRIPT, elem_id="queue")
+        self.shown = button_list("queue", EVENTS)
         self.timer = gr.Timer(QUEUE_POLL_SECONDS, active=False)
 
 
 def build_queue_hint() -> gr.HTML:
     """On the Train tab: how many jobs wait, with a link to them."""
-    return raw_html(js_on_load=HINT_SCRIPT, elem_id="train-queue")
+    return button_list("train-queue", ["lead"])
 
 
 def wire_queue(ctx: Context, queue: QueueList, hint: gr.HTML, *moments: Any) -> None:
@@ -107,7 +107,7 @@ def queue_list(working: str, waiting: list[WaitingJob], total: int, owner: str) 
     places = {one.place: one for one in waiting}
     own = [one.place for one in waiting if one.run.owner == owner]
     items = "".join(
-        _queue_item(places[place], own, owner) if place in places else _other_item(place)
+        _queue_item(places[place], own, owner) if place in places else OTHER_ITEM.format(place)
         for place in range(1, total + 1)
     )
     return f'<section class="card queue"><h3>Waiting</h3>{now}<ol>{items}</ol></section>'
@@ -115,7 +115,7 @@ def queue_list(working: str, waiting: list[WaitingJob], total: int, owner: str) 
 
 def other_card(name: str, run_id: str) -> str:
     """The run of another user that works now, for the administrator."""
-    button = _act_button(HALT, run_id, escape_html(name), False, "Stop and keep")
+    button = small_button(HALT, run_id, "Stop and keep", name)
     return card("Another user's run", line(f"Now: {name}."), f'<span class="acts">{button}</span>')
 
 
@@ -125,37 +125,25 @@ def hung_card(name: str, run_id: str) -> str:
         f"{name}: its process is doing nothing; it may be suspended, or it may hang in a library "
         "or a driver. What was saved before is kept when you end it."
     )
-    button = _act_button(END, run_id, escape_html(name), False, END_LABEL)
+    button = small_button(END, run_id, "End it now", name)
     return card("No sign of life", line(text, "bad"), f'<span class="acts">{button}</span>')
-
-
-def _other_item(place: int) -> str:
-    """The job of somebody whose name and id are nobody else's business."""
-    return f"<li><span>{place}. {ANOTHER}</span></li>"
 
 
 def _queue_item(one: WaitingJob, own: list[int], owner: str) -> str:
     """A job with its buttons; ``own`` are the places that the owner's jobs may take."""
-    name = escape_html(name_for(owner, one.run))
+    name = name_for(owner, one.run)
     acts = ["out"]
     if one.place in own:
         acts = [act for act in ACTS if act != "first" or len(own) > 2]
     disabled = {act: one.place == own[0] for act in ("up", "first") if own}
     disabled["down"] = bool(own) and one.place == own[-1]
-    buttons = "".join(_act_button(act, one.run.id, name, disabled.get(act, False)) for act in acts)
-    job = escape_html(JOBS.get(one.job, one.job))
-    return (
-        f'<li><b>{one.place}. {name}</b> <span class="chip">{job}</span>'
-        f'<span class="acts">{buttons}</span></li>'
+    buttons = "".join(
+        small_button(act, one.run.id, ACTS[act], name, disabled.get(act, False)) for act in acts
     )
-
-
-def _act_button(act: str, run_id: str, name: str, disabled: bool, label: str = "") -> str:
-    safe_id, label = escape_html(run_id), label or ACTS[act]
+    job = escape_html(JOB_NAMES.get(one.job, one.job))
     return (
-        f'<button type="button" class="mini" data-do="{act}" data-name="{safe_id}" '
-        f'data-key="{act} {safe_id}" aria-label="{label}: {name}"{" disabled" * disabled}>'
-        f"{label}</button>"
+        f'<li><b>{one.place}. {escape_html(name)}</b> <span class="chip">{job}</span>'
+        f'<span class="acts">{buttons}</span></li>'
     )
 
 
@@ -168,5 +156,5 @@ def queue_hint(own: list[int], total: int) -> str:
         waiting = f"{waiting} Yours is number {own[0]}."
     elif not own:
         waiting = f"Other users: {waiting}"
-    button = ' <button type="button" class="mini">Show the queue</button>' if own else ""
-    return f'<p class="line">{waiting}{button}</p>'
+    button = small_button("lead", "", "Show the queue", "Runs tab") if own else ""
+    return f'<p class="line">{waiting} {button}</p>'

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from engine.runs import report as reports
@@ -11,8 +10,16 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState
 from engine.text import format_count, format_date
 from ui import charts
-from ui.text import STATE_LABELS, card, definition_row, escape_html, line, status_box
-from ui.theme import read_asset
+from ui.text import (
+    STATE_LABELS,
+    card,
+    definition_row,
+    escape_html,
+    line,
+    page_colours,
+    read_asset,
+    status_box,
+)
 
 HEAD = (
     '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -69,11 +76,10 @@ def report_document(report: RunReport) -> str:
 
 def report_styles() -> str:
     """The page's colours, light and dark, and the report's own rules."""
-    page, file, report = map(read_asset, ("app.css", "report-file.css", "report.css"))
-    light, dark = re.findall(r"(?:^:root|^\.dark) \{(.*?)^\}", page, re.S | re.M)
+    light, dark = page_colours()
     screen = f"@media not print {{ :root {{{dark}}} }}"
     colours = f":root {{{light}}}@media (prefers-color-scheme: dark) {{ {screen} }}"
-    return "\n".join([colours, file, report])
+    return "\n".join([colours, read_asset("report-file.css"), read_asset("report.css")])
 
 
 def _loss_card(report: RunReport) -> str:

@@ -11,7 +11,7 @@ from engine.store.run_dir import RunDir
 from engine.text import format_bytes, format_date, format_duration, format_loss, format_share
 from ui.text import STATE_LABELS, escape_html, line, table
 
-HEADERS = (
+COLUMN_HEADERS = (
     "Name", "State", "Held-out loss", "Time", "Model", "Data", "Method", "On disk", "Started",
 )  # fmt: skip
 
@@ -22,7 +22,7 @@ def runs_table(runs: Sequence[RunDir], picked: str) -> str:
     damaged = [run.id for run in runs if not run.is_readable]
     shown = line("No runs yet. Press Start on the Train tab.")
     if rows:
-        shown = table(HEADERS, rows, "runs")
+        shown = table(COLUMN_HEADERS, rows, "runs")
     if damaged:
         text = (
             "The settings of these runs in workspace/runs cannot be read; they are left as they are"
@@ -34,9 +34,10 @@ def runs_table(runs: Sequence[RunDir], picked: str) -> str:
 def _run_row(run: RunDir, picked: bool) -> str:
     spec, view, meta = run.spec, run.view(), run.meta
     state = run.state(view)
-    pressed = str(picked).lower()
+    pressed, run_id = str(picked).lower(), escape_html(run.id)
     name = (
-        f'<button type="button" data-run="{escape_html(run.id)}" aria-pressed="{pressed}">'
+        f'<button type="button" data-do="pick" data-name="{run_id}" data-key="{run_id}" '
+        f'data-run="{run_id}" aria-pressed="{pressed}">'
         f"{escape_html(meta['name'])}</button>"
     )
     if meta["note"]:

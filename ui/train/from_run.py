@@ -68,11 +68,6 @@ def show_start(ctx: Context, start: str) -> tuple[Any, str]:
         return gr.update(visible=True), line(str(error), "bad")
 
 
-def forget_start() -> str:
-    """Start from the base model instead."""
-    return ""
-
-
 # --- the form ---
 
 

@@ -16,11 +16,9 @@ from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
 from ui.context import Context
 from ui.handlers import error_message
-from ui.text import STATE_LABELS
-from ui.theme import read_asset
+from ui.text import STATE_LABELS, read_asset
 from ui.train import live_parts
-from ui.train.live_ending import add_ending, ending_of
-from ui.train.live_parts import finite_or_none, machine_load
+from ui.train.live_parts import add_ending, ending_of, finite_or_none, machine_load
 
 POINTS_PER_ANSWER = 8000  # the page asks again at once for the rest
 # Events of the panel's buttons, and the engine's method that each calls.
@@ -75,6 +73,7 @@ def poll_answer(
     """Everything the panel needs that the page does not have yet."""
     same = cursor.get("run") == run.id and cursor.get("attempt") == view.attempt
     pid = view.started.pid if view.started and state == RunState.TRAINING else None
+    estimates = [] if state.live else expected.check_estimates(view, state)
     answer: dict[str, Any] = {
         "run": run.id,
         "attempt": view.attempt,
@@ -90,7 +89,8 @@ def poll_answer(
         "warnings": [*map(coach.describe_step_down, view.stepped), *view.warnings],
         "progress": live_parts.progress_of(view, state),
         "tiles": live_parts.figures_of(view),
-        "outcome": [] if state.live else _outcome(view, state),
+        # What was expected, the actual value, and whether it was met, of each estimate.
+        "outcome": [list(one.model_dump().values()) for one in estimates],
         "load": machine_load(pid),
     }
     index = cursor.get("index")
@@ -107,11 +107,6 @@ def poll_answer(
     if cursor.get("log"):
         answer["log"] = live_parts.log_tail(run.log)
     return answer
-
-
-def _outcome(view: RunView, state: RunState) -> list[list[Any]]:
-    """[what, expected, actual, whether it was met] of each estimate."""
-    return [list(one.model_dump().values()) for one in expected.check_estimates(view, state)]
 
 
 def _new_points(view: RunView, index: int) -> dict[str, Any]:

@@ -1,20 +1,27 @@
-"""Parts of the live panel's answers: progress, figures, samples, the machine's load, the log."""
+"""Parts of the live panel's answers: progress, figures, samples, load, log, and how a run ends."""
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from engine import hardware
+from engine.coach import coach
 from engine.coach.message import accuracy_text
 from engine.store import events as ev
+from engine.store import heartbeat
+from engine.store.run_dir import RunDir
 from engine.store.run_view import RunState, RunView
 from engine.text import format_count, format_duration, format_loss
 
 LOG_TAIL_BYTES = 12_000
 RECENT_STEPS = 20  # steps that the training loss is the mean of, in a run that is long enough
+OBEY_SECONDS = 10.0  # in which most steps end; after that, force is offered
+END_NOW = ["end_run", "End it now"]
+REQUEST_LABELS = {"pause": "Pausing…", "end": "Ending…"}  # others stop
 
 
 def progress_of(view: RunView, state: RunState) -> dict[str, Any]:
@@ -113,3 +120,47 @@ def finite_or_none(value: float) -> float | None:
 
 def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
+
+
+# --- a run that was asked to end, or that gives no sign of life ---
+
+
+class Ending(NamedTuple):
+    """Whether a run was asked to end, and whether it may hang."""
+
+    request: str = ""  # keep, pause, cancel or end; empty if it was not asked
+    asked_seconds: float = 0.0  # since it was asked
+    silent_seconds: float = 0.0  # without a sign of life; 0 for a run that gives one
+
+    @property
+    def disobeyed(self) -> bool:
+        return bool(self.request) and self.asked_seconds >= OBEY_SECONDS
+
+
+def ending_of(run: RunDir, state: RunState) -> Ending:
+    """How far the end of a run is that works; nothing of any other."""
+    if state not in (RunState.PREPARING, RunState.TRAINING):
+        return Ending()
+    request, asked = run.end_request, 0.0
+    if request:
+        try:  # a clock that was set back must not hide the button
+            asked = abs(time.time() - run.stop_mark.stat().st_mtime)
+        except OSError:  # it has just ended
+            request = ""
+    return Ending(request, asked, heartbeat.silent_seconds(run.path))
+
+
+def add_ending(answer: dict[str, Any], ending: Ending, view: RunView) -> None:
+    """Change the answer to a poll where a run ends or hangs."""
+    if not ending.request and not ending.silent_seconds:
+        return
+    if ending.request:
+        answer["label"] = REQUEST_LABELS.get(ending.request, "Stopping…")
+        answer["buttons"] = []
+        answer["sentence"] = coach.describe_stopping(view, ending.disobeyed).model_dump()
+    if ending.silent_seconds:
+        answer["label"] = "No sign of life"
+        answer["sentence"] = coach.describe_silence(view, ending.silent_seconds).model_dump()
+        answer["progress"] |= {"left": ""}
+    if ending.disobeyed or ending.silent_seconds:
+        answer["buttons"] = [END_NOW, *answer["buttons"]]

@@ -17,6 +17,7 @@ from engine.errors import HoneError
 from engine.estimate.case import Case
 from engine.estimate.forecast import forecast_run
 from engine.model.info import ALL_LINEAR
+from engine.runs.plan import Known, make_case
 from engine.spec.objective import ObjectiveKind
 from engine.spec.run import RunSpec
 from ui import form
@@ -65,7 +66,7 @@ def wire_memory(
 def show_memory(ctx: Context, **values: Any) -> dict[str, Any]:
     """Verdict, drawing (``map``) and memory for the form's settings."""
     try:
-        spec = _read_spec(values)
+        spec = _spec_of(values)
     except HoneError as error:
         return {"verdict": status_box("bad", "Check the settings", str(error))}
     case, problem = _case_of(ctx, spec)
@@ -78,7 +79,7 @@ def show_memory(ctx: Context, **values: Any) -> dict[str, Any]:
     except HoneError as error:
         title = "These settings do not fit this model"
         return shown | {"verdict": status_box("bad", title, problem or str(error)), "memory": ""}
-    verdict = memory_verdict(estimate, case)
+    verdict = status_box(*memory_verdict(estimate, case))
     if problem:
         verdict = status_box("warn", "Data and model do not go together yet", problem)
     return shown | {"verdict": verdict, "memory": memory_card(estimate, case, spec)}
@@ -95,7 +96,7 @@ def take_group(ctx: Context, model: str, event: gr.EventData) -> list[str]:
     return list(groups.get(event_text(event, "name"), groups["all"]))
 
 
-def _read_spec(values: Mapping[str, Any]) -> RunSpec:
+def _spec_of(values: Mapping[str, Any]) -> RunSpec:
     """The settings, even without target modules, so that the drawing can say so."""
     if values["method.targets"]:
         return form.read_spec(values)
@@ -109,7 +110,10 @@ def _case_of(ctx: Context, spec: RunSpec) -> tuple[Case | None, str]:
     if info is None:
         return None, ""
     try:
-        return ctx.known_case(spec), ""
+        prepared = ctx.prepare(spec.data)
+        row_lengths = ctx.known_lengths(spec.model.source, prepared, spec.data)
+        known = Known(prepared=prepared, info=info, lengths=row_lengths)
+        return make_case(ctx.engine.store, ctx.engine.desk, spec, known), ""
     except HoneError as error:
         machine = hardware.choose_machine(spec.place, spec.method, ctx.engine.store.root)
         goal: ObjectiveKind = "classify" if info.task == "classify" else "write"

@@ -14,7 +14,7 @@ from engine.estimate.forecast import Forecast
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec
 from engine.text import count_of, format_bytes, format_count
-from ui.text import card, escape_html, line, status_box, table
+from ui.text import card, escape_html, line, table
 
 # The parts of an estimate: label, and what they hold.
 MEMORY_PARTS = {
@@ -48,24 +48,24 @@ class Bar(NamedTuple):
         return sum(self.parts.values())
 
 
-def memory_verdict(estimate: Forecast, case: Case) -> str:
-    """Whether it fits, and what to do if it does not."""
+def memory_verdict(estimate: Forecast, case: Case) -> tuple[str, str, str]:
+    """Tone, title and text: whether it fits, and what to do if it does not."""
     free, needs = format_bytes(case.machine.free), format_bytes(estimate.needs)
     smallest = format_bytes(estimate.fit_needs)
     where = "your graphics card" if case.machine.device == "cuda" else "this machine"
     if estimate.fit is None:
         title = f"It needs about {smallest}; {where} has {free} free"
-        text = f"{_what_helps(estimate, case)} Now even one example at a time does not fit."
-        return status_box("bad", title, text)
+        one = "Now even one example at a time probably does not fit."
+        return "bad", title, f"{_what_helps(estimate, case)} {one}"
     if estimate.fit_needs < estimate.needs:
         title = f"It fits after stepping down: {smallest} of {free} free"
         text = f"These settings need {needs}. Hone steps down to {estimate.fit.text}."
-        return status_box("warn", title, f"{text} {estimate.effect}")
+        return "warn", title, f"{text} {estimate.effect}"
     if estimate.needs > USABLE_SHARE * case.machine.free:
         title = f"It just fits: about {needs} of {free} free"
-        return status_box("warn", title, "Close other programs before you start.")
+        return "warn", title, "Close other programs before you start."
     text = f"For {estimate.fit.text}, up to {count_of(estimate.length, 'token')} each."
-    return status_box("good", f"It fits: about {needs} of {free} free", text)
+    return "good", f"It fits: about {needs} of {free} free", text
 
 
 def _what_helps(estimate: Forecast, case: Case) -> str:

@@ -12,7 +12,6 @@ from engine.errors import SpecError
 from engine.runs import recipes
 from engine.spec.presets import Recipe
 from ui import form
-from ui.access import downloads
 from ui.context import Context
 from ui.handlers import QUIET, bind, download_on_click
 from ui.text import escape_html
@@ -111,7 +110,7 @@ def recipe_file(ctx: Context, recipe_id: str | None) -> str:
     if not recipe_id:
         raise SpecError("Choose a recipe first.")
     recipes.load_recipe(ctx.engine.store, recipe_id)  # raises RunError for one that is gone
-    return downloads.recipe_link(recipe_id)
+    return f"download/recipe/{recipe_id}"
 
 
 def refresh_recipes(ctx: Context) -> Any:
@@ -121,11 +120,8 @@ def refresh_recipes(ctx: Context) -> Any:
 
 def add_recipe_file(ctx: Context, file: str | None) -> Any:
     """Check a recipe file and add it to the user's recipes."""
-    owner, paths = ctx.visitor.owner, ctx.uploads.require(ctx.visitor.owner, [file])
-    try:
-        return _store_and_choose(ctx, recipes.read_recipe_file(paths[0], paths[0].name))
-    finally:
-        ctx.uploads.discard(owner, paths)
+    with ctx.uploads.using(ctx.visitor.owner, [file]) as (path,):
+        return _store_and_choose(ctx, recipes.read_recipe_file(path, path.name))
 
 
 def _store_and_choose(ctx: Context, recipe: Recipe) -> Any:

@@ -8,11 +8,11 @@ from typing import Any
 import gradio as gr
 
 from engine.errors import HoneError
-from engine.estimate.case import USABLE_SHARE, Case
+from engine.estimate.case import Case
 from engine.estimate.duration import TimeRange
 from engine.estimate.methods import MethodOption, explain_method, method_options
 from engine.runs.limits import quota
-from engine.runs.plan import Plan, what_helps
+from engine.runs.plan import Plan
 from engine.spec.limits import Limits
 from engine.spec.method import METHODS
 from engine.text import count_of, format_bytes, format_count, format_share, format_time_range
@@ -20,6 +20,7 @@ from ui import form
 from ui.context import Context
 from ui.text import definition_row, escape_html, line
 from ui.train import settings
+from ui.train.memory_card import memory_verdict
 
 WAITING_FOR_MODEL = line("Counting the weights that will train…", "wait")
 TASKS_IN_WORDS = {
@@ -115,25 +116,13 @@ def time_in_words(seconds: TimeRange | None, case: Case) -> str:
 def plan_warnings(plan: Plan) -> Iterator[tuple[str, str]]:
     """(text, tone) of what is tight in memory or large on the disk, and what happens then."""
     assert plan.case and plan.forecast
-    estimate, machine = plan.forecast, plan.case.machine
-    free = format_bytes(machine.free)
     if plan.problems:
         return
-    if estimate.fit is None:
-        yield (
-            f"This probably does not fit: even one example at a time needs about "
-            f"{format_bytes(estimate.fit_needs)}, and this {machine.name} has {free} free. "
-            f"{what_helps(estimate)} You can start it anyway; if memory runs out, it tells you.",
-            "bad",
-        )
-    elif estimate.fit_needs < estimate.needs:
-        yield (
-            f"These settings need about {format_bytes(estimate.needs)}, and {free} is free. "
-            f"So the run will step down to {estimate.fit.text}. {estimate.effect}",
-            "warn",
-        )
-    elif estimate.fit_needs > USABLE_SHARE * machine.free:
-        yield "This takes nearly all free memory. If it runs out, the run steps down.", "warn"
+    tone, title, text = memory_verdict(plan.forecast, plan.case)
+    if tone == "bad":
+        text += " You can start it anyway; if memory runs out, it tells you."
+    if tone != "good":
+        yield f"{title}. {text}", tone
     if plan.spec.method.kind == "full" and plan.case.info.parameters > 1e9:
         size = format_bytes(4 * plan.case.info.parameters)
         yield f"Each checkpoint is a whole model of {size}.", "warn"

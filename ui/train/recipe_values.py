@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from engine.estimate.case import Case
@@ -78,11 +79,7 @@ def spec_of_choices(values: Mapping[str, Any], goal: str | None = None) -> RunSp
 
 def values_by_path(spec: RunSpec) -> dict[str, Any]:
     """A spec's values by path, of the fields that a recipe may set."""
-    values: dict[str, Any] = {}
-    for path in recipes.RECIPE_FIELDS:
-        part, _, name = path.partition(".")
-        values[path] = getattr(getattr(spec, part), name)
-    return values
+    return {path: attrgetter(path)(spec) for path in recipes.RECIPE_FIELDS}
 
 
 def note_html(summary: str, reasons: Mapping[str, str]) -> str:

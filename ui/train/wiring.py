@@ -13,7 +13,7 @@ from gradio.events import Dependency
 from engine.runs.recipes import RECIPE_FIELDS
 from ui import form
 from ui.context import Context
-from ui.handlers import EACH_CHANGE, LATEST, QUIET, bind
+from ui.handlers import EACH_CHANGE, LATEST, QUIET, bind, set_value
 from ui.train import from_run, plan, recipes, settings
 from ui.train.own_recipes import wire_own_recipes
 from ui.train.tab import TrainTab, form_widgets, label_start, start_run
@@ -123,7 +123,7 @@ def _wire_start(wiring: Wiring) -> None:
     start, box = fields["model.start"], tab.start_from
     # Not LATEST: see refresh_after.
     start.change(bind(from_run.show_start, ctx), start, [box.box, box.text], **EACH_CHANGE)
-    box.forget.click(bind(from_run.forget_start), None, start, **QUIET)
+    box.forget.click(bind(set_value, ""), None, start, **QUIET)
     tab.start.click(bind(start_run, ctx), None, tab.live, inputs_kwargs=fields, **QUIET)
     wiring.refresh_after(tab.live.live_change(bind(label_start, ctx), None, tab.start, **QUIET))
 

@@ -67,16 +67,14 @@ def serving(home: Path, *words: str) -> Iterator[Served]:
     options: Options = read_options(["--home", str(home), "--no-browser", *words])
     engine = fake_engine(home, FakeBackend(seconds=0.001), TABLES[options.mode])
     # Gradio has one folder for uploads in a process, and several pages may be served at once here.
-    limits = engine.store.limits
-    bounds = {"files": limits.upload_files, "seconds": limits.upload_seconds}
-    uploads = Uploads(home.parent.parent / "uploads", limits.upload_bytes, **bounds)
+    uploads = Uploads(home.parent.parent / "uploads", engine.store.limits)
     ctx = Context(engine, uploads=uploads)
-    address = serve.Address("127.0.0.1", serve.free_port(FIRST_PORT))
+    address = serve.Address("127.0.0.1", serve.free_port(FIRST_PORT, "127.0.0.1"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(ctx.uploads.folder))
         site = serve.make_site(options, engine.store, ctx.uploads, address.port)
         blocks = app.create_app(ctx)
-        opened = serve.serve(blocks, site, address)
+        opened = serve.serve_page(blocks, site, address)
         try:
             url = f"http://127.0.0.1:{address.port}"
             yield Served(url, opened, ctx, blocks, site, clients := [])

@@ -14,7 +14,7 @@ from tests.ui.access.test_parts import Clock
 from ui import users
 from ui.access import accounts, login
 from ui.access.accounts import Accounts, add_account, read_accounts, remove_account
-from ui.access.login import Sessions, check_accounts
+from ui.access.login import LoginAuthentication, Sessions
 
 
 @pytest.fixture(autouse=True)
@@ -78,12 +78,12 @@ def test_a_damaged_file_lets_nobody_in(tmp_path: Path, text: str) -> None:
     file = tmp_path / "users.json"
     file.write_text(text)
     with pytest.raises(HoneError, match="users' file"):
-        check_accounts(Accounts(file))
+        LoginAuthentication("hone", Accounts(file))
 
 
 def test_nobody_can_log_in_where_there_are_no_users(tmp_path: Path) -> None:
     with pytest.raises(HoneError, match="user add"):
-        check_accounts(Accounts(tmp_path / "users.json"))
+        LoginAuthentication("hone", Accounts(tmp_path / "users.json"))
 
 
 # --- sessions ---

@@ -18,8 +18,8 @@ pytestmark = UNTIDY
 @pytest.fixture(autouse=True)
 def patient(users_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Attempts of one test do not make another wait."""
-    door = users_place.served.site.door
-    monkeypatch.setattr(door, "_throttle", throttle.Throttle())
+    authentication = users_place.served.site.authentication
+    monkeypatch.setattr(authentication, "_throttle", throttle.Throttle())
 
 
 def test_who_has_not_logged_in_gets_the_login_page_alone(users_place: Place) -> None:
@@ -52,7 +52,7 @@ def test_a_wrong_name_or_password_is_refused_in_the_same_words(
 
 
 def test_an_unknown_name_takes_as_long(users_place: Place) -> None:
-    accounts = users_place.served.site.door._accounts
+    accounts = users_place.served.site.authentication._accounts
 
     def seconds(name: str) -> float:
         began = time.process_time()
@@ -105,7 +105,7 @@ def test_folders_and_the_hub_are_the_administrator_s(users_place: Place, tmp_pat
     user = users_place.second
     for name, *data in (
         ("open_folder", str(tmp_path)), ("search_hub", "llama"), ("show_hub_dataset", "a/b"),
-        ("offer_splits", "a/b", "c"), ("add_hub_dataset", "a/b"), ("start_chosen", "hub:a/b"),
+        ("offer_splits", "a/b", "c"), ("add_hub_dataset", "a/b"), ("change_chosen", "hub:a/b"),
     ):  # fmt: skip
         answer = user.call(name, *data)
         assert answer.refused, name
@@ -118,10 +118,11 @@ def test_the_hub_is_closed_in_the_demo(demo_place: Place, tmp_path: Path) -> Non
     visitor = demo_place.second
     for name, *data in (
         ("open_folder", str(tmp_path)), ("search_hub", "llama"), ("show_hub_dataset", "a/b"),
-        ("offer_splits", "a/b", "c"), ("add_hub_dataset", "a/b"), ("resume_listed", "pocket"),
-        ("stop_listed", "pocket"), ("remove_downloaded", "", "pocket"),
+        ("offer_splits", "a/b", "c"), ("add_hub_dataset", "a/b"), ("change_listed", "pocket"),
+        ("ask_to_remove",), ("remove_downloaded", "", "pocket"),
     ):  # fmt: skip
-        answer = visitor.call(name, *data, event={"name": "owner/private"})
-        assert answer.refused, name
-        closed = "public demo" in answer.text or "not in the list of choices" in answer.text
-        assert closed, (name, answer)
+        for which in range(len(demo_place.served.functions(name))):
+            answer = visitor.call(name, *data, event={"name": "owner/private"}, which=which)
+            assert answer.refused, name
+            closed = "public demo" in answer.text or "not in the list of choices" in answer.text
+            assert closed, (name, answer)

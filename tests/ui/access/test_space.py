@@ -32,7 +32,7 @@ def guard(home: Path, monkeypatch: pytest.MonkeyPatch) -> Guard:
     assert serve.choose_address(options) == ("0.0.0.0", 7860)
     monkeypatch.setenv("GRADIO_SERVER_PORT", "7999")
     assert serve.choose_address(options).port == 7999
-    uploads = Uploads(home / "tmp", DEMO.upload_bytes)
+    uploads = Uploads(home / "tmp", DEMO)
     return Guard(inner, None, serve.make_site(options, Store(home, limits=DEMO), uploads, 7860))
 
 

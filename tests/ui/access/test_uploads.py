@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -13,8 +14,9 @@ import httpx
 import pytest
 
 from engine.errors import DataError
+from engine.spec.limits import LOCAL
 from tests.ui.access.conftest import Place, come_in
-from tests.ui.access.site import API, UNTIDY
+from tests.ui.access.site import API, UNTIDY, file_data
 from ui.access.uploads import HOUR, Uploads
 
 pytestmark = UNTIDY
@@ -76,13 +78,20 @@ def test_what_is_broken_off_leaves_nothing(demo_place: Place) -> None:
         nothing_comes(demo_place)
 
 
+def test_what_was_used_leaves_nothing(demo_place: Place) -> None:
+    first, uploads = demo_place.first, demo_place.served.ctx.uploads
+    path = first.upload("none.yaml", b"no recipe").json()[0]
+    assert "recipe" in first.call("add_recipe_file", file_data(path)).text
+    assert not Path(path).exists() and not list(uploads.folder.glob("tmp*"))
+
+
 def test_what_is_coming_counts_already(demo_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two uploads at the same time do not each find the room that only one of them can have."""
     first, uploads = demo_place.first, demo_place.served.ctx.uploads
     monkeypatch.setattr(uploads, "most", 6 * MB)
     with begun_upload(demo_place, 4 * MB):
         answer = first.upload("b.csv", b"b" * (3 * MB))
-        assert answer.status_code == 413 and "not used" in answer.text
+        assert answer.status_code == 413 and "unused uploads" in answer.text
         assert demo_place.second.upload("b.csv", b"of another").status_code == 200
     nothing_comes(demo_place)
     answer = first.upload("b.csv", b"b" * (3 * MB))
@@ -104,6 +113,34 @@ def test_an_upload_that_does_not_end_is_ended(
     with begun_upload(demo_place, 3 * MB) as connection:
         assert b" 408 " in connection.recv(200)
     nothing_comes(demo_place)
+
+
+@pytest.mark.parametrize("where", ["mkdir", "replace"])
+def test_a_full_disk_is_said_and_leaves_nothing(
+    demo_place: Place, monkeypatch: pytest.MonkeyPatch, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(path: Path, *_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, where, fail)
+    answer = demo_place.first.upload("a.csv", b"a,b")
+    monkeypatch.undo()
+    assert answer.status_code == 507 and "The disk is full" in answer.text
+    assert not [one for one in caplog.records if one.name == "hone"]
+    nothing_comes(demo_place)
+
+
+def test_all_unused_files_of_one_owner_go_together(demo_place: Place) -> None:
+    visitor, other = come_in(demo_place.served), come_in(demo_place.served)
+    uploads = demo_place.served.ctx.uploads
+    own = [Path(visitor.upload(name, b"a,b,own").json()[0]) for name in ("a.csv", "b.csv")]
+    shared = Path(visitor.upload("c.csv", b"a,b,both").json()[0])
+    assert Path(other.upload("c.csv", b"a,b,both").json()[0]) == shared
+    uploads.discard_all(visitor.owner)
+    assert not any(path.exists() for path in own) and shared.exists()
+    assert uploads.owns(other.owner, shared) and not uploads.owns(visitor.owner, shared)
+    uploads.discard_all(other.owner)
+    assert not shared.exists()
 
 
 def test_many_small_files_are_too_many(demo_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,7 +171,7 @@ def test_who_uploads_without_end_is_stopped(demo_place: Place) -> None:
     visitor = demo_place.second
     answers = [visitor.upload(f"{n}.csv", b"%d" % n * (4 * MB)) for n in range(6)]
     assert [one.status_code for one in answers] == [200] * 4 + [413] * 2
-    assert "not used" in answers[-1].text
+    assert "unused uploads" in answers[-1].text
     uploads = demo_place.served.ctx.uploads
     paths = [Path(one.json()[0]) for one in answers[:4]]
     uploads.discard(visitor.owner, paths)
@@ -154,7 +191,8 @@ def test_a_name_leads_nowhere(demo_place: Place, name: str) -> None:
 
 
 def test_old_uploads_are_swept_and_nothing_else(tmp_path: Path) -> None:
-    uploads = Uploads(tmp_path, 1e9, kept=3 * HOUR)
+    uploads = Uploads(tmp_path, LOCAL)
+    uploads.kept = 3 * HOUR
     whole, new = tmp_path / ("a" * 64), tmp_path / ("b" * 64)
     begun, fresh, own = tmp_path / "incoming-1", tmp_path / "incoming-2", tmp_path / "own"
     outside = tmp_path.parent / "outside"

@@ -13,7 +13,7 @@ from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk, lay_out
-from ui.compare import conversation, score, tab
+from ui.compare import score, tab
 from ui.compare.score import ScoreWidgets
 from ui.compare.tab import ChatWidgets
 from ui.context import Context
@@ -81,12 +81,12 @@ def test_a_refused_message_is_given_back(
 def test_gradio_s_parts_become_text() -> None:
     parts = [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]
     turn = {"role": "user", "content": parts}
-    assert conversation.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
+    assert tab.as_messages([turn]) == [{"role": "user", "content": "Hello"}]
 
 
 def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir) -> None:
     shown = tab.suggest_messages(ctx, finished.id)
-    first = conversation.question_of(read_rows(finished.held_out_file)[0])
+    first = tab.question_of(read_rows(finished.held_out_file)[0])
     assert first in shown.replace("&#x27;", "'")
     assert "nothing to compare" in tab.suggest_messages(ctx, None)
 

@@ -13,12 +13,11 @@ import pytest
 from engine.spec.run import DataSpec, RunSpec
 from tests.ui.fakes import fake_engine, lay_out
 from ui import form
-from ui.access.visitor import LOCAL_POLICY
 from ui.context import Context
 from ui.data import add
-from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
+from ui.form import DataInputs
 from ui.handlers import Values
 
 MakeValues = Callable[..., Values]
@@ -33,7 +32,7 @@ GOOD = [
 def tab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataTab]:
     """The tab by itself: widgets that the handlers name, on an engine that nobody asks."""
     engine = fake_engine(tmp_path_factory.mktemp("tab") / "workspace")
-    yield lay_out(lambda: DataTab(Context(engine, LOCAL_POLICY)))
+    yield lay_out(lambda: DataTab(Context(engine)))
     engine.close()
 
 

@@ -14,10 +14,9 @@ from tests.ui.data.conftest import GOOD, MakeValues
 from tests.ui.fakes import file_of
 from ui.context import Context
 from ui.data import add, editor
-from ui.data import edits as row_edits
-from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
+from ui.form import DataInputs
 from ui.handlers import Values
 
 
@@ -35,7 +34,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     def event(number: int, edits: dict[str, Any], opened: str = "") -> Values:
         return fields | {own.number: number, own.edits: edits, own.opened: opened}
 
-    def opened(number: int, edits: dict[str, Any] = row_edits.NO_EDITS) -> Values:
+    def opened(number: int, edits: dict[str, Any] = editor.NO_EDITS) -> Values:
         key = editor.open_row(ctx, own, inputs, event(number, edits))[own.opened]
         return event(number, edits, key)
 
@@ -45,7 +44,7 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
 
     again = editor.open_row(ctx, own, inputs, opened(3))
     assert again == gr.skip(), "a row that is open keeps what is typed in it"
-    edits = kept(3, row_edits.NO_EDITS, "Why?", "Because.")
+    edits = kept(3, editor.NO_EDITS, "Why?", "Because.")
     shown = editor.open_row(ctx, own, inputs, event(3, edits))
     assert [shown[box]["value"] for box in own.texts[:2]] == ["Why?", "Because."]
     edits = kept(0, edits, "New?", "Yes.")
@@ -53,20 +52,20 @@ def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     typed = dict.fromkeys(own.texts, "Why?")
     with pytest.raises(DataError, match="still show another row"):  # of other data, by now
         editor.keep_row(ctx, own, inputs, opened(3, edits) | typed | make_values())
-    summary = row_edits.describe_edits(edits)
+    summary = editor.describe_edits(edits)
     assert "1 row changed, 1 row deleted, 1 row added. Not saved yet." in summary
     chosen, after = editor.save_as_dataset(ctx, own, inputs, event(3, edits))
-    assert after == row_edits.NO_EDITS and chosen["value"] != source
+    assert after == editor.NO_EDITS and chosen["value"] != source
     new = ctx.load_dataset(chosen["value"])
     assert new.parent == source and new.rows == 20
     assert {"prompt": "New?", "completion": "Yes."} in list(new.read_rows())
     prepared = ctx.prepare(DataSpec(source=source))
     with pytest.raises(DataError, match="no row 99"):
-        row_edits.current_row(prepared, 99, row_edits.NO_EDITS)
+        editor.current_row(prepared, 99, editor.NO_EDITS)
     with pytest.raises(DataError, match="is deleted"):
-        row_edits.current_row(prepared, 4, edits)
+        editor.current_row(prepared, 4, edits)
     with pytest.raises(DataError, match="nothing to save"):
-        editor.save_as_dataset(ctx, own, inputs, event(3, row_edits.NO_EDITS))
+        editor.save_as_dataset(ctx, own, inputs, event(3, editor.NO_EDITS))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv"])

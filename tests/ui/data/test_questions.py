@@ -14,8 +14,8 @@ from engine.spec.run import DataSpec, Shape
 from tests.ui.data.conftest import GOOD, MakeValues
 from ui.context import Context
 from ui.data import look, questions, reading
-from ui.data.inputs import DataInputs
 from ui.data.tab import DataTab
+from ui.form import DataInputs
 from ui.handlers import Values
 
 FAQ = [{"Thema": "ab"[n % 2], "Frage": row["prompt"], "Antwort": row["completion"]}
@@ -75,7 +75,7 @@ def test_a_column_is_asked_about_and_the_answer_can_be_undone(
     assert ctx.prepare(DataSpec(source=source, left_out=left)).total == 20
     assert "13 left out" in after[tab.view.facts]
     nothing = questions.ignore_column("verdict", [], {"other": ["x"]})
-    assert nothing == {"other": ["x"], "verdict": []} and questions.ask_again() == {}
+    assert nothing == {"other": ["x"], "verdict": []}
     with pytest.raises(DataError, match="Tick what to leave out"):
         questions.leave_rows_out("verdict", [], {})
 
@@ -94,5 +94,5 @@ def test_nested_columns_can_be_chosen(
 
 
 def test_nothing_is_asked_where_the_columns_do_not_fit(tab: DataTab) -> None:
-    hidden = questions.no_question_updates(tab.view.questions)
+    hidden = questions.question_updates(tab.view.questions, [], DataSpec())
     assert all(update == gr.update(visible=False) for update in hidden.values())

@@ -17,8 +17,7 @@ from tests.ui.fakes import lay_out
 from ui.context import Context
 from ui.data import removal
 from ui.data.removal import RemovalWidgets
-from ui.runs import removal as removal_of_all
-from ui.runs.tab import refresh_table
+from ui.runs import tab
 
 NASTY = "<img src=x onerror=alert(1)>.jsonl"
 
@@ -39,8 +38,8 @@ def test_the_button_is_there_for_data_that_was_added(
     ctx: Context, own: RemovalWidgets, source: str
 ) -> None:
     for one, visible in ((source, True), ("sample:pirate", False), ("", False)):
-        shown = removal.offer_removal(ctx, own, one)
-        assert shown[own.ask]["visible"] is visible and not shown[own.sure]["visible"]
+        shown = removal.offer_removal(own, one)
+        assert shown[own.ask]["visible"] is visible and not shown[own.sure.box]["visible"]
 
 
 def test_the_question_names_the_copies_and_the_data_goes(
@@ -49,8 +48,8 @@ def test_the_question_names_the_copies_and_the_data_goes(
     run = ctx.engine.start(specs.make_spec({"name": "Mine <b>", "data": {"source": source}}))
     wait_for(run, lambda run: idle(run) and run.view().ended is not None, 20)
     asked = removal.ask_removal(ctx, own, source)
-    assert "9 rows" in asked[own.question] and "<img" not in asked[own.question]
-    assert "“Mine &lt;b&gt;”" in asked[own.question] and asked[own.with_runs]["visible"]
+    assert "9 rows" in asked[own.sure.question] and "<img" not in asked[own.sure.question]
+    assert "“Mine &lt;b&gt;”" in asked[own.sure.question] and asked[own.with_runs]["visible"]
     assert asked[own.with_runs]["label"] == "Delete 1 run too"
     done = removal.remove_data(ctx, own, source, False)
     assert done[own.source]["value"] == "sample:pirate" and run.path.is_dir()
@@ -70,8 +69,15 @@ def test_its_runs_go_where_that_is_ticked(
 def test_everything_goes_after_a_question_that_says_how_much(
     ctx: Context, source: str, finished: RunDir
 ) -> None:
-    visible, question = removal_of_all.ask_removal(ctx)
-    assert visible["visible"] and "1 run and 1 dataset" in question
-    removal_of_all.remove_all(ctx)
-    assert "No runs yet" in refresh_table(ctx, "") and not finished.path.exists()
+    runs = lay_out(lambda: tab.RunsTab(ctx))
+    asked = tab.ask_deletion_of_all(ctx, runs)
+    assert asked[runs.all_sure.box]["visible"]
+    assert "1 run and 1 dataset" in asked[runs.all_sure.question]
+    upload = ctx.uploads.folder / "rows.csv"
+    upload.parent.mkdir(parents=True, exist_ok=True)
+    upload.write_text("a,b")
+    ctx.uploads.note("", upload)
+    tab.delete_belongings(ctx)
+    assert "No runs yet" in tab.refresh_table(ctx, "") and not finished.path.exists()
+    assert not upload.exists(), "what was uploaded and not used goes, too"
     assert source not in [one for one, _ in datasets.list_datasets(ctx.engine.store)]

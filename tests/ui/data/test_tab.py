@@ -17,9 +17,9 @@ from tests.ui.fakes import FakeDesk
 from ui import form
 from ui.context import Context
 from ui.data import add, findings, look, pager, preview, reading
-from ui.data.inputs import DataInputs
 from ui.data.intake import IntakeWidgets
 from ui.data.tab import DataTab
+from ui.form import DataInputs
 from ui.handlers import Values
 from ui.train import plan
 from ui.train import tab as train_tab
@@ -185,6 +185,15 @@ def test_a_busy_desk_is_said_on_the_page(
     assert "not counted" in last[tab.view.facts]
     assert "Another run is using" in last[tab.view.facts]
     assert "Another run is using" in rows[tab.view.pager.rows]
+
+
+def test_rows_are_counted_once_for_all_pages(
+    tab: DataTab, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = show()[-1][tab.view.facts]
+    monkeypatch.setattr(FakeDesk, "count_tokens", lambda *_: pytest.fail("they were counted again"))
+    (again,) = show()
+    assert again[tab.view.facts] == facts and "learned" in again[tab.view.pager.rows]
 
 
 def test_names_and_rows_cannot_bring_html(show: Show, source_of: Callable[..., str]) -> None:

@@ -17,7 +17,7 @@ from engine.store.run_dir import DataSummary, RunDir
 from engine.store.run_view import RunState
 from tests.engine.model.made_adapters import OUTER, save_adapter
 from tests.ui.fakes import fake_engine, lay_out
-from ui.access.visitor import DEMO_POLICY, Visitor
+from ui.access.visitor import Visitor
 from ui.compare.run_list import refresh_runs
 from ui.context import Context
 from ui.runs import add_adapter, tab
@@ -41,7 +41,7 @@ def made(folder: Path, width: int = 256, layers: int = 6, **config: Any) -> Path
 def press(ctx: Context, values: dict[str, Any], **own: Any) -> tuple[str, list[RunDir]]:
     """What the page says after the button, and the runs that there are."""
     runs = lay_out(lambda: tab.RunsTab(ctx))
-    picking = Picking(lambda one, run: tab.show_run(one, runs, run), runs.shown)
+    picking = Picking(lambda one, run: tab.show_card(one, runs, run), runs.shown)
     asked = {"files": None, "folder": "", "base": "", "with_data": False} | own
     *_, last = add_adapter.add_from_page(ctx, runs.adding, picking, **values, **asked)
     said = last[runs.adding.problem]
@@ -140,7 +140,7 @@ def test_in_the_demo_no_folder_is_opened_and_each_has_his_own(
     home: Path, values: dict[str, Any], tmp_path: Path
 ) -> None:
     engine = fake_engine(home, limits=DEMO)
-    ctx = Context(engine, DEMO_POLICY).for_visitor(Visitor("a-visitor"))
+    ctx = Context(engine).for_visitor(Visitor("a-visitor"))
     folder = made(tmp_path / "a")
     said, _ = press(ctx, values, folder=str(folder))
     assert "Folders are closed in the public demo" in said

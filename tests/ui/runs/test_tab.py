@@ -17,17 +17,17 @@ def test_runs_are_named_noted_and_deleted(ctx: Context, finished: RunDir) -> Non
     assert finished.id in tab.refresh_table(ctx, "")
     shown = tab.save_meta(ctx, finished.id, NASTY[:80], "a note")
     assert "<img" not in shown and "a note" in shown
-    visible, question = tab.ask_deletion(ctx, finished.id)
-    assert visible["visible"] and "This frees" in question
+    own = lay_out(lambda: tab.RunsTab(ctx))
+    asked = tab.ask_deletion(ctx, own, finished.id)
+    assert asked[own.sure.box]["visible"] and "This frees" in asked[own.sure.question]
     (ctx.engine.store.runs / "broken-run").mkdir()
     (ctx.engine.store.runs / "broken-run" / "spec.yaml").write_text("old: 1")
     shown = tab.refresh_table(ctx, "")
     assert finished.id in shown and "cannot be read" in shown and "broken-run" in shown
-    own = lay_out(lambda: tab.RunsTab(ctx))
-    assert tab.delete_run(ctx, own, finished.id).keys() <= set(own.shown)
+    assert tab.delete_picked(ctx, own, finished.id).keys() <= set(own.shown)
     assert "No runs yet" in tab.refresh_table(ctx, "")
 
 
 def test_a_run_that_is_not_there_is_a_message(ctx: Context) -> None:
     with pytest.raises(HoneError):
-        tab.ask_deletion(ctx, "../../etc")
+        tab.save_meta(ctx, "../../etc", "", "")

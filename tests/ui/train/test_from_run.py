@@ -21,7 +21,6 @@ from tests.fake_backend import FakeBackend
 from tests.ui.fakes import FakeDesk, lay_out
 from tests.ui.train.test_plan import plain
 from ui import form
-from ui.access.visitor import LOCAL_POLICY
 from ui.context import Context
 from ui.runs import queue, tab
 from ui.train import from_run, plan
@@ -37,7 +36,7 @@ def waits(home: Path) -> Context:
     """A page where nothing is worked on."""
     engine = Engine(home, FakeBackend(), supervise=False)
     engine.desk = FakeDesk()  # type: ignore[assignment]
-    return Context(engine, LOCAL_POLICY)
+    return Context(engine)
 
 
 def pressed(run_id: str) -> gr.EventData:
@@ -172,10 +171,12 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     assert not {"method.rank", "model.start", "recipe"} & changed.keys()
     assert "optim.epochs" in changed
     held["method.rank"] = 5
-    assert "Rank (method.rank): it is 16 in that run" in list(plan.show_plan(ctx, **held))[-1]["facts"]
+    assert (
+        "Rank (method.rank): it is 16 in that run" in list(plan.show_plan(ctx, **held))[-1]["facts"]
+    )
     with pytest.raises(SpecError, match="Rank"):
         train_tab.start_run(ctx, **held)
-    assert not from_run.show_start(ctx, from_run.forget_start())[0]["visible"]
+    assert not from_run.show_start(ctx, "")[0]["visible"]
     assert "is gone" in from_run.show_start(ctx, "no-such-run")[1]
 
 
@@ -195,5 +196,5 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
     wait_for(finished, has_ended, 20)
     assert finished.spec.optim.epochs == before + 2 == finished.view().started.epochs
     own = lay_out(lambda: tab.RunsTab(ctx))
-    picked = tab.choose_run(ctx, own, gr.EventData(None, {"run": finished.id}))  # type: ignore[arg-type]
+    picked = tab.choose_run(ctx, own, gr.EventData(None, {"name": finished.id}))  # type: ignore[arg-type]
     assert picked[own.card.extension]["visible"] and picked[own.card.train_on]["visible"]

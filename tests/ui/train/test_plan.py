@@ -116,7 +116,7 @@ def test_stepping_down_is_estimated(ctx: Context, values: dict[str, Any], room) 
     asked = ctx.plan(spec).forecast
     room(asked.needs - 1)
     words = shown_plan(ctx, values)
-    assert "the run will step down" in words and "256 examples at once" in words
+    assert "Hone steps down to" in words and "256 examples at once" in words
 
 
 def test_a_mistake_in_the_form_is_shown_beside_it(ctx: Context, values: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The ways in, one for each mode: who a request comes from, or what is answered instead."""
+"""How each mode knows who a request comes from, or what is answered instead."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ COOKIE_SECONDS = 30 * 24 * 3600
 ADMITTED = "local"  # what a cookie of the local mode holds
 DEMO_OWNER = re.compile(r"v-[0-9a-f]{32}")
 TOKEN_NEEDED = "Open the address that Hone printed in its terminal window when it started."
+VISIT_ENDED = "Your visit has ended, or your browser keeps no cookies. Reload the page."
 
 
 class Admission(NamedTuple):
@@ -29,21 +30,21 @@ class Admission(NamedTuple):
     answer: Response | None = None
 
 
-class Door(Protocol):
-    """A way in."""
+class Authentication(Protocol):
+    """How a mode knows its visitors."""
 
     async def admit(self, request: Request) -> Admission:
         """Who a request comes from; exactly one of visitor and answer is there."""
 
 
-class OpenDoor:
+class NoAuthentication:
     """Everybody who reaches the page is the owner of the workspace (``--no-token``)."""
 
     async def admit(self, request: Request) -> Admission:
         return Admission(LOCAL_VISITOR)
 
 
-class TokenDoor:
+class TokenAuthentication:
     """Who knows the token of the printed address gets a cookie: not other accounts of this machine.
 
     The cookie is signed with the workspace's key, so pages outlive a restart of the app.
@@ -59,14 +60,14 @@ class TokenDoor:
             if hmac.compare_digest(given, self.token.encode()):
                 value = self._signer.sign(ADMITTED)
                 cookie = cookie_header(self._cookie, value, "Strict", seconds=COOKIE_SECONDS)
-                return Admission(None, cookie, without_token(request))
+                return Admission(None, cookie, _without_token(request))
         signed = request.cookies.get(self._cookie, "")
         if self._signer.read(signed, COOKIE_SECONDS) == ADMITTED:
             return Admission(LOCAL_VISITOR)
-        return Admission(answer=refusal(request, TOKEN_NEEDED))
+        return _refuse(request, TOKEN_NEEDED)
 
 
-class DemoDoor:
+class DemoAuthentication:
     """Every browser is an owner of its own, named by a signed cookie.
 
     ``framed``: the page is shown in a frame of another site, over https.
@@ -82,8 +83,7 @@ class DemoDoor:
             return Admission(Visitor(owner))
         # Only who opens the page becomes an owner; a request for anything else is nobody's.
         if request.scope["path"] != "/" or request.method != "GET":
-            why = "Your visit has ended, or your browser keeps no cookies. Reload the page."
-            return Admission(answer=refusal(request, why))
+            return _refuse(request, VISIT_ENDED)
         owner = f"v-{secrets.token_hex(16)}"
         secure = self._framed or request.scope["scheme"] == "https"
         same_site = "None" if self._framed else "Lax"
@@ -92,21 +92,20 @@ class DemoDoor:
         return Admission(Visitor(owner), cookie)
 
 
-def refusal(request: Request, why: str) -> Response:
+def _refuse(request: Request, why: str) -> Admission:
     """401: as a small page where somebody opened the page, else as JSON."""
     if request.scope["path"] == "/":
-        return closed_page(why)
-    return JSONResponse({"error": why}, 401)
+        return Admission(answer=closed_page(why))
+    return Admission(answer=JSONResponse({"error": why}, 401))
 
 
-def without_token(request: Request) -> Response:
+def _without_token(request: Request) -> Response:
     """To the same address without the token, which then stands in no history.
 
     A browser that comes from elsewhere (a file, a web terminal) would not send the new cookie along
     a redirect: for it a page of Hone's own leads on.
     """
-    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "token"]
-    address = str(URL("/").include_query_params(**dict(kept)))
+    address = str(URL(f"/?{request.url.query}").remove_query_params("token"))
     if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return leading_page(address)
     return RedirectResponse(address, 303)
