@@ -18,6 +18,7 @@ from engine.data.rows import Row
 from engine.data.turns.fields import as_list, holds_turns, list_field, role_name
 
 STEPS_INSIDE = 5
+PRINTED_OBJECT = re.compile(r"\{'\w+': array\(")  # as pandas writes an object with lists
 
 
 @dataclass(frozen=True)
@@ -90,8 +91,8 @@ class Columns:
         """The column, or the path to the text or the conversation in its objects and lists."""
         if not column:
             return ""
-        # Not decoded: a list that an answer holds as text is what is said, unless it is numpy's.
-        values = (decode_cell(value) if "array(" in str(value)[:1000] else value
+        # Not decoded, but for pandas' objects: a list that an answer holds as text is what is said.
+        values = (decode_cell(value) if PRINTED_OBJECT.match(str(value)) else value
                   for value in self.values(column) if not is_blank(value))  # fmt: skip
         ways = (_way_inside(column, value) for value in islice(values, ROWS_SEARCHED))
         found = Counter(way for way in ways if way)

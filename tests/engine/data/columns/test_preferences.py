@@ -229,10 +229,14 @@ def test_a_prompt_that_ends_with_the_answer_is_no_question() -> None:
     assert "cannot be the question" in schema.reason
 
 
-@pytest.mark.parametrize("answer", ['{"role": "admin", "id": 7}', "[1, 2]", '["a"]', "{x}"])
+@pytest.mark.parametrize(
+    "answer", ['{"role": "admin", "id": 7}', "[1, 2]", '["a"]', "{x}", "array([1, 2])", "('a', 1)"]
+)
 def test_an_answer_that_is_json_stays_a_text(answer: str) -> None:
     schema, rows = read_rows(
         lambda n: {"prompt": ask(n), "chosen": f"{answer}", "rejected": f"[{n}]"}
     )
     assert schema.shape == Shape.PREFERENCE
     assert (rows[0]["completion"], rows[0]["rejected"]) == (answer, "[0]")
+    _, rows = read_rows(lambda n: {"prompt": ask(n), "completion": answer})
+    assert rows[0] == {"prompt": ask(0), "completion": answer}
