@@ -2,36 +2,47 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 import secrets
 from typing import Any
 
 import httpx
 
 API = "/gradio_api"
+CONFIG = "window.gradio_config = "  # stands before it in the page
+TAG = re.compile(r"<[^>]*>")
 
 
 class Page:
-    """One opened page, by its config alone."""
+    """One opened page, by its config alone; with another's cookies that of the same visitor."""
 
-    def __init__(self, url: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=120, trust_env=False)
+    def __init__(self, url: str, cookies: httpx.Cookies | None = None) -> None:
+        self.http = httpx.Client(base_url=url, timeout=120, trust_env=False, cookies=cookies)
         self.http.headers["Origin"] = url
         self.session = secrets.token_hex(8)
+        self.sent = ""  # the path of the file that was uploaded last
         entered = self.http.get("/", headers={"Sec-Fetch-Site": "none"})
         assert entered.status_code == 200, entered.text[:200]
-        self.config: dict[str, Any] = self.http.get("/config").json()
+        begins = entered.text.index(CONFIG) + len(CONFIG)
+        found, _ = json.JSONDecoder().raw_decode(entered.text, begins)
+        self.config: dict[str, Any] = found
         self.widgets = {one["id"]: one for one in self.config["components"]}
         self.named = {one["props"].get("elem_id"): one["id"] for one in self.config["components"]}
 
-    def events_of(self, elem_id: str | None, event: str) -> list[dict[str, Any]]:
-        """The events of a widget; of the page itself where no widget is named."""
+    def events_of(self, elem_id: str | None, event: str, output: str = "") -> list[dict[str, Any]]:
+        """The events of a widget; of the page itself where no widget is named.
+
+        ``output``: only those that change this widget.
+        """
         wanted = self.named[elem_id] if elem_id else None
         return [
             one
             for one in self.config["dependencies"]
             if any(name == event and wanted in (None, target) for target, name in one["targets"])
             and one["backend_fn"]
+            and (not output or self.named[output] in one["outputs"])
         ]
 
     def run_event(self, event: dict[str, Any], given: dict[str, Any]) -> tuple[bool, str]:
@@ -68,9 +79,41 @@ class Page:
         props = self.widgets[number]["props"]
         return given.get(props.get("elem_id"), props.get("value"))
 
+    def upload(self, name: str, content: bytes) -> httpx.Response:
+        """Send a file, which no widget holds yet."""
+        return self.http.post(f"{API}/upload", files={"files": (name, content)})
+
+    def add_file(self, widget: str, name: str, content: bytes) -> tuple[bool, str]:
+        """Send a file and give it to a widget: success and answers."""
+        sent = self.upload(name, content)
+        if sent.status_code != 200:
+            return False, sent.text
+        self.sent = sent.json()[0]
+        file = {"path": self.sent, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+        several = self.widgets[self.named[widget]]["props"].get("file_count") == "multiple"
+        event = self.events_of(widget, "upload")[0]
+        return self.run_event(event, {widget: [file] if several else file})
+
     def ask_live(self, run: str) -> httpx.Response:
         """One poll of the live panel."""
         body = {"component_id": self.named["live"], "fn_name": "poll_run", "data": {"run": run}}
         return self.http.post(
             f"{API}/component_server/", json=body | {"session_hash": self.session}
         )
+
+
+def told(said: str, words: str) -> str:
+    """The sentence in an answer that holds these words, word for word; empty where none does."""
+    texts: list[str] = []
+    for line in said.splitlines():
+        try:
+            waiting = [json.loads(line)]
+        except ValueError:  # a plain text
+            waiting = [line]
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, str):
+                texts += map(html.unescape, TAG.split(one))
+            elif isinstance(one, dict | list):
+                waiting += one.values() if isinstance(one, dict) else one
+    return next((text.strip() for text in texts if words in text), "")

@@ -3,18 +3,18 @@
 ``python -m benchmarks.visitors [--visitors 50] [--trainers 10] [--minutes 5]`` starts
 ``app.py --demo`` in a workspace of its own and speaks plain HTTP to it. Every visitor opens the
 page, adds rows that hold a secret word of his, polls as the page does, and asks for what is
-another's.
+another's. Meanwhile 200 files are uploaded while a run goes on (benchmarks.visitor_uploads), and
+each limit of the demo is met once (benchmarks.visitor_limits), so it takes longer than the minutes
+where those are few. Without these two: ``--alone``.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import re
 import secrets
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -26,12 +26,13 @@ from typing import NamedTuple
 
 import psutil
 
+from benchmarks.demo import percentile, press_start, serve_demo
 from benchmarks.http_page import API, Page
-from engine.store.files import PROJECT_FOLDER
+from benchmarks.visitor_limits import meet_forgetting, meet_limits, start_anew
+from benchmarks.visitor_uploads import upload_while_training
 
-ADDRESS = re.compile(r"(http://[\d.]+:\d+)\S*")
-RUN_ID = re.compile(r"\d{8}-\d{6}-[a-z0-9-]+")
 PAUSE = 2.0  # seconds between two things that a visitor does
+TURN = 15.0  # seconds until the next one trains
 WORDS = ("river", "stone", "cloud", "lamp", "forest", "paper", "window", "bridge", "candle")
 
 
@@ -84,10 +85,11 @@ class Visitor(threading.Thread):
         self.word = f"zq{secrets.token_hex(5)}"
         self.trains = threading.Event()  # whose turn it is to train
         self.things = Things("", "", "")
+        self.page: Page | None = None  # once it is open
 
     def run(self) -> None:
         try:
-            page = self._open()
+            self.page = page = self._open()
             self._add_data(page)
             while not self.over.wait(PAUSE * random.uniform(0.5, 1.5)):
                 self._look(page)
@@ -116,11 +118,8 @@ class Visitor(threading.Thread):
             for word in WORDS
         ]
         content = "\n".join(map(json.dumps, rows)).encode()
-        sent = page.http.post(f"{API}/upload", files={"files": ("rows.jsonl", content)})
-        path = sent.json()[0]
-        self.things = self.things._replace(upload=path)
-        file = {"path": path, "orig_name": "rows.jsonl", "meta": {"_type": "gradio.FileData"}}
-        ok, said = page.run_event(page.events_of("upload", "upload")[0], {"upload": [file]})
+        ok, said = page.add_file("upload", "rows.jsonl", content)
+        self.things = self.things._replace(upload=page.sent)
         found = re.search(r"dataset:[0-9a-f]+", said)
         if not ok or not found:
             self.tally.fail(f"add: {said}")
@@ -129,11 +128,9 @@ class Visitor(threading.Thread):
         self.tally.measure("data", began)
 
     def _train(self, page: Page) -> None:
-        given = {"field-data-source": self.things.dataset, "field-optim-epochs": 0.5}
-        ok, said = page.run_event(page.events_of("start", "click")[0], given)
-        found = RUN_ID.search(said)
-        if ok and found:
-            self.things = self.things._replace(run=found.group())
+        run, said = press_start(page, **{"data.source": self.things.dataset, "optim.epochs": 0.5})
+        if run:
+            self.things = self.things._replace(run=run)
             self.tally.count("runs started")
         elif "waiting" in said or "waits" in said:
             self.tally.count("told that the queue is full")
@@ -165,25 +162,6 @@ class Visitor(threading.Thread):
             self.tally.require_own(text, self.word, "probe")
 
 
-def serve_demo(home: Path) -> tuple[subprocess.Popen[str], str]:
-    """The app as a demo in a process of its own, and its address."""
-    words = [sys.executable, str(PROJECT_FOLDER / "app.py"), "--demo", "--no-browser"]
-    words += ["--home", str(home), "--port", "17990"]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT_FOLDER)}
-    with (home.parent / "app.stderr").open("w") as log:
-        process = subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=log, text=True, env=environment
-        )
-    assert process.stdout
-    found = ADDRESS.search(process.stdout.readline())
-    assert found, "the app did not start"
-    return process, found.group(1)
-
-
-def percentile(values: list[float], share: float) -> float:
-    return statistics.quantiles(values, n=100)[round(share * 100) - 1] if len(values) > 1 else 0.0
-
-
 def report(tally: Tally, memory: tuple[float, float], visitors: list[Visitor]) -> str:
     """The figures in lines."""
     lines = [f"{len(visitors)} visitors, {len(tally.errors)} errors, {len(tally.leaks)} leaks"]
@@ -195,35 +173,71 @@ def report(tally: Tally, memory: tuple[float, float], visitors: list[Visitor]) -
     return "\n".join([*lines, *tally.errors[:10], *tally.leaks[:10]])
 
 
+def come_in(everybody: list[Visitor], trainers: int) -> threading.Thread:
+    """Let everybody in within half a minute; returns the thread in which some then train."""
+    for one in everybody:
+        one.start()
+        time.sleep(min(1.0, 30 / len(everybody)))
+
+    def train_in_turn() -> None:
+        for one in everybody[:trainers]:
+            one.trains.set()
+            if one.over.wait(TURN):
+                return
+
+    turns = threading.Thread(target=train_in_turn, daemon=True)
+    turns.start()
+    return turns
+
+
+def forget_one(
+    process: subprocess.Popen[str], home: Path, everybody: list[Visitor]
+) -> tuple[subprocess.Popen[str], tuple[str, str]]:
+    """Start the app again and have one of two visitors forgotten; the app, and what he is told."""
+    away, here = [one for one in everybody if one.things.run][:2]
+    assert away.page and here.page
+    process, url = start_anew(process, home, away.page, here.page)
+    return process, meet_forgetting(url, home, away.page, here.page, away.things.run)
+
+
 def main() -> int:
+    """Print the figures; 1 where something went wrong, was seen by another, or was not limited."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--visitors", type=int, default=50)
     parser.add_argument("--trainers", type=int, default=10)
     parser.add_argument("--minutes", type=float, default=5)
+    parser.add_argument("--alone", action="store_true", help="no uploads, no limits")
     asked = parser.parse_args()
     tally, over = Tally(), threading.Event()
-    with tempfile.TemporaryDirectory() as folder:
-        process, url = serve_demo(Path(folder) / "workspace")
+    lines: list[str] = []
+    wrong: list[str] = []
+    met: list[tuple[str, str]] = []
+    with tempfile.TemporaryDirectory(prefix="hone-") as folder:
+        home = Path(folder) / "workspace"
+        process, url = serve_demo(home)
         app = psutil.Process(process.pid)
         before = app.memory_info().rss / 2**20
         everybody: list[Visitor] = []
         everybody += [Visitor(url, tally, everybody, over) for _ in range(asked.visitors)]
         tally.secrets = [one.word for one in everybody]
         ends = time.monotonic() + 60 * asked.minutes
-        for one in everybody:
-            one.start()
-            time.sleep(min(1.0, 30 / asked.visitors))
-        for one in everybody[: asked.trainers]:  # in turn
-            one.trains.set()
-            time.sleep(max(0.0, min(15.0, ends - time.monotonic())))
+        turns = come_in(everybody, asked.trainers)
+        if not asked.alone:
+            lines, wrong = upload_while_training(url, home)
+            turns.join()
+            met = list(meet_limits(url, app))
         time.sleep(max(0.0, ends - time.monotonic()))
         over.set()
         for one in everybody:
             one.join(timeout=60)
-        print(report(tally, (before, app.memory_info().rss / 2**20), everybody))
+        print(report(tally, (before, app.memory_info().rss / 2**20), everybody), flush=True)
+        if not asked.alone:
+            process, forgotten = forget_one(process, home, everybody)
+            met.append(forgotten)
         process.terminate()
         process.wait(20)
-    return bool(tally.errors or tally.leaks)
+    print("\n".join([*lines, *wrong, *(f"{limit}: {said or 'NOT MET'}" for limit, said in met)]))
+    return bool(tally.errors or tally.leaks or wrong or not all(said for _, said in met))
 
 
 if __name__ == "__main__":
