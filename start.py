@@ -136,8 +136,6 @@ def command_for(arguments):
         config = os.path.join(ROOT, "pyproject.toml")
         named = any(os.path.exists(argument.split("::")[0]) for argument in arguments[1:])
         tests = [] if named else [os.path.join(ROOT, "tests")]
-        if "--fast" in arguments and not any(word.startswith("-n") for word in arguments):
-            tests = ["-n", "3"] + tests  # fast tests wait more than they compute
         return (
             [PYTHON, "-P", "-m", "pytest", "-c", config, "--rootdir", ROOT] + arguments[1:] + tests
         )

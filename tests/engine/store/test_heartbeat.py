@@ -17,6 +17,8 @@ from engine.process.end import end_process
 from engine.store import heartbeat
 from engine.store.files import PROJECT_FOLDER
 
+pytestmark = pytest.mark.timed
+
 WORKER = """
 import re, sys, threading, time
 from pathlib import Path

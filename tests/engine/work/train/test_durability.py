@@ -136,7 +136,7 @@ def test_a_loss_that_is_no_number_ends_the_run_before_its_step(runs) -> None:
 
 
 def test_it_stops_when_it_no_longer_improves_and_marks_the_best(runs) -> None:
-    rising = {"learning_rate": 0.3, "schedule": "constant", "patience": "strict"}
+    rising = {"learning_rate": 1.0, "schedule": "constant", "patience": "strict"}
     run = train(runs.new(optim=killed_runs.OPTIM | rising, sampling={"checks": 14}))
     view = run.view()
     assert run.state() == RunState.FINISHED and view.ended.early and view.step < view.total_steps
