@@ -12,8 +12,16 @@ from typing import Any, TypeVar
 
 from engine.data.readers.encoding import TextLine, read_lines
 from engine.data.readers.exports import plain_export_rows
-from engine.data.readers.layout import COLUMN_NAMES, HEADER_ROWS, Cells, read_layout, rows_of_layout
-from engine.data.readers.table import MAX_COLUMNS, ROW_LIMIT, BadRow, FileRows, ReadOptions
+from engine.data.readers.layout import COLUMN_NAMES, HEADER_ROWS, read_layout
+from engine.data.readers.table import (
+    MAX_COLUMNS,
+    ROW_LIMIT,
+    BadRow,
+    Cells,
+    FileRows,
+    ReadOptions,
+    rows_of_layout,
+)
 from engine.errors import DataError
 
 NO_SEPARATOR = "\x1f"  # a character that no text holds: a table of one column
@@ -22,7 +30,7 @@ PEEKED_CHARACTERS = 2**22
 QUOTE_LINES = 5000  # lines of a TSV looked at to tell whether its quotation marks are quotes
 CLEAR_SHARE, CLEAR_LINES = 0.8, 3  # of lines that a separator parts alike, where the first has none
 QUOTED = re.compile(r'"[^"]*"')
-RULE = re.compile(r"\s*:?-*:?\s*")  # of a Markdown table, between header and rows
+MARKDOWN_RULE = re.compile(r"\s*:?-*:?\s*")  # of a Markdown table, between header and rows
 HINT = re.compile(r'"?sep=(.)"?')  # what Excel writes into the first line
 _Peeked = TypeVar("_Peeked")
 
@@ -179,12 +187,12 @@ def _has_backslashes(texts: Sequence[str], delimiter: str) -> bool:
     """Whether quotation marks within cells follow a backslash, as MySQL writes them."""
     return (
         any('\\"' in text for text in texts)
-        and not _is_readable(texts, delimiter=delimiter)
-        and _is_readable(texts, delimiter=delimiter, escapechar="\\")
+        and not _can_be_parsed(texts, delimiter=delimiter)
+        and _can_be_parsed(texts, delimiter=delimiter, escapechar="\\")
     )
 
 
-def _is_readable(texts: Sequence[str], **style: Any) -> bool:
+def _can_be_parsed(texts: Sequence[str], **style: Any) -> bool:
     try:
         return bool(list(csv.reader((f"{text}\n" for text in texts), strict=True, **style)))
     except csv.Error:
@@ -237,5 +245,5 @@ def _parts_of_markdown(records: Iterator[Cells | BadRow]) -> Iterator[Cells | Ba
     for cells in records:
         if isinstance(cells, BadRow):
             yield cells
-        elif not all(RULE.fullmatch(cell) for cell in cells):
+        elif not all(MARKDOWN_RULE.fullmatch(cell) for cell in cells):
             yield [cell.strip() for cell in cells]

@@ -8,8 +8,8 @@ from typing import Any
 
 from engine.data.readers.chats.people import chats_of, is_message_list, person_rows
 from engine.data.readers.class_names import feature_names, name_classes
-from engine.data.readers.layout import HEADER_ROWS, check_unique, has_header
-from engine.data.readers.table import BadRow, FileRows, HeldOutRow, NoRowsError
+from engine.data.readers.layout import HEADER_ROWS, has_header
+from engine.data.readers.table import BadRow, FileRows, HeldOutRow, NoRowsError, check_unique
 from engine.data.rows import Row
 from engine.errors import DataError
 

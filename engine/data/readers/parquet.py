@@ -12,8 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.data.readers.class_names import metadata_names, name_classes
-from engine.data.readers.layout import check_unique, require_few_columns
-from engine.data.readers.table import ROW_LIMIT, TOO_LARGE, BadRow, FileRows, ReadOptions
+from engine.data.readers.table import (
+    ROW_LIMIT,
+    TOO_LARGE,
+    BadRow,
+    FileRows,
+    ReadOptions,
+    check_unique,
+    require_few_columns,
+)
 from engine.errors import DataError
 
 BATCH_ROWS, BATCH_BYTES = 1000, 2**26  # read at a time, at most

@@ -1,9 +1,10 @@
-"""What every reader yields: rows, or what is wrong with them; and what no row may hold."""
+"""What every reader yields: rows, or what is wrong with them; and what no row or table may hold."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import Any, Literal, NamedTuple
 
 from engine.data.rows import Row
 from engine.errors import DataError
+from engine.text import count_of
 
 ROW_LIMIT = 5 * 2**20  # characters of one row
 DEPTH_LIMIT = 64
 TOO_DEEP = f"is nested too deeply (the limit is {DEPTH_LIMIT} levels)."
 TOO_LARGE = "is larger than the limit of 5 MB for one row. Split or remove it."
 MAX_COLUMNS = 16_384  # as many as Excel has
+RULE = re.compile(r"\s*:?[-=]+:?\s*")  # under the header of a table
 BROKEN = re.compile("[\0\ud800-\udfff]")
 
 
@@ -128,3 +131,80 @@ def change_rows(rows: FileRows, change: Callable[[Row], Row | None]) -> FileRows
             yield row
         elif (made := change(row)) is not None:
             yield HeldOutRow(made) if isinstance(row, HeldOutRow) else made
+
+
+# --- rows of cells ---
+
+Cells = list[str]
+
+
+class Layout(NamedTuple):
+    """What stands above the rows, and the columns' names; None for one that is left out."""
+
+    above: int  # rows to pass over, with the header
+    headed: bool
+    columns: list[str | None]
+    counting: int | None  # a column without a name that only numbers the rows
+
+
+def require_few_columns(count: int, name: str) -> None:
+    """Raise DataError for a table with more columns than are read."""
+    if count > MAX_COLUMNS:
+        raise DataError(
+            f"'{name}' has {count} columns; at most {MAX_COLUMNS} are read. "
+            "Save what you need as CSV."
+        )
+
+
+def check_unique(columns: Sequence[str], name: str) -> None:
+    """Raise DataError where two columns have the same name."""
+    for column, count in Counter(columns).items():
+        if count > 1:
+            raise DataError(f"'{name}': the column '{column}' appears twice. Rename or remove one.")
+
+
+def rows_of_layout(layout: Layout, rows: Iterator[Cells | BadRow], notes: list[str]) -> FileRows:
+    """Yield the rows under the header; one that does not fit it is a bad row."""
+    columns, width = layout.columns, len(layout.columns)
+    kept = [(at, column) for at, column in enumerate(columns) if column is not None]
+    names = [column for _, column in kept]
+    last = max((at for at, _ in kept), default=-1)
+    unnamed = [at for at, column in enumerate(columns) if column is None and at != layout.counting]
+    first = "header" if layout.headed else "first row"
+    for number, cells in enumerate(_example_rows(layout, rows, notes), start=1):
+        if isinstance(cells, BadRow):
+            yield cells
+        elif len(cells) == width == len(kept):
+            yield dict(zip(names, cells, strict=True))
+        elif len(cells) <= last or any(map(str.strip, cells[width:])):
+            yield BadRow(
+                f"Row {number} has {len(cells)} values, the {first} has {width}. "
+                "Put quotes around text that contains the separator."
+            )
+        elif stray := [at for at in unnamed if at < len(cells) and cells[at].strip()]:
+            yield BadRow(
+                f"Row {number} has a value in column {stray[0] + 1}, which has no name. "
+                "Name the column, or remove the value."
+            )
+        else:
+            yield {column: cells[at] for at, column in kept}
+
+
+def _example_rows(
+    layout: Layout, rows: Iterator[Cells | BadRow], notes: list[str]
+) -> Iterator[Cells | BadRow]:
+    """The rows without empty ones and rules, and without the header again (of joined tables)."""
+    header = [column or "" for column in layout.columns] if layout.headed else None
+    counts = Counter[str]()
+    for cells in rows:
+        if isinstance(cells, BadRow):
+            yield cells
+        elif not any(map(str.strip, cells)):
+            counts["of empty cells"] += 1
+        elif [cell.strip() for cell in cells] == header:
+            counts["in which the header stands again"] += 1
+        elif all(map(RULE.fullmatch, cells)):
+            counts["of dashes"] += 1
+        else:
+            yield cells
+    notes += [f"Left out: {count_of(count, 'row')} {what}." for what, count in counts.items()]

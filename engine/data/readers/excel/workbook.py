@@ -9,14 +9,14 @@ from typing import Any
 
 from engine.data.readers.excel.archive import scan_workbook
 from engine.data.readers.excel.cells import SheetScan
-from engine.data.readers.layout import (
-    HEADER_ROWS,
+from engine.data.readers.layout import HEADER_ROWS, read_layout
+from engine.data.readers.table import (
     Cells,
-    read_layout,
+    FileRows,
+    ReadOptions,
     require_few_columns,
     rows_of_layout,
 )
-from engine.data.readers.table import FileRows, ReadOptions
 from engine.errors import DataError
 from engine.text import count_of
 
