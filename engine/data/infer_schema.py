@@ -25,6 +25,7 @@ from engine.data.columns.table import Columns
 from engine.data.columns.unnamed import guess_schema
 from engine.data.rows import Row
 from engine.data.schema import Schema
+from engine.data.turns.history import ANY_MARKS, split_speakers
 from engine.errors import DataError
 from engine.spec.run import Shape
 
@@ -48,9 +49,21 @@ def infer_schema(
     found = found or _infer_by_names(name, table) or _infer_by_contents(name, columns, table)
     if found.shape == Shape.TEXT and rows and all_integers(table.values(found.roles["text"])):
         raise DataError(_no_text(name, columns, table))
+    if found.shape == Shape.TEXT and _name_speakers(table.texts(found.roles["text"])):
+        found = found.doubted(
+            "But the texts name who speaks, and both sides are learned with their names. To learn "
+            "answers alone, put what is asked into 'prompt' and what is answered into 'completion'."
+        )
     used = {root_column(path, columns) for path in found.roles.values()}
     rest = ", ".join(f"'{column}'" for column in columns if column not in used)
     return found._replace(reason=f"{found.reason} Columns not used: {rest}.") if rest else found
+
+
+def _name_speakers(texts: Sequence[str]) -> bool:
+    """Whether nearly all texts are turns with their speakers: "Q: ... A: ..."."""
+    looked_at = texts[:FEWEST_ROWS]
+    spoken = sum(isinstance(split_speakers(text, ANY_MARKS), list) for text in looked_at)
+    return spoken > 0.8 * len(looked_at)
 
 
 def _no_text(name: str, columns: Sequence[str], table: Columns) -> str:

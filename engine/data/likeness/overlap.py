@@ -15,7 +15,10 @@ from engine.data.rows import spread_indices
 from engine.text import count_of
 
 MOST = 0.6  # of a row's wording, a rare word counting more than a frequent one
-UNSEEN = "Comparing texts cannot find what says the same in quite different words."
+UNSEEN = (
+    "Comparing texts cannot find what says the same in quite different words, or with many typing "
+    "errors."
+)
 NOT_COMPARED = (
     "Whether held-out examples resemble training examples was not looked at when this run began."
 )

@@ -117,6 +117,11 @@ ASKED: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
         lambda n: {"text": good(n), "human": n % 2, "ai": (n + 1) % 2}, "'human'"),
     "whether a person is a bot": (
         lambda n: {"user": f"user{n}", "tweet": good(n), "bot": n % 2}, "'bot'"),
+    "texts that name who speaks": (
+        lambda n: {"text": f"Q: {ask(n)}\nA: {good(n)}"}, "name who speaks"),
+    "a script between people who ask and answer": (
+        lambda n: {"id": n, "text": f"Customer: {ask(n)}\nAgent: {good(n)}\nCustomer: Thanks."},
+        "name who speaks"),
     "choices in an object": (
         lambda n: {"question": ask(n), "options": {"A": good(n), "B": bad(n)},
                    "answer": "AB"[n % 2]}, "'options' holds choices"),
@@ -140,6 +145,12 @@ def test_what_may_be_meant_otherwise_is_asked(layout: str) -> None:
     schema, rows = read_rows(make_row, 24)
     assert not schema.certain and named in schema.reason, schema.reason
     assert len(rows) == 24
+
+
+@pytest.mark.parametrize("text", ["ROMEO: {}\nJULIET: {}", "Note: {}\nAnswer: {}", "{} A: {}"])
+def test_other_names_in_texts_are_no_speakers(text: str) -> None:
+    schema, _ = read_rows(lambda n: {"text": text.format(ask(n), good(n))})
+    assert schema.shape == Shape.TEXT and schema.certain
 
 
 def test_fields_of_turns_that_judge_nothing_are_let_alone() -> None:
