@@ -96,7 +96,7 @@ def _refuse_nan(word: str) -> float:
 
 
 def nested_items(value: Any) -> Iterator[tuple[str, Any, int]]:
-    """Every key of nested JSON, its value and depth; no recursion, since depth is a stranger's."""
+    """Every key of nested JSON, its value and depth; no recursion, since it may be very deep."""
     todo = [(value, 1)]
     while todo:
         inner, depth = todo.pop()
@@ -224,6 +224,6 @@ def is_number(value: Any) -> bool:
 
 
 def excerpt(value: Any) -> str:
-    """A stranger's text or number, fit for a sentence."""
+    """A text or number from a file, short and printable enough for a sentence."""
     letters = (letter if letter.isprintable() else " " for letter in str(value))
     return " ".join("".join(letters).split())[:80]

@@ -13,8 +13,8 @@ import sys
 import traceback
 from pathlib import Path
 
-# How long an idle thread waits awake for more: to wake one takes as long as a small operation, but
-# who spins for long takes the core from whoever shares the machine, and then both wait
+# How long an idle thread stays awake for more work. Waking one takes as long as a small operation,
+# but one that stays awake for long takes the core from other programs, and then both wait
 # (docs/performance.md).
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")

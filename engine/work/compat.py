@@ -2,7 +2,7 @@
 
 Each was checked with transformers 5.23, TRL 1.16, PEFT 0.21 and PyTorch 2.13. After an upgrade,
 tests/engine/work/test_compat.py names what has moved or changed its form. Heavy imports are made
-inside the functions: the desk reads templates and asks nothing of trainers.
+inside the functions: the desk, which reads templates, does without the trainers.
 """
 
 from __future__ import annotations

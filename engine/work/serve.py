@@ -30,7 +30,7 @@ class Report:
         self._write(part=part)
 
     def expect(self, seconds: float) -> None:
-        """What comes now may take so many seconds without a word; 0: as long as the app thinks."""
+        """Say that the next part may take this many seconds; 0: the app's own limit holds."""
         self._write(seconds=seconds)
 
     def _write(self, **values: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from huggingface_hub import constants, errors, get_token
 
-# The library keeps it there for others, it says.
+# The library says that other programs may use it from there.
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]
 
 from engine.errors import DataError, HoneError, ModelError

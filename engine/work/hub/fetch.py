@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from huggingface_hub import constants, errors, get_session, hf_hub_url
 
-# The library keeps these there for others, it says.
+# The library says that other programs may use these from there.
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     build_hf_headers,
     hf_raise_for_status,
@@ -92,7 +92,7 @@ def _stream(url: str, part: Path, have: int, on_bytes: Callable[[int], None]) ->
                     out.write(chunk)
                     on_bytes(len(chunk))
                 out.flush()
-                # What is taken for whole must be so after a power cut, too.
+                # What counts as whole must also be so after a power cut.
                 os.fsync(out.fileno())
     except errors.HfHubHTTPError as error:
         if error.response.status_code not in (408, 429) and error.response.status_code < 500:

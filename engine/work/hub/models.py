@@ -12,7 +12,7 @@ from typing import Any
 
 from huggingface_hub import DatasetInfo, HfApi, ModelInfo, constants, errors, get_session
 
-# The library keeps these there for others, it says.
+# The library says that other programs may use these from there.
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     build_hf_headers,
     hf_raise_for_status,

@@ -81,9 +81,9 @@ class RunCallback(TrainerCallback):
         self.earlier_seconds = max([*times, *(one.seconds for one in saved)], default=0.0)
 
     def _read_requests(self) -> tuple[int, set[int]]:
-        """The last check before the user extended the run, and the checks made since he stopped it.
+        """The last check before the run was extended, and the checks made because it was stopped.
 
-        From the first on, it waits for a gain anew; the others came sooner than a gain could.
+        After the first, the wait for a gain begins anew; the others came too soon to show one.
         """
         step, extended_at, stopped_at = 0, 0, set()
         for event in read_events(self.run.events_file)[0]:

@@ -21,7 +21,7 @@ from engine.store import events as ev
 from engine.store.files import link_or_copy
 from engine.store.run_dir import RunDir
 from engine.store.run_view import RunView
-from engine.work.model import init_conversion
+from engine.work.model import adapters
 from engine.work.train import checkpoint_check
 from engine.work.train.checkpoint_check import MANIFEST, step_of
 
@@ -29,8 +29,8 @@ SAVING = ".saving"
 REMOVED = ".old-"  # a folder that is being removed: half of it is no damaged checkpoint
 RESULT_DRAFT = ".draft"
 # What a result consists of: an adapter, or a whole model where all weights were trained. The
-# weights come last: who finds them finds all. The tokenizer, the generation config and asking.json
-# are there for other programs, which then ask and stop as Hone does (docs/exports.md).
+# weights come last, so where they are, everything is. The tokenizer, the generation config and
+# asking.json are there for other programs, which then ask and stop as Hone does (docs/exports.md).
 RESULT_FILES = (
     "chat_template.jinja",
     "additional_chat_templates/*.jinja",
@@ -92,7 +92,7 @@ def remove_old(run: RunDir) -> None:
 def publish_result(run: RunDir, step: int) -> None:
     """Make a checkpoint's weights the run's result, file by file; merged models are removed."""
     source, draft = run.checkpoints / f"checkpoint-{step}", run.checkpoints / RESULT_DRAFT
-    start = run.checkpoints / init_conversion.START_FILE
+    start = run.checkpoints / adapters.START_FILE
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir()
     # What is converted is changed, so it must be a file of its own.
@@ -101,7 +101,7 @@ def publish_result(run: RunDir, step: int) -> None:
         (draft / name).parent.mkdir(exist_ok=True)
         copy(source / name, draft / name)
     if start.is_file():
-        init_conversion.convert_to_plain_lora(draft, start)
+        adapters.convert_to_plain_lora(draft, start)
     names = list(_result_files(draft))
     for name in names:
         _sync_to_disk(draft / name)

@@ -30,7 +30,6 @@ from engine.work.model import adapters
 from engine.work.model.asking import find_asking
 from engine.work.model.generate import reply_ends
 from engine.work.model.generation_config import set_ends
-from engine.work.model.init_conversion import save_initial_adapter
 from engine.work.model.load import choose_device, load_model, read_ahead
 from engine.work.train import checkpoints
 from engine.work.train.attempt import Attempt, started_event, training_arguments
@@ -147,7 +146,7 @@ def _build_model(attempt: Attempt) -> Any:
             f"Models like '{info.name}' cannot recompute to save memory (gradient checkpointing). "
             "Set that to Never under More settings, and the longest example lower on the Data tab."
         )
-    save_initial_adapter(model, spec.method, run.checkpoints)
+    adapters.save_initial_adapter(model, spec.method, run.checkpoints)
     return model
 
 

@@ -113,7 +113,7 @@ class HoneTrainer(Trainer):
         own.load_state_dict(saved.state_dict())
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        """With what other programs need to ask it as Hone does: its ends, and ``asking.json``."""
+        """Save also what lets other programs ask as Hone does: its ends, and ``asking.json``."""
         super()._save(output_dir, state_dict)
         if self.asking:
             own: Any = self.model
