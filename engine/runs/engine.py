@@ -18,9 +18,8 @@ from engine.estimate.duration import TimeRange
 from engine.process.desk import Desk
 from engine.process.limits import child_limits
 from engine.process.run import Backend, ProcessBackend
-from engine.runs import disk_space, ending, require, warm_start
+from engine.runs import disk_space, ending, quota, require, warm_start
 from engine.runs.busy import BusyRun
-from engine.runs.limits import quota
 from engine.runs.plan import START_GB, Known, Plan, Problems, find_out, make_plan
 from engine.runs.speed import SpeedHistory
 from engine.runs.supervisor import Supervisor

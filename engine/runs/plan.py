@@ -25,8 +25,7 @@ from engine.model.info import ModelInfo
 from engine.model.parameters import check_method
 from engine.process import oneshot
 from engine.process.desk import Desk
-from engine.runs import warm_start
-from engine.runs.limits import quota
+from engine.runs import quota, warm_start
 from engine.spec.method import MethodSpec
 from engine.spec.objective import (
     head_outputs,

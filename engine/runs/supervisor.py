@@ -2,6 +2,7 @@
 
 The queue is on disk (engine.store.run_queue) and "running" is the worker's lock, so an app that
 was killed finds everything again. Workers live in a session of their own and outlive the app.
+A second thread removes owners who do not come back, where the limits say so.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from engine import hardware
 from engine.errors import LOG, HoneError
 from engine.process import exit_status
 from engine.process.run import DYING_SECONDS, Backend
-from engine.runs.limits.forgetting import FORGET_POLL_SECONDS, Forgetter
-from engine.runs.limits.time_limit import describe_time_limit, limited_time
+from engine.runs.quota import describe_time_limit, limited_time
 from engine.runs.step_down import step_down
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
@@ -28,6 +28,7 @@ from engine.store.run_view import RunState
 from engine.store.workspace import Store
 
 ORPHAN_POLL_SECONDS = 0.2
+FORGET_POLL_SECONDS = 60.0
 
 
 class Supervisor:
@@ -173,6 +174,45 @@ class Supervisor:
         elif ended:
             text = exit_status.describe_training_end(code, no_memory, run.stop_mark.exists())
             _record_problem(run, job, said or text)
+
+
+class Forgetter:
+    """Looks now and then for owners who have not come back.
+
+    How long somebody has been away is counted by a clock that nobody sets: the machine's own may
+    jump, and that must cost no visitor his work.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._seen: dict[str, tuple[float, float]] = {}  # owner -> time of the mark, steady time
+
+    def remove_unseen(self) -> list[str]:
+        """Remove whoever was away for too long and has no run that works or waits."""
+        gone = []
+        for owner in self.store.all_owners():
+            own = self.store.for_owner(owner)
+            if self._seconds_away(own) < 3600 * self.store.limits.forget_hours:
+                continue
+            if any(run.is_busy for run in own.all_runs()):
+                continue
+            try:
+                own.remove_owner()
+            except OSError:
+                LOG.exception("an owner's files could not be removed")
+                continue
+            del self._seen[owner]
+            gone.append(owner)
+        return gone
+
+    def _seconds_away(self, own: Store) -> float:
+        marked, now = own.last_seen(), time.monotonic()
+        known = self._seen.get(own.owner)
+        if known is None:  # from before this process
+            self._seen[own.owner] = (marked, now - max(0.0, time.time() - marked))
+        elif known[0] != marked:
+            self._seen[own.owner] = (marked, now)
+        return now - self._seen[own.owner][1]
 
 
 def _record_problem(run: RunDir, job: str, text: str) -> None:

@@ -11,7 +11,7 @@ from engine.errors import HoneError
 from engine.estimate.case import Case
 from engine.estimate.duration import TimeRange
 from engine.estimate.methods import MethodOption, explain_method, method_options
-from engine.runs.limits import quota
+from engine.runs import quota
 from engine.runs.plan import Plan
 from engine.spec.limits import Limits
 from engine.spec.method import METHODS

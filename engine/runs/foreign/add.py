@@ -19,9 +19,9 @@ from engine.model.adapter import ForeignAdapter, read_adapter
 from engine.model.adapter_files import CONFIG_NAME, LABELS_NAME, WEIGHTS_NAME, own_template
 from engine.model.info import ModelInfo
 from engine.process import oneshot
+from engine.runs import quota
 from engine.runs.engine import Engine
 from engine.runs.foreign.head import LabelledHead, read_head, require_same_labels
-from engine.runs.limits import quota
 from engine.spec.data import DataSpec, Shape
 from engine.spec.method import MethodSpec
 from engine.spec.objective import LABEL_OBJECTIVES

@@ -15,7 +15,7 @@ from engine.errors import DataError, RunError
 from engine.process import oneshot
 from engine.runs import deletion, recipes
 from engine.runs.engine import Engine
-from engine.runs.limits.forgetting import Forgetter
+from engine.runs.supervisor import Forgetter
 from engine.spec import run as specs
 from engine.spec.limits import DEMO
 from engine.spec.run import DataSpec

@@ -17,9 +17,8 @@ from engine.data.upload import Upload
 from engine.errors import DataError, HoneError, RunError, SpecError
 from engine.process import oneshot
 from engine.process.desk import MOST_MESSAGES
-from engine.runs import recipes
+from engine.runs import quota, recipes
 from engine.runs.engine import Engine
-from engine.runs.limits import quota, time_limit
 from engine.runs.plan import find_out
 from engine.spec import run as specs
 from engine.spec.limits import DEMO, LOCAL, TABLES, USERS, Limits
@@ -293,7 +292,7 @@ class Stubborn(FakeBackend):
 
 @pytest.fixture
 def soon(monkeypatch: pytest.MonkeyPatch) -> Limits:
-    monkeypatch.setattr(time_limit, "LEAST_SECONDS", 0.0)
+    monkeypatch.setattr(quota, "LEAST_SECONDS", 0.0)
     return DEMO._replace(run_minutes=0.5 / 60)
 
 
@@ -315,12 +314,12 @@ def test_who_does_not_obey_is_ended(
     home: Path, soon: Limits, monkeypatch: pytest.MonkeyPatch, job: str
 ) -> None:
     """Only that it is asked for: how a process is ended is tested with real ones."""
-    monkeypatch.setattr(time_limit, "end_now", lambda run, why: run.stop_mark.write_text(why))
-    monkeypatch.setattr(time_limit, "GRACE_SECONDS", 0.3)
+    monkeypatch.setattr(quota, "end_now", lambda run, why: run.stop_mark.write_text(why))
+    monkeypatch.setattr(quota, "GRACE_SECONDS", 0.3)
     engine = make_engine(home, soon, supervise=False)
     run = engine.for_owner("ada").start(PIRATE)
     run.queue_mark.write_text(job)
-    with time_limit.limited_time(run, job, soon):
+    with quota.limited_time(run, job, soon):
         assert Stubborn().work(run, job) == -9
     assert run.end_request == "limit" and bool(run.view().warnings) == (job == "train")
     engine.supervisor._explain_end(run, job, -9, no_memory=False)
@@ -330,7 +329,7 @@ def test_who_does_not_obey_is_ended(
 def test_a_job_that_is_done_in_time_is_left_alone(home: Path, soon: Limits) -> None:
     engine = make_engine(home, soon, supervise=False)
     run = engine.start(PIRATE)
-    with time_limit.limited_time(run, "train", soon):
+    with quota.limited_time(run, "train", soon):
         pass
     time.sleep(0.7)
     assert not run.stop_mark.exists() and not run.view().warnings
