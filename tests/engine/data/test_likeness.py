@@ -42,7 +42,7 @@ def test_many_pairs_are_compared_in_little_memory() -> None:
     finally:
         tracemalloc.stop()
     assert len(shares) == 150_000 and 0.3 < shares.mean() < 0.7
-    assert peak < 120 * 2**20  # all at once, they take 700 MB
+    assert peak < 120 * 2**20  # all at once, they take 850 MB
 
 
 @pytest.mark.parametrize("at_once", [1, 100, 2**20])
