@@ -44,8 +44,8 @@ from ui.handlers import QUIET, bind, log_to_file
 from ui.model.tab import ModelTab, show_chosen_model, wire_model
 from ui.runs import queue
 from ui.runs.tab import RunsTab, wire_adapter_adding
-from ui.train import from_run, live, memory
-from ui.train.data_choice import choose_data, suited_spec
+from ui.train import fill_form, live, memory
+from ui.train.fill_form import suited_spec
 from ui.train.tab import TrainTab, form_widgets
 from ui.train.wiring import Before, wire_train
 
@@ -97,7 +97,7 @@ def wire_dataset_choice(ctx: Context, page: Page) -> Dependency:
     outputs = form_widgets(train, fields) | {"settled": data.settled}
     del outputs["data.source"], outputs["model.source"]
     inputs = [data.source, page.model.source, fields["model.start"], train.filled]
-    choose = bind(choose_data, ctx, outputs=outputs)
+    choose = bind(fill_form.choose_data, ctx, outputs=outputs)
     return data.source.change(choose, inputs, list(outputs.values()), **QUIET)
 
 
@@ -141,10 +141,10 @@ def wire_runs(ctx: Context, page: Page) -> None:
     watched = [page.tabs, train.live]
     runs.card.open.click(bind(watch_run), runs.picked, watched, **QUIET)
     runs.card.extend.click(
-        bind(from_run.extend_run, ctx), [runs.picked, runs.card.epochs], watched, **QUIET
+        bind(fill_form.extend_run, ctx), [runs.picked, runs.card.epochs], watched, **QUIET
     )
     widgets = form_widgets(train, page.fields)
-    fills = {runs.card.again: from_run.use_settings, runs.card.train_on: from_run.use_adapter}
+    fills = {runs.card.again: fill_form.use_settings, runs.card.train_on: fill_form.use_adapter}
     for button, fill in fills.items():
         handler = bind(fill, ctx, outputs=widgets)
         filled = button.click(handler, runs.picked, list(widgets.values()), **QUIET)

@@ -66,7 +66,6 @@ class ExportWidgets:
         self.code = raw_html(elem_id="code", js_on_load=COPY_SCRIPT)
         self.timer = gr.Timer(1.0, active=False)  # ticks while a merge works
         buttons = [self.take_adapter, self.merge, self.take_merged]
-        # The widgets that another run changes.
         self.shown = [self.adapter, self.merged, self.code, *buttons, self.timer]
 
 

@@ -14,7 +14,7 @@ from tests.ui.fakes import fake_engine
 from ui import form
 from ui.context import Context
 from ui.train import tab
-from ui.train.data_choice import suited_spec
+from ui.train.fill_form import suited_spec
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from engine.errors import DataError
 from engine.process import oneshot
 from engine.text import count_of
 from ui.context import Context
-from ui.data.hub import HubWidgets, wire_hub
+from ui.data.hub import HubWidgets, add_hub_dataset
 from ui.data.intake import IntakeWidgets, take_in, wait_line
 from ui.handlers import HIDDEN, QUIET, Updates, bind, set_value
 from ui.text import card, escape_html, line
@@ -83,7 +83,8 @@ def wire_adding(ctx: Context, adding: AddWidgets, shown: IntakeWidgets) -> None:
         box.upload(bind(add_files, ctx, shown, box), box, [*outputs, box], **QUIET)
     paste = adding.paste
     adding.use_paste.click(bind(add_pasted, ctx, shown, paste), paste, [*outputs, paste], **QUIET)
-    wire_hub(ctx, adding.hub, shown)
+    hub, chosen = adding.hub, [shown.source, shown.problem]
+    hub.download.click(bind(add_hub_dataset, ctx, hub, shown), hub.wanted, chosen, **QUIET)
     adding.upload.clear(bind(set_value, HIDDEN), None, adding.problem, **QUIET)
 
 

@@ -10,7 +10,7 @@ from gradio.components import Component
 from engine.data.quality.findings import Finding
 from engine.spec.run import DataSpec, Fix
 from engine.text import format_count
-from ui.handlers import QUIET, Updates, bind
+from ui.handlers import Updates
 from ui.text import escape_html
 from ui.theme import make_button, raw_html
 
@@ -36,14 +36,7 @@ class FindingWidgets:
         self.others = raw_html(elem_id="findings")
         self.confirm = make_button("Yes, the columns are right", "agree", visible=False)
         boxes = [one for box in self.fixes.values() for one in (box.group, box.text, box.button)]
-        # The widgets that other findings change.
         self.shown: list[Component] = [*boxes, self.others, self.confirm]
-
-
-def wire_fixes(findings: FindingWidgets, fixes: Component) -> None:
-    """Each button applies its fix, or undoes it."""
-    for kind, box in findings.fixes.items():
-        box.button.click(bind(toggle_fix, kind), fixes, fixes, **QUIET)
 
 
 def toggle_fix(kind: str, fixes: list[str]) -> list[str]:

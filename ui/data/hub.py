@@ -40,17 +40,11 @@ class HubWidgets:
         self.first = gr.Number(0, label="Start at row", info="0 is the first row.", **number)
         self.most = gr.Number(5000, label="Rows at most", info="0 downloads all.", **number)
         self.download = make_button("Download", "hub-get", **hidden)
+        self.wanted = {self.name, self.config, self.split, self.first, self.most}
         self.choice = [self.config, self.split, self.first, self.most, self.download]
         found = [self.about, *self.choice]
         self.look_up.click(bind(show_hub_dataset, ctx, self), self.name, found, **QUIET)
         self.config.input(bind(offer_splits, ctx), [self.name, self.config], self.split, **QUIET)
-
-
-def wire_hub(ctx: Context, hub: HubWidgets, shown: IntakeWidgets) -> None:
-    """The button downloads the chosen rows."""
-    wanted = {hub.name, hub.config, hub.split, hub.first, hub.most}
-    outputs = [shown.source, shown.problem]
-    hub.download.click(bind(add_hub_dataset, ctx, hub, shown), wanted, outputs, **QUIET)
 
 
 # --- handlers ---

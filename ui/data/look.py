@@ -49,7 +49,6 @@ class DataView:
             self.lengths = gr.Plot(label="Lengths", visible=False, elem_id="lengths")
             self.labels = gr.Plot(label="Labels", visible=False, elem_id="labels")
         own = [self.facts, self.lengths, self.labels]
-        # The widgets that other data changes.
         own += [*self.findings.shown, *self.questions.shown]
         self.shown: list[Component] = own + self.pager.shown + reading.shown
 

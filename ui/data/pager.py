@@ -56,7 +56,6 @@ class Pager:
             )
         self.index = gr.State(0)  # of the first row on show, within its order
         self.worst = gr.State({})  # order -> indices of its rows
-        # The widgets that other data changes.
         self.shown: list[Component] = [self.rows, self.index, self.worst, self.order]
 
 

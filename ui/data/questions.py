@@ -55,7 +55,6 @@ class QuestionWidgets:
                 self.leave_out = make_button("Leave the ticked rows out", "column-leave-out", 190)
                 self.no_matter = make_button("It does not matter", "column-no-matter", 150)
         column = [self.asks, self.asked, self.question, self.values, self.leave_out]
-        # The widgets that other findings change.
         self.shown: list[Component] = [self.group, *self.texts, *self.buttons, *column]
 
     def build_again(self) -> None:

@@ -61,7 +61,6 @@ class ReadingWidgets:
         # Of a text file: what one example is.
         self.unit = gr.Dropdown(TEXT_UNITS, label="One example is a", elem_id="parts", **again)
         self.options = [self.encoding, self.header, self.unit]
-        # The widgets that another dataset changes.
         self.shown: list[Component] = [*self.columns, *self.options]
 
 

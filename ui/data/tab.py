@@ -12,7 +12,7 @@ from ui import form
 from ui.context import Context
 from ui.data.add import AddWidgets, wire_adding
 from ui.data.editor import wire_editor
-from ui.data.findings import wire_fixes
+from ui.data.findings import toggle_fix
 from ui.data.intake import (
     IntakeWidgets,
     dataset_choices,
@@ -63,7 +63,8 @@ class DataTab:
         wire_reading(ctx, reading, intake)
         wire_removal(ctx, removal)
         findings = self.view.findings
-        wire_fixes(findings, reading.fixes)
+        for kind, box in findings.fixes.items():
+            box.button.click(bind(toggle_fix, kind), reading.fixes, reading.fixes, **QUIET)
         wire_questions(ctx, self.view.questions, self.source, self.fields)
         confirmed = list(columns.values())
         findings.confirm.click(bind(confirm_columns, ctx), self.source, confirmed, **QUIET)

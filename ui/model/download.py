@@ -55,7 +55,6 @@ class DownloadWidgets:
         # Within the tab: beside the tabs it would count as one. Outside the panel, which may hide.
         self.timer = gr.Timer(1.0, active=False)
         self.downloaded, self.listed = downloaded, downloaded.listed
-        # The widgets that a download changes.
         self.shown: list[Component] = [
             self.panel, self.about, self.start, self.stop, self.timer, self.listed,
         ]  # fmt: skip

@@ -84,7 +84,6 @@ class RunsTab:
                 self.all = make_button("Delete everything of mine…", "delete-all", 240, scale=0)
             self.all_sure = Confirmation("delete-all", "Delete everything")
         parts = [card.box, card.name, card.note, card.open, card.extension, card.train_on]
-        # The widgets that another run changes.
         self.shown = [self.table, self.picked, self.sure.box, *parts, card.report]
         _wire_run_card(ctx, self)
 

@@ -15,7 +15,7 @@ from ui.handlers import QUIET, bind
 from ui.runs import queue
 from ui.theme import build_intro, make_button, raw_html
 from ui.train import live
-from ui.train.data_choice import suited_spec
+from ui.train.fill_form import suited_spec
 from ui.train.own_recipes import OwnRecipes
 from ui.train.recipes import Recipes
 from ui.train.settings import Settings

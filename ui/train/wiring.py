@@ -14,7 +14,7 @@ from engine.runs.recipes import RECIPE_FIELDS
 from ui import form
 from ui.context import Context
 from ui.handlers import EACH_CHANGE, LATEST, QUIET, bind, set_value
-from ui.train import from_run, plan, recipes, settings
+from ui.train import fill_form, plan, recipes, settings
 from ui.train.own_recipes import wire_own_recipes
 from ui.train.tab import TrainTab, form_widgets, label_start, start_run
 
@@ -122,7 +122,7 @@ def _wire_start(wiring: Wiring) -> None:
     ctx, tab, fields = wiring.ctx, wiring.tab, wiring.fields
     start, box = fields["model.start"], tab.start_from
     # Not LATEST: see refresh_after.
-    start.change(bind(from_run.show_start, ctx), start, [box.box, box.text], **EACH_CHANGE)
+    start.change(bind(fill_form.show_start, ctx), start, [box.box, box.text], **EACH_CHANGE)
     box.forget.click(bind(set_value, ""), None, start, **QUIET)
     tab.start.click(bind(start_run, ctx), None, tab.live, inputs_kwargs=fields, **QUIET)
     wiring.refresh_after(tab.live.live_change(bind(label_start, ctx), None, tab.start, **QUIET))

@@ -22,7 +22,7 @@ from ui.compare.run_list import refresh_runs
 from ui.context import Context
 from ui.runs import add_adapter, tab
 from ui.runs.add_adapter import Picking
-from ui.train import from_run
+from ui.train import fill_form
 from ui.train.live import shown_run
 
 WEIGHTS = "adapter_model.safetensors"
@@ -81,7 +81,7 @@ def test_a_zip_with_data_takes_its_rows_and_format(
     assert not said and run.meta["name"] == "mine" and run.meta["data"] == "Pirate"
     assert run.spec.data.template == "chatml" and not (tmp_path / "mine.zip").exists()
     assert "perhaps on some of these held-out examples" in run.view().warnings[0]
-    filled = from_run.use_adapter(ctx, run.id)
+    filled = fill_form.use_adapter(ctx, run.id)
     assert filled["data.source"]["value"] == "sample:pirate"
 
 
@@ -93,7 +93,7 @@ def test_a_folder_without_data_leaves_the_data_of_the_form(
     said, (run,) = press(ctx, values, folder=f" {folder} ")
     assert not said and run.meta["name"] == "checkpoint-30" and list(folder.iterdir())
     assert "asked in another one" in run.view().warnings[0]
-    filled = from_run.use_adapter(ctx, run.id)
+    filled = fill_form.use_adapter(ctx, run.id)
     assert "data.source" not in filled and filled["model.start"] == run.id
     spec = warm_start.warm_start_spec(run)
     assert spec.method.alpha == 8

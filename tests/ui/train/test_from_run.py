@@ -23,9 +23,9 @@ from tests.ui.train.test_plan import plain
 from ui import form
 from ui.context import Context
 from ui.runs import queue, tab
-from ui.train import from_run, plan
+from ui.train import fill_form, plan
 from ui.train import tab as train_tab
-from ui.train.data_choice import choose_data
+from ui.train.fill_form import choose_data
 
 NASTY = "<img src=x onerror=alert(1)>"
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
@@ -106,7 +106,7 @@ def test_a_run_s_settings_fill_the_whole_form(ctx: Context) -> None:
         "sampling": {"prompts": ["Who?"]},
     }
     run = ctx.engine.start(specs.make_spec(values))
-    updates = from_run.use_settings(ctx, run.id)
+    updates = fill_form.use_settings(ctx, run.id)
     assert updates["filled"] == "sample:json" and updates["recipe"] is None
     assert "“mine”" in updates["note"] and updates["group"] == "fewest"
     assert form.read_spec(filled(updates)) == run.spec
@@ -138,7 +138,7 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
         raise RunError("'gone' is not a folder.")
 
     monkeypatch.setattr(FakeDesk, "inspect_model", refuse)
-    updates = from_run.use_settings(ctx, run.id)
+    updates = fill_form.use_settings(ctx, run.id)
     kept = filled(updates)
     assert not {"data.source", "data.fixes", "model.source", "method.targets"} & kept.keys()
     assert updates["filled"] == "" and "group" not in updates
@@ -149,20 +149,20 @@ def test_data_and_model_that_have_gone_are_said_and_left_as_they_are(
 
 
 def test_ids_of_runs_that_are_not_there_are_a_sentence(ctx: Context) -> None:
-    for handler in (from_run.use_settings, from_run.use_adapter):
+    for handler in (fill_form.use_settings, fill_form.use_adapter):
         with pytest.raises(RunError, match=r"no run|is gone"):
             handler(ctx, "../../etc")
     with pytest.raises(RunError, match="There is no run"):
-        from_run.extend_run(ctx, "", 1)
+        fill_form.extend_run(ctx, "", 1)
 
 
 # --- on from its adapter ---
 
 
 def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -> None:
-    held = filled(from_run.use_adapter(ctx, finished.id))
+    held = filled(fill_form.use_adapter(ctx, finished.id))
     assert held["model.start"] == finished.id
-    box, said = from_run.show_start(ctx, str(held["model.start"]))
+    box, said = fill_form.show_start(ctx, str(held["model.start"]))
     assert box["visible"] and "Starts from the adapter of “Pirate”" in said
     run = ctx.engine.store.run(train_tab.start_run(ctx, **held))
     assert warm_start.origin_name(run) == "Pirate"
@@ -176,8 +176,8 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
     )
     with pytest.raises(SpecError, match="Rank"):
         train_tab.start_run(ctx, **held)
-    assert not from_run.show_start(ctx, "")[0]["visible"]
-    assert "is gone" in from_run.show_start(ctx, "no-such-run")[1]
+    assert not fill_form.show_start(ctx, "")[0]["visible"]
+    assert "is gone" in fill_form.show_start(ctx, "no-such-run")[1]
 
 
 # --- more epochs ---
@@ -187,8 +187,8 @@ def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDi
     before = finished.spec.optim.epochs
     for epochs in (0, None, -2, 1000):
         with pytest.raises(SpecError, match=r"[Ee]pochs"):
-            from_run.extend_run(ctx, finished.id, epochs)
-    assert from_run.extend_run(ctx, finished.id, 2)[1] == finished.id
+            fill_form.extend_run(ctx, finished.id, epochs)
+    assert fill_form.extend_run(ctx, finished.id, 2)[1] == finished.id
 
     def has_ended(run: RunDir) -> bool:
         return run.view().attempt == 2 and run.state() == RunState.FINISHED and idle(run)

@@ -17,7 +17,7 @@ from ui import form
 from ui.context import Context
 from ui.train import own_recipes, recipe_values
 from ui.train import recipes as train_recipes
-from ui.train.data_choice import suited_spec
+from ui.train.fill_form import suited_spec
 from ui.train.recipes import RECOMMENDED, SET_BY_RECIPE
 
 

@@ -12,7 +12,7 @@ from tests.ui.fakes import INFO
 from tests.ui.train.test_plan import plain
 from ui.context import Context
 from ui.train import settings
-from ui.train.data_choice import ROW_FIELDS, choose_data, suited_spec
+from ui.train.fill_form import ROW_FIELDS, choose_data, suited_spec
 
 
 def test_what_does_not_apply_is_hidden_and_not_reset(ctx: Context, values: dict[str, Any]) -> None:

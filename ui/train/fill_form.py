@@ -1,4 +1,4 @@
-"""From a run on the Runs tab to another one: its settings in the form, its adapter, more epochs."""
+"""Fills the form at once: for other data, or from a run on the Runs tab; and extends a run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import gradio as gr
 
 from engine.errors import DataError, HoneError, ModelError, RunError
 from engine.runs import warm_start
+from engine.spec import presets
+from engine.spec import run as specs
 from engine.spec.run import RunSpec
 from engine.store.run_dir import RunDir
 from ui import form
@@ -16,9 +18,56 @@ from ui.data import intake
 from ui.model import choose
 from ui.text import escape_html, line
 from ui.train import settings
+from ui.train.recipes import RECOMMENDED
+from ui.train.settings import target_choices
 
+ROW_FIELDS = (
+    "data.shape", "data.roles", "data.fixes", "data.left_out", "data.held_out_source",
+)  # fmt: skip
 DATA_FIELDS = tuple(path for path in form.DATA_PATHS if path != "data.seed")
 MODEL_FIELDS = ("model.source", "method.targets")
+
+
+# --- other data ---
+
+
+def choose_data(
+    ctx: Context, source: str, model: str, start: str = "", filled: str = ""
+) -> dict[str, Any]:
+    """Fields by path, ``recipe``, and ``settled``: the source once the form fits it.
+
+    ``filled`` is the source that was set together with all other fields (ui.train.fill_form): they
+    stay until another is chosen, since Gradio may report one change twice. ``start`` is the run
+    whose adapter the settings start from: it decides model and method.
+    """
+    if source == filled:
+        return {"settled": source}
+    settled = {"settled": source, "filled": ""}
+    if not source.startswith("sample:"):
+        fresh = form.widget_values(RunSpec(), None)
+        return settled | {path: fresh[path] for path in ROW_FIELDS}
+    info = ctx.known_model(model)
+    updates = form.widget_values(suited_spec(source), info)
+    targets = updates.pop("method.targets")
+    if info:  # otherwise they follow once the model is read
+        updates["method.targets"] = target_choices(ctx, info, targets)
+    if start:
+        kept = [path for path in updates if path.startswith(("method.", "model."))]
+    else:
+        kept = ["model.start"]
+        updates["recipe"] = RECOMMENDED
+    for path in ("data.source", "model.source", *kept):
+        updates.pop(path, None)
+    return settled | updates
+
+
+def suited_spec(source: str) -> RunSpec:
+    """The settings that a sample brings; the defaults for any other data."""
+    values = presets.sample_values(source)
+    return specs.make_spec(values) if values else RunSpec()
+
+
+# --- a run ---
 
 
 def use_settings(ctx: Context, picked: str) -> dict[str, Any]:
@@ -90,7 +139,7 @@ def form_updates(
     try:
         info = ctx.load_model(model)
         names = info.resolve_targets(spec.method.targets)
-        updates["method.targets"] = settings.target_choices(ctx, info, names)
+        updates["method.targets"] = target_choices(ctx, info, names)
         updates["group"] = settings.group_of_targets(ctx, names, model)
     except (ModelError, RunError) as error:
         problems.append(f"{error} Choose another model on the Model tab.")
