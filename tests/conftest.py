@@ -73,7 +73,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "slow: starts a worker, or imports torch")
+    config.addinivalue_line("markers", "slow: starts a worker, imports torch or takes seconds")
     config.addinivalue_line("markers", "cold: workers are started as users start them")
     config.addinivalue_line("markers", "timed: holds something to seconds; two tests at once")
     fast = config.getoption("--fast")
@@ -112,7 +112,7 @@ def place_in_order(item: pytest.Item) -> tuple[bool, bool, bool]:
 
 
 def is_slow(item: pytest.Item) -> bool:
-    """Whether a test starts a worker or imports torch."""
+    """Whether a test starts a worker, imports torch or takes seconds."""
     fixtures = set(getattr(item, "fixturenames", ()))
     return bool(item.get_closest_marker("slow") or fixtures & SLOW_FIXTURES)
 

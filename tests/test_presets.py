@@ -14,6 +14,8 @@ from engine.coach.scores import SAMPLE_SCORERS
 from engine.spec import presets
 from engine.store.files import PROJECT_FOLDER
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = [sample.id for sample in presets.bundled_samples()]
 ANSWERS = ("completion", "output", "label")
 POCKET_SCRIPTS = PROJECT_FOLDER / "presets" / "pocket"

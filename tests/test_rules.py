@@ -157,6 +157,7 @@ ALLOWED = {
 }
 
 
+@pytest.mark.slow
 def test_nothing_runs_the_code_of_others() -> None:
     files = [path for path in python_files() if name_of(path) not in ALLOWED]
     assert not [danger for path in files for danger in dangers(path)]
@@ -242,6 +243,7 @@ def test_what_the_readme_points_to_is_there() -> None:
     assert not [link for link in links if link not in headings and not (ROOT / link).is_file()]
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 @pytest.mark.parametrize("tool", [["ruff", "check", "."], ["mypy"]], ids=["ruff", "mypy"])
 def test_lint_and_types(tool: list[str]) -> None:

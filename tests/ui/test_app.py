@@ -72,6 +72,7 @@ def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
         assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
 
 
+@pytest.mark.slow
 def test_the_app_process_imports_no_torch() -> None:
     heavy = ("torch", "transformers", "peft", "trl", "datasets")
     code = f"import app, sys; print([m for m in {heavy} if m in sys.modules])"

@@ -96,6 +96,7 @@ def test_runs_and_show_as_sentences_and_as_json(
     assert "state: finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_is_paused_and_taken_up_again_on_the_command_line(
     home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -23,6 +23,7 @@ def curves() -> list[CoachedCurve]:
     return list(coach_all_curves())
 
 
+@pytest.mark.slow
 def test_there_are_curves_of_every_sign_recorded_and_made(curves: list[CoachedCurve]) -> None:
     labels = Counter(one.label for one in curves)
     assert set(labels) == {"healthy", *ALARMS} and min(labels.values()) >= 3

@@ -73,6 +73,7 @@ def is_slow(case: Case) -> bool:
     [pytest.param(case, marks=pytest.mark.slow if is_slow(case) else ()) for case in CASES],
     ids=lambda case: f"{case.number}-{case.title[:24]}",
 )
+@pytest.mark.slow
 def test_malformed(case: Case, tmp_path: Path, home: Path) -> None:
     source, notes, findings, refusal = give(case, tmp_path, home)
     store = Store(home)

@@ -140,6 +140,7 @@ def test_a_run_that_took_no_steps_tells_nothing(trained: tuple[Engine, RunDir]) 
     assert duration.median_speed(runs) == duration.PastSpeed(2.0, 2.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["lora", "full", "dora", "qlora"])
 def test_the_desk_measures_in_a_moment(trained: tuple[Engine, RunDir], kind: Any) -> None:
     engine, _ = trained

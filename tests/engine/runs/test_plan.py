@@ -18,7 +18,6 @@ from engine.spec.spec_file import changed_spec, dump_spec_yaml
 from tests.conftest import idle, wait_for
 from tests.fake_backend import FakeBackend
 from tests.ui.fakes import INFO, FakeDesk
-from ui.access.visitor import LOCAL_POLICY
 from ui.context import Context
 
 SPEC = specs.make_spec({"data": {"source": "sample:pirate"}})
@@ -68,6 +67,7 @@ ALL = ["method.rank=200", "data.max_length=600", "method.targets=[nothing, k_pro
     ],
     ids=["rank", "length", "targets", "memory", "all"],
 )
+@pytest.mark.slow
 def test_train_and_again_refuse_what_the_page_refuses_in_the_same_words(
     engine: Engine,
     capsys: pytest.CaptureFixture[str],
@@ -86,7 +86,7 @@ def test_train_and_again_refuse_what_the_page_refuses_in_the_same_words(
     for command in (["train", str(file)], ["again", first.id, *again]):
         assert cli([*command, "--home", str(home)]) == 2
         found.append(capsys.readouterr().err.strip())
-    ctx = Context(engine, LOCAL_POLICY)
+    ctx = Context(engine)
     ctx.count_tokens("pocket", ctx.prepare(spec.data), spec.data)
     with pytest.raises(SpecError) as caught:
         ctx.plan(spec, wait=True).require()

@@ -108,6 +108,7 @@ def test_the_system_counts_a_kill_some_time_before_the_worker_is_gone(
 @pytest.mark.parametrize(
     ("counted", "words", "for_memory"), [(1, "", True), (0, "std::bad_alloc", True), (0, "", False)]
 )
+@pytest.mark.slow
 def test_a_worker_that_an_earlier_app_left_is_explained_too(
     home, monkeypatch, counted, words, for_memory
 ) -> None:

@@ -45,6 +45,7 @@ def changed(spec: RunSpec, *settings: str) -> RunSpec:
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 def test_again_extend_and_queue_on_the_command_line(engine, home, capsys) -> None:
     run = done(engine)
     assert (
@@ -178,6 +179,7 @@ def test_a_base_that_was_swapped_is_nothing_to_start_on(engine) -> None:
         ("data={source: sample:reviews, goal: classify}", "it learned to write answers or text"),
     ],
 )
+@pytest.mark.slow
 def test_what_does_not_agree_is_named_with_what_to_set(engine, setting: str, words: str) -> None:
     other = done(engine)
     spec = changed(warm_start.warm_start_spec(other), setting)

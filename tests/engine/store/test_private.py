@@ -50,6 +50,7 @@ def test_all_that_an_engine_writes_is_private(home: Path, owner: str) -> None:
     assert not open_to_others(home)
 
 
+@pytest.mark.slow
 def test_a_command_is_private_whatever_it_was_started_with(home: Path) -> None:
     words = [sys.executable, "-m", "engine", "data", "--home", str(home)]
     subprocess.run(words, cwd=PROJECT_FOLDER, check=True, umask=0o022, capture_output=True)

@@ -25,6 +25,8 @@ from ui.runs.add_adapter import Picking
 from ui.train import fill_form
 from ui.train.live import shown_run
 
+pytestmark = pytest.mark.slow
+
 WEIGHTS = "adapter_model.safetensors"
 
 

@@ -177,6 +177,7 @@ def test_without_a_name_or_a_choice_it_says_what_to_do(
     assert own_recipes.choose_own_recipe(ctx, None, **values) == {}
 
 
+@pytest.mark.slow
 def test_a_file_is_checked_before_it_is_kept(ctx: Context, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
     good.write_text("name: From afar\nsummary: s\ncost: c\nvalues: {optim.epochs: 2}\n")

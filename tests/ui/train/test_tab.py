@@ -99,5 +99,6 @@ def test_accuracy_is_shown_where_it_is_measured() -> None:
     assert "It is right on 92 % of them." in sentence["text"]
 
 
+@pytest.mark.slow
 def test_runs_are_listed_with_their_method(ctx: Context, finished: RunDir) -> None:
     assert "LoRA 16" in runs_tab.refresh_table(ctx, "")
