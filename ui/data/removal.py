@@ -38,7 +38,8 @@ def wire_removal(ctx: Context, own: RemovalWidgets) -> None:
     source.change(bind(offer_removal, own), source, own.shown, **QUIET)
     own.ask.click(bind(ask_removal, ctx, own), source, own.shown, **QUIET)
     changed = [*own.shown, source, own.held_out]
-    own.sure.yes.click(bind(remove_data, ctx, own), [source, own.with_runs], changed, **QUIET)
+    asked = [own.sure.about, own.with_runs]
+    own.sure.yes.click(bind(remove_data, ctx, own), asked, changed, **QUIET)
 
 
 # --- handlers ---
@@ -56,11 +57,11 @@ def ask_removal(ctx: Context, own: RemovalWidgets, source: str) -> Updates:
     if live := len(use.live_runs):  # at most one works, and the others wait
         label += "; it is stopped first" if live == 1 else f"; {live} of them are stopped first"
     with_runs = gr.update(visible=bool(use.runs), value=False, label=label)
-    return own.sure.ask(removal_question(use)) | {own.with_runs: with_runs}
+    return own.sure.ask(removal_question(use), source) | {own.with_runs: with_runs}
 
 
 def remove_data(ctx: Context, own: RemovalWidgets, source: str, with_runs: bool) -> Updates:
-    """Delete the data, and choose a sample."""
+    """Delete the data that the question named, and choose a sample."""
     deletion.delete_dataset(ctx.engine, source, with_runs is True)
     return {
         own.sure.box: HIDDEN,

@@ -39,7 +39,6 @@ class DownloadedWidgets:
     def __init__(self, ctx: Context) -> None:
         with gr.Accordion("Downloaded models", open=False, elem_id="here-box"):
             self.listed = lists.build_list(downloaded_list(ctx), "here-models")
-            self.folder = gr.State("")  # of the model that is asked about
             self.sure = Confirmation("remove-model", "Remove it")
 
 
@@ -69,12 +68,10 @@ def wire_downloads(ctx: Context, own: DownloadWidgets, source: gr.Dropdown, load
     own.timer.tick(followed, source, [*own.shown, source], **QUIET)
     own.listed.resume(bind(change_listed, ctx, own, "start"), source, own.shown, **QUIET)
     own.listed.halt(bind(change_listed, ctx, own, "stop"), source, own.shown, **QUIET)
-    folder, sure = own.downloaded.folder, own.downloaded.sure
-    own.listed.discard(
-        bind(ask_to_remove, ctx, own.downloaded), None, [*sure.shown, folder], **QUIET
-    )
+    sure = own.downloaded.sure
+    own.listed.discard(bind(ask_to_remove, ctx, own.downloaded), None, sure.shown, **QUIET)
     removed = [sure.box, own.listed, source]
-    sure.yes.click(bind(remove_downloaded, ctx), [folder, source], removed, **QUIET)
+    sure.yes.click(bind(remove_downloaded, ctx), [sure.about, source], removed, **QUIET)
 
 
 # --- handlers ---
@@ -151,7 +148,7 @@ def ask_to_remove(ctx: Context, own: DownloadedWidgets, event: gr.EventData) -> 
     runs = len(hub.runs_using(ctx.engine.store, one.folder)) if one.whole else 0
     if runs:
         text += f" {count_of(runs, 'run')} made with it can then neither continue nor answer."
-    return own.sure.ask(line(f"{text} It can be downloaded again.")) | {own.folder: one.folder}
+    return own.sure.ask(line(f"{text} It can be downloaded again."), one.folder)
 
 
 def remove_downloaded(ctx: Context, folder: str, source: str) -> tuple[Any, str, Any]:

@@ -95,7 +95,7 @@ def _wire_run_card(ctx: Context, own: RunsTab) -> None:
     card.save.click(bind(save_meta, ctx), [picked, card.name, card.note], own.table, **QUIET)
     download_on_click(card.take_report, bind(download_report, ctx), picked)
     card.delete.click(bind(ask_deletion, ctx, own), picked, own.sure.shown, **QUIET)
-    own.sure.yes.click(bind(delete_picked, ctx, own), picked, own.shown, **QUIET)
+    own.sure.yes.click(bind(delete_picked, ctx, own), own.sure.about, own.shown, **QUIET)
     own.all.click(bind(ask_deletion_of_all, ctx, own), None, own.all_sure.shown, **QUIET)
     deleted = own.all_sure.yes.click(bind(delete_belongings, ctx), None, None, **QUIET)
     deleted.success(None, js=RELOAD, api_visibility="private")
@@ -158,12 +158,12 @@ def ask_deletion(ctx: Context, own: RunsTab, picked: str) -> Updates:
     run = ctx.engine.store.run(picked)
     question = f"Delete “{run.meta['name']}” with its adapter and checkpoints?"
     frees = f"This frees {format_bytes(run.size)} and cannot be undone."
-    return own.sure.ask(line(f"{question} {frees}"))
+    return own.sure.ask(line(f"{question} {frees}"), run.id)
 
 
-def delete_picked(ctx: Context, own: RunsTab, picked: str) -> Updates:
-    """Delete the run and its files."""
-    ctx.engine.delete(picked)
+def delete_picked(ctx: Context, own: RunsTab, run_id: str) -> Updates:
+    """Delete the run that the question named, and its files."""
+    ctx.engine.delete(run_id)
     return {
         own.picked: "",
         own.table: refresh_table(ctx, ""),
