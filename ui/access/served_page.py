@@ -17,7 +17,7 @@ MOST_KEPT = 8  # one for each address and encoding; the one that was asked for l
 
 
 class ServedPage:
-    """A layer that answers ``GET /`` as it was answered before."""
+    """A layer that answers ``GET /`` as it was answered before; so also HEAD, without the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -25,7 +25,7 @@ class ServedPage:
         self._making = anyio.Lock()  # of many who come at once, the others wait for the first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or (scope["method"], scope["path"]) != ("GET", "/"):
+        if scope["type"] != "http" or scope["path"] != "/":
             await self.app(scope, receive, send)
             return
         headers = [(name, value) for name, value in scope["headers"] if name in HEADERS]
@@ -50,5 +50,6 @@ class ServedPage:
         async def note(message: Message) -> None:
             messages.append(message)
 
-        await self.app({**scope, "headers": headers, "query_string": b""}, receive, note)
+        alone = {"method": "GET", "headers": headers, "query_string": b""}
+        await self.app({**scope, **alone}, receive, note)
         return messages
