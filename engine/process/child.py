@@ -132,7 +132,8 @@ class Child:
             self._process.kill()
             self._process.wait()
         assert self._process.stdin is not None
-        with contextlib.suppress(OSError):  # it ended with something still to be sent
+        # One at a time: a pipe that two threads close writes from memory that is freed already.
+        with self._pipe_lock, contextlib.suppress(OSError):  # something was still to be sent
             self._process.stdin.close()
 
     def _usage(self) -> Any:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
@@ -224,6 +225,18 @@ def test_a_worker_that_does_not_obey_is_killed(
     time.sleep(0.5)
     child.end()
     assert not child.alive
+
+
+def test_several_may_end_it_at_once(start: Start) -> None:
+    """Who waits for an answer, and who sees that nobody does; with a question half sent."""
+    for _ in range(40):
+        child = start("import time; time.sleep(60)")
+        with ThreadPoolExecutor(5) as pool:
+            asking = pool.submit(answer, child, "count", more="x" * 300_000)
+            time.sleep(0.01)
+            for ending in [pool.submit(child.end) for _ in range(4)]:
+                ending.result(20)
+            assert isinstance(asking.exception(20), LostQuestionError)
 
 
 def test_a_worker_that_ends_by_itself_leaves_no_zombie(start: Start) -> None:
