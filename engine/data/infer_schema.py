@@ -25,7 +25,7 @@ from engine.data.columns.table import Columns
 from engine.data.columns.unnamed import guess_schema
 from engine.data.rows import Row
 from engine.data.schema import Schema
-from engine.data.turns.history import ANY_MARKS, split_speakers
+from engine.data.turns.history import ANY_MARKS, HEADINGS, split_speakers
 from engine.errors import DataError
 from engine.spec.run import Shape
 
@@ -62,8 +62,9 @@ def infer_schema(
 def _name_speakers(texts: Sequence[str]) -> bool:
     """Whether nearly all texts are turns with their speakers: "Q: ... A: ..."."""
     looked_at = texts[:FEWEST_ROWS]
-    spoken = sum(isinstance(split_speakers(text, ANY_MARKS), list) for text in looked_at)
-    return spoken > 0.8 * len(looked_at)
+    spoken = (HEADINGS.search(text) or isinstance(split_speakers(text, ANY_MARKS), list)
+              for text in looked_at)  # fmt: skip
+    return sum(map(bool, spoken)) > 0.8 * len(looked_at)
 
 
 def _no_text(name: str, columns: Sequence[str], table: Columns) -> str:

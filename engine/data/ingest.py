@@ -207,7 +207,9 @@ def _write_rows(path: Path, source: _Source, digest: Any, on_progress: OnProgres
         )
     schema = infer_schema(name, list(columns), seen, source.described)
     label = schema.roles.get("label", "")
-    labels = _names_by_number(source.class_names, [str(row.get(label, "")) for row in seen])
+    labels = _names_by_number(
+        source.class_names, [str(row.get(label, "")).removesuffix(".0") for row in seen]
+    )
     digest.update(f"{bad} {json.dumps(labels, sort_keys=True)}".encode())
     if source.described:  # the same rows, read in another way
         digest.update(json.dumps(dict(source.described), sort_keys=True).encode())

@@ -33,7 +33,7 @@ from engine.spec.run import Shape
 Roles = dict[str, str]  # role -> column, or a path as in engine.data.columns.paths
 MEDIA_FIELDS = ("images", "videos", "audios", "image", "audio")  # of LLaMA-Factory's chats
 INSTANCE_ROLES = {"prompt": "prompt", "input": "input", "completion": "output"}
-NO_INPUT = "<noinput>"  # as Alpaca and Self-Instruct write it
+NO_INPUT = {"<noinput>", "nan", "none", "null", "n/a"}  # as Alpaca, pandas and people write it
 SHEET_ERROR = re.compile(r"\s*#(N/A|NV|REF!|NAME\?|VALUE!|DIV/0!|NUM!|NULL!|SPILL!|CALC!)\s*")
 PART_FIELDS = {"start", "end", "start_offset", "end_offset", "offset", "begin", "span"}
 LABEL_JOINTS = (", ", "; ", " | ")  # between several labels that are one answer
@@ -122,7 +122,7 @@ def _normalize_preference(row: Row, roles: Roles) -> Row:
 def _with_input_and_history(row: Row, roles: Roles, asked: Any) -> Any:
     """What is asked with its input, after the earlier turns; as it is where it has neither."""
     extra = read_path(row, roles["input"]) if "input" in roles else None
-    if isinstance(asked, str) and not is_blank(extra) and extra != NO_INPUT:
+    if isinstance(asked, str) and not (is_blank(extra) or str(extra).strip().lower() in NO_INPUT):
         asked = f"{asked}\n\n{_field_text(row, roles['input'], 'input')}"
     history = read_history(read_path(row, roles["history"])) if "history" in roles else []
     return join_turns(history, read_question(asked)) if history else asked
@@ -198,8 +198,9 @@ def _read_labels(row: Row, column: str, class_names: dict[str, str]) -> Row:
         )
     if not labels or any(map(is_blank, labels)):
         raise DataError(f"no label: the field '{column}' is empty.")
-    texts = [str(one).strip() for one in labels]
-    named = list(dict.fromkeys(class_names.get(one, one) for one in texts))
+    texts = (str(one).strip() for one in labels)
+    names = (class_names.get(one.removesuffix(".0"), one) for one in texts)  # pandas' 1.0
+    named = list(dict.fromkeys(names))
     if not isinstance(value, list):
         return {"completion": named[0]}
     return {"completion": join_labels(named), "labels": named}

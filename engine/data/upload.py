@@ -17,8 +17,14 @@ from engine.data.readers.table import BadRow, FileRows, ReadOptions, Table, chan
 from engine.data.rows import HELD_OUT, TRAIN, Row
 from engine.errors import DataError
 
-TEXT_HALF = re.compile(r"(?i)(.*?)[_.-]?(texts?|sentences?|inputs?)$")
-LABEL_HALF = re.compile(r"(?i)(.*?)[_.-]?(labels?|targets?)$")
+TEXT_HALF = re.compile(
+    r"(?i)(.*?)[_.-]?(texts?|sentences?|inputs?|prompts?|questions?|source|src)$"
+)
+LABEL_HALF = re.compile(
+    r"(?i)(.*?)[_.-]?(labels?|targets?|completions?|responses?|answers?|outputs?|tgt)$"
+)
+LINE_SUFFIXES = {"", ".txt", ".text"}  # of files of lines
+HALF_SUFFIXES = {".src", ".tgt", ".source", ".target"}  # of such files, as translators name them
 HELD_OUT_NAME = re.compile(
     r"(?i)(^|[_. -])(val|valid(ation)?|dev|test|eval|held[_-]?out)([_. -]|$)"
 )
@@ -83,7 +89,7 @@ def arrange_uploads(uploads: list[Upload], options: ReadOptions) -> Arranged:
             continue
         if label := pairs.get(upload.name):
             table = _join_lines(upload, label, options)
-            notes.append(f"The labels of '{upload.name}' are the lines of '{label.name}'.")
+            notes.append(f"The lines of '{upload.name}' are read with those of '{label.name}'.")
         else:
             table = read_table(upload.path, upload.name, options)
             if class_name := _class_of(upload, data):
@@ -113,8 +119,9 @@ def _example_files(uploads: list[Upload], notes: list[str]) -> list[Upload]:
 def _without_companions(data: list[Upload], options: ReadOptions, notes: list[str]) -> list[Upload]:
     """The files that hold the rows, without a report or a manifest beside them; those are named."""
     halves = [
-        one for one in data if TEXT_HALF.fullmatch(one.stem) or LABEL_HALF.fullmatch(one.stem)
-    ]
+        one for one in data
+        if TEXT_HALF.fullmatch(_half_name(one)) or LABEL_HALF.fullmatch(_half_name(one))
+    ]  # fmt: skip
     others = [(one.path, one.name) for one in data if one not in halves]
     aside = find_companions(others, options) if len(data) > 1 else []
     if not aside or len(aside) == len(data):
@@ -137,9 +144,16 @@ def _assign_parts(tables: list[Table], notes: list[str]) -> list[tuple[Table, in
 
 def _text_label_pairs(data: list[Upload]) -> dict[str, Upload]:
     """Name of a text file -> its label file: train_text.txt and train_labels.txt."""
-    labels = {found[1]: one for one in data if (found := LABEL_HALF.fullmatch(one.stem))}
-    texts = {found[1]: one.name for one in data if (found := TEXT_HALF.fullmatch(one.stem))}
+    labels = {found[1]: one for one in data if (found := LABEL_HALF.fullmatch(_half_name(one)))}
+    texts = {found[1]: one.name for one in data if (found := TEXT_HALF.fullmatch(_half_name(one)))}
     return {name: labels[stem] for stem, name in texts.items() if stem in labels}
+
+
+def _half_name(upload: Upload) -> str:
+    """The name of a file of lines, of which another may hold the labels or answers; else empty."""
+    if upload.suffix in HALF_SUFFIXES:
+        return upload.name
+    return upload.stem if upload.suffix in LINE_SUFFIXES else ""
 
 
 def _join_lines(text_file: Upload, label_file: Upload, options: ReadOptions) -> Table:

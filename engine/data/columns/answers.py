@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.data import column_names as known
 from engine.data.columns.cells import is_blank
-from engine.data.columns.contents import are_own_texts, holds_labels
+from engine.data.columns.contents import are_own_texts, are_references, holds_labels
 from engine.data.columns.marks import add_mark, name_words
 from engine.data.columns.table import Columns
 from engine.data.schema import Schema
@@ -45,12 +45,27 @@ def _choose_pair(table: Columns) -> tuple[str, str] | None:
         # What an annotator decided about a row answers nothing.
         if (table.rows and not table.filled(prompt)) or (answers and answers <= DECISIONS):
             continue
-        if _say_nothing(table, prompt, answer):
+        is_class = pair == ("text", "target") and holds_labels(table.texts(answer), len(table.rows))
+        if is_class or _say_nothing(table, prompt, answer):
             continue
-        if not holds_labels(table.texts(prompt), len(table.rows)):
-            return pair
+        if not _ask_nothing(table, prompt):
+            return _with_instruction(table, *pair)
         filled.append(pair)
     return filled[0] if filled else None
+
+
+def _with_instruction(table: Columns, prompt: str, answer: str) -> tuple[str, str]:
+    """The pair; an input is asked with its instruction, however few of them there are."""
+    names = (name for name in known.PROMPT_COLUMNS if name in table.names)
+    asked = (name for name in names if name not in known.INPUT_COLUMNS
+             and any(map(str.strip, table.texts(table.names[name]))))  # fmt: skip
+    return next(asked, prompt) if prompt in known.INPUT_COLUMNS else prompt, answer
+
+
+def _ask_nothing(table: Columns, prompt: str) -> bool:
+    """Whether a column is a category, or the same in every row of several."""
+    texts = table.texts(prompt)
+    return holds_labels(texts, len(table.rows)) or (len(texts) > 1 and len(set(texts)) == 1)
 
 
 def _say_nothing(table: Columns, prompt: str, answer: str) -> bool:
@@ -58,6 +73,7 @@ def _say_nothing(table: Columns, prompt: str, answer: str) -> bool:
     asked, said = table.texts(prompt), table.texts(answer)
     labels = holds_labels(said, len(table.rows)) and not are_own_texts(asked)
     named = prompt.strip().lower() in ("human", "user") or holds_labels(asked, len(table.rows))
+    named = named or are_references(asked)
     beside = {prompt.strip().lower(), *known.INPUT_COLUMNS, *known.PROMPT_COLUMNS}
     rest = (table.texts(column) for name, column in table.names.items() if name not in beside)
     return labels and named and any(map(are_own_texts, rest))
@@ -113,7 +129,10 @@ def _corrected_beside(table: Columns, roles: dict[str, str]) -> str:
 
 def _other_answer_beside(table: Columns, roles: dict[str, str]) -> str:
     """Another column with an answer of its own to each row, as files of evaluations have it."""
-    for column in (column for name, column in table.names.items() if _may_answer(name)):
+    names = [name for name in table.names if _may_answer(name)]
+    if "answer" in roles["completion"].lower() and "reference" in names:
+        names.remove("reference")  # where the answer was found
+    for column in map(table.names.__getitem__, names):
         texts = table.texts(column)
         if column in roles.values() or len(texts) < 0.5 * len(table.rows):
             continue

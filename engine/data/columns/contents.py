@@ -8,7 +8,7 @@ from typing import Any
 
 from engine.data.columns.cells import is_blank
 
-DECIMAL = re.compile(r"[-+]?\d+([\s']\d{3})*([.,]\d+)?")
+DECIMAL = re.compile(r"[-+]?\d+([\s',]\d{3})*([.,]\d+)?")
 LABEL_LENGTH = 60  # letters of a label at most
 SENTENCE_LENGTH = 25  # letters from which a text with a space is a sentence
 # Letters of scripts that write without spaces: a sentence of them is shorter.

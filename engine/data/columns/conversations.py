@@ -21,7 +21,7 @@ from engine.data.columns.table import Columns
 from engine.data.messages import LEARNED_FIELDS, WEIGHT_FIELDS, read_turns
 from engine.data.rows import Row
 from engine.data.schema import ASK, Schema
-from engine.data.turns.fields import TEXT_FIELDS, as_list, holds_turns, role_name
+from engine.data.turns.fields import TEXT_FIELDS, as_list, holds_turns, read_spoken, role_name
 from engine.data.turns.roles import known_role
 from engine.errors import DataError
 from engine.spec.run import Shape
@@ -172,4 +172,5 @@ def _are_texts_in_turn(table: Columns, column: str) -> bool:
     """Whether the conversations are lists of texts, without speakers."""
     lists = [value for value in table.filled(column) if isinstance(value, list)]
     texts = [one for one in lists if len(one) > 1 and all(isinstance(turn, str) for turn in one)]
-    return bool(lists) and len(texts) > 0.5 * len(lists) and not any(map(holds_turns, lists))
+    named = any(map(holds_turns, lists)) or any(map(read_spoken, texts))
+    return bool(lists) and len(texts) > 0.5 * len(lists) and not named

@@ -158,12 +158,22 @@ def _text_alone(table: Columns, text: str) -> Schema:
     if other := next((one for one in others if could_matter(table.texts(one), count)), ""):
         doubt = f"But '{other}' could be a label or an answer."
         return found.doubted(doubt, _with_other(table, text, other))
+    if measured := next((one for one in others if _may_be_measured(table, one)), ""):
+        doubt = f"But '{measured}' holds numbers, which could be the labels."
+        return found.doubted(doubt, _labelled(text, measured))
     if scored := next((one for one in others if _scores_names(table.filled(one))), ""):
         return found.doubted(
             f"But '{scored}' holds numbers from 0 to 1 for names, which may be labels (as spaCy "
             "has them). If so, put the label of each row into a column 'label'."
         )
     return found
+
+
+def _may_be_measured(table: Columns, column: str) -> bool:
+    """Whether a column has numbers that its name says to be labels: "score"."""
+    values = [str(one) for one in table.filled(column) if not isinstance(one, bool)]
+    numbers = all_decimals(values) or all_integers(values)
+    return numbers and bool(name_words(column) & known.LABEL_WORDS)
 
 
 def _scores_names(values: list[Any]) -> bool:

@@ -134,6 +134,8 @@ def _last_name(path: str) -> str:
 def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
     """What is asked: "verdict" of a column that judges its rows, "few values"; or nothing."""
     name, values = _last_name(column), [value for value in counts if value]
+    if shape == Shape.PREFERENCE and name_words(name) & {"chosen", "rejected"}:
+        return ""  # what one of the answers is worth, or who gave it
     words = {plain_word(value) for value in values}
     if len(counts) == 1:  # the same in every row
         bad = bool(words & BAD_WORDS) or any(says_bad(name, value) for value in values)

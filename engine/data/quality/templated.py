@@ -61,6 +61,8 @@ def find_marks(row: Row) -> str:
         headings = {str(one["e"]).lower() for one in marks if one["e"]}
         if headings and not headings & TELLING:
             marks = [one for one in marks if not one["e"]]
+        if not any(one["m"] for one in marks):  # "Output:" without "Instruct:"
+            marks = [one for one in marks if not one["n"]]
         ends = (one for one in ENDS.finditer(text) if not text[one.end() :].strip())
         match = next(chain(marks, ends), None)
         is_struck = text.count("<s>") == text.count("</s>") and not text.startswith("<s>")

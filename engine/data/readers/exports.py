@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import Any
 
 from engine.data.readers.chats.assistants import conversation_of, is_assistant_chat
+from engine.data.readers.chats.intents import intent_rows, is_intent
 from engine.data.readers.chats.people import person_rows
 from engine.data.readers.table import (
     BadRow,
@@ -53,6 +54,8 @@ def plain_export_rows(rows: FileRows, name: str, notes: list[str]) -> FileRows:
         yield from change_rows(rows, _with_choices)
     elif _has_questions(first):
         yield from _question_rows(rows, notes)
+    elif is_intent(first):
+        yield from intent_rows(rows, notes)
     elif first.keys() >= DISCORD_TABLE:
         yield from _discord_rows(rows, name, notes)
     else:

@@ -66,6 +66,8 @@ def _rows_of_object(value: Row, name: str, notes: list[str]) -> FileRows:
         raise DataError(
             f"'{name}' should hold one list of examples; lists found: {found}. Keep exactly one."
         )
+    if not lists and (key := next((key for key in CHAT_KEYS if _are_talks(value.get(key))), "")):
+        return ({"conversation": talk} for talk in value[key])  # ChatterBot's
     if not lists:
         return _rows_without_a_list(value, name, notes)
     key = (known or lists)[0]
@@ -102,6 +104,15 @@ def _rows_without_a_list(value: Row, name: str, notes: list[str]) -> FileRows:
     raise NoRowsError(
         f"'{name}' holds no list of examples. Put the examples into a list: "
         "[ {...}, {...} ], or use JSONL."
+    )
+
+
+def _are_talks(value: Any) -> bool:
+    """Whether a value is a list of conversations whose turns are texts."""
+    talks = value if isinstance(value, list) else []
+    return bool(talks) and all(
+        isinstance(talk, list) and len(talk) > 1 and all(isinstance(one, str) for one in talk)
+        for talk in talks
     )
 
 

@@ -23,7 +23,7 @@ COLUMN_NAMES = re.compile(
     r"text|label|prompt|completion|response|question|answer|instruction|input|output|context|query"
     r"|sentence|review|content|category|class|sentiment|chosen|rejected|messages|title|description"
     r"|id|name|system|source|target|message|body|summary|document|topic|score|rating|intent|data"
-    r"|date|tag|type|lang|language|comment|split|url"
+    r"|date|timestamp|tag|type|lang|language|comment|split|url"
 )
 COMMENT = re.compile(r"(#|//|%)\s")
 NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?")
@@ -107,7 +107,10 @@ def _parted_titles(rows: Sequence[Cells]) -> int:
         if _names_columns(rows[at]) and not any(map(_names_columns, rows[:at])):
             below = _names_columns(rows[at + 1])
             fits = _filled(rows[at]) >= max(map(_filled, rows[:at]))
-            return at if fits and not below and not all(map(_names_only, rows[:at])) else 0
+            # Names with gaps between them are those of groups of columns.
+            gaps = any(_filled(row) < _filled(rows[at]) for row in rows[:at])
+            titles = gaps or not all(map(_names_only, rows[:at]))
+            return at if fits and titles and not below else 0
     return int(_is_parted_title(rows))
 
 

@@ -107,18 +107,25 @@ def _text_kind(text: str, declared: str, notes: list[str]) -> str:
         (_begins_with_labels, "labelled"),
     )
     special = next((kind for looks_so, kind in kinds if looks_so(rows[:SNIFFED_LINES])), "")
-    if special or declared == "txt":
-        return special or declared
-    if rows and rows[0].lstrip("\ufeff").startswith("{"):
+    if special:
+        return special
+    if rows and rows[0].lstrip("\ufeff").startswith("{") and (not declared or _are_objects(rows)):
         return "jsonl"
-    if text.lstrip("\ufeff \n").startswith(("[{", "[\n")):
+    if not declared and text.lstrip("\ufeff \n").startswith(("[{", "[\n")):
         return "json"
-    for mark, what in TABLE_MARKS:
+    # A text may have a comma in each line, but hardly a tab.
+    for mark, what in TABLE_MARKS[:1] if declared else TABLE_MARKS:
         counts = {row.count(mark) for row in rows}
         if len(rows) > 1 and len(counts) == 1 and counts != {0}:
             notes.append(f"Read as a table: its columns stand between {what}.")
             return "csv"
     return "txt"
+
+
+def _are_objects(rows: list[str]) -> bool:
+    """Whether each line of a text is an object as JSON."""
+    lines = [row.strip("\ufeff \t") for row in rows[:SNIFFED_LINES]]
+    return all(line.startswith('{"') and line.endswith("}") for line in lines)
 
 
 def _begins_with_labels(rows: list[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ TEXT_FIELDS = (
     "content", "value", "text", "utterance", "message", "body", "parts", "data", "msg",
 )  # fmt: skip
 LIST_FIELDS = ("messages", "conversations", "conversation", "turns", "contents", "dialog")
+SPOKEN = re.compile(r"\s*([^\W\d_][\w ]{0,20}?)[ \t]*[:\uff1a]\s*(.*)", re.DOTALL)
 NAME_LENGTH = 20  # letters of a speaker's name in a field of any name
 RANK = {"system": 0, "user": 1, "assistant": 2, "tool": 3}
 
@@ -84,9 +86,12 @@ def split_turns(turns: list[Any]) -> Iterator[Any]:
     and what it says.
     """
     texts = len(turns) > 1 and all(isinstance(turn, str) for turn in turns)
+    spoken = read_spoken(turns) if texts else []
     named = _are_named(turns)
     for number, turn in enumerate(turns):
-        if texts:
+        if spoken:
+            yield {"role": spoken[number][0], "content": spoken[number][1]}
+        elif texts:
             yield {"role": ("user", "assistant")[number % 2], "content": turn}
         elif named:
             yield {"role": turn[0], "content": turn[1]}
@@ -98,6 +103,15 @@ def split_turns(turns: list[Any]) -> Iterator[Any]:
             yield from _turns_of_object(turn)
         else:
             yield turn
+
+
+def read_spoken(turns: list[Any]) -> list[tuple[str, str]]:
+    """Role and words of texts that begin with who speaks ("User: Hello"); else none."""
+    found = [SPOKEN.fullmatch(turn) for turn in turns if isinstance(turn, str)]
+    roles = {known_role(one[1]) if one else "" for one in found}
+    if len(found) < len(turns) or "" in roles or not roles >= {"user", "assistant"}:
+        return []
+    return [(one[1], one[2]) for one in found if one]
 
 
 def _is_pair(turn: Any) -> bool:

@@ -13,6 +13,8 @@ from engine.errors import DataError
 
 HH_MARKS = re.compile(r"(?:^|\n\n)(Human|Assistant): ?")  # of HH-RLHF
 ANY_MARKS = re.compile(r"(?:^|\n)[ \t]*([^\W\d_][\w ]{0,20}?)[ \t]*[:\uff1a][ \t]*")
+# Alpaca's, with which texts for other tools are written out.
+HEADINGS = re.compile(r"^#{2,3} ?Instruction\b.*^#{2,3} ?Response\b", re.MULTILINE | re.DOTALL)
 SHORT_MARKS = {"q": "user", "a": "assistant"}
 
 

@@ -106,6 +106,13 @@ def test_a_score_of_rows_is_asked_about(add_rows, prepare, name: str, values: li
     assert not asked(prepare(source, left_out={name: []}))
 
 
+def test_what_one_of_two_answers_is_worth_judges_no_row(add_rows, prepare) -> None:
+    rows = [{"prompt": row["prompt"], "chosen": row["completion"], "rejected": f"No, {n}.",
+             "rejected-rating": n % 3, "chosen-model": "ab"[n % 2]}
+            for n, row in enumerate(make_rows(24))]  # fmt: skip
+    assert not asked(prepare(add_rows(rows)))
+
+
 def test_a_verdict_against_every_row_is_asked_about(add_rows, prepare) -> None:
     (found,) = asked(prepare(add_rows(with_column("verdict", ["rejected"]))))
     assert found.level == "stop" and found.suggested == ["rejected"]

@@ -10,6 +10,7 @@ from engine.data.quality import pii
 from engine.data.quality.languages import language_shares, script_shares
 from engine.data.quality.near_duplicates import NearDuplicates
 from engine.data.quality.split import choose_held_out
+from tests.engine.data.made_rows import find, make_rows
 
 NOT_PERSONAL = [
     "100-50-30-15 is 5", "450000-2000", "1-10015132-16", "2005-08-23 02:14", "1234567890123456",
@@ -55,3 +56,8 @@ def test_equal_texts_are_alike(texts: list[str]) -> None:
     groups = [alike.add(text) for text in texts]
     for at, text in enumerate(texts):
         assert groups[at] == groups[texts.index(text)]
+
+
+def test_a_prompt_that_asks_for_its_output_is_in_no_chat_format(add_rows, prepare) -> None:
+    rows = [row | {"prompt": f"{row['prompt']}\n\nOutput:"} for row in make_rows(12)]
+    assert not find(prepare(add_rows(rows)), "turns")

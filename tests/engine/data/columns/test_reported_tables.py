@@ -49,6 +49,12 @@ READ: dict[str, Callable[[int], dict[str, Any]]] = {
         "instruction": ask(n), "input": "<noinput>", "output": good(n)},
     "no input, in lists": lambda n: {
         "instruction": ask(n), "input": [[], {}, ""][n % 3], "output": good(n)},
+    "no input, as pandas and people write it": lambda n: {
+        "instruction": ask(n), "input": ["nan", "N/A", "None", "null"][n % 4], "output": good(n)},
+    "turns that begin with who speaks": lambda n: {
+        "conversations": [f"User: {ask(n)}", f"Assistant: {good(n)}"]},
+    "the same source in each row": lambda n: {
+        "source": "web", "text": ask(n), "target": good(n)},
     "numpy's lists in cells": lambda n: {
         "messages": f"[{{'content': {ask(n)!r}, 'role': 'user'}}\n {assistant(n)}]"},
     "numpy's arrays in cells": lambda n: {
@@ -132,6 +138,11 @@ ASKED: dict[str, tuple[Callable[[int], dict[str, Any]], str]] = {
         lambda n: {"question": ask(n), "context": {"title": ["a"], "sentences": [["b"]]},
                    "answer": good(n)}, "'context' holds no text"),
     "turns that are good or bad": (lambda n: chat(n, quality=["good", "bad"][n % 2]), "'quality'"),
+    "a number that may be measured, or a judgement": (
+        lambda n: {"text": good(n), "score": f"{n * 1000:,}.{n}5"}, "'score' holds numbers"),
+    "texts with the headings of Alpaca": (
+        lambda n: {"text": f"Do it.\n\n### Instruction:\n{ask(n)}\n\n### Response:\n{good(n)}"},
+        "name who speaks"),
     "stars of turns": (lambda n: chat(n, rating=n % 5 + 1), "'rating'"),
     "marks within a turn": (
         lambda n: chat(n, feedback={"score": ["up", "down"][n % 2]}), "'score'"),

@@ -74,6 +74,28 @@ def test_conversations_by_their_names(tmp_path: Path, wrap: Callable[[Any], Any]
     assert [row["messages"] for row in found.rows] == TALKS and found.rows[1]["id"] == "talk 1"
 
 
+def test_names_of_groups_stand_above_the_columns(tmp_path: Path) -> None:
+    lines = "".join(f"{row['question']},web,{row['answer']},Ann\n" for row in ROWS)
+    header = "Customer,,Support,\nquestion,channel,answer,agent\n"
+    found = read_made(tmp_path, "a.csv", header + lines)
+    assert [{key: row[key] for key in ROWS[0]} for row in found.rows] == ROWS
+    assert "“Customer Support”" in found.said
+
+
+def test_a_form_with_long_questions_has_a_header(tmp_path: Path) -> None:
+    asked = "And how would you answer it if a customer asked you that?"
+    lines = "".join(f"2024/05/01 10:00,{row['question']},{row['answer']}\n" for row in ROWS)
+    found = read_made(tmp_path, "a.csv", f"Timestamp,What is the question,{asked}\n{lines}")
+    assert [row[asked] for row in found.rows] == [row["answer"] for row in ROWS]
+
+
+@pytest.mark.parametrize("suffix", ["", ".txt"])
+def test_tables_and_objects_in_a_text_file(tmp_path: Path, suffix: str) -> None:
+    table = "question\tanswer\n" + "".join("\t".join(row.values()) + "\n" for row in ROWS)
+    for content in (table, table.encode("utf-16"), to_jsonl(ROWS)):
+        assert read_made(tmp_path, f"a{suffix}", content).rows == ROWS
+
+
 NAMES = {"0": "neg", "1": "neu", "2": "pos"}
 
 
@@ -95,6 +117,12 @@ def test_names_of_classes_as_other_tools_write_them(add_files, prepare, name, co
     rows = [{"text": row["answer"], "label": n % 3} for n, row in enumerate(ROWS * 2)]
     prepared = prepare(add_files({"train.jsonl": to_jsonl(rows), name: content}))
     assert set(prepared.labels) == set(NAMES.values())
+
+
+def test_classes_that_pandas_writes_as_decimals(add_files, prepare) -> None:
+    lines = "".join(f'"{row["answer"]}",{n % 2 + 1}.0\n' for n, row in enumerate(ROWS))
+    files = {"train.csv": f"text,label\n{lines}", "classes.txt": "neg\npos\n"}
+    assert set(prepare(add_files(files)).labels) == {"neg", "pos"}
 
 
 @pytest.mark.parametrize(
