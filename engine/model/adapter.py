@@ -39,6 +39,7 @@ PLAIN_STARTS = (True, False, None, "gaussian", "orthogonal", "eva")
 TASKS: dict[str, Task] = {"CAUSAL_LM": "write", "SEQ_CLS": "classify"}
 HEAD_NAMES = ("score", "classifier", "pre_classifier")
 PLAIN_KEY = re.compile(r"\^?[\w.]{1,200}")  # a key of alpha_pattern that is a plain name
+LARGEST_NUMBER = 2**31  # a JSON file may hold one that no float can
 OUTER, MATRIX = "base_model.model.", re.compile(r"(.+)\.lora_(A|B)\.weight")
 MAGNITUDE = re.compile(r"(.+)\.lora_magnitude_vector")
 
@@ -96,7 +97,7 @@ def _describe(config: dict[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> 
         task=TASKS.get(_text(config, "task_type"), guessed),
         rank=_whole(config, "r", 8),
         alpha=alpha,
-        dropout=min(max(float(dropout), 0.0), 0.5) if config_json.is_number(dropout) else 0.0,
+        dropout=float(min(max(dropout, 0), 0.5)) if config_json.is_number(dropout) else 0.0,
         rslora=config.get("use_rslora") is True,
         dora=config.get("use_dora") is True,
         bias=_bias(config),
@@ -209,7 +210,8 @@ def _is_named(path: str, key: str) -> bool:
 
 def _whole(config: dict[str, Any], key: str, default: int) -> int:
     value = config.get(key, default)
-    if not config_json.is_number(value) or not math.isfinite(value) or value != int(value):
+    usable = config_json.is_number(value) and abs(value) < LARGEST_NUMBER
+    if not usable or value != int(value):
         raise ModelError(
             f"Its {key} is '{config_json.excerpt(value)}' and should be a whole number. "
             f"{MERGE_INSTEAD}"

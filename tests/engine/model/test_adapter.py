@@ -90,6 +90,8 @@ def test_nothing_else_of_its_config_is_kept(tmp_path: Path) -> None:
         (None, {"a_field_of_tomorrow": "x"}, "uses 'a_field_of_tomorrow'"),
         (None, {"lora_alpha": 45.25}, "lora_alpha is '45.25' and should be a whole number"),
         (None, {"lora_alpha": float("inf")}, "lora_alpha is 'inf' and should be a whole number"),
+        (None, {"lora_alpha": 10**400}, "lora_alpha is '1000"),
+        (None, {"lora_dropout": 10**400, "r": 10**400}, "r is '1000"),
         (None, {"task_type": ["CAUSAL_LM"]}, "a task that Hone does not train"),
         (None, {"peft_type": ["LORA"]}, "of the kind"),
         (None, {"alpha_pattern": ["q_proj"]}, "alpha_pattern is no list of names"),
