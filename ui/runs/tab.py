@@ -187,5 +187,5 @@ def ask_deletion_of_all(ctx: Context, own: RunsTab) -> Updates:
 
 def delete_belongings(ctx: Context) -> None:
     """Delete all that is the visitor's; the page is then loaded anew."""
-    ctx.uploads.discard_all(ctx.visitor.owner)
     deletion.delete_everything(ctx.engine)
+    ctx.uploads.discard_all(ctx.visitor.owner)

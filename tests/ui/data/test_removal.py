@@ -9,7 +9,8 @@ import pytest
 
 from engine.data import datasets, ingest
 from engine.data.upload import Upload
-from engine.errors import DataError
+from engine.errors import DataError, RunError
+from engine.runs import deletion
 from engine.spec import run as specs
 from engine.store.run_dir import RunDir
 from tests.conftest import idle, wait_for
@@ -20,6 +21,10 @@ from ui.data.removal import RemovalWidgets
 from ui.runs import tab
 
 NASTY = "<img src=x onerror=alert(1)>.jsonl"
+
+
+def refuse(*_: object) -> None:
+    raise RunError("'Mine' does not stop, so nothing was deleted. Try again later.")
 
 
 @pytest.fixture
@@ -77,6 +82,10 @@ def test_everything_goes_after_a_question_that_says_how_much(
     upload.parent.mkdir(parents=True, exist_ok=True)
     upload.write_text("a,b")
     ctx.uploads.note("", upload)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(RunError, match="nothing was"):
+        patch.setattr(deletion, "_end_runs", refuse)
+        tab.delete_belongings(ctx)
+    assert upload.exists() and finished.path.is_dir()
     tab.delete_belongings(ctx)
     assert "No runs yet" in tab.refresh_table(ctx, "") and not finished.path.exists()
     assert not upload.exists(), "what was uploaded and not used goes, too"
