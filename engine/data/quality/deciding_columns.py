@@ -37,6 +37,7 @@ VALUE_LENGTH = 60
 ROWS_TO_REPEAT = 10  # below this a repeated value says nothing
 ROWS_A_VALUE = 3  # rows for each value, where neither name nor values say what a column is
 EMPTY = "(empty)"
+ANY_SIGNS = {"x", "-"}  # that mean yes, nothing or X as often as no
 ANSWERED = (Shape.CHAT, Shape.ALPACA, Shape.COMPLETION, Shape.FEEDBACK, Shape.PREFERENCE)
 
 
@@ -137,12 +138,15 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
     if shape == Shape.PREFERENCE and name_words(name) & {"chosen", "rejected"}:
         return ""  # what one of the answers is worth, or who gave it
     words = {plain_word(value) for value in values}
+    against = (words & BAD_WORDS) - ANY_SIGNS
     if len(counts) == 1:  # the same in every row
-        bad = bool(words & BAD_WORDS) or any(says_bad(name, value) for value in values)
-        return "verdict" if bad and (is_verdict_name(name) or words & BAD_WORDS) else ""
+        bad = bool(against) or any(says_bad(name, value) for value in values)
+        return "verdict" if bad and (is_verdict_name(name) or against) else ""
     named = is_verdict_name(name) and _could_judge(name, counts, words)
-    if named or judges(values) or (bool(words) and words <= BAD_WORDS):
+    if named or judges(values) or (bool(against) and words <= BAD_WORDS):
         return "verdict"
+    if words == {"x"}:
+        return "few values"
     if shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS:
         return "few values"
     if len(values) > 1 and name_words(name) & SCORE_NAMES:

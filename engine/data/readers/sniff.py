@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -116,10 +117,22 @@ def _text_kind(text: str, declared: str, notes: list[str]) -> str:
     # A text may have a comma in each line, but hardly a tab.
     for mark, what in TABLE_MARKS[:1] if declared else TABLE_MARKS:
         counts = {row.count(mark) for row in rows}
-        if len(rows) > 1 and len(counts) == 1 and counts != {0}:
+        alike = len(rows) > 1 and len(counts) == 1 and counts != {0}
+        if alike or (mark == "\t" and _are_records(rows)):
             notes.append(f"Read as a table: its columns stand between {what}.")
             return "csv"
     return "txt"
+
+
+def _are_records(rows: list[str]) -> bool:
+    """Whether all records between tabs are as wide as each other; cells may hold several lines."""
+    if not rows or "\t" not in rows[0]:
+        return False
+    try:
+        widths = [len(cells) for cells in csv.reader(rows, delimiter="\t", strict=True)]
+    except csv.Error:
+        return False
+    return len(widths) > 1 and len(set(widths[:-1])) == 1  # the last may be cut off
 
 
 def _are_objects(rows: list[str]) -> bool:

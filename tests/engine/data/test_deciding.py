@@ -62,7 +62,7 @@ def test_a_verdict_stops_until_it_is_answered(
         ("category", ["a", "b", "c"]), ("rating", [1, 2, 3, 4, 5]),
         ("flags", [["odd"], [], ["odd", "long"]]),
         ("has_image", [True, False]), ("stars", [1, 2, 3, 4]),
-        ("gut", ["ja", "nein"]), ("lang", ["en", "de"]),
+        ("gut", ["ja", "nein"]), ("lang", ["en", "de"]), ("urgent", ["x", "", ""]),
     ],
 )  # fmt: skip
 def test_a_column_that_repeats_is_asked_about_but_stops_nothing(
@@ -79,6 +79,7 @@ def test_a_column_that_repeats_is_asked_about_but_stops_nothing(
     ("name", "values"),
     [
         ("id", list(range(24))), ("source", ["web"]), ("verdict", ["accept"]),
+        ("platform", ["x"]), ("remark", ["-"]), ("remark", ["-", "", ""]),
         ("date", ["2024-01-01", "2024-01-02"]), ("lead_time", [n / 7 for n in range(24)]),
         ("url", [f"https://example.org/{n}" for n in range(24)]), ("empty", [None, ""]),
         ("incorrect_answers", [[f"no {n}", f"not {n}"] for n in range(24)]),

@@ -94,6 +94,10 @@ def test_tables_and_objects_in_a_text_file(tmp_path: Path, suffix: str) -> None:
     table = "question\tanswer\n" + "".join("\t".join(row.values()) + "\n" for row in ROWS)
     for content in (table, table.encode("utf-16"), to_jsonl(ROWS)):
         assert read_made(tmp_path, f"a{suffix}", content).rows == ROWS
+    longer = table + 'Why?\t"Because,\n\nas was said."\nWhere?\tHere.\n'
+    rows = read_made(tmp_path, f"a{suffix}", longer).rows
+    assert rows[-2:] == [{"question": "Why?", "answer": "Because,\n\nas was said."},
+                         {"question": "Where?", "answer": "Here."}]  # fmt: skip
 
 
 NAMES = {"0": "neg", "1": "neu", "2": "pos"}
