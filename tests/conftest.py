@@ -7,6 +7,7 @@ start of one is marked ``cold``.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from filelock import FileLock
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
+gc.disable()  # until all tests are imported
 # Two tests at once: a thread each, and idle threads leave the core to others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -102,6 +104,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=[item for item in items if is_slow(item)])
         items[:] = fast
     items.sort(key=place_in_order)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: no collection of garbage need look at it again."""
+    gc.enable()
+    gc.freeze()
 
 
 def place_in_order(item: pytest.Item) -> tuple[bool, bool, bool]:

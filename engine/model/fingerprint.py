@@ -6,6 +6,7 @@ import hashlib
 import platform
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -65,6 +66,7 @@ def require_same_base(known: str, folder: Path) -> None:
         raise RunError(OTHER_BASE)
 
 
+@cache
 def library_versions() -> dict[str, str]:
     """Versions of Python and of the libraries that decide a run's result; imports none of them."""
     found = {"python": platform.python_version()}

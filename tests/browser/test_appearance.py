@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from engine.runs.engine import Engine
 from engine.store.run_dir import RunDir
-from tests.browser.conftest import OpenPage, Serve, go, picture, reload
+from tests.browser.conftest import OpenPage, app, go, picture, reload
 
 TABS = ("Data", "Model", "Train", "Compare", "Export", "Runs")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
@@ -22,16 +23,19 @@ READY = {  # what a tab shows once all of it is there
 }
 
 
+@pytest.fixture(scope="module")
+def url(trained: tuple[Engine, RunDir]) -> Iterator[str]:
+    with app(trained[0].store.home) as (url, _):
+        yield url
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_every_tab(
-    open_page: OpenPage, serve: Serve, trained: tuple[Engine, RunDir], size: str, dark: bool
-) -> None:
+def test_every_tab(open_page: OpenPage, url: str, size: str, dark: bool) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
     width, height = SIZES[size]
     problems: list[str] = []
-    url = serve(trained[0].store.home)
     page = open_page(url, width, height, dark)
     for tab in TABS:
         go(page, tab)
@@ -59,10 +63,7 @@ def serious_violations(results: Any) -> list[str]:
     ]
 
 
-def test_the_theme_is_remembered(
-    open_page: OpenPage, serve: Serve, trained: tuple[Engine, RunDir]
-) -> None:
-    url = serve(trained[0].store.home)
+def test_the_theme_is_remembered(open_page: OpenPage, url: str) -> None:
     page = open_page(url)
     page.get_by_role("button", name="Switch to the dark theme").click()
     reload(page)

@@ -35,6 +35,9 @@ def name_scored_labels(rows: FileRows, notes: list[str]) -> FileRows:
         yield from rows
         return
     peeked = list(islice(rows, COLUMN_ROWS_PEEKED))
+    if not _of_one_length(peeked, column):
+        yield from chain(peeked, rows)
+        return
     several = any(len(_scored(row, column) or ()) > 1 for row in peeked)
     target = column if "label" in first else "label"
     which = "labels of a row are those" if several else "label of a row is the one"
@@ -48,6 +51,13 @@ def name_scored_labels(rows: FileRows, notes: list[str]) -> FileRows:
         return made | {target: found if several or len(found) != 1 else found[0]}
 
     yield from change_rows(chain(peeked, rows), change)
+
+
+def _of_one_length(rows: list[Row | BadRow], column: str) -> bool:
+    """Whether lists have a place for each class: those with one for each word differ in length."""
+    values = [decode_cell(row.get(column)) for row in rows if isinstance(row, dict)]
+    lengths = {len(one) for one in values if isinstance(one, list)}
+    return not lengths or (len(lengths) == 1 and len(values) > 1)
 
 
 def _scored(row: Any, column: str) -> list[str] | None:

@@ -98,8 +98,8 @@ def long_run(home):
     """A run that takes long enough to be disturbed."""
     engine = Engine(home)
     values = SMALL | {
-        "optim": SMALL["optim"] | {"epochs": 2},
-        "sampling": {"checks": 20, "max_new_tokens": 4},
+        "optim": SMALL["optim"] | {"epochs": 1.2},
+        "sampling": {"checks": 12, "max_new_tokens": 4},
     }
     run = engine.start(specs.make_spec(values))
     wait_for(run, lambda run: run.view().step >= 2)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine.data.readers.special_columns import name_scored_labels
 from engine.errors import DataError
 from engine.spec.run import Shape
 from tests.engine.data.columns.tables import ask, assistant, bad, good, user, worse
@@ -160,3 +161,10 @@ def test_other_scores_of_names_are_asked_about(add_rows, prepare, column: str, v
     rows = [{"text": row["completion"], column: value} for row in make_rows(12)]
     found = find(prepare(add_rows(rows)), "unsure")
     assert found and f"'{column}' holds numbers from 0 to 1" in found.text
+
+
+@pytest.mark.parametrize("rows", [1, 12])
+def test_a_tag_for_each_word_is_no_score_of_labels(rows: int) -> None:
+    notes: list[str] = []
+    made = [{"text": "a b c " * (n % 3 + 1), "tags": [0, 1, 0] * (n % 3 + 1)} for n in range(rows)]
+    assert list(name_scored_labels(iter(made), notes)) == made and not notes
