@@ -16,6 +16,7 @@ MARK_COLUMNS = (
 )  # fmt: skip
 PROMPT_COLUMNS = ("prompt", "question", "instruction", "input", "query", "context")
 INPUT_COLUMNS = ("input", "context")
+INSTRUCTION_COLUMNS = ("instruction", "question", "query", "prompt")  # to which an input belongs
 HISTORY_COLUMNS = (
     "history", "chat_history", "conversation_history", "dialog_history", "dialogue_history",
     "previous_turns", "past_messages", "prior_turns",

@@ -8,7 +8,13 @@ from typing import Any
 
 from engine.data import column_names as known
 from engine.data.columns.cells import is_blank
-from engine.data.columns.contents import are_own_texts, are_references, holds_labels
+from engine.data.columns.contents import (
+    all_decimals,
+    all_integers,
+    are_own_texts,
+    are_references,
+    holds_labels,
+)
 from engine.data.columns.marks import add_mark, name_words
 from engine.data.columns.table import Columns
 from engine.data.schema import Schema
@@ -45,8 +51,8 @@ def _choose_pair(table: Columns) -> tuple[str, str] | None:
         # What an annotator decided about a row answers nothing.
         if (table.rows and not table.filled(prompt)) or (answers and answers <= DECISIONS):
             continue
-        is_class = pair == ("text", "target") and holds_labels(table.texts(answer), len(table.rows))
-        if is_class or _say_nothing(table, prompt, answer):
+        is_label = pair == ("text", "target") and _may_be_labels(table, answer)
+        if is_label or _say_nothing(table, prompt, answer):
             continue
         if not _ask_nothing(table, prompt):
             return _with_instruction(table, *pair)
@@ -54,11 +60,16 @@ def _choose_pair(table: Columns) -> tuple[str, str] | None:
     return filled[0] if filled else None
 
 
+def _may_be_labels(table: Columns, column: str) -> bool:
+    """Whether a column holds a few words, or numbers."""
+    texts = list(map(str, table.filled(column)))
+    return holds_labels(texts, len(table.rows)) or all_decimals(texts) or all_integers(texts)
+
+
 def _with_instruction(table: Columns, prompt: str, answer: str) -> tuple[str, str]:
     """The pair; an input is asked with its instruction, however few of them there are."""
-    names = (name for name in known.PROMPT_COLUMNS if name in table.names)
-    asked = (name for name in names if name not in known.INPUT_COLUMNS
-             and any(map(str.strip, table.texts(table.names[name]))))  # fmt: skip
+    names = (name for name in known.INSTRUCTION_COLUMNS if name in table.names)
+    asked = (name for name in names if any(map(str.strip, table.texts(table.names[name]))))
     return next(asked, prompt) if prompt in known.INPUT_COLUMNS else prompt, answer
 
 

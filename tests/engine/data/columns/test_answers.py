@@ -20,6 +20,24 @@ def test_instructions_are_asked_with_their_inputs(column: str, different: int) -
     assert turns_of(rows[5]) == [("user", asked), ("assistant", good(5))]
 
 
+def test_an_instruction_comes_before_the_prompt_that_is_made_of_it() -> None:
+    _, rows = read_rows(
+        lambda n: {"prompt": f"### Instruction:\nSay it {n % 2}.\n\n### Input:\n{ask(n)}",
+                   "instruction": f"Say it {n % 2}.", "input": ask(n), "output": good(n)}
+    )  # fmt: skip
+    assert turns_of(rows[1])[0] == ("user", f"Say it 1.\n\n{ask(1)}")
+
+
+@pytest.mark.parametrize("target", ["{}.5", "{}"])
+def test_a_target_of_numbers_is_asked_about(target: str) -> None:
+    for read in (str, float):
+        schema, _ = read_rows(
+            lambda n, read=read: {"text": good(n), "target": read(target.format(n))}
+        )
+        assert not schema.certain and schema.alternative
+        assert schema.alternative.shape == Shape.LABEL
+
+
 def test_a_citation_beside_an_answer_is_no_second_one() -> None:
     schema, _ = read_rows(
         lambda n: {"question": ask(n), "answer": good(n), "reference": f"Lee, On shelves, page {n}"}
