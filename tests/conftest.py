@@ -24,7 +24,6 @@ from filelock import FileLock
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-gc.disable()  # until all tests are imported
 # Two tests at once: a thread each, and idle threads leave the core to others.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -36,6 +35,7 @@ from engine.store.run_dir import RunDir
 from tests import warm
 
 keep_private()  # as the app does
+gc.disable()  # until all tests are imported
 # The machine is shared: a slow moment is no failure.
 settings.register_profile("hone", deadline=None)
 settings.load_profile("hone")

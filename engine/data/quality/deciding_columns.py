@@ -145,11 +145,9 @@ def _kind_of(column: str, counts: Counter[str], rows: int, shape: Shape) -> str:
     named = is_verdict_name(name) and _could_judge(name, counts, words)
     if named or judges(values) or (bool(against) and words <= BAD_WORDS):
         return "verdict"
-    if words == {"x"}:
-        return "few values"
-    if shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS:
-        return "few values"
-    if len(values) > 1 and name_words(name) & SCORE_NAMES:
+    yes_or_no = shape in ANSWERED and len(words) == 2 and words <= YES_WORDS | NO_WORDS
+    scored = len(values) > 1 and bool(name_words(name) & SCORE_NAMES)
+    if words == {"x"} or yes_or_no or scored:
         return "few values"
     repeated = rows >= ROWS_TO_REPEAT and 1 < len(values) <= max(2, rows // ROWS_A_VALUE)
     is_date = are_references(values) and not all(word.lstrip("-").isdigit() for word in words)
