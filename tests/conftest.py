@@ -49,7 +49,6 @@ LONGEST_FILES = {
     "test_worker", "test_memory_limit", "test_preferences", "test_classify", "test_resume",
 }  # fmt: skip
 STACK = ExitStack()
-TIMED = Path(os.environ.get(warm.ADDRESS) or tempfile.gettempdir()).with_name("hone-timed.lock")
 
 
 class ForbidTorch:
@@ -77,7 +76,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts a worker, imports torch or takes seconds")
     config.addinivalue_line("markers", "cold: workers are started as users start them")
-    config.addinivalue_line("markers", "timed: holds something to seconds; two tests at once")
     fast = config.getoption("--fast")
     if fast:
         sys.meta_path.insert(0, ForbidTorch())
@@ -128,17 +126,12 @@ def is_slow(item: pytest.Item) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Tests about the start of workers, and their fixtures, get workers that start anew."""
-    third = os.environ.get("PYTEST_XDIST_WORKER") == "gw2"
-    with (
-        warm.cold() if item.get_closest_marker("cold") else nullcontext(),
-        FileLock(TIMED) if third or item.get_closest_marker("timed") else nullcontext(),
-    ):
+    with warm.cold() if item.get_closest_marker("cold") else nullcontext():
         return (yield)
 
 
-class BrowserAndFiles(LoadScopeScheduling):
-    """Of three processes one has the browser's tests, the others the rest, a file at a time. The
-    third waits while a test counts seconds: those are meant for two on two cores.
+class Halves(LoadScopeScheduling):
+    """Of two processes one has the browser's tests, the other the rest, a file at a time.
 
     Two pages that watch a training at once take twice as long as one after the other.
     """
@@ -147,8 +140,8 @@ class BrowserAndFiles(LoadScopeScheduling):
         return "browser" if "browser/" in nodeid else nodeid.partition("::")[0]
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> BrowserAndFiles:
-    return BrowserAndFiles(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Halves:
+    return Halves(config, log)
 
 
 @pytest.fixture

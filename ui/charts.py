@@ -1,64 +1,53 @@
-"""Charts: lengths of rows and labels as Plotly figures, the loss of a finished run as SVG."""
+"""Charts: lengths of rows and labels as bars of HTML, the loss of a finished run as SVG."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
-
-import plotly.graph_objects as go
 
 from engine.text import format_count
 from ui.text import escape_html
 
-# Readable on light and dark.
-INK, LEARN, LIMIT = "#7a8494", "#5b54e8", "#d97706"
 MOST_LABELS, LABEL_LENGTH = 20, 24  # bars; characters of a name
 
 
-def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> go.Figure:
-    """How many rows have which length in tokens, and the longest length of the settings."""
-    bins = list(pairwise(edges))
-    middles, widths = [(low + high) / 2 for low, high in bins], [high - low for low, high in bins]
-    colours = [LIMIT if low >= limit else LEARN for low in edges[:-1]]
-    marker, hover = {"color": colours}, "%{y} rows<extra></extra>"
-    bars = go.Bar(x=middles, y=list(counts), width=widths, marker=marker, hovertemplate=hover)
-    figure = go.Figure(bars, _figure_layout("tokens in a row", "rows"))
-    if edges and limit <= edges[-1] * 1.5:
-        figure.add_vline(x=limit, line={"color": LIMIT, "width": 2, "dash": "dash"})
-        place = {"x": limit, "y": 1, "yref": "paper", "xanchor": "left", "xshift": 4}
-        figure.add_annotation(text=f"limit {limit}", showarrow=False, **place)
-    return figure
+def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> str:
+    """How many rows have which length in tokens; what is over the longest length stands out."""
+    most, bars = max(counts), []
+    for (low, high), count in zip(pairwise(edges), counts, strict=True):
+        kind = "over" if low >= limit else ""
+        what = f"{format_count(count)} rows of {low:.0f} to {high:.0f} tokens"
+        tall = f"height:{100 * count / most:.1f}%"
+        bars.append(f'<i class="{kind}" style="{tall}" title="{what}"></i>')
+    if edges[0] < limit <= edges[-1]:
+        at = 100 * (limit - edges[0]) / (edges[-1] - edges[0])
+        bars.append(f'<b style="left:{at:.1f}%"></b>')
+    first, last = (format_count(round(edge)) for edge in (edges[0], edges[-1]))
+    about = f"tokens in a row; cut at {format_count(limit)}"
+    said = f"{first} to {last} {about}; up to {format_count(most)} rows have the same length"
+    ends = f"<span>{first}</span><span>{about}</span><span>{last}</span>"
+    inner = f"<small>{format_count(most)} rows</small>{''.join(bars)}"
+    drawn = f'<div class="bars" role="img" aria-label="{said}">{inner}</div>'
+    return drawn + f'<div class="ends">{ends}</div>'
 
 
-def label_chart(counts: Mapping[str, int]) -> go.Figure:
+def label_chart(counts: Mapping[str, int]) -> str:
     """How many rows each label has, the most frequent on top."""
-    names = [_short_name(name) for name in counts][:MOST_LABELS]
-    values = list(counts.values())[:MOST_LABELS]
-    bars = go.Bar(y=names, x=values, orientation="h", marker={"color": LEARN})
-    axis = {"autorange": "reversed", "showgrid": False}
-    figure = go.Figure(bars, _figure_layout("rows", ""))
-    return figure.update_layout(yaxis=axis, height=60 + 24 * max(4, len(names)))
+    shown = [*counts.items()][:MOST_LABELS]
+    most = max(counts.values())
+    rows = []
+    for name, count in shown:
+        bar = f'<i style="width:{100 * count / most:.1f}%"></i>'
+        head = f'<th scope="row">{escape_html(_short_name(name))}</th>'
+        rows.append(f"<tr>{head}<td>{bar}</td><td>{format_count(count)}</td></tr>")
+    more = len(counts) - len(shown)
+    rest = f"<p>and {format_count(more)} more</p>" if more else ""
+    return f'<table class="label-bars">{"".join(rows)}</table>{rest}'
 
 
 def _short_name(name: str) -> str:
     return name if len(name) <= LABEL_LENGTH else name[: LABEL_LENGTH - 1] + "…"
-
-
-def _figure_layout(x: str, y: str) -> dict[str, Any]:
-    axis = {"gridcolor": "rgba(128,140,160,.25)", "zeroline": False, "automargin": True}
-    return {
-        "height": 220,
-        "margin": {"l": 40, "r": 12, "t": 12, "b": 40},
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"color": INK, "size": 12},
-        "bargap": 0.06,
-        "showlegend": False,
-        "xaxis": {**axis, "title": {"text": x}, "showgrid": False},
-        "yaxis": {**axis, "title": {"text": y}},
-    }
 
 
 # The drawing of losses, in pixels.

@@ -14,7 +14,7 @@ from tests.browser.conftest import OpenPage, app, go, picture, reload
 TABS = ("Data", "Model", "Train", "Compare", "Export", "Runs")
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 READY = {  # what a tab shows once all of it is there
-    "Data": "#lengths .main-svg",
+    "Data": "#lengths .bars",
     "Model": "#model-memory .bars",
     "Train": "#live .chart .main-svg",
     "Compare": "#chips button",

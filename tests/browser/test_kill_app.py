@@ -97,7 +97,6 @@ def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
         page.locator("#preview mark").first.wait_for(timeout=60_000)
 
 
-@pytest.mark.timed
 def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page, home) -> None:
     run = Engine(home, supervise=False).start(specs.make_spec(LONG))
     with app(home) as (url, _):

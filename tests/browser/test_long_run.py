@@ -26,7 +26,7 @@ def test_a_long_run_is_thinned_and_zoomed_into(
     highest, lowest = max(view.losses), min(view.losses)
     drawn = page.evaluate(f"{CHART}.data[0].y")
     assert abs(max(drawn) - highest) < 1e-5 and abs(min(drawn) - lowest) < 1e-5, "no peak is lost"
-    page.evaluate("window.Plotly = {}")  # as gr.Plot does, with a copy that has drawn nothing
+    page.evaluate("window.Plotly = {}")  # as Gradio's own plots do
     page.evaluate(
         f"HonePlotly.then((own) => own.relayout({CHART}, {{'xaxis.range': [3000, 3200]}}))"
     )

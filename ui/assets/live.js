@@ -113,7 +113,7 @@ window.HoneLive = function (element, props, server, trigger, watch) {
     if (data.steps.length > 2 * BUCKETS) draw();
   }
 
-  /* Kept apart from window.Plotly: gr.Plot puts a copy of its own there, which knows nothing of this chart. */
+  /* Kept apart from window.Plotly, where another script may put a copy that knows nothing of this chart. */
   function loadPlotly() {
     window.HonePlotly ||= new Promise((done) => {
       const script = document.createElement('script');

@@ -46,8 +46,8 @@ class DataView:
         self.pager = Pager()
         self.editor = Editor()
         with gr.Row(equal_height=False):
-            self.lengths = gr.Plot(label="Lengths", visible=False, elem_id="lengths")
-            self.labels = gr.Plot(label="Labels", visible=False, elem_id="labels")
+            self.lengths = raw_html(visible=False, elem_id="lengths")
+            self.labels = raw_html(visible=False, elem_id="labels")
         own = [self.facts, self.lengths, self.labels]
         own += [*self.findings.shown, *self.questions.shown]
         self.shown: list[Component] = own + self.pager.shown + reading.shown
@@ -129,8 +129,8 @@ def dataset_updates(
         view.facts: preview.facts_cards(dataset, prepared, spec.max_length, tokens),
         view.pager.worst: worst_rows(counted),
         view.pager.order: gr.update(choices=orders),
-        view.lengths: _length_plot(counted, spec.max_length),
-        view.labels: _label_plot(prepared),
+        view.lengths: _length_card(counted, spec.max_length),
+        view.labels: _label_card(prepared),
         **question_updates(view.questions, found, spec),
         **finding_updates(view.findings, without_asked(found), spec, complete=counted is not None),
         **column_updates(view.reading, dataset, prepared.shape, prepared.roles),
@@ -138,13 +138,15 @@ def dataset_updates(
     }
 
 
-def _length_plot(tokens: TokenReport | None, limit: int) -> object:
+def _length_card(tokens: TokenReport | None, limit: int) -> object:
     if tokens is None or not tokens.counts:
         return gr.update(visible=False)
-    return gr.update(value=charts.length_chart(tokens.edges, tokens.counts, limit), visible=True)
+    drawn = charts.length_chart(tokens.edges, tokens.counts, limit)
+    return gr.update(value=card("Lengths", drawn), visible=True)
 
 
-def _label_plot(prepared: Prepared) -> object:
+def _label_card(prepared: Prepared) -> object:
     if not prepared.labels:
         return gr.update(visible=False)
-    return gr.update(value=charts.label_chart(prepared.each_label or prepared.labels), visible=True)
+    drawn = charts.label_chart(prepared.each_label or prepared.labels)
+    return gr.update(value=card("Labels", drawn), visible=True)

@@ -33,7 +33,7 @@ from tests.engine.work.hub.hub_child import Child
 from tests.engine.work.hub.hub_models import TWO, about, files, fill_models, sharded
 from tests.engine.work.hub.hub_server import Hub
 
-pytestmark = [pytest.mark.slow, pytest.mark.timed]
+pytestmark = pytest.mark.slow
 
 TABLE = PROJECT_FOLDER / "docs" / "model-errors.md"
 SAID: dict[tuple[str, str], str] = {}  # group and title -> what was said

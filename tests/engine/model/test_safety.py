@@ -21,7 +21,7 @@ from engine.store.files import PROJECT_FOLDER
 from tests.engine.model.conftest import SECONDS, Tiny, open_whole, refusal
 from tests.engine.model.spoil import CANARY, CONFIG, INDEX, TOKENS, pickled, program
 
-pytestmark = [pytest.mark.slow, pytest.mark.timed]
+pytestmark = pytest.mark.slow
 
 
 def test_the_canary_would_sing(tmp_path: Path) -> None:

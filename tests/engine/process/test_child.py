@@ -21,7 +21,7 @@ from engine.process.allowance import Allowance, Failures
 from engine.process.child import Child, LostQuestionError
 from engine.store.files import PROJECT_FOLDER
 
-pytestmark = [pytest.mark.slow, pytest.mark.timed]
+pytestmark = pytest.mark.slow
 
 FAILURES = Failures(RunError, ended="It has ended.", silent="It is silent.", deadline=20)
 FAILURES = FAILURES._replace(slow="It is slow.", memory="It is large.")

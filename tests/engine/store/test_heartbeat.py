@@ -17,7 +17,7 @@ from engine.process.end import end_process
 from engine.store import heartbeat
 from engine.store.files import PROJECT_FOLDER
 
-pytestmark = [pytest.mark.slow, pytest.mark.timed]
+pytestmark = pytest.mark.slow
 
 WORKER = """
 import re, sys, threading, time

@@ -25,8 +25,6 @@ from engine.work.model.generate import Decoding, greedy_replies, stream_pair
 from engine.work.model.load import choose_device, load_adapter, load_model
 from tests.conftest import SMALL, idle, wait_for
 
-pytestmark = pytest.mark.timed
-
 
 def impatient(desk: Desk, **allowances: Allowance) -> None:
     """Have a desk's process, from now on, with these allowances."""

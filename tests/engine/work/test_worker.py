@@ -127,7 +127,6 @@ def test_stop_keeps_a_usable_run_and_continue_finishes_it(long_run) -> None:
     assert list(after.steps) == list(range(1, after.total_steps + 1)), "no step twice, none missing"
 
 
-@pytest.mark.timed
 def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(long_run) -> None:
     engine, run = long_run
     wait_for(run, lambda run: run.view().saved)

@@ -19,7 +19,7 @@ from engine.store.workspace import Store
 from tests.engine.data.readers.bombs import BOMBS, book, cell, far, parquet, repeated
 from tests.engine.data.readers.reading import read_made
 
-pytestmark = [pytest.mark.slow, pytest.mark.timed]
+pytestmark = pytest.mark.slow
 
 SECONDS, BYTES = 20, 1.5 * 2**30
 

@@ -19,10 +19,7 @@ from engine.work.encode.tokenizer import load_tokenizer
 from tests.engine.tiny import save_tokenizer
 
 # Hypothesis counts the collector's time: an alarm that rings in there is lost, and rings again.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.timed,
-]
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 CHAT = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello there"}]
 LONG_LOOPS = {
     "loops": "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",

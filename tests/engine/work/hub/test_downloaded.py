@@ -84,7 +84,6 @@ def test_a_link_is_no_downloaded_model(get: Ask, store: Store, tmp_path: Path) -
 # The app's side of it
 
 
-@pytest.mark.timed
 def test_a_download_can_be_stopped_and_goes_on(app: Store, hub: Hub) -> None:
     big = files({"model.safetensors": BIG})
     repo = hub.add("models", "hone/slow", big, more=about(1, 100), large=".safetensors", slow=0.15)

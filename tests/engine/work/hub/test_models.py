@@ -218,7 +218,6 @@ def test_a_page_to_log_in_is_not_the_hub(find: Ask, look: Ask) -> None:
 # The app's side of it
 
 
-@pytest.mark.timed
 def test_through_a_process_of_its_own(app: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     found = search_models(app, "half", task="text-generation")
