@@ -102,7 +102,7 @@ class Page:
         )
 
 
-def told(said: str, words: str) -> str:
+def sentence_with(said: str, words: str) -> str:
     """The sentence in an answer that holds these words, word for word; empty where none does."""
     texts: list[str] = []
     for line in said.splitlines():

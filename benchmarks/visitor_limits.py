@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.demo import LIVE, press_start, serve_demo, wait_for
-from benchmarks.http_page import Page, told
+from benchmarks.http_page import Page, sentence_with
 from engine.spec.limits import DEMO, MB
 
 Told = tuple[str, str]  # a limit, and what was said; empty where nothing was
@@ -51,17 +51,17 @@ def meet_limits(url: str, app: psutil.Process) -> Iterator[Told]:
 def _meet_at_once(page: Page) -> Iterator[Told]:
     """What is refused before anything is done."""
     large = page.upload("large.jsonl", bytes(int(DEMO.upload_bytes) + MB)).text
-    yield "5 MB a dataset", told(large, "5.0 MB")
+    yield "5 MB a dataset", sentence_with(large, "5.0 MB")
     _, said = page.add_file("upload", "long.jsonl", rows_of(int(DEMO.dataset_rows) + 1))
-    yield "2,000 rows", told(said, "2,000 rows")
+    yield "2,000 rows", sentence_with(said, "2,000 rows")
     plan = page.events_of("field-optim-epochs", "change", "train-facts")[0]
     _, said = page.run_event(plan, {"field-optim-epochs": 50})
-    yield "60 steps a run", told(said, "trains up to 60 steps")
+    yield "60 steps a run", sentence_with(said, "trains up to 60 steps")
     search = page.events_of("hub-search", "click")[0]
     _, said = page.run_event(search, {"hub-query": "llama"})
-    yield "no Hub", told(said, "public demo downloads")
+    yield "no Hub", sentence_with(said, "public demo downloads")
     _, said = page.run_event(page.events_of("use-folder", "click")[0], {"model-folder": "/etc"})
-    yield "no folders", told(said, "Folders are closed")
+    yield "no folders", sentence_with(said, "Folders are closed")
 
 
 def rows_of(count: int, name: str = "row", words: int = 4) -> bytes:
@@ -92,7 +92,7 @@ def _meet_readers(url: str, app: psutil.Process) -> Iterator[Told]:
         said = "\n".join(one.result()[1] for one in asked)
     over.set()
     counting.join()
-    sentence = told(said, "waits for its turn")
+    sentence = sentence_with(said, "waits for its turn")
     yield f"two readers at a time ({max(most)} at most)", sentence * (max(most) <= 2)
 
 
@@ -112,7 +112,7 @@ def _fill_space(page: Page) -> str:
         rows = (f"What is {at}?,It is {number}.,{row}" for at in range(2000))
         table = "\n".join([",".join(names), *rows])
         _, answered = page.add_file("upload", f"table-{number}.csv", table.encode())
-        if said := told(answered, "Your data and runs take"):
+        if said := sentence_with(answered, "Your data and runs take"):
             break
     return said
 
@@ -127,7 +127,10 @@ def _meet_queue(url: str) -> Iterator[Told]:
     assert run, said
     wait_for(page, run, ("preparing", "training"), 600)  # what others have started comes first
     behind, _ = press_start(page)
-    yield "1 waiting run each", told(press_start(page)[1], "takes no more at a time from one user")
+    yield (
+        "1 waiting run each",
+        sentence_with(press_start(page)[1], "takes no more at a time from one user"),
+    )
     waiting = {behind: page}
     for _ in range(int(DEMO.waiting_all) + 1):
         other = Page(url)
@@ -135,13 +138,13 @@ def _meet_queue(url: str) -> Iterator[Told]:
         if not other_run:
             break
         waiting[other_run] = other
-    yield "8 waiting runs in all", told(said, "jobs of all users wait")
+    yield "8 waiting runs in all", sentence_with(said, "jobs of all users wait")
     for other_run, other in waiting.items():
         other.run_event(other.events_of("live", "cancel_run")[0], {"live": other_run})
     seconds = 60 * (DEMO.run_minutes + MINUTES_LEFT)
     ended = wait_for(page, run, ("stopped", "finished", "failed"), seconds)
     assert ended.get("state") not in LIVE, "the run was not ended"
-    yield "3 minutes a run", told(json.dumps(ended), "was stopped after 3 minutes")
+    yield "3 minutes a run", sentence_with(json.dumps(ended), "was stopped after 3 minutes")
 
 
 # --- forgotten ---
@@ -167,7 +170,7 @@ def meet_forgetting(url: str, home: Path, away: Page, here: Page, run: str) -> T
     gone, kept = not folder_of(home, away).exists(), folder_of(home, here).exists()
     again = Page(url, away.http.cookies)
     _, said = again.run_event(again.events_of("live", "continue_run")[0], {"live": run})
-    return "forgotten after 2 hours", told(said, "There is no run") * (gone and kept)
+    return "forgotten after 2 hours", sentence_with(said, "There is no run") * (gone and kept)
 
 
 def folder_of(home: Path, page: Page) -> Path:

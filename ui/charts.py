@@ -24,7 +24,7 @@ def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> s
         at = 100 * (limit - edges[0]) / (edges[-1] - edges[0])
         bars.append(f'<b style="left:{at:.1f}%"></b>')
     first, last = (format_count(round(edge)) for edge in (edges[0], edges[-1]))
-    about = f"tokens in a row; cut at {format_count(limit)}"
+    about = f"tokens in a row; limit {format_count(limit)}"
     said = f"{first} to {last} {about}; up to {format_count(most)} rows have the same length"
     ends = f"<span>{first}</span><span>{about}</span><span>{last}</span>"
     inner = f"<small>{format_count(most)} rows</small>{''.join(bars)}"

@@ -17,7 +17,7 @@ def test_lengths_over_the_limit_stand_out(limit: int, over: int, marked: list[st
     drawn = charts.length_chart([10, 20, 30, 40], [5, 1500, 0], limit)
     assert re.findall(r"height:([\d.]+)%", drawn) == ["0.3", "100.0", "0.0"]
     assert drawn.count('class="over"') == over and re.findall(r"left:([\d.]+)%", drawn) == marked
-    assert 'title="1,500 rows of 20 to 30 tokens"' in drawn and f"cut at {limit}" in drawn
+    assert 'title="1,500 rows of 20 to 30 tokens"' in drawn and f"limit {limit}" in drawn
 
 
 def test_labels_are_counted_and_what_is_not_shown_is_said() -> None:
