@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 import gradio as gr
 
 from engine.spec.limits import Limits
@@ -12,7 +10,6 @@ from ui.handlers import QUIET, bind
 from ui.text import escape_html, logo
 from ui.theme import raw_html
 
-BOOT_ID = secrets.token_hex(4)
 DEMO_TITLE = "This is a public demo"
 DEMO_TEXT = (
     "Others use this machine too, so everybody gets a little of it, one after the other. Nobody "
@@ -27,8 +24,7 @@ def build_header(ctx: Context, blocks: gr.Blocks) -> None:
         f'<header class="top">{logo()}<h1>Hone</h1><span class="grow"></span>'
         f'<span class="chip" title="Where training runs">{escape_html(ctx.engine.device.text)}'
         '</span><button type="button" class="mini theme">Theme</button></header>',
-        js_on_load="HoneTheme(element.querySelector('.theme')); HoneRestart(server)",
-        server_functions=[boot_id],
+        js_on_load="HoneTheme(element.querySelector('.theme')); HoneRestart(); HoneLoaded()",
         elem_id="top",
     )
     limits = ctx.engine.store.limits
@@ -37,11 +33,6 @@ def build_header(ctx: Context, blocks: gr.Blocks) -> None:
     if limits.mode == "users":
         who = raw_html(elem_id="who")
         blocks.load(bind(show_visitor, ctx), None, who, **QUIET)
-
-
-def boot_id(_: str) -> str:
-    """Identifies this start of the app, so that the page notices a restart."""
-    return BOOT_ID
 
 
 def show_visitor(ctx: Context) -> str:

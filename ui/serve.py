@@ -20,6 +20,7 @@ from starlette.responses import FileResponse
 from engine.store.files import write_whole
 from engine.store.workspace import Store
 from ui import theme
+from ui.access import event_queue
 from ui.access.accounts import Accounts
 from ui.access.authentication import (
     Authentication,
@@ -57,7 +58,9 @@ class GuardedApp(App):  # type: ignore[misc]  # to mypy, Gradio is Any
 
     def build_middleware_stack(self) -> Any:
         """Outside of Gradio's own layers, of which one tells browsers to let foreign pages read."""
-        return Guard(ServedPage(super().build_middleware_stack()), self, self.site)
+        return Guard(
+            ServedPage(super().build_middleware_stack(), theme.head_scripts()), self, self.site
+        )
 
 
 def _send_plotly() -> FileResponse:
@@ -93,6 +96,7 @@ def _make_authentication(options: Options, store: Store, cookie: str) -> Authent
 def serve_page(blocks: gr.Blocks, site: Site, address: Address) -> str:
     """Serve until ``blocks.close()``; returns the address to open."""
     _remember_signatures(blocks)
+    event_queue.spare_processor(blocks)
     _, url, _ = blocks.launch(
         server_name=address.host,
         server_port=address.port,

@@ -77,14 +77,17 @@ def make_theme() -> gr.themes.Base:
 
 def launch_options() -> dict[str, Any]:
     """The arguments of ``launch`` for the look."""
-    scripts = "".join(f"<script>{read_asset(name)}</script>" for name in SCRIPTS)
-    plotly_url = f'<script>window.HONE_PLOTLY = "{PLOTLY_PATH.lstrip("/")}";</script>'
     return {
         "theme": make_theme(),
         "css": "\n".join(read_asset(name) for name in STYLES),
-        "head": plotly_url + scripts,
         "favicon_path": ASSETS / "logo.svg",
     }
+
+
+def head_scripts() -> str:
+    """Hone's scripts, which run before Gradio's."""
+    plotly_url = f'window.HONE_PLOTLY = "{PLOTLY_PATH.lstrip("/")}";'
+    return "".join(f"<script>{text}</script>" for text in (plotly_url, *map(read_asset, SCRIPTS)))
 
 
 def raw_html(value: str = "", **more: Any) -> gr.HTML:

@@ -21,6 +21,8 @@ READY = {  # what a tab shows once all of it is there
     "Export": "#export-adapter .card",
     "Runs": "#runs-table [data-run]",
 }
+COUNT_FRAMES = """window.framesAsked = 0; const ask = window.requestAnimationFrame.bind(window);
+    window.requestAnimationFrame = (done) => { window.framesAsked += 1; return ask(done); };"""
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +65,16 @@ def serious_violations(results: Any) -> list[str]:
     ]
 
 
-def test_the_theme_is_remembered(open_page: OpenPage, url: str) -> None:
+def test_the_theme_is_remembered_and_an_idle_page_draws_no_frames(
+    open_page: OpenPage, url: str
+) -> None:
     page = open_page(url)
     page.get_by_role("button", name="Switch to the dark theme").click()
+    page.add_init_script(COUNT_FRAMES)
     reload(page)
     page.get_by_role("button", name="Switch to the light theme").wait_for()
     assert page.evaluate("document.body.classList.contains('dark')")
+    page.wait_for_timeout(6000)  # what its opening needs
+    asked = page.evaluate("framesAsked")
+    page.wait_for_timeout(1000)
+    assert 0 < page.evaluate("framesAsked") == asked

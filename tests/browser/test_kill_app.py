@@ -24,6 +24,9 @@ LONG = SMALL | {
     "optim": SMALL["optim"] | {"epochs": 6},
     "sampling": {"checks": 30, "max_new_tokens": 4},
 }
+# As many steps, of four rows each.
+LIGHT = LONG | {"optim": SMALL["optim"] | {"epochs": 1.5, "batch_size": 4}}
+STATE_IS = "state => document.querySelector('#live .run-state').textContent === state"
 
 
 @pytest.fixture
@@ -98,17 +101,17 @@ def test_a_page_that_outlives_its_app_begins_anew(page, home) -> None:
 
 
 def test_a_killed_worker_is_shown_within_5_seconds_and_continue_finishes_it(page, home) -> None:
-    run = Engine(home, supervise=False).start(specs.make_spec(LONG))
+    run = Engine(home, supervise=False).start(specs.make_spec(LIGHT))
     with app(home) as (url, _):
         for attempt in range(1, TIMES + 1):
             done = run.view().step
             wait_for(run, lambda run: run.view().attempt == attempt and run.view().step > done)  # noqa: B023
-            open_run(page, url)
+            if attempt == 1:
+                open_run(page, url)
+            page.wait_for_function(STATE_IS, arg="Training")
             os.kill(run.view().started.pid, signal.SIGKILL)
             killed = time.monotonic()
-            page.wait_for_function(
-                "document.querySelector('#live .run-state').textContent === 'Interrupted'"
-            )
+            page.wait_for_function(STATE_IS, arg="Interrupted")
             assert time.monotonic() - killed < 5
             page.locator("#live .run-buttons button", has_text="Continue").click()
         wait_for(run, lambda run: run.state() == RunState.FINISHED, 300)

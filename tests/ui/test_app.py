@@ -68,7 +68,7 @@ def test_a_run_s_settings_reach_all_of_the_form(blocks: gr.Blocks) -> None:
 
 def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
     look = theme.launch_options()
-    for text in (look["css"], look["head"], str(theme.make_theme()._stylesheets)):
+    for text in (look["css"], theme.head_scripts(), str(theme.make_theme()._stylesheets)):
         assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
 
 

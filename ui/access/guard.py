@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
+import secrets
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,10 +26,11 @@ from ui.access import downloads, event_body
 from ui.access.authentication import Authentication
 from ui.access.claims import Claims, OpenPages
 from ui.access.event_body import StrangeBody
+from ui.access.event_queue import count_waiting
 from ui.access.messages import Answering, Refused, again, read_body, uncompressed
 from ui.access.routes import Kind, Route, check_host, check_sender, find_route
 from ui.access.uploads import Uploads
-from ui.access.visitor import Visitor, visitor_of
+from ui.access.visitor import Visitor
 
 NOT_HERE = "There is nothing here. Go back to the page."
 OTHER_PAGES = "This belongs to another page. Reload yours."
@@ -50,6 +52,8 @@ class Site:
     hosts: frozenset[str] | None = None  # names that the page is reached by; None: by any
     framed: bool = False  # the page is shown within a page of huggingface.co (a Space)
     claims: Claims = field(default_factory=Claims)
+    # Identifies this start of the app, so that a page notices a restart.
+    boot: str = field(default_factory=lambda: secrets.token_hex(4))
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -128,7 +132,7 @@ class Guard:
             case "nothing":
                 return JSONResponse({"success": True})
             case "whoami":
-                return JSONResponse({"name": visitor.name})
+                return JSONResponse({"name": visitor.name, "boot": self.site.boot})
             case "download":
                 return downloads.send_file(store, name)
             case "upload":
@@ -151,7 +155,9 @@ class Guard:
 
     async def _pass_body(self, request: Request, send: Answering, owner: str, kind: Kind) -> None:
         """Pass a request on whose body names a session, if all that it names is its sender's."""
-        asked = self._under_way[owner] + (kind == "event" and self._count_waiting(owner))
+        asked = self._under_way[owner]
+        if kind == "event":
+            asked += count_waiting(self.page.get_blocks(), owner)
         if asked >= self._limits.requests_at_once:
             raise Refused(TOO_MUCH, 429)
         self._under_way[owner] += 1
@@ -173,12 +179,6 @@ class Guard:
             self._under_way[owner] -= 1
             if not self._under_way[owner]:
                 del self._under_way[owner]
-
-    def _count_waiting(self, owner: str) -> int:
-        """How many events of an owner are in Gradio's queue and have not begun."""
-        queues = self.page.get_blocks()._queue.event_queue_per_concurrency_id.values()
-        waiting = [event.request for one in queues for event in one.queue]
-        return sum(visitor_of(request).owner == owner for request in waiting)
 
     def _claim(self, kind: str, name: Any, owner: str) -> None:
         """Take a name for an owner; raises Refused where it is another's, or none."""

@@ -186,7 +186,7 @@ def test_others_are_answered_while_a_long_body_is_checked(
     try:
         assert begun.wait(20)
         assert demo_place.second.http.get("/whoami").status_code == 200
-        assert demo_place.second.ask("top", "boot_id", "").status_code == 200
+        assert demo_place.second.ask("live", "poll_run", {}).status_code == 200
         assert not answers
     finally:
         go_on.set()
@@ -284,7 +284,7 @@ def test_one_visitor_does_not_push_out_the_pages_of_others(demo_place: Place) ->
 
     def open_page(name: str) -> httpx.Response:
         visitor.session = name
-        return visitor.ask("top", "boot_id", "")
+        return visitor.ask("live", "poll_run", {})
 
     found = [open_page(f"page{number}{visitor.owner[-8:]}") for number in range(32)]
     assert [one.status_code for one in found] == [200] * 30 + [429] * 2
@@ -292,4 +292,4 @@ def test_one_visitor_does_not_push_out_the_pages_of_others(demo_place: Place) ->
     assert visitor.http.get(f"{API}/heartbeat/{visitor.session}").status_code == 429
     assert visitor.http.get(f"{API}/queue/data?session_hash=new").status_code == 429
     assert open_page(f"page0{visitor.owner[-8:]}").status_code == 200, "those that are open go on"
-    assert Stranger(demo_place.served).enter().ask("top", "boot_id", "").status_code == 200
+    assert Stranger(demo_place.served).enter().ask("live", "poll_run", {}).status_code == 200
