@@ -22,6 +22,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -50,6 +51,7 @@ OTHERWISE_ALIKE = (
     "TOKENIZERS_PARALLELISM",
     "HF_HUB_DISABLE_TELEMETRY",  # gradio says True where Hone says 1
 )
+READY_SECONDS = 60  # after which children start anew
 LENGTH = 8  # bytes that say how long a message is
 
 
@@ -123,10 +125,12 @@ class WarmPopen(subprocess.Popen[Any]):
 def fits(env: dict[str, str]) -> bool:
     """Whether a child with this environment would import what the warm process has imported."""
     address = os.environ.get(ADDRESS, "")
-    if not address or not Path(address).exists():
+    if not address or imported(env) != json.loads(Path(address + ".env").read_text()):
         return False
-    ours = json.loads(Path(address + ".env").read_text())
-    return imported(env) == ours
+    end = time.monotonic() + READY_SECONDS
+    while not Path(address).exists() and time.monotonic() < end:
+        time.sleep(0.05)  # it imports the same, and has begun earlier
+    return Path(address).exists()
 
 
 def imported(env: dict[str, str]) -> dict[str, str]:
@@ -233,6 +237,7 @@ def warm_process(folder: Path, preloaded: Sequence[str]) -> Iterator[None]:
     address = folder / "warm"
     quiet = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
     environment = os.environ | OFFLINE | quiet
+    Path(str(address) + ".env").write_text(json.dumps(imported(environment)))
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.warm", str(address), *preloaded],
         stdin=subprocess.PIPE,
@@ -260,7 +265,6 @@ def cold() -> Iterator[None]:
 def main(address: str, *preloaded: str) -> None:
     """Import everything once, then serve."""
     server = Server(address + ".new")
-    Path(address + ".env").write_text(json.dumps(imported(dict(os.environ))))
     for name in preloaded:
         __import__(name)
     gc.collect()
