@@ -107,9 +107,9 @@ def wire_data_view(ctx: Context, page: Page) -> Dependency:
     inputs = DataInputs(model, {path: fields[path] for path in form.DATA_PATHS})
     # Not on a change of the source itself: the settings of the rows before are reset first.
     changed = [field.change for path, field in inputs.fields.items() if path != "data.source"]
-    load = page.blocks.load
-    moments = [load, data.tab.select, data.settled.change, model.change, *changed]
-    return wire_data(ctx, data, inputs, load, moments)
+    # A page that opens selects its first tab, which is this one.
+    moments = [data.tab.select, data.settled.change, model.change, *changed]
+    return wire_data(ctx, data, inputs, page.blocks.load, moments)
 
 
 def wire_settings(ctx: Context, page: Page, chosen: Dependency, counted: Dependency) -> None:

@@ -24,6 +24,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
@@ -91,14 +92,18 @@ def main(arguments):
         print(__doc__)
         return 0
     testing = arguments[:1] == ["test"]
+    browser = threading.Thread(target=provide_browser)  # beside pip, which waits for the network
+    browser.daemon = True
     try:
+        if testing and "--fast" not in arguments:
+            browser.start()
         problem = update_environment(
             ["requirements.txt"] + (["requirements-test.txt"] if testing else [])
         )
         if problem:
             return fail_with(problem)
-        if testing and "--fast" not in arguments:
-            provide_browser()
+        if browser.ident:
+            browser.join()
         return run_command(command_for(arguments))
     except KeyboardInterrupt:
         return fail_with("Interrupted. The next start goes on from here.", 130)
@@ -252,6 +257,7 @@ def install_packages(files):
         "off",
         "--disable-pip-version-check",
         "--no-input",
+        "--no-compile",
     ]
     for file in files:
         command += ["-r", os.path.join(ROOT, file)]
@@ -273,9 +279,18 @@ def install_packages(files):
                 sys.stdout.flush()
     if pip.wait() != 0:
         return explain_failure("".join(text))
+    compile_packages()
     if os.path.exists(UNFINISHED):
         os.remove(UNFINISHED)
     return None
+
+
+def compile_packages():
+    """Compile what was installed on all cores: pip would take one."""
+    print("Compiling the packages ...")
+    sys.stdout.flush()
+    command = [PYTHON, "-m", "compileall", "-q", "-q", "-j", "0", os.path.join(VENV, "lib")]
+    subprocess.call(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def requirement_names(file):

@@ -1,8 +1,7 @@
 """What several tests share: a workspace, and one small real run of the pocket model.
 
 ``--fast`` leaves out whatever starts a worker, serves a page or imports torch, and forbids it to
-the rest. Elsewhere most workers are forked from a warm process (tests/warm.py); a test about the
-start of one is marked ``cold``.
+the rest. Elsewhere workers are forked from a warm process (tests/warm.py).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: starts a worker, imports torch or takes seconds")
-    config.addinivalue_line("markers", "cold: workers are started as users start them")
     fast = config.getoption("--fast")
     if fast:
         sys.meta_path.insert(0, ForbidTorch())
@@ -121,13 +119,6 @@ def is_slow(item: pytest.Item) -> bool:
     """Whether a test starts a worker, imports torch or takes seconds."""
     fixtures = set(getattr(item, "fixturenames", ()))
     return bool(item.get_closest_marker("slow") or fixtures & SLOW_FIXTURES)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Tests about the start of workers, and their fixtures, get workers that start anew."""
-    with warm.cold() if item.get_closest_marker("cold") else nullcontext():
-        return (yield)
 
 
 class Halves(LoadScopeScheduling):

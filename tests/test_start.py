@@ -48,7 +48,7 @@ class FakePip:
     """Stands in for pip: prints the lines it is given, and counts its calls."""
 
     def __init__(self) -> None:
-        self.lines, self.code, self.calls = SUCCESS, 0, 0
+        self.lines, self.code, self.calls, self.compiled = SUCCESS, 0, 0, 0
         self.command: list[str] = []
 
     def __call__(self, command: list[str], **_: Any) -> FakePip:
@@ -58,6 +58,9 @@ class FakePip:
 
     def wait(self) -> int:
         return self.code
+
+    def compile(self) -> None:
+        self.compiled += 1
 
 
 @pytest.fixture
@@ -87,8 +90,9 @@ def venv(start: ModuleType) -> Path:
 
 
 @pytest.fixture
-def pip(venv: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
+def pip(start: ModuleType, venv: Path, monkeypatch: pytest.MonkeyPatch) -> FakePip:
     fake = FakePip()
+    start.compile_packages = fake.compile
     monkeypatch.setattr(subprocess, "Popen", fake)
     return fake
 
@@ -154,10 +158,23 @@ def test_first_start_installs_once(
     start: ModuleType, pip: FakePip, started: list[list[str]]
 ) -> None:
     assert start.main([]) == 0 and start.main([]) == 0
-    assert pip.calls == 1 and len(started) == 2
+    assert pip.calls == pip.compiled == 1 and len(started) == 2 and "--no-compile" in pip.command
     assert pip.command[:4] == [start.PYTHON, "-m", "pip", "install"]
     assert pip.command[-2:] == ["-r", os.path.join(start.ROOT, "requirements.txt")]
     assert Path(start.INSTALL_LOG).read_text().splitlines() == SUCCESS
+
+
+def test_what_is_installed_is_compiled(
+    start: ModuleType, capfd: pytest.CaptureFixture[str]
+) -> None:
+    package, bad = Path(start.VENV, "lib", "package"), "this is no Python"
+    package.mkdir(parents=True)
+    (package / "good.py").write_text("x = 1\n")
+    (package / "bad.py").write_text(bad)
+    start.PYTHON = sys.executable
+    start.compile_packages()
+    assert [file.name[:4] for file in package.glob("__pycache__/*")] == ["good"]
+    assert bad not in "".join(capfd.readouterr())
 
 
 def test_changed_requirements_are_installed(
@@ -194,7 +211,7 @@ def test_failed_install_is_tried_again(
 ) -> None:
     pip.lines, pip.code = NO_BUILD, 1
     assert start.main([]) == 1
-    assert not started and not Path(start.STAMP).exists()
+    assert not started and not Path(start.STAMP).exists() and not pip.compiled
     assert "could not install torch" in capsys.readouterr().err
     pip.lines, pip.code = SUCCESS, 0
     assert start.main([]) == 0

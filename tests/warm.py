@@ -4,8 +4,7 @@ three to six seconds each.
 ``python -m tests.warm SOCKET MODULE ...`` is that process. ``WarmPopen`` asks it for a child
 instead of starting Python anew, and is a ``subprocess.Popen`` in every other way: pipes, pid,
 signals, exit code. A child that needs another environment for its imports (the Hub's address,
-threads) is started anew, as is everything on Windows. Tests about the start of a
-process use the marker ``cold``.
+threads) is started anew, as is everything on Windows.
 """
 
 from __future__ import annotations

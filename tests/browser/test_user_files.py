@@ -12,7 +12,7 @@ import pytest
 from engine.spec import presets
 from engine.store.run_view import RunState
 from engine.store.workspace import Store
-from tests.browser.conftest import OpenPage, Serve, go, picture, reload
+from tests.browser.conftest import OpenPage, Serve, go, picture
 from tests.conftest import idle, wait_for
 
 
@@ -79,7 +79,6 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
     for name, (content, words) in bad.items():
         path = tmp_path / name
         path.write_text(content)
-        reload(page)
         upload_file(page, path)
         page.get_by_text(words).first.wait_for(timeout=15_000)
     # Rows without an answer are named, and can be left out.
@@ -87,7 +86,6 @@ def test_bad_files_get_a_plain_message_and_the_app_goes_on(
     path.write_text(
         "\n".join(json.dumps(row) for row in [*good, {"prompt": "Say nine.", "completion": ""}])
     )
-    reload(page)
     upload_file(page, path)
     page.get_by_text("Row 9: no answer").first.wait_for(timeout=15_000)
     picture(page, "9-bad-rows")
