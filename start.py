@@ -295,9 +295,11 @@ def compile_packages():
     """
     print("Preparing the first start ...")
     sys.stdout.flush()
+    environment = dict(os.environ, PYTHONDONTWRITEBYTECODE="")
     with open(os.devnull, "w") as nowhere:
+        quiet = {"cwd": ROOT, "env": environment, "stdout": nowhere, "stderr": nowhere}
         children = [
-            subprocess.Popen([PYTHON, "-c", words], cwd=ROOT, stdout=nowhere, stderr=nowhere)
+            subprocess.Popen([PYTHON, "-c", words], **quiet)
             for words in ("import app", "import " + ", ".join(WORKERS))
         ]
         for child in children:

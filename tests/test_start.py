@@ -164,13 +164,16 @@ def test_first_start_installs_once(
     assert Path(start.INSTALL_LOG).read_text().splitlines() == SUCCESS
 
 
-def test_what_is_imported_is_compiled(start: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_is_imported_is_compiled(
+    start: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     root = Path(start.ROOT)
     (root / "app.py").write_text("import used\n")
     (root / "used.py").write_text("x = 1\n")
     (root / "unused.py").write_text("x = 1\n")
     start.PYTHON, start.WORKERS = sys.executable, ("broken",)
     (root / "broken.py").write_text("raise ValueError('broken')\n")
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # as images of containers set it
     start.compile_packages()
     assert {file.name.split(".")[0] for file in root.glob("__pycache__/*")} >= {"app", "used"}
     assert not list(root.glob("__pycache__/unused*"))
