@@ -148,6 +148,19 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture
+def kills_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Meanwhile no test of another process kills workers, or lets the system kill one for memory.
+
+    The system counts its own kills for all processes together: Hone would take one for the other.
+    """
+    common = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        common = common.parent
+    with FileLock(common / "kills.lock"):
+        yield
+
+
 def wait_for(run: RunDir, condition, seconds: float = 90) -> None:
     """Wait until a condition on the run holds; fails with the run's log."""
     end = time.monotonic() + seconds

@@ -65,7 +65,8 @@ DRAWN = (*PAGE, "theme", "charts", "confirm")
 UI: Mapping[str, tuple[str, ...]] = {
     "text": (),
     "options": (),
-    "access": ("text",),
+    "event_queue": (),
+    "access": ("text", "event_queue"),
     "handlers": ("text", "access"),
     "context": ("text", "access", "handlers"),
     "form": ("text", "handlers", "context"),
@@ -73,7 +74,7 @@ UI: Mapping[str, tuple[str, ...]] = {
     "charts": (*PAGE, "theme"),
     "confirm": (*PAGE, "theme"),
     "header": DRAWN,
-    "serve": (*DRAWN, "options"),
+    "serve": (*DRAWN, "options", "event_queue"),
     "users": ("access",),
     "data": DRAWN,
     "model": DRAWN,

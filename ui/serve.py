@@ -19,8 +19,7 @@ from starlette.responses import FileResponse
 
 from engine.store.files import write_whole
 from engine.store.workspace import Store
-from ui import theme
-from ui.access import event_queue
+from ui import event_queue, theme
 from ui.access.accounts import Accounts
 from ui.access.authentication import (
     Authentication,

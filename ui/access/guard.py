@@ -26,11 +26,11 @@ from ui.access import downloads, event_body
 from ui.access.authentication import Authentication
 from ui.access.claims import Claims, OpenPages
 from ui.access.event_body import StrangeBody
-from ui.access.event_queue import count_waiting
 from ui.access.messages import Answering, Refused, again, read_body, uncompressed
 from ui.access.routes import Kind, Route, check_host, check_sender, find_route
 from ui.access.uploads import Uploads
-from ui.access.visitor import Visitor
+from ui.access.visitor import Visitor, visitor_of
+from ui.event_queue import waiting_requests
 
 NOT_HERE = "There is nothing here. Go back to the page."
 OTHER_PAGES = "This belongs to another page. Reload yours."
@@ -157,7 +157,8 @@ class Guard:
         """Pass a request on whose body names a session, if all that it names is its sender's."""
         asked = self._under_way[owner]
         if kind == "event":
-            asked += count_waiting(self.page.get_blocks(), owner)
+            waiting = map(visitor_of, waiting_requests(self.page.get_blocks()))
+            asked += sum(visitor.owner == owner for visitor in waiting)
         if asked >= self._limits.requests_at_once:
             raise Refused(TOO_MUCH, 429)
         self._under_way[owner] += 1

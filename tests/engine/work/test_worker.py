@@ -74,6 +74,7 @@ def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
         "data": {"source": source, "max_length": 256},
         "method": {"rank": 16},
         "optim": {"epochs": 1, "learning_rate": 5e-3},
+        "sampling": {"checks": 4, "max_new_tokens": 4},
     }
     run = engine.start(specs.make_spec(values))
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
@@ -98,7 +99,7 @@ def long_run(home):
     """A run that takes long enough to be disturbed."""
     engine = Engine(home)
     values = SMALL | {
-        "optim": SMALL["optim"] | {"epochs": 1.2},
+        "optim": SMALL["optim"] | {"epochs": 0.3, "batch_size": 4},
         "sampling": {"checks": 12, "max_new_tokens": 4},
     }
     run = engine.start(specs.make_spec(values))
@@ -127,6 +128,7 @@ def test_stop_keeps_a_usable_run_and_continue_finishes_it(long_run) -> None:
     assert list(after.steps) == list(range(1, after.total_steps + 1)), "no step twice, none missing"
 
 
+@pytest.mark.usefixtures("kills_apart")
 def test_kill_9_of_the_worker_is_seen_within_5_seconds_and_continue_finishes(long_run) -> None:
     engine, run = long_run
     wait_for(run, lambda run: run.view().saved)

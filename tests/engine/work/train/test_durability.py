@@ -30,6 +30,7 @@ from tests.fake_backend import FakeBackend
 # kill -9
 
 
+@pytest.mark.usefixtures("kills_apart")
 def test_kill_9_costs_at_most_what_came_after_the_last_checkpoint(runs, home, monkeypatch) -> None:
     """Mid-epoch and while a checkpoint is written, with dropout and accumulation.
 

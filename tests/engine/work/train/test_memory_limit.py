@@ -161,6 +161,7 @@ def test_memory_that_runs_out_later_costs_the_steps_since_a_checkpoint(
     assert run.view().started.resumed_from == 1
 
 
+@pytest.mark.usefixtures("kills_apart")
 def test_a_worker_that_the_system_kills_for_memory_steps_down(home, free_run) -> None:
     with control_group() as group:
         if group is None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import gradio as gr
-
-from ui.access.visitor import visitor_of
 
 # Seconds between two looks of an idle queue. Gradio's own are 0.001 and 0.01, which cost 5 % of a
 # core in an app that nobody uses; on Windows it takes 0.05 itself.
@@ -26,8 +25,7 @@ def spare_processor(blocks: gr.Blocks) -> None:
     queue.ANALYTICS_MAX_EVENTS, queue.ANAYLTICS_CACHE_FREQUENCY = 1, sys.maxsize
 
 
-def count_waiting(blocks: gr.Blocks, owner: str) -> int:
-    """How many events of an owner are in the queue and have not begun."""
+def waiting_requests(blocks: gr.Blocks) -> list[Any]:
+    """The requests of all events that are in the queue and have not begun."""
     queues = blocks._queue.event_queue_per_concurrency_id.values()
-    waiting = [event.request for one in queues for event in one.queue]
-    return sum(visitor_of(request).owner == owner for request in waiting)
+    return [event.request for one in queues for event in one.queue]
