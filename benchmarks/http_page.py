@@ -45,6 +45,10 @@ class Page:
             and (not output or self.named[output] in one["outputs"])
         ]
 
+    def opening_events(self) -> list[dict[str, Any]]:
+        """The events of a page that opens, which selects the Data tab."""
+        return self.events_of(None, "load") + self.events_of(None, "select", "data-facts")
+
     def run_event(self, event: dict[str, Any], given: dict[str, Any]) -> tuple[bool, str]:
         """Ask for an event and wait for its end; values by the widget's elem_id."""
         return self.run_events([event], given)[0]

@@ -41,7 +41,7 @@ AWAY = (1.1, 0.9)  # of the hours after which an owner is forgotten: one more, o
 def meet_limits(url: str, app: psutil.Process) -> Iterator[Told]:
     """All limits but one, each with what was said."""
     page = Page(url)
-    page.run_events(page.events_of(None, "load"), {})
+    page.run_events(page.opening_events(), {})
     yield from _meet_at_once(page)
     yield from _meet_readers(url, app)
     yield "200 MB a visitor", _fill_space(page)

@@ -103,7 +103,7 @@ class Visitor(threading.Thread):
         began = time.monotonic()
         page = Page(self.url)
         self.tally.measure("page", began)
-        for ok, said in page.run_events(page.events_of(None, "load"), {}):
+        for ok, said in page.run_events(page.opening_events(), {}):
             self.tally.require_own(said, self.word, "page")
             if not ok:
                 self.tally.fail(f"load: {said}")
