@@ -23,9 +23,9 @@
       const answer = await fetch('whoami').catch(() => null); // null: there is no app just now
       if (answer?.status === 401) location.reload();
       if (!answer?.ok) return;
-      const now = (await answer.json()).boot;
+      const { boot: now } = await answer.json().catch(() => ({})); // another program may answer there by now
       boot ||= now;
-      if (now !== boot) location.reload();
+      if (now && now !== boot) location.reload();
     }, 2000);
   };
   /* Opens a box elsewhere on the page and scrolls to it. */
