@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from collections.abc import Iterable
@@ -13,7 +14,7 @@ from engine.data.datasets import Dataset
 from engine.errors import DataError, HoneError, RunError
 from engine.runs.engine import Engine
 from engine.store.data_limits import bytes_used, clear_caches
-from engine.store.files import bytes_below, remove_whole
+from engine.store.files import bytes_below, paths_in, remove_whole
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
 
@@ -76,8 +77,8 @@ def count_belongings(store: Store) -> Belongings:
     """What ``delete_everything`` would delete."""
     return Belongings(
         runs=len(list(store.all_runs())),
-        datasets=len(list(store.datasets.glob("[!.]*"))),
-        recipes=len(list(store.recipes.glob("*.yaml"))),
+        datasets=len(paths_in(store.datasets, "[!.]*")),
+        recipes=len(paths_in(store.recipes, "*.yaml")),
         bytes=bytes_used(store),
     )
 
@@ -93,8 +94,8 @@ def delete_everything(engine: Engine) -> Belongings:
     if store.owner:
         store.remove_owner()
         return found
-    own = [*store.runs.glob("*"), *store.datasets.glob("*"), *store.recipes.glob("*")]
-    for path in own:
+    own = (store.runs, store.datasets, store.recipes)
+    for path in itertools.chain.from_iterable(map(paths_in, own)):
         if path.name.startswith(".sample-"):
             continue  # Hone's own, for all
         if path.is_dir():

@@ -22,7 +22,7 @@ from engine.spec.optim import OptimSpec
 from engine.spec.presets import Recipe
 from engine.spec.run import RunSpec, make_spec, spec_field
 from engine.spec.spec_file import YAML_ERRORS
-from engine.store.files import write_whole
+from engine.store.files import paths_in, write_whole
 from engine.store.workspace import Store
 
 # What a recipe may set: how a run learns, but neither the model nor the data.
@@ -62,7 +62,7 @@ def _plain_value(path: str, spec: RunSpec) -> Any:
 def saved_recipes(store: Store) -> dict[str, Recipe]:
     """All recipes of a workspace by id; files that are not recipes are left out."""
     found = {}
-    for path in sorted(store.recipes.glob("*.yaml")):
+    for path in paths_in(store.recipes, "*.yaml"):
         try:
             found[path.stem] = parse_recipe(path.read_text(encoding="utf-8"), path.name)
         except (OSError, UnicodeDecodeError, SpecError):
@@ -87,7 +87,7 @@ def store_recipe(store: Store, recipe: Recipe) -> str:
     if not same and path.exists():  # another name that reads the same
         path = store.recipe_file(f"{recipe_id}-{secrets.token_hex(2)}")
     most = store.limits.recipes
-    if not same and len(list(store.recipes.glob("*.yaml"))) >= most:
+    if not same and len(paths_in(store.recipes, "*.yaml")) >= most:
         raise RunError(f"There are {most} recipes already. Delete some first.")
     store.recipes.mkdir(parents=True, exist_ok=True)
     write_whole(path, dump_recipe(recipe))

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from engine.errors import DataError, HoneError, RunError
 from engine.spec.limits import Limits
-from engine.store.files import bytes_below, last_used
+from engine.store.files import bytes_below, last_used, paths_in
 from engine.store.workspace import Store
 from engine.text import format_bytes
 
@@ -52,7 +52,7 @@ def bounded_rows(rows: Iterable[AnyRow], name: str, limits: Limits) -> Iterator[
 
 def require_dataset_place(store: Store) -> None:
     """The owner does not have too many datasets already."""
-    count = sum(1 for _ in store.datasets.glob("[!.]*"))
+    count = len(paths_in(store.datasets, "[!.]*"))
     if count >= store.limits.datasets:
         raise DataError(
             f"You have {count} datasets. {store.limits.who} keeps no more for each user. Delete "
@@ -98,7 +98,7 @@ def clear_caches(store: Store, keep: int = 0) -> None:
     keeps it until it ends.
     """
     for folder in (store.prepared, store.tokens, store.hub_cache):
-        sets = sorted(folder.glob("*"), key=last_used)
+        sets = sorted(paths_in(folder), key=last_used)
         for path in sets[: len(sets) - keep]:
             if path.name.startswith(".draft-") and time.time() - last_used(path) < DRAFT_SECONDS:
                 continue  # somebody writes it

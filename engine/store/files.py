@@ -62,8 +62,17 @@ def whole_folder(target: Path) -> Iterator[Path]:
 
 def remove_whole(folder: Path) -> None:
     """Remove a folder; a removal that is cut off leaves only a hidden ``.deleted-`` folder."""
-    doomed = folder.rename(folder.with_name(f".deleted-{secrets.token_hex(4)}"))
-    shutil.rmtree(doomed)
+    with suppress(FileNotFoundError):  # another page has removed it
+        doomed = folder.rename(folder.with_name(f".deleted-{secrets.token_hex(4)}"))
+        shutil.rmtree(doomed)
+
+
+def paths_in(folder: Path, pattern: str = "*") -> list[Path]:
+    """What is in a folder, in order; nothing in one that is not there or is just being removed."""
+    try:
+        return sorted(folder.glob(pattern))
+    except FileNotFoundError:
+        return []
 
 
 def bytes_below(folder: Path) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from engine.store.files import publish_folder, remove_whole, whole_folder
+from engine.store.files import paths_in, publish_folder, remove_whole, whole_folder
 
 
 def test_a_folder_is_there_whole(tmp_path: Path) -> None:
@@ -44,3 +45,17 @@ def test_a_removed_folder_is_gone(tmp_path: Path) -> None:
     (tmp_path / "one" / "inner").mkdir(parents=True)
     remove_whole(tmp_path / "one")
     assert not list(tmp_path.iterdir())
+    remove_whole(tmp_path / "one")  # as another page does that is a moment later
+
+
+def test_a_folder_that_goes_while_it_is_listed_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "one").mkdir()
+    assert paths_in(tmp_path) == [tmp_path / "one"] and paths_in(tmp_path / "none") == []
+
+    def gone(folder: object) -> None:
+        raise FileNotFoundError(folder)
+
+    monkeypatch.setattr(os, "scandir", gone)
+    assert paths_in(tmp_path) == []
