@@ -62,11 +62,23 @@ def error_message(error: Exception) -> tuple[str, str]:
     if isinstance(error, HoneError):
         return ERROR_TITLES.get(type(error), "That did not work"), str(error)
     number = secrets.token_hex(3)
+    if isinstance(error, FileNotFoundError) and _folder_is_gone(error):
+        APP_LOG.info("removed meanwhile %s", number, exc_info=error)
+        return (
+            "This is not there any more",
+            "It was removed while it was needed, perhaps by another page of yours. Reload the page. "
+            f"The details are in app.log ({number}).",
+        )
     APP_LOG.error("bug %s", number, exc_info=error)
     return (
         "Something went wrong in Hone",
         f"This is a mistake in Hone, not yours. Its details are in app.log ({number}).",
     )
+
+
+def _folder_is_gone(error: OSError) -> bool:
+    """Whether not only a file is missing but its whole folder: somebody has deleted it."""
+    return bool(error.filename) and not Path(error.filename).parent.exists()
 
 
 def bind(

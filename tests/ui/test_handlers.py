@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import gradio as gr
 import pytest
 
@@ -24,3 +26,17 @@ def test_a_bug_is_logged_with_an_id(ctx: Context, caplog: pytest.LogCaptureFixtu
         bind(broken, ctx)()
     assert "secret detail" not in caught.value.message and "app.log" in caught.value.message
     assert caplog.records[-1].message.split()[-1] in caught.value.message
+
+
+def test_what_another_page_has_deleted_is_no_mistake(
+    ctx: Context, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read(ctx: Context, name: str) -> str:
+        return (tmp_path / name).read_text()
+
+    with pytest.raises(gr.Error) as caught:
+        bind(read, ctx)(None, "deleted/meta.json")
+    assert "was removed while it was needed" in caught.value.message and not caplog.records
+    with pytest.raises(gr.Error) as caught:
+        bind(read, ctx)(None, "meta.json")
+    assert "mistake in Hone" in caught.value.message and caplog.records
