@@ -66,8 +66,8 @@ def error_message(error: Exception) -> tuple[str, str]:
         APP_LOG.info("removed meanwhile %s", number, exc_info=error)
         return (
             "This is not there any more",
-            "It was removed while it was needed, perhaps by another page of yours. Reload the page. "
-            f"The details are in app.log ({number}).",
+            "It was removed while it was needed, perhaps by another page of yours. Reload the "
+            f"page. The details are in app.log ({number}).",
         )
     APP_LOG.error("bug %s", number, exc_info=error)
     return (
