@@ -28,7 +28,7 @@ def length_chart(edges: Sequence[float], counts: Sequence[int], limit: int) -> s
     said = f"{first} to {last} {about}; up to {format_count(most)} rows have the same length"
     ends = f"<span>{first}</span><span>{about}</span><span>{last}</span>"
     inner = f"<small>{format_count(most)} rows</small>{''.join(bars)}"
-    drawn = f'<div class="bars" role="img" aria-label="{said}">{inner}</div>'
+    drawn = f'<div class="length-bars" role="img" aria-label="{said}">{inner}</div>'
     return drawn + f'<div class="ends">{ends}</div>'
 
 

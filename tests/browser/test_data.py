@@ -95,7 +95,7 @@ def looks_at_the_worst(page: Any) -> None:
     page.locator("#preview", has_text="Longest first: 1 to 3").wait_for(timeout=WAIT)
     choose_option(page, "#order", "Held out")
     page.locator("#preview", has_text="Held out: 1 to 3").wait_for(timeout=WAIT)
-    page.locator("#lengths .bars").wait_for(timeout=WAIT)
+    page.locator("#lengths .length-bars").wait_for(timeout=WAIT)
 
 
 def edits_and_saves(page: Any, home: Path) -> None:

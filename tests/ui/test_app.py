@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -70,6 +71,18 @@ def test_the_page_names_no_other_machine(blocks: gr.Blocks) -> None:
     look = theme.launch_options()
     for text in (look["css"], theme.head_scripts(), str(theme.make_theme()._stylesheets)):
         assert "http://" not in text.replace("http://www.w3.org", "") and "https://" not in text
+
+
+def test_no_class_is_styled_in_two_stylesheets_of_the_page() -> None:
+    """One of them would change what the other draws on another tab."""
+    found: dict[str, list[str]] = {}
+    for name in theme.STYLES:
+        styles = re.sub(r"/\*.*?\*/", "", theme.read_asset(name), flags=re.S)
+        selectors = ",".join(re.findall(r"([^{}]+)\{", styles)).split(",")
+        for one in {text.strip() for text in selectors}:
+            if re.fullmatch(r"\.[\w-]+", one) and one != ".dark":  # each has its own colours
+                found.setdefault(one, []).append(name)
+    assert len(found) > 50 and not {one: names for one, names in found.items() if len(names) > 1}
 
 
 @pytest.mark.slow
