@@ -8,7 +8,7 @@
     python3 start.py user add NAME [--admin]
                                             users who log in, for --users FILE; also list, remove
     python3 start.py test [--fast] [pytest arguments]
-                                            the tests; --fast: those that answer within a minute
+                                            the tests; --fast: without worker, browser and torch
 
 Needs Python and nothing else. Everything it installs is in .venv beside this file; delete that
 folder to undo it. Knows nothing about models or pages: it becomes app.py, the engine or pytest,
@@ -92,17 +92,18 @@ def main(arguments):
         print(__doc__)
         return 0
     testing = arguments[:1] == ["test"]
+    in_browser = testing and "--fast" not in arguments
     browser = threading.Thread(target=provide_browser)  # beside pip, which waits for the network
     browser.daemon = True
     try:
-        if testing and "--fast" not in arguments:
+        if in_browser:
             browser.start()
         problem = update_environment(
             ["requirements.txt"] + (["requirements-test.txt"] if testing else [])
         )
         if problem:
             return fail_with(problem)
-        if browser.ident:
+        if in_browser:
             browser.join()
         return run_command(command_for(arguments))
     except KeyboardInterrupt:

@@ -154,11 +154,14 @@ def kills_apart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     The system counts its own kills for all processes together: Hone would take one for the other.
     """
-    common = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        common = common.parent
-    with FileLock(common / "kills.lock"):
+    with FileLock(common_folder(tmp_path_factory) / "kills.lock"):
         yield
+
+
+def common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all test processes of this run."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 def wait_for(run: RunDir, condition, seconds: float = 90) -> None:
@@ -187,9 +190,7 @@ SMALL = {
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, RunDir]]:
     """An engine on a workspace of its own with one finished run, trained once for all processes."""
-    common = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        common = common.parent
+    common = common_folder(tmp_path_factory)
     with FileLock(common / "trained.lock"):
         if not (common / "trained").exists():
             train_small(common / "trained.draft")

@@ -23,6 +23,7 @@ import gradio as gr
 from gradio.components import Component
 
 from engine.errors import DataError, HoneError, ModelError, RunError, SpecError
+from engine.store.run_dir import OWNERS
 from ui.access.event_body import STRANGE
 
 Values = dict[Component, Any]  # of a handler whose inputs are a set
@@ -61,14 +62,10 @@ def error_message(error: Exception) -> tuple[str, str]:
     """Title and text for the page; an unexpected error is logged first."""
     if isinstance(error, HoneError):
         return ERROR_TITLES.get(type(error), "That did not work"), str(error)
+    if isinstance(error, FileNotFoundError) and _owner_is_gone(error):
+        text = "All that is yours was deleted meanwhile by another page of yours. Reload this page."
+        return "This is not there any more", text
     number = secrets.token_hex(3)
-    if isinstance(error, FileNotFoundError) and _folder_is_gone(error):
-        APP_LOG.info("removed meanwhile %s", number, exc_info=error)
-        return (
-            "This is not there any more",
-            "It was removed while it was needed, perhaps by another page of yours. Reload the "
-            f"page. The details are in app.log ({number}).",
-        )
     APP_LOG.error("bug %s", number, exc_info=error)
     return (
         "Something went wrong in Hone",
@@ -76,9 +73,10 @@ def error_message(error: Exception) -> tuple[str, str]:
     )
 
 
-def _folder_is_gone(error: OSError) -> bool:
-    """Whether not only a file is missing but its whole folder: somebody has deleted it."""
-    return bool(error.filename) and not Path(error.filename).parent.exists()
+def _owner_is_gone(error: OSError) -> bool:
+    """Whether a file is missing together with all that its owner had."""
+    folders = Path(error.filename or "").parents
+    return any(one.parent.name == OWNERS and not one.exists() for one in folders)
 
 
 def bind(

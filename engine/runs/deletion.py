@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import time
 from collections.abc import Iterable
@@ -94,8 +93,8 @@ def delete_everything(engine: Engine) -> Belongings:
     if store.owner:
         store.remove_owner()
         return found
-    own = (store.runs, store.datasets, store.recipes)
-    for path in itertools.chain.from_iterable(map(paths_in, own)):
+    own = [*paths_in(store.runs), *paths_in(store.datasets), *paths_in(store.recipes)]
+    for path in own:
         if path.name.startswith(".sample-"):
             continue  # Hone's own, for all
         if path.is_dir():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import gradio as gr
 import pytest
 
+from engine.store.run_dir import OWNERS
 from ui.context import Context
 from ui.handlers import bind
 from ui.runs import tab as runs_tab
@@ -33,15 +33,12 @@ def test_what_another_page_has_deleted_is_no_mistake(
     ctx: Context, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def read(ctx: Context, name: str) -> str:
-        return (tmp_path / name).read_text()
+        return (tmp_path / OWNERS / name).read_text()
 
     with pytest.raises(gr.Error) as caught:
-        bind(read, ctx)(None, "deleted/meta.json")
-    assert "was removed while it was needed" in caught.value.message and not _errors(caplog)
+        bind(read, ctx)(None, "gone/runs/meta.json")
+    assert "was deleted meanwhile" in caught.value.message and not caplog.records
+    (tmp_path / OWNERS / "here").mkdir(parents=True)
     with pytest.raises(gr.Error) as caught:
-        bind(read, ctx)(None, "meta.json")
-    assert "mistake in Hone" in caught.value.message and _errors(caplog)
-
-
-def _errors(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    return [one for one in caplog.records if one.levelno >= logging.ERROR]
+        bind(read, ctx)(None, "here/runs/meta.json")
+    assert "mistake in Hone" in caught.value.message and caplog.records

@@ -21,7 +21,7 @@ HEADERS = (b"host", b"x-forwarded-host", b"x-forwarded-proto")
 MOST_KEPT = 8  # one for each address; the one that was asked for longest ago goes
 
 
-class Page(NamedTuple):
+class MadePage(NamedTuple):
     """What Gradio answered, in two encodings."""
 
     status: int
@@ -39,7 +39,7 @@ class ServedPage:
     def __init__(self, app: ASGIApp, scripts: str) -> None:
         self.app = app
         self._scripts = scripts.encode()
-        self._kept: OrderedDict[tuple[object, ...], Page] = OrderedDict()
+        self._kept: OrderedDict[tuple[object, ...], MadePage] = OrderedDict()
         self._making = anyio.Lock()  # of many who come at once, the others wait for the first
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,7 +63,7 @@ class ServedPage:
 
     async def _make(
         self, scope: Scope, receive: Receive, headers: list[tuple[bytes, bytes]]
-    ) -> Page:
+    ) -> MadePage:
         messages: list[Message] = []
 
         async def note(message: Message) -> None:
@@ -75,4 +75,4 @@ class ServedPage:
         media_type = dict(begun["headers"]).get(b"content-type", b"text/html").decode()
         body = b"".join(message.get("body", b"") for message in rest)
         body = body.replace(b"<head>", b"<head>" + self._scripts, 1)
-        return Page(begun["status"], media_type, body, gzip.compress(body, mtime=0))
+        return MadePage(begun["status"], media_type, body, gzip.compress(body, mtime=0))

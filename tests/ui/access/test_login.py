@@ -75,7 +75,9 @@ def test_the_session_is_a_cookie_that_no_other_site_sends(users_place: Place) ->
 def test_who_logs_out_is_out(users_place: Place) -> None:
     visitor = come_in(users_place.served, "anna")
     kept = httpx.Cookies(visitor.http.cookies)
-    assert visitor.http.get("/whoami").json()["name"] == "anna"
+    assert visitor.http.get("/whoami").json() == {
+        "name": "anna", "boot": users_place.served.site.boot,
+    }  # fmt: skip
     assert visitor.http.get("/login").headers["location"] == "/"
     gone = visitor.http.post("/logout")
     assert gone.status_code == 303 and "Max-Age=0" in gone.headers["set-cookie"]
