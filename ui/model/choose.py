@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,13 @@ from ui.handlers import event_text
 from ui.text import line, status_box
 
 STAYS_CHOSEN = "\nThe model shown below stays chosen."
+
+
+@dataclass
+class Clicked:
+    """The model that was clicked last on a page: a look-up that takes longer must not undo it."""
+
+    name: str = ""
 
 
 def model_choices(ctx: Context, source: str = "") -> list[tuple[str, str]]:
@@ -31,12 +39,13 @@ def refresh_models(ctx: Context, source: str) -> Any:
     return gr.update(choices=model_choices(ctx, source))
 
 
-def choose_listed(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+def choose_listed(ctx: Context, clicked: Clicked, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
     """Choose a model of a list; yields the message above it and the choice.
 
-    A model that is neither here nor known is looked up on the Hub first.
+    A model that is neither here nor known is looked up on the Hub first. Nothing more is shown of
+    it once another is clicked.
     """
-    name = event_text(event, "name")
+    name = clicked.name = event_text(event, "name")
     source = catalog.source_of(ctx.engine.store, name)
     if _must_look_up(ctx, name, source):
         asking = line(f"Looking up {name} on the Hub.", "wait")
@@ -44,7 +53,11 @@ def choose_listed(ctx: Context, event: gr.EventData) -> Iterator[tuple[Any, Any]
         try:
             page = ctx.refresh_hub_page(name)
         except HoneError as error:
-            yield shown_message("bad", f"{name} could not be looked up", str(error)), gr.skip()
+            if clicked.name == name:
+                title = f"{name} could not be looked up"
+                yield shown_message("bad", title, str(error)), gr.skip()
+            return
+        if clicked.name != name:
             return
         if page.folder is None:
             title = f"{name} cannot be used" if page.model.problem else f"{name} cannot be used yet"

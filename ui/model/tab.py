@@ -11,9 +11,9 @@ from engine.errors import HoneError
 from engine.model import hub, local
 from ui import form
 from ui.context import Context
-from ui.handlers import QUIET, bind
+from ui.handlers import EACH_CHANGE, QUIET, bind
 from ui.model import about as model_about
-from ui.model.choose import choose_listed, model_choices, refresh_models
+from ui.model.choose import Clicked, choose_listed, model_choices, refresh_models
 from ui.model.download import DownloadedWidgets, DownloadWidgets, wire_downloads
 from ui.model.find import SearchWidgets, list_recommended, open_folder
 from ui.text import line, status_box
@@ -38,6 +38,7 @@ class ModelTab:
                     self.next = make_button("Next: train it", variant="primary")
                     self.search = SearchWidgets(ctx)
                     self.downloaded = DownloadedWidgets(ctx)
+                    self.clicked = gr.State(Clicked())
                 with gr.Column(scale=1, min_width=320, elem_id="model-page"):
                     # On a model that cannot be chosen.
                     self.message = raw_html(visible=False, elem_id="model-told")
@@ -56,7 +57,7 @@ def wire_model(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
     """From the lists to the choice, and from the choice to what is shown of it."""
     search, source = tab.search, tab.source
     for listed in (search.recommended, search.found, tab.downloaded.listed):
-        listed.choose(bind(choose_listed, ctx), None, [tab.message, source], **QUIET)
+        listed.choose(bind(choose_listed, ctx), tab.clicked, [tab.message, source], **EACH_CHANGE)
     opened = [search.use_folder.click, search.folder.submit]
     gr.on(opened, bind(open_folder, ctx), search.folder, [source, search.refused], **QUIET)
     source.change(bind(follow_choice), source, [tab.message, tab.next], **QUIET)

@@ -9,6 +9,8 @@ import gradio as gr
 import pytest
 
 from engine.errors import RunError
+from engine.model.hub import HubModel, HubPage
+from engine.spec import presets
 from ui.access.visitor import DEMO_POLICY
 from ui.context import Context
 from ui.model import choose, find, tab
@@ -37,6 +39,33 @@ def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) ->
         ctx._models[source] = ctx.load_model("pocket")
     offered = [source for _, source in choose.refresh_models(ctx, "pocket")["choices"]]
     assert offered == ["pocket", str(tmp_path)]
+
+
+def test_a_slow_look_up_does_not_undo_a_later_click(
+    ctx: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Hub may take seconds to answer; meanwhile another model of the list is clicked."""
+    found = HubModel.model_construct(name="slow/one")
+    page = HubPage.model_construct(model=found, folder=Path("folder"))
+    clicked, quick = choose.Clicked(), presets.known_models()[0].name
+
+    def click(name: str) -> Any:
+        return choose.choose_listed(ctx, clicked, gr.EventData(None, {"name": name}))
+
+    def answer_late(_: Context, name: str) -> HubPage:
+        [(message, chosen)] = click(quick)
+        assert not message["visible"] and chosen["value"] == f"hub:{quick}"
+        if name == "slow/gone":
+            raise RunError("The Hub did not answer.")
+        return page
+
+    monkeypatch.setattr(Context, "refresh_hub_page", lambda *_: page)
+    (_, waiting), (_, chosen) = click("slow/one")
+    assert waiting == gr.skip() and chosen["value"] == "hub:slow/one", "nothing else was clicked"
+    monkeypatch.setattr(Context, "refresh_hub_page", answer_late)
+    for name in ("slow/one", "slow/gone"):
+        [(message, waiting)] = click(name)
+        assert f"Looking up {name}" in message["value"] and waiting == gr.skip()
 
 
 def test_folders_are_closed_in_the_demo(
