@@ -19,7 +19,7 @@ from starlette.responses import FileResponse
 
 from engine.store.files import write_whole
 from engine.store.workspace import Store
-from ui import event_queue, theme
+from ui import event_queue, quick_search, theme
 from ui.access.accounts import Accounts
 from ui.access.authentication import (
     Authentication,
@@ -48,12 +48,14 @@ class Address(NamedTuple):
 
 
 class GuardedApp(App):  # type: ignore[misc]  # to mypy, Gradio is Any
-    """Gradio's web app with the guard around it, and plotly.js beside its own files."""
+    """Gradio's web app with the guard around it, and two scripts beside its own files."""
 
     def __init__(self, site: Site) -> None:
         super().__init__(default_response_class=ORJSONResponse)
         self.site = site
         self.add_api_route(theme.PLOTLY_PATH, _send_plotly, methods=["GET", "HEAD"])
+        if script := quick_search.quick_script():
+            self.add_api_route(script.path, script.answer, methods=["GET", "HEAD"])
 
     def build_middleware_stack(self) -> Any:
         """Outside of Gradio's own layers, of which one tells browsers to let foreign pages read."""

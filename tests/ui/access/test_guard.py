@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.ui.access.site import API, UNTIDY, Served, Stranger, file_data, serving
-from ui import theme
+from ui import quick_search, theme
 
 pytestmark = UNTIDY
 
@@ -199,6 +199,14 @@ def test_plotly_is_served_and_the_rest_of_its_folder_is_not(owner: Stranger) -> 
     answer = owner.http.get(theme.PLOTLY_PATH)
     assert answer.status_code == 200 and len(answer.content) > 1_000_000
     assert owner.http.get("/package.json").status_code == 404
+
+
+def test_the_page_loads_the_quicker_search(owner: Stranger) -> None:
+    script = quick_search.quick_script()
+    assert script, "Gradio's script has changed: see whether it still walks through its whole tree"
+    answer = owner.http.get(script.path)
+    assert answer.text == script.text and quick_search.QUICK_SEARCH in script.text
+    assert answer.headers["content-type"].startswith("text/javascript")
 
 
 def test_a_socket_is_refused(served: Served) -> None:
