@@ -7,7 +7,6 @@ import re
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -25,10 +24,10 @@ LONG = SMALL | {
     "optim": SMALL["optim"] | {"epochs": 6},
     "sampling": {"checks": 30, "max_new_tokens": 4},
 }
-# Steps of four rows: it is started again five times, and works on for a moment only.
+# 56 steps of four rows: it is started again five times, and works on for a moment only.
 LIGHT = LONG | {
-    "optim": SMALL["optim"] | {"epochs": 1, "batch_size": 4},
-    "sampling": LONG["sampling"] | {"checks": 20},
+    "optim": SMALL["optim"] | {"epochs": 0.5, "batch_size": 4},
+    "sampling": LONG["sampling"] | {"checks": 14},
 }
 STEP_ABOVE = """step => parseInt(document.querySelector('#live .step').textContent
     .replaceAll(',', '').slice('Step '.length)) > step"""
@@ -41,16 +40,6 @@ def page(browser: Any) -> Iterator[Any]:
     opened = browser.new_page()
     yield opened
     opened.close()
-
-
-@contextmanager
-def held(pid: int) -> Iterator[None]:
-    """Meanwhile a process stands still: a page that opens takes longer than the rest of a run."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
 
 
 def open_run(page: Any, url: str) -> tuple[str, int]:
@@ -73,10 +62,13 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
     with app(home):
         wait_for(run, lambda run: run.view().step >= 2)
     last = run.view().step
+    worker = run.view().started.pid
     for _ in range(TIMES):
+        # An app and a page take longer to open than the rest of the run.
+        os.kill(worker, signal.SIGSTOP)
         with app(home) as (url, _):
-            with held(run.view().started.pid):
-                state, step = open_run(page, url)
+            state, step = open_run(page, url)
+            os.kill(worker, signal.SIGCONT)
             name = page.locator("#live .run-name").inner_text()
             assert state == "Training" and name == "Long run" and step >= last
             page.wait_for_function(STEP_ABOVE, arg=step)

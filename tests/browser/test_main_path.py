@@ -74,7 +74,7 @@ def trains_and_watches(page: Any) -> None:
     page.wait_for_function(f"(b) => {weights} !== b", arg=before)
     page.locator("#group label", has_text="All linear").click()
     page.wait_for_function(f"(b) => {weights} === b", arg=before)
-    page.locator("#field-optim-epochs input").fill("3")
+    page.locator("#field-optim-epochs input").fill("2")
     page.locator("#start").click()
     page.wait_for_function(
         "(document.querySelector('#live .chart').data?.[1]?.x.length ?? 0) > 3", timeout=MINUTE

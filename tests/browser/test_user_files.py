@@ -31,12 +31,15 @@ def from_upload_to_merged_model(open_page: OpenPage, serve: Serve, home: Path, p
     go(page, "Train")
     page.locator("#train-facts", has_text=re.compile("You will train on")).wait_for()
     page.locator("#field-optim-epochs input").fill("1")
+    page.locator("#to-more button").click()
+    page.locator("#field-sampling-checks input").first.fill("2")
     page.locator("#start").click()
     page.wait_for_function("document.querySelector('#live .run-state')?.textContent")
     run = next(Store(home).all_runs())
     wait_for(run, lambda run: idle(run) and run.view().ended is not None, 280)
     assert run.state() == RunState.FINISHED, run.view().ended
-    assert run.view().best is not None and run.spec.optim.epochs == 1
+    assert run.view().best is not None
+    assert run.spec.optim.epochs == 1 and run.spec.sampling.checks == 2
     go(page, "Export")
     page.locator("#merge:enabled").click()
     page.locator("#export-merged", has_text="replies are the same").wait_for(timeout=120_000)

@@ -166,7 +166,7 @@ def test_the_largest_that_fits_fits_and_the_next_does_not(llama, free: int) -> N
 
 def test_the_peak_is_this_process_own() -> None:
     """A process that a larger one started has that one's peak in its resource usage."""
-    words = "from engine.work.train.callback import memory_gb; print(memory_gb())"
+    words = "from engine.work.memory import memory_gb; print(memory_gb())"
     large = b"x" * GB
     found = subprocess.run(
         [sys.executable, "-c", words],

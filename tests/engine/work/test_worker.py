@@ -74,7 +74,7 @@ def test_a_model_and_data_that_nobody_made_for_hone(home, shared_data) -> None:
         "data": {"source": source, "max_length": 256},
         "method": {"rank": 16},
         "optim": {"epochs": 1, "learning_rate": 5e-3},
-        "sampling": {"checks": 4, "max_new_tokens": 4},
+        "sampling": {"checks": 2, "max_new_tokens": 4},
     }
     run = engine.start(specs.make_spec(values))
     wait_for(run, lambda run: run.view().ended is not None and idle(run), 240)
