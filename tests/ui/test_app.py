@@ -27,9 +27,9 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.fixture
-def blocks(home: Path) -> Iterator[gr.Blocks]:
-    engine = fake_engine(home)
+@pytest.fixture(scope="module")
+def blocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[gr.Blocks]:
+    engine = fake_engine(tmp_path_factory.mktemp("page") / "workspace")
     yield app.create_app(Context(engine))
     engine.close()
     gc.collect()

@@ -17,6 +17,7 @@ def own() -> export.ExportWidgets:
     return lay_out(export.ExportWidgets)
 
 
+@pytest.mark.slow
 def test_merging_ends_with_figures_and_a_zip(
     ctx: Context, own: export.ExportWidgets, finished: RunDir
 ) -> None:

@@ -70,6 +70,7 @@ def test_why_a_run_was_interrupted_is_what_was_said_of_that(events, why: str) ->
     )
 
 
+@pytest.mark.slow
 def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
     def full(*_) -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")
@@ -95,6 +96,7 @@ def test_a_process_that_cannot_be_started_is_said(home, monkeypatch) -> None:
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_process_that_holds_the_model_and_has_just_ended_keeps_no_run_waiting(home) -> None:
     desk = Engine(home, supervise=False).desk
     deaf = "import os, time; os.close(0); print(); time.sleep(60)"

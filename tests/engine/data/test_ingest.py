@@ -38,6 +38,7 @@ def test_the_same_content_is_the_same_dataset_and_split(
     assert list(prepare(source, seed=7).held_out_rows()) != held
 
 
+@pytest.mark.slow
 def test_the_same_file_twice_at_once_is_one_dataset(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_text(to_jsonl(make_rows(200)))
@@ -95,6 +96,7 @@ def test_files_of_one_table_may_write_their_columns_differently(add_files, prepa
     assert "'b.csv', row 5: no answer" in find(prepare(source), "unusable").example
 
 
+@pytest.mark.slow
 def test_files_can_be_read_in_another_way(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "upload"
     path.write_bytes("One day.\nÜber alles.\n\nTwo.\n\nThree.\n\nFour.\n".encode("cp1252"))

@@ -151,6 +151,7 @@ WORDS = st.sampled_from(["", "!", "a", "b c", "7", "你", "\n", "hello there", "
 TEXT = st.lists(WORDS, max_size=8).map(" ".join)
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(TEXT, TEXT), max_size=20), st.booleans())
 def test_odd_texts_have_a_cluster_each(rows: list[tuple[str, str]], labels: bool) -> None:
     found, numbers = SubstanceCollector(), list(range(len(rows)))

@@ -166,6 +166,7 @@ def test_text_is_kept_as_it_is(tmp_path: Path, home: Path) -> None:
             assert others == wanted[case.number]
 
 
+@pytest.mark.slow
 def test_names_reach_no_path(tmp_path: Path, home: Path) -> None:
     for case in CASES:
         if case.number == 35:

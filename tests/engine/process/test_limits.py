@@ -49,6 +49,7 @@ def test_limits_that_cannot_be_read_are_none(said: str, monkeypatch: pytest.Monk
     assert own_limits() == ChildLimits()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not psutil.POSIX, reason="RLIMIT_FSIZE")
 def test_a_file_that_grows_too_long_is_refused_in_words(tmp_path: Path) -> None:
     limits = ChildLimits(file_bytes=3 * 2**20).as_environment()
@@ -70,6 +71,7 @@ def job(tmp_path: Path) -> RunDir:
     return RunDir(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_a_worker_that_takes_too_much_memory_is_ended(
     job: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:

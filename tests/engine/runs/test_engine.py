@@ -65,6 +65,7 @@ def test_runs_queue_in_the_order_of_their_start(make) -> None:
     assert first.view().ended.time < third.view().started.time
 
 
+@pytest.mark.slow
 def test_stop_keeps_cancel_does_not_and_both_continue(make) -> None:
     engine = make(steps=60)
     run = engine.start(SPEC)
@@ -86,6 +87,7 @@ def test_stop_keeps_cancel_does_not_and_both_continue(make) -> None:
         engine.stop(run.id)
 
 
+@pytest.mark.slow
 def test_a_run_cancelled_while_the_desk_makes_room_never_starts(make, monkeypatch) -> None:
     engine = make()
     worked: list[str] = []
@@ -164,6 +166,7 @@ def test_what_waits_survives_the_app(make, home) -> None:
     assert run.state() == RunState.FINISHED
 
 
+@pytest.mark.slow
 def test_only_one_of_two_engines_supervises(make) -> None:
     make(steps=3)
     second = make(steps=3)

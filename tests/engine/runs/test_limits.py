@@ -140,6 +140,7 @@ def test_a_run_that_was_deleted_is_not_made_anew_by_a_look(demo: Engine) -> None
     assert not run.alive and not run.queued and not run.path.exists()
 
 
+@pytest.mark.slow
 def test_what_can_be_made_again_is_removed_before_anything_is_refused(demo: Engine) -> None:
     for at in range(5):
         folder = demo.store.tokens / f"key-{at}"
@@ -296,6 +297,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> Limits:
     return DEMO._replace(run_minutes=0.5 / 60)
 
 
+@pytest.mark.slow
 def test_a_run_that_takes_too_long_is_stopped_and_kept(home: Path, soon: Limits) -> None:
     engine = make_engine(home, soon)
     engine.supervisor.backend = FakeBackend(steps=10_000, seconds=0.01)
@@ -309,6 +311,7 @@ def test_a_run_that_takes_too_long_is_stopped_and_kept(home: Path, soon: Limits)
     engine.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", ["train", "merge-bf16"])
 def test_who_does_not_obey_is_ended(
     home: Path, soon: Limits, monkeypatch: pytest.MonkeyPatch, job: str
@@ -326,6 +329,7 @@ def test_who_does_not_obey_is_ended(
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_job_that_is_done_in_time_is_left_alone(home: Path, soon: Limits) -> None:
     engine = make_engine(home, soon, supervise=False)
     run = engine.start(PIRATE)

@@ -115,6 +115,7 @@ def test_the_estimated_schedule_is_stretched() -> None:
     assert view.state(alive=False, queued=False) == RunState.STOPPED
 
 
+@pytest.mark.slow
 def test_what_cannot_be_extended_is_said_and_nothing_changes(engine, home) -> None:
     run = done(engine)
     text = run.spec_file.read_text()
@@ -189,6 +190,7 @@ def test_what_does_not_agree_is_named_with_what_to_set(engine, setting: str, wor
     assert len(list(engine.store.all_runs())) == 1
 
 
+@pytest.mark.slow
 def test_other_labels_and_other_modules_do_not_agree(engine) -> None:
     other = done(
         engine, specs.make_spec({"data": {"source": "sample:reviews", "goal": "classify"}})

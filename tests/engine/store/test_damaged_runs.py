@@ -106,6 +106,7 @@ def test_the_others_are_listed_and_wait_and_work(
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_waiting_run_that_cannot_be_worked_on_does_not_keep_the_others_waiting(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

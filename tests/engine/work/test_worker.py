@@ -100,7 +100,7 @@ def long_run(home):
     engine = Engine(home)
     values = SMALL | {
         "optim": SMALL["optim"] | {"epochs": 0.3, "batch_size": 4},
-        "sampling": {"checks": 12, "max_new_tokens": 4},
+        "sampling": {"checks": 6, "max_new_tokens": 4},
     }
     run = engine.start(specs.make_spec(values))
     wait_for(run, lambda run: run.view().step >= 2)
@@ -192,6 +192,7 @@ def test_a_merge_beyond_tolerance_is_refused_and_removed(trained, monkeypatch) -
 def test_nothing_left_to_learn_is_one_plain_message(home) -> None:
     engine = Engine(home)
     values = SMALL | {"data": {"source": "sample:pirate", "max_length": 16}, "name": "x"}
+    values |= {"optim": SMALL["optim"] | {"epochs": 0.1}}
     run = engine.start(specs.make_spec(values))
     wait_for(run, idle)
     view = run.view()

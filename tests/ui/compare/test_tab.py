@@ -42,6 +42,7 @@ def said(chat: ChatWidgets, finished: RunDir) -> Values:
 # --- conversations ---
 
 
+@pytest.mark.slow
 def test_both_replies_grow_and_the_buttons_come_back(
     ctx: Context, chat: ChatWidgets, said: Values
 ) -> None:
@@ -94,6 +95,7 @@ def test_suggestions_come_from_what_was_held_out(ctx: Context, finished: RunDir)
 # --- scores ---
 
 
+@pytest.mark.slow
 def test_a_score_is_asked_for_waited_for_and_shown(
     ctx: Context, own: ScoreWidgets, finished: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:

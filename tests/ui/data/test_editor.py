@@ -20,6 +20,7 @@ from ui.form import DataInputs
 from ui.handlers import Values
 
 
+@pytest.mark.slow
 def test_a_row_is_changed_deleted_and_added_and_saved_as_new_data(
     ctx: Context,
     tab: DataTab,

@@ -20,6 +20,8 @@ from ui.data import removal
 from ui.data.removal import RemovalWidgets
 from ui.runs import tab
 
+pytestmark = pytest.mark.slow
+
 NASTY = "<img src=x onerror=alert(1)>.jsonl"
 
 

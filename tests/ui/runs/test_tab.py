@@ -13,6 +13,7 @@ from ui.runs import tab
 NASTY = "<img src=x onerror=alert(1)> ${alert(2)} {{value}}"
 
 
+@pytest.mark.slow
 def test_runs_are_named_noted_and_deleted(ctx: Context, finished: RunDir) -> None:
     assert finished.id in tab.refresh_table(ctx, "")
     shown = tab.save_meta(ctx, finished.id, NASTY[:80], "a note")

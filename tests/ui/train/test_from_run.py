@@ -183,6 +183,7 @@ def test_on_from_a_run_starts_with_its_adapter(ctx: Context, finished: RunDir) -
 # --- more epochs ---
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_trained_for_more_epochs(ctx: Context, finished: RunDir) -> None:
     before = finished.spec.optim.epochs
     for epochs in (0, None, -2, 1000):

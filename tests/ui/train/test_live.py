@@ -50,6 +50,7 @@ def test_a_bug_does_not_look_like_a_lost_connection(
     assert "app.log" in ask(ctx, {"run": ""})["problem"]
 
 
+@pytest.mark.slow
 def test_stop_then_continue(ctx: Context, values: dict[str, Any]) -> None:
     backend = ctx.engine.supervisor.backend
     assert isinstance(backend, FakeBackend)

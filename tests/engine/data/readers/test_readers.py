@@ -168,6 +168,7 @@ def test_the_user_may_choose_the_encoding_and_the_header(tmp_path: Path) -> None
         table(tmp_path, "a.csv", "prompt,completion\na,b\n", encoding="rot13")
 
 
+@pytest.mark.slow
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.text(), min_size=1), min_size=1))
 def test_json_rows_come_back_as_they_are(tmp_path_factory, rows) -> None:
     clean = [row for row in rows if "\\u0000" not in json.dumps(row)]
