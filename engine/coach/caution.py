@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import ValidationError
 
 from engine.data.likeness.overlap import Overlap, describe_overlap, name_overlap
@@ -17,6 +19,14 @@ START_SEEN_BEFORE = (
     "It starts from an adapter that was trained elsewhere, perhaps on some of these held-out "
     "examples. If so, its score is better than it would be on new ones."
 )
+START_UNKNOWN = (
+    "It goes back to a run that was deleted, which was perhaps trained on some of these held-out "
+    "examples. If so, its score is better than it would be on new ones."
+)
+START_TRAINED_ON = (
+    "The adapter that it starts from was trained on {} of these held-out examples, so its score is "
+    "better than it would be on new ones."
+)
 
 
 def score_caution(run: RunDir) -> str:
@@ -25,16 +35,31 @@ def score_caution(run: RunDir) -> str:
         return ""
     if run.view().imported:
         return SEEN_BEFORE
-    found = describe_overlap(_overlap_of(run))
-    return f"{found} {START_SEEN_BEFORE}" if was_trained_elsewhere(run) else found
+    sentences = (describe_overlap(_overlap_of(run)), _start_caution(run))
+    return " ".join(filter(None, sentences))
+
+
+def _start_caution(run: RunDir) -> str:
+    """What the adapter that a run starts from may know of the held-out rows."""
+    about = start_about(run)
+    if count := about.get("trained_on_held_out"):
+        return START_TRAINED_ON.format(f"{count:,}")
+    if about.get("trained_elsewhere"):
+        return START_SEEN_BEFORE
+    return "" if about.get("all_rows_known", True) else START_UNKNOWN
 
 
 def was_trained_elsewhere(run: RunDir) -> bool:
     """Whether another program trained a run's adapter, or one that it goes back to."""
+    return run.view().imported is not None or bool(start_about(run).get("trained_elsewhere"))
+
+
+def start_about(run: RunDir) -> dict[str, Any]:
+    """What is noted of the run that this one starts from; empty where it is the base model."""
     try:
-        return bool(read_json_object(run.start / START_ABOUT_FILE).get("trained_elsewhere"))
-    except ModelError:  # it starts from the base model
-        return run.view().imported is not None
+        return read_json_object(run.start / START_ABOUT_FILE)
+    except ModelError:
+        return {}
 
 
 def short_caution(run: RunDir) -> str:

@@ -125,7 +125,7 @@ class Engine:
 
     def _copy_start(self, run: RunDir) -> None:
         if other := run.spec.model.start:
-            warm_start.copy_result(warm_start.origin_run(self.store, other), run.start)
+            warm_start.copy_result(self.store, warm_start.origin_run(self.store, other), run)
 
     def stop(self, run_id: str) -> None:
         """Stop after the current step and keep the result; a waiting job leaves the queue."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from engine.coach.caution import was_trained_elsewhere
+from engine.coach.caution import start_about, was_trained_elsewhere
+from engine.data.rows import count_rows_in, read_rows
 from engine.errors import ModelError, RunError, SpecError
 from engine.model import config_json, local
 from engine.model.fingerprint import require_same_base
@@ -80,23 +81,41 @@ def require_compatible(store: Store, spec: RunSpec, rows: DataSummary) -> None:
     require_same_base(run.view().model_hash, local.checked_folder(spec.model.source))
 
 
-def copy_result(run: RunDir, folder: Path) -> None:
-    """Put a run's result into a folder, as links where possible: no file is changed in place."""
-    folder.mkdir()
+def copy_result(store: Store, run: RunDir, new: RunDir) -> None:
+    """Put a run's result into a new run's folder, as links where possible: no file is changed in
+    place; and note what that adapter knows of the new run's held-out rows.
+    """
+    new.start.mkdir()
     for file in run.adapter.iterdir():
         if file.is_file() and not file.name.startswith("."):
-            link_or_copy(file, folder / file.name)
-    about = {"run": run.id, "name": run.meta["name"]}
-    about |= {"trained_elsewhere": was_trained_elsewhere(run)}
-    write_json(folder / START_ABOUT_FILE, about)
+            link_or_copy(file, new.start / file.name)
+    earlier = list(_runs_behind(store, run))
+    trained_on = [read_rows(one.train_file) for one in earlier if one and not one.view().imported]
+    about = {
+        "run": run.id,
+        "name": run.meta["name"],
+        "trained_elsewhere": was_trained_elsewhere(run),
+        "trained_on_held_out": count_rows_in(read_rows(new.held_out_file), trained_on),
+        "all_rows_known": None not in earlier,
+    }
+    write_json(new.start / START_ABOUT_FILE, about)
+
+
+def _runs_behind(store: Store, run: RunDir) -> Iterator[RunDir | None]:
+    """A run and those that its adapter goes back to; at the end None where one was deleted."""
+    yield run
+    while origin := start_about(run).get("run"):
+        try:
+            run = store.run(str(origin))
+        except RunError:
+            yield None
+            return
+        yield run
 
 
 def origin_name(run: RunDir) -> str:
     """The name of the run that this one started from; empty if it started from the base model."""
-    try:
-        return str(config_json.read_json_object(run.start / START_ABOUT_FILE)["name"])
-    except (ModelError, KeyError):
-        return ""
+    return str(start_about(run).get("name", ""))
 
 
 def _model_differences(run: RunDir, spec: RunSpec) -> Iterator[str]:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from engine.cli.progress import summarize_run
-from engine.coach.caution import SEEN_BEFORE, START_SEEN_BEFORE, score_caution, short_caution
+from engine.coach.caution import (
+    SEEN_BEFORE,
+    START_SEEN_BEFORE,
+    START_UNKNOWN,
+    score_caution,
+    short_caution,
+)
+from engine.data.rows import RowWriter
 from engine.runs import warm_start
 from engine.runs.report import make_report
 from engine.spec.run import make_spec
@@ -25,12 +33,17 @@ FOUND = {"compared": 24, "of": 24, "wording": 13, "answers": 2}
 SAID = "Of 24 held-out examples, 13 are worded much like a training example"
 
 
+def write(path: Path, *texts: str) -> Path:
+    with RowWriter(path) as rows:
+        for text in texts:
+            rows.add(json.dumps({"text": text}))
+    return path
+
+
 @pytest.fixture
 def run(home: Path, tmp_path: Path) -> RunDir:
     """A finished run that was scored."""
-    rows = [tmp_path / name for name in ("train.arrow", "heldout.arrow")]
-    for file in rows:
-        file.touch()
+    rows = [write(tmp_path / name, name) for name in ("train.arrow", "heldout.arrow")]
     about = {"name": "rows", "shape": "plain text", "overlap": FOUND}
     made = Store(home).create_run(make_spec({"name": "one"}), *rows, about)
     events = [
@@ -72,26 +85,45 @@ def test_nothing_is_said_where_nothing_is_held_out(run: RunDir) -> None:
     assert score_caution(run) == ""
 
 
-def started_from(run: RunDir, name: str) -> RunDir:
-    """A run like this one that starts from its result."""
-    spec = run.spec.model_copy(update={"name": name})
+def started_from(run: RunDir, name: str, *rows: Path) -> RunDir:
+    """A run like this one that starts from its result; with its rows, or others."""
+    spec, store = run.spec.model_copy(update={"name": name}), Store(run.home)
     about = json.loads(run.about_file.read_text())
-    rows = run.train_file, run.held_out_file
-    made = Store(run.home).create_run(
-        spec, *rows, about, lambda draft: warm_start.copy_result(run, draft.start)
+    rows = rows or (run.train_file, run.held_out_file)
+    run.adapter.mkdir(exist_ok=True)
+    made = store.create_run(
+        spec, *rows, about, lambda draft: warm_start.copy_result(store, run, draft)
     )
     made.emit(started(steps=2, held_out=24))
     return made
 
 
 def test_an_adapter_from_elsewhere_may_know_the_held_out_rows(run: RunDir) -> None:
-    run.adapter.mkdir()
     assert START_SEEN_BEFORE not in score_caution(started_from(run, "from a run of Hone's"))
     run.emit(ev.Imported())
     assert score_caution(run) == SEEN_BEFORE
     second = started_from(run, "second")
-    second.adapter.mkdir()
     third = started_from(second, "third")
     for later in (second, third):
         assert score_caution(later).startswith(SAID)
         assert score_caution(later).endswith(START_SEEN_BEFORE)
+
+
+def test_rows_that_were_trained_on_earlier_and_are_held_out_now_are_counted(
+    run: RunDir, tmp_path: Path
+) -> None:
+    """The same data split in another way, or other data with some of the same rows."""
+    train = write(tmp_path / "a.arrow", "one", "two", "three", "four")
+    first = started_from(run, "first", train, write(tmp_path / "b.arrow", "five"))
+    assert "starts from was trained on" not in score_caution(first), "none of them is held out"
+    nothing = write(tmp_path / "nothing.arrow")
+    assert START_UNKNOWN not in score_caution(started_from(first, "none", nothing, nothing))
+    other = write(tmp_path / "c.arrow", "five"), write(tmp_path / "d.arrow", "two", "six", "four")
+    second = started_from(first, "second", *other)
+    caution = score_caution(second)
+    assert caution.startswith(SAID) and "was trained on 2 of these held-out examples" in caution
+    third = started_from(second, "third", train, write(tmp_path / "e.arrow", "five", "one", "new"))
+    assert "was trained on 2 of these" in score_caution(third), "those of all runs behind it"
+    shutil.rmtree(first.path)
+    fourth = started_from(second, "fourth", train, write(tmp_path / "f.arrow", "new"))
+    assert score_caution(fourth).endswith(START_UNKNOWN)

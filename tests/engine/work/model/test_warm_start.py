@@ -63,10 +63,10 @@ def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained,
 
 
 def test_an_adapter_that_only_the_worker_can_tell_apart_is_refused(trained, home) -> None:
-    _, other = trained
+    engine, other = trained
     run = RunDir(home)
     home.mkdir()
-    warm_start.copy_result(other, run.start)
+    warm_start.copy_result(engine.store, other, run)
     spec = changed_spec(other.spec, ["method.targets=[q_proj]"])
     setup = choose_device(spec.place, spec.method)
     base = load_model(local.checked_folder("pocket"), setup, spec.method)
