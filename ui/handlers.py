@@ -103,7 +103,8 @@ def bind(
     # Gradio finds special arguments by annotation.
     asked = inspect.Parameter("request", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     wrapper.__name__ = handler.__name__
-    wrapper.__signature__ = signature.replace(parameters=[asked, *left])  # type: ignore[attr-defined]
+    shown: Any = wrapper  # mypy knows no signature of a function
+    shown.__signature__ = signature.replace(parameters=[asked, *left])
     wrapper.__annotations__ = hints | {"request": gr.Request}
     return wrapper
 

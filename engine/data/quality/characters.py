@@ -26,7 +26,8 @@ OVERRIDES = "\u202d\u202e"  # show letters in another order than they stand in
 _REST = "\x80-\xbf€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ"  # noqa: RUF001  meant
 _QUOTES = "…‘’“”–—"  # noqa: RUF001  meant
 GARBLED = re.compile(
-    f"(?:[ÂÃ][{_REST}{_QUOTES}]|[ÄÅÐÑØÙ][{_REST}]|â[\x80-\x9f€‚„†][{_REST}{_QUOTES}]"  # noqa: RUF001
+    f"(?:[ÂÃ][{_REST}{_QUOTES}]|[ÄÅÐÑØÙ][{_REST}]"
+    f"|â[\x80-\x9f€‚„†][{_REST}{_QUOTES}]"  # noqa: RUF001
     f"|ðŸ[{_REST}{_QUOTES}]{{2}}"
     f"|ï¿½|ï»¿)+|(?:[ÄÅÎÏÐÑØÙã][{_REST}{_QUOTES}]+){{2,}}"
 )

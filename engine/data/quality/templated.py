@@ -38,7 +38,8 @@ BEGINS = re.compile(
 )
 ENDS = re.compile(
     r"<\|im_end\|>\n?|<\|eot(?:_id)?\|>|<end_of_turn>\n?|<\|end\|>\n?|<\|endoftext\|>"
-    r"|<\|begin_of_text\|>|<\|end_of_text\|>\n?|<\|end_of_turn\|>|<\|END_OF_TURN_TOKEN\|>|<\|return\|>"
+    r"|<\|begin_of_text\|>|<\|end_of_text\|>\n?|<\|end_of_turn\|>|<\|return\|>"
+    r"|<\|END_OF_TURN_TOKEN\|>"
     r"|<\uff5c(?:begin|end)\u2581of\u2581sentence\uff5c>|<eo[ha]>\n?|\[gMASK\](?:<sop>)?"
     r"|<[be]os>|\A\s*<s>|<s>\s*\Z|</s>(?=\s*(?:<s>\s*)?\Z)"
 )

@@ -21,8 +21,8 @@ UNREAD_SUFFIXES = {
 TEXT_SUFFIXES = {".txt", ".md", ".text", ""}
 ABOUT_DATA = re.compile(
     r"(?i)(^|[_. -])(report|manifest|stats?|statistics|summary|metadata|meta|config|schema|index|"
-    r"log|info|errors?|provenance|checksums?|results?|metrics?|scores?|counts?|vocab|users|channels|"
-    r"members|submission)([_. -]|$)"
+    r"log|info|errors?|provenance|checksums?|results?|metrics?|scores?|counts?|vocab|users|"
+    r"channels|members|submission)([_. -]|$)"
 )
 REPORT_SIZE = 5 * 2**20  # bytes: a larger JSON file is no report
 FIRST_ROWS = 5

@@ -30,8 +30,8 @@ ROLE_NAMES = {word: role for role, words in _ROLE_WORDS.items() for word in word
 CALL_ROLES = ("function_call", "tool_call")  # LLaMA-Factory's and ms-swift's: the text is a call
 ROLE_NAMES |= dict.fromkeys(CALL_ROLES, "assistant")
 MODEL_FAMILY = re.compile(
-    r"(gpt|chatgpt|claude|gemini|gemma|llama|qwen|mistral|mixtral|deepseek|phi|grok|kimi|glm|o[1-4])"
-    r"(?![^\W\d_])"
+    r"(gpt|chatgpt|claude|gemini|gemma|llama|qwen|mistral|mixtral|deepseek|phi|grok|kimi|glm"
+    r"|o[1-4])(?![^\W\d_])"
 )
 BRACKETS = "()[]{}\uff08\uff09\u3010\u3011"  # the last four: Chinese ones
 ASIDE = re.compile(r"\s*[(\[{\uff08\u3010].*?[)\]}\uff09\u3011]")  # "Assistant (model)"

@@ -76,7 +76,8 @@ def _outer_marks(tokenizer: PreTrainedTokenizerBase) -> tuple[list[str], list[st
 def without_own_marks(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     """A text without those marks at its ends that the tokenizer adds to every text anyway."""
     (before, after), own = _added_tokens(tokenizer), split_own_marks(tokenizer, text)
-    return ("" if before else own.begin) + own.body + ("" if after else own.end)
+    begin = "" if before else own.begin
+    return begin + own.body + ("" if after else own.end)
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, text: str, literal: bool) -> list[int]:
