@@ -25,7 +25,7 @@ from trl import SFTConfig, SFTTrainer
 
 from benchmarks.gate import ALPHA, BATCH, COMMON, RANK, RATE, TARGETS, Gate
 from engine.spec.method import MethodSpec
-from engine.work.kernels import packed_attention, packing
+from engine.work.kernels import packing
 from engine.work.model.adapters import apply_method
 from engine.work.model.describe import info_from_config
 from engine.work.model.structure import load_config
@@ -96,7 +96,7 @@ def ours(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
 
 def bare(work: Path, rows: Dataset, tokenizer: Any, rounds: int) -> None:
     """The same tricks in a loop of PyTorch's: what a trainer costs beside them."""
-    gate, model, collate = Gate(work), adapted(work), packed_attention.PackingCollator()
+    gate, model, collate = Gate(work), adapted(work), packing.PackingCollator()
     examples = list(rows)
     way = packing.choose_packing(
         model, examples, [len(one["input_ids"]) for one in examples], BATCH

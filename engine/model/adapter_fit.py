@@ -12,8 +12,9 @@ from typing import Any
 
 from engine.errors import ModelError
 from engine.model.adapter import MERGE_INSTEAD, ForeignAdapter
+from engine.model.check_method import check_method
 from engine.model.info import LinearModule, ModelInfo
-from engine.model.parameters import check_method, lora_options
+from engine.model.parameters import lora_options
 from engine.spec.method import MethodSpec
 from engine.spec.run import make_spec
 

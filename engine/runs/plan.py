@@ -21,8 +21,8 @@ from engine.estimate.forecast import Forecast
 from engine.estimate.lengths import Lengths, lengths_of_report
 from engine.hardware import GB
 from engine.model import local
+from engine.model.check_method import check_method
 from engine.model.info import ModelInfo
-from engine.model.parameters import check_method
 from engine.process import oneshot
 from engine.process.desk import Desk
 from engine.runs import quota, warm_start

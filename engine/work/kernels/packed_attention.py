@@ -1,7 +1,6 @@
-"""Packed batches: examples stand in one row without padding, and attention stays within each.
+"""Attention within each example of a packed row (engine.work.kernels.packing).
 
-The row comes from transformers' ``DataCollatorWithFlattening``. This module adds an attention that
-goes through the row example by example, so that nothing is computed for padding or between
+It goes through the row example by example, so that nothing is computed for padding or between
 examples.
 """
 
@@ -16,12 +15,11 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface, DataCollatorWithFlattening
+from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import repeat_kv, sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from engine.work import compat
-from engine.work.encode.encode import IGNORE_INDEX
 
 ATTENTION_NAME = "hone_packed"
 # Tokens. On a CPU in bf16, PyTorch's attention takes up to three times as long as matrix products
@@ -32,29 +30,6 @@ SHORT_EXAMPLE = 512
 # tenth of a step each time.
 ROW_MULTIPLE, EXAMPLE_MULTIPLE = 64, 32
 _PACKED: ContextVar[bool] = ContextVar("packed", default=False)
-
-
-class PackingCollator(DataCollatorWithFlattening):
-    """Joins the examples of a batch into one row, with position ids and example borders.
-
-    The row is filled up to a multiple of ROW_MULTIPLE with an example that has no targets. The
-    attention mask only marks which tokens are real, for whoever counts them.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(return_flash_attn_kwargs=True)
-
-    def __call__(
-        self, features: list[dict[str, Any]], *args: Any, **options: Any
-    ) -> dict[str, Any]:
-        """``features``: input_ids and labels of each example."""
-        real = sum(len(one["input_ids"]) for one in features)
-        if filler := -real % ROW_MULTIPLE:
-            empty = {"input_ids": [0] * filler, "labels": [IGNORE_INDEX] * filler}
-            features = [*features, empty]
-        found: dict[str, Any] = super().__call__(features, *args, **options)
-        found["attention_mask"] = (torch.arange(real + filler) < real).long()[None]
-        return found
 
 
 @contextmanager

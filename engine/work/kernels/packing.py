@@ -14,12 +14,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from transformers import DataCollatorWithFlattening
 
 from engine.work import compat
 from engine.work.encode.encode import IGNORE_INDEX
 from engine.work.kernels import layers
 from engine.work.kernels.cross_entropy import ChunkedCrossEntropy, hidden_states, shifted_targets
-from engine.work.kernels.packed_attention import ATTENTION_NAME, PackingCollator, packed
+from engine.work.kernels.packed_attention import ATTENTION_NAME, ROW_MULTIPLE, packed
 from engine.work.memory import out_of_memory
 
 # The largest difference allowed, relative to the whole. Only the order of additions differs, but
@@ -33,6 +34,29 @@ ATTENTION_LAYERS = {"full_attention", "sliding_attention"}
 MODEL_LOSS = "of all tokens, by the model's own code"
 
 Example = dict[str, list[int]]  # input_ids and labels
+
+
+class PackingCollator(DataCollatorWithFlattening):
+    """Joins the examples of a batch into one row, with position ids and example borders.
+
+    The row is filled up to a multiple of ROW_MULTIPLE with an example that has no targets. The
+    attention mask only marks which tokens are real, for whoever counts them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(return_flash_attn_kwargs=True)
+
+    def __call__(
+        self, features: list[dict[str, Any]], *args: Any, **options: Any
+    ) -> dict[str, Any]:
+        """``features``: input_ids and labels of each example."""
+        real = sum(len(one["input_ids"]) for one in features)
+        if filler := -real % ROW_MULTIPLE:
+            empty = {"input_ids": [0] * filler, "labels": [IGNORE_INDEX] * filler}
+            features = [*features, empty]
+        found: dict[str, Any] = super().__call__(features, *args, **options)
+        found["attention_mask"] = (torch.arange(real + filler) < real).long()[None]
+        return found
 
 
 class Packing(NamedTuple):

@@ -24,9 +24,10 @@ from transformers import PreTrainedModel
 from engine.errors import ModelError, RunError
 from engine.model import local
 from engine.model.adapter_files import CONFIG_NAME, WEIGHTS_NAME
+from engine.model.check_method import check_method
 from engine.model.config_json import read_json_object
 from engine.model.info import ModelInfo
-from engine.model.parameters import check_method, lora_options
+from engine.model.parameters import lora_options
 from engine.model.weights import read_shapes
 from engine.spec.method import MethodSpec
 from engine.spec.run import RunSpec

@@ -14,8 +14,7 @@ from engine.work import compat
 from engine.work.encode.cache import load_or_encode
 from engine.work.encode.encode import IGNORE_INDEX
 from engine.work.kernels import packing
-from engine.work.kernels.packed_attention import PackingCollator
-from engine.work.kernels.packing import Packing
+from engine.work.kernels.packing import Packing, PackingCollator
 from engine.work.model.batches import pad_rows
 from engine.work.train import objective
 from engine.work.train.trainer import HoneTrainer

@@ -20,7 +20,7 @@ from engine import hardware
 from engine.errors import ModelError, RunError, SpecError
 from engine.model import hub as hub_models
 from engine.model import local, safety
-from engine.model.parameters import check_method
+from engine.model.check_method import check_method
 from engine.spec.method import MethodSpec
 from engine.spec.run import PlaceSpec
 from engine.store.files import PROJECT_FOLDER

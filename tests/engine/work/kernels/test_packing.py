@@ -29,7 +29,7 @@ PADDED = {"bloom", "falcon"}  # positions come from the mask
 def packed_loss(model, rows: list[dict[str, list[int]]]) -> tuple[packing.Packing, torch.Tensor]:
     chosen = packing.choose_packing(model, rows, [len(row["input_ids"]) for row in rows], len(rows))
     return chosen, packing.packed_loss(
-        model, chosen, packed_attention.PackingCollator()(rows) | {"use_cache": False}
+        model, chosen, packing.PackingCollator()(rows) | {"use_cache": False}
     )
 
 
