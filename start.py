@@ -57,9 +57,10 @@ BROWSERS = (
     "C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe",
 )
 
-# Folders of packages that take half of the time to compile, and of which little is imported.
+# Folders of packages that take half of the time to compile, and of which a run imports little.
 UNCOMPILED = ("tests?", "pip", "setuptools", "phonenumbers", "plotly", "pygments")
 UNCOMPILED += (r"transformers[/\\]models",)
+UNCOMPILED = r"site-packages[/\\](?:.*[/\\])?(?:%s)[/\\]" % "|".join(UNCOMPILED)
 
 # What pip's log shows, and what to do about it. The first that is found counts.
 FAILURE_CAUSES = (
@@ -293,11 +294,11 @@ def install_packages(files):
 def compile_packages():
     """Compile what was installed on all cores: pip would take one.
 
-    What Hone never needs, or a small part of it, is left to its first import.
+    Large folders of which little is imported are left to that import.
     """
     print("Compiling the packages ...")
     sys.stdout.flush()
-    options = ["-q", "-q", "-j", "0", "-x", r"[/\\](%s)[/\\]" % "|".join(UNCOMPILED)]
+    options = ["-q", "-q", "-j", "0", "-x", UNCOMPILED]
     with open(os.devnull, "w") as nowhere:
         command = [PYTHON, "-m", "compileall"] + options + [os.path.join(VENV, "lib")]
         subprocess.call(command, stdout=nowhere, stderr=nowhere)

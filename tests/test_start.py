@@ -167,15 +167,17 @@ def test_first_start_installs_once(
 def test_what_is_installed_is_compiled(
     start: ModuleType, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    package, bad = Path(start.VENV, "lib", "package"), "this is no Python"
-    (package / "tests").mkdir(parents=True)
-    (package / "good.py").write_text("x = 1\n")
-    (package / "bad.py").write_text(bad)
-    (package / "tests" / "test_good.py").write_text("x = 1\n")
+    packages, bad = Path(start.VENV, "lib", "python3", "site-packages"), "this is no Python"
+    left = ("good/tests", "good/deep/test", "pip", "plotly/deep", "transformers/models/llama")
+    for folder in ("good", "testing", "transformers", "sentence/models", *left):
+        (packages / folder).mkdir(parents=True, exist_ok=True)
+        (packages / folder / "some.py").write_text("x = 1\n")
+    (packages / "good" / "bad.py").write_text(bad)
     start.PYTHON = sys.executable
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # as images of containers set it
     start.compile_packages()
-    assert [file.name[:4] for file in package.rglob("*.pyc")] == ["good"]
+    compiled = {str(file.parent.parent.relative_to(packages)) for file in packages.rglob("*.pyc")}
+    assert compiled == {"good", "testing", "transformers", str(Path("sentence", "models"))}
     assert bad not in "".join(capfd.readouterr())
 
 

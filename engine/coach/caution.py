@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,12 +21,12 @@ START_SEEN_BEFORE = (
     "examples. If so, its score is better than it would be on new ones."
 )
 START_UNKNOWN = (
-    "It goes back to a run that was deleted, which was perhaps trained on some of these held-out "
-    "examples. If so, its score is better than it would be on new ones."
+    "It goes back to a run whose rows are not here any more. Perhaps that run was trained on some "
+    "of these held-out examples. If so, its score is better than it would be on new ones."
 )
 START_TRAINED_ON = (
-    "The adapter that it starts from was trained on {} of these held-out examples, so its score is "
-    "better than it would be on new ones."
+    "{} of these held-out examples {} among the training examples of what it starts from, so its "
+    "score may be better than it would be on new ones."
 )
 
 
@@ -35,18 +36,19 @@ def score_caution(run: RunDir) -> str:
         return ""
     if run.view().imported:
         return SEEN_BEFORE
-    sentences = (describe_overlap(_overlap_of(run)), _start_caution(run))
-    return " ".join(filter(None, sentences))
+    return " ".join(filter(None, (describe_overlap(_overlap_of(run)), *_start_cautions(run))))
 
 
-def _start_caution(run: RunDir) -> str:
-    """What the adapter that a run starts from may know of the held-out rows."""
+def _start_cautions(run: RunDir) -> Iterator[str]:
+    """What the result that a run starts from may know of the held-out rows."""
     about = start_about(run)
-    if count := about.get("trained_on_held_out"):
-        return START_TRAINED_ON.format(f"{count:,}")
+    count = about.get("trained_on_held_out")
+    if isinstance(count, int) and count:
+        yield START_TRAINED_ON.format(f"{count:,}", "is" if count == 1 else "are")
     if about.get("trained_elsewhere"):
-        return START_SEEN_BEFORE
-    return "" if about.get("all_rows_known", True) else START_UNKNOWN
+        yield START_SEEN_BEFORE
+    elif not about.get("all_rows_known", True):
+        yield START_UNKNOWN
 
 
 def was_trained_elsewhere(run: RunDir) -> bool:

@@ -8,7 +8,7 @@ the user's file. ``datasets.Dataset.from_file`` opens the same files in a worker
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -95,14 +95,15 @@ class Rows(Sequence[Row]):
         """Return a row's number in the user's file."""
         return int(self._table.column(1)[index].as_py())
 
+    def are_in(self, other: Rows) -> Any:
+        """Whether each of these rows stands in another file, word for word: an array of bools.
 
-def count_rows_in(rows: Rows, others: Iterable[Rows]) -> int:
-    """How many of these rows stand, word for word, in one of the others too. Memory: one batch."""
-    own = rows._table.column(0)
-    found = np.zeros(len(rows), dtype=bool)
-    for batch in (batch for other in others for batch in other._table.to_batches()):
-        found |= pc.is_in(own, value_set=batch.column(0)).to_numpy()
-    return int(found.sum())
+        Memory: one batch of the other.
+        """
+        found = np.zeros(len(self), dtype=bool)
+        for batch in other._table.to_batches():
+            found |= pc.is_in(self._table.column(0), value_set=batch.column(0)).to_numpy()
+        return found
 
 
 def row_to_json(row: Row) -> str:

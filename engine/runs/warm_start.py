@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from engine.coach.caution import start_about, was_trained_elsewhere
-from engine.data.rows import count_rows_in, read_rows
+from engine.data.rows import read_rows
 from engine.errors import ModelError, RunError, SpecError
 from engine.model import config_json, local
 from engine.model.fingerprint import require_same_base
@@ -83,30 +86,48 @@ def require_compatible(store: Store, spec: RunSpec, rows: DataSummary) -> None:
 
 def copy_result(store: Store, run: RunDir, new: RunDir) -> None:
     """Put a run's result into a new run's folder, as links where possible: no file is changed in
-    place; and note what that adapter knows of the new run's held-out rows.
+    place; and note what it knows of the new run's held-out rows.
     """
     new.start.mkdir()
     for file in run.adapter.iterdir():
         if file.is_file() and not file.name.startswith("."):
             link_or_copy(file, new.start / file.name)
-    earlier = list(_runs_behind(store, run))
-    trained_on = [read_rows(one.train_file) for one in earlier if one and not one.view().imported]
+    count, complete = _trained_on_held_out(store, run, new)
     about = {
         "run": run.id,
         "name": run.meta["name"],
         "trained_elsewhere": was_trained_elsewhere(run),
-        "trained_on_held_out": count_rows_in(read_rows(new.held_out_file), trained_on),
-        "all_rows_known": None not in earlier,
+        "trained_on_held_out": count,
+        "all_rows_known": complete,
     }
     write_json(new.start / START_ABOUT_FILE, about)
 
 
+def _trained_on_held_out(store: Store, run: RunDir, new: RunDir) -> tuple[int, bool]:
+    """How many held-out rows of a new run are training rows of one that its start goes back to,
+    and whether the rows of all of those are there to look at.
+    """
+    held_out, complete = read_rows(new.held_out_file), True
+    found = np.zeros(len(held_out), dtype=bool)
+    for one in _runs_behind(store, run):
+        if one is None or not one.train_file.is_file():
+            complete = False
+        elif not one.view().imported:  # an adapter made elsewhere learned other rows
+            try:
+                found |= held_out.are_in(read_rows(one.train_file))
+            except (pa.ArrowException, OSError):
+                complete = False
+    return int(found.sum()), complete
+
+
 def _runs_behind(store: Store, run: RunDir) -> Iterator[RunDir | None]:
-    """A run and those that its adapter goes back to; at the end None where one was deleted."""
+    """A run and those that its result goes back to; at the end None where one is not known."""
+    seen: set[str] = set()
     yield run
-    while origin := start_about(run).get("run"):
+    while run.spec.model.start and run.id not in seen:
+        seen.add(run.id)
         try:
-            run = store.run(str(origin))
+            run = store.run(str(start_about(run).get("run")))
         except RunError:
             yield None
             return

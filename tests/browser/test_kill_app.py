@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -42,6 +43,16 @@ def page(browser: Any) -> Iterator[Any]:
     opened.close()
 
 
+@contextmanager
+def held(pid: int) -> Iterator[None]:
+    """Meanwhile a process stands still: an app and a page take longer to open than a run's rest."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
 def open_run(page: Any, url: str) -> tuple[str, int]:
     """What the page says of the run: its state, and the step it is at."""
     page.goto(url)
@@ -62,17 +73,16 @@ def test_the_next_app_shows_the_run_of_the_killed_one(page, home) -> None:
     with app(home):
         wait_for(run, lambda run: run.view().step >= 2)
     last = run.view().step
-    worker = run.view().started.pid
     for _ in range(TIMES):
-        # An app and a page take longer to open than the rest of the run.
-        os.kill(worker, signal.SIGSTOP)
-        with app(home) as (url, _):
-            state, step = open_run(page, url)
-            os.kill(worker, signal.SIGCONT)
-            name = page.locator("#live .run-name").inner_text()
-            assert state == "Training" and name == "Long run" and step >= last
-            page.wait_for_function(STEP_ABOVE, arg=step)
-            last = step
+        with ExitStack() as standing:
+            standing.enter_context(held(run.view().started.pid))
+            with app(home) as (url, _):
+                state, step = open_run(page, url)
+                standing.close()
+                name = page.locator("#live .run-name").inner_text()
+                assert state == "Training" and name == "Long run" and step >= last
+                page.wait_for_function(STEP_ABOVE, arg=step)
+                last = step
     with app(home):
         wait_for(run, lambda run: run.state() == RunState.FINISHED, 300)
     view = run.view()

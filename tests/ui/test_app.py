@@ -60,6 +60,13 @@ def test_handlers_are_named_and_private(blocks: gr.Blocks) -> None:
         assert fn.name != "<lambda>"
 
 
+def test_a_click_in_a_list_of_models_is_not_dropped_while_another_is_looked_up(
+    blocks: gr.Blocks,
+) -> None:
+    modes = [fn.trigger_mode for fn in blocks.fns.values() if fn.name == "choose_listed"]
+    assert modes == ["multiple"] * 3
+
+
 def test_a_run_s_settings_reach_all_of_the_form(blocks: gr.Blocks) -> None:
     found = {fn.name: (len(fn.inputs), len(fn.outputs)) for fn in blocks.fns.values()}
     assert found["use_settings"] == found["use_adapter"] == (1, 4 + len(form.FORM_PATHS))

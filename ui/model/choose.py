@@ -19,8 +19,8 @@ STAYS_CHOSEN = "\nThe model shown below stays chosen."
 
 
 @dataclass
-class Clicked:
-    """The model that was clicked last on a page: a look-up that takes longer must not undo it."""
+class LookUp:
+    """The model of a list that is being looked up for a page; empty once another is chosen."""
 
     name: str = ""
 
@@ -39,34 +39,46 @@ def refresh_models(ctx: Context, source: str) -> Any:
     return gr.update(choices=model_choices(ctx, source))
 
 
-def choose_listed(ctx: Context, clicked: Clicked, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
+def choose_listed(ctx: Context, look_up: LookUp, event: gr.EventData) -> Iterator[tuple[Any, Any]]:
     """Choose a model of a list; yields the message above it and the choice.
 
-    A model that is neither here nor known is looked up on the Hub first. Nothing more is shown of
-    it once another is clicked.
+    A model that is neither here nor known is looked up on the Hub first, which takes a while:
+    another choice that is made meanwhile stands.
     """
-    name = clicked.name = event_text(event, "name")
+    name = event_text(event, "name")
     source = catalog.source_of(ctx.engine.store, name)
-    if _must_look_up(ctx, name, source):
-        asking = line(f"Looking up {name} on the Hub.", "wait")
-        yield gr.update(value=asking, visible=True), gr.skip()
-        try:
-            page = ctx.refresh_hub_page(name)
-        except HoneError as error:
-            if clicked.name == name:
-                title = f"{name} could not be looked up"
-                yield shown_message("bad", title, str(error)), gr.skip()
-            return
-        if clicked.name != name:
-            return
-        if page.folder is None:
-            title = f"{name} cannot be used" if page.model.problem else f"{name} cannot be used yet"
-            reason = page.model.problem or page.todo
-            yield shown_message("warn", title, reason + STAYS_CHOSEN), gr.skip()
-            return
-        source = local.HUB_PREFIX + page.model.name
-    chosen = gr.update(choices=model_choices(ctx, source), value=source)
-    yield gr.update(visible=False), chosen
+    if look_up.name == name:  # clicked twice
+        yield gr.skip(), gr.skip()
+        return
+    look_up.name = name
+    try:
+        if _must_look_up(ctx, name, source):
+            asking = line(f"Looking up {name} on the Hub.", "wait")
+            yield gr.update(value=asking, visible=True), gr.skip()
+            message, source = _look_up(ctx, name)
+            if look_up.name != name:
+                return
+            if not source:
+                yield message, gr.skip()
+                return
+        chosen = gr.update(choices=model_choices(ctx, source), value=source)
+        yield gr.update(visible=False), chosen
+    finally:
+        if look_up.name == name:
+            look_up.name = ""
+
+
+def _look_up(ctx: Context, name: str) -> tuple[Any, str]:
+    """A message where a model of the Hub cannot be used, else its source."""
+    try:
+        page = ctx.refresh_hub_page(name)
+    except HoneError as error:
+        return shown_message("bad", f"{name} could not be looked up", str(error)), ""
+    if page.folder is None:
+        title = f"{name} cannot be used" if page.model.problem else f"{name} cannot be used yet"
+        reason = page.model.problem or page.todo
+        return shown_message("warn", title, reason + STAYS_CHOSEN), ""
+    return None, local.HUB_PREFIX + page.model.name
 
 
 def _must_look_up(ctx: Context, name: str, source: str) -> bool:

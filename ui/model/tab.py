@@ -13,7 +13,7 @@ from ui import form
 from ui.context import Context
 from ui.handlers import EACH_CHANGE, QUIET, bind
 from ui.model import about as model_about
-from ui.model.choose import Clicked, choose_listed, model_choices, refresh_models
+from ui.model.choose import LookUp, choose_listed, model_choices, refresh_models
 from ui.model.download import DownloadedWidgets, DownloadWidgets, wire_downloads
 from ui.model.find import SearchWidgets, list_recommended, open_folder
 from ui.text import line, status_box
@@ -38,7 +38,7 @@ class ModelTab:
                     self.next = make_button("Next: train it", variant="primary")
                     self.search = SearchWidgets(ctx)
                     self.downloaded = DownloadedWidgets(ctx)
-                    self.clicked = gr.State(Clicked())
+                    self.look_up = gr.State(LookUp())
                 with gr.Column(scale=1, min_width=320, elem_id="model-page"):
                     # On a model that cannot be chosen.
                     self.message = raw_html(visible=False, elem_id="model-told")
@@ -57,10 +57,10 @@ def wire_model(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
     """From the lists to the choice, and from the choice to what is shown of it."""
     search, source = tab.search, tab.source
     for listed in (search.recommended, search.found, tab.downloaded.listed):
-        listed.choose(bind(choose_listed, ctx), tab.clicked, [tab.message, source], **EACH_CHANGE)
+        listed.choose(bind(choose_listed, ctx), tab.look_up, [tab.message, source], **EACH_CHANGE)
     opened = [search.use_folder.click, search.folder.submit]
     gr.on(opened, bind(open_folder, ctx), search.folder, [source, search.refused], **QUIET)
-    source.change(bind(follow_choice), source, [tab.message, tab.next], **QUIET)
+    source.change(bind(follow_choice), [source, tab.look_up], [tab.message, tab.next], **QUIET)
     tab.tab.select(bind(list_recommended, ctx), None, search.recommended, **QUIET)
     blocks.load(bind(refresh_models, ctx), source, source, **QUIET)
     wire_downloads(ctx, tab.download, source, blocks.load)
@@ -69,8 +69,9 @@ def wire_model(ctx: Context, tab: ModelTab, blocks: gr.Blocks) -> None:
 # --- handlers ---
 
 
-def follow_choice(source: str) -> tuple[Any, Any]:
+def follow_choice(source: str, look_up: LookUp) -> tuple[Any, Any]:
     """Hide the message on another model; training comes first only for a model that is here."""
+    look_up.name = ""
     variant = "secondary" if local.hub_name(source) else "primary"
     return gr.update(visible=False), gr.update(variant=variant)
 

@@ -19,7 +19,7 @@ from engine.coach.caution import (
 from engine.data.rows import RowWriter
 from engine.runs import warm_start
 from engine.runs.report import make_report
-from engine.spec.run import make_spec
+from engine.spec.run import ModelSpec, make_spec
 from engine.store import events as ev
 from engine.store.run_dir import RunDir
 from engine.store.workspace import Store
@@ -87,7 +87,8 @@ def test_nothing_is_said_where_nothing_is_held_out(run: RunDir) -> None:
 
 def started_from(run: RunDir, name: str, *rows: Path) -> RunDir:
     """A run like this one that starts from its result; with its rows, or others."""
-    spec, store = run.spec.model_copy(update={"name": name}), Store(run.home)
+    more = {"name": name, "model": ModelSpec(start=run.id)}
+    spec, store = run.spec.model_copy(update=more), Store(run.home)
     about = json.loads(run.about_file.read_text())
     rows = rows or (run.train_file, run.held_out_file)
     run.adapter.mkdir(exist_ok=True)
@@ -115,15 +116,42 @@ def test_rows_that_were_trained_on_earlier_and_are_held_out_now_are_counted(
     """The same data split in another way, or other data with some of the same rows."""
     train = write(tmp_path / "a.arrow", "one", "two", "three", "four")
     first = started_from(run, "first", train, write(tmp_path / "b.arrow", "five"))
-    assert "starts from was trained on" not in score_caution(first), "none of them is held out"
+    assert "of what it starts from" not in score_caution(first), "none of them is held out"
     nothing = write(tmp_path / "nothing.arrow")
-    assert START_UNKNOWN not in score_caution(started_from(first, "none", nothing, nothing))
+    assert score_caution(started_from(first, "none", nothing, nothing)).count(". ") == 1
     other = write(tmp_path / "c.arrow", "five"), write(tmp_path / "d.arrow", "two", "six", "four")
     second = started_from(first, "second", *other)
     caution = score_caution(second)
-    assert caution.startswith(SAID) and "was trained on 2 of these held-out examples" in caution
+    assert caution.startswith(SAID)
+    assert "2 of these held-out examples are among the training examples of what it" in caution
     third = started_from(second, "third", train, write(tmp_path / "e.arrow", "five", "one", "new"))
-    assert "was trained on 2 of these" in score_caution(third), "those of all runs behind it"
+    assert "2 of these held-out" in score_caution(third), "those of all runs behind it"
     shutil.rmtree(first.path)
-    fourth = started_from(second, "fourth", train, write(tmp_path / "f.arrow", "new"))
+    fourth = started_from(second, "fourth", train, write(tmp_path / "f.arrow", "new", "five"))
+    assert "1 of these held-out examples is among" in score_caution(fourth)
     assert score_caution(fourth).endswith(START_UNKNOWN)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "gone", "about"])
+def test_a_damaged_run_behind_it_keeps_nobody_from_starting(
+    run: RunDir, tmp_path: Path, damage: str
+) -> None:
+    rows = [write(tmp_path / f"{name}.arrow", name) for name in ("one", "two", "three")]
+    first = started_from(run, "first", rows[0], rows[1])
+    whole = first.train_file.read_bytes()
+    first.train_file.unlink()
+    if damage == "about":
+        first.train_file.write_bytes(whole)
+        (first.start / "about.json").write_text("{")
+    elif damage != "gone":
+        first.train_file.write_bytes(whole[:100] if damage == "cut" else b"")
+    second = started_from(first, "second", rows[1], rows[0])
+    assert score_caution(second).endswith(START_UNKNOWN)
+    assert ("1 of these" in score_caution(second)) == (damage == "about")
+
+
+@pytest.mark.parametrize("count", ["3", None, [], -1.5, {}])
+def test_an_odd_note_of_the_start_is_passed_over(run: RunDir, count: object) -> None:
+    second = started_from(run, "second")
+    (second.start / "about.json").write_text(json.dumps({"trained_on_held_out": count}))
+    assert "of what it starts from" not in score_caution(second)

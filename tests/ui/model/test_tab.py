@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
 
-from engine.errors import RunError
+from engine.errors import ModelError, RunError
 from engine.model.hub import HubModel, HubPage
 from engine.spec import presets
 from ui.access.visitor import DEMO_POLICY
@@ -41,31 +42,46 @@ def test_folders_that_were_opened_stay_on_offer(ctx: Context, tmp_path: Path) ->
     assert offered == ["pocket", str(tmp_path)]
 
 
-def test_a_slow_look_up_does_not_undo_a_later_click(
+def test_a_slow_look_up_does_not_undo_a_later_choice(
     ctx: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The Hub may take seconds to answer; meanwhile another model of the list is clicked."""
+    """The Hub may take seconds to answer; meanwhile another model is chosen."""
     found = HubModel.model_construct(name="slow/one")
     page = HubPage.model_construct(model=found, folder=Path("folder"))
-    clicked, quick = choose.Clicked(), presets.known_models()[0].name
+    look_up, quick = choose.LookUp(), presets.known_models()[0].name
+    meanwhile: list[Callable[[], object]] = []
+    asked: list[str] = []
 
-    def click(name: str) -> Any:
-        return choose.choose_listed(ctx, clicked, gr.EventData(None, {"name": name}))
+    def click(name: str, *then: Callable[[], object]) -> list[Any]:
+        meanwhile.extend(then)
+        return list(choose.choose_listed(ctx, look_up, gr.EventData(None, {"name": name})))
 
-    def answer_late(_: Context, name: str) -> HubPage:
-        [(message, chosen)] = click(quick)
-        assert not message["visible"] and chosen["value"] == f"hub:{quick}"
+    def ask_hub(_: Context, name: str) -> HubPage:
+        asked.append(name)
+        if meanwhile:
+            meanwhile.pop()()
         if name == "slow/gone":
-            raise RunError("The Hub did not answer.")
+            raise ModelError("The Hub did not answer.")
         return page
 
-    monkeypatch.setattr(Context, "refresh_hub_page", lambda *_: page)
-    (_, waiting), (_, chosen) = click("slow/one")
-    assert waiting == gr.skip() and chosen["value"] == "hub:slow/one", "nothing else was clicked"
-    monkeypatch.setattr(Context, "refresh_hub_page", answer_late)
-    for name in ("slow/one", "slow/gone"):
-        [(message, waiting)] = click(name)
-        assert f"Looking up {name}" in message["value"] and waiting == gr.skip()
+    def click_another() -> None:
+        [(message, chosen)] = click(quick)
+        assert not message["visible"] and chosen["value"] == f"hub:{quick}"
+
+    def click_again() -> None:
+        assert click("slow/one") == [(gr.skip(), gr.skip())], "it is looked up once"
+
+    monkeypatch.setattr(Context, "refresh_hub_page", ask_hub)
+    (_, waiting), (_, chosen) = click("slow/one", click_again)
+    assert waiting == gr.skip() and chosen["value"] == "hub:slow/one"
+    for choose_another in (click_another, lambda: tab.follow_choice("pocket", look_up)):
+        for name in ("slow/one", "slow/gone"):
+            [(message, waiting)] = click(name, choose_another)
+            assert f"Looking up {name}" in message["value"] and waiting == gr.skip()
+    with pytest.raises(ZeroDivisionError):
+        click("slow/one", lambda: 1 // 0)
+    assert len(click("slow/one")) == 2, "one that broke is not under way any more"
+    assert asked == ["slow/one", *["slow/one", "slow/gone"] * 2, "slow/one", "slow/one"]
 
 
 def test_folders_are_closed_in_the_demo(

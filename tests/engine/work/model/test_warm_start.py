@@ -43,7 +43,8 @@ def test_the_first_held_out_loss_is_the_other_s_best(trained, onward) -> None:
     _, other = trained
     assert onward.view().first_loss == other.view().best.loss
     origin = json.loads((onward.start / "about.json").read_text())
-    assert origin == {"run": other.id, "name": "small", "trained_elsewhere": False}
+    known = {"trained_elsewhere": False, "trained_on_held_out": 0, "all_rows_known": True}
+    assert origin == {"run": other.id, "name": "small", **known}
 
 
 def test_more_epochs_go_on_with_optimizer_and_along_the_longer_schedule(trained, onward) -> None:
