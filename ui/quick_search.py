@@ -1,9 +1,9 @@
 """Gradio's script with a quicker search for components.
 
 For each input and each output of each event, Gradio 6.31 walks through its whole tree of components
-until it meets the one with that id. On a page with Hone's fifty fields, this is a fifth to a third
-of what a browser does, when the page opens and whenever a setting changes. The quicker search
-remembers the way to each component, and walks through the tree where it is not there any more.
+until it meets the one with that id. With Hone's fifty fields this was a fifth of what a browser did
+for a page that opens, and a quarter while it was used. The quicker search remembers the path to
+each component, and walks through the tree where it is not there any more.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ SEARCH = (
     "function Z(e,t){if(e.id===t)return e;if(e.children)for(let n of e.children)"
     "{let e=Z(n,t);if(e)return e}return null}"
 )
-QUICK_SEARCH = """const waysFound = new Map();
+QUICK_SEARCH = """const knownPaths = new Map();
 function Z(tree, id) {
-  let way = waysFound.get(id), node = tree;
-  if (way) {
-    for (const index of way) if (!(node = node.children?.[index])) break;
+  let path = knownPaths.get(id), node = tree;
+  if (path) {
+    for (const index of path) if (!(node = node.children?.[index])) break;
     if (node?.id === id) return node;
   }
-  node = walkTree(tree, id, way = []);
-  if (node) waysFound.set(id, way);
+  node = walkTree(tree, id, path = []);
+  if (node) knownPaths.set(id, path);
   return node;
 }
-function walkTree(node, id, way) {
+function walkTree(node, id, path) {
   if (node.id === id) return node;
   const children = node.children ?? [];
   for (let index = 0; index < children.length; index++) {
-    way.push(index);
-    const found = walkTree(children[index], id, way);
+    path.push(index);
+    const found = walkTree(children[index], id, path);
     if (found) return found;
-    way.pop();
+    path.pop();
   }
   return null;
 }
