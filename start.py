@@ -58,9 +58,10 @@ BROWSERS = (
 )
 
 # Folders of packages that take half of the time to compile, and of which a run imports little.
-UNCOMPILED = ("tests?", "pip", "setuptools", "phonenumbers", "plotly", "pygments")
-UNCOMPILED += (r"transformers[/\\]models",)
-UNCOMPILED = r"site-packages[/\\](?:.*[/\\])?(?:%s)[/\\]" % "|".join(UNCOMPILED)
+UNCOMPILED = (
+    r"site-packages[/\\](?:.*[/\\])?"
+    r"(?:tests?|pip|setuptools|phonenumbers|plotly|pygments|transformers[/\\]models)[/\\]"
+)
 
 # What pip's log shows, and what to do about it. The first that is found counts.
 FAILURE_CAUSES = (

@@ -108,6 +108,8 @@ def _trained_on_held_out(store: Store, run: RunDir, new: RunDir) -> tuple[int, b
     and whether the rows of all of those are there to look at.
     """
     held_out, complete = read_rows(new.held_out_file), True
+    if not len(held_out):
+        return 0, complete
     found = np.zeros(len(held_out), dtype=bool)
     for one in _runs_behind(store, run):
         if one is None or not one.train_file.is_file():
@@ -123,15 +125,16 @@ def _trained_on_held_out(store: Store, run: RunDir, new: RunDir) -> tuple[int, b
 def _runs_behind(store: Store, run: RunDir) -> Iterator[RunDir | None]:
     """A run and those that its result goes back to; at the end None where one is not known."""
     seen: set[str] = set()
-    yield run
-    while run.spec.model.start and run.id not in seen:
+    while run.is_readable and run.id not in seen:
         seen.add(run.id)
-        try:
-            run = store.run(str(start_about(run).get("run")))
-        except RunError:
-            yield None
-            return
         yield run
+        if not run.spec.model.start:
+            return
+        try:
+            run = store.run(run.spec.model.start)
+        except RunError:
+            break
+    yield None
 
 
 def origin_name(run: RunDir) -> str:

@@ -35,7 +35,7 @@ PIRATE = specs.make_spec({"data": {"source": "sample:pirate"}})
 
 
 def make_engine(home: Path, limits: Limits, **options: object) -> Engine:
-    engine = Engine(home, FakeBackend(steps=5, seconds=0), limits=limits, **options)  # type: ignore[arg-type]
+    engine = Engine(home, FakeBackend(steps=5, seconds=0), limits=limits, **options)
     engine.desk = FakeDesk()  # type: ignore[assignment]
     return engine
 

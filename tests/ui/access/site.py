@@ -122,7 +122,7 @@ class Stranger:
     @property
     def owner(self) -> str:
         """His name as an owner in a demo, which his cookie holds."""
-        return re.match(r"v-[0-9a-f]{32}", next(iter(self.http.cookies.values())))[0]  # type: ignore[index]
+        return re.match(r"v-[0-9a-f]{32}", next(iter(self.http.cookies.values())))[0]
 
     # --- events ---
 

@@ -139,7 +139,7 @@ class _Handler(BaseHTTPRequestHandler):
                 and (not most or 0 < total <= most)
             )
             if fits and (not repo.private or token == "hf_member"):
-                found.append(self._page(repo, *repo.find("main")))  # type: ignore[misc]  # every repository has one
+                found.append(self._page(repo, *repo.find("main")))  # which every one has
         found.sort(key=lambda page: -page["downloads"])
         self._json(found[: int(asked["limit"][0])])
 
